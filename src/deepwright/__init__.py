@@ -1,0 +1,35 @@
+"""Deepwright: the workshop for people who have a deep network and must answer for it.
+
+`deepwright.audit(model, test=loader)` measures a network; everything else lives in the rooms
+(`risk`, `adversarial`, `corruptions`, `ood`, `compress`), each with an example in its docstring.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["InputError", "__version__", "audit", "load_data", "load_model"]
+
+if TYPE_CHECKING:
+    from deepwright.checks import audit
+    from deepwright.core.errors import InputError
+    from deepwright.data import load as load_data
+    from deepwright.nets import load as load_model
+
+_LAZY = {
+    "audit": ("deepwright.checks", "audit"),
+    "InputError": ("deepwright.core.errors", "InputError"),
+    "load_data": ("deepwright.data", "load"),
+    "load_model": ("deepwright.nets", "load"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load heavy parts on first use, so that `import deepwright` and `deepwright --help` are quick."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'deepwright' has no attribute {name!r}")
+    import importlib
+
+    module, attribute = _LAZY[name]
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,323 @@
+"""Activations of any network from one forward pass, reduced where they arise.
+
+A `Tap` watches the calls of non-linearities and linear maps while the network runs, so it needs no knowledge of the
+network's modules: functional calls, reused ReLUs and `torch.export` programs are seen alike. The tensor that *enters*
+a non-linearity (after any normalisation, and after a residual sum) is the pre-activation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.files import hash_model, load_state, save_state, write_json
+from deepwright.core.inference import device_of, evaluating, require_labels
+from deepwright.core.progress import track
+
+_NONLINEAR = {
+    "relu", "relu_", "relu6", "gelu", "silu", "silu_", "elu", "elu_", "leaky_relu", "leaky_relu_", "prelu", "selu", "celu",
+    "hardswish", "hardtanh", "hardtanh_", "mish", "softplus", "tanh", "tanh_", "rrelu", "threshold",
+}  # fmt: skip
+_LINEAR = {"linear", "addmm"}
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+
+
+@dataclass
+class Activations:
+    """What one forward pass left behind, per sample.
+
+    Attributes:
+        logits: (N, classes).
+        labels: (N,) or None.
+        features: (N, d) input of the last linear map (None when the network doesn't end in one).
+        layers: name -> (N, 3 c) for maps (activation fraction, maximum and minimum of each channel's pre-activation, one
+            after the other) or (N, width) for vectors.
+        kinds: name -> "map" or "vector".
+        weight, bias: of the last linear map.
+    """
+
+    logits: Float[Tensor, "n classes"]
+    labels: Int64[Tensor, " n"] | None = None
+    features: Float[Tensor, "n d"] | None = None
+    layers: dict[str, Tensor] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    weight: Float[Tensor, "classes d"] | None = None
+    bias: Float[Tensor, " classes"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    def __getitem__(self, rows: Tensor | slice) -> Activations:
+        """The activations of some samples."""
+        return replace(
+            self,
+            logits=self.logits[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            features=None if self.features is None else self.features[rows],
+            layers={k: v[rows] for k, v in self.layers.items()},
+        )
+
+    @classmethod
+    def cat(cls, parts: Sequence[Activations]) -> Activations:
+        """Several batches as one."""
+        first = parts[0]
+        return replace(
+            first,
+            logits=torch.cat([p.logits for p in parts]),
+            labels=None if first.labels is None else torch.cat([p.labels for p in parts]),  # type: ignore[misc]
+            features=None if first.features is None else torch.cat([p.features for p in parts]),  # type: ignore[misc]
+            layers={k: torch.cat([p.layers[k] for p in parts]) for k in first.layers},
+        )
+
+    def to(self, device: torch.device | str) -> Activations:
+        """The same on another device."""
+
+        def move(t: Tensor | None) -> Tensor | None:
+            return None if t is None else t.to(device)
+
+        return replace(
+            self,
+            logits=self.logits.to(device),
+            labels=move(self.labels),
+            features=move(self.features),
+            layers={k: v.to(device) for k, v in self.layers.items()},
+            weight=move(self.weight),
+            bias=move(self.bias),
+        )
+
+
+def summarise_map(pre: Float[Tensor, "n c *positions"]) -> Float[Tensor, "n three_c"]:
+    """Per channel: share of positions above zero, maximum, minimum (float32, so that half precision can't overflow)."""
+    flat = pre.flatten(2)
+    low, high = torch.aminmax(flat, dim=2)
+    fraction = (flat > 0).sum(2).float() / flat.shape[2]
+    return torch.cat([fraction, high.float(), low.float()], 1)
+
+
+class Tap(TorchFunctionMode):
+    """Record pre-activations and the last linear map of the forward passes run inside the block.
+
+    Args:
+        model: its modules' names are used to name what is seen.
+        layers: "auto" for every non-linearity, a sequence of names to keep, or () for none. A name is that of the last
+            convolution or linear module before the non-linearity, or of any module, whose output is then taken.
+        reduce: map (N, C, ...) -> (N, k), applied at once.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: str | Sequence[str] = "auto",
+        reduce: Callable[[Tensor], Tensor] = summarise_map,
+    ) -> None:
+        super().__init__()
+        self._model, self._layers, self._reduce = model, layers, reduce
+        self._handles: list[Any] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was recorded (call before each forward pass)."""
+        self.layers: dict[str, Tensor] = {}
+        self.kinds: dict[str, str] = {}
+        self.linear: tuple[Tensor, Tensor, Tensor | None, Tensor] | None = None
+        self._last = "input"
+        self._seen: dict[str, int] = {}
+
+    def __enter__(self) -> Tap:
+        for name, module in self._model.named_modules():
+            if isinstance(module, _CONVOLUTIONS):
+                self._handles.append(module.register_forward_pre_hook(self._remember(name)))
+            if self._layers != "auto" and name in self._layers and not isinstance(module, _CONVOLUTIONS):
+                self._handles.append(module.register_forward_hook(self._take_output(name)))
+        super().__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        super().__exit__(*exception)
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _remember(self, name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: Any) -> None:
+            self._last = name
+
+        return hook
+
+    def _take_output(self, name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            if isinstance(output, Tensor):
+                self._record(name, output)
+
+        return hook
+
+    def _record(self, name: str, pre: Tensor) -> None:
+        if pre.ndim < 2 or not pre.is_floating_point():
+            return
+        if pre.ndim == 3:  # tokens: (N, positions, channels)
+            pre = pre.transpose(1, 2)
+        if pre.ndim == 2:
+            self.layers[name], self.kinds[name] = pre.detach().float().clone(), "vector"
+        else:
+            self.layers[name], self.kinds[name] = self._reduce(pre.detach()), "map"
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Called for every torch function while the tap is on."""
+        kwargs = kwargs or {}
+        name = _name_of(func)
+        if name in _NONLINEAR and self._layers != ():
+            seen = self._seen[self._last] = self._seen.get(self._last, 0) + 1
+            site = self._last if seen == 1 else f"{self._last}#{seen}"
+            if self._layers == "auto" or site in self._layers:
+                self._record(site, args[0] if args else kwargs["input"])
+        out = func(*args, **kwargs)
+        if name in _LINEAR and isinstance(out, Tensor):
+            bound = (*args, *kwargs.values())
+            if name == "addmm":
+                self.linear = (bound[1].detach(), bound[2].detach().t(), bound[0].detach(), out)
+            else:
+                bias = bound[2].detach() if len(bound) > 2 and bound[2] is not None else None
+                self.linear = (bound[0].detach(), bound[1].detach(), bias, out)
+        return out
+
+
+def _name_of(func: Any) -> str:
+    overload = getattr(func, "_overloadpacket", None)
+    return overload.__name__ if overload is not None else getattr(func, "__name__", "")
+
+
+def layer_names(model: nn.Module, example: Tensor) -> list[str]:
+    """The names that `layers=` may use: every non-linearity's pre-activation, then every module."""
+    with evaluating(model), torch.no_grad(), Tap(model) as tap:
+        model(example.to(device_of(model)))
+    return [*tap.layers, *(n for n, _ in model.named_modules() if n and n not in tap.layers)]
+
+
+def extract(
+    model: nn.Module,
+    batches: Iterable[Any],
+    layers: str | Sequence[str] = "auto",
+    *,
+    store: Path | str | None = None,
+    every: int = 50,
+    progress: str = "extract",
+) -> Activations:
+    """One forward pass over `batches`; everything that detectors need, on the CPU in float32.
+
+    Args:
+        model: any module that gives (N, classes) logits; it is left as found.
+        batches: float inputs (N, ...), or pairs of them with integer labels (N,).
+        layers: see `Tap`.
+        store: a folder for shards of `every` batches: an interrupted extraction resumes there. A changed network or
+            layer list is an error.
+        every: batches per shard.
+        progress: what the bar says.
+
+    Raises:
+        InputError: a model in train mode with batch statistics, activations that aren't finite (the layer is named),
+            unknown layers (the valid ones are listed), labels out of range.
+    """
+    parts: list[Activations] = []
+    shards: list[Activations] = []
+    folder = _Shards(Path(store), model, layers, every) if store is not None else None
+    device = device_of(model)
+    with evaluating(model), torch.no_grad(), Tap(model, layers if layers == "auto" else tuple(layers)) as tap:
+        for index, batch in enumerate(track(batches, progress)):
+            if folder is not None and index < folder.done * every:
+                continue
+            x, y = batch if isinstance(batch, list | tuple) else (batch, None)
+            tap.reset()
+            part = _collect(model, x.to(device), y, tap, layers)
+            parts.append(part.to("cpu"))
+            if folder is not None and len(parts) == every:
+                folder.add(Activations.cat(parts))
+                parts = []
+    if folder is not None:
+        if parts:
+            folder.add(Activations.cat(parts), last=True)
+        shards = folder.read()
+        parts = []
+    if not parts and not shards:
+        raise InputError("data", given="no batch", expected="at least one")
+    return Activations.cat([*shards, *parts])
+
+
+def _collect(model: nn.Module, x: Tensor, y: Tensor | None, tap: Tap, layers: str | Sequence[str]) -> Activations:
+    if not x.is_floating_point():
+        raise InputError(
+            "input batch", given=f"dtype {x.dtype}", expected="floats", hint="use x.float() / 255 for images"
+        )
+    logits = model(x)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise InputError("the network's output", given=shape, expected="logits of shape (N, classes)")
+    if layers != "auto":
+        missing = [name for name in layers if name not in tap.layers]
+        if missing:
+            tap._layers = "auto"
+            tap.reset()
+            model(x)
+            raise unknown_name("layer", missing[0], [*tap.layers, *(n for n, _ in model.named_modules() if n)])
+    features = weight = bias = None
+    if tap.linear is not None and tap.linear[3] is logits and tap.linear[0].ndim == 2:
+        features, weight, bias = tap.linear[0].float(), tap.linear[1].float(), tap.linear[2]
+        bias = torch.zeros(len(weight), device=weight.device) if bias is None else bias.float()
+    for name, values in {
+        "logits": logits,
+        **({} if features is None else {"features": features}),
+        **tap.layers,
+    }.items():
+        if not torch.isfinite(values).all():
+            raise InputError(
+                f"activations of {name!r}", given="NaN or infinity", hint="check the input and the weights"
+            )
+    if y is not None:
+        require_labels(torch.as_tensor(y), logits.shape[1], len(x))
+    return Activations(
+        logits.detach().float(),
+        None if y is None else torch.as_tensor(y),
+        features,
+        dict(tap.layers),
+        dict(tap.kinds),
+        weight,
+        bias,
+    )
+
+
+class _Shards:
+    """Extracted batches on disk, bound to one network and one layer list."""
+
+    def __init__(self, folder: Path, model: nn.Module, layers: str | Sequence[str], every: int) -> None:
+        self.folder = folder
+        key = {
+            "model": hash_model(model),
+            "layers": layers if isinstance(layers, str) else list(layers),
+            "every": every,
+        }
+        manifest = folder / "manifest.json"
+        if manifest.exists():
+            found = json.loads(manifest.read_text())
+            if found != key:
+                raise InputError(
+                    f"activations in {folder}", given="another network or layer list", hint="use another folder"
+                )
+        else:
+            write_json(manifest, key)
+        self.done = len(list(folder.glob("shard-*[0-9].pt")))
+
+    def add(self, part: Activations, last: bool = False) -> None:
+        name = f"shard-{self.done:06d}{'-last' if last else ''}.pt"
+        save_state(self.folder / name, {k: v for k, v in vars(part).items() if v is not None})
+        self.done += not last
+
+    def read(self) -> list[Activations]:
+        return [Activations(**load_state(p)) for p in sorted(self.folder.glob("shard-*.pt"))]

@@ -1,0 +1,122 @@
+"""Running somebody's network without leaving a trace on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deepwright.core.errors import InputError
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a module's first parameter or buffer lives (CPU when it has none)."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        return tensor.device
+    return torch.device("cpu")
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Every sub-module in eval mode inside the block; each one's own mode is put back after it."""
+    modes = {module: module.training for module in model.modules()}
+    for module in modes:
+        module.training = False
+    try:
+        yield model
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[nn.Module]:
+    """Eval mode with every parameter's gradient off, so that backward passes reach the input only."""
+    wanted = [(p, p.requires_grad) for p in model.parameters()]
+    for parameter, _ in wanted:
+        parameter.requires_grad_(False)
+    try:
+        with evaluating(model):
+            yield model
+    finally:
+        for parameter, requires in wanted:
+            parameter.requires_grad_(requires)
+
+
+def require_float_images(x: Tensor, name: str = "x") -> None:
+    """Refuse integer pixels, NaN and infinity, and say which was found."""
+    if not x.is_floating_point():
+        raise InputError(
+            name,
+            given=f"dtype {x.dtype}, range {int(x.min())}..{int(x.max())}" if x.numel() else f"dtype {x.dtype}",
+            expected="floats in [0, 1]",
+            hint="use x.float() / 255 for 8-bit images",
+        )
+    if not torch.isfinite(x).all():
+        rows = (~torch.isfinite(x)).flatten(1).any(1).nonzero().flatten()[:5].tolist()
+        raise InputError(name, given=f"NaN or infinity in samples {rows}", expected="finite numbers")
+
+
+def require_labels(y: Tensor, classes: int | None, n: int | None = None, name: str = "labels") -> None:
+    """Refuse labels of a wrong shape, type or range."""
+    if y.is_floating_point() or y.dtype == torch.bool or y.ndim != 1:
+        raise InputError(
+            name, given=f"{y.dtype} of shape {tuple(y.shape)}", expected="integer class indices of shape (N,)"
+        )
+    if n is not None and len(y) != n:
+        raise InputError(name, given=f"{len(y)} labels for {n} samples", expected="one label a sample")
+    if len(y) and (int(y.min()) < 0 or (classes is not None and int(y.max()) >= classes)):
+        raise InputError(
+            name,
+            given=f"values {int(y.min())}..{int(y.max())}",
+            expected=f"0..{classes - 1}" if classes else "0 or more",
+            hint="labels count from 0",
+        )
+
+
+def logits_of(model: nn.Module, batches: Iterable[Tensor]) -> Float[Tensor, "n classes"]:
+    """Outputs of the network on float input batches: eval mode, no gradients, on the CPU, checked for NaN.
+
+    Raises:
+        InputError: outputs that aren't finite, or aren't one row a sample.
+    """
+    device = device_of(model)
+    rows = []
+    with evaluating(model), torch.no_grad():
+        for x in batches:
+            try:
+                out = model(x.to(device))
+            except RuntimeError as error:
+                raise InputError(
+                    "the network failed on its input",
+                    given=f"input of shape {tuple(x.shape)}: {str(error).splitlines()[0]}",
+                    hint="check the input size, the channels and the preprocessing (--size, --mean, --std)",
+                ) from error
+            rows.append(_checked(out, len(x)).cpu())
+    if not rows:
+        raise InputError("data", given="no batch", expected="at least one")
+    return torch.cat(rows)
+
+
+def _checked(out: object, n: int) -> Tensor:
+    if not isinstance(out, Tensor):
+        raise InputError(
+            "the network's output", given=type(out).__name__, expected="one tensor of logits", hint="wrap it"
+        )
+    if out.ndim == 1 and len(out) == n:
+        out = out[:, None]
+    if out.ndim != 2 or len(out) != n:
+        raise InputError(
+            "the network's output", given=f"shape {tuple(out.shape)} for {n} inputs", expected="(N, classes)"
+        )
+    if not torch.isfinite(out).all():
+        raise InputError(
+            "the network's output",
+            given="NaN or infinity",
+            expected="finite logits",
+            hint="check weights and input range",
+        )
+    return out.float()

@@ -1,0 +1,163 @@
+"""Tables, figures, claims and study results: plain data that goes to JSON and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepwright.core.errors import InputError
+from deepwright.core.files import jsonable, write_json
+
+Cell = str | int | float | bool | None
+
+
+@dataclass
+class Table:
+    """Columns and rows, with a caption that says what is shown and over how many samples."""
+
+    columns: list[str]
+    rows: list[list[Cell]]
+    caption: str = ""
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise InputError("a table row", given=f"{len(row)} cells", expected=f"{len(self.columns)}")
+
+    def column(self, name: str) -> list[Cell]:
+        """One column's cells."""
+        return [row[self.columns.index(name)] for row in self.rows]
+
+    def markdown(self) -> str:
+        """A Markdown table."""
+        lines = ["| " + " | ".join(self.columns) + " |", "|" + "---|" * len(self.columns)]
+        lines += ["| " + " | ".join(show(cell) for cell in row) + " |" for row in self.rows]
+        return "\n".join(lines)
+
+
+def show(cell: Any, digits: int = 4) -> str:
+    """A cell as people read it."""
+    if cell is None:
+        return "–"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, float):
+        return f"{cell:.{digits}g}"
+    return str(cell)
+
+
+@dataclass
+class Figure:
+    """A drawing as data; `report.figures` draws it as SVG or PNG.
+
+    Attributes:
+        kind: "line", "bar", "heatmap", "scatter" or "images".
+        title, x_label, y_label: words with units.
+        series: for line and scatter {name, x, y, low?, high?, dashed?}; for bar {name, x (labels), y, low?, high?}; for
+            heatmap one {rows, columns, values}; for images {png (base64), caption, note?}.
+        log_x, log_y: logarithmic axes.
+        note: one line under the figure.
+    """
+
+    kind: str
+    title: str
+    series: list[dict[str, Any]]
+    x_label: str = ""
+    y_label: str = ""
+    log_x: bool = False
+    log_y: bool = False
+    y_range: tuple[float, float] | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("line", "bar", "heatmap", "scatter", "images"):
+            raise InputError("figure kind", given=self.kind, expected="line, bar, heatmap, scatter or images")
+
+
+@dataclass
+class Claim:
+    """What a paper (or we) assert, what was measured, and whether it holds.
+
+    Attributes:
+        text: the claim, with its source.
+        measured: mean over seeds.
+        threshold: the margin that was asked for.
+        sense: ">=" or "<=" (measured, threshold).
+        holds: whether the mean is on the right side.
+        n: seeds or repetitions.
+        spread: standard deviation over them.
+    """
+
+    text: str
+    measured: float
+    threshold: float
+    sense: str
+    holds: bool
+    n: int
+    spread: float = 0.0
+
+    @classmethod
+    def at_least(cls, text: str, values: Sequence[float] | float, threshold: float) -> Claim:
+        """A claim that the mean of `values` is at least `threshold`."""
+        return cls._of(text, values, threshold, ">=")
+
+    @classmethod
+    def at_most(cls, text: str, values: Sequence[float] | float, threshold: float) -> Claim:
+        """A claim that the mean of `values` is at most `threshold`."""
+        return cls._of(text, values, threshold, "<=")
+
+    @classmethod
+    def _of(cls, text: str, values: Sequence[float] | float, threshold: float, sense: str) -> Claim:
+        array = np.atleast_1d(np.asarray(values, dtype=float))
+        mean = float(array.mean())
+        holds = mean >= threshold if sense == ">=" else mean <= threshold  # NaN never holds
+        spread = float(array.std(ddof=1)) if len(array) > 1 else 0.0
+        return cls(text, mean, float(threshold), sense, bool(holds), len(array), spread)
+
+
+@dataclass
+class StudyResult:
+    """Everything that a study found."""
+
+    study: str
+    claims: list[Claim]
+    table: Table
+    figures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    seconds: float = 0.0
+    settings: dict[str, Any] = field(default_factory=dict)
+    summary: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return jsonable(asdict(self))
+
+    def to_json(self, path: Path | str) -> Path:
+        """Write JSON."""
+        return write_json(path, self.to_dict())
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> StudyResult:
+        """The inverse of `to_dict`."""
+        try:
+            plain = {**data, "claims": [Claim(**_numbers(c)) for c in data["claims"]]}
+            plain["table"] = Table(**data["table"])
+            plain["tables"] = [Table(**t) for t in data.get("tables", [])]
+            plain["figures"] = [Figure(**f) for f in data.get("figures", [])]
+            return cls(**plain)
+        except (KeyError, TypeError) as error:
+            raise InputError("a study result", given=str(error), expected="what StudyResult.to_dict writes") from error
+
+    @classmethod
+    def from_json(cls, path: Path | str) -> StudyResult:
+        """Read JSON."""
+        return cls.from_dict(json.loads(Path(path).read_text()))
+
+
+def _numbers(claim: dict[str, Any]) -> dict[str, Any]:
+    return {k: float(v) if k in ("measured", "threshold", "spread") else v for k, v in claim.items()}

@@ -1,0 +1,155 @@
+"""Images out of folders and zip files, with every broken file named.
+
+Zip files are read in place, never unpacked, so no path inside one can reach the disk.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.core.progress import track
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
+_LARGEST = 16 * 2**30  # bytes of decoded pixels that we are willing to hold
+
+
+class ImageSource:
+    """A folder or a zip file of images, addressed by relative POSIX path."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if self.path.is_dir():
+            self._zip = None
+            files = (p for p in self.path.rglob("*") if p.is_file() and not p.name.startswith("."))
+            self.names = sorted(p.relative_to(self.path).as_posix() for p in files)
+        elif self.path.is_file():
+            try:
+                self._zip = zipfile.ZipFile(self.path)
+                self.names = sorted(n for n in self._zip.namelist() if not n.endswith("/"))
+            except zipfile.BadZipFile as error:
+                raise InputError(
+                    f"cannot read {self.path}", given=str(error), expected="a zip file or a folder"
+                ) from error
+        else:
+            raise InputError("data", given=f"{self.path} does not exist", expected="a folder or a zip file of images")
+
+    def images(self) -> list[str]:
+        """Names that look like images."""
+        return [n for n in self.names if PurePosixPath(n).suffix.lower() in SUFFIXES and "__MACOSX" not in n]
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file."""
+        return (self.path / name).read_bytes() if self._zip is None else self._zip.read(name)
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How files become tensors.
+
+    Attributes:
+        size: (height, width), or None to keep what the files have (then all must agree).
+        mode: "RGB", "L" or "keep" (the mode of the first image; others are refused).
+        resize_short: resize the short side to this many pixels (bicubic) before the centre crop to `size`;
+            None resizes straight to `size`.
+        skip_broken: leave broken files out (they are listed) instead of refusing.
+    """
+
+    size: tuple[int, int] | None = None
+    mode: str = "RGB"
+    resize_short: int | None = None
+    skip_broken: bool = False
+
+
+def decode(source: ImageSource, names: Sequence[str], how: Decoding) -> tuple[Tensor, list[int], list[str]]:
+    """Decode images to one uint8 tensor (N, C, H, W).
+
+    Returns:
+        The pixels, the positions in `names` that they came from, and a line for each file that was skipped.
+
+    Raises:
+        InputError: a broken file (named, with the reason), or images of different sizes when `size` is None.
+    """
+
+    def one(name: str) -> np.ndarray | str:
+        try:
+            # zipfile handles are not safe to share between threads, so bytes are read on the main one (below)
+            with Image.open(io.BytesIO(raw[name])) as image:
+                image.load()
+                return _to_array(image, how)
+        except Exception as error:
+            return f"{name}: {error}"
+
+    arrays: list[np.ndarray] = []
+    kept: list[int] = []
+    skipped: list[str] = []
+    held = 0
+    chunk = 512
+    with ThreadPoolExecutor(2) as pool:
+        for start in track(range(0, len(names), chunk), f"decode {source.path.name}"):
+            part = names[start : start + chunk]
+            raw = {name: source.read(name) for name in part}
+            for offset, result in enumerate(pool.map(one, part)):
+                if isinstance(result, str):
+                    if not how.skip_broken:
+                        raise InputError(
+                            f"broken image in {source.path}",
+                            given=result,
+                            hint="mend it, or pass --skip-broken to leave it out",
+                        )
+                    skipped.append(result)
+                    continue
+                held += result.nbytes
+                if held > _LARGEST:
+                    raise InputError(
+                        "images", given=f"over {_LARGEST >> 30} GiB decoded", hint="use --limit N, or a smaller size"
+                    )
+                arrays.append(result)
+                kept.append(start + offset)
+    shapes = {a.shape for a in arrays}
+    if len(shapes) > 1:
+        examples = ", ".join(
+            f"{a.shape[1]}x{a.shape[0]}x{a.shape[2]}" for a in list({a.shape: a for a in arrays}.values())[:3]
+        )
+        raise InputError(
+            f"images of different sizes or modes in {source.path}",
+            given=examples,
+            hint="say --size N to resize them all",
+        )
+    if not arrays:
+        raise InputError(
+            f"images in {source.path}", given="none could be read", hint="check the folder and the files' formats"
+        )
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous(), kept, skipped
+
+
+def _to_array(image: Image.Image, how: Decoding) -> np.ndarray:
+    mode = how.mode
+    if mode == "keep":
+        mode = "L" if image.mode in ("1", "L", "I;16", "I", "F") else "RGB"
+    if image.mode.startswith(("I", "F")):  # 16-bit and float images: scale by their own full range, not by clipping
+        array = np.asarray(image, dtype=np.float64)
+        image = Image.fromarray(np.uint8(np.clip(array / (65535 if array.max() > 255 else 255), 0, 1) * 255))
+    image = image.convert(mode)
+    if how.size is not None:
+        height, width = how.size
+        if how.resize_short is not None:
+            scale = how.resize_short / min(image.size)
+            scaled = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
+            image = image.resize(scaled, Image.Resampling.BICUBIC)
+            left, top = (image.width - width) // 2, (image.height - height) // 2
+            image = image.crop((left, top, left + width, top + height))
+        elif image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BICUBIC)
+    array = np.asarray(image)
+    return array[:, :, None] if array.ndim == 2 else array

@@ -1,0 +1,48 @@
+"""CamVid road scenes (SegNet's 11 classes), for the systems on dense prediction."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.data.archives import Decoding, ImageSource, decode
+from deepwright.data.dataset import Data, Split
+
+CLASSES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
+VOID = 11
+
+
+def load_camvid(root: Path, *, limit: int | None = None, train_limit: int | None = None) -> Data:
+    """Frames (N, 3, 360, 480) uint8 and label maps (N, 360, 480) int64 with 11 = void; the release's own splits."""
+    path = next((p for p in (root / "camvid.zip", root / "camvid") if p.exists()), None)
+    if path is None:
+        raise InputError("camvid", given=f"nothing in {root}", expected="camvid.zip", hint="--data-root DIR")
+    source = ImageSource(path)
+    parts = {}
+    for part, folder, most in (("train", "train", train_limit), ("validation", "val", limit), ("test", "test", limit)):
+        frames = [n for n in source.images() if PurePosixPath(n).parent.name == folder][:most]
+        pixels, _, _ = decode(source, frames, Decoding())
+        parts[part] = Split(pixels, torch.stack([_label_map(source, n, folder) for n in frames]))
+    return Data("camvid", "segmentation", CLASSES, parts["train"], parts["validation"], parts["test"])
+
+
+def _label_map(source: ImageSource, frame: str, folder: str) -> Tensor:
+    path = PurePosixPath(frame)
+    name = (path.parent.parent / f"{folder}annot" / f"{path.stem}.png").as_posix()
+    try:
+        ids = np.asarray(Image.open(io.BytesIO(source.read(name))))
+    except (KeyError, OSError) as error:
+        raise InputError(
+            f"label map {name} of {source.path}", given=str(error), expected="a PNG of class ids"
+        ) from error
+    if ids.ndim != 2 or ids.max() > VOID:
+        raise InputError(
+            f"label map {name} of {source.path}", given=f"shape {ids.shape}, ids to {ids.max()}", expected="ids 0..11"
+        )
+    return torch.from_numpy(ids.astype(np.int64))

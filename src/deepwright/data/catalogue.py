@@ -1,0 +1,133 @@
+"""Data sets by name, and the user's own by path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepwright.core.errors import InputError, unknown_name
+from deepwright.data.archives import Decoding
+from deepwright.data.camvid import load_camvid
+from deepwright.data.cifar import load_cifar10
+from deepwright.data.dataset import Data
+from deepwright.data.embedded import load_breast_cancer, load_digits, load_mnist
+from deepwright.data.folders import load_folder, load_npz
+from deepwright.data.imagenet import load_imagenet_sample
+from deepwright.data.synthetic import load_confident_error
+from deepwright.data.tables import load_csv, load_heart_failure
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the catalogue."""
+
+    name: str
+    kind: str
+    what: str
+    needs_root: bool
+
+
+ENTRIES = (
+    Entry(
+        "mnist", "image", "5,000 handwritten digits, 28 x 28 (bundled); the 10,000 test digits with a data root", False
+    ),
+    Entry("digits", "image", "1,797 digits, 8 x 8 (scikit-learn)", False),
+    Entry("cifar10", "image", "60,000 small photographs, 10 classes", True),
+    Entry("imagenet-sample", "image", "500 photographs, one for every second ImageNet class", True),
+    Entry("camvid", "segmentation", "road scenes with 11 classes", True),
+    Entry("heart-failure", "tabular", "299 patients, 12 features", True),
+    Entry("breast-cancer", "tabular", "569 biopsies, 30 features (scikit-learn)", False),
+    Entry("confident-error", "tabular", "synthetic: a hidden subgroup with the reversed mechanism", False),
+)
+
+
+def load(
+    source: str | Path,
+    *,
+    root: Path | str | None = None,
+    target: str | None = None,
+    limit: int | None = None,
+    train_limit: int | None = None,
+    size: int | tuple[int, int] | None = None,
+    mode: str | None = None,
+    seed: int = 0,
+    skip_broken: bool = False,
+) -> Data:
+    """A data set by catalogue name or by path.
+
+    Args:
+        source: a name of the catalogue, an image folder or zip, an `.npz`, or a `.csv`.
+        root: folder of the real data sets; the environment's DEEPWRIGHT_DATA when not given.
+        target: the column to predict, for a CSV.
+        limit: at most so many test (and validation) samples.
+        train_limit: at most so many training samples.
+        size: resize images to this (height, width), or to a square; photographs keep their aspect and are cropped.
+        mode: "RGB" or "L" for image folders (their own by default).
+        seed: of splits and of what `limit` keeps.
+        skip_broken: leave broken files and rows out (they are listed in `notes`) instead of refusing.
+
+    Raises:
+        InputError: an unknown name, a missing root, broken files.
+    """
+    for name, value in (("limit", limit), ("train_limit", train_limit)):
+        if value is not None and value < 1:
+            raise InputError(name, given=value, expected="at least 1")
+    folder = (
+        Path(root)
+        if root is not None
+        else (Path(os.environ["DEEPWRIGHT_DATA"]) if "DEEPWRIGHT_DATA" in os.environ else None)
+    )
+    entry = next((e for e in ENTRIES if e.name == str(source)), None)
+    if entry is not None:
+        if entry.needs_root and folder is None:
+            raise InputError(
+                f"data set {entry.name!r} is not bundled",
+                hint="pass --data-root DIR, or set DEEPWRIGHT_DATA, to the folder that holds it",
+            )
+        if folder is not None and not folder.is_dir():
+            raise InputError("data root", given=f"{folder} is no folder", hint="--data-root DIR")
+        data = _named(entry.name, folder, limit, train_limit, size, seed, skip_broken)
+        return data.limited(limit, train_limit, seed)
+    path = Path(source)
+    if not path.exists():
+        if path.suffix or "/" in str(source):
+            raise InputError(
+                "data", given=f"{path} does not exist", expected="a file, a folder or a name of `deepwright list data`"
+            )
+        raise unknown_name("data set", str(source), [e.name for e in ENTRIES])
+    if path.suffix == ".csv":
+        if target is None:
+            raise InputError(f"{path.name} needs a target column", hint="--target NAME")
+        return load_csv(path, target, skip_broken=skip_broken, seed=seed).limited(limit, train_limit, seed)
+    if path.suffix == ".npz":
+        return load_npz(path, limit=limit, train_limit=train_limit, seed=seed)
+    square = (size, size) if isinstance(size, int) else size
+    short = round(min(square) / 0.875) if square and min(square) >= 160 else None
+    how = Decoding(square, mode or "keep", short, skip_broken)
+    return load_folder(path, how, limit=limit, train_limit=train_limit, seed=seed)
+
+
+def _named(
+    name: str,
+    root: Path | None,
+    limit: int | None,
+    train_limit: int | None,
+    size: int | tuple[int, int] | None,
+    seed: int,
+    skip: bool,
+) -> Data:
+    here = root if root is not None else Path()
+    side = size if isinstance(size, int) else 224
+    loaders: dict[str, Callable[[], Data]] = {
+        "mnist": lambda: load_mnist(root),
+        "digits": load_digits,
+        "cifar10": lambda: load_cifar10(here, limit=limit, train_limit=train_limit, seed=seed),
+        "imagenet-sample": lambda: load_imagenet_sample(here, limit=limit, size=side, skip_broken=skip),
+        "camvid": lambda: load_camvid(here, limit=limit, train_limit=train_limit),
+        "heart-failure": lambda: load_heart_failure(here),
+        "breast-cancer": load_breast_cancer,
+        "confident-error": lambda: load_confident_error(seed),
+    }
+    return loaders[name]()

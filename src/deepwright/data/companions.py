@@ -1,0 +1,121 @@
+"""Sets that belong to none of the classes, made from the data itself: the "near" and "far" of an OOD test."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.nn import functional as F
+
+from deepwright.core.randomness import generator
+from deepwright.data.dataset import Data, to_float
+
+
+def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Float[Tensor, "n ..."]]:
+    """The companions that suit a data set, float inputs by name ("near ..." or "far ...").
+
+    Images: uniform noise, patches of two photographs, inverted and pixel-shuffled test images (far); blends of two
+    classes' test images, and letters for digit data (near). Tables: shuffled columns (near), far-out rows (far).
+    Sets that the data brings itself (`data.ood`) come first.
+    """
+    given = {name: to_float(x[:n]) for name, x in data.ood.items()}
+    x = data.test.inputs()
+    rows = torch.randperm(len(x), generator=generator(seed, "companions"))[:n]
+    if data.kind == "tabular":
+        return given | _table_companions(data, n, seed)
+    x = x[rows]
+    sets = {
+        "far uniform noise": torch.rand(min(n, 400), *x.shape[1:], generator=generator(seed, "noise")),
+        "far photo patches": photo_patches(min(n, 400), tuple(x.shape[1:]), seed),
+        "far inverted": 1 - x,
+        "far shuffled pixels": shuffle_pixels(x, seed),
+        "near class blends": class_blends(data, n, seed),
+    }
+    if data.name in ("mnist", "digits"):
+        sets["near letters"] = letters(n, data.shape[-1], seed)
+    return given | sets
+
+
+def photo_patches(n: int, shape: tuple[int, ...], seed: int = 0) -> Float[Tensor, "n c h w"]:
+    """Random patches of scikit-learn's two photographs (grey for one channel), scaled up where the patch is larger."""
+    channels, h, w = shape
+    photos = _photos()
+    rng = generator(seed, "patches")
+    patches = []
+    for which in torch.randint(0, len(photos), (n,), generator=rng).tolist():
+        photo = photos[which]
+        scale = max(1.0, h / photo.shape[1], w / photo.shape[2])
+        ph, pw = int(h / scale), int(w / scale)
+        top = int(torch.randint(0, photo.shape[1] - ph + 1, (), generator=rng))
+        left = int(torch.randint(0, photo.shape[2] - pw + 1, (), generator=rng))
+        patch = photo[None, :, top : top + ph, left : left + pw]
+        patches.append(patch if scale == 1.0 else F.interpolate(patch, size=(h, w), mode="bilinear", antialias=True))
+    x = torch.cat(patches)
+    if channels == 1:
+        return (x * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return x if channels == 3 else x[:, :1].expand(-1, channels, -1, -1).clone()
+
+
+@lru_cache(maxsize=1)
+def _photos() -> list[Tensor]:
+    from sklearn.datasets import load_sample_images
+
+    return [torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255 for image in load_sample_images().images]
+
+
+def shuffle_pixels(x: Float[Tensor, "n c h w"], seed: int = 0) -> Float[Tensor, "n c h w"]:
+    """Every image under one and the same permutation of the pixels."""
+    n, c, h, w = x.shape
+    order = torch.randperm(h * w, generator=generator(seed, "shuffle"))
+    return x.reshape(n, c, h * w)[:, :, order].reshape(n, c, h, w)
+
+
+def class_blends(data: Data, n: int, seed: int = 0) -> Float[Tensor, "n c h w"]:
+    """Means of two test images of different classes: neither one nor the other."""
+    rng = generator(seed, "blends")
+    first = torch.randint(0, len(data.test), (n,), generator=rng)
+    second = torch.randint(0, len(data.test), (n,), generator=rng)
+    for _ in range(20):
+        same = data.test.y[first] == data.test.y[second]
+        second = torch.where(same, torch.randint(0, len(data.test), (n,), generator=rng), second)
+    differ = data.test.y[first] != data.test.y[second]
+    return (data.test.inputs(first[differ]) + data.test.inputs(second[differ])) / 2
+
+
+def letters(n: int, size: int, seed: int = 0) -> Float[Tensor, "n 1 size size"]:
+    """Printed capital letters (without O and I, which are digits too) in several type faces, white on black."""
+    import matplotlib
+
+    fonts = sorted((Path(matplotlib.get_data_path()) / "fonts" / "ttf").glob("DejaVu*.ttf"))
+    rng = generator(seed, "letters")
+    alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+    images = []
+    canvas = 4 * size
+    for _ in range(n):
+        letter, font, angle, grow = torch.rand(4, generator=rng).tolist()
+        face = ImageFont.truetype(str(fonts[int(font * len(fonts))]), int(canvas * (0.62 + 0.16 * grow)))
+        image = Image.new("L", (canvas, canvas))
+        ImageDraw.Draw(image).text(
+            (canvas / 2, canvas / 2), alphabet[int(letter * len(alphabet))], 255, face, anchor="mm"
+        )
+        turned = image.rotate(20 * (angle - 0.5), Image.Resampling.BILINEAR).resize(
+            (size, size), Image.Resampling.LANCZOS
+        )
+        images.append(torch.from_numpy(np.array(turned)))
+    return torch.stack(images)[:, None].float() / 255
+
+
+def _table_companions(data: Data, n: int, seed: int) -> dict[str, Tensor]:
+    x = data.test.inputs()
+    rng = generator(seed, "table-companions")
+    columns = torch.stack([torch.randperm(len(x), generator=rng)[:n] for _ in range(x.shape[1])], 1)
+    far = data.train.x.amax(0) * 3
+    return {
+        "near shuffled columns": x.gather(0, columns),
+        "far beyond the range": far * (1 + torch.rand(min(n, len(x)), x.shape[1], generator=rng)),
+    }

@@ -1,0 +1,124 @@
+"""What a data set is in this house: three splits in memory, class names, and how to read a pixel.
+
+Images stay uint8 (N, C, H, W) until a batch is used; tables are float32 (N, features).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.core.randomness import generator
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs and labels of equal length."""
+
+    x: Tensor
+    y: Int64[Tensor, " n"]
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.y):
+            raise InputError(
+                "a split", given=f"{len(self.x)} inputs and {len(self.y)} labels", expected="equal lengths"
+            )
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def inputs(self, rows: Tensor | slice = slice(None)) -> Float[Tensor, "n ..."]:
+        """Float inputs of some rows; images in [0, 1]."""
+        return to_float(self.x[rows])
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(float inputs, labels) in order."""
+        for start in range(0, len(self), size):
+            yield self.inputs(slice(start, start + size)), self.y[start : start + size]
+
+    def take(self, n: int | None, seed: int = 0) -> Split:
+        """At most n samples, spread over the classes as in the whole, the same ones for the same seed."""
+        if n is None or n >= len(self):
+            return self
+        rows = stratified_order(self.y, seed)[:n].sort().values
+        return Split(self.x[rows], self.y[rows])
+
+    def where(self, mask: Tensor) -> Split:
+        """The samples of a mask or index."""
+        return Split(self.x[mask], self.y[mask])
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set: train, validation and test splits that do not overlap.
+
+    Attributes:
+        name: as in the catalogue, or the path it came from.
+        kind: "image" or "tabular".
+        classes: class names, index = label.
+        ood: extra sets that belong to none of the classes, by name; names start with "near " or "far ".
+        features: column names of a table.
+        center, scale: how a table was standardised (on its training rows).
+        notes: what a reader of the numbers must know (skipped files, re-encoded images).
+    """
+
+    name: str
+    kind: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    ood: dict[str, Tensor] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    center: Tensor | None = None
+    scale: Tensor | None = None
+    notes: tuple[str, ...] = ()
+
+    def limited(self, test: int | None, train: int | None = None, seed: int = 0) -> Data:
+        """The same data with at most so many samples per split (validation is limited as test is)."""
+        return replace(
+            self,
+            train=self.train.take(train, seed),
+            validation=self.validation.take(test, seed),
+            test=self.test.take(test, seed),
+            ood={name: x[:test] if test else x for name, x in self.ood.items()},
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return tuple(self.test.x.shape[1:])
+
+
+def to_float(x: Tensor) -> Tensor:
+    """uint8 images to float32 in [0, 1]; anything else unchanged."""
+    return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
+
+
+def stratified_order(labels: Tensor, seed: int) -> Tensor:
+    """An order in which every prefix holds the classes in about their overall shares."""
+    n = len(labels)
+    shuffled = torch.randperm(n, generator=generator(seed, "stratify"))
+    by_class = shuffled[labels[shuffled].argsort(stable=True)]
+    counts = torch.bincount(labels[by_class])
+    counts = counts[counts > 0]
+    position = torch.cat([torch.arange(int(c), dtype=torch.float64) / int(c) for c in counts])
+    jitter = torch.rand(len(counts), generator=generator(seed, "jitter"), dtype=torch.float64)
+    offset = torch.cat([torch.full((int(c),), float(j) / int(c), dtype=torch.float64) for c, j in zip(counts, jitter)])
+    return by_class[(position + offset).argsort(stable=True)]
+
+
+def split_three(
+    x: Tensor, y: Tensor, shares: tuple[float, float] = (0.7, 0.1), seed: int = 0
+) -> tuple[Split, Split, Split]:
+    """Stratified train, validation and test splits; the rest after `shares` is the test split."""
+    order = stratified_order(y, seed)
+    first, second = round(shares[0] * len(y)), round((shares[0] + shares[1]) * len(y))
+    parts = (order[:first], order[first:second], order[second:])
+    train, validation, test = (Split(x[rows], y[rows]) for rows in parts)
+    return train, validation, test

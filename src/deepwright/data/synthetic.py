@@ -1,0 +1,80 @@
+"""Data with a known answer, made from a seed."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.core.randomness import generator
+from deepwright.data.dataset import Data, Split
+from deepwright.data.tables import table_data
+
+
+def make_confident_error_data(n: int, d: int = 12, minority: float = 0.12, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """A table in which a subgroup follows the reversed mechanism, so that some errors are confident and irreducible.
+
+    X ~ N(0, I) with columns 0-2 heavy-tailed, sign(x)|x|^1.5; s = X . (1.2, -1, .8, .6, -.5, 0, ...) - 0.7; s changes
+    sign on a random share `minority` of the rows, which X does not show; y ~ Bernoulli(sigmoid(2 s)).
+
+    Returns:
+        (n, d) float32 features and (n,) labels 0/1.
+    """
+    if d < 5 or not 0 <= minority <= 1:
+        raise InputError(
+            "make_confident_error_data", given=f"d={d}, minority={minority}", expected="d >= 5, minority in [0, 1]"
+        )
+    rng = generator(seed, "confident-error")
+    x = torch.randn(n, d, generator=rng, dtype=torch.float64)
+    x[:, :3] = x[:, :3].sign() * x[:, :3].abs() ** 1.5
+    weights = torch.zeros(d, dtype=torch.float64)
+    weights[:5] = torch.tensor([1.2, -1.0, 0.8, 0.6, -0.5])
+    s = x @ weights - 0.7
+    reversed_rows = torch.rand(n, generator=rng) < minority
+    s = torch.where(reversed_rows, -s, s)
+    y = (torch.rand(n, generator=rng, dtype=torch.float64) < torch.sigmoid(2 * s)).long()
+    return x.float(), y
+
+
+def load_confident_error(seed: int = 0) -> Data:
+    """5,400 rows of `make_confident_error_data`: 900 / 500 / 4,000."""
+    x, y = make_confident_error_data(5400, seed=seed)
+    features = tuple(f"x{i}" for i in range(x.shape[1]))
+    return table_data(
+        "confident-error", x, y, ("negative", "positive"), features, shares=(900 / 5400, 500 / 5400), seed=seed
+    )
+
+
+def boxes_ood(
+    seed: int = 0, d: int = 8, classes: int = 2, cubes: int = 4, train: int = 1000, test: int = 500
+) -> tuple[Split, Split, Float[Tensor, "m d"]]:
+    """Features in which a union of boxes is optimal and one box or one Gaussian a class is not.
+
+    `cubes` unit cubes per class, centres uniform in [-4, 4]^d; ID uniform in a random cube of the class; OOD between the
+    centres of two random cubes, t c1 + (1 - t) c2 + U[-.5, .5]^d with t in [.25, .75], points inside any cube rejected.
+
+    Returns:
+        ID training split, ID test split, and as many OOD points as ID test points.
+    """
+    rng = generator(seed, "boxes-ood")
+
+    def uniform(*shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        return torch.rand(*shape, generator=rng) * (high - low) + low
+
+    centres = uniform(classes, cubes, d, low=-4, high=4)
+
+    def inside(n: int) -> Split:
+        y = torch.arange(classes).repeat_interleave(n)
+        which = torch.randint(0, cubes, (len(y),), generator=rng)
+        return Split(centres[y, which] + uniform(len(y), d, low=-0.5, high=0.5), y)
+
+    flat = centres.reshape(-1, d)
+    outside: list[Tensor] = []
+    while sum(map(len, outside)) < classes * test:
+        pair = torch.randint(0, len(flat), (2, 4 * test), generator=rng)
+        t = uniform(4 * test, 1, low=0.25, high=0.75)
+        points = t * flat[pair[0]] + (1 - t) * flat[pair[1]] + uniform(4 * test, d, low=-0.5, high=0.5)
+        in_cube = ((points[:, None] - flat[None]).abs() <= 0.5).all(2).any(1)
+        outside.append(points[~in_cube])
+    return inside(train), inside(test), torch.cat(outside)[: classes * test]

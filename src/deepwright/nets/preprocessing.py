@@ -1,0 +1,26 @@
+"""A network together with its own preprocessing, so that everything outside works on pixels in [0, 1]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Normalised(nn.Module):
+    """(x - mean) / std, then the network: attacks and corruptions act before it, in pixel space.
+
+    Args:
+        network: takes normalised inputs.
+        mean, std: per channel (images) or per feature (tables).
+    """
+
+    def __init__(self, network: nn.Module, mean: Tensor | list[float], std: Tensor | list[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
+        self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The network on normalised inputs."""
+        shape = (-1,) + (1,) * (x.ndim - 2)
+        return self.network((x - self.mean.view(shape)) / self.std.view(shape))
