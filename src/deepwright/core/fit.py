@@ -175,9 +175,9 @@ def fit(
                     state.step += 1
                     state.loss_sum += float(value.detach())
                     last = state.step % order.steps == 0
-                    if checkpoint is not None and not last and (state.step % every == 0 or stop):
-                        if fabric.is_global_zero:
-                            state.save(Path(checkpoint))
+                    due = checkpoint is not None and not last and (state.step % every == 0 or bool(stop))
+                    if due and fabric.is_global_zero:
+                        state.save(Path(str(checkpoint)))
                     if stop and not last:
                         raise KeyboardInterrupt
                     running.advance(1, f"epoch {epoch + 1}/{epochs} loss {float(value.detach()):.3f}")

@@ -1,0 +1,168 @@
+"""A network from what the user has: a zoo name, `package.module:factory` with weights, or a `torch.export` program.
+
+Nothing is ever unpickled: weights come from safetensors or through `torch.load(weights_only=True)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from deepwright.core.errors import InputError
+from deepwright.nets import zoo
+
+
+def load(source: str, weights: Path | str | None = None) -> nn.Module:
+    """A network in eval mode.
+
+    Args:
+        source: a zoo name, `package.module:factory` (the current folder is searched too), or a `.pt2` file.
+        weights: a state dict for a factory's network.
+
+    Raises:
+        InputError: unknown name, import errors, pickled weights, weights that don't match.
+    """
+    if source.endswith(".pt2"):
+        if weights is not None:
+            raise InputError("--weights", given=str(weights), expected="none: an exported program holds its own")
+        return load_exported(source)
+    if ":" in source:
+        model = _call_factory(source)
+        if weights is not None:
+            load_weights(model, weights)
+        return model.eval()
+    if weights is not None:
+        raise InputError(
+            "--weights", given=f"{weights} with the zoo network {source!r}", expected="package.module:factory"
+        )
+    return zoo.entry(source).build()
+
+
+def _call_factory(source: str) -> nn.Module:
+    module_name, _, attribute = source.partition(":")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(
+            f"cannot import {module_name}",
+            given=str(error),
+            hint="run from the folder that holds it, or install its package",
+        ) from error
+    factory = getattr(module, attribute, None)
+    if factory is None:
+        raise InputError(
+            f"{module_name}", given=f"no attribute {attribute!r}", expected="a function that returns an nn.Module"
+        )
+    try:
+        model = factory if isinstance(factory, nn.Module) else factory()
+    except TypeError as error:
+        raise InputError(
+            f"calling {source}()", given=str(error), expected="a factory without required arguments"
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{source}()", given=type(model).__name__, expected="an nn.Module")
+    return model
+
+
+class Exported(nn.Module):
+    """A `torch.export` program as a module; train and eval mode are fixed in it."""
+
+    def __init__(self, graph: nn.Module) -> None:
+        super().__init__()
+        self.graph = graph
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The program's output."""
+        return self.graph(x)
+
+    def train(self, mode: bool = True) -> Exported:
+        """Do nothing: an exported program has one mode."""
+        return self
+
+
+def load_exported(path: Path | str) -> Exported:
+    """A `torch.export.save`d program."""
+    if not Path(path).exists():
+        raise InputError("network", given=f"{path} does not exist", expected="a .pt2 file of torch.export.save")
+    try:
+        return Exported(torch.export.load(str(path)).module())
+    except Exception as error:
+        raise InputError(
+            f"cannot load {path}", given=str(error).splitlines()[0], expected="a program of torch.export.save"
+        ) from error
+
+
+def read_weights(path: Path | str) -> dict[str, Tensor]:
+    """A state dict from safetensors, or from a `torch.save` file without unpickling code."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError("weights", given=f"{path} does not exist", expected="a .safetensors or .pt file")
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"cannot read {path}", given=str(error), expected="a safetensors file") from error
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        kind = (
+            "a pickle that holds more than tensors"
+            if zipfile.is_zipfile(path) or path.read_bytes()[:1] == b"\x80"
+            else "no state dict"
+        )
+        raise InputError(
+            f"weights {path} refused",
+            given=kind,
+            expected="a state dict of tensors",
+            hint="pickles can run code when they are read; in the program that made the file, save "
+            "`safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')` and use that",
+        ) from error
+    for wrapper in ("state_dict", "model", "model_state_dict"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError(f"weights {path}", given=type(state).__name__, expected="a state dict of tensors")
+    return state
+
+
+def load_weights(model: nn.Module, path: Path | str) -> None:
+    """Load strictly; `module.` prefixes of DataParallel are removed.
+
+    Raises:
+        InputError: names the first key that is missing, unexpected or of another shape.
+    """
+    state = read_weights(path)
+    if state and all(k.startswith("module.") for k in state):
+        state = {k.removeprefix("module."): v for k, v in state.items()}
+    own = model.state_dict()
+    for key, value in own.items():
+        if key not in state:
+            raise InputError(
+                f"weights {path} do not match the network",
+                given=f"no key {key!r}",
+                expected=f"shape {tuple(value.shape)}",
+            )
+        if state[key].shape != value.shape:
+            raise InputError(
+                f"weights {path} do not match the network",
+                given=f"{key!r} of shape {tuple(state[key].shape)}",
+                expected=f"shape {tuple(value.shape)}",
+            )
+    extra = next((k for k in state if k not in own), None)
+    if extra is not None:
+        raise InputError(
+            f"weights {path} do not match the network",
+            given=f"unexpected key {extra!r}",
+            expected="only the network's own keys",
+        )
+    model.load_state_dict(state)

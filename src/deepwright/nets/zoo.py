@@ -1,0 +1,83 @@
+"""Networks by name, with their weights, their preprocessing and the data they were made for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+
+from torch import nn
+
+from deepwright.core.errors import unknown_name
+from deepwright.nets.efficientnet import pretrained_lite0
+from deepwright.nets.preprocessing import Normalised
+from deepwright.nets.resnet import cifar_resnet
+
+
+@dataclass(frozen=True)
+class ZooEntry:
+    """A network with trained weights.
+
+    Attributes:
+        data: the data set that it was trained for.
+        size: the input size that it wants (height = width).
+        channels: input channels.
+    """
+
+    name: str
+    what: str
+    data: str
+    size: int
+    channels: int
+    build: Callable[[], nn.Module]
+
+
+def _bundled(name: str, build: Callable[[], Normalised]) -> Callable[[], nn.Module]:
+    def load() -> nn.Module:
+        from deepwright.nets.loading import load_weights
+
+        network = build()
+        with resources.as_file(resources.files("deepwright.nets") / "weights" / f"{name}.safetensors") as path:
+            load_weights(network, path)
+        return network.eval()
+
+    return load
+
+
+# Means and deviations are those of the training pixels; the weights' own buffers replace them on loading.
+ENTRIES = (
+    ZooEntry(
+        "resnet8-mnist",
+        "ResNet-8, trained on 3,500 of the bundled digits (weights in the wheel)",
+        "mnist",
+        28,
+        1,
+        _bundled("resnet8-mnist", lambda: Normalised(cifar_resnet(8, channels=1), [0.1307], [0.3081])),
+    ),
+    ZooEntry(
+        "resnet20-cifar10",
+        "ResNet-20, trained on CIFAR-10 (weights in the wheel)",
+        "cifar10",
+        32,
+        3,
+        _bundled(
+            "resnet20-cifar10", lambda: Normalised(cifar_resnet(20), [0.4914, 0.4822, 0.4465], [0.247, 0.2435, 0.2616])
+        ),
+    ),
+    ZooEntry(
+        "efficientnet-lite0",
+        "EfficientNet-Lite0, ImageNet (weights from the extra `pretrained`)",
+        "imagenet-sample",
+        224,
+        3,
+        pretrained_lite0,
+    ),
+)
+
+
+def entry(name: str) -> ZooEntry:
+    """A zoo entry by name."""
+    for candidate in ENTRIES:
+        if candidate.name == name:
+            return candidate
+    raise unknown_name("network", name, [e.name for e in ENTRIES])
