@@ -41,7 +41,7 @@ class Activations:
         features: (N, d) input of the last linear map (None when the network doesn't end in one).
         layers: name -> (N, 3 c) for maps (activation fraction, maximum and minimum of each channel's pre-activation, one
             after the other) or (N, width) for vectors.
-        kinds: name -> "map" or "vector".
+        kinds: name -> "map", "vector", or "plain" for values that are no pre-activations.
         weight, bias: of the last linear map.
     """
 

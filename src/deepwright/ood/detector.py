@@ -1,0 +1,139 @@
+"""What every detector here shares: fit on activations, score (larger = more anomalous), calibrate, predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from deepwright.core.errors import InputError, NotCalibratedError, NotFittedError
+from deepwright.core.features import Activations, extract
+from deepwright.ood.metrics import acceptance_threshold
+
+
+class Detector(nn.Module):
+    """Base of all detectors.
+
+    A subclass says what it `needs`, learns buffers in `_fit` (through `remember`) and scores activations in `_score`.
+    All state lives in buffers: `state_dict`, `.to(device)` and `torch.save` round-trip.
+    """
+
+    needs: frozenset[str] = frozenset({"logits"})
+    trainable: bool = True
+    threshold_: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._network: list[Any] = []  # (model, layers): in a list, so that it is no sub-module
+
+    @property
+    def name(self) -> str:
+        """How tables call it."""
+        return type(self).__name__
+
+    def fit(self, acts: Activations) -> Self:
+        """Learn from in-distribution activations.
+
+        Raises:
+            InputError: something that it needs is missing, a class without samples, numbers that aren't finite.
+        """
+        self._require(acts, fitting=True)
+        self._fit(acts)
+        self.remember(fitted_=torch.ones((), dtype=torch.bool))
+        return self
+
+    def partial_fit(self, acts: Activations) -> Self:
+        """Add in-distribution activations, where the method allows it exactly."""
+        raise InputError(
+            f"{self.name}.partial_fit", given="not exact for this method", hint="call fit on all of the data"
+        )
+
+    def bind(self, model: nn.Module, layers: Any = "auto") -> Self:
+        """Remember the network, so that `score` and `predict` also take raw inputs."""
+        self._network = [(model, layers)]
+        return self
+
+    def score(self, acts_or_x: Activations | Tensor) -> Float[Tensor, " n"]:
+        """Scores of activations, or of raw inputs (N, ...) after `bind(model)`."""
+        if self.trainable and not self._has("fitted_"):
+            raise NotFittedError(self.name)
+        acts = acts_or_x if isinstance(acts_or_x, Activations) else self._extract(acts_or_x)
+        self._require(acts, fitting=False)
+        scores = self._score(acts)
+        if torch.isnan(scores).any():
+            raise InputError(f"{self.name}: activations", given="scores are NaN", hint="check the network's outputs")
+        return scores
+
+    def calibrate(self, id_scores: Float[Tensor, " n"], tpr: float = 0.95) -> Self:
+        """Set the threshold at the `tpr` quantile of held-out in-distribution scores."""
+        if len(id_scores) == 0 or not 0 < tpr < 1:
+            raise InputError(
+                "calibrate", given=f"{len(id_scores)} scores, tpr {tpr}", expected="scores, and tpr in (0, 1)"
+            )
+        self.remember(threshold_=torch.tensor(acceptance_threshold(id_scores.cpu().double(), tpr), dtype=torch.float64))
+        return self
+
+    def predict(self, acts_or_x: Activations | Tensor) -> Bool[Tensor, " n"]:
+        """True = out of distribution."""
+        if not self._has("threshold_"):
+            raise NotCalibratedError(self.name)
+        scores = self.score(acts_or_x)
+        return scores.double() > self.threshold_.to(scores.device)
+
+    def remember(self, **tensors: Tensor) -> None:
+        """Register fitted values as buffers."""
+        for name, value in tensors.items():
+            self.register_buffer(name, value)
+
+    def _has(self, name: str) -> bool:
+        return name in self._buffers
+
+    def _fit(self, acts: Activations) -> None:
+        pass
+
+    def _score(self, acts: Activations) -> Tensor:
+        raise NotImplementedError
+
+    def _require(self, acts: Activations, fitting: bool) -> None:
+        missing = {
+            "features": acts.features is None,
+            "weights": acts.weight is None,
+            "layers": not acts.layers,
+            "labels": fitting and acts.labels is None,
+        }
+        for need in sorted(self.needs):
+            if missing.get(need, False):
+                hint = (
+                    "the network must end in a linear layer"
+                    if need in ("features", "weights")
+                    else f"extract with {need}"
+                )
+                raise InputError(f"{self.name} needs {need}", given="activations without them", hint=hint)
+        if len(acts) == 0:
+            raise InputError("activations", given="0 samples", expected="at least one")
+
+    def _extract(self, x: Tensor) -> Activations:
+        if not self._network:
+            raise InputError(
+                f"{self.name}.score", given="raw inputs", expected="activations", hint="call bind(model) first"
+            )
+        model, layers = self._network[0]
+        return extract(model, [x], layers if "layers" in self.needs else ())
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        for key, value in state_dict.items():
+            name = key.removeprefix(prefix)
+            if key.startswith(prefix) and "." not in name and isinstance(value, Tensor):
+                self.register_buffer(name, torch.empty_like(value))
+        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[arg-type]
+
+
+def require_classes(labels: Tensor, classes: int, name: str) -> None:
+    """Refuse a fit in which a class has no samples."""
+    count = torch.bincount(labels, minlength=classes)
+    if (count == 0).any():
+        empty = (count == 0).nonzero().flatten()[:5].tolist()
+        raise InputError(f"{name}: classes {empty}", given="no samples to fit on", expected="some of every class")

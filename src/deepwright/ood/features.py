@@ -1,0 +1,196 @@
+"""Detectors on the penultimate features: neighbours, subspaces, stored patterns and shaped activations."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from deepwright.core.errors import InputError
+from deepwright.core.features import Activations
+from deepwright.ood.detector import Detector, require_classes
+
+
+def _features(acts: Activations) -> Tensor:
+    assert acts.features is not None
+    return acts.features
+
+
+def _energy(acts: Activations, features: Tensor) -> Tensor:
+    assert acts.weight is not None
+    assert acts.bias is not None
+    return -torch.logsumexp(features @ acts.weight.T + acts.bias, 1)
+
+
+class KNN(Detector):
+    """Distance to the k-th nearest of the L2-normalised training features. Source: arXiv 2204.06507."""
+
+    needs = frozenset({"features"})
+
+    def __init__(self, k: int = 50) -> None:
+        super().__init__()
+        if k < 1:
+            raise InputError("k", given=k, expected="1 or more")
+        self.k = k
+
+    def _fit(self, acts: Activations) -> None:
+        self.remember(bank_=F.normalize(_features(acts), dim=1))
+
+    def partial_fit(self, acts: Activations) -> Self:
+        """Append to the bank."""
+        if not self._has("fitted_"):
+            return self.fit(acts)
+        self.remember(bank_=torch.cat([self.get_buffer("bank_"), F.normalize(_features(acts), dim=1)]))
+        return self
+
+    def _score(self, acts: Activations) -> Tensor:
+        bank = self.get_buffer("bank_")
+        k = min(self.k, len(bank))
+        chunk = max(1, 20_000_000 // len(bank))
+        parts = []
+        for h in F.normalize(_features(acts), dim=1).split(chunk):
+            nearest = (h @ bank.T).topk(k, dim=1).indices[:, -1]
+            parts.append((h - bank[nearest]).norm(dim=1))  # exact difference: 2 - 2 cos loses the small ones
+        return torch.cat(parts)
+
+
+class ViM(Detector):
+    """alpha ||R'(h - o)|| - logsumexp(z), o = -pinv(W) b, R the directions of least variance. Source: arXiv 2203.10807."""
+
+    needs = frozenset({"features", "weights"})
+
+    def __init__(self, dimensions: int | None = None) -> None:
+        super().__init__()
+        self.dimensions = dimensions
+
+    def _fit(self, acts: Activations) -> None:
+        h = _features(acts).double()
+        assert acts.weight is not None
+        assert acts.bias is not None
+        d = h.shape[1]
+        principal = self.dimensions or (1000 if d >= 2048 else 512 if d >= 768 else d // 2)
+        if principal >= d:
+            raise InputError("ViM dimensions", given=principal, expected=f"below the {d} features")
+        origin = -torch.linalg.pinv(acts.weight.double()) @ acts.bias.double()
+        centred = h - origin
+        _, vectors = torch.linalg.eigh(centred.T @ centred / len(h))
+        residual = vectors[:, : d - principal]
+        norm = (centred @ residual).norm(dim=1).mean()
+        alpha = acts.logits.double().amax(1).mean() / norm.clamp_min(1e-12)
+        self.remember(origin_=origin.float(), residual_=residual.float(), alpha_=alpha.float())
+
+    def _score(self, acts: Activations) -> Tensor:
+        virtual = self.get_buffer("alpha_") * (
+            (_features(acts) - self.get_buffer("origin_")) @ self.get_buffer("residual_")
+        ).norm(dim=1)
+        return virtual - torch.logsumexp(acts.logits, 1)
+
+
+class SHE(Detector):
+    """-<h, m_yhat>, m_k the mean feature of class k's correctly classified samples. Source: ICLR 2023, SHE."""
+
+    needs = frozenset({"features", "labels"})
+
+    def _fit(self, acts: Activations) -> None:
+        assert acts.labels is not None
+        right = acts.logits.argmax(1) == acts.labels
+        classes = acts.logits.shape[1]
+        require_classes(acts.labels[right], classes, "SHE (correctly classified samples)")
+        h, y = _features(acts)[right].double(), acts.labels[right]
+        total = torch.zeros(classes, h.shape[1], dtype=torch.float64, device=h.device).index_add_(0, y, h)
+        self.remember(total_=total, count_=torch.bincount(y, minlength=classes).double())
+
+    def partial_fit(self, acts: Activations) -> Self:
+        """Add to the sums."""
+        if not self._has("fitted_"):
+            return self.fit(acts)
+        assert acts.labels is not None
+        right = acts.logits.argmax(1) == acts.labels
+        self.get_buffer("total_").index_add_(0, acts.labels[right], _features(acts)[right].double())
+        self.get_buffer("count_").add_(torch.bincount(acts.labels[right], minlength=len(self.get_buffer("count_"))))
+        return self
+
+    def _score(self, acts: Activations) -> Tensor:
+        patterns = (self.get_buffer("total_") / self.get_buffer("count_")[:, None]).float()
+        return -(_features(acts) * patterns[acts.logits.argmax(1)]).sum(1)
+
+
+class ReAct(Detector):
+    """Energy of features clipped at a percentile of all training activations. Source: arXiv 2111.12797."""
+
+    needs = frozenset({"features", "weights"})
+
+    def __init__(self, percentile: float = 90.0) -> None:
+        super().__init__()
+        self.percentile = percentile
+
+    def _fit(self, acts: Activations) -> None:
+        flat = _features(acts).reshape(-1)
+        rank = max(1, round(self.percentile / 100 * len(flat)))
+        self.remember(clip_=flat.kthvalue(rank).values)
+
+    def _score(self, acts: Activations) -> Tensor:
+        return _energy(acts, _features(acts).minimum(self.get_buffer("clip_")))
+
+
+class DICE(Detector):
+    """Energy with only the top (1 - p) share of the mean contributions W * mean(h) kept. Source: arXiv 2111.09805."""
+
+    needs = frozenset({"features", "weights"})
+
+    def __init__(self, sparsity: float = 0.9) -> None:
+        super().__init__()
+        self.sparsity = sparsity
+
+    def _fit(self, acts: Activations) -> None:
+        assert acts.weight is not None
+        contribution = acts.weight * _features(acts).mean(0)
+        rank = max(1, min(contribution.numel(), round(self.sparsity * contribution.numel())))
+        self.remember(mask_=contribution > contribution.reshape(-1).kthvalue(rank).values)
+
+    def _score(self, acts: Activations) -> Tensor:
+        assert acts.weight is not None
+        assert acts.bias is not None
+        return -torch.logsumexp(_features(acts) @ (acts.weight * self.get_buffer("mask_")).T + acts.bias, 1)
+
+
+class ASH(Detector):
+    """ASH-S: keep the top (100 - p) % of each h and scale by exp(s1 / s2), sums before and after. Source: arXiv 2209.09858."""
+
+    needs = frozenset({"features", "weights"})
+    trainable = False
+
+    def __init__(self, percentile: float = 90.0) -> None:
+        super().__init__()
+        self.percentile = percentile
+
+    def _score(self, acts: Activations) -> Tensor:
+        kept, ratio = _top_share(_features(acts), self.percentile)
+        return _energy(acts, kept * ratio.exp())
+
+
+class SCALE(Detector):
+    """h exp(s1 / s2) with the sums of ASH-S, nothing zeroed. Source: arXiv 2310.00227."""
+
+    needs = frozenset({"features", "weights"})
+    trainable = False
+
+    def __init__(self, percentile: float = 85.0) -> None:
+        super().__init__()
+        self.percentile = percentile
+
+    def _score(self, acts: Activations) -> Tensor:
+        _, ratio = _top_share(_features(acts), self.percentile)
+        return _energy(acts, _features(acts) * ratio.exp())
+
+
+def _top_share(h: Tensor, percentile: float) -> tuple[Tensor, Tensor]:
+    """h with all but its top (100 - percentile) % set to zero, and s1 / s2 as (N, 1), bounded so that exp stays finite."""
+    keep = max(1, h.shape[1] - round(percentile / 100 * h.shape[1]))
+    top = h.topk(keep, dim=1)
+    kept = torch.zeros_like(h).scatter(1, top.indices, top.values)
+    after = kept.sum(1, keepdim=True)
+    ratio = h.sum(1, keepdim=True) / torch.where(after.abs() < 1e-12, torch.full_like(after, 1e-12), after)
+    return kept, ratio.clamp(-30, 30)

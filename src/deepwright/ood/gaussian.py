@@ -1,0 +1,98 @@
+"""Mahalanobis distances to class means, plain and relative; fitted by running sums, so nothing is kept but O(d^2)."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from deepwright.core.features import Activations
+from deepwright.ood.detector import Detector, require_classes
+
+
+class MDS(Detector):
+    """min_k (h - mu_k)' P (h - mu_k), P the pseudo-inverse of the tied within-class covariance. Source: arXiv 1807.03888.
+
+    Args:
+        layers: use these layers' summaries instead of the penultimate features.
+    """
+
+    def __init__(self, layers: tuple[str, ...] | None = None) -> None:
+        super().__init__()
+        self.layers = layers
+        self.needs = frozenset({"layers" if layers else "features", "labels"})
+
+    def _vectors(self, acts: Activations) -> Tensor:
+        if self.layers:
+            return torch.cat([acts.layers[name] for name in self.layers], 1).double()
+        assert acts.features is not None
+        return acts.features.double()
+
+    def _fit(self, acts: Activations) -> None:
+        assert acts.labels is not None
+        classes = acts.logits.shape[1]
+        require_classes(acts.labels, classes, self.name)
+        d = self._vectors(acts[:1]).shape[1]
+        device = acts.logits.device
+        self.remember(
+            count_=torch.zeros(classes, dtype=torch.float64, device=device),
+            mean_=torch.zeros(classes, d, dtype=torch.float64, device=device),
+            scatter_=torch.zeros(d, d, dtype=torch.float64, device=device),
+            between_=torch.zeros(d, d, dtype=torch.float64, device=device),
+        )
+        self._add(acts)
+
+    def partial_fit(self, acts: Activations) -> Self:
+        """Add samples: the same as one fit on everything (Chan's update in float64)."""
+        if not self._has("fitted_"):
+            return self.fit(acts)
+        self._require(acts, fitting=True)
+        self._add(acts)
+        return self
+
+    def _add(self, acts: Activations) -> None:
+        h, y = self._vectors(acts), acts.labels
+        assert y is not None
+        count = torch.bincount(y, minlength=len(self.count_)).double()
+        mean = torch.zeros_like(self.mean_).index_add_(0, y, h) / count.clamp_min(1)[:, None]
+        inner = h - mean[y]
+        shift = mean - self.mean_
+        total = self.count_ + count
+        weight = self.count_ * count / total.clamp_min(1)
+        self.scatter_ += inner.T @ inner + (shift * weight[:, None]).T @ shift
+        self.mean_ += shift * (count / total.clamp_min(1))[:, None]
+        self.count_.copy_(total)
+        whole = (self.mean_ * total[:, None]).sum(0) / total.sum()
+        spread = self.mean_ - whole
+        self.between_ = (spread * total[:, None]).T @ spread
+        self.remember(whole_=whole, whiten_=_whitening(self.scatter_ / total.sum()), **self._extra(total.sum()))
+
+    def _extra(self, n: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def _class_distances(self, acts: Activations) -> Tensor:
+        """(N, K) squared distances."""
+        h = self._vectors(acts) @ self.whiten_
+        return torch.cdist(h, self.mean_ @ self.whiten_, compute_mode="donot_use_mm_for_euclid_dist").square()
+
+    def _score(self, acts: Activations) -> Tensor:
+        return self._class_distances(acts).amin(1)
+
+
+class RMDS(MDS):
+    """min_k d_k(h) - d_0(h), d_0 the distance under one Gaussian for all classes. Source: arXiv 2106.09022."""
+
+    def _extra(self, n: Tensor) -> dict[str, Tensor]:
+        return {"background_": _whitening((self.scatter_ + self.between_) / n)}
+
+    def _score(self, acts: Activations) -> Tensor:
+        background = ((self._vectors(acts) - self.whole_) @ self.background_).square().sum(1)
+        return self._class_distances(acts).amin(1) - background
+
+
+def _whitening(covariance: Tensor) -> Tensor:
+    """A matrix A with A A' = pinv(covariance)."""
+    values, vectors = torch.linalg.eigh(covariance)
+    keep = values > values[-1].clamp_min(0) * 1e-10 + 1e-300
+    return vectors[:, keep] / values[keep].sqrt()
