@@ -1,0 +1,232 @@
+"""Auto-PGD: PGD with momentum and a step length that each sample halves for itself. Source: arXiv 2003.01690."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepwright.adversarial.engine import Attack, Best, Victim
+from deepwright.adversarial.losses import LossFunction, targeted_dlr
+from deepwright.adversarial.projections import ascend, column, random_start
+from deepwright.core.errors import InputError
+
+
+def checkpoints(steps: int) -> list[int]:
+    """w_j = ceil(p_j T) with p_0 = 0, p_1 = .22, p_{j+1} = p_j + max(p_j - p_{j-1} - .03, .06)."""
+    p = [0.0, 0.22]
+    while p[-1] < 1:
+        p.append(p[-1] + max(p[-1] - p[-2] - 0.03, 0.06))
+    return sorted({min(math.ceil(value * steps - 1e-9), steps) for value in p})
+
+
+class APGD(Attack):
+    """z = P(x_k + alpha dir(g)); x_{k+1} = P(x_k + .75 (z - x_k) + .25 (x_k - x_{k-1})), alpha from 2 eps downwards.
+
+    At each checkpoint a sample halves alpha and goes back to its best point when the loss rose on too few of the last
+    steps, or when neither alpha nor the best loss changed since the last one.
+
+    Args:
+        eps, norm, loss, success, targeted, bounds, seed, early_stop: see `Attack`; loss "ce" or "dlr".
+        steps: iterations of each restart.
+        restarts: random starts.
+        rho: share of rising steps below which alpha is halved.
+    """
+
+    def __init__(
+        self,
+        eps: float | Tensor,
+        norm: str = "linf",
+        steps: int = 100,
+        restarts: int = 1,
+        rho: float = 0.75,
+        **options: Any,
+    ) -> None:
+        super().__init__(eps, norm, **options)
+        if steps < 1 or restarts < 1 or not 0 < rho <= 1:
+            raise InputError(
+                self.name,
+                given=f"steps={steps}, restarts={restarts}, rho={rho}",
+                expected="at least 1, 1, and in (0, 1]",
+            )
+        self.steps, self.restarts, self.rho = steps, restarts, rho
+
+    @property
+    def name(self) -> str:
+        """APGD-CE, APGD-DLR, ..."""
+        return f"APGD-{self.loss_name.upper()}"
+
+    def _run(
+        self,
+        victim: Victim,
+        x: Tensor,
+        y: Tensor,
+        eps: Tensor,
+        mask: Tensor | None,
+        ids: Tensor,
+        best: Best,
+        callback: Callable[[int, Tensor], object] | None,
+    ) -> None:
+        everything = torch.arange(len(x), device=x.device)
+        for restart in range(self.restarts):
+            rows = everything if restart == 0 else (~best.success).nonzero().flatten()
+            if len(rows):
+                self._ascend(victim, x, y, eps, mask, ids, best, rows, restart, None, callback)
+
+    def _ascend(
+        self,
+        victim: Victim,
+        x: Tensor,
+        y: Tensor,
+        eps: Tensor,
+        mask: Tensor | None,
+        ids: Tensor,
+        best: Best,
+        rows: Tensor,
+        restart: int,
+        function: LossFunction | None,
+        callback: Callable[[int, Tensor], object] | None,
+    ) -> None:
+        s = _Climb(x[rows], y[rows], eps[rows], None if mask is None else mask[rows], rows)
+        start = random_start(s.x, s.eps, self.norm, self._streams(ids[rows.cpu()], x, restart))
+        s.point = self._project(s.x + start, s.x, s.eps, s.mask)
+        s.previous = s.point
+        self._look(victim, s, best, 0, function)
+        marks = checkpoints(self.steps)
+        every = 1 if x.device.type == "cpu" else 10
+        for step in range(1, self.steps + 1):
+            if self.early_stop and step % every == 0:
+                active = ~best.success[s.rows]
+                if not bool(active.any()):
+                    return
+                if not bool(active.all()):
+                    s = s.keep(active)
+            gradient = s.gradient if s.mask is None else s.gradient * s.mask
+            z = self._project(s.point + ascend(gradient, s.alpha, self.norm), s.x, s.eps, s.mask)
+            inertia = 0.75 if step > 1 else 1.0
+            moved = s.point + inertia * (z - s.point) + (1 - inertia) * (s.point - s.previous)
+            s.previous, s.point = s.point, self._project(moved, s.x, s.eps, s.mask)
+            before = s.loss
+            self._look(victim, s, best, step, function)
+            s.rises += (s.loss > before).long()
+            if callback is not None:
+                callback(step, best.success)
+            if step in marks[1:] and step < self.steps:
+                s.adapt(step - marks[marks.index(step) - 1], self.rho)
+
+    def _look(self, victim: Victim, s: _Climb, best: Best, step: int, function: LossFunction | None) -> None:
+        s.loss, s.gradient, out = victim.gradient(s.point, s.y, s.rows, function)
+        best.offer(s.rows, s.point, s.loss, victim.succeeded(out, s.y), step)
+        s.record()
+
+
+class _Climb:
+    """Per-sample state of the ascent."""
+
+    def __init__(self, x: Tensor, y: Tensor, eps: Tensor, mask: Tensor | None, rows: Tensor) -> None:
+        n = len(x)
+        self.x, self.y, self.eps, self.mask, self.rows = x, y, eps, mask, rows
+        self.alpha = 2 * eps
+        self.alpha_before = self.alpha.clone()
+        self.point = self.previous = self.top_point = x
+        self.gradient = self.top_gradient = torch.zeros_like(x)
+        self.loss = torch.full((n,), -torch.inf, device=x.device, dtype=x.dtype)
+        self.top, self.top_before = self.loss.clone(), self.loss.clone()
+        self.rises = torch.zeros(n, dtype=torch.long, device=x.device)
+
+    def record(self) -> None:
+        better = self.loss > self.top
+        wide = column(better, self.x)
+        self.top = torch.where(better, self.loss, self.top)
+        self.top_point = torch.where(wide, self.point, self.top_point)
+        self.top_gradient = torch.where(wide, self.gradient, self.top_gradient)
+
+    def adapt(self, length: int, rho: float) -> None:
+        few = self.rises < rho * length
+        stuck = (self.alpha == self.alpha_before) & (self.top <= self.top_before)
+        halve = few | stuck
+        self.alpha_before, self.top_before = self.alpha.clone(), self.top.clone()
+        self.alpha = torch.where(halve, self.alpha / 2, self.alpha)
+        wide = column(halve, self.x)
+        self.point = torch.where(wide, self.top_point, self.point)
+        self.previous = torch.where(wide, self.top_point, self.previous)
+        self.gradient = torch.where(wide, self.top_gradient, self.gradient)
+        self.loss = torch.where(halve, self.top, self.loss)
+        self.rises.zero_()
+
+    def keep(self, active: Tensor) -> _Climb:
+        part = object.__new__(_Climb)
+        for name, value in vars(self).items():
+            setattr(part, name, None if value is None else value[active])
+        return part
+
+
+class APGDT(APGD):
+    """APGD on the targeted DLR loss, once for each of the `targets` most likely other classes."""
+
+    def __init__(
+        self, eps: float | Tensor, norm: str = "linf", steps: int = 100, targets: int = 9, **options: Any
+    ) -> None:
+        super().__init__(eps, norm, steps, **options)
+        self.targets = targets
+
+    @property
+    def name(self) -> str:
+        """APGD-T."""
+        return "APGD-T"
+
+    def _run(
+        self,
+        victim: Victim,
+        x: Tensor,
+        y: Tensor,
+        eps: Tensor,
+        mask: Tensor | None,
+        ids: Tensor,
+        best: Best,
+        callback: Callable[[int, Tensor], object] | None,
+    ) -> None:
+        rows = torch.arange(len(x), device=x.device)
+        out = victim.out(x, rows)
+        best.offer(rows, x, victim.loss(out, y, rows), victim.succeeded(out, y), 0)
+        order = likely_targets(out, y, self.targets)
+        for t in range(order.shape[1]):
+            rows = (~best.success).nonzero().flatten()
+            if len(rows) == 0:
+                return
+            self._towards(order[:, t], victim, x, y, eps, mask, ids, best, rows, t, callback)
+
+    def _towards(self, target: Tensor, victim: Victim, x: Tensor, y: Tensor, eps: Tensor, mask: Tensor | None, ids: Tensor,
+                 best: Best, rows: Tensor, t: int, callback: Any) -> None:  # fmt: skip
+        # The target travels with the label as a second column, so that it is kept when samples are dropped.
+        both = torch.stack([y, target], 1)
+        pair = _PairVictim(victim)
+        self._ascend(pair, x, both, eps, mask, ids, best, rows, t, _pair_dlr, callback)  # type: ignore[arg-type]
+
+
+class _PairVictim:
+    """A victim whose labels are (label, target) pairs."""
+
+    def __init__(self, inner: Victim) -> None:
+        self.inner = inner
+
+    def gradient(
+        self, x: Tensor, y: Tensor, rows: Tensor, function: LossFunction | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return self.inner.gradient(x, y, rows, function)
+
+    def succeeded(self, out: Tensor, y: Tensor) -> Tensor:
+        return self.inner.succeeded(out, y[:, 0])
+
+
+def _pair_dlr(out: Tensor, pair: Tensor) -> Tensor:
+    return targeted_dlr(out, pair[:, 0], pair[:, 1])
+
+
+def likely_targets(out: Tensor, y: Tensor, count: int) -> Tensor:
+    """(N, count) the classes with the highest logits, without the true one."""
+    others = out.scatter(1, y[:, None], -torch.inf)
+    return others.topk(min(count, out.shape[1] - 1), dim=1).indices

@@ -1,0 +1,97 @@
+"""DeepFool: step to the nearest linearised decision boundary until it is crossed. Source: arXiv 1511.04599."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepwright.adversarial.engine import Attack, Best, Victim
+from deepwright.adversarial.projections import column, norms
+from deepwright.core.errors import InputError
+
+
+class DeepFool(Attack):
+    """delta += |f_k| / ||w_k||_q^q * dual(w_k) for the nearest class k, f_k = z_k - z_y, w_k its gradient.
+
+    All rows of the Jacobian come from one vectorised backward pass; fooled samples are dropped.
+
+    Args:
+        eps: budget that counts as success; the search is for the smallest norm.
+        norm: "l2" or "linf".
+        steps: iterations.
+        candidates: classes with the highest logits that are looked at.
+        overshoot: how far beyond the boundary.
+    """
+
+    def __init__(
+        self,
+        eps: float | Tensor = math.inf,
+        norm: str = "l2",
+        steps: int = 50,
+        candidates: int = 10,
+        overshoot: float = 0.02,
+        **options: Any,
+    ) -> None:
+        super().__init__(eps, norm, **options)
+        if norm == "l1":
+            raise InputError("norm", given="'l1'", expected="'l2' or 'linf' for DeepFool")
+        self.steps, self.candidates, self.overshoot = steps, candidates, overshoot
+
+    def _run(
+        self,
+        victim: Victim,
+        x: Tensor,
+        y: Tensor,
+        eps: Tensor,
+        mask: Tensor | None,
+        ids: Tensor,
+        best: Best,
+        callback: Callable[[int, Tensor], object] | None,
+    ) -> None:
+        total = torch.zeros_like(x)
+        point = x.clone()
+        rows = torch.arange(len(x), device=x.device)
+        used = torch.zeros(len(x), dtype=torch.long, device=x.device)
+        for step in range(self.steps + 1):
+            out, jacobian, classes = self._jacobian(victim, point[rows], y[rows], rows)
+            active = ~victim.succeeded(out, y[rows])
+            rows, out, jacobian, classes = rows[active], out[active], jacobian[:, active], classes[active]
+            if len(rows) == 0 or step == self.steps:
+                break
+            used[rows] += 1
+            total[rows] += self._move(out, jacobian, classes, y[rows], None if mask is None else mask[rows])
+            point[rows] = (x[rows] + (1 + self.overshoot) * total[rows]).clamp(*self.bounds)
+            if callback is not None:
+                callback(step, best.success)
+        self._offer_minimal(victim, x, y, eps, mask, point, best, self.steps)
+        best.steps = used
+
+    def _jacobian(self, victim: Victim, x: Tensor, y: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs, d z_k / d x for the candidate classes (first row: the true class), and the candidates."""
+        victim.queries[rows] += 1
+        point = x.detach().requires_grad_(True)
+        out = victim.model(point)
+        others = out.detach().scatter(1, y[:, None], -torch.inf)
+        count = min(self.candidates, out.shape[1]) - 1
+        classes = torch.cat([y[:, None], others.topk(max(count, 1), dim=1).indices], 1)
+        one_hot = torch.nn.functional.one_hot(classes, out.shape[1]).to(out.dtype).transpose(0, 1)
+        (jacobian,) = torch.autograd.grad(out, point, one_hot, is_grads_batched=True)
+        return out.detach(), jacobian, classes
+
+    def _move(self, out: Tensor, jacobian: Tensor, classes: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
+        w = jacobian[1:] - jacobian[:1]
+        if mask is not None:
+            w = w * mask
+        gap = (out.gather(1, classes[:, 1:]) - out.gather(1, y[:, None])).abs().T
+        flat = w.flatten(2)
+        size = (flat.norm(dim=2) if self.norm == "l2" else flat.abs().sum(2)).clamp_min(1e-12)
+        nearest = (gap / size).argmin(0)
+        pick = torch.arange(len(y), device=y.device)
+        chosen, length = w[nearest, pick], (gap / size)[nearest, pick] + 1e-6
+        if self.norm == "l2":
+            return chosen * column(length / norms(chosen, "l2").clamp_min(1e-12), chosen)
+        return chosen.sign() * column(length, chosen)

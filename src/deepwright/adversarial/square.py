@@ -1,0 +1,157 @@
+"""Square: black-box random search over square-shaped changes, in L-inf and L2. Source: arXiv 1912.00049."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepwright.adversarial.engine import Attack, Best, Victim
+from deepwright.adversarial.projections import column, norms
+from deepwright.core.errors import InputError
+from deepwright.core.randomness import Streams
+
+_HALVE_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+
+
+class Square(Attack):
+    """Each query repaints one h x h square per sample and keeps it if the margin falls.
+
+    Args:
+        eps, norm ("linf" or "l2"), bounds, seed, targeted, success: see `Attack`; the margin is what is lowered.
+        queries: budget of forward passes a sample.
+        p: share of pixels in the first squares (0.8; 0.05 for quick audits); it halves along a fixed schedule.
+    """
+
+    def __init__(
+        self, eps: float | Tensor, norm: str = "linf", queries: int = 5000, p: float = 0.8, **options: Any
+    ) -> None:
+        super().__init__(eps, norm, **{"loss": "margin", **options})
+        if norm == "l1":
+            raise InputError("norm", given="'l1'", expected="'linf' or 'l2' for Square")
+        if queries < 1 or not 0 < p <= 1:
+            raise InputError("Square", given=f"queries={queries}, p={p}", expected="at least 1, and in (0, 1]")
+        self.queries, self.p = queries, p
+
+    def share(self, query: int) -> float:
+        """Share of pixels at a query: p halves at (10, 50, ...) / 10,000 of the budget."""
+        scaled = query * 10_000 / self.queries
+        return self.p / 2 ** sum(scaled > mark for mark in _HALVE_AT)
+
+    def _run(
+        self,
+        victim: Victim,
+        x: Tensor,
+        y: Tensor,
+        eps: Tensor,
+        mask: Tensor | None,
+        ids: Tensor,
+        best: Best,
+        callback: Callable[[int, Tensor], object] | None,
+    ) -> None:
+        rows = torch.arange(len(x), device=x.device)
+        best.offer(rows, x, *victim.judge(x, y, rows), 0)
+        rows = (~best.success).nonzero().flatten()
+        images = x if x.ndim == 4 else x.reshape(len(x), 1, 1, -1)
+        current = best.x.clone()
+        loss = torch.full((len(x),), -torch.inf, device=x.device, dtype=x.dtype)
+        for query in range(self.queries):
+            if len(rows) == 0:
+                return
+            streams = Streams(self.seed, ids[rows.cpu()], "square", t=query, device=x.device)
+            origin = images[rows]
+            delta = (current[rows] - x[rows]).view_as(origin)
+            if query == 0:
+                change = self._first(origin, eps[rows], streams)
+            elif self.norm == "linf":
+                change = self._square(delta, eps[rows], self.share(query), streams)
+            else:
+                change = self._bump(delta, origin, eps[rows], self.share(query), streams)
+            moved = self._project(
+                (origin + change).view_as(x[rows]), x[rows], eps[rows], None if mask is None else mask[rows]
+            )
+            out = victim.out(moved, rows)
+            value, success = victim.loss(out, y[rows], rows), victim.succeeded(out, y[rows])
+            better = (value > loss[rows]) | success
+            loss[rows] = torch.where(better, value, loss[rows])
+            current[rows] = torch.where(column(better, moved), moved, current[rows])
+            best.offer(rows, moved, value, success, query + 1)
+            if callback is not None:
+                callback(query, best.success)
+            rows = rows[~success]
+
+    def _first(self, origin: Tensor, eps: Tensor, streams: Streams) -> Tensor:
+        """L-inf: vertical stripes of +-eps; L2: a board of bumps with random signs."""
+        _n, c, h, w = origin.shape
+        if self.norm == "linf":
+            return _signs(streams, c, 1, w).expand(-1, -1, h, -1) * column(eps, origin)
+        side = max(h // 5, 1)
+        tiles = _signs(streams, c, -(-h // side), -(-w // side))
+        tile = _bump(side, origin)
+        board = (tiles.repeat_interleave(side, 2).repeat_interleave(side, 3))[:, :, :h, :w]
+        pattern = tile.repeat(-(-h // side), -(-w // side))[:h, :w]
+        return _to_length(board * pattern, eps)
+
+    def _square(self, delta: Tensor, eps: Tensor, share: float, streams: Streams) -> Tensor:
+        _, c, h, w = delta.shape
+        inside = _window(delta, max(1, min(round(math.sqrt(share * h * w)), h, w)) if h > 1 else 1, share, streams)
+        return torch.where(inside, _signs(streams, c, 1, 1) * column(eps, delta), delta)
+
+    def _bump(self, delta: Tensor, origin: Tensor, eps: Tensor, share: float, streams: Streams) -> Tensor:
+        """Move the mass of one window into a bump in another, and use up the budget."""
+        _, c, h, w = delta.shape
+        side = max(3, min(round(math.sqrt(share * h * w)), h, w)) if min(h, w) >= 3 else 1
+        target, source = _window(delta, side, share, streams), _window(delta, side, share, streams)
+        kept = torch.where(target | source, torch.zeros_like(delta), delta)
+        free = (column(eps.square(), delta) - kept.square().flatten(1).sum(1).reshape(-1, 1, 1, 1)).clamp_min(0)
+        rows = torch.arange(side, device=delta.device)
+        top = target.int().flatten(2).argmax(2)[:, 0]
+        bump = torch.zeros_like(delta)
+        tile = _bump(side, delta)[None, None] * _signs(streams, c, 1, 1)
+        y0, x0 = top // w, top % w
+        batch = torch.arange(len(delta), device=delta.device)[:, None, None, None]
+        channel = torch.arange(c, device=delta.device)[None, :, None, None]
+        yy = (y0[:, None] + rows)[:, None, :, None].clamp_max(h - 1)
+        xx = (x0[:, None] + rows)[:, None, None, :].clamp_max(w - 1)
+        old = delta[batch, channel, yy, xx]
+        shape = tile + old / old.flatten(1).norm(dim=1).clamp_min(1e-12).reshape(-1, 1, 1, 1)
+        bump[batch, channel, yy, xx] = shape
+        length = bump.flatten(1).norm(dim=1).clamp_min(1e-12).reshape(-1, 1, 1, 1)
+        return kept + bump / length * free.sqrt()
+
+
+def _signs(streams: Streams, *shape: int) -> Tensor:
+    return torch.where(streams.bits(*shape) < 0, -1.0, 1.0)
+
+
+def _window(like: Tensor, side: int, share: float, streams: Streams) -> Tensor:
+    """(N, 1, H, W) boolean: one random side x side window a sample (a run of columns where H = 1)."""
+    _, _, h, w = like.shape
+    width = side if h > 1 else max(1, round(share * w))
+    top = (
+        streams.integers(0, h - side + 1, 1)
+        if h > 1
+        else torch.zeros(len(like), 1, dtype=torch.long, device=like.device)
+    )
+    left = streams.integers(0, w - width + 1, 1)
+    rows, columns = torch.arange(h, device=like.device), torch.arange(w, device=like.device)
+    in_rows = (rows >= top) & (rows < top + side)
+    in_columns = (columns >= left) & (columns < left + width)
+    return (in_rows[:, :, None] & in_columns[:, None, :])[:, None]
+
+
+def _bump(side: int, like: Tensor) -> Tensor:
+    """(side, side): a pyramid of nested rectangles, positive in one half and negative in the other, of unit length."""
+    line = torch.arange(side, device=like.device, dtype=like.dtype)
+    centre = (side - 1) / 2
+    radius = torch.maximum((line[:, None] - centre).abs(), (line[None] - centre).abs())
+    pyramid = 1 / (1 + radius).square()
+    pyramid[side // 2 :] *= -1 if side > 1 else 1
+    return pyramid / pyramid.norm()
+
+
+def _to_length(delta: Tensor, eps: Tensor) -> Tensor:
+    return delta * column(eps / norms(delta, "l2").clamp_min(1e-12), delta)

@@ -1,0 +1,389 @@
+"""Attacks against closed forms on affine classifiers, foolbox, and their own invariances."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from torch import nn
+
+from deepwright.adversarial import (
+    ALL,
+    APGD,
+    APGDT,
+    BIM,
+    FABT,
+    FGSM,
+    PGD,
+    CarliniWagner,
+    DeepFool,
+    Noise,
+    Square,
+    bpda,
+    curve,
+    deviates,
+    masking_flags,
+    minimal_eps,
+    norms,
+    project,
+    robust_accuracy,
+    suite,
+)
+from deepwright.adversarial.apgd import checkpoints
+from deepwright.adversarial.projections import hyperplane_step
+from deepwright.core.errors import InputError
+
+
+@pytest.fixture
+def affine():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).double().eval()
+    x = torch.rand(20, 12, dtype=torch.float64) * 0.2 + 0.4
+    y = model(x).argmax(1)
+    w = (model[1].weight[0] - model[1].weight[1]).detach()
+    with torch.no_grad():
+        gap = (model(x)[:, 0] - model(x)[:, 1]).abs()
+    return model, x, y, w, gap
+
+
+@pytest.fixture
+def conv():
+    torch.manual_seed(1)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 16, 10)
+    )
+    x = torch.rand(24, 1, 16, 16)
+    with torch.no_grad():
+        model[-1].weight *= 8
+        y = model(x).argmax(1)
+    return model.eval(), x, y
+
+
+def margin_of(model, x, y):
+    with torch.no_grad():
+        z = model(x)
+    return (z[:, 0] - z[:, 1]) * (1 - 2 * y)
+
+
+@pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2), ("l1", math.inf)])
+@pytest.mark.parametrize("method", [PGD, APGD])
+def test_margin_falls_by_the_dual_norm(affine, norm, dual, method):
+    model, x, y, w, gap = affine
+    eps = 0.05
+    # a constant loss gradient: steps as long as the ball turn the point to the optimum geometrically
+    length = {"alpha": eps} if method is PGD else {}
+    attack = method(eps, norm, steps=60 if norm != "l1" else 200, early_stop=False, loss="margin", **length)
+    result = attack(model, x, y)
+    expected = gap - eps * float(w.norm(p=dual))
+    assert torch.allclose(margin_of(model, result.x_adv, y), expected, atol=1e-4 if norm != "l1" else 2e-3)
+
+
+def test_deepfool_is_exact_on_affine_models(affine):
+    model, x, y, w, gap = affine
+    result = DeepFool(overshoot=0.0)(model, x, y)
+    assert bool(result.success.all())
+    assert int(result.steps.max()) == 1
+    assert torch.allclose(result.norm, gap / w.norm(), rtol=1e-4)
+
+
+def test_carlini_wagner_is_close_to_the_boundary(affine):
+    model, x, y, w, gap = affine
+    result = CarliniWagner(steps=400, rounds=9, initial_c=0.1)(model, x, y)
+    assert bool(result.success.all())
+    assert torch.allclose(result.norm, gap / w.norm(), rtol=0.02)
+
+
+@pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2), ("l1", math.inf)])
+def test_fab_finds_the_minimal_norm(affine, norm, dual):
+    model, x, y, w, gap = affine
+    result = FABT(norm=norm, steps=30)(model, x, y)
+    expected = gap / float(w.norm(p=dual))
+    inside = expected < 0.3  # otherwise the box binds
+    assert bool(inside.any())
+    assert torch.allclose(result.norm[inside], expected[inside], rtol=0.02)
+
+
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+def test_projections_equal_a_solver(norm):
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        x = rng.random(12)
+        d = rng.normal(size=12)
+        eps = rng.uniform(0.2, 1.5)
+        ours = project(torch.tensor(d)[None], torch.tensor(x)[None], torch.tensor([eps]), norm, (0.0, 1.0))[0].numpy()
+        # L1 as a smooth problem in positive and negative parts
+        if norm == "l2":
+            solved = minimize(
+                lambda v: 0.5 * ((v - d) ** 2).sum(), 0 * d, jac=lambda v: v - d, bounds=list(zip(-x, 1 - x)), method="SLSQP",
+                constraints={"type": "ineq", "fun": lambda v: eps**2 - v @ v, "jac": lambda v: -2 * v}, options={"ftol": 1e-14, "maxiter": 500},
+            ).x  # fmt: skip
+        else:
+            join = lambda v: v[:12] - v[12:]  # noqa: E731
+            part = minimize(
+                lambda v: 0.5 * ((join(v) - d) ** 2).sum(), np.zeros(24), jac=lambda v: np.r_[join(v) - d, d - join(v)],
+                bounds=[(0, 1 - a) for a in x] + [(0, a) for a in x], method="SLSQP",
+                constraints={"type": "ineq", "fun": lambda v: eps - v.sum(), "jac": lambda v: -np.ones(24)}, options={"ftol": 1e-15, "maxiter": 800},
+            ).x  # fmt: skip
+            solved = join(part)
+        assert np.abs(ours - solved).max() < 1e-4
+        assert np.abs(ours - d).sum() < np.inf
+        again = project(torch.tensor(ours)[None], torch.tensor(x)[None], torch.tensor([eps]), norm, (0.0, 1.0))[
+            0
+        ].numpy()
+        assert np.abs(again - ours).max() < 1e-9
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_projection_is_feasible_and_nearest(norm):
+    rng = torch.Generator().manual_seed(0)
+    x = torch.rand(200, 12, generator=rng, dtype=torch.float64)
+    d = torch.randn(200, 12, generator=rng, dtype=torch.float64)
+    eps = torch.rand(200, generator=rng, dtype=torch.float64)
+    p = project(d, x, eps, norm, (0.0, 1.0))
+    assert bool((norms(p, norm) <= eps + 1e-6).all())
+    assert bool(((x + p >= -1e-12) & (x + p <= 1 + 1e-12)).all())
+    other = project(torch.randn(200, 12, generator=rng, dtype=torch.float64), x, eps, norm, (0.0, 1.0))
+    if norm != "linf":
+        assert bool(((d - p).norm(dim=1) <= (d - other).norm(dim=1) + 1e-9).all())
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_hyperplane_step_reaches_the_plane(norm):
+    rng = torch.Generator().manual_seed(1)
+    x = torch.rand(100, 9, generator=rng, dtype=torch.float64)
+    w = torch.randn(100, 9, generator=rng, dtype=torch.float64)
+    c = -(w * torch.rand(100, 9, generator=rng, dtype=torch.float64)).sum(1)  # some point of the box lies on the plane
+    step = hyperplane_step(x, w, c, norm, (0.0, 1.0))
+    assert torch.allclose((w * (x + step)).sum(1) + c, torch.zeros(100).double(), atol=1e-9)
+    for _ in range(50):  # no random point of the plane and the box is nearer
+        other = project(
+            torch.randn(100, 9, generator=rng, dtype=torch.float64),
+            x,
+            torch.full((100,), 9.0).double(),
+            norm,
+            (0.0, 1.0),
+        )
+        other = other + hyperplane_step(x + other, w, c, "l2", (0.0, 1.0))
+        assert bool((norms(step, norm) <= norms(other, norm) + 1e-9).all())
+
+
+def test_equal_to_foolbox(conv):
+    foolbox = pytest.importorskip("foolbox")
+    model, x, y = conv
+    wrapped = foolbox.PyTorchModel(model, bounds=(0, 1))
+    _, theirs, _ = foolbox.attacks.FGSM()(wrapped, x, y, epsilons=0.05)
+    # an attack of ours keeps the best try: compare where its full step is the better one
+    ours = FGSM(0.05)(model, x, y)
+    same = (ours.x_adv - theirs).flatten(1).abs().amax(1) < 1e-6
+    assert float(same.double().mean()) > 0.9
+    bim = foolbox.attacks.LinfBasicIterativeAttack(abs_stepsize=0.0125, steps=10, random_start=False)
+    _, theirs, success = bim(wrapped, x, y, epsilons=0.05)
+    ours = BIM(0.05, steps=10, alpha=0.0125)(model, x, y)
+    assert float((ours.success >= success).double().mean()) == 1.0
+
+
+SMALL = {
+    "PGD": lambda **o: PGD(0.1, steps=5, **o),
+    "PGD-l2": lambda **o: PGD(1.0, "l2", steps=5, **o),
+    "PGD-l1": lambda **o: PGD(8.0, "l1", steps=5, **o),
+    "FGSM": lambda **o: FGSM(0.1, **o),
+    "BIM": lambda **o: BIM(0.1, steps=4, **o),
+    "APGD": lambda **o: APGD(0.1, steps=8, **o),
+    "APGDT": lambda **o: APGDT(0.1, steps=5, targets=3, **o),
+    "FAB": lambda **o: FABT(0.1, steps=5, targets=2, **o),
+    "Square": lambda **o: Square(0.1, queries=30, **o),
+    "Square-l2": lambda **o: Square(2.0, "l2", queries=30, **o),
+    "DeepFool": lambda **o: DeepFool(2.0, steps=8, **o),
+    "DeepFool-linf": lambda **o: DeepFool(0.1, "linf", steps=8, **o),
+    "C&W": lambda **o: CarliniWagner(2.0, steps=20, rounds=2, initial_c=1.0, **o),
+    "noise": lambda **o: Noise(0.1, **o),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_contract(conv, name):
+    model, x, y = conv
+    attack = SMALL[name]()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    copy = x.clone()
+    wanted = [p.requires_grad for p in model.parameters()]
+    model.train()
+    with pytest.warns(UserWarning, match="train mode"):
+        result = attack(model, x, y)
+    assert model.training
+    model.eval()
+    assert [p.requires_grad for p in model.parameters()] == wanted
+    assert all(p.grad is None for p in model.parameters())
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert torch.equal(x, copy)
+    budget = float(torch.as_tensor(attack.eps))
+    assert bool((result.norm[result.success] <= budget * (1 + 1e-4)).all())
+    assert float(result.x_adv.min()) >= 0
+    assert float(result.x_adv.max()) <= 1
+    with torch.no_grad():
+        assert torch.equal(model(result.x_adv).argmax(1) != y, result.success)
+    # another batch split gives the same samples the same result
+    parts = [attack(model, x[i : i + 7], y[i : i + 7], ids=torch.arange(i, min(i + 7, 24))) for i in range(0, 24, 7)]
+    joined = torch.cat([p.x_adv for p in parts])
+    assert float((joined - result.x_adv).abs().amax()) < 1e-4 or name in (
+        "C&W",
+        "APGD",
+        "APGDT",
+        "FAB",
+        "DeepFool",
+        "DeepFool-linf",
+    )
+    assert torch.equal(torch.cat([p.success for p in parts]), result.success)
+    nothing = attack(model, x, y, eps=0.0)
+    assert float((nothing.x_adv - x).abs().max()) < 1e-6
+    each = torch.linspace(0.02, 1.0, 24) * min(budget, 5)
+    together = attack(model, x, y, eps=each)
+    alone = attack(model, x[5:6], y[5:6], eps=float(each[5]), ids=torch.tensor([5]))
+    assert bool(alone.success[0]) == bool(together.success[5])
+    mask = torch.zeros(24, 1, 16, 16)
+    mask[..., :8] = 1
+    masked = attack(model, x, y, mask=mask)
+    assert float((masked.x_adv - x)[..., 8:].abs().max()) == 0
+
+
+@pytest.mark.parametrize("name", ["PGD", "APGD"])
+def test_early_stop_does_not_change_success(conv, name):
+    model, x, y = conv
+    a, b = SMALL[name]()(model, x, y), SMALL[name](early_stop=False)(model, x, y)
+    assert torch.equal(a.success, b.success)
+
+
+def test_every_attack_is_covered():
+    covered = {type(make()) for make in SMALL.values()}
+    assert {cls.__name__ for cls in ALL} - {cls.__name__ for cls in covered} <= {"RFGSM"}
+
+
+def test_apgd_checkpoints():
+    assert checkpoints(100) == [0, 22, 41, 57, 70, 80, 87, 93, 99, 100]
+
+
+def test_targeted(conv):
+    model, x, y = conv
+    goal = (y + 1) % 10
+    result = PGD(0.5, steps=30, targeted=True)(model, x, goal)
+    with torch.no_grad():
+        assert torch.equal(model(result.x_adv).argmax(1) == goal, result.success)
+    assert float(result.success.double().mean()) > 0.5
+
+
+def test_regression():
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1).double()
+    x = torch.rand(10, 4, dtype=torch.float64) * 0.2 + 0.4
+    y = model(x).detach()[:, 0] + 0.01
+    result = PGD(0.1, steps=20, loss="squared_error", success=deviates(0.05), early_stop=False, random_start=False)(model, x, y)
+    drift = (model(result.x_adv)[:, 0] - y).abs()
+    assert torch.allclose(drift, 0.1 * model.weight.abs().sum() + 0.01, atol=1e-6)
+
+
+def test_through_and_bpda(conv):
+    model, x, y = conv
+    rounding = bpda(lambda t: (t * 8).round() / 8)
+    plain = PGD(0.1, steps=10)(model, x, y, through=[lambda t: (t * 8).round() / 8])
+    adapted = PGD(0.1, steps=10)(model, x, y, through=[rounding])
+    assert plain.flags["zero_gradients"] == 1.0
+    assert adapted.success.sum() > plain.success.sum()
+
+
+def test_random_models_need_averaging(conv):
+    model, x, y = conv
+    noisy = lambda t: t + 0.01 * torch.randn_like(t)  # noqa: E731
+    with pytest.raises(InputError, match="eot"):
+        PGD(0.1, steps=2)(model, x, y, through=[noisy])
+    assert PGD(0.1, steps=2, early_stop=False)(model, x, y, through=[noisy], eot=3).queries.max() == 9
+
+
+def test_quantised_success(conv):
+    model, x, y = conv
+    x = (x * 255).round() / 255
+    result = PGD(0.05, steps=10)(model, x, y, quantize=255)
+    assert torch.allclose(result.x_adv * 255, (result.x_adv * 255).round(), atol=1e-4)
+    with torch.no_grad():
+        assert torch.equal(model(result.x_adv).argmax(1) != y, result.success)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(x=torch.rand(2, 1, 16, 16) * 255), "divide 8-bit"),
+        (dict(x=torch.zeros(2, 1, 16, 16, dtype=torch.uint8)), "255"),
+        (dict(x=torch.full((2, 1, 16, 16), math.nan)), "NaN"),
+        (dict(y=torch.tensor([0, 10])), r"0\.\.9"),
+        (dict(y=torch.tensor([0])), "as many labels"),
+        (dict(eps=-0.1), "eps"),
+    ],
+)
+def test_bad_input(conv, change, message):
+    arguments = {"x": torch.rand(2, 1, 16, 16), "y": torch.tensor([0, 1]), **change}
+    x, y = arguments.pop("x"), arguments.pop("y")
+    with pytest.raises(InputError, match=message):
+        PGD(0.1, steps=2)(conv[0], x, y, **arguments)
+
+
+def test_scalar_losses_are_refused(conv):
+    model, x, y = conv
+    with pytest.raises(InputError, match="per-sample"):
+        PGD(0.1, steps=2, loss=nn.functional.cross_entropy, success=lambda o, t: o.argmax(1) != t)(model, x, y)
+
+
+def test_nan_logits_are_never_a_success(conv):
+    model, x, y = conv
+    broken = lambda t: torch.where(t.flatten(1).sum(1, keepdim=True)[..., None, None] > 0, t * math.nan, t)  # noqa: E731
+    result = PGD(0.1, steps=2)(model, x, y, through=[broken])
+    assert not bool(result.success.any())
+    assert result.flags["not_finite"] == 1.0
+
+
+def test_suite_is_the_worst_case_and_resumes(conv, tmp_path):
+    model, x, y = conv
+    batches = [(x[i : i + 6], y[i : i + 6]) for i in range(0, 24, 6)]
+    attack = suite("standard", 0.03, steps=5, classes=10)
+    whole = robust_accuracy(model, batches, attack)
+    assert all(whole.robust.value <= share + 1e-12 for share in whole.per_attack.values())
+    path = tmp_path / "log.jsonl"
+
+    def interrupted():
+        yield from batches[:2]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        robust_accuracy(model, interrupted(), attack, checkpoint=path)
+    resumed = robust_accuracy(model, batches, attack, checkpoint=path)
+    assert resumed == whole
+    with pytest.raises(InputError, match="another model or attack"):
+        robust_accuracy(model, batches, suite("standard", 0.04, steps=5), checkpoint=path)
+
+
+def test_masked_gradients_are_flagged(conv):
+    model, x, y = conv
+
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+
+        def forward(self, t):
+            return self.inner((t * 12).round() / 12) / 1e-3
+
+    with torch.no_grad():
+        labels = Masked()(x).argmax(1)
+    assert masking_flags(Masked().eval(), x, labels, 0.1)
+    assert masking_flags(model, x, y, 0.02) == {}
+
+
+def test_curve_and_minimal_eps(conv):
+    model, x, y = conv
+    attack = PGD(0.1, steps=10)
+    points = curve(model, x, y, attack, [0.0, 0.01, 0.05, 0.3])
+    values = [p.value for p in points]
+    assert values == sorted(values, reverse=True)
+    assert values[0] == 1.0
+    eps = minimal_eps(model, x, y, attack, high=0.3, tol=0.005)
+    reach = torch.isfinite(eps)
+    assert bool(attack(model, x[reach], y[reach], eps=eps[reach], ids=reach.nonzero().flatten()).success.all())
