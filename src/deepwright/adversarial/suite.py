@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from deepwright.adversarial.square import Square
 from deepwright.core.errors import InputError
 from deepwright.core.files import hash_model, hash_tensors
 from deepwright.core.inference import evaluating
+from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
 from deepwright.core.statistics import Interval, wilson
 
@@ -155,7 +154,7 @@ def robust_accuracy(
         description: beside the bar.
         options: passed to the attack (through, eot, quantize, ...).
     """
-    log = _Log(checkpoint, model, attack)
+    log = Journal(checkpoint, [hash_model(model), attack.config()])
     clean: list[bool] = []
     robust: list[bool] = []
     broken: dict[str, int] = {}
@@ -163,9 +162,11 @@ def robust_accuracy(
     start = 0
     with bar(description, None) as running:
         for x, y in batches:
-            row = log.find(start, x)
+            fingerprint = "" if checkpoint is None else hash_tensors({"x": x})
+            row = _remembered(log, start, fingerprint)
             if row is None:
-                row = log.add(_batch(model, x, y, attack, start, options), start, x)
+                row = {**_batch(model, x, y, attack, start, options), "data": fingerprint}
+                log.add(str(start), row)
             clean += row["clean"]
             robust += row["robust"]
             for name, count in row["broken"].items():
@@ -200,40 +201,12 @@ def _batch(
     return {"clean": right.tolist(), "robust": robust.tolist(), "broken": broken, "flags": flags}
 
 
-class _Log:
-    """Finished batches on disk, bound to one model and attack; each row is bound to its batch's pixels."""
-
-    def __init__(self, path: Path | str | None, model: nn.Module, attack: Attack | AttackSuite) -> None:
-        self.path = None if path is None else Path(path)
-        self.rows: dict[int, dict[str, Any]] = {}
-        if self.path is None:
-            return
-        identity = json.dumps([hash_model(model), attack.config()], sort_keys=True, default=str)
-        key = hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
-        if self.path.exists():
-            lines = [
-                line for line in self.path.read_text().splitlines() if line.endswith("}")
-            ]  # a torn last line is redone
-            if lines and json.loads(lines[0]).get("key") != key:
-                raise InputError(
-                    f"checkpoint {self.path}", given="another model or attack", hint="delete it, or use another file"
-                )
-            self.rows = {row["start"]: row for row in map(json.loads, lines[1:])}
-        else:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(json.dumps({"key": key}) + "\n")
-
-    def find(self, start: int, x: Tensor) -> dict[str, Any] | None:
-        row = self.rows.get(start)
-        if row is not None and row["data"] != hash_tensors({"x": x}):
-            raise InputError(f"checkpoint {self.path}", given="other data", hint="delete it, or use another file")
-        return row
-
-    def add(self, row: dict[str, Any], start: int, x: Tensor) -> dict[str, Any]:
-        if self.path is not None:
-            with self.path.open("a") as stream:
-                stream.write(json.dumps({**row, "start": start, "data": hash_tensors({"x": x})}) + "\n")
-        return row
+def _remembered(log: Journal, start: int, data: str) -> dict[str, Any] | None:
+    """A finished batch, if it was on the same pixels."""
+    row = log.rows.get(str(start))
+    if row is not None and row["data"] != data:
+        raise InputError(f"checkpoint {log.path}", given="other data", hint="delete it, or use another file")
+    return row
 
 
 def curve(

@@ -1,0 +1,73 @@
+"""Blur: optics, motion, glass, zoom."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from deepwright.corruptions.engine import Context, Perturbation
+from deepwright.corruptions.filters import disk, fft_filter, gaussian, kernel_sigma, line, scale_value
+
+
+def defocus_blur(x: Tensor, radius: float, context: Context) -> Tensor:
+    """Mean over a disk."""
+    return fft_filter(x, disk(radius * context.unit))
+
+
+def glass_blur(x: Tensor, reach: float, context: Context) -> Tensor:
+    """Every pixel takes the pixel at a uniform integer offset within +-reach, clamped to the image."""
+    n, c, h, w = x.shape
+    span = reach * context.unit + 0.5
+    offset = context.streams.uniform(2, h, w, low=-span, high=span).round_().long()
+    rows = (offset[:, 0] + torch.arange(h, device=x.device)[:, None]).clamp_(0, h - 1)
+    columns = (offset[:, 1] + torch.arange(w, device=x.device)).clamp_(0, w - 1)
+    index = (rows * w + columns).view(n, 1, h * w).expand(-1, c, -1)
+    return x.reshape(n, c, h * w).gather(2, index).view(n, c, h, w)
+
+
+def motion_blur(x: Tensor, size_and_angle: tuple[float, float], context: Context) -> Tensor:
+    """Mean along a line."""
+    size, angle = size_and_angle
+    return fft_filter(x, line(1 + (size - 1) * context.unit, angle))
+
+
+def zoom_blur(x: Tensor, zooms: tuple[float, float], context: Context) -> Tensor:
+    """(x + sum_z zoom_z(x)) / (n + 1)."""
+    h, w = x.shape[-2:]
+    factors = np.arange(1, *zooms)
+    total = x.clone()
+    for z in factors:
+        if z == 1:
+            total += x
+            continue
+        ch, cw = int(np.ceil(h / z)), int(np.ceil(w / z))
+        top, left = (h - ch) // 2, (w - cw) // 2
+        crop = x[..., top : top + ch, left : left + cw]
+        total += F.interpolate(crop, size=(h, w), mode="bilinear", align_corners=False)
+    return total / (len(factors) + 1)
+
+
+def gaussian_blur(x: Tensor, taps: float, context: Context) -> Tensor:
+    """A Gaussian of the field's kernel sizes."""
+    return gaussian(x, kernel_sigma(taps) * context.unit, max(1, round((taps - 1) / 2 * context.unit)))
+
+
+def low_pass(x: Tensor, taps: float, context: Context) -> Tensor:
+    """The same on the HSV value only."""
+    value = x.amax(1, keepdim=True)
+    smooth = gaussian(value, kernel_sigma(taps) * context.unit, max(1, round((taps - 1) / 2 * context.unit)))
+    return scale_value(x, value, smooth)
+
+
+BLUR = (
+    Perturbation("defocus_blur", "blur", defocus_blur, (2, 5, 6, 9, 12)),
+    Perturbation("glass_blur", "blur", glass_blur, (2, 5, 6, 9, 12)),
+    Perturbation("motion_blur", "blur", motion_blur, ((2, 5), (4, 12), (6, 20), (10, 30), (15, 45))),
+    Perturbation(
+        "zoom_blur", "blur", zoom_blur, ((1.01, 0.01), (1.11, 0.01), (1.15, 0.02), (1.21, 0.02), (1.31, 0.03))
+    ),
+    Perturbation("gaussian_blur", "blur", gaussian_blur, (3, 7, 15, 25, 41)),
+    Perturbation("low_pass", "blur", low_pass, (15, 23, 31, 37, 41), color=True),
+)

@@ -1,0 +1,61 @@
+"""Sensor noise."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from deepwright.corruptions.engine import Context, Perturbation
+
+
+def gaussian_noise(x: Tensor, deviation: float, context: Context) -> Tensor:
+    """x + N(0, sd)."""
+    return context.streams.normal(*x.shape[1:]).mul_(deviation).add_(x)
+
+
+def poisson_noise(x: Tensor, photons: float, context: Context) -> Tensor:
+    """Poisson(x f) / f, by inverting the distribution of each of 256 brightnesses at one uniform number a pixel.
+
+    Brightness between two table rows is rounded at random to one of them, which keeps the mean exact.
+    """
+    table = _poisson_table(photons, x.device)
+    u = context.streams.uniform(*x.shape[1:])
+    position = x * 255
+    row = (position + context.streams.uniform(*x.shape[1:])).floor_().clamp_(0, 255).long()
+    resolution = table.shape[1]
+    count = table.reshape(-1)[row * resolution + (u * resolution).long()]
+    return count / photons
+
+
+def _poisson_table(photons: float, device: torch.device, resolution: int = 1024) -> Tensor:
+    """(256, resolution) counts: row b holds the quantiles of Poisson(b / 255 * photons), evenly spaced in probability."""
+    key = (photons, str(device))
+    if key not in _TABLES:
+        from scipy.stats import poisson
+
+        rates = (torch.arange(256, dtype=torch.float64) / 255 * photons).numpy()[:, None]
+        grid = ((torch.arange(resolution, dtype=torch.float64) + 0.5) / resolution).numpy()[None]
+        _TABLES[key] = torch.from_numpy(poisson.ppf(grid, rates)).float().to(device)
+    return _TABLES[key]
+
+
+_TABLES: dict[tuple[float, str], Tensor] = {}
+
+
+def impulse_noise(x: Tensor, share: float, context: Context) -> Tensor:
+    """A share of the elements becomes black or white, half each."""
+    u = context.streams.uniform(*x.shape[1:])
+    return torch.where(u < share / 2, 0.0, torch.where(u > 1 - share / 2, 1.0, x))
+
+
+def speckle_noise(x: Tensor, deviation: float, context: Context) -> Tensor:
+    """x N(1, sd)."""
+    return context.streams.normal(*x.shape[1:]).mul_(deviation).add_(1).mul_(x)
+
+
+NOISE = (
+    Perturbation("gaussian_noise", "noise", gaussian_noise, (0.03, 0.06, 0.12, 0.18, 0.22)),
+    Perturbation("poisson_noise", "noise", poisson_noise, (120, 105, 87, 55, 30), differentiable=False),
+    Perturbation("impulse_noise", "noise", impulse_noise, (0.01, 0.02, 0.04, 0.065, 0.10)),
+    Perturbation("speckle_noise", "noise", speckle_noise, (0.02, 0.05, 0.09, 0.14, 0.2)),
+)
