@@ -24,6 +24,7 @@ from deepwright.corruptions.engine import Perturbation, to_numpy_batch
 from deepwright.corruptions.geometry import GEOMETRY
 from deepwright.corruptions.noise import NOISE
 from deepwright.corruptions.occlusion import OCCLUSION
+from deepwright.corruptions.tables import TABLES, TablePerturbation
 from deepwright.corruptions.tone import TONE
 from deepwright.corruptions.weather import WEATHER
 
@@ -100,11 +101,9 @@ class CorruptionReport:
 
     def table(self) -> Table:
         """One row a perturbation, worst first."""
-        rows: list[list[Any]] = [
-            [name, get(name).category, *values, sum(values) / len(values)] for name, values in self.errors.items()
-        ]
+        rows: list[list[Any]] = [[name, *values, sum(values) / len(values)] for name, values in self.errors.items()]
         rows.sort(key=lambda row: -float(row[-1]))
-        columns = ["perturbation", "category", *(f"severity {s}" for s in self.severities), "mean"]
+        columns = ["perturbation", *(f"severity {s}" for s in self.severities), "mean"]
         return Table(columns, rows, f"error on {self.n} samples; {self.clean.value:.3f} without perturbation")
 
     def figure(self) -> Figure:
@@ -119,7 +118,7 @@ class Suite:
     """A set of perturbations and severities.
 
     Args:
-        which: "all", "imagenet-c", "label_preserving", a category, or names.
+        which: "all", "imagenet-c", "label_preserving", a category, or names; "tables" for rows of features.
         severities: of 1..5.
         seed: of the streams.
     """
@@ -127,7 +126,10 @@ class Suite:
     def __init__(
         self, which: str | Sequence[str] = "all", severities: Sequence[int] = (1, 2, 3, 4, 5), seed: int = 0
     ) -> None:
-        if which == "all":
+        chosen: list[Any]
+        if which == "tables":
+            chosen = list(TABLES)
+        elif which == "all":
             chosen = list(ALL)
         elif which == "imagenet-c":
             chosen = [get(name) for name in IMAGENET_C]
@@ -171,7 +173,7 @@ class Suite:
             raise InputError("batches", given="no samples", expected="at least one")
         log = Journal(checkpoint, [hash_model(model), self.seed, n])
 
-        def cell(p: Perturbation | None, s: int) -> float:
+        def cell(p: Perturbation | TablePerturbation | None, s: int) -> float:
             name = "clean" if p is None else f"{p.name}/{s}"
             if name not in log.rows:
                 log.add(name, _error(model, data, wrong, p, s, self.seed))
@@ -182,7 +184,7 @@ class Suite:
         skipped = {
             p.name: f"{channels} channels"
             for p in self.perturbations
-            if channels not in (1, 3) and (p.color or p.category == "codec")
+            if isinstance(p, Perturbation) and channels not in (1, 3) and (p.color or p.category == "codec")
         }
         with evaluating(model), torch.no_grad(), bar(description, len(cells) + 1) as running:
             clean = cell(None, 0)

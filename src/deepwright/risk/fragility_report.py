@@ -16,7 +16,7 @@ from deepwright.core.randomness import generator
 from deepwright.core.results import Figure
 from deepwright.core.statistics import Interval
 from deepwright.risk.calibration import ece, fit_temperature, nll
-from deepwright.risk.fragility import Score, fragility_curve, fragility_index, kl_roots, misjudgment, worst_case_weights
+from deepwright.risk.fragility import Score, fragility_curve, kl_roots, misjudgment, worst_case_weights
 
 
 @dataclass
@@ -143,12 +143,8 @@ def _report(
     taus = torch.linspace(float(xi.mean()), float(xi.max()), 33, dtype=torch.float64)
     worst_5 = xi.sort(descending=True).values[: max(1, round(0.05 * n))]
     cost, rejected = expected_cost(logits.double().softmax(1), y, cost_matrix, reject_cost)
-    per_class = {names[int(k)]: float(fragility_index(xi[y == k], input="xi", tau=tau)) for k in y.unique()}
-    per_group = (
-        {}
-        if groups is None
-        else {str(int(g)): float(fragility_index(xi[groups == g], input="xi", tau=tau)) for g in groups.unique()}
-    )
+    per_class = {names[int(k)]: _index(xi[y == k], tau) for k in y.unique()}
+    per_group = {} if groups is None else {str(int(g)): _index(xi[groups == g], tau) for g in groups.unique()}
     return FragilityReport(
         n=n,
         tau=tau,
@@ -188,6 +184,11 @@ def bootstrap_index(
     return intervals[0], intervals[1]
 
 
+def _index(xi: Tensor, tau: float) -> float:
+    """FI of a part, silent where it is legitimately 0 or infinite."""
+    return float(kl_roots(xi[None].double(), torch.tensor([tau], dtype=torch.float64))[0])
+
+
 def _index_and_normalised(xi: Tensor, tau: float) -> Tensor:
     k = kl_roots(xi, torch.full((len(xi),), tau, dtype=torch.float64))
     gap = tau - xi.mean(1)
@@ -202,7 +203,7 @@ def group_gap_pvalue(
     ids = groups.unique()
 
     def gap(assignment: Tensor) -> float:
-        values = torch.stack([fragility_index(xi[assignment == g], input="xi", tau=tau) for g in ids])
+        values = torch.tensor([_index(xi[assignment == g], tau) for g in ids])
         spread = values.max() - values.min()
         return float(spread.nan_to_num(0.0))
 
@@ -216,8 +217,8 @@ def selective_curve(xi: Tensor, confidence: Tensor, tau: float = 0.0, points: in
     """FI of the most confident share of cases, for shares from all down to 1 / points."""
     order = confidence.argsort(descending=True)
     shares = [(i + 1) / points for i in range(points)]
-    kept = [xi[order[: max(1, round(s * len(xi)))]].double() for s in shares]
-    return {"coverage": shares, "fi": [float(fragility_index(x, input="xi", tau=tau)) for x in kept]}
+    kept = [xi[order[: max(1, round(s * len(xi)))]] for s in shares]
+    return {"coverage": shares, "fi": [_index(x, tau) for x in kept]}
 
 
 def expected_cost(

@@ -1,1 +1,39 @@
-"""."""
+"""One file per system: the experiment that holds the system against its baselines.
+
+`STUDIES` maps a name to a loader of its module, which has `run(settings) -> StudyResult`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run a study.
+
+    Attributes:
+        quick: fewer seeds and samples, to see that it runs.
+        data_root: of the real data sets.
+        jobs, backend, store: see `core.trials.run`.
+    """
+
+    quick: bool = False
+    data_root: Path | None = None
+    jobs: int = 1
+    backend: str = "local"
+    store: Path | None = None
+
+
+def _module(name: str) -> Callable[[], ModuleType]:
+    return lambda: importlib.import_module(f"deepwright.studies.{name}")
+
+
+STUDIES: dict[str, Callable[[], ModuleType]] = {
+    "fragility-index": _module("fragility_index"),
+    "bbas": _module("bbas"),
+}

@@ -1,0 +1,54 @@
+"""Does it break in bad weather?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepwright.checks.finding import Finding, at_best, grade_down
+from deepwright.checks.subject import Subject
+from deepwright.corruptions import CorruptionReport, Suite
+
+
+def check_corruptions(subject: Subject) -> Finding:
+    """Accuracy under every perturbation and severity, against nearest class mean on the same pictures."""
+    split = subject.data.test.take(subject.corruption_limit, subject.seed)
+    suite = Suite("tables" if subject.data.kind == "tabular" else "all", seed=subject.seed)
+    batches = list(split.batches(subject.batch_size))
+    reference = None
+    if subject.baseline is not None:
+        base = suite.evaluate(subject.baseline, batches, description="baseline under corruption")
+        reference = {name: max(sum(values), 1e-9) for name, values in base.errors.items()}
+    report = suite.evaluate(subject.model, batches, reference=reference, description="corruptions")
+    clean, mean = 1 - report.clean.value, 1 - report.mean_error.value
+    skill = max(clean - subject.chance, 1e-9)
+    lost = (clean - mean) / skill
+    grade = grade_down(lost, (0.1, 0.25, 0.5, 0.75))
+    rule = f"{lost:.0%} of the skill above chance ({skill:.2f}) is lost on average: A up to 10 %, B 25 %, C 50 %, D 75 %, E beyond."
+    if reference is not None:
+        rule += f" Mean corruption error relative to nearest class mean is {report.mce:.2f}; above 1 the grade is D at best."
+        if report.mce > 1:
+            grade = at_best(grade, "D")
+    worst = [str(row[0]) for row in report.table().rows[:3]]
+    space = "standardised features" if subject.data.kind == "tabular" else "images"
+    return Finding(
+        check="corruptions",
+        grade=grade,
+        summary=f"Accuracy falls from {clean:.1%} to {mean:.1%} on average over {len(report.errors)} perturbations of {space} x 5 severities "
+        f"({report.n} samples). Worst: {', '.join(worst)}.",
+        values=_values(report, lost),
+        rule=rule,
+        remedy=f"Train with corruptions.Compose over the worst families ({', '.join(worst)}) and re-test on the ones held out.",
+        tables=[report.table()],
+        figures=[report.figure()],
+        lower_is_better=("mean_error", "mce", "relative_error", "skill_lost"),
+    )
+
+
+def _values(report: CorruptionReport, lost: float) -> dict[str, Any]:
+    return {
+        "clean_error": report.clean,
+        "mean_error": report.mean_error,
+        "mce": report.mce,
+        "relative_error": report.relative,
+        "skill_lost": lost,
+    }

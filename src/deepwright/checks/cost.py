@@ -1,0 +1,56 @@
+"""What does it cost to run?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepwright.checks.finding import Finding
+from deepwright.checks.subject import Subject
+from deepwright.compress import cost
+from deepwright.core.results import Figure
+from deepwright.core.statistics import Interval
+
+
+def check_cost(subject: Subject) -> Finding:
+    """Parameters, bytes, MACs, peak activations and measured latency of one input."""
+    report = cost(subject.model, subject.data.test.inputs(slice(0, 1)), latency=True)
+    assert report.latency is not None
+    latency = report.latency
+    values: dict[str, Any] = {
+        "params": report.params,
+        "param_bytes": report.param_bytes,
+        "macs": report.macs,
+        "elementwise_ops": report.elementwise_ops,
+        "latency_ms": Interval(1e3 * latency.median, 1e3 * latency.low, 1e3 * latency.high),
+    }
+    if report.activation_bytes is not None:
+        values["activation_bytes"] = report.activation_bytes
+    heavy = sorted(report.rows, key=lambda row: -row[4])[:12]
+    figure = Figure(
+        "bar",
+        "Where the multiply-accumulates are",
+        [{"name": "MACs", "x": [row[0] for row in heavy], "y": [float(row[4]) for row in heavy]}],
+        "module",
+        "MACs per input",
+    )
+    memory = f", {_bytes(report.activation_bytes)} of activations at the peak" if report.activation_bytes else ""
+    return Finding(
+        check="cost",
+        grade="info",
+        summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {report.macs / 1e6:.1f} million MACs per input{memory}; "
+        f"{1e3 * latency.median:.2f} ms for one input on {latency.threads} thread(s) of {latency.device} "
+        f"(quartiles {1e3 * latency.low:.2f} to {1e3 * latency.high:.2f}). {report.note}".strip(),
+        values=values,
+        rule="Cost is reported, not judged: what is cheap depends on where it runs. Set a gate (latency_ms, macs, param_bytes) for your target.",
+        remedy='Set a budget in deepwright.toml, e.g. fail-on = ["latency_ms>5"].',
+        tables=[report.table()],
+        figures=[figure] if heavy and heavy[0][4] else [],
+        lower_is_better=("params", "param_bytes", "macs", "activation_bytes", "latency_ms", "elementwise_ops"),
+    )
+
+
+def _bytes(n: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n >= size:
+            return f"{n / size:.1f} {unit}"
+    return f"{n} bytes"

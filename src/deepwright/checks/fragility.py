@@ -1,0 +1,140 @@
+"""How sure is it when it is wrong?"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from deepwright.checks.finding import Finding, grade_down
+from deepwright.checks.subject import Subject
+from deepwright.core.results import Figure, Table
+from deepwright.core.statistics import wilson
+from deepwright.risk.calibration import fit_temperature
+from deepwright.risk.fragility import fragility_index, misjudgment
+from deepwright.risk.fragility_report import FragilityReport, fragility_report
+
+
+def check_fragility(subject: Subject) -> Finding:
+    """Fragility Index, normalised and at matched temperature, with the cases to review."""
+    data = subject.data
+    held_out = (subject.logits("validation"), data.validation.y)
+    report = fragility_report(
+        subject.logits(), data.test.y, held_out=held_out, class_names=data.classes, seed=subject.seed
+    )
+    matched = report.matched
+    assert matched is not None
+    base = _baseline_nfi(subject)
+    nfi = matched.nfi.value
+    if base is not None and math.isfinite(base):
+        ratio = nfi / base if base > 0 else (0.0 if nfi == 0 else math.inf)
+        rule = (
+            f"Normalised FI at matched temperature ({nfi:.3f}) over that of nearest class mean ({base:.3f}) is {ratio:.2f}: "
+            "A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond or infinite."
+        )
+    else:
+        # Without a baseline: the index of a Gaussian margin with the same mean and deviation, s^2 / (2 (tau - mu)^2).
+        xi = misjudgment(subject.logits() / report.temperature, data.test.y)
+        normal = float(xi.var() / (2 * xi.mean().square()))
+        ratio = nfi / normal if normal > 0 else math.inf
+        rule = (
+            f"Normalised FI at matched temperature ({nfi:.3f}) over that of a normal margin with the same mean and deviation "
+            f"({normal:.3f}) is {ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond."
+        )
+    xi = misjudgment(subject.logits(), data.test.y)
+    confident = wilson(int((xi > 0.8).sum()), len(xi))
+    values: dict[str, Any] = {
+        "fi": report.fi,
+        "nfi": report.nfi,
+        "fi_matched": matched.fi,
+        "nfi_matched": matched.nfi,
+        "confident_errors": confident,
+        "cvar95": report.cvar,
+    }
+    if base is not None:
+        values["baseline_nfi"] = base
+    figures = [report.plot()]
+    if data.kind == "image":
+        figures.append(_pictures(subject, report))
+    return Finding(
+        check="fragility",
+        grade=grade_down(ratio, (0.5, 0.8, 1.0, 1.5)),
+        summary=f"FI {report.fi.value:.3g}: if the population drifts from the test set by a divergence of 0.1, the expected misjudgment "
+        f"stays below {0.1 * report.fi.value:.3g} (0 = a coin flip between the true and the best other class). "
+        f"{confident.value:.2%} of all samples are confidently wrong (margin above 0.8).",
+        values=values,
+        rule=rule,
+        remedy="Review the cases below; retrain with risk.FragilityLoss (its target from risk.FragilityTargetSearch), then audit again with --compare."
+        if ratio > 0.5
+        else "Review the cases below when the data change.",
+        tables=[_per_class(report), _cases(subject, report)],
+        figures=figures,
+        lower_is_better=("fi", "nfi", "fi_matched", "nfi_matched", "confident_errors", "cvar95"),
+    )
+
+
+def _baseline_nfi(subject: Subject) -> float | None:
+    if subject.baseline is None or subject.baseline_logits is None:
+        return None
+    from deepwright.core.inference import logits_of
+
+    validation = logits_of(subject.baseline, (x for x, _ in subject.data.validation.batches(subject.batch_size)))
+    temperature = fit_temperature(validation, subject.data.validation.y)
+    return float(fragility_index(subject.baseline_logits / temperature, subject.data.test.y, normalize=True))
+
+
+def _per_class(report: FragilityReport) -> Table:
+    rows: list[list[Any]] = sorted(
+        ([name, value] for name, value in report.per_class.items()), key=lambda row: -float(row[1])
+    )
+    return Table(["class", "FI"], rows[:100], "fragility per class, worst first (0: no error that misses the target)")
+
+
+def _cases(subject: Subject, report: FragilityReport) -> Table:
+    p = subject.logits().softmax(1)
+    rows: list[list[Any]] = []
+    for i, weight in report.worst:
+        label, guess = int(subject.data.test.y[i]), int(p[i].argmax())
+        rows.append(
+            [
+                i,
+                subject.data.classes[label],
+                subject.data.classes[guess],
+                float(p[i, guess]),
+                float(p[i, label]),
+                weight,
+            ]
+        )
+    columns = ["test sample", "true class", "predicted", "confidence", "probability of truth", "worst-case weight"]
+    return Table(columns, rows, "the cases that a worst-case shift would multiply (weight relative to today)")
+
+
+def _pictures(subject: Subject, report: FragilityReport) -> Figure:
+    series = []
+    p = subject.logits().softmax(1)
+    for i, weight in report.worst[:12]:
+        label, guess = int(subject.data.test.y[i]), int(p[i].argmax())
+        caption = f"{subject.data.classes[label]} taken for {subject.data.classes[guess]} ({float(p[i, guess]):.0%})"
+        if label == guess:
+            caption = f"{subject.data.classes[label]}, right ({float(p[i, guess]):.0%})"
+        picture = png(subject.data.test.inputs(torch.tensor([i]))[0])
+        series.append({"png": picture, "caption": caption, "note": f"weight x{weight:.0f}"})
+    return Figure("images", "Cases to review first", series, note="ordered by worst-case weight")
+
+
+def png(image: torch.Tensor, side: int = 96) -> str:
+    """A (C, H, W) image in [0, 1] as base64 PNG, small ones enlarged pixel by pixel."""
+    array = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    picture = Image.fromarray(array[:, :, 0] if array.shape[2] != 3 else np.ascontiguousarray(array))
+    factor = max(1, side // max(picture.size))
+    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    if max(picture.size) > 2 * side:
+        picture.thumbnail((2 * side, 2 * side))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,125 @@
+"""An audit as one self-contained page: no network, light and dark, readable on a phone, every word escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from deepwright.checks.audit import AuditReport
+from deepwright.checks.finding import Finding
+from deepwright.core.files import write_json, write_text
+from deepwright.core.results import Table, show
+from deepwright.core.statistics import Interval
+from deepwright.report.figures import svg
+
+
+def write_report(report: AuditReport, folder: Path | str) -> Path:
+    """Write `index.html` and `report.json` into a folder; returns the page's path.
+
+    Raises:
+        InputError: a folder that can't be written.
+    """
+    folder = Path(folder)
+    write_json(folder / "report.json", report.to_dict())
+    return write_text(folder / "index.html", render(report))
+
+
+def render(report: AuditReport) -> str:
+    """The page as a string."""
+    subject = report.subject
+    title = f"{subject['name']} on {subject['data']}"
+    sections = [_header(report, title), _grades(report)]
+    if report.gates:
+        rows: list[list[Any]] = [[g.condition, g.measured, "failed" if g.failed else "passed"] for g in report.gates]
+        sections.append(_section("gates", "Gates", table_html(Table(["fails when", "measured", "result"], rows))))
+    if report.comparison is not None:
+        sections.append(_section("comparison", "Before and after", table_html(report.comparison)))
+    sections += [_finding(f) for f in report.findings]
+    return document(f"Audit: {title}", "".join(sections))
+
+
+def document(title: str, body: str) -> str:
+    """A page around a body: style and script inline, nothing fetched."""
+    assets = resources.files("deepwright.report")
+    style = (assets / "page.css").read_text()
+    script = (assets / "page.js").read_text()
+    policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+    return (
+        "<!doctype html>\n"
+        f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<link rel="icon" href="data:,"><style>{style}</style></head>'
+        f'<body><main>{body}</main><div id="tip" hidden></div><script>{script}</script></body></html>\n'
+    )
+
+
+def _section(anchor: str, title: str, body: str) -> str:
+    return f'<section id="{escape(anchor, quote=True)}"><h2>{escape(title)}</h2>{body}</section>'
+
+
+def _header(report: AuditReport, title: str) -> str:
+    s = report.subject
+    facts = [
+        f"{s['network']}, {s['parameters']:,} parameters",
+        f"{s['classes']} classes, inputs {' x '.join(map(str, s['input']))}",
+        f"{s['train']:,} / {s['validation']:,} / {s['test']:,} samples to fit, to calibrate, to measure",
+        f"{report.seconds:.0f} seconds on {s['device']}",
+    ]
+    notes = "".join(f'<p class="note">{escape(n)}</p>' for n in s["notes"][:20])
+    listed = "".join(f"<li>{escape(f)}</li>" for f in facts)
+    return f'<header><p class="kind">Deepwright audit</p><h1>{escape(title)}</h1><ul class="facts">{listed}</ul>{notes}</header>'
+
+
+def _grades(report: AuditReport) -> str:
+    cards = []
+    for f in report.findings:
+        cards.append(
+            f'<a class="card" href="#{escape(f.check, quote=True)}">{_badge(f.grade)}<b>{escape(f.check)}</b>'
+            f"<span>{escape(f.summary.split('. ')[0].split('; ')[0])}</span></a>"
+        )
+    return f'<section class="cards">{"".join(cards)}</section>'
+
+
+def _badge(grade: str) -> str:
+    text = {"info": "i", "failed": "!"}.get(grade, grade)
+    return f'<span class="badge g-{escape(grade, quote=True)}" title="grade {escape(grade, quote=True)}">{escape(text)}</span>'
+
+
+def _finding(f: Finding) -> str:
+    values: list[list[Any]] = []
+    for name, value in f.values.items():
+        interval = isinstance(value, Interval)
+        row = [name.replace("_", " "), value.value if interval else value]
+        values.append([*row, f"{show(value.low)} … {show(value.high)}" if interval else None])
+    parts = [
+        f'<p class="summary">{escape(f.summary)}</p>',
+        f'<p class="rule"><b>Why this grade.</b> {escape(f.rule)}</p>' if f.rule else "",
+        f'<p class="remedy"><b>What to do.</b> {escape(f.remedy)}</p>' if f.remedy else "",
+        "".join(svg(figure) for figure in f.figures),
+        table_html(Table(["value", "measured", "95 % interval"], values)) if values else "",
+        "".join(table_html(t) for t in f.tables),
+        f'<p class="note">{f.seconds:.1f} seconds</p>',
+    ]
+    anchor = escape(f.check, quote=True)
+    return f'<section id="{anchor}"><h2>{_badge(f.grade)} {escape(f.check)}</h2>{"".join(parts)}</section>'
+
+
+def table_html(table: Table) -> str:
+    """A sortable, filterable table."""
+    head = "".join(f'<th tabindex="0" role="button" aria-sort="none">{escape(c)}</th>' for c in table.columns)
+    rows = "".join(f"<tr>{''.join(_cell(c) for c in row)}</tr>" for row in table.rows)
+    search = '<input type="search" placeholder="filter" aria-label="filter rows">' if len(table.rows) > 8 else ""
+    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+    return (
+        f'<div class="table">{search}<div class="scroll"><table class="data">{caption}'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></div>"
+    )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f'<td class="n" data-v="{escape(str(value), quote=True)}">{escape(show(value) if isinstance(value, float) else f"{value:,}")}</td>'
+    return f"<td>{escape(show(value))}</td>"

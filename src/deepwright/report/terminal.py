@@ -1,0 +1,73 @@
+"""Findings in the terminal."""
+
+from __future__ import annotations
+
+from deepwright.checks.audit import AuditReport
+from deepwright.checks.finding import Finding
+from deepwright.core.results import StudyResult, show
+
+_STYLES = {
+    "A": "bold green",
+    "B": "green",
+    "C": "yellow",
+    "D": "dark_orange",
+    "E": "bold red",
+    "failed": "bold white on red",
+}
+
+
+def print_finding(finding: Finding) -> None:
+    """One line, as soon as a check is done."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    style = _STYLES.get(finding.grade, "dim")
+    line = f"[{style}]{finding.grade:>6}[/] {finding.check:<12} [dim]{finding.seconds:5.1f} s[/]  {escape(finding.summary.split('. ')[0])}"
+    Console(stderr=True).print(line, highlight=False)
+
+
+def print_audit(report: AuditReport) -> None:
+    """The grade table, gates and the comparison."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+
+    console = Console()
+    table = RichTable(
+        title=f"{report.subject['name']} on {report.subject['data']}", title_justify="left", show_lines=True
+    )
+    for name in ("check", "grade", "finding", "what to do"):
+        table.add_column(name, overflow="fold")
+    for f in report.findings:
+        grade = f"[{_STYLES.get(f.grade, 'dim')}]{f.grade}[/]"
+        table.add_row(escape(f.check), grade, escape(f.summary), escape(f.remedy))
+    console.print(table)
+    for gate in report.gates:
+        style, word = ("bold red", "FAILED") if gate.failed else ("green", "passed")
+        console.print(
+            f"[{style}]{word}[/] gate {escape(gate.condition)} (measured {show(gate.measured)})", highlight=False
+        )
+    if report.comparison is not None:
+        changes = [row for row in report.comparison.rows if row[-1] in ("better", "worse")]
+        console.print(f"{len(changes)} values differ from the earlier report by more than noise:", highlight=False)
+        for row in changes:
+            console.print(f"  {row[0]} {row[1]}: {show(row[2])} -> {show(row[3])} ({row[-1]})", highlight=False)
+
+
+def print_study(result: StudyResult) -> None:
+    """Claims and the main table."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+
+    console = Console()
+    table = RichTable(title=result.table.caption or result.study, title_justify="left")
+    for name in result.table.columns:
+        table.add_column(escape(name))
+    for row in result.table.rows:
+        table.add_row(*(escape(show(cell)) for cell in row))
+    console.print(table)
+    for claim in result.claims:
+        mark = "[green]holds[/]" if claim.holds else "[bold red]fails[/]"
+        measured = f"{show(claim.measured)} {claim.sense} {show(claim.threshold)} (n={claim.n})"
+        console.print(f"{mark}  {escape(claim.text)}: {escape(measured)}", highlight=False)
