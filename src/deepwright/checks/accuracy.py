@@ -79,4 +79,12 @@ def _confusion(subject: Subject, predicted: torch.Tensor) -> Figure:
     shares = matrix / matrix.sum(1, keepdim=True).clamp_min(1)
     names = list(subject.data.classes)
     series = [{"rows": names, "columns": names, "values": shares.tolist()}]
-    return Figure("heatmap", "Confusion (share of each true class)", series, "predicted", "true", y_range=(0.0, 1.0))
+    return Figure(
+        "heatmap",
+        "Confusion (share of each true class)",
+        series,
+        "predicted",
+        "true",
+        y_range=(0.0, 1.0),
+        palette="share",
+    )

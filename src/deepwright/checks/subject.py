@@ -135,7 +135,7 @@ class Subject:
         """Plain facts for the report."""
         return {
             "name": self.name,
-            "network": type(self.model).__name__,
+            "network": type(getattr(self.model, "network", self.model)).__name__,
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "data": self.data.name,
             "kind": self.data.kind,

@@ -7,7 +7,8 @@ pooling and element-wise work are counted apart. Memory is the peak of live acti
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,9 +101,9 @@ def cost(
     if n == 0:
         raise InputError("example", given="an empty batch", expected="at least one input")
     x = example.to(device_of(model))
-    counter = FlopCounterMode(display=False)
+    counter = FlopCounterMode(display=False, custom_mapping=_cpu_attention())
     elementwise = _Elementwise()
-    with evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad(), _without_fused_attention():
         try:
             with counter, elementwise:
                 model(x)
@@ -131,6 +132,27 @@ def cost(
     if latency:
         report.latency = measure_latency(model, x, threads=threads, min_run_time=min_run_time)
     return report
+
+
+def _cpu_attention() -> dict[Any, Callable[..., int]]:
+    """The CPU's fused attention, which torch's counter doesn't know."""
+    from torch.utils.flop_counter import sdpa_flop_count
+
+    def flops(query: Any, key: Any, value: Any, *rest: Any, **options: Any) -> int:
+        return sdpa_flop_count(query, key, value)
+
+    return {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: flops}
+
+
+@contextmanager
+def _without_fused_attention() -> Iterator[None]:
+    """Fused transformer kernels hide their matrix products from the counter: count the plain ones."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def measure_latency(

@@ -61,6 +61,7 @@ class Figure:
         series: for line and scatter {name, x, y, low?, high?, dashed?}; for bar {name, x (labels), y, low?, high?}; for
             heatmap one {rows, columns, values}; for images {png (base64), caption, note?}.
         log_x, log_y: logarithmic axes.
+        palette: of a heat map: "quality" (red is bad, green is good) or "share" (deeper is more).
         note: one line under the figure.
     """
 
@@ -72,6 +73,7 @@ class Figure:
     log_x: bool = False
     log_y: bool = False
     y_range: tuple[float, float] | None = None
+    palette: str = "quality"
     note: str = ""
 
     def __post_init__(self) -> None:

@@ -160,13 +160,21 @@ def _bars(figure: Figure) -> str:
     return "".join(parts) + "</svg>" + _legend([s["name"] for s in figure.series])
 
 
-def shade(share: float) -> str:
-    """A colour from red over pale yellow to green; grey for what isn't a number."""
+_PALETTES = {
+    "quality": ((178, 34, 52), (244, 221, 140), (22, 122, 74)),
+    "share": (None, (122, 160, 235), (29, 78, 216)),
+}
+
+
+def shade(share: float, palette: str = "quality") -> str:
+    """A colour of the palette; grey for what isn't a number, nothing for a share of zero."""
     if not math.isfinite(share):
         return "#9ca3af"
     t = min(1.0, max(0.0, share))
-    stops = ((0.0, (178, 34, 52)), (0.5, (244, 221, 140)), (1.0, (22, 122, 74)))
-    (a, low), (b, high) = (stops[0], stops[1]) if t < 0.5 else (stops[1], stops[2])
+    first, middle, last = _PALETTES[palette]
+    if first is None:
+        return "transparent" if t < 0.005 else f"rgba(29,78,216,{0.12 + 0.88 * t:.2f})"
+    (a, low), (b, high) = ((0.0, first), (0.5, middle)) if t < 0.5 else ((0.5, middle), (1.0, last))
     mix = [round(p + (q - p) * (t - a) / (b - a)) for p, q in zip(low, high)]
     return f"rgb({mix[0]},{mix[1]},{mix[2]})"
 
@@ -232,7 +240,7 @@ def _plot(ax: Any, figure: Figure) -> None:
         grid = figure.series[0]
         low, high = figure.y_range or _range(grid["values"])
         values = [[float(v) for v in row] for row in grid["values"]]
-        ax.imshow(values, vmin=low, vmax=high, cmap="RdYlGn", aspect="auto")
+        ax.imshow(values, vmin=low, vmax=high, cmap="RdYlGn" if figure.palette == "quality" else "Blues", aspect="auto")
         ax.set_xticks(range(len(grid["columns"])), grid["columns"], rotation=30, ha="right", fontsize=8)
         ax.set_yticks(range(len(grid["rows"])), grid["rows"], fontsize=8)
         for i, row in enumerate(values):

