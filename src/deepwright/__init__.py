@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["InputError", "__version__", "audit", "load_data", "load_model"]
+from deepwright.core.version import __version__
+
+__all__ = ["InputError", "__version__", "audit", "load_data", "load_model", "write_report"]
 
 if TYPE_CHECKING:
     from deepwright.checks import audit
     from deepwright.core.errors import InputError
     from deepwright.data import load as load_data
     from deepwright.nets import load as load_model
+    from deepwright.report import write_report
 
 _LAZY = {
     "audit": ("deepwright.checks", "audit"),
     "InputError": ("deepwright.core.errors", "InputError"),
     "load_data": ("deepwright.data", "load"),
     "load_model": ("deepwright.nets", "load"),
+    "write_report": ("deepwright.report", "write_report"),
 }
 
 

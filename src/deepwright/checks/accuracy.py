@@ -24,7 +24,7 @@ def check_accuracy(subject: Subject) -> Finding:
         base_right = subject.baseline_logits.argmax(1) == y
         values["baseline_accuracy"] = wilson(int(base_right.sum()), n)
         values["p_value_against_baseline"] = mcnemar(subject.right, base_right)
-        base_error = 1 - float(base_right.double().mean())
+        base_error = 1 - values["baseline_accuracy"].low  # upper ends on both sides: few samples favour nobody
         if base_error < reference:
             reference, name = base_error, "nearest class mean"
     if subject.classes > 5:
@@ -39,9 +39,9 @@ def check_accuracy(subject: Subject) -> Finding:
         check="accuracy",
         grade=grade,
         summary=f"Right on {accuracy.value:.1%} of {n} test samples (95 % interval {accuracy.low:.1%} to {accuracy.high:.1%}); "
-        f"the best simple guess, {name}, errs on {reference:.1%}. Weakest class: {weakest}.",
+        f"the best simple guess, {name}, errs on up to {reference:.1%}. Weakest class: {weakest}.",
         values=values,
-        rule=f"Upper end of the error's interval ({worst_error:.3f}) over the error of {name} ({reference:.3f}) is {ratio:.2f}: "
+        rule=f"Upper end of the error's interval ({worst_error:.3f}) over that of {name} ({reference:.3f}) is {ratio:.2f}: "
         f"A up to 0.25, B up to 0.5, C up to 1, D while better than chance ({chance_error:.3f}), E beyond.",
         remedy=f"Look at the confusions of {weakest!r} first; more or cleaner samples of it are the cheapest gain."
         if grade > "A"

@@ -86,13 +86,6 @@ class AuditReport:
             "seconds": self.seconds,
         }
 
-    def save(self, folder: Path | str) -> Path:
-        """Write index.html and report.json; returns the page."""
-        from importlib import import_module
-
-        # The page is drawn one floor up; this convenience is the one place that reaches for it.
-        return import_module("deepwright.report.page").write_report(self, folder)
-
 
 def audit(
     model: nn.Module | Subject,
@@ -202,7 +195,7 @@ def load_checks(path: Path | str) -> dict[str, Check]:
         raise InputError(
             f"--check {path}", given=f"{type(error).__name__}: {error}", expected="a file that can be imported"
         ) from error
-    found = {
+    found: dict[str, Check] = {
         name.removeprefix("check_"): function
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if name.startswith("check_") and function.__module__ == module.__name__

@@ -39,7 +39,7 @@ def check_fragility(subject: Subject) -> Finding:
         )
     else:
         # Without a baseline: the index of a Gaussian margin with the same mean and deviation, s^2 / (2 (tau - mu)^2).
-        xi = misjudgment(subject.logits() / report.temperature, data.test.y)
+        xi = misjudgment(subject.logits() / (report.temperature or 1.0), data.test.y)
         normal = float(xi.var() / (2 * xi.mean().square()))
         ratio = nfi / normal if normal > 0 else math.inf
         rule = (

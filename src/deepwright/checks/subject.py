@@ -48,8 +48,7 @@ class Subject:
             raise InputError(
                 "data", given=f"{self.data.kind} data {self.data.name!r}", expected="classes of images or of table rows"
             )
-        if not isinstance(self.model, nn.Module):
-            raise InputError("model", given=type(self.model).__name__, expected="an nn.Module")
+        _require_module(self.model)
         x = self.data.test.x
         if self.data.kind == "image" and x.is_floating_point() and len(x):
             low, high = float(x.min()), float(x.max())
@@ -198,6 +197,7 @@ def subject_from_loaders(
 
     With only a test loader, its first 30 % (stratified) fit what needs fitting and the rest is measured.
     """
+    _require_module(model)
     if isinstance(test, Data):
         return Subject(model, test, name, **options)
     whole = _gather(test, "test")
@@ -217,6 +217,11 @@ def subject_from_loaders(
     kind = "image" if whole.x.ndim == 4 else "tabular"
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=(note,) if note else ())
     return Subject(model, data, name, **options)
+
+
+def _require_module(model: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise InputError("model", given=type(model).__name__, expected="an nn.Module")
 
 
 def _gather(loader: Iterable[Any], what: str) -> Split:

@@ -15,8 +15,8 @@ from deepwright.core.files import write_json
 from deepwright.data import Data, load
 from deepwright.data.archives import Decoding
 from deepwright.data.folders import load_images
-from deepwright.nets import ENTRIES
 from deepwright.nets import load as load_model
+from deepwright.nets import zoo
 from deepwright.nets.preprocessing import Normalised
 from deepwright.report import print_audit, print_finding, write_report
 
@@ -74,7 +74,8 @@ def _forget_other(journal: Path, subject: Subject) -> None:
 def build_subject(o: dict[str, Any]) -> Subject:
     """The network and the data that the options name."""
     name, data_name = o["model"], o["data_name"]
-    entry = next((e for e in ENTRIES if e.name == (name or _DEFAULT)), None)
+    own = name is not None and (":" in name or name.endswith(".pt2"))
+    entry = None if own else zoo.entry(name or _DEFAULT)
     tabular = data_name is not None and name is None
     if data_name is None:
         if name is not None and entry is None:

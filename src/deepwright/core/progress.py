@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -49,7 +49,7 @@ def bar(description: str, total: int | None, *, enabled: bool | None = None) -> 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """Iterate with a bar."""
-    size = total if total is not None else (len(items) if hasattr(items, "__len__") else None)
+    size = len(items) if total is None and isinstance(items, Sized) else total
     with bar(description, size) as running:
         for item in items:
             yield item

@@ -19,6 +19,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.core.files import hash_tensors, load_state, save_state
 from deepwright.core.progress import bar
+from deepwright.core.version import __version__
 
 
 def run(
@@ -129,8 +130,6 @@ def _one(function: Callable[..., Any], trial: dict[str, Any], path: Path | None,
 
 
 def _key(function: Callable[..., Any], trial: dict[str, Any], fingerprint: str) -> str:
-    from deepwright import __version__
-
     try:
         source = inspect.getsource(function)
     except (OSError, TypeError):

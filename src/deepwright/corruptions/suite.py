@@ -213,7 +213,7 @@ def _error(
     model: nn.Module,
     data: list[tuple[Tensor, Tensor]],
     wrong: Callable[[Tensor, Tensor], Tensor],
-    p: Perturbation | None,
+    p: Perturbation | TablePerturbation | None,
     s: int,
     seed: int,
 ) -> float:

@@ -14,6 +14,9 @@ class Normalised(nn.Module):
         mean, std: per channel (images) or per feature (tables).
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: nn.Module, mean: Tensor | list[float], std: Tensor | list[float]) -> None:
         super().__init__()
         self.network = network

@@ -294,7 +294,7 @@ class BBAS(Detector):
                 if kind == "count":
                     value = (outside > ATOL).float() @ factors[b]
                 else:
-                    value = torch.nn.functional.threshold_(outside, ATOL, 0.0) @ factors[b]
+                    value = torch.nn.functional.threshold(outside, ATOL, 0.0) @ factors[b]
                 if part is z:
                     out[start : start + block, b] = value
                 else:
@@ -333,7 +333,8 @@ class BBAS(Detector):
             for value, j in zip(best.values[i].tolist(), best.indices[i].tolist()):
                 if value > ATOL:
                     side = "below" if below[i, j] > above[i, j] else "above"
-                    rows.append(Exceedance(*names[j], value, side, int(compared[i]), int(box[i])))
+                    layer, statistic, channel = names[j]
+                    rows.append(Exceedance(layer, statistic, channel, value, side, int(compared[i]), int(box[i])))
             found.append(rows)
         return found
 

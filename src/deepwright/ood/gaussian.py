@@ -18,6 +18,14 @@ class MDS(Detector):
         layers: use these layers' summaries instead of the penultimate features.
     """
 
+    count_: Tensor
+    mean_: Tensor
+    scatter_: Tensor
+    between_: Tensor
+    whole_: Tensor
+    whiten_: Tensor
+    background_: Tensor
+
     def __init__(self, layers: tuple[str, ...] | None = None) -> None:
         super().__init__()
         self.layers = layers

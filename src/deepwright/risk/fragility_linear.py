@@ -242,7 +242,7 @@ def _solve_kl(problem: _Problem, start: Array, tau: float) -> tuple[Array, float
 
 def _solve_wasserstein(problem: _Problem, tau: float, norm: float) -> tuple[Array, float]:
     """Least dual norm of the weights subject to mean loss <= tau (two classes)."""
-    fits = {
+    fits: dict[tuple[str, float], Callable[..., Array]] = {
         ("cross_entropy", 2): _ridge,
         ("cross_entropy", np.inf): _lasso,
         ("cross_entropy", 1): _bounded,

@@ -23,6 +23,9 @@ class FragilityIndex(Metric):
     `compute()` gives a float64 scalar, or {"low", "high"} with `bins`; `compute_groups()` the index of each group.
     """
 
+    xi: list[Tensor]
+    group: list[Tensor]
+    histogram: Tensor
     full_state_update = False
     higher_is_better = False
 
@@ -89,9 +92,8 @@ class FragilityIndex(Metric):
         return {int(g): fragility_index(xi[group == g], input="xi", tau=self.tau) for g in group.unique()}
 
     def _seen(self) -> tuple[Tensor, Tensor]:
-        xi, group = self.xi, self.group
-        if isinstance(xi, list):
-            if not xi:
-                raise InputError("FragilityIndex", given="no data", hint="call update first")
-            xi, group = torch.cat(xi), torch.cat(group)
-        return xi, group
+        if isinstance(self.xi, Tensor):  # merged across processes already
+            return self.xi, torch.as_tensor(self.group)
+        if not self.xi:
+            raise InputError("FragilityIndex", given="no data", hint="call update first")
+        return torch.cat(self.xi), torch.cat(self.group)

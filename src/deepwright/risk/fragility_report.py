@@ -64,7 +64,7 @@ class FragilityReport:
 
     def plot(self) -> Figure:
         """FI over the target."""
-        series = [{"name": "FI", "x": self.curve["tau"], "y": self.curve["fi"]}]
+        series: list[dict[str, Any]] = [{"name": "FI", "x": self.curve["tau"], "y": self.curve["fi"]}]
         if self.matched is not None:
             series.append(
                 {

@@ -1,0 +1,5 @@
+"""`python -m deepwright`."""
+
+from deepwright.cli import main
+
+main()
