@@ -40,8 +40,15 @@ docs: .venv/.dev
 studies: .venv/.base
 	$(BIN)/deepwright study all
 
-bench: .venv/.dev
-	$(BIN)/python benchmarks/run.py
+# Peers live in an environment of their own: several pin old versions, and torchattacks' pins are left unmet on purpose.
+.venv-peers/.done: pyproject.toml constraints.txt benchmarks/peers.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 -e . -r benchmarks/peers.txt
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps torchattacks==3.5.1
+	touch $@
+
+bench: .venv-peers/.done
+	.venv-peers/bin/python benchmarks/run.py
 
 clean:
-	rm -rf .venv build dist site report .pytest_cache .mypy_cache .ruff_cache .deepwright
+	rm -rf .venv .venv-peers build dist site report .pytest_cache .mypy_cache .ruff_cache .deepwright

@@ -278,7 +278,7 @@ def masking_flags(model: nn.Module, x: Tensor, y: Tensor, eps: float, norm: str 
     noise = float(Noise(eps, kind="sign", repeats=5, **common)(model, x, y).success.double().mean())
     compare("noise", noise, "random noise fools more than the gradient attack")
     if norm != "l1":
-        square = float(Square(eps, queries=200, p=0.3, **common)(model, x, y).success.double().mean())
+        square = float(Square(eps, queries=100, p=0.3, **common)(model, x, y).success.double().mean())
         compare("black box", square, "a black-box attack fools more than the gradient attack")
     span = bounds[1] - bounds[0]
     huge = (

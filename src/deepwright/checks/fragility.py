@@ -38,13 +38,13 @@ def check_fragility(subject: Subject) -> Finding:
             "A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond or infinite."
         )
     else:
-        # Without a baseline: the index of a Gaussian margin with the same mean and deviation, s^2 / (2 (tau - mu)^2).
-        xi = misjudgment(subject.logits() / (report.temperature or 1.0), data.test.y)
-        normal = float(xi.var() / (2 * xi.mean().square()))
-        ratio = nfi / normal if normal > 0 else math.inf
+        # Without a baseline: a classifier that errs as often and is always fully sure, FI = 1 / log((1 - q) / q).
+        q = min(max(1 - matched.accuracy, 0.5 / matched.n), 0.499)
+        sure = 1 / math.log((1 - q) / q) / (1 - 2 * q)
+        ratio = nfi / sure
         rule = (
-            f"Normalised FI at matched temperature ({nfi:.3f}) over that of a normal margin with the same mean and deviation "
-            f"({normal:.3f}) is {ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond."
+            f"Normalised FI at matched temperature ({nfi:.3f}) over that of a classifier with the same accuracy that is always fully sure "
+            f"({sure:.3f}) is {ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond."
         )
     xi = misjudgment(subject.logits(), data.test.y)
     confident = wilson(int((xi > 0.8).sum()), len(xi))

@@ -42,7 +42,7 @@ def check_robustness(subject: Subject) -> Finding:
         running.advance(1, "baseline")
         base = None if subject.baseline is None else _curve(subject.baseline, split, attacks, eps, subject.batch_size)
         running.advance(1, "masked gradients")
-        few = split.take(60, subject.seed)
+        few = split.take(min(60, max(8, subject.attack_limit // 2)), subject.seed)
         right = _right(subject.model, few)
         flags: dict[str, str] = {}
         if int(right.sum()) >= 5:

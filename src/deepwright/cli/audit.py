@@ -119,7 +119,7 @@ def build_subject(o: dict[str, Any]) -> Subject:
 def _limits(data: Data) -> dict[str, int]:
     """Fewer samples for larger pictures, so that an audit stays a matter of minutes."""
     if data.kind == "image" and data.shape[-1] > 64:
-        return {"attack_limit": 50, "corruption_limit": 50}
+        return {"attack_limit": 24, "corruption_limit": 24}
     return {}
 
 

@@ -1,0 +1,147 @@
+"""The OOD suite in one pass, the Fragility Index of a million scores, and where an audit's time goes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from common import seconds
+from torch import nn
+
+from deepwright.checks import Subject, audit
+from deepwright.core.features import extract
+from deepwright.data import load as load_data
+from deepwright.nets import load
+from deepwright.ood import ALL, BBAS, KNN, ODIN, DetectorSuite
+from deepwright.risk import fragility_index, kl_roots
+
+
+def ood() -> list[dict[str, Any]]:
+    """All detectors from one pass against one pass each; BBAS against brute-force KNN in time and state."""
+    model, data = load("resnet8-mnist"), load_data("mnist")
+    classes = [cls for cls in ALL if cls is not ODIN]
+    suite = DetectorSuite(model, [cls() for cls in classes]).fit(data.train.batches(250))
+    batches = [x for x, _ in data.test.batches(250)]
+
+    def each() -> None:
+        for detector in suite.detectors.values():
+            acts = extract(model, batches, "auto" if "layers" in detector.needs else (), progress="")
+            detector.score(acts)
+
+    found = seconds(
+        {
+            "one pass": lambda: suite.score(batches),
+            "a pass each": each,
+            "forward alone": lambda: _forward(model, batches),
+        },
+        3,
+    )
+    acts = extract(model, batches)
+    from deepwright.core.features import Activations
+
+    rng = torch.Generator().manual_seed(0)
+    bank = Activations(torch.zeros(50_000, 10), torch.arange(50_000) % 10, torch.rand(50_000, 512, generator=rng))
+    knn = KNN().fit(bank)
+    query = Activations(torch.zeros(1000, 10), None, torch.rand(1000, 512, generator=rng))
+    layers = {"fc": torch.rand(50_000, 512, generator=rng)}
+    boxes = BBAS(max_linkage=500).fit(Activations(bank.logits, bank.labels, None, layers, {"fc": "vector"}))
+    sharp = Activations(
+        10 * torch.eye(10)[torch.arange(1000) % 10],
+        None,
+        None,
+        {"fc": torch.rand(1000, 512, generator=rng)},
+        {"fc": "vector"},
+    )
+    floor = BBAS(prob_floor=1e-3)
+    floor.load_state_dict(boxes.state_dict())
+    timed = seconds(
+        {"knn": lambda: knn.score(query), "bbas": lambda: boxes.score(sharp), "floor": lambda: floor.score(sharp)}, 3
+    )
+
+    def size(detector: nn.Module) -> int:
+        return sum(b.numel() * b.element_size() for b in detector.buffers())
+
+    del acts
+    return [
+        {"what": f"{len(classes)} detectors, 1000 digits: one pass against a pass each", "ratio": found["a pass each"] / found["one pass"],
+         "ours_s": found["one pass"], "peer_s": found["a pass each"]},
+        {"what": "suite over the bare forward pass", "ratio": found["one pass"] / found["forward alone"], "ours_s": found["one pass"],
+         "peer_s": found["forward alone"]},
+        {"what": "BBAS against KNN (50,000 x 512), time", "ratio": timed["knn"] / timed["bbas"], "ours_s": timed["bbas"], "peer_s": timed["knn"]},
+        {"what": "BBAS with prob_floor against KNN, time", "ratio": timed["knn"] / timed["floor"], "ours_s": timed["floor"], "peer_s": timed["knn"]},
+        {"what": "BBAS against KNN, bytes of state", "ratio": size(knn) / size(boxes), "ours_s": size(boxes), "peer_s": size(knn)},
+    ]  # fmt: skip
+
+
+def _forward(model: nn.Module, batches: list[torch.Tensor]) -> None:
+    with torch.no_grad():
+        for x in batches:
+            model(x)
+
+
+def fragility() -> list[dict[str, Any]]:
+    """FI of 10^6 scores and of 10,000 bootstrap rows of 1,000, in units of one logsumexp of that size."""
+    rng = torch.Generator().manual_seed(0)
+    xi = (torch.rand(1_000_000, generator=rng, dtype=torch.float64) * 1.6 - 1.2).clamp(-1, 1)
+    rows = xi[torch.randint(0, 1000, (10_000, 1000), generator=rng)]
+    tau = torch.zeros(len(rows), dtype=torch.float64)
+    found = seconds({"fi": lambda: fragility_index(xi, input="xi"), "logsumexp": lambda: torch.logsumexp(xi, 0)}, 7)
+    boot = seconds({"bootstrap": lambda: kl_roots(rows, tau)}, 3)["bootstrap"]
+    return [
+        {
+            "what": "FI of 10^6 scores over one logsumexp",
+            "ours_s": found["fi"],
+            "peer_s": found["logsumexp"],
+            "ratio": found["fi"] / found["logsumexp"],
+        },
+        {"what": "FI of 10,000 x 1,000 bootstrap rows", "ours_s": boot, "peer_s": None, "ratio": None},
+    ]
+
+
+class _Clock(nn.Module):
+    """Adds up the time inside the network's own forward passes."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.seconds = inner, 0.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        begin = time.perf_counter()
+        out = self.inner(x)
+        self.seconds += time.perf_counter() - begin
+        return out
+
+
+def profile() -> list[dict[str, Any]]:
+    """Share of an audit of resnet8-mnist that is spent in the network's own forward and backward passes."""
+    clock = _Clock(load("resnet8-mnist"))
+    backward = 0.0
+    plain = torch.autograd.grad
+
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        nonlocal backward
+        begin = time.perf_counter()
+        result = plain(*args, **kwargs)
+        backward += time.perf_counter() - begin
+        return result
+
+    torch.autograd.grad = timed
+    try:
+        subject = Subject(clock, load_data("mnist"), "resnet8-mnist")
+        begin = time.perf_counter()
+        report = audit(subject)
+        total = time.perf_counter() - begin
+    finally:
+        torch.autograd.grad = plain
+    inside = clock.seconds + backward
+    rows: list[dict[str, Any]] = [
+        {
+            "what": "audit of resnet8-mnist: share inside the network's passes",
+            "ours_s": total,
+            "peer_s": inside,
+            "ratio": inside / total,
+        }
+    ]
+    rows += [{"what": f"  {f.check}", "ours_s": f.seconds, "peer_s": None, "ratio": None} for f in report.findings]
+    return rows
