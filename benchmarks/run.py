@@ -50,6 +50,28 @@ def main() -> None:
                 )
             )
         path.write_text(json.dumps(results, indent=1) + "\n")
+    write_page(results, path.parent.parent / "docs" / "benchmarks.md")
+
+
+def write_page(results: dict[str, Any], path: Path) -> None:
+    """The documentation's page of what was measured."""
+    facts = ", ".join(f"{k} {v}" for k, v in results["machine"].items())
+    lines = ["# Benchmarks", "", f"Measured by `make bench`, peers and ours in one run ({facts}).", ""]
+    lines.append(
+        "A ratio above 1 means that ours is faster (or smaller); the rows that say *over* or *share* are what they say."
+    )
+    for name in PARTS:
+        rows = results.get(name)
+        if not rows:
+            continue
+        columns = list(rows[0])
+        lines += ["", f"## {name}", "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+        lines += ["| " + " | ".join(_cell(row.get(c)) for c in columns) + " |" for row in rows]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

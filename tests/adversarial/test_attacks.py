@@ -389,3 +389,34 @@ def test_curve_and_minimal_eps(conv):
     eps = minimal_eps(model, x, y, attack, high=0.3, tol=0.005)
     reach = torch.isfinite(eps)
     assert bool(attack(model, x[reach], y[reach], eps=eps[reach], ids=reach.nonzero().flatten()).success.all())
+
+
+@pytest.mark.slow
+def test_robust_accuracy_agrees_with_foolbox():
+    """PGD-20 at eps .1 on real digits: the same robust accuracy within a point and a half."""
+    foolbox = pytest.importorskip("foolbox")
+    from deepwright.data import load as load_data
+    from deepwright.nets import load as load_network
+
+    model, split = load_network("resnet8-mnist"), load_data("mnist").test.take(400)
+    x, y = split.inputs(), split.y
+    ours = robust_accuracy(model, [(x, y)], PGD(0.1, steps=20, alpha=0.0125))
+    attack = foolbox.attacks.LinfPGD(abs_stepsize=0.0125, steps=20)
+    _, _, fooled = attack(foolbox.PyTorchModel(model, bounds=(0, 1)), x, y, epsilons=0.1)
+    assert abs(ours.robust.value - float((~fooled).double().mean())) <= 0.015
+
+
+@pytest.mark.slow
+def test_later_attacks_cost_only_the_survivors():
+    """The suite runs each attack on what is left: it asks fewer queries than all attacks on all samples."""
+    from deepwright.data import load as load_data
+    from deepwright.nets import load as load_network
+
+    model, split = load_network("resnet8-mnist"), load_data("mnist").test.take(60)
+    x, y = split.inputs(), split.y
+    whole = suite("standard", 0.1, steps=20)
+    together = whole(model, x, y)
+    alone = [attack(model, x, y) for attack in whole.attacks]
+    assert int(together.queries.sum()) <= 0.6 * sum(int(a.queries.sum()) for a in alone)
+    worst = torch.stack([a.success for a in alone]).any(0)
+    assert abs(int(together.success.sum()) - int(worst.sum())) <= 1
