@@ -118,6 +118,34 @@ def test_sources(tmp_path, monkeypatch):
     assert load(str(tmp_path / "m.pt2"))(torch.rand(2, 3)).shape == (2, 2)
 
 
+def test_exported_programs_cannot_run_code(tmp_path):
+    import io
+    import os
+    import zipfile
+
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/was-here",)
+
+    program = torch.export.export(mlp(3, 2).eval(), (torch.rand(4, 3),))
+    torch.export.save(program, tmp_path / "good.pt2")
+    buffer = io.BytesIO()
+    torch.save({"0.weight": Evil()}, buffer)
+    with zipfile.ZipFile(tmp_path / "good.pt2") as source, zipfile.ZipFile(tmp_path / "evil.pt2", "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if "sample_inputs" in name or name.endswith((".pt", "weight_0")):
+                content = buffer.getvalue()
+            if name.endswith("config.json"):
+                content = content.replace(b'"use_pickle": false', b'"use_pickle": true').replace(
+                    b'"use_pickle":false', b'"use_pickle":true'
+                )
+            target.writestr(name, content)
+    with pytest.raises(InputError, match="cannot load"):
+        load(str(tmp_path / "evil.pt2"))
+    assert not (tmp_path / "was-here").exists()
+
+
 def test_tied_weights_count_once():
     a = nn.Linear(4, 4, bias=False)
     b = nn.Linear(4, 4, bias=False)

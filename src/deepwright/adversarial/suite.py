@@ -19,7 +19,7 @@ from deepwright.adversarial.projections import column
 from deepwright.adversarial.square import Square
 from deepwright.core.errors import InputError
 from deepwright.core.files import hash_model, hash_tensors
-from deepwright.core.inference import evaluating
+from deepwright.core.inference import device_of, evaluating
 from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
 from deepwright.core.statistics import Interval, wilson
@@ -186,8 +186,7 @@ def robust_accuracy(
 def _batch(
     model: nn.Module, x: Tensor, y: Tensor, attack: Attack | AttackSuite, start: int, options: dict[str, Any]
 ) -> dict[str, Any]:
-    with evaluating(model), torch.no_grad():
-        right = (model(x).argmax(1) == y).cpu()
+    right = _right(model, x, y)
     robust = right.clone()
     rows = right.nonzero().flatten()
     broken: dict[str, int] = {}
@@ -199,6 +198,13 @@ def _batch(
         each = attack.by_attack if isinstance(attack, AttackSuite) else {attack.name: found.success.cpu()}
         broken = {name: int(success.sum()) for name, success in each.items()}
     return {"clean": right.tolist(), "robust": robust.tolist(), "broken": broken, "flags": flags}
+
+
+def _right(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Which samples are classified right, on the CPU."""
+    device = device_of(model)
+    with evaluating(model), torch.no_grad():
+        return (model(x.to(device)).argmax(1) == y.to(device)).cpu()
 
 
 def _remembered(log: Journal, start: int, data: str) -> dict[str, Any] | None:
@@ -219,8 +225,7 @@ def curve(
 ) -> list[Interval]:
     """Robust accuracy at each budget, rising; what a smaller budget fooled stays fooled, so only survivors are attacked."""
     order = sorted(eps)
-    with evaluating(model), torch.no_grad():
-        alive = (model(x).argmax(1) == y).cpu()
+    alive = _right(model, x, y)
     ids = torch.arange(len(x)) if ids is None else ids
     points = {}
     for budget in order:
@@ -241,8 +246,7 @@ def minimal_eps(
     tol: float = 1e-3,
 ) -> Float[Tensor, " n"]:
     """Per sample, the smallest budget that the attack needs (within `tol`); 0 for wrong samples, inf above `high`."""
-    with evaluating(model), torch.no_grad():
-        wrong = (model(x).argmax(1) != y).cpu()
+    wrong = ~_right(model, x, y)
     least, most = torch.full((len(x),), low), torch.full((len(x),), high)
     reached = attack(model, x, y, eps=most).success.cpu()
     while float((most - least).amax()) > tol:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import importlib
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,11 +95,27 @@ def load_exported(path: Path | str) -> Exported:
     if not Path(path).exists():
         raise InputError("network", given=f"{path} does not exist", expected="a .pt2 file of torch.export.save")
     try:
-        return Exported(torch.export.load(str(path)).module())
+        with _without_pickles():
+            return Exported(torch.export.load(str(path)).module())
     except Exception as error:
         raise InputError(
             f"cannot load {path}", given=str(error).splitlines()[0], expected="a program of torch.export.save"
         ) from error
+
+
+@contextmanager
+def _without_pickles() -> Iterator[None]:
+    """Force `weights_only=True` on every `torch.load`: the reader of exported programs falls back to unpickling."""
+    plain = torch.load
+
+    def safe(*args: Any, **options: Any) -> Any:
+        return plain(*args, **{**options, "weights_only": True})
+
+    torch.load = safe
+    try:
+        yield
+    finally:
+        torch.load = plain
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:
