@@ -130,8 +130,7 @@ def audit(
         names = None if class_names is None else tuple(class_names)
         subject = subject_from_loaders(model, test, train, validation, names, **options)
     chosen = resolve(checks)
-    settings = [subject.fingerprint(), subject.seed, subject.attack_limit, subject.corruption_limit, subject.eps]
-    log = Journal(journal, settings)
+    log = Journal(journal, subject.settings())
     findings = []
     for name, check in chosen.items():
         if name in log.rows:

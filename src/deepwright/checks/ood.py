@@ -27,7 +27,8 @@ def check_ood(subject: Subject) -> Finding:
         detectors["BBAS"] = BBAS(use="single")
         detectors.pop("OutsideTheBox")
     suite = DetectorSuite(subject.model, detectors).fit(train.batches(subject.batch_size))
-    inside = suite.score(x for x, _ in subject.data.test.batches(subject.batch_size))
+    known = subject.data.test.take(2 * subject.ood_limit, subject.seed)
+    inside = suite.score(x for x, _ in known.batches(subject.batch_size))
     sets = subject.ood
     outside = {name: suite.score(_batches(x, subject.batch_size)) for name, x in sets.items()}
     areas = {d: {s: auroc(inside[d], outside[s][d]) for s in sets} for d in suite.detectors}

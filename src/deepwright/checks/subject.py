@@ -30,6 +30,7 @@ class Subject:
         batch_size: for every pass.
         seed: of every draw.
         attack_limit: at most so many samples are attacked; corruption_limit: perturbed.
+        ood_limit: of each set that belongs to no class.
         eps: budgets of the robustness curve (chosen by the kind of data when None).
     """
 
@@ -40,6 +41,7 @@ class Subject:
     seed: int = 0
     attack_limit: int = 400
     corruption_limit: int = 300
+    ood_limit: int = 400
     eps: tuple[float, ...] | None = None
     _logits: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
@@ -123,12 +125,13 @@ class Subject:
     @cached_property
     def ood(self) -> dict[str, Tensor]:
         """Inputs that belong to no class."""
-        return ood_companions(self.data, min(400, len(self.data.test)), self.seed)
+        return ood_companions(self.data, min(self.ood_limit, len(self.data.test)), self.seed)
 
-    def fingerprint(self) -> str:
-        """Identity of the network and of the data, for resuming."""
+    def settings(self) -> list[Any]:
+        """What the findings depend on: network, data, limits. An interrupted audit goes on only where all are the same."""
         parts = {"x": self.data.test.x, "y": self.data.test.y, "t": self.data.train.y}
-        return hash_model(self.model) + hash_tensors(parts)
+        identity = hash_model(self.model) + hash_tensors(parts | self.data.ood)
+        return [identity, self.seed, self.attack_limit, self.corruption_limit, self.ood_limit, self.eps]
 
     def describe(self) -> dict[str, Any]:
         """Plain facts for the report."""

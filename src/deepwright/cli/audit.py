@@ -62,9 +62,8 @@ def _forget_other(journal: Path, subject: Subject) -> None:
 
     if not journal.exists():
         return
-    settings = [subject.fingerprint(), subject.seed, subject.attack_limit, subject.corruption_limit, subject.eps]
     try:
-        Journal(journal, settings)
+        Journal(journal, subject.settings())
     except InputError:
         journal.unlink()
         return
@@ -119,7 +118,7 @@ def build_subject(o: dict[str, Any]) -> Subject:
 def _limits(data: Data) -> dict[str, int]:
     """Fewer samples for larger pictures, so that an audit stays a matter of minutes."""
     if data.kind == "image" and data.shape[-1] > 64:
-        return {"attack_limit": 24, "corruption_limit": 24}
+        return {"attack_limit": 24, "corruption_limit": 24, "ood_limit": 100}
     return {}
 
 

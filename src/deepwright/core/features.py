@@ -98,9 +98,19 @@ class Activations:
 def summarise_map(pre: Float[Tensor, "n c *positions"]) -> Float[Tensor, "n three_c"]:
     """Per channel: share of positions above zero, maximum, minimum (float32, so that half precision can't overflow)."""
     flat = pre.flatten(2)
-    low, high = torch.aminmax(flat, dim=2)
-    fraction = (flat > 0).sum(2).float() / flat.shape[2]
-    return torch.cat([fraction, high.float(), low.float()], 1)
+    return torch.cat([_share_above_zero(flat), flat.amax(2).float(), flat.amin(2).float()], 1)
+
+
+def _share_above_zero(flat: Float[Tensor, "n c positions"]) -> Float[Tensor, "n c"]:
+    """Comparisons go into one small buffer that stays in the cache: a fresh map-sized one costs more than the pass itself."""
+    n = len(flat)
+    block = n if flat.device.type != "cpu" else max(1, min(n, 262_144 // max(1, flat[0].numel())))
+    buffer = torch.empty(block, *flat.shape[1:], device=flat.device)
+    shares = torch.empty(flat.shape[:2], device=flat.device)
+    for start in range(0, n, block):
+        part = flat[start : start + block]
+        shares[start : start + block] = torch.gt(part, 0, out=buffer[: len(part)]).mean(2)
+    return shares
 
 
 class Tap(TorchFunctionMode):
