@@ -65,6 +65,11 @@ def test_contract(p, photos):
     assert as_bytes.dtype == torch.uint8
     gray = p(x[:, :1], 3)
     assert gray.shape == (3, 1, 60, 80)
+    if p.differentiable:
+        leaf = x.clone().requires_grad_(True)
+        p(leaf, 2, seed=3).sum().backward()
+        assert torch.isfinite(leaf.grad).all()
+        assert float(leaf.grad.abs().sum()) > 0
     small = p(torch.rand(2, 1, 8, 8), 5)
     assert not torch.isnan(small).any()
 

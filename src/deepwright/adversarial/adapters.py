@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepwright.adversarial.engine import Attack, Best, Victim
+from deepwright.adversarial.engine import Attack, Batch, Best, Victim
 from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.core.inference import device_of
 
@@ -37,17 +37,8 @@ class FoolboxAttack(Attack):
         """foolbox: its class."""
         return f"foolbox {type(self.inner).__name__}"
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Any,
-    ) -> None:
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
+        x, y, eps, mask = batch.x, batch.y, batch.eps, batch.mask
         try:
             import foolbox
         except ImportError as error:
@@ -57,7 +48,7 @@ class FoolboxAttack(Attack):
         model = _Wrapped(victim.model).eval()
         wrapped = foolbox.PyTorchModel(model, bounds=self.bounds, device=x.device)
         _, moved, _ = self.inner(wrapped, x, foolbox.criteria.Misclassification(y), epsilons=float(eps[0]))
-        rows = torch.arange(len(x), device=x.device)
+        rows = batch.rows
         moved = self._project(moved.detach(), x, eps, None)
         best.offer(rows, moved, *victim.judge(moved, y, rows), 0)
 
@@ -81,17 +72,8 @@ class ArtAttack(Attack):
         """ART: its class."""
         return f"ART {type(self.inner).__name__}"
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Any,
-    ) -> None:
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
+        x, y, eps, mask = batch.x, batch.y, batch.eps, batch.mask
         moved = torch.from_numpy(self.inner.generate(x=x.cpu().numpy(), y=y.cpu().numpy())).to(x)
         moved = self._project(moved, x, eps, mask)
         best.offer(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Best, Victim
+from deepwright.adversarial.engine import Attack, Batch, Best, Victim
 from deepwright.adversarial.losses import LossFunction, targeted_dlr
 from deepwright.adversarial.projections import ascend, column, random_start
 from deepwright.core.errors import InputError
@@ -59,37 +58,17 @@ class APGD(Attack):
         """APGD-CE, APGD-DLR, ..."""
         return f"APGD-{self.loss_name.upper()}"
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Callable[[int, Tensor], object] | None,
-    ) -> None:
-        everything = torch.arange(len(x), device=x.device)
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
+        everything = batch.rows
         for restart in range(self.restarts):
             rows = everything if restart == 0 else (~best.success).nonzero().flatten()
             if len(rows):
-                self._ascend(victim, x, y, eps, mask, ids, best, rows, restart, None, callback)
+                self._ascend(victim, batch, best, rows, restart, None)
 
     def _ascend(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        rows: Tensor,
-        restart: int,
-        function: LossFunction | None,
-        callback: Callable[[int, Tensor], object] | None,
+        self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int, function: LossFunction | None
     ) -> None:
+        x, y, eps, mask, ids, callback = batch
         s = _Climb(x[rows], y[rows], eps[rows], None if mask is None else mask[rows], rows)
         start = random_start(s.x, s.eps, self.norm, self._streams(ids[rows.cpu()], x, restart))
         s.point = self._project(s.x + start, s.x, s.eps, s.mask)
@@ -178,18 +157,9 @@ class APGDT(APGD):
         """APGD-T."""
         return "APGD-T"
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Callable[[int, Tensor], object] | None,
-    ) -> None:
-        rows = torch.arange(len(x), device=x.device)
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
+        x, y = batch.x, batch.y
+        rows = batch.rows
         out = victim.out(x, rows)
         best.offer(rows, x, victim.loss(out, y, rows), victim.succeeded(out, y), 0)
         order = likely_targets(out, y, self.targets)
@@ -197,14 +167,9 @@ class APGDT(APGD):
             rows = (~best.success).nonzero().flatten()
             if len(rows) == 0:
                 return
-            self._towards(order[:, t], victim, x, y, eps, mask, ids, best, rows, t, callback)
-
-    def _towards(self, target: Tensor, victim: Victim, x: Tensor, y: Tensor, eps: Tensor, mask: Tensor | None, ids: Tensor,
-                 best: Best, rows: Tensor, t: int, callback: Any) -> None:  # fmt: skip
-        # The target travels with the label as a second column, so that it is kept when samples are dropped.
-        both = torch.stack([y, target], 1)
-        pair = _PairVictim(victim)
-        self._ascend(pair, x, both, eps, mask, ids, best, rows, t, _pair_dlr, callback)  # type: ignore[arg-type]
+            # The target travels with the label as a second column, so that it is kept when samples are dropped.
+            pairs = batch._replace(y=torch.stack([y, order[:, t]], 1))
+            self._ascend(_PairVictim(victim), pairs, best, rows, t, _pair_dlr)  # type: ignore[arg-type]
 
 
 class _PairVictim:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Best, Victim
+from deepwright.adversarial.engine import Attack, Batch, Best, Victim
 from deepwright.adversarial.losses import margin
 from deepwright.adversarial.projections import column
 from deepwright.core.errors import InputError
@@ -41,17 +40,8 @@ class CarliniWagner(Attack):
             raise InputError("bounds", given=self.bounds, expected="a finite box for Carlini-Wagner")
         self.steps, self.lr, self.rounds, self.initial_c, self.kappa = steps, lr, rounds, initial_c, kappa
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Callable[[int, Tensor], object] | None,
-    ) -> None:
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
+        x, y, _eps, mask = batch.x, batch.y, batch.eps, batch.mask
         n = len(x)
         c = torch.full((n,), self.initial_c, device=x.device, dtype=x.dtype)
         least, most = torch.zeros_like(c), torch.full_like(c, 1e10)
@@ -62,7 +52,7 @@ class CarliniWagner(Attack):
             most = torch.where(found, torch.minimum(most, c), most)
             least = torch.where(found, least, torch.maximum(least, c))
             c = torch.where(most < 1e9, (least + most) / 2, torch.where(found, c, c * 10))
-        self._offer_minimal(victim, x, y, eps, mask, closest, best, self.steps)
+        self._offer_minimal(victim, batch, closest, best, self.steps)
 
     def _round(
         self, victim: Victim, x: Tensor, y: Tensor, c: Tensor, mask: Tensor | None, closest: Tensor, distance: Tensor

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Best, Victim
+from deepwright.adversarial.engine import Attack, Batch, Best, Victim
 from deepwright.adversarial.projections import column, norms
 from deepwright.core.errors import InputError
 
@@ -41,20 +40,11 @@ class DeepFool(Attack):
             raise InputError("norm", given="'l1'", expected="'l2' or 'linf' for DeepFool")
         self.steps, self.candidates, self.overshoot = steps, candidates, overshoot
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Callable[[int, Tensor], object] | None,
-    ) -> None:
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
+        x, y, _eps, mask, callback = batch.x, batch.y, batch.eps, batch.mask, batch.callback
         total = torch.zeros_like(x)
         point = x.clone()
-        rows = torch.arange(len(x), device=x.device)
+        rows = batch.rows
         used = torch.zeros(len(x), dtype=torch.long, device=x.device)
         for step in range(self.steps + 1):
             out, jacobian, classes = self._jacobian(victim, point[rows], y[rows], rows)
@@ -67,7 +57,7 @@ class DeepFool(Attack):
             point[rows] = (x[rows] + (1 + self.overshoot) * total[rows]).clamp(*self.bounds)
             if callback is not None:
                 callback(step, best.success)
-        self._offer_minimal(victim, x, y, eps, mask, point, best, self.steps)
+        self._offer_minimal(victim, batch, point, best, self.steps)
         best.steps = used
 
     def _jacobian(self, victim: Victim, x: Tensor, y: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -133,6 +133,22 @@ class Best:
         self.steps[rows] = step
 
 
+class Batch(NamedTuple):
+    """What is attacked: inputs, labels, a budget and a random stream's identity for each sample, and the user's wishes."""
+
+    x: Tensor
+    y: Tensor
+    eps: Tensor
+    mask: Tensor | None
+    ids: Tensor
+    callback: Callable[[int, Tensor], object] | None
+
+    @property
+    def rows(self) -> Tensor:
+        """Indices of all samples."""
+        return torch.arange(len(self.x), device=self.x.device)
+
+
 class Attack:
     """Base of all attacks.
 
@@ -225,7 +241,7 @@ class Attack:
                 require_labels(y, out.shape[1], len(x), "y")
             victim = Victim(function, self.task, len(x), x.device, eot)
             best = Best(x)
-            self._run(victim, x, y, budget, None if mask is None else mask.to(x), ids, best, callback)
+            self._run(victim, Batch(x, y, budget, None if mask is None else mask.to(x), ids, callback), best)
             if quantize is not None:
                 self._requantize(victim, x, y, best, quantize)
         zero = norms(best.x - x, self.norm) if len(x) else budget
@@ -237,17 +253,7 @@ class Attack:
         sign = -1 if self.task.targeted else 1
         return AttackResult(best.x.detach(), best.success, sign * best.loss, zero, victim.queries, best.steps, flags)
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Callable[[int, Tensor], object] | None,
-    ) -> None:
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
         """Offer tries within the budget to `best`."""
         raise NotImplementedError
 
@@ -258,19 +264,10 @@ class Attack:
             delta = delta * mask
         return (x + project(delta, x, eps, self.norm, self.bounds)).clamp(*self.bounds)
 
-    def _offer_minimal(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        found: Tensor,
-        best: Best,
-        steps: int,
-    ) -> None:
+    def _offer_minimal(self, victim: Victim, batch: Batch, found: Tensor, best: Best, steps: int) -> None:
         """Offer what a minimal-norm search found: as it is where it fits the budget, else pulled back into it."""
-        rows = torch.arange(len(x), device=x.device)
+        x, y, eps, mask = batch.x, batch.y, batch.eps, batch.mask
+        rows = batch.rows
         fits = norms(found - x, self.norm) <= eps * (1 + 1e-6)
         point = torch.where(column(fits, x), found, self._project(found, x, eps, mask))
         best.offer(rows, point, *victim.judge(point, y, rows), steps)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from deepwright.adversarial.apgd import likely_targets
-from deepwright.adversarial.engine import Attack, Best, Victim
+from deepwright.adversarial.engine import Attack, Batch, Best, Victim
 from deepwright.adversarial.projections import column, hyperplane_step, norms
 
 
@@ -46,18 +45,9 @@ class FABT(Attack):
         """FAB-T."""
         return "FAB-T"
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Callable[[int, Tensor], object] | None,
-    ) -> None:
-        rows = torch.arange(len(x), device=x.device)
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
+        x, y, eps, mask = batch.x, batch.y, batch.eps, batch.mask
+        rows = batch.rows
         out = victim.out(x, rows)
         wrong = victim.succeeded(out, y)
         best.offer(rows, x, victim.loss(out, y, rows), wrong, 0)
@@ -73,7 +63,7 @@ class FABT(Attack):
             self._towards(victim, x, y, order[:, t], mask, rows, closest, distance)
         found = torch.isfinite(distance)
         candidate = torch.where(column(found, x), closest, x)
-        self._offer_minimal(victim, x, y, eps, mask, candidate, best, self.steps)
+        self._offer_minimal(victim, batch, candidate, best, self.steps)
 
     def _towards(
         self,

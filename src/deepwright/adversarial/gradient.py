@@ -5,13 +5,12 @@ Sources: arXiv 1412.6572 (FGSM), 1607.02533 (BIM), 1706.06083 (PGD), 2001.03994 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Best, Victim
+from deepwright.adversarial.engine import Attack, Batch, Best, Victim
 from deepwright.adversarial.projections import ascend, column, random_start
 from deepwright.core.errors import InputError
 
@@ -47,37 +46,16 @@ class PGD(Attack):
             )
         self.steps, self.alpha, self.random_start, self.restarts = steps, alpha, random_start, restarts
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Callable[[int, Tensor], object] | None,
-    ) -> None:
-        everything = torch.arange(len(x), device=x.device)
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
+        everything = batch.rows
         for restart in range(self.restarts):
             rows = everything if restart == 0 else (~best.success).nonzero().flatten()
             if len(rows) == 0:
                 return
-            self._descend(victim, x, y, eps, mask, ids, best, rows, restart, callback)
+            self._descend(victim, batch, best, rows, restart)
 
-    def _descend(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        rows: Tensor,
-        restart: int,
-        callback: Callable[[int, Tensor], object] | None,
-    ) -> None:
+    def _descend(self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int) -> None:
+        x, y, eps, mask, ids, callback = batch
         alpha = eps * (2.5 / self.steps) if self.alpha is None else torch.full_like(eps, self.alpha)
         part = _Part(x, y, eps, alpha, mask, rows, self.bounds)
         point = part.x
@@ -151,18 +129,9 @@ class FGSM(Attack):
     start = False
     length = 1.0
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Callable[[int, Tensor], object] | None,
-    ) -> None:
-        rows = torch.arange(len(x), device=x.device)
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
+        x, y, eps, mask, ids = batch.x, batch.y, batch.eps, batch.mask, batch.ids
+        rows = batch.rows
         point = x
         if self.start:
             point = self._project(x + random_start(x, eps, self.norm, self._streams(ids, x)), x, eps, mask)

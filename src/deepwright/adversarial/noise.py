@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Best, Victim
+from deepwright.adversarial.engine import Attack, Batch, Best, Victim
 from deepwright.adversarial.projections import column, norms
 from deepwright.core.errors import InputError
 
@@ -35,18 +33,9 @@ class Noise(Attack):
         """sign noise, ..."""
         return f"{self.kind} noise"
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Callable[[int, Tensor], object] | None,
-    ) -> None:
-        rows = torch.arange(len(x), device=x.device)
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
+        x, y, eps, mask, ids = batch.x, batch.y, batch.eps, batch.mask, batch.ids
+        rows = batch.rows
         shape = tuple(x.shape[1:])
         for repeat in range(self.repeats):
             streams = self._streams(ids, x, repeat)

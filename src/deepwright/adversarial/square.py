@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Best, Victim
+from deepwright.adversarial.engine import Attack, Batch, Best, Victim
 from deepwright.adversarial.projections import column, norms
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
@@ -41,18 +40,9 @@ class Square(Attack):
         scaled = query * 10_000 / self.queries
         return self.p / 2 ** sum(scaled > mark for mark in _HALVE_AT)
 
-    def _run(
-        self,
-        victim: Victim,
-        x: Tensor,
-        y: Tensor,
-        eps: Tensor,
-        mask: Tensor | None,
-        ids: Tensor,
-        best: Best,
-        callback: Callable[[int, Tensor], object] | None,
-    ) -> None:
-        rows = torch.arange(len(x), device=x.device)
+    def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
+        x, y, eps, mask, ids, callback = batch.x, batch.y, batch.eps, batch.mask, batch.ids, batch.callback
+        rows = batch.rows
         best.offer(rows, x, *victim.judge(x, y, rows), 0)
         rows = (~best.success).nonzero().flatten()
         images = x if x.ndim == 4 else x.reshape(len(x), 1, 1, -1)
