@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from deepwright.adversarial import AttackSuite, Noise, curve, masking_flags, suite
-from deepwright.checks.finding import Finding, at_best, grade_up
+from deepwright.checks.finding import Finding, at_best
 from deepwright.checks.subject import Subject
 from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
@@ -114,7 +114,8 @@ def _right(model: nn.Module, split: Split) -> torch.Tensor:
 
 
 def _area(grid: Sequence[float], points: Sequence[Interval]) -> float:
-    return float(np.trapezoid([p.value for p in points], grid) / (grid[-1] - grid[0]))
+    area = torch.trapezoid(torch.tensor([p.value for p in points]), torch.tensor(grid))
+    return float(area) / (grid[-1] - grid[0])
 
 
 def _half(grid: Sequence[float], points: Sequence[Interval]) -> float:
@@ -143,7 +144,7 @@ def _grade(
         return "B", rule
     if (area >= 0.8 * base) if base is not None else retained >= 0.25:
         return "C", rule
-    return grade_up(first.value, (2, 2, 2, chance)), rule
+    return "D" if first.value > chance else "E", rule
 
 
 def _short(eps: float) -> str:

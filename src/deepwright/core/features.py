@@ -233,8 +233,8 @@ def extract(
         progress: what the bar says.
 
     Raises:
-        InputError: a model in train mode with batch statistics, activations that aren't finite (the layer is named),
-            unknown layers (the valid ones are listed), labels out of range.
+        InputError: activations that aren't finite (the layer is named), unknown layers (the valid ones are listed),
+            labels out of range.
     """
     parts: list[Activations] = []
     shards: list[Activations] = []
