@@ -44,7 +44,7 @@ def test_bundled_cifar_network(data_root):
     data = load_data("cifar10", root=data_root, limit=1000, train_limit=10)
     with torch.no_grad():
         right = load("resnet20-cifar10")(data.test.inputs()).argmax(1) == data.test.y
-    assert float(right.double().mean()) >= 0.87
+    assert float(right.double().mean()) >= 0.85
 
 
 def test_lite0_on_photographs():

@@ -47,6 +47,7 @@ def check_accuracy(subject: Subject) -> Finding:
         if grade > "A"
         else "Nothing to do for accuracy.",
         tables=[rows],
+        higher_is_better=("accuracy", "top5_accuracy"),
         figures=figures,
     )
 

@@ -27,7 +27,7 @@ def read_findings(path: Path | str) -> list[Finding]:
 
 
 def compare(before: list[Finding], after: list[Finding]) -> Table:
-    """Values that both audits have, with the verdict: better, worse, or within noise.
+    """Values that both audits have, with the verdict: better, worse, changed, or within noise.
 
     Two values with 95 % intervals differ when the difference exceeds the root of the summed squared half-widths; a value
     without an interval is compared exactly, with a tolerance of 1 %.
@@ -49,7 +49,7 @@ def compare(before: list[Finding], after: list[Finding]) -> Table:
                         a,
                         b,
                         _difference(a, b),
-                        _verdict(earlier.values[name], value, name in finding.lower_is_better),
+                        _verdict(earlier.values[name], value, _side(finding, name)),
                     ]
                 )
     return Table(["check", "value", "before", "after", "difference", "verdict"], rows, "before and after")
@@ -65,7 +65,12 @@ def _grades(a: str, b: str) -> str:
     return "better" if b < a else "worse"
 
 
-def _verdict(a: Any, b: Any, lower: bool) -> str:
+def _side(finding: Finding, name: str) -> int:
+    """1 where more is better, -1 where less is, 0 where neither is said."""
+    return (name in finding.higher_is_better) - (name in finding.lower_is_better)
+
+
+def _verdict(a: Any, b: Any, side: int) -> str:
     x, y = (v.value if isinstance(v, Interval) else float(v) for v in (a, b))
     if x == y or (math.isnan(x) and math.isnan(y)):
         return "same"
@@ -75,4 +80,6 @@ def _verdict(a: Any, b: Any, lower: bool) -> str:
         noise = 0.01 * max(abs(x), abs(y))
     if not abs(y - x) > noise:
         return "within noise"
-    return "better" if (y < x) == lower else "worse"
+    if side == 0:
+        return "changed"
+    return "better" if (y > x) == (side > 0) else "worse"

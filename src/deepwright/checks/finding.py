@@ -22,7 +22,8 @@ class Finding:
         check: its name.
         grade: A (best) to E, "info" where nothing is judged, "failed" where the check could not run.
         summary: one or two sentences for a person.
-        values: name -> number, or Interval where there is an uncertainty; `lower_is_better` names those that should fall.
+        values: name -> number, or Interval where there is an uncertainty.
+        lower_is_better, higher_is_better: the values that a comparison may call better or worse; others only change.
         rule: how the grade came about, in words and numbers.
         remedy: what to run next.
         tables, figures: shown in the report.
@@ -38,6 +39,7 @@ class Finding:
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     lower_is_better: tuple[str, ...] = ()
+    higher_is_better: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -59,9 +61,9 @@ class Finding:
         """The inverse of `to_dict`."""
         tables = [Table(**t) for t in data.get("tables", [])]
         figures = [Figure(**f) for f in data.get("figures", [])]
-        lower = tuple(data.get("lower_is_better", ()))
+        sides = {k: tuple(data.get(k, ())) for k in ("lower_is_better", "higher_is_better")}
         values = {k: _number(v) for k, v in data["values"].items()}
-        return cls(**{**data, "values": values, "tables": tables, "figures": figures, "lower_is_better": lower})
+        return cls(**{**data, "values": values, "tables": tables, "figures": figures, **sides})
 
 
 def _interval(value: Any) -> Any:

@@ -50,6 +50,7 @@ def check_ood(subject: Subject) -> Finding:
         summary=f"By its confidence alone (MSP) the network tells {worst!r} from its own test data with AUROC {own[worst]:.3f} "
         f"(0.5 is chance). {best} does best in its worst set: {min(areas[best].values()):.3f}, mean {_mean(areas[best].values()):.3f}.",
         values=values,
+        higher_is_better=tuple(values),
         rule=f"Skill above chance, 2 AUROC - 1, of the network's own confidence on its worst set is {skill:.2f}: A from 0.9, B from 0.8, C from 0.6, "
         "D from 0.3, E below. Detectors are reported beside it; choosing one by these sets is optimistic.",
         remedy=f"Put {best} beside the network: ood.{best}().fit(extract(model, train)).calibrate(validation scores), and check it on outliers "

@@ -86,7 +86,7 @@ def check_robustness(subject: Subject) -> Finding:
         else "Confirm with adversarial.suite('standard', eps).",
         tables=[_table(eps, network, noise, base)],
         figures=[_figure(grid, network, noise, base, unit)],
-        lower_is_better=(),
+        higher_is_better=tuple(name for name in values if name != "baseline_area"),
     )
 
 

@@ -48,7 +48,7 @@ def _bundled(name: str, build: Callable[[], Normalised]) -> Callable[[], nn.Modu
 ENTRIES = (
     ZooEntry(
         "resnet8-mnist",
-        "ResNet-8, trained on 3,500 of the bundled digits (weights in the wheel)",
+        "ResNet-8, trained on 3,500 of the bundled digits (weights in the wheel): 99.0 % of the test digits",
         "mnist",
         28,
         1,
@@ -56,7 +56,7 @@ ENTRIES = (
     ),
     ZooEntry(
         "resnet20-cifar10",
-        "ResNet-20, trained on CIFAR-10 (weights in the wheel)",
+        "ResNet-20, trained on CIFAR-10 (weights in the wheel): 87.9 % of the 5,000 JPEG test images",
         "cifar10",
         32,
         3,
