@@ -44,13 +44,13 @@ def ood() -> list[dict[str, Any]]:
     bank = Activations(torch.zeros(50_000, 10), torch.arange(50_000) % 10, torch.rand(50_000, 512, generator=rng))
     knn = KNN().fit(bank)
     query = Activations(torch.zeros(1000, 10), None, torch.rand(1000, 512, generator=rng))
-    layers = {"fc": torch.rand(50_000, 512, generator=rng)}
+    layers = {"fc": torch.randn(50_000, 512, generator=rng)}
     boxes = BBAS(max_linkage=500).fit(Activations(bank.logits, bank.labels, None, layers, {"fc": "vector"}))
     sharp = Activations(
         10 * torch.eye(10)[torch.arange(1000) % 10],
         None,
         None,
-        {"fc": torch.rand(1000, 512, generator=rng)},
+        {"fc": torch.randn(1000, 512, generator=rng)},
         {"fc": "vector"},
     )
     floor = BBAS(prob_floor=1e-3)
