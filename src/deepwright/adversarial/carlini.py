@@ -87,7 +87,7 @@ class CarliniWagner(Attack):
                 second[rows] = 0.999 * second[rows] + 0.001 * gradient.square()
                 speed = first[rows] / (1 - 0.9 ** (step + 1))
                 w[rows] -= self.lr * speed / ((second[rows] / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)
-                if (step + 1) % max(1, self.steps // 10) == 0:
+                if step % max(1, self.steps // 10) == 0:  # the first look, at step 0, only takes the measure
                     going = objective < before[rows] * 0.9999
                     before[rows] = objective
                     rows = rows[going]

@@ -223,7 +223,9 @@ def png(figures: Sequence[Figure], path: Path | str) -> Path:
     import matplotlib.pyplot as plt
 
     drawn = [f for f in figures if f.kind != "images"]
-    fig, axes = plt.subplots(1, len(drawn), figsize=(6.2 * len(drawn), 4.2), squeeze=False, layout="constrained")
+    rows = max([len(f.series[0]["rows"]) for f in drawn if f.kind == "heatmap"], default=0)
+    size = (6.2 * len(drawn), max(4.2, 1.2 + 0.24 * rows))
+    fig, axes = plt.subplots(1, len(drawn), figsize=size, squeeze=False, layout="constrained")
     for ax, figure in zip(axes[0], drawn):
         _plot(ax, figure)
     buffer = io.BytesIO()
