@@ -190,10 +190,12 @@ def _heatmap(figure: Figure) -> str:
             number = float(value)
             share = (number - low) / (high - low) if high > low else 0.5
             tip = escape(f"{name}, {column}: {show(number)}", quote=True)
-            ink = "#111" if 0.22 < share < 0.8 else "#fff"
-            cells.append(
-                f'<td class="dot" style="background:{shade(share)};color:{ink}" data-tip="{tip}">{number:.2f}</td>'
-            )
+            if figure.palette == "share":
+                ink = "inherit" if share < 0.45 else "#fff"
+            else:
+                ink = "#111" if 0.22 < share < 0.8 else "#fff"
+            style = f"background:{shade(share, figure.palette)};color:{ink}"
+            cells.append(f'<td class="dot" style="{style}" data-tip="{tip}">{number:.2f}</td>')
         rows.append(f"<tr><th>{escape(str(name))}</th>{''.join(cells)}</tr>")
     corner = escape(" / ".join(t for t in (figure.y_label, figure.x_label) if t))
     return f'<div class="scroll"><table class="heat"><thead><tr><th>{corner}</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
