@@ -14,17 +14,13 @@ def check_corruptions(subject: Subject) -> Finding:
     split = subject.data.test.take(subject.corruption_limit, subject.seed)
     suite = Suite("tables" if subject.data.kind == "tabular" else "all", seed=subject.seed)
     batches = list(split.batches(subject.batch_size))
-    reference = None
-    if subject.baseline is not None:
-        base = suite.evaluate(subject.baseline, batches, description="baseline under corruption")
-        reference = {name: max(sum(values), 1e-9) for name, values in base.errors.items()}
-    report = suite.evaluate(subject.model, batches, reference=reference, description="corruptions")
+    report = suite.evaluate(subject.model, batches, baseline=subject.baseline, description="corruptions")
     clean, mean = 1 - report.clean.value, 1 - report.mean_error.value
     skill = max(clean - subject.chance, 1e-9)
     lost = (clean - mean) / skill
     grade = grade_down(lost, (0.1, 0.25, 0.5, 0.75))
     rule = f"{lost:.0%} of the skill above chance ({skill:.2f}) is lost on average: A up to 10 %, B 25 %, C 50 %, D 75 %, E beyond."
-    if reference is not None:
+    if subject.baseline is not None:
         rule += f" Mean corruption error relative to nearest class mean is {report.mce:.2f}; above 1 the grade is D at best."
         if report.mce > 1:
             grade = at_best(grade, "D")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ class Suite:
         wrong: Callable[[Tensor, Tensor], Tensor] = lambda out, y: out.argmax(1) != y,
         *,
         checkpoint: Path | str | None = None,
-        reference: dict[str, float] | None = None,
+        baseline: nn.Module | None = None,
         description: str = "corruptions",
     ) -> CorruptionReport:
         """Errors of a network (on pixels in [0, 1]) on perturbed images.
@@ -164,19 +165,20 @@ class Suite:
             batches: (images, labels).
             wrong: (outputs, labels) -> error of each sample in [0, 1].
             checkpoint: JSON lines, one finished cell each; an interrupted run resumes, another model is an error.
-            reference: summed error over the severities of a baseline, by perturbation, for the mean corruption error.
+            baseline: a network whose errors on the same perturbed images are the reference of the mean corruption error.
             description: beside the bar.
         """
         data = [(x, y) for x, y in batches]
         n = sum(len(y) for _, y in data)
         if n == 0:
             raise InputError("batches", given="no samples", expected="at least one")
-        log = Journal(checkpoint, [hash_model(model), self.seed, n])
+        models = [model] if baseline is None else [model, baseline]
+        log = Journal(checkpoint, [[hash_model(m) for m in models], self.seed, n])
 
-        def cell(p: Perturbation | TablePerturbation | None, s: int) -> float:
+        def cell(p: Perturbation | TablePerturbation | None, s: int) -> list[float]:
             name = "clean" if p is None else f"{p.name}/{s}"
             if name not in log.rows:
-                log.add(name, _error(model, data, wrong, p, s, self.seed))
+                log.add(name, _errors(models, data, wrong, p, s, self.seed))
             return log.rows[name]
 
         cells = [(p, s) for p in self.perturbations for s in self.severities]
@@ -186,19 +188,29 @@ class Suite:
             for p in self.perturbations
             if isinstance(p, Perturbation) and channels not in (1, 3) and (p.color or p.category == "codec")
         }
-        with evaluating(model), torch.no_grad(), bar(description, len(cells) + 1) as running:
-            clean = cell(None, 0)
+        with ExitStack() as stack, bar(description, len(cells) + 1) as running:
+            stack.enter_context(torch.no_grad())
+            for each in models:
+                stack.enter_context(evaluating(each))
+            clean = cell(None, 0)[0]
             running.advance()
             for p, s in cells:
                 if p.name not in skipped:
                     cell(p, s)
                 running.advance(1, p.name)
-        errors = {
-            p.name: [log.rows[f"{p.name}/{s}"] / n for s in self.severities]
-            for p in self.perturbations
-            if p.name not in skipped
-        }
-        ratios = [sum(v) / (reference[name] if reference else len(v)) for name, v in errors.items()]
+        tables = [
+            {
+                p.name: [log.rows[f"{p.name}/{s}"][i] / n for s in self.severities]
+                for p in self.perturbations
+                if p.name not in skipped
+            }
+            for i in range(len(models))
+        ]
+        errors = tables[0]
+        reference = [1.0] * len(self.severities)
+        ratios = [
+            sum(v) / max(sum(tables[1][k] if baseline is not None else reference), 1 / n) for k, v in errors.items()
+        ]
         every = [e for v in errors.values() for e in v]
         mean = float(np.mean(every))
         spread = wilson(round(mean * n), n)
@@ -209,19 +221,21 @@ class Suite:
         )  # fmt: skip
 
 
-def _error(
-    model: nn.Module,
+def _errors(
+    models: list[nn.Module],
     data: list[tuple[Tensor, Tensor]],
     wrong: Callable[[Tensor, Tensor], Tensor],
     p: Perturbation | TablePerturbation | None,
     s: int,
     seed: int,
-) -> float:
-    device = device_of(model)
-    total, start = 0.0, 0
+) -> list[float]:
+    """Summed error of each network; every picture is perturbed once."""
+    totals, start = [0.0] * len(models), 0
     for x, y in data:
         ids = torch.arange(start, start + len(x))
         moved = x if p is None else p(x, s, seed, ids=ids)
-        total += float(wrong(model(moved.to(device)), y.to(device)).double().sum())
+        for i, model in enumerate(models):
+            device = device_of(model)
+            totals[i] += float(wrong(model(moved.to(device)), y.to(device)).double().sum())
         start += len(x)
-    return total
+    return totals
