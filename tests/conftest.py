@@ -10,11 +10,16 @@ from torch import nn
 
 torch.set_num_threads(1)
 
+# Only tests that ask for `data_root` see the real data: it would change what every other test loads. The second name
+# carries the folder on to the worker processes.
+if "DEEPWRIGHT_DATA" in os.environ:
+    os.environ["DEEPWRIGHT_TEST_DATA"] = os.environ.pop("DEEPWRIGHT_DATA")
+
 
 @pytest.fixture(scope="session")
 def data_root():
     """The real data, where there is some."""
-    root = os.environ.get("DEEPWRIGHT_DATA")
+    root = os.environ.get("DEEPWRIGHT_TEST_DATA")
     if root is None:
         pytest.skip("set DEEPWRIGHT_DATA to run on real data")
     return Path(root)

@@ -18,8 +18,7 @@ from deepwright.data.folders import load_folder
 from deepwright.data.synthetic import boxes_ood, make_confident_error_data
 
 
-def test_mnist_splits_are_fixed_and_disjoint(monkeypatch):
-    monkeypatch.delenv("DEEPWRIGHT_DATA", raising=False)
+def test_mnist_splits_are_fixed_and_disjoint():
     a, b = load("mnist"), load("mnist")
     assert (len(a.train), len(a.validation), len(a.test)) == (3500, 500, 1000)
     assert torch.equal(a.test.x, b.test.x)
