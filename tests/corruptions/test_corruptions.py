@@ -191,9 +191,7 @@ def test_phase_scrambling_keeps_the_spectrum(photos):
 def test_geometry(photos):
     x = photos.float() / 255
     assert torch.equal(apply(x, "rotate", 5), x.flip((2, 3)))
-    moved = apply(x, "translate", 4, reference_height=None)
     assert torch.allclose(apply(x, "translate", 2, reference_height=None)[..., :35, 25:], x[..., 25:, :-25], atol=1e-4)
-    assert float(moved[..., 0:0].numel()) == 0
     ramp = torch.linspace(0, 1, 81).expand(1, 1, 81, 81)
     turned = apply(ramp, "rotate", 4)  # counter-clockwise by 90 degrees: left-right becomes bottom-top
     assert float(turned[0, 0, 10, 40]) > float(turned[0, 0, 70, 40])

@@ -17,12 +17,15 @@ from deepwright.risk import (
     FragilityLoss,
     FragilityTargetSearch,
     expected_cost,
+    expected_cost_bound,
     flip_wasserstein_index,
     fragility_curve,
     fragility_index,
     fragility_report,
+    group_gap_pvalue,
     linear_wasserstein_index,
     misjudgment,
+    selective_curve,
     tail_bound,
     wasserstein_interval,
     worst_case_mean,
@@ -319,3 +322,17 @@ def test_target_search_resumes(tmp_path):
     second = FragilityTargetSearch(train, evaluate, folder=tmp_path).run(2)
     assert len(calls) == 6
     assert first.nfi == second.nfi
+
+
+def test_groups_and_selection():
+    rng = torch.Generator().manual_seed(11)
+    xi = torch.rand(400, generator=rng, dtype=torch.float64) * 1.2 - 1
+    groups = torch.arange(400) % 2
+    assert group_gap_pvalue(xi, groups, rows=99) > 0.02  # the same distribution in both
+    worse = torch.where(groups == 1, xi + 0.25 * (xi > 0), xi - 0.3)
+    assert group_gap_pvalue(worse, groups, rows=99) <= 0.02
+    curve = selective_curve(xi, -xi)  # confidence that ranks the errors last
+    assert curve["coverage"][-1] == 1.0
+    assert curve["fi"][-1] == pytest.approx(float(fragility_index(xi, input="xi")))
+    assert curve["fi"] == sorted(curve["fi"])
+    assert expected_cost_bound(0.5, 0.0, cost_per_score=10.0, shift=0.1) == pytest.approx(0.5)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Batch, Best, Victim
+from deepwright.adversarial.engine import Attack, Batch, Best, Victim, selected
 from deepwright.adversarial.losses import LossFunction, targeted_dlr
 from deepwright.adversarial.projections import ascend, column, random_start
 from deepwright.core.errors import InputError
@@ -137,10 +137,7 @@ class _Climb:
         self.rises.zero_()
 
     def keep(self, active: Tensor) -> _Climb:
-        part = object.__new__(_Climb)
-        for name, value in vars(self).items():
-            setattr(part, name, None if value is None else value[active])
-        return part
+        return selected(self, active)
 
 
 class APGDT(APGD):

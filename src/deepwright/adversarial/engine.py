@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -21,6 +21,8 @@ from deepwright.adversarial.projections import column, norms, project, require_n
 from deepwright.core.errors import InputError
 from deepwright.core.inference import device_of, frozen, require_float_images, require_labels
 from deepwright.core.randomness import Streams
+
+State = TypeVar("State")
 
 
 @dataclass
@@ -109,6 +111,14 @@ class Victim:
         gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
         self.zero_gradient[rows] |= gradient.flatten(1).abs().amax(1) == 0
         return loss.detach(), gradient, out.detach()
+
+
+def selected(state: State, active: Tensor) -> State:
+    """A copy of an object whose attributes are tensors over samples (or None), with the active samples only."""
+    part = object.__new__(type(state))
+    for name, value in vars(state).items():
+        setattr(part, name, None if value is None else value[active])
+    return part
 
 
 class Best:

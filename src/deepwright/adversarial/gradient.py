@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Batch, Best, Victim
+from deepwright.adversarial.engine import Attack, Batch, Best, Victim, selected
 from deepwright.adversarial.projections import ascend, column, random_start
 from deepwright.core.errors import InputError
 
@@ -108,10 +108,7 @@ class _Part:
 
     def keep(self, active: Tensor) -> _Part:
         """The active ones."""
-        part = object.__new__(_Part)
-        for name, value in vars(self).items():
-            setattr(part, name, None if value is None else value[active])
-        return part
+        return selected(self, active)
 
 
 class BIM(PGD):
