@@ -13,6 +13,7 @@ from PIL import Image
 
 from deepwright.checks.finding import Finding, grade_down
 from deepwright.checks.subject import Subject
+from deepwright.core.inference import logits_of
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import wilson
 from deepwright.risk.calibration import fit_temperature
@@ -81,8 +82,6 @@ def check_fragility(subject: Subject) -> Finding:
 def _baseline_nfi(subject: Subject) -> float | None:
     if subject.baseline is None or subject.baseline_logits is None:
         return None
-    from deepwright.core.inference import logits_of
-
     validation = logits_of(subject.baseline, (x for x, _ in subject.data.validation.batches(subject.batch_size)))
     temperature = fit_temperature(validation, subject.data.validation.y)
     return float(fragility_index(subject.baseline_logits / temperature, subject.data.test.y, normalize=True))

@@ -12,9 +12,10 @@ from torch import nn
 from deepwright.adversarial import AttackSuite, Noise, curve, masking_flags, suite
 from deepwright.checks.finding import Finding, at_best
 from deepwright.checks.subject import Subject
+from deepwright.core.inference import device_of, logits_of
 from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval
+from deepwright.core.statistics import Interval, wilson
 from deepwright.data.dataset import Split
 
 
@@ -94,9 +95,6 @@ def _curve(
     model: nn.Module, split: Split, attack: AttackSuite | Noise, eps: Sequence[float], batch: int
 ) -> list[Interval]:
     """Accuracy at budget 0 and at each of `eps`."""
-    from deepwright.core.inference import device_of
-    from deepwright.core.statistics import wilson
-
     device = device_of(model)
     hits = np.zeros(len(eps) + 1)
     start = 0
@@ -108,8 +106,6 @@ def _curve(
 
 
 def _right(model: nn.Module, split: Split) -> torch.Tensor:
-    from deepwright.core.inference import logits_of
-
     return logits_of(model, [split.inputs()]).argmax(1) == split.y
 
 

@@ -16,7 +16,7 @@ from deepwright.core.files import hash_model, hash_tensors
 from deepwright.core.inference import device_of, logits_of, require_labels
 from deepwright.core.progress import track
 from deepwright.data.companions import ood_companions
-from deepwright.data.dataset import Data, Split
+from deepwright.data.dataset import Data, Split, split_three
 
 
 @dataclass
@@ -205,8 +205,6 @@ def subject_from_loaders(
         return Subject(model, test, name, **options)
     whole = _gather(test, "test")
     if train is None:
-        from deepwright.data.dataset import split_three
-
         train_part, validation_part, test_part = split_three(whole.x, whole.y, (0.2, 0.1))
         note = "no training data was given: 30 % of the test data fit detectors and temperatures, 70 % are measured"
     else:
