@@ -257,6 +257,42 @@ def test_linear_wasserstein_equals_a_conic_solver(norm, loss):
     )
 
 
+@pytest.mark.parametrize("loss", ["hinge", "cross_entropy"])
+@pytest.mark.parametrize(
+    ("classes", "norm", "kappa"), [(2, 2, 0.5), (2, np.inf, 0.5), (3, 1, 0.5), (3, 2, np.inf), (3, np.inf, 0.5)]
+)
+def test_many_classes_and_flipping_labels_equal_a_conic_solver(loss, classes, norm, kappa):
+    cvxpy = pytest.importorskip("cvxpy")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3))
+    y = np.argmax(x @ rng.normal(size=(3, classes)) + 0.7 * rng.normal(size=(60, classes)), 1)
+    model = FragileLinearClassifier(loss, "wasserstein", norm=norm, kappa=kappa, epsilon=0.3).fit(x, y)
+    w, b, k, s = cvxpy.Variable((classes, 3)), cvxpy.Variable((1, classes)), cvxpy.Variable(), cvxpy.Variable(60)
+    z = x @ w.T + np.ones((60, 1)) @ b
+    limits = [cvxpy.sum(s) / 60 <= model.target_]
+    for c in range(classes):
+        others = [j for j in range(classes) if j != c]
+        value = (
+            cvxpy.log_sum_exp(z, axis=1) - z[:, c]
+            if loss == "cross_entropy"
+            else cvxpy.pos(1 + cvxpy.max(z[:, others], axis=1) - z[:, c])
+        )
+        own, other = np.flatnonzero(y == c), np.flatnonzero(y != c)
+        limits.append(s[own] >= value[own])
+        if np.isfinite(kappa):
+            limits.append(s[other] >= value[other] - kappa * k)
+    dual = {1: "inf", 2: 2, np.inf: 1}[norm]
+    limits += [cvxpy.norm(w[j] - w[l], dual) <= k for j in range(classes) for l in range(j)]
+    problem = cvxpy.Problem(cvxpy.Minimize(k), limits)
+    problem.solve(solver="CLARABEL")
+    assert model.fragility_ == pytest.approx(problem.value, rel=1e-4)
+    assert model.dual_value_ <= model.target_ * (1 + 1e-5)
+    if classes == 2:
+        margins = (2 * y - 1) * model.decision_function(x)
+        again = flip_wasserstein_index(model.coef_, margins, model.target_ * (1 + 1e-5), kappa, norm, loss)
+        assert again == pytest.approx(model.fragility_, rel=1e-3)
+
+
 def test_target_path_is_convex_and_decreasing():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(150, 3))

@@ -4,7 +4,7 @@ KL: minimise k subject to k log mean exp(l_i(W) / k) <= tau. The problem is join
 smallest left side v(k) = min_W phi_k(l(W)) is non-increasing in k, so its root v(k) = tau is found on log k with warm
 starts inside. Wasserstein (cost ||x - x'||, labels fixed): the score's recession slope is the Lipschitz bound
 max_{j != l} ||w_j - w_l||_*, so minimise that norm subject to mean loss <= tau: a regularised fit whose strength is
-found so that the constraint is tight.
+found so that the constraint is tight. Many classes, or labels that may flip, go to `wasserstein_linear`.
 
 Source: arXiv 2502.13024; "Regularization via Mass Transportation" (JMLR 2019).
 """
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import optimize, special
 from sklearn.base import BaseEstimator, ClassifierMixin
 
@@ -30,8 +31,9 @@ class FragileLinearClassifier(ClassifierMixin, BaseEstimator):
 
     Args:
         loss: "cross_entropy" or "hinge" (multiclass: Crammer and Singer's margin).
-        divergence: "kl" or "wasserstein" (two classes).
+        divergence: "kl" or "wasserstein".
         norm: of the input space for "wasserstein": 1, 2 or numpy.inf.
+        kappa: cost of flipping a label for "wasserstein"; infinite where labels are certain.
         target: absolute tau, or None for (1 + epsilon) * the smallest mean loss.
         epsilon: slack over that smallest loss.
         fit_intercept: add a bias (never counted in the norm).
@@ -49,8 +51,9 @@ class FragileLinearClassifier(ClassifierMixin, BaseEstimator):
         target: float | None = None,
         epsilon: float = 0.1,
         fit_intercept: bool = True,
+        kappa: float = np.inf,
     ) -> None:
-        self.loss, self.divergence, self.norm = loss, divergence, norm
+        self.loss, self.divergence, self.norm, self.kappa = loss, divergence, norm, kappa
         self.target, self.epsilon, self.fit_intercept = target, epsilon, fit_intercept
 
     def fit(self, X: Any, y: Any) -> FragileLinearClassifier:
@@ -60,12 +63,7 @@ class FragileLinearClassifier(ClassifierMixin, BaseEstimator):
             InputError: arguments, NaN, one class only, a target below the smallest mean loss.
         """
         x, labels = self._checked(X, y)
-        binary = len(self.classes_) == 2
         problem = _Problem(x, labels, len(self.classes_), self.loss, self.fit_intercept)
-        if self.divergence == "wasserstein" and not binary:
-            raise InputError(
-                "classes", given=len(self.classes_), expected="2 with divergence='wasserstein'", hint="divergence='kl'"
-            )
         start = problem.minimise(problem.mean_loss, np.zeros(problem.size))
         floor = float(problem.losses(start).mean())
         tau = (1 + self.epsilon) * floor if self.target is None else float(self.target)
@@ -74,11 +72,12 @@ class FragileLinearClassifier(ClassifierMixin, BaseEstimator):
         self.target_ = tau
         if self.divergence == "kl":
             w, self.fragility_ = _solve_kl(problem, start, tau)
-        else:
+            self.dual_value_ = problem.tilted_value(w, self.fragility_)
+        elif len(self.classes_) == 2 and np.isinf(self.kappa):
             w, self.fragility_ = _solve_wasserstein(problem, tau, self.norm)
-        self.dual_value_ = (
-            problem.tilted_value(w, self.fragility_) if self.divergence == "kl" else float(problem.losses(w).mean())
-        )
+            self.dual_value_ = float(problem.losses(w).mean())
+        else:
+            w, self.fragility_, self.dual_value_ = _solve_general(problem, start, tau, self.norm, self.kappa)
         weight, bias = problem.unpack(w)
         self.coef_, self.intercept_ = weight, bias
         return self
@@ -120,11 +119,12 @@ class FragileLinearClassifier(ClassifierMixin, BaseEstimator):
             self.loss not in ("cross_entropy", "hinge")
             or self.divergence not in ("kl", "wasserstein")
             or self.norm not in _DUAL
+            or not self.kappa > 0
         ):
             raise InputError(
                 "FragileLinearClassifier",
-                given=f"loss={self.loss!r}, divergence={self.divergence!r}, norm={self.norm!r}",
-                expected="cross_entropy|hinge, kl|wasserstein, 1|2|inf",
+                given=f"loss={self.loss!r}, divergence={self.divergence!r}, norm={self.norm!r}, kappa={self.kappa!r}",
+                expected="cross_entropy|hinge, kl|wasserstein, 1|2|inf, above 0",
             )
         self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2 or len(labels) != len(x):
@@ -195,6 +195,8 @@ class _Problem:
 
     def tilted_value(self, w: Array, k: float) -> float:
         z = self.losses(w) / k
+        if not np.isfinite(z).all():  # far below the root k underflows: phi_k tends to the largest loss
+            return float(self.losses(w).max())
         return float(k * (special.logsumexp(z) - np.log(len(z))))
 
     def minimise(self, function: Callable[[Array], tuple[float, Array]], start: Array) -> Array:
@@ -257,6 +259,22 @@ def _solve_wasserstein(problem: _Problem, tau: float, norm: float) -> tuple[Arra
         w = _at_target(problem, tau, fit)
     weight = problem.unpack(w)[0][0]
     return w, float(np.linalg.norm(weight, _DUAL[norm]))
+
+
+def _solve_general(
+    problem: _Problem, start: Array, tau: float, norm: float, kappa: float
+) -> tuple[Array, float, float]:
+    """Weights, index and robust mean loss for many classes or a finite cost of label flips."""
+    from deepwright.risk.wasserstein_linear import robust_losses, solve
+
+    w, k = solve(
+        problem.x, problem.y, loss=problem.loss, norm=norm, kappa=kappa, tau=tau,
+        start=start.reshape(problem.rows, -1), d=problem.d,
+    )  # fmt: skip
+    scores = problem.x @ w.T
+    both = scores if problem.rows > 1 else np.hstack([np.zeros_like(scores), scores])
+    robust = robust_losses(torch.from_numpy(both), torch.from_numpy(problem.y), problem.loss, k, kappa)
+    return w.ravel(), k, float(robust.mean())
 
 
 def _at_target(problem: _Problem, tau: float, fit: Callable[[_Problem, float], Array]) -> Array:
