@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -53,3 +54,26 @@ class Small(nn.Module):
 def small():
     torch.manual_seed(0)
     return Small().eval()
+
+
+@pytest.fixture
+def conv():
+    torch.manual_seed(1)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 16, 10)
+    )
+    x = torch.rand(24, 1, 16, 16)
+    with torch.no_grad():
+        model[-1].weight *= 8
+        y = model(x).argmax(1)
+    return model.eval(), x, y
+
+
+@pytest.fixture(scope="session")
+def photos():
+    from skimage import data
+
+    picks = [data.astronaut(), data.coffee(), data.chelsea()]
+    return torch.stack(
+        [torch.from_numpy(np.array(Image.fromarray(p).resize((80, 60)))).permute(2, 0, 1) for p in picks]
+    )

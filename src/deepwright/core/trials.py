@@ -41,7 +41,8 @@ def run(
         trials: one dict of keyword arguments each.
         store: a folder for finished trials; None keeps nothing.
         jobs: workers.
-        backend: "local" (processes), "ray" or "dask" (a running cluster, through joblib).
+        backend: "local" (processes), "ray" (the running cluster, or one on this machine; it decides how many run at a
+            time) or "dask" (the current client's cluster).
         fingerprint: of data that the function reads by itself (a file's hash, say).
         threads: torch threads inside one trial.
         description: shown beside the bar.
@@ -83,25 +84,53 @@ def _parallel(
     backend: str,
     threads: int,
 ) -> Any:
+    if backend == "ray":
+        yield from _on_ray(function, trials, paths, waiting, threads)
+        return
     import joblib
 
-    names = {"local": "loky", "ray": "ray", "dask": "dask"}
+    names = {"local": "loky", "dask": "dask"}
     if backend not in names:
         raise InputError("backend", given=repr(backend), expected="'local', 'ray' or 'dask'")
-    if backend == "ray":
-        try:
-            from ray.util.joblib import register_ray
-        except ImportError as error:
-            raise MissingExtraError("ray", "ray", "backend='ray'") from error
-        register_ray()
     if backend == "dask":
-        try:
-            import distributed  # noqa: F401
-        except ImportError as error:
-            raise MissingExtraError("distributed", "dask", "backend='dask'") from error
+        _require_dask_client()
     with joblib.parallel_config(backend=names[backend], n_jobs=jobs):
         calls = (joblib.delayed(_indexed)(i, function, trials[i], paths[i], threads) for i in waiting)
         yield from joblib.Parallel(return_as="generator_unordered")(calls)
+
+
+def _require_dask_client() -> None:
+    try:
+        from distributed import get_client
+    except ImportError as error:
+        raise MissingExtraError("distributed", "dask", "backend='dask'") from error
+    try:
+        get_client()
+    except ValueError as error:
+        raise InputError(
+            "backend='dask'", given="no Dask client", expected="a running cluster", hint="distributed.Client(...) first"
+        ) from error
+
+
+def _on_ray(
+    function: Callable[..., Any],
+    trials: Sequence[dict[str, Any]],
+    paths: list[Path | None],
+    waiting: list[int],
+    threads: int,
+) -> Any:
+    """Ray's own tasks: its joblib backend can't hand results over one by one."""
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError("ray", "ray", "backend='ray'") from error
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False)
+    remote = ray.remote(_indexed)
+    pending = [remote.remote(i, function, trials[i], paths[i], threads) for i in waiting]
+    while pending:
+        done, pending = ray.wait(pending)
+        yield from ray.get(done)
 
 
 def _indexed(i: int, *rest: Any) -> tuple[int, Any]:
