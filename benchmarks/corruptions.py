@@ -53,7 +53,7 @@ def run() -> list[dict[str, Any]]:
             calls: dict[str, Any] = {"ours": functools.partial(get(name), batch, 3)}
             calls |= _imagecorruptions(theirs, images) if theirs else {}
             calls |= _albumentations(build, images) if build else {}
-            measured = seconds(calls, repeats=1)
+            measured = seconds(calls, repeats=3)
             for peer in measured:
                 if peer != "ours":
                     rows.append(

@@ -22,8 +22,9 @@ from deepwright.corruptions import (
     differentiable_jpeg,
     get,
     names,
+    opencv,
 )
-from deepwright.corruptions.filters import disk, fft_filter, gaussian, kernel_sigma, line
+from deepwright.corruptions.filters import area_matrix, disk, fft_filter, gaussian, kernel_sigma, line
 from deepwright.corruptions.occlusion import canny
 
 
@@ -212,3 +213,22 @@ def test_suite_resumes(photos, tmp_path):
     assert len(whole.table().rows) == 3
     with pytest.raises(InputError, match="another model"):
         suite.evaluate(nn.Sequential(nn.Flatten(), nn.Linear(60 * 80 * 3, 3)), batches, checkpoint=path)
+
+
+@pytest.mark.parametrize("name", sorted(opencv.NAMES))
+def test_opencv_agrees(name, photos):
+    pytest.importorskip("cv2")
+    for images in (photos, photos[:, :1].contiguous()):
+        for severity in range(1, 6):
+            fast = get(name)(images, severity).float()
+            ours = get(name)(images, severity, backend="torch").float()
+            assert float((fast - ours).abs().mean()) < 0.3
+    assert torch.equal(get(name)(photos, 3)[1], get(name)(photos[1], 3))
+
+
+def test_pixelate_averages_areas():
+    x = torch.rand(1, 1, 8, 9)
+    out = apply(x, "pixelate", 5, reference_height=None)  # factor .1: one cell
+    assert torch.allclose(out, x.mean().expand_as(out))
+    half = area_matrix(9, 2)
+    assert torch.allclose(half[0, :5], torch.tensor([1.0, 1, 1, 1, 0.5]) / 4.5)

@@ -23,6 +23,15 @@ def gaussian_matrix(size: int, sigma: float, radius: int) -> Float[Tensor, "size
     return matrix.float()
 
 
+@lru_cache(maxsize=64)
+def area_matrix(size: int, cells: int) -> Float[Tensor, "cells size"]:
+    """A row-stochastic matrix that averages `size` pixels over `cells` equal intervals, split pixels by their share."""
+    edges = torch.arange(cells + 1, dtype=torch.float64) * (size / cells)
+    pixel = torch.arange(size, dtype=torch.float64)
+    shared = torch.minimum(edges[1:, None], pixel + 1) - torch.maximum(edges[:-1, None], pixel)
+    return (shared.clamp_min(0) * (cells / size)).float()
+
+
 def reflect_index(index: Tensor, size: int) -> Tensor:
     """Indices outside 0..size-1 mirrored at the border pixels (…2 1 | 0 1 2 …)."""
     if size == 1:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.corruptions.engine import Context, Perturbation
-from deepwright.corruptions.filters import affine, displace, gaussian
+from deepwright.corruptions.filters import affine, area_matrix, displace, gaussian
 
 
 def shear(x: Tensor, slope: float, context: Context) -> Tensor:
@@ -53,10 +53,11 @@ def elastic(x: Tensor, alpha_and_sigma: tuple[float, float], context: Context) -
 
 
 def pixelate(x: Tensor, factor: float, context: Context) -> Tensor:
-    """Down by area, up by nearest neighbour."""
+    """Exact area averages, enlarged by the nearest neighbour."""
     h, w = x.shape[-2:]
-    small = F.interpolate(x, size=(max(1, int(h * factor)), max(1, int(w * factor))), mode="area")
-    return F.interpolate(small, size=(h, w), mode="nearest")
+    small = (max(1, int(h * factor)), max(1, int(w * factor)))
+    down, across = area_matrix(h, small[0]).to(x.device), area_matrix(w, small[1]).to(x.device)
+    return F.interpolate(down @ (x @ across.T), size=(h, w), mode="nearest")
 
 
 GEOMETRY = (
