@@ -16,7 +16,7 @@ from torch import nn
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import jsonable, load_state, save_state, write_json
 from deepwright.core.fit import adamw, fit, one_cycle, sgd
-from deepwright.core.inference import evaluating, frozen, logits_of, require_labels
+from deepwright.core.inference import evaluating, fast_layout, frozen, logits_of, require_labels
 from deepwright.core.journal import Journal
 from deepwright.core.randomness import Streams, derive_seed, generator, local_rng
 from deepwright.core.results import Claim, Figure, StudyResult, Table
@@ -306,6 +306,14 @@ def test_contexts_put_everything_back():
     with evaluating(model):
         pass
     assert model.training
+    conv = nn.Conv2d(3, 4, 3)
+    before = (conv.weight.data_ptr(), conv.weight.stride())
+    x = torch.rand(2, 3, 8, 8)
+    expected = conv(x)
+    with fast_layout(conv):
+        assert conv.weight.is_contiguous(memory_format=torch.channels_last)
+        assert torch.allclose(conv(x), expected, atol=1e-6)
+    assert (conv.weight.data_ptr(), conv.weight.stride()) == before
 
 
 @pytest.mark.parametrize(
