@@ -31,11 +31,16 @@ def _poisson_table(photons: float, device: torch.device, resolution: int = 1024)
     """(256, resolution) counts: row b holds the quantiles of Poisson(b / 255 * photons), evenly spaced in probability."""
     key = (photons, str(device))
     if key not in _TABLES:
-        from scipy.stats import poisson
+        from scipy.special import pdtr
 
-        rates = (torch.arange(256, dtype=torch.float64) / 255 * photons).numpy()[:, None]
-        grid = ((torch.arange(resolution, dtype=torch.float64) + 0.5) / resolution).numpy()[None]
-        _TABLES[key] = torch.from_numpy(poisson.ppf(grid, rates)).float().to(device)
+        rates = torch.arange(256, dtype=torch.float64) / 255 * photons
+        most = int(photons + 10 * photons**0.5 + 10)
+        cumulative = torch.from_numpy(
+            pdtr(torch.arange(most, dtype=torch.float64).numpy()[None], rates.numpy()[:, None])
+        )
+        grid = (torch.arange(resolution, dtype=torch.float64) + 0.5) / resolution
+        counts = torch.searchsorted(cumulative, grid.expand(256, -1).contiguous())
+        _TABLES[key] = counts.float().to(device)
     return _TABLES[key]
 
 

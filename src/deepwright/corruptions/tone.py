@@ -55,7 +55,8 @@ def posterize(x: Tensor, levels: int, context: Context) -> Tensor:
 def histogram_equalisation(x: Tensor, clip: float, context: Context) -> Tensor:
     """Contrast-limited adaptive equalisation of the value on 8 x 8 tiles, histograms clipped at `clip` times their mean."""
     value = x.amax(1, keepdim=True)
-    return scale_value(x, value, _clahe(value, clip))
+    # a few pictures at a time: their histograms (64 tiles of 256 bins each) then stay in the cache
+    return scale_value(x, value, torch.cat([_clahe(part, clip) for part in value.split(8)]))
 
 
 def _clahe(value: Tensor, clip: float, tiles: int = 8, bins: int = 256) -> Tensor:
@@ -69,8 +70,8 @@ def _clahe(value: Tensor, clip: float, tiles: int = 8, bins: int = 256) -> Tenso
     )
     limit = max(clip * th * tw / bins, 1.0)
     excess = (histogram - limit).clamp_min(0).sum(1, keepdim=True)
-    histogram = histogram.clamp_max(limit) + excess / bins
-    lut = (histogram.cumsum(1) / (th * tw)).view(n, tiles, tiles, bins)
+    histogram = histogram.clamp_max_(limit).add_(excess / bins)
+    lut = histogram.cumsum(1).div_(th * tw).view(n, tiles, tiles, bins)
     ys = (torch.arange(h, device=value.device) + 0.5) / th - 0.5
     xs = (torch.arange(w, device=value.device) + 0.5) / tw - 0.5
     y0, x0 = ys.floor().clamp(0, tiles - 1).long(), xs.floor().clamp(0, tiles - 1).long()

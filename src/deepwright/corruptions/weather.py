@@ -66,7 +66,7 @@ def fog_filter(x: Tensor, mix_and_noise: tuple[float, float], context: Context) 
 def frost(x: Tensor, alpha: float, context: Context) -> Tensor:
     """Ice crystals that grow from the border, then paler colours."""
     h, w = x.shape[-2:]
-    ice, cover = _crystals(context.streams, h, w)
+    ice, cover = _crystals(context.streams, h, w, side=min(72, max(h, w)))
     tint = torch.tensor([0.86, 0.93, 1.0], device=x.device).view(1, 3, 1, 1)
     mixed = x + 2 * alpha * cover * (ice * tint - x)
     return saturation(mixed.clamp(0, 1), 0.8, context)
@@ -78,9 +78,10 @@ def _crystals(streams: Streams, h: int, w: int, seeds: int = 48, side: int = 72)
     u = u.sign() * u.abs().sqrt()
     line_ = torch.linspace(-1, 1, side, device=u.device)
     d = (line_[:, None] - u[:, 1, :, None, None]).square() + (line_[None] - u[:, 0, :, None, None]).square()
-    near = d.topk(2, dim=1, largest=False)
-    gap = (near.values[:, 1].sqrt() - near.values[:, 0].sqrt()) * 6
-    shade = streams.uniform(seeds).gather(1, near.indices[:, 0].flatten(1)).view(-1, side, side)
+    first, nearest = d.min(1)
+    second = d.scatter_(1, nearest[:, None], math.inf).amin(1)
+    gap = (second.sqrt() - first.sqrt()) * 6
+    shade = streams.uniform(seeds).gather(1, nearest.flatten(1)).view(-1, side, side)
     ridge = torch.exp(-gap * 4)
     ice = (0.55 + 0.25 * shade + 0.45 * ridge).clamp(0, 1)
     edge = torch.maximum(line_[:, None].abs(), line_[None].abs()) + 0.25 * (shade - 0.5)
