@@ -196,7 +196,7 @@ class LabelSpace:
             if onward < 0:
                 return []
             edge = int(both[label, onward]) - 1
-            path.append((label, int(source[edge]) if 0 <= edge < len(source) else -1))
+            path.append((label, int(source[edge])))
             label = onward
         return path
 

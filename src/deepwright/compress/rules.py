@@ -51,6 +51,7 @@ class Walk:
         self.contractions: list[Contraction] = []
         self.inexact: list[Inexact] = []
         self.consumed: list[Ids] = []
+        self.produced: list[Ids] = []
         self.notes: dict[Node, str] = {}
         self.unsupported: list[Node] = []
 
@@ -69,6 +70,12 @@ class Walk:
             axis %= len(self.of(node.args[operand]).shape)
             self.contractions.append(Contraction(node, operand, axis, x))
             self.consumed.append(other)
+
+    def produce(self, ids: Ids | None) -> Ids | None:
+        """Remember a weight's output axis."""
+        if ids is not None:
+            self.produced.append(ids)
+        return ids
 
     def visit(self, node: Node) -> Any:
         """The labels of a call's output."""
@@ -246,7 +253,7 @@ def convolution(walk: Walk, node: Node) -> Labels:
     out_axis = len(shape) - (len(w.shape) - 2) - 1
     if groups == 1:
         walk.contract(node, 0, channel_axis, x_ids, space.axis(w, axis_in))
-        out = space.axis(w, axis_out)
+        out = walk.produce(space.axis(w, axis_out))
     else:
         out = _grouped(walk, x_ids, w, groups, transposed, walk.of(x).shape[channel_axis], shape[out_axis])
     if isinstance(bias, Node):
@@ -295,7 +302,7 @@ def linear(walk: Walk, node: Node) -> Labels:
     last = len(walk.of(x).shape) - 1
     w = walk.of(weight)
     walk.contract(node, 0, last, walk.axis(x, last, (last,)), walk.space.axis(w, 1))
-    out = walk.space.axis(w, 0)
+    out = walk.produce(walk.space.axis(w, 0))
     if isinstance(bias, Node):
         out = walk.space.tie(out, walk.axis(bias, 0))
     shape = shape_of(node)
@@ -316,7 +323,7 @@ def matmul(walk: Walk, node: Node) -> Labels:
     if la > 1:
         ids[len(shape) - (2 if lb > 1 else 1)] = walk.axis(a, la - 2)
     if lb > 1:
-        ids[len(shape) - 1] = walk.axis(b, lb - 1)
+        ids[len(shape) - 1] = walk.produce(walk.axis(b, lb - 1))
     batch = len(shape) - (la > 1) - (lb > 1)
     for axis in range(batch):
         sides = []
@@ -424,7 +431,7 @@ def embedding(walk: Walk, node: Node) -> Labels:
     walk.space.freeze(walk.space.axis(weight, 0))
     walk.space.freeze_all(index)
     shape = shape_of(node)
-    return Labels.of_axes(shape, {len(shape) - 1: walk.space.axis(weight, 1)})
+    return Labels.of_axes(shape, {len(shape) - 1: walk.produce(walk.space.axis(weight, 1))})
 
 
 # --- normalisation ----------------------------------------------------------------------------------------------
