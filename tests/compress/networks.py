@@ -218,6 +218,18 @@ class UNet(nn.Module):
         return self.head(F.relu(self.c(torch.cat([skip, y], 1))))
 
 
+class Halves(nn.Module):
+    """Two halves that go separate ways: nothing but the cut itself ties them."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 4, 1)
+
+    def forward(self, x):
+        u, v = self.a(x).chunk(2, 1)
+        return self.b(torch.cat([F.relu(u), torch.tanh(v)], 1))
+
+
 def _image(*shape):
     return lambda: (torch.rand(2, *shape, generator=torch.Generator().manual_seed(1)),)
 
@@ -231,6 +243,7 @@ NETWORKS = {
     "resnet20": (lambda: cifar_resnet(20), _image(3, 16, 16)),
     "squeeze-excite": (SqueezeExcite, _image(3, 8, 8)),
     "dense": (Dense, _image(3, 8, 8)),
+    "halves": (Halves, _image(3, 8, 8)),
     "grouped": (Grouped, _image(3, 9, 9)),
     "multiplier": (Multiplier, _image(2, 12)),
     "flattened": (Flattened, _image(1, 9, 9)),
@@ -250,3 +263,19 @@ def build(name):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return trained_like(make()), example()
+
+
+class Written(nn.Module):
+    """Attention whose numbers of heads and widths are written into the module."""
+
+    def __init__(self, silent=False):
+        super().__init__()
+        self.heads, self.size, self.silent = 4, 6, silent
+        self.qkv, self.out = nn.Linear(10, 3 * 24), nn.Linear(24, 5)
+
+    def forward(self, x):
+        b, n, _ = x.shape
+        last = -1 if self.silent else self.size
+        q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, last).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return self.out(y.transpose(1, 2).reshape(b, n, self.heads * self.size if not self.silent else -1))

@@ -1,10 +1,67 @@
-"""Smaller networks, and what any network costs.
+"""Smaller networks that are proved equal to their masked originals, and what any network costs.
+
+`ShrinkGraph` finds what can be removed together, `importance` and `plan` choose, `shrink` cuts and proves, `embed`
+writes the small network back into the big one; `cost` counts and measures.
 
 Example:
-    >>> from deepwright.compress import cost
-    >>> cost(model, x).macs  # doctest: +SKIP
+    >>> from deepwright.compress import ShrinkGraph, importance, plan, shrink
+    >>> graph = ShrinkGraph.from_module(model, x)  # doctest: +SKIP
+    >>> small = shrink(model, plan(graph, importance(graph), target={"macs": 0.5})).model  # doctest: +SKIP
 """
 
 from deepwright.compress.cost import CostReport, Latency, cost, measure_latency, peak_activation_bytes
+from deepwright.compress.errors import (
+    ExportError,
+    FrozenAxisError,
+    FusionError,
+    OverPruneError,
+    ShapeError,
+    SurgeryError,
+)
+from deepwright.compress.fusion import check_fusion, embed, extract
+from deepwright.compress.graph import Group, Member, ShrinkGraph, Unsupported
+from deepwright.compress.importance import CRITERIA, gradient_scores, importance
+from deepwright.compress.masking import MaskHandle, dead_units, mask, mask_weights
+from deepwright.compress.plan import Plan, plan
+from deepwright.compress.polynomial import CostPolynomial
+from deepwright.compress.surgery import IndexMap, ShrinkResult, index_map_from_json, index_map_to_json, shrink
+from deepwright.compress.verify import MaskedOriginal, Verification, verify
 
-__all__ = ["CostReport", "Latency", "cost", "measure_latency", "peak_activation_bytes"]
+__all__ = [
+    "CRITERIA",
+    "CostPolynomial",
+    "CostReport",
+    "ExportError",
+    "FrozenAxisError",
+    "FusionError",
+    "Group",
+    "IndexMap",
+    "Latency",
+    "MaskHandle",
+    "MaskedOriginal",
+    "Member",
+    "OverPruneError",
+    "Plan",
+    "ShapeError",
+    "ShrinkGraph",
+    "ShrinkResult",
+    "SurgeryError",
+    "Unsupported",
+    "Verification",
+    "check_fusion",
+    "cost",
+    "dead_units",
+    "embed",
+    "extract",
+    "gradient_scores",
+    "importance",
+    "index_map_from_json",
+    "index_map_to_json",
+    "mask",
+    "mask_weights",
+    "measure_latency",
+    "peak_activation_bytes",
+    "plan",
+    "shrink",
+    "verify",
+]

@@ -42,3 +42,7 @@ class SurgeryError(InputError, RuntimeError):
 
 class FusionError(InputError):
     """An index map doesn't fit the networks."""
+
+
+class MismatchError(InputError, RuntimeError):
+    """A written file doesn't compute what the network does."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 
 from deepwright.compress.errors import ExportError, ShapeError
-from deepwright.compress.labels import POLICIES, Birth, LabelSpace, Labels
+from deepwright.compress.labels import POLICIES, Birth, Labels, LabelSpace
 from deepwright.compress.rules import Walk, flat_labels, frozen_like, op_name, shape_of
 from deepwright.core.errors import InputError
 from deepwright.core.inference import device_of, evaluating
@@ -160,9 +160,7 @@ class ShrinkGraph:
         component = _drop_unconsumed(space, walk, component)
         groups, unit_of = _groups(space, walk, component)
         unsupported = [Unsupported(op_name(n.target), module_of(n), source_of(n)) for n in walk.unsupported]
-        return cls(
-            model, example, kwargs or {}, program, walk, space, component, groups, unsupported, unit_of
-        )
+        return cls(model, example, kwargs or {}, program, walk, space, component, groups, unsupported, unit_of)
 
     def __getitem__(self, name: str) -> Group:
         """A group by its name."""
@@ -242,7 +240,9 @@ class ShrinkGraph:
         lines = [self.table().caption]
         for g in self.groups:
             inexact = "" if g.exact else "  (inexact: a norm runs over it)"
-            lines.append(f"  {g.name}: {g.size} units, {len(g.producers)} producers, {len(g.consumers)} consumers{inexact}")
+            lines.append(
+                f"  {g.name}: {g.size} units, {len(g.producers)} producers, {len(g.consumers)} consumers{inexact}"
+            )
         frozen = self.frozen_axes()
         if frozen:
             lines.append("frozen axes:")
@@ -313,6 +313,7 @@ def _place_parameters(program: Any, walk: Walk, nodes: list[Node], canonical: di
         if fqn not in known:
             known[fqn] = walk.space.born(fqn, shape_of(node))
         walk.labels[node] = known[fqn]
+        walk.parameters.add(node)
 
 
 def _freeze_named(model: nn.Module, space: LabelSpace, frozen: Sequence[str]) -> None:
@@ -331,7 +332,7 @@ def _freeze_named(model: nn.Module, space: LabelSpace, frozen: Sequence[str]) ->
 def _drop_unconsumed(space: LabelSpace, walk: Walk, component: np.ndarray) -> np.ndarray:
     """Units that nothing sums over can't be cut anywhere: frozen."""
     consumed = np.zeros(component.max() + 1, bool)
-    for ids in walk.consumed:
+    for ids in (*walk.consumed, *walk.summed):
         consumed[component[ids.ravel()]] = True
     return np.where(consumed[component], component, 0)
 
@@ -359,7 +360,8 @@ def _groups(space: LabelSpace, walk: Walk, component: np.ndarray) -> tuple[list[
     order = np.full(len(keys), space.count)
     np.minimum.at(order, inverse, first[ids])
     consumed, produced, changed = _roles(space, walk)
-    groups, used = [], 0
+    groups: list[Group] = []
+    used = 0
     for key in np.argsort(order):
         parts = ids[inverse == key]
         parts = parts[np.argsort(first[parts])]

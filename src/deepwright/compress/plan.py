@@ -50,7 +50,9 @@ class Plan:
                     f"group {group.name!r}", given="no unit kept", expected="at least one", hint="min_keep=1"
                 )
             if chosen[0] < 0 or chosen[-1] >= group.size:
-                raise InputError(f"units of group {group.name!r}", given=chosen[[0, -1]].tolist(), expected=f"0..{group.size - 1}")
+                raise InputError(
+                    f"units of group {group.name!r}", given=chosen[[0, -1]].tolist(), expected=f"0..{group.size - 1}"
+                )
             start = graph.offsets[group.name]
             keep[start : start + group.size] = False
             keep[start + chosen] = True
@@ -193,7 +195,7 @@ def _reach(
     polynomial = CostPolynomial.of(graph)
     dense = float(polynomial.evaluate(np.ones((1, graph.units), bool))[name][0])
     goal = wanted * dense if wanted <= 1 else float(wanted)
-    if not 0 < goal:
+    if not goal > 0:
         raise InputError("target", given=wanted, expected="above 0")
 
     def make(step: int) -> np.ndarray:

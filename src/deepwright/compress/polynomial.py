@@ -46,7 +46,7 @@ class CostPolynomial:
         self.bytes = self._state_terms(parameters=True, scale=True)
         self.macs = [t for node in graph.program.graph.nodes if node.op == "call_function" for t in self._macs(node)]
         indptr = np.cumsum([0, *(len(u) for u in self._units)])
-        flat = (lambda parts: np.concatenate(parts) if parts else np.zeros(0, int))  # noqa: E731
+        flat = lambda parts: np.concatenate(parts) if parts else np.zeros(0, int)  # noqa: E731
         self._matrix = sparse.csr_matrix((flat(self._counts), flat(self._units), indptr), (len(self._base), self.units))
         self._offset = np.array(self._base, dtype=np.int64)
 
@@ -159,9 +159,9 @@ class CostPolynomial:
             score = [self._axis(q, a) for a in range(len(q.shape) - 1)] + [self._axis(k, -2)]
             return [self._term(1, [*score, self._axis(q, -1)], fqn), self._term(1, [*score, self._axis(out, -1)], fqn)]
         if name == "einsum":
-            terms, _, result = str(node.args[0]).replace(" ", "").partition("->")
+            terms = str(node.args[0]).replace(" ", "").partition("->")[0]
             operands = node.args[1]
-            sizes = {}
+            sizes: dict[str, Any] = {}
             for letters, operand in zip(terms.split(","), operands):  # type: ignore[arg-type]
                 sizes |= {c: self._axis(of(operand), i) for i, c in enumerate(letters) if c != "."}
             return [self._term(1, list(sizes.values()), fqn)] if len(operands) == 2 else []  # type: ignore[arg-type]

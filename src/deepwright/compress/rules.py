@@ -50,7 +50,9 @@ class Walk:
         self.labels: dict[Node, Any] = {}
         self.contractions: list[Contraction] = []
         self.inexact: list[Inexact] = []
-        self.consumed: list[Ids] = []
+        self.consumed: list[Ids] = []  # weights' axes that are summed over
+        self.summed: list[Ids] = []  # sums of two activations
+        self.parameters: set[Node] = set()
         self.produced: list[Ids] = []
         self.notes: dict[Node, str] = {}
         self.unsupported: list[Node] = []
@@ -63,13 +65,22 @@ class Walk:
         """One axis of a node's output."""
         return self.space.axis(self.of(node), axis, avoid)
 
-    def contract(self, node: Node, operand: int, axis: int, x: Ids | None, other: Ids | None) -> None:
-        """Tie the two sides of a sum and remember where it is."""
+    def contract(
+        self, node: Node, operand: int, sides: tuple[Node, Node], axis: int, x: Ids | None, other: Ids | None
+    ) -> None:
+        """Tie the two sides of a sum over an axis of the first, and remember where it is and which side is a weight."""
         self.space.tie(x, other)
-        if x is not None and other is not None:
-            axis %= len(self.of(node.args[operand]).shape)
-            self.contractions.append(Contraction(node, operand, axis, x))
-            self.consumed.append(other)
+        if x is None or other is None:
+            return
+        self.contractions.append(Contraction(node, operand, axis % len(self.of(sides[0]).shape), x))
+        weights = [ids for side, ids in zip(sides, (x, other)) if self.is_weight(side)]
+        (self.consumed if weights else self.summed).extend(weights or [x])
+
+    def is_weight(self, node: Node) -> bool:
+        """Whether a node is a parameter, perhaps transposed."""
+        while node.op == "call_function" and op_name(node.target) in ("t", "transpose", "permute", "numpy_T", "to"):
+            node = args(node)[0]
+        return node in self.parameters
 
     def produce(self, ids: Ids | None) -> Ids | None:
         """Remember a weight's output axis."""
@@ -142,10 +153,16 @@ def flat_labels(value: Any) -> list[Labels]:
 
 def bound(node: Node) -> dict[str, Any]:
     """A call's arguments by their schema's names, defaults included."""
-    schema = node.target._schema  # type: ignore[union-attr]
+    target: Any = node.target
+    schema = target._schema
     values = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
     values |= {a.name: v for a, v in zip(schema.arguments, node.args)}
     return values | dict(node.kwargs)
+
+
+def args(node: Node) -> list[Any]:
+    """A call's positional arguments."""
+    return list(node.args)
 
 
 def shape_of(node: Node) -> tuple[int, ...]:
@@ -223,12 +240,12 @@ def _settle_joint(
 
 def keep(walk: Walk, node: Node) -> Any:
     """The labels of the first operand."""
-    return walk.of(node.args[0])
+    return walk.of(args(node)[0])
 
 
 def prelu(walk: Walk, node: Node) -> Labels:
     """One slope a channel, or one in all."""
-    x, weight = walk.of(node.args[0]), walk.of(node.args[1])
+    x, weight = walk.of(args(node)[0]), walk.of(args(node)[1])
     if weight.shape[0] > 1:
         walk.space.tie(walk.space.axis(x, 1), walk.space.axis(weight, 0))
     return x
@@ -241,7 +258,7 @@ def convolution(walk: Walk, node: Node) -> Labels:
     """Plain, grouped, depthwise and transposed convolutions of any dimension."""
     values = bound(node)
     transposed = bool(values.get("transposed", "transpose" in op_name(node.target)))
-    x, weight, bias = node.args[0], values["weight"], values.get("bias")
+    x, weight, bias = args(node)[0], values["weight"], values.get("bias")
     groups = int(values.get("groups", 1))
     space, w = walk.space, walk.of(weight)
     for axis in range(2, len(w.shape)):
@@ -252,7 +269,7 @@ def convolution(walk: Walk, node: Node) -> Labels:
     shape = shape_of(node)
     out_axis = len(shape) - (len(w.shape) - 2) - 1
     if groups == 1:
-        walk.contract(node, 0, channel_axis, x_ids, space.axis(w, axis_in))
+        walk.contract(node, 0, (x, weight), channel_axis, x_ids, space.axis(w, axis_in))
         out = walk.produce(space.axis(w, axis_out))
     else:
         out = _grouped(walk, x_ids, w, groups, transposed, walk.of(x).shape[channel_axis], shape[out_axis])
@@ -297,11 +314,11 @@ def _carry(walk: Walk, node: Node, x: Node, channel_in: int, channel_out: int, o
 
 def linear(walk: Walk, node: Node) -> Labels:
     """y = x W^T + b."""
-    x, weight = node.args[0], node.args[1]
-    bias = node.args[2] if len(node.args) > 2 else node.kwargs.get("bias")
+    x, weight = args(node)[0], args(node)[1]
+    bias = args(node)[2] if len(node.args) > 2 else node.kwargs.get("bias")
     last = len(walk.of(x).shape) - 1
     w = walk.of(weight)
-    walk.contract(node, 0, last, walk.axis(x, last, (last,)), walk.space.axis(w, 1))
+    walk.contract(node, 0, (x, weight), last, walk.axis(x, last, (last,)), walk.space.axis(w, 1))
     out = walk.produce(walk.space.axis(w, 0))
     if isinstance(bias, Node):
         out = walk.space.tie(out, walk.axis(bias, 0))
@@ -313,17 +330,20 @@ def linear(walk: Walk, node: Node) -> Labels:
 def matmul(walk: Walk, node: Node) -> Labels:
     """mm, bmm, matmul, and with a summand addmm and baddbmm."""
     start = 1 if op_name(node.target) in ("addmm", "baddbmm") else 0
-    a, b = node.args[start], node.args[start + 1]
+    a, b = args(node)[start], args(node)[start + 1]
     left, right = walk.of(a), walk.of(b)
     la, lb = len(left.shape), len(right.shape)
     shape = shape_of(node)
     inner_b = max(lb - 2, 0)
-    walk.contract(node, start, la - 1, walk.axis(a, la - 1, (la - 1,)), walk.axis(b, inner_b, (inner_b,)))
+    summed = walk.axis(a, la - 1, (la - 1,)), walk.axis(b, inner_b, (inner_b,))
+    walk.contract(node, start, (a, b), la - 1, *summed)
     ids: dict[int, Ids | None] = {}
     if la > 1:
-        ids[len(shape) - (2 if lb > 1 else 1)] = walk.axis(a, la - 2)
+        rows = walk.axis(a, la - 2)
+        ids[len(shape) - (2 if lb > 1 else 1)] = walk.produce(rows) if walk.is_weight(a) else rows
     if lb > 1:
-        ids[len(shape) - 1] = walk.produce(walk.axis(b, lb - 1))
+        columns = walk.axis(b, lb - 1)
+        ids[len(shape) - 1] = walk.produce(columns) if walk.is_weight(b) else columns
     batch = len(shape) - (la > 1) - (lb > 1)
     for axis in range(batch):
         sides = []
@@ -336,7 +356,7 @@ def matmul(walk: Walk, node: Node) -> Labels:
         elif sides:
             ids[axis] = sides[0]
     out = Labels.of_axes(shape, ids)
-    return _added(walk, walk.of(node.args[0]), out) if start else out
+    return _added(walk, walk.of(args(node)[0]), out) if start else out
 
 
 def _added(walk: Walk, summand: Labels, out: Labels) -> Labels:
@@ -353,7 +373,7 @@ def _added(walk: Walk, summand: Labels, out: Labels) -> Labels:
 
 def einsum(walk: Walk, node: Node) -> Any:
     """One or two operands; letters shared by both and absent from the result are summed over."""
-    equation, operands = str(node.args[0]).replace(" ", ""), list(node.args[1])  # type: ignore[call-overload]
+    equation, operands = str(args(node)[0]).replace(" ", ""), list(args(node)[1])
     if "..." in equation or len(operands) > 2:
         return walk.give_up(node, "an einsum with an ellipsis or more than two operands")
     terms, _, result = equation.partition("->")
@@ -371,28 +391,27 @@ def einsum(walk: Walk, node: Node) -> Any:
         sizes = [walk.of(n).shape[axis] for n, axis in sides]
         full = [f for f, size in zip(found, sizes) if size == max(sizes)]
         if avoid and len(full) == 2:
-            walk.space.tie(*full)
-            if full[0] is not None and full[1] is not None:
-                walk.contractions.append(Contraction(node, -1, sides[0][1], full[0]))
-                walk.consumed.append(full[1])
+            walk.contract(node, -1, (sides[0][0], sides[1][0]), sides[0][1], *full)
         elif avoid:
             for f in full:
                 walk.space.freeze(f)
         else:
             ids[letter] = walk.space.tie(*full) if len(full) == 2 else full[0]
+            if len(full) == 1 and walk.is_weight(sides[0][0]):
+                walk.produce(full[0])
     return Labels.of_axes(shape_of(node), {i: ids[c] for i, c in enumerate(result)})
 
 
 def attention(walk: Walk, node: Node) -> Labels:
     """Scaled dot-product attention: heads are batch axes, q.d ~ k.d, the result is as wide as v."""
     values = bound(node)
-    q, k, v = node.args[0], node.args[1], node.args[2]
-    space, rank = walk.space, len(walk.of(node.args[0]).shape)
+    q, k, v = args(node)[0], args(node)[1], args(node)[2]
+    space, rank = walk.space, len(walk.of(args(node)[0]).shape)
     last = rank - 1
     avoid = (last,) if space.attention == "heads" else ()
     qd, kd = walk.axis(q, last, avoid), walk.axis(k, last, avoid)
     scale = values.get("scale")
-    walk.contract(node, 0, last, qd, kd)
+    walk.contract(node, 0, (q, k), last, qd, kd)
     if qd is not None and kd is not None and scale is None:
         walk.inexact.append(Inexact(node, last, qd))
     for side, axis in ((q, rank - 2), (k, rank - 2), (v, rank - 2)):
@@ -413,8 +432,8 @@ def attention(walk: Walk, node: Node) -> Labels:
 
 
 def _attention_batch(walk: Walk, node: Node, axis: int, rank: int, grouped: bool) -> Ids | None:
-    q, k, v = (walk.axis(n, axis) for n in node.args[:3])
-    sizes = [walk.of(n).shape[axis] for n in node.args[:3]]
+    q, k, v = (walk.axis(n, axis) for n in args(node)[:3])
+    sizes = [walk.of(n).shape[axis] for n in args(node)[:3]]
     kv = walk.space.tie(k, v)
     if grouped and axis == rank - 3 and sizes[0] != sizes[1]:
         if q is None or kv is None:
@@ -427,7 +446,7 @@ def _attention_batch(walk: Walk, node: Node, axis: int, rank: int, grouped: bool
 
 def embedding(walk: Walk, node: Node) -> Labels:
     """Rows are frozen, features live."""
-    weight, index = walk.of(node.args[0]), walk.of(node.args[1])
+    weight, index = walk.of(args(node)[0]), walk.of(args(node)[1])
     walk.space.freeze(walk.space.axis(weight, 0))
     walk.space.freeze_all(index)
     shape = shape_of(node)
@@ -440,7 +459,7 @@ def embedding(walk: Walk, node: Node) -> Labels:
 def batch_norm(walk: Walk, node: Node) -> Labels:
     """Weight, bias and running statistics go with the channel."""
     values = bound(node)
-    x = walk.of(node.args[0])
+    x = walk.of(args(node)[0])
     ids = walk.space.axis(x, 1, (1,))
     for name in ("weight", "bias", "running_mean", "running_var"):
         if isinstance(values.get(name), Node):
@@ -452,7 +471,7 @@ def batch_norm(walk: Walk, node: Node) -> Labels:
 def layer_norm(walk: Walk, node: Node) -> Labels:
     """Statistics over the last axis change with its width: live only where `on_norm` allows it."""
     values = bound(node)
-    x = walk.of(node.args[0])
+    x = walk.of(args(node)[0])
     count = len(values["normalized_shape"])
     parameters = [values[n] for n in ("weight", "bias") if isinstance(values.get(n), Node)]
     if count > 1 or walk.on_norm == "freeze":
@@ -475,7 +494,7 @@ def layer_norm(walk: Walk, node: Node) -> Labels:
 def group_norm(walk: Walk, node: Node) -> Labels:
     """Channel j of every group goes together, so that the groups stay equally wide."""
     values = bound(node)
-    x = walk.of(node.args[0])
+    x = walk.of(args(node)[0])
     groups = int(values.get("num_groups", values.get("group", 1)))
     ids = walk.space.axis(x, 1, (1,))
     for name in ("weight", "bias"):
@@ -499,7 +518,7 @@ def group_norm(walk: Walk, node: Node) -> Labels:
 
 def reshape(walk: Walk, node: Node) -> Labels:
     """Axes that are merged or split are re-labelled element by element."""
-    x, shape = walk.of(node.args[0]), shape_of(node)
+    x, shape = walk.of(args(node)[0]), shape_of(node)
     if 0 in shape:
         walk.space.freeze_all(x)
         return Labels(shape)
@@ -520,8 +539,9 @@ def reshape(walk: Walk, node: Node) -> Labels:
             walk.notes[node] = "a reshape that merges two live axes"
             continue
         (block,) = live
+        assert block.ids is not None
         order = tuple(np.argsort(block.axes))
-        ids = block.ids.transpose(order)  # type: ignore[union-attr]
+        ids = block.ids.transpose(order)
         axes = [block.axes[k] for k in order]
         full = np.broadcast_to(
             ids.reshape([x.shape[a] if a in axes else 1 for a in into]), [x.shape[a] for a in into]
@@ -561,25 +581,25 @@ def _aligned(a: tuple[int, ...], b: tuple[int, ...]) -> list[tuple[list[int], li
 
 def permute(walk: Walk, node: Node) -> Labels:
     """permute, transpose, t, movedim: read off the strides of a small example."""
-    x = walk.of(node.args[0])
+    x = walk.of(args(node)[0])
     sizes = torch.empty(tuple(range(2, 2 + len(x.shape))), device="meta")
-    moved = node.target(sizes, *node.args[1:], **node.kwargs)  # type: ignore[operator]
+    moved = node.target(sizes, *args(node)[1:], **node.kwargs)  # type: ignore[operator]
     where = {s - 2: position for position, s in enumerate(moved.shape)}
     return x.moved(shape_of(node), where)
 
 
 def unsqueeze(walk: Walk, node: Node) -> Labels:
     """A new axis of length 1."""
-    x = walk.of(node.args[0])
-    at = int(node.args[1]) % (len(x.shape) + 1)  # type: ignore[arg-type]
+    x = walk.of(args(node)[0])
+    at = int(args(node)[1]) % (len(x.shape) + 1)
     return x.moved(shape_of(node), {a: a + (a >= at) for a in range(len(x.shape))})
 
 
 def squeeze(walk: Walk, node: Node) -> Labels:
     """Axes of length 1 go."""
-    x = walk.of(node.args[0])
-    dims = node.args[1] if len(node.args) > 1 else None
-    dims = list(range(len(x.shape))) if dims is None else [dims] if isinstance(dims, int) else list(dims)  # type: ignore[arg-type]
+    x = walk.of(args(node)[0])
+    dims = args(node)[1] if len(node.args) > 1 else None
+    dims = list(range(len(x.shape))) if dims is None else [dims] if isinstance(dims, int) else list(dims)
     gone = {d % len(x.shape) for d in dims if x.shape[d] == 1}
     left = [a for a in range(len(x.shape)) if a not in gone]
     return x.moved(shape_of(node), {a: i for i, a in enumerate(left)})
@@ -587,7 +607,7 @@ def squeeze(walk: Walk, node: Node) -> Labels:
 
 def expand(walk: Walk, node: Node) -> Labels:
     """Repeated axes are frozen."""
-    x, shape = walk.of(node.args[0]), shape_of(node)
+    x, shape = walk.of(args(node)[0]), shape_of(node)
     shift = len(shape) - len(x.shape)
     where = {a: a + shift for a in range(len(x.shape))}
     return x.moved(shape, where)
@@ -595,7 +615,7 @@ def expand(walk: Walk, node: Node) -> Labels:
 
 def repeat(walk: Walk, node: Node) -> Labels:
     """Labels are tiled."""
-    x, shape = walk.of(node.args[0]), shape_of(node)
+    x, shape = walk.of(args(node)[0]), shape_of(node)
     shift = len(shape) - len(x.shape)
     ids: dict[int, Ids | None] = {}
     for axis in range(len(x.shape)):
@@ -610,19 +630,20 @@ def repeat_interleave(walk: Walk, node: Node) -> Any:
     dim, count = values.get("dim"), values.get("repeats")
     if not isinstance(dim, int) or not isinstance(count, int):
         return walk.give_up(node, "repeat_interleave without one count and one dim")
-    x = walk.of(node.args[0])
+    x = walk.of(args(node)[0])
     ids = {a: walk.space.axis(x, a) for a in range(len(x.shape))}
     at = dim % len(x.shape)
-    ids[at] = None if ids[at] is None else np.repeat(ids[at], count)
+    own = ids[at]
+    ids[at] = None if own is None else np.repeat(own, count)
     return Labels.of_axes(shape_of(node), ids)
 
 
 def cat(walk: Walk, node: Node) -> Labels:
     """Labels one behind the other; the other axes are tied."""
-    nodes = [n for n in node.args[0] if math.prod(walk.of(n).shape) > 0 or len(walk.of(n).shape) > 1]  # type: ignore[union-attr]
-    dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
+    nodes = [n for n in args(node)[0] if math.prod(walk.of(n).shape) > 0 or len(walk.of(n).shape) > 1]
+    dim = bound(node).get("dim", 0)
     shape = shape_of(node)
-    at = int(dim) % len(shape)  # type: ignore[arg-type]
+    at = int(dim) % len(shape)
     ids: dict[int, Ids | None] = {}
     for axis in range(len(shape)):
         sides = [walk.axis(n, axis, (at,)) for n in nodes]
@@ -639,7 +660,7 @@ def cat(walk: Walk, node: Node) -> Labels:
 
 def stack(walk: Walk, node: Node) -> Labels:
     """A new frozen axis; the others are tied."""
-    nodes = list(node.args[0])  # type: ignore[arg-type]
+    nodes = list(args(node)[0])
     shape = shape_of(node)
     at = int(bound(node).get("dim", 0)) % len(shape)
     ids: dict[int, Ids | None] = {}
@@ -667,16 +688,16 @@ def _without(x: Labels, axis: int, shape: tuple[int, ...], position: int) -> Lab
 
 def select(walk: Walk, node: Node) -> Labels:
     """One slice."""
-    x = walk.of(node.args[0])
-    axis = int(node.args[1]) % len(x.shape)  # type: ignore[arg-type]
+    x = walk.of(args(node)[0])
+    axis = int(args(node)[1]) % len(x.shape)
     if len(x.block(axis).axes) == 1:
         walk.space.freeze(x.block(axis).ids)
-    return _without(x, axis, shape_of(node), int(node.args[2]))  # type: ignore[arg-type]
+    return _without(x, axis, shape_of(node), int(args(node)[2]))
 
 
 def unbind(walk: Walk, node: Node) -> tuple[Labels, ...]:
     """All slices."""
-    x = walk.of(node.args[0])
+    x = walk.of(args(node)[0])
     axis = int(bound(node).get("dim", 0)) % len(x.shape)
     if len(x.block(axis).axes) == 1:
         walk.space.freeze(x.block(axis).ids)
@@ -685,7 +706,7 @@ def unbind(walk: Walk, node: Node) -> tuple[Labels, ...]:
 
 def split(walk: Walk, node: Node) -> tuple[Labels, ...]:
     """chunk, split: pieces of equal size are tied position by position, since the cut is read again from the new width."""
-    x = walk.of(node.args[0])
+    x = walk.of(args(node)[0])
     axis = int(bound(node).get("dim", 0)) % len(x.shape)
     values = node.meta["val"]
     sizes = [static(v.shape)[axis] for v in values]
@@ -708,7 +729,7 @@ def tie_equal_pieces(space: LabelSpace, pieces: Sequence[Ids | None]) -> None:
 
 def slice_(walk: Walk, node: Node) -> Labels:
     """A whole axis passes; an equal part is a chunk; any other cut freezes the axis."""
-    x, shape = walk.of(node.args[0]), shape_of(node)
+    x, shape = walk.of(args(node)[0]), shape_of(node)
     values = bound(node)
     axis = int(values.get("dim") or 0) % len(x.shape)
     size, part = x.shape[axis], shape[axis]
@@ -731,8 +752,8 @@ def slice_(walk: Walk, node: Node) -> Labels:
 
 def pad(walk: Walk, node: Node) -> Labels:
     """New entries are frozen, old ones keep their labels."""
-    x, shape = walk.of(node.args[0]), shape_of(node)
-    amounts = list(node.args[1])  # type: ignore[arg-type]
+    x, shape = walk.of(args(node)[0]), shape_of(node)
+    amounts = list(args(node)[1])
     ids = {}
     for axis in range(len(x.shape)):
         own = walk.space.axis(x, axis)
@@ -750,7 +771,7 @@ def pad(walk: Walk, node: Node) -> Labels:
 
 def spatial(walk: Walk, node: Node) -> Any:
     """Pools, resizing and padding of space: batch and channels pass, the last axes stay."""
-    x = walk.of(node.args[0])
+    x = walk.of(args(node)[0])
     name = op_name(node.target)
     digits = [c for c in name if c.isdigit()]
     count = int(digits[-1]) if digits else len(x.shape) - 2
@@ -765,7 +786,7 @@ def spatial(walk: Walk, node: Node) -> Any:
 
 def reduction(walk: Walk, node: Node) -> Any:
     """Sums, means, extrema: the axes that go are frozen."""
-    x = walk.of(node.args[0])
+    x = walk.of(args(node)[0])
     values = bound(node)
     dims = values.get("dim")
     if dims is None or dims == []:
@@ -788,7 +809,7 @@ def reduction(walk: Walk, node: Node) -> Any:
 
 def along(walk: Walk, node: Node) -> Any:
     """Softmax, cumulative sums, sorting, flips: the axis itself stays, the others pass."""
-    x = walk.of(node.args[0])
+    x = walk.of(args(node)[0])
     dims = bound(node).get("dim", bound(node).get("dims", -1))
     value = node.meta["val"]
     for axis in [dims] if isinstance(dims, int) else list(dims):
@@ -802,7 +823,7 @@ def along(walk: Walk, node: Node) -> Any:
 
 def glu(walk: Walk, node: Node) -> Labels:
     """Two halves of an axis, one gates the other."""
-    x = walk.of(node.args[0])
+    x = walk.of(args(node)[0])
     axis = int(bound(node).get("dim", -1)) % len(x.shape)
     ids = walk.space.axis(x, axis, (axis,))
     halves: list[Ids | None] = [None, None] if ids is None else list(np.split(ids, 2))
@@ -813,13 +834,13 @@ def glu(walk: Walk, node: Node) -> Labels:
 
 def getitem(walk: Walk, node: Node) -> Any:
     """One of several outputs."""
-    return walk.labels[node.args[0]][node.args[1]]  # type: ignore[index]
+    return walk.labels[args(node)[0]][args(node)[1]]
 
 
 def index_select(walk: Walk, node: Node) -> Labels:
     """The indexed axis stays, the others pass."""
-    x = walk.of(node.args[0])
-    axis = int(node.args[1]) % len(x.shape)  # type: ignore[arg-type]
+    x = walk.of(args(node)[0])
+    axis = int(args(node)[1]) % len(x.shape)
     walk.space.freeze_axis(x, axis)
     kept = [b for b in x.blocks if b.ids is not None and axis not in b.axes]
     return Labels(shape_of(node), kept)
@@ -827,8 +848,8 @@ def index_select(walk: Walk, node: Node) -> Labels:
 
 def index(walk: Walk, node: Node) -> Any:
     """x[:, i]: one index tensor on a frozen axis; the axes before and behind it pass."""
-    x = walk.of(node.args[0])
-    places = list(node.args[1])  # type: ignore[arg-type]
+    x = walk.of(args(node)[0])
+    places = list(args(node)[1])
     used = [a for a, p in enumerate(places) if p is not None]
     for p in places:
         if isinstance(p, Node):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.fx import Node
 
 from deepwright.compress.errors import OverPruneError, SurgeryError
-from deepwright.compress.graph import ShrinkGraph
+from deepwright.compress.graph import ShrinkGraph, module_of
 from deepwright.compress.plan import Plan
 from deepwright.compress.verify import Verification, fixed_sizes, verify
-from deepwright.compress.graph import module_of
 from deepwright.core.errors import InputError
+from deepwright.core.inference import evaluating
 
 IndexMap = dict[str, tuple[Tensor | None, ...]]
 Attributes = Mapping[type[nn.Module], Callable[[nn.Module], None]]
@@ -74,18 +76,18 @@ def shrink(
     if model is not plan.graph.model:
         _require_same(model, plan.graph)
     kept = kept_indices(plan)
-    small, repaired = _cut(model, plan, kept, attributes or {}), []
+    small = _cut(model, plan, kept, attributes or {})
+    repaired = repair_failures(plan, small)
     checked = None
     if not skip_verification:
         try:
             checked = verify(plan, small, extra=verify_with)
         except SurgeryError:
-            repaired = repair_sizes(plan, small)
-            if not repaired:
+            silent = repair_sizes(plan, small, fixed_sizes(plan))
+            if not silent:
                 raise
+            repaired += silent
             checked = verify(plan, small, extra=verify_with)
-    elif plan.keep.all() is False:
-        repaired = repair_sizes(plan, small)
     result = ShrinkResult(small, _index_map(plan, kept), checked, plan.graph, repaired)
     if inplace:
         _adopt(model, small)
@@ -97,7 +99,8 @@ def shrink(
 
 def kept_indices(plan: Plan) -> dict[str, dict[int, np.ndarray]]:
     """Parameter -> axis -> sorted kept indices, for axes that change."""
-    graph, found = plan.graph, {}
+    graph = plan.graph
+    found: dict[str, dict[int, np.ndarray]] = {}
     for b in graph.space.births:
         units = graph.unit_of[b.start : b.start + b.size]
         keep = (units < 0) | plan.keep[np.maximum(units, 0)] if graph.units else np.ones(b.size, bool)
@@ -109,7 +112,10 @@ def kept_indices(plan: Plan) -> dict[str, dict[int, np.ndarray]]:
 
 
 def _require_same(model: nn.Module, graph: ShrinkGraph) -> None:
-    shapes = {**{k: tuple(v.shape) for k, v in model.named_parameters()}, **{k: tuple(v.shape) for k, v in model.named_buffers()}}
+    shapes = {
+        **{k: tuple(v.shape) for k, v in model.named_parameters()},
+        **{k: tuple(v.shape) for k, v in model.named_buffers()},
+    }
     for fqn, shape in graph.shapes.items():
         if shapes.get(fqn) != shape:
             raise InputError(
@@ -172,7 +178,44 @@ def _set_sizes(module: nn.Module, before: tuple[int, ...] | None, attributes: At
         module.num_parameters = len(module.weight)
 
 
-def repair_sizes(plan: Plan, small: nn.Module) -> list[tuple[str, str, int, int]]:
+Repair = tuple[str, str, int, int]
+
+
+def repair_failures(plan: Plan, small: nn.Module, tries: int = 200) -> list[Repair]:
+    """Run the network; where it fails on a size that is now wrong, correct it at one of the modules of that call.
+
+    The failing frames tell the modules, innermost first; the graph tells which of their sizes the plan changes. A
+    correction that leads nowhere is taken back.
+    """
+    names = {id(m): n for n, m in small.named_modules()}
+    modules = dict(small.named_modules())
+    fixed: list[tuple[Node, int, int]] = []
+    left = [tries]
+
+    def attempt() -> list[Repair] | None:
+        left[0] -= 1
+        try:
+            with evaluating(small), torch.no_grad():
+                small(*plan.graph.example, **plan.graph.kwargs)
+            return []
+        except (RuntimeError, ValueError, AssertionError, TypeError, IndexError) as error:
+            frames = [names.get(id(f.f_locals.get("self"))) for f, _ in traceback.walk_tb(error.__traceback__)]
+        if not fixed:
+            fixed.extend(fixed_sizes(plan))
+        for name in dict.fromkeys(n for n in reversed(frames) if n is not None):
+            done = repair_sizes(plan, small, [f for f in fixed if module_of(f[0]) == name])
+            if done and left[0] > 0:
+                rest = attempt()
+                if rest is not None:
+                    return done + rest
+            for module, attribute, before, _ in done:
+                setattr(modules[module], attribute, before)
+        return None
+
+    return attempt() or []  # where nothing helps, the proof says what is wrong
+
+
+def repair_sizes(plan: Plan, small: nn.Module, fixed: list[tuple[Node, int, int]]) -> list[Repair]:
     """Sizes that a module keeps as plain numbers and gives to its reshapes and splits follow the plan.
 
     Only attributes of the module whose code made the call, with the very number that the call was given, are set; a
@@ -180,14 +223,14 @@ def repair_sizes(plan: Plan, small: nn.Module) -> list[tuple[str, str, int, int]
     """
     modules = dict(small.named_modules())
     wanted: dict[tuple[str, int], set[int]] = {}
-    for node, before, after in fixed_sizes(plan):
+    for node, before, after in fixed:
         wanted.setdefault((module_of(node), before), set()).add(after)
     repaired = []
-    for (name, before), after in wanted.items():
+    for (name, before), sizes in wanted.items():
         module = modules.get(name)
-        if module is None or len(after) != 1:
+        if module is None or len(sizes) != 1:
             continue
-        (new,) = after
+        (new,) = sizes
         for attribute, value in list(vars(module).items()):
             if type(value) is int and value == before and not attribute.startswith("_"):
                 setattr(module, attribute, new)
@@ -233,7 +276,9 @@ def _follow(
         for i, old in enumerate(group["params"]):
             name = names.get(id(old))
             if name is None:
-                raise InputError("optimizer", given="a parameter that isn't the network's", expected="its own optimiser")
+                raise InputError(
+                    "optimizer", given="a parameter that isn't the network's", expected="its own optimiser"
+                )
             new = new_of[name]
             group["params"][i] = new
             state = optimizer.state.pop(old, {})

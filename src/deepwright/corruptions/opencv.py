@@ -42,6 +42,13 @@ def available() -> bool:
 
 
 @cache
+def _opencv() -> Any:
+    import cv2
+
+    return cv2
+
+
+@cache
 def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers)
 
@@ -68,16 +75,14 @@ def run(name: str, batch: Tensor, strength: Strength) -> Tensor:
 
 def _look_up(x: np.ndarray, out: np.ndarray, values: np.ndarray) -> None:
     """Replace every 8-bit value; `values` are the 256 results in [0, 1], not yet clipped."""
-    import cv2
-
+    cv2 = _opencv()
     table = np.round(np.clip(values * 255, 0, 255)).astype(np.uint8)
     cv2.LUT(x.reshape(-1, x.shape[-1]), table, dst=out.reshape(-1, x.shape[-1]))
 
 
 def brightness(x: Planes, out: Planes, strength: Strength) -> None:
     """HSV value times a factor, clipped."""
-    import cv2
-
+    cv2 = _opencv()
     factor = strength.level
     if len(x) == 1 or factor <= 1:
         _look_up(x, out, np.arange(256) / 255 * factor)
@@ -90,8 +95,7 @@ def brightness(x: Planes, out: Planes, strength: Strength) -> None:
 
 def saturation(x: Planes, out: Planes, strength: Strength) -> None:
     """HSV saturation times a factor, clipped: v - (v - x) min(v / (v - min), factor)."""
-    import cv2
-
+    cv2 = _opencv()
     if len(x) == 1:
         out[:] = x
         return
@@ -104,8 +108,7 @@ def saturation(x: Planes, out: Planes, strength: Strength) -> None:
 
 def sharpen(x: Planes, out: Planes, strength: Strength) -> None:
     """Mix with the 3 x 3 kernel of -1 around 8 + severity."""
-    import cv2
-
+    cv2 = _opencv()
     kernel = np.full((3, 3), -1.0, np.float32)
     kernel[1, 1] = 8 + strength.severity
     keep = strength.level
@@ -116,8 +119,7 @@ def sharpen(x: Planes, out: Planes, strength: Strength) -> None:
 
 def gaussian_blur(x: Planes, out: Planes, strength: Strength) -> None:
     """A Gaussian of the field's kernel sizes."""
-    import cv2
-
+    cv2 = _opencv()
     taps, unit = strength.level, strength.unit
     sigma, radius = kernel_sigma(taps) * unit, max(1, round((taps - 1) / 2 * unit))
     side = (2 * radius + 1,) * 2 if sigma >= 0.05 else (1, 1)
@@ -138,8 +140,7 @@ def motion_blur(x: Planes, out: Planes, strength: Strength) -> None:
 
 def zoom_blur(x: Planes, out: Planes, strength: Strength) -> None:
     """(x + sum_z zoom_z(x)) / (n + 1)."""
-    import cv2
-
+    cv2 = _opencv()
     h, w = x.shape[1:]
     factors = np.arange(1, *strength.level)
     for plane, target in zip(x, out):
@@ -154,8 +155,7 @@ def zoom_blur(x: Planes, out: Planes, strength: Strength) -> None:
 
 def rotate(x: Planes, out: Planes, strength: Strength) -> None:
     """Turn counter-clockwise about the centre, black corners."""
-    import cv2
-
+    cv2 = _opencv()
     h, w = x.shape[1:]
     matrix = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), strength.level, 1.0)
     for plane, target in zip(x, out):
@@ -164,8 +164,7 @@ def rotate(x: Planes, out: Planes, strength: Strength) -> None:
 
 def pixelate(x: Planes, out: Planes, strength: Strength) -> None:
     """Area averages, enlarged by the nearest neighbour."""
-    import cv2
-
+    cv2 = _opencv()
     h, w = x.shape[1:]
     small = (max(1, int(w * strength.level)), max(1, int(h * strength.level)))
     for plane, target in zip(x, out):
@@ -175,8 +174,7 @@ def pixelate(x: Planes, out: Planes, strength: Strength) -> None:
 
 def jpeg(x: Planes, out: Planes, strength: Strength) -> None:
     """Encode and decode."""
-    import cv2
-
+    cv2 = _opencv()
     picture = x[0] if len(x) == 1 else cv2.merge([x[2], x[1], x[0]])
     _, code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, strength.level])
     if len(x) == 1:
@@ -186,14 +184,12 @@ def jpeg(x: Planes, out: Planes, strength: Strength) -> None:
 
 
 def _value(x: Planes) -> np.ndarray:
-    import cv2
-
+    cv2 = _opencv()
     return cv2.max(cv2.max(x[0], x[1]), x[2])
 
 
 def _correlate(x: Planes, out: Planes, kernel: Tensor) -> None:
-    import cv2
-
+    cv2 = _opencv()
     weights = kernel.numpy()
     for plane, target in zip(x, out):
         cv2.filter2D(plane, -1, weights, dst=target, borderType=cv2.BORDER_REFLECT_101)
