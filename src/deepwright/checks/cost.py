@@ -23,6 +23,9 @@ def check_cost(subject: Subject) -> Finding:
         "elementwise_ops": report.elementwise_ops,
         "latency_ms": Interval(1e3 * latency.median, 1e3 * latency.low, 1e3 * latency.high),
     }
+    onnx = report.onnx_latency
+    if onnx is not None:
+        values["onnx_latency_ms"] = Interval(1e3 * onnx.median, 1e3 * onnx.low, 1e3 * onnx.high)
     if report.activation_bytes is not None:
         values["activation_bytes"] = report.activation_bytes
     heavy = sorted(report.rows, key=lambda row: -row[4])[:12]
@@ -34,18 +37,27 @@ def check_cost(subject: Subject) -> Finding:
         "MACs per input",
     )
     memory = f", {_bytes(report.activation_bytes)} of activations at the peak" if report.activation_bytes else ""
+    runtime = f", {1e3 * onnx.median:.2f} ms in ONNX Runtime" if onnx is not None else ""
     return Finding(
         check="cost",
         grade="info",
         summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {report.macs / 1e6:.1f} million MACs per input{memory}; "
         f"{1e3 * latency.median:.2f} ms for one input on {latency.threads} thread(s) of {latency.device} "
-        f"(quartiles {1e3 * latency.low:.2f} to {1e3 * latency.high:.2f}). {report.note}".strip(),
+        f"(quartiles {1e3 * latency.low:.2f} to {1e3 * latency.high:.2f}){runtime}. {report.note}".strip(),
         values=values,
         rule="Cost is reported, not judged: what is cheap depends on where it runs. Set a gate (latency_ms, macs, param_bytes) for your target.",
         remedy='Set a budget in deepwright.toml, e.g. fail-on = ["latency_ms>5"].',
         tables=[report.table()],
         figures=[figure] if heavy and heavy[0][4] else [],
-        lower_is_better=("params", "param_bytes", "macs", "activation_bytes", "latency_ms", "elementwise_ops"),
+        lower_is_better=(
+            "params",
+            "param_bytes",
+            "macs",
+            "activation_bytes",
+            "latency_ms",
+            "onnx_latency_ms",
+            "elementwise_ops",
+        ),
     )
 
 

@@ -18,25 +18,32 @@ from deepwright.compress.errors import (
     ShapeError,
     SurgeryError,
 )
+from deepwright.compress.export import Exported, export
 from deepwright.compress.fusion import check_fusion, embed, extract
 from deepwright.compress.graph import Group, Member, ShrinkGraph, Unsupported
 from deepwright.compress.importance import CRITERIA, gradient_scores, importance
 from deepwright.compress.masking import MaskHandle, dead_units, mask, mask_weights
 from deepwright.compress.plan import Plan, plan
 from deepwright.compress.polynomial import CostPolynomial
+from deepwright.compress.quantize import quantize
 from deepwright.compress.surgery import IndexMap, ShrinkResult, index_map_from_json, index_map_to_json, shrink
+from deepwright.compress.targets import GAP8, Estimate, Layer, TargetProfile, expected_macs, layers
 from deepwright.compress.verify import MaskedOriginal, Verification, verify
 
 __all__ = [
     "CRITERIA",
+    "GAP8",
     "CostPolynomial",
     "CostReport",
+    "Estimate",
     "ExportError",
+    "Exported",
     "FrozenAxisError",
     "FusionError",
     "Group",
     "IndexMap",
     "Latency",
+    "Layer",
     "MaskHandle",
     "MaskedOriginal",
     "Member",
@@ -46,22 +53,27 @@ __all__ = [
     "ShrinkGraph",
     "ShrinkResult",
     "SurgeryError",
+    "TargetProfile",
     "Unsupported",
     "Verification",
     "check_fusion",
     "cost",
     "dead_units",
     "embed",
+    "expected_macs",
+    "export",
     "extract",
     "gradient_scores",
     "importance",
     "index_map_from_json",
     "index_map_to_json",
+    "layers",
     "mask",
     "mask_weights",
     "measure_latency",
     "peak_activation_bytes",
     "plan",
+    "quantize",
     "shrink",
     "verify",
 ]

@@ -53,6 +53,7 @@ class CostReport:
         activation_bytes: peak of live activations at `batch`, or None where the network can't be exported.
         nonzero: parameters that aren't zero (never a size).
         rows: (module, kind, params, bytes, macs) of the modules that hold parameters or do MACs.
+        latency: in eager mode; onnx_latency: in ONNX Runtime, or None where it isn't installed or can't take the network.
         note: why something is missing.
     """
 
@@ -65,6 +66,7 @@ class CostReport:
     nonzero: int
     batch: int
     latency: Latency | None = None
+    onnx_latency: Latency | None = None
     rows: list[tuple[str, str, int, int, int]] = field(default_factory=list)
     note: str = ""
 
@@ -88,7 +90,7 @@ def cost(
     Args:
         model: left as found.
         example: an input batch (N, ...); MACs are reported per sample.
-        latency: measure it too (eager mode).
+        latency: measure it too, in eager mode and, where the extra `export` is installed, in ONNX Runtime.
         threads: pinned while measuring; the current number by default.
         min_run_time: seconds of measurement at least.
 
@@ -131,7 +133,24 @@ def cost(
     )
     if latency:
         report.latency = measure_latency(model, x, threads=threads, min_run_time=min_run_time)
+        report.onnx_latency = onnx_latency(model, x, threads=threads, min_run_time=min_run_time)
     return report
+
+
+def onnx_latency(
+    model: nn.Module, x: Tensor, *, threads: int | None = None, min_run_time: float = 1.0
+) -> Latency | None:
+    """Latency of the network's ONNX file in ONNX Runtime on the CPU; None where that can't be had."""
+    from deepwright.compress.export import onnx_bytes, run, session
+    from deepwright.compress.quantize import exported, quiet
+
+    threads = threads or torch.get_num_threads()
+    try:
+        with quiet():
+            runtime = session(onnx_bytes(exported(model, (x,), dynamic_batch=False)), threads)
+    except (InputError, RuntimeError):
+        return None
+    return measure_latency(lambda batch: run(runtime, (batch,)), x, threads=threads, min_run_time=min_run_time)
 
 
 def _cpu_attention() -> dict[Any, Callable[..., int]]:
