@@ -1,5 +1,6 @@
 """The main job end to end on small subjects: findings, grades, gates, comparison, resumption, bad input."""
 
+import functools
 import json
 import os
 import signal
@@ -326,7 +327,10 @@ def test_interrupt_and_resume(tmp_path):
         "--out",
         str(tmp_path / "r"),
     ]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    # a shell that runs the tests in the background ignores Ctrl-C, and so would its children
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(words, text=True, cwd=tmp_path, preexec_fn=heard, **pipes)
     while "waiting" not in process.stdout.readline():
         assert process.poll() is None
     time.sleep(0.2)
