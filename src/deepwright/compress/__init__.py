@@ -18,7 +18,9 @@ from deepwright.compress.errors import (
     ShapeError,
     SurgeryError,
 )
+from deepwright.compress.evolve import Candidate, EvolutionaryPruner, SearchError, StateMismatchError
 from deepwright.compress.export import Exported, export
+from deepwright.compress.front import ParetoResult, Picked
 from deepwright.compress.fusion import check_fusion, embed, extract
 from deepwright.compress.graph import Group, Member, ShrinkGraph, Unsupported
 from deepwright.compress.importance import CRITERIA, gradient_scores, importance
@@ -26,6 +28,7 @@ from deepwright.compress.masking import MaskHandle, dead_units, mask, mask_weigh
 from deepwright.compress.plan import Plan, plan
 from deepwright.compress.polynomial import CostPolynomial
 from deepwright.compress.quantize import quantize
+from deepwright.compress.space import Accuracy, UnitSpace, WeightSpace, accuracy_on
 from deepwright.compress.surgery import IndexMap, ShrinkResult, index_map_from_json, index_map_to_json, shrink
 from deepwright.compress.targets import GAP8, Estimate, Layer, TargetProfile, expected_macs, layers
 from deepwright.compress.verify import MaskedOriginal, Verification, verify
@@ -33,9 +36,12 @@ from deepwright.compress.verify import MaskedOriginal, Verification, verify
 __all__ = [
     "CRITERIA",
     "GAP8",
+    "Accuracy",
+    "Candidate",
     "CostPolynomial",
     "CostReport",
     "Estimate",
+    "EvolutionaryPruner",
     "ExportError",
     "Exported",
     "FrozenAxisError",
@@ -48,14 +54,21 @@ __all__ = [
     "MaskedOriginal",
     "Member",
     "OverPruneError",
+    "ParetoResult",
+    "Picked",
     "Plan",
+    "SearchError",
     "ShapeError",
     "ShrinkGraph",
     "ShrinkResult",
+    "StateMismatchError",
     "SurgeryError",
     "TargetProfile",
+    "UnitSpace",
     "Unsupported",
     "Verification",
+    "WeightSpace",
+    "accuracy_on",
     "check_fusion",
     "cost",
     "dead_units",

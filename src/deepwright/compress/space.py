@@ -6,6 +6,7 @@ many masks at once, and predictions of many masked networks.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -211,6 +212,10 @@ class WeightSpace(Space):
 
     def predict(self, masks: np.ndarray, x: Tensor) -> Tensor:
         """All masks in one batched pass, or one after the other, whichever a trial shows to be faster."""
+        if threading.current_thread() is not threading.main_thread():
+            # neither torch's batching nor its functional calls are safe beside each other: copies are
+            with torch.inference_mode():
+                return torch.stack([_outputs(self.build(m), x.to(device_of(self.model))) for m in masks])
         if self._batched is None and len(masks) > 1:
             self._batched = self._faster_batched(masks[:2], x)
         return self._together(masks, x) if self._batched else self._in_turn(masks, x)
