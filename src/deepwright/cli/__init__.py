@@ -35,21 +35,47 @@ def main() -> None:
     """Measure, harden, shrink and explain your own deep network."""
 
 
+def _subject_options(column: str = "--target") -> Any:
+    """MODEL and everything that says what it is measured on; the same for every command that takes a network."""
+    options = (
+        click.argument("model", required=False),
+        click.option(
+            "--data", "data_name", help="A name of `deepwright list data`, an image folder or zip, .npz or .csv."
+        ),
+        click.option(
+            "--data-root", type=click.Path(path_type=Path), help="Folder of the real data sets (or DEEPWRIGHT_DATA)."
+        ),
+        click.option(
+            "--weights",
+            type=click.Path(path_type=Path),
+            help="safetensors (or a state dict) for package.module:factory.",
+        ),
+        click.option(column, "target", help="Column to predict, for a CSV."),
+        click.option("--limit", type=int, help="At most so many test samples."),
+        click.option("--size", type=int, help="Resize images to this side."),
+        click.option("--mean", help="Normalisation inside the model: one number or one a channel, comma-separated."),
+        click.option("--std", help="As --mean."),
+        click.option(
+            "--ood", "ood_path", type=click.Path(path_type=Path), help="A folder of images that belong to no class."
+        ),
+        click.option("--seed", type=int, default=0, show_default=True),
+        click.option("--eps", help="Budgets of the robustness curve, comma-separated (4/255 works)."),
+        click.option("--attack-limit", type=int, help="Attack at most so many samples."),
+        click.option("--corruption-limit", type=int, help="Perturb at most so many samples."),
+        click.option("--device", default="cpu", show_default=True),
+        click.option("--skip-broken", is_flag=True, help="Leave broken files and rows out instead of refusing."),
+    )
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
 @main.command()
-@click.argument("model", required=False)
-@click.option(
-    "--data", "data_name", help="A name of `deepwright list data`, an image folder or zip, an .npz, or a .csv."
-)
-@click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the real data sets (or DEEPWRIGHT_DATA).")
-@click.option(
-    "--weights", type=click.Path(path_type=Path), help="safetensors (or a plain state dict) for package.module:factory."
-)
-@click.option("--target", help="Column to predict, for a CSV.")
-@click.option("--limit", type=int, help="At most so many test samples.")
-@click.option("--size", type=int, help="Resize images to this side.")
-@click.option("--mean", help="Normalisation inside the model: one number or one a channel, comma-separated.")
-@click.option("--std", help="As --mean.")
-@click.option("--ood", "ood_path", type=click.Path(path_type=Path), help="A folder of images that belong to no class.")
+@_subject_options()
 @click.option(
     "--check", "checks", multiple=True, help="Only these checks; or a .py file with check_...(subject) of your own."
 )
@@ -59,12 +85,6 @@ def main() -> None:
     "--out", type=click.Path(path_type=Path), default=Path("report"), show_default=True, help="Folder of the report."
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the results here too.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--eps", help="Budgets of the robustness curve, comma-separated (4/255 works).")
-@click.option("--attack-limit", type=int, help="Attack at most so many samples.")
-@click.option("--corruption-limit", type=int, help="Perturb at most so many samples.")
-@click.option("--device", default="cpu", show_default=True)
-@click.option("--skip-broken", is_flag=True, help="Leave broken files and rows out instead of refusing.")
 @click.option("--fresh", is_flag=True, help="Forget what an interrupted run left.")
 def audit(**options: Any) -> None:
     """Measure a network: MODEL is a zoo name, package.module:factory, or a torch.export .pt2 file.
@@ -72,6 +92,36 @@ def audit(**options: Any) -> None:
     Without arguments: resnet8-mnist on the embedded digits.
     """
     from deepwright.cli.audit import run
+
+    raise SystemExit(run(**options))
+
+
+@main.command()
+@_subject_options(column="--target-column")
+@click.option(
+    "--target",
+    "goal",
+    default="macs=0.5",
+    show_default=True,
+    help="macs=, params= or bytes= (a share or a number), latency-ms=.",
+)
+@click.option("--method", type=click.Choice(["one-shot", "evolve"]), default="one-shot", show_default=True)
+@click.option("--importance", "criterion", default="taylor", show_default=True, help="How units are scored.")
+@click.option("--epochs", type=int, default=3, show_default=True, help="Of fine-tuning after the cut.")
+@click.option("--generations", type=int, default=20, show_default=True, help="In each phase of --method evolve.")
+@click.option("--int8", is_flag=True, help="Write and measure an 8-bit file too.")
+@click.option("--freeze", multiple=True, help="A module that stays whole.")
+@click.option("--check", "checks", multiple=True, help="Checks of the audits before and after; all by default.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("shrunk"), show_default=True, help="Folder of the files."
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the results here too.")
+def shrink(**options: Any) -> None:
+    """Make a network smaller, prove it equal to its masked original, and show what that broke.
+
+    MODEL as for `audit`. Writes weights, a torch.export program, ONNX, the index map, and audits before and after.
+    """
+    from deepwright.cli.shrink import run
 
     raise SystemExit(run(**options))
 

@@ -70,7 +70,7 @@ def _forget_other(journal: Path, subject: Subject) -> None:
     click.echo(f"going on from {journal} (start afresh with --fresh)", err=True)
 
 
-def build_subject(o: dict[str, Any]) -> Subject:
+def build_subject(o: dict[str, Any], train_limit: int | None = _TRAIN_LIMIT) -> Subject:
     """The network and the data that the options name."""
     name, data_name = o["model"], o["data_name"]
     own = name is not None and (":" in name or name.endswith(".pt2"))
@@ -87,7 +87,7 @@ def build_subject(o: dict[str, Any]) -> Subject:
         root=o["data_root"],
         target=o["target"],
         limit=o["limit"],
-        train_limit=_TRAIN_LIMIT,
+        train_limit=train_limit,
         size=o["size"] or (entry.size if entry is not None and not tabular and entry.size > 32 else None),
         mode={1: "L", 3: "RGB"}[entry.channels] if entry is not None and not tabular else None,
         seed=o["seed"],

@@ -3,6 +3,16 @@
 from deepwright.report.figures import png, svg
 from deepwright.report.page import render, write_report
 from deepwright.report.study import write_study
-from deepwright.report.terminal import print_audit, print_finding, print_study
+from deepwright.report.terminal import print_audit, print_finding, print_study, print_table
 
-__all__ = ["png", "print_audit", "print_finding", "print_study", "render", "svg", "write_report", "write_study"]
+__all__ = [
+    "png",
+    "print_audit",
+    "print_finding",
+    "print_study",
+    "print_table",
+    "render",
+    "svg",
+    "write_report",
+    "write_study",
+]

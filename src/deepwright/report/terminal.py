@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deepwright.checks.audit import AuditReport
 from deepwright.checks.finding import Finding
-from deepwright.core.results import StudyResult, show
+from deepwright.core.results import StudyResult, Table, show
 
 _STYLES = {
     "A": "bold green",
@@ -54,19 +54,27 @@ def print_audit(report: AuditReport) -> None:
             console.print(f"  {row[0]} {row[1]}: {show(row[2])} -> {show(row[3])} ({row[-1]})", highlight=False)
 
 
-def print_study(result: StudyResult) -> None:
-    """Claims and the main table."""
+def print_table(table: Table, title: str = "") -> None:
+    """A table under its caption."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table as RichTable
 
+    drawn = RichTable(title=escape(table.caption or title), title_justify="left")
+    for name in table.columns:
+        drawn.add_column(escape(name))
+    for row in table.rows:
+        drawn.add_row(*(escape(show(cell)) for cell in row))
+    Console().print(drawn)
+
+
+def print_study(result: StudyResult) -> None:
+    """Claims and the main table."""
+    from rich.console import Console
+    from rich.markup import escape
+
     console = Console()
-    table = RichTable(title=result.table.caption or result.study, title_justify="left")
-    for name in result.table.columns:
-        table.add_column(escape(name))
-    for row in result.table.rows:
-        table.add_row(*(escape(show(cell)) for cell in row))
-    console.print(table)
+    print_table(result.table, result.study)
     for claim in result.claims:
         mark = "[green]holds[/]" if claim.holds else "[bold red]fails[/]"
         measured = f"{show(claim.measured)} {claim.sense} {show(claim.threshold)} (n={claim.n})"
