@@ -71,6 +71,7 @@ def shrink_subject(
     checks: Sequence[str | Check] | None = None,
     frozen: Sequence[str] = (),
     generations: int = 20,
+    round_to: int = 1,
     say: Callable[[str], object] = lambda text: None,
 ) -> Shrunk:
     """Cut, prove, fine-tune, write files, audit before and after.
@@ -87,6 +88,7 @@ def shrink_subject(
         int8: write and measure an 8-bit file too.
         checks: of the audits; all by default.
         frozen: modules that stay whole.
+        round_to: widths are multiples of this (8 is faster on most machines); one-shot only.
         say: told about each step.
 
     Raises:
@@ -107,7 +109,7 @@ def shrink_subject(
     graph = ShrinkGraph.from_module(subject.model, example, frozen=frozen)
     if not graph.groups:
         raise InputError("the network", given="no group that can be pruned", expected="one", hint=graph.describe())
-    chosen = _choose(graph, subject, name, value, method, criterion, generations, frozen, say)
+    chosen = _choose(graph, subject, name, value, method, criterion, generations, frozen, round_to, say)
     result = shrink(subject.model, chosen, verify_with=(example,))
     assert result.verification is not None
     say(f"cut; equal to the masked original within {result.verification.error:.2g}")
@@ -136,6 +138,7 @@ def _choose(
     criterion: str,
     generations: int,
     frozen: Sequence[str],
+    round_to: int,
     say: Callable[[str], object],
 ) -> Plan:
     if method == "evolve":
@@ -143,11 +146,11 @@ def _choose(
     needs = criterion in ("taylor", "hessian_diag")
     scores = importance(graph, criterion, _batches(subject, 512) if needs else None)
     if name == "latency-ms":
-        return _by_latency(graph, scores, subject, value)
-    return plan(graph, scores, target={name: value})
+        return _by_latency(graph, scores, subject, value, round_to)
+    return plan(graph, scores, target={name: value}, round_to=round_to)
 
 
-def _by_latency(graph: ShrinkGraph, scores: Any, subject: Subject, wanted: float) -> Plan:
+def _by_latency(graph: ShrinkGraph, scores: Any, subject: Subject, wanted: float, round_to: int) -> Plan:
     """Bisection on the share of MACs with the measured time of one input."""
     x = subject.data.test.inputs(slice(0, 1)).to(subject.device)
 
@@ -161,7 +164,7 @@ def _by_latency(graph: ShrinkGraph, scores: Any, subject: Subject, wanted: float
     for _ in range(6):
         middle = (low + high) / 2
         try:
-            candidate = plan(graph, scores, target={"macs": middle})
+            candidate = plan(graph, scores, target={"macs": middle}, round_to=round_to)
         except InputError:
             low = middle
             continue

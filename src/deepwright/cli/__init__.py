@@ -109,6 +109,9 @@ def audit(**options: Any) -> None:
 @click.option("--importance", "criterion", default="taylor", show_default=True, help="How units are scored.")
 @click.option("--epochs", type=int, default=3, show_default=True, help="Of fine-tuning after the cut.")
 @click.option("--generations", type=int, default=20, show_default=True, help="In each phase of --method evolve.")
+@click.option(
+    "--round-to", type=int, default=1, show_default=True, help="Widths are multiples of this (8 runs faster)."
+)
 @click.option("--int8", is_flag=True, help="Write and measure an 8-bit file too.")
 @click.option("--freeze", multiple=True, help="A module that stays whole.")
 @click.option("--check", "checks", multiple=True, help="Checks of the audits before and after; all by default.")

@@ -33,6 +33,7 @@ def run(**o: Any) -> int:
         checks=checks,
         frozen=o["freeze"],
         generations=o["generations"],
+        round_to=o["round_to"],
         say=lambda text: click.echo(text, err=True),
     )
     write_report(result.before, o["out"] / "before")

@@ -36,4 +36,6 @@ def _module(name: str) -> Callable[[], ModuleType]:
 STUDIES: dict[str, Callable[[], ModuleType]] = {
     "fragility-index": _module("fragility_index"),
     "bbas": _module("bbas"),
+    "model-surgery": _module("model_surgery"),
+    "evolutionary-pruning": _module("evolutionary_pruning"),
 }
