@@ -165,6 +165,12 @@ def test_fit_learns_and_leaves_the_global_generator_alone():
     assert torch.equal(again.weight, other.weight)
 
 
+@pytest.mark.parametrize("samples", [1, 3, 4, 5, 9, 40])
+def test_one_cycle_fits_any_number_of_steps(samples):
+    x, y = torch.randn(samples, 4, generator=generator(0)), torch.zeros(samples).long()
+    assert fit(nn.Linear(4, 2), (x, y), epochs=1, batch_size=1, scheduler=one_cycle(0.01)).steps == samples
+
+
 def test_best_weights_and_early_stop():
     x, y = torch.randn(64, 4, generator=generator(0)), torch.zeros(64).long()
     model = nn.Linear(4, 2)

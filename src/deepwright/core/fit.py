@@ -53,10 +53,15 @@ def sgd(lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 5e-4) -> C
 
 
 def one_cycle(peak: float, warmup: float = 0.25) -> Callable[[torch.optim.Optimizer, int], Any]:
-    """A one-cycle schedule over the whole fit, stepped every batch."""
-    return lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=peak, total_steps=steps, pct_start=warmup
-    )
+    """A one-cycle schedule over the whole fit, stepped every batch; constant where there are too few steps for one."""
+
+    def schedule(optimizer: torch.optim.Optimizer, steps: int) -> Any:
+        if steps < 4:
+            return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+        rise = max(warmup, 2 / steps)  # a rise of one step would divide by zero
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=peak, total_steps=steps, pct_start=rise)
+
+    return schedule
 
 
 def fit(

@@ -235,7 +235,12 @@ def _networks() -> dict[str, Any]:
         import transformers as t
     except ImportError:
         return found
-    small = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
+    small: dict[str, Any] = {
+        "hidden_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 96,
+    }
     found |= {
         "Hugging Face ViT": lambda: (_Logits(t.ViTForImageClassification(t.ViTConfig(**small, image_size=32, patch_size=8))), image),
         "Hugging Face BERT": lambda: (_Logits(t.BertForSequenceClassification(t.BertConfig(**small, vocab_size=100))), tokens),

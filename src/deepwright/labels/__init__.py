@@ -1,0 +1,21 @@
+"""Which data to label, with as little work as can be.
+
+Holds PruneFuse (a pruned copy of the network selects, and is then fused into it), the usual strategies, and a loop that a
+person or an oracle answers. Begin with `LabelingLoop`.
+
+Example:
+    >>> loop = LabelingLoop(pool, PrunedSelector(model, pool[:2]), budget=500, round_size=100)  # doctest: +SKIP
+    >>> loop.tell(asked := loop.ask(), labels_of(asked))  # doctest: +SKIP
+"""
+
+from deepwright.labels.diversity import badge, k_center_greedy, typiclust
+from deepwright.labels.loop import LabelingLoop, LabelingResult, Round, WholeSelector, default_trainer, train_fused
+from deepwright.labels.prunefuse import DistillLoss, PrunedSelector, fuse
+from deepwright.labels.scores import bald, entropy, least_confidence, margin
+from deepwright.labels.strategies import STRATEGIES, Strategy, View, named, subsampled
+
+__all__ = [
+    "STRATEGIES", "DistillLoss", "LabelingLoop", "LabelingResult", "PrunedSelector", "Round", "Strategy", "View", "WholeSelector",
+    "badge", "bald", "default_trainer", "entropy", "fuse", "k_center_greedy", "least_confidence", "margin", "named",
+    "subsampled", "train_fused", "typiclust",
+]  # fmt: skip

@@ -1,0 +1,144 @@
+"""Which samples to label next, as a set: far from each other, or typical of what has no label yet.
+
+Sources: core-set greedy (arXiv 1708.00489), BADGE (arXiv 1906.03671), TypiClust (arXiv 2202.02794).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+
+
+def k_center_greedy(
+    features: Float[Tensor, "n d"],
+    labelled: Int64[Tensor, " m"],
+    k: int,
+    candidates: Tensor | None = None,
+    chunk: int = 4096,
+) -> Int64[Tensor, " k"]:
+    """Again and again the sample farthest from everything labelled or chosen; one running distance a sample.
+
+    Args:
+        features: of the whole pool.
+        labelled: indices that are covered already (none: the first choice is the sample farthest from the mean).
+        k: how many.
+        candidates: indices that may be chosen (all that aren't labelled by default).
+        chunk: rows of a distance matrix held at once.
+    """
+    x = _checked(features)
+    allowed = _allowed(len(x), labelled, candidates, k)
+    squares = x.square().sum(1)
+    distance = torch.full((len(x),), torch.inf, dtype=x.dtype)
+    for part in labelled.split(chunk) if len(labelled) else ():
+        gap = squares[:, None] + squares[part][None] - 2 * x @ x[part].T
+        distance = torch.minimum(distance, gap.amin(1))
+    if len(labelled) == 0:
+        distance = (x - x.mean(0)).square().sum(1)
+        first = int(torch.where(allowed, distance, -torch.inf).argmax())
+        chosen = [first]
+        distance = (x - x[first]).square().sum(1)
+    else:
+        chosen = []
+    distance[~allowed] = -torch.inf
+    if chosen:
+        distance[chosen] = -torch.inf
+    while len(chosen) < k:
+        i = int(distance.argmax())
+        chosen.append(i)
+        torch.minimum(distance, squares + squares[i] - 2 * (x @ x[i]), out=distance)
+        distance[~allowed] = -torch.inf
+        distance[chosen] = -torch.inf
+    return torch.tensor(chosen)
+
+
+def badge(
+    logits: Float[Tensor, "n classes"],
+    features: Float[Tensor, "n d"],
+    k: int,
+    candidates: Int64[Tensor, " m"],
+    generator: torch.Generator | None = None,
+) -> Int64[Tensor, " k"]:
+    """k-means++ seeding on gradient embeddings g = (p - onehot(argmax p)) x h, never built.
+
+    ||g_i - g_j||^2 = |a_i|^2 |h_i|^2 + |a_j|^2 |h_j|^2 - 2 (a_i . a_j)(h_i . h_j) with a = p - onehot.
+    """
+    if not 0 < k <= len(candidates):
+        raise InputError("k", given=k, expected=f"1..{len(candidates)}")
+    h = _checked(features)[candidates].double()
+    p = logits[candidates].double().softmax(1)
+    a = p - torch.nn.functional.one_hot(p.argmax(1), p.shape[1])
+    size = a.square().sum(1) * h.square().sum(1)
+    chosen = [int(size.argmax())]
+    distance = torch.full_like(size, torch.inf)
+    while len(chosen) < k:
+        j = chosen[-1]
+        gap = size + size[j] - 2 * (a @ a[j]) * (h @ h[j])
+        distance = torch.minimum(distance, gap.clamp_min(0))
+        distance[chosen] = 0
+        weights = (
+            distance if float(distance.sum()) > 0 else torch.ones_like(distance).index_fill(0, torch.tensor(chosen), 0)
+        )
+        chosen.append(int(torch.multinomial(weights, 1, generator=generator)))
+    return candidates[torch.tensor(chosen)]
+
+
+def typiclust(
+    features: Float[Tensor, "n d"],
+    labelled: Int64[Tensor, " m"],
+    k: int,
+    seed: int = 0,
+    neighbours: int = 20,
+    most_clusters: int = 500,
+    candidates: Tensor | None = None,
+) -> Int64[Tensor, " k"]:
+    """The most typical sample of each cluster that has the fewest labels, larger clusters first."""
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+
+    x = _checked(features)
+    allowed = _allowed(len(x), labelled, candidates, k)
+    x = torch.nn.functional.normalize(x, dim=1)
+    clusters = min(len(labelled) + k, most_clusters, len(x))
+    kind = KMeans if clusters <= 50 else MiniBatchKMeans
+    assigned = torch.from_numpy(kind(clusters, n_init=1, random_state=seed).fit_predict(x.numpy()).astype(np.int64))
+    sizes = torch.bincount(assigned, minlength=clusters)
+    counts = (
+        torch.bincount(assigned[labelled], minlength=clusters)
+        if len(labelled)
+        else torch.zeros(clusters, dtype=torch.long)
+    )
+    chosen: list[int] = []
+    taken = torch.zeros(len(x), dtype=torch.bool)
+    while len(chosen) < k:
+        free = allowed & ~taken
+        open_ = torch.bincount(assigned[free], minlength=clusters) > 0
+        order = sorted(torch.nonzero(open_).flatten().tolist(), key=lambda c: (int(counts[c]), -int(sizes[c]), c))
+        inside = torch.nonzero(free & (assigned == order[0])).flatten()
+        everyone = torch.nonzero(assigned == order[0]).flatten()
+        near = torch.cdist(x[inside], x[everyone]).topk(min(neighbours + 1, len(everyone)), 1, largest=False).values
+        best = int(inside[near.sum(1).argmin()])  # the smallest mean distance to the nearest
+        chosen.append(best)
+        taken[best] = True
+        counts[order[0]] += 1
+    return torch.tensor(chosen)
+
+
+def _checked(features: Tensor) -> Tensor:
+    if features.ndim != 2 or not torch.isfinite(features).all():
+        raise InputError(
+            "features", given=f"shape {tuple(features.shape)}, finite: {bool(torch.isfinite(features).all())}",
+            expected="(N, d) finite numbers",
+        )  # fmt: skip
+    return features.float()
+
+
+def _allowed(n: int, labelled: Tensor, candidates: Tensor | None, k: int) -> Tensor:
+    allowed = torch.zeros(n, dtype=torch.bool)
+    allowed[torch.arange(n) if candidates is None else candidates] = True
+    allowed[labelled] = False
+    if not 0 < k <= int(allowed.sum()):
+        raise InputError("k", given=k, expected=f"1..{int(allowed.sum())}, the samples without a label")
+    return allowed

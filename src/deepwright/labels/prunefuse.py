@@ -1,0 +1,132 @@
+"""Select with a pruned copy of the network, then write what it learned into the whole one.
+
+The selector is a channel subset of the target itself, so that its training isn't thrown away: its weights are fused back
+(`compress.embed`) and the whole network is trained on, taught by the selector.
+
+Source: "PruneFuse: Efficient Data Selection via Weight Pruning and Network Fusion", arXiv 2603.26138.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from deepwright.compress import CostPolynomial, Group, Plan, ShrinkGraph, ShrinkResult, embed, importance, shrink
+from deepwright.core.errors import InputError
+
+
+class PrunedSelector:
+    """A network with a share of its channels removed at initialisation.
+
+    Args:
+        model: the whole network, in its initial state; left as found.
+        example_inputs: as it is called.
+        removed: share of each group's units that goes; max(1, round((1 - removed) n)) stay.
+        criterion: "l2" of the random weights (which order says little), or any other of `importance`.
+        generator: for "random".
+        rescale: multiply weights by sqrt(fan_in / pruned fan_in), which keeps the activations' spread.
+
+    Attributes:
+        network: the selector in its initial state; `fresh()` gives a copy.
+        index_map: which entries of the whole network it has.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        example_inputs: Any,
+        *,
+        removed: float = 0.5,
+        criterion: str = "l2",
+        generator: torch.Generator | None = None,
+        rescale: bool = True,
+    ) -> None:
+        if not 0 <= removed < 1:
+            raise InputError("removed", given=removed, expected="a share in [0, 1)")
+        self.dense, self.removed, self.criterion, self.rescale = model, removed, criterion, rescale
+        self.graph = ShrinkGraph.from_module(model, example_inputs)
+        scores = importance(self.graph, criterion, generator=generator)
+        kept: dict[Group | str, Any] = {}
+        for group in self.graph.groups:
+            count = max(1, round((1 - removed) * group.size))
+            kept[group.name] = torch.argsort(scores[group], descending=True, stable=True)[:count].sort().values
+        self.plan = Plan.of(self.graph, kept)
+        result: ShrinkResult = shrink(model, self.plan)
+        self.network, self.index_map = result.model, result.index_map
+        if rescale:
+            _keep_variance(self.network, model, self.index_map)
+
+    def fresh(self) -> nn.Module:
+        """The selector as it was at the start: every round begins here."""
+        return copy.deepcopy(self.network)
+
+    @property
+    def macs(self) -> tuple[int, int]:
+        """Multiply-accumulates of one input: (selector, whole network)."""
+        return self.plan.cost()["macs"], self._dense_cost("macs")
+
+    @property
+    def params(self) -> tuple[int, int]:
+        """Parameters: (selector, whole network)."""
+        return self.plan.cost()["params"], self._dense_cost("params")
+
+    def _dense_cost(self, name: str) -> int:
+        return int(CostPolynomial.of(self.graph).evaluate(np.ones((1, self.graph.units), bool))[name][0])
+
+    def fuse(self, small: nn.Module, *, rest: str = "random", generator: torch.Generator | None = None) -> nn.Module:
+        """The whole network with a trained selector's weights in their places (see `compress.embed`)."""
+        return embed(small, self.dense, self.index_map, rest=rest, generator=generator)
+
+
+fuse = embed
+
+
+def _keep_variance(small: nn.Module, big: nn.Module, index_map: dict[str, tuple[Tensor | None, ...]]) -> None:
+    wide = dict(big.named_modules())
+    with torch.no_grad():
+        for name, module in small.named_modules():
+            if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+                before, after = wide[name].weight, module.weight
+                ratio = before[0].numel() / after[0].numel()
+                if ratio != 1 and not getattr(module, "transposed", False):
+                    after.mul_(ratio**0.5)
+
+
+class DistillLoss(nn.Module):
+    """(1 - w) CE(z, y) + w T^2 KL(softmax(z_teacher / T) || softmax(z / T)).
+
+    Args:
+        teacher: a frozen network, or None when the teacher's logits are given at each call.
+        weight: w in [0, 1].
+        temperature: T.
+    """
+
+    def __init__(self, teacher: nn.Module | None, weight: float = 0.3, temperature: float = 4.0) -> None:
+        super().__init__()
+        if not 0 <= weight <= 1 or not temperature > 0:
+            raise InputError(
+                "DistillLoss", given=f"weight={weight}, temperature={temperature}", expected="in [0, 1], above 0"
+            )
+        self.teacher = None if teacher is None else copy.deepcopy(teacher).eval().requires_grad_(False)
+        self.weight, self.temperature = weight, temperature
+
+    def train(self, mode: bool = True) -> DistillLoss:
+        """The teacher stays in eval mode."""
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self
+
+    def forward(self, logits: Float[Tensor, "n classes"], x_or_teacher_logits: Tensor, y: Tensor) -> Tensor:
+        """A scalar; the second argument is the input when there is a teacher, its logits otherwise."""
+        with torch.no_grad():
+            taught = x_or_teacher_logits if self.teacher is None else self.teacher(x_or_teacher_logits)
+        t = self.temperature
+        kl = F.kl_div((logits / t).log_softmax(1), (taught / t).log_softmax(1), log_target=True, reduction="batchmean")
+        return (1 - self.weight) * F.cross_entropy(logits, y) + self.weight * t * t * kl
