@@ -130,6 +130,45 @@ def shrink(**options: Any) -> None:
 
 
 @main.command()
+@click.argument("pool")
+@click.option("--budget", type=int, required=True, help="Labels in all.")
+@click.option("--classes", help="Class names, comma-separated; their order is the label's number.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="A filled to-label.csv (columns index or file, and label)."
+)
+@click.option("--interactive", is_flag=True, help="Ask here, one sample at a time.")
+@click.option(
+    "--simulate", is_flag=True, help="POOL has labels (a data set's name, class folders): play the loop through."
+)
+@click.option("--strategy", default="least-confidence", show_default=True)
+@click.option(
+    "--removed", type=float, default=0.5, show_default=True, help="Share of channels that the selector lacks."
+)
+@click.option("--round-size", type=int, help="Labels a round; a sixth of the budget by default.")
+@click.option(
+    "--t-sync", type=int, default=0, show_default=True, help="Fuse and prune again after so many rounds (0: never)."
+)
+@click.option("--epochs", type=int, default=20, show_default=True, help="Of every training.")
+@click.option("--model", help="package.module:factory of the network to be; a ResNet or an MLP by default.")
+@click.option("--size", type=int, help="Resize images to this side.")
+@click.option("--target", help="Column to predict, for a CSV (with --simulate).")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the real data sets (or DEEPWRIGHT_DATA).")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("labels"), show_default=True, help="Labels and state."
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the results here too.")
+def label(**options: Any) -> None:
+    """Choose what to label next in POOL (a folder or zip of images): a pruned copy of the network selects.
+
+    Run it, fill to-label.csv, run it again with --labels; or answer with --interactive. No label is ever lost.
+    """
+    from deepwright.cli.label import run
+
+    raise SystemExit(run(**options))
+
+
+@main.command()
 @click.argument("names", nargs=-1, required=True)
 @click.option("--quick", is_flag=True, help="Fewer seeds and samples: a smoke test, not a result.")
 @click.option("--data-root", type=click.Path(path_type=Path))

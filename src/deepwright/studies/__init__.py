@@ -38,4 +38,5 @@ STUDIES: dict[str, Callable[[], ModuleType]] = {
     "bbas": _module("bbas"),
     "model-surgery": _module("model_surgery"),
     "evolutionary-pruning": _module("evolutionary_pruning"),
+    "prunefuse": _module("prunefuse"),
 }

@@ -1,0 +1,108 @@
+"""`deepwright label`: from a file, one by one, and played through on known labels."""
+
+import csv
+import json
+
+import pytest
+from click.testing import CliRunner
+from safetensors.torch import load_file
+
+from deepwright.cli import main
+from deepwright.nets import cifar_resnet
+
+
+def call(*words, **more):
+    return CliRunner().invoke(main, ["label", *map(str, words)], **more)
+
+
+@pytest.fixture
+def pool(image_folder, tmp_path):
+    """The two-class pictures in one folder, without their classes."""
+    flat = tmp_path / "pool"
+    flat.mkdir()
+    for i, file in enumerate(sorted(image_folder.rglob("*.png"))):
+        file.rename(flat / f"{i:02d}-{file.parent.name}.png")
+    return flat
+
+
+def fill(path):
+    with path.open() as stream:
+        rows = list(csv.DictReader(stream))
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, ["index", "file", "label"])
+        writer.writeheader()
+        writer.writerows({**r, "label": "bright" if "bright" in r["file"] else "dark"} for r in rows)
+    return [int(r["index"]) for r in rows]
+
+
+def test_files_go_back_and_forth(pool, tmp_path):
+    out = tmp_path / "out"
+    words = [pool, "--budget", 12, "--round-size", 4, "--classes", "bright,dark", "--epochs", 2, "--out", out]
+    asked = []
+    done = call(*words)
+    for _ in range(3):
+        assert done.exit_code == 0, done.output
+        asked.append(fill(out / "to-label.csv"))
+        done = call(*words, "--labels", out / "to-label.csv")
+    assert done.exit_code == 0, done.output
+    assert [len(a) for a in asked] == [4, 4, 4]
+    with (out / "labels.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [int(r["index"]) for r in rows] == [i for a in asked for i in a]
+    assert all(r["label"] in r["file"] for r in rows)
+    cifar_resnet(20, classes=2).load_state_dict(load_file(out / "weights.safetensors"))
+
+
+def test_answers_one_by_one_are_kept(pool, tmp_path):
+    out = tmp_path / "out"
+    words = [
+        pool,
+        "--budget",
+        3,
+        "--classes",
+        "bright,dark",
+        "--epochs",
+        1,
+        "--out",
+        out,
+        "--round-size",
+        3,
+        "--interactive",
+    ]
+    done = call(*words, input="bright\nnonsense\n1\nq\n")
+    assert done.exit_code == 0, done.output
+    assert "unknown class" in done.output
+    assert len((out / "labels.jsonl").read_text().splitlines()) == 2
+    done = call(*words, input="0\n")
+    assert done.exit_code == 0, done.output
+    assert (out / "labels.csv").exists()
+
+
+def test_known_labels_are_played_through(tmp_path):
+    done = call(
+        "digits", "--simulate", "--budget", 60, "--round-size", 20, "--epochs", 2, "--strategy", "margin", "--t-sync", 1,
+        "--out", tmp_path / "out", "--json", tmp_path / "r.json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert len(set(result["indices"])) == 60
+    assert 0 <= result["test_accuracy"] <= 1
+    assert [r[2] for r in result["rounds"]] == [20, 20, 20]
+
+
+def test_bad_input(pool, tmp_path):
+    out = tmp_path / "out"
+    for words, message in (
+        ((pool, "--budget", 5), "--classes"),
+        ((pool, "--budget", 5, "--classes", "one"), "two different"),
+        ((tmp_path / "none", "--budget", 5, "--classes", "a,b"), "does not exist"),
+        ((pool, "--budget", 0, "--classes", "a,b"), "seed_size"),
+        ((pool, "--budget", 5, "--classes", "a,b", "--strategy", "marginal"), "did you mean"),
+        ((pool, "--budget", 5, "--classes", "a,b", "--labels", tmp_path / "no.csv"), "CSV"),
+    ):
+        done = call(*words, "--out", out)
+        assert done.exit_code == 2, done.output
+        assert message in done.output
+    (tmp_path / "odd.csv").write_text("a,b\n1,2\n")
+    done = call(pool, "--budget", 5, "--classes", "a,b", "--labels", tmp_path / "odd.csv", "--out", out)
+    assert "columns a, b" in done.output
