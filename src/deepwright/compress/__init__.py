@@ -19,6 +19,17 @@ from deepwright.compress.errors import (
     SurgeryError,
 )
 from deepwright.compress.evolve import Candidate, EvolutionaryPruner, SearchError, StateMismatchError
+from deepwright.compress.exit_policy import CalibrationError, ExitPolicy, TemporalGate, certify, samples_needed
+from deepwright.compress.exits import (
+    AdaptiveModel,
+    BlankSkipLoss,
+    ExitCost,
+    ExitHead,
+    VectorHead,
+    attach_exits,
+    calibrate_exits,
+    expected_cost,
+)
 from deepwright.compress.export import Exported, export
 from deepwright.compress.front import ParetoResult, Picked
 from deepwright.compress.fusion import check_fusion, embed, extract
@@ -28,6 +39,7 @@ from deepwright.compress.masking import MaskHandle, dead_units, mask, mask_weigh
 from deepwright.compress.plan import Plan, plan
 from deepwright.compress.polynomial import CostPolynomial
 from deepwright.compress.quantize import quantize
+from deepwright.compress.segments import Cut, CutError, Segments
 from deepwright.compress.space import Accuracy, UnitSpace, WeightSpace, accuracy_on
 from deepwright.compress.surgery import IndexMap, ShrinkResult, index_map_from_json, index_map_to_json, shrink
 from deepwright.compress.targets import GAP8, Estimate, Layer, TargetProfile, expected_macs, layers
@@ -37,11 +49,19 @@ __all__ = [
     "CRITERIA",
     "GAP8",
     "Accuracy",
+    "AdaptiveModel",
+    "BlankSkipLoss",
+    "CalibrationError",
     "Candidate",
     "CostPolynomial",
     "CostReport",
+    "Cut",
+    "CutError",
     "Estimate",
     "EvolutionaryPruner",
+    "ExitCost",
+    "ExitHead",
+    "ExitPolicy",
     "ExportError",
     "Exported",
     "FrozenAxisError",
@@ -58,21 +78,28 @@ __all__ = [
     "Picked",
     "Plan",
     "SearchError",
+    "Segments",
     "ShapeError",
     "ShrinkGraph",
     "ShrinkResult",
     "StateMismatchError",
     "SurgeryError",
     "TargetProfile",
+    "TemporalGate",
     "UnitSpace",
     "Unsupported",
+    "VectorHead",
     "Verification",
     "WeightSpace",
     "accuracy_on",
+    "attach_exits",
+    "calibrate_exits",
+    "certify",
     "check_fusion",
     "cost",
     "dead_units",
     "embed",
+    "expected_cost",
     "expected_macs",
     "export",
     "extract",
@@ -87,6 +114,7 @@ __all__ = [
     "peak_activation_bytes",
     "plan",
     "quantize",
+    "samples_needed",
     "shrink",
     "verify",
 ]

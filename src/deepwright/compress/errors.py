@@ -20,12 +20,14 @@ class ExportError(InputError):
         own = [f for f in frames if "/torch/" not in f[0]] or frames
         where = f" at {own[-1][0]}:{own[-1][1]}" if own else ""
         first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+        fixed = "specialized it to be a constant" in text
         super().__init__(
             f"torch.export cannot follow the network{where}",
             given=first[:300],
-            expected="a forward pass without control flow that depends on values",
-            hint="write such branches with torch.cond, or wrap the sub-module so that it returns a fixed shape",
-        )
+            expected="a batch size that stays free" if fixed else "a forward pass without control flow that depends on values",
+            hint="take the batch size from x.shape[0], not from len(x)" if fixed
+            else "write such branches with torch.cond, or wrap the sub-module so that it returns a fixed shape",
+        )  # fmt: skip
 
 
 class FrozenAxisError(InputError):

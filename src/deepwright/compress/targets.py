@@ -67,8 +67,8 @@ def _layer(node: Node, batch: int) -> Layer | None:
         macs = math.prod(x if transposed else out) * w[1] * spatial
         groups = int(bound(node).get("groups", 1))
         kind = "depthwise" if groups > 1 and w[1] == 1 else "pointwise" if spatial == 1 else "conv"
-        rows = w[2] * x[-1] * x[1] if len(w) == 4 else w[2] * x[1]
-        tile = rows + out[-1] * (out[1] if kind == "depthwise" else 1) + w[1] * spatial
+        rows = w[2] * x[-1] * w[1] if len(w) == 4 else w[2] * w[1]
+        tile = rows + out[-1] + w[1] * spatial
         return Layer(
             module_of(node), kind, macs // batch, math.prod(w), math.prod(x) // batch, math.prod(out) // batch, tile
         )

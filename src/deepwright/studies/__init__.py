@@ -39,4 +39,5 @@ STUDIES: dict[str, Callable[[], ModuleType]] = {
     "model-surgery": _module("model_surgery"),
     "evolutionary-pruning": _module("evolutionary_pruning"),
     "prunefuse": _module("prunefuse"),
+    "early-exit": _module("early_exit"),
 }

@@ -1,0 +1,181 @@
+"""When to stop early: thresholds with a guarantee, chosen on data that nobody trained on.
+
+P(a harmful exit | a relevant sample) is bounded by Clopper and Pearson; thresholds are tried from the safest on, and the
+last one that passes before the first failure is taken (fixed-sequence testing), so that the error over all that were tried
+stays at most delta. Several exits share delta.
+
+Source: "BlankSkip: Early-exit Object Detection onboard Nano-drones", arXiv 2603.28149; the threshold rule is ours.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.core.files import write_json
+
+
+class CalibrationError(InputError):
+    """The calibration data can't support what was asked."""
+
+
+def upper_bound(events: int, n: int, delta: float) -> float:
+    """Clopper-Pearson's upper bound of a share with confidence 1 - delta; 1 when all are events."""
+    return 1.0 if events >= n else float(stats.beta.ppf(1 - delta, events + 1, n - events))
+
+
+def samples_needed(alpha: float, delta: float) -> int:
+    """How many relevant samples without a single harmful exit certify alpha: ln delta / ln (1 - alpha)."""
+    return math.ceil(math.log(delta) / math.log(1 - alpha))
+
+
+@dataclass(frozen=True)
+class ExitPolicy:
+    """Thresholds per cut, and what they were certified on.
+
+    Attributes:
+        cuts: names; thresholds: a sample leaves at the first cut whose score is at least its threshold (inf: never).
+        max_harm: alpha; confidence: 1 - delta.
+        relevant: calibration samples that count; harmful: of those, how many left in harm, per cut.
+        bounds: upper bounds per cut.
+        model_hash: of the network and its heads.
+    """
+
+    cuts: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    max_harm: float
+    confidence: float
+    relevant: int
+    harmful: tuple[int, ...]
+    bounds: tuple[float, ...]
+    model_hash: str = ""
+
+    def save(self, path: Path | str) -> Path:
+        """Write JSON."""
+        return write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path | str, model_hash: str | None = None) -> ExitPolicy:
+        """Read a policy.
+
+        Raises:
+            InputError: it was calibrated on other weights.
+        """
+        row: Any = json.loads(Path(path).read_text())
+        for name in ("thresholds", "bounds"):  # infinities are words in JSON
+            row[name] = [float(v) for v in row[name]]
+        values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        policy = cls(**values)
+        if model_hash is not None and policy.model_hash != model_hash:
+            raise InputError(
+                f"policy {path}", given="calibrated on other weights", expected="this network", hint="calibrate again"
+            )
+        return policy
+
+
+def certify(
+    scores: Tensor,
+    relevant: Tensor,
+    harmful: Tensor,
+    *,
+    max_harm: float,
+    confidence: float = 0.95,
+    grid: Tensor | None = None,
+) -> tuple[float, int, float]:
+    """(threshold, harmful exits, upper bound) of one exit.
+
+    Args:
+        scores: (N,) larger = readier to leave.
+        relevant: (N,) samples that the guarantee is about (frames with an object).
+        harmful: (N,) whether leaving harms that sample; only relevant ones count.
+        max_harm: alpha; confidence: 1 - delta.
+        grid: thresholds fixed before these data were seen, falling (safest first); quantiles of the scores of irrelevant
+            samples would peek, so without a grid the finest valid one is used: every threshold above the relevant scores
+            in falling order, which tests the same hypotheses in the same sequence.
+
+    Raises:
+        CalibrationError: no relevant or no irrelevant sample; too few to certify alpha at all (the number is told).
+    """
+    if not 0 < max_harm < 1 or not 0 < confidence < 1:
+        raise InputError(
+            "calibration", given=f"max_harm={max_harm}, confidence={confidence}", expected="shares in (0, 1)"
+        )
+    n, delta = int(relevant.sum()), 1 - confidence
+    if n == 0 or n == len(relevant):
+        raise CalibrationError(
+            "calibration data", given=f"{n} of {len(relevant)} frames with an object", expected="some of both kinds"
+        )
+    needed = samples_needed(max_harm, delta)
+    if n < needed:
+        raise CalibrationError(
+            "calibration data", given=f"{n} relevant samples", expected=f"at least {needed} to certify {max_harm:g} at {confidence:.0%}",
+            hint="more data, a larger max_harm, or a lower confidence",
+        )  # fmt: skip
+    risky = scores[relevant & harmful].double().sort(descending=True).values.numpy()
+    if grid is None:
+        return _finest(risky, n, max_harm, delta)
+    threshold, events, bound = math.inf, 0, upper_bound(0, n, delta)
+    for value in grid.double().sort(descending=True).values.tolist():
+        count = int((risky >= value).sum())
+        limit = upper_bound(count, n, delta)
+        if limit > max_harm:
+            break
+        threshold, events, bound = value, count, limit
+    return threshold, events, bound
+
+
+def _finest(risky: np.ndarray, n: int, alpha: float, delta: float) -> tuple[float, int, float]:
+    """Just above the (j+1)-th riskiest sample, for the largest j whose bound passes.
+
+    The j-th hypothesis "P(score >= t_j) > alpha" has a fixed order that doesn't depend on the outcome: j = 0, 1, 2, ...
+    An order statistic stands in for a grid value; the count below it is binomial all the same.
+    """
+    allowed = -1
+    while allowed + 1 < n and upper_bound(allowed + 1, n, delta) <= alpha:
+        allowed += 1
+    if allowed < 0:
+        return math.inf, 0, upper_bound(0, n, delta)
+    if allowed >= len(risky):
+        return -math.inf, len(risky), upper_bound(len(risky), n, delta)
+    threshold = float(np.nextafter(risky[allowed], math.inf))
+    return threshold, int((risky >= threshold).sum()), upper_bound(int((risky >= threshold).sum()), n, delta)
+
+
+class TemporalGate:
+    """Frames in sequence: leave early only after `quiet` frames that would have, and run in full every `refresh` frames.
+
+    The longest that an object can stay unseen is then `refresh` frames.
+    """
+
+    def __init__(self, quiet: int = 2, refresh: int = 10) -> None:
+        if quiet < 1 or refresh < 1:
+            raise InputError("TemporalGate", given=f"quiet={quiet}, refresh={refresh}", expected="at least 1 each")
+        self.quiet, self.refresh = quiet, refresh
+        self.reset()
+
+    def reset(self) -> None:
+        """A new film."""
+        self._calm, self._since = 0, 0
+
+    def __call__(self, would_leave: bool) -> bool:
+        """Whether this frame may leave early."""
+        self._calm = self._calm + 1 if would_leave else 0
+        if would_leave and self._calm > self.quiet and self._since + 1 < self.refresh:
+            self._since += 1
+            return True
+        self._since = 0
+        return False
+
+
+def through(gate: TemporalGate, would_leave: Tensor) -> Tensor:
+    """(N,) which frames of a film leave early."""
+    gate.reset()
+    return torch.tensor([gate(bool(w)) for w in would_leave])

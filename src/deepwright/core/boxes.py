@@ -1,0 +1,195 @@
+"""Boxes: overlap, codes relative to anchors, suppression of doubles, average precision. Corners are (x1, y1, x2, y2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+
+_SIZE_LIMIT = math.log(1000 / 16)
+
+
+@dataclass
+class Detections:
+    """Boxes in one image: corners in pixels (N, 4), class labels (N,), and for predictions scores (N,)."""
+
+    boxes: Float[Tensor, "n 4"]
+    labels: Int64[Tensor, " n"]
+    scores: Float[Tensor, " n"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def box_iou(a: Float[Tensor, "*batch n 4"], b: Float[Tensor, "*batch m 4"]) -> Float[Tensor, "*batch n m"]:
+    """Intersection over union of every pair; 0 for boxes without area."""
+    low = torch.maximum(a[..., :, None, :2], b[..., None, :, :2])
+    high = torch.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
+    inter = (high - low).clamp_min(0).prod(-1)
+    area = lambda x: (x[..., 2:] - x[..., :2]).clamp_min(0).prod(-1)  # noqa: E731
+    union = area(a)[..., :, None] + area(b)[..., None, :] - inter
+    return torch.where(union > 0, inter / union.clamp_min(1e-30), torch.zeros_like(inter))
+
+
+def to_centre(boxes: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
+    """(cx, cy, w, h) of corners."""
+    return torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]], -1)
+
+
+def to_corners(boxes: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
+    """Corners of (cx, cy, w, h)."""
+    return torch.cat([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], -1)
+
+
+def encode(boxes: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
+    """Codes 10 (c - c_a) / s_a and 5 ln(s / s_a) of corner boxes relative to corner anchors."""
+    b, a = to_centre(boxes), to_centre(anchors)
+    sizes = (b[..., 2:].clamp_min(1e-6) / a[..., 2:]).log()
+    return torch.cat([10 * (b[..., :2] - a[..., :2]) / a[..., 2:], 5 * sizes], -1)
+
+
+def decode(codes: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
+    """The inverse of `encode`; sizes are held below 62.5 times the anchor's."""
+    a = to_centre(anchors)
+    centre = codes[..., :2] / 10 * a[..., 2:] + a[..., :2]
+    size = (codes[..., 2:] / 5).clamp_max(_SIZE_LIMIT).exp() * a[..., 2:]
+    return to_corners(torch.cat([centre, size], -1))
+
+
+def nms(boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"], threshold: float = 0.5) -> Int64[Tensor, " k"]:
+    """Indices that stay, best score first (ties: lower index): a box goes when a kept one overlaps it by more.
+
+    One overlap matrix, then one vector operation for each box that stays.
+    """
+    if len(boxes) == 0:
+        return torch.zeros(0, dtype=torch.long)
+    order = torch.argsort(scores, descending=True, stable=True)
+    overlap = (box_iou(boxes[order], boxes[order]) > threshold).cpu().numpy()
+    alive = np.ones(len(order), bool)
+    kept = []
+    for i in range(len(order)):
+        if alive[i]:
+            kept.append(i)
+            alive &= ~overlap[i]
+            alive[i] = False
+    return order[torch.tensor(kept, device=order.device)]
+
+
+def class_nms(
+    boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"], labels: Int64[Tensor, " n"], threshold: float = 0.5
+) -> Int64[Tensor, " k"]:
+    """`nms` within each class: boxes of other classes are moved apart first."""
+    if len(boxes) == 0:
+        return torch.zeros(0, dtype=torch.long)
+    span = boxes.max() - boxes.min() + 1
+    return nms(boxes + (labels.to(boxes) * span)[:, None], scores, threshold)
+
+
+def require_boxes(boxes: Tensor, height: float, width: float, name: str = "boxes") -> None:
+    """Refuse boxes that are NaN, turned round or outside the image."""
+    bad = (
+        ~torch.isfinite(boxes).all(-1)
+        | (boxes[..., 2:] < boxes[..., :2]).any(-1)
+        | (boxes[..., :2] < -1e-3).any(-1)
+        | (boxes[..., 2] > width + 1e-3)
+        | (boxes[..., 3] > height + 1e-3)
+    )
+    if bool(bad.any()):
+        first = boxes[bad][0].tolist()
+        raise InputError(name, given=f"{first}", expected=f"x1 <= x2 <= {width:g}, y1 <= y2 <= {height:g}, finite")
+
+
+def mean_average_precision(
+    predictions: Sequence[Detections],
+    truth: Sequence[Detections],
+    iou: float | Sequence[float] = 0.5,
+    *,
+    points: int = 101,
+    limit: int = 100,
+) -> float:
+    """Mean over classes (and overlaps) of the interpolated average precision; classes without a true box are left out.
+
+    Detections of a class are taken by score (stable) over all images; each is matched to the free true box of its image
+    that it overlaps most, if by at least `iou`; precision is made monotone from the right and read at `points` recalls.
+
+    Raises:
+        InputError: other numbers of images, predictions without scores.
+    """
+    values = average_precisions(predictions, truth, iou, points=points, limit=limit)
+    return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
+
+
+def average_precisions(
+    predictions: Sequence[Detections],
+    truth: Sequence[Detections],
+    iou: float | Sequence[float] = 0.5,
+    *,
+    points: int = 101,
+    limit: int = 100,
+) -> np.ndarray:
+    """(overlaps, classes) average precisions; NaN for classes without a true box."""
+    if len(predictions) != len(truth):
+        raise InputError("images", given=f"{len(predictions)} predicted, {len(truth)} true", expected="equally many")
+    thresholds = np.atleast_1d(np.asarray(iou, dtype=float))
+    classes = 1 + max((int(d.labels.max()) for d in (*predictions, *truth) if len(d)), default=-1)
+    scores: list[list[np.ndarray]] = [[] for _ in range(classes)]
+    hits: list[list[np.ndarray]] = [[] for _ in range(classes)]
+    counts = np.zeros(classes, int)
+    for guess, real in zip(predictions, truth):
+        if guess.scores is None and len(guess):
+            raise InputError("predictions", given="no scores", expected="one a box")
+        for c in range(classes):
+            true = real.boxes[real.labels == c]
+            counts[c] += len(true)
+            mine = torch.nonzero(guess.labels == c).flatten()
+            if len(mine) == 0:
+                continue
+            assert guess.scores is not None
+            order = mine[torch.argsort(guess.scores[mine], descending=True, stable=True)][:limit]
+            scores[c].append(guess.scores[order].double().cpu().numpy())
+            overlap = box_iou(guess.boxes[order].double(), true.double()).cpu().numpy()
+            hits[c].append(_match(overlap, thresholds))
+    result = np.full((len(thresholds), classes), np.nan)
+    for c in range(classes):
+        if counts[c] == 0:
+            continue
+        if not scores[c]:
+            result[:, c] = 0.0
+            continue
+        order_all = np.argsort(-np.concatenate(scores[c]), kind="stable")
+        found = np.concatenate(hits[c], 1)[:, order_all]
+        result[:, c] = [_interpolated(row, counts[c], points) for row in found]
+    return result
+
+
+def _match(overlap: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """(overlaps, detections) True where a detection takes a free true box; the others are false positives."""
+    found = np.zeros((len(thresholds), len(overlap)), bool)
+    if overlap.shape[1] == 0:
+        return found
+    taken = np.zeros((len(thresholds), overlap.shape[1]), bool)
+    for i in np.flatnonzero(overlap.max(1) >= thresholds.min()):
+        free = np.where(taken, -1.0, overlap[i][None])
+        best = free.argmax(1)
+        rows = np.flatnonzero(free[np.arange(len(thresholds)), best] >= thresholds - 1e-12)
+        taken[rows, best[rows]] = True
+        found[rows, i] = True
+    return found
+
+
+def _interpolated(hits: np.ndarray, positives: int, points: int) -> float:
+    """Mean precision at evenly spaced recalls."""
+    tp = np.cumsum(hits)
+    recall = tp / positives
+    precision = tp / np.arange(1, len(hits) + 1)
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    place = np.searchsorted(recall, np.linspace(0, 1, points), side="left")
+    padded = np.append(precision, 0.0)
+    return float(padded[np.minimum(place, len(precision))].mean())

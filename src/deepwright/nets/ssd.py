@@ -1,0 +1,314 @@
+"""Single-shot detectors: a backbone's feature maps, a 1x1 convolution on each, boxes relative to anchors.
+
+`SSDDetector` is the MobileNetV2 detector of nano-drones (pulp-detector; arXiv 2301.12175): 240 x 320, six levels, ReLU6.
+`small_ssd` is the same idea at the size of a test. Sources: "SSD", arXiv 1512.02325; "MobileNetV2", arXiv 1801.04381.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from deepwright.core.boxes import Detections, box_iou, class_nms, decode, encode, require_boxes
+from deepwright.core.errors import InputError
+from deepwright.core.inference import evaluating
+
+
+def _conv(a: int, b: int, size: int = 3, stride: int = 1, groups: int = 1, act: bool = True) -> nn.Sequential:
+    layers: list[nn.Module] = [
+        nn.Conv2d(a, b, size, stride, size // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(b, eps=1e-3),
+    ]
+    return nn.Sequential(*layers, nn.ReLU6()) if act else nn.Sequential(*layers)
+
+
+class InvertedResidual(nn.Module):
+    """Expand by 1x1, depthwise 3x3, project by 1x1; a shortcut where the shape stays."""
+
+    def __init__(self, a: int, b: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = a * expansion
+        self.expand = _conv(a, wide, 1) if expansion > 1 else nn.Identity()
+        self.depthwise = _conv(wide, wide, 3, stride, groups=wide)
+        self.project = _conv(wide, b, 1, act=False)
+        self.shortcut = stride == 1 and a == b
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
+        """The block's output."""
+        out = self.project(self.depthwise(self.expand(x)))
+        return x + out if self.shortcut else out
+
+
+def anchor_boxes(
+    sizes: Sequence[tuple[int, int]], lowest: float = 0.2, highest: float = 0.95, reduced: bool = True
+) -> tuple[Float[Tensor, "a 4"], list[int]]:
+    """Anchors of all levels as corners relative to the image, and how many stand at each place of a level.
+
+    Level i of n has scale s_i, linear from lowest to highest (s_n = 1), ratios 1, 2, 1/2, 3, 1/3 and one more square of
+    scale sqrt(s_i s_{i+1}); the first level has ratios 1 (at scale 0.1), 2, 1/2 when `reduced`.
+    """
+    n = len(sizes)
+    scales = [lowest + (highest - lowest) * i / max(n - 1, 1) for i in range(n)] + [1.0]
+    rows, counts = [], []
+    for i, (h, w) in enumerate(sizes):
+        s = scales[i]
+        shapes = [(s, r) for r in (1.0, 2.0, 0.5, 3.0, 1 / 3)] + [((s * scales[i + 1]) ** 0.5, 1.0)]
+        if i == 0 and reduced:
+            shapes = [(0.1, 1.0), (s, 2.0), (s, 0.5)]
+        counts.append(len(shapes))
+        wh = torch.tensor([(a * r**0.5, a / r**0.5) for a, r in shapes])
+        y, x = torch.meshgrid((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w, indexing="ij")
+        centre = torch.stack([x, y], -1).reshape(-1, 1, 2).expand(-1, len(shapes), -1)
+        half = (wh / 2).expand(len(centre), -1, -1)
+        rows.append(torch.cat([centre - half, centre + half], -1).reshape(-1, 4))
+    return torch.cat(rows), counts
+
+
+class SSD(nn.Module):
+    """A detector over named feature maps.
+
+    Args:
+        features: module whose children run one after the other; `taps` name those whose outputs feed a head.
+        taps: names of the children.
+        num_classes: classes without a background.
+        in_channels, image_size: of the input (height, width).
+        lowest, highest: scales of the anchors.
+        reduced: three anchors on the first level.
+    """
+
+    anchors: Tensor
+
+    def __init__(
+        self,
+        features: nn.Sequential,
+        taps: Sequence[str],
+        num_classes: int,
+        in_channels: int,
+        image_size: tuple[int, int],
+        lowest: float = 0.2,
+        highest: float = 0.95,
+        reduced: bool = True,
+    ) -> None:
+        super().__init__()
+        self.features, self.taps = features, tuple(taps)
+        self.num_classes, self.in_channels, self.image_size = num_classes, in_channels, image_size
+        with evaluating(features), torch.no_grad():
+            maps = self._maps(torch.zeros(1, in_channels, *image_size))
+        anchors, counts = anchor_boxes([(m.shape[-2], m.shape[-1]) for m in maps], lowest, highest, reduced)
+        self.register_buffer("anchors", anchors)
+        self.heads = nn.ModuleList(nn.Conv2d(m.shape[1], k * (4 + num_classes), 1) for m, k in zip(maps, counts))
+        for head in self.heads:
+            nn.init.normal_(head.weight, std=0.03)  # type: ignore[arg-type]
+            nn.init.constant_(head.bias, 0.0)  # type: ignore[arg-type]
+            k = head.bias.numel() // (4 + num_classes)  # type: ignore[union-attr,operator]
+            with torch.no_grad():  # rare objects: begin with a low probability
+                head.bias.view(k, -1)[:, 4:] = -4.0  # type: ignore[union-attr,operator]
+
+    def _maps(self, x: Tensor) -> list[Tensor]:
+        found = []
+        for name, child in self.features.named_children():
+            x = child(x)
+            if name in self.taps:
+                found.append(x)
+        return found
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> dict[str, Tensor]:
+        """{"codes": (N, anchors, 4), "logits": (N, anchors, classes)}."""
+        rows = []
+        for m, head in zip(self._maps(x), self.heads):
+            rows.append(head(m).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4 + self.num_classes)))
+        joined = torch.cat(rows, 1)
+        return {"codes": joined[..., :4], "logits": joined[..., 4:]}
+
+    def detect(self, x: Tensor, *, score: float = 0.05, iou: float = 0.5, limit: int = 100) -> list[Detections]:
+        """Boxes in pixels of each image, best first.
+
+        Raises:
+            InputError: images of another size or type.
+        """
+        self._check(x)
+        with evaluating(self), torch.no_grad():
+            return self.postprocess(self(x), score=score, iou=iou, limit=limit)
+
+    def postprocess(
+        self, raw: dict[str, Tensor], *, score: float = 0.05, iou: float = 0.5, limit: int = 100
+    ) -> list[Detections]:
+        """Decode, drop what scores too low, suppress doubles within each class, keep the best."""
+        height, width = self.image_size
+        scale = torch.tensor([width, height, width, height], dtype=raw["codes"].dtype, device=raw["codes"].device)
+        boxes = decode(raw["codes"], self.anchors).clamp(0, 1) * scale
+        chances = raw["logits"].sigmoid()
+        results = []
+        for corners, p in zip(boxes, chances):
+            place, label = torch.nonzero(p >= score, as_tuple=True)
+            value = p[place, label]
+            if len(value) > 400:  # suppression is quadratic
+                best = value.topk(400).indices
+                place, label, value = place[best], label[best], value[best]
+            keep = class_nms(corners[place], value, label, iou)[:limit]
+            results.append(Detections(corners[place][keep], label[keep], value[keep]))
+        return results
+
+    def no_detections(self) -> Detections:
+        """What is said of an empty frame."""
+        device = self.anchors.device
+        return Detections(
+            torch.zeros(0, 4, device=device),
+            torch.zeros(0, dtype=torch.long, device=device),
+            torch.zeros(0, device=device),
+        )
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 4 or tuple(x.shape[1:]) != (self.in_channels, *self.image_size) or not x.is_floating_point():
+            raise InputError(
+                "images", given=f"{x.dtype} of shape {tuple(x.shape)}",
+                expected=f"floats of shape (N, {self.in_channels}, {self.image_size[0]}, {self.image_size[1]})",
+                hint="divide 8-bit images by 255 and resize them",
+            )  # fmt: skip
+
+
+_BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+
+
+class _Tapped(nn.Module):
+    """An inverted residual in two children, so that its expansion can feed a head."""
+
+    def __init__(self, block: InvertedResidual) -> None:
+        super().__init__()
+        self.depthwise, self.project = block.depthwise, block.project
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What follows the expansion."""
+        return self.project(self.depthwise(x))
+
+
+class SSDDetector(SSD):
+    """MobileNetV2 SSD at 240 x 320 with heads at six levels: 4.63 million parameters, 529 million MACs at width 1.
+
+    Args:
+        num_classes: without background.
+        width: of the backbone, 1.0, 0.75 or 0.5 (no layer below 16 channels).
+        in_channels, image_size: of the input.
+    """
+
+    def __init__(
+        self, num_classes: int, width: float = 1.0, in_channels: int = 1, image_size: tuple[int, int] = (240, 320)
+    ) -> None:
+        def wide(c: int) -> int:
+            rounded = max(16, int(c * width + 4) // 8 * 8)
+            return rounded + 8 if rounded < 0.9 * c * width else rounded
+
+        layers: dict[str, nn.Module] = {"stem": _conv(in_channels, wide(32), 3, 2)}
+        current, number = wide(32), 0
+        for expansion, channels, repeats, stride in _BLOCKS:
+            for i in range(repeats):
+                block = InvertedResidual(current, wide(channels), stride if i == 0 else 1, expansion)
+                if number == 13:  # the first block of stride 32: its expansion is the first level's map
+                    layers["block13_expand"], layers["block13"] = block.expand, _Tapped(block)
+                else:
+                    layers[f"block{number}"] = block
+                current, number = wide(channels), number + 1
+        last = wide(1280) if width > 1 else 1280
+        layers["last"] = _conv(current, last, 1)
+        current = last
+        for i, channels in enumerate((512, 256, 256, 128)):
+            depth = max(16, int(channels * width))
+            layers[f"extra{i}"] = nn.Sequential(_conv(current, depth // 2, 1), _conv(depth // 2, depth, 3, 2))
+            current = depth
+        taps = ("block13_expand", "last", "extra0", "extra1", "extra2", "extra3")
+        features = nn.Sequential()
+        for name, layer in layers.items():
+            features.add_module(name, layer)
+        super().__init__(features, taps, num_classes, in_channels, image_size)
+
+
+def small_ssd(
+    num_classes: int = 2, in_channels: int = 1, image_size: tuple[int, int] = (48, 64), width: float = 1.0
+) -> SSD:
+    """Five stages of convolutions with heads on the last three: a detector that trains in a minute on a CPU.
+
+    The first two stages hold 6 % of the multiply-accumulates (8 million at 48 x 64), so that an early exit can pay.
+    """
+
+    def wide(c: int) -> int:
+        return max(4, int(c * width) // 4 * 4)
+
+    features = nn.Sequential()
+    current = in_channels
+    for i, (channels, stride) in enumerate(((8, 2), (16, 2), (64, 1), (96, 2), (128, 2))):
+        c = wide(channels)
+        features.add_module(
+            f"stage{i}", nn.Sequential(_conv(current, c, 3, stride), _conv(c, c, 3, groups=c), _conv(c, c, 1))
+        )
+        current = c
+    return SSD(features, ("stage2", "stage3", "stage4"), num_classes, in_channels, image_size, 0.25, 0.7, reduced=False)
+
+
+def match_anchors(
+    anchors: Float[Tensor, "a 4"], truth: Float[Tensor, "g 4"], labels: Int64[Tensor, " g"], threshold: float = 0.5
+) -> Int64[Tensor, " a"]:
+    """The true box of each anchor, -1 for none.
+
+    An anchor takes the box that it overlaps most, if by the threshold; then each box claims its best anchor, and one that
+    is claimed isn't taken away again (boxes in order of falling overlap).
+    """
+    matched = torch.full((len(anchors),), -1, dtype=torch.long, device=anchors.device)
+    if len(truth) == 0:
+        return matched
+    overlap = box_iou(anchors, truth)
+    best, index = overlap.max(1)
+    matched = torch.where(best >= threshold, index, matched)
+    claimed = torch.zeros(len(anchors), dtype=torch.bool, device=anchors.device)
+    for g in torch.argsort(overlap.amax(0), descending=True, stable=True).tolist():
+        free = torch.where(claimed, torch.full_like(overlap[:, g], -1.0), overlap[:, g])
+        anchor = int(free.argmax())
+        claimed[anchor] = True
+        matched[anchor] = g
+    return matched
+
+
+def ssd_loss(
+    raw: dict[str, Tensor],
+    anchors: Float[Tensor, "a 4"],
+    truth: Sequence[Detections],
+    image_size: tuple[int, int],
+    *,
+    negatives: int = 3,
+    minimum: int = 3,
+) -> Tensor:
+    """Sigmoid classification and smooth-L1 on the box codes, hard negatives 3 : 1 and at least 3 an image, over matches.
+
+    Raises:
+        InputError: boxes outside the frame, turned round or NaN (the image is named).
+    """
+    height, width = image_size
+    scale = torch.tensor([width, height, width, height], dtype=anchors.dtype, device=anchors.device)
+    place, wanted = [], []
+    for i, t in enumerate(truth):
+        require_boxes(t.boxes, height, width, f"boxes of image {i}")
+        matched = match_anchors(anchors, t.boxes.to(anchors) / scale, t.labels)
+        place.append(matched)
+        targets = t.boxes.to(anchors) / scale
+        chosen = targets[matched.clamp_min(0)] if len(targets) else anchors
+        wanted.append(encode(chosen, anchors))
+    matched_all, codes = torch.stack(place), torch.stack(wanted)
+    positive = matched_all >= 0
+    logits = raw["logits"]
+    goal = torch.zeros_like(logits)
+    for i, t in enumerate(truth):
+        rows = torch.nonzero(positive[i]).flatten()
+        goal[i, rows, t.labels.to(goal.device)[matched_all[i, rows]]] = 1.0
+    losses = F.binary_cross_entropy_with_logits(logits, goal, reduction="none").sum(2)
+    with torch.no_grad():  # the negatives that are taken for objects most
+        hard = losses.masked_fill(positive, -1.0)
+        rank = hard.argsort(1, descending=True).argsort(1)
+        count = (negatives * positive.sum(1)).clamp_min(minimum)
+        chosen_negatives = (rank < count[:, None]) & ~positive
+    matches = positive.sum().clamp_min(1)
+    classification = losses[positive | chosen_negatives].sum() / matches
+    location = F.smooth_l1_loss(raw["codes"][positive], codes[positive], reduction="sum") / matches
+    return classification + location
