@@ -35,7 +35,7 @@ class ExitHead(nn.Module):
         pool: "avg+max", "avg" or "max".
     """
 
-    def __init__(self, in_channels: int, hidden: int = 32, outputs: int = 1, pool: str = "avg+max") -> None:
+    def __init__(self, in_channels: int, hidden: int = 24, outputs: int = 1, pool: str = "avg+max") -> None:
         super().__init__()
         if pool not in ("avg+max", "avg", "max"):
             raise InputError("pool", given=repr(pool), expected="'avg+max', 'avg' or 'max'")

@@ -253,8 +253,9 @@ class LabelingLoop:
             )
 
     def _scored_round(self, number: int, k: int, free: Tensor, seed: int) -> Round:
+        whole_macs, whole_seconds = 0.0, 0.0
         if self.t_sync and number % self.t_sync == 0:
-            self._synchronise(number)
+            whole_macs, whole_seconds = self._synchronise(number)
         self.last, train_seconds = self._train_selector(number)
         begin = time.perf_counter()
         labelled = torch.tensor(list(self.labels), dtype=torch.long)
@@ -274,7 +275,9 @@ class LabelingLoop:
         picks = used.select(view, k)
         each = self._macs()
         epochs = getattr(self.trainer, "epochs", 0)
-        work = each * (3 * epochs * len(self.labels) + self.size * (1 if passes is None else 1 + len(passes)))
+        work = whole_macs + each * (
+            3 * epochs * len(self.labels) + self.size * (1 if passes is None else 1 + len(passes))
+        )
         accuracy = None
         if self.validation is not None:
             with evaluating(self.last), torch.no_grad():
@@ -286,7 +289,7 @@ class LabelingLoop:
             number,
             picks.tolist(),
             used.name,
-            train_seconds,
+            whole_seconds + train_seconds,
             time.perf_counter() - begin,
             work,
             len(self.labels),
@@ -299,8 +302,12 @@ class LabelingLoop:
         model = self.trainer(self.selector.fresh(), x, y, number, derive_seed("train", number, seed=self.seed) % 2**31)
         return model, time.perf_counter() - begin
 
-    def _synchronise(self, number: int) -> None:
-        """Fuse, train the whole network, prune it again: the next selector starts from what was learned."""
+    def _synchronise(self, number: int) -> tuple[float, float]:
+        """Fuse, train the whole network, prune it again: the next selector starts from what was learned.
+
+        Gives the MACs and seconds that the whole network's training took (0 where it lies on disk already).
+        """
+        begin, macs = time.perf_counter(), 0.0
         path = None if self.folder is None else self.folder / f"sync-{number}.pt"
         whole = copy.deepcopy(self.selector.dense)
         if path is not None and path.exists():
@@ -311,12 +318,14 @@ class LabelingLoop:
             x, y = self.data()
             fused = self.selector.fuse(small, generator=rng)
             whole = self.trainer(fused, x, y, number, derive_seed("sync", number, seed=self.seed) % 2**31)
+            macs = 3.0 * getattr(self.trainer, "epochs", 0) * len(y) * self.selector.macs[1]
             if path is not None:
                 save_state(path, {"model": whole.state_dict()})
         old = self.selector
         self.selector = PrunedSelector(
             whole, old.graph.example, removed=old.removed, criterion=old.criterion, rescale=False
         )
+        return macs, time.perf_counter() - begin
 
     def _passes(self, seed: int, count: int = 10) -> Tensor:
         """Outputs with dropout on."""
