@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import attacks
 import others
+import shrinking
 from common import machine
 
 import corruptions
@@ -22,6 +23,7 @@ import corruptions
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
     "corruptions": corruptions.run,
+    "shrinking": shrinking.run,
     "ood": others.ood,
     "fragility": others.fragility,
     "profile": others.profile,

@@ -86,6 +86,36 @@ def test_latency_is_a_target():
         shrink_subject(subject, None, target=("latency-ms", 2 * dense), checks=["accuracy"])
 
 
+def test_exits_keep_what_the_network_knows(tmp_path):
+    done = CliRunner().invoke(
+        main,
+        [
+            "shrink",
+            "--method",
+            "exit",
+            "--epochs",
+            "1",
+            "--out",
+            str(tmp_path / "e"),
+            "--json",
+            str(tmp_path / "r.json"),
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    result = json.loads((tmp_path / "r.json").read_text())
+    rows = result["table"]["rows"]
+    whole, adaptive = rows[0][3], rows[1][3]
+    assert adaptive >= whole - 0.04  # two exits, each certified at 2 % on 500 samples
+    assert sum(r[1] for r in rows[2:]) == pytest.approx(1.0)
+    assert result["cost"]["macs"] < result["cost"]["worst"]
+    assert (tmp_path / "e" / "policy.json").exists()
+    done = CliRunner().invoke(
+        main, ["shrink", "--method", "exit", "--epochs", "0", "--max-harm", "0.001", "--out", str(tmp_path / "f")]
+    )
+    assert done.exit_code == 2
+    assert "at least" in done.output
+
+
 def test_bad_input(tmp_path):
     assert parse_goal("bytes=1000") == ("bytes", 1000.0)
     for text in ("macs", "macs=0", "flops=0.5", "macs=half"):

@@ -95,7 +95,7 @@ def test_the_corridor_holds_without_escape(small):
             for c in batch:
                 assert not (lower & ~c.mask).any()
                 assert not (c.mask & ~upper).any()
-        search.tell(batch, search._evaluate(batch, evaluate, None, 1, False))
+        search.tell(batch, search._evaluate(batch, evaluate))
     assert bounds is not None
     assert len({np.packbits(m).tobytes() for m in search.archive}) == len(search.archive)
 
@@ -120,6 +120,20 @@ def test_the_same_archive_for_any_number_of_workers(small, granularity):
         fronts.append(search.fit(accuracy_on(x, y), executor=executor, jobs=jobs or 1))
     assert np.array_equal(fronts[0].F, fronts[1].F)
     assert np.array_equal(fronts[0].packed, fronts[1].packed)
+
+
+@pytest.mark.slow
+def test_the_same_archive_on_ray(small):
+    ray = pytest.importorskip("ray")
+    net, x, y = small
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        there = EvolutionaryPruner(net, x[:2], **SHORT).fit(accuracy_on(x, y), executor="ray", jobs=3)
+    finally:
+        ray.shutdown()
+    here = EvolutionaryPruner(net, x[:2], **SHORT).fit(accuracy_on(x, y))
+    assert np.array_equal(here.F, there.F)
+    assert np.array_equal(here.packed, there.packed)
 
 
 def test_a_killed_search_goes_on_to_the_same_end(small, tmp_path):

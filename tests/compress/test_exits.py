@@ -20,6 +20,7 @@ from deepwright.compress import (
     certify,
     cost,
     expected_cost,
+    export_exits,
     samples_needed,
 )
 from deepwright.compress.exit_policy import through, upper_bound
@@ -194,7 +195,7 @@ def test_bounds_and_refusals():
     with pytest.raises(CalibrationError, match="at least 59"):
         certify(scores, kinds, kinds, max_harm=0.05)
     with pytest.raises(CalibrationError, match="both kinds"):
-        certify(scores, torch.ones(40, dtype=torch.bool), kinds, max_harm=0.5)
+        certify(scores, torch.ones(40, dtype=torch.bool), torch.ones(40, dtype=torch.bool), max_harm=0.5)
     # a grid fixed in advance: the sequence stops at the first that fails
     n = 400
     scores = torch.linspace(0, 1, 2 * n)
@@ -261,3 +262,43 @@ def test_pieces_share_the_parameters():
         model.fc.bias += 1.0
     assert torch.allclose(adaptive(x, thresholds=[2.0]), before + 1.0, atol=1e-6)
     assert isinstance(adaptive.pieces()[0], nn.Module)
+
+
+@pytest.mark.parametrize("layout", ["split", "single"])
+def test_files_take_the_same_decisions(layout, scenes, tmp_path):
+    pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    adaptive = attach_exits(small_ssd().eval(), CUTS[1:2], scenes.images[:2]).eval()
+    logits = head_logits(adaptive, [scenes.images])[CUTS[1]][:, 0]
+    ordered = (-logits).sort().values
+    threshold = float((ordered[29] + ordered[30]) / 2)  # half of the frames leave: both branches are run
+    written = export_exits(adaptive, tmp_path, layout=layout, threshold=threshold, check=scenes.images)
+    assert written.agreement == 1.0
+    assert set(written.paths) == ({"front", "rest"} if layout == "split" else {"single"})
+    assert all(p.exists() for p in written.paths.values())
+
+
+@pytest.mark.slow
+def test_int8_files_decide_nearly_alike(scenes, tmp_path):
+    torch.manual_seed(0)
+    adaptive = attach_exits(small_ssd().eval(), CUTS[1:2], scenes.images[:2]).eval()
+    ordered = (-head_logits(adaptive, [scenes.images])[CUTS[1]][:, 0]).sort().values
+    threshold = float((ordered[5] + ordered[6]) / 2)
+    calibration = [make_scenes(150, seed=2).images]
+    written = export_exits(
+        adaptive, tmp_path, threshold=threshold, quant="int8", calibration=calibration, check=scenes.images
+    )
+    assert written.agreement >= 0.9
+    plain = export_exits(adaptive, tmp_path / "float", threshold=threshold, check=scenes.images)
+    size = sum(p.stat().st_size for p in written.paths.values())
+    assert size < 0.6 * sum(p.stat().st_size for p in plain.paths.values())
+
+
+def test_what_cannot_be_exported(adaptive, scenes, tmp_path):
+    with pytest.raises(InputError, match="one exit"):
+        export_exits(adaptive, tmp_path, threshold=0.0)
+    one = attach_exits(small_ssd().eval(), CUTS[:1], scenes.images[:2])
+    with pytest.raises(InputError, match="calibrate_exits"):
+        export_exits(one, tmp_path)
+    with pytest.raises(InputError, match="layout"):
+        export_exits(one, tmp_path, layout="double", threshold=0.0)

@@ -372,6 +372,15 @@ def test_thousands_of_plans_are_costed_at_once():
         assert values["macs"][i] == cost(small, example[0]).macs
 
 
+def test_graphs_travel_between_processes():
+    import pickle
+
+    graph, _, _ = graph_of("transformer", on_norm="freeze")
+    again = pickle.loads(pickle.dumps(graph))
+    assert [(g.name, g.size) for g in again.groups] == [(g.name, g.size) for g in graph.groups]
+    assert np.array_equal(again.unit_of, graph.unit_of)
+
+
 def test_why_frozen_tells_the_chain():
     graph, _, _ = graph_of("resnet20")
     chain = graph.why_frozen("fc.weight", 0)

@@ -29,7 +29,7 @@ from deepwright.compress import (
     shrink,
 )
 from deepwright.core.errors import InputError, MissingExtraError
-from deepwright.core.files import write_atomic, write_json, write_text
+from deepwright.core.files import write_atomic, write_bytes, write_json, write_text
 from deepwright.core.fit import adamw, fit, one_cycle
 from deepwright.core.inference import logits_of
 from deepwright.core.results import Table
@@ -258,7 +258,7 @@ def _write(
 
     model = result.model
     data = save({k: v.contiguous() for k, v in _own_tensors(model).items()})
-    write_atomic(out / "weights.safetensors", lambda stream: stream.write(data))
+    write_bytes(out / "weights.safetensors", data)
     write_text(out / "index_map.json", index_map_to_json(result.index_map))
     assert result.verification is not None
     write_json(

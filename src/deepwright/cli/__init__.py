@@ -105,7 +105,7 @@ def audit(**options: Any) -> None:
     show_default=True,
     help="macs=, params= or bytes= (a share or a number), latency-ms=.",
 )
-@click.option("--method", type=click.Choice(["one-shot", "evolve"]), default="one-shot", show_default=True)
+@click.option("--method", type=click.Choice(["one-shot", "evolve", "exit"]), default="one-shot", show_default=True)
 @click.option("--importance", "criterion", default="taylor", show_default=True, help="How units are scored.")
 @click.option("--epochs", type=int, default=3, show_default=True, help="Of fine-tuning after the cut.")
 @click.option("--generations", type=int, default=20, show_default=True, help="In each phase of --method evolve.")
@@ -113,6 +113,7 @@ def audit(**options: Any) -> None:
     "--round-to", type=int, default=1, show_default=True, help="Widths are multiples of this (8 runs faster)."
 )
 @click.option("--int8", is_flag=True, help="Write and measure an 8-bit file too.")
+@click.option("--max-harm", type=float, default=0.02, show_default=True, help="Certified bound of --method exit.")
 @click.option("--freeze", multiple=True, help="A module that stays whole.")
 @click.option("--check", "checks", multiple=True, help="Checks of the audits before and after; all by default.")
 @click.option(

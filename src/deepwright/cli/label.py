@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.files import write_atomic, write_json, write_text
+from deepwright.core.files import write_bytes, write_json, write_text
 from deepwright.core.results import Table
 from deepwright.data import load
 from deepwright.data.archives import Decoding, ImageSource
@@ -184,7 +184,7 @@ def _finish(loop: LabelingLoop, pool: _Pool, o: dict[str, Any]) -> int:
     x, y = loop.data()
     fused = train_fused(loop.selector, result.selector, x, y, epochs=o["epochs"], seed=o["seed"])
     data = save({k: v.contiguous() for k, v in fused.state_dict().items()})
-    write_atomic(out / "weights.safetensors", lambda stream: stream.write(data))
+    write_bytes(out / "weights.safetensors", data)
     columns = ["round", "labelled before", "asked", "strategy", "selector's accuracy", "GMACs", "seconds"]
     cells: list[list[Any]] = [
         [r.number, r.labelled, len(r.asked), r.strategy, r.accuracy, r.macs / 1e9, r.train_seconds + r.score_seconds]

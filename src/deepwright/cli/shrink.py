@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
+from deepwright.checks import Subject
 from deepwright.checks.audit import resolve
+from deepwright.checks.exiting import exit_subject
 from deepwright.checks.shrinking import TARGETS, describe, shrink_subject
 from deepwright.cli.audit import build_subject
 from deepwright.core.errors import InputError
@@ -22,6 +24,8 @@ def run(**o: Any) -> int:
     write_text(o["out"] / ".writable", "")
     (o["out"] / ".writable").unlink()
     subject = build_subject(o, train_limit=None)
+    if o["method"] == "exit":
+        return _exits(subject, o)
     result = shrink_subject(
         subject,
         o["out"],
@@ -45,6 +49,19 @@ def run(**o: Any) -> int:
     for note in result.notes:
         click.echo(f"note: {note}")
     click.echo(f"{page}\n{o['out'] / 'weights.safetensors'}\n{o['out'] / 'network.pt2'}")
+    return 0
+
+
+def _exits(subject: Subject, o: dict[str, Any]) -> int:
+    found = exit_subject(
+        subject, o["out"], epochs=o["epochs"], max_harm=o["max_harm"], say=lambda text: click.echo(text, err=True)
+    )
+    if o["json_file"] is not None:
+        write_json(
+            o["json_file"], {"table": vars(found.table), "cost": vars(found.cost), "policy": vars(found.model.policy)}
+        )
+    print_table(found.table)
+    click.echo(f"{o['out'] / 'policy.json'}\n{o['out'] / 'heads.safetensors'}")
     return 0
 
 

@@ -19,6 +19,7 @@ from deepwright.compress.errors import (
     SurgeryError,
 )
 from deepwright.compress.evolve import Candidate, EvolutionaryPruner, SearchError, StateMismatchError
+from deepwright.compress.exit_export import ExportedExit, export_exits
 from deepwright.compress.exit_policy import CalibrationError, ExitPolicy, TemporalGate, certify, samples_needed
 from deepwright.compress.exits import (
     AdaptiveModel,
@@ -64,6 +65,7 @@ __all__ = [
     "ExitPolicy",
     "ExportError",
     "Exported",
+    "ExportedExit",
     "FrozenAxisError",
     "FusionError",
     "Group",
@@ -102,6 +104,7 @@ __all__ = [
     "expected_cost",
     "expected_macs",
     "export",
+    "export_exits",
     "extract",
     "gradient_scores",
     "importance",

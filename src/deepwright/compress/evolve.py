@@ -24,6 +24,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from deepwright.compress.front import ParetoResult
+from deepwright.compress.runner import Runner
 from deepwright.compress.space import COSTS, Accuracy, Evaluate, Space, UnitSpace, WeightSpace
 from deepwright.core.errors import InputError
 from deepwright.core.files import hash_model, load_state, save_state
@@ -476,12 +477,13 @@ class EvolutionaryPruner:
         path = None if state_dir is None else Path(state_dir) / "search.pt"
         if path is not None and path.exists():
             self._load(path)
+        runner = Runner(evaluate, self.space, executor, jobs) if isinstance(evaluate, Accuracy) else None
         total = sum(p["pop"] * (p["gen"] + 1) for p in self.sizes.values() if p["gen"])
         with graceful() as stop, bar("search", total) as running:
             while not self.done and (budget is None or self.evaluations < budget):
                 batch = self.ask()
                 if batch:
-                    self.tell(batch, self._evaluate(batch, evaluate, executor, jobs, racing))
+                    self.tell(batch, self._evaluate(batch, evaluate, runner, racing))
                     self._check_feasible()
                 running.advance(len(batch), f"phase {min(self.phase, 2)}, hypervolume {self.hypervolume():.4f}")
                 if path is not None and not self._waiting and not self._told:
@@ -502,7 +504,7 @@ class EvolutionaryPruner:
         )  # fmt: skip
 
     def _evaluate(
-        self, batch: list[Candidate], evaluate: Evaluate, executor: Executor | str | None, jobs: int, racing: bool
+        self, batch: list[Candidate], evaluate: Evaluate, runner: Runner | None = None, racing: bool = False
     ) -> np.ndarray:
         masks = np.stack([c.mask for c in batch])
         costs = self.space.costs(masks, self.costs)
@@ -512,7 +514,7 @@ class EvolutionaryPruner:
             rows = np.stack([self._row(v, c) for v, c in zip(values, costs)])
             self.infeasible += int((~np.isfinite(rows).all(1)).sum())
             return rows
-        wrong = _Runner(evaluate, self.space, executor, jobs)
+        wrong = runner or Runner(evaluate, self.space, None, 1)
         if racing and self._wrong and len(self.objectives) == 2:
             errors, share = self._race(wrong, masks, costs[:, 0])
         else:
@@ -534,7 +536,7 @@ class EvolutionaryPruner:
         named = dict(zip(self.costs, costs)) | dict(zip(self.extra, values[1:]))
         return np.array([values[0], *(named[o] for o in self.objectives[1:])])
 
-    def _race(self, wrong: _Runner, masks: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _race(self, wrong: Runner, masks: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(errors, NaN for the dropped; share of the validation set that each was run on)."""
         order, n = wrong.evaluate.order, len(wrong.evaluate)
         front = np.flatnonzero(nondominated(self.archive_fitness))
@@ -654,47 +656,6 @@ class EvolutionaryPruner:
         self._wrong = {keys[i * width : (i + 1) * width]: row for i, row in enumerate(state["wrong"].numpy())}
         flat = state["seen"].numpy().tobytes()
         self._seen = {flat[i : i + width] for i in range(0, len(flat), width)}
-
-
-class _Runner:
-    """Evaluates masks in this process, in an executor, or on Ray; the order of results is that of the masks."""
-
-    def __init__(self, evaluate: Accuracy, space: Space, executor: Executor | str | None, jobs: int) -> None:
-        self.evaluate, self.space, self.executor, self.jobs = evaluate, space, executor, max(1, jobs)
-
-    def __call__(self, masks: np.ndarray, rows: Tensor) -> np.ndarray:
-        if self.executor is None or len(masks) < 2:
-            return self.evaluate.wrong(self.space, masks, rows)
-        parts = [p for p in np.array_split(masks, self.jobs) if len(p)]
-        if self.executor == "ray":
-            return self._on_ray(parts, rows)
-        if not isinstance(self.executor, Executor):
-            raise InputError(
-                "executor", given=repr(self.executor), expected="None, a concurrent.futures executor, or 'ray'"
-            )
-        calls = [self.executor.submit(self.evaluate.wrong, self.space, p, rows) for p in parts]
-        return np.concatenate([c.result() for c in calls])
-
-    def _on_ray(self, parts: list[np.ndarray], rows: Tensor) -> np.ndarray:
-        from deepwright.core.errors import MissingExtraError
-
-        try:
-            import ray
-        except ImportError as error:
-            raise MissingExtraError("ray", "ray", "executor='ray'") from error
-        if not ray.is_initialized():
-            ray.init(log_to_driver=False)
-        if not hasattr(self.evaluate, "_shared"):  # model and data are sent once
-            self.evaluate._shared = ray.put((self.evaluate, self.space))  # type: ignore[attr-defined]
-        remote = ray.remote(_remote_wrong)
-        packed = [np.packbits(p, axis=1) for p in parts]
-        return np.concatenate(ray.get([remote.remote(self.evaluate._shared, p, rows) for p in packed]))  # type: ignore[attr-defined]
-
-
-def _remote_wrong(shared: Any, packed: np.ndarray, rows: Tensor) -> np.ndarray:
-    evaluate, space = shared
-    masks = np.unpackbits(packed, axis=1, count=space.size).astype(bool)
-    return evaluate.wrong(space, masks, rows)
 
 
 def _require_disjoint(validation: Tensor, test: Tensor) -> None:

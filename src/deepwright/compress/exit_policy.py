@@ -109,7 +109,7 @@ def certify(
             "calibration", given=f"max_harm={max_harm}, confidence={confidence}", expected="shares in (0, 1)"
         )
     n, delta = int(relevant.sum()), 1 - confidence
-    if n == 0 or n == len(relevant):
+    if n == 0 or bool((relevant & harmful).all()):
         raise CalibrationError(
             "calibration data", given=f"{n} of {len(relevant)} frames with an object", expected="some of both kinds"
         )

@@ -68,9 +68,6 @@ class VectorHead(nn.Module):
         return self.last(F.relu(self.body(x)))
 
 
-HeadFactory = Callable[[int], nn.Module]
-
-
 @dataclass(frozen=True)
 class ExitCost:
     """Expected cost of one sample.

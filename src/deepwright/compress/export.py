@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from deepwright.compress.errors import ExportError, MismatchError
 from deepwright.compress.quantize import exported, quantize, quiet
 from deepwright.core.errors import InputError, MissingExtraError
-from deepwright.core.files import write_atomic
+from deepwright.core.files import write_bytes
 from deepwright.core.inference import device_of, evaluating
 from deepwright.core.randomness import generator
 
@@ -95,7 +95,7 @@ def export(
     sizes = (len(example[0]), 1, 7) if dynamic_batch else (len(example[0]),)
     error, agreement = _compare(reference, data, shown, sizes, quant, fused=not quant)
     fused = _compare(reference, data, shown, sizes, quant, fused=True)[0] if quant else error
-    write_atomic(path, lambda stream: stream.write(data))
+    write_bytes(path, data)
     return Exported(Path(path), len(data), quant, error, agreement, fused, sizes)
 
 

@@ -11,7 +11,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -105,6 +105,8 @@ class ShrinkGraph:
     unsupported: list[Unsupported]
     unit_of: np.ndarray = field(repr=False)
     """(labels,) the number of each label's unit over all groups, -1 where it is frozen."""
+    options: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What it was made with."""
 
     @classmethod
     def from_module(
@@ -160,7 +162,12 @@ class ShrinkGraph:
         component = _drop_unconsumed(space, walk, component)
         groups, unit_of = _groups(space, walk, component)
         unsupported = [Unsupported(op_name(n.target), module_of(n), source_of(n)) for n in walk.unsupported]
-        return cls(model, example, kwargs or {}, program, walk, space, component, groups, unsupported, unit_of)
+        options = {"attention": attention, "on_norm": on_norm, "frozen": tuple(frozen)}
+        return cls(model, example, kwargs or {}, program, walk, space, component, groups, unsupported, unit_of, options)
+
+    def __reduce__(self) -> Any:
+        """In another process the network is exported again: programs don't travel."""
+        return _rebuilt, (self.model, self.example, self.kwargs, self.options)
 
     def __getitem__(self, name: str) -> Group:
         """A group by its name."""
@@ -253,6 +260,12 @@ class ShrinkGraph:
         for u in self.unsupported:
             lines.append(f"  no rule for {u.op} in {u.fqn or 'the network'}: {u.source_line}")
         return "\n".join(lines)
+
+
+def _rebuilt(
+    model: nn.Module, example: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]
+) -> ShrinkGraph:
+    return ShrinkGraph.from_module(model, example, kwargs=kwargs, **options)
 
 
 def export_program(model: nn.Module, example: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -439,8 +452,3 @@ def _tell(node: Node, walk: Walk) -> str:
         return "the network's output"
     note = f" ({walk.notes[node]})" if node in walk.notes else ""
     return f"{op_name(node.target)}{place}{note}: {source_of(node)}"
-
-
-def iter_nodes(program: Any) -> Iterable[Node]:
-    """Call nodes in order."""
-    return (n for n in program.graph.nodes if n.op == "call_function")

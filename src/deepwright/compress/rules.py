@@ -19,7 +19,6 @@ from torch.fx import Node
 
 from deepwright.compress.labels import Block, Ids, Labels, LabelSpace, sole_axis
 
-Result = Labels | tuple[Labels, ...]
 Rule = Callable[["Walk", Node], Any]
 
 
@@ -272,15 +271,13 @@ def convolution(walk: Walk, node: Node) -> Labels:
         walk.contract(node, 0, (x, weight), channel_axis, x_ids, space.axis(w, axis_in))
         out = walk.produce(space.axis(w, axis_out))
     else:
-        out = _grouped(walk, x_ids, w, groups, transposed, walk.of(x).shape[channel_axis], shape[out_axis])
+        out = _grouped(walk, x_ids, w, groups, transposed)
     if isinstance(bias, Node):
         out = space.tie(out, space.axis(walk.of(bias), 0))
     return _carry(walk, node, x, channel_axis, out_axis, out)
 
 
-def _grouped(
-    walk: Walk, x_ids: Ids | None, w: Labels, groups: int, transposed: bool, c_in: int, c_out: int
-) -> Ids | None:
+def _grouped(walk: Walk, x_ids: Ids | None, w: Labels, groups: int, transposed: bool) -> Ids | None:
     """A group's input and output channels are one unit; in a depthwise convolution a group is one channel."""
     space = walk.space
     if transposed:  # rare: weight (in, out / groups, ...); all of it stays

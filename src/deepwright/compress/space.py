@@ -317,8 +317,3 @@ def accuracy_on(x: Tensor, y: Tensor, batch_size: int = 500, seed: int = 0) -> A
 
 
 Evaluate = Accuracy | Callable[[nn.Module], Any]
-
-
-def chunk_results(evaluate: Accuracy, space: Space, masks: np.ndarray, rows: Tensor) -> np.ndarray:
-    """A picklable unit of evaluation for executors."""
-    return evaluate.wrong(space, masks, rows)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 
 from deepwright.compress.errors import SurgeryError
-from deepwright.compress.graph import ShrinkGraph, export_program, module_of, source_of
+from deepwright.compress.graph import ShrinkGraph, module_of, source_of
 from deepwright.compress.labels import Labels
 from deepwright.compress.plan import Plan
 from deepwright.compress.rules import flat_labels, op_name
@@ -317,7 +317,6 @@ def _where_sizes_are_fixed(plan: Plan) -> str:
 def _first_difference(plan: Plan, small: nn.Module, args: Any, kwargs: Any) -> str:
     """Run both graphs side by side and name the first node whose kept entries differ."""
     try:
-        program = export_program(small, args, kwargs)
         whole: dict[int, Any] = {}
         order: list[Node] = []
 
@@ -327,7 +326,6 @@ def _first_difference(plan: Plan, small: nn.Module, args: Any, kwargs: Any) -> s
 
         MaskedOriginal(plan)(*args, **kwargs, watch=watch)
         shrunk = ShrinkGraph.from_module(small, args, kwargs=kwargs)
-        del program
         values: list[Any] = []
         keep_all = Plan(shrunk, np.ones(shrunk.units, bool))
         MaskedOriginal(keep_all)(*args, **kwargs, watch=lambda n, v: values.append(v))

@@ -37,9 +37,14 @@ def write_atomic(path: Path | str, write: Callable[[BinaryIO], object]) -> Path:
     return path
 
 
+def write_bytes(path: Path | str, data: bytes) -> Path:
+    """Write bytes atomically."""
+    return write_atomic(path, lambda stream: stream.write(data))
+
+
 def write_text(path: Path | str, text: str) -> Path:
     """Write UTF-8 text atomically."""
-    return write_atomic(path, lambda stream: stream.write(text.encode()))
+    return write_bytes(path, text.encode())
 
 
 def write_json(path: Path | str, value: Any) -> Path:

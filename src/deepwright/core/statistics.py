@@ -36,7 +36,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     """Wilson's score interval for a share (E. B. Wilson, 1927)."""
     if n <= 0 or not 0 <= successes <= n:
         raise InputError("a share", given=f"{successes} of {n}", expected="0 <= successes <= n, n >= 1")
-    z = stats.norm.ppf(0.5 + level / 2)
+    z = float(stats.norm.ppf(0.5 + level / 2))
     p = successes / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))

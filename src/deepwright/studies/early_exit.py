@@ -36,7 +36,7 @@ def run(settings: Settings) -> StudyResult:
     rows = run_trials(
         trial, grid, store=settings.store, jobs=settings.jobs, backend=settings.backend, description="early-exit"
     )
-    return _result(rows, seeds)
+    return _result(rows, seeds, _batched_time())
 
 
 def trial(seed: int, epochs: int, frames: int) -> dict[str, Any]:
@@ -72,7 +72,6 @@ def trial(seed: int, epochs: int, frames: int) -> dict[str, Any]:
                 "random": _random_skip(detector, whole, test, float(skip.double().mean()), static, seed),
             }
     out["tiny"] = _separate(tiny, detector, whole, calibration, test, static, dense)
-    out["batched"] = _batched_time(model, test)
     nothing_empty = make_scenes(400, empty=0.0, seed=1000 * seed + 7)
     threshold = certify(-seen[CUTS[1]][:, 0], calibration.occupied, calibration.occupied, max_harm=0.05)[0]
     left = torch.where(-head_logits(model, nothing_empty.images.split(200))[CUTS[1]][:, 0] >= threshold, 0, 1)
@@ -183,22 +182,22 @@ def _film(model: AdaptiveModel, threshold: float, seed: int) -> dict[str, float]
     }
 
 
-def _batched_time(model: AdaptiveModel, test: Scenes) -> float:
-    """Time of a batch of 64 of which 80 % leave at the first cut, over the static network's."""
+def _batched_time() -> float:
+    """Time of a batch of 64 of which 51 leave at the first cut, over the static network's; alone, not beside trials."""
     import time
 
-    rows = torch.cat([torch.nonzero(~test.occupied).flatten()[:51], torch.nonzero(test.occupied).flatten()[:13]])
-    x = test.images[rows]
-    alone = _only(model, 0)
-    logits = head_logits(alone, [x])[CUTS[0]][:, 0]
-    threshold = float((-logits).sort(descending=True).values[50])
-    times: dict[str, list[float]] = {"adaptive": [], "static": []}
+    frames = make_scenes(64, seed=3)
+    with local_rng(0):
+        model = attach_exits(small_ssd(), CUTS[:1], frames.images[:2]).eval()
+    ordered = (-head_logits(model, [frames.images])[CUTS[0]][:, 0]).sort(descending=True).values
+    threshold = float((ordered[50] + ordered[51]) / 2)
     raw: Any = model.model
+    times: dict[str, list[float]] = {"adaptive": [], "static": []}
     with torch.no_grad():
-        for _ in range(7):
+        for _ in range(15):
             for name, call in (
-                ("adaptive", lambda: alone(x, thresholds=[threshold])),
-                ("static", lambda: raw.postprocess(raw(x))),
+                ("adaptive", lambda: model(frames.images, thresholds=[threshold])),
+                ("static", lambda: raw.postprocess(raw(frames.images))),
             ):
                 begin = time.perf_counter()
                 call()
@@ -215,7 +214,7 @@ def _auc(score: Tensor, positive: Tensor) -> float:
     return float((ranks[positive].sum() - p * (p + 1) / 2) / (p * n))
 
 
-def _result(rows: list[dict[str, Any]], seeds: int) -> StudyResult:
+def _result(rows: list[dict[str, Any]], seeds: int, batched: float) -> StudyResult:
     def values(c: str, alpha: float, key: str) -> list[float]:
         return [r["exits"][f"{c} {alpha}"][key] for r in rows]
 
@@ -236,7 +235,7 @@ def _result(rows: list[dict[str, Any]], seeds: int) -> StudyResult:
                        [r["exits"][f"{best} 0.05"]["speedup"] - r["tiny"]["speedup"] for r in rows], 0.0),
         Claim.at_least("moving camera: the exit above a frame-difference trigger (area under the curve)",
                        [r["film"]["exit"] - r["film"]["difference"] for r in rows], 0.0),
-        Claim.at_most("a batch of 64 of which 80 % leave: time over the static network's", [r["batched"] for r in rows], 0.45),
+        Claim.at_most("a batch of 64 of which 80 % leave: time over the static network's", batched, 0.45),
     ]  # fmt: skip
     keys = ("skipped", "of empty", "false skip", "false skip, small objects", "change", "speedup", "random", "bound")
     table_rows: list[list[Any]] = [
@@ -274,7 +273,8 @@ def _result(rows: list[dict[str, Any]], seeds: int) -> StudyResult:
         f"With false skips certified below 5 % the exit after {best} makes {speed.value:.2f} [{speed.low:.2f}, {speed.high:.2f}] times fewer MACs at a change of "
         f"{_mean(values(best, 0.05, 'change')):+.4f} mean average precision. Precision is blind to skips: false boxes on empty frames fall from {boxes[0]} to {boxes[1]}, "
         f"and {_mean(values(best, 0.05, 'false skip')):.1%} of the frames with objects are missed whole ({_mean(values(best, 0.05, 'false skip, small objects')):.1%} of those "
-        "with small ones only)."
+        "with small ones only). What precision loses is about the share of frames missed whole: with a detector as good as this one, 0.02 asks for a "
+        f"bound nearer 2 % (there: {_mean(values(best, 0.02, 'speedup')):.2f} times fewer MACs at {_mean(values(best, 0.02, 'change')):+.4f})."
     )
     figure = Figure(
         "line", "What a certified bound buys",
