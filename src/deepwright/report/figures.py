@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from deepwright.core.files import write_atomic
+from deepwright.core.files import write_bytes
 from deepwright.core.results import Figure, show
 
 _W, _H = 680, 360
@@ -126,8 +126,13 @@ def _xy(figure: Figure) -> str:
     return "".join(parts) + "</svg>" + _legend([s["name"] for s in figure.series])
 
 
+def categories(figure: Figure) -> list[str]:
+    """The categories of all series, in the order in which they first appear."""
+    return list(dict.fromkeys(str(x) for s in figure.series for x in s["x"]))
+
+
 def _bars(figure: Figure) -> str:
-    labels = figure.series[0]["x"]
+    labels = categories(figure)
     values = [v for s in figure.series for key in ("y", "high") for v in s.get(key) or []]
     y = _Axis([0.0, *values], _H - _BOTTOM, _TOP, figure.log_y, figure.y_range)
     slot = (_W - _LEFT - _RIGHT) / max(1, len(labels))
@@ -138,8 +143,9 @@ def _bars(figure: Figure) -> str:
         for j, value in enumerate(series["y"]):
             if not _finite(value):
                 continue
-            px, base, top = _LEFT + j * slot + 0.1 * slot + i * width, y.at(max(0.0, y.low)), y.at(value)
-            tip = escape(f"{series['name']}, {labels[j]}: {show(float(value))}", quote=True)
+            place = labels.index(str(series["x"][j]))
+            px, base, top = _LEFT + place * slot + 0.1 * slot + i * width, y.at(max(0.0, y.low)), y.at(value)
+            tip = escape(f"{series['name']}, {labels[place]}: {show(float(value))}", quote=True)
             parts.append(
                 f'<rect class="dot" x="{px:.1f}" y="{min(top, base):.1f}" width="{width:.1f}" height="{abs(base - top):.1f}" '
                 f'fill="{color}" data-tip="{tip}"/>'
@@ -233,7 +239,7 @@ def png(figures: Sequence[Figure], path: Path | str) -> Path:
     buffer = io.BytesIO()
     fig.savefig(buffer, dpi=130, metadata={"Software": ""})
     plt.close(fig)
-    return write_atomic(path, lambda stream: stream.write(buffer.getvalue()))
+    return write_bytes(path, buffer.getvalue())
 
 
 def _plot(ax: Any, figure: Figure) -> None:
@@ -256,8 +262,8 @@ def _plot(ax: Any, figure: Figure) -> None:
     for i, series in enumerate(figure.series):
         color = _COLORS[i % len(_COLORS)]
         if figure.kind == "bar":
-            n, count = len(figure.series), len(series["x"])
-            places = [j + (i - (n - 1) / 2) * 0.8 / n for j in range(count)]
+            n, labels = len(figure.series), categories(figure)
+            places = [labels.index(str(x)) + (i - (n - 1) / 2) * 0.8 / n for x in series["x"]]
             error = None
             if series.get("low"):
                 error = [
@@ -265,7 +271,7 @@ def _plot(ax: Any, figure: Figure) -> None:
                     [high - v for v, high in zip(series["y"], series["high"])],
                 ]
             ax.bar(places, series["y"], 0.8 / n, color=color, label=series["name"], yerr=error, capsize=2)
-            ax.set_xticks(range(count), series["x"], rotation=30, ha="right", fontsize=8)
+            ax.set_xticks(range(len(labels)), labels, rotation=30, ha="right", fontsize=8)
             continue
         style = {"linestyle": "none" if figure.kind == "scatter" else "--" if series.get("dashed") else "-"}
         points = [(a, b) for a, b in zip(series["x"], series["y"]) if _finite(a) and _finite(b)]
@@ -287,4 +293,8 @@ def _plot(ax: Any, figure: Figure) -> None:
     if figure.y_range:
         ax.set_ylim(*figure.y_range)
     if len(figure.series) > 1:
-        ax.legend(fontsize=8, frameon=False)
+        bars = figure.kind == "bar"  # they fill the axes: the legend stands above them
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 0.99), "ncols": 5} if bars else {}
+        if bars:
+            ax.set_title(figure.title, fontsize=11, pad=8 + 14 * -(-len(figure.series) // 5))
+        ax.legend(fontsize=8, frameon=False, **place)
