@@ -1,0 +1,185 @@
+"""Pictures with boxes in the three formats that people have: PASCAL-VOC XML, COCO JSON, YOLO text.
+
+All give grey or colour images of one size and boxes in its pixels; labels count from 0 in the order of the class names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from deepwright.core.boxes import Detections, require_boxes
+from deepwright.core.errors import InputError
+from deepwright.data.archives import Decoding, ImageSource, decode
+
+
+@dataclass(frozen=True)
+class BoxData:
+    """Images uint8 (N, C, H, W), the boxes in each (in pixels of these images), class names, file names.
+
+    `occupied` is 1 for frames with a box that counts, 0 for empty ones, -1 where all boxes are marked difficult or crowd:
+    whether something is there isn't defined for those.
+    """
+
+    images: Tensor
+    truth: list[Detections]
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    occupied: Tensor
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+@dataclass
+class _Row:
+    """One picture as a file says it: boxes as (x1, y1, x2, y2, class, counts)."""
+
+    name: str
+    boxes: list[tuple[float, float, float, float, str, bool]]
+
+
+def load_voc(
+    folder: Path | str, size: tuple[int, int], *, channels: int = 1, classes: Sequence[str] | None = None
+) -> BoxData:
+    """A folder of pictures with an XML file each (beside them, or in `Annotations/` with the pictures in `JPEGImages/`).
+
+    Raises:
+        InputError: a picture without XML or the other way round, XML that can't be read, boxes outside the picture.
+    """
+    folder = Path(folder)
+    marks = folder / "Annotations" if (folder / "Annotations").is_dir() else folder
+    files = sorted(marks.glob("*.xml"))
+    if not files:
+        raise InputError(f"{folder}", given="no .xml", expected="PASCAL-VOC annotations")
+    pictures = {Path(n).stem: n for n in ImageSource(folder).images()}
+    rows = []
+    for file in files:
+        if file.stem not in pictures:
+            raise InputError(f"{file.name}", given="no picture of that name", expected=f"{file.stem}.jpg or .png")
+        rows.append(_Row(pictures[file.stem], _voc_boxes(file)))
+    return _assemble(folder, rows, size, channels, classes)
+
+
+def _voc_boxes(file: Path) -> list[tuple[float, float, float, float, str, bool]]:
+    try:
+        root = ElementTree.fromstring(file.read_bytes())
+        found = []
+        for item in root.iter("object"):
+            box = item.find("bndbox")
+            assert box is not None
+            corners = [float(box.findtext(k, "nan")) for k in ("xmin", "ymin", "xmax", "ymax")]
+            counts = item.findtext("difficult", "0").strip() != "1"
+            found.append((*corners, item.findtext("name", "").strip(), counts))
+        return found  # type: ignore[return-value]
+    except (ElementTree.ParseError, AssertionError, ValueError) as error:
+        raise InputError(f"cannot read {file}", given=str(error), expected="PASCAL-VOC XML") from error
+
+
+def load_coco(
+    annotations: Path | str,
+    folder: Path | str,
+    size: tuple[int, int],
+    *,
+    channels: int = 1,
+    classes: Sequence[str] | None = None,
+) -> BoxData:
+    """A COCO JSON file and the folder of its pictures; crowd boxes don't count.
+
+    Raises:
+        InputError: JSON of another layout, pictures that are missing, boxes outside the picture.
+    """
+    try:
+        data = json.loads(Path(annotations).read_text())
+        names = {c["id"]: c["name"] for c in data["categories"]}
+        rows = {i["id"]: _Row(i["file_name"], []) for i in data["images"]}
+        for a in data["annotations"]:
+            x, y, w, h = a["bbox"]
+            rows[a["image_id"]].boxes.append((x, y, x + w, y + h, names[a["category_id"]], not a.get("iscrowd", 0)))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"cannot read {annotations}",
+            given=f"{type(error).__name__}: {error}",
+            expected="COCO's images, annotations and categories",
+        ) from error
+    order = classes or [names[k] for k in sorted(names)]
+    return _assemble(Path(folder), list(rows.values()), size, channels, order)
+
+
+def load_yolo(folder: Path | str, size: tuple[int, int], classes: Sequence[str], *, channels: int = 1) -> BoxData:
+    """Pictures with a text file each: `class cx cy w h` a line, as shares of the picture (in `labels/` or beside them).
+
+    Raises:
+        InputError: lines of another form, a class number without a name, boxes outside the picture.
+    """
+    folder = Path(folder)
+    marks = folder / "labels" if (folder / "labels").is_dir() else folder
+    rows = []
+    for name in ImageSource(folder).images():
+        file = marks / f"{Path(name).stem}.txt"
+        with Image.open(folder / name) as picture:
+            width, height = picture.size
+        rows.append(_Row(name, _yolo_boxes(file, width, height, classes) if file.exists() else []))
+    return _assemble(folder, rows, size, channels, classes)
+
+
+def _yolo_boxes(
+    file: Path, width: int, height: int, classes: Sequence[str]
+) -> list[tuple[float, float, float, float, str, bool]]:
+    found = []
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            kind, cx, cy, w, h = line.split()[:5]
+            x, y, bw, bh = float(cx) * width, float(cy) * height, float(w) * width, float(h) * height
+            found.append((x - bw / 2, y - bh / 2, x + bw / 2, y + bh / 2, classes[int(kind)], True))
+        except (ValueError, IndexError) as error:
+            raise InputError(
+                f"{file}, line {number}",
+                given=line.strip()[:60],
+                expected=f"class cx cy w h, class 0..{len(classes) - 1}",
+            ) from error
+    return found
+
+
+def _assemble(
+    folder: Path, rows: list[_Row], size: tuple[int, int], channels: int, classes: Sequence[str] | None
+) -> BoxData:
+    """Decode and resize the pictures, and scale the boxes along."""
+    names = tuple(classes) if classes is not None else tuple(sorted({b[4] for r in rows for b in r.boxes}))
+    if channels not in (1, 3):
+        raise InputError("channels", given=channels, expected="1 or 3")
+    if not rows:
+        raise InputError(f"{folder}", given="no picture", expected="at least one")
+    source = ImageSource(folder)
+    known = {Path(n).name: n for n in source.images()}
+    truth, occupied, files = [], [], []
+    for row in rows:
+        file = known.get(Path(row.name).name)  # by its own name: a path that leads out of the folder leads nowhere
+        if file is None:
+            raise InputError(
+                f"picture {row.name}", given=f"not in {folder}", expected="every picture of the annotations"
+            )
+        files.append(str(file))
+        with Image.open(folder / file) as picture:
+            width, height = picture.size
+        strange = next((b[4] for b in row.boxes if b[4] not in names), None)
+        if strange is not None:
+            raise InputError(f"a box of {row.name}", given=f"class {strange!r}", expected=", ".join(names))
+        boxes = torch.tensor([b[:4] for b in row.boxes], dtype=torch.float32).reshape(-1, 4)
+        require_boxes(boxes, height, width, f"a box of {row.name}")
+        boxes *= torch.tensor([size[1] / width, size[0] / height] * 2)
+        counts = torch.tensor([b[5] for b in row.boxes], dtype=torch.bool)
+        labels = torch.tensor([names.index(b[4]) for b in row.boxes], dtype=torch.long)
+        truth.append(Detections(boxes[counts], labels[counts]))
+        occupied.append(1 if counts.any() else (-1 if len(counts) else 0))
+    pixels, _, _ = decode(source, files, Decoding(size, "L" if channels == 1 else "RGB", None, False))
+    return BoxData(pixels, truth, names, tuple(files), torch.tensor(occupied))

@@ -1,0 +1,73 @@
+"""The same two pictures in three formats give the same boxes."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from deepwright.core.errors import InputError
+from deepwright.data.detection import load_coco, load_voc, load_yolo
+
+BOXES = {"a": [(10, 20, 50, 60, "can", 0)], "b": [], "c": [(0, 0, 100, 80, "bottle", 1)]}
+XML = "<annotation>{}</annotation>"
+OBJECT = (
+    "<object><name>{4}</name><difficult>{5}</difficult><bndbox><xmin>{0}</xmin><ymin>{1}</ymin><xmax>{2}</xmax>"
+    "<ymax>{3}</ymax></bndbox></object>"
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in BOXES:
+        Image.new("RGB", (100, 80), (40, 80, 120)).save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def check(data):
+    assert data.classes == ("bottle", "can")
+    assert data.images.shape == (3, 1, 40, 200)
+    assert torch.allclose(data.truth[0].boxes, torch.tensor([[20.0, 10, 100, 30]]))
+    assert data.truth[0].labels.tolist() == [1]
+    assert len(data.truth[1]) == 0
+
+
+def test_voc(folder):
+    for name, boxes in BOXES.items():
+        (folder / f"{name}.xml").write_text(XML.format("".join(OBJECT.format(*b) for b in boxes)))
+    data = load_voc(folder, (40, 200))
+    check(data)
+    assert data.occupied.tolist() == [1, 0, -1]  # the third holds only a box that doesn't count
+    (folder / "a.xml").write_text("<annotation><object>")
+    with pytest.raises(InputError, match=r"a\.xml"):
+        load_voc(folder, (40, 200))
+    (folder / "a.xml").write_text(XML.format(OBJECT.format(10, 20, 150, 60, "can", 0)))
+    with pytest.raises(InputError, match=r"a box of a\.png.*x2 <= 100"):
+        load_voc(folder, (40, 200))
+
+
+def test_coco(folder):
+    content = {
+        "images": [{"id": i, "file_name": f"{n}.png"} for i, n in enumerate(BOXES)],
+        "categories": [{"id": 3, "name": "bottle"}, {"id": 7, "name": "can"}],
+        "annotations": [
+            {"image_id": 0, "category_id": 7, "bbox": [10, 20, 40, 40]},
+            {"image_id": 2, "category_id": 3, "bbox": [0, 0, 100, 80], "iscrowd": 1},
+        ],
+    }
+    (folder / "marks.json").write_text(json.dumps(content))
+    data = load_coco(folder / "marks.json", folder, (40, 200))
+    check(data)
+    assert data.occupied.tolist() == [1, 0, -1]
+    (folder / "marks.json").write_text("{}")
+    with pytest.raises(InputError, match="COCO"):
+        load_coco(folder / "marks.json", folder, (40, 200))
+
+
+def test_yolo(folder):
+    (folder / "labels").mkdir()
+    (folder / "labels" / "a.txt").write_text("1 0.3 0.5 0.4 0.5\n")
+    check(load_yolo(folder, (40, 200), ["bottle", "can"]))
+    (folder / "labels" / "b.txt").write_text("9 0.3 0.5 0.4 0.5\n")
+    with pytest.raises(InputError, match=r"b\.txt, line 1"):
+        load_yolo(folder, (40, 200), ["bottle", "can"])
