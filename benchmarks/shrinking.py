@@ -23,8 +23,8 @@ def run() -> list[dict[str, Any]]:
     return [*_surgery(), *_failures(), *_search(), *_scores(), *_precision()]
 
 
-def _row(what: str, ours: float, peer: str, theirs: float | None, note: str = "") -> dict[str, Any]:
-    ratio = None if theirs is None else theirs / ours
+def _row(what: str, ours: float | None, peer: str, theirs: float | None, note: str = "") -> dict[str, Any]:
+    ratio = None if theirs is None or ours is None else theirs / ours
     return {"what": what, "ours_s": ours, "peer": peer, "peer_s": theirs, "ratio": ratio, "note": note}
 
 
@@ -110,7 +110,7 @@ def _failures() -> list[dict[str, Any]]:
             pass
         except Exception as error:
             note += f"; torch-pruning: {type(error).__name__}: {str(error)[:70]}"
-        rows.append(_row(name, float("nan"), "torch-pruning", None, note))
+        rows.append(_row(name, None, "torch-pruning", None, note))
     return rows
 
 
