@@ -284,6 +284,21 @@ def test_user_objectives_and_bad_input(small):
         EvolutionaryPruner(net, x[:2], objectives=("params",))
 
 
+def test_blocks_go_together(small):
+    net, x, y = small
+    search = EvolutionaryPruner(net, x[:2], granularity="block", **SHORT)
+    space = search.space
+    assert space.size == 16 * 8 // 4 + 12 * 16 // 4 + 3 * 12 // 4
+    front = search.fit(accuracy_on(x, y))
+    sparse = space.build(front.masks[len(front) // 2])
+    for name, p in sparse.named_parameters():
+        if name in space.parameters:
+            zeros = (p.detach().reshape(-1, 4) == 0).sum(1)
+            assert set(zeros.unique().tolist()) <= {0, 4}
+    kept = sum(int((p != 0).sum()) for n, p in sparse.named_parameters() if n in space.parameters)
+    assert kept / space.weights.sum() == pytest.approx(front.F[len(front) // 2, 1])
+
+
 def test_decomposition_engine(small):
     net, x, y = small
     front = EvolutionaryPruner(net, x[:2], granularity="weight", engine="moead", **SHORT).fit(accuracy_on(x, y))

@@ -25,6 +25,7 @@ from deepwright.compress import (
     mask,
     mask_weights,
     plan,
+    recalibrate,
     shrink,
 )
 from deepwright.compress import rules as rule_book
@@ -448,3 +449,24 @@ def test_same_plan_as_torch_pruning():
         assert [p.shape for p in ours.parameters()] == [p.shape for p in theirs.parameters()]
         with torch.no_grad():
             assert torch.allclose(ours(x), theirs(x), atol=1e-6)
+
+
+def test_recalibrated_statistics_are_those_of_the_data():
+    rng = torch.Generator().manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5), nn.Dropout(0.5)).eval()
+    batches = [torch.randn(8, 3, 6, 6, generator=rng) for _ in range(3)]
+    weight = model[0].weight.detach().clone()
+    recalibrate(model, batches)
+    with torch.no_grad():
+        y = model[0](torch.cat(batches))
+    assert torch.allclose(model[1].running_mean, y.mean((0, 2, 3)), atol=1e-6)
+    variances = torch.stack([model[0](b).detach().var((0, 2, 3)) for b in batches]).mean(0)
+    assert torch.allclose(model[1].running_var, variances, rtol=1e-4)
+    assert torch.equal(model[0].weight, weight)
+    assert not model.training
+    assert model[1].momentum == 0.1
+    for bad, message in (([], "none"), ([batches[0][:1]], "batch of one")):
+        with pytest.raises(InputError, match=message):
+            recalibrate(model, bad)
+    with pytest.raises(InputError, match="no batch norm"):
+        recalibrate(mlp(3, 2), [torch.rand(4, 3)])

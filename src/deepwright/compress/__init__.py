@@ -40,6 +40,7 @@ from deepwright.compress.masking import MaskHandle, dead_units, mask, mask_weigh
 from deepwright.compress.plan import Plan, plan
 from deepwright.compress.polynomial import CostPolynomial
 from deepwright.compress.quantize import quantize
+from deepwright.compress.recalibrate import recalibrate
 from deepwright.compress.segments import Cut, CutError, Segments
 from deepwright.compress.space import Accuracy, UnitSpace, WeightSpace, accuracy_on
 from deepwright.compress.surgery import IndexMap, ShrinkResult, index_map_from_json, index_map_to_json, shrink
@@ -117,6 +118,7 @@ __all__ = [
     "peak_activation_bytes",
     "plan",
     "quantize",
+    "recalibrate",
     "samples_needed",
     "shrink",
     "verify",

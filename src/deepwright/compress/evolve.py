@@ -68,7 +68,8 @@ class EvolutionaryPruner:
     Args:
         model: trained; left as found.
         example_inputs: as for `ShrinkGraph`.
-        granularity: "unit" (coupled units: each point is a really smaller network) or "weight" (single weights: sparse).
+        granularity: "unit" (coupled units: each point is a really smaller network), "weight" (single weights: sparse) or
+            "block" (1 x 4 blocks of weights, for sparse kernels).
         objectives: "error" first, then costs ("params", "macs", "bytes"; for weights all are the kept share), then names
             of further values that a user's `evaluate` returns.
         phase1, phase2: {"pop": ..., "gen": ...}; gen=0 in phase2 stops after phase 1.
@@ -105,10 +106,10 @@ class EvolutionaryPruner:
         min_keep: int = 1,
         frozen: Sequence[str] = (),
     ) -> None:
-        if granularity not in ("unit", "weight") or engine not in ("nsga2", "moead"):
+        if granularity not in ("unit", "weight", "block") or engine not in ("nsga2", "moead"):
             raise InputError(
                 "EvolutionaryPruner", given=f"granularity={granularity!r}, engine={engine!r}",
-                expected="'unit' or 'weight', 'nsga2' or 'moead'",
+                expected="'unit', 'weight' or 'block', 'nsga2' or 'moead'",
             )  # fmt: skip
         if len(objectives) < 2 or objectives[0] != "error" or objectives[1] not in COSTS:
             raise InputError("objectives", given=list(objectives), expected=f"'error', then one of {', '.join(COSTS)}")
@@ -117,7 +118,8 @@ class EvolutionaryPruner:
             criterion = "hessian_diag" if importance == "fisher" else importance
             self.space = UnitSpace.of(model, example_inputs, criterion, data, min_keep, frozen=frozen)
         else:
-            self.space = WeightSpace.of(model, importance, data, min_keep, frozen)
+            block = 4 if granularity == "block" else 1
+            self.space = WeightSpace.of(model, importance, data, min_keep, frozen, block)
         self.model, self.objectives = model, tuple(objectives)
         self.costs = [o for o in objectives[1:] if o in COSTS]
         self.extra = [o for o in objectives[1:] if o not in COSTS]
@@ -594,7 +596,7 @@ class EvolutionaryPruner:
     def _identity(self) -> dict[str, str]:
         settings = {
             "model": hash_model(self.model),
-            "granularity": self.space.granularity,
+            "granularity": [self.space.granularity, getattr(self.space, "block", 1)],
             "objectives": list(self.objectives),
             "sizes": {str(k): dict(v) for k, v in self.sizes.items()},
             "corridor": list(self.corridor),

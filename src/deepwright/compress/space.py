@@ -142,25 +142,48 @@ def _outputs(model: nn.Module, x: Tensor) -> Tensor:
 
 
 class WeightSpace(Space):
-    """Bits on single weights of convolutions and linear layers (biases and norms stay): sparse, not smaller."""
+    """Bits on weights of convolutions and linear layers (biases and norms stay): sparse, not smaller.
+
+    With `block` > 1 a bit holds so many weights that lie one behind the other (1 x 4 blocks for sparse kernels).
+
+    Args:
+        model: the network.
+        parameters: names of its prunable weights.
+        score: one importance a weight, parameter after parameter.
+        min_keep: bits that each parameter keeps.
+        block: weights a bit.
+        spread: a threshold of 1 means a layer's standard deviation (magnitudes), else its mean score.
+    """
 
     granularity = "weight"
 
-    def __init__(self, model: nn.Module, parameters: Sequence[str], score: np.ndarray, min_keep: int = 1) -> None:
-        self.model = model
+    def __init__(
+        self,
+        model: nn.Module,
+        parameters: Sequence[str],
+        score: np.ndarray,
+        min_keep: int = 1,
+        block: int = 1,
+        spread: bool = True,
+    ) -> None:
+        if block < 1:
+            raise InputError("block", given=block, expected="at least 1")
+        self.model, self.block, self.parameters = model, block, list(parameters)
         own = dict(model.named_parameters())
-        self.parameters = list(parameters)
         self.shapes = [tuple(own[p].shape) for p in self.parameters]
-        sizes = [own[p].numel() for p in self.parameters]
-        layer = np.repeat(np.arange(len(sizes)), sizes)
-        weights = [own[p].detach().double().cpu().numpy().ravel() for p in self.parameters]
-        flat = np.concatenate(weights) if weights else np.zeros(0)
-        magnitude = np.allclose(score, np.abs(flat))
-        if magnitude:
-            scale = np.array([w.std() for w in weights])
+        sizes = np.array([own[p].numel() for p in self.parameters], int)
+        bits = -(-sizes // block)
+        starts = np.cumsum([0, *bits[:-1]]) if len(bits) else bits
+        inside = np.arange(int(sizes.sum())) - np.repeat(np.cumsum([0, *sizes[:-1]]) if len(sizes) else sizes, sizes)
+        self.bit_of = np.repeat(starts, sizes) + inside // block
+        self.weights = np.bincount(self.bit_of, minlength=int(bits.sum()))
+        layer = np.repeat(np.arange(len(sizes)), bits)
+        summed = np.bincount(self.bit_of, score, minlength=int(bits.sum()))
+        if spread:
+            scale = block * np.array([float(own[p].detach().double().std(correction=0)) for p in self.parameters])
         else:
-            scale = np.bincount(layer, score) / np.maximum(np.bincount(layer), 1)
-        super().__init__(layer, self.parameters, score, scale, min_keep)
+            scale = np.bincount(layer, summed) / np.maximum(np.bincount(layer), 1)
+        super().__init__(layer, self.parameters, summed, scale, min_keep)
         self.offsets = np.cumsum([0, *sizes])
         self._batched: bool | None = None
 
@@ -172,6 +195,7 @@ class WeightSpace(Space):
         data: Any = None,
         min_keep: int = 1,
         frozen: Sequence[str] = (),
+        block: int = 1,
     ) -> WeightSpace:
         """From a network and an importance criterion ("magnitude", "taylor" or "fisher").
 
@@ -196,15 +220,18 @@ class WeightSpace(Space):
         else:
             raise InputError("importance", given=repr(criterion), expected="'magnitude', 'taylor' or 'fisher'")
         parts = [scored[n].double().cpu().numpy().ravel() for n in names]
-        return cls(model, names, np.concatenate(parts) if parts else np.zeros(0), min_keep)
+        return cls(
+            model, names, np.concatenate(parts) if parts else np.zeros(0), min_keep, block, criterion == "magnitude"
+        )
 
     def costs(self, masks: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """The kept share, whatever the name: zeros don't make tensors smaller."""
-        share = masks.mean(1)
+        share = masks @ self.weights / max(int(self.weights.sum()), 1)
         return np.stack([share for _ in names], 1)
 
     def split(self, masks: np.ndarray) -> dict[str, Tensor]:
         """(P, D) bits -> parameter -> (P, *shape) bool."""
+        masks = masks[:, self.bit_of] if self.block > 1 else masks
         return {
             p: torch.from_numpy(masks[:, self.offsets[i] : self.offsets[i + 1]].reshape(len(masks), *self.shapes[i]))
             for i, p in enumerate(self.parameters)
