@@ -14,11 +14,13 @@ import torch
 from torch import nn
 
 from deepwright.core.errors import InputError
+from deepwright.data.synthetic import make_redundant_pool
 from deepwright.labels import (
     STRATEGIES,
     DistillLoss,
     LabelingLoop,
     PrunedSelector,
+    Strategy,
     WholeSelector,
     badge,
     bald,
@@ -310,3 +312,43 @@ def test_streams_and_options():
     with pytest.raises(InputError, match="dropout"):
         loop(strategy="bald", selector=whole).run()
     assert json.dumps(from_tensor.labels)
+
+
+def test_redundant_pool_is_what_it_says():
+    x, y, mode = make_redundant_pool(20_000, seed=1)
+    share = torch.bincount(mode + 1, minlength=5).double() / 20_000
+    assert torch.allclose(share, torch.tensor([0.05, 0.8075, 0.095, 0.038, 0.0095], dtype=torch.float64), atol=0.01)
+    means = torch.stack([x[(y == c) & (mode == 0)].mean(0) for c in range(8)])
+    gaps = torch.cdist(means, means)[~torch.eye(8, dtype=torch.bool)]
+    assert float(gaps.min()) == pytest.approx(6, abs=0.5)
+    rare = torch.stack([x[(y == c) & (mode == 1)].mean(0) for c in range(8)])
+    nearest = (torch.cdist(rare, rare) + 99 * torch.eye(8)).amin(1)
+    assert torch.allclose(nearest, torch.full((8,), 2.0), atol=0.6)
+
+
+@pytest.mark.slow
+def test_uncertainty_finds_the_rare_modes_and_a_wrong_sign_does_not():
+    """On redundant data: what is uncertain beats random on the rare modes, what is certain falls below."""
+    x, y, mode = make_redundant_pool(6000, seed=0)
+    rare = (mode > 0) & (torch.arange(6000) >= 4000)  # measured on what isn't in the pool
+
+    def wrong_sign(view, k):
+        score = margin(view.logits)
+        return view.free[score[view.free].argsort()[:k]]
+
+    found = {}
+    for name in ("random", "margin", Strategy("certain", wrong_sign)):
+        values = []
+        for seed in range(3):
+            torch.manual_seed(seed)
+            selector = PrunedSelector(mlp(32, 8, (64, 64)), x[:2])
+            running = LabelingLoop(
+                x[:4000], selector, name, budget=400, round_size=60, seed_size=100, seed=seed,
+                trainer=default_trainer(30, 0.05), oracle=lambda i: y[i],
+            )  # fmt: skip
+            result = running.run()
+            with torch.no_grad():
+                values.append(float((result.selector(x[rare]).argmax(1) == y[rare]).double().mean()))
+        found[getattr(name, "name", name)] = sum(values) / 3
+    assert found["margin"] > found["random"] + 0.02
+    assert found["certain"] < found["random"] - 0.02

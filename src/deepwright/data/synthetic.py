@@ -78,3 +78,45 @@ def boxes_ood(
         in_cube = ((points[:, None] - flat[None]).abs() <= 0.5).all(2).any(1)
         outside.append(points[~in_cube])
     return inside(train), inside(test), torch.cat(outside)[: classes * test]
+
+
+def make_redundant_pool(
+    n: int = 20_000, *, classes: int = 8, d: int = 32, outliers: float = 0.05, noise: float = 0.02, seed: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A pool in which most samples say the same: labels are worth most in the rare modes, where classes nearly meet.
+
+    Each class has four unit Gaussians with weights .85, .10, .04, .01. Common modes of different classes are 6 apart; each
+    of the rarer ones lies 2 from one of another class. A share `noise` of the labels is wrong, a share `outliers` of the
+    points belongs to no class and has random labels. Choosing at random wastes labels on the common modes; choosing what
+    is uncertain finds the rare pairs; choosing what is certain, or a wrong sign, falls below random.
+
+    Returns:
+        (n, d) float32 inputs, (n,) labels as they would be told, and (n,) the mode 0..3 of each point (-1: an outlier).
+    """
+    if n < 1 or classes < 2 or classes % 2 or d < classes + 3:
+        raise InputError(
+            "make_redundant_pool",
+            given=f"n={n}, classes={classes}, d={d}",
+            expected="n >= 1, an even number of classes, d >= classes + 3",
+        )
+    rng = generator(seed, "redundant pool")
+    centres = torch.zeros(classes, 4, d)
+    for c in range(classes):
+        centres[c, 0, c] = 6 / 2**0.5  # 6 from every other common mode
+    for kind in (1, 2, 3):
+        for pair in range(classes // 2):
+            place = 9.0 * torch.nn.functional.normalize(torch.randn(d, generator=rng), dim=0)
+            side = torch.nn.functional.normalize(torch.randn(d, generator=rng), dim=0)
+            first, second = 2 * pair, (2 * pair + 2 * kind - 1) % classes
+            centres[first, kind] = place + side
+            centres[second, kind] = place - side
+    y = torch.randint(0, classes, (n,), generator=rng)
+    weights = torch.tensor([0.85, 0.10, 0.04, 0.01])
+    mode = torch.multinomial(weights.expand(n, 4), 1, generator=rng)[:, 0]
+    x = centres[y, mode] + torch.randn(n, d, generator=rng)
+    strange = torch.rand(n, generator=rng) < outliers
+    x[strange] = 12 * torch.nn.functional.normalize(torch.randn(int(strange.sum()), d, generator=rng), dim=1)
+    told = y.clone()
+    wrong = (torch.rand(n, generator=rng) < noise) | strange
+    told[wrong] = torch.randint(0, classes, (int(wrong.sum()),), generator=rng)
+    return x, told, torch.where(strange, torch.full_like(mode, -1), mode)
