@@ -279,3 +279,19 @@ class Written(nn.Module):
         q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, last).permute(2, 0, 3, 1, 4)
         y = F.scaled_dot_product_attention(q, k, v)
         return self.out(y.transpose(1, 2).reshape(b, n, self.heads * self.size if not self.silent else -1))
+
+
+class Entangled(nn.Module):
+    """A head's width computed from the width of something else: no attribute to correct."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.b = nn.Conv2d(3, 12, 3, padding=1), nn.Conv2d(12, 16, 1)
+        self.attn, self.out, self.head = nn.Linear(16, 48), nn.Linear(16, 16), nn.Linear(16, 3)
+
+    def forward(self, x):
+        t = F.relu(self.b(F.relu(self.stem(x)))).flatten(2).transpose(1, 2)
+        b, n, c = t.shape
+        q, k, v = self.attn(t).view(b, n, 3, 4, c // 4).permute(2, 0, 3, 1, 4).unbind(0)
+        y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, c)
+        return self.head((t + self.out(y)).mean(1))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from networks import NETWORKS, Written, build, trained_like
+from networks import NETWORKS, Entangled, Written, build, trained_like
 from torch import nn
 
 from deepwright.compress import (
@@ -19,6 +19,7 @@ from deepwright.compress import (
     cost,
     embed,
     extract,
+    freeze_unsafe,
     importance,
     index_map_from_json,
     index_map_to_json,
@@ -412,6 +413,22 @@ def test_unknown_operations_freeze_and_are_named():
     assert "torch.linalg.qr" in graph.unsupported[0].source_line
     assert [g.name for g in graph.groups] == ["b"]
     assert "no rule for linalg_qr" in graph.describe()
+
+
+def test_groups_that_the_code_does_not_let_go():
+    """c // 4 couples two widths that the graph sees apart: the proof tells, the rest is cut all the same."""
+    model = trained_like(Entangled())
+    graph = ShrinkGraph.from_module(model, torch.rand(2, 3, 4, 4))
+    assert [g.name for g in graph.groups] == ["stem", "b", "attn"]
+    # all three halved fit by chance and differ by 2e-5 of 2: attention over other channels, nearly even
+    with pytest.raises(SurgeryError, match="differs from its masked original"):
+        shrink(model, halves(graph))
+    safe, unsafe = freeze_unsafe(graph)
+    assert {g.name for g in unsafe} == {"b", "attn"}
+    assert [g.name for g in safe.groups] == ["stem"]
+    assert shrink(model, halves(safe)).verification.error <= 1e-9
+    only = ShrinkGraph.from_module(model, torch.rand(2, 3, 4, 4), frozen=["stem.weight[0]"])
+    assert [g.name for g in only.groups] == ["b", "attn"]
 
 
 def test_networks_that_cannot_be_followed():

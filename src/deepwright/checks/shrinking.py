@@ -20,8 +20,10 @@ from deepwright.compress import (
     Plan,
     ShrinkGraph,
     ShrinkResult,
+    SurgeryError,
     accuracy_on,
     export,
+    freeze_unsafe,
     importance,
     index_map_to_json,
     measure_latency,
@@ -109,11 +111,23 @@ def shrink_subject(
     graph = ShrinkGraph.from_module(subject.model, example, frozen=frozen)
     if not graph.groups:
         raise InputError("the network", given="no group that can be pruned", expected="one", hint=graph.describe())
-    chosen = _choose(graph, subject, name, value, method, criterion, generations, frozen, round_to, say)
-    result = shrink(subject.model, chosen, verify_with=(example,))
+    notes: list[str] = []
+    try:
+        chosen = _choose(graph, subject, name, value, method, criterion, generations, frozen, round_to, say)
+        result = shrink(subject.model, chosen, verify_with=(example,))
+    except SurgeryError as error:
+        say(
+            f"the cut doesn't equal its masked original ({error.given}): looking for the groups that the code doesn't let go"
+        )
+        graph, unsafe = freeze_unsafe(graph)
+        notes += [f"{g.name} stays whole: {reason}" for g, reason in unsafe.items()]
+        chosen = _choose(
+            graph, subject, name, value, method, criterion, generations, graph.options["frozen"], round_to, say
+        )
+        result = shrink(subject.model, chosen, verify_with=(example,))
     assert result.verification is not None
     say(f"cut; equal to the masked original within {result.verification.error:.2g}")
-    notes = list(result.verification.inexact)
+    notes += [f"inexact: {n}" for n in result.verification.inexact]
     if epochs:
         _fine_tune(result.model, subject, epochs)
     result.model.eval()

@@ -41,6 +41,7 @@ from deepwright.compress.plan import Plan, plan
 from deepwright.compress.polynomial import CostPolynomial
 from deepwright.compress.quantize import quantize
 from deepwright.compress.recalibrate import recalibrate
+from deepwright.compress.safety import freeze_unsafe, unsafe_groups
 from deepwright.compress.segments import Cut, CutError, Segments
 from deepwright.compress.space import Accuracy, UnitSpace, WeightSpace, accuracy_on
 from deepwright.compress.surgery import IndexMap, ShrinkResult, index_map_from_json, index_map_to_json, shrink
@@ -107,6 +108,7 @@ __all__ = [
     "export",
     "export_exits",
     "extract",
+    "freeze_unsafe",
     "gradient_scores",
     "importance",
     "index_map_from_json",
@@ -121,5 +123,6 @@ __all__ = [
     "recalibrate",
     "samples_needed",
     "shrink",
+    "unsafe_groups",
     "verify",
 ]

@@ -128,7 +128,7 @@ class ShrinkGraph:
                 or nothing ("freeze").
             on_norm: "allow" units of an axis that a layer or group norm runs over (their removal changes its
                 statistics: such groups are not `exact`), or "freeze" them.
-            frozen: names of modules or parameters that must stay as they are.
+            frozen: names of modules or parameters that must stay as they are, or one axis as `fc.weight[0]`.
             kwargs: keyword inputs.
 
         Raises:
@@ -332,14 +332,24 @@ def _place_parameters(program: Any, walk: Walk, nodes: list[Node], canonical: di
 def _freeze_named(model: nn.Module, space: LabelSpace, frozen: Sequence[str]) -> None:
     """Freeze what the user named, and attention modules whose own checks tie their width to the input's."""
     attention = [n for n, m in model.named_modules() if isinstance(m, nn.MultiheadAttention)]
-    for name in frozen:
-        if not any(b.fqn == name or b.fqn.startswith(f"{name}.") for b in space.births):
-            raise InputError("frozen", given=repr(name), expected="a module or parameter of the network")
-    for birth in space.births:
-        for names, reason in ((frozen, ASKED), (attention, FIXED_ATTENTION)):
-            if any(n == "" or birth.fqn == n or birth.fqn.startswith(f"{n}.") for n in names):
-                space.where = reason
-                space.freeze(np.arange(birth.start, birth.start + birth.size))
+    for names, reason in ((frozen, ASKED), (attention, FIXED_ATTENTION)):
+        space.where = reason
+        for name in names:
+            inside = [b for b in space.births if _is_named(b, name)]
+            if not inside and reason == ASKED:
+                raise InputError(
+                    "frozen",
+                    given=repr(name),
+                    expected="a module, a parameter, or an axis such as 'fc.weight[0]' of the network",
+                )
+            for b in inside:
+                space.freeze(np.arange(b.start, b.start + b.size))
+
+
+def _is_named(birth: Birth, name: str) -> bool:
+    if name.endswith("]"):
+        return f"{birth.fqn}[{birth.axis}]" == name
+    return name == "" or birth.fqn == name or birth.fqn.startswith(f"{name}.")
 
 
 def _drop_unconsumed(space: LabelSpace, walk: Walk, component: np.ndarray) -> np.ndarray:
