@@ -36,10 +36,10 @@ def freeze_unsafe(graph: ShrinkGraph) -> tuple[ShrinkGraph, dict[Group, str]]:
     axes = [g.producers[0] if g.producers else (g.members[0].fqn, g.members[0].axis) for g in unsafe]
     names = [f"{fqn}[{axis}]" for fqn, axis in axes]
     options = {**graph.options, "frozen": tuple(dict.fromkeys((*graph.options["frozen"], *names)))}
-    again = ShrinkGraph.from_module(graph.model, graph.example, kwargs=graph.kwargs, **options)
-    if not unsafe or not again.groups:
+    again = ShrinkGraph.from_module(graph.model, graph.example, kwargs=graph.kwargs, **options) if unsafe else None
+    if again is None or not again.groups:
         raise SurgeryError(
             "the network", given=f"{len(unsafe)} of {len(graph.groups)} groups fail alone", expected="groups that can be cut",
-            hint="pass attributes={YourModule: fix}; see the reasons above",
+            hint="pass attributes={YourModule: fix}; see the reasons: " + "; ".join(sorted(set(unsafe.values())))[:500],
         )  # fmt: skip
     return again, unsafe
