@@ -30,6 +30,7 @@ from deepwright.compress import (
     shrink,
 )
 from deepwright.compress import rules as rule_book
+from deepwright.compress.verify import verify
 from deepwright.core.errors import InputError
 from deepwright.nets import cifar_resnet, mlp
 
@@ -487,3 +488,24 @@ def test_recalibrated_statistics_are_those_of_the_data():
             recalibrate(model, bad)
     with pytest.raises(InputError, match="no batch norm"):
         recalibrate(mlp(3, 2), [torch.rand(4, 3)])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_proof_refuses_what_is_not_finite(value, whole):
+    """NaN compares false with everything: neither a spoilt copy nor a spoilt original may pass for equal."""
+    net, x = mlp(6, 3, (5,)), torch.rand(4, 6)
+    chosen = halves(ShrinkGraph.from_module(net, x))
+    small = shrink(net, chosen, skip_verification=True).model
+    for spoilt in (net, small) if whole else (small,):
+        with torch.no_grad():
+            [p for p in spoilt.parameters() if p.ndim == 1][-1][:] = value
+    with pytest.raises(SurgeryError, match="differs"):
+        verify(chosen, small)
+
+
+def test_the_proof_accepts_infinities_that_both_have():
+    net, x = mlp(6, 3, (5,)), torch.rand(4, 6)
+    with torch.no_grad():
+        [p for p in net.parameters() if p.ndim == 1][-1][0] = float("-inf")  # a class switched off
+    assert shrink(net, halves(ShrinkGraph.from_module(net, x))).verification.error < 1e-9

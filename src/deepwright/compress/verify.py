@@ -234,9 +234,8 @@ def verify(plan: Plan, small: nn.Module, *, batches: int = 4, extra: tuple[Any, 
                 hint=_where_sizes_are_fixed(plan),
             ) from error
         for a, b in zip(got, want):
-            same = a.shape == b.shape
-            worst = max(worst, float((a - b).abs().max()) if same and a.numel() else (0.0 if same else math.inf))
-            scale = max(scale, float(b.abs().max()) if b.numel() else 0.0)
+            difference, size = _difference(a, b)
+            worst, scale = max(worst, difference), max(scale, size)
         if len(got) != len(want) or not worst <= tolerance * max(1.0, scale):
             raise SurgeryError(
                 "the shrunk network differs from its masked original",
@@ -246,6 +245,25 @@ def verify(plan: Plan, small: nn.Module, *, batches: int = 4, extra: tuple[Any, 
             )
     kind = "float64" if dtype is torch.float64 else "the network's own precision"
     return Verification(worst, scale, len(cases), kind, not inexact, inexact)
+
+
+def _difference(a: Tensor, b: Tensor) -> tuple[float, float]:
+    """(largest |a - b|, largest finite |b|): infinite for other shapes, or where just one is NaN or infinite.
+
+    Python's max() drops NaN and an infinite scale would allow anything, so both are settled here. Outputs without a single
+    finite entry prove nothing, and differ infinitely.
+    """
+    if a.shape != b.shape:
+        return math.inf, 0.0
+    if b.numel() == 0:
+        return 0.0, 0.0
+    wide = torch.complex128 if b.is_complex() else torch.float64
+    a, b = a.to(wide), b.to(wide)
+    finite = torch.isfinite(b)
+    alike = (a == b) | (a.isnan() & b.isnan())  # infinities of one sign, and NaN, where both have them
+    if not finite.any() or not (alike | (finite & torch.isfinite(a))).all():
+        return math.inf, 0.0
+    return float((a - b).abs()[finite].max()), float(b[finite].abs().max())
 
 
 def _twin(small: nn.Module, dtype: torch.dtype | None) -> nn.Module:
