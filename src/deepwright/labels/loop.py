@@ -11,6 +11,7 @@ import json
 import os
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -188,12 +189,12 @@ class LabelingLoop:
         if len(torch.as_tensor(indices)) != len(torch.as_tensor(labels)):
             raise InputError("tell", given=f"{len(indices)} indices, {len(labels)} labels", expected="as many of each")
         seen = [i for i, _ in pairs]
-        twice = sorted({i for i in seen if seen.count(i) > 1} | {i for i in seen if i in self.labels})
+        twice = sorted({i for i, n in Counter(seen).items() if n > 1 or i in self.labels})
         if twice:
             raise InputError(
                 "tell", given=f"samples {twice[:10]} that have a label already", expected="each sample once"
             )
-        strange = [i for i in seen if i not in set(self.pending)]
+        strange = sorted(set(seen) - set(self.pending))
         if strange:
             raise InputError("tell", given=f"samples {strange[:10]} that weren't asked for", expected="those of ask()")
         wrong = [y for _, y in pairs if type(y) is not int or y < 0 or (self.classes is not None and y >= self.classes)]
@@ -390,7 +391,11 @@ class LabelingLoop:
                 )
             self.rounds = [Round(**r) for r in state["rounds"]]
         if labels.exists():
-            for line in labels.read_text().splitlines():
+            text = labels.read_text()
+            if text and not text.endswith("\n"):  # torn by a crash: the next label must begin a line of its own
+                with labels.open("a") as stream:
+                    stream.write("\n")
+            for line in text.splitlines():
                 try:
                     row = json.loads(line)
                 except ValueError:
