@@ -160,6 +160,12 @@ def test_a_killed_search_goes_on_to_the_same_end(small, tmp_path):
     assert whole.history == again.history
     with pytest.raises(evolve.StateMismatchError, match="another seed"):
         EvolutionaryPruner(net, x[:2], granularity="weight", seed=5, **SHORT).fit(accuracy_on(x, y), state_dir=tmp_path)
+    with pytest.raises(evolve.StateMismatchError, match="another validation data"):
+        EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(accuracy_on(-x, y), state_dir=tmp_path)
+    first = next(name for name, module in net.named_modules() if isinstance(module, nn.Linear | nn.Conv2d))
+    frozen = EvolutionaryPruner(net, x[:2], granularity="weight", frozen=[first], **SHORT)
+    with pytest.raises(evolve.StateMismatchError, match="frozen"):
+        frozen.fit(accuracy_on(x, y), state_dir=tmp_path)
 
 
 def test_batched_evaluation_counts_the_same_errors():
@@ -301,6 +307,8 @@ def test_blocks_go_together(small):
 
 def test_decomposition_engine(small):
     net, x, y = small
+    with pytest.raises(InputError, match="two for engine='moead'"):
+        EvolutionaryPruner(net, x[:2], objectives=("error", "macs", "params"), engine="moead")
     front = EvolutionaryPruner(net, x[:2], granularity="weight", engine="moead", **SHORT).fit(accuracy_on(x, y))
     plain = EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(accuracy_on(x, y))
     assert front.hypervolume() > plain.hypervolume() - 0.05

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from deepwright.compress.front import ParetoResult
 from deepwright.compress.runner import Runner
-from deepwright.compress.space import COSTS, Accuracy, Evaluate, Space, UnitSpace, WeightSpace
+from deepwright.compress.space import COSTS, Accuracy, Evaluate, Space, UnitSpace, WeightSpace, percentiles
 from deepwright.core.errors import InputError
 from deepwright.core.files import hash_model, load_state, save_state
 from deepwright.core.interrupt import graceful
@@ -76,7 +76,7 @@ class EvolutionaryPruner:
         importance: "magnitude", "taylor", "fisher" or, for units, any criterion of `importance`; both phases rank by it.
         data: batches (inputs, targets) for importances that need gradients.
         corridor: errors above the best (heavy, light) that pick the two anchors.
-        engine: "nsga2" or "moead" (phase 2's selection).
+        engine: "nsga2" or "moead" (phase 2's selection; two objectives).
         escape: from the middle of phase 2 on, this share of a child's flips may leave the corridor.
         guided: moves lean on importance (False: every bit alike; for comparison).
         seed: of everything.
@@ -113,6 +113,10 @@ class EvolutionaryPruner:
             )  # fmt: skip
         if len(objectives) < 2 or objectives[0] != "error" or objectives[1] not in COSTS:
             raise InputError("objectives", given=list(objectives), expected=f"'error', then one of {', '.join(COSTS)}")
+        if engine == "moead" and len(objectives) > 2:
+            raise InputError(
+                "objectives", given=list(objectives), expected="two for engine='moead'", hint="use 'nsga2'"
+            )
         self.space: Space
         if granularity == "unit":
             criterion = "hessian_diag" if importance == "fisher" else importance
@@ -125,9 +129,9 @@ class EvolutionaryPruner:
         self.extra = [o for o in objectives[1:] if o not in COSTS]
         self.sizes = {1: {"pop": 40, "gen": 50, **(phase1 or {})}, 2: {"pop": 40, "gen": 50, **(phase2 or {})}}
         self.corridor, self.engine, self.escape, self.guided, self.seed = corridor, engine, escape, guided, seed
-        self.importance = importance
+        self.importance, self.frozen = importance, tuple(frozen)
         self.rng = np.random.default_rng(seed)
-        self.phase, self.generation, self.evaluations, self.images = 1, 0, 0.0, 0.0
+        self.phase, self.generation, self.evaluations = 1, 0, 0.0
         self.population = np.zeros((0, self.space.size), bool)
         self.fitness = np.zeros((0, len(objectives)))
         self.thresholds = np.zeros((0, len(self.space.names)))
@@ -259,8 +263,6 @@ class EvolutionaryPruner:
         ranks = np.zeros(self.space.size)
         if len(free):
             _, layer = np.unique(self.space.layer[free], return_inverse=True)
-            from deepwright.compress.space import percentiles
-
             ranks[free] = percentiles(self.space.score[free], layer)
         return ranks if self.guided else np.where(self.free, 0.5, 0.0)
 
@@ -401,8 +403,6 @@ class EvolutionaryPruner:
         scaled = (values - ideal) / (nadir - ideal)
         first = np.linspace(0, 1, pop)
         weights = np.stack([first, 1 - first], 1)
-        if values.shape[1] > 2:
-            return survivors(values, pop)
         fit = (weights[:, None] * scaled[None]).max(2) + 1e-6 * scaled.sum(1)
         used: dict[int, int] = {}
         chosen = []
@@ -469,7 +469,7 @@ class EvolutionaryPruner:
 
         Raises:
             SearchError: more than 20 % of the candidates without finite objectives.
-            StateMismatchError: state of another network or other settings.
+            StateMismatchError: state of another network, other settings or other validation data.
             InputError: a budget below two populations; validation samples that are in the test set.
         """
         if budget is not None and budget < 2 * self.sizes[1]["pop"]:
@@ -477,8 +477,9 @@ class EvolutionaryPruner:
         if test is not None and isinstance(evaluate, Accuracy):
             _require_disjoint(evaluate.x, test[0])
         path = None if state_dir is None else Path(state_dir) / "search.pt"
+        identity = {} if path is None else self._identity(evaluate)
         if path is not None and path.exists():
-            self._load(path)
+            self._load(path, identity)
         runner = Runner(evaluate, self.space, executor, jobs) if isinstance(evaluate, Accuracy) else None
         total = sum(p["pop"] * (p["gen"] + 1) for p in self.sizes.values() if p["gen"])
         with graceful() as stop, bar("search", total) as running:
@@ -489,7 +490,7 @@ class EvolutionaryPruner:
                     self._check_feasible()
                 running.advance(len(batch), f"phase {min(self.phase, 2)}, hypervolume {self.hypervolume():.4f}")
                 if path is not None and not self._waiting and not self._told:
-                    self._save(path)
+                    self._save(path, identity)
                 if stop:
                     warnings.warn(
                         "stopped; the front so far is returned" + (f", {path} goes on" if path else ""), stacklevel=2
@@ -593,7 +594,8 @@ class EvolutionaryPruner:
 
     # --- state -------------------------------------------------------------------------------------------------
 
-    def _identity(self) -> dict[str, str]:
+    def _identity(self, evaluate: Evaluate) -> dict[str, str]:
+        """What must be the same to go on: the network, the settings and, where they are known, the validation data."""
         settings = {
             "model": hash_model(self.model),
             "granularity": [self.space.granularity, getattr(self.space, "block", 1)],
@@ -606,6 +608,8 @@ class EvolutionaryPruner:
             "seed": self.seed,
             "importance": self.importance,
             "min_keep": self.space.min_keep,
+            "frozen": sorted(self.frozen),
+            "validation data": evaluate.fingerprint() if isinstance(evaluate, Accuracy) else "",
         }
         return {k: json.dumps(v) for k, v in settings.items()}
 
@@ -613,8 +617,8 @@ class EvolutionaryPruner:
     _ARRAYS = ("fitness", "thresholds", "archive_fitness", "archive_phase", "lower", "upper")
     _PLAIN = ("phase", "generation", "evaluations", "log", "infeasible", "_number")
 
-    def _save(self, path: Path) -> None:
-        state: dict[str, Any] = {"identity": self._identity(), "rng": json.dumps(self.rng.bit_generator.state)}
+    def _save(self, path: Path, identity: dict[str, str]) -> None:
+        state: dict[str, Any] = {"identity": identity, "rng": json.dumps(self.rng.bit_generator.state)}
         for name in self._PACKED:
             state[name] = torch.from_numpy(np.packbits(getattr(self, name), axis=1))
         for name in self._ARRAYS:
@@ -634,10 +638,9 @@ class EvolutionaryPruner:
         )
         save_state(path, state)
 
-    def _load(self, path: Path) -> None:
+    def _load(self, path: Path, identity: dict[str, str]) -> None:
         state = load_state(path)
-        own = self._identity()
-        other = [k for k, v in own.items() if state["identity"].get(k) != v]
+        other = [k for k, v in identity.items() if state["identity"].get(k) != v]
         if other:
             raise StateMismatchError(
                 f"state in {path}", given="another " + ", ".join(other), expected="the same search",

@@ -21,6 +21,7 @@ from deepwright.compress.plan import Plan
 from deepwright.compress.polynomial import CostPolynomial
 from deepwright.compress.surgery import shrink
 from deepwright.core.errors import InputError
+from deepwright.core.files import hash_tensors
 from deepwright.core.inference import device_of, evaluating, fast_layout
 
 COSTS = ("params", "macs", "bytes")
@@ -327,6 +328,10 @@ class Accuracy:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def fingerprint(self) -> str:
+        """A hash of the data and its order: a resumed search must see the same."""
+        return hash_tensors({"x": self.x, "y": self.y, "order": self.order})
 
     def wrong(self, space: Space, masks: np.ndarray, rows: Tensor | None = None) -> np.ndarray:
         """(P, rows) True where a candidate is wrong; all rows by default, in the order of `order`."""
