@@ -164,6 +164,12 @@ def test_no_silent_threshold(adaptive, scenes, tmp_path):
         adaptive.heads[0].last.bias += 1
     with pytest.raises(InputError, match="other weights"):
         ExitPolicy.load(tmp_path / "policy.json", adaptive.fingerprint())
+    for text in ("", "[]", '{"cuts": ["a"]}', '{"thresholds": ["x"], "bounds": [0]}'):
+        (tmp_path / "policy.json").write_text(text)
+        with pytest.raises(InputError, match=r"written by ExitPolicy\.save"):
+            ExitPolicy.load(tmp_path / "policy.json")
+    with pytest.raises(InputError, match="cannot read"):
+        ExitPolicy.load(tmp_path / "none.json")
 
 
 def test_the_guarantee_holds_and_the_naive_rule_does_not():

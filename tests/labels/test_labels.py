@@ -199,6 +199,9 @@ def test_a_person_answers_in_portions(tmp_path):
         loop(oracle=None, state_dir=tmp_path, seed=3)
     with pytest.raises(InputError, match="oracle"):
         loop(oracle=None).run()
+    (tmp_path / "rounds.json").write_text('{"rounds": [{"strange": 1}]}')
+    with pytest.raises(InputError, match=r"rounds\.json of a labelling loop"):
+        loop(oracle=None, state_dir=tmp_path)
 
 
 KILLED = """

@@ -8,22 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from deepwright.checks.finding import Finding
-from deepwright.core.errors import InputError
+from deepwright.core.files import reading
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval
 
 
 def read_findings(path: Path | str) -> list[Finding]:
     """The findings of an earlier report.json."""
-    try:
+    with reading(f"cannot compare with {path}", "a report.json of deepwright audit"):
         content = json.loads(Path(path).read_text())
         return [Finding.from_dict(row) for row in content["findings"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"cannot compare with {path}",
-            given=f"{type(error).__name__}: {error}",
-            expected="a report.json of deepwright audit",
-        ) from error
 
 
 def compare(before: list[Finding], after: list[Finding]) -> Table:

@@ -20,7 +20,7 @@ from scipy import stats
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import write_json
+from deepwright.core.files import reading, write_json
 
 
 class CalibrationError(InputError):
@@ -67,13 +67,14 @@ class ExitPolicy:
         """Read a policy.
 
         Raises:
-            InputError: it was calibrated on other weights.
+            InputError: not a policy, or calibrated on other weights.
         """
-        row: Any = json.loads(Path(path).read_text())
-        for name in ("thresholds", "bounds"):  # infinities are words in JSON
-            row[name] = [float(v) for v in row[name]]
-        values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-        policy = cls(**values)
+        with reading(f"cannot read {path}", "a policy written by ExitPolicy.save"):
+            row: Any = json.loads(Path(path).read_text())
+            for name in ("thresholds", "bounds"):  # infinities are words in JSON
+                row[name] = [float(v) for v in row[name]]
+            values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+            policy = cls(**values)
         if model_hash is not None and policy.model_hash != model_hash:
             raise InputError(
                 f"policy {path}", given="calibrated on other weights", expected="this network", hint="calibrate again"

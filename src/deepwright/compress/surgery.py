@@ -23,6 +23,7 @@ from deepwright.compress.graph import ShrinkGraph, module_of
 from deepwright.compress.plan import Plan
 from deepwright.compress.verify import Verification, fixed_sizes, verify
 from deepwright.core.errors import InputError
+from deepwright.core.files import reading
 from deepwright.core.inference import evaluating
 
 IndexMap = dict[str, tuple[Tensor | None, ...]]
@@ -315,7 +316,5 @@ def index_map_from_json(text: str) -> IndexMap:
             return None
         return torch.cat([torch.arange(start, start + length) for start, length in runs])
 
-    try:
+    with reading("index map", "what index_map_to_json writes"):
         return {fqn: tuple(indices(a) for a in axes) for fqn, axes in json.loads(text).items()}
-    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise InputError("index map", given=str(error), expected="what index_map_to_json writes") from error

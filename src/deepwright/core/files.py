@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,6 +51,25 @@ def write_text(path: Path | str, text: str) -> Path:
 def write_json(path: Path | str, value: Any) -> Path:
     """Write JSON atomically; infinities become strings so that every JSON reader can read it."""
     return write_text(path, json.dumps(jsonable(value), indent=1, allow_nan=False) + "\n")
+
+
+@contextmanager
+def reading(what: str, expected: str) -> Iterator[None]:
+    """Turn what goes wrong with a user's file in this block into an `InputError`.
+
+    Args:
+        what: begins the message, as in "cannot read report.json".
+        expected: what the file should have been.
+
+    Raises:
+        InputError: the block couldn't open the file, or what it holds has another form.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise InputError(what, given=f"{type(error).__name__}: {error}", expected=expected) from error
 
 
 def jsonable(value: Any) -> Any:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from deepwright.core.boxes import Detections, require_boxes
 from deepwright.core.errors import InputError
+from deepwright.core.files import reading
 from deepwright.data.archives import Decoding, ImageSource, decode
 
 
@@ -96,19 +97,13 @@ def load_coco(
     Raises:
         InputError: JSON of another layout, pictures that are missing, boxes outside the picture.
     """
-    try:
+    with reading(f"cannot read {annotations}", "COCO's images, annotations and categories"):
         data = json.loads(Path(annotations).read_text())
         names = {c["id"]: c["name"] for c in data["categories"]}
         rows = {i["id"]: _Row(i["file_name"], []) for i in data["images"]}
         for a in data["annotations"]:
             x, y, w, h = a["bbox"]
             rows[a["image_id"]].boxes.append((x, y, x + w, y + h, names[a["category_id"]], not a.get("iscrowd", 0)))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"cannot read {annotations}",
-            given=f"{type(error).__name__}: {error}",
-            expected="COCO's images, annotations and categories",
-        ) from error
     order = classes or [names[k] for k in sorted(names)]
     return _assemble(Path(folder), list(rows.values()), size, channels, order)
 

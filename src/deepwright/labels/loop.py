@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 from deepwright.compress import cost
 from deepwright.core.errors import InputError
 from deepwright.core.features import extract
-from deepwright.core.files import load_state, save_state, write_json
+from deepwright.core.files import load_state, reading, save_state, write_json
 from deepwright.core.fit import fit, one_cycle, sgd
 from deepwright.core.inference import device_of, evaluating
 from deepwright.core.randomness import derive_seed, generator, local_rng
@@ -380,8 +380,11 @@ class LabelingLoop:
         self.folder.mkdir(parents=True, exist_ok=True)
         rounds, labels = self.folder / "rounds.json", self.folder / "labels.jsonl"
         if rounds.exists():
-            state = json.loads(rounds.read_text())
-            other = [k for k, v in self._identity().items() if state["identity"].get(k) != v and k != "budget"]
+            with reading(f"cannot read {rounds}", "rounds.json of a labelling loop"):
+                state = json.loads(rounds.read_text())
+                self.rounds = [Round(**r) for r in state["rounds"]]
+                identity = dict(state["identity"])
+            other = [k for k, v in self._identity().items() if identity.get(k) != v and k != "budget"]
             if other:
                 raise InputError(
                     f"state in {self.folder}",
@@ -389,7 +392,6 @@ class LabelingLoop:
                     expected="the same loop",
                     hint="use another folder",
                 )
-            self.rounds = [Round(**r) for r in state["rounds"]]
         if labels.exists():
             text = labels.read_text()
             if text and not text.endswith("\n"):  # torn by a crash: the next label must begin a line of its own
