@@ -483,9 +483,11 @@ def test_recalibrated_statistics_are_those_of_the_data():
     assert torch.equal(model[0].weight, weight)
     assert not model.training
     assert model[1].momentum == 0.1
-    for bad, message in (([], "none"), ([batches[0][:1]], "batch of one")):
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    for bad, message in (([], "none"), ([batches[0] + 5, batches[0][:1]], "batch of one")):
         with pytest.raises(InputError, match=message):
             recalibrate(model, bad)
+        assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())  # as it was
     with pytest.raises(InputError, match="no batch norm"):
         recalibrate(mlp(3, 2), [torch.rand(4, 3)])
 

@@ -21,13 +21,14 @@ def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
         batches: inputs, at least two samples each.
 
     Raises:
-        InputError: no data, a batch of one, or no batch norm.
+        InputError: no data, a batch of one, or no batch norm; the statistics are then as before.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     if not norms:
         raise InputError("model", given="no batch norm with running statistics", expected="one")
     modes = {m: m.training for m in model.modules()}
     momenta = [m.momentum for m in norms]
+    before = [{k: v.clone() for k, v in m.named_buffers()} for m in norms]
     seen = 0
     try:
         for m in modes:
@@ -44,6 +45,11 @@ def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
                 seen += 1
         if seen == 0:
             raise InputError("batches", given="none", expected="at least one")
+    except BaseException:  # half-taken statistics are worse than the old ones
+        for m, buffers in zip(norms, before):
+            for name, value in m.named_buffers():
+                value.copy_(buffers[name])
+        raise
     finally:
         for m, momentum in zip(norms, momenta):
             m.momentum = momentum
