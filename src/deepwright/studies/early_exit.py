@@ -20,6 +20,7 @@ from deepwright.core.statistics import mean_interval, wilson
 from deepwright.core.trials import run as run_trials
 from deepwright.data.scenes import Scenes, make_scenes, stream_scenes
 from deepwright.nets.ssd import SSD, small_ssd, ssd_loss
+from deepwright.ood.metrics import auroc
 from deepwright.studies import Settings
 
 CUTS = ("features.stage0", "features.stage1", "features.stage2")
@@ -207,11 +208,7 @@ def _batched_time() -> float:
 
 def _auc(score: Tensor, positive: Tensor) -> float:
     """Chance that a positive scores above a negative."""
-    from scipy.stats import rankdata
-
-    ranks = torch.from_numpy(rankdata(score.double().numpy()))
-    p, n = int(positive.sum()), int((~positive).sum())
-    return float((ranks[positive].sum() - p * (p + 1) / 2) / (p * n))
+    return auroc(score[~positive], score[positive])
 
 
 def _result(rows: list[dict[str, Any]], seeds: int, batched: float) -> StudyResult:
