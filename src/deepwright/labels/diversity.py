@@ -43,15 +43,13 @@ def k_center_greedy(
         distance = (x - x[first]).square().sum(1)
     else:
         chosen = []
-    distance[~allowed] = -torch.inf
-    if chosen:
-        distance[chosen] = -torch.inf
+    distance[~allowed] = -torch.inf  # and stays: minimum() below never raises it
+    distance[chosen] = -torch.inf
     while len(chosen) < k:
         i = int(distance.argmax())
         chosen.append(i)
         torch.minimum(distance, squares + squares[i] - 2 * (x @ x[i]), out=distance)
-        distance[~allowed] = -torch.inf
-        distance[chosen] = -torch.inf
+        distance[i] = -torch.inf
     return torch.tensor(chosen)
 
 
@@ -78,7 +76,7 @@ def badge(
         j = chosen[-1]
         gap = size + size[j] - 2 * (a @ a[j]) * (h @ h[j])
         distance = torch.minimum(distance, gap.clamp_min(0))
-        distance[chosen] = 0
+        distance[j] = 0
         weights = (
             distance if float(distance.sum()) > 0 else torch.ones_like(distance).index_fill(0, torch.tensor(chosen), 0)
         )
