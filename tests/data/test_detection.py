@@ -68,6 +68,29 @@ def test_yolo(folder):
     (folder / "labels").mkdir()
     (folder / "labels" / "a.txt").write_text("1 0.3 0.5 0.4 0.5\n")
     check(load_yolo(folder, (40, 200), ["bottle", "can"]))
-    (folder / "labels" / "b.txt").write_text("9 0.3 0.5 0.4 0.5\n")
-    with pytest.raises(InputError, match=r"b\.txt, line 1"):
-        load_yolo(folder, (40, 200), ["bottle", "can"])
+    for line in ("9 0.3 0.5 0.4 0.5\n", "-1 0.3 0.5 0.4 0.5\n"):
+        (folder / "labels" / "b.txt").write_text(line)
+        with pytest.raises(InputError, match=r"b\.txt, line 1"):
+            load_yolo(folder, (40, 200), ["bottle", "can"])
+
+
+def test_pictures_of_one_name_in_two_folders(tmp_path):
+    for part, shade in (("x", 0), ("y", 255)):
+        (tmp_path / part).mkdir()
+        Image.new("L", (10, 10), shade).save(tmp_path / part / "a.png")
+    content = {
+        "images": [{"id": 1, "file_name": "x/a.png"}, {"id": 2, "file_name": "y/a.png"}],
+        "categories": [{"id": 1, "name": "can"}],
+    }
+    content["annotations"] = [{"image_id": 2, "category_id": 1, "bbox": [1, 1, 4, 4]}]
+    (tmp_path / "marks.json").write_text(json.dumps(content))
+    data = load_coco(tmp_path / "marks.json", tmp_path, (10, 10))
+    assert float(data.images[0].max()) == 0 < float(data.images[1].min())
+    assert [len(t) for t in data.truth] == [0, 1]
+    content["images"][0]["file_name"] = "a.png"
+    (tmp_path / "marks.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="2 of that name"):
+        load_coco(tmp_path / "marks.json", tmp_path, (10, 10))
+    (tmp_path / "a.xml").write_text(XML.format(OBJECT.format(1, 1, 5, 5, "can", 0)))
+    with pytest.raises(InputError, match=r"one picture for each \.xml"):
+        load_voc(tmp_path, (10, 10))

@@ -53,6 +53,31 @@ def test_files_go_back_and_forth(pool, tmp_path):
     cifar_resnet(20, classes=2).load_state_dict(load_file(out / "weights.safetensors"))
 
 
+@pytest.mark.parametrize(
+    "text", ["index,label\nabc,dark\n", "index,file,label\n,none.png,dark\n", "index,label\n-3,dark\n"]
+)
+def test_a_file_that_names_no_sample(text, pool, tmp_path):
+    words = [pool, "--budget", 12, "--classes", "bright,dark", "--epochs", 1, "--out", tmp_path / "out"]
+    assert call(*words).exit_code == 0
+    (tmp_path / "mine.csv").write_text(text)
+    done = call(*words, "--labels", tmp_path / "mine.csv")
+    assert done.exit_code == 2, done.output
+    assert "an index or file of to-label.csv" in done.output
+
+
+def test_file_names_with_commas_and_quotes(pool, tmp_path):
+    out = tmp_path / "out"
+    for file in sorted(pool.glob("*.png")):
+        file.rename(
+            pool / f'a, "{file.name}"'.replace('"', "'")
+            if file.name.startswith("0")
+            else pool / f'b "{file.stem}",.png'
+        )
+    assert call(pool, "--budget", 12, "--round-size", 12, "--classes", "bright,dark", "--out", out).exit_code == 0
+    with (out / "to-label.csv").open() as stream:
+        assert {r["file"] for r in csv.DictReader(stream)} <= {f.name for f in pool.iterdir()}
+
+
 def test_answers_one_by_one_are_kept(pool, tmp_path):
     out = tmp_path / "out"
     words = [

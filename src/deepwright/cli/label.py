@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.files import write_bytes, write_json, write_text
+from deepwright.core.files import reading, write_bytes, write_json, write_text
 from deepwright.core.results import Table
-from deepwright.data import load
+from deepwright.data import load, to_float
 from deepwright.data.archives import Decoding, ImageSource
 from deepwright.data.folders import load_images
 from deepwright.labels import LabelingLoop, PrunedSelector, default_trainer, train_fused
@@ -42,7 +42,7 @@ def run(**o: Any) -> int:
     truth = pool.truth
     loop = LabelingLoop(
         pool.x,
-        PrunedSelector(_network(o, pool), _float(pool.x[:2]), removed=o["removed"]),
+        PrunedSelector(_network(o, pool), to_float(pool.x[:2]), removed=o["removed"]),
         o["strategy"],
         budget=min(o["budget"], len(pool.x)),
         round_size=o["round_size"] or max(1, o["budget"] // 6),
@@ -63,10 +63,6 @@ def run(**o: Any) -> int:
     if not loop.done:
         return _leave_questions(loop, pool, o["out"])
     return _finish(loop, pool, o)
-
-
-def _float(x: Tensor) -> Tensor:
-    return x.float() / 255 if x.dtype == torch.uint8 else x
 
 
 def _simulated(o: dict[str, Any]) -> _Pool:
@@ -122,13 +118,8 @@ def _class_index(text: str, classes: tuple[str, ...]) -> int:
 
 def _tell_file(loop: LabelingLoop, pool: _Pool, file: Path) -> None:
     """Rows of a CSV with the columns index (or file) and label; rows without a label are left for later."""
-    try:
-        with file.open(newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except OSError as error:
-        raise InputError(
-            "--labels", given=f"{file}: {error.strerror}", expected="a CSV with the columns index and label"
-        ) from error
+    with reading(f"--labels {file}", "a CSV with the columns index and label"), file.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
     if rows and not ("label" in rows[0] and ("index" in rows[0] or "file" in rows[0])):
         raise InputError(
             f"--labels {file}", given=f"columns {', '.join(rows[0])}", expected="index (or file) and label"
@@ -138,7 +129,10 @@ def _tell_file(loop: LabelingLoop, pool: _Pool, file: Path) -> None:
     for row in rows:
         if not (row["label"] or "").strip():
             continue
-        index = int(row["index"]) if row.get("index") else place.get(row["file"], -1)
+        named = (row.get("index") or row.get("file") or "").strip()
+        index = int(named) if row.get("index") and named.isdigit() else place.get(row.get("file") or "", -1)
+        if index < 0:
+            raise InputError(f"--labels {file}", given=f"sample {named!r}", expected="an index or file of to-label.csv")
         if index in loop.labels and loop.labels[index] == _class_index(row["label"], pool.classes):
             continue  # told before: the file is read again as a whole
         indices.append(index)
@@ -163,10 +157,16 @@ def _ask_person(loop: LabelingLoop, pool: _Pool) -> None:
                     click.echo(str(error))
 
 
+def _write_csv(path: Path, rows: list[list[Any]]) -> Path:
+    """Names may hold commas and quotes."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows([["index", "file", "label"], *rows])
+    return write_text(path, stream.getvalue())
+
+
 def _leave_questions(loop: LabelingLoop, pool: _Pool, out: Path) -> int:
     asked = loop.ask().tolist()
-    lines = ["index,file,label", *(f'{i},"{pool.names[i]}",' for i in asked)]
-    path = write_text(out / "to-label.csv", "\n".join(lines) + "\n")
+    path = _write_csv(out / "to-label.csv", [[i, pool.names[i], ""] for i in asked])
     click.echo(
         f"{len(loop.labels)} of {loop.budget} labelled. Fill the column label of {path} ({', '.join(pool.classes)}) and run the same command with --labels {path}."
     )
@@ -178,8 +178,8 @@ def _finish(loop: LabelingLoop, pool: _Pool, o: dict[str, Any]) -> int:
 
     result = loop.result()
     out: Path = o["out"]
-    rows = [f'{i},"{pool.names[i]}",{pool.classes[y]}' for i, y in zip(result.indices, result.labels)]
-    write_text(out / "labels.csv", "\n".join(["index,file,label", *rows]) + "\n")
+    rows = [[i, pool.names[i], pool.classes[y]] for i, y in zip(result.indices, result.labels)]
+    _write_csv(out / "labels.csv", rows)
     assert result.selector is not None
     x, y = loop.data()
     fused = train_fused(loop.selector, result.selector, x, y, epochs=o["epochs"], seed=o["seed"])

@@ -60,7 +60,10 @@ def load_voc(
     files = sorted(marks.glob("*.xml"))
     if not files:
         raise InputError(f"{folder}", given="no .xml", expected="PASCAL-VOC annotations")
-    pictures = {Path(n).stem: n for n in ImageSource(folder).images()}
+    pictures: dict[str, str] = {}
+    for name in ImageSource(folder).images():
+        if (other := pictures.setdefault(Path(name).stem, str(name))) != str(name):
+            raise InputError(f"{folder}", given=f"{other} and {name}", expected="one picture for each .xml")
     rows = []
     for file in files:
         if file.stem not in pictures:
@@ -134,6 +137,8 @@ def _yolo_boxes(
             continue
         try:
             kind, cx, cy, w, h = line.split()[:5]
+            if int(kind) < 0:  # would count from the end
+                raise IndexError(kind)
             x, y, bw, bh = float(cx) * width, float(cy) * height, float(w) * width, float(h) * height
             found.append((x - bw / 2, y - bh / 2, x + bw / 2, y + bh / 2, classes[int(kind)], True))
         except (ValueError, IndexError) as error:
@@ -155,14 +160,20 @@ def _assemble(
     if not rows:
         raise InputError(f"{folder}", given="no picture", expected="at least one")
     source = ImageSource(folder)
-    known = {Path(n).name: n for n in source.images()}
+    exact, known = set(source.images()), dict[str, list[str]]()
+    for name in source.images():
+        known.setdefault(Path(name).name, []).append(name)
     truth, occupied, files = [], [], []
     for row in rows:
-        file = known.get(Path(row.name).name)  # by its own name: a path that leads out of the folder leads nowhere
-        if file is None:
+        # else by its own name: a path that leads out of the folder leads nowhere
+        found = [row.name] if row.name in exact else known.get(Path(row.name).name, [])
+        if len(found) != 1:
             raise InputError(
-                f"picture {row.name}", given=f"not in {folder}", expected="every picture of the annotations"
+                f"picture {row.name}",
+                given=f"{len(found)} of that name in {folder}",
+                expected="one for every annotation",
             )
+        file = found[0]
         files.append(str(file))
         with Image.open(folder / file) as picture:
             width, height = picture.size

@@ -28,6 +28,7 @@ from deepwright.core.files import load_state, reading, save_state, write_json
 from deepwright.core.fit import fit, one_cycle, sgd
 from deepwright.core.inference import device_of, evaluating
 from deepwright.core.randomness import derive_seed, generator, local_rng
+from deepwright.data.dataset import to_float
 from deepwright.labels.prunefuse import DistillLoss, PrunedSelector
 from deepwright.labels.strategies import STRATEGIES, Strategy, View, named
 
@@ -358,8 +359,7 @@ class LabelingLoop:
 
     def _inputs(self, rows: Tensor) -> Tensor:
         if isinstance(self.pool, Tensor):
-            x = self.pool[rows]
-            return x.float() / 255 if x.dtype == torch.uint8 else x
+            return to_float(self.pool[rows])
         items = [self.pool[int(i)] for i in rows]  # type: ignore[index]
         return torch.stack([torch.as_tensor(i[0] if isinstance(i, tuple | list) else i) for i in items])
 
