@@ -279,6 +279,7 @@ def test_files_take_the_same_decisions(layout, scenes, tmp_path):
     ordered = (-logits).sort().values
     threshold = float((ordered[29] + ordered[30]) / 2)  # half of the frames leave: both branches are run
     written = export_exits(adaptive, tmp_path, layout=layout, threshold=threshold, check=scenes.images)
+    assert all(p.requires_grad for p in adaptive.parameters())  # it can be trained on afterwards
     assert written.agreement == 1.0
     assert set(written.paths) == ({"front", "rest"} if layout == "split" else {"single"})
     assert all(p.exists() for p in written.paths.values())

@@ -16,7 +16,7 @@ from deepwright.compress.exits import head_logits
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
 from deepwright.core.fit import adamw, fit, one_cycle
-from deepwright.core.inference import evaluating
+from deepwright.core.inference import evaluating, without_gradients
 from deepwright.core.results import Table
 from deepwright.core.statistics import wilson
 
@@ -103,9 +103,6 @@ def _or_none(segments: Segments, name: str) -> int:
 
 def _train_heads(model: AdaptiveModel, subject: Subject, epochs: int) -> None:
     """The network stays bit for bit as it is: only heads train."""
-    wanted = {p: p.requires_grad for p in model.model.parameters()}
-    for p in wanted:
-        p.requires_grad_(False)
 
     def step(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         with evaluating(model.model):
@@ -113,14 +110,11 @@ def _train_heads(model: AdaptiveModel, subject: Subject, epochs: int) -> None:
         return torch.stack([nn.functional.cross_entropy(z, y) for z in exits.values()]).sum()
 
     data = subject.data.train
-    try:
+    with without_gradients(model.model):
         fit(
             model, (data.inputs(), data.y), epochs=epochs, batch_size=64, step=step, optimizer=adamw(3e-3),
             scheduler=one_cycle(3e-3), seed=subject.seed, description="heads",
         )  # fmt: skip
-    finally:
-        for p, before in wanted.items():
-            p.requires_grad_(before)
     model.eval()
 
 

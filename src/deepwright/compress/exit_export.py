@@ -21,7 +21,7 @@ from deepwright.compress.export import exported_program, onnx_bytes, run, sessio
 from deepwright.compress.quantize import quantize, quiet
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
-from deepwright.core.inference import evaluating
+from deepwright.core.inference import evaluating, without_gradients
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,7 @@ def export_exits(
             raise InputError("threshold", given="none, and no policy", expected="a number, or calibrate_exits first")
         threshold = model.policy.thresholds[0]
     frames = model.example if check is None else check
-    for p in model.parameters():
-        p.requires_grad_(False)
-    with evaluating(model), torch.no_grad():
+    with without_gradients(model), evaluating(model), torch.no_grad():
         first, second = model.pieces()
         front, rest = _Front(first, model.heads[0]).eval(), _Rest(second).eval()
         z, h = front(frames)

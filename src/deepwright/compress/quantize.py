@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from deepwright.compress.errors import ExportError
 from deepwright.compress.rules import args, op_name
 from deepwright.core.errors import InputError, MissingExtraError
-from deepwright.core.inference import device_of, evaluating
+from deepwright.core.inference import device_of, evaluating, without_gradients
 
 MINIMUM_SAMPLES = 128
 _WEIGHTED = {"conv1d": 0, "conv2d": 0, "conv3d": 0, "linear": 0, "conv_transpose1d": 1, "conv_transpose2d": 1}
@@ -85,17 +85,11 @@ def exported(model: nn.Module, example: tuple[Any, ...], dynamic_batch: bool) ->
         shapes = tuple({0: batch} if isinstance(e, Tensor) else None for e in example)
         # a batch of one would be taken for a constant
         example = tuple(torch.cat([e, e]) if isinstance(e, Tensor) and len(e) == 1 else e for e in example)
-    frozen = [p for p in model.parameters() if p.requires_grad]
-    for p in frozen:
-        p.requires_grad_(False)
     try:
-        with evaluating(model):
+        with without_gradients(model), evaluating(model):
             return torch.export.export(model, example, dynamic_shapes=shapes)
     except Exception as error:
         raise ExportError(error) from error
-    finally:
-        for p in frozen:
-            p.requires_grad_(True)
 
 
 def _quantizer() -> Any:

@@ -52,17 +52,23 @@ def fast_layout(model: nn.Module) -> Iterator[nn.Module]:
 
 
 @contextmanager
-def frozen(model: nn.Module) -> Iterator[nn.Module]:
-    """Eval mode, the faster layout, every parameter's gradient off: backward passes reach the input only."""
+def without_gradients(model: nn.Module) -> Iterator[nn.Module]:
+    """Every parameter's gradient off; afterwards each is asked for as it was."""
     wanted = [(p, p.requires_grad) for p in model.parameters()]
     for parameter, _ in wanted:
         parameter.requires_grad_(False)
     try:
-        with evaluating(model), fast_layout(model):
-            yield model
+        yield model
     finally:
         for parameter, requires in wanted:
             parameter.requires_grad_(requires)
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[nn.Module]:
+    """Eval mode, the faster layout, every parameter's gradient off: backward passes reach the input only."""
+    with without_gradients(model), evaluating(model), fast_layout(model):
+        yield model
 
 
 def require_float_images(x: Tensor, name: str = "x") -> None:
