@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepwright.compress import EvolutionaryPruner, ParetoResult, accuracy_on, evolve
+from deepwright.compress import EvolutionaryPruner, ParetoResult, PymooEngine, StateMismatchError, accuracy_on, evolve
 from deepwright.compress.space import UnitSpace, WeightSpace
 from deepwright.core.errors import InputError
 from deepwright.core.fit import adamw, fit
@@ -158,14 +158,42 @@ def test_a_killed_search_goes_on_to_the_same_end(small, tmp_path):
     assert np.array_equal(whole.F, again.F)
     assert np.array_equal(whole.packed, again.packed)
     assert whole.history == again.history
-    with pytest.raises(evolve.StateMismatchError, match="another seed"):
+    with pytest.raises(StateMismatchError, match="another seed"):
         EvolutionaryPruner(net, x[:2], granularity="weight", seed=5, **SHORT).fit(accuracy_on(x, y), state_dir=tmp_path)
-    with pytest.raises(evolve.StateMismatchError, match="another validation data"):
+    with pytest.raises(StateMismatchError, match="another validation data"):
         EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(accuracy_on(-x, y), state_dir=tmp_path)
     first = next(name for name, module in net.named_modules() if isinstance(module, nn.Linear | nn.Conv2d))
     frozen = EvolutionaryPruner(net, x[:2], granularity="weight", frozen=[first], **SHORT)
-    with pytest.raises(evolve.StateMismatchError, match="frozen"):
+    with pytest.raises(StateMismatchError, match="frozen"):
         frozen.fit(accuracy_on(x, y), state_dir=tmp_path)
+
+
+def test_pymoo_breeds_phase_one_and_a_killed_search_goes_on(small, tmp_path):
+    pymoo = pytest.importorskip("pymoo.algorithms.moo.sms")
+    net, x, y = small
+    settings = {"granularity": "weight", **SHORT}
+    whole = EvolutionaryPruner(net, x[:2], engine=PymooEngine(), **settings).fit(accuracy_on(x, y))
+    EvolutionaryPruner(net, x[:2], engine=PymooEngine(), **settings).fit(
+        accuracy_on(x, y), state_dir=tmp_path, budget=60
+    )
+    again = EvolutionaryPruner(net, x[:2], engine=PymooEngine(), **settings).fit(accuracy_on(x, y), state_dir=tmp_path)
+    assert np.array_equal(whole.F, again.F)
+    other = EvolutionaryPruner(net, x[:2], engine=PymooEngine(pymoo.SMSEMOA()), **settings)
+    assert other.fit(accuracy_on(x, y)).hypervolume() > 0
+    with pytest.raises(StateMismatchError, match="engine"):
+        other.fit(accuracy_on(x, y), state_dir=tmp_path)
+
+
+def test_pymoo_keeps_what_the_house_keeps():
+    pytest.importorskip("pymoo")
+    f = np.random.default_rng(0).random((60, 2))
+    ours, theirs = (set(e.survivors(f, 20, f.max(0))) for e in (evolve.Engine(), PymooEngine()))
+    front = set(np.flatnonzero(evolve.nondominated(f)))
+    assert front <= ours
+    assert front <= theirs
+    assert len(theirs) == 20
+    with pytest.raises(InputError, match="mating and survival"):
+        PymooEngine(object())
 
 
 def test_batched_evaluation_counts_the_same_errors():

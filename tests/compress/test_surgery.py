@@ -25,6 +25,7 @@ from deepwright.compress import (
     index_map_to_json,
     mask,
     mask_weights,
+    measure_latency,
     plan,
     recalibrate,
     shrink,
@@ -511,3 +512,18 @@ def test_the_proof_accepts_infinities_that_both_have():
     with torch.no_grad():
         [p for p in net.parameters() if p.ndim == 1][-1][0] = float("-inf")  # a class switched off
     assert shrink(net, halves(ShrinkGraph.from_module(net, x))).verification.error < 1e-9
+
+
+@pytest.mark.slow
+def test_a_plan_reaches_a_measured_latency():
+    net = nn.Sequential(
+        nn.Flatten(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 10)
+    )
+    graph = ShrinkGraph.from_module(net, torch.randn(2, 1, 64, 64))
+    scores = importance(graph, "l2")
+    dense = 1e3 * measure_latency(net, torch.randn(1, 1, 64, 64), min_run_time=0.3).median
+    chosen = plan(graph, scores, target={"latency_ms": 0.5 * dense})
+    small = shrink(net, chosen).model
+    assert 1e3 * measure_latency(small, torch.randn(1, 1, 64, 64), min_run_time=0.3).median < 0.75 * dense
+    with pytest.raises(InputError, match="below the network's own"):
+        plan(graph, scores, target={"latency_ms": 2 * dense})

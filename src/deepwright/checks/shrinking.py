@@ -159,39 +159,7 @@ def _choose(
         return _evolve(graph, subject, name, value, criterion, generations, frozen, say)
     needs = criterion in ("taylor", "hessian_diag")
     scores = importance(graph, criterion, _batches(subject, 512) if needs else None)
-    if name == "latency-ms":
-        return _by_latency(graph, scores, subject, value, round_to)
-    return plan(graph, scores, target={name: value}, round_to=round_to)
-
-
-def _by_latency(graph: ShrinkGraph, scores: Any, subject: Subject, wanted: float, round_to: int) -> Plan:
-    """Bisection on the share of MACs with the measured time of one input."""
-    x = subject.data.test.inputs(slice(0, 1)).to(subject.device)
-
-    def milliseconds(model: nn.Module) -> float:
-        return 1e3 * measure_latency(model, x, min_run_time=0.3).median
-
-    dense = milliseconds(subject.model)
-    if dense <= wanted:
-        raise InputError("target latency-ms", given=wanted, expected=f"below the network's own {dense:.3g} ms")
-    low, high, best = 0.02, 1.0, None
-    for _ in range(6):
-        middle = (low + high) / 2
-        try:
-            candidate = plan(graph, scores, target={"macs": middle}, round_to=round_to)
-        except InputError:
-            low = middle
-            continue
-        if milliseconds(shrink(graph.model, candidate, skip_verification=True).model) <= wanted:
-            best, low = candidate, middle
-        else:
-            high = middle
-    if best is None:
-        raise InputError(
-            "target latency-ms", given=wanted, expected=f"what surgery can reach from {dense:.3g} ms",
-            hint="small networks are bound by overhead, not by MACs",
-        )  # fmt: skip
-    return best
+    return plan(graph, scores, target={name.replace("-", "_"): value}, round_to=round_to)
 
 
 def _evolve(

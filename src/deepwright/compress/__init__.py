@@ -10,6 +10,7 @@ Example:
 """
 
 from deepwright.compress.cost import CostReport, Latency, cost, measure_latency, peak_activation_bytes
+from deepwright.compress.engines import Engine, PymooEngine
 from deepwright.compress.errors import (
     ExportError,
     FrozenAxisError,
@@ -18,7 +19,7 @@ from deepwright.compress.errors import (
     ShapeError,
     SurgeryError,
 )
-from deepwright.compress.evolve import Candidate, EvolutionaryPruner, SearchError, StateMismatchError
+from deepwright.compress.evolve import Candidate, EvolutionaryPruner, SearchError
 from deepwright.compress.exit_export import ExportedExit, export_exits
 from deepwright.compress.exit_policy import CalibrationError, ExitPolicy, TemporalGate, certify, samples_needed
 from deepwright.compress.exits import (
@@ -42,6 +43,7 @@ from deepwright.compress.polynomial import CostPolynomial
 from deepwright.compress.quantize import quantize
 from deepwright.compress.recalibrate import recalibrate
 from deepwright.compress.safety import freeze_unsafe, unsafe_groups
+from deepwright.compress.search_state import StateMismatchError
 from deepwright.compress.segments import Cut, CutError, Segments
 from deepwright.compress.space import Accuracy, UnitSpace, WeightSpace, accuracy_on
 from deepwright.compress.surgery import IndexMap, ShrinkResult, index_map_from_json, index_map_to_json, shrink
@@ -60,6 +62,7 @@ __all__ = [
     "CostReport",
     "Cut",
     "CutError",
+    "Engine",
     "Estimate",
     "EvolutionaryPruner",
     "ExitCost",
@@ -81,6 +84,7 @@ __all__ = [
     "ParetoResult",
     "Picked",
     "Plan",
+    "PymooEngine",
     "SearchError",
     "Segments",
     "ShapeError",

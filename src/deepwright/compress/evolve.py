@@ -19,24 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from scipy import stats
 from torch import Tensor, nn
 
+from deepwright.compress.engines import Engine, named_engine
 from deepwright.compress.front import ParetoResult
+from deepwright.compress.racing import Mistakes, key
 from deepwright.compress.runner import Runner
+from deepwright.compress.search_state import load_search, save_search
 from deepwright.compress.space import COSTS, Accuracy, Evaluate, Space, UnitSpace, WeightSpace, percentiles
 from deepwright.core.errors import InputError
-from deepwright.core.files import hash_model, load_state, save_state
+from deepwright.core.files import hash_model
 from deepwright.core.interrupt import graceful
 from deepwright.core.pareto import (
     hypervolume,
     nondominated,
-    polynomial_mutation,
-    simulated_binary_crossover,
-    survivors,
     thin,
-    tournament,
 )
 from deepwright.core.progress import bar
 
@@ -46,10 +43,6 @@ ARCHIVE = 200
 
 class SearchError(InputError, RuntimeError):
     """A search that can't go on."""
-
-
-class StateMismatchError(InputError):
-    """Saved state of another search."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,7 @@ class EvolutionaryPruner:
         importance: "magnitude", "taylor", "fisher" or, for units, any criterion of `importance`; both phases rank by it.
         data: batches (inputs, targets) for importances that need gradients.
         corridor: errors above the best (heavy, light) that pick the two anchors.
-        engine: "nsga2" or "moead" (phase 2's selection; two objectives).
+        engine: "nsga2", "moead" (phase 2's selection; two objectives) or an `Engine`, such as `PymooEngine(algorithm)`.
         escape: from the middle of phase 2 on, this share of a child's flips may leave the corridor.
         guided: moves lean on importance (False: every bit alike; for comparison).
         seed: of everything.
@@ -99,23 +92,24 @@ class EvolutionaryPruner:
         importance: str = "magnitude",
         data: Any = None,
         corridor: tuple[float, float] = (0.01, 0.10),
-        engine: str = "nsga2",
+        engine: str | Engine = "nsga2",
         escape: float = 0.05,
         guided: bool = True,
         seed: int = 0,
         min_keep: int = 1,
         frozen: Sequence[str] = (),
     ) -> None:
-        if granularity not in ("unit", "weight", "block") or engine not in ("nsga2", "moead"):
-            raise InputError(
-                "EvolutionaryPruner", given=f"granularity={granularity!r}, engine={engine!r}",
-                expected="'unit', 'weight' or 'block', 'nsga2' or 'moead'",
-            )  # fmt: skip
+        if granularity not in ("unit", "weight", "block"):
+            raise InputError("granularity", given=repr(granularity), expected="'unit', 'weight' or 'block'")
+        self.engine = named_engine(engine)
         if len(objectives) < 2 or objectives[0] != "error" or objectives[1] not in COSTS:
             raise InputError("objectives", given=list(objectives), expected=f"'error', then one of {', '.join(COSTS)}")
-        if engine == "moead" and len(objectives) > 2:
+        if len(objectives) > self.engine.most_objectives:
             raise InputError(
-                "objectives", given=list(objectives), expected="two for engine='moead'", hint="use 'nsga2'"
+                "objectives",
+                given=list(objectives),
+                expected=f"two for engine={self.engine.name!r}",
+                hint="use 'nsga2'",
             )
         self.space: Space
         if granularity == "unit":
@@ -128,7 +122,7 @@ class EvolutionaryPruner:
         self.costs = [o for o in objectives[1:] if o in COSTS]
         self.extra = [o for o in objectives[1:] if o not in COSTS]
         self.sizes = {1: {"pop": 40, "gen": 50, **(phase1 or {})}, 2: {"pop": 40, "gen": 50, **(phase2 or {})}}
-        self.corridor, self.engine, self.escape, self.guided, self.seed = corridor, engine, escape, guided, seed
+        self.corridor, self.escape, self.guided, self.seed = corridor, escape, guided, seed
         self.importance, self.frozen = importance, tuple(frozen)
         self.rng = np.random.default_rng(seed)
         self.phase, self.generation, self.evaluations = 1, 0, 0.0
@@ -149,7 +143,7 @@ class EvolutionaryPruner:
         self._told: dict[int, tuple[Candidate, np.ndarray | None]] = {}
         self._number = 0
         self._genomes: dict[int, np.ndarray] = {}
-        self._wrong: dict[bytes, np.ndarray] = {}  # which samples each member of the archive gets wrong, bit-packed
+        self.mistakes = Mistakes()
 
     # --- ask and tell ------------------------------------------------------------------------------------------
 
@@ -195,10 +189,10 @@ class EvolutionaryPruner:
             self._close_generation()
 
     def _add(self, mask: np.ndarray, phase: int, operator: int = -1, genome: np.ndarray | None = None) -> bool:
-        key = np.packbits(mask).tobytes()
-        if key in self._seen:
+        name = key(mask)
+        if name in self._seen:
             return False
-        self._seen.add(key)
+        self._seen.add(name)
         candidate = Candidate(self._number, mask, phase, operator)
         if genome is not None:
             self._genomes[candidate.number] = genome
@@ -220,10 +214,7 @@ class EvolutionaryPruner:
     def _next_thresholds(self) -> np.ndarray:
         pop, layers = self.sizes[1]["pop"], len(self.space.names)
         low, high = np.zeros(layers), np.full(layers, T_MAX)
-        parents = tournament(self.fitness, 2 * (-(-pop // 2)), self.rng)
-        a, b = self.thresholds[parents[::2]], self.thresholds[parents[1::2]]
-        c, d = simulated_binary_crossover(a, b, low, high, self.rng)
-        return polynomial_mutation(np.concatenate([c, d])[:pop], low, high, self.rng, 1 / layers)
+        return self.engine.children(self.thresholds, self.fitness, low, high, pop, self.rng)
 
     # --- the corridor ------------------------------------------------------------------------------------------
 
@@ -289,7 +280,7 @@ class EvolutionaryPruner:
         free, ranks = np.flatnonzero(self.free), self._ranks()
         progress = self.generation / max(generations, 1)
         rate = max(1.0, 0.02 * len(free) * (1 - progress)) / max(len(free), 1)
-        parents = self._parents(pop)
+        parents = self.engine.parents(self.fitness, pop, self.rng)
         chances = self._operator_chances()
         for a, b in parents:
             for _ in range(5):  # a few tries for a child that wasn't seen before
@@ -304,20 +295,6 @@ class EvolutionaryPruner:
                     child = self._leave(child, rate * len(free))
                 if self._add(self.space.repair(child[None])[0], 2, operator):
                     break
-
-    def _parents(self, pop: int) -> list[tuple[int, int]]:
-        if self.engine == "nsga2" or len(self.population) < 3:
-            picks = tournament(self.fitness, 2 * pop, self.rng)
-            return list(zip(picks[::2].tolist(), picks[1::2].tolist()))
-        # MOEA/D: both parents from the ten nearest sub-problems along the front
-        order = np.argsort(self.fitness[:, 1], kind="stable")
-        pairs = []
-        for i in range(pop):
-            centre = round(i * (len(order) - 1) / max(pop - 1, 1))
-            low = max(0, min(centre - 5, len(order) - 10))
-            near = order[low : low + 10]
-            pairs.append(tuple(self.rng.choice(near, 2).tolist()))
-        return pairs  # type: ignore[return-value]
 
     def _flip(self, child: np.ndarray, free: np.ndarray, ranks: np.ndarray, rate: float) -> np.ndarray:
         """Drop unimportant bits and take back important ones; a drift both ways along the front, drawn for each child."""
@@ -374,7 +351,8 @@ class EvolutionaryPruner:
             if self.phase == 1:
                 genomes = np.stack([self._genomes.pop(c.number) for c, _ in good])
                 pool_genomes = np.concatenate([self.thresholds, genomes])
-            kept = self._select(values, pop)
+            select = self.engine.survivors if self.phase == 1 else self.engine.bit_survivors
+            kept = select(values, pop, self.archive_fitness.max(0))
             self.population, self.fitness = pool[kept], values[kept]
             if self.phase == 1:
                 self.thresholds = pool_genomes[kept]
@@ -395,25 +373,6 @@ class EvolutionaryPruner:
             else:
                 self.phase = 3
 
-    def _select(self, values: np.ndarray, pop: int) -> np.ndarray:
-        if self.phase == 1 or self.engine == "nsga2" or len(values) <= pop:
-            return survivors(values, pop)
-        # MOEA/D with Tchebycheff scalarisation: each weight vector keeps its best, one solution at most two places
-        ideal, nadir = values.min(0), np.maximum(self.archive_fitness.max(0), values.min(0) + 1e-12)
-        scaled = (values - ideal) / (nadir - ideal)
-        first = np.linspace(0, 1, pop)
-        weights = np.stack([first, 1 - first], 1)
-        fit = (weights[:, None] * scaled[None]).max(2) + 1e-6 * scaled.sum(1)
-        used: dict[int, int] = {}
-        chosen = []
-        for row in fit:
-            for index in np.argsort(row, kind="stable"):
-                if used.get(int(index), 0) < 2:
-                    used[int(index)] = used.get(int(index), 0) + 1
-                    chosen.append(int(index))
-                    break
-        return np.unique(chosen)
-
     def _to_archive(self, masks: np.ndarray, f: np.ndarray, phases: np.ndarray) -> np.ndarray:
         """Merge, keep what nothing dominates, cap; gives which of the new ones are inside."""
         before = len(self.archive)
@@ -426,8 +385,7 @@ class EvolutionaryPruner:
             best = int(np.argmin(values[front, 0]))
             front = front[thin(values[front], ARCHIVE, keep=(best,))]
         self.archive, self.archive_fitness, self.archive_phase = pool[front], values[front], phase[front]
-        inside = {np.packbits(m).tobytes() for m in self.archive}
-        self._wrong = {k: v for k, v in self._wrong.items() if k in inside}
+        self.mistakes.keep_only(self.archive)
         return np.isin(np.arange(before, len(pool)), front)
 
     def _adopt_escaped(self) -> None:
@@ -479,7 +437,7 @@ class EvolutionaryPruner:
         path = None if state_dir is None else Path(state_dir) / "search.pt"
         identity = {} if path is None else self._identity(evaluate)
         if path is not None and path.exists():
-            self._load(path, identity)
+            load_search(self, path, identity)
         runner = Runner(evaluate, self.space, executor, jobs) if isinstance(evaluate, Accuracy) else None
         total = sum(p["pop"] * (p["gen"] + 1) for p in self.sizes.values() if p["gen"])
         with graceful() as stop, bar("search", total) as running:
@@ -490,7 +448,7 @@ class EvolutionaryPruner:
                     self._check_feasible()
                 running.advance(len(batch), f"phase {min(self.phase, 2)}, hypervolume {self.hypervolume():.4f}")
                 if path is not None and not self._waiting and not self._told:
-                    self._save(path, identity)
+                    save_search(self, path, identity)
                 if stop:
                     warnings.warn(
                         "stopped; the front so far is returned" + (f", {path} goes on" if path else ""), stacklevel=2
@@ -518,13 +476,13 @@ class EvolutionaryPruner:
             self.infeasible += int((~np.isfinite(rows).all(1)).sum())
             return rows
         wrong = runner or Runner(evaluate, self.space, None, 1)
-        if racing and self._wrong and len(self.objectives) == 2:
-            errors, share = self._race(wrong, masks, costs[:, 0])
+        if racing and self.mistakes and len(self.objectives) == 2:
+            errors, share = self.mistakes.race(wrong, masks, costs[:, 0], self.archive, self.archive_fitness)
         else:
             found = wrong(masks, evaluate.order)
             errors, share = found.mean(1), np.ones(len(masks))
             if racing:
-                self._remember(masks, found)
+                self.mistakes.remember(masks, found)
         self.evaluations += float(share.sum())
         return np.concatenate([errors[:, None], costs], 1)
 
@@ -538,51 +496,6 @@ class EvolutionaryPruner:
             )
         named = dict(zip(self.costs, costs)) | dict(zip(self.extra, values[1:]))
         return np.array([values[0], *(named[o] for o in self.objectives[1:])])
-
-    def _race(self, wrong: Runner, masks: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(errors, NaN for the dropped; share of the validation set that each was run on)."""
-        order, n = wrong.evaluate.order, len(wrong.evaluate)
-        front = np.flatnonzero(nondominated(self.archive_fitness))
-        keys = [np.packbits(m).tobytes() for m in self.archive[front]]
-        known = [i for i, k in enumerate(keys) if k in self._wrong]
-        rival_wrong = np.stack([np.unpackbits(self._wrong[keys[i]], count=n).astype(bool) for i in known])
-        rival_cost = self.archive_fitness[front[known], 1]
-        alive = np.arange(len(masks))
-        found = np.zeros((len(masks), n), bool)
-        share, done = np.zeros(len(masks)), 0
-        for part in (n // 8, n // 4, n // 2, n):
-            if part <= done:
-                continue
-            found[alive, done:part] = wrong(masks[alive], order[done:part])
-            share[alive] = part / n
-            done = part
-            if part < n:
-                beaten = [self._beaten(found[i, :part], cost[i], rival_wrong[:, :part], rival_cost) for i in alive]
-                alive = alive[~np.array(beaten, bool)]
-                if len(alive) == 0:
-                    break
-        errors = np.full(len(masks), np.nan)
-        errors[alive] = found[alive].mean(1)
-        self._remember(masks[alive], found[alive])
-        return errors, share
-
-    def _remember(self, masks: np.ndarray, wrong: np.ndarray) -> None:
-        """Keep which samples were wrong, for the tests of later races."""
-        for mask, row in zip(masks, wrong):
-            self._wrong[np.packbits(mask).tobytes()] = np.packbits(row)
-
-    @staticmethod
-    def _beaten(wrong: np.ndarray, cost: float, rivals: np.ndarray, rival_cost: np.ndarray) -> bool:
-        """Whether the best rival of no greater cost is better for certain: the sign test where the two differ.
-
-        One rival (on a front the dearest of the cheaper ones errs least) and three looks: p < 0.01 / 3.
-        """
-        cheaper = np.flatnonzero(rival_cost <= cost)
-        if len(cheaper) == 0:
-            return False
-        rival = rivals[cheaper[np.argmax(rival_cost[cheaper])]]
-        worse, better = int((wrong & ~rival).sum()), int((~wrong & rival).sum())
-        return bool(stats.binom.sf(worse - 1, worse + better, 0.5) < 0.01 / 3)
 
     def _check_feasible(self) -> None:
         none = len(self.archive) == 0 and not self._told
@@ -602,7 +515,7 @@ class EvolutionaryPruner:
             "objectives": list(self.objectives),
             "sizes": {str(k): dict(v) for k, v in self.sizes.items()},
             "corridor": list(self.corridor),
-            "engine": self.engine,
+            "engine": self.engine.name,
             "escape": self.escape,
             "guided": self.guided,
             "seed": self.seed,
@@ -612,55 +525,6 @@ class EvolutionaryPruner:
             "validation data": evaluate.fingerprint() if isinstance(evaluate, Accuracy) else "",
         }
         return {k: json.dumps(v) for k, v in settings.items()}
-
-    _PACKED = ("population", "archive")
-    _ARRAYS = ("fitness", "thresholds", "archive_fitness", "archive_phase", "lower", "upper")
-    _PLAIN = ("phase", "generation", "evaluations", "log", "infeasible", "_number")
-
-    def _save(self, path: Path, identity: dict[str, str]) -> None:
-        state: dict[str, Any] = {"identity": identity, "rng": json.dumps(self.rng.bit_generator.state)}
-        for name in self._PACKED:
-            state[name] = torch.from_numpy(np.packbits(getattr(self, name), axis=1))
-        for name in self._ARRAYS:
-            state[name] = torch.from_numpy(np.ascontiguousarray(getattr(self, name)))
-        for name in self._PLAIN:
-            state[name] = getattr(self, name)
-        state["history"] = [list(h) for h in self.history]
-        state["operator_wins"] = [list(w) for w in self.operator_wins]
-        keys = sorted(self._wrong)
-        state["wrong_keys"] = torch.from_numpy(np.frombuffer(b"".join(keys), np.uint8).copy())
-        state["wrong"] = torch.from_numpy(
-            np.stack([self._wrong[k] for k in keys]) if keys else np.zeros((0, 0), np.uint8)
-        )
-        seen = b"".join(sorted(self._seen))
-        state["seen"] = (
-            torch.frombuffer(bytearray(seen), dtype=torch.uint8) if seen else torch.zeros(0, dtype=torch.uint8)
-        )
-        save_state(path, state)
-
-    def _load(self, path: Path, identity: dict[str, str]) -> None:
-        state = load_state(path)
-        other = [k for k, v in identity.items() if state["identity"].get(k) != v]
-        if other:
-            raise StateMismatchError(
-                f"state in {path}", given="another " + ", ".join(other), expected="the same search",
-                hint="use another state_dir, or the settings that it was started with",
-            )  # fmt: skip
-        d = self.space.size
-        for name in self._PACKED:
-            setattr(self, name, np.unpackbits(state[name].numpy(), axis=1, count=d).astype(bool))
-        for name in self._ARRAYS:
-            setattr(self, name, state[name].numpy().copy())
-        for name in self._PLAIN:
-            setattr(self, name, state[name])
-        self.history = [(float(a), float(b), int(c)) for a, b, c in state["history"]]
-        self.operator_wins = [(int(a), int(b)) for a, b in state["operator_wins"]]
-        self.rng.bit_generator.state = json.loads(state["rng"])
-        width = -(-d // 8)
-        keys = state["wrong_keys"].numpy().tobytes()
-        self._wrong = {keys[i * width : (i + 1) * width]: row for i, row in enumerate(state["wrong"].numpy())}
-        flat = state["seen"].numpy().tobytes()
-        self._seen = {flat[i : i + width] for i in range(0, len(flat), width)}
 
 
 def _require_disjoint(validation: Tensor, test: Tensor) -> None:

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deepwright.compress.errors import OverPruneError
 from deepwright.compress.graph import Group, ShrinkGraph
 from deepwright.compress.polynomial import CostPolynomial
 from deepwright.core.errors import InputError
+from deepwright.core.inference import evaluating
 
-TARGETS = ("params", "macs", "bytes")
+TARGETS = ("params", "macs", "bytes", "latency_ms")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def plan(
         scores: group (or its name) -> (size,), higher = keep; see `importance`.
         ratio: share to remove, over all units (`global_`) or of each group; a mapping gives each named group its own.
         global_: compare units across groups (scores divided by their group's mean); else the same share of each.
-        target: {"macs" | "params" | "bytes": share of the dense network's that is left, or an absolute number above 1}.
+        target: {"macs" | "params" | "bytes": share of the dense network's that is left, or an absolute number above 1}, or
+            {"latency_ms": milliseconds of one sample of the graph's example, as measured here}.
         min_keep: units that every group keeps.
         round_to: kept widths are multiples of this (or the whole group).
         per_group_max: largest share removed from one group.
@@ -192,6 +194,8 @@ def _reach(
     if len(target) != 1 or next(iter(target)) not in TARGETS:
         raise InputError("target", given=dict(target), expected=f"one of {', '.join(TARGETS)} with a number")
     ((name, wanted),) = target.items()
+    if name == "latency_ms":
+        return _reach_latency(graph, scores, limits, wanted, global_)
     polynomial = CostPolynomial.of(graph)
     dense = float(polynomial.evaluate(np.ones((1, graph.units), bool))[name][0])
     goal = wanted * dense if wanted <= 1 else float(wanted)
@@ -216,3 +220,40 @@ def _reach(
         middle = (low + high) // 2
         low, high = (low, middle) if cost(middle) <= goal else (middle + 1, high)
     return make(low)
+
+
+def _reach_latency(graph: ShrinkGraph, scores: np.ndarray, limits: _Limits, wanted: float, global_: bool) -> np.ndarray:
+    """The most MACs whose network is measured to be fast enough: bisection on their share, each step cut and timed.
+
+    Time isn't monotone in MACs to the last digit (caches, vector widths, noise), so a few steps are all that is worth it.
+    """
+    from deepwright.compress.cost import measure_latency
+    from deepwright.compress.surgery import shrink
+
+    first, *rest = (e[:1] if isinstance(e, Tensor) else e for e in graph.example)
+
+    def milliseconds(model: nn.Module) -> float:
+        with evaluating(model):
+            return 1e3 * measure_latency(lambda x: model(x, *rest, **graph.kwargs), first, min_run_time=0.3).median
+
+    dense = milliseconds(graph.model)
+    if not 0 < wanted < dense:
+        raise InputError("target latency_ms", given=wanted, expected=f"above 0, below the network's own {dense:.3g} ms")
+    low, high, best = 0.02, 1.0, None
+    for _ in range(6):
+        middle = (low + high) / 2
+        try:
+            keep = _reach(graph, scores, limits, {"macs": middle}, global_)
+        except OverPruneError:
+            low = middle
+            continue
+        if milliseconds(shrink(graph.model, Plan(graph, keep), skip_verification=True).model) <= wanted:
+            best, low = keep, middle
+        else:
+            high = middle
+    if best is None:
+        raise OverPruneError(
+            "target latency_ms", given=wanted, expected=f"what surgery can reach from {dense:.3g} ms",
+            hint="small networks are bound by overhead, not by MACs",
+        )  # fmt: skip
+    return best
