@@ -23,6 +23,7 @@ from deepwright.compress import (
     export_exits,
     samples_needed,
 )
+from deepwright.compress.exit_goals import Levels
 from deepwright.compress.exit_policy import through, upper_bound
 from deepwright.compress.exits import head_logits, path_macs
 from deepwright.core.errors import InputError
@@ -309,3 +310,46 @@ def test_what_cannot_be_exported(adaptive, scenes, tmp_path):
         export_exits(one, tmp_path)
     with pytest.raises(InputError, match="layout"):
         export_exits(one, tmp_path, layout="double", threshold=0.0)
+
+
+def test_other_goals_than_a_share_of_harm(adaptive):
+    """Each goal is met on the calibration data, by the safest or boldest level of those tried."""
+    many = make_scenes(200, seed=9)
+    args = (adaptive.eval(), many.images.split(100), many.occupied)
+    paths = path_macs(adaptive)
+    fast = calibrate_exits(*args, target_speedup=1.3)
+    _, left = adaptive(many.images, return_exit=True)
+    assert expected_cost(adaptive, left).speedup >= 1.3
+    assert fast.harmful == tuple(int((many.occupied & (left == k)).sum()) for k in range(3))
+    assert fast.bounds[0] > fast.harmful[0] / fast.relevant
+    with pytest.raises(CalibrationError, match="at most"):
+        calibrate_exits(*args, target_speedup=1.01 * paths[-1] / paths[0])
+    careful = calibrate_exits(*args, utility=(1e6, 1.0))
+    assert sum(careful.harmful) == 0
+    reckless = calibrate_exits(*args, utility=(0.0, 1.0))
+    assert set(reckless.thresholds) == {-torch.inf}
+
+    def kept(left):  # objects that are still seen
+        return float((many.occupied & (left == 3)).sum() / many.occupied.sum())
+
+    policy = calibrate_exits(*args, max_map_drop=0.25, metric=kept)
+    assert 0 < sum(policy.harmful) <= 0.25 * policy.relevant
+    assert policy.goal == "max_map_drop"
+    with pytest.raises(InputError, match="one goal"):
+        calibrate_exits(*args, utility=(1, 1), target_speedup=2)
+    with pytest.raises(InputError, match="one goal"):
+        calibrate_exits(*args, max_map_drop=0.1)
+
+
+def test_the_bound_of_a_picked_level_holds():
+    """P(true share above the bound) <= delta though the level was picked by its speed on the same data."""
+    draw = torch.Generator().manual_seed(0)
+    broken, runs, n = 0, 300, 60
+    for _ in range(runs):
+        ready = torch.rand(2 * n, 1, generator=draw, dtype=torch.float64)
+        relevant = torch.arange(2 * n) < n
+        levels = Levels(ready, relevant, relevant[:, None], (1, 10))
+        thresholds = levels.thresholds(levels.for_speedup(2.0))
+        events = levels.harms(levels.left(thresholds))
+        broken += (1 - max(thresholds[0], 0.0)) > levels.bounds(events, 0.9)[0]
+    assert broken <= 0.1 * runs

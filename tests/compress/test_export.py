@@ -8,6 +8,7 @@ from torch import nn
 from deepwright.compress import ExportError, Plan, ShrinkGraph, export, quantize, shrink
 from deepwright.compress.export import run, session
 from deepwright.core.errors import InputError
+from deepwright.core.fit import adamw, fit
 from deepwright.data import load as load_data
 from deepwright.nets import load
 
@@ -89,3 +90,67 @@ def test_bad_input(tmp_path):
     with pytest.raises(ExportError, match=r"torch\.cond"):
         export(Branching(), torch.rand(2, 3), tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()
+
+
+def trained_small():
+    """A small network with norms and a spread of channel scales, trained on a task of its own."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Flatten(), nn.Linear(8 * 16, 3),
+    )  # fmt: skip
+    x = torch.rand(400, 1, 8, 8)
+    y = x.mean((1, 2, 3)).argsort().argsort() * 3 // 400
+    fit(net, (x, y), epochs=3, batch_size=40, optimizer=adamw(3e-3), seed=0)
+    return net.eval(), x, y
+
+
+@pytest.mark.slow
+def test_training_for_eight_bits(tmp_path):
+    """A twin that trained as it will run fits its data better than one that was only rounded, norms folded, file exact."""
+    net, x, y = trained_small()
+    before = {n: v.clone() for n, v in net.state_dict().items()}
+
+    def train(twin):
+        fit(twin, (x, y), epochs=4, batch_size=40, optimizer=adamw(3e-3), seed=1)
+
+    calibration = [x[:200]]
+    rounded = quantize(net, (x[:2],), calibration)
+    trained = quantize(net, (x[:2],), calibration, train=train, symmetric=True)
+    assert all(torch.equal(v, before[n]) for n, v in net.state_dict().items())
+    assert not any("batch_norm" in str(n.target) for n in trained.graph.nodes)
+    with torch.no_grad():
+        a, b = (nn.functional.cross_entropy(m(x), y) for m in (rounded, trained))
+    assert b < a
+    assert (
+        export(net, x[:2], tmp_path / "q.onnx", quant="int8", calibration=calibration, train=train).agreement >= 0.999
+    )
+
+    def diverge(twin):
+        next(twin.parameters()).data.fill_(float("nan"))
+
+    with pytest.raises(InputError, match="converges"):
+        quantize(net, (x[:2],), calibration, train=diverge)
+
+
+def test_the_runtimes_own_quantiser(tmp_path):
+    """Without torchao: decisions are those of the float network, weights are int8."""
+    onnx = pytest.importorskip("onnx")
+    net, x, _ = trained_small()
+    written = export(net, x[:2], tmp_path / "q.onnx", quant="int8", calibration=[x[:200]], quantiser="onnxruntime")
+    assert written.error < 0.1
+    with torch.no_grad():
+        same = run(session(written.path), (x,))[0].argmax(1) == net(x).argmax(1).numpy()
+    assert same.mean() > 0.95
+    kinds = {i.data_type for i in onnx.load(str(written.path)).graph.initializer if len(i.dims) == 4}
+    assert kinds == {onnx.TensorProto.INT8}
+    with pytest.raises(InputError, match="torchao"):
+        export(
+            net,
+            x[:2],
+            tmp_path / "q.onnx",
+            quant="int8",
+            calibration=[x[:200]],
+            quantiser="onnxruntime",
+            symmetric=True,
+        )

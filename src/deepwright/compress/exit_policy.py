@@ -47,6 +47,7 @@ class ExitPolicy:
         relevant: calibration samples that count; harmful: of those, how many left in harm, per cut.
         bounds: upper bounds per cut.
         model_hash: of the network and its heads.
+        goal: what the thresholds were chosen for; only for "max_false_skip" was `max_harm` fixed beforehand.
     """
 
     cuts: tuple[str, ...]
@@ -57,6 +58,7 @@ class ExitPolicy:
     harmful: tuple[int, ...]
     bounds: tuple[float, ...]
     model_hash: str = ""
+    goal: str = "max_false_skip"
 
     def save(self, path: Path | str) -> Path:
         """Write JSON."""
@@ -146,8 +148,13 @@ def _finest(risky: np.ndarray, n: int, alpha: float, delta: float) -> tuple[floa
         return math.inf, 0, upper_bound(0, n, delta)
     if allowed >= len(risky):
         return -math.inf, len(risky), upper_bound(len(risky), n, delta)
-    threshold = float(np.nextafter(risky[allowed], math.inf))
+    threshold = just_above(risky[allowed])
     return threshold, int((risky >= threshold).sum()), upper_bound(int((risky >= threshold).sum()), n, delta)
+
+
+def just_above(score: float) -> float:
+    """The next float32: networks and their ONNX files compare in single precision, where a double's next is the same."""
+    return float(np.nextafter(np.float32(score), np.float32(np.inf)))
 
 
 class TemporalGate:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deepwright.compress.exit_goals import Levels
 from deepwright.compress.exit_policy import ExitPolicy, certify
 from deepwright.compress.segments import Segments
 from deepwright.compress.targets import TargetProfile, expected_macs, layers
@@ -325,32 +326,75 @@ def calibrate_exits(
     batches: Iterable[Tensor],
     relevant: Tensor,
     *,
-    max_false_skip: float = 0.05,
+    max_false_skip: float | None = None,
     confidence: float = 0.95,
     harmful: dict[str, Tensor] | None = None,
+    target_speedup: float | None = None,
+    utility: tuple[float, float] | None = None,
+    max_map_drop: float | None = None,
+    metric: Callable[[Tensor], float] | None = None,
 ) -> ExitPolicy:
-    """Certified thresholds; the model takes them at once.
+    """Thresholds for one goal; the model takes them at once.
+
+    Only `max_false_skip` certifies a share chosen beforehand. The other goals pick a level on these data, and the policy's
+    bounds are then wider ones that hold for every level.
 
     Args:
         model: with trained heads.
         batches: calibration inputs, never test data.
         relevant: (N,) bool, frames with an object (or, for classifiers, all that count).
-        max_false_skip: alpha, the largest P(leave in harm | relevant) of each cut.
+        max_false_skip: alpha, the largest P(leave in harm | relevant) of each cut; 0.05 where no other goal is given.
         confidence: 1 - delta, shared by the cuts.
         harmful: cut -> (N,) whether leaving there harms (all relevant samples by default).
+        target_speedup: the safest thresholds with so many times fewer MACs on these data.
+        utility: (cost of a harmful exit, cost of a sample run to the end): the least expected cost.
+        max_map_drop: the boldest thresholds whose `metric` falls by no more.
+        metric: (N,) the cut where each sample leaves (len(cuts): at the end) -> mAP, or any number to keep high.
 
     Raises:
-        CalibrationError: too few relevant samples; no sample of one kind.
+        CalibrationError: too few relevant samples; no sample of one kind; a goal that can't be reached.
+        InputError: two goals at once; max_map_drop without metric.
     """
+    goals = {"target_speedup": target_speedup, "utility": utility, "max_map_drop": max_map_drop}
+    given = [k for k, v in ({"max_false_skip": max_false_skip} | goals).items() if v is not None]
+    if len(given) > 1 or (max_map_drop is None) != (metric is None):
+        raise InputError(
+            "calibrate_exits", given=", ".join(given + ["metric"] * (metric is not None)) or "nothing",
+            expected="one goal (max_map_drop together with metric)",
+        )  # fmt: skip
     logits = head_logits(model, batches)
-    share = 1 - (1 - confidence) / len(model.cuts)
-    found = []
-    for c in model.cuts:
-        harm = relevant if harmful is None else harmful[c]
-        found.append(certify(model.readiness(logits[c]), relevant, harm, max_harm=max_false_skip, confidence=share))
+    ready = {c: model.readiness(logits[c]) for c in model.cuts}
+    harm = {c: relevant if harmful is None else harmful[c] for c in model.cuts}
+    if len(relevant) != len(ready[model.cuts[0]]):
+        raise InputError(
+            "relevant", given=f"{len(relevant)} flags", expected=f"{len(ready[model.cuts[0]])}, as samples"
+        )
+    if given in ([], ["max_false_skip"]):
+        alpha = 0.05 if max_false_skip is None else max_false_skip
+        share = 1 - (1 - confidence) / len(model.cuts)
+        found = [certify(ready[c], relevant, harm[c], max_harm=alpha, confidence=share) for c in model.cuts]
+        thresholds, bounds = tuple(f[0] for f in found), tuple(f[2] for f in found)
+        events = tuple(f[1] for f in found)
+    else:
+        levels = Levels(
+            torch.stack([ready[c] for c in model.cuts], 1), relevant.bool(),
+            torch.stack([harm[c].bool() for c in model.cuts], 1), path_macs(model),
+        )  # fmt: skip
+        if target_speedup is not None:
+            level = levels.for_speedup(target_speedup, model.segments.macs)
+        elif utility is not None:
+            level = levels.for_utility(*utility)
+        else:
+            assert metric is not None
+            assert max_map_drop is not None
+            level = levels.for_metric(metric, max_map_drop)
+        thresholds = levels.thresholds(level)
+        events = tuple(levels.harms(levels.left(thresholds)))
+        bounds = levels.bounds(events, confidence)
+        alpha = max(bounds)
     model.policy = ExitPolicy(
-        model.cuts, tuple(f[0] for f in found), max_false_skip, confidence, int(relevant.sum()),
-        tuple(f[1] for f in found), tuple(f[2] for f in found), model.fingerprint(),
+        model.cuts, thresholds, alpha, confidence, int(relevant.sum()), events, bounds, model.fingerprint(),
+        goal=given[0] if given else "max_false_skip",
     )  # fmt: skip
     return model.policy
 

@@ -7,7 +7,7 @@ Runtime against the network on several batches, at other batch sizes too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.compress.errors import ExportError, MismatchError
-from deepwright.compress.quantize import exported, quantize, quiet
+from deepwright.compress.quantize import MINIMUM_SAMPLES, exported, quantize, quiet
 from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.core.files import write_bytes
 from deepwright.core.inference import device_of, evaluating
@@ -34,7 +34,8 @@ class Exported:
     Attributes:
         path: the file; size: its bytes.
         quant: None or "int8".
-        error: largest difference to the network (float) or to the quantised program, relative to the largest output.
+        error: largest difference to the network (float) or to the quantised program, relative to the largest output (to
+            the float network where ONNX Runtime quantised, since there is no such program).
         agreement: share of elements within the tolerance (1e-4 relative; for int8 one step of the output's scale, with
             the runtime's own fusions off: they round between the operations that the file names).
         fused_error: the same as `error` with the runtime's fusions on, as it runs in earnest.
@@ -58,6 +59,9 @@ def export(
     quant: str | None = None,
     calibration: Iterable[Any] | None = None,
     dynamic_batch: bool = True,
+    train: Callable[[nn.Module], object] | None = None,
+    symmetric: bool = False,
+    quantiser: str | None = None,
 ) -> Exported:
     """Write an ONNX file, run it, compare it.
 
@@ -68,6 +72,9 @@ def export(
         quant: None for float, "int8" for 8-bit weights and activations.
         calibration: batches of at least 128 inputs in all, for "int8".
         dynamic_batch: let the batch size be free.
+        train, symmetric: see `quantize`.
+        quantiser: "torchao" or "onnxruntime" (ONNX Runtime's own static quantiser on the float file: no training, no shared
+            scales, but no torchao needed); by default the first that is installed.
 
     Raises:
         ExportError: the network can't be exported, or the file doesn't compute what the network does.
@@ -78,6 +85,13 @@ def export(
         raise InputError("quant", given=repr(quant), expected="None or 'int8'")
     if quant and calibration is None:
         raise InputError("calibration", given="none", expected="batches of inputs, for quant='int8'")
+    if quantiser not in (None, "torchao", "onnxruntime"):
+        raise InputError("quantiser", given=repr(quantiser), expected="'torchao' or 'onnxruntime'")
+    by_runtime = quant is not None and (quantiser or _installed_quantiser()) == "onnxruntime"
+    if by_runtime and (train is not None or symmetric):
+        raise InputError(
+            "quantiser", given="'onnxruntime' with train or symmetric", expected="'torchao'", hint="pip install torchao"
+        )
     example = example if isinstance(example, tuple) else (example,)
     device = device_of(model)
     example = tuple(e.to(device) for e in example)
@@ -89,14 +103,72 @@ def export(
             calibration = list(calibration)
             first = calibration[0]
             shown = (first[0] if isinstance(first, list | tuple) else first,)
-            reference = quantize(model, example, calibration, dynamic_batch=dynamic_batch)
+            if not by_runtime:
+                reference = quantize(
+                    model, example, calibration, dynamic_batch=dynamic_batch, train=train, symmetric=symmetric
+                )
         program = exported_program(reference, example, dynamic_batch)
         data = onnx_bytes(program)
     sizes = (len(example[0]), 1, 7) if dynamic_batch else (len(example[0]),)
+    if by_runtime:
+        assert calibration is not None
+        data = quantize_file(data, calibration)
+        # no quantised program to hold the file against: what is reported is the quantisation's own error
+        error, agreement = _compare(reference, data, shown, sizes, "int8", fused=True, least=0.0)
+        write_bytes(path, data)
+        return Exported(Path(path), len(data), quant, error, agreement, error, sizes)
     error, agreement = _compare(reference, data, shown, sizes, quant, fused=not quant)
     fused = _compare(reference, data, shown, sizes, quant, fused=True)[0] if quant else error
     write_bytes(path, data)
     return Exported(Path(path), len(data), quant, error, agreement, fused, sizes)
+
+
+def _installed_quantiser() -> str:
+    import importlib.util
+
+    return "torchao" if importlib.util.find_spec("torchao") else "onnxruntime"
+
+
+def quantize_file(data: bytes, calibration: Iterable[Any], minimum: int = MINIMUM_SAMPLES) -> bytes:
+    """An int8 file (symmetric weights with a scale a channel, int8 activations) from a float one, by ONNX Runtime.
+
+    Args:
+        data: a self-contained float ONNX file.
+        calibration: batches of inputs (or of (inputs, labels)).
+        minimum: fewer calibration samples are refused.
+    """
+    import tempfile
+
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.calibrate import CalibrationDataReader
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    batches = [b[0] if isinstance(b, list | tuple) else b for b in calibration]
+    seen = sum(len(b) for b in batches)
+    if seen < minimum:
+        raise InputError("calibration", given=f"{seen} samples", expected=f"at least {minimum}")
+    (name,) = [i.name for i in session(data).get_inputs()]
+
+    class Reader(CalibrationDataReader):
+        """One batch after the other."""
+
+        def __init__(self) -> None:
+            self.left = iter(batches)
+
+        def get_next(self) -> Any:
+            """The next feed, or None."""
+            return next(({name: b.detach().cpu().numpy()} for b in self.left), None)
+
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        raw, ready, done = (Path(folder) / f"{n}.onnx" for n in ("float", "ready", "int8"))
+        raw.write_bytes(data)
+        quant_pre_process(str(raw), str(ready))
+        quantize_static(
+            str(ready), str(done), Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
+            weight_type=QuantType.QInt8, activation_type=QuantType.QInt8,
+            extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
+        )  # fmt: skip
+        return done.read_bytes()
 
 
 def exported_program(model: nn.Module, example: tuple[Any, ...], dynamic_batch: bool) -> Any:
@@ -163,6 +235,7 @@ def _compare(
     sizes: tuple[int, ...],
     quant: str | None,
     fused: bool,
+    least: float | None = None,
 ) -> tuple[float, float]:
     """(largest relative difference, share of elements within the tolerance) over batches of each size.
 
@@ -183,7 +256,9 @@ def _compare(
             limit = step * 1.01 if step is not None else 1e-4 * max(1.0, float(np.abs(b).max()))
             close, total = close + int((gap <= limit).sum()), total + gap.size
     agreement, expected = close / max(total, 1), LEAST_AGREEMENT if quant else 1.0
-    if agreement < expected and not (quant and fused):
+    if least is None:
+        least = 0.0 if quant and fused else expected
+    if agreement < least or not np.isfinite(worst):
         raise MismatchError(
             "the ONNX file differs from the network",
             given=f"{100 * (1 - agreement):.2f} % of the outputs are off, by up to {worst:.3g}",

@@ -7,8 +7,9 @@ maxima, reshapes, rectifiers), share one scale, so that no rescaling is hidden i
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +24,7 @@ from deepwright.core.inference import device_of, evaluating, without_gradients
 MINIMUM_SAMPLES = 128
 _WEIGHTED = {"conv1d": 0, "conv2d": 0, "conv3d": 0, "linear": 0, "conv_transpose1d": 1, "conv_transpose2d": 1}
 _RECTIFIERS = ("relu", "hardtanh", "relu6")
+_NORMS = ("batch_norm",)
 _JOINING = ("add", "cat")
 _MOVING = ("max_pool2d", "max_pool1d", "reshape", "view", "flatten", "dropout", "permute", "transpose", "unsqueeze",
            "squeeze", "clone", "contiguous", "pad", "chunk", "getitem", "slice", "select")  # fmt: skip
@@ -36,8 +38,10 @@ def quantize(
     *,
     minimum: int = MINIMUM_SAMPLES,
     dynamic_batch: bool = True,
+    train: Callable[[nn.Module], object] | None = None,
+    symmetric: bool = False,
 ) -> nn.Module:
-    """An int8 twin of a network; the model is left as found.
+    """An int8 twin of a network, after training or (with `train`) trained to be one; the model is left as found.
 
     Args:
         model: the float network.
@@ -45,6 +49,10 @@ def quantize(
         calibration: batches of inputs (or of (inputs, labels)) that show the activations' ranges.
         minimum: fewer calibration samples are refused.
         dynamic_batch: whether the twin takes batches of any size.
+        train: trains, in place, a copy of the network that rounds as the twin will (straight-through gradients; batch
+            norms are folded while it trains). `core.fit.fit` does it; no train() or eval() of PyTorch is needed in it.
+        symmetric: zero is the middle of every activation's range, as some microcontrollers want it (a rectifier's output
+            then has seven bits).
 
     Returns:
         A graph module that computes with quantised weights and activations (and goes on to ONNX as it is).
@@ -56,12 +64,15 @@ def quantize(
     """
     with quiet():
         try:
-            from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+            from torchao.quantization.pt2e import allow_exported_model_train_eval, move_exported_model_to_eval
+            from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e, prepare_qat_pt2e
         except ImportError as error:
             raise MissingExtraError("torchao", "quant", "int8 quantisation") from error
         device = device_of(model)
-        program = exported(model, tuple(e.to(device) for e in example), dynamic_batch)
-        prepared = prepare_pt2e(program.module(), _quantizer())
+        example = tuple(e.to(device) for e in example)
+        program = exported(copy.deepcopy(model), example, dynamic_batch, train is not None).module()
+        quantizer = _quantizer(train is not None, symmetric)
+        prepared = (prepare_pt2e if train is None else prepare_qat_pt2e)(program, quantizer)
         seen = 0
         with torch.no_grad():
             for batch in calibration:
@@ -70,11 +81,25 @@ def quantize(
                 seen += len(inputs)
         if seen < minimum:
             raise InputError("calibration", given=f"{seen} samples", expected=f"at least {minimum}")
+        if train is not None:
+            _trained(allow_exported_model_train_eval(prepared), train)
+            move_exported_model_to_eval(prepared)
         return convert_pt2e(prepared)
 
 
-def exported(model: nn.Module, example: tuple[Any, ...], dynamic_batch: bool) -> Any:
-    """`torch.export` in eval mode with a free batch size where it is asked for.
+def _trained(prepared: nn.Module, train: Callable[[nn.Module], object]) -> None:
+    """Run the user's training; a program that lost its gradients or its finite numbers in it is refused."""
+    for p in prepared.parameters():
+        p.requires_grad_(True)
+    prepared.train()
+    train(prepared)
+    strange = [n for n, p in prepared.named_parameters() if not torch.isfinite(p).all()]
+    if strange:
+        raise InputError("train", given=f"NaN or infinity in {strange[0]}", expected="a training that converges")
+
+
+def exported(model: nn.Module, example: tuple[Any, ...], dynamic_batch: bool, training: bool = False) -> Any:
+    """`torch.export` in eval mode (or to train on) with a free batch size where it is asked for.
 
     Raises:
         ExportError: the network can't be followed.
@@ -86,15 +111,23 @@ def exported(model: nn.Module, example: tuple[Any, ...], dynamic_batch: bool) ->
         # a batch of one would be taken for a constant
         example = tuple(torch.cat([e, e]) if isinstance(e, Tensor) and len(e) == 1 else e for e in example)
     try:
+        if training:
+            return torch.export.export(model.train(), example, dynamic_shapes=shapes)
         with without_gradients(model), evaluating(model):
             return torch.export.export(model, example, dynamic_shapes=shapes)
     except Exception as error:
         raise ExportError(error) from error
 
 
-def _quantizer() -> Any:
+def _quantizer(training: bool, symmetric: bool) -> Any:
     """The quantiser, made here because its base class comes from an optional package."""
-    from torchao.quantization.pt2e import HistogramObserver, PerChannelMinMaxObserver
+    from torchao.quantization.pt2e import (
+        FusedMovingAvgObsFakeQuantize,
+        HistogramObserver,
+        MovingAverageMinMaxObserver,
+        MovingAveragePerChannelMinMaxObserver,
+        PerChannelMinMaxObserver,
+    )
     from torchao.quantization.pt2e.quantizer import (
         QuantizationAnnotation,
         QuantizationSpec,
@@ -102,13 +135,20 @@ def _quantizer() -> Any:
         SharedQuantizationSpec,
     )
 
+    rounding = FusedMovingAvgObsFakeQuantize.with_args  # rounds while it trains, and follows the ranges
+    if training:
+        watch = rounding(observer=MovingAverageMinMaxObserver, eps=2**-12)
+        watch_weight = rounding(observer=MovingAveragePerChannelMinMaxObserver, eps=2**-12)
+    else:
+        watch = HistogramObserver.with_args(eps=2**-12)
+        watch_weight = PerChannelMinMaxObserver.with_args(eps=2**-12)
     activation = QuantizationSpec(
         dtype=torch.int8,
-        quant_min=-128,
+        quant_min=-127 if symmetric else -128,
         quant_max=127,
-        qscheme=torch.per_tensor_affine,
+        qscheme=torch.per_tensor_symmetric if symmetric else torch.per_tensor_affine,
         is_dynamic=False,
-        observer_or_fake_quant_ctr=HistogramObserver.with_args(eps=2**-12),
+        observer_or_fake_quant_ctr=watch,
     )
 
     def weight(axis: int) -> Any:
@@ -119,7 +159,7 @@ def _quantizer() -> Any:
             qscheme=torch.per_channel_symmetric,
             ch_axis=axis,
             is_dynamic=False,
-            observer_or_fake_quant_ctr=PerChannelMinMaxObserver.with_args(eps=2**-12),
+            observer_or_fake_quant_ctr=watch_weight,
         )
 
     class IntegerOnly(Quantizer):
@@ -145,13 +185,18 @@ def _quantizer() -> Any:
 
         def _weighted(self, node: Any, name: str, done: set[Any]) -> None:
             inputs = {args(node)[0]: activation, args(node)[1]: weight(_WEIGHTED[name])}
-            users = list(node.users)
-            if len(users) == 1 and op_name(users[0].target) in _RECTIFIERS:
-                self._put(node, inputs, None)  # the rectifier's output is what is stored
-                self._put(users[0], {}, activation)
-                done.add(users[0])
-            else:
+            last = node
+            for kinds in (_NORMS, _RECTIFIERS):  # what is stored is the output of the norm, of the rectifier behind it
+                users = list(last.users)
+                if len(users) == 1 and op_name(users[0].target) in kinds:
+                    last = users[0]
+                    self._put(last, {}, None)
+                    done.add(last)
+            if last is node:
                 self._put(node, inputs, activation)
+            else:
+                self._put(node, inputs, None)
+                self._put(last, {}, activation)
 
         def _shared(self, node: Any, inputs: list[Any]) -> None:
             if not inputs or not _is_float(node):
