@@ -97,7 +97,7 @@ def test_answers_one_by_one_are_kept(pool, tmp_path):
     done = call(*words, input="bright\nnonsense\n1\nq\n")
     assert done.exit_code == 0, done.output
     assert "unknown class" in done.output
-    assert len((out / "labels.jsonl").read_text().splitlines()) == 2
+    assert len((out / "labels.jsonl").read_text().splitlines()) == 1 + 2
     done = call(*words, input="0\n")
     assert done.exit_code == 0, done.output
     assert (out / "labels.csv").exists()

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from deepwright.core.errors import InputError
+from deepwright.core.features import extract
 from deepwright.data.synthetic import make_redundant_pool
 from deepwright.labels import (
     STRATEGIES,
@@ -21,11 +22,14 @@ from deepwright.labels import (
     LabelingLoop,
     PrunedSelector,
     Strategy,
+    View,
     WholeSelector,
+    as_skactiveml,
     badge,
     bald,
     default_trainer,
     entropy,
+    from_skactiveml,
     k_center_greedy,
     least_confidence,
     margin,
@@ -143,7 +147,7 @@ def loop(**more):
     options |= {"oracle": lambda i: TRUTH[i], **more}
     name = options.pop("strategy", "least-confidence")
     selector = options.pop("selector", None) or PrunedSelector(network(0.2 if name == "bald" else 0.0), POOL[:2])
-    return LabelingLoop(POOL, selector, name, **options)
+    return LabelingLoop(options.pop("pool", POOL), selector, name, **options)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -190,7 +194,7 @@ def test_a_person_answers_in_portions(tmp_path):
     assert torch.equal(again.ask(), asked[5:])
     assert again.labels == running.labels
     with (tmp_path / "labels.jsonl").open("a") as stream:
-        stream.write('{"index": 9')  # torn by a crash
+        stream.write('{"name": "9')  # torn by a crash
     again = loop(oracle=None, state_dir=tmp_path)
     assert again.labels == running.labels
     again.tell(asked[5:6], TRUTH[asked[5:6]])  # the first label after the torn line isn't lost with it
@@ -199,6 +203,8 @@ def test_a_person_answers_in_portions(tmp_path):
         loop(oracle=None, state_dir=tmp_path, seed=3)
     with pytest.raises(InputError, match="oracle"):
         loop(oracle=None).run()
+    with pytest.raises(InputError, match="another pool"):
+        loop(oracle=None, state_dir=tmp_path, pool=POOL + 1)
     (tmp_path / "rounds.json").write_text('{"rounds": [{"strange": 1}]}')
     with pytest.raises(InputError, match=r"rounds\.json of a labelling loop"):
         loop(oracle=None, state_dir=tmp_path)
@@ -229,7 +235,7 @@ def test_a_killed_loop_asks_the_same_questions(tmp_path):
             break
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert len((tmp_path / "labels.jsonl").read_text().splitlines()) == 35
+    assert len((tmp_path / "labels.jsonl").read_text().splitlines()) == 1 + 35
     done = subprocess.run([*command, "99"], capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == str(whole.indices)
     assert (tmp_path / "sync-2.pt").exists()
@@ -358,3 +364,43 @@ def test_uncertainty_finds_the_rare_modes_and_a_wrong_sign_does_not():
         found[getattr(name, "name", name)] = sum(values) / 3
     assert found["margin"] > found["random"] + 0.02
     assert found["certain"] < found["random"] - 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["local", "ray"])
+def test_shards_ask_for_the_same_samples(backend):
+    whole = loop(strategy="k-center").run()
+    if backend == "ray":
+        ray = pytest.importorskip("ray")
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        assert loop(strategy="k-center", jobs=3, backend=backend).run().indices == whole.indices
+    finally:
+        if backend == "ray":
+            ray.shutdown()
+
+
+def test_scikit_activeml_both_ways():
+    pool = pytest.importorskip("skactiveml.pool")
+    model = mlp(5, 3, (8,)).eval()
+    x = torch.randn(60, 5, generator=torch.Generator().manual_seed(0))
+    found = extract(model, [x], ())
+    labelled = torch.arange(10)
+    free = torch.arange(10, 60)
+    view = View(found.logits, found.features, labelled, free, 3, truth=labelled % 3)
+    for theirs, ours in (
+        (pool.UncertaintySampling(method="least_confident"), "least-confidence"),
+        (pool.UncertaintySampling(method="entropy"), "entropy"),
+        (pool.CoreSet(), "k-center"),
+    ):
+        expected = set(STRATEGIES[ours].select(view, 6).tolist())
+        assert set(from_skactiveml(theirs).select(view, 6).tolist()) == expected
+        y = torch.full((60,), math.nan)
+        y[labelled] = (labelled % 3).float()
+        assert set(as_skactiveml(ours, model).query(x.numpy(), y.numpy(), batch_size=6).tolist()) == expected
+    running = loop(strategy=from_skactiveml(pool.TypiClust()), budget=40)
+    assert len(set(running.run().indices)) == 40
+    with pytest.raises(InputError, match="ensemble"):
+        from_skactiveml(pool.QueryByCommittee())
+    with pytest.raises(InputError, match="stochastic"):
+        as_skactiveml("bald", model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ class Journal:
     Args:
         path: the file, or None to keep rows in memory only.
         identity: what the rows depend on (model hash, settings, data); another identity is an error.
+        durable: wait for the disk at every row: what a person did must outlive a power cut, what a machine did need not.
     """
 
-    def __init__(self, path: Path | str | None, identity: Any) -> None:
+    def __init__(self, path: Path | str | None, identity: Any, durable: bool = False) -> None:
         self.path = None if path is None else Path(path)
+        self.durable = durable
         self.rows: dict[str, Any] = {}
         if self.path is None:
             return
@@ -42,10 +45,17 @@ class Journal:
 
     def add(self, name: str, value: Any) -> None:
         """Keep a finished piece."""
-        self.rows[name] = value
-        if self.path is not None:
+        self.add_all({name: value})
+
+    def add_all(self, rows: dict[str, Any]) -> None:
+        """Keep several pieces; they are written before they count."""
+        if self.path is not None and rows:
             with self.path.open("a") as stream:
-                stream.write(json.dumps({"name": name, "value": value}) + "\n")
+                stream.writelines(json.dumps({"name": k, "value": v}) + "\n" for k, v in rows.items())
+                if self.durable:
+                    stream.flush()
+                    os.fsync(stream.fileno())
+        self.rows.update(rows)
 
 
 def _parse(line: str) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ Example:
     >>> loop.tell(asked := loop.ask(), labels_of(asked))  # doctest: +SKIP
 """
 
+from deepwright.labels.adapters import as_skactiveml, from_skactiveml
 from deepwright.labels.diversity import badge, k_center_greedy, typiclust
 from deepwright.labels.loop import LabelingLoop, LabelingResult, Round, WholeSelector, default_trainer, train_fused
 from deepwright.labels.prunefuse import DistillLoss, PrunedSelector, fuse
@@ -16,6 +17,6 @@ from deepwright.labels.strategies import STRATEGIES, Strategy, View, named, subs
 
 __all__ = [
     "STRATEGIES", "DistillLoss", "LabelingLoop", "LabelingResult", "PrunedSelector", "Round", "Strategy", "View", "WholeSelector",
-    "badge", "bald", "default_trainer", "entropy", "fuse", "k_center_greedy", "least_confidence", "margin", "named",
+    "as_skactiveml", "badge", "bald", "default_trainer", "entropy", "from_skactiveml", "fuse", "k_center_greedy", "least_confidence", "margin", "named",
     "subsampled", "train_fused", "typiclust",
 ]  # fmt: skip

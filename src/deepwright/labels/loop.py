@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import time
 import warnings
 from collections import Counter
@@ -23,11 +22,13 @@ from torch.utils.data import Dataset
 
 from deepwright.compress import cost
 from deepwright.core.errors import InputError
-from deepwright.core.features import extract
-from deepwright.core.files import load_state, reading, save_state, write_json
+from deepwright.core.features import Activations, extract
+from deepwright.core.files import hash_tensors, load_state, reading, save_state, write_json
 from deepwright.core.fit import fit, one_cycle, sgd
 from deepwright.core.inference import device_of, evaluating
+from deepwright.core.journal import Journal
 from deepwright.core.randomness import derive_seed, generator, local_rng
+from deepwright.core.trials import run
 from deepwright.data.dataset import to_float
 from deepwright.labels.prunefuse import DistillLoss, PrunedSelector
 from deepwright.labels.strategies import STRATEGIES, Strategy, View, named
@@ -55,6 +56,11 @@ def default_trainer(epochs: int = 20, lr: float = 0.1, batch_size: int = 32) -> 
 
     train.epochs = epochs  # type: ignore[attr-defined]
     return train
+
+
+def score_shard(model: nn.Module, inputs: Tensor, batch_size: int) -> Activations:
+    """Logits and features of a part of the pool, in whatever process this runs."""
+    return extract(model, inputs.split(batch_size), ())
 
 
 class WholeSelector:
@@ -119,6 +125,8 @@ class LabelingLoop:
         state_dir: labels and rounds are kept here.
         seed: of everything.
         batch_size: of scoring.
+        jobs, backend: shards of the pool that are scored side by side, and where (see `core.trials.run`); whatever they
+            are, the same samples are asked for.
 
     Raises:
         InputError: sizes that don't fit the pool, unknown strategies, state of another loop.
@@ -141,6 +149,8 @@ class LabelingLoop:
         state_dir: Path | str | None = None,
         seed: int = 0,
         batch_size: int = 256,
+        jobs: int = 1,
+        backend: str = "local",
     ) -> None:
         self.pool, self.selector, self.strategy = pool, selector, named(strategy)
         self.size = len(pool)  # type: ignore[arg-type]
@@ -158,8 +168,11 @@ class LabelingLoop:
         self.labels: dict[int, int] = {}
         self.rounds: list[Round] = []
         self.last: nn.Module | None = None
+        self.jobs, self.backend = jobs, backend
         self.folder = None if state_dir is None else Path(state_dir)
+        self.journal = Journal(None, None)
         if self.folder is not None:
+            self._pool_hash = self._hash_pool()
             self._resume()
 
     # --- ask and tell ------------------------------------------------------------------------------------------
@@ -202,12 +215,7 @@ class LabelingLoop:
         if wrong:
             upper = "" if self.classes is None else f"..{self.classes - 1}"
             raise InputError("labels", given=wrong[:5], expected=f"integers 0{upper}")
-        if self.folder is not None:
-            with (self.folder / "labels.jsonl").open("a") as stream:
-                for i, y in pairs:
-                    stream.write(json.dumps({"index": i, "label": y}) + "\n")
-                stream.flush()
-                os.fsync(stream.fileno())
+        self.journal.add_all({str(i): y for i, y in pairs})
         self.labels.update(pairs)
 
     def run(self) -> LabelingResult:
@@ -261,11 +269,12 @@ class LabelingLoop:
         self.last, train_seconds = self._train_selector(number)
         begin = time.perf_counter()
         labelled = torch.tensor(list(self.labels), dtype=torch.long)
-        found = extract(self.last, self._batches(torch.arange(self.size)), (), progress=f"score {number}")
+        found = self._score(number)
         passes = self._passes(seed) if self.strategy.needs_passes else None
         if self.strategy.needs_features and found.features is None:
             raise InputError("selector", given="no last linear layer", expected=f"features for {self.strategy.name!r}")
-        view = View(found.logits, found.features, labelled, free, seed, passes)
+        truth = torch.tensor(list(self.labels.values()), dtype=torch.long)
+        view = View(found.logits, found.features, labelled, free, seed, passes, truth)
         used = self.strategy
         share = torch.bincount(found.logits.argmax(1)).max() / self.size
         if float(share) > 0.95:
@@ -297,6 +306,20 @@ class LabelingLoop:
             len(self.labels),
             accuracy,
         )
+
+    def _score(self, number: int) -> Activations:
+        """Logits and features of the whole pool."""
+        assert self.last is not None
+        everyone = torch.arange(self.size)
+        if self.jobs == 1 and self.backend == "local":
+            return extract(self.last, self._batches(everyone), (), progress=f"score {number}")
+        shards = [
+            {"model": self.last, "inputs": self._inputs(rows), "batch_size": self.batch_size}
+            for rows in everyone.tensor_split(self.jobs)
+            if len(rows)
+        ]
+        parts = run(score_shard, shards, jobs=self.jobs, backend=self.backend, description=f"score {number}")
+        return Activations.cat(parts)
 
     def _train_selector(self, number: int) -> tuple[nn.Module, float]:
         begin = time.perf_counter()
@@ -369,16 +392,22 @@ class LabelingLoop:
 
     # --- state -------------------------------------------------------------------------------------------------
 
+    def _hash_pool(self) -> str:
+        """Of a tensor all of it; of a data set its size and 64 of its samples, since reading all could take hours."""
+        some = torch.linspace(0, self.size - 1, min(64, self.size)).long()
+        shown = self.pool if isinstance(self.pool, Tensor) else self._inputs(some)
+        return f"{self.size} samples, {hash_tensors({'pool': shown})}"
+
     def _identity(self) -> dict[str, Any]:
         return {
-            "pool": self.size, "budget": self.budget, "round_size": self.round_size, "seed_size": self.seed_size,
+            "pool": self._pool_hash, "budget": self.budget, "round_size": self.round_size, "seed_size": self.seed_size,
             "strategy": self.strategy.name, "t_sync": self.t_sync, "seed": self.seed,
         }  # fmt: skip
 
     def _resume(self) -> None:
         assert self.folder is not None
         self.folder.mkdir(parents=True, exist_ok=True)
-        rounds, labels = self.folder / "rounds.json", self.folder / "labels.jsonl"
+        rounds = self.folder / "rounds.json"
         if rounds.exists():
             with reading(f"cannot read {rounds}", "rounds.json of a labelling loop"):
                 state = json.loads(rounds.read_text())
@@ -392,17 +421,8 @@ class LabelingLoop:
                     expected="the same loop",
                     hint="use another folder",
                 )
-        if labels.exists():
-            text = labels.read_text()
-            if text and not text.endswith("\n"):  # torn by a crash: the next label must begin a line of its own
-                with labels.open("a") as stream:
-                    stream.write("\n")
-            for line in text.splitlines():
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    continue  # a line that was being written when the process died
-                self.labels[int(row["index"])] = int(row["label"])
+        self.journal = Journal(self.folder / "labels.jsonl", {"pool": self._identity()["pool"]}, durable=True)
+        self.labels = {int(i): int(y) for i, y in self.journal.rows.items()}
         for number in range(1, len(self.rounds)):
             if self.t_sync and number % self.t_sync == 0 and (self.folder / f"sync-{number}.pt").exists():
                 self._synchronise(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ class View:
         labelled: indices with a label; free: indices without one.
         seed: of this round's draws.
         passes: (T, N, classes) stochastic passes, where the strategy asked for them.
+        truth: labels of `labelled`, in its order.
     """
 
     logits: Tensor
@@ -30,6 +31,7 @@ class View:
     free: Tensor
     seed: int
     passes: Tensor | None = None
+    truth: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,6 @@ def subsampled(inner: str | Strategy, most: int) -> Strategy:
     def select(view: View, k: int) -> Tensor:
         order = torch.randperm(len(view.free), generator=generator(derive_seed("subsample", seed=view.seed)))
         part = view.free[order[: max(k, most)]].sort().values
-        return base.select(View(view.logits, view.features, view.labelled, part, view.seed, view.passes), k)
+        return base.select(replace(view, free=part), k)
 
     return Strategy(f"{base.name} of {most}", select, base.needs_features, base.needs_passes, base.needs_network)
