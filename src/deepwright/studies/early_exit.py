@@ -69,6 +69,7 @@ def trial(seed: int, epochs: int, frames: int) -> dict[str, Any]:
             skip = -held[c][:, 0] >= threshold
             out["exits"][f"{c} {alpha}"] = _measured(detector, whole, test, skip, static) | {
                 "bound": bound,
+                "speedup in calibration": expected_cost(alone, (-seen[c][:, 0] < threshold).long()).speedup,
                 "speedup": expected_cost(alone, torch.where(skip, 0, 1)).speedup,
                 "random": _random_skip(detector, whole, test, float(skip.double().mean()), static, seed),
             }
@@ -216,7 +217,7 @@ def _result(rows: list[dict[str, Any]], seeds: int, batched: float) -> StudyResu
         return [r["exits"][f"{c} {alpha}"][key] for r in rows]
 
     early = [c for c in CUTS if rows[0]["before"][c] <= 0.10]
-    best = max(CUTS, key=lambda c: sum(values(c, 0.05, "speedup")))
+    best = max(CUTS, key=lambda c: sum(values(c, 0.05, "speedup in calibration")))  # never chosen on the test frames
     gaps = [a - b for a, b in zip(values(best, 0.05, "change"), values(best, 0.05, "random"))]
     claims = [
         Claim.at_least("certified false skip <= 5 %: at least 1.2x fewer MACs on average (best cut)", values(best, 0.05, "speedup"), 1.2),
