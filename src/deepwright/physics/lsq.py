@@ -1,0 +1,294 @@
+"""A physics-informed loss as what it is: a sum of squared residuals, block by block.
+
+With n points and weight w, a block adds sqrt(w / n) times its residuals to the vector r; the loss is |r|^2. First-order
+optimisers use `loss()`, second-order ones `residual` and `normal_equations`; nobody owns the loop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call, jacrev, jvp, vjp, vmap
+
+from deepwright.core.errors import InputError
+
+Parameters = dict[str, Tensor]
+
+
+class Diverged(RuntimeError):
+    """Training met a residual that isn't finite; the last good parameters are back in the model.
+
+    Attributes:
+        step: where; block: which.
+    """
+
+    def __init__(self, step: int, block: str) -> None:
+        super().__init__(
+            f"step {step}: block {block!r} is NaN or infinite; the last good parameters are back in the model. "
+            "Lower the learning rate, or look at the points of that block."
+        )
+        self.step, self.block = step, block
+
+
+@dataclass(frozen=True)
+class Block:
+    """Residuals over points.
+
+    Attributes:
+        name: for reports.
+        residual: (model, *tensors) -> (n,) or (n, m); row i may depend on row i of the tensors only, unless `pointwise` is
+            False (an integral, say: then the Jacobian is built without batching over points).
+        tensors: (n, ...) each: points and data that belong to them.
+        weight: of the mean square.
+        draw: generator -> fresh tensors, for training on new points now and then.
+        pointwise: see `residual`.
+    """
+
+    name: str
+    residual: Callable[..., Tensor]
+    tensors: tuple[Tensor, ...]
+    weight: float = 1.0
+    draw: Callable[[torch.Generator], tuple[Tensor, ...]] | None = None
+    pointwise: bool = True
+
+    def __post_init__(self) -> None:
+        sizes = {len(t) for t in self.tensors}
+        if len(sizes) != 1 or 0 in sizes:
+            raise InputError(
+                f"block {self.name!r}", given=f"tensors of {sorted(sizes)} rows", expected="equally many, not 0"
+            )
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            raise InputError(f"weight of block {self.name!r}", given=self.weight, expected="a number, 0 or more")
+        kinds = {t.dtype for t in self.tensors}
+        if len(kinds) != 1 or not self.tensors[0].is_floating_point():
+            raise TypeError(
+                f"block {self.name!r}: tensors of {', '.join(sorted(map(str, kinds)))}; expected: one float type"
+            )
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+    def fresh(self, generator: torch.Generator) -> Block:
+        """The same block on new points, where it can draw them."""
+        return self if self.draw is None else replace(self, tensors=self.draw(generator))
+
+
+class _Caller(nn.Module):
+    """Lets `functional_call` swap the parameters of a model that is used inside a residual."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, residual: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+        """residual(model, *tensors) as (n, m)."""
+        out = residual(self.model, *tensors)
+        return out[:, None] if out.ndim == 1 else out
+
+
+class LeastSquaresProblem:
+    """Blocks over one model.
+
+    Args:
+        model: whose parameters that ask for gradients are fitted.
+        blocks: at least one; names differ.
+        max_jac_bytes: a larger Jacobian is built in pieces.
+
+    Raises:
+        InputError: no blocks, a name twice, nothing to fit; residuals that aren't finite at the start (block and point told).
+        TypeError: points and parameters of different types.
+    """
+
+    def __init__(self, model: nn.Module, blocks: list[Block], *, max_jac_bytes: int = 2**30) -> None:
+        names = [b.name for b in blocks]
+        if not blocks or len(set(names)) != len(names):
+            raise InputError("blocks", given=names, expected="at least one, each with a name of its own")
+        self.model, self.blocks, self.max_jac_bytes = model, list(blocks), max_jac_bytes
+        self._caller = _Caller(model)
+        self.names = [n for n, p in model.named_parameters() if p.requires_grad]
+        if not self.names:
+            raise InputError("model", given="no parameter that asks for gradients", expected="at least one")
+        parameters = self.parameters()
+        self.shapes = {n: p.shape for n, p in parameters.items()}
+        self.size = sum(p.numel() for p in parameters.values())
+        first = next(iter(parameters.values()))
+        self.dtype, self.device = first.dtype, first.device
+        for b in blocks:
+            if b.tensors[0].dtype != self.dtype:
+                raise TypeError(f"block {b.name!r} is {b.tensors[0].dtype}, the model {self.dtype}; expected: the same")
+        self._check_start()
+
+    def _check_start(self) -> None:
+        with torch.no_grad():
+            for b in self.blocks:
+                bad = ~torch.isfinite(self.block_residual(b)).all(1)
+                if bool(bad.any()):
+                    row = int(bad.nonzero()[0, 0])
+                    raise InputError(
+                        f"residual of block {b.name!r}", given=f"NaN or infinity at point {b.tensors[0][row].tolist()}",
+                        expected="finite numbers at the start",
+                    )  # fmt: skip
+
+    # --- parameters as a vector ---------------------------------------------------------------------------------
+
+    def parameters(self) -> Parameters:
+        """The fitted parameters, detached, by name."""
+        own = dict(self.model.named_parameters())
+        return {n: own[n].detach() for n in self.names}
+
+    def vector(self) -> Float[Tensor, " p"]:
+        """All of them in a row."""
+        return torch.cat([p.reshape(-1) for p in self.parameters().values()])
+
+    def unpack(self, vector: Float[Tensor, " p"]) -> Parameters:
+        """A vector by names."""
+        parts = vector.split([s.numel() for s in self.shapes.values()])
+        return {n: v.reshape(s) for (n, s), v in zip(self.shapes.items(), parts)}
+
+    @torch.no_grad()
+    def assign(self, vector: Float[Tensor, " p"]) -> None:
+        """Put a vector into the model."""
+        own = dict(self.model.named_parameters())
+        for n, v in self.unpack(vector).items():
+            own[n].copy_(v)
+
+    # --- residuals ----------------------------------------------------------------------------------------------
+
+    def block_residual(self, block: Block, parameters: Parameters | None = None) -> Float[Tensor, "n m"]:
+        """Residuals of a block as they are, without weight."""
+        if parameters is None:
+            return self._caller(block.residual, *block.tensors)
+        named = {f"model.{k}": v for k, v in parameters.items()}
+        return functional_call(self._caller, named, (block.residual, *block.tensors))
+
+    def _scale(self, block: Block) -> float:
+        return math.sqrt(block.weight / len(block))
+
+    def residual(self, parameters: Parameters | None = None) -> Float[Tensor, " n"]:
+        """r: all residuals, weighted, in a row."""
+        return torch.cat([self._scale(b) * self.block_residual(b, parameters).reshape(-1) for b in self.blocks])
+
+    def loss(self) -> Float[Tensor, ""]:
+        """|r|^2, for any optimiser of PyTorch."""
+        return sum(
+            (b.weight / len(b) * self.block_residual(b).square().sum() for b in self.blocks),
+            start=torch.zeros((), dtype=self.dtype, device=self.device),
+        )
+
+    def value(self, vector: Float[Tensor, " p"]) -> float:
+        """|r|^2 at a vector."""
+        with torch.no_grad():
+            return float(self.residual(self.unpack(vector)).square().sum())
+
+    def value_and_gradient(self, vector: Float[Tensor, " p"]) -> tuple[float, Tensor]:
+        """|r|^2 and its gradient at a vector."""
+        own = vector.detach().requires_grad_(True)
+        with torch.enable_grad():
+            value = self.residual(self.unpack(own)).square().sum()
+            (gradient,) = torch.autograd.grad(value, own)
+        return float(value.detach()), gradient
+
+    def breakdown(self) -> dict[str, float]:
+        """Root mean square of each block's residuals, without weights."""
+        with torch.no_grad():
+            return {b.name: float(self.block_residual(b).square().mean().sqrt()) for b in self.blocks}
+
+    def first_bad(self, vector: Tensor) -> str:
+        """The block whose residuals aren't finite (the first where all are)."""
+        with torch.no_grad():
+            for b in self.blocks:
+                if not torch.isfinite(self.block_residual(b, self.unpack(vector))).all():
+                    return b.name
+        return self.blocks[0].name
+
+    # --- Jacobians ----------------------------------------------------------------------------------------------
+
+    def jacobian_pieces(
+        self, vector: Float[Tensor, " p"]
+    ) -> Iterator[tuple[Float[Tensor, "n p"], Float[Tensor, " n"]]]:
+        """(rows of the Jacobian, rows of r), piece after piece, each within `max_jac_bytes`."""
+        for block in self.blocks:
+            scale = self._scale(block)
+            if not block.pointwise:
+                yield self._whole(block, vector, scale)
+                continue
+            rows = max(
+                1, self.max_jac_bytes // (4 * self.size * vector.element_size())
+            )  # the backward pass holds as much again
+            named = {f"model.{k}": v for k, v in self.unpack(vector).items()}
+
+            def one(parameters: Parameters, *row: Tensor, block: Block = block) -> tuple[Tensor, Tensor]:
+                out = functional_call(self._caller, parameters, (block.residual, *(t[None] for t in row)))[0]
+                return out, out
+
+            each = vmap(jacrev(one, has_aux=True), in_dims=(None, *(0 for _ in block.tensors)))
+            for part in zip(*(t.split(rows) for t in block.tensors)):
+                parts, r = each(named, *part)
+                n, m = r.shape
+                yield (
+                    scale * torch.cat([parts[f"model.{k}"].reshape(n * m, -1) for k in self.names], 1),
+                    scale * r.reshape(-1),
+                )
+
+    def _whole(self, block: Block, vector: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        def all_rows(v: Tensor) -> tuple[Tensor, Tensor]:
+            out = scale * self.block_residual(block, self.unpack(v)).reshape(-1)
+            return out, out
+
+        found: Any = jacrev(all_rows, has_aux=True)(vector)
+        return found[0], found[1]
+
+    def jacobian(self, vector: Float[Tensor, " p"] | None = None) -> Float[Tensor, "n p"]:
+        """dr / dtheta."""
+        return torch.cat([j for j, _ in self.jacobian_pieces(self.vector() if vector is None else vector)])
+
+    def normal_equations(self, vector: Float[Tensor, " p"], group: Any = None) -> tuple[Tensor, Tensor, float]:
+        """(J^T J, J^T r, |r|^2); over a process group where the points are spread over several processes."""
+        a = torch.zeros(self.size, self.size, dtype=self.dtype, device=self.device)
+        g = torch.zeros(self.size, dtype=self.dtype, device=self.device)
+        f = torch.zeros((), dtype=self.dtype, device=self.device)
+        with torch.no_grad():
+            for j, r in self.jacobian_pieces(vector):
+                a.addmm_(j.T, j)
+                g.addmv_(j.T, r)
+                f += r.square().sum()
+        if group is not None:
+            for t in (a, g, f):
+                torch.distributed.all_reduce(t, group=group)
+        return a, g, float(f)
+
+    def products(self, vector: Float[Tensor, " p"]) -> tuple[Callable[[Tensor], Tensor], Tensor, float]:
+        """(v -> J^T J v, J^T r, |r|^2) without a Jacobian, for networks too large for one."""
+
+        def r(v: Tensor) -> Tensor:
+            return self.residual(self.unpack(v))
+
+        value, back = vjp(r, vector)
+
+        def product(v: Tensor) -> Tensor:
+            return back(jvp(r, (vector,), (v,))[1])[0].detach()
+
+        return product, back(value)[0].detach(), float(value.detach().square().sum())
+
+    @property
+    def rows(self) -> int:
+        """Length of r."""
+        if not hasattr(self, "_rows"):
+            with torch.no_grad():
+                self._rows = len(self.residual())
+        return self._rows
+
+    def with_weights(self, weights: Mapping[str, float]) -> LeastSquaresProblem:
+        """The same problem with other weights of some blocks."""
+        blocks = [replace(b, weight=float(weights.get(b.name, b.weight))) for b in self.blocks]
+        return LeastSquaresProblem(self.model, blocks, max_jac_bytes=self.max_jac_bytes)
+
+    def resample(self, generator: torch.Generator) -> None:
+        """New points in every block that can draw them."""
+        self.blocks = [b.fresh(generator) for b in self.blocks]

@@ -1,0 +1,298 @@
+"""Where residuals are asked for: domains, their boundaries, time, and resampling towards large residuals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from deepwright.core.errors import InputError, unknown_name
+
+METHODS = ("sobol", "lhs", "uniform", "grid")
+
+
+def unit_points(n: int, dim: int, method: str, generator: torch.Generator) -> Float[Tensor, "n d"]:
+    """n points of the unit cube, float64.
+
+    Args:
+        n, dim: how many, of how many axes.
+        method: "sobol" (scrambled), "lhs" (Latin hypercube), "uniform", or "grid" (the smallest grid of cell centres with at
+            least n points, of which n are taken evenly).
+        generator: of the draws.
+    """
+    if n < 1:
+        raise InputError("points", given=n, expected="at least 1")
+    if method == "sobol":
+        seed = int(torch.randint(2**31, (1,), generator=generator))
+        return torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(n, dtype=torch.float64)
+    if method == "lhs":
+        order = torch.stack([torch.randperm(n, generator=generator) for _ in range(dim)], 1)
+        return (order + torch.rand(n, dim, generator=generator, dtype=torch.float64)) / n
+    if method == "uniform":
+        return torch.rand(n, dim, generator=generator, dtype=torch.float64)
+    if method == "grid":
+        side = math.ceil(n ** (1 / dim) - 1e-9)
+        axis = (torch.arange(side, dtype=torch.float64) + 0.5) / side
+        cells = torch.cartesian_prod(*[axis] * dim).reshape(-1, dim)
+        return cells[torch.linspace(0, len(cells) - 1, n).round().long()]
+    raise unknown_name("method", method, METHODS)
+
+
+class Domain(Protocol):
+    """A region of space."""
+
+    dim: int
+    bounds: tuple[tuple[float, float], ...]
+
+    def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
+        """(N,) whether inside, the boundary included."""
+        ...
+
+    def sample(self, n: int, method: str = "sobol", *, generator: torch.Generator) -> Float[Tensor, "n d"]:
+        """n points inside."""
+        ...
+
+    def sample_boundary(self, n: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n points of the boundary and their outward unit normals, (N, d) each."""
+        ...
+
+
+def _generator(generator: torch.Generator | None) -> torch.Generator:
+    return torch.Generator().manual_seed(0) if generator is None else generator
+
+
+class Box:
+    """A product of intervals.
+
+    Args:
+        bounds: (low, high) of each axis.
+    """
+
+    def __init__(self, *bounds: tuple[float, float]) -> None:
+        self.bounds = tuple((float(a), float(b)) for a, b in bounds)
+        if not self.bounds or any(not a < b for a, b in self.bounds):
+            raise InputError("Box", given=bounds, expected="(low, high) with low < high for each axis")
+        self.dim = len(self.bounds)
+        self._low, self._high = torch.tensor(self.bounds, dtype=torch.float64).T
+        self._size = self._high - self._low
+
+    @property
+    def volume(self) -> float:
+        """Product of the sides."""
+        return float(self._size.prod())
+
+    def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
+        """See `Domain`."""
+        slack = 1e-9 * self._size
+        return ((x >= (self._low - slack).to(x)) & (x <= (self._high + slack).to(x))).all(1)
+
+    def sample(
+        self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n d"]:
+        """See `Domain`."""
+        return self._low + self._size * unit_points(n, self.dim, method, _generator(generator))
+
+    def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Faces in turn by their area, so that every face has its share to within one point."""
+        draw = _generator(generator)
+        areas = self.volume / self._size.repeat_interleave(2)
+        edges = (areas.cumsum(0) / areas.sum() * n).round().long()
+        counts = torch.diff(edges, prepend=torch.zeros(1, dtype=torch.long))
+        face = torch.repeat_interleave(torch.arange(2 * self.dim), counts)
+        axis, high = face // 2, face % 2 == 1
+        if self.dim == 1:
+            x = torch.zeros(n, 1, dtype=torch.float64)
+        else:
+            inner = unit_points(n, self.dim - 1, "sobol", draw)
+            x = torch.zeros(n, self.dim, dtype=torch.float64)
+            others = torch.stack([torch.tensor([e for e in range(self.dim) if e != a]) for a in range(self.dim)])[axis]
+            x.scatter_(1, others, inner)
+        x[torch.arange(n), axis] = high.double()
+        normal = torch.zeros(n, self.dim, dtype=torch.float64)
+        normal[torch.arange(n), axis] = torch.where(high, 1.0, -1.0).double()
+        return self._low + self._size * x, normal
+
+
+class Ball:
+    """A ball.
+
+    Args:
+        centre: of it; radius: above 0.
+    """
+
+    def __init__(self, centre: Sequence[float], radius: float) -> None:
+        if not radius > 0:
+            raise InputError("radius", given=radius, expected="above 0")
+        self.centre, self.radius = torch.tensor(centre, dtype=torch.float64), float(radius)
+        self.dim = len(centre)
+        self.bounds = tuple((float(c) - radius, float(c) + radius) for c in centre)
+
+    def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
+        """See `Domain`."""
+        return (x - self.centre.to(x)).norm(dim=1) <= self.radius * (1 + 1e-9)
+
+    def sample(
+        self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n d"]:
+        """Normal directions, and radii whose d-th power is uniform."""
+        u = unit_points(n, self.dim + 1, method, _generator(generator))
+        return self.centre + self.radius * u[:, -1:] ** (1 / self.dim) * _directions(u[:, :-1])
+
+    def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """See `Domain`."""
+        normal = _directions(unit_points(n, self.dim, "sobol", _generator(generator)))
+        return self.centre + self.radius * normal, normal
+
+
+def _directions(u: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    normal = torch.special.ndtri(u.clamp(1e-12, 1 - 1e-12))
+    return normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-300)
+
+
+class LevelSet:
+    """Where phi < 0, inside a box.
+
+    Args:
+        phi: (N, d) -> (N,) or (N, 1), smooth near its zeros.
+        box: that holds the region.
+    """
+
+    def __init__(self, phi: Callable[[Tensor], Tensor], box: Box) -> None:
+        self._phi, self.box = phi, box
+        self.dim, self.bounds = box.dim, box.bounds
+
+    def phi(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Its values."""
+        return self._phi(x).reshape(len(x))
+
+    def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
+        """See `Domain`."""
+        return (self.phi(x) <= 1e-9) & self.box.contains(x)
+
+    def sample(
+        self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n d"]:
+        """Points of the box that are inside."""
+        draw = _generator(generator)
+        found: list[Tensor] = []
+        have, tried = 0, 0
+        while have < n:
+            x = self.box.sample(max(2 * n, 256), method if tried == 0 else "sobol", generator=draw)
+            inside = x[self.phi(x) < 0]
+            found.append(inside)
+            have, tried = have + len(inside), tried + len(x)
+            if tried > 1000 * n + 100_000 and have == 0:
+                raise InputError("LevelSet", given="no point with phi < 0 in the box", expected="a region inside")
+        return torch.cat(found)[:n]
+
+    def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Points of the box pulled to phi = 0 by Newton's steps along the gradient."""
+        draw = _generator(generator)
+        found: list[Tensor] = []
+        normals: list[Tensor] = []
+        have = 0
+        for _ in range(50):
+            x = self.box.sample(4 * n, generator=draw)
+            for _ in range(20):
+                value, slope = self.slope(x)
+                x = x - value[:, None] * slope / slope.square().sum(1, keepdim=True).clamp_min(1e-12)
+            value, slope = self.slope(x)
+            good = (value.abs() < 1e-10) & self.box.contains(x) & (slope.norm(dim=1) > 1e-8)
+            found.append(x[good])
+            normals.append(slope[good] / slope[good].norm(dim=1, keepdim=True))
+            have += int(good.sum())
+            if have >= n:
+                return torch.cat(found)[:n], torch.cat(normals)[:n]
+        raise InputError("LevelSet", given="no zeros of phi in the box", expected="a boundary inside")
+
+    def slope(self, x: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
+        """phi and its gradient."""
+        with torch.enable_grad():
+            own = x.detach().clone().requires_grad_(True)
+            value = self.phi(own)
+            (slope,) = torch.autograd.grad(value.sum(), own)
+        return value.detach(), slope
+
+
+class SpaceTime:
+    """A domain over a time span: points are (x, ..., t).
+
+    Args:
+        space: the domain; span: (start, end).
+    """
+
+    def __init__(self, space: Domain, span: tuple[float, float]) -> None:
+        if not span[0] < span[1]:
+            raise InputError("span", given=span, expected="start < end")
+        self.space, self.span = space, (float(span[0]), float(span[1]))
+        self.dim = space.dim + 1
+        self.bounds = (*space.bounds, self.span)
+
+    def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
+        """See `Domain`."""
+        slack = 1e-9 * (self.span[1] - self.span[0])
+        inside = (x[:, -1] >= self.span[0] - slack) & (x[:, -1] <= self.span[1] + slack)
+        return inside & self.space.contains(x[:, :-1])
+
+    def _with_time(self, x: Tensor, t: Tensor) -> Tensor:
+        return torch.cat([x, self.span[0] + (self.span[1] - self.span[0]) * t[:, None]], 1)
+
+    def sample(
+        self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n d"]:
+        """See `Domain`."""
+        draw = _generator(generator)
+        if isinstance(self.space, Box):
+            return Box(*self.bounds).sample(n, method, generator=draw)
+        return self._with_time(self.space.sample(n, method, generator=draw), unit_points(n, 1, "lhs", draw)[:, 0])
+
+    def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """The sides at all times; normals have no part in time."""
+        draw = _generator(generator)
+        x, normal = self.space.sample_boundary(n, generator=draw)
+        t = unit_points(n, 1, "lhs", draw)[:, 0]
+        return self._with_time(x, t), torch.cat([normal, torch.zeros(n, 1, dtype=normal.dtype)], 1)
+
+    def sample_initial(
+        self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n d"]:
+        """Points at the start."""
+        x = self.space.sample(n, method, generator=_generator(generator))
+        return self._with_time(x, torch.zeros(n, dtype=x.dtype))
+
+
+def require_inside(domain: Domain, x: Float[Tensor, "n d"]) -> None:
+    """Refuse points outside.
+
+    Raises:
+        InputError: how many are outside, and the first.
+    """
+    if x.ndim != 2 or x.shape[1] != domain.dim:
+        raise InputError("points", given=f"shape {tuple(x.shape)}", expected=f"(N, {domain.dim})")
+    outside = ~domain.contains(x)
+    if bool(outside.any()):
+        first = x[outside][0].tolist()
+        raise InputError("points", given=f"{int(outside.sum())} outside the domain, {first} first", expected="inside")
+
+
+def adaptive(
+    residuals: Float[Tensor, " n"], n: int, k: float = 1.0, c: float = 1.0, *, generator: torch.Generator
+) -> Tensor:
+    """Indices of n candidates drawn with density |r|^k / mean |r|^k + c (RAD, arXiv 2207.10289).
+
+    Args:
+        residuals: of each candidate; n: how many to take, without repetition.
+        k, c: sharpness, and the share of even sampling.
+        generator: of the draw.
+    """
+    if not 0 < n <= len(residuals):
+        raise InputError("n", given=n, expected=f"1..{len(residuals)}, the candidates")
+    size = residuals.detach().abs().double() ** k
+    density = size / size.mean().clamp_min(1e-300) + c
+    if not torch.isfinite(density).all():
+        raise InputError("residuals", given="NaN or infinity", expected="finite numbers")
+    return torch.multinomial(density, n, generator=generator)

@@ -1,0 +1,79 @@
+"""Points lie where they should, evenly, and follow the residual when asked."""
+
+import math
+
+import pytest
+import torch
+
+from deepwright.core.errors import InputError
+from deepwright.physics import Ball, Box, LevelSet, SpaceTime, adaptive, require_inside
+
+DOMAINS = {
+    "box": Box((-1, 2), (0, 1), (3, 4)),
+    "ball": Ball((1.0, -1.0), 0.5),
+    "level set": LevelSet(lambda x: x[:, 0] ** 2 + 4 * x[:, 1] ** 2 - 1, Box((-1.5, 1.5), (-1.5, 1.5))),
+    "space-time": SpaceTime(Ball((0.0, 0.0), 1.0), (0, 2)),
+}
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+@pytest.mark.parametrize("method", ["sobol", "lhs", "uniform", "grid"])
+def test_samples_are_inside(name, method):
+    domain = DOMAINS[name]
+    x = domain.sample(200, method, generator=torch.Generator().manual_seed(0))
+    assert x.shape == (200, domain.dim)
+    require_inside(domain, x)
+    again = domain.sample(200, method, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(x, again)
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_boundaries_and_normals(name):
+    domain = DOMAINS[name]
+    x, n = domain.sample_boundary(101)
+    assert x.shape == n.shape == (101, domain.dim)
+    assert torch.allclose(n.norm(dim=1), torch.ones(101).double())
+    step = 1e-4 * n
+    assert not domain.contains(x + step).any()
+    assert domain.contains(x - step).all()
+
+
+def test_boxes_share_their_boundary_by_area():
+    _, n = Box((0, 1), (0, 3)).sample_boundary(80)
+    assert [int((n[:, 0].abs() == 1).sum()), int((n[:, 1].abs() == 1).sum())] == [60, 20]
+
+
+def test_balls_are_filled_evenly():
+    x = Ball((0.0, 0.0, 0.0), 2.0).sample(8192)
+    assert float((x.norm(dim=1) < 1).double().mean()) == pytest.approx(1 / 8, abs=0.01)
+    assert float(x.square().sum(1).mean()) == pytest.approx(4 * 3 / 5, rel=0.02)
+
+
+def test_times():
+    domain = SpaceTime(Box((0, 1)), (1, 3))
+    assert torch.equal(domain.sample_initial(5)[:, 1], torch.ones(5).double())
+    x, n = domain.sample_boundary(8)
+    assert torch.equal(n[:, 1], torch.zeros(8).double())
+    assert set(x[:, 0].tolist()) == {0.0, 1.0}
+
+
+def test_adaptive_points_follow_the_residual():
+    x = torch.linspace(0, 1, 1000, dtype=torch.float64)
+    picked = adaptive(torch.exp(-(((x - 0.5) / 0.05) ** 2)), 200, c=0.1, generator=torch.Generator().manual_seed(0))
+    assert len(set(picked.tolist())) == 200
+    inside = float(((x[picked] - 0.5).abs() < 0.1).double().mean())
+    peak = math.sqrt(math.pi) * 0.05
+    assert inside > 0.6 > 0.2 / (1 + peak)
+
+
+def test_bad_input():
+    with pytest.raises(InputError, match="low < high"):
+        Box((1, 1))
+    with pytest.raises(InputError, match="above 0"):
+        Ball((0.0,), -1)
+    with pytest.raises(InputError, match="unknown method"):
+        Box((0, 1)).sample(3, "halton")
+    with pytest.raises(InputError, match="2 outside"):
+        require_inside(Box((0, 1)), torch.tensor([[0.5], [2.0], [3.0]]).double())
+    with pytest.raises(InputError, match="no point"):
+        LevelSet(lambda x: x[:, 0] * 0 + 1, Box((0, 1), (0, 1))).sample(3)
