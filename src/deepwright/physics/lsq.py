@@ -269,7 +269,7 @@ class LeastSquaresProblem:
         def r(v: Tensor) -> Tensor:
             return self.residual(self.unpack(v))
 
-        value, back = vjp(r, vector)
+        value, back = vjp(r, vector)  # type: ignore[misc]
 
         def product(v: Tensor) -> Tensor:
             return back(jvp(r, (vector,), (v,))[1])[0].detach()

@@ -165,13 +165,13 @@ class _Run:
             self.optimiser = _make(self.problem, phase)
         if phase.optimiser == "adam":
             self._renew()
-        begin = time.process_time()
+        before, begin = self.problem.vector(), time.process_time()
         try:
             info = self.optimiser.step()
         except Diverged as error:
             self.problem.assign(self._good)
             raise Diverged(self.training.steps, error.block) from None
-        self._good = self.problem.vector()
+        self._good = before  # its residuals were finite, or the step would have raised
         self.training.seconds += time.process_time() - begin
         self.inside += 1
         self.training.steps += 1
