@@ -306,16 +306,19 @@ def _each(value: float | Array, n: int, name: str) -> Array:
     return values
 
 
-def cole_hopf(x: Array, t: float, diffusion: float, amplitude: float = 1.0, nodes: int = 64) -> Array:
-    """Burgers' solution from u0 = -amplitude sin(2 pi x), for tests and references: u = -2 D phi_x / phi with heat-flow phi.
+def cole_hopf(
+    x: Array, t: float | Array, diffusion: float, wave: float = 2 * math.pi, amplitude: float = 1.0, nodes: int = 64
+) -> Array:
+    """u_t + u u_x = D u_xx from u0 = -amplitude sin(wave x): u0 averaged with the weight that heat flow gives it.
 
-    phi(x, t) is the mean of exp(-(amplitude / (4 pi D)) cos(2 pi y)) over y = x - sqrt(4 D t) s with s of weight exp(-s^2).
+    u(x, t) = E[u0(y) q(y)] / E[q(y)] with q(y) = exp(-amplitude cos(wave y) / (2 D wave)) and y = x - sqrt(4 D t) s, s of
+    weight exp(-s^2).
 
     Args:
-        x: positions; t: time above 0; diffusion: D = nu / pi; amplitude: of the start; nodes: of Gauss-Hermite.
+        x: (n,) positions; t: times of 0 or more, one or (n,); diffusion: D; nodes: of Gauss-Hermite.
     """
     s, w = np.polynomial.hermite.hermgauss(nodes)
-    y = x[:, None] - math.sqrt(4 * diffusion * t) * s
-    exponent = -(amplitude / (4 * math.pi * diffusion)) * np.cos(2 * math.pi * y)
+    y = x[:, None] - np.sqrt(4 * diffusion * np.broadcast_to(t, x.shape))[:, None] * s
+    exponent = -amplitude / (2 * diffusion * wave) * np.cos(wave * y)
     weight = w * np.exp(exponent - exponent.max(1, keepdims=True))
-    return (weight * -amplitude * np.sin(2 * math.pi * y)).sum(1) / weight.sum(1)
+    return (weight * -amplitude * np.sin(wave * y)).sum(1) / weight.sum(1)

@@ -142,7 +142,9 @@ def _coords(
 
 
 def _params(file: Any, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    numbers = {k: float(v) for k, v in dict(file.attrs).items() if isinstance(v, int | float | np.floating | np.integer)}
+    numbers = {
+        k: float(v) for k, v in dict(file.attrs).items() if isinstance(v, int | float | np.floating | np.integer)
+    }
     return np.tile(list(numbers.values()), (n, 1)) if numbers else np.zeros((n, 0)), tuple(numbers)
 
 
