@@ -40,4 +40,5 @@ STUDIES: dict[str, Callable[[], ModuleType]] = {
     "evolutionary-pruning": _module("evolutionary_pruning"),
     "prunefuse": _module("prunefuse"),
     "early-exit": _module("early_exit"),
+    "sciml-core": _module("sciml_core"),
 }
