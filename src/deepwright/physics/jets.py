@@ -95,10 +95,10 @@ class Jet(NamedTuple):
             T=None if self.T is None else linear(self.T),
         )
 
-    def __getitem__(self, channels: slice | int) -> Jet:  # type: ignore[override]
-        """Some channels of the last axis (an integer keeps the axis)."""
-        part = slice(channels, channels + 1 or None) if isinstance(channels, int) else channels
-        return self.map(lambda t: t[..., part])
+    def channels(self, part: slice | int) -> Jet:
+        """Some channels (an integer keeps the axis)."""
+        chosen = slice(part, part + 1 or None) if isinstance(part, int) else part
+        return self.map(lambda t: t[..., chosen])
 
     def times(self, other: Jet) -> Jet:
         """The product, channel by channel."""
