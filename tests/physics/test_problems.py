@@ -64,6 +64,7 @@ def test_poisson_is_solved_and_certified(tmp_path):
     report = certify(problem, found.network)
     assert report.errors == found.errors
     assert set(report.trained) == {"equation", "edge"}
+    assert not any("smooth along" in w for w in report.warnings)
     again = problem.solve(schedule=[("lm", 80)], network=field(2, 1, (16, 16)), checkpoint=tmp_path / "p.pt")
     assert torch.equal(again.least_squares.vector(), found.least_squares.vector())
 
@@ -72,6 +73,16 @@ def test_too_few_points_are_noticed():
     problem = poisson(20)
     found = problem.solve(schedule=[("lm", 60)], network=field(2, 1, (30, 30)))
     assert any("train on more points" in w for w in certify(problem, found.network).warnings)
+
+
+def test_a_smooth_leftover_is_noticed():
+    """The field misses its smooth part: residuals look small, the error isn't, and the certificate says why."""
+    problem = poisson_bands(2, ((1, 1.0), (6, 0.25)))
+    sharp = Known(lambda x: 0.25 * torch.sin(6 * math.pi * x).prod(1, keepdim=True))
+    report = certify(problem, sharp)
+    assert report.dense["equation"] < 0.15
+    assert report.errors["u"] > 0.9
+    assert sum("smooth along axis" in w for w in report.warnings) == 2
 
 
 def heat():

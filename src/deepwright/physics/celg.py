@@ -112,8 +112,7 @@ class LinearGridEncoding(nn.Module):
         found = []
         for d in range(self.dim):
             i = level * self.dim + d
-            rows = self.axes[i].rows(x[:, d], orders)  # type: ignore[operator]
-            found.append([e.to(x) @ self.values[i] for e in rows])
+            found.append(self.axes[i].evaluate(x[:, d], self.values[i], orders))  # type: ignore[operator]
         return found
 
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n f"]:

@@ -1,8 +1,8 @@
 """Splines along one axis with trainable knot values: value, slope and curvature by formula.
 
 In cell i, with B = (x - x_i) / h_i, every kernel but one is a polynomial in B whose coefficients are linear in the knot
-values g. A basis row therefore says how each knot enters at x, once for the value and once for each derivative, and z = E g:
-nothing is differentiated through an index, and gradients are matrix products.
+values g: all cells' polynomials are one matrix product, and a point evaluates its own. The same coefficients give basis rows E
+with z = E g, which is what refinement and tests use.
 
 Natural cubic: knot curvatures m = S g solve, row by row, (h_{i-1}/6) m_{i-1} + ((h_{i-1} + h_i)/3) m_i + (h_i/6) m_{i+1} =
 (g_{i+1} - g_i)/h_i - (g_i - g_{i-1})/h_{i-1} with m = 0 at both ends, and in a cell, with A = 1 - B,
@@ -134,6 +134,30 @@ class AxisBasis(nn.Module):
         found[0] = found[0] + past * (found[1] if orders else self._inside(held, 1)[1])
         return [found[0], *found[1:2], *(torch.where(outside, 0.0, e) for e in found[2:])]
 
+    def evaluate(
+        self, x: Float[Tensor, " n"], values: Float[Tensor, "r m"], orders: int = 2
+    ) -> list[Float[Tensor, "n m"]]:
+        """The spline through `values` and its first so many derivatives.
+
+        Every cell's polynomial is made once, and a point looks up its own: the time doesn't depend on the number of knots.
+        """
+        if self.kernel == "cosine" or (self.extrapolate and not self.periodic):
+            return [e.to(x) @ values for e in self.rows(x, orders)]
+        table: Tensor = self.table.to(x)  # type: ignore[operator,union-attr,assignment]
+        powers, cells, _ = table.shape
+        m = values.shape[1]
+        pieces = (table.transpose(0, 1).reshape(cells * powers, -1) @ values).reshape(cells, powers * m)
+        cell, b, width = self.cells(x)
+        own = pieces.index_select(0, cell).reshape(len(x), powers, m)
+        b, width = b[:, None], width[:, None]
+        found = []
+        for order in range(orders + 1):
+            row = math.perm(powers - 1, order) * own[:, powers - 1] if powers > order else torch.zeros_like(own[:, 0])
+            for p in range(powers - 2, order - 1, -1):  # Horner
+                row = torch.addcmul(math.perm(p, order) * own[:, p] if order else own[:, p], row, b)
+            found.append(row / width**order if order else row)
+        return found
+
     def _inside(self, x: Tensor, orders: int) -> list[Tensor]:
         cell, b, width = self.cells(x)
         if self.kernel == "cosine":
@@ -260,13 +284,13 @@ class NaturalCubicSpline1d(nn.Module):
         """Features at (N,) or (N, 1) positions."""
         flat = x.reshape(len(x))
         self.basis.check(flat)
-        return self.basis.rows(flat, 0)[0] @ self.values
+        return self.basis.evaluate(flat, self.values, 0)[0]
 
     def derivatives(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(z, z', z'') at (N,) or (N, 1) positions."""
         flat = x.reshape(len(x))
         self.basis.check(flat)
-        z, dz, ddz = (e @ self.values for e in self.basis.rows(flat, 2))
+        z, dz, ddz = self.basis.evaluate(flat, self.values, 2)
         return z, dz, ddz
 
     def forward_jet(self, jet: Jet) -> Jet:
@@ -274,7 +298,7 @@ class NaturalCubicSpline1d(nn.Module):
         require_order(self.basis, jet.order)
         flat = jet.v[:, 0]
         self.basis.check(flat)
-        d = [e @ self.values for e in self.basis.rows(flat, jet.order)]
+        d = self.basis.evaluate(flat, self.values, jet.order)
         return jet.apply(lambda v, order: tuple(d))
 
 

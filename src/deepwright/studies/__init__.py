@@ -41,4 +41,5 @@ STUDIES: dict[str, Callable[[], ModuleType]] = {
     "prunefuse": _module("prunefuse"),
     "early-exit": _module("early_exit"),
     "sciml-core": _module("sciml_core"),
+    "spline-grid-pinn": _module("spline_grid"),
 }
