@@ -157,6 +157,35 @@ def test_poisson_by_every_linear_solver(way):
     assert error(problem, exact) < 5e-3
 
 
+class Shared(nn.Module):
+    """One module under two names, and one weight in two modules."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = self.b = field(1, 3, (4,))
+        self.c, self.d = nn.Linear(3, 3).double(), nn.Linear(3, 3).double()
+        self.d.weight = self.c.weight
+
+    def forward(self, x):
+        return self.d(self.c(self.a(x))) + self.b(x) ** 2
+
+
+def test_shared_parameters_stay_shared():
+    model, x = Shared(), torch.rand(6, 1).double()
+    problem = LeastSquaresProblem(model, [Block("r", lambda m, x: m(x), (x,))])
+    assert problem.size == sum(p.numel() for p in model.parameters())
+    v = problem.vector()
+    step = 1e-6 * torch.randn(len(v), generator=torch.Generator().manual_seed(0)).double()
+    moved = problem.residual(problem.unpack(v + step))
+    assert torch.allclose(moved, problem.residual(problem.unpack(v)) + problem.jacobian() @ step, atol=1e-10)
+    before = {n: id(p) for n, p in model.named_parameters()}
+    problem.assign(v + step)
+    assert torch.allclose(problem.residual(), moved)
+    assert {n: id(p) for n, p in model.named_parameters()} == before
+    assert model.d.weight is model.c.weight
+    assert all(isinstance(p, nn.Parameter) for p in model.parameters())
+
+
 def test_blocks_that_mix_points():
     """A block on the mean of the field: its Jacobian isn't batched over points, and the fit meets it."""
     problem, _ = poisson(60)

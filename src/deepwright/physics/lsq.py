@@ -92,6 +92,18 @@ class _Caller(nn.Module):
         return out[:, None] if out.ndim == 1 else out
 
 
+def _aliases(model: nn.Module, names: list[str]) -> dict[str, list[str]]:
+    """Each fitted parameter's names, one for every module that holds it."""
+    own = dict(model.named_parameters())
+    by_id = {id(own[n]): n for n in names}
+    found: dict[str, list[str]] = {n: [] for n in names}
+    for prefix, module in model.named_modules():
+        for name, p in module._parameters.items():
+            if id(p) in by_id:
+                found[by_id[id(p)]].append(f"{prefix}.{name}" if prefix else name)
+    return found
+
+
 class LeastSquaresProblem:
     """Blocks over one model.
 
@@ -114,6 +126,7 @@ class LeastSquaresProblem:
         self.names = [n for n, p in model.named_parameters() if p.requires_grad]
         if not self.names:
             raise InputError("model", given="no parameter that asks for gradients", expected="at least one")
+        self._aliases = _aliases(model, self.names)
         parameters = self.parameters()
         self.shapes = {n: p.shape for n, p in parameters.items()}
         self.size = sum(p.numel() for p in parameters.values())
@@ -164,8 +177,15 @@ class LeastSquaresProblem:
         """Residuals of a block as they are, without weight."""
         if parameters is None:
             return self._caller(block.residual, *block.tensors)
-        named = {f"model.{k}": v for k, v in parameters.items()}
-        return functional_call(self._caller, named, (block.residual, *block.tensors))
+        return self._call(parameters, block.residual, *block.tensors)
+
+    def _call(self, parameters: Parameters, residual: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+        """A residual with other parameters; a parameter that several modules share changes in all of them.
+
+        PyTorch's own tying loses the original where one module has two names, so each module is swapped once, by name.
+        """
+        named = {f"model.{alias}": v for k, v in parameters.items() for alias in self._aliases[k]}
+        return functional_call(self._caller, named, (residual, *tensors), tie_weights=False)
 
     def _scale(self, block: Block) -> float:
         return math.sqrt(block.weight / len(block))
@@ -221,10 +241,10 @@ class LeastSquaresProblem:
             rows = max(
                 1, self.max_jac_bytes // (4 * self.size * vector.element_size())
             )  # the backward pass holds as much again
-            named = {f"model.{k}": v for k, v in self.unpack(vector).items()}
+            named = self.unpack(vector)
 
             def one(parameters: Parameters, *row: Tensor, block: Block = block) -> tuple[Tensor, Tensor]:
-                out = functional_call(self._caller, parameters, (block.residual, *(t[None] for t in row)))[0]
+                out = self._call(parameters, block.residual, *(t[None] for t in row))[0]
                 return out, out
 
             each = vmap(jacrev(one, has_aux=True), in_dims=(None, *(0 for _ in block.tensors)))
@@ -232,7 +252,7 @@ class LeastSquaresProblem:
                 parts, r = each(named, *part)
                 n, m = r.shape
                 yield (
-                    scale * torch.cat([parts[f"model.{k}"].reshape(n * m, -1) for k in self.names], 1),
+                    scale * torch.cat([parts[k].reshape(n * m, -1) for k in self.names], 1),
                     scale * r.reshape(-1),
                 )
 

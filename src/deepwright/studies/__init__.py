@@ -42,4 +42,5 @@ STUDIES: dict[str, Callable[[], ModuleType]] = {
     "early-exit": _module("early_exit"),
     "sciml-core": _module("sciml_core"),
     "spline-grid-pinn": _module("spline_grid"),
+    "two-phase-pinn": _module("two_phase"),
 }
