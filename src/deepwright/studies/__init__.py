@@ -43,4 +43,5 @@ STUDIES: dict[str, Callable[[], ModuleType]] = {
     "sciml-core": _module("sciml_core"),
     "spline-grid-pinn": _module("spline_grid"),
     "two-phase-pinn": _module("two_phase"),
+    "kinetic-jko": _module("kinetic_jko"),
 }

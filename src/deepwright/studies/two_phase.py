@@ -160,6 +160,7 @@ def _nested(solver: TwoPhasePINN) -> Any:
     def slope(values: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         return torch.autograd.grad(values.sum(), z, create_graph=True)[0]
 
+    @torch.enable_grad()
     def flow(phase: int, z: torch.Tensor, second: bool = True) -> Flow:
         own = z.clone().requires_grad_(True)
         out = solver.model.nets[phase](own)

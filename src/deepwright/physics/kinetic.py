@@ -1,0 +1,505 @@
+"""The kinetic JKO scheme: one step of friction and diffusion as a minimisation, with transport as its constraint.
+
+    minimise over a(s, x, v):   int_0^tau int |a|^2 f / 2 + gamma F[f_tau]
+    subject to                  f_s + div_x(v f) + div_v((-grad Phi + a) f) = 0,   f_0 = f^k.
+
+a = 0 is allowed and keeps F, so gamma F[f^{k+1}] + cost <= gamma F[f^k] at every step. Particles carry their log-density
+along the very map that is applied: half a drift, a kick v += h (-grad Phi + a), half a drift, and
+log f -= log |det (I + h da/dv)|. With a = 0 that is leapfrog.
+
+Source: "Deep Kinetic JKO schemes for Vlasov-Fokker-Planck Equations", arXiv 2603.23901 (constrained scheme, particles,
+symplectic inner steps); the exact log-determinant, slack, retries and inversion are ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deepwright.core.errors import InputError
+from deepwright.core.files import load_state, save_state
+from deepwright.core.interrupt import graceful
+from deepwright.core.progress import bar
+from deepwright.core.randomness import derive_seed
+from deepwright.physics.kinetic_fields import AffineVelocity, PotentialVelocity
+from deepwright.physics.kinetic_systems import KineticFokkerPlanck
+
+Factory = Callable[[], nn.Module]
+
+
+class FoldedError(InputError):
+    """The map of a step isn't one to one: det(I + h da/dv) is not above 0 for some particles."""
+
+
+class Initial(Protocol):
+    """A start with samples and log-density."""
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(x, v)."""
+        ...
+
+    def log_prob(self, x: Tensor, v: Tensor) -> Tensor:
+        """Log-density."""
+        ...
+
+
+@dataclass(frozen=True)
+class PhaseSpaceParticles:
+    """x (N, d), v (N, d) and log-density (N,)."""
+
+    x: Tensor
+    v: Tensor
+    log_density: Tensor
+
+    def __post_init__(self) -> None:
+        if self.x.shape != self.v.shape or self.x.ndim != 2 or self.log_density.shape != (len(self.x),):
+            raise InputError(
+                "particles", given=f"x {tuple(self.x.shape)}, v {tuple(self.v.shape)}, log-density {tuple(self.log_density.shape)}",
+                expected="(N, d), (N, d), (N,)",
+            )  # fmt: skip
+        if not (
+            torch.isfinite(self.log_density).all() and torch.isfinite(self.x).all() and torch.isfinite(self.v).all()
+        ):
+            raise InputError(
+                "particles", given="NaN or infinity", expected="finite positions, velocities and log-densities"
+            )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @classmethod
+    def of(cls, start: Initial, n: int, generator: torch.Generator) -> PhaseSpaceParticles:
+        """Samples of a start."""
+        x, v = start.sample(n, generator)
+        return cls(x, v, start.log_prob(x, v))
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """A step: F before and after, the control's cost / gamma, slack = F_before - F_after - cost / gamma (0 or more up to the
+    integrator's error), iterations, and whether the minimisation ended well."""
+
+    before: float
+    after: float
+    cost: float
+    slack: float
+    iterations: int
+    converged: bool
+
+
+def substep(
+    system: KineticFokkerPlanck,
+    control: nn.Module | None,
+    s: float,
+    h: float,
+    x: Tensor,
+    v: Tensor,
+    cloud: Tensor | None = None,
+    move: bool = True,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """One inner step: (x, v, log-determinant (N,), |a|^2 (N,), the positions at which forces were felt).
+
+    Args:
+        system: of forces; control: (s, x, v) -> (a, da / dv), or None; s: time inside the outer step; h: the inner step.
+        cloud: positions that stand for the density (the particles themselves by default).
+        move: drift and feel forces (off: only the control acts, positions stay).
+
+    Raises:
+        FoldedError: a determinant that isn't above 0.
+    """
+    x = x + h / 2 * v if move else x
+    felt = x if cloud is None else cloud
+    kick = system.force(x, felt) if move else torch.zeros_like(v)
+    logdet, size = v.new_zeros(len(v)), v.new_zeros(len(v))
+    if control is not None:
+        a, slope = control(s, x, v)
+        logdet = _logdet(slope, h)
+        size = a.square().sum(1)
+        kick = kick + a
+    v = v + h * kick
+    return (x + h / 2 * v if move else x), v, logdet, size, felt
+
+
+def _logdet(slope: Float[Tensor, "n d d"], h: float) -> Float[Tensor, " n"]:
+    d = slope.shape[1]
+    if d == 1:
+        det = 1 + h * slope[:, 0, 0]
+        bad = det <= 0
+        value = torch.log(det.clamp_min(1e-300))
+    else:
+        sign, value = torch.linalg.slogdet(torch.eye(d, dtype=slope.dtype, device=slope.device) + h * slope)
+        bad = sign <= 0
+    if bool(bad.any()):
+        raise FoldedError(
+            "step",
+            given=f"a folded map for {int(bad.sum())} of {len(bad)} particles",
+            expected="a smaller step",
+            hint="halve step_size or raise substeps",
+        )
+    return value
+
+
+class KineticJKO:
+    """A run of kinetic JKO steps.
+
+    Args:
+        system: the equation (friction above 0).
+        start: where it begins: samples and log-density.
+        step_size: tau; substeps: inner steps; scheme: "constrained", or "split" (transport first, then friction with x held).
+        velocity: "potential", "affine", or () -> module (s, x, v) -> (a, da / dv).
+        iterations: of Adam in each step; first: in the first one.
+        batch: particles in an iteration; resample: iterations between fresh ones.
+        rate: of Adam, falling to a hundredth.
+        particles: whose energies are reported, and that stand for the density where there is an interaction.
+        seed: of everything.
+    """
+
+    def __init__(
+        self,
+        system: KineticFokkerPlanck,
+        start: Initial,
+        *,
+        step_size: float = 0.05,
+        substeps: int = 1,
+        scheme: str = "constrained",
+        velocity: str | Factory = "potential",
+        iterations: int = 300,
+        first: int = 1000,
+        batch: int = 2048,
+        resample: int = 25,
+        rate: float = 3e-3,
+        particles: int = 4096,
+        seed: int = 0,
+    ) -> None:
+        if scheme not in ("constrained", "split") or not step_size > 0 or substeps < 1 or not system.friction > 0:
+            raise InputError(
+                "KineticJKO", given=f"scheme={scheme!r}, step_size={step_size}, substeps={substeps}, friction={system.friction}",
+                expected="'constrained' or 'split', a step and friction above 0, 1 substep or more",
+            )  # fmt: skip
+        if isinstance(velocity, str) and velocity not in ("potential", "affine"):
+            raise InputError(
+                "velocity", given=repr(velocity), expected="'potential', 'affine' or a function that makes a module"
+            )
+        if system.temperature == 0:
+            warnings.warn(
+                "temperature 0: the entropy term is off, and the density may shrink without bound", stacklevel=2
+            )
+        self.system, self.start, self.tau, self.substeps, self.scheme = system, start, step_size, substeps, scheme
+        self.velocity, self.iterations, self.first = velocity, iterations, first
+        self.batch, self.resample, self.rate, self.seed = batch, resample, rate, seed
+        self.controls: list[nn.Module] = []
+        self.clouds: list[list[Tensor]] = []
+        self.infos: list[StepInfo] = []
+        self.now = PhaseSpaceParticles.of(start, particles, self._rng("particles"))
+        self.energies = [float(system.free_energy(self.now.x, self.now.v, self.now.log_density))]
+
+    def _rng(self, *name: object) -> torch.Generator:
+        return torch.Generator().manual_seed(derive_seed("kinetic", *map(str, name), seed=self.seed) % 2**63)
+
+    def _control(self) -> nn.Module:
+        if self.controls:
+            return copy.deepcopy(self.controls[-1])
+        if callable(self.velocity):
+            return self.velocity()
+        if self.velocity == "affine":
+            return AffineVelocity(self.system.dim)
+        return PotentialVelocity(self.system.dim, seed=self.seed)
+
+    # --- one step -----------------------------------------------------------------------------------------------
+
+    def flow(
+        self, control: nn.Module, p: PhaseSpaceParticles, clouds: list[Tensor] | None = None
+    ) -> tuple[PhaseSpaceParticles, Tensor, list[Tensor]]:
+        """(particles after one outer step, mean of int |a|^2 / 2, positions at which forces were felt)."""
+        h, cost = self.tau / self.substeps, p.x.new_zeros(())
+        x, v, log, felt = p.x, p.v, p.log_density, []
+        passes = ((True, True),) if self.scheme == "constrained" else ((True, False), (False, True))
+        for move, steer in passes:
+            for i in range(self.substeps):
+                cloud = None if clouds is None or not move else clouds[i]
+                x, v, logdet, size, seen = substep(self.system, control if steer else None, i * h, h, x, v, cloud, move)
+                log, cost = log - logdet, cost + 0.5 * h * size.mean()
+                if move:
+                    felt.append(seen.detach())
+        return _Loose(x, v, log), cost, felt  # type: ignore[return-value]
+
+    def loss(self, control: nn.Module, p: PhaseSpaceParticles) -> Tensor:
+        """cost + gamma F after the step: for a loop of your own."""
+        after, cost, _ = self.flow(control, p)
+        return cost + self.system.friction * self.system.free_energy(after.x, after.v, after.log_density)
+
+    def step(self) -> StepInfo:
+        """One outer step: minimise, push all particles, keep the control."""
+        k = len(self.controls)
+        rate, iterations = self.rate, self.first if k == 0 else self.iterations
+        for attempt in range(3):
+            control = self._control()
+            try:
+                used, settled = self._minimise(control, k, iterations, rate)
+                with torch.no_grad():
+                    after, cost, felt = self.flow(control, self.now)
+                    energy = float(self.system.free_energy(after.x, after.v, after.log_density))
+            except FoldedError:
+                if attempt == 2:
+                    raise
+                warnings.warn(f"step {k}: the map folded; once more with more, smaller steps", stacklevel=2)
+                rate, iterations = rate / 2, 2 * iterations
+                continue
+            paid = float(cost) / self.system.friction
+            slack = self.energies[-1] - energy - paid
+            if slack >= -1e-3 or attempt == 2:
+                break
+            rate, iterations = rate / 2, 2 * iterations
+            warnings.warn(
+                f"step {k}: the energy law fails by {-slack:.2g}; once more with more, smaller steps", stacklevel=2
+            )
+        for parameter in control.parameters():
+            parameter.requires_grad_(False)
+        self.controls.append(control)
+        if self.system.interaction is not None:
+            self.clouds.append(felt)
+        self.now = PhaseSpaceParticles(after.x, after.v, after.log_density)
+        self.energies.append(energy)
+        self.infos.append(StepInfo(self.energies[-2], energy, paid, slack, used, settled and slack >= -1e-3))
+        return self.infos[-1]
+
+    def _minimise(self, control: nn.Module, k: int, iterations: int, rate: float) -> tuple[int, bool]:
+        for parameter in control.parameters():
+            parameter.requires_grad_(True)
+        adam = torch.optim.Adam(control.parameters(), lr=rate, betas=(0.5, 0.999))
+        fall = torch.optim.lr_scheduler.CosineAnnealingLR(adam, iterations, 1e-2 * rate)
+        rng = self._rng("batch", k)
+        batch = self.now
+        marks: list[float] = []
+        total = 0.0
+        for i in range(iterations):
+            if i % self.resample == 0:
+                with torch.no_grad():
+                    batch = self.push(PhaseSpaceParticles.of(self.start, self.batch, rng), k)
+            adam.zero_grad()
+            loss = self.loss(control, batch)
+            if not torch.isfinite(loss):
+                raise InputError(
+                    "kinetic step",
+                    given=f"a loss of {float(loss.detach())} in iteration {i}",
+                    expected="a smaller rate or step",
+                )
+            loss.backward()
+            nn.utils.clip_grad_norm_(control.parameters(), 10.0)
+            adam.step()
+            fall.step()
+            total += float(loss.detach())
+            if (i + 1) % 50 == 0:
+                marks.append(total / 50)
+                total = 0.0
+                if len(marks) > 3 and abs(marks[-2] - marks[-1]) < 1e-6:
+                    return i + 1, True
+        return iterations, True
+
+    def run(self, steps: int, *, state_dir: Path | str | None = None) -> list[StepInfo]:
+        """So many steps in all; each is on disk before the next begins, and a killed run goes on to the same end.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C, when the last finished step is on disk.
+        """
+        folder = None if state_dir is None else Path(state_dir)
+        if folder is not None:
+            self._resume(folder)
+        with graceful() as stop, bar("kinetic steps", steps) as running:
+            running.advance(len(self.controls))
+            while len(self.controls) < steps:
+                info = self.step()
+                running.advance(1, f"F {info.after:.4f}")
+                if folder is not None:
+                    self._save(folder)
+                if stop:
+                    raise KeyboardInterrupt
+        return self.infos
+
+    # --- densities ----------------------------------------------------------------------------------------------
+
+    def push(self, p: PhaseSpaceParticles, upto: int | None = None) -> PhaseSpaceParticles:
+        """Particles of the start through the first steps.
+
+        Raises:
+            InputError: a step that isn't there yet.
+        """
+        for k in range(self._upto(upto)):
+            after, _, _ = self.flow(self.controls[k], p, self.clouds[k] if self.clouds else None)
+            p = PhaseSpaceParticles(after.x, after.v, after.log_density)
+        return p
+
+    def sample(self, n: int, step: int | None = None, seed: int = 1) -> PhaseSpaceParticles:
+        """Fresh particles after a step."""
+        with torch.no_grad():
+            return self.push(PhaseSpaceParticles.of(self.start, n, self._rng("sample", seed)), step)
+
+    def log_prob(
+        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], step: int | None = None
+    ) -> Float[Tensor, " n"]:
+        """Log-density at any points after a step: back through every map, by Newton's method on each kick.
+
+        Raises:
+            InputError: a step that isn't there; a kick that can't be inverted.
+        """
+        total = x.new_zeros(len(x))
+        with torch.no_grad():
+            for k in reversed(range(self._upto(step))):
+                x, v, logdet = self._back(k, x, v)
+                total = total - logdet
+            return self.start.log_prob(x, v) + total
+
+    def _back(self, k: int, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        h, total = self.tau / self.substeps, x.new_zeros(len(x))
+        passes = ((True, True),) if self.scheme == "constrained" else ((False, True), (True, False))
+        for move, steer in passes:
+            for i in reversed(range(self.substeps)):
+                x = x - h / 2 * v if move else x
+                kick = torch.zeros_like(v)
+                if move:
+                    kick = self.system.force(x, self.clouds[k][i] if self.clouds else x)
+                target = v - h * kick
+                v, logdet = (
+                    self._unkick(self.controls[k], i * h, h, x, target) if steer else (target, torch.zeros_like(total))
+                )
+                total = total + logdet
+                x = x - h / 2 * v if move else x
+        return x, v, total
+
+    def _unkick(self, control: nn.Module, s: float, h: float, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """v with v + h a(s, x, v) = target."""
+        v = target.clone()
+        eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        for _ in range(30):
+            a, slope = control(s, x, v)
+            gap = v + h * a - target
+            if float(gap.abs().max()) < 1e-12:
+                return v, _logdet(slope, h)
+            v = v - torch.linalg.solve(eye + h * slope, gap[:, :, None])[:, :, 0]
+        if float(gap.abs().max()) > 1e-8:
+            raise InputError(
+                "log_prob",
+                given=f"a kick that is inverted only to {float(gap.abs().max()):.2g}",
+                expected="a smaller step",
+            )
+        return v, _logdet(control(s, x, v)[1], h)
+
+    def _upto(self, step: int | None) -> int:
+        count = len(self.controls) if step is None else step
+        if not 0 <= count <= len(self.controls):
+            raise InputError("step", given=step, expected=f"0..{len(self.controls)}, the steps taken")
+        return count
+
+    # --- state --------------------------------------------------------------------------------------------------
+
+    def _identity(self) -> dict[str, Any]:
+        velocity = self.velocity if isinstance(self.velocity, str) else "own"
+        return {
+            "tau": self.tau, "substeps": self.substeps, "scheme": self.scheme, "velocity": velocity, "iterations": self.iterations,
+            "first": self.first, "batch": self.batch, "resample": self.resample, "rate": self.rate, "seed": self.seed,
+            "particles": len(self.now), "friction": self.system.friction, "temperature": self.system.temperature,
+        }  # fmt: skip
+
+    def _save(self, folder: Path) -> None:
+        k = len(self.controls) - 1
+        save_state(folder / f"step-{k:04d}.pt", {
+            "identity": self._identity(), "control": self.controls[k].state_dict(), "info": asdict(self.infos[k]),
+            "clouds": self.clouds[k] if self.clouds else [], "now": [self.now.x, self.now.v, self.now.log_density],
+            "energy": self.energies[k + 1],
+        })  # fmt: skip
+
+    def _resume(self, folder: Path) -> None:
+        while (path := folder / f"step-{len(self.controls):04d}.pt").exists():
+            state = load_state(path)
+            other = [k for k, v in self._identity().items() if state["identity"].get(k) != v]
+            if other:
+                raise InputError(
+                    f"state in {folder}",
+                    given="another " + ", ".join(other),
+                    expected="the same run",
+                    hint="use another folder",
+                )
+            control = self._control()
+            control.load_state_dict(state["control"])
+            self.controls.append(control.requires_grad_(False))
+            if self.system.interaction is not None:
+                self.clouds.append(state["clouds"])
+            self.infos.append(StepInfo(**state["info"]))
+            self.energies.append(state["energy"])
+            self.now = PhaseSpaceParticles(*state["now"])
+
+
+@dataclass(frozen=True)
+class _Loose:
+    """Particles in the middle of a computation, unchecked."""
+
+    x: Tensor
+    v: Tensor
+    log_density: Tensor
+
+
+def gaussian_jko(
+    system: KineticFokkerPlanck, mean: Tensor, covariance: Tensor, tau: float, steps: int, substeps: int = 1
+) -> list[tuple[Tensor, Tensor, float]]:
+    """The scheme without sampling: affine controls on a Gaussian in a harmonic potential, moments exactly.
+
+    Returns:
+        (mean, covariance, cost / gamma) after every step.
+    """
+    from deepwright.physics.kinetic_systems import Harmonic
+
+    if not isinstance(system.potential, Harmonic) or system.interaction is not None:
+        raise InputError("system", given=type(system.potential).__name__, expected="Harmonic, without interaction")
+    d, h = system.dim, tau / substeps
+    k = torch.diag(system.potential.k.expand(d))
+    eye = torch.eye(2 * d, dtype=torch.float64)
+    drift = eye.clone()
+    drift[:d, d:] = h / 2 * torch.eye(d, dtype=torch.float64)
+    out = []
+    for _ in range(steps):
+        theta = torch.zeros(d + 2 * d * d, dtype=torch.float64, requires_grad=True)
+
+        def moments(m0: Tensor = mean, s0: Tensor = covariance, p: Tensor = theta) -> tuple[Tensor, Tensor, Tensor]:
+            alpha, b = p[:d], p[d:].reshape(d, 2 * d)
+            m, s, cost = m0, s0, m0.new_zeros(())
+            for _ in range(substeps):
+                m, s = drift @ m, drift @ s @ drift.T
+                a = alpha + b @ m
+                cost = cost + 0.5 * h * (a.square().sum() + torch.trace(b @ s @ b.T))
+                pull = torch.cat([-k, torch.zeros(d, d, dtype=torch.float64)], 1) + b
+                kick = eye + h * torch.cat([torch.zeros(d, 2 * d, dtype=torch.float64), pull])
+                m = kick @ m + h * torch.cat([torch.zeros(d, dtype=torch.float64), alpha])
+                s = kick @ s @ kick.T
+                m, s = drift @ m, drift @ s @ drift.T
+            return m, s, cost
+
+        def objective() -> Tensor:
+            m, s, cost = moments()
+            second = s.diagonal() + m.square()
+            energy = 0.5 * (k.diagonal() * second[:d]).sum() + 0.5 * second[d:].sum()
+            return cost + system.friction * (energy - 0.5 * system.temperature * torch.logdet(s))
+
+        search = torch.optim.LBFGS(
+            [theta], max_iter=200, tolerance_grad=1e-12, tolerance_change=0, line_search_fn="strong_wolfe"
+        )
+
+        def closure(search: torch.optim.Optimizer = search, objective: Callable[[], Tensor] = objective) -> Tensor:
+            search.zero_grad()
+            value = objective()
+            value.backward()
+            return value
+
+        search.step(closure)  # type: ignore[arg-type]
+        with torch.no_grad():
+            mean, covariance, cost = moments()
+        mean, covariance = mean.detach(), covariance.detach()
+        out.append((mean, covariance, float(cost) / system.friction))
+    return out
