@@ -36,7 +36,13 @@ Factory = Callable[[], nn.Module]
 
 
 class FoldedError(InputError):
-    """The map of a step isn't one to one: det(I + h da/dv) is not above 0 for some particles."""
+    """The map of a step isn't one to one: det(I + h da/dv) is not above 0 for some particles.
+
+    Attributes:
+        rows: (N,) which.
+    """
+
+    rows: Tensor
 
 
 class Initial(Protocol):
@@ -138,12 +144,12 @@ def _logdet(slope: Float[Tensor, "n d d"], h: float) -> Float[Tensor, " n"]:
         sign, value = torch.linalg.slogdet(torch.eye(d, dtype=slope.dtype, device=slope.device) + h * slope)
         bad = sign <= 0
     if bool(bad.any()):
-        raise FoldedError(
-            "step",
-            given=f"a folded map for {int(bad.sum())} of {len(bad)} particles",
-            expected="a smaller step",
+        error = FoldedError(
+            "step", given=f"a folded map for {int(bad.sum())} of {len(bad)} particles", expected="a smaller step",
             hint="halve step_size or raise substeps",
-        )
+        )  # fmt: skip
+        error.rows = bad
+        raise error
     return value
 
 
@@ -204,8 +210,8 @@ class KineticJKO:
     def _rng(self, *name: object) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed("kinetic", *map(str, name), seed=self.seed) % 2**63)
 
-    def _control(self) -> nn.Module:
-        if self.controls:
+    def _control(self, fresh: bool = False) -> nn.Module:
+        if self.controls and not fresh:
             return copy.deepcopy(self.controls[-1])
         if callable(self.velocity):
             return self.velocity()
@@ -240,22 +246,25 @@ class KineticJKO:
         """One outer step: minimise, push all particles, keep the control."""
         k = len(self.controls)
         rate, iterations = self.rate, self.first if k == 0 else self.iterations
-        for attempt in range(3):
-            control = self._control()
+        hard = torch.zeros(len(self.now), dtype=torch.bool)
+        for attempt in range(4):
+            # particles that were folded are trained on from then on: the entropy's log-determinant keeps them apart
+            control = self._control(fresh=attempt > 1)
             try:
-                used, settled = self._minimise(control, k, iterations, rate)
+                used, settled = self._minimise(control, k, iterations, rate, hard)
                 with torch.no_grad():
                     after, cost, felt = self.flow(control, self.now)
                     energy = float(self.system.free_energy(after.x, after.v, after.log_density))
-            except FoldedError:
-                if attempt == 2:
+            except FoldedError as error:
+                if attempt == 3:
                     raise
                 warnings.warn(f"step {k}: the map folded; once more with more, smaller steps", stacklevel=2)
                 rate, iterations = rate / 2, 2 * iterations
+                hard = hard | error.rows if len(error.rows) == len(hard) else hard
                 continue
             paid = float(cost) / self.system.friction
             slack = self.energies[-1] - energy - paid
-            if slack >= -1e-3 or attempt == 2:
+            if slack >= -1e-3 or attempt == 3:
                 break
             rate, iterations = rate / 2, 2 * iterations
             warnings.warn(
@@ -271,7 +280,7 @@ class KineticJKO:
         self.infos.append(StepInfo(self.energies[-2], energy, paid, slack, used, settled and slack >= -1e-3))
         return self.infos[-1]
 
-    def _minimise(self, control: nn.Module, k: int, iterations: int, rate: float) -> tuple[int, bool]:
+    def _minimise(self, control: nn.Module, k: int, iterations: int, rate: float, hard: Tensor) -> tuple[int, bool]:
         for parameter in control.parameters():
             parameter.requires_grad_(True)
         adam = torch.optim.Adam(control.parameters(), lr=rate, betas=(0.5, 0.999))
@@ -284,6 +293,9 @@ class KineticJKO:
             if i % self.resample == 0:
                 with torch.no_grad():
                     batch = self.push(PhaseSpaceParticles.of(self.start, self.batch, rng), k)
+                if bool(hard.any()):
+                    pairs = ((batch.x, self.now.x), (batch.v, self.now.v), (batch.log_density, self.now.log_density))
+                    batch = PhaseSpaceParticles(*(torch.cat([b, n[hard]]) for b, n in pairs))
             adam.zero_grad()
             loss = self.loss(control, batch)
             if not torch.isfinite(loss):

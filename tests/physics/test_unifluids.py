@@ -1,0 +1,273 @@
+"""Layouts to the bit, the algebra of flow matching, what conditioning must not do, and a model that learns a little."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from deepwright.core.errors import InputError
+from deepwright.physics.flow_matching import (
+    KINDS,
+    LogitNormal,
+    Parameterization,
+    TimeSampler,
+    effective_dimension,
+    euler_sample,
+    grid,
+    heun_sample,
+)
+from deepwright.physics.operators import FNO, extrapolation, persistence, train_fno
+from deepwright.physics.pde_corpus import line_corpus, plane_corpus, space_corpus, unified
+from deepwright.physics.pde_data import PDEDataset
+from deepwright.physics.unified import ChannelRegistry, Patchify, PDEBatch, from_unified, to_unified
+from deepwright.physics.unifluids import UniFluids, train
+
+REGISTRY = ChannelRegistry()
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    sets = line_corpus(24, 6) | plane_corpus(6, 2, 16, 8) | space_corpus(6, 2, 8, 8)
+    return unified(sets, REGISTRY)
+
+
+def awake(model):
+    """Weights that say something: everything that starts at zero is drawn."""
+    draw = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.05 * torch.randn(p.shape, generator=draw))
+    return model.eval()
+
+
+def test_layouts_round_trip():
+    rng = np.random.default_rng(0)
+    for space, channels in (((8,), ("u",)), ((8, 4), ("Vx", "Vy")), ((4, 8, 4), ("density", "Vx", "pressure"))):
+        u = rng.standard_normal((3, 8, *space, len(channels))).astype(np.float32)
+        coords = {a: np.arange(n) / n for a, n in zip("txyz", (8, *space))}
+        data = PDEDataset(u, coords, np.zeros((3, 1)), "p", channels=channels)
+        batch = to_unified(data, REGISTRY, 4)
+        assert np.array_equal(from_unified(batch), u)
+        patch = Patchify({1: (4, 4, 1, 1), 2: (2, 4, 2, 1), 3: (2, 2, 4, 2)}[len(space)])
+        tokens = patch(batch.u)
+        frames = tuple(batch.u.shape[2:])
+        assert torch.equal(patch.undo(tokens, frames), batch.u)
+        first = batch.u[:, :, : patch.shape[0], : patch.shape[1], : patch.shape[2], : patch.shape[3]]
+        assert torch.equal(tokens[:, 0].reshape(first.shape), first)
+        assert len(patch.positions(frames, batch.spacing, batch.extent)) == tokens.shape[1]
+
+
+def test_conversions_agree():
+    draw = torch.Generator().manual_seed(0)
+    x, noise = torch.randn(50, 7, generator=draw).double(), torch.randn(50, 7, generator=draw).double()
+    t = torch.rand(50, 1, generator=draw).double().clamp(0.1, 0.9)
+    z = t * x + (1 - t) * noise
+    truth = {"x": x, "v": x - noise, "eps": noise}
+    for a in KINDS:
+        for b in KINDS:
+            how = Parameterization(a, b)
+            for to in KINDS:
+                assert torch.allclose(how.convert(truth[a], z, t, to), truth[to], atol=1e-10)
+            assert float(how.error(truth[a], x, noise, z, t).abs().max()) < 1e-10
+
+
+@pytest.mark.parametrize("kind", ["x", "v"])
+@pytest.mark.parametrize("steps", [1, 3, 10])
+def test_a_perfect_oracle_lands_on_the_data(kind, steps):
+    x, noise = torch.randn(20, 5).double(), torch.randn(20, 5).double()
+    how = Parameterization(kind)
+
+    def velocity(z, t):
+        return how.convert(x if kind == "x" else x - noise, z, t, "v")
+
+    for sampler in (euler_sample, heun_sample):
+        assert torch.allclose(sampler(velocity, noise, grid(steps).double()), x, atol=1e-6)
+
+
+def test_gaussian_data_are_sampled_as_they_are():
+    """With the exact posterior mean as the network, fifty Heun steps give mean and spread."""
+    m, s = 1.5, 0.4
+
+    def velocity(z, t):
+        gain = t * s * s / (t * t * s * s + (1 - t) ** 2)
+        return (m + gain * (z - t * m) - z) / (1 - t)
+
+    z = heun_sample(
+        velocity, torch.randn(200_000, generator=torch.Generator().manual_seed(0)).double(), grid(50).double()
+    )
+    assert float(z.mean()) == pytest.approx(m, rel=0.01)
+    assert float(z.std()) == pytest.approx(s, rel=0.01)
+
+
+def test_times_and_dimensions():
+    draw = torch.Generator().manual_seed(0)
+    t = TimeSampler(0.3)(20_000, draw)
+    assert float((t == 0).double().mean()) == pytest.approx(0.3, abs=0.02)
+    assert float(t[t > 0].mean()) == pytest.approx(0.5, abs=0.02)
+    assert float(LogitNormal()(20_000, draw).logit().mean()) == pytest.approx(-0.8, abs=0.03)
+    assert float(grid(4, 3.0)[1]) == pytest.approx(0.1)
+    rows = torch.randn(400, 3, generator=draw) @ torch.randn(3, 50, generator=draw)
+    count, ratio, d = effective_dimension(rows)
+    assert count <= 3
+    assert ratio <= 3.001
+    assert d == 50
+
+
+@pytest.mark.parametrize("embed", ["per_channel", "pad"])
+def test_a_fresh_model_says_nothing_and_an_awake_one_does(embed, corpus):
+    model = UniFluids(REGISTRY, list(corpus), "tiny", embed=embed)
+    for _, data in corpus.values():
+        tokens = model.patch[data.dim](data.u)
+        out = model(tokens, torch.zeros(len(data)), model.condition(data), data)
+        assert out.shape == tokens.shape
+        assert not out.detach().any()
+    model = awake(model)
+    assert float(model(tokens, torch.zeros(len(data)), model.condition(data), data).abs().max()) > 0
+
+
+def test_channels_are_known_by_name(corpus):
+    """Permuting a batch's channels permutes the answer; a longer registry changes nothing."""
+    _, data = corpus["navier-stokes"]
+    two = PDEBatch(
+        torch.cat([data.u, data.u.flip(3)], 1), (3, 4), data.spacing, data.extent, data.params, "p", data.bc, 2, 4
+    )
+    swapped = PDEBatch(
+        two.u.flip(1),
+        (4, 3),
+        *(getattr(two, k) for k in ("spacing", "extent", "params", "pde", "bc", "dim", "context")),
+    )
+    model = awake(UniFluids(REGISTRY, ["p"], "tiny"))
+
+    def ask(model, batch):
+        with torch.no_grad():
+            return model(model.patch[2](batch.u), torch.full((len(batch),), 0.3), model.condition(batch), batch)
+
+    assert torch.allclose(ask(model, two), ask(model, swapped).flip(2), atol=1e-5)
+    longer = UniFluids(ChannelRegistry((*REGISTRY.names, "salt")), ["p"], "tiny")
+    state = longer.state_dict()
+    for k, v in model.state_dict().items():
+        state[k][tuple(slice(None, n) for n in v.shape)] = v
+    longer.load_state_dict(state)
+    assert torch.allclose(ask(model, two), ask(longer.eval(), two), atol=1e-6)
+
+
+def test_only_the_context_is_looked_at(corpus):
+    _, data = corpus["burgers"]
+    model = awake(UniFluids(REGISTRY, ["burgers"], "tiny"))
+    spoilt = PDEBatch(
+        torch.cat([data.u[:, :, :4], torch.full_like(data.u[:, :, 4:], 7.0)], 2),
+        *(getattr(data, k) for k in ("channels", "spacing", "extent", "params", "pde", "bc", "dim", "context")),
+    )
+    a, b = (model.sample(d, steps=3, generator=torch.Generator().manual_seed(1)) for d in (data, spoilt))
+    assert torch.equal(a[:, :, :, 4:], b[:, :, :, 4:])
+    assert torch.equal(a[0, :, :, :4], data.u[:, :, :4])
+    members = model.sample(data, steps=2, members=3)
+    assert members.shape == (3, *data.u.shape)
+    assert float((members[0] - members[1]).abs().max()) > 0
+    kept = model.sample(data, steps=3, conserve=True)[0]
+    assert torch.allclose(
+        kept.mean((3, 4, 5))[:, :, 4:], data.u[:, :, 3:4].mean((3, 4, 5)).expand(-1, -1, 12), atol=1e-4
+    )
+    assert model.rollout(data, 2).shape[2] == 24
+
+
+def test_a_batch_stands_alone(corpus):
+    """Its loss depends on its own trajectories and generator only."""
+    data, _ = corpus["advection"]
+    model = awake(UniFluids(REGISTRY, list(corpus), "tiny"))
+    model.fit_units([a for a, _ in corpus.values()])
+    alone = model.loss(data, torch.Generator().manual_seed(3))
+    model.loss(corpus["advection-diffusion-3d"][0], torch.Generator().manual_seed(9))
+    assert torch.equal(alone, model.loss(data, torch.Generator().manual_seed(3)))
+
+
+def test_training_learns_and_resumes(corpus, tmp_path):
+    sets = [corpus[k][0] for k in ("advection", "reaction-diffusion", "navier-stokes", "advection-diffusion-3d")]
+
+    def fresh():
+        return UniFluids(REGISTRY, [s.pde for s in sets], "tiny", noise=0.0, seed=1)
+
+    options = {"steps": 60, "batch": 8, "decay": 0.9}
+    whole, result = train(fresh(), sets, **options)
+    assert result.steps == 60
+    before, after = (
+        sum(float(m.loss(s, torch.Generator().manual_seed(0)).detach()) for s in sets)
+        for m in (_scaled(fresh(), sets), whole)
+    )
+    assert after < 0.9 * before
+
+    class Killed(Exception):
+        pass
+
+    model, calls = fresh(), []
+    original = model.loss
+
+    def dying(*args):
+        calls.append(1)
+        if len(calls) == 40:
+            raise Killed
+        return original(*args)
+
+    model.loss = dying
+    with pytest.raises(Killed):
+        train(model, sets, checkpoint=tmp_path / "c.pt", every=15, **options)
+    again, result = train(fresh(), sets, checkpoint=tmp_path / "c.pt", every=15, **options)
+    assert result.resumed_at == 30
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters()))
+    whole.save(tmp_path / "m.pt")
+    other = UniFluids(ChannelRegistry(REGISTRY.names[::-1]), [s.pde for s in sets], "tiny")
+    with pytest.raises(InputError, match="another order"):
+        other.load(tmp_path / "m.pt")
+    back = fresh()
+    back.load(tmp_path / "m.pt")
+    assert torch.equal(back.predict(sets[0]), whole.predict(sets[0]))
+
+
+def _scaled(model, sets):
+    model.fit_units(sets)
+    return model
+
+
+def test_baselines(corpus):
+    data, test = corpus["advection"]
+    assert torch.equal(persistence(test)[:, :, 9], test.u[:, :, 3])
+    line = extrapolation(test)
+    assert torch.allclose(line[:, :, 4] - line[:, :, 3], test.u[:, :, 3] - test.u[:, :, 2], atol=1e-6)
+    for dim, name in ((1, "advection"), (2, "navier-stokes"), (3, "advection-diffusion-3d")):
+        few = corpus[name][1]
+        fno = FNO(1, 4, dim, 6, 3, 2)
+        with torch.no_grad():
+            assert fno.rollout(few).shape == few.u.shape
+    fno = FNO(1, 4, 1, 8, 6, 2)
+    losses = [row["loss"] for row in train_fno(fno, data, epochs=4).history]
+    assert losses[-1] < losses[0]
+    assert isinstance(fno.lift, nn.Conv1d)
+
+
+def test_bad_input(corpus):
+    _, data = corpus["advection"]
+    model = UniFluids(REGISTRY, ["advection"], "tiny", max_tokens=8)
+    with pytest.raises(InputError, match="at most 8"):
+        model.predict(data)
+    with pytest.raises(InputError, match="multiples of the patch"):
+        Patchify((4, 16, 1, 1))(torch.zeros(1, 1, 16, 60, 1, 1))
+    with pytest.raises(InputError, match="unknown channel"):
+        REGISTRY.indices(("presure",))
+    with pytest.raises(InputError, match="context"):
+        PDEBatch(data.u, data.channels, data.spacing, data.extent, data.params, "p", "periodic", 1, 16)
+    odd = PDEBatch(data.u, data.channels, data.spacing, data.extent, data.params, "p", "periodic", 1, 6)
+    with pytest.raises(InputError, match="multiple of 4"):
+        UniFluids(REGISTRY, ["p"], "tiny").predict(odd)
+    u = data.u.clone()
+    u[3, 0, 2, 5] = torch.nan
+    with pytest.raises(InputError, match="sample 3"):
+        PDEBatch(u, data.channels, data.spacing, data.extent, data.params, "p", "periodic", 1, 4)
+    uneven = PDEDataset(
+        np.zeros((1, 4, 4, 1)), {"t": np.arange(4.0), "x": np.array([0, 1, 2, 4.0])}, np.zeros((1, 0)), "p"
+    )
+    with pytest.raises(InputError, match="even grid"):
+        to_unified(uneven, REGISTRY, 2)
+    with pytest.raises(InputError, match="width"):
+        UniFluids(REGISTRY, [], (60, 2, 4))
+    with pytest.raises(InputError, match="x, v, eps"):
+        Parameterization("y", "x")
