@@ -44,4 +44,5 @@ STUDIES: dict[str, Callable[[], ModuleType]] = {
     "spline-grid-pinn": _module("spline_grid"),
     "two-phase-pinn": _module("two_phase"),
     "kinetic-jko": _module("kinetic_jko"),
+    "unifluids": _module("unifluids"),
 }
