@@ -171,13 +171,27 @@ def _ten(seed: int, quick: bool) -> dict[str, Any]:
     exact = [gaussian_flow(mean, cov, a, q, tau * i) for i in range(steps + 1)]
     truth = [gaussian_free_energy(m, s, k, 0.5) for m, s in exact]
     z = torch.cat([run.now.x, run.now.v], 1)
+    energies = _many_energies(run, 4096 if quick else 65_536)
     return {
         "covariance": float((torch.cov(z.T) - exact[-1][1]).norm() / exact[-1][1].norm()),
         "sampling": float(torch.cov(torch.cat(GaussianMixture.gaussian(*exact[-1]).sample(4096, torch.Generator().manual_seed(seed)), 1).T).sub(exact[-1][1]).norm() / exact[-1][1].norm()),
-        "free energy": max(abs(e - t) / abs(t) for e, t in zip(run.energies, truth)),
-        "monotone": all(b < c for c, b in itertools.pairwise(run.energies)), "energies": run.energies, "truth": truth,
+        "free energy": max(abs(e - t) / abs(t) for e, t in zip(energies, truth)),
+        "monotone": all(b < c for c, b in itertools.pairwise(run.energies)), "energies": energies, "truth": truth,
         "seconds": time.process_time() - begin,
     }  # fmt: skip
+
+
+def _many_energies(run: KineticJKO, n: int) -> list[float]:
+    """Free energies of many fresh particles through the stored steps: thousands are too few to tell 5 % in ten dimensions."""
+    found = []
+    with torch.no_grad():
+        p = PhaseSpaceParticles.of(run.start, n, torch.Generator().manual_seed(99))
+        found.append(float(run.system.free_energy(p.x, p.v, p.log_density)))
+        for control in run.controls:
+            after, _, _ = run.flow(control, p)
+            p = PhaseSpaceParticles(after.x, after.v, after.log_density)
+            found.append(float(run.system.free_energy(p.x, p.v, p.log_density)))
+    return found
 
 
 def _interaction(seed: int, quick: bool) -> dict[str, Any]:
@@ -305,8 +319,11 @@ def _result(found: dict[str, list[dict[str, Any]]], times: dict[str, float], see
         Claim.at_least("... of Richardson's extrapolation of the moments", orders[-1][4], 1.8),
         Claim.at_most("mixture: KL divergence from the exact density (worst seed)", max(values("constrained", "kl")), 0.05),
         Claim.at_most("... sliced W2 (worst seed)", max(values("constrained", "w2")), 0.08),
-        Claim.at_most("... KL divergence over that of score matching with as many iterations",
-                      [a / b for a, b in zip(values("constrained", "kl"), values("score", "kl"))], 1.0),
+        Claim.at_most(
+            "... |KL| less that of score matching with as many iterations",
+            [abs(a) - abs(b) for a, b in zip(values("constrained", "kl"), values("score", "kl"))],
+            0.0,
+        ),
         Claim.at_least("... slack of the energy law, smallest over steps", min(values("constrained", "slack")), -1e-3),
         Claim.at_most("ten dimensions: relative error of the covariance", values("ten dimensions", "covariance"), 0.10),
         Claim.at_most("... free energy, largest relative gap over steps", values("ten dimensions", "free energy"), 0.05),
