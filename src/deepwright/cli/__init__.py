@@ -32,7 +32,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
-    """Measure, harden, shrink and explain your own deep network."""
+    """Measure, harden, shrink and explain your own deep network; solve differential equations with one."""
 
 
 def _subject_options(column: str = "--target") -> Any:
@@ -165,6 +165,31 @@ def label(**options: Any) -> None:
     Run it, fill to-label.csv, run it again with --labels; or answer with --interactive. No label is ever lost.
     """
     from deepwright.cli.label import run
+
+    raise SystemExit(run(**options))
+
+
+@main.command()
+@click.argument("problem", required=False)
+@click.option("--list", "listing", is_flag=True, help="Name the bundled problems.")
+@click.option("--steps", type=int, default=0, help="Steps of --optimiser instead of the problem's own schedule.")
+@click.option(
+    "--optimiser",
+    type=click.Choice(["lm", "adam", "lbfgs", "bfgs", "ssbfgs", "ssbroyden"]),
+    default="lm",
+    show_default=True,
+)
+@click.option("--max-time", type=float, help="CPU seconds at most.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("solution"), show_default=True, help="Folder of the files."
+)
+def solve(**options: Any) -> None:
+    """Solve a differential equation: PROBLEM is a bundled name or a Python file with `problem = PDEProblem(...)` (it is run).
+
+    Trains, keeps checkpoints, certifies, draws. Killed, it goes on from where it was.
+    """
+    from deepwright.cli.solve import run
 
     raise SystemExit(run(**options))
 
