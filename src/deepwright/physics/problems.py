@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -11,10 +12,13 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import unknown_name
+from deepwright.physics.celg import CELG
 from deepwright.physics.diff import jet, laplacian
 from deepwright.physics.generators1d import cole_hopf, etdrk4
+from deepwright.physics.networks import field
 from deepwright.physics.points import Box, SpaceTime
 from deepwright.physics.problem import Condition, PDEProblem
+from deepwright.physics.training import Phase
 
 Bands = Sequence[tuple[float, float]]
 
@@ -31,7 +35,7 @@ def poisson(points: int = 500) -> PDEProblem:
     return PDEProblem(
         "poisson", Box((0, 1), (0, 1)),
         [Condition("equation", equation, points=points), Condition("edge", lambda u, x: u(x), "boundary", points // 5, 100.0)],
-        exact,
+        exact, network=lambda: field(2, 1, (20, 20)),
     )  # fmt: skip
 
 
@@ -83,7 +87,8 @@ def helmholtz3d(modes: tuple[int, int, int] = (4, 4, 3), points: int = 4000) -> 
             Condition("equation", equation, points=points, scale=abs(rate) * 0.5**1.5),
             Condition("edge", lambda u, x: u(x), "boundary", points // 4, 10.0),
         ],
-        exact, evaluate=100_000,
+        exact, evaluate=100_000, network=lambda: CELG([(-1, 1)] * 3, 1, 24, 16, (32,)),
+        schedule=[Phase("adam", 2000, 1e-2, True)], resample=1,
     )  # fmt: skip
 
 
@@ -219,7 +224,12 @@ def _allen_cahn_at(z: Tensor) -> Tensor:
 
 PROBLEMS: dict[str, Callable[[], PDEProblem]] = {
     "poisson": poisson,
-    "poisson-bands": lambda: poisson_bands(2, ((1, 1.0), (3, 0.5), (6, 0.25))),
+    "poisson-bands": lambda: replace(
+        poisson_bands(2, ((1, 1.0), (3, 0.5), (6, 0.25))),
+        network=lambda: CELG([(-1, 1)] * 2, 1, 33, 12, (32,), levels=(5, 9, 33)),
+        schedule=[Phase("adam", 2000, 1e-2, True)],
+        resample=1,
+    ),
     "helmholtz-3d": helmholtz3d,
     "klein-gordon-3d": klein_gordon3d,
     "flow-mixing-3d": flow_mixing3d,

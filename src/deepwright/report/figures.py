@@ -214,28 +214,41 @@ def _range(values: Sequence[Sequence[float]]) -> tuple[float, float]:
 
 def _gallery(figure: Figure) -> str:
     items = []
+    widest = 0
     for item in figure.series:
-        base64.b64decode(item["png"], validate=True)  # a picture, not a way into the page
+        data = base64.b64decode(item["png"], validate=True)  # a picture, not a way into the page
+        widest = max(widest, int.from_bytes(data[16:20], "big"))
         note = f"<small>{escape(item.get('note', ''))}</small>"
         items.append(
             f'<div><img alt="" src="data:image/png;base64,{item["png"]}"/><span>{escape(item["caption"])}</span>{note}</div>'
         )
-    return f'<div class="gallery">{"".join(items)}</div>'
+    kind = "gallery wide" if widest > 256 else "gallery"  # drawings are shown large, network inputs as thumbnails
+    return f'<div class="{kind}">{"".join(items)}</div>'
 
 
 def png(figures: Sequence[Figure], path: Path | str) -> Path:
-    """Draw figures side by side with matplotlib (pictures are left out)."""
+    """Draw figures with matplotlib: plots side by side, each row of pictures under them."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     drawn = [f for f in figures if f.kind != "images"]
+    pictures = [f for f in figures if f.kind == "images" and f.series]
     rows = max([len(f.series[0]["rows"]) for f in drawn if f.kind == "heatmap"], default=0)
-    size = (6.2 * len(drawn), max(4.2, 1.2 + 0.24 * rows))
-    fig, axes = plt.subplots(1, len(drawn), figsize=size, squeeze=False, layout="constrained")
-    for ax, figure in zip(axes[0], drawn):
-        _plot(ax, figure)
+    width = max(6.2 * len(drawn), max((3.1 * len(f.series) for f in pictures), default=0.0))
+    heights = [max(4.2, 1.2 + 0.24 * rows)] * bool(drawn) + [2.9] * len(pictures)
+    fig = plt.figure(figsize=(width, sum(heights)), layout="constrained")
+    parts = fig.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    if drawn:
+        for ax, figure in zip(parts[0].subplots(1, len(drawn), squeeze=False)[0], drawn):
+            _plot(ax, figure)
+    for part, figure in zip(parts[bool(drawn) :], pictures):
+        part.suptitle(figure.title, fontsize=11)
+        for ax, item in zip(part.subplots(1, len(figure.series), squeeze=False)[0], figure.series):
+            ax.imshow(plt.imread(io.BytesIO(base64.b64decode(item["png"]))))
+            ax.set_title(item["caption"], fontsize=9)
+            ax.axis("off")
     buffer = io.BytesIO()
     fig.savefig(buffer, dpi=130, metadata={"Software": ""})
     plt.close(fig)
