@@ -19,11 +19,13 @@ import shrinking
 from common import machine
 
 import corruptions
+import physics
 
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
     "corruptions": corruptions.run,
     "shrinking": shrinking.run,
+    "physics": physics.run,
     "ood": others.ood,
     "fragility": others.fragility,
     "profile": others.profile,

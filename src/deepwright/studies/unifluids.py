@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepwright.core.fit import adamw, fit
+from deepwright.core.fit import adamw, fit, one_cycle
 from deepwright.core.randomness import local_rng
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.trials import run as run_trials
@@ -44,7 +44,7 @@ def run(settings: Settings) -> StudyResult:
     grid_ += [{"what": f"only {k}", "steps": steps // 3, "seed": 0} for k in (LINE[:1] if settings.quick else LINE)]
     grid_ += [{"what": w, "steps": steps, "seed": 0} for w in ("held out", "all dimensions", "FNO")]
     grid_ += [
-        {"what": f"bottleneck {p}", "steps": 100 if settings.quick else 800, "seed": s}
+        {"what": f"narrow {p}", "steps": 100 if settings.quick else 800, "seed": s}
         for p in ("x", "v")
         for s in range(1 if settings.quick else 3)
     ]
@@ -61,7 +61,7 @@ def trial(what: str, steps: int, seed: int) -> dict[str, Any]:
     """Train and measure one model."""
     torch.set_num_threads(1)
     begin = time.process_time()
-    if what.startswith("bottleneck"):
+    if what.startswith("narrow"):
         return _bottleneck(what.split()[1], steps, seed)
     small = steps < 1000
     data = unified(line_corpus(*((60, 12) if small else (500, 60)), seed=seed), REGISTRY)
@@ -260,7 +260,8 @@ def _bottleneck(kind: str, steps: int, seed: int) -> dict[str, Any]:
         epochs=1,
         batch_size=2,
         step=step,
-        optimizer=adamw(2e-3, 0.0),
+        optimizer=adamw(4e-3, 0.0),
+        scheduler=one_cycle(4e-3),
         seed=seed,
         description="bottleneck",
     )
@@ -313,7 +314,7 @@ def _result(found: dict[str, list[dict[str, Any]]], speeds: dict[str, float], st
     ours = found[OURS][0]
     points = [ours["curve"][0]["errors"][k] for k in LINE]
     best = [min(r["errors"][k] for r in ours["curve"]) for k in LINE]
-    x_toy, v_toy = ([r["error"] for r in found[f"bottleneck {p}"]] for p in ("x", "v"))
+    x_toy, v_toy = ([r["error"] for r in found[f"narrow {p}"]] for p in ("x", "v"))
     held = found["held out"][0]
     claims = [
         *(Claim.at_most(f"{k}: relative L2 error in one step", error(OURS, k), limit) for k, limit in zip(LINE, (0.15, 0.35, 0.04))),
