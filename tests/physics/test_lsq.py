@@ -261,3 +261,14 @@ def test_bad_input():
     with pytest.raises(InputError, match="GiB"):
         QuasiNewton(LeastSquaresProblem(field(2, 1, (200, 200)), [Block("b", lambda u, x: u(x), (x,))]))
     assert [schedule_for(n)[0].optimiser for n in (500, 5000, 50_000)] == ["lm", "adam", "adam"]
+
+
+@pytest.mark.slow
+def test_compiled_residuals_are_checked_and_wrong_ones_refused(monkeypatch):
+    plain, _ = poisson(60)
+    fast, _ = poisson(60, compile=True)
+    assert torch.allclose(fast.loss(), plain.loss(), rtol=1e-12)
+    monkeypatch.setattr(torch, "compile", lambda f, **kw: lambda *a: f(*a) * 1.001)
+    wrong, _ = poisson(60, compile=True)
+    with pytest.warns(UserWarning, match="runs uncompiled: it differs"):
+        assert torch.allclose(wrong.loss(), plain.loss(), rtol=1e-12)

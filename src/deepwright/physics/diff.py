@@ -78,14 +78,13 @@ def _operators(asked: str | Sequence[Tensor] | Tensor | None, k: int, x: Tensor)
     if isinstance(asked, str):
         eye = torch.eye(k, dtype=x.dtype, device=x.device)
         if asked == "laplacian":
-            return Operators(eye[None])
+            return Operators(eye[None], "laplacian")
         if asked == "diagonal":
-            return Operators(torch.diag_embed(eye))
+            return Operators(torch.diag_embed(eye), "diagonal")
         if asked == "hessian":
             pairs = [(i, j) for i in range(k) for j in range(i, k)]
-            return Operators(
-                torch.stack([0.5 * (torch.outer(eye[i], eye[j]) + torch.outer(eye[j], eye[i])) for i, j in pairs])
-            )
+            mixed = [0.5 * (torch.outer(eye[i], eye[j]) + torch.outer(eye[j], eye[i])) for i, j in pairs]
+            return Operators(torch.stack(mixed), "hessian")
         raise InputError("operators", given=repr(asked), expected="'laplacian', 'hessian', 'diagonal' or matrices")
     matrices = asked if isinstance(asked, Tensor) else torch.stack(list(asked))
     matrices = matrices.to(x)

@@ -29,12 +29,20 @@ class Operators:
 
     Args:
         matrices: (s, k, k) symmetric.
+        kind: "laplacian", "diagonal" or "hessian" where the matrices are known to be that.
     """
 
-    def __init__(self, matrices: Float[Tensor, "s k k"]) -> None:
+    def __init__(self, matrices: Float[Tensor, "s k k"], kind: str = "") -> None:
         self.matrices = matrices
         self.count, self.directions = matrices.shape[:2]
         diagonal = matrices.diagonal(dim1=1, dim2=2)
+        if kind:  # known beforehand: looking at values would break a compiled graph
+            self.diagonal = None if kind == "hessian" else diagonal
+            self.laplacian, self.own = kind == "laplacian", kind == "diagonal"
+            k = self.directions
+            every = [(i, j) for i in range(k) for j in range(i, k)]
+            self.pairs = ([i for i, _ in every], [j for _, j in every]) if kind == "hessian" else None
+            return
         self.diagonal = diagonal if torch.equal(matrices, torch.diag_embed(diagonal)) else None
         self.laplacian = self.diagonal is not None and self.count == 1 and bool((diagonal == 1).all())
         self.own = self.diagonal is not None and torch.equal(diagonal, torch.eye(self.directions).to(diagonal))
