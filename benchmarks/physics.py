@@ -183,6 +183,8 @@ def _pina_poisson(budget: float, seed: int) -> tuple[float, float] | None:
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     torch.manual_seed(seed)
+    torch.set_default_dtype(torch.float32)  # DeepXDE has changed it for everybody
+    torch.set_default_device(None)
 
     def equation(x: Any, u: Any) -> Any:
         force = 8 * math.pi**2 * torch.sin(2 * math.pi * x.extract(["x"])) * torch.sin(2 * math.pi * x.extract(["y"]))
