@@ -344,3 +344,9 @@ def test_messages_teach():
     assert "did you mean 'resnet8-mnist'?" in str(error)
     with pytest.raises(InputError, match=r"0\.\.2.*count from 0"):
         require_labels(torch.tensor([1, 3]), 3)
+
+
+def test_bars_stay_inside_table_cells():
+    text = Table(["a|b", "c"], [["|phi|", 1.0]]).markdown()
+    assert text.splitlines()[2] == r"| \|phi\| | 1 |"
+    assert text.splitlines()[0] == r"| a\|b | c |"

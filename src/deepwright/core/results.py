@@ -35,9 +35,14 @@ class Table:
 
     def markdown(self) -> str:
         """A Markdown table."""
-        lines = ["| " + " | ".join(self.columns) + " |", "|" + "---|" * len(self.columns)]
-        lines += ["| " + " | ".join(show(cell) for cell in row) + " |" for row in self.rows]
+        lines = ["| " + " | ".join(map(in_table, self.columns)) + " |", "|" + "---|" * len(self.columns)]
+        lines += ["| " + " | ".join(in_table(show(cell)) for cell in row) + " |" for row in self.rows]
         return "\n".join(lines)
+
+
+def in_table(text: str) -> str:
+    """Text whose bars don't end a Markdown cell."""
+    return text.replace("|", "\\|")
 
 
 def show(cell: Any, digits: int = 4) -> str:

@@ -159,10 +159,15 @@ def _one(function: Callable[..., Any], trial: dict[str, Any], path: Path | None,
 
 
 def _key(function: Callable[..., Any], trial: dict[str, Any], fingerprint: str) -> str:
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):
-        source = ""
+    source = ""
+    for where in (
+        function,
+        inspect.getmodule(function),
+    ):  # its helpers' source counts too: a stale result is worse than a rerun
+        try:
+            source = inspect.getsource(where)  # type: ignore[arg-type]
+        except (OSError, TypeError):
+            continue
     identity = [function.__module__, function.__qualname__, source, __version__, fingerprint, _canonical(trial)]
     return hashlib.blake2b(json.dumps(identity).encode(), digest_size=16).hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepwright.core.results import StudyResult, show
+from deepwright.core.results import StudyResult, in_table, show
 from deepwright.report.figures import png
 
 
@@ -25,7 +25,7 @@ def markdown(result: StudyResult) -> str:
     lines += ["| claim | measured | asked | spread | n | holds |", "|---|---|---|---|---|---|"]
     for c in result.claims:
         lines.append(
-            f"| {c.text} | {show(c.measured)} | {c.sense} {show(c.threshold)} | {show(c.spread)} | {c.n} | {'yes' if c.holds else '**no**'} |"
+            f"| {in_table(c.text)} | {show(c.measured)} | {c.sense} {show(c.threshold)} | {show(c.spread)} | {c.n} | {'yes' if c.holds else '**no**'} |"
         )
     if result.figures:
         lines += ["", f"![{result.study}]({result.study}.png)"]

@@ -125,19 +125,20 @@ def _score(seed: int, quick: bool) -> dict[str, Any]:
     for k in range(steps):
         iterations = (200 if quick else 500) if k == 0 else (60 if quick else 150)
         adam = torch.optim.Adam(net.parameters(), 3e-3, betas=(0.5, 0.999))
+        x = (
+            p.x + tau / 2 * p.v
+        )  # the score is matched where the kick is given: the map's determinant is then that of the kick
         for _ in range(iterations):
             rows = torch.randint(len(p), (1024,), generator=rng)
-            s, slope = net(0.0, p.x[rows], p.v[rows])
+            s, slope = net(0.0, x[rows], p.v[rows])
             loss = (0.5 * s.square().sum(1) + slope.diagonal(dim1=1, dim2=2).sum(1)).mean()  # implicit score matching
             adam.zero_grad()
             loss.backward()
             adam.step()
         with torch.no_grad():
-            x = p.x + tau / 2 * p.v
-            s, slope = net(0.0, p.x, p.v)
-            a = -(p.v + SYSTEM.temperature * s)
+            s, slope = net(0.0, x, p.v)
             det = 1 + tau * (-1 - SYSTEM.temperature * slope[:, 0, 0])
-            v = p.v + tau * (SYSTEM.force(x, x) + a)
+            v = p.v + tau * (SYSTEM.force(x, x) - p.v - SYSTEM.temperature * s)
             p = PhaseSpaceParticles(x + tau / 2 * v, v, p.log_density - det.clamp_min(1e-3).log())
         energies.append(float(SYSTEM.free_energy(p.x, p.v, p.log_density)))
     out: dict[str, Any] = {"seconds": time.process_time() - begin, "energies": energies}
@@ -328,7 +329,7 @@ def _result(found: dict[str, list[dict[str, Any]]], times: dict[str, float], see
         Claim.at_most("mixture: KL divergence from the exact density (worst seed)", max(values("constrained", "kl")), 0.05),
         Claim.at_most("... sliced W2 (worst seed)", max(values("constrained", "w2")), 0.08),
         Claim.at_most(
-            "... |KL| less that of score matching with as many iterations",
+            "... size of the divergence less that of score matching with as many iterations",
             [abs(a) - abs(b) for a, b in zip(values("constrained", "kl"), values("score", "kl"))],
             0.0,
         ),
@@ -369,10 +370,10 @@ def _result(found: dict[str, list[dict[str, Any]]], times: dict[str, float], see
     ]  # fmt: skip
     ours, other = (sum(values(k, "kl")) / seeds for k in ("constrained", "score"))
     summary = (
-        f"Particles carry their density to within KL {ours:.3f} of the exact mixture. Score matching gives {other:.3f}; a negative value "
-        "says that its densities and its particles don't belong together. Free energy falls at every step, in ten dimensions within "
-        f"{max(values('ten dimensions', 'free energy')):.1%} of the exact one. An iteration takes {fast / slow:.2f} of the time of "
-        "Runge-Kutta with traces by automatic differentiation."
+        f"Particles carry their density to within KL {ours:.3f} of the exact mixture (score matching: {other:.3f}). Free energy falls at "
+        f"every step, in ten dimensions within {max(values('ten dimensions', 'free energy')):.1%} of the exact one, of which the step size "
+        f"alone explains {max(abs(e - t) / abs(t) for e, t in zip(scheme, found['ten dimensions'][0]['truth'][1:])):.1%}. An iteration takes "
+        f"{fast / slow:.2f} of the time of Runge-Kutta with traces by automatic differentiation."
     )
     return StudyResult(
         "kinetic-jko",
