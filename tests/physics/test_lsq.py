@@ -272,3 +272,27 @@ def test_compiled_residuals_are_checked_and_wrong_ones_refused(monkeypatch):
     wrong, _ = poisson(60, compile=True)
     with pytest.warns(UserWarning, match="runs uncompiled: it differs"):
         assert torch.allclose(wrong.loss(), plain.loss(), rtol=1e-12)
+
+
+NORMS = {
+    "layer": lambda: nn.Sequential(nn.Linear(2, 6), nn.LayerNorm(6), nn.Tanh(), nn.Linear(6, 1)),
+    "group": lambda: nn.Sequential(nn.Linear(2, 6), nn.GroupNorm(2, 6), nn.Tanh(), nn.Linear(6, 1)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*has no rule")
+@pytest.mark.parametrize("kind", NORMS)
+def test_networks_without_rules_have_right_jacobians_too(kind):
+    """PyTorch's own norms have wrong third derivatives: ours must agree with differences of the residual."""
+    torch.manual_seed(0)
+    net = NORMS[kind]().double()
+    x = torch.rand(8, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    problem = LeastSquaresProblem(net, [Block("lap", lambda u, p: laplacian(u, p), (x,))])
+    v = problem.vector()
+    step = torch.randn(len(v), generator=torch.Generator().manual_seed(1)).double()
+    up, down = (problem.residual(problem.unpack(v + h * step)).detach() for h in (1e-5, -1e-5))
+    slope = (up - down) / 2e-5
+    assert torch.allclose(problem.jacobian() @ step, slope, atol=1e-6 * float(slope.abs().max()))
+    value, gradient = problem.value_and_gradient(v)
+    assert float(gradient @ step) == pytest.approx(float(up.square().sum() - down.square().sum()) / 2e-5, rel=1e-5)
+    assert fit_problem(problem, [("lm", 5)]).loss < value

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
-from deepwright.physics.jets import Jet, Operators, Unsupported, propagate
+from deepwright.physics.elementary import ElementaryNorms
+from deepwright.physics.jets import Jet, Operators, Unsupported, propagate, transforming
 
 Network = nn.Module | Callable[[Tensor], Tensor]
 ENGINES = ("auto", "jet", "autograd", "func")
@@ -67,7 +68,9 @@ def jet(
                     f"no rule for {missing} in jets; define forward_jet, or use engine='autograd'"
                 ) from None
             _warn_once(str(missing))
-    if engine == "func":
+    if engine == "func" or (
+        engine == "auto" and transforming()
+    ):  # nested gradients don't work inside torch.func's transforms
         return _by_func(network, x, along, asked, level)
     return _by_gradients(network, x, along, asked, level)
 
@@ -115,7 +118,8 @@ def _by_gradients(network: Network, x: Tensor, along: Tensor, asked: Operators |
     """Nested reverse mode: one backward pass a channel for J, and one a channel and direction for each further order."""
     with torch.enable_grad():
         own = x.detach().clone().requires_grad_(True)
-        v = network(own)
+        with ElementaryNorms():
+            v = network(own)
 
         def slopes(values: Tensor) -> Tensor:  # (N, C) -> (k, N, C)
             columns = []
@@ -141,7 +145,8 @@ def _by_func(network: Network, x: Tensor, along: Tensor, asked: Operators | None
     from torch.func import hessian, jacrev, vmap
 
     def one(p: Tensor) -> Tensor:
-        return network(p[None])[0]
+        with ElementaryNorms():
+            return network(p[None])[0]
 
     v = network(x)
     J = torch.einsum("ncd,kd->knc", vmap(jacrev(one))(x), along)

@@ -233,6 +233,11 @@ class Unsupported(TypeError):
         self.module = module
 
 
+def transforming() -> bool:
+    """Whether this runs inside a transform of torch.func (vmap, jacrev), where values can't be looked at."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def propagate(module: nn.Module, jet: Jet) -> Jet:
     """A jet through a module that has `forward_jet`, is a linear map, a known activation, or a sequence of such.
 

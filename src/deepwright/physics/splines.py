@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.physics.jets import Jet
+from deepwright.physics.jets import Jet, transforming
 
 KERNELS = ("natural_cubic", "linear", "cosine", "hermite", "bspline3")
 DENSE = 512
@@ -110,7 +110,7 @@ class AxisBasis(nn.Module):
 
     def check(self, x: Float[Tensor, " n"], axis: int = 0) -> None:
         """Refuse what lies outside or isn't finite."""
-        if torch._C._functorch.maybe_get_level(x) >= 0:  # values can't be looked at inside vmap; the whole batch was
+        if transforming():  # the whole batch was looked at before
             return
         if self.periodic or self.extrapolate:
             bad = ~torch.isfinite(x)
