@@ -283,7 +283,7 @@ NORMS = {
 @pytest.mark.filterwarnings("ignore:.*has no rule")
 @pytest.mark.parametrize("kind", NORMS)
 def test_networks_without_rules_have_right_jacobians_too(kind):
-    """PyTorch's own norms have wrong third derivatives: ours must agree with differences of the residual."""
+    """PyTorch's layer norm has a wrong third derivative: what is used must agree with differences of the residual."""
     torch.manual_seed(0)
     net = NORMS[kind]().double()
     x = torch.rand(8, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
-from deepwright.physics.elementary import ElementaryNorms
+from deepwright.physics.elementary import ElementaryLayerNorm
 from deepwright.physics.jets import Jet, Operators, Unsupported, propagate, transforming
 
 Network = nn.Module | Callable[[Tensor], Tensor]
@@ -118,7 +118,7 @@ def _by_gradients(network: Network, x: Tensor, along: Tensor, asked: Operators |
     """Nested reverse mode: one backward pass a channel for J, and one a channel and direction for each further order."""
     with torch.enable_grad():
         own = x.detach().clone().requires_grad_(True)
-        with ElementaryNorms():
+        with ElementaryLayerNorm():
             v = network(own)
 
         def slopes(values: Tensor) -> Tensor:  # (N, C) -> (k, N, C)
@@ -145,7 +145,7 @@ def _by_func(network: Network, x: Tensor, along: Tensor, asked: Operators | None
     from torch.func import hessian, jacrev, vmap
 
     def one(p: Tensor) -> Tensor:
-        with ElementaryNorms():
+        with ElementaryLayerNorm():
             return network(p[None])[0]
 
     v = network(x)
