@@ -296,3 +296,44 @@ def test_networks_without_rules_have_right_jacobians_too(kind):
     value, gradient = problem.value_and_gradient(v)
     assert float(gradient @ step) == pytest.approx(float(up.square().sum() - down.square().sum()) / 2e-5, rel=1e-5)
     assert fit_problem(problem, [("lm", 5)]).loss < value
+
+
+SPREAD = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+import torch.distributed as dist
+from dataclasses import replace
+from test_lsq import poisson
+from deepwright.core.files import save_state
+from deepwright.physics import LeastSquaresProblem, LevenbergMarquardt
+rank, store = int(sys.argv[2]), sys.argv[3]
+torch.set_num_threads(1)
+dist.init_process_group("gloo", init_method=f"file://{store}/meet", rank=rank, world_size=2)
+whole, _ = poisson()
+mine = [replace(b, tensors=tuple(t[rank::2] for t in b.tensors)) for b in whole.blocks]
+problem = LeastSquaresProblem(whole.model, mine)
+optimiser = LevenbergMarquardt(problem, group=dist.group.WORLD)
+for _ in range(8):
+    optimiser.step()
+save_state(f"{store}/{rank}.pt", {"theta": problem.vector()})
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_steps_of_one(tmp_path):
+    """Points spread over two gloo processes: J^T J, J^T r and the loss are summed, so both follow one process's path."""
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    from deepwright.core.files import load_state
+
+    command = [sys.executable, "-c", SPREAD, str(Path(__file__).parent)]
+    both = [subprocess.Popen([*command, str(r), str(tmp_path)]) for r in (0, 1)]
+    assert [p.wait(120) for p in both] == [0, 0]
+    problem, _ = poisson()
+    optimiser = LevenbergMarquardt(problem)
+    for _ in range(8):
+        optimiser.step()
+    for rank in (0, 1):
+        assert torch.allclose(load_state(tmp_path / f"{rank}.pt")["theta"], problem.vector(), rtol=1e-7, atol=1e-9)

@@ -20,7 +20,7 @@ from deepwright.physics.operators import FNO, extrapolation, persistence, train_
 from deepwright.physics.pde_corpus import line_corpus, plane_corpus, space_corpus, unified
 from deepwright.physics.pde_data import PDEDataset
 from deepwright.physics.unified import ChannelRegistry, Patchify, PDEBatch, from_unified, to_unified
-from deepwright.physics.unifluids import UniFluids, train
+from deepwright.physics.unifluids import UniFluids, choose_prediction, train
 
 REGISTRY = ChannelRegistry()
 
@@ -271,3 +271,16 @@ def test_bad_input(corpus):
         UniFluids(REGISTRY, [], (60, 2, 4))
     with pytest.raises(InputError, match="x, v, eps"):
         Parameterization("y", "x")
+
+
+def test_the_prediction_is_chosen_by_trial(corpus):
+    data, test = corpus["reaction-diffusion"]
+
+    def make(kind):
+        return UniFluids(REGISTRY, ["reaction-diffusion"], "tiny", prediction=kind, loss=kind)
+
+    best, errors = choose_prediction(make, [data], [test], steps=40, batch=8, decay=0.9)
+    assert set(errors) == {"x", "v"}
+    assert errors[best] == min(errors.values())
+    with pytest.raises(InputError, match="validation"):
+        choose_prediction(make, [data], [])

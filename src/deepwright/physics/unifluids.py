@@ -436,3 +436,35 @@ def train(
     both.update()
     both.average.eval()
     return both.average, result  # type: ignore[return-value]
+
+
+def choose_prediction(
+    make: Callable[[str], UniFluids],
+    sets: Sequence[PDEBatch],
+    validation: Sequence[PDEBatch],
+    *,
+    steps: int = 200,
+    **options: Any,
+) -> tuple[str, dict[str, float]]:
+    """Which of x and v to predict, by a short trial of each: neither is better everywhere, whatever its paper says.
+
+    Args:
+        make: "x" or "v" -> a fresh model; sets: training data (a part is enough); validation: other trajectories.
+        steps: of each trial; options: of `train`.
+
+    Returns:
+        (the better one, {prediction: mean relative error of the one-step forecast on the validation data}).
+    """
+    if not validation:
+        raise InputError("validation", given="nothing", expected="at least one data set")
+    found = {}
+    for kind in ("x", "v"):
+        model, _ = train(make(kind), sets, steps=steps, **options)
+        errors = []
+        for data in validation:
+            gap, truth = (
+                v[:, :, data.context :].flatten(1).norm(dim=1) for v in (model.predict(data) - data.u, data.u)
+            )
+            errors.append(float((gap / truth.clamp_min(1e-12)).mean()))
+        found[kind] = sum(errors) / len(errors)
+    return min(found, key=lambda k: found[k]), found
