@@ -284,3 +284,24 @@ def test_the_prediction_is_chosen_by_trial(corpus):
     assert errors[best] == min(errors.values())
     with pytest.raises(InputError, match="validation"):
         choose_prediction(make, [data], [])
+
+
+def test_axial_attention_looks_along_one_axis_a_block(corpus):
+    """With two blocks a change of one context value reaches every token; with one block only its own time's."""
+    _, data = corpus["navier-stokes"]
+    changed = data.u.clone()
+    changed[:, :, 0, 0, 0] += 1.0
+
+    def reach(depth):
+        model = awake(UniFluids(REGISTRY, ["navier-stokes"], (64, depth, 4), attention="axial"))
+        with torch.no_grad():
+            cond = model.condition(data)
+            a, b = (model(model.patch[2](u), torch.zeros(len(data)), cond, data) for u in (data.u, changed))
+        return ((a - b).abs().amax((0, 2, 3)) > 1e-9).reshape(4, -1)  # (times, places)
+
+    one, two = reach(1), reach(2)
+    assert one[0].all()
+    assert not one[1:].any()
+    assert two.all()
+    with pytest.raises(InputError, match="axial"):
+        UniFluids(REGISTRY, [], "tiny", attention="sparse")

@@ -50,6 +50,7 @@ class UniFluids(nn.Module):
         prediction, loss: see `Parameterization`; times: sampler of flow times; noise: 0 turns the model into a single-pass
             regression of the same make.
         embed: "per_channel" or "pad".
+        attention: "full" over all tokens, or "axial": blocks look in turn over places at one time and over times at one place.
         max_tokens: more are refused.
         seed: of the weights.
     """
@@ -66,10 +67,14 @@ class UniFluids(nn.Module):
         times: Callable[[int, torch.Generator], Tensor] | None = None,
         noise: float = 1.0,
         embed: str = "per_channel",
+        attention: str = "full",
         max_tokens: int = 4096,
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if attention not in ("full", "axial"):
+            raise InputError("attention", given=repr(attention), expected="'full' or 'axial'")
+        self.attention = attention
         if isinstance(size, str) and size not in SIZES:
             raise InputError("size", given=repr(size), expected=f"{', '.join(SIZES)}, or (width, layers, heads)")
         width, depth, heads = SIZES[size] if isinstance(size, str) else size
@@ -179,8 +184,10 @@ class UniFluids(nn.Module):
         h = self._embed(tokens, data) + self.flag[self._is_target(data).long().to(tokens.device)]
         c = F.silu(cond + self.clock(_waves(t)))
         turn = _rotations(patch.positions(frames, data.spacing, data.extent).to(h), self.width // self.heads)
-        for block in self.blocks:
-            h = block(h, c, turn)
+        counts = patch.counts(frames)
+        for i, block in enumerate(self.blocks):
+            split = None if self.attention == "full" else (counts[0], n // counts[0], i % 2 == 1)
+            h = block(h, c, turn, split)
         shift, scale = self.last(c)[:, None].chunk(2, 2)
         return self._read(F.layer_norm(h, (self.width,)) * (1 + scale) + shift, data)
 
@@ -335,14 +342,23 @@ class _Block(nn.Module):
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
 
-    def forward(self, h: Tensor, c: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-        """(B, n, w) to the same."""
+    def forward(
+        self, h: Tensor, c: Tensor, turn: tuple[Tensor, Tensor], split: tuple[int, int, bool] | None = None
+    ) -> Tensor:
+        """(B, n, w) to the same; `split` is (times, places, whether to look over times) for axial attention."""
         shift_a, scale_a, gate_a, shift_b, scale_b, gate_b = self.modulate(c)[:, None].chunk(6, 2)
         x = F.layer_norm(h, (self.width,)) * (1 + scale_a) + shift_a
         b, n, _ = x.shape
         q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         q, k = (_rotate(F.rms_norm(s, (s.shape[-1],)), turn) for s in (q, k))
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, -1)
+        if split is not None:  # (B, heads, times, places, d), with the axis that is looked over next to last
+            q, k, v = (
+                s.unflatten(2, split[:2]).transpose(2, 3) if split[2] else s.unflatten(2, split[:2]) for s in (q, k, v)
+            )
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        if split is not None:
+            mixed = (mixed.transpose(2, 3) if split[2] else mixed).flatten(2, 3)
+        mixed = mixed.transpose(1, 2).reshape(b, n, -1)
         h = h + gate_a * self.out(mixed)
         x = F.layer_norm(h, (self.width,)) * (1 + scale_b) + shift_b
         return h + gate_b * self.body(x)
