@@ -78,3 +78,25 @@ def test_list_and_bad_input(tmp_path):
         done = call(*words, "--out", tmp_path / "o")
         assert done.exit_code == 2
         assert message in done.output
+
+
+ODE = """
+import torch
+from deepwright.physics import Box, LevelSet, field, jet, laplacian
+from deepwright.physics.problem import Condition, PDEProblem
+if {disc}:
+    disc = LevelSet(lambda x: x.square().sum(1) - 1, Box((-1.2, 1.2), (-1.2, 1.2)))
+    problem = PDEProblem("disc", disc, [Condition("eq", lambda u, x: laplacian(u, x) + 4, points=120), Condition("edge", lambda u, x: u(x), "boundary", 40)],
+                         exact=lambda x: 1 - x.square().sum(1), network=lambda: field(2, 1, (8,)), evaluate=500)
+else:
+    problem = PDEProblem("growth", Box((0, 1)), [Condition("eq", lambda u, x: jet(u, x).J[0] - u(x), points=40), Condition("start", lambda u, x: u(x) - 1, torch.zeros(1, 1).double())],
+                         exact=lambda x: torch.exp(x[:, 0]), network=lambda: field(1, 1, (8,)), evaluate=500)
+"""
+
+
+@pytest.mark.parametrize("disc", [True, False])
+def test_one_axis_curved_domains_and_flat_exact_solutions(disc, tmp_path):
+    (tmp_path / "p.py").write_text(ODE.replace("{disc}", str(disc)))
+    done = call(tmp_path / "p.py", "--steps", 40, "--out", tmp_path / "s")
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "s" / "certificate.json").read_text())["errors"]["u"] < 1e-2

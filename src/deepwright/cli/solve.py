@@ -176,7 +176,7 @@ def _pictures(found: Solution) -> list[Figure]:
     for i, c in enumerate(problem.components):
         images.append(field_image((u[:, i] * blank).reshape(n, n).numpy(), c, extent=extent, axes=axes))
         if problem.exact is not None:
-            gap = (u[:, i] - problem.exact(x)[:, i]) * blank
+            gap = (u[:, i] - problem.exact(x).reshape(len(x), -1)[:, i]) * blank
             images.append(field_image(gap.reshape(n, n).numpy(), f"{c} - exact", extent=extent, axes=axes))
     for name, r in problem.residuals(
         found.network, {c.name: x.to(like) for c in problem.conditions if c.where == "interior"}
