@@ -63,11 +63,11 @@ def test_continuity_at_knots(kernel):
             assert jumps[order] < 1e-7
         elif not (kernel == "linear" and order == 2):
             assert jumps[order] > 0.1
-    x = torch.rand(50, dtype=torch.float64)
+    x = 0.01 + 0.98 * torch.rand(50, dtype=torch.float64)  # a difference needs both neighbours
     z, dz, ddz = spline.derivatives(x)
     h = 1e-5
     away = (spline.basis.cells(x - h)[0] == spline.basis.cells(x + h)[0]).nonzero()[:, 0]
-    plus, minus = spline(x + h), spline((x - h).clamp_min(0))
+    plus, minus = spline(x + h), spline(x - h)
     assert torch.allclose(((plus - minus) / (2 * h))[away], dz[away], atol=1e-6)
     assert torch.allclose(((plus - 2 * z + minus) / h**2)[away], ddz[away], atol=1e-3)
 

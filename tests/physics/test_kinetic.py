@@ -10,8 +10,9 @@ from scipy import optimize
 from torch import nn
 
 from deepwright.core.errors import InputError
-from deepwright.physics.kinetic import FoldedError, KineticJKO, PhaseSpaceParticles, gaussian_jko, substep
+from deepwright.physics.kinetic import FoldedError, KineticJKO, PhaseSpaceParticles, substep
 from deepwright.physics.kinetic_fields import AffineVelocity, AutogradVelocity, PotentialVelocity
+from deepwright.physics.kinetic_gaussian import gaussian_jko
 from deepwright.physics.kinetic_systems import (
     CallablePotential,
     DoubleWell,

@@ -58,6 +58,8 @@ def test_bundled_flows_make_films(name, tmp_path):
     done = call(name, "--steps", 2, "--optimiser", "adam", "--out", tmp_path)
     assert done.exit_code == 0, done.output
     assert (tmp_path / "film.gif").read_bytes()[:6] == b"GIF89a"
+    found = json.loads((tmp_path / "certificate.json").read_text())
+    assert all(found["dense"][k] != v for k, v in found["fresh"].items())  # other points, not the same ones again
 
 
 def test_list_and_bad_input(tmp_path):

@@ -15,6 +15,7 @@ from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import write_bytes, write_json, write_text
 from deepwright.core.results import Figure, Table
 from deepwright.physics.certify import Certificate, certify
+from deepwright.physics.lsq import LeastSquaresProblem
 from deepwright.physics.pictures import field_image, film
 from deepwright.physics.points import SpaceTime
 from deepwright.physics.problem import PDEProblem, Solution
@@ -101,9 +102,12 @@ def _flow(problem: TwoPhaseProblem, o: dict[str, Any], schedule: list[Phase] | N
     out: Path = o["out"]
     solver = TwoPhasePINN(problem, (16, 16), seed=o["seed"])
     training = solver.fit(schedule, max_time=o["max_time"], checkpoint=out / "fit.pt")
-    fresh = solver.error_indicator()
     trained = solver.least_squares().breakdown()
-    report = Certificate(trained, fresh, fresh, errors=solver.errors())
+    fresh, dense = (
+        LeastSquaresProblem(solver.model, solver.blocks(solver.counts.times(k), solver.seed + 7919)).breakdown()
+        for k in (1, 4)
+    )
+    report = Certificate(trained, fresh, dense, errors=solver.errors())
     _keep(solver.model, out)
     axis = torch.linspace(*problem.domain.bounds[0], 90, dtype=torch.float64)
     other = torch.linspace(*problem.domain.bounds[1], 90, dtype=torch.float64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -54,8 +56,6 @@ class NTKBalancer:
 
     def __call__(self, problem: LeastSquaresProblem) -> dict[str, float]:
         """Weights by block."""
-        from dataclasses import replace
-
         traces = {}
         for b in problem.blocks:
             few = replace(b, tensors=tuple(t[: self.most] for t in b.tensors), weight=1.0)

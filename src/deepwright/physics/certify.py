@@ -108,7 +108,6 @@ def _drift(problem: PDEProblem, u: Any, density: Any, dtype: torch.dtype, slices
 
 def _low_share(problem: PDEProblem, u: Any, name: str, dtype: torch.dtype, lines: int = 64, n: int = 64) -> list[float]:
     """Share of energy in the three lowest cosine modes, along lines parallel to each axis (box-shaped bounds)."""
-    (block,) = [b for b in problem.blocks(dtype=dtype) if b.name == name]
     low, high = torch.tensor(problem.domain.bounds, dtype=dtype).T
     shares = []
     step = (torch.arange(n, dtype=dtype) + 0.5) / n
@@ -122,7 +121,7 @@ def _low_share(problem: PDEProblem, u: Any, name: str, dtype: torch.dtype, lines
         if not bool(problem.domain.contains(flat).all()):
             return []
         with torch.no_grad():
-            r: Tensor = block.residual(u, flat).reshape(lines, n, -1)
+            r: Tensor = problem.residuals(u, {name: flat})[name].reshape(lines, n, -1)
         energy = torch.einsum("kn,lnm->lkm", modes, r).square().sum((0, 2))
         shares.append(float(energy[:3].sum() / energy.sum().clamp_min(1e-300)))
     return shares

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deepwright.core.errors import InputError
-from deepwright.physics.pde_data import PDEDataset, save_times
+from deepwright.physics.pde_data import PDEDataset, per_trajectory, save_times
 
 Array = np.ndarray
 
@@ -64,7 +64,7 @@ def advection1d(
         waves, plain: see `RandomWaves`; seed: of the fields.
     """
     rng = np.random.default_rng(seed)
-    start, speed = RandomWaves(n, waves, rng, plain=plain), _each(beta, n, "beta")
+    start, speed = RandomWaves(n, waves, rng, plain=plain), per_trajectory(beta, n, "beta")
     times, x = save_times(t, dt_save), grid(nx)
     u = start(x[None, None] - speed[:, None, None] * times[None, :, None])
     return PDEDataset(u[..., None], {"t": times, "x": x}, speed[:, None], "advection", param_names=("beta",))
@@ -85,7 +85,7 @@ def burgers1d(
         method: "spectral", "volume" or "auto".
     """
     rng = np.random.default_rng(seed)
-    viscosity, x, times = _each(nu, n, "nu"), grid(nx), save_times(t, dt_save)
+    viscosity, x, times = per_trajectory(nu, n, "nu"), grid(nx), save_times(t, dt_save)
     u0 = (RandomWaves(n, waves, rng, plain=plain) if start is None else start)(x)
     if not (viscosity > 0).all():
         raise InputError("nu", given=float(viscosity.min()), expected="above 0")
@@ -200,7 +200,7 @@ def diffusion_reaction1d(
         steps: between two frames.
     """
     rng = np.random.default_rng(seed)
-    viscosity, growth = _each(nu, n, "nu"), _each(rho, n, "rho")
+    viscosity, growth = per_trajectory(nu, n, "nu"), per_trajectory(rho, n, "rho")
     x, times = grid(nx), save_times(t, dt_save)
     u = np.abs(RandomWaves(n, waves, rng, plain=plain)(x))
     u = u / np.maximum(u.max(1, keepdims=True), 1e-12)
@@ -297,13 +297,6 @@ def _hllc(left: Array, right: Array, gamma: float) -> Array:
 
 def _flux(w: Array, u: Array) -> Array:
     return np.stack([u[:, 1], u[:, 1] * w[:, 1] + w[:, 2], (u[:, 2] + w[:, 2]) * w[:, 1]], 1)
-
-
-def _each(value: float | Array, n: int, name: str) -> Array:
-    values = np.broadcast_to(np.asarray(value, dtype=float), (n,)).copy() if np.ndim(value) in (0, 1) else np.zeros(0)
-    if len(values) != n or not np.isfinite(values).all():
-        raise InputError(name, given=value, expected=f"a number, or {n} of them")
-    return values
 
 
 def cole_hopf(

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import fft
 
 from deepwright.core.errors import InputError
-from deepwright.physics.generators1d import _each, van_leer
-from deepwright.physics.pde_data import PDEDataset, save_times
+from deepwright.physics.generators1d import van_leer
+from deepwright.physics.pde_data import PDEDataset, per_trajectory, save_times
 
 Array = np.ndarray
 
@@ -69,7 +69,7 @@ def shallow_water2d(
     """
     times, dx = save_times(t, dt_save), 5 / nx
     x = -2.5 + (np.arange(nx) + 0.5) * dx
-    r = np.random.default_rng(seed).uniform(0.3, 0.7, n) if radius is None else _each(radius, n, "radius")
+    r = np.random.default_rng(seed).uniform(0.3, 0.7, n) if radius is None else per_trajectory(radius, n, "radius")
     inside = np.hypot(x[:, None], x[None])[None] <= r[:, None, None]
     u = np.zeros((n, 3, nx, nx))
     u[:, 0] = np.where(inside, 2.0, 1.0)

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -28,7 +28,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.files import load_state, save_state
 from deepwright.core.interrupt import graceful
 from deepwright.core.progress import bar
-from deepwright.core.randomness import derive_seed
+from deepwright.core.randomness import generator
 from deepwright.physics.kinetic_fields import AffineVelocity, PotentialVelocity
 from deepwright.physics.kinetic_systems import KineticFokkerPlanck
 
@@ -88,10 +88,23 @@ class PhaseSpaceParticles:
         return cls(x, v, start.log_prob(x, v))
 
 
+class Pushed(NamedTuple):
+    """Particles in the middle of a computation: with gradients, and not checked for finite values."""
+
+    x: Tensor
+    v: Tensor
+    log_density: Tensor
+
+    def checked(self) -> PhaseSpaceParticles:
+        """As particles; raises where something isn't finite."""
+        return PhaseSpaceParticles(*self)
+
+
 @dataclass(frozen=True)
 class StepInfo:
     """A step: F before and after, the control's cost / gamma, slack = F_before - F_after - cost / gamma (0 or more up to the
-    integrator's error), iterations, and whether the minimisation ended well."""
+    integrator's error), iterations, and whether
+    the energy law holds to 1e-3."""
 
     before: float
     after: float
@@ -208,7 +221,7 @@ class KineticJKO:
         self.energies = [float(system.free_energy(self.now.x, self.now.v, self.now.log_density))]
 
     def _rng(self, *name: object) -> torch.Generator:
-        return torch.Generator().manual_seed(derive_seed("kinetic", *map(str, name), seed=self.seed) % 2**63)
+        return generator(self.seed, "kinetic", *map(str, name))
 
     def _control(self, fresh: bool = False) -> nn.Module:
         if self.controls and not fresh:
@@ -223,7 +236,7 @@ class KineticJKO:
 
     def flow(
         self, control: nn.Module, p: PhaseSpaceParticles, clouds: list[Tensor] | None = None
-    ) -> tuple[PhaseSpaceParticles, Tensor, list[Tensor]]:
+    ) -> tuple[Pushed, Tensor, list[Tensor]]:
         """(particles after one outer step, mean of int |a|^2 / 2, positions at which forces were felt)."""
         h, cost = self.tau / self.substeps, p.x.new_zeros(())
         x, v, log, felt = p.x, p.v, p.log_density, []
@@ -235,12 +248,12 @@ class KineticJKO:
                 log, cost = log - logdet, cost + 0.5 * h * size.mean()
                 if move:
                     felt.append(seen.detach())
-        return _Loose(x, v, log), cost, felt  # type: ignore[return-value]
+        return Pushed(x, v, log), cost, felt
 
     def loss(self, control: nn.Module, p: PhaseSpaceParticles) -> Tensor:
         """cost + gamma F after the step: for a loop of your own."""
         after, cost, _ = self.flow(control, p)
-        return cost + self.system.friction * self.system.free_energy(after.x, after.v, after.log_density)
+        return cost + self.system.friction * self.system.free_energy(*after)
 
     def step(self) -> StepInfo:
         """One outer step: minimise, push all particles, keep the control."""
@@ -248,19 +261,20 @@ class KineticJKO:
         rate, iterations = self.rate, self.first if k == 0 else self.iterations
         hard = torch.zeros(len(self.now), dtype=torch.bool)
         for attempt in range(4):
-            # particles that were folded are trained on from then on: the entropy's log-determinant keeps them apart
-            control = self._control(fresh=attempt > 1)
+            control, pushing = self._control(fresh=attempt > 1), False
             try:
-                used, settled = self._minimise(control, k, iterations, rate, hard)
+                used = self._minimise(control, k, iterations, rate, hard)
+                pushing = True
                 with torch.no_grad():
                     after, cost, felt = self.flow(control, self.now)
-                    energy = float(self.system.free_energy(after.x, after.v, after.log_density))
+                    energy = float(self.system.free_energy(*after))
             except FoldedError as error:
                 if attempt == 3:
                     raise
                 warnings.warn(f"step {k}: the map folded; once more with more, smaller steps", stacklevel=2)
                 rate, iterations = rate / 2, 2 * iterations
-                hard = hard | error.rows if len(error.rows) == len(hard) else hard
+                if pushing:  # these are trained on from then on: the entropy's log-determinant keeps them apart
+                    hard = hard | error.rows
                 continue
             paid = float(cost) / self.system.friction
             slack = self.energies[-1] - energy - paid
@@ -275,12 +289,12 @@ class KineticJKO:
         self.controls.append(control)
         if self.system.interaction is not None:
             self.clouds.append(felt)
-        self.now = PhaseSpaceParticles(after.x, after.v, after.log_density)
+        self.now = after.checked()
         self.energies.append(energy)
-        self.infos.append(StepInfo(self.energies[-2], energy, paid, slack, used, settled and slack >= -1e-3))
+        self.infos.append(StepInfo(self.energies[-2], energy, paid, slack, used, slack >= -1e-3))
         return self.infos[-1]
 
-    def _minimise(self, control: nn.Module, k: int, iterations: int, rate: float, hard: Tensor) -> tuple[int, bool]:
+    def _minimise(self, control: nn.Module, k: int, iterations: int, rate: float, hard: Tensor) -> int:
         for parameter in control.parameters():
             parameter.requires_grad_(True)
         adam = torch.optim.Adam(control.parameters(), lr=rate, betas=(0.5, 0.999))
@@ -313,8 +327,8 @@ class KineticJKO:
                 marks.append(total / 50)
                 total = 0.0
                 if len(marks) > 3 and abs(marks[-2] - marks[-1]) < 1e-6:
-                    return i + 1, True
-        return iterations, True
+                    return i + 1
+        return iterations
 
     def run(self, steps: int, *, state_dir: Path | str | None = None) -> list[StepInfo]:
         """So many steps in all; each is on disk before the next begins, and a killed run goes on to the same end.
@@ -346,7 +360,7 @@ class KineticJKO:
         """
         for k in range(self._upto(upto)):
             after, _, _ = self.flow(self.controls[k], p, self.clouds[k] if self.clouds else None)
-            p = PhaseSpaceParticles(after.x, after.v, after.log_density)
+            p = after.checked()
         return p
 
     def sample(self, n: int, step: int | None = None, seed: int = 1) -> PhaseSpaceParticles:
@@ -447,71 +461,3 @@ class KineticJKO:
             self.infos.append(StepInfo(**state["info"]))
             self.energies.append(state["energy"])
             self.now = PhaseSpaceParticles(*state["now"])
-
-
-@dataclass(frozen=True)
-class _Loose:
-    """Particles in the middle of a computation, unchecked."""
-
-    x: Tensor
-    v: Tensor
-    log_density: Tensor
-
-
-def gaussian_jko(
-    system: KineticFokkerPlanck, mean: Tensor, covariance: Tensor, tau: float, steps: int, substeps: int = 1
-) -> list[tuple[Tensor, Tensor, float]]:
-    """The scheme without sampling: affine controls on a Gaussian in a harmonic potential, moments exactly.
-
-    Returns:
-        (mean, covariance, cost / gamma) after every step.
-    """
-    from deepwright.physics.kinetic_systems import Harmonic
-
-    if not isinstance(system.potential, Harmonic) or system.interaction is not None:
-        raise InputError("system", given=type(system.potential).__name__, expected="Harmonic, without interaction")
-    d, h = system.dim, tau / substeps
-    k = torch.diag(system.potential.k.expand(d))
-    eye = torch.eye(2 * d, dtype=torch.float64)
-    drift = eye.clone()
-    drift[:d, d:] = h / 2 * torch.eye(d, dtype=torch.float64)
-    out = []
-    for _ in range(steps):
-        theta = torch.zeros(d + 2 * d * d, dtype=torch.float64, requires_grad=True)
-
-        def moments(m0: Tensor = mean, s0: Tensor = covariance, p: Tensor = theta) -> tuple[Tensor, Tensor, Tensor]:
-            alpha, b = p[:d], p[d:].reshape(d, 2 * d)
-            m, s, cost = m0, s0, m0.new_zeros(())
-            for _ in range(substeps):
-                m, s = drift @ m, drift @ s @ drift.T
-                a = alpha + b @ m
-                cost = cost + 0.5 * h * (a.square().sum() + torch.trace(b @ s @ b.T))
-                pull = torch.cat([-k, torch.zeros(d, d, dtype=torch.float64)], 1) + b
-                kick = eye + h * torch.cat([torch.zeros(d, 2 * d, dtype=torch.float64), pull])
-                m = kick @ m + h * torch.cat([torch.zeros(d, dtype=torch.float64), alpha])
-                s = kick @ s @ kick.T
-                m, s = drift @ m, drift @ s @ drift.T
-            return m, s, cost
-
-        def objective() -> Tensor:
-            m, s, cost = moments()
-            second = s.diagonal() + m.square()
-            energy = 0.5 * (k.diagonal() * second[:d]).sum() + 0.5 * second[d:].sum()
-            return cost + system.friction * (energy - 0.5 * system.temperature * torch.logdet(s))
-
-        search = torch.optim.LBFGS(
-            [theta], max_iter=200, tolerance_grad=1e-12, tolerance_change=0, line_search_fn="strong_wolfe"
-        )
-
-        def closure(search: torch.optim.Optimizer = search, objective: Callable[[], Tensor] = objective) -> Tensor:
-            search.zero_grad()
-            value = objective()
-            value.backward()
-            return value
-
-        search.step(closure)  # type: ignore[arg-type]
-        with torch.no_grad():
-            mean, covariance, cost = moments()
-        mean, covariance = mean.detach(), covariance.detach()
-        out.append((mean, covariance, float(cost) / system.friction))
-    return out

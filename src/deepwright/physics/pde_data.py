@@ -68,3 +68,11 @@ def save_times(end: float, dt_save: float) -> np.ndarray:
     if steps < 1 or abs(steps * dt_save - end) > 1e-9 * max(end, 1):
         raise InputError("dt_save", given=f"{dt_save} for an end of {end}", expected="a whole part of it")
     return np.linspace(0, end, steps + 1)
+
+
+def per_trajectory(value: float | np.ndarray, n: int, name: str) -> np.ndarray:
+    """(n,) values from one for all or one each."""
+    values = np.broadcast_to(np.asarray(value, dtype=float), (n,)).copy() if np.ndim(value) in (0, 1) else np.zeros(0)
+    if len(values) != n or not np.isfinite(values).all():
+        raise InputError(name, given=value, expected=f"a number, or {n} of them")
+    return values

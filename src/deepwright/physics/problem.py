@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.randomness import derive_seed
+from deepwright.core.randomness import generator, local_rng
 from deepwright.physics.lsq import Block, LeastSquaresProblem
 from deepwright.physics.networks import field as field_network
 from deepwright.physics.points import Domain, SpaceTime, require_inside
@@ -97,7 +97,7 @@ class PDEProblem:
         if not names or len(set(names)) != len(names):
             raise InputError("conditions", given=names, expected="at least one, each with a name of its own")
 
-    def points(self, condition: Condition, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    def points(self, condition: Condition, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
         """n points of a condition (and normals, or data where they are the user's own)."""
         if isinstance(condition.where, Tensor):
             require_inside(self.domain, condition.where)
@@ -105,7 +105,7 @@ class PDEProblem:
         found: list[tuple[Tensor, ...]] = []
         have, tries = 0, 0
         while have < n:
-            drawn = self._draw(condition, n if condition.keep is None else 2 * n, generator)
+            drawn = self._draw(condition, n if condition.keep is None else 2 * n, rng)
             if condition.keep is not None:
                 rows = condition.keep(drawn[0])
                 drawn = tuple(t[rows] for t in drawn)
@@ -115,24 +115,24 @@ class PDEProblem:
                 raise InputError(f"condition {condition.name!r}", given=f"{have} points that count", expected=f"{n}")
         return tuple(torch.cat(parts)[:n] for parts in zip(*found))
 
-    def _draw(self, condition: Condition, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    def _draw(self, condition: Condition, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
         if condition.where == "interior":
-            return (self.domain.sample(n, generator=generator),)
+            return (self.domain.sample(n, generator=rng),)
         if condition.where == "boundary":
-            x, normal = self.domain.sample_boundary(n, generator=generator)
+            x, normal = self.domain.sample_boundary(n, generator=rng)
             return (x, normal) if condition.normal else (x,)
         if not isinstance(self.domain, SpaceTime):
             raise InputError(
                 f"condition {condition.name!r}", given="'initial' without time", expected="a SpaceTime domain"
             )
-        return (self.domain.sample_initial(n, generator=generator),)
+        return (self.domain.sample_initial(n, generator=rng),)
 
     def blocks(self, seed: int = 0, *, times: float = 1.0, dtype: torch.dtype = torch.float64) -> list[Block]:
         """Least-squares blocks on points drawn from a seed, `times` as many as the conditions say."""
         found = []
         for c in self.conditions:
             n = max(1, round(times * c.points))
-            rng = torch.Generator().manual_seed(derive_seed("points", c.name, seed=seed) % 2**63)
+            rng = generator(seed, "points", c.name)
             draw = None
             if isinstance(c.where, str):
 
@@ -149,8 +149,6 @@ class PDEProblem:
 
     def make_network(self, seed: int = 0) -> nn.Module:
         """A fresh network."""
-        from deepwright.core.randomness import local_rng
-
         if self.network is None:
             return field_network(self.domain.dim, len(self.components), bounds=self.domain.bounds, seed=seed)
         with local_rng(seed):
@@ -160,9 +158,7 @@ class PDEProblem:
         """Relative L2 error of each component on fresh points; empty where no exact solution is known."""
         if self.exact is None:
             return {}
-        x = self.domain.sample(
-            self.evaluate, "sobol", generator=torch.Generator().manual_seed(derive_seed("error", seed=seed) % 2**63)
-        )
+        x = self.domain.sample(self.evaluate, "sobol", generator=generator(seed, "error"))
         return relative_errors(u, self.exact, x, self.components)
 
     def solve(

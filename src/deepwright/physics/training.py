@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from deepwright.core.files import hash_tensors, load_state, save_state
 from deepwright.core.interrupt import graceful
 from deepwright.core.progress import bar
 from deepwright.physics.lsq import Diverged, LeastSquaresProblem
-from deepwright.physics.optim import DENSE_LIMIT, LevenbergMarquardt, StepInfo
-from deepwright.physics.quasi_newton import KINDS, MOST, QuasiNewton
+from deepwright.physics.optim import LevenbergMarquardt, StepInfo
+from deepwright.physics.quasi_newton import KINDS, QuasiNewton
 
 INNER = 20  # iterations of L-BFGS in one step: with fewer PyTorch's starts afresh before it moves
 OPTIMISERS = ("adam", "lbfgs", "lm", *KINDS)
@@ -232,8 +232,6 @@ class _Run:
 
     def load(self, path: Path, identity: dict[str, str]) -> None:
         """Go on from a file."""
-        from dataclasses import replace
-
         state = load_state(path)
         other = [k for k, v in identity.items() if state.get("identity", {}).get(k) != v]
         if other:
@@ -314,6 +312,3 @@ class _FirstOrder:
         self.count = state["count"]
         if self.decay is not None:
             self.decay.load_state_dict(state["decay"])
-
-
-__all__ = ["DENSE_LIMIT", "MOST", "OPTIMISERS", "Phase", "Training", "fit_problem", "schedule_for"]

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
-from deepwright.core.randomness import derive_seed
+from deepwright.core.randomness import generator
 from deepwright.physics.diff import jet
 from deepwright.physics.interface import Interface, Markers, OnInterface, carry
 from deepwright.physics.lsq import Block, LeastSquaresProblem
@@ -106,7 +106,7 @@ class TwoPhaseProblem:
 
 @dataclass(frozen=True)
 class PointCounts:
-    """Points of each kind; `fast` is enough for a small contrast."""
+    """Points of each kind, in each phase where there are two."""
 
     interior: int = 220
     interface: int = 120
@@ -232,14 +232,8 @@ class TwoPhasePINN:
         dtype: torch.dtype = torch.float64,
         seed: int = 0,
     ) -> None:
-        self.problem, self.counts, self.beta, self.scale, self.dtype, self.seed = (
-            problem,
-            counts or PointCounts(),
-            beta,
-            scale,
-            dtype,
-            seed,
-        )
+        self.problem, self.counts, self.beta = problem, counts or PointCounts(), beta
+        self.scale, self.dtype, self.seed = scale, dtype, seed
         self.space = SpaceTime(problem.domain, problem.t_span)
         d = problem.dim
         nets = [
@@ -294,7 +288,7 @@ class TwoPhasePINN:
         own = self.seed if seed is None else seed
 
         def rng(name: str) -> torch.Generator:
-            return torch.Generator().manual_seed(derive_seed("two-phase", name, seed=own) % 2**63)
+            return generator(own, "two-phase", name)
 
         probe = self.space.sample(8192, generator=rng("volume"))
         whole = p.domain.volume * (p.t_span[1] - p.t_span[0])

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepwright.physics.diff import _by_func
+from deepwright.physics.diff import jet as derivatives
 from deepwright.physics.interface import Interface
 from deepwright.physics.jets import Jet, concatenate
 from deepwright.physics.lsq import Block
@@ -32,7 +32,9 @@ class SignedDistance(nn.Module):
 
     def forward_jet(self, jet: Jet) -> Jet:
         """See `jets`; the incoming jet is that of the coordinates."""
-        return concatenate([jet, _by_func(self._value, jet.v, jet.J[:, 0], jet.operators, jet.order)])
+        asked = None if jet.operators is None else jet.operators.matrices
+        own = derivatives(self._value, jet.v, jet.J[:, 0], asked, order=jet.order, engine="func")
+        return concatenate([jet, own])
 
 
 def one_network(

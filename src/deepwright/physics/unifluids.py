@@ -10,6 +10,7 @@ training recipe are ours: the paper's aren't public.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from torch.nn import functional as F
 from deepwright.core.errors import InputError
 from deepwright.core.files import load_state, save_state
 from deepwright.core.fit import FitResult, adamw, fit, one_cycle
-from deepwright.core.randomness import derive_seed, local_rng
+from deepwright.core.randomness import generator, local_rng
 from deepwright.physics.flow_matching import Parameterization, TimeSampler, euler_sample, grid, heun_sample
 from deepwright.physics.unified import BOUNDARIES, ChannelRegistry, Patchify, PDEBatch
 
@@ -269,9 +270,9 @@ class UniFluids(nn.Module):
         def denoise(z: Tensor, t: Tensor) -> Tensor:
             full = torch.where(target, z, clean)
             out = self(full, t.expand(len(z)).to(device), cond, data)
-            x = self.parameterization.convert(
-                out, z, t.to(device).clamp_min(1e-6) if self.parameterization.prediction == "eps" else t, "x"
-            )
+            # x from e divides by t, which is 0 at the start: the loss's clip holds there; the others never meet t = 1
+            clip = self.parameterization.clip if self.parameterization.prediction == "eps" else 0.0
+            x = self.parameterization.convert(out, z, t.to(device), "x", clip)
             if conserve:
                 u = patch.undo(x, frames)
                 x = patch(u - u.mean((3, 4, 5), keepdim=True) + level)
@@ -393,8 +394,6 @@ class Averaged(nn.Module):
 
     def __init__(self, model: nn.Module, decay: float = 0.995) -> None:
         super().__init__()
-        import copy
-
         self.model, self.decay = model, decay
         self.average = copy.deepcopy(model).requires_grad_(False)
 
@@ -439,7 +438,7 @@ def train(
 
     def step(network: nn.Module, rows: Tensor, _: Tensor) -> Tensor:
         both.update()
-        rng = torch.Generator().manual_seed(derive_seed("unifluids", int(rows[0]), seed=seed) % 2**63)
+        rng = generator(seed, "unifluids", int(rows[0]))
         data = sets[int(torch.multinomial(chance, 1, generator=rng))]
         picked = torch.randint(len(data), (min(batch, len(data)),), generator=rng)
         return model.loss(data.rows(picked), rng)

@@ -14,8 +14,9 @@ from torch import Tensor
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.core.trials import run as run_trials
-from deepwright.physics.kinetic import KineticJKO, PhaseSpaceParticles, gaussian_jko
+from deepwright.physics.kinetic import KineticJKO, PhaseSpaceParticles
 from deepwright.physics.kinetic_fields import PotentialVelocity
+from deepwright.physics.kinetic_gaussian import gaussian_jko
 from deepwright.physics.kinetic_systems import (
     DoubleWell,
     Free,
@@ -195,7 +196,7 @@ def _many_energies(run: KineticJKO, n: int) -> list[float]:
         found.append(float(run.system.free_energy(p.x, p.v, p.log_density)))
         for control in run.controls:
             after, _, _ = run.flow(control, p)
-            p = PhaseSpaceParticles(after.x, after.v, after.log_density)
+            p = after.checked()
             found.append(float(run.system.free_energy(p.x, p.v, p.log_density)))
     return found
 
