@@ -316,6 +316,8 @@ optimiser = LevenbergMarquardt(problem, group=dist.group.WORLD)
 for _ in range(8):
     optimiser.step()
 save_state(f"{store}/{rank}.pt", {"theta": problem.vector()})
+dist.barrier()  # a process that leaves early takes the other's connection with it
+dist.destroy_process_group()
 """
 
 
