@@ -1,11 +1,14 @@
 """Layouts to the bit, the algebra of flow matching, what conditioning must not do, and a model that learns a little."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from deepwright.core.errors import InputError
+from deepwright.physics.dit import rotations
 from deepwright.physics.flow_matching import (
     KINDS,
     LogitNormal,
@@ -16,11 +19,13 @@ from deepwright.physics.flow_matching import (
     grid,
     heun_sample,
 )
-from deepwright.physics.operators import FNO, extrapolation, persistence, train_fno
+from deepwright.physics.forecasts import evaluate, forecast_errors, interleaved, relative_error, spread_skill
+from deepwright.physics.operators import FNO, UNet, extrapolation, persistence, train_next_frame
 from deepwright.physics.pde_corpus import line_corpus, plane_corpus, space_corpus, unified
 from deepwright.physics.pde_data import PDEDataset
 from deepwright.physics.unified import ChannelRegistry, Patchify, PDEBatch, from_unified, to_unified
-from deepwright.physics.unifluids import UniFluids, choose_prediction, train
+from deepwright.physics.unifluids import UniFluids
+from deepwright.physics.unifluids_training import choose_prediction, train
 
 REGISTRY = ChannelRegistry()
 
@@ -54,7 +59,7 @@ def test_layouts_round_trip():
         assert torch.equal(patch.undo(tokens, frames), batch.u)
         first = batch.u[:, :, : patch.shape[0], : patch.shape[1], : patch.shape[2], : patch.shape[3]]
         assert torch.equal(tokens[:, 0].reshape(first.shape), first)
-        assert len(patch.positions(frames, batch.spacing, batch.extent)) == tokens.shape[1]
+        assert len(patch.positions(frames, batch.spacing, batch.extent, 8.0)) == tokens.shape[1]
 
 
 def test_conversions_agree():
@@ -238,8 +243,22 @@ def test_baselines(corpus):
         fno = FNO(1, 4, dim, 6, 3, 2)
         with torch.no_grad():
             assert fno.rollout(few).shape == few.u.shape
+        unet = UNet(1, 4, dim, 4, 2, bc=few.bc)
+        assert unet.rollout(few).shape == few.u.shape
+        turned = few.u[:, 0, :4, ..., 0].roll(4, 2) if dim == 2 else None
+        if turned is not None:  # a wrapped domain has no edge: shifting by a coarse cell commutes
+            with torch.no_grad():
+                assert torch.allclose(unet(turned), unet(few.u[:, 0, :4, ..., 0]).roll(4, 2), atol=1e-5)
+    with pytest.raises(InputError, match="multiples of 8"):
+        UNet(1, 4, 1, 4, 3)(torch.zeros(1, 4, 12))
+    x, y = FNO(1, 4, 1, 6, 3, 2).windows(data, 2)
+    assert len(x) == 11 * len(data)
+    assert torch.equal(x[: len(data), 3], data.u[:, 0, 3, :, 0, 0])
+    assert torch.equal(y[: len(data), 1], data.u[:, 0, 5, :, 0, 0])
     fno = FNO(1, 4, 1, 8, 6, 2)
-    losses = [row["loss"] for row in train_fno(fno, data, epochs=4).history]
+    losses = [row["loss"] for row in train_next_frame(fno, data, epochs=4).history]
+    assert losses[-1] < losses[0]
+    losses = [row["loss"] for row in train_next_frame(UNet(1, 4, 1, 8, 2), data, epochs=4, push=True).history]
     assert losses[-1] < losses[0]
     assert isinstance(fno.lift, nn.Conv1d)
 
@@ -314,3 +333,120 @@ def test_every_prediction_forecasts_finite_fields(kind, corpus):
     for steps in (1, 4):
         size = float(model.sample(data, steps=steps, solver="heun").abs().max())
         assert size < 1e3  # dividing by a flow time of 0 would give 1e6
+
+
+def test_tokens_know_their_time_whatever_the_unit_of_time(corpus):
+    """Rotations and clocks come from shares of the window: with seconds or days between frames, times stay told apart."""
+    _, data = corpus["navier-stokes"]  # a frame a second: 2 pi t would be whole turns
+    assert data.spacing[0] == 1.0
+    patch = Patchify((2, 8, 8, 1))
+    places = patch.positions(tuple(data.u.shape[2:]), data.spacing, data.extent, 8.0)
+    cos, sin = rotations(places, 16)
+    times = torch.cat([cos, sin], 1)[:: len(cos) // 4]
+    assert float(torch.cdist(times, times).fill_diagonal_(9.0).min()) > 0.5
+    model = awake(UniFluids(REGISTRY, ["navier-stokes"], "tiny", target="field"))
+    model.fit_units([data])
+    days = replace(data, spacing=(86_400.0, *data.spacing[1:]))
+    later = UniFluids(REGISTRY, ["navier-stokes"], "tiny", target="field")
+    later.load_state_dict(model.state_dict())
+    later.fit_units([days])
+    a, b = (
+        (m.patch[2](d.u), torch.zeros(len(d)), torch.zeros(len(d), 64), d) for m, d in ((model, data), (later, days))
+    )
+    with torch.no_grad():
+        assert torch.allclose(model(*a), later.eval()(*b), atol=1e-5)
+
+
+def test_what_is_forecast_is_the_field_or_its_change(corpus):
+    """A model that says 0 forecasts the mean of a field, or persistence where the change is what it says."""
+    for name, data in ((k, v[1]) for k, v in corpus.items()):
+        models = {t: UniFluids(REGISTRY, [name], "tiny", noise=0.0, target=t) for t in ("field", "change", "auto")}
+        for m in models.values():
+            m.fit_units([corpus[name][0]])
+        mean = float(corpus[name][0].u.mean())
+        assert torch.allclose(
+            models["field"].predict(data)[:, :, 4:], torch.full_like(data.u[:, :, 4:], mean), atol=1e-5
+        )
+        assert torch.allclose(models["change"].predict(data), persistence(data), atol=1e-5)
+        train_set = corpus[name][0]
+        change = (train_set.u[:, :, 4:] - train_set.u[:, :, 3:4]).square().mean()
+        kept = "change" if change < 0.5 * train_set.u.var() else "field"
+        assert torch.allclose(models["auto"].predict(data), models[kept].predict(data), atol=1e-5)
+    stranger = UniFluids(REGISTRY, ["other"], "tiny", noise=0.0, target="change")
+    assert torch.allclose(stranger.predict(data), persistence(data), atol=1e-5)
+    with pytest.raises(InputError, match="auto"):
+        UniFluids(REGISTRY, [], "tiny", target="rate")
+
+
+def test_sensors_are_kept_and_nothing_else_of_the_context_is_looked_at(corpus):
+    _, data = corpus["burgers"]
+    draw = torch.Generator().manual_seed(2)
+    some = data.with_sensors(0.25, draw)
+    assert some.seen.sum((1, 2, 3)).tolist() == [16] * len(data)
+    model = awake(UniFluids(REGISTRY, ["burgers"], "tiny"))
+    model.fit_units([data])
+    hidden = some.seen[:, None, None].expand_as(data.u)
+    spoilt = replace(some, u=torch.where(hidden, data.u, 5.0).contiguous())
+    a, b = (model.sample(d, steps=3, generator=torch.Generator().manual_seed(1))[0] for d in (some, spoilt))
+    assert torch.equal(a, b)
+    assert torch.equal(a[:, :, :4][hidden[:, :, :4]], data.u[:, :, :4][hidden[:, :, :4]])
+    assert not torch.equal(a[:, :, :4], data.u[:, :, :4])
+    loss = [model.loss(d, torch.Generator().manual_seed(1), drop=0.0) for d in (some, data)]
+    assert float((loss[0] - loss[1]).detach().abs()) > 0
+    assert model.rollout(some, 2).shape[2] == 24
+    every = data.with_sensors(1.0, draw)
+    plain = awake(UniFluids(REGISTRY, ["burgers"], "tiny", target="field"))
+    plain.fit_units([data])
+    assert torch.equal(plain.predict(every), plain.predict(data))
+    assert torch.allclose(torch.stack(every.known_moments()), torch.stack(data.known_moments()), rtol=1e-5)
+    model, _ = train(
+        UniFluids(REGISTRY, ["burgers"], "tiny"), [corpus["burgers"][0]], steps=6, batch=4, sensors=(0.2, 0.5)
+    )
+    assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
+    for bad in (0.0, 1.5):
+        with pytest.raises(InputError, match="share"):
+            data.with_sensors(bad, draw)
+    with pytest.raises(InputError, match="sensors"):
+        train(model, [data], steps=2, sensors=(0.5, 0.2))
+    with pytest.raises(InputError, match="whole context"):
+        model.sample(some, conserve=True)
+    with pytest.raises(InputError, match="seen"):
+        replace(data, seen=torch.ones(3, 3, dtype=torch.bool))
+
+
+def test_an_honest_ensemble_has_a_spread_that_is_its_error(corpus):
+    """Truth and members drawn from one distribution: the ratio is 1, at any size of the ensemble."""
+    _, data = corpus["advection"]
+    draw = torch.Generator().manual_seed(0)
+    big = replace(data, u=torch.randn(40, *data.u.shape[1:], generator=draw), params=torch.zeros(40, 1))
+    for m in (2, 8):
+        members = torch.randn(m, *big.u.shape, generator=draw)
+        assert spread_skill(members, big)[1] == pytest.approx(1.0, abs=0.03)
+        assert spread_skill(0.1 * members, big)[1] < 0.2
+    with pytest.raises(InputError, match="2 or more"):
+        spread_skill(members[:1], big)
+
+
+def test_the_table_of_an_evaluation(corpus):
+    _, data = corpus["shallow-water"]
+    model = awake(UniFluids(REGISTRY, ["shallow-water"], "tiny"))
+    model.fit_units([data])
+    table = evaluate(model, data, [1, 3], solver="heun", members=2)
+    rows = [dict(zip(table.columns, r)) for r in table.rows]
+    assert [r["evaluations"] for r in rows] == [1, 5]
+    one = model.predict(data, generator=torch.Generator().manual_seed(0))
+    assert rows[0]["rel_l2"] == relative_error(one, data)
+    assert relative_error(data.u, data) == 0
+    assert forecast_errors(data.u, data)["spectrum"] == 0
+
+
+def test_a_finer_grid_is_forecast_as_coarse_ones(corpus):
+    for name in ("advection", "navier-stokes", "advection-diffusion-3d"):
+        _, data = corpus[name]
+        assert torch.equal(interleaved(persistence, data, 2), persistence(data))
+        steps = []
+        interleaved(lambda d, steps=steps: steps.append(d.spacing) or d.u, data, 2)
+        assert len(steps) == 2**data.dim
+        assert steps[0][1] == 2 * data.spacing[1]
+    with pytest.raises(InputError, match="divisor"):
+        interleaved(persistence, data, 3)

@@ -55,7 +55,7 @@ def compressible(
 
     def rate(u: Array) -> Array:
         w = _primitive(u, gamma)
-        change = sum(_advect(w, axis, dx, gamma, MODES[bc]) for axis, dx in enumerate(steps))
+        change = np.sum([_advect(w, axis, dx, gamma, MODES[bc]) for axis, dx in enumerate(steps)], 0)
         return change + _friction(w, steps, eta, zeta, MODES[bc]) if eta or zeta else change
 
     out = np.empty((len(w), len(times), *density.shape[1:], d + 2))

@@ -51,6 +51,7 @@ class PDEBatch:
         u: (B, C, T, X, Y, Z), physical units; channels: C numbers of the registry.
         spacing: (dt, dx, dy, dz), 1 on absent axes; extent: length of each axis of space.
         params: (B, p), p <= 4; pde: name; bc: boundary; dim: axes of space; context: frames that are given.
+        seen: (B, X, Y, Z) places where the context frames are known, all where None.
     """
 
     u: Tensor
@@ -62,8 +63,16 @@ class PDEBatch:
     bc: str
     dim: int
     context: int
+    seen: Tensor | None = None
 
     def __post_init__(self) -> None:
+        places = (len(self.u), *self.u.shape[3:])
+        if self.seen is not None and (
+            self.seen.shape != places or self.seen.dtype != torch.bool or not self.seen.any()
+        ):
+            raise InputError(
+                "seen", given=f"{self.seen.dtype} {tuple(self.seen.shape)}", expected=f"bool {places}, some true"
+            )
         if self.u.ndim != 6 or self.u.shape[1] != len(self.channels) or not 0 < self.context < self.u.shape[2]:
             raise InputError(
                 "PDEBatch", given=f"u {tuple(self.u.shape)}, {len(self.channels)} channels, context {self.context}",
@@ -78,9 +87,25 @@ class PDEBatch:
     def __len__(self) -> int:
         return len(self.u)
 
+    def known_moments(self) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
+        """Mean and deviation of each channel over what is known of the context."""
+        context = self.u[:, :, : self.context].transpose(1, 2)
+        known = context.permute(0, 3, 4, 5, 1, 2) if self.seen is None else context.permute(0, 3, 4, 5, 1, 2)[self.seen]
+        values = known.reshape(-1, len(self.channels))
+        return values.mean(0), values.std(0).clamp_min(1e-6)
+
     def rows(self, index: Tensor) -> PDEBatch:
         """Some trajectories."""
-        return replace(self, u=self.u[index], params=self.params[index])
+        seen = None if self.seen is None else self.seen[index]
+        return replace(self, u=self.u[index], params=self.params[index], seen=seen)
+
+    def with_sensors(self, share: float, generator: torch.Generator) -> PDEBatch:
+        """The same, known only at random places (this share of them, one at least) that differ by trajectory."""
+        if not 0 < share <= 1:
+            raise InputError("share", given=share, expected="in (0, 1]")
+        space = tuple(self.u.shape[3:])
+        order = torch.rand(len(self), math.prod(space), generator=generator).argsort(1).argsort(1)
+        return replace(self, seen=(order < max(1, round(share * math.prod(space)))).reshape(-1, *space))
 
 
 def to_unified(data: PDEDataset, registry: ChannelRegistry, context: int) -> PDEBatch:
@@ -161,12 +186,12 @@ class Patchify:
         return parts.reshape(b, c, *grid)
 
     def positions(
-        self, grid: tuple[int, ...], spacing: tuple[float, ...], extent: tuple[float, ...]
+        self, grid: tuple[int, ...], spacing: tuple[float, ...], extent: tuple[float, ...], period: float
     ) -> Float[Tensor, "n 4"]:
-        """Middles of the patches in physical units: time, and space as a share of the domain; 0 on absent axes."""
-        counts = self.counts(grid)
+        """Middles of the patches: time as a share of a period, space as a share of the domain; 0 on absent axes."""
+        counts, whole = self.counts(grid), (period, *extent)
         axes = []
         for i, (n, p) in enumerate(zip(counts, self.shape)):
             middle = (torch.arange(n, dtype=torch.float32) + 0.5) * p - 0.5
-            axes.append(torch.zeros(n) if grid[i] == 1 else middle * spacing[i] / (1.0 if i == 0 else extent[i - 1]))
+            axes.append(torch.zeros(n) if grid[i] == 1 else middle * spacing[i] / whole[i])
         return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 4)

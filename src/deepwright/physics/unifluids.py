@@ -10,8 +10,8 @@ training recipe are ours: the paper's aren't public.
 
 from __future__ import annotations
 
-import copy
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +24,8 @@ from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
 from deepwright.core.files import load_state, save_state
-from deepwright.core.fit import FitResult, adamw, fit, one_cycle
-from deepwright.core.randomness import generator, local_rng
+from deepwright.core.randomness import local_rng
+from deepwright.physics.dit import Block, rotations, waves
 from deepwright.physics.flow_matching import Parameterization, TimeSampler, euler_sample, grid, heun_sample
 from deepwright.physics.unified import BOUNDARIES, ChannelRegistry, Patchify, PDEBatch
 
@@ -38,6 +38,7 @@ SIZES = {
     "XL": (1152, 28, 16),
 }
 PATCHES: dict[int, tuple[int, int, int, int]] = {1: (4, 16, 1, 1), 2: (2, 8, 8, 1), 3: (2, 4, 4, 4)}
+TINY = 1e-8
 SLOTS = 4  # parameters of an equation
 
 
@@ -51,6 +52,8 @@ class UniFluids(nn.Module):
         prediction, loss: see `Parameterization`; times: sampler of flow times; noise: 0 turns the model into a single-pass
             regression of the same make.
         embed: "per_channel" or "pad".
+        target: "field"; "change" since the last context frame, in units of its own; or "auto": the change of those channels
+            whose change holds less than half of the field's variance.
         attention: "full" over all tokens, or "axial": blocks look in turn over places at one time and over times at one place.
         max_tokens: more are refused.
         seed: of the weights.
@@ -68,6 +71,7 @@ class UniFluids(nn.Module):
         times: Callable[[int, torch.Generator], Tensor] | None = None,
         noise: float = 1.0,
         embed: str = "per_channel",
+        target: str = "auto",
         attention: str = "full",
         max_tokens: int = 4096,
         seed: int = 0,
@@ -75,7 +79,9 @@ class UniFluids(nn.Module):
         super().__init__()
         if attention not in ("full", "axial"):
             raise InputError("attention", given=repr(attention), expected="'full' or 'axial'")
-        self.attention = attention
+        if target not in ("field", "change", "auto"):
+            raise InputError("target", given=repr(target), expected="'field', 'change' or 'auto'")
+        self.attention, self.target = attention, target
         if isinstance(size, str) and size not in SIZES:
             raise InputError("size", given=repr(size), expected=f"{', '.join(SIZES)}, or (width, layers, heads)")
         width, depth, heads = SIZES[size] if isinstance(size, str) else size
@@ -109,15 +115,21 @@ class UniFluids(nn.Module):
                 nn.Linear(3 * SLOTS + 2 + 3 + len(BOUNDARIES), width), nn.SiLU(), nn.Linear(width, width)
             )
             self.clock = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
-            self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(depth))
+            self.missing = nn.ModuleDict({str(d): nn.Linear(p.size, width, bias=False) for d, p in self.patch.items()})
+            self.when = nn.Linear(64, width)
+            self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
             self.last = nn.Linear(width, 2 * width)
-            for layer in (self.last, *self.outputs.values()):
-                nn.init.zeros_(layer.weight)  # type: ignore[arg-type,union-attr]
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type,union-attr]
+            for layer in (self.last, *self.outputs.values(), *self.missing.values()):
+                for parameter in layer.parameters():
+                    nn.init.zeros_(parameter)
         self.mean: Tensor
         self.std: Tensor
+        self.change: Tensor
+        self.period: Tensor
         self.register_buffer("mean", torch.zeros(len(self.pdes) + 1, len(registry)))
         self.register_buffer("std", torch.ones(len(self.pdes) + 1, len(registry)))
+        self.register_buffer("change", torch.ones(len(self.pdes) + 1, len(registry)))
+        self.register_buffer("period", torch.zeros(len(self.pdes) + 1))
 
     # --- units --------------------------------------------------------------------------------------------------
 
@@ -126,29 +138,44 @@ class UniFluids(nn.Module):
         return self.pdes.index(name) if name in self.pdes else len(self.pdes)
 
     def fit_units(self, sets: Sequence[PDEBatch]) -> None:
-        """Mean and deviation of every equation's channels, from training data; constant channels keep a scale of 1."""
-        import warnings
-
+        """Mean and deviation of every equation's channels and of their change since the context, and the window's length,
+        from training data; constant channels keep a scale of 1."""
         for data in sets:
-            row = self.pde_index(data.pde)
-            mean, std = data.u.mean((0, 2, 3, 4, 5)), data.u.std((0, 2, 3, 4, 5))
-            if bool((std < 1e-8).any()):
+            row, index = self.pde_index(data.pde), torch.tensor(data.channels)
+            since = data.u[:, :, data.context :] - data.u[:, :, data.context - 1 : data.context]
+            std = data.u.std((0, 2, 3, 4, 5))
+            if bool((std < TINY).any()):
                 warnings.warn(f"{data.pde}: a channel is constant; its scale stays 1", stacklevel=2)
-            index = torch.tensor(data.channels)
-            self.mean[row, index] = mean.to(self.mean)
-            self.std[row, index] = torch.where(std < 1e-8, torch.ones_like(std), std).to(self.std)
+            self.mean[row, index] = data.u.mean((0, 2, 3, 4, 5)).to(self.mean)
+            for scale, value in ((self.std, std), (self.change, since.square().mean((0, 2, 3, 4, 5)).sqrt())):
+                scale[row, index] = torch.where(value < TINY, torch.ones_like(value), value).to(scale)
+            self.period[row] = data.spacing[0] * data.u.shape[2]
         known = [self.pde_index(s.pde) for s in sets]
-        self.mean[-1], self.std[-1] = self.mean[known].mean(0), self.std[known].mean(0)
+        for units in (self.mean, self.std, self.change, self.period):
+            units[-1] = units[known].mean(0)
 
     def _units(self, data: PDEBatch) -> tuple[Tensor, Tensor]:
-        """(mean, std) of the batch's channels, (1, C, 1, 1, 1, 1); of an unknown equation from the context itself."""
+        """(shift, scale) with u = shift + scale * (what the network sees), broadcast over (B, C, T, X, Y, Z).
+
+        Units of an unknown equation come from the context itself.
+        """
         row, index = self.pde_index(data.pde), torch.tensor(data.channels)
-        if row == len(self.pdes):
-            seen = data.u[:, :, : data.context]
-            mean, std = seen.mean((0, 2, 3, 4, 5)), seen.std((0, 2, 3, 4, 5)).clamp_min(1e-6)
-        else:
-            mean, std = self.mean[row, index], self.std[row, index]
-        return mean.reshape(1, -1, 1, 1, 1, 1), std.reshape(1, -1, 1, 1, 1, 1)
+        known = row < len(self.pdes)
+        pair = (self.mean[row, index], self.std[row, index]) if known else data.known_moments()
+        shift, scale = (m.to(data.u).reshape(1, -1, 1, 1, 1, 1) for m in pair)
+        if self.target == "field" or data.seen is not None:  # a change needs the whole of the last frame
+            return shift, scale
+        frames, last = data.u.shape[2], data.u[:, :, data.context - 1 : data.context]
+        if known:
+            step = self.change[row, index].to(data.u).reshape(1, -1, 1, 1, 1, 1)
+        else:  # as if every frame changed as much as the last one
+            before = data.u[:, :, max(data.context - 2, 0) : max(data.context - 1, 1)]
+            step = (last - before).square().mean((0, 2, 3, 4, 5), keepdim=True).sqrt() * (frames - data.context + 1) / 2
+            step = torch.minimum(step, 2 * scale).clamp_min(TINY)
+        late = (torch.arange(frames, device=data.u.device) >= data.context).reshape(1, 1, -1, 1, 1, 1)
+        if self.target == "auto":  # whichever varies less
+            late = late & (step.square() < 0.5 * scale.square())
+        return torch.where(late, last, shift), torch.where(late, step, scale)
 
     # --- the network --------------------------------------------------------------------------------------------
 
@@ -182,9 +209,16 @@ class UniFluids(nn.Module):
             raise InputError(
                 "tokens", given=n, expected=f"at most {self.max_tokens}", hint="larger patches, or fewer points"
             )
+        period = float(self.period[self.pde_index(data.pde)]) or data.spacing[0] * frames[0]
+        places = patch.positions(frames, data.spacing, data.extent, period).to(tokens)
+        # rotations tell distances only; how far ahead a token is, it has to know by itself
         h = self._embed(tokens, data) + self.flag[self._is_target(data).long().to(tokens.device)]
-        c = F.silu(cond + self.clock(_waves(t)))
-        turn = _rotations(patch.positions(frames, data.spacing, data.extent).to(h), self.width // self.heads)
+        h = h + self.when(waves(places[:, 0] / 10))
+        if data.seen is not None:
+            target = self._is_target(data)[:, None]
+            h = h + self.missing[str(data.dim)]((~self._known(data)[:, :, 0] & ~target).to(h))
+        c = F.silu(cond + self.clock(waves(t)))
+        turn = rotations(places, self.width // self.heads)
         counts = patch.counts(frames)
         for i, block in enumerate(self.blocks):
             split = None if self.attention == "full" else (counts[0], n // counts[0], i % 2 == 1)
@@ -201,6 +235,14 @@ class UniFluids(nn.Module):
             )
         counts = patch.counts(tuple(data.u.shape[2:]))
         return (torch.arange(math.prod(counts)) // math.prod(counts[1:])) >= data.context // patch.shape[0]
+
+    def _known(self, data: PDEBatch) -> Tensor:
+        """(1 or B, n, 1, 1 or p) which values are given: all of the context, or its sensors."""
+        context = ~self._is_target(data)[None, :, None, None]
+        if data.seen is None:
+            return context
+        every = data.seen[:, None, None].expand(-1, 1, data.u.shape[2], *data.seen.shape[1:])
+        return self.patch[data.dim](every.contiguous()) & context
 
     def _embed(self, tokens: Tensor, data: PDEBatch) -> Tensor:
         index = list(data.channels)
@@ -224,22 +266,22 @@ class UniFluids(nn.Module):
     # --- training -----------------------------------------------------------------------------------------------
 
     def loss(self, data: PDEBatch, generator: torch.Generator, drop: float = 0.1) -> Float[Tensor, ""]:
-        """Mean over the batch's own target tokens, so that one with many tokens doesn't outweigh the others.
+        """Mean over the batch's own unknown values, so that one with many tokens doesn't outweigh the others.
 
         Args:
             data: trajectories; generator: of noise, times and dropped conditions; drop: share of withheld conditions.
         """
         device = self.channel.device
-        mean, std = self._units(data)
-        x = self.patch[data.dim](((data.u - mean.cpu()) / std.cpu()).to(device))
-        target = self._is_target(data).to(device)
+        shift, scale = self._units(data)
+        x = self.patch[data.dim](((data.u - shift) / scale).to(device))
+        known = self._known(data).to(device).expand_as(x)
         t = self.times(len(data), generator).to(device) if self.noise else torch.zeros(len(data), device=device)
         noise = self.noise * torch.randn(x.shape, generator=generator).to(device)
         s = t[:, None, None, None]
-        z = torch.where(target[:, None, None], s * x + (1 - s) * noise, x)
+        z = torch.where(known, x, s * x + (1 - s) * noise)
         withheld = (torch.rand(len(data), generator=generator) < drop).to(device)
         out = self(z, t, self.condition(data, withheld), data)
-        return self.parameterization.error(out, x, noise, z, s)[:, target].square().mean()
+        return self.parameterization.error(out, x, noise, z, s)[~known].square().mean()
 
     # --- forecasts ----------------------------------------------------------------------------------------------
 
@@ -248,27 +290,30 @@ class UniFluids(nn.Module):
         self, data: PDEBatch, *, steps: int = 10, solver: str = "euler", members: int = 1, conserve: bool = False, shift: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "members b c t x y z"]:  # fmt: skip
-        """Forecasts in physical units; only the context frames of `data.u` are looked at.
+        """Forecasts in physical units; only the context frames of `data.u` are looked at (and only where they are `seen`:
+        the rest of them is filled in like the frames to come).
 
         Args:
             data: trajectories; steps: of the sampler (1: the conditional mean's forecast); solver: "euler" or "heun".
             members: of the ensemble; conserve: keep the mean over space of every channel as in the last context frame.
             shift: see `flow_matching.grid`; generator: of the noise.
         """
+        if conserve and data.seen is not None:
+            raise InputError("conserve", given="a context known at sensors only", expected="whole context frames")
         if solver not in ("euler", "heun"):
             raise InputError("solver", given=repr(solver), expected="'euler' or 'heun'")
         device = self.channel.device
         rng = torch.Generator().manual_seed(0) if generator is None else generator
-        mean, std = (m.cpu() for m in self._units(data))
+        unit, scale = self._units(data)
         frames = tuple(data.u.shape[2:])
-        given = ((data.u - mean) / std).clone()
-        given[:, :, data.context :] = 0
-        patch, target = self.patch[data.dim], self._is_target(data).to(device)[:, None, None]
-        clean, cond = patch(given.to(device)), self.condition(data)
-        level = given[:, :, data.context - 1].mean((2, 3, 4), keepdim=True)[:, :, None].to(device)
+        given = (data.u - unit) / scale
+        last = data.u[:, :, data.context - 1 : data.context]
+        level = ((last - unit) / scale).mean((3, 4, 5), keepdim=True).to(device)
+        patch, known = self.patch[data.dim], self._known(data).to(device)
+        clean, cond = torch.where(known, patch(given.to(device)), 0.0), self.condition(data)
 
         def denoise(z: Tensor, t: Tensor) -> Tensor:
-            full = torch.where(target, z, clean)
+            full = torch.where(known, clean, z)
             out = self(full, t.expand(len(z)).to(device), cond, data)
             # x from e divides by t, which is 0 at the start: the loss's clip holds there; the others never meet t = 1
             clip = self.parameterization.clip if self.parameterization.prediction == "eps" else 0.0
@@ -288,8 +333,12 @@ class UniFluids(nn.Module):
                 z = denoise(z, torch.zeros(()))
             else:
                 z = (euler_sample if solver == "euler" else heun_sample)(velocity, z, grid(steps, shift))
-            u = patch.undo(torch.where(target, z, clean), frames).cpu() * std + mean
-            u[:, :, : data.context] = data.u[:, :, : data.context]
+            u = patch.undo(torch.where(known, clean, z), frames).to(unit) * scale + unit
+            given_frames = data.u[:, :, : data.context]
+            if data.seen is None:
+                u[:, :, : data.context] = given_frames
+            else:
+                u[:, :, : data.context] = torch.where(data.seen[:, None, None], given_frames, u[:, :, : data.context])
             found.append(u)
         return torch.stack(found)
 
@@ -304,7 +353,7 @@ class UniFluids(nn.Module):
             u = self.sample(now, **options)[0]
             frames.append(u[:, :, data.context :])
             start = u[:, :, -data.context :]
-            now = replace(now, u=torch.cat([start, torch.zeros_like(u[:, :, data.context :])], 2))
+            now = replace(now, u=torch.cat([start, torch.zeros_like(u[:, :, data.context :])], 2), seen=None)
         return torch.cat(frames, 2)
 
     # --- files --------------------------------------------------------------------------------------------------
@@ -329,157 +378,3 @@ class UniFluids(nn.Module):
                 expected=f"{self.registry.names}, {self.pdes}",
             )
         self.load_state_dict(state["weights"])
-
-
-class _Block(nn.Module):
-    """Attention over all tokens and a perceptron, each modulated and gated by the condition; the gates start at 0."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads, self.width = heads, width
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.body = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
-        self.modulate = nn.Linear(width, 6 * width)
-        nn.init.zeros_(self.modulate.weight)
-        nn.init.zeros_(self.modulate.bias)
-
-    def forward(
-        self, h: Tensor, c: Tensor, turn: tuple[Tensor, Tensor], split: tuple[int, int, bool] | None = None
-    ) -> Tensor:
-        """(B, n, w) to the same; `split` is (times, places, whether to look over times) for axial attention."""
-        shift_a, scale_a, gate_a, shift_b, scale_b, gate_b = self.modulate(c)[:, None].chunk(6, 2)
-        x = F.layer_norm(h, (self.width,)) * (1 + scale_a) + shift_a
-        b, n, _ = x.shape
-        q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        q, k = (_rotate(F.rms_norm(s, (s.shape[-1],)), turn) for s in (q, k))
-        if split is not None:  # (B, heads, times, places, d), with the axis that is looked over next to last
-            q, k, v = (
-                s.unflatten(2, split[:2]).transpose(2, 3) if split[2] else s.unflatten(2, split[:2]) for s in (q, k, v)
-            )
-        mixed = F.scaled_dot_product_attention(q, k, v)
-        if split is not None:
-            mixed = (mixed.transpose(2, 3) if split[2] else mixed).flatten(2, 3)
-        mixed = mixed.transpose(1, 2).reshape(b, n, -1)
-        h = h + gate_a * self.out(mixed)
-        x = F.layer_norm(h, (self.width,)) * (1 + scale_b) + shift_b
-        return h + gate_b * self.body(x)
-
-
-def _waves(t: Float[Tensor, " b"], count: int = 32) -> Float[Tensor, "b two_count"]:
-    """Sines and cosines of flow time."""
-    angle = 1000 * t[:, None] * torch.exp(-math.log(1e4) * torch.arange(count, device=t.device) / count)
-    return torch.cat([angle.cos(), angle.sin()], 1)
-
-
-def _rotations(positions: Float[Tensor, "n 4"], head: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (n, head / 2): a quarter of the angles for each axis, at rising frequencies of physical position."""
-    pairs = head // 8
-    rates = 2 * math.pi * 2.0 ** torch.arange(pairs, device=positions.device)
-    angle = (positions[:, :, None] * rates).reshape(len(positions), -1)
-    return angle.cos(), angle.sin()
-
-
-def _rotate(x: Float[Tensor, "b h n d"], turn: tuple[Tensor, Tensor]) -> Float[Tensor, "b h n d"]:
-    a, b = x.chunk(2, -1)
-    cos, sin = turn
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
-
-
-class Averaged(nn.Module):
-    """A model with a running average of its weights beside it, so that both are in a checkpoint.
-
-    Args:
-        model: that is trained; decay: of the average.
-    """
-
-    def __init__(self, model: nn.Module, decay: float = 0.995) -> None:
-        super().__init__()
-        self.model, self.decay = model, decay
-        self.average = copy.deepcopy(model).requires_grad_(False)
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """One step of the average."""
-        for slow, fast in zip(self.average.parameters(), self.model.parameters()):
-            slow.lerp_(fast, 1 - self.decay)
-
-
-def train(
-    model: UniFluids,
-    sets: Sequence[PDEBatch],
-    *,
-    steps: int = 4000,
-    batch: int = 32,
-    rate: float = 3e-3,
-    temperature: float = 0.5,
-    decay: float = 0.995,
-    seed: int = 0,
-    checkpoint: Path | str | None = None,
-    fresh_units: bool = True,
-    **options: Any,
-) -> tuple[UniFluids, FitResult]:
-    """Train on several equations at once; gives the averaged model.
-
-    Every batch is of one equation (so there are no masks), drawn with a chance of N_i^temperature; the choice and all noise
-    follow from the seed and the step, so a resumed training sees the same.
-
-    Args:
-        model: trained in place; sets: training data; steps, batch, rate: of AdamW on one cycle.
-        temperature: 1 draws by size, 0 all alike; decay: of the averaged weights.
-        seed: of everything; checkpoint: to resume from; fresh_units: learn the units of the data (off: for fine-tuning).
-        options: of `core.fit.fit`.
-    """
-    if not sets or steps < 1:
-        raise InputError("train", given=f"{len(sets)} data sets, {steps} steps", expected="at least one of each")
-    if fresh_units:
-        model.fit_units(sets)
-    both = Averaged(model, decay)
-    chance = torch.tensor([float(len(s)) ** temperature for s in sets])
-
-    def step(network: nn.Module, rows: Tensor, _: Tensor) -> Tensor:
-        both.update()
-        rng = generator(seed, "unifluids", int(rows[0]))
-        data = sets[int(torch.multinomial(chance, 1, generator=rng))]
-        picked = torch.randint(len(data), (min(batch, len(data)),), generator=rng)
-        return model.loss(data.rows(picked), rng)
-
-    numbers = torch.arange(steps * 2)
-    result = fit(
-        both, (numbers, numbers), epochs=1, batch_size=2, step=step, optimizer=adamw(rate, 0.0), scheduler=one_cycle(rate), clip_norm=1.0,
-        seed=seed, checkpoint=checkpoint, description="flow matching", **options,
-    )  # fmt: skip
-    both.update()
-    both.average.eval()
-    return both.average, result  # type: ignore[return-value]
-
-
-def choose_prediction(
-    make: Callable[[str], UniFluids],
-    sets: Sequence[PDEBatch],
-    validation: Sequence[PDEBatch],
-    *,
-    steps: int = 200,
-    **options: Any,
-) -> tuple[str, dict[str, float]]:
-    """Which of x and v to predict, by a short trial of each: neither is better everywhere, whatever its paper says.
-
-    Args:
-        make: "x" or "v" -> a fresh model; sets: training data (a part is enough); validation: other trajectories.
-        steps: of each trial; options: of `train`.
-
-    Returns:
-        (the better one, {prediction: mean relative error of the one-step forecast on the validation data}).
-    """
-    if not validation:
-        raise InputError("validation", given="nothing", expected="at least one data set")
-    found = {}
-    for kind in ("x", "v"):
-        model, _ = train(make(kind), sets, steps=steps, **options)
-        errors = []
-        for data in validation:
-            gap, truth = (
-                v[:, :, data.context :].flatten(1).norm(dim=1) for v in (model.predict(data) - data.u, data.u)
-            )
-            errors.append(float((gap / truth.clamp_min(1e-12)).mean()))
-        found[kind] = sum(errors) / len(errors)
-    return min(found, key=lambda k: found[k]), found
