@@ -1,5 +1,7 @@
 """Layouts to the bit, the algebra of flow matching, what conditioning must not do, and a model that learns a little."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 from torch import nn
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import load_state
 from deepwright.physics.dit import rotations
 from deepwright.physics.flow_matching import (
     KINDS,
@@ -28,6 +31,21 @@ from deepwright.physics.unifluids import UniFluids
 from deepwright.physics.unifluids_training import choose_prediction, train
 
 REGISTRY = ChannelRegistry()
+TWO = """
+import sys, torch
+from deepwright.core.files import save_state
+from deepwright.physics.pde_corpus import line_corpus, plane_corpus, unified
+from deepwright.physics.unified import ChannelRegistry
+from deepwright.physics.unifluids import UniFluids
+from deepwright.physics.unifluids_training import train
+torch.set_num_threads(1)
+registry = ChannelRegistry()
+sets = [a for a, _ in unified(line_corpus(8, 2) | plane_corpus(4, 2, 16, 8), registry).values()]
+model = UniFluids(registry, [s.pde for s in sets], "tiny")
+train(model, sets, steps=6, batch=4, devices=2, strategy="ddp", seed=3)
+save_state(f"{sys.argv[1]}-{torch.distributed.get_rank()}", model.state_dict())
+torch.distributed.barrier()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -450,3 +468,17 @@ def test_a_finer_grid_is_forecast_as_coarse_ones(corpus):
         assert steps[0][1] == 2 * data.spacing[1]
     with pytest.raises(InputError, match="divisor"):
         interleaved(persistence, data, 3)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(tmp_path):
+    """Each draws trajectories of its own of one and the same equation; their weights stay the same, and aren't those of one process."""
+    (tmp_path / "script.py").write_text(TWO)
+    subprocess.run(
+        [sys.executable, "script.py", str(tmp_path / "w")], cwd=tmp_path, check=True, capture_output=True, timeout=300
+    )
+    first, second = load_state(tmp_path / "w-0"), load_state(tmp_path / "w-1")
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    sets = [a for a, _ in unified(line_corpus(8, 2) | plane_corpus(4, 2, 16, 8), REGISTRY).values()]
+    alone, _ = train(UniFluids(REGISTRY, [s.pde for s in sets], "tiny"), sets, steps=6, batch=4, seed=3)
+    assert any(not torch.equal(first[k], v) for k, v in alone.state_dict().items())

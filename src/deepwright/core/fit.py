@@ -212,6 +212,20 @@ def fit(
     return result
 
 
+def fit_drawn(objective: nn.Module, steps: int, *, devices: int = 1, **options: Any) -> FitResult:
+    """Train a module that draws its own batches.
+
+    Args:
+        objective: (numbers) -> loss, where `numbers` are integers that no other step and no other process gets: seed the draw by
+            the first of them, and a resumed training sees the same batches.
+        steps: of the optimiser; devices: processes, each with numbers of its own; options: of `fit`.
+    """
+    numbers = torch.arange(steps * 2 * devices)
+    return fit(
+        objective, (numbers, numbers), epochs=1, batch_size=2, step=lambda net, rows, _: net(rows), devices=devices, **options
+    )  # fmt: skip
+
+
 @dataclass
 class _Order:
     """Which samples come in which step, as a function of (seed, epoch)."""

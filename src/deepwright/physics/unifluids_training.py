@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
-from deepwright.core.fit import FitResult, adamw, fit, one_cycle
+from deepwright.core.fit import FitResult, adamw, fit_drawn, one_cycle
 from deepwright.core.randomness import generator
 from deepwright.physics.forecasts import relative_error
 from deepwright.physics.unified import PDEBatch
@@ -19,16 +19,22 @@ from deepwright.physics.unifluids import UniFluids
 
 
 class Averaged(nn.Module):
-    """A model with a running average of its weights beside it, so that both are in a checkpoint.
+    """A model with a running average of its weights beside it, so that both are in a checkpoint; called, it gives a loss.
 
     Args:
         model: that is trained; decay: of the average.
+        draw: (model, numbers) -> loss.
     """
 
-    def __init__(self, model: nn.Module, decay: float = 0.995) -> None:
+    def __init__(self, model: nn.Module, decay: float, draw: Callable[[Any, Tensor], Tensor]) -> None:
         super().__init__()
-        self.model, self.decay = model, decay
+        self.model, self.decay, self.draw = model, decay, draw
         self.average = copy.deepcopy(model).requires_grad_(False)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """One step of the average, and the loss of a batch."""
+        self.update()
+        return self.draw(self.model, numbers)
 
     @torch.no_grad()
     def update(self) -> None:
@@ -70,13 +76,11 @@ def train(
         raise InputError("train", given=f"{len(sets)} data sets, {steps} steps", expected="at least one of each")
     if fresh_units:
         model.fit_units(sets)
-    both = Averaged(model, decay)
     chance = torch.tensor([float(len(s)) ** temperature for s in sets])
 
-    def step(network: nn.Module, rows: Tensor, _: Tensor) -> Tensor:
-        both.update()
-        rng = generator(seed, "unifluids", int(rows[0]))
-        data = sets[int(torch.multinomial(chance, 1, generator=rng))]
+    def draw(model: UniFluids, numbers: Tensor) -> Tensor:
+        rng = generator(seed, "unifluids", int(numbers[0]))
+        data = sets[_common(int(torch.multinomial(chance, 1, generator=rng)), numbers.device)]
         picked = torch.randint(len(data), (min(batch, len(data)),), generator=rng)
         part = data.rows(picked)
         if sensors is not None and float(torch.rand((), generator=rng)) < 0.5:
@@ -84,14 +88,25 @@ def train(
             part = part.with_sensors(share, rng)
         return model.loss(part, rng)
 
-    numbers = torch.arange(steps * 2)
-    result = fit(
-        both, (numbers, numbers), epochs=1, batch_size=2, step=step, optimizer=adamw(rate, 0.0), scheduler=one_cycle(rate), clip_norm=1.0,
-        seed=seed, checkpoint=checkpoint, description="flow matching", **options,
+    if options.get("strategy") == "ddp":  # an equation leaves other equations' embeddings without a gradient
+        options["strategy"] = "ddp_find_unused_parameters_true"
+    both = Averaged(model, decay, draw)
+    result = fit_drawn(
+        both, steps, optimizer=adamw(rate, 0.0), scheduler=one_cycle(rate), clip_norm=1.0, seed=seed, checkpoint=checkpoint,
+        description="flow matching", **options,
     )  # fmt: skip
     both.update()
     both.average.eval()
     return both.average, result  # type: ignore[return-value]
+
+
+def _common(choice: int, device: torch.device) -> int:
+    """The first process's choice, for all: batches of unlike shapes would make the others wait."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return choice
+    number = torch.tensor(choice, device=device)
+    torch.distributed.broadcast(number, 0)
+    return int(number)
 
 
 def choose_prediction(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepwright.core.fit import adamw, fit, one_cycle
+from deepwright.core.fit import adamw, fit_drawn, one_cycle
 from deepwright.core.randomness import generator, local_rng
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.trials import run as run_trials
@@ -283,25 +283,23 @@ def _bottleneck(kind: str, steps: int, seed: int) -> dict[str, Any]:
     with local_rng(seed):
         net = _Residual(512, 4, 64)
 
-    def step(model: nn.Module, rows: Tensor, _: Tensor) -> Tensor:
-        own = torch.Generator().manual_seed(int(rows[0]) + 7919 * seed)
-        pick = torch.randint(len(x), (128,), generator=own)
-        t = LogitNormal()(128, own)[:, None]
-        noise = torch.randn(128, 512, generator=own)
-        z = t * x[pick] + (1 - t) * noise
-        return how.error(model(z, c[pick], t), x[pick], noise, z, t).square().mean()
+    class Objective(nn.Module):
+        """One batch's loss."""
 
-    numbers = torch.arange(2 * steps)
-    fit(
-        net,
-        (numbers, numbers),
-        epochs=1,
-        batch_size=2,
-        step=step,
-        optimizer=adamw(4e-3, 0.0),
-        scheduler=one_cycle(4e-3),
-        seed=seed,
-        description="bottleneck",
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, numbers: Tensor) -> Tensor:
+            own = torch.Generator().manual_seed(int(numbers[0]) + 7919 * seed)
+            pick = torch.randint(len(x), (128,), generator=own)
+            t = LogitNormal()(128, own)[:, None]
+            noise = torch.randn(128, 512, generator=own)
+            z = t * x[pick] + (1 - t) * noise
+            return how.error(self.net(z, c[pick], t), x[pick], noise, z, t).square().mean()
+
+    fit_drawn(
+        Objective(), steps, optimizer=adamw(4e-3, 0.0), scheduler=one_cycle(4e-3), seed=seed, description="bottleneck"
     )
     net.eval()
 
