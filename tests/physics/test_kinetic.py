@@ -6,13 +6,16 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import optimize
+from scipy import integrate, optimize
 from torch import nn
 
 from deepwright.core.errors import InputError
 from deepwright.physics.kinetic import FoldedError, KineticJKO, PhaseSpaceParticles, substep
 from deepwright.physics.kinetic_fields import AffineVelocity, AutogradVelocity, PotentialVelocity
 from deepwright.physics.kinetic_gaussian import gaussian_jko
+from deepwright.physics.kinetic_grid import chang_cooper, grid_solution
+from deepwright.physics.kinetic_sampling import equilibrium, knn_entropy
+from deepwright.physics.kinetic_shared import train_shared
 from deepwright.physics.kinetic_systems import (
     CallablePotential,
     DoubleWell,
@@ -21,7 +24,6 @@ from deepwright.physics.kinetic_systems import (
     Harmonic,
     KineticFokkerPlanck,
     PairInteraction,
-    Poisson1d,
     QuadraticInteraction,
     gaussian_flow,
     gaussian_free_energy,
@@ -29,6 +31,7 @@ from deepwright.physics.kinetic_systems import (
     langevin,
     sliced_w2,
 )
+from deepwright.physics.plasma import PlasmaWave, Poisson1d
 
 M0 = torch.tensor([1.5, -0.5], dtype=torch.float64)
 S0 = torch.tensor([[0.6, 0.1], [0.1, 0.3]], dtype=torch.float64)
@@ -151,7 +154,7 @@ def test_log_density_follows_the_map():
     draw = torch.Generator().manual_seed(0)
     for velocity in ("affine", "potential"):
         run = KineticJKO(system, start, velocity=velocity, substeps=3, step_size=0.2, particles=20)
-        control = run._control()
+        control = run.control()
         with torch.no_grad():
             for p in control.parameters():
                 p.add_(0.1 * torch.randn(p.shape, generator=draw, dtype=p.dtype))
@@ -196,6 +199,28 @@ def test_a_run_keeps_the_energy_law_inverts_and_resumes(scheme, tmp_path):
     with pytest.raises(InputError, match=r"0\.\.3"):
         run.sample(5, 9)
     assert len(run.sample(10, 1)) == 10
+
+
+def test_particles_that_fold_are_left_out_where_asked():
+    class Steep(nn.Module):
+        """Folds where v > 1.5."""
+
+        def forward(self, s, x, v):
+            far = v > 1.5
+            return torch.where(far, -30 * (v - 1.5), torch.zeros_like(v)), torch.where(far, -30.0, 0.0).double()[
+                :, :, None
+            ]
+
+    run = KineticJKO(SYSTEM, GaussianMixture.gaussian(torch.zeros(2), torch.eye(2)), particles=64, step_size=0.1)
+    run.now = PhaseSpaceParticles(*(t[run.now.v[:, 0] < 1] for t in (run.now.x, run.now.v, run.now.log_density)))
+    run.take(Steep())
+    p = PhaseSpaceParticles.of(run.start, 500, torch.Generator().manual_seed(0))
+    with pytest.raises(FoldedError):
+        run.push(p)
+    kept = run.push(p, drop=True)
+    assert len(kept) == int((p.v <= 1.5).sum()) < 500
+    with pytest.warns(UserWarning, match="folded on the way"):
+        assert len(run.sample(300)) == 300
 
 
 def test_quadratic_interaction_leaves_the_mean_free():
@@ -264,6 +289,176 @@ def test_landau_damping():
     peaks = [i for i in range(1, 119) if energies[i - 1] < energies[i] > energies[i + 1]]
     slope = np.polyfit([times[i] for i in peaks], np.log([energies[i] for i in peaks]), 1)[0]
     assert slope == pytest.approx(-2 * 0.1533, rel=0.12)
+
+
+def test_the_grid_solver_is_exact_on_gaussians_and_at_equilibrium():
+    v = np.linspace(-7, 7, 129)[:-1] + 7 / 128
+    operator = chang_cooper(v, 2.0, 0.7)
+    maxwell = np.exp(-v * v / 1.4)
+    assert np.abs(operator @ maxwell).max() < 1e-12 * np.abs(operator).max()
+    assert np.abs(operator.sum(0)).max() < 1e-10
+    start = GaussianMixture.gaussian(M0, S0)
+    exact = start.evolved(*harmonic_matrices(1.0, 1.0, 0.5), 1.0)
+    errors = []
+    for points, step in ((96, 0.04), (192, 0.02)):
+        found = grid_solution(
+            SYSTEM, start, [0.0, 1.0], x_span=(-6.5, 6.5), v_max=5.5, points=(points, points), step=step
+        )
+        z = torch.cartesian_prod(found.x, found.v)
+        truth = exact.log_prob(z[:, :1], z[:, 1:]).exp().reshape(points, points)
+        errors.append(float((found.f[-1] - truth).abs().max()))
+        assert found.mean(torch.ones(points, points)) == pytest.approx(1.0, abs=1e-12)
+    assert errors[1] < 3e-4
+    assert math.log2(errors[0] / errors[1]) > 1.8  # second order in the step and in the cells
+    assert found.free_energy == pytest.approx([0.72405068, 0.06730984], abs=3e-4)
+    x, u = found.sample(20_000)
+    assert float(torch.cat([x, u], 1).mean(0).sub(exact.means[0]).abs().max()) < 0.03
+    well = KineticFokkerPlanck(DoubleWell(), 1.0, 0.5, 1)
+    narrow = GaussianMixture.gaussian(torch.zeros(2), 0.1 * torch.eye(2))
+    late = grid_solution(well, narrow, [0.0, 12.0], x_span=(-3.5, 3.5), v_max=5.5, points=(96, 96), step=0.05)
+    floor = -0.5 * math.log(
+        math.sqrt(math.pi) * integrate.quad(lambda x: math.exp(-2 * (x * x - 1) ** 2), -5, 5)[0]
+    )  # -T log Z
+    assert late.free_energy[-1] == pytest.approx(floor, abs=5e-3)
+    with pytest.raises(InputError, match="edge"):
+        grid_solution(SYSTEM, start, [1.0], x_span=(-2, 2), v_max=2, points=(32, 32))
+    with pytest.raises(InputError, match="rising"):
+        grid_solution(SYSTEM, start, [1.0, 0.5], x_span=(-6, 6), v_max=5)
+    with pytest.raises(InputError, match="dim=2"):
+        grid_solution(KineticFokkerPlanck(Free(), dim=2), start, [1.0], x_span=(-6, 6), v_max=5)
+
+
+def test_a_plasma_wave_is_what_it_says():
+    wave = PlasmaWave(4 * math.pi, 0.3)
+    x, v = wave.sample(2**14, torch.Generator().manual_seed(0))
+    assert float(torch.cos(0.5 * x).mean()) == pytest.approx(0.15, abs=1e-3)
+    assert float(v.square().mean()) == pytest.approx(1.0, abs=5e-3)
+    z = torch.cartesian_prod(torch.linspace(0, 4 * math.pi, 201)[:-1].double(), torch.linspace(-7, 7, 201).double())
+    assert float(wave.log_prob(z[:, :1], z[:, 1:]).exp().sum() * 4 * math.pi / 200 * 0.07) == pytest.approx(
+        1.0, abs=1e-6
+    )
+    assert float(Poisson1d().energy(x)) == pytest.approx(0.5 * (0.3 / 0.5) ** 2 / 2, rel=1e-3)
+    with pytest.raises(InputError, match="below 1"):
+        PlasmaWave(amplitude=1.5)
+
+
+def test_a_plasma_with_friction_follows_the_grid():
+    """Two tenths of a plasma period with a network on the ring: field energy and free energy against the grid solver's."""
+    length = 4 * math.pi
+    system = KineticFokkerPlanck(Free(), 0.5, 1.0, 1, Poisson1d(length))
+    start = PlasmaWave(length, 0.3)
+    times = [0.0, 0.2, 0.4, 0.6]
+    grid = grid_solution(system, start, times, x_span=(0, length), v_max=6.5, points=(32, 128), step=0.02)
+    run = KineticJKO(
+        system, start, step_size=0.1, iterations=60, first=150, batch=1024, particles=8192,
+        velocity=lambda: PotentialVelocity(1, 16, ring=length),
+    )  # fmt: skip
+    run.run(until=0.6)
+    assert len(run.infos) == 6
+    assert float(system.interaction.energy(run.now.x)) == pytest.approx(grid.field_energy[-1], rel=0.03)
+    assert run.energies[-1] == pytest.approx(grid.free_energy[-1], abs=3e-3)
+    control = run.controls[-1]
+    x, v = run.now.x[:5], run.now.v[:5]
+    assert torch.allclose(control(0.0, x, v)[0], control(0.0, x + length, v)[0], atol=1e-12)
+
+
+def test_steps_adapt_to_the_energy_and_resume(tmp_path):
+    options = dict(
+        step_size=0.02,
+        tolerance=0.02,
+        velocity="affine",
+        iterations=80,
+        first=200,
+        batch=512,
+        particles=1024,
+        rate=1e-2,
+    )
+    start = GaussianMixture.gaussian(M0, S0)
+    run = KineticJKO(SYSTEM, start, **options)
+    run.run(until=1.5)
+    assert run.times[-1] == pytest.approx(1.5, abs=1e-12)
+    taus = [i.tau for i in run.infos]
+    assert taus[1] > taus[0]
+    assert len(taus) < 20  # 75 steps of the first size
+    assert all(i.mismatch <= 4 * 0.02 for i in run.infos)
+    p = run.now
+    assert torch.allclose(run.log_prob(p.x, p.v), p.log_density, atol=1e-8)
+    KineticJKO(SYSTEM, start, **options).run(3, state_dir=tmp_path)
+    again = KineticJKO(SYSTEM, start, **options)
+    again.run(until=1.5, state_dir=tmp_path)
+    assert [i.tau for i in again.infos] == taus
+    assert torch.equal(again.now.v, run.now.v)
+    capped = KineticJKO(SYSTEM, start, **options, largest=0.03)
+    capped.run(4)
+    assert max(i.tau for i in capped.infos) <= 0.03
+    with pytest.raises(InputError, match="no end"):
+        run.run()
+    with pytest.raises(InputError, match="tolerance"):
+        KineticJKO(SYSTEM, start, tolerance=0.0)
+
+
+def test_one_control_for_all_steps(tmp_path):
+    start = GaussianMixture.gaussian(M0, S0)
+
+    class InTime(nn.Module):
+        """Affine, each coefficient a straight line in time."""
+
+        def __init__(self):
+            super().__init__()
+            self.ends = nn.ModuleList(AffineVelocity(1) for _ in range(2))
+
+        def forward(self, t, x, v):
+            (a, da), (b, db) = (e(0.0, x, v) for e in self.ends)
+            return a + t * b, da + t * db
+
+    options = dict(step_size=0.1, batch=512, particles=4096, rate=2e-2)
+    run = KineticJKO(SYSTEM, start, **options)
+    train_shared(run, 5, InTime(), iterations=300)
+    scheme = gaussian_jko(SYSTEM, M0, S0, 0.1, 5)
+    z = torch.cat([run.now.x, run.now.v], 1)
+    assert torch.allclose(z.mean(0), scheme[-1][0], atol=0.06)
+    assert all(i.slack > -5e-3 for i in run.infos)
+    p = run.now
+    assert torch.allclose(run.log_prob(p.x, p.v), p.log_density, atol=1e-8)
+    with pytest.raises(InputError, match="fresh run"):
+        train_shared(run, 5)
+
+
+def test_entropy_from_neighbours():
+    draw = torch.Generator().manual_seed(0)
+    for d in (1, 2, 4):
+        z = 2.0 * torch.randn(8000, d, generator=draw, dtype=torch.float64)
+        exact = d * (0.5 * math.log(2 * math.pi * math.e) + math.log(2))
+        assert knn_entropy(z) == pytest.approx(exact, abs=0.05)
+    with pytest.raises(InputError, match="one place"):
+        knn_entropy(torch.zeros(10, 2))
+    start = GaussianMixture.gaussian(M0, S0)
+    run = KineticJKO(SYSTEM, start, velocity="affine", iterations=1, first=1, batch=64, particles=1000)
+    run.run(9)
+    wrong = run.now
+    run.now = PhaseSpaceParticles(wrong.x, wrong.v, wrong.log_density + 1.0)
+    with pytest.warns(UserWarning, match="entropy"):
+        info = run.step()
+    assert info.entropy_gap == pytest.approx(-1.0, abs=0.1)
+
+
+def test_particles_certify_an_equilibrium():
+    """A Gaussian that is a little off the equilibrium: every number in closed form."""
+    cov = torch.diag(torch.tensor([0.6, 0.5])).double()
+    start = GaussianMixture.gaussian(torch.tensor([0.1, 0.0]).double(), cov)
+    p = PhaseSpaceParticles.of(start, 200_000, torch.Generator().manual_seed(0))
+    found = equilibrium(SYSTEM, p)
+    assert found.free_energy == pytest.approx(-0.57236494, abs=1e-2)
+    kl = 0.5 * (0.6 / 0.5 - 1 - math.log(0.6 / 0.5) + 0.01 / 0.5)
+    assert found.divergence == pytest.approx(kl, abs=3e-3)
+    # E w^2 of N(0, 1/2) over N(m, s): with r = 1/2 / s, exp(m^2 / (2 s - 1/2)) / sqrt(r (2 - r))
+    r = 0.5 / 0.6
+    assert found.share == pytest.approx(math.sqrt(r * (2 - r)) * math.exp(-0.01 / (2 * 0.6 - 0.5)), abs=5e-3)
+    assert found.mean(p.x[:, 0] ** 2) == pytest.approx(0.5, abs=0.01)
+    assert found.mean(p.x[:, 0]) == pytest.approx(0.0, abs=0.01)
+    assert 0 < found.tail < 1e-3
+    with pytest.raises(InputError, match="temperature"):
+        equilibrium(KineticFokkerPlanck(Free(), 1.0, 1.0, 1, QuadraticInteraction()), p)
 
 
 def test_langevin_and_distances():

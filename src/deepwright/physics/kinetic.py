@@ -14,9 +14,12 @@ symplectic inner steps); the exact log-determinant, slack, retries and inversion
 from __future__ import annotations
 
 import copy
+import functools
+import itertools
+import math
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -30,6 +33,7 @@ from deepwright.core.interrupt import graceful
 from deepwright.core.progress import bar
 from deepwright.core.randomness import generator
 from deepwright.physics.kinetic_fields import AffineVelocity, PotentialVelocity
+from deepwright.physics.kinetic_sampling import knn_entropy
 from deepwright.physics.kinetic_systems import KineticFokkerPlanck
 
 Factory = Callable[[], nn.Module]
@@ -102,9 +106,14 @@ class Pushed(NamedTuple):
 
 @dataclass(frozen=True)
 class StepInfo:
-    """A step: F before and after, the control's cost / gamma, slack = F_before - F_after - cost / gamma (0 or more up to the
-    integrator's error), iterations, and whether
-    the energy law holds to 1e-3."""
+    """A step.
+
+    Attributes:
+        before, after: F; cost: of the control / gamma; slack: before - after - cost, 0 or more up to the integrator's error.
+        iterations: of the optimiser; converged: whether the energy law holds to 1e-3; tau: its length.
+        entropy_gap: how far -mean(log f) has drifted from the nearest-neighbour estimate of the entropy from positions alone; None
+            where not looked at.
+    """
 
     before: float
     after: float
@@ -112,6 +121,13 @@ class StepInfo:
     slack: float
     iterations: int
     converged: bool
+    tau: float
+    entropy_gap: float | None = None
+
+    @property
+    def mismatch(self) -> float:
+        """|slack - cost|: the dissipation over the step against tau times its rate in the step, of second order in tau."""
+        return abs(self.slack - self.cost)
 
 
 def substep(
@@ -174,6 +190,8 @@ class KineticJKO:
         start: where it begins: samples and log-density.
         step_size: tau; substeps: inner steps; scheme: "constrained", or "split" (transport first, then friction with x held).
         velocity: "potential", "affine", or () -> module (s, x, v) -> (a, da / dv).
+        tolerance: adapt tau so that the energy's mismatch in a step stays below this (see `StepInfo.mismatch`; its sampling
+            noise, about 1 / sqrt(batch), is the least that can be asked for); largest: of tau then.
         iterations: of Adam in each step; first: in the first one.
         batch: particles in an iteration; resample: iterations between fresh ones.
         rate: of Adam, falling to a hundredth.
@@ -190,6 +208,8 @@ class KineticJKO:
         substeps: int = 1,
         scheme: str = "constrained",
         velocity: str | Factory = "potential",
+        tolerance: float | None = None,
+        largest: float = math.inf,
         iterations: int = 300,
         first: int = 1000,
         batch: int = 2048,
@@ -207,11 +227,14 @@ class KineticJKO:
             raise InputError(
                 "velocity", given=repr(velocity), expected="'potential', 'affine' or a function that makes a module"
             )
+        if tolerance is not None and not tolerance > 0:
+            raise InputError("tolerance", given=tolerance, expected="above 0, or None")
         if system.temperature == 0:
             warnings.warn(
                 "temperature 0: the entropy term is off, and the density may shrink without bound", stacklevel=2
             )
         self.system, self.start, self.tau, self.substeps, self.scheme = system, start, step_size, substeps, scheme
+        self.first_tau, self.tolerance, self.largest = step_size, tolerance, largest
         self.velocity, self.iterations, self.first = velocity, iterations, first
         self.batch, self.resample, self.rate, self.seed = batch, resample, rate, seed
         self.controls: list[nn.Module] = []
@@ -220,10 +243,16 @@ class KineticJKO:
         self.now = PhaseSpaceParticles.of(start, particles, self._rng("particles"))
         self.energies = [float(system.free_energy(self.now.x, self.now.v, self.now.log_density))]
 
+    @property
+    def times(self) -> list[float]:
+        """0 and the time after every step."""
+        return [0.0, *itertools.accumulate(i.tau for i in self.infos)]
+
     def _rng(self, *name: object) -> torch.Generator:
         return generator(self.seed, "kinetic", *map(str, name))
 
-    def _control(self, fresh: bool = False) -> nn.Module:
+    def control(self, fresh: bool = False) -> nn.Module:
+        """What the next step begins with: a copy of the last control, or a new one."""
         if self.controls and not fresh:
             return copy.deepcopy(self.controls[-1])
         if callable(self.velocity):
@@ -235,10 +264,10 @@ class KineticJKO:
     # --- one step -----------------------------------------------------------------------------------------------
 
     def flow(
-        self, control: nn.Module, p: PhaseSpaceParticles, clouds: list[Tensor] | None = None
+        self, control: nn.Module, p: PhaseSpaceParticles, clouds: list[Tensor] | None = None, tau: float | None = None
     ) -> tuple[Pushed, Tensor, list[Tensor]]:
-        """(particles after one outer step, mean of int |a|^2 / 2, positions at which forces were felt)."""
-        h, cost = self.tau / self.substeps, p.x.new_zeros(())
+        """(particles after one outer step of length tau, mean of int |a|^2 / 2, positions at which forces were felt)."""
+        h, cost = (self.tau if tau is None else tau) / self.substeps, p.x.new_zeros(())
         x, v, log, felt = p.x, p.v, p.log_density, []
         passes = ((True, True),) if self.scheme == "constrained" else ((True, False), (False, True))
         for move, steer in passes:
@@ -255,19 +284,66 @@ class KineticJKO:
         after, cost, _ = self.flow(control, p)
         return cost + self.system.friction * self.system.free_energy(*after)
 
-    def step(self) -> StepInfo:
-        """One outer step: minimise, push all particles, keep the control."""
+    def step(self, longest: float = math.inf) -> StepInfo:
+        """One outer step: minimise, push all particles, keep the control.
+
+        Args:
+            longest: tau is cut to this, without changing that of later steps.
+        """
+        k, wanted = len(self.controls), self.tau
+        while True:
+            self.tau = min(wanted, longest)
+            control, after, felt, info = self._attempts(k)
+            good = self.tolerance is None or info.mismatch <= 4 * self.tolerance or self.tau < 1e-3 * wanted
+            if good:
+                break
+            wanted = self.tau / 2
+        self._keep(control, after, felt, info)
+        self.tau = wanted
+        if self.tolerance is not None:
+            factor = 0.9 * math.sqrt(self.tolerance / max(info.mismatch, 1e-300))
+            grown = info.tau * min(2.0, max(0.5, factor))
+            self.tau = min(grown if info.tau == wanted or factor < 1 else wanted, self.largest)
+        return self.infos[-1]
+
+    def take(self, control: nn.Module) -> StepInfo:
+        """A step with a control that was trained elsewhere: push all particles, keep it.
+
+        Raises:
+            FoldedError: the control isn't one to one on the particles.
+        """
+        self._keep(control, *self._pushed(control, 0))
+        return self.infos[-1]
+
+    def _pushed(self, control: nn.Module, iterations: int) -> tuple[Pushed, list[Tensor], StepInfo]:
+        with torch.no_grad():
+            after, cost, felt = self.flow(control, self.now)
+            energy = float(self.system.free_energy(*after))
+        paid = float(cost) / self.system.friction
+        slack = self.energies[-1] - energy - paid
+        return after, felt, StepInfo(self.energies[-1], energy, paid, slack, iterations, slack >= -1e-3, self.tau)
+
+    def _keep(self, control: nn.Module, after: Pushed, felt: list[Tensor], info: StepInfo) -> None:
+        for parameter in control.parameters():
+            parameter.requires_grad_(False)
         k = len(self.controls)
+        self.controls.append(control)
+        if self.system.interaction is not None:
+            self.clouds.append(felt)
+        self.now = after.checked()
+        self.energies.append(info.after)
+        self.infos.append(self._with_entropy(k, info))
+
+    def _attempts(self, k: int) -> tuple[nn.Module, Pushed, list[Tensor], StepInfo]:
+        """Step k with this tau: (control, particles after it, where forces were felt, what is to be said of it)."""
         rate, iterations = self.rate, self.first if k == 0 else self.iterations
         hard = torch.zeros(len(self.now), dtype=torch.bool)
         for attempt in range(4):
-            control, pushing = self._control(fresh=attempt > 1), False
+            control, pushing = self.control(fresh=attempt > 1), False
             try:
                 used = self._minimise(control, k, iterations, rate, hard)
                 pushing = True
-                with torch.no_grad():
-                    after, cost, felt = self.flow(control, self.now)
-                    energy = float(self.system.free_energy(*after))
+                after, felt, info = self._pushed(control, used)
             except FoldedError as error:
                 if attempt == 3:
                     raise
@@ -276,23 +352,35 @@ class KineticJKO:
                 if pushing:  # these are trained on from then on: the entropy's log-determinant keeps them apart
                     hard = hard | error.rows
                 continue
-            paid = float(cost) / self.system.friction
-            slack = self.energies[-1] - energy - paid
-            if slack >= -1e-3 or attempt == 3:
+            if info.converged or attempt == 3:
                 break
             rate, iterations = rate / 2, 2 * iterations
             warnings.warn(
-                f"step {k}: the energy law fails by {-slack:.2g}; once more with more, smaller steps", stacklevel=2
+                f"step {k}: the energy law fails by {-info.slack:.2g}; once more with more, smaller steps", stacklevel=2
             )
-        for parameter in control.parameters():
-            parameter.requires_grad_(False)
-        self.controls.append(control)
-        if self.system.interaction is not None:
-            self.clouds.append(felt)
-        self.now = after.checked()
-        self.energies.append(energy)
-        self.infos.append(StepInfo(self.energies[-2], energy, paid, slack, used, slack >= -1e-3))
-        return self.infos[-1]
+        return control, after, felt, info
+
+    def _with_entropy(self, k: int, info: StepInfo) -> StepInfo:
+        """Every tenth step, in at most four dimensions: whether log-densities still agree with where the particles are."""
+        d = self.system.dim
+        if (k + 1) % 10 or d > 4 or len(self.now) < 100:
+            return info
+        gap = self._entropy_gap(self.now) - self._entropy_bias
+        if abs(gap) > 0.1 * 2 * d + 3 / math.sqrt(len(self.now)):
+            warnings.warn(
+                f"step {k}: log-densities say an entropy that is {gap:+.2g} from the particles' own; more iterations or particles",
+                stacklevel=4,
+            )
+        return replace(info, entropy_gap=gap)
+
+    @staticmethod
+    def _entropy_gap(p: PhaseSpaceParticles) -> float:
+        return float(-p.log_density.mean()) - knn_entropy(torch.cat([p.x, p.v], 1))
+
+    @functools.cached_property
+    def _entropy_bias(self) -> float:
+        """The estimator's own error, from the start, whose density is exact (even samples look more spread out than they are)."""
+        return self._entropy_gap(PhaseSpaceParticles.of(self.start, len(self.now), self._rng("particles")))
 
     def _minimise(self, control: nn.Module, k: int, iterations: int, rate: float, hard: Tensor) -> int:
         for parameter in control.parameters():
@@ -306,7 +394,7 @@ class KineticJKO:
         for i in range(iterations):
             if i % self.resample == 0:
                 with torch.no_grad():
-                    batch = self.push(PhaseSpaceParticles.of(self.start, self.batch, rng), k)
+                    batch = self.push(PhaseSpaceParticles.of(self.start, self.batch, rng), k, drop=True)
                 if bool(hard.any()):
                     pairs = ((batch.x, self.now.x), (batch.v, self.now.v), (batch.log_density, self.now.log_density))
                     batch = PhaseSpaceParticles(*(torch.cat([b, n[hard]]) for b, n in pairs))
@@ -330,19 +418,27 @@ class KineticJKO:
                     return i + 1
         return iterations
 
-    def run(self, steps: int, *, state_dir: Path | str | None = None) -> list[StepInfo]:
-        """So many steps in all; each is on disk before the next begins, and a killed run goes on to the same end.
+    def run(
+        self, steps: int = 1_000_000, *, until: float = math.inf, state_dir: Path | str | None = None
+    ) -> list[StepInfo]:
+        """So many steps in all, or up to a time (the last step is cut to land on it); each is on disk before the next begins,
+        and a killed run goes on to the same end.
 
         Raises:
+            InputError: neither a number of steps nor a time; a state of another run.
             KeyboardInterrupt: after Ctrl-C, when the last finished step is on disk.
         """
+        if steps == 1_000_000 and math.isinf(until):
+            raise InputError("run", given="no end", expected="steps or until")
         folder = None if state_dir is None else Path(state_dir)
         if folder is not None:
             self._resume(folder)
-        with graceful() as stop, bar("kinetic steps", steps) as running:
+        near = 1e-9 * self.tau
+        expected = steps if math.isinf(until) else min(steps, math.ceil(until / self.tau))
+        with graceful() as stop, bar("kinetic steps", expected) as running:
             running.advance(len(self.controls))
-            while len(self.controls) < steps:
-                info = self.step()
+            while len(self.controls) < steps and (left := until - self.times[-1]) > near:
+                info = self.step(left)
                 running.advance(1, f"F {info.after:.4f}")
                 if folder is not None:
                     self._save(folder)
@@ -352,21 +448,39 @@ class KineticJKO:
 
     # --- densities ----------------------------------------------------------------------------------------------
 
-    def push(self, p: PhaseSpaceParticles, upto: int | None = None) -> PhaseSpaceParticles:
+    def push(self, p: PhaseSpaceParticles, upto: int | None = None, *, drop: bool = False) -> PhaseSpaceParticles:
         """Particles of the start through the first steps.
+
+        Args:
+            p: particles; upto: steps (all by default); drop: leave out those, far out, at which a stored map isn't one to one.
 
         Raises:
             InputError: a step that isn't there yet.
+            FoldedError: such particles, without `drop`.
         """
         for k in range(self._upto(upto)):
-            after, _, _ = self.flow(self.controls[k], p, self.clouds[k] if self.clouds else None)
+            clouds = self.clouds[k] if self.clouds else None
+            for _ in range(1 + self.substeps):
+                try:
+                    after, _, _ = self.flow(self.controls[k], p, clouds, self.infos[k].tau)
+                    break
+                except FoldedError as error:
+                    if not drop or bool(error.rows.all()):
+                        raise
+                    p = PhaseSpaceParticles(*(t[~error.rows] for t in (p.x, p.v, p.log_density)))
             p = after.checked()
         return p
 
     def sample(self, n: int, step: int | None = None, seed: int = 1) -> PhaseSpaceParticles:
-        """Fresh particles after a step."""
+        """Fresh particles after a step; such as fold on the way are drawn anew, and their share is told."""
+        rng, parts, have, drawn = self._rng("sample", seed), [], 0, 0
         with torch.no_grad():
-            return self.push(PhaseSpaceParticles.of(self.start, n, self._rng("sample", seed)), step)
+            while have < n and drawn < 10 * n + 10:
+                parts.append(self.push(PhaseSpaceParticles.of(self.start, n - have, rng), step, drop=True))
+                drawn, have = drawn + n - have, have + len(parts[-1])
+        if drawn > n:
+            warnings.warn(f"{drawn - have} of {drawn} samples folded on the way and were drawn anew", stacklevel=2)
+        return PhaseSpaceParticles(*(torch.cat(t) for t in zip(*((p.x, p.v, p.log_density) for p in parts))))
 
     def log_prob(
         self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], step: int | None = None
@@ -384,7 +498,7 @@ class KineticJKO:
             return self.start.log_prob(x, v) + total
 
     def _back(self, k: int, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        h, total = self.tau / self.substeps, x.new_zeros(len(x))
+        h, total = self.infos[k].tau / self.substeps, x.new_zeros(len(x))
         passes = ((True, True),) if self.scheme == "constrained" else ((False, True), (True, False))
         for move, steer in passes:
             for i in reversed(range(self.substeps)):
@@ -429,7 +543,7 @@ class KineticJKO:
     def _identity(self) -> dict[str, Any]:
         velocity = self.velocity if isinstance(self.velocity, str) else "own"
         return {
-            "tau": self.tau, "substeps": self.substeps, "scheme": self.scheme, "velocity": velocity, "iterations": self.iterations,
+            "first tau": self.first_tau, "tolerance": self.tolerance, "largest": self.largest, "substeps": self.substeps, "scheme": self.scheme, "velocity": velocity, "iterations": self.iterations,
             "first": self.first, "batch": self.batch, "resample": self.resample, "rate": self.rate, "seed": self.seed,
             "particles": len(self.now), "friction": self.system.friction, "temperature": self.system.temperature,
         }  # fmt: skip
@@ -439,7 +553,7 @@ class KineticJKO:
         save_state(folder / f"step-{k:04d}.pt", {
             "identity": self._identity(), "control": self.controls[k].state_dict(), "info": asdict(self.infos[k]),
             "clouds": self.clouds[k] if self.clouds else [], "now": [self.now.x, self.now.v, self.now.log_density],
-            "energy": self.energies[k + 1],
+            "energy": self.energies[k + 1], "next tau": self.tau,
         })  # fmt: skip
 
     def _resume(self, folder: Path) -> None:
@@ -453,11 +567,12 @@ class KineticJKO:
                     expected="the same run",
                     hint="use another folder",
                 )
-            control = self._control()
+            control = self.control()
             control.load_state_dict(state["control"])
             self.controls.append(control.requires_grad_(False))
             if self.system.interaction is not None:
                 self.clouds.append(state["clouds"])
             self.infos.append(StepInfo(**state["info"]))
             self.energies.append(state["energy"])
+            self.tau = state["next tau"]
             self.now = PhaseSpaceParticles(*state["now"])

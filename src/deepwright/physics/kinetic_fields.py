@@ -11,6 +11,8 @@ with J_i the derivative of layer i's input. Source of the network: OT-Flow, arXi
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -39,6 +41,7 @@ class PotentialVelocity(nn.Module):
 
     Args:
         dim: d; width: of the layers; layers: in all, the opening one among them; rank: of A.
+        ring: length of a periodic x, which enters as its sine and cosine; None where x is a line.
         seed: of the weights; w, b and A start at 0, so that the control does.
     """
 
@@ -49,6 +52,7 @@ class PotentialVelocity(nn.Module):
         layers: int = 3,
         rank: int | None = None,
         *,
+        ring: float | None = None,
         dtype: torch.dtype = torch.float64,
         seed: int = 0,
     ) -> None:
@@ -57,8 +61,10 @@ class PotentialVelocity(nn.Module):
             raise InputError(
                 "PotentialVelocity", given=f"layers={layers}, width={width}", expected="2 or more, 1 or more"
             )
-        self.dim, self.step = dim, 1.0 / (layers - 1)
-        inputs = 2 * dim + 1
+        self.dim, self.step, self.ring = dim, 1.0 / (layers - 1), ring
+        places = dim if ring is None else 2 * dim
+        self.part = slice(places, places + dim)  # where the velocity stands among the inputs
+        inputs = places + dim + 1
         with local_rng(seed):
             self.opening = nn.Linear(inputs, width, dtype=dtype)
             self.layers = nn.ModuleList(nn.Linear(width, width, dtype=dtype) for _ in range(layers - 1))
@@ -81,15 +87,18 @@ class PotentialVelocity(nn.Module):
         return u @ self.w + 0.5 * ((y @ self.a.T).square() * self.sign).sum(1) + y @ self.b
 
     def _inputs(self, s: float, x: Tensor, v: Tensor) -> Tensor:
+        if self.ring is not None:
+            turn = 2 * math.pi / self.ring * x
+            x = torch.cat([turn.sin(), turn.cos()], 1)
         return torch.cat([x, v, torch.full((len(x), 1), s, dtype=x.dtype, device=x.device)], 1)
 
     def forward(self, s: float, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor]:
         """(a (N, d), da / dv (N, d, d))."""
         d, h = self.dim, self.step
         y = self._inputs(s, x, v)
-        part = slice(d, 2 * d)
+        part = self.part
         first = torch.tanh(self.opening(y))
-        u = _sigma_from(self.opening(y))
+        u = _sigma(self.opening(y))
         opening = self.opening.weight[:, part]  # (m, d)
         J = first[:, :, None] * opening  # (N, m, d): du / dv
         slopes, inner = [], []
@@ -101,7 +110,7 @@ class PotentialVelocity(nn.Module):
             slopes.append(slope)
             inner.append(moved)
             J = J + h * slope[:, :, None] * moved
-            u = u + h * _sigma_from(pre)
+            u = u + h * _sigma(pre)
         z = self.w.expand(len(y), -1)
         hessian = torch.zeros(len(y), d, d, dtype=y.dtype, device=y.device)
         for layer, slope, moved in zip(reversed(self.layers), reversed(slopes), reversed(inner)):
@@ -121,10 +130,6 @@ class PotentialVelocity(nn.Module):
 
 
 def _sigma(x: Tensor) -> Tensor:
-    return _sigma_from(x)
-
-
-def _sigma_from(x: Tensor) -> Tensor:
     """ln(2 cosh x), without overflow."""
     size = x.abs()
     return size + torch.log1p(torch.exp(-2 * size))

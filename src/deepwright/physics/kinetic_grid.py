@@ -20,7 +20,8 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.physics.kinetic import Initial
-from deepwright.physics.kinetic_systems import KineticFokkerPlanck, Poisson1d
+from deepwright.physics.kinetic_systems import KineticFokkerPlanck
+from deepwright.physics.plasma import Poisson1d
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,9 @@ def chang_cooper(v: np.ndarray, friction: float, temperature: float) -> np.ndarr
     w = face * dv / temperature
     small = np.abs(w) < 1e-6
     safe = np.where(small, 1.0, w)
-    weight = np.where(small, 0.5 - w / 12, 1 / safe - 1 / np.expm1(safe))  # of the right cell
-    weight = 1 - weight
-    # flux through a face = v (weight f_left + (1 - weight) f_right) + T (f_right - f_left) / dv, taken as J with f_t = dJ/dv
-    left, right = face * (1 - weight) - temperature / dv, face * weight + temperature / dv
+    share = np.where(small, 0.5 - w / 12, 1 / safe - 1 / np.expm1(safe))
+    # J = v (share f_left + (1 - share) f_right) + T (f_right - f_left) / dv at a face, f_t = dJ/dv
+    left, right = face * share - temperature / dv, face * (1 - share) + temperature / dv
     n = len(v)
     out = np.zeros((n, n))
     rows = np.arange(n - 1)

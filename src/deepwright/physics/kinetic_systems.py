@@ -153,46 +153,6 @@ class PairInteraction:
         return torch.cat(out)
 
 
-class Poisson1d:
-    """-Phi'' = rho - 1 on a ring of some length, mean density 1: the field of sorted particles, exactly.
-
-    Args:
-        length: of the ring.
-    """
-
-    def __init__(self, length: float = 4 * math.pi) -> None:
-        if not length > 0:
-            raise InputError("length", given=length, expected="above 0")
-        self.length = length
-
-    def field(self, x: Float[Tensor, "n 1"], cloud: Float[Tensor, "m 1"]) -> Float[Tensor, "n 1"]:
-        """E = -Phi' with mean 0: the mass to the left, less what a uniform background would have."""
-        ring = torch.remainder(cloud[:, 0].detach(), self.length).sort().values
-        where = torch.remainder(x[:, 0], self.length)
-        left = torch.searchsorted(ring, where.detach().contiguous(), right=True).to(x)
-        left = left - 0.5 * (torch.searchsorted(ring, where.detach().contiguous()).to(x) != left).to(x)
-        # the mean over the ring of (mass to the left - position)
-        mean = self.length - ring.mean() - self.length / 2
-        return (self.length / len(ring) * left - where - mean)[:, None]
-
-    def grad(self, x: Tensor, cloud: Tensor) -> Tensor:
-        """-E."""
-        return -self.field(x, cloud)
-
-    def energy(self, x: Tensor) -> Tensor:
-        """1/2 int E^2 / length: per unit of mass, as the other terms of F.
-
-        E is linear between particles, so the integral of its square is exact.
-        """
-        ring = torch.remainder(x[:, 0], self.length).sort().values
-        n = len(ring)
-        gaps = torch.cat([ring[1:], ring[:1] + self.length]) - ring
-        mass = self.length / n * torch.arange(1, n + 1, dtype=x.dtype, device=x.device)
-        mean = self.length - ring.mean() - self.length / 2
-        right = mass - ring - mean  # just behind each particle
-        return 0.5 * (gaps * (right**2 - right * gaps + gaps**2 / 3)).sum() / self.length
-
-
 @dataclass(frozen=True)
 class KineticFokkerPlanck:
     """The equation.

@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,9 @@ from deepwright.core.trials import run as run_trials
 from deepwright.physics.kinetic import KineticJKO, PhaseSpaceParticles
 from deepwright.physics.kinetic_fields import PotentialVelocity
 from deepwright.physics.kinetic_gaussian import gaussian_jko
+from deepwright.physics.kinetic_grid import grid_solution
+from deepwright.physics.kinetic_sampling import equilibrium
+from deepwright.physics.kinetic_shared import train_shared
 from deepwright.physics.kinetic_systems import (
     DoubleWell,
     Free,
@@ -31,9 +35,11 @@ from deepwright.physics.kinetic_systems import (
     sliced_w2,
 )
 from deepwright.physics.pictures import field_image
+from deepwright.physics.plasma import PlasmaWave, Poisson1d
 from deepwright.studies import Settings
 
 SYSTEM = KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 1)
+TEN_STEP = 0.02
 TAUS = (0.2, 0.1, 0.05, 0.025)
 
 
@@ -45,6 +51,8 @@ def run(settings: Settings) -> StudyResult:
     ]
     grid += [{"what": "ten dimensions", "seed": s, "quick": settings.quick} for s in range(1 if settings.quick else 2)]
     grid += [{"what": w, "seed": 0, "quick": settings.quick} for w in ("interaction", "double well")]
+    grid += [{"what": w, "seed": s, "quick": settings.quick} for w in ("adaptive", "one control") for s in range(seeds)]
+    grid += [{"what": "plasma", "seed": s, "quick": settings.quick} for s in range(1 if settings.quick else 2)]
     rows = run_trials(
         trial, grid, store=settings.store, jobs=settings.jobs, backend=settings.backend, description="kinetic-jko"
     )
@@ -73,32 +81,35 @@ def trial(what: str, seed: int, quick: bool) -> dict[str, Any]:
             return _interaction(seed, quick)
         if what == "double well":
             return _double_well(seed, quick)
+        if what == "plasma":
+            return _plasma(seed, quick)
         return _score(seed, quick) if what == "score" else _mixture(what, seed, quick)
 
 
 def _mixture(scheme: str, seed: int, quick: bool) -> dict[str, Any]:
+    """Up to t = 1 in twenty steps, in steps that adapt, or with one control for all of them."""
     begin = time.process_time()
-    steps = 5 if quick else 20
+    end = 0.25 if quick else 1.0
     run = KineticJKO(
-        SYSTEM,
-        mixture(),
-        step_size=0.05,
-        scheme=scheme,
-        iterations=60 if quick else 150,
-        first=200 if quick else 500,
-        batch=1024,
+        SYSTEM, mixture(), step_size=0.05, scheme="split" if scheme == "split" else "constrained",
+        tolerance=0.005 if scheme == "adaptive" else None, iterations=60 if quick else 150, first=200 if quick else 500, batch=1024,
         seed=seed,
-    )
-    infos = run.run(steps)
-    out: dict[str, Any] = {"seconds": time.process_time() - begin}
-    out |= _against_exact(run.now, 0.05 * steps, seed)
+    )  # fmt: skip
+    if scheme == "one control":
+        train_shared(run, round(end / 0.05), iterations=20 if quick else 300)
+    else:
+        run.run(until=end)
+    infos = run.infos
+    out: dict[str, Any] = {"seconds": time.process_time() - begin, "steps": len(infos), "times": run.times}
+    out |= _against_exact(run.now, end, seed)
     out |= {
         "slack": min(i.slack for i in infos),
         "energies": run.energies,
         "monotone": all(i.after < i.before for i in infos),
+        "entropy gap": max((abs(i.entropy_gap) for i in infos if i.entropy_gap is not None), default=0.0),
     }
     if seed == 0 and scheme == "constrained":
-        out["picture"] = _densities(run, 0.05 * steps)
+        out["picture"] = _densities(run, end)
         p = run.now
         out["inverse"] = float((run.log_prob(p.x[:500], p.v[:500]) - p.log_density[:500]).abs().max())
     return out
@@ -167,8 +178,8 @@ def _ten_problem(d: int = 10) -> tuple[KineticFokkerPlanck, Tensor, Tensor, Tens
 
 
 def _ten(seed: int, quick: bool) -> dict[str, Any]:
-    """Ten dimensions, stiffness 0.5 to 2."""
-    d, tau, steps = 10, 0.05, 2 if quick else 10
+    """Ten dimensions, stiffness 0.5 to 2, up to t = 1/2; at tau = 0.05 the scheme itself would be off by 8 %."""
+    d, tau, steps = 10, TEN_STEP, 3 if quick else 25
     system, k, mean, cov = _ten_problem()
     begin = time.process_time()
     run = KineticJKO(system, GaussianMixture.gaussian(mean, cov), step_size=tau, iterations=40 if quick else 120, first=100 if quick else 400,
@@ -192,11 +203,8 @@ def _many_energies(run: KineticJKO, n: int) -> list[float]:
     """Free energies of many fresh particles through the stored steps: thousands are too few to tell 5 % in ten dimensions."""
     found = []
     with torch.no_grad():
-        p = PhaseSpaceParticles.of(run.start, n, torch.Generator().manual_seed(99))
-        found.append(float(run.system.free_energy(p.x, p.v, p.log_density)))
-        for control in run.controls:
-            after, _, _ = run.flow(control, p)
-            p = after.checked()
+        for k in range(len(run.controls) + 1):
+            p = run.push(PhaseSpaceParticles.of(run.start, n, torch.Generator().manual_seed(99)), k, drop=True)
             found.append(float(run.system.free_energy(p.x, p.v, p.log_density)))
     return found
 
@@ -229,26 +237,54 @@ def _interaction(seed: int, quick: bool) -> dict[str, Any]:
 
 
 def _double_well(seed: int, quick: bool) -> dict[str, Any]:
-    """Two wells: moments against many particles of the stochastic equation."""
+    """Two wells against the density on a grid of 512 x 512, and what the particles certify of the equilibrium."""
     system = KineticFokkerPlanck(DoubleWell(), 1.0, 0.5, 1)
     start = GaussianMixture.gaussian(torch.tensor([0.0, 0.0]), torch.diag(torch.tensor([0.3, 0.3])))
-    steps, tau = (4 if quick else 20), 0.05
+    end = 0.2 if quick else 1.0
     run = KineticJKO(
-        system,
-        start,
-        step_size=tau,
-        substeps=2,
-        iterations=80 if quick else 150,
-        first=300 if quick else 500,
-        batch=1024,
-        seed=seed,
-    )
-    run.run(steps)
+        system, start, step_size=0.05, substeps=2, iterations=80 if quick else 150, first=300 if quick else 500, batch=1024, seed=seed
+    )  # fmt: skip
+    run.run(until=end)
+    points = 128 if quick else 512
+    truth = grid_solution(system, start, run.times, x_span=(-3.5, 3.5), v_max=8.0, points=(points, points), step=0.01)
+    exact = torch.cat(truth.sample(4096, seed=7), 1)
     x, v = start.sample(4096, torch.Generator().manual_seed(7))
-    x, v = langevin(system, x, v, tau * steps, 0.005, torch.Generator().manual_seed(8))
+    other = torch.cat(langevin(system, x, v, end, 0.005, torch.Generator().manual_seed(8)), 1)
+    mine = torch.cat([run.now.x, run.now.v], 1)
+    late = grid_solution(system, start, [20.0], x_span=(-3.5, 3.5), v_max=8.0, points=(128, 128), step=0.05)
+    certified = equilibrium(system, run.now)
     return {
-        "w2": sliced_w2(torch.cat([run.now.x, run.now.v], 1), torch.cat([x, v], 1)), "energies": run.energies,
-        "monotone": all(i.after < i.before for i in run.infos), "wells": float((run.now.x.abs() > 0.5).double().mean() - (x.abs() > 0.5).double().mean()),
+        "w2": sliced_w2(mine, exact), "sampler w2": sliced_w2(other, exact), "energies": run.energies, "truth": truth.free_energy,
+        "monotone": all(i.after < i.before for i in run.infos), "times": run.times,
+        "floor": late.free_energy[-1], "certified": certified.free_energy, "effective share": certified.share,
+    }  # fmt: skip
+
+
+def _plasma(seed: int, quick: bool) -> dict[str, Any]:
+    """A wave of electrons with collisions on a ring (Vlasov, Poisson, Fokker, Planck): field energy against the grid solver's."""
+    length, end = 4 * math.pi, 0.4 if quick else 4.0
+    system = KineticFokkerPlanck(Free(), 0.1, 1.0, 1, Poisson1d(length))
+    start = PlasmaWave(length, 0.3)
+    begin = time.process_time()
+    run = KineticJKO(
+        system, start, step_size=0.1, iterations=60, first=120, batch=2048, particles=16_384, seed=seed,
+        velocity=lambda: PotentialVelocity(1, ring=length, seed=seed),
+    )  # fmt: skip
+    field_energy = [float(Poisson1d(length).energy(run.now.x))]
+    while run.times[-1] < end - 1e-9:
+        run.step()
+        field_energy.append(float(Poisson1d(length).energy(run.now.x)))
+    truth, free = (
+        grid_solution(replace(system, friction=g), start, run.times, x_span=(0, length), v_max=7.0, points=(64, 512), step=0.02)
+        for g in (0.1, 0.0)
+    )  # fmt: skip
+    gap = [a - b for a, b in zip(field_energy, truth.field_energy)]
+    return {
+        "seconds": time.process_time() - begin, "times": run.times, "field energy": field_energy, "grid": truth.field_energy,
+        "no friction": free.field_energy, "energies": run.energies, "grid energies": truth.free_energy,
+        "field gap": math.sqrt(sum(g * g for g in gap) / sum(t * t for t in truth.field_energy)),
+        "free gap": max(abs(a - b) for a, b in zip(run.energies, truth.free_energy)) / abs(truth.free_energy[0] - truth.free_energy[-1]),
+        "monotone": all(i.after < i.before for i in run.infos),
     }  # fmt: skip
 
 
@@ -323,7 +359,7 @@ def _result(found: dict[str, list[dict[str, Any]]], times: dict[str, float], see
     together = found["interaction"][0]
     system, k, mean, cov = _ten_problem()
     count = len(found["ten dimensions"][0]["energies"]) - 1
-    scheme = [gaussian_free_energy(m, c, k, 0.5) for m, c, _ in gaussian_jko(system, mean, cov, 0.05, count)]
+    scheme = [gaussian_free_energy(m, c, k, 0.5) for m, c, _ in gaussian_jko(system, mean, cov, TEN_STEP, count)]
     claims = [
         Claim.at_least("without sampling: order in the step size (first order)", orders[-1][2], 0.95),
         Claim.at_least("... of Richardson's extrapolation of the moments", orders[-1][4], 1.8),
@@ -340,14 +376,20 @@ def _result(found: dict[str, list[dict[str, Any]]], times: dict[str, float], see
         Claim.at_most("... against the scheme's own exact minimiser (moments, no sampling): the rest of that gap is the step size's",
                       [max(abs(e - t) / abs(t) for e, t in zip(r["energies"][1:], scheme)) for r in found["ten dimensions"]], 0.02),
         Claim.at_least("free energy falls in every step of every run (share of runs)",
-                       [float(r["monotone"]) for w in ("constrained", "split", "ten dimensions", "interaction", "double well") for r in found[w]], 1.0),
+                       [float(r["monotone"]) for w in ("constrained", "split", "adaptive", "one control", "ten dimensions", "interaction", "double well", "plasma") for r in found[w]], 1.0),
         Claim.at_most("springs between pairs: mean velocity against the implicit scheme's own, per unit of time",
                       abs(together["mean"] - together["implicit"]) / together["t"], 1e-2),
-        Claim.at_most("double well: sliced W2 from the stochastic equation", values("double well", "w2"), 0.08),
+        Claim.at_most("double well: sliced W2 from the density on a grid", values("double well", "w2"), 0.08),
+        Claim.at_most("... free energy less the grid's, largest over steps", [max(abs(e - t) for e, t in zip(r["energies"], r["truth"])) for r in found["double well"]], 0.03),
+        Claim.at_most("... free energy of the equilibrium from weighted particles at t = 1, against a grid's at t = 20", [abs(r["certified"] - r["floor"]) for r in found["double well"]], 0.02),
+        Claim.at_most("plasma with collisions: field energy's relative L2 gap from the grid over time", values("plasma", "field gap"), 0.05),
+        Claim.at_most("... free energy's largest gap, relative to its whole fall", values("plasma", "free gap"), 0.10),
+        Claim.at_most("steps that adapt: how many, over twenty fixed ones", [r["steps"] / 20 for r in found["adaptive"]], 0.75),
+        Claim.at_most("... size of the divergence less that of fixed steps", [abs(a) - abs(b) for a, b in zip(values("adaptive", "kl"), values("constrained", "kl"))], 0.01),
         Claim.at_least("time of an iteration, d = 10: Runge-Kutta with traces by automatic differentiation over ours", slow / fast, 3.0),
     ]  # fmt: skip
     rows: list[list[Any]] = []
-    for what in ("constrained", "split", "score"):
+    for what in ("constrained", "split", "adaptive", "one control", "score"):
         kl, w2 = (mean_interval(values(what, k)) for k in ("kl", "w2"))
         rows.append([what, kl.value, max(values(what, "kl")), w2.value, max(values(what, "w2")), sum(values(what, "free energy gap")) / seeds,
                      all(r["monotone"] for r in found[what]), sum(values(what, "seconds")) / seeds])  # fmt: skip
@@ -360,13 +402,16 @@ def _result(found: dict[str, list[dict[str, Any]]], times: dict[str, float], see
         orders,
         "a Gaussian, moments without sampling; Euclidean and Frobenius norms together",
     )
+    plasma, well = found["plasma"][0], found["double well"][0]
     picture = found["constrained"][0]["picture"]
     ten = found["ten dimensions"][0]
     figures = [
         Figure("line", "Free energy of the mixture (first seed)",
-               [{"name": w, "x": [0.05 * i for i in range(len(e))], "y": e} for w in ("constrained", "split", "score") if (e := found[w][0]["energies"])],
+               [{"name": w, "x": found[w][0].get("times", found["constrained"][0]["times"]), "y": found[w][0]["energies"]} for w in ("constrained", "split", "adaptive", "score")],
                "time", "free energy"),
-        Figure("line", "Ten dimensions", [{"name": n, "x": [0.05 * i for i in range(len(ten[k]))], "y": ten[k], "dashed": k == "truth"} for n, k in (("kinetic JKO", "energies"), ("exact", "truth"))], "time", "free energy"),
+        Figure("line", "Ten dimensions", [{"name": n, "x": [TEN_STEP * i for i in range(len(ten[k]))], "y": ten[k], "dashed": k == "truth"} for n, k in (("kinetic JKO", "energies"), ("exact", "truth"))], "time", "free energy"),
+        Figure("line", "Double well", [{"name": n, "x": well["times"], "y": well[k], "dashed": k != "energies"} for n, k in (("kinetic JKO", "energies"), ("grid of 512 x 512", "truth"))], "time", "free energy"),
+        Figure("line", "A plasma wave with collisions", [{"name": n, "x": plasma["times"], "y": plasma[k], "dashed": k != "field energy"} for n, k in (("kinetic JKO", "field energy"), ("grid", "grid"), ("grid, no collisions", "no friction"))], "time", "field energy", log_y=True),
         Figure("images", "Phase-space density", [field_image(v.numpy(), n, extent=(-3.5, 3.5, -3.5, 3.5), axes=("x", "v"), signed=False) for n, v in (("start", picture["start"]), ("kinetic JKO, t = 1", picture["ours"]), ("exact, t = 1", picture["exact"]))]),
     ]  # fmt: skip
     ours, other = (sum(values(k, "kl")) / seeds for k in ("constrained", "score"))
@@ -387,5 +432,8 @@ def _result(found: dict[str, list[dict[str, Any]]], times: dict[str, float], see
             "seeds": seeds,
             "iteration ms": times,
             "log-density through the inverse": found["constrained"][0]["inverse"],
+            "entropy against neighbours, largest drift": max(r["entropy gap"] for r in found["constrained"]),
+            "double well: effective share of particles as samples of the equilibrium": well["effective share"],
+            "double well: sliced W2 of as many Langevin samples": well["sampler w2"],
         },
     )
