@@ -1,17 +1,22 @@
 """Exact flows leave no residual, interfaces know their geometry, and the solver finds both."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from deepwright.core.errors import InputError
-from deepwright.physics import Box, LeastSquaresProblem, field, jet
+from deepwright.physics import Block, Box, LeastSquaresProblem, field, jet
 from deepwright.physics.interface import Interface, Markers, carry, moving_integral, ring, transport_gap
-from deepwright.physics.two_phase import PiecewiseNet, PointCounts, TwoPhasePINN, TwoPhaseProblem
+from deepwright.physics.interfaces import Several
+from deepwright.physics.two_phase import PointCounts, TwoPhasePINN, TwoPhaseProblem
 from deepwright.physics.two_phase_baselines import Smeared, one_network
-from deepwright.physics.two_phase_problems import droplet, general, static_droplet
+from deepwright.physics.two_phase_model import AxisymmetricNet, PiecewiseNet, SquaredRadius
+from deepwright.physics.two_phase_problems import core_flow, droplet, general, layers, static_ball, static_droplet
+from deepwright.physics.two_phase_slabs import Slabs
+from deepwright.physics.uncertainty import covariance
 
 FEW = PointCounts(40, 30, 30, 30, 8)
 
@@ -29,8 +34,32 @@ class Known(nn.Module):
 
 def exact_solver(problem, **options):
     solver = TwoPhasePINN(problem, (4,), counts=FEW, **options)
-    solver.model = PiecewiseNet([Known(problem.exact, 0), Known(problem.exact, 1)], problem.interface)
+    solver.model = PiecewiseNet([Known(problem.exact, i) for i in range(problem.phases)], problem.interface)
     return solver
+
+
+class KnownAround(nn.Module):
+    """An exact flow around an axis as (r^2, z, t) -> (u_r / r, u_z, p)."""
+
+    def __init__(self, exact, phase):
+        super().__init__()
+        self.known = Known(exact, phase)
+
+    def forward(self, z):
+        r = z[:, :1].sqrt()
+        out = self.known(torch.cat([r, z[:, 1:]], 1))
+        return torch.cat([out[:, :1] / r, out[:, 1:]], 1)
+
+
+def droplet_pull(z, normal):
+    """sigma n of the outer fluid, by differentiating the exact droplet."""
+    exact = droplet().exact
+
+    def at(p, n):
+        slope = torch.func.jacrev(lambda q: exact(1, q[None])[0])(p)[:2, :2]
+        return -exact(1, p[None])[0, 2] * n + (slope + slope.T) @ n
+
+    return torch.func.vmap(at)(z, normal)
 
 
 @pytest.mark.filterwarnings("ignore:Known has no rule")
@@ -42,6 +71,10 @@ def exact_solver(problem, **options):
         general(),
         general((1.0, 4.0)),
         static_droplet(),
+        static_droplet(dim=3),
+        layers(),
+        layers((0.2, 0.4, 0.7), (1.0, 4.0, 0.5, 2.0), (1.0, 2.0, 3.0, 4.0), (0.1, 2.0, 1.0)),
+        replace(droplet(), traction=(lambda z: z[:, 0] > 0.999, lambda z, n: droplet_pull(z, n))),
     ],
 )
 def test_exact_flows_leave_no_residual(problem):
@@ -64,7 +97,7 @@ def test_wrong_physics_is_noticed():
     problem = general()
     solver = exact_solver(problem)
     (block,) = [b for b in solver.blocks() if b.name == "interface"]
-    z, normal, tau = block.tensors
+    z, normal, _, tau = block.tensors  # no surface tension
     half = sum(
         (-1) ** i
         * (
@@ -74,6 +107,168 @@ def test_wrong_physics_is_noticed():
         for i in (0, 1)
     )
     assert float((half - tau).detach().abs().max()) > 1e-2
+
+
+@pytest.mark.filterwarnings("ignore:Known")
+@pytest.mark.filterwarnings("ignore:Sequential")
+@pytest.mark.parametrize("problem", [core_flow(), core_flow((0.5, 3.0), 0.3, tension=2.0), static_ball()])
+def test_exact_flows_around_an_axis_leave_no_residual(problem):
+    """A wall of curvature 1 / R around the pipe's axis, and a ball of 2 / R."""
+    solver = TwoPhasePINN(problem, (4,), counts=FEW)
+    nets = [nn.Sequential(SquaredRadius(), KnownAround(problem.exact, i)) for i in (0, 1)]
+    solver.model = AxisymmetricNet(nets, problem.interface)
+    for block in solver.blocks():
+        r = block.residual(solver.model, *block.tensors)
+        assert float(r.detach().abs().max()) < 1e-8, block.name
+    assert all(float(b.tensors[0][:, 0].min()) >= 0 for b in solver.blocks())
+
+
+def test_an_axisymmetric_flow_is_the_flow_in_space():
+    """Laplacian and divergence against the same field in x, y, z; finite on the axis."""
+    torch.manual_seed(0)
+    ball = Interface.meridian(0.0, 0.5)
+    net = AxisymmetricNet([nn.Sequential(SquaredRadius(), field(3, 3, (8, 8), seed=i)) for i in (0, 1)], ball)
+    z = torch.rand(6, 3, dtype=torch.float64) * torch.tensor([0.9, 1.0, 1.0]) + torch.tensor([0.05, 0.0, 0.0])
+
+    def in_space(p):
+        """(x, y, z, t) -> velocity in x, y, z."""
+        r = (p[0] ** 2 + p[1] ** 2).sqrt()
+        u = net.phase_forward(0, torch.stack([r, p[2], p[3]])[None])[0]
+        return torch.stack([u[0] * p[0] / r, u[0] * p[1] / r, u[1]])
+
+    flow = net.flow(0, z)
+    for i, (r, h, t) in enumerate(z):
+        p = torch.stack([r, torch.zeros_like(r), h, t])
+        slope = torch.func.jacrev(in_space)(p)[:, :3]
+        bend = torch.func.hessian(in_space)(p)[:, :3, :3].diagonal(dim1=1, dim2=2).sum(1)
+        assert torch.allclose(flow.laplacian[i], bend[[0, 2]], atol=1e-8)
+        assert torch.allclose(flow.divergence[i], slope.trace(), atol=1e-10)
+        strain = slope + slope.T
+        assert torch.allclose(
+            flow.stress(2.0)[i], -flow.p[i] * torch.eye(2) + 2.0 * strain[[0, 2]][:, [0, 2]], atol=1e-9
+        )
+    on_axis = net.flow(0, z * torch.tensor([0.0, 1.0, 1.0]))
+    assert all(bool(torch.isfinite(part).all()) for part in on_axis)
+    on = ball.sample(40, (0.0, 1.0), torch.Generator().manual_seed(0))
+    assert float(on.z[:, 0].min()) >= 0
+    assert torch.allclose(on.normal, on.z[:, :2] / 0.5, atol=1e-12)
+    assert torch.allclose(static_ball().curvature(on), torch.full((40,), 4.0).double(), atol=1e-9)
+    with pytest.raises(InputError, match="from 0 on"):
+        replace(static_ball(), domain=Box((-1, 1), (-1, 1)))
+    with pytest.raises(InputError, match="stream"):
+        TwoPhasePINN(static_ball(), (4,), stream=True)
+
+
+def test_several_interfaces():
+    a, b, c = (Interface.circle(m, r) for m, r in (((0.0, 0.0), 0.2), ((0.0, 0.0), 0.5), ((0.7, 0.7), 0.1)))
+    many = Several([a, b, c])
+    z = torch.tensor([[0.1, 0, 0], [0.3, 0, 0], [0.7, 0.7, 0], [0.9, 0, 0]]).double()
+    assert many.phase(z).tolist() == [0, 1, 2, 3]
+    sides = [
+        many.outside(i, p.sample(50, (0, 1), torch.Generator().manual_seed(0)).z) for i, p in enumerate(many.parts)
+    ]
+    assert sides == [1, 3, 3]
+    crossing = Several([a, Interface.circle((0.2, 0.0), 0.2)])
+    with pytest.raises(InputError, match="touches"):
+        crossing.outside(0, a.sample(50, (0, 1), torch.Generator().manual_seed(0)).z)
+    wrong = Several([b, a])
+    with pytest.raises(InputError, match="inner ones first"):
+        wrong.outside(1, a.sample(50, (0, 1), torch.Generator().manual_seed(0)).z)
+    with pytest.raises(InputError, match="3 of each"):
+        replace(layers(), mu=(1.0, 2.0))
+    with pytest.raises(InputError, match="surface_tension"):
+        replace(layers(), surface_tension=(1.0, 2.0, 3.0))
+    solver = TwoPhasePINN(layers(), (6,), counts=FEW)
+    before = float(solver.least_squares().loss().detach())
+    assert solver.fit([("lm", 15)]).loss < 0.5 * before
+    assert solver.predict(z).shape == (4, 3)
+    with pytest.warns(UserWarning, match="one condition too many"):
+        TwoPhasePINN(replace(droplet(), traction=(lambda z: z[:, 0] > -9, droplet_pull)), (4,), counts=FEW).blocks()
+
+
+def test_areas_are_kept_by_an_even_shift():
+    span = (0.0, 1.0)
+    start = ring((0.0, 0.0), 0.5, 48)
+    grown = torch.stack([start * k for k in (1.0, 1.02, 1.05)])
+    kept, shifts = Markers(grown, span).keeping_area()
+    assert shifts.tolist() == pytest.approx([0.0, -0.01, -0.025], abs=1e-8)
+    assert kept.area(1.0) == pytest.approx(kept.area(0.0), rel=1e-9)
+    wobbly = start * (1 + 0.1 * torch.cos(3 * torch.atan2(start[:, 1:], start[:, :1])))
+    kept, _ = Markers(torch.stack([start, wobbly, wobbly]), span).keeping_area()
+    assert kept.area(1.0) == pytest.approx(math.pi / 4, rel=1e-5)
+
+
+def test_what_is_unknown_is_fitted_with_its_deviation():
+    """Viscosity of the outer fluid and the tension, from measured velocities and pressures."""
+    problem = droplet((2.0, 1.0))
+    draw = torch.Generator().manual_seed(0)
+    z = TwoPhasePINN(problem, (4,)).space.sample(80, generator=draw)
+    inside = (problem.interface.phase(z) == 0)[:, None]
+    truth = torch.where(inside, problem.exact(0, z), problem.exact(1, z))
+    noise = 0.01
+    noisy = truth + noise * torch.randn(truth.shape, generator=draw, dtype=torch.float64)
+    measured = replace(problem, observations=(z, noisy[:, :2]), pressures=(z, noisy[:, 2]))
+    solver = TwoPhasePINN(measured, (8,), counts=PointCounts(80, 50, 50, 60, 8), unknown={"mu1": 2.0, "gamma": 0.5})
+    solver.fit([("lm", 60)])
+    found = solver.estimates(noise)
+    for name in ("mu1", "gamma"):
+        value, deviation = found[name]
+        assert value == pytest.approx(1.0, abs=0.1)
+        assert 0 < deviation < 0.2
+    assert TwoPhasePINN(problem, (4,)).estimates(0.1) == {}
+    with pytest.raises(InputError, match="guesses above 0"):
+        TwoPhasePINN(problem, (4,), unknown={"viscosity": 1.0})
+    with pytest.raises(InputError, match="guesses above 0"):
+        TwoPhasePINN(problem, (4,), unknown={"mu0": -1.0})
+
+
+def test_covariance_of_a_line():
+    """Least squares on y = a + b x: sigma^2 (X^T X)^-1, whatever the weight; a noiseless second block tightens it."""
+    x = torch.linspace(-1, 1, 40, dtype=torch.float64)[:, None]
+    line = nn.Linear(1, 1, dtype=torch.float64)
+    block = Block("data", lambda m, x, y: m(x) - y, (x, 2 * x + 1), 7.0)
+    found = covariance(LeastSquaresProblem(line, [block]), {"data": 0.3})
+    design = torch.cat([x, torch.ones_like(x)], 1)
+    assert torch.allclose(found, 0.09 * torch.linalg.inv(design.T @ design), rtol=1e-8)
+    pin = Block("pin", lambda m, x: m(x) - 1, (torch.zeros(1, 1, dtype=torch.float64),), 1e6)
+    both = LeastSquaresProblem(line, [block, pin])
+    assert float(covariance(both, {"data": 0.3}, ["bias"])) < 1e-6
+    assert float(covariance(both, {"data": 0.3}, ["weight"])) == pytest.approx(float(found[0, 0]), rel=1e-4)
+    with pytest.raises(InputError, match="noise"):
+        covariance(both, {"other": 0.1})
+    with pytest.raises(InputError, match="fitted"):
+        covariance(both, {"data": 0.1}, ["slope"])
+
+
+def test_slabs_go_on_from_each_other(tmp_path):
+    problem = droplet(end=0.4)
+    options = {"hidden": (8,), "counts": FEW}
+    slabs = Slabs(problem, 0.2, **options).fit(schedule=[("lm", 40)])
+    assert slabs.edges == pytest.approx([0.0, 0.2, 0.4])
+    first, second = slabs.solvers
+    z = torch.cat([first.space.sample(50), second.space.sample(50)])
+    assert torch.equal(slabs.predict(z)[:50], first.predict(z[:50]))
+    assert torch.equal(slabs.predict(z)[50:], second.predict(z[50:]))
+    (start,) = [b for b in second.blocks() if b.name == "start 1"]
+    at, u = start.tensors
+    assert torch.allclose(at[:, 2], torch.full_like(at[:, 2], 0.2))
+    assert torch.allclose(u, first.model.phase_forward(1, at)[:, :2])
+    assert slabs.errors(500)["u"] < 0.2
+    halfway = Slabs(problem, 0.2, **options)
+    halfway.edges = halfway.edges[:2]
+    halfway.fit(schedule=[("lm", 40)], state_dir=tmp_path)
+    again = Slabs(problem, 0.2, **options).fit(schedule=[("lm", 40)], state_dir=tmp_path)
+    assert torch.equal(again.predict(z), slabs.predict(z))
+    with pytest.raises(InputError, match="slabs solved"):
+        Slabs(problem, 0.2, **options).predict(z)
+    with pytest.raises(InputError, match="above 0"):
+        Slabs(problem, 0.0)
+    moving = Slabs(droplet(free=32, end=0.2), 0.1, (8,), counts=FEW)
+    with pytest.warns(UserWarning, match="still moved"):
+        moving.fit(free=True, first=[("lm", 15)], later=[("lm", 5)], sweeps=1, keep_area=True)
+    one, two = (s.problem.interface for s in moving.solvers)
+    assert torch.allclose(one.path[-1], two.path[0])
+    assert len(moving.tracked[0].shifts) == 1
 
 
 def test_divergence_free_by_construction():
@@ -154,7 +349,7 @@ def test_swapped_labels_give_the_same_loss():
         if b.name in ("edge", "pressure"):
             tensors = (*tensors[:-1], 1 - tensors[-1])
         if b.name == "interface":
-            tensors = (tensors[0], -tensors[1], tensors[2])
+            tensors = (tensors[0], -tensors[1], -tensors[2], tensors[3])
         a = b.residual(one.model, *b.tensors).detach().square().sum()
         assert torch.allclose(a, other.residual(two.model, *tensors).detach().square().sum())
 

@@ -50,6 +50,29 @@ class Interface:
         curve: Callable[[float, Tensor], tuple[Tensor, Tensor]] | None = None,
     ) -> None:
         self._phi, self.dim, self._draw, self.domain, self._curve = phi, dim, draw, domain, curve
+        self.phases = 2
+
+    @property
+    def parts(self) -> list[Interface]:
+        """Itself; see `interfaces.Several`."""
+        return [self]
+
+    def outside(self, part: int, z: Tensor) -> int:
+        """The phase on the other side; see `interfaces.Several`."""
+        return 1
+
+    @classmethod
+    def meridian(cls, center: float, radius: float, velocity: float = 0.0) -> Interface:
+        """A sphere on the axis, in coordinates (r, z): half a circle. Its curvature is that of the circle in this plane."""
+        whole = cls.circle((0.0, center), radius, (0.0, velocity))
+
+        def draw(n: int, span: tuple[float, float], generator: torch.Generator) -> OnInterface:
+            z, normal, curvature = whole.sample(n, span, generator)
+            fold = torch.where(z[:, :1] < 0, -1.0, 1.0)
+            ones = torch.ones_like(fold)
+            return OnInterface(z * torch.cat([fold, ones, ones], 1), normal * torch.cat([fold, ones], 1), curvature)
+
+        return cls(whole.level, 2, draw)
 
     @classmethod
     def circle(cls, center: tuple[float, ...], radius: float, velocity: tuple[float, ...] | None = None) -> Interface:
@@ -277,6 +300,24 @@ class Markers(Interface):
         rows = self._around.rows(s.clamp(max=1 - 1e-12), 0)[0]
         return Markers(torch.einsum("mk,tkc->tmc", rows, self.path), self.span)
 
+    def keeping_area(self) -> tuple[Markers, Float[Tensor, " t"]]:
+        """The same curves moved along their normals until each has the area of the first, and by how much at each time.
+
+        The shift is the multiplier of the constraint: of all small corrections with this change of area, an even one along the
+        normal is the least in L2.
+        """
+        path, shifts = self.path.clone(), torch.zeros(len(self.path), dtype=torch.float64)
+        target = _spline_area(self._around, self.path[0])
+        s = torch.arange(self.count, dtype=torch.float64) / self.count
+        rows = self._around.rows(s, 1)[1]
+        for _ in range(4):  # Newton's method: dA / dshift is the length
+            tangent = torch.einsum("mk,tkc->tmc", rows, path)
+            size = tangent.norm(dim=2)
+            normal = torch.stack([tangent[..., 1], -tangent[..., 0]], 2) / size[..., None]
+            step = (target - _spline_area(self._around, path)) / size.mean(1)
+            path, shifts = path + step[:, None, None] * normal, shifts + step
+        return Markers(path, self.span), shifts
+
     def _refuse_crossings(self) -> None:
         times = torch.linspace(*self.span, min(len(self.path), 21), dtype=torch.float64)
         for t in times.tolist():
@@ -318,6 +359,13 @@ def ring(center: tuple[float, float], radius: float, count: int = 128) -> Float[
 def _area(x: Tensor) -> float:
     y = x.roll(-1, 0)
     return float(0.5 * (x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]).sum())
+
+
+def _spline_area(around: AxisBasis, path: Float[Tensor, "*t k 2"]) -> Float[Tensor, "*t"]:
+    """Inside the periodic splines through markers."""
+    s = torch.arange(8 * path.shape[-2], dtype=torch.float64) / (8 * path.shape[-2])
+    value, slope = (torch.einsum("mk,...kc->...mc", rows, path) for rows in around.rows(s, 1))
+    return 0.5 * (value[..., 0] * slope[..., 1] - value[..., 1] * slope[..., 0]).mean(-1)
 
 
 def _crosses(p: Float[Tensor, "m 2"]) -> bool:

@@ -13,7 +13,8 @@ from deepwright.physics.interface import Interface
 from deepwright.physics.jets import Jet, concatenate
 from deepwright.physics.lsq import Block
 from deepwright.physics.networks import field
-from deepwright.physics.two_phase import Flow, PiecewiseNet, PointCounts, TwoPhasePINN, TwoPhaseProblem
+from deepwright.physics.two_phase import PointCounts, TwoPhasePINN, TwoPhaseProblem
+from deepwright.physics.two_phase_model import Flow, PiecewiseNet
 
 
 class SignedDistance(nn.Module):
@@ -53,10 +54,10 @@ def one_network(
     d = problem.dim
     bounds = list(solver.space.bounds)
     if distance:
-        level = problem.interface.level(solver.space.sample(2048))
+        level = problem.interface.parts[0].level(solver.space.sample(2048))
         bounds.append((0.0, float(level.abs().max())))
     net = field(len(bounds), d + 1, hidden, bounds=bounds, seed=seed)
-    nets = [nn.Sequential(SignedDistance(problem.interface, s), net) if distance else net for s in (-1.0, 1.0)]
+    nets = [nn.Sequential(SignedDistance(problem.interface.parts[0], s), net) if distance else net for s in (-1.0, 1.0)]
     solver.model = PiecewiseNet(nets, problem.interface)
     return solver
 
@@ -89,19 +90,18 @@ class Smeared(_Single):
         """With blended properties, whichever side a point is on."""
         p, d = self.problem, self.problem.dim
         flow: Flow = model.flow(0, z)
-        distance = torch.sqrt((p.interface.level(z) + self.radius**2).clamp_min(1e-12)) - self.radius
-        slope = _slope(p.interface.level, z)[:, :d]
+        distance = torch.sqrt((p.interface.parts[0].level(z) + self.radius**2).clamp_min(1e-12)) - self.radius
+        slope = _slope(p.interface.parts[0].level, z)[:, :d]
         normal = slope / slope.norm(dim=1, keepdim=True).clamp_min(1e-12)
         outside = 0.5 * (1 + torch.tanh(distance / self.epsilon))
         delta = 0.5 / self.epsilon * (1 - torch.tanh(distance / self.epsilon) ** 2)
         rho, mu = (a + (b - a) * outside for a, b in (p.rho, p.mu))
         f = p.force(0, z) + (p.force(1, z) - p.force(0, z)) * outside[:, None]
-        f = f - (p.surface_tension / self.radius * delta)[:, None] * normal
+        f = f - (p.tension() / self.radius * delta)[:, None] * normal
         carried = flow.rate + torch.einsum("ncj,nj->nc", flow.grad, flow.u)
         bend = torch.einsum("ncj,nj->nc", flow.grad + flow.grad.mT, ((p.mu[1] - p.mu[0]) * delta)[:, None] * normal)
         r = rho[:, None] * carried + flow.grad_p - mu[:, None] * flow.laplacian - bend - f
-        divergence = flow.grad.diagonal(dim1=1, dim2=2).sum(1)
-        return torch.cat([r / max(*p.mu, *p.rho, 1.0), divergence[:, None]], 1)
+        return torch.cat([r / max(*p.mu, *p.rho, 1.0), flow.divergence[:, None]], 1)
 
 
 def _slope(level: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:

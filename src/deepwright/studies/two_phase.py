@@ -12,8 +12,9 @@ from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.core.trials import run as run_trials
 from deepwright.physics.pictures import field_image
-from deepwright.physics.two_phase import Flow, PointCounts, TwoPhasePINN
+from deepwright.physics.two_phase import PointCounts, TwoPhasePINN
 from deepwright.physics.two_phase_baselines import Smeared, one_network
+from deepwright.physics.two_phase_model import Flow
 from deepwright.physics.two_phase_problems import droplet, general, static_droplet
 from deepwright.studies import Settings
 
