@@ -22,7 +22,7 @@ from deepwright.physics.problem import PDEProblem, Solution
 from deepwright.physics.problems import PROBLEMS, named_problem
 from deepwright.physics.training import Phase, Training
 from deepwright.physics.two_phase import TwoPhasePINN, TwoPhaseProblem
-from deepwright.physics.two_phase_problems import droplet, general, static_droplet
+from deepwright.physics.two_phase_problems import core_flow, droplet, general, layers, static_ball, static_droplet
 from deepwright.report import print_table, svg
 from deepwright.report.page import document
 
@@ -30,6 +30,9 @@ FLOWS: dict[str, tuple[Callable[[], TwoPhaseProblem], str]] = {
     "droplet": (droplet, "two fluids, a spinning droplet that is carried along (surface tension, viscosities 10 : 1)"),
     "two-phase-general": (general, "two fluids, a stress jump that needs the whole 2 mu D, a prescribed interface"),
     "static-droplet": (static_droplet, "two fluids at rest: Laplace's pressure jump, and nothing should move"),
+    "static-ball": (static_ball, "the same around an axis: a ball, with twice the jump"),
+    "three-layers": (layers, "three fluids in spinning rings around a moving centre"),
+    "core-flow": (core_flow, "two fluids in a pipe, one around the other, axisymmetric"),
 }
 LISTED = {
     "poisson-bands": "lap u = f on [-1, 1]^2 with three bands of sines: smooth, middling and sharp at once",
@@ -109,16 +112,17 @@ def _flow(problem: TwoPhaseProblem, o: dict[str, Any], schedule: list[Phase] | N
     )
     report = Certificate(trained, fresh, dense, errors=solver.errors())
     _keep(solver.model, out)
-    axis = torch.linspace(*problem.domain.bounds[0], 90, dtype=torch.float64)
-    other = torch.linspace(*problem.domain.bounds[1], 90, dtype=torch.float64)
+    axis, other = (torch.linspace(*b, 90, dtype=torch.float64) for b in problem.domain.bounds[:2])
     plane = torch.cartesian_prod(axis, other)
+    for low, high in problem.domain.bounds[2:]:  # in space: half way up
+        plane = torch.cat([plane, torch.full((len(plane), 1), (low + high) / 2, dtype=torch.float64)], 1)
     extent = (*problem.domain.bounds[0], *problem.domain.bounds[1])
     frames, titles = [], []
     for t in torch.linspace(*problem.t_span, 16, dtype=torch.float64):
         u = solver.predict(torch.cat([plane, t.expand(len(plane), 1)], 1))
-        frames.append(u[:, :2].norm(dim=1).reshape(90, 90).numpy())
+        frames.append(u[:, :-1].norm(dim=1).reshape(90, 90).numpy())
         titles.append(f"speed at t = {float(t):.3g}")
-    pressure = u[:, 2].reshape(90, 90).numpy()
+    pressure = u[:, -1].reshape(90, 90).numpy()
     film(frames, out / "film.gif", titles=titles, extent=extent)
     images = [
         field_image(frames[-1], "speed at the end", extent=extent),
