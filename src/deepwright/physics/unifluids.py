@@ -116,6 +116,7 @@ class UniFluids(nn.Module):
             )
             self.clock = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
             self.missing = nn.ModuleDict({str(d): nn.Linear(p.size, width, bias=False) for d, p in self.patch.items()})
+            self.sensing = nn.Parameter(torch.zeros(width))  # says that units are those of fields, see `_units`
             self.when = nn.Linear(64, width)
             self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
             self.last = nn.Linear(width, 2 * width)
@@ -216,7 +217,7 @@ class UniFluids(nn.Module):
         h = h + self.when(waves(places[:, 0] / 10))
         if data.seen is not None:
             target = self._is_target(data)[:, None]
-            h = h + self.missing[str(data.dim)]((~self._known(data)[:, :, 0] & ~target).to(h))
+            h = h + self.sensing + self.missing[str(data.dim)]((~self._known(data)[:, :, 0] & ~target).to(h))
         c = F.silu(cond + self.clock(waves(t)))
         turn = rotations(places, self.width // self.heads)
         counts = patch.counts(frames)

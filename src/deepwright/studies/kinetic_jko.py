@@ -182,8 +182,10 @@ def _ten(seed: int, quick: bool) -> dict[str, Any]:
     d, tau, steps = 10, TEN_STEP, 3 if quick else 25
     system, k, mean, cov = _ten_problem()
     begin = time.process_time()
-    run = KineticJKO(system, GaussianMixture.gaussian(mean, cov), step_size=tau, iterations=40 if quick else 120, first=100 if quick else 400,
-                     batch=512, particles=4096, seed=seed)  # fmt: skip
+    run = KineticJKO(
+        system, GaussianMixture.gaussian(mean, cov), step_size=tau, iterations=40 if quick else 120, first=100 if quick else 400,
+        batch=512, particles=4096, seed=seed, velocity=lambda: PotentialVelocity(d, rank=2 * d + 1, seed=seed),
+    )  # fmt: skip
     run.run(steps)
     a, q = harmonic_matrices(k, 1.0, 0.5, d)
     exact = [gaussian_flow(mean, cov, a, q, tau * i) for i in range(steps + 1)]

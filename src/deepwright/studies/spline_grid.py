@@ -185,9 +185,6 @@ def _result(
         Claim.at_most("time of a step: 10 axes over 2", times["CELG, 10 axes"] / times["CELG, 2 axes"], 3.0),
         Claim.at_most("time of a step: 128 knots over 32", times["CELG, 128 knots, 2 axes"] / times["CELG, 2 axes"], 1.5),
     ]  # fmt: skip
-    if ("ten axes", "CELG") in found:
-        claims.append(Claim.at_least("ten axes: the tanh network's error over CELG's at equal CPU time",
-                                     ratio(errors("ten axes", "PINN"), errors("ten axes", "CELG")), 1.0))  # fmt: skip
     rows: list[list[Any]] = []
     for (problem, name), trials in found.items():
         interval = mean_interval([r["error"] for r in trials])
@@ -195,7 +192,7 @@ def _result(
                      sum(r["steps"] for r in trials) / len(trials), sum(r["seconds"] for r in trials) / len(trials)])  # fmt: skip
     table = Table(
         ["problem", "network", "parameters", "relative L2 error", "low", "high", "steps", "CPU seconds"], rows,
-        f"Adam with a cosine, fresh points in every step, {budget:g} CPU seconds (twice that from the third problem on), one thread, {seeds} seeds (one where no interval stands)",
+        f"Adam with a cosine, fresh points in every step, {budget:g} CPU seconds (twice that from the third problem on), one thread, {seeds} seeds (one where no interval stands); on ten axes the solution is 0 but for a 2^-5 part of random points, and nobody learns",
     )  # fmt: skip
     timing = Table(
         ["network", "ms"],
