@@ -103,8 +103,6 @@ class PDEBatch:
         """The same, known only at random places (this share of them, one at least) that differ by trajectory."""
         if not 0 < share <= 1:
             raise InputError("share", given=share, expected="in (0, 1]")
-        if share == 1:
-            return replace(self, seen=None)
         space = tuple(self.u.shape[3:])
         order = torch.rand(len(self), math.prod(space), generator=generator).argsort(1).argsort(1)
         return replace(self, seen=(order < max(1, round(share * math.prod(space)))).reshape(-1, *space))
