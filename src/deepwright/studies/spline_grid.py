@@ -120,7 +120,7 @@ def trial(problem: str, name: str, seed: int, budget: float, steps: int = 0) -> 
     report = certify(stated, u, seed=seed)
     return {
         "error": report.errors["u"], "steps": steps, "seconds": training.seconds, "loss": training.loss, "curve": curve,
-        "parameters": squares.size, "warned": any("smooth along axis" in w for w in report.warnings),
+        "parameters": squares.size, "warned": any("smooth correction" in w for w in report.warnings), "missed": report.missed,
         "picture": _picture(u, stated.exact) if seed == 0 and problem == "three bands" else None,
     }  # fmt: skip
 
