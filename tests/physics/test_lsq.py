@@ -224,6 +224,24 @@ def test_a_resumed_fit_ends_in_the_same_bits(optimiser, tmp_path):
         fit_problem(other, [(optimiser, 12)], **options)
 
 
+@pytest.mark.parametrize("make", [LevenbergMarquardt, QuasiNewton])
+def test_new_points_count_after_a_restart(make):
+    """A line through one set of points, then through another: without `restart` the old loss would still be compared with."""
+    x = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None]
+    line = torch.nn.Linear(1, 1, dtype=torch.float64)
+    problem = LeastSquaresProblem(line, [Block("fit", lambda m, x, y: m(x) - y, (x, 2 * x + 1))])
+    optimiser = make(problem)
+    for _ in range(60):
+        optimiser.step()
+    assert [float(line.weight), float(line.bias)] == pytest.approx([2.0, 1.0], abs=1e-6)
+    problem.blocks = [Block("fit", lambda m, x, y: m(x) - y, (x, 5 - 3 * x))]
+    optimiser.restart()
+    assert optimiser.step().before == pytest.approx(float(((5 * x - 4) ** 2).mean()), rel=1e-5)
+    for _ in range(60):
+        optimiser.step()
+    assert [float(line.weight), float(line.bias)] == pytest.approx([-3.0, 5.0], abs=1e-6)
+
+
 def test_divergence_puts_the_last_good_parameters_back():
     model = Vector([3.0])
     log = Block("log", lambda m, r: torch.log(m.x)[None].expand(len(r), 1), ONE)
