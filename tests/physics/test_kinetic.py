@@ -391,6 +391,8 @@ def test_steps_adapt_to_the_energy_and_resume(tmp_path):
     capped = KineticJKO(SYSTEM, start, **options, largest=0.03)
     capped.run(4)
     assert max(i.tau for i in capped.infos) <= 0.03
+    with pytest.warns(UserWarning, match="below the sampling noise"):
+        KineticJKO(SYSTEM, start, **{**options, "tolerance": 1e-9, "iterations": 5, "first": 5}).run(1)
     with pytest.raises(InputError, match="no end"):
         run.run()
     with pytest.raises(InputError, match="tolerance"):

@@ -291,19 +291,26 @@ class KineticJKO:
             longest: tau is cut to this, without changing that of later steps.
         """
         k, wanted = len(self.controls), self.tau
+        least = max(wanted / 32, 1e-3 * self.first_tau)
         while True:
             self.tau = min(wanted, longest)
             control, after, felt, info = self._attempts(k)
-            good = self.tolerance is None or info.mismatch <= 4 * self.tolerance or self.tau < 1e-3 * wanted
-            if good:
+            if self.tolerance is None or info.mismatch <= 4 * self.tolerance:
                 break
-            wanted = self.tau / 2
+            if self.tau <= least:
+                warnings.warn(
+                    f"step {k}: the energy's mismatch stays at {info.mismatch:.2g} however short the step; a tolerance of "
+                    f"{self.tolerance:g} is below the sampling noise",
+                    stacklevel=2,
+                )
+                break
+            wanted = max(self.tau / 2, least)
         self._keep(control, after, felt, info)
         self.tau = wanted
         if self.tolerance is not None:
             factor = 0.9 * math.sqrt(self.tolerance / max(info.mismatch, 1e-300))
-            grown = info.tau * min(2.0, max(0.5, factor))
-            self.tau = min(grown if info.tau == wanted or factor < 1 else wanted, self.largest)
+            if info.tau == wanted or factor < 1:  # a step that was cut short says nothing for longer ones
+                self.tau = min(self.largest, max(info.tau * min(2.0, max(0.5, factor)), 1e-3 * self.first_tau))
         return self.infos[-1]
 
     def take(self, control: nn.Module) -> StepInfo:
