@@ -239,11 +239,17 @@ def test_training_learns_and_resumes(corpus, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters()))
     whole.save(tmp_path / "m.pt")
     other = UniFluids(ChannelRegistry(REGISTRY.names[::-1]), [s.pde for s in sets], "tiny")
-    with pytest.raises(InputError, match="another order"):
+    with pytest.raises(InputError, match="another registry"):
         other.load(tmp_path / "m.pt")
     back = fresh()
     back.load(tmp_path / "m.pt")
     assert torch.equal(back.predict(sets[0]), whole.predict(sets[0]))
+    made = UniFluids.read(tmp_path / "m.pt")
+    assert torch.equal(made.predict(sets[2]), whole.predict(sets[2]))
+    with pytest.raises(InputError, match="another settings"):
+        UniFluids(REGISTRY, [s.pde for s in sets], "tiny", target="field").load(tmp_path / "m.pt")
+    with pytest.raises(InputError, match=r"UniFluids\.save"):
+        UniFluids.read(tmp_path / "c.pt")
 
 
 def _scaled(model, sets):

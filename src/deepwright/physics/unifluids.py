@@ -82,6 +82,12 @@ class UniFluids(nn.Module):
         if target not in ("field", "change", "auto"):
             raise InputError("target", given=repr(target), expected="'field', 'change' or 'auto'")
         self.attention, self.target = attention, target
+        patch = dict(patch or PATCHES)
+        self.settings: dict[str, Any] = {
+            "size": size if isinstance(size, str) else list(size), "patch": {str(d): list(p) for d, p in patch.items()},
+            "prediction": prediction, "loss": loss, "noise": noise, "embed": embed, "target": target, "attention": attention,
+            "max_tokens": max_tokens,
+        }  # fmt: skip
         if isinstance(size, str) and size not in SIZES:
             raise InputError("size", given=repr(size), expected=f"{', '.join(SIZES)}, or (width, layers, heads)")
         width, depth, heads = SIZES[size] if isinstance(size, str) else size
@@ -94,7 +100,7 @@ class UniFluids(nn.Module):
         if embed not in ("per_channel", "pad"):
             raise InputError("embed", given=repr(embed), expected="'per_channel' or 'pad'")
         self.registry, self.pdes, self.width, self.heads, self.embed = registry, tuple(pdes), width, heads, embed
-        self.patch = {d: Patchify(p) for d, p in (patch or PATCHES).items()}
+        self.patch = {d: Patchify(p) for d, p in patch.items()}
         self.parameterization = Parameterization(prediction, loss)
         self.times, self.noise, self.max_tokens = times or TimeSampler(), noise, max_tokens
         with local_rng(seed):
@@ -361,21 +367,38 @@ class UniFluids(nn.Module):
 
     def save(self, path: Path | str) -> Path:
         """Weights with what they belong to."""
-        return save_state(
-            path, {"registry": list(self.registry.names), "pdes": list(self.pdes), "weights": self.state_dict()}
-        )
+        made = {"registry": list(self.registry.names), "pdes": list(self.pdes), "settings": self.settings}
+        return save_state(path, {**made, "weights": self.state_dict()})
+
+    @classmethod
+    def read(cls, path: Path | str) -> UniFluids:
+        """A model from a file of `save` (the sampler of flow times is the default one).
+
+        Raises:
+            InputError: a file that isn't one.
+        """
+        state = load_state(path)
+        if not {"registry", "pdes", "settings", "weights"} <= set(state):
+            raise InputError(f"{path}", given=", ".join(map(str, state)), expected="a file written by UniFluids.save")
+        settings = dict(state["settings"])
+        settings["patch"] = {int(d): tuple(p) for d, p in settings["patch"].items()}
+        settings["size"] = settings["size"] if isinstance(settings["size"], str) else tuple(settings["size"])
+        model = cls(ChannelRegistry(tuple(state["registry"])), state["pdes"], **settings)
+        model.load(path)
+        return model.eval()
 
     def load(self, path: Path | str) -> None:
-        """Weights of a model with the same channels and equations in the same order.
+        """Weights of a model with the same channels and equations in the same order, made alike.
 
         Raises:
             InputError: other ones.
         """
         state = load_state(path)
-        if state.get("registry") != list(self.registry.names) or state.get("pdes") != list(self.pdes):
+        mine = {"registry": list(self.registry.names), "pdes": list(self.pdes), "settings": self.settings}
+        other = [k for k, v in mine.items() if state.get(k) != v]
+        if other:
             raise InputError(
-                f"{path}",
-                given="another order of channels or equations",
-                expected=f"{self.registry.names}, {self.pdes}",
-            )
+                f"{path}", given="another " + ", ".join(other), expected=", ".join(f"{k} {mine[k]}" for k in other),
+                hint="UniFluids.read makes the model that a file needs",
+            )  # fmt: skip
         self.load_state_dict(state["weights"])
