@@ -223,10 +223,7 @@ def _write(out: Path, name: str, report: Certificate, figures: list[Figure], tra
     from html import escape
 
     lines = [
-        *(f"relative L2 error of {k}: {v:.3g}" for k, v in report.errors.items()),
-        *(f"drift of {k}: {v:.3g}" for k, v in report.drift.items()),
-    ]
-    lines += [
+        *report.lines(),
         *report.warnings,
         f"{training.steps} steps, {training.seconds:.1f} CPU seconds, loss {training.loss:.3g}",
         *training.stopped,
@@ -250,10 +247,8 @@ def _write(out: Path, name: str, report: Certificate, figures: list[Figure], tra
 
 def _show(out: Path, report: Certificate, training: Training) -> None:
     print_table(_table(report))
-    for k, v in report.errors.items():
-        click.echo(f"relative L2 error of {k}: {v:.3g}")
-    for k, v in report.drift.items():
-        click.echo(f"drift of {k}: {v:.3g}")
+    for line in report.lines():
+        click.echo(line)
     for w in report.warnings:
         click.echo(f"note: {w}")
     click.echo(

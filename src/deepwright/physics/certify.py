@@ -34,7 +34,7 @@ class Certificate:
         bands: interior block -> axis -> share of the residual's energy in the lowest 3 of 64 modes along that axis.
         missed: RMS of the best smooth correction (low cosine modes, linearised) over that of the solution: an estimate, from below,
             of the relative error; None where it isn't looked for.
-        errors: relative L2, where the exact solution is known.
+        errors: relative L2, where the exact solution is known (RMS under "..., absolute" where that is 0).
         warnings: what a reader must know.
     """
 
@@ -52,12 +52,19 @@ class Certificate:
             f"{k}: RMS {self.trained[k]:.3g} trained, {self.fresh[k]:.3g} fresh, {self.dense[k]:.3g} dense"
             for k in self.trained
         ]
-        lines += [f"conserved {k}: drift {v:.3g}" for k, v in self.drift.items()]
-        lines += (
+        return "\n".join([*lines, *self.lines(), *self.warnings])
+
+    def lines(self) -> list[str]:
+        """Errors, the smooth correction and drifts, in words."""
+        words = {k: f"relative L2 error of {k}" for k in self.errors}
+        words |= {
+            k: f"RMS error of {k.split(',')[0]} (the truth is 0)" for k in self.errors if k.endswith(", absolute")
+        }
+        found = [f"{words[k]}: {v:.3g}" for k, v in self.errors.items()]
+        found += (
             [] if self.missed is None else [f"smooth correction that fits better: {self.missed:.2g} of the solution"]
         )
-        lines += [f"relative L2 error of {k}: {v:.3g}" for k, v in self.errors.items()]
-        return "\n".join([*lines, *self.warnings])
+        return found + [f"drift of {k}: {v:.3g}" for k, v in self.drift.items()]
 
 
 def certify(problem: PDEProblem, u: Any, *, seed: int = 0, times: int = 4) -> Certificate:
