@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from scipy import integrate, optimize
 from torch import nn
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import load_state
 from deepwright.physics.kinetic import FoldedError, KineticJKO, PhaseSpaceParticles, substep
 from deepwright.physics.kinetic_fields import AffineVelocity, AutogradVelocity, PotentialVelocity
 from deepwright.physics.kinetic_gaussian import gaussian_jko
@@ -33,6 +36,20 @@ from deepwright.physics.kinetic_systems import (
 )
 from deepwright.physics.plasma import PlasmaWave, Poisson1d
 
+TWO = """
+import sys, torch
+from deepwright.core.files import save_state
+from deepwright.physics.kinetic import KineticJKO
+from deepwright.physics.kinetic_shared import train_shared
+from deepwright.physics.kinetic_systems import GaussianMixture, Harmonic, KineticFokkerPlanck
+torch.set_num_threads(1)
+start = GaussianMixture.gaussian(torch.tensor([1.5, -0.5]), torch.tensor([[0.6, 0.1], [0.1, 0.3]]))
+run = KineticJKO(KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 1), start, step_size=0.1, batch=64, particles=64)
+net = run.control()
+train_shared(run, 3, net, iterations=5, devices=2, strategy="ddp")
+save_state(f"{sys.argv[1]}-{torch.distributed.get_rank()}", net.state_dict())
+torch.distributed.barrier()
+"""
 M0 = torch.tensor([1.5, -0.5], dtype=torch.float64)
 S0 = torch.tensor([[0.6, 0.1], [0.1, 0.3]], dtype=torch.float64)
 SYSTEM = KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 1)
@@ -497,3 +514,18 @@ def test_bad_input():
         folding.bv.fill_(-20.0)
     with pytest.raises(FoldedError, match="2 of 2"):
         substep(SYSTEM, folding, 0.0, 0.1, torch.zeros(2, 1).double(), torch.ones(2, 1).double())
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_control(tmp_path):
+    """Each takes particles of its own through the steps; their networks stay the same, and aren't that of one process."""
+    (tmp_path / "script.py").write_text(TWO)
+    subprocess.run(
+        [sys.executable, "script.py", str(tmp_path / "w")], cwd=tmp_path, check=True, capture_output=True, timeout=300
+    )
+    first, second = load_state(tmp_path / "w-0"), load_state(tmp_path / "w-1")
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    run = KineticJKO(SYSTEM, GaussianMixture.gaussian(M0, S0), step_size=0.1, batch=64, particles=64)
+    net = run.control()
+    train_shared(run, 3, net, iterations=5)
+    assert any(not torch.equal(first[k], v) for k, v in net.state_dict().items())
