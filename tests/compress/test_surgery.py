@@ -30,7 +30,7 @@ from deepwright.compress import (
     recalibrate,
     shrink,
 )
-from deepwright.compress import rules as rule_book
+from deepwright.compress import rules_shape as rule_book
 from deepwright.compress.verify import verify
 from deepwright.core.errors import InputError
 from deepwright.nets import cifar_resnet, mlp

@@ -23,7 +23,9 @@ from torch.fx import Node
 
 from deepwright.compress.errors import ExportError, ShapeError
 from deepwright.compress.labels import POLICIES, Birth, Labels, LabelSpace
-from deepwright.compress.rules import Walk, flat_labels, frozen_like, op_name, shape_of
+from deepwright.compress.rules import RULES
+from deepwright.compress.rules_pointwise import pointwise
+from deepwright.compress.walk import Walk, flat_labels, frozen_like, op_name, shape_of
 from deepwright.core.errors import InputError
 from deepwright.core.inference import device_of, evaluating
 from deepwright.core.results import Table
@@ -144,7 +146,7 @@ class ShrinkGraph:
         example = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
         program = export_program(model, example, kwargs or {})
         space = LabelSpace(attention)
-        walk = Walk(space, on_norm)
+        walk = Walk(space, on_norm, RULES, pointwise)
         nodes = list(program.graph.nodes)
         _place_parameters(program, walk, nodes, _canonical_names(model))
         _freeze_named(model, space, frozen)

@@ -197,7 +197,7 @@ _ZERO_PRESERVING = {
 
 def _zero_stays_zero(graph: ShrinkGraph) -> bool:
     """Whether every operation of the network maps zero to zero (a scalar summand or a sigmoid does not)."""
-    from deepwright.compress.rules import op_name
+    from deepwright.compress.walk import op_name
 
     for node in graph.program.graph.nodes:
         if node.op != "call_function":

@@ -17,7 +17,7 @@ from torch.fx import Node
 
 from deepwright.compress.graph import ShrinkGraph, module_of
 from deepwright.compress.labels import Labels
-from deepwright.compress.rules import bound, op_name
+from deepwright.compress.walk import bound, op_name
 
 MAC_OPS = ("conv1d", "conv2d", "conv3d", "convolution", "linear", "mm", "bmm", "matmul", "addmm", "baddbmm", "einsum",
            "scaled_dot_product_attention", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "mv", "dot")  # fmt: skip

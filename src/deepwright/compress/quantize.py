@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.compress.errors import ExportError
-from deepwright.compress.rules import args, op_name
+from deepwright.compress.walk import args, op_name
 from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.core.inference import device_of, evaluating, without_gradients
 

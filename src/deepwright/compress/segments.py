@@ -17,8 +17,8 @@ from torch.fx import Graph, GraphModule, Node
 from deepwright.compress.errors import ExportError
 from deepwright.compress.graph import module_of
 from deepwright.compress.quantize import exported
-from deepwright.compress.rules import op_name, shape_of
 from deepwright.compress.targets import Layer, _layer
+from deepwright.compress.walk import op_name, shape_of
 from deepwright.core.errors import InputError
 from deepwright.core.results import Table
 

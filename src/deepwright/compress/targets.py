@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 
 from deepwright.compress.graph import export_program, module_of
-from deepwright.compress.rules import args, bound, op_name, shape_of
+from deepwright.compress.walk import args, bound, op_name, shape_of
 from deepwright.core.errors import InputError
 
 KINDS = ("conv", "pointwise", "depthwise", "linear", "matmul")

@@ -22,7 +22,7 @@ from deepwright.compress.errors import SurgeryError
 from deepwright.compress.graph import ShrinkGraph, module_of, source_of
 from deepwright.compress.labels import Labels
 from deepwright.compress.plan import Plan
-from deepwright.compress.rules import flat_labels, op_name
+from deepwright.compress.walk import flat_labels, op_name
 from deepwright.core.inference import device_of, evaluating
 from deepwright.core.randomness import generator
 
