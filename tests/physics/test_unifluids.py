@@ -26,7 +26,7 @@ from deepwright.physics.forecasts import evaluate, forecast_errors, interleaved,
 from deepwright.physics.operators import FNO, UNet, extrapolation, persistence, train_next_frame
 from deepwright.physics.pde_corpus import line_corpus, plane_corpus, space_corpus, unified
 from deepwright.physics.pde_data import PDEDataset
-from deepwright.physics.unified import ChannelRegistry, Patchify, PDEBatch, from_unified, to_unified
+from deepwright.physics.unified import ChannelRegistry, Patchify, PDEBatch, fill_in, from_unified, to_unified
 from deepwright.physics.unifluids import UniFluids
 from deepwright.physics.unifluids_training import choose_prediction, train
 
@@ -422,7 +422,8 @@ def test_sensors_are_kept_and_nothing_else_of_the_context_is_looked_at(corpus):
     plain = awake(UniFluids(REGISTRY, ["burgers"], "tiny", target="field"))
     plain.fit_units([data])
     with torch.no_grad():
-        plain.sensing.zero_()
+        for added in (plain.sensing, *plain.hints.values()):
+            added.zero_()
     assert torch.equal(plain.predict(every), plain.predict(data))
     assert torch.allclose(torch.stack(every.known_moments()), torch.stack(data.known_moments()), rtol=1e-5)
     model, _ = train(
@@ -490,3 +491,22 @@ def test_two_processes_train_one_model(tmp_path):
     sets = [a for a, _ in unified(line_corpus(8, 2) | plane_corpus(4, 2, 16, 8), REGISTRY).values()]
     alone, _ = train(UniFluids(REGISTRY, [s.pde for s in sets], "tiny"), sets, steps=6, batch=4, seed=3)
     assert any(not torch.equal(first[k], v) for k, v in alone.state_dict().items())
+
+
+@pytest.mark.parametrize("shape", [(64, 1, 1), (16, 8, 1), (8, 8, 8), (9, 1, 1)])
+def test_gaps_are_filled_between_what_is_known(shape):
+    """Known values stay; a constant stays one; a straight line between two known ends comes out straight."""
+    draw = torch.Generator().manual_seed(0)
+    values = torch.randn(3, 2, *shape, generator=draw, dtype=torch.float64)
+    known = (torch.rand(3, 1, *shape, generator=draw) < 0.2).double()
+    known[:, :, 0, 0, 0] = 1
+    for periodic in (True, False):
+        found = fill_in(values * known, known, periodic)
+        kept = (known > 0).expand_as(values)
+        assert torch.equal(found[kept], values[kept])
+        assert float(found.max()) <= float((values * known).max()) + 1e-12  # never above what is known
+        assert torch.allclose(fill_in(2.5 * known, known, periodic), torch.full_like(known, 2.5))
+    ends = torch.zeros(1, 1, *shape, dtype=torch.float64)
+    line = torch.linspace(0, 1, shape[0], dtype=torch.float64).reshape(1, 1, -1, 1, 1).expand_as(ends)
+    ends[:, :, [0, -1]] = 1
+    assert float((fill_in(line * ends, ends, False, sweeps=200) - line).abs().max()) < 0.02

@@ -99,6 +99,19 @@ class PDEBatch:
         seen = None if self.seen is None else self.seen[index]
         return replace(self, u=self.u[index], params=self.params[index], seen=seen)
 
+    def filled(self) -> Float[Tensor, "b c t x y z"]:
+        """The context frames with what isn't seen filled in smoothly from the sensors; the other frames are 0."""
+        context = torch.zeros_like(self.u)
+        context[:, :, : self.context] = self.u[:, :, : self.context]
+        if self.seen is None:
+            return context
+        known = self.seen[:, None].to(self.u)
+        frames = context[:, :, : self.context].flatten(1, 2)
+        context[:, :, : self.context] = fill_in(frames * known, known, self.bc == "periodic").reshape(
+            len(self), -1, self.context, *self.u.shape[3:]
+        )
+        return context
+
     def with_sensors(self, share: float, generator: torch.Generator) -> PDEBatch:
         """The same, known only at random places (this share of them, one at least) that differ by trajectory."""
         if not 0 < share <= 1:
@@ -106,6 +119,43 @@ class PDEBatch:
         space = tuple(self.u.shape[3:])
         order = torch.rand(len(self), math.prod(space), generator=generator).argsort(1).argsort(1)
         return replace(self, seen=(order < max(1, round(share * math.prod(space)))).reshape(-1, *space))
+
+
+def fill_in(
+    values: Float[Tensor, "b k x y z"], known: Float[Tensor, "b 1 x y z"], periodic: bool, sweeps: int = 12
+) -> Float[Tensor, "b k x y z"]:
+    """Values between known places, nearly harmonic: coarser grids know everything in the end, finer ones smooth what they get.
+
+    Args:
+        values: 0 where unknown; known: 1 or 0; periodic: axes wrap, else edges repeat; sweeps: of smoothing on each grid.
+    """
+    axes = [i for i in range(2, 5) if values.shape[i] > 1]
+    if not axes or bool((known > 0).all()):
+        return values
+    if all(values.shape[i] % 2 == 0 for i in axes):
+        coarse, weight = values, known
+        for i in axes:
+            coarse, weight = (t.unflatten(i, (-1, 2)).sum(i + 1) for t in (coarse, weight))
+        guess = fill_in(coarse / weight.clamp_min(1), (weight > 0).to(known), periodic, sweeps)
+        for i in axes:
+            guess = guess.repeat_interleave(2, i)
+    else:
+        total = tuple(range(2, 5))
+        guess = (values.sum(total, keepdim=True) / known.sum(total, keepdim=True).clamp_min(1)).expand_as(values)
+    for _ in range(sweeps):
+        u = torch.where(known > 0, values, guess)
+        parts = [_beside(u, i, step, periodic) for i in axes for step in (1, -1)]
+        guess = torch.stack(parts).mean(0)
+    return torch.where(known > 0, values, guess)
+
+
+def _beside(u: Tensor, axis: int, step: int, periodic: bool) -> Tensor:
+    moved = u.roll(step, axis)
+    if periodic:
+        return moved
+    index = torch.arange(u.shape[axis], device=u.device)
+    edge = index == (0 if step == 1 else u.shape[axis] - 1)
+    return torch.where(edge.reshape(-1, *[1] * (u.ndim - 1 - axis)), u, moved)
 
 
 def to_unified(data: PDEDataset, registry: ChannelRegistry, context: int) -> PDEBatch:

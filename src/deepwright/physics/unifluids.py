@@ -122,6 +122,12 @@ class UniFluids(nn.Module):
             )
             self.clock = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
             self.missing = nn.ModuleDict({str(d): nn.Linear(p.size, width, bias=False) for d, p in self.patch.items()})
+            hints = {
+                f"{d}-{c}": torch.zeros(width, p.size) for d, p in self.patch.items() for c in range(len(registry))
+            }
+            self.hints = nn.ParameterDict(
+                {k: nn.Parameter(v) for k, v in hints.items()}
+            )  # of fields filled in from sensors
             self.sensing = nn.Parameter(torch.zeros(width))  # says that units are those of fields, see `_units`
             self.when = nn.Linear(64, width)
             self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
@@ -224,6 +230,11 @@ class UniFluids(nn.Module):
         if data.seen is not None:
             target = self._is_target(data)[:, None]
             h = h + self.sensing + self.missing[str(data.dim)]((~self._known(data)[:, :, 0] & ~target).to(h))
+            shift, scale = self._units(data)
+            hint = patch((data.filled() - shift) / scale).to(h) * ~target[:, :, None].to(h.device)
+            h = h + torch.einsum(
+                "bncp,cwp->bnw", hint, torch.stack([self.hints[f"{data.dim}-{c}"] for c in data.channels])
+            )
         c = F.silu(cond + self.clock(waves(t)))
         turn = rotations(places, self.width // self.heads)
         counts = patch.counts(frames)
