@@ -122,13 +122,14 @@ class UniFluids(nn.Module):
             )
             self.clock = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
             self.missing = nn.ModuleDict({str(d): nn.Linear(p.size, width, bias=False) for d, p in self.patch.items()})
-            hints = {
-                f"{d}-{c}": torch.zeros(width, p.size) for d, p in self.patch.items() for c in range(len(registry))
-            }
             self.hints = nn.ParameterDict(
-                {k: nn.Parameter(v) for k, v in hints.items()}
-            )  # of fields filled in from sensors
-            self.sensing = nn.Parameter(torch.zeros(width))  # says that units are those of fields, see `_units`
+                {
+                    f"{d}-{c}": nn.Parameter(torch.zeros(width, p.size))
+                    for d, p in self.patch.items()
+                    for c in range(len(registry))
+                }
+            )
+            self.sensing = nn.Parameter(torch.zeros(width))  # units are those of fields then, see `_units`
             self.when = nn.Linear(64, width)
             self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
             self.last = nn.Linear(width, 2 * width)
@@ -228,13 +229,7 @@ class UniFluids(nn.Module):
         h = self._embed(tokens, data) + self.flag[self._is_target(data).long().to(tokens.device)]
         h = h + self.when(waves(places[:, 0] / 10))
         if data.seen is not None:
-            target = self._is_target(data)[:, None]
-            h = h + self.sensing + self.missing[str(data.dim)]((~self._known(data)[:, :, 0] & ~target).to(h))
-            shift, scale = self._units(data)
-            hint = patch((data.filled() - shift) / scale).to(h) * ~target[:, :, None].to(h.device)
-            h = h + torch.einsum(
-                "bncp,cwp->bnw", hint, torch.stack([self.hints[f"{data.dim}-{c}"] for c in data.channels])
-            )
+            h = h + self._sensed(data)
         c = F.silu(cond + self.clock(waves(t)))
         turn = rotations(places, self.width // self.heads)
         counts = patch.counts(frames)
@@ -261,6 +256,15 @@ class UniFluids(nn.Module):
             return context
         every = data.seen[:, None, None].expand(-1, 1, data.u.shape[2], *data.seen.shape[1:])
         return self.patch[data.dim](every.contiguous()) & context
+
+    def _sensed(self, data: PDEBatch) -> Float[Tensor, "b n w"]:
+        """What is said of a context known at sensors only: that it is, where it isn't known, and the field filled in between."""
+        patch, context = self.patch[data.dim], ~self._is_target(data)[:, None]
+        shift, scale = self._units(data)
+        hint = patch((data.filled() - shift) / scale).to(self.sensing) * context[:, :, None].to(self.sensing)
+        weight = torch.stack([self.hints[f"{data.dim}-{c}"] for c in data.channels])
+        gaps = (~self._known(data)[:, :, 0] & context).to(self.sensing)
+        return self.sensing + self.missing[str(data.dim)](gaps) + torch.einsum("bncp,cwp->bnw", hint, weight)
 
     def _embed(self, tokens: Tensor, data: PDEBatch) -> Tensor:
         index = list(data.channels)
