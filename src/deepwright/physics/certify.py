@@ -147,7 +147,14 @@ def _smooth_correction(problem: PDEProblem, u: Any, blocks: list[Block], dtype: 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*has no rule for jets")
         squares = LeastSquaresProblem(model, blocks)
-        a, g, _ = squares.normal_equations(squares.vector())
+        try:
+            a, g, _ = squares.normal_equations(squares.vector())
+        except (
+            RuntimeError
+        ) as error:  # a network with steps that don't go under vmap: Levenberg-Marquardt couldn't have it either
+            if "vmap" not in str(error):
+                raise
+            return None
     a.diagonal().add_(1e-10 * a.diagonal().max())
     squares.assign(torch.linalg.solve(a, -g))
     with torch.no_grad():

@@ -455,17 +455,20 @@ class KineticJKO:
 
     # --- densities ----------------------------------------------------------------------------------------------
 
-    def push(self, p: PhaseSpaceParticles, upto: int | None = None, *, drop: bool = False) -> PhaseSpaceParticles:
+    def push(
+        self, p: PhaseSpaceParticles, upto: int | None = None, *, begin: int = 0, drop: bool = False
+    ) -> PhaseSpaceParticles:
         """Particles of the start through the first steps.
 
         Args:
-            p: particles; upto: steps (all by default); drop: leave out those, far out, at which a stored map isn't one to one.
+            p: particles; upto: steps (all by default); begin: steps that they have behind them.
+            drop: leave out those, far out, at which a stored map isn't one to one.
 
         Raises:
             InputError: a step that isn't there yet.
             FoldedError: such particles, without `drop`.
         """
-        for k in range(self._upto(upto)):
+        for k in range(begin, self._upto(upto)):
             clouds = self.clouds[k] if self.clouds else None
             for _ in range(1 + self.substeps):
                 try:

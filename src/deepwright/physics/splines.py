@@ -176,8 +176,8 @@ class AxisBasis(nn.Module):
         return found
 
     def _cosine(self, cell: Tensor, b: Tensor, width: Tensor, orders: int) -> list[Tensor]:
-        left = nn.functional.one_hot(cell, self.num_knots).to(b)
-        right = nn.functional.one_hot(cell + 1, self.num_knots).to(b)
+        knot = torch.arange(self.num_knots, device=cell.device)
+        left, right = ((cell[..., None] + k == knot).to(b) for k in (0, 1))  # one_hot doesn't go under vmap
         move = right - left
         turn = math.pi * b
         waves = [

@@ -203,10 +203,11 @@ def _ten(seed: int, quick: bool) -> dict[str, Any]:
 
 def _many_energies(run: KineticJKO, n: int) -> list[float]:
     """Free energies of many fresh particles through the stored steps: thousands are too few to tell 5 % in ten dimensions."""
-    found = []
     with torch.no_grad():
-        for k in range(len(run.controls) + 1):
-            p = run.push(PhaseSpaceParticles.of(run.start, n, torch.Generator().manual_seed(99)), k, drop=True)
+        p = PhaseSpaceParticles.of(run.start, n, torch.Generator().manual_seed(99))
+        found = [float(run.system.free_energy(p.x, p.v, p.log_density))]
+        for k in range(len(run.controls)):
+            p = run.push(p, k + 1, begin=k, drop=True)
             found.append(float(run.system.free_energy(p.x, p.v, p.log_density)))
     return found
 
