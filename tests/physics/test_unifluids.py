@@ -465,6 +465,12 @@ def test_the_table_of_an_evaluation(corpus):
     assert rows[0]["rel_l2"] == relative_error(one, data)
     assert relative_error(data.u, data) == 0
     assert forecast_errors(data.u, data)["spectrum"] == 0
+    wave = torch.sin(2 * torch.pi * 3 * torch.arange(16) / 16).reshape(1, 1, 1, 16, 1, 1).expand(2, 1, 8, 16, 16, 1)
+    pure = replace(data, u=wave.contiguous())
+    noisy = wave + 1e-4 * torch.randn(wave.shape, generator=torch.Generator().manual_seed(0))
+    assert forecast_errors(0.5 * noisy, pure)["spectrum"] == pytest.approx(
+        np.log(4), abs=1e-2
+    )  # silent modes don't count
 
 
 def test_a_finer_grid_is_forecast_as_coarse_ones(corpus):
