@@ -82,7 +82,7 @@ def test_exact_flows_leave_no_residual(problem):
     for block in solver.blocks():
         r = block.residual(solver.model, *block.tensors)
         assert float(r.detach().abs().max()) < 1e-10, block.name
-    assert solver.errors(500)["u"] == 0.0
+    assert next(v for k, v in solver.errors(500).items() if k.startswith("u")) == 0.0
 
 
 @pytest.mark.filterwarnings("ignore:Known has no rule")
