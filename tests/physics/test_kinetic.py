@@ -2,8 +2,6 @@
 
 import itertools
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from scipy import integrate, optimize
 from torch import nn
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import load_state
 from deepwright.physics.kinetic import FoldedError, KineticJKO, PhaseSpaceParticles, substep
 from deepwright.physics.kinetic_fields import AffineVelocity, AutogradVelocity, PotentialVelocity
 from deepwright.physics.kinetic_gaussian import gaussian_jko
@@ -517,13 +514,9 @@ def test_bad_input():
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_control(tmp_path):
+def test_two_processes_train_one_control(two_processes):
     """Each takes particles of its own through the steps; their networks stay the same, and aren't that of one process."""
-    (tmp_path / "script.py").write_text(TWO)
-    subprocess.run(
-        [sys.executable, "script.py", str(tmp_path / "w")], cwd=tmp_path, check=True, capture_output=True, timeout=300
-    )
-    first, second = load_state(tmp_path / "w-0"), load_state(tmp_path / "w-1")
+    first, second = two_processes(TWO)
     assert all(torch.equal(first[k], second[k]) for k in first)
     run = KineticJKO(SYSTEM, GaussianMixture.gaussian(M0, S0), step_size=0.1, batch=64, particles=64)
     net = run.control()

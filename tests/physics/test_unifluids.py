@@ -1,7 +1,5 @@
 """Layouts to the bit, the algebra of flow matching, what conditioning must not do, and a model that learns a little."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +8,6 @@ import torch
 from torch import nn
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import load_state
 from deepwright.physics.dit import rotations
 from deepwright.physics.flow_matching import (
     KINDS,
@@ -486,13 +483,9 @@ def test_a_finer_grid_is_forecast_as_coarse_ones(corpus):
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_model(tmp_path):
+def test_two_processes_train_one_model(two_processes):
     """Each draws trajectories of its own of one and the same equation; their weights stay the same, and aren't those of one process."""
-    (tmp_path / "script.py").write_text(TWO)
-    subprocess.run(
-        [sys.executable, "script.py", str(tmp_path / "w")], cwd=tmp_path, check=True, capture_output=True, timeout=300
-    )
-    first, second = load_state(tmp_path / "w-0"), load_state(tmp_path / "w-1")
+    first, second = two_processes(TWO)
     assert all(torch.equal(first[k], second[k]) for k in first)
     sets = [a for a, _ in unified(line_corpus(8, 2) | plane_corpus(4, 2, 16, 8), REGISTRY).values()]
     alone, _ = train(UniFluids(REGISTRY, [s.pde for s in sets], "tiny"), sets, steps=6, batch=4, seed=3)

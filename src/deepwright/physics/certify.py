@@ -149,12 +149,10 @@ def _smooth_correction(problem: PDEProblem, u: Any, blocks: list[Block], dtype: 
         squares = LeastSquaresProblem(model, blocks)
         try:
             a, g, _ = squares.normal_equations(squares.vector())
-        except (
-            RuntimeError
-        ) as error:  # a network with steps that don't go under vmap: Levenberg-Marquardt couldn't have it either
+        except RuntimeError as error:
             if "vmap" not in str(error):
                 raise
-            return None
+            return None  # the network has a step that can't be batched: Levenberg-Marquardt couldn't have it either
     a.diagonal().add_(1e-10 * a.diagonal().max())
     squares.assign(torch.linalg.solve(a, -g))
     with torch.no_grad():

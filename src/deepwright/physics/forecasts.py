@@ -103,14 +103,14 @@ def evaluate(
     rows: list[list[Any]] = []
     columns: list[str] = []
     for n in steps:
+        rng = torch.Generator().manual_seed(seed)
         begin = time.process_time()
-        u = model.sample(data, steps=n, solver=solver, generator=torch.Generator().manual_seed(seed))[0]
+        first = model.sample(data, steps=n, solver=solver, generator=rng)
         seconds = (time.process_time() - begin) / len(data)
-        found = forecast_errors(u, data)
-        ratio = None
+        found, ratio = forecast_errors(first[0], data), None
         if members > 1 and model.noise:
-            rng = torch.Generator().manual_seed(seed)
-            ratio = spread_skill(model.sample(data, steps=n, solver=solver, members=members, generator=rng), data)[1]
+            others = model.sample(data, steps=n, solver=solver, members=members - 1, generator=rng)
+            ratio = spread_skill(torch.cat([first, others]), data)[1]
         columns = ["steps", *found, "evaluations", "CPU seconds", "spread over error"]
         rows.append([n, *found.values(), n if solver == "euler" else 2 * n - 1, seconds, ratio])
     return Table(columns, rows, f"{data.pde}: {len(data)} trajectories, {data.u.shape[2] - data.context} frames ahead")

@@ -279,6 +279,22 @@ class KineticJKO:
                     felt.append(seen.detach())
         return Pushed(x, v, log), cost, felt
 
+    def flow_kept(
+        self, control: nn.Module, p: PhaseSpaceParticles, clouds: list[Tensor] | None = None, tau: float | None = None
+    ) -> tuple[Pushed, Tensor, list[Tensor]]:
+        """`flow` without the particles that fold.
+
+        Raises:
+            FoldedError: all of them do.
+        """
+        while True:  # each inner step may leave some out
+            try:
+                return self.flow(control, p, clouds, tau)
+            except FoldedError as error:
+                if bool(error.rows.all()):
+                    raise
+                p = PhaseSpaceParticles(*(t[~error.rows] for t in (p.x, p.v, p.log_density)))
+
     def loss(self, control: nn.Module, p: PhaseSpaceParticles) -> Tensor:
         """cost + gamma F after the step: for a loop of your own."""
         after, cost, _ = self.flow(control, p)
@@ -426,7 +442,7 @@ class KineticJKO:
         return iterations
 
     def run(
-        self, steps: int = 1_000_000, *, until: float = math.inf, state_dir: Path | str | None = None
+        self, steps: int | None = None, *, until: float = math.inf, state_dir: Path | str | None = None
     ) -> list[StepInfo]:
         """So many steps in all, or up to a time (the last step is cut to land on it); each is on disk before the next begins,
         and a killed run goes on to the same end.
@@ -435,16 +451,17 @@ class KineticJKO:
             InputError: neither a number of steps nor a time; a state of another run.
             KeyboardInterrupt: after Ctrl-C, when the last finished step is on disk.
         """
-        if steps == 1_000_000 and math.isinf(until):
+        if steps is None and math.isinf(until):
             raise InputError("run", given="no end", expected="steps or until")
+        most = math.inf if steps is None else steps
         folder = None if state_dir is None else Path(state_dir)
         if folder is not None:
             self._resume(folder)
         near = 1e-9 * self.tau
-        expected = steps if math.isinf(until) else min(steps, math.ceil(until / self.tau))
+        expected = math.ceil(min(most, until / self.tau))
         with graceful() as stop, bar("kinetic steps", expected) as running:
             running.advance(len(self.controls))
-            while len(self.controls) < steps and (left := until - self.times[-1]) > near:
+            while len(self.controls) < most and (left := until - self.times[-1]) > near:
                 info = self.step(left)
                 running.advance(1, f"F {info.after:.4f}")
                 if folder is not None:
@@ -469,25 +486,26 @@ class KineticJKO:
             FoldedError: such particles, without `drop`.
         """
         for k in range(begin, self._upto(upto)):
+            flow = self.flow_kept if drop else self.flow
             clouds = self.clouds[k] if self.clouds else None
-            for _ in range(1 + self.substeps):
-                try:
-                    after, _, _ = self.flow(self.controls[k], p, clouds, self.infos[k].tau)
-                    break
-                except FoldedError as error:
-                    if not drop or bool(error.rows.all()):
-                        raise
-                    p = PhaseSpaceParticles(*(t[~error.rows] for t in (p.x, p.v, p.log_density)))
-            p = after.checked()
+            p = flow(self.controls[k], p, clouds, self.infos[k].tau)[0].checked()
         return p
 
     def sample(self, n: int, step: int | None = None, seed: int = 1) -> PhaseSpaceParticles:
-        """Fresh particles after a step; such as fold on the way are drawn anew, and their share is told."""
+        """Fresh particles after a step; such as fold on the way are drawn anew, and their share is told.
+
+        Raises:
+            InputError: nine of ten fold, or n below 1; a step that isn't there.
+        """
         rng, parts, have, drawn = self._rng("sample", seed), [], 0, 0
         with torch.no_grad():
             while have < n and drawn < 10 * n + 10:
                 parts.append(self.push(PhaseSpaceParticles.of(self.start, n - have, rng), step, drop=True))
                 drawn, have = drawn + n - have, have + len(parts[-1])
+        if have < n or n < 1:
+            raise InputError(
+                "sample", given=f"{have} of {drawn} particles that don't fold", expected=f"{max(n, 1)}", hint="a smaller step_size"
+            )  # fmt: skip
         if drawn > n:
             warnings.warn(f"{drawn - have} of {drawn} samples folded on the way and were drawn anew", stacklevel=2)
         return PhaseSpaceParticles(*(torch.cat(t) for t in zip(*((p.x, p.v, p.log_density) for p in parts))))

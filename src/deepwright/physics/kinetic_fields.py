@@ -97,8 +97,8 @@ class PotentialVelocity(nn.Module):
         d, h = self.dim, self.step
         y = self._inputs(s, x, v)
         part = self.part
-        first = torch.tanh(self.opening(y))
-        u = _sigma(self.opening(y))
+        before = self.opening(y)
+        first, u = torch.tanh(before), _sigma(before)
         opening = self.opening.weight[:, part]  # (m, d)
         J = first[:, :, None] * opening  # (N, m, d): du / dv
         slopes, inner = [], []

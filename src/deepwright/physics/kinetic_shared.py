@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError
 from deepwright.core.fit import FitResult, fit_drawn
 from deepwright.core.randomness import generator
-from deepwright.physics.kinetic import FoldedError, KineticJKO, PhaseSpaceParticles
+from deepwright.physics.kinetic import KineticJKO, PhaseSpaceParticles
 
 
 class AtTime(nn.Module):
@@ -48,11 +48,7 @@ class _AllSteps(nn.Module):
         run, total = self.run, torch.zeros((), dtype=torch.float64)
         p = PhaseSpaceParticles.of(run.start, run.batch, generator(run.seed, "kinetic", "shared", int(numbers[0])))
         for control in self.controls:
-            try:
-                after, cost, _ = run.flow(control, p)
-            except FoldedError as error:  # early on some may fold: the others go on, and all are asked again at the end
-                p = PhaseSpaceParticles(*(t[~error.rows] for t in (p.x, p.v, p.log_density)))
-                after, cost, _ = run.flow(control, p)
+            after, cost, _ = run.flow_kept(control, p)  # early on some may fold; all are asked again at the end
             total = total + cost + run.system.friction * run.system.free_energy(*after)
             p = PhaseSpaceParticles(*(t.detach() for t in after))
         return total / len(self.controls)

@@ -27,6 +27,9 @@ class Slabs:
 
     Attributes:
         solvers: one for each slab that is solved; tracked: what `fit_free` said of each.
+
+    Raises:
+        InputError: a slab of no length; unknown properties.
     """
 
     def __init__(

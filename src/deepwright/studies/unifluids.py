@@ -141,12 +141,12 @@ def _sensors(model: UniFluids, data: dict[str, tuple[PDEBatch, PDEBatch]], share
     out: dict[str, Any] = {"share": share}
     for k in LINE:
         some = data[k][1].with_sensors(share, generator(seed, "sensors", k))
-        _, ratio = spread_skill(model.sample(some, steps=10, members=8), data[k][1])
+        members = model.sample(some, steps=10, members=8)
         filled = replace(some, u=_interpolated(some), seen=None)
         out[k] = {
-            "error": relative_error(model.predict(some), some), "ratio": ratio,
+            "error": relative_error(model.predict(some), some), "ratio": spread_skill(members, some)[1],
             "interpolated": relative_error(model.predict(filled), some),
-            "spread": float(model.sample(some, steps=10, members=8).std(0)[:, :, some.context :].mean() / some.u.std()),
+            "spread": float(members.std(0)[:, :, some.context :].mean() / some.u.std()),
         }  # fmt: skip
     return out
 
