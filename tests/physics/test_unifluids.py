@@ -272,6 +272,9 @@ def test_baselines(corpus):
                 assert torch.allclose(unet(turned), unet(few.u[:, 0, :4, ..., 0]).roll(4, 2), atol=1e-5)
     with pytest.raises(InputError, match="multiples of 8"):
         UNet(1, 4, 1, 4, 3)(torch.zeros(1, 4, 12))
+    for wrong in (FNO(1, 6, 1, 6, 3, 2), FNO(1, 4, 2, 6, 3, 2), FNO(2, 4, 1, 6, 3, 2)):
+        with pytest.raises(InputError, match="4 frames of 1 channels on 1 axes"):
+            wrong.rollout(test)
     x, y = FNO(1, 4, 1, 6, 3, 2).windows(data, 2)
     assert len(x) == 11 * len(data)
     assert torch.equal(x[: len(data), 3], data.u[:, 0, 3, :, 0, 0])

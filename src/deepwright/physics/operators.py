@@ -91,7 +91,16 @@ class NextFrame(nn.Module):
 
     @torch.no_grad()
     def rollout(self, data: PDEBatch) -> Float[Tensor, "b c t x y z"]:
-        """All frames after the context, one by one."""
+        """All frames after the context, one by one.
+
+        Raises:
+            InputError: fewer frames of context, or other axes or channels than the network was made for.
+        """
+        if data.context < self.context or data.dim != self.dim or len(data.channels) != self.channels:
+            raise InputError(
+                "rollout", given=f"{data.context} frames of {len(data.channels)} channels on {data.dim} axes",
+                expected=f"{self.context} or more of {self.channels} on {self.dim}",
+            )  # fmt: skip
         u = data.u.clone()
         space = tuple(u.shape[3 : 3 + self.dim])
         for k in range(data.context, u.shape[2]):
