@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 from deepwright.physics import LeastSquaresProblem, fit_problem, laplacian
-from deepwright.physics.forecasts import relative_error
-from deepwright.physics.kinetic import KineticJKO, PhaseSpaceParticles
-from deepwright.physics.kinetic_fields import PotentialVelocity
-from deepwright.physics.kinetic_systems import GaussianMixture, Harmonic, KineticFokkerPlanck
+from deepwright.physics.bundled import poisson
+from deepwright.physics.kinetic.controls import PotentialVelocity
+from deepwright.physics.kinetic.scheme import KineticJKO, PhaseSpaceParticles
+from deepwright.physics.kinetic.systems import GaussianMixture, Harmonic, KineticFokkerPlanck
 from deepwright.physics.networks import field
-from deepwright.physics.operators import FNO, train_next_frame
-from deepwright.physics.pde_corpus import line_corpus, unified
-from deepwright.physics.problem import relative_errors
-from deepwright.physics.problems import poisson
-from deepwright.physics.unified import ChannelRegistry
-from deepwright.physics.unifluids import UniFluids
-from deepwright.physics.unifluids_training import train as train_unifluids
+from deepwright.physics.pde_data.batches import ChannelRegistry
+from deepwright.physics.pde_data.corpus import line_corpus, unified
+from deepwright.physics.solve.problem import relative_errors
+from deepwright.physics.unifluids.baselines import FNO, train_next_frame
+from deepwright.physics.unifluids.forecasts import relative_error
+from deepwright.physics.unifluids.model import UniFluids
+from deepwright.physics.unifluids.training import train as train_unifluids
 
 
 def run() -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from deepwright.adversarial import (
     robust_accuracy,
     suite,
 )
-from deepwright.adversarial.apgd import checkpoints
+from deepwright.adversarial.attacks.apgd import checkpoints
 from deepwright.adversarial.projections import hyperplane_step
 from deepwright.core.errors import InputError
 

@@ -25,7 +25,7 @@ from deepwright.corruptions import (
     opencv,
 )
 from deepwright.corruptions.filters import area_matrix, disk, fft_filter, gaussian, kernel_sigma, line
-from deepwright.corruptions.occlusion import canny
+from deepwright.corruptions.static.occlusion import canny
 
 
 def test_catalogue():

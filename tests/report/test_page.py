@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from deepwright.checks import Finding, Gate
-from deepwright.checks.audit import AuditReport
+from deepwright.checks.running import AuditReport
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import Interval
 from deepwright.report import png, render, svg, write_report, write_study

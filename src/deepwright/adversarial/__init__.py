@@ -7,17 +7,23 @@ Example:
 """
 
 from deepwright.adversarial.adapters import from_art, from_foolbox, to_foolbox
-from deepwright.adversarial.apgd import APGD, APGDT
-from deepwright.adversarial.carlini import CarliniWagner
-from deepwright.adversarial.deepfool import DeepFool
+from deepwright.adversarial.attacks import (
+    APGD,
+    APGDT,
+    BIM,
+    FABT,
+    FGSM,
+    PGD,
+    RFGSM,
+    CarliniWagner,
+    DeepFool,
+    Noise,
+    Square,
+)
 from deepwright.adversarial.engine import Attack, AttackResult, bpda
-from deepwright.adversarial.fab import FABT
-from deepwright.adversarial.gradient import BIM, FGSM, PGD, RFGSM
 from deepwright.adversarial.losses import LOSSES, deviates
-from deepwright.adversarial.noise import Noise
 from deepwright.adversarial.projections import norms, project
-from deepwright.adversarial.square import Square
-from deepwright.adversarial.suite import (
+from deepwright.adversarial.suites import (
     AttackSuite,
     RobustnessReport,
     curve,

@@ -6,10 +6,10 @@ Example:
     >>> report["fragility"].grade  # doctest: +SKIP
 """
 
-from deepwright.checks.audit import BUILTIN, AuditReport, Check, audit, load_checks, resolve
-from deepwright.checks.compare import compare, read_findings
+from deepwright.checks.comparison import compare, read_findings
 from deepwright.checks.finding import Finding, at_best, grade_down, grade_up
 from deepwright.checks.gates import Gate, evaluate, read_config
+from deepwright.checks.running import BUILTIN, AuditReport, Check, audit, load_checks, resolve
 from deepwright.checks.subject import NearestMean, Subject, subject_from_loaders
 
 __all__ = [

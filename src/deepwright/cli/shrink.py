@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from deepwright.checks import Subject
-from deepwright.checks.audit import resolve
-from deepwright.checks.exiting import exit_subject
-from deepwright.checks.shrinking import TARGETS, describe, shrink_subject
+from deepwright.checks.running import resolve
 from deepwright.cli.audit import build_subject
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_json, write_text
 from deepwright.report import print_audit, print_table, write_report
+from deepwright.workflows.exiting import exit_subject
+from deepwright.workflows.shrinking import TARGETS, describe, shrink_subject
 
 
 def run(**o: Any) -> int:

@@ -14,15 +14,15 @@ from torch import nn
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import write_bytes, write_json, write_text
 from deepwright.core.results import Figure, Table
-from deepwright.physics.certify import Certificate, certify
-from deepwright.physics.lsq import LeastSquaresProblem
+from deepwright.physics.bundled import PROBLEMS, named_problem
+from deepwright.physics.domains import SpaceTime
 from deepwright.physics.pictures import field_image, film
-from deepwright.physics.points import SpaceTime
-from deepwright.physics.problem import PDEProblem, Solution
-from deepwright.physics.problems import PROBLEMS, named_problem
-from deepwright.physics.training import Phase, Training
-from deepwright.physics.two_phase import TwoPhasePINN, TwoPhaseProblem
-from deepwright.physics.two_phase_problems import core_flow, droplet, general, layers, static_ball, static_droplet
+from deepwright.physics.solve.certificate import Certificate, certify
+from deepwright.physics.solve.least_squares import LeastSquaresProblem
+from deepwright.physics.solve.problem import PDEProblem, Solution
+from deepwright.physics.solve.training import Phase, Training
+from deepwright.physics.two_phase.problems import core_flow, droplet, general, layers, static_ball, static_droplet
+from deepwright.physics.two_phase.solver import TwoPhasePINN, TwoPhaseProblem
 from deepwright.report import print_table, svg
 from deepwright.report.page import document
 

@@ -9,8 +9,21 @@ Example:
     >>> small = shrink(model, plan(graph, importance(graph), target={"macs": 0.5})).model  # doctest: +SKIP
 """
 
-from deepwright.compress.cost import CostReport, Latency, cost, measure_latency, peak_activation_bytes
-from deepwright.compress.engines import Engine, PymooEngine
+from deepwright.compress.counting import (
+    GAP8,
+    CostPolynomial,
+    CostReport,
+    Estimate,
+    Latency,
+    Layer,
+    TargetProfile,
+    cost,
+    expected_macs,
+    layers,
+    measure_latency,
+    peak_activation_bytes,
+)
+from deepwright.compress.coupling import Group, Member, ShrinkGraph, Unsupported
 from deepwright.compress.errors import (
     ExportError,
     FrozenAxisError,
@@ -19,36 +32,66 @@ from deepwright.compress.errors import (
     ShapeError,
     SurgeryError,
 )
-from deepwright.compress.evolve import Candidate, EvolutionaryPruner, SearchError
-from deepwright.compress.exit_export import ExportedExit, export_exits
-from deepwright.compress.exit_policy import CalibrationError, ExitPolicy, TemporalGate, certify, samples_needed
 from deepwright.compress.exits import (
     AdaptiveModel,
     BlankSkipLoss,
+    CalibrationError,
+    Cut,
+    CutError,
     ExitCost,
     ExitHead,
+    ExitPolicy,
+    ExportedExit,
+    Segments,
+    TemporalGate,
     VectorHead,
     attach_exits,
     calibrate_exits,
+    certify,
     expected_cost,
+    export_exits,
+    samples_needed,
 )
-from deepwright.compress.export import Exported, export
-from deepwright.compress.front import ParetoResult, Picked
-from deepwright.compress.fusion import check_fusion, embed, extract
-from deepwright.compress.graph import Group, Member, ShrinkGraph, Unsupported
-from deepwright.compress.importance import CRITERIA, gradient_scores, importance
-from deepwright.compress.masking import MaskHandle, dead_units, mask, mask_weights
-from deepwright.compress.plan import Plan, plan
-from deepwright.compress.polynomial import CostPolynomial
-from deepwright.compress.quantize import quantize
-from deepwright.compress.recalibrate import recalibrate
-from deepwright.compress.safety import freeze_unsafe, unsafe_groups
-from deepwright.compress.search_state import StateMismatchError
-from deepwright.compress.segments import Cut, CutError, Segments
-from deepwright.compress.space import Accuracy, UnitSpace, WeightSpace, accuracy_on
-from deepwright.compress.surgery import IndexMap, ShrinkResult, index_map_from_json, index_map_to_json, shrink
-from deepwright.compress.targets import GAP8, Estimate, Layer, TargetProfile, expected_macs, layers
-from deepwright.compress.verify import MaskedOriginal, Verification, verify
+from deepwright.compress.files import Exported, export, quantize
+from deepwright.compress.search import (
+    Accuracy,
+    Candidate,
+    Engine,
+    EvolutionaryPruner,
+    ParetoResult,
+    Picked,
+    PymooEngine,
+    SearchError,
+    StateMismatchError,
+    UnitSpace,
+    WeightSpace,
+    accuracy_on,
+)
+from deepwright.compress.surgery import (
+    CRITERIA,
+    IndexMap,
+    MaskedOriginal,
+    MaskHandle,
+    Plan,
+    ShrinkResult,
+    Verification,
+    check_fusion,
+    dead_units,
+    embed,
+    extract,
+    freeze_unsafe,
+    gradient_scores,
+    importance,
+    index_map_from_json,
+    index_map_to_json,
+    mask,
+    mask_weights,
+    plan,
+    recalibrate,
+    shrink,
+    unsafe_groups,
+    verify,
+)
 
 __all__ = [
     "CRITERIA",

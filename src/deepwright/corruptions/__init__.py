@@ -7,10 +7,9 @@ Example:
     torch.Size([2, 3, 64, 64])
 """
 
-from deepwright.corruptions.codec import differentiable_jpeg
 from deepwright.corruptions.engine import Context, Perturbation
+from deepwright.corruptions.static import diamond_square, differentiable_jpeg
 from deepwright.corruptions.suite import ALL, IMAGENET_C, Compose, CorruptionReport, Suite, apply, get, names
-from deepwright.corruptions.weather import diamond_square
 
 __all__ = [
     "ALL", "IMAGENET_C", "Compose", "Context", "CorruptionReport", "Perturbation", "Suite", "apply", "diamond_square",

@@ -19,15 +19,15 @@ from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
-from deepwright.corruptions.blur import BLUR
-from deepwright.corruptions.codec import CODEC
 from deepwright.corruptions.engine import Perturbation, to_numpy_batch
-from deepwright.corruptions.geometry import GEOMETRY
-from deepwright.corruptions.noise import NOISE
-from deepwright.corruptions.occlusion import OCCLUSION
+from deepwright.corruptions.static.blur import BLUR
+from deepwright.corruptions.static.codec import CODEC
+from deepwright.corruptions.static.geometry import GEOMETRY
+from deepwright.corruptions.static.noise import NOISE
+from deepwright.corruptions.static.occlusion import OCCLUSION
+from deepwright.corruptions.static.tone import TONE
+from deepwright.corruptions.static.weather import WEATHER
 from deepwright.corruptions.tables import TABLES, TablePerturbation
-from deepwright.corruptions.tone import TONE
-from deepwright.corruptions.weather import WEATHER
 
 ALL: tuple[Perturbation, ...] = NOISE + BLUR + TONE + GEOMETRY + OCCLUSION + CODEC + WEATHER
 

@@ -8,12 +8,24 @@ Example:
     >>> loop.tell(asked := loop.ask(), labels_of(asked))  # doctest: +SKIP
 """
 
-from deepwright.labels.adapters import as_skactiveml, from_skactiveml
-from deepwright.labels.diversity import badge, k_center_greedy, typiclust
 from deepwright.labels.loop import LabelingLoop, LabelingResult, Round, WholeSelector, default_trainer, train_fused
 from deepwright.labels.prunefuse import DistillLoss, PrunedSelector, fuse
-from deepwright.labels.scores import bald, entropy, least_confidence, margin
-from deepwright.labels.strategies import STRATEGIES, Strategy, View, named, subsampled
+from deepwright.labels.strategies import (
+    STRATEGIES,
+    Strategy,
+    View,
+    as_skactiveml,
+    badge,
+    bald,
+    entropy,
+    from_skactiveml,
+    k_center_greedy,
+    least_confidence,
+    margin,
+    named,
+    subsampled,
+    typiclust,
+)
 
 __all__ = [
     "STRATEGIES", "DistillLoss", "LabelingLoop", "LabelingResult", "PrunedSelector", "Round", "Strategy", "View", "WholeSelector",

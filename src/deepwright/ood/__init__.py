@@ -11,10 +11,24 @@ from deepwright.ood.adapters import WrappedDetector, wrap_pytorch_ood
 from deepwright.ood.bbas import BBAS, Exceedance, OutsideTheBox, complete_linkage
 from deepwright.ood.conformal import ConformalFusion, DriftAlarm
 from deepwright.ood.detector import Detector
-from deepwright.ood.features import ASH, DICE, KNN, SCALE, SHE, ReAct, ViM
-from deepwright.ood.gaussian import MDS, RMDS
-from deepwright.ood.logits import GEN, MSP, ODIN, Energy, Entropy, MaxLogit
 from deepwright.ood.metrics import aupr, auroc, detection_error, fpr_at_tpr
+from deepwright.ood.scores import (
+    ASH,
+    DICE,
+    GEN,
+    KNN,
+    MDS,
+    MSP,
+    ODIN,
+    RMDS,
+    SCALE,
+    SHE,
+    Energy,
+    Entropy,
+    MaxLogit,
+    ReAct,
+    ViM,
+)
 from deepwright.ood.suite import ALL, DetectorSuite
 
 __all__ = [

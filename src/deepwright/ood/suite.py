@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError
 from deepwright.core.features import Activations, extract
 from deepwright.core.results import Table
-from deepwright.ood.bbas import BBAS, OutsideTheBox
+from deepwright.ood.bbas.boxes import BBAS, OutsideTheBox
 from deepwright.ood.detector import Detector
-from deepwright.ood.features import ASH, DICE, KNN, SCALE, SHE, ReAct, ViM
-from deepwright.ood.gaussian import MDS, RMDS
-from deepwright.ood.logits import GEN, MSP, ODIN, Energy, Entropy, MaxLogit
 from deepwright.ood.metrics import aupr, auroc, fpr_at_tpr
+from deepwright.ood.scores.features import ASH, DICE, KNN, SCALE, SHE, ReAct, ViM
+from deepwright.ood.scores.gaussian import MDS, RMDS
+from deepwright.ood.scores.logits import GEN, MSP, ODIN, Energy, Entropy, MaxLogit
 
 ALL: tuple[type[Detector], ...] = (
     MSP, MaxLogit, Energy, Entropy, GEN, ODIN, MDS, RMDS, KNN, ViM, ReAct, DICE, ASH, SCALE, SHE, OutsideTheBox, BBAS,

@@ -1,6 +1,7 @@
 """Fields, equations and operators: networks for science.
 
-Begin with `jet` (exact derivatives in one forward pass) and `LeastSquaresProblem` with `fit_problem`.
+Begin with `jet` (exact derivatives in one forward pass), `PDEProblem` with `certify`, or a system's own class: `CELG`,
+`TwoPhasePINN`, `KineticJKO`, `UniFluids`.
 
 Example:
     >>> u = field(2, hidden=(20, 20))
@@ -9,19 +10,91 @@ Example:
     5
 """
 
-from deepwright.physics.balance import GradNormBalancer, NTKBalancer, causal_weights
-from deepwright.physics.diff import curl2d, divergence, hessian_diag, jacobian, jet, laplacian
-from deepwright.physics.jets import Jet
-from deepwright.physics.lsq import Block, Diverged, LeastSquaresProblem
+from deepwright.physics.derivatives import Jet, curl2d, divergence, hessian_diag, jacobian, jet, laplacian
+from deepwright.physics.domains import Ball, Box, LevelSet, SpaceTime, adaptive, require_inside
+from deepwright.physics.kinetic import GaussianMixture, Harmonic, KineticFokkerPlanck, KineticJKO, PhaseSpaceParticles
+from deepwright.physics.linear_grids import CELG, LinearGridEncoding
 from deepwright.physics.networks import FourierFeatures, Rescale, ResidualBlock, Sine, field
-from deepwright.physics.optim import LevenbergMarquardt, StepInfo
-from deepwright.physics.points import Ball, Box, LevelSet, SpaceTime, adaptive, require_inside
-from deepwright.physics.quasi_newton import QuasiNewton
-from deepwright.physics.training import Phase, Training, fit_problem, schedule_for
+from deepwright.physics.pde_data import PDEDataset, read_pdebench, write_pdebench
+from deepwright.physics.solve import (
+    Block,
+    Certificate,
+    Condition,
+    Diverged,
+    GradNormBalancer,
+    LeastSquaresProblem,
+    LevenbergMarquardt,
+    NTKBalancer,
+    PDEProblem,
+    Phase,
+    QuasiNewton,
+    Solution,
+    StepInfo,
+    Training,
+    causal_weights,
+    certify,
+    covariance,
+    fit_problem,
+    schedule_for,
+)
+from deepwright.physics.two_phase import Flow, Interface, Several, Slabs, TwoPhasePINN, TwoPhaseProblem
+from deepwright.physics.unifluids import FNO, UNet, UniFluids
 
 __all__ = [
-    "Ball", "Block", "Box", "Diverged", "FourierFeatures", "GradNormBalancer", "Jet", "LeastSquaresProblem", "LevelSet",
-    "LevenbergMarquardt", "NTKBalancer", "Phase", "QuasiNewton", "Rescale", "ResidualBlock", "Sine", "SpaceTime", "StepInfo",
-    "Training", "adaptive", "causal_weights", "curl2d", "divergence", "field", "fit_problem", "hessian_diag", "jacobian", "jet",
-    "laplacian", "require_inside", "schedule_for",
-]  # fmt: skip
+    "CELG",
+    "FNO",
+    "Ball",
+    "Block",
+    "Box",
+    "Certificate",
+    "Condition",
+    "Diverged",
+    "Flow",
+    "FourierFeatures",
+    "GaussianMixture",
+    "GradNormBalancer",
+    "Harmonic",
+    "Interface",
+    "Jet",
+    "KineticFokkerPlanck",
+    "KineticJKO",
+    "LeastSquaresProblem",
+    "LevelSet",
+    "LevenbergMarquardt",
+    "LinearGridEncoding",
+    "NTKBalancer",
+    "PDEDataset",
+    "PDEProblem",
+    "Phase",
+    "PhaseSpaceParticles",
+    "QuasiNewton",
+    "Rescale",
+    "ResidualBlock",
+    "Several",
+    "Sine",
+    "Slabs",
+    "Solution",
+    "SpaceTime",
+    "StepInfo",
+    "Training",
+    "TwoPhasePINN",
+    "TwoPhaseProblem",
+    "UNet",
+    "UniFluids",
+    "adaptive",
+    "causal_weights",
+    "certify",
+    "covariance",
+    "curl2d",
+    "divergence",
+    "field",
+    "fit_problem",
+    "hessian_diag",
+    "jacobian",
+    "jet",
+    "laplacian",
+    "read_pdebench",
+    "require_inside",
+    "schedule_for",
+    "write_pdebench",
+]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import local_rng
-from deepwright.physics.jets import Jet, concatenate, cosine, propagate, sine
+from deepwright.physics.derivatives.jets import Jet, concatenate, cosine, propagate, sine
 
 
 class Sine(nn.Module):

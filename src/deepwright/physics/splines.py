@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.physics.jets import Jet, transforming
+from deepwright.physics.derivatives.jets import Jet, transforming
 
 KERNELS = ("natural_cubic", "linear", "cosine", "hermite", "bspline3")
 DENSE = 512

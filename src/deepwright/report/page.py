@@ -7,8 +7,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from deepwright.checks.audit import AuditReport
 from deepwright.checks.finding import Finding
+from deepwright.checks.running import AuditReport
 from deepwright.core.files import write_json, write_text
 from deepwright.core.results import Table, show
 from deepwright.core.statistics import Interval

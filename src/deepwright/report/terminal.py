@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deepwright.checks.audit import AuditReport
 from deepwright.checks.finding import Finding
+from deepwright.checks.running import AuditReport
 from deepwright.core.results import StudyResult, Table, show
 
 _STYLES = {

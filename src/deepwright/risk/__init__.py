@@ -9,28 +9,32 @@ from deepwright.risk.calibration import Reliability, brier, ece, fit_temperature
 from deepwright.risk.fragility import (
     CROSS_ENTROPY_BOUND,
     HINGE_BOUND,
+    FragileLinearClassifier,
+    FragilityIndex,
+    FragilityLoss,
+    FragilityReport,
+    FragilityTargetSearch,
     SurrogateBound,
+    TargetTrial,
+    WassersteinInterval,
+    bootstrap_index,
+    expected_cost,
     expected_cost_bound,
+    flip_wasserstein_index,
     fragility_curve,
     fragility_index,
+    fragility_report,
+    group_gap_pvalue,
     kl_roots,
+    linear_wasserstein_index,
+    lipschitz_estimate,
     misjudgment,
+    selective_curve,
     tail_bound,
+    wasserstein_interval,
     worst_case_mean,
     worst_case_weights,
 )
-from deepwright.risk.fragility_linear import FragileLinearClassifier, flip_wasserstein_index, linear_wasserstein_index
-from deepwright.risk.fragility_loss import FragilityLoss, FragilityTargetSearch, TargetTrial
-from deepwright.risk.fragility_metric import FragilityIndex
-from deepwright.risk.fragility_report import (
-    FragilityReport,
-    bootstrap_index,
-    expected_cost,
-    fragility_report,
-    group_gap_pvalue,
-    selective_curve,
-)
-from deepwright.risk.wasserstein import WassersteinInterval, lipschitz_estimate, wasserstein_interval
 
 __all__ = [
     "CROSS_ENTROPY_BOUND",

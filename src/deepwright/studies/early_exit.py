@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.compress import BlankSkipLoss, ExitHead, attach_exits, expected_cost, layers
-from deepwright.compress.exit_policy import certify
-from deepwright.compress.exits import AdaptiveModel, head_logits, path_macs
+from deepwright.compress.exits.adaptive import AdaptiveModel, head_logits, path_macs
+from deepwright.compress.exits.policy import certify
 from deepwright.core.boxes import Detections, mean_average_precision
 from deepwright.core.fit import adamw, fit, one_cycle
 from deepwright.core.inference import evaluating

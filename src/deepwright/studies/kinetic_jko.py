@@ -15,13 +15,14 @@ from torch import Tensor
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.core.trials import run as run_trials
-from deepwright.physics.kinetic import KineticJKO, PhaseSpaceParticles
-from deepwright.physics.kinetic_fields import PotentialVelocity
-from deepwright.physics.kinetic_gaussian import gaussian_jko
-from deepwright.physics.kinetic_grid import grid_solution
-from deepwright.physics.kinetic_sampling import equilibrium
-from deepwright.physics.kinetic_shared import train_shared
-from deepwright.physics.kinetic_systems import (
+from deepwright.physics.kinetic.controls import PotentialVelocity
+from deepwright.physics.kinetic.gaussian import gaussian_jko
+from deepwright.physics.kinetic.grid import grid_solution
+from deepwright.physics.kinetic.plasma import PlasmaWave, Poisson1d
+from deepwright.physics.kinetic.sampling import equilibrium
+from deepwright.physics.kinetic.scheme import KineticJKO, PhaseSpaceParticles
+from deepwright.physics.kinetic.shared import train_shared
+from deepwright.physics.kinetic.systems import (
     DoubleWell,
     Free,
     GaussianMixture,
@@ -35,7 +36,6 @@ from deepwright.physics.kinetic_systems import (
     sliced_w2,
 )
 from deepwright.physics.pictures import field_image
-from deepwright.physics.plasma import PlasmaWave, Poisson1d
 from deepwright.studies import Settings
 
 SYSTEM = KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 1)

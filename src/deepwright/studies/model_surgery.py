@@ -22,7 +22,7 @@ from deepwright.compress import (
     plan,
     shrink,
 )
-from deepwright.compress.cost import onnx_latency
+from deepwright.compress.counting.costs import onnx_latency
 from deepwright.core.errors import InputError
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval

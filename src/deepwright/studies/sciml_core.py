@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.core.trials import run as run_trials
-from deepwright.physics.certify import certify
-from deepwright.physics.diff import jet
-from deepwright.physics.lsq import LeastSquaresProblem
+from deepwright.physics.bundled import poisson
+from deepwright.physics.derivatives.operators import jet
 from deepwright.physics.networks import field
 from deepwright.physics.pictures import field_image
-from deepwright.physics.problem import relative_errors
-from deepwright.physics.problems import poisson
-from deepwright.physics.training import Phase, fit_problem
+from deepwright.physics.solve.certificate import certify
+from deepwright.physics.solve.least_squares import LeastSquaresProblem
+from deepwright.physics.solve.problem import relative_errors
+from deepwright.physics.solve.training import Phase, fit_problem
 from deepwright.studies import Settings
 
 WAYS: dict[str, list[tuple[Any, ...]]] = {

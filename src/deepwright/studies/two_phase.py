@@ -13,11 +13,11 @@ from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.core.trials import run as run_trials
 from deepwright.physics.pictures import field_image
-from deepwright.physics.two_phase import PointCounts, TwoPhasePINN
-from deepwright.physics.two_phase_baselines import Smeared, one_network
-from deepwright.physics.two_phase_model import Flow
-from deepwright.physics.two_phase_problems import core_flow, droplet, general, layers, static_ball, static_droplet
-from deepwright.physics.two_phase_slabs import Slabs
+from deepwright.physics.two_phase.baselines import Smeared, one_network
+from deepwright.physics.two_phase.model import Flow
+from deepwright.physics.two_phase.problems import core_flow, droplet, general, layers, static_ball, static_droplet
+from deepwright.physics.two_phase.slabs import Slabs
+from deepwright.physics.two_phase.solver import PointCounts, TwoPhasePINN
 from deepwright.studies import Settings
 
 # the same number of parameters for everybody: two networks of 2 x 16 have 774, one of 2 x 24 has 771

@@ -15,14 +15,20 @@ from deepwright.core.fit import adamw, fit_drawn, one_cycle
 from deepwright.core.randomness import generator, local_rng
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.trials import run as run_trials
-from deepwright.physics.flow_matching import LogitNormal, Parameterization, effective_dimension, euler_sample, grid
-from deepwright.physics.forecasts import forecast_errors, interleaved, relative_error, spread_skill
-from deepwright.physics.operators import FNO, NextFrame, UNet, extrapolation, persistence, train_next_frame
-from deepwright.physics.pde_corpus import line_corpus, plane_corpus, space_corpus, unified
+from deepwright.physics.pde_data.batches import ChannelRegistry, PDEBatch
+from deepwright.physics.pde_data.corpus import line_corpus, plane_corpus, space_corpus, unified
 from deepwright.physics.pictures import field_image
-from deepwright.physics.unified import ChannelRegistry, PDEBatch
-from deepwright.physics.unifluids import UniFluids
-from deepwright.physics.unifluids_training import train
+from deepwright.physics.unifluids.baselines import FNO, NextFrame, UNet, extrapolation, persistence, train_next_frame
+from deepwright.physics.unifluids.flow_matching import (
+    LogitNormal,
+    Parameterization,
+    effective_dimension,
+    euler_sample,
+    grid,
+)
+from deepwright.physics.unifluids.forecasts import forecast_errors, interleaved, relative_error, spread_skill
+from deepwright.physics.unifluids.model import UniFluids
+from deepwright.physics.unifluids.training import train
 from deepwright.studies import Settings
 
 REGISTRY = ChannelRegistry()

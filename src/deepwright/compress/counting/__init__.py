@@ -1,0 +1,25 @@
+"""What a network costs: counted exactly, as a polynomial of the units kept, and on machines that aren't here.
+
+Example:
+    >>> from deepwright.compress.counting import cost
+    >>> cost(model, x).macs  # doctest: +SKIP
+"""
+
+from deepwright.compress.counting.costs import CostReport, Latency, cost, measure_latency, peak_activation_bytes
+from deepwright.compress.counting.polynomial import CostPolynomial
+from deepwright.compress.counting.targets import GAP8, Estimate, Layer, TargetProfile, expected_macs, layers
+
+__all__ = [
+    "GAP8",
+    "CostPolynomial",
+    "CostReport",
+    "Estimate",
+    "Latency",
+    "Layer",
+    "TargetProfile",
+    "cost",
+    "expected_macs",
+    "layers",
+    "measure_latency",
+    "peak_activation_bytes",
+]

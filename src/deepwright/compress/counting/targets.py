@@ -1,0 +1,272 @@
+"""What a network would cost on a machine that isn't here: an analytic estimate per layer, always called *estimated*.
+
+A layer takes the longer of computing and moving data:
+
+    t = sum_layers max( MACs / (rate_kind f), bytes_outer / (bandwidth_outer f) + bytes_inner / (bandwidth_inner f) ) + fixed
+
+with rates in multiply-accumulates per cycle for each kind of layer and bandwidths in bytes per cycle.
+GAP8's numbers: arXiv 2008.07127 (its deployment tool) and 2301.12175 (a detector on it, 1.6 frames a second at 134 mW).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+from torch.fx import Node
+
+from deepwright.compress.coupling.graph import export_program, module_of
+from deepwright.compress.coupling.walk import args, bound, op_name, shape_of
+from deepwright.core.errors import InputError
+
+KINDS = ("conv", "pointwise", "depthwise", "linear", "matmul")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One operation that multiplies and accumulates, for one input sample.
+
+    Attributes:
+        name: its module.
+        kind: one of `KINDS`.
+        macs: multiply-accumulates.
+        weights, inputs, outputs: elements.
+        tile: elements of the smallest working set: the input rows under one kernel, one row of outputs, the weights of
+            one output channel.
+    """
+
+    name: str
+    kind: str
+    macs: int
+    weights: int
+    inputs: int
+    outputs: int
+    tile: int
+
+
+def layers(model: nn.Module, example: Any) -> list[Layer]:
+    """Every convolution, linear map and matrix product of the exported graph, in order; sizes are per sample."""
+    inputs = example if isinstance(example, tuple) else (example,)
+    program = export_program(model, inputs, {})
+    batch = next((len(e) for e in inputs if isinstance(e, Tensor) and e.ndim), 1)
+    found = (_layer(node, max(batch, 1)) for node in program.graph.nodes if node.op == "call_function")
+    return [layer for layer in found if layer is not None]
+
+
+def _layer(node: Node, batch: int) -> Layer | None:
+    name = op_name(node.target)
+    out = shape_of(node) if isinstance(node.meta.get("val"), Tensor) else ()
+    if name.startswith("conv"):
+        w, x = shape_of(bound(node)["weight"]), shape_of(args(node)[0])
+        spatial = math.prod(w[2:])
+        transposed = "transpose" in name
+        macs = math.prod(x if transposed else out) * w[1] * spatial
+        groups = int(bound(node).get("groups", 1))
+        kind = "depthwise" if groups > 1 and w[1] == 1 else "pointwise" if spatial == 1 else "conv"
+        rows = w[2] * x[-1] * w[1] if len(w) == 4 else w[2] * w[1]
+        tile = rows + out[-1] + w[1] * spatial
+        return Layer(
+            module_of(node), kind, macs // batch, math.prod(w), math.prod(x) // batch, math.prod(out) // batch, tile
+        )
+    if name == "linear":
+        w, x = shape_of(args(node)[1]), shape_of(args(node)[0])
+        macs = math.prod(out) * w[1]
+        return Layer(
+            module_of(node),
+            "linear",
+            macs // batch,
+            math.prod(w),
+            math.prod(x) // batch,
+            math.prod(out) // batch,
+            2 * w[1] + 1,
+        )
+    if name in ("mm", "bmm", "matmul", "addmm", "baddbmm"):
+        start = 1 if name in ("addmm", "baddbmm") else 0
+        x, y = shape_of(args(node)[start]), shape_of(args(node)[start + 1])
+        inner = x[-1]
+        moved = (math.prod(x) + math.prod(y)) // batch
+        return Layer(
+            module_of(node), "matmul", math.prod(out) * inner // batch, 0, moved, math.prod(out) // batch, 2 * inner + 1
+        )
+    if name == "scaled_dot_product_attention":
+        q, k, v = (shape_of(a) for a in args(node)[:3])
+        macs = math.prod(q[:-1]) * k[-2] * (q[-1] + v[-1])
+        moved = (math.prod(q) + math.prod(k) + math.prod(v)) // batch
+        return Layer(module_of(node), "matmul", macs // batch, 0, moved, math.prod(out) // batch, 2 * q[-1] + 1)
+    return None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An *estimated* cost on a target.
+
+    Attributes:
+        target: whose.
+        seconds: for one sample; joules where the target's power is known.
+        by_layer: (name, seconds, whether moving data and not computing decides).
+        violations: what doesn't fit, in words; empty where all does.
+    """
+
+    target: str
+    seconds: float
+    joules: float | None
+    by_layer: tuple[tuple[str, float, bool], ...]
+    violations: tuple[str, ...]
+
+    def __str__(self) -> str:
+        energy = f", {1e3 * self.joules:.3g} mJ" if self.joules is not None else ""
+        fits = "" if not self.violations else f"; does not fit: {'; '.join(self.violations)}"
+        return f"estimated on {self.target}: {1e3 * self.seconds:.4g} ms{energy}{fits}"
+
+
+@dataclass(frozen=True)
+class TargetProfile:
+    """A machine's speeds and memories.
+
+    Attributes:
+        name: of the machine.
+        clock_hz: cycles a second.
+        macs_per_cycle: rate of each kind of layer ("conv" stands in for kinds that aren't named).
+        mem_levels: (bytes, bytes per cycle) of each memory, the smallest first; weights live in the largest.
+        power_w: drawn while it runs.
+        element_bytes: of a weight or an activation.
+        fixed_s: seconds a call that no layer explains.
+    """
+
+    name: str
+    clock_hz: float
+    macs_per_cycle: Mapping[str, float]
+    mem_levels: tuple[tuple[int, float], ...] = ()
+    power_w: float | None = None
+    element_bytes: int = 1
+    fixed_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (
+            not self.clock_hz > 0
+            or "conv" not in self.macs_per_cycle
+            or not all(v > 0 for v in self.macs_per_cycle.values())
+        ):
+            raise InputError(
+                f"target {self.name!r}",
+                given=f"clock_hz={self.clock_hz}, macs_per_cycle={dict(self.macs_per_cycle)}",
+                expected="numbers above 0, with a rate for 'conv' at least",
+            )
+
+    def estimate(self, model: nn.Module | Sequence[Layer], example: Any = None, peak: int | None = None) -> Estimate:
+        """Seconds and energy of one sample.
+
+        Args:
+            model: a network with an `example` input, or its `layers`.
+            example: a batch.
+            peak: elements of activations alive at once (the largest layer's input and output where not given).
+        """
+        rows = layers(model, example) if isinstance(model, nn.Module) else list(model)
+        times = [self._seconds(layer, rows) for layer in rows]
+        seconds = sum(t for t, _ in times) + self.fixed_s
+        alive = peak if peak is not None else max((x.inputs + x.outputs for x in rows), default=0)
+        by_layer = tuple((x.name, t, moved) for x, (t, moved) in zip(rows, times))
+        joules = None if self.power_w is None else self.power_w * seconds
+        return Estimate(self.name, seconds, joules, by_layer, tuple(self._violations(rows, alive)))
+
+    def _seconds(self, layer: Layer, rows: Sequence[Layer]) -> tuple[float, bool]:
+        rate = self.macs_per_cycle.get(layer.kind, self.macs_per_cycle["conv"])
+        compute = layer.macs / rate
+        moved = 0.0
+        size = self.element_bytes
+        if self.mem_levels:
+            moved += (
+                size
+                * (layer.inputs + layer.outputs + layer.weights)
+                / self.mem_levels[min(1, len(self.mem_levels) - 1)][1]
+            )
+        if len(self.mem_levels) > 2:
+            outer, speed = self.mem_levels[1][0], self.mem_levels[2][1]
+            weights = sum(r.weights for r in rows) * size > outer
+            spilled = size * (layer.inputs + layer.outputs) > outer
+            moved += (
+                size * ((layer.weights if weights else 0) + (layer.inputs + layer.outputs if spilled else 0)) / speed
+            )
+        return max(compute, moved) / self.clock_hz, moved > compute
+
+    def _violations(self, rows: Sequence[Layer], alive: int) -> list[str]:
+        found: list[str] = []
+        if not self.mem_levels or not rows:
+            return found
+        size = self.element_bytes
+        largest = max(rows, key=lambda r: r.tile)
+        if largest.tile * size > self.mem_levels[0][0]:
+            found.append(
+                f"the smallest tile of {largest.name} ({largest.tile * size} bytes) in {self.mem_levels[0][0]} bytes"
+            )
+        if len(self.mem_levels) > 1 and alive * size > self.mem_levels[1][0]:
+            widest = max(rows, key=lambda r: r.inputs + r.outputs)
+            found.append(f"activations around {widest.name} ({alive * size} bytes) in {self.mem_levels[1][0]} bytes")
+        weights = sum(r.weights for r in rows) * size
+        if weights > self.mem_levels[-1][0]:
+            found.append(f"weights ({weights} bytes) in {self.mem_levels[-1][0]} bytes")
+        return found
+
+    @classmethod
+    def from_measurements(
+        cls, name: str, clock_hz: float, measured: Sequence[tuple[Sequence[Layer], float]], **options: Any
+    ) -> TargetProfile:
+        """Rates per kind and a fixed time that explain measured seconds best (non-negative least squares).
+
+        Args:
+            name, clock_hz: of the machine.
+            measured: (layers of a network, its seconds); at least as many networks as kinds of layers.
+            options: the other attributes.
+
+        Raises:
+            InputError: too few measurements, or one that isn't positive.
+        """
+        from scipy.optimize import nnls
+
+        kinds = [k for k in KINDS if any(x.kind == k for rows, _ in measured for x in rows)]
+        if len(measured) < len(kinds) or any(not s > 0 for _, s in measured):
+            raise InputError(
+                "measurements", given=f"{len(measured)}", expected=f"at least {len(kinds)}, each above 0 s"
+            )
+        table = np.array(
+            [[sum(x.macs for x in rows if x.kind == k) / clock_hz for k in kinds] + [1.0] for rows, _ in measured]
+        )
+        seconds = np.array([s for _, s in measured])
+        weights = 1 / seconds  # relative errors count alike
+        scale = np.maximum(np.abs(table * weights[:, None]).max(0), 1e-300)
+        solution = nnls(table * weights[:, None] / scale, np.ones(len(seconds)))[0] / scale
+        rates = {k: float(1 / max(c, 1e-12)) for k, c in zip(kinds, solution)}
+        rates.setdefault("conv", next(iter(rates.values())))
+        return cls(name, clock_hz, rates, fixed_s=float(solution[-1]), **options)
+
+    def at_clock(self, clock_hz: float) -> TargetProfile:
+        """The same machine at another clock."""
+        return replace(self, clock_hz=clock_hz)
+
+
+GAP8 = TargetProfile(
+    "GAP8 (8 RISC-V cores, int8)",
+    175e6,
+    {"conv": 6.0, "pointwise": 6.0, "depthwise": 1.5, "linear": 6.0, "matmul": 6.0},
+    ((52_736, 32.0), (250_000, 8.0), (8 * 2**20, 1.0)),  # less the stacks and what the runtime keeps
+    power_w=0.134,
+)
+
+
+def expected_macs(paths: Sequence[int], probabilities: Sequence[float]) -> float:
+    """MACs of a network with exits: the sum over its paths of MACs times the measured share of samples that take it.
+
+    Raises:
+        InputError: shares that don't sum to 1, or as many paths as shares aren't given.
+    """
+    if len(paths) != len(probabilities) or abs(sum(probabilities) - 1) > 1e-6 or min(probabilities, default=0) < 0:
+        raise InputError(
+            "paths",
+            given=f"{len(paths)} paths, shares {list(probabilities)}",
+            expected="one share a path, summing to 1",
+        )
+    return float(sum(m * p for m, p in zip(paths, probabilities)))

@@ -1,0 +1,167 @@
+"""One pass over a `torch.export` graph: what is known of each node's labels, and what rules may ask of a node."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import Node
+
+from deepwright.compress.coupling.axes import Ids, Labels, LabelSpace
+
+Rule = Callable[["Walk", Node], Any]
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """A node that sums over a live axis of its operand: where removed units are cut."""
+
+    node: Node
+    operand: int
+    axis: int
+    ids: Ids
+
+
+@dataclass(frozen=True)
+class Inexact:
+    """A node whose arithmetic changes with the width of a live axis (a norm's statistics, an attention's scale)."""
+
+    node: Node
+    axis: int
+    ids: Ids
+
+
+class Walk:
+    """The state of one pass over a graph.
+
+    Args:
+        space: of labels; on_norm: what becomes of units under a norm; rules: by operation; otherwise: for element-wise ones without.
+    """
+
+    def __init__(self, space: LabelSpace, on_norm: str, rules: Mapping[str, Rule], otherwise: Rule) -> None:
+        self.space, self.on_norm, self.rules, self.otherwise = space, on_norm, rules, otherwise
+        self.labels: dict[Node, Any] = {}
+        self.contractions: list[Contraction] = []
+        self.inexact: list[Inexact] = []
+        self.consumed: list[Ids] = []  # weights' axes that are summed over
+        self.summed: list[Ids] = []  # sums of two activations
+        self.parameters: set[Node] = set()
+        self.produced: list[Ids] = []
+        self.notes: dict[Node, str] = {}
+        self.unsupported: list[Node] = []
+
+    def of(self, value: Any) -> Labels:
+        """The labels of an argument."""
+        return self.labels[value]
+
+    def axis(self, node: Node, axis: int, avoid: Sequence[int] = ()) -> Ids | None:
+        """One axis of a node's output."""
+        return self.space.axis(self.of(node), axis, avoid)
+
+    def contract(
+        self, node: Node, operand: int, sides: tuple[Node, Node], axis: int, x: Ids | None, other: Ids | None
+    ) -> None:
+        """Tie the two sides of a sum over an axis of the first, and remember where it is and which side is a weight."""
+        self.space.tie(x, other)
+        if x is None or other is None:
+            return
+        self.contractions.append(Contraction(node, operand, axis % len(self.of(sides[0]).shape), x))
+        weights = [ids for side, ids in zip(sides, (x, other)) if self.is_weight(side)]
+        (self.consumed if weights else self.summed).extend(weights or [x])
+
+    def is_weight(self, node: Node) -> bool:
+        """Whether a node is a parameter, perhaps transposed."""
+        while node.op == "call_function" and op_name(node.target) in ("t", "transpose", "permute", "numpy_T", "to"):
+            node = args(node)[0]
+        return node in self.parameters
+
+    def produce(self, ids: Ids | None) -> Ids | None:
+        """Remember a weight's output axis."""
+        if ids is not None:
+            self.produced.append(ids)
+        return ids
+
+    def visit(self, node: Node) -> Any:
+        """The labels of a call's output."""
+        name = op_name(node.target)
+        rule = self.rules.get(name)
+        if rule is None and is_pointwise(node.target):
+            rule = self.otherwise
+        if rule is None:
+            return self.give_up(node)
+        return rule(self, node)
+
+    def give_up(self, node: Node, note: str = "") -> Any:
+        """Freeze every input; the output is frozen too."""
+        for used in node.all_input_nodes:
+            for labels in flat_labels(self.labels.get(used)):
+                self.space.freeze_all(labels)
+        if has_tensors(node.meta.get("val")):
+            if note:
+                self.notes[node] = note
+            else:
+                self.unsupported.append(node)
+        return frozen_like(node.meta.get("val"))
+
+
+def op_name(target: Any) -> str:
+    """relu for aten.relu.default and aten.relu_.default; getitem for Python's."""
+    if target is operator.getitem:
+        return "getitem"
+    packet = getattr(target, "_overloadpacket", None)
+    name = packet.__name__ if packet is not None else getattr(target, "__name__", str(target))
+    return name[:-1] if name.endswith("_") and not name.endswith("__") else name
+
+
+def is_pointwise(target: Any) -> bool:
+    """Whether torch itself calls the operation element-wise."""
+    return torch.Tag.pointwise in getattr(target, "tags", ())
+
+
+def has_tensors(value: Any) -> bool:
+    """Whether a node's value holds a tensor."""
+    if isinstance(value, tuple | list):
+        return any(has_tensors(v) for v in value)
+    return isinstance(value, Tensor)
+
+
+def frozen_like(value: Any) -> Any:
+    """Frozen labels for a value or a tuple of values."""
+    if isinstance(value, tuple | list):
+        return tuple(frozen_like(v) for v in value)
+    return Labels(static(value.shape)) if isinstance(value, Tensor) else None
+
+
+def static(shape: Any) -> tuple[int, ...]:
+    """Sizes as integers (a size that depends on data counts as its hint)."""
+    return tuple(int(s) if not hasattr(s, "node") else int(s.node.hint or 1) for s in shape)
+
+
+def flat_labels(value: Any) -> list[Labels]:
+    """The labels inside a possibly nested value."""
+    if isinstance(value, tuple | list):
+        return [one for v in value for one in flat_labels(v)]
+    return [value] if isinstance(value, Labels) else []
+
+
+def bound(node: Node) -> dict[str, Any]:
+    """A call's arguments by their schema's names, defaults included."""
+    target: Any = node.target
+    schema = target._schema
+    values = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
+    values |= {a.name: v for a, v in zip(schema.arguments, node.args)}
+    return values | dict(node.kwargs)
+
+
+def args(node: Node) -> list[Any]:
+    """A call's positional arguments."""
+    return list(node.args)
+
+
+def shape_of(node: Node) -> tuple[int, ...]:
+    """The shape of a node's output."""
+    return static(node.meta["val"].shape)

@@ -1,0 +1,192 @@
+"""What a pruning search found: a front of networks, with held-out figures beside the ones it was searched on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from deepwright.compress.search.spaces import Accuracy, Space, UnitSpace
+from deepwright.compress.surgery.cutting import ShrinkResult
+from deepwright.core.errors import InputError
+from deepwright.core.files import load_state, save_state
+from deepwright.core.pareto import hypervolume, knee, nondominated
+from deepwright.core.results import Figure, Table
+from deepwright.core.statistics import Interval, mcnemar, wilson
+
+
+@dataclass(frozen=True)
+class Picked:
+    """One network of the front.
+
+    Attributes:
+        model: smaller (units, and proved) or sparse (weights).
+        surgery: the proof and the index map, for units.
+        index: its place in the front.
+        validation_error: what the search saw.
+        held_out: error on fresh data, with its 95 % interval; the picked point was chosen for its luck too.
+        costs: shares of the dense network's costs.
+        against_dense: exact McNemar p-value that it is equally often right as the dense network on the fresh data.
+    """
+
+    model: nn.Module
+    surgery: ShrinkResult | None
+    index: int
+    validation_error: float
+    held_out: Interval
+    costs: dict[str, float]
+    against_dense: float
+
+
+@dataclass
+class ParetoResult:
+    """A front, sorted by cost.
+
+    Attributes:
+        objectives: their names, "error" first.
+        F: (n, k) values on the validation data.
+        packed: (n, bytes) masks, bit-packed.
+        phase: which phase found each point.
+        history: (evaluations, hypervolume, phase) after each generation.
+        log: what the search decided on its way.
+        evaluations: in all.
+    """
+
+    space: Space = field(repr=False)
+    objectives: tuple[str, ...]
+    F: np.ndarray
+    packed: np.ndarray = field(repr=False)
+    phase: np.ndarray
+    history: list[tuple[float, float, int]] = field(repr=False)
+    log: list[str]
+    evaluations: float
+
+    def __len__(self) -> int:
+        return len(self.F)
+
+    @property
+    def masks(self) -> np.ndarray:
+        """(n, D) bool."""
+        return np.unpackbits(self.packed, axis=1, count=self.space.size).astype(bool)
+
+    def front(self) -> np.ndarray:
+        """Indices of the points that nothing dominates, by cost."""
+        inside = np.flatnonzero(nondominated(self.F))
+        return inside[np.argsort(self.F[inside, 1], kind="stable")]
+
+    def knee(self) -> int:
+        """The point farthest from the chord between the extremes of (error, cost)."""
+        front = self.front()
+        return int(front[knee(self.F[front, :2])])
+
+    def hypervolume(self) -> float:
+        """In (error, cost), reference (1, 1)."""
+        return hypervolume(self.F[:, :2], (1.0, 1.0))
+
+    def cheapest(self, max_error_increase: float) -> int:
+        """The cheapest point whose validation error is at most so far above the best."""
+        good = np.flatnonzero(self.F[:, 0] <= self.F[:, 0].min() + max_error_increase + 1e-12)
+        return int(good[np.argmin(self.F[good, 1])])
+
+    def pick(
+        self, held_out: tuple[Tensor, Tensor], *, max_error_increase: float = 0.01, index: int | None = None
+    ) -> Picked:
+        """A network of the front, measured on data that the search didn't see.
+
+        Args:
+            held_out: fresh (inputs, labels).
+            max_error_increase: the cheapest point within so much of the best validation error.
+            index: this point instead.
+
+        Raises:
+            InputError: an index outside the front, held-out data that is empty.
+            SurgeryError: a unit-wise point that doesn't equal its masked original.
+        """
+        chosen = self.cheapest(max_error_increase) if index is None else index
+        if not 0 <= chosen < len(self):
+            raise InputError("index", given=chosen, expected=f"0..{len(self) - 1}")
+        mask = self.masks[chosen]
+        fresh = Accuracy(*held_out)
+        surgery = self.space.proved(mask) if isinstance(self.space, UnitSpace) else None
+        model = surgery.model if surgery is not None else self.space.build(mask)
+        both = fresh.wrong(self.space, np.stack([mask, np.ones_like(mask)]))
+        names = self.objectives[1:]
+        return Picked(
+            model, surgery, chosen, float(self.F[chosen, 0]), wilson(int(both[0].sum()), len(fresh)),
+            dict(zip(names, self.F[chosen, 1:].tolist())),
+            mcnemar(torch.from_numpy(~both[0]), torch.from_numpy(~both[1])),
+        )  # fmt: skip
+
+    def evaluate(self, x: Tensor, y: Tensor) -> Table:
+        """Every point on fresh data: validation error, held-out error with its interval, costs."""
+        fresh = Accuracy(x, y)
+        wrong = fresh.wrong(self.space, self.masks).sum(1)
+        rows: list[Any] = []
+        for i, errors in enumerate(wrong.tolist()):
+            interval = wilson(errors, len(fresh))
+            rows.append([i, *self.F[i].tolist(), interval.value, interval.low, interval.high, int(self.phase[i])])
+        columns = ["point", "validation error", *self.objectives[1:], "held-out error", "low", "high", "phase"]
+        return Table(columns, rows, f"{len(rows)} points, {len(fresh)} held-out samples, 95 % intervals")
+
+    def sensitivity(self) -> Table:
+        """Share of its bits that each layer keeps over the front: which are never given up."""
+        masks = self.masks
+        kept = np.stack([np.bincount(self.space.layer[m], minlength=len(self.space.names)) for m in masks])
+        share = kept / self.space.layer_sizes
+        rows: list[Any] = [
+            [name, int(size), float(s.min()), float(np.median(s)), float(s.max())]
+            for name, size, s in zip(self.space.names, self.space.layer_sizes, share.T)
+        ]
+        return Table(["layer", "bits", "least kept", "median kept", "most kept"], rows, f"over {len(masks)} points")
+
+    def plot(self) -> Figure:
+        """The front, by the phase that found each point."""
+        series = [
+            {"name": f"phase {p}", "x": self.F[self.phase == p, 1].tolist(), "y": self.F[self.phase == p, 0].tolist()}
+            for p in np.unique(self.phase)
+        ]
+        return Figure("scatter", "The front", series, f"{self.objectives[1]} kept (share)", "validation error")
+
+    def to_pandas(self) -> Any:
+        """One row a point."""
+        import pandas
+
+        frame = pandas.DataFrame(self.F, columns=list(self.objectives))
+        frame["phase"] = self.phase
+        return frame
+
+    def save(self, path: Path | str) -> Path:
+        """Write the front; `load` needs the same network's space."""
+        state = {
+            "objectives": list(self.objectives),
+            "F": torch.from_numpy(self.F.copy()),
+            "packed": torch.from_numpy(self.packed.copy()),
+            "phase": torch.from_numpy(self.phase.copy()),
+            "history": [list(h) for h in self.history],
+            "log": self.log,
+            "evaluations": self.evaluations,
+            "size": self.space.size,
+        }
+        return save_state(path, state)
+
+    @classmethod
+    def load(cls, path: Path | str, space: Space) -> ParetoResult:
+        """Read a front back.
+
+        Raises:
+            InputError: it was made over another network.
+        """
+        state = load_state(path)
+        if state["size"] != space.size:
+            raise InputError(
+                f"front {path}", given=f"{state['size']} bits", expected=f"{space.size}, as in this network"
+            )
+        history = [(float(a), float(b), int(c)) for a, b, c in state["history"]]
+        return cls(
+            space, tuple(state["objectives"]), state["F"].numpy(), state["packed"].numpy(), state["phase"].numpy(),
+            history, state["log"], state["evaluations"],
+        )  # fmt: skip

@@ -1,0 +1,169 @@
+"""Write a small network's weights into the big one it was cut from, and read them back.
+
+`embed` is the inverse of surgery: for every parameter W with kept rows K_out and columns K_in, W_big[K_out x K_in] =
+W_small, and `rest` says what stands elsewhere. With "function_preserving" the fused network computes what the small one
+does, exactly, and yet its new channels learn from the first step.
+
+Source: "PruneFuse: Efficient Data Selection via Weight Pruning and Network Fusion", arXiv 2603.26138.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from deepwright.compress.errors import FusionError
+from deepwright.compress.surgery.cutting import IndexMap
+from deepwright.core.errors import InputError
+from deepwright.core.inference import evaluating
+from deepwright.core.randomness import local_rng
+
+REST = ("random", "keep", "zero", "function_preserving")
+
+
+def embed(
+    small: nn.Module,
+    big: nn.Module,
+    index_map: IndexMap,
+    *,
+    rest: str = "random",
+    generator: torch.Generator | None = None,
+) -> nn.Module:
+    """A copy of `big` that holds `small`.
+
+    Args:
+        small: the shrunk network.
+        big: the network it was cut from (or another of the same shapes).
+        index_map: of the surgery.
+        rest: what stands outside the copied blocks: "random" (each module's own initialisation), "keep" (big's values),
+            "zero" (its channels never wake: they get no gradient), or "function_preserving" (random, but zero from new to
+            kept channels: the fused network equals the small one in eval mode; not through a layer norm over fused axes).
+        generator: seeds the initialisation.
+
+    Raises:
+        FusionError: the map doesn't fit the networks; names the parameter.
+        InputError: an unknown `rest`.
+    """
+    if rest not in REST:
+        raise InputError("rest", given=repr(rest), expected=" or ".join(map(repr, REST)))
+    if rest == "zero":
+        warnings.warn("rest='zero': new channels get no gradient and never learn", stacklevel=2)
+    fused = copy.deepcopy(big)
+    seed = int(torch.randint(2**62, (), generator=generator)) if generator is not None else 0
+    if rest in ("random", "function_preserving"):
+        _reinitialise(fused, seed)
+    state, source, original = _tensors(fused), _tensors(small), _tensors(big)
+    roles = _roles(fused)
+    with torch.no_grad():
+        for name, target in state.items():
+            if name not in source:
+                raise FusionError(
+                    f"parameter {name!r}", given="not in the small network", expected="the same names in both"
+                )
+            axes = index_map.get(name, (None,) * target.ndim)
+            value, grid = source[name].to(target), _grid(name, target, source[name], axes)
+            if rest == "zero" and target.is_floating_point() and not _is_statistic(name, fused):
+                target.zero_()
+            elif rest == "keep":
+                target.copy_(original[name])
+            if rest != "keep" and _is_statistic(name, fused):
+                target.copy_(_neutral(name, target))
+            if rest == "function_preserving" and name in roles:
+                _silence_new(target, axes, *roles[name])
+            if grid is None:
+                target.copy_(value)
+            else:
+                target[grid] = value
+    return fused
+
+
+def extract(big: nn.Module, index_map: IndexMap) -> dict[str, Tensor]:
+    """The small network's tensors out of the big one: `extract(embed(small, big, map), map)` is small's, bit for bit."""
+    found = {}
+    for name, tensor in _tensors(big).items():
+        value = tensor.detach()
+        for axis, keep in enumerate(index_map.get(name, ())):
+            if keep is not None:
+                value = value.index_select(axis, keep.to(value.device))
+        found[name] = value.clone()
+    return found
+
+
+def check_fusion(small: nn.Module, fused: nn.Module, x: Tensor) -> float:
+    """Largest difference of the two networks' outputs, both in eval mode."""
+    with evaluating(small), evaluating(fused), torch.no_grad():
+        return float((small(x) - fused(x)).abs().max())
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def _grid(name: str, target: Tensor, value: Tensor, axes: tuple[Tensor | None, ...]) -> tuple[Tensor, ...] | None:
+    """Index of the copied block; None where it is the whole tensor."""
+    if len(axes) != target.ndim:
+        raise FusionError(f"parameter {name!r}", given=f"a map of {len(axes)} axes", expected=f"{target.ndim}")
+    kept = [torch.arange(n) if k is None else k for n, k in zip(target.shape, axes)]
+    shape = tuple(len(k) for k in kept)
+    if shape != tuple(value.shape) or any(len(k) and int(k.max()) >= n for k, n in zip(kept, target.shape)):
+        raise FusionError(
+            f"parameter {name!r}",
+            given=f"small {tuple(value.shape)}, big {tuple(target.shape)}, a map that keeps {shape}",
+            expected="a map made from these two networks",
+        )
+    if all(k is None for k in axes):
+        return None
+    grid = []
+    for axis, k in enumerate(kept):
+        view = [1] * target.ndim
+        view[axis] = len(k)
+        grid.append(k.to(target.device).view(view))
+    return tuple(grid)
+
+
+def _reinitialise(model: nn.Module, seed: int) -> None:
+    """Every module's own `reset_parameters`, under a seed of its own."""
+    with local_rng(seed):
+        for module in model.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+
+
+def _is_statistic(name: str, model: nn.Module) -> bool:
+    """Whether a tensor belongs to a norm."""
+    owner = model.get_submodule(name.rpartition(".")[0])
+    return isinstance(owner, nn.modules.batchnorm._NormBase | nn.LayerNorm | nn.GroupNorm | nn.RMSNorm)
+
+
+def _neutral(name: str, target: Tensor) -> Tensor:
+    """A norm's starting values: weight and variance 1, the others 0."""
+    leaf = name.rpartition(".")[2]
+    return torch.ones_like(target) if leaf in ("weight", "running_var") else torch.zeros_like(target)
+
+
+def _roles(model: nn.Module) -> dict[str, tuple[int, int]]:
+    """(output axis, input axis) of every weight that sums over an axis, by its first name where it is tied."""
+    first = {id(p): n for n, p in reversed(list(model.named_parameters()))}
+    roles = {}
+    for module in model.modules():
+        if isinstance(module, nn.Linear) or (isinstance(module, nn.modules.conv._ConvNd) and module.groups == 1):
+            transposed = bool(getattr(module, "transposed", False))
+            roles[first[id(module.weight)]] = (1, 0) if transposed else (0, 1)
+    return roles
+
+
+def _silence_new(target: Tensor, axes: tuple[Tensor | None, ...], out_axis: int, in_axis: int) -> None:
+    """Zero what leads from new channels to kept ones."""
+    if axes[in_axis] is None:
+        return
+    new = torch.ones(target.shape[in_axis], dtype=torch.bool)
+    new[axes[in_axis]] = False
+    kept = torch.zeros(target.shape[out_axis], dtype=torch.bool)
+    kept[slice(None) if axes[out_axis] is None else axes[out_axis]] = True
+    view = target.movedim((out_axis, in_axis), (0, 1))
+    block = (kept[:, None] & new[None]).to(target.device)
+    view[block] = 0

@@ -1,0 +1,212 @@
+"""Masks keep shapes: weights are zero where something was cut, and the tensors are as large as before.
+
+A mask is a parametrisation, so it can be taken off again. `compact` then removes for real what the mask made dead, and
+no more: sparsity, what can be compacted, and what was shrunk are three numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from deepwright.compress.coupling.graph import ShrinkGraph
+from deepwright.compress.surgery.cutting import ShrinkResult, shrink
+from deepwright.compress.surgery.plans import Plan
+from deepwright.core.errors import InputError
+
+
+class _Masked(nn.Module):
+    """w * mask."""
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The masked weight."""
+        return torch.where(self.mask, weight, torch.zeros((), dtype=weight.dtype, device=weight.device))
+
+
+@dataclass
+class MaskHandle:
+    """Masks on a model, until `remove`."""
+
+    model: nn.Module
+    masks: dict[str, Tensor]
+    _places: list[tuple[nn.Module, str]] = field(default_factory=list)
+
+    @property
+    def sparsity(self) -> float:
+        """Share of zeros among the masked tensors' entries."""
+        total = sum(m.numel() for m in self.masks.values())
+        return 1 - sum(int(m.sum()) for m in self.masks.values()) / max(total, 1)
+
+    def remove(self, keep_zeros: bool = False) -> None:
+        """Take the masks off; the weights are what they were, or stay zero with `keep_zeros`."""
+        for module, name in self._places:
+            parametrize.remove_parametrizations(module, name, leave_parametrized=keep_zeros)
+        self._places = []
+
+    def compact(self, graph: ShrinkGraph) -> ShrinkResult:
+        """Remove the units that the mask left dead, from a copy; the model keeps its masks.
+
+        A unit is dead when nothing reads it (all its consumers' slices are zero), or when it is always zero at every
+        consumer. Both are exact.
+        """
+        bare = graph.model
+        state = {k: v.detach().clone() for k, v in bare.named_parameters()}
+        for name, mask in self.masks.items():
+            state[name] = torch.where(mask.to(state[name].device), state[name], torch.zeros_like(state[name]))
+        plan = Plan(graph, ~dead_units(graph, state))
+        import copy
+
+        zeroed = copy.deepcopy(bare)
+        with torch.no_grad():
+            for name, p in zeroed.named_parameters():
+                p.copy_(state[name])
+        own = ShrinkGraph.from_module(zeroed, graph.example, kwargs=graph.kwargs, attention=graph.space.attention)
+        return shrink(zeroed, Plan(own, plan.keep))
+
+
+def mask(model: nn.Module, plan: Plan) -> MaskHandle:
+    """Zero what reads a plan's removed units: the model then computes what the shrunk one does, at its old size.
+
+    Raises:
+        InputError: a unit that no weight reads (attention's inner width).
+    """
+    masks: dict[str, Tensor] = {}
+    shapes = plan.graph.shapes
+    for group in plan.graph.groups:
+        gone = np.ones(group.size, bool)
+        gone[plan.kept(group)] = False
+        if not gone.any():
+            continue
+        read = False
+        for member in group.members:
+            if (member.fqn, member.axis) not in group.consumers:
+                continue
+            read = True
+            where = torch.from_numpy(member.indices[gone[member.units]])
+            full = masks.setdefault(member.fqn, torch.ones(shapes[member.fqn], dtype=torch.bool))
+            full.index_fill_(member.axis, where, False)
+        if not read:
+            raise InputError(
+                f"group {group.name!r}", given="read by no weight", expected="a consumer", hint="use shrink"
+            )
+    return mask_weights(model, masks)
+
+
+def mask_weights(model: nn.Module, masks: Mapping[str, Tensor]) -> MaskHandle:
+    """Masks on named parameters (True = kept).
+
+    Raises:
+        InputError: an unknown name, or a mask of another shape or type.
+    """
+    parameters = dict(model.named_parameters())
+    handle = MaskHandle(model, dict(masks))
+    for name, keep in masks.items():
+        if name not in parameters:
+            raise InputError("mask", given=f"no parameter {name!r}", expected="names of named_parameters()")
+        if keep.shape != parameters[name].shape or keep.dtype != torch.bool:
+            raise InputError(
+                f"mask of {name!r}",
+                given=f"{keep.dtype} {tuple(keep.shape)}",
+                expected=f"bool {tuple(parameters[name].shape)}",
+            )
+    for name, keep in masks.items():
+        owner, _, leaf = name.rpartition(".")
+        module = model.get_submodule(owner)
+        parametrize.register_parametrization(module, leaf, _Masked(keep.to(parameters[name].device)))
+        handle._places.append((module, leaf))
+    return handle
+
+
+def dead_units(graph: ShrinkGraph, state: Mapping[str, Tensor]) -> np.ndarray:
+    """(units,) True where removing the unit changes nothing.
+
+    Args:
+        graph: units and groups.
+        state: parameters with zeros where they are masked.
+
+    At least one unit of every group is left alive.
+    """
+    dead = np.zeros(graph.units, bool)
+    silent = _always_zero(graph, state)
+    for group in graph.groups:
+        read, made = np.zeros(group.size, bool), np.zeros(group.size, bool)
+        for member in group.members:
+            axis = (member.fqn, member.axis)
+            if axis in group.consumers:
+                np.logical_or.at(read, member.units, _nonzero(state[member.fqn], member.axis)[member.indices])
+        start = graph.offsets[group.name]
+        made = ~silent[start : start + group.size]
+        gone = ~read | ~made
+        if gone.all():
+            gone[0] = False
+        dead[start : start + group.size] = gone
+    return dead
+
+
+def _nonzero(weight: Tensor, axis: int) -> np.ndarray:
+    flat = weight.detach().movedim(axis, 0).reshape(weight.shape[axis], -1)
+    return (flat != 0).any(1).cpu().numpy()
+
+
+def _always_zero(graph: ShrinkGraph, state: Mapping[str, Tensor]) -> np.ndarray:
+    """Units whose value is zero at every consumer for any input.
+
+    Every producer slice is zero, and so is everything that could make a constant of it on the way: biases and norm
+    shifts of the unit are zero, running means too (a norm maps 0 to beta - gamma mean / sigma), and every element-wise
+    function between maps 0 to 0.
+    """
+    alive = np.zeros(graph.units, bool)
+    buffers = dict(graph.model.named_buffers())
+    for group in graph.groups:
+        start = graph.offsets[group.name]
+        part = alive[start : start + group.size]
+        for member in group.members:
+            axis = (member.fqn, member.axis)
+            if axis in group.consumers:
+                continue
+            leaf = member.fqn.rpartition(".")[2]
+            scale = axis not in group.producers and leaf in ("weight", "running_var")
+            if scale:
+                continue
+            tensor = state.get(member.fqn, buffers.get(member.fqn))
+            if tensor is not None:
+                np.logical_or.at(part, member.units, _nonzero(tensor, member.axis)[member.indices])
+        if not group.producers or not _zero_stays_zero(graph):
+            part[:] = True
+    return ~alive
+
+
+_ZERO_PRESERVING = {
+    "relu", "gelu", "silu", "tanh", "elu", "leaky_relu", "hardswish", "hardtanh", "relu6", "add", "sub", "mul", "div",
+    "dropout", "mish", "selu", "celu", "prelu", "neg", "abs", "sin", "clone", "alias", "to", "contiguous", "max_pool2d",
+    "avg_pool2d", "adaptive_avg_pool2d", "mean", "flatten", "reshape", "view", "batch_norm", "conv1d", "conv2d", "conv3d",
+    "linear", "cat", "permute", "transpose", "unsqueeze", "squeeze", "hardshrink", "softshrink", "detach", "amax",
+}  # fmt: skip
+
+
+def _zero_stays_zero(graph: ShrinkGraph) -> bool:
+    """Whether every operation of the network maps zero to zero (a scalar summand or a sigmoid does not)."""
+    from deepwright.compress.coupling.walk import op_name
+
+    for node in graph.program.graph.nodes:
+        if node.op != "call_function":
+            continue
+        name = op_name(node.target)
+        if name == "getitem":
+            continue
+        if name not in _ZERO_PRESERVING:
+            return False
+        if name in ("add", "sub") and len(node.all_input_nodes) < 2:
+            return False
+    return True

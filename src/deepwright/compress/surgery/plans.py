@@ -1,0 +1,259 @@
+"""Which units stay: a plan over a graph, made by hand or from scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from deepwright.compress.counting.polynomial import CostPolynomial
+from deepwright.compress.coupling.graph import Group, ShrinkGraph
+from deepwright.compress.errors import OverPruneError
+from deepwright.core.errors import InputError
+from deepwright.core.inference import evaluating
+
+TARGETS = ("params", "macs", "bytes", "latency_ms")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The units that stay: `keep` has one entry a unit, group after group."""
+
+    graph: ShrinkGraph
+    keep: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.keep.shape != (self.graph.units,) or self.keep.dtype != bool:
+            raise InputError(
+                "plan",
+                given=f"{self.keep.dtype} of shape {self.keep.shape}",
+                expected=f"bool of shape ({self.graph.units},)",
+            )
+
+    @classmethod
+    def of(cls, graph: ShrinkGraph, kept: Mapping[Group | str, Sequence[int] | Tensor | np.ndarray]) -> Plan:
+        """From the kept unit indices of some groups; the others stay whole.
+
+        Raises:
+            InputError: an unknown group or an index out of range.
+            OverPruneError: a group left without units.
+        """
+        keep = np.ones(graph.units, bool)
+        for key, indices in kept.items():
+            group = graph[key if isinstance(key, str) else key.name]
+            chosen = np.unique(np.asarray(indices, dtype=int).ravel())
+            if len(chosen) == 0:
+                raise OverPruneError(
+                    f"group {group.name!r}", given="no unit kept", expected="at least one", hint="min_keep=1"
+                )
+            if chosen[0] < 0 or chosen[-1] >= group.size:
+                raise InputError(
+                    f"units of group {group.name!r}", given=chosen[[0, -1]].tolist(), expected=f"0..{group.size - 1}"
+                )
+            start = graph.offsets[group.name]
+            keep[start : start + group.size] = False
+            keep[start + chosen] = True
+        return cls(graph, keep)
+
+    def kept(self, group: Group | str) -> np.ndarray:
+        """The kept unit indices of a group."""
+        found = self.graph[group if isinstance(group, str) else group.name]
+        start = self.graph.offsets[found.name]
+        return np.flatnonzero(self.keep[start : start + found.size])
+
+    def widths(self) -> dict[str, tuple[int, int]]:
+        """(kept, all) units of every group."""
+        return {g.name: (len(self.kept(g)), g.size) for g in self.graph.groups}
+
+    def cost(self) -> dict[str, int]:
+        """Parameters, bytes and MACs of the shrunk network, from the cost polynomial."""
+        polynomial = CostPolynomial.of(self.graph)
+        values = polynomial.evaluate(self.keep[None])
+        return {name: int(value[0]) for name, value in values.items()}
+
+
+def plan(
+    graph: ShrinkGraph,
+    scores: Mapping[Any, Tensor],
+    *,
+    ratio: float | Mapping[str, float] | None = None,
+    global_: bool = True,
+    target: Mapping[str, float] | None = None,
+    min_keep: int = 1,
+    round_to: int = 1,
+    per_group_max: float = 0.95,
+) -> Plan:
+    """Keep the best-scored units.
+
+    Args:
+        graph: units and groups.
+        scores: group (or its name) -> (size,), higher = keep; see `importance`.
+        ratio: share to remove, over all units (`global_`) or of each group; a mapping gives each named group its own.
+        global_: compare units across groups (scores divided by their group's mean); else the same share of each.
+        target: {"macs" | "params" | "bytes": share of the dense network's that is left, or an absolute number above 1}, or
+            {"latency_ms": milliseconds of one sample of the graph's example, as measured here}.
+        min_keep: units that every group keeps.
+        round_to: kept widths are multiples of this (or the whole group).
+        per_group_max: largest share removed from one group.
+
+    Raises:
+        InputError: scores missing, NaN or of a wrong length (the group is named); both or neither of ratio and target.
+        OverPruneError: a target that can't be reached within min_keep and per_group_max.
+    """
+    ordered = _ordered_scores(graph, scores, global_)
+    if (ratio is None) == (target is None):
+        raise InputError("plan", given=f"ratio={ratio}, target={target}", expected="one of the two")
+    limits = _Limits(graph, min_keep, round_to, per_group_max)
+    if isinstance(ratio, Mapping):
+        for name in ratio:
+            graph[name]
+        shares = {g.name: _share(ratio.get(g.name, 0.0)) for g in graph.groups}
+        return Plan(graph, limits.per_group(ordered, shares))
+    if ratio is not None:
+        share = _share(ratio)
+        if not global_:
+            return Plan(graph, limits.per_group(ordered, {g.name: share for g in graph.groups}))
+        return Plan(graph, limits.cut(ordered, round(share * graph.units)))
+    assert target is not None
+    return Plan(graph, _reach(graph, ordered, limits, target, global_))
+
+
+def _share(ratio: float) -> float:
+    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
+        raise TypeError(f"ratio; given: {ratio!r}; expected: a share in [0, 1)")
+    return float(ratio)
+
+
+def _ordered_scores(graph: ShrinkGraph, scores: Mapping[Any, Tensor], global_: bool) -> np.ndarray:
+    """(units,) scores in the graph's order, normalised per group by their mean where groups compete."""
+    named = {k if isinstance(k, str) else k.name: v for k, v in scores.items()}
+    parts = []
+    for group in graph.groups:
+        if group.name not in named:
+            raise InputError("scores", given=f"none for group {group.name!r}", expected="one a unit of every group")
+        values = torch.as_tensor(named[group.name]).detach().cpu().double().reshape(-1).numpy()
+        if len(values) != group.size or not np.isfinite(values).all():
+            raise InputError(
+                f"scores of group {group.name!r}",
+                given=f"{len(values)} values, finite: {bool(np.isfinite(values).all())}",
+                expected=f"{group.size} finite numbers",
+            )
+        mean = np.abs(values).mean()
+        parts.append(values / mean if global_ and mean > 0 else values)
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+class _Limits:
+    """What every group keeps at least, and how widths are rounded."""
+
+    def __init__(self, graph: ShrinkGraph, min_keep: int, round_to: int, per_group_max: float) -> None:
+        if min_keep < 1 or round_to < 1 or not 0 < per_group_max < 1:
+            raise InputError(
+                "plan", given=f"min_keep={min_keep}, round_to={round_to}, per_group_max={per_group_max}",
+                expected="at least 1, at least 1, in (0, 1)",
+            )  # fmt: skip
+        self.graph, self.round_to = graph, round_to
+        self.sizes = np.array([g.size for g in graph.groups], int)
+        self.group = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        least = np.ceil(self.sizes * (1 - per_group_max)).astype(int)
+        self.least = np.minimum(self.sizes, self._rounded(np.maximum(least, min_keep)))
+
+    def _rounded(self, widths: np.ndarray) -> np.ndarray:
+        return np.minimum(self.sizes, -(-widths // self.round_to) * self.round_to)
+
+    def widest(self, scores: np.ndarray, widths: np.ndarray) -> np.ndarray:
+        """The best `widths[g]` units of every group."""
+        order = np.lexsort((np.arange(len(scores)), -scores, self.group))
+        starts = np.cumsum([0, *self.sizes[:-1]])
+        rank = np.empty(len(scores), int)
+        rank[order] = np.arange(len(scores)) - starts[self.group[order]]
+        return rank < widths[self.group]
+
+    def per_group(self, scores: np.ndarray, shares: Mapping[str, float]) -> np.ndarray:
+        """The same kind of cut in every group, each by its own share."""
+        widths = np.array([round((1 - shares[g.name]) * g.size) for g in self.graph.groups], int)
+        return self.widest(scores, self._rounded(np.maximum(widths, self.least)))
+
+    def cut(self, scores: np.ndarray, removed: int) -> np.ndarray:
+        """Remove the lowest-scored units over all groups, within the limits."""
+        order = np.argsort(scores, kind="stable")
+        keep = np.ones(len(scores), bool)
+        keep[order[:removed]] = False
+        widths = np.bincount(self.group[keep], minlength=len(self.sizes))
+        return self.widest(scores, self._rounded(np.maximum(widths, self.least)))
+
+
+def _reach(
+    graph: ShrinkGraph, scores: np.ndarray, limits: _Limits, target: Mapping[str, float], global_: bool
+) -> np.ndarray:
+    """Bisection on the number of removed units (or the share of each group) with the cost polynomial."""
+    if len(target) != 1 or next(iter(target)) not in TARGETS:
+        raise InputError("target", given=dict(target), expected=f"one of {', '.join(TARGETS)} with a number")
+    ((name, wanted),) = target.items()
+    if name == "latency_ms":
+        return _reach_latency(graph, scores, limits, wanted, global_)
+    polynomial = CostPolynomial.of(graph)
+    dense = float(polynomial.evaluate(np.ones((1, graph.units), bool))[name][0])
+    goal = wanted * dense if wanted <= 1 else float(wanted)
+    if not goal > 0:
+        raise InputError("target", given=wanted, expected="above 0")
+
+    def make(step: int) -> np.ndarray:
+        if global_:
+            return limits.cut(scores, step)
+        return limits.per_group(scores, {g.name: step / max(graph.units, 1) for g in graph.groups})
+
+    def cost(step: int) -> float:
+        return float(polynomial.evaluate(make(step)[None])[name][0])
+
+    low, high = 0, graph.units
+    if cost(high) > goal:
+        raise OverPruneError(
+            f"target {name}", given=f"{goal:.6g} of {dense:.6g}", expected=f"at least {cost(high):.6g}",
+            hint="raise per_group_max or lower min_keep, or unfreeze what graph.describe() lists",
+        )  # fmt: skip
+    while low < high:  # the fewest removals that meet the goal
+        middle = (low + high) // 2
+        low, high = (low, middle) if cost(middle) <= goal else (middle + 1, high)
+    return make(low)
+
+
+def _reach_latency(graph: ShrinkGraph, scores: np.ndarray, limits: _Limits, wanted: float, global_: bool) -> np.ndarray:
+    """The most MACs whose network is measured to be fast enough: bisection on their share, each step cut and timed.
+
+    Time isn't monotone in MACs to the last digit (caches, vector widths, noise), so a few steps are all that is worth it.
+    """
+    from deepwright.compress.counting.costs import measure_latency
+    from deepwright.compress.surgery.cutting import shrink
+
+    first, *rest = (e[:1] if isinstance(e, Tensor) else e for e in graph.example)
+
+    def milliseconds(model: nn.Module) -> float:
+        with evaluating(model):
+            return 1e3 * measure_latency(lambda x: model(x, *rest, **graph.kwargs), first, min_run_time=0.3).median
+
+    dense = milliseconds(graph.model)
+    if not 0 < wanted < dense:
+        raise InputError("target latency_ms", given=wanted, expected=f"above 0, below the network's own {dense:.3g} ms")
+    low, high, best = 0.02, 1.0, None
+    for _ in range(6):
+        middle = (low + high) / 2
+        try:
+            keep = _reach(graph, scores, limits, {"macs": middle}, global_)
+        except OverPruneError:
+            low = middle
+            continue
+        if milliseconds(shrink(graph.model, Plan(graph, keep), skip_verification=True).model) <= wanted:
+            best, low = keep, middle
+        else:
+            high = middle
+    if best is None:
+        raise OverPruneError(
+            "target latency_ms", given=wanted, expected=f"what surgery can reach from {dense:.3g} ms",
+            hint="small networks are bound by overhead, not by MACs",
+        )  # fmt: skip
+    return best

@@ -1,0 +1,191 @@
+"""PDEBench's HDF5 files, read in pieces and written to the bit: four layouts, told apart by what they hold.
+
+"tensor": one data set (N, T, X). "cfd": density, pressure, Vx, ... each (N, T, X[, Y[, Z]]). "seeds": groups 0000, 0001, ...
+with data (T, X, Y, C) and their grid. "flow": velocity (N, T, X, Y, 2) with particles and force.
+
+The layouts are those of arXiv 2210.07182's data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepwright.core.errors import InputError, MissingExtraError
+from deepwright.physics.pde_data.trajectories import PDEDataset
+
+LAYOUTS = ("tensor", "cfd", "seeds", "flow")
+_AXES = ("x", "y", "z")
+_CFD = ("density", "pressure", "Vx", "Vy", "Vz")
+
+
+def _h5py() -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingExtraError("h5py", "hdf5", "PDEBench files") from error
+    return h5py
+
+
+def layout_of(file: Any) -> str:
+    """Which layout an open file has.
+
+    Raises:
+        InputError: none of them (what it holds is told).
+    """
+    keys = set(file.keys())
+    if "tensor" in keys:
+        return "tensor"
+    if {"density", "pressure", "Vx"} <= keys:
+        return "cfd"
+    if "velocity" in keys:
+        return "flow"
+    if keys and all(k.isdigit() and "data" in file[k] for k in keys):
+        return "seeds"
+    raise InputError(
+        "PDEBench file", given=f"holds {sorted(keys)[:8]}", expected="one of the layouts " + ", ".join(LAYOUTS)
+    )
+
+
+def read_pdebench(
+    path: Path | str, *, reduce_x: int = 1, reduce_t: int = 1, samples: int | Sequence[int] | None = None, pde: str = ""
+) -> PDEDataset:
+    """Read some trajectories; only what is asked for leaves the disk.
+
+    Args:
+        path: an HDF5 file.
+        reduce_x, reduce_t: take every so many points and frames.
+        samples: how many, or which; all by default.
+        pde: a name for the equation (the file's by default).
+
+    Raises:
+        InputError: not such a file, samples out of range.
+    """
+    h5py = _h5py()
+    if reduce_x < 1 or reduce_t < 1:
+        raise InputError("reduce", given=f"x {reduce_x}, t {reduce_t}", expected="at least 1 each")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"cannot read {path}", given=str(error), expected="an HDF5 file") from error
+    with file:
+        layout = layout_of(file)
+        names = sorted(file.keys()) if layout == "seeds" else []
+        count = len(names) if names else len(file[{"tensor": "tensor", "cfd": "density", "flow": "velocity"}[layout]])
+        rows = _rows(samples, count)
+        u, channels = _values(file, layout, rows, names, reduce_x, reduce_t)
+        coords = _coords(file, layout, names, u, reduce_x, reduce_t)
+        params, param_names = _params(file, len(rows))
+    bc = {"seeds": "neumann"}.get(layout, "periodic")
+    return PDEDataset(u, coords, params, pde or Path(path).stem, bc, param_names, channels)
+
+
+def _rows(samples: int | Sequence[int] | None, count: int) -> list[int]:
+    rows = (
+        list(range(count if samples is None else samples))
+        if samples is None or isinstance(samples, int)
+        else list(samples)
+    )
+    if not rows or min(rows) < 0 or max(rows) >= count:
+        raise InputError("samples", given=samples, expected=f"some of 0..{count - 1}")
+    return rows
+
+
+def _take(data: Any, rows: list[int], reduce_x: int, reduce_t: int, axes: int) -> np.ndarray:
+    """Rows of (N, T, X, ...), one at a time: h5py's fancy indexing is far slower than whole chunks."""
+    cut = (slice(None, None, reduce_t), *(slice(None, None, reduce_x) for _ in range(axes)))
+    return np.stack([data[(i, *cut)] for i in rows])
+
+
+def _values(
+    file: Any, layout: str, rows: list[int], names: list[str], reduce_x: int, reduce_t: int
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    if layout == "tensor":
+        data = file["tensor"]
+        return _take(data, rows, reduce_x, reduce_t, data.ndim - 2)[..., None], ("u",)
+    if layout == "cfd":
+        channels = tuple(c for c in _CFD if c in file)
+        parts = [_take(file[c], rows, reduce_x, reduce_t, file[c].ndim - 2) for c in channels]
+        return np.stack(parts, -1), channels
+    if layout == "flow":
+        return _take(file["velocity"], rows, reduce_x, reduce_t, 2), ("Vx", "Vy")
+    first = file[names[rows[0]]]["data"]
+    cut = (slice(None, None, reduce_t), *(slice(None, None, reduce_x) for _ in range(first.ndim - 2)))
+    u = np.stack([file[names[i]]["data"][cut] for i in rows])
+    return u, tuple("uvw"[: u.shape[-1]]) if u.shape[-1] > 1 else ("u",)
+
+
+def _coords(
+    file: Any, layout: str, names: list[str], u: np.ndarray, reduce_x: int, reduce_t: int
+) -> dict[str, np.ndarray]:
+    if layout == "seeds":
+        found = {k: np.asarray(file[names[0]]["grid"][k]) for k in ("t", *_AXES) if k in file[names[0]]["grid"]}
+    else:
+        found = {k: np.asarray(file[f"{k}-coordinate"]) for k in ("t", *_AXES) if f"{k}-coordinate" in file}
+    if layout == "flow" and "t" not in found and "t" in file:
+        found["t"] = np.asarray(file["t"]).reshape(-1)
+    coords = {}
+    for axis, (name, step) in enumerate((("t", reduce_t), *((a, reduce_x) for a in _AXES[: u.ndim - 3]))):
+        size = u.shape[1 + axis]
+        values = found.get(name)
+        # their time axis is one longer than the frames in some files: the edges of the steps
+        values = np.arange(size, dtype=float) if values is None else values[::step][:size]
+        if len(values) != size:
+            raise InputError(
+                f"coordinate {name}", given=f"{len(values)} values", expected=f"{size}, as frames or points"
+            )
+        coords[name] = values
+    return coords
+
+
+def _params(file: Any, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    numbers = {
+        k: float(v) for k, v in dict(file.attrs).items() if isinstance(v, int | float | np.floating | np.integer)
+    }
+    return np.tile(list(numbers.values()), (n, 1)) if numbers else np.zeros((n, 0)), tuple(numbers)
+
+
+def write_pdebench(data: PDEDataset, path: Path | str, layout: str | None = None) -> Path:
+    """Write float32, in the layout that suits the data (or the one asked for).
+
+    Raises:
+        InputError: a layout that can't hold the data.
+    """
+    h5py = _h5py()
+    chosen = layout or (
+        "cfd" if "density" in data.channels else "flow" if data.channels == ("Vx", "Vy")
+        else "tensor" if data.u.shape[-1] == 1 and data.dim == 1 else "seeds"
+    )  # fmt: skip
+    if chosen not in LAYOUTS or (chosen == "tensor" and data.u.shape[-1] != 1):
+        raise InputError(
+            "layout", given=repr(layout), expected=f"one of {', '.join(LAYOUTS)} that holds {data.channels}"
+        )
+    u = data.u.astype(np.float32)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with h5py.File(partial, "w") as file:
+        if chosen == "seeds":
+            for i in range(len(u)):
+                group = file.create_group(f"{i:04d}")
+                group["data"] = u[i]
+                for k, v in data.coords.items():
+                    group[f"grid/{k}"] = v.astype(np.float32)
+        else:
+            parts = {
+                "tensor": {"tensor": u[..., 0]},
+                "cfd": {c: u[..., i] for i, c in enumerate(data.channels)},
+                "flow": {"velocity": u},
+            }
+            for k, v in parts[chosen].items():
+                file[k] = v
+            for k, v in data.coords.items():
+                file[f"{k}-coordinate"] = v.astype(np.float32)
+        if len(data.params) and (data.params == data.params[:1]).all():
+            for k, value in zip(data.param_names, data.params[0]):
+                file.attrs[k] = value
+    partial.replace(path)
+    return path

@@ -1,0 +1,195 @@
+"""What can be said of a trained solution without knowing the true one.
+
+Residuals on fresh, denser points (a fit that only knows its own points shows there), the drift of what should be conserved,
+a spectrum of the residual along each axis, and how large a smooth correction would be that fits the equations better: a residual
+may be small where it is smooth, and the error large.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepwright.core.errors import InputError
+from deepwright.physics.domains import SpaceTime, unit_points
+from deepwright.physics.solve.least_squares import Block, LeastSquaresProblem
+from deepwright.physics.solve.problem import PDEProblem
+
+OVERFIT = 2.0
+MISSED = 0.02  # of the solution's size: a larger smooth correction is told
+
+
+@dataclass
+class Certificate:
+    """A report on a solution.
+
+    Attributes:
+        trained: RMS of each block on its training points; fresh: on new points, as many; dense: on four times as many.
+        drift: conserved quantity -> largest change over time, relative to its size at the start (or its mean size).
+        bands: interior block -> axis -> share of the residual's energy in the lowest 3 of 64 modes along that axis.
+        missed: RMS of the best smooth correction (low cosine modes, linearised) over that of the solution: an estimate, from below,
+            of the relative error; None where it isn't looked for.
+        errors: relative L2, where the exact solution is known (RMS under "..., absolute" where that is 0).
+        warnings: what a reader must know.
+    """
+
+    trained: dict[str, float]
+    fresh: dict[str, float]
+    dense: dict[str, float]
+    drift: dict[str, float] = field(default_factory=dict)
+    bands: dict[str, list[float]] = field(default_factory=dict)
+    missed: float | None = None
+    errors: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{k}: RMS {self.trained[k]:.3g} trained, {self.fresh[k]:.3g} fresh, {self.dense[k]:.3g} dense"
+            for k in self.trained
+        ]
+        return "\n".join([*lines, *self.lines(), *self.warnings])
+
+    def lines(self) -> list[str]:
+        """Errors, the smooth correction and drifts, in words."""
+        words = {k: f"relative L2 error of {k}" for k in self.errors}
+        words |= {
+            k: f"RMS error of {k.split(',')[0]} (the truth is 0)" for k in self.errors if k.endswith(", absolute")
+        }
+        found = [f"{words[k]}: {v:.3g}" for k, v in self.errors.items()]
+        found += (
+            [] if self.missed is None else [f"smooth correction that fits better: {self.missed:.2g} of the solution"]
+        )
+        return found + [f"drift of {k}: {v:.3g}" for k, v in self.drift.items()]
+
+
+def certify(problem: PDEProblem, u: Any, *, seed: int = 0, times: int = 4) -> Certificate:
+    """Look at a solution with fresh eyes.
+
+    Args:
+        problem: the equation; u: the trained network.
+        seed: the one it was trained with (fresh points come from others).
+        times: how much denser the dense points are.
+    """
+    if times < 2:
+        raise InputError("times", given=times, expected="2 or more")
+    dtype = next(u.parameters()).dtype
+    trained = _rms(u, problem.blocks(seed, dtype=dtype))
+    fresh = _rms(u, problem.blocks(seed + 7919, dtype=dtype))
+    dense = _rms(u, problem.blocks(seed + 7919, times=times, dtype=dtype))
+    report = Certificate(trained, fresh, dense, errors=problem.error(u))
+    for name, density in problem.conserved.items():
+        report.drift[name] = _drift(problem, u, density, dtype)
+    for c in problem.conditions:
+        if c.where == "interior":
+            report.bands[c.name] = _low_share(problem, u, c.name, dtype)
+    for name in trained:
+        if dense[name] > OVERFIT * max(trained[name], 1e-14):
+            report.warnings.append(
+                f"{name}: residuals are {dense[name] / max(trained[name], 1e-14):.1f} times larger between the training points "
+                "than on them; train on more points"
+            )
+    report.missed = _smooth_correction(problem, u, problem.blocks(seed + 7919, dtype=dtype), dtype)
+    if report.missed is not None and report.missed > MISSED:
+        report.warnings.append(
+            f"a smooth correction of {report.missed:.2g} of the solution's size fits the equations better, however small their "
+            "residuals are: try several grid levels or longer training"
+        )
+    return report
+
+
+def _rms(u: Any, blocks: list[Block]) -> dict[str, float]:
+    return LeastSquaresProblem(u, blocks).breakdown()
+
+
+class _Corrected(nn.Module):
+    """u plus low cosine modes: products over the axes in up to three dimensions, of one axis each beyond.
+
+    Args:
+        u: held fixed; problem: of the bounds; outputs: C.
+    """
+
+    def __init__(self, u: nn.Module, problem: PDEProblem, outputs: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        d = problem.domain.dim
+        modes = 4 if d == 3 else 6  # per axis, the constant among them
+        self.u = copy.deepcopy(u).requires_grad_(False)
+        self.low, high = torch.tensor(problem.domain.bounds, dtype=dtype).T
+        self.size = high - self.low
+        if d <= 3:
+            waves = torch.cartesian_prod(*[torch.arange(modes)] * d).reshape(-1, d)
+        else:
+            waves = torch.cat([torch.zeros(1, d), *(k * torch.eye(d) for k in range(1, modes))])
+        self.waves = torch.pi * waves.to(dtype)
+        self.weight = nn.Parameter(torch.zeros(len(waves), outputs, dtype=dtype))
+
+    def correction(self, x: Tensor) -> Tensor:
+        """(N, C)."""
+        return torch.cos((x - self.low)[:, None] / self.size * self.waves).prod(2) @ self.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C)."""
+        return self.u(x) + self.correction(x)
+
+
+def _smooth_correction(problem: PDEProblem, u: Any, blocks: list[Block], dtype: torch.dtype) -> float | None:
+    """One Gauss-Newton step over the modes' weights, on fresh points."""
+    if not isinstance(u, nn.Module):
+        return None
+    x = problem.domain.sample(2048, generator=torch.Generator().manual_seed(3)).to(dtype)
+    with torch.no_grad():
+        value = u(x)
+    model = _Corrected(u, problem, value.shape[1], dtype)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*has no rule for jets")
+        squares = LeastSquaresProblem(model, blocks)
+        try:
+            a, g, _ = squares.normal_equations(squares.vector())
+        except RuntimeError as error:
+            if "vmap" not in str(error):
+                raise
+            return None  # the network has a step that can't be batched: Levenberg-Marquardt couldn't have it either
+    a.diagonal().add_(1e-10 * a.diagonal().max())
+    squares.assign(torch.linalg.solve(a, -g))
+    with torch.no_grad():
+        return float(model.correction(x).square().mean().sqrt() / value.square().mean().sqrt().clamp_min(1e-300))
+
+
+def _drift(problem: PDEProblem, u: Any, density: Any, dtype: torch.dtype, slices: int = 9, n: int = 4096) -> float:
+    """Change of an integral over space, by the same quasi-random points at every time."""
+    if not isinstance(problem.domain, SpaceTime):
+        raise InputError("conserved", given="a problem without time", expected="a SpaceTime domain")
+    x = problem.domain.space.sample(n, generator=torch.Generator().manual_seed(1)).to(dtype)
+    start, end = problem.domain.span
+    values = []
+    for t in torch.linspace(start, end, slices, dtype=dtype):
+        with torch.no_grad():
+            values.append(density(u, torch.cat([x, t.expand(n, 1)], 1)))
+    means = torch.stack([v.mean() for v in values])
+    size = torch.stack([v.abs().mean() for v in values]).mean()
+    return float((means - means[0]).abs().max() / size.clamp_min(1e-300))
+
+
+def _low_share(problem: PDEProblem, u: Any, name: str, dtype: torch.dtype, lines: int = 64, n: int = 64) -> list[float]:
+    """Share of energy in the three lowest cosine modes, along lines parallel to each axis (box-shaped bounds)."""
+    low, high = torch.tensor(problem.domain.bounds, dtype=dtype).T
+    shares = []
+    step = (torch.arange(n, dtype=dtype) + 0.5) / n
+    modes = torch.cos(torch.pi * torch.arange(n, dtype=dtype)[:, None] * step)
+    modes[0] /= 2**0.5
+    for axis in range(problem.domain.dim):
+        base = unit_points(lines, problem.domain.dim, "lhs", torch.Generator().manual_seed(axis)).to(dtype)
+        x = base[:, None].repeat(1, n, 1)
+        x[..., axis] = step
+        flat = (low + (high - low) * x).reshape(-1, problem.domain.dim)
+        if not bool(problem.domain.contains(flat).all()):
+            return []
+        with torch.no_grad():
+            r: Tensor = problem.residuals(u, {name: flat})[name].reshape(lines, n, -1)
+        energy = torch.einsum("kn,lnm->lkm", modes, r).square().sum((0, 2))
+        shares.append(float(energy[:3].sum() / energy.sum().clamp_min(1e-300)))
+    return shares

@@ -1,0 +1,255 @@
+"""Everything that one asks of a classifier's confident mistakes, in one report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.core.files import jsonable, write_json
+from deepwright.core.randomness import generator
+from deepwright.core.results import Figure
+from deepwright.core.statistics import Interval
+from deepwright.risk.calibration import ece, fit_temperature, nll
+from deepwright.risk.fragility.index import Score, fragility_curve, kl_roots, misjudgment, worst_case_weights
+
+
+@dataclass
+class FragilityReport:
+    """FI and its companions. Infinite FI means that the mean score misses tau.
+
+    Attributes:
+        fi, nfi: index and normalised index, with 95 % bootstrap intervals.
+        curve: FI over 33 targets between the mean and the largest score.
+        confident_errors: share of samples with xi > 0.8.
+        cvar: mean of the worst 5 % of xi.
+        cost: expected cost under the cost matrix (error rate when none is given), with the reject option if it has a price.
+        per_class, per_group: FI of each.
+        worst: indices of the cases with the most worst-case weight, and that weight (relative to 1 / n).
+        temperature: fitted on held-out data; `matched` is this report at that temperature.
+    """
+
+    n: int
+    tau: float
+    score: str
+    fi: Interval
+    nfi: Interval
+    accuracy: float
+    auc: float
+    ece: float
+    cross_entropy: float
+    cvar: float
+    confident_errors: float
+    cost: float
+    rejected: float
+    curve: dict[str, list[float]]
+    per_class: dict[str, float]
+    per_group: dict[str, float]
+    worst: list[tuple[int, float]]
+    temperature: float | None = None
+    matched: FragilityReport | None = field(default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return jsonable(asdict(self))
+
+    def to_json(self, path: Path | str) -> Path:
+        """Write JSON."""
+        return write_json(path, self.to_dict())
+
+    def plot(self) -> Figure:
+        """FI over the target."""
+        series: list[dict[str, Any]] = [{"name": "FI", "x": self.curve["tau"], "y": self.curve["fi"]}]
+        if self.matched is not None:
+            series.append(
+                {
+                    "name": "FI at matched temperature",
+                    "x": self.matched.curve["tau"],
+                    "y": self.matched.curve["fi"],
+                    "dashed": True,
+                }
+            )
+        return Figure(
+            "line",
+            "Fragility over the target",
+            series,
+            "target tau (acceptable mean score)",
+            "FI (lower is better)",
+            log_y=True,
+        )
+
+
+def fragility_report(
+    scores: Float[Tensor, "n classes"],
+    target: Int64[Tensor, " n"],
+    *,
+    tau: float = 0.0,
+    score: Score = "prob_margin",
+    groups: Tensor | None = None,
+    held_out: tuple[Tensor, Tensor] | None = None,
+    cost_matrix: Tensor | None = None,
+    reject_cost: float | None = None,
+    class_names: tuple[str, ...] | None = None,
+    bootstrap_rows: int = 500,
+    seed: int = 0,
+) -> FragilityReport:
+    """Report on logits and labels.
+
+    Args:
+        scores: (N, K) logits (for probabilities pass their logarithm).
+        target: (N,) labels.
+        tau, score: as in `fragility_index`.
+        groups: (N,) integer group ids.
+        held_out: (logits, labels) on which the temperature of the matched copy is fitted.
+        cost_matrix: (K, K) cost of predicting column j when the truth is row i; 0/1 by default.
+        reject_cost: price of handing a case to a person; None = no such option.
+        class_names: for `per_class`.
+        bootstrap_rows: of the intervals.
+        seed: of the bootstrap.
+    """
+    report = _report(scores, target, tau, score, groups, cost_matrix, reject_cost, class_names, bootstrap_rows, seed)
+    if held_out is not None:
+        report.temperature = fit_temperature(*held_out)
+        matched = scores / report.temperature
+        report.matched = _report(
+            matched, target, tau, score, groups, cost_matrix, reject_cost, class_names, bootstrap_rows, seed
+        )
+    return report
+
+
+def _report(
+    logits: Tensor,
+    y: Tensor,
+    tau: float,
+    score: Score,
+    groups: Tensor | None,
+    cost_matrix: Tensor | None,
+    reject_cost: float | None,
+    names: tuple[str, ...] | None,
+    rows: int,
+    seed: int,
+) -> FragilityReport:
+    xi = misjudgment(logits, y, score)
+    n, classes = logits.shape
+    names = names or tuple(str(i) for i in range(classes))
+    fi, nfi = bootstrap_index(xi, tau, rows, seed)
+    weights = worst_case_weights(xi, tau)
+    top = weights.topk(min(24, n))
+    taus = torch.linspace(float(xi.mean()), float(xi.max()), 33, dtype=torch.float64)
+    worst_5 = xi.sort(descending=True).values[: max(1, round(0.05 * n))]
+    cost, rejected = expected_cost(logits.double().softmax(1), y, cost_matrix, reject_cost)
+    per_class = {names[int(k)]: _index(xi[y == k], tau) for k in y.unique()}
+    per_group = {} if groups is None else {str(int(g)): _index(xi[groups == g], tau) for g in groups.unique()}
+    return FragilityReport(
+        n=n,
+        tau=tau,
+        score=score if isinstance(score, str) else getattr(score, "__name__", "custom"),
+        fi=fi,
+        nfi=nfi,
+        accuracy=float((logits.argmax(1) == y).double().mean()),
+        auc=_auc(logits, y),
+        ece=ece(logits, y),
+        cross_entropy=float(nll(logits, y).mean()),
+        cvar=float(worst_5.mean()),
+        confident_errors=float((xi > 0.8).double().mean()),
+        cost=cost,
+        rejected=rejected,
+        curve={"tau": taus[1:-1].tolist(), "fi": fragility_curve(xi, taus[1:-1]).tolist()},
+        per_class=per_class,
+        per_group=per_group,
+        worst=[(int(i), float(w) * n) for i, w in zip(top.indices, top.values)],
+    )
+
+
+def bootstrap_index(
+    xi: Float[Tensor, " n"], tau: float = 0.0, rows: int = 500, seed: int = 0
+) -> tuple[Interval, Interval]:
+    """FI and normalised FI with percentile intervals; all resamples are solved by one batched Newton iteration."""
+    xi = xi.double()
+    index = torch.randint(0, len(xi), (rows, len(xi)), generator=generator(seed, "bootstrap-fi"))
+    draws = torch.cat([_index_and_normalised(xi[part], tau) for part in index.split(max(1, 4_000_000 // len(xi)))], 1)
+    centre = _index_and_normalised(xi[None], tau)[:, 0]
+    tails = torch.tensor([0.025, 0.975], dtype=torch.float64)
+    intervals = []
+    for value, draw in zip(centre, draws):
+        low, high = torch.quantile(
+            draw.sort().values, tails, interpolation="nearest"
+        ).tolist()  # nearest: inf stays inf
+        intervals.append(Interval(float(value), low, high))
+    return intervals[0], intervals[1]
+
+
+def _index(xi: Tensor, tau: float) -> float:
+    """FI of a part, silent where it is legitimately 0 or infinite."""
+    return float(kl_roots(xi[None].double(), torch.tensor([tau], dtype=torch.float64))[0])
+
+
+def _index_and_normalised(xi: Tensor, tau: float) -> Tensor:
+    k = kl_roots(xi, torch.full((len(xi),), tau, dtype=torch.float64))
+    gap = tau - xi.mean(1)
+    return torch.stack([k, torch.where(gap > 0, k / gap, torch.inf)])
+
+
+def group_gap_pvalue(
+    xi: Float[Tensor, " n"], groups: Tensor, tau: float = 0.0, rows: int = 1000, seed: int = 0
+) -> float:
+    """Permutation p-value that the largest gap in FI between groups is chance."""
+    xi = xi.double()
+    ids = groups.unique()
+
+    def gap(assignment: Tensor) -> float:
+        values = torch.tensor([_index(xi[assignment == g], tau) for g in ids])
+        spread = values.max() - values.min()
+        return float(spread.nan_to_num(0.0))
+
+    observed = gap(groups)
+    rng = generator(seed, "group-gap")
+    hits = sum(gap(groups[torch.randperm(len(groups), generator=rng)]) >= observed for _ in range(rows))
+    return (hits + 1) / (rows + 1)
+
+
+def selective_curve(xi: Tensor, confidence: Tensor, tau: float = 0.0, points: int = 20) -> dict[str, list[float]]:
+    """FI of the most confident share of cases, for shares from all down to 1 / points."""
+    order = confidence.argsort(descending=True)
+    shares = [(i + 1) / points for i in range(points)]
+    kept = [xi[order[: max(1, round(s * len(xi)))]] for s in shares]
+    return {"coverage": shares, "fi": [_index(x, tau) for x in kept]}
+
+
+def expected_cost(
+    probabilities: Tensor, y: Tensor, matrix: Tensor | None = None, reject_cost: float | None = None
+) -> tuple[float, float]:
+    """Mean cost of the decisions that look cheapest to the model, and the share that it hands on.
+
+    Raises:
+        InputError: a cost matrix of the wrong shape.
+    """
+    classes = probabilities.shape[1]
+    costs = (1 - torch.eye(classes)).double() if matrix is None else matrix.double()
+    if costs.shape != (classes, classes):
+        raise InputError("cost_matrix", given=f"shape {tuple(costs.shape)}", expected=f"({classes}, {classes})")
+    expected = probabilities.double() @ costs
+    best, decision = expected.min(1)
+    real = costs[y, decision]
+    if reject_cost is None:
+        return float(real.mean()), 0.0
+    handed = best > reject_cost
+    return float(torch.where(handed, float(reject_cost), real).mean()), float(handed.double().mean())
+
+
+def _auc(logits: Tensor, y: Tensor) -> float:
+    """AUROC for two classes; for more, the mean of one-against-rest over the classes that occur."""
+    from sklearn.metrics import roc_auc_score
+
+    p = logits.double().softmax(1).numpy()
+    present = y.unique().tolist()
+    if len(present) < 2:
+        return float("nan")
+    if logits.shape[1] == 2:
+        return float(roc_auc_score(y.numpy(), p[:, 1]))
+    return float(sum(roc_auc_score((y == k).numpy(), p[:, k]) for k in present) / len(present))

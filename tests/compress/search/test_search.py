@@ -1,0 +1,343 @@
+"""The pruning search: exact fronts of small problems, invariants of the corridor, resumption, racing, and the planted network."""
+
+import concurrent.futures
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from deepwright.compress import EvolutionaryPruner, ParetoResult, PymooEngine, StateMismatchError, accuracy_on
+from deepwright.compress.search import pruner as evolve
+from deepwright.compress.search.spaces import UnitSpace, WeightSpace
+from deepwright.core.errors import InputError
+from deepwright.core.fit import adamw, fit
+from deepwright.core.pareto import hypervolume, nondominated
+from deepwright.data import load as load_data
+from deepwright.nets import cifar_resnet, mlp
+
+
+def bias_free(*widths, seed=0):
+    torch.manual_seed(seed)
+    layers = []
+    for a, b in itertools.pairwise(widths):
+        layers += [nn.Linear(a, b, bias=False), nn.ReLU()]
+    return nn.Sequential(*layers[:-1]).eval()
+
+
+def planted(seed, up=(1 / 8, 8.0)):
+    """3,456 weights of which 2,027 can matter; the others' in-weights are large and the layers' scales skewed by 64."""
+    rng = torch.Generator().manual_seed(seed)
+    net = bias_free(20, 64, 32, 4)
+    with torch.no_grad():
+        for layer in (net[0], net[2], net[4]):
+            layer.weight.normal_(0, (2 / layer.in_features) ** 0.5, generator=rng)
+        net[2].weight[:, :19] = 0
+        net[4].weight[:, :9] = 0
+        net[0].weight[:19] *= 5
+        net[2].weight[:9] *= 5
+        a, b = up
+        net[0].weight *= a
+        net[2].weight *= b / a
+        net[4].weight /= b
+    x = torch.randn(4000, 20, generator=rng)
+    with torch.no_grad():
+        return net, x, net(x).argmax(1)
+
+
+@pytest.fixture(scope="module")
+def small():
+    torch.manual_seed(1)
+    net = mlp(8, 3, (16, 12)).eval()
+    x = torch.randn(300, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        y = net(x).argmax(1)
+    return net, x, y
+
+
+SHORT = {"phase1": {"pop": 12, "gen": 4}, "phase2": {"pop": 12, "gen": 6}}
+
+
+def test_a_front_that_can_be_enumerated():
+    """2^18 masks of a 4-3-2 network: at least 98 % of the exact hypervolume in 4,000 evaluations."""
+    net = bias_free(4, 3, 2, seed=3)
+    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        y = net(x).argmax(1)
+    space = WeightSpace.of(net)
+    assert space.size == 18
+    codes = np.arange(2**18)
+    masks = ((codes[:, None] >> np.arange(18)) & 1).astype(bool)
+    w1, w2 = net[0].weight.detach().numpy(), net[2].weight.detach().numpy()
+    errors = np.empty(len(masks))
+    for part in np.array_split(codes, 64):
+        hidden = np.maximum(np.einsum("nd,phd->pnh", x.numpy(), masks[part, :12].reshape(-1, 3, 4) * w1), 0)
+        out = np.einsum("pnh,pch->pnc", hidden, masks[part, 12:].reshape(-1, 2, 3) * w2)
+        errors[part] = (out.argmax(2) != y.numpy()).mean(1)
+    exact = np.stack([errors, masks.mean(1)], 1)
+    exact = hypervolume(exact[nondominated(exact)], (1, 1))
+    result = EvolutionaryPruner(net, x[:2], granularity="weight", min_keep=0).fit(accuracy_on(x, y), budget=4000)
+    assert result.hypervolume() >= 0.98 * exact
+
+
+def test_the_corridor_holds_without_escape(small):
+    net, x, y = small
+    search = EvolutionaryPruner(net, x[:2], granularity="weight", escape=0.0, **SHORT)
+    evaluate = accuracy_on(x, y)
+    bounds = None
+    while not search.done:
+        batch = search.ask()
+        if search.phase == 2 and batch:
+            if bounds is None:
+                bounds = search.lower.copy(), search.upper.copy()
+                assert 32 <= search.free.sum() <= 0.9 * search.space.size
+            lower, upper = bounds
+            for c in batch:
+                assert not (lower & ~c.mask).any()
+                assert not (c.mask & ~upper).any()
+        search.tell(batch, search._evaluate(batch, evaluate))
+    assert bounds is not None
+    assert len({np.packbits(m).tobytes() for m in search.archive}) == len(search.archive)
+
+
+def test_extreme_thresholds(small):
+    net, x, y = small
+    space = WeightSpace.of(net, min_keep=2)
+    none, everything = space.from_thresholds(np.array([[0.0] * 3, [99.0] * 3]))
+    assert none.all()
+    assert np.bincount(space.layer[everything]).tolist() == [2, 2, 2]
+    evaluate = accuracy_on(x, y)
+    assert evaluate.wrong(space, none[None]).mean() == 0.0  # the dense network's own decisions are the labels
+
+
+@pytest.mark.parametrize("granularity", ["weight", "unit"])
+def test_the_same_archive_for_any_number_of_workers(small, granularity):
+    net, x, y = small
+    fronts = []
+    for jobs in (None, 4):
+        executor = concurrent.futures.ThreadPoolExecutor(4) if jobs else None
+        search = EvolutionaryPruner(net, x[:2], granularity=granularity, **SHORT)
+        fronts.append(search.fit(accuracy_on(x, y), executor=executor, jobs=jobs or 1))
+    assert np.array_equal(fronts[0].F, fronts[1].F)
+    assert np.array_equal(fronts[0].packed, fronts[1].packed)
+
+
+@pytest.mark.slow
+def test_the_same_archive_on_ray(small):
+    ray = pytest.importorskip("ray")
+    net, x, y = small
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        there = EvolutionaryPruner(net, x[:2], **SHORT).fit(accuracy_on(x, y), executor="ray", jobs=3)
+    finally:
+        ray.shutdown()
+    here = EvolutionaryPruner(net, x[:2], **SHORT).fit(accuracy_on(x, y))
+    assert np.array_equal(here.F, there.F)
+    assert np.array_equal(here.packed, there.packed)
+
+
+def test_a_killed_search_goes_on_to_the_same_end(small, tmp_path):
+    net, x, y = small
+    whole = EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(accuracy_on(x, y))
+
+    class Killed(Exception):
+        pass
+
+    class Dying(evolve.Accuracy):
+        calls = 0
+
+        def wrong(self, *rest):
+            Dying.calls += 1
+            if Dying.calls == 8:
+                raise Killed
+            return super().wrong(*rest)
+
+    with pytest.raises(Killed):
+        EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(Dying(x, y), state_dir=tmp_path)
+    again = EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(accuracy_on(x, y), state_dir=tmp_path)
+    assert np.array_equal(whole.F, again.F)
+    assert np.array_equal(whole.packed, again.packed)
+    assert whole.history == again.history
+    with pytest.raises(StateMismatchError, match="another seed"):
+        EvolutionaryPruner(net, x[:2], granularity="weight", seed=5, **SHORT).fit(accuracy_on(x, y), state_dir=tmp_path)
+    with pytest.raises(StateMismatchError, match="another validation data"):
+        EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(accuracy_on(-x, y), state_dir=tmp_path)
+    first = next(name for name, module in net.named_modules() if isinstance(module, nn.Linear | nn.Conv2d))
+    frozen = EvolutionaryPruner(net, x[:2], granularity="weight", frozen=[first], **SHORT)
+    with pytest.raises(StateMismatchError, match="frozen"):
+        frozen.fit(accuracy_on(x, y), state_dir=tmp_path)
+
+
+def test_pymoo_breeds_phase_one_and_a_killed_search_goes_on(small, tmp_path):
+    pymoo = pytest.importorskip("pymoo.algorithms.moo.sms")
+    net, x, y = small
+    settings = {"granularity": "weight", **SHORT}
+    whole = EvolutionaryPruner(net, x[:2], engine=PymooEngine(), **settings).fit(accuracy_on(x, y))
+    EvolutionaryPruner(net, x[:2], engine=PymooEngine(), **settings).fit(
+        accuracy_on(x, y), state_dir=tmp_path, budget=60
+    )
+    again = EvolutionaryPruner(net, x[:2], engine=PymooEngine(), **settings).fit(accuracy_on(x, y), state_dir=tmp_path)
+    assert np.array_equal(whole.F, again.F)
+    other = EvolutionaryPruner(net, x[:2], engine=PymooEngine(pymoo.SMSEMOA()), **settings)
+    assert other.fit(accuracy_on(x, y)).hypervolume() > 0
+    with pytest.raises(StateMismatchError, match="engine"):
+        other.fit(accuracy_on(x, y), state_dir=tmp_path)
+
+
+def test_pymoo_keeps_what_the_house_keeps():
+    pytest.importorskip("pymoo")
+    f = np.random.default_rng(0).random((60, 2))
+    ours, theirs = (set(e.survivors(f, 20, f.max(0))) for e in (evolve.Engine(), PymooEngine()))
+    front = set(np.flatnonzero(evolve.nondominated(f)))
+    assert front <= ours
+    assert front <= theirs
+    assert len(theirs) == 20
+    with pytest.raises(InputError, match="mating and survival"):
+        PymooEngine(object())
+
+
+def test_batched_evaluation_counts_the_same_errors():
+    net = cifar_resnet(8, channels=1, width=4).eval()
+    x, y = torch.rand(40, 1, 12, 12), torch.arange(40) % 10
+    space = WeightSpace.of(net)
+    masks = np.random.default_rng(0).random((5, space.size)) < 0.8
+    together, in_turn = space._together(masks, x), space._in_turn(masks, x)
+    assert torch.allclose(together, in_turn, atol=1e-5)
+    wrong = accuracy_on(x, y).wrong(space, masks)
+    for mask, row in zip(masks, wrong):
+        with torch.no_grad():
+            single = space.build(mask)(x).argmax(1) != y
+        assert int(single.sum()) == int(row.sum())
+
+
+def test_points_of_a_unit_front_are_smaller_networks(small):
+    net, x, y = small
+    front = EvolutionaryPruner(net, x[:2], objectives=("error", "params", "macs"), **SHORT).fit(
+        accuracy_on(x[:200], y[:200])
+    )
+    dense = sum(p.numel() for p in net.parameters())
+    for i in front.front()[:6]:
+        picked = front.pick((x[200:], y[200:]), index=int(i))
+        assert picked.surgery.verification.error <= 1e-9
+        assert sum(p.numel() for p in picked.model.parameters()) == round(picked.costs["params"] * dense)
+        with torch.no_grad():
+            error = float((picked.model(x[200:]).argmax(1) != y[200:]).double().mean())
+        assert picked.held_out.value == pytest.approx(error)
+        assert picked.held_out.low <= error <= picked.held_out.high
+    assert nondominated(front.F).all()
+    table = front.evaluate(x[200:], y[200:])
+    assert len(table.rows) == len(front)
+    assert set(front.sensitivity().column("layer")) == {"0", "2"}
+
+
+def test_a_front_on_disk(small, tmp_path):
+    net, x, y = small
+    search = EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT)
+    front = search.fit(accuracy_on(x, y))
+    back = ParetoResult.load(front.save(tmp_path / "front.pt"), search.space)
+    assert np.array_equal(back.masks, front.masks)
+    assert np.array_equal(back.F, front.F)
+    assert back.knee() == front.knee()
+    with pytest.raises(InputError, match="bits"):
+        ParetoResult.load(tmp_path / "front.pt", UnitSpace.of(net, x[:2]))
+
+
+def test_racing_costs_less_and_finds_as_good_a_front():
+    data = load_data("mnist")
+    x = nn.functional.avg_pool2d(data.train.inputs(), 4).flatten(1)
+    torch.manual_seed(0)
+    net = mlp(49, 10, (24,)).eval()
+    fit(net, (x[:1000], data.train.y[:1000]), epochs=20, batch_size=64, optimizer=adamw(3e-3))
+    options = {"phase1": {"pop": 20, "gen": 8}, "phase2": {"pop": 20, "gen": 8}}
+    evaluate = accuracy_on(x[1000:], data.train.y[1000:])
+    plain = EvolutionaryPruner(net, x[:2], **options).fit(evaluate)
+    raced = EvolutionaryPruner(net, x[:2], **options).fit(evaluate, racing=True)
+    assert raced.evaluations < 0.7 * plain.evaluations
+    assert raced.hypervolume() > plain.hypervolume() - 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_planted_network(seed):
+    """Importance by gradients finds the 58.65 % of the weights that matter; magnitude is misled."""
+    net, x, y = planted(seed)
+    space = WeightSpace.of(net)
+    needed = np.ones(space.size, bool)
+    needed[: 19 * 20] = False  # rows of dead units, the columns that read them, and the same one layer on
+    second = needed[1280 : 1280 + 32 * 64].reshape(32, 64)
+    second[:, :19] = False
+    second[:9] = False
+    third = needed[1280 + 2048 :].reshape(4, 32)
+    third[:, :9] = False
+    assert (space.size, int(needed.sum())) == (3456, 2027)
+    evaluate = accuracy_on(x, y)
+    assert evaluate.wrong(space, needed[None]).mean() == 0.0
+    data = [(x[:500], y[:500])]
+
+    class Sharp(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            return 5 * self.inner(x)
+
+    sharp = Sharp(net).eval()
+    good = EvolutionaryPruner(sharp, x[:2], granularity="weight", importance="taylor", data=data).fit(evaluate)
+    least = good.F[good.F[:, 0] <= 0.005, 1].min()
+    assert least <= 0.59
+    misled = EvolutionaryPruner(sharp, x[:2], granularity="weight", phase2={"gen": 0}).fit(evaluate)
+    assert misled.F[misled.F[:, 0] <= 0.005, 1].min() > 0.75
+
+
+def test_user_objectives_and_bad_input(small):
+    net, x, y = small
+
+    def score(model):
+        with torch.no_grad():
+            out = model(x)
+        return float((out.argmax(1) != y).double().mean()), float(out.abs().mean())
+
+    front = EvolutionaryPruner(net, x[:2], objectives=("error", "macs", "size of logits"), **SHORT).fit(score)
+    assert front.F.shape[1] == 3
+    search = EvolutionaryPruner(net, x[:2], **SHORT)
+    with pytest.raises(InputError, match="two populations"):
+        search.fit(accuracy_on(x, y), budget=5)
+    with pytest.raises(InputError, match="in the test set too"):
+        search.fit(accuracy_on(x, y), test=(x[:3], y[:3]))
+    with pytest.raises(evolve.SearchError, match="20 %"):
+        EvolutionaryPruner(net, x[:2], phase1={"pop": 60}).fit(lambda model: float("nan"))
+    with pytest.raises(InputError, match="nothing that can be pruned"):
+        EvolutionaryPruner(nn.ReLU(), x[:2], granularity="weight")
+    broken = mlp(8, 3, (16,))
+    with torch.no_grad():
+        broken[2].weight[0, 0] = torch.nan
+    with pytest.raises(InputError, match=r"2\.weight"):
+        EvolutionaryPruner(broken, x[:2], granularity="weight")
+    with pytest.raises(InputError, match="error"):
+        EvolutionaryPruner(net, x[:2], objectives=("params",))
+
+
+def test_blocks_go_together(small):
+    net, x, y = small
+    search = EvolutionaryPruner(net, x[:2], granularity="block", **SHORT)
+    space = search.space
+    assert space.size == 16 * 8 // 4 + 12 * 16 // 4 + 3 * 12 // 4
+    front = search.fit(accuracy_on(x, y))
+    sparse = space.build(front.masks[len(front) // 2])
+    for name, p in sparse.named_parameters():
+        if name in space.parameters:
+            zeros = (p.detach().reshape(-1, 4) == 0).sum(1)
+            assert set(zeros.unique().tolist()) <= {0, 4}
+    kept = sum(int((p != 0).sum()) for n, p in sparse.named_parameters() if n in space.parameters)
+    assert kept / space.weights.sum() == pytest.approx(front.F[len(front) // 2, 1])
+
+
+def test_decomposition_engine(small):
+    net, x, y = small
+    with pytest.raises(InputError, match="two for engine='moead'"):
+        EvolutionaryPruner(net, x[:2], objectives=("error", "macs", "params"), engine="moead")
+    front = EvolutionaryPruner(net, x[:2], granularity="weight", engine="moead", **SHORT).fit(accuracy_on(x, y))
+    plain = EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(accuracy_on(x, y))
+    assert front.hypervolume() > plain.hypervolume() - 0.05
