@@ -1,8 +1,11 @@
-"""Where residuals are asked for: domains, their boundaries, time, and resampling towards large residuals."""
+"""Where residuals are asked for: domains, their boundaries, and time.
+
+Points come in float64 on the CPU, so that a seed gives the same ones on every device; who uses them moves them.
+"""
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -10,36 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from deepwright.core.errors import InputError, unknown_name
-
-METHODS = ("sobol", "lhs", "uniform", "grid")
-
-
-def unit_points(n: int, dim: int, method: str, generator: torch.Generator) -> Float[Tensor, "n d"]:
-    """n points of the unit cube, float64.
-
-    Args:
-        n, dim: how many, of how many axes.
-        method: "sobol" (scrambled), "lhs" (Latin hypercube), "uniform", or "grid" (the smallest grid of cell centres with at
-            least n points, of which n are taken evenly).
-        generator: of the draws.
-    """
-    if n < 1:
-        raise InputError("points", given=n, expected="at least 1")
-    if method == "sobol":
-        seed = int(torch.randint(2**31, (1,), generator=generator))
-        return torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(n, dtype=torch.float64)
-    if method == "lhs":
-        order = torch.stack([torch.randperm(n, generator=generator) for _ in range(dim)], 1)
-        return (order + torch.rand(n, dim, generator=generator, dtype=torch.float64)) / n
-    if method == "uniform":
-        return torch.rand(n, dim, generator=generator, dtype=torch.float64)
-    if method == "grid":
-        side = math.ceil(n ** (1 / dim) - 1e-9)
-        axis = (torch.arange(side, dtype=torch.float64) + 0.5) / side
-        cells = torch.cartesian_prod(*[axis] * dim).reshape(-1, dim)
-        return cells[torch.linspace(0, len(cells) - 1, n).round().long()]
-    raise unknown_name("method", method, METHODS)
+from deepwright.core.errors import InputError
+from deepwright.physics.points import collect, newton_to_zero, unit_directions, unit_points
 
 
 class Domain(Protocol):
@@ -49,15 +24,30 @@ class Domain(Protocol):
     bounds: tuple[tuple[float, float], ...]
 
     def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
-        """(N,) whether inside, the boundary included."""
+        """(N,) whether inside, the boundary included.
+
+        Args:
+            x: points, on any device.
+        """
         ...
 
     def sample(self, n: int, method: str = "sobol", *, generator: torch.Generator) -> Float[Tensor, "n d"]:
-        """n points inside."""
+        """n points inside.
+
+        Args:
+            n: how many.
+            method: see `points.unit_points`.
+            generator: of the draw, on the CPU.
+        """
         ...
 
     def sample_boundary(self, n: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """n points of the boundary and their outward unit normals, (N, d) each."""
+        """n points of the boundary and their outward unit normals, (N, d) each.
+
+        Args:
+            n: how many.
+            generator: of the draw, on the CPU.
+        """
         ...
 
 
@@ -70,6 +60,9 @@ class Box:
 
     Args:
         bounds: (low, high) of each axis.
+
+    Raises:
+        InputError: no axis, or one without low < high.
     """
 
     def __init__(self, *bounds: tuple[float, float]) -> None:
@@ -86,18 +79,33 @@ class Box:
         return float(self._size.prod())
 
     def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
-        """See `Domain`."""
+        """See `Domain`.
+
+        Args:
+            x: points, on any device.
+        """
         slack = 1e-9 * self._size
         return ((x >= (self._low - slack).to(x)) & (x <= (self._high + slack).to(x))).all(1)
 
     def sample(
         self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
     ) -> Float[Tensor, "n d"]:
-        """See `Domain`."""
+        """See `Domain`.
+
+        Args:
+            n: how many.
+            method: see `points.unit_points`.
+            generator: of the draw, on the CPU; seed 0 where not given.
+        """
         return self._low + self._size * unit_points(n, self.dim, method, _generator(generator))
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Faces in turn by their area, so that every face has its share to within one point."""
+        """Faces in turn by their area, so that every face has its share to within one point.
+
+        Args:
+            n: how many.
+            generator: of the draw, on the CPU; seed 0 where not given.
+        """
         draw = _generator(generator)
         areas = self.volume / self._size.repeat_interleave(2)
         edges = (areas.cumsum(0) / areas.sum() * n).round().long()
@@ -121,7 +129,11 @@ class Ball:
     """A ball.
 
     Args:
-        centre: of it; radius: above 0.
+        centre: of it.
+        radius: above 0.
+
+    Raises:
+        InputError: a radius that isn't.
     """
 
     def __init__(self, centre: Sequence[float], radius: float) -> None:
@@ -132,25 +144,35 @@ class Ball:
         self.bounds = tuple((float(c) - radius, float(c) + radius) for c in centre)
 
     def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
-        """See `Domain`."""
+        """See `Domain`.
+
+        Args:
+            x: points, on any device.
+        """
         return (x - self.centre.to(x)).norm(dim=1) <= self.radius * (1 + 1e-9)
 
     def sample(
         self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
     ) -> Float[Tensor, "n d"]:
-        """Normal directions, and radii whose d-th power is uniform."""
+        """Normal directions, and radii whose d-th power is uniform.
+
+        Args:
+            n: how many.
+            method: see `points.unit_points`.
+            generator: of the draw, on the CPU; seed 0 where not given.
+        """
         u = unit_points(n, self.dim + 1, method, _generator(generator))
-        return self.centre + self.radius * u[:, -1:] ** (1 / self.dim) * _directions(u[:, :-1])
+        return self.centre + self.radius * u[:, -1:] ** (1 / self.dim) * unit_directions(u[:, :-1])
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """See `Domain`."""
-        normal = _directions(unit_points(n, self.dim, "sobol", _generator(generator)))
+        """See `Domain`.
+
+        Args:
+            n: how many.
+            generator: of the draw, on the CPU; seed 0 where not given.
+        """
+        normal = unit_directions(unit_points(n, self.dim, "sobol", _generator(generator)))
         return self.centre + self.radius * normal, normal
-
-
-def _directions(u: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    normal = torch.special.ndtri(u.clamp(1e-12, 1 - 1e-12))
-    return normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-300)
 
 
 class LevelSet:
@@ -166,51 +188,63 @@ class LevelSet:
         self.dim, self.bounds = box.dim, box.bounds
 
     def phi(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """Its values."""
+        """Its values.
+
+        Args:
+            x: points.
+        """
         return self._phi(x).reshape(len(x))
 
     def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
-        """See `Domain`."""
+        """See `Domain`.
+
+        Args:
+            x: points, on any device.
+        """
         return (self.phi(x) <= 1e-9) & self.box.contains(x)
 
     def sample(
         self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
     ) -> Float[Tensor, "n d"]:
-        """Points of the box that are inside."""
-        draw = _generator(generator)
-        found: list[Tensor] = []
-        have, tried = 0, 0
-        while have < n:
-            x = self.box.sample(max(2 * n, 256), method if tried == 0 else "sobol", generator=draw)
-            inside = x[self.phi(x) < 0]
-            found.append(inside)
-            have, tried = have + len(inside), tried + len(x)
-            if tried > 1000 * n + 100_000 and have == 0:
-                raise InputError("LevelSet", given="no point with phi < 0 in the box", expected="a region inside")
-        return torch.cat(found)[:n]
+        """Points of the box that are inside.
+
+        Args:
+            n: how many.
+            method: see `points.unit_points`.
+            generator: of the draw, on the CPU; seed 0 where not given.
+        """
+        rng = _generator(generator)
+        ways = itertools.chain([method], itertools.repeat("sobol"))  # a second grid would be the first one again
+
+        def draw() -> tuple[Tensor]:
+            x = self.box.sample(max(2 * n, 256), next(ways), generator=rng)
+            return (x[self.phi(x) < 0],)
+
+        return collect(draw, n, "LevelSet", "a region with phi < 0 in the box, not much smaller than it")[0]
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Points of the box pulled to phi = 0 by Newton's steps along the gradient."""
-        draw = _generator(generator)
-        found: list[Tensor] = []
-        normals: list[Tensor] = []
-        have = 0
-        for _ in range(50):
-            x = self.box.sample(4 * n, generator=draw)
-            for _ in range(20):
-                value, slope = self.slope(x)
-                x = x - value[:, None] * slope / slope.square().sum(1, keepdim=True).clamp_min(1e-12)
-            value, slope = self.slope(x)
+        """Points of the box pulled to phi = 0 by Newton's steps along the gradient.
+
+        Args:
+            n: how many.
+            generator: of the draw, on the CPU; seed 0 where not given.
+        """
+        rng = _generator(generator)
+
+        def draw() -> tuple[Tensor, Tensor]:
+            x, value, slope = newton_to_zero(self.slope, self.box.sample(4 * n, generator=rng), 20)
             good = (value.abs() < 1e-10) & self.box.contains(x) & (slope.norm(dim=1) > 1e-8)
-            found.append(x[good])
-            normals.append(slope[good] / slope[good].norm(dim=1, keepdim=True))
-            have += int(good.sum())
-            if have >= n:
-                return torch.cat(found)[:n], torch.cat(normals)[:n]
-        raise InputError("LevelSet", given="no zeros of phi in the box", expected="a boundary inside")
+            return x[good], slope[good] / slope[good].norm(dim=1, keepdim=True)
+
+        x, normal = collect(draw, n, "LevelSet", "zeros of phi, with a slope, in the box", draws=50)
+        return x, normal
 
     def slope(self, x: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
-        """phi and its gradient."""
+        """phi and its gradient.
+
+        Args:
+            x: points.
+        """
         with torch.enable_grad():
             own = x.detach().clone().requires_grad_(True)
             value = self.phi(own)
@@ -222,7 +256,11 @@ class SpaceTime:
     """A domain over a time span: points are (x, ..., t).
 
     Args:
-        space: the domain; span: (start, end).
+        space: the domain.
+        span: (start, end).
+
+    Raises:
+        InputError: a span without start < end.
     """
 
     def __init__(self, space: Domain, span: tuple[float, float]) -> None:
@@ -233,7 +271,11 @@ class SpaceTime:
         self.bounds = (*space.bounds, self.span)
 
     def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
-        """See `Domain`."""
+        """See `Domain`.
+
+        Args:
+            x: points, on any device.
+        """
         slack = 1e-9 * (self.span[1] - self.span[0])
         inside = (x[:, -1] >= self.span[0] - slack) & (x[:, -1] <= self.span[1] + slack)
         return inside & self.space.contains(x[:, :-1])
@@ -244,14 +286,25 @@ class SpaceTime:
     def sample(
         self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
     ) -> Float[Tensor, "n d"]:
-        """See `Domain`."""
+        """See `Domain`.
+
+        Args:
+            n: how many.
+            method: see `points.unit_points`.
+            generator: of the draw, on the CPU; seed 0 where not given.
+        """
         draw = _generator(generator)
         if isinstance(self.space, Box):
             return Box(*self.bounds).sample(n, method, generator=draw)
         return self._with_time(self.space.sample(n, method, generator=draw), unit_points(n, 1, "lhs", draw)[:, 0])
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """The sides at all times; normals have no part in time."""
+        """The sides at all times; normals have no part in time.
+
+        Args:
+            n: how many.
+            generator: of the draw, on the CPU; seed 0 where not given.
+        """
         draw = _generator(generator)
         x, normal = self.space.sample_boundary(n, generator=draw)
         t = unit_points(n, 1, "lhs", draw)[:, 0]
@@ -260,13 +313,23 @@ class SpaceTime:
     def sample_initial(
         self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
     ) -> Float[Tensor, "n d"]:
-        """Points at the start."""
+        """Points at the start.
+
+        Args:
+            n: how many.
+            method: see `points.unit_points`.
+            generator: of the draw, on the CPU; seed 0 where not given.
+        """
         x = self.space.sample(n, method, generator=_generator(generator))
         return self._with_time(x, torch.zeros(n, dtype=x.dtype))
 
 
 def require_inside(domain: Domain, x: Float[Tensor, "n d"]) -> None:
     """Refuse points outside.
+
+    Args:
+        domain: that they should be inside of.
+        x: points.
 
     Raises:
         InputError: how many are outside, and the first.
@@ -277,22 +340,3 @@ def require_inside(domain: Domain, x: Float[Tensor, "n d"]) -> None:
     if bool(outside.any()):
         first = x[outside][0].tolist()
         raise InputError("points", given=f"{int(outside.sum())} outside the domain, {first} first", expected="inside")
-
-
-def adaptive(
-    residuals: Float[Tensor, " n"], n: int, k: float = 1.0, c: float = 1.0, *, generator: torch.Generator
-) -> Tensor:
-    """Indices of n candidates drawn with density |r|^k / mean |r|^k + c (RAD, arXiv 2207.10289).
-
-    Args:
-        residuals: of each candidate; n: how many to take, without repetition.
-        k, c: sharpness, and the share of even sampling.
-        generator: of the draw.
-    """
-    if not 0 < n <= len(residuals):
-        raise InputError("n", given=n, expected=f"1..{len(residuals)}, the candidates")
-    size = residuals.detach().abs().double() ** k
-    density = size / size.mean().clamp_min(1e-300) + c
-    if not torch.isfinite(density).all():
-        raise InputError("residuals", given="NaN or infinity", expected="finite numbers")
-    return torch.multinomial(density, n, generator=generator)
