@@ -15,28 +15,49 @@ from deepwright.physics.derivatives.jets import Jet, concatenate, cosine, propag
 
 
 class Sine(nn.Module):
-    """sin(w v)."""
+    """sin(w v).
+
+    Args:
+        frequency: w.
+    """
 
     def __init__(self, frequency: float = 1.0) -> None:
         super().__init__()
         self.frequency = frequency
 
     def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
+        """Element by element.
+
+        Args:
+            x: values.
+        """
         return torch.sin(self.frequency * x)
 
     def forward_jet(self, jet: Jet) -> Jet:
-        """See `jets`."""
+        """See `jets`.
+
+        Args:
+            jet: that comes in.
+        """
         return jet.map(lambda t: self.frequency * t).apply(sine)
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "tanh": nn.Tanh, "sin": Sine, "silu": nn.SiLU, "gelu": nn.GELU, "softplus": nn.Softplus, "sigmoid": nn.Sigmoid,
-}  # fmt: skip
+    "tanh": nn.Tanh,
+    "sin": Sine,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "softplus": nn.Softplus,
+    "sigmoid": nn.Sigmoid,
+}
 
 
 def activation_named(name: str) -> nn.Module:
-    """A fresh activation."""
+    """A fresh activation.
+
+    Args:
+        name: of `ACTIVATIONS`.
+    """
     if name not in ACTIVATIONS:
         raise unknown_name("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]()
@@ -58,11 +79,19 @@ class Rescale(nn.Module):
         self.register_buffer("scale", 2 / (high - low))
 
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """(x - middle) * scale."""
+        """(x - middle) * scale.
+
+        Args:
+            x: points.
+        """
         return (x - self.middle.to(x)) * self.scale.to(x)  # type: ignore[operator,union-attr]
 
     def forward_jet(self, jet: Jet) -> Jet:
-        """See `jets`."""
+        """See `jets`.
+
+        Args:
+            jet: that comes in.
+        """
         scale: Tensor = self.scale.to(jet.v)  # type: ignore[operator,union-attr,assignment]
         return jet.map(lambda t: t * scale, -self.middle.to(jet.v) * scale)  # type: ignore[operator,union-attr]
 
@@ -71,7 +100,9 @@ class FourierFeatures(nn.Module):
     """(x, cos 2 pi B x, sin 2 pi B x) with B ~ N(0, sigma^2) (arXiv 2006.10739).
 
     Args:
-        in_features: axes; count: rows of B; sigma: their spread.
+        in_features: axes.
+        count: rows of B.
+        sigma: their spread.
         seed: of B.
     """
 
@@ -82,30 +113,50 @@ class FourierFeatures(nn.Module):
         self.out_features = in_features + 2 * count
 
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n f"]:
-        """Features."""
+        """Features.
+
+        Args:
+            x: points.
+        """
         phase = x @ self.frequencies.T.to(x)  # type: ignore[operator,union-attr]
         return torch.cat([x, torch.cos(phase), torch.sin(phase)], -1)
 
     def forward_jet(self, jet: Jet) -> Jet:
-        """See `jets`."""
+        """See `jets`.
+
+        Args:
+            jet: that comes in.
+        """
         b: Tensor = self.frequencies.T.to(jet.v)  # type: ignore[operator,union-attr,assignment]
         phase = jet.map(lambda t: t @ b)
         return concatenate([jet, phase.apply(cosine), phase.apply(sine)])
 
 
 class ResidualBlock(nn.Module):
-    """x + body(x)."""
+    """x + body(x).
+
+    Args:
+        body: as many outputs as inputs.
+    """
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
         self.body = body
 
     def forward(self, x: Tensor) -> Tensor:
-        """The sum."""
+        """The sum.
+
+        Args:
+            x: values.
+        """
         return x + self.body(x)
 
     def forward_jet(self, jet: Jet) -> Jet:
-        """See `jets`."""
+        """See `jets`.
+
+        Args:
+            jet: that comes in.
+        """
         return jet.plus(propagate(self.body, jet))
 
 
@@ -124,7 +175,8 @@ def field(
     """A perceptron for a field, Glorot-initialised.
 
     Args:
-        in_features, out_features: axes and components.
+        in_features: axes.
+        out_features: components.
         hidden: widths.
         activation: a name of `ACTIVATIONS`.
         bounds: of the domain, scaled to [-1, 1] first.

@@ -29,7 +29,8 @@ def field_image(
     Args:
         values: (nx, ny), x along the first axis.
         caption: under it.
-        extent: (x low, x high, y low, y high); axes: their names.
+        extent: (x low, x high, y low, y high).
+        axes: their names.
         signed: blue to red around 0 (by the values' signs where not given), else dark to light.
         limit: largest value shown.
         overlay: closed curves (K, 2) drawn on top.
@@ -52,7 +53,16 @@ def film(
     overlays: Sequence[Sequence[np.ndarray]] = (),
     milliseconds: int = 80,
 ) -> Path:
-    """An animated GIF of fields (nx, ny) on one colour scale.
+    """An animated GIF of fields on one colour scale.
+
+    Args:
+        frames: (nx, ny) each, x along the first axis.
+        path: of the file.
+        titles: one a frame.
+        extent: (x low, x high, y low, y high).
+        axes: their names.
+        overlays: closed curves (K, 2) of each frame.
+        milliseconds: that a frame stays.
 
     Raises:
         InputError: no frames.
@@ -92,18 +102,30 @@ def _figure() -> tuple[Any, Any, Any]:
 
 
 def _draw(
-    figure: Any, ax: Any, values: np.ndarray, extent: Any, axes: tuple[str, str], signed: bool | None, limit: float | None,
+    figure: Any,
+    ax: Any,
+    values: np.ndarray,
+    extent: Any,
+    axes: tuple[str, str],
+    signed: bool | None,
+    limit: float | None,
     overlay: Sequence[np.ndarray],
-) -> None:  # fmt: skip
+) -> None:
     if values.ndim != 2:
         raise InputError("field", given=f"shape {values.shape}", expected="(nx, ny)")
     both = bool((values < 0).any()) if signed is None else signed
     top = float(np.nanmax(np.abs(values))) if limit is None else limit
     top = top if top > 0 else 1.0
     image = ax.imshow(
-        values.T, origin="lower", extent=extent, aspect="auto", cmap="RdBu_r" if both else "viridis",
-        vmin=-top if both else min(0.0, float(np.nanmin(values))), vmax=top, interpolation="bilinear",
-    )  # fmt: skip
+        values.T,
+        origin="lower",
+        extent=extent,
+        aspect="auto",
+        cmap="RdBu_r" if both else "viridis",
+        vmin=-top if both else min(0.0, float(np.nanmin(values))),
+        vmax=top,
+        interpolation="bilinear",
+    )
     for curve in overlay:
         closed = np.concatenate([curve, curve[:1]])
         ax.plot(closed[:, 0], closed[:, 1], color="black", linewidth=1)

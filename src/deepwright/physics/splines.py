@@ -1,11 +1,11 @@
 """Splines along one axis with trainable knot values: value, slope and curvature by formula.
 
 In cell i, with B = (x - x_i) / h_i, every kernel but one is a polynomial in B whose coefficients are linear in the knot
-values g: all cells' polynomials are one matrix product, and a point evaluates its own. The same coefficients give basis rows E
-with z = E g, which is what refinement and tests use.
+values g: all cells' polynomials are one matrix product, and a point evaluates its own. The same coefficients give
+basis rows E with z = E g, which is what refinement and tests use.
 
-Natural cubic: knot curvatures m = S g solve, row by row, (h_{i-1}/6) m_{i-1} + ((h_{i-1} + h_i)/3) m_i + (h_i/6) m_{i+1} =
-(g_{i+1} - g_i)/h_i - (g_i - g_{i-1})/h_{i-1} with m = 0 at both ends, and in a cell, with A = 1 - B,
+Natural cubic: knot curvatures m = S g solve, row by row, (h_{i-1}/6) m_{i-1} + ((h_{i-1} + h_i)/3) m_i + (h_i/6)
+m_{i+1} = (g_{i+1} - g_i)/h_i - (g_i - g_{i-1})/h_{i-1} with m = 0 at both ends, and in a cell, with A = 1 - B,
 
     z = A g_i + B g_{i+1} + h^2/6 [(A^3 - A) m_i + (B^3 - B) m_{i+1}].
 """
@@ -13,7 +13,6 @@ Natural cubic: knot curvatures m = S g solve, row by row, (h_{i-1}/6) m_{i-1} + 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +24,6 @@ from deepwright.core.errors import InputError, unknown_name
 from deepwright.physics.derivatives.jets import Jet, transforming
 
 KERNELS = ("natural_cubic", "linear", "cosine", "hermite", "bspline3")
-DENSE = 512
 
 
 class AxisBasis(nn.Module):
@@ -33,9 +31,11 @@ class AxisBasis(nn.Module):
 
     Args:
         num_knots: R, at least 3.
-        lower, upper: ends of the axis.
+        lower: low end of the axis.
+        upper: high end of the axis.
         knots: (R,) rising positions from lower to upper, instead of even ones.
-        kernel: of `KERNELS`; degree: 3, or 5 for the natural quintic spline (four continuous derivatives).
+        kernel: of `KERNELS`.
+        degree: 3, or 5 for the natural quintic spline (four continuous derivatives).
         periodic: the axis closes on itself (natural_cubic only; the last knot isn't repeated).
         extrapolate: outside, go on in a straight line; else points outside are refused.
 
@@ -75,7 +75,7 @@ class AxisBasis(nn.Module):
             x = lower + (upper - lower) / cells * np.arange(num_knots + int(periodic))
             self.even: float | None = (upper - lower) / cells
         else:
-            x = np.asarray(knots, dtype=float)
+            x = torch.as_tensor(knots, dtype=torch.float64).detach().cpu().numpy().copy()
             self.even = None
             if x.shape != (num_knots,) or not (np.diff(x) > 0).all() or not np.allclose([x[0], x[-1]], [lower, upper]):
                 raise InputError(
@@ -93,8 +93,8 @@ class AxisBasis(nn.Module):
     def cells(self, x: Float[Tensor, " n"]) -> tuple[Tensor, Tensor, Tensor]:
         """(cell, B, width of the cell) of each point.
 
-        Raises:
-            InputError: points outside (how many), where extrapolation isn't on.
+        Args:
+            x: positions; see `check` for those outside.
         """
         knots: Tensor = self.knots.to(x)  # type: ignore[operator,union-attr,assignment]
         if self.periodic:
@@ -109,7 +109,15 @@ class AxisBasis(nn.Module):
         return cell, (x - left) / width, width
 
     def check(self, x: Float[Tensor, " n"], axis: int = 0) -> None:
-        """Refuse what lies outside or isn't finite."""
+        """Refuse what lies outside or isn't finite.
+
+        Args:
+            x: positions.
+            axis: its number, for the error.
+
+        Raises:
+            InputError: points outside (how many), where extrapolation isn't on; NaN or infinity.
+        """
         if transforming():  # the whole batch was looked at before
             return
         if self.periodic or self.extrapolate:
@@ -119,12 +127,19 @@ class AxisBasis(nn.Module):
             bad = ~((x >= self.lower - slack) & (x <= self.upper + slack))
         if bool(bad.any()):
             raise InputError(
-                f"axis {axis}", given=f"{int(bad.sum())} points outside [{self.lower:g}, {self.upper:g}] or not finite",
-                expected="points inside", hint="extrapolate=True goes on in a straight line",
-            )  # fmt: skip
+                f"axis {axis}",
+                given=f"{int(bad.sum())} points outside [{self.lower:g}, {self.upper:g}] or not finite",
+                expected="points inside",
+                hint="extrapolate=True goes on in a straight line",
+            )
 
     def rows(self, x: Float[Tensor, " n"], orders: int = 2) -> list[Float[Tensor, "n r"]]:
-        """Basis rows of the value and of the first so many derivatives."""
+        """Basis rows of the value and of the first so many derivatives.
+
+        Args:
+            x: positions.
+            orders: of the last derivative.
+        """
         if not self.extrapolate or self.periodic:
             return self._inside(x, orders)
         held = x.clamp(self.lower, self.upper)
@@ -139,7 +154,13 @@ class AxisBasis(nn.Module):
     ) -> list[Float[Tensor, "n m"]]:
         """The spline through `values` and its first so many derivatives.
 
-        Every cell's polynomial is made once, and a point looks up its own: the time doesn't depend on the number of knots.
+        Every cell's polynomial is made once, and a point looks up its own: the time doesn't depend on the number of
+        knots.
+
+        Args:
+            x: positions.
+            values: at the knots, one column a feature.
+            orders: of the last derivative.
         """
         if self.kernel == "cosine" or (self.extrapolate and not self.periodic):
             return [e.to(x) @ values for e in self.rows(x, orders)]
@@ -209,10 +230,14 @@ def _coefficients(x: np.ndarray, kernel: str, degree: int, periodic: bool) -> np
     if kernel == "hermite":
         a, b = (right - before) / 2, (after - left) / 2  # Catmull-Rom slopes, one cell long
         return np.stack([left, a, 3 * (right - left) - 2 * a - b, 2 * (left - right) + a + b])
-    return np.stack([
-        (before + 4 * left + right) / 6, (right - before) / 2, (before - 2 * left + right) / 2,
-        (after - 3 * right + 3 * left - before) / 6,
-    ])  # fmt: skip
+    return np.stack(
+        [
+            (before + 4 * left + right) / 6,
+            (right - before) / 2,
+            (before - 2 * left + right) / 2,
+            (after - 3 * right + 3 * left - before) / 6,
+        ]
+    )
 
 
 def _curvatures(h: np.ndarray, n: int, periodic: bool) -> np.ndarray:
@@ -249,8 +274,16 @@ class NaturalCubicSpline1d(nn.Module):
     """M features along one axis.
 
     Args:
-        num_knots: R; num_features: M; lower, upper: of the axis.
-        knots, degree, kernel, periodic, extrapolate: see `AxisBasis`.
+        num_knots: R.
+        num_features: M.
+        lower: low end of the axis.
+        upper: high end of the axis.
+        knots: see `AxisBasis`.
+        degree: see `AxisBasis`.
+        kernel: see `AxisBasis`.
+        periodic: see `AxisBasis`.
+        extrapolate: see `AxisBasis`.
+        dtype: of the features.
     """
 
     def __init__(
@@ -281,20 +314,32 @@ class NaturalCubicSpline1d(nn.Module):
         self.values = nn.Parameter(0.1 * torch.randn(num_knots, num_features, dtype=dtype))
 
     def forward(self, x: Tensor) -> Float[Tensor, "n m"]:
-        """Features at (N,) or (N, 1) positions."""
+        """Features.
+
+        Args:
+            x: (N,) or (N, 1) positions.
+        """
         flat = x.reshape(len(x))
         self.basis.check(flat)
         return self.basis.evaluate(flat, self.values, 0)[0]
 
     def derivatives(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(z, z', z'') at (N,) or (N, 1) positions."""
+        """(z, z', z'').
+
+        Args:
+            x: (N,) or (N, 1) positions.
+        """
         flat = x.reshape(len(x))
         self.basis.check(flat)
         z, dz, ddz = self.basis.evaluate(flat, self.values, 2)
         return z, dz, ddz
 
     def forward_jet(self, jet: Jet) -> Jet:
-        """See `jets`; the incoming value has one channel."""
+        """See `jets`.
+
+        Args:
+            jet: of a value with one channel.
+        """
         require_order(self.basis, jet.order)
         flat = jet.v[:, 0]
         self.basis.check(flat)
@@ -303,18 +348,16 @@ class NaturalCubicSpline1d(nn.Module):
 
 
 def require_order(basis: AxisBasis, order: int) -> None:
-    """Refuse derivatives that jump at knots by the kernel's nature (a cubic's third)."""
+    """Refuse derivatives that jump at knots by the kernel's nature (a cubic's third).
+
+    Args:
+        basis: of the axis.
+        order: of the derivative.
+    """
     if order >= 3 and basis.degree < 5:
         raise InputError(
-            "derivative", given=f"order {order} of a {basis.kernel} spline of degree {basis.degree}", expected="order 2 at most",
+            "derivative",
+            given=f"order {order} of a {basis.kernel} spline of degree {basis.degree}",
+            expected="order 2 at most",
             hint="degree=5",
-        )  # fmt: skip
-
-
-def warn_if_crowded(knots: int, points: int) -> None:
-    """More knots than points leave values that nothing determines."""
-    if knots > points:
-        warnings.warn(
-            f"{knots} knots along an axis and {points} points: some knot values are not determined; take fewer knots or more points",
-            stacklevel=3,
         )

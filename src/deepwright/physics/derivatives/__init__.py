@@ -7,15 +7,17 @@ Example:
     [[6.0]]
 """
 
-from deepwright.physics.derivatives.jets import Jet
+from deepwright.physics.derivatives.jets import Jet, concatenate, propagate
 from deepwright.physics.derivatives.operators import curl2d, divergence, hessian_diag, jacobian, jet, laplacian
 
 __all__ = [
     "Jet",
+    "concatenate",
     "curl2d",
     "divergence",
     "hessian_diag",
     "jacobian",
     "jet",
     "laplacian",
+    "propagate",
 ]

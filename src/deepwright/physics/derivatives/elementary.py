@@ -1,8 +1,9 @@
 """Layer norm from elementary operations: PyTorch's own kernel has a wrong third derivative.
 
-The gradient, with respect to parameters, of a second derivative with respect to inputs passes through the derivative of the
-kernel's double backward. On torch 2.13 that is off by tens of per cent, without a word (group and RMS norm are right); the
-same formula written out is right, as the tests say. Inside `ElementaryLayerNorm()` the function is replaced.
+The gradient, with respect to parameters, of a second derivative with respect to inputs passes through the derivative
+of the kernel's double backward. On torch 2.13 that is off by tens of per cent, without a word (group and RMS norm are
+right); the same formula written out is right, as the tests say. Inside `ElementaryLayerNorm()` the function is
+replaced.
 """
 
 from __future__ import annotations
@@ -23,7 +24,15 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias over the last axes."""
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last axes.
+
+    Args:
+        x: values.
+        normalized_shape: shape of the axes that the mean is taken over.
+        weight: a factor of each, or None.
+        bias: what is added to each, or None.
+        eps: added to the variance.
+    """
     axes = tuple(range(-len(normalized_shape), 0))
     centred = x - x.mean(axes, keepdim=True)
     out = centred * (centred.square().mean(axes, keepdim=True) + eps).rsqrt()

@@ -1,12 +1,12 @@
 """Derivatives carried through a network in one forward pass: a value, directional slopes, second-order operators.
 
-Per point a jet holds the value v, k directional first derivatives J_i and s channels S_A = sum_ij A_ij d_i d_j, each for a
-symmetric matrix A. Linear maps act on each part alike; an element-wise function sigma gives
+Per point a jet holds the value v, k directional first derivatives J_i and s channels S_A = sum_ij A_ij d_i d_j, each
+for a symmetric matrix A. Linear maps act on each part alike; an element-wise function sigma gives
 
     J' = sigma'(v) J,      S' = sigma'(v) S + sigma''(v) sum_ij A_ij J_i J_j,
 
-and a product f g gives S = f S_g + g S_f + 2 sum_ij A_ij J_f,i J_g,j. Third derivatives along single directions are carried
-where every S is the second derivative along its own direction: T' = sigma' T + 3 sigma'' J S + sigma''' J^3.
+and a product f g gives S = f S_g + g S_f + 2 sum_ij A_ij J_f,i J_g,j. Third derivatives along single directions are
+carried where every S is the second derivative along its own direction: T' = sigma' T + 3 sigma'' J S + sigma''' J^3.
 
 Source of the idea: forward Laplacian (arXiv 2307.08214) and collapsed Taylor mode (arXiv 2505.13644).
 """
@@ -25,7 +25,8 @@ Rule = Callable[[Tensor, int], tuple[Tensor, ...]]
 
 
 class Operators:
-    """Second-order operators in k directions, by what is cheapest: own directions, weighted squares, pairs, or any matrices.
+    """Second-order operators in k directions, by what is cheapest: own directions, weighted squares, pairs, or any
+    matrices.
 
     Args:
         matrices: (s, k, k) symmetric.
@@ -60,7 +61,12 @@ class Operators:
         return left, right
 
     def pair(self, a: Float[Tensor, "k n c"], b: Float[Tensor, "k n c"]) -> Float[Tensor, "s n c"]:
-        """sum_ij A_ij a_i b_j, made symmetric in a and b."""
+        """sum_ij A_ij a_i b_j, made symmetric in a and b.
+
+        Args:
+            a: first derivatives of one.
+            b: first derivatives of the other.
+        """
         if self.own:
             return a * b
         if self.laplacian:
@@ -94,7 +100,12 @@ class Jet(NamedTuple):
     order: int = 2
 
     def map(self, linear: Callable[[Tensor], Tensor], bias: Tensor | None = None) -> Jet:
-        """A linear map of the channels, and a constant."""
+        """A linear map of the channels, and a constant.
+
+        Args:
+            linear: the map.
+            bias: the constant.
+        """
         v = linear(self.v) if bias is None else linear(self.v) + bias
         return self._replace(
             v=v,
@@ -104,12 +115,20 @@ class Jet(NamedTuple):
         )
 
     def channels(self, part: slice | int) -> Jet:
-        """Some channels (an integer keeps the axis)."""
+        """Some channels.
+
+        Args:
+            part: which (an integer keeps the axis).
+        """
         chosen = slice(part, part + 1 or None) if isinstance(part, int) else part
         return self.map(lambda t: t[..., chosen])
 
     def times(self, other: Jet) -> Jet:
-        """The product, channel by channel."""
+        """The product, channel by channel.
+
+        Args:
+            other: the second factor.
+        """
         f, g = self, other
         J = f.v * g.J + g.v * f.J
         S = T = None
@@ -125,7 +144,11 @@ class Jet(NamedTuple):
         return Jet(f.v * g.v, J, S, f.operators, T, f.order)
 
     def plus(self, other: Jet) -> Jet:
-        """The sum."""
+        """The sum.
+
+        Args:
+            other: the second summand.
+        """
 
         def add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
             return a if b is None else b if a is None else a + b
@@ -133,7 +156,11 @@ class Jet(NamedTuple):
         return self._replace(v=self.v + other.v, J=self.J + other.J, S=add(self.S, other.S), T=add(self.T, other.T))
 
     def apply(self, rule: Rule) -> Jet:
-        """An element-wise function, given by its derivatives up to the order that is asked for."""
+        """An element-wise function.
+
+        Args:
+            rule: (values, order) -> its derivatives up to that order, the function itself first.
+        """
         d = rule(self.v, self.order)
         J = d[1] * self.J
         S = T = None
@@ -148,7 +175,11 @@ class Jet(NamedTuple):
 
 
 def concatenate(jets: list[Jet]) -> Jet:
-    """Channels side by side."""
+    """Channels side by side.
+
+    Args:
+        jets: of the same points and operators.
+    """
     first, n = jets[0], max(len(j.v) for j in jets)
 
     def whole(t: Tensor) -> Tensor:
@@ -168,11 +199,17 @@ def concatenate(jets: list[Jet]) -> Jet:
     )
 
 
-# --- element-wise functions: (sigma, sigma', sigma'', sigma''') up to the order -----------------------------------------
+# --- element-wise functions: (sigma, sigma', sigma'', sigma''') up to the order
+# -----------------------------------------
 
 
 def tanh(v: Tensor, order: int) -> tuple[Tensor, ...]:
-    """a = tanh v: 1 - a^2, -2 a (1 - a^2), (6 a^2 - 2)(1 - a^2)."""
+    """a = tanh v: 1 - a^2, -2 a (1 - a^2), (6 a^2 - 2)(1 - a^2).
+
+    Args:
+        v: values.
+        order: of the last derivative, 1 to 3.
+    """
     a = torch.tanh(v)
     slope = 1 - a * a
     more = (-2 * a * slope,) if order > 1 else ()
@@ -180,37 +217,67 @@ def tanh(v: Tensor, order: int) -> tuple[Tensor, ...]:
 
 
 def sine(v: Tensor, order: int) -> tuple[Tensor, ...]:
-    """sin, cos, -sin, -cos."""
+    """sin, cos, -sin, -cos.
+
+    Args:
+        v: values.
+        order: of the last derivative, 1 to 3.
+    """
     s, c = torch.sin(v), torch.cos(v)
     return (s, c, -s, -c)[: order + 1]
 
 
 def cosine(v: Tensor, order: int) -> tuple[Tensor, ...]:
-    """cos, -sin, -cos, sin."""
+    """cos, -sin, -cos, sin.
+
+    Args:
+        v: values.
+        order: of the last derivative, 1 to 3.
+    """
     s, c = torch.sin(v), torch.cos(v)
     return (c, -s, -c, s)[: order + 1]
 
 
 def sigmoid(v: Tensor, order: int) -> tuple[Tensor, ...]:
-    """p, p q, p q (q - p), p q (1 - 6 p q) with q = 1 - p."""
+    """p, p q, p q (q - p), p q (1 - 6 p q) with q = 1 - p.
+
+    Args:
+        v: values.
+        order: of the last derivative, 1 to 3.
+    """
     p = torch.sigmoid(v)
     pq = p * (1 - p)
     return (p, pq, pq * (1 - 2 * p), pq * (1 - 6 * pq))[: order + 1]
 
 
 def silu(v: Tensor, order: int) -> tuple[Tensor, ...]:
-    """v p: the product rule on the sigmoid."""
+    """v p: the product rule on the sigmoid.
+
+    Args:
+        v: values.
+        order: of the last derivative, 1 to 3.
+    """
     d = sigmoid(v, order)
     return (v * d[0], *(v * d[n] + n * d[n - 1] for n in range(1, order + 1)))
 
 
 def softplus(v: Tensor, order: int) -> tuple[Tensor, ...]:
-    """ln(1 + e^v), whose slope is the sigmoid."""
+    """ln(1 + e^v), whose slope is the sigmoid.
+
+    Args:
+        v: values.
+        order: of the last derivative, 1 to 3.
+    """
     return (torch.nn.functional.softplus(v), *sigmoid(v, order - 1))
 
 
 def gelu(v: Tensor, order: int) -> tuple[Tensor, ...]:
-    """v Phi(v), with phi' = -v phi."""
+    """v Phi(v), with phi' = -v phi.
+
+    Args:
+        v: values.
+        order: of the last derivative, 1 to 3.
+    """
     density = torch.exp(-0.5 * v * v) / math.sqrt(2 * math.pi)
     below = 0.5 * (1 + torch.erf(v / math.sqrt(2)))
     return (v * below, below + v * density, (2 - v * v) * density, (v**3 - 4 * v) * density)[: order + 1]
@@ -240,6 +307,10 @@ def transforming() -> bool:
 
 def propagate(module: nn.Module, jet: Jet) -> Jet:
     """A jet through a module that has `forward_jet`, is a linear map, a known activation, or a sequence of such.
+
+    Args:
+        module: that it goes through.
+        jet: that comes in.
 
     Raises:
         Unsupported: anything else.

@@ -33,17 +33,21 @@ def jet(
     """Value, slopes and second-order operators of a network at points.
 
     Args:
-        network: (N, d) -> (N, C). A module takes part in jets when it defines `forward_jet(Jet) -> Jet`, is an `nn.Linear`, a
-            common activation, or an `nn.Sequential` of such; anything else is differentiated by nested gradients.
+        network: (N, d) -> (N, C). A module takes part in jets when it defines `forward_jet(Jet) -> Jet`, is an
+            `nn.Linear`, a common activation, or an `nn.Sequential` of such; anything else is differentiated by nested
+            gradients.
         x: points.
         directions: (k, d) of the derivatives; an integer k means the first k axes; all axes by default.
-        operators: "laplacian", "hessian" (all d_i d_j, i <= j, row by row), "diagonal" (each d_i d_i), or symmetric (k, k)
-            matrices A, each one channel sum_ij A_ij d_i d_j; None: first derivatives only.
-        order: 3 carries third derivatives along each direction (operators must be "diagonal").
-        engine: "auto", "jet" (an error instead of the fall-back), "autograd", or "func" (`torch.func`; for cross-checks).
+        operators: "laplacian", "hessian" (all d_i d_j, i <= j, row by row), "diagonal" (each d_i d_i), or symmetric
+            (k, k) matrices A, each one channel sum_ij A_ij d_i d_j; None: first derivatives only.
+        order: 1, 2 or 3; by what `operators` asks for where not given. 3 carries third derivatives along each direction
+            (operators must be "diagonal").
+        engine: "auto", "jet" (an error instead of the fall-back), "autograd", or "func" (`torch.func`; for
+            cross-checks).
 
     Raises:
-        InputError: points that aren't (N, d) floating point, operators that don't fit the directions.
+        InputError: points that aren't (N, d) floating point, operators that don't fit the directions, an order that
+            doesn't fit the operators.
         TypeError: engine "jet" and a module without a rule.
     """
     if engine not in ENGINES:
@@ -56,9 +60,7 @@ def jet(
     if along.ndim != 2 or along.shape[1] != d or len(along) == 0:
         raise InputError("directions", given=tuple(along.shape), expected=f"(k, {d})")
     asked = _operators(operators, len(along), x)
-    level = order or (1 if asked is None else 2)
-    if level == 3 and (asked is None or not asked.own):
-        raise InputError("operators", given=repr(operators), expected="'diagonal', for third derivatives")
+    level = _order(order, asked)
     if engine in ("auto", "jet") and isinstance(network, nn.Module):
         try:
             return _filled(propagate(network, Jet(x, along[:, None], None, asked, None, level)))
@@ -68,11 +70,23 @@ def jet(
                     f"no rule for {missing} in jets; define forward_jet, or use engine='autograd'"
                 ) from None
             _warn_once(str(missing))
-    if engine == "func" or (
-        engine == "auto" and transforming()
-    ):  # nested gradients don't work inside torch.func's transforms
+    # nested gradients don't work inside torch.func's transforms
+    if engine == "func" or (engine == "auto" and transforming()):
         return _by_func(network, x, along, asked, level)
     return _by_gradients(network, x, along, asked, level)
+
+
+def _order(order: int | None, asked: Operators | None) -> int:
+    """The order of the derivatives that are carried, 1 to 3."""
+    least = 1 if asked is None else 2
+    if order is None:
+        return least
+    if order == 3 and (asked is None or not asked.own):
+        raise InputError("operators", given="others", expected="'diagonal', for third derivatives")
+    if order not in (least, 3):
+        what = "without operators" if asked is None else "with second-order operators"
+        raise InputError("order", given=f"{order} {what}", expected=f"{least} (or 3, with operators='diagonal')")
+    return order
 
 
 def _operators(asked: str | Sequence[Tensor] | Tensor | None, k: int, x: Tensor) -> Operators | None:
@@ -115,7 +129,7 @@ def _filled(out: Jet) -> Jet:
 
 
 def _by_gradients(network: Network, x: Tensor, along: Tensor, asked: Operators | None, order: int) -> Jet:
-    """Nested reverse mode: one backward pass a channel for J, and one a channel and direction for each further order."""
+    """Nested reverse mode: one backward pass a channel for J, and one a channel and direction for each more."""
     with torch.enable_grad():
         own = x.detach().clone().requires_grad_(True)
         with ElementaryLayerNorm():
@@ -160,36 +174,75 @@ def _by_func(network: Network, x: Tensor, along: Tensor, asked: Operators | None
     return Jet(v, J, S, asked, T, order)
 
 
-def jacobian(network: Network, x: Float[Tensor, "n d"], **options: str) -> Float[Tensor, "n c d"]:
-    """du_c / dx_d."""
-    return jet(network, x, **options).J.permute(1, 2, 0)  # type: ignore[arg-type]
+def jacobian(network: Network, x: Float[Tensor, "n d"], *, engine: str = "auto") -> Float[Tensor, "n c d"]:
+    """du_c / dx_d.
+
+    Args:
+        network: see `jet`.
+        x: points.
+        engine: see `jet`.
+    """
+    return jet(network, x, engine=engine).J.permute(1, 2, 0)
 
 
 def laplacian(
-    network: Network, x: Float[Tensor, "n d"], axes: int | None = None, **options: str
+    network: Network, x: Float[Tensor, "n d"], axes: int | None = None, *, engine: str = "auto"
 ) -> Float[Tensor, "n c"]:
-    """Sum of the second derivatives over all axes, or the first few (space before time)."""
-    out = jet(network, x, axes, "laplacian", **options)  # type: ignore[arg-type]
+    """Sum of the second derivatives over all axes, or the first few (space before time).
+
+    Args:
+        network: see `jet`.
+        x: points.
+        axes: how many of the first ones; all where not given.
+        engine: see `jet`.
+    """
+    out = jet(network, x, axes, "laplacian", engine=engine)
     assert out.S is not None
     return out.S[0]
 
 
-def hessian_diag(network: Network, x: Float[Tensor, "n d"], **options: str) -> Float[Tensor, "n c d"]:
-    """d^2 u_c / dx_d^2."""
-    out = jet(network, x, None, "diagonal", **options)  # type: ignore[arg-type]
+def hessian_diag(network: Network, x: Float[Tensor, "n d"], *, engine: str = "auto") -> Float[Tensor, "n c d"]:
+    """d^2 u_c / dx_d^2.
+
+    Args:
+        network: see `jet`.
+        x: points.
+        engine: see `jet`.
+    """
+    out = jet(network, x, None, "diagonal", engine=engine)
     assert out.S is not None
     return out.S.permute(1, 2, 0)
 
 
-def divergence(network: Network, x: Float[Tensor, "n d"], **options: str) -> Float[Tensor, " n"]:
-    """sum_d du_d / dx_d of a field with as many components as it takes axes (or fewer: space before time)."""
-    J = jet(network, x, **options).J  # type: ignore[arg-type]
+def divergence(network: Network, x: Float[Tensor, "n d"], *, engine: str = "auto") -> Float[Tensor, " n"]:
+    """sum_d du_d / dx_d of a field with as many components as it takes axes (or fewer: space before time).
+
+    Args:
+        network: see `jet`.
+        x: points.
+        engine: see `jet`.
+
+    Raises:
+        InputError: more components than axes.
+    """
+    J = jet(network, x, engine=engine).J
     if J.shape[2] > len(J):
         raise InputError("field", given=f"{J.shape[2]} components", expected=f"at most {len(J)}, one an axis")
     return sum((J[c, :, c] for c in range(J.shape[2])), start=J.new_zeros(J.shape[1]))
 
 
-def curl2d(network: Network, x: Float[Tensor, "n d"], **options: str) -> Float[Tensor, " n"]:
-    """dv/dx - du/dy of (u, v, ...) at (x, y, ...)."""
-    J = jet(network, x, **options).J  # type: ignore[arg-type]
+def curl2d(network: Network, x: Float[Tensor, "n d"], *, engine: str = "auto") -> Float[Tensor, " n"]:
+    """dv/dx - du/dy of (u, v, ...) at (x, y, ...).
+
+    Args:
+        network: see `jet`.
+        x: points.
+        engine: see `jet`.
+
+    Raises:
+        InputError: fewer than two components or axes.
+    """
+    J = jet(network, x, engine=engine).J
+    if len(J) < 2 or J.shape[2] < 2:
+        raise InputError("field", given=f"{J.shape[2]} components on {len(J)} axes", expected="2 or more of each")
     return J[0, :, 1] - J[1, :, 0]
