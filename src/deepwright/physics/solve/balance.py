@@ -16,7 +16,11 @@ class GradNormBalancer:
     """w_b proportional to sum_c |grad L_c| / |grad L_b|, smoothed over calls (arXiv 2308.08468).
 
     Args:
-        every: steps between two updates; ema: share of the old weights.
+        every: steps between two updates.
+        ema: share of the old weights.
+
+    Raises:
+        InputError: less than a step, a share outside of [0, 1).
     """
 
     def __init__(self, every: int = 100, ema: float = 0.9) -> None:
@@ -27,7 +31,11 @@ class GradNormBalancer:
         self.every, self.ema = every, ema
 
     def __call__(self, problem: LeastSquaresProblem) -> dict[str, float]:
-        """Weights by block."""
+        """Weights by block.
+
+        Args:
+            problem: whose blocks are weighed.
+        """
         norms = {b.name: _gradient_norm(problem, i) for i, b in enumerate(problem.blocks)}
         total = sum(norms.values())
         fresh = {k: total / max(v, 1e-12 * total, 1e-300) for k, v in norms.items()}
@@ -46,7 +54,11 @@ class NTKBalancer:
     """w_b = trace of the whole tangent kernel / trace of the block's, each per point (arXiv 2007.14527).
 
     Args:
-        every: steps between two updates; most: points of each block that are looked at.
+        every: steps between two updates.
+        most: points of each block that are looked at.
+
+    Raises:
+        InputError: less than one of either.
     """
 
     def __init__(self, every: int = 1000, most: int = 256) -> None:
@@ -55,7 +67,11 @@ class NTKBalancer:
         self.every, self.most = every, most
 
     def __call__(self, problem: LeastSquaresProblem) -> dict[str, float]:
-        """Weights by block."""
+        """Weights by block.
+
+        Args:
+            problem: whose blocks are weighed.
+        """
         traces = {}
         for b in problem.blocks:
             few = replace(b, tensors=tuple(t[: self.most] for t in b.tensors), weight=1.0)
@@ -67,6 +83,11 @@ class NTKBalancer:
 
 
 def causal_weights(losses: Float[Tensor, " slabs"], epsilon: float = 1.0) -> Float[Tensor, " slabs"]:
-    """w_i = exp(-epsilon sum_{j < i} L_j): a time slab counts when those before it are solved (arXiv 2203.07404)."""
+    """w_i = exp(-epsilon sum_{j < i} L_j): a time slab counts when those before it are solved (arXiv 2203.07404).
+
+    Args:
+        losses: of the slabs, in order of time.
+        epsilon: how strict.
+    """
     before = torch.cumsum(losses.detach(), 0) - losses.detach()
     return torch.exp(-epsilon * before)

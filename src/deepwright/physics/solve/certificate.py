@@ -1,8 +1,8 @@
 """What can be said of a trained solution without knowing the true one.
 
-Residuals on fresh, denser points (a fit that only knows its own points shows there), the drift of what should be conserved,
-a spectrum of the residual along each axis, and how large a smooth correction would be that fits the equations better: a residual
-may be small where it is smooth, and the error large.
+Residuals on fresh, denser points (a fit that only knows its own points shows there), the drift of what should be
+conserved, a spectrum of the residual along each axis, and how large a smooth correction would be that fits the
+equations better: a residual may be small where it is smooth, and the error large.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepwright.core.devices import device_of, dtype_of, to_model
 from deepwright.core.errors import InputError
-from deepwright.physics.domains import SpaceTime, unit_points
-from deepwright.physics.solve.least_squares import Block, LeastSquaresProblem
+from deepwright.physics.domains import SpaceTime
+from deepwright.physics.points import unit_points
+from deepwright.physics.solve.block import Block
+from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.problem import PDEProblem
 
 OVERFIT = 2.0
@@ -29,11 +32,13 @@ class Certificate:
     """A report on a solution.
 
     Attributes:
-        trained: RMS of each block on its training points; fresh: on new points, as many; dense: on four times as many.
+        trained: RMS of each block on its training points.
+        fresh: on new points, as many.
+        dense: on four times as many.
         drift: conserved quantity -> largest change over time, relative to its size at the start (or its mean size).
         bands: interior block -> axis -> share of the residual's energy in the lowest 3 of 64 modes along that axis.
-        missed: RMS of the best smooth correction (low cosine modes, linearised) over that of the solution: an estimate, from below,
-            of the relative error; None where it isn't looked for.
+        missed: RMS of the best smooth correction (low cosine modes, linearised) over that of the solution: an
+            estimate, from below, of the relative error; None where it isn't looked for.
         errors: relative L2, where the exact solution is known (RMS under "..., absolute" where that is 0).
         warnings: what a reader must know.
     """
@@ -67,42 +72,48 @@ class Certificate:
         return found + [f"drift of {k}: {v:.3g}" for k, v in self.drift.items()]
 
 
-def certify(problem: PDEProblem, u: Any, *, seed: int = 0, times: int = 4) -> Certificate:
-    """Look at a solution with fresh eyes.
+def certify(problem: PDEProblem, u: nn.Module, *, seed: int = 0, times: int = 4) -> Certificate:
+    """Look at a solution with fresh eyes, where it lives and in its dtype.
 
     Args:
-        problem: the equation; u: the trained network.
+        problem: the equation.
+        u: the trained network; it stays as it is.
         seed: the one it was trained with (fresh points come from others).
         times: how much denser the dense points are.
+
+    Raises:
+        InputError: points that aren't denser; something conserved where there is no time.
     """
     if times < 2:
         raise InputError("times", given=times, expected="2 or more")
-    dtype = next(u.parameters()).dtype
-    trained = _rms(u, problem.blocks(seed, dtype=dtype))
-    fresh = _rms(u, problem.blocks(seed + 7919, dtype=dtype))
-    dense = _rms(u, problem.blocks(seed + 7919, times=times, dtype=dtype))
-    report = Certificate(trained, fresh, dense, errors=problem.error(u))
+    if not isinstance(u, nn.Module):
+        raise InputError("u", given=type(u).__name__, expected="a torch.nn.Module")
+    place: dict[str, Any] = {"dtype": dtype_of(u), "device": device_of(u)}
+    trained = _rms(u, problem.blocks(seed, **place))
+    fresh = problem.blocks(seed + 7919, **place)
+    dense = _rms(u, problem.blocks(seed + 7919, times=times, **place))
+    report = Certificate(trained, _rms(u, fresh), dense, errors=problem.error(u))
     for name, density in problem.conserved.items():
-        report.drift[name] = _drift(problem, u, density, dtype)
+        report.drift[name] = _drift(problem, u, density)
     for c in problem.conditions:
-        if c.where == "interior":
-            report.bands[c.name] = _low_share(problem, u, c.name, dtype)
+        if isinstance(c.where, str) and c.where == "interior":
+            report.bands[c.name] = _low_share(problem, u, c.name)
     for name in trained:
         if dense[name] > OVERFIT * max(trained[name], 1e-14):
             report.warnings.append(
-                f"{name}: residuals are {dense[name] / max(trained[name], 1e-14):.1f} times larger between the training points "
-                "than on them; train on more points"
+                f"{name}: residuals are {dense[name] / max(trained[name], 1e-14):.1f} times larger between the "
+                "training points than on them; train on more points"
             )
-    report.missed = _smooth_correction(problem, u, problem.blocks(seed + 7919, dtype=dtype), dtype)
+    report.missed = _smooth_correction(problem, u, fresh)
     if report.missed is not None and report.missed > MISSED:
         report.warnings.append(
-            f"a smooth correction of {report.missed:.2g} of the solution's size fits the equations better, however small their "
-            "residuals are: try several grid levels or longer training"
+            f"a smooth correction of {report.missed:.2g} of the solution's size fits the equations better, however "
+            "small their residuals are: try several grid levels or longer training"
         )
     return report
 
 
-def _rms(u: Any, blocks: list[Block]) -> dict[str, float]:
+def _rms(u: nn.Module, blocks: list[Block]) -> dict[str, float]:
     return LeastSquaresProblem(u, blocks).breakdown()
 
 
@@ -110,22 +121,24 @@ class _Corrected(nn.Module):
     """u plus low cosine modes: products over the axes in up to three dimensions, of one axis each beyond.
 
     Args:
-        u: held fixed; problem: of the bounds; outputs: C.
+        u: held fixed.
+        problem: of the bounds.
+        like: (N, C) outputs of u.
     """
 
-    def __init__(self, u: nn.Module, problem: PDEProblem, outputs: int, dtype: torch.dtype) -> None:
+    def __init__(self, u: nn.Module, problem: PDEProblem, like: Tensor) -> None:
         super().__init__()
         d = problem.domain.dim
         modes = 4 if d == 3 else 6  # per axis, the constant among them
         self.u = copy.deepcopy(u).requires_grad_(False)
-        self.low, high = torch.tensor(problem.domain.bounds, dtype=dtype).T
+        self.low, high = like.new_tensor(problem.domain.bounds).T
         self.size = high - self.low
         if d <= 3:
             waves = torch.cartesian_prod(*[torch.arange(modes)] * d).reshape(-1, d)
         else:
             waves = torch.cat([torch.zeros(1, d), *(k * torch.eye(d) for k in range(1, modes))])
-        self.waves = torch.pi * waves.to(dtype)
-        self.weight = nn.Parameter(torch.zeros(len(waves), outputs, dtype=dtype))
+        self.waves = torch.pi * waves.to(like)
+        self.weight = nn.Parameter(like.new_zeros(len(waves), like.shape[1]))
 
     def correction(self, x: Tensor) -> Tensor:
         """(N, C)."""
@@ -136,14 +149,12 @@ class _Corrected(nn.Module):
         return self.u(x) + self.correction(x)
 
 
-def _smooth_correction(problem: PDEProblem, u: Any, blocks: list[Block], dtype: torch.dtype) -> float | None:
+def _smooth_correction(problem: PDEProblem, u: nn.Module, blocks: list[Block]) -> float | None:
     """One Gauss-Newton step over the modes' weights, on fresh points."""
-    if not isinstance(u, nn.Module):
-        return None
-    x = problem.domain.sample(2048, generator=torch.Generator().manual_seed(3)).to(dtype)
+    x = to_model(problem.domain.sample(2048, generator=torch.Generator().manual_seed(3)), u)
     with torch.no_grad():
         value = u(x)
-    model = _Corrected(u, problem, value.shape[1], dtype)
+    model = _Corrected(u, problem, value)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*has no rule for jets")
         squares = LeastSquaresProblem(model, blocks)
@@ -159,14 +170,14 @@ def _smooth_correction(problem: PDEProblem, u: Any, blocks: list[Block], dtype: 
         return float(model.correction(x).square().mean().sqrt() / value.square().mean().sqrt().clamp_min(1e-300))
 
 
-def _drift(problem: PDEProblem, u: Any, density: Any, dtype: torch.dtype, slices: int = 9, n: int = 4096) -> float:
+def _drift(problem: PDEProblem, u: nn.Module, density: Any, slices: int = 9, n: int = 4096) -> float:
     """Change of an integral over space, by the same quasi-random points at every time."""
     if not isinstance(problem.domain, SpaceTime):
         raise InputError("conserved", given="a problem without time", expected="a SpaceTime domain")
-    x = problem.domain.space.sample(n, generator=torch.Generator().manual_seed(1)).to(dtype)
+    x = to_model(problem.domain.space.sample(n, generator=torch.Generator().manual_seed(1)), u)
     start, end = problem.domain.span
     values = []
-    for t in torch.linspace(start, end, slices, dtype=dtype):
+    for t in torch.linspace(start, end, slices, dtype=x.dtype, device=x.device):
         with torch.no_grad():
             values.append(density(u, torch.cat([x, t.expand(n, 1)], 1)))
     means = torch.stack([v.mean() for v in values])
@@ -174,15 +185,16 @@ def _drift(problem: PDEProblem, u: Any, density: Any, dtype: torch.dtype, slices
     return float((means - means[0]).abs().max() / size.clamp_min(1e-300))
 
 
-def _low_share(problem: PDEProblem, u: Any, name: str, dtype: torch.dtype, lines: int = 64, n: int = 64) -> list[float]:
+def _low_share(problem: PDEProblem, u: nn.Module, name: str, lines: int = 64, n: int = 64) -> list[float]:
     """Share of energy in the three lowest cosine modes, along lines parallel to each axis (box-shaped bounds)."""
-    low, high = torch.tensor(problem.domain.bounds, dtype=dtype).T
+    place: dict[str, Any] = {"dtype": dtype_of(u), "device": device_of(u)}
+    low, high = torch.tensor(problem.domain.bounds, **place).T
     shares = []
-    step = (torch.arange(n, dtype=dtype) + 0.5) / n
-    modes = torch.cos(torch.pi * torch.arange(n, dtype=dtype)[:, None] * step)
+    step = (torch.arange(n, **place) + 0.5) / n
+    modes = torch.cos(torch.pi * torch.arange(n, **place)[:, None] * step)
     modes[0] /= 2**0.5
     for axis in range(problem.domain.dim):
-        base = unit_points(lines, problem.domain.dim, "lhs", torch.Generator().manual_seed(axis)).to(dtype)
+        base = to_model(unit_points(lines, problem.domain.dim, "lhs", torch.Generator().manual_seed(axis)), u)
         x = base[:, None].repeat(1, n, 1)
         x[..., axis] = step
         flat = (low + (high - low) * x).reshape(-1, problem.domain.dim)

@@ -7,9 +7,8 @@ optimisers use `loss()`, second-order ones `residual` and `normal_equations`; no
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,66 +17,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, jvp, vjp, vmap
 
 from deepwright.core.errors import InputError
+from deepwright.physics.solve.block import Block
+from deepwright.physics.solve.compiled import checked_compile
 
 Parameters = dict[str, Tensor]
-
-
-class Diverged(RuntimeError):
-    """Training met a residual that isn't finite; the last good parameters are back in the model.
-
-    Attributes:
-        step: where; block: which.
-    """
-
-    def __init__(self, step: int, block: str) -> None:
-        super().__init__(
-            f"step {step}: block {block!r} is NaN or infinite; the last good parameters are back in the model. "
-            "Lower the learning rate, or look at the points of that block."
-        )
-        self.step, self.block = step, block
-
-
-@dataclass(frozen=True)
-class Block:
-    """Residuals over points.
-
-    Attributes:
-        name: for reports.
-        residual: (model, *tensors) -> (n,) or (n, m); row i may depend on row i of the tensors only, unless `pointwise` is
-            False (an integral, say: then the Jacobian is built without batching over points).
-        tensors: (n, ...) each: points and data that belong to them.
-        weight: of the mean square.
-        draw: generator -> fresh tensors, for training on new points now and then.
-        pointwise: see `residual`.
-    """
-
-    name: str
-    residual: Callable[..., Tensor]
-    tensors: tuple[Tensor, ...]
-    weight: float = 1.0
-    draw: Callable[[torch.Generator], tuple[Tensor, ...]] | None = None
-    pointwise: bool = True
-
-    def __post_init__(self) -> None:
-        sizes = {len(t) for t in self.tensors}
-        if len(sizes) != 1 or 0 in sizes:
-            raise InputError(
-                f"block {self.name!r}", given=f"tensors of {sorted(sizes)} rows", expected="equally many, not 0"
-            )
-        if not (math.isfinite(self.weight) and self.weight >= 0):
-            raise InputError(f"weight of block {self.name!r}", given=self.weight, expected="a number, 0 or more")
-        kinds = {t.dtype for t in self.tensors}
-        if len(kinds) != 1 or not self.tensors[0].is_floating_point():
-            raise TypeError(
-                f"block {self.name!r}: tensors of {', '.join(sorted(map(str, kinds)))}; expected: one float type"
-            )
-
-    def __len__(self) -> int:
-        return len(self.tensors[0])
-
-    def fresh(self, generator: torch.Generator) -> Block:
-        """The same block on new points, where it can draw them."""
-        return self if self.draw is None else replace(self, tensors=self.draw(generator))
 
 
 class _Caller(nn.Module):
@@ -105,55 +48,30 @@ def _aliases(model: nn.Module, names: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _checked_compile(model: nn.Module, block: Block) -> Callable[..., Tensor]:
-    """A compiled residual that gave the plain one's numbers and gradients once, or the plain one."""
-    own = [p for p in model.parameters() if p.requires_grad]
-
-    def both(function: Callable[..., Tensor]) -> list[Tensor]:
-        r = function(model, *block.tensors)
-        return [
-            r.detach(),
-            *(g for g in torch.autograd.grad(r.square().sum(), own, allow_unused=True) if g is not None),
-        ]
-
-    plain = both(block.residual)
-    limit = 1e-10 if plain[0].dtype == torch.float64 else 1e-5
-    try:
-        fast = torch.compile(block.residual, dynamic=False)
-        gap = max(float((a - b).norm() / b.norm().clamp_min(1e-30)) for a, b in zip(both(fast), plain))
-    except Exception as error:  # whatever a compiler may raise
-        fast, gap, why = None, math.inf, str(error).splitlines()[0][:120]
-    else:
-        why = f"it differs by {gap:.1g}"
-    if fast is None or not gap <= limit:
-        warnings.warn(f"block {block.name!r} runs uncompiled: {why}", stacklevel=3)
-        return block.residual
-    return fast
-
-
 class LeastSquaresProblem:
     """Blocks over one model.
 
     Args:
-        model: whose parameters that ask for gradients are fitted.
-        blocks: at least one; names differ.
+        model: whose parameters that ask for gradients are fitted, where it lives.
+        blocks: at least one; names differ. Their tensors are moved to the model's device.
         max_jac_bytes: a larger Jacobian is built in pieces.
-        compile: let `torch.compile` have the residuals that `loss` uses; each is compared with the plain one on its first
-            points (1e-5 in float32, 1e-10 in float64, relative), and the plain one stays where they differ or can't compile.
+        compile: let `torch.compile` have the residuals that `loss` uses; each is compared with the plain one on its
+            first points (1e-5 in float32, 1e-10 in float64, relative), and the plain one stays where they differ or
+            can't compile.
 
     Raises:
-        InputError: no blocks, a name twice, nothing to fit; residuals that aren't finite at the start (block and point told).
+        InputError: no blocks, a name twice, nothing to fit; residuals that aren't finite at the start (block and point
+            told).
         TypeError: points and parameters of different types.
     """
 
     def __init__(
-        self, model: nn.Module, blocks: list[Block], *, max_jac_bytes: int = 2**30, compile: bool = False
+        self, model: nn.Module, blocks: Sequence[Block], *, max_jac_bytes: int = 2**30, compile: bool = False
     ) -> None:
         names = [b.name for b in blocks]
         if not blocks or len(set(names)) != len(names):
             raise InputError("blocks", given=names, expected="at least one, each with a name of its own")
-        self.model, self.blocks, self.max_jac_bytes = model, list(blocks), max_jac_bytes
-        self.compile = compile
+        self.model, self.max_jac_bytes, self.compile = model, max_jac_bytes, compile
         self._fast: dict[str, Callable[..., Tensor]] = {}
         self._caller = _Caller(model)
         self.names = [n for n, p in model.named_parameters() if p.requires_grad]
@@ -168,7 +86,17 @@ class LeastSquaresProblem:
         for b in blocks:
             if b.tensors[0].dtype != self.dtype:
                 raise TypeError(f"block {b.name!r} is {b.tensors[0].dtype}, the model {self.dtype}; expected: the same")
+        self.blocks = blocks
         self._check_start()
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks, on the model's device; others may be put in their place."""
+        return self._blocks
+
+    @blocks.setter
+    def blocks(self, blocks: Sequence[Block]) -> None:
+        self._blocks = [replace(b, tensors=tuple(t.to(self.device) for t in b.tensors)) for b in blocks]
 
     def _check_start(self) -> None:
         with torch.no_grad():
@@ -177,9 +105,10 @@ class LeastSquaresProblem:
                 if bool(bad.any()):
                     row = int(bad.nonzero()[0, 0])
                     raise InputError(
-                        f"residual of block {b.name!r}", given=f"NaN or infinity at point {b.tensors[0][row].tolist()}",
+                        f"residual of block {b.name!r}",
+                        given=f"NaN or infinity at point {b.tensors[0][row].tolist()}",
                         expected="finite numbers at the start",
-                    )  # fmt: skip
+                    )
 
     # --- parameters as a vector ---------------------------------------------------------------------------------
 
@@ -193,13 +122,21 @@ class LeastSquaresProblem:
         return torch.cat([p.reshape(-1) for p in self.parameters().values()])
 
     def unpack(self, vector: Float[Tensor, " p"]) -> Parameters:
-        """A vector by names."""
+        """A vector by names.
+
+        Args:
+            vector: of all fitted parameters.
+        """
         parts = vector.split([s.numel() for s in self.shapes.values()])
         return {n: v.reshape(s) for (n, s), v in zip(self.shapes.items(), parts)}
 
     @torch.no_grad()
     def assign(self, vector: Float[Tensor, " p"]) -> None:
-        """Put a vector into the model."""
+        """Put a vector into the model.
+
+        Args:
+            vector: of all fitted parameters.
+        """
         own = dict(self.model.named_parameters())
         for n, v in self.unpack(vector).items():
             own[n].copy_(v)
@@ -207,7 +144,12 @@ class LeastSquaresProblem:
     # --- residuals ----------------------------------------------------------------------------------------------
 
     def block_residual(self, block: Block, parameters: Parameters | None = None) -> Float[Tensor, "n m"]:
-        """Residuals of a block as they are, without weight."""
+        """Residuals of a block as they are, without weight.
+
+        Args:
+            block: which one.
+            parameters: instead of the model's.
+        """
         if parameters is None:
             return self._caller(block.residual, *block.tensors)
         return self._call(parameters, block.residual, *block.tensors)
@@ -224,7 +166,11 @@ class LeastSquaresProblem:
         return math.sqrt(block.weight / len(block))
 
     def residual(self, parameters: Parameters | None = None) -> Float[Tensor, " n"]:
-        """r: all residuals, weighted, in a row."""
+        """r: all residuals, weighted, in a row.
+
+        Args:
+            parameters: instead of the model's.
+        """
         return torch.cat([self._scale(b) * self.block_residual(b, parameters).reshape(-1) for b in self.blocks])
 
     def loss(self) -> Float[Tensor, ""]:
@@ -237,16 +183,24 @@ class LeastSquaresProblem:
 
     def _compiled(self, block: Block) -> Callable[..., Tensor]:
         if block.name not in self._fast:
-            self._fast[block.name] = _checked_compile(self.model, block)
+            self._fast[block.name] = checked_compile(self.model, block)
         return self._fast[block.name]
 
     def value(self, vector: Float[Tensor, " p"]) -> float:
-        """|r|^2 at a vector."""
+        """|r|^2 at a vector.
+
+        Args:
+            vector: of all fitted parameters.
+        """
         with torch.no_grad():
             return float(self.residual(self.unpack(vector)).square().sum())
 
     def value_and_gradient(self, vector: Float[Tensor, " p"]) -> tuple[float, Tensor]:
-        """|r|^2 and its gradient at a vector."""
+        """|r|^2 and its gradient at a vector.
+
+        Args:
+            vector: of all fitted parameters.
+        """
         own = vector.detach().requires_grad_(True)
         with torch.enable_grad():
             value = self.residual(self.unpack(own)).square().sum()
@@ -259,7 +213,11 @@ class LeastSquaresProblem:
             return {b.name: float(self.block_residual(b).square().mean().sqrt()) for b in self.blocks}
 
     def first_bad(self, vector: Tensor) -> str:
-        """The block whose residuals aren't finite (the first where all are)."""
+        """The block whose residuals aren't finite (the first where all are).
+
+        Args:
+            vector: of all fitted parameters.
+        """
         with torch.no_grad():
             for b in self.blocks:
                 if not torch.isfinite(self.block_residual(b, self.unpack(vector))).all():
@@ -271,15 +229,18 @@ class LeastSquaresProblem:
     def jacobian_pieces(
         self, vector: Float[Tensor, " p"]
     ) -> Iterator[tuple[Float[Tensor, "n p"], Float[Tensor, " n"]]]:
-        """(rows of the Jacobian, rows of r), piece after piece, each within `max_jac_bytes`."""
+        """(rows of the Jacobian, rows of r), piece after piece, each within `max_jac_bytes`.
+
+        Args:
+            vector: of all fitted parameters.
+        """
         for block in self.blocks:
             scale = self._scale(block)
             if not block.pointwise:
                 yield self._whole(block, vector, scale)
                 continue
-            rows = max(
-                1, self.max_jac_bytes // (4 * self.size * vector.element_size())
-            )  # the backward pass holds as much again
+            # the backward pass holds as much again
+            rows = max(1, self.max_jac_bytes // (4 * self.size * vector.element_size()))
             named = self.unpack(vector)
 
             def one(parameters: Parameters, *row: Tensor, block: Block = block) -> tuple[Tensor, Tensor]:
@@ -304,11 +265,20 @@ class LeastSquaresProblem:
         return found[0], found[1]
 
     def jacobian(self, vector: Float[Tensor, " p"] | None = None) -> Float[Tensor, "n p"]:
-        """dr / dtheta."""
+        """dr / dtheta.
+
+        Args:
+            vector: of all fitted parameters; the model's own where not given.
+        """
         return torch.cat([j for j, _ in self.jacobian_pieces(self.vector() if vector is None else vector)])
 
     def normal_equations(self, vector: Float[Tensor, " p"], group: Any = None) -> tuple[Tensor, Tensor, float]:
-        """(J^T J, J^T r, |r|^2); over a process group where the points are spread over several processes."""
+        """(J^T J, J^T r, |r|^2); over a process group where the points are spread over several processes.
+
+        Args:
+            vector: of all fitted parameters.
+            group: those processes.
+        """
         a = torch.zeros(self.size, self.size, dtype=self.dtype, device=self.device)
         g = torch.zeros(self.size, dtype=self.dtype, device=self.device)
         f = torch.zeros((), dtype=self.dtype, device=self.device)
@@ -323,7 +293,11 @@ class LeastSquaresProblem:
         return a, g, float(f)
 
     def products(self, vector: Float[Tensor, " p"]) -> tuple[Callable[[Tensor], Tensor], Tensor, float]:
-        """(v -> J^T J v, J^T r, |r|^2) without a Jacobian, for networks too large for one."""
+        """(v -> J^T J v, J^T r, |r|^2) without a Jacobian, for networks too large for one.
+
+        Args:
+            vector: of all fitted parameters.
+        """
 
         def r(v: Tensor) -> Tensor:
             return self.residual(self.unpack(v))
@@ -344,10 +318,18 @@ class LeastSquaresProblem:
         return self._rows
 
     def with_weights(self, weights: Mapping[str, float]) -> LeastSquaresProblem:
-        """The same problem with other weights of some blocks."""
+        """The same problem with other weights of some blocks.
+
+        Args:
+            weights: by block; others keep theirs.
+        """
         blocks = [replace(b, weight=float(weights.get(b.name, b.weight))) for b in self.blocks]
         return LeastSquaresProblem(self.model, blocks, max_jac_bytes=self.max_jac_bytes, compile=self.compile)
 
     def resample(self, generator: torch.Generator) -> None:
-        """New points in every block that can draw them."""
+        """New points in every block that can draw them.
+
+        Args:
+            generator: of the draw, on the CPU.
+        """
         self.blocks = [b.fresh(generator) for b in self.blocks]

@@ -20,7 +20,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.physics.solve.least_squares import Diverged, LeastSquaresProblem
+from deepwright.physics.solve.block import Diverged
+from deepwright.physics.solve.least_squares import LeastSquaresProblem
 
 DENSE_LIMIT = 5000
 MAX_DAMPING = 1e12
@@ -28,7 +29,16 @@ MAX_DAMPING = 1e12
 
 @dataclass
 class StepInfo:
-    """What a step did: loss before and after, whether it was taken, largest gradient entry, damping, why it should stop."""
+    """What a step did.
+
+    Attributes:
+        before: the loss before it.
+        after: the loss that it would have led to.
+        accepted: whether it was taken.
+        gradient: largest entry of half the loss's gradient, before it.
+        damping: Levenberg-Marquardt's, after it.
+        stop: why the optimiser should stop, or "".
+    """
 
     before: float
     after: float
@@ -96,7 +106,7 @@ class LevenbergMarquardt:
             return self._info(f, f, False, largest)
         new = self.problem.value(theta + d)
         if self.group is not None:
-            total = torch.tensor(new, dtype=torch.float64)
+            total = torch.tensor(new, dtype=torch.float64, device=theta.device)
             torch.distributed.all_reduce(total, group=self.group)
             new = float(total)
         predicted = float(d @ (self.mu * d - g))

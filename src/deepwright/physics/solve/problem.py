@@ -14,12 +14,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepwright.core.devices import back_to, device_of, dtype_of, to_model
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import generator, local_rng
 from deepwright.physics.domains import Domain, SpaceTime, require_inside
 from deepwright.physics.networks import field as field_network
-from deepwright.physics.solve.least_squares import Block, LeastSquaresProblem
-from deepwright.physics.solve.training import Phase, Training, fit_problem
+from deepwright.physics.points import collect
+from deepwright.physics.solve.block import Block
+from deepwright.physics.solve.least_squares import LeastSquaresProblem
+from deepwright.physics.solve.schedule import Phase
+from deepwright.physics.solve.training import Training, fit_problem
 
 PLACES = ("interior", "boundary", "initial")
 
@@ -30,12 +34,19 @@ class Condition:
 
     Attributes:
         name: for reports.
-        residual: (u, x) -> (N,) or (N, m), where u is the network and x the points; `normal=True` passes (u, x, n).
+        residual: (u, x) -> (N,) or (N, m), where u is the network and x the points, on its device and in its dtype;
+            `normal=True` passes (u, x, n).
         where: "interior", "boundary", "initial", or points (N, d) of your own.
-        points: how many (where they are drawn); weight: of the mean square; scale: residuals are divided by it.
+        points: how many (where they are drawn).
+        weight: of the mean square.
+        scale: residuals are divided by it.
         keep: (N, d) points -> (N,) which of the drawn points count (one side of a box, say).
         data: (N, ...) values beside your own points; the residual is then called with them after the points.
         normal: pass outward normals (boundary only).
+
+    Raises:
+        InputError: an unknown place; data without points of your own, normals off the boundary; a scale, or a number
+            of points, that isn't above 0.
     """
 
     name: str
@@ -53,9 +64,10 @@ class Condition:
             raise unknown_name("place", self.where, PLACES)
         if (isinstance(self.where, str) and self.data) or (self.normal and self.where != "boundary"):
             raise InputError(
-                f"condition {self.name!r}", given=f"where={self.where!r}, {len(self.data)} data, normal={self.normal}",
+                f"condition {self.name!r}",
+                given=f"where={self.where!r}, {len(self.data)} data, normal={self.normal}",
                 expected="data with points of your own, normals on the boundary",
-            )  # fmt: skip
+            )
         if not self.scale > 0 or self.points < 1:
             raise InputError(
                 f"condition {self.name!r}", given=f"scale={self.scale}, points={self.points}", expected="above 0"
@@ -78,6 +90,9 @@ class PDEProblem:
         conserved: name -> (u, x) -> (N,) density whose integral over space should stay the same in time.
         evaluate: points that the error is measured on.
         source: where the problem comes from.
+
+    Raises:
+        InputError: no conditions, or two of one name.
     """
 
     name: str
@@ -98,92 +113,126 @@ class PDEProblem:
             raise InputError("conditions", given=names, expected="at least one, each with a name of its own")
 
     def points(self, condition: Condition, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
-        """n points of a condition (and normals, or data where they are the user's own)."""
-        if isinstance(condition.where, Tensor):
-            require_inside(self.domain, condition.where)
-            return (condition.where, *condition.data)
-        found: list[tuple[Tensor, ...]] = []
-        have, tries = 0, 0
-        while have < n:
-            drawn = self._draw(condition, n if condition.keep is None else 2 * n, rng)
-            if condition.keep is not None:
-                rows = condition.keep(drawn[0])
-                drawn = tuple(t[rows] for t in drawn)
-            found.append(drawn)
-            have, tries = have + len(drawn[0]), tries + 1
-            if tries > 200:
-                raise InputError(f"condition {condition.name!r}", given=f"{have} points that count", expected=f"{n}")
-        return tuple(torch.cat(parts)[:n] for parts in zip(*found))
+        """n points of a condition (and normals, or data where they are the user's own).
 
-    def _draw(self, condition: Condition, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
-        if condition.where == "interior":
-            return (self.domain.sample(n, generator=rng),)
-        if condition.where == "boundary":
-            x, normal = self.domain.sample_boundary(n, generator=rng)
-            return (x, normal) if condition.normal else (x,)
-        if not isinstance(self.domain, SpaceTime):
-            raise InputError(
-                f"condition {condition.name!r}", given="'initial' without time", expected="a SpaceTime domain"
-            )
-        return (self.domain.sample_initial(n, generator=rng),)
+        Args:
+            condition: of this problem.
+            n: how many (all where they are the user's own).
+            rng: of the draw.
 
-    def blocks(self, seed: int = 0, *, times: float = 1.0, dtype: torch.dtype = torch.float64) -> list[Block]:
-        """Least-squares blocks on points drawn from a seed, `times` as many as the conditions say."""
+        Raises:
+            InputError: points outside the domain; too few that count; "initial" without time.
+        """
+        return _points(self.domain, condition, n, rng)
+
+    def blocks(
+        self,
+        seed: int = 0,
+        *,
+        times: float = 1.0,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> list[Block]:
+        """Least-squares blocks on drawn points.
+
+        Args:
+            seed: of the points; the same ones on each device.
+            times: so many times as many as the conditions say.
+            dtype: of the points.
+            device: of the points.
+        """
         found = []
         for c in self.conditions:
             n = max(1, round(times * c.points))
-            rng = generator(seed, "points", c.name)
-            draw = None
-            if isinstance(c.where, str):
-
-                def draw(g: torch.Generator, c: Condition = c, n: int = n) -> tuple[Tensor, ...]:
-                    return tuple(t.to(dtype) for t in self.points(c, n, g))
-
-            tensors = tuple(t.to(dtype) for t in self.points(c, n, rng))
-            found.append(Block(c.name, _scaled(c), tensors, c.weight, draw))
+            draw = _Draw(self.domain, c, n, dtype)
+            tensors = draw(generator(seed, "points", c.name))
+            where = tuple(t.to(device) for t in tensors)
+            found.append(Block(c.name, _scaled(c), where, c.weight, draw if isinstance(c.where, str) else None))
         return found
 
     def residuals(self, u: Any, points: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Each condition's residual at points of your own."""
+        """Each condition's residual at points of your own.
+
+        Args:
+            u: the network.
+            points: by name of the condition; others are left out.
+        """
         return {c.name: _scaled(c)(u, points[c.name]) for c in self.conditions if c.name in points}
 
     def make_network(self, seed: int = 0) -> nn.Module:
-        """A fresh network."""
+        """A fresh network.
+
+        Args:
+            seed: of its weights.
+        """
         if self.network is None:
             return field_network(self.domain.dim, len(self.components), bounds=self.domain.bounds, seed=seed)
         with local_rng(seed):
             return self.network()
 
     def error(self, u: Any, seed: int = 1) -> dict[str, float]:
-        """Relative L2 error of each component on fresh points; empty where no exact solution is known."""
+        """Relative L2 error of each component on fresh points; empty where no exact solution is known.
+
+        Args:
+            u: the network.
+            seed: of the points.
+        """
         if self.exact is None:
             return {}
         x = self.domain.sample(self.evaluate, "sobol", generator=generator(seed, "error"))
         return relative_errors(u, self.exact, x, self.components)
 
     def solve(
-        self, *, seed: int = 0, checkpoint: Path | str | None = None, max_time: float | None = None, network: nn.Module | None = None,
+        self,
+        *,
+        seed: int = 0,
+        checkpoint: Path | str | None = None,
+        max_time: float | None = None,
+        network: nn.Module | None = None,
         schedule: Sequence[Phase | tuple[Any, ...]] | None = None,
-    ) -> Solution:  # fmt: skip
-        """Train a network on the problem.
+        device: torch.device | str | None = None,
+    ) -> Solution:
+        """Train a network on the problem, where it lives and in its dtype.
 
         Args:
-            seed: of the network and the points; checkpoint: see `fit_problem`; max_time: seconds of CPU time.
-            network: a network of your own; schedule: instead of the problem's.
+            seed: of the network and the points.
+            checkpoint: see `fit_problem`.
+            max_time: seconds of CPU time.
+            network: a network of your own; it is trained in place.
+            schedule: instead of the problem's.
+            device: where a network of the problem's own is trained (the CPU where not given); one of yours is where
+                you put it.
+
+        Raises:
+            InputError: a device beside a network of your own; see also `fit_problem`.
         """
-        u = self.make_network(seed) if network is None else network
-        like = next(p for p in u.parameters() if p.requires_grad)
-        problem = LeastSquaresProblem(u, self.blocks(seed, dtype=like.dtype))
+        if network is not None and device is not None:
+            raise InputError("device", given=str(device), expected="none: the network is trained where it lives")
+        u = self.make_network(seed).to(device or "cpu") if network is None else network
+        problem = LeastSquaresProblem(u, self.blocks(seed, dtype=dtype_of(u), device=device_of(u)))
         training = fit_problem(
-            problem, schedule or self.schedule, resample=self.resample, checkpoint=checkpoint, max_time=max_time, seed=seed,
+            problem,
+            schedule or self.schedule,
+            resample=self.resample,
+            checkpoint=checkpoint,
+            max_time=max_time,
+            seed=seed,
             description=self.name,
-        )  # fmt: skip
+        )
         return Solution(self, u, problem, training, self.error(u))
 
 
 @dataclass
 class Solution:
-    """A trained network: with its problem, its training, and its error where that can be known."""
+    """A trained network.
+
+    Attributes:
+        problem: the equation.
+        network: that solves it.
+        least_squares: what was minimised.
+        training: what the fit did.
+        errors: relative L2 error of each component, where the exact solution is known.
+    """
 
     problem: PDEProblem
     network: nn.Module
@@ -192,9 +241,55 @@ class Solution:
     errors: dict[str, float]
 
     def __call__(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
-        """The solution at points, without gradients."""
+        """The solution at points, without gradients, in the network's dtype, where the points are.
+
+        Args:
+            x: points.
+        """
         with torch.no_grad():
-            return self.network(x)
+            return back_to(self.network(to_model(x, self.network)), x)
+
+
+def _points(domain: Domain, condition: Condition, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+    """See `PDEProblem.points`."""
+    if isinstance(condition.where, Tensor):
+        require_inside(domain, condition.where)
+        return (condition.where, *condition.data)
+    if condition.keep is None:
+        return _drawn(domain, condition, n, rng)
+
+    def draw() -> tuple[Tensor, ...]:
+        found = _drawn(domain, condition, 2 * n, rng)
+        assert condition.keep is not None
+        rows = condition.keep(found[0])
+        return tuple(t[rows] for t in found)
+
+    return collect(draw, n, f"condition {condition.name!r}", f"{n} points that count")
+
+
+def _drawn(domain: Domain, condition: Condition, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+    if condition.where == "interior":
+        return (domain.sample(n, generator=rng),)
+    if condition.where == "boundary":
+        x, normal = domain.sample_boundary(n, generator=rng)
+        return (x, normal) if condition.normal else (x,)
+    if not isinstance(domain, SpaceTime):
+        given = "'initial' without time"
+        raise InputError(f"condition {condition.name!r}", given=given, expected="a SpaceTime domain")
+    return (domain.sample_initial(n, generator=rng),)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Draws points of a condition; it knows no more of a problem (a checkpoint is bound to what it knows)."""
+
+    domain: Domain
+    condition: Condition
+    n: int
+    dtype: torch.dtype
+
+    def __call__(self, rng: torch.Generator) -> tuple[Tensor, ...]:
+        return tuple(t.to(self.dtype) for t in _points(self.domain, self.condition, self.n, rng))
 
 
 def _scaled(condition: Condition) -> Callable[..., Tensor]:
@@ -206,11 +301,21 @@ def _scaled(condition: Condition) -> Callable[..., Tensor]:
 def relative_errors(
     u: Any, exact: Callable[[Tensor], Tensor], x: Float[Tensor, "n d"], components: Sequence[str] = ("u",)
 ) -> dict[str, float]:
-    """|u - exact| / |exact| of each component over points."""
-    like = next(iter(u.parameters()), None) if isinstance(u, nn.Module) else None
+    """|u - exact| / |exact| of each component over points.
+
+    Args:
+        u: a network, asked where it lives and in its dtype, or a function of points.
+        exact: (N, d) -> (N, C), asked where the points are and in their dtype.
+        x: points.
+        components: names of the C components.
+
+    Raises:
+        InputError: outputs and exact values of different shapes.
+    """
     with torch.no_grad():
-        guess = torch.cat([u(p if like is None else p.to(like)) for p in x.split(8192)]).double().cpu()
-        truth = exact(x)
+        parts = [u(to_model(p, u) if isinstance(u, nn.Module) else p) for p in x.split(8192)]
+        guess = torch.cat(parts).double().cpu()
+        truth = exact(x).double().cpu()
     truth = truth[:, None] if truth.ndim == 1 else truth
     if guess.shape != truth.shape:
         raise InputError("exact", given=f"shape {tuple(truth.shape)}", expected=f"{tuple(guess.shape)}, as the network")

@@ -13,6 +13,7 @@ Sources: Urban, Stefanou, Pons, arXiv 2405.04230; Kiyani et al., arXiv 2501.1637
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.physics.solve.least_squares import Diverged, LeastSquaresProblem
+from deepwright.physics.solve.block import Diverged
+from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.levenberg_marquardt import StepInfo
 
 KINDS = ("bfgs", "ssbfgs", "ssbroyden")
@@ -31,8 +33,13 @@ def update(h: Tensor, s: Tensor, y: Tensor, alpha: float, gradient: Tensor, kind
     """H+ of the family.
 
     Args:
-        h: (P, P); s, y: (P,) differences; alpha: the step length; gradient: (P,) at the step's start.
-        kind: of `KINDS`; first: whether it is the first update.
+        h: (P, P) the inverse Hessian so far.
+        s: (P,) difference of parameters.
+        y: (P,) difference of gradients.
+        alpha: the step length.
+        gradient: (P,) at the step's start.
+        kind: of `KINDS`.
+        first: whether it is the first update.
     """
     ys = float(y @ s)
     hy = h @ y
@@ -82,11 +89,13 @@ class QuasiNewton:
         if kind not in KINDS:
             raise InputError("kind", given=repr(kind), expected=", ".join(KINDS))
         if problem.size > MOST:
-            need = problem.size**2 * 8
+            need = problem.size**2 * problem.vector().element_size()
             raise InputError(
-                "parameters", given=f"{problem.size}: a dense inverse Hessian of {need / 2**30:.1f} GiB",
-                expected=f"at most {MOST}", hint="use L-BFGS ('lbfgs')",
-            )  # fmt: skip
+                "parameters",
+                given=f"{problem.size}: a dense inverse Hessian of {need / 2**30:.1f} GiB",
+                expected=f"at most {MOST}",
+                hint="use L-BFGS ('lbfgs')",
+            )
         self.problem, self.kind = problem, kind
         self.count = 0
         self.h: Tensor | None = None
@@ -141,14 +150,19 @@ class QuasiNewton:
             return seen[key]
 
         start, way = theta.cpu().double().numpy(), p.cpu().double().numpy()
-        import warnings
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # SciPy says by a warning what it says by None
             alpha = line_search(
-                lambda x: at(x)[0], lambda x: at(x)[1].cpu().double().numpy(), start, way,
-                g.cpu().double().numpy(), f, c1=1e-4, c2=0.9, maxiter=20,
-            )[0]  # fmt: skip
+                lambda x: at(x)[0],
+                lambda x: at(x)[1].cpu().double().numpy(),
+                start,
+                way,
+                g.cpu().double().numpy(),
+                f,
+                c1=1e-4,
+                c2=0.9,
+                maxiter=20,
+            )[0]
         if alpha is None:
             alpha = next((0.5**k for k in range(30) if at(start + 0.5**k * way)[0] < f), None)
             if alpha is None:

@@ -1,7 +1,7 @@
 """How far noise in measurements moves what was fitted.
 
-At a minimum of |r|^2 a small change e of the residuals moves the parameters by -(J^T J)^-1 J^T e. With independent noise in the
-measured blocks only (equations aren't noisy), the covariance is H^-1 (J_m^T N J_m) H^-1, H = J^T J.
+At a minimum of |r|^2 a small change e of the residuals moves the parameters by -(J^T J)^-1 J^T e. With independent
+noise in the measured blocks only (equations aren't noisy), the covariance is H^-1 (J_m^T N J_m) H^-1, H = J^T J.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ def covariance(
     """Covariance of fitted parameters, linearised about where they are.
 
     Args:
-        problem: fitted; noise: block -> standard deviation of its data (blocks that aren't there are passed over).
+        problem: fitted.
+        noise: block -> standard deviation of its data (blocks that aren't there are passed over).
         names: parameters of the model that are asked for, in this order (all by default).
-        ridge: added to the diagonal of H, relative to its largest entry: directions that nothing decides would have no bound.
+        ridge: added to the diagonal of H, relative to its largest entry: directions that nothing decides would have no
+            bound.
 
     Raises:
         InputError: no measured block; an unknown parameter; a negative noise.
@@ -49,8 +51,8 @@ def covariance(
     root = torch.linalg.cholesky(h)
     sizes = [s.numel() for s in problem.shapes.values()]
     starts = dict(zip(problem.shapes, torch.tensor([0, *sizes]).cumsum(0).tolist()))
-    index = torch.cat([starts[n] + torch.arange(problem.shapes[n].numel()) for n in wanted])
+    index = torch.cat([starts[n] + torch.arange(problem.shapes[n].numel(), device=h.device) for n in wanted])
     picked = torch.zeros(len(vector), len(index), dtype=h.dtype, device=h.device)
-    picked[index, torch.arange(len(index))] = 1
+    picked[index, torch.arange(len(index), device=h.device)] = 1
     solved = torch.cholesky_solve(picked, root)
     return solved.T @ spread @ solved
