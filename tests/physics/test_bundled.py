@@ -9,8 +9,7 @@ from torch import nn
 from deepwright.core.errors import InputError
 from deepwright.physics import Box, SpaceTime, field, laplacian
 from deepwright.physics.bundled import PROBLEMS, named_problem, poisson, poisson_bands
-from deepwright.physics.solve.certificate import certify
-from deepwright.physics.solve.problem import Condition, PDEProblem
+from deepwright.physics.solve import Condition, PDEProblem, certify
 
 
 class Known(nn.Module):

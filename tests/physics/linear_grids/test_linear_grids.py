@@ -11,8 +11,7 @@ from scipy.interpolate import CubicSpline, make_interp_spline
 from deepwright.core.errors import InputError
 from deepwright.physics import Box, LeastSquaresProblem, fit_problem, jet, laplacian
 from deepwright.physics.bundled import poisson_bands
-from deepwright.physics.linear_grids.baselines import CellGrid, Separable
-from deepwright.physics.linear_grids.celg import CELG, LinearGridEncoding, als_polish, leave_one_out
+from deepwright.physics.linear_grids import CELG, CellGrid, LinearGridEncoding, Separable, als_polish, leave_one_out
 from deepwright.physics.splines import KERNELS, NaturalCubicSpline1d
 
 RNG = np.random.default_rng(0)

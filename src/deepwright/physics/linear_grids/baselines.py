@@ -1,4 +1,5 @@
-"""What linear grids are held against: cells of features in D dimensions (PIXEL's kind), and separable networks (SPINN's).
+"""What linear grids are held against: cells of features in D dimensions (PIXEL's kind), and separable networks
+(SPINN's).
 
 Sources: PIXEL, arXiv 2207.13800; SPINN, arXiv 2306.15969 (here on scattered points, as every method in the comparison).
 """
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import local_rng
-from deepwright.physics.derivatives.jets import Jet, propagate
+from deepwright.physics.derivatives import Jet, propagate
 from deepwright.physics.networks import Rescale, activation_named, field
 from deepwright.physics.splines import AxisBasis
 
@@ -25,8 +26,14 @@ class CellGrid(nn.Module):
     """Several grids with R^D cells' corners each, shifted against each other, read by a small perceptron.
 
     Args:
-        bounds: of each axis; cells: a side; channels: a corner; grids: how many.
-        kernel: "cosine" or "linear" between corners; hidden: of the head.
+        bounds: (low, high) of each axis.
+        out_features: components.
+        cells: a side.
+        channels: features of a corner.
+        grids: how many.
+        kernel: "cosine" or "linear" between corners.
+        hidden: widths of the head.
+        dtype: of corners and head.
         seed: of the weights.
 
     Raises:
@@ -72,7 +79,15 @@ class CellGrid(nn.Module):
 
     @staticmethod
     def memory(dim: int, cells: int, channels: int, grids: int, element: int = 8) -> float:
-        """Bytes of the corners."""
+        """Bytes of the corners.
+
+        Args:
+            dim: D.
+            cells: a side.
+            channels: features of a corner.
+            grids: how many.
+            element: bytes of a number.
+        """
         return float(grids * channels * element) * float(cells + 2) ** dim
 
     def _weights(self, x: Tensor, orders: int) -> tuple[Tensor, list[list[list[Tensor]]]]:
@@ -112,12 +127,23 @@ class CellGrid(nn.Module):
         return torch.einsum("kgn,kgnc->nc", torch.stack(weights), corners)
 
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
-        """The field."""
+        """The field.
+
+        Args:
+            x: points.
+        """
         index, w = self._weights(x, 0)
         return self.head(self._mix(self._gather(index), w, [0] * self.dim))
 
     def forward_jet(self, jet: Jet) -> Jet:
-        """See `jets`; along the coordinate axes, with diagonal operators."""
+        """See `jets`; along the coordinate axes, with diagonal operators.
+
+        Args:
+            jet: of the coordinates.
+
+        Raises:
+            InputError: mixed derivatives.
+        """
         index, w = self._weights(jet.v, 2)
         corners = self._gather(index)
         k = len(jet.J)
@@ -150,7 +176,12 @@ class Separable(nn.Module):
     """u_c = sum_r prod_d f_{d, r, c}(x_d), each axis with a perceptron of its own.
 
     Args:
-        bounds: of each axis; rank: r; hidden: of each perceptron; seed: of the weights.
+        bounds: (low, high) of each axis.
+        out_features: components.
+        rank: r.
+        hidden: widths of each perceptron.
+        dtype: of the weights.
+        seed: of the weights.
     """
 
     def __init__(
@@ -174,7 +205,11 @@ class Separable(nn.Module):
         return t.reshape(*t.shape[:-1], self.rank, self.out_features).sum(-2)
 
     def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
-        """The field."""
+        """The field.
+
+        Args:
+            x: points.
+        """
         x = self.scale(x)
         total = self.axes[0](x[:, :1])
         for d in range(1, len(self.axes)):
@@ -182,7 +217,11 @@ class Separable(nn.Module):
         return self._sum(total)
 
     def forward_jet(self, jet: Jet) -> Jet:
-        """See `jets`."""
+        """See `jets`.
+
+        Args:
+            jet: that comes in.
+        """
         scaled = self.scale.forward_jet(jet)
         total = propagate(self.axes[0], scaled.channels(0))
         for d in range(1, len(self.axes)):
