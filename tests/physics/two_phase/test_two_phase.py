@@ -9,14 +9,31 @@ from torch import nn
 
 from deepwright.core.errors import InputError
 from deepwright.physics import Block, Box, LeastSquaresProblem, field, jet
-from deepwright.physics.solve.uncertainty import covariance
-from deepwright.physics.two_phase.baselines import Smeared, one_network
-from deepwright.physics.two_phase.interface import Interface, Markers, carry, moving_integral, ring, transport_gap
-from deepwright.physics.two_phase.interfaces import Several
-from deepwright.physics.two_phase.model import AxisymmetricNet, PiecewiseNet, SquaredRadius
-from deepwright.physics.two_phase.problems import core_flow, droplet, general, layers, static_ball, static_droplet
-from deepwright.physics.two_phase.slabs import Slabs
-from deepwright.physics.two_phase.solver import PointCounts, TwoPhasePINN, TwoPhaseProblem
+from deepwright.physics.solve import covariance
+from deepwright.physics.two_phase import (
+    AxisymmetricNet,
+    Interface,
+    Markers,
+    PiecewiseNet,
+    PointCounts,
+    Several,
+    Slabs,
+    Smeared,
+    SquaredRadius,
+    TwoPhasePINN,
+    TwoPhaseProblem,
+    carry,
+    core_flow,
+    droplet,
+    general,
+    layers,
+    moving_integral,
+    one_network,
+    ring,
+    static_ball,
+    static_droplet,
+    transport_gap,
+)
 
 FEW = PointCounts(40, 30, 30, 30, 8)
 
@@ -88,8 +105,7 @@ def test_exact_flows_leave_no_residual(problem):
 @pytest.mark.filterwarnings("ignore:Known has no rule")
 def test_wrong_physics_is_noticed():
     """The tension's sign, and the gradient in place of the whole 2 mu D."""
-    problem = droplet()
-    problem.surface_tension = -1.0
+    problem = replace(droplet(), surface_tension=-1.0)
     solver = exact_solver(problem, scale=False)
     (block,) = [b for b in solver.blocks() if b.name == "interface"]
     wrong = block.residual(solver.model, *block.tensors)[:, 2:].detach().norm(dim=1)
@@ -243,7 +259,7 @@ def test_covariance_of_a_line():
 def test_slabs_go_on_from_each_other(tmp_path):
     problem = droplet(end=0.4)
     options = {"hidden": (8,), "counts": FEW}
-    slabs = Slabs(problem, 0.2, **options).fit(schedule=[("lm", 40)])
+    slabs = Slabs(problem, 0.2, **options).fit([("lm", 40)])
     assert slabs.edges == pytest.approx([0.0, 0.2, 0.4])
     first, second = slabs.solvers
     z = torch.cat([first.space.sample(50), second.space.sample(50)])
@@ -256,8 +272,8 @@ def test_slabs_go_on_from_each_other(tmp_path):
     assert slabs.errors(500)["u"] < 0.2
     halfway = Slabs(problem, 0.2, **options)
     halfway.edges = halfway.edges[:2]
-    halfway.fit(schedule=[("lm", 40)], state_dir=tmp_path)
-    again = Slabs(problem, 0.2, **options).fit(schedule=[("lm", 40)], state_dir=tmp_path)
+    halfway.fit([("lm", 40)], checkpoint=tmp_path / "flow.pt")
+    again = Slabs(problem, 0.2, **options).fit([("lm", 40)], checkpoint=tmp_path / "flow.pt")
     assert torch.equal(again.predict(z), slabs.predict(z))
     with pytest.raises(InputError, match="slabs solved"):
         Slabs(problem, 0.2, **options).predict(z)
@@ -265,7 +281,7 @@ def test_slabs_go_on_from_each_other(tmp_path):
         Slabs(problem, 0.0)
     moving = Slabs(droplet(free=32, end=0.2), 0.1, (8,), counts=FEW)
     with pytest.warns(UserWarning, match="still moved"):
-        moving.fit(free=True, first=[("lm", 15)], later=[("lm", 5)], sweeps=1, keep_area=True)
+        moving.fit_free(first=[("lm", 15)], later=[("lm", 5)], sweeps=1, keep_area=True)
     one, two = (s.problem.interface for s in moving.solvers)
     assert torch.allclose(one.path[-1], two.path[0])
     assert len(moving.tracked[0].shifts) == 1
@@ -479,11 +495,13 @@ def test_a_free_interface_is_tracked(tmp_path):
     """From a frozen circle: the centre at the end is where the fluid carries it."""
     problem = droplet(free=48)
     solver = TwoPhasePINN(problem, (12, 12))
-    tracked = solver.fit_free(first=[("lm", 40)], later=[("lm", 20)], sweeps=6, tolerance=2e-3, state_dir=tmp_path)
+    tracked = solver.fit_free(
+        first=[("lm", 40)], later=[("lm", 20)], sweeps=6, tolerance=2e-3, checkpoint=tmp_path / "flow.pt"
+    )
     assert tracked.converged
     centre = tracked.interface.path[-1].mean(0)
     assert float((centre - torch.tensor([0.1, 0.1])).norm()) < 5e-3
-    assert len(list(tmp_path.glob("sweep-*.pt"))) == len(tracked.moves)
+    assert len(list(tmp_path.glob("flow.sweep-*.pt"))) == len(tracked.moves)
 
 
 def test_bad_input():
@@ -491,10 +509,9 @@ def test_bad_input():
         droplet(mu=(0.0, 1.0))
     with pytest.raises(InputError, match=r"outside the domain at t = 0\.[0-9]"):
         droplet(velocity=(2.0, 0.0))
-    with pytest.raises(InputError, match="no point in phase"):
-        problem = droplet()
-        problem.interface = Interface(lambda z: torch.ones(len(z)), 2, problem.interface._draw)
-        TwoPhasePINN(problem, (4,), counts=FEW).blocks()
+    with pytest.raises(InputError, match="points of phase 0; given: no point"):
+        empty = Interface(lambda z: torch.ones(len(z)), 2, droplet().interface.sample)
+        TwoPhasePINN(replace(droplet(), interface=empty), (4,), counts=FEW).blocks()
     with pytest.raises(InputError, match="crosses itself at t = 0"):
         t = 2 * math.pi * torch.arange(32).double() / 32
         Markers.frozen(torch.stack([torch.sin(t), torch.sin(2 * t)], 1), (0, 1))
@@ -502,12 +519,10 @@ def test_bad_input():
         TwoPhasePINN(droplet(), (4,), counts=FEW).fit_free()
     with pytest.raises(InputError, match="8 or more"):
         Markers(torch.zeros(3, 4, 2), (0, 1))
-    with pytest.raises(InputError, match="no zeros"):
+    with pytest.raises(InputError, match="no point; expected: zeros"):
         Interface.from_level_set(lambda z: z[:, 0] ** 2 + 1, Box((-1, 1), (-1, 1))).sample(5, (0, 1), torch.Generator())
     with pytest.raises(InputError, match="boundary"):
-        problem = droplet()
-        problem.boundary = lambda z: z
-        TwoPhasePINN(problem, (4,), counts=FEW).blocks()
+        TwoPhasePINN(replace(droplet(), boundary=lambda z: z), (4,), counts=FEW).blocks()
     numbers = droplet().numbers(0.5, 1.0)
     assert numbers["Re_0"] == pytest.approx(0.1)
     assert numbers["mu contrast"] == 10

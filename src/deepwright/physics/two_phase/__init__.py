@@ -1,29 +1,41 @@
 """Two-phase flow with moving interfaces: a network a phase, coupled where they meet (arXiv 2604.00948).
 
 Example:
-    >>> from deepwright.physics.two_phase import TwoPhasePINN, droplet
-    >>> TwoPhasePINN(droplet(), (16, 16)).fit()  # doctest: +SKIP
+    >>> from deepwright.physics.two_phase import PointCounts, TwoPhasePINN, droplet
+    >>> solver = TwoPhasePINN(droplet(), (6,), counts=PointCounts(40, 30, 30, 30, 8))
+    >>> solver.fit([("lm", 3)]).steps
+    3
 """
 
 from deepwright.physics.two_phase.baselines import Smeared, one_network
-from deepwright.physics.two_phase.interface import Interface, Markers, carry, moving_integral, ring, transport_gap
-from deepwright.physics.two_phase.interfaces import Several
+from deepwright.physics.two_phase.exact_flows import core_flow, droplet, general, layers, static_ball, static_droplet
+from deepwright.physics.two_phase.functional import Functional, PointCounts
+from deepwright.physics.two_phase.interface import Interface, OnInterface
+from deepwright.physics.two_phase.markers import Markers, ring
 from deepwright.physics.two_phase.model import AxisymmetricNet, Flow, PiecewiseNet, SquaredRadius
-from deepwright.physics.two_phase.problems import core_flow, droplet, general, layers, static_ball, static_droplet
+from deepwright.physics.two_phase.problem import TwoPhaseProblem
+from deepwright.physics.two_phase.residuals import Residuals
+from deepwright.physics.two_phase.several import Several
 from deepwright.physics.two_phase.slabs import Slabs
-from deepwright.physics.two_phase.solver import PointCounts, TwoPhasePINN, TwoPhaseProblem
+from deepwright.physics.two_phase.solver import TwoPhasePINN
+from deepwright.physics.two_phase.tracking import Tracked
+from deepwright.physics.two_phase.transport import carry, moving_integral, transport_gap
 
 __all__ = [
     "AxisymmetricNet",
     "Flow",
+    "Functional",
     "Interface",
     "Markers",
+    "OnInterface",
     "PiecewiseNet",
     "PointCounts",
+    "Residuals",
     "Several",
     "Slabs",
     "Smeared",
     "SquaredRadius",
+    "Tracked",
     "TwoPhasePINN",
     "TwoPhaseProblem",
     "carry",

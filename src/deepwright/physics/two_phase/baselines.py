@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepwright.physics.derivatives.jets import Jet, concatenate
-from deepwright.physics.derivatives.operators import jet as derivatives
+from deepwright.physics.derivatives import Jet, concatenate
+from deepwright.physics.derivatives import jet as derivatives
 from deepwright.physics.networks import field
-from deepwright.physics.solve.least_squares import Block
+from deepwright.physics.two_phase.functional import PointCounts
 from deepwright.physics.two_phase.interface import Interface
 from deepwright.physics.two_phase.model import Flow, PiecewiseNet
-from deepwright.physics.two_phase.solver import PointCounts, TwoPhasePINN, TwoPhaseProblem
+from deepwright.physics.two_phase.problem import TwoPhaseProblem
+from deepwright.physics.two_phase.residuals import Residuals
+from deepwright.physics.two_phase.solver import TwoPhasePINN
 
 
 class SignedDistance(nn.Module):
-    """Appends s phi(x, t): with s = -1 inside and +1 outside that is |phi|, smooth on each side."""
+    """Appends s phi(x, t): with s = -1 inside and +1 outside that is |phi|, smooth on each side.
+
+    Args:
+        interface: whose level set.
+        sign: s.
+    """
 
     def __init__(self, interface: Interface, sign: float) -> None:
         super().__init__()
@@ -28,65 +36,108 @@ class SignedDistance(nn.Module):
         return self.sign * self.interface.level(z)[:, None]
 
     def forward(self, z: Tensor) -> Tensor:
-        """(z, s phi)."""
+        """(z, s phi).
+
+        Args:
+            z: points.
+        """
         return torch.cat([z, self._value(z)], 1)
 
     def forward_jet(self, jet: Jet) -> Jet:
-        """See `jets`; the incoming jet is that of the coordinates."""
+        """See `jets`.
+
+        Args:
+            jet: of the coordinates.
+        """
         asked = None if jet.operators is None else jet.operators.matrices
         own = derivatives(self._value, jet.v, jet.J[:, 0], asked, order=jet.order, engine="func")
         return concatenate([jet, own])
 
 
 def one_network(
-    problem: TwoPhaseProblem, hidden: Sequence[int], seed: int, distance: bool = False, **options: Any
+    problem: TwoPhaseProblem,
+    hidden: Sequence[int],
+    seed: int,
+    distance: bool = False,
+    *,
+    counts: PointCounts | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> TwoPhasePINN:
-    """A solver with one network: without interface residuals (`distance` off), or with |phi| as an input and with them (arXiv 2508.01463).
+    """A solver with one network: without interface residuals, or with |phi| as an input and with them (arXiv
+    2508.01463).
 
     Args:
-        problem, hidden, seed: as in `TwoPhasePINN`; distance: see above; options: further ones.
+        problem: see `TwoPhasePINN`.
+        hidden: widths of the network.
+        seed: of network and points.
+        distance: |phi| as an input.
+        counts: points of each kind.
+        dtype: of the network.
     """
-    solver = (
-        _Single(problem, hidden, seed=seed, **options)
-        if not distance
-        else TwoPhasePINN(problem, hidden, seed=seed, **options)
-    )
+    kind = TwoPhasePINN if distance else _Uncoupled
+    solver = kind(problem, hidden, counts=counts, dtype=dtype, seed=seed)
     d = problem.dim
     bounds = list(solver.space.bounds)
     if distance:
         level = problem.interface.parts[0].level(solver.space.sample(2048))
         bounds.append((0.0, float(level.abs().max())))
-    net = field(len(bounds), d + 1, hidden, bounds=bounds, seed=seed)
+    net = field(len(bounds), d + 1, hidden, bounds=bounds, dtype=dtype, seed=seed)
     nets = [nn.Sequential(SignedDistance(problem.interface.parts[0], s), net) if distance else net for s in (-1.0, 1.0)]
     solver.model = PiecewiseNet(nets, problem.interface)
     return solver
 
 
-class _Single(TwoPhasePINN):
+class _Uncoupled(TwoPhasePINN):
     """No residual knows of the interface but through density and viscosity."""
 
-    def blocks(self, counts: PointCounts | None = None, seed: int | None = None) -> list[Block]:
-        """Without the interface's."""
-        return [b for b in super().blocks(counts, seed) if b.name != "interface"]
+    coupled = False
 
 
-class Smeared(_Single):
-    """One network, density and viscosity blended over a layer of width 2 epsilon, surface tension as a force in it.
+class Smeared(TwoPhasePINN):
+    """One network, density and viscosity blended over a layer, surface tension as a force in it.
 
     Args:
         problem: with a circle whose level set is |X|^2 - R^2 and curvature 1 / R.
-        radius: R; epsilon: half the layer's width.
+        hidden: widths of the network.
+        radius: R.
+        epsilon: half the layer's width.
+        counts: points of each kind.
+        dtype: of the network.
+        seed: of network and points.
     """
 
+    coupled = False
+
     def __init__(
-        self, problem: TwoPhaseProblem, hidden: Sequence[int], radius: float, epsilon: float = 0.1, **options: Any
+        self,
+        problem: TwoPhaseProblem,
+        hidden: Sequence[int],
+        radius: float,
+        epsilon: float = 0.1,
+        *,
+        counts: PointCounts | None = None,
+        dtype: torch.dtype = torch.float64,
+        seed: int = 0,
     ) -> None:
-        super().__init__(problem, hidden, **options)
+        super().__init__(problem, hidden, counts=counts, dtype=dtype, seed=seed)
         self.radius, self.epsilon = radius, epsilon
-        net = field(problem.dim + 1, problem.dim + 1, hidden, bounds=self.space.bounds, seed=self.seed)
+        net = field(problem.dim + 1, problem.dim + 1, hidden, bounds=self.space.bounds, dtype=dtype, seed=seed)
         self.model = PiecewiseNet([net, net], problem.interface)
 
-    def momentum(self, phase: int, model: PiecewiseNet, z: Tensor) -> Tensor:
+    @property
+    def residuals(self) -> Residuals:
+        """The equations with blended properties."""
+        return _Blended(self.problem, self.scale, self.radius, self.epsilon)
+
+
+@dataclass(frozen=True)
+class _Blended(Residuals):
+    """Density and viscosity blended over a layer of width 2 epsilon around a circle."""
+
+    radius: float = 1.0
+    epsilon: float = 0.1
+
+    def momentum(self, phase: int, model: PiecewiseNet, z: Float[Tensor, "n d1"]) -> Float[Tensor, "n d1"]:
         """With blended properties, whichever side a point is on."""
         p, d = self.problem, self.problem.dim
         flow: Flow = model.flow(0, z)

@@ -1,15 +1,17 @@
 """Two-phase flows with known solutions.
 
-*Droplet*: X = x - x0 - U t, phi = |X|^2 - R^2, u_i = U + (4 c phi / mu_i) (X_y, -X_x), p_i = sin(x + y - t) / 2 + gamma / R inside.
-The interface moves with the fluid, stresses but for the tension match, and velocity gradients kink by mu_2 / mu_1.
+*Droplet*: X = x - x0 - U t, phi = |X|^2 - R^2, u_i = U + (4 c phi / mu_i) (X_y, -X_x), p_i = sin(x + y - t) / 2 +
+gamma / R inside. The interface moves with the fluid, stresses but for the tension match, and velocity gradients kink
+by mu_2 / mu_1.
 
 *General*: stream functions psi_i = psi_0 + phi^2 h / mu_i with psi_0 = e^-t sin x cos y, h = cos(x + y), p_1 = x y,
 p_2 = sin(x - y) + 1; the interface moves as told, not with the fluid, and the stress jump needs the whole 2 mu D.
 
-*Layers*: rings of any number of fluids around one moving centre, u_i = U + g_i(s) (X_y, -X_x) with s = |X|^2 and g_i = a_i + c s / mu_i,
-so that velocities and tangential stresses match on every ring; pressures jump by gamma / R.
+*Layers*: rings of any number of fluids around one moving centre, u_i = U + g_i(s) (X_y, -X_x) with s = |X|^2 and g_i =
+a_i + c s / mu_i, so that velocities and tangential stresses match on every ring; pressures jump by gamma / R.
 
-*Core flow*: a fluid in the middle of a pipe, another around it, both pushed along: u_z = (K - push r^2 / 4) / mu_i, around an axis.
+*Core flow*: a fluid in the middle of a pipe, another around it, both pushed along: u_z = (K - push r^2 / 4) / mu_i,
+around an axis.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ import torch
 from torch import Tensor
 
 from deepwright.physics.domains import Box
-from deepwright.physics.two_phase.interface import Interface, Markers, ring
-from deepwright.physics.two_phase.interfaces import Several
-from deepwright.physics.two_phase.solver import TwoPhaseProblem
+from deepwright.physics.two_phase.interface import Interface
+from deepwright.physics.two_phase.markers import Markers, ring
+from deepwright.physics.two_phase.problem import TwoPhaseProblem
+from deepwright.physics.two_phase.several import Several
 
 
 def droplet(
@@ -41,7 +44,14 @@ def droplet(
     """See the module.
 
     Args:
-        mu, rho: of the phases; center, velocity, radius: of the droplet; swirl: c; tension: gamma; end: of time.
+        mu: viscosities of the phases.
+        rho: densities of the phases.
+        center: of the droplet at the start.
+        velocity: of the droplet.
+        radius: of the droplet.
+        swirl: c.
+        tension: gamma.
+        end: of time.
         free: so many markers, frozen at the start, instead of the known motion.
     """
 
@@ -70,16 +80,30 @@ def droplet(
         return torch.where((local(z)[2] < 0)[:, None], exact(0, z), exact(1, z))[:, :2]
 
     return TwoPhaseProblem(
-        domain, span, rho, mu, interface, edge, (lambda z: exact(0, z)[:, :2], lambda z: exact(1, z)[:, :2]),
-        (lambda z: force(0, z), lambda z: force(1, z)), tension, None,
-        ((0.9, -0.9), lambda z: exact(1, z)[:, 2]), exact,
-    )  # fmt: skip
+        domain,
+        span,
+        rho,
+        mu,
+        interface,
+        boundary=edge,
+        initial=(lambda z: exact(0, z)[:, :2], lambda z: exact(1, z)[:, :2]),
+        body_force=(lambda z: force(0, z), lambda z: force(1, z)),
+        surface_tension=tension,
+        pressure=((0.9, -0.9), lambda z: exact(1, z)[:, 2]),
+        exact=exact,
+    )
 
 
 def general(
     mu: tuple[float, float] = (3.0, 1.0), rho: tuple[float, float] = (2.0, 1.0), end: float = 0.5
 ) -> TwoPhaseProblem:
-    """See the module; forces by differentiating the exact fields."""
+    """See the module; forces by differentiating the exact fields.
+
+    Args:
+        mu: viscosities of the phases.
+        rho: densities of the phases.
+        end: of time.
+    """
     center, velocity, radius = (-0.1, 0.0), (0.4, 0.2), 0.5
 
     def phi(x: Tensor, y: Tensor, t: Tensor) -> Tensor:
@@ -127,29 +151,52 @@ def general(
         return torch.where(inside[:, None], exact(0, z), exact(1, z))[:, :2]
 
     return TwoPhaseProblem(
-        domain, (0.0, end), rho, mu, Interface.circle(center, radius, velocity), edge,
-        (lambda z: exact(0, z)[:, :2], lambda z: exact(1, z)[:, :2]), (lambda z: force(0, z), lambda z: force(1, z)),
-        0.0, jump, ((0.9, -0.9), lambda z: exact(1, z)[:, 2]), exact,
-    )  # fmt: skip
+        domain,
+        (0.0, end),
+        rho,
+        mu,
+        Interface.circle(center, radius, velocity),
+        boundary=edge,
+        initial=(lambda z: exact(0, z)[:, :2], lambda z: exact(1, z)[:, :2]),
+        body_force=(lambda z: force(0, z), lambda z: force(1, z)),
+        stress_jump=jump,
+        pressure=((0.9, -0.9), lambda z: exact(1, z)[:, 2]),
+        exact=exact,
+    )
 
 
 def static_droplet(
     mu: tuple[float, float] = (1.0, 1.0), radius: float = 0.5, tension: float = 1.0, end: float = 0.2, dim: int = 2
 ) -> TwoPhaseProblem:
-    """Nothing moves; the pressure inside is (d - 1) gamma / R higher (Laplace). What moves all the same is spurious."""
+    """Nothing moves; the pressure inside is (d - 1) gamma / R higher (Laplace). What moves all the same is spurious.
+
+    Args:
+        mu: viscosities of the phases.
+        radius: R.
+        tension: gamma.
+        end: of time.
+        dim: d, 2 or 3.
+    """
 
     def exact(phase: int, z: Tensor) -> Tensor:
         inside = (dim - 1) * tension / radius if phase == 0 else 0.0
-        return torch.cat([still(z), torch.full((len(z), 1), inside, dtype=z.dtype)], 1)
+        return torch.cat([still(z), z.new_full((len(z), 1), inside)], 1)
 
     def still(z: Tensor) -> Tensor:
-        return torch.zeros(len(z), dim, dtype=z.dtype)
+        return z.new_zeros(len(z), dim)
 
-    corner = ((0.9,) * dim, lambda z: torch.zeros(len(z), dtype=z.dtype))
     return TwoPhaseProblem(
-        Box(*[(-1, 1)] * dim), (0.0, end), (1.0, 1.0), mu, Interface.circle((0.0,) * dim, radius), still, still, None, tension, None,
-        corner, exact,
-    )  # fmt: skip
+        Box(*[(-1, 1)] * dim),
+        (0.0, end),
+        (1.0, 1.0),
+        mu,
+        Interface.circle((0.0,) * dim, radius),
+        boundary=still,
+        initial=still,
+        surface_tension=tension,
+        pressure=((0.9,) * dim, lambda z: z.new_zeros(len(z))),
+        exact=exact,
+    )
 
 
 def layers(
@@ -166,8 +213,14 @@ def layers(
     """See the module.
 
     Args:
-        radii: rising; mu, rho: one more than radii, from the middle outwards; tension: of each ring.
-        center, velocity: of the rings; swirl: c; end: of time.
+        radii: rising.
+        mu: viscosities, one more than radii, from the middle outwards.
+        rho: densities, one more than radii.
+        tension: of each ring.
+        center: of the rings at the start.
+        velocity: of the rings.
+        swirl: c.
+        end: of time.
     """
 
     def local(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -198,16 +251,32 @@ def layers(
     rings = Several([Interface.circle(center, r, velocity) for r in radii])
     last = len(radii)
     return TwoPhaseProblem(
-        Box((-1, 1), (-1, 1)), (0.0, end), rho, mu, rings, lambda z: exact(last, z)[:, :2],
-        tuple(partial(start, i) for i in range(last + 1)), tuple(partial(force, i) for i in range(last + 1)), tension, None,
-        ((0.9, -0.9), lambda z: exact(last, z)[:, 2]), exact,
-    )  # fmt: skip
+        Box((-1, 1), (-1, 1)),
+        (0.0, end),
+        rho,
+        mu,
+        rings,
+        boundary=lambda z: exact(last, z)[:, :2],
+        initial=tuple(partial(start, i) for i in range(last + 1)),
+        body_force=tuple(partial(force, i) for i in range(last + 1)),
+        surface_tension=tension,
+        pressure=((0.9, -0.9), lambda z: exact(last, z)[:, 2]),
+        exact=exact,
+    )
 
 
 def core_flow(
     mu: tuple[float, float] = (5.0, 1.0), radius: float = 0.5, push: float = 4.0, tension: float = 0.5, end: float = 0.2
 ) -> TwoPhaseProblem:
-    """See the module; coordinates are (r, z) in a pipe of radius 1, where velocities are given at the ends."""
+    """See the module; coordinates are (r, z) in a pipe of radius 1, where velocities are given at the ends.
+
+    Args:
+        mu: viscosities of the phases.
+        radius: of the fluid in the middle.
+        push: the pressure's slope along the pipe.
+        tension: gamma.
+        end: of time.
+    """
     middle = push / 4 * (1 - radius**2) / mu[1] + push / 4 * radius**2 / mu[0]
 
     def exact(phase: int, z: Tensor) -> Tensor:
@@ -222,21 +291,36 @@ def core_flow(
     domain = Box((0, 1), (-0.5, 0.5))
     wall = Interface.from_level_set(lambda z: z[:, 0] - radius + 0 * z[:, 1], domain)
     return TwoPhaseProblem(
-        domain, (0.0, end), (2.0, 1.0), mu, wall, edge, (lambda z: exact(0, z)[:, :2], lambda z: exact(1, z)[:, :2]), None, tension, None,
-        ((0.9, 0.0), lambda z: exact(1, z)[:, 2]), exact, axisymmetric=True,
-    )  # fmt: skip
+        domain,
+        (0.0, end),
+        (2.0, 1.0),
+        mu,
+        wall,
+        boundary=edge,
+        initial=(lambda z: exact(0, z)[:, :2], lambda z: exact(1, z)[:, :2]),
+        surface_tension=tension,
+        pressure=((0.9, 0.0), lambda z: exact(1, z)[:, 2]),
+        exact=exact,
+        axisymmetric=True,
+    )
 
 
 def static_ball(
     mu: tuple[float, float] = (1.0, 1.0), radius: float = 0.5, tension: float = 1.0, end: float = 0.2
 ) -> TwoPhaseProblem:
-    """The static droplet around an axis: a ball, whose pressure is 2 gamma / R higher."""
+    """The static droplet around an axis: a ball, whose pressure is 2 gamma / R higher.
+
+    Args:
+        mu: viscosities of the phases.
+        radius: R.
+        tension: gamma.
+        end: of time.
+    """
     flat = static_droplet(mu, radius, tension, end)
 
     def exact(phase: int, z: Tensor) -> Tensor:
-        still = torch.zeros(len(z), 2, dtype=z.dtype)
         inside = 2 * tension / radius if phase == 0 else 0.0
-        return torch.cat([still, torch.full((len(z), 1), inside, dtype=z.dtype)], 1)
+        return torch.cat([z.new_zeros(len(z), 2), z.new_full((len(z), 1), inside)], 1)
 
     return replace(
         flat, domain=Box((0, 1), (-1, 1)), interface=Interface.meridian(0.0, radius), exact=exact, axisymmetric=True

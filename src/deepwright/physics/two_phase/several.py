@@ -20,6 +20,9 @@ class Several:
 
     Args:
         parts: interfaces of one dimension, at least one.
+
+    Raises:
+        InputError: none, or of several dimensions.
     """
 
     def __init__(self, parts: Sequence[Interface]) -> None:
@@ -29,11 +32,19 @@ class Several:
         self.dim, self.phases = self.parts[0].dim, len(self.parts) + 1
 
     def phase(self, z: Float[Tensor, "n d1"]) -> Int64[Tensor, " n"]:
-        """Which fluid is where."""
+        """Which fluid is where.
+
+        Args:
+            z: points.
+        """
         return self._first(z, -1)
 
     def outside(self, part: int, z: Float[Tensor, "n d1"]) -> int:
         """The phase on the other side of a part, at points on it.
+
+        Args:
+            part: which one.
+            z: those points.
 
         Raises:
             InputError: points with different phases outside: the part touches another one.
@@ -41,9 +52,10 @@ class Several:
         found = self._first(z, part)
         if bool((found != found[0]).any()) or int(found[0]) < part:
             raise InputError(
-                f"interface {part}", given="touches, crosses or lies inside one before it",
+                f"interface {part}",
+                given="touches, crosses or lies inside one before it",
                 expected="interfaces apart from each other, inner ones first",
-            )  # fmt: skip
+            )
         return int(found[0])
 
     def _first(self, z: Tensor, without: int) -> Tensor:
@@ -54,6 +66,23 @@ class Several:
         return phase
 
     def require_inside(self, domain: Box, span: tuple[float, float]) -> None:
-        """Refuse interfaces that leave the domain."""
+        """Refuse interfaces that leave the domain.
+
+        Args:
+            domain: of the flow.
+            span: (start, end).
+
+        Raises:
+            InputError: the first time at which one is outside.
+        """
         for part in self.parts:
             part.require_inside(domain, span)
+
+
+def joined(parts: Sequence[Interface]) -> Interface | Several:
+    """One interface as it is, several as `Several`.
+
+    Args:
+        parts: at least one.
+    """
+    return parts[0] if len(parts) == 1 else Several(parts)
