@@ -12,7 +12,7 @@ from deepwright.cli import main
 OWN = """
 import math, torch
 from deepwright.physics import Box, SpaceTime, field, jet
-from deepwright.physics.solve.problem import Condition, PDEProblem
+from deepwright.physics.solve import Condition, PDEProblem
 
 def heat(u, z):
     out = jet(u, z, None, torch.diag(torch.tensor([1.0, 0.0]))[None])
@@ -85,7 +85,7 @@ def test_list_and_bad_input(tmp_path):
 ODE = """
 import torch
 from deepwright.physics import Box, LevelSet, field, jet, laplacian
-from deepwright.physics.solve.problem import Condition, PDEProblem
+from deepwright.physics.solve import Condition, PDEProblem
 if {disc}:
     disc = LevelSet(lambda x: x.square().sum(1) - 1, Box((-1.2, 1.2), (-1.2, 1.2)))
     problem = PDEProblem("disc", disc, [Condition("eq", lambda u, x: laplacian(u, x) + 4, points=120), Condition("edge", lambda u, x: u(x), "boundary", 40)],

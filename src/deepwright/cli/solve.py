@@ -17,12 +17,17 @@ from deepwright.core.results import Figure, Table
 from deepwright.physics.bundled import PROBLEMS, named_problem
 from deepwright.physics.domains import SpaceTime
 from deepwright.physics.pictures import field_image, film
-from deepwright.physics.solve.certificate import Certificate, certify
-from deepwright.physics.solve.least_squares import LeastSquaresProblem
-from deepwright.physics.solve.problem import PDEProblem, Solution
-from deepwright.physics.solve.training import Phase, Training
-from deepwright.physics.two_phase.problems import core_flow, droplet, general, layers, static_ball, static_droplet
-from deepwright.physics.two_phase.solver import TwoPhasePINN, TwoPhaseProblem
+from deepwright.physics.solve import Certificate, LeastSquaresProblem, PDEProblem, Phase, Solution, Training, certify
+from deepwright.physics.two_phase import (
+    TwoPhasePINN,
+    TwoPhaseProblem,
+    core_flow,
+    droplet,
+    general,
+    layers,
+    static_ball,
+    static_droplet,
+)
 from deepwright.report import print_table, svg
 from deepwright.report.page import document
 

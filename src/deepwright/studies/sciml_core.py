@@ -12,13 +12,10 @@ from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.core.trials import run as run_trials
 from deepwright.physics.bundled import poisson
-from deepwright.physics.derivatives.operators import jet
+from deepwright.physics.derivatives import jet
 from deepwright.physics.networks import field
 from deepwright.physics.pictures import field_image
-from deepwright.physics.solve.certificate import certify
-from deepwright.physics.solve.least_squares import LeastSquaresProblem
-from deepwright.physics.solve.problem import relative_errors
-from deepwright.physics.solve.training import Phase, fit_problem
+from deepwright.physics.solve import LeastSquaresProblem, Phase, certify, fit_problem, relative_errors
 from deepwright.studies import Settings
 
 WAYS: dict[str, list[tuple[Any, ...]]] = {

@@ -15,15 +15,11 @@ from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.core.trials import run as run_trials
 from deepwright.physics.bundled import burgers, flow_mixing3d, helmholtz3d, poisson_bands
-from deepwright.physics.derivatives.operators import laplacian
-from deepwright.physics.linear_grids.baselines import CellGrid, Separable
-from deepwright.physics.linear_grids.celg import CELG
+from deepwright.physics.derivatives import laplacian
+from deepwright.physics.linear_grids import CELG, CellGrid, Separable
 from deepwright.physics.networks import field
 from deepwright.physics.pictures import field_image
-from deepwright.physics.solve.certificate import certify
-from deepwright.physics.solve.least_squares import LeastSquaresProblem
-from deepwright.physics.solve.problem import PDEProblem
-from deepwright.physics.solve.training import Phase, fit_problem
+from deepwright.physics.solve import LeastSquaresProblem, PDEProblem, Phase, certify, fit_problem
 from deepwright.physics.splines import KERNELS
 from deepwright.studies import Settings
 

@@ -13,11 +13,20 @@ from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.core.trials import run as run_trials
 from deepwright.physics.pictures import field_image
-from deepwright.physics.two_phase.baselines import Smeared, one_network
-from deepwright.physics.two_phase.model import Flow
-from deepwright.physics.two_phase.problems import core_flow, droplet, general, layers, static_ball, static_droplet
-from deepwright.physics.two_phase.slabs import Slabs
-from deepwright.physics.two_phase.solver import PointCounts, TwoPhasePINN
+from deepwright.physics.two_phase import (
+    Flow,
+    PointCounts,
+    Slabs,
+    Smeared,
+    TwoPhasePINN,
+    core_flow,
+    droplet,
+    general,
+    layers,
+    one_network,
+    static_ball,
+    static_droplet,
+)
 from deepwright.studies import Settings
 
 # the same number of parameters for everybody: two networks of 2 x 16 have 774, one of 2 x 24 has 771
@@ -92,7 +101,7 @@ def _further(what: str, seed: int, steps: int) -> dict[str, Any]:
     if what in ("slabs", "whole"):
         problem = droplet(center=(-0.3, -0.1), end=1.2)
         found = Slabs(problem, 0.4 if what == "slabs" else 1.2, (16, 16), seed=seed)
-        found.fit(schedule=[("lm", steps if what == "slabs" else 3 * steps)])
+        found.fit([("lm", steps if what == "slabs" else 3 * steps)])
         return found.errors() | {"seconds": time.process_time() - begin}
     if what == "unknown":
         return _unknown(seed, steps)

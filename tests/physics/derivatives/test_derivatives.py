@@ -8,8 +8,8 @@ from torch import nn
 
 from deepwright.core.errors import InputError
 from deepwright.physics import curl2d, divergence, field, hessian_diag, jacobian, jet, laplacian
+from deepwright.physics.derivatives import Jet, concatenate
 from deepwright.physics.derivatives import operators as diff
-from deepwright.physics.derivatives.jets import Jet, concatenate
 
 
 def same(a, b, tolerance):
@@ -85,7 +85,7 @@ class Product(nn.Module):
         return torch.cat([a * b, a + b, x], -1)
 
     def forward_jet(self, jet: Jet) -> Jet:
-        from deepwright.physics.derivatives.jets import propagate
+        from deepwright.physics.derivatives import propagate
 
         a, b = propagate(self.a, jet), propagate(self.b, jet)
         return concatenate([a.times(b), a.plus(b), jet])
