@@ -115,15 +115,22 @@ class Classification(Task):
         *,
         loss: str | None = None,
     ) -> Float[Tensor, " n"]:
-        """Cross-entropy, margin or DLR of y; minus that of the target; z_t - z_y and targeted DLR where both are given."""
+        """Cross-entropy, margin or DLR of y; minus the cross-entropy or margin of the target; z_t - z_y for a pair.
+
+        DLR towards a target is the targeted one, from y or, where y isn't given, from the best other class: the plain DLR
+        of the target has no gradient where the target's logit is the third.
+        """
         name = chosen_loss(self, loss, y, target)
-        if y is not None and target is not None and name != "ce":
-            return (class_losses.targeted_dlr if name == "dlr" else class_losses.gap)(out, y, target)
-        function = {"ce": class_losses.cross_entropy, "margin": class_losses.margin, "dlr": class_losses.dlr}[name]
-        if target is not None:
-            return -function(out, target)
-        assert y is not None
-        return function(out, y)
+        if target is None:
+            assert y is not None
+            losses = {"ce": class_losses.cross_entropy, "margin": class_losses.margin, "dlr": class_losses.dlr}
+            return losses[name](out, y)
+        if name == "ce":
+            return -class_losses.cross_entropy(out, target)
+        if name == "margin":
+            return -class_losses.margin(out, target) if y is None else class_losses.gap(out, y, target)
+        source = out.detach().scatter(1, target[:, None], -torch.inf).argmax(1) if y is None else y
+        return class_losses.targeted_dlr(out, source, target)
 
     def metrics(
         self, out: Float[Tensor, "n classes"], y: Int64[Tensor, " n"], *, resamples: int = 1000, seed: int = 0

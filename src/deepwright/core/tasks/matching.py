@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -71,7 +72,7 @@ class WeightedDetections:
         self.hits, self.labels, self.image = hits[:, order], labels[order], image[order]
         self.counts = _per_class(truths, device)
         self.classes = [c for c in range(self.counts.shape[1]) if bool(self.counts[:, c].any())]
-        self.recalls = torch.linspace(0, 1, points, dtype=torch.float64, device=device)
+        self.recalls = torch.from_numpy(np.linspace(0, 1, points)).to(device)  # to the last bit those of core.boxes
 
     def __call__(self, weights: Float[Tensor, "rows n"]) -> Float[Tensor, "rows t"]:
         """Mean average precision of each weighting at each overlap; NaN where no true box is left."""
