@@ -37,6 +37,7 @@ from deepwright.core.tasks import (
 from deepwright.core.tasks.intervals import bootstrap, newcombe
 from deepwright.core.tasks.matching import WeightedDetections
 from deepwright.core.tasks.ranking import AveragePrecision, auroc
+from deepwright.core.tasks.regression import errors
 
 
 def rng(seed=0):
@@ -265,9 +266,14 @@ def test_reads_what_networks_return(name):
     task, out, y = CASES[name]
     expected = task.read(out, len(y))
     forms = [
-        SimpleNamespace(logits=out), {"logits": out, "loss": torch.tensor(1.0)}, OrderedDict(out=out, aux=out + 1),
-        (torch.tensor(0.3), out), [out], {"anything": out}, out.numpy(),
-    ]  # fmt: skip
+        SimpleNamespace(logits=out),
+        {"logits": out, "loss": torch.tensor(1.0)},
+        OrderedDict(out=out, aux=out + 1),
+        (torch.tensor(0.3), out),
+        [out],
+        {"anything": out},
+        out.numpy(),
+    ]
     for form in forms:
         assert torch.equal(task.read(form, len(y)), expected)
 
@@ -359,6 +365,11 @@ def test_a_probability_of_zero_stays_finite():
     z = Classification(2, outputs="probabilities").read(torch.eye(2), 2)
     assert torch.isfinite(z).all()
     assert torch.allclose(z.softmax(1), torch.eye(2))
+
+
+def test_segmentation_sigmoids_are_recognised():
+    with pytest.raises(InputError, match="probabilities"):
+        Segmentation(2).read(normal(2, 1, 8, 8).sigmoid(), 2)
 
 
 def test_segmentation_softmax_is_recognised():
@@ -469,19 +480,29 @@ def test_targets_that_a_task_refuses(task, y, words):
 
 def test_targets_of_another_shape_never_broadcast():
     with pytest.raises(InputError, match="as the outputs"):
-        Regression(tolerance=1.0).loss(normal(5, 1), normal(5))
+        errors(normal(5, 1), normal(5))
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Classification(1), lambda: Classification(3, names=("a", "b")), lambda: Classification(2, names=("a", "a")),
-        lambda: Classification(3, outputs="softmax"), lambda: Binary(threshold=1.0), lambda: MultiLabel(0),
-        lambda: Regression(0), lambda: Regression(2, tolerance=(1.0, -1.0)), lambda: Regression(2, tolerance=(1.0,) * 3),
-        lambda: Segmentation(3, ignore_index=2), lambda: Segmentation(3, iou=0.0), lambda: Detection(0), lambda: Forecast(0),
-        lambda: Detection(2, score_threshold=2.0), lambda: Forecast(3, tolerance=math.nan),
+        lambda: Classification(1),
+        lambda: Classification(3, names=("a", "b")),
+        lambda: Classification(2, names=("a", "a")),
+        lambda: Classification(3, outputs="softmax"),
+        lambda: Binary(threshold=1.0),
+        lambda: MultiLabel(0),
+        lambda: Regression(0),
+        lambda: Regression(2, tolerance=(1.0, -1.0)),
+        lambda: Regression(2, tolerance=(1.0,) * 3),
+        lambda: Segmentation(3, ignore_index=2),
+        lambda: Segmentation(3, iou=0.0),
+        lambda: Detection(0),
+        lambda: Forecast(0),
+        lambda: Detection(2, score_threshold=2.0),
+        lambda: Forecast(3, tolerance=math.nan),
     ],
-)  # fmt: skip
+)
 def test_tasks_that_cannot_be(make):
     with pytest.raises(InputError):
         make()

@@ -1,4 +1,4 @@
-"""What a network's outputs mean: eight tasks, each of which reads, judges, scores and attacks them in its field's terms.
+"""What a network's outputs mean: eight tasks; each reads, judges, measures and attacks them in its field's terms.
 
 Example:
     >>> import torch

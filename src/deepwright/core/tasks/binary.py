@@ -40,8 +40,8 @@ class Binary(Task):
     Args:
         names: of the two labels, or none.
         threshold: of the event's probability; it is predicted above it.
-        outputs: "logits", "probabilities" (of the event, or of both labels), "log-probabilities", or "auto", which takes
-            logits and refuses what looks like probabilities.
+        outputs: "logits", "probabilities" (of the event, or of both labels), "log-probabilities", or "auto", which
+            takes logits and refuses what looks like probabilities.
     """
 
     names: tuple[str, ...] = ()

@@ -34,8 +34,8 @@ class Classification(Task):
     Args:
         classes: K, two or more.
         names: of the classes, in the order of the columns; none are fine.
-        outputs: what the columns are: "logits", "probabilities" (their logarithm is read) or "log-probabilities"; "auto"
-            takes logits and log-probabilities, and refuses what can only be probabilities.
+        outputs: what the columns are: "logits", "probabilities" (their logarithm is read) or "log-probabilities";
+            "auto" takes logits and log-probabilities, and refuses what can only be probabilities.
     """
 
     classes: int
@@ -117,8 +117,8 @@ class Classification(Task):
     ) -> Float[Tensor, " n"]:
         """Cross-entropy, margin or DLR of y; minus the cross-entropy or margin of the target; z_t - z_y for a pair.
 
-        DLR towards a target is the targeted one, from y or, where y isn't given, from the best other class: the plain DLR
-        of the target has no gradient where the target's logit is the third.
+        DLR towards a target is the targeted one, from y or, where y isn't given, from the best other class: the plain
+        DLR of the target has no gradient where the target's logit is the third.
         """
         name = chosen_loss(self, loss, y, target)
         if target is None:

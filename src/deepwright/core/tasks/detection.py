@@ -27,8 +27,8 @@ _COCO_OVERLAPS = tuple(0.5 + 0.05 * i for i in range(10))
 class Detection(Task):
     """Which objects are where: final detections, after decoding and suppression of doubles.
 
-    Outputs and targets are lists of `core.boxes.Detections`, or of dicts with boxes (k, 4) as corners, labels (k,) and, for
-    outputs, scores (k,) in [0, 1].
+    Outputs and targets are lists of `core.boxes.Detections`, or of dicts with boxes (k, 4) as corners, labels (k,)
+    and, for outputs, scores (k,) in [0, 1].
 
     Args:
         classes: labels are 0..classes - 1; a network that keeps 0 for the background counts it.
@@ -83,7 +83,7 @@ class Detection(Task):
         return out.finite()
 
     def loss(self, out: DetectionBatch, y: DetectionBatch) -> Float[Tensor, " n"]:
-        """-log of each object's best score, averaged, plus -log(1 - score) of the detections that find nothing, averaged.
+        """Mean -log of each object's best score, plus -log(1 - score) of detections of nothing over all detections.
 
         A detection finds an object when it has its class and overlaps it by `iou`; an object without one has a score of
         1e-6. Gradients flow through the scores.
@@ -152,7 +152,7 @@ class Detection(Task):
     ) -> dict[str, Interval]:
         """Average precision at an overlap of 0.5, and its mean over 0.5, 0.55 ... 0.95, as COCO reads them.
 
-        They equal `core.boxes.mean_average_precision`; whole images are drawn by the bootstrap. Without a true box, empty.
+        They equal `core.boxes.mean_average_precision`; the bootstrap draws whole images. Empty without a true box.
         """
         if not any(len(d) for d in y):
             return {}

@@ -27,10 +27,10 @@ class Forecast(Task):
         horizon: steps ahead.
         channels: series that are forecast together.
         season: steps after which a series is expected to repeat; 1 for none.
-        tolerance: a forecast is right when each channel's mean absolute error over the horizon is no larger; one number, or
-            one a channel; None leaves it open until `fitted`.
-        scale: mean absolute error of the seasonal naive forecast on the training series, one a channel: what MASE divides
-            by; None leaves it open until `fitted`.
+        tolerance: a forecast is right when each channel's mean absolute error over the horizon is no larger; one
+            number, or one a channel; None leaves it open until `fitted`.
+        scale: mean absolute error of the seasonal naive forecast on the training series, one a channel: what MASE
+            divides by; None leaves it open until `fitted`.
         names: of the channels, or none.
     """
 
@@ -53,7 +53,7 @@ class Forecast(Task):
         if min(self.horizon, self.channels, self.season) < 1 or len(self.names) not in (0, self.channels):
             raise InputError(
                 "Forecast",
-                given=f"horizon={self.horizon}, channels={self.channels}, season={self.season}, {len(self.names)} names",
+                given=f"horizon={self.horizon}, channels={self.channels}, season={self.season}, names={self.names}",
                 expected="1 or more of each, and a name for every channel or none",
             )
 
@@ -128,7 +128,7 @@ class Forecast(Task):
         resamples: int = 1000,
         seed: int = 0,
     ) -> dict[str, Interval]:
-        """MAE and RMSE over all steps, MASE where the scale is known, the share within the tolerance where there is one.
+        """MAE and RMSE over all steps, MASE where the scale is known, the share within a tolerance that is known.
 
         Source of MASE: R. J. Hyndman and A. B. Koehler, "Another look at measures of forecast accuracy", 2006.
         """
@@ -148,7 +148,7 @@ class Forecast(Task):
         self,
         train: Float[Tensor, "m horizon channels"],
         y: Float[Tensor, "n horizon channels"],
-        history: Float[Tensor, "n time channels"] | None = None,
+        history: Float[Tensor, "n time *channels"] | None = None,
     ) -> Float[Tensor, "n horizon channels"]:
         """The last season of the history, repeated; without a history each step's mean over training."""
         if history is None:
@@ -170,7 +170,7 @@ class Forecast(Task):
         return past
 
     def fitted(
-        self, train: Float[Tensor, "m horizon channels"], history: Float[Tensor, "m time channels"] | None = None
+        self, train: Float[Tensor, "m horizon channels"], history: Float[Tensor, "m time *channels"] | None = None
     ) -> Forecast:
         """An open tolerance becomes the trivial forecast's median error in training; the scale needs the history."""
         task = self

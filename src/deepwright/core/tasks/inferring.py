@@ -27,8 +27,8 @@ _IGNORED = (255, -1, -100)
 def infer(out: Any, y: Any, names: Sequence[str] = ()) -> Task:
     """The one task that outputs and targets fit.
 
-    Whole numbers are labels unless only regression can read them: fractions, or one output column for other values than 0
-    and 1. Two output columns are two classes; `Binary` (with an event to be found) has to be named for them.
+    Whole numbers are labels unless only regression can read them: fractions, or one output column for other values
+    than 0 and 1. Two output columns are two classes; `Binary` (with an event to be found) has to be named for them.
 
     Args:
         out: raw outputs for the samples of y.

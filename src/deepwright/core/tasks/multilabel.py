@@ -37,8 +37,8 @@ class MultiLabel(Task):
         labels: L.
         names: of the labels, in the order of the columns.
         threshold: of a label's probability; it is predicted above it.
-        outputs: "logits", "probabilities" (sigmoids), "log-probabilities", or "auto", which takes logits and refuses what
-            looks like probabilities.
+        outputs: "logits", "probabilities" (sigmoids), "log-probabilities", or "auto", which takes logits and refuses
+            what looks like probabilities.
     """
 
     labels: int
@@ -139,7 +139,7 @@ class MultiLabel(Task):
         *,
         loss: str | None = None,
     ) -> Float[Tensor, " n"]:
-        """Binary cross-entropy, or the margin of the label that is nearest to being wrong (farthest from its target)."""
+        """Binary cross-entropy, or the margin of the label nearest to being wrong (farthest from its target)."""
         name = chosen_loss(self, loss, y, target)
         aim = target if target is not None else y
         assert aim is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -152,7 +152,7 @@ class Task(Protocol):
         """Mean score of the trivial predictor on y, fitted on `train` (on y itself when None)."""
         return float(self.score(self.baseline(y if train is None else train, y), y).double().mean())
 
-    def fitted(self, train: Any, history: Tensor | None = None) -> Self:
+    def fitted(self, train: Any, history: Tensor | None = None) -> Task:
         """The task with what it leaves open (a tolerance, a scale) taken from training targets."""
         return self
 

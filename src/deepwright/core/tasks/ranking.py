@@ -31,7 +31,7 @@ class AveragePrecision:
         self.positive = positive[self.order].double()
         last = torch.ones_like(positive)
         last[:-1] = ordered[1:] != ordered[:-1]
-        self.ends = last.nonzero().flatten()
+        self.ends = slice(None) if bool(last.all()) else last.nonzero().flatten()
 
     def __call__(self, weights: Float[Tensor, "rows n"]) -> Float[Tensor, " rows"]:
         """One value for each weighting; NaN without a positive."""

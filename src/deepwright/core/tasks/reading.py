@@ -1,4 +1,4 @@
-"""From whatever a network returns to one checked tensor: which one, how many columns, finite, logits or probabilities."""
+"""From whatever a network returns to one checked tensor: which, how many columns, finite, logits or probabilities."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def as_logits(out: Float[Tensor, "n classes ..."], outputs: str, strict: bool) -
         InputError: probabilities where logits were expected, or the other way round.
     """
     if strict and outputs == "auto" and looks_like_probabilities(out):
-        raise _unexpected_probabilities(out, "rows that are 0 or more and sum to 1")
+        raise _unexpected_probabilities("rows that are 0 or more and sum to 1")
     if outputs == "probabilities":
         if strict and not bool(_are_probabilities(out).all()):
             total = out.sum(1)
@@ -154,28 +154,29 @@ def floored_log(p: Tensor) -> Tensor:
     return p.clamp_min(torch.finfo(p.dtype).tiny).log()
 
 
-def column_logit(out: Float[Tensor, "n columns"], outputs: str, strict: bool) -> Float[Tensor, "n columns"]:
+def column_logit(out: Float[Tensor, "n columns ..."], outputs: str, strict: bool) -> Float[Tensor, "n columns ..."]:
     """Columns that don't exclude each other (one sigmoid each), as logits log(p / (1 - p)).
 
     Args:
         out: logits, or sigmoids of them.
-        outputs: which of them; "auto" takes logits, and refuses at least 8 rows that all lie within [0, 1].
+        outputs: which of them; "auto" takes logits, and refuses 8 different rows or more that all lie within
+            [0, 1].
         strict: whether values are looked at.
 
     Raises:
         InputError: probabilities where logits were expected, or the other way round.
     """
     if outputs in ("auto", "logits"):
-        if strict and outputs == "auto" and len(out) >= 8 and _within(out, 0, 1) and _distinct(out) >= 8:
-            raise _unexpected_probabilities(out, f"{len(out)} samples, all within [0, 1]")
+        if strict and outputs == "auto" and _within(out, 0.0, 1.0) and _distinct(_some_rows(out)) >= 8:
+            raise _unexpected_probabilities(f"{len(out)} samples, all within [0, 1]")
         return out
-    high = 1 if outputs == "probabilities" else 0
-    low = 0 if outputs == "probabilities" else -torch.inf
+    high = 1.0 if outputs == "probabilities" else 0.0
+    low = 0.0 if outputs == "probabilities" else -torch.inf
     if strict and not _within(out, low, high):
         raise InputError(
             "the network's output",
             given=f"values {float(out.min()):.4g}..{float(out.max()):.4g}",
-            expected=f"{low}..{high}, for outputs={outputs!r}",
+            expected=f"{low:g}..{high:g}, for outputs={outputs!r}",
             hint="outputs='logits' where no sigmoid was applied",
         )
     p = raised(out)
@@ -227,11 +228,11 @@ def _within(out: Tensor, low: float, high: float) -> bool:
     return bool(((out >= low) & (out <= high)).all())
 
 
-def _unexpected_probabilities(out: Tensor, seen: str) -> InputError:
+def _unexpected_probabilities(seen: str) -> InputError:
     return InputError(
         "the network's output",
         given=f"{seen}: these look like probabilities",
         expected="logits",
-        hint="outputs='probabilities' of the task reads their logarithm; outputs='logits' says that they are logits; or "
-        "take the last softmax or sigmoid out of the network",
+        hint="outputs='probabilities' of the task reads their logarithm; outputs='logits' says that they are logits; "
+        "or take the last softmax or sigmoid out of the network",
     )

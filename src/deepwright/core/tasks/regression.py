@@ -24,8 +24,8 @@ class Regression(Task):
 
     Args:
         outputs: D, how many.
-        tolerance: a sample is right when each output is off by no more; one number, or one an output. None leaves it open
-            until `fitted` takes it from training targets.
+        tolerance: a sample is right when each output is off by no more; one number, or one an output. None leaves it
+            open until `fitted` takes it from training targets.
         names: of the outputs, or none.
     """
 
@@ -135,8 +135,8 @@ class Regression(Task):
     def fitted(self, train: Float[Tensor, "m outputs"], history: Tensor | None = None) -> Regression:
         """An open tolerance becomes the median distance of the training targets from their median.
 
-        So a sample is right when the network is nearer than the best constant is to half of the samples. Targets of which
-        more than half are equal take the mean distance.
+        So a sample is right when the network is nearer than the best constant is to half of the samples. Targets of
+        which more than half are equal take the mean distance.
         """
         if self.tolerance is not None:
             return self

@@ -38,8 +38,8 @@ class Segmentation(Task):
         names: of the classes, or none.
         ignore_index: the label of positions that don't count; None where all do.
         iou: a sample is right when its mean IoU, over the classes that it has or is said to have, reaches this.
-        outputs: "logits", "probabilities", "log-probabilities", or "auto", which takes logits and refuses what looks like
-            probabilities.
+        outputs: "logits", "probabilities", "log-probabilities", or "auto", which takes logits and refuses what looks
+            like probabilities.
     """
 
     classes: int
@@ -96,7 +96,7 @@ class Segmentation(Task):
         return torch.cat(list(parts))
 
     def check_targets(self, y: Any, n: int | None = None, name: str = "labels") -> Int64[Tensor, "n *positions"]:
-        """Labels (N, *positions) of 0..K-1 or `ignore_index` as int64; (N, 1, H, W) and booleans of two classes are taken."""
+        """Labels (N, *positions) of 0..K-1 or `ignore_index` as int64; (N, 1, H, W) and booleans are taken too."""
         boolean = isinstance(y, Tensor) and y.dtype == torch.bool and self.classes == 2
         y = y.long() if boolean else whole_labels(y, name)
         if y.ndim == 4 and y.shape[1] == 1:
@@ -121,7 +121,7 @@ class Segmentation(Task):
         total = torch.where(valid, values, torch.zeros_like(values)).flatten(1).sum(1)
         return torch.where(count > 0, total / count.clamp_min(1), torch.full_like(total, empty))
 
-    def loss(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n *positions"]) -> Float[Tensor, " n"]:
+    def loss(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Float[Tensor, " n"]:
         """Cross-entropy, its mean over the positions that count (0 where none does)."""
         valid = self._same_size(out, y)
         return self._mean(class_losses.cross_entropy(out, y.where(valid, 0)), valid, 0.0)
@@ -136,13 +136,11 @@ class Segmentation(Task):
             )
         return self._valid(y)
 
-    def right(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n *positions"]) -> Bool[Tensor, " n"]:
+    def right(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Bool[Tensor, " n"]:
         """Whether a sample's mean IoU reaches `iou`; one without a position that counts is right."""
         return _mean_iou(self._counts(out, y)).nan_to_num(1.0) >= self.iou
 
-    def score(
-        self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n *positions"]
-    ) -> Float[Tensor, " n"]:
+    def score(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Float[Tensor, " n"]:
         """Share of the positions that count whose class is right."""
         valid = self._same_size(out, y)
         return self._mean((out.argmax(1) == y).double(), valid, 1.0)
@@ -158,12 +156,12 @@ class Segmentation(Task):
     def adversarial_loss(
         self,
         out: Float[Tensor, "n classes *positions"],
-        y: Int64[Tensor, "n *positions"] | None = None,
-        target: Int64[Tensor, "n *positions"] | None = None,
+        y: Int64[Tensor, "n ..."] | None = None,
+        target: Int64[Tensor, "n ..."] | None = None,
         *,
         loss: str | None = None,
     ) -> Float[Tensor, " n"]:
-        """Mean cross-entropy, or the mean margin in which positions that have gone over count 0; minus that of the target.
+        """Mean cross-entropy, or the mean margin in which positions that went over count 0; minus that of the target.
 
         With "margin" no effort goes into positions that are wrong (or on target) already.
         """
@@ -189,7 +187,7 @@ class Segmentation(Task):
     def metrics(
         self,
         out: Float[Tensor, "n classes *positions"],
-        y: Int64[Tensor, "n *positions"],
+        y: Int64[Tensor, "n ..."],
         *,
         resamples: int = 1000,
         seed: int = 0,
@@ -210,13 +208,13 @@ class Segmentation(Task):
         return bootstrap(len(y), all_of_them, resamples=resamples, seed=seed, shares=shares, device=out.device)
 
     def class_iou(
-        self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n *positions"]
+        self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]
     ) -> Float[Tensor, " classes"]:
         """IoU of each class over all samples; NaN for a class that neither occurs nor is predicted."""
         return _ious(self._counts(out, y).sum(0))
 
     def baseline(
-        self, train: Int64[Tensor, "m *positions"], y: Int64[Tensor, "n *positions"], history: Tensor | None = None
+        self, train: Int64[Tensor, "m *positions"], y: Int64[Tensor, "n ..."], history: Tensor | None = None
     ) -> Float[Tensor, "n classes *positions"]:
         """Logarithms of the training frequencies at every position."""
         counts = torch.bincount(train[self._valid(train)], minlength=self.classes) + 0.5
