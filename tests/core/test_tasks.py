@@ -309,6 +309,7 @@ def test_features_beside_logits_are_told_apart():
         (Segmentation(3), normal(9, 4, 4, 3), "movedim"),
         (Detection(2), normal(9, 6), "list"),
         (Detection(2), [{"boxes": torch.zeros(0, 4)}] * 9, "labels"),
+        (Detection(2), [{"boxes": [[1, 2, 3, 4]], "labels": [1], "scores": [0.4]}] * 9, "tensors"),
     ],
 )
 def test_outputs_that_a_task_cannot_read(task, out, words):
@@ -455,6 +456,8 @@ def test_whole_numbers_of_any_type_are_labels(dtype):
         (Classification(3), labels(3, 8), "9 samples"),
         (Classification(3), torch.full((9,), torch.nan), "NaN"),
         (Classification(3), ["cat"] * 9, "map names"),
+        (Classification(3), [[1, 2], [0]], "different lengths"),
+        (Classification(3), torch.full((9,), 1e30), r"1e\+30"),
         (Binary(), labels(3, 9), "Classification"),
         (Binary(), 2 * labels(2, 9) - 1, r"\(y \+ 1\) // 2"),
         (Binary(), labels(2, 9) + 1, "y - 1"),
@@ -487,6 +490,9 @@ def test_targets_of_another_shape_never_broadcast():
     "make",
     [
         lambda: Classification(1),
+        lambda: Classification(3.0),
+        lambda: Classification(True),
+        lambda: Regression(tolerance="wide"),
         lambda: Classification(3, names=("a", "b")),
         lambda: Classification(2, names=("a", "a")),
         lambda: Classification(3, outputs="softmax"),

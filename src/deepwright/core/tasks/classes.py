@@ -24,7 +24,7 @@ from deepwright.core.tasks.reading import (
     require_scale,
     unwrap,
 )
-from deepwright.core.tasks.targets import one_a_sample, require_names, require_range, whole_labels
+from deepwright.core.tasks.targets import one_a_sample, require_at_least, require_names, require_range, whole_labels
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ class Classification(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise InputError("classes", given=self.classes, expected="2 or more", hint="one logit column: Binary()")
+        require_at_least(2, classes=self.classes)
         object.__setattr__(self, "names", require_names(self.names, self.classes))
         require_scale(self.outputs)
 

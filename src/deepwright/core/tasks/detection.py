@@ -18,7 +18,7 @@ from deepwright.core.tasks.intervals import bootstrap
 from deepwright.core.tasks.matching import WeightedDetections, matches
 from deepwright.core.tasks.protocol import Task, chosen_loss
 from deepwright.core.tasks.reading import raised
-from deepwright.core.tasks.targets import require_names
+from deepwright.core.tasks.targets import require_at_least, require_names
 
 _COCO_OVERLAPS = tuple(0.5 + 0.05 * i for i in range(10))
 
@@ -48,11 +48,12 @@ class Detection(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        if self.classes < 1 or not 0 < self.iou <= 1 or not 0 <= self.score_threshold <= 1:
+        require_at_least(1, classes=self.classes)
+        if not 0 < self.iou <= 1 or not 0 <= self.score_threshold <= 1:
             raise InputError(
                 "Detection",
-                given=f"classes={self.classes}, iou={self.iou}, score_threshold={self.score_threshold}",
-                expected="a class or more, an overlap within (0, 1], a score within [0, 1]",
+                given=f"iou={self.iou}, score_threshold={self.score_threshold}",
+                expected="an overlap within (0, 1], a score within [0, 1]",
             )
         object.__setattr__(self, "names", require_names(self.names, self.classes))
 
@@ -88,7 +89,8 @@ class Detection(Task):
         A detection finds an object when it has its class and overlaps it by `iou`; an object without one has a score of
         1e-6. Gradients flow through the scores.
         """
-        return torch.stack([self._loss_of(guess, truth) for guess, truth in zip(out, y, strict=True)])
+        rows = [self._loss_of(guess, truth) for guess, truth in zip(out, y, strict=True)]
+        return torch.stack(rows) if rows else torch.zeros(0)
 
     def _loss_of(self, guess: Detections, truth: Detections) -> Tensor:
         assert guess.scores is not None
@@ -111,7 +113,7 @@ class Detection(Task):
             level = torch.tensor([self.iou], dtype=torch.float64, device=guess.boxes.device)
             hits = matches(guess, truth, level).sum()
             rows.append(torch.stack([hits, torch.full_like(hits, len(guess)), torch.full_like(hits, len(truth))]))
-        return torch.stack(rows).double()
+        return torch.stack(rows).double() if rows else torch.zeros(0, 3, dtype=torch.float64)
 
     def right(self, out: DetectionBatch, y: DetectionBatch) -> Bool[Tensor, " n"]:
         """Whether all objects of an image are found, and an image without one is left alone."""

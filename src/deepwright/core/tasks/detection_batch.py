@@ -11,6 +11,7 @@ from torch import Tensor
 
 from deepwright.core.boxes import Detections
 from deepwright.core.errors import InputError
+from deepwright.core.tasks.targets import whole_labels
 
 
 class DetectionBatch(Sequence[Detections]):
@@ -101,7 +102,11 @@ def _one(image: Any, name: str) -> Detections:
     if not isinstance(image, Mapping) or not {"boxes", "labels"} <= set(image):
         seen = f"dict of {', '.join(map(str, image))}" if isinstance(image, Mapping) else type(image).__name__
         raise InputError(name, given=seen, expected="Detections, or dicts with 'boxes', 'labels' and 'scores'")
-    return Detections(image["boxes"], image["labels"].long(), image.get("scores"))
+    boxes, labels, scores = image["boxes"], image["labels"], image.get("scores")
+    if not isinstance(boxes, Tensor) or not isinstance(labels, Tensor) or not isinstance(scores, Tensor | None):
+        seen = ", ".join(f"{key}: {type(value).__name__}" for key, value in image.items())
+        raise InputError(name, given=seen, expected="tensors")
+    return Detections(boxes, whole_labels(labels, f"labels of {name}"), scores)
 
 
 def _check(image: Detections, name: str, classes: int, scored: bool, strict: bool) -> None:

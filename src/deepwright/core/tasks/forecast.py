@@ -16,7 +16,7 @@ from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
 from deepwright.core.tasks.protocol import Task
 from deepwright.core.tasks.reading import require_finite, require_form, unwrap
 from deepwright.core.tasks.regression import error_loss, errors, require_tolerance, tolerance_on
-from deepwright.core.tasks.targets import real_targets
+from deepwright.core.tasks.targets import real_targets, require_at_least
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,12 @@ class Forecast(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ("mae", "rmse", "mase")
 
     def __post_init__(self) -> None:
+        require_at_least(1, horizon=self.horizon, channels=self.channels, season=self.season)
         object.__setattr__(self, "names", tuple(self.names))
         for field in ("tolerance", "scale"):
             object.__setattr__(self, field, require_tolerance(getattr(self, field), self.channels))
-        if min(self.horizon, self.channels, self.season) < 1 or len(self.names) not in (0, self.channels):
-            raise InputError(
-                "Forecast",
-                given=f"horizon={self.horizon}, channels={self.channels}, season={self.season}, names={self.names}",
-                expected="1 or more of each, and a name for every channel or none",
-            )
+        if len(self.names) not in (0, self.channels):
+            raise InputError("names", given=len(self.names), expected=f"{self.channels}, one a channel, or none")
 
     @property
     def columns(self) -> tuple[int, ...]:

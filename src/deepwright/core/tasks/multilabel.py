@@ -26,7 +26,7 @@ from deepwright.core.tasks.reading import (
     require_scale,
     unwrap,
 )
-from deepwright.core.tasks.targets import require_count, require_names, zeros_and_ones
+from deepwright.core.tasks.targets import require_at_least, require_count, require_names, zeros_and_ones
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,9 @@ class MultiLabel(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        if self.labels < 1 or not 0 < self.threshold < 1:
-            raise InputError(
-                "MultiLabel",
-                given=f"labels={self.labels}, threshold={self.threshold}",
-                expected="one label or more, and a probability within (0, 1)",
-            )
+        require_at_least(1, labels=self.labels)
+        if not 0 < self.threshold < 1:
+            raise InputError("threshold", given=self.threshold, expected="within (0, 1), a probability")
         object.__setattr__(self, "names", require_names(self.names, self.labels))
         require_scale(self.outputs)
 

@@ -82,12 +82,12 @@ def columns(out: Tensor, n: int | None) -> Tensor:
 
 def require_form(out: Tensor, n: int | None, allowed: bool, expected: str, hint: str | None = None) -> None:
     """Refuse integers and complex numbers, another number of rows, and shapes that the task can't read."""
-    if not out.is_floating_point():
+    if not out.is_floating_point() or out.layout != torch.strided:
         raise InputError(
             "the network's output",
-            given=f"{out.dtype} of shape {tuple(out.shape)}",
+            given=f"{out.dtype} ({out.layout}) of shape {tuple(out.shape)}",
             expected=f"floats, {expected}",
-            hint="return scores, not the indices of the predicted classes",
+            hint="return dense scores, not the indices of the predicted classes",
         )
     if not allowed or (n is not None and len(out) != n):
         samples = "" if n is None else f" for {n} samples"

@@ -15,7 +15,7 @@ from deepwright.core.statistics import Interval
 from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
 from deepwright.core.tasks.protocol import Task, chosen_loss
 from deepwright.core.tasks.reading import columns, raised, require_finite, require_form, unwrap
-from deepwright.core.tasks.targets import real_targets
+from deepwright.core.tasks.targets import real_targets, require_at_least
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,11 @@ class Regression(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ("mae", "rmse")
 
     def __post_init__(self) -> None:
+        require_at_least(1, outputs=self.outputs)
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "tolerance", require_tolerance(self.tolerance, self.outputs))
-        if self.outputs < 1 or len(self.names) not in (0, self.outputs):
-            raise InputError(
-                "Regression",
-                given=f"outputs={self.outputs}, {len(self.names)} names",
-                expected="1 or more, a name each",
-            )
+        if len(self.names) not in (0, self.outputs):
+            raise InputError("names", given=len(self.names), expected=f"{self.outputs}, one an output, or none")
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -169,11 +166,12 @@ def require_tolerance(tolerance: Any, count: int) -> float | tuple[float, ...] |
     """One number above 0, one for each of `count`, or None."""
     if tolerance is None:
         return None
-    several = tuple(map(float, tolerance)) if isinstance(tolerance, Sequence) else None
-    values = (float(tolerance),) if several is None else several
-    if len(values) not in (1, count) or not all(0 < v < float("inf") for v in values):
-        raise InputError("tolerance", given=tolerance, expected=f"above 0, one number or {count}")
-    return values[0] if several is None else several
+    several = isinstance(tolerance, list | tuple)
+    values = tuple(tolerance) if several else (tolerance,)
+    numbers = all(isinstance(v, int | float) and 0 < v < float("inf") for v in values)
+    if not numbers or len(values) not in (1, count):
+        raise InputError("tolerance", given=repr(tolerance), expected=f"above 0, one number or {count}")
+    return tuple(map(float, values)) if several else float(tolerance)
 
 
 def tolerance_on(tolerance: float | tuple[float, ...] | None, like: Tensor) -> Tensor | float:

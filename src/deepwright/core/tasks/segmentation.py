@@ -24,7 +24,7 @@ from deepwright.core.tasks.reading import (
     require_scale,
     unwrap,
 )
-from deepwright.core.tasks.targets import require_count, require_names, require_range, whole_labels
+from deepwright.core.tasks.targets import require_at_least, require_count, require_names, require_range, whole_labels
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,9 @@ class Segmentation(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        if self.classes < 2 or not 0 < self.iou <= 1:
-            raise InputError(
-                "Segmentation", given=f"classes={self.classes}, iou={self.iou}", expected="2 or more, within (0, 1]"
-            )
+        require_at_least(2, classes=self.classes)
+        if not 0 < self.iou <= 1:
+            raise InputError("iou", given=self.iou, expected="within (0, 1]")
         if self.ignore_index is not None and 0 <= self.ignore_index < self.classes:
             raise InputError(
                 "ignore_index", given=self.ignore_index, expected=f"none of the classes 0..{self.classes - 1}"

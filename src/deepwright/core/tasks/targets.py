@@ -16,12 +16,19 @@ from deepwright.core.errors import InputError
 def as_tensor(y: Any, name: str) -> Tensor:
     """A tensor of real numbers from a tensor, array or list."""
     if isinstance(y, list | tuple):
-        y = np.asarray(y)
+        y = _array(y, name)
     if isinstance(y, np.ndarray) and y.dtype.kind in "biuf":
         y = torch.from_numpy(y)
     if not isinstance(y, Tensor) or y.is_complex():
         raise InputError(name, given=_dtype_of(y), expected="numbers", hint="map names of classes to 0, 1, 2, ...")
     return y
+
+
+def _array(y: Sequence[Any], name: str) -> np.ndarray:
+    try:
+        return np.asarray(y)
+    except ValueError as error:
+        raise InputError(name, given="rows of different lengths", expected="one shape for all samples") from error
 
 
 def _dtype_of(y: Any) -> str:
@@ -30,7 +37,7 @@ def _dtype_of(y: Any) -> str:
 
 def require_finite_targets(y: Tensor, name: str) -> None:
     """Refuse NaN and infinity, and name the first samples that have them."""
-    bad = ~torch.isfinite(y).reshape(len(y), -1).all(1)
+    bad = ~torch.isfinite(y).reshape(len(y), -1).all(1) if y.numel() else y.new_zeros(0, dtype=torch.bool)
     if bool(bad.any()):
         rows = bad.nonzero().flatten()[:5].tolist()
         raise InputError(name, given=f"NaN or infinity in samples {rows}", expected="finite numbers")
@@ -59,6 +66,8 @@ def whole_labels(y: Any, name: str) -> Int64[Tensor, "..."]:
                 expected="whole numbers, one a class",
                 hint="this looks like regression: Regression(outputs=1), or Regression(outputs=D) for (N, D) targets",
             )
+        if y.numel() and float(y.abs().max()) > 2**53:
+            raise InputError(name, given=f"values up to {float(y.abs().max()):.4g}", expected="class indices")
     return y.long()
 
 
@@ -135,6 +144,13 @@ def real_targets(y: Any, shape: Sequence[int], n: int | None, name: str) -> Floa
     require_count(y, n, name)
     require_finite_targets(y, name)
     return y
+
+
+def require_at_least(low: int, **counts: Any) -> None:
+    """Refuse counts that aren't whole numbers of `low` or more."""
+    for what, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            raise InputError(what, given=repr(value), expected=f"a whole number, {low} or more")
 
 
 def require_names(names: Sequence[str], classes: int) -> tuple[str, ...]:
