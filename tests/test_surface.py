@@ -94,6 +94,9 @@ def test_no_private_name_crosses_a_file():
     for file in FILES:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("deepwright"):
-                crossing += [f"{file.relative_to(SOURCE)}: {a.name}" for a in node.names if a.name.startswith("_")
-                             and not a.name.startswith("__")]
+                crossing += [
+                    f"{file.relative_to(SOURCE)}: {a.name}"
+                    for a in node.names
+                    if a.name.startswith("_") and not a.name.startswith("__")
+                ]
     assert crossing == []
