@@ -9,15 +9,19 @@ host's, and every operation runs as the CPU kernel on it after the devices have 
 * a generator must be of the device on which the numbers arise;
 * `.numpy()` refuses; `.to`, `.cpu()`, `copy_`, `.item()` and `.tolist()` cross.
 
-Not covered: `torch.compile`, autocast, streams and events, sparse and quantised tensors, kernels' own non-determinism
-and the limits of cuDNN (fake CUDA tensors show some: see tests/compress/test_cuda_export.py), and shared memory.
-A generator of the second device given to a CPU operation is refused inside `strict()` only.
+Not covered: `torch.compile`, autocast, streams and events, sparse and quantised tensors, kernels' own non-determinism,
+the limits of cuDNN (fake CUDA tensors show some: see tests/compress/test_cuda_export.py) and the device's own random
+numbers (its generators give the CPU's). What only Python can see is refused inside `strict()` only. Backward passes need
+`one_thread()` or `strict()` around them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import re
 import weakref
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -27,25 +31,6 @@ from torch.utils._pytree import tree_flatten, tree_map
 NAME = "second"
 _CPU = torch.device("cpu")
 _ORIGINAL_GENERATOR = torch.Generator
-# Elementwise in CUDA's eyes (0-dim CPU tensors may enter) though torch doesn't tag them so.
-_ELEMENTWISE = {
-    "where",
-    "index_put_",
-    "_index_put_impl_",
-    "index_put",
-    "masked_fill_",
-    "masked_fill",
-    "fill_",
-    "fill",
-    "lerp_",
-    "lerp",
-    "clamp",
-    "clamp_",
-    "clamp_min",
-    "clamp_max",
-    "clamp_min_",
-    "clamp_max_",
-}
 _INDEXING = {"index", "index_put_", "_index_put_impl_", "index_put"}
 _CROSSING = {"copy_", "_copy_from", "_copy_from_and_resize", "copy"}
 _GENERATORS: weakref.WeakValueDictionary[int, torch.Generator] = weakref.WeakValueDictionary()
@@ -93,14 +78,39 @@ class _GeneratorType(type):
         return issubclass(other, _ORIGINAL_GENERATOR)
 
 
+def one_thread() -> contextlib.AbstractContextManager[None]:
+    """Backward passes in the caller's thread: torch counts its devices, and starts a thread for each, at the first one."""
+    return torch.autograd.set_multithreading_enabled(False)
+
+
 class strict(TorchFunctionMode):
-    """Inside the block, a generator of the second device given to a CPU operation is refused too."""
+    """What a device contract needs beyond the device itself, inside the block.
+
+    A generator of the second device given to a CPU operation is refused, and so is a parameter's move to the CPU (that is
+    work taken to the CPU without a word); and `Module.to` keeps the parameters' identity, as it does between CPU and CUDA.
+    """
+
+    def __enter__(self):
+        self._here = one_thread()
+        self._here.__enter__()
+        self._swapping = torch.__future__.get_swap_module_params_on_conversion()
+        torch.__future__.set_swap_module_params_on_conversion(True)
+        return super().__enter__()
+
+    def __exit__(self, *exception):
+        torch.__future__.set_swap_module_params_on_conversion(self._swapping)
+        self._here.__exit__(*exception)
+        return super().__exit__(*exception)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
+        if not isinstance(out, Tensor) or out.device.type != "cpu":
+            return out
         given = (*args, *(kwargs or {}).values())
-        if any(isinstance(a, SecondGenerator) for a in given) and isinstance(out, Tensor) and out.device.type == "cpu":
+        if any(isinstance(a, SecondGenerator) for a in given):
             raise RuntimeError(f"Expected a 'cpu' device type for generator but found '{NAME}'")
+        if func in (Tensor.to, Tensor.cpu) and isinstance(args[0], torch.nn.Parameter) and args[0].device.type == NAME:
+            raise RuntimeError(f"a parameter of shape {tuple(out.shape)} is moved from {NAME} to the CPU")
         return out
 
 
@@ -123,6 +133,10 @@ def _to_device(host: Tensor, storage: torch.UntypedStorage | None = None) -> Ten
     """A tensor of the second device on the memory of a CPU tensor."""
     result = torch._C._acc.create_empty_tensor([0], host.dtype)
     result = _point(result, storage or _device_storage(host.untyped_storage()), host)
+    if host.is_conj():
+        torch._C._set_conj(result, True)
+    if host.is_neg():
+        torch._C._set_neg(result, True)
     return result
 
 
@@ -140,11 +154,39 @@ def _to_host(tensor: Tensor) -> Tensor:
 
 
 @functools.cache
+def _elementwise() -> set[str]:
+    """Operations in which CUDA takes 0-dim CPU tensors: those that torch's own table marks as checked elsewhere."""
+    from torchgen import packaged
+
+    table = Path(next(iter(packaged.__path__))) / "ATen/native/native_functions.yaml"
+    name, found = "", set()
+    for line in table.read_text().splitlines():
+        if line.startswith("- func: "):
+            name = re.split(r"[.(]", line.removeprefix("- func: "))[0]
+        elif "device_check: NoCheck" in line and "TensorIterator" in line:
+            found.add(name)
+    return found
+
+
+@functools.cache
 def _words(op: torch._ops.OpOverload) -> tuple[str, bool, tuple[str, ...]]:
     """Name, whether 0-dim CPU tensors may enter, and the names of the arguments that are written."""
     name = op._schema.name.split("::")[1]
     written = tuple(a.name for a in op._schema.arguments if a.alias_info is not None and a.alias_info.is_write)
-    return name, torch.Tag.pointwise in op.tags or name in _ELEMENTWISE, written
+    return name, name in _elementwise(), written
+
+
+def _as_tensor(value: object, key: str, op, named: dict[str, object]) -> object:
+    """A Python number where the operation takes a tensor (dispatch unwraps such numbers), of the dtype it would count as."""
+    if not isinstance(value, int | float | complex) or key not in _tensor_arguments(op):
+        return value
+    other = next((t for t in named.values() if isinstance(t, Tensor)), None)
+    return torch.tensor(value, dtype=None if other is None else torch.result_type(other, value))
+
+
+@functools.cache
+def _tensor_arguments(op) -> tuple[str, ...]:
+    return tuple(a.name for a in op._schema.arguments if isinstance(a.type, torch.TensorType))
 
 
 def _check(op, named: dict[str, object]) -> None:
@@ -189,7 +231,8 @@ def _run(op, *args, **kwargs):
             return hosts[id(value)][1]
         return _CPU if isinstance(value, torch.device) and value.type == NAME else value
 
-    out = op(*tree_map(lower, args), **tree_map(lower, kwargs))
+    given = {key: _as_tensor(value, key, op, named) for key, value in named.items()}
+    out = op(**{key: tree_map(lower, value) for key, value in given.items()})
     back = {id(host): tensor for tensor, host in hosts.values()}
     for key in written:  # an output that the kernel resized
         for t in tree_flatten(named.get(key))[0]:
