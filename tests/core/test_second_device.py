@@ -44,7 +44,7 @@ def x():
     ids=lambda call: "",
 )
 def test_mixing_is_refused(device, x, call):
-    with pytest.raises(RuntimeError, match="same device|Expected all|multi-device"):
+    with pytest.raises(RuntimeError, match=r"same device|Expected all|multi-device"):
         call(x.to(device), x.clone())
 
 
