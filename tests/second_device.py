@@ -12,7 +12,8 @@ host's, and every operation runs as the CPU kernel on it after the devices have 
 Not covered: `torch.compile`, autocast, streams and events, sparse and quantised tensors, kernels' own non-determinism,
 the limits of cuDNN (fake CUDA tensors show some: see tests/compress/test_cuda_export.py) and the device's own random
 numbers (its generators give the CPU's). What only Python can see is refused inside `strict()` only. Backward passes need
-`one_thread()` or `strict()` around them.
+`one_thread()` or `strict()` around them. `Module.to` makes new parameters, as for XLA and unlike between CPU and CUDA: an
+optimiser that was made before doesn't follow.
 """
 
 from __future__ import annotations
@@ -86,19 +87,16 @@ def one_thread() -> contextlib.AbstractContextManager[None]:
 class strict(TorchFunctionMode):
     """What a device contract needs beyond the device itself, inside the block.
 
-    A generator of the second device given to a CPU operation is refused, and so is a parameter's move to the CPU (that is
-    work taken to the CPU without a word); and `Module.to` keeps the parameters' identity, as it does between CPU and CUDA.
+    A generator of the second device given to a CPU operation is refused, and so is a parameter's move to the CPU: that is
+    work taken to the CPU without a word. Backward passes run in the caller's thread.
     """
 
     def __enter__(self):
         self._here = one_thread()
         self._here.__enter__()
-        self._swapping = torch.__future__.get_swap_module_params_on_conversion()
-        torch.__future__.set_swap_module_params_on_conversion(True)
         return super().__enter__()
 
     def __exit__(self, *exception):
-        torch.__future__.set_swap_module_params_on_conversion(self._swapping)
         self._here.__exit__(*exception)
         return super().__exit__(*exception)
 

@@ -106,14 +106,6 @@ def test_strict_refuses_to_take_a_network_to_the_cpu(device):
         network.to("cpu")
 
 
-def test_strict_keeps_parameters_through_a_move(device):
-    network = nn.Linear(2, 2)
-    before = network.weight
-    with second_device.strict():
-        network.to(device)
-    assert network.weight is before
-
-
 def test_generators_repeat(device):
     def draw():
         generator = torch.Generator(device=device).manual_seed(3)

@@ -294,7 +294,7 @@ ENTRIES = [
     Entry("UniFluids.loss, data on the device", fluids_loss("device")),
     Entry("UniFluids.predict, sample, rollout", fluids_forecast),
     Entry("UniFluids.predict, data on the CPU", fluids_forecast_of_host_data, returns="cpu"),
-    Entry("unifluids_training.train", fluids_trained),
+    Entry("unifluids_training.train", fluids_trained, fails=ON_CPU),
     Entry("UniFluids.save, load", fluids_stored),
     Entry("forecasts.evaluate", fluids_evaluated, slow=True),
     *(Entry(f"{k.__name__}.rollout, train_next_frame", operator(k), fails=ON_CPU) for k in (FNO, UNet)),
