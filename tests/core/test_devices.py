@@ -2,8 +2,10 @@ import collections
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
+import second_device
 from deepwright.core.devices import (
     Compute,
     back_to,
@@ -117,3 +119,19 @@ def test_contradictions_are_refused(compute):
 def test_two_processes_on_the_cpu():
     found = Compute(devices=2, strategy="ddp").fabric(linear())
     assert (found["accelerator"], found["devices"], found["strategy"]) == ("cpu", 2, "ddp")
+
+
+@pytest.mark.skipif(not second_device.available(), reason="this torch has no backends from Python")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_fabric_trains_on_a_device_that_it_does_not_know(dtype):
+    device = second_device.enable()
+    network = linear(dtype).to(device)
+    before = network.weight.detach().clone()
+    fabric = Fabric(**Compute().fabric(network))
+    fabric.launch()
+    with second_device.strict():
+        wrapped, optimizer = fabric.setup(network, torch.optim.SGD(network.parameters(), 0.1))
+        fabric.backward(wrapped(torch.ones(4, 3, device=device, dtype=dtype)).sum())
+        optimizer.step()
+    assert (network.weight.device, network.weight.dtype) == (device, dtype)
+    assert not torch.equal(network.weight, before)

@@ -233,4 +233,8 @@ def _alone_on(device: torch.device) -> Any:
     from lightning_fabric.accelerators import CPUAccelerator
     from lightning_fabric.strategies import SingleDeviceStrategy
 
-    return SingleDeviceStrategy(device=device, accelerator=CPUAccelerator())
+    class Anywhere(CPUAccelerator):
+        def setup_device(self, device: torch.device) -> None:
+            """Nothing to set up: the model lives there already."""
+
+    return SingleDeviceStrategy(device=device, accelerator=Anywhere())
