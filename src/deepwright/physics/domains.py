@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,7 @@ from deepwright.core.errors import InputError
 from deepwright.physics.points import collect, newton_to_zero, unit_directions, unit_points
 
 
+@runtime_checkable
 class Domain(Protocol):
     """A region of space."""
 

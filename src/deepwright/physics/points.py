@@ -46,7 +46,11 @@ def unit_points(n: int, dim: int, method: str, generator: torch.Generator) -> Fl
 
 
 def unit_directions(u: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Points of the unit cube as directions, evenly over the sphere (normal quantiles, made of length 1)."""
+    """Points of the unit cube as directions, evenly over the sphere (normal quantiles, made of length 1).
+
+    Args:
+        u: those points.
+    """
     normal = torch.special.ndtri(u.clamp(1e-12, 1 - 1e-12))
     return normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-300)
 

@@ -293,7 +293,11 @@ ACTIVATIONS: dict[type[nn.Module], Rule] = {
 
 
 class Unsupported(TypeError):
-    """A module that no rule covers."""
+    """A module that no rule covers.
+
+    Args:
+        module: which one.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__(type(module).__name__)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
@@ -23,8 +23,8 @@ _warned: set[str] = set()
 
 def jet(
     network: Network,
-    x: Float[Tensor, "n d"],
-    directions: int | Float[Tensor, "k d"] | None = None,
+    x: Shaped[Tensor, "n d"],
+    directions: int | Float[Tensor, "k axes"] | None = None,
     operators: str | Sequence[Tensor] | Tensor | None = None,
     *,
     order: int | None = None,

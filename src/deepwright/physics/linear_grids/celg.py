@@ -163,6 +163,8 @@ class CELG(nn.Module):
         like = self.encoding.values[0]
         with local_rng(0):  # what is drawn is overwritten
             found.encoding = LinearGridEncoding(**settings, dtype=like.dtype).to(like.device)
+        for old, new in zip(self.encoding.axes, found.encoding.axes):  # where `.to(dtype)` has moved the old knots
+            new.to(dtype=old.knots.dtype)  # type: ignore[union-attr]
         with torch.no_grad():
             for old, new, values, target in zip(
                 self.encoding.axes, found.encoding.axes, self.encoding.values, found.encoding.values

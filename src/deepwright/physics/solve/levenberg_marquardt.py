@@ -167,7 +167,11 @@ class LevenbergMarquardt:
         return {"mu": self.mu, "nu": self.nu, "count": self.count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Go on from there.
+
+        Args:
+            state: see `state_dict`.
+        """
         self.mu, self.nu, self.count = state["mu"], state["nu"], state["count"]
         self._linear = None
 
@@ -183,7 +187,15 @@ def _solve(a: Float[Tensor, "n n"], mu: float, b: Float[Tensor, " n"]) -> Tensor
 
 
 class Nystrom:
-    """A low-rank picture of a positive semi-definite map: U diag(l) U^T from a random sketch."""
+    """A low-rank picture of a positive semi-definite map: U diag(l) U^T from a random sketch.
+
+    Args:
+        product: the map.
+        size: of its vectors.
+        like: a vector, for dtype and device.
+        rank: of the picture.
+        seed: of the sketch.
+    """
 
     def __init__(
         self, product: Callable[[Tensor], Tensor], size: int, like: Tensor, rank: int = 60, seed: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -15,6 +15,7 @@ from deepwright.physics.solve.schedule import Phase
 INNER = 20  # iterations of L-BFGS in one step: with fewer PyTorch's starts afresh before it moves
 
 
+@runtime_checkable
 class Optimiser(Protocol):
     """What a fit asks of an optimiser."""
 
@@ -27,7 +28,11 @@ class Optimiser(Protocol):
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Go on from there.
+
+        Args:
+            state: see `state_dict`.
+        """
         ...
 
 

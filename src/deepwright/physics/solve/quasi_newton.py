@@ -175,5 +175,9 @@ class QuasiNewton:
         return {"h": self.h, "count": self.count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Go on from there.
+
+        Args:
+            state: see `state_dict`.
+        """
         self.h, self.count, self._now = state["h"], state["count"], None

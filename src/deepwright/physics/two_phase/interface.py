@@ -131,11 +131,19 @@ class Interface:
         return cls(lambda z: phi(z).reshape(len(z)), domain.dim, None, domain)
 
     def level(self, z: Float[Tensor, "n d1"]) -> Float[Tensor, " n"]:
-        """phi."""
+        """phi.
+
+        Args:
+            z: points of space and time.
+        """
         return self._phi(z)
 
     def phase(self, z: Float[Tensor, "n d1"]) -> Int64[Tensor, " n"]:
-        """0 inside, 1 outside."""
+        """0 inside, 1 outside.
+
+        Args:
+            z: points of space and time.
+        """
         return (self.level(z) >= 0).long()
 
     def sample(self, n: int, span: tuple[float, float], generator: torch.Generator) -> OnInterface:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
@@ -114,11 +114,11 @@ class PiecewiseNet(nn.Module):
         """
         return self.chosen(self.interface.phase(z), z)
 
-    def chosen(self, phase: Int64[Tensor, " n"], z: Float[Tensor, "n d1"]) -> Float[Tensor, "n d1"]:
+    def chosen(self, phase: Real[Tensor, " n"], z: Float[Tensor, "n d1"]) -> Float[Tensor, "n d1"]:
         """Velocity and pressure by the networks of given phases.
 
         Args:
-            phase: of each point.
+            phase: of each point, a whole number in any dtype.
             z: points.
         """
         out = self.phase_forward(len(self.nets) - 1, z)
