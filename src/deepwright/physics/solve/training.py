@@ -212,9 +212,13 @@ class _Run:
 
     def identity(self) -> dict[str, Any]:
         """All that the result depends on, as it is before the first step."""
+        blocks: dict[str, Any] = {"blocks": [b.name for b in self.problem.blocks]}
+        for b in self.problem.blocks:
+            blocks |= {f"points of {b.name}": b.tensors, f"residual of {b.name}": (b.residual, b.pointwise)}
+            blocks |= {f"weight of {b.name}": b.weight, f"drawing of {b.name}": b.draw}
         return {
             "model": self.problem.model,
-            "blocks": {b.name: b for b in self.problem.blocks},
+            **blocks,
             "max_jac_bytes": self.problem.max_jac_bytes,
             "compile": self.problem.compile,
             "schedule": self.phases,
