@@ -30,6 +30,7 @@ from deepwright.physics.unifluids_training import choose_prediction, train
 REGISTRY = ChannelRegistry()
 TWO = """
 import sys, torch
+from deepwright.core.devices import Compute
 from deepwright.core.files import save_state
 from deepwright.physics.pde_corpus import line_corpus, plane_corpus, unified
 from deepwright.physics.unified import ChannelRegistry
@@ -39,7 +40,7 @@ torch.set_num_threads(1)
 registry = ChannelRegistry()
 sets = [a for a, _ in unified(line_corpus(8, 2) | plane_corpus(4, 2, 16, 8), registry).values()]
 model = UniFluids(registry, [s.pde for s in sets], "tiny")
-train(model, sets, steps=6, batch=4, devices=2, strategy="ddp", seed=3)
+train(model, sets, steps=6, batch=4, compute=Compute(devices=2, strategy="ddp"), seed=3)
 save_state(f"{sys.argv[1]}-{torch.distributed.get_rank()}", model.state_dict())
 torch.distributed.barrier()
 """
