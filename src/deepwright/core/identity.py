@@ -66,6 +66,7 @@ _IDLE = {  # of a class: what says nothing about what it does
     "__static_attributes__",
     "_abc_impl",
     "__abstractmethods__",
+    "__slotnames__",
     "__parameters__",
     "__orig_bases__",
     "__dataclass_params__",
