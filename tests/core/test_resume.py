@@ -153,6 +153,27 @@ def test_globals_that_a_function_does_not_read_do_not_count(monkeypatch):
     assert digest(helper) == before
 
 
+def test_the_text_of_a_module_counts(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_steps.py").write_text("def half(x):\n    return x / 2\n")
+    import own_steps
+
+    def step(x):
+        return own_steps.half(x)
+
+    before = digest(step)
+    (tmp_path / "own_steps.py").write_text("def half(x):\n    return x / 3\n")
+    monkeypatch.delitem(sys.modules, "own_steps")
+
+    assert digest(step) != before
+
+
+def test_an_error_says_where_the_odd_thing_is():
+    odd = threading.Lock()
+    with pytest.raises(InputError, match=r"lock .* of odd"):
+        digest(lambda x: odd)
+
+
 def test_two_functions_on_one_line_differ():
     one, two = (lambda x: x + 1), (lambda x: x + 2)
     assert digest(one) != digest(two)

@@ -147,13 +147,8 @@ def save_state(path: Path | str, state: dict[str, Any]) -> Path:
 
 def load_state(path: Path | str, *, map_location: str | torch.device = "cpu") -> dict[str, Any]:
     """Load what `save_state` wrote, or plain tensors by `torch.save` (`weights_only=True`: nothing in it can run)."""
-    try:
-        plain = Path(path).read_bytes()[:2] == b"PK"
-    except OSError as error:
-        raise InputError(f"cannot read {path}", given=error.strerror) from error
-    if not plain:
-        return read_sealed(path, map_location=map_location)[1]
-    return _unpacked(Path(path), Path(path).read_bytes(), map_location)
+    path, content = Path(path), _content(path)
+    return _unpacked(path, content if content[:2] == b"PK" else _opened(path, content)[1], map_location)
 
 
 def write_sealed(path: Path | str, header: dict[str, Any], state: Any) -> Path:
@@ -183,10 +178,19 @@ def read_sealed(path: Path | str, *, map_location: str | torch.device = "cpu") -
         InputError: the file can't be read.
     """
     path = Path(path)
+    header, packed = _opened(path, _content(path))
+    return header, _unpacked(path, packed, map_location)
+
+
+def _content(path: Path | str) -> bytes:
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}", given=error.strerror) from error
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}", given=getattr(error, "strerror", None) or str(error)) from error
+
+
+def _opened(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header and the packed state of a file under its checksum."""
     if not content.startswith(_MAGIC):
         raise ForeignFileError(
             f"cannot read {path}",
@@ -203,7 +207,7 @@ def read_sealed(path: Path | str, *, map_location: str | torch.device = "cpu") -
             hint="put back a copy of it, or delete it to start afresh",
         )
     header, _, packed = body.partition(b"\n")
-    return json.loads(header), _unpacked(path, packed, map_location)
+    return json.loads(header), packed
 
 
 def _seal(body: bytes) -> bytes:

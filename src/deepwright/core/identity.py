@@ -7,7 +7,8 @@ Two runs with equal fingerprints do the same work. What enters:
   (declare a fingerprint where that takes too long);
 * modules: class, parameters, buffers and settings, but not whether they are in train mode;
 * functions: what they compile to, what they close over, their defaults, and the globals that they read, and so on through
-  all code of the user. Comments don't count. Functions of libraries count by name, and those of Deepwright by name and by
+  all code of the user (comments don't count); a module that they read from: the text of its file, and so on through the
+  user's modules that it imports. Functions of libraries count by name, and those of Deepwright by name and by
   the text of their file;
 * containers, dataclasses, enums, paths (by name, not by what lies there), numbers, strings, generators' states;
 * any other object: its class, and what pickle would keep of it, or what its `__resume_identity__()` returns.
@@ -74,6 +75,7 @@ _IDLE = {  # of a class: what says nothing about what it does
     "__qualname__",
     "__dataclass_fields__",
 }
+_USER = "the user's"
 _RUNNING = set(vars(nn.Module()))  # how a module runs at the moment, and what is taken in by itself
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -120,9 +122,7 @@ def digest(value: Any, name: str = "a value") -> str:
     Raises:
         InputError: something in it can't be identified.
     """
-    state = _Digest(name)
-    state.feed(value)
-    return state.hash.hexdigest()
+    return _digest(value, _Digest(name))
 
 
 def architecture(model: nn.Module, name: str = "model") -> str:
@@ -132,8 +132,14 @@ def architecture(model: nn.Module, name: str = "model") -> str:
         model: the network.
         name: what errors call it.
     """
-    state = _Digest(name, weights=False)
-    state.feed(model)
+    return _digest(model, _Digest(name, weights=False))
+
+
+def _digest(value: Any, state: _Digest) -> str:
+    try:
+        state.feed(value)
+    except RecursionError as error:
+        raise InputError(f"{state.name} can't be identified", given="a value nested too deeply") from error
     return state.hash.hexdigest()
 
 
@@ -159,11 +165,11 @@ def _short(value: Any) -> str | None:
 
 
 def _told(name: str, now: str | None, before: str | None) -> str:
-    hashed = [len(v) == 32 and set(v) <= set("0123456789abcdef") for v in (now, before) if v is not None]
-    if len(hashed) == 2 and all(hashed):
+    hashed = [v is not None and len(v) == 32 and set(v) <= set("0123456789abcdef") for v in (now, before)]
+    if all(hashed):
         return f"another {name}"
-    shown = [("nothing" if v is None else v if len(v) <= 80 else v[:80] + "...") for v in (now, before)]
-    return f"another {name}: {shown[0]}, was {shown[1]}"
+    new, old = ("nothing" if v is None else "something else" if h else v for v, h in zip((now, before), hashed))
+    return f"another {name}: {new}, was {old}"
 
 
 class _Digest:
@@ -172,6 +178,7 @@ class _Digest:
     def __init__(self, name: str, weights: bool = True) -> None:
         self.name, self.weights = name, weights
         self.hash = hashlib.blake2b(digest_size=16)
+        self.trail: list[str] = []
         self.seen: dict[int, int] = {}
         self.kept: list[Any] = []  # while we walk, no other object may get the address of one that was seen
 
@@ -191,6 +198,12 @@ class _Digest:
             self.seen[id(value)] = len(self.seen)
             self.kept.append(value)
             self._by_kind(value)
+
+    def _within(self, name: str, value: Any) -> None:
+        """Take in a value, and remember its name for an error."""
+        self.trail.append(name)
+        self.feed(value)
+        self.trail.pop()
 
     def word(self, kind: str, text: str) -> None:
         """A tag and a text, with their lengths, so that no two sequences of them read alike."""
@@ -299,24 +312,26 @@ class _Digest:
     def _module(self, value: types.ModuleType) -> None:
         origin = _origin(value.__name__)
         self.word("module", origin)
-        if origin.startswith("user"):
+        if origin == _USER:
             self.word("name", value.__name__.rpartition(".")[2])
+            self.word("text", _text_of(value.__name__))
             for name, inner in sorted(vars(value).items()):
-                if not name.startswith("__") and not isinstance(inner, types.ModuleType):
-                    self.word("global", name)
-                    self.feed(inner)
+                if isinstance(inner, types.ModuleType):
+                    self._within(name, inner)
+                elif getattr(inner, "__module__", value.__name__) != value.__name__ and callable(inner):
+                    self._within(name, sys.modules.get(str(inner.__module__)))
 
     def _function(self, value: types.FunctionType) -> None:
         origin = _origin(value.__globals__.get("__name__", ""))
-        if origin.startswith("user"):
+        if origin == _USER:
             self._code(value.__code__)
             self._globals(value)
         else:
             self.word("function", f"{origin} {value.__qualname__}")
         for part in (value.__defaults__, value.__kwdefaults__):
             self.feed(part)
-        for cell in value.__closure__ or ():
-            self.feed(_content(cell))
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or ()):
+            self._within(name, _content(cell))
 
     def _code(self, code: types.CodeType) -> None:
         names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
@@ -334,7 +349,7 @@ class _Digest:
         for name in _globals_of(value.__code__):
             if name in value.__globals__:
                 self.word("global", name)
-                self.feed(value.__globals__[name])
+                self._within(name, value.__globals__[name])
 
     def _method(self, value: types.MethodType) -> None:
         self.feed(value.__func__)
@@ -353,7 +368,7 @@ class _Digest:
     def _class(self, value: type) -> None:
         for each in value.__mro__:
             origin = _origin(each.__module__)
-            if not origin.startswith("user"):
+            if origin != _USER:
                 self.word("class", f"{origin} {each.__qualname__}")
                 continue
             self.word("class", each.__qualname__.rpartition(".")[2])
@@ -448,7 +463,7 @@ class _Digest:
     def _refuse(self, value: Any, what: str) -> NoReturn:
         raise InputError(
             f"{self.name} can't be identified, so that a result of it could not be told from another's",
-            given=what,
+            given=" of ".join([what, *reversed(self.trail)]),
             expected="data, models, functions, options and objects that consist of them",
             hint=f"give {type(value).__qualname__} a method __resume_identity__() that returns what it is",
         )
@@ -498,6 +513,12 @@ def _globals_of(code: types.CodeType) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+def _text_of(module: str) -> str:
+    """A hash of a module's file."""
+    path = getattr(sys.modules.get(module), "__file__", None)
+    return "" if path is None else hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
+
+
 def _generated(owner: type, value: Any) -> bool:
     """A method that `dataclass` wrote: it follows from the fields."""
     return (
@@ -507,18 +528,18 @@ def _generated(owner: type, value: Any) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _origin(module: str) -> str:
-    """Whose code a module is: "user", or the name under which a library's (or our own) is known."""
+    """Whose code a module is: the user's, or the name under which a library's (or our own) is known."""
     root = module.partition(".")[0]
     found = sys.modules.get(module)
     path = getattr(found, "__file__", None)
     if root == "deepwright" and path is not None:
-        return f"{module} {hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()}"
+        return f"{module} {_text_of(module)}"
     if root in sys.stdlib_module_names and root != "__main__":
         return module
     if path is not None and {"site-packages", "dist-packages"} & set(Path(path).parts):
         version = "" if root in ("torch", "numpy") else getattr(sys.modules.get(root), "__version__", "")
         return f"{module} {version}".strip()
-    return "user"
+    return _USER
 
 
 @contextmanager
