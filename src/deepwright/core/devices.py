@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,6 +24,21 @@ class Compute:
     devices: int = 1
     strategy: str = "auto"
     precision: str | None = None
+
+    def fabric(self, model: nn.Module) -> dict[str, Any]:
+        """Lightning Fabric's arguments for a model.
+
+        Args:
+            model: that is to be trained.
+        """
+        device = torch.device(self.device) if self.device else device_of(model)
+        one = self.devices == 1 and device.index is not None and device.type != "cpu"
+        return {
+            "accelerator": device.type,
+            "devices": [device.index] if one else self.devices,
+            "strategy": self.strategy,
+            "precision": self.precision or "32-true",  # which leaves every dtype as it is
+        }
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -227,14 +227,7 @@ def _fabric(compute: Compute, model: nn.Module) -> Any:
     """Fabric on the devices that are asked for, or on the one where the model lives."""
     from lightning_fabric import Fabric
 
-    device = torch.device(compute.device) if compute.device else device_of(model)
-    one = compute.devices == 1 and device.index is not None and device.type != "cpu"
-    fabric = Fabric(
-        accelerator=device.type,
-        devices=[device.index] if one else compute.devices,
-        strategy=compute.strategy,
-        precision=compute.precision or "32-true",  # type: ignore[arg-type] # which leaves every dtype as it is
-    )
+    fabric = Fabric(**compute.fabric(model))
     fabric.launch()
     return fabric
 
