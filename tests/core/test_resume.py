@@ -238,6 +238,11 @@ def test_differences_are_told_by_name():
     assert now.differences(before) == ["another data", "another options.lr: 0.1, was 0.001"]
 
 
+def test_a_digest_is_a_part_as_it_is():
+    now, before = (identity(model=architecture(linear(0, width))) for width in (1, 2))
+    assert now.differences(before) == ["another model"]
+
+
 def test_another_version_is_told():
     now, before = identity(a=1), identity(a=1)
     before["package version"] = "0.0.1"

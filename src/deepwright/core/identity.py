@@ -80,6 +80,12 @@ _RUNNING = set(vars(nn.Module()))  # how a module runs at the moment, and what i
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
+class Digest(str):
+    """A hash of something that was identified already: a part of an identity as it is."""
+
+    __slots__ = ()
+
+
 class Identity(dict[str, str]):
     """Name of a part -> what it was: the value itself where it is short, else a hash."""
 
@@ -107,12 +113,12 @@ def identity(**parts: Any) -> Identity:
     found = Identity()
     for name, value in parts.items():
         for part, inner in _opened(name.replace("_", " "), value):
-            found[part] = _short(inner) or digest(inner, part)
+            found[part] = str(inner) if isinstance(inner, Digest) else _short(inner) or str(digest(inner, part))
     found["package version"] = f"{__version__}, Python {sys.version_info.major}.{sys.version_info.minor}"
     return found
 
 
-def digest(value: Any, name: str = "a value") -> str:
+def digest(value: Any, name: str = "a value") -> Digest:
     """A short hash of any value that can be identified.
 
     Args:
@@ -125,7 +131,7 @@ def digest(value: Any, name: str = "a value") -> str:
     return _digest(value, _Digest(name))
 
 
-def architecture(model: nn.Module, name: str = "model") -> str:
+def architecture(model: nn.Module, name: str = "model") -> Digest:
     """A short hash of a network's classes, settings and shapes: all but the values of its parameters and buffers.
 
     Args:
@@ -135,12 +141,12 @@ def architecture(model: nn.Module, name: str = "model") -> str:
     return _digest(model, _Digest(name, weights=False))
 
 
-def _digest(value: Any, state: _Digest) -> str:
+def _digest(value: Any, state: _Digest) -> Digest:
     try:
         state.feed(value)
     except RecursionError as error:
         raise InputError(f"{state.name} can't be identified", given="a value nested too deeply") from error
-    return state.hash.hexdigest()
+    return Digest(state.hash.hexdigest())
 
 
 def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
