@@ -220,7 +220,7 @@ def test_a_resumed_fit_ends_in_the_same_bits(optimiser, tmp_path):
     assert training.steps == 12
     assert torch.equal(again.vector(), whole.vector())
     other, _ = poisson(seed=0, n=80)
-    with pytest.raises(InputError, match="another blocks"):
+    with pytest.raises(InputError, match="another points of pde"):
         fit_problem(other, [(optimiser, 12)], **options)
 
 

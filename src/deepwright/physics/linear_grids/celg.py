@@ -164,7 +164,7 @@ class CELG(nn.Module):
         with local_rng(0):  # what is drawn is overwritten
             found.encoding = LinearGridEncoding(**settings, dtype=like.dtype).to(like.device)
         for old, new in zip(self.encoding.axes, found.encoding.axes):  # where `.to(dtype)` has moved the old knots
-            new.to(dtype=old.knots.dtype)  # type: ignore[union-attr]
+            new.to(dtype=old.knots.dtype)  # type: ignore[union-attr,arg-type]
         with torch.no_grad():
             for old, new, values, target in zip(
                 self.encoding.axes, found.encoding.axes, self.encoding.values, found.encoding.values

@@ -68,7 +68,7 @@ class Slabs:
             raise InputError("slab", given=slab, expected="above 0")
         count = math.ceil((end - start) / slab - 1e-9)
         self.edges = torch.linspace(start, end, count + 1, dtype=torch.float64).tolist()
-        self.problem, self.device = problem, device
+        self.problem = problem
         self._options: dict[str, Any] = {
             "hidden": hidden,
             "stream": stream,
@@ -76,6 +76,7 @@ class Slabs:
             "beta": beta,
             "scale": scale,
             "dtype": dtype,
+            "device": device,
             "seed": seed,
         }
         self.solvers: list[TwoPhasePINN] = []
@@ -142,7 +143,6 @@ class Slabs:
     def _solver(self, k: int) -> TwoPhasePINN:
         """The solver of a slab; its networks begin as the last ones ended, since the flow goes on much as it was."""
         solver = TwoPhasePINN(self._part(k), **self._options)
-        solver.model.to(self.device)
         if self.solvers:
             for mine, theirs in zip(solver.model.parameters(), self.solvers[-1].model.parameters()):
                 mine.data.copy_(theirs.data)

@@ -46,7 +46,8 @@ class TwoPhasePINN:
         counts: points of each kind.
         beta: weight of interface, edge, start and pressure.
         scale: see `Residuals`.
-        dtype: of the networks; `model` may be moved to another device or dtype afterwards.
+        dtype: of the networks.
+        device: of the networks; `model` may be moved afterwards, too.
         seed: of networks and points.
 
     Attributes:
@@ -70,11 +71,13 @@ class TwoPhasePINN:
         beta: float = 25.0,
         scale: bool = True,
         dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
         seed: int = 0,
     ) -> None:
         self.problem, self.counts, self.beta = problem, counts or PointCounts(), beta
         self.scale, self.seed = scale, seed
-        self.model = network_for(problem, hidden, stream=stream, unknown=unknown or {}, dtype=dtype, seed=seed)
+        fresh = network_for(problem, hidden, stream=stream, unknown=unknown, dtype=dtype, seed=seed)
+        self.model = fresh.to(device)
         self.training: Training | None = None
 
     @property
