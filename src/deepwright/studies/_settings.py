@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from deepwright.core.errors import InputError
 
 _MOST_SEEDS = 1000
+_RANGE = re.compile(r"([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?")
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,14 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """
     seeds: list[int] = []
     for part in text.split(","):
-        first, dash, last = (piece.strip() for piece in part.partition("-"))
-        ends = (first, last) if dash else (first, first)
-        # isdecimal() alone accepts digits of other scripts
-        if not all(end.isascii() and end.isdecimal() for end in ends) or int(ends[0]) > int(ends[1]):
+        found = _RANGE.fullmatch(part.strip())
+        if found is None:
             raise _no_seeds(text)
-        if int(ends[1]) - int(ends[0]) >= _MOST_SEEDS:
+        first = int(found[1])
+        last = first if found[2] is None else int(found[2])
+        if not 0 <= last - first < _MOST_SEEDS:
             raise _no_seeds(text)
-        seeds += range(int(ends[0]), int(ends[1]) + 1)
+        seeds += range(first, last + 1)
     if len(set(seeds)) != len(seeds) or len(seeds) > _MOST_SEEDS:
         raise _no_seeds(text)
     return tuple(seeds)

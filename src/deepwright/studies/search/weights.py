@@ -68,9 +68,8 @@ def _search(method: str, model: Any, example: Any, seed: int, generations: int) 
     elif method == "flat binary":
         options |= {"guided": False, "escape": 0.0, "phase2": {"pop": 40, "gen": 2 * generations + 1}}
     search = EvolutionaryPruner(model, example, **options)
-    if (
-        method == "flat binary"
-    ):  # no thresholds, no corridor, no importance: random masks of every density to begin with
+    if method == "flat binary":
+        # no thresholds, no corridor, no importance: random masks of every density to begin with
         search.phase, search.generation = 2, 1
         for density in search.rng.random(40):
             search._add(search.rng.random(search.space.size) < density, 2)
