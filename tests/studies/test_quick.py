@@ -1,6 +1,6 @@
 """Every study runs small, on a seed that isn't its own, and what it finds can be read.
 
-All of them train networks for more than 8 seconds, so all are slow; what is cheap is tested on their grids in `test_seeds`.
+All of them train networks for more than 8 seconds, so all are slow; what is cheap is tested in `test_seeds`.
 """
 
 import math

@@ -72,7 +72,7 @@ def _further(what: str, seed: int, steps: int) -> dict[str, Any]:
 
 
 def _unknown(seed: int, steps: int) -> dict[str, Any]:
-    """A droplet's outer viscosity and tension from 80 places with noise of 1 %, first guesses off by a factor of two."""
+    """A droplet's outer viscosity and tension from 80 places with noise of 1 %, first guesses off twofold."""
     problem = droplet((2.0, 1.0))
     draw = torch.Generator().manual_seed(seed)
     z = TwoPhasePINN(problem, (4,)).space.sample(80, generator=draw)

@@ -1,4 +1,4 @@
-"""A flow-matching operator for several equations against a single pass of the same network, an FNO, and other recipes."""
+"""A flow-matching operator for several equations against one pass of the same network, an FNO, and other recipes."""
 
 from __future__ import annotations
 
