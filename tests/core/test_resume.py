@@ -115,6 +115,13 @@ PAIRS = {
 }
 
 
+def test_one_number_is_hashed_whatever_its_stride():
+    column = torch.tensor([[1.0, 2.0]]).T[0]  # one number, and a stride of 2
+    row = torch.tensor([[1.0], [2.0]]).T[:, 0]
+    assert digest(column) == digest(row) == digest(torch.tensor([1.0]))
+    assert files.hash_tensors({"x": column}) == files.hash_tensors({"x": torch.tensor([1.0])})
+
+
 @pytest.mark.parametrize("kind", PAIRS)
 def test_equal_values_have_one_digest(kind):
     make = PAIRS[kind]
@@ -203,7 +210,8 @@ import torch
 from deepwright.core.identity import digest
 from torch import nn
 from deepwright.core.fit import adamw
-print(digest([{"b", "a", "c"}, adamw(0.1), nn.Linear(1, 1, bias=False).requires_grad_(False).eval().to("cpu").zero_grad(),
+print(digest([{"b", "a", "c"}, adamw(0.1),
+              nn.Linear(1, 1, bias=False).requires_grad_(False).eval().to("cpu").zero_grad(),
               {"x": 1, "y": (1, 2)}, lambda x: x in {"p", "q", "r"}]))
 """
 

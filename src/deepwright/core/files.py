@@ -234,11 +234,24 @@ def set_aside(path: Path) -> Path:
         raise cannot_write(path, error) from error
 
 
+def contiguous(tensor: Tensor) -> Tensor:
+    """A tensor on the CPU whose memory can be read as bytes.
+
+    A tensor of one number counts as contiguous whatever its stride, and a stride of 2 can't be viewed as bytes.
+
+    Args:
+        tensor: anywhere.
+    """
+    data = tensor.detach().cpu()
+    plain = data.is_contiguous() and (data.ndim == 0 or data.stride(-1) == 1)
+    return data if plain else data.clone(memory_format=torch.contiguous_format)
+
+
 def hash_tensors(tensors: dict[str, Tensor]) -> str:
     """A short content hash of named tensors (names, dtypes, shapes, bytes)."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(tensors.items()):
-        data = tensor.detach().cpu().contiguous()
+        data = contiguous(tensor)
         digest.update(f"{name}|{data.dtype}|{tuple(data.shape)}".encode())
         digest.update(data.reshape(-1).view(torch.uint8).numpy().tobytes() if data.numel() else b"")
     return digest.hexdigest()

@@ -40,6 +40,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import contiguous
 from deepwright.core.randomness import local_rng
 from deepwright.core.version import __version__
 
@@ -243,7 +244,7 @@ class _Digest:
         if value.is_quantized:
             self.word("quantized", f"{value.dtype} {value.qscheme()}")
             value = value.dequantize()
-        data = value.detach().cpu().resolve_conj().resolve_neg().contiguous()
+        data = contiguous(value.detach().cpu().resolve_conj().resolve_neg())
         self.word("tensor", f"{data.dtype} {tuple(data.shape)}")
         if data.numel():
             self.hash.update(data.reshape(-1).view(torch.uint8).numpy().data)
