@@ -144,6 +144,15 @@ def test_bad_input():
         jet(net, torch.zeros(3, 2).double(), None, torch.tensor([[[1.0, 2.0], [0.0, 1.0]]]))
     with pytest.raises(InputError, match="third"):
         jet(net, torch.zeros(3, 2).double(), None, "laplacian", order=3)
+    for order in (0, 1, 4):
+        with pytest.raises(InputError, match=f"order; given: {order} with"):
+            jet(net, torch.zeros(3, 2).double(), None, "diagonal", order=order)
+    with pytest.raises(InputError, match="order; given: 2 without"):
+        jet(net, torch.zeros(3, 2).double(), order=2)
+    with pytest.raises(InputError, match="2 or more of each"):
+        curl2d(net, torch.zeros(3, 2).double())
+    with pytest.raises(TypeError, match="directions"):
+        laplacian(net, torch.zeros(3, 2).double(), directions=1)
     with pytest.raises(InputError, match="engine"):
         jet(net, torch.zeros(3, 2).double(), engine="magic")
     with pytest.raises(InputError, match="operators"):

@@ -72,7 +72,7 @@ def test_continuity_at_knots(kernel):
 
 
 def test_orders_of_interpolation():
-    """cos has curvature at the ends, so a natural spline is of second order there and of fourth inside; sin has none."""
+    """cos has curvature at the ends, so a natural spline is of order 2 there and 4 inside; sin has none."""
     ends, inside, sines = [], [], []
     for n in (17, 33):
         for function, errors in ((torch.cos, None), (torch.sin, sines)):
