@@ -84,7 +84,16 @@ class Rescale(nn.Module):
         Args:
             x: points.
         """
+        self._require_axes(x)
         return (x - self.middle.to(x)) * self.scale.to(x)  # type: ignore[operator,union-attr]
+
+    def _require_axes(self, x: Tensor) -> None:
+        """Refuse points that would be spread over the axes by broadcasting."""
+        axes = len(self.middle)  # type: ignore[arg-type]
+        if x.shape[-1] != axes:
+            raise InputError(
+                "points", given=f"{x.shape[-1]} coordinates", expected=f"{axes}, one an axis of the bounds"
+            )
 
     def forward_jet(self, jet: Jet) -> Jet:
         """See `jets`.
@@ -92,6 +101,7 @@ class Rescale(nn.Module):
         Args:
             jet: that comes in.
         """
+        self._require_axes(jet.v)
         scale: Tensor = self.scale.to(jet.v)  # type: ignore[operator,union-attr,assignment]
         return jet.map(lambda t: t * scale, -self.middle.to(jet.v) * scale)  # type: ignore[operator,union-attr]
 

@@ -83,7 +83,7 @@ def trial(name: str, seed: int, budget: float, picture: bool) -> dict[str, Any]:
         look(step, info)
         clock[1] = time.process_time()  # looking isn't training
 
-    training = fit_problem(squares, [Phase(*p) for p in WAYS[name]], max_time=budget, callback=timed, seed=seed)
+    training = fit_problem(squares, [Phase(*p) for p in WAYS[name]], max_time=budget, on_step=timed, seed=seed)
     error = relative_errors(u, problem.exact, x)["u"]  # type: ignore[arg-type]
     curve.append((training.seconds, error))
     report = certify(problem, u, seed=seed)

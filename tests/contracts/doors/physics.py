@@ -60,7 +60,7 @@ def fit(folder, *, source=equation, strength=1.0, points=0, start=0, width=8, lr
         checkpoint=folder / "fit.pt",
         every=3,
         seed=seed,
-        callback=stop,
+        on_step=stop,
     )
     return problem.vector(), without_times(training)
 

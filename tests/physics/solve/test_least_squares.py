@@ -1,5 +1,9 @@
 """Residuals and Jacobians against differences and automatic ones."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from squares import poisson
@@ -105,16 +109,38 @@ def test_a_residual_that_is_not_finite_is_told_with_its_point():
         LeastSquaresProblem(field(2), [Block("b", lambda u, x: u(x) / 0, (POINTS,))])
 
 
+@pytest.mark.parametrize("residual", [lambda u, x: u(x) - u(x).mean(), lambda u, x: u(x) / len(x)], ids=["mean", "n"])
+def test_residuals_that_couple_points_must_say_so(residual):
+    problem = LeastSquaresProblem(field(2), [Block("b", residual, (POINTS,))])
+    with pytest.raises(InputError, match="pointwise=False"):
+        problem.jacobian()
+
+
 def test_a_hessian_that_is_too_large_is_refused():
     with pytest.raises(InputError, match="GiB"):
         QuasiNewton(LeastSquaresProblem(field(2, 1, (200, 200)), [Block("b", value, (POINTS,))]))
 
 
+COMPILED = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+from squares import poisson
+plain, fast = poisson(60)[0], poisson(60, compile=True)[0]
+assert torch.allclose(fast.loss(), plain.loss(), rtol=1e-12)
+assert all(fast._fast[b.name] is not b.residual for b in fast.blocks)
+"""
+
+
 @pytest.mark.slow
-def test_compiled_residuals_are_checked_and_wrong_ones_refused(monkeypatch):
+def test_compiled_residuals_are_the_plain_ones():
+    """In a process of its own: the tests' checks of annotations can't be compiled."""
+    command = [sys.executable, "-W", "error::UserWarning", "-c", COMPILED, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def test_wrong_compiled_residuals_are_refused(monkeypatch):
     plain, _ = poisson(60)
-    fast, _ = poisson(60, compile=True)
-    assert torch.allclose(fast.loss(), plain.loss(), rtol=1e-12)
     monkeypatch.setattr(torch, "compile", lambda f, **kw: lambda *a: f(*a) * 1.001)
     wrong, _ = poisson(60, compile=True)
     with pytest.warns(UserWarning, match="runs uncompiled: it differs"):

@@ -76,6 +76,23 @@ def test_float32_networks_are_solved_in_float32():
     assert next(found.network.parameters()).dtype == found(torch.rand(3, 2).double()).dtype == torch.float32
 
 
+def test_points_are_not_spread_over_axes():
+    """One coordinate where two belong would be broadcast to both."""
+    found = poisson(20).solve(schedule=[], network=field(2, bounds=[(0, 1), (0, 1)]))
+    assert found.training.steps == 0
+    with pytest.raises(InputError, match=r"\(N, 2\)"):
+        found(torch.zeros(3, 1).double())
+    with pytest.raises(InputError, match="one an axis"):
+        found.network(torch.zeros(3, 1).double())
+    with pytest.raises(InputError, match="one an axis"):
+        laplacian(found.network, torch.zeros(3, 1).double())
+
+
+def test_time_is_not_negative():
+    with pytest.raises(InputError, match="max_time"):
+        poisson(20).solve(max_time=float("nan"), network=field(2))
+
+
 STATED = """
 import torch
 from deepwright.physics import Box, Condition, PDEProblem, field, laplacian

@@ -22,10 +22,10 @@ from deepwright.physics import (
 from deepwright.physics.solve import part_of
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "lm", "ssbroyden", "lbfgs"])
-def test_a_resumed_fit_ends_in_the_same_bits(optimiser, tmp_path):
+@pytest.mark.parametrize("optimizer", ["adam", "lm", "ssbroyden", "lbfgs"])
+def test_a_resumed_fit_ends_in_the_same_bits(optimizer, tmp_path):
     whole, _ = poisson()
-    fit_problem(whole, [(optimiser, 12)], resample=5, balancer=GradNormBalancer(4) if optimiser == "adam" else None)
+    fit_problem(whole, [(optimizer, 12)], resample=5, balancer=GradNormBalancer(4) if optimizer == "adam" else None)
     first, _ = poisson()
 
     class Killed(Exception):
@@ -36,17 +36,17 @@ def test_a_resumed_fit_ends_in_the_same_bits(optimiser, tmp_path):
             raise Killed
 
     options = dict(resample=5, checkpoint=tmp_path / "fit.pt", every=3)
-    options["balancer"] = GradNormBalancer(4) if optimiser == "adam" else None
+    options["balancer"] = GradNormBalancer(4) if optimizer == "adam" else None
     with pytest.raises(Killed):
-        fit_problem(first, [(optimiser, 12)], callback=kill, **options)
+        fit_problem(first, [(optimizer, 12)], on_step=kill, **options)
     again, _ = poisson()
-    training = fit_problem(again, [(optimiser, 12)], **options)
+    training = fit_problem(again, [(optimizer, 12)], **options)
     assert training.resumed_at == 6
     assert training.steps == 12
     assert torch.equal(again.vector(), whole.vector())
     other, _ = poisson(seed=0, n=80)
     with pytest.raises(InputError, match="another points of pde"):
-        fit_problem(other, [(optimiser, 12)], **options)
+        fit_problem(other, [(optimizer, 12)], **options)
 
 
 def test_divergence_puts_the_last_good_parameters_back():
@@ -72,7 +72,7 @@ def test_weights_that_balance():
     [
         (("sgd", 3), "one of adam"),
         (("lm", -1), "steps >= 0"),
-        (("adam", 3, 0.0), "a rate above 0"),
+        (("adam", 3, 0.0), "a learning rate above 0"),
         (("lbfgs", 3, 1e-3), "none: it has a line search"),
         (("lm", 3, 1e-3, True), "only Adam"),
     ],
@@ -83,7 +83,7 @@ def test_phases_that_cannot_be(phase, message):
 
 
 def test_a_schedule_by_the_number_of_parameters():
-    assert [schedule_for(n)[0].optimiser for n in (500, 5000, 50_000)] == ["lm", "adam", "adam"]
+    assert [schedule_for(n)[0].optimizer for n in (500, 5000, 50_000)] == ["lm", "adam", "adam"]
 
 
 def test_out_of_time_is_not_finished(tmp_path):
@@ -128,7 +128,7 @@ def test_buffers_go_on_too(tmp_path):
 
         problem = LeastSquaresProblem(model, [Block("line", lambda m, x: m(x) - x, (x,))])
         path = None if steps_before_kill is None else tmp_path / "fit.pt"
-        fit_problem(problem, [("adam", 6)], checkpoint=path, every=1, callback=kill)
+        fit_problem(problem, [("adam", 6)], checkpoint=path, every=1, on_step=kill)
         return float(model.calls)
 
     with pytest.raises(KeyboardInterrupt):

@@ -115,6 +115,13 @@ def test_a_boundary_of_another_shape_is_refused():
         TwoPhasePINN(replace(droplet(), boundary=lambda z: z), (4,), counts=FEW).blocks()
 
 
+def test_points_without_time_are_refused():
+    solver = TwoPhasePINN(droplet(), (4,), counts=FEW)
+    for look in (solver.predict, lambda z: solver.stress(z, 0)):
+        with pytest.raises(InputError, match="space and time"):
+            look(torch.zeros(3, 2).double())
+
+
 def test_numbers_of_a_flow():
     numbers = droplet().numbers(0.5, 1.0)
     assert numbers["Re_0"] == pytest.approx(0.1)

@@ -1,4 +1,4 @@
-"""Partial differential equations as sums of squares: problems, optimisers, schedules, certificates.
+"""Partial differential equations as sums of squares: problems, optimizers, schedules, certificates.
 
 Example:
     >>> from deepwright.physics import Box, field, laplacian
@@ -20,12 +20,12 @@ from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.levenberg_marquardt import LevenbergMarquardt, StepInfo
 from deepwright.physics.solve.problem import Condition, PDEProblem, Solution, relative_errors
 from deepwright.physics.solve.quasi_newton import QuasiNewton
-from deepwright.physics.solve.schedule import OPTIMISERS, Phase, schedule_for
+from deepwright.physics.solve.schedule import OPTIMIZERS, Phase, schedule_for
 from deepwright.physics.solve.training import Training, fit_problem, part_of
 from deepwright.physics.solve.uncertainty import covariance
 
 __all__ = [
-    "OPTIMISERS",
+    "OPTIMIZERS",
     "Block",
     "Certificate",
     "Condition",

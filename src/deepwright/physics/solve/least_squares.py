@@ -1,7 +1,7 @@
 """A physics-informed loss as what it is: a sum of squared residuals, block by block.
 
 With n points and weight w, a block adds sqrt(w / n) times its residuals to the vector r; the loss is |r|^2. First-order
-optimisers use `loss()`, second-order ones `residual` and `normal_equations`; nobody owns the loop.
+optimizers use `loss()`, second-order ones `residual` and `normal_equations`; nobody owns the loop.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class LeastSquaresProblem:
         if not blocks or len(set(names)) != len(names):
             raise InputError("blocks", given=names, expected="at least one, each with a name of its own")
         self.model, self.max_jac_bytes, self.compile = model, max_jac_bytes, compile
+        self._looked_at: set[str] = set()
         self._fast: dict[str, Callable[..., Tensor]] = {}
         self._caller = _Caller(model)
         self.names = [n for n, p in model.named_parameters() if p.requires_grad]
@@ -174,7 +175,7 @@ class LeastSquaresProblem:
         return torch.cat([self._scale(b) * self.block_residual(b, parameters).reshape(-1) for b in self.blocks])
 
     def loss(self) -> Float[Tensor, ""]:
-        """|r|^2, for any optimiser of PyTorch."""
+        """|r|^2, for any optimizer of PyTorch."""
         total = torch.zeros((), dtype=self.dtype, device=self.device)
         for b in self.blocks:
             r = self._compiled(b)(self.model, *b.tensors) if self.compile else self.block_residual(b)
@@ -233,6 +234,9 @@ class LeastSquaresProblem:
 
         Args:
             vector: of all fitted parameters.
+
+        Raises:
+            InputError: a block whose residuals depend on other points, and that doesn't say so.
         """
         for block in self.blocks:
             scale = self._scale(block)
@@ -242,6 +246,7 @@ class LeastSquaresProblem:
             # the backward pass holds as much again
             rows = max(1, self.max_jac_bytes // (4 * self.size * vector.element_size()))
             named = self.unpack(vector)
+            self._require_pointwise(block, named)
 
             def one(parameters: Parameters, *row: Tensor, block: Block = block) -> tuple[Tensor, Tensor]:
                 out = self._call(parameters, block.residual, *(t[None] for t in row))[0]
@@ -255,6 +260,25 @@ class LeastSquaresProblem:
                     scale * torch.cat([parts[k].reshape(n * m, -1) for k in self.names], 1),
                     scale * r.reshape(-1),
                 )
+
+    def _require_pointwise(self, block: Block, named: Parameters) -> None:
+        """Refuse, once a block, residuals that depend on other points: one by one they'd have another Jacobian."""
+        if block.name in self._looked_at or len(block) == 1:
+            return
+        self._looked_at.add(block.name)
+        few = [t[[0, len(block) // 2, -1]] for t in block.tensors]
+        together = self._call(named, block.residual, *few)
+        alone = torch.cat([self._call(named, block.residual, *(t[i : i + 1] for t in few)) for i in range(3)])
+        slack = 1e-3 if torch.finfo(self.dtype).bits < 64 else 1e-6
+        if together.shape != alone.shape or not torch.allclose(
+            together, alone, rtol=slack, atol=slack * float(together.abs().max())
+        ):
+            raise InputError(
+                f"residual of block {block.name!r}",
+                given="other values for points alone than for the same points together",
+                expected="row i a function of row i",
+                hint="Block(..., pointwise=False), where points belong together",
+            )
 
     def _whole(self, block: Block, vector: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         def all_rows(v: Tensor) -> tuple[Tensor, Tensor]:

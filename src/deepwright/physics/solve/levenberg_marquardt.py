@@ -37,7 +37,7 @@ class StepInfo:
         accepted: whether it was taken.
         gradient: largest entry of half the loss's gradient, before it.
         damping: Levenberg-Marquardt's, after it.
-        stop: why the optimiser should stop, or "".
+        stop: why the optimizer should stop, or "".
     """
 
     before: float

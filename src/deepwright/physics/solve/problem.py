@@ -40,7 +40,7 @@ class Condition:
         points: how many (where they are drawn).
         weight: of the mean square.
         scale: residuals are divided by it.
-        keep: (N, d) points -> (N,) which of the drawn points count (one side of a box, say).
+        keep: (N, d) points, in float64 on the CPU, -> (N,) which of the drawn points count (one side of a box, say).
         data: (N, ...) values beside your own points; the residual is then called with them after the points.
         normal: pass outward normals (boundary only).
 
@@ -212,7 +212,7 @@ class PDEProblem:
         problem = LeastSquaresProblem(u, self.blocks(seed, dtype=dtype_of(u), device=device_of(u)))
         training = fit_problem(
             problem,
-            schedule or self.schedule,
+            self.schedule if schedule is None else schedule,
             resample=self.resample,
             checkpoint=checkpoint,
             max_time=max_time,
@@ -245,7 +245,13 @@ class Solution:
 
         Args:
             x: points.
+
+        Raises:
+            InputError: points of another dimension.
         """
+        d = self.problem.domain.dim
+        if x.ndim != 2 or x.shape[1] != d:
+            raise InputError("points", given=f"shape {tuple(x.shape)}", expected=f"(N, {d})")
         with torch.no_grad():
             return back_to(self.network(to_model(x, self.network)), x)
 

@@ -1,4 +1,4 @@
-"""Which optimiser does how many steps."""
+"""Which optimizer does how many steps."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from dataclasses import dataclass
 from deepwright.core.errors import InputError
 from deepwright.physics.solve.quasi_newton import KINDS
 
-OPTIMISERS = ("adam", "lbfgs", "lm", *KINDS)
+OPTIMIZERS = ("adam", "lbfgs", "lm", *KINDS)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """So many steps of an optimiser.
+    """So many steps of an optimizer.
 
     Attributes:
-        optimiser: "adam", "lbfgs" (20 iterations a step), "lm" (Levenberg-Marquardt), "bfgs", "ssbfgs" or "ssbroyden".
+        optimizer: "adam", "lbfgs" (20 iterations a step), "lm" (Levenberg-Marquardt), "bfgs", "ssbfgs" or "ssbroyden".
         steps: 0 or more.
-        rate: Adam's learning rate (1e-3 where not given), or Levenberg-Marquardt's first damping (1e-3).
+        lr: Adam's learning rate (1e-3 where not given), or Levenberg-Marquardt's first damping (1e-3).
         decay: let Adam's rate go down to a hundredth along a half cosine.
 
     Raises:
-        InputError: an unknown optimiser, negative steps, a rate that isn't above 0 or that the optimiser doesn't have.
+        InputError: an unknown optimizer, negative steps, a rate that isn't above 0 or that the optimizer doesn't have.
     """
 
-    optimiser: str
+    optimizer: str
     steps: int
-    rate: float | None = None
+    lr: float | None = None
     decay: bool = False
 
     def __post_init__(self) -> None:
-        if self.optimiser not in OPTIMISERS or self.steps < 0 or (self.rate is not None and not self.rate > 0):
+        if self.optimizer not in OPTIMIZERS or self.steps < 0 or (self.lr is not None and not self.lr > 0):
             raise InputError(
                 "phase",
-                given=f"({self.optimiser!r}, {self.steps}, {self.rate})",
-                expected=f"one of {', '.join(OPTIMISERS)}, steps >= 0, a rate above 0",
+                given=f"({self.optimizer!r}, {self.steps}, {self.lr})",
+                expected=f"one of {', '.join(OPTIMIZERS)}, steps >= 0, a learning rate above 0",
             )
-        if self.rate is not None and self.optimiser not in ("adam", "lm"):
-            raise InputError("rate", given=f"{self.rate} for {self.optimiser!r}", expected="none: it has a line search")
-        if self.decay and self.optimiser != "adam":
+        if self.lr is not None and self.optimizer not in ("adam", "lm"):
+            raise InputError("lr", given=f"{self.lr} for {self.optimizer!r}", expected="none: it has a line search")
+        if self.decay and self.optimizer != "adam":
             raise InputError(
-                "decay", given=f"True for {self.optimiser!r}", expected="False: only Adam has a rate that decays"
+                "decay", given=f"True for {self.optimizer!r}", expected="False: only Adam has a rate that decays"
             )
 
 

@@ -1,4 +1,4 @@
-"""One way to fit a least-squares problem: a schedule of optimisers, checkpoints, an exact resume.
+"""One way to fit a least-squares problem: a schedule of optimizers, checkpoints, an exact resume.
 
 `core.fit` walks over batches of a data set; here every step sees all points, and a step may be a trial that is
 refused. That is another loop, and it is written once, here; what is stored and how it is bound to its problem is
@@ -22,7 +22,7 @@ from deepwright.core.resume import Resume
 from deepwright.physics.solve.block import Diverged
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.levenberg_marquardt import StepInfo
-from deepwright.physics.solve.optimisers import Optimiser, optimiser_for
+from deepwright.physics.solve.optimizers import Optimizer, optimizer_for
 from deepwright.physics.solve.schedule import Phase, schedule_for
 
 Balancer = Callable[[LeastSquaresProblem], dict[str, float]]
@@ -33,7 +33,7 @@ class Training:
     """What a fit did.
 
     Attributes:
-        history: rows (step, optimiser, loss, seconds of CPU time, and each block's RMS now and then).
+        history: rows (step, optimizer, loss, seconds of CPU time, and each block's RMS now and then).
         steps: taken or refused.
         stopped: why each phase ended early, if it did.
         seconds: CPU time of the process, over all sessions.
@@ -78,7 +78,7 @@ def fit_problem(
     checkpoint: Path | str | None = None,
     every: int = 100,
     every_seconds: float = 60.0,
-    callback: Callable[[int, StepInfo], object] | None = None,
+    on_step: Callable[[int, StepInfo], object] | None = None,
     seed: int = 0,
     description: str = "solve",
 ) -> Training:
@@ -95,7 +95,7 @@ def fit_problem(
             and so on.
         every: steps between two saves.
         every_seconds: seconds between two saves, where steps take long.
-        callback: called with (step, what it did).
+        on_step: called with (step, what it did).
         seed: of new points.
         description: shown beside the bar.
 
@@ -106,7 +106,10 @@ def fit_problem(
     """
     if every < 1 or resample < 0:
         raise InputError("fit_problem", given=f"every={every}, resample={resample}", expected="1 or more, 0 or more")
-    phases = [p if isinstance(p, Phase) else Phase(*p) for p in schedule or schedule_for(problem.size)]
+    if max_time is not None and not max_time >= 0:
+        raise InputError("max_time", given=max_time, expected="0 or more seconds")
+    given = schedule_for(problem.size) if schedule is None else schedule
+    phases = [p if isinstance(p, Phase) else Phase(*p) for p in given]
     run = _Run(problem, phases, resample, balancer, seed)
     with Resume(checkpoint, run.identity() if checkpoint else {}, kind="fit of a problem") as kept:
         state = kept.load(map_location=problem.device)
@@ -119,9 +122,9 @@ def fit_problem(
                 info = run.step()
                 if info is None:
                     continue
-                running.advance(1, f"{phases[min(run.phase, len(phases) - 1)].optimiser}, loss {info.after:.3e}")
-                if callback is not None:
-                    callback(run.training.steps, info)
+                running.advance(1, f"{phases[min(run.phase, len(phases) - 1)].optimizer}, loss {info.after:.3e}")
+                if on_step is not None:
+                    on_step(run.training.steps, info)
                 due = run.training.steps % every == 0 or time.monotonic() - saved > every_seconds
                 if due or stop:
                     kept.save(run.state())
@@ -130,14 +133,14 @@ def fit_problem(
                     raise stop.error()
         if run.phase < len(phases):
             kept.save(run.state())
-            run.training.stopped += [f"{p.optimiser}: out of time" for p in phases[run.phase :]]
+            run.training.stopped += [f"{p.optimizer}: out of time" for p in phases[run.phase :]]
         elif not kept.finished:
             kept.finish(run.state())
     return run.training
 
 
 class _Run:
-    """A fit in progress: which phase, its optimiser, the points' generator."""
+    """A fit in progress: which phase, its optimizer, the points' generator."""
 
     def __init__(
         self,
@@ -152,7 +155,7 @@ class _Run:
         self.generator = torch.Generator().manual_seed(seed)
         self.training = Training()
         self.phase, self.inside = 0, 0
-        self.optimiser: Optimiser | None = None
+        self.optimizer: Optimizer | None = None
         self._good = problem.vector()
 
     def late(self, max_time: float | None) -> bool:
@@ -165,13 +168,13 @@ class _Run:
         if self.inside >= phase.steps:
             self._next("")
             return None
-        if self.optimiser is None:
-            self.optimiser = optimiser_for(self.problem, phase)
-        if phase.optimiser == "adam":
+        if self.optimizer is None:
+            self.optimizer = optimizer_for(self.problem, phase)
+        if phase.optimizer == "adam":
             self._renew()
         before, begin = self.problem.vector(), time.process_time()
         try:
-            info = self.optimiser.step()
+            info = self.optimizer.step()
         except Diverged as error:
             self.problem.assign(self._good)
             raise Diverged(self.training.steps, error.block) from None
@@ -186,8 +189,8 @@ class _Run:
 
     def _next(self, why: str) -> None:
         if why:
-            self.training.stopped.append(f"{self.phases[self.phase].optimiser}: {why}")
-        self.phase, self.inside, self.optimiser = self.phase + 1, 0, None
+            self.training.stopped.append(f"{self.phases[self.phase].optimizer}: {why}")
+        self.phase, self.inside, self.optimizer = self.phase + 1, 0, None
 
     def _renew(self) -> None:
         every = getattr(self.balancer, "every", 100)
@@ -200,7 +203,7 @@ class _Run:
     def _note(self, phase: Phase, info: StepInfo) -> None:
         row = {
             "step": self.training.steps,
-            "optimiser": phase.optimiser,
+            "optimizer": phase.optimizer,
             "loss": info.after if info.accepted else info.before,
             "seconds": self.training.seconds,
         }
@@ -234,7 +237,7 @@ class _Run:
             "good": self._good,
             "phase": self.phase,
             "inside": self.inside,
-            "optimiser": None if self.optimiser is None else self.optimiser.state_dict(),
+            "optimizer": None if self.optimizer is None else self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "weights": [b.weight for b in self.problem.blocks],
             "points": [list(b.tensors) for b in self.problem.blocks],
@@ -255,8 +258,8 @@ class _Run:
             replace(b, weight=w, tensors=tuple(p))
             for b, w, p in zip(self.problem.blocks, state["weights"], state["points"])
         ]
-        if state["optimiser"] is not None:
-            self.optimiser = optimiser_for(self.problem, self.phases[self.phase])
-            self.optimiser.load_state_dict(state["optimiser"])
+        if state["optimizer"] is not None:
+            self.optimizer = optimizer_for(self.problem, self.phases[self.phase])
+            self.optimizer.load_state_dict(state["optimizer"])
         self.training = Training(**state["training"])
         self.training.resumed_at = self.training.steps

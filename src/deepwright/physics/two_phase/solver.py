@@ -145,7 +145,7 @@ class TwoPhasePINN:
         default = [Phase("lm", 160)] if small else [Phase("adam", 500, 1e-3), Phase("lbfgs", 60)]
         self.training = fit_problem(
             squares,
-            schedule or default,
+            default if schedule is None else schedule,
             max_time=max_time,
             checkpoint=checkpoint,
             seed=self.seed,
@@ -239,7 +239,11 @@ class TwoPhasePINN:
 
         Args:
             z: points of space and time.
+
+        Raises:
+            InputError: points of another dimension.
         """
+        self._require_points(z)
         with torch.no_grad():
             return back_to(self.model(to_model(z, self.model)), z)
 
@@ -250,9 +254,15 @@ class TwoPhasePINN:
             z: points of space and time.
             phase: which one.
         """
+        self._require_points(z)
         with torch.no_grad():
             mu = self.model.value(f"mu{phase}", self.problem.mu[phase])
             return back_to(self.model.flow(phase, to_model(z, self.model)).stress(mu), z)
+
+    def _require_points(self, z: Tensor) -> None:
+        if z.ndim != 2 or z.shape[1] != self.problem.dim + 1:
+            expected = f"(N, {self.problem.dim + 1}), space and time"
+            raise InputError("points", given=f"shape {tuple(z.shape)}", expected=expected)
 
     def error_indicator(self, times: float = 4.0) -> dict[str, float]:
         """L2 norm of every block's residual on fresh points.

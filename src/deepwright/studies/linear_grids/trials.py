@@ -64,7 +64,7 @@ def trial(problem: str, name: str, seed: int, budget: float, steps: int = 0, pic
         if step % every == 0:
             curve.append((step / steps, info.after))
 
-    training = fit_problem(squares, [Phase("adam", steps, rate, True)], resample=1, seed=seed, callback=look)
+    training = fit_problem(squares, [Phase("adam", steps, rate, True)], resample=1, seed=seed, on_step=look)
     report = certify(stated, u, seed=seed)
     return {
         "error": report.errors["u"],

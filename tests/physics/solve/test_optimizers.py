@@ -22,9 +22,9 @@ def test_linear_problems_need_three_steps():
     a, b = torch.randn(40, 6, generator=draw, dtype=torch.float64), torch.randn(40, generator=draw, dtype=torch.float64)
     model = nn.Linear(6, 1, bias=False).double()
     problem = LeastSquaresProblem(model, [Block("fit", lambda m, x, y: m(x)[:, 0] - y, (a, b))])
-    optimiser = LevenbergMarquardt(problem, 1e-8)
+    optimizer = LevenbergMarquardt(problem, 1e-8)
     for _ in range(3):
-        optimiser.step()
+        optimizer.step()
     assert torch.allclose(model.weight[0], torch.linalg.lstsq(a, b[:, None]).solution[:, 0], atol=1e-10)
 
 
@@ -81,21 +81,21 @@ def test_bfgs_is_scipys():
 @pytest.mark.parametrize("way", ["dense", "dual"])
 def test_poisson_by_every_linear_solver(way):
     problem, exact = poisson(hidden=(10, 10) if way != "dual" else (20, 20))
-    optimiser = LevenbergMarquardt(problem)
-    assert optimiser.dual == (way == "dual")
+    optimizer = LevenbergMarquardt(problem)
+    assert optimizer.dual == (way == "dual")
     for _ in range(60):
-        optimiser.step()
+        optimizer.step()
     assert error(problem, exact) < 5e-3
 
 
 def test_steps_without_a_jacobian_are_the_dense_ones():
     dense, free = (poisson(80, hidden=(8, 8))[0] for _ in range(2))
-    start, optimisers = dense.vector(), [LevenbergMarquardt(dense), LevenbergMarquardt(free, dense_limit=10)]
-    assert [o.matrix_free for o in optimisers] == [False, True]
-    for optimiser in optimisers:
-        optimiser.mu = 1.0  # each would start from its own estimate of the largest curvature
+    start, optimizers = dense.vector(), [LevenbergMarquardt(dense), LevenbergMarquardt(free, dense_limit=10)]
+    assert [o.matrix_free for o in optimizers] == [False, True]
+    for optimizer in optimizers:
+        optimizer.mu = 1.0  # each would start from its own estimate of the largest curvature
         for _ in range(8):
-            optimiser.step()
+            optimizer.step()
     moved = float((dense.vector() - start).norm())
     assert moved > 0.1
     assert float((dense.vector() - free.vector()).norm()) < 1e-9 * moved
@@ -107,15 +107,15 @@ def test_new_points_count_after_a_restart(make):
     x = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None]
     line = torch.nn.Linear(1, 1, dtype=torch.float64)
     problem = LeastSquaresProblem(line, [Block("fit", lambda m, x, y: m(x) - y, (x, 2 * x + 1))])
-    optimiser = make(problem)
+    optimizer = make(problem)
     for _ in range(60):
-        optimiser.step()
+        optimizer.step()
     assert [float(line.weight), float(line.bias)] == pytest.approx([2.0, 1.0], abs=1e-6)
     problem.blocks = [Block("fit", lambda m, x, y: m(x) - y, (x, 5 - 3 * x))]
-    optimiser.restart()
-    assert optimiser.step().before == pytest.approx(float(((5 * x - 4) ** 2).mean()), rel=1e-5)
+    optimizer.restart()
+    assert optimizer.step().before == pytest.approx(float(((5 * x - 4) ** 2).mean()), rel=1e-5)
     for _ in range(60):
-        optimiser.step()
+        optimizer.step()
     assert [float(line.weight), float(line.bias)] == pytest.approx([-3.0, 5.0], abs=1e-6)
 
 
@@ -133,9 +133,9 @@ dist.init_process_group("gloo", init_method=f"file://{store}/meet", rank=rank, w
 whole, _ = poisson()
 mine = [replace(b, tensors=tuple(t[rank::2] for t in b.tensors)) for b in whole.blocks]
 problem = LeastSquaresProblem(whole.model, mine)
-optimiser = LevenbergMarquardt(problem, group=dist.group.WORLD)
+optimizer = LevenbergMarquardt(problem, group=dist.group.WORLD)
 for _ in range(8):
-    optimiser.step()
+    optimizer.step()
 save_state(f"{store}/{rank}.pt", {"theta": problem.vector()})
 dist.barrier()  # a process that leaves early takes the other's connection with it
 dist.destroy_process_group()
@@ -155,8 +155,8 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
     both = [subprocess.Popen([*command, str(r), str(tmp_path)]) for r in (0, 1)]
     assert [p.wait(120) for p in both] == [0, 0]
     problem, _ = poisson()
-    optimiser = LevenbergMarquardt(problem)
+    optimizer = LevenbergMarquardt(problem)
     for _ in range(8):
-        optimiser.step()
+        optimizer.step()
     for rank in (0, 1):
         assert torch.allclose(load_state(tmp_path / f"{rank}.pt")["theta"], problem.vector(), rtol=1e-7, atol=1e-9)

@@ -1,4 +1,4 @@
-"""One way to step, whichever optimiser: PyTorch's Adam and L-BFGS behind it, and the choice for a phase."""
+"""One way to step, whichever optimizer: PyTorch's Adam and L-BFGS behind it, and the choice for a phase."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ INNER = 20  # iterations of L-BFGS in one step: with fewer PyTorch's starts afre
 
 
 @runtime_checkable
-class Optimiser(Protocol):
-    """What a fit asks of an optimiser."""
+class Optimizer(Protocol):
+    """What a fit asks of an optimizer."""
 
     def step(self) -> StepInfo:
         """One step."""
@@ -36,40 +36,40 @@ class Optimiser(Protocol):
         ...
 
 
-def optimiser_for(problem: LeastSquaresProblem, phase: Phase) -> Optimiser:
-    """The optimiser of a phase, afresh.
+def optimizer_for(problem: LeastSquaresProblem, phase: Phase) -> Optimizer:
+    """The optimizer of a phase, afresh.
 
     Args:
         problem: that it works on.
         phase: which, and with what rate.
     """
-    if phase.optimiser == "lm":
-        return LevenbergMarquardt(problem, phase.rate or 1e-3)
-    if phase.optimiser in KINDS:
-        return QuasiNewton(problem, phase.optimiser)
+    if phase.optimizer == "lm":
+        return LevenbergMarquardt(problem, phase.lr or 1e-3)
+    if phase.optimizer in KINDS:
+        return QuasiNewton(problem, phase.optimizer)
     own = [p for n, p in problem.model.named_parameters() if n in set(problem.names)]
-    if phase.optimiser == "lbfgs":
-        torch_optimiser: torch.optim.Optimizer = torch.optim.LBFGS(
+    if phase.optimizer == "lbfgs":
+        torch_optimizer: torch.optim.Optimizer = torch.optim.LBFGS(
             own, lr=1.0, max_iter=INNER, history_size=100, tolerance_change=0.0, line_search_fn="strong_wolfe"
         )
-        return FirstOrder(problem, torch_optimiser, None)
-    rate = phase.rate or 1e-3
-    adam = torch.optim.Adam(own, lr=rate)
-    decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, max(1, phase.steps), 1e-2 * rate) if phase.decay else None
+        return FirstOrder(problem, torch_optimizer, None)
+    lr = phase.lr or 1e-3
+    adam = torch.optim.Adam(own, lr=lr)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, max(1, phase.steps), 1e-2 * lr) if phase.decay else None
     return FirstOrder(problem, adam, decay)
 
 
 class FirstOrder:
-    """An optimiser of PyTorch behind the same `step`.
+    """An optimizer of PyTorch behind the same `step`.
 
     Args:
         problem: whose loss is lowered.
-        optimiser: over the problem's parameters.
+        optimizer: over the problem's parameters.
         decay: a schedule of its learning rate, or None.
     """
 
-    def __init__(self, problem: LeastSquaresProblem, optimiser: torch.optim.Optimizer, decay: Any) -> None:
-        self.problem, self.optimiser, self.decay, self.count = problem, optimiser, decay, 0
+    def __init__(self, problem: LeastSquaresProblem, optimizer: torch.optim.Optimizer, decay: Any) -> None:
+        self.problem, self.optimizer, self.decay, self.count = problem, optimizer, decay, 0
 
     def step(self) -> StepInfo:
         """One step.
@@ -80,7 +80,7 @@ class FirstOrder:
         seen: list[float] = []
 
         def closure() -> torch.Tensor:
-            self.optimiser.zero_grad()
+            self.optimizer.zero_grad()
             loss = self.problem.loss()
             seen.append(float(loss.detach()))
             if seen[0] < float("inf"):
@@ -88,19 +88,19 @@ class FirstOrder:
             return loss
 
         before = self.problem.vector()
-        self.optimiser.step(closure)  # type: ignore[arg-type]
+        self.optimizer.step(closure)  # type: ignore[arg-type]
         if not seen[0] < float("inf") or not torch.isfinite(self.problem.vector()).all():
             raise Diverged(self.count, self.problem.first_bad(before))
         if self.decay is not None:
             self.decay.step()
         self.count += 1
-        after = seen[-1] if isinstance(self.optimiser, torch.optim.Adam) else self.problem.value(self.problem.vector())
+        after = seen[-1] if isinstance(self.optimizer, torch.optim.Adam) else self.problem.value(self.problem.vector())
         return StepInfo(seen[0], after, True, 0.0, 0.0)
 
     def state_dict(self) -> dict[str, Any]:
         """What decides how it goes on."""
         return {
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "count": self.count,
             "decay": None if self.decay is None else self.decay.state_dict(),
         }
@@ -111,7 +111,7 @@ class FirstOrder:
         Args:
             state: see `state_dict`.
         """
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.count = state["count"]
         if self.decay is not None:
             self.decay.load_state_dict(state["decay"])
