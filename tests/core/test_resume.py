@@ -115,6 +115,22 @@ PAIRS = {
 }
 
 
+def test_checked_annotations_do_not_count():
+    """beartype's wrappers hold Python's own random state, which every call moves on."""
+    import random
+
+    from beartype import beartype
+
+    def total(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    checked = beartype(total)
+    before = digest(checked)
+    random.random()
+    checked([1, 2, 3])
+    assert digest(checked) == before == digest(total)
+
+
 def test_one_number_is_hashed_whatever_its_stride():
     column = torch.tensor([[1.0, 2.0]]).T[0]  # one number, and a stride of 2
     row = torch.tensor([[1.0], [2.0]]).T[:, 0]
