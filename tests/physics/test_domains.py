@@ -66,6 +66,23 @@ def test_adaptive_points_follow_the_residual():
     assert inside > 0.6 > 0.2 / (1 + peak)
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Box((0, math.inf)), "finite"),
+        (lambda: Ball((math.nan, 0.0), 1.0), "finite coordinates"),
+        (lambda: SpaceTime(Box((0, 1)), (0, math.nan)), "start < end"),
+        (lambda: LevelSet(lambda x: x, Box((0, 1), (0, 1))).sample(3), "phi"),
+        (lambda: adaptive(torch.zeros(5), 2, c=0.0, generator=torch.Generator().manual_seed(0)), "c above 0"),
+        (lambda: adaptive(torch.ones(5), 2, c=-5.0, generator=torch.Generator().manual_seed(0)), "0 or more each"),
+    ],
+    ids=["box", "ball", "span", "phi", "no residuals", "negative share"],
+)
+def test_regions_that_cannot_be(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
 def test_bad_input():
     with pytest.raises(InputError, match="low < high"):
         Box((1, 1))

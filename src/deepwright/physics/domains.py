@@ -6,6 +6,7 @@ Points come in float64 on the CPU, so that a seed gives the same ones on every d
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -68,8 +69,8 @@ class Box:
 
     def __init__(self, *bounds: tuple[float, float]) -> None:
         self.bounds = tuple((float(a), float(b)) for a, b in bounds)
-        if not self.bounds or any(not a < b for a, b in self.bounds):
-            raise InputError("Box", given=bounds, expected="(low, high) with low < high for each axis")
+        if not self.bounds or any(not -math.inf < a < b < math.inf for a, b in self.bounds):
+            raise InputError("Box", given=bounds, expected="finite (low, high) with low < high for each axis")
         self.dim = len(self.bounds)
         self._low, self._high = torch.tensor(self.bounds, dtype=torch.float64).T
         self._size = self._high - self._low
@@ -134,12 +135,14 @@ class Ball:
         radius: above 0.
 
     Raises:
-        InputError: a radius that isn't.
+        InputError: a radius that isn't, a centre that isn't finite.
     """
 
     def __init__(self, centre: Sequence[float], radius: float) -> None:
-        if not radius > 0:
+        if not 0 < radius < math.inf:
             raise InputError("radius", given=radius, expected="above 0")
+        if not len(centre) or not all(map(math.isfinite, centre)):
+            raise InputError("centre", given=centre, expected="finite coordinates, at least one")
         self.centre, self.radius = torch.tensor(centre, dtype=torch.float64), float(radius)
         self.dim = len(centre)
         self.bounds = tuple((float(c) - radius, float(c) + radius) for c in centre)
@@ -194,7 +197,11 @@ class LevelSet:
         Args:
             x: points.
         """
-        return self._phi(x).reshape(len(x))
+        value = self._phi(x)
+        if value.numel() != len(x):
+            given = f"{tuple(value.shape)} for {len(x)} points"
+            raise InputError("phi", given=given, expected="(N,) or (N, 1)")
+        return value.reshape(len(x))
 
     def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
         """See `Domain`.
@@ -265,8 +272,8 @@ class SpaceTime:
     """
 
     def __init__(self, space: Domain, span: tuple[float, float]) -> None:
-        if not span[0] < span[1]:
-            raise InputError("span", given=span, expected="start < end")
+        if not -math.inf < span[0] < span[1] < math.inf:
+            raise InputError("span", given=span, expected="finite, start < end")
         self.space, self.span = space, (float(span[0]), float(span[1]))
         self.dim = space.dim + 1
         self.bounds = (*space.bounds, self.span)

@@ -194,7 +194,13 @@ def field(
         residual: hidden layers of equal width add to what they were given.
         dtype: float64 for second-order training on CPU.
         seed: of the weights.
+
+    Raises:
+        InputError: an unknown activation, widths below 1, bounds that don't rise.
     """
+    if in_features < 1 or out_features < 1 or any(size < 1 for size in hidden):
+        given = f"{in_features} axes, {out_features} components, hidden={tuple(hidden)}"
+        raise InputError("field", given=given, expected="1 or more of each")
     with local_rng(seed):
         layers: list[nn.Module] = [] if bounds is None else [Rescale(bounds)]
         width = in_features

@@ -127,8 +127,13 @@ def adaptive(
     """
     if not 0 < n <= len(residuals):
         raise InputError("n", given=n, expected=f"1..{len(residuals)}, the candidates")
+    if not (c >= 0 and k >= 0):
+        raise InputError("adaptive", given=f"k={k}, c={c}", expected="0 or more each")
     size = residuals.detach().abs().double().cpu() ** k
     density = size / size.mean().clamp_min(1e-300) + c
     if not torch.isfinite(density).all():
         raise InputError("residuals", given="NaN or infinity", expected="finite numbers")
+    if int((density > 0).sum()) < n:
+        given = f"{int((density > 0).sum())} candidates with a residual, c={c}"
+        raise InputError("residuals", given=given, expected=f"{n} that aren't 0, or c above 0")
     return torch.multinomial(density, n, generator=generator).to(residuals.device)

@@ -313,14 +313,20 @@ class NaturalCubicSpline1d(nn.Module):
         )
         self.values = nn.Parameter(0.1 * torch.randn(num_knots, num_features, dtype=dtype))
 
+    def _flat(self, x: Tensor) -> Float[Tensor, " n"]:
+        if x.numel() != len(x):
+            raise InputError("positions", given=f"shape {tuple(x.shape)}", expected="(N,) or (N, 1)")
+        flat = x.reshape(len(x))
+        self.basis.check(flat)
+        return flat
+
     def forward(self, x: Tensor) -> Float[Tensor, "n m"]:
         """Features.
 
         Args:
             x: (N,) or (N, 1) positions.
         """
-        flat = x.reshape(len(x))
-        self.basis.check(flat)
+        flat = self._flat(x)
         return self.basis.evaluate(flat, self.values, 0)[0]
 
     def derivatives(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -329,8 +335,7 @@ class NaturalCubicSpline1d(nn.Module):
         Args:
             x: (N,) or (N, 1) positions.
         """
-        flat = x.reshape(len(x))
-        self.basis.check(flat)
+        flat = self._flat(x)
         z, dz, ddz = self.basis.evaluate(flat, self.values, 2)
         return z, dz, ddz
 

@@ -209,6 +209,34 @@ def test_memory_and_dimensions():
         CellGrid([(-1, 1)] * 10, 1, 32)
 
 
+def test_cells_know_two_kernels():
+    with pytest.raises(InputError, match="unknown kernel"):
+        CellGrid([(0, 1)], kernel="natural_cubic")
+
+
+def test_cells_refuse_points_outside():
+    with pytest.raises(InputError, match="outside"):
+        CellGrid([(0, 1)], cells=4)(torch.full((1, 1), 5.0).double())
+
+
+def test_each_level_is_refined():
+    with pytest.raises(InputError, match="one a level"):
+        CELG([(0, 1)] * 2, levels=(4, 5)).refine((7,))
+
+
+@pytest.mark.parametrize("density", [[-1.0, 1.0, 1.0], [0.0, 0.0], [float("nan"), 1.0], []])
+def test_densities_that_cannot_be_shared(density):
+    with pytest.raises(InputError, match="density"):
+        CELG([(0, 1)], num_knots=5).move_knots([torch.tensor(density)])
+
+
+def test_a_refined_grid_is_another_module():
+    """Neither shares parameters with the other."""
+    net = CELG([(0, 1)], num_knots=5)
+    finer = net.refine(9)
+    assert not {id(p) for p in net.parameters()} & {id(p) for p in finer.parameters()}
+
+
 def test_bad_input():
     net = CELG([(0, 1), (0, 1)])
     x = torch.tensor([[0.5, 1.2], [0.5, 0.5]], dtype=torch.float64)

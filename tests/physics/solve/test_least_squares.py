@@ -111,9 +111,33 @@ def test_a_residual_that_is_not_finite_is_told_with_its_point():
 
 @pytest.mark.parametrize("residual", [lambda u, x: u(x) - u(x).mean(), lambda u, x: u(x) / len(x)], ids=["mean", "n"])
 def test_residuals_that_couple_points_must_say_so(residual):
-    problem = LeastSquaresProblem(field(2), [Block("b", residual, (POINTS,))])
     with pytest.raises(InputError, match="pointwise=False"):
-        problem.jacobian()
+        LeastSquaresProblem(field(2), [Block("b", residual, (POINTS,))])
+
+
+def test_residuals_that_broadcast_are_refused():
+    """(n, 1) less (n,) is (n, n): every point would be held against all values."""
+    with pytest.raises(InputError, match=r"do \(n, 1\) and \(n,\) meet"):
+        LeastSquaresProblem(field(2), [Block("b", lambda u, x: u(x) - x[:, 0], (POINTS,))])
+
+
+@pytest.mark.parametrize(
+    "residual", [lambda u, x: u(x).mean(), lambda u, x: u(x)[:2], lambda u, x: u(x)[:, :, None]], ids=["0", "2", "3-d"]
+)
+def test_residuals_of_another_shape_are_refused(residual):
+    with pytest.raises(InputError, match="shape"):
+        LeastSquaresProblem(field(2), [Block("b", residual, (POINTS,))])
+
+
+def test_a_residual_of_all_points_at_once_may_be_one_number():
+    mean = Block("mean", lambda u, x: u(x).mean() - 1, (POINTS,), pointwise=False)
+    problem = LeastSquaresProblem(field(2), [mean])
+    assert problem.jacobian().shape == (1, problem.size)
+
+
+def test_what_is_drawn_anew_is_left_alone():
+    noisy = nn.Sequential(field(2, 4), nn.Dropout(0.5), nn.Linear(4, 1, dtype=torch.float64))
+    assert LeastSquaresProblem(noisy, [Block("b", value, (POINTS,))]).size > 0
 
 
 def test_a_hessian_that_is_too_large_is_refused():

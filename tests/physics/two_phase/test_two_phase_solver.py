@@ -1,5 +1,6 @@
 """The solver finds flows, properties and interfaces."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from deepwright.physics.two_phase import (
     PointCounts,
     Smeared,
     TwoPhasePINN,
+    carry,
     droplet,
     one_network,
 )
@@ -98,6 +100,22 @@ def test_a_phase_without_points_is_refused():
     empty = Interface(lambda z: torch.ones(len(z)), 2, droplet().interface.sample)
     with pytest.raises(InputError, match="points of phase 0; given: no point"):
         TwoPhasePINN(replace(droplet(), interface=empty), (4,), counts=FEW).blocks()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: droplet(mu=(math.nan, 1.0)), "all above 0"),
+        (lambda: droplet(end=0.0), "start < end"),
+        (lambda: PointCounts(interior=0), "1 or more of each kind"),
+        (lambda: TwoPhasePINN(droplet(free=16), (4,)).fit_free(tolerance=math.nan), "a tolerance of 0 or more"),
+        (lambda: carry(torch.zeros(1, 2), lambda z: z[:, :2], (0.0, 1.0), 0), "1 or more"),
+    ],
+    ids=["viscosity", "time", "counts", "tolerance", "steps"],
+)
+def test_numbers_that_cannot_be(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
 
 
 def test_only_markers_are_free():

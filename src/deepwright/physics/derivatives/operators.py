@@ -56,6 +56,8 @@ def jet(
         raise InputError("points", given=f"{x.dtype} of shape {tuple(x.shape)}", expected="floats of shape (N, d)")
     d = x.shape[1]
     eye = torch.eye(d, dtype=x.dtype, device=x.device)
+    if isinstance(directions, int) and not 1 <= directions <= d:
+        raise InputError("directions", given=directions, expected=f"1 to {d} axes")
     along = eye if directions is None else eye[:directions] if isinstance(directions, int) else directions.to(x)
     if along.ndim != 2 or along.shape[1] != d or len(along) == 0:
         raise InputError("directions", given=tuple(along.shape), expected=f"(k, {d})")

@@ -29,6 +29,8 @@ def als_polish(problem: LeastSquaresProblem, sweeps: int = 5, ridge: float = 1e-
         InputError: another model.
     """
     model = problem.model
+    if sweeps < 1 or not ridge >= 0:
+        raise InputError("als_polish", given=f"sweeps={sweeps}, ridge={ridge}", expected="1 or more, 0 or more")
     if not isinstance(model, CELG) or model.hidden != ():
         raise InputError("als_polish", given=type(model).__name__, expected="a CELG with hidden=()")
     losses = []

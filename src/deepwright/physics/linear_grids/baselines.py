@@ -13,13 +13,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import local_rng
 from deepwright.physics.derivatives import Jet, propagate
 from deepwright.physics.networks import Rescale, activation_named, field
 from deepwright.physics.splines import AxisBasis
 
 LIMIT = 2 * 2**30
+CORNER_KERNELS = ("cosine", "linear")
 
 
 class CellGrid(nn.Module):
@@ -37,7 +38,7 @@ class CellGrid(nn.Module):
         seed: of the weights.
 
     Raises:
-        InputError: more than 2 GiB of corners (told before anything is allocated).
+        InputError: another kernel; more than 2 GiB of corners (told before anything is allocated).
     """
 
     def __init__(
@@ -54,6 +55,8 @@ class CellGrid(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if kernel not in CORNER_KERNELS:
+            raise unknown_name("kernel", kernel, CORNER_KERNELS)
         self.dim = len(bounds)
         size = self.memory(self.dim, cells, channels, grids, torch.finfo(dtype).bits // 8)
         if size > LIMIT:
@@ -100,6 +103,7 @@ class CellGrid(nn.Module):
             assert isinstance(axis, AxisBasis)
             assert axis.even is not None
             moved = (x[:, d] - axis.even * self.shifts.to(x)[:, None]).reshape(-1)  # type: ignore[operator,union-attr,index]
+            axis.check(moved, d)
             cell, b, width = axis.cells(moved)
             index = index * self.side + cell.reshape(grids, n)
             for order, pair in enumerate(_pair(axis.kernel, b, width, orders)):

@@ -135,7 +135,10 @@ class CELG(nn.Module):
         if self.settings["levels"] is None:
             settings["num_knots"] = num_knots
         else:
-            settings["levels"] = [num_knots] * len(self.encoding.levels) if counts is None else counts
+            levels = len(self.encoding.levels)
+            if counts is not None and len(counts) != levels:
+                raise InputError("num_knots", given=counts, expected=f"{levels}, one a level")
+            settings["levels"] = [num_knots] * levels if counts is None else counts
         return self._interpolated(settings)
 
     def move_knots(self, density: Sequence[Float[Tensor, " bins"]]) -> CELG:
@@ -147,7 +150,7 @@ class CELG(nn.Module):
             density: of each axis, mean |residual| per bin.
 
         Raises:
-            InputError: several levels, periodic axes, another number of densities.
+            InputError: several levels, periodic axes, another number of densities, densities that can't be shared.
         """
         if self.settings["levels"] is not None or any(a.periodic for a in self.encoding.axes):
             raise InputError("move_knots", given="levels or periodic axes", expected="one grid on open axes")
@@ -177,6 +180,10 @@ class CELG(nn.Module):
 def _shared_places(axis: AxisBasis, density: Float[Tensor, " bins"]) -> Float[Tensor, " r"]:
     """Knots that share half of the density, and half of the axis, evenly."""
     weight = density.detach().double().cpu()
+    if not (
+        len(weight) and bool(torch.isfinite(weight).all()) and bool((weight >= 0).all()) and float(weight.sum()) > 0
+    ):
+        raise InputError("density", given=weight.tolist()[:5], expected="finite numbers, 0 or more, not all 0")
     w = 0.5 * weight / weight.mean() + 0.5
     filled = torch.cat([torch.zeros(1).double(), w.cumsum(0) / w.sum()])
     edges = torch.linspace(axis.lower, axis.upper, len(filled)).double()

@@ -181,6 +181,8 @@ def leave_one_out(z: Sequence[Tensor]) -> list[Tensor]:
     Args:
         z: factors.
     """
+    if not z:
+        return []
     before = [torch.ones_like(z[0])]
     for t in z[:-1]:
         before.append(before[-1] * t)

@@ -204,11 +204,15 @@ class PDEProblem:
                 you put it.
 
         Raises:
-            InputError: a device beside a network of your own; see also `fit_problem`.
+            InputError: a device beside a network of your own, outputs of another shape than the exact solution's; see
+                also `fit_problem`.
         """
         if network is not None and device is not None:
             raise InputError("device", given=str(device), expected="none: the network is trained where it lives")
         u = self.make_network(seed).to(device or "cpu") if network is None else network
+        if self.exact is not None:  # outputs of another shape are told now, not after the training
+            few = self.domain.sample(2, generator=generator(seed, "shape"))
+            relative_errors(u, self.exact, few, self.components)
         problem = LeastSquaresProblem(u, self.blocks(seed, dtype=dtype_of(u), device=device_of(u)))
         training = fit_problem(
             problem,

@@ -32,7 +32,7 @@ def covariance(
         InputError: no measured block; an unknown parameter; a negative noise.
     """
     measured = [b for b in problem.blocks if b.name in noise]
-    if not measured or min(noise.values()) < 0:
+    if not measured or any(not v >= 0 for v in noise.values()):
         raise InputError(
             "noise", given=dict(noise), expected=f"0 or more, of some of {', '.join(b.name for b in problem.blocks)}"
         )

@@ -33,6 +33,9 @@ class PointCounts:
         boundary: on the edge, at all times.
         initial: at the start (half of them in each phase).
         pressure: times at which the pressure's constant is fixed.
+
+    Raises:
+        InputError: a kind without points.
     """
 
     interior: int = 220
@@ -40,6 +43,10 @@ class PointCounts:
     boundary: int = 120
     initial: int = 160
     pressure: int = 16
+
+    def __post_init__(self) -> None:
+        if any(getattr(self, f.name) < 1 for f in fields(self)):
+            raise InputError("PointCounts", given=self, expected="1 or more of each kind")
 
     def times(self, k: float) -> PointCounts:
         """So many times as many.
@@ -148,7 +155,7 @@ class Functional:
         p = self.problem
         found = []
         for i in range(p.phases):
-            n = self.counts.initial // 2
+            n = max(1, self.counts.initial // 2)
             z = self._in_phase("start", i, n, self.space.sample_initial, self._rng(f"start {i}"))
             tensors = self._placed(z, p.start(i, z))
             found.append(Block(f"start {i}", _bound(velocity_of_phase, i), tensors, self.beta))

@@ -10,6 +10,7 @@ In phase i, with sigma_i = -p_i I + 2 mu_i D(u_i) and D the symmetric gradient,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -49,8 +50,8 @@ class TwoPhaseProblem:
         axisymmetric: coordinates are (r, z), r from 0 on, without swirl: the axis needs no condition.
 
     Raises:
-        InputError: fluids that aren't one a phase and above 0, tensions that aren't one an interface, an interface
-            that leaves the domain (the time is told), an axis that isn't where it should be.
+        InputError: a time that doesn't go on, fluids that aren't one a phase and above 0, tensions that aren't one an
+            interface, an interface that leaves the domain (the time is told), an axis that isn't where it should be.
     """
 
     domain: Box
@@ -71,7 +72,9 @@ class TwoPhaseProblem:
     axisymmetric: bool = False
 
     def __post_init__(self) -> None:
-        if min(*self.rho, *self.mu) <= 0:
+        if not self.t_span[0] < self.t_span[1]:
+            raise InputError("t_span", given=self.t_span, expected="start < end")
+        if any(not 0 < v < math.inf for v in (*self.rho, *self.mu)):
             raise InputError("fluids", given=f"rho={self.rho}, mu={self.mu}", expected="all above 0")
         if len(self.rho) != self.phases or len(self.mu) != self.phases:
             raise InputError(

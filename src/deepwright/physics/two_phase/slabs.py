@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.devices import to_model
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, NotFittedError
 from deepwright.physics.solve import part_of
 from deepwright.physics.two_phase.functional import PointCounts
 from deepwright.physics.two_phase.interface import Interface
@@ -179,7 +179,8 @@ class Slabs:
             InputError: times outside of what is solved.
         """
         t = z[:, self.problem.dim].double()
-        if not self.solvers or float(t.min()) < self.edges[0] or float(t.max()) > self.edges[len(self.solvers)] + 1e-12:
+        end = self.edges[len(self.solvers)] + 1e-12
+        if not self.solvers or not bool(((t >= self.edges[0]) & (t <= end)).all()):
             raise InputError(
                 "time",
                 given=f"{float(t.min()):.4g} to {float(t.max()):.4g}",
@@ -199,9 +200,14 @@ class Slabs:
 
         Args:
             n: points in each slab.
+
+        Raises:
+            NotFittedError: before any slab is solved.
         """
+        if not self.solvers:
+            raise NotFittedError("Slabs")
         each = [s.errors(n) for s in self.solvers]
-        return {k: max(e[k] for e in each) for k in (each[0] if each else {})}
+        return {k: max(e[k] for e in each) for k in each[0]}
 
 
 class _Ending:

@@ -182,10 +182,11 @@ class TwoPhasePINN:
             The moves; not converged where they never came below the tolerance (the last sweep's curves stay).
 
         Raises:
-            InputError: no interface that is `Markers`; no sweeps.
+            InputError: no interface that is `Markers`; no sweeps, no steps, a tolerance below 0.
         """
-        if sweeps < 1:
-            raise InputError("sweeps", given=sweeps, expected="1 or more")
+        if sweeps < 1 or (tolerance is not None and not tolerance >= 0):
+            given = f"sweeps={sweeps}, tolerance={tolerance}"
+            raise InputError("fit_free", given=given, expected="1 or more sweeps, a tolerance of 0 or more")
         curves = FreeCurves(self.problem, steps, keep_area)
         limit = 1e-4 * math.dist(*zip(*self.problem.domain.bounds)) if tolerance is None else tolerance
         found = curves.tracked

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deepwright.core.errors import InputError
 from deepwright.physics.two_phase.interface import Interface
 
 Velocity = Callable[[Tensor], Tensor]
@@ -25,7 +26,12 @@ def carry(
         velocity: (N, 3) points of space and time -> (N, 2).
         span: (start, end).
         steps: between them.
+
+    Raises:
+        InputError: no steps.
     """
+    if steps < 1:
+        raise InputError("steps", given=steps, expected="1 or more")
     x = start.double()
     h = (span[1] - span[0]) / steps
 
