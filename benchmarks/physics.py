@@ -19,7 +19,7 @@ from deepwright.physics.kinetic.systems import GaussianMixture, Harmonic, Kineti
 from deepwright.physics.networks import field
 from deepwright.physics.pde_data.batches import ChannelRegistry
 from deepwright.physics.pde_data.corpus import line_corpus, unified
-from deepwright.physics.solve import relative_errors
+from deepwright.physics.solve.problem import relative_errors
 from deepwright.physics.unifluids.baselines import FNO, train_next_frame
 from deepwright.physics.unifluids.forecasts import relative_error
 from deepwright.physics.unifluids.model import UniFluids

@@ -1,7 +1,6 @@
-"""Calls of the room of physics."""
+"""Calls of the solvers of physics."""
 
 import math
-import tempfile
 import warnings
 from dataclasses import replace
 
@@ -36,13 +35,7 @@ from deepwright.physics import (
     require_inside,
 )
 from deepwright.physics.bundled import PROBLEMS, poisson
-from deepwright.physics.kinetic.controls import PotentialVelocity
-from deepwright.physics.kinetic.scheme import KineticJKO, substep
-from deepwright.physics.kinetic.shared import train_shared
-from deepwright.physics.kinetic.systems import GaussianMixture, Harmonic, KineticFokkerPlanck, sliced_w2
 from deepwright.physics.linear_grids import CELG, CellGrid, LinearGridEncoding, Separable, als_polish, leave_one_out
-from deepwright.physics.pde_data.batches import ChannelRegistry
-from deepwright.physics.pde_data.corpus import line_corpus, unified
 from deepwright.physics.solve import relative_errors
 from deepwright.physics.splines import NaturalCubicSpline1d
 from deepwright.physics.two_phase import (
@@ -64,11 +57,7 @@ from deepwright.physics.two_phase import (
     static_droplet,
     transport_gap,
 )
-from deepwright.physics.unifluids.baselines import FNO, UNet, train_next_frame
-from deepwright.physics.unifluids.forecasts import evaluate
-from deepwright.physics.unifluids.model import UniFluids
-from deepwright.physics.unifluids.training import train
-from entries import Entry, Placed, normal, seeded, uniform
+from entries import Entry, normal, seeded, uniform
 
 DOUBLE = torch.float64
 SQUARE = [(0, 1), (0, 1)]
@@ -94,6 +83,12 @@ def jets(activation):
         return out
 
     return call
+
+
+def parts(device):
+    u = net(device, hidden=(6, 6), fourier=(3, 0.5), residual=True, bounds=SQUARE)
+    out = jet(u, points(device), None, "diagonal", order=3)
+    return u(points(device)), out.J, out.S, out.T
 
 
 def operators(device):
@@ -315,20 +310,31 @@ def slabs(device):
     return flow.predict(z.to(device)), flow.errors(50), [s.model for s in flow.solvers]
 
 
-def flows(device):
-    """Every residual of every bundled flow, with networks on the device; stream functions and baselines too."""
-    few, found = PointCounts(10, 8, 8, 8, 4), []
-    made = [TwoPhasePINN(f, (4,), counts=few) for f in (general(), layers(), static_ball(), core_flow())]
-    made += [
-        TwoPhasePINN(static_droplet(dim=3), (4,), counts=few),
-        TwoPhasePINN(droplet(), (4,), stream=True, counts=few),
-    ]
-    made += [one_network(droplet(), (4,), 0, distance=True, counts=few), one_network(droplet(), (4,), 0, counts=few)]
-    made.append(Smeared(droplet(), (4,), 0.5, counts=few))
-    for solver in made:
-        solver.model.to(device)
-        found.append(solver.least_squares().breakdown())
-    return found
+def flows(*makers):
+    """Every residual of bundled flows, with networks on the device."""
+
+    def call(device):
+        few, found = PointCounts(4, 4, 4, 4, 2), []
+        for make in makers:
+            solver = make(few)
+            solver.model.to(device)
+            found.append(solver.least_squares().breakdown())
+        return found
+
+    return call
+
+
+def of(flow, **options):
+    return lambda few: TwoPhasePINN(flow, (4,), counts=few, **options)
+
+
+FLOWS = (of(layers()), of(static_ball()), of(droplet(), stream=True))
+SLOW_FLOWS = (of(general()), of(core_flow()), of(static_droplet(dim=3)))
+BASELINES = (
+    lambda few: one_network(droplet(), (4,), 0, counts=few),
+    lambda few: Smeared(droplet(), (4,), 0.5, counts=few),
+)
+SLOW_BASELINES = (lambda few: one_network(droplet(), (4,), 0, distance=True, counts=few),)
 
 
 def drop_unknown(device):
@@ -357,121 +363,15 @@ def drop_by_hand(device):
     return fit_problem(LeastSquaresProblem(model, parts), [("lm", 2)]).loss
 
 
-def mixture(device):
-    mean, spread = torch.tensor([1.5, -0.5]), torch.tensor([[0.6, 0.1], [0.1, 0.3]])
-    return GaussianMixture.gaussian(mean.double().to(device), spread.double().to(device))
-
-
-def jko(device, **options):
-    system = KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 1)
-    return KineticJKO(system, mixture(device), step_size=0.1, batch=32, particles=32, **options)
-
-
-def jko_step(device):
-    return jko(device, iterations=4, first=4).step().after
-
-
-def shared(device):
-    solver = jko(device)
-    network = solver.control().to(device)
-    train_shared(solver, 2, network, iterations=2)
-    return network
-
-
-def flow_substep(device):
-    x, v = (normal(10, 3, seed=i, dtype=DOUBLE).to(device) for i in (0, 1))
-    system = KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 3)
-    return list(substep(system, PotentialVelocity(3, seed=0).to(device), 0.0, 0.05, x, v)[:4])
-
-
-def mixture_density(device):
-    x, v = (normal(10, 1, seed=i, dtype=DOUBLE).to(device) for i in (0, 1))
-    return mixture(device).log_prob(x, v), mixture(device).sample(8, seeded())
-
-
-def distance(device):
-    return sliced_w2(normal(30, 2).double().to(device), normal(30, 2, seed=1).double().to(device))
-
-
-def corpus():
-    registry = ChannelRegistry()
-    return registry, unified(line_corpus(6, 3), registry)
-
-
-def fluids(device):
-    registry, sets = corpus()
-    model = UniFluids(registry, list(sets), "tiny")
-    model.fit_units([a for a, _ in sets.values()])
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.05 * torch.randn(p.shape, generator=seeded(7)))
-    return model.eval().to(device), next(iter(sets.values()))
-
-
-def fluids_loss(where):
-    def call(device):
-        model, (known, _) = fluids(device)
-        if where == "device":
-            known = replace(known, u=known.u.to(device), params=known.params.to(device))
-        value = model.loss(known, seeded())
-        value.backward()
-        return value, model.channel.grad, model
-
-    return call
-
-
-def fluids_forecast(device):
-    model, (_, held) = fluids(device)
-    held = replace(held, u=held.u.to(device), params=held.params.to(device))
-    return model.predict(held), model.sample(held, steps=2, solver="heun"), model.rollout(held, 1)
-
-
-def fluids_forecast_of_host_data(device):
-    model, (_, held) = fluids(device)
-    return model.predict(held)
-
-
-def fluids_trained(device):
-    registry, sets = corpus()
-    known = [a for a, _ in sets.values()]
-    model = UniFluids(registry, [a.pde for a in known], "tiny", seed=1).to(device)
-    return Placed(train(model, known, steps=2, batch=4)[0])
-
-
-def fluids_stored(device):
-    model, _ = fluids(device)
-    with tempfile.TemporaryDirectory() as folder:
-        model.save(f"{folder}/m.pt")
-        model.load(f"{folder}/m.pt")
-    return model
-
-
-def fluids_evaluated(device):
-    model, (_, held) = fluids(device)
-    return [[c for c in row[:4] if isinstance(c, int | float)] for row in evaluate(model, held).rows]
-
-
-def operator(kind):
-    def call(device):
-        _, sets = corpus()
-        known, held = next(iter(sets.values()))
-        torch.manual_seed(0)
-        model = kind(len(known.channels), known.context, known.dim).to(device)
-        held = replace(held, u=held.u.to(device), params=held.params.to(device))
-        return model.rollout(held), train_next_frame(model, known, epochs=1).history[-1]["loss"], model
-
-    return call
-
-
 def laplace(device):
     return covariance(LeastSquaresProblem(net(device, hidden=(3,)), blocks(device)), {"edge": 0.1})
 
 
 QUASI = ("bfgs", "ssbfgs", "ssbroyden")
-MIXES = "tensors made on the CPU beside those of the device"
 
 ENTRIES = [
     *(Entry(f"jet, {a}", jets(a)) for a in ("tanh", "sin", "gelu")),
+    Entry("FourierFeatures, ResidualBlock, Rescale", parts),
     Entry("jet, directions on the CPU", jets_of_host_directions),
     Entry("jacobian, hessian_diag, divergence, curl2d, a module without a rule", operators),
     Entry("require_inside, adaptive, causal_weights", drawn),
@@ -502,21 +402,11 @@ ENTRIES = [
     Entry("TwoPhasePINN.fit_free", drop_free, tolerance=1e-3),
     Entry("TwoPhasePINN.estimates, error_indicator", drop_unknown, tolerance=1e-3),
     Entry("Slabs", slabs, tolerance=1e-3),
-    Entry("flows, one_network, Smeared", flows),
+    Entry("flows: layers, static_ball, a stream function", flows(*FLOWS)),
+    Entry("flows: general, core_flow, static_droplet in space", flows(*SLOW_FLOWS), slow=True),
+    Entry("one_network, Smeared", flows(*BASELINES)),
+    Entry("one_network with |phi|", flows(*SLOW_BASELINES), slow=True),
     Entry("Interface, Markers, carry, moving_integral, transport_gap", interfaces),
     Entry("TwoPhasePINN.blocks", drop_by_hand),
-    Entry("KineticJKO.step", jko_step, fails=MIXES),
-    Entry("train_shared", shared, fails=MIXES),
-    Entry("substep", flow_substep),
-    Entry("GaussianMixture", mixture_density, fails=MIXES),
-    Entry("sliced_w2", distance, fails=MIXES),
-    Entry("UniFluids.loss, data on the CPU", fluids_loss("cpu")),
-    Entry("UniFluids.loss, data on the device", fluids_loss("device")),
-    Entry("UniFluids.predict, sample, rollout", fluids_forecast),
-    Entry("UniFluids.predict, data on the CPU", fluids_forecast_of_host_data, returns="cpu"),
-    Entry("unifluids_training.train", fluids_trained),
-    Entry("UniFluids.save, load", fluids_stored),
-    Entry("forecasts.evaluate", fluids_evaluated, slow=True),
-    *(Entry(f"{k.__name__}.rollout, train_next_frame", operator(k)) for k in (FNO, UNet)),
     Entry("covariance", laplace, tolerance=1e-3),
 ]
