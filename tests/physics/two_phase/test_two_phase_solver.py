@@ -167,6 +167,14 @@ def test_a_problem_cannot_be_changed_under_its_solver():
         problem.rho = (1.0, 1.0)
 
 
+def test_a_curve_that_stands_still_because_nothing_was_solved_has_not_converged():
+    solver = TwoPhasePINN(droplet(free=16), (4,), counts=FEW)
+    with pytest.warns(UserWarning, match="took no step"):
+        found = solver.fit_free(first=[("lm", 0)], later=[("lm", 0)], sweeps=3, steps=10)
+    assert not found.converged
+    assert len(found.moves) == 3
+
+
 @pytest.mark.filterwarnings("ignore:the interface still moved")
 def test_a_free_interface_goes_on_to_the_same_bits(tmp_path):
     def run(checkpoint, sweeps):

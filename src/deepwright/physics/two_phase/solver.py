@@ -189,18 +189,25 @@ class TwoPhasePINN:
             raise InputError("fit_free", given=given, expected="1 or more sweeps, a tolerance of 0 or more")
         curves = FreeCurves(self.problem, steps, keep_area)
         limit = 1e-4 * math.dist(*zip(*self.problem.domain.bounds)) if tolerance is None else tolerance
-        found = curves.tracked
+        found, solved = curves.tracked, False
         for sweep in range(sweeps):
-            self.fit(first if sweep == 0 else later, checkpoint=part_of(checkpoint, f"sweep-{sweep}"))
+            solved = self._advance(first if sweep == 0 else later, part_of(checkpoint, f"sweep-{sweep}"))
             self._take(curves.move(self.problem, self._velocity_at))
-            if found.moves[-1] < limit:
+            if solved and found.moves[-1] < limit:
                 found.converged = True
                 break
         if not found.converged:
-            warnings.warn(
-                f"the interface still moved by {found.moves[-1]:.2g} in the last of {sweeps} sweeps", stacklevel=2
-            )
+            stuck = "" if solved else ", and the solver took no step there: it needs more of them"
+            text = f"the interface still moved by {found.moves[-1]:.2g} in the last of {sweeps} sweeps{stuck}"
+            warnings.warn(text, stacklevel=2)
         return found
+
+    def _advance(self, schedule: Schedule, checkpoint: Path | None) -> bool:
+        """Fit; whether it did anything: a curve stands still, too, where every step was refused."""
+        before = [p.detach().clone() for p in self.model.parameters()]
+        training = self.fit(schedule, checkpoint=checkpoint)
+        moved = any(not torch.equal(a, b) for a, b in zip(before, self.model.parameters()))
+        return moved or bool(training.stopped)
 
     def _take(self, problem: TwoPhaseProblem) -> None:
         self.problem = problem
