@@ -25,6 +25,14 @@ def test_every_name_of_the_face_is_there(name):
     assert name in dir(physics)
 
 
+def test_systems_are_attributes():
+    """Without an import of their own, as in `import deepwright.physics as physics; physics.two_phase.droplet()`."""
+    systems = ["kinetic", "linear_grids", "pde_data", "two_phase", "unifluids"]
+    script = f"import deepwright.physics as p; print([getattr(p, s).__name__ for s in {systems}])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str([f"deepwright.physics.{s}" for s in systems])
+
+
 def test_other_names_are_not():
     with pytest.raises(AttributeError, match="PINN"):
         physics.PINN  # noqa: B018

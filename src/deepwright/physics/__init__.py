@@ -66,6 +66,8 @@ _HOME = {name: system for system, names in _SYSTEMS.items() for name in names}
 
 def __getattr__(name: str) -> Any:
     """A system's name, when it is asked for: systems import SciPy and data formats that a field doesn't need."""
+    if name in _SYSTEMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
