@@ -69,28 +69,20 @@ def test_adaptive_points_follow_the_residual():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: Box((1, 1)), "low < high"),
         (lambda: Box((0, math.inf)), "finite"),
+        (lambda: Ball((0.0,), -1), "above 0"),
+        (lambda: Box((0, 1)).sample(3, "halton"), "unknown method"),
+        (lambda: require_inside(Box((0, 1)), torch.tensor([[0.5], [2.0], [3.0]]).double()), "2 outside"),
+        (lambda: LevelSet(lambda x: x[:, 0] * 0 + 1, Box((0, 1), (0, 1))).sample(3), "no point"),
         (lambda: Ball((math.nan, 0.0), 1.0), "finite coordinates"),
         (lambda: SpaceTime(Box((0, 1)), (0, math.nan)), "start < end"),
         (lambda: LevelSet(lambda x: x, Box((0, 1), (0, 1))).sample(3), "phi"),
         (lambda: adaptive(torch.zeros(5), 2, c=0.0, generator=torch.Generator().manual_seed(0)), "c above 0"),
         (lambda: adaptive(torch.ones(5), 2, c=-5.0, generator=torch.Generator().manual_seed(0)), "0 or more each"),
     ],
-    ids=["box", "ball", "span", "phi", "no residuals", "negative share"],
+    ids=["flat", "endless", "radius", "method", "outside", "empty", "centre", "span", "phi", "no residuals", "share"],
 )
 def test_regions_that_cannot_be(make, message):
     with pytest.raises(InputError, match=message):
         make()
-
-
-def test_bad_input():
-    with pytest.raises(InputError, match="low < high"):
-        Box((1, 1))
-    with pytest.raises(InputError, match="above 0"):
-        Ball((0.0,), -1)
-    with pytest.raises(InputError, match="unknown method"):
-        Box((0, 1)).sample(3, "halton")
-    with pytest.raises(InputError, match="2 outside"):
-        require_inside(Box((0, 1)), torch.tensor([[0.5], [2.0], [3.0]]).double())
-    with pytest.raises(InputError, match="no point"):
-        LevelSet(lambda x: x[:, 0] * 0 + 1, Box((0, 1), (0, 1))).sample(3)

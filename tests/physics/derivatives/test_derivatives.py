@@ -134,26 +134,36 @@ def test_operators_of_known_fields():
     same(laplacian(u, p, 1)[:, 1], torch.zeros(9).double(), 0)
 
 
-def test_bad_input():
-    net = field(2)
-    with pytest.raises(InputError, match="floats of shape"):
-        jet(net, torch.zeros(3, 2, dtype=torch.long))
-    with pytest.raises(InputError, match="directions"):
-        jet(net, torch.zeros(3, 2).double(), torch.zeros(1, 3))
-    with pytest.raises(InputError, match="symmetric"):
-        jet(net, torch.zeros(3, 2).double(), None, torch.tensor([[[1.0, 2.0], [0.0, 1.0]]]))
-    with pytest.raises(InputError, match="third"):
-        jet(net, torch.zeros(3, 2).double(), None, "laplacian", order=3)
-    for order in (0, 1, 4):
-        with pytest.raises(InputError, match=f"order; given: {order} with"):
-            jet(net, torch.zeros(3, 2).double(), None, "diagonal", order=order)
-    with pytest.raises(InputError, match="order; given: 2 without"):
-        jet(net, torch.zeros(3, 2).double(), order=2)
+POINTS = torch.zeros(3, 2, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("x", "given", "message"),
+    [
+        (POINTS.long(), {}, "floats of shape"),
+        (POINTS, {"directions": torch.zeros(1, 3)}, "directions"),
+        (POINTS, {"directions": 3}, "1 to 2 axes"),
+        (POINTS, {"directions": -1}, "1 to 2 axes"),
+        (POINTS, {"operators": torch.tensor([[[1.0, 2.0], [0.0, 1.0]]])}, "symmetric"),
+        (POINTS, {"operators": "biharmonic"}, "operators"),
+        (POINTS, {"operators": "laplacian", "order": 3}, "third"),
+        (POINTS, {"operators": "diagonal", "order": 0}, "order; given: 0 with"),
+        (POINTS, {"operators": "diagonal", "order": 1}, "order; given: 1 with"),
+        (POINTS, {"operators": "diagonal", "order": 4}, "order; given: 4 with"),
+        (POINTS, {"order": 2}, "order; given: 2 without"),
+        (POINTS, {"engine": "magic"}, "engine"),
+    ],
+)
+def test_jets_that_cannot_be(x, given, message):
+    with pytest.raises(InputError, match=message):
+        jet(field(2), x, **given)
+
+
+def test_a_curl_needs_two_components():
     with pytest.raises(InputError, match="2 or more of each"):
-        curl2d(net, torch.zeros(3, 2).double())
+        curl2d(field(2), POINTS)
+
+
+def test_operators_take_no_other_words():
     with pytest.raises(TypeError, match="directions"):
-        laplacian(net, torch.zeros(3, 2).double(), directions=1)
-    with pytest.raises(InputError, match="engine"):
-        jet(net, torch.zeros(3, 2).double(), engine="magic")
-    with pytest.raises(InputError, match="operators"):
-        jet(net, torch.zeros(3, 2).double(), None, "biharmonic")
+        laplacian(field(2), POINTS, directions=1)

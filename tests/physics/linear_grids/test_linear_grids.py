@@ -237,23 +237,29 @@ def test_a_refined_grid_is_another_module():
     assert not {id(p) for p in net.parameters()} & {id(p) for p in finer.parameters()}
 
 
-def test_bad_input():
-    net = CELG([(0, 1), (0, 1)])
-    x = torch.tensor([[0.5, 1.2], [0.5, 0.5]], dtype=torch.float64)
-    with pytest.raises(InputError, match="axis 1; given: 1 points outside"):
-        net(x)
-    with pytest.raises(InputError, match=r"expected: \(N, 2\)"):
-        net(x[:, :1])
-    with pytest.raises(InputError, match="3 or more"):
-        CELG([(0, 1)], num_knots=2)
-    with pytest.raises(InputError, match="lower < upper"):
-        CELG([(1, 1)])
-    with pytest.raises(InputError, match="unknown kernel"):
-        NaturalCubicSpline1d(5, 1, kernel="sinc")
-    with pytest.raises(InputError, match="rising"):
-        NaturalCubicSpline1d(3, 1, knots=[0, 0.7, 0.5])
-    with pytest.raises(InputError, match="fusion"):
-        LinearGridEncoding([(0, 1)], fusion="mean")
+OUTSIDE = torch.tensor([[0.5, 1.2], [0.5, 0.5]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: CELG([(0, 1), (0, 1)])(OUTSIDE), "axis 1; given: 1 points outside"),
+        (lambda: CELG([(0, 1), (0, 1)])(OUTSIDE[:, :1]), r"expected: \(N, 2\)"),
+        (lambda: CELG([(0, 1)], num_knots=2), "3 or more"),
+        (lambda: CELG([(1, 1)]), "lower < upper"),
+        (lambda: NaturalCubicSpline1d(5, 1, kernel="sinc"), "unknown kernel"),
+        (lambda: NaturalCubicSpline1d(3, 1, knots=[0, 0.7, 0.5]), "rising"),
+        (lambda: NaturalCubicSpline1d(5, 1)(torch.zeros(2, 3, 1).double()), "positions"),
+        (lambda: LinearGridEncoding([(0, 1)], fusion="mean"), "fusion"),
+    ],
+    ids=["outside", "axes", "few knots", "empty axis", "kernel", "falling knots", "positions", "fusion"],
+)
+def test_grids_that_cannot_be(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_extrapolation_goes_on_in_a_straight_line():
     line = NaturalCubicSpline1d(6, 2, extrapolate=True)
     out = line.derivatives(torch.tensor([-0.5, 1.5], dtype=torch.float64))
     ends = line.derivatives(torch.tensor([0.0, 1.0], dtype=torch.float64))
