@@ -13,9 +13,14 @@ from torch import Tensor
 
 from deepwright.physics import LeastSquaresProblem, fit_problem, laplacian
 from deepwright.physics.bundled import poisson
-from deepwright.physics.kinetic.controls import PotentialVelocity
-from deepwright.physics.kinetic.scheme import KineticJKO, PhaseSpaceParticles
-from deepwright.physics.kinetic.systems import GaussianMixture, Harmonic, KineticFokkerPlanck
+from deepwright.physics.kinetic import (
+    GaussianMixture,
+    Harmonic,
+    KineticFokkerPlanck,
+    KineticJKO,
+    PhaseSpaceParticles,
+    PotentialVelocity,
+)
 from deepwright.physics.networks import field
 from deepwright.physics.pde_data.batches import ChannelRegistry
 from deepwright.physics.pde_data.corpus import line_corpus, unified

@@ -15,25 +15,27 @@ from torch import Tensor
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.core.trials import run as run_trials
-from deepwright.physics.kinetic.controls import PotentialVelocity
-from deepwright.physics.kinetic.gaussian import gaussian_jko
-from deepwright.physics.kinetic.grid import grid_solution
-from deepwright.physics.kinetic.plasma import PlasmaWave, Poisson1d
-from deepwright.physics.kinetic.sampling import equilibrium
-from deepwright.physics.kinetic.scheme import KineticJKO, PhaseSpaceParticles
-from deepwright.physics.kinetic.shared import train_shared
-from deepwright.physics.kinetic.systems import (
+from deepwright.physics.kinetic import (
     DoubleWell,
     Free,
     GaussianMixture,
     Harmonic,
     KineticFokkerPlanck,
+    KineticJKO,
+    PhaseSpaceParticles,
+    PlasmaWave,
+    Poisson1d,
+    PotentialVelocity,
     QuadraticInteraction,
+    equilibrium,
     gaussian_flow,
     gaussian_free_energy,
+    gaussian_jko,
+    grid_solution,
     harmonic_matrices,
     langevin,
     sliced_w2,
+    train_shared,
 )
 from deepwright.physics.pictures import field_image
 from deepwright.studies import Settings
@@ -92,7 +94,7 @@ def _mixture(scheme: str, seed: int, quick: bool) -> dict[str, Any]:
     end = 0.25 if quick else 1.0
     run = KineticJKO(
         SYSTEM, mixture(), step_size=0.05, scheme="split" if scheme == "split" else "constrained",
-        tolerance=0.005 if scheme == "adaptive" else None, iterations=60 if quick else 150, first=200 if quick else 500, batch=1024,
+        tolerance=0.005 if scheme == "adaptive" else None, iterations=60 if quick else 150, first=200 if quick else 500, batch_size=1024,
         seed=seed,
     )  # fmt: skip
     if scheme == "one control":
@@ -184,7 +186,7 @@ def _ten(seed: int, quick: bool) -> dict[str, Any]:
     begin = time.process_time()
     run = KineticJKO(
         system, GaussianMixture.gaussian(mean, cov), step_size=tau, iterations=40 if quick else 120, first=100 if quick else 400,
-        batch=512, particles=4096, seed=seed, velocity=lambda: PotentialVelocity(d, rank=2 * d + 1, seed=seed),
+        batch_size=512, particles=4096, seed=seed, velocity=lambda: PotentialVelocity(d, rank=2 * d + 1, seed=seed),
     )  # fmt: skip
     run.run(steps)
     a, q = harmonic_matrices(k, 1.0, 0.5, d)
@@ -223,7 +225,7 @@ def _interaction(seed: int, quick: bool) -> dict[str, Any]:
         step_size=tau,
         iterations=60 if quick else 120,
         first=200 if quick else 400,
-        batch=1024,
+        batch_size=1024,
         seed=seed,
     )
     m0 = float(run.now.v.mean())
@@ -245,7 +247,7 @@ def _double_well(seed: int, quick: bool) -> dict[str, Any]:
     start = GaussianMixture.gaussian(torch.tensor([0.0, 0.0]), torch.diag(torch.tensor([0.3, 0.3])))
     end = 0.2 if quick else 1.0
     run = KineticJKO(
-        system, start, step_size=0.05, substeps=2, iterations=80 if quick else 150, first=300 if quick else 500, batch=1024, seed=seed
+        system, start, step_size=0.05, substeps=2, iterations=80 if quick else 150, first=300 if quick else 500, batch_size=1024, seed=seed
     )  # fmt: skip
     run.run(until=end)
     points = 128 if quick else 512
@@ -270,7 +272,7 @@ def _plasma(seed: int, quick: bool) -> dict[str, Any]:
     start = PlasmaWave(length, 0.3)
     begin = time.process_time()
     run = KineticJKO(
-        system, start, step_size=0.1, iterations=60, first=120, batch=2048, particles=16_384, seed=seed,
+        system, start, step_size=0.1, iterations=60, first=120, batch_size=2048, particles=16_384, seed=seed,
         velocity=lambda: PotentialVelocity(1, ring=length, seed=seed),
     )  # fmt: skip
     field_energy = [float(Poisson1d(length).energy(run.now.x))]
