@@ -1,7 +1,11 @@
-"""Fixtures that several rooms use."""
+"""Fixtures that several rooms use; shapes and types of every annotation are checked while the tests run."""
 
 import os
 from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+install_import_hook("deepwright", "typechecking.check")  # before the first import of the package
 
 import numpy as np
 import pytest
