@@ -69,7 +69,7 @@ def nms(boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"], threshold: flo
     One overlap matrix, then one vector operation for each box that stays.
     """
     if len(boxes) == 0:
-        return torch.zeros(0, dtype=torch.long)
+        return torch.zeros(0, dtype=torch.long, device=boxes.device)
     order = torch.argsort(scores, descending=True, stable=True)
     overlap = (box_iou(boxes[order], boxes[order]) > threshold).cpu().numpy()
     alive = np.ones(len(order), bool)
@@ -87,7 +87,7 @@ def class_nms(
 ) -> Int64[Tensor, " k"]:
     """`nms` within each class: boxes of other classes are moved apart first."""
     if len(boxes) == 0:
-        return torch.zeros(0, dtype=torch.long)
+        return torch.zeros(0, dtype=torch.long, device=boxes.device)
     span = boxes.max() - boxes.min() + 1
     return nms(boxes + (labels.to(boxes) * span)[:, None], scores, threshold)
 

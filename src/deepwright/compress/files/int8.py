@@ -106,7 +106,8 @@ def exported(model: nn.Module, example: tuple[Any, ...], dynamic_batch: bool, tr
     """
     shapes = None
     if dynamic_batch:
-        batch = torch.export.Dim("batch", min=1)
+        # cuDNN's batch norm takes no more than 65535 samples: without this bound the export fails on CUDA
+        batch = torch.export.Dim("batch", min=1, max=65535)
         shapes = tuple({0: batch} if isinstance(e, Tensor) else None for e in example)
         # a batch of one would be taken for a constant
         example = tuple(torch.cat([e, e]) if isinstance(e, Tensor) and len(e) == 1 else e for e in example)
