@@ -15,20 +15,27 @@ from deepwright.core.fit import adamw, fit_drawn, one_cycle
 from deepwright.core.randomness import generator, local_rng
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.trials import run as run_trials
-from deepwright.physics.pde_data.batches import ChannelRegistry, PDEBatch
-from deepwright.physics.pde_data.corpus import line_corpus, plane_corpus, space_corpus, unified
+from deepwright.physics.pde_data import ChannelRegistry, PDEBatch, line_corpus, plane_corpus, space_corpus, unified
 from deepwright.physics.pictures import field_image
-from deepwright.physics.unifluids.baselines import FNO, NextFrame, UNet, extrapolation, persistence, train_next_frame
-from deepwright.physics.unifluids.flow_matching import (
+from deepwright.physics.unifluids import (
+    FNO,
     LogitNormal,
+    NextFrame,
     Parameterization,
+    UNet,
+    UniFluids,
     effective_dimension,
     euler_sample,
-    grid,
+    extrapolation,
+    flow_times,
+    forecast_errors,
+    interleaved,
+    persistence,
+    relative_error,
+    spread_skill,
+    train_next_frame,
+    train_unifluids,
 )
-from deepwright.physics.unifluids.forecasts import forecast_errors, interleaved, relative_error, spread_skill
-from deepwright.physics.unifluids.model import UniFluids
-from deepwright.physics.unifluids.training import train
 from deepwright.studies import Settings
 
 REGISTRY = ChannelRegistry()
@@ -92,7 +99,7 @@ def trial(what: str, steps: int, seed: int) -> dict[str, Any]:
     names = [what[5:]] if what.startswith("only ") else list(data)
     model = UniFluids(REGISTRY, list(data), "tiny", **RECIPES.get(what, {}), seed=seed)
     sensors = (0.05, 1.0) if what.endswith("sensors") else None
-    best, _ = train(
+    best, _ = train_unifluids(
         model, [data[k][0] for k in names], steps=steps if len(names) > 1 else steps // 3, seed=seed, sensors=sensors
     )
     out: dict[str, Any] = {
@@ -184,7 +191,7 @@ def _finer(model: UniFluids, small: bool, seed: int) -> dict[str, list[float]]:
 def _held_out(data: dict[str, tuple[PDEBatch, PDEBatch]], steps: int, seed: int) -> dict[str, Any]:
     """Advection and Burgers in training, reaction-diffusion never seen; then fine-tuned on few trajectories."""
     model = UniFluids(REGISTRY, ["advection", "burgers", "reaction-diffusion"], "tiny", seed=seed)
-    best, _ = train(model, [data[k][0] for k in LINE[:2]], steps=2 * steps // 3, seed=seed)
+    best, _ = train_unifluids(model, [data[k][0] for k in LINE[:2]], steps=2 * steps // 3, seed=seed)
     few, test = (
         data["reaction-diffusion"][0].rows(torch.arange(min(50, len(data["reaction-diffusion"][0])))),
         data["reaction-diffusion"][1],
@@ -196,9 +203,9 @@ def _held_out(data: dict[str, tuple[PDEBatch, PDEBatch]], steps: int, seed: int)
     tuned = UniFluids(REGISTRY, model.pdes, "tiny", seed=seed)
     tuned.load_state_dict(best.state_dict())
     tuned.fit_units([data[k][0] for k in LINE[:2]] + [few])
-    tuned, _ = train(tuned, [few], steps=max(20, steps // 10), rate=1e-3, seed=seed + 1, fresh_units=False)
+    tuned, _ = train_unifluids(tuned, [few], steps=max(20, steps // 10), lr=1e-3, seed=seed + 1, fresh_units=False)
     scratch = UniFluids(REGISTRY, model.pdes, "tiny", seed=seed)
-    scratch, _ = train(scratch, [few], steps=max(20, steps // 10), rate=1e-3, seed=seed + 1)
+    scratch, _ = train_unifluids(scratch, [few], steps=max(20, steps // 10), lr=1e-3, seed=seed + 1)
     return {
         "zero-shot": zero,
         "fine-tuned": relative_error(tuned.predict(test), test),
@@ -235,7 +242,7 @@ def _blocks(data: dict[str, tuple[PDEBatch, PDEBatch]], steps: int, seed: int) -
         u = torch.cat([train_set.u[:, :, s : s + window] for s in starts])
         sets.append(replace(train_set, u=u, params=train_set.params.repeat(len(starts), 1)))
     model = UniFluids(REGISTRY, list(LINE), "tiny", noise=0.0, seed=seed)
-    best, _ = train(model, sets, steps=steps, seed=seed)
+    best, _ = train_unifluids(model, sets, steps=steps, seed=seed)
     out: dict[str, Any] = {"seconds": time.process_time() - begin, "errors": {}}
     for k in LINE:
         test = data[k][1]
@@ -314,7 +321,7 @@ def _bottleneck(kind: str, steps: int, seed: int) -> dict[str, Any]:
         return how.convert(out, z, t, "v")
 
     with torch.no_grad():
-        found = euler_sample(velocity, torch.randn(200, 512, generator=rng), grid(10))
+        found = euler_sample(velocity, torch.randn(200, 512, generator=rng), flow_times(10))
     return {"error": float(((found - xt).square().mean(1).sqrt() / xt.square().mean(1).sqrt().clamp_min(0.1)).mean())}
 
 

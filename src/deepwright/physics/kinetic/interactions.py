@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from deepwright.core.errors import InputError
 BLOCK = 64 * 2**20  # bytes of pairs at once
 
 
+@runtime_checkable
 class Interaction(Protocol):
     """An energy of pairs."""
 

@@ -1,0 +1,71 @@
+"""The algebra of flow matching: conversions, samplers with perfect oracles, times, dimensions."""
+
+import pytest
+import torch
+
+from deepwright.physics.unifluids import (
+    LogitNormal,
+    Parameterization,
+    TimeSampler,
+    effective_dimension,
+    euler_sample,
+    flow_times,
+    heun_sample,
+)
+from deepwright.physics.unifluids.flow_matching import KINDS
+
+
+def test_conversions_agree():
+    draw = torch.Generator().manual_seed(0)
+    x, noise = torch.randn(50, 7, generator=draw).double(), torch.randn(50, 7, generator=draw).double()
+    t = torch.rand(50, 1, generator=draw).double().clamp(0.1, 0.9)
+    z = t * x + (1 - t) * noise
+    truth = {"x": x, "v": x - noise, "eps": noise}
+    for a in KINDS:
+        for b in KINDS:
+            how = Parameterization(a, b)
+            for to in KINDS:
+                assert torch.allclose(how.convert(truth[a], z, t, to), truth[to], atol=1e-10)
+            assert float(how.error(truth[a], x, noise, z, t).abs().max()) < 1e-10
+
+
+@pytest.mark.parametrize("kind", ["x", "v"])
+@pytest.mark.parametrize("steps", [1, 3, 10])
+def test_a_perfect_oracle_lands_on_the_data(kind, steps):
+    x, noise = torch.randn(20, 5).double(), torch.randn(20, 5).double()
+    how = Parameterization(kind)
+
+    def velocity(z, t):
+        return how.convert(x if kind == "x" else x - noise, z, t, "v")
+
+    for sampler in (euler_sample, heun_sample):
+        assert torch.allclose(sampler(velocity, noise, flow_times(steps).double()), x, atol=1e-6)
+
+
+def test_gaussian_data_are_sampled_as_they_are():
+    """With the exact posterior mean as the network, fifty Heun steps give mean and spread."""
+    m, s = 1.5, 0.4
+
+    def velocity(z, t):
+        gain = t * s * s / (t * t * s * s + (1 - t) ** 2)
+        return (m + gain * (z - t * m) - z) / (1 - t)
+
+    z = heun_sample(
+        velocity, torch.randn(200_000, generator=torch.Generator().manual_seed(0)).double(), flow_times(50).double()
+    )
+    assert float(z.mean()) == pytest.approx(m, rel=0.01)
+    assert float(z.std()) == pytest.approx(s, rel=0.01)
+
+
+def test_times_and_dimensions():
+    draw = torch.Generator().manual_seed(0)
+    t = TimeSampler(0.3)(20_000, draw)
+    assert float((t == 0).double().mean()) == pytest.approx(0.3, abs=0.02)
+    assert float(t[t > 0].mean()) == pytest.approx(0.5, abs=0.02)
+    assert float(LogitNormal()(20_000, draw).logit().mean()) == pytest.approx(-0.8, abs=0.03)
+    assert float(flow_times(4, 3.0)[1]) == pytest.approx(0.1)
+    rows = torch.randn(400, 3, generator=draw) @ torch.randn(3, 50, generator=draw)
+    count, ratio, d = effective_dimension(rows)
+    assert count <= 3
+    assert ratio <= 3.001
+    assert d == 50
