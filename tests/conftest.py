@@ -42,6 +42,16 @@ def image_folder(tmp_path):
     return tmp_path / "images"
 
 
+@pytest.fixture
+def unchecked():
+    """Annotations aren't checked in this test: it gives what they forbid, to see the package's own refusal."""
+    from jaxtyping import config
+
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
+
+
 class Small(nn.Module):
     """A convolutional network of two classes."""
 

@@ -302,6 +302,12 @@ class _Module:
     def synchronize(self, device=None):
         pass
 
+    def get_rng_state(self, device=None):
+        return torch.get_rng_state()
+
+    def set_rng_state(self, state, device=None):
+        torch.set_rng_state(state)
+
     def get_amp_supported_dtype(self):
         return [torch.bfloat16, torch.float16]
 

@@ -486,6 +486,7 @@ def test_targets_of_another_shape_never_broadcast():
         errors(normal(5, 1), normal(5))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     "make",
     [

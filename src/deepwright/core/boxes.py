@@ -109,7 +109,7 @@ def require_boxes(boxes: Tensor, height: float, width: float, name: str = "boxes
 def mean_average_precision(
     predictions: Sequence[Detections],
     truth: Sequence[Detections],
-    iou: float | Sequence[float] = 0.5,
+    iou: float | Sequence[float] | np.ndarray = 0.5,
     *,
     points: int = 101,
     limit: int = 100,
@@ -129,7 +129,7 @@ def mean_average_precision(
 def average_precisions(
     predictions: Sequence[Detections],
     truth: Sequence[Detections],
-    iou: float | Sequence[float] = 0.5,
+    iou: float | Sequence[float] | np.ndarray = 0.5,
     *,
     points: int = 101,
     limit: int = 100,
@@ -184,7 +184,7 @@ def _match(overlap: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return found
 
 
-def _interpolated(hits: np.ndarray, positives: int, points: int) -> float:
+def _interpolated(hits: np.ndarray, positives: int | np.integer, points: int) -> float:
     """Mean precision at evenly spaced recalls."""
     tp = np.cumsum(hits)
     recall = tp / positives

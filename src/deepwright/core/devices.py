@@ -202,7 +202,8 @@ class Compute:
             InputError: devices that aren't there, or settings that contradict each other.
         """
         device = self.target(model)
-        precision = resolve_precision(self.precision, dtype_of(model))
+        # "32-true" is Fabric's word for leaving every tensor in its own dtype; "64-true" would cast the whole module.
+        precision = "32-true" if self.precision is None else resolve_precision(self.precision, dtype_of(model))
         self._check(device, precision)
         if device.type in ("cuda", "mps"):
             first = device.index or 0

@@ -39,13 +39,13 @@ def test_a_run_keeps_the_energy_law_inverts_and_resumes(scheme, tmp_path):
     mass = float(run.log_prob(z[:, :1], z[:, 1:]).exp().sum() * (axis[1] - axis[0]) ** 2)
     assert mass == pytest.approx(1.0, abs=1e-3)
     first = KineticJKO(SYSTEM, mixture, **options)
-    first.run(2, state_dir=tmp_path)
+    first.run(2, checkpoint=tmp_path / "run.pt")
     again = KineticJKO(SYSTEM, mixture, **options)
-    again.run(3, state_dir=tmp_path)
+    again.run(3, checkpoint=tmp_path / "run.pt")
     assert torch.equal(again.now.log_density, run.now.log_density)
     assert again.energies == run.energies
-    with pytest.raises(InputError, match="another seed"):
-        KineticJKO(SYSTEM, mixture, **{**options, "seed": 2}).run(3, state_dir=tmp_path)
+    with pytest.raises(InputError, match="another seed: 2, was 1"):
+        KineticJKO(SYSTEM, mixture, **{**options, "seed": 2}).run(3, checkpoint=tmp_path / "run.pt")
     with pytest.raises(InputError, match=r"0\.\.3"):
         run.sample(5, 9)
     assert len(run.sample(10, 1)) == 10
@@ -72,9 +72,9 @@ def test_steps_adapt_to_the_energy_and_resume(tmp_path):
     assert all(i.mismatch <= 4 * 0.02 for i in run.infos)
     p = run.now
     assert torch.allclose(run.log_prob(p.x, p.v), p.log_density, atol=1e-8)
-    KineticJKO(SYSTEM, start, **options).run(3, state_dir=tmp_path)
+    KineticJKO(SYSTEM, start, **options).run(3, checkpoint=tmp_path / "run.pt")
     again = KineticJKO(SYSTEM, start, **options)
-    again.run(until=1.5, state_dir=tmp_path)
+    again.run(until=1.5, checkpoint=tmp_path / "run.pt")
     assert [i.tau for i in again.infos] == taus
     assert torch.equal(again.now.v, run.now.v)
     capped = KineticJKO(SYSTEM, start, **options, largest=0.03)

@@ -33,7 +33,7 @@ def test_sorted_particles_solve_poissons_equation():
 
 @pytest.mark.slow
 def test_landau_damping():
-    """Field energy of 1 + 0.05 cos(x / 2) with Maxwellian velocities falls by linear theory's 2 x 0.1533 between peaks."""
+    """Field energy of 1 + 0.05 cos(x / 2) with Maxwellian velocities falls by 2 x 0.1533, as linear theory says."""
     length, n = 4 * math.pi, 2**17
     u = torch.quasirandom.SobolEngine(2, scramble=True, seed=1).draw(n, dtype=torch.float64)
     x = u[:, :1] * length
@@ -67,16 +67,22 @@ def test_a_plasma_wave_is_what_it_says():
 
 
 def test_a_plasma_with_friction_follows_the_grid():
-    """Two tenths of a plasma period with a network on the ring: field energy and free energy against the grid solver's."""
+    """A tenth of a period with a network on the ring: field energy and free energy against the grid solver's."""
     length = 4 * math.pi
     system = KineticFokkerPlanck(Free(), 0.5, 1.0, 1, Poisson1d(length))
     start = PlasmaWave(length, 0.3)
     times = [0.0, 0.2, 0.4, 0.6]
     grid = grid_solution(system, start, times, x_span=(0, length), v_max=6.5, points=(32, 128), step=0.02)
     run = KineticJKO(
-        system, start, step_size=0.1, iterations=60, first=150, batch_size=1024, particles=8192,
+        system,
+        start,
+        step_size=0.1,
+        iterations=60,
+        first=150,
+        batch_size=1024,
+        particles=8192,
         velocity=lambda: PotentialVelocity(1, 16, ring=length),
-    )  # fmt: skip
+    )
     run.run(until=0.6)
     assert len(run.infos) == 6
     assert float(system.interaction.energy(run.now.x)) == pytest.approx(grid.field_energy[-1], rel=0.03)

@@ -16,13 +16,14 @@ from deepwright.physics.kinetic import (
 
 TWO = """
 import sys, torch
+from deepwright.core.devices import Compute
 from deepwright.core.files import save_state
 from deepwright.physics.kinetic import GaussianMixture, Harmonic, KineticFokkerPlanck, KineticJKO, train_shared
 torch.set_num_threads(1)
 start = GaussianMixture.gaussian(torch.tensor([1.5, -0.5]), torch.tensor([[0.6, 0.1], [0.1, 0.3]]))
 run = KineticJKO(KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 1), start, step_size=0.1, batch_size=64, particles=64)
 net = run.control()
-train_shared(run, 3, net, iterations=5, devices=2, strategy="ddp")
+train_shared(run, 3, net, iterations=5, compute=Compute(devices=2, strategy="ddp"))
 save_state(f"{sys.argv[1]}-{torch.distributed.get_rank()}", net.state_dict())
 torch.distributed.barrier()
 """
@@ -57,7 +58,7 @@ def test_one_control_for_all_steps(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_train_one_control(two_processes):
-    """Each takes particles of its own through the steps; their networks stay the same, and aren't that of one process."""
+    """Each takes particles of its own; their networks stay the same, and aren't that of one process."""
     first, second = two_processes(TWO)
     assert all(torch.equal(first[k], second[k]) for k in first)
     run = KineticJKO(SYSTEM, GaussianMixture.gaussian(M0, S0), step_size=0.1, batch_size=64, particles=64)

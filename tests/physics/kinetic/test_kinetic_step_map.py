@@ -40,7 +40,7 @@ def test_leapfrog_reverses_and_keeps_energy():
 
 
 def test_log_density_follows_the_map():
-    """For the affine control the change is the determinant of the whole linear map, for the network that of autograd's."""
+    """The change is the determinant of the whole map, which automatic differentiation gives."""
     system = KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 2)
     start = GaussianMixture.gaussian(torch.zeros(4), torch.eye(4))
     draw = torch.Generator().manual_seed(0)

@@ -19,10 +19,13 @@ FILES = {
     "cfd": compressible(np.ones((2, 16)), np.zeros((2, 16)), np.ones((2, 16)), t=0.1, dt_save=0.05),
     "seeds": diffusion_reaction2d(3, nx=8, t=0.1, dt_save=0.05),
     "flow": PDEDataset(
-        np.random.default_rng(0).standard_normal((2, 3, 8, 8, 2)), {"t": np.arange(3.0), "x": np.arange(8.0), "y": np.arange(8.0)},
-        np.zeros((2, 0)), "flow", channels=("Vx", "Vy"),
+        np.random.default_rng(0).standard_normal((2, 3, 8, 8, 2)),
+        {"t": np.arange(3.0), "x": np.arange(8.0), "y": np.arange(8.0)},
+        np.zeros((2, 0)),
+        "flow",
+        channels=("Vx", "Vy"),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("layout", FILES)

@@ -114,7 +114,7 @@ def test_every_prediction_forecasts_finite_fields(kind, corpus):
 
 
 def test_tokens_know_their_time_whatever_the_unit_of_time(corpus):
-    """Rotations and clocks come from shares of the window: with seconds or days between frames, times stay told apart."""
+    """Rotations and clocks come from shares of the window: with seconds or days between frames, times differ."""
     _, data = corpus["navier-stokes"]  # a frame a second: 2 pi t would be whole turns
     assert data.spacing[0] == 1.0
     patch = Patchify((2, 8, 8, 1))

@@ -14,6 +14,7 @@ from deepwright.physics.unifluids import (
 
 TWO = """
 import sys, torch
+from deepwright.core.devices import Compute
 from deepwright.core.files import save_state
 from deepwright.physics.pde_data import ChannelRegistry, line_corpus, plane_corpus, unified
 from deepwright.physics.unifluids import UniFluids, train_unifluids
@@ -21,7 +22,7 @@ torch.set_num_threads(1)
 registry = ChannelRegistry()
 sets = [a for a, _ in unified(line_corpus(8, 2) | plane_corpus(4, 2, 16, 8), registry).values()]
 model = UniFluids(registry, [s.pde for s in sets], "tiny")
-train_unifluids(model, sets, steps=6, batch_size=4, devices=2, strategy="ddp", seed=3)
+train_unifluids(model, sets, steps=6, batch_size=4, compute=Compute(devices=2, strategy="ddp"), seed=3)
 save_state(f"{sys.argv[1]}-{torch.distributed.get_rank()}", model.state_dict())
 torch.distributed.barrier()
 """
@@ -37,7 +38,7 @@ def test_a_batch_stands_alone(corpus):
     assert torch.equal(alone, model.loss(data, torch.Generator().manual_seed(3)))
 
 
-def test_training_learns_and_resumes(corpus, tmp_path):
+def test_training_learns_and_resumes(corpus, tmp_path, monkeypatch):
     sets = [corpus[k][0] for k in ("advection", "reaction-diffusion", "navier-stokes", "advection-diffusion-3d")]
 
     def fresh():
@@ -55,8 +56,7 @@ def test_training_learns_and_resumes(corpus, tmp_path):
     class Killed(Exception):
         pass
 
-    model, calls = fresh(), []
-    original = model.loss
+    calls, original = [], UniFluids.loss
 
     def dying(*args):
         calls.append(1)
@@ -64,9 +64,9 @@ def test_training_learns_and_resumes(corpus, tmp_path):
             raise Killed
         return original(*args)
 
-    model.loss = dying
-    with pytest.raises(Killed):
-        train_unifluids(model, sets, checkpoint=tmp_path / "c.pt", every=15, **options)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(UniFluids, "loss", dying)
+        train_unifluids(fresh(), sets, checkpoint=tmp_path / "c.pt", every=15, **options)
     again, result = train_unifluids(fresh(), sets, checkpoint=tmp_path / "c.pt", every=15, **options)
     assert result.resumed_at == 30
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters()))
@@ -100,7 +100,7 @@ def test_the_prediction_is_chosen_by_trial(corpus):
 
 @pytest.mark.slow
 def test_two_processes_train_one_model(two_processes):
-    """Each draws trajectories of its own of one and the same equation; their weights stay the same, and aren't those of one process."""
+    """Each draws trajectories of one and the same equation; their weights stay the same, and aren't one process's."""
     first, second = two_processes(TWO)
     assert all(torch.equal(first[k], second[k]) for k in first)
     sets = [a for a, _ in unified(line_corpus(8, 2) | plane_corpus(4, 2, 16, 8), REGISTRY).values()]

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError
 from deepwright.core.interrupt import graceful
 from deepwright.core.progress import bar
-from deepwright.core.randomness import generator
-from deepwright.physics.kinetic import checkpoint
+from deepwright.core.randomness import generator, local_rng
+from deepwright.physics.kinetic.checkpoint import RunFile
 from deepwright.physics.kinetic.controls import AffineVelocity, PotentialVelocity
 from deepwright.physics.kinetic.energy_law import EntropyCheck, StepInfo
 from deepwright.physics.kinetic.particles import Initial, PhaseSpaceParticles, Pushed
@@ -108,7 +108,7 @@ class KineticJKO:
                 "temperature 0: the entropy term is off, and the density may shrink without bound", stacklevel=2
             )
         self.system, self.start, self.velocity = system, start, velocity
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.particles, self.seed = batch_size, particles, seed
         self.size, self.solver = StepSize(step_size, tolerance, largest), StepSolver(iterations, first, resample, lr)
         self.now = PhaseSpaceParticles.of(start, particles, self._rng("particles"), device)
         self.energies = [float(system.free_energy(self.now.x, self.now.v, self.now.log_density))]
@@ -152,7 +152,8 @@ class KineticJKO:
         if self.controls and not fresh:
             return copy.deepcopy(self.controls[-1])
         if callable(self.velocity):
-            made = self.velocity()
+            with local_rng(self.seed):
+                made = self.velocity()
         elif self.velocity == "affine":
             made = AffineVelocity(self.system.dim)
         else:
@@ -246,26 +247,50 @@ class KineticJKO:
     # --- a run --------------------------------------------------------------------------------------------------
 
     def run(
-        self, steps: int | None = None, *, until: float = math.inf, state_dir: Path | str | None = None
+        self,
+        steps: int | None = None,
+        *,
+        until: float = math.inf,
+        on_step: Callable[[StepInfo], object] | None = None,
+        checkpoint: Path | str | None = None,
     ) -> list[StepInfo]:
-        """So many steps in all, or up to a time (the last step is cut to land on it)."""
+        """So many steps in all, or up to a time (the last step is cut to land on it).
+
+        Args:
+            steps: in all, those already taken among them.
+            until: the time.
+            on_step: called after every step, when it is on disk; it only looks on.
+            checkpoint: a file to resume from, written after every step. It belongs to equation, start and options: with
+                others it is refused. A killed run goes on to the same end, bit for bit.
+
+        Returns:
+            What is said of each step.
+
+        Raises:
+            InputError: neither a number of steps nor a time; a checkpoint of another run, or of one that
+                has gone further.
+            KeyboardInterrupt: after Ctrl-C, when the last finished step is on disk.
+            Terminated: after SIGTERM, alike.
+        """
         if steps is None and math.isinf(until):
             raise InputError("run", given="no end", expected="steps or until")
         most = math.inf if steps is None else steps
-        folder = None if state_dir is None else Path(state_dir)
-        if folder is not None:
-            checkpoint.resume(folder, self)
-        near = 1e-9 * self.tau
-        expected = math.ceil(min(most, until / self.tau))
-        with graceful() as stop, bar("kinetic steps", expected) as running:
-            running.advance(len(self.steps))
-            while len(self.steps) < most and (left := until - self.times[-1]) > near:
-                info = self.step(left)
-                running.advance(1, f"F {info.after:.4f}")
-                if folder is not None:
-                    checkpoint.save(folder, self)
-                if stop:
-                    raise KeyboardInterrupt
+        near = 1e-9 * self.size.first
+        file = RunFile(self, checkpoint, most, until)
+        try:
+            with graceful() as stop, bar("kinetic steps", math.ceil(min(most, until / self.tau))) as running:
+                running.advance(len(self.steps))
+                while len(self.steps) < most and (left := until - self.times[-1]) > near:
+                    info = self.step(left)
+                    file.save()
+                    running.advance(1, f"F {info.after:.4f}")
+                    if on_step is not None:
+                        on_step(info)
+                    if stop:
+                        raise stop.error()
+            file.finish()
+        finally:
+            file.close()
         return self.infos
 
     # --- the density --------------------------------------------------------------------------------------------

@@ -14,9 +14,11 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
+from deepwright.core.devices import Compute
 from deepwright.core.errors import InputError
 from deepwright.core.fit import FitResult, fit_drawn
 from deepwright.core.randomness import generator
+from deepwright.physics.kinetic.checkpoint import identity
 from deepwright.physics.kinetic.jko import KineticJKO
 from deepwright.physics.kinetic.particles import PhaseSpaceParticles
 
@@ -54,6 +56,9 @@ class _AllSteps(nn.Module):
         self.net, self.controls = net, [AtTime(net, k * run.tau) for k in range(steps)]
         self.run = run
 
+    def __resume_identity__(self) -> tuple[Any, ...]:
+        return type(self), identity(self.run), self.net, len(self.controls)
+
     def forward(self, numbers: Integer[Tensor, " two"]) -> Float[Tensor, ""]:
         """The loss, where the numbers are."""
         run, device = self.run, numbers.device
@@ -75,7 +80,8 @@ def train_shared(
     *,
     iterations: int = 2000,
     checkpoint: Path | str | None = None,
-    **options: Any,
+    every: int = 200,
+    compute: Compute = Compute(),  # noqa: B008 - frozen
 ) -> FitResult:
     """Train one control for so many steps and take them all.
 
@@ -84,11 +90,12 @@ def train_shared(
         steps: of its step size.
         net: (t, x, v) -> (a, da / dv), brought to where the run's particles are; like the run's own by default.
         iterations: of Adam, each through all steps.
-        checkpoint: to resume from.
-        options: of `core.fit.fit` (processes, devices).
+        checkpoint: a file to resume from: see `core.fit.fit`.
+        every: iterations between two checkpoints.
+        compute: device, number of processes, strategy and precision; where the run's particles are by default.
 
     Raises:
-        InputError: a run that has begun or adapts its steps; fewer than one step.
+        InputError: a run that has begun or adapts its steps; fewer than one step; a checkpoint of another training.
         FoldedError: the trained control isn't one to one on the run's particles.
     """
     if run.controls or run.size.tolerance is not None or steps < 1:
@@ -104,8 +111,9 @@ def train_shared(
         clip_norm=10.0,
         optimizer=lambda p: torch.optim.Adam(p, lr=lr, betas=(0.5, 0.999)),
         scheduler=lambda o, n: torch.optim.lr_scheduler.CosineAnnealingLR(o, n, 1e-2 * lr),
+        every=every,
+        compute=compute,
         description="kinetic steps, one control",
-        **options,
     )
     for k in range(steps):
         run.take(AtTime(net, k * run.tau))

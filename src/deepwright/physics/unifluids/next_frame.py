@@ -59,7 +59,7 @@ def train_next_frame(
         scheduler=one_cycle(lr),
         seed=seed,
         checkpoint=checkpoint,
-        devices=compute.devices, strategy=compute.strategy,  # SHIM
+        compute=compute,
         description=type(model).__name__,
     )
 

@@ -155,7 +155,7 @@ def train_unifluids(
         seed=seed,
         checkpoint=checkpoint,
         every=every,
-        devices=compute.devices, strategy=compute.strategy,  # SHIM
+        compute=compute,
         description="flow matching",
     )
     both.update()
