@@ -1,11 +1,9 @@
 """Calls of the room of physics."""
 
 import math
-import tempfile
 from dataclasses import replace
 
 import torch
-from deepwright.physics.kinetic.scheme import KineticJKO, substep
 
 from deepwright.physics import (
     Block,
@@ -20,23 +18,14 @@ from deepwright.physics import (
     laplacian,
 )
 from deepwright.physics.bundled import poisson
-from deepwright.physics.kinetic.controls import PotentialVelocity
-from deepwright.physics.kinetic.shared import train_shared
-from deepwright.physics.kinetic.systems import GaussianMixture, Harmonic, KineticFokkerPlanck, sliced_w2
 from deepwright.physics.linear_grids.baselines import CellGrid, Separable
 from deepwright.physics.linear_grids.celg import CELG, als_polish
-from deepwright.physics.pde_data.batches import ChannelRegistry
-from deepwright.physics.pde_data.corpus import line_corpus, unified
 from deepwright.physics.solve.certificate import certify
 from deepwright.physics.solve.uncertainty import covariance
 from deepwright.physics.splines import NaturalCubicSpline1d
 from deepwright.physics.two_phase.problems import droplet
 from deepwright.physics.two_phase.solver import PointCounts, TwoPhasePINN
-from deepwright.physics.unifluids.baselines import FNO, UNet, train_next_frame
-from deepwright.physics.unifluids.forecasts import evaluate
-from deepwright.physics.unifluids.model import UniFluids
-from deepwright.physics.unifluids.training import train
-from entries import Entry, Placed, normal, seeded, uniform
+from entries import Entry, normal, seeded, uniform
 
 DOUBLE = torch.float64
 SQUARE = [(0, 1), (0, 1)]
@@ -155,117 +144,10 @@ def drop_by_hand(device):
     return fit_problem(LeastSquaresProblem(model, parts), [("lm", 2)]).loss
 
 
-def mixture(device):
-    mean, spread = torch.tensor([1.5, -0.5]), torch.tensor([[0.6, 0.1], [0.1, 0.3]])
-    return GaussianMixture.gaussian(mean.double().to(device), spread.double().to(device))
-
-
-def jko(device, **options):
-    system = KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 1)
-    return KineticJKO(system, mixture(device), step_size=0.1, batch=32, particles=32, **options)
-
-
-def jko_step(device):
-    return jko(device, iterations=4, first=4).step().after
-
-
-def shared(device):
-    solver = jko(device)
-    network = solver.control().to(device)
-    train_shared(solver, 2, network, iterations=2)
-    return network
-
-
-def flow_substep(device):
-    x, v = (normal(10, 3, seed=i, dtype=DOUBLE).to(device) for i in (0, 1))
-    system = KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 3)
-    return list(substep(system, PotentialVelocity(3, seed=0).to(device), 0.0, 0.05, x, v)[:4])
-
-
-def mixture_density(device):
-    x, v = (normal(10, 1, seed=i, dtype=DOUBLE).to(device) for i in (0, 1))
-    return mixture(device).log_prob(x, v), mixture(device).sample(8, seeded())
-
-
-def distance(device):
-    return sliced_w2(normal(30, 2).double().to(device), normal(30, 2, seed=1).double().to(device))
-
-
-def corpus():
-    registry = ChannelRegistry()
-    return registry, unified(line_corpus(6, 3), registry)
-
-
-def fluids(device):
-    registry, sets = corpus()
-    model = UniFluids(registry, list(sets), "tiny")
-    model.fit_units([a for a, _ in sets.values()])
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.05 * torch.randn(p.shape, generator=seeded(7)))
-    return model.eval().to(device), next(iter(sets.values()))
-
-
-def fluids_loss(where):
-    def call(device):
-        model, (known, _) = fluids(device)
-        if where == "device":
-            known = replace(known, u=known.u.to(device), params=known.params.to(device))
-        value = model.loss(known, seeded())
-        value.backward()
-        return value, model.channel.grad, model
-
-    return call
-
-
-def fluids_forecast(device):
-    model, (_, held) = fluids(device)
-    held = replace(held, u=held.u.to(device), params=held.params.to(device))
-    return model.predict(held), model.sample(held, steps=2, solver="heun"), model.rollout(held, 1)
-
-
-def fluids_forecast_of_host_data(device):
-    model, (_, held) = fluids(device)
-    return model.predict(held)
-
-
-def fluids_trained(device):
-    registry, sets = corpus()
-    known = [a for a, _ in sets.values()]
-    model = UniFluids(registry, [a.pde for a in known], "tiny", seed=1).to(device)
-    return Placed(train(model, known, steps=2, batch=4)[0])
-
-
-def fluids_stored(device):
-    model, _ = fluids(device)
-    with tempfile.TemporaryDirectory() as folder:
-        model.save(f"{folder}/m.pt")
-        model.load(f"{folder}/m.pt")
-    return model
-
-
-def fluids_evaluated(device):
-    model, (_, held) = fluids(device)
-    return [[c for c in row[:4] if isinstance(c, int | float)] for row in evaluate(model, held).rows]
-
-
-def operator(kind):
-    def call(device):
-        _, sets = corpus()
-        known, held = next(iter(sets.values()))
-        torch.manual_seed(0)
-        model = kind(len(known.channels), known.context, known.dim).to(device)
-        held = replace(held, u=held.u.to(device), params=held.params.to(device))
-        return model.rollout(held), train_next_frame(model, known, epochs=1).history[-1]["loss"], model
-
-    return call
-
-
 def laplace(device):
     return covariance(LeastSquaresProblem(net(device, hidden=(3,)), blocks(device)), {"edge": 0.1})
 
 
-ON_CPU = "core.fit takes the network to the CPU"
 MIXES = "tensors made on the CPU beside those of the device"
 
 ENTRIES = [
@@ -285,18 +167,5 @@ ENTRIES = [
     Entry("TwoPhasePINN.fit", drop_fitted, fails=MIXES),
     Entry("TwoPhasePINN.predict, errors", drop_read, fails=MIXES),
     Entry("TwoPhasePINN.blocks", drop_by_hand),
-    Entry("KineticJKO.step", jko_step, fails=MIXES),
-    Entry("train_shared", shared, fails=MIXES),
-    Entry("substep", flow_substep),
-    Entry("GaussianMixture", mixture_density, fails=MIXES),
-    Entry("sliced_w2", distance, fails=MIXES),
-    Entry("UniFluids.loss, data on the CPU", fluids_loss("cpu")),
-    Entry("UniFluids.loss, data on the device", fluids_loss("device")),
-    Entry("UniFluids.predict, sample, rollout", fluids_forecast),
-    Entry("UniFluids.predict, data on the CPU", fluids_forecast_of_host_data, returns="cpu"),
-    Entry("unifluids_training.train", fluids_trained, fails=ON_CPU),
-    Entry("UniFluids.save, load", fluids_stored),
-    Entry("forecasts.evaluate", fluids_evaluated, slow=True),
-    *(Entry(f"{k.__name__}.rollout, train_next_frame", operator(k), fails=ON_CPU) for k in (FNO, UNet)),
     Entry("covariance", laplace, tolerance=1e-3),
 ]

@@ -67,7 +67,7 @@ class RunFile:
     def __init__(self, run: KineticJKO, path: Path | str | None, steps: float, until: float) -> None:
         self.run = run
         self._kept = Resume(path, {} if path is None else identity(run), kind=KIND)
-        state = self._kept.load(map_location=run.steps.device)
+        state = self._kept.load()
         if state is not None:
             self._restore(state, steps, until)
         self._stored = None if state is None else len(run.steps)
@@ -125,8 +125,9 @@ class RunFile:
             except RuntimeError as error:
                 given = f"step {k}: {error}"
                 raise InputError(f"{self._kept.path}", given=given, expected="controls as `velocity` makes") from error
-            run.steps.append(control, state["clouds"][k] if state["clouds"] else [], infos[k])
+            felt = [cloud.to(run.steps.device) for cloud in (state["clouds"] or [[]] * len(infos))[k]]
+            run.steps.append(control, felt, infos[k])
         run.energies[:] = state["energies"]
-        run.now, run.size.tau = PhaseSpaceParticles(*state["now"]), state["tau"]
+        run.now, run.size.tau = PhaseSpaceParticles(*state["now"]).to(run.steps.device), state["tau"]
         if state["drawn"] is not None:
-            run.system.interaction.generator.set_state(state["drawn"].cpu())  # type: ignore[union-attr]
+            run.system.interaction.generator.set_state(state["drawn"])  # type: ignore[union-attr]

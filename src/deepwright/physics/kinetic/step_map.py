@@ -193,10 +193,10 @@ def _unkick(control: nn.Module, s: float, h: float, x: Tensor, target: Tensor) -
     for _ in range(30):
         a, slope = control(s, x, v)
         gap = v + h * a - target
-        if float(gap.abs().max()) < 1e-12:
+        if float(gap.detach().abs().max()) < 1e-12:
             return v, _logdet(slope, h)
         v = v - torch.linalg.solve(eye + h * slope, gap[:, :, None])[:, :, 0]
-    left = float(gap.abs().max())
+    left = float(gap.detach().abs().max())
     if not left <= 1e-8:
         raise InputError("log_prob", given=f"a kick that is inverted only to {left:.2g}", expected="a smaller step")
     return v, _logdet(control(s, x, v)[1], h)
