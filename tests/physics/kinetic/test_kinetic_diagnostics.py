@@ -36,7 +36,7 @@ def test_entropy_from_neighbours():
     run = KineticJKO(SYSTEM, start, velocity="affine", iterations=1, first=1, batch_size=64, particles=1000)
     run.run(9)
     wrong = run.now
-    run.now = PhaseSpaceParticles(wrong.x, wrong.v, wrong.log_density + 1.0)
+    run.state.now = PhaseSpaceParticles(wrong.x, wrong.v, wrong.log_density + 1.0)
     with pytest.warns(UserWarning, match="entropy"):
         info = run.step()
     assert info.entropy_gap == pytest.approx(-1.0, abs=0.1)

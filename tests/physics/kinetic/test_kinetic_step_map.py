@@ -75,7 +75,7 @@ def test_particles_that_fold_are_left_out_where_asked():
             ]
 
     run = KineticJKO(SYSTEM, GaussianMixture.gaussian(torch.zeros(2), torch.eye(2)), particles=64, step_size=0.1)
-    run.now = PhaseSpaceParticles(*(t[run.now.v[:, 0] < 1] for t in (run.now.x, run.now.v, run.now.log_density)))
+    run.state.now = PhaseSpaceParticles(*(t[run.now.v[:, 0] < 1] for t in (run.now.x, run.now.v, run.now.log_density)))
     run.take(Steep())
     p = PhaseSpaceParticles.of(run.start, 500, torch.Generator().manual_seed(0))
     with pytest.raises(FoldedError):

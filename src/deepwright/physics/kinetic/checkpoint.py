@@ -3,131 +3,133 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
+from torch import nn
 
 from deepwright.core.errors import InputError
 from deepwright.core.resume import Resume
-from deepwright.physics.kinetic import controls
 from deepwright.physics.kinetic.energy_law import StepInfo
 from deepwright.physics.kinetic.particles import PhaseSpaceParticles
-from deepwright.physics.kinetic.step_map import StepMap
+from deepwright.physics.kinetic.step_size import StepSize
 from deepwright.physics.kinetic.taken_steps import TakenSteps
-
-if TYPE_CHECKING:
-    from deepwright.physics.kinetic.jko import KineticJKO
 
 KIND = "kinetic run"
 
 
-def identity(run: KineticJKO) -> dict[str, Any]:
-    """All that decides a run's steps: equation, start, control, options, and the code that takes them.
+@dataclass
+class RunState:
+    """All that changes in a run.
 
-    Args:
-        run: whose.
+    Attributes:
+        steps: those taken.
+        size: of the next one.
+        now: particles after the last step.
+        energies: F at the start and after every step.
     """
-    scheme, size, solver = run.steps.map, run.size, run.solver
-    return {
-        "system": run.system,
-        "start": run.start,
-        "velocity": run.velocity,
-        "scheme": scheme.scheme,
-        "substeps": scheme.substeps,
-        "step_size": size.first,
-        "tolerance": size.tolerance,
-        "largest": size.largest,
-        "iterations": solver.iterations,
-        "first": solver.first,
-        "resample": solver.resample,
-        "lr": solver.lr,
-        "batch_size": run.batch_size,
-        "particles": run.particles,
-        "seed": run.seed,
-        "code": [type(run), StepMap, TakenSteps, type(solver), type(size), controls.PotentialVelocity],
-    }
+
+    steps: TakenSteps
+    size: StepSize
+    now: PhaseSpaceParticles
+    energies: list[float]
 
 
 class RunFile:
     """The file of a run; nothing happens where there is none.
 
     Args:
-        run: that is stored.
         path: the file, or None.
+        state: of the run; where there is a file, it is put where that was written.
+        identity: () -> all that decides the run's steps.
+        control: () -> a module as every step has one.
         steps: that are asked for in all.
         until: time that is asked for.
 
     Raises:
-        InputError: a file of another run, or one that has more steps than are asked for.
+        InputError: a file of another run, or one that has gone further than is asked for.
         LockedError: another process works on the file.
     """
 
-    def __init__(self, run: KineticJKO, path: Path | str | None, steps: float, until: float) -> None:
-        self.run = run
-        self._kept = Resume(path, {} if path is None else identity(run), kind=KIND)
-        state = self._kept.load()
-        if state is not None:
-            self._restore(state, steps, until)
-        self._stored = None if state is None else len(run.steps)
+    def __init__(
+        self,
+        path: Path | str | None,
+        state: RunState,
+        identity: Callable[[], dict[str, Any]],
+        control: Callable[[], nn.Module],
+        steps: float,
+        until: float,
+    ) -> None:
+        self.state = state
+        self._kept = Resume(path, {} if path is None else identity(), kind=KIND)
+        stored = self._kept.load()
+        if stored is not None:
+            self._check(stored, steps, until)
+            self._restore(stored, control)
+        self._stored = None if stored is None else len(state.steps)
 
     def save(self) -> None:
         """The steps so far, of a run that goes on."""
         if self._kept.path is not None:
-            self._kept.save(self._state())
+            self._kept.save(self._content())
 
     def finish(self) -> None:
         """The steps of a run that has come to its end."""
-        if self._kept.path is not None and not (self._kept.finished and self._stored == len(self.run.steps)):
-            self._kept.finish(self._state())
+        if self._kept.path is not None and not (self._kept.finished and self._stored == len(self.state.steps)):
+            self._kept.finish(self._content())
 
     def close(self) -> None:
         """Let other processes take the file."""
         self._kept.close()
 
-    def _state(self) -> dict[str, Any]:
-        run = self.run
-        drawn = getattr(run.system.interaction, "generator", None)
+    def _content(self) -> dict[str, Any]:
+        steps, now = self.state.steps, self.state.now
+        partners = steps.partners
         return {
-            "controls": [control.state_dict() for control in run.controls],
-            "clouds": run.clouds,
-            "infos": [asdict(info) for info in run.infos],
-            "now": [run.now.x, run.now.v, run.now.log_density],
-            "energies": run.energies,
-            "tau": run.tau,
-            "drawn": drawn.get_state() if isinstance(drawn, torch.Generator) else None,
+            "controls": [control.state_dict() for control in steps.controls],
+            "clouds": steps.clouds,
+            "infos": [asdict(info) for info in steps.infos],
+            "now": [now.x, now.v, now.log_density],
+            "energies": self.state.energies,
+            "tau": self.state.size.tau,
+            "partners": None if partners is None else partners.get_state(),
         }
 
-    def _restore(self, state: dict[str, Any], steps: float, until: float) -> None:
-        """Put the run where the file was written. Steps that it has already taken must be the file's."""
-        run, infos = self.run, [StepInfo(**info) for info in state["infos"]]
+    def _check(self, stored: dict[str, Any], most: float, until: float) -> None:
+        """Refuse a file that has gone further, or that doesn't begin with the steps already taken."""
+        infos, taken = [StepInfo(**info) for info in stored["infos"]], self.state.steps.infos
         time = math.fsum(info.tau for info in infos)
-        if len(infos) > steps or time > until * (1 + 1e-9):
+        if len(infos) > most or time > until * (1 + 1e-9):
             raise InputError(
                 f"{self._kept.path} has gone further than asked",
                 given=f"{len(infos)} steps, up to a time of {time:g}",
-                expected=f"at most {steps:g} steps, up to a time of {until:g}",
+                expected=f"at most {most:g} steps, up to a time of {until:g}",
                 hint="ask for as many, or choose another file",
             )
-        have = len(run.steps)
-        if run.infos != infos[:have]:
+        if taken != infos[: len(taken)]:
             raise InputError(
                 f"{self._kept.path} belongs to another {KIND}",
-                given=f"a run with {have} steps that the file doesn't begin with",
+                given=f"a run with {len(taken)} steps that the file doesn't begin with",
                 expected="a fresh run, or the steps of the file",
                 hint="choose another file",
             )
-        for k in range(have, len(infos)):
-            control = run.control(fresh=True)
+
+    def _restore(self, stored: dict[str, Any], make: Callable[[], nn.Module]) -> None:
+        """Put the run where the file was written."""
+        state, steps = self.state, self.state.steps
+        clouds = stored["clouds"] or [[] for _ in stored["infos"]]
+        for k in range(len(steps), len(stored["infos"])):
+            control = make()
             try:
-                control.load_state_dict(state["controls"][k])
+                control.load_state_dict(stored["controls"][k])
             except RuntimeError as error:
                 given = f"step {k}: {error}"
                 raise InputError(f"{self._kept.path}", given=given, expected="controls as `velocity` makes") from error
-            felt = [cloud.to(run.steps.device) for cloud in (state["clouds"] or [[]] * len(infos))[k]]
-            run.steps.append(control, felt, infos[k])
-        run.energies[:] = state["energies"]
-        run.now, run.size.tau = PhaseSpaceParticles(*state["now"]).to(run.steps.device), state["tau"]
-        if state["drawn"] is not None:
-            run.system.interaction.generator.set_state(state["drawn"])  # type: ignore[union-attr]
+            felt = [cloud.to(steps.device) for cloud in clouds[k]]
+            steps.append(control, felt, StepInfo(**stored["infos"][k]))
+        state.energies[:] = stored["energies"]
+        state.now, state.size.tau = PhaseSpaceParticles(*stored["now"]).to(steps.device), stored["tau"]
+        if steps.partners is not None:
+            steps.partners.set_state(stored["partners"])

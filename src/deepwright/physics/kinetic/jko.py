@@ -17,6 +17,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -26,7 +27,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.interrupt import graceful
 from deepwright.core.progress import bar
 from deepwright.core.randomness import generator, local_rng
-from deepwright.physics.kinetic.checkpoint import RunFile
+from deepwright.physics.kinetic.checkpoint import RunFile, RunState
 from deepwright.physics.kinetic.controls import AffineVelocity, PotentialVelocity
 from deepwright.physics.kinetic.energy_law import EntropyCheck, StepInfo
 from deepwright.physics.kinetic.particles import Initial, PhaseSpaceParticles, Pushed
@@ -62,9 +63,8 @@ class KineticJKO:
         device: where particles and controls live; where the start puts its samples by default.
 
     Attributes:
-        now: particles after the last step.
-        energies: F at the start and after every step.
-        steps: those taken.
+        state: all that changes in the run: steps taken, particles, energies, the next step's length.
+        solver: how a step is minimised.
 
     Raises:
         InputError: an unknown scheme or velocity; steps, a friction or numbers that aren't above 0.
@@ -109,11 +109,54 @@ class KineticJKO:
             )
         self.system, self.start, self.velocity = system, start, velocity
         self.batch_size, self.particles, self.seed = batch_size, particles, seed
-        self.size, self.solver = StepSize(step_size, tolerance, largest), StepSolver(iterations, first, resample, lr)
-        self.now = PhaseSpaceParticles.of(start, particles, self._rng("particles"), device)
-        self.energies = [float(system.free_energy(self.now.x, self.now.v, self.now.log_density))]
-        self.steps = TakenSteps(start, StepMap(system, substeps, scheme), self.now.x.device)
-        self._entropy = EntropyCheck(lambda: self.steps.draw(particles, self._rng("particles")))
+        now = PhaseSpaceParticles.of(start, particles, self._rng("particles"), device)
+        steps = TakenSteps(start, StepMap(system, substeps, scheme), now.x.device)
+        energies = [float(system.free_energy(now.x, now.v, now.log_density))]
+        self.state = RunState(steps, StepSize(step_size, tolerance, largest), now, energies)
+        self.solver = StepSolver(iterations, first, resample, lr)
+        self._entropy = EntropyCheck(lambda: steps.draw(particles, self._rng("particles")))
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides the steps of a run: equation, start, control, options, and the code that takes them."""
+        scheme, size, solver = self.steps.map, self.size, self.solver
+        return {
+            "system": self.system,
+            "start": self.start,
+            "velocity": self.velocity,
+            "scheme": scheme.scheme,
+            "substeps": scheme.substeps,
+            "step_size": size.first,
+            "tolerance": size.tolerance,
+            "largest": size.largest,
+            "iterations": solver.iterations,
+            "first": solver.first,
+            "resample": solver.resample,
+            "lr": solver.lr,
+            "batch_size": self.batch_size,
+            "particles": self.particles,
+            "seed": self.seed,
+            "code": [KineticJKO, StepMap, TakenSteps, StepSolver, StepSize, PotentialVelocity],
+        }
+
+    @property
+    def now(self) -> PhaseSpaceParticles:
+        """Particles after the last step."""
+        return self.state.now
+
+    @property
+    def energies(self) -> list[float]:
+        """F at the start and after every step."""
+        return self.state.energies
+
+    @property
+    def steps(self) -> TakenSteps:
+        """Those taken."""
+        return self.state.steps
+
+    @property
+    def size(self) -> StepSize:
+        """Of the next step."""
+        return self.state.size
 
     @property
     def tau(self) -> float:
@@ -241,7 +284,7 @@ class KineticJKO:
     def _keep(self, control: nn.Module, push: Push) -> None:
         now = push.after.checked()
         self.steps.append(control, push.felt, self._entropy(len(self.steps), push.info, now))
-        self.now = now
+        self.state.now = now
         self.energies.append(push.info.after)
 
     # --- a run --------------------------------------------------------------------------------------------------
@@ -276,7 +319,7 @@ class KineticJKO:
             raise InputError("run", given="no end", expected="steps or until")
         most = math.inf if steps is None else steps
         near = 1e-9 * self.size.first
-        file = RunFile(self, checkpoint, most, until)
+        file = RunFile(checkpoint, self.state, self.identity, lambda: self.control(fresh=True), most, until)
         try:
             with graceful() as stop, bar("kinetic steps", math.ceil(min(most, until / self.tau))) as running:
                 running.advance(len(self.steps))

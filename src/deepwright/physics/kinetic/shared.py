@@ -18,7 +18,6 @@ from deepwright.core.devices import Compute
 from deepwright.core.errors import InputError
 from deepwright.core.fit import FitResult, fit_drawn
 from deepwright.core.randomness import generator
-from deepwright.physics.kinetic.checkpoint import identity
 from deepwright.physics.kinetic.jko import KineticJKO
 from deepwright.physics.kinetic.particles import PhaseSpaceParticles
 
@@ -57,7 +56,7 @@ class _AllSteps(nn.Module):
         self.run = run
 
     def __resume_identity__(self) -> tuple[Any, ...]:
-        return type(self), identity(self.run), self.net, len(self.controls)
+        return type(self), self.run.identity(), self.net, len(self.controls)
 
     def forward(self, numbers: Integer[Tensor, " two"]) -> Float[Tensor, ""]:
         """The loss, where the numbers are."""

@@ -45,6 +45,12 @@ class TakenSteps:
         """0 and the time after every step."""
         return [0.0, *itertools.accumulate(i.tau for i in self.infos)]
 
+    @property
+    def partners(self) -> torch.Generator | None:
+        """What an interaction draws its partners from, where it draws any."""
+        drawn = getattr(self.map.system.interaction, "generator", None)
+        return drawn if isinstance(drawn, torch.Generator) else None
+
     @functools.cached_property
     def _home(self) -> torch.device:
         """Where the start computes log-densities: where it puts its samples."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,12 +11,51 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.physics.pde_data import PDEBatch
-from deepwright.physics.unifluids.flow_matching import euler_sample, flow_times, heun_sample
-
-if TYPE_CHECKING:
-    from deepwright.physics.unifluids.model import UniFluids
+from deepwright.physics.unifluids.flow_matching import (
+    Parameterization,
+    euler_sample,
+    flow_times,
+    heun_sample,
+)
+from deepwright.physics.unifluids.tokens import TokenLayout
+from deepwright.physics.unifluids.units import FieldUnits
 
 SOLVERS = {"euler": euler_sample, "heun": heun_sample}
+
+
+@runtime_checkable
+class FlowModel(Protocol):
+    """What a sampler asks of a model, which is called with (tokens, flow times, condition, data).
+
+    Attributes:
+        parameterization: what the model says.
+        units: in which it sees fields.
+        condition: data -> what modulates it.
+        noise: size of the noise that it begins with.
+        place: a tensor where the model lives, in its dtype.
+    """
+
+    parameterization: Parameterization
+    units: FieldUnits
+    condition: Any
+    noise: float
+
+    @property
+    def place(self) -> Tensor:
+        """A tensor where the model lives, in its dtype."""
+        ...
+
+    def layout(self, data: PDEBatch) -> TokenLayout:
+        """The tokens of a batch.
+
+        Args:
+            data: trajectories.
+        """
+        ...
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the model says of tokens."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +85,7 @@ class Flow:
 
 @torch.no_grad()
 def sample(
-    model: UniFluids, data: PDEBatch, flow: Flow, members: int = 1, generator: torch.Generator | None = None
+    model: FlowModel, data: PDEBatch, flow: Flow, members: int = 1, generator: torch.Generator | None = None
 ) -> Float[Tensor, "members b c t x y z"]:
     """Forecasts in physical units: see `UniFluids.sample`.
 
@@ -68,7 +107,7 @@ def sample(
 
 
 def rollout(
-    model: UniFluids, data: PDEBatch, windows: int, flow: Flow, generator: torch.Generator | None = None
+    model: FlowModel, data: PDEBatch, windows: int, flow: Flow, generator: torch.Generator | None = None
 ) -> Float[Tensor, "b c t x y z"]:
     """Windows one after another: see `UniFluids.rollout`.
 
@@ -93,7 +132,7 @@ def rollout(
 class _Sampler:
     """What all members of an ensemble have in common."""
 
-    def __init__(self, model: UniFluids, data: PDEBatch, flow: Flow) -> None:
+    def __init__(self, model: FlowModel, data: PDEBatch, flow: Flow) -> None:
         self.model, self.data, self.flow, self.layout = model, data, flow, model.layout(data)
         self.unit, self.scale = model.units(data)
         place = model.place

@@ -270,7 +270,10 @@ class UniFluids(nn.Module):
         Args:
             path: the file.
         """
-        return weights.save(self, path)
+        return weights.write(path, self._made(), self.state_dict())
+
+    def _made(self) -> dict[str, Any]:
+        return {"registry": list(self.registry.names), "pdes": list(self.pdes), "settings": self.settings}
 
     @classmethod
     def read(cls, path: Path | str) -> UniFluids:
@@ -282,9 +285,9 @@ class UniFluids(nn.Module):
         Raises:
             InputError: a file that isn't one, or is damaged.
         """
-        made = weights.read(path)
+        made, state = weights.read(path)
         model = cls(ChannelRegistry(tuple(made["registry"])), made["pdes"], **weights.options(made["settings"]))
-        model.load_state_dict(made["weights"])
+        model.load_state_dict(state)
         return model.eval()
 
     def load(self, path: Path | str) -> None:
@@ -296,7 +299,7 @@ class UniFluids(nn.Module):
         Raises:
             InputError: other ones.
         """
-        weights.load(self, path)
+        self.load_state_dict(weights.read_for(path, self._made()))
 
 
 def _dimensions(size: str | tuple[int, int, int]) -> tuple[int, int, int]:

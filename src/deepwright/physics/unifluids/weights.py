@@ -1,42 +1,62 @@
-"""Files of trained models: weights with the channels, equations and settings that they belong to."""
+"""Files of trained models: weights with the channels, equations and settings that they belong to, under a checksum."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.files import load_state, save_state
 
-if TYPE_CHECKING:
-    from deepwright.physics.unifluids.model import UniFluids
-
-PARTS = ("registry", "pdes", "settings", "weights")
+Made = dict[str, Any]  # what a model is made from: registry, pdes, settings
 
 
-def save(model: UniFluids, path: Path | str) -> Path:
+def write(path: Path | str, made: Made, weights: dict[str, Tensor]) -> Path:
     """Write a model.
 
     Args:
-        model: trained or not.
         path: the file.
+        made: what the model is made from.
+        weights: its state.
     """
-    return save_state(path, {**_made(model), "weights": model.state_dict()})
+    return save_state(path, {**made, "weights": weights})
 
 
-def read(path: Path | str) -> dict[str, Any]:
-    """What a file holds: registry, pdes, settings and weights.
+def read(path: Path | str) -> tuple[Made, dict[str, Tensor]]:
+    """What the model of a file is made from, and its weights.
 
     Args:
-        path: a file of `save`.
+        path: a file of `write`.
 
     Raises:
-        InputError: a file that isn't one.
+        InputError: a file that isn't one, or is damaged.
     """
     state = load_state(path)
-    if not set(PARTS) <= set(state):
-        raise InputError(f"{path}", given=", ".join(map(str, state)), expected="a file written by UniFluids.save")
-    return state
+    if not (isinstance(state, dict) and {"registry", "pdes", "settings", "weights"} <= set(state)):
+        given = ", ".join(map(str, state)) if isinstance(state, dict) else type(state).__name__
+        raise InputError(f"{path}", given=given, expected="a file written by UniFluids.save")
+    return {k: state[k] for k in ("registry", "pdes", "settings")}, state["weights"]
+
+
+def read_for(path: Path | str, made: Made) -> dict[str, Tensor]:
+    """Weights of a file, for a model that is made alike.
+
+    Args:
+        path: a file of `write`.
+        made: what the model is made from.
+
+    Raises:
+        InputError: another model's.
+    """
+    found, weights = read(path)
+    other = [k for k, v in made.items() if found[k] != v]
+    if other:
+        expected = ", ".join(f"{k} {made[k]}" for k in other)
+        hint = "UniFluids.read makes the model that a file needs"
+        raise InputError(f"{path}", given="another " + ", ".join(other), expected=expected, hint=hint)
+    return weights
 
 
 def options(settings: dict[str, Any]) -> dict[str, Any]:
@@ -47,26 +67,3 @@ def options(settings: dict[str, Any]) -> dict[str, Any]:
     """
     size = settings["size"] if isinstance(settings["size"], str) else tuple(settings["size"])
     return {**settings, "size": size, "patch": {int(d): tuple(p) for d, p in settings["patch"].items()}}
-
-
-def load(model: UniFluids, path: Path | str) -> None:
-    """Weights into a model that was made alike.
-
-    Args:
-        model: with the same channels, equations and settings.
-        path: a file of `save`.
-
-    Raises:
-        InputError: another model's.
-    """
-    state, mine = read(path), _made(model)
-    other = [k for k, v in mine.items() if state[k] != v]
-    if other:
-        expected = ", ".join(f"{k} {mine[k]}" for k in other)
-        hint = "UniFluids.read makes the model that a file needs"
-        raise InputError(f"{path}", given="another " + ", ".join(other), expected=expected, hint=hint)
-    model.load_state_dict(state["weights"])
-
-
-def _made(model: UniFluids) -> dict[str, Any]:
-    return {"registry": list(model.registry.names), "pdes": list(model.pdes), "settings": model.settings}
