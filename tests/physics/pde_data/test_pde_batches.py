@@ -1,10 +1,21 @@
 """Layouts of batches to the bit, patches, gaps filled in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from deepwright.physics.pde_data import ChannelRegistry, Patchify, PDEDataset, fill_in, from_unified, to_unified
+from deepwright.core.errors import InputError
+from deepwright.physics.pde_data import (
+    ChannelRegistry,
+    Patchify,
+    PDEDataset,
+    advection1d,
+    fill_in,
+    from_unified,
+    to_unified,
+)
 
 REGISTRY = ChannelRegistry()
 
@@ -43,3 +54,44 @@ def test_gaps_are_filled_between_what_is_known(shape):
     line = torch.linspace(0, 1, shape[0], dtype=torch.float64).reshape(1, 1, -1, 1, 1).expand_as(ends)
     ends[:, :, [0, -1]] = 1
     assert float((fill_in(line * ends, ends, False, sweeps=200) - line).abs().max()) < 0.02
+
+
+@pytest.fixture(scope="module")
+def waves():
+    """Three trajectories on a line."""
+    return to_unified(advection1d(3, 0.5, nx=16, t=0.4, dt_save=0.1), REGISTRY, 2)
+
+
+def test_an_uneven_grid_is_refused():
+    coords = {"t": np.arange(4.0), "x": np.array([0, 1, 2, 4.0])}
+    with pytest.raises(InputError, match="even grid"):
+        to_unified(PDEDataset(np.zeros((1, 4, 4, 1)), coords, np.zeros((1, 0)), "p"), REGISTRY, 2)
+
+
+def test_an_unknown_channel_is_refused_with_a_close_one():
+    with pytest.raises(InputError, match=r"unknown channel.*pressure"):
+        REGISTRY.indices(("presure",))
+
+
+def test_a_grid_that_is_no_multiple_of_the_patch_is_refused():
+    with pytest.raises(InputError, match="multiples of the patch"):
+        Patchify((4, 16, 1, 1))(torch.zeros(1, 1, 16, 60, 1, 1))
+
+
+@pytest.mark.parametrize("context", [0, 5, 9])
+def test_a_context_without_frames_before_or_after_is_refused(context, waves):
+    with pytest.raises(InputError, match="context"):
+        replace(waves, context=context)
+
+
+def test_a_value_that_is_not_finite_is_found(waves):
+    u = waves.u.clone()
+    u[2, 0, 2, 5] = torch.nan
+    with pytest.raises(InputError, match="sample 2"):
+        replace(waves, u=u)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (3, 5), (3,)])
+def test_parameters_of_another_shape_are_refused(shape, waves):
+    with pytest.raises(InputError, match="params"):
+        replace(waves, params=torch.zeros(shape))

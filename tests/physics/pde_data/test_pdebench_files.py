@@ -59,3 +59,17 @@ def test_longer_time_axes_and_strange_files(tmp_path):
     (tmp_path / "text.h5").write_text("no")
     with pytest.raises(InputError, match="an HDF5 file"):
         read_pdebench(tmp_path / "text.h5")
+
+
+def test_a_layout_that_cannot_hold_the_data_is_refused(tmp_path):
+    pytest.importorskip("h5py")
+    for data, layout in ((FILES["tensor"], "flow"), (FILES["flow"], "cfd"), (FILES["seeds"], "tensor")):
+        with pytest.raises(InputError, match="layout"):
+            write_pdebench(data, tmp_path / "d.hdf5", layout)
+
+
+def test_one_parameter_for_all_comes_back(tmp_path):
+    pytest.importorskip("h5py")
+    back = read_pdebench(write_pdebench(FILES["tensor"], tmp_path / "d.hdf5"))
+    assert back.param_names == ("beta",)
+    assert back.params.tolist() == [[0.4]] * 5

@@ -2,24 +2,19 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from uf_cases import REGISTRY, awake
+from uf_cases import REGISTRY, awake, scaled
 
 from deepwright.core.errors import InputError
 from deepwright.physics.pde_data import (
     ChannelRegistry,
     Patchify,
     PDEBatch,
-    PDEDataset,
-    to_unified,
 )
 from deepwright.physics.unifluids import (
-    Parameterization,
     UniFluids,
     persistence,
-    train_unifluids,
 )
 from deepwright.physics.unifluids.flow_matching import KINDS
 from deepwright.physics.unifluids.transformer import rotations
@@ -100,8 +95,6 @@ def test_axial_attention_looks_along_one_axis_a_block(corpus):
     assert one[0].all()
     assert not one[1:].any()
     assert two.all()
-    with pytest.raises(InputError, match="axial"):
-        UniFluids(REGISTRY, [], "tiny", attention="sparse")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,90 +128,82 @@ def test_tokens_know_their_time_whatever_the_unit_of_time(corpus):
         assert torch.allclose(model(*a), later.eval()(*b), atol=1e-5)
 
 
-def test_what_is_forecast_is_the_field_or_its_change(corpus):
-    """A model that says 0 forecasts the mean of a field, or persistence where the change is what it says."""
-    for name, data in ((k, v[1]) for k, v in corpus.items()):
-        models = {t: UniFluids(REGISTRY, [name], "tiny", noise=0.0, target=t) for t in ("field", "change", "auto")}
-        for m in models.values():
-            m.fit_units([corpus[name][0]])
-        mean = float(corpus[name][0].u.mean())
-        assert torch.allclose(
-            models["field"].predict(data)[:, :, 4:], torch.full_like(data.u[:, :, 4:], mean), atol=1e-5
-        )
-        assert torch.allclose(models["change"].predict(data), persistence(data), atol=1e-5)
-        train_set = corpus[name][0]
-        change = (train_set.u[:, :, 4:] - train_set.u[:, :, 3:4]).square().mean()
-        kept = "change" if change < 0.5 * train_set.u.var() else "field"
-        assert torch.allclose(models["auto"].predict(data), models[kept].predict(data), atol=1e-5)
+def silent(corpus, name, target):
+    """A model that says 0, with the units of an equation."""
+    return scaled(UniFluids(REGISTRY, [name], "tiny", noise=0.0, target=target), [corpus[name][0]])
+
+
+EQUATIONS = ("advection", "burgers", "reaction-diffusion", "shallow-water", "navier-stokes", "advection-diffusion-3d")
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_a_silent_model_forecasts_the_mean_of_a_field(name, corpus):
+    data, mean = corpus[name][1], float(corpus[name][0].u.mean())
+    found = silent(corpus, name, "field").predict(data)[:, :, 4:]
+    assert torch.allclose(found, torch.full_like(found, mean), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_a_silent_model_of_changes_forecasts_persistence(name, corpus):
+    data = corpus[name][1]
+    assert torch.allclose(silent(corpus, name, "change").predict(data), persistence(data), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_whichever_varies_less_is_forecast(name, corpus):
+    known, data = corpus[name]
+    change = (known.u[:, :, 4:] - known.u[:, :, 3:4]).square().mean()
+    kept = "change" if change < 0.5 * known.u.var() else "field"
+    found, expected = (silent(corpus, name, target).predict(data) for target in ("auto", kept))
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_a_silent_model_of_an_unknown_equation_forecasts_persistence(corpus):
+    data = corpus["advection"][1]
     stranger = UniFluids(REGISTRY, ["other"], "tiny", noise=0.0, target="change")
     assert torch.allclose(stranger.predict(data), persistence(data), atol=1e-5)
-    with pytest.raises(InputError, match="auto"):
-        UniFluids(REGISTRY, [], "tiny", target="rate")
 
 
-def test_sensors_are_kept_and_nothing_else_of_the_context_is_looked_at(corpus):
-    _, data = corpus["burgers"]
-    draw = torch.Generator().manual_seed(2)
-    some = data.with_sensors(0.25, draw)
-    assert some.seen.sum((1, 2, 3)).tolist() == [16] * len(data)
-    model = awake(UniFluids(REGISTRY, ["burgers"], "tiny"))
-    model.fit_units([data])
-    hidden = some.seen[:, None, None].expand_as(data.u)
-    spoilt = replace(some, u=torch.where(hidden, data.u, 5.0).contiguous())
-    a, b = (model.sample(d, steps=3, generator=torch.Generator().manual_seed(1))[0] for d in (some, spoilt))
-    assert torch.equal(a, b)
-    assert torch.equal(a[:, :, :4][hidden[:, :, :4]], data.u[:, :, :4][hidden[:, :, :4]])
-    assert not torch.equal(a[:, :, :4], data.u[:, :, :4])
-    loss = [model.loss(d, torch.Generator().manual_seed(1), drop=0.0) for d in (some, data)]
-    assert float((loss[0] - loss[1]).detach().abs()) > 0
-    assert model.rollout(some, 2).shape[2] == 24
-    every = data.with_sensors(1.0, draw)
-    plain = awake(UniFluids(REGISTRY, ["burgers"], "tiny", target="field"))
-    plain.fit_units([data])
-    with torch.no_grad():
-        for added in (plain.tokens.sensing, *plain.sensors.hints.values()):
-            added.zero_()
-    assert torch.equal(plain.predict(every), plain.predict(data))
-    assert torch.allclose(torch.stack(every.known_moments()), torch.stack(data.known_moments()), rtol=1e-5)
-    model, _ = train_unifluids(
-        UniFluids(REGISTRY, ["burgers"], "tiny"), [corpus["burgers"][0]], steps=6, batch_size=4, sensors=(0.2, 0.5)
-    )
-    assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
-    for bad in (0.0, 1.5):
-        with pytest.raises(InputError, match="share"):
-            data.with_sensors(bad, draw)
-    with pytest.raises(InputError, match="sensors"):
-        train_unifluids(model, [data], steps=2, sensors=(0.5, 0.2))
-    with pytest.raises(InputError, match="whole context"):
-        model.sample(some, conserve=True)
-    with pytest.raises(InputError, match="seen"):
-        replace(data, seen=torch.ones(3, 3, dtype=torch.bool))
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"target": "rate"}, "auto"),
+        ({"attention": "sparse"}, "axial"),
+        ({"embed": "sum"}, "per_channel"),
+        ({"size": (60, 2, 4)}, "width"),
+        ({"size": "huge"}, "nano"),
+        ({"prediction": "y"}, "x, v, eps"),
+        ({"patch": {1: (0, 16, 1, 1)}}, "patch"),
+    ],
+)
+def test_options_that_there_are_not_are_refused(options, words):
+    with pytest.raises(InputError, match=words):
+        UniFluids(REGISTRY, [], **{"size": "tiny", **options})
 
 
-def test_bad_input(corpus):
-    _, data = corpus["advection"]
-    model = UniFluids(REGISTRY, ["advection"], "tiny", max_tokens=8)
+def test_more_tokens_than_allowed_are_refused(corpus):
     with pytest.raises(InputError, match="at most 8"):
-        model.predict(data)
-    with pytest.raises(InputError, match="multiples of the patch"):
-        Patchify((4, 16, 1, 1))(torch.zeros(1, 1, 16, 60, 1, 1))
-    with pytest.raises(InputError, match="unknown channel"):
-        REGISTRY.indices(("presure",))
-    with pytest.raises(InputError, match="context"):
-        PDEBatch(data.u, data.channels, data.spacing, data.extent, data.params, "p", "periodic", 1, 16)
-    odd = PDEBatch(data.u, data.channels, data.spacing, data.extent, data.params, "p", "periodic", 1, 6)
+        UniFluids(REGISTRY, ["advection"], "tiny", max_tokens=8).predict(corpus["advection"][1])
+
+
+def test_a_context_of_half_a_patch_is_refused(corpus):
     with pytest.raises(InputError, match="multiple of 4"):
-        UniFluids(REGISTRY, ["p"], "tiny").predict(odd)
-    u = data.u.clone()
-    u[3, 0, 2, 5] = torch.nan
-    with pytest.raises(InputError, match="sample 3"):
-        PDEBatch(u, data.channels, data.spacing, data.extent, data.params, "p", "periodic", 1, 4)
-    uneven = PDEDataset(
-        np.zeros((1, 4, 4, 1)), {"t": np.arange(4.0), "x": np.array([0, 1, 2, 4.0])}, np.zeros((1, 0)), "p"
-    )
-    with pytest.raises(InputError, match="even grid"):
-        to_unified(uneven, REGISTRY, 2)
-    with pytest.raises(InputError, match="width"):
-        UniFluids(REGISTRY, [], (60, 2, 4))
-    with pytest.raises(InputError, match="x, v, eps"):
-        Parameterization("y", "x")
+        UniFluids(REGISTRY, ["p"], "tiny").predict(replace(corpus["advection"][1], context=6))
+
+
+def test_a_dimension_without_a_patch_is_refused(corpus):
+    model = UniFluids(REGISTRY, ["p"], "tiny", patch={1: (4, 16, 1, 1)})
+    with pytest.raises(InputError, match="dim; given: 2"):
+        model.predict(corpus["navier-stokes"][1])
+
+
+@pytest.mark.parametrize("options", [{"solver": "midpoint"}, {"steps": 0}, {"members": 0}, {"shift": 0.0}])
+def test_a_sampler_that_there_is_not_is_refused(options, corpus):
+    model = UniFluids(REGISTRY, ["advection"], "tiny")
+    with pytest.raises(InputError, match=next(iter(options))):
+        model.sample(corpus["advection"][1], **options)
+
+
+def test_no_windows_are_refused(corpus):
+    with pytest.raises(InputError, match="windows"):
+        UniFluids(REGISTRY, ["advection"], "tiny").rollout(corpus["advection"][1], 0)
