@@ -16,25 +16,29 @@ from deepwright.physics.kinetic import (
 )
 
 
-def test_gaussian_flow_in_closed_form():
-    a, q = harmonic_matrices(1.0, 1.0, 0.5)
-    m, s = gaussian_flow(M0, S0, a, q, 1.0)
+def test_the_flow_of_a_gaussian_is_as_published():
+    m, s = gaussian_flow(M0, S0, *harmonic_matrices(1.0, 1.0, 0.5), 1.0)
     assert m.tolist() == pytest.approx([0.72279663, -0.86335727], abs=1e-8)
-    assert s.tolist() == [
-        pytest.approx([0.5569854, -0.06879849], abs=1e-7),
-        pytest.approx([-0.06879849, 0.51181309], abs=1e-7),
-    ]
-    assert gaussian_free_energy(M0, S0, 1.0, 0.5) == pytest.approx(0.72405068, abs=1e-8)
-    assert gaussian_free_energy(m, s, 1.0, 0.5) == pytest.approx(0.06730984, abs=1e-7)
-    late = gaussian_flow(M0, S0, a, q, 60.0)
-    assert gaussian_free_energy(*late, 1.0, 0.5) == pytest.approx(-0.57236494, abs=1e-8)
-    # critical damping: friction 2, stiffness 1
-    a, q = harmonic_matrices(1.0, 2.0, 0.5)
-    m, _ = gaussian_flow(torch.tensor([2.0, 0.0]).double(), S0, a, q, 0.7)
+    expected = [[0.5569854, -0.06879849], [-0.06879849, 0.51181309]]
+    assert s.tolist() == [pytest.approx(row, abs=1e-7) for row in expected]
+
+
+@pytest.mark.parametrize(("t", "energy"), [(0.0, 0.72405068), (1.0, 0.06730984), (60.0, -0.57236494)])
+def test_the_free_energy_along_the_flow_is_as_published(t, energy):
+    moments = gaussian_flow(M0, S0, *harmonic_matrices(1.0, 1.0, 0.5), t)
+    assert gaussian_free_energy(*moments, 1.0, 0.5) == pytest.approx(energy, abs=1e-7)
+
+
+def test_critical_damping():
+    """Friction 2, stiffness 1."""
+    m, _ = gaussian_flow(torch.tensor([2.0, 0.0]).double(), S0, *harmonic_matrices(1.0, 2.0, 0.5), 0.7)
     assert m.tolist() == pytest.approx([1.68839003, -0.69521943], abs=1e-8)
-    # free transport: Var v relaxes to T, Var x is the Ornstein-Uhlenbeck integral
-    a, q = harmonic_matrices(0.0, 1.0, 1.0)
-    _, s = gaussian_flow(torch.zeros(2).double(), torch.diag(torch.tensor([0.5, 1.0])).double(), a, q, 2.0)
+
+
+def test_free_transport_spreads_as_an_ornstein_uhlenbeck_process():
+    """Var v relaxes to T, Var x is the integral."""
+    start = torch.diag(torch.tensor([0.5, 1.0])).double()
+    _, s = gaussian_flow(torch.zeros(2).double(), start, *harmonic_matrices(0.0, 1.0, 1.0), 2.0)
     assert float(s[1, 1]) == pytest.approx(1.0)
     assert float(s[0, 0]) == pytest.approx(0.5 + 2 * (2 - 1 + math.exp(-2)))
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from deepwright.core.errors import InputError
 from deepwright.physics.unifluids import (
     LogitNormal,
     Parameterization,
@@ -32,7 +33,8 @@ def test_conversions_agree():
 @pytest.mark.parametrize("kind", ["x", "v"])
 @pytest.mark.parametrize("steps", [1, 3, 10])
 def test_a_perfect_oracle_lands_on_the_data(kind, steps):
-    x, noise = torch.randn(20, 5).double(), torch.randn(20, 5).double()
+    draw = torch.Generator().manual_seed(0)
+    x, noise = (torch.randn(20, 5, generator=draw).double() for _ in range(2))
     how = Parameterization(kind)
 
     def velocity(z, t):
@@ -57,15 +59,31 @@ def test_gaussian_data_are_sampled_as_they_are():
     assert float(z.std()) == pytest.approx(s, rel=0.01)
 
 
-def test_times_and_dimensions():
-    draw = torch.Generator().manual_seed(0)
-    t = TimeSampler(0.3)(20_000, draw)
+def test_flow_times_are_zero_with_a_probability_and_uniform_else():
+    t = TimeSampler(0.3)(20_000, torch.Generator().manual_seed(0))
     assert float((t == 0).double().mean()) == pytest.approx(0.3, abs=0.02)
     assert float(t[t > 0].mean()) == pytest.approx(0.5, abs=0.02)
-    assert float(LogitNormal()(20_000, draw).logit().mean()) == pytest.approx(-0.8, abs=0.03)
-    assert float(flow_times(4, 3.0)[1]) == pytest.approx(0.1)
+
+
+def test_flow_times_have_normal_logits():
+    logits = LogitNormal()(20_000, torch.Generator().manual_seed(0)).logit()
+    assert float(logits.mean()) == pytest.approx(-0.8, abs=0.03)
+    assert float(logits.std()) == pytest.approx(0.8, abs=0.03)
+
+
+def test_a_shift_puts_flow_times_near_zero():
+    assert float(flow_times(4, 3.0)[1]) == pytest.approx(0.25 / (0.25 + 3 * 0.75))
+
+
+def test_data_of_three_directions_have_three_dimensions():
+    draw = torch.Generator().manual_seed(0)
     rows = torch.randn(400, 3, generator=draw) @ torch.randn(3, 50, generator=draw)
     count, ratio, d = effective_dimension(rows)
     assert count <= 3
     assert ratio <= 3.001
     assert d == 50
+
+
+def test_an_unknown_quantity_is_refused():
+    with pytest.raises(InputError, match="x, v, eps"):
+        Parameterization().convert(torch.zeros(1), torch.zeros(1), torch.zeros(1), "noise")
