@@ -8,7 +8,10 @@ import torch
 from kinetic_cases import M0, S0, SYSTEM
 from scipy import optimize
 
+from deepwright.core.errors import InputError
 from deepwright.physics.kinetic import (
+    Free,
+    KineticFokkerPlanck,
     gaussian_flow,
     gaussian_free_energy,
     gaussian_jko,
@@ -78,3 +81,14 @@ def test_the_minimiser_is_scipys():
     ours = gaussian_jko(SYSTEM, M0, S0, tau, 1)[0]
     assert np.allclose(ours[0], m, atol=1e-6)
     assert np.allclose(ours[1], s, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"tau": 0.0}, {"steps": 0}, {"substeps": 0}])
+def test_a_scheme_without_steps_is_refused(options):
+    with pytest.raises(InputError, match="gaussian_jko"):
+        gaussian_jko(SYSTEM, M0, S0, **{"tau": 0.1, "steps": 1, **options})
+
+
+def test_a_scheme_on_moments_needs_a_harmonic_potential():
+    with pytest.raises(InputError, match="Free"):
+        gaussian_jko(KineticFokkerPlanck(Free()), M0, S0, 0.1, 1)

@@ -215,6 +215,7 @@ def test_a_tolerance_below_the_sampling_noise_is_warned_of():
         ({"batch_size": 0}, "batch_size; given: 0"),
         ({"iterations": 0}, "iterations; given: 0"),
         ({"lr": 0.0}, "lr; given: 0"),
+        ({"largest": 0.0}, "largest; given: 0"),
     ],
 )
 def test_bad_options_are_refused(options, words):
@@ -260,6 +261,7 @@ def test_a_folding_kick_is_refused():
     [
         (torch.ones(2), torch.eye(2)[None], "GaussianMixture"),
         (-torch.ones(1), torch.eye(2)[None], "weights"),
+        (0.9 * torch.ones(1), torch.eye(2)[None], "sum of 1"),
         (torch.ones(1), -torch.eye(2)[None], "positive definite"),
     ],
 )

@@ -87,3 +87,9 @@ def test_data_of_three_directions_have_three_dimensions():
 def test_an_unknown_quantity_is_refused():
     with pytest.raises(InputError, match="x, v, eps"):
         Parameterization().convert(torch.zeros(1), torch.zeros(1), torch.zeros(1), "noise")
+
+
+@pytest.mark.parametrize("rows", [torch.ones(5, 3), torch.full((5, 3), torch.nan), torch.ones(1, 3)])
+def test_rows_that_do_not_differ_have_no_dimension(rows):
+    with pytest.raises(InputError, match="rows"):
+        effective_dimension(rows)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -30,7 +31,7 @@ def knn_entropy(z: Float[Tensor, "n k"], neighbours: int = 3) -> float:
         neighbours: k.
 
     Raises:
-        InputError: no more particles than neighbours; several at one place.
+        InputError: no more particles than neighbours; several at one place; values that aren't finite.
     """
     from scipy.spatial import cKDTree
     from scipy.special import digamma, gammaln
@@ -40,6 +41,8 @@ def knn_entropy(z: Float[Tensor, "n k"], neighbours: int = 3) -> float:
         given = f"{neighbours} of {n} particles"
         raise InputError("neighbours", given=given, expected="1 or more, fewer than particles")
     points = z.detach().double().cpu().numpy()
+    if not np.isfinite(points).all():
+        raise InputError("particles", given="NaN or infinity", expected="finite ones")
     distance = cKDTree(points).query(points, neighbours + 1)[0][:, -1]
     if not (distance > 0).all():
         raise InputError("particles", given="several at one place", expected="different ones")

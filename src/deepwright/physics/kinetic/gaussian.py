@@ -96,10 +96,13 @@ def gaussian_jko(
         (mean, covariance, cost / gamma) after every step.
 
     Raises:
-        InputError: another potential, an interaction.
+        InputError: another potential, an interaction, no friction; a step or numbers that aren't above 0.
     """
     if not isinstance(system.potential, Harmonic) or system.interaction is not None:
         raise InputError("system", given=type(system.potential).__name__, expected="Harmonic, without interaction")
+    if not (tau > 0 and steps >= 1 and substeps >= 1 and system.friction > 0):
+        given = f"tau={tau}, steps={steps}, substeps={substeps}, friction={system.friction}"
+        raise InputError("gaussian_jko", given=given, expected="above 0, 1 or more, 1 or more, above 0")
     mean, covariance = mean.double(), covariance.to(mean.device, torch.float64)
     scheme = _MomentScheme(system, tau / substeps, substeps, mean.device)
     out = []

@@ -38,6 +38,7 @@ from deepwright.physics.kinetic.systems import KineticFokkerPlanck
 from deepwright.physics.kinetic.taken_steps import TakenSteps
 
 Factory = Callable[[], nn.Module]
+CODE = (StepMap, TakenSteps, StepSolver, StepSize, StepInfo, PhaseSpaceParticles, PotentialVelocity)  # that takes steps
 
 
 class KineticJKO:
@@ -135,7 +136,16 @@ class KineticJKO:
             "batch_size": self.batch_size,
             "particles": self.particles,
             "seed": self.seed,
-            "code": [KineticJKO, StepMap, TakenSteps, StepSolver, StepSize, PotentialVelocity],
+            "code": [
+                KineticJKO,
+                StepMap,
+                TakenSteps,
+                StepSolver,
+                StepSize,
+                StepInfo,
+                PhaseSpaceParticles,
+                PotentialVelocity,
+            ],
         }
 
     @property

@@ -16,12 +16,12 @@ class GaussianMixture:
     """A density of phase space with samples and log-density, in float64, where its tensors are.
 
     Args:
-        weights: (K,) of the components.
+        weights: (K,) of the components, with a sum of 1.
         means: (K, 2 d).
         covariances: (K, 2 d, 2 d).
 
     Raises:
-        InputError: shapes that don't fit; weights below 0; a covariance that isn't positive definite.
+        InputError: shapes that don't fit; weights that aren't shares of 1; a covariance that isn't positive definite.
     """
 
     def __init__(self, weights: Tensor, means: Tensor, covariances: Tensor) -> None:
@@ -29,8 +29,8 @@ class GaussianMixture:
         if means.ndim != 2 or size % 2 or weights.shape != (k,) or covariances.shape != (k, size, size) or not k * size:
             given = f"{tuple(weights.shape)}, {tuple(means.shape)}, {tuple(covariances.shape)}"
             raise InputError("GaussianMixture", given=given, expected="(K,), (K, 2 d), (K, 2 d, 2 d)")
-        if not (bool((weights >= 0).all()) and 0 < float(weights.sum()) < math.inf):
-            raise InputError("weights", given=weights.tolist(), expected="0 or more, not all 0")
+        if not (bool((weights >= 0).all()) and abs(float(weights.sum()) - 1) < 1e-5):
+            raise InputError("weights", given=weights.tolist(), expected="0 or more, with a sum of 1")
         self.weights, self.means, self.covariances = (
             t.double().to(means.device) for t in (weights, means, covariances)
         )

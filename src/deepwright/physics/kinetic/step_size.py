@@ -36,6 +36,8 @@ class StepSize:
             raise InputError("step_size", given=self.first, expected="above 0")
         if self.tolerance is not None and not self.tolerance > 0:
             raise InputError("tolerance", given=self.tolerance, expected="above 0, or None")
+        if not self.largest > 0:
+            raise InputError("largest", given=self.largest, expected="above 0")
         self.tau = self.first
 
     def least(self) -> float:

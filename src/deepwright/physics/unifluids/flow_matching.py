@@ -204,11 +204,13 @@ def effective_dimension(rows: Float[Tensor, "n d"], threshold: float = 0.99) -> 
         How many principal components hold that share; the participation ratio (sum l)^2 / sum l^2; d.
 
     Raises:
-        InputError: fewer than two rows, a share out of (0, 1).
+        InputError: fewer than two rows, or rows that don't differ; a share out of (0, 1).
     """
     if len(rows) < 2 or not 0 < threshold < 1:
         given = f"{tuple(rows.shape)}, threshold {threshold}"
         raise InputError("rows", given=given, expected="(N >= 2, d), a share in (0, 1)")
+    if not torch.isfinite(rows).all() or bool((rows == rows[0]).all()):
+        raise InputError("rows", given="NaN, infinity or one value for all", expected="rows that differ")
     values = torch.linalg.svdvals((rows - rows.mean(0)).double()).square()
     share = values.cumsum(0) / values.sum().clamp_min(1e-300)
     return (
