@@ -19,16 +19,24 @@ from deepwright.physics.kinetic import (
 )
 
 
-def test_sorted_particles_solve_poissons_equation():
-    field = Poisson1d(2 * math.pi)
+@pytest.fixture
+def density():
+    """Particles of density 1 + 0.3 cos x on a ring of 2 pi."""
     n = 20_000
     u = (torch.arange(n, dtype=torch.float64) + 0.5) / n * 2 * math.pi
     x = u.clone()
-    for _ in range(30):  # density 1 + 0.3 cos x
+    for _ in range(30):
         x = u - 0.3 * torch.sin(x)
-    e = field.field(x[:, None], x[:, None])[:, 0]
-    assert torch.allclose(e, 0.3 * torch.sin(x), atol=1e-3)
-    assert float(field.energy(x[:, None])) == pytest.approx(0.5 * 0.09 / 2, rel=1e-3)
+    return x[:, None]
+
+
+def test_sorted_particles_solve_poissons_equation(density):
+    e = Poisson1d(2 * math.pi).field(density, density)
+    assert torch.allclose(e, 0.3 * torch.sin(density), atol=1e-3)
+
+
+def test_the_energy_of_the_field_of_a_cosine(density):
+    assert float(Poisson1d(2 * math.pi).energy(density)) == pytest.approx(0.5 * 0.09 / 2, rel=1e-3)
 
 
 @pytest.mark.slow
@@ -52,41 +60,65 @@ def test_landau_damping():
     assert slope == pytest.approx(-2 * 0.1533, rel=0.12)
 
 
-def test_a_plasma_wave_is_what_it_says():
-    wave = PlasmaWave(4 * math.pi, 0.3)
-    x, v = wave.sample(2**14, torch.Generator().manual_seed(0))
-    assert float(torch.cos(0.5 * x).mean()) == pytest.approx(0.15, abs=1e-3)
-    assert float(v.square().mean()) == pytest.approx(1.0, abs=5e-3)
-    z = torch.cartesian_prod(torch.linspace(0, 4 * math.pi, 201)[:-1].double(), torch.linspace(-7, 7, 201).double())
-    assert float(wave.log_prob(z[:, :1], z[:, 1:]).exp().sum() * 4 * math.pi / 200 * 0.07) == pytest.approx(
-        1.0, abs=1e-6
-    )
-    assert float(Poisson1d().energy(x)) == pytest.approx(0.5 * (0.3 / 0.5) ** 2 / 2, rel=1e-3)
+LENGTH = 4 * math.pi
+
+
+@pytest.fixture(scope="module")
+def wave():
+    """(positions, velocities) of a wave of amplitude 0.3."""
+    return PlasmaWave(LENGTH, 0.3).sample(2**14, torch.Generator().manual_seed(0))
+
+
+def test_a_plasma_wave_has_its_amplitude(wave):
+    assert float(torch.cos(0.5 * wave[0]).mean()) == pytest.approx(0.15, abs=1e-3)
+
+
+def test_a_plasma_wave_has_its_temperature(wave):
+    assert float(wave[1].square().mean()) == pytest.approx(1.0, abs=5e-3)
+
+
+def test_a_plasma_wave_has_its_field_energy(wave):
+    assert float(Poisson1d().energy(wave[0])) == pytest.approx(0.5 * (0.3 / 0.5) ** 2 / 2, rel=1e-3)
+
+
+def test_the_density_of_a_plasma_wave_has_mass_one():
+    z = torch.cartesian_prod(torch.linspace(0, LENGTH, 201)[:-1].double(), torch.linspace(-7, 7, 201).double())
+    density = PlasmaWave(LENGTH, 0.3).log_prob(z[:, :1], z[:, 1:]).exp()
+    assert float(density.sum() * LENGTH / 200 * 0.07) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_wave_deeper_than_the_density_is_refused():
     with pytest.raises(InputError, match="below 1"):
         PlasmaWave(amplitude=1.5)
 
 
-def test_a_plasma_with_friction_follows_the_grid():
-    """A tenth of a period with a network on the ring: field energy and free energy against the grid solver's."""
-    length = 4 * math.pi
-    system = KineticFokkerPlanck(Free(), 0.5, 1.0, 1, Poisson1d(length))
-    start = PlasmaWave(length, 0.3)
-    times = [0.0, 0.2, 0.4, 0.6]
-    grid = grid_solution(system, start, times, x_span=(0, length), v_max=6.5, points=(32, 128), step=0.02)
-    run = KineticJKO(
-        system,
-        start,
-        step_size=0.1,
-        iterations=60,
-        first=150,
-        batch_size=1024,
-        particles=8192,
-        velocity=lambda: PotentialVelocity(1, 16, ring=length),
-    )
+@pytest.fixture(scope="module")
+def collisions():
+    """(a run up to a tenth of a period with a network on the ring, the grid solver's solution)."""
+    system, start = KineticFokkerPlanck(Free(), 0.5, 1.0, 1, Poisson1d(LENGTH)), PlasmaWave(LENGTH, 0.3)
+    times, box = [0.0, 0.2, 0.4, 0.6], {"x_span": (0, LENGTH), "v_max": 6.5, "points": (32, 128)}
+    grid = grid_solution(system, start, times, **box, step=0.02)
+    options = {"step_size": 0.1, "iterations": 60, "first": 150, "batch_size": 1024, "particles": 8192}
+    run = KineticJKO(system, start, **options, velocity=lambda: PotentialVelocity(1, 16, ring=LENGTH))
     run.run(until=0.6)
-    assert len(run.infos) == 6
-    assert float(system.interaction.energy(run.now.x)) == pytest.approx(grid.field_energy[-1], rel=0.03)
+    return run, grid
+
+
+def test_a_run_up_to_a_time_takes_the_steps_that_lead_there(collisions):
+    assert len(collisions[0].infos) == 6
+
+
+def test_the_field_energy_of_a_plasma_with_friction_is_the_grids(collisions):
+    run, grid = collisions
+    assert float(run.system.interaction.energy(run.now.x)) == pytest.approx(grid.field_energy[-1], rel=0.03)
+
+
+def test_the_free_energy_of_a_plasma_with_friction_is_the_grids(collisions):
+    run, grid = collisions
     assert run.energies[-1] == pytest.approx(grid.free_energy[-1], abs=3e-3)
-    control = run.controls[-1]
+
+
+def test_a_control_on_a_ring_is_the_same_after_a_turn(collisions):
+    run, _ = collisions
     x, v = run.now.x[:5], run.now.v[:5]
-    assert torch.allclose(control(0.0, x, v)[0], control(0.0, x + length, v)[0], atol=1e-12)
+    assert torch.allclose(run.controls[-1](0.0, x, v)[0], run.controls[-1](0.0, x + LENGTH, v)[0], atol=1e-12)

@@ -11,25 +11,49 @@ from deepwright.physics.pde_data import (
 )
 
 
-def test_metrics_by_hand():
+@pytest.fixture
+def errors():
+    """Of a guess that is off by 2 in one of eight cells, and by 1 in a frame whose truth is 0."""
     target = torch.zeros(1, 2, 4, 1)
     target[0, 0, :, 0] = torch.tensor([2.0, -2.0, 2.0, -2.0])
     guess = target.clone()
     guess[0, 0, 0, 0] += 2.0
     guess[0, 1, :, 0] = 1.0
-    e = field_errors(guess, target)
-    assert e.nrmse == pytest.approx(0.5)  # sqrt(4/4) / 2; the slice of zeros is skipped
-    assert e.skipped == 1
-    assert e.rmse == pytest.approx(1.0)
-    assert e.crmse == pytest.approx((2 / 4 + 1) / 2)
-    assert e.max_error == 2.0
-    assert e.brmse == pytest.approx((math.sqrt(2) + 1) / 2)
-    assert e.rel_l2 == pytest.approx(math.sqrt(4 + 4) / 4)
-    wave = torch.cos(2 * math.pi * 5 * torch.arange(32) / 32).reshape(1, 1, 32, 1)
-    bands = field_errors(wave, torch.zeros_like(wave) + 1e-30).frmse
-    assert bands[0] < 1e-7 < bands[1]
-    assert bands[1] == pytest.approx(math.sqrt(2 * 16**2 / 16) / 32)  # modes +-5 of the 16 with 4 <= |k| < 12
+    return field_errors(guess, target)
+
+
+@pytest.mark.parametrize(
+    ("name", "by_hand"),
+    [
+        ("nrmse", math.sqrt(4 / 4) / 2),  # the frame of zeros is left out
+        ("skipped", 1),
+        ("rmse", (1 + 1) / 2),
+        ("crmse", (2 / 4 + 1) / 2),
+        ("max_error", 2.0),
+        ("brmse", (math.sqrt(2) + 1) / 2),
+        ("rel_l2", math.sqrt(4 + 4) / 4),
+    ],
+)
+def test_errors_by_hand(name, by_hand, errors):
+    assert getattr(errors, name) == pytest.approx(by_hand)
+
+
+def wave(number):
+    return torch.cos(2 * math.pi * number * torch.arange(32) / 32).reshape(1, 1, 32, 1)
+
+
+def test_a_wave_is_in_its_band():
+    """Number 5 is two of the sixteen modes with 4 <= |k| < 12."""
+    low, middle, _ = field_errors(wave(5), torch.zeros_like(wave(5)) + 1e-30).frmse
+    assert low < 1e-7
+    assert middle == pytest.approx(math.sqrt(2 * 16**2 / 16) / 32)
+
+
+def test_fields_of_different_shapes_are_refused():
     with pytest.raises(InputError, match="equal"):
-        field_errors(wave, wave[:, :, :5])
+        field_errors(wave(5), wave(5)[:, :, :5])
+
+
+def test_values_that_are_not_finite_are_refused():
     with pytest.raises(InputError, match="NaN"):
-        field_errors(wave * torch.nan, wave)
+        field_errors(wave(5) * torch.nan, wave(5))

@@ -10,7 +10,6 @@ from deepwright.core.errors import InputError
 from deepwright.physics.pde_data import (
     ChannelRegistry,
     Patchify,
-    PDEBatch,
 )
 from deepwright.physics.unifluids import (
     UniFluids,
@@ -20,62 +19,92 @@ from deepwright.physics.unifluids.flow_matching import KINDS
 from deepwright.physics.unifluids.transformer import rotations
 
 
-@pytest.mark.parametrize("embed", ["per_channel", "pad"])
-def test_a_fresh_model_says_nothing_and_an_awake_one_does(embed, corpus):
+def say(model, data, t=0.0):
+    """What a network says of clean tokens at a flow time."""
+    with torch.no_grad():
+        times = torch.full((len(data),), t)
+        return model(model.patch[data.dim](data.u), times, model.condition(data), data)
+
+
+NAMES = ("advection", "navier-stokes", "advection-diffusion-3d")
+EMBEDS = ("per_channel", "pad")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("embed", EMBEDS)
+def test_a_fresh_model_says_nothing(embed, name, corpus):
+    data = corpus[name][1]
     model = UniFluids(REGISTRY, list(corpus), "tiny", embed=embed)
-    for _, data in corpus.values():
-        tokens = model.patch[data.dim](data.u)
-        out = model(tokens, torch.zeros(len(data)), model.condition(data), data)
-        assert out.shape == tokens.shape
-        assert not out.detach().any()
-    model = awake(model)
-    assert float(model(tokens, torch.zeros(len(data)), model.condition(data), data).abs().max()) > 0
+    out = say(model, data)
+    assert out.shape == model.patch[data.dim](data.u).shape
+    assert not out.any()
 
 
-def test_channels_are_known_by_name(corpus):
-    """Permuting a batch's channels permutes the answer; a longer registry changes nothing."""
-    _, data = corpus["navier-stokes"]
-    two = PDEBatch(
-        torch.cat([data.u, data.u.flip(3)], 1), (3, 4), data.spacing, data.extent, data.params, "p", data.bc, 2, 4
-    )
-    swapped = PDEBatch(
-        two.u.flip(1),
-        (4, 3),
-        *(getattr(two, k) for k in ("spacing", "extent", "params", "pde", "bc", "dim", "context")),
-    )
+@pytest.mark.parametrize("embed", EMBEDS)
+def test_an_awake_model_says_something(embed, corpus):
+    model = awake(UniFluids(REGISTRY, list(corpus), "tiny", embed=embed))
+    assert float(say(model, corpus["advection-diffusion-3d"][1]).abs().max()) > 0
+
+
+@pytest.fixture
+def two(corpus):
+    """A batch of two velocities."""
+    data = corpus["navier-stokes"][1]
+    return replace(data, u=torch.cat([data.u, data.u.flip(3)], 1), channels=(3, 4), pde="p")
+
+
+def test_permuting_channels_permutes_the_answer(two):
     model = awake(UniFluids(REGISTRY, ["p"], "tiny"))
+    swapped = replace(two, u=two.u.flip(1), channels=(4, 3))
+    assert torch.allclose(say(model, two, 0.3), say(model, swapped, 0.3).flip(2), atol=1e-5)
 
-    def ask(model, batch):
-        with torch.no_grad():
-            return model(model.patch[2](batch.u), torch.full((len(batch),), 0.3), model.condition(batch), batch)
 
-    assert torch.allclose(ask(model, two), ask(model, swapped).flip(2), atol=1e-5)
+def test_a_longer_registry_changes_nothing(two):
+    model = awake(UniFluids(REGISTRY, ["p"], "tiny"))
     longer = UniFluids(ChannelRegistry((*REGISTRY.names, "salt")), ["p"], "tiny")
     state = longer.state_dict()
     for k, v in model.state_dict().items():
         state[k][tuple(slice(None, n) for n in v.shape)] = v
     longer.load_state_dict(state)
-    assert torch.allclose(ask(model, two), ask(longer.eval(), two), atol=1e-6)
+    assert torch.allclose(say(model, two, 0.3), say(longer.eval(), two, 0.3), atol=1e-6)
 
 
-def test_only_the_context_is_looked_at(corpus):
-    _, data = corpus["burgers"]
-    model = awake(UniFluids(REGISTRY, ["burgers"], "tiny"))
-    spoilt = PDEBatch(
-        torch.cat([data.u[:, :, :4], torch.full_like(data.u[:, :, 4:], 7.0)], 2),
-        *(getattr(data, k) for k in ("channels", "spacing", "extent", "params", "pde", "bc", "dim", "context")),
-    )
+@pytest.fixture
+def burgers(corpus):
+    """(a model that says something, test data)."""
+    return awake(UniFluids(REGISTRY, ["burgers"], "tiny")), corpus["burgers"][1]
+
+
+def test_only_the_context_is_looked_at(burgers):
+    model, data = burgers
+    spoilt = replace(data, u=torch.cat([data.u[:, :, :4], torch.full_like(data.u[:, :, 4:], 7.0)], 2))
     a, b = (model.sample(d, steps=3, generator=torch.Generator().manual_seed(1)) for d in (data, spoilt))
     assert torch.equal(a[:, :, :, 4:], b[:, :, :, 4:])
-    assert torch.equal(a[0, :, :, :4], data.u[:, :, :4])
+
+
+def test_the_context_stays_as_it_was_given(burgers):
+    model, data = burgers
+    assert torch.equal(model.sample(data, steps=3)[0, :, :, :4], data.u[:, :, :4])
+
+
+def test_members_of_an_ensemble_differ(burgers):
+    model, data = burgers
     members = model.sample(data, steps=2, members=3)
     assert members.shape == (3, *data.u.shape)
     assert float((members[0] - members[1]).abs().max()) > 0
-    kept = model.sample(data, steps=3, conserve=True)[0]
-    assert torch.allclose(
-        kept.mean((3, 4, 5))[:, :, 4:], data.u[:, :, 3:4].mean((3, 4, 5)).expand(-1, -1, 12), atol=1e-4
-    )
-    assert model.rollout(data, 2).shape[2] == 24
+
+
+def test_means_are_conserved_where_asked(burgers):
+    model, data = burgers
+    kept = model.sample(data, steps=3, conserve=True)[0].mean((3, 4, 5))[:, :, 4:]
+    assert torch.allclose(kept, data.u[:, :, 3:4].mean((3, 4, 5)).expand_as(kept), atol=1e-4)
+
+
+def test_a_rollout_goes_on_by_windows(burgers):
+    model, data = burgers
+    u = model.rollout(data, 2, steps=3)
+    assert u.shape[2] == 24
+    assert torch.equal(u[:, :, :12], model.sample(data, steps=3)[0, :, :, 4:])
 
 
 def test_axial_attention_looks_along_one_axis_a_block(corpus):
