@@ -150,6 +150,28 @@ def test_controls_of_ones_own_are_drawn_from_the_seed():
     assert torch.equal(before, torch.get_rng_state())
 
 
+class Single:
+    """A start in float32."""
+
+    def __init__(self):
+        self.double = GaussianMixture.gaussian(M0, S0)
+
+    def sample(self, n, generator):
+        x, v = self.double.sample(n, generator)
+        return x.float(), v.float()
+
+    def log_prob(self, x, v):
+        return self.double.log_prob(x, v).float()
+
+
+@pytest.mark.parametrize("velocity", ["affine", "potential"])
+def test_a_run_keeps_the_dtype_of_its_start(velocity):
+    run = KineticJKO(SYSTEM, Single(), velocity=velocity, iterations=5, first=10, batch_size=64, particles=64)
+    run.run(2)
+    assert run.now.x.dtype == run.now.log_density.dtype == torch.float32
+    assert torch.allclose(run.log_prob(run.now.x, run.now.v), run.now.log_density, atol=1e-4)
+
+
 def test_random_partners_have_no_way_back():
     pairs = PairInteraction(lambda r: torch.exp(-r.square().sum(1)), batch=4)
     options = {"velocity": "affine", "iterations": 2, "first": 2, "batch_size": 16, "particles": 16}

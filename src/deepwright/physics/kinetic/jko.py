@@ -46,7 +46,7 @@ class KineticJKO:
 
     Args:
         system: the equation (friction above 0).
-        start: where it begins: samples and log-density.
+        start: where it begins: samples and log-density; controls take its dtype.
         step_size: tau.
         substeps: inner steps.
         scheme: "constrained", or "split" (transport first, then friction with x held).
@@ -204,13 +204,14 @@ class KineticJKO:
         """
         if self.controls and not fresh:
             return copy.deepcopy(self.controls[-1])
+        dim, dtype = self.system.dim, self.now.x.dtype
         if callable(self.velocity):
             with local_rng(self.seed):
                 made = self.velocity()
         elif self.velocity == "affine":
-            made = AffineVelocity(self.system.dim)
+            made = AffineVelocity(dim, dtype)
         else:
-            made = PotentialVelocity(self.system.dim, seed=self.seed)
+            made = PotentialVelocity(dim, dtype=dtype, seed=self.seed)
         return made.to(self.steps.device)
 
     # --- one step -----------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from deepwright.physics.kinetic.particles import PhaseSpaceParticles, Pushed
 from deepwright.physics.kinetic.systems import KineticFokkerPlanck
 
 SCHEMES = ("constrained", "split")
+INVERTED = {torch.float64: (1e-12, 1e-8), torch.float32: (1e-6, 1e-4)}  # error of a kick: to stop at, and to accept
 
 
 class FoldedError(InputError):
@@ -188,15 +189,15 @@ class StepMap:
 
 def _unkick(control: nn.Module, s: float, h: float, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """v with v + h a(s, x, v) = target, by Newton's method, and the kick's log-determinant there."""
-    v = target.clone()
+    v, (done, enough) = target.clone(), INVERTED.get(target.dtype, INVERTED[torch.float32])
     eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     for _ in range(30):
         a, slope = control(s, x, v)
         gap = v + h * a - target
-        if float(gap.detach().abs().max()) < 1e-12:
+        if float(gap.detach().abs().max()) < done:
             return v, _logdet(slope, h)
         v = v - torch.linalg.solve(eye + h * slope, gap[:, :, None])[:, :, 0]
     left = float(gap.detach().abs().max())
-    if not left <= 1e-8:
+    if not left <= enough:
         raise InputError("log_prob", given=f"a kick that is inverted only to {left:.2g}", expected="a smaller step")
     return v, _logdet(control(s, x, v)[1], h)
