@@ -1,5 +1,6 @@
 """Operators that go frame by frame, and no operator at all."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -84,3 +85,13 @@ def test_no_epochs_are_refused(corpus):
 
 def test_an_operator_on_a_line_convolves_along_it():
     assert isinstance(FNO(1, 4, 1, 8, 6, 2).lift, nn.Conv1d)
+
+
+@pytest.mark.parametrize("model", [FNO(1, 4, 1, 8, 6, 2), UNet(1, 4, 1, 8, 2)])
+def test_a_model_in_float64_forecasts_and_trains_in_it(model, corpus):
+    data, test = corpus["advection"]
+    model = copy.deepcopy(model)
+    single, double = model.rollout(test), model.double().rollout(test)
+    assert torch.allclose(double[:, :, 4], single[:, :, 4], atol=1e-4)
+    train_next_frame(model, data, epochs=1)
+    assert next(model.parameters()).dtype == torch.float64

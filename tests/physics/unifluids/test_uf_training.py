@@ -83,6 +83,11 @@ def test_a_killed_training_goes_on_to_the_same_bits(sets, trained, tmp_path, mon
     assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), again.parameters()))
 
 
+def test_a_model_in_float64_is_trained_in_it(sets):
+    model, _ = train_unifluids(fresh().double(), sets[:1], steps=2, batch_size=2)
+    assert {p.dtype for p in model.parameters()} == {torch.float64}
+
+
 def test_training_from_sensors_stays_finite(corpus):
     model = UniFluids(REGISTRY, ["burgers"], "tiny")
     model, _ = train_unifluids(model, [corpus["burgers"][0]], steps=6, batch_size=4, sensors=(0.2, 0.5))

@@ -152,7 +152,7 @@ class SpectralConv(nn.Module):
         kept = [min(self.modes, n if i == self.dim - 1 else n // 2) for i, n in enumerate(sizes)]
         for weight, ends in zip(self.weight, itertools.product((0, 1), repeat=self.dim - 1)):
             cut = tuple(slice(None, m) if e == 0 else slice(-m, None) for e, m in zip((*ends, 0), kept))
-            part = weight[(slice(None), slice(None), *(slice(None, m) for m in kept))]
+            part = weight[(slice(None), slice(None), *(slice(None, m) for m in kept))].to(spectrum.dtype)
             out[(slice(None), slice(None), *cut)] = torch.einsum(
                 "bi...,io...->bo...", spectrum[(slice(None), slice(None), *cut)], part
             )
