@@ -247,11 +247,6 @@ def corpus():
     return unified(line_corpus(6, 3, points=32, frames=8), REGISTRY)
 
 
-def placed(data, device):
-    moved = replace(data, u=data.u.to(device), params=data.params.to(device))
-    return moved if data.seen is None else replace(moved, seen=data.seen.to(device))
-
-
 def fluids(device, dtype=torch.float32, **options):
     sets = corpus()
     model = UniFluids(REGISTRY, list(sets), (32, 2, 2), **options)
@@ -266,7 +261,7 @@ def fluids_loss(where, sensors=False, **options):
     def call(device):
         model, (known, _) = fluids(device, **options)
         known = known.with_sensors(0.3, seeded(3)) if sensors else known
-        value = model.loss(placed(known, device) if where == "device" else known, seeded())
+        value = model.loss(known.to(device) if where == "device" else known, seeded())
         value.backward()
         return value, model.tokens.channel.grad, model
 
@@ -276,7 +271,7 @@ def fluids_loss(where, sensors=False, **options):
 def fluids_forecast(**options):
     def call(device):
         model, (_, held) = fluids(device, **options)
-        held = placed(held, device)
+        held = held.to(device)
         some, unknown = held.with_sensors(0.3, seeded(3)), replace(held, pde="unknown")
         whole = model.predict(held, conserve=True), model.sample(held, steps=2, solver="heun", members=2)
         return whole, model.rollout(held, 2, steps=2), model.predict(some), model.predict(unknown)
@@ -286,7 +281,7 @@ def fluids_forecast(**options):
 
 def fluids_in_dtype(device, dtype=torch.float32):
     model, (_, held) = fluids(device, dtype)
-    held = placed(replace(held, u=held.u.to(dtype), params=held.params.to(dtype)), device)
+    held = replace(held, u=held.u.to(dtype), params=held.params.to(dtype)).to(device)
     return model.predict(held), model.loss(held, seeded()), model.rollout(held, 1, steps=2)
 
 
@@ -297,13 +292,13 @@ def fluids_forecast_of_host_data(device):
 
 def fluids_units(device):
     model = UniFluids(REGISTRY, list(corpus()), (32, 1, 2)).to(device)
-    model.fit_units([placed(a, device) for a, _ in corpus().values()])
+    model.fit_units([a.to(device) for a, _ in corpus().values()])
     return model.units
 
 
 def fluids_trained(sensors, where):
     def call(device):
-        known = [placed(a, device) if where == "device" else a for a, _ in corpus().values()]
+        known = [a.to(device) if where == "device" else a for a, _ in corpus().values()]
         model = UniFluids(REGISTRY, [a.pde for a in known], (32, 1, 2), seed=1).to(device)
         return Placed(train_unifluids(model, known, steps=2, batch_size=4, sensors=sensors)[0]), Placed(model)
 
@@ -330,11 +325,11 @@ def fluids_stored(device):
 def fluids_evaluated(device):
     model, (_, held) = fluids(device)
     columns = [0, *range(1, 9)]
-    return [[row[c] for c in columns] for row in evaluate_forecasts(model, placed(held, device), [1, 2]).rows]
+    return [[row[c] for c in columns] for row in evaluate_forecasts(model, held.to(device), [1, 2]).rows]
 
 
 def measured(device):
-    data = placed(corpus()["burgers"][1], device)
+    data = corpus()["burgers"][1].to(device)
     u = persistence(data)  # compared as it is, and given on the CPU
     members = torch.stack([u, extrapolation(data)])
     ratios = spread_skill(members, data), spread_skill(members.cpu(), data)
@@ -354,8 +349,8 @@ def operator(kind):
         torch.manual_seed(0)
         model = kind(len(known.channels), known.context, known.dim, 8).to(device)
         found = train_next_frame(model, known, epochs=1).history[-1]["loss"]
-        x, y = model.windows(placed(known, device))
-        return model.rollout(placed(held, device)), found, model, model(x), y
+        x, y = model.windows(known.to(device))
+        return model.rollout(held.to(device)), found, model, model(x), y
 
     return call
 
@@ -386,7 +381,7 @@ def flow_time_samplers(device):
 
 
 def batches(device):
-    data = placed(unified(plane_corpus(3, 1, 16, 6), REGISTRY)["navier-stokes"][0], device)
+    data = unified(plane_corpus(3, 1, 16, 6), REGISTRY)["navier-stokes"][0].to(device)
     some = data.with_sensors(0.3, seeded())
     few = some.rows(torch.tensor([0, 2], device=device))
     tokens = Patchify((2, 4, 4, 1))(data.u)
@@ -394,7 +389,7 @@ def batches(device):
 
 
 def batches_to_arrays(device):
-    return from_unified(placed(corpus()["burgers"][0], device))
+    return from_unified(corpus()["burgers"][0].to(device))
 
 
 def filled(device):

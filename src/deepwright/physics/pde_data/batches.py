@@ -88,6 +88,15 @@ class PDEBatch:
         seen = None if self.seen is None else self.seen[index]
         return replace(self, u=self.u[index], params=self.params[index], seen=seen)
 
+    def to(self, device: torch.device | str) -> PDEBatch:
+        """The same elsewhere.
+
+        Args:
+            device: where to.
+        """
+        seen = None if self.seen is None else self.seen.to(device)
+        return replace(self, u=self.u.to(device), params=self.params.to(device), seen=seen)
+
     def filled(self) -> Float[Tensor, "b c t x y z"]:
         """The context frames with what isn't seen filled in smoothly from the sensors; the other frames are 0."""
         context = torch.zeros_like(self.u)

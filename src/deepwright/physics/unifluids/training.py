@@ -47,7 +47,7 @@ class Drawing:
             raise InputError("sensors", given=self.sensors, expected="two rising shares in (0, 1]")
 
     def __call__(self, sets: Sequence[PDEBatch], numbers: Tensor) -> tuple[PDEBatch, torch.Generator]:
-        """A batch, and the generator for the rest of the step.
+        """A batch where the numbers are, and the generator for the rest of the step.
 
         Args:
             sets: training data, one an equation.
@@ -57,7 +57,7 @@ class Drawing:
         chance = torch.tensor([float(len(s)) ** self.temperature for s in sets])
         data = sets[_common(int(torch.multinomial(chance, 1, generator=rng)), numbers.device)]
         picked = torch.randint(len(data), (min(self.batch_size, len(data)),), generator=rng)
-        part = data.rows(picked)
+        part = data.rows(picked).to(numbers.device)  # so that no unit has to come back to where the data are
         if self.sensors is not None and float(torch.rand((), generator=rng)) < SENSED:
             low, high = self.sensors
             part = part.with_sensors(low + (high - low) * float(torch.rand((), generator=rng)), rng)
