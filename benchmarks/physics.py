@@ -13,17 +13,18 @@ from torch import Tensor
 
 from deepwright.physics import LeastSquaresProblem, fit_problem, laplacian
 from deepwright.physics.bundled import poisson
-from deepwright.physics.kinetic.controls import PotentialVelocity
-from deepwright.physics.kinetic.scheme import KineticJKO, PhaseSpaceParticles
-from deepwright.physics.kinetic.systems import GaussianMixture, Harmonic, KineticFokkerPlanck
+from deepwright.physics.kinetic import (
+    GaussianMixture,
+    Harmonic,
+    KineticFokkerPlanck,
+    KineticJKO,
+    PhaseSpaceParticles,
+    PotentialVelocity,
+)
 from deepwright.physics.networks import field
-from deepwright.physics.pde_data.batches import ChannelRegistry
-from deepwright.physics.pde_data.corpus import line_corpus, unified
+from deepwright.physics.pde_data import ChannelRegistry, line_corpus, unified
 from deepwright.physics.solve.problem import relative_errors
-from deepwright.physics.unifluids.baselines import FNO, train_next_frame
-from deepwright.physics.unifluids.forecasts import relative_error
-from deepwright.physics.unifluids.model import UniFluids
-from deepwright.physics.unifluids.training import train as train_unifluids
+from deepwright.physics.unifluids import FNO, UniFluids, relative_error, train_next_frame, train_unifluids
 
 
 def run() -> list[dict[str, Any]]:

@@ -1,10 +1,12 @@
 """Controls a(s, x, v) for kinetic steps, with their exact derivative in v: affine, or the slope of a potential network.
 
-The potential is psi = w . N(y) + |A y|^2 / 2 + b . y of y = (x, v, s), with N an opening layer and residual layers
-u + h sigma(K u + k), sigma = ln(2 cosh) whose slope is tanh. Slopes and second derivatives come from one forward and one
-backward recursion, without automatic differentiation:
+The potential is psi = w . N(y) + y . A^T D A y / 2 + b . y of y = (x, v, s), with N an opening layer and residual
+layers u + h sigma(K u + k), sigma = ln(2 cosh) whose slope is tanh; D is a diagonal of any signs, so that the quadratic
+part may bend either way. Slopes and second derivatives come from one forward and one backward recursion, without
+automatic differentiation:
 
-    z_top = w,  z_i = z_{i+1} + h K_i^T (sigma'(.) z_{i+1}),   d^2 psi = sum_layers (K_i J_i)^T diag(sigma''(.) z h) (K_i J_i) + A^T A,
+    z_top = w,  z_i = z_{i+1} + h K_i^T (sigma'(.) z_{i+1}),
+    d^2 psi = sum_layers (K_i J_i)^T diag(sigma''(.) z h) (K_i J_i) + A^T D A,
 
 with J_i the derivative of layer i's input. Source of the network: OT-Flow, arXiv 2006.00104.
 """
@@ -22,7 +24,12 @@ from deepwright.core.randomness import local_rng
 
 
 class AffineVelocity(nn.Module):
-    """a = alpha + B_x x + B_v v: exact for Gaussians in harmonic potentials."""
+    """a = alpha + B_x x + B_v v: exact for Gaussians in harmonic potentials.
+
+    Args:
+        dim: d.
+        dtype: of the parameters.
+    """
 
     def __init__(self, dim: int, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
@@ -31,8 +38,19 @@ class AffineVelocity(nn.Module):
         self.bx = nn.Parameter(torch.zeros(dim, dim, dtype=dtype))
         self.bv = nn.Parameter(torch.zeros(dim, dim, dtype=dtype))
 
-    def forward(self, s: float, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor]:
-        """(a (N, d), da / dv (N, d, d))."""
+    def forward(
+        self, s: float, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d d"]]:
+        """The control and its derivative.
+
+        Args:
+            s: time inside the step.
+            x: positions.
+            v: velocities.
+
+        Returns:
+            a (N, d) and da / dv (N, d, d).
+        """
         return self.alpha + x @ self.bx.T + v @ self.bv.T, self.bv.expand(len(x), -1, -1)
 
 
@@ -40,9 +58,16 @@ class PotentialVelocity(nn.Module):
     """a = -d psi / dv.
 
     Args:
-        dim: d; width: of the layers; layers: in all, the opening one among them; rank: of A.
+        dim: d.
+        width: of the layers.
+        layers: in all, the opening one among them.
+        rank: rows of A (at most 10 by default).
         ring: length of a periodic x, which enters as its sine and cosine; None where x is a line.
-        seed: of the weights; w, b and A start at 0, so that the control does.
+        dtype: of the parameters.
+        seed: of the weights; w, b and D start at 0, so that the control does.
+
+    Raises:
+        InputError: fewer than two layers or one unit.
     """
 
     def __init__(
@@ -58,9 +83,8 @@ class PotentialVelocity(nn.Module):
     ) -> None:
         super().__init__()
         if layers < 2 or width < 1:
-            raise InputError(
-                "PotentialVelocity", given=f"layers={layers}, width={width}", expected="2 or more, 1 or more"
-            )
+            given = f"layers={layers}, width={width}"
+            raise InputError("PotentialVelocity", given=given, expected="2 or more, 1 or more")
         self.dim, self.step, self.ring = dim, 1.0 / (layers - 1), ring
         places = dim if ring is None else 2 * dim
         self.part = slice(places, places + dim)  # where the velocity stands among the inputs
@@ -72,14 +96,18 @@ class PotentialVelocity(nn.Module):
                 nn.init.xavier_uniform_(layer.weight)  # type: ignore[arg-type,union-attr]
             r = min(10, inputs) if rank is None else rank
             self.a = nn.Parameter(nn.init.xavier_uniform_(torch.empty(r, inputs, dtype=dtype)))
-        self.sign = nn.Parameter(
-            torch.zeros(r, dtype=dtype)
-        )  # A^T diag(sign) A: the quadratic part may bend either way
+        self.sign = nn.Parameter(torch.zeros(r, dtype=dtype))  # D
         self.w = nn.Parameter(torch.zeros(width, dtype=dtype))
         self.b = nn.Parameter(torch.zeros(inputs, dtype=dtype))
 
-    def potential(self, s: float, x: Tensor, v: Tensor) -> Float[Tensor, " n"]:
-        """psi."""
+    def potential(self, s: float, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """psi.
+
+        Args:
+            s: time inside the step.
+            x: positions.
+            v: velocities.
+        """
         y = self._inputs(s, x, v)
         u = _sigma(self.opening(y))
         for layer in self.layers:
@@ -92,8 +120,19 @@ class PotentialVelocity(nn.Module):
             x = torch.cat([turn.sin(), turn.cos()], 1)
         return torch.cat([x, v, torch.full((len(x), 1), s, dtype=x.dtype, device=x.device)], 1)
 
-    def forward(self, s: float, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor]:
-        """(a (N, d), da / dv (N, d, d))."""
+    def forward(
+        self, s: float, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d d"]]:
+        """The control and its derivative.
+
+        Args:
+            s: time inside the step.
+            x: positions.
+            v: velocities.
+
+        Returns:
+            a (N, d) and da / dv (N, d, d).
+        """
         d, h = self.dim, self.step
         y = self._inputs(s, x, v)
         part = self.part
@@ -139,15 +178,26 @@ class AutogradVelocity(nn.Module):
     """Any module (s, x, v) -> (N, d); its derivative in v by d backward passes.
 
     Args:
-        module: called with (N, 1) of s, x and v.
+        module: called with s (N, 1), x (N, d) and v (N, d).
     """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
-    def forward(self, s: float, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """(a, da / dv)."""
+    def forward(
+        self, s: float, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d d"]]:
+        """The control and its derivative.
+
+        Args:
+            s: time inside the step.
+            x: positions.
+            v: velocities.
+
+        Returns:
+            a (N, d) and da / dv (N, d, d).
+        """
         time = torch.full((len(x), 1), s, dtype=x.dtype, device=x.device)
         with torch.enable_grad():
             own = v if v.requires_grad else v.detach().clone().requires_grad_(True)

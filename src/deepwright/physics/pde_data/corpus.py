@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from deepwright.physics.pde_data.batches import ChannelRegistry, PDEBatch, to_unified
+from deepwright.physics.pde_data.batches import PDEBatch, to_unified
+from deepwright.physics.pde_data.channels import ChannelRegistry
 from deepwright.physics.pde_data.generators_1d import advection1d, burgers1d, diffusion_reaction1d
 from deepwright.physics.pde_data.generators_nd import advection_diffusion3d, navier_stokes2d, shallow_water2d
 from deepwright.physics.pde_data.trajectories import PDEDataset
@@ -16,16 +19,23 @@ def line_corpus(
     """Advection, Burgers and reaction-diffusion: name -> (training set, test set).
 
     Speeds U(0.2, 1), viscosities log-uniform in 10^[-3.3, -2.5], wave numbers up to 2, frames 0.05 apart.
+
+    Args:
+        train: trajectories for training.
+        test: others.
+        points: of each field.
+        frames: of each trajectory.
+        seed: of everything.
     """
     rng = np.random.default_rng(seed)
     n, end = train + test, 0.05 * (frames - 1)
     nu = 10 ** rng.uniform(-3.3, -2.5, (2, n))
-    options = {"t": end, "dt_save": 0.05, "waves": 2}
+    options: dict[str, Any] = {"t": end, "dt_save": 0.05, "waves": 2}
     finer = 4  # shocks are solved on a finer grid than is kept
     sets = {
-        "advection": advection1d(n, rng.uniform(0.2, 1, n), nx=points, seed=seed, **options),  # type: ignore[arg-type]
-        "burgers": burgers1d(n, nu[0], nx=finer * points, seed=seed + 1, **options).thinned(finer),  # type: ignore[arg-type]
-        "reaction-diffusion": diffusion_reaction1d(n, nu[1], nx=points, seed=seed + 2, **options),  # type: ignore[arg-type]
+        "advection": advection1d(n, rng.uniform(0.2, 1, n), nx=points, seed=seed, **options),
+        "burgers": burgers1d(n, nu[0], nx=finer * points, seed=seed + 1, **options).thinned(finer),
+        "reaction-diffusion": diffusion_reaction1d(n, nu[1], nx=points, seed=seed + 2, **options),
     }
     return {k: (s[:train].single(), s[train:].single()) for k, s in sets.items()}
 
@@ -33,7 +43,15 @@ def line_corpus(
 def plane_corpus(
     train: int = 200, test: int = 20, points: int = 32, frames: int = 12, seed: int = 0
 ) -> dict[str, tuple[PDEDataset, PDEDataset]]:
-    """Broken dams and vorticity."""
+    """Broken dams and vorticity: name -> (training set, test set).
+
+    Args:
+        train: trajectories for training.
+        test: others.
+        points: a side.
+        frames: of each trajectory.
+        seed: of everything.
+    """
     n = train + test
     sets = {
         "shallow-water": shallow_water2d(n, nx=points, t=0.06 * (frames - 1), dt_save=0.06, seed=seed),
@@ -45,7 +63,15 @@ def plane_corpus(
 def space_corpus(
     train: int = 100, test: int = 10, points: int = 16, frames: int = 8, seed: int = 0
 ) -> dict[str, tuple[PDEDataset, PDEDataset]]:
-    """A scalar that is carried and spreads."""
+    """A scalar that is carried and spreads: name -> (training set, test set).
+
+    Args:
+        train: trajectories for training.
+        test: others.
+        points: a side.
+        frames: of each trajectory.
+        seed: of everything.
+    """
     data = advection_diffusion3d(
         train + test, nx=points, t=0.05 * (frames - 1), dt_save=0.05, smallest=2, speed=0.5, seed=seed
     )
@@ -55,5 +81,11 @@ def space_corpus(
 def unified(
     sets: dict[str, tuple[PDEDataset, PDEDataset]], registry: ChannelRegistry, context: int = 4
 ) -> dict[str, tuple[PDEBatch, PDEBatch]]:
-    """The same as batches."""
+    """A corpus as batches.
+
+    Args:
+        sets: name -> (training set, test set).
+        registry: of channels.
+        context: frames that are given.
+    """
     return {k: (to_unified(a, registry, context), to_unified(b, registry, context)) for k, (a, b) in sets.items()}

@@ -3,8 +3,8 @@
     rho_t + div(rho v) = 0,   (rho v)_t + div(rho v v^T + p I - s) = 0,   e_t + div((e + p) v - s v) = 0,
     e = p / (gamma - 1) + rho |v|^2 / 2,   s = eta (grad v + grad v^T - 2/3 div v I) + zeta div v I.
 
-Sources: Toro, "Riemann Solvers and Numerical Methods for Fluid Dynamics" (HLLC); the start of `turbulence` as in PDEBench's
-three-dimensional sets: even density and pressure, a few solenoidal waves of velocity at a given Mach number.
+Sources: Toro, "Riemann Solvers and Numerical Methods for Fluid Dynamics" (HLLC); the start of `turbulence` as in
+PDEBench's three-dimensional sets: even density and pressure, a few solenoidal waves of velocity at a given Mach number.
 """
 
 from __future__ import annotations
@@ -23,15 +23,31 @@ MODES = {"extrapolation": "edge", "periodic": "wrap"}
 
 
 def compressible(
-    density: Array, velocity: Array, pressure: Array, *, t: float, dt_save: float, gamma: float = 1.4, length: float = 1.0,
-    bc: str = "extrapolation", eta: float = 0.0, zeta: float = 0.0,
-) -> PDEDataset:  # fmt: skip
+    density: Array,
+    velocity: Array,
+    pressure: Array,
+    *,
+    t: float,
+    dt_save: float,
+    gamma: float = 1.4,
+    length: float = 1.0,
+    bc: str = "extrapolation",
+    eta: float = 0.0,
+    zeta: float = 0.0,
+) -> PDEDataset:
     """Trajectories from given starts.
 
     Args:
-        density, pressure: (n, X[, Y[, Z]]), above 0; velocity: (n, d, X[, Y[, Z]]), or (n, X) on a line.
-        t, dt_save: end, time between frames; gamma: ratio of specific heats; length: of every side.
-        bc: "extrapolation" or "periodic"; eta, zeta: shear and bulk viscosity.
+        density: (n, X[, Y[, Z]]), above 0.
+        velocity: (n, d, X[, Y[, Z]]), or (n, X) on a line.
+        pressure: as the density.
+        t: end.
+        dt_save: time between frames.
+        gamma: ratio of specific heats.
+        length: of every side.
+        bc: "extrapolation" or "periodic".
+        eta: shear viscosity.
+        zeta: bulk viscosity.
 
     Raises:
         InputError: shapes that don't fit, a vacuum at the start, an unknown boundary, viscosities below 0.
@@ -41,10 +57,9 @@ def compressible(
     d = density.ndim - 1
     velocity = velocity[:, None] if d == 1 and velocity.ndim == 2 else velocity
     if d not in (1, 2, 3) or pressure.shape != density.shape or velocity.shape != (len(density), d, *density.shape[1:]):
-        raise InputError(
-            "gas", given=f"density {density.shape}, velocity {velocity.shape}, pressure {pressure.shape}",
-            expected="(n, *space), (n, d, *space), (n, *space) with 1, 2 or 3 axes of space",
-        )  # fmt: skip
+        given = f"density {density.shape}, velocity {velocity.shape}, pressure {pressure.shape}"
+        expected = "(n, *space), (n, d, *space), (n, *space) with 1, 2 or 3 axes of space"
+        raise InputError("gas", given=given, expected=expected)
     if not ((density > 0).all() and (pressure > 0).all()):
         raise InputError("gas", given="density or pressure of 0 or less", expected="above 0")
     if min(eta, zeta) < 0:
@@ -78,14 +93,36 @@ def compressible(
 
 
 def turbulence(
-    n: int, dim: int = 3, *, nx: int = 32, mach: float = 1.0, modes: int = 2, t: float = 1.0, dt_save: float = 0.05,
-    gamma: float = 5 / 3, eta: float = 0.0, zeta: float = 0.0, seed: int = 0,
-) -> PDEDataset:  # fmt: skip
+    n: int,
+    dim: int = 3,
+    *,
+    nx: int = 32,
+    mach: float = 1.0,
+    modes: int = 2,
+    t: float = 1.0,
+    dt_save: float = 0.05,
+    gamma: float = 5 / 3,
+    eta: float = 0.0,
+    zeta: float = 0.0,
+    seed: int = 0,
+) -> PDEDataset:
     """Density and pressure 1, and random waves of velocity without divergence, in a periodic box.
 
     Args:
-        n: trajectories; dim: 2 or 3; nx: cells a side; mach: RMS velocity over the speed of sound.
-        modes: largest wave number of the start on each axis; t, dt_save, gamma, eta, zeta: see `compressible`; seed: of the waves.
+        n: trajectories.
+        dim: 2 or 3.
+        nx: cells a side.
+        mach: RMS velocity over the speed of sound.
+        modes: largest wave number of the start on each axis.
+        t: end.
+        dt_save: time between frames.
+        gamma: see `compressible`.
+        eta: see `compressible`.
+        zeta: see `compressible`.
+        seed: of the waves.
+
+    Raises:
+        InputError: a dimension, Mach number or wave number out of range.
     """
     if dim not in (2, 3) or not mach > 0 or not 0 < modes < nx / 2:
         raise InputError(

@@ -11,14 +11,21 @@ from deepwright.core.errors import InputError
 from deepwright.physics.pde_data.trajectories import PDEDataset, per_trajectory, save_times
 
 Array = np.ndarray
+METHODS = ("auto", "spectral", "volume")
 
 
 class RandomWaves:
     """Initial fields as in PDEBench: two waves each, some folded to |u|, turned, or windowed (arXiv 2210.07182).
 
     Args:
-        n: fields; most: largest wave number; rng: of the draws; waves: summed in each.
+        n: fields.
+        most: largest wave number.
+        rng: of the draws.
+        waves: summed in each.
         plain: waves only, without the folding, turning and windows.
+
+    Raises:
+        InputError: no fields, a wave number below 1.
     """
 
     def __init__(self, n: int, most: int, rng: np.random.Generator, waves: int = 2, plain: bool = False) -> None:
@@ -33,7 +40,11 @@ class RandomWaves:
         self.low, self.high = 0.1 + 0.35 * draws[:, 2], 0.55 + 0.35 * draws[:, 3]
 
     def __call__(self, x: Array) -> Array:
-        """(n, ...) values at x, (...) or (n, ...) positions, which wrap at 1."""
+        """(n, ...) values.
+
+        Args:
+            x: (...) or (n, ...) positions, which wrap at 1.
+        """
         shape = (len(self.k),) + (1,) * (x.ndim if x.shape[0] != len(self.k) or x.ndim == 1 else x.ndim - 1)
         x = np.mod(x, 1.0)
         u = sum(
@@ -48,20 +59,36 @@ class RandomWaves:
 
 
 def grid(nx: int) -> Array:
-    """(nx,) points i / nx of the periodic unit interval."""
+    """(nx,) points i / nx of the periodic unit interval.
+
+    Args:
+        nx: how many.
+    """
     return np.arange(nx) / nx
 
 
 def advection1d(
-    n: int, beta: float | Array, *, nx: int = 1024, t: float = 2.0, dt_save: float = 0.01, waves: int = 4, plain: bool = False,
+    n: int,
+    beta: float | Array,
+    *,
+    nx: int = 1024,
+    t: float = 2.0,
+    dt_save: float = 0.01,
+    waves: int = 4,
+    plain: bool = False,
     seed: int = 0,
-) -> PDEDataset:  # fmt: skip
+) -> PDEDataset:
     """u_t + beta u_x = 0, periodic on [0, 1): u0(x - beta t), exactly.
 
     Args:
-        n: trajectories; beta: speed, one for all or (n,).
-        nx, t, dt_save: points, end, time between frames.
-        waves, plain: see `RandomWaves`; seed: of the fields.
+        n: trajectories.
+        beta: speed, one for all or (n,).
+        nx: points.
+        t: end.
+        dt_save: time between frames.
+        waves: see `RandomWaves`.
+        plain: see `RandomWaves`.
+        seed: of the fields.
     """
     rng = np.random.default_rng(seed)
     start, speed = RandomWaves(n, waves, rng, plain=plain), per_trajectory(beta, n, "beta")
@@ -71,22 +98,45 @@ def advection1d(
 
 
 def burgers1d(
-    n: int, nu: float | Array, *, nx: int = 1024, t: float = 2.0, dt_save: float = 0.01, waves: int = 4, plain: bool = False,
-    seed: int = 0, start: Callable[[Array], Array] | None = None, method: str = "auto",
-) -> PDEDataset:  # fmt: skip
+    n: int,
+    nu: float | Array,
+    *,
+    nx: int = 1024,
+    t: float = 2.0,
+    dt_save: float = 0.01,
+    waves: int = 4,
+    plain: bool = False,
+    seed: int = 0,
+    start: Callable[[Array], Array] | None = None,
+    method: str = "auto",
+) -> PDEDataset:
     """u_t + (u^2 / 2)_x = (nu / pi) u_xx, periodic on [0, 1).
 
-    Smooth cases (nu >= 1e-2) by a dealiased pseudo-spectral ETDRK4, sharper ones by a MUSCL finite volume with Rusanov's flux.
+    Smooth cases (nu >= 1e-2) by a dealiased pseudo-spectral ETDRK4, sharper ones by a MUSCL finite volume with
+    Rusanov's flux.
 
     Args:
-        n: trajectories; nu: viscosity, one for all or (n,).
-        nx, t, dt_save, waves, plain, seed: as in `advection1d`.
+        n: trajectories.
+        nu: viscosity, one for all or (n,).
+        nx: points.
+        t: end.
+        dt_save: time between frames.
+        waves: see `RandomWaves`.
+        plain: see `RandomWaves`.
+        seed: of the fields.
         start: x -> (n, nx) instead of random fields.
         method: "spectral", "volume" or "auto".
+
+    Raises:
+        InputError: a viscosity that isn't above 0, another method, a start of another shape.
     """
+    if method not in METHODS:
+        raise InputError("method", given=repr(method), expected="'auto', 'spectral' or 'volume'")
     rng = np.random.default_rng(seed)
     viscosity, x, times = per_trajectory(nu, n, "nu"), grid(nx), save_times(t, dt_save)
     u0 = (RandomWaves(n, waves, rng, plain=plain) if start is None else start)(x)
+    if np.shape(u0) != (n, nx):
+        raise InputError("start", given=f"values of shape {np.shape(u0)}", expected=f"({n}, {nx})")
     if not (viscosity > 0).all():
         raise InputError("nu", given=float(viscosity.min()), expected="above 0")
     smooth = viscosity >= 1e-2 if method == "auto" else np.full(n, method == "spectral")
@@ -101,7 +151,12 @@ def etdrk4(linear: Array, dt: float, points: int = 32) -> Callable[[Array, Calla
     """A step of u' = L u + N(u) for diagonal L, by Cox and Matthews' scheme with Kassam and Trefethen's contour means.
 
     Args:
-        linear: L; dt: the step; points: of the contour.
+        linear: L.
+        dt: the step.
+        points: of the contour.
+
+    Returns:
+        (v, N) -> v a step later.
     """
     e, half = np.exp(dt * linear), np.exp(dt * linear / 2)
     roots = np.exp(1j * math.pi * (np.arange(points) + 0.5) / points)
@@ -176,27 +231,54 @@ def _burgers_volume(u0: Array, diffusion: Array, times: Array) -> Array:
 
 
 def ssp_rk3(u: Array, rate: Callable[[Array], Array], dt: float) -> Array:
-    """Shu and Osher's third-order step, which keeps what forward Euler keeps."""
+    """Shu and Osher's third-order step, which keeps what forward Euler keeps.
+
+    Args:
+        u: the state.
+        rate: its change per unit of time.
+        dt: the step.
+    """
     a = u + dt * rate(u)
     b = 0.75 * u + 0.25 * (a + dt * rate(a))
     return u / 3 + 2 / 3 * (b + dt * rate(b))
 
 
 def van_leer(a: Array, b: Array) -> Array:
-    """A slope between two differences: their harmonic mean, 0 at extrema."""
+    """A slope between two differences: their harmonic mean, 0 at extrema.
+
+    Args:
+        a: the difference behind.
+        b: the difference ahead.
+    """
     product = a * b
     return np.where(product > 0, 2 * product / np.where(product > 0, a + b, 1.0), 0.0)
 
 
 def diffusion_reaction1d(
-    n: int, nu: float | Array, rho: float | Array = 1.0, *, nx: int = 1024, t: float = 1.0, dt_save: float = 0.01,
-    waves: int = 4, plain: bool = False, seed: int = 0, steps: int = 4,
-) -> PDEDataset:  # fmt: skip
+    n: int,
+    nu: float | Array,
+    rho: float | Array = 1.0,
+    *,
+    nx: int = 1024,
+    t: float = 1.0,
+    dt_save: float = 0.01,
+    waves: int = 4,
+    plain: bool = False,
+    seed: int = 0,
+    steps: int = 4,
+) -> PDEDataset:
     """u_t = nu u_xx + rho u (1 - u), periodic: Strang's splitting of two exact flows.
 
     Args:
-        n: trajectories; nu, rho: one for all or (n,).
-        nx, t, dt_save, waves, plain, seed: as in `advection1d`; fields are |u| / max |u|.
+        n: trajectories.
+        nu: diffusion, one for all or (n,).
+        rho: growth, one for all or (n,).
+        nx: points.
+        t: end.
+        dt_save: time between frames.
+        waves: see `RandomWaves`.
+        plain: see `RandomWaves`.
+        seed: of the fields, which are |u| / max |u|.
         steps: between two frames.
     """
     rng = np.random.default_rng(seed)
@@ -226,11 +308,16 @@ def cole_hopf(
 ) -> Array:
     """u_t + u u_x = D u_xx from u0 = -amplitude sin(wave x): u0 averaged with the weight that heat flow gives it.
 
-    u(x, t) = E[u0(y) q(y)] / E[q(y)] with q(y) = exp(-amplitude cos(wave y) / (2 D wave)) and y = x - sqrt(4 D t) s, s of
-    weight exp(-s^2).
+    u(x, t) = E[u0(y) q(y)] / E[q(y)] with q(y) = exp(-amplitude cos(wave y) / (2 D wave)) and y = x - sqrt(4 D t) s, s
+    of weight exp(-s^2).
 
     Args:
-        x: (n,) positions; t: times of 0 or more, one or (n,); diffusion: D; nodes: of Gauss-Hermite.
+        x: (n,) positions.
+        t: times of 0 or more, one or (n,).
+        diffusion: D.
+        wave: number of the start's sine, times 2 pi.
+        amplitude: of the start.
+        nodes: of Gauss-Hermite.
     """
     s, w = np.polynomial.hermite.hermgauss(nodes)
     y = x[:, None] - np.sqrt(4 * diffusion * np.broadcast_to(t, x.shape))[:, None] * s

@@ -1,4 +1,4 @@
-"""Equations of two and three dimensions, many at once: reaction and diffusion, shallow water, vorticity, a carried scalar."""
+"""Equations of two and three dimensions, many at once: reaction and diffusion, water, vorticity, a carried scalar."""
 
 from __future__ import annotations
 
@@ -15,16 +15,34 @@ Array = np.ndarray
 
 
 def diffusion_reaction2d(
-    n: int, *, nx: int = 128, t: float = 5.0, dt_save: float = 0.05, du: float = 1e-3, dv: float = 5e-3, k: float = 5e-3,
-    seed: int = 0, start: Array | None = None, steps: int = 4,
-) -> PDEDataset:  # fmt: skip
-    """FitzHugh-Nagumo: u_t = Du lap u + u - u^3 - k - v, v_t = Dv lap v + u - v, on [-1, 1]^2 without flux through the edge.
+    n: int,
+    *,
+    nx: int = 128,
+    t: float = 5.0,
+    dt_save: float = 0.05,
+    du: float = 1e-3,
+    dv: float = 5e-3,
+    k: float = 5e-3,
+    seed: int = 0,
+    start: Array | None = None,
+    steps: int = 4,
+) -> PDEDataset:
+    """FitzHugh-Nagumo: u_t = Du lap u + u - u^3 - k - v, v_t = Dv lap v + u - v, on [-1, 1]^2.
 
+    There is no flux through the edge.
     Strang's splitting: diffusion exactly in cosines, reaction by a classical Runge-Kutta step.
 
     Args:
-        n: trajectories; nx: cells a side; t, dt_save: end, time between frames.
-        du, dv, k: as above; seed: of the standard normal start; start: (n, nx, nx, 2) instead; steps: between frames.
+        n: trajectories.
+        nx: cells a side.
+        t: end.
+        dt_save: time between frames.
+        du: Du.
+        dv: Dv.
+        k: k.
+        seed: of the standard normal start.
+        start: (n, nx, nx, 2) instead.
+        steps: between frames.
     """
     times = save_times(t, dt_save)
     w = np.random.default_rng(seed).standard_normal((n, nx, nx, 2)) if start is None else np.array(start, dtype=float)
@@ -58,14 +76,25 @@ def diffusion_reaction2d(
 
 
 def shallow_water2d(
-    n: int, *, nx: int = 128, t: float = 1.0, dt_save: float = 0.01, gravity: float = 1.0, seed: int = 0,
+    n: int,
+    *,
+    nx: int = 128,
+    t: float = 1.0,
+    dt_save: float = 0.01,
+    gravity: float = 1.0,
+    seed: int = 0,
     radius: Array | None = None,
-) -> PDEDataset:  # fmt: skip
+) -> PDEDataset:
     """A round dam of height 2 in water of height 1 breaks, on [-2.5, 2.5]^2: MUSCL-Hancock with the HLL flux, h only.
 
     Args:
-        n: trajectories; nx: cells a side; t, dt_save: end, time between frames; gravity: g.
-        seed: of the radii, U(0.3, 0.7); radius: (n,) instead.
+        n: trajectories.
+        nx: cells a side.
+        t: end.
+        dt_save: time between frames.
+        gravity: g.
+        seed: of the radii, U(0.3, 0.7).
+        radius: (n,) instead.
     """
     times, dx = save_times(t, dt_save), 5 / nx
     x = -2.5 + (np.arange(nx) + 0.5) * dx
@@ -123,7 +152,16 @@ def _hll(left: Array, right: Array, axis: int, gravity: float) -> Array:
 
 
 def random_vorticity(n: int, nx: int, rng: np.random.Generator) -> Array:
-    """(n, nx, nx) Gaussian fields of covariance 7^{3/2} (-lap + 49)^{-2.5} on the periodic unit square, mean 0."""
+    """Gaussian fields of covariance 7^{3/2} (-lap + 49)^{-2.5} on the periodic unit square, mean 0.
+
+    Args:
+        n: fields.
+        nx: points a side.
+        rng: of the draws.
+
+    Returns:
+        (n, nx, nx).
+    """
     k = 2 * math.pi * np.fft.fftfreq(nx, 1 / nx)
     power = 7**1.5 * (k[:, None] ** 2 + k[None] ** 2 + 49) ** -2.5
     power[0, 0] = 0
@@ -132,16 +170,36 @@ def random_vorticity(n: int, nx: int, rng: np.random.Generator) -> Array:
 
 
 def navier_stokes2d(
-    n: int, nu: float = 1e-3, *, nx: int = 64, t: float = 20.0, dt_save: float = 1.0, dt: float = 1e-2, forced: bool = True,
-    seed: int = 0, start: Array | None = None,
-) -> PDEDataset:  # fmt: skip
-    """Vorticity w_t + u . grad w = nu lap w + f on the periodic unit square, f = 0.1 (sin 2 pi (x + y) + cos 2 pi (x + y)).
+    n: int,
+    nu: float = 1e-3,
+    *,
+    nx: int = 64,
+    t: float = 20.0,
+    dt_save: float = 1.0,
+    dt: float = 1e-2,
+    forced: bool = True,
+    seed: int = 0,
+    start: Array | None = None,
+) -> PDEDataset:
+    """Vorticity w_t + u . grad w = nu lap w + f on the periodic unit square.
+
+    The force is f = 0.1 (sin 2 pi (x + y) + cos 2 pi (x + y)).
 
     Dealiased pseudo-spectral; Crank-Nicolson for diffusion, Adams-Bashforth for the rest (Euler first).
 
     Args:
-        n: trajectories; nu: viscosity; nx: points a side; t, dt_save: end, time between frames; dt: largest step.
-        forced: with f; seed: of the start; start: (n, nx, nx) instead.
+        n: trajectories.
+        nu: viscosity.
+        nx: points a side.
+        t: end.
+        dt_save: time between frames.
+        dt: largest step.
+        forced: with f.
+        seed: of the start.
+        start: (n, nx, nx) instead.
+
+    Raises:
+        InputError: steps so large that the solution blows up.
     """
     times = save_times(t, dt_save)
     w0 = random_vorticity(n, nx, np.random.default_rng(seed)) if start is None else np.asarray(start, dtype=float)
@@ -181,14 +239,26 @@ def navier_stokes2d(
 
 
 def advection_diffusion3d(
-    n: int, *, nx: int = 16, t: float = 0.35, dt_save: float = 0.05, diffusion: tuple[float, float] = (1e-3, 1e-2),
-    speed: float = 1.0, smallest: int = 3, seed: int = 0,
-) -> PDEDataset:  # fmt: skip
+    n: int,
+    *,
+    nx: int = 16,
+    t: float = 0.35,
+    dt_save: float = 0.05,
+    diffusion: tuple[float, float] = (1e-3, 1e-2),
+    speed: float = 1.0,
+    smallest: int = 3,
+    seed: int = 0,
+) -> PDEDataset:
     """u_t + c . grad u = D lap u on the periodic unit cube, exactly in Fourier modes.
 
     Args:
-        n: trajectories; nx: points a side; t, dt_save: end, time between frames.
-        diffusion: D is drawn log-uniformly between these; speed: |c_i| at most; smallest: modes up to this number.
+        n: trajectories.
+        nx: points a side.
+        t: end.
+        dt_save: time between frames.
+        diffusion: D is drawn log-uniformly between these.
+        speed: |c_i| at most.
+        smallest: modes up to this number.
         seed: of everything.
     """
     rng = np.random.default_rng(seed)
@@ -207,6 +277,10 @@ def advection_diffusion3d(
     x = np.arange(nx) / nx
     params = np.concatenate([c, d[:, None]], 1)
     return PDEDataset(
-        u[..., None], {"t": times, "x": x, "y": x, "z": x}, params, "advection-diffusion-3d", "periodic",
+        u[..., None],
+        {"t": times, "x": x, "y": x, "z": x},
+        params,
+        "advection-diffusion-3d",
+        "periodic",
         ("cx", "cy", "cz", "diffusion"),
-    )  # fmt: skip
+    )

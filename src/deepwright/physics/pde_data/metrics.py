@@ -26,7 +26,18 @@ BANDS = ((0, 4), (4, 12), (12, None))
 
 @dataclass(frozen=True)
 class FieldErrors:
-    """See the module; `skipped` counts slices whose target is 0 everywhere, which have no relative error."""
+    """See the module.
+
+    Attributes:
+        nrmse: nRMSE.
+        rmse: RMSE.
+        crmse: cRMSE.
+        max_error: largest |e|.
+        brmse: bRMSE.
+        frmse: fRMSE of the low, middle and high wave numbers.
+        rel_l2: over whole trajectories.
+        skipped: slices whose target is 0 everywhere, which have no relative error.
+    """
 
     nrmse: float
     rmse: float
@@ -38,19 +49,22 @@ class FieldErrors:
     skipped: int
 
 
-def field_errors(prediction: Float[Tensor, "b t *space c"], target: Float[Tensor, "b t *space c"]) -> FieldErrors:
+def field_errors(prediction: Float[Tensor, "..."], target: Float[Tensor, "b t *space c"]) -> FieldErrors:
     """All of them; context frames should be dropped before.
+
+    Args:
+        prediction: fields.
+        target: the truth; the prediction is brought to where it is.
 
     Raises:
         InputError: shapes that differ or hold no space; values that aren't finite.
     """
     if prediction.shape != target.shape or prediction.ndim < 4:
-        raise InputError(
-            "fields", given=f"{tuple(prediction.shape)} and {tuple(target.shape)}", expected="equal (B, T, X, ..., C)"
-        )
+        given = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
+        raise InputError("fields", given=given, expected="equal (B, T, X, ..., C)")
     if not (torch.isfinite(prediction).all() and torch.isfinite(target).all()):
         raise InputError("fields", given="NaN or infinity", expected="finite values")
-    e, y = (prediction - target).double(), target.double()
+    e, y = (prediction.to(target.device) - target).double(), target.double()
     space = tuple(range(2, e.ndim - 1))
     cells = math.prod(e.shape[d] for d in space)
     rms, size = e.square().mean(space).sqrt(), y.square().mean(space).sqrt()

@@ -1,7 +1,7 @@
 """PDEBench's HDF5 files, read in pieces and written to the bit: four layouts, told apart by what they hold.
 
-"tensor": one data set (N, T, X). "cfd": density, pressure, Vx, ... each (N, T, X[, Y[, Z]]). "seeds": groups 0000, 0001, ...
-with data (T, X, Y, C) and their grid. "flow": velocity (N, T, X, Y, 2) with particles and force.
+"tensor": one data set (N, T, X). "cfd": density, pressure, Vx, ... each (N, T, X[, Y[, Z]]). "seeds": groups 0000,
+0001, ... with data (T, X, Y, C) and their grid. "flow": velocity (N, T, X, Y, 2) with particles and force.
 
 The layouts are those of arXiv 2210.07182's data.
 """
@@ -33,6 +33,9 @@ def _h5py() -> Any:
 def layout_of(file: Any) -> str:
     """Which layout an open file has.
 
+    Args:
+        file: an open `h5py.File`.
+
     Raises:
         InputError: none of them (what it holds is told).
     """
@@ -57,7 +60,8 @@ def read_pdebench(
 
     Args:
         path: an HDF5 file.
-        reduce_x, reduce_t: take every so many points and frames.
+        reduce_x: take every so many points along each axis.
+        reduce_t: take every so many frames.
         samples: how many, or which; all by default.
         pde: a name for the equation (the file's by default).
 
@@ -151,41 +155,58 @@ def _params(file: Any, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
 def write_pdebench(data: PDEDataset, path: Path | str, layout: str | None = None) -> Path:
     """Write float32, in the layout that suits the data (or the one asked for).
 
+    The layouts have one value a parameter for the whole file: parameters that differ between trajectories aren't kept.
+
+    Args:
+        data: trajectories.
+        path: the file.
+        layout: of `LAYOUTS`.
+
     Raises:
         InputError: a layout that can't hold the data.
     """
     h5py = _h5py()
-    chosen = layout or (
-        "cfd" if "density" in data.channels else "flow" if data.channels == ("Vx", "Vy")
-        else "tensor" if data.u.shape[-1] == 1 and data.dim == 1 else "seeds"
-    )  # fmt: skip
-    if chosen not in LAYOUTS or (chosen == "tensor" and data.u.shape[-1] != 1):
-        raise InputError(
-            "layout", given=repr(layout), expected=f"one of {', '.join(LAYOUTS)} that holds {data.channels}"
-        )
-    u = data.u.astype(np.float32)
+    chosen = layout or _layout_for(data)
+    if chosen not in LAYOUTS or not _holds(chosen, data):
+        expected = f"one of {', '.join(LAYOUTS)} that holds {data.channels} on {data.dim} axes"
+        raise InputError("layout", given=repr(layout), expected=expected)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with h5py.File(partial, "w") as file:
-        if chosen == "seeds":
-            for i in range(len(u)):
-                group = file.create_group(f"{i:04d}")
-                group["data"] = u[i]
-                for k, v in data.coords.items():
-                    group[f"grid/{k}"] = v.astype(np.float32)
-        else:
-            parts = {
-                "tensor": {"tensor": u[..., 0]},
-                "cfd": {c: u[..., i] for i, c in enumerate(data.channels)},
-                "flow": {"velocity": u},
-            }
-            for k, v in parts[chosen].items():
-                file[k] = v
-            for k, v in data.coords.items():
-                file[f"{k}-coordinate"] = v.astype(np.float32)
-        if len(data.params) and (data.params == data.params[:1]).all():
-            for k, value in zip(data.param_names, data.params[0]):
-                file.attrs[k] = value
+        _write(file, data, chosen)
     partial.replace(path)
     return path
+
+
+def _layout_for(data: PDEDataset) -> str:
+    """The layout that suits the data."""
+    return next(layout for layout in ("cfd", "flow", "tensor", "seeds") if _holds(layout, data))
+
+
+def _holds(layout: str, data: PDEDataset) -> bool:
+    if layout == "tensor":
+        return data.u.shape[-1] == 1 and data.dim == 1
+    if layout == "cfd":
+        return {"density", "pressure", "Vx"} <= set(data.channels) <= set(_CFD)
+    return layout == "seeds" or (data.channels == ("Vx", "Vy") and data.dim == 2)
+
+
+def _write(file: Any, data: PDEDataset, layout: str) -> None:
+    u = data.u.astype(np.float32)
+    if layout == "seeds":
+        for i in range(len(u)):
+            group = file.create_group(f"{i:04d}")
+            group["data"] = u[i]
+            for k, v in data.coords.items():
+                group[f"grid/{k}"] = v.astype(np.float32)
+    else:
+        channels = {c: u[..., i] for i, c in enumerate(data.channels)}
+        parts = {"tensor": {"tensor": u[..., 0]}, "cfd": channels, "flow": {"velocity": u}}
+        for k, v in parts[layout].items():
+            file[k] = v
+        for k, v in data.coords.items():
+            file[f"{k}-coordinate"] = v.astype(np.float32)
+    if len(data.params) and (data.params == data.params[:1]).all():
+        for k, value in zip(data.param_names, data.params[0]):
+            file.attrs[k] = value

@@ -16,9 +16,15 @@ class PDEDataset:
     Attributes:
         u: (N, T, X[, Y[, Z]], C).
         coords: "t" (T,), "x" (X,), and "y", "z" where there are such axes; even spacing.
-        params: (N, p) of each trajectory; param_names: p names.
+        params: (N, p) of each trajectory.
+        pde: name of the equation.
+        bc: name of the boundary ("periodic", "neumann", "extrapolation").
+        param_names: p names.
         channels: C names.
-        pde, bc: names of the equation and the boundary ("periodic", "neumann", "extrapolation").
+        note: where they are from.
+
+    Raises:
+        InputError: shapes that don't fit.
     """
 
     u: np.ndarray
@@ -51,7 +57,17 @@ class PDEDataset:
         return replace(self, u=self.u[rows], params=self.params[rows])
 
     def thinned(self, reduce_x: int = 1, reduce_t: int = 1) -> PDEDataset:
-        """Every so many points and frames."""
+        """Every so many points and frames.
+
+        Args:
+            reduce_x: points along each axis.
+            reduce_t: frames.
+
+        Raises:
+            InputError: less than 1.
+        """
+        if reduce_x < 1 or reduce_t < 1:
+            raise InputError("reduce", given=f"x {reduce_x}, t {reduce_t}", expected="at least 1 each")
         space = (slice(None, None, reduce_x),) * self.dim
         u = self.u[(slice(None), slice(None, None, reduce_t), *space)]
         coords = {k: v[:: reduce_t if k == "t" else reduce_x] for k, v in self.coords.items()}
@@ -63,15 +79,32 @@ class PDEDataset:
 
 
 def save_times(end: float, dt_save: float) -> np.ndarray:
-    """(T,) 0, dt_save, ..., end."""
-    steps = round(end / dt_save)
+    """(T,) 0, dt_save, ..., end.
+
+    Args:
+        end: the last time.
+        dt_save: between two.
+
+    Raises:
+        InputError: an end that isn't a whole number of them.
+    """
+    steps = round(end / dt_save) if dt_save > 0 else 0
     if steps < 1 or abs(steps * dt_save - end) > 1e-9 * max(end, 1):
         raise InputError("dt_save", given=f"{dt_save} for an end of {end}", expected="a whole part of it")
     return np.linspace(0, end, steps + 1)
 
 
 def per_trajectory(value: float | np.ndarray, n: int, name: str) -> np.ndarray:
-    """(n,) values from one for all or one each."""
+    """(n,) values from one for all or one each.
+
+    Args:
+        value: one, or n of them.
+        n: how many.
+        name: of the argument, for errors.
+
+    Raises:
+        InputError: another number of values, or values that aren't finite.
+    """
     values = np.broadcast_to(np.asarray(value, dtype=float), (n,)).copy() if np.ndim(value) in (0, 1) else np.zeros(0)
     if len(values) != n or not np.isfinite(values).all():
         raise InputError(name, given=value, expected=f"a number, or {n} of them")

@@ -1,4 +1,6 @@
-"""Blocks of a diffusion transformer: attention and a perceptron modulated by a condition (adaLN-Zero), rotary positions on four axes.
+"""Blocks of a diffusion transformer: attention and a perceptron modulated by a condition (adaLN-Zero).
+
+Positions on four axes enter as rotations, flow time as waves.
 
 Sources: arXiv 2212.09748 (adaLN-Zero), 2104.09864 (rotary positions), 2511.13720 (normalised queries and keys).
 """
@@ -14,7 +16,12 @@ from torch.nn import functional as F
 
 
 class Block(nn.Module):
-    """Attention over all tokens and a perceptron, each modulated and gated by the condition; the gates start at 0."""
+    """Attention over all tokens and a perceptron, each modulated and gated by the condition; the gates start at 0.
+
+    Args:
+        width: of a token.
+        heads: of attention.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -27,9 +34,20 @@ class Block(nn.Module):
         nn.init.zeros_(self.modulate.bias)
 
     def forward(
-        self, h: Tensor, c: Tensor, turn: tuple[Tensor, Tensor], split: tuple[int, int, bool] | None = None
-    ) -> Tensor:
-        """(B, n, w) to the same; `split` is (times, places, whether to look over times) for axial attention."""
+        self,
+        h: Float[Tensor, "b n w"],
+        c: Float[Tensor, "b w"],
+        turn: tuple[Tensor, Tensor],
+        split: tuple[int, int, bool] | None = None,
+    ) -> Float[Tensor, "b n w"]:
+        """Tokens after the block.
+
+        Args:
+            h: tokens.
+            c: condition.
+            turn: see `rotations`.
+            split: (times, places, whether to look over times) for axial attention; None looks over all.
+        """
         shift_a, scale_a, gate_a, shift_b, scale_b, gate_b = self.modulate(c)[:, None].chunk(6, 2)
         x = F.layer_norm(h, (self.width,)) * (1 + scale_a) + shift_a
         b, n, _ = x.shape
@@ -48,18 +66,28 @@ class Block(nn.Module):
         return h + gate_b * self.body(x)
 
 
-def waves(t: Float[Tensor, " b"], count: int = 32) -> Float[Tensor, "b two_count"]:
-    """Sines and cosines of flow time."""
+def waves(t: Float[Tensor, " b"], count: int = 32) -> Float[Tensor, "b waves"]:
+    """Sines and cosines of flow time, at falling frequencies.
+
+    Args:
+        t: flow times.
+        count: of frequencies.
+    """
     angle = 1000 * t[:, None] * torch.exp(-math.log(1e4) * torch.arange(count, device=t.device) / count)
-    return torch.cat([angle.cos(), angle.sin()], 1)
+    return torch.cat([angle.cos(), angle.sin()], 1).to(t)
 
 
-def rotations(positions: Float[Tensor, "n 4"], head: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (n, head / 2): a quarter of the angles for each axis, at rising frequencies of physical position."""
+def rotations(positions: Float[Tensor, "n 4"], head: int) -> tuple[Float[Tensor, "n half"], Float[Tensor, "n half"]]:
+    """Cosines and sines: a quarter of the angles for each axis, at rising frequencies of physical position.
+
+    Args:
+        positions: on four axes.
+        head: width of a head; half as many angles are given.
+    """
     pairs = head // 8
     rates = 2 * math.pi * 2.0 ** torch.arange(pairs, device=positions.device)
     angle = (positions[:, :, None] * rates).reshape(len(positions), -1)
-    return angle.cos(), angle.sin()
+    return angle.cos().to(positions), angle.sin().to(positions)
 
 
 def _rotate(x: Float[Tensor, "b h n d"], turn: tuple[Tensor, Tensor]) -> Float[Tensor, "b h n d"]:

@@ -9,15 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepwright.physics.kinetic.controls import PotentialVelocity
-from deepwright.physics.kinetic.gaussian import gaussian_jko
-from deepwright.physics.kinetic.scheme import KineticJKO, PhaseSpaceParticles
-from deepwright.physics.kinetic.systems import (
+from deepwright.physics.kinetic import (
     GaussianMixture,
     Harmonic,
     KineticFokkerPlanck,
+    KineticJKO,
+    PhaseSpaceParticles,
+    PotentialVelocity,
     gaussian_flow,
     gaussian_free_energy,
+    gaussian_jko,
     harmonic_matrices,
 )
 from deepwright.studies._clock import median_ms

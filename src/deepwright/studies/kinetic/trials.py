@@ -12,24 +12,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepwright.physics.kinetic.controls import PotentialVelocity
-from deepwright.physics.kinetic.grid import grid_solution
-from deepwright.physics.kinetic.plasma import PlasmaWave, Poisson1d
-from deepwright.physics.kinetic.sampling import equilibrium
-from deepwright.physics.kinetic.scheme import KineticJKO, PhaseSpaceParticles
-from deepwright.physics.kinetic.shared import train_shared
-from deepwright.physics.kinetic.systems import (
+from deepwright.physics.kinetic import (
     DoubleWell,
     Free,
     GaussianMixture,
     Harmonic,
     KineticFokkerPlanck,
+    KineticJKO,
+    PhaseSpaceParticles,
+    PlasmaWave,
+    Poisson1d,
+    PotentialVelocity,
     QuadraticInteraction,
+    equilibrium,
     gaussian_flow,
     gaussian_free_energy,
+    grid_solution,
     harmonic_matrices,
     langevin,
     sliced_w2,
+    train_shared,
 )
 
 SYSTEM = KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 1)
@@ -73,7 +75,7 @@ def _mixture(scheme: str, seed: int, quick: bool, picture: bool) -> dict[str, An
         tolerance=0.005 if scheme == "adaptive" else None,
         iterations=60 if quick else 150,
         first=200 if quick else 500,
-        batch=1024,
+        batch_size=1024,
         seed=seed,
     )
     if scheme == "one control":
@@ -169,7 +171,7 @@ def _ten(seed: int, quick: bool) -> dict[str, Any]:
         step_size=tau,
         iterations=40 if quick else 120,
         first=100 if quick else 400,
-        batch=512,
+        batch_size=512,
         particles=4096,
         seed=seed,
         velocity=lambda: PotentialVelocity(d, rank=2 * d + 1, seed=seed),
@@ -220,7 +222,7 @@ def _interaction(seed: int, quick: bool) -> dict[str, Any]:
         step_size=tau,
         iterations=60 if quick else 120,
         first=200 if quick else 400,
-        batch=1024,
+        batch_size=1024,
         seed=seed,
     )
     m0 = float(run.now.v.mean())
@@ -252,7 +254,7 @@ def _double_well(seed: int, quick: bool) -> dict[str, Any]:
         substeps=2,
         iterations=80 if quick else 150,
         first=300 if quick else 500,
-        batch=1024,
+        batch_size=1024,
         seed=seed,
     )
     run.run(until=end)
@@ -289,7 +291,7 @@ def _plasma(seed: int, quick: bool) -> dict[str, Any]:
         step_size=0.1,
         iterations=60,
         first=120,
-        batch=2048,
+        batch_size=2048,
         particles=16_384,
         seed=seed,
         velocity=lambda: PotentialVelocity(1, ring=length, seed=seed),

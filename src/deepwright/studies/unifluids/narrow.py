@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from deepwright.core.fit import adamw, fit_drawn, one_cycle
 from deepwright.core.randomness import local_rng
-from deepwright.physics.unifluids.flow_matching import LogitNormal, Parameterization, euler_sample, grid
+from deepwright.physics.unifluids import (
+    LogitNormal,
+    Parameterization,
+    euler_sample,
+    flow_times,
+)
 
 
 class _Residual(nn.Module):
@@ -79,5 +84,5 @@ def narrow_trial(kind: str, steps: int, seed: int) -> dict[str, Any]:
         return how.convert(out, z, t, "v")
 
     with torch.no_grad():
-        found = euler_sample(velocity, torch.randn(200, 512, generator=rng), grid(10))
+        found = euler_sample(velocity, torch.randn(200, 512, generator=rng), flow_times(10))
     return {"error": float(((found - xt).square().mean(1).sqrt() / xt.square().mean(1).sqrt().clamp_min(0.1)).mean())}

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from deepwright.physics.pde_data.corpus import line_corpus, unified
-from deepwright.physics.unifluids.model import UniFluids
+from deepwright.physics.pde_data import (
+    line_corpus,
+    unified,
+)
+from deepwright.physics.unifluids import (
+    UniFluids,
+)
 from deepwright.studies._clock import median_ms
 from deepwright.studies.unifluids.trials import LINE, REGISTRY
 

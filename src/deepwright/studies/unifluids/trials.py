@@ -11,13 +11,30 @@ import torch
 from torch import Tensor
 
 from deepwright.core.randomness import generator
-from deepwright.physics.pde_data.batches import ChannelRegistry, PDEBatch
-from deepwright.physics.pde_data.corpus import line_corpus, plane_corpus, space_corpus, unified
-from deepwright.physics.unifluids.baselines import FNO, NextFrame, UNet, extrapolation, persistence, train_next_frame
-from deepwright.physics.unifluids.flow_matching import LogitNormal, effective_dimension
-from deepwright.physics.unifluids.forecasts import forecast_errors, interleaved, relative_error, spread_skill
-from deepwright.physics.unifluids.model import UniFluids
-from deepwright.physics.unifluids.training import train
+from deepwright.physics.pde_data import (
+    ChannelRegistry,
+    PDEBatch,
+    line_corpus,
+    plane_corpus,
+    space_corpus,
+    unified,
+)
+from deepwright.physics.unifluids import (
+    FNO,
+    LogitNormal,
+    NextFrame,
+    UNet,
+    UniFluids,
+    effective_dimension,
+    extrapolation,
+    forecast_errors,
+    interleaved,
+    persistence,
+    relative_error,
+    spread_skill,
+    train_next_frame,
+    train_unifluids,
+)
 
 REGISTRY = ChannelRegistry()
 LINE = ("advection", "burgers", "reaction-diffusion")
@@ -57,7 +74,7 @@ def trial(what: str, steps: int, seed: int) -> dict[str, Any]:
     names = [what[5:]] if what.startswith("only ") else list(data)
     model = UniFluids(REGISTRY, list(data), "tiny", **RECIPES.get(what, {}), seed=seed)
     sensors = (0.05, 1.0) if what.endswith("sensors") else None
-    best, _ = train(
+    best, _ = train_unifluids(
         model, [data[k][0] for k in names], steps=steps if len(names) > 1 else steps // 3, seed=seed, sensors=sensors
     )
     out: dict[str, Any] = {
@@ -150,7 +167,7 @@ def _finer(model: UniFluids, small: bool, seed: int) -> dict[str, list[float]]:
 def _held_out(data: dict[str, tuple[PDEBatch, PDEBatch]], steps: int, seed: int) -> dict[str, Any]:
     """Advection and Burgers in training, reaction-diffusion never seen; then fine-tuned on few trajectories."""
     model = UniFluids(REGISTRY, ["advection", "burgers", "reaction-diffusion"], "tiny", seed=seed)
-    best, _ = train(model, [data[k][0] for k in LINE[:2]], steps=2 * steps // 3, seed=seed)
+    best, _ = train_unifluids(model, [data[k][0] for k in LINE[:2]], steps=2 * steps // 3, seed=seed)
     few, test = (
         data["reaction-diffusion"][0].rows(torch.arange(min(50, len(data["reaction-diffusion"][0])))),
         data["reaction-diffusion"][1],
@@ -162,9 +179,9 @@ def _held_out(data: dict[str, tuple[PDEBatch, PDEBatch]], steps: int, seed: int)
     tuned = UniFluids(REGISTRY, model.pdes, "tiny", seed=seed)
     tuned.load_state_dict(best.state_dict())
     tuned.fit_units([data[k][0] for k in LINE[:2]] + [few])
-    tuned, _ = train(tuned, [few], steps=max(20, steps // 10), rate=1e-3, seed=seed + 1, fresh_units=False)
+    tuned, _ = train_unifluids(tuned, [few], steps=max(20, steps // 10), lr=1e-3, seed=seed + 1, fresh_units=False)
     scratch = UniFluids(REGISTRY, model.pdes, "tiny", seed=seed)
-    scratch, _ = train(scratch, [few], steps=max(20, steps // 10), rate=1e-3, seed=seed + 1)
+    scratch, _ = train_unifluids(scratch, [few], steps=max(20, steps // 10), lr=1e-3, seed=seed + 1)
     return {
         "zero-shot": zero,
         "fine-tuned": relative_error(tuned.predict(test), test),
@@ -201,7 +218,7 @@ def _blocks(data: dict[str, tuple[PDEBatch, PDEBatch]], steps: int, seed: int) -
         u = torch.cat([train_set.u[:, :, s : s + window] for s in starts])
         sets.append(replace(train_set, u=u, params=train_set.params.repeat(len(starts), 1)))
     model = UniFluids(REGISTRY, list(LINE), "tiny", noise=0.0, seed=seed)
-    best, _ = train(model, sets, steps=steps, seed=seed)
+    best, _ = train_unifluids(model, sets, steps=steps, seed=seed)
     out: dict[str, Any] = {"seconds": time.process_time() - begin, "errors": {}}
     for k in LINE:
         test = data[k][1]
