@@ -21,6 +21,7 @@ from deepwright.compress.counting import (
     expected_macs,
     layers,
     measure_latency,
+    onnx_latency,
     peak_activation_bytes,
 )
 from deepwright.compress.coupling import Group, Member, ShrinkGraph, Unsupported
@@ -28,6 +29,7 @@ from deepwright.compress.errors import (
     ExportError,
     FrozenAxisError,
     FusionError,
+    MismatchError,
     OverPruneError,
     ShapeError,
     SurgeryError,
@@ -50,9 +52,11 @@ from deepwright.compress.exits import (
     certify,
     expected_cost,
     export_exits,
+    head_logits,
+    path_macs,
     samples_needed,
 )
-from deepwright.compress.files import Exported, export, quantize
+from deepwright.compress.files import Exported, export, quantize, require_export
 from deepwright.compress.search import (
     Accuracy,
     Candidate,
@@ -87,6 +91,7 @@ from deepwright.compress.surgery import (
     mask,
     mask_weights,
     plan,
+    plan_for_latency,
     recalibrate,
     shrink,
     unsafe_groups,
@@ -123,6 +128,7 @@ __all__ = [
     "MaskHandle",
     "MaskedOriginal",
     "Member",
+    "MismatchError",
     "OverPruneError",
     "ParetoResult",
     "Picked",
@@ -157,6 +163,7 @@ __all__ = [
     "extract",
     "freeze_unsafe",
     "gradient_scores",
+    "head_logits",
     "importance",
     "index_map_from_json",
     "index_map_to_json",
@@ -164,10 +171,14 @@ __all__ = [
     "mask",
     "mask_weights",
     "measure_latency",
+    "onnx_latency",
+    "path_macs",
     "peak_activation_bytes",
     "plan",
+    "plan_for_latency",
     "quantize",
     "recalibrate",
+    "require_export",
     "samples_needed",
     "shrink",
     "unsafe_groups",

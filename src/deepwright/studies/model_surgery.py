@@ -19,10 +19,10 @@ from deepwright.compress import (
     importance,
     mask,
     measure_latency,
+    onnx_latency,
     plan,
     shrink,
 )
-from deepwright.compress.counting.costs import onnx_latency
 from deepwright.core.errors import InputError
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval

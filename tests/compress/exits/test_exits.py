@@ -21,9 +21,10 @@ from deepwright.compress import (
     cost,
     expected_cost,
     export_exits,
+    head_logits,
+    path_macs,
     samples_needed,
 )
-from deepwright.compress.exits.adaptive import head_logits, path_macs
 from deepwright.compress.exits.goals import Levels
 from deepwright.compress.exits.policy import through, upper_bound
 from deepwright.core.errors import InputError

@@ -6,7 +6,7 @@ from networks import build, trained_like
 from torch import nn
 
 from deepwright.compress import ExportError, Plan, ShrinkGraph, export, quantize, shrink
-from deepwright.compress.files.onnx import run, session
+from deepwright.compress.files import run, session
 from deepwright.core.errors import InputError
 from deepwright.core.fit import adamw, fit
 from deepwright.data import load as load_data

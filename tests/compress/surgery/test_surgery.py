@@ -27,11 +27,12 @@ from deepwright.compress import (
     mask_weights,
     measure_latency,
     plan,
+    plan_for_latency,
     recalibrate,
     shrink,
+    verify,
 )
 from deepwright.compress.coupling.rules import shape as rule_book
-from deepwright.compress.surgery.proof import verify
 from deepwright.core.errors import InputError
 from deepwright.nets import cifar_resnet, mlp
 
@@ -522,8 +523,10 @@ def test_a_plan_reaches_a_measured_latency():
     graph = ShrinkGraph.from_module(net, torch.randn(2, 1, 64, 64))
     scores = importance(graph, "l2")
     dense = 1e3 * measure_latency(net, torch.randn(1, 1, 64, 64), min_run_time=0.3).median
-    chosen = plan(graph, scores, target={"latency_ms": 0.5 * dense})
+    chosen = plan_for_latency(graph, scores, 0.5 * dense)
     small = shrink(net, chosen).model
     assert 1e3 * measure_latency(small, torch.randn(1, 1, 64, 64), min_run_time=0.3).median < 0.75 * dense
     with pytest.raises(InputError, match="below the network's own"):
-        plan(graph, scores, target={"latency_ms": 2 * dense})
+        plan_for_latency(graph, scores, 2 * dense)
+    with pytest.raises(InputError, match="plan_for_latency"):
+        plan(graph, scores, target={"latency_ms": 1.0})

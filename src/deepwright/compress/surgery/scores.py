@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepwright.compress.coupling.graph import Group, ShrinkGraph
+from deepwright.compress.coupling.graph import ShrinkGraph
+from deepwright.compress.coupling.groups import Group
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import device_of, evaluating
 
@@ -39,7 +40,7 @@ def importance(
         generator: for "random".
 
     Returns:
-        group -> (size,) float64.
+        group -> (size,) float64, on the CPU.
 
     Raises:
         InputError: an unknown criterion, or one that needs data and got none; weights that aren't finite.
@@ -49,7 +50,9 @@ def importance(
     if isinstance(criterion, str) and criterion not in CRITERIA:
         raise unknown_name("criterion", criterion, CRITERIA)
     if criterion == "random":
-        return {g: torch.rand(g.size, generator=generator, dtype=torch.float64) for g in graph.groups}
+        where = "cpu" if generator is None else generator.device
+        draw = {g: torch.rand(g.size, generator=generator, dtype=torch.float64, device=where) for g in graph.groups}
+        return {g: values.cpu() for g, values in draw.items()}
     weights = {k: v.detach() for k, v in graph.model.named_parameters()}
     for name, w in weights.items():
         if not torch.isfinite(w).all():
@@ -104,7 +107,17 @@ def gradient_scores(
     loss: Callable[[Tensor, Tensor], Tensor],
     squared: bool = False,
 ) -> dict[str, Tensor]:
-    """|w dL/dw| of the mean loss over the data, or w^2 E[(dL/dw)^2] / 2 with the expectation over batches."""
+    """|w dL/dw| of the mean loss over the data, or w^2 E[(dL/dw)^2] / 2 with the expectation over batches.
+
+    Args:
+        model: left as found.
+        data: batches (inputs, targets).
+        loss: of the network's output and the targets.
+        squared: the second of the two.
+
+    Raises:
+        InputError: no batch.
+    """
     parameters = {k: p for k, p in model.named_parameters() if p.is_floating_point()}
     total: dict[str, Any] = {k: torch.zeros_like(p) for k, p in parameters.items()}
     wanted = {k: p.requires_grad for k, p in parameters.items()}
