@@ -96,9 +96,15 @@ def trained_small():
     """A small network with norms and a spread of channel scales, trained on a task of its own."""
     torch.manual_seed(0)
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(),
-        nn.Flatten(), nn.Linear(8 * 16, 3),
-    )  # fmt: skip
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, 2, 1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(8 * 16, 3),
+    )
     x = torch.rand(400, 1, 8, 8)
     y = x.mean((1, 2, 3)).argsort().argsort() * 3 // 400
     fit(net, (x, y), epochs=3, batch_size=40, optimizer=adamw(3e-3), seed=0)

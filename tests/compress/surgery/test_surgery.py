@@ -317,8 +317,11 @@ def test_scores_against_their_definitions():
     assert importance(graph, lambda fqn, axis, v: v.abs().amax(1 - axis))[graph["0"]].shape == (32,)
     graph, model, _ = graph_of("resnet20")
     sums = importance(graph, "bn_scale")
-    expected = sum(m.weight.detach().abs().double() for n, m in model.named_modules()
-                   if n in ("bn1", "layer1.0.bn2", "layer1.1.bn2", "layer1.2.bn2"))  # fmt: skip
+    expected = sum(
+        m.weight.detach().abs().double()
+        for n, m in model.named_modules()
+        if n in ("bn1", "layer1.0.bn2", "layer1.1.bn2", "layer1.2.bn2")
+    )
     assert torch.allclose(sums[graph["conv1"]], expected)
     with pytest.raises(InputError, match="batches"):
         importance(graph, "taylor")

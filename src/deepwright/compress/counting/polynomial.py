@@ -19,8 +19,25 @@ from deepwright.compress.coupling.axes import Labels
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.coupling.nodes import bound, module_of, op_name
 
-MAC_OPS = ("conv1d", "conv2d", "conv3d", "convolution", "linear", "mm", "bmm", "matmul", "addmm", "baddbmm", "einsum",
-           "scaled_dot_product_attention", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "mv", "dot")  # fmt: skip
+MAC_OPS = (
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "convolution",
+    "linear",
+    "mm",
+    "bmm",
+    "matmul",
+    "addmm",
+    "baddbmm",
+    "einsum",
+    "scaled_dot_product_attention",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "mv",
+    "dot",
+)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,25 @@ _WEIGHTED = {"conv1d": 0, "conv2d": 0, "conv3d": 0, "linear": 0, "conv_transpose
 _RECTIFIERS = ("relu", "hardtanh", "relu6")
 _NORMS = ("batch_norm",)
 _JOINING = ("add", "cat")
-_MOVING = ("max_pool2d", "max_pool1d", "reshape", "view", "flatten", "dropout", "permute", "transpose", "unsqueeze",
-           "squeeze", "clone", "contiguous", "pad", "chunk", "getitem", "slice", "select")  # fmt: skip
+_MOVING = (
+    "max_pool2d",
+    "max_pool1d",
+    "reshape",
+    "view",
+    "flatten",
+    "dropout",
+    "permute",
+    "transpose",
+    "unsqueeze",
+    "squeeze",
+    "clone",
+    "contiguous",
+    "pad",
+    "chunk",
+    "getitem",
+    "slice",
+    "select",
+)
 _AVERAGING = ("adaptive_avg_pool2d", "avg_pool2d", "mean", "mul", "sub", "hardswish", "hardsigmoid")
 
 

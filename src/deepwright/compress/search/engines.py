@@ -6,6 +6,7 @@ search that was killed goes on to the same end whichever engine it runs.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,11 @@ class PymooEngine(Engine):
                 "algorithm", given=type(algorithm).__name__, expected="a genetic algorithm with mating and survival"
             )
         self.name = f"pymoo {type(self.algorithm).__name__}"
+        self._as_given = copy.deepcopy(self.algorithm)  # breeding leaves problem and population in the other
+
+    def __resume_identity__(self) -> tuple[str, Any]:
+        """What a resumed search must find again."""
+        return self.name, self._as_given
 
     def children(
         self,
