@@ -1,7 +1,11 @@
-"""Fixtures that several rooms use."""
+"""Fixtures that several rooms use; shapes and types of every annotation are checked while the tests run."""
 
 import os
 from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+install_import_hook("deepwright", "typechecking.check")  # before the first import of the package
 
 import numpy as np
 import pytest
@@ -36,6 +40,16 @@ def image_folder(tmp_path):
             pixels = (level + 40 * torch.rand(12, 12, 3, generator=rng)).to(torch.uint8).numpy()
             Image.fromarray(pixels).save(tmp_path / "images" / name / f"{i}.png")
     return tmp_path / "images"
+
+
+@pytest.fixture
+def unchecked():
+    """Annotations aren't checked in this test: it gives what they forbid, to see the package's own refusal."""
+    from jaxtyping import config
+
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
 
 
 class Small(nn.Module):

@@ -15,11 +15,12 @@ from torch import nn
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import jsonable, load_state, save_state, write_json
-from deepwright.core.fit import adamw, fit, one_cycle, sgd
+from deepwright.core.fit import Selection, adamw, fit, one_cycle, sgd
 from deepwright.core.inference import evaluating, fast_layout, frozen, logits_of, require_labels
 from deepwright.core.journal import Journal
 from deepwright.core.randomness import Streams, derive_seed, generator, local_rng
 from deepwright.core.results import Claim, Figure, StudyResult, Table
+from deepwright.core.resume import stored
 from deepwright.core.statistics import (
     benjamini_hochberg,
     bootstrap,
@@ -37,7 +38,7 @@ from deepwright.core.trials import run
 FIT = """
 import sys, torch
 from torch import nn
-from deepwright.core.fit import fit, sgd, one_cycle
+from deepwright.core.fit import Selection, fit, sgd, one_cycle
 torch.manual_seed(0); torch.set_num_threads(1)
 model = nn.Sequential(nn.Linear(20, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(0.3), nn.Linear(64, 3))
 x = torch.randn(600, 20, generator=torch.Generator().manual_seed(1)); y = x[:, :3].argmax(1)
@@ -46,7 +47,7 @@ def validate(m):
     return {"accuracy": float((m(x).argmax(1) == y).double().mean())}
 jitter = lambda b, g: b + 0.1 * torch.randn(b.shape, generator=g)
 result = fit(model, (x, y), epochs=int(sys.argv[2]), batch_size=20, optimizer=sgd(0.05), scheduler=one_cycle(0.05), augment=jitter,
-             validate=validate, monitor="accuracy", checkpoint=sys.argv[1] or None, every=7, seed=3)
+             selection=Selection(validate, "accuracy"), checkpoint=sys.argv[1] or None, every=7, seed=3)
 torch.save({"model": model.state_dict(), "history": [h["loss"] for h in result.history]}, sys.argv[3])
 print("resumed", result.resumed_at)
 """
@@ -81,7 +82,9 @@ def test_interrupted_fit_saves_first(tmp_path):
     _, error = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "KeyboardInterrupt" in error
-    assert load_state(checkpoint)["step"] >= 60
+    header, state = stored(checkpoint)
+    assert state["step"] >= 60
+    assert not header["finished"]
 
 
 def draw(seed, size):
@@ -181,7 +184,7 @@ def test_best_weights_and_early_stop():
         kept.append(net.weight.detach().clone())
         return {"score": next(values)}
 
-    result = fit(model, (x, y), epochs=6, optimizer=sgd(0.1), validate=validate, monitor="score", patience=2)
+    result = fit(model, (x, y), epochs=6, optimizer=sgd(0.1), selection=Selection(validate, "score", patience=2))
     assert (result.best_epoch, len(result.history)) == (1, 4)
     assert torch.equal(model.weight, kept[1])
 

@@ -15,6 +15,7 @@ from deepwright.core.trials import run
 DDP = """
 import sys, torch
 from torch import nn
+from deepwright.core.devices import Compute
 from deepwright.core.files import save_state
 from deepwright.core.fit import fit, sgd
 torch.set_num_threads(1)
@@ -22,8 +23,8 @@ path, devices, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 x = torch.randn(192, 6, generator=torch.Generator().manual_seed(1)); y = x[:, :3].argmax(1)
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3)).double()
-fit(model, (x.double(), y), epochs=3, batch_size=batch, optimizer=sgd(0.1), devices=devices,
-    strategy="ddp" if devices > 1 else "auto", seed=5)
+fit(model, (x.double(), y), epochs=3, batch_size=batch, optimizer=sgd(0.1), seed=5,
+    compute=Compute(devices=devices, strategy="ddp" if devices > 1 else "auto"))
 if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
     save_state(path, model.state_dict())
 """

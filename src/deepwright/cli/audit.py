@@ -135,7 +135,7 @@ def _train_mlp(data: Data, o: dict[str, Any]) -> Any:
     """An MLP for a table, trained on its training split with early stop on validation loss."""
     import torch
 
-    from deepwright.core.fit import adamw, fit
+    from deepwright.core.fit import Selection, adamw, fit
     from deepwright.core.inference import logits_of
     from deepwright.core.randomness import local_rng
     from deepwright.nets import mlp
@@ -153,10 +153,7 @@ def _train_mlp(data: Data, o: dict[str, Any]) -> Any:
         epochs=200,
         batch_size=32,
         optimizer=adamw(1e-3, 1e-2),
-        validate=validate,
-        monitor="validation_loss",
-        mode="min",
-        patience=20,
+        selection=Selection(validate, "validation_loss", mode="min", patience=20),
         seed=o["seed"],
         description="train mlp",
     )

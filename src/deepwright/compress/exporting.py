@@ -20,7 +20,7 @@ from deepwright.compress.errors import ExportError, ShapeError
 from deepwright.core.inference import device_of, evaluating, without_gradients
 
 MOST_SAMPLES = 65_535
-"""Largest free batch: cuDNN's choice of a batch norm adds this guard, and a dimension without a maximum contradicts it."""
+"""Largest free batch: cuDNN's batch norm takes no more, and without this bound the export fails on CUDA."""
 
 
 def export_program(
@@ -66,7 +66,7 @@ def export_program(
 
 @contextmanager
 def plain_attention() -> Iterator[None]:
-    """Transformer layers call their plain operations inside the block; their fused kernel would hide the matrix products."""
+    """Transformer layers call plain operations inside the block; their fused kernel would hide the matrix products."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

@@ -69,7 +69,7 @@ def nms(boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"], threshold: flo
     One overlap matrix, then one vector operation for each box that stays.
     """
     if len(boxes) == 0:
-        return torch.zeros(0, dtype=torch.long)
+        return torch.zeros(0, dtype=torch.long, device=boxes.device)
     order = torch.argsort(scores, descending=True, stable=True)
     overlap = (box_iou(boxes[order], boxes[order]) > threshold).cpu().numpy()
     alive = np.ones(len(order), bool)
@@ -87,7 +87,7 @@ def class_nms(
 ) -> Int64[Tensor, " k"]:
     """`nms` within each class: boxes of other classes are moved apart first."""
     if len(boxes) == 0:
-        return torch.zeros(0, dtype=torch.long)
+        return torch.zeros(0, dtype=torch.long, device=boxes.device)
     span = boxes.max() - boxes.min() + 1
     return nms(boxes + (labels.to(boxes) * span)[:, None], scores, threshold)
 
@@ -109,7 +109,7 @@ def require_boxes(boxes: Tensor, height: float, width: float, name: str = "boxes
 def mean_average_precision(
     predictions: Sequence[Detections],
     truth: Sequence[Detections],
-    iou: float | Sequence[float] = 0.5,
+    iou: float | Sequence[float] | np.ndarray = 0.5,
     *,
     points: int = 101,
     limit: int = 100,
@@ -129,7 +129,7 @@ def mean_average_precision(
 def average_precisions(
     predictions: Sequence[Detections],
     truth: Sequence[Detections],
-    iou: float | Sequence[float] = 0.5,
+    iou: float | Sequence[float] | np.ndarray = 0.5,
     *,
     points: int = 101,
     limit: int = 100,
@@ -184,7 +184,7 @@ def _match(overlap: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return found
 
 
-def _interpolated(hits: np.ndarray, positives: int, points: int) -> float:
+def _interpolated(hits: np.ndarray, positives: int | np.integer, points: int) -> float:
     """Mean precision at evenly spaced recalls."""
     tp = np.cumsum(hits)
     recall = tp / positives

@@ -18,9 +18,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import hash_model, load_state, save_state, write_json
-from deepwright.core.inference import device_of, evaluating, fast_layout, require_labels
+from deepwright.core.inference import evaluating, fast_layout, require_labels
 from deepwright.core.progress import track
 
 _NONLINEAR = {
@@ -208,7 +209,7 @@ def _name_of(func: Any) -> str:
 def layer_names(model: nn.Module, example: Tensor) -> list[str]:
     """The names that `layers=` may use: every non-linearity's pre-activation, then every module."""
     with evaluating(model), torch.no_grad(), Tap(model) as tap:
-        model(example.to(device_of(model)))
+        model(to_model(example, model))
     return [*tap.layers, *(n for n, _ in model.named_modules() if n and n not in tap.layers)]
 
 
@@ -219,17 +220,20 @@ def extract(
     *,
     store: Path | str | None = None,
     every: int = 50,
+    offload: torch.device | str | None = None,
     progress: str = "extract",
 ) -> Activations:
-    """One forward pass over `batches`; everything that detectors need, on the CPU in float32.
+    """One forward pass over `batches`; everything that detectors need, in float32 where the model lives.
 
     Args:
         model: any module that gives (N, classes) logits; it is left as found.
-        batches: float inputs (N, ...), or pairs of them with integer labels (N,).
+        batches: float inputs (N, ...), or pairs of them with integer labels (N,); they are brought to the model.
         layers: see `Tap`.
         store: a folder for shards of `every` batches: an interrupted extraction resumes there. A changed network or
             layer list is an error.
         every: batches per shard.
+        offload: where to put the activations of each batch, as "cpu" where they don't fit beside the model; None leaves
+            them there.
         progress: what the bar says.
 
     Raises:
@@ -239,7 +243,7 @@ def extract(
     parts: list[Activations] = []
     shards: list[Activations] = []
     folder = _Shards(Path(store), model, layers, every) if store is not None else None
-    device = device_of(model)
+    keep = device_of(model) if offload is None else torch.device(offload)
     with (
         evaluating(model),
         fast_layout(model),
@@ -251,15 +255,14 @@ def extract(
                 continue
             x, y = batch if isinstance(batch, list | tuple) else (batch, None)
             tap.reset()
-            part = _collect(model, x.to(device), y, tap, layers)
-            parts.append(part.to("cpu"))
+            parts.append(_collect(model, to_model(x, model), y, tap, layers).to(keep))
             if folder is not None and len(parts) == every:
                 folder.add(Activations.cat(parts))
                 parts = []
     if folder is not None:
         if parts:
             folder.add(Activations.cat(parts), last=True)
-        shards = folder.read()
+        shards = [shard.to(keep) for shard in folder.read()]
         parts = []
     if not parts and not shards:
         raise InputError("data", given="no batch", expected="at least one")
@@ -286,15 +289,7 @@ def _collect(model: nn.Module, x: Tensor, y: Tensor | None, tap: Tap, layers: st
     if tap.linear is not None and tap.linear[3] is logits and tap.linear[0].ndim == 2:
         features, weight, bias = tap.linear[0].float(), tap.linear[1].float(), tap.linear[2]
         bias = torch.zeros(len(weight), device=weight.device) if bias is None else bias.float()
-    for name, values in {
-        "logits": logits,
-        **({} if features is None else {"features": features}),
-        **tap.layers,
-    }.items():
-        if not torch.isfinite(values).all():
-            raise InputError(
-                f"activations of {name!r}", given="NaN or infinity", hint="check the input and the weights"
-            )
+    _require_finite({"logits": logits, **({} if features is None else {"features": features}), **tap.layers})
     if y is not None:
         require_labels(torch.as_tensor(y), logits.shape[1], len(x))
     return Activations(
@@ -306,6 +301,16 @@ def _collect(model: nn.Module, x: Tensor, y: Tensor | None, tap: Tap, layers: st
         weight,
         bias,
     )
+
+
+def _require_finite(values: dict[str, Tensor]) -> None:
+    """Refuse NaN and infinity, and name the layer; the device is asked once."""
+    finite = torch.stack([torch.isfinite(v).all() for v in values.values()])
+    for name, fine in zip(values, finite.tolist()):
+        if not fine:
+            raise InputError(
+                f"activations of {name!r}", given="NaN or infinity", hint="check the input and the weights"
+            )
 
 
 class _Shards:

@@ -1,13 +1,15 @@
-"""Writing and reading files safely: atomic writes, content hashes, plain-data checkpoints."""
+"""Writing and reading files safely: atomic writes, content hashes, plain-data state under a checksum."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,26 +18,75 @@ from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
 
+_MAGIC = b"deepwright state 1\n"
+_TOLD = {errno.ENOSPC: "make room on the disk and run again", errno.EDQUOT: "make room on the disk and run again"}
+
+
+class ForeignFileError(InputError):
+    """A file that something else wrote. It is never overwritten or moved: it may be somebody's work."""
+
+
+class DamagedFileError(InputError):
+    """A file of ours that isn't what was written: cut short, or with bits that changed."""
+
 
 def write_atomic(path: Path | str, write: Callable[[BinaryIO], object]) -> Path:
-    """Write through a temporary file beside `path`, then rename: a reader sees the old file or the new one."""
+    """Write through a temporary file beside `path`, then rename: a reader sees the old file or the new one.
+
+    File and folder reach the disk before this returns, so a power cut leaves the one or the other too. The file gets
+    the mode that the process's umask asks for.
+
+    Args:
+        path: where to; missing folders are made.
+        write: gets the open file.
+
+    Raises:
+        InputError: the disk is full, the folder can't be written, ...; what was at `path` is still there.
+    """
     path = Path(path)
+    if not path.name or "\0" in str(path):
+        raise InputError("cannot write a file", given=repr(str(path)), expected="the name of a file")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(
-            f"cannot write {path}", given=error.strerror, hint="choose a folder that you may write to (--out DIR)"
-        ) from error
-    try:
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:
             write(stream)
-        os.chmod(temporary, 0o644)
+            stream.flush()
+            os.fsync(stream.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        _forget(temporary)
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from error
         raise
     return path
+
+
+def cannot_write(path: Path, error: OSError) -> InputError:
+    """What went wrong at the disk, as bad input: the user chose the place."""
+    hint = _TOLD.get(error.errno or 0, "choose a folder that you may write to (--out DIR)")
+    return InputError(f"cannot write {path}", given=error.strerror or str(error), hint=hint)
+
+
+def _forget(temporary: Path) -> None:
+    with suppress(OSError):  # the same trouble as the write's, which is told
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Without it a power cut may undo the rename. Some file systems can't, and then nobody can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(handle)
 
 
 def write_bytes(path: Path | str, data: bytes) -> Path:
@@ -90,18 +141,97 @@ def jsonable(value: Any) -> Any:
 
 
 def save_state(path: Path | str, state: dict[str, Any]) -> Path:
-    """Save tensors and plain data; `load_state` reads them without unpickling code."""
-    return write_atomic(path, lambda stream: torch.save(state, stream))
+    """Save tensors and plain data under a checksum; `load_state` reads them without unpickling code."""
+    return write_sealed(path, {}, state)
 
 
 def load_state(path: Path | str, *, map_location: str | torch.device = "cpu") -> dict[str, Any]:
-    """Load what `save_state` wrote (`weights_only=True`: nothing in the file can run)."""
+    """Load what `save_state` wrote, or plain tensors by `torch.save` (`weights_only=True`: nothing in it can run)."""
+    path, content = Path(path), _content(path)
+    return _unpacked(path, content if content[:2] == b"PK" else _opened(path, content)[1], map_location)
+
+
+def write_sealed(path: Path | str, header: dict[str, Any], state: Any) -> Path:
+    """Write a header and a state under one checksum; both are packed in memory first, so a bad disk harms neither.
+
+    Args:
+        path: where to.
+        header: plain JSON.
+        state: tensors and plain data.
+    """
+    packed = io.BytesIO()
+    torch.save(state, packed)
+    body = json.dumps(header).encode() + b"\n" + packed.getvalue()
+    return write_atomic(path, lambda stream: stream.writelines((_MAGIC, _seal(body), b"\n", body)))
+
+
+def read_sealed(path: Path | str, *, map_location: str | torch.device = "cpu") -> tuple[dict[str, Any], Any]:
+    """The header and the state that `write_sealed` wrote.
+
+    Args:
+        path: where from.
+        map_location: where tensors go.
+
+    Raises:
+        ForeignFileError: the file isn't one of ours.
+        DamagedFileError: the file is cut short, or a bit of it has changed.
+        InputError: the file can't be read.
+    """
+    path = Path(path)
+    header, packed = _opened(path, _content(path))
+    return header, _unpacked(path, packed, map_location)
+
+
+def _content(path: Path | str) -> bytes:
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}", given=getattr(error, "strerror", None) or str(error)) from error
+
+
+def _opened(path: Path, content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header and the packed state of a file under its checksum."""
+    if not content.startswith(_MAGIC):
+        raise ForeignFileError(
+            f"cannot read {path}",
+            given="an empty file" if not content else f"a file that begins with {content[:20]!r}",
+            expected="a state that Deepwright saved",
+            hint="choose another file, or delete this one to start afresh",
+        )
+    seal, _, body = content[len(_MAGIC) :].partition(b"\n")
+    if seal != _seal(body):
+        raise DamagedFileError(
+            f"cannot read {path}",
+            given="a damaged file: its checksum doesn't fit what it holds",
+            expected="the file as it was written",
+            hint="put back a copy of it, or delete it to start afresh",
+        )
+    header, _, packed = body.partition(b"\n")
+    return json.loads(header), packed
+
+
+def _seal(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16).hexdigest().encode()
+
+
+def _unpacked(path: Path, packed: bytes, map_location: str | torch.device) -> Any:
+    try:
+        return torch.load(io.BytesIO(packed), map_location=map_location, weights_only=True)
     except Exception as error:
-        raise InputError(
+        raise DamagedFileError(
             f"cannot read {path}", given=f"{type(error).__name__}: {error}", hint="delete the file to start afresh"
         ) from error
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged file out of the way, to a name that is free; it may still be of use to a person."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    try:
+        return path.rename(aside)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def hash_tensors(tensors: dict[str, Tensor]) -> str:

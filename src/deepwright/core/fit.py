@@ -2,15 +2,20 @@
 
 Losses, steps, callbacks, optimisers and schedules are arguments; nobody else writes a loop. The order of the data
 and every augmentation are functions of (seed, epoch, step) alone, and the generator's state is kept in the
-checkpoint, so a killed fit continues to the same bits as one that was never interrupted.
+checkpoint, so a killed fit continues to the same bits as one that was never interrupted. A checkpoint belongs to what it
+was made from: with other data, options, code or another start the fit refuses and says what differs.
+
+Training happens where the model lives. Nothing waits for an accelerator at every step: sum and finiteness of the loss are
+kept there, and looked at every 50 steps (on the CPU at every one), before each checkpoint and at the end of an epoch.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +24,47 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
+from deepwright.core.devices import Compute, device_of, dtype_of
 from deepwright.core.errors import InputError
-from deepwright.core.files import load_state, save_state
-from deepwright.core.interrupt import graceful
-from deepwright.core.progress import bar
+from deepwright.core.interrupt import StopFlag, graceful
+from deepwright.core.progress import Bar, bar
 from deepwright.core.randomness import generator, local_rng
+from deepwright.core.resume import Resume, architecture
 
 TrainData = tuple[Tensor, Tensor] | Dataset
 StepFunction = Callable[[nn.Module, Tensor, Tensor], Tensor]
+_LOOK = 50  # steps between two looks at the loss on an accelerator
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How the best epoch is found.
+
+    Attributes:
+        validate: model -> values, called after every epoch, in eval mode and without gradients.
+        monitor: the value that decides about best weights and early stop; None only writes the values down. The best
+            weights are put back at the end.
+        mode: "max" or "min" of `monitor`.
+        patience: epochs without a better value before the fit stops; None never stops early.
+    """
+
+    validate: Callable[[nn.Module], dict[str, float]] | None = None
+    monitor: str | None = None
+    mode: str = "max"
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("max", "min"):
+            raise InputError("mode", given=repr(self.mode), expected="'max' or 'min'")
+
+    def better(self, value: float, best: float | None) -> bool:
+        """Whether a value beats the best one so far.
+
+        Args:
+            value: of this epoch.
+            best: so far; None before the first.
+        """
+        return best is None or (value > best if self.mode == "max" else value < best)
 
 
 @dataclass
@@ -75,20 +113,14 @@ def fit(
     optimizer: Callable[[Any], torch.optim.Optimizer] | None = None,
     scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
-    validate: Callable[[nn.Module], dict[str, float]] | None = None,
-    monitor: str | None = None,
-    mode: str = "max",
-    patience: int | None = None,
+    selection: Selection = Selection(),
     callbacks: Sequence[Callable[[nn.Module, dict[str, float]], object]] = (),
     checkpoint: Path | str | None = None,
     every: int = 200,
     seed: int = 0,
     drop_last: bool = False,
     clip_norm: float | None = None,
-    accelerator: str = "cpu",
-    devices: int = 1,
-    strategy: str = "auto",
-    precision: Any = "32-true",
+    compute: Compute = Compute(),  # noqa: B008 - frozen
     workers: int = 0,
     description: str = "fit",
 ) -> FitResult:
@@ -96,7 +128,8 @@ def fit(
 
     Args:
         model: the network; it ends in the mode it came in, on the device it came from.
-        train: (inputs, targets) tensors of equal length, or a map-style `Dataset` of such pairs.
+        train: (inputs, targets) tensors of equal length, or a map-style `Dataset` of such pairs. Batches are moved to
+            where the model trains; float32 ones take its dtype.
         epochs: passes over the data.
         batch_size: samples per device and step.
         loss: (predictions, targets) -> scalar; ignored when `step` is given.
@@ -104,18 +137,15 @@ def fit(
         optimizer: parameters -> optimiser; AdamW(1e-3) by default.
         scheduler: (optimiser, total steps) -> schedule, stepped after every batch.
         augment: (batch, generator) -> batch; the generator depends on (seed, epoch, step) only.
-        validate: model -> values, after every epoch, in eval mode and without gradients.
-        monitor: the value of `validate` that decides about best weights and early stop; the best weights are
-            put back at the end.
-        mode: "max" or "min" of `monitor`.
-        patience: epochs without a better value before the fit stops.
-        callbacks: called with (model, row of the history) after every epoch.
-        checkpoint: a file to resume from and to save to every `every` steps, at Ctrl-C and at the end.
+        selection: validation after every epoch, best weights and early stop.
+        callbacks: called with (model, row of the history) after every epoch; they only look on.
+        checkpoint: a file to resume from and to save to every `every` steps, at Ctrl-C or SIGTERM and at the end. A
+            damaged one is set aside with a warning, and the fit starts afresh.
         every: steps between two checkpoints.
         seed: order, augmentation and dropout.
         drop_last: leave out a last, smaller batch.
-        clip_norm: largest gradient norm.
-        accelerator, devices, strategy, precision: as in Lightning Fabric.
+        clip_norm: largest gradient norm (of the true gradients, also where mixed precision scales them).
+        compute: device, number of devices, strategy and precision; where the model lives, and in its dtype, by default.
         workers: loader processes for a `Dataset`.
         description: shown beside the bar.
 
@@ -123,126 +153,132 @@ def fit(
         The history, the best epoch and value, and where it resumed.
 
     Raises:
-        InputError: no data, a checkpoint of another fit, a loss that is not finite.
+        InputError: no data; a checkpoint of another fit, or that another process is writing; a loss that is not finite
+            (the message has the step; on an accelerator up to 49 more steps were taken since).
         KeyboardInterrupt: after Ctrl-C, when the state is on disk.
+        Terminated: after SIGTERM, when the state is on disk.
     """
-    from lightning_fabric import Fabric
+    size = _checked_size(train)
+    recipe = _Recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        loss=loss,
+        step=step,
+        optimizer=optimizer or adamw(),
+        scheduler=scheduler,
+        augment=augment,
+        selection=selection,
+        seed=seed,
+        drop_last=drop_last,
+        clip_norm=clip_norm,
+        devices=compute.devices,
+        precision=compute.precision,
+    )
+    fabric = _fabric(compute, model)
+    was_training, origin = model.training, device_of(model)
+    parts = {} if checkpoint is None else recipe.identity(model, train)
+    with Resume(checkpoint, parts, kind="fit", writer=fabric.is_global_zero) as kept, local_rng(seed):
+        run = _Run(model, train, recipe, fabric, _Order(size, batch_size, fabric, seed, drop_last))
+        run.resume(kept)
+        with graceful() as stop, bar(description, epochs * run.order.steps) as running:
+            running.advance(run.state.step)
+            _Loop(run, kept, every, workers, callbacks, stop, running).go()
+        run.restore_best()
+        model.to(origin).train(was_training)
+    return run.result()
 
+
+def fit_drawn(
+    objective: nn.Module,
+    steps: int,
+    *,
+    compute: Compute = Compute(),  # noqa: B008 - frozen
+    **options: Any,
+) -> FitResult:
+    """Train a module that draws its own batches.
+
+    Args:
+        objective: (numbers) -> loss, where `numbers` are integers that no other step and no other process gets: seed the
+            draw by the first of them, and a resumed training sees the same batches.
+        steps: of the optimiser.
+        compute: as in `fit`; processes get numbers of their own.
+        **options: of `fit`.
+    """
+    numbers = torch.arange(steps * 2 * compute.devices)
+    return fit(objective, (numbers, numbers), epochs=1, batch_size=2, step=_call, compute=compute, **options)
+
+
+def _call(objective: nn.Module, numbers: Tensor, _: Tensor) -> Tensor:
+    return objective(numbers)
+
+
+def _checked_size(train: TrainData) -> int:
+    if not isinstance(train, tuple) and not hasattr(train, "__len__"):
+        raise InputError("training data", given=type(train).__name__, expected="tensors, or a Dataset with a length")
     size = len(train[0]) if isinstance(train, tuple) else len(train)  # type: ignore[arg-type]
     if size == 0:
         raise InputError("training data", given="0 samples", expected="at least one")
     if isinstance(train, tuple) and len(train[0]) != len(train[1]):
         raise InputError("training data", given=f"{len(train[0])} inputs and {len(train[1])} targets")
-    if mode not in ("max", "min"):
-        raise InputError("mode", given=repr(mode), expected="'max' or 'min'")
-    fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
+    return size
+
+
+def _fabric(compute: Compute, model: nn.Module) -> Any:
+    """Fabric on the devices that are asked for, or on the one where the model lives."""
+    from lightning_fabric import Fabric
+
+    fabric = Fabric(**compute.fabric(model))
     fabric.launch()
-    was_training = model.training
-    origin = next((p.device for p in model.parameters()), torch.device("cpu"))
-    plain_optimizer = (optimizer or adamw())([p for p in model.parameters() if p.requires_grad])
-    wrapped, fabric_optimizer = fabric.setup(model, plain_optimizer)
-    order = _Order(size, batch_size, fabric.world_size, fabric.global_rank, seed, drop_last)
-    total = epochs * order.steps
-    schedule = scheduler(plain_optimizer, total) if scheduler else None
-    step = step or (lambda net, x, y: loss(net(x), y))
-    key = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "size": size}
-    state = _State(model, plain_optimizer, schedule, key)
-    result = FitResult()
-    with local_rng(seed):
-        if checkpoint is not None and Path(checkpoint).exists():
-            state.load(Path(checkpoint), fabric.device)
-            result.resumed_at = state.step
-        with graceful() as stop, bar(description, total) as running:
-            running.advance(state.step)
-            for epoch in range(state.step // order.steps, epochs):
-                if state.finished:
-                    break
-                model.train()
-                begin = time.perf_counter()
-                for index, (x, y) in _batches(train, order, epoch, state.step % order.steps, workers, fabric.device):
-                    if augment is not None:
-                        x = augment(x, generator(seed, "augment", epoch, index, fabric.global_rank, device=x.device))
-                    value = step(wrapped, x, y)
-                    if not torch.isfinite(value):
-                        raise InputError(
-                            "the training loss",
-                            given=f"{float(value)} at step {state.step}",
-                            expected="a finite number",
-                            hint="lower the learning rate, or look for NaN in the data",
-                        )
-                    fabric.backward(value)
-                    if clip_norm is not None:
-                        torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-                    fabric_optimizer.step()
-                    fabric_optimizer.zero_grad(set_to_none=True)
-                    if schedule is not None:
-                        schedule.step()
-                    state.step += 1
-                    state.loss_sum += float(value.detach())
-                    last = state.step % order.steps == 0
-                    due = checkpoint is not None and not last and (state.step % every == 0 or bool(stop))
-                    if due and fabric.is_global_zero:
-                        state.save(Path(str(checkpoint)))
-                    if stop and not last:
-                        raise KeyboardInterrupt
-                    running.advance(1, f"epoch {epoch + 1}/{epochs} loss {float(value.detach()):.3f}")
-                row = {
-                    "epoch": float(epoch),
-                    "loss": state.loss_sum / order.steps,
-                    "seconds": time.perf_counter() - begin,
-                }
-                state.loss_sum = 0.0
-                if validate is not None:
-                    model.eval()
-                    with torch.no_grad():
-                        row |= validate(model)
-                state.history.append(row)
-                state.consider(row, monitor, mode, patience)
-                for callback in callbacks:
-                    callback(model, row)
-                if checkpoint is not None and fabric.is_global_zero:
-                    state.save(Path(checkpoint))
-                if stop:
-                    raise KeyboardInterrupt
-    if state.best is not None:
-        model.load_state_dict(state.best)
-    model.to(origin).train(was_training)
-    result.history, result.steps = state.history, state.step
-    result.best_epoch, result.best_value = state.best_epoch, state.best_value
-    return result
+    return fabric
 
 
-def fit_drawn(objective: nn.Module, steps: int, *, devices: int = 1, **options: Any) -> FitResult:
-    """Train a module that draws its own batches.
+@dataclass(frozen=True)
+class _Recipe:
+    """All that decides what a fit learns, apart from model and data."""
 
-    Args:
-        objective: (numbers) -> loss, where `numbers` are integers that no other step and no other process gets: seed the draw by
-            the first of them, and a resumed training sees the same batches.
-        steps: of the optimiser; devices: processes, each with numbers of its own; options: of `fit`.
-    """
-    numbers = torch.arange(steps * 2 * devices)
-    return fit(
-        objective, (numbers, numbers), epochs=1, batch_size=2, step=lambda net, rows, _: net(rows), devices=devices, **options
-    )  # fmt: skip
+    epochs: int
+    batch_size: int
+    loss: Callable[[Tensor, Tensor], Tensor]
+    step: StepFunction | None
+    optimizer: Callable[[Any], torch.optim.Optimizer]
+    scheduler: Callable[[torch.optim.Optimizer, int], Any] | None
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None
+    selection: Selection
+    seed: int
+    drop_last: bool
+    clip_norm: float | None
+    devices: int
+    precision: str | None
+
+    def identity(self, model: nn.Module, train: TrainData) -> dict[str, Any]:
+        """What a checkpoint is bound to."""
+        names = [f.name for f in fields(self) if f.name != "selection"]
+        chosen = {f.name: getattr(self.selection, f.name) for f in fields(self.selection)}
+        data = dict(zip(("inputs", "targets"), train)) if isinstance(train, tuple) else {"data": train}
+        return {
+            **{f"training_{name}": value for name, value in data.items()},
+            "model": architecture(model),
+            "initial_weights": [*model.named_parameters(), *model.named_buffers()],
+            **{name: getattr(self, name) for name in names},
+            **chosen,
+        }
+
+    def value(self, network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """The loss of a batch."""
+        return self.loss(network(x), y) if self.step is None else self.step(network, x, y)
 
 
-@dataclass
 class _Order:
     """Which samples come in which step, as a function of (seed, epoch)."""
 
-    size: int
-    batch_size: int
-    world: int
-    rank: int
-    seed: int
-    drop_last: bool
-
-    @property
-    def steps(self) -> int:
-        whole = self.batch_size * self.world
-        return max(1, self.size // whole) if self.drop_last else -(-self.size // whole)
+    def __init__(self, size: int, batch_size: int, fabric: Any, seed: int, drop_last: bool) -> None:
+        self.size, self.batch_size, self.seed = size, batch_size, seed
+        self.world, self.rank = fabric.world_size, fabric.global_rank
+        whole = batch_size * self.world
+        self.steps = max(1, size // whole) if drop_last else -(-size // whole)
 
     def batches(self, epoch: int) -> list[Tensor]:
+        """The rows of every step of an epoch."""
         permutation = torch.randperm(self.size, generator=generator(self.seed, "order", epoch))
         share = -(-self.size // self.world)
         padded = torch.cat([permutation, permutation[: share * self.world - self.size]])
@@ -250,82 +286,231 @@ class _Order:
         return list(mine.split(self.batch_size))[: self.steps]
 
 
-def _batches(
-    train: TrainData, order: _Order, epoch: int, skip: int, workers: int, device: torch.device
-) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
-    chosen = order.batches(epoch)[skip:]
-    if isinstance(train, tuple):
-        for offset, rows in enumerate(chosen):
-            yield skip + offset, (train[0][rows].to(device), train[1][rows].to(device))
-        return
-    loader = DataLoader(train, batch_sampler=[rows.tolist() for rows in chosen], num_workers=workers)
-    for offset, (x, y) in enumerate(loader):
-        yield skip + offset, (x.to(device), y.to(device))
-
-
+@dataclass
 class _State:
-    """Everything that a resumed fit needs."""
+    """Everything that changes in a fit, apart from the model, its optimiser and the generators."""
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, key: dict[str, int]) -> None:
-        self.model, self.optimizer, self.schedule, self.key = model, optimizer, schedule, key
-        self.step = 0
-        self.loss_sum = 0.0
-        self.history: list[dict[str, float]] = []
-        self.best: dict[str, Any] | None = None
-        self.best_value: float | None = None
-        self.best_epoch: int | None = None
-        self.finished = False
+    step: int = 0
+    loss_sum: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+    best_value: float | None = None
+    best_epoch: int | None = None
+    stopped: bool = False
 
-    def consider(self, row: dict[str, float], monitor: str | None, mode: str, patience: int | None) -> None:
-        """Keep the best weights; finish when `patience` epochs brought nothing better."""
-        if monitor is None:
-            return
+
+class _Losses:
+    """The sum of the losses of an epoch. They stay where they are computed until `look`, which is what waits."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.patience = 1 if device.type == "cpu" else _LOOK
+        self.total, self.count, self.first = 0.0, 0, 0
+        self._waiting: list[Tensor] = []
+
+    def start(self, step: int, total: float = 0.0, count: int = 0) -> None:
+        """Begin an epoch, or go on in one.
+
+        Args:
+            step: of the fit, that comes next.
+            total: the losses of the epoch so far.
+            count: how many they are.
+        """
+        self.total, self.count, self.first = total, count, step
+
+    def add(self, value: Tensor) -> None:
+        """Take in a step's loss; now and then look at those that wait."""
+        value = value.detach().reshape(())
+        self._waiting.append(value.clone() if self.patience > 1 else value)  # a compiled step may reuse its output
+        if len(self._waiting) >= self.patience:
+            self.look()
+
+    def look(self) -> float:
+        """The sum; a loss that isn't finite is an error."""
+        values = torch.stack(self._waiting).tolist() if self._waiting else []
+        self._waiting.clear()
+        for step, value in enumerate(values, self.first):
+            if not math.isfinite(value):
+                raise InputError(
+                    "the training loss",
+                    given=f"{value} at step {step}",
+                    expected="a finite number",
+                    hint="lower the learning rate, or look for NaN in the data",
+                )
+            self.total += value
+        self.first += len(values)
+        self.count += len(values)
+        return self.total
+
+    @property
+    def shown(self) -> str:
+        """The mean of those that were looked at, for people."""
+        return f"loss {self.total / self.count:.3f}" if self.count else ""
+
+
+class _Run:
+    """A model in training: what is stored of it, and how it takes a step."""
+
+    def __init__(self, model: nn.Module, train: TrainData, recipe: _Recipe, fabric: Any, order: _Order) -> None:
+        self.model, self.train, self.recipe, self.fabric, self.order = model, train, recipe, fabric, order
+        self.dtype = dtype_of(model)
+        self.plain = recipe.optimizer([p for p in model.parameters() if p.requires_grad])
+        self.network, self.optimizer = fabric.setup(model, self.plain)
+        steps = recipe.epochs * order.steps
+        self.schedule = recipe.scheduler(self.plain, steps) if recipe.scheduler else None
+        self.losses = _Losses(fabric.device)
+        self.state = _State()
+        self.resumed_at: int | None = None
+
+    def batches(self, epoch: int, workers: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """(number in the epoch, inputs, targets) of what is left of an epoch."""
+        skip = self.state.step % self.order.steps
+        chosen = self.order.batches(epoch)[skip:]
+        if isinstance(self.train, tuple):
+            inputs, targets = self.train
+            pairs: Any = ((inputs[rows], targets[rows]) for rows in chosen)
+        else:
+            pairs = DataLoader(self.train, batch_sampler=[rows.tolist() for rows in chosen], num_workers=workers)
+        for index, (x, y) in enumerate(pairs, skip):
+            yield index, self._here(x), self._here(y)
+
+    def _here(self, batch: Tensor) -> Tensor:
+        dtype = self.dtype if batch.dtype == torch.float32 and self.recipe.precision is None else batch.dtype
+        return batch.to(self.fabric.device, dtype)
+
+    def step(self, epoch: int, index: int, x: Tensor, y: Tensor) -> None:
+        """One step of the optimiser."""
+        recipe, fabric = self.recipe, self.fabric
+        if recipe.augment is not None:
+            rng = generator(recipe.seed, "augment", epoch, index, fabric.global_rank, device=x.device)
+            x = recipe.augment(x, rng)
+        value = recipe.value(self.network, x, y)
+        self.losses.add(value)
+        fabric.backward(value)
+        if recipe.clip_norm is not None:  # unscaled first; gradients that overflowed are the scaler's to skip
+            fabric.clip_gradients(self.network, self.optimizer, max_norm=recipe.clip_norm, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.schedule is not None:
+            self.schedule.step()
+        self.state.step += 1
+
+    def end_epoch(self, epoch: int, seconds: float) -> dict[str, float]:
+        """Validate; keep the best weights; stop when `patience` epochs brought nothing better."""
+        row = {"epoch": float(epoch), "loss": self.losses.look() / self.order.steps, "seconds": seconds}
+        self.losses.start(self.state.step)
+        selection, state = self.recipe.selection, self.state
+        if selection.validate is not None:
+            self.model.eval()
+            with torch.no_grad():
+                row |= selection.validate(self.model)
+        state.history.append(row)
+        if selection.monitor is not None:
+            self._consider(row, selection.monitor)
+        return row
+
+    def _consider(self, row: dict[str, float], monitor: str) -> None:
+        selection, state = self.recipe.selection, self.state
         if monitor not in row:
             raise InputError("monitor", given=repr(monitor), expected=f"one of {', '.join(row)}")
-        value = row[monitor] if mode == "max" else -row[monitor]
-        best = self.best_value if self.best_value is None or mode == "max" else -self.best_value
-        if best is None or value > best:
-            self.best = copy.deepcopy(self.model.state_dict())
-            self.best_value, self.best_epoch = row[monitor], len(self.history) - 1
-        elif patience is not None and self.best_epoch is not None:
-            self.finished = len(self.history) - 1 - self.best_epoch >= patience
+        number = len(state.history) - 1
+        if selection.better(row[monitor], state.best_value):
+            state.best = copy.deepcopy(self.model.state_dict())
+            state.best_value, state.best_epoch = row[monitor], number
+        elif selection.patience is not None and state.best_epoch is not None:
+            state.stopped = number - state.best_epoch >= selection.patience
 
-    def save(self, path: Path) -> None:
-        state = {
-            "key": self.key,
+    def restore_best(self) -> None:
+        """Put the best weights back."""
+        if self.state.best is not None:
+            self.model.load_state_dict(self.state.best)
+
+    def stored(self) -> dict[str, Any]:
+        """Everything that a resumed fit needs."""
+        self.state.loss_sum = self.losses.look()
+        return {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.plain.state_dict(),
             "schedule": None if self.schedule is None else _plain(self.schedule.state_dict()),
+            "scaler": self.fabric.strategy.precision.state_dict(),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            "step": self.step,
-            "loss_sum": self.loss_sum,
-            "history": self.history,
-            "best": self.best,
-            "best_value": self.best_value,
-            "best_epoch": self.best_epoch,
-            "finished": self.finished,
+            **{f.name: getattr(self.state, f.name) for f in fields(self.state)},
         }
-        save_state(path, state)
 
-    def load(self, path: Path, device: torch.device) -> None:
-        state = load_state(path, map_location=device)
-        if state.get("key") != self.key:
-            raise InputError(
-                f"checkpoint {path} belongs to another fit",
-                given=state.get("key"),
-                expected=self.key,
-                hint="delete it, or pass another checkpoint=",
-            )
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    def resume(self, kept: Resume) -> None:
+        """Go on from a stored state, where there is one."""
+        found = kept.load(map_location=self.fabric.device)
+        if found is None:
+            return
+        self.model.load_state_dict(found["model"])
+        self.plain.load_state_dict(found["optimizer"])
         if self.schedule is not None:
-            self.schedule.load_state_dict(state["schedule"])
-        torch.set_rng_state(state["rng"].cpu())
-        if state["cuda_rng"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda_rng"]])
-        for name in ("step", "loss_sum", "history", "best", "best_value", "best_epoch", "finished"):
-            setattr(self, name, state[name])
+            self.schedule.load_state_dict(found["schedule"])
+        self.fabric.strategy.precision.load_state_dict(found["scaler"])
+        torch.set_rng_state(found["rng"].cpu())
+        if found["cuda_rng"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([s.cpu() for s in found["cuda_rng"]])
+        self.state = _State(**{f.name: found[f.name] for f in fields(_State)})
+        self.losses.start(self.state.step, self.state.loss_sum, self.state.step % self.order.steps)
+        self.resumed_at = self.state.step
+
+    def result(self) -> FitResult:
+        """What the fit did."""
+        state = self.state
+        return FitResult(state.history, state.best_epoch, state.best_value, state.step, self.resumed_at)
+
+
+@dataclass
+class _Loop:
+    """Epochs and steps, with checkpoints and stops between them."""
+
+    run: _Run
+    kept: Resume
+    every: int
+    workers: int
+    callbacks: Sequence[Callable[[nn.Module, dict[str, float]], object]]
+    stop: StopFlag
+    running: Bar
+
+    def go(self) -> None:
+        """All epochs that are left."""
+        run = self.run
+        for epoch in range(run.state.step // run.order.steps, run.recipe.epochs):
+            if run.state.stopped:
+                break
+            self._epoch(epoch)
+        if not self.kept.finished and self.kept.path is not None:
+            self.kept.finish(run.stored())
+
+    def _epoch(self, epoch: int) -> None:
+        run = self.run
+        run.model.train()
+        begin = time.perf_counter()
+        for index, x, y in run.batches(epoch, self.workers):
+            run.step(epoch, index, x, y)
+            if run.state.step % run.order.steps:
+                self._between(epoch)
+            self._show(epoch)
+        row = run.end_epoch(epoch, time.perf_counter() - begin)
+        for callback in self.callbacks:
+            callback(run.model, row)
+        self._save()
+        if self.stop:
+            raise self.stop.error()
+
+    def _between(self, epoch: int) -> None:
+        """Between two steps of an epoch: save when it is time, stop when that was asked for."""
+        if self.run.state.step % self.every == 0 or self.stop:
+            self._save()
+        if self.stop:
+            raise self.stop.error()
+
+    def _save(self) -> None:
+        if self.kept.path is not None:
+            self.kept.save(self.run.stored())
+
+    def _show(self, epoch: int) -> None:
+        self.running.advance(1, f"epoch {epoch + 1}/{self.run.recipe.epochs} {self.run.losses.shown}")
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

@@ -9,14 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepwright.core.devices import device_of as device_of
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Where a module's first parameter or buffer lives (CPU when it has none)."""
-    for tensor in (*model.parameters(), *model.buffers()):
-        return tensor.device
-    return torch.device("cpu")
 
 
 @contextmanager
@@ -103,24 +98,32 @@ def require_labels(y: Tensor, classes: int | None, n: int | None = None, name: s
 
 
 def logits_of(model: nn.Module, batches: Iterable[Tensor]) -> Float[Tensor, "n classes"]:
-    """Outputs of the network on float input batches: eval mode, no gradients, on the CPU, checked for NaN.
+    """Outputs of the network on float input batches: eval mode, no gradients, checked for NaN.
+
+    Args:
+        model: any module that gives one row of logits a sample; it is left as found.
+        batches: inputs (N, ...), which are brought to the model's device and dtype.
+
+    Returns:
+        logits where the first batch was, in float32 (float64 where the model's are).
 
     Raises:
         InputError: outputs that aren't finite, or aren't one row a sample.
     """
-    device = device_of(model)
-    rows = []
+    rows: list[Tensor] = []
+    where: torch.device | None = None
     with evaluating(model), fast_layout(model), torch.no_grad():
         for x in batches:
+            where = where or x.device
             try:
-                out = model(x.to(device))
+                out = model(to_model(x, model))
             except RuntimeError as error:
                 raise InputError(
                     "the network failed on its input",
                     given=f"input of shape {tuple(x.shape)}: {str(error).splitlines()[0]}",
                     hint="check the input size, the channels and the preprocessing (--size, --mean, --std)",
                 ) from error
-            rows.append(_checked(out, len(x)).cpu())
+            rows.append(_checked(out, len(x)).to(where))
     if not rows:
         raise InputError("data", given="no batch", expected="at least one")
     return torch.cat(rows)
@@ -144,4 +147,4 @@ def _checked(out: object, n: int) -> Tensor:
             expected="finite logits",
             hint="check weights and input range",
         )
-    return out.float()
+    return out if out.dtype == torch.float64 else out.float()

@@ -1,4 +1,4 @@
-"""Ctrl-C at a safe point: the running step finishes, state is saved, then the interrupt goes on."""
+"""Ctrl-C and SIGTERM at a safe point: the running step finishes, state is saved, then the interrupt goes on."""
 
 from __future__ import annotations
 
@@ -8,37 +8,59 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_HELD = (signal.SIGINT, signal.SIGTERM)
 
-class StopFlag:
-    """Becomes true when the user asked to stop."""
+
+class Terminated(SystemExit):
+    """SIGTERM, after state was saved: the process ends with the code that shells give it, 128 + 15."""
 
     def __init__(self) -> None:
-        self.asked = False
+        super().__init__(128 + signal.SIGTERM)
+
+
+class StopFlag:
+    """Becomes true when the user or the system asked to stop.
+
+    Attributes:
+        signal: what asked, or None.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
 
     def __bool__(self) -> bool:
-        return self.asked
+        return self.signal is not None
+
+    def error(self) -> BaseException:
+        """What to raise when the state is saved: KeyboardInterrupt, or Terminated after SIGTERM."""
+        return Terminated() if self.signal == signal.SIGTERM else KeyboardInterrupt()
 
 
 @contextmanager
 def graceful() -> Iterator[StopFlag]:
-    """Hold back the first SIGINT as a flag that the loop looks at; a second one interrupts at once.
+    """Hold back the first SIGINT or SIGTERM as a flag that the loop looks at; a second one interrupts at once.
 
-    Outside the main thread (where Python can't set handlers) the flag simply never rises.
+    The loop saves its state and raises `flag.error()`; where it raises KeyboardInterrupt itself after SIGTERM, that
+    becomes `Terminated`. Outside the main thread (where Python can't set handlers) the flag simply never rises.
     """
     flag = StopFlag()
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
 
-    previous = signal.getsignal(signal.SIGINT)
-
     def handler(signum: int, frame: FrameType | None) -> None:
-        if flag.asked:
-            raise KeyboardInterrupt
-        flag.asked = True
+        again = bool(flag)
+        flag.signal = signum
+        if again:
+            raise flag.error()
 
-    signal.signal(signal.SIGINT, handler)
+    previous = {number: signal.signal(number, handler) for number in _HELD}
     try:
         yield flag
+    except KeyboardInterrupt:
+        if flag.signal == signal.SIGTERM:
+            raise Terminated from None
+        raise
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, before in previous.items():
+            signal.signal(number, signal.SIG_DFL if before is None else before)

@@ -155,7 +155,7 @@ class StudyResult:
             plain = {**data, "claims": [Claim(**_numbers(c)) for c in data["claims"]]}
             plain["table"] = Table(**data["table"])
             plain["tables"] = [Table(**t) for t in data.get("tables", [])]
-            plain["figures"] = [Figure(**f) for f in data.get("figures", [])]
+            plain["figures"] = [Figure(**_ranged(f)) for f in data.get("figures", [])]
             return cls(**plain)
         except (KeyError, TypeError) as error:
             raise InputError("a study result", given=str(error), expected="what StudyResult.to_dict writes") from error
@@ -168,3 +168,8 @@ class StudyResult:
 
 def _numbers(claim: dict[str, Any]) -> dict[str, Any]:
     return {k: float(v) if k in ("measured", "threshold", "spread") else v for k, v in claim.items()}
+
+
+def _ranged(figure: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples: ranges come back as lists."""
+    return {k: tuple(v) if k == "y_range" and v is not None else v for k, v in figure.items()}

@@ -77,28 +77,30 @@ def bootstrap(
     """Percentile bootstrap; `statistic` takes (rows, n, ...) and gives (rows,)."""
     if len(values) == 0:
         raise InputError("values to bootstrap", given="none", expected="at least one")
-    draws = statistic(values[resamples(len(values), rows, seed)]).double()
+    draws = statistic(values[resamples(len(values), rows, seed).to(values.device)]).double()
     tail = (1 - level) / 2
-    low, high = torch.nanquantile(draws, torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    low, high = torch.nanquantile(draws, draws.new_tensor([tail, 1 - tail])).tolist()
     return Interval(float(statistic(values[None])[0]), low, high)
 
 
 def paired_permutation(a: Sequence[float], b: Sequence[float], rows: int = 10_000, seed: int = 0) -> float:
     """Two-sided p-value of equal means under random sign flips of the differences (exact for n <= 13)."""
-    d = torch.as_tensor(a, dtype=torch.float64) - torch.as_tensor(b, dtype=torch.float64)
+    d = torch.as_tensor(a, dtype=torch.float64)
+    d = d - torch.as_tensor(b, dtype=torch.float64, device=d.device)
     n = len(d)
     if n == 0:
         raise InputError("pairs", given="none", expected="at least one")
     if n <= 13:
-        codes = torch.arange(2**n)
-        signs = ((codes[:, None] >> torch.arange(n)) & 1).double() * 2 - 1
+        codes, bits = torch.arange(2**n, device=d.device), torch.arange(n, device=d.device)
+        signs = ((codes[:, None] >> bits) & 1).double() * 2 - 1
         return float(((signs @ d).abs() >= d.sum().abs() - 1e-12).double().mean())
-    signs = torch.randint(0, 2, (rows, n), generator=generator(seed, "permutation")).double() * 2 - 1
+    signs = torch.randint(0, 2, (rows, n), generator=generator(seed, "permutation")).to(d) * 2 - 1
     return float((((signs @ d).abs() >= d.sum().abs() - 1e-12).sum() + 1) / (rows + 1))
 
 
 def mcnemar(right_a: Tensor, right_b: Tensor) -> float:
     """Exact two-sided p-value that two classifiers are equally often right on the same samples."""
+    right_b = right_b.to(right_a.device)
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     if only_a + only_b == 0:
         return 1.0
@@ -123,7 +125,7 @@ def conformal_pvalues(calibration: Float[Tensor, " m"], scores: Float[Tensor, " 
     """Split-conformal p-values (1 + #{calibration >= score}) / (m + 1); larger scores are more anomalous."""
     if len(calibration) == 0:
         raise InputError("calibration scores", given="none", expected="at least one")
-    ordered = calibration.sort().values.to(scores.device)
+    ordered = calibration.to(scores.device).sort().values
     at_least = len(ordered) - torch.searchsorted(ordered, scores.contiguous(), right=False)
     return (1 + at_least).double() / (len(ordered) + 1)
 

@@ -1,25 +1,35 @@
 """Whatever fans out: pure functions run side by side, each result kept under a content key.
 
-A finished trial is on disk before the next begins, so an interrupted run resumes and a repeated one costs nothing.
+A finished trial is on disk before the next begins, so an interrupted run resumes and a repeated one costs nothing. The key
+is computed from the function (its code, and that of all that it uses), the arguments and the package's version, so that
+nothing else's result is ever taken; a damaged result is set aside with a warning, and computed again.
 Every trial runs with the same number of threads whatever `jobs` is, so that the numbers are the same too.
 """
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from deepwright.core.errors import InputError, MissingExtraError
-from deepwright.core.files import hash_tensors, load_state, save_state
+from deepwright.core.files import DamagedFileError, ForeignFileError, read_sealed, set_aside, write_sealed
+from deepwright.core.identity import Identity, digest, identity
 from deepwright.core.progress import bar
-from deepwright.core.version import __version__
+from deepwright.core.resume import warn_damaged
+
+_KIND = "trial"
+
+
+@dataclass(frozen=True)
+class _File:
+    """Where a trial's result is kept, and what it is made from."""
+
+    path: Path
+    identity: Identity
 
 
 def run(
@@ -36,8 +46,8 @@ def run(
     """Call `function(**trial)` for every trial and return the results in order.
 
     Args:
-        function: a module-level function of plain arguments (numbers, strings, tensors, lists and dicts of them) that
-            returns plain data or tensors and draws randomness only from a seed among its arguments.
+        function: a function (a module-level one where `jobs` is more than 1) that returns plain data or tensors and draws
+            randomness only from a seed among its arguments, which are anything that `core.identity` can identify.
         trials: one dict of keyword arguments each.
         store: a folder for finished trials; None keeps nothing.
         jobs: workers.
@@ -48,28 +58,26 @@ def run(
         description: shown beside the bar.
 
     Raises:
-        InputError: an argument or a result that can't be stored.
-        KeyboardInterrupt: Ctrl-C; finished trials are kept.
+        InputError: an argument that can't be identified, or a result that can't be stored.
+        KeyboardInterrupt: Ctrl-C; finished trials are kept, the one that was running isn't.
     """
     if jobs < 1:
         raise InputError("jobs", given=jobs, expected="1 or more")
-    folder = None if store is None else Path(store)
-    paths = [None if folder is None else folder / f"{_key(function, t, fingerprint)}.pt" for t in trials]
+    files = _files(function, trials, store, fingerprint)
     results: list[Any] = [None] * len(trials)
     waiting = []
-    for i, path in enumerate(paths):
-        if path is not None and path.exists():
-            results[i] = load_state(path)["result"]
-        else:
+    for i, file in enumerate(files):
+        known, results[i] = (False, None) if file is None else _kept(file)
+        if not known:
             waiting.append(i)
     with bar(description, len(trials)) as running:
         running.advance(len(trials) - len(waiting))
         if jobs == 1 and backend == "local":
             for i in waiting:
-                results[i] = _one(function, trials[i], paths[i], threads)
+                results[i] = _one(function, trials[i], files[i], threads)
                 running.advance()
             return results
-        for i, result in _parallel(function, trials, paths, waiting, jobs, backend, threads):
+        for i, result in _parallel(function, trials, files, waiting, jobs, backend, threads):
             results[i] = result
             running.advance()
     return results
@@ -78,14 +86,14 @@ def run(
 def _parallel(
     function: Callable[..., Any],
     trials: Sequence[dict[str, Any]],
-    paths: list[Path | None],
+    files: list[_File | None],
     waiting: list[int],
     jobs: int,
     backend: str,
     threads: int,
 ) -> Any:
     if backend == "ray":
-        yield from _on_ray(function, trials, paths, waiting, threads)
+        yield from _on_ray(function, trials, files, waiting, threads)
         return
     import joblib
 
@@ -95,7 +103,7 @@ def _parallel(
     if backend == "dask":
         _require_dask_client()
     with joblib.parallel_config(backend=names[backend], n_jobs=jobs):
-        calls = (joblib.delayed(_indexed)(i, function, trials[i], paths[i], threads) for i in waiting)
+        calls = (joblib.delayed(_indexed)(i, function, trials[i], files[i], threads) for i in waiting)
         yield from joblib.Parallel(return_as="generator_unordered")(calls)
 
 
@@ -115,7 +123,7 @@ def _require_dask_client() -> None:
 def _on_ray(
     function: Callable[..., Any],
     trials: Sequence[dict[str, Any]],
-    paths: list[Path | None],
+    files: list[_File | None],
     waiting: list[int],
     threads: int,
 ) -> Any:
@@ -127,7 +135,7 @@ def _on_ray(
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
     remote = ray.remote(_indexed)
-    pending = [remote.remote(i, function, trials[i], paths[i], threads) for i in waiting]
+    pending = [remote.remote(i, function, trials[i], files[i], threads) for i in waiting]
     while pending:
         done, pending = ray.wait(pending)
         yield from ray.get(done)
@@ -137,52 +145,52 @@ def _indexed(i: int, *rest: Any) -> tuple[int, Any]:
     return i, _one(*rest)
 
 
-def _one(function: Callable[..., Any], trial: dict[str, Any], path: Path | None, threads: int) -> Any:
+def _one(function: Callable[..., Any], trial: dict[str, Any], file: _File | None, threads: int) -> Any:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         result = function(**trial)
     finally:
         torch.set_num_threads(before)
-    if path is not None:
-        save_state(path, {"result": result})
-        try:
-            load_state(path)
-        except InputError as error:
-            path.unlink()
-            raise InputError(
-                f"the result of {function.__qualname__}",
-                given=type(result).__name__,
-                expected="numbers, strings, tensors, lists and dicts",
-            ) from error
+    if file is not None:
+        _keep(file, function, result)
     return result
 
 
-def _key(function: Callable[..., Any], trial: dict[str, Any], fingerprint: str) -> str:
-    source = ""
-    for where in (
-        function,
-        inspect.getmodule(function),
-    ):  # its helpers' source counts too: a stale result is worse than a rerun
-        try:
-            source = inspect.getsource(where)  # type: ignore[arg-type]
-        except (OSError, TypeError):
-            continue
-    identity = [function.__module__, function.__qualname__, source, __version__, fingerprint, _canonical(trial)]
-    return hashlib.blake2b(json.dumps(identity).encode(), digest_size=16).hexdigest()
+def _files(
+    function: Callable[..., Any], trials: Sequence[dict[str, Any]], store: Path | str | None, fingerprint: str
+) -> list[_File | None]:
+    if store is None:
+        return [None] * len(trials)
+    common = identity(function=function, fingerprint=fingerprint)
+    made_from = [Identity(common | {"arguments": digest(trial, "a trial's argument")}) for trial in trials]
+    return [_File(Path(store) / f"{parts.key}.pt", parts) for parts in made_from]
 
 
-def _canonical(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return ["tensor", hash_tensors({"": value})]
-    if isinstance(value, dict):
-        return {str(k): _canonical(v) for k, v in sorted(value.items(), key=lambda item: str(item[0]))}
-    if isinstance(value, list | tuple):
-        return [_canonical(v) for v in value]
-    if isinstance(value, Path):
-        return str(value)
-    if value is None or isinstance(value, int | float | str | bool):
-        return value
-    raise InputError(
-        "a trial's argument", given=type(value).__name__, expected="numbers, strings, tensors, lists and dicts"
+def _kept(file: _File) -> tuple[bool, Any]:
+    """Whether a trial's result is on disk, and the result; what isn't as it was written is set aside."""
+    if not file.path.exists():
+        return False, None
+    try:
+        header, state = read_sealed(file.path)
+        if header.get("kind") != _KIND or header.get("identity") != file.identity:
+            raise DamagedFileError(f"cannot read {file.path}", given="the result of something else under its name")
+    except (DamagedFileError, ForeignFileError) as error:
+        warn_damaged(file.path, set_aside(file.path), error)
+        return False, None
+    return True, state["result"]
+
+
+def _keep(file: _File, function: Callable[..., Any], result: Any) -> None:
+    write_sealed(
+        file.path, {"kind": _KIND, "version": 1, "identity": file.identity, "finished": True}, {"result": result}
     )
+    try:
+        read_sealed(file.path)
+    except DamagedFileError as error:
+        file.path.unlink()
+        raise InputError(
+            f"the result of {function.__qualname__}",
+            given=type(result).__name__,
+            expected="numbers, strings, tensors, lists and dicts",
+        ) from error

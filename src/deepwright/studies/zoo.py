@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from deepwright.core.devices import Compute
 from deepwright.core.files import write_json
-from deepwright.core.fit import fit, one_cycle, sgd
+from deepwright.core.fit import Selection, fit, one_cycle, sgd
 from deepwright.data.augment import jitter_digits, shift_and_flip
 from deepwright.data.dataset import Data, Split
 
@@ -52,12 +53,11 @@ def train_resnet20_cifar10(
         optimizer=sgd(0.4),
         scheduler=one_cycle(0.4),
         augment=augment,
-        validate=validate,
+        selection=Selection(validate),
         callbacks=[show],
         checkpoint=checkpoint,
         every=50,
-        precision="bf16-mixed",
-        accelerator=accelerator,
+        compute=Compute(accelerator, precision="bf16-mixed"),
         drop_last=True,
         description="resnet20-cifar10",
     )
@@ -82,7 +82,7 @@ def train_resnet8_mnist(
         scheduler=one_cycle(0.1),
         augment=jitter_digits(),
         checkpoint=checkpoint,
-        accelerator=accelerator,
+        compute=Compute(accelerator),
         description="resnet8-mnist",
     )
     return network.eval()

@@ -36,7 +36,7 @@ from deepwright.compress.exporting import export_program
 from deepwright.compress.files import run, session
 from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.core.files import write_atomic, write_bytes, write_json, write_text
-from deepwright.core.fit import adamw, fit, one_cycle
+from deepwright.core.fit import Selection, adamw, fit, one_cycle
 from deepwright.core.inference import logits_of
 from deepwright.core.results import Table
 from deepwright.core.statistics import wilson
@@ -227,8 +227,7 @@ def _fine_tune(model: nn.Module, subject: Subject, epochs: int) -> None:
         batch_size=min(64, max(8, len(data.train) // 20)),
         optimizer=adamw(1e-3),
         scheduler=one_cycle(1e-3),
-        validate=validate,
-        monitor="accuracy",
+        selection=Selection(validate, "accuracy"),
         seed=subject.seed,
         description="fine-tune",
     )

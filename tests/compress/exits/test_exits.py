@@ -1,4 +1,4 @@
-"""Early exits: exactness at both ends, survivors-only batches, counted costs, and thresholds that keep their promise."""
+"""Early exits: exactness at both ends, survivors-only batches, counted costs, thresholds that keep their promise."""
 
 import numpy as np
 import pytest

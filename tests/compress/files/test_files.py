@@ -113,7 +113,7 @@ def trained_small():
 
 @pytest.mark.slow
 def test_training_for_eight_bits(tmp_path):
-    """A twin that trained as it will run fits its data better than one that was only rounded, norms folded, file exact."""
+    """A twin that trained as it will run fits its data better than one that was only rounded; its file is exact."""
     net, x, y = trained_small()
     before = {n: v.clone() for n, v in net.state_dict().items()}
 

@@ -1,4 +1,4 @@
-"""The pruning search: exact fronts of small problems, invariants of the corridor, resumption, racing, and the planted network."""
+"""The pruning search: exact fronts of small problems, the corridor, resumption, racing, the planted network."""
 
 import concurrent.futures
 import itertools

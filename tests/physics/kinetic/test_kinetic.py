@@ -35,6 +35,7 @@ from deepwright.physics.kinetic.systems import (
 
 TWO = """
 import sys, torch
+from deepwright.core.devices import Compute
 from deepwright.core.files import save_state
 from deepwright.physics.kinetic.scheme import KineticJKO
 from deepwright.physics.kinetic.shared import train_shared
@@ -43,7 +44,7 @@ torch.set_num_threads(1)
 start = GaussianMixture.gaussian(torch.tensor([1.5, -0.5]), torch.tensor([[0.6, 0.1], [0.1, 0.3]]))
 run = KineticJKO(KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 1), start, step_size=0.1, batch=64, particles=64)
 net = run.control()
-train_shared(run, 3, net, iterations=5, devices=2, strategy="ddp")
+train_shared(run, 3, net, iterations=5, compute=Compute(devices=2, strategy="ddp"))
 save_state(f"{sys.argv[1]}-{torch.distributed.get_rank()}", net.state_dict())
 torch.distributed.barrier()
 """

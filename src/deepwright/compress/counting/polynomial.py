@@ -90,7 +90,8 @@ class CostPolynomial:
             keep: (plans, units) bool.
 
         Returns:
-            "params", "bytes" (of parameters) and "macs" (per batch of the example, divided by its size): (plans,) int64.
+            "params", "bytes" (of parameters) and "macs" (per batch of the example, divided by its size): (plans,)
+            int64.
         """
         widths = self._offset[:, None] + self._matrix @ keep.T.astype(np.int64)
         batch = self._batch()

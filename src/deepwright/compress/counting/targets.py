@@ -2,7 +2,8 @@
 
 A layer takes the longer of computing and moving data:
 
-    t = sum_layers max( MACs / (rate_kind f), bytes_outer / (bandwidth_outer f) + bytes_inner / (bandwidth_inner f) ) + fixed
+    t = sum_layers max( MACs / (rate_kind f), bytes_outer / (bandwidth_outer f) + bytes_inner / (bandwidth_inner f) ) +
+    fixed
 
 with rates in multiply-accumulates per cycle for each kind of layer and bandwidths in bytes per cycle.
 GAP8's numbers: arXiv 2008.07127 (its deployment tool) and 2301.12175 (a detector on it, 1.6 frames a second at 134 mW).

@@ -25,8 +25,8 @@ from deepwright.core.inference import device_of, evaluating
 class AdaptiveModel(nn.Module):
     """A network with exits. Make it with `attach_exits`.
 
-    In training mode `forward` gives (outputs, {cut: head's logits}) of the whole network. In eval mode it runs piece after
-    piece on the samples that are still there, which needs a policy (`calibrate_exits`) or explicit thresholds.
+    In training mode `forward` gives (outputs, {cut: head's logits}) of the whole network. In eval mode it runs piece
+    after piece on the samples that are still there, which needs a policy (`calibrate_exits`) or explicit thresholds.
 
     Args:
         model: the network.

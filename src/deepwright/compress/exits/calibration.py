@@ -50,8 +50,8 @@ def calibrate_exits(
 ) -> ExitPolicy:
     """Thresholds for one goal; the model takes them at once.
 
-    Only `max_false_skip` certifies a share chosen beforehand. The other goals pick a level on these data, and the policy's
-    bounds are then wider ones that hold for every level.
+    Only `max_false_skip` certifies a share chosen beforehand. The other goals pick a level on these data, and the
+    policy's bounds are then wider ones that hold for every level.
 
     Args:
         model: with trained heads.

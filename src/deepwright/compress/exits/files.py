@@ -1,7 +1,7 @@
 """ONNX files of a network with an exit: two files for a small machine, or one with an `If` for a server.
 
-"split": `front.onnx` gives the exit's logits and the map, `rest.onnx` goes on from the map; the caller compares and decides.
-"single": one file, batch 1, with the decision inside.
+"split": `front.onnx` gives the exit's logits and the map, `rest.onnx` goes on from the map; the caller compares and
+decides. "single": one file, batch 1, with the decision inside.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def export_exits(
         model: with one exit that answers "blank".
         folder: for `front.onnx` and `rest.onnx`, or `single.onnx`.
         layout: "split" or "single" (float, batch 1).
-        threshold: of readiness; the policy's by default. After quantisation the logits have moved: calibrate again on the
-            files' own logits.
+        threshold: of readiness; the policy's by default. After quantisation the logits have moved: calibrate again on
+            the files' own logits.
         quant: None or "int8", for "split".
         calibration: batches of inputs, for "int8".
         check: frames to compare decisions on (the model's example by default).

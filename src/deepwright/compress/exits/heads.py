@@ -11,7 +11,9 @@ from deepwright.core.errors import InputError
 
 
 class ExitHead(nn.Module):
-    """Two depthwise-separable convolutions, mean and maximum over space (small objects vanish in the mean), one linear map.
+    """Two depthwise-separable convolutions, mean and maximum over space, one linear map.
+
+    The maximum is there since small objects vanish in the mean.
 
     Args:
         in_channels: of the map.

@@ -8,7 +8,9 @@ from torch.nn import functional as F
 
 
 class BlankSkipLoss(nn.Module):
-    """detector's loss + weight * sum over exits of BCE(is anything here); frames marked undefined (-1) count for nothing.
+    """detector's loss + weight * sum over exits of BCE(is anything here).
+
+    Frames marked undefined (-1) count for nothing.
 
     Args:
         weight: of the exits.

@@ -1,8 +1,8 @@
 """When to stop early: thresholds with a guarantee, chosen on data that nobody trained on.
 
-P(a harmful exit | a relevant sample) is bounded by Clopper and Pearson; thresholds are tried from the safest on, and the
-last one that passes before the first failure is taken (fixed-sequence testing), so that the error over all that were tried
-stays at most delta. Several exits share delta.
+P(a harmful exit | a relevant sample) is bounded by Clopper and Pearson; thresholds are tried from the safest on, and
+the last one that passes before the first failure is taken (fixed-sequence testing), so that the error over all that
+were tried stays at most delta. Several exits share delta.
 
 Source: "BlankSkip: Early-exit Object Detection onboard Nano-drones", arXiv 2603.28149; the threshold rule is ours.
 """
@@ -124,9 +124,9 @@ def certify(
         harmful: (N,) whether leaving harms that sample; only relevant ones count.
         max_harm: alpha.
         confidence: 1 - delta.
-        grid: thresholds fixed before these data were seen, falling (safest first); quantiles of the scores of irrelevant
-            samples would peek, so without a grid the finest valid one is used: every threshold above the relevant scores
-            in falling order, which tests the same hypotheses in the same sequence.
+        grid: thresholds fixed before these data were seen, falling (safest first); quantiles of the scores of
+            irrelevant samples would peek, so without a grid the finest valid one is used: every threshold above the
+            relevant scores in falling order, which tests the same hypotheses in the same sequence.
 
     Raises:
         CalibrationError: no relevant or no irrelevant sample; too few to certify alpha at all (the number is told).
@@ -180,12 +180,12 @@ def _finest(risky: np.ndarray, n: int, alpha: float, delta: float) -> tuple[floa
 
 
 def just_above(score: float) -> float:
-    """The next float32: networks and their ONNX files compare in single precision, where a double's next is the same."""
+    """The next float32: networks and ONNX files compare in single precision, where a double's next is the same."""
     return float(np.nextafter(np.float32(score), np.float32(np.inf)))
 
 
 class TemporalGate:
-    """Frames in sequence: leave early only after `quiet` frames that would have, and run in full every `refresh` frames.
+    """Frames in sequence: leave early only after `quiet` that would have, and run in full every `refresh` frames.
 
     The longest that an object can stay unseen is then `refresh` frames.
 

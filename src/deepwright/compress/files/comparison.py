@@ -26,8 +26,8 @@ def compare(
     """Run both on batches of each size.
 
     A quantised program rounds after every layer, so that a last bit can become a step, and steps add up with depth: a
-    ResNet-20 disagrees with itself by more than a step in 0.5 % of its outputs when the batch size changes. The share is
-    therefore reported, and only below `LEAST_AGREEMENT` is the file taken for wrong.
+    ResNet-20 disagrees with itself by more than a step in 0.5 % of its outputs when the batch size changes. The share
+    is therefore reported, and only below `LEAST_AGREEMENT` is the file taken for wrong.
 
     Args:
         reference: the network, or the quantised program.

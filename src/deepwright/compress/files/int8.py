@@ -41,8 +41,8 @@ def quantize(
         dynamic_batch: whether the twin takes batches of any size.
         train: trains, in place, a copy of the network that rounds as the twin will (straight-through gradients; batch
             norms are folded while it trains). `core.fit.fit` does it; no train() or eval() of PyTorch is needed in it.
-        symmetric: zero is the middle of every activation's range, as some microcontrollers want it (a rectifier's output
-            then has seven bits).
+        symmetric: zero is the middle of every activation's range, as some microcontrollers want it (a rectifier's
+            output then has seven bits).
 
     Returns:
         A graph module that computes with quantised weights and activations (and goes on to ONNX as it is).

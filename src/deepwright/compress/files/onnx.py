@@ -76,8 +76,8 @@ def export(
         dynamic_batch: let the batch size be free.
         train: trains a copy that rounds as the file will; see `quantize`.
         symmetric: zero is the middle of every activation's range; see `quantize`.
-        quantiser: "torchao" or "onnxruntime" (ONNX Runtime's own static quantiser on the float file: no training, no shared
-            scales, but no torchao needed); by default the first that is installed.
+        quantiser: "torchao" or "onnxruntime" (ONNX Runtime's own static quantiser on the float file: no training, no
+            shared scales, but no torchao needed); by default the first that is installed.
 
     Raises:
         ExportError: the network can't be exported, or the file doesn't compute what the network does.

@@ -1,8 +1,8 @@
 """Which tensors of a program share a scale: a PT2E quantiser that integer-only back-ends can run.
 
 Weights are symmetric int8 with a scale a channel, activations int8 with one scale a tensor. The operands of a sum or a
-concatenation, and everything that only moves values (pools of maxima, reshapes, rectifiers), share one scale, so that no
-rescaling is hidden in them.
+concatenation, and everything that only moves values (pools of maxima, reshapes, rectifiers), share one scale, so that
+no rescaling is hidden in them.
 """
 
 from __future__ import annotations

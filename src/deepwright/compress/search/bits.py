@@ -86,7 +86,7 @@ class BitMoves:
         return self.space.repair(child[None])[0], operator
 
     def _flip(self, child: Bool[Array, " d"]) -> Bool[Array, " d"]:
-        """Drop unimportant bits and take back important ones; a drift both ways along the front, drawn for each child."""
+        """Drop unimportant bits and take back important ones; each child drifts one way along the front."""
         drift = self.rng.random() * 2
         r = self.ranks[self.free]
         down, up = 2 * self.rate * (1 - r) * drift, 2 * self.rate * r * (2 - drift)

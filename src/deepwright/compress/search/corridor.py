@@ -66,7 +66,8 @@ class Corridor:
 def open_corridor(archive: Archive, slacks: tuple[float, float]) -> tuple[Corridor, list[str]]:
     """The corridor between two networks of phase 1's front, and what was decided on the way.
 
-    Too narrow a corridor is widened by a larger light slack, too wide a one narrowed; a small network is searched whole.
+    Too narrow a corridor is widened by a larger light slack, too wide a one narrowed; a small network is searched
+    whole.
 
     Args:
         archive: of phase 1.

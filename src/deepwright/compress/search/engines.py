@@ -1,7 +1,7 @@
 """How a search breeds and selects: NSGA-II, MOEA/D, or a genetic algorithm of pymoo.
 
-An engine has no state of its own: everything it decides follows from the population that it is given and a generator, so a
-search that was killed goes on to the same end whichever engine it runs.
+An engine has no state of its own: everything it decides follows from the population that it is given and a generator,
+so a search that was killed goes on to the same end whichever engine it runs.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class PymooEngine(Engine):
     """Phase 1 bred and selected by a genetic algorithm of pymoo; phase 2 stays NSGA-II on bits.
 
     Args:
-        algorithm: an algorithm object of pymoo with `mating` and `survival` (its NSGA2, SMSEMOA, ...); NSGA2 by default.
+        algorithm: an algorithm object of pymoo with `mating` and `survival` (its NSGA2, SMSEMOA, ...); NSGA2 by
+            default.
 
     Raises:
         MissingExtraError: pymoo isn't installed.

@@ -49,13 +49,14 @@ class EvolutionaryPruner:
     Args:
         model: trained; left as found.
         example_inputs: as for `ShrinkGraph`.
-        granularity: "unit" (coupled units: each point is a really smaller network), "weight" (single weights: sparse) or
-            "block" (1 x 4 blocks of weights, for sparse kernels).
-        objectives: "error" first, then costs ("params", "macs", "bytes"; for weights all are the kept share), then names
-            of further values that a user's `evaluate` returns.
+        granularity: "unit" (coupled units: each point is a really smaller network), "weight" (single weights: sparse)
+            or "block" (1 x 4 blocks of weights, for sparse kernels).
+        objectives: "error" first, then costs ("params", "macs", "bytes"; for weights all are the kept share), then
+            names of further values that a user's `evaluate` returns.
         phase1: {"pop": ..., "gen": ...}, 40 and 50 where not given.
         phase2: the same of phase 2; gen=0 stops after phase 1.
-        importance: "magnitude", "taylor", "fisher" or, for units, any criterion of `importance`; both phases rank by it.
+        importance: "magnitude", "taylor", "fisher" or, for units, any criterion of `importance`; both phases rank by
+            it.
         data: batches (inputs, targets) for importances that need gradients.
         corridor: errors above the best (heavy, light) that pick the two anchors.
         engine: "nsga2", "moead" (phase 2's selection; two objectives) or an `Engine`, such as `PymooEngine(algorithm)`.
@@ -166,7 +167,8 @@ class EvolutionaryPruner:
 
         Args:
             evaluate: `accuracy_on(x, y)`, or a function of a network that gives its error (and the further objectives).
-            budget: evaluations at most; one is one candidate on the whole validation set, a dropped one counts its share.
+            budget: evaluations at most; one is one candidate on the whole validation set, a dropped one counts its
+                share.
             checkpoint: a file that keeps the state after every generation; a search that was stopped goes on from there
                 to the same end, with a larger budget too.
             executor: None, an executor of `concurrent.futures`, or "ray"; the result doesn't depend on it.

@@ -1,4 +1,4 @@
-"""Racing: candidates that a better network of no greater cost beats for certain are dropped before they cost a full run."""
+"""Racing: candidates that a better network of no greater cost beats for certain are dropped before a full run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a pruning search moves in: layers of bits with an importance each.
 
-Over coupled units (`units`) or over single weights (`weights`) a space offers the same few things: masks from thresholds,
-the cost of many masks at once, and predictions of many masked networks.
+Over coupled units (`units`) or over single weights (`weights`) a space offers the same few things: masks from
+thresholds, the cost of many masks at once, and predictions of many masked networks.
 """
 
 from __future__ import annotations

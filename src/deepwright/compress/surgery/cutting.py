@@ -69,7 +69,8 @@ def shrink(
         inplace: change `model` itself (only after the proof).
         optimizer: its state (momenta) is cut alike and its groups point to the new parameters.
         verify_with: one more batch of real inputs for the proof.
-        skip_verification: leave the proof out; the result says so (`verification` is None). For loops that check at the end.
+        skip_verification: leave the proof out; the result says so (`verification` is None). For loops that check at the
+            end.
         attributes: module type -> function that sets its own size attributes after its parameters were cut.
 
     Raises:

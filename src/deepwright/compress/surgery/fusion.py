@@ -39,8 +39,9 @@ def embed(
         big: the network it was cut from (or another of the same shapes).
         index_map: of the surgery.
         rest: what stands outside the copied blocks: "random" (each module's own initialisation), "keep" (big's values),
-            "zero" (its channels never wake: they get no gradient), or "function_preserving" (random, but zero from new to
-            kept channels: the fused network equals the small one in eval mode; not through a layer norm over fused axes).
+            "zero" (its channels never wake: they get no gradient), or "function_preserving" (random, but zero from new
+            to kept channels: the fused network equals the small one in eval mode; not through a layer norm over fused
+            axes).
         generator: seeds the initialisation.
 
     Raises:

@@ -32,7 +32,8 @@ def plan_for_latency(
 ) -> Plan:
     """The most MACs whose network is measured to be fast enough: bisection on their share, each step cut and timed.
 
-    Time isn't monotone in MACs to the last digit (caches, vector widths, noise), so a few steps are all that is worth it.
+    Time isn't monotone in MACs to the last digit (caches, vector widths, noise), so a few steps are all that is worth
+    it.
 
     Args:
         graph: units and groups.

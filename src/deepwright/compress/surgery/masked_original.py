@@ -1,9 +1,9 @@
 """The whole network with a plan's removed units cut, as a function of its inputs.
 
 The exported graph of the *whole* network is run node by node: wherever an operation sums over a live axis, the removed
-units are set to zero on their way in (cut at the consumer, so that no activation function matters). Where a width itself
-enters the arithmetic (a norm's statistics, an attention's scale) that one node is computed on the kept entries; such
-groups are not `exact`.
+units are set to zero on their way in (cut at the consumer, so that no activation function matters). Where a width
+itself enters the arithmetic (a norm's statistics, an attention's scale) that one node is computed on the kept entries;
+such groups are not `exact`.
 """
 
 from __future__ import annotations

@@ -100,9 +100,10 @@ def verify(plan: Plan, small: nn.Module, *, batches: int = 4, extra: tuple[Any, 
             difference, size = _difference(a, b)
             worst, scale = max(worst, difference), max(scale, size)
         if len(got) != len(want) or not worst <= tolerance * max(1.0, scale):
+            first = _first_difference(plan, small, args, kwargs)
             raise SurgeryError(
                 "the shrunk network differs from its masked original",
-                given=f"by {worst:.3g} at outputs up to {scale:.3g}; first at {_first_difference(plan, small, args, kwargs)}",
+                given=f"by {worst:.3g} at outputs up to {scale:.3g}; first at {first}",
                 expected=f"at most {tolerance * max(1.0, scale):.3g}",
                 hint="freeze that module (frozen=[...]) and report the case: nothing was changed in your network",
             )
@@ -113,8 +114,8 @@ def verify(plan: Plan, small: nn.Module, *, batches: int = 4, extra: tuple[Any, 
 def _difference(a: Tensor, b: Tensor) -> tuple[float, float]:
     """(largest |a - b|, largest finite |b|): infinite for other shapes, or where just one is NaN or infinite.
 
-    Python's max() drops NaN and an infinite scale would allow anything, so both are settled here. Outputs without a single
-    finite entry prove nothing, and differ infinitely.
+    Python's max() drops NaN and an infinite scale would allow anything, so both are settled here. Outputs without a
+    single finite entry prove nothing, and differ infinitely.
     """
     if a.shape != b.shape:
         return math.inf, 0.0
@@ -179,7 +180,10 @@ def to_all(tree: Any, dtype: torch.dtype | None, device: torch.device) -> Any:
 def _where_sizes_are_fixed(plan: Plan) -> str:
     lines = [f"{op_name(n.target)} at {source_of(n)} (was {a}, is {b})" for n, a, b in fixed_sizes(plan)[:3]]
     where = "; ".join(lines) or "the operation named above"
-    return f"sizes written as constants must follow the widths: {where}; pass attributes={{YourModule: fix}}, or frozen=[...]"
+    return (
+        f"sizes written as constants must follow the widths: {where}; "
+        "pass attributes={YourModule: fix}, or frozen=[...]"
+    )
 
 
 def _first_difference(plan: Plan, small: nn.Module, args: Any, kwargs: Any) -> str:

@@ -1,7 +1,7 @@
 """Sizes that modules keep as plain numbers, brought to the new widths.
 
-`in_channels` and the like are set from the new tensors. What a module gives to its reshapes and splits is found where the
-network fails, or from the graph where it doesn't; the proof decides whether that was right.
+`in_channels` and the like are set from the new tensors. What a module gives to its reshapes and splits is found where
+the network fails, or from the graph where it doesn't; the proof decides whether that was right.
 """
 
 from __future__ import annotations

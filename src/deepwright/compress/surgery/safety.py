@@ -12,8 +12,8 @@ from deepwright.compress.surgery.plans import Plan
 def unsafe_groups(graph: ShrinkGraph) -> dict[Group, str]:
     """Cut each group alone to half its units; those whose proof fails, with the reason.
 
-    A network whose forward pass computes a size from another width (`C // heads`) is right as it stands and wrong as soon
-    as one of the two changes. The graph can't see that; the proof does.
+    A network whose forward pass computes a size from another width (`C // heads`) is right as it stands and wrong as
+    soon as one of the two changes. The graph can't see that; the proof does.
 
     Args:
         graph: units and groups.

@@ -31,9 +31,9 @@ def importance(
     Args:
         graph: units and groups.
         criterion: "l2" (root of the summed squares of the unit's producing slices), "l1", "bn_scale" (|gamma| of its
-            batch norms), "taylor" (sum |w dL/dw|, arXiv 1906.10771), "hessian_diag" (sum w^2 F/2 with the empirical Fisher
-            information as curvature, arXiv 2010.05354), "random", or a function (name, axis, weight) -> one number an
-            entry of that axis.
+            batch norms), "taylor" (sum |w dL/dw|, arXiv 1906.10771), "hessian_diag" (sum w^2 F/2 with the empirical
+            Fisher information as curvature, arXiv 2010.05354), "random", or a function (name, axis, weight) -> one
+            number an entry of that axis.
         data: batches (inputs, targets) for "taylor" and "hessian_diag".
         loss: of the network's output and the targets.
         reduction: over a unit's producers: "sum" or "mean".

@@ -60,7 +60,7 @@ def default_trainer(epochs: int = 20, lr: float = 0.1, batch_size: int = 32) -> 
 
 def score_shard(model: nn.Module, inputs: Tensor, batch_size: int) -> Activations:
     """Logits and features of a part of the pool, in whatever process this runs."""
-    return extract(model, inputs.split(batch_size), ())
+    return extract(model, inputs.split(batch_size), (), offload=inputs.device)
 
 
 class WholeSelector:
@@ -312,7 +312,7 @@ class LabelingLoop:
         assert self.last is not None
         everyone = torch.arange(self.size)
         if self.jobs == 1 and self.backend == "local":
-            return extract(self.last, self._batches(everyone), (), progress=f"score {number}")
+            return extract(self.last, self._batches(everyone), (), offload="cpu", progress=f"score {number}")
         shards = [
             {"model": self.last, "inputs": self._inputs(rows), "batch_size": self.batch_size}
             for rows in everyone.tensor_split(self.jobs)

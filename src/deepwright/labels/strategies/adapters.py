@@ -115,7 +115,7 @@ def as_skactiveml(strategy: str | Strategy, model: nn.Module, batch_size: int = 
             free = np.flatnonzero(missing) if candidates is None else np.asarray(candidates)
             if free.ndim != 1:
                 raise InputError("candidates", given=f"shape {free.shape}", expected="indices into X")
-            found = extract(model, torch.as_tensor(np.asarray(X), dtype=torch.float32).split(rows), ())
+            found = extract(model, torch.as_tensor(np.asarray(X), dtype=torch.float32).split(rows), (), offload="cpu")
             labelled = torch.from_numpy(np.flatnonzero(~missing))
             view = View(
                 found.logits, found.features, labelled, torch.from_numpy(free.astype(np.int64)), seed,

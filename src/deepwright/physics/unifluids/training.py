@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,9 @@ def train(
             part = part.with_sensors(share, rng)
         return model.loss(part, rng)
 
-    if options.get("strategy") == "ddp":  # an equation leaves other equations' embeddings without a gradient
-        options["strategy"] = "ddp_find_unused_parameters_true"
+    compute = options.get("compute")
+    if compute is not None and compute.strategy == "ddp":  # an equation leaves other embeddings without a gradient
+        options["compute"] = replace(compute, strategy="ddp_find_unused_parameters_true")
     both = Averaged(model, decay, draw)
     result = fit_drawn(
         both, steps, optimizer=adamw(rate, 0.0), scheduler=one_cycle(rate), clip_norm=1.0, seed=seed, checkpoint=checkpoint,

@@ -52,7 +52,7 @@ def _full(o: Labels, off: int, axis: int, shape: tuple[int, ...]) -> bool:
 
 
 def _together(operands: list[Labels], offsets: list[int], axis: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The result's axes that are labelled together with this one: those of an operand's joint block, or itself alone."""
+    """The result's axes that share this one's labels: those of an operand's joint block, or itself alone."""
     for o, off in zip(operands, offsets):
         if _full(o, off, axis, shape) and len(o.block(axis - off).axes) > 1:
             return tuple(a + off for a in o.block(axis - off).axes)

@@ -206,7 +206,7 @@ def unbind(walk: Walk, node: Node) -> tuple[Labels, ...]:
 
 
 def split(walk: Walk, node: Node) -> tuple[Labels, ...]:
-    """chunk, split: pieces of equal size are tied position by position, since the cut is read again from the new width."""
+    """chunk, split: equal pieces are tied position by position, since the cut is read again from the new width."""
     x = walk.of(args(node)[0])
     axis = int(bound(node).get("dim", 0)) % len(x.shape)
     values = node.meta["val"]

@@ -91,8 +91,8 @@ max_pool2d_with_indices upsample_nearest1d upsample_nearest2d upsample_nearest3d
 upsample_bicubic2d upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa
 """
 _REDUCTIONS = """
-mean sum amax amin max min var std prod norm linalg_vector_norm logsumexp argmax argmin any all var_mean std_mean aminmax
-median
+mean sum amax amin max min var std prod norm linalg_vector_norm logsumexp argmax argmin any all var_mean std_mean
+aminmax median
 """
 _ALONG = "softmax log_softmax _softmax _log_softmax cumsum cumprod sort topk flip roll softmin logcumsumexp"
 _NEW = "arange zeros ones full empty eye linspace scalar_tensor new_zeros new_ones new_full rand randn tensor"

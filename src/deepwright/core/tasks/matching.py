@@ -1,0 +1,118 @@
+"""Which detections of an image find which true boxes, and average precision for many weightings of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from deepwright.core.boxes import Detections, box_iou
+
+
+def matches(guess: Detections, truth: Detections, iou: Float[Tensor, " t"]) -> Bool[Tensor, "t k"]:
+    """Which detections are hits at each overlap.
+
+    By falling score (stable), each takes the free true box of its class that it overlaps most, if by at least `iou`.
+
+    Args:
+        guess: k detections with scores.
+        truth: the true boxes.
+        iou: overlaps.
+    """
+    hits = torch.zeros(len(iou), len(guess), dtype=torch.bool, device=guess.boxes.device)
+    if len(guess) == 0 or len(truth) == 0 or guess.scores is None:
+        return hits
+    same = guess.labels[:, None] == truth.labels
+    overlap = torch.where(same, box_iou(guess.boxes.double(), truth.boxes.double()), -1.0)
+    taken = torch.zeros(len(iou), len(truth), dtype=torch.bool, device=hits.device)
+    which = torch.arange(len(iou), device=hits.device)
+    near = overlap.amax(1) >= iou.min()
+    for i in guess.scores.argsort(descending=True, stable=True).tolist():
+        if not near[i]:
+            continue
+        best, place = torch.where(taken, -1.0, overlap[i]).max(1)
+        hit = best >= iou - 1e-12
+        hits[:, i] = hit
+        taken[which, place] |= hit
+    return hits
+
+
+class WeightedDetections:
+    """Average precision over classes and overlaps, for many weightings of the images.
+
+    Boxes are matched once; a resample of images only weighs what was matched.
+
+    Args:
+        guesses: detections of each image.
+        truths: true boxes of each image.
+        iou: overlaps, all of which are averaged.
+        points: recalls at which the precision is read.
+        limit: detections of a class in an image that count, by score.
+    """
+
+    def __init__(
+        self,
+        guesses: Sequence[Detections],
+        truths: Sequence[Detections],
+        iou: Sequence[float],
+        points: int = 101,
+        limit: int = 100,
+    ) -> None:
+        device = truths[0].boxes.device
+        levels = torch.tensor(iou, dtype=torch.float64, device=device)
+        kept = [_first(guess, limit) for guess in guesses]
+        hits = torch.cat([matches(g, t, levels) for g, t in zip(kept, truths)], 1).double()
+        labels = torch.cat([g.labels for g in kept])
+        image = torch.cat([torch.full_like(g.labels, i) for i, g in enumerate(kept)])
+        scores = torch.cat([g.scores for g in kept if g.scores is not None])
+        order = scores.argsort(descending=True, stable=True)
+        self.hits, self.labels, self.image = hits[:, order], labels[order], image[order]
+        self.counts = _per_class(truths, device)
+        self.classes = [c for c in range(self.counts.shape[1]) if bool(self.counts[:, c].any())]
+        self.recalls = torch.from_numpy(np.linspace(0, 1, points)).to(device)  # to the last bit those of core.boxes
+
+    def __call__(self, weights: Float[Tensor, "rows n"]) -> Float[Tensor, "rows t"]:
+        """Mean average precision of each weighting at each overlap; NaN where no true box is left."""
+        columns = [self._one_class(weights, c) for c in self.classes]
+        if not columns:
+            return torch.full((len(weights), len(self.hits)), torch.nan, dtype=torch.float64, device=weights.device)
+        return torch.stack(columns).nanmean(0)
+
+    def _one_class(self, weights: Tensor, c: int) -> Tensor:
+        """(rows, t) of one class."""
+        total = weights @ self.counts[:, c]
+        mine = (self.labels == c).nonzero().flatten()
+        if len(mine) == 0:
+            return torch.where(total > 0, 0.0, torch.nan)[:, None].expand(-1, len(self.hits))
+        w = weights[:, self.image[mine]]
+        claimed = w.cumsum(1)
+        values = [self._interpolated((w * hit).cumsum(1), claimed, total) for hit in self.hits[:, mine]]
+        return torch.stack(values, 1)
+
+    def _interpolated(self, hit: Tensor, claimed: Tensor, total: Tensor) -> Tensor:
+        """Mean over the recalls of the best precision from there on."""
+        precision = (hit / claimed.clamp_min(1e-300)).flip(1).cummax(1).values.flip(1)
+        padded = torch.cat([precision, torch.zeros_like(precision[:, :1])], 1)
+        recall = (hit / total[:, None]).contiguous()
+        place = torch.searchsorted(recall, self.recalls.expand(len(hit), -1).contiguous(), right=False)
+        return torch.where(total > 0, padded.gather(1, place).mean(1), torch.nan)
+
+
+def _first(guess: Detections, limit: int) -> Detections:
+    """The detections with the highest scores of each class."""
+    assert guess.scores is not None
+    order = guess.scores.argsort(descending=True, stable=True)
+    labels = guess.labels[order]
+    earlier = (labels[:, None] == labels).tril(-1).sum(1)
+    kept = order[earlier < limit]
+    return Detections(guess.boxes[kept], guess.labels[kept], guess.scores[kept])
+
+
+def _per_class(truths: Sequence[Detections], device: torch.device) -> Float[Tensor, "n classes"]:
+    """Number of true boxes of each class in each image."""
+    classes = 1 + max((int(t.labels.max()) for t in truths if len(t)), default=-1)
+    rows: list[Int64[Tensor, " classes"]] = [torch.bincount(t.labels, minlength=classes) for t in truths]
+    return torch.stack(rows).double().to(device)

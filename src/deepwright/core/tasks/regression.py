@@ -1,0 +1,188 @@
+"""Numbers: outputs and targets (N, outputs)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.core.statistics import Interval
+from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
+from deepwright.core.tasks.protocol import Task, chosen_loss
+from deepwright.core.tasks.reading import columns, raised, require_finite, require_form, unwrap
+from deepwright.core.tasks.targets import real_targets, require_at_least
+
+
+@dataclass(frozen=True)
+class Regression(Task):
+    """One or more numbers a sample.
+
+    Args:
+        outputs: D, how many.
+        tolerance: a sample is right when each output is off by no more; one number, or one an output. None leaves it
+            open until `fitted` takes it from training targets.
+        names: of the outputs, or none.
+    """
+
+    outputs: int = 1
+    tolerance: float | tuple[float, ...] | None = None
+    names: tuple[str, ...] = ()
+
+    kind: ClassVar[str] = "regression"
+    headline: ClassVar[str] = "mae"
+    higher_is_better: ClassVar[tuple[str, ...]] = ("r2", "within_tolerance")
+    lower_is_better: ClassVar[tuple[str, ...]] = ("mae", "rmse")
+
+    def __post_init__(self) -> None:
+        require_at_least(1, outputs=self.outputs)
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "tolerance", require_tolerance(self.tolerance, self.outputs))
+        if len(self.names) not in (0, self.outputs):
+            raise InputError("names", given=len(self.names), expected=f"{self.outputs}, one an output, or none")
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """D."""
+        return (self.outputs,)
+
+    @property
+    def attack_losses(self) -> tuple[str, ...]:
+        """Sums of squared and of absolute errors."""
+        return ("squared_error", "absolute_error")
+
+    def read(self, out: Any, n: int | None = None, *, strict: bool = True) -> Float[Tensor, "n outputs"]:
+        """Numbers (N, D); whole numbers become floats."""
+        expected = f"(N, {self.outputs}), one column an output" + (", or (N,)" if self.outputs == 1 else "")
+        found = columns(unwrap(out, n, self._fits, expected), n)
+        if not found.is_floating_point() and not found.is_complex() and found.dtype != torch.bool:
+            found = found.to(torch.get_default_dtype())
+        wide = found.ndim == 2 and found.shape[1] != self.outputs
+        hint = f"this looks like Regression(outputs={found.shape[1]}) or a classification" if wide else None
+        require_form(found, n, self._fits(found), expected, hint)
+        if strict:
+            require_finite(found)
+        return found
+
+    def _fits(self, out: Tensor) -> bool:
+        return columns(out, None).shape[1:] == (self.outputs,)
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        """Batches as one."""
+        return torch.cat(list(parts))
+
+    def check_targets(self, y: Any, n: int | None = None, name: str = "targets") -> Float[Tensor, "n outputs"]:
+        """Finite floats (N, D); (N,) is taken for one output, whole numbers become floats."""
+        return real_targets(y, (self.outputs,), n, name)
+
+    def loss(self, out: Float[Tensor, "n outputs"], y: Float[Tensor, "n outputs"]) -> Float[Tensor, " n"]:
+        """Mean of the squared errors over the outputs."""
+        return errors(out, y).square().mean(1)
+
+    def right(self, out: Float[Tensor, "n outputs"], y: Float[Tensor, "n outputs"]) -> Bool[Tensor, " n"]:
+        """Whether each output is within its tolerance."""
+        return (errors(out, y).abs() <= tolerance_on(self.tolerance, out)).all(1)
+
+    def prediction(self, out: Float[Tensor, "n outputs"]) -> Float[Tensor, "n outputs"]:
+        """The numbers themselves."""
+        return out
+
+    def adversarial_loss(
+        self,
+        out: Float[Tensor, "n outputs"],
+        y: Float[Tensor, "n outputs"] | None = None,
+        target: Float[Tensor, "n outputs"] | None = None,
+        *,
+        loss: str | None = None,
+    ) -> Float[Tensor, " n"]:
+        """Sum of squared or absolute errors; minus those to the target."""
+        return error_loss(self, out, y, target, loss)
+
+    def metrics(
+        self, out: Float[Tensor, "n outputs"], y: Float[Tensor, "n outputs"], *, resamples: int = 1000, seed: int = 0
+    ) -> dict[str, Interval]:
+        """MAE, RMSE and R2, each the mean over the outputs, and the share within the tolerance where there is one.
+
+        R2 is absent where a target never varies.
+        """
+        gap, truth = errors(out, y).double(), y.double() - y.double().mean(0)
+
+        def all_of_them(w: Tensor) -> dict[str, Tensor]:
+            squared = weighted_mean(w, gap.square())
+            found = {"mae": weighted_mean(w, gap.abs()).mean(1), "rmse": squared.sqrt().mean(1)}
+            if bool((truth != 0).any(0).all()):
+                variance = weighted_mean(w, truth.square()) - weighted_mean(w, truth).square()
+                varies = variance > 1e-12 * truth.square().mean(0)
+                found["r2"] = torch.where(varies, 1 - squared / variance, torch.nan).mean(1)
+            return found
+
+        found = bootstrap(len(y), all_of_them, resamples=resamples, seed=seed, device=out.device)
+        return found if self.tolerance is None else found | {"within_tolerance": share(self.right(out, y))}
+
+    def baseline(
+        self, train: Float[Tensor, "m outputs"], y: Float[Tensor, "n outputs"], history: Tensor | None = None
+    ) -> Float[Tensor, "n outputs"]:
+        """The training targets' mean."""
+        return train.mean(0).expand(len(y), -1)
+
+    def fitted(self, train: Float[Tensor, "m outputs"], history: Tensor | None = None) -> Regression:
+        """An open tolerance becomes the median distance of the training targets from their median.
+
+        So a sample is right when the network is nearer than the best constant is to half of the samples. Targets of
+        which more than half are equal take the mean distance.
+        """
+        if self.tolerance is not None:
+            return self
+        distance = (train - train.median(0).values).abs().double()
+        typical = distance.median(0).values
+        typical = torch.where(typical > 0, typical, distance.mean(0))
+        if bool((typical == 0).any()):
+            raise InputError("training targets", given="an output that never varies", expected="numbers that vary")
+        return replace(self, tolerance=tuple(typical.tolist()))
+
+
+def errors(out: Tensor, y: Tensor) -> Tensor:
+    """out - y in float32 or better; other shapes are refused, since (N,) - (N, 1) would be (N, N)."""
+    if out.shape != y.shape:
+        raise InputError("targets", given=f"shape {tuple(y.shape)}", expected=f"{tuple(out.shape)}, as the outputs")
+    return raised(out) - raised(y)
+
+
+def error_loss(task: Task, out: Tensor, y: Tensor | None, target: Tensor | None, loss: str | None) -> Tensor:
+    """The attack losses of numbers: sums of squared or absolute errors."""
+    name = chosen_loss(task, loss, y, target)
+    aim = target if target is not None else y
+    assert aim is not None
+    gap = errors(out, aim).flatten(1)
+    value = gap.square().sum(1) if name == "squared_error" else gap.abs().sum(1)
+    return value if target is None else -value
+
+
+def require_tolerance(tolerance: Any, count: int) -> float | tuple[float, ...] | None:
+    """One number above 0, one for each of `count`, or None."""
+    if tolerance is None:
+        return None
+    several = isinstance(tolerance, list | tuple)
+    values = tuple(tolerance) if several else (tolerance,)
+    numbers = all(isinstance(v, int | float) and 0 < v < float("inf") for v in values)
+    if not numbers or len(values) not in (1, count):
+        raise InputError("tolerance", given=repr(tolerance), expected=f"above 0, one number or {count}")
+    return tuple(map(float, values)) if several else float(tolerance)
+
+
+def tolerance_on(tolerance: float | tuple[float, ...] | None, like: Tensor) -> Tensor | float:
+    """The tolerance beside a tensor, or the refusal where it was left open."""
+    if tolerance is None:
+        raise InputError(
+            "tolerance",
+            given="none",
+            expected="how far off a right answer may be",
+            hint="tolerance=... of the task, or task.fitted(training targets)",
+        )
+    if not isinstance(tolerance, tuple):
+        return tolerance
+    return torch.tensor(tolerance, dtype=raised(like[:0]).dtype, device=like.device)

@@ -1,0 +1,231 @@
+"""A class for every position: logits (N, classes, *positions), labels (N, *positions)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.core.statistics import Interval
+from deepwright.core.tasks import class_losses
+from deepwright.core.tasks.intervals import bootstrap
+from deepwright.core.tasks.protocol import Task, chosen_loss
+from deepwright.core.tasks.reading import (
+    as_logits,
+    column_logit,
+    raised,
+    require_finite,
+    require_form,
+    require_scale,
+    unwrap,
+)
+from deepwright.core.tasks.targets import require_at_least, require_count, require_names, require_range, whole_labels
+
+
+@dataclass(frozen=True)
+class Segmentation(Task):
+    """One of K classes at every pixel (or voxel, or token).
+
+    A network of two classes may have a single column of logits, which is read as the columns (0, z).
+
+    Args:
+        classes: K, two or more.
+        names: of the classes, or none.
+        ignore_index: the label of positions that don't count; None where all do.
+        iou: a sample is right when its mean IoU, over the classes that it has or is said to have, reaches this.
+        outputs: "logits", "probabilities", "log-probabilities", or "auto", which takes logits and refuses what looks
+            like probabilities.
+    """
+
+    classes: int
+    names: tuple[str, ...] = ()
+    ignore_index: int | None = 255
+    iou: float = 0.5
+    outputs: str = "auto"
+
+    kind: ClassVar[str] = "segmentation"
+    headline: ClassVar[str] = "mean_iou"
+    higher_is_better: ClassVar[tuple[str, ...]] = ("mean_iou", "pixel_accuracy")
+    lower_is_better: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        require_at_least(2, classes=self.classes)
+        if not 0 < self.iou <= 1:
+            raise InputError("iou", given=self.iou, expected="within (0, 1]")
+        if self.ignore_index is not None and 0 <= self.ignore_index < self.classes:
+            raise InputError(
+                "ignore_index", given=self.ignore_index, expected=f"none of the classes 0..{self.classes - 1}"
+            )
+        object.__setattr__(self, "names", require_names(self.names, self.classes))
+        require_scale(self.outputs)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """K, or one for two classes."""
+        return (1, 2) if self.classes == 2 else (self.classes,)
+
+    @property
+    def attack_losses(self) -> tuple[str, ...]:
+        """Cross-entropy over all positions, and the margin of those that are still right."""
+        return ("ce", "margin")
+
+    def read(self, out: Any, n: int | None = None, *, strict: bool = True) -> Float[Tensor, "n classes *positions"]:
+        """Logits (N, K, *positions)."""
+        expected = f"(N, {' or '.join(map(str, self.columns))}, height, width)"
+        z = unwrap(out, n, self._fits, expected)
+        last = z.ndim > 2 and z.shape[-1] in self.columns
+        require_form(z, n, self._fits(z), expected, "channels come second: use .movedim(-1, 1)" if last else None)
+        if strict:
+            require_finite(z)
+        if z.shape[1] > 1:
+            return as_logits(z, self.outputs, strict)
+        z = column_logit(z, self.outputs, strict)
+        return torch.cat([torch.zeros_like(z), z], 1)
+
+    def _fits(self, out: Tensor) -> bool:
+        return out.ndim > 2 and out.shape[1] in self.columns
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        """Batches as one; all of one size."""
+        return torch.cat(list(parts))
+
+    def check_targets(self, y: Any, n: int | None = None, name: str = "labels") -> Int64[Tensor, "n *positions"]:
+        """Labels (N, *positions) of 0..K-1 or `ignore_index` as int64; (N, 1, H, W) and booleans are taken too."""
+        boolean = isinstance(y, Tensor) and y.dtype == torch.bool and self.classes == 2
+        y = y.long() if boolean else whole_labels(y, name)
+        if y.ndim == 4 and y.shape[1] == 1:
+            y = y[:, 0]
+        if y.ndim < 2:
+            raise InputError(
+                name,
+                given=f"shape {tuple(y.shape)}",
+                expected="(N, height, width)",
+                hint=f"one class a sample: Classification({self.classes})",
+            )
+        require_count(y, n, name)
+        require_range(y if self.ignore_index is None else y[y != self.ignore_index], self.classes, name)
+        return y
+
+    def _valid(self, y: Tensor) -> Tensor:
+        return torch.ones_like(y, dtype=torch.bool) if self.ignore_index is None else y != self.ignore_index
+
+    def _mean(self, values: Tensor, valid: Tensor, empty: float) -> Tensor:
+        """Mean over each sample's valid positions; `empty` where it has none."""
+        count = valid.flatten(1).sum(1)
+        total = torch.where(valid, values, torch.zeros_like(values)).flatten(1).sum(1)
+        return torch.where(count > 0, total / count.clamp_min(1), torch.full_like(total, empty))
+
+    def loss(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Float[Tensor, " n"]:
+        """Cross-entropy, its mean over the positions that count (0 where none does)."""
+        valid = self._same_size(out, y)
+        return self._mean(class_losses.cross_entropy(out, y.where(valid, 0)), valid, 0.0)
+
+    def _same_size(self, out: Tensor, y: Tensor) -> Tensor:
+        if out.shape[2:] != y.shape[1:] or len(out) != len(y):
+            raise InputError(
+                "labels",
+                given=f"shape {tuple(y.shape)} for outputs {tuple(out.shape)}",
+                expected="the same positions",
+                hint="resize the outputs inside the network to the labels' size",
+            )
+        return self._valid(y)
+
+    def right(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Bool[Tensor, " n"]:
+        """Whether a sample's mean IoU reaches `iou`; one without a position that counts is right."""
+        return _mean_iou(self._counts(out, y)).nan_to_num(1.0) >= self.iou
+
+    def score(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Float[Tensor, " n"]:
+        """Share of the positions that count whose class is right."""
+        valid = self._same_size(out, y)
+        return self._mean((out.argmax(1) == y).double(), valid, 1.0)
+
+    def prediction(self, out: Float[Tensor, "n classes *positions"]) -> Int64[Tensor, "n *positions"]:
+        """The class with the largest logit at each position."""
+        return out.argmax(1)
+
+    def probabilities(self, out: Float[Tensor, "n classes *positions"]) -> Float[Tensor, "n classes *positions"]:
+        """Softmax over the classes."""
+        return raised(out).softmax(1)
+
+    def adversarial_loss(
+        self,
+        out: Float[Tensor, "n classes *positions"],
+        y: Int64[Tensor, "n ..."] | None = None,
+        target: Int64[Tensor, "n ..."] | None = None,
+        *,
+        loss: str | None = None,
+    ) -> Float[Tensor, " n"]:
+        """Mean cross-entropy, or the mean margin in which positions that went over count 0; minus that of the target.
+
+        With "margin" no effort goes into positions that are wrong (or on target) already.
+        """
+        name = chosen_loss(self, loss, y, target)
+        aim = target if target is not None else y
+        assert aim is not None
+        if name == "ce":
+            value = self.loss(out, aim)
+            return value if target is None else -value
+        valid = self._same_size(out, aim)
+        margin = class_losses.margin(out, aim.where(valid, 0))
+        return self._mean((margin if target is None else -margin).clamp_max(0), valid, 0.0)
+
+    def _counts(self, out: Tensor, y: Tensor) -> Float[Tensor, "n three classes"]:
+        """Hits, predictions and true labels of each class in each sample, over the positions that count."""
+        valid, called = self._same_size(out, y).flatten(1), out.argmax(1).flatten(1)
+        truth, ones = y.flatten(1).where(valid, 0), valid.double()
+        zeros = torch.zeros(len(y), self.classes, dtype=torch.float64, device=out.device)
+        hits = (called == truth).double() * ones
+        tallies = ((truth, hits), (called, ones), (truth, ones))
+        return torch.stack([zeros.scatter_add(1, index, weight) for index, weight in tallies], 1)
+
+    def metrics(
+        self,
+        out: Float[Tensor, "n classes *positions"],
+        y: Int64[Tensor, "n ..."],
+        *,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> dict[str, Interval]:
+        """Mean IoU over the classes that occur or are predicted, and pixel accuracy, over all positions that count.
+
+        Whole samples are drawn by the bootstrap: the positions of one aren't independent.
+        """
+        counts = self._counts(out, y)
+        if not bool(counts[:, 2].any()):
+            raise InputError("labels", given=f"only {self.ignore_index}", expected="positions that count")
+
+        def all_of_them(w: Tensor) -> dict[str, Tensor]:
+            total = (w @ counts.flatten(1)).reshape(-1, 3, self.classes)
+            return {"mean_iou": _mean_iou(total), "pixel_accuracy": total[:, 0].sum(1) / total[:, 2].sum(1)}
+
+        shares = dict.fromkeys(self.higher_is_better, len(y))
+        return bootstrap(len(y), all_of_them, resamples=resamples, seed=seed, shares=shares, device=out.device)
+
+    def class_iou(
+        self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]
+    ) -> Float[Tensor, " classes"]:
+        """IoU of each class over all samples; NaN for a class that neither occurs nor is predicted."""
+        return _ious(self._counts(out, y).sum(0))
+
+    def baseline(
+        self, train: Int64[Tensor, "m *positions"], y: Int64[Tensor, "n ..."], history: Tensor | None = None
+    ) -> Float[Tensor, "n classes *positions"]:
+        """Logarithms of the training frequencies at every position."""
+        counts = torch.bincount(train[self._valid(train)], minlength=self.classes) + 0.5
+        row = (counts / counts.sum()).log().reshape(1, -1, *[1] * (y.ndim - 1))
+        return row.expand(len(y), -1, *y.shape[1:])
+
+
+def _ious(counts: Float[Tensor, "*n 3 classes"]) -> Float[Tensor, "*n classes"]:
+    """Hits over (predictions + labels - hits); NaN where all are 0."""
+    hits, called, truth = counts.unbind(-2)
+    return hits / (called + truth - hits)
+
+
+def _mean_iou(counts: Float[Tensor, "*n 3 classes"]) -> Float[Tensor, "*n"]:
+    return _ious(counts).nanmean(-1)

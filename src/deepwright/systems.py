@@ -1,0 +1,217 @@
+"""One row per system: the catalogue that README's table, the docs' navigation and `deepwright list systems` are made from.
+
+`docs/generate.py` writes the first two, and a test walks every row: its room's face, its study, its page, its results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class System:
+    """A published system (or a part of the house that several of them stand on).
+
+    Attributes:
+        slug: the name of its spec, study, result, page and tests.
+        title: what it is, in a few words.
+        paper: arXiv number, empty where the system is the house's own.
+        room: the package that holds it, below `deepwright`.
+        folder: the sub-package, or the module, of that room; empty while the system is to come.
+        names: public names of the room's face, the main one first.
+        study: the module below `deepwright.studies`, empty where there is none.
+        missing: what the spec has and the code has not; empty where the system is whole.
+    """
+
+    slug: str
+    title: str
+    paper: str
+    room: str
+    folder: str = ""
+    names: tuple[str, ...] = ()
+    study: str = ""
+    missing: str = ""
+
+    @property
+    def here(self) -> bool:
+        """Whether there is code for it."""
+        return bool(self.folder)
+
+    @property
+    def state(self) -> str:
+        """`here`, `in part`, or `to come`."""
+        if not self.here:
+            return "to come"
+        return "in part" if self.missing else "here"
+
+    @property
+    def module(self) -> str:
+        """The dotted name of its face."""
+        return f"deepwright.{self.room}.{self.folder}" if self.folder else f"deepwright.{self.room}"
+
+
+SYSTEMS: tuple[System, ...] = (
+    System(
+        "fragility-index",
+        "Fragility Index: tail risk of confident mistakes, as metric, loss, exact linear training, report",
+        "2502.13024",
+        "risk",
+        "fragility",
+        ("fragility_index", "FragilityLoss", "FragilityIndex", "FragileLinearClassifier", "fragility_report"),
+        "fragility",
+    ),
+    System("ordinal-segmentation", "Losses and metrics that respect the order of classes", "2603.26736", "risk"),
+    System(
+        "adversarial-detection",
+        "Attack engine with eleven attacks; detection of attacked inputs by semantic features",
+        "2603.28594",
+        "adversarial",
+        "attacks",
+        ("PGD", "APGD", "FABT", "Square", "DeepFool", "CarliniWagner", "suite", "robust_accuracy"),
+        missing="detection, dense and transfer attacks",
+    ),
+    System("sharpening", "Robust before the attack: sharpened images", "2603.25244", "adversarial"),
+    System("saap", "Attenuation patches against detectors in radar images", "2604.00887", "adversarial"),
+    System(
+        "perturbation-drive",
+        "Image perturbations at five severities; overlays and driving campaigns",
+        "2603.23661",
+        "corruptions",
+        "static",
+        ("apply", "Suite", "Compose", "names"),
+        missing="dynamic overlays, roads, simulators",
+    ),
+    System(
+        "bbas",
+        "Bounding-box anomaly scoring, beside sixteen other detectors",
+        "2603.22660",
+        "ood",
+        "bbas",
+        ("BBAS", "OutsideTheBox", "DetectorSuite"),
+        "bbas",
+    ),
+    System("dgp", "Prompts for out-of-distribution graphs", "2603.29644", "ood"),
+    System("roast", "Risk-aware outlier exposure", "2603.26093", "ood"),
+    System("hsfm", "Hard-set-guided meta-learning of last layers", "2603.29313", "shift"),
+    System(
+        "model-surgery",
+        "Model surgery: coupled units, cut and proved equal to the masked original; ONNX, int8, cost",
+        "",
+        "compress",
+        "surgery",
+        ("ShrinkGraph", "importance", "plan", "shrink", "verify", "export", "cost"),
+        "surgery",
+    ),
+    System(
+        "evolutionary-pruning",
+        "Two-phase evolutionary pruning: fronts of verified smaller networks",
+        "2604.01076",
+        "compress",
+        "search",
+        ("EvolutionaryPruner", "ParetoResult"),
+        "search",
+    ),
+    System(
+        "early-exit",
+        "BlankSkip and certified early exits",
+        "2603.28149",
+        "compress",
+        "exits",
+        ("AdaptiveModel", "attach_exits", "calibrate_exits", "BlankSkipLoss"),
+        "exits",
+    ),
+    System(
+        "prunefuse",
+        "PruneFuse: label with a pruned selector, then fuse it",
+        "2603.26138",
+        "labels",
+        "prunefuse",
+        ("PrunedSelector", "fuse", "DistillLoss", "LabelingLoop"),
+        "prunefuse",
+    ),
+    System("sam-pseudo-labels", "Labels for video from a promptable segmenter", "2604.11170", "labels"),
+    System("lidar-drivable-area", "Drivable areas and curbs from LiDAR maps, without annotators", "2409.20171", "labels"),
+    System("deepin", "Minimal sufficient representations with variable selection and tests", "2603.24041", "interpret"),
+    System("simplicity-bias", "Prequential code lengths and feature switches", "2603.25839", "interpret"),
+    System("tunnel-effect", "What narrow residual networks cannot represent", "2603.28591", "interpret"),
+    System("mindset-vision", "Controlled psychophysics on a vision network", "2404.05290", "interpret"),
+    System("padic-dnn", "Networks whose neurons sit on a tree", "2402.00094", "nets"),
+    System("learned-priors", "Kronecker Laplace with learned priors and PAC-Bayes scaling", "2307.07753", "bayes"),
+    System("vgnn", "Variational graph networks for inverse problems on meshes", "2603.29515", "bayes"),
+    System("tsetlin-wisard", "Weightless networks trained by Tsetlin automata", "2603.24186", "weightless"),
+    System("sisa", "Cycles, energy and area of scale-in systolic arrays", "2603.29913", "hardware"),
+    System("deepxube", "Pathfinding with learned heuristics and batched search", "2603.23873", "pathfinding"),
+    System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
+    System(
+        "sciml-core",
+        "Physics engine: jets, least squares, PDE problems, PDE data, certificates",
+        "",
+        "physics",
+        "solve",
+        ("PDEProblem", "LeastSquaresProblem", "fit_problem", "certify", "jet"),
+        "solve",
+    ),
+    System(
+        "spline-grid-pinn",
+        "Coordinate encoding on linear grids",
+        "2603.22700",
+        "physics",
+        "linear_grids",
+        ("CELG", "LinearGridEncoding"),
+        "linear_grids",
+    ),
+    System(
+        "two-phase-pinn",
+        "Two-phase flow with moving interfaces",
+        "2604.00948",
+        "physics",
+        "two_phase",
+        ("TwoPhasePINN", "TwoPhaseProblem", "Slabs"),
+        "two_phase",
+    ),
+    System(
+        "kinetic-jko",
+        "Kinetic JKO for Vlasov-Fokker-Planck equations",
+        "2603.23901",
+        "physics",
+        "kinetic",
+        ("KineticJKO", "KineticFokkerPlanck", "PhaseSpaceParticles"),
+        "kinetic",
+    ),
+    System(
+        "unifluids",
+        "UniFluids: one flow-matching operator in one to three dimensions",
+        "2603.22309",
+        "physics",
+        "unifluids",
+        ("UniFluids", "FNO", "UNet"),
+        "unifluids",
+        missing="the sizes that need a GPU",
+    ),
+    System(
+        "pretrained-models",
+        "Trained networks that install from the package index, and two that ship in the wheel",
+        "",
+        "nets",
+        "zoo",
+        ("load", "entry", "pretrained_lite0"),
+        missing="networks beyond image classification",
+    ),
+)
+
+
+def find(slug: str) -> System:
+    """The row of a system.
+
+    Args:
+        slug: its name, as in `deepwright list systems`.
+
+    Raises:
+        InputError: no such system; the closest names are listed.
+    """
+    from deepwright.core.errors import unknown_name
+
+    for system in SYSTEMS:
+        if system.slug == slug:
+            return system
+    raise unknown_name("system", slug, [s.slug for s in SYSTEMS])
