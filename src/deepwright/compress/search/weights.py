@@ -57,7 +57,7 @@ class WeightSpace(Space):
         self.bit_of = np.repeat(starts, sizes) + inside // block
         self.weights = np.bincount(self.bit_of, minlength=int(bits.sum()))
         layer = np.repeat(np.arange(len(sizes)), bits)
-        summed = np.bincount(self.bit_of, score, minlength=int(bits.sum()))
+        summed = np.bincount(self.bit_of, score, minlength=int(bits.sum())).astype(float)
         if spread:
             scale = block * np.array([float(own[p].detach().double().std(correction=0)) for p in self.parameters])
         else:

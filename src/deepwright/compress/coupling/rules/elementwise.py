@@ -16,10 +16,10 @@ add addcdiv addcmul clamp clamp_max clamp_min clip copysign div divide float_pow
 lcm ldexp lerp maximum minimum mul multiply nextafter pow remainder rsub sub subtract true_divide
 """
 _FUNCTIONS = """
-abs absolute acos acosh angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh ceil
-conj_physical cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 fix floor frac i0 igamma igammac lgamma log log10
-log1p log2 logaddexp logaddexp2 mvlgamma nan_to_num neg negative polygamma positive rad2deg reciprocal round rsqrt sgn
-sign sin sinc sinh sqrt square tan trunc xlogy
+_conj_physical abs absolute acos acosh angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2
+atanh ceil conj_physical cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 fix floor frac i0 igamma igammac lgamma
+log log10 log1p log2 logaddexp logaddexp2 mvlgamma nan_to_num neg negative polygamma positive rad2deg reciprocal round
+rsqrt sgn sign sin sinc sinh sqrt square tan trunc xlogy
 """
 _SPECIAL = """
 airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 chebyshev_polynomial_t chebyshev_polynomial_u chebyshev_polynomial_v
