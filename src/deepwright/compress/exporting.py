@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from deepwright.compress.errors import ExportError, ShapeError
-from deepwright.core.inference import device_of, evaluating, without_gradients
+from deepwright.core.devices import to_model
+from deepwright.core.inference import evaluating, without_gradients
 
 MOST_SAMPLES = 65_535
 """Largest free batch: cuDNN's batch norm takes no more, and without this bound the export fails on CUDA."""
@@ -36,7 +37,7 @@ def export_program(
     Args:
         model: any module that `torch.export` takes; left as found (but for `training`). A graph module, such as a
             quantised program, keeps the one mode that it has.
-        example: positional inputs, moved to where the model lives.
+        example: positional inputs, brought to where the model lives and its dtype.
         kwargs: keyword inputs.
         dynamic_batch: let the first axis of every tensor of `example` be free, 1 to 65,535.
         training: export the network in training mode, to train the program on.
@@ -48,8 +49,7 @@ def export_program(
         ShapeError: the network doesn't run on the example.
         ExportError: it runs but can't be exported.
     """
-    device = device_of(model)
-    example = tuple(e.to(device) if isinstance(e, Tensor) else e for e in example)
+    example, kwargs = to_model(example, model), to_model(kwargs, model)
     shapes = None
     if dynamic_batch:
         batch = torch.export.Dim("batch", min=1, max=MOST_SAMPLES)

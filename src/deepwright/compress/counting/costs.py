@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from deepwright.compress.counting.latency import Latency, measure_latency, onnx_latency
 from deepwright.compress.counting.memory import peak_activation_bytes
 from deepwright.compress.exporting import plain_attention
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of, evaluating
+from deepwright.core.inference import evaluating
 from deepwright.core.results import Table
 
 
@@ -85,7 +86,7 @@ def cost(
     n = len(example)
     if n == 0:
         raise InputError("example", given="an empty batch", expected="at least one input")
-    x = example.to(device_of(model))
+    x = to_model(example, model)
     counter = FlopCounterMode(display=False, custom_mapping=_cpu_attention())
     elementwise = _Elementwise()
     with evaluating(model), torch.no_grad(), plain_attention():

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files import onnx_bytes, run, session
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of, evaluating
+from deepwright.core.inference import evaluating
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def measure_latency(
 
     threads = threads or torch.get_num_threads()
     if isinstance(model, nn.Module):
-        x = x.to(device_of(model))
+        x = to_model(x, model)
     with evaluating(model) if isinstance(model, nn.Module) else nullcontext(), torch.no_grad():
         for _ in range(5):
             model(x)

@@ -17,7 +17,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
@@ -27,8 +26,8 @@ from deepwright.compress.coupling.nodes import module_of, op_name, shape_of, sou
 from deepwright.compress.coupling.rules.table import RULES
 from deepwright.compress.coupling.walk import Walk, flat_labels, frozen_like
 from deepwright.compress.exporting import export_program
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of
 from deepwright.core.results import Table
 
 # Sources of ties that no node made.
@@ -60,7 +59,7 @@ class ShrinkGraph:
 
     Attributes:
         model: the network, untouched.
-        example: its example inputs, where it lives.
+        example: its example inputs, where it lives and in its dtype.
         kwargs: keyword inputs.
         program: its exported program.
         walk: what each operation said of its labels.
@@ -118,7 +117,7 @@ class ShrinkGraph:
                 expected=f"one of {POLICIES}, 'allow' or 'freeze'",
             )
         given = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
-        example, kwargs = _beside(model, given), _beside(model, kwargs or {})
+        example, kwargs = to_model(given, model), to_model(kwargs or {}, model)
         program = export_program(model, example, kwargs)
         space = LabelSpace(attention)
         walk = Walk(space, on_norm, RULES)
@@ -247,12 +246,6 @@ def _rebuilt(
     model: nn.Module, example: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]
 ) -> ShrinkGraph:
     return ShrinkGraph.from_module(model, example, kwargs=kwargs, **options)
-
-
-def _beside(model: nn.Module, tree: Any) -> Any:
-    """Tensors of nested inputs where the network lives."""
-    device = device_of(model)
-    return torch.utils._pytree.tree_map(lambda v: v.to(device) if isinstance(v, Tensor) else v, tree)
 
 
 def _visit(walk: Walk, node: Node) -> Any:

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from deepwright.compress.exits.heads import ExitHead, VectorHead
 from deepwright.compress.exits.policy import ExitPolicy
 from deepwright.compress.exits.segments import Segments
+from deepwright.core.devices import back_to, device_of, dtype_of, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.files import hash_model
-from deepwright.core.inference import device_of, evaluating
+from deepwright.core.inference import evaluating
 
 
 class AdaptiveModel(nn.Module):
@@ -51,12 +52,16 @@ class AdaptiveModel(nn.Module):
         self.heads = nn.ModuleList(heads)
         self.example = example
         self.policy: ExitPolicy | None = None
-        self._kept: tuple[Segments, list[nn.Module], tuple[torch.device, torch.dtype | None]] | None = None
+        self._kept: tuple[Segments, list[nn.Module], tuple[torch.device, torch.dtype]] | None = None
 
     # --- training ----------------------------------------------------------------------------------------------
 
     def exit_logits(self, x: Tensor) -> tuple[Any, dict[str, Tensor]]:
-        """(the network's outputs, each head's logits), by one ordinary forward pass with hooks on the cuts."""
+        """(the network's outputs, each head's logits), by one ordinary forward pass with hooks on the cuts.
+
+        Args:
+            x: a batch.
+        """
         seen: dict[str, Tensor] = {}
         modules = dict(self.model.named_modules())
 
@@ -68,7 +73,7 @@ class AdaptiveModel(nn.Module):
 
         handles = [modules[c].register_forward_hook(keep(c)) for c in self.cuts]
         try:
-            out = self.model(x)
+            out = self.model(to_model(x, self.model))
         finally:
             for handle in handles:
                 handle.remove()
@@ -87,7 +92,7 @@ class AdaptiveModel(nn.Module):
 
     def _exported(self) -> tuple[Segments, list[nn.Module]]:
         """Made once, and again where the network was moved: its buffers are then other tensors."""
-        place = device_of(self.model), next((p.dtype for p in self.model.parameters()), None)
+        place = device_of(self.model), dtype_of(self.model)
         if self._kept is None or self._kept[2] != place:
             segments = Segments(self.model, self.example)
             positions = [segments.position(c) for c in self.cuts]
@@ -95,7 +100,15 @@ class AdaptiveModel(nn.Module):
         return self._kept[0], self._kept[1]
 
     def readiness(self, logits: Tensor) -> Tensor:
-        """(N,) how ready a sample is to leave: -logit of "something is here", or the largest class probability."""
+        """How ready each sample is to leave: -logit of "something is here", or the largest class probability.
+
+        Args:
+            logits: (N, outputs) of a head.
+
+        Returns:
+            (N,) in single precision at least: in half precision a threshold would round to the score below it.
+        """
+        logits = logits.float() if logits.dtype.itemsize < 4 else logits
         return -logits[:, 0] if self.exit_output == "blank" else logits.softmax(1).amax(1)
 
     def forward(self, x: Tensor, *, thresholds: Sequence[float] | None = None, return_exit: bool = False) -> Any:
@@ -115,7 +128,8 @@ class AdaptiveModel(nn.Module):
             if self.policy is None:
                 raise RuntimeError("no thresholds: calibrate_exits(model, loader, ...) first, or pass thresholds=")
             thresholds = self.policy.thresholds
-        pieces = self.pieces()
+        pieces, given = self.pieces(), x
+        x = to_model(x, self.model)
         with evaluating(self), torch.no_grad():
             left = torch.full((len(x),), len(self.cuts), dtype=torch.long, device=x.device)
             rows = torch.arange(len(x), device=x.device)
@@ -131,7 +145,7 @@ class AdaptiveModel(nn.Module):
                 if len(rows) == 0:
                     break
             last = self.segments.unflatten(pieces[-1](x)) if len(rows) else None
-        outputs = self._gather(left, rows, last, early)
+        outputs, left = back_to((self._gather(left, rows, last, early), left), given)
         return (outputs, left) if return_exit else outputs
 
     def _gather(self, left: Tensor, rows: Tensor, last: Any, early: list[tuple[Tensor, Tensor]]) -> Any:

@@ -11,8 +11,9 @@ from deepwright.compress.exits.adaptive import AdaptiveModel
 from deepwright.compress.exits.costs import path_macs
 from deepwright.compress.exits.goals import Levels
 from deepwright.compress.exits.policy import ExitPolicy, certify
+from deepwright.core.devices import back_to
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of, evaluating
+from deepwright.core.inference import evaluating
 
 
 @torch.no_grad()
@@ -24,14 +25,13 @@ def head_logits(model: AdaptiveModel, batches: Iterable[Tensor]) -> dict[str, Te
         batches: of inputs.
 
     Returns:
-        cut -> (N, outputs), on the CPU.
+        cut -> (N, outputs), where the inputs are.
     """
     rows: dict[str, list[Tensor]] = {c: [] for c in model.cuts}
-    device = device_of(model)
     with evaluating(model):
         for x in batches:
-            for c, z in model.exit_logits(x.to(device))[1].items():
-                rows[c].append(z.cpu())
+            for c, z in model.exit_logits(x)[1].items():
+                rows[c].append(back_to(z, x))
     return {c: torch.cat(v) for c, v in rows.items()}
 
 
@@ -77,7 +77,7 @@ def calibrate_exits(
         metric=metric,
     )
     logits = head_logits(model, batches)
-    ready = {c: model.readiness(logits[c]) for c in model.cuts}
+    ready = {c: model.readiness(logits[c]).cpu() for c in model.cuts}
     relevant = relevant.cpu()
     harm = {c: relevant if harmful is None else harmful[c].cpu() for c in model.cuts}
     if len(relevant) != len(ready[model.cuts[0]]):

@@ -19,9 +19,10 @@ from deepwright.compress.errors import MismatchError
 from deepwright.compress.exits.adaptive import AdaptiveModel
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files import onnx_bytes, quantize, require_export, run, session
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
-from deepwright.core.inference import device_of, evaluating, without_gradients
+from deepwright.core.inference import evaluating, without_gradients
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def export_exits(
             raise InputError("threshold", given="none, and no policy", expected="a number, or calibrate_exits first")
         threshold = model.policy.thresholds[0]
     require_export()
-    frames = (model.example if check is None else check).to(device_of(model))
+    frames = to_model(model.example if check is None else check, model)
     with without_gradients(model), evaluating(model), torch.no_grad():
         first, second = model.pieces()
         front, rest = _Front(first, model.heads[0]).eval(), _Rest(second).eval()

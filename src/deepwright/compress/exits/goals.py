@@ -45,6 +45,7 @@ class Levels:
     ) -> None:
         if not bool(relevant.any()):
             raise CalibrationError("calibration data", given="no relevant sample", expected="some")
+        readiness, relevant, harmful = readiness.cpu(), relevant.cpu(), harmful.cpu()
         self.readiness, self.relevant = readiness.double(), relevant
         self.harmful = harmful & relevant[:, None]
         self.paths = torch.tensor(paths, dtype=torch.float64)
@@ -67,7 +68,7 @@ class Levels:
 
     def cost(self, left: Tensor) -> float:
         """Expected cost of a sample."""
-        return float(self.paths[left].mean())
+        return float(self.paths[left.cpu()].mean())
 
     def harms(self, left: Tensor) -> list[int]:
         """Samples harmed at each cut."""

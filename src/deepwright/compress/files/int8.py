@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files.quantiser import integer_only_quantiser
 from deepwright.compress.files.requirements import require_torchao
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of
 
 MINIMUM_SAMPLES = 128
 
@@ -61,7 +61,7 @@ def quantize(
         exported = export_program(copy.deepcopy(model), example, dynamic_batch=dynamic_batch, training=training)
         prepare = prepare_qat_pt2e if training else prepare_pt2e
         prepared = prepare(exported.module(), integer_only_quantiser(training, symmetric))
-        _show(prepared, calibration, minimum, device_of(model))
+        _show(prepared, calibration, minimum, model)
         if train is not None:
             _train(allow_exported_model_train_eval(prepared), train)
             move_exported_model_to_eval(prepared)
@@ -73,13 +73,13 @@ def inputs_of(batch: Any) -> Tensor:
     return batch[0] if isinstance(batch, list | tuple) else batch
 
 
-def _show(prepared: nn.Module, calibration: Iterable[Any], minimum: int, device: torch.device) -> None:
+def _show(prepared: nn.Module, calibration: Iterable[Any], minimum: int, model: nn.Module) -> None:
     """Run the calibration batches, whose ranges the program observes."""
     seen = 0
     with torch.no_grad():
         for batch in calibration:
             inputs = inputs_of(batch)
-            prepared(inputs.to(device))
+            prepared(to_model(inputs, model))
             seen += len(inputs)
     if seen < minimum:
         raise InputError("calibration", given=f"{seen} samples", expected=f"at least {minimum}")

@@ -21,9 +21,9 @@ from deepwright.compress.files.comparison import compare
 from deepwright.compress.files.int8 import inputs_of, quantize
 from deepwright.compress.files.requirements import chosen_quantiser, require, require_export
 from deepwright.compress.files.runtime import quantize_file
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
-from deepwright.core.inference import device_of
 
 OPSET = 18
 
@@ -86,10 +86,9 @@ def export(
     """
     by_runtime = _chosen(quant, calibration, train, symmetric, quantiser) == "onnxruntime"
     require_export(quant is not None, quantiser)
-    device = device_of(model)
-    example = tuple(e.to(device) for e in (example if isinstance(example, tuple) else (example,)))
+    example = to_model(example if isinstance(example, tuple) else (example,), model)
     sizes = (len(example[0]), 1, 7) if dynamic_batch else (len(example[0]),)
-    batches = [inputs_of(batch).to(device) for batch in calibration or ()]
+    batches = [to_model(inputs_of(batch), model) for batch in calibration or ()]
     shown = (batches[0],) if batches else example
     reference: nn.Module = model
     with quiet():

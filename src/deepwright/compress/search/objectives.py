@@ -53,7 +53,7 @@ class Accuracy:
         parts = []
         for part in rows.split(self.batch_size):
             out = space.predict(masks, self.x[part.to(self.x.device)])
-            parts.append((out.argmax(-1).cpu() != self.y[part]).numpy())
+            parts.append((out.argmax(-1).cpu() != self.y[part.cpu()]).numpy())
         return np.concatenate(parts, 1)
 
 

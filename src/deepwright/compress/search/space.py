@@ -14,8 +14,9 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of, evaluating, fast_layout
+from deepwright.core.inference import evaluating, fast_layout
 
 COSTS = ("params", "macs", "bytes")
 
@@ -147,5 +148,5 @@ def in_turn(space: Space, masks: Bool[Array, "p d"], x: Tensor) -> Tensor:
 
 
 def _outputs(model: nn.Module, x: Tensor) -> Tensor:
-    with evaluating(model), fast_layout(model), torch.inference_mode():
-        return model(x.to(device_of(model)))
+    with evaluating(model), fast_layout(model), torch.no_grad():
+        return model(to_model(x, model))

@@ -59,7 +59,7 @@ class UnitSpace(Space):
         """
         graph = ShrinkGraph.from_module(model, example, frozen=frozen)
         scores = importance(graph, "l2" if criterion == "magnitude" else criterion, data=data)
-        parts = [scores[g].numpy() for g in graph.groups]
+        parts = [scores[g].cpu().numpy() for g in graph.groups]
         return cls(graph, np.concatenate(parts) if parts else np.zeros(0), min_keep)
 
     def costs(self, masks: Bool[Array, "p d"], names: Sequence[str]) -> Float[Array, "p names"]:

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from deepwright.compress.search.space import Space, in_turn
 from deepwright.compress.surgery import gradient_scores
+from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of, evaluating
+from deepwright.core.inference import evaluating
 
 
 class WeightSpace(Space):
@@ -168,17 +169,17 @@ class WeightSpace(Space):
             return torch.func.functional_call(self.model, {**rest, **masked}, (inputs,))
 
         with evaluating(self.model), torch.inference_mode():
-            return torch.func.vmap(one, in_dims=(0, None))(bits, x.to(device))
+            return torch.func.vmap(one, in_dims=(0, None))(bits, to_model(x, self.model))
 
     def _in_turn(self, masks: Bool[Array, "p d"], x: Tensor) -> Tensor:
         weights, rest = self._state()
-        device = device_of(self.model)
+        device, x = device_of(self.model), to_model(x, self.model)
         out = []
         with evaluating(self.model), torch.inference_mode():
             for mask in masks:
                 bits = self.split(mask[None])
                 masked = {k: torch.where(bits[k][0].to(device), weights[k], 0.0) for k in weights}
-                out.append(torch.func.functional_call(self.model, {**rest, **masked}, (x.to(device),)))
+                out.append(torch.func.functional_call(self.model, {**rest, **masked}, (x,)))
         return torch.stack(out)
 
     def build(self, mask: Bool[Array, " d"]) -> nn.Module:

@@ -29,6 +29,7 @@ from deepwright.compress.surgery.repair import (
     set_sizes,
     weight_shape,
 )
+from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 
 
@@ -156,7 +157,8 @@ def _cut(model: nn.Module, plan: Plan, kept: dict[str, dict[int, np.ndarray]], a
 
 def _index_map(plan: Plan, kept: dict[str, dict[int, np.ndarray]]) -> IndexMap:
     result: IndexMap = {}
+    device = device_of(plan.graph.model)
     for fqn, shape in plan.graph.shapes.items():
         axes = kept.get(fqn, {})
-        result[fqn] = tuple(torch.from_numpy(axes[a]) if a in axes else None for a in range(len(shape)))
+        result[fqn] = tuple(torch.from_numpy(axes[a]).to(device) if a in axes else None for a in range(len(shape)))
     return result

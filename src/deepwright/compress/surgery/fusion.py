@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from deepwright.compress.errors import FusionError
 from deepwright.compress.surgery.index_maps import IndexMap
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of, evaluating
+from deepwright.core.inference import evaluating
 from deepwright.core.randomness import local_rng
 
 REST = ("random", "keep", "zero", "function_preserving")
@@ -109,7 +110,7 @@ def check_fusion(small: nn.Module, fused: nn.Module, x: Tensor) -> float:
         x: an input batch.
     """
     with evaluating(small), evaluating(fused), torch.no_grad():
-        a, b = (network(x.to(device_of(network))).cpu() for network in (small, fused))
+        a, b = (network(to_model(x, network)).cpu() for network in (small, fused))
     return float((a - b).abs().max())
 
 

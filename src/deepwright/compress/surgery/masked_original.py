@@ -19,7 +19,7 @@ from torch.fx import Node
 from deepwright.compress.coupling import ShrinkGraph
 from deepwright.compress.coupling.nodes import op_name
 from deepwright.compress.surgery.plans import Plan
-from deepwright.core.inference import device_of
+from deepwright.core.devices import device_of, dtype_of
 
 
 class MaskedOriginal:
@@ -33,7 +33,7 @@ class MaskedOriginal:
     def __init__(self, plan: Plan, dtype: torch.dtype | None = None) -> None:
         graph = plan.graph
         self.graph, self.plan = graph, plan
-        self.device = device_of(graph.model)
+        self.device, self.dtype = device_of(graph.model), dtype or dtype_of(graph.model)
         self.nodes = list(graph.program.graph.nodes)
         self.state = _state(graph, dtype)
         self.cuts: dict[Node, list[tuple[int, int, Tensor]]] = {}
@@ -60,11 +60,12 @@ class MaskedOriginal:
         """The outputs' tensors.
 
         Args:
-            *inputs: as the network takes them, on its device.
+            *inputs: as the network takes them.
             watch: sees every node and its value.
             **kwargs: keyword inputs.
         """
-        flat = torch.utils._pytree.tree_leaves((inputs, kwargs))
+        leaves = torch.utils._pytree.tree_leaves((inputs, kwargs))
+        flat = [to_dtype(v, self.dtype).to(self.device) if isinstance(v, Tensor) else v for v in leaves]
         signature = self.graph.program.graph_signature
         waiting = iter(flat)
         env: dict[Node, Any] = {}

@@ -19,6 +19,7 @@ from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.surgery.cutting import ShrinkResult, shrink
 from deepwright.compress.surgery.dead import dead_units
 from deepwright.compress.surgery.plans import Plan
+from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 
 
@@ -98,7 +99,7 @@ def mask(model: nn.Module, plan: Plan) -> MaskHandle:
         InputError: a unit that no weight reads (attention's inner width).
     """
     masks: dict[str, Tensor] = {}
-    shapes = plan.graph.shapes
+    shapes, device = plan.graph.shapes, device_of(model)
     for group in plan.graph.groups:
         gone = np.ones(group.size, bool)
         gone[plan.kept(group)] = False
@@ -109,8 +110,8 @@ def mask(model: nn.Module, plan: Plan) -> MaskHandle:
             if (member.fqn, member.axis) not in group.consumers:
                 continue
             read = True
-            where = torch.from_numpy(member.indices[gone[member.units]])
-            full = masks.setdefault(member.fqn, torch.ones(shapes[member.fqn], dtype=torch.bool))
+            where = torch.from_numpy(member.indices[gone[member.units]]).to(device)
+            full = masks.setdefault(member.fqn, torch.ones(shapes[member.fqn], dtype=torch.bool, device=device))
             full.index_fill_(member.axis, where, False)
         if not read:
             raise InputError(

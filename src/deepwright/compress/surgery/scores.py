@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.coupling.groups import Group
+from deepwright.core.devices import back_to, to_model
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.inference import device_of, evaluating
+from deepwright.core.inference import evaluating
 
 CRITERIA = ("l2", "l1", "bn_scale", "taylor", "hessian_diag", "random")
 Criterion = Callable[[str, int, Tensor], Tensor]
@@ -40,7 +41,7 @@ def importance(
         generator: for "random".
 
     Returns:
-        group -> (size,) float64, on the CPU.
+        group -> (size,) float64, where the network lives.
 
     Raises:
         InputError: an unknown criterion, or one that needs data and got none; weights that aren't finite.
@@ -52,7 +53,7 @@ def importance(
     if criterion == "random":
         where = "cpu" if generator is None else generator.device
         draw = {g: torch.rand(g.size, generator=generator, dtype=torch.float64, device=where) for g in graph.groups}
-        return {g: values.cpu() for g, values in draw.items()}
+        return back_to(draw, graph.model)
     weights = {k: v.detach() for k, v in graph.model.named_parameters()}
     for name, w in weights.items():
         if not torch.isfinite(w).all():
@@ -72,7 +73,7 @@ def importance(
         if reduction == "mean":
             total = total / count.clamp_min(1)
         out[group] = total.sqrt() if criterion == "l2" else total
-    return out
+    return back_to(out, graph.model)
 
 
 def _entry_values(
@@ -121,13 +122,13 @@ def gradient_scores(
     parameters = {k: p for k, p in model.named_parameters() if p.is_floating_point()}
     total: dict[str, Any] = {k: torch.zeros_like(p) for k, p in parameters.items()}
     wanted = {k: p.requires_grad for k, p in parameters.items()}
-    device, batches = device_of(model), 0
+    batches = 0
     try:
         for p in parameters.values():
             p.requires_grad_(True)
         with evaluating(model):
             for x, y in data:
-                value = loss(model(x.to(device)), y.to(device))
+                value = loss(model(to_model(x, model)), to_model(y, model))
                 gradients = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
                 batches += 1
                 for key, g in zip(parameters, gradients):
