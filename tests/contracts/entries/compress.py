@@ -1,15 +1,12 @@
 """Calls of the room of compression."""
 
-import contextlib
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import torch
 from torch import nn
 
-import second_device
 from deepwright.compress import (
     CRITERIA,
     GAP8,
@@ -208,18 +205,10 @@ def weights_masked(device):
     return model(x.to(device)), handle.sparsity
 
 
-def clocked(device):
-    """The second device has no streams to wait for."""
-    if device.type == second_device.NAME:
-        return mock.patch.object(torch.accelerator, "synchronize", lambda *_: None)
-    return contextlib.nullcontext()
-
-
 def measured(device):
     """Times are the device's own: what is compared is that they are told."""
     model, x, _ = network(device)
-    with clocked(device):
-        timed = [measure_latency(model, x[:1], min_run_time=0.01), onnx_latency(model, x[:1], min_run_time=0.01)]
+    timed = [measure_latency(model, x[:1], min_run_time=0.01), onnx_latency(model, x[:1], min_run_time=0.01)]
     return [t.repeats > 0 for t in timed if t is not None]
 
 
@@ -235,9 +224,8 @@ def counted_by_layer(device):
 def planned_by_time(device):
     model, x, _ = network(device)
     graph = ShrinkGraph.from_module(model, x[:2])
-    with clocked(device):
-        dense = 1e3 * measure_latency(model, x[:1], min_run_time=0.01).median
-        chosen = plan_for_latency(graph, importance(graph), 0.9 * dense, min_run_time=0.01)
+    dense = 1e3 * measure_latency(model, x[:1], min_run_time=0.01).median
+    chosen = plan_for_latency(graph, importance(graph), 0.9 * dense, min_run_time=0.01)
     return Placed(int(chosen.keep.sum()))
 
 
