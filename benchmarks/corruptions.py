@@ -57,9 +57,15 @@ def run() -> list[dict[str, Any]]:
             for peer in measured:
                 if peer != "ours":
                     rows.append(
-                        {"size": size, "what": name, "peer": peer, "ours_per_s": n / measured["ours"],
-                         "peer_per_s": n / measured[peer], "ratio": measured[peer] / measured["ours"]}
-                    )  # fmt: skip
+                        {
+                            "size": size,
+                            "what": name,
+                            "peer": peer,
+                            "ours_per_s": n / measured["ours"],
+                            "peer_per_s": n / measured[peer],
+                            "ratio": measured[peer] / measured["ours"],
+                        }
+                    )
     return rows + _means(rows)
 
 

@@ -1,4 +1,4 @@
-"""Derivatives and training against DeepXDE and PINA, the kinetic step against torchdiffeq: same problem, points and threads."""
+"""Derivatives and training against DeepXDE and PINA, the kinetic step against torchdiffeq: same problem and threads."""
 
 from __future__ import annotations
 
@@ -81,8 +81,9 @@ def _gradients() -> list[dict[str, Any]]:
         timed = _cpu(ways, 7)
         rows += [
             _row(f"Adam iteration, Poisson residual, d = {d}, {n} points, 4 x 64 tanh, float64", timed["ours"], k, v)
-            for k, v in timed.items() if k != "ours"
-        ]  # fmt: skip
+            for k, v in timed.items()
+            if k != "ours"
+        ]
     return rows
 
 
@@ -120,7 +121,7 @@ def _deepxde_step(d: int, n: int) -> Callable[[], Any] | None:
 
 
 def _accuracy(budget: float = 12.0) -> list[dict[str, Any]]:
-    """Relative error on the Poisson problem after the same CPU seconds: 2 x 20 tanh, 500 points inside and 100 on the edge."""
+    """Relative error on the Poisson problem after the same CPU seconds: 2 x 20 tanh, 600 points."""
     problem = poisson(500)
     rows, x = [], problem.domain.sample(8192, generator=torch.Generator().manual_seed(3))
     ours = []
@@ -201,9 +202,11 @@ def _pina_poisson(budget: float, seed: int) -> tuple[float, float] | None:
         spatial_domain = CartesianDomain({"x": [0, 1], "y": [0, 1]})
         domains = {
             "inside": spatial_domain,
-            "left": CartesianDomain({"x": 0, "y": [0, 1]}), "right": CartesianDomain({"x": 1, "y": [0, 1]}),
-            "low": CartesianDomain({"x": [0, 1], "y": 0}), "high": CartesianDomain({"x": [0, 1], "y": 1}),
-        }  # fmt: skip
+            "left": CartesianDomain({"x": 0, "y": [0, 1]}),
+            "right": CartesianDomain({"x": 1, "y": [0, 1]}),
+            "low": CartesianDomain({"x": [0, 1], "y": 0}),
+            "high": CartesianDomain({"x": [0, 1], "y": 1}),
+        }
         conditions = {
             "inside": Condition(domain="inside", equation=Equation(equation)),
             **{k: Condition(domain=k, equation=FixedValue(0.0)) for k in ("left", "right", "low", "high")},
@@ -216,9 +219,15 @@ def _pina_poisson(budget: float, seed: int) -> tuple[float, float] | None:
     solver = PINN(problem, model)
     begin = time.process_time()
     Trainer(
-        solver, max_epochs=10**6, max_time={"seconds": math.ceil(budget)}, accelerator="cpu", enable_progress_bar=False,
-        enable_model_summary=False, logger=False, enable_checkpointing=False,
-    ).train()  # fmt: skip
+        solver,
+        max_epochs=10**6,
+        max_time={"seconds": math.ceil(budget)},
+        accelerator="cpu",
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=False,
+        enable_checkpointing=False,
+    ).train()
     spent = time.process_time() - begin
     x = poisson().domain.sample(8192, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
@@ -271,7 +280,7 @@ def _kinetic() -> list[dict[str, Any]]:
 
 
 def _rollouts(budget: float = 60.0) -> list[dict[str, Any]]:
-    """Twelve frames of Burgers by the unified operator's single forecast and by an FNO frame by frame, after equal CPU seconds of training."""
+    """Twelve frames of Burgers by one forecast and by an FNO frame by frame, after equal CPU seconds of training."""
     registry = ChannelRegistry()
     data, test = unified(line_corpus(), registry)["burgers"]
     ours, fno = UniFluids(registry, ["burgers"], "tiny"), FNO(1, 4, 1)

@@ -1,4 +1,4 @@
-"""Run all benchmarks in one go: `make bench`. Ratios above 1 mean that ours is faster; absolute times depend on the machine."""
+"""Run all benchmarks in one go: `make bench`. Ratios above 1 mean that ours is faster; times depend on the machine."""
 
 from __future__ import annotations
 

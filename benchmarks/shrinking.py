@@ -1,4 +1,4 @@
-"""Surgery against torch-pruning, the search against pymoo, scores against scikit-activeml, precision against pycocotools."""
+"""Surgery against torch-pruning, search against pymoo, scores against scikit-activeml, AP against pycocotools."""
 
 from __future__ import annotations
 

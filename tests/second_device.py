@@ -11,9 +11,9 @@ host's, and every operation runs as the CPU kernel on it after the devices have 
 
 Not covered: `torch.compile`, autocast, streams and events, sparse and quantised tensors, kernels' own non-determinism,
 the limits of cuDNN (fake CUDA tensors show some: see tests/compress/test_cuda_export.py) and the device's own random
-numbers (its generators give the CPU's). What only Python can see is refused inside `strict()` only. Backward passes need
-`one_thread()` or `strict()` around them. `Module.to` makes new parameters, as for XLA and unlike between CPU and CUDA: an
-optimiser that was made before doesn't follow.
+numbers (its generators give the CPU's). What only Python can see is refused inside `strict()` only. Backward passes
+need `one_thread()` or `strict()` around them. `Module.to` makes new parameters, as for XLA and unlike between CPU and
+CUDA: an optimiser that was made before doesn't follow.
 """
 
 from __future__ import annotations
@@ -80,15 +80,15 @@ class _GeneratorType(type):
 
 
 def one_thread() -> contextlib.AbstractContextManager[None]:
-    """Backward passes in the caller's thread: torch counts its devices, and starts a thread for each, at the first one."""
+    """Backward passes in the caller's thread: the first one starts a thread a device."""
     return torch.autograd.set_multithreading_enabled(False)
 
 
 class strict(TorchFunctionMode):
     """What a device contract needs beyond the device itself, inside the block.
 
-    A generator of the second device given to a CPU operation is refused, and so is a parameter's move to the CPU: that is
-    work taken to the CPU without a word. Backward passes run in the caller's thread.
+    A generator of the second device given to a CPU operation is refused, and so is a parameter's move to the CPU: that
+    is work taken to the CPU without a word. Backward passes run in the caller's thread.
     """
 
     def __enter__(self):
@@ -175,7 +175,7 @@ def _words(op: torch._ops.OpOverload) -> tuple[str, bool, tuple[str, ...]]:
 
 
 def _as_tensor(value: object, key: str, op, named: dict[str, object]) -> object:
-    """A Python number where the operation takes a tensor (dispatch unwraps such numbers), of the dtype it would count as."""
+    """A Python number where the operation takes a tensor (dispatch unwraps such numbers), of the dtype it counts as."""
     if not isinstance(value, int | float | complex) or key not in _tensor_arguments(op):
         return value
     other = next((t for t in named.values() if isinstance(t, Tensor)), None)

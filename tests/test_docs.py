@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from snippets import given
 
 ROOT = Path(__file__).parent.parent

@@ -12,9 +12,7 @@ import pytest
 import deepwright
 
 SOURCE = Path(deepwright.__file__).parent
-PACKAGES = ["deepwright"] + sorted(
-    m.name for m in pkgutil.walk_packages([str(SOURCE)], "deepwright.") if m.ispkg and "._" not in m.name
-)
+PACKAGES = ["deepwright", *sorted(m.name for m in pkgutil.walk_packages([str(SOURCE)], "deepwright.") if m.ispkg)]
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -45,7 +43,7 @@ def _documented(function):
 
 def _functions(holder):
     for member in holder.members.values():
-        if member.is_alias or member.name.startswith("_") and member.name != "__init__":
+        if member.is_alias or (member.name.startswith("_") and member.name != "__init__"):
             continue
         if member.is_function:
             yield member

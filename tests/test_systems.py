@@ -1,4 +1,4 @@
-"""Every row of the catalogue is true: its face, study, page, result and tests exist, and the generated texts are current."""
+"""Every row of the catalogue is true: face, study, page, result and tests exist, and generated texts are current."""
 
 import importlib
 import importlib.util

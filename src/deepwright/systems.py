@@ -1,4 +1,4 @@
-"""One row per system: the catalogue that README's table, the docs' navigation and `deepwright list systems` are made from.
+"""One row a system: what README's table, the docs' navigation and `deepwright list systems` are made from.
 
 `docs/generate.py` writes the first two, and a test walks every row: its room's face, its study, its page, its results.
 """
@@ -130,7 +130,7 @@ SYSTEMS: tuple[System, ...] = (
         "prunefuse",
     ),
     System("sam-pseudo-labels", "Labels for video from a promptable segmenter", "2604.11170", "labels"),
-    System("lidar-drivable-area", "Drivable areas and curbs from LiDAR maps, without annotators", "2409.20171", "labels"),
+    System("lidar-drivable-area", "Drivable areas and curbs from LiDAR maps", "2409.20171", "labels"),
     System("deepin", "Minimal sufficient representations with variable selection and tests", "2603.24041", "interpret"),
     System("simplicity-bias", "Prequential code lengths and feature switches", "2603.25839", "interpret"),
     System("tunnel-effect", "What narrow residual networks cannot represent", "2603.28591", "interpret"),

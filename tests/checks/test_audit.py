@@ -373,28 +373,3 @@ def test_the_main_job():
     grades = {f["check"]: f["grade"] for f in content["findings"]}
     assert "failed" not in grades.values()
     assert grades["accuracy"] == "A"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["fragility-index", "bbas"])
-def test_quick_studies_run(name, tmp_path):
-    result = CliRunner().invoke(
-        main,
-        [
-            "study",
-            name,
-            "--quick",
-            "--jobs",
-            "1",
-            "--out",
-            str(tmp_path),
-            "--store",
-            str(tmp_path / "s"),
-            "--json",
-            str(tmp_path / "o.json"),
-        ],
-    )
-    assert result.exit_code in (0, 1), result.output
-    content = json.loads((tmp_path / "o.json").read_text())
-    assert set(content) >= {"study", "claims", "table", "seconds"}
-    assert set(content["claims"][0]) >= {"text", "measured", "threshold", "holds", "n"}

@@ -46,8 +46,8 @@ def validate(m):
     print("epoch", flush=True)
     return {"accuracy": float((m(x).argmax(1) == y).double().mean())}
 jitter = lambda b, g: b + 0.1 * torch.randn(b.shape, generator=g)
-result = fit(model, (x, y), epochs=int(sys.argv[2]), batch_size=20, optimizer=sgd(0.05), scheduler=one_cycle(0.05), augment=jitter,
-             selection=Selection(validate, "accuracy"), checkpoint=sys.argv[1] or None, every=7, seed=3)
+result = fit(model, (x, y), epochs=int(sys.argv[2]), batch_size=20, optimizer=sgd(0.05), scheduler=one_cycle(0.05),
+             augment=jitter, selection=Selection(validate, "accuracy"), checkpoint=sys.argv[1] or None, every=7, seed=3)
 torch.save({"model": model.state_dict(), "history": [h["loss"] for h in result.history]}, sys.argv[3])
 print("resumed", result.resumed_at)
 """

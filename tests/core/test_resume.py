@@ -203,7 +203,8 @@ import torch
 from deepwright.core.identity import digest
 from torch import nn
 from deepwright.core.fit import adamw
-print(digest([{"b", "a", "c"}, adamw(0.1), nn.Linear(1, 1, bias=False).requires_grad_(False).eval().to("cpu").zero_grad(),
+print(digest([{"b", "a", "c"}, adamw(0.1),
+              nn.Linear(1, 1, bias=False).requires_grad_(False).eval().to("cpu").zero_grad(),
               {"x": 1, "y": (1, 2)}, lambda x: x in {"p", "q", "r"}]))
 """
 

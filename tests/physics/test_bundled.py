@@ -159,7 +159,7 @@ def test_many_dimensions():
 
 def test_every_network_of_the_house_can_be_certified():
     """Grids, cells, separable and Fourier networks, all kernels: one smooth correction each, under vmap."""
-    from deepwright.studies.spline_grid import NETWORKS
+    from deepwright.studies.linear_grids.trials import NETWORKS
 
     problem = poisson_bands(2, ((1, 1.0),), points=40)
     for name, make in NETWORKS.items():

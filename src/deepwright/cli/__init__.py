@@ -197,6 +197,7 @@ def solve(**options: Any) -> None:
 @main.command()
 @click.argument("names", nargs=-1, required=True)
 @click.option("--quick", is_flag=True, help="Fewer seeds and samples: a smoke test, not a result.")
+@click.option("--seeds", help="Other seeds than the study's own, as 100-104 or 1,2,3; written to a folder beside.")
 @click.option("--data-root", type=click.Path(path_type=Path))
 @click.option("--jobs", type=int, default=2, show_default=True, help="Trials side by side.")
 @click.option("--backend", type=click.Choice(["local", "ray", "dask"]), default="local", show_default=True)

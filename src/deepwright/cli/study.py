@@ -11,12 +11,13 @@ import click
 from deepwright.core.errors import unknown_name
 from deepwright.core.files import write_json
 from deepwright.report import print_study, write_study
-from deepwright.studies import STUDIES, Settings
+from deepwright.studies import STUDIES, Settings, parse_seeds
 
 
 def run(
     names: tuple[str, ...],
     quick: bool,
+    seeds: str | None,
     data_root: Path | None,
     jobs: int,
     backend: str,
@@ -29,16 +30,25 @@ def run(
     for name in chosen:
         if name not in STUDIES:
             raise unknown_name("study", name, STUDIES)
-    settings = Settings(quick=quick, data_root=data_root, jobs=jobs, backend=backend, store=store)
+    settings = Settings(
+        quick=quick,
+        data_root=data_root,
+        jobs=jobs,
+        backend=backend,
+        store=store,
+        seeds=None if seeds is None else parse_seeds(seeds),
+    )
+    # Neither a smoke test nor other seeds replace what is committed.
+    folder = out / "quick" if quick else out
+    folder = folder if settings.seeds is None else folder / f"seeds-{seeds}".replace(" ", "")
     rows: list[dict[str, Any]] = []
     failed = 0
     for name in chosen:
         begin = time.perf_counter()
         result = STUDIES[name]().run(settings)
-        result.seconds = time.perf_counter() - begin
+        result.seconds += time.perf_counter() - begin  # beside what replayed trials took when they ran
         print_study(result)
-        # A smoke test is no result: it doesn't replace what is committed.
-        page = write_study(result, out / "quick" if quick else out)
+        page = write_study(result, folder)
         click.echo(str(page))
         failed += sum(not claim.holds for claim in result.claims)
         rows.append(result.to_dict())

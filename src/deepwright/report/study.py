@@ -24,17 +24,20 @@ def markdown(result: StudyResult) -> str:
     lines = [f"# Study: {result.study}", "", result.summary, "", "## Claims", ""]
     lines += ["| claim | measured | asked | spread | n | holds |", "|---|---|---|---|---|---|"]
     for c in result.claims:
-        lines.append(
-            f"| {in_table(c.text)} | {show(c.measured)} | {c.sense} {show(c.threshold)} | {show(c.spread)} | {c.n} | {'yes' if c.holds else '**no**'} |"
-        )
+        asked, holds = f"{c.sense} {show(c.threshold)}", "yes" if c.holds else "**no**"
+        cells = [in_table(c.text), show(c.measured), asked, show(c.spread), str(c.n), holds]
+        lines.append(f"| {' | '.join(cells)} |")
     if result.figures:
         lines += ["", f"![{result.study}]({result.study}.png)"]
     for table in [result.table, *result.tables]:
         lines += ["", f"**{table.caption}**" if table.caption else "", "", table.markdown()]
-    settings = ", ".join(f"{k} = {v}" for k, v in result.settings.items())
-    lines += [
-        "",
-        f"Run with `deepwright study {result.study}`: {result.seconds:.0f} seconds. Settings: {settings}.",
-        "",
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", _how(result), ""])
+
+
+def _how(result: StudyResult) -> str:
+    """Command, seconds and settings; what was replayed is said beside the seconds, which count it as it was run."""
+    settings = dict(result.settings)
+    replayed = settings.pop("replayed from the store", None)
+    told = "" if replayed is None else f" ({replayed} replayed from the store, counted with the seconds they took)"
+    words = ", ".join(f"{k} = {v}" for k, v in settings.items())
+    return f"Run with `deepwright study {result.study}`: {result.seconds:.0f} seconds{told}. Settings: {words}."

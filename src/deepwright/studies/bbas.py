@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +13,6 @@ from deepwright.core.fit import fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import generator, local_rng
 from deepwright.core.results import Claim, Figure, StudyResult, Table
-from deepwright.core.trials import run as run_trials
 from deepwright.data.companions import photo_patches, shuffle_pixels
 from deepwright.data.dataset import Split
 from deepwright.data.embedded import mnist_5k
@@ -21,22 +21,42 @@ from deepwright.ood import BBAS, MDS, DetectorSuite, auroc, fpr_at_tpr
 from deepwright.ood.detector import Detector
 from deepwright.ood.suite import ALL
 from deepwright.studies import Settings
+from deepwright.studies._frame import Runs, cross, gaps, mean, run_grid, study_result
 
 SETS = ("near", "far noise", "far patches", "far inverted", "far shuffled")
 FAR = SETS[1:]
-_SHORT = ("MSP", "KNN", "RMDS", "AggBBAS distance K=5")
+OURS = "AggBBAS distance K=5"
+_SHORT = ("MSP", "KNN", "RMDS", OURS)
 
 
 def run(settings: Settings) -> StudyResult:
     """All detectors on digits_ood (8 digits known, 2 near, 4 far sets), and the synthetic boxes."""
-    splits = 2 if settings.quick else 6
-    common: dict[str, Any] = {"store": settings.store, "jobs": settings.jobs, "backend": settings.backend}
+    seeds = settings.seeds_or(range(2 if settings.quick else 6))
     lengths = (3,) if settings.quick else (3, 10, 30)
-    grid = [{"seed": s, "epochs": e} for e in lengths for s in range(splits)]
-    every = run_trials(digits_trial, grid, description="digits_ood", **common)
-    by_length = {e: every[i * splits : (i + 1) * splits] for i, e in enumerate(lengths)}
-    boxes = run_trials(boxes_trial, [{"seed": s} for s in range(splits)], description="boxes_ood", **common)
-    return _result(by_length[3 if settings.quick else 10], boxes, splits, by_length)
+    every = run_grid(digits_trial, cross(epochs=lengths, seed=seeds), settings, "digits_ood")
+    boxes = run_grid(boxes_trial, cross(seed=seeds), settings, "boxes_ood")
+    by_length = every.by("epochs")
+    main = by_length[3 if settings.quick else 10]
+    ranked = _ranked(main)
+    return study_result(
+        "bbas",
+        [every, boxes],
+        seeds=seeds,
+        claims=_claims(main, boxes),
+        tables=[
+            Table(["detector", *SETS, "worst"], ranked, f"AUROC on digits_ood, means over {len(seeds)} splits"),
+            _lengths(by_length),
+            Table(["detector", *SETS], _false_alarms(main), "FPR at 95 % TPR"),
+            Table(
+                ["detector", *(f"seed {s}" for s in seeds)],
+                [[d, *boxes.values(d)] for d in boxes[0]],
+                "AUROC on boxes_ood",
+            ),
+        ],
+        figures=[_heatmap(ranked)],
+        summary=_summary(main, ranked[0]),
+        settings={},
+    )
 
 
 def digits_ood(seed: int) -> tuple[Split, Split, dict[str, Tensor]]:
@@ -66,9 +86,17 @@ def digits_ood(seed: int) -> tuple[Split, Split, dict[str, Tensor]]:
 def small_net(classes: int = 8) -> nn.Sequential:
     """Convolutions 1-16-32-64 (3 x 3, strides 2, 2, 1), then 64 and `classes` units."""
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 1, 1), nn.ReLU(),
-        nn.Flatten(), nn.Linear(64 * 7 * 7, 64), nn.ReLU(), nn.Linear(64, classes),
-    )  # fmt: skip
+        nn.Conv2d(1, 16, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3, 1, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(64 * 7 * 7, 64),
+        nn.ReLU(),
+        nn.Linear(64, classes),
+    )
 
 
 def variants() -> dict[str, Detector]:
@@ -137,74 +165,84 @@ def boxes_trial(seed: int) -> dict[str, float]:
     return {name: auroc(d.fit(known).score(inside), d.score(outside)) for name, d in detectors.items()}
 
 
-def _result(
-    rows: list[dict[str, Any]], boxes: list[dict[str, float]], splits: int, by_length: dict[int, list[dict[str, Any]]]
-) -> StudyResult:
-    shared = [d for d in rows[0]["auroc"] if all(d in row["auroc"] for row in rows)]
+def _on(detector: str, name: str) -> Callable[[Any], float]:
+    """Reads the AUROC of a detector on a set."""
+    return lambda row: row["auroc"][detector][name]
 
-    def values(detector: str, name: str) -> list[float]:
-        return [row["auroc"][detector][name] for row in rows]
 
-    def mean(detector: str, name: str) -> float:
-        return sum(values(detector, name)) / splits
+def _near(runs: Runs, a: str, b: str) -> list[float]:
+    return gaps(runs, runs, _on(a, "near"), _on(b, "near"))
 
-    ours = "AggBBAS distance K=5"
 
-    def gap(a: str, b: str) -> list[float]:
-        return [x - y for x, y in zip(values(a, "near"), values(b, "near"))]
-
+def _claims(runs: Runs, boxes: Runs) -> list[Claim]:
     pairs = [(f"AggBBAS {kind} K={k}", f"BBAS {kind} K={k}") for kind in ("count", "distance") for k in (1, 5)]
-    claims = [Claim.at_least(f"AggBBAS on {name}: AUROC at least 0.99", values(ours, name), 0.99) for name in FAR]
-    for other in ("MSP", "Energy", "MDS"):
-        weakest = min(FAR, key=lambda name: mean(other, name))
-        claims.append(Claim.at_most(f"{other} has a far set below 0.90 ({weakest})", values(other, weakest), 0.90))
-    claims += [
-        Claim.at_least("near: AggBBAS at least 0.03 above MSP", gap(ours, "MSP"), 0.03),
-        Claim.at_least("near: AggBBAS not below MDS", gap(ours, "MDS"), 0.0),
-        Claim.at_least(
-            "near: aggregated not below single by more than 0.002 (worst pair)",
-            min(sum(gap(a, b)) / splits for a, b in pairs),
-            -0.002,
-        ),
-        Claim.at_least("near: K=5 at least 0.005 above K=1", gap(ours, "AggBBAS distance K=1"), 0.005),
-        Claim.at_least("boxes_ood: BBAS K=4 AUROC", [b["BBAS K=4"] for b in boxes], 0.99),
-        Claim.at_least("boxes_ood: K=4 above K=1", [b["BBAS K=4"] - b["BBAS K=1"] for b in boxes], 0.25),
-        Claim.at_least("boxes_ood: K=4 above MDS", [b["BBAS K=4"] - b["MDS"] for b in boxes], 0.25),
-        Claim.at_most(
-            "prob_floor changes a score by no more than its bound", [row["prob_floor_error"] for row in rows], 1.0
-        ),
+    claims = [
+        Claim.at_least(f"AggBBAS on {name}: AUROC at least 0.99", runs.values(_on(OURS, name)), 0.99) for name in FAR
     ]
-    body: list[list[Any]] = [[d, *(mean(d, s) for s in SETS), min(mean(d, s) for s in SETS)] for d in shared]
-    body.sort(key=lambda row: -row[1])
-    table = Table(["detector", *SETS, "worst"], body, f"AUROC on digits_ood, means over {splits} splits")
-    fpr: list[list[Any]] = [[d, *(sum(row["fpr95"][d][s] for row in rows) / splits for s in SETS)] for d in shared]
-    length_rows: list[list[Any]] = [
+    for other in ("MSP", "Energy", "MDS"):
+        weakest = min(FAR, key=lambda name: runs.mean(_on(other, name)))
+        values = runs.values(_on(other, weakest))
+        claims.append(Claim.at_most(f"{other} has a far set below 0.90 ({weakest})", values, 0.90))
+    worst_pair = min(mean(_near(runs, a, b)) for a, b in pairs)
+    return [
+        *claims,
+        Claim.at_least("near: AggBBAS at least 0.03 above MSP", _near(runs, OURS, "MSP"), 0.03),
+        Claim.at_least("near: AggBBAS not below MDS", _near(runs, OURS, "MDS"), 0.0),
+        Claim.at_least("near: aggregated not below single by more than 0.002 (worst pair)", worst_pair, -0.002),
+        Claim.at_least("near: K=5 at least 0.005 above K=1", _near(runs, OURS, "AggBBAS distance K=1"), 0.005),
+        Claim.at_least("boxes_ood: BBAS K=4 AUROC", boxes.values("BBAS K=4"), 0.99),
+        Claim.at_least("boxes_ood: K=4 above K=1", gaps(boxes, boxes, "BBAS K=4", "BBAS K=1"), 0.25),
+        Claim.at_least("boxes_ood: K=4 above MDS", gaps(boxes, boxes, "BBAS K=4", "MDS"), 0.25),
+        Claim.at_most("prob_floor changes a score by no more than its bound", runs.values("prob_floor_error"), 1.0),
+    ]
+
+
+def _shared(runs: Runs) -> list[str]:
+    """Detectors that no split had to skip."""
+    return [d for d in runs[0]["auroc"] if all(d in row["auroc"] for row in runs)]
+
+
+def _ranked(runs: Runs) -> list[list[Any]]:
+    rows: list[list[Any]] = []
+    for d in _shared(runs):
+        areas = [runs.mean(_on(d, s)) for s in SETS]
+        rows.append([d, *areas, min(areas)])
+    return sorted(rows, key=lambda row: -row[1])
+
+
+def _false_alarms(runs: Runs) -> list[list[Any]]:
+    return [[d, *(mean([row["fpr95"][d][s] for row in runs]) for s in SETS)] for d in _shared(runs)]
+
+
+def _lengths(by_length: dict[int, Runs]) -> Table:
+    rows: list[list[Any]] = [
         [
             epochs,
-            sum(r["accuracy"] for r in part) / splits,
-            *(sum(r["auroc"][d]["near"] for r in part) / splits for d in _SHORT),
-            *(sum(min(r["auroc"][d].values()) for r in part) / splits for d in _SHORT),
+            runs.mean("accuracy"),
+            *(runs.mean(_on(d, "near")) for d in _SHORT),
+            *(mean([min(row["auroc"][d].values()) for row in runs]) for d in _SHORT),
         ]
-        for epochs, part in by_length.items()
+        for epochs, runs in by_length.items()
     ]
-    lengths = Table(
+    return Table(
         ["epochs", "accuracy", *(f"{d} near" for d in _SHORT), *(f"{d} worst" for d in _SHORT)],
-        length_rows,
+        rows,
         "why the margin over MSP is what it is: confidence sharpens with training, boxes do not depend on it",
     )
-    box_rows: list[list[Any]] = [[d, *(b[d] for b in boxes)] for d in boxes[0]]
-    accuracy = sum(row["accuracy"] for row in rows) / splits
-    best = body[0]
-    summary = (
-        f"Networks reach {accuracy:.1%} on their eight digits. On the near digits {best[0]} is best ({best[1]:.3f}); AggBBAS distance K=5 has "
-        f"{mean(ours, 'near'):.3f}. KNN: {mean('KNN', 'near'):.3f} near. On its worst set AggBBAS keeps {min(mean(ours, s) for s in SETS):.3f}, "
-        f"MSP {min(mean('MSP', s) for s in SETS):.3f}. On the near digits AggBBAS minus MSP is {min(gap(ours, 'MSP')):+.3f} to "
-        f"{max(gap(ours, 'MSP')):+.3f} over the splits: which digits are held out decides, training length (table below) does not."
+
+
+def _heatmap(ranked: list[list[Any]]) -> Figure:
+    series = [{"rows": [str(row[0]) for row in ranked], "columns": list(SETS), "values": [row[1:6] for row in ranked]}]
+    return Figure("heatmap", "AUROC on digits_ood", series, y_range=(0.5, 1.0))
+
+
+def _summary(runs: Runs, best: list[Any]) -> str:
+    margin = _near(runs, OURS, "MSP")
+    ours, msp = (min(runs.mean(_on(d, s)) for s in SETS) for d in (OURS, "MSP"))
+    return (
+        f"Networks reach {runs.mean('accuracy'):.1%} on their eight digits. On the near digits {best[0]} is best "
+        f"({best[1]:.3f}); AggBBAS distance K=5 has {runs.mean(_on(OURS, 'near')):.3f}. KNN: "
+        f"{runs.mean(_on('KNN', 'near')):.3f} near. On its worst set AggBBAS keeps {ours:.3f}, MSP {msp:.3f}. "
+        f"On the near digits AggBBAS minus MSP is {min(margin):+.3f} to {max(margin):+.3f} over the splits: which "
+        "digits are held out decides, training length (table below) does not."
     )
-    series = [{"rows": [str(row[0]) for row in body], "columns": list(SETS), "values": [row[1:6] for row in body]}]
-    figure = Figure("heatmap", "AUROC on digits_ood", series, y_range=(0.5, 1.0))
-    return StudyResult(
-        "bbas", claims, table, [figure],
-        [lengths, Table(["detector", *SETS], fpr, "FPR at 95 % TPR"), Table(["detector", *(f"seed {i}" for i in range(splits))], box_rows, "AUROC on boxes_ood")],
-        summary=summary, settings={"splits": splits},
-    )  # fmt: skip

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval
-from deepwright.core.trials import run as run_trials
 from deepwright.labels import LabelingLoop, PrunedSelector, WholeSelector, default_trainer, train_fused
 from deepwright.nets import cifar_resnet
 from deepwright.studies import Settings
-from deepwright.studies.training import accuracy, built, mnist_small
+from deepwright.studies._frame import Runs, banded, cross, gaps, mean, ratios, run_grid, study_result
+from deepwright.studies._networks import accuracy, built, mnist_small
 
 # name -> (selector, strategy)
 SELECTIONS = {
@@ -31,21 +31,26 @@ SELECTIONS = {
     "PruneFuse, BADGE": ("pruned", "badge"),
     "PruneFuse, TypiClust": ("pruned", "typiclust"),
 }
-OURS = "PruneFuse, least confidence"
+OURS, WHOLE = "PruneFuse, least confidence", "whole network, least confidence"
 
 
 def run(settings: Settings) -> StudyResult:
     """Labels chosen by pruned, whole and separate networks; training from scratch and fused on each choice."""
-    seeds = 2 if settings.quick else 5
+    seeds = settings.seeds_or(range(2 if settings.quick else 5))
     names = list(SELECTIONS)[:4] if settings.quick else list(SELECTIONS)
-    grid = [{"name": n, "seed": s, "epochs": 6 if settings.quick else 20} for n in names for s in range(seeds)]
-    rows = run_trials(
-        trial, grid, store=settings.store, jobs=settings.jobs, backend=settings.backend, description="prunefuse"
+    grid = cross(name=names, seed=seeds, epochs=6 if settings.quick else 20)
+    runs = run_grid(trial, grid, settings, "prunefuse")
+    arms, timing = runs.by("name"), _timing(settings.quick)
+    return study_result(
+        "prunefuse",
+        [runs],
+        seeds=seeds,
+        claims=[*_claims(arms, timing), *_more_claims(arms)],
+        tables=[_table(arms, len(seeds)), _ablation(arms)],
+        figures=[_figure(arms)],
+        summary=_summary(arms, timing),
+        settings={"removed": 0.5, "labels": 480, "timing": {k: round(v, 2) for k, v in timing.items()}},
     )
-    found: dict[str, list[dict[str, Any]]] = {}
-    for spec, row in zip(grid, rows):
-        found.setdefault(str(spec["name"]), []).append(row)
-    return _result(found, _timing(settings.quick), seeds)
 
 
 def _network(seed: int, width: int = 8) -> nn.Module:
@@ -117,7 +122,7 @@ def _quietly(
 
 
 def _timing(quick: bool) -> dict[str, float]:
-    """Seconds of one round (training on 400, scoring 2,000) with whole and pruned selectors, at a width where MACs count."""
+    """Seconds of one round (training on 400, scoring 2,000) with either selector, at a width where MACs count."""
     data = mnist_small()
     x, y, pool = data.train[0][:400], data.train[1][:400], data.train[0][:2000]
     found = {}
@@ -135,76 +140,95 @@ def _timing(quick: bool) -> dict[str, float]:
     return found
 
 
-def _result(found: dict[str, list[dict[str, Any]]], timing: dict[str, float], seeds: int) -> StudyResult:
-    def values(name: str, key: str) -> list[float]:
-        return [r[key] for r in found[name]]
-
-    def gaps(a: tuple[str, str], b: tuple[str, str]) -> list[float]:
-        return [x - y for x, y in zip(values(*a), values(*b))]
-
-    ours, whole = OURS, "whole network, least confidence"
-    early = gaps((ours, "fused 3 random"), (ours, "scratch 3"))
-    late = gaps((ours, "fused 10 random"), (ours, "scratch 10"))
-    macs = [a / b for a, b in zip(values(ours, "macs"), values(whole, "macs"))]
-    claims = [
+def _claims(arms: dict[str, Runs], timing: dict[str, float]) -> list[Claim]:
+    ours = arms[OURS]
+    early = gaps(ours, ours, "fused 3 random", "scratch 3")
+    late = gaps(ours, ours, "fused 10 random", "scratch 10")
+    faster = timing["whole"] / timing["pruned"]
+    return [
         Claim.at_least("fused above scratch on the same labels after 3 epochs", early, 0.025),
         Claim.at_least("... in the worst seed", min(early), 0.01),
         Claim.at_least("fused not below scratch by more than 1 point after 10 epochs", late, -0.01),
-        Claim.at_least("pruned selector's labels against random ones (10 epochs, scratch)", gaps((ours, "scratch 10"), ("random", "scratch 10")), -0.005),
-        Claim.at_least("pruned selector's labels against the whole network's (10 epochs, scratch)", gaps((ours, "scratch 10"), (whole, "scratch 10")), -0.015),
-        Claim.at_most("MACs of selection against the whole network's (p = 0.5)", macs, 0.25 * 1.35),
-        Claim.at_least("seconds of a round at width 32: the whole network's over the pruned one's", timing["whole"] / timing["pruned"], 2.0),
-        Claim.at_least("zeros in the rest are below random re-initialisation after 3 epochs (they never wake)",
-                       gaps((ours, "fused 3 random"), (ours, "fused 3 zero")), 0.0),
-    ]  # fmt: skip
-    if "PruneFuse, units at random" in found:
-        difference = gaps((ours, "scratch 10"), ("PruneFuse, units at random", "scratch 10"))
-        interval = mean_interval(difference)
-        claims.append(
-            Claim.at_most(
-                "L2 at initialisation against units at random: the 95 % interval of the difference holds 0 (0 = it does)",
-                0.0 if interval.low <= 0 <= interval.high else 1.0,
-                0.0,
-            )
-        )
-        claims.append(
-            Claim.at_least("pruned selector's labels against a separate small network's (10 epochs, scratch)",
-                           gaps((ours, "scratch 10"), ("small separate network (SVP)", "scratch 10")), 0.0)
-        )  # fmt: skip
+        Claim.at_least(
+            "pruned selector's labels against random ones (10 epochs, scratch)",
+            gaps(ours, arms["random"], "scratch 10"),
+            -0.005,
+        ),
+        Claim.at_least(
+            "pruned selector's labels against the whole network's (10 epochs, scratch)",
+            gaps(ours, arms[WHOLE], "scratch 10"),
+            -0.015,
+        ),
+        Claim.at_most(
+            "MACs of selection against the whole network's (p = 0.5)", ratios(ours, arms[WHOLE], "macs"), 0.25 * 1.35
+        ),
+        Claim.at_least("seconds of a round at width 32: the whole network's over the pruned one's", faster, 2.0),
+        Claim.at_least(
+            "zeros in the rest are below random re-initialisation after 3 epochs (they never wake)",
+            gaps(ours, ours, "fused 3 random", "fused 3 zero"),
+            0.0,
+        ),
+    ]
+
+
+def _more_claims(arms: dict[str, Runs]) -> list[Claim]:
+    """About the selectors that a quick run leaves out."""
+    if "PruneFuse, units at random" not in arms:
+        return []
+    ours = arms[OURS]
+    interval = mean_interval(gaps(ours, arms["PruneFuse, units at random"], "scratch 10"))
+    return [
+        Claim.at_most(
+            "L2 at initialisation against units at random: the 95 % interval of the difference holds 0 (0 = it does)",
+            0.0 if interval.low <= 0 <= interval.high else 1.0,
+            0.0,
+        ),
+        Claim.at_least(
+            "pruned selector's labels against a separate small network's (10 epochs, scratch)",
+            gaps(ours, arms["small separate network (SVP)"], "scratch 10"),
+            0.0,
+        ),
+    ]
+
+
+def _table(arms: dict[str, Runs], n: int) -> Table:
+    keys = ("selector", "scratch 3", "fused 3 random", "scratch 10", "fused 10 random")
     rows: list[list[Any]] = []
-    keys = ["selector", "scratch 3", "fused 3 random", "scratch 10", "fused 10 random"]
-    for name in found:
-        cells = [sum(v) / len(v) if (v := [r[k] for r in found[name] if k in r]) else None for k in keys]
-        rows.append([name, *cells, sum(values(name, "macs")) / seeds / 1e9, sum(values(name, "seconds")) / seeds])
-    table = Table(
-        ["labels chosen by", "selector", "scratch, 3 epochs", "fused, 3 epochs", "scratch, 10 epochs", "fused, 10 epochs", "GMACs of selection", "seconds"],
-        rows, f"ResNet-8 (width 8), 14 x 14 digits, 480 labels in six rounds, test accuracy, means over {seeds} seeds",
-    )  # fmt: skip
-    rests = ("random", "random + teacher", "keep", "function_preserving", "zero")
-    ablation = Table(
-        ["rest of the fused network", "3 epochs", "10 epochs", "3 epochs, random labels", "10 epochs, random labels"],
-        [[r, *(sum(values(n, f"fused {e} {r}")) / seeds for n in (ours, "random") for e in (3, 10))] for r in rests],
-        "fused training by what stands outside the copied blocks",
-    )  # fmt: skip
-    a, b = mean_interval(early), mean_interval(late)
-    summary = (
-        f"On the same labels the fused network is {a.value:+.3f} [{a.low:+.3f}, {a.high:+.3f}] above scratch after 3 epochs and {b.value:+.3f} "
-        f"[{b.low:+.3f}, {b.high:+.3f}] after 10. Selection costs {sum(macs) / len(macs):.2f} of the whole network's MACs; one round at width 32 takes "
-        f"{timing['pruned']:.1f} s against {timing['whole']:.1f} s. At width 8 the small selector isn't faster in seconds: overhead decides there."
+    for name, runs in arms.items():
+        cells = [runs.mean(k) if k in runs[0] else None for k in keys]
+        rows.append([name, *cells, runs.mean("macs") / 1e9, runs.mean("seconds")])
+    columns = ["selector", "scratch, 3 epochs", "fused, 3 epochs", "scratch, 10 epochs", "fused, 10 epochs"]
+    return Table(
+        ["labels chosen by", *columns, "GMACs of selection", "seconds"],
+        rows,
+        f"ResNet-8 (width 8), 14 x 14 digits, 480 labels in six rounds, test accuracy, means over {n} seeds",
     )
-    figure = Figure(
-        "bar", "Test accuracy after 3 and 10 epochs",
-        [_bar(found, "scratch 3"), _bar(found, "fused 3 random"), _bar(found, "scratch 10"), _bar(found, "fused 10 random")],
-        "labels chosen by", "accuracy",
-    )  # fmt: skip
-    settings = {"seeds": seeds, "removed": 0.5, "labels": 480, "timing": {k: round(v, 2) for k, v in timing.items()}}
-    return StudyResult("prunefuse", claims, table, [figure], [ablation], summary=summary, settings=settings)
 
 
-def _bar(found: dict[str, list[dict[str, Any]]], key: str) -> dict[str, Any]:
-    names = [n for n in found if key in found[n][0]]
-    points = [mean_interval([r[key] for r in found[n]]) for n in names]
-    return {
-        "name": key, "x": names, "y": [p.value for p in points],
-        "low": [p.low for p in points], "high": [p.high for p in points],
-    }  # fmt: skip
+def _ablation(arms: dict[str, Runs]) -> Table:
+    rests = ("random", "random + teacher", "keep", "function_preserving", "zero")
+    return Table(
+        ["rest of the fused network", "3 epochs", "10 epochs", "3 epochs, random labels", "10 epochs, random labels"],
+        [[r, *(arms[n].mean(f"fused {e} {r}") for n in (OURS, "random") for e in (3, 10))] for r in rests],
+        "fused training by what stands outside the copied blocks",
+    )
+
+
+def _figure(arms: dict[str, Runs]) -> Figure:
+    series = []
+    for key in ("scratch 3", "fused 3 random", "scratch 10", "fused 10 random"):
+        names = [n for n in arms if key in arms[n][0]]
+        series.append(banded(key, names, [arms[n].values(key) for n in names]))
+    return Figure("bar", "Test accuracy after 3 and 10 epochs", series, "labels chosen by", "accuracy")
+
+
+def _summary(arms: dict[str, Runs], timing: dict[str, float]) -> str:
+    ours = arms[OURS]
+    early, late = (mean_interval(gaps(ours, ours, f"fused {e} random", f"scratch {e}")) for e in (3, 10))
+    return (
+        f"On the same labels the fused network is {early.value:+.3f} [{early.low:+.3f}, {early.high:+.3f}] above "
+        f"scratch after 3 epochs and {late.value:+.3f} [{late.low:+.3f}, {late.high:+.3f}] after 10. Selection costs "
+        f"{mean(ratios(ours, arms[WHOLE], 'macs')):.2f} of the whole network's MACs; one round at width 32 takes "
+        f"{timing['pruned']:.1f} s against {timing['whole']:.1f} s. At width 8 the small selector isn't faster in "
+        "seconds: overhead decides there."
+    )

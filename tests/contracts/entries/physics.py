@@ -18,22 +18,22 @@ from deepwright.physics import (
     jet,
     laplacian,
 )
-from deepwright.physics.bundled import poisson
-from deepwright.physics.kinetic.controls import PotentialVelocity
+from deepwright.physics.linear_grids.celg import CELG, als_polish
+from deepwright.physics.solve.certificate import certify
+from deepwright.physics.unifluids.forecasts import evaluate
+from deepwright.physics.linear_grids.baselines import CellGrid, Separable
 from deepwright.physics.kinetic.scheme import KineticJKO, substep
+from deepwright.physics.kinetic.controls import PotentialVelocity
 from deepwright.physics.kinetic.shared import train_shared
 from deepwright.physics.kinetic.systems import GaussianMixture, Harmonic, KineticFokkerPlanck, sliced_w2
-from deepwright.physics.linear_grids.baselines import CellGrid, Separable
-from deepwright.physics.linear_grids.celg import CELG, als_polish
-from deepwright.physics.pde_data.batches import ChannelRegistry
-from deepwright.physics.pde_data.corpus import line_corpus, unified
-from deepwright.physics.solve.certificate import certify
-from deepwright.physics.solve.uncertainty import covariance
-from deepwright.physics.splines import NaturalCubicSpline1d
-from deepwright.physics.two_phase.problems import droplet
-from deepwright.physics.two_phase.solver import PointCounts, TwoPhasePINN
 from deepwright.physics.unifluids.baselines import FNO, UNet, train_next_frame
-from deepwright.physics.unifluids.forecasts import evaluate
+from deepwright.physics.pde_data.corpus import line_corpus, unified
+from deepwright.physics.bundled import poisson
+from deepwright.physics.splines import NaturalCubicSpline1d
+from deepwright.physics.two_phase.solver import PointCounts, TwoPhasePINN
+from deepwright.physics.two_phase.problems import droplet
+from deepwright.physics.solve.uncertainty import covariance
+from deepwright.physics.pde_data.batches import ChannelRegistry
 from deepwright.physics.unifluids.model import UniFluids
 from deepwright.physics.unifluids.training import train
 from entries import Entry, Placed, normal, seeded, uniform

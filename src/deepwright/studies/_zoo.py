@@ -1,4 +1,4 @@
-"""Training the networks of the zoo: `python -m deepwright.studies.zoo NAME` reproduces the bundled weights."""
+"""Training the networks of the zoo: `python -m deepwright.studies._zoo NAME` reproduces the bundled weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def accuracy(model: nn.Module, split: Split, batch: int = 500) -> float:
 def train_resnet20_cifar10(
     data: Data, epochs: int = 40, checkpoint: Path | None = None, accelerator: str = "cpu"
 ) -> nn.Module:
-    """ResNet-20 on CIFAR-10: SGD, one cycle to 0.4, label smoothing 0.05, batch 256, shift-and-flip, bfloat16 convolutions."""
+    """ResNet-20 on CIFAR-10: SGD, one cycle to 0.4, label smoothing, batch 256, shift-and-flip, in bfloat16."""
     from deepwright.nets.preprocessing import Normalised
     from deepwright.nets.resnet import cifar_resnet
 

@@ -1,0 +1,41 @@
+"""What a batch with exits takes on the clock, and the MACs of its paths."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from deepwright.compress import attach_exits, head_logits, path_macs
+from deepwright.core.randomness import local_rng
+from deepwright.data.scenes import make_scenes
+from deepwright.nets.ssd import small_ssd
+from deepwright.studies.exits.trials import CUTS
+
+
+def batched_time() -> float:
+    """Time of a batch of 64 of which 51 leave at the first cut, over the static network's; alone, not beside trials."""
+    frames = make_scenes(64, seed=3)
+    with local_rng(0):
+        model = attach_exits(small_ssd(), CUTS[:1], frames.images[:2]).eval()
+    ordered = (-head_logits(model, [frames.images])[CUTS[0]][:, 0]).sort(descending=True).values
+    threshold = float((ordered[50] + ordered[51]) / 2)
+    raw: Any = model.model
+    times: dict[str, list[float]] = {"adaptive": [], "static": []}
+    with torch.no_grad():
+        for _ in range(15):
+            for name, call in (
+                ("adaptive", lambda: model(frames.images, thresholds=[threshold])),
+                ("static", lambda: raw.postprocess(raw(frames.images))),
+            ):
+                begin = time.perf_counter()
+                call()
+                times[name].append(time.perf_counter() - begin)
+    return float(np.median(times["adaptive"]) / np.median(times["static"]))
+
+
+def paths() -> tuple[int, ...]:
+    """MACs of a frame by where it leaves, the whole network last."""
+    return path_macs(attach_exits(small_ssd(), CUTS, torch.zeros(2, 1, 48, 64)))

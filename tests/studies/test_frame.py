@@ -1,0 +1,188 @@
+"""The frame of the studies: arms, numbers over seeds, figures' series, and trials that are replayed."""
+
+import math
+import pickle
+
+import pytest
+
+from deepwright.core.errors import InputError
+from deepwright.core.results import Claim, Figure, Table
+from deepwright.report.study import markdown
+from deepwright.studies import Settings
+from deepwright.studies._clock import median_ms
+from deepwright.studies._frame import Runs, _Timed, banded, cross, curve, gaps, mean, ratios, run_grid, study_result
+
+
+def scaled(factor, seed):
+    """A trial."""
+    return {"value": float(factor * seed), "parts": [factor, seed]}
+
+
+def made():
+    """Two arms over seeds 1, 2, 3: 2, 4, 6 and 5, 10, 15."""
+    specs = cross(factor=(2, 5), seed=(1, 2, 3))
+    return Runs(tuple(specs), tuple(scaled(**spec) for spec in specs))
+
+
+def test_cross_changes_its_first_axis_slowest_and_repeats_constants():
+    assert cross(a=("x", "y"), n=range(2), c=7) == [
+        {"a": "x", "n": 0, "c": 7},
+        {"a": "x", "n": 1, "c": 7},
+        {"a": "y", "n": 0, "c": 7},
+        {"a": "y", "n": 1, "c": 7},
+    ]
+
+
+def test_a_word_is_a_constant_of_a_cross():
+    assert cross(what="word", seed=(1,)) == [{"what": "word", "seed": 1}]
+
+
+def test_arms_keep_the_order_of_the_grid():
+    assert list(made().by("factor")) == [2, 5]
+
+
+def test_arms_of_two_axes_are_keyed_by_tuples():
+    assert made().by("factor", "seed")[5, 2].values("value") == [10.0]
+
+
+def test_an_arm_holds_its_own_seeds():
+    assert made().by("factor")[5].seeds == (1, 2, 3)
+
+
+def test_values_are_read_by_key():
+    assert made().by("factor")[2].values("value") == [2.0, 4.0, 6.0]
+
+
+def test_values_are_read_by_function():
+    assert made().by("factor")[5].values(lambda row: row["parts"][0] - row["parts"][1]) == [4, 3, 2]
+
+
+def test_mean_over_seeds():
+    assert made().by("factor")[5].mean("value") == 10.0
+
+
+def test_mean_of_truth_values_is_a_share():
+    assert mean([True, False, True, True]) == 0.75
+
+
+def test_the_mean_of_nothing_is_refused():
+    with pytest.raises(InputError, match="average"):
+        mean([])
+
+
+def test_interval_over_seeds_is_students():
+    """Values 2, 4, 6: standard error 2 / sqrt 3, and t(0.975, 2) = 4.302653."""
+    found = made().by("factor")[2].interval("value")
+    assert (found.low, found.high) == pytest.approx((4 - 4.302653 * 2 / math.sqrt(3), 4 + 4.302653 * 2 / math.sqrt(3)))
+
+
+def test_gaps_are_taken_seed_by_seed():
+    arms = made().by("factor")
+    assert gaps(arms[5], arms[2], "value") == [3.0, 6.0, 9.0]
+
+
+def test_gaps_between_two_measures_of_one_arm():
+    arm = made().by("factor")[5]
+    assert gaps(arm, arm, "value", lambda row: row["parts"][1]) == [4.0, 8.0, 12.0]
+
+
+def test_ratios_are_taken_seed_by_seed():
+    arms = made().by("factor")
+    assert ratios(arms[5], arms[2], "value") == [2.5, 2.5, 2.5]
+
+
+def test_arms_of_other_seeds_are_not_paired():
+    specs = (*cross(factor=2, seed=(1, 2)), *cross(factor=5, seed=(2, 1)))
+    arms = Runs(specs, tuple(scaled(**spec) for spec in specs)).by("factor")
+    with pytest.raises(InputError, match="same seeds"):
+        gaps(arms[2], arms[5], "value")
+
+
+def test_a_banded_series_has_means_and_intervals():
+    series = banded("ours", ("a", "b"), [[1.0, 3.0], [5.0]])
+    half = 12.706205  # t(0.975, 1) times a standard error of 1
+    assert series["y"] == [2.0, 5.0]
+    assert series["low"] == pytest.approx([2 - half, 5.0])
+    assert series["high"] == pytest.approx([2 + half, 5.0])
+
+
+def test_a_curve_takes_what_else_a_figure_reads():
+    assert curve("ours", (1, 2), (3, 4), dashed=True) == {"name": "ours", "x": [1, 2], "y": [3, 4], "dashed": True}
+
+
+def test_trials_come_back_in_the_order_of_the_grid():
+    runs = run_grid(scaled, cross(factor=(2, 5), seed=(1, 2)), Settings(), "test")
+    assert runs.values("value") == [2.0, 4.0, 5.0, 10.0]
+
+
+def test_without_a_store_nothing_is_replayed():
+    assert run_grid(scaled, cross(factor=2, seed=(1, 2)), Settings(), "test").replayed == 0
+
+
+def test_stored_trials_are_replayed_and_counted(tmp_path):
+    settings = Settings(store=tmp_path)
+    run_grid(scaled, cross(factor=2, seed=(1, 2)), settings, "test")
+    again = run_grid(scaled, cross(factor=2, seed=(1, 2, 3)), settings, "test")
+    assert (again.replayed, again.values("value")) == (2, [2.0, 4.0, 6.0])
+
+
+def test_the_trial_that_workers_get_survives_pickling():
+    again = pickle.loads(pickle.dumps(_Timed(scaled, "this call")))
+    found = again(factor=2, seed=3)
+    assert (found["result"]["value"], found["call"]) == (6.0, "this call")
+
+
+@pytest.mark.slow
+def test_a_trial_of_another_process_is_not_a_replay(tmp_path):
+    runs = run_grid(scaled, cross(factor=(2, 5), seed=(1, 2)), Settings(store=tmp_path, jobs=2), "test")
+    assert runs.replayed == 0
+
+
+def test_replayed_trials_bring_the_seconds_they_took(tmp_path, monkeypatch):
+    clock = iter([10.0, 13.5])
+    with monkeypatch.context() as patched:
+        patched.setattr("deepwright.studies._frame.time.perf_counter", lambda: next(clock))
+        run_grid(scaled, cross(factor=2, seed=(1,)), Settings(store=tmp_path), "test")
+    assert run_grid(scaled, cross(factor=2, seed=(1,)), Settings(store=tmp_path), "test").replayed_seconds == 3.5
+
+
+def result_of(*runs, **settings):
+    return study_result(
+        "tiny",
+        runs,
+        seeds=(4, 5),
+        claims=[Claim.at_least("a claim", 1.0, 0.5)],
+        tables=[Table(["a"], [[1]], "first"), Table(["b"], [[2]], "second")],
+        figures=[Figure("line", "t", [curve("n", [0], [1])])],
+        summary="Found.",
+        settings=settings,
+    )
+
+
+def test_a_result_records_its_seeds_and_settings():
+    assert result_of(made(), steps=7).settings == {"seeds": [4, 5], "steps": 7}
+
+
+def test_the_first_table_is_the_main_one():
+    result = result_of(made())
+    assert (result.table.caption, [t.caption for t in result.tables]) == ("first", ["second"])
+
+
+def test_a_result_begins_with_the_seconds_of_what_was_replayed():
+    old = Runs(made().specs, made().rows, 2, 30.0)
+    assert result_of(old, Runs((), (), 1, 12.0)).seconds == 42.0
+
+
+def test_the_page_says_what_was_replayed():
+    page = markdown(result_of(Runs(made().specs, made().rows, 2, 30.0)))
+    assert "30 seconds (2 of 6 trials replayed from the store" in page
+
+
+def test_the_page_of_a_fresh_run_speaks_of_no_replay():
+    assert "replayed" not in markdown(result_of(made()))
+
+
+def test_a_median_leaves_the_first_call_out(monkeypatch):
+    clock = iter([0.0, 9.0, 9.0, 10.0, 10.0, 13.0, 13.0, 15.0])  # 9, 1, 3 and 2 seconds
+    monkeypatch.setattr("deepwright.studies._clock.time.process_time", lambda: next(clock))
+    assert median_ms({"way": lambda: None}, 3) == {"way": 2000.0}

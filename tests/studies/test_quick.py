@@ -1,0 +1,68 @@
+"""Every study runs small, on a seed that isn't its own, and what it finds can be read.
+
+All of them train networks for more than 8 seconds, so all are slow; what is cheap is tested in `test_seeds`.
+"""
+
+import math
+
+import pytest
+
+from deepwright.core.results import StudyResult
+from deepwright.studies import STUDIES, Settings
+
+pytestmark = pytest.mark.slow
+SEEDS = (3,)
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def result(request, tmp_path_factory):
+    """A quick run of each study."""
+    store = tmp_path_factory.mktemp("store")
+    return STUDIES[request.param]().run(Settings(quick=True, seeds=SEEDS, store=store))
+
+
+def numbers(result):
+    """Every number of the claims and tables, with where it stands."""
+    for claim in result.claims:
+        yield claim.text, claim.measured
+        yield claim.text, claim.threshold
+        yield claim.text, claim.spread
+    for table in [result.table, *result.tables]:
+        for row in table.rows:
+            for column, cell in zip(table.columns, row):
+                if isinstance(cell, float):
+                    yield f"{row[0]}: {column}", cell
+
+
+def test_it_bears_its_slug(result):
+    assert result.study in STUDIES
+
+
+def test_it_claims_something(result):
+    assert result.claims
+
+
+def test_its_main_table_has_rows(result):
+    assert result.table.rows
+
+
+def test_it_draws_something(result):
+    assert all(figure.series for figure in result.figures)
+    assert result.figures
+
+
+def test_it_says_something(result):
+    assert len(result.summary) > 40
+
+
+def test_its_numbers_are_finite_or_left_out(result):
+    assert [(where, value) for where, value in numbers(result) if not math.isfinite(value)] == []
+
+
+def test_its_result_goes_to_json_and_back(result, tmp_path):
+    back = StudyResult.from_json(result.to_json(tmp_path / "result.json"))
+    assert back.to_dict() == result.to_dict()
+
+
+def test_it_records_the_seeds_that_were_asked_for(result):
+    assert result.settings["seeds"] == list(SEEDS)

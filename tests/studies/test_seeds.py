@@ -1,0 +1,134 @@
+"""`--seeds`: what is read, what is refused, and that every study runs the seeds that were asked for."""
+
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from deepwright.cli import main
+from deepwright.core.errors import InputError
+from deepwright.core.results import Claim, Figure, StudyResult, Table
+from deepwright.studies import STUDIES, Settings, parse_seeds
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("7", (7,)),
+        ("100-104", (100, 101, 102, 103, 104)),
+        ("1,2,3", (1, 2, 3)),
+        (" 3 - 4 , 0", (3, 4, 0)),
+        ("5-5", (5,)),
+    ],
+)
+def test_seeds_are_read(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize(
+    "text", ["", ",", "1,", "a", "-3", "3-", "1--2", "5-3", "1.5", "1,1", "1-3,2", "0-1000", "1-2-3", "٣", "1e3"]
+)
+def test_other_words_are_refused(text):
+    with pytest.raises(InputError, match="100-104"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize("digits", [9, 30, 5000])
+def test_a_huge_range_is_refused_before_it_is_made(digits):
+    with pytest.raises(InputError):
+        parse_seeds("0-" + "9" * digits)
+
+
+def test_a_studys_own_seeds_stay_without_others():
+    assert Settings().seeds_or(range(3)) == (0, 1, 2)
+
+
+def test_other_seeds_replace_a_studys_own():
+    assert Settings(seeds=(8, 9)).seeds_or(range(3)) == (8, 9)
+
+
+class _StopError(Exception):
+    """What was to be seen was seen."""
+
+
+class _Unread:
+    """Stands where results would: a study that begins to read them has sent all its grids."""
+
+    def __getattr__(self, name):
+        raise _StopError
+
+    def __getitem__(self, key):
+        raise _StopError
+
+
+def grids_of(name, settings, monkeypatch):
+    """The trials that a study would run."""
+    module, grids = STUDIES[name](), []
+
+    def captured(function, grid, *_):
+        grids.extend(grid)
+        return _Unread()
+
+    def stop(*_):
+        raise _StopError
+
+    monkeypatch.setattr(module, "run_grid", captured)
+    monkeypatch.setattr(module, "latencies", stop, raising=False)
+    with pytest.raises(_StopError):
+        module.run(settings)
+    return grids
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_runs_the_seeds_that_were_asked_for(name, quick, monkeypatch):
+    grids = grids_of(name, Settings(quick=quick, seeds=(100, 101, 102)), monkeypatch)
+    assert {spec["seed"] for spec in grids} == {100, 101, 102}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_has_seeds_of_its_own_from_0_on(name, monkeypatch):
+    seeds = {spec["seed"] for spec in grids_of(name, Settings(), monkeypatch)}
+    assert seeds == set(range(len(seeds)))
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """A study that finds nothing but its seeds."""
+
+    def run(settings):
+        seeds = list(settings.seeds_or((0, 1)))
+        figure = Figure("line", "t", [{"name": "n", "x": [0, 1], "y": [1, 2]}])
+        table = Table(["a"], [[1]])
+        claims = [Claim.at_least("it runs", 1.0, 0.5)]
+        return StudyResult("stub", claims, table, [figure], settings={"seeds": seeds}, seconds=100.0)
+
+    monkeypatch.setitem(STUDIES, "stub", lambda: SimpleNamespace(run=run))
+
+
+def command(tmp_path, *more):
+    store = ["--store", str(tmp_path / "store")]
+    return CliRunner().invoke(main, ["study", "stub", "--out", str(tmp_path / "out"), *store, *more])
+
+
+def test_the_command_runs_other_seeds_and_leaves_the_committed_page_alone(stub, tmp_path):
+    command(tmp_path, "--seeds", "100-102")
+    result = StudyResult.from_json(tmp_path / "out" / "seeds-100-102" / "stub.json")
+    assert result.settings["seeds"] == [100, 101, 102]
+    assert not (tmp_path / "out" / "stub.json").exists()
+
+
+def test_the_command_without_seeds_runs_the_studys_own(stub, tmp_path):
+    command(tmp_path)
+    assert StudyResult.from_json(tmp_path / "out" / "stub.json").settings["seeds"] == [0, 1]
+
+
+def test_the_commands_seconds_count_what_was_replayed(stub, tmp_path):
+    command(tmp_path)
+    assert StudyResult.from_json(tmp_path / "out" / "stub.json").seconds > 100
+
+
+def test_the_command_refuses_malformed_seeds_before_any_work(stub, tmp_path):
+    result = command(tmp_path, "--seeds", "5-3")
+    assert result.exit_code == 2
+    assert not (tmp_path / "out").exists()
