@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import platform
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from deepwright.core.timing import median_seconds as seconds
 
-def seconds(calls: dict[str, Callable[[], Any]], repeats: int = 5) -> dict[str, float]:
-    """Median seconds of each call; all are run in turn, so that a busy moment hits everybody."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    for _ in range(repeats):
-        for name, call in calls.items():
-            begin = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(values) for name, values in times.items()}
+__all__ = ["machine", "seconds"]
 
 
 def machine() -> dict[str, Any]:

@@ -230,6 +230,80 @@ class Halves(nn.Module):
         return self.b(torch.cat([F.relu(u), torch.tanh(v)], 1))
 
 
+class MobileBlock(nn.Module):
+    """An inverted residual with hard activations, as in MobileNetV3: one of them isn't tagged element-wise by torch."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.n0 = nn.Conv2d(3, 12, 3, padding=1, bias=False), nn.BatchNorm2d(12)
+        self.expand, self.n1 = nn.Conv2d(12, 24, 1, bias=False), nn.BatchNorm2d(24)
+        self.depth, self.n2 = nn.Conv2d(24, 24, 3, padding=1, groups=24, bias=False), nn.BatchNorm2d(24)
+        self.down, self.up = nn.Conv2d(24, 6, 1), nn.Conv2d(6, 24, 1)
+        self.project, self.head = nn.Conv2d(24, 12, 1), nn.Linear(12, 5)
+        self.hard = nn.Hardswish(inplace=True)
+
+    def forward(self, x):
+        x = F.relu6(self.n0(self.stem(x)))
+        h = self.hard(self.n2(self.depth(self.hard(self.n1(self.expand(x))))))
+        gate = F.hardsigmoid(self.up(F.hardtanh(self.down(F.adaptive_avg_pool2d(h, 1)))))
+        return self.head((x + self.project(h * gate)).mean((2, 3)))
+
+
+class Activations(nn.Module):
+    """A chain of layers with another activation behind each."""
+
+    KINDS = (
+        F.hardswish,
+        F.hardsigmoid,
+        F.relu6,
+        F.mish,
+        F.leaky_relu,
+        F.gelu,
+        F.silu,
+        F.softplus,
+        F.elu,
+        F.celu,
+        F.selu,
+        F.logsigmoid,
+        F.hardshrink,
+        F.softshrink,
+        F.tanhshrink,
+        F.softsign,
+        F.hardtanh,
+        F.rrelu,
+        F.threshold,
+        torch.clamp,
+        torch.erf,
+        torch.sin,
+    )
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in self.KINDS)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        for layer, kind in zip(self.layers, self.KINDS):
+            bounds = {F.threshold: (0.1, 0.2), torch.clamp: (-0.5, 0.5)}.get(kind, ())
+            x = kind(layer(x), *bounds)
+        return self.head(x)
+
+
+class TwoArms(nn.Module):
+    """Element-wise operations of two tensors, some by their second names."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(6, 10), nn.Linear(6, 10), nn.Linear(10, 8)
+        self.d, self.head = nn.Linear(10, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        a, b = self.a(x), self.b(x)
+        largest = torch.max(a, torch.multiply(b, a.sigmoid()))
+        chosen = torch.where(a > b, torch.subtract(a, b), torch.minimum(a, b))
+        return self.head(torch.lerp(self.c(largest), self.d(chosen), 0.3).square())
+
+
 def _image(*shape):
     return lambda: (torch.rand(2, *shape, generator=torch.Generator().manual_seed(1)),)
 
@@ -254,6 +328,9 @@ NETWORKS = {
     "shared": (Shared, _image(3, 8, 8)),
     "shuffle": (Shuffle, _image(3, 8, 8)),
     "unet": (UNet, _image(1, 8, 8)),
+    "mobile-block": (MobileBlock, _image(3, 8, 8)),
+    "activations": (Activations, _image(8)),
+    "two-arms": (TwoArms, _image(6)),
 }
 
 

@@ -6,13 +6,21 @@ import re
 
 from deepwright.core.errors import InputError
 
+_FREE_BATCH = "a batch size that stays free"
+_FREE_HINT = "take the batch size from x.shape[0], not from len(x)"
+_BRANCH_HINT = "write such branches with torch.cond, or wrap the sub-module so that it returns a fixed shape"
+
 
 class ShapeError(InputError):
     """The example inputs don't fit the network."""
 
 
 class ExportError(InputError):
-    """`torch.export` can't follow the network."""
+    """`torch.export` can't follow the network.
+
+    Args:
+        error: what it said.
+    """
 
     def __init__(self, error: Exception) -> None:
         text = str(error)
@@ -24,10 +32,9 @@ class ExportError(InputError):
         super().__init__(
             f"torch.export cannot follow the network{where}",
             given=first[:300],
-            expected="a batch size that stays free" if fixed else "a forward pass without control flow that depends on values",
-            hint="take the batch size from x.shape[0], not from len(x)" if fixed
-            else "write such branches with torch.cond, or wrap the sub-module so that it returns a fixed shape",
-        )  # fmt: skip
+            expected=_FREE_BATCH if fixed else "a forward pass without control flow that depends on values",
+            hint=_FREE_HINT if fixed else _BRANCH_HINT,
+        )
 
 
 class FrozenAxisError(InputError):

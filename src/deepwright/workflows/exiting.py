@@ -11,8 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.checks.subject import Subject
-from deepwright.compress import AdaptiveModel, ExitCost, Segments, attach_exits, calibrate_exits, expected_cost
-from deepwright.compress.exits.adaptive import head_logits
+from deepwright.compress import (
+    AdaptiveModel,
+    ExitCost,
+    Segments,
+    attach_exits,
+    calibrate_exits,
+    expected_cost,
+    head_logits,
+)
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
 from deepwright.core.fit import adamw, fit, one_cycle

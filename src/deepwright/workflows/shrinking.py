@@ -28,8 +28,12 @@ from deepwright.compress import (
     index_map_to_json,
     measure_latency,
     plan,
+    plan_for_latency,
+    require_export,
     shrink,
 )
+from deepwright.compress.exporting import export_program
+from deepwright.compress.files import run, session
 from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.core.files import write_atomic, write_bytes, write_json, write_text
 from deepwright.core.fit import Selection, adamw, fit, one_cycle
@@ -96,6 +100,7 @@ def shrink_subject(
     Raises:
         InputError: a target that can't be reached, unknown options.
         SurgeryError: the result isn't equal to its masked original.
+        MissingExtraError: `int8` without the packages that write it.
     """
     name, value = target
     if name not in TARGETS or method not in METHODS:
@@ -104,6 +109,8 @@ def shrink_subject(
             given=f"target {name!r}, method {method!r}",
             expected=f"{', '.join(TARGETS)}; {', '.join(METHODS)}",
         )
+    if int8:
+        require_export(int8=True)
     say("audit of the network as it is")
     before = audit(subject, checks=checks)
     example = subject.data.test.inputs(slice(0, 2)).to(subject.device)
@@ -159,7 +166,9 @@ def _choose(
         return _evolve(graph, subject, name, value, criterion, generations, frozen, say)
     needs = criterion in ("taylor", "hessian_diag")
     scores = importance(graph, criterion, _batches(subject, 512) if needs else None)
-    return plan(graph, scores, target={name.replace("-", "_"): value}, round_to=round_to)
+    if name == "latency-ms":
+        return plan_for_latency(graph, scores, value, round_to=round_to)
+    return plan(graph, scores, target={name: value}, round_to=round_to)
 
 
 def _evolve(
@@ -303,9 +312,7 @@ def _own_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _save_program(model: nn.Module, example: Tensor, path: Path) -> None:
-    from deepwright.compress.files.int8 import exported
-
-    program = exported(model, (example,), dynamic_batch=True)
+    program = export_program(model, (example,), dynamic_batch=True)
     write_atomic(path, lambda stream: torch.export.save(program, stream))
 
 
@@ -316,8 +323,6 @@ def _accuracy(subject: Subject, model: nn.Module) -> list[float]:
 
 
 def _file_accuracy(subject: Subject, path: Path) -> list[float]:
-    from deepwright.compress.files.onnx import run, session
-
     runtime, split = session(path), subject.data.test
     rows = [torch.from_numpy(run(runtime, (x,))[0]) for x, _ in split.batches(subject.batch_size)]
     return _share(torch.cat(rows), split.y)
@@ -329,8 +334,6 @@ def _share(out: Tensor, y: Tensor) -> list[float]:
 
 
 def _file_latency(path: Path, x: Tensor) -> float:
-    from deepwright.compress.files.onnx import run, session
-
     runtime = session(path, torch.get_num_threads())
     return 1e3 * measure_latency(lambda batch: run(runtime, (batch,)), x, min_run_time=0.3).median
 

@@ -1,4 +1,4 @@
-"""Early exits: exactness at both ends, survivors-only batches, counted costs, and thresholds that keep their promise."""
+"""Early exits: exactness at both ends, survivors-only batches, counted costs, thresholds that keep their promise."""
 
 import numpy as np
 import pytest
@@ -21,9 +21,10 @@ from deepwright.compress import (
     cost,
     expected_cost,
     export_exits,
+    head_logits,
+    path_macs,
     samples_needed,
 )
-from deepwright.compress.exits.adaptive import head_logits, path_macs
 from deepwright.compress.exits.goals import Levels
 from deepwright.compress.exits.policy import through, upper_bound
 from deepwright.core.errors import InputError

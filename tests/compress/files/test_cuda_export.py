@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from deepwright.compress.files.int8 import exported
+from deepwright.compress.exporting import export_program
 
 
 # to train on CUDA is left to machines that have it: a torch that is built without it can't follow the gradients
@@ -15,6 +15,7 @@ def test_batch_norm_is_exported_with_a_free_batch(device, training):
     network = nn.Sequential(*layers).to("meta").requires_grad_(False)
     with FakeTensorMode(allow_non_fake_inputs=True):
         example = torch.empty(2, 3, 8, 8, device=device)
-        program = exported(network.to_empty(device=device), (example,), dynamic_batch=True, training=training)
+        network = network.to_empty(device=device)
+        program = export_program(network, (example,), dynamic_batch=True, training=training)
     (limits,) = program.range_constraints.values()
     assert (limits.lower, limits.upper) == (1, 65535)

@@ -6,7 +6,7 @@ from networks import build, trained_like
 from torch import nn
 
 from deepwright.compress import ExportError, Plan, ShrinkGraph, export, quantize, shrink
-from deepwright.compress.files.onnx import run, session
+from deepwright.compress.files import run, session
 from deepwright.core.errors import InputError
 from deepwright.core.fit import adamw, fit
 from deepwright.data import load as load_data
@@ -96,9 +96,15 @@ def trained_small():
     """A small network with norms and a spread of channel scales, trained on a task of its own."""
     torch.manual_seed(0)
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(),
-        nn.Flatten(), nn.Linear(8 * 16, 3),
-    )  # fmt: skip
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, 2, 1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(8 * 16, 3),
+    )
     x = torch.rand(400, 1, 8, 8)
     y = x.mean((1, 2, 3)).argsort().argsort() * 3 // 400
     fit(net, (x, y), epochs=3, batch_size=40, optimizer=adamw(3e-3), seed=0)
@@ -107,7 +113,7 @@ def trained_small():
 
 @pytest.mark.slow
 def test_training_for_eight_bits(tmp_path):
-    """A twin that trained as it will run fits its data better than one that was only rounded, norms folded, file exact."""
+    """A twin that trained as it will run fits its data better than one that was only rounded; its file is exact."""
     net, x, y = trained_small()
     before = {n: v.clone() for n, v in net.state_dict().items()}
 

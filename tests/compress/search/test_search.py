@@ -1,19 +1,29 @@
-"""The pruning search: exact fronts of small problems, invariants of the corridor, resumption, racing, and the planted network."""
+"""The pruning search: exact fronts of small problems, the corridor, resumption, racing, the planted network."""
 
 import concurrent.futures
 import itertools
+import signal
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from deepwright.compress import EvolutionaryPruner, ParetoResult, PymooEngine, StateMismatchError, accuracy_on
-from deepwright.compress.search import pruner as evolve
-from deepwright.compress.search.spaces import UnitSpace, WeightSpace
+from deepwright.compress.search import (
+    Engine,
+    EvolutionaryPruner,
+    ParetoResult,
+    PymooEngine,
+    SearchError,
+    UnitSpace,
+    WeightSpace,
+    accuracy_on,
+)
+from deepwright.compress.search.evaluation import Evaluation
 from deepwright.core.errors import InputError
 from deepwright.core.fit import adamw, fit
 from deepwright.core.pareto import hypervolume, nondominated
+from deepwright.core.resume import OtherWorkError
 from deepwright.data import load as load_data
 from deepwright.nets import cifar_resnet, mlp
 
@@ -84,21 +94,24 @@ def test_a_front_that_can_be_enumerated():
 def test_the_corridor_holds_without_escape(small):
     net, x, y = small
     search = EvolutionaryPruner(net, x[:2], granularity="weight", escape=0.0, **SHORT)
-    evaluate = accuracy_on(x, y)
+    evaluate = Evaluation(accuracy_on(x, y), search.space, search.objectives)
     bounds = None
     while not search.done:
         batch = search.ask()
-        if search.phase == 2 and batch:
+        if search.state.phase == 2 and batch:
             if bounds is None:
-                bounds = search.lower.copy(), search.upper.copy()
-                assert 32 <= search.free.sum() <= 0.9 * search.space.size
+                corridor = search.state.corridor
+                bounds = corridor.lower.copy(), corridor.upper.copy()
+                assert 32 <= corridor.free.sum() <= 0.9 * search.space.size
             lower, upper = bounds
             for c in batch:
                 assert not (lower & ~c.mask).any()
                 assert not (c.mask & ~upper).any()
-        search.tell(batch, search._evaluate(batch, evaluate))
+        if batch:
+            search.tell(batch, evaluate(np.stack([c.mask for c in batch]), search.state))
     assert bounds is not None
-    assert len({np.packbits(m).tobytes() for m in search.archive}) == len(search.archive)
+    archive = search.state.archive
+    assert len({np.packbits(m).tobytes() for m in archive.masks}) == len(archive)
 
 
 def test_extreme_thresholds(small):
@@ -137,59 +150,93 @@ def test_the_same_archive_on_ray(small):
     assert np.array_equal(here.packed, there.packed)
 
 
-def test_a_killed_search_goes_on_to_the_same_end(small, tmp_path):
+def test_a_stopped_search_goes_on_to_the_same_end(small, tmp_path):
+    """Bit for bit; kills, damage and other work are tried by the contract of all doors."""
     net, x, y = small
     whole = EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(accuracy_on(x, y))
-
-    class Killed(Exception):
-        pass
-
-    class Dying(evolve.Accuracy):
-        calls = 0
-
-        def wrong(self, *rest):
-            Dying.calls += 1
-            if Dying.calls == 8:
-                raise Killed
-            return super().wrong(*rest)
-
-    with pytest.raises(Killed):
-        EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(Dying(x, y), state_dir=tmp_path)
-    again = EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(accuracy_on(x, y), state_dir=tmp_path)
+    search = EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT)
+    search.fit(accuracy_on(x, y), checkpoint=tmp_path / "search", budget=60)
+    again = EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT)
+    again = again.fit(accuracy_on(x, y), checkpoint=tmp_path / "search")
     assert np.array_equal(whole.F, again.F)
     assert np.array_equal(whole.packed, again.packed)
     assert whole.history == again.history
-    with pytest.raises(StateMismatchError, match="another seed"):
-        EvolutionaryPruner(net, x[:2], granularity="weight", seed=5, **SHORT).fit(accuracy_on(x, y), state_dir=tmp_path)
-    with pytest.raises(StateMismatchError, match="another validation data"):
-        EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(accuracy_on(-x, y), state_dir=tmp_path)
-    first = next(name for name, module in net.named_modules() if isinstance(module, nn.Linear | nn.Conv2d))
-    frozen = EvolutionaryPruner(net, x[:2], granularity="weight", frozen=[first], **SHORT)
-    with pytest.raises(StateMismatchError, match="frozen"):
-        frozen.fit(accuracy_on(x, y), state_dir=tmp_path)
 
 
-def test_pymoo_breeds_phase_one_and_a_killed_search_goes_on(small, tmp_path):
+def test_an_interrupt_is_raised_after_the_state_is_kept(small, tmp_path):
+    net, x, y = small
+
+    def stop(state):
+        if state.phase == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    search = EvolutionaryPruner(net, x[:2], **SHORT)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(accuracy_on(x, y), checkpoint=tmp_path / "search", on_step=stop)
+    assert len(search.result()) > 0
+    again = EvolutionaryPruner(net, x[:2], **SHORT)
+    again.fit(accuracy_on(x, y), checkpoint=tmp_path / "search", on_step=lambda state: None)
+    assert again.done
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"seed": 5}, "seed"),
+        ({"frozen": ("0",)}, "frozen"),
+        ({"engine": "moead"}, "engine"),
+        ({"phase2": {"pop": 12, "gen": 7}}, "phase2"),
+        ({"corridor": (0.02, 0.1)}, "corridor"),
+        ({"min_keep": 2}, "min_keep"),
+    ],
+)
+def test_another_search_is_refused_by_name(small, tmp_path, change, word):
+    net, x, y = small
+    settings = {"granularity": "weight", **SHORT}
+    EvolutionaryPruner(net, x[:2], **settings).fit(accuracy_on(x, y), checkpoint=tmp_path / "search", budget=30)
+    with pytest.raises(OtherWorkError, match=word):
+        EvolutionaryPruner(net, x[:2], **{**settings, **change}).fit(accuracy_on(x, y), checkpoint=tmp_path / "search")
+
+
+def test_pymoo_breeds_phase_one_and_a_stopped_search_goes_on(small, tmp_path):
     pymoo = pytest.importorskip("pymoo.algorithms.moo.sms")
     net, x, y = small
     settings = {"granularity": "weight", **SHORT}
     whole = EvolutionaryPruner(net, x[:2], engine=PymooEngine(), **settings).fit(accuracy_on(x, y))
-    EvolutionaryPruner(net, x[:2], engine=PymooEngine(), **settings).fit(
-        accuracy_on(x, y), state_dir=tmp_path, budget=60
-    )
-    again = EvolutionaryPruner(net, x[:2], engine=PymooEngine(), **settings).fit(accuracy_on(x, y), state_dir=tmp_path)
+    for budget in (60, None):
+        again = EvolutionaryPruner(net, x[:2], engine=PymooEngine(), **settings).fit(
+            accuracy_on(x, y), checkpoint=tmp_path / "search", budget=budget
+        )
     assert np.array_equal(whole.F, again.F)
     other = EvolutionaryPruner(net, x[:2], engine=PymooEngine(pymoo.SMSEMOA()), **settings)
     assert other.fit(accuracy_on(x, y)).hypervolume() > 0
-    with pytest.raises(StateMismatchError, match="engine"):
-        other.fit(accuracy_on(x, y), state_dir=tmp_path)
+    with pytest.raises(OtherWorkError, match="engine"):
+        other.fit(accuracy_on(x, y), checkpoint=tmp_path / "search")
+
+
+def test_phase_two_can_begin_with_given_networks(small):
+    net, x, y = small
+    search = EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT)
+    masks = np.random.default_rng(0).random((12, search.space.size)) < 0.5
+    search.begin_with(masks)
+    front = search.fit(accuracy_on(x, y))
+    assert set(front.phase.tolist()) == {2}
+    with pytest.raises(InputError, match="a new search"):
+        search.begin_with(masks)
+
+
+@pytest.mark.parametrize("phase1", [{"pop": 1}, {"gen": -1}, {"population": 20}])
+def test_phases_that_cannot_run_are_refused(small, phase1):
+    net, x, _ = small
+    with pytest.raises(InputError, match="phase1"):
+        EvolutionaryPruner(net, x[:2], phase1=phase1)
 
 
 def test_pymoo_keeps_what_the_house_keeps():
     pytest.importorskip("pymoo")
     f = np.random.default_rng(0).random((60, 2))
-    ours, theirs = (set(e.survivors(f, 20, f.max(0))) for e in (evolve.Engine(), PymooEngine()))
-    front = set(np.flatnonzero(evolve.nondominated(f)))
+    ours, theirs = (set(e.survivors(f, 20, f.max(0))) for e in (Engine(), PymooEngine()))
+    front = set(np.flatnonzero(nondominated(f)))
     assert front <= ours
     assert front <= theirs
     assert len(theirs) == 20
@@ -306,7 +353,7 @@ def test_user_objectives_and_bad_input(small):
         search.fit(accuracy_on(x, y), budget=5)
     with pytest.raises(InputError, match="in the test set too"):
         search.fit(accuracy_on(x, y), test=(x[:3], y[:3]))
-    with pytest.raises(evolve.SearchError, match="20 %"):
+    with pytest.raises(SearchError, match="20 %"):
         EvolutionaryPruner(net, x[:2], phase1={"pop": 60}).fit(lambda model: float("nan"))
     with pytest.raises(InputError, match="nothing that can be pruned"):
         EvolutionaryPruner(nn.ReLU(), x[:2], granularity="weight")

@@ -27,11 +27,12 @@ from deepwright.compress import (
     mask_weights,
     measure_latency,
     plan,
+    plan_for_latency,
     recalibrate,
     shrink,
+    verify,
 )
 from deepwright.compress.coupling.rules import shape as rule_book
-from deepwright.compress.surgery.proof import verify
 from deepwright.core.errors import InputError
 from deepwright.nets import cifar_resnet, mlp
 
@@ -316,8 +317,11 @@ def test_scores_against_their_definitions():
     assert importance(graph, lambda fqn, axis, v: v.abs().amax(1 - axis))[graph["0"]].shape == (32,)
     graph, model, _ = graph_of("resnet20")
     sums = importance(graph, "bn_scale")
-    expected = sum(m.weight.detach().abs().double() for n, m in model.named_modules()
-                   if n in ("bn1", "layer1.0.bn2", "layer1.1.bn2", "layer1.2.bn2"))  # fmt: skip
+    expected = sum(
+        m.weight.detach().abs().double()
+        for n, m in model.named_modules()
+        if n in ("bn1", "layer1.0.bn2", "layer1.1.bn2", "layer1.2.bn2")
+    )
     assert torch.allclose(sums[graph["conv1"]], expected)
     with pytest.raises(InputError, match="batches"):
         importance(graph, "taylor")
@@ -522,8 +526,10 @@ def test_a_plan_reaches_a_measured_latency():
     graph = ShrinkGraph.from_module(net, torch.randn(2, 1, 64, 64))
     scores = importance(graph, "l2")
     dense = 1e3 * measure_latency(net, torch.randn(1, 1, 64, 64), min_run_time=0.3).median
-    chosen = plan(graph, scores, target={"latency_ms": 0.5 * dense})
+    chosen = plan_for_latency(graph, scores, 0.5 * dense)
     small = shrink(net, chosen).model
     assert 1e3 * measure_latency(small, torch.randn(1, 1, 64, 64), min_run_time=0.3).median < 0.75 * dense
     with pytest.raises(InputError, match="below the network's own"):
-        plan(graph, scores, target={"latency_ms": 2 * dense})
+        plan_for_latency(graph, scores, 2 * dense)
+    with pytest.raises(InputError, match="plan_for_latency"):
+        plan(graph, scores, target={"latency_ms": 1.0})

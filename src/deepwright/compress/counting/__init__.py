@@ -5,9 +5,12 @@ Example:
     >>> cost(model, x).macs  # doctest: +SKIP
 """
 
-from deepwright.compress.counting.costs import CostReport, Latency, cost, measure_latency, peak_activation_bytes
+from deepwright.compress.counting.costs import CostReport, cost
+from deepwright.compress.counting.latency import Latency, measure_latency, onnx_latency
+from deepwright.compress.counting.memory import peak_activation_bytes
+from deepwright.compress.counting.operations import Layer, layers
 from deepwright.compress.counting.polynomial import CostPolynomial
-from deepwright.compress.counting.targets import GAP8, Estimate, Layer, TargetProfile, expected_macs, layers
+from deepwright.compress.counting.targets import GAP8, Estimate, TargetProfile, expected_macs
 
 __all__ = [
     "GAP8",
@@ -21,5 +24,6 @@ __all__ = [
     "expected_macs",
     "layers",
     "measure_latency",
+    "onnx_latency",
     "peak_activation_bytes",
 ]

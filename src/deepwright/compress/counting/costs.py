@@ -6,39 +6,20 @@ pooling and element-wise work are counted apart. Memory is the peak of live acti
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from deepwright.compress.counting.latency import Latency, measure_latency, onnx_latency
+from deepwright.compress.counting.memory import peak_activation_bytes
+from deepwright.compress.exporting import plain_attention
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of, evaluating
+from deepwright.core.inference import evaluating
 from deepwright.core.results import Table
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Seconds per call: median and quartiles, at a batch size, on so many threads."""
-
-    median: float
-    low: float
-    high: float
-    batch: int
-    threads: int
-    device: str
-    repeats: int
-
-    def compare(self, other: Latency) -> str:
-        """How this one stands to another, in words; no speed-up is claimed where the quartiles overlap."""
-        if self.low <= other.high and other.low <= self.high:
-            return "no measurable difference"
-        ratio = other.median / self.median
-        interval = f"{other.low / self.high:.2f}-{other.high / self.low:.2f}"
-        return f"{ratio:.2f}x faster ({interval})" if ratio > 1 else f"{1 / ratio:.2f}x slower"
 
 
 @dataclass
@@ -46,14 +27,17 @@ class CostReport:
     """Totals and rows per module.
 
     Attributes:
-        params, param_bytes: each storage counted once (tied weights).
+        params: each storage counted once (tied weights).
+        param_bytes: of these.
         buffer_bytes: running statistics and the like.
         macs: per input sample.
         elementwise_ops: outputs of other operations per sample, as a measure of the rest.
         activation_bytes: peak of live activations at `batch`, or None where the network can't be exported.
         nonzero: parameters that aren't zero (never a size).
+        batch: samples of the example.
+        latency: in eager mode, where it was asked for.
+        onnx_latency: in ONNX Runtime, or None where it isn't installed or can't take the network.
         rows: (module, kind, params, bytes, macs) of the modules that hold parameters or do MACs.
-        latency: in eager mode; onnx_latency: in ONNX Runtime, or None where it isn't installed or can't take the network.
         note: why something is missing.
     """
 
@@ -102,10 +86,10 @@ def cost(
     n = len(example)
     if n == 0:
         raise InputError("example", given="an empty batch", expected="at least one input")
-    x = example.to(device_of(model))
+    x = to_model(example, model)
     counter = FlopCounterMode(display=False, custom_mapping=_cpu_attention())
     elementwise = _Elementwise()
-    with evaluating(model), torch.no_grad(), _without_fused_attention():
+    with evaluating(model), torch.no_grad(), plain_attention():
         try:
             with counter, elementwise:
                 model(x)
@@ -137,22 +121,6 @@ def cost(
     return report
 
 
-def onnx_latency(
-    model: nn.Module, x: Tensor, *, threads: int | None = None, min_run_time: float = 1.0
-) -> Latency | None:
-    """Latency of the network's ONNX file in ONNX Runtime on the CPU; None where that can't be had."""
-    from deepwright.compress.files.int8 import exported, quiet
-    from deepwright.compress.files.onnx import onnx_bytes, run, session
-
-    threads = threads or torch.get_num_threads()
-    try:
-        with quiet():
-            runtime = session(onnx_bytes(exported(model, (x,), dynamic_batch=False)), threads)
-    except (InputError, RuntimeError):
-        return None
-    return measure_latency(lambda batch: run(runtime, (batch,)), x, threads=threads, min_run_time=min_run_time)
-
-
 def _cpu_attention() -> dict[Any, Callable[..., int]]:
     """The CPU's fused attention, which torch's counter doesn't know."""
     from torch.utils.flop_counter import sdpa_flop_count
@@ -161,41 +129,6 @@ def _cpu_attention() -> dict[Any, Callable[..., int]]:
         return sdpa_flop_count(query, key, value)
 
     return {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: flops}
-
-
-@contextmanager
-def _without_fused_attention() -> Iterator[None]:
-    """Fused transformer kernels hide their matrix products from the counter: count the plain ones."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
-
-
-def measure_latency(
-    model: Callable[[Tensor], Any], x: Tensor, *, threads: int | None = None, min_run_time: float = 1.0
-) -> Latency:
-    """Median and quartiles of a call's time, after five calls of warming up; CUDA is waited for."""
-    from torch.utils.benchmark import Timer
-
-    threads = threads or torch.get_num_threads()
-    was_training = [m for m in model.modules() if m.training] if isinstance(model, nn.Module) else []
-    for module in was_training:
-        module.training = False
-    try:
-        with torch.no_grad():
-            for _ in range(5):
-                model(x)
-            timer = Timer("model(x)", globals={"model": model, "x": x}, num_threads=threads)
-            measured = timer.blocked_autorange(min_run_time=min_run_time)
-    finally:
-        for module in was_training:
-            module.training = True
-    times = torch.tensor(measured.times, dtype=torch.float64)
-    low, middle, high = torch.quantile(times, torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)).tolist()
-    return Latency(middle, low, high, len(x), threads, str(x.device), len(times) * measured.number_per_run)
 
 
 def _storages(tensors: list[Tensor]) -> list[Tensor]:
@@ -237,61 +170,3 @@ class _Elementwise(torch.utils._python_dispatch.TorchDispatchMode):
                 if isinstance(value, Tensor):
                     self.count += value.numel()
         return out
-
-
-def peak_activation_bytes(model: nn.Module, x: Tensor) -> tuple[int | None, str]:
-    """Peak bytes of live activations (input included) in the exported graph's order, or None and the reason.
-
-    A tensor lives from the node that makes it to its last use; views and in-place results share their source's storage.
-    """
-    try:
-        with evaluating(model), torch.no_grad():
-            program = torch.export.export(model, (x,))
-    except Exception as error:
-        return None, f"peak activation memory unknown: torch.export failed ({str(error).splitlines()[0][:160]})"
-    graph = program.graph
-    inputs = set(program.graph_signature.user_inputs)
-    storage: dict[Any, Any] = {}
-    size: dict[Any, int] = {}
-    last: dict[Any, int] = {}
-    nodes = list(graph.nodes)
-    for i, node in enumerate(nodes):
-        if node.op == "placeholder" and node.name not in inputs:
-            continue
-        if node.op in ("placeholder", "call_function"):
-            source = _aliased(node)
-            storage[node] = storage.get(source, node) if source is not None else node
-            if storage[node] is node:
-                size[node] = _bytes(node.meta.get("val"))
-        for used in node.all_input_nodes:
-            if used in storage:
-                last[storage[used]] = i
-    alive, peak = 0, 0
-    ends: dict[int, list[Any]] = {}
-    for owner, i in last.items():
-        ends.setdefault(i, []).append(owner)
-    for i, node in enumerate(nodes):
-        if node in size:
-            alive += size[node]
-        peak = max(peak, alive)
-        for owner in ends.get(i, []):
-            alive -= size.get(owner, 0)
-    return peak, ""
-
-
-def _aliased(node: Any) -> Any:
-    """The node whose storage this one's result shares, if any."""
-    if node.op != "call_function":
-        return None
-    if "getitem" in str(node.target):
-        return node.args[0] if not isinstance(node.args[0].meta.get("val"), tuple | list) else None
-    schema = getattr(node.target, "_schema", None)
-    if schema is None or not schema.returns or schema.returns[0].alias_info is None:
-        return None
-    return node.args[0] if node.args and hasattr(node.args[0], "op") else None
-
-
-def _bytes(value: Any) -> int:
-    if isinstance(value, Tensor):
-        return math.prod(value.shape) * value.element_size()
-    return 0

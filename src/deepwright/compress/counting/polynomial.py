@@ -16,11 +16,28 @@ from torch import Tensor
 from torch.fx import Node
 
 from deepwright.compress.coupling.axes import Labels
-from deepwright.compress.coupling.graph import ShrinkGraph, module_of
-from deepwright.compress.coupling.walk import bound, op_name
+from deepwright.compress.coupling.graph import ShrinkGraph
+from deepwright.compress.coupling.nodes import bound, module_of, op_name
 
-MAC_OPS = ("conv1d", "conv2d", "conv3d", "convolution", "linear", "mm", "bmm", "matmul", "addmm", "baddbmm", "einsum",
-           "scaled_dot_product_attention", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "mv", "dot")  # fmt: skip
+MAC_OPS = (
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "convolution",
+    "linear",
+    "mm",
+    "bmm",
+    "matmul",
+    "addmm",
+    "baddbmm",
+    "einsum",
+    "scaled_dot_product_attention",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "mv",
+    "dot",
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,11 @@ class Term:
 
 
 class CostPolynomial:
-    """The cost of any plan over one graph."""
+    """The cost of any plan over one graph.
+
+    Args:
+        graph: units and groups.
+    """
 
     def __init__(self, graph: ShrinkGraph) -> None:
         self.units = graph.units
@@ -42,17 +63,21 @@ class CostPolynomial:
         self._base: list[int] = []
         self._counts: list[np.ndarray] = []
         self._units: list[np.ndarray] = []
-        self.params = self._state_terms(parameters=True, scale=False)
-        self.bytes = self._state_terms(parameters=True, scale=True)
+        self.params = self._parameter_terms(scale=False)
+        self.bytes = self._parameter_terms(scale=True)
         self.macs = [t for node in graph.program.graph.nodes if node.op == "call_function" for t in self._macs(node)]
         indptr = np.cumsum([0, *(len(u) for u in self._units)])
-        flat = lambda parts: np.concatenate(parts) if parts else np.zeros(0, int)  # noqa: E731
-        self._matrix = sparse.csr_matrix((flat(self._counts), flat(self._units), indptr), (len(self._base), self.units))
+        shape = (len(self._base), self.units)
+        self._matrix = sparse.csr_matrix((_joined(self._counts), _joined(self._units), indptr), shape)
         self._offset = np.array(self._base, dtype=np.int64)
 
     @classmethod
     def of(cls, graph: ShrinkGraph) -> CostPolynomial:
-        """The graph's polynomial, built once."""
+        """The graph's polynomial, built once.
+
+        Args:
+            graph: units and groups.
+        """
         kept = graph.__dict__.get("_polynomial")
         if kept is None:
             kept = graph.__dict__["_polynomial"] = cls(graph)
@@ -65,7 +90,8 @@ class CostPolynomial:
             keep: (plans, units) bool.
 
         Returns:
-            "params", "bytes" (of parameters) and "macs" (per batch of the example, divided by its size): (plans,) int64.
+            "params", "bytes" (of parameters) and "macs" (per batch of the example, divided by its size): (plans,)
+            int64.
         """
         widths = self._offset[:, None] + self._matrix @ keep.T.astype(np.int64)
         batch = self._batch()
@@ -112,7 +138,7 @@ class CostPolynomial:
                 rows.append(row)
         return Term(constant, tuple(rows), fqn)
 
-    def _state_terms(self, parameters: bool, scale: bool) -> list[Term]:
+    def _parameter_terms(self, scale: bool) -> list[Term]:
         births: dict[tuple[str, int], Any] = {(b.fqn, b.axis): b for b in self._graph.space.births}
         terms = []
         for fqn, tensor in self._graph.model.named_parameters():
@@ -167,3 +193,7 @@ class CostPolynomial:
             return [self._term(1, list(sizes.values()), fqn)] if len(operands) == 2 else []  # type: ignore[arg-type]
         start = 1 if name in ("addmm", "baddbmm") else 0
         return [self._term(1, [*every, self._axis(of(node.args[start]), -1)], fqn)]
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.zeros(0, int)

@@ -2,7 +2,8 @@
 
 A layer takes the longer of computing and moving data:
 
-    t = sum_layers max( MACs / (rate_kind f), bytes_outer / (bandwidth_outer f) + bytes_inner / (bandwidth_inner f) ) + fixed
+    t = sum_layers max( MACs / (rate_kind f), bytes_outer / (bandwidth_outer f) + bytes_inner / (bandwidth_inner f) ) +
+    fixed
 
 with rates in multiply-accumulates per cycle for each kind of layer and bandwidths in bytes per cycle.
 GAP8's numbers: arXiv 2008.07127 (its deployment tool) and 2301.12175 (a detector on it, 1.6 frames a second at 134 mW).
@@ -10,94 +11,15 @@ GAP8's numbers: arXiv 2008.07127 (its deployment tool) and 2301.12175 (a detecto
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
-from torch.fx import Node
+from torch import nn
 
-from deepwright.compress.coupling.graph import export_program, module_of
-from deepwright.compress.coupling.walk import args, bound, op_name, shape_of
+from deepwright.compress.counting.operations import KINDS, Layer, layers
 from deepwright.core.errors import InputError
-
-KINDS = ("conv", "pointwise", "depthwise", "linear", "matmul")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One operation that multiplies and accumulates, for one input sample.
-
-    Attributes:
-        name: its module.
-        kind: one of `KINDS`.
-        macs: multiply-accumulates.
-        weights, inputs, outputs: elements.
-        tile: elements of the smallest working set: the input rows under one kernel, one row of outputs, the weights of
-            one output channel.
-    """
-
-    name: str
-    kind: str
-    macs: int
-    weights: int
-    inputs: int
-    outputs: int
-    tile: int
-
-
-def layers(model: nn.Module, example: Any) -> list[Layer]:
-    """Every convolution, linear map and matrix product of the exported graph, in order; sizes are per sample."""
-    inputs = example if isinstance(example, tuple) else (example,)
-    program = export_program(model, inputs, {})
-    batch = next((len(e) for e in inputs if isinstance(e, Tensor) and e.ndim), 1)
-    found = (_layer(node, max(batch, 1)) for node in program.graph.nodes if node.op == "call_function")
-    return [layer for layer in found if layer is not None]
-
-
-def _layer(node: Node, batch: int) -> Layer | None:
-    name = op_name(node.target)
-    out = shape_of(node) if isinstance(node.meta.get("val"), Tensor) else ()
-    if name.startswith("conv"):
-        w, x = shape_of(bound(node)["weight"]), shape_of(args(node)[0])
-        spatial = math.prod(w[2:])
-        transposed = "transpose" in name
-        macs = math.prod(x if transposed else out) * w[1] * spatial
-        groups = int(bound(node).get("groups", 1))
-        kind = "depthwise" if groups > 1 and w[1] == 1 else "pointwise" if spatial == 1 else "conv"
-        rows = w[2] * x[-1] * w[1] if len(w) == 4 else w[2] * w[1]
-        tile = rows + out[-1] + w[1] * spatial
-        return Layer(
-            module_of(node), kind, macs // batch, math.prod(w), math.prod(x) // batch, math.prod(out) // batch, tile
-        )
-    if name == "linear":
-        w, x = shape_of(args(node)[1]), shape_of(args(node)[0])
-        macs = math.prod(out) * w[1]
-        return Layer(
-            module_of(node),
-            "linear",
-            macs // batch,
-            math.prod(w),
-            math.prod(x) // batch,
-            math.prod(out) // batch,
-            2 * w[1] + 1,
-        )
-    if name in ("mm", "bmm", "matmul", "addmm", "baddbmm"):
-        start = 1 if name in ("addmm", "baddbmm") else 0
-        x, y = shape_of(args(node)[start]), shape_of(args(node)[start + 1])
-        inner = x[-1]
-        moved = (math.prod(x) + math.prod(y)) // batch
-        return Layer(
-            module_of(node), "matmul", math.prod(out) * inner // batch, 0, moved, math.prod(out) // batch, 2 * inner + 1
-        )
-    if name == "scaled_dot_product_attention":
-        q, k, v = (shape_of(a) for a in args(node)[:3])
-        macs = math.prod(q[:-1]) * k[-2] * (q[-1] + v[-1])
-        moved = (math.prod(q) + math.prod(k) + math.prod(v)) // batch
-        return Layer(module_of(node), "matmul", macs // batch, 0, moved, math.prod(out) // batch, 2 * q[-1] + 1)
-    return None
 
 
 @dataclass(frozen=True)
@@ -106,7 +28,8 @@ class Estimate:
 
     Attributes:
         target: whose.
-        seconds: for one sample; joules where the target's power is known.
+        seconds: for one sample.
+        joules: for one sample, where the target's power is known.
         by_layer: (name, seconds, whether moving data and not computing decides).
         violations: what doesn't fit, in words; empty where all does.
     """
@@ -218,7 +141,8 @@ class TargetProfile:
         """Rates per kind and a fixed time that explain measured seconds best (non-negative least squares).
 
         Args:
-            name, clock_hz: of the machine.
+            name: of the machine.
+            clock_hz: of the machine.
             measured: (layers of a network, its seconds); at least as many networks as kinds of layers.
             options: the other attributes.
 
@@ -244,7 +168,11 @@ class TargetProfile:
         return cls(name, clock_hz, rates, fixed_s=float(solution[-1]), **options)
 
     def at_clock(self, clock_hz: float) -> TargetProfile:
-        """The same machine at another clock."""
+        """The same machine at another clock.
+
+        Args:
+            clock_hz: cycles a second.
+        """
         return replace(self, clock_hz=clock_hz)
 
 
@@ -259,6 +187,10 @@ GAP8 = TargetProfile(
 
 def expected_macs(paths: Sequence[int], probabilities: Sequence[float]) -> float:
     """MACs of a network with exits: the sum over its paths of MACs times the measured share of samples that take it.
+
+    Args:
+        paths: MACs of each.
+        probabilities: the share of samples that take each; they sum to 1.
 
     Raises:
         InputError: shares that don't sum to 1, or as many paths as shares aren't given.

@@ -5,7 +5,8 @@ Example:
     >>> ShrinkGraph.from_module(model, x).groups  # doctest: +SKIP
 """
 
-from deepwright.compress.coupling.graph import Group, Member, ShrinkGraph, Unsupported
+from deepwright.compress.coupling.graph import ShrinkGraph, Unsupported
+from deepwright.compress.coupling.groups import Group, Member
 
 __all__ = [
     "Group",

@@ -17,20 +17,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
 from deepwright.compress.coupling.axes import POLICIES, Birth, Labels, LabelSpace
-from deepwright.compress.coupling.rules.pointwise import pointwise
+from deepwright.compress.coupling.groups import Group, consumed_components, groups_of
+from deepwright.compress.coupling.nodes import module_of, op_name, shape_of, source_of
 from deepwright.compress.coupling.rules.table import RULES
-from deepwright.compress.coupling.walk import Walk, flat_labels, frozen_like, op_name, shape_of
-from deepwright.compress.errors import ExportError, ShapeError
+from deepwright.compress.coupling.walk import Walk, flat_labels, frozen_like
+from deepwright.compress.exporting import export_program
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of, evaluating
 from deepwright.core.results import Table
-
-Axis = tuple[str, int]
 
 # Sources of ties that no node made.
 ASKED, FIXED_ATTENTION = -1, -2
@@ -42,47 +40,17 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Unsupported:
-    """An operation that no rule knows: its inputs are frozen."""
+    """An operation that no rule knows: its inputs are frozen.
+
+    Attributes:
+        op: its name.
+        fqn: the module that calls it.
+        source_line: where.
+    """
 
     op: str
     fqn: str
     source_line: str
-
-
-@dataclass(frozen=True)
-class Member:
-    """What a group's units hold of one axis: entry `indices[i]` belongs to unit `units[i]`."""
-
-    fqn: str
-    axis: int
-    indices: np.ndarray
-    units: np.ndarray
-
-
-@dataclass(frozen=True)
-class Group:
-    """Units that touch the same axes of the same tensors.
-
-    Attributes:
-        name: of the first module whose output these are.
-        size: number of units.
-        members: what the units hold of each axis.
-        producers: axes that make the values (rows of a weight); consumers: axes that are summed over.
-        exact: whether removing units leaves the rest of the arithmetic as it was (no norm over them).
-    """
-
-    name: str
-    size: int
-    members: tuple[Member, ...]
-    producers: tuple[Axis, ...]
-    consumers: tuple[Axis, ...]
-    exact: bool
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Group) and self.name == other.name and self.size == other.size
 
 
 @dataclass
@@ -91,9 +59,16 @@ class ShrinkGraph:
 
     Attributes:
         model: the network, untouched.
-        example: its example inputs.
+        example: its example inputs, where it lives and in its dtype.
+        kwargs: keyword inputs.
+        program: its exported program.
+        walk: what each operation said of its labels.
+        space: labels and ties.
+        component: (labels,) which go together; 0 is frozen.
         groups: what can be pruned, in the order of use.
         unsupported: operations without a rule.
+        unit_of: (labels,) the number of each label's unit over all groups, -1 where it is frozen.
+        options: what it was made with.
     """
 
     model: nn.Module
@@ -106,9 +81,7 @@ class ShrinkGraph:
     groups: list[Group]
     unsupported: list[Unsupported]
     unit_of: np.ndarray = field(repr=False)
-    """(labels,) the number of each label's unit over all groups, -1 where it is frozen."""
     options: dict[str, Any] = field(default_factory=dict, repr=False)
-    """What it was made with."""
 
     @classmethod
     def from_module(
@@ -143,10 +116,11 @@ class ShrinkGraph:
                 given=f"attention={attention!r}, on_norm={on_norm!r}",
                 expected=f"one of {POLICIES}, 'allow' or 'freeze'",
             )
-        example = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
-        program = export_program(model, example, kwargs or {})
+        given = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
+        example, kwargs = to_model(given, model), to_model(kwargs or {}, model)
+        program = export_program(model, example, kwargs)
         space = LabelSpace(attention)
-        walk = Walk(space, on_norm, RULES, pointwise)
+        walk = Walk(space, on_norm, RULES)
         nodes = list(program.graph.nodes)
         _place_parameters(program, walk, nodes, _canonical_names(model))
         _freeze_named(model, space, frozen)
@@ -160,12 +134,11 @@ class ShrinkGraph:
                         space.freeze_all(labels)
             elif node not in walk.labels:
                 walk.labels[node] = frozen_like(node.meta.get("val"))
-        component = space.components()
-        component = _drop_unconsumed(space, walk, component)
-        groups, unit_of = _groups(space, walk, component)
+        component = consumed_components(space, walk)
+        groups, unit_of = groups_of(space, walk, component)
         unsupported = [Unsupported(op_name(n.target), module_of(n), source_of(n)) for n in walk.unsupported]
         options = {"attention": attention, "on_norm": on_norm, "frozen": tuple(frozen)}
-        return cls(model, example, kwargs or {}, program, walk, space, component, groups, unsupported, unit_of, options)
+        return cls(model, example, kwargs, program, walk, space, component, groups, unsupported, unit_of, options)
 
     def __reduce__(self) -> Any:
         """In another process the network is exported again: programs don't travel."""
@@ -196,7 +169,12 @@ class ShrinkGraph:
         return {fqn: tuple(state[fqn].shape) for fqn in {b.fqn for b in self.space.births}}
 
     def why_frozen(self, fqn: str, axis: int) -> list[str]:
-        """The chain of operations from an axis to what froze it; empty when it isn't frozen."""
+        """The chain of operations from an axis to what froze it; empty when it isn't frozen.
+
+        Args:
+            fqn: a parameter or buffer.
+            axis: of it.
+        """
         birth = self._birth(fqn, axis)
         ids = np.arange(birth.start, birth.start + birth.size)
         stuck = ids[self.component[ids] == 0]
@@ -270,36 +248,6 @@ def _rebuilt(
     return ShrinkGraph.from_module(model, example, kwargs=kwargs, **options)
 
 
-def export_program(model: nn.Module, example: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """`torch.export` in eval mode, with errors that name the source line.
-
-    Raises:
-        ShapeError: the network doesn't run on the example.
-        ExportError: it runs but can't be exported.
-    """
-    device = device_of(model)
-    example = tuple(e.to(device) if isinstance(e, Tensor) else e for e in example)
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with evaluating(model):
-            try:
-                with torch.no_grad():
-                    model(*example, **kwargs)
-            except (RuntimeError, TypeError, ValueError) as error:
-                raise ShapeError(
-                    "example_inputs",
-                    given=f"{[tuple(e.shape) for e in example if isinstance(e, Tensor)]}: {str(error).splitlines()[0]}",
-                    expected="inputs that the network takes",
-                ) from error
-            try:
-                return torch.export.export(model, example, kwargs)
-            except Exception as error:
-                raise ExportError(error) from error
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-
-
 def _visit(walk: Walk, node: Node) -> Any:
     try:
         return walk.visit(node)
@@ -352,109 +300,6 @@ def _is_named(birth: Birth, name: str) -> bool:
     if name.endswith("]"):
         return f"{birth.fqn}[{birth.axis}]" == name
     return name == "" or birth.fqn == name or birth.fqn.startswith(f"{name}.")
-
-
-def _drop_unconsumed(space: LabelSpace, walk: Walk, component: np.ndarray) -> np.ndarray:
-    """Units that nothing sums over can't be cut anywhere: frozen."""
-    consumed = np.zeros(component.max() + 1, bool)
-    for ids in (*walk.consumed, *walk.summed):
-        consumed[component[ids.ravel()]] = True
-    return np.where(consumed[component], component, 0)
-
-
-def _groups(space: LabelSpace, walk: Walk, component: np.ndarray) -> tuple[list[Group], np.ndarray]:
-    """Units with the same set of axes, by a random hash of that set."""
-    births = space.births
-    unit_of = np.full(space.count, -1)
-    if not births:
-        return [], unit_of
-    owner = np.zeros(space.count, int)  # birth of each label
-    for i, b in enumerate(births):
-        owner[b.start : b.start + b.size] = i
-    live = np.flatnonzero(component > 0)
-    if len(live) == 0:
-        return [], unit_of
-    pairs = np.unique(np.stack([component[live], owner[live]], 1), axis=0)
-    marks = np.random.default_rng(0).integers(1, 2**62, len(births), dtype=np.int64)
-    signature = np.zeros(component.max() + 1, np.int64)
-    np.add.at(signature, pairs[:, 0], marks[pairs[:, 1]])
-    first = np.full(component.max() + 1, space.count)
-    np.minimum.at(first, component[live], live)
-    ids = np.unique(pairs[:, 0])
-    keys, inverse = np.unique(signature[ids], return_inverse=True)
-    order = np.full(len(keys), space.count)
-    np.minimum.at(order, inverse, first[ids])
-    consumed, produced, changed = _roles(space, walk)
-    groups: list[Group] = []
-    used = 0
-    for key in np.argsort(order):
-        parts = ids[inverse == key]
-        parts = parts[np.argsort(first[parts])]
-        number = np.full(component.max() + 1, -1)
-        number[parts] = np.arange(len(parts))
-        members, producers, consumers = [], [], []
-        for i in sorted(set(pairs[np.isin(pairs[:, 0], parts), 1].tolist())):
-            b = births[i]
-            units = number[component[b.start : b.start + b.size]]
-            here = np.flatnonzero(units >= 0)
-            members.append(Member(b.fqn, b.axis, here, units[here]))
-            mine = b.start + here
-            if consumed[mine].any():
-                consumers.append((b.fqn, b.axis))
-            elif produced[mine].any():
-                producers.append((b.fqn, b.axis))
-        exact = not changed[component_members(component, parts)].any()
-        label = producers[0][0] if producers else members[0].fqn
-        name = label.rsplit(".", 1)[0] if "." in label else label
-        taken = {g.name for g in groups}
-        if name in taken:
-            name = next(n for k in range(2, len(births) + 3) if (n := f"{name}#{k}") not in taken)
-        groups.append(Group(name, len(parts), tuple(members), tuple(producers), tuple(consumers), exact))
-        inside = np.flatnonzero(number[component] >= 0)
-        unit_of[inside] = used + number[component[inside]]
-        used += len(parts)
-    return groups, unit_of
-
-
-def component_members(component: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """All labels of some components."""
-    return np.flatnonzero(np.isin(component, parts))
-
-
-def _roles(space: LabelSpace, walk: Walk) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(labels that are summed over, labels that are the outputs of weights, labels under a norm)."""
-    consumed, produced, changed = (np.zeros(space.count, bool) for _ in range(3))
-    for ids in walk.consumed:
-        consumed[ids.ravel()] = True
-    for ids in walk.produced:
-        produced[ids.ravel()] = True
-    for item in walk.inexact:
-        changed[item.ids.ravel()] = True
-    return consumed, produced, changed
-
-
-def module_of(node: Node) -> str:
-    """The fully qualified name of the innermost module that ran a node."""
-    stack = node.meta.get("nn_module_stack") or {}
-    return list(stack.values())[-1][0] if stack else ""
-
-
-def source_of(node: Node) -> str:
-    """The innermost line of user code behind a node, as `file:line: text`."""
-    return last_line(node.meta.get("stack_trace") or "")
-
-
-def last_line(trace: str) -> str:
-    """The last frame of a stack trace, in one line."""
-    lines = [line.strip() for line in trace.strip().splitlines() if line.strip()]
-    places = [i for i, line in enumerate(lines) if line.startswith('File "')]
-    if not places:
-        return ""
-    own = [i for i in places if "/torch/" not in lines[i]]
-    at = (own or places)[-1]
-    file, _, rest = lines[at].removeprefix('File "').partition('", line ')
-    number = rest.split(",")[0]
-    return f"{file}:{number}: {lines[at + 1] if at + 1 < len(lines) else ''}"
 
 
 def _tell(node: Node, walk: Walk) -> str:

@@ -1,17 +1,16 @@
-"""One pass over a `torch.export` graph: what is known of each node's labels, and what rules may ask of a node."""
+"""One pass over a `torch.export` graph: what is known of each node's labels, and what rules tell it."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.fx import Node
 
 from deepwright.compress.coupling.axes import Ids, Labels, LabelSpace
+from deepwright.compress.coupling.nodes import args, has_tensors, op_name, static
 
 Rule = Callable[["Walk", Node], Any]
 
@@ -39,11 +38,13 @@ class Walk:
     """The state of one pass over a graph.
 
     Args:
-        space: of labels; on_norm: what becomes of units under a norm; rules: by operation; otherwise: for element-wise ones without.
+        space: of labels.
+        on_norm: what becomes of units under a norm: "allow" or "freeze".
+        rules: operation -> rule.
     """
 
-    def __init__(self, space: LabelSpace, on_norm: str, rules: Mapping[str, Rule], otherwise: Rule) -> None:
-        self.space, self.on_norm, self.rules, self.otherwise = space, on_norm, rules, otherwise
+    def __init__(self, space: LabelSpace, on_norm: str, rules: Mapping[str, Rule]) -> None:
+        self.space, self.on_norm, self.rules = space, on_norm, rules
         self.labels: dict[Node, Any] = {}
         self.contractions: list[Contraction] = []
         self.inexact: list[Inexact] = []
@@ -87,13 +88,8 @@ class Walk:
 
     def visit(self, node: Node) -> Any:
         """The labels of a call's output."""
-        name = op_name(node.target)
-        rule = self.rules.get(name)
-        if rule is None and is_pointwise(node.target):
-            rule = self.otherwise
-        if rule is None:
-            return self.give_up(node)
-        return rule(self, node)
+        rule = self.rules.get(op_name(node.target))
+        return self.give_up(node) if rule is None else rule(self, node)
 
     def give_up(self, node: Node, note: str = "") -> Any:
         """Freeze every input; the output is frozen too."""
@@ -108,27 +104,6 @@ class Walk:
         return frozen_like(node.meta.get("val"))
 
 
-def op_name(target: Any) -> str:
-    """relu for aten.relu.default and aten.relu_.default; getitem for Python's."""
-    if target is operator.getitem:
-        return "getitem"
-    packet = getattr(target, "_overloadpacket", None)
-    name = packet.__name__ if packet is not None else getattr(target, "__name__", str(target))
-    return name[:-1] if name.endswith("_") and not name.endswith("__") else name
-
-
-def is_pointwise(target: Any) -> bool:
-    """Whether torch itself calls the operation element-wise."""
-    return torch.Tag.pointwise in getattr(target, "tags", ())
-
-
-def has_tensors(value: Any) -> bool:
-    """Whether a node's value holds a tensor."""
-    if isinstance(value, tuple | list):
-        return any(has_tensors(v) for v in value)
-    return isinstance(value, Tensor)
-
-
 def frozen_like(value: Any) -> Any:
     """Frozen labels for a value or a tuple of values."""
     if isinstance(value, tuple | list):
@@ -136,32 +111,8 @@ def frozen_like(value: Any) -> Any:
     return Labels(static(value.shape)) if isinstance(value, Tensor) else None
 
 
-def static(shape: Any) -> tuple[int, ...]:
-    """Sizes as integers (a size that depends on data counts as its hint)."""
-    return tuple(int(s) if not hasattr(s, "node") else int(s.node.hint or 1) for s in shape)
-
-
 def flat_labels(value: Any) -> list[Labels]:
     """The labels inside a possibly nested value."""
     if isinstance(value, tuple | list):
         return [one for v in value for one in flat_labels(v)]
     return [value] if isinstance(value, Labels) else []
-
-
-def bound(node: Node) -> dict[str, Any]:
-    """A call's arguments by their schema's names, defaults included."""
-    target: Any = node.target
-    schema = target._schema
-    values = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
-    values |= {a.name: v for a, v in zip(schema.arguments, node.args)}
-    return values | dict(node.kwargs)
-
-
-def args(node: Node) -> list[Any]:
-    """A call's positional arguments."""
-    return list(node.args)
-
-
-def shape_of(node: Node) -> tuple[int, ...]:
-    """The shape of a node's output."""
-    return static(node.meta["val"].shape)

@@ -1,21 +1,26 @@
 """Networks that stop early: cuts, heads, certified thresholds, and files for small machines (arXiv 2603.28149).
 
 Example:
-    >>> from deepwright.compress.exits import attach_exits, calibrate_exits
-    >>> model = attach_exits(network, ['layer2'], x, exit_output='logits', outputs=10)  # doctest: +SKIP
+    >>> import torch
+    >>> from deepwright.compress.exits import Segments, attach_exits, expected_cost
+    >>> network = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+    >>> x = torch.rand(4, 6)
+    >>> [cut.name for cut in Segments(network, x).cuts()]  # where a head can go
+    ['0', '1']
+    >>> model = attach_exits(network, ["1"], x, exit_output="logits", outputs=3).eval()
+    >>> answers, left = model(x, thresholds=[2.0], return_exit=True)  # no probability is 2: nobody leaves
+    >>> left.tolist()
+    [1, 1, 1, 1]
+    >>> expected_cost(model, left).worth
+    False
 """
 
-from deepwright.compress.exits.adaptive import (
-    AdaptiveModel,
-    BlankSkipLoss,
-    ExitCost,
-    ExitHead,
-    VectorHead,
-    attach_exits,
-    calibrate_exits,
-    expected_cost,
-)
+from deepwright.compress.exits.adaptive import AdaptiveModel, attach_exits
+from deepwright.compress.exits.calibration import calibrate_exits, head_logits
+from deepwright.compress.exits.costs import ExitCost, expected_cost, path_macs
 from deepwright.compress.exits.files import ExportedExit, export_exits
+from deepwright.compress.exits.heads import ExitHead, VectorHead
+from deepwright.compress.exits.losses import BlankSkipLoss
 from deepwright.compress.exits.policy import CalibrationError, ExitPolicy, TemporalGate, certify, samples_needed
 from deepwright.compress.exits.segments import Cut, CutError, Segments
 
@@ -37,5 +42,7 @@ __all__ = [
     "certify",
     "expected_cost",
     "export_exits",
+    "head_logits",
+    "path_macs",
     "samples_needed",
 ]

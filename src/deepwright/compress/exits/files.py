@@ -1,7 +1,7 @@
 """ONNX files of a network with an exit: two files for a small machine, or one with an `If` for a server.
 
-"split": `front.onnx` gives the exit's logits and the map, `rest.onnx` goes on from the map; the caller compares and decides.
-"single": one file, batch 1, with the decision inside.
+"split": `front.onnx` gives the exit's logits and the map, `rest.onnx` goes on from the map; the caller compares and
+decides. "single": one file, batch 1, with the decision inside.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepwright.compress.errors import ExportError, MismatchError
+from deepwright.compress.errors import MismatchError
 from deepwright.compress.exits.adaptive import AdaptiveModel
-from deepwright.compress.files.int8 import quantize, quiet
-from deepwright.compress.files.onnx import exported_program, onnx_bytes, run, session
+from deepwright.compress.exporting import export_program, quiet
+from deepwright.compress.files import onnx_bytes, quantize, require_export, run, session
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
 from deepwright.core.inference import evaluating, without_gradients
@@ -26,7 +27,14 @@ from deepwright.core.inference import evaluating, without_gradients
 
 @dataclass(frozen=True)
 class ExportedExit:
-    """Written files, by role ("front" and "rest", or "single"), and how many frames took the same decision as the network."""
+    """Written files.
+
+    Attributes:
+        paths: by role: "front" and "rest", or "single".
+        threshold: of readiness, that the decision was compared at.
+        agreement: share of the frames that took the same decision as the network.
+        frames: how many were compared.
+    """
 
     paths: dict[str, Path]
     threshold: float
@@ -71,7 +79,7 @@ class _Single(nn.Module):
         z, h = self.front(x)
 
         def skip(h: Tensor) -> tuple[Tensor, ...]:
-            return tuple(torch.zeros(s) for s in self.shapes)
+            return tuple(h.new_zeros(s) for s in self.shapes)
 
         def go(h: Tensor) -> tuple[Tensor, ...]:
             return tuple(v.clone() for v in self.rest(h))
@@ -95,14 +103,15 @@ def export_exits(
         model: with one exit that answers "blank".
         folder: for `front.onnx` and `rest.onnx`, or `single.onnx`.
         layout: "split" or "single" (float, batch 1).
-        threshold: of readiness; the policy's by default. After quantisation the logits have moved: calibrate again on the
-            files' own logits.
+        threshold: of readiness; the policy's by default. After quantisation the logits have moved: calibrate again on
+            the files' own logits.
         quant: None or "int8", for "split".
         calibration: batches of inputs, for "int8".
         check: frames to compare decisions on (the model's example by default).
 
     Raises:
         InputError: more than one exit, no threshold, unknown layout.
+        MissingExtraError: onnx, onnxscript or onnxruntime is missing.
         MismatchError: a float file decides otherwise than the network.
     """
     if len(model.cuts) != 1 or model.exit_output != "blank":
@@ -119,7 +128,8 @@ def export_exits(
         if model.policy is None:
             raise InputError("threshold", given="none, and no policy", expected="a number, or calibrate_exits first")
         threshold = model.policy.thresholds[0]
-    frames = model.example if check is None else check
+    require_export()
+    frames = to_model(model.example if check is None else check, model)
     with without_gradients(model), evaluating(model), torch.no_grad():
         first, second = model.pieces()
         front, rest = _Front(first, model.heads[0]).eval(), _Rest(second).eval()
@@ -130,7 +140,7 @@ def export_exits(
             else:
                 files = _split_bytes(front, rest, frames, h, quant, calibration)
     paths = {role: write_bytes(Path(folder) / f"{role}.onnx", data) for role, data in files.items()}
-    leaves = (-z[:, 0] >= threshold).numpy()
+    leaves = (-z[:, 0] >= threshold).cpu().numpy()
     same = _decisions(files, frames, threshold) == leaves
     agreement = float(same.mean())
     if quant is None and agreement < 1:
@@ -153,20 +163,19 @@ def _split_bytes(
                 given=f"{quant!r}, calibration: {calibration is not None}",
                 expected="'int8' with calibration batches",
             )
-        seen = list(calibration)
+        seen = [batch.to(x.device) for batch in calibration]
         pair[0] = quantize(front, (x[:2],), seen)
         pair[1] = quantize(rest, (h[:2],), [front(batch)[1] for batch in seen])
     inputs = (x[:2], h[:2])
-    return {role: onnx_bytes(exported_program(m, (i,), True)) for role, m, i in zip(("front", "rest"), pair, inputs)}
+    return {
+        role: onnx_bytes(export_program(m, (i,), dynamic_batch=True))
+        for role, m, i in zip(("front", "rest"), pair, inputs)
+    }
 
 
 def _single_bytes(front: _Front, rest: _Rest, threshold: float, x: Tensor, h: Tensor) -> bytes:
     shapes = [tuple(v.shape) for v in rest(h)]
-    try:
-        program = torch.export.export(_Single(front, rest, threshold, shapes).eval(), (x,))
-    except Exception as error:
-        raise ExportError(error) from error
-    return onnx_bytes(program)
+    return onnx_bytes(export_program(_Single(front, rest, threshold, shapes), (x,)))
 
 
 def _decisions(files: dict[str, bytes], frames: Tensor, threshold: float) -> np.ndarray:

@@ -28,7 +28,8 @@ class Levels:
 
     Args:
         readiness: (N, cuts) how ready each sample is to leave.
-        relevant: (N,) samples that count; harmful: (N, cuts) whether leaving there harms.
+        relevant: (N,) samples that count.
+        harmful: (N, cuts) whether leaving there harms.
         paths: cost of leaving at each cut and of running to the end.
 
     Raises:
@@ -44,6 +45,7 @@ class Levels:
     ) -> None:
         if not bool(relevant.any()):
             raise CalibrationError("calibration data", given="no relevant sample", expected="some")
+        readiness, relevant, harmful = readiness.cpu(), relevant.cpu(), harmful.cpu()
         self.readiness, self.relevant = readiness.double(), relevant
         self.harmful = harmful & relevant[:, None]
         self.paths = torch.tensor(paths, dtype=torch.float64)
@@ -66,7 +68,7 @@ class Levels:
 
     def cost(self, left: Tensor) -> float:
         """Expected cost of a sample."""
-        return float(self.paths[left].mean())
+        return float(self.paths[left.cpu()].mean())
 
     def harms(self, left: Tensor) -> list[int]:
         """Samples harmed at each cut."""
@@ -79,7 +81,11 @@ class Levels:
         return tuple(min(1.0, e / n + slack) for e in events)
 
     def for_speedup(self, wanted: float, static: float | None = None) -> int:
-        """The safest level whose expected cost is at least `wanted` times below `static`, that of running to the end by default.
+        """The safest level whose expected cost is low enough.
+
+        Args:
+            wanted: how many times below `static` the expected cost must be.
+            static: the cost to compare with, that of running to the end by default.
 
         Raises:
             CalibrationError: no level is that fast (the fastest is told).
@@ -96,7 +102,12 @@ class Levels:
         )
 
     def for_utility(self, cost_harm: float, cost_sample: float) -> int:
-        """The level of least cost_harm * P(harm) + cost_sample * E[cost] / cost of running to the end."""
+        """The level of least cost_harm * P(harm) + cost_sample * E[cost] / cost of running to the end.
+
+        Args:
+            cost_harm: of a sample that leaves in harm.
+            cost_sample: of a sample that runs to the end.
+        """
         if not (cost_harm >= 0 and cost_sample >= 0 and cost_harm + cost_sample > 0):
             raise InputError("utility", given=(cost_harm, cost_sample), expected="two costs, not both 0")
 

@@ -1,8 +1,8 @@
 """When to stop early: thresholds with a guarantee, chosen on data that nobody trained on.
 
-P(a harmful exit | a relevant sample) is bounded by Clopper and Pearson; thresholds are tried from the safest on, and the
-last one that passes before the first failure is taken (fixed-sequence testing), so that the error over all that were tried
-stays at most delta. Several exits share delta.
+P(a harmful exit | a relevant sample) is bounded by Clopper and Pearson; thresholds are tried from the safest on, and
+the last one that passes before the first failure is taken (fixed-sequence testing), so that the error over all that
+were tried stays at most delta. Several exits share delta.
 
 Source: "BlankSkip: Early-exit Object Detection onboard Nano-drones", arXiv 2603.28149; the threshold rule is ours.
 """
@@ -13,6 +13,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,12 +29,23 @@ class CalibrationError(InputError):
 
 
 def upper_bound(events: int, n: int, delta: float) -> float:
-    """Clopper-Pearson's upper bound of a share with confidence 1 - delta; 1 when all are events."""
+    """Clopper-Pearson's upper bound of a share with confidence 1 - delta; 1 when all are events.
+
+    Args:
+        events: counted.
+        n: samples.
+        delta: the probability that the bound fails.
+    """
     return 1.0 if events >= n else float(stats.beta.ppf(1 - delta, events + 1, n - events))
 
 
 def samples_needed(alpha: float, delta: float) -> int:
-    """How many relevant samples without a single harmful exit certify alpha: ln delta / ln (1 - alpha)."""
+    """How many relevant samples without a single harmful exit certify alpha: ln delta / ln (1 - alpha).
+
+    Args:
+        alpha: the share of harmful exits to certify.
+        delta: the probability that the certificate fails.
+    """
     return math.ceil(math.log(delta) / math.log(1 - alpha))
 
 
@@ -42,9 +54,12 @@ class ExitPolicy:
     """Thresholds per cut, and what they were certified on.
 
     Attributes:
-        cuts: names; thresholds: a sample leaves at the first cut whose score is at least its threshold (inf: never).
-        max_harm: alpha; confidence: 1 - delta.
-        relevant: calibration samples that count; harmful: of those, how many left in harm, per cut.
+        cuts: names of modules.
+        thresholds: a sample leaves at the first cut whose score is at least its threshold (inf: never).
+        max_harm: alpha, the largest share of relevant samples that may leave in harm.
+        confidence: 1 - delta.
+        relevant: calibration samples that count.
+        harmful: of those, how many left in harm, per cut.
         bounds: upper bounds per cut.
         model_hash: of the network and its heads.
         goal: what the thresholds were chosen for; only for "max_false_skip" was `max_harm` fixed beforehand.
@@ -61,12 +76,20 @@ class ExitPolicy:
     goal: str = "max_false_skip"
 
     def save(self, path: Path | str) -> Path:
-        """Write JSON."""
+        """Write JSON.
+
+        Args:
+            path: the file.
+        """
         return write_json(path, asdict(self))
 
     @classmethod
     def load(cls, path: Path | str, model_hash: str | None = None) -> ExitPolicy:
         """Read a policy.
+
+        Args:
+            path: the file.
+            model_hash: of the network that it must belong to (`AdaptiveModel.fingerprint`); None to take any.
 
         Raises:
             InputError: not a policy, or calibrated on other weights.
@@ -99,10 +122,11 @@ def certify(
         scores: (N,) larger = readier to leave.
         relevant: (N,) samples that the guarantee is about (frames with an object).
         harmful: (N,) whether leaving harms that sample; only relevant ones count.
-        max_harm: alpha; confidence: 1 - delta.
-        grid: thresholds fixed before these data were seen, falling (safest first); quantiles of the scores of irrelevant
-            samples would peek, so without a grid the finest valid one is used: every threshold above the relevant scores
-            in falling order, which tests the same hypotheses in the same sequence.
+        max_harm: alpha.
+        confidence: 1 - delta.
+        grid: thresholds fixed before these data were seen, falling (safest first); quantiles of the scores of
+            irrelevant samples would peek, so without a grid the finest valid one is used: every threshold above the
+            relevant scores in falling order, which tests the same hypotheses in the same sequence.
 
     Raises:
         CalibrationError: no relevant or no irrelevant sample; too few to certify alpha at all (the number is told).
@@ -111,6 +135,7 @@ def certify(
         raise InputError(
             "calibration", given=f"max_harm={max_harm}, confidence={confidence}", expected="shares in (0, 1)"
         )
+    scores, relevant, harmful = scores.cpu(), relevant.cpu().bool(), harmful.cpu().bool()
     n, delta = int(relevant.sum()), 1 - confidence
     if n == 0 or bool((relevant & harmful).all()):
         raise CalibrationError(
@@ -119,14 +144,16 @@ def certify(
     needed = samples_needed(max_harm, delta)
     if n < needed:
         raise CalibrationError(
-            "calibration data", given=f"{n} relevant samples", expected=f"at least {needed} to certify {max_harm:g} at {confidence:.0%}",
+            "calibration data",
+            given=f"{n} relevant samples",
+            expected=f"at least {needed} to certify {max_harm:g} at {confidence:.0%}",
             hint="more data, a larger max_harm, or a lower confidence",
-        )  # fmt: skip
+        )
     risky = scores[relevant & harmful].double().sort(descending=True).values.numpy()
     if grid is None:
         return _finest(risky, n, max_harm, delta)
     threshold, events, bound = math.inf, 0, upper_bound(0, n, delta)
-    for value in grid.double().sort(descending=True).values.tolist():
+    for value in grid.cpu().double().sort(descending=True).values.tolist():
         count = int((risky >= value).sum())
         limit = upper_bound(count, n, delta)
         if limit > max_harm:
@@ -153,14 +180,18 @@ def _finest(risky: np.ndarray, n: int, alpha: float, delta: float) -> tuple[floa
 
 
 def just_above(score: float) -> float:
-    """The next float32: networks and their ONNX files compare in single precision, where a double's next is the same."""
+    """The next float32: networks and ONNX files compare in single precision, where a double's next is the same."""
     return float(np.nextafter(np.float32(score), np.float32(np.inf)))
 
 
 class TemporalGate:
-    """Frames in sequence: leave early only after `quiet` frames that would have, and run in full every `refresh` frames.
+    """Frames in sequence: leave early only after `quiet` that would have, and run in full every `refresh` frames.
 
     The longest that an object can stay unseen is then `refresh` frames.
+
+    Args:
+        quiet: frames that would have left before one may.
+        refresh: one frame of so many is run in full.
     """
 
     def __init__(self, quiet: int = 2, refresh: int = 10) -> None:
@@ -174,7 +205,11 @@ class TemporalGate:
         self._calm, self._since = 0, 0
 
     def __call__(self, would_leave: bool) -> bool:
-        """Whether this frame may leave early."""
+        """Whether this frame may leave early.
+
+        Args:
+            would_leave: whether its score says so.
+        """
         self._calm = self._calm + 1 if would_leave else 0
         if would_leave and self._calm > self.quiet and self._since + 1 < self.refresh:
             self._since += 1
@@ -184,6 +219,11 @@ class TemporalGate:
 
 
 def through(gate: TemporalGate, would_leave: Tensor) -> Tensor:
-    """(N,) which frames of a film leave early."""
+    """(N,) which frames of a film leave early.
+
+    Args:
+        gate: reset first.
+        would_leave: (N,) whether each frame's score says so.
+    """
     gate.reset()
-    return torch.tensor([gate(bool(w)) for w in would_leave])
+    return torch.tensor([gate(bool(w)) for w in would_leave.tolist()], dtype=torch.bool, device=would_leave.device)

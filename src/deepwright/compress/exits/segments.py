@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Graph, GraphModule, Node
 
-from deepwright.compress.counting.targets import Layer, _layer
-from deepwright.compress.coupling.graph import module_of
-from deepwright.compress.coupling.walk import op_name, shape_of
+from deepwright.compress.counting.operations import Layer, layer_of
+from deepwright.compress.coupling.nodes import module_of, op_name, shape_of
 from deepwright.compress.errors import ExportError
-from deepwright.compress.files.int8 import exported
+from deepwright.compress.exporting import export_program
 from deepwright.core.errors import InputError
 from deepwright.core.results import Table
 
@@ -29,7 +28,14 @@ class CutError(InputError):
 
 @dataclass(frozen=True)
 class Cut:
-    """A valid cut: after which module, the node, its size per sample, and the MACs before it."""
+    """A valid cut.
+
+    Attributes:
+        name: the module that it lies behind.
+        node: of the exported graph, whose tensor crosses.
+        elements: of that tensor, per sample.
+        macs: before it, per sample.
+    """
 
     name: str
     node: Node
@@ -48,17 +54,18 @@ class Segments:
     def __init__(self, model: nn.Module, example: Tensor) -> None:
         self.model = model
         self.batch = max(len(example), 2)
-        self.program = exported(model, (example,), dynamic_batch=True)
+        self.program = export_program(model, (example,), dynamic_batch=True)
         self.nodes = [n for n in self.program.graph.nodes if n.op == "call_function"]
         signature = self.program.graph_signature
         self.state = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self.constants = dict(signature.inputs_to_lifted_tensor_constants)
         self.input = next(
-            n for n in self.program.graph.nodes
+            n
+            for n in self.program.graph.nodes
             if n.op == "placeholder" and n.name not in self.state and n.name not in self.constants
-        )  # fmt: skip
+        )
         self.output = next(n for n in self.program.graph.nodes if n.op == "output")
-        self.layers = [_layer(n, self.batch) for n in self.nodes]
+        self.layers = [layer_of(n, self.batch) for n in self.nodes]
 
     @property
     def macs(self) -> int:
@@ -122,9 +129,11 @@ class Segments:
         if crossing != [self.nodes[last - 1]]:
             names = ", ".join(f"{n.name} (from {module_of(n) or 'the network'})" for n in crossing)
             raise CutError(
-                f"cut after {name!r}", given=f"{len(crossing)} tensors cross it: {names}", expected="one",
+                f"cut after {name!r}",
+                given=f"{len(crossing)} tensors cross it: {names}",
+                expected="one",
                 hint="cut where no shortcut passes: see Segments(model, x).table()",
-            )  # fmt: skip
+            )
         return last
 
     def build(self, positions: list[int]) -> list[GraphModule]:

@@ -1,11 +1,12 @@
 """How a search breeds and selects: NSGA-II, MOEA/D, or a genetic algorithm of pymoo.
 
-An engine has no state of its own: everything it decides follows from the population that it is given and a generator, so a
-search that was killed goes on to the same end whichever engine it runs.
+An engine has no state of its own: everything it decides follows from the population that it is given and a generator,
+so a search that was killed goes on to the same end whichever engine it runs.
 """
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,8 @@ class PymooEngine(Engine):
     """Phase 1 bred and selected by a genetic algorithm of pymoo; phase 2 stays NSGA-II on bits.
 
     Args:
-        algorithm: an algorithm object of pymoo with `mating` and `survival` (its NSGA2, SMSEMOA, ...); NSGA2 by default.
+        algorithm: an algorithm object of pymoo with `mating` and `survival` (its NSGA2, SMSEMOA, ...); NSGA2 by
+            default.
 
     Raises:
         MissingExtraError: pymoo isn't installed.
@@ -108,6 +110,11 @@ class PymooEngine(Engine):
                 "algorithm", given=type(algorithm).__name__, expected="a genetic algorithm with mating and survival"
             )
         self.name = f"pymoo {type(self.algorithm).__name__}"
+        self._as_given = copy.deepcopy(self.algorithm)  # breeding leaves problem and population in the other
+
+    def __resume_identity__(self) -> tuple[str, Any]:
+        """What a resumed search must find again."""
+        return self.name, self._as_given
 
     def children(
         self,

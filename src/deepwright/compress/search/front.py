@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepwright.compress.search.spaces import Accuracy, Space, UnitSpace
-from deepwright.compress.surgery.cutting import ShrinkResult
+from deepwright.compress.search.objectives import Accuracy
+from deepwright.compress.search.space import Space
+from deepwright.compress.search.units import UnitSpace
+from deepwright.compress.surgery import ShrinkResult
 from deepwright.core.errors import InputError
 from deepwright.core.files import load_state, save_state
 from deepwright.core.pareto import hypervolume, knee, nondominated
@@ -47,6 +49,7 @@ class ParetoResult:
     """A front, sorted by cost.
 
     Attributes:
+        space: of the network.
         objectives: their names, "error" first.
         F: (n, k) values on the validation data.
         packed: (n, bytes) masks, bit-packed.
@@ -88,7 +91,11 @@ class ParetoResult:
         return hypervolume(self.F[:, :2], (1.0, 1.0))
 
     def cheapest(self, max_error_increase: float) -> int:
-        """The cheapest point whose validation error is at most so far above the best."""
+        """The cheapest point whose validation error is at most so far above the best.
+
+        Args:
+            max_error_increase: how far.
+        """
         good = np.flatnonzero(self.F[:, 0] <= self.F[:, 0].min() + max_error_increase + 1e-12)
         return int(good[np.argmin(self.F[good, 1])])
 
@@ -116,13 +123,22 @@ class ParetoResult:
         both = fresh.wrong(self.space, np.stack([mask, np.ones_like(mask)]))
         names = self.objectives[1:]
         return Picked(
-            model, surgery, chosen, float(self.F[chosen, 0]), wilson(int(both[0].sum()), len(fresh)),
-            dict(zip(names, self.F[chosen, 1:].tolist())),
-            mcnemar(torch.from_numpy(~both[0]), torch.from_numpy(~both[1])),
-        )  # fmt: skip
+            model=model,
+            surgery=surgery,
+            index=chosen,
+            validation_error=float(self.F[chosen, 0]),
+            held_out=wilson(int(both[0].sum()), len(fresh)),
+            costs=dict(zip(names, self.F[chosen, 1:].tolist())),
+            against_dense=mcnemar(torch.from_numpy(~both[0]), torch.from_numpy(~both[1])),
+        )
 
     def evaluate(self, x: Tensor, y: Tensor) -> Table:
-        """Every point on fresh data: validation error, held-out error with its interval, costs."""
+        """Every point on fresh data: validation error, held-out error with its interval, costs.
+
+        Args:
+            x: inputs (N, ...).
+            y: their labels (N,).
+        """
         fresh = Accuracy(x, y)
         wrong = fresh.wrong(self.space, self.masks).sum(1)
         rows: list[Any] = []
@@ -160,7 +176,11 @@ class ParetoResult:
         return frame
 
     def save(self, path: Path | str) -> Path:
-        """Write the front; `load` needs the same network's space."""
+        """Write the front; `load` needs the same network's space.
+
+        Args:
+            path: the file.
+        """
         state = {
             "objectives": list(self.objectives),
             "F": torch.from_numpy(self.F.copy()),
@@ -170,6 +190,7 @@ class ParetoResult:
             "log": self.log,
             "evaluations": self.evaluations,
             "size": self.space.size,
+            "layers": [[name, int(size)] for name, size in zip(self.space.names, self.space.layer_sizes)],
         }
         return save_state(path, state)
 
@@ -177,16 +198,29 @@ class ParetoResult:
     def load(cls, path: Path | str, space: Space) -> ParetoResult:
         """Read a front back.
 
+        Args:
+            path: the file.
+            space: of the network that it was made over.
+
         Raises:
             InputError: it was made over another network.
         """
         state = load_state(path)
-        if state["size"] != space.size:
+        layers = [[name, int(size)] for name, size in zip(space.names, space.layer_sizes)]
+        if state["size"] != space.size or state.get("layers", layers) != layers:
             raise InputError(
-                f"front {path}", given=f"{state['size']} bits", expected=f"{space.size}, as in this network"
+                f"front {path}",
+                given=f"{state['size']} bits in other layers",
+                expected=f"{space.size}, in the layers of this network",
             )
         history = [(float(a), float(b), int(c)) for a, b, c in state["history"]]
         return cls(
-            space, tuple(state["objectives"]), state["F"].numpy(), state["packed"].numpy(), state["phase"].numpy(),
-            history, state["log"], state["evaluations"],
-        )  # fmt: skip
+            space=space,
+            objectives=tuple(state["objectives"]),
+            F=state["F"].numpy(),
+            packed=state["packed"].numpy(),
+            phase=state["phase"].numpy(),
+            history=history,
+            log=state["log"],
+            evaluations=state["evaluations"],
+        )

@@ -1,8 +1,10 @@
-"""Racing: candidates that a better network of no greater cost beats for certain are dropped before they cost a full run."""
+"""Racing: candidates that a better network of no greater cost beats for certain are dropped before a full run."""
 
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray as Array
 from scipy import stats
 
 from deepwright.compress.search.runner import Runner
@@ -10,35 +12,56 @@ from deepwright.core.pareto import nondominated
 
 
 class Mistakes:
-    """Which validation samples the archive's networks get wrong, bit-packed: what later candidates race against."""
+    """Which validation samples the archive's networks get wrong: what later candidates race against.
 
-    def __init__(self) -> None:
-        self.rows: dict[bytes, np.ndarray] = {}
+    Args:
+        rows: name of a mask (see `key`) -> its mistakes, eight a byte.
+    """
+
+    def __init__(self, rows: dict[bytes, np.ndarray] | None = None) -> None:
+        self.rows = {} if rows is None else rows
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def remember(self, masks: np.ndarray, wrong: np.ndarray) -> None:
-        """Keep which samples were wrong."""
+    def remember(self, masks: Bool[Array, "p d"], wrong: Bool[Array, "p n"]) -> None:
+        """Keep which samples were wrong.
+
+        Args:
+            masks: one network a row.
+            wrong: its mistakes.
+        """
         for mask, row in zip(masks, wrong):
             self.rows[key(mask)] = np.packbits(row)
 
-    def keep_only(self, masks: np.ndarray) -> None:
-        """Forget every network that isn't among these."""
+    def keep_only(self, masks: Bool[Array, "p d"]) -> None:
+        """Forget every other network.
+
+        Args:
+            masks: one network a row.
+        """
         inside = {key(m) for m in masks}
         self.rows = {k: v for k, v in self.rows.items() if k in inside}
 
     def race(
-        self, runner: Runner, masks: np.ndarray, cost: np.ndarray, archive: np.ndarray, fitness: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self,
+        runner: Runner,
+        masks: Bool[Array, "p d"],
+        cost: Float[Array, " p"],
+        archive: Bool[Array, "m d"],
+        fitness: Float[Array, "m 2"],
+    ) -> tuple[Float[Array, " p"], Float[Array, " p"]]:
         """Evaluate on 1/8, 1/4, 1/2 and all of the validation set, dropping on the way.
 
         Args:
-            runner: evaluates; masks: (P, D) candidates; cost: (P,) of each.
-            archive: (M, D) the networks found so far; fitness: (M, 2) their (error, cost).
+            runner: evaluates.
+            masks: one candidate a row.
+            cost: of each.
+            archive: the networks found so far.
+            fitness: their (error, cost).
 
         Returns:
-            (errors, NaN for the dropped; share of the validation set that each was run on).
+            Errors, NaN for the dropped, and the share of the validation set that each was run on.
         """
         order, n = runner.evaluate.order, len(runner.evaluate)
         front = np.flatnonzero(nondominated(fitness))
@@ -66,8 +89,12 @@ class Mistakes:
         return errors, share
 
 
-def key(mask: np.ndarray) -> bytes:
-    """A mask as a name, eight bits a byte."""
+def key(mask: Bool[Array, " d"]) -> bytes:
+    """A mask as a name, eight bits a byte.
+
+    Args:
+        mask: of one network.
+    """
     return np.packbits(mask).tobytes()
 
 

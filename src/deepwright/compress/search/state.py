@@ -1,77 +1,157 @@
-"""A search on disk: everything that decides how it goes on, without pickles."""
+"""Where a search stands: everything that decides how it goes on."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray as Array
 
-from deepwright.core.errors import InputError
-from deepwright.core.files import load_state, save_state
-
-if TYPE_CHECKING:
-    from deepwright.compress.search.pruner import EvolutionaryPruner
-
-_PACKED = ("population", "archive")
-_ARRAYS = ("fitness", "thresholds", "archive_fitness", "archive_phase", "lower", "upper")
-_PLAIN = ("phase", "generation", "evaluations", "log", "infeasible", "_number")
+from deepwright.compress.search.archive import Archive
+from deepwright.compress.search.corridor import Corridor
+from deepwright.compress.search.racing import Mistakes
 
 
-class StateMismatchError(InputError):
-    """Saved state of another search."""
+@dataclass
+class SearchState:
+    """The state between two generations.
 
-
-def save_search(search: EvolutionaryPruner, path: Path, identity: dict[str, str]) -> None:
-    """Write the state after a generation."""
-    state: dict[str, Any] = {"identity": identity, "rng": json.dumps(search.rng.bit_generator.state)}
-    for name in _PACKED:
-        state[name] = torch.from_numpy(np.packbits(getattr(search, name), axis=1))
-    for name in _ARRAYS:
-        state[name] = torch.from_numpy(np.ascontiguousarray(getattr(search, name)))
-    for name in _PLAIN:
-        state[name] = getattr(search, name)
-    state["history"] = [list(h) for h in search.history]
-    state["operator_wins"] = [list(w) for w in search.operator_wins]
-    wrong = search.mistakes.rows
-    keys = sorted(wrong)
-    state["wrong_keys"] = _bytes(keys)
-    state["wrong"] = torch.from_numpy(np.stack([wrong[k] for k in keys]) if keys else np.zeros((0, 0), np.uint8))
-    state["seen"] = _bytes(sorted(search._seen))
-    save_state(path, state)
-
-
-def load_search(search: EvolutionaryPruner, path: Path, identity: dict[str, str]) -> None:
-    """Go on from a saved state.
-
-    Raises:
-        StateMismatchError: it belongs to another search (what differs is named).
+    Attributes:
+        rng: for all draws.
+        population: (P, D) masks.
+        fitness: (P, k) their objectives.
+        thresholds: (P, L) of the population, in phase 1.
+        archive: the front so far.
+        corridor: bits that may move in phase 2.
+        phase: 1, 2, or 3 when both have run.
+        generation: of the phase.
+        evaluations: so far; one is one candidate on the whole validation set.
+        candidates: made so far.
+        infeasible: of these, those without finite objectives.
+        history: (evaluations, hypervolume, phase) after each generation.
+        operator_wins: children of (flips, swaps) that entered the archive, after each generation of phase 2.
+        log: what was decided on the way.
+        seen: names of all masks that were made.
+        mistakes: which samples the archive's networks get wrong, for racing.
     """
-    state = load_state(path)
-    other = [k for k, v in identity.items() if state["identity"].get(k) != v]
-    if other:
-        raise StateMismatchError(
-            f"state in {path}", given="another " + ", ".join(other), expected="the same search",
-            hint="use another state_dir, or the settings that it was started with",
-        )  # fmt: skip
-    d = search.space.size
-    for name in _PACKED:
-        setattr(search, name, np.unpackbits(state[name].numpy(), axis=1, count=d).astype(bool))
-    for name in _ARRAYS:
-        setattr(search, name, state[name].numpy().copy())
-    for name in _PLAIN:
-        setattr(search, name, state[name])
-    search.history = [(float(a), float(b), int(c)) for a, b, c in state["history"]]
-    search.operator_wins = [(int(a), int(b)) for a, b in state["operator_wins"]]
-    search.rng.bit_generator.state = json.loads(state["rng"])
-    width = -(-d // 8)
-    search.mistakes.rows = dict(zip(_pieces(state["wrong_keys"], width), state["wrong"].numpy()))
-    search._seen = set(_pieces(state["seen"], width))
+
+    rng: np.random.Generator
+    population: Bool[Array, "p d"]
+    fitness: Float[Array, "p k"]
+    thresholds: Float[Array, "p layers"]
+    archive: Archive
+    corridor: Corridor
+    phase: int = 1
+    generation: int = 0
+    evaluations: float = 0.0
+    candidates: int = 0
+    infeasible: int = 0
+    history: list[tuple[float, float, int]] = field(default_factory=list)
+    operator_wins: list[tuple[int, int]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    seen: set[bytes] = field(default_factory=set)
+    mistakes: Mistakes = field(default_factory=Mistakes)
+
+    @classmethod
+    def start(cls, size: int, layers: int, objectives: int, seed: int) -> SearchState:
+        """Before anything was done.
+
+        Args:
+            size: bits of a mask.
+            layers: thresholds of phase 1.
+            objectives: how many.
+            seed: of everything.
+        """
+        return cls(
+            rng=np.random.default_rng(seed),
+            population=np.zeros((0, size), bool),
+            fitness=np.zeros((0, objectives)),
+            thresholds=np.zeros((0, layers)),
+            archive=Archive.empty(size, objectives),
+            corridor=Corridor.everything(size),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As tensors and plain data, for a file."""
+        keys = sorted(self.mistakes.rows)
+        wrong = [self.mistakes.rows[k] for k in keys]
+        return {
+            "rng": json.dumps(self.rng.bit_generator.state),
+            "population": _packed(self.population),
+            "fitness": _tensor(self.fitness),
+            "thresholds": _tensor(self.thresholds),
+            "archive": {
+                "masks": _packed(self.archive.masks),
+                "fitness": _tensor(self.archive.fitness),
+                "phase": _tensor(self.archive.phase),
+            },
+            "corridor": {"lower": _tensor(self.corridor.lower), "upper": _tensor(self.corridor.upper)},
+            "counts": [self.phase, self.generation, self.candidates, self.infeasible],
+            "evaluations": self.evaluations,
+            "history": [list(h) for h in self.history],
+            "operator_wins": [list(w) for w in self.operator_wins],
+            "log": list(self.log),
+            "seen": _joined(sorted(self.seen)),
+            "mistakes": {
+                "keys": _joined(keys),
+                "rows": _tensor(np.stack(wrong) if wrong else np.zeros((0, 0), np.uint8)),
+            },
+        }
+
+    @classmethod
+    def restored(cls, plain: dict[str, Any], size: int) -> SearchState:
+        """The state that `plain` came from.
+
+        Args:
+            plain: see `plain`.
+            size: bits of a mask.
+        """
+        rng = np.random.default_rng()
+        rng.bit_generator.state = json.loads(plain["rng"])
+        width = -(-size // 8)
+        archive, corridor, mistakes = plain["archive"], plain["corridor"], plain["mistakes"]
+        phase, generation, candidates, infeasible = plain["counts"]
+        return cls(
+            rng=rng,
+            population=_unpacked(plain["population"], size),
+            fitness=_array(plain["fitness"]),
+            thresholds=_array(plain["thresholds"]),
+            archive=Archive(_unpacked(archive["masks"], size), _array(archive["fitness"]), _array(archive["phase"])),
+            corridor=Corridor(_array(corridor["lower"]), _array(corridor["upper"])),
+            phase=phase,
+            generation=generation,
+            evaluations=plain["evaluations"],
+            candidates=candidates,
+            infeasible=infeasible,
+            history=[(float(a), float(b), int(c)) for a, b, c in plain["history"]],
+            operator_wins=[(int(a), int(b)) for a, b in plain["operator_wins"]],
+            log=list(plain["log"]),
+            seen=set(_pieces(plain["seen"], width)),
+            mistakes=Mistakes(dict(zip(_pieces(mistakes["keys"], width), _array(mistakes["rows"])))),
+        )
 
 
-def _bytes(keys: list[bytes]) -> torch.Tensor:
+def _tensor(array: Array) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    return tensor.numpy().copy()
+
+
+def _packed(masks: Array) -> torch.Tensor:
+    return torch.from_numpy(np.packbits(masks, axis=1))
+
+
+def _unpacked(packed: torch.Tensor, size: int) -> Array:
+    return np.unpackbits(packed.numpy(), axis=1, count=size).astype(bool)
+
+
+def _joined(keys: list[bytes]) -> torch.Tensor:
     return torch.from_numpy(np.frombuffer(b"".join(keys), np.uint8).copy())
 
 

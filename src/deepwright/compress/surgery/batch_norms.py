@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of
 
 
 def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
@@ -41,7 +41,7 @@ def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
             for x in batches:
                 if len(x) < 2:
                     raise InputError("batches", given="a batch of one", expected="two samples or more")
-                model(x.to(device_of(model)))
+                model(to_model(x, model))
                 seen += 1
         if seen == 0:
             raise InputError("batches", given="none", expected="at least one")

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.compress.errors import FusionError
-from deepwright.compress.surgery.cutting import IndexMap
+from deepwright.compress.surgery.index_maps import IndexMap
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
 from deepwright.core.randomness import local_rng
@@ -39,8 +40,9 @@ def embed(
         big: the network it was cut from (or another of the same shapes).
         index_map: of the surgery.
         rest: what stands outside the copied blocks: "random" (each module's own initialisation), "keep" (big's values),
-            "zero" (its channels never wake: they get no gradient), or "function_preserving" (random, but zero from new to
-            kept channels: the fused network equals the small one in eval mode; not through a layer norm over fused axes).
+            "zero" (its channels never wake: they get no gradient), or "function_preserving" (random, but zero from new
+            to kept channels: the fused network equals the small one in eval mode; not through a layer norm over fused
+            axes).
         generator: seeds the initialisation.
 
     Raises:
@@ -52,7 +54,9 @@ def embed(
     if rest == "zero":
         warnings.warn("rest='zero': new channels get no gradient and never learn", stacklevel=2)
     fused = copy.deepcopy(big)
-    seed = int(torch.randint(2**62, (), generator=generator)) if generator is not None else 0
+    seed = 0
+    if generator is not None:
+        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     if rest in ("random", "function_preserving"):
         _reinitialise(fused, seed)
     state, source, original = _tensors(fused), _tensors(small), _tensors(big)
@@ -81,7 +85,12 @@ def embed(
 
 
 def extract(big: nn.Module, index_map: IndexMap) -> dict[str, Tensor]:
-    """The small network's tensors out of the big one: `extract(embed(small, big, map), map)` is small's, bit for bit."""
+    """The small network's tensors out of the big one: `extract(embed(small, big, map), map)` is small's, bit for bit.
+
+    Args:
+        big: a network that holds the small one.
+        index_map: of the surgery.
+    """
     found = {}
     for name, tensor in _tensors(big).items():
         value = tensor.detach()
@@ -93,9 +102,16 @@ def extract(big: nn.Module, index_map: IndexMap) -> dict[str, Tensor]:
 
 
 def check_fusion(small: nn.Module, fused: nn.Module, x: Tensor) -> float:
-    """Largest difference of the two networks' outputs, both in eval mode."""
+    """Largest difference of the two networks' outputs, both in eval mode, each where it lives.
+
+    Args:
+        small: the small network.
+        fused: the big one that holds it.
+        x: an input batch.
+    """
     with evaluating(small), evaluating(fused), torch.no_grad():
-        return float((small(x) - fused(x)).abs().max())
+        a, b = (network(to_model(x, network)).cpu() for network in (small, fused))
+    return float((a - b).abs().max())
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -158,12 +174,13 @@ def _roles(model: nn.Module) -> dict[str, tuple[int, int]]:
 
 def _silence_new(target: Tensor, axes: tuple[Tensor | None, ...], out_axis: int, in_axis: int) -> None:
     """Zero what leads from new channels to kept ones."""
-    if axes[in_axis] is None:
+    columns, rows = axes[in_axis], axes[out_axis]
+    if columns is None:
         return
     new = torch.ones(target.shape[in_axis], dtype=torch.bool)
-    new[axes[in_axis]] = False
+    new[columns.cpu()] = False
     kept = torch.zeros(target.shape[out_axis], dtype=torch.bool)
-    kept[slice(None) if axes[out_axis] is None else axes[out_axis]] = True
+    kept[slice(None) if rows is None else rows.cpu()] = True
     view = target.movedim((out_axis, in_axis), (0, 1))
     block = (kept[:, None] & new[None]).to(target.device)
     view[block] = 0

@@ -6,6 +6,7 @@ no more: sparsity, what can be compacted, and what was shrunk are three numbers.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +17,9 @@ from torch.nn.utils import parametrize
 
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.surgery.cutting import ShrinkResult, shrink
+from deepwright.compress.surgery.dead import dead_units
 from deepwright.compress.surgery.plans import Plan
+from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 
 
@@ -36,7 +39,12 @@ class _Masked(nn.Module):
 
 @dataclass
 class MaskHandle:
-    """Masks on a model, until `remove`."""
+    """Masks on a model, until `remove`.
+
+    Attributes:
+        model: that wears them.
+        masks: parameter -> True where it is kept.
+    """
 
     model: nn.Module
     masks: dict[str, Tensor]
@@ -49,7 +57,11 @@ class MaskHandle:
         return 1 - sum(int(m.sum()) for m in self.masks.values()) / max(total, 1)
 
     def remove(self, keep_zeros: bool = False) -> None:
-        """Take the masks off; the weights are what they were, or stay zero with `keep_zeros`."""
+        """Take the masks off.
+
+        Args:
+            keep_zeros: the weights stay zero where they were masked; else they are what they were.
+        """
         for module, name in self._places:
             parametrize.remove_parametrizations(module, name, leave_parametrized=keep_zeros)
         self._places = []
@@ -59,14 +71,15 @@ class MaskHandle:
 
         A unit is dead when nothing reads it (all its consumers' slices are zero), or when it is always zero at every
         consumer. Both are exact.
+
+        Args:
+            graph: of the model without masks.
         """
         bare = graph.model
         state = {k: v.detach().clone() for k, v in bare.named_parameters()}
         for name, mask in self.masks.items():
             state[name] = torch.where(mask.to(state[name].device), state[name], torch.zeros_like(state[name]))
         plan = Plan(graph, ~dead_units(graph, state))
-        import copy
-
         zeroed = copy.deepcopy(bare)
         with torch.no_grad():
             for name, p in zeroed.named_parameters():
@@ -78,11 +91,15 @@ class MaskHandle:
 def mask(model: nn.Module, plan: Plan) -> MaskHandle:
     """Zero what reads a plan's removed units: the model then computes what the shrunk one does, at its old size.
 
+    Args:
+        model: gets the masks.
+        plan: what stays.
+
     Raises:
         InputError: a unit that no weight reads (attention's inner width).
     """
     masks: dict[str, Tensor] = {}
-    shapes = plan.graph.shapes
+    shapes, device = plan.graph.shapes, device_of(model)
     for group in plan.graph.groups:
         gone = np.ones(group.size, bool)
         gone[plan.kept(group)] = False
@@ -93,8 +110,8 @@ def mask(model: nn.Module, plan: Plan) -> MaskHandle:
             if (member.fqn, member.axis) not in group.consumers:
                 continue
             read = True
-            where = torch.from_numpy(member.indices[gone[member.units]])
-            full = masks.setdefault(member.fqn, torch.ones(shapes[member.fqn], dtype=torch.bool))
+            where = torch.from_numpy(member.indices[gone[member.units]]).to(device)
+            full = masks.setdefault(member.fqn, torch.ones(shapes[member.fqn], dtype=torch.bool, device=device))
             full.index_fill_(member.axis, where, False)
         if not read:
             raise InputError(
@@ -104,7 +121,11 @@ def mask(model: nn.Module, plan: Plan) -> MaskHandle:
 
 
 def mask_weights(model: nn.Module, masks: Mapping[str, Tensor]) -> MaskHandle:
-    """Masks on named parameters (True = kept).
+    """Masks on named parameters.
+
+    Args:
+        model: gets the masks.
+        masks: parameter -> bool of its shape, True = kept.
 
     Raises:
         InputError: an unknown name, or a mask of another shape or type.
@@ -126,87 +147,3 @@ def mask_weights(model: nn.Module, masks: Mapping[str, Tensor]) -> MaskHandle:
         parametrize.register_parametrization(module, leaf, _Masked(keep.to(parameters[name].device)))
         handle._places.append((module, leaf))
     return handle
-
-
-def dead_units(graph: ShrinkGraph, state: Mapping[str, Tensor]) -> np.ndarray:
-    """(units,) True where removing the unit changes nothing.
-
-    Args:
-        graph: units and groups.
-        state: parameters with zeros where they are masked.
-
-    At least one unit of every group is left alive.
-    """
-    dead = np.zeros(graph.units, bool)
-    silent = _always_zero(graph, state)
-    for group in graph.groups:
-        read, made = np.zeros(group.size, bool), np.zeros(group.size, bool)
-        for member in group.members:
-            axis = (member.fqn, member.axis)
-            if axis in group.consumers:
-                np.logical_or.at(read, member.units, _nonzero(state[member.fqn], member.axis)[member.indices])
-        start = graph.offsets[group.name]
-        made = ~silent[start : start + group.size]
-        gone = ~read | ~made
-        if gone.all():
-            gone[0] = False
-        dead[start : start + group.size] = gone
-    return dead
-
-
-def _nonzero(weight: Tensor, axis: int) -> np.ndarray:
-    flat = weight.detach().movedim(axis, 0).reshape(weight.shape[axis], -1)
-    return (flat != 0).any(1).cpu().numpy()
-
-
-def _always_zero(graph: ShrinkGraph, state: Mapping[str, Tensor]) -> np.ndarray:
-    """Units whose value is zero at every consumer for any input.
-
-    Every producer slice is zero, and so is everything that could make a constant of it on the way: biases and norm
-    shifts of the unit are zero, running means too (a norm maps 0 to beta - gamma mean / sigma), and every element-wise
-    function between maps 0 to 0.
-    """
-    alive = np.zeros(graph.units, bool)
-    buffers = dict(graph.model.named_buffers())
-    for group in graph.groups:
-        start = graph.offsets[group.name]
-        part = alive[start : start + group.size]
-        for member in group.members:
-            axis = (member.fqn, member.axis)
-            if axis in group.consumers:
-                continue
-            leaf = member.fqn.rpartition(".")[2]
-            scale = axis not in group.producers and leaf in ("weight", "running_var")
-            if scale:
-                continue
-            tensor = state.get(member.fqn, buffers.get(member.fqn))
-            if tensor is not None:
-                np.logical_or.at(part, member.units, _nonzero(tensor, member.axis)[member.indices])
-        if not group.producers or not _zero_stays_zero(graph):
-            part[:] = True
-    return ~alive
-
-
-_ZERO_PRESERVING = {
-    "relu", "gelu", "silu", "tanh", "elu", "leaky_relu", "hardswish", "hardtanh", "relu6", "add", "sub", "mul", "div",
-    "dropout", "mish", "selu", "celu", "prelu", "neg", "abs", "sin", "clone", "alias", "to", "contiguous", "max_pool2d",
-    "avg_pool2d", "adaptive_avg_pool2d", "mean", "flatten", "reshape", "view", "batch_norm", "conv1d", "conv2d", "conv3d",
-    "linear", "cat", "permute", "transpose", "unsqueeze", "squeeze", "hardshrink", "softshrink", "detach", "amax",
-}  # fmt: skip
-
-
-def _zero_stays_zero(graph: ShrinkGraph) -> bool:
-    """Whether every operation of the network maps zero to zero (a scalar summand or a sigmoid does not)."""
-    from deepwright.compress.coupling.walk import op_name
-
-    for node in graph.program.graph.nodes:
-        if node.op != "call_function":
-            continue
-        name = op_name(node.target)
-        if name == "getitem":
-            continue
-        if name not in _ZERO_PRESERVING:
-            return False
-        if name in ("add", "sub") and len(node.all_input_nodes) < 2:
-            return False
-    return True

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from deepwright.compress.counting.polynomial import CostPolynomial
-from deepwright.compress.coupling.graph import Group, ShrinkGraph
+from deepwright.compress.counting import CostPolynomial
+from deepwright.compress.coupling import Group, ShrinkGraph
 from deepwright.compress.errors import OverPruneError
 from deepwright.core.errors import InputError
-from deepwright.core.inference import evaluating
 
-TARGETS = ("params", "macs", "bytes", "latency_ms")
+TARGETS = ("params", "macs", "bytes")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The units that stay: `keep` has one entry a unit, group after group."""
+    """The units that stay.
+
+    Attributes:
+        graph: units and groups.
+        keep: (units,) bool, group after group.
+    """
 
     graph: ShrinkGraph
     keep: np.ndarray
@@ -37,6 +42,10 @@ class Plan:
     @classmethod
     def of(cls, graph: ShrinkGraph, kept: Mapping[Group | str, Sequence[int] | Tensor | np.ndarray]) -> Plan:
         """From the kept unit indices of some groups; the others stay whole.
+
+        Args:
+            graph: units and groups.
+            kept: group (or its name) -> indices of the units that stay.
 
         Raises:
             InputError: an unknown group or an index out of range.
@@ -60,7 +69,11 @@ class Plan:
         return cls(graph, keep)
 
     def kept(self, group: Group | str) -> np.ndarray:
-        """The kept unit indices of a group."""
+        """The kept unit indices of a group.
+
+        Args:
+            group: or its name.
+        """
         found = self.graph[group if isinstance(group, str) else group.name]
         start = self.graph.offsets[found.name]
         return np.flatnonzero(self.keep[start : start + found.size])
@@ -94,8 +107,8 @@ def plan(
         scores: group (or its name) -> (size,), higher = keep; see `importance`.
         ratio: share to remove, over all units (`global_`) or of each group; a mapping gives each named group its own.
         global_: compare units across groups (scores divided by their group's mean); else the same share of each.
-        target: {"macs" | "params" | "bytes": share of the dense network's that is left, or an absolute number above 1}, or
-            {"latency_ms": milliseconds of one sample of the graph's example, as measured here}.
+        target: {"macs" | "params" | "bytes": share of the dense network's that is left, or an absolute number above 1}.
+            Milliseconds are a goal of `plan_for_latency`.
         min_keep: units that every group keeps.
         round_to: kept widths are multiples of this (or the whole group).
         per_group_max: largest share removed from one group.
@@ -153,9 +166,10 @@ class _Limits:
     def __init__(self, graph: ShrinkGraph, min_keep: int, round_to: int, per_group_max: float) -> None:
         if min_keep < 1 or round_to < 1 or not 0 < per_group_max < 1:
             raise InputError(
-                "plan", given=f"min_keep={min_keep}, round_to={round_to}, per_group_max={per_group_max}",
+                "plan",
+                given=f"min_keep={min_keep}, round_to={round_to}, per_group_max={per_group_max}",
                 expected="at least 1, at least 1, in (0, 1)",
-            )  # fmt: skip
+            )
         self.graph, self.round_to = graph, round_to
         self.sizes = np.array([g.size for g in graph.groups], int)
         self.group = np.repeat(np.arange(len(self.sizes)), self.sizes)
@@ -192,15 +206,15 @@ def _reach(
 ) -> np.ndarray:
     """Bisection on the number of removed units (or the share of each group) with the cost polynomial."""
     if len(target) != 1 or next(iter(target)) not in TARGETS:
-        raise InputError("target", given=dict(target), expected=f"one of {', '.join(TARGETS)} with a number")
+        hint = "plan_for_latency(graph, scores, milliseconds)" if "latency_ms" in target else None
+        expected = f"one of {', '.join(TARGETS)} with a number"
+        raise InputError("target", given=dict(target), expected=expected, hint=hint)
     ((name, wanted),) = target.items()
-    if name == "latency_ms":
-        return _reach_latency(graph, scores, limits, wanted, global_)
     polynomial = CostPolynomial.of(graph)
     dense = float(polynomial.evaluate(np.ones((1, graph.units), bool))[name][0])
     goal = wanted * dense if wanted <= 1 else float(wanted)
-    if not goal > 0:
-        raise InputError("target", given=wanted, expected="above 0")
+    if not 0 < goal < math.inf:
+        raise InputError("target", given=wanted, expected="a finite number above 0")
 
     def make(step: int) -> np.ndarray:
         if global_:
@@ -213,47 +227,12 @@ def _reach(
     low, high = 0, graph.units
     if cost(high) > goal:
         raise OverPruneError(
-            f"target {name}", given=f"{goal:.6g} of {dense:.6g}", expected=f"at least {cost(high):.6g}",
+            f"target {name}",
+            given=f"{goal:.6g} of {dense:.6g}",
+            expected=f"at least {cost(high):.6g}",
             hint="raise per_group_max or lower min_keep, or unfreeze what graph.describe() lists",
-        )  # fmt: skip
+        )
     while low < high:  # the fewest removals that meet the goal
         middle = (low + high) // 2
         low, high = (low, middle) if cost(middle) <= goal else (middle + 1, high)
     return make(low)
-
-
-def _reach_latency(graph: ShrinkGraph, scores: np.ndarray, limits: _Limits, wanted: float, global_: bool) -> np.ndarray:
-    """The most MACs whose network is measured to be fast enough: bisection on their share, each step cut and timed.
-
-    Time isn't monotone in MACs to the last digit (caches, vector widths, noise), so a few steps are all that is worth it.
-    """
-    from deepwright.compress.counting.costs import measure_latency
-    from deepwright.compress.surgery.cutting import shrink
-
-    first, *rest = (e[:1] if isinstance(e, Tensor) else e for e in graph.example)
-
-    def milliseconds(model: nn.Module) -> float:
-        with evaluating(model):
-            return 1e3 * measure_latency(lambda x: model(x, *rest, **graph.kwargs), first, min_run_time=0.3).median
-
-    dense = milliseconds(graph.model)
-    if not 0 < wanted < dense:
-        raise InputError("target latency_ms", given=wanted, expected=f"above 0, below the network's own {dense:.3g} ms")
-    low, high, best = 0.02, 1.0, None
-    for _ in range(6):
-        middle = (low + high) / 2
-        try:
-            keep = _reach(graph, scores, limits, {"macs": middle}, global_)
-        except OverPruneError:
-            low = middle
-            continue
-        if milliseconds(shrink(graph.model, Plan(graph, keep), skip_verification=True).model) <= wanted:
-            best, low = keep, middle
-        else:
-            high = middle
-    if best is None:
-        raise OverPruneError(
-            "target latency_ms", given=wanted, expected=f"what surgery can reach from {dense:.3g} ms",
-            hint="small networks are bound by overhead, not by MACs",
-        )  # fmt: skip
-    return best

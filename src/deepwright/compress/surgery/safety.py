@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from deepwright.compress.coupling.graph import Group, ShrinkGraph
+from deepwright.compress.coupling.graph import ShrinkGraph
+from deepwright.compress.coupling.groups import Group
 from deepwright.compress.errors import SurgeryError
 from deepwright.compress.surgery.cutting import shrink
 from deepwright.compress.surgery.plans import Plan
@@ -11,8 +12,11 @@ from deepwright.compress.surgery.plans import Plan
 def unsafe_groups(graph: ShrinkGraph) -> dict[Group, str]:
     """Cut each group alone to half its units; those whose proof fails, with the reason.
 
-    A network whose forward pass computes a size from another width (`C // heads`) is right as it stands and wrong as soon
-    as one of the two changes. The graph can't see that; the proof does.
+    A network whose forward pass computes a size from another width (`C // heads`) is right as it stands and wrong as
+    soon as one of the two changes. The graph can't see that; the proof does.
+
+    Args:
+        graph: units and groups.
     """
     found = {}
     for group in graph.groups:
@@ -28,6 +32,9 @@ def unsafe_groups(graph: ShrinkGraph) -> dict[Group, str]:
 def freeze_unsafe(graph: ShrinkGraph) -> tuple[ShrinkGraph, dict[Group, str]]:
     """The graph again with its unsafe groups frozen, and which those were.
 
+    Args:
+        graph: units and groups.
+
     Raises:
         SurgeryError: nothing is left, or every group is safe alone and the network fails all the same.
     """
@@ -39,7 +46,9 @@ def freeze_unsafe(graph: ShrinkGraph) -> tuple[ShrinkGraph, dict[Group, str]]:
     again = ShrinkGraph.from_module(graph.model, graph.example, kwargs=graph.kwargs, **options) if unsafe else None
     if again is None or not again.groups:
         raise SurgeryError(
-            "the network", given=f"{len(unsafe)} of {len(graph.groups)} groups fail alone", expected="groups that can be cut",
+            "the network",
+            given=f"{len(unsafe)} of {len(graph.groups)} groups fail alone",
+            expected="groups that can be cut",
             hint="pass attributes={YourModule: fix}; see the reasons: " + "; ".join(sorted(set(unsafe.values())))[:500],
-        )  # fmt: skip
+        )
     return again, unsafe

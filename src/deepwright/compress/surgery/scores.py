@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepwright.compress.coupling.graph import Group, ShrinkGraph
+from deepwright.compress.coupling.graph import ShrinkGraph
+from deepwright.compress.coupling.groups import Group
+from deepwright.core.devices import back_to, to_model
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.inference import device_of, evaluating
+from deepwright.core.inference import evaluating
 
 CRITERIA = ("l2", "l1", "bn_scale", "taylor", "hessian_diag", "random")
 Criterion = Callable[[str, int, Tensor], Tensor]
@@ -30,16 +32,16 @@ def importance(
     Args:
         graph: units and groups.
         criterion: "l2" (root of the summed squares of the unit's producing slices), "l1", "bn_scale" (|gamma| of its
-            batch norms), "taylor" (sum |w dL/dw|, arXiv 1906.10771), "hessian_diag" (sum w^2 F/2 with the empirical Fisher
-            information as curvature, arXiv 2010.05354), "random", or a function (name, axis, weight) -> one number an
-            entry of that axis.
+            batch norms), "taylor" (sum |w dL/dw|, arXiv 1906.10771), "hessian_diag" (sum w^2 F/2 with the empirical
+            Fisher information as curvature, arXiv 2010.05354), "random", or a function (name, axis, weight) -> one
+            number an entry of that axis.
         data: batches (inputs, targets) for "taylor" and "hessian_diag".
         loss: of the network's output and the targets.
         reduction: over a unit's producers: "sum" or "mean".
         generator: for "random".
 
     Returns:
-        group -> (size,) float64.
+        group -> (size,) float64, where the network lives.
 
     Raises:
         InputError: an unknown criterion, or one that needs data and got none; weights that aren't finite.
@@ -49,7 +51,9 @@ def importance(
     if isinstance(criterion, str) and criterion not in CRITERIA:
         raise unknown_name("criterion", criterion, CRITERIA)
     if criterion == "random":
-        return {g: torch.rand(g.size, generator=generator, dtype=torch.float64) for g in graph.groups}
+        where = "cpu" if generator is None else generator.device
+        draw = {g: torch.rand(g.size, generator=generator, dtype=torch.float64, device=where) for g in graph.groups}
+        return back_to(draw, graph.model)
     weights = {k: v.detach() for k, v in graph.model.named_parameters()}
     for name, w in weights.items():
         if not torch.isfinite(w).all():
@@ -69,7 +73,7 @@ def importance(
         if reduction == "mean":
             total = total / count.clamp_min(1)
         out[group] = total.sqrt() if criterion == "l2" else total
-    return out
+    return back_to(out, graph.model)
 
 
 def _entry_values(
@@ -104,17 +108,27 @@ def gradient_scores(
     loss: Callable[[Tensor, Tensor], Tensor],
     squared: bool = False,
 ) -> dict[str, Tensor]:
-    """|w dL/dw| of the mean loss over the data, or w^2 E[(dL/dw)^2] / 2 with the expectation over batches."""
+    """|w dL/dw| of the mean loss over the data, or w^2 E[(dL/dw)^2] / 2 with the expectation over batches.
+
+    Args:
+        model: left as found.
+        data: batches (inputs, targets).
+        loss: of the network's output and the targets.
+        squared: the second of the two.
+
+    Raises:
+        InputError: no batch.
+    """
     parameters = {k: p for k, p in model.named_parameters() if p.is_floating_point()}
     total: dict[str, Any] = {k: torch.zeros_like(p) for k, p in parameters.items()}
     wanted = {k: p.requires_grad for k, p in parameters.items()}
-    device, batches = device_of(model), 0
+    batches = 0
     try:
         for p in parameters.values():
             p.requires_grad_(True)
         with evaluating(model):
             for x, y in data:
-                value = loss(model(x.to(device)), y.to(device))
+                value = loss(model(to_model(x, model)), to_model(y, model))
                 gradients = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
                 batches += 1
                 for key, g in zip(parameters, gradients):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-import numpy as np
 import torch
 
-from deepwright.compress import attach_exits
-from deepwright.compress.exits.adaptive import head_logits, path_macs
+from deepwright.compress import attach_exits, head_logits, path_macs
 from deepwright.core.randomness import local_rng
+from deepwright.core.timing import median_seconds
 from deepwright.data.scenes import make_scenes
 from deepwright.nets.ssd import small_ssd
 from deepwright.studies.exits.trials import CUTS
@@ -24,17 +22,13 @@ def batched_time() -> float:
     ordered = (-head_logits(model, [frames.images])[CUTS[0]][:, 0]).sort(descending=True).values
     threshold = float((ordered[50] + ordered[51]) / 2)
     raw: Any = model.model
-    times: dict[str, list[float]] = {"adaptive": [], "static": []}
+    calls = {
+        "adaptive": lambda: model(frames.images, thresholds=[threshold]),
+        "static": lambda: raw.postprocess(raw(frames.images)),
+    }
     with torch.no_grad():
-        for _ in range(15):
-            for name, call in (
-                ("adaptive", lambda: model(frames.images, thresholds=[threshold])),
-                ("static", lambda: raw.postprocess(raw(frames.images))),
-            ):
-                begin = time.perf_counter()
-                call()
-                times[name].append(time.perf_counter() - begin)
-    return float(np.median(times["adaptive"]) / np.median(times["static"]))
+        times = median_seconds(calls, 15)
+    return times["adaptive"] / times["static"]
 
 
 def paths() -> tuple[int, ...]:

@@ -7,9 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepwright.compress import BlankSkipLoss, ExitHead, attach_exits, expected_cost, layers
-from deepwright.compress.exits.adaptive import AdaptiveModel, head_logits
-from deepwright.compress.exits.policy import certify
+from deepwright.compress import (
+    AdaptiveModel,
+    BlankSkipLoss,
+    ExitHead,
+    attach_exits,
+    certify,
+    expected_cost,
+    head_logits,
+    layers,
+)
 from deepwright.core.boxes import Detections, mean_average_precision
 from deepwright.core.fit import adamw, fit, one_cycle
 from deepwright.core.inference import evaluating

@@ -70,9 +70,8 @@ def _search(method: str, model: Any, example: Any, seed: int, generations: int) 
     search = EvolutionaryPruner(model, example, **options)
     if method == "flat binary":
         # no thresholds, no corridor, no importance: random masks of every density to begin with
-        search.phase, search.generation = 2, 1
-        for density in search.rng.random(40):
-            search._add(search.rng.random(search.space.size) < density, 2)
+        rng = search.state.rng
+        search.begin_with(np.stack([rng.random(search.space.size) < density for density in rng.random(40)]))
     return search
 
 

@@ -8,8 +8,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from deepwright.compress import Latency, ShrinkGraph, cost, importance, mask, measure_latency, plan, shrink
-from deepwright.compress.counting.costs import onnx_latency
+from deepwright.compress import (
+    Latency,
+    ShrinkGraph,
+    cost,
+    importance,
+    mask,
+    measure_latency,
+    onnx_latency,
+    plan,
+    shrink,
+)
 from deepwright.nets import cifar_resnet
 from deepwright.studies._networks import accuracy, built, mnist_small, train
 

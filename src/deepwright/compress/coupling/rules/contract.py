@@ -8,14 +8,8 @@ import numpy as np
 from torch.fx import Node
 
 from deepwright.compress.coupling.axes import Block, Ids, Labels
-from deepwright.compress.coupling.walk import (
-    Inexact,
-    Walk,
-    args,
-    bound,
-    op_name,
-    shape_of,
-)
+from deepwright.compress.coupling.nodes import args, bound, op_name, shape_of
+from deepwright.compress.coupling.walk import Inexact, Walk
 
 
 def convolution(walk: Walk, node: Node) -> Labels:

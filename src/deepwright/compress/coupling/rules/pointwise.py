@@ -8,13 +8,8 @@ import numpy as np
 from torch.fx import Node
 
 from deepwright.compress.coupling.axes import Block, Labels
-from deepwright.compress.coupling.walk import (
-    Inexact,
-    Walk,
-    args,
-    bound,
-    shape_of,
-)
+from deepwright.compress.coupling.nodes import args, bound, shape_of
+from deepwright.compress.coupling.walk import Inexact, Walk
 
 
 def pointwise(walk: Walk, node: Node) -> Labels:
@@ -32,12 +27,7 @@ def pointwise(walk: Walk, node: Node) -> Labels:
         if axis in done:
             continue
         sides = [o.block(axis - off) for o, off in zip(operands, offsets) if _full(o, off, axis, shape)]
-        where = tuple(a for a in (axis,))
-        joint = next(((o, off) for o, off in zip(operands, offsets)
-                      if _full(o, off, axis, shape) and len(o.block(axis - off).axes) > 1), None)  # fmt: skip
-        if joint is not None:
-            o, off = joint
-            where = tuple(a + off for a in o.block(axis - off).axes)
+        where = _together(operands, offsets, axis, shape)
         done |= set(where)
         ids = sides[0].ids if sides else None
         for side in sides[1:]:
@@ -59,6 +49,14 @@ def _tensor_args(node: Node) -> list[Node]:
 
 def _full(o: Labels, off: int, axis: int, shape: tuple[int, ...]) -> bool:
     return axis >= off and o.shape[axis - off] == shape[axis] and shape[axis] > 1
+
+
+def _together(operands: list[Labels], offsets: list[int], axis: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The result's axes that share this one's labels: those of an operand's joint block, or itself alone."""
+    for o, off in zip(operands, offsets):
+        if _full(o, off, axis, shape) and len(o.block(axis - off).axes) > 1:
+            return tuple(a + off for a in o.block(axis - off).axes)
+    return (axis,)
 
 
 def _settle_joint(

@@ -12,15 +12,9 @@ from torch import Tensor
 from torch.fx import Node
 
 from deepwright.compress.coupling.axes import Block, Ids, Labels, LabelSpace, sole_axis
-from deepwright.compress.coupling.walk import (
-    Walk,
-    args,
-    bound,
-    frozen_like,
-    op_name,
-    shape_of,
-    static,
-)
+from deepwright.compress.coupling.nodes import args, bound, op_name, shape_of, static
+from deepwright.compress.coupling.rules.pointwise import pointwise
+from deepwright.compress.coupling.walk import Walk, frozen_like
 
 
 def reshape(walk: Walk, node: Node) -> Labels:
@@ -212,7 +206,7 @@ def unbind(walk: Walk, node: Node) -> tuple[Labels, ...]:
 
 
 def split(walk: Walk, node: Node) -> tuple[Labels, ...]:
-    """chunk, split: pieces of equal size are tied position by position, since the cut is read again from the new width."""
+    """chunk, split: equal pieces are tied position by position, since the cut is read again from the new width."""
     x = walk.of(args(node)[0])
     axis = int(bound(node).get("dim", 0)) % len(x.shape)
     values = node.meta["val"]
@@ -295,6 +289,8 @@ def reduction(walk: Walk, node: Node) -> Any:
     """Sums, means, extrema: the axes that go are frozen."""
     x = walk.of(args(node)[0])
     values = bound(node)
+    if "other" in values:  # max and min of two tensors
+        return pointwise(walk, node)
     dims = values.get("dim")
     if dims is None or dims == []:
         walk.space.freeze_all(x)

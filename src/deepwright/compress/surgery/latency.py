@@ -1,0 +1,90 @@
+"""Plans for a measured time: cut, timed here, cut again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from deepwright.compress.counting import measure_latency
+from deepwright.compress.coupling import ShrinkGraph
+from deepwright.compress.errors import OverPruneError
+from deepwright.compress.surgery.cutting import shrink
+from deepwright.compress.surgery.plans import Plan, plan
+from deepwright.core.errors import InputError
+from deepwright.core.inference import evaluating
+
+STEPS = 6
+LEAST_SHARE = 0.02
+
+
+def plan_for_latency(
+    graph: ShrinkGraph,
+    scores: Mapping[Any, Tensor],
+    milliseconds: float,
+    *,
+    global_: bool = True,
+    min_keep: int = 1,
+    round_to: int = 1,
+    per_group_max: float = 0.95,
+    min_run_time: float = 0.3,
+) -> Plan:
+    """The most MACs whose network is measured to be fast enough: bisection on their share, each step cut and timed.
+
+    Time isn't monotone in MACs to the last digit (caches, vector widths, noise), so a few steps are all that is worth
+    it.
+
+    Args:
+        graph: units and groups.
+        scores: group (or its name) -> (size,), higher = keep; see `importance`.
+        milliseconds: of one sample of the graph's example, where the network lives.
+        global_: compare units across groups; else the same share of each.
+        min_keep: units that every group keeps.
+        round_to: kept widths are multiples of this (or the whole group).
+        per_group_max: largest share removed from one group.
+        min_run_time: seconds of each measurement at least.
+
+    Raises:
+        InputError: not below the network's own time; scores missing, NaN or of a wrong length.
+        OverPruneError: a time that surgery can't reach.
+    """
+    dense = _milliseconds(graph, graph.model, min_run_time)
+    if not 0 < milliseconds < dense:
+        raise InputError(
+            "milliseconds", given=milliseconds, expected=f"above 0, below the network's own {dense:.3g} ms"
+        )
+    options: dict[str, Any] = {
+        "global_": global_,
+        "min_keep": min_keep,
+        "round_to": round_to,
+        "per_group_max": per_group_max,
+    }
+    low, high, best = LEAST_SHARE, 1.0, None
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        try:
+            chosen = plan(graph, scores, target={"macs": middle}, **options)
+        except OverPruneError:
+            low = middle
+            continue
+        small = shrink(graph.model, chosen, skip_verification=True).model
+        if _milliseconds(graph, small, min_run_time) <= milliseconds:
+            best, low = chosen, middle
+        else:
+            high = middle
+    if best is None:
+        raise OverPruneError(
+            "milliseconds",
+            given=milliseconds,
+            expected=f"what surgery can reach from {dense:.3g} ms",
+            hint="small networks are bound by overhead, not by MACs",
+        )
+    return best
+
+
+def _milliseconds(graph: ShrinkGraph, model: nn.Module, min_run_time: float) -> float:
+    """Median time of one sample of the graph's example."""
+    first, *rest = (e[:1] if isinstance(e, Tensor) else e for e in graph.example)
+    with evaluating(model):
+        return 1e3 * measure_latency(lambda x: model(x, *rest, **graph.kwargs), first, min_run_time=min_run_time).median
