@@ -1,4 +1,4 @@
-"""Boxes: overlap, codes relative to anchors, suppression of doubles, average precision. Corners are (x1, y1, x2, y2)."""
+"""Boxes as corners (x1, y1, x2, y2): overlap, codes relative to anchors, suppression of doubles, average precision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fronts: non-dominated sorting, crowding, hypervolume, knees, and the operators of NSGA-II. All objectives are minimised.
+"""Fronts of objectives that are minimised: sorting, crowding, hypervolume, knees, and the operators of NSGA-II.
 
 a dominates b when a <= b in every objective and a < b in one; equal vectors don't dominate each other.
 Source: Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II" (IEEE TEC 2002).
