@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
+from deepwright.risk.fragility.linear_problem import DUAL
 
 _WIDTH = 1e-6  # of every rounded corner where nothing else is said
-_DUAL = {1: np.inf, 2: 2, np.inf: 1}
 
 
 def label_losses(scores: Float[Tensor, "n classes"], loss: str, width: float = _WIDTH) -> Float[Tensor, "n classes"]:
@@ -58,8 +58,8 @@ def pair_gaps(weight: Float[Tensor, "rows d"]) -> Float[Tensor, "pairs d"]:
     """w_j - w_l of every pair j < l; one row stands for the gap of two classes."""
     if len(weight) == 1:
         return weight
-    j, l = torch.triu_indices(len(weight), len(weight), 1)
-    return weight[j] - weight[l]
+    first, second = torch.triu_indices(len(weight), len(weight), 1)
+    return weight[first] - weight[second]
 
 
 def solve(
@@ -114,7 +114,7 @@ def solve(
     sharpest = 1e-5
     width = 0.03  # the corners sharpen as the multipliers settle: far fewer steps than sharp corners from the start
     multipliers = torch.zeros(len(constraints(torch.from_numpy(start), torch.tensor(1.0))), dtype=torch.float64)
-    largest = pair_gaps(torch.from_numpy(start[:, :d])).norm(p=_DUAL[norm], dim=1).max()
+    largest = pair_gaps(torch.from_numpy(start[:, :d])).norm(p=DUAL[norm], dim=1).max()
     theta = np.append(start.ravel(), max(float(largest), 1e-3))
     weight, worst = 10.0, np.inf
 
