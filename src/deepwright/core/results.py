@@ -46,7 +46,12 @@ def in_table(text: str) -> str:
 
 
 def show(cell: Any, digits: int = 4) -> str:
-    """A cell as people read it."""
+    """A cell as people read it.
+
+    Args:
+        cell: a number, interval, text or None.
+        digits: significant ones.
+    """
     if cell is None:
         return "–"
     if isinstance(cell, bool):
@@ -110,12 +115,24 @@ class Claim:
 
     @classmethod
     def at_least(cls, text: str, values: Sequence[float] | float, threshold: float) -> Claim:
-        """A claim that the mean of `values` is at least `threshold`."""
+        """A claim that the mean of `values` is at least `threshold`.
+
+        Args:
+            text: what is claimed.
+            values: one a seed, or one.
+            threshold: the bar.
+        """
         return cls._of(text, values, threshold, ">=")
 
     @classmethod
     def at_most(cls, text: str, values: Sequence[float] | float, threshold: float) -> Claim:
-        """A claim that the mean of `values` is at most `threshold`."""
+        """A claim that the mean of `values` is at most `threshold`.
+
+        Args:
+            text: what is claimed.
+            values: one a seed, or one.
+            threshold: the bar.
+        """
         return cls._of(text, values, threshold, "<=")
 
     @classmethod

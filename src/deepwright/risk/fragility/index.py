@@ -96,7 +96,12 @@ def _check_tau(tau: float, xi: Tensor) -> None:
 
 
 def log_weights(weights: Tensor | None, xi: Tensor) -> Tensor | None:
-    """Logarithms of normalised weights beside the scores (None stays None, for uniform ones)."""
+    """Logarithms of normalised weights beside the scores (None stays None, for uniform ones).
+
+    Args:
+        weights: (N,) nonnegative.
+        xi: (..., N) the scores.
+    """
     if weights is None:
         return None
     w = to_float64(weights).to(xi.device).reshape(-1)
@@ -129,7 +134,13 @@ class _Index(torch.autograd.Function):
 
 
 def tilted_weights(xi: Tensor, k: Tensor, log_p: Tensor | None) -> Tensor:
-    """Weights proportional to p_i exp(xi_i / k)."""
+    """Weights proportional to p_i exp(xi_i / k).
+
+    Args:
+        xi: (..., N) scores.
+        k: the index.
+        log_p: logarithms of the sample's weights; uniform when None.
+    """
     z = xi / k
     return torch.softmax(z if log_p is None else z + log_p, -1)
 

@@ -23,7 +23,13 @@ from deepwright.risk.fragility.linear_problem import DUAL, Array, LinearProblem
 
 
 def solve_kl(problem: LinearProblem, start: Array, tau: float) -> tuple[Array, float]:
-    """Root of v(k) = tau on log k, warm-started."""
+    """Root of v(k) = tau on log k, warm-started.
+
+    Args:
+        problem: the losses.
+        start: weights of least mean loss.
+        tau: target.
+    """
     state = {"w": start}
 
     def gap(log_k: float) -> float:
@@ -49,7 +55,13 @@ def solve_kl(problem: LinearProblem, start: Array, tau: float) -> tuple[Array, f
 
 
 def solve_wasserstein(problem: LinearProblem, tau: float, norm: float) -> tuple[Array, float]:
-    """Least dual norm of the weights subject to mean loss <= tau (two classes)."""
+    """Least dual norm of the weights subject to mean loss <= tau (two classes).
+
+    Args:
+        problem: the losses.
+        tau: target.
+        norm: of the input space.
+    """
     fits: dict[tuple[str, float], Callable[..., Array]] = {
         ("cross_entropy", 2): _ridge,
         ("cross_entropy", np.inf): _lasso,
@@ -70,7 +82,15 @@ def solve_wasserstein(problem: LinearProblem, tau: float, norm: float) -> tuple[
 def solve_general(
     problem: LinearProblem, start: Array, tau: float, norm: float, kappa: float
 ) -> tuple[Array, float, float]:
-    """Weights, index and robust mean loss for many classes or a finite cost of label flips."""
+    """Weights, index and robust mean loss for many classes or a finite cost of label flips.
+
+    Args:
+        problem: the losses.
+        start: weights of least mean loss.
+        tau: target.
+        norm: of the input space.
+        kappa: cost of a flip.
+    """
     from deepwright.risk.fragility.wasserstein_linear import robust_losses, solve
 
     rows = start.reshape(problem.rows, -1)

@@ -45,7 +45,16 @@ def robust_losses(
     kappa: float,
     width: float = _WIDTH,
 ) -> Float[Tensor, " n"]:
-    """max(L(x_i, y_i), max_{y' != y_i} L(x_i, y') - kappa k) per sample."""
+    """max(L(x_i, y_i), max_{y' != y_i} L(x_i, y') - kappa k) per sample.
+
+    Args:
+        scores: (n, K).
+        labels: (n,) classes.
+        loss: "cross_entropy" or "hinge".
+        k: the index.
+        kappa: cost of a flip.
+        width: of rounded corners.
+    """
     values = label_losses(scores, loss, width)
     own = values.gather(1, labels[:, None])
     if np.isinf(kappa):

@@ -123,7 +123,12 @@ class SurrogateBound:
     offset: float
 
     def bound(self, losses: Float[Tensor, " n"], tau: float = 0.0) -> Float[Tensor, ""]:
-        """The bound on FI(xi, tau) from per-sample losses."""
+        """The bound on FI(xi, tau) from per-sample losses.
+
+        Args:
+            losses: (N,).
+            tau: target.
+        """
         losses = to_float64(losses)
         return kl_roots(losses[None], torch.tensor([tau + self.offset], dtype=torch.float64, device=losses.device))[0]
 
