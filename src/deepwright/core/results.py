@@ -67,10 +67,14 @@ class Figure:
 
     Attributes:
         kind: "line", "bar", "heatmap", "scatter" or "images".
-        title, x_label, y_label: words with units.
+        title: words.
+        x_label: words with a unit.
+        y_label: words with a unit.
         series: for line and scatter {name, x, y, low?, high?, dashed?}; for bar {name, x (labels), y, low?, high?}; for
             heatmap one {rows, columns, values}; for images {png (base64), caption, note?}.
-        log_x, log_y: logarithmic axes.
+        log_x: logarithmic.
+        log_y: logarithmic.
+        y_range: ends of the vertical axis; those of the data when None.
         palette: of a heat map: "quality" (red is bad, green is good) or "share" (deeper is more).
         note: one line under the figure.
     """
@@ -89,6 +93,11 @@ class Figure:
     def __post_init__(self) -> None:
         if self.kind not in ("line", "bar", "heatmap", "scatter", "images"):
             raise InputError("figure kind", given=self.kind, expected="line, bar, heatmap, scatter or images")
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Figure:
+        """A figure out of JSON, which has no tuples: its range comes as a list."""
+        return cls(**{k: tuple(v) if k == "y_range" and v is not None else v for k, v in data.items()})
 
 
 @dataclass
@@ -172,7 +181,7 @@ class StudyResult:
             plain = {**data, "claims": [Claim(**_numbers(c)) for c in data["claims"]]}
             plain["table"] = Table(**data["table"])
             plain["tables"] = [Table(**t) for t in data.get("tables", [])]
-            plain["figures"] = [Figure(**_ranged(f)) for f in data.get("figures", [])]
+            plain["figures"] = [Figure.from_dict(f) for f in data.get("figures", [])]
             return cls(**plain)
         except (KeyError, TypeError) as error:
             raise InputError("a study result", given=str(error), expected="what StudyResult.to_dict writes") from error
@@ -185,8 +194,3 @@ class StudyResult:
 
 def _numbers(claim: dict[str, Any]) -> dict[str, Any]:
     return {k: float(v) if k in ("measured", "threshold", "spread") else v for k, v in claim.items()}
-
-
-def _ranged(figure: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples: ranges come back as lists."""
-    return {k: tuple(v) if k == "y_range" and v is not None else v for k, v in figure.items()}
