@@ -97,7 +97,8 @@ class Figure:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Figure:
         """A figure out of JSON, which has no tuples: its range comes as a list."""
-        return cls(**{k: tuple(v) if k == "y_range" and v is not None else v for k, v in data.items()})
+        y_range = data.get("y_range")
+        return cls(**{**data, "y_range": None if y_range is None else tuple(y_range)})
 
 
 @dataclass
