@@ -2,12 +2,31 @@
 
 import pytest
 import torch
+from torch import nn
 
 from deepwright.core.errors import InputError, NotCalibratedError, NotFittedError
 from deepwright.core.features import Activations, extract
 from deepwright.core.protocols import Detector as DetectorProtocol
+from deepwright.core.tasks import Classification, Regression
 from deepwright.nets import cifar_resnet
-from deepwright.ood import ALL, ODIN
+from deepwright.ood import (
+    ALL,
+    ASH,
+    BBAS,
+    DICE,
+    GEN,
+    KNN,
+    MSP,
+    ODIN,
+    SCALE,
+    DetectorSuite,
+    Energy,
+    OutsideTheBox,
+    ReAct,
+    ViM,
+    aupr,
+    fpr_at_tpr,
+)
 
 ON_ACTIVATIONS = [cls for cls in ALL if cls is not ODIN]
 
@@ -83,3 +102,69 @@ def test_raw_inputs_after_bind(cls, world):
     assert model.training
     assert all(p.grad is None for p in model.parameters())
     model.eval()
+
+
+@pytest.mark.parametrize("cls", ALL, ids=lambda c: c.__name__)
+def test_unknown_options_are_refused(cls):
+    with pytest.raises(TypeError, match="no_such_option"):
+        cls(no_such_option=1)
+
+
+WRONG = [
+    (MSP, {"temperature": 0.0}),
+    (Energy, {"temperature": -1.0}),
+    (GEN, {"gamma": 0.0}),
+    (GEN, {"top": 0}),
+    (ODIN, {"temperature": 0.0}),
+    (ODIN, {"epsilon": -0.1}),
+    (KNN, {"k": 0}),
+    (ViM, {"dimensions": 0}),
+    (ReAct, {"percentile": 101.0}),
+    (DICE, {"sparsity": 1.0}),
+    (ASH, {"percentile": 100.0}),
+    (SCALE, {"percentile": -1.0}),
+    (BBAS, {"kind": "area"}),
+    (BBAS, {"scale": "wide"}),
+    (BBAS, {"layer_reduce": "sum"}),
+    (OutsideTheBox, {"use": "all"}),
+]
+
+
+@pytest.mark.parametrize(("cls", "option"), WRONG, ids=lambda v: getattr(v, "__name__", str(v)))
+def test_values_that_an_option_cannot_have_are_refused_by_name(cls, option):
+    with pytest.raises(InputError, match=next(iter(option))):
+        cls(**option)
+
+
+@pytest.mark.parametrize("metric", [fpr_at_tpr, aupr])
+def test_metrics_refuse_unknown_positives(metric):
+    with pytest.raises(InputError, match="positive"):
+        metric(torch.zeros(3), torch.ones(3), positive="both")
+
+
+class InATuple(nn.Module):
+    """Gives its logits together with something else."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x), x.mean()
+
+
+@pytest.mark.parametrize("cls", ALL, ids=lambda c: c.__name__)
+def test_outputs_are_read_through_the_task(cls, world):
+    """A network that gives (logits, more) scores as the one that gives its logits alone."""
+    model, x, known, _ = world
+    y = known.labels
+    plain = DetectorSuite(model, [cls()]).fit([(x, y)]).score([x[:9]])
+    told = DetectorSuite(InATuple(model).eval(), [cls()], task=Classification(3)).fit([(x, y)]).score([x[:9]])
+    assert list(told) == [cls.__name__]
+    assert torch.allclose(told[cls.__name__], plain[cls.__name__], atol=1e-6)
+
+
+def test_a_task_without_classes_is_refused(world):
+    model, x, _, _ = world
+    with pytest.raises(InputError, match="one class"):
+        extract(model, [x], task=Regression(3))

@@ -60,7 +60,7 @@ class Finding:
     def from_dict(cls, data: dict[str, Any]) -> Finding:
         """The inverse of `to_dict`."""
         tables = [Table(**t) for t in data.get("tables", [])]
-        figures = [Figure(**f) for f in data.get("figures", [])]
+        figures = [Figure.from_dict(f) for f in data.get("figures", [])]
         sides = {k: tuple(data.get(k, ())) for k in ("lower_is_better", "higher_is_better")}
         values = {k: _number(v) for k, v in data["values"].items()}
         return cls(**{**data, "values": values, "tables": tables, "figures": figures, **sides})

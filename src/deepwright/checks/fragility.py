@@ -16,9 +16,8 @@ from deepwright.checks.subject import Subject
 from deepwright.core.inference import logits_of
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import wilson
+from deepwright.risk import FragilityReport, fragility_index, fragility_report, misjudgment
 from deepwright.risk.calibration import fit_temperature
-from deepwright.risk.fragility.index import fragility_index, misjudgment
-from deepwright.risk.fragility.report import FragilityReport, fragility_report
 
 
 def check_fragility(subject: Subject) -> Finding:

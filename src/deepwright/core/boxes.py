@@ -1,4 +1,4 @@
-"""Boxes: overlap, codes relative to anchors, suppression of doubles, average precision. Corners are (x1, y1, x2, y2)."""
+"""Boxes as corners (x1, y1, x2, y2): overlap, codes relative to anchors, suppression of doubles, average precision."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ class Detections:
 
 
 def box_iou(a: Float[Tensor, "*batch n 4"], b: Float[Tensor, "*batch m 4"]) -> Float[Tensor, "*batch n m"]:
-    """Intersection over union of every pair; 0 for boxes without area."""
+    """Intersection over union of every pair; 0 for boxes without area.
+
+    Args:
+        a: (..., n, 4) corners.
+        b: (..., m, 4) corners.
+    """
     low = torch.maximum(a[..., :, None, :2], b[..., None, :, :2])
     high = torch.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
     inter = (high - low).clamp_min(0).prod(-1)
@@ -49,14 +54,24 @@ def to_corners(boxes: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
 
 
 def encode(boxes: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
-    """Codes 10 (c - c_a) / s_a and 5 ln(s / s_a) of corner boxes relative to corner anchors."""
+    """Codes 10 (c - c_a) / s_a and 5 ln(s / s_a) of corner boxes relative to corner anchors.
+
+    Args:
+        boxes: (..., 4) corners.
+        anchors: (..., 4) corners.
+    """
     b, a = to_centre(boxes), to_centre(anchors)
     sizes = (b[..., 2:].clamp_min(1e-6) / a[..., 2:]).log()
     return torch.cat([10 * (b[..., :2] - a[..., :2]) / a[..., 2:], 5 * sizes], -1)
 
 
 def decode(codes: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
-    """The inverse of `encode`; sizes are held below 62.5 times the anchor's."""
+    """The inverse of `encode`; sizes are held below 62.5 times the anchor's.
+
+    Args:
+        codes: (..., 4).
+        anchors: (..., 4) corners.
+    """
     a = to_centre(anchors)
     centre = codes[..., :2] / 10 * a[..., 2:] + a[..., :2]
     size = (codes[..., 2:] / 5).clamp_max(_SIZE_LIMIT).exp() * a[..., 2:]
@@ -67,6 +82,11 @@ def nms(boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"], threshold: flo
     """Indices that stay, best score first (ties: lower index): a box goes when a kept one overlaps it by more.
 
     One overlap matrix, then one vector operation for each box that stays.
+
+    Args:
+        boxes: (n, 4) corners.
+        scores: (n,).
+        threshold: the overlap above which the lower score goes.
     """
     if len(boxes) == 0:
         return torch.zeros(0, dtype=torch.long, device=boxes.device)
@@ -85,7 +105,14 @@ def nms(boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"], threshold: flo
 def class_nms(
     boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"], labels: Int64[Tensor, " n"], threshold: float = 0.5
 ) -> Int64[Tensor, " k"]:
-    """`nms` within each class: boxes of other classes are moved apart first."""
+    """`nms` within each class: boxes of other classes are moved apart first.
+
+    Args:
+        boxes: (n, 4) corners.
+        scores: (n,).
+        labels: (n,) classes.
+        threshold: see `nms`.
+    """
     if len(boxes) == 0:
         return torch.zeros(0, dtype=torch.long, device=boxes.device)
     span = boxes.max() - boxes.min() + 1
@@ -93,7 +120,14 @@ def class_nms(
 
 
 def require_boxes(boxes: Tensor, height: float, width: float, name: str = "boxes") -> None:
-    """Refuse boxes that are NaN, turned round or outside the image."""
+    """Refuse boxes that are NaN, turned round or outside the image.
+
+    Args:
+        boxes: (..., 4) corners.
+        height: of the image.
+        width: of the image.
+        name: how the user knows them.
+    """
     bad = (
         ~torch.isfinite(boxes).all(-1)
         | (boxes[..., 2:] < boxes[..., :2]).any(-1)
@@ -118,6 +152,13 @@ def mean_average_precision(
 
     Detections of a class are taken by score (stable) over all images; each is matched to the free true box of its image
     that it overlaps most, if by at least `iou`; precision is made monotone from the right and read at `points` recalls.
+
+    Args:
+        predictions: one an image, with scores.
+        truth: one an image.
+        iou: overlap, or several to average over.
+        points: recalls at which precision is read.
+        limit: detections an image at most.
 
     Raises:
         InputError: other numbers of images, predictions without scores.

@@ -54,7 +54,13 @@ class MissingExtraError(InputError, ImportError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that isn't in a catalogue, with the closest ones listed."""
+    """The error for a name that isn't in a catalogue, with the closest ones listed.
+
+    Args:
+        kind: what the name is of.
+        name: what was given.
+        known: the catalogue.
+    """
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=3)
     return InputError(

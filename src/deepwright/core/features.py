@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -24,10 +24,33 @@ from deepwright.core.files import hash_model, load_state, save_state, write_json
 from deepwright.core.inference import evaluating, fast_layout, require_labels
 from deepwright.core.progress import track
 
+if TYPE_CHECKING:
+    from deepwright.core.tasks import Task
+
 _NONLINEAR = {
-    "relu", "relu_", "relu6", "gelu", "silu", "silu_", "elu", "elu_", "leaky_relu", "leaky_relu_", "prelu", "selu", "celu",
-    "hardswish", "hardtanh", "hardtanh_", "mish", "softplus", "tanh", "tanh_", "rrelu", "threshold",
-}  # fmt: skip
+    "relu",
+    "relu_",
+    "relu6",
+    "gelu",
+    "silu",
+    "silu_",
+    "elu",
+    "elu_",
+    "leaky_relu",
+    "leaky_relu_",
+    "prelu",
+    "selu",
+    "celu",
+    "hardswish",
+    "hardtanh",
+    "hardtanh_",
+    "mish",
+    "softplus",
+    "tanh",
+    "tanh_",
+    "rrelu",
+    "threshold",
+}
 _LINEAR = {"linear", "addmm"}
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
@@ -40,10 +63,11 @@ class Activations:
         logits: (N, classes).
         labels: (N,) or None.
         features: (N, d) input of the last linear map (None when the network doesn't end in one).
-        layers: name -> (N, 3 c) for maps (activation fraction, maximum and minimum of each channel's pre-activation, one
-            after the other) or (N, width) for vectors.
+        layers: name -> (N, 3 c) for maps (activation fraction, maximum and minimum of each channel's pre-activation,
+            one after the other) or (N, width) for vectors.
         kinds: name -> "map", "vector", or "plain" for values that are no pre-activations.
-        weight, bias: of the last linear map.
+        weight: (classes, d) of the last linear map.
+        bias: (classes,) of the last linear map.
     """
 
     logits: Float[Tensor, "n classes"]
@@ -103,7 +127,7 @@ def summarise_map(pre: Float[Tensor, "n c *positions"]) -> Float[Tensor, "n thre
 
 
 def _share_above_zero(flat: Float[Tensor, "n c positions"]) -> Float[Tensor, "n c"]:
-    """Comparisons go into one small buffer that stays in the cache: a fresh map-sized one costs more than the pass itself."""
+    """Comparisons go into one small buffer that stays in the cache: a map-sized one costs more than the pass itself."""
     n = len(flat)
     block = n if flat.device.type != "cpu" else max(1, min(n, 262_144 // max(1, flat[0].numel())))
     buffer = torch.empty(block, *flat.shape[1:], device=flat.device)
@@ -207,7 +231,12 @@ def _name_of(func: Any) -> str:
 
 
 def layer_names(model: nn.Module, example: Tensor) -> list[str]:
-    """The names that `layers=` may use: every non-linearity's pre-activation, then every module."""
+    """The names that `layers=` may use: every non-linearity's pre-activation, then every module.
+
+    Args:
+        model: the network.
+        example: (n, ...) inputs for one pass.
+    """
     with evaluating(model), torch.no_grad(), Tap(model) as tap:
         model(to_model(example, model))
     return [*tap.layers, *(n for n, _ in model.named_modules() if n and n not in tap.layers)]
@@ -222,11 +251,12 @@ def extract(
     every: int = 50,
     offload: torch.device | str | None = None,
     progress: str = "extract",
+    task: Task | None = None,
 ) -> Activations:
     """One forward pass over `batches`; everything that detectors need, in float32 where the model lives.
 
     Args:
-        model: any module that gives (N, classes) logits; it is left as found.
+        model: any module that gives (N, classes) logits, or what `task` reads them from; it is left as found.
         batches: float inputs (N, ...), or pairs of them with integer labels (N,); they are brought to the model.
         layers: see `Tap`.
         store: a folder for shards of `every` batches: an interrupted extraction resumes there. A changed network or
@@ -235,9 +265,11 @@ def extract(
         offload: where to put the activations of each batch, as "cpu" where they don't fit beside the model; None leaves
             them there.
         progress: what the bar says.
+        task: how to read the outputs and labels of a network that gives more, or less, than logits of classes.
 
     Raises:
-        InputError: activations that aren't finite (the layer is named), unknown layers (the valid ones are listed),
+        InputError: a task without classes, activations that aren't finite (the layer is named), unknown layers (the
+            valid ones are listed),
             labels out of range.
     """
     parts: list[Activations] = []
@@ -255,7 +287,7 @@ def extract(
                 continue
             x, y = batch if isinstance(batch, list | tuple) else (batch, None)
             tap.reset()
-            parts.append(_collect(model, to_model(x, model), y, tap, layers).to(keep))
+            parts.append(_collect(model, to_model(x, model), y, tap, layers, task).to(keep))
             if folder is not None and len(parts) == every:
                 folder.add(Activations.cat(parts))
                 parts = []
@@ -269,12 +301,15 @@ def extract(
     return Activations.cat([*shards, *parts])
 
 
-def _collect(model: nn.Module, x: Tensor, y: Tensor | None, tap: Tap, layers: str | Sequence[str]) -> Activations:
+def _collect(
+    model: nn.Module, x: Tensor, y: Any, tap: Tap, layers: str | Sequence[str], task: Task | None
+) -> Activations:
     if not x.is_floating_point():
         raise InputError(
             "input batch", given=f"dtype {x.dtype}", expected="floats", hint="use x.float() / 255 for images"
         )
-    logits = model(x)
+    logits = read_logits(model(x), task)
+    y = y if task is None or y is None else task.check_targets(y, len(x))
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError("the network's output", given=shape, expected="logits of shape (N, classes)")
@@ -286,7 +321,7 @@ def _collect(model: nn.Module, x: Tensor, y: Tensor | None, tap: Tap, layers: st
             model(x)
             raise unknown_name("layer", missing[0], [*tap.layers, *(n for n, _ in model.named_modules() if n)])
     features = weight = bias = None
-    if tap.linear is not None and tap.linear[3] is logits and tap.linear[0].ndim == 2:
+    if tap.linear is not None and _same(tap.linear[3], logits) and tap.linear[0].ndim == 2:
         features, weight, bias = tap.linear[0].float(), tap.linear[1].float(), tap.linear[2]
         bias = torch.zeros(len(weight), device=weight.device) if bias is None else bias.float()
     _require_finite({"logits": logits, **({} if features is None else {"features": features}), **tap.layers})
@@ -301,6 +336,29 @@ def _collect(model: nn.Module, x: Tensor, y: Tensor | None, tap: Tap, layers: st
         weight,
         bias,
     )
+
+
+def read_logits(out: Any, task: Task | None = None) -> Any:
+    """Logits of classes out of a network's output.
+
+    Args:
+        out: what the network gave.
+        task: how to read it; None takes it as it is.
+
+    Raises:
+        InputError: an output that the task can't read, or a task without classes.
+    """
+    if task is None:
+        return out
+    logits = task.class_logits(task.read(out, strict=False))
+    if logits is None:
+        raise InputError("task", given=type(task).__name__, expected="a task of which each sample has one class")
+    return logits
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are the same numbers in memory (reading may give a new view)."""
+    return a is b or (a.shape == b.shape and a.dtype == b.dtype and a.data_ptr() == b.data_ptr())
 
 
 def _require_finite(values: dict[str, Tensor]) -> None:

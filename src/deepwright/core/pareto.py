@@ -1,4 +1,4 @@
-"""Fronts: non-dominated sorting, crowding, hypervolume, knees, and the operators of NSGA-II. All objectives are minimised.
+"""Fronts of objectives that are minimised: sorting, crowding, hypervolume, knees, and the operators of NSGA-II.
 
 a dominates b when a <= b in every objective and a < b in one; equal vectors don't dominate each other.
 Source: Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II" (IEEE TEC 2002).
@@ -85,6 +85,10 @@ def crowding_distance(objectives: Float[Array, "n k"]) -> Float[Array, " n"]:
 def hypervolume(objectives: Float[Array, "n k"], reference: Array | tuple[float, ...]) -> float:
     """Volume between the points and a reference point that is worse in everything; two or three objectives.
 
+    Args:
+        objectives: (n, k) points.
+        reference: (k,) the reference point.
+
     Raises:
         InputError: another number of objectives.
     """
@@ -136,6 +140,10 @@ def survivors(objectives: Float[Array, "n k"], count: int) -> Int64[Array, " cou
     """NSGA-II's environmental selection: fronts in order, the last one by crowding.
 
     The crowding is computed again after each removal when more than a tenth of that front has to go.
+
+    Args:
+        objectives: (n, k) points.
+        count: how many stay.
     """
     f = _checked(objectives)
     if count >= len(f):
@@ -154,7 +162,13 @@ def survivors(objectives: Float[Array, "n k"], count: int) -> Int64[Array, " cou
 
 
 def thin(front: Float[Array, "n k"], count: int, keep: tuple[int, ...] = ()) -> Int64[Array, " count"]:
-    """The `count` least crowded points of one front; `keep` are never dropped."""
+    """The `count` least crowded points of one front; `keep` are never dropped.
+
+    Args:
+        front: (n, k) points.
+        count: how many stay.
+        keep: rows that stay in any case.
+    """
     left = np.arange(len(front))
     gone = len(front) - count
     if gone <= 0:
@@ -169,7 +183,13 @@ def thin(front: Float[Array, "n k"], count: int, keep: tuple[int, ...] = ()) -> 
 
 
 def tournament(objectives: Float[Array, "n k"], count: int, rng: np.random.Generator) -> Int64[Array, " count"]:
-    """Winners of pairs drawn without replacement: the lower rank, then the larger crowding, then a coin."""
+    """Winners of pairs drawn without replacement: the lower rank, then the larger crowding, then a coin.
+
+    Args:
+        objectives: (n, k) points.
+        count: how many winners.
+        rng: of the pairs and the coin.
+    """
     n = len(objectives)
     ranks = nondominated_sort(objectives)
     crowding = np.zeros(n)
@@ -189,7 +209,17 @@ def tournament(objectives: Float[Array, "n k"], count: int, rng: np.random.Gener
 def simulated_binary_crossover(
     a: Array, b: Array, low: Array, high: Array, rng: np.random.Generator, probability: float = 0.9, eta: float = 15.0
 ) -> tuple[Array, Array]:
-    """Deb's SBX on rows of real genomes, within bounds; each variable takes part with probability 1/2."""
+    """Deb's SBX on rows of real genomes, within bounds; each variable takes part with probability 1/2.
+
+    Args:
+        a: (n, d) parents.
+        b: (n, d) the other parents.
+        low: lower bounds.
+        high: upper bounds.
+        rng: of the draws.
+        probability: that a pair crosses.
+        eta: distribution index; larger = children nearer to their parents.
+    """
     u = rng.random(a.shape)
     smaller, larger = np.minimum(a, b), np.maximum(a, b)
     gap = np.maximum(larger - smaller, 1e-14)
@@ -213,7 +243,16 @@ def simulated_binary_crossover(
 def polynomial_mutation(
     x: Array, low: Array, high: Array, rng: np.random.Generator, probability: float, eta: float = 20.0
 ) -> Array:
-    """Deb's polynomial mutation of rows of real genomes, within bounds."""
+    """Deb's polynomial mutation of rows of real genomes, within bounds.
+
+    Args:
+        x: (n, d) genomes.
+        low: lower bounds.
+        high: upper bounds.
+        rng: of the draws.
+        probability: of each variable.
+        eta: distribution index; larger = smaller steps.
+    """
     span = high - low
     u = rng.random(x.shape)
     below = (x - low) / np.maximum(span, 1e-14)

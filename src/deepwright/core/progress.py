@@ -22,14 +22,25 @@ class Bar:
         self._progress, self._task = progress, task
 
     def advance(self, n: int = 1, note: str = "") -> None:
-        """Move on by n steps and show a short note."""
+        """Move on by n steps and show a short note.
+
+        Args:
+            n: steps.
+            note: shown behind the bar.
+        """
         if self._progress is not None:
             self._progress.update(self._task, advance=n, note=note)
 
 
 @contextmanager
 def bar(description: str, total: int | None, *, enabled: bool | None = None) -> Iterator[Bar]:
-    """A progress bar on standard error, or nothing at all when it isn't a terminal."""
+    """A progress bar on standard error, or nothing at all when it isn't a terminal.
+
+    Args:
+        description: shown before the bar.
+        total: steps in all; None when nobody knows.
+        enabled: show it or not; None asks whether somebody watches.
+    """
     if not (watched() if enabled is None else enabled):
         yield Bar(None, None)
         return
@@ -48,7 +59,13 @@ def bar(description: str, total: int | None, *, enabled: bool | None = None) -> 
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Iterate with a bar."""
+    """Iterate with a bar.
+
+    Args:
+        items: what to go through.
+        description: shown before the bar.
+        total: how many; their length when None.
+    """
     size = len(items) if total is None and isinstance(items, Sized) else total
     with bar(description, size) as running:
         for item in items:

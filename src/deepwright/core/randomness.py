@@ -24,13 +24,24 @@ _MASK32 = 0xFFFFFFFF
 
 
 def derive_seed(*parts: object, seed: int = 0) -> int:
-    """A stable seed in [0, 2^63) from a base seed and any printable key."""
+    """A stable seed in [0, 2^63) from a base seed and any printable key.
+
+    Args:
+        parts: the key.
+        seed: the base seed.
+    """
     digest = hashlib.blake2b(repr((seed, *parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
 def generator(seed: int, *parts: object, device: torch.device | str = "cpu") -> torch.Generator:
-    """A `torch.Generator` seeded by (seed, *parts)."""
+    """A `torch.Generator` seeded by (seed, *parts).
+
+    Args:
+        seed: the base seed.
+        parts: a key, as in `derive_seed`.
+        device: where it draws; each kind of device has numbers of its own.
+    """
     result = torch.Generator(device=device)
     result.manual_seed(derive_seed(*parts, seed=seed) if parts else seed)
     return result
@@ -107,7 +118,13 @@ class Streams:
         return _mix_(x).view(self.n, *shape)
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """(N, *shape) float32, uniform in the open interval (low, high)."""
+        """(N, *shape) float32, uniform in the open interval (low, high).
+
+        Args:
+            shape: of one sample's numbers.
+            low: lower end.
+            high: upper end.
+        """
         u = (self.bits(*shape) >> 8).to(torch.float32)  # 24 bits, signed: [-2^23, 2^23)
         scale = (high - low) / 2**24
         return u.mul_(scale).add_(low + scale * (2**23 + 0.5))
@@ -117,5 +134,11 @@ class Streams:
         return self.uniform(*shape, low=-1.0, high=1.0).clamp_(-1 + 6e-8, 1 - 6e-8).erfinv_().mul_(math.sqrt(2.0))
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
-        """(N, *shape) int64, uniform in low..high-1."""
+        """(N, *shape) int64, uniform in low..high-1.
+
+        Args:
+            low: the smallest.
+            high: above the largest.
+            shape: of one sample's numbers.
+        """
         return (self.uniform(*shape) * (high - low)).long().clamp_(max=high - low - 1) + low

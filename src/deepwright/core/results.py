@@ -46,7 +46,12 @@ def in_table(text: str) -> str:
 
 
 def show(cell: Any, digits: int = 4) -> str:
-    """A cell as people read it."""
+    """A cell as people read it.
+
+    Args:
+        cell: a number, interval, text or None.
+        digits: significant ones.
+    """
     if cell is None:
         return "–"
     if isinstance(cell, bool):
@@ -62,10 +67,14 @@ class Figure:
 
     Attributes:
         kind: "line", "bar", "heatmap", "scatter" or "images".
-        title, x_label, y_label: words with units.
+        title: words.
+        x_label: words with a unit.
+        y_label: words with a unit.
         series: for line and scatter {name, x, y, low?, high?, dashed?}; for bar {name, x (labels), y, low?, high?}; for
             heatmap one {rows, columns, values}; for images {png (base64), caption, note?}.
-        log_x, log_y: logarithmic axes.
+        log_x: logarithmic.
+        log_y: logarithmic.
+        y_range: ends of the vertical axis; those of the data when None.
         palette: of a heat map: "quality" (red is bad, green is good) or "share" (deeper is more).
         note: one line under the figure.
     """
@@ -84,6 +93,12 @@ class Figure:
     def __post_init__(self) -> None:
         if self.kind not in ("line", "bar", "heatmap", "scatter", "images"):
             raise InputError("figure kind", given=self.kind, expected="line, bar, heatmap, scatter or images")
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Figure:
+        """A figure out of JSON, which has no tuples: its range comes as a list."""
+        y_range = data.get("y_range")
+        return cls(**{**data, "y_range": None if y_range is None else tuple(y_range)})
 
 
 @dataclass
@@ -110,12 +125,24 @@ class Claim:
 
     @classmethod
     def at_least(cls, text: str, values: Sequence[float] | float, threshold: float) -> Claim:
-        """A claim that the mean of `values` is at least `threshold`."""
+        """A claim that the mean of `values` is at least `threshold`.
+
+        Args:
+            text: what is claimed.
+            values: one a seed, or one.
+            threshold: the bar.
+        """
         return cls._of(text, values, threshold, ">=")
 
     @classmethod
     def at_most(cls, text: str, values: Sequence[float] | float, threshold: float) -> Claim:
-        """A claim that the mean of `values` is at most `threshold`."""
+        """A claim that the mean of `values` is at most `threshold`.
+
+        Args:
+            text: what is claimed.
+            values: one a seed, or one.
+            threshold: the bar.
+        """
         return cls._of(text, values, threshold, "<=")
 
     @classmethod
@@ -155,7 +182,7 @@ class StudyResult:
             plain = {**data, "claims": [Claim(**_numbers(c)) for c in data["claims"]]}
             plain["table"] = Table(**data["table"])
             plain["tables"] = [Table(**t) for t in data.get("tables", [])]
-            plain["figures"] = [Figure(**_ranged(f)) for f in data.get("figures", [])]
+            plain["figures"] = [Figure.from_dict(f) for f in data.get("figures", [])]
             return cls(**plain)
         except (KeyError, TypeError) as error:
             raise InputError("a study result", given=str(error), expected="what StudyResult.to_dict writes") from error
@@ -168,8 +195,3 @@ class StudyResult:
 
 def _numbers(claim: dict[str, Any]) -> dict[str, Any]:
     return {k: float(v) if k in ("measured", "threshold", "spread") else v for k, v in claim.items()}
-
-
-def _ranged(figure: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples: ranges come back as lists."""
-    return {k: tuple(v) if k == "y_range" and v is not None else v for k, v in figure.items()}

@@ -13,7 +13,12 @@ from deepwright.ood.detector import Detector
 
 
 class WrappedDetector(Detector):
-    """A pytorch-ood detector that works on features or logits (`fit_features`, `predict_features`)."""
+    """A pytorch-ood detector that works on features or logits (`fit_features`, `predict_features`).
+
+    Args:
+        inner: the detector.
+        on: "features" or "logits".
+    """
 
     def __init__(self, inner: Any, on: str = "features") -> None:
         super().__init__()
@@ -37,7 +42,7 @@ class WrappedDetector(Detector):
 
     def _fit(self, acts: Activations) -> None:
         if hasattr(self.inner, "fit_features"):
-            labels = acts.labels if acts.labels is not None else torch.zeros(len(acts), dtype=torch.long)
+            labels = acts.labels if acts.labels is not None else acts.logits.new_zeros(len(acts), dtype=torch.long)
             self.inner.fit_features(self._values(acts), labels)
 
     def _score(self, acts: Activations) -> Tensor:
@@ -45,5 +50,10 @@ class WrappedDetector(Detector):
 
 
 def wrap_pytorch_ood(detector: Any, on: str = "features") -> WrappedDetector:
-    """A pytorch-ood detector (larger = more anomalous there too) as one of ours."""
+    """A pytorch-ood detector (larger = more anomalous there too) as one of ours.
+
+    Args:
+        detector: the detector.
+        on: "features" or "logits".
+    """
     return WrappedDetector(detector, on)

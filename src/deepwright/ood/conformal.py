@@ -16,8 +16,11 @@ class ConformalFusion:
     """p-values of several detectors' scores, fused into one with a false-alarm guarantee.
 
     Scores of held-out in-distribution data give split-conformal p-values; "min" takes the smallest times the number of
-    detectors (Bonferroni: valid under any dependence); "fisher" sums -log p and calibrates that sum on the second half of
-    the held-out data, since the scores depend on each other.
+    detectors (Bonferroni: valid under any dependence); "fisher" sums -log p and calibrates that sum on the second half
+    of the held-out data, since the scores depend on each other.
+
+    Args:
+        how: "min" or "fisher".
     """
 
     def __init__(self, how: str = "min") -> None:
@@ -58,7 +61,11 @@ class ConformalFusion:
 
 
 class DriftAlarm:
-    """Counts alarms on a stream and says how surprising their number is at the calibrated rate."""
+    """Counts alarms on a stream and says how surprising their number is at the calibrated rate.
+
+    Args:
+        rate: the share of alarms without drift.
+    """
 
     def __init__(self, rate: float) -> None:
         if not 0 < rate < 1:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from deepwright.core.devices import home
 from deepwright.core.errors import InputError, NotCalibratedError, NotFittedError
 from deepwright.core.features import Activations, extract
 from deepwright.ood.metrics import acceptance_threshold
+
+if TYPE_CHECKING:
+    from deepwright.core.tasks import Task
 
 
 class Detector(nn.Module):
@@ -27,7 +31,7 @@ class Detector(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._network: list[Any] = []  # (model, layers): in a list, so that it is no sub-module
+        self._network: list[Any] = []  # (model, layers, task): in a list, so that it is no sub-module
 
     @property
     def name(self) -> str:
@@ -42,7 +46,7 @@ class Detector(nn.Module):
         """
         self._require(acts, fitting=True)
         self._fit(acts)
-        self.remember(fitted_=torch.ones((), dtype=torch.bool))
+        self.remember(fitted_=torch.ones((), dtype=torch.bool, device=acts.logits.device))
         return self
 
     def partial_fit(self, acts: Activations) -> Self:
@@ -51,24 +55,35 @@ class Detector(nn.Module):
             f"{self.name}.partial_fit", given="not exact for this method", hint="call fit on all of the data"
         )
 
-    def bind(self, model: nn.Module, layers: Any = "auto") -> Self:
-        """Remember the network, so that `score` and `predict` also take raw inputs."""
-        self._network = [(model, layers)]
+    def bind(self, model: nn.Module, layers: Any = "auto", task: Task | None = None) -> Self:
+        """Remember the network, so that `score` and `predict` also take raw inputs.
+
+        Args:
+            model: the network that the detector was, or will be, fitted on.
+            layers: see `core.features.Tap`.
+            task: see `core.features.extract`.
+        """
+        self._network = [(model, layers, task)]
         return self
 
     def score(self, acts_or_x: Activations | Tensor) -> Float[Tensor, " n"]:
-        """Scores of activations, or of raw inputs (N, ...) after `bind(model)`."""
+        """Scores of activations, or of raw inputs (N, ...) after `bind(model)`; they are where these were."""
         if self.trainable and not self._has("fitted_"):
             raise NotFittedError(self.name)
         acts = acts_or_x if isinstance(acts_or_x, Activations) else self._extract(acts_or_x)
         self._require(acts, fitting=False)
-        scores = self._score(acts)
+        scores = self._score(self._beside(acts))
         if torch.isnan(scores).any():
             raise InputError(f"{self.name}: activations", given="scores are NaN", hint="check the network's outputs")
-        return scores
+        return scores.to(home(acts_or_x if isinstance(acts_or_x, Tensor) else acts_or_x.logits))
 
     def calibrate(self, id_scores: Float[Tensor, " n"], tpr: float = 0.95) -> Self:
-        """Set the threshold at the `tpr` quantile of held-out in-distribution scores."""
+        """Set the threshold at the `tpr` quantile of held-out in-distribution scores.
+
+        Args:
+            id_scores: (n,) the held-out scores.
+            tpr: the share of them to accept.
+        """
         if len(id_scores) == 0 or not 0 < tpr < 1:
             raise InputError(
                 "calibrate", given=f"{len(id_scores)} scores, tpr {tpr}", expected="scores, and tpr in (0, 1)"
@@ -90,6 +105,12 @@ class Detector(nn.Module):
 
     def _has(self, name: str) -> bool:
         return name in self._buffers
+
+    def _beside(self, acts: Activations) -> Activations:
+        """The activations where what was learnt lives."""
+        learnt = (b for name, b in self._buffers.items() if b is not None and name not in ("fitted_", "threshold_"))
+        device = next((b.device for b in learnt), acts.logits.device)
+        return acts if device == acts.logits.device else acts.to(device)
 
     def _fit(self, acts: Activations) -> None:
         pass
@@ -120,8 +141,8 @@ class Detector(nn.Module):
             raise InputError(
                 f"{self.name}.score", given="raw inputs", expected="activations", hint="call bind(model) first"
             )
-        model, layers = self._network[0]
-        return extract(model, [x], layers if "layers" in self.needs else ())
+        model, layers, task = self._network[0]
+        return extract(model, [x], layers if "layers" in self.needs else (), task=task)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         for key, value in state_dict.items():
@@ -132,8 +153,27 @@ class Detector(nn.Module):
 
 
 def require_classes(labels: Tensor, classes: int, name: str) -> None:
-    """Refuse a fit in which a class has no samples."""
+    """Refuse a fit in which a class has no samples.
+
+    Args:
+        labels: (N,).
+        classes: how many there are.
+        name: of the detector.
+    """
     count = torch.bincount(labels, minlength=classes)
     if (count == 0).any():
         empty = (count == 0).nonzero().flatten()[:5].tolist()
         raise InputError(f"{name}: classes {empty}", given="no samples to fit on", expected="some of every class")
+
+
+def require(option: str, given: float, holds: bool, expected: str) -> None:
+    """Refuse an option's value.
+
+    Args:
+        option: its name.
+        given: the value.
+        holds: whether it is allowed.
+        expected: what is.
+    """
+    if not holds:
+        raise InputError(option, given=given, expected=expected)

@@ -7,25 +7,36 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.tasks import ranking
 
 
 def _checked(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:
     pair = []
     for name, scores in (("id_scores", id_scores), ("ood_scores", ood_scores)):
-        flat = torch.as_tensor(scores).detach().cpu().double().reshape(-1)
+        flat = torch.as_tensor(scores).detach().reshape(-1)
+        flat = (flat.cpu() if flat.device.type == "mps" else flat).double()  # MPS has no float64
         if len(flat) == 0 or torch.isnan(flat).any():
             raise InputError(name, given="NaN" if len(flat) else "no scores", expected="at least one number, no NaN")
         pair.append(flat)
-    return pair[0], pair[1]
+    return pair[0], pair[1].to(pair[0].device)
+
+
+def _joined(negatives: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
+    """All scores, and which of them are positives."""
+    scores = torch.cat([negatives, positives])
+    return scores, torch.arange(len(scores), device=scores.device) >= len(negatives)
 
 
 def auroc(id_scores: Float[Tensor, " n"], ood_scores: Float[Tensor, " m"]) -> float:
-    """P(OOD score > ID score) + P(equal) / 2."""
+    """P(OOD score > ID score) + P(equal) / 2.
+
+    Args:
+        id_scores: (n,) in-distribution scores.
+        ood_scores: (m,) out-of-distribution scores.
+    """
     inside, outside = _checked(id_scores, ood_scores)
-    ordered = inside.sort().values
-    below = torch.searchsorted(ordered, outside, right=False)
-    up_to = torch.searchsorted(ordered, outside, right=True)
-    return float((below + up_to).double().mean() / (2 * len(inside)))
+    scores, positive = _joined(inside, outside)
+    return ranking.auroc(scores, positive)
 
 
 def fpr_at_tpr(
@@ -36,6 +47,12 @@ def fpr_at_tpr(
     positive="id" (OpenOOD's convention): the threshold is the smallest ID score tau with at least `tpr` of the ID
     scores <= tau; the result is the share of OOD scores <= tau. positive="ood": the threshold is the largest OOD score
     with at least `tpr` of the OOD scores >= it; the result is the share of ID scores >= it.
+
+    Args:
+        id_scores: (n,) in-distribution scores.
+        ood_scores: (m,) out-of-distribution scores.
+        tpr: in (0, 1].
+        positive: "id" or "ood".
     """
     if not 0 < tpr <= 1:
         raise InputError("tpr", given=tpr, expected="in (0, 1]")
@@ -48,32 +65,43 @@ def fpr_at_tpr(
 
 
 def acceptance_threshold(scores: Float[Tensor, " n"], tpr: float) -> float:
-    """The smallest score tau of the sample with at least a share `tpr` of it <= tau."""
+    """The smallest score tau of the sample with at least a share `tpr` of it <= tau.
+
+    Args:
+        scores: (n,).
+        tpr: the share.
+    """
     ordered = scores.sort().values
     rank = -(-round(tpr * len(ordered) * 1e9) // 10**9)  # ceil, without 0.95 * 100 = 95.00000000000001
     return float(ordered[max(rank, 1) - 1])
 
 
 def aupr(id_scores: Float[Tensor, " n"], ood_scores: Float[Tensor, " m"], positive: str = "ood") -> float:
-    """Average precision sum_t (recall_t - recall_{t-1}) precision_t over distinct thresholds."""
+    """Average precision sum_t (recall_t - recall_{t-1}) precision_t over distinct thresholds.
+
+    Args:
+        id_scores: (n,) in-distribution scores.
+        ood_scores: (m,) out-of-distribution scores.
+        positive: "id" or "ood".
+    """
     inside, outside = _checked(id_scores, ood_scores)
     if positive not in ("id", "ood"):
         raise InputError("positive", given=repr(positive), expected="'id' or 'ood'")
     positives, negatives = (outside, inside) if positive == "ood" else (-inside, -outside)
-    scores = torch.cat([positives, negatives])
-    truth = torch.cat([torch.ones(len(positives)), torch.zeros(len(negatives))]).double()
-    order = scores.argsort(descending=True)
-    last_of_tie = torch.cat([scores[order].diff() != 0, torch.ones(1, dtype=torch.bool)])
-    hits = truth[order].cumsum(0)[last_of_tie]
-    taken = torch.arange(1, len(scores) + 1, dtype=torch.float64)[last_of_tie]
-    recall = hits / len(positives)
-    return float((recall.diff(prepend=torch.zeros(1, dtype=torch.float64)) * hits / taken).sum())
+    scores, positive_rows = _joined(negatives, positives)
+    ones = torch.ones(1, len(scores), dtype=torch.float64, device=scores.device)
+    return float(ranking.AveragePrecision(scores, positive_rows)(ones))
 
 
 def detection_error(id_scores: Float[Tensor, " n"], ood_scores: Float[Tensor, " m"]) -> float:
-    """The smallest mean of the two error rates over all thresholds."""
+    """The smallest mean of the two error rates over all thresholds.
+
+    Args:
+        id_scores: (n,) in-distribution scores.
+        ood_scores: (m,) out-of-distribution scores.
+    """
     inside, outside = _checked(id_scores, ood_scores)
     thresholds = torch.cat([inside, outside]).unique()
     missed = torch.searchsorted(outside.sort().values, thresholds, right=True).double() / len(outside)
     alarms = 1 - torch.searchsorted(inside.sort().values, thresholds, right=True).double() / len(inside)
-    return float(torch.cat([(missed + alarms) / 2, torch.tensor([0.5])]).min())
+    return float(torch.cat([(missed + alarms) / 2, missed.new_tensor([0.5])]).min())

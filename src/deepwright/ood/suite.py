@@ -4,46 +4,71 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from deepwright.core.devices import home
 from deepwright.core.errors import InputError
 from deepwright.core.features import Activations, extract
 from deepwright.core.results import Table
-from deepwright.ood.bbas.boxes import BBAS, OutsideTheBox
+from deepwright.ood.bbas import BBAS, OutsideTheBox
 from deepwright.ood.detector import Detector
 from deepwright.ood.metrics import aupr, auroc, fpr_at_tpr
 from deepwright.ood.scores.features import ASH, DICE, KNN, SCALE, SHE, ReAct, ViM
 from deepwright.ood.scores.gaussian import MDS, RMDS
 from deepwright.ood.scores.logits import GEN, MSP, ODIN, Energy, Entropy, MaxLogit
 
+if TYPE_CHECKING:
+    from deepwright.core.tasks import Task
+
 ALL: tuple[type[Detector], ...] = (
-    MSP, MaxLogit, Energy, Entropy, GEN, ODIN, MDS, RMDS, KNN, ViM, ReAct, DICE, ASH, SCALE, SHE, OutsideTheBox, BBAS,
-)  # fmt: skip
+    MSP,
+    MaxLogit,
+    Energy,
+    Entropy,
+    GEN,
+    ODIN,
+    MDS,
+    RMDS,
+    KNN,
+    ViM,
+    ReAct,
+    DICE,
+    ASH,
+    SCALE,
+    SHE,
+    OutsideTheBox,
+    BBAS,
+)
 
 
 class DetectorSuite:
     """Fit and score many detectors on one network.
 
     Args:
-        model: gives (N, classes) logits; left as found.
+        model: gives (N, classes) logits, or what `task` reads them from; left as found.
         detectors: by name, or a sequence; every detector of the house by default.
         layers: see `core.features.Tap`.
+        task: see `core.features.extract`.
 
     A detector that can't be fitted on this network or data (no linear head, a class without samples) is left out, and
     `skipped` says why.
     """
 
     def __init__(
-        self, model: nn.Module, detectors: dict[str, Detector] | Sequence[Detector] | None = None, layers: Any = "auto"
+        self,
+        model: nn.Module,
+        detectors: dict[str, Detector] | Sequence[Detector] | None = None,
+        layers: Any = "auto",
+        task: Task | None = None,
     ) -> None:
         chosen = [cls() for cls in ALL] if detectors is None else detectors
         self.detectors = dict(chosen) if isinstance(chosen, dict) else {d.name: d for d in chosen}
         if not self.detectors:
             raise InputError("detectors", given="none", expected="at least one")
-        self.model, self.layers = model, layers
+        self.model, self.layers, self.task = model, layers, task
         self.skipped: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
         self.forward_seconds = 0.0
@@ -53,11 +78,11 @@ class DetectorSuite:
         acts = (
             loader
             if isinstance(loader, Activations)
-            else extract(self.model, loader, self.layers, progress="fit detectors")
+            else extract(self.model, loader, self.layers, progress="fit detectors", task=self.task)
         )
         for name, detector in list(self.detectors.items()):
             try:
-                detector.bind(self.model, self.layers)
+                detector.bind(self.model, self.layers, self.task)
                 if "input_grad" not in detector.needs:
                     detector.fit(acts)
             except InputError as error:
@@ -66,23 +91,28 @@ class DetectorSuite:
         return self
 
     def score(self, loader: Iterable[Any]) -> dict[str, Tensor]:
-        """Scores by detector; only ODIN needs passes of its own."""
+        """Scores by detector, where the inputs are; only ODIN needs passes of its own."""
         batches = [b[0] if isinstance(b, list | tuple) else b for b in loader]
         begin = time.perf_counter()
-        acts = extract(self.model, batches, self.layers, progress="score")
+        acts = extract(self.model, batches, self.layers, progress="score", task=self.task)
         self.forward_seconds = time.perf_counter() - begin
         scores = {}
         for name, detector in self.detectors.items():
             begin = time.perf_counter()
             if "input_grad" in detector.needs:
-                scores[name] = torch.cat([detector.score(x).cpu() for x in batches])
+                scores[name] = torch.cat([detector.score(x) for x in batches])
             else:
-                scores[name] = detector.score(acts).cpu()
+                scores[name] = detector.score(acts).to(home(batches))
             self.seconds[name] = time.perf_counter() - begin
         return scores
 
     def report(self, id_loader: Iterable[Any], ood: dict[str, Iterable[Any]]) -> Table:
-        """AUROC, FPR at 95 % TPR and both AUPR of every detector on every set, with milliseconds per 1,000 inputs."""
+        """AUROC, FPR at 95 % TPR and both AUPR of every detector on every set, with milliseconds per 1,000 inputs.
+
+        Args:
+            id_loader: in-distribution inputs.
+            ood: the other sets by name.
+        """
         inside = self.score(id_loader)
         n = len(next(iter(inside.values())))
         cost = {name: 1e6 * seconds / n for name, seconds in self.seconds.items()}

@@ -1,16 +1,20 @@
 """Risk of being wrong: the Fragility Index (metric, loss, exact linear training, report) and calibration.
 
 Example:
+    >>> import torch
     >>> from deepwright.risk import fragility_index
-    >>> fragility_index(logits, labels, normalize=True)  # doctest: +SKIP
+    >>> scores = torch.tensor([[4.0, 0.0], [0.0, 3.0], [1.0, 0.5], [0.2, 0.6]])
+    >>> round(float(fragility_index(scores, torch.tensor([0, 1, 0, 0]))), 4)
+    0.1477
 """
 
+from typing import TYPE_CHECKING, Any
+
+from deepwright.risk import fragility
 from deepwright.risk.calibration import Reliability, brier, ece, fit_temperature, nll, reliability
 from deepwright.risk.fragility import (
     CROSS_ENTROPY_BOUND,
     HINGE_BOUND,
-    FragileLinearClassifier,
-    FragilityIndex,
     FragilityLoss,
     FragilityReport,
     FragilityTargetSearch,
@@ -20,13 +24,11 @@ from deepwright.risk.fragility import (
     bootstrap_index,
     expected_cost,
     expected_cost_bound,
-    flip_wasserstein_index,
     fragility_curve,
     fragility_index,
     fragility_report,
     group_gap_pvalue,
     kl_roots,
-    linear_wasserstein_index,
     lipschitz_estimate,
     misjudgment,
     selective_curve,
@@ -35,6 +37,14 @@ from deepwright.risk.fragility import (
     worst_case_mean,
     worst_case_weights,
 )
+
+if TYPE_CHECKING:
+    from deepwright.risk.fragility import (
+        FragileLinearClassifier,
+        FragilityIndex,
+        flip_wasserstein_index,
+        linear_wasserstein_index,
+    )
 
 __all__ = [
     "CROSS_ENTROPY_BOUND",
@@ -71,3 +81,9 @@ __all__ = [
     "worst_case_mean",
     "worst_case_weights",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in fragility.LAZY:
+        return getattr(fragility, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

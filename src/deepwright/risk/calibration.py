@@ -45,44 +45,70 @@ def reliability(
     if bins < 1:
         raise InputError("bins", given=bins, expected="1 or more")
     require_labels(labels, logits.shape[1], len(logits))
+    labels, device = labels.to(logits.device), logits.device
     confidence, predicted = logits.double().softmax(1).max(1)
     right = (predicted == labels).double()
     if adaptive:
-        edges = torch.quantile(confidence, torch.linspace(0, 1, bins + 1, dtype=torch.float64))
+        edges = torch.quantile(confidence, torch.linspace(0, 1, bins + 1, dtype=torch.float64, device=device))
         rank = confidence.argsort().argsort()
         index = (rank * bins) // len(confidence)
     else:
-        edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
+        edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64, device=device)
         index = ((confidence * bins).ceil().long() - 1).clamp(0, bins - 1)  # bins (a, b], as the source has them
     count = torch.bincount(index, minlength=bins).double()
-    mean = torch.zeros(2, bins, dtype=torch.float64).index_add_(1, index, torch.stack([confidence, right])) / count
+    both = torch.stack([confidence, right])
+    mean = both.new_zeros(2, bins).index_add_(1, index, both) / count
     return Reliability(edges, count, mean[0], mean[1])
 
 
-def ece(logits: Tensor, labels: Tensor, bins: int = 15, adaptive: bool = False) -> float:
-    """Expected calibration error in [0, 1]."""
+def ece(
+    logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"], bins: int = 15, adaptive: bool = False
+) -> float:
+    """Expected calibration error in [0, 1].
+
+    Args:
+        logits: (N, K).
+        labels: (N,).
+        bins: see `reliability`.
+        adaptive: see `reliability`.
+    """
     return reliability(logits, labels, bins, adaptive).ece
 
 
-def brier(logits: Tensor, labels: Tensor) -> Float[Tensor, " n"]:
-    """Per-sample Brier score sum_k (p_k - 1[k = y])^2 in [0, 2]."""
+def brier(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Per-sample Brier score sum_k (p_k - 1[k = y])^2 in [0, 2].
+
+    Args:
+        logits: (N, K).
+        labels: (N,).
+    """
+    labels = labels.to(logits.device)
     p = logits.double().softmax(1)
     return (p**2).sum(1) - 2 * p.gather(1, labels[:, None])[:, 0] + 1
 
 
-def nll(logits: Tensor, labels: Tensor) -> Float[Tensor, " n"]:
-    """Per-sample negative log likelihood in nats."""
-    return F.cross_entropy(logits.double(), labels, reduction="none")
+def nll(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Per-sample negative log likelihood in nats.
+
+    Args:
+        logits: (N, K).
+        labels: (N,).
+    """
+    return F.cross_entropy(logits.double(), labels.to(logits.device), reduction="none")
 
 
 def fit_temperature(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> float:
     """The T > 0 that minimises the likelihood loss of logits / T on held-out data.
 
     The loss is convex in 1 / T; the root of its derivative is bracketed and bisected on log T in [-5, 5].
+
+    Args:
+        logits: (N, K).
+        labels: (N,).
     """
     require_labels(labels, logits.shape[1], len(logits))
     z = logits.double()
-    true = z.gather(1, labels[:, None])[:, 0]
+    true = z.gather(1, labels.to(z.device)[:, None])[:, 0]
 
     def slope(log_temperature: float) -> float:
         p = (z * float(torch.tensor(-log_temperature).exp())).softmax(1)

@@ -1,9 +1,22 @@
 """Calls of the room of detectors."""
 
 from deepwright.core.features import extract
-from deepwright.ood import ALL, BBAS, ODIN, DetectorSuite
-from deepwright.ood.conformal import ConformalFusion
-from deepwright.ood.metrics import aupr, auroc, detection_error, fpr_at_tpr
+from deepwright.core.tasks import Classification
+from deepwright.ood import (
+    ALL,
+    BBAS,
+    MSP,
+    ODIN,
+    ConformalFusion,
+    DetectorSuite,
+    DriftAlarm,
+    aupr,
+    auroc,
+    complete_linkage,
+    detection_error,
+    fpr_at_tpr,
+    wrap_pytorch_ood,
+)
 from entries import Entry, normal, residual_classifier, uniform
 
 
@@ -54,14 +67,60 @@ def suite(device):
     return [row[2:6] for row in table.rows]
 
 
+def suite_scores(device):
+    """Where the inputs are."""
+    model, x, y = residual_classifier(device)
+    return DetectorSuite(model).fit([(x, y)]).score([x])
+
+
+def suite_of_host_data(device):
+    model, x, y = residual_classifier(device)
+    x, y = x.cpu(), y.cpu()
+    return DetectorSuite(model, task=Classification(3)).fit([(x, y)]).score([x])
+
+
+def bound_to_host_data(device):
+    model, x, _ = residual_classifier(device)
+    return MSP().bind(model).score(x.cpu())
+
+
+def not_moved(cls):
+    """Fitted on the CPU, scores of the device's activations: these come to the detector, and the scores go back."""
+
+    def call(device):
+        _, _, known, other = known_and_other(device)
+        return cls().fit(known.to("cpu")).score(other)
+
+    return call
+
+
+class Norm:
+    """As a detector of another library."""
+
+    def fit_features(self, features, labels):
+        self.mean = features[labels >= 0].mean(0)
+
+    def predict_features(self, features):
+        return (features - self.mean).norm(dim=1)
+
+
+def wrapped(device):
+    _, _, known, other = known_and_other(device)
+    return wrap_pytorch_ood(Norm()).fit(known).score(other)
+
+
+def alarm(device):
+    return DriftAlarm(0.1).update(normal(60).to(device) > 1)
+
+
 def metrics(device):
     a, b = normal(60).to(device), normal(60, seed=1).to(device) + 1
     return auroc(a, b), aupr(a, b), fpr_at_tpr(a, b), detection_error(a, b)
 
 
-def fused(device):
+def fused(device, how="min"):
     scores = {"p": normal(60).to(device), "q": uniform(60).to(device)}
-    return ConformalFusion("min").calibrate(scores).pvalues(scores)
+    return ConformalFusion(how).calibrate(scores).pvalues(scores)
 
 
 def explained(device):
@@ -76,8 +135,17 @@ ENTRIES = [
     *(Entry(cls.__name__, scored(cls), tolerance=1e-3) for cls in ALL if cls is not ODIN),
     *(Entry(f"{cls.__name__}, fitted on the CPU", moved(cls), tolerance=1e-3) for cls in ALL if cls is not ODIN),
     Entry("ODIN", odin),
-    Entry("ODIN, data on the CPU", odin_of_host_data, returns="cpu", fails="results stay on the model's device"),
+    Entry("ODIN, data on the CPU", odin_of_host_data, returns="cpu"),
+    *(Entry(f"{cls.__name__}, not moved", not_moved(cls), tolerance=1e-3) for cls in ALL if cls.trainable),
     Entry("DetectorSuite", suite, tolerance=1e-3),
+    Entry("DetectorSuite.score", suite_scores, tolerance=1e-3),
+    Entry("DetectorSuite.score, data on the CPU, by a task", suite_of_host_data, returns="cpu", tolerance=1e-3),
+    Entry("a bound detector, data on the CPU", bound_to_host_data, returns="cpu"),
+    Entry("wrap_pytorch_ood", wrapped),
+    Entry("DriftAlarm", alarm),
+    Entry("complete_linkage", lambda d: complete_linkage(normal(30, 4).to(d), 3)),
+    Entry("complete_linkage, of a subset", lambda d: complete_linkage(normal(60, 4).to(d), 3, most=20)),
+    Entry("ConformalFusion, fisher", lambda d: fused(d, "fisher")),
     Entry("metrics", metrics),
     Entry("ConformalFusion", fused),
     Entry("BBAS.explain, class_scores, partial_fit", explained, tolerance=1e-3),

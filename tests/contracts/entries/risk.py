@@ -3,26 +3,36 @@
 import torch
 
 from deepwright.risk import (
+    CROSS_ENTROPY_BOUND,
+    HINGE_BOUND,
     FragileLinearClassifier,
     FragilityIndex,
     FragilityLoss,
+    FragilityTargetSearch,
     bootstrap_index,
     brier,
     ece,
+    expected_cost,
+    expected_cost_bound,
     fit_temperature,
+    flip_wasserstein_index,
     fragility_curve,
     fragility_index,
     fragility_report,
+    group_gap_pvalue,
     kl_roots,
+    linear_wasserstein_index,
+    lipschitz_estimate,
     misjudgment,
     nll,
     reliability,
     selective_curve,
+    tail_bound,
     wasserstein_interval,
     worst_case_mean,
     worst_case_weights,
 )
-from entries import Entry, image_classifier, normal, seeded
+from entries import Entry, image_classifier, normal, seeded, uniform
 
 
 def logits(device, n=120, k=4, dtype=torch.float32):
@@ -82,26 +92,69 @@ def linear(device):
     return FragileLinearClassifier().fit(z, y).predict(z)
 
 
-MIXES = "tensors made on the CPU beside those of the device"
+def report(device):
+    z, y = logits(device)
+    groups = torch.arange(len(y)) % 2  # on the CPU: brought to the scores
+    cost = 1 - torch.eye(4)
+    return fragility_report(z, y, groups=groups, held_out=(z, y), cost_matrix=cost, reject_cost=0.4, bootstrap_rows=50)
+
+
+def searched(device):
+    z, y = logits(device, 80, 2)
+
+    def train(target):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return torch.nn.Linear(2, 2).to(device)
+
+    found = FragilityTargetSearch(train, lambda model: (model(z).detach() + z, y.cpu())).run(2)
+    return found.accuracy, found.nfi, found.state
+
+
+def bounds(device):
+    losses = uniform(60).to(device)
+    return CROSS_ENTROPY_BOUND.bound(losses, 0.2), HINGE_BOUND.bound(losses), tail_bound(0.3, 0.2)
+
+
+def labels_on_the_host(device):
+    z, y = logits(device)
+    y = y.cpu()
+    return (
+        [fragility_index(z, y), ece(z, y), reliability(z, y), brier(z, y), nll(z, y), fit_temperature(z, y)],
+        FragilityLoss(2.0)(z, y),
+    )
+
+
+def linear_indices(device):
+    weight = normal(2, 5).to(device)
+    return linear_wasserstein_index(weight, 0.1, 0.5), flip_wasserstein_index(weight[0], normal(9).to(device), 2.0, 1.0)
+
 
 ENTRIES = [
     Entry("fragility_index", index),
     *(Entry(f"FragilityLoss {m}", loss_of(m, True)) for m in ("index", "tilted", "penalty")),
-    Entry("FragilityLoss not moved", loss_of("index", False), fails=MIXES),
+    *(Entry(f"FragilityLoss {m}, not moved", loss_of(m, False)) for m in ("index", "tilted", "penalty")),
     Entry("FragilityIndex", metric),
+    Entry("FragilityTargetSearch", searched),
     Entry("kl_roots", roots),
     Entry(
         "worst_case_mean, worst_case_weights",
         lambda d: (worst_case_mean(errors(d), 0.1), worst_case_weights(errors(d))),
     ),
-    Entry("fragility_curve", lambda d: fragility_curve(errors(d), torch.tensor([0.1, 0.3])), fails=MIXES),
-    Entry("ece", lambda d: ece(*logits(d)), fails=MIXES),
-    Entry("ece, adaptive", lambda d: ece(*logits(d), adaptive=True), fails=MIXES),
-    Entry("reliability", lambda d: reliability(*logits(d)), fails=MIXES),
+    Entry("fragility_curve", lambda d: fragility_curve(errors(d), torch.tensor([0.1, 0.3]))),
+    Entry("SurrogateBound, tail_bound, expected_cost_bound", lambda d: (bounds(d), expected_cost_bound(0.3, 0, 2, 1))),
+    Entry("ece", lambda d: ece(*logits(d))),
+    Entry("ece, adaptive", lambda d: ece(*logits(d), adaptive=True)),
+    Entry("reliability", lambda d: reliability(*logits(d))),
     Entry("brier, nll, fit_temperature", lambda d: (brier(*logits(d)), nll(*logits(d)), fit_temperature(*logits(d)))),
-    Entry("fragility_report", lambda d: fragility_report(*logits(d)), fails=MIXES),
-    Entry("bootstrap_index", lambda d: bootstrap_index(errors(d)), fails=MIXES),
-    Entry("selective_curve", lambda d: selective_curve(errors(d), -errors(d)), fails=MIXES),
+    Entry("labels on the CPU", labels_on_the_host),
+    Entry("fragility_report", report),
+    Entry("bootstrap_index", lambda d: bootstrap_index(errors(d))),
+    Entry("group_gap_pvalue", lambda d: group_gap_pvalue(errors(d), torch.arange(120) % 2, rows=20)),
+    Entry("selective_curve", lambda d: selective_curve(errors(d), -errors(d))),
+    Entry("expected_cost", lambda d: expected_cost(logits(d)[0].softmax(1), logits(d)[1].cpu(), 1 - torch.eye(4))),
     Entry("wasserstein_interval", wasserstein),
-    Entry("FragileLinearClassifier", linear, fails="numpy arrays are made of the device's tensors"),
+    Entry("lipschitz_estimate", lambda d: lipschitz_estimate(*image_classifier(d), steps=3)),
+    Entry("FragileLinearClassifier", linear),
+    Entry("linear_wasserstein_index, flip_wasserstein_index", linear_indices),
 ]

@@ -5,7 +5,10 @@ Example:
     >>> BBAS().fit(activations).score(others)  # doctest: +SKIP
 """
 
-from deepwright.ood.bbas.boxes import BBAS, Exceedance, OutsideTheBox, complete_linkage
+from deepwright.ood.bbas.boxes import Exceedance
+from deepwright.ood.bbas.clustering import complete_linkage
+from deepwright.ood.bbas.detector import BBAS
+from deepwright.ood.bbas.outside import OutsideTheBox
 
 __all__ = [
     "BBAS",

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
 from deepwright.core.features import Activations
-from deepwright.ood.detector import Detector, require_classes
+from deepwright.ood.detector import Detector, require, require_classes
 
 
 def _features(acts: Activations) -> Tensor:
@@ -25,7 +25,11 @@ def _energy(acts: Activations, features: Tensor) -> Tensor:
 
 
 class KNN(Detector):
-    """Distance to the k-th nearest of the L2-normalised training features. Source: arXiv 2204.06507."""
+    """Distance to the k-th nearest of the L2-normalised training features. Source: arXiv 2204.06507.
+
+    Args:
+        k: which neighbour, from 1.
+    """
 
     needs = frozenset({"features"})
 
@@ -57,12 +61,19 @@ class KNN(Detector):
 
 
 class ViM(Detector):
-    """alpha ||R'(h - o)|| - logsumexp(z), o = -pinv(W) b, R the directions of least variance. Source: arXiv 2203.10807."""
+    """alpha ||R'(h - o)|| - logsumexp(z), o = -pinv(W) b, R the directions of least variance.
+
+    Args:
+        dimensions: of the principal space; by the number of features when None.
+
+    Source: arXiv 2203.10807.
+    """
 
     needs = frozenset({"features", "weights"})
 
     def __init__(self, dimensions: int | None = None) -> None:
         super().__init__()
+        require("dimensions", dimensions or 0, dimensions is None or dimensions >= 1, "1 or more")
         self.dimensions = dimensions
 
     def _fit(self, acts: Activations) -> None:
@@ -118,12 +129,17 @@ class SHE(Detector):
 
 
 class ReAct(Detector):
-    """Energy of features clipped at a percentile of all training activations. Source: arXiv 2111.12797."""
+    """Energy of features clipped at a percentile of all training activations. Source: arXiv 2111.12797.
+
+    Args:
+        percentile: in (0, 100].
+    """
 
     needs = frozenset({"features", "weights"})
 
     def __init__(self, percentile: float = 90.0) -> None:
         super().__init__()
+        require("percentile", percentile, 0 < percentile <= 100, "in (0, 100]")
         self.percentile = percentile
 
     def _fit(self, acts: Activations) -> None:
@@ -136,12 +152,19 @@ class ReAct(Detector):
 
 
 class DICE(Detector):
-    """Energy with only the top (1 - p) share of the mean contributions W * mean(h) kept. Source: arXiv 2111.09805."""
+    """Energy with only the top (1 - p) share of the mean contributions W * mean(h) kept.
+
+    Args:
+        sparsity: p, in [0, 1).
+
+    Source: arXiv 2111.09805.
+    """
 
     needs = frozenset({"features", "weights"})
 
     def __init__(self, sparsity: float = 0.9) -> None:
         super().__init__()
+        require("sparsity", sparsity, 0 <= sparsity < 1, "in [0, 1)")
         self.sparsity = sparsity
 
     def _fit(self, acts: Activations) -> None:
@@ -157,13 +180,20 @@ class DICE(Detector):
 
 
 class ASH(Detector):
-    """ASH-S: keep the top (100 - p) % of each h and scale by exp(s1 / s2), sums before and after. Source: arXiv 2209.09858."""
+    """ASH-S: keep the top (100 - p) % of each h and scale by exp(s1 / s2), sums before and after.
+
+    Args:
+        percentile: p, in [0, 100).
+
+    Source: arXiv 2209.09858.
+    """
 
     needs = frozenset({"features", "weights"})
     trainable = False
 
     def __init__(self, percentile: float = 90.0) -> None:
         super().__init__()
+        require("percentile", percentile, 0 <= percentile < 100, "in [0, 100)")
         self.percentile = percentile
 
     def _score(self, acts: Activations) -> Tensor:
@@ -172,13 +202,18 @@ class ASH(Detector):
 
 
 class SCALE(Detector):
-    """h exp(s1 / s2) with the sums of ASH-S, nothing zeroed. Source: arXiv 2310.00227."""
+    """h exp(s1 / s2) with the sums of ASH-S, nothing zeroed. Source: arXiv 2310.00227.
+
+    Args:
+        percentile: p, in [0, 100).
+    """
 
     needs = frozenset({"features", "weights"})
     trainable = False
 
     def __init__(self, percentile: float = 85.0) -> None:
         super().__init__()
+        require("percentile", percentile, 0 <= percentile < 100, "in [0, 100)")
         self.percentile = percentile
 
     def _score(self, acts: Activations) -> Tensor:
@@ -187,7 +222,7 @@ class SCALE(Detector):
 
 
 def _top_share(h: Tensor, percentile: float) -> tuple[Tensor, Tensor]:
-    """h with all but its top (100 - percentile) % set to zero, and s1 / s2 as (N, 1), bounded so that exp stays finite."""
+    """h with all but its top (100 - percentile) % set to zero, and s1 / s2 as (N, 1), bounded so that exp is finite."""
     keep = max(1, h.shape[1] - round(percentile / 100 * h.shape[1]))
     top = h.topk(keep, dim=1)
     kept = torch.zeros_like(h).scatter(1, top.indices, top.values)

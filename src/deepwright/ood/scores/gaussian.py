@@ -12,10 +12,12 @@ from deepwright.ood.detector import Detector, require_classes
 
 
 class MDS(Detector):
-    """min_k (h - mu_k)' P (h - mu_k), P the pseudo-inverse of the tied within-class covariance. Source: arXiv 1807.03888.
+    """min_k (h - mu_k)' P (h - mu_k), P the pseudo-inverse of the tied within-class covariance.
 
     Args:
         layers: use these layers' summaries instead of the penultimate features.
+
+    Source: arXiv 1807.03888.
     """
 
     count_: Tensor

@@ -5,19 +5,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from deepwright.core.devices import back_to, to_model
 from deepwright.core.errors import InputError
-from deepwright.core.features import Activations
-from deepwright.core.inference import device_of, frozen
-from deepwright.ood.detector import Detector
+from deepwright.core.features import Activations, read_logits
+from deepwright.core.inference import frozen
+from deepwright.ood.detector import Detector, require
 
 
 class MSP(Detector):
-    """1 - max softmax(z / T). Source: arXiv 1610.02136."""
+    """1 - max softmax(z / T). Source: arXiv 1610.02136.
+
+    Args:
+        temperature: T, above 0.
+    """
 
     trainable = False
 
     def __init__(self, temperature: float = 1.0) -> None:
         super().__init__()
+        require("temperature", temperature, temperature > 0, "above 0")
         self.temperature = temperature
 
     def _score(self, acts: Activations) -> Tensor:
@@ -34,12 +40,17 @@ class MaxLogit(Detector):
 
 
 class Energy(Detector):
-    """-T log sum_k exp(z_k / T). Source: arXiv 2010.03759."""
+    """-T log sum_k exp(z_k / T). Source: arXiv 2010.03759.
+
+    Args:
+        temperature: T, above 0.
+    """
 
     trainable = False
 
     def __init__(self, temperature: float = 1.0) -> None:
         super().__init__()
+        require("temperature", temperature, temperature > 0, "above 0")
         self.temperature = temperature
 
     def _score(self, acts: Activations) -> Tensor:
@@ -56,12 +67,19 @@ class Entropy(Detector):
 
 
 class GEN(Detector):
-    """Generalised entropy sum p^g (1 - p)^g over the `top` largest probabilities. Source: CVPR 2023, GEN."""
+    """Generalised entropy sum p^g (1 - p)^g over the `top` largest probabilities. Source: CVPR 2023, GEN.
+
+    Args:
+        gamma: the exponent g, in (0, 1].
+        top: how many probabilities, at least 1.
+    """
 
     trainable = False
 
     def __init__(self, gamma: float = 0.1, top: int = 100) -> None:
         super().__init__()
+        require("gamma", gamma, 0 < gamma <= 1, "in (0, 1]")
+        require("top", top, top >= 1, "1 or more")
         self.gamma, self.top = gamma, top
 
     def _score(self, acts: Activations) -> Tensor:
@@ -73,6 +91,10 @@ class ODIN(Detector):
     """1 - max softmax(f(x') / T) with x' = x - eps sign(-grad_x log max softmax(f(x) / T)). Source: arXiv 1706.02690.
 
     It moves the input, so it scores raw inputs of a bound network, not activations.
+
+    Args:
+        temperature: T, above 0.
+        epsilon: length of the move, 0 or more.
     """
 
     trainable = False
@@ -80,20 +102,22 @@ class ODIN(Detector):
 
     def __init__(self, temperature: float = 1000.0, epsilon: float = 0.0014) -> None:
         super().__init__()
+        require("temperature", temperature, temperature > 0, "above 0")
+        require("epsilon", epsilon, epsilon >= 0, "0 or more")
         self.temperature, self.epsilon = temperature, epsilon
 
     def score(self, acts_or_x: Activations | Tensor) -> Tensor:
-        """Scores of raw inputs; needs gradients."""
+        """Scores of raw inputs, where these were; needs gradients."""
         if isinstance(acts_or_x, Activations) or not self._network:
             raise InputError("ODIN", given="activations, or no network", expected="raw inputs after bind(model)")
         if torch.is_inference_mode_enabled():
             raise TypeError("ODIN needs gradients: call it outside torch.inference_mode()")
-        model = self._network[0][0]
-        x = acts_or_x.to(device_of(model))
+        model, _, task = self._network[0]
+        x = to_model(acts_or_x, model)
         with frozen(model), torch.enable_grad():
             point = x.detach().clone().requires_grad_(True)
-            top = (model(point) / self.temperature).log_softmax(1).amax(1)
+            top = (read_logits(model(point), task) / self.temperature).log_softmax(1).amax(1)
             (gradient,) = torch.autograd.grad(-top.sum(), point)
             with torch.no_grad():
-                moved = model(x - self.epsilon * gradient.sign())
-        return 1 - (moved.float() / self.temperature).softmax(1).amax(1)
+                moved = read_logits(model(x - self.epsilon * gradient.sign()), task)
+        return back_to(1 - (moved.float() / self.temperature).softmax(1).amax(1), acts_or_x)

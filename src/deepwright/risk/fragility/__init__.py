@@ -1,26 +1,21 @@
-"""The Fragility Index: tail risk of confident misjudgments as metric, loss, exact linear training, report (arXiv 2502.13024).
+"""The Fragility Index: tail risk of confident misjudgments as metric, loss, exact linear training and report.
+
+Source: arXiv 2502.13024. What needs scikit-learn or torchmetrics is imported when it is first used.
 
 Example:
+    >>> import torch
     >>> from deepwright.risk.fragility import fragility_index
-    >>> fragility_index(logits, labels, normalize=True)  # doctest: +SKIP
+    >>> scores = torch.tensor([[4.0, 0.0], [0.0, 3.0], [1.0, 0.5], [0.2, 0.6]])
+    >>> round(float(fragility_index(scores, torch.tensor([0, 1, 0, 0]))), 4)
+    0.1477
 """
 
-from deepwright.risk.fragility.index import (
-    CROSS_ENTROPY_BOUND,
-    HINGE_BOUND,
-    SurrogateBound,
-    expected_cost_bound,
-    fragility_curve,
-    fragility_index,
-    kl_roots,
-    misjudgment,
-    tail_bound,
-    worst_case_mean,
-    worst_case_weights,
-)
-from deepwright.risk.fragility.linear import FragileLinearClassifier, flip_wasserstein_index, linear_wasserstein_index
-from deepwright.risk.fragility.loss import FragilityLoss, FragilityTargetSearch, TargetTrial
-from deepwright.risk.fragility.metric import FragilityIndex
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from deepwright.risk.fragility.index import fragility_index, kl_roots
+from deepwright.risk.fragility.loss import FragilityLoss
+from deepwright.risk.fragility.misjudgment_scores import misjudgment
 from deepwright.risk.fragility.report import (
     FragilityReport,
     bootstrap_index,
@@ -29,7 +24,30 @@ from deepwright.risk.fragility.report import (
     group_gap_pvalue,
     selective_curve,
 )
+from deepwright.risk.fragility.target_search import FragilityTargetSearch, TargetTrial
 from deepwright.risk.fragility.wasserstein import WassersteinInterval, lipschitz_estimate, wasserstein_interval
+from deepwright.risk.fragility.worst_case import (
+    CROSS_ENTROPY_BOUND,
+    HINGE_BOUND,
+    SurrogateBound,
+    expected_cost_bound,
+    fragility_curve,
+    tail_bound,
+    worst_case_mean,
+    worst_case_weights,
+)
+
+if TYPE_CHECKING:
+    from deepwright.risk.fragility.linear import FragileLinearClassifier
+    from deepwright.risk.fragility.linear_index import flip_wasserstein_index, linear_wasserstein_index
+    from deepwright.risk.fragility.metric import FragilityIndex
+
+LAZY = {
+    "FragileLinearClassifier": "linear",
+    "flip_wasserstein_index": "linear_index",
+    "linear_wasserstein_index": "linear_index",
+    "FragilityIndex": "metric",
+}
 
 __all__ = [
     "CROSS_ENTROPY_BOUND",
@@ -60,3 +78,9 @@ __all__ = [
     "worst_case_mean",
     "worst_case_weights",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

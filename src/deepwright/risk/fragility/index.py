@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,82 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.inference import require_labels
-
-Score = str | Callable[[Tensor, Tensor], Tensor]
-SCORES = ("prob_margin", "score_margin", "true_prob", "brier", "loss")
-
-
-def misjudgment(
-    scores: Float[Tensor, "n classes"],
-    target: Tensor,
-    score: Score = "prob_margin",
-    input: str = "logits",
-) -> Float[Tensor, " n"]:
-    """Misjudgment scores xi in float64, differentiable.
-
-    Args:
-        scores: (N, K) logits or probabilities; (N,) or (N, 1) is expanded to two classes; (N,) losses for "loss".
-        target: (N,) labels.
-        score: "prob_margin" max_{j != y} p_j - p_y in [-1, 1]; "score_margin" the same on the scores themselves;
-            "true_prob" 1 - 2 p_y; "brier" sum_k (p_k - 1[k = y])^2; "loss" scores are xi; or a callable.
-        input: "logits", "probs" or "xi".
-
-    Raises:
-        InputError: NaN, probabilities that don't sum to 1 (1e-3), labels out of range, fewer than two classes.
-    """
-    if torch.isnan(scores).any():
-        raise InputError(
-            "scores", given="NaN", expected="numbers", hint="look for NaN in the network's inputs or weights"
-        )
-    scores = _double(scores)
-    if score == "loss" or input == "xi":
-        return scores.reshape(-1)
-    if scores.ndim == 1 or scores.shape[1] == 1:
-        flat = scores.reshape(-1)
-        scores = (
-            torch.stack([1 - flat, flat], 1) if input == "probs" else torch.stack([torch.zeros_like(flat), flat], 1)
-        )
-    if scores.ndim > 2:  # dense targets: (N, K, ...) -> (N * ..., K)
-        scores = scores.movedim(1, -1).reshape(-1, scores.shape[1])
-        target = target.reshape(-1)
-    if len(scores) == 0:
-        raise InputError("scores", given="0 samples", expected="at least one")
-    if scores.shape[1] < 2:
-        raise InputError("scores", given=f"{scores.shape[1]} classes", expected="at least two")
-    require_labels(target, scores.shape[1], len(scores), "target")
-    target = target.to(scores.device)
-    if callable(score):
-        return _double(score(scores, target))
-    if score not in SCORES:
-        raise InputError("score", given=repr(score), expected=f"one of {', '.join(SCORES)} or a callable")
-    if score == "score_margin":
-        return _margin(scores, target)
-    if input == "probs":
-        off = float((scores.sum(1) - 1).abs().max())
-        if off > 1e-3 or float(scores.min()) < -1e-6:
-            raise InputError(
-                "probs", given=f"rows summing to 1 +- {off:.3g}", expected="probabilities", hint='input="logits"?'
-            )
-        p = scores
-    else:
-        p = scores.softmax(1)
-    true = p.gather(1, target[:, None])[:, 0]
-    if score == "true_prob":
-        return 1 - 2 * true
-    if score == "brier":
-        return (p**2).sum(1) - 2 * true + 1
-    return _margin(p, target)
-
-
-def _margin(scores: Tensor, target: Tensor) -> Tensor:
-    true = scores.gather(1, target[:, None])[:, 0]
-    others = scores.scatter(1, target[:, None], -math.inf)
-    return others.amax(1) - true
-
-
-def _double(x: Tensor) -> Tensor:
-    return x.cpu().double() if x.device.type == "mps" else x.double()  # MPS has no float64
+from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment, to_float64
 
 
 def fragility_index(
@@ -124,7 +47,8 @@ def fragility_index(
         scores: (N, K) logits or probabilities with `target`, or (N,) misjudgment scores with input="xi".
         target: (N,) labels.
         tau: the expected score that is still acceptable; 0 for margins ("on average the true class wins").
-        score, input: see `misjudgment`.
+        score: see `misjudgment`.
+        input: see `misjudgment`.
         divergence: "kl". A Wasserstein index needs the network, not its scores: `wasserstein_interval`.
         weights: (N,) nonnegative.
         normalize: FI / (tau - mean xi), free of the scale of the scores.
@@ -141,7 +65,7 @@ def fragility_index(
             "use wasserstein_interval(network, x, y) or linear_wasserstein_index(weight, ...)",
         )
     xi = _xi(scores, target, score, input)
-    log_p = _log_weights(weights, xi)
+    log_p = log_weights(weights, xi)
     _check_tau(tau, xi)
     k = _Index.apply(xi, log_p, float(tau))
     if not normalize:
@@ -157,7 +81,7 @@ def _xi(scores: Tensor, target: Tensor | None, score: Score, input: str) -> Tens
         raise InputError("target", given="None", expected="labels", hint='pass input="xi" for ready misjudgment scores')
     if scores.numel() == 0:
         raise InputError("scores", given="0 samples", expected="at least one")
-    return misjudgment(scores, target, score, input)  # type: ignore[arg-type]
+    return misjudgment(scores, target, score, input)
 
 
 def _check_tau(tau: float, xi: Tensor) -> None:
@@ -171,10 +95,16 @@ def _check_tau(tau: float, xi: Tensor) -> None:
         )
 
 
-def _log_weights(weights: Tensor | None, xi: Tensor) -> Tensor | None:
+def log_weights(weights: Tensor | None, xi: Tensor) -> Tensor | None:
+    """Logarithms of normalised weights beside the scores (None stays None, for uniform ones).
+
+    Args:
+        weights: (N,) nonnegative.
+        xi: (..., N) the scores.
+    """
     if weights is None:
         return None
-    w = _double(weights).to(xi.device).reshape(-1)
+    w = to_float64(weights).to(xi.device).reshape(-1)
     if len(w) != xi.shape[-1] or not torch.isfinite(w).all() or (w < 0).any() or float(w.sum()) <= 0:
         raise InputError(
             "weights",
@@ -199,11 +129,18 @@ class _Index(torch.autograd.Function):
         xi, k, *rest = ctx.saved_tensors
         if not bool(torch.isfinite(k)) or float(k) == 0.0:
             return torch.zeros_like(xi), None, None
-        w = _tilted(xi, k, rest[0] if rest else None)
+        w = tilted_weights(xi, k, rest[0] if rest else None)
         return grads[0] * w * k / (w * (xi - ctx.tau)).sum(), None, None
 
 
-def _tilted(xi: Tensor, k: Tensor, log_p: Tensor | None) -> Tensor:
+def tilted_weights(xi: Tensor, k: Tensor, log_p: Tensor | None) -> Tensor:
+    """Weights proportional to p_i exp(xi_i / k).
+
+    Args:
+        xi: (..., N) scores.
+        k: the index.
+        log_p: logarithms of the sample's weights; uniform when None.
+    """
     z = xi / k
     return torch.softmax(z if log_p is None else z + log_p, -1)
 
@@ -213,8 +150,9 @@ def kl_roots(
 ) -> Float[Tensor, " b"]:
     """FI of B rows at once, by Newton's method on psi(theta) = log sum_i p_i exp(theta (xi_i - tau)), theta = 1 / k.
 
-    psi is convex with psi(0) = 0 and psi'(0) < 0, so from any point with psi' > 0 the first step lands right of the root
-    and the following ones fall to it monotonically, doubling the digits. Long rows start from the root of a thinned copy.
+    psi is convex with psi(0) = 0 and psi'(0) < 0, so from any point with psi' > 0 the first step lands right of the
+    root and the following ones fall to it monotonically, doubling the digits. Long rows start from the root of a
+    thinned copy.
 
     Args:
         xi: (B, n) float64 scores.
@@ -260,87 +198,3 @@ def kl_roots(
             break
     result[rows] = 1 / theta
     return result
-
-
-def fragility_curve(
-    xi: Float[Tensor, " n"], taus: Float[Tensor, " t"], weights: Tensor | None = None
-) -> Float[Tensor, " t"]:
-    """FI at each target: non-increasing and convex in tau."""
-    xi, taus = _double(xi), _double(taus)
-    log_p = _log_weights(weights, xi)
-    return torch.cat([kl_roots(xi[None], t[None], log_p) for t in taus])
-
-
-def worst_case_weights(xi: Float[Tensor, " n"], tau: float = 0.0, weights: Tensor | None = None) -> Float[Tensor, " n"]:
-    """The reweighting w at which the guarantee is tight: sum w_i xi_i = tau + FI KL(w || p). The cases to review first.
-
-    Where FI is 0 all weight lies on the largest score; where it is infinite the weights are the sample's own.
-    """
-    xi = _double(xi)
-    log_p = _log_weights(weights, xi)
-    k = kl_roots(xi[None], torch.tensor([tau], dtype=torch.float64, device=xi.device), log_p)[0]
-    if not bool(torch.isfinite(k)):
-        return torch.full_like(xi, 1 / len(xi)) if log_p is None else log_p.exp()
-    if float(k) == 0:
-        top = (xi == xi.max()).double()
-        return top / top.sum()
-    return _tilted(xi, k, log_p)
-
-
-def worst_case_mean(xi: Float[Tensor, " n"], rho: float, weights: Tensor | None = None) -> Float[Tensor, ""]:
-    """sup { E_q[xi] : KL(q || p) <= rho } = min_k k rho + phi(k); at most tau + FI(tau) rho for every tau.
-
-    Found by bisection on theta = 1/k until KL(w(theta) || p) = rho.
-    """
-    if not rho >= 0:
-        raise InputError("rho", given=rho, expected="0 or more")
-    xi = _double(xi)
-    log_p = _log_weights(weights, xi)
-    log_p = torch.full_like(xi, -math.log(len(xi))) if log_p is None else log_p
-    spread = float(xi.max() - xi.min())
-    if spread == 0 or rho == 0:
-        return (log_p.exp() * xi).sum()
-    low, high = 0.0, 1 / spread
-
-    def tilt(theta: float) -> tuple[Tensor, float]:
-        log_w = (theta * xi + log_p).log_softmax(-1)
-        w = log_w.exp()
-        return w, float((w * (log_w - log_p).nan_to_num(0.0)).sum())
-
-    while tilt(high)[1] < rho and high < 1e9 / spread:
-        low, high = high, 2 * high
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if tilt(middle)[1] < rho else (low, middle)
-    return (tilt(high)[0] * xi).sum()
-
-
-def tail_bound(index: float, t: float) -> float:
-    """The share of cases with xi >= tau + t is at most exp(-t / FI), for every t >= 0."""
-    return 0.0 if index == 0 and t > 0 else math.exp(-t / index) if index > 0 else 1.0
-
-
-def expected_cost_bound(index: float, tau: float, cost_per_score: float, shift: float) -> float:
-    """Largest expected cost per case when the population drifts by `shift` (KL) and a unit of score costs so much."""
-    return cost_per_score * (tau + index * shift) if math.isfinite(index) else math.inf
-
-
-@dataclass(frozen=True)
-class SurrogateBound:
-    """FI(xi, tau) <= FI(loss, tau + offset): what lowering the loss's index guarantees.
-
-    CE - log 2 >= 1 - 2 p_y >= probability margin (tangent of -log at 1/2); hinge - 1 >= score margin.
-    """
-
-    name: str
-    score: str
-    offset: float
-
-    def bound(self, losses: Float[Tensor, " n"], tau: float = 0.0) -> Float[Tensor, ""]:
-        """The bound on FI(xi, tau) from per-sample losses."""
-        losses = _double(losses)
-        return kl_roots(losses[None], torch.tensor([tau + self.offset], dtype=torch.float64, device=losses.device))[0]
-
-
-CROSS_ENTROPY_BOUND = SurrogateBound("cross_entropy", "prob_margin", math.log(2))
-HINGE_BOUND = SurrogateBound("hinge", "score_margin", 1.0)

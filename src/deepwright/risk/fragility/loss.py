@@ -1,13 +1,8 @@
-"""Training against confident misjudgments: the index of the batch's losses as a loss, and the search for its target."""
+"""Training against confident misjudgments: the index of the batch's losses as a loss."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,8 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import load_state, save_state
-from deepwright.risk.calibration import fit_temperature
 from deepwright.risk.fragility.index import fragility_index
 
 
@@ -25,13 +18,13 @@ class FragilityLoss(nn.Module):
 
     Args:
         target: tau, an absolute loss in nats (networks that interpolate have a training loss near 0).
-        mode: "index" k(l) = FI(l, tau), exact implicit gradient; where the batch misses the target (mean l >= 0.98 tau) the
-            mean loss, so that training first reaches the target and then trades spare loss for tail safety;
+        mode: "index" k(l) = FI(l, tau), exact implicit gradient; where the batch misses the target (mean l >= 0.98 tau)
+            the mean loss, so that training first reaches the target and then trades spare loss for tail safety;
             "tilted" k log mean exp(l / k) at fixed `k`; "penalty" mean l + `weight` * k(l).
         k: of the tilted mode.
         weight: of the penalty mode.
-        ema: keep a running normaliser of exp(l / k) with this decay (mode "index"), because a small batch underestimates
-            it; None switches it on below a batch of 128; 0 never.
+        ema: keep a running normaliser of exp(l / k) with this decay (mode "index"), because a small batch
+            underestimates it; None switches it on below a batch of 128; 0 never.
 
     Source: arXiv 2502.13024 and 2408.09157; tilted losses: arXiv 2007.01162.
     """
@@ -54,10 +47,15 @@ class FragilityLoss(nn.Module):
         self.register_buffer("running_k", torch.tensor(math.nan, dtype=torch.float64))
 
     def forward(self, losses: Tensor, target: Tensor | None = None) -> Float[Tensor, ""]:
-        """Per-sample losses (N,), or logits (N, K, ...) with labels (N, ...); the result has the input's dtype."""
+        """The loss where its input is, in the input's dtype; the running values follow it there.
+
+        Args:
+            losses: (N,) per-sample losses, or (N, K, ...) logits with `target`.
+            target: (N, ...) labels.
+        """
         dtype = losses.dtype
         if target is not None:
-            losses = F.cross_entropy(losses, target, reduction="none")
+            losses = F.cross_entropy(losses, target.to(losses.device), reduction="none")
         flat = losses.reshape(-1).double()
         if self.mode == "tilted":
             return (self.k * (torch.logsumexp(flat / self.k, 0) - math.log(len(flat)))).to(dtype)
@@ -71,9 +69,14 @@ class FragilityLoss(nn.Module):
         value = self._running(flat, ema) if ema > 0 else _index(flat, self.target)
         return (mean if value is None else value).to(dtype)
 
+    def _follow(self, device: torch.device) -> None:
+        if self.log_norm.device != device:
+            self.log_norm, self.running_k = self.log_norm.to(device), self.running_k.to(device)
+
     @torch.no_grad()
     def _update(self, losses: Tensor, ema: float) -> Tensor:
         """One step of the running k and normaliser; gives the batch's weights exp(l / k) / normaliser / n."""
+        self._follow(losses.device)
         n = len(losses)
         if not bool(torch.isfinite(self.running_k)):
             start = _index(losses, self.target)
@@ -106,65 +109,3 @@ def _index(losses: Tensor, tau: float) -> Tensor | None:
     if float(losses.detach().max()) <= tau:
         return losses.sum() * 0.0
     return fragility_index(losses, input="xi", tau=tau)
-
-
-@dataclass(frozen=True)
-class TargetTrial:
-    """One target of the search: validation accuracy and temperature-matched normalised FI."""
-
-    target: float
-    accuracy: float
-    nfi: float
-    state: dict[str, Any]
-
-
-class FragilityTargetSearch:
-    """Choose the target of a `FragilityLoss` on validation data.
-
-    Trains at each tau of the grid {0.3, 0.4, 0.5, 0.6, 0.65} * log K / log 2 and takes the lowest temperature-matched
-    normalised FI among those whose accuracy is within `max_accuracy_drop` of the plain training's.
-
-    Args:
-        train: target (None: plain cross-entropy) -> trained network.
-        evaluate: network -> validation logits and labels.
-        folder: where each finished trial is kept (state dict and JSON); an interrupted search resumes there.
-        max_accuracy_drop: in shares of 1.
-    """
-
-    GRID = (0.3, 0.4, 0.5, 0.6, 0.65)
-
-    def __init__(
-        self,
-        train: Callable[[float | None], nn.Module],
-        evaluate: Callable[[nn.Module], tuple[Tensor, Tensor]],
-        *,
-        folder: Path | str | None = None,
-        max_accuracy_drop: float = 0.01,
-    ) -> None:
-        self.train, self.evaluate = train, evaluate
-        self.folder = None if folder is None else Path(folder)
-        self.max_accuracy_drop = max_accuracy_drop
-
-    def run(self, classes: int, grid: Sequence[float] | None = None) -> TargetTrial:
-        """The best trial; `trials` and `plain` hold the others."""
-        scale = math.log(classes) / math.log(2)
-        self.plain = self._trial(None)
-        self.trials = [self._trial(tau * scale) for tau in (grid or self.GRID)]
-        allowed = [t for t in self.trials if t.accuracy >= self.plain.accuracy - self.max_accuracy_drop]
-        return min([*allowed, self.plain], key=lambda t: t.nfi)
-
-    def _trial(self, target: float | None) -> TargetTrial:
-        name = "plain" if target is None else f"target-{target:.6f}"
-        path = None if self.folder is None else self.folder / f"{name}.pt"
-        if path is not None and path.exists():
-            return TargetTrial(**json.loads(path.with_suffix(".json").read_text()), state=load_state(path))
-        model = self.train(target)
-        logits, labels = self.evaluate(model)
-        accuracy = float((logits.argmax(1) == labels).double().mean())
-        matched = logits / fit_temperature(logits, labels)
-        nfi = float(fragility_index(matched, labels, normalize=True))
-        values = {"target": math.inf if target is None else target, "accuracy": accuracy, "nfi": nfi}
-        if path is not None:
-            save_state(path, model.state_dict())
-            path.with_suffix(".json").write_text(json.dumps(values))
-        return TargetTrial(**values, state=model.state_dict())

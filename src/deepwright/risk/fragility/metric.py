@@ -7,7 +7,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from deepwright.core.errors import InputError
-from deepwright.risk.fragility.index import Score, fragility_index, kl_roots, misjudgment
+from deepwright.risk.fragility.index import fragility_index, kl_roots
+from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment
 
 
 class FragilityIndex(Metric):
@@ -15,7 +16,8 @@ class FragilityIndex(Metric):
 
     Args:
         tau: target.
-        score, input: see `fragility.misjudgment`.
+        score: see `fragility.misjudgment`.
+        input: see `fragility.misjudgment`.
         bins: None keeps every score and is exact; a number keeps a histogram over [-1, 1] and gives an interval that
             surely contains the exact value (mass moved to the left and to the right edges of the bins).
         ignore_index: label of positions to leave out (dense targets).
@@ -48,7 +50,13 @@ class FragilityIndex(Metric):
             self.add_state("histogram", default=torch.zeros(bins, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, scores: Tensor, target: Tensor, group: Tensor | None = None) -> None:
-        """Add a batch: scores (N, K, ...), target (N, ...), group (N, ...) integer ids."""
+        """Add a batch.
+
+        Args:
+            scores: (N, K, ...).
+            target: (N, ...) labels.
+            group: (N, ...) integer ids, for `compute_groups`.
+        """
         if scores.ndim > 2:
             scores = scores.movedim(1, -1).reshape(-1, scores.shape[1])
             target = target.reshape(-1)

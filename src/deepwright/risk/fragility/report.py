@@ -15,8 +15,11 @@ from deepwright.core.files import jsonable, write_json
 from deepwright.core.randomness import generator
 from deepwright.core.results import Figure
 from deepwright.core.statistics import Interval
+from deepwright.core.tasks.ranking import auroc
 from deepwright.risk.calibration import ece, fit_temperature, nll
-from deepwright.risk.fragility.index import Score, fragility_curve, kl_roots, misjudgment, worst_case_weights
+from deepwright.risk.fragility.index import kl_roots
+from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment
+from deepwright.risk.fragility.worst_case import fragility_curve, worst_case_weights
 
 
 @dataclass
@@ -24,14 +27,26 @@ class FragilityReport:
     """FI and its companions. Infinite FI means that the mean score misses tau.
 
     Attributes:
-        fi, nfi: index and normalised index, with 95 % bootstrap intervals.
+        n: number of samples.
+        tau: target.
+        score: the misjudgment score.
+        fi: index, with its 95 % bootstrap interval.
+        nfi: normalised index, with its interval.
+        accuracy: share of right predictions.
+        auc: area under the ROC curve (one against the rest, averaged over the classes).
+        ece: expected calibration error.
+        cross_entropy: mean loss in nats.
         curve: FI over 33 targets between the mean and the largest score.
         confident_errors: share of samples with xi > 0.8.
         cvar: mean of the worst 5 % of xi.
-        cost: expected cost under the cost matrix (error rate when none is given), with the reject option if it has a price.
-        per_class, per_group: FI of each.
+        cost: expected cost under the cost matrix (error rate when none is given), with the reject option if it has a
+            price.
+        rejected: share of cases handed on.
+        per_class: FI of each class.
+        per_group: FI of each group.
         worst: indices of the cases with the most worst-case weight, and that weight (relative to 1 / n).
-        temperature: fitted on held-out data; `matched` is this report at that temperature.
+        temperature: fitted on held-out data.
+        matched: this report at that temperature.
     """
 
     n: int
@@ -103,7 +118,8 @@ def fragility_report(
     Args:
         scores: (N, K) logits (for probabilities pass their logarithm).
         target: (N,) labels.
-        tau, score: as in `fragility_index`.
+        tau: as in `fragility_index`.
+        score: as in `fragility_index`.
         groups: (N,) integer group ids.
         held_out: (logits, labels) on which the temperature of the matched copy is fitted.
         cost_matrix: (K, K) cost of predicting column j when the truth is row i; 0/1 by default.
@@ -112,6 +128,7 @@ def fragility_report(
         bootstrap_rows: of the intervals.
         seed: of the bootstrap.
     """
+    target = target.to(scores.device)
     report = _report(scores, target, tau, score, groups, cost_matrix, reject_cost, class_names, bootstrap_rows, seed)
     if held_out is not None:
         report.temperature = fit_temperature(*held_out)
@@ -140,11 +157,15 @@ def _report(
     fi, nfi = bootstrap_index(xi, tau, rows, seed)
     weights = worst_case_weights(xi, tau)
     top = weights.topk(min(24, n))
-    taus = torch.linspace(float(xi.mean()), float(xi.max()), 33, dtype=torch.float64)
+    taus = torch.linspace(float(xi.mean()), float(xi.max()), 33, dtype=torch.float64, device=xi.device)
     worst_5 = xi.sort(descending=True).values[: max(1, round(0.05 * n))]
     cost, rejected = expected_cost(logits.double().softmax(1), y, cost_matrix, reject_cost)
     per_class = {names[int(k)]: _index(xi[y == k], tau) for k in y.unique()}
-    per_group = {} if groups is None else {str(int(g)): _index(xi[groups == g], tau) for g in groups.unique()}
+    per_group = (
+        {}
+        if groups is None
+        else {str(int(g)): _index(xi[groups.to(xi.device) == g], tau) for g in groups.unique().tolist()}
+    )
     return FragilityReport(
         n=n,
         tau=tau,
@@ -169,28 +190,35 @@ def _report(
 def bootstrap_index(
     xi: Float[Tensor, " n"], tau: float = 0.0, rows: int = 500, seed: int = 0
 ) -> tuple[Interval, Interval]:
-    """FI and normalised FI with percentile intervals; all resamples are solved by one batched Newton iteration."""
+    """FI and normalised FI with percentile intervals; all resamples are solved by one batched Newton iteration.
+
+    Args:
+        xi: (N,) misjudgment scores.
+        tau: target.
+        rows: number of resamples.
+        seed: of the draws, which are the same on every device.
+    """
     xi = xi.double()
-    index = torch.randint(0, len(xi), (rows, len(xi)), generator=generator(seed, "bootstrap-fi"))
+    index = torch.randint(0, len(xi), (rows, len(xi)), generator=generator(seed, "bootstrap-fi")).to(xi.device)
     draws = torch.cat([_index_and_normalised(xi[part], tau) for part in index.split(max(1, 4_000_000 // len(xi)))], 1)
     centre = _index_and_normalised(xi[None], tau)[:, 0]
-    tails = torch.tensor([0.025, 0.975], dtype=torch.float64)
+    tails = xi.new_tensor([0.025, 0.975])
     intervals = []
     for value, draw in zip(centre, draws):
-        low, high = torch.quantile(
-            draw.sort().values, tails, interpolation="nearest"
-        ).tolist()  # nearest: inf stays inf
+        # nearest, because infinity has no in-between
+        low, high = torch.quantile(draw.sort().values, tails, interpolation="nearest").tolist()
         intervals.append(Interval(float(value), low, high))
     return intervals[0], intervals[1]
 
 
 def _index(xi: Tensor, tau: float) -> float:
     """FI of a part, silent where it is legitimately 0 or infinite."""
-    return float(kl_roots(xi[None].double(), torch.tensor([tau], dtype=torch.float64))[0])
+    rows = xi[None].double()
+    return float(kl_roots(rows, rows.new_tensor([tau]))[0])
 
 
 def _index_and_normalised(xi: Tensor, tau: float) -> Tensor:
-    k = kl_roots(xi, torch.full((len(xi),), tau, dtype=torch.float64))
+    k = kl_roots(xi, xi.new_full((len(xi),), tau))
     gap = tau - xi.mean(1)
     return torch.stack([k, torch.where(gap > 0, k / gap, torch.inf)])
 
@@ -198,8 +226,17 @@ def _index_and_normalised(xi: Tensor, tau: float) -> Tensor:
 def group_gap_pvalue(
     xi: Float[Tensor, " n"], groups: Tensor, tau: float = 0.0, rows: int = 1000, seed: int = 0
 ) -> float:
-    """Permutation p-value that the largest gap in FI between groups is chance."""
+    """Permutation p-value that the largest gap in FI between groups is chance.
+
+    Args:
+        xi: (N,) misjudgment scores.
+        groups: (N,) integer group ids.
+        tau: target.
+        rows: number of permutations.
+        seed: of the permutations, which are the same on every device.
+    """
     xi = xi.double()
+    groups = groups.to(xi.device)
     ids = groups.unique()
 
     def gap(assignment: Tensor) -> float:
@@ -209,13 +246,22 @@ def group_gap_pvalue(
 
     observed = gap(groups)
     rng = generator(seed, "group-gap")
-    hits = sum(gap(groups[torch.randperm(len(groups), generator=rng)]) >= observed for _ in range(rows))
+    hits = sum(
+        gap(groups[torch.randperm(len(groups), generator=rng).to(groups.device)]) >= observed for _ in range(rows)
+    )
     return (hits + 1) / (rows + 1)
 
 
 def selective_curve(xi: Tensor, confidence: Tensor, tau: float = 0.0, points: int = 20) -> dict[str, list[float]]:
-    """FI of the most confident share of cases, for shares from all down to 1 / points."""
-    order = confidence.argsort(descending=True)
+    """FI of the most confident share of cases, for shares from 1 / points up to all.
+
+    Args:
+        xi: (N,) misjudgment scores.
+        confidence: (N,) larger = kept longer.
+        tau: target.
+        points: number of shares.
+    """
+    order = confidence.to(xi.device).argsort(descending=True)
     shares = [(i + 1) / points for i in range(points)]
     kept = [xi[order[: max(1, round(s * len(xi)))]] for s in shares]
     return {"coverage": shares, "fi": [_index(x, tau) for x in kept]}
@@ -226,16 +272,23 @@ def expected_cost(
 ) -> tuple[float, float]:
     """Mean cost of the decisions that look cheapest to the model, and the share that it hands on.
 
+    Args:
+        probabilities: (N, K).
+        y: (N,) labels.
+        matrix: (K, K) cost of predicting column j when the truth is row i; 0/1 when None.
+        reject_cost: price of handing a case to a person; None = no such option.
+
     Raises:
         InputError: a cost matrix of the wrong shape.
     """
     classes = probabilities.shape[1]
-    costs = (1 - torch.eye(classes)).double() if matrix is None else matrix.double()
+    costs = 1 - torch.eye(classes) if matrix is None else matrix
+    costs = costs.to(probabilities.device).double()
     if costs.shape != (classes, classes):
         raise InputError("cost_matrix", given=f"shape {tuple(costs.shape)}", expected=f"({classes}, {classes})")
     expected = probabilities.double() @ costs
     best, decision = expected.min(1)
-    real = costs[y, decision]
+    real = costs[y.to(costs.device), decision]
     if reject_cost is None:
         return float(real.mean()), 0.0
     handed = best > reject_cost
@@ -244,12 +297,10 @@ def expected_cost(
 
 def _auc(logits: Tensor, y: Tensor) -> float:
     """AUROC for two classes; for more, the mean of one-against-rest over the classes that occur."""
-    from sklearn.metrics import roc_auc_score
-
-    p = logits.double().softmax(1).numpy()
+    p = logits.double().softmax(1)
     present = y.unique().tolist()
     if len(present) < 2:
         return float("nan")
     if logits.shape[1] == 2:
-        return float(roc_auc_score(y.numpy(), p[:, 1]))
-    return float(sum(roc_auc_score((y == k).numpy(), p[:, k]) for k in present) / len(present))
+        return auroc(p[:, 1], y == 1)
+    return sum(auroc(p[:, k], y == k) for k in present) / len(present)

@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen
 from deepwright.core.randomness import generator
-from deepwright.risk.fragility.index import misjudgment
+from deepwright.risk.fragility.misjudgment_scores import misjudgment
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,17 @@ class WassersteinInterval:
 def lipschitz_estimate(
     model: nn.Module, x: Float[Tensor, "n ..."], y: Tensor, score: str = "score_margin", steps: int = 20, seed: int = 0
 ) -> float:
-    """Largest input-gradient norm of the margin near the data: an estimate from below, not a bound."""
+    """Largest input-gradient norm of the margin near the data: an estimate from below, not a bound.
+
+    Args:
+        model: the network; left as found.
+        x: (N, ...) float inputs, brought to the model.
+        y: (N,) labels.
+        score: see `misjudgment`.
+        steps: number of points a sample, ever farther from it.
+        seed: of the directions.
+    """
+    x = to_model(x, model)
     best = 0.0
     rng = generator(seed, "lipschitz")
     noise = torch.randn(x.shape, generator=rng).to(x)
@@ -62,15 +73,19 @@ def wasserstein_interval(
 
     Args:
         model: the network; left as found.
-        x, y: (N, ...) float inputs and labels.
-        tau, score: as in `fragility_index`.
+        x: (N, ...) float inputs, brought to the model.
+        y: (N,) labels.
+        tau: as in `fragility_index`.
+        score: as in `fragility_index`.
         lipschitz: a valid bound of the margin's Lipschitz constant; without it the largest gradient found near the data
             stands in and `certified` is False.
         bounds: box that inputs stay in.
-        steps, restarts: of the ascent, with a step of 0.1 * the data's deviation.
+        steps: of the ascent, each 0.1 * the data's deviation long.
+        restarts: of the ascent.
         tolerance: relative, of the bisection on k.
         seed: of the restarts.
     """
+    x = to_model(x, model)
     with frozen(model), torch.no_grad():
         mean = float(misjudgment(model(x), y, score).mean())
     if mean > tau:

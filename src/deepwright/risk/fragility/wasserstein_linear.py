@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
+from deepwright.risk.fragility.linear_problem import DUAL
 
 _WIDTH = 1e-6  # of every rounded corner where nothing else is said
-_DUAL = {1: np.inf, 2: 2, np.inf: 1}
 
 
 def label_losses(scores: Float[Tensor, "n classes"], loss: str, width: float = _WIDTH) -> Float[Tensor, "n classes"]:
@@ -45,7 +45,16 @@ def robust_losses(
     kappa: float,
     width: float = _WIDTH,
 ) -> Float[Tensor, " n"]:
-    """max(L(x_i, y_i), max_{y' != y_i} L(x_i, y') - kappa k) per sample."""
+    """max(L(x_i, y_i), max_{y' != y_i} L(x_i, y') - kappa k) per sample.
+
+    Args:
+        scores: (n, K).
+        labels: (n,) classes.
+        loss: "cross_entropy" or "hinge".
+        k: the index.
+        kappa: cost of a flip.
+        width: of rounded corners.
+    """
     values = label_losses(scores, loss, width)
     own = values.gather(1, labels[:, None])
     if np.isinf(kappa):
@@ -58,8 +67,8 @@ def pair_gaps(weight: Float[Tensor, "rows d"]) -> Float[Tensor, "pairs d"]:
     """w_j - w_l of every pair j < l; one row stands for the gap of two classes."""
     if len(weight) == 1:
         return weight
-    j, l = torch.triu_indices(len(weight), len(weight), 1)
-    return weight[j] - weight[l]
+    first, second = torch.triu_indices(len(weight), len(weight), 1)
+    return weight[first] - weight[second]
 
 
 def solve(
@@ -114,7 +123,7 @@ def solve(
     sharpest = 1e-5
     width = 0.03  # the corners sharpen as the multipliers settle: far fewer steps than sharp corners from the start
     multipliers = torch.zeros(len(constraints(torch.from_numpy(start), torch.tensor(1.0))), dtype=torch.float64)
-    largest = pair_gaps(torch.from_numpy(start[:, :d])).norm(p=_DUAL[norm], dim=1).max()
+    largest = pair_gaps(torch.from_numpy(start[:, :d])).norm(p=DUAL[norm], dim=1).max()
     theta = np.append(start.ravel(), max(float(largest), 1e-3))
     weight, worst = 10.0, np.inf
 

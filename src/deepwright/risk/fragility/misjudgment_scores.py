@@ -1,0 +1,93 @@
+"""Misjudgment scores: how wrong, and how sure of it, each prediction is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.core.inference import require_labels
+
+Score = str | Callable[[Tensor, Tensor], Tensor]
+
+
+SCORES = ("prob_margin", "score_margin", "true_prob", "brier", "loss")
+
+
+def misjudgment(
+    scores: Float[Tensor, "n ..."],
+    target: Tensor | None,
+    score: Score = "prob_margin",
+    input: str = "logits",
+) -> Float[Tensor, " m"]:
+    """Misjudgment scores xi in float64, differentiable.
+
+    Args:
+        scores: (N, K) logits or probabilities; (N,) or (N, 1) is expanded to two classes; (N,) losses for "loss".
+        target: (N,) labels.
+        score: "prob_margin" max_{j != y} p_j - p_y in [-1, 1]; "score_margin" the same on the scores themselves;
+            "true_prob" 1 - 2 p_y; "brier" sum_k (p_k - 1[k = y])^2; "loss" scores are xi; or a callable.
+        input: "logits", "probs" or "xi".
+
+    Raises:
+        InputError: NaN, probabilities that don't sum to 1 (1e-3), labels out of range, fewer than two classes.
+    """
+    if torch.isnan(scores).any():
+        raise InputError(
+            "scores", given="NaN", expected="numbers", hint="look for NaN in the network's inputs or weights"
+        )
+    scores = to_float64(scores)
+    if score == "loss" or input == "xi":
+        return scores.reshape(-1)
+    if scores.ndim == 1 or scores.shape[1] == 1:
+        flat = scores.reshape(-1)
+        scores = (
+            torch.stack([1 - flat, flat], 1) if input == "probs" else torch.stack([torch.zeros_like(flat), flat], 1)
+        )
+    if scores.ndim > 2:  # dense targets: (N, K, ...) -> (N * ..., K)
+        scores = scores.movedim(1, -1).reshape(-1, scores.shape[1])
+        target = None if target is None else target.reshape(-1)
+    if len(scores) == 0:
+        raise InputError("scores", given="0 samples", expected="at least one")
+    if scores.shape[1] < 2:
+        raise InputError("scores", given=f"{scores.shape[1]} classes", expected="at least two")
+    if target is None:
+        raise InputError("target", given="None", expected="labels")
+    require_labels(target, scores.shape[1], len(scores), "target")
+    target = target.to(scores.device)
+    if callable(score):
+        return to_float64(score(scores, target))
+    if score not in SCORES:
+        raise InputError("score", given=repr(score), expected=f"one of {', '.join(SCORES)} or a callable")
+    if score == "score_margin":
+        return _margin(scores, target)
+    if input == "probs":
+        off = float((scores.sum(1) - 1).abs().max())
+        if off > 1e-3 or float(scores.min()) < -1e-6:
+            raise InputError(
+                "probs", given=f"rows summing to 1 +- {off:.3g}", expected="probabilities", hint='input="logits"?'
+            )
+        p = scores
+    else:
+        p = scores.softmax(1)
+    true = p.gather(1, target[:, None])[:, 0]
+    if score == "true_prob":
+        return 1 - 2 * true
+    if score == "brier":
+        return (p**2).sum(1) - 2 * true + 1
+    return _margin(p, target)
+
+
+def _margin(scores: Tensor, target: Tensor) -> Tensor:
+    true = scores.gather(1, target[:, None])[:, 0]
+    others = scores.scatter(1, target[:, None], -math.inf)
+    return others.amax(1) - true
+
+
+def to_float64(x: Tensor) -> Tensor:
+    """In double precision; on the CPU where the device has none (MPS)."""
+    return x.cpu().double() if x.device.type == "mps" else x.double()
