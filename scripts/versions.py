@@ -91,7 +91,8 @@ def make_environment(folder: Path, requirements: dict[str, Requirement], end: st
         # `--upgrade` alone would leave a dependency's dependency as an earlier run installed it.
         upgrade = ["--upgrade", "--upgrade-strategy", "eager"] if end == "newest" else []
         command = [*pip, *upgrade, "-c", constraints.name, *map(str, requirements.values()), "-e", str(ROOT)]
-        subprocess.run(command, check=True)
+        if subprocess.run(command, check=False).returncode:
+            raise SystemExit(f"versions.py: pip found no set of {end} versions (its message is above)")
     return python
 
 
@@ -136,7 +137,9 @@ def main(argv: list[str] | None = None) -> int:
     python = make_environment(where, requirements, options.end)
     installed = installed_versions(python)
     python_version = re.sub(r"\s.*", "", sys.version)
-    print(f"{options.end} on Python {python_version}: " + ", ".join(f"{n} {installed[n]}" for n in sorted(requirements)))
+    print(
+        f"{options.end} on Python {python_version}: " + ", ".join(f"{n} {installed[n]}" for n in sorted(requirements))
+    )
     if options.end == "lowest" and (wrong := differences(requirements, installed)):
         print("not at the bottom of the ranges: " + "; ".join(wrong), file=sys.stderr)
         return 2
