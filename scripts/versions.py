@@ -87,7 +87,7 @@ def make_environment(folder: Path, requirements: dict[str, Requirement], end: st
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
         constraints.writelines(f"{name}{versions}\n" for name, versions in asked.items())
         constraints.flush()
-        pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+        pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--no-compile"]
         # `--upgrade` alone would leave a dependency's dependency as an earlier run installed it.
         upgrade = ["--upgrade", "--upgrade-strategy", "eager"] if end == "newest" else []
         command = [*pip, *upgrade, "-c", constraints.name, *map(str, requirements.values()), "-e", str(ROOT)]
