@@ -1,8 +1,12 @@
 # Every target makes what it needs; each is quick when that is there already.
 PYTHON ?= python3
 BIN := .venv/bin
+# More for pytest, as in `make test PYTEST_OPTIONS="--durations=15 tests/core"`.
+PYTEST_OPTIONS ?=
+# The interpreter of `make test-gpu`: where there is a GPU, its torch is often one that isn't ours.
+GPU_PYTHON ?= $(BIN)/python
 
-.PHONY: audit test test-slow lint docs bench studies clean browser
+.PHONY: audit test test-slow test-gpu coverage versions versions-lowest versions-newest lint docs dist bench studies clean browser
 
 .venv/.base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -23,10 +27,23 @@ browser:  ## the report is tested in a real browser: Debian's chromium, where we
 	  else echo "*** chromium is not installed: the browser tests will be SKIPPED ***"; fi; fi
 
 test: .venv/.dev browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q $(PYTEST_OPTIONS)
 
 test-slow: .venv/.dev browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m "slow and not gpu" $(PYTEST_OPTIONS)
+
+test-gpu:  ## only what needs a CUDA device; fails where there is none
+	$(GPU_PYTHON) -c "import sys, torch; sys.exit(None if torch.cuda.is_available() else 'make test-gpu: no CUDA device')"
+	PYTHONPATH=src $(GPU_PYTHON) -m pytest -q -m gpu $(PYTEST_OPTIONS)
+
+coverage: .venv/.dev browser  ## of the quick tests, with branches; a page in build/coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q --cov --cov-report=term --cov-report=html $(PYTEST_OPTIONS)
+
+# Both ends of pyproject.toml's ranges; each makes an environment of its own outside the repository (see docs/release.md).
+versions: versions-lowest versions-newest
+
+versions-lowest versions-newest: versions-%: .venv/.dev
+	$(BIN)/python scripts/versions.py $* -- $(PYTEST_OPTIONS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -36,6 +53,10 @@ lint: .venv/.dev
 
 docs: .venv/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+dist: .venv/.dev  ## dist/*.tar.gz, and dist/*.whl made from it, with the build tools that are installed here
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
 
 studies: .venv/.base
 	$(BIN)/deepwright study all
