@@ -6,10 +6,11 @@ Example:
 """
 
 from deepwright.nets.efficientnet import EfficientNetLite0, pretrained_lite0
-from deepwright.nets.loading import load, load_weights, read_weights
+from deepwright.nets.loading import load
 from deepwright.nets.perceptron import mlp
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.resnet import BasicBlock, Bottleneck, ResNet, cifar_resnet, imagenet_resnet
+from deepwright.nets.weights_files import load_weights, read_weights
 from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
 
 __all__ = [

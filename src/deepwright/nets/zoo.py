@@ -12,6 +12,7 @@ from deepwright.core.errors import unknown_name
 from deepwright.nets.efficientnet import pretrained_lite0
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.resnet import cifar_resnet
+from deepwright.nets.weights_files import load_weights
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,6 @@ class ZooEntry:
 
 def _bundled(name: str, build: Callable[[], Normalised]) -> Callable[[], nn.Module]:
     def load() -> nn.Module:
-        from deepwright.nets.loading import load_weights
-
         network = build()
         with resources.as_file(resources.files("deepwright.nets") / "weights" / f"{name}.safetensors") as path:
             load_weights(network, path)

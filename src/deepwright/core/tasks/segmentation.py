@@ -94,7 +94,7 @@ class Segmentation(Task):
         """Batches as one; all of one size."""
         return torch.cat(list(parts))
 
-    def check_targets(self, y: Any, n: int | None = None, name: str = "labels") -> Int64[Tensor, "n *positions"]:
+    def check_targets(self, y: Any, n: int | None = None, name: str = "labels") -> Int64[Tensor, "n ..."]:
         """Labels (N, *positions) of 0..K-1 or `ignore_index` as int64; (N, 1, H, W) and booleans are taken too."""
         boolean = isinstance(y, Tensor) and y.dtype == torch.bool and self.classes == 2
         y = y.long() if boolean else whole_labels(y, name)
@@ -144,7 +144,7 @@ class Segmentation(Task):
         valid = self._same_size(out, y)
         return self._mean((out.argmax(1) == y).double(), valid, 1.0)
 
-    def prediction(self, out: Float[Tensor, "n classes *positions"]) -> Int64[Tensor, "n *positions"]:
+    def prediction(self, out: Float[Tensor, "n classes *positions"]) -> Int64[Tensor, "n ..."]:
         """The class with the largest logit at each position."""
         return out.argmax(1)
 
@@ -213,7 +213,7 @@ class Segmentation(Task):
         return _ious(self._counts(out, y).sum(0))
 
     def baseline(
-        self, train: Int64[Tensor, "m *positions"], y: Int64[Tensor, "n ..."], history: Tensor | None = None
+        self, train: Int64[Tensor, "m ..."], y: Int64[Tensor, "n ..."], history: Tensor | None = None
     ) -> Float[Tensor, "n classes *positions"]:
         """Logarithms of the training frequencies at every position."""
         counts = torch.bincount(train[self._valid(train)], minlength=self.classes) + 0.5

@@ -1,0 +1,80 @@
+"""Weights from files that nobody trusts: safetensors, or plain state dicts read without unpickling code."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from deepwright.core.errors import InputError
+
+
+def read_weights(path: Path | str) -> dict[str, Tensor]:
+    """A state dict from safetensors, or from a `torch.save` file without unpickling code."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError("weights", given=f"{path} does not exist", expected="a .safetensors or .pt file")
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"cannot read {path}", given=str(error), expected="a safetensors file") from error
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        kind = (
+            "a pickle that holds more than tensors"
+            if zipfile.is_zipfile(path) or path.read_bytes()[:1] == b"\x80"
+            else "no state dict"
+        )
+        raise InputError(
+            f"weights {path} refused",
+            given=kind,
+            expected="a state dict of tensors",
+            hint="pickles can run code when they are read; in the program that made the file, save "
+            "`safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')` and use that",
+        ) from error
+    for wrapper in ("state_dict", "model", "model_state_dict"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError(f"weights {path}", given=type(state).__name__, expected="a state dict of tensors")
+    return state
+
+
+def load_weights(model: nn.Module, path: Path | str) -> None:
+    """Load strictly; `module.` prefixes of DataParallel are removed.
+
+    Raises:
+        InputError: names the first key that is missing, unexpected or of another shape.
+    """
+    state = read_weights(path)
+    if state and all(k.startswith("module.") for k in state):
+        state = {k.removeprefix("module."): v for k, v in state.items()}
+    own = model.state_dict()
+    for key, value in own.items():
+        if key not in state:
+            raise InputError(
+                f"weights {path} do not match the network",
+                given=f"no key {key!r}",
+                expected=f"shape {tuple(value.shape)}",
+            )
+        if state[key].shape != value.shape:
+            raise InputError(
+                f"weights {path} do not match the network",
+                given=f"{key!r} of shape {tuple(state[key].shape)}",
+                expected=f"shape {tuple(value.shape)}",
+            )
+    extra = next((k for k in state if k not in own), None)
+    if extra is not None:
+        raise InputError(
+            f"weights {path} do not match the network",
+            given=f"unexpected key {extra!r}",
+            expected="only the network's own keys",
+        )
+    model.load_state_dict(state)
