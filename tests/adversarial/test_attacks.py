@@ -216,6 +216,7 @@ def test_quantised_success(conv):
         assert torch.equal(model(result.x_adv).argmax(1) != y, result.success)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -164,6 +164,7 @@ def test_baseline_is_the_nearest_mean():
     assert float((base(x).argmax(1) == expected).double().mean()) == 1.0
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("model", "test", "message"),
     [

@@ -26,6 +26,7 @@ SMALL = {
 }
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", SMALL)
 def test_contract(conv, name):
     model, x, y = conv
@@ -86,6 +87,7 @@ def test_every_attack_is_covered():
     assert {cls.__name__ for cls in ALL} == {cls.__name__ for cls in covered}
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", SMALL)
 def test_bad_input(conv, name):
     model, x, y = conv

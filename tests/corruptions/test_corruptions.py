@@ -132,6 +132,7 @@ def test_codec_is_the_real_one(photos):
     assert float(x.grad.abs().sum()) > 0
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_phase_scrambling_keeps_the_spectrum(photos):
     p = get("phase_scrambling")
     x = photos.float() / 255

@@ -7,7 +7,7 @@ multiplier is found for all samples at once by bisection in float64.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -24,7 +24,7 @@ def require_norm(norm: str) -> str:
     return norm
 
 
-def column(values: Float[Tensor, " n"], like: Tensor) -> Tensor:
+def column(values: Shaped[Tensor, " n"], like: Tensor) -> Tensor:
     """(N,) as (N, 1, ..., 1), to broadcast against `like`."""
     return values.reshape(-1, *[1] * (like.ndim - 1))
 

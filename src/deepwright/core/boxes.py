@@ -65,7 +65,7 @@ def encode(boxes: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"]) -> Floa
     return torch.cat([10 * (b[..., :2] - a[..., :2]) / a[..., 2:], 5 * sizes], -1)
 
 
-def decode(codes: Float[Tensor, "*n 4"], anchors: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
+def decode(codes: Float[Tensor, "*n 4"], anchors: Float[Tensor, "... 4"]) -> Float[Tensor, "*n 4"]:
     """The inverse of `encode`; sizes are held below 62.5 times the anchor's.
 
     Args:

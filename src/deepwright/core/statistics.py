@@ -276,7 +276,9 @@ def newcombe(area: float, positives: int, negatives: int, level: float = 0.95) -
     return Interval(area, min(area, low), max(area, high))
 
 
-def paired_permutation(a: Sequence[float], b: Sequence[float], rows: int = 10_000, seed: int = 0) -> float:
+def paired_permutation(
+    a: Sequence[float] | Tensor, b: Sequence[float] | Tensor, rows: int = 10_000, seed: int = 0
+) -> float:
     """Two-sided p-value of equal means under random sign flips of the differences (exact for n <= 13).
 
     One matrix product: `scipy.stats.permutation_test` takes 24 times as long for 10 pairs (the same exact p) and 3

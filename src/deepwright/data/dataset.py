@@ -21,7 +21,7 @@ class Split:
     """Inputs and labels of equal length."""
 
     x: Tensor
-    y: Int64[Tensor, " n"]
+    y: Int64[Tensor, "n ..."]
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):

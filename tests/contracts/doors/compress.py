@@ -49,7 +49,7 @@ def search(
 ):
     x, y = samples(data_seed, flipped)
     scores = [samples(scored)]
-    options = {"granularity": "weight", "importance": "taylor", "data": scores, "seed": seed, **PHASES, **other}
+    options = {"granularity": "weight", "importance": importance, "data": scores, "seed": seed, **PHASES, **other}
     pruner = EvolutionaryPruner(network(start), x[:2], **options)
     return found(pruner.fit(accuracy_on(x, y), racing=racing, checkpoint=folder / "search.pt", on_step=stop))
 

@@ -169,7 +169,7 @@ class APGDT(APGD):
             self._ascend(_PairVictim(victim), pairs, best, rows, t, _pair_dlr)  # type: ignore[arg-type]
 
 
-class _PairVictim:
+class _PairVictim(Victim):
     """A victim whose labels are (label, target) pairs."""
 
     def __init__(self, inner: Victim) -> None:

@@ -42,7 +42,7 @@ class SearchState:
     rng: np.random.Generator
     population: Bool[Array, "p d"]
     fitness: Float[Array, "p k"]
-    thresholds: Float[Array, "p layers"]
+    thresholds: Float[Array, "parents layers"]
     archive: Archive
     corridor: Corridor
     phase: int = 1

@@ -54,7 +54,8 @@ class Plan:
         keep = np.ones(graph.units, bool)
         for key, indices in kept.items():
             group = graph[key if isinstance(key, str) else key.name]
-            chosen = np.unique(np.asarray(indices, dtype=int).ravel())
+            listed = indices.cpu() if isinstance(indices, Tensor) else indices
+            chosen = np.unique(np.asarray(listed, dtype=int).ravel())
             if len(chosen) == 0:
                 raise OverPruneError(
                     f"group {group.name!r}", given="no unit kept", expected="at least one", hint="min_keep=1"
