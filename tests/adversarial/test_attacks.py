@@ -98,16 +98,25 @@ def test_projections_equal_a_solver(norm):
         # L1 as a smooth problem in positive and negative parts
         if norm == "l2":
             solved = minimize(
-                lambda v: 0.5 * ((v - d) ** 2).sum(), 0 * d, jac=lambda v: v - d, bounds=list(zip(-x, 1 - x)), method="SLSQP",
-                constraints={"type": "ineq", "fun": lambda v: eps**2 - v @ v, "jac": lambda v: -2 * v}, options={"ftol": 1e-14, "maxiter": 500},
-            ).x  # fmt: skip
+                lambda v: 0.5 * ((v - d) ** 2).sum(),
+                0 * d,
+                jac=lambda v: v - d,
+                bounds=list(zip(-x, 1 - x)),
+                method="SLSQP",
+                constraints={"type": "ineq", "fun": lambda v: eps**2 - v @ v, "jac": lambda v: -2 * v},
+                options={"ftol": 1e-14, "maxiter": 500},
+            ).x
         else:
             join = lambda v: v[:12] - v[12:]  # noqa: E731
             part = minimize(
-                lambda v: 0.5 * ((join(v) - d) ** 2).sum(), np.zeros(24), jac=lambda v: np.r_[join(v) - d, d - join(v)],
-                bounds=[(0, 1 - a) for a in x] + [(0, a) for a in x], method="SLSQP",
-                constraints={"type": "ineq", "fun": lambda v: eps - v.sum(), "jac": lambda v: -np.ones(24)}, options={"ftol": 1e-15, "maxiter": 800},
-            ).x  # fmt: skip
+                lambda v: 0.5 * ((join(v) - d) ** 2).sum(),
+                np.zeros(24),
+                jac=lambda v: np.r_[join(v) - d, d - join(v)],
+                bounds=[(0, 1 - a) for a in x] + [(0, a) for a in x],
+                method="SLSQP",
+                constraints={"type": "ineq", "fun": lambda v: eps - v.sum(), "jac": lambda v: -np.ones(24)},
+                options={"ftol": 1e-15, "maxiter": 800},
+            ).x
             solved = join(part)
         assert np.abs(ours - solved).max() < 1e-4
         again = project(torch.tensor(ours)[None], torch.tensor(x)[None], torch.tensor([eps]), norm, (0.0, 1.0))[

@@ -355,9 +355,16 @@ def test_uncertainty_finds_the_rare_modes_and_a_wrong_sign_does_not():
             torch.manual_seed(seed)
             selector = PrunedSelector(mlp(32, 8, (64, 64)), x[:2])
             running = LabelingLoop(
-                x[:4000], selector, name, budget=400, round_size=60, seed_size=100, seed=seed,
-                trainer=default_trainer(30, 0.05), oracle=lambda i: y[i],
-            )  # fmt: skip
+                x[:4000],
+                selector,
+                name,
+                budget=400,
+                round_size=60,
+                seed_size=100,
+                seed=seed,
+                trainer=default_trainer(30, 0.05),
+                oracle=lambda i: y[i],
+            )
             result = running.run()
             with torch.no_grad():
                 values.append(float((result.selector(x[rare]).argmax(1) == y[rare]).double().mean()))

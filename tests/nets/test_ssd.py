@@ -41,8 +41,8 @@ def test_matching():
     truth = torch.tensor([[0.0, 0, 0.45, 0.5], [0.05, 0.05, 0.2, 0.2]])
     matched = match_anchors(anchors, truth, torch.zeros(2, dtype=torch.long))
     assert matched.tolist() == [0, -1, 1]  # the second box claims its best anchor, though the overlap is small
-    assert match_anchors(anchors, truth[:0], torch.zeros(0)).tolist() == [-1, -1, -1]
-    twins = match_anchors(anchors[:2], torch.cat([truth[:1], truth[:1]]), torch.zeros(2))
+    assert match_anchors(anchors, truth[:0], torch.zeros(0, dtype=torch.long)).tolist() == [-1, -1, -1]
+    twins = match_anchors(anchors[:2], torch.cat([truth[:1], truth[:1]]), torch.zeros(2, dtype=torch.long))
     assert sorted(twins.tolist()) == [0, 1]  # two boxes never share a claimed anchor
 
 

@@ -61,7 +61,7 @@ INSTALL_TEXTS = [
 
 
 def test_the_scan_finds_the_calls():
-    assert {package for _, _, package, _ in CALLS} >= {"foolbox", "h5py", "ray", "onnxruntime", "torchao"}
+    assert {package for _, _, package, _ in CALLS} >= {"foolbox", "h5py", "ray"}
 
 
 def test_the_scan_finds_install_texts():

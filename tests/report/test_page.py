@@ -43,9 +43,20 @@ def report():
         "evil", "B", EVIL, {EVIL: Interval(0.5, 0.4, 0.6), "inf": float("inf")}, EVIL, EVIL, [table], figures
     )
     subject = {
-        "name": EVIL, "network": EVIL, "parameters": 3, "data": EVIL, "kind": "image", "input": [1, 2], "classes": 2,
-        "class_names": [EVIL], "train": 1, "validation": 1, "test": 1, "device": "cpu", "notes": [EVIL],
-    }  # fmt: skip
+        "name": EVIL,
+        "network": EVIL,
+        "parameters": 3,
+        "data": EVIL,
+        "kind": "image",
+        "input": [1, 2],
+        "classes": 2,
+        "class_names": [EVIL],
+        "train": 1,
+        "validation": 1,
+        "test": 1,
+        "device": "cpu",
+        "notes": [EVIL],
+    }
     return AuditReport(subject, [finding], [Gate("fi>0.5", 0.7, True)], table)
 
 

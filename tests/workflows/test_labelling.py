@@ -105,9 +105,23 @@ def test_answers_one_by_one_are_kept(pool, tmp_path):
 
 def test_known_labels_are_played_through(tmp_path):
     done = call(
-        "digits", "--simulate", "--budget", 60, "--round-size", 20, "--epochs", 2, "--strategy", "margin", "--t-sync", 1,
-        "--out", tmp_path / "out", "--json", tmp_path / "r.json",
-    )  # fmt: skip
+        "digits",
+        "--simulate",
+        "--budget",
+        60,
+        "--round-size",
+        20,
+        "--epochs",
+        2,
+        "--strategy",
+        "margin",
+        "--t-sync",
+        1,
+        "--out",
+        tmp_path / "out",
+        "--json",
+        tmp_path / "r.json",
+    )
     assert done.exit_code == 0, done.output
     result = json.loads((tmp_path / "r.json").read_text())
     assert len(set(result["indices"])) == 60

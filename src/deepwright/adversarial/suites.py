@@ -263,7 +263,15 @@ def minimal_eps(
     return torch.where(wrong, 0.0, torch.where(reached, most, torch.inf))
 
 
-def masking_flags(model: nn.Module, x: Tensor, y: Tensor, eps: float, norm: str = "linf", seed: int = 0, bounds: tuple[float, float] = (0.0, 1.0)) -> dict[str, str]:  # fmt: skip
+def masking_flags(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    eps: float,
+    norm: str = "linf",
+    seed: int = 0,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> dict[str, str]:
     """Signs that the network hides its gradients rather than being robust; empty when there is none.
 
     Looks for: noise that fools more samples than the gradient attack; a black-box attack that fools more; more steps or a

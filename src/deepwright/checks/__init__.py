@@ -13,6 +13,22 @@ from deepwright.checks.running import BUILTIN, AuditReport, Check, audit, load_c
 from deepwright.checks.subject import NearestMean, Subject, subject_from_loaders
 
 __all__ = [
-    "BUILTIN", "AuditReport", "Check", "Finding", "Gate", "NearestMean", "Subject", "at_best", "audit", "compare", "evaluate",
-    "grade_down", "grade_up", "load_checks", "read_config", "read_findings", "resolve", "subject_from_loaders",
-]  # fmt: skip
+    "BUILTIN",
+    "AuditReport",
+    "Check",
+    "Finding",
+    "Gate",
+    "NearestMean",
+    "Subject",
+    "at_best",
+    "audit",
+    "compare",
+    "evaluate",
+    "grade_down",
+    "grade_up",
+    "load_checks",
+    "read_config",
+    "read_findings",
+    "resolve",
+    "subject_from_loaders",
+]

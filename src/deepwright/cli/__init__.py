@@ -218,7 +218,7 @@ def study(**options: Any) -> None:
 
 
 @main.command(name="list")
-@click.argument("what", type=click.Choice(["models", "data", "checks", "studies"]), required=False)
+@click.argument("what", type=click.Choice(["systems", "models", "data", "checks", "studies"]), required=False)
 @click.option("--check", "checks", multiple=True, help="A .py file whose checks are listed too.")
 def list_(what: str | None, checks: tuple[str, ...]) -> None:
     """What there is."""

@@ -9,6 +9,10 @@ import click
 
 def run(what: str | None, checks: tuple[str, ...]) -> None:
     """Print the catalogues."""
+    if what in (None, "systems"):
+        from deepwright.systems import SYSTEMS
+
+        _show("systems", {s.slug: f"{s.title} ({s.state})" for s in SYSTEMS})
     if what in (None, "models"):
         from deepwright.nets import ENTRIES
 

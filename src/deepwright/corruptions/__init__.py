@@ -12,6 +12,16 @@ from deepwright.corruptions.static import diamond_square, differentiable_jpeg
 from deepwright.corruptions.suite import ALL, IMAGENET_C, Compose, CorruptionReport, Suite, apply, get, names
 
 __all__ = [
-    "ALL", "IMAGENET_C", "Compose", "Context", "CorruptionReport", "Perturbation", "Suite", "apply", "diamond_square",
-    "differentiable_jpeg", "get", "names",
-]  # fmt: skip
+    "ALL",
+    "IMAGENET_C",
+    "Compose",
+    "Context",
+    "CorruptionReport",
+    "Perturbation",
+    "Suite",
+    "apply",
+    "diamond_square",
+    "differentiable_jpeg",
+    "get",
+    "names",
+]

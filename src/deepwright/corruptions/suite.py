@@ -33,9 +33,22 @@ ALL: tuple[Perturbation, ...] = NOISE + BLUR + TONE + GEOMETRY + OCCLUSION + COD
 
 # The fifteen families of ImageNet-C, by our names.
 IMAGENET_C = (
-    "gaussian_noise", "poisson_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
-    "frost", "fog_mapping", "increase_brightness", "contrast", "elastic", "pixelate", "jpeg",
-)  # fmt: skip
+    "gaussian_noise",
+    "poisson_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog_mapping",
+    "increase_brightness",
+    "contrast",
+    "elastic",
+    "pixelate",
+    "jpeg",
+)
 
 
 def names(category: str | None = None) -> list[str]:
@@ -216,9 +229,15 @@ class Suite:
         spread = wilson(round(mean * n), n)
         base = clean / n
         return CorruptionReport(
-            n, self.severities, wilson(round(clean), n), errors, float(np.mean(ratios)), mean / base if base > 0 else float("inf"),
-            Interval(mean, min(mean, spread.low), max(mean, spread.high)), skipped,
-        )  # fmt: skip
+            n,
+            self.severities,
+            wilson(round(clean), n),
+            errors,
+            float(np.mean(ratios)),
+            mean / base if base > 0 else float("inf"),
+            Interval(mean, min(mean, spread.low), max(mean, spread.high)),
+            skipped,
+        )
 
 
 def _errors(

@@ -71,9 +71,10 @@ def make_scenes(
     h, w = size
     if n < 1 or not 0 <= empty <= 1 or not 4 <= smallest <= largest < h:
         raise InputError(
-            "scenes", given=f"n={n}, empty={empty}, heights {smallest}..{largest} of {h}",
+            "scenes",
+            given=f"n={n}, empty={empty}, heights {smallest}..{largest} of {h}",
             expected="n >= 1, a share, 4 <= smallest <= largest < height",
-        )  # fmt: skip
+        )
     streams = Streams(seed, n, "scenes")
     y = torch.linspace(0, 1, h).view(1, h, 1)
     x = torch.linspace(0, 1, w).view(1, 1, w)
@@ -159,8 +160,9 @@ def _with_width(boxes: Tensor, labels: Tensor, streams: Streams, w: int) -> Tens
 
 
 def _overlap(a: Tensor, b: Tensor) -> Tensor:
-    return ((torch.minimum(a[:, 2], b[:, 2]) > torch.maximum(a[:, 0], b[:, 0]) - 1)
-            & (torch.minimum(a[:, 3], b[:, 3]) > torch.maximum(a[:, 1], b[:, 1]) - 1))  # fmt: skip
+    return (torch.minimum(a[:, 2], b[:, 2]) > torch.maximum(a[:, 0], b[:, 0]) - 1) & (
+        torch.minimum(a[:, 3], b[:, 3]) > torch.maximum(a[:, 1], b[:, 1]) - 1
+    )
 
 
 def _paint(streams: Streams, image: Tensor, box: Tensor, label: Tensor, shown: Tensor, contrast: float) -> Tensor:

@@ -28,7 +28,27 @@ from deepwright.labels.strategies import (
 )
 
 __all__ = [
-    "STRATEGIES", "DistillLoss", "LabelingLoop", "LabelingResult", "PrunedSelector", "Round", "Strategy", "View", "WholeSelector",
-    "as_skactiveml", "badge", "bald", "default_trainer", "entropy", "from_skactiveml", "fuse", "k_center_greedy", "least_confidence", "margin", "named",
-    "subsampled", "train_fused", "typiclust",
-]  # fmt: skip
+    "STRATEGIES",
+    "DistillLoss",
+    "LabelingLoop",
+    "LabelingResult",
+    "PrunedSelector",
+    "Round",
+    "Strategy",
+    "View",
+    "WholeSelector",
+    "as_skactiveml",
+    "badge",
+    "bald",
+    "default_trainer",
+    "entropy",
+    "from_skactiveml",
+    "fuse",
+    "k_center_greedy",
+    "least_confidence",
+    "margin",
+    "named",
+    "subsampled",
+    "train_fused",
+    "typiclust",
+]

@@ -165,10 +165,11 @@ class SSD(nn.Module):
     def _check(self, x: Tensor) -> None:
         if x.ndim != 4 or tuple(x.shape[1:]) != (self.in_channels, *self.image_size) or not x.is_floating_point():
             raise InputError(
-                "images", given=f"{x.dtype} of shape {tuple(x.shape)}",
+                "images",
+                given=f"{x.dtype} of shape {tuple(x.shape)}",
                 expected=f"floats of shape (N, {self.in_channels}, {self.image_size[0]}, {self.image_size[1]})",
                 hint="divide 8-bit images by 255 and resize them",
-            )  # fmt: skip
+            )
 
 
 _BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))

@@ -76,9 +76,13 @@ def exit_subject(
     harm = {c: whole & (z.argmax(1) != validation.y) for c, z in heads.items()}
     everyone = torch.ones(len(validation), dtype=torch.bool)
     policy = calibrate_exits(
-        model, [x for x, _ in validation.batches(subject.batch_size)], everyone,
-        max_false_skip=max_harm, confidence=confidence, harmful=harm,
-    )  # fmt: skip
+        model,
+        [x for x, _ in validation.batches(subject.batch_size)],
+        everyone,
+        max_false_skip=max_harm,
+        confidence=confidence,
+        harmful=harm,
+    )
     policy.save(out / "policy.json")
     write_bytes(out / "heads.safetensors", save({k: v.contiguous() for k, v in model.heads.state_dict().items()}))
     return _measured(model, subject)
@@ -119,9 +123,16 @@ def _train_heads(model: AdaptiveModel, subject: Subject, epochs: int) -> None:
     data = subject.data.train
     with without_gradients(model.model):
         fit(
-            model, (data.inputs(), data.y), epochs=epochs, batch_size=64, step=step, optimizer=adamw(3e-3),
-            scheduler=one_cycle(3e-3), seed=subject.seed, description="heads",
-        )  # fmt: skip
+            model,
+            (data.inputs(), data.y),
+            epochs=epochs,
+            batch_size=64,
+            step=step,
+            optimizer=adamw(3e-3),
+            scheduler=one_cycle(3e-3),
+            seed=subject.seed,
+            description="heads",
+        )
     model.eval()
 
 

@@ -54,7 +54,8 @@ def heat():
         return out.J[1] - 0.1 * out.S[0]
 
     return PDEProblem(
-        "heat", SpaceTime(Box((0, 1)), (0, 1)),
+        "heat",
+        SpaceTime(Box((0, 1)), (0, 1)),
         [
             Condition("equation", equation, points=200),
             Condition("flux", lambda u, z, n: _slope(u, z), "boundary", 40, normal=True),
@@ -62,7 +63,7 @@ def heat():
         ],
         lambda z: torch.exp(-0.1 * math.pi**2 * z[:, 1:]) * torch.cos(math.pi * z[:, :1]),
         conserved={"heat": lambda u, z: u(z)[:, 0] + 2},
-    )  # fmt: skip
+    )
 
 
 def _slope(u, z):

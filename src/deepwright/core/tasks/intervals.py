@@ -17,7 +17,12 @@ def share(hits: Tensor) -> Interval:
 
 
 def mean_score(values: Float[Tensor, " n"], seed: int = 0) -> Interval:
-    """The mean of per-sample scores in [0, 1]: Wilson's interval where all are 0 or 1, else bootstrapped."""
+    """The mean of per-sample scores in [0, 1]: Wilson's interval where all are 0 or 1, else bootstrapped.
+
+    Args:
+        values: (N,) scores.
+        seed: of the bootstrap.
+    """
     values = values.double()
     if bool(((values == 0) | (values == 1)).all()):
         return share(values == 1)

@@ -158,9 +158,10 @@ class LabelingLoop:
         self.seed_size = round_size if seed_size is None else seed_size
         if not 0 < self.seed_size <= budget <= self.size or round_size < 1:
             raise InputError(
-                "sizes", given=f"seed_size={self.seed_size}, round_size={round_size}, budget={budget}, pool of {self.size}",
+                "sizes",
+                given=f"seed_size={self.seed_size}, round_size={round_size}, budget={budget}, pool of {self.size}",
                 expected="0 < seed_size <= budget <= pool, round_size >= 1",
-            )  # fmt: skip
+            )
         if t_sync and not isinstance(selector, PrunedSelector):
             raise InputError("t_sync", given=t_sync, expected="0, or a PrunedSelector to fuse")
         self.trainer, self.oracle, self.classes = trainer or default_trainer(), oracle, classes
@@ -400,9 +401,14 @@ class LabelingLoop:
 
     def _identity(self) -> dict[str, Any]:
         return {
-            "pool": self._pool_hash, "budget": self.budget, "round_size": self.round_size, "seed_size": self.seed_size,
-            "strategy": self.strategy.name, "t_sync": self.t_sync, "seed": self.seed,
-        }  # fmt: skip
+            "pool": self._pool_hash,
+            "budget": self.budget,
+            "round_size": self.round_size,
+            "seed_size": self.seed_size,
+            "strategy": self.strategy.name,
+            "t_sync": self.t_sync,
+            "seed": self.seed,
+        }
 
     def _resume(self) -> None:
         assert self.folder is not None

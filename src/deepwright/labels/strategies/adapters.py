@@ -36,9 +36,10 @@ def from_skactiveml(query_strategy: Any) -> Strategy:
     needs = {p for p, v in parameters.items() if v.default is inspect.Parameter.empty}
     if needs - {"X", "y", "clf"}:
         raise InputError(
-            "query_strategy", given=f"{name}, which needs {', '.join(sorted(needs - {'X', 'y', 'clf'}))}",
+            "query_strategy",
+            given=f"{name}, which needs {', '.join(sorted(needs - {'X', 'y', 'clf'}))}",
             expected="one that needs X, y and at most a classifier",
-        )  # fmt: skip
+        )
 
     class Selector(SkactivemlClassifier):
         """Looks the selector's probabilities up by a sample's features."""
@@ -118,9 +119,13 @@ def as_skactiveml(strategy: str | Strategy, model: nn.Module, batch_size: int = 
             found = extract(model, torch.as_tensor(np.asarray(X), dtype=torch.float32).split(rows), (), offload="cpu")
             labelled = torch.from_numpy(np.flatnonzero(~missing))
             view = View(
-                found.logits, found.features, labelled, torch.from_numpy(free.astype(np.int64)), seed,
+                found.logits,
+                found.features,
+                labelled,
+                torch.from_numpy(free.astype(np.int64)),
+                seed,
                 truth=torch.from_numpy(y[~missing]).long(),
-            )  # fmt: skip
+            )
             return ours.select(view, min(batch_size, len(free))).numpy()
 
     rows = batch_size

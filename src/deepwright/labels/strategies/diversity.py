@@ -127,9 +127,10 @@ def typiclust(
 def _checked(features: Tensor) -> Tensor:
     if features.ndim != 2 or not torch.isfinite(features).all():
         raise InputError(
-            "features", given=f"shape {tuple(features.shape)}, finite: {bool(torch.isfinite(features).all())}",
+            "features",
+            given=f"shape {tuple(features.shape)}, finite: {bool(torch.isfinite(features).all())}",
             expected="(N, d) finite numbers",
-        )  # fmt: skip
+        )
     return features.float()
 
 

@@ -57,9 +57,11 @@ def bald(logits: Float[Tensor, "passes n classes"]) -> Float[Tensor, " n"]:
         raise InputError("passes", given=f"shape {tuple(logits.shape)}", expected="(T, N, classes) with T >= 2")
     if bool((logits == logits[:1]).all()):
         raise InputError(
-            "passes", given="all the same", expected="dropout passes or snapshots that differ",
+            "passes",
+            given="all the same",
+            expected="dropout passes or snapshots that differ",
             hint="a network without dropout needs snapshots of several epochs",
-        )  # fmt: skip
+        )
     p = logits.double().softmax(2)
     mean = p.mean(0)
     return (-(mean * mean.clamp_min(1e-300).log()).sum(1) + (p * p.clamp_min(1e-300).log()).sum(2).mean(0)).to(

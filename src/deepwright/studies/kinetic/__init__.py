@@ -7,7 +7,7 @@ from typing import Any
 from deepwright.core.results import Claim, StudyResult, Table
 from deepwright.studies import Settings
 from deepwright.studies._frame import Runs, cross, gaps, run_grid, study_result
-from deepwright.studies.kinetic.figures import figures
+from deepwright.studies.kinetic.drawing import figures
 from deepwright.studies.kinetic.scheme import orders, step_times, ten_energies
 from deepwright.studies.kinetic.trials import trial
 

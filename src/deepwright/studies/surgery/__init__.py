@@ -8,7 +8,7 @@ from typing import Any
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.studies import Settings
 from deepwright.studies._frame import Runs, banded, cross, curve, gaps, mean, run_grid, study_result
-from deepwright.studies.surgery.foreign import foreign
+from deepwright.studies.surgery.foreign_networks import foreign
 from deepwright.studies.surgery.trials import CRITERIA, SHARES, latencies, trial
 
 Speed = dict[Any, tuple[float, float]]
