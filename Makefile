@@ -30,7 +30,7 @@ test: .venv/.dev browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q $(PYTEST_OPTIONS)
 
 test-slow: .venv/.dev browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m "slow and not gpu" $(PYTEST_OPTIONS)
+	DEEPWRIGHT_UNCHECKED=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m "slow and not gpu" $(PYTEST_OPTIONS)
 
 test-gpu:  ## only what needs a CUDA device; fails where there is none
 	$(GPU_PYTHON) -c "import sys, torch; sys.exit(None if torch.cuda.is_available() else 'make test-gpu: no CUDA device')"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
-install_import_hook("deepwright", "typechecking.check")  # before the first import of the package
+if "DEEPWRIGHT_UNCHECKED" not in os.environ:  # `make test-slow` times long work without the checker
+    install_import_hook("deepwright", "typechecking.check")  # before the first import of the package
 
 import numpy as np
 import pytest
