@@ -39,7 +39,6 @@ from deepwright.compress import (
     path_macs,
     peak_activation_bytes,
     plan,
-    plan_for_latency,
     quantize,
     recalibrate,
     shrink,
@@ -221,14 +220,6 @@ def counted_by_layer(device):
     )
 
 
-def planned_by_time(device):
-    model, x, _ = network(device)
-    graph = ShrinkGraph.from_module(model, x[:2])
-    dense = 1e3 * measure_latency(model, x[:1], min_run_time=0.01).median
-    chosen = plan_for_latency(graph, importance(graph), 0.9 * dense, min_run_time=0.01)
-    return Placed(int(chosen.keep.sum()))
-
-
 def spaces(device):
     model, x, y = network(device)
     units, weights = UnitSpace.of(model, x[:2], "taylor", [(x, y)]), WeightSpace.of(model, "taylor", [(x, y)])
@@ -316,7 +307,6 @@ ENTRIES = [
     Entry("mask_weights", weights_masked),
     Entry("measure_latency, onnx_latency", measured),
     Entry("layers, GAP8, peak_activation_bytes", counted_by_layer),
-    Entry("plan_for_latency", planned_by_time, slow=True),
     Entry("UnitSpace, WeightSpace", spaces),
     Entry("ParetoResult.pick and evaluate, data on the CPU", picked),
     Entry(
