@@ -274,7 +274,7 @@ def test_suite_is_the_worst_case_and_resumes(conv, tmp_path):
         robust_accuracy(model, interrupted(), attack, checkpoint=path)
     resumed = robust_accuracy(model, batches, attack, checkpoint=path)
     assert resumed == whole
-    with pytest.raises(InputError, match="another model"):
+    with pytest.raises(InputError, match="another attack"):
         robust_accuracy(model, batches, suite("standard", 0.04, steps=5), checkpoint=path)
 
 

@@ -18,7 +18,7 @@ from deepwright.adversarial.attacks.square import Square
 from deepwright.adversarial.engine import Attack, AttackResult
 from deepwright.adversarial.projections import column
 from deepwright.core.errors import InputError
-from deepwright.core.files import hash_model, hash_tensors
+from deepwright.core.files import hash_tensors
 from deepwright.core.inference import device_of, evaluating
 from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
@@ -37,6 +37,10 @@ class AttackSuite:
         if not attacks:
             raise InputError("attacks", given="none", expected="at least one")
         self.attacks, self.name = list(attacks), name
+
+    def __resume_identity__(self) -> Any:
+        """`by_attack` is what the last call left, not what the next one does."""
+        return [self.name, self.attacks]
 
     def config(self) -> dict[str, Any]:
         """What determines its result."""
@@ -150,11 +154,13 @@ def robust_accuracy(
         batches: (inputs within bounds, labels).
         attack: an attack or a suite.
         checkpoint: a JSON-lines file; each finished batch is appended, and an interrupted run resumes to the identical
-            report. Another model, attack or data is an error.
+            report. Another model, attack, option, input or label is an error that says which.
         description: beside the bar.
         options: passed to the attack (through, eot, quantize, ...).
     """
-    log = Journal(checkpoint, [hash_model(model), attack.config()])
+    # What a callback sees doesn't change what is found.
+    made_from = {"model": model, "attack": attack, "options": {k: v for k, v in options.items() if k != "callback"}}
+    log = Journal(checkpoint, made_from, kind="robust accuracy")
     clean: list[bool] = []
     robust: list[bool] = []
     broken: dict[str, int] = {}
@@ -162,7 +168,7 @@ def robust_accuracy(
     start = 0
     with bar(description, None) as running:
         for x, y in batches:
-            fingerprint = "" if checkpoint is None else hash_tensors({"x": x})
+            fingerprint = "" if checkpoint is None else hash_tensors({"x": x, "y": y})
             row = _remembered(log, start, fingerprint)
             if row is None:
                 row = {**_batch(model, x, y, attack, start, options), "data": fingerprint}
@@ -208,10 +214,14 @@ def _right(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _remembered(log: Journal, start: int, data: str) -> dict[str, Any] | None:
-    """A finished batch, if it was on the same pixels."""
+    """A finished batch, if it was on the same pixels and labels."""
     row = log.rows.get(str(start))
     if row is not None and row["data"] != data:
-        raise InputError(f"checkpoint {log.path}", given="other data", hint="delete it, or use another file")
+        raise InputError(
+            f"checkpoint {log.path}",
+            given=f"other data (inputs or labels) in the batch from sample {start} on",
+            hint="delete it, or use another file",
+        )
     return row
 
 

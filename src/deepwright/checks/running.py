@@ -25,6 +25,7 @@ from deepwright.checks.robustness import check_robustness
 from deepwright.checks.subject import Subject, subject_from_loaders
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import jsonable
+from deepwright.core.identity import digest
 from deepwright.core.journal import Journal
 from deepwright.core.results import Table
 
@@ -111,7 +112,8 @@ def audit(
         checks: names of the built-in ones, or functions Subject -> Finding; all built-in ones by default.
         fail_on: gates, e.g. ["fi>0.5"].
         compare_with: an earlier report.json.
-        journal: a file for finished checks: an interrupted audit goes on there.
+        journal: a file for finished checks: an interrupted audit goes on there. Another network, split or option is an
+            error that says which; a check whose source changed is run again.
         on_finding: called after each check.
         options: of `Subject` (batch_size, seed, attack_limit, corruption_limit, eps).
 
@@ -130,15 +132,16 @@ def audit(
         names = None if class_names is None else tuple(class_names)
         subject = subject_from_loaders(model, test, train, validation, names, **options)
     chosen = resolve(checks)
-    log = Journal(journal, subject.settings())
+    log = Journal(journal, {} if journal is None else subject.settings(), kind="audit")
     findings = []
     for name, check in chosen.items():
-        if name in log.rows:
-            finding = Finding.from_dict(log.rows[name])
+        row = name if journal is None else f"{name} {digest(check)}"  # a check that was edited is run again
+        if row in log.rows:
+            finding = Finding.from_dict(log.rows[row])
         else:
             finding = run_check(name, check, subject)
             if finding.grade != "failed":
-                log.add(name, finding.to_dict())
+                log.add(row, finding.to_dict())
         findings.append(finding)
         if on_finding is not None:
             on_finding(finding)

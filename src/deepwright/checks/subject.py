@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import hash_model, hash_tensors
 from deepwright.core.inference import device_of, logits_of, require_labels
 from deepwright.core.progress import track
 from deepwright.data.companions import ood_companions
@@ -127,11 +126,18 @@ class Subject:
         """Inputs that belong to no class."""
         return ood_companions(self.data, min(self.ood_limit, len(self.data.test)), self.seed)
 
-    def settings(self) -> list[Any]:
-        """What the findings depend on: network, data, limits. An interrupted audit goes on only where all are the same."""
-        parts = {"x": self.data.test.x, "y": self.data.test.y, "t": self.data.train.y}
-        identity = hash_model(self.model) + hash_tensors(parts | self.data.ood)
-        return [identity, self.seed, self.attack_limit, self.corruption_limit, self.ood_limit, self.eps]
+    def settings(self) -> dict[str, Any]:
+        """What the findings depend on, by name. An interrupted audit goes on only where all are the same."""
+        names = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps")
+        return {
+            "model": self.model,
+            "train": self.data.train,
+            "validation": self.data.validation,
+            "test": self.data.test,
+            "foreign data": self.data.ood,
+            "classes": self.data.classes,
+            "options": {name: getattr(self, name) for name in names},
+        }
 
     def describe(self) -> dict[str, Any]:
         """Plain facts for the report."""

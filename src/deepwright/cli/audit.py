@@ -11,7 +11,8 @@ import click
 from deepwright.checks import Subject, load_checks, read_config
 from deepwright.checks import audit as run_audit
 from deepwright.core.errors import InputError
-from deepwright.core.files import write_json
+from deepwright.core.files import ForeignFileError, write_json
+from deepwright.core.resume import OtherWorkError
 from deepwright.data import Data, load
 from deepwright.data.archives import Decoding
 from deepwright.data.folders import load_images
@@ -63,8 +64,8 @@ def _forget_other(journal: Path, subject: Subject) -> None:
     if not journal.exists():
         return
     try:
-        Journal(journal, subject.settings())
-    except InputError:
+        Journal(journal, subject.settings(), kind="audit").close()
+    except (OtherWorkError, ForeignFileError):
         journal.unlink()
         return
     click.echo(f"going on from {journal} (start afresh with --fresh)", err=True)

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.files import hash_model
 from deepwright.core.inference import device_of, evaluating
 from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
@@ -177,7 +176,8 @@ class Suite:
             model: left as found.
             batches: (images, labels).
             wrong: (outputs, labels) -> error of each sample in [0, 1].
-            checkpoint: JSON lines, one finished cell each; an interrupted run resumes, another model is an error.
+            checkpoint: JSON lines, one finished cell each; an interrupted run resumes. Another model, baseline, image,
+                label, `wrong`, seed or set of perturbations is an error that says which.
             baseline: a network whose errors on the same perturbed images are the reference of the mean corruption error.
             description: beside the bar.
         """
@@ -186,7 +186,9 @@ class Suite:
         if n == 0:
             raise InputError("batches", given="no samples", expected="at least one")
         models = [model] if baseline is None else [model, baseline]
-        log = Journal(checkpoint, [[hash_model(m) for m in models], self.seed, n])
+        made_from = {"model": model, "baseline": baseline, "data": data, "wrong": wrong, "seed": self.seed}
+        made_from["perturbations"] = self.perturbations
+        log = Journal(checkpoint, made_from, kind="corruptions")
 
         def cell(p: Perturbation | TablePerturbation | None, s: int) -> list[float]:
             name = "clean" if p is None else f"{p.name}/{s}"

@@ -1,0 +1,82 @@
+"""The door of `adversarial`: robust accuracy, a batch at a time."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from deepwright.adversarial import APGD, PGD, AttackSuite, robust_accuracy
+from deepwright.core.randomness import generator, local_rng
+from doors import Door
+
+
+def halt(step, x):
+    raise KeyboardInterrupt
+
+
+def network(start=0):
+    with local_rng(start):
+        return nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 3)).eval()
+
+
+def batches(seed=0, shifted=False):
+    x = torch.rand(60, 1, 4, 4, generator=generator(seed))
+    with torch.no_grad():
+        y = network()(torch.rand(60, 1, 4, 4, generator=generator(0))).argmax(1)
+    y = (y + 1) % 3 if shifted else y
+    return list(zip(x.split(20), y.split(20)))
+
+
+def masked(columns):
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., :columns] = 1
+    return mask.expand(20, 1, 4, 4)
+
+
+def lifted(scale):
+    return lambda out, y: scale * (out.logsumexp(1) - out.gather(1, y[:, None])[:, 0])
+
+
+def differs(out, y):
+    return out.argmax(1) != y
+
+
+def attacked(folder, *, start=0, seed=0, shifted=False, eps=0.1, draw=0, columns=None, quantize=None, callback=None):
+    attack = AttackSuite([PGD(eps, steps=5, seed=draw), APGD(eps, steps=10, seed=draw)])
+    options = {} if columns is None else {"mask": masked(columns)}
+    found = robust_accuracy(
+        network(start),
+        batches(seed, shifted),
+        attack,
+        checkpoint=folder / "robust.jsonl",
+        quantize=quantize,
+        callback=callback,
+        **options,
+    )
+    return found.clean, found.robust, found.per_attack, found.right
+
+
+def with_own_loss(folder, *, scale=1.0):
+    attack = PGD(0.1, steps=5, loss=lifted(scale), success=differs)
+    found = robust_accuracy(network(), batches(), attack, checkpoint=folder / "own.jsonl")
+    return found.robust, found.right
+
+
+DOORS = [
+    Door(
+        "robust_accuracy",
+        attacked,
+        file="robust.jsonl",
+        changes={
+            "model": {"start": 1},
+            "inputs": {"seed": 1},
+            "labels": {"shifted": True},
+            "attack": {"eps": 0.2},
+            "another attack": {"draw": 1},
+            "options": {"columns": 2},
+            "quantize": {"quantize": 255},
+        },
+        interrupt={"callback": halt},
+    ),
+    Door("robust_accuracy with an own loss", with_own_loss, file="own.jsonl", changes={"attack": {"scale": 2.0}}),
+]

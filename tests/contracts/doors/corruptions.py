@@ -1,0 +1,58 @@
+"""The door of `corruptions`: the suite, a perturbation and severity at a time."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from deepwright.core.randomness import generator, local_rng
+from deepwright.corruptions import Suite
+from doors import Door
+
+
+def network(start=0):
+    with local_rng(start):
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 3)).eval()
+
+
+def batches(seed=0, shifted=False):
+    x = torch.rand(40, 3, 16, 16, generator=generator(seed))
+    with torch.no_grad():
+        y = network()(torch.rand(40, 3, 16, 16, generator=generator(0))).argmax(1)
+    y = (y + 1) % 3 if shifted else y
+    return list(zip(x.split(20), y.split(20)))
+
+
+def wrong_by(share):
+    return lambda out, y: share * (out.argmax(1) != y).double()
+
+
+def evaluated(
+    folder, *, start=0, beside=1, seed=0, shifted=False, draw=0, share=1.0, which=("gaussian_noise", "contrast")
+):
+    report = Suite(which, severities=(1, 3, 5), seed=draw).evaluate(
+        network(start),
+        batches(seed, shifted),
+        wrong_by(share),
+        checkpoint=folder / "suite.jsonl",
+        baseline=network(beside),
+    )
+    return report.clean, report.errors, report.mce
+
+
+DOORS = [
+    Door(
+        "corruption suite",
+        evaluated,
+        file="suite.jsonl",
+        changes={
+            "model": {"start": 2},
+            "baseline": {"beside": 2},
+            "data": {"seed": 1},
+            "another data": {"shifted": True},
+            "seed": {"draw": 1},
+            "wrong": {"share": 0.5},
+            "perturbations": {"which": ("gaussian_noise", "increase_brightness")},
+        },
+    ),
+]
