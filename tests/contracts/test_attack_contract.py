@@ -102,3 +102,57 @@ def test_bad_input(conv, name):
             attack(model, bad, y[: len(bad)])
     with pytest.raises(InputError, match="labels"):
         attack(model, x, y + 10)
+
+
+AIMING = {
+    FGSM: lambda **o: FGSM(3.0, **o),
+    RFGSM: lambda **o: RFGSM(3.0, **o),
+    BIM: lambda **o: BIM(3.0, steps=20, **o),
+    PGD: lambda **o: PGD(3.0, steps=20, **o),
+    APGD: lambda **o: APGD(3.0, steps=20, **o),
+    APGDT: lambda **o: APGDT(3.0, steps=20, **o),
+    FABT: lambda **o: FABT(3.0, **o),
+    Square: lambda **o: Square(3.0, queries=2000, **o),
+    DeepFool: lambda **o: DeepFool(3.0, **o),
+    CarliniWagner: lambda **o: CarliniWagner(20.0, steps=200, rounds=3, initial_c=1.0, **o),
+    Noise: lambda **o: Noise(3.0, **o),
+}
+BLIND, DEAF = {FABT, DeepFool, Noise}, {FABT, DeepFool, CarliniWagner}
+
+
+def affine():
+    """A network of five classes, and inputs with targets that they aren't classified as; enough dimensions for each."""
+    rng = torch.Generator().manual_seed(0)
+    model = torch.nn.Linear(16, 5).eval()
+    with torch.no_grad():
+        model.weight.copy_(torch.randn(5, 16, generator=rng))
+        model.bias.zero_()
+        x = torch.randn(20, 16, generator=rng)
+        target = (model(x).argmax(1) + 1 + torch.randint(0, 4, (20,), generator=rng)) % 5
+    return model, x, target
+
+
+@pytest.mark.parametrize("cls", [c for c in ALL if c not in BLIND])
+def test_what_takes_targeted_reaches_the_target(cls):
+    model, x, target = affine()
+    attack = AIMING[cls](targeted=True, bounds=(-8.0, 8.0))
+    enough = 0.9 if cls is RFGSM else 1.0  # its one step starts from a random corner
+    assert float(attack(model, x, target).success.double().mean()) >= enough
+
+
+@pytest.mark.parametrize("cls", [c for c in ALL if c in BLIND])
+def test_what_cannot_aim_refuses_targeted(cls):
+    with pytest.raises(InputError, match="targeted"):
+        AIMING[cls](targeted=True)
+
+
+@pytest.mark.parametrize("cls", [c for c in ALL if c in DEAF])
+def test_what_has_an_objective_of_its_own_refuses_loss(cls):
+    with pytest.raises(InputError, match="loss"):
+        AIMING[cls](loss="dlr")
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_an_unknown_word_is_refused(cls):
+    with pytest.raises(TypeError, match="temperature"):
+        AIMING[cls](temperature=2.0)

@@ -198,6 +198,13 @@ class Attack:
         """How tables call it."""
         return type(self).__name__
 
+    def _refuse(self, options: dict[str, Any], **why: str) -> None:
+        """Options of `Attack` that this attack can't follow are an error, never swallowed; False and None ask nothing."""
+        for word, reason in why.items():
+            if options.get(word):
+                given = f"{type(self).__name__}({word}={options[word]!r})"
+                raise InputError(word, given=given, expected=f"no {word}: {reason}", hint="PGD and APGD take it")
+
     def config(self) -> dict[str, Any]:
         """What determines its result, as plain data."""
         plain = (int, float, str, bool, type(None))

@@ -35,6 +35,7 @@ class CarliniWagner(Attack):
         kappa: float = 0.0,
         **options: Any,
     ) -> None:
+        self._refuse(options, loss="the margin is its objective")
         super().__init__(eps, "l2", **{"loss": "margin", **options})
         if not math.isfinite(self.bounds[1] - self.bounds[0]):
             raise InputError("bounds", given=self.bounds, expected="a finite box for Carlini-Wagner")

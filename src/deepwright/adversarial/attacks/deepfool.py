@@ -35,6 +35,8 @@ class DeepFool(Attack):
         overshoot: float = 0.02,
         **options: Any,
     ) -> None:
+        steps_over = "it steps over the nearest boundary, whichever class lies behind"
+        self._refuse(options, targeted=steps_over, loss="differences of logits are what it linearises")
         super().__init__(eps, norm, **options)
         if norm == "l1":
             raise InputError("norm", given="'l1'", expected="'l2' or 'linf' for DeepFool")

@@ -36,6 +36,8 @@ class FABT(Attack):
         beta: float = 0.9,
         **options: Any,
     ) -> None:
+        tries = "it leaves y towards each of the likeliest classes"
+        self._refuse(options, targeted=tries, loss="differences of logits are what it linearises")
         super().__init__(eps, norm, **options)
         self.steps, self.targets = steps, targets
         self.alpha_max, self.eta, self.beta = alpha_max, eta, beta
