@@ -27,7 +27,7 @@ def _common():
             nn.Flatten(),
             nn.Linear(512, 10),
         ).eval()
-    x, y = digits.train.inputs(slice(0, 64)), digits.train.y[:64]
+    x, y = digits.train.inputs(slice(0, 40)), digits.train.y[:40]
     held, held_y = digits.validation.inputs(slice(0, 40)), digits.validation.y[:40]
     with torch.no_grad():
         logits, val_logits = model(x), model(held)

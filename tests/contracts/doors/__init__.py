@@ -55,7 +55,7 @@ class Door:
     file: str | None
     changes: dict[str, dict[str, Any]]
     interrupt: dict[str, Any] | None = None
-    flips: int = 8
+    flips: int = 5
 
     def __str__(self) -> str:
         return self.name
