@@ -140,6 +140,13 @@ class _Corrected(nn.Module):
         self.waves = torch.pi * waves.to(like)
         self.weight = nn.Parameter(like.new_zeros(len(waves), like.shape[1]))
 
+    def __getattr__(self, name: str) -> Any:
+        """What residuals read of the network besides its outputs, such as the unknowns of an inverse problem."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("u"), name)
+
     def correction(self, x: Tensor) -> Tensor:
         """(N, C)."""
         return torch.cos((x - self.low)[:, None] / self.size * self.waves).prod(2) @ self.weight
