@@ -5,7 +5,7 @@ About twenty lines state one; `solve` trains, certifies and keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -158,14 +158,31 @@ class PDEProblem:
             found.append(Block(c.name, _scaled(c), where, c.weight, again, c.pointwise))
         return found
 
-    def residuals(self, u: Any, points: dict[str, Tensor]) -> dict[str, Tensor]:
+    def residuals(self, u: Any, points: Mapping[str, Tensor | tuple[Tensor, ...]]) -> dict[str, Tensor]:
         """Each condition's residual at points of your own.
 
         Args:
             u: the network.
-            points: by name of the condition; others are left out.
+            points: by name of the condition; others are left out. With the normals or the data where the condition has
+                some: (points, normals).
+
+        Raises:
+            InputError: a name that no condition has; points without the normals or the data that belong to them.
         """
-        return {c.name: _scaled(c)(u, points[c.name]) for c in self.conditions if c.name in points}
+        unknown = sorted(set(points) - {c.name for c in self.conditions})
+        if unknown:
+            raise unknown_name("condition", unknown[0], [c.name for c in self.conditions])
+        given = {k: v if isinstance(v, tuple) else (v,) for k, v in points.items()}
+        found = {}
+        for c in self.conditions:
+            if c.name in given:
+                wanted = 1 + (1 if c.normal else len(c.data))
+                if len(given[c.name]) != wanted:
+                    what = "normals" if c.normal else "data"
+                    expected = f"{wanted}: the points{f' and their {what}' if wanted > 1 else ''}"
+                    raise InputError(f"points of {c.name!r}", given=f"{len(given[c.name])} tensors", expected=expected)
+                found[c.name] = _scaled(c)(u, *given[c.name])
+        return found
 
     def make_network(self, seed: int = 0) -> nn.Module:
         """A fresh network, with the unknowns at their start.
