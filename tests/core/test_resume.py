@@ -481,9 +481,9 @@ def test_the_step_of_a_bad_loss_is_told():
 
 
 def test_losses_that_wait_tell_their_step():
-    from deepwright.core.fit import _Losses
+    from deepwright.core.fit.losses import Losses
 
-    losses = _Losses(torch.device("meta"))  # any but the CPU: looks are rare
+    losses = Losses(torch.device("meta"))  # any but the CPU: looks are rare
     for value in (1.0, 2.0, float("inf"), 3.0):
         losses.add(torch.tensor(value))
     with pytest.raises(InputError, match="inf at step 2"):
@@ -515,7 +515,7 @@ def half(monkeypatch):
         fabric.launch()
         return fabric
 
-    monkeypatch.setattr("deepwright.core.fit._fabric", make)
+    monkeypatch.setattr("deepwright.core.fit.fitting._fabric", make)
 
 
 def halved(path, stop=None):
