@@ -46,7 +46,11 @@ IMAGENET_C = (
 
 
 def names(category: str | None = None) -> list[str]:
-    """All perturbations, or those of a category."""
+    """All perturbations, or those of a category.
+
+    Args:
+        category: "noise", "blur", "tone", "geometry", "occlusion", "codec" or "weather".
+    """
     categories = sorted({p.category for p in ALL})
     if category is not None and category not in categories:
         raise unknown_name("category", category, categories)
@@ -54,7 +58,14 @@ def names(category: str | None = None) -> list[str]:
 
 
 def get(name: str) -> Perturbation:
-    """A perturbation by name."""
+    """A perturbation by name.
+
+    Args:
+        name: one of `names()`.
+
+    Raises:
+        InputError: an unknown name; near ones are told.
+    """
     for perturbation in ALL:
         if perturbation.name == name:
             return perturbation

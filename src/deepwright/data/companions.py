@@ -22,6 +22,11 @@ def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Float[T
     Images: uniform noise, patches of two photographs, inverted and pixel-shuffled test images (far); blends of two
     classes' test images, and letters for digit data (near). Tables: shuffled columns (near), far-out rows (far).
     Sets that the data brings itself (`data.ood`) come first.
+
+    Args:
+        data: whose test split they are made from.
+        n: samples of each, at most.
+        seed: of all draws.
     """
     given = {name: to_float(x[:n]) for name, x in data.ood.items()}
     x = data.test.inputs()
@@ -42,7 +47,13 @@ def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Float[T
 
 
 def photo_patches(n: int, shape: tuple[int, ...], seed: int = 0) -> Float[Tensor, "n c h w"]:
-    """Random patches of scikit-learn's two photographs (grey for one channel), scaled up where the patch is larger."""
+    """Random patches of scikit-learn's two photographs (grey for one channel), scaled up where the patch is larger.
+
+    Args:
+        n: how many.
+        shape: (channels, height, width).
+        seed: of the draws.
+    """
     channels, h, w = shape
     photos = _photos()
     rng = generator(seed, "patches")
@@ -69,14 +80,25 @@ def _photos() -> list[Tensor]:
 
 
 def shuffle_pixels(x: Float[Tensor, "n c h w"], seed: int = 0) -> Float[Tensor, "n c h w"]:
-    """Every image under one and the same permutation of the pixels."""
+    """Every image under one and the same permutation of the pixels.
+
+    Args:
+        x: images.
+        seed: of the permutation.
+    """
     n, c, h, w = x.shape
     order = torch.randperm(h * w, generator=generator(seed, "shuffle"))
     return x.reshape(n, c, h * w)[:, :, order].reshape(n, c, h, w)
 
 
 def class_blends(data: Data, n: int, seed: int = 0) -> Float[Tensor, "n c h w"]:
-    """Means of two test images of different classes: neither one nor the other."""
+    """Means of two test images of different classes: neither one nor the other.
+
+    Args:
+        data: whose test split is blended.
+        n: pairs that are drawn; the few of one class are left out.
+        seed: of the draws.
+    """
     rng = generator(seed, "blends")
     first = torch.randint(0, len(data.test), (n,), generator=rng)
     second = torch.randint(0, len(data.test), (n,), generator=rng)
@@ -88,7 +110,13 @@ def class_blends(data: Data, n: int, seed: int = 0) -> Float[Tensor, "n c h w"]:
 
 
 def letters(n: int, size: int, seed: int = 0) -> Float[Tensor, "n 1 size size"]:
-    """Printed capital letters (without O and I, which are digits too) in several type faces, white on black."""
+    """Printed capital letters (without O and I, which are digits too) in several type faces, white on black.
+
+    Args:
+        n: how many.
+        size: of the sides in pixels.
+        seed: of the draws.
+    """
     import matplotlib
 
     fonts = sorted((Path(matplotlib.get_data_path()) / "fonts" / "ttf").glob("DejaVu*.ttf"))

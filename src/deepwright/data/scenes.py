@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,7 +21,12 @@ from deepwright.core.randomness import Streams
 
 @dataclass(frozen=True)
 class Scenes:
-    """Images (N, 1, H, W) in [0, 1] and the boxes in each."""
+    """Scenes with what is in them.
+
+    Attributes:
+        images: in [0, 1].
+        truth: the boxes in each.
+    """
 
     images: Float[Tensor, "n 1 h w"]
     truth: list[Detections]
@@ -30,12 +36,16 @@ class Scenes:
 
     @property
     def occupied(self) -> Tensor:
-        """(N,) whether a frame holds an object."""
-        return torch.tensor([len(t) > 0 for t in self.truth])
+        """(N,) whether a frame holds an object, where the images are."""
+        return torch.tensor([len(t) > 0 for t in self.truth], device=self.images.device)
 
     def take(self, rows: Tensor | slice) -> Scenes:
-        """Some of the frames."""
-        index = torch.arange(len(self))[rows].tolist()
+        """Some of the frames.
+
+        Args:
+            rows: indices, a mask or a slice.
+        """
+        index = torch.arange(len(self), device=self.images.device)[rows].tolist()
         return Scenes(self.images[rows], [self.truth[i] for i in index])
 
 
@@ -59,7 +69,8 @@ def make_scenes(
         empty: share of frames without an object.
         seed: of all draws.
         size: height and width.
-        smallest, largest: heights of objects in pixels.
+        smallest: least height of an object in pixels.
+        largest: largest one.
         contrast: least difference between an object and what is behind it.
         distractors: at most so many discs and bars a frame.
         noise: deviation of the sensor's noise.
@@ -97,8 +108,19 @@ def make_scenes(
     return Scenes(image.clamp(0, 1)[:, None], truth)
 
 
-def stream_scenes(n: int, *, empty: float = 0.5, dwell: float = 20.0, seed: int = 0, **options: object) -> Scenes:
-    """A film: empty and occupied spells of `dwell` frames on average follow each other (a Markov chain)."""
+def stream_scenes(n: int, *, empty: float = 0.5, dwell: float = 20.0, seed: int = 0, **options: Any) -> Scenes:
+    """A film: empty and occupied spells follow each other (a Markov chain).
+
+    Args:
+        n: frames.
+        empty: share of frames without an object.
+        dwell: mean length of a spell in frames.
+        seed: of all draws.
+        **options: of `make_scenes`, but for `occupied`.
+
+    Raises:
+        InputError: what `make_scenes` refuses; a dwell of 1 or less.
+    """
     if dwell <= 1:
         raise InputError("dwell", given=dwell, expected="above 1 frame")
     u = Streams(seed, n, "film").uniform()
@@ -109,7 +131,7 @@ def stream_scenes(n: int, *, empty: float = 0.5, dwell: float = 20.0, seed: int 
         states.append(state)
         if value < leave[state]:
             state = not state
-    return make_scenes(n, empty=empty, seed=seed, occupied=torch.tensor(states), **options)  # type: ignore[arg-type]
+    return make_scenes(n, empty=empty, seed=seed, occupied=torch.tensor(states), **options)
 
 
 def _background(streams: Streams, x: Tensor, y: Tensor) -> Tensor:

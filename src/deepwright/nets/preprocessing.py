@@ -11,7 +11,8 @@ class Normalised(nn.Module):
 
     Args:
         network: takes normalised inputs.
-        mean, std: per channel (images) or per feature (tables).
+        mean: per channel (images) or per feature (tables).
+        std: the same.
     """
 
     mean: Tensor

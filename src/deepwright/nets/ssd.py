@@ -1,7 +1,8 @@
 """Single-shot detectors: a backbone's feature maps, a 1x1 convolution on each, boxes relative to anchors.
 
-`SSDDetector` is the MobileNetV2 detector of nano-drones (pulp-detector; arXiv 2301.12175): 240 x 320, six levels, ReLU6.
-`small_ssd` is the same idea at the size of a test. Sources: "SSD", arXiv 1512.02325; "MobileNetV2", arXiv 1801.04381.
+`SSDDetector` is the MobileNetV2 detector of nano-drones (pulp-detector; arXiv 2301.12175): 240 x 320, six levels,
+ReLU6. `small_ssd` is the same idea at the size of a test. Sources: "SSD", arXiv 1512.02325; "MobileNetV2",
+arXiv 1801.04381.
 """
 
 from __future__ import annotations
@@ -27,7 +28,14 @@ def _conv(a: int, b: int, size: int = 3, stride: int = 1, groups: int = 1, act: 
 
 
 class InvertedResidual(nn.Module):
-    """Expand by 1x1, depthwise 3x3, project by 1x1; a shortcut where the shape stays."""
+    """Expand by 1x1, depthwise 3x3, project by 1x1; a shortcut where the shape stays.
+
+    Args:
+        a: channels of the input.
+        b: channels of the output.
+        stride: of the depthwise convolution.
+        expansion: width inside over a.
+    """
 
     def __init__(self, a: int, b: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -50,6 +58,12 @@ def anchor_boxes(
 
     Level i of n has scale s_i, linear from lowest to highest (s_n = 1), ratios 1, 2, 1/2, 3, 1/3 and one more square of
     scale sqrt(s_i s_{i+1}); the first level has ratios 1 (at scale 0.1), 2, 1/2 when `reduced`.
+
+    Args:
+        sizes: (height, width) of each level's map.
+        lowest: scale of the first level.
+        highest: scale of the last level.
+        reduced: three anchors on the first level.
     """
     n = len(sizes)
     scales = [lowest + (highest - lowest) * i / max(n - 1, 1) for i in range(n)] + [1.0]
@@ -75,8 +89,10 @@ class SSD(nn.Module):
         features: module whose children run one after the other; `taps` name those whose outputs feed a head.
         taps: names of the children.
         num_classes: classes without a background.
-        in_channels, image_size: of the input (height, width).
-        lowest, highest: scales of the anchors.
+        in_channels: of the input.
+        image_size: its height and width.
+        lowest: scale of the first level's anchors.
+        highest: scale of the last level's.
         reduced: three anchors on the first level.
     """
 
@@ -127,6 +143,12 @@ class SSD(nn.Module):
     def detect(self, x: Tensor, *, score: float = 0.05, iou: float = 0.5, limit: int = 100) -> list[Detections]:
         """Boxes in pixels of each image, best first.
 
+        Args:
+            x: images.
+            score: least score of a box.
+            iou: overlap with a better box of its class from which a box is suppressed.
+            limit: most boxes an image.
+
         Raises:
             InputError: images of another size or type.
         """
@@ -137,7 +159,14 @@ class SSD(nn.Module):
     def postprocess(
         self, raw: dict[str, Tensor], *, score: float = 0.05, iou: float = 0.5, limit: int = 100
     ) -> list[Detections]:
-        """Decode, drop what scores too low, suppress doubles within each class, keep the best."""
+        """Decode, drop what scores too low, suppress doubles within each class, keep the best.
+
+        Args:
+            raw: as `forward` gives it.
+            score: least score of a box.
+            iou: overlap with a better box of its class from which a box is suppressed.
+            limit: most boxes an image.
+        """
         height, width = self.image_size
         scale = torch.tensor([width, height, width, height], dtype=raw["codes"].dtype, device=raw["codes"].device)
         boxes = decode(raw["codes"], self.anchors).clamp(0, 1) * scale
@@ -193,7 +222,8 @@ class SSDDetector(SSD):
     Args:
         num_classes: without background.
         width: of the backbone, 1.0, 0.75 or 0.5 (no layer below 16 channels).
-        in_channels, image_size: of the input.
+        in_channels: of the input.
+        image_size: its height and width.
     """
 
     def __init__(
@@ -233,6 +263,12 @@ def small_ssd(
     """Five stages of convolutions with heads on the last three: a detector that trains in a minute on a CPU.
 
     The first two stages hold 6 % of the multiply-accumulates (8 million at 48 x 64), so that an early exit can pay.
+
+    Args:
+        num_classes: without background.
+        in_channels: of the input.
+        image_size: its height and width.
+        width: factor of all channels.
     """
 
     def wide(c: int) -> int:
@@ -250,12 +286,17 @@ def small_ssd(
 
 
 def match_anchors(
-    anchors: Float[Tensor, "a 4"], truth: Float[Tensor, "g 4"], labels: Int64[Tensor, " g"], threshold: float = 0.5
+    anchors: Float[Tensor, "a 4"], truth: Float[Tensor, "g 4"], threshold: float = 0.5
 ) -> Int64[Tensor, " a"]:
     """The true box of each anchor, -1 for none.
 
-    An anchor takes the box that it overlaps most, if by the threshold; then each box claims its best anchor, and one that
-    is claimed isn't taken away again (boxes in order of falling overlap).
+    An anchor takes the box that it overlaps most, if by the threshold; then each box claims its best anchor, and one
+    that is claimed isn't taken away again (boxes in order of falling overlap).
+
+    Args:
+        anchors: corners.
+        truth: corners, in the same units.
+        threshold: least overlap.
     """
     matched = torch.full((len(anchors),), -1, dtype=torch.long, device=anchors.device)
     if len(truth) == 0:
@@ -281,7 +322,15 @@ def ssd_loss(
     negatives: int = 3,
     minimum: int = 3,
 ) -> Tensor:
-    """Sigmoid classification and smooth-L1 on the box codes, hard negatives 3 : 1 and at least 3 an image, over matches.
+    """Sigmoid classification and smooth-L1 on the box codes, over matches, with the hardest negatives.
+
+    Args:
+        raw: as `SSD.forward` gives it.
+        anchors: corners relative to the image.
+        truth: boxes in pixels of each image.
+        image_size: height and width.
+        negatives: for each match.
+        minimum: negatives an image at least.
 
     Raises:
         InputError: boxes outside the frame, turned round or NaN (the image is named).
@@ -291,7 +340,7 @@ def ssd_loss(
     place, wanted = [], []
     for i, t in enumerate(truth):
         require_boxes(t.boxes, height, width, f"boxes of image {i}")
-        matched = match_anchors(anchors, t.boxes.to(anchors) / scale, t.labels)
+        matched = match_anchors(anchors, t.boxes.to(anchors) / scale)
         place.append(matched)
         targets = t.boxes.to(anchors) / scale
         chosen = targets[matched.clamp_min(0)] if len(targets) else anchors

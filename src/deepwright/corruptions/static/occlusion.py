@@ -97,7 +97,7 @@ def canny_edges(x: Tensor, a: float, context: Context) -> Tensor:
 
 
 def canny(gray: Tensor, low: float, high: float) -> Tensor:
-    """(N, 1, H, W) 0/1 edges: Sobel gradients, thinned along the gradient; weak edges stay where they touch strong ones.
+    """(N, 1, H, W) 0/1 edges: Sobel gradients, thinned along the gradient; weak edges stay beside strong ones.
 
     Args:
         gray: (N, 1, H, W) in [0, 1].

@@ -53,7 +53,7 @@ def posterize(x: Tensor, levels: int, context: Context) -> Tensor:
 
 
 def histogram_equalisation(x: Tensor, clip: float, context: Context) -> Tensor:
-    """Contrast-limited adaptive equalisation of the value on 8 x 8 tiles; histograms clipped at `clip` times their mean."""
+    """Contrast-limited adaptive equalisation of the value on 8 x 8 tiles, histograms clipped at `clip` x their mean."""
     value = x.amax(1, keepdim=True)
     # a few pictures at a time: their histograms (64 tiles of 256 bins each) then stay in the cache
     return scale_value(x, value, torch.cat([_clahe(part, clip) for part in value.split(8)]))
