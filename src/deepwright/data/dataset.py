@@ -46,7 +46,7 @@ class Split:
         Args:
             rows: indices, a mask or a slice.
         """
-        return to_float(self.x[rows])
+        return to_float(self.x[_beside(rows, self.x)])
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(float inputs, labels) in order.
@@ -66,8 +66,7 @@ class Split:
         """
         if n is None or n >= len(self):
             return self
-        rows = stratified_order(self.y, seed)[:n].sort().values
-        return Split(self.x[rows], self.y[rows])
+        return self.where(stratified_order(self.y, seed)[:n].sort().values)
 
     def where(self, mask: Tensor) -> Split:
         """The samples of a mask or index.
@@ -75,7 +74,12 @@ class Split:
         Args:
             mask: (N,) booleans, or indices.
         """
-        return Split(self.x[mask], self.y[mask])
+        return Split(self.x[_beside(mask, self.x)], self.y[_beside(mask, self.y)])
+
+
+def _beside(rows: Tensor | slice, x: Tensor) -> Tensor | slice:
+    """Rows where the data are."""
+    return rows.to(x.device) if isinstance(rows, Tensor) else rows
 
 
 @dataclass(frozen=True)
@@ -149,15 +153,14 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
     Returns:
         (N,) indices, where the labels are.
     """
-    n = len(labels)
-    shuffled = torch.randperm(n, generator=generator(seed, "stratify"))
+    n, place = len(labels), labels.device
+    shuffled = torch.randperm(n, generator=generator(seed, "stratify")).to(place)
     by_class = shuffled[labels[shuffled].argsort(stable=True)]
-    counts = torch.bincount(labels[by_class])
-    counts = counts[counts > 0]
-    position = torch.cat([torch.arange(int(c), dtype=torch.float64) / int(c) for c in counts])
-    jitter = torch.rand(len(counts), generator=generator(seed, "jitter"), dtype=torch.float64)
-    offset = torch.cat([torch.full((int(c),), float(j) / int(c), dtype=torch.float64) for c, j in zip(counts, jitter)])
-    return by_class[(position + offset).argsort(stable=True)]
+    counts = [c for c in torch.bincount(labels[by_class]).tolist() if c]
+    position = torch.cat([torch.arange(c, dtype=torch.float64, device=place) / c for c in counts])
+    jitter = torch.rand(len(counts), generator=generator(seed, "jitter"), dtype=torch.float64).tolist()
+    offset = [torch.full((c,), j / c, dtype=torch.float64, device=place) for c, j in zip(counts, jitter)]
+    return by_class[(position + torch.cat(offset)).argsort(stable=True)]
 
 
 def split_three(
@@ -174,5 +177,5 @@ def split_three(
     order = stratified_order(y, seed)
     first, second = round(shares[0] * len(y)), round((shares[0] + shares[1]) * len(y))
     parts = (order[:first], order[first:second], order[second:])
-    train, validation, test = (Split(x[rows], y[rows]) for rows in parts)
+    train, validation, test = (Split(x, y).where(rows) for rows in parts)
     return train, validation, test

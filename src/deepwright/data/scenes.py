@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.boxes import Detections
+from deepwright.core.devices import home
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
 
@@ -45,6 +46,7 @@ class Scenes:
         Args:
             rows: indices, a mask or a slice.
         """
+        rows = rows.to(self.images.device) if isinstance(rows, Tensor) else rows
         index = torch.arange(len(self), device=self.images.device)[rows].tolist()
         return Scenes(self.images[rows], [self.truth[i] for i in index])
 
@@ -74,7 +76,7 @@ def make_scenes(
         contrast: least difference between an object and what is behind it.
         distractors: at most so many discs and bars a frame.
         noise: deviation of the sensor's noise.
-        occupied: (N,) which frames hold objects, instead of drawing it.
+        occupied: (N,) which frames hold objects, instead of drawing it; the scenes are made where it is.
 
     Raises:
         InputError: shares and sizes out of range.
@@ -86,9 +88,10 @@ def make_scenes(
             given=f"n={n}, empty={empty}, heights {smallest}..{largest} of {h}",
             expected="n >= 1, a share, 4 <= smallest <= largest < height",
         )
-    streams = Streams(seed, n, "scenes")
-    y = torch.linspace(0, 1, h).view(1, h, 1)
-    x = torch.linspace(0, 1, w).view(1, 1, w)
+    place = home(occupied)
+    streams = Streams(seed, n, "scenes", device=place)
+    y = torch.linspace(0, 1, h, device=place).view(1, h, 1)
+    x = torch.linspace(0, 1, w, device=place).view(1, 1, w)
     image = _background(streams, x, y)
     for _ in range(distractors):
         image = _distract(streams, image, x, y, size)
@@ -97,9 +100,9 @@ def make_scenes(
     count = torch.where(present, count, torch.zeros_like(count))
     boxes = _place(streams, size, smallest, largest)
     labels = streams.integers(0, 2, 2)
-    free = torch.ones(n, 2, dtype=torch.bool)
+    free = torch.ones(n, 2, dtype=torch.bool, device=place)
     free[:, 1] = ~_overlap(boxes[:, 0], boxes[:, 1])  # a second object that would touch the first is left out
-    shown = (torch.arange(2)[None] < count[:, None]) & free
+    shown = (torch.arange(2, device=place)[None] < count[:, None]) & free
     boxes[..., [0, 2]] = _with_width(boxes, labels, streams, w)
     for k in range(2):
         image = _paint(streams, image, boxes[:, k], labels[:, k], shown[:, k], contrast)
@@ -190,7 +193,7 @@ def _overlap(a: Tensor, b: Tensor) -> Tensor:
 def _paint(streams: Streams, image: Tensor, box: Tensor, label: Tensor, shown: Tensor, contrast: float) -> Tensor:
     """One object a frame: a bottle with a neck or a can with bright rims, shaded at the sides, blended 60 : 40."""
     n, h, w = image.shape
-    rows, columns = torch.arange(h) + 0.5, torch.arange(w) + 0.5
+    rows, columns = (torch.arange(size, device=image.device) + 0.5 for size in (h, w))
     left, top, right, bottom = (v.view(n, 1, 1) for v in box.unbind(1))
     u = (columns.view(1, 1, w) - left) / (right - left).clamp_min(1e-3)
     v = (rows.view(1, h, 1) - top) / (bottom - top).clamp_min(1e-3)

@@ -36,7 +36,8 @@ def table_data(
         shares: of the training and the validation split.
         seed: of the splits.
     """
-    inputs, labels = torch.as_tensor(np.asarray(x), dtype=torch.float32), torch.as_tensor(np.asarray(y)).long()
+    inputs, labels = (each if isinstance(each, Tensor) else torch.as_tensor(np.asarray(each)) for each in (x, y))
+    inputs, labels = inputs.to(torch.float32), labels.long()
     train, validation, test = split_three(inputs, labels, shares, seed)
     center, scale = train.x.mean(0), train.x.std(0).clamp_min(1e-6)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepwright.core.boxes import Detections, box_iou, class_nms, decode, encode, require_boxes
+from deepwright.core.devices import back_to, device_of, dtype_of, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
 
@@ -112,10 +113,11 @@ class SSD(nn.Module):
         super().__init__()
         self.features, self.taps = features, tuple(taps)
         self.num_classes, self.in_channels, self.image_size = num_classes, in_channels, image_size
+        device, dtype = device_of(features), dtype_of(features)
         with evaluating(features), torch.no_grad():
-            maps = self._maps(torch.zeros(1, in_channels, *image_size))
+            maps = self._maps(torch.zeros(1, in_channels, *image_size, device=device, dtype=dtype))
         anchors, counts = anchor_boxes([(m.shape[-2], m.shape[-1]) for m in maps], lowest, highest, reduced)
-        self.register_buffer("anchors", anchors)
+        self.register_buffer("anchors", anchors.to(device, dtype))
         self.heads = nn.ModuleList(nn.Conv2d(m.shape[1], k * (4 + num_classes), 1) for m, k in zip(maps, counts))
         for head in self.heads:
             nn.init.normal_(head.weight, std=0.03)  # type: ignore[arg-type]
@@ -123,6 +125,7 @@ class SSD(nn.Module):
             k = head.bias.numel() // (4 + num_classes)  # type: ignore[union-attr,operator]
             with torch.no_grad():  # rare objects: begin with a low probability
                 head.bias.view(k, -1)[:, 4:] = -4.0  # type: ignore[union-attr,operator]
+        self.heads.to(device, dtype)
 
     def _maps(self, x: Tensor) -> list[Tensor]:
         found = []
@@ -141,10 +144,10 @@ class SSD(nn.Module):
         return {"codes": joined[..., :4], "logits": joined[..., 4:]}
 
     def detect(self, x: Tensor, *, score: float = 0.05, iou: float = 0.5, limit: int = 100) -> list[Detections]:
-        """Boxes in pixels of each image, best first.
+        """Boxes in pixels of each image, best first, where the images are.
 
         Args:
-            x: images.
+            x: images, brought to where the detector lives and its dtype.
             score: least score of a box.
             iou: overlap with a better box of its class from which a box is suppressed.
             limit: most boxes an image.
@@ -154,7 +157,8 @@ class SSD(nn.Module):
         """
         self._check(x)
         with evaluating(self), torch.no_grad():
-            return self.postprocess(self(x), score=score, iou=iou, limit=limit)
+            found = self.postprocess(self(to_model(x, self)), score=score, iou=iou, limit=limit)
+        return [Detections(*back_to((d.boxes, d.labels, d.scores), x)) for d in found]
 
     def postprocess(
         self, raw: dict[str, Tensor], *, score: float = 0.05, iou: float = 0.5, limit: int = 100
@@ -295,9 +299,10 @@ def match_anchors(
 
     Args:
         anchors: corners.
-        truth: corners, in the same units.
+        truth: corners, in the same units; brought to the anchors.
         threshold: least overlap.
     """
+    truth = truth.to(anchors)
     matched = torch.full((len(anchors),), -1, dtype=torch.long, device=anchors.device)
     if len(truth) == 0:
         return matched
