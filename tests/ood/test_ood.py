@@ -9,7 +9,7 @@ from torch import nn
 
 from deepwright.core.errors import InputError, NotCalibratedError, NotFittedError
 from deepwright.core.features import Activations, extract, layer_names
-from deepwright.data.synthetic import boxes_ood
+from deepwright.data import boxes_ood
 from deepwright.nets import cifar_resnet, mlp
 from deepwright.ood import (
     ALL,
