@@ -16,6 +16,7 @@ from deepwright.core.inference import device_of, logits_of
 from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
+from deepwright.core.tasks import Classification
 from deepwright.data.dataset import Split
 
 
@@ -30,6 +31,9 @@ def budgets(subject: Subject) -> tuple[float, ...]:
 
 def check_robustness(subject: Subject) -> Finding:
     """Robust accuracy over the budget, with a noise control, the baseline's curve and signs of masked gradients."""
+    why = unattackable(subject)
+    if why is not None:
+        return Finding.not_applicable("robustness", why)
     eps = budgets(subject)
     split = subject.data.test.take(subject.attack_limit, subject.seed)
     common: dict[str, Any] = {"classes": subject.classes, "seed": subject.seed, "bounds": subject.bounds}
@@ -89,6 +93,15 @@ def check_robustness(subject: Subject) -> Finding:
         figures=[_figure(grid, network, noise, base, unit)],
         higher_is_better=tuple(name for name in values if name != "baseline_area"),
     )
+
+
+def unattackable(subject: Subject) -> str | None:
+    """Why attacks can't measure a subject; None where they can."""
+    if not isinstance(subject.task, Classification) or subject.task.outputs == "probabilities":
+        return f"attacks on a {subject.task.kind} are not measured yet"
+    if subject.data.kind == "series" and subject.eps is None:
+        return "no budget is known for series; name one (eps) in their unit"
+    return None
 
 
 def _curve(
