@@ -52,10 +52,12 @@ def _of_classes(subject: Subject) -> Finding:
         check="accuracy",
         grade=grade,
         summary=f"Right on {accuracy.value:.1%} of {n} test samples (95 % interval {accuracy.low:.1%} to "
-        f"{accuracy.high:.1%}); the best simple guess, {name}, errs on up to {reference:.1%}. Weakest class: {weakest}.",
+        f"{accuracy.high:.1%}); the best simple guess, {name}, errs on up to {reference:.1%}. "
+        f"Weakest class: {weakest}.",
         values=values,
         rule=f"Upper end of the error's interval ({worst_error:.3f}) over that of {name} ({reference:.3f}) is "
-        f"{ratio:.2f}: A up to 0.25, B up to 0.5, C up to 1, D while better than chance ({chance_error:.3f}), E beyond.",
+        f"{ratio:.2f}: A up to 0.25, B up to 0.5, C up to 1, D while better than chance ({chance_error:.3f}), "
+        "E beyond.",
         remedy=f"Look at the confusions of {weakest!r} first; more or cleaner samples of it are the cheapest gain."
         if grade > "A"
         else "Nothing to do for accuracy.",

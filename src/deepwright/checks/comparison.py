@@ -58,10 +58,10 @@ def _short(value: Any) -> str:
 def compare(before: Sequence[Finding], after: Sequence[Finding], subjects: Subjects | None = None) -> Table:
     """Values that both audits have, with the verdict: better, worse, changed, or within noise.
 
-    Two values with 95 % intervals differ when the difference exceeds the root of the summed squared half-widths; a value
-    without an interval is compared exactly, with a tolerance of 1 %. What was measured on other test data, by another
-    check of the same name or under other conditions is shown and not judged: its verdict says what is other. A check
-    that only one audit has is named.
+    Two values with 95 % intervals differ when the difference exceeds the root of the summed squared half-widths; a
+    value without an interval is compared exactly, with a tolerance of 1 %. What was measured on other test data, by
+    another check of the same name or under other conditions is shown and not judged: its verdict says what is other. A
+    check that only one audit has is named.
 
     Args:
         before: findings of the earlier audit.

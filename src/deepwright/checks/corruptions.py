@@ -6,7 +6,7 @@ from typing import Any
 
 from deepwright.checks.finding import Finding, at_best, grade_down
 from deepwright.checks.subject import Subject
-from deepwright.core.tasks import Classification, MultiLabel
+from deepwright.core.tasks import Classification, Detection, MultiLabel
 from deepwright.corruptions import CorruptionReport, Suite
 
 
@@ -18,6 +18,8 @@ def check_corruptions(subject: Subject) -> Finding:
     """
     if subject.data.kind == "series":
         return Finding.not_applicable("corruptions", "no perturbations of series are known")
+    if isinstance(subject.task, Detection):
+        return Finding.not_applicable("corruptions", "boxes don't move with the pixels yet")
     split = subject.data.test.take(subject.corruption_limit, subject.seed)
     suite = Suite(_which(subject), seed=subject.seed)
     report = _evaluated(subject, suite, list(split.batches(subject.batch_size)))
@@ -42,7 +44,8 @@ def check_corruptions(subject: Subject) -> Finding:
         check="corruptions",
         grade=grade,
         summary=f"{subject.score_name.capitalize()} falls from {clean:.1%} to {mean:.1%} on average over "
-        f"{len(report.errors)} perturbations of {space} x 5 severities ({report.n} samples). Worst: {', '.join(worst)}.",
+        f"{len(report.errors)} perturbations of {space} x 5 severities ({report.n} samples). "
+        f"Worst: {', '.join(worst)}.",
         values=_values(report, lost),
         rule=rule,
         remedy=f"Train with corruptions.Compose over the worst families ({', '.join(worst)}) and re-test on the ones "

@@ -48,8 +48,9 @@ def check_fragility(subject: Subject) -> Finding:
         sure = 1 / math.log((1 - q) / q) / (1 - 2 * q)
         ratio = nfi / sure
         rule = (
-            f"Normalised FI at matched temperature ({nfi:.3f}) over that of a classifier with the same accuracy that is "
-            f"always fully sure ({sure:.3f}) is {ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond."
+            f"Normalised FI at matched temperature ({nfi:.3f}) over that of a classifier with the same accuracy that "
+            f"is always fully sure ({sure:.3f}) is {ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, "
+            "E beyond."
         )
     xi = misjudgment(subject.logits(), data.test.y)
     confident = wilson(int((xi > 0.8).sum()), len(xi))

@@ -59,9 +59,9 @@ def check_ood(subject: Subject) -> Finding:
         f"mean {_mean(areas[best].values()):.3f}.",
         values=values,
         higher_is_better=tuple(values),
-        rule=f"Skill above chance, 2 AUROC - 1, of the network's own confidence on its worst set is {skill:.2f}: A from "
-        "0.9, B from 0.8, C from 0.6, D from 0.3, E below. Detectors are reported beside it; choosing one by these sets "
-        "is optimistic.",
+        rule=f"Skill above chance, 2 AUROC - 1, of the network's own confidence on its worst set is {skill:.2f}: A "
+        "from 0.9, B from 0.8, C from 0.6, D from 0.3, E below. Detectors are reported beside it; choosing one by "
+        "these sets is optimistic.",
         remedy=f"Put {best} beside the network: ood.{best}().fit(extract(model, train)).calibrate(validation scores), "
         "and check it on outliers of your own (--ood FOLDER).",
         tables=[_table(areas, sets, suite), *_explain(subject, suite, sets, far)],

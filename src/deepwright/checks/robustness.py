@@ -21,7 +21,7 @@ from deepwright.data.dataset import Split
 
 
 def budgets(subject: Subject) -> tuple[float, ...]:
-    """L-inf budgets by the kind of input: the field's 1..8 of 255 for colour, .02...2 for grey pictures, deviations for tables."""
+    """L-inf budgets: the field's 1 to 8 of 255 for colour, 0.02 to 0.2 for grey pictures, deviations for tables."""
     if subject.eps is not None:
         return subject.eps
     if subject.data.kind == "tabular":
@@ -81,17 +81,18 @@ def check_robustness(subject: Subject) -> Finding:
     return Finding(
         check="robustness",
         grade=grade,
-        summary=f"Under attack (APGD-CE and APGD-DLR, L-inf, {len(split)} samples) accuracy {told}; random noise of the largest budget leaves "
-        f"{noise[-1].value:.1%}. Gradient masking: {verdict}.",
+        summary=f"Under attack (APGD-CE and APGD-DLR, L-inf, {len(split)} samples) accuracy {told}; random noise of "
+        f"the largest budget leaves {noise[-1].value:.1%}. Gradient masking: {verdict}.",
         values=values,
         rule=rule,
-        remedy="Measure with adversarial.suite('standard', eps) before you rely on a number; harden by adversarial training at the "
-        f"budget that matters to you ({_short(eps[0])} to {_short(eps[-1])}), then audit again with --compare."
+        remedy="Measure with adversarial.suite('standard', eps) before you rely on a number; harden by adversarial "
+        f"training at the budget that matters to you ({_short(eps[0])} to {_short(eps[-1])}), then audit again with --compare."
         if grade > "A"
         else "Confirm with adversarial.suite('standard', eps).",
         tables=[_table(eps, network, noise, base)],
         figures=[_figure(grid, network, noise, base, unit)],
         higher_is_better=tuple(name for name in values if name != "baseline_area"),
+        conditions={"budgets": list(eps)},
     )
 
 
@@ -144,7 +145,8 @@ def _grade(
     if base is not None:
         rule += f"; the area is {area:.2f} against {base:.2f} of nearest class mean"
     rule += (
-        f". A from 0.75 retained, B from 0.5 (and not below the baseline), C from 0.8 of the baseline's area (0.25 retained without one), "
+        ". A from 0.75 retained, B from 0.5 (and not below the baseline), C from 0.8 of the baseline's area "
+        "(0.25 retained without one), "
         f"D while the smallest budget ({_short(smallest)}) leaves more than chance ({chance:.2f}), E below."
     )
     if retained >= 0.75:
