@@ -46,7 +46,8 @@ def check_cost(subject: Subject) -> Finding:
         grade="info",
         summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {report.macs / 1e6:.1f} million MACs "
         f"per input{memory}; {1e3 * latency.median:.2f} ms for one input on {latency.threads} thread(s) of "
-        f"{latency.device} (quartiles {1e3 * latency.low:.2f} to {1e3 * latency.high:.2f}){runtime}. {report.note}".strip(),
+        f"{latency.device} (quartiles {1e3 * latency.low:.2f} to "
+        f"{1e3 * latency.high:.2f}){runtime}. {report.note}".strip(),
         values=values,
         rule="Cost is reported, not judged: what is cheap depends on where it runs. Set a gate (latency_ms, macs, "
         "param_bytes) for your target.",

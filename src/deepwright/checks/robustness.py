@@ -86,7 +86,8 @@ def check_robustness(subject: Subject) -> Finding:
         values=values,
         rule=rule,
         remedy="Measure with adversarial.suite('standard', eps) before you rely on a number; harden by adversarial "
-        f"training at the budget that matters to you ({_short(eps[0])} to {_short(eps[-1])}), then audit again with --compare."
+        f"training at the budget that matters to you ({_short(eps[0])} to {_short(eps[-1])}), then audit again with "
+        "--compare."
         if grade > "A"
         else "Confirm with adversarial.suite('standard', eps).",
         tables=[_table(eps, network, noise, base)],
