@@ -124,13 +124,17 @@ def _finding(f: Finding) -> str:
         f'<p class="note">{f.seconds:.1f} seconds</p>',
     ]
     anchor = escape(f.check, quote=True)
-    return f'<section id="{anchor}"><h2>{_badge(f.grade)} {escape(f.check)}</h2>{"".join(parts)}</section>'
+    return f'<section id="{anchor}"><h2>{_badge(f.grade)} {escape(_sentence(f.check))}</h2>{"".join(parts)}</section>'
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _folded(table: Table) -> str:
     """A table that opens at a click, so that the page stays short."""
     words = table.caption.split(" (")[0].split(";")[0] or "table"
-    title = f"{escape(words[0].upper() + words[1:])} ({len(table.rows)} rows)"
+    title = f"{escape(_sentence(words))} ({len(table.rows)} rows)"
     return f"<details><summary>{title}</summary>{table_html(table)}</details>"
 
 
