@@ -32,13 +32,15 @@ class NearestMean(nn.Module):
     def fit(cls, split: Split, classes: int, batch: int = 512) -> NearestMean:
         """Means of the training inputs; s^2 is the mean squared distance to the own class's mean per dimension.
 
+        The network lives where the split is.
+
         Args:
             split: training inputs and labels.
             classes: how many; one without samples is never the nearest.
             batch: samples that are turned into floats at once.
         """
         d = split.x[0].numel()
-        total = torch.zeros(classes, d, dtype=torch.float64)
+        total = torch.zeros(classes, d, dtype=torch.float64, device=split.x.device)
         squares = 0.0
         for x, y in split.batches(batch):
             flat = x.flatten(1).double()
@@ -48,8 +50,8 @@ class NearestMean(nn.Module):
         means = total / counts.clamp_min(1)[:, None]
         within = squares - float((means.square().sum(1) * counts).sum())
         means[counts == 0] = 1e3  # never the nearest
-        network = cls(means.float(), torch.tensor(max(within / len(split), 1e-6)).float())
-        return network.eval()
+        scale = torch.tensor(max(within / len(split), 1e-6), device=means.device).float()
+        return cls(means.float(), scale).eval()
 
     def forward(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n classes"]:
         """(N, classes) logits."""

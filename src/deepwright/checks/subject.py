@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -65,7 +65,10 @@ class Subject:
     corruption_limit: int = 300
     ood_limit: int = 400
     eps: tuple[float, ...] | None = None
-    task: Task = None  # type: ignore[assignment]  # None is settled when the subject is made
+    if TYPE_CHECKING:  # None is settled when the subject is made, so that nobody has to ask for it later
+        task: Task = cast(Task, None)
+    else:
+        task: Task | None = None
     _outputs: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
