@@ -138,7 +138,7 @@ def shrink_subject(
     if epochs:
         _fine_tune(result.model, subject, epochs)
     result.model.eval()
-    smaller = replace(subject, model=result.model, name=f"{subject.name} shrunk", _logits={})
+    smaller = replace(subject, model=result.model, name=f"{subject.name} shrunk")
     say("audit of the shrunk network")
     after = audit(smaller, checks=checks)
     after.comparison = compare(before.findings, after.findings)
