@@ -72,7 +72,7 @@ class Names(click.ParamType):
 
 
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of every draw.")
-DEVICE = click.option("--device", default="cpu", show_default=True, help="Where to work: cpu, cuda, cuda:1, mps, auto.")
+DEVICE = click.option("--device", help="Where to work: cpu (the default), cuda, cuda:1, mps, or auto for the best.")
 JSON = click.option("--json", "json_file", type=PATH, help="Write the results here too.")
 CHECK = click.option(
     "--check",

@@ -56,7 +56,7 @@ class LabelOptions:
         target: column to predict, for a CSV (with `simulate`).
         data_root: folder of the real data sets (with `simulate`).
         seed: of everything.
-        device: where networks are trained.
+        device: where networks are trained; where `model` lives by default.
         precision: "32-true", "64-true" and so on; the network's own by default.
         out: folder of labels and weights, and of the state that the next call goes on from.
 
@@ -80,7 +80,7 @@ class LabelOptions:
     target: str | None = None
     data_root: Path | str | None = None
     seed: int = 0
-    device: str = "cpu"
+    device: str | None = None
     precision: str | None = None
     out: Path | str = Path("labels")
 
@@ -93,7 +93,9 @@ class LabelOptions:
             raise InputError("removed", given=self.removed, expected="at least 0 and below 1")
         if self.strategy not in STRATEGIES:
             raise unknown_name("strategy", self.strategy, STRATEGIES)
-        require_place(self.device, self.precision, _PRECISIONS)
+        require_place(
+            self.device, self.precision, _PRECISIONS, self.model if isinstance(self.model, nn.Module) else None
+        )
         self._require_answers()
 
     def _require_answers(self) -> None:

@@ -74,18 +74,24 @@ def require_choice(name: str, value: str, known: Iterable[str]) -> None:
         raise InputError(name, given=repr(value), expected="one of " + ", ".join(known))
 
 
-def require_place(device: str, precision: str | None, precisions: Sequence[str] | None = None) -> None:
+def require_place(
+    device: str | None,
+    precision: str | None,
+    precisions: Sequence[str] | None = None,
+    model: nn.Module | None = None,
+) -> None:
     """Refuse a device that isn't here, and a precision that it doesn't work in.
 
     Args:
-        device: see `core.devices.resolve`.
+        device: see `core.devices.resolve`; None is where the network lives.
         precision: see `core.devices.resolve_precision`.
         precisions: those that the workflow can do with; all by default.
+        model: the network, where there is one already.
 
     Raises:
         InputError: an unknown or absent one of either, or two that don't go together.
     """
-    Compute(device=device, precision=precision).fabric(nn.Identity())
+    Compute(device=device, precision=precision).fabric(model or nn.Identity())
     if precision is not None and precisions is not None:
         require_choice("precision", resolve_precision(precision), precisions)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
-from deepwright.core.devices import resolve, resolve_precision
+from deepwright.core.devices import device_of, dtype_of, resolve, resolve_precision
 
 _TRUE = {
     "16-true": torch.float16,
@@ -35,27 +37,28 @@ class Mixed(nn.Module):
         return out.float() if isinstance(out, Tensor) else out
 
 
-def placed(model: nn.Module, device: str, precision: str | None, *, mixed: bool = True) -> nn.Module:
+def placed(model: nn.Module, device: str | None, precision: str | None, *, mixed: bool = True) -> nn.Module:
     """A network on a device and in a precision.
 
     Args:
-        model: it is moved and cast in place, as modules are.
-        device: see `core.devices.resolve`.
+        model: it stays as it is; where it must be moved or cast, that is done to a copy.
+        device: see `core.devices.resolve`; None leaves it where it lives.
         precision: see `core.devices.resolve_precision`; None keeps its own.
         mixed: whether a mixed precision wraps the network; otherwise that is left to its training.
 
     Returns:
-        the network, wrapped where `mixed` asks for it.
+        the network or a copy, wrapped where `mixed` asks for it.
 
     Raises:
         InputError: a device that isn't here, an unknown precision.
     """
-    model = model.to(resolve(device, "device"))
+    if device is not None and resolve(device, "device") != device_of(model):
+        model = copy.deepcopy(model).to(resolve(device, "device"))
     if precision is None:
         return model
     name = resolve_precision(precision)
     if name in _TRUE:
-        return model.to(_TRUE[name])
+        return model if dtype_of(model) == _TRUE[name] else copy.deepcopy(model).to(_TRUE[name])
     return Mixed(model, _MIXED[name]).train(model.training) if mixed else model
 
 

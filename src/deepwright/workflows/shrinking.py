@@ -172,7 +172,7 @@ def shrink(options: ShrinkOptions = ShrinkOptions(), *, say: Say = quiet) -> Shr
     out, state = Path(options.out), unfinished(options.out, options.fresh)
     subject = build_subject(options, mixed=False, say=say)
     checks = chosen_checks(options.checks)
-    with Resume(state / "plan.pt", _identity(subject, options, checks), kind="shrink") as kept:
+    with Resume(state / "plan.pt", _identity(subject, options), kind="shrink") as kept:
         stored = kept.load()  # work on something else is refused before anything is computed
         say("audit of the network as it is")
         before = run_checks(subject, checks=checks, journal=state / "before.jsonl")
@@ -191,10 +191,10 @@ def shrink(options: ShrinkOptions = ShrinkOptions(), *, say: Say = quiet) -> Shr
     return Shrunk(result, plan, before, after, table, notes + missing)
 
 
-def _identity(subject: Subject, options: ShrinkOptions, checks: list[str | Check]) -> dict[str, Any]:
-    """What an interrupted run is bound to."""
+def _identity(subject: Subject, options: ShrinkOptions) -> dict[str, Any]:
+    """What an interrupted run is bound to, but for its checks: those that were edited are run again."""
     names = ("goal", "method", "importance", "epochs", "generations", "round_to", "freeze", "precision")
-    return {**subject.settings(), **{name: getattr(options, name) for name in names}, "checks": checks}
+    return {**subject.settings(), **{name: getattr(options, name) for name in names}}
 
 
 def _cut(

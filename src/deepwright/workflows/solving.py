@@ -26,7 +26,7 @@ from deepwright.workflows.options import (
     require_place,
     require_writable,
 )
-from deepwright.workflows.precision import true_dtype
+from deepwright.workflows.precision import placed, true_dtype
 from deepwright.workflows.problems import stated
 from deepwright.workflows.solution_pictures import flow_figure, loss_figure, solution_figures, solution_film
 
@@ -46,7 +46,7 @@ class SolveOptions:
         optimizer: one of `OPTIMIZERS`, with `steps`; "lm" by default.
         max_time: CPU seconds at most.
         seed: of network and points.
-        device: where it is trained.
+        device: where it is trained; where the problem makes its network by default.
         precision: "32-true" or "64-true"; the problem's own by default.
         out: folder of the files, and of the state that an interrupted run goes on from.
 
@@ -60,7 +60,7 @@ class SolveOptions:
     optimizer: str | None = None
     max_time: float | None = None
     seed: int = 0
-    device: str = "cpu"
+    device: str | None = None
     precision: str | None = None
     out: Path | str = Path("solution")
 
@@ -135,9 +135,7 @@ def solve(options: SolveOptions, *, say: Say = quiet) -> Solved:
 
 def _equation(problem: PDEProblem, options: SolveOptions) -> Solved:
     out = Path(options.out)
-    network = problem.make_network(options.seed).to(resolve(options.device, "device"))
-    if options.precision is not None:
-        network = network.to(true_dtype(options.precision, torch.float64))
+    network = placed(problem.make_network(options.seed), options.device, options.precision)
     found = problem.solve(
         seed=options.seed,
         network=network,
@@ -155,7 +153,7 @@ def _equation(problem: PDEProblem, options: SolveOptions) -> Solved:
 def _flow(problem: TwoPhaseProblem, options: SolveOptions) -> Solved:
     out = Path(options.out)
     dtype = true_dtype(options.precision, torch.float64)
-    device = resolve(options.device, "device")
+    device = resolve(options.device or "cpu", "device")
     solver = TwoPhasePINN(problem, (16, 16), seed=options.seed, dtype=dtype, device=device)
     training = solver.fit(options.schedule, max_time=options.max_time, checkpoint=out / "fit.pt")
     trained = solver.least_squares().breakdown()

@@ -52,7 +52,7 @@ class SubjectOptions:
         eps: budgets of the robustness curve; by the kind of data when None.
         attack_limit: attack at most so many samples; by the size of the pictures when None.
         corruption_limit: perturb at most so many samples; by the size of the pictures when None.
-        device: where the network is measured.
+        device: where the network is measured; where it lives by default (the CPU for one that is loaded).
         precision: in which it is measured; see `core.devices.resolve_precision`. Its own by default.
         skip_broken: leave broken files and rows out instead of refusing.
 
@@ -75,7 +75,7 @@ class SubjectOptions:
     eps: Sequence[float] | None = None
     attack_limit: int | None = None
     corruption_limit: int | None = None
-    device: str = "cpu"
+    device: str | None = None
     precision: str | None = None
     skip_broken: bool = False
 
@@ -89,7 +89,8 @@ class SubjectOptions:
             require_number("mean", value, least=-float("inf"))
         for value in self.eps or ():
             require_number("eps", value, least=0)
-        require_place(self.device, self.precision)
+        model = self.model.model if isinstance(self.model, Subject) else self.model
+        require_place(self.device, self.precision, model=model if isinstance(model, nn.Module) else None)
         self._require_heard()
 
     def _require_heard(self) -> None:
@@ -192,7 +193,7 @@ def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, 
             raise InputError(
                 "model", given="nothing", expected=f"a network for {data.name!r}", hint="deepwright list models"
             )
-        return train_mlp(data, seed=options.seed, device=options.device, say=say), "mlp"
+        return train_mlp(data, seed=options.seed, device=options.device or "cpu", say=say), "mlp"
     name = str(model or DEFAULT_MODEL)
     return load_model(name, options.weights), name
 
