@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from deepwright.checks import Subject
 from deepwright.compress import Plan, ShrinkResult, export, index_map_to_json, measure_latency
 from deepwright.compress.exporting import export_program
 from deepwright.compress.files import Exported, run, session
-from deepwright.core.errors import MissingExtraError
+from deepwright.core.devices import device_of
+from deepwright.core.errors import InputError
 from deepwright.core.files import write_atomic, write_bytes, write_json, write_text
 from deepwright.core.inference import logits_of
 from deepwright.core.results import Table
@@ -40,7 +42,7 @@ def write_files(
         a row for each form (size, accuracy, latency), and notes for the reader.
 
     Raises:
-        MissingExtraError: `int8` without the packages that write it.
+        InputError: `int8` where it can't be written.
     """
     model, example = result.model, subject.data.test.inputs(slice(0, 2)).to(subject.device)
     _write_plan(out, result, plan)
@@ -54,7 +56,7 @@ def write_files(
         rows.append(_file_row("ONNX float", subject, written, one))
         if int8:
             rows.append(_file_row("ONNX int8", subject, _write_int8(out, subject, model, example, say), one))
-    except MissingExtraError as error:
+    except InputError as error:  # a package that is missing, or a network that ONNX Runtime can't run
         if int8:
             raise
         notes.append(f"no ONNX file: {error}")
@@ -90,8 +92,22 @@ def _write_weights(path: Path, model: nn.Module) -> None:
 
 
 def _write_program(path: Path, model: nn.Module, example: Tensor) -> None:
-    program = export_program(model, (example,), dynamic_batch=True)
+    """A program of the CPU: the file shall open where there is no such device as here."""
+    program = export_program(_on_cpu(model), (example.cpu(),), dynamic_batch=True)
     write_atomic(path, lambda stream: torch.export.save(program, stream))
+
+
+def _on_cpu(model: nn.Module) -> nn.Module:
+    """A copy whose parameters and buffers are on the CPU; tied ones stay tied."""
+    if device_of(model).type == "cpu":
+        return model
+    copied, moved = copy.deepcopy(model), {}
+    for module in copied.modules():
+        for name, p in list(module.named_parameters(recurse=False)):
+            setattr(module, name, moved.setdefault(id(p), nn.Parameter(p.detach().cpu(), p.requires_grad)))
+        for name, b in list(module.named_buffers(recurse=False)):
+            setattr(module, name, b.cpu())
+    return copied
 
 
 def _write_int8(out: Path, subject: Subject, model: nn.Module, example: Tensor, say: Say) -> Exported:
