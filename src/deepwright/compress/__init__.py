@@ -74,6 +74,7 @@ from deepwright.compress.search import (
 )
 from deepwright.compress.surgery import (
     CRITERIA,
+    GRADIENT_CRITERIA,
     IndexMap,
     MaskedOriginal,
     MaskHandle,
@@ -101,6 +102,7 @@ from deepwright.compress.surgery import (
 
 __all__ = [
     "CRITERIA",
+    "GRADIENT_CRITERIA",
     "GAP8",
     "Accuracy",
     "AdaptiveModel",
