@@ -51,7 +51,7 @@ def run(**o: Any) -> int:
         classes=len(pool.classes),
         t_sync=o["t_sync"],
         validation=pool.test,
-        state_dir=o["out"],
+        checkpoint=o["out"] / "labels.jsonl",
         seed=o["seed"],
     )
     if o["labels"] is not None:
