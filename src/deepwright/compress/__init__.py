@@ -102,8 +102,8 @@ from deepwright.compress.surgery import (
 
 __all__ = [
     "CRITERIA",
-    "GRADIENT_CRITERIA",
     "GAP8",
+    "GRADIENT_CRITERIA",
     "Accuracy",
     "AdaptiveModel",
     "BlankSkipLoss",
