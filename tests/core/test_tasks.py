@@ -945,3 +945,27 @@ def test_the_task_is_seen_and_reads_what_it_was_seen_on(out, y, task):
 def test_what_fits_no_task_is_refused_with_what_was_seen(out, y, words):
     with pytest.raises(InputError, match=words):
         infer(out, y)
+
+
+@pytest.mark.parametrize("method", ["loss", "right", "score", "metrics", "adversarial_loss"])
+@pytest.mark.parametrize(
+    ("task", "out", "y"),
+    [
+        (Classification(3), torch.zeros(6, 3), torch.zeros(1, dtype=torch.long)),
+        (Binary(), torch.zeros(6, 2), torch.zeros(1, dtype=torch.long)),
+        (MultiLabel(2), torch.zeros(6, 2), torch.zeros(1, 2, dtype=torch.long)),
+        (Regression(tolerance=0.1), torch.zeros(6, 1), torch.zeros(1, 1)),
+        (Segmentation(3), torch.zeros(6, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.long)),
+    ],
+    ids=["classes", "binary", "labels", "numbers", "positions"],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_fewer_targets_than_outputs_do_not_broadcast(task, out, y, method):
+    with pytest.raises(InputError, match="1 for 6 outputs"):
+        getattr(task, method)(out, y)
+
+
+@pytest.mark.parametrize("labels", [[True, False], np.array([True, False])], ids=["list", "array"])
+def test_booleans_are_no_classes_however_they_come(labels):
+    with pytest.raises(InputError, match="Binary"):
+        Classification(2).check_targets(labels)

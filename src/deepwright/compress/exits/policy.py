@@ -100,11 +100,22 @@ class ExitPolicy:
                 row[name] = [float(v) for v in row[name]]
             values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
             policy = cls(**values)
+            _require_policy(policy)
         if model_hash is not None and policy.model_hash != model_hash:
             raise InputError(
                 f"policy {path}", given="calibrated on other weights", expected="this network", hint="calibrate again"
             )
         return policy
+
+
+def _require_policy(policy: ExitPolicy) -> None:
+    parts = (policy.thresholds, policy.harmful, policy.bounds)
+    shares = (policy.max_harm, policy.confidence)
+    whole = not any(math.isnan(value) for value in (*policy.thresholds, *policy.bounds))
+    if not policy.cuts or any(len(part) != len(policy.cuts) for part in parts):
+        raise ValueError("thresholds, harmful and bounds must have one entry a cut")
+    if not whole or not all(0 < share < 1 for share in shares) or not all(0 <= b <= 1 for b in policy.bounds):
+        raise ValueError("thresholds and bounds must be numbers, max_harm and confidence shares in (0, 1)")
 
 
 def certify(

@@ -18,6 +18,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.files import load_state, save_state
 from deepwright.core.pareto import hypervolume, knee, nondominated
 from deepwright.core.results import Figure, Table
+from deepwright.core.resume import digest
 from deepwright.core.statistics import Interval, mcnemar, wilson
 
 
@@ -191,6 +192,7 @@ class ParetoResult:
             "evaluations": self.evaluations,
             "size": self.space.size,
             "layers": [[name, int(size)] for name, size in zip(self.space.names, self.space.layer_sizes)],
+            "network": str(digest(self.space.network, "the network")),
         }
         return save_state(path, state)
 
@@ -206,8 +208,14 @@ class ParetoResult:
             InputError: it was made over another network.
         """
         state = load_state(path)
+        if not isinstance(state, dict) or not {"size", "layers", "network", "packed"} <= set(state):
+            raise InputError(f"front {path}", given="another file", expected="one that ParetoResult.save wrote")
         layers = [[name, int(size)] for name, size in zip(space.names, space.layer_sizes)]
-        if state["size"] != space.size or state.get("layers", layers) != layers:
+        if state["size"] == space.size and state["layers"] == layers:
+            if state["network"] != str(digest(space.network, "the network")):
+                expected = "this network, with the weights that it had then"
+                raise InputError(f"front {path}", given="a front of other weights", expected=expected)
+        else:
             raise InputError(
                 f"front {path}",
                 given=f"{state['size']} bits in other layers",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from deepwright.compress.search.space import Space
 from deepwright.core.errors import InputError
+from deepwright.core.tasks import Task, infer
 
 
 class Accuracy:
@@ -20,23 +21,35 @@ class Accuracy:
 
     Args:
         x: validation inputs (N, ...); never the test set.
-        y: their labels (N,).
+        y: their targets, one a row.
         batch_size: of the forward passes.
         seed: of the nested, class-stratified subsets that racing uses.
+        task: how outputs and targets are read; told from what the unpruned network gives where not named.
+
+    Raises:
+        InputError: other numbers of inputs and targets, none, or inputs that aren't finite.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, batch_size: int = 500, seed: int = 0) -> None:
+    def __init__(self, x: Tensor, y: Tensor, batch_size: int = 500, seed: int = 0, task: Task | None = None) -> None:
         if len(x) != len(y) or len(y) == 0:
             raise InputError(
                 "validation data", given=f"{len(x)} inputs, {len(y)} labels", expected="equally many, at least one"
             )
-        self.x, self.y, self.batch_size = x, y.cpu(), batch_size
+        if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+            raise InputError("validation data", given="inputs with NaN or infinity", expected="finite numbers")
+        self.x, self.y, self.batch_size, self.task = x, y.cpu(), batch_size, task
+        self._read, self._given = False, (y, task)
         order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
         position = torch.empty(len(y), dtype=torch.double)
-        for label in self.y.unique():
-            rows = order[self.y[order] == label]
+        strata = self.y if self.y.ndim == 1 and not self.y.is_floating_point() else torch.zeros(len(y))
+        for label in strata.unique():
+            rows = order[strata[order] == label]
             position[rows] = torch.arange(len(rows), dtype=torch.double) / len(rows)
         self.order = position.argsort(stable=True)
+
+    def __resume_identity__(self) -> list[Any]:
+        """What it was made from, before and after the task was told from outputs."""
+        return [self.x, *self._given, self.batch_size, self.order]
 
     def __len__(self) -> int:
         return len(self.y)
@@ -50,23 +63,43 @@ class Accuracy:
             rows: of the data; all by default, in the order of `order`.
         """
         rows = self.order if rows is None else rows
-        parts = []
+        task, parts = self._task(space), []
         for part in rows.split(self.batch_size):
-            out = space.predict(masks, self.x[part.to(self.x.device)])
-            parts.append((out.argmax(-1).cpu() != self.y[part.cpu()]).numpy())
+            y = self.y[part.cpu()]
+            found = space.predict(masks, self.x[part.to(self.x.device)])
+            parts.append(torch.stack([~self._right(task, out, y) for out in found]).cpu().numpy())
         return np.concatenate(parts, 1)
 
+    @staticmethod
+    def _right(task: Task, out: Tensor, y: Tensor) -> Tensor:
+        """What isn't finite is wrong: a candidate may be broken."""
+        out = task.read(out, len(y), strict=False)
+        return task.right(out, y) & task.finite(out)
 
-def accuracy_on(x: Tensor, y: Tensor, batch_size: int = 500, seed: int = 0) -> Accuracy:
+    def _task(self, space: Space) -> Task:
+        """The task, once it has been held against what the unpruned network gives."""
+        if not self._read:
+            rows = self.order[:256]
+            whole = np.ones((1, space.size), bool)
+            out = space.predict(whole, self.x[rows.to(self.x.device)])[0]
+            task = infer(out, self.y[rows]) if self.task is None else self.task
+            task.read(out, len(rows))
+            self.task, self.y, self._read = task, task.check_targets(self.y, len(self.x)), True
+        assert self.task is not None
+        return self.task
+
+
+def accuracy_on(x: Tensor, y: Tensor, batch_size: int = 500, seed: int = 0, task: Task | None = None) -> Accuracy:
     """The error on held-out data as a search's objective.
 
     Args:
         x: validation inputs (N, ...); never the test set.
-        y: their labels (N,).
+        y: their targets, one a row.
         batch_size: of the forward passes.
         seed: of the nested, class-stratified subsets that racing uses.
+        task: how outputs and targets are read; told from what the unpruned network gives where not named.
     """
-    return Accuracy(x, y, batch_size, seed)
+    return Accuracy(x, y, batch_size, seed, task)
 
 
 def require_disjoint(validation: Tensor, test: Tensor) -> None:

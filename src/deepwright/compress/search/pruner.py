@@ -91,6 +91,11 @@ class EvolutionaryPruner:
     ) -> None:
         if granularity not in GRANULARITIES:
             raise InputError("granularity", given=repr(granularity), expected=" or ".join(map(repr, GRANULARITIES)))
+        if not (len(corridor) == 2 and 0 <= corridor[0] <= corridor[1] and 0 <= escape <= 1):
+            given = f"corridor={corridor}, escape={escape}"
+            raise InputError("search", given=given, expected="0 <= heavy <= light error, a share in [0, 1]")
+        if seed < 0:
+            raise InputError("seed", given=seed, expected="0 or more")
         self.engine = named_engine(engine)
         _require_objectives(objectives, self.engine)
         self.sizes = {1: _sizes("phase1", phase1), 2: _sizes("phase2", phase2)}
@@ -184,6 +189,8 @@ class EvolutionaryPruner:
             InputError: a budget below two populations; validation samples that are in the test set.
             KeyboardInterrupt: the user asked to stop; the checkpoint is written, and `result()` has the front so far.
         """
+        if jobs < 1:
+            raise InputError("jobs", given=jobs, expected="1 or more")
         if budget is not None and not budget >= 2 * self.sizes[1]["pop"]:
             raise InputError("budget", given=budget, expected=f"at least {2 * self.sizes[1]['pop']}, two populations")
         if test is not None and isinstance(evaluate, Accuracy):

@@ -65,6 +65,11 @@ class Space:
         self.layer_sizes = np.bincount(layer, minlength=len(self.names))
         self.rank = percentiles(score, layer)
 
+    @property
+    def network(self) -> nn.Module:
+        """The whole network."""
+        raise NotImplementedError
+
     def from_thresholds(self, thresholds: Float[Array, "p layers"]) -> Bool[Array, "p d"]:
         """Masks from thresholds: a bit stays when its score is above.
 

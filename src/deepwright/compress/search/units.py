@@ -62,6 +62,11 @@ class UnitSpace(Space):
         parts = [scores[g].cpu().numpy() for g in graph.groups]
         return cls(graph, np.concatenate(parts) if parts else np.zeros(0), min_keep)
 
+    @property
+    def network(self) -> nn.Module:
+        """The whole network."""
+        return self.graph.model
+
     def costs(self, masks: Bool[Array, "p d"], names: Sequence[str]) -> Float[Array, "p names"]:
         """Exact, from the polynomial."""
         polynomial = CostPolynomial.of(self.graph)

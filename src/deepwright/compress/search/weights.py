@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from deepwright.compress.search.space import Space, in_turn
 from deepwright.compress.surgery import gradient_scores
 from deepwright.core.devices import device_of, to_model
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import evaluating
 
 
@@ -93,6 +93,9 @@ class WeightSpace(Space):
         own = dict(model.named_parameters())
         kinds = (nn.Linear, nn.modules.conv._ConvNd)
         names = [f"{n}.weight" if n else "weight" for n, m in model.named_modules() if isinstance(m, kinds)]
+        absent = [f for f in frozen if not any(n == f or n.startswith(f"{f}.") for n in own)]
+        if absent:
+            raise unknown_name("frozen module", absent[0], [n for n, _ in model.named_modules() if n] + [*own])
         names = [n for n in names if n in own and not any(n == f or n.startswith(f"{f}.") for f in frozen)]
         for n in names:
             if not torch.isfinite(own[n]).all():
@@ -109,6 +112,11 @@ class WeightSpace(Space):
         return cls(
             model, names, np.concatenate(parts) if parts else np.zeros(0), min_keep, block, criterion == "magnitude"
         )
+
+    @property
+    def network(self) -> nn.Module:
+        """The whole network."""
+        return self.model
 
     def costs(self, masks: Bool[Array, "p d"], names: Sequence[str]) -> Float[Array, "p names"]:
         """The kept share, whatever the name: zeros don't make tensors smaller."""

@@ -27,7 +27,7 @@ from deepwright.core.tasks.reading import (
     require_scale,
     unwrap,
 )
-from deepwright.core.tasks.targets import one_a_sample, require_names, zeros_and_ones
+from deepwright.core.tasks.targets import beside, one_a_sample, require_names, zeros_and_ones
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,12 @@ class Binary(Task):
 
     def loss(self, out: Float[Tensor, "n 2"], y: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Cross-entropy."""
+        y = beside(out, y)
         return cross_entropy(out, y)
 
     def right(self, out: Float[Tensor, "n 2"], y: Int64[Tensor, " n"]) -> Bool[Tensor, " n"]:
         """Whether the probability lies on the true side of the threshold."""
+        y = beside(out, y)
         return self.prediction(out) == y
 
     def prediction(self, out: Float[Tensor, "n 2"]) -> Int64[Tensor, " n"]:
@@ -139,6 +141,7 @@ class Binary(Task):
         loss: str | None = None,
     ) -> Float[Tensor, " n"]:
         """Cross-entropy, or the margin beyond the threshold; with two labels a target says as much as y."""
+        y, target = beside(out, y), beside(out, target)
         name = chosen_loss(self, loss, y, target)
         away = 1 - target if target is not None else y
         assert away is not None
@@ -153,6 +156,7 @@ class Binary(Task):
 
         What needs positives is absent without one, and what needs negatives as well.
         """
+        y = beside(out, y)
         positive, called, z = y == 1, self.prediction(out) == 1, self.event_logit(out)
         found = {"accuracy": share(called == positive)}
         if bool(positive.any()):

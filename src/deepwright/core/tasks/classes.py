@@ -26,6 +26,7 @@ from deepwright.core.tasks.reading import (
 )
 from deepwright.core.tasks.targets import (
     as_tensor,
+    beside,
     one_a_sample,
     require_at_least,
     require_names,
@@ -96,10 +97,12 @@ class Classification(Task):
 
     def loss(self, out: Float[Tensor, "n classes"], y: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Cross-entropy."""
+        y = beside(out, y)
         return class_losses.cross_entropy(out, y)
 
     def right(self, out: Float[Tensor, "n classes"], y: Int64[Tensor, " n"]) -> Bool[Tensor, " n"]:
         """Whether the largest logit (the first of equal ones) is the true class's."""
+        y = beside(out, y)
         return out.argmax(1) == y
 
     def prediction(self, out: Float[Tensor, "n classes"]) -> Int64[Tensor, " n"]:
@@ -127,6 +130,7 @@ class Classification(Task):
         DLR towards a target is the targeted one, from y or, where y isn't given, from the best other class: the plain
         DLR of the target has no gradient where the target's logit is the third.
         """
+        y, target = beside(out, y), beside(out, target)
         name = chosen_loss(self, loss, y, target)
         if target is None:
             assert y is not None
@@ -143,6 +147,7 @@ class Classification(Task):
         self, out: Float[Tensor, "n classes"], y: Int64[Tensor, " n"], *, resamples: int = 1000, seed: int = 0
     ) -> dict[str, Interval]:
         """Accuracy, mean recall over the classes that occur, and with more than five classes top-5 accuracy."""
+        y = beside(out, y)
         hits = self.right(out, y)
         found = {"accuracy": share(hits)}
         member = torch.nn.functional.one_hot(y, self.classes).double()

@@ -18,7 +18,7 @@ from deepwright.core.tasks.intervals import bootstrap
 from deepwright.core.tasks.matching import WeightedDetections, matches
 from deepwright.core.tasks.protocol import Task, chosen_loss
 from deepwright.core.tasks.reading import raised
-from deepwright.core.tasks.targets import require_at_least, require_names
+from deepwright.core.tasks.targets import beside, require_at_least, require_names
 
 _COCO_OVERLAPS = tuple(0.5 + 0.05 * i for i in range(10))
 
@@ -89,6 +89,7 @@ class Detection(Task):
         A detection finds an object when it has its class and overlaps it by `iou`; an object without one has a score of
         1e-6. Gradients flow through the scores.
         """
+        y = beside(out, y)
         rows = [self._loss_of(guess, truth) for guess, truth in zip(out, y, strict=True)]
         return torch.stack(rows) if rows else torch.zeros(0)
 
@@ -117,11 +118,13 @@ class Detection(Task):
 
     def right(self, out: DetectionBatch, y: DetectionBatch) -> Bool[Tensor, " n"]:
         """Whether all objects of an image are found, and an image without one is left alone."""
+        y = beside(out, y)
         hits, claimed, true = self._tallies(out, y).unbind(1)
         return torch.where(true > 0, hits == true, claimed == 0)
 
     def score(self, out: DetectionBatch, y: DetectionBatch) -> Float[Tensor, " n"]:
         """F1 of the claimed detections of an image; 1 where there is nothing and nothing is claimed."""
+        y = beside(out, y)
         hits, claimed, true = self._tallies(out, y).unbind(1)
         return torch.where(claimed + true > 0, 2 * hits / (claimed + true).clamp_min(1), torch.ones_like(hits))
 
@@ -143,6 +146,7 @@ class Detection(Task):
         loss: str | None = None,
     ) -> Float[Tensor, " n"]:
         """The loss: objects lose their scores, detections of nothing gain; minus that of the target."""
+        y, target = beside(out, y), beside(out, target)
         chosen_loss(self, loss, y, target)
         if target is not None:
             return -self.loss(out, target)
@@ -156,6 +160,7 @@ class Detection(Task):
 
         They equal `core.boxes.mean_average_precision`; the bootstrap draws whole images. Empty without a true box.
         """
+        y = beside(out, y)
         if not any(len(d) for d in y):
             return {}
         ranked = WeightedDetections(out.detach(), y, _COCO_OVERLAPS)

@@ -16,7 +16,7 @@ from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
 from deepwright.core.tasks.protocol import Task
 from deepwright.core.tasks.reading import require_finite, require_form, unwrap
 from deepwright.core.tasks.regression import error_loss, errors, require_tolerance, tolerance_on
-from deepwright.core.tasks.targets import real_targets, require_at_least
+from deepwright.core.tasks.targets import beside, real_targets, require_at_least
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,14 @@ class Forecast(Task):
         self, out: Float[Tensor, "n horizon channels"], y: Float[Tensor, "n horizon channels"]
     ) -> Float[Tensor, " n"]:
         """Mean of the squared errors."""
+        y = beside(out, y)
         return errors(out, y).square().flatten(1).mean(1)
 
     def right(
         self, out: Float[Tensor, "n horizon channels"], y: Float[Tensor, "n horizon channels"]
     ) -> Bool[Tensor, " n"]:
         """Whether each channel's mean absolute error is within its tolerance."""
+        y = beside(out, y)
         return (errors(out, y).abs().mean(1) <= tolerance_on(self.tolerance, out)).all(1)
 
     def prediction(self, out: Float[Tensor, "n horizon channels"]) -> Float[Tensor, "n horizon channels"]:
@@ -115,6 +117,7 @@ class Forecast(Task):
         loss: str | None = None,
     ) -> Float[Tensor, " n"]:
         """Sum of squared or absolute errors; minus those to the target."""
+        y, target = beside(out, y), beside(out, target)
         return error_loss(self, out, y, target, loss)
 
     def metrics(
@@ -129,6 +132,7 @@ class Forecast(Task):
 
         Source of MASE: R. J. Hyndman and A. B. Koehler, "Another look at measures of forecast accuracy", 2006.
         """
+        y = beside(out, y)
         gap = errors(out, y).double()
         absolute, squared = gap.abs().mean(1), gap.square().mean((1, 2))
         scale = None if self.scale is None else tolerance_on(self.scale, absolute)

@@ -26,7 +26,7 @@ from deepwright.core.tasks.reading import (
     require_scale,
     unwrap,
 )
-from deepwright.core.tasks.targets import require_at_least, require_count, require_names, zeros_and_ones
+from deepwright.core.tasks.targets import beside, require_at_least, require_count, require_names, zeros_and_ones
 
 
 @dataclass(frozen=True)
@@ -105,15 +105,18 @@ class MultiLabel(Task):
 
     def loss(self, out: Float[Tensor, "n labels"], y: Int64[Tensor, "n labels"]) -> Float[Tensor, " n"]:
         """Binary cross-entropy, its mean over the labels."""
+        y = beside(out, y)
         z = raised(out)
         return F.binary_cross_entropy_with_logits(z, y.to(z.dtype), reduction="none").mean(1)
 
     def right(self, out: Float[Tensor, "n labels"], y: Int64[Tensor, "n labels"]) -> Bool[Tensor, " n"]:
         """Whether all labels of a sample are right."""
+        y = beside(out, y)
         return (self.prediction(out) == y).all(1)
 
     def score(self, out: Float[Tensor, "n labels"], y: Int64[Tensor, "n labels"]) -> Float[Tensor, " n"]:
         """Share of the labels that are right."""
+        y = beside(out, y)
         return (self.prediction(out) == y).double().mean(1)
 
     def prediction(self, out: Float[Tensor, "n labels"]) -> Int64[Tensor, "n labels"]:
@@ -137,6 +140,7 @@ class MultiLabel(Task):
         loss: str | None = None,
     ) -> Float[Tensor, " n"]:
         """Binary cross-entropy, or the margin of the label nearest to being wrong (farthest from its target)."""
+        y, target = beside(out, y), beside(out, target)
         name = chosen_loss(self, loss, y, target)
         aim = target if target is not None else y
         assert aim is not None
@@ -153,6 +157,7 @@ class MultiLabel(Task):
 
         The mean average precision is over the labels that occur, macro F1 over those that occur or are predicted.
         """
+        y = beside(out, y)
         truth, called = y == 1, self.prediction(out) == 1
         hits = torch.stack([called & truth, called, truth], 1).double().flatten(1)
         z, label_score = raised(out), self.score(out, y)

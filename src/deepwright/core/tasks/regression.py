@@ -15,7 +15,7 @@ from deepwright.core.statistics import Interval
 from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
 from deepwright.core.tasks.protocol import Task, chosen_loss
 from deepwright.core.tasks.reading import columns, raised, require_finite, require_form, unwrap
-from deepwright.core.tasks.targets import real_targets, require_at_least
+from deepwright.core.tasks.targets import beside, real_targets, require_at_least
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,12 @@ class Regression(Task):
 
     def loss(self, out: Float[Tensor, "n outputs"], y: Float[Tensor, "n outputs"]) -> Float[Tensor, " n"]:
         """Mean of the squared errors over the outputs."""
+        y = beside(out, y)
         return errors(out, y).square().mean(1)
 
     def right(self, out: Float[Tensor, "n outputs"], y: Float[Tensor, "n outputs"]) -> Bool[Tensor, " n"]:
         """Whether each output is within its tolerance."""
+        y = beside(out, y)
         return (errors(out, y).abs() <= tolerance_on(self.tolerance, out)).all(1)
 
     def prediction(self, out: Float[Tensor, "n outputs"]) -> Float[Tensor, "n outputs"]:
@@ -100,6 +102,7 @@ class Regression(Task):
         loss: str | None = None,
     ) -> Float[Tensor, " n"]:
         """Sum of squared or absolute errors; minus those to the target."""
+        y, target = beside(out, y), beside(out, target)
         return error_loss(self, out, y, target, loss)
 
     def metrics(
@@ -109,6 +112,7 @@ class Regression(Task):
 
         R2 is absent where a target never varies.
         """
+        y = beside(out, y)
         gap, truth = errors(out, y).double(), y.double() - y.double().mean(0)
 
         def all_of_them(w: Tensor) -> dict[str, Tensor]:

@@ -24,7 +24,14 @@ from deepwright.core.tasks.reading import (
     require_scale,
     unwrap,
 )
-from deepwright.core.tasks.targets import require_at_least, require_count, require_names, require_range, whole_labels
+from deepwright.core.tasks.targets import (
+    beside,
+    require_at_least,
+    require_count,
+    require_names,
+    require_range,
+    whole_labels,
+)
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,7 @@ class Segmentation(Task):
 
     def loss(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Float[Tensor, " n"]:
         """Cross-entropy, its mean over the positions that count (0 where none does)."""
+        y = beside(out, y)
         valid = self._same_size(out, y)
         return self._mean(class_losses.cross_entropy(out, y.where(valid, 0)), valid, 0.0)
 
@@ -137,10 +145,12 @@ class Segmentation(Task):
 
     def right(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Bool[Tensor, " n"]:
         """Whether a sample's mean IoU reaches `iou`; one without a position that counts is right."""
+        y = beside(out, y)
         return _mean_iou(self._counts(out, y)).nan_to_num(1.0) >= self.iou
 
     def score(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Float[Tensor, " n"]:
         """Share of the positions that count whose class is right."""
+        y = beside(out, y)
         valid = self._same_size(out, y)
         return self._mean((out.argmax(1) == y).double(), valid, 1.0)
 
@@ -164,6 +174,7 @@ class Segmentation(Task):
 
         With "margin" no effort goes into positions that are wrong (or on target) already.
         """
+        y, target = beside(out, y), beside(out, target)
         name = chosen_loss(self, loss, y, target)
         aim = target if target is not None else y
         assert aim is not None
@@ -195,6 +206,7 @@ class Segmentation(Task):
 
         Whole samples are drawn by the bootstrap: the positions of one aren't independent.
         """
+        y = beside(out, y)
         counts = self._counts(out, y)
         if not bool(counts[:, 2].any()):
             raise InputError("labels", given=f"only {self.ignore_index}", expected="positions that count")

@@ -49,6 +49,19 @@ def require_count(y: Any, n: int | None, name: str) -> None:
         raise InputError(name, given=f"{len(y)} for {n} samples", expected="one a sample")
 
 
+def beside(out: Any, y: Any) -> Any:
+    """Targets where the outputs are, one for each of them (None stays None).
+
+    Raises:
+        InputError: another number of targets than outputs, which arithmetic might broadcast.
+    """
+    if y is None:
+        return None
+    if len(y) != len(out):
+        raise InputError("targets", given=f"{len(y)} for {len(out)} outputs", expected="one an output")
+    return y.to(out.device) if isinstance(y, Tensor) and isinstance(out, Tensor) and y.device != out.device else y
+
+
 def whole_labels(y: Any, name: str) -> Int64[Tensor, "..."]:
     """Labels of any type as int64; floats must be whole numbers.
 

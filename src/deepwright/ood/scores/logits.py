@@ -113,6 +113,8 @@ class ODIN(Detector):
         if torch.is_inference_mode_enabled():
             raise InputError("ODIN", given="torch.inference_mode()", expected="gradients", hint="call it outside")
         model, _, task = self._network[0]
+        if not acts_or_x.is_floating_point():
+            raise InputError("inputs", given=acts_or_x.dtype, expected="floats, as the network takes them")
         x = to_model(acts_or_x, model)
         with frozen(model), torch.enable_grad():
             point = x.detach().clone().requires_grad_(True)
@@ -120,4 +122,8 @@ class ODIN(Detector):
             (gradient,) = torch.autograd.grad(-top.sum(), point)
             with torch.no_grad():
                 moved = read_logits(model(x - self.epsilon * gradient.sign()), task)
-        return back_to(1 - (moved.float() / self.temperature).softmax(1).amax(1), acts_or_x)
+        wide = moved.float() if moved.dtype in (torch.float16, torch.bfloat16) else moved
+        scores = 1 - (wide / self.temperature).softmax(1).amax(1)
+        if torch.isnan(scores).any():
+            raise InputError("ODIN: inputs", given="scores are NaN", hint="check the inputs and the network's outputs")
+        return back_to(scores, acts_or_x)

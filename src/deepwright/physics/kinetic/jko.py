@@ -38,7 +38,6 @@ from deepwright.physics.kinetic.systems import KineticFokkerPlanck
 from deepwright.physics.kinetic.taken_steps import TakenSteps
 
 Factory = Callable[[], nn.Module]
-CODE = (StepMap, TakenSteps, StepSolver, StepSize, StepInfo, PhaseSpaceParticles, PotentialVelocity)  # that takes steps
 
 
 class KineticJKO:
@@ -328,6 +327,9 @@ class KineticJKO:
         """
         if steps is None and math.isinf(until):
             raise InputError("run", given="no end", expected="steps or until")
+        if (steps is not None and steps < 0) or not until >= self.times[0]:
+            given = f"steps={steps}, until={until}"
+            raise InputError("run", given=given, expected=f"0 steps or more, a time from {self.times[0]:g} on")
         most = math.inf if steps is None else steps
         near = 1e-9 * self.size.first
         file = RunFile(checkpoint, self.state, self.identity, lambda: self.control(fresh=True), most, until)

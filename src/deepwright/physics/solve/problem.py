@@ -242,6 +242,9 @@ class PDEProblem:
         if network is not None and device is not None:
             raise InputError("device", given=str(device), expected="none: the network is trained where it lives")
         u = self.make_network(seed).to(device or "cpu") if network is None else self._with_unknowns(network)
+        if dtype_of(u) not in (torch.float32, torch.float64):
+            given, hint = f"a network in {dtype_of(u)}", "network.double() (least squares need the digits), or .float()"
+            raise InputError("network", given=given, expected="float64 or float32", hint=hint)
         if self.exact is not None:  # outputs of another shape are told now, not after the training
             few = self.domain.sample(2, generator=generator(seed, "shape"))
             relative_errors(u, self.exact, few, self.components)
