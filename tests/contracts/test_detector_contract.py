@@ -136,6 +136,20 @@ def test_values_that_an_option_cannot_have_are_refused_by_name(cls, option):
         cls(**option)
 
 
+UNUSED = [
+    ("aggregate", {"use": "single", "aggregate": False}),
+    ("prob_floor", {"use": "single", "prob_floor": 0.1}),
+    ("prob_floor", {"aggregate": False, "prob_floor": 0.1}),
+    ("scale", {"kind": "count", "scale": "width"}),
+]
+
+
+@pytest.mark.parametrize(("word", "options"), UNUSED)
+def test_options_that_would_change_nothing_are_refused_by_name(word, options):
+    with pytest.raises(InputError, match=f"^{word}"):
+        BBAS(**options)
+
+
 @pytest.mark.parametrize("metric", [fpr_at_tpr, aupr])
 def test_metrics_refuse_unknown_positives(metric):
     with pytest.raises(InputError, match="positive"):
