@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -21,15 +22,15 @@ class Split:
     """Inputs and labels of equal length.
 
     Args:
-        x: (N, ...) inputs.
-        y: (N, ...) labels.
+        x: (N, ...) inputs, one a row.
+        y: labels (N,) as int64, or the targets of another task: one a row, indexed as a tensor is (`core.tasks`).
 
     Raises:
         InputError: other lengths.
     """
 
     x: Tensor
-    y: Int64[Tensor, "n ..."]
+    y: Any
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
@@ -88,8 +89,8 @@ class Data:
 
     Attributes:
         name: as in the catalogue, or the path it came from.
-        kind: "image", "tabular" or "segmentation".
-        classes: class names, index = label.
+        kind: "image", "tabular", "series" or "segmentation".
+        classes: class names, index = label; none where targets aren't classes.
         train: for fitting.
         validation: for choosing.
         test: for measuring.
@@ -143,18 +144,20 @@ def to_float(x: Tensor) -> Tensor:
     return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
 
 
-def stratified_order(labels: Tensor, seed: int) -> Tensor:
-    """An order in which every prefix holds the classes in about their overall shares.
+def stratified_order(labels: Any, seed: int) -> Tensor:
+    """An order in which every prefix holds the classes in about their overall shares; any order for other targets.
 
     Args:
-        labels: (N,) class indices.
+        labels: (N,) class indices, or targets of another task.
         seed: of the order.
 
     Returns:
         (N,) indices, where the labels are.
     """
-    n, place = len(labels), labels.device
+    n, place = len(labels), getattr(labels, "device", "cpu")
     shuffled = torch.randperm(n, generator=generator(seed, "stratify")).to(place)
+    if not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point():
+        return shuffled
     by_class = shuffled[labels[shuffled].argsort(stable=True)]
     counts = [c for c in torch.bincount(labels[by_class]).tolist() if c]
     position = torch.cat([torch.arange(c, dtype=torch.float64, device=place) / c for c in counts])
@@ -164,7 +167,7 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
 
 
 def split_three(
-    x: Tensor, y: Tensor, shares: tuple[float, float] = (0.7, 0.1), seed: int = 0
+    x: Tensor, y: Any, shares: tuple[float, float] = (0.7, 0.1), seed: int = 0
 ) -> tuple[Split, Split, Split]:
     """Stratified train, validation and test splits.
 
