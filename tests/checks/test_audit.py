@@ -376,3 +376,16 @@ def test_the_main_job():
     grades = {f["check"]: f["grade"] for f in content["findings"]}
     assert "failed" not in grades.values()
     assert grades["accuracy"] == "A"
+
+
+def test_no_temperature_is_advised_where_the_validation_data_determine_none(report):
+    """The network is right on all of them: the likelihood grows for ever as T falls."""
+    finding = report["calibration"]
+    assert "temperature" not in finding.values
+    assert "No temperature can be fitted" in finding.summary
+    assert "Divide the logits" not in finding.remedy
+
+
+def test_fragility_of_a_network_that_is_right_everywhere_is_graded_without_a_temperature(report):
+    finding = report["fragility"]
+    assert (finding.number("fi"), finding.grade) == (0.0, "A")

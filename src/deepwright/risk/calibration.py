@@ -62,11 +62,21 @@ def reliability(
         index = (rank * bins) // len(confidence)
     else:
         edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64, device=device)
-        index = ((confidence * bins).ceil().long() - 1).clamp(0, bins - 1)  # bins (a, b], as the source has them
+        index = confidence_bins(confidence, bins)
     count = torch.bincount(index, minlength=bins).double()
     both = torch.stack([confidence, right])
     mean = both.new_zeros(2, bins).index_add_(1, index, both) / count
     return Reliability(edges, count, mean[0], mean[1])
+
+
+def confidence_bins(confidence: Float[Tensor, " n"], bins: int = 15) -> Int64[Tensor, " n"]:
+    """The bin of equal width of each confidence; bins are (a, b], as the source has them.
+
+    Args:
+        confidence: (N,) in [0, 1].
+        bins: number of bins.
+    """
+    return ((confidence * bins).ceil().long() - 1).clamp(0, bins - 1)
 
 
 def ece(
