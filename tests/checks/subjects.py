@@ -15,7 +15,7 @@ from deepwright.core.tasks import (
     Regression,
     Segmentation,
 )
-from deepwright.data.dataset import Data, Split
+from deepwright.data import Data, Split
 
 LIMITS = {"attack_limit": 16, "corruption_limit": 12, "ood_limit": 20}
 

@@ -13,7 +13,7 @@ from deepwright.checks import Finding, NotApplicableError, Subject, audit, subje
 from deepwright.compress import cost
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Segmentation
-from deepwright.data.dataset import Data, Split
+from deepwright.data import Data, Split
 
 APPLY = {  # what each task leaves out
     "classification": set(),

@@ -12,6 +12,7 @@ from torch import nn
 import deepwright
 from deepwright.compress import CRITERIA, Layer, ShrinkGraph, TargetProfile, export, importance, plan, quantize, shrink
 from deepwright.core.errors import InputError
+from deepwright.core.fit import fit_drawn
 from deepwright.corruptions import ALL as PERTURBATIONS
 from deepwright.corruptions import TABLES, Compose, Suite, apply, get
 from deepwright.data import stream_scenes
@@ -29,6 +30,7 @@ FORWARDERS = {
     "adversarial: APGD",
     "adversarial: APGDT",
     "adversarial: AttackSuite.__call__",
+    "adversarial: AttackSuite.stands",
     "adversarial: BIM",
     "adversarial: CarliniWagner",
     "adversarial: DeepFool",
@@ -39,6 +41,8 @@ FORWARDERS = {
     "adversarial: from_art",
     "adversarial: from_foolbox",
     "adversarial: robust_accuracy",
+    "core: fit_drawn",
+    "core: identity",  # parts by the names that a refusal shall use
     "checks: audit",
     "checks: subject_from_loaders",
 }
@@ -60,7 +64,9 @@ def offered():
     for package in PACKAGES:
         for name in getattr(importlib.import_module(package), "__all__", []):
             thing = getattr(importlib.import_module(package), name)
-            if not callable(thing) or not str(getattr(thing, "__module__", "")).startswith("deepwright"):
+            if not (inspect.isfunction(thing) or inspect.isclass(thing)) or not str(
+                getattr(thing, "__module__", "")
+            ).startswith("deepwright"):
                 continue
             room = thing.__module__.split(".")[1]
             yield f"{room}: {name}", thing
@@ -152,6 +158,7 @@ def test_criteria_refuse_what_they_do_not_look_at(criterion, word, graph):
         lambda graph: apply(torch.rand(1, 3, 16, 16), "contrast", 1, **WORD),
         lambda graph: Suite("blur").evaluate(graph.model, DATA, **WORD),
         lambda graph: stream_scenes(3, **WORD),
+        lambda graph: fit_drawn(graph.model, 1, **WORD),
     ],
     ids=[
         "importance",
@@ -164,6 +171,7 @@ def test_criteria_refuse_what_they_do_not_look_at(criterion, word, graph):
         "apply",
         "evaluate",
         "stream_scenes",
+        "fit_drawn",
     ],
 )
 def test_calls(call, graph):

@@ -20,7 +20,7 @@ from torch import nn
 from deepwright.core.errors import InputError
 from deepwright.core.features import extract
 from deepwright.core.resume import DamagedFileError, DamagedFileWarning, OtherWorkError
-from deepwright.data.synthetic import make_redundant_pool
+from deepwright.data import make_redundant_pool
 from deepwright.labels import (
     STRATEGIES,
     DistillLoss,

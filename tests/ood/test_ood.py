@@ -62,13 +62,21 @@ def test_hand_case():
     assert detector.score(queries).tolist() == pytest.approx([1.0, 0.0, 0.5])
 
 
-@pytest.mark.parametrize("kind", ["distance", "count"])
 @pytest.mark.parametrize(
-    "options", [{}, {"scale": "width"}, {"scale": "none"}, {"layer_reduce": "mean"}, {"margin": 0.1}]
+    "options",
+    [
+        *(
+            {"kind": kind, **more}
+            for kind in ("distance", "count")
+            for more in ({}, {"layer_reduce": "mean"}, {"margin": 0.1})
+        ),
+        {"scale": "width"},
+        {"scale": "none"},
+    ],
 )
-def test_training_samples_score_exactly_zero(conv_acts, kind, options):
+def test_training_samples_score_exactly_zero(conv_acts, options):
     _, _, y, acts = conv_acts
-    detector = BBAS(kind=kind, n_clusters=3, **options).fit(acts)
+    detector = BBAS(n_clusters=3, **options).fit(acts)
     own = detector.class_scores(acts).gather(1, y[:, None])
     assert bool((own == 0).all())
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.tasks import DetectionBatch, Forecast, Task
-from deepwright.data.dataset import Split
+from deepwright.data import Split
 
 
 class NearestMean(nn.Module):

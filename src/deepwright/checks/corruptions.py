@@ -6,15 +6,15 @@ from typing import Any
 
 from deepwright.checks.finding import Finding, at_best, grade_down
 from deepwright.checks.subject import Subject
-from deepwright.core.tasks import Classification, Detection, MultiLabel
+from deepwright.core.tasks import Detection
 from deepwright.corruptions import CorruptionReport, Suite
 
 
 def check_corruptions(subject: Subject) -> Finding:
     """Score under every perturbation and severity, against the simple baseline on the same inputs.
 
-    Applies to every task on images and tables. Where targets have places (all but classes and labels), perturbations
-    that move what is in a picture are left out: the targets would have to move along.
+    Applies to every task on images and tables. Where things are matters, label maps move with the pixels, and what
+    can't move along leaves a perturbation out (see `Suite.evaluate`).
     """
     if subject.data.kind == "series":
         return Finding.not_applicable("corruptions", "no perturbations of series are known")
@@ -58,19 +58,13 @@ def check_corruptions(subject: Subject) -> Finding:
 
 
 def _which(subject: Subject) -> str:
-    if subject.data.kind == "tabular":
-        return "tables"
-    placeless = subject.has_classes or isinstance(subject.task, MultiLabel)
-    return "all" if placeless else "label_preserving"
+    return "tables" if subject.data.kind == "tabular" else "all"
 
 
 def _evaluated(subject: Subject, suite: Suite, batches: list[Any]) -> CorruptionReport:
     """Errors of the network and of the baseline, each as its task reads it."""
-    task = subject.baseline_task
-    options: dict[str, Any] = (
-        {} if isinstance(task, Classification) else {"wrong": lambda out, y: 1 - task.score(out, y)}
-    )
-    return suite.evaluate(subject.network, batches, baseline=subject.baseline, description="corruptions", **options)
+    task, baseline = subject.baseline_task, subject.baseline
+    return suite.evaluate(subject.network, batches, task=task, baseline=baseline, description="corruptions")
 
 
 def _values(report: CorruptionReport, lost: float) -> dict[str, Any]:

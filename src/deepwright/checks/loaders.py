@@ -13,7 +13,7 @@ from deepwright.checks.subject import OPTIONS, Subject, require_module
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
 from deepwright.core.tasks import Classification, Task, infer
-from deepwright.data.dataset import Data, Split, split_three, to_float
+from deepwright.data import Data, Split, split_three, to_float
 
 _SEEN = 250  # samples from which the task is told
 

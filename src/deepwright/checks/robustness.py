@@ -17,7 +17,7 @@ from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
 from deepwright.core.tasks import Classification
-from deepwright.data.dataset import Split
+from deepwright.data import Split
 
 
 def budgets(subject: Subject) -> tuple[float, ...]:

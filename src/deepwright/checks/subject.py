@@ -19,8 +19,7 @@ from deepwright.core.identity import digest
 from deepwright.core.inference import device_of, read_outputs
 from deepwright.core.progress import track
 from deepwright.core.tasks import Classification, Task
-from deepwright.data.companions import ood_companions
-from deepwright.data.dataset import Data, Split
+from deepwright.data import Data, Split, ood_companions
 
 KINDS = ("image", "tabular", "series")
 PARTS = ("train", "validation", "test")

@@ -166,7 +166,7 @@ class Perturbation:
             return
         if not batch.is_floating_point():
             raise InputError("images", given=str(batch.dtype), expected="uint8, or floats in [0, 1]")
-        low, high = (float(v) for v in torch.aminmax(batch)) if batch.numel() else (0.0, 0.0)
+        low, high = (float(v) for v in torch.aminmax(batch.detach())) if batch.numel() else (0.0, 0.0)
         if not (low >= -1e-6 and high <= 1 + 1e-6):  # NaN fails both
             raise InputError(
                 "images",

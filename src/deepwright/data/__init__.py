@@ -5,8 +5,8 @@ readers of single formats, pictures with boxes, data with a known answer, and se
 
 Example:
     >>> from deepwright.data import load
-    >>> load("mnist").test.x.shape
-    torch.Size([1000, 1, 28, 28])
+    >>> load("digits").test.x.shape
+    torch.Size([359, 1, 8, 8])
 """
 
 from deepwright.data.archives import Decoding, ImageSource, decode

@@ -16,9 +16,7 @@ from deepwright.core.files import reading, write_bytes, write_text
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
 from deepwright.core.results import Table
-from deepwright.data import load, to_float
-from deepwright.data.archives import Decoding, ImageSource
-from deepwright.data.folders import load_images
+from deepwright.data import Decoding, ImageSource, load, load_images, to_float
 from deepwright.labels import (
     STRATEGIES,
     LabelingLoop,

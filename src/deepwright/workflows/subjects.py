@@ -16,13 +16,10 @@ from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
-from deepwright.data import Data, load
-from deepwright.data.archives import Decoding
-from deepwright.data.folders import load_images
-from deepwright.nets import ZooEntry, mlp
+from deepwright.data import Data, Decoding, load, load_images
+from deepwright.nets import Normalised, ZooEntry, mlp
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
-from deepwright.nets.preprocessing import Normalised
 from deepwright.workflows.options import Say, quiet, require_number, require_place
 from deepwright.workflows.precision import placed
 

@@ -32,7 +32,7 @@ from deepwright.checks import (
 )
 from deepwright.core.results import Claim, StudyResult, Table
 from deepwright.core.tasks import Binary, MultiLabel, Regression, Segmentation
-from deepwright.data.dataset import Data, Split
+from deepwright.data import Data, Split
 from deepwright.report import (
     png,
     print_audit,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from deepwright.data.dataset import to_float
+from deepwright.data import to_float
 
 Pool = Tensor | Dataset
 
