@@ -36,7 +36,7 @@ def test_dtype_ball_box_and_success_hold_for_the_numbers_that_come_back(conv, na
 
 
 @pytest.mark.parametrize("dtype", HALF)
-@pytest.mark.parametrize("name", [n for n in SMALL if n != "noise"])
+@pytest.mark.parametrize("name", ["PGD", "APGDT", "FAB", "Square", "DeepFool", "DeepFool-linf", "C&W"])
 def test_half_fools_about_as_many_as_float(conv, name, dtype):
     model, x, y = conv
     wide = SMALL[name]()(model, x, y).success.double().mean()
