@@ -16,6 +16,7 @@ from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import evaluating
 
 CRITERIA = ("l2", "l1", "bn_scale", "taylor", "hessian_diag", "random")
+_FROM_GRADIENTS = ("taylor", "hessian_diag")
 Criterion = Callable[[str, int, Tensor], Tensor]
 
 
@@ -23,7 +24,7 @@ def importance(
     graph: ShrinkGraph,
     criterion: str | Criterion = "l2",
     data: Iterable[tuple[Tensor, Tensor]] | None = None,
-    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     reduction: str = "sum",
     generator: torch.Generator | None = None,
 ) -> dict[Group, Tensor]:
@@ -35,21 +36,23 @@ def importance(
             batch norms), "taylor" (sum |w dL/dw|, arXiv 1906.10771), "hessian_diag" (sum w^2 F/2 with the empirical
             Fisher information as curvature, arXiv 2010.05354), "random", or a function (name, axis, weight) -> one
             number an entry of that axis.
-        data: batches (inputs, targets) for "taylor" and "hessian_diag".
-        loss: of the network's output and the targets.
-        reduction: over a unit's producers: "sum" or "mean".
+        data: batches (inputs, targets) for "taylor" and "hessian_diag", and for no other.
+        loss: for them too, of the network's output and the targets; cross-entropy by default.
+        reduction: over a unit's producers: "sum" or "mean"; "random" has none.
         generator: for "random".
 
     Returns:
         group -> (size,) float64, where the network lives.
 
     Raises:
-        InputError: an unknown criterion, or one that needs data and got none; weights that aren't finite.
+        InputError: an unknown criterion, one that needs data and got none, or a word that it has no use for; weights
+            that aren't finite.
     """
     if reduction not in ("sum", "mean"):
         raise InputError("reduction", given=repr(reduction), expected="'sum' or 'mean'")
     if isinstance(criterion, str) and criterion not in CRITERIA:
         raise unknown_name("criterion", criterion, CRITERIA)
+    _require_its_words(criterion, data, loss, reduction, generator)
     if criterion == "random":
         where = "cpu" if generator is None else generator.device
         draw = {g: torch.rand(g.size, generator=generator, dtype=torch.float64, device=where) for g in graph.groups}
@@ -58,7 +61,7 @@ def importance(
     for name, w in weights.items():
         if not torch.isfinite(w).all():
             raise InputError(f"parameter {name!r}", given="NaN or infinity", expected="finite weights")
-    values = _entry_values(graph, criterion, weights, data, loss)
+    values = _entry_values(graph, criterion, weights, data, loss or F.cross_entropy)
     out = {}
     for group in graph.groups:
         total, count = torch.zeros(group.size, dtype=torch.float64), torch.zeros(group.size, dtype=torch.float64)
@@ -76,6 +79,20 @@ def importance(
     return back_to(out, graph.model)
 
 
+def _require_its_words(criterion: str | Criterion, data: Any, loss: Any, reduction: str, generator: Any) -> None:
+    """Refuse what a criterion would not look at."""
+    given = {"data": data is not None, "loss": loss is not None}
+    unused = {} if criterion in _FROM_GRADIENTS else given
+    if criterion == "random":
+        unused = unused | {"reduction": reduction != "sum"}
+    else:
+        unused = unused | {"generator": generator is not None}
+    for word, there in unused.items():
+        if there:
+            name = repr(criterion) if isinstance(criterion, str) else "a function"
+            raise InputError(word, given=f"for the criterion {name}", expected=f"none: {name} has no use for it")
+
+
 def _entry_values(
     graph: ShrinkGraph,
     criterion: str | Criterion,
@@ -86,7 +103,7 @@ def _entry_values(
     """(parameter, axis) -> one number an entry of that axis."""
     if callable(criterion):
         return lambda fqn, axis: criterion(fqn, axis, weights[fqn]).detach().cpu().double()
-    if criterion in ("taylor", "hessian_diag"):
+    if criterion in _FROM_GRADIENTS:
         if data is None:
             raise InputError("data", given="none", expected=f"batches (inputs, targets) for {criterion!r}")
         scored = gradient_scores(graph.model, data, loss, squared=criterion == "hessian_diag")

@@ -39,7 +39,7 @@ class BBAS(Detector):
         n_clusters: most boxes a class.
         kind: "distance" (ED) or "count" (EC).
         aggregate: AggAS over all classes, or the predicted class's score alone.
-        scale: "std", "width" (U - L of the box, at least 1e-3 deviations) or "none".
+        scale: "std", "width" (U - L of the box, at least 1e-3 deviations) or "none"; of distances.
         layer_reduce: "concat" weighs variables alike, "mean" weighs layers alike.
         use: which samples make a class's boxes: "label", "predicted", "correct", or "single" for one pseudo-class of
             all (regression networks, or fewer samples than classes).
@@ -47,7 +47,8 @@ class BBAS(Detector):
         margin: enlarge each side by this share of the width.
         max_linkage: cluster a random subset of a larger class; the others join the cluster whose farthest member is
             nearest.
-        prob_floor: leave out classes with a probability up to this (error <= floor * C * largest AS).
+        prob_floor: leave out classes with a probability up to this (error <= floor * C * largest AS); for scores over
+            all classes.
         seed: of the subset.
         jobs: threads for clustering.
 
@@ -86,6 +87,14 @@ class BBAS(Detector):
         for name, (value, allowed) in options.items():
             if value not in allowed:
                 raise InputError(name, given=repr(value), expected=" or ".join(map(repr, allowed)))
+        unused = {
+            "aggregate": ("use='single'", use == "single" and not aggregate),
+            "prob_floor": ("one class only", (use == "single" or not aggregate) and prob_floor > 0),
+            "scale": ("kind='count'", kind == "count" and scale != "std"),
+        }
+        for name, (where, given) in unused.items():
+            if given:
+                raise InputError(name, given=f"with {where}", expected="none: it would change nothing there")
         if n_clusters < 1 or not 0 <= quantile < 0.5 or margin < 0 or prob_floor < 0:
             raise InputError(
                 "BBAS",
