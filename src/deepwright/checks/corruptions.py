@@ -6,22 +6,19 @@ from typing import Any
 
 from deepwright.checks.finding import Finding, at_best, grade_down
 from deepwright.checks.subject import Subject
-from deepwright.core.tasks import Classification, Detection, MultiLabel
 from deepwright.corruptions import CorruptionReport, Suite
 
 
 def check_corruptions(subject: Subject) -> Finding:
     """Score under every perturbation and severity, against the simple baseline on the same inputs.
 
-    Applies to every task on images and tables. Where targets have places (all but classes and labels), perturbations
-    that move what is in a picture are left out: the targets would have to move along.
+    Applies to every task on images and tables. Where pixels move, label maps move along; perturbations under which
+    other targets would have to move (boxes, numbers) are left out.
     """
     if subject.data.kind == "series":
         return Finding.not_applicable("corruptions", "no perturbations of series are known")
-    if isinstance(subject.task, Detection):
-        return Finding.not_applicable("corruptions", "boxes don't move with the pixels yet")
     split = subject.data.test.take(subject.corruption_limit, subject.seed)
-    suite = Suite(_which(subject), seed=subject.seed)
+    suite = Suite("tables" if subject.data.kind == "tabular" else "all", seed=subject.seed)
     report = _evaluated(subject, suite, list(split.batches(subject.batch_size)))
     clean, mean = 1 - report.clean.value, 1 - report.mean_error.value
     skill = max(clean - subject.chance, 1e-9)
@@ -57,20 +54,11 @@ def check_corruptions(subject: Subject) -> Finding:
     )
 
 
-def _which(subject: Subject) -> str:
-    if subject.data.kind == "tabular":
-        return "tables"
-    placeless = subject.has_classes or isinstance(subject.task, MultiLabel)
-    return "all" if placeless else "label_preserving"
-
-
 def _evaluated(subject: Subject, suite: Suite, batches: list[Any]) -> CorruptionReport:
     """Errors of the network and of the baseline, each as its task reads it."""
-    task = subject.baseline_task
-    options: dict[str, Any] = (
-        {} if isinstance(task, Classification) else {"wrong": lambda out, y: 1 - task.score(out, y)}
+    return suite.evaluate(
+        subject.network, batches, task=subject.baseline_task, baseline=subject.baseline, description="corruptions"
     )
-    return suite.evaluate(subject.network, batches, baseline=subject.baseline, description="corruptions", **options)
 
 
 def _values(report: CorruptionReport, lost: float) -> dict[str, Any]:
