@@ -22,7 +22,7 @@ class Split:
     """Inputs and labels of equal length.
 
     Args:
-        x: (N, ...) inputs.
+        x: (N, ...) inputs, one a row.
         y: labels (N,) as int64, or the targets of another task: one a row, indexed as a tensor is (`core.tasks`).
 
     Raises:
@@ -78,9 +78,9 @@ class Split:
         return Split(self.x[_beside(mask, self.x)], self.y[_beside(mask, self.y)])
 
 
-def _beside(rows: Tensor | slice, x: Any) -> Tensor | slice:
+def _beside(rows: Tensor | slice, x: Tensor) -> Tensor | slice:
     """Rows where the data are."""
-    return rows.to(x.device) if isinstance(rows, Tensor) and isinstance(x, Tensor) else rows
+    return rows.to(x.device) if isinstance(rows, Tensor) else rows
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Data:
 
     Attributes:
         name: as in the catalogue, or the path it came from.
-        kind: "image", "tabular", "series" or "segmentation" (images with label maps).
+        kind: "image", "tabular", "series" or "segmentation".
         classes: class names, index = label; none where targets aren't classes.
         train: for fitting.
         validation: for choosing.
@@ -148,14 +148,13 @@ def stratified_order(labels: Any, seed: int) -> Tensor:
     """An order in which every prefix holds the classes in about their overall shares; any order for other targets.
 
     Args:
-        labels: (N,) class indices, or other targets.
+        labels: (N,) class indices, or targets of another task.
         seed: of the order.
 
     Returns:
         (N,) indices, where the labels are.
     """
-    n = len(labels)
-    place = labels.device if isinstance(labels, Tensor) else torch.device("cpu")
+    n, place = len(labels), getattr(labels, "device", "cpu")
     shuffled = torch.randperm(n, generator=generator(seed, "stratify")).to(place)
     if not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point():
         return shuffled

@@ -357,7 +357,7 @@ def test_plans_by_ratio():
     deep = plan(graph, scores, ratio=0.99, min_keep=2)
     assert min(kept for kept, _ in deep.widths().values()) >= 2
     for ratio in (1.0, -0.1, "half"):
-        with pytest.raises(TypeError, match="ratio"):
+        with pytest.raises(InputError, match="ratio"):
             plan(graph, scores, ratio=ratio)
     with pytest.raises(InputError, match=r"group 'conv1'.*finite"):
         plan(graph, {**{g.name: v for g, v in scores.items()}, "conv1": torch.full((16,), torch.nan)}, ratio=0.5)
