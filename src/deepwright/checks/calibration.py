@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from deepwright.checks.finding import Finding, grade_down
 from deepwright.checks.subject import Subject
+from deepwright.core.errors import NotIdentified
 from deepwright.core.randomness import generator
 from deepwright.core.results import Figure
 from deepwright.core.statistics import Interval, bootstrap
@@ -24,53 +27,49 @@ def check_calibration(subject: Subject) -> Finding:
     logits, y = subject.logits(), subject.data.test.y
     diagram = reliability(logits, y)
     floor = _floor(logits, subject.seed)
-    temperature = fit_temperature(subject.logits("validation"), subject.data.validation.y)
-    after = reliability(logits / temperature, y)
     confidence, predicted = logits.double().softmax(1).max(1)
     gap = float(confidence.mean()) - float((predicted == y).double().mean())
     ratio = diagram.ece / floor
     direction = "over-confident" if gap > 0 else "under-confident"
+    values: dict[str, Any] = {
+        "ece": _ece_interval(logits, y, subject.seed),
+        "ece_adaptive": ece(logits, y, adaptive=True),
+        "ece_of_perfect_calibration": floor,
+        "brier": bootstrap(brier(logits, y), seed=subject.seed),
+        "nll": bootstrap(nll(logits, y), seed=subject.seed),
+        "overconfidence": gap,
+    }
+    lines: list[dict[str, Any]] = [{"name": "network", **_points(diagram.confidence, diagram.accuracy)}]
+    try:
+        temperature = fit_temperature(subject.logits("validation"), subject.data.validation.y)
+        after = reliability(logits / temperature, y)
+        values |= {"ece_after_temperature": after.ece, "temperature": temperature}
+        told = f"Temperature {temperature:.2f} (fitted on validation data) brings it to {after.ece:.3f}."
+        remedy = "Temperature scaling does not help here."
+        if after.ece < diagram.ece:
+            remedy = f"Divide the logits by {temperature:.2f} before the softmax."
+        at = f"at temperature {temperature:.2f}"
+        lines.append({"name": at, **_points(after.confidence, after.accuracy), "dashed": True})
+    except NotIdentified as error:
+        told = "The validation data determine no temperature."
+        remedy = f"No temperature can be fitted: {error}."
     return Finding(
         check="calibration",
         grade=grade_down(ratio, (1.0, 2.0, 4.0, 8.0)),
         summary=f"Expected calibration error {diagram.ece:.3f}; a perfectly calibrated network would show up to "
-        f"{floor:.3f} on so few samples. On average {direction} by {abs(gap):.1%}. Temperature {temperature:.2f} "
-        f"(fitted on validation data) brings it to {after.ece:.3f}.",
-        values={
-            "ece": _ece_interval(logits, y, subject.seed),
-            "ece_adaptive": ece(logits, y, adaptive=True),
-            "ece_after_temperature": after.ece,
-            "ece_of_perfect_calibration": floor,
-            "brier": bootstrap(brier(logits, y), seed=subject.seed),
-            "nll": bootstrap(nll(logits, y), seed=subject.seed),
-            "temperature": temperature,
-            "overconfidence": gap,
-        },
+        f"{floor:.3f} on so few samples. On average {direction} by {abs(gap):.1%}. {told}",
+        values=values,
         rule=f"ECE over the 95th percentile that perfect calibration shows with these confidences is {ratio:.1f}: "
         "A up to 1, B up to 2, C up to 4, D up to 8, E beyond.",
-        remedy=f"Divide the logits by {temperature:.2f} before the softmax."
-        if after.ece < diagram.ece
-        else "Temperature scaling does not help here.",
-        figures=[
-            Figure(
-                "line",
-                "Reliability diagram",
-                [
-                    {"name": "network", **_points(diagram.confidence, diagram.accuracy)},
-                    {
-                        "name": f"at temperature {temperature:.2f}",
-                        **_points(after.confidence, after.accuracy),
-                        "dashed": True,
-                    },
-                    {"name": "perfect", "x": [0, 1], "y": [0, 1], "dashed": True},
-                ],
-                "confidence",
-                "accuracy",
-                y_range=(0.0, 1.0),
-            )
-        ],
+        remedy=remedy,
+        figures=[_diagram(lines)],
         lower_is_better=("ece", "ece_adaptive", "brier", "nll"),
     )
+
+
+def _diagram(lines: list[dict[str, Any]]) -> Figure:
+    perfect = {"name": "perfect", "x": [0, 1], "y": [0, 1], "dashed": True}
+    return Figure("line", "Reliability diagram", [*lines, perfect], "confidence", "accuracy", y_range=(0.0, 1.0))
 
 
 def _points(x: torch.Tensor, y: torch.Tensor) -> dict[str, list[float]]:

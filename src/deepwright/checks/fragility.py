@@ -13,6 +13,7 @@ from PIL import Image
 
 from deepwright.checks.finding import Finding, grade_down
 from deepwright.checks.subject import Subject
+from deepwright.core.errors import NotIdentified
 from deepwright.core.inference import logits_of
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import wilson
@@ -32,33 +33,34 @@ def check_fragility(subject: Subject) -> Finding:
     report = fragility_report(
         subject.logits(), data.test.y, held_out=held_out, class_names=subject.class_names, seed=subject.seed
     )
-    matched = report.matched
-    assert matched is not None
-    base = _baseline_nfi(subject)
-    nfi = matched.nfi.value
+    # Where validation data don't determine a temperature (all of them are right), the network is judged as it is.
+    judged, how = (report, "as it is") if report.matched is None else (report.matched, "at matched temperature")
+    base = None if report.matched is None else _baseline_nfi(subject)
+    nfi = judged.nfi.value
     if base is not None and math.isfinite(base):
         ratio = nfi / base if base > 0 else (0.0 if nfi == 0 else math.inf)
         rule = (
-            f"Normalised FI at matched temperature ({nfi:.3f}) over that of nearest class mean ({base:.3f}) is "
+            f"Normalised FI {how} ({nfi:.3f}) over that of nearest class mean ({base:.3f}) is "
             f"{ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond or infinite."
         )
     else:
         # Without a baseline: a classifier that errs as often and is always fully sure, FI = 1 / log((1 - q) / q).
-        q = min(max(1 - matched.accuracy, 0.5 / matched.n), 0.499)
+        q = min(max(1 - judged.accuracy, 0.5 / judged.n), 0.499)
         sure = 1 / math.log((1 - q) / q) / (1 - 2 * q)
         ratio = nfi / sure
         rule = (
-            f"Normalised FI at matched temperature ({nfi:.3f}) over that of a classifier with the same accuracy that "
+            f"Normalised FI {how} ({nfi:.3f}) over that of a classifier with the same accuracy that "
             f"is always fully sure ({sure:.3f}) is {ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, "
             "E beyond."
         )
+    if report.matched is None:
+        rule += f" No temperature: {report.unmatched}."
     xi = misjudgment(subject.logits(), data.test.y)
     confident = wilson(int((xi > 0.8).sum()), len(xi))
     values: dict[str, Any] = {
         "fi": report.fi,
         "nfi": report.nfi,
-        "fi_matched": matched.fi,
-        "nfi_matched": matched.nfi,
+        **({} if report.matched is None else {"fi_matched": judged.fi, "nfi_matched": judged.nfi}),
         "confident_errors": confident,
         "cvar95": report.cvar,
     }
@@ -89,7 +91,10 @@ def _baseline_nfi(subject: Subject) -> float | None:
     if subject.baseline is None or subject.baseline_outputs is None:
         return None
     validation = logits_of(subject.baseline, (x for x, _ in subject.data.validation.batches(subject.batch_size)))
-    temperature = fit_temperature(validation, subject.data.validation.y)
+    try:
+        temperature = fit_temperature(validation, subject.data.validation.y)
+    except NotIdentified:
+        return None
     return float(fragility_index(subject.baseline_outputs / temperature, subject.data.test.y, normalize=True))
 
 
