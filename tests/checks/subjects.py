@@ -17,7 +17,8 @@ from deepwright.core.tasks import (
 )
 from deepwright.data import Data, Split
 
-LIMITS = {"attack_limit": 16, "corruption_limit": 12, "ood_limit": 20}
+LIMITS = {"attack_limit": 16, "corruption_limit": 12, "ood_limit": 20, "eps": (0.1, 0.4)}
+QUICK = {"attack_limit": 4, "corruption_limit": 4, "eps": (0.1,)}  # of what works image by image
 
 
 def generator(seed=0):
@@ -159,4 +160,7 @@ MAKERS = {
 
 def subject(name, **options):
     model, made, task = MAKERS[name]()
-    return Subject(model.eval(), made, name, task=task, **{**LIMITS, **options})
+    limits = {**LIMITS, **QUICK} if name == "detection" else LIMITS
+    if made.kind == "series":
+        limits = {k: v for k, v in LIMITS.items() if k != "eps"}  # of which no usual budget is known
+    return Subject(model.eval(), made, name, task=task, **{**limits, **options})

@@ -17,11 +17,11 @@ from deepwright.data import Data, Split
 
 APPLY = {  # what each task leaves out
     "classification": set(),
-    "binary": {"robustness"},
-    "multi-label": {"calibration", "fragility", "robustness", "ood"},
-    "regression": {"calibration", "fragility", "robustness", "ood"},
-    "segmentation": {"calibration", "fragility", "robustness", "ood"},
-    "detection": {"calibration", "fragility", "robustness", "corruptions", "ood"},
+    "binary": set(),
+    "multi-label": {"calibration", "fragility", "ood"},
+    "regression": {"calibration", "fragility", "ood"},
+    "segmentation": {"calibration", "fragility", "ood"},
+    "detection": {"calibration", "fragility", "ood"},
     "forecast": {"calibration", "fragility", "robustness", "corruptions", "ood"},
     "graphs": {"robustness", "corruptions", "ood"},
 }
@@ -183,6 +183,31 @@ def test_corruptions_are_judged_by_the_task(audited):
     assert report["corruptions"].number("clean_error") == pytest.approx(float(error))
 
 
+def test_robust_regression_is_what_the_attack_leaves(audited):
+    """A linear network's worst case within a box is known: each output moves by eps times the sum of its weights."""
+    subject, report = audited("regression")
+    some = subject.data.test.take(16, 0)
+    eps, slope = 0.4, subject.model.weight.detach().abs().sum(1)
+    with torch.no_grad():
+        gap = (subject.model(some.x) - some.y).abs()
+    worst = (gap + eps * slope <= torch.tensor(subject.task.tolerance)).all(1)
+    assert report["robustness"].number("robust_accuracy_at_0.4") == pytest.approx(float(worst.double().mean()))
+
+
+def test_a_constant_answer_is_the_same_under_attack(audited):
+    subject, report = audited("regression")
+    some = subject.data.test.take(16, 0)
+    constant = subject.data.train.y.mean(0).expand(16, -1)
+    right = subject.task.right(constant, some.y).double().mean()
+    assert report["robustness"].number("baseline_area") == pytest.approx(float(right))
+
+
+def test_budgets_of_series_are_named(audited):
+    found = audit(subjects.subject("forecast", eps=(0.05, 0.1)), checks=["robustness"])["robustness"]
+    assert found.grade in "ABCDE"
+    assert found.number("robust_accuracy_at_0.1") <= found.number("clean_accuracy")
+
+
 # -- what a subject takes and refuses -----------------------------------------------------------------------------
 
 
@@ -198,6 +223,12 @@ def test_a_check_that_needs_logits_does_not_apply_to_a_regression():
     found = audit(subjects.subject("regression"), checks=[check_own])["own"]
     assert found.grade == "n/a"
     assert "regression has no logits" in found.summary
+
+
+def test_data_of_label_maps_are_a_segmentation():
+    model, made, _ = subjects.segmentation()
+    maps = Data("roads", "segmentation", ("dark", "bright"), made.train, made.validation, made.test)
+    assert Subject(model, maps).task == Segmentation(2)
 
 
 def test_data_without_classes_need_a_task():

@@ -274,7 +274,7 @@ class Attack:
         x, y, eps, mask = batch.x, batch.y, batch.eps, batch.mask
         rows = batch.rows
         fits = norms(found - x, self.norm) <= eps * (1 + 1e-6)
-        point = torch.where(column(fits, x), found, self._project(found, x, eps, mask))
+        point = torch.where(column(fits, x), found.clamp(*self.bounds), self._project(found, x, eps, mask))
         best.offer(rows, point, *victim.judge(point, y, rows), steps)
 
     def _streams(self, ids: Tensor, x: Tensor, what: object = "") -> Streams:

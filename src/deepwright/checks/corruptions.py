@@ -6,22 +6,19 @@ from typing import Any
 
 from deepwright.checks.finding import Finding, at_best, grade_down
 from deepwright.checks.subject import Subject
-from deepwright.core.tasks import Detection
 from deepwright.corruptions import CorruptionReport, Suite
 
 
 def check_corruptions(subject: Subject) -> Finding:
     """Score under every perturbation and severity, against the simple baseline on the same inputs.
 
-    Applies to every task on images and tables. Where things are matters, label maps move with the pixels, and what
-    can't move along leaves a perturbation out (see `Suite.evaluate`).
+    Applies to every task on images and tables. Where pixels move, label maps move along; perturbations under which
+    other targets would have to move (boxes, numbers) are left out.
     """
     if subject.data.kind == "series":
         return Finding.not_applicable("corruptions", "no perturbations of series are known")
-    if isinstance(subject.task, Detection):
-        return Finding.not_applicable("corruptions", "boxes don't move with the pixels yet")
     split = subject.data.test.take(subject.corruption_limit, subject.seed)
-    suite = Suite(_which(subject), seed=subject.seed)
+    suite = Suite("tables" if subject.data.kind == "tabular" else "all", seed=subject.seed)
     report = _evaluated(subject, suite, list(split.batches(subject.batch_size)))
     clean, mean = 1 - report.clean.value, 1 - report.mean_error.value
     skill = max(clean - subject.chance, 1e-9)
@@ -57,14 +54,11 @@ def check_corruptions(subject: Subject) -> Finding:
     )
 
 
-def _which(subject: Subject) -> str:
-    return "tables" if subject.data.kind == "tabular" else "all"
-
-
 def _evaluated(subject: Subject, suite: Suite, batches: list[Any]) -> CorruptionReport:
     """Errors of the network and of the baseline, each as its task reads it."""
-    task, baseline = subject.baseline_task, subject.baseline
-    return suite.evaluate(subject.network, batches, task=task, baseline=baseline, description="corruptions")
+    return suite.evaluate(
+        subject.network, batches, task=subject.baseline_task, baseline=subject.baseline, description="corruptions"
+    )
 
 
 def _values(report: CorruptionReport, lost: float) -> dict[str, Any]:

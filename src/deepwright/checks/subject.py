@@ -18,7 +18,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
 from deepwright.core.inference import device_of, read_outputs
 from deepwright.core.progress import track
-from deepwright.core.tasks import Classification, Task
+from deepwright.core.tasks import Classification, Segmentation, Task
 from deepwright.data import Data, Split, ood_companions
 
 KINDS = ("image", "tabular", "series")
@@ -73,6 +73,9 @@ class Subject:
     def __post_init__(self) -> None:
         require_module(self.model)
         self._check_options()
+        if self.data.kind == "segmentation":  # images with label maps
+            self.data = replace(self.data, kind="image")
+            self.task = Segmentation(len(self.data.classes)) if self.task is None else self.task
         if self.data.kind not in KINDS:
             raise InputError(
                 "data",

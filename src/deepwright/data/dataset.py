@@ -78,9 +78,9 @@ class Split:
         return Split(self.x[_beside(mask, self.x)], self.y[_beside(mask, self.y)])
 
 
-def _beside(rows: Tensor | slice, x: Tensor) -> Tensor | slice:
+def _beside(rows: Tensor | slice, x: Any) -> Tensor | slice:
     """Rows where the data are."""
-    return rows.to(x.device) if isinstance(rows, Tensor) else rows
+    return rows.to(x.device) if isinstance(rows, Tensor) and isinstance(x, Tensor) else rows
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from torch import nn
 
 from deepwright.adversarial import APGD, PGD, AttackSuite, robust_accuracy
 from deepwright.core.randomness import generator, local_rng
+from deepwright.core.tasks import Binary, Regression
 from doors import Door
 
 
@@ -62,6 +63,20 @@ def with_own_loss(folder, *, scale=1.0):
     return found.robust, found.right
 
 
+def on_numbers(folder, *, tolerance=0.2, targets=0.0, loss="squared_error", inputs=0, threshold=None):
+    """A regression (or the same column read as yes or no)."""
+    task = Regression(tolerance=tolerance) if threshold is None else Binary(threshold=threshold)
+    with local_rng(0):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 1)).eval()
+    x = torch.rand(40, 1, 4, 4, generator=generator(inputs))
+    with torch.no_grad():
+        y = model(torch.rand(40, 1, 4, 4, generator=generator(0)))[:, 0] + targets
+    y = y if threshold is None else (y > 0).long()
+    attack = PGD(0.3, steps=5, task=task, loss=loss if threshold is None else None)
+    found = robust_accuracy(model, list(zip(x.split(10), y.split(10))), attack, checkpoint=folder / "numbers.jsonl")
+    return found.clean, found.robust, found.right
+
+
 DOORS = [
     Door(
         "robust_accuracy",
@@ -77,6 +92,18 @@ DOORS = [
             "quantize": {"quantize": 255},
         },
         interrupt={"callback": halt},
+    ),
+    Door(
+        "robust_accuracy of a regression",
+        on_numbers,
+        file="numbers.jsonl",
+        changes={
+            "task.tolerance: 0.3, was 0.2": {"tolerance": 0.3},
+            "task.task: 'Binary', was 'Regression'": {"threshold": 0.5},
+            "attack": {"loss": "absolute_error"},
+            "labels": {"targets": 0.1},
+            "inputs": {"inputs": 1},
+        },
     ),
     Door("robust_accuracy with an own loss", with_own_loss, file="own.jsonl", changes={"attack": {"scale": 2.0}}),
 ]

@@ -1,6 +1,7 @@
 """Calls of the room of attacks."""
 
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -18,12 +19,20 @@ from deepwright.adversarial import (
     DeepFool,
     Noise,
     Square,
+    bpda,
     curve,
+    from_art,
+    from_foolbox,
     masking_flags,
     minimal_eps,
+    norms,
+    project,
     robust_accuracy,
+    suite,
+    to_foolbox,
 )
-from entries import Entry, Placed, image_classifier
+from deepwright.core.tasks import Binary, MultiLabel, Regression, Segmentation
+from entries import Entry, Placed, image_classifier, uniform
 
 ATTACKS = {
     "PGD": PGD(0.1, steps=3),
@@ -97,11 +106,95 @@ def budgets(device):
     return Placed(minimal_eps(model, x, y, PGD(0.1, steps=2), tol=0.05))
 
 
+def pixels(device):
+    """A network with three columns at every pixel, and images that it is right on."""
+    torch.manual_seed(2)
+    model, x = torch.nn.Conv2d(1, 3, 3, padding=1).eval(), image_classifier("cpu")[1]
+    with torch.no_grad():
+        y = model(x).argmax(1)
+    return model.to(device), x.to(device), y
+
+
+def on_task(task, y_of):
+    """PGD and Square on ten outputs that are read as another task; targets may come from the CPU."""
+
+    def call(device):
+        model, x, _ = pixels(device) if isinstance(task, Segmentation) else image_classifier(device)
+        if not isinstance(task, Segmentation):
+            model[-1] = torch.nn.Linear(32, task.columns[-1], device=device)
+            with torch.no_grad():
+                model[-1].weight.copy_(uniform(*model[-1].weight.shape, seed=4) - 0.5)
+                model[-1].bias.zero_()
+        with torch.no_grad():
+            y = y_of(model(x))
+        return [
+            attack(model, x, targets).success
+            for attack in (PGD(0.2, steps=3, task=task), Square(0.2, queries=8, task=task))
+            for targets in (y, y.cpu())
+        ]
+
+    return call
+
+
+TASKS = {
+    "binary": on_task(Binary(), lambda z: (z[:, 1] > z[:, 0]).long()),
+    "labels": on_task(MultiLabel(3), lambda z: (z > 0).long()),
+    "numbers": on_task(Regression(2, tolerance=(0.1, 0.2)), lambda z: z),
+    "pixels": on_task(Segmentation(3), lambda z: z.argmax(1)),
+}
+
+
+def ready(device):
+    model, x, y = image_classifier(device)
+    found = suite("standard", 0.05, steps=2)(model, x, y)
+    return {"x_adv": Placed(found.x_adv), "success": found.success}
+
+
+def geometry(device):
+    x, delta = uniform(6, 1, 4, 4).to(device), (uniform(6, 1, 4, 4, seed=1) - 0.5).to(device)
+    eps = torch.linspace(0.1, 1.0, 6).to(device)
+    near = [project(delta, x, eps, norm, (0.0, 1.0)) for norm in ("linf", "l2", "l1")]
+    return near, [norms(delta, norm) for norm in ("linf", "l2", "l1")]
+
+
+def through_rounding(device):
+    model, x, y = image_classifier(device)
+    return PGD(0.1, steps=3)(model, x, y, through=[bpda(lambda t: (t * 8).round() / 8)]).success
+
+
+def foolbox(device):
+    model, x, _ = image_classifier(device)
+    return to_foolbox(model)(x)
+
+
+def from_other_library(device):
+    import foolbox.attacks
+
+    model, x, y = image_classifier(device)
+    return from_foolbox(foolbox.attacks.FGSM(), 0.05)(model, x, y).success
+
+
+def from_arrays(device):
+    """An attack on NumPy arrays, as ART's are."""
+
+    class Brighter:
+        def generate(self, x, y):
+            return x + 0.1
+
+    model, x, y = image_classifier(device)
+    return from_art(Brighter(), 0.05)(model, x, y).x_adv
+
+
 def flags(device):
     return str(masking_flags(*image_classifier(device, n=3), 0.3))
 
 
-ALSO = {"PGD": (torch.float64, torch.float16, torch.bfloat16), "Square": (torch.float64,), "DeepFool": (torch.float64,)}
+# All attacks are held to their dtype on the CPU (test_attack_precision.py); these, one of a kind, on a second device too.
+ALSO = {"PGD": (torch.float64, torch.float16, torch.bfloat16)}
+ALSO |= dict.fromkeys(("Square", "CarliniWagner", "DeepFool"), (torch.float64, torch.float16))
+OTHERS = (
+    [] if find_spec("foolbox") is None else [Entry("to_foolbox", foolbox), Entry("from_foolbox", from_other_library)]
+)
 
 ENTRIES = [
     *(Entry(name, attacked(name), dtypes=ALSO.get(name, ())) for name in ATTACKS),
@@ -112,4 +205,10 @@ ENTRIES = [
     Entry("curve", sweeps),
     Entry("minimal_eps", budgets),
     Entry("masking_flags", flags, slow=True),
+    *(Entry(f"PGD and Square, {name}", call) for name, call in TASKS.items()),
+    Entry("suite", ready),
+    Entry("project and norms", geometry),
+    Entry("bpda", through_rounding),
+    Entry("from_art", from_arrays),
+    *OTHERS,
 ]

@@ -60,7 +60,9 @@ class DeepFool(Attack):
                 break
             used[rows] += 1
             total[rows] += self._move(z, jacobian, classes, y[rows], None if mask is None else mask[rows])
-            point[rows] = (x[rows] + (1 + self.overshoot) * total[rows]).clamp(*self.bounds)
+            moved = (x[rows] + (1 + self.overshoot) * total[rows]).clamp(*self.bounds)
+            # To the nearest numbers of the inputs' precision: rounded towards x, the last small steps would be lost.
+            point[rows] = moved.to(victim.x.dtype).to(x.dtype)
             if callback is not None:
                 callback(step, best.success)
         self._offer_minimal(victim, batch, point, best, self.steps)
@@ -76,13 +78,17 @@ class DeepFool(Attack):
         classes = torch.cat([y[:, None], others.topk(max(count, 1), dim=1).indices], 1)
         one_hot = torch.nn.functional.one_hot(classes, z.shape[1]).to(z.dtype).transpose(0, 1)
         (jacobian,) = torch.autograd.grad(z, point, one_hot, is_grads_batched=True)
-        return out.detach(), z.detach().to(x.dtype), jacobian, classes
+        return out.detach(), z.detach(), jacobian, classes
 
     def _move(self, z: Tensor, jacobian: Tensor, classes: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
         w = jacobian[1:] - jacobian[:1]
         if mask is not None:
             w = w * mask
+        coarse = torch.finfo(z.dtype).eps if z.dtype != w.dtype else 0.0
+        z = z.to(w.dtype)
         gap = (z.gather(1, classes[:, 1:]) - z.gather(1, y[:, None])).abs().T
+        if coarse:  # logits in half precision are equal before the boundary is crossed
+            gap = gap + coarse * z.abs().amax(1)
         flat = w.flatten(2)
         size = (flat.norm(dim=2) if self.norm == "l2" else flat.abs().sum(2)).clamp_min(1e-12)
         nearest = (gap / size).argmin(0)

@@ -1,0 +1,45 @@
+"""Validation data that determine no temperature: the checks say so, and go on without one."""
+
+import pytest
+import torch
+from torch import nn
+
+from deepwright.checks import Subject, audit
+from deepwright.data.dataset import Data, Split
+from deepwright.risk import fragility_index
+
+
+@pytest.fixture(scope="module")
+def audited():
+    """A network that is right on all validation samples, and wrong on some test samples."""
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(120, 2, generator=rng)
+    model = nn.Linear(2, 2)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[-1.0, 0.0], [1.0, 0.0]]))
+        model.bias.zero_()
+    y = (x[:, 0] > 0).long()
+    noisy = torch.where(torch.arange(120) % 9 == 0, 1 - y, y)
+    parts = (Split(x[:40], noisy[:40]), Split(x[40:60], y[40:60]), Split(x[60:], noisy[60:]))
+    subject = Subject(model.eval(), Data("made up", "tabular", ("a", "b"), *parts))
+    return subject, audit(subject, checks=["calibration", "fragility"])
+
+
+def test_no_check_fails(audited):
+    _, report = audited
+    assert {f.grade for f in report.findings} <= set("ABCDE")
+
+
+def test_no_temperature_is_given(audited):
+    _, report = audited
+    assert {"temperature", "ece_after_temperature"}.isdisjoint(report["calibration"].values)
+    assert "20 of 20 held-out samples right" in report["calibration"].remedy
+
+
+def test_fragility_is_judged_as_it_is(audited):
+    subject, report = audited
+    found = report["fragility"]
+    assert "nfi_matched" not in found.values
+    assert "as it is" in found.rule
+    expected = float(fragility_index(subject.logits(), subject.data.test.y, normalize=True))
+    assert found.number("nfi") == pytest.approx(expected)
