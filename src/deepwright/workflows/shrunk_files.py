@@ -101,7 +101,8 @@ def _on_cpu(model: nn.Module) -> nn.Module:
     """A copy whose parameters and buffers are on the CPU; tied ones stay tied."""
     if device_of(model).type == "cpu":
         return model
-    copied, moved = copy.deepcopy(model), {}
+    copied = copy.deepcopy(model)
+    moved: dict[int, nn.Parameter] = {}
     for module in copied.modules():
         for name, p in list(module.named_parameters(recurse=False)):
             setattr(module, name, moved.setdefault(id(p), nn.Parameter(p.detach().cpu(), p.requires_grad)))
