@@ -13,7 +13,14 @@ from deepwright.risk.calibration import brier, ece, fit_temperature, nll, reliab
 
 
 def check_calibration(subject: Subject) -> Finding:
-    """ECE against what a perfectly calibrated network with the same confidences would show by chance."""
+    """ECE against what a perfectly calibrated network with the same confidences would show by chance.
+
+    Applies where each sample has one class.
+    """
+    if not subject.has_classes:
+        return Finding.not_applicable(
+            "calibration", f"a {subject.task.kind} states no confidence in one class a sample"
+        )
     logits, y = subject.logits(), subject.data.test.y
     diagram = reliability(logits, y)
     floor = _floor(logits, subject.seed)
@@ -26,8 +33,9 @@ def check_calibration(subject: Subject) -> Finding:
     return Finding(
         check="calibration",
         grade=grade_down(ratio, (1.0, 2.0, 4.0, 8.0)),
-        summary=f"Expected calibration error {diagram.ece:.3f}; a perfectly calibrated network would show up to {floor:.3f} on so few samples. "
-        f"On average {direction} by {abs(gap):.1%}. Temperature {temperature:.2f} (fitted on validation data) brings it to {after.ece:.3f}.",
+        summary=f"Expected calibration error {diagram.ece:.3f}; a perfectly calibrated network would show up to "
+        f"{floor:.3f} on so few samples. On average {direction} by {abs(gap):.1%}. Temperature {temperature:.2f} "
+        f"(fitted on validation data) brings it to {after.ece:.3f}.",
         values={
             "ece": _ece_interval(logits, y, subject.seed),
             "ece_adaptive": ece(logits, y, adaptive=True),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -18,10 +19,15 @@ from deepwright.core.randomness import generator
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs and labels of equal length."""
+    """Inputs and labels of equal length.
+
+    Attributes:
+        x: inputs, one a row.
+        y: labels (N,) as int64, or the targets of another task: one a row, indexed as a tensor is (`core.tasks`).
+    """
 
     x: Tensor
-    y: Int64[Tensor, "n ..."]
+    y: Any
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
@@ -59,8 +65,8 @@ class Data:
 
     Attributes:
         name: as in the catalogue, or the path it came from.
-        kind: "image" or "tabular".
-        classes: class names, index = label.
+        kind: "image", "tabular" or "series".
+        classes: class names, index = label; none where targets aren't classes.
         ood: extra sets that belong to none of the classes, by name; names start with "near " or "far ".
         features: column names of a table.
         center, scale: how a table was standardised (on its training rows).
@@ -100,10 +106,12 @@ def to_float(x: Tensor) -> Tensor:
     return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
 
 
-def stratified_order(labels: Tensor, seed: int) -> Tensor:
-    """An order in which every prefix holds the classes in about their overall shares."""
+def stratified_order(labels: Any, seed: int) -> Tensor:
+    """An order in which every prefix holds the classes in about their overall shares; any order for other targets."""
     n = len(labels)
     shuffled = torch.randperm(n, generator=generator(seed, "stratify"))
+    if not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point():
+        return shuffled
     by_class = shuffled[labels[shuffled].argsort(stable=True)]
     counts = torch.bincount(labels[by_class])
     counts = counts[counts > 0]
@@ -114,7 +122,7 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
 
 
 def split_three(
-    x: Tensor, y: Tensor, shares: tuple[float, float] = (0.7, 0.1), seed: int = 0
+    x: Tensor, y: Any, shares: tuple[float, float] = (0.7, 0.1), seed: int = 0
 ) -> tuple[Split, Split, Split]:
     """Stratified train, validation and test splits; the rest after `shares` is the test split."""
     order = stratified_order(y, seed)

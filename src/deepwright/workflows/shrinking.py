@@ -179,7 +179,7 @@ def shrink(options: ShrinkOptions = ShrinkOptions(), *, say: Say = quiet) -> Shr
         plan, result, notes = _cut(subject, options, stored, state / "search.pt", say)
         kept.save({"keep": torch.from_numpy(plan.keep), "freeze": list(plan.graph.options["frozen"]), "notes": notes})
         _fine_tune(result.model, subject, options, state / "fine-tune.pt")
-        smaller = replace(subject, model=result.model, name=f"{subject.name} shrunk", _logits={})
+        smaller = replace(subject, model=result.model, name=f"{subject.name} shrunk")
         say("audit of the shrunk network")
         after = run_checks(smaller, checks=checks, journal=state / "after.jsonl")
         after.comparison = compare(before.findings, after.findings)
