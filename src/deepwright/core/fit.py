@@ -26,10 +26,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from deepwright.core.devices import Compute, device_of, dtype_of
 from deepwright.core.errors import InputError
+from deepwright.core.identity import structure
 from deepwright.core.interrupt import StopFlag, graceful
 from deepwright.core.progress import Bar, bar
 from deepwright.core.randomness import generator, local_rng
-from deepwright.core.resume import Resume, architecture
+from deepwright.core.resume import Resume
 
 TrainData = tuple[Tensor, Tensor] | Dataset
 StepFunction = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -257,7 +258,7 @@ class _Recipe:
         data = dict(zip(("inputs", "targets"), train)) if isinstance(train, tuple) else {"data": train}
         return {
             **{f"training_{name}": value for name, value in data.items()},
-            "model": architecture(model),
+            "model": structure(model),
             "initial_weights": [*model.named_parameters(), *model.named_buffers()],
             **{name: getattr(self, name) for name in names},
             **chosen,

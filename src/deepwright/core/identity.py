@@ -142,6 +142,36 @@ def architecture(model: nn.Module, name: str = "model") -> Digest:
     return _digest(model, _Digest(name, weights=False))
 
 
+def structure(model: nn.Module, name: str = "model") -> dict[str, Any]:
+    """What `architecture` hashes, in parts that a refusal can name: the network, and each setting of its own.
+
+    Args:
+        model: the network.
+        name: what errors call it.
+
+    Returns:
+        "network" -> all but the module's own settings; setting, or field of it -> its value, or a hash where it is long.
+        Where the module says what it is as a dict (`__resume_identity__`): the entries of that.
+    """
+    model = _uncompiled(model)
+    own: Any = getattr(model, "__resume_identity__", dict)()
+    if own and type(own) is dict:
+        return _named(own, name)
+    network = _digest(model, _Digest(name, weights=False, bare=model))
+    if own or isinstance(model, torch.jit.ScriptModule):
+        return {"network": network}
+    return {"network": network, **_named({k: v for k, v in vars(model).items() if k not in _RUNNING}, name)}
+
+
+def _named(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    """Settings by name, those that are long as a hash, without the weights of modules."""
+    opened = {part: inner for setting, value in settings.items() for part, inner in _opened(setting, value)}
+    return {
+        part: _digest(inner, _Digest(f"{name}.{part}", weights=False)) if _short(inner) is None else inner
+        for part, inner in opened.items()
+    }
+
+
 def _digest(value: Any, state: _Digest) -> Digest:
     try:
         state.feed(value)
@@ -182,8 +212,8 @@ def _told(name: str, now: str | None, before: str | None) -> str:
 class _Digest:
     """A hash that walks through values. Each object enters once; later its number stands for it, so circles end."""
 
-    def __init__(self, name: str, weights: bool = True) -> None:
-        self.name, self.weights = name, weights
+    def __init__(self, name: str, weights: bool = True, bare: nn.Module | None = None) -> None:
+        self.name, self.weights, self.bare = name, weights, bare  # `bare` enters without its own settings
         self.hash = hashlib.blake2b(digest_size=16)
         self.trail: list[str] = []
         self.seen: dict[int, int] = {}
@@ -400,8 +430,8 @@ class _Digest:
     # --- objects -----------------------------------------------------------------------------------------------
 
     def _nn_module(self, value: nn.Module) -> None:
-        if type(value).__name__ == "OptimizedModule":  # torch.compile's: the same network
-            self.feed(value._orig_mod)
+        if _uncompiled(value) is not value:
+            self.feed(_uncompiled(value))
             return
         self.feed(type(value))
         if isinstance(value, torch.jit.ScriptModule):
@@ -415,7 +445,8 @@ class _Digest:
         for name, child in value._modules.items():
             self.word("child", name)
             self.feed(child)
-        self._mapping({k: v for k, v in vars(value).items() if k not in _RUNNING})
+        if value is not self.bare:
+            self._mapping({k: v for k, v in vars(value).items() if k not in _RUNNING})
         for name in _HOOKS:
             for hook in getattr(value, name, {}).values():
                 self.feed(hook)
@@ -477,6 +508,11 @@ class _Digest:
             expected="data, models, functions, options and objects that consist of them",
             hint=f"give {type(value).__qualname__} a method __resume_identity__() that returns what it is",
         )
+
+
+def _uncompiled(model: nn.Module) -> nn.Module:
+    """The network inside torch.compile's wrapper: the same one."""
+    return model._orig_mod if type(model).__name__ == "OptimizedModule" else model  # type: ignore[return-value]
 
 
 def _weak(state: _Digest, value: weakref.ref) -> None:

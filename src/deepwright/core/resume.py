@@ -54,17 +54,30 @@ class DamagedFileWarning(UserWarning):
 class OtherWorkError(InputError):
     """A stored file was made from other data, options, models or code.
 
-    Attributes:
+    Args:
+        path: the file.
+        kind: what the work is.
         differences: one "another ..." for each part that differs.
+        hint: what to do about it.
+
+    Attributes:
+        path: the file.
+        differences: as given.
     """
 
-    def __init__(self, path: Path, kind: str, differences: list[str]) -> None:
-        self.differences = differences
+    def __init__(
+        self,
+        path: Path,
+        kind: str,
+        differences: list[str],
+        hint: str = "go on with what it was made from, delete it to start afresh, or choose another file",
+    ) -> None:
+        self.path, self.differences = path, differences
         super().__init__(
             f"{path} belongs to another {kind}",
             given=", ".join(differences),
             expected="all that the file was made from",
-            hint="go on with what it was made from, delete it to start afresh, or choose another file",
+            hint=hint,
         )
 
 

@@ -247,7 +247,7 @@ def _loop(options: LabelOptions, pool: _Pool) -> LabelingLoop:
         classes=len(pool.classes),
         t_sync=options.t_sync,
         validation=pool.test,
-        state_dir=options.out,
+        checkpoint=Path(options.out) / "labels.jsonl",
         seed=options.seed,
     )
 
