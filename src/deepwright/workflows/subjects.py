@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -139,8 +139,8 @@ def build_subject(
         model = Normalised(model, list(options.mean or (0.0,)), list(options.std or (1.0,))).eval()
     model = placed(model, options.device, options.precision, mixed=mixed)
     batch = 250 if data.kind == "tabular" or data.shape[-1] <= 64 else 25
-    eps = None if options.eps is None else tuple(options.eps)
-    return Subject(model, data, name, batch, options.seed, eps=eps, task=options.task, **_limits(options, data))
+    settings: dict[str, Any] = {**_limits(options, data), "eps": None if options.eps is None else tuple(options.eps)}
+    return Subject(model, data, name, batch, options.seed, task=cast(Any, options.task), **settings)
 
 
 def _tabular(options: SubjectOptions) -> bool:
@@ -206,7 +206,7 @@ def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:
     given = {"attack_limit": options.attack_limit, "corruption_limit": options.corruption_limit}
     given = {name: value for name, value in given.items() if value is not None}
     if not given and data.kind == "image" and data.shape[-1] > 64:
-        return {"attack_limit": 24, "corruption_limit": 24, "ood_limit": 100}
+        given = {"attack_limit": 24, "corruption_limit": 24, "ood_limit": 100}
     return given
 
 
