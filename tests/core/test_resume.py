@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 from deepwright.core import files
 from deepwright.core.errors import InputError
 from deepwright.core.fit import adamw, fit
-from deepwright.core.identity import architecture, digest, identity
+from deepwright.core.identity import architecture, digest, identity, structure
 from deepwright.core.interrupt import Terminated, graceful
 from deepwright.core.journal import Journal
 from deepwright.core.lock import LockedError, lock
@@ -211,6 +211,42 @@ def test_methods_of_a_class_count():
         return Net()
 
     assert architecture(make(1)) != architecture(make(2))
+
+
+class Settled(nn.Module):
+    """A network with settings of its own, long ones and short ones."""
+
+    def __init__(self, corpus=0, scale=1.0, width=2):
+        super().__init__()
+        self.layer = nn.Linear(2, width)
+        self.corpus, self.scale = torch.full((3,), float(corpus)), scale
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"corpus": 1}, "another model.corpus"),
+        ({"scale": 2.0}, "another model.scale: 2.0, was 1.0"),
+        ({"width": 3}, "another model.network"),
+    ],
+)
+def test_a_structure_names_the_setting_that_differs(changed, told):
+    now, before = (identity(model=structure(Settled(**more))) for more in (changed, {}))
+    assert now.differences(before) == [told]
+
+
+def test_a_structure_takes_what_a_module_says_of_itself():
+    class Own(Settled):
+        def __resume_identity__(self):
+            return {"scale": self.scale}
+
+    now, before = (identity(model=structure(Own(scale=scale))) for scale in (2.0, 1.0))
+    assert now.differences(before) == ["another model.scale: 2.0, was 1.0"]
+
+
+def test_a_compiled_network_has_the_structure_of_the_one_inside():
+    model = Settled()
+    assert structure(torch.compile(model)) == structure(model)
 
 
 def test_an_architecture_has_no_values():
