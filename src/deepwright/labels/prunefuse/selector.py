@@ -1,7 +1,7 @@
 """Select with a pruned copy of the network, then write what it learned into the whole one.
 
-The selector is a channel subset of the target itself, so that its training isn't thrown away: its weights are fused back
-(`compress.embed`) and the whole network is trained on, taught by the selector.
+The selector is a channel subset of the target itself, so that its training isn't thrown away: its weights are fused
+back (`compress.embed`) and the whole network is trained on, taught by the selector.
 
 Source: "PruneFuse: Efficient Data Selection via Weight Pruning and Network Fusion", arXiv 2603.26138.
 """

@@ -20,8 +20,8 @@ from deepwright.labels.strategies.reading import class_logits
 def from_skactiveml(query_strategy: Any) -> Strategy:
     """A pool strategy of scikit-activeml as one of ours.
 
-    It sees the selector's features as X, labels where they are known, and (where it asks for a classifier) the selector's
-    own probabilities; nothing is fitted anew.
+    It sees the selector's features as X, labels where they are known, and (where it asks for a classifier) the
+    selector's own probabilities; nothing is fitted anew.
 
     Args:
         query_strategy: an object with `query(X, y, ..., candidates, batch_size)`, e.g. its `CoreSet()`.

@@ -1,7 +1,7 @@
 """Which unlabelled samples to label next, by what a network says about each alone. Higher = label first.
 
-Each score takes logits of classes, or raw outputs with the task that reads them. Where a sample makes several choices (a
-label each, a position each) its score is their mean.
+Each score takes logits of classes, or raw outputs with the task that reads them. Where a sample makes several choices
+(a label each, a position each) its score is their mean.
 """
 
 from __future__ import annotations
