@@ -95,7 +95,7 @@ class LabelingLoop:
         self.size = len(self.inputs)
         self.budget, self.round_size = budget, round_size
         self.seed_size = round_size if seed_size is None else seed_size
-        self.trainer, self.oracle = trainer or default_trainer(), oracle
+        self.trainer, self.oracle = trainer or default_trainer(task=task), oracle
         self.task, self.classes = task, _classes(task, classes)
         self.t_sync, self.validation, self.seed, self.batch_size = t_sync, validation, seed, batch_size
         self.jobs, self.backend = jobs, backend
@@ -105,7 +105,7 @@ class LabelingLoop:
         self.selectors = RoundSelectors(selector, self.trainer, self.state, self.data, t_sync, seed)
         self._macs: int | None = None
         if self.known and not self.state.rounds:
-            self.state.ask(Round(0, list(self.known), "known"))
+            self.state.ask(Round(0, sorted(self.known), "known"))
         if self.known and self.state.pending:
             self.state.tell({i: self.known[i] for i in self.state.pending if i in self.known})
         if self.strategy.needs_network:
