@@ -2,11 +2,13 @@
 
 import errno
 import functools
+import io
 import os
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.fit import adamw, fit
 from deepwright.core.identity import architecture, digest, identity, structure
 from deepwright.core.interrupt import Terminated, graceful
-from deepwright.core.journal import Journal
+from deepwright.core.journal import Journal, stored_rows
 from deepwright.core.lock import LockedError, lock
 from deepwright.core.resume import (
     DamagedFileError,
@@ -407,6 +409,48 @@ def test_a_full_disk_leaves_the_rows_of_a_journal(tmp_path, monkeypatch):
         patch.setattr("deepwright.core.journal.os.fsync", fail)
         rows.add("y", 2)
     assert rows.rows == Journal(tmp_path / "j.jsonl", {}, durable=True).rows == {"x": 1}
+
+
+def test_a_part_that_a_full_disk_took_is_given_back(tmp_path, monkeypatch):
+    """The disk takes half a row, then nothing more: nothing of it stays, also when the file is closed."""
+    rows = Journal(tmp_path / "j.jsonl", {})
+    content = (tmp_path / "j.jsonl").read_bytes()
+
+    class Full(io.FileIO):
+        def write(self, data):
+            if self.tell() > len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data[:9])
+
+    with monkeypatch.context() as patch, pytest.raises(InputError, match=r"cannot write .*j\.jsonl.*No space left"):
+        patch.setattr(Path, "open", lambda path, mode, buffering=-1: Full(path, "r+"))
+        rows.add("x", 1)
+    assert (tmp_path / "j.jsonl").read_bytes() == content
+
+
+def test_a_journal_can_be_read_whatever_it_was_made_from(tmp_path):
+    path = tmp_path / "j.jsonl"
+    Journal(path, {"data": 1}, kind="work").add_all({"x": 1, "y": 2})
+    assert stored_rows(path, "work")[0]["data"] == "1"
+    assert stored_rows(path, "work")[1:] == ({"x": 1, "y": 2}, [])
+
+
+@pytest.mark.parametrize(("line", "left"), [(0, ["x", "y"]), (1, ["y"]), (2, ["x"])])
+def test_damaged_lines_of_a_journal_are_numbered(tmp_path, line, left):
+    path = tmp_path / "j.jsonl"
+    Journal(path, {"data": 1}).add_all({"x": 1, "y": 2})
+    lines = path.read_text().splitlines(keepends=True)
+    lines[line] = lines[line].replace('": ', '":  ', 2).replace('":  ', '": ', 1)
+    path.write_text("".join(lines))
+    _, rows, damaged = stored_rows(path)
+    assert (list(rows), damaged) == (left, [line + 1])
+    assert path.read_text() == "".join(lines)
+
+
+def test_a_foreign_file_is_no_journal(tmp_path):
+    (tmp_path / "letter").write_text("dear friend\n")
+    with pytest.raises(ForeignFileError, match="dear friend"):
+        stored_rows(tmp_path / "letter")
 
 
 def test_what_a_killed_process_began_is_removed(tmp_path):
