@@ -356,7 +356,7 @@ def test_dice_that_drops_nothing_is_energy(conv_acts):
 def test_probabilities_are_not_taken_for_logits(conv_acts):
     model, x, y, _ = conv_acts
     softmax = nn.Sequential(model, nn.Softmax(1))
-    with pytest.raises(InputError, match="outputs=.probabilities"):
+    with pytest.raises(InputError, match=r"outputs=.probabilities"):
         extract(softmax, [(x, y)])
     with pytest.raises(InputError, match="look like probabilities"):
         extract(softmax, [(x, y)], task=Classification(10))
