@@ -131,6 +131,18 @@ def test_what_a_checkpoint_does_not_hold_is_told(tmp_path):
         fit(Counting(), (X, Y), epochs=1, checkpoint=tmp_path / "fit.pt")
 
 
+def test_a_step_that_knows_its_network_changes_nothing_beside(tmp_path, recwarn):
+    model = network()
+    fit(
+        model,
+        (X, Y),
+        epochs=1,
+        step=lambda m, x, y: F.cross_entropy(model(x), y),
+        checkpoint=tmp_path / "fit.pt",
+    )
+    assert not [w for w in recwarn if "training changes" in str(w.message)]
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_mode_comes_back_after_an_error(training):
     model = network().train(training)

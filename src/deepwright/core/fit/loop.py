@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
 from deepwright.core.fit.run import Run
-from deepwright.core.identity import identity, structure
+from deepwright.core.identity import architecture, identity, structure
 from deepwright.core.interrupt import StopFlag
 from deepwright.core.progress import Bar
 from deepwright.core.resume import Resume
@@ -28,10 +28,12 @@ class Loop:
     stop: StopFlag
     running: Bar
     looked: bool = False
+    beside: dict[str, str] = field(default_factory=dict)
 
     def go(self) -> None:
         """All epochs that are left."""
         run = self.run
+        self.beside = {} if self.kept.path is None else self._beside()
         for epoch in range(run.state.step // run.order.steps, run.recipe.epochs):
             if run.state.stopped:
                 break
@@ -72,15 +74,19 @@ class Loop:
         if self.looked:
             return
         self.looked = True
-        recipe, known = self.run.recipe, self.kept.identity
-        now = identity(model=structure(self.run.model), loss=recipe.loss, step=recipe.step)
-        changed = [name for name, value in now.items() if known.get(name) != value]
+        changed = [name for name, value in self._beside().items() if self.beside.get(name) != value]
         if changed:
             warnings.warn(
                 f"training changes {', '.join(changed)}, which a checkpoint doesn't hold: a fit "
                 "that goes on from it will differ. Register what changes as a buffer of the model.",
                 stacklevel=2,
             )
+
+    def _beside(self) -> dict[str, str]:
+        """What decides about a step besides weights."""
+        recipe = self.run.recipe
+        parts = {"loss": architecture(recipe.loss, "loss"), "step": architecture(recipe.step, "step")}
+        return identity(model=structure(self.run.model), **parts)
 
     def _show(self, epoch: int) -> None:
         self.running.advance(1, f"epoch {epoch + 1}/{self.run.recipe.epochs} {self.run.losses.shown}")
