@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from jaxtyping import install_import_hook
+import typechecking
 
 if "DEEPWRIGHT_UNCHECKED" not in os.environ:  # `make test-slow` times long work without the checker
-    install_import_hook("deepwright", "typechecking.check")  # before the first import of the package
+    typechecking.install()  # before the first import of the package
 
 import numpy as np
 import pytest

@@ -27,7 +27,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_flatten, tree_map
 
 NAME = "second"
 _CPU = torch.device("cpu")
@@ -167,16 +166,31 @@ def _elementwise() -> set[str]:
 
 
 @functools.cache
-def _words(op: torch._ops.OpOverload) -> tuple[str, bool, tuple[str, ...]]:
-    """Name, whether 0-dim CPU tensors may enter, and the names of the arguments that are written."""
-    name = op._schema.name.split("::")[1]
-    written = tuple(a.name for a in op._schema.arguments if a.alias_info is not None and a.alias_info.is_write)
-    return name, name in _elementwise(), written
+def _words(op: torch._ops.OpOverload) -> tuple[str, bool, tuple[str, ...], tuple[str, ...]]:
+    """Name, whether 0-dim CPU tensors may enter, the names of the arguments, and of those that are written."""
+    name, arguments = op._schema.name.split("::")[1], op._schema.arguments
+    written = tuple(a.name for a in arguments if a.alias_info is not None and a.alias_info.is_write)
+    return name, name in _elementwise(), tuple(a.name for a in arguments), written
+
+
+def _leaves(value: object) -> list | tuple:
+    """What an argument or a result holds: operations know single values and flat lists (a tree's walk is slow)."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _is_here(tensor: Tensor) -> bool:
+    return not tensor.is_cpu and tensor.device.type == NAME
+
+
+def _mapped(function, value: object) -> object:
+    if isinstance(value, list | tuple):
+        return (list if isinstance(value, list) else tuple)(function(inner) for inner in value)
+    return function(value)
 
 
 def _as_tensor(value: object, key: str, op, named: dict[str, object]) -> object:
     """A Python number where the operation takes a tensor (dispatch unwraps such numbers), of the dtype it counts as."""
-    if not isinstance(value, int | float | complex) or key not in _tensor_arguments(op):
+    if isinstance(value, Tensor) or not isinstance(value, int | float | complex) or key not in _tensor_arguments(op):
         return value
     other = next((t for t in named.values() if isinstance(t, Tensor)), None)
     return torch.tensor(value, dtype=None if other is None else torch.result_type(other, value))
@@ -188,13 +202,13 @@ def _tensor_arguments(op) -> tuple[str, ...]:
 
 
 def _check(op, named: dict[str, object]) -> None:
-    name, elementwise, written = _words(op)
+    name, elementwise, _, written = _words(op)
     on_device = False
     host = []
     for key, value in named.items():
-        for t in tree_flatten(value)[0]:
+        for t in _leaves(value):
             if isinstance(t, Tensor):
-                if t.device.type == NAME:
+                if _is_here(t):
                     on_device = True
                 elif not (elementwise and t.ndim == 0 and key not in written) and not (
                     name in _INDEXING and key == "indices"
@@ -211,29 +225,29 @@ def _check(op, named: dict[str, object]) -> None:
 
 def _run(op, *args, **kwargs):
     """One operation: check the devices, run the CPU's kernel on the same memory, and hand its results over."""
-    schema = op._schema.arguments
-    named = {a.name: v for a, v in zip(schema, args)} | kwargs
-    name, _, written = _words(op)
+    name, _, words, written = _words(op)
+    named = dict(zip(words, args)) | kwargs
     if name not in _CROSSING:
         _check(op, named)
     hosts: dict[int, tuple[Tensor, Tensor]] = {}
     storages: dict[int, torch.UntypedStorage] = {}
 
     def lower(value):
-        if isinstance(value, Tensor) and value.device.type == NAME:
+        if isinstance(value, Tensor):
+            if not _is_here(value):
+                return value
             if id(value) not in hosts:
                 hosts[id(value)] = (value, _to_host(value))
                 storage = value.untyped_storage()
                 if storage.nbytes():
                     storages[storage._owner.data_ptr()] = storage
             return hosts[id(value)][1]
-        return _CPU if isinstance(value, torch.device) and value.type == NAME else value
+        return _CPU if type(value) is torch.device and value.type == NAME else value
 
-    given = {key: _as_tensor(value, key, op, named) for key, value in named.items()}
-    out = op(**{key: tree_map(lower, value) for key, value in given.items()})
+    out = op(**{key: _mapped(lower, _as_tensor(value, key, op, named)) for key, value in named.items()})
     back = {id(host): tensor for tensor, host in hosts.values()}
     for key in written:  # an output that the kernel resized
-        for t in tree_flatten(named.get(key))[0]:
+        for t in _leaves(named.get(key)):
             if isinstance(t, Tensor) and id(t) in hosts:
                 host = hosts[id(t)][1]
                 if host.shape != t.shape or host.untyped_storage().data_ptr() != t.untyped_storage().data_ptr():
@@ -247,7 +261,7 @@ def _run(op, *args, **kwargs):
             return back[id(value)]
         return _to_device(value, storages.get(value.untyped_storage().data_ptr()))
 
-    return tree_map(lift, out)
+    return _mapped(lift, out)
 
 
 def _set_storage(tensor, source, offset=0, size=None, stride=()):

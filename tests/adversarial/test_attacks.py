@@ -234,6 +234,12 @@ def test_quantised_success(conv):
         (dict(y=torch.tensor([0, 10])), r"0\.\.9"),
         (dict(y=torch.tensor([0])), "as many labels"),
         (dict(eps=-0.1), "eps"),
+        (dict(eps=torch.rand(3)), "eps"),
+        (dict(mask=torch.ones(2, 3, 16, 16)), "mask"),
+        (dict(mask=torch.ones(16, 16)), "mask"),
+        (dict(ids=torch.arange(3)), "ids"),
+        (dict(eot=0), "eot"),
+        (dict(quantize=0), "quantize"),
     ],
 )
 def test_bad_input(conv, change, message):

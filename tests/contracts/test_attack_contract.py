@@ -156,3 +156,22 @@ def test_what_has_an_objective_of_its_own_refuses_loss(cls):
 def test_an_unknown_word_is_refused(cls):
     with pytest.raises(TypeError, match="temperature"):
         AIMING[cls](temperature=2.0)
+
+
+NONSENSE = {
+    PGD: ({"steps": 0}, {"restarts": 0}, {"alpha": -1.0}),
+    BIM: ({"steps": 0},),
+    APGD: ({"steps": 0}, {"rho": 0.0}),
+    APGDT: ({"targets": 0},),
+    FABT: ({"steps": 0}, {"targets": 0}),
+    Square: ({"queries": 0}, {"p": 2.0}),
+    DeepFool: ({"steps": 0}, {"candidates": 1}, {"overshoot": -0.1}),
+    CarliniWagner: ({"steps": 0}, {"rounds": 0}, {"lr": 0.0}, {"initial_c": 0.0}),
+    Noise: ({"repeats": 0}, {"kind": "pink"}),
+}
+
+
+@pytest.mark.parametrize(("cls", "options"), [(cls, o) for cls, several in NONSENSE.items() for o in several])
+def test_nonsense_is_refused(cls, options):
+    with pytest.raises(InputError):
+        cls(0.1, **options)

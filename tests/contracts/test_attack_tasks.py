@@ -4,14 +4,17 @@ import dataclasses
 
 import pytest
 import torch
-from test_attack_contract import SMALL
+from test_attack_contract import BLIND, SMALL
 from torch import nn
 
 from deepwright.adversarial import (
     ALL,
     APGD,
+    APGDT,
+    BIM,
     FGSM,
     PGD,
+    RFGSM,
     AttackSuite,
     CarliniWagner,
     DeepFool,
@@ -260,7 +263,7 @@ def plane(columns=1):
 @pytest.mark.parametrize(("method", "threshold"), [(DeepFool, 0.5), (DeepFool, 0.35), (CarliniWagner, 0.35)])
 def test_binary_distance_to_the_threshold(method, threshold):
     model, x, z, w = plane()
-    task = Binary(threshold=threshold)
+    task = Binary(threshold=threshold, outputs="logits")
     boundary = float(torch.tensor(threshold, dtype=torch.float64).logit())
     options = {"steps": 150, "rounds": 5, "initial_c": 0.3} if method is CarliniWagner else {"overshoot": 0.0}
     result = method(task=task, **options)(model, x, (z[:, 0] > boundary).long())
@@ -293,16 +296,34 @@ def test_a_label_set_falls_by_its_weakest_label():
     assert float(attack(model, x, y, eps=1.05 * least).success.double().mean()) == 1.0
 
 
-@pytest.mark.parametrize("method", [PGD, APGD])
+# Attack with a target and the margin as loss -> what it takes, in distances to the boundary, to arrive everywhere.
+AIMED = {
+    "FGSM": (lambda norm, **o: FGSM(0.1, norm, **o), 1.01),
+    "RFGSM": (lambda norm, **o: RFGSM(0.1, norm, **o), 4.0),
+    "BIM": (lambda norm, **o: BIM(0.1, norm, **o), 1.01),
+    "PGD": (lambda norm, **o: PGD(0.1, norm, steps=40, **o), 1.1),
+    "APGD": (lambda norm, **o: APGD(0.1, norm, steps=40, **o), 1.1),
+    "APGDT": (lambda norm, **o: APGDT(0.1, norm, steps=40, **o), 1.1),
+    "Square": (lambda norm, **o: Square(0.1, norm, queries=80, **o), 8.0),
+}
+
+
+@pytest.mark.parametrize("name", AIMED)
 @pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2)])
-def test_a_target_needs_its_distance(method, norm, dual):
-    """Two classes: the target is reached just beyond |z_t - z_y| / ||w_t - w_y|| and never before."""
+def test_a_target_needs_its_distance(name, norm, dual):
+    """Two classes: the target is never reached before |z_t - z_y| / ||w_t - w_y||, and soon after it."""
     model, x, z, w = plane(2)
     goal = z.argmin(1)
     least = (z[:, 0] - z[:, 1]).abs() / (w[0] - w[1]).norm(p=dual)
-    attack = method(0.1, norm, targeted=True, loss="margin", steps=40, bounds=(-3.0, 3.0))
+    make, enough = AIMED[name]
+    attack = make(norm, targeted=True, bounds=(-3.0, 3.0))
     assert not bool(attack(model, x, goal, eps=0.99 * least).success.any())
-    assert bool(attack(model, x, goal, eps=1.1 * least).success.all())
+    assert bool(attack(model, x, goal, eps=enough * least).success.all())
+
+
+def test_every_attack_that_aims_is_measured():
+    measured = {type(make("linf")) for make, _ in AIMED.values()} | {CarliniWagner}
+    assert measured == set(ALL) - BLIND
 
 
 def test_carlini_wagner_finds_the_distance_to_a_target():
@@ -354,6 +375,21 @@ def test_an_open_tolerance_is_refused():
     _, model, x, y = CASES["a number"]()
     with pytest.raises(InputError, match="tolerance"):
         PGD(0.1, task=Regression())(model, x, y)
+
+
+def test_sigmoid_outputs_are_refused_as_logits():
+    _, model, x, y = CASES["binary, one column"]()
+    with pytest.raises(InputError, match="probabilities"):
+        PGD(0.3, task=Binary())(nn.Sequential(model, nn.Sigmoid()).eval(), x, y)
+
+
+@pytest.mark.parametrize("as_given", [list, lambda rows: rows.numpy()], ids=["list", "array"])
+def test_labels_may_be_lists_and_arrays(as_given):
+    _, model, x, y = CASES["classes"]()
+    attack = AttackSuite([PGD(0.05, steps=3), Square(0.05, queries=5)])
+    labels = as_given(y.tolist() if as_given is list else y)
+    assert torch.equal(attack(model, x, labels).success, attack(model, x, y).success)
+    assert curve(model, x, labels, attack, [0.05]) == curve(model, x, y, attack, [0.05])
 
 
 @pytest.mark.usefixtures("unchecked")

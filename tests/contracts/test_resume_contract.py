@@ -6,8 +6,10 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 import warnings
+from multiprocessing import forkserver
 
 import pytest
 import torch
@@ -25,8 +27,16 @@ FOREIGN = {"text": b"a letter to a friend\n", "empty": b"", "noise": bytes(range
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
-    ["deepwright.core.fit", "deepwright.core.journal", "deepwright.core.trials", "lightning_fabric"]
+    [*sorted({door.start.__module__ for door in DOORS}), "lightning_fabric", "torch._dynamo", "torch.profiler"]
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    """What forks the processes has imported all that they need; it must look for it where we do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        forkserver.ensure_running()
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,13 @@
 
 import errno
 import functools
+import io
 import os
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +19,9 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 from deepwright.core import files
 from deepwright.core.errors import InputError
 from deepwright.core.fit import adamw, fit
-from deepwright.core.identity import architecture, digest, identity
+from deepwright.core.identity import architecture, digest, identity, structure
 from deepwright.core.interrupt import Terminated, graceful
-from deepwright.core.journal import Journal
+from deepwright.core.journal import Journal, stored_rows
 from deepwright.core.lock import LockedError, lock
 from deepwright.core.resume import (
     DamagedFileError,
@@ -213,6 +215,42 @@ def test_methods_of_a_class_count():
     assert architecture(make(1)) != architecture(make(2))
 
 
+class Settled(nn.Module):
+    """A network with settings of its own, long ones and short ones."""
+
+    def __init__(self, corpus=0, scale=1.0, width=2):
+        super().__init__()
+        self.layer = nn.Linear(2, width)
+        self.corpus, self.scale = torch.full((3,), float(corpus)), scale
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"corpus": 1}, "another model.corpus"),
+        ({"scale": 2.0}, "another model.scale: 2.0, was 1.0"),
+        ({"width": 3}, "another model.network"),
+    ],
+)
+def test_a_structure_names_the_setting_that_differs(changed, told):
+    now, before = (identity(model=structure(Settled(**more))) for more in (changed, {}))
+    assert now.differences(before) == [told]
+
+
+def test_a_structure_takes_what_a_module_says_of_itself():
+    class Own(Settled):
+        def __resume_identity__(self):
+            return {"scale": self.scale}
+
+    now, before = (identity(model=structure(Own(scale=scale))) for scale in (2.0, 1.0))
+    assert now.differences(before) == ["another model.scale: 2.0, was 1.0"]
+
+
+def test_a_compiled_network_has_the_structure_of_the_one_inside():
+    model = Settled()
+    assert structure(torch.compile(model)) == structure(model)
+
+
 def test_an_architecture_has_no_values():
     assert architecture(linear(1)) == architecture(linear(2)) != architecture(linear(1, 4))
 
@@ -371,6 +409,48 @@ def test_a_full_disk_leaves_the_rows_of_a_journal(tmp_path, monkeypatch):
         patch.setattr("deepwright.core.journal.os.fsync", fail)
         rows.add("y", 2)
     assert rows.rows == Journal(tmp_path / "j.jsonl", {}, durable=True).rows == {"x": 1}
+
+
+def test_a_part_that_a_full_disk_took_is_given_back(tmp_path, monkeypatch):
+    """The disk takes half a row, then nothing more: nothing of it stays, also when the file is closed."""
+    rows = Journal(tmp_path / "j.jsonl", {})
+    content = (tmp_path / "j.jsonl").read_bytes()
+
+    class Full(io.FileIO):
+        def write(self, data):
+            if self.tell() > len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data[:9])
+
+    with monkeypatch.context() as patch, pytest.raises(InputError, match=r"cannot write .*j\.jsonl.*No space left"):
+        patch.setattr(Path, "open", lambda path, mode, buffering=-1: Full(path, "r+"))
+        rows.add("x", 1)
+    assert (tmp_path / "j.jsonl").read_bytes() == content
+
+
+def test_a_journal_can_be_read_whatever_it_was_made_from(tmp_path):
+    path = tmp_path / "j.jsonl"
+    Journal(path, {"data": 1}, kind="work").add_all({"x": 1, "y": 2})
+    assert stored_rows(path, "work")[0]["data"] == "1"
+    assert stored_rows(path, "work")[1:] == ({"x": 1, "y": 2}, [])
+
+
+@pytest.mark.parametrize(("line", "left"), [(0, ["x", "y"]), (1, ["y"]), (2, ["x"])])
+def test_damaged_lines_of_a_journal_are_numbered(tmp_path, line, left):
+    path = tmp_path / "j.jsonl"
+    Journal(path, {"data": 1}).add_all({"x": 1, "y": 2})
+    lines = path.read_text().splitlines(keepends=True)
+    lines[line] = lines[line].replace('": ', '":  ', 2).replace('":  ', '": ', 1)
+    path.write_text("".join(lines))
+    _, rows, damaged = stored_rows(path)
+    assert (list(rows), damaged) == (left, [line + 1])
+    assert path.read_text() == "".join(lines)
+
+
+def test_a_foreign_file_is_no_journal(tmp_path):
+    (tmp_path / "letter").write_text("dear friend\n")
+    with pytest.raises(ForeignFileError, match="dear friend"):
+        stored_rows(tmp_path / "letter")
 
 
 def test_what_a_killed_process_began_is_removed(tmp_path):

@@ -9,6 +9,7 @@ from torch import nn
 
 from deepwright.core.errors import InputError, NotCalibratedError, NotFittedError
 from deepwright.core.features import Activations, extract, layer_names
+from deepwright.core.tasks import Classification
 from deepwright.data import boxes_ood
 from deepwright.nets import cifar_resnet, mlp
 from deepwright.ood import (
@@ -22,6 +23,7 @@ from deepwright.ood import (
     DetectorSuite,
     DriftAlarm,
     Energy,
+    Entropy,
     OutsideTheBox,
     aupr,
     auroc,
@@ -349,3 +351,18 @@ def test_dice_that_drops_nothing_is_energy(conv_acts):
     *_, known = conv_acts
     other = known
     torch.testing.assert_close(DICE(sparsity=0.0).fit(known).score(other), Energy().score(other))
+
+
+def test_probabilities_are_not_taken_for_logits(conv_acts):
+    model, x, y, _ = conv_acts
+    softmax = nn.Sequential(model, nn.Softmax(1))
+    with pytest.raises(InputError, match=r"outputs=.probabilities"):
+        extract(softmax, [(x, y)])
+    with pytest.raises(InputError, match="look like probabilities"):
+        extract(softmax, [(x, y)], task=Classification(10))
+
+
+def test_the_remedy_for_probabilities_scores_as_logits_do(conv_acts):
+    model, x, y, acts = conv_acts
+    read = extract(nn.Sequential(model, nn.Softmax(1)), [(x, y)], task=Classification(10, outputs="probabilities"))
+    torch.testing.assert_close(Entropy().score(read), Entropy().score(acts), rtol=1e-4, atol=1e-5)

@@ -1,9 +1,14 @@
 """Attacks on one engine: gradient, minimal-norm and black-box, for any task, in pixel space.
 
 Example:
+    >>> import torch
     >>> from deepwright.adversarial import PGD
-    >>> result = PGD(eps=0.1, steps=20)(model, x, y)  # doctest: +SKIP
-    >>> result.success.float().mean()  # doctest: +SKIP
+    >>> from deepwright.core.tasks import Binary
+    >>> model = torch.nn.Linear(4, 1).eval()
+    >>> _ = torch.nn.init.ones_(model.weight), torch.nn.init.constant_(model.bias, -2.0)
+    >>> x = torch.full((2, 4), 0.5) + torch.tensor([[0.02], [0.2]])  # z = 0.08 and 0.8: an L-inf budget of a quarter
+    >>> PGD(eps=0.1, task=Binary())(model, x, torch.tensor([1, 1])).success
+    tensor([ True, False])
 """
 
 from deepwright.adversarial.adapters import from_art, from_foolbox, to_foolbox

@@ -15,6 +15,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Binary, Classification, Task
 from deepwright.core.tasks.reading import columns, finite_rows, unwrap
+from deepwright.core.tasks.targets import as_tensor
 
 LossFunction = Callable[[Any, Any], Float[Tensor, " n"]]
 SuccessFunction = Callable[[Any, Any], Bool[Tensor, " n"]]
@@ -88,7 +89,9 @@ class Aim:
             y: labels or targets.
             n: number of samples.
         """
-        return y if self.task is None else self.task.check_targets(y, n, "y")
+        if self.task is not None:
+            return self.task.check_targets(y, n, "y")
+        return y if self.raw else as_tensor(y, "y")
 
     def value(self, out: Any, y: Any) -> Tensor:
         """What the attack raises, one number a sample (a function of the user's may give anything).

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int64, Shaped
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from deepwright.adversarial.aim import Aim, LossFunction, SuccessFunction, loss_name, may_have_classes, require_task
+from deepwright.adversarial.probing import forward_of, probed
 from deepwright.adversarial.projections import column, norms, project, require_norm
 from deepwright.adversarial.rounding import towards, working_dtype
 from deepwright.adversarial.victim import Batch, Best, Victim
@@ -150,7 +151,7 @@ class Attack:
         x: Float[Tensor, "n ..."],
         y: Any,
         *,
-        mask: Shaped[Tensor, "n ..."] | None = None,
+        mask: Tensor | None = None,
         eps: float | Tensor | None = None,
         ids: Int64[Tensor, " n"] | None = None,
         through: Sequence[Callable[[Tensor], Tensor]] = (),
@@ -164,7 +165,7 @@ class Attack:
             model: left as found (mode, gradients, parameters); attacked in eval mode, where it lives.
             x: floats within bounds.
             y: targets as the task takes them (labels (N,) where none was named), true ones or, targeted, wanted ones.
-            mask: (N, 1, H, W) or as x, 1 where pixels may change.
+            mask: of a shape that broadcasts to x's, 1 where numbers may change, 0 elsewhere.
             eps: overrides the attack's budget; (N,) gives each sample its own.
             ids: (N,) identity of each sample, for its random stream (0..N-1 by default).
             through: differentiable pre-processing before the model; wrap others in `bpda`.
@@ -182,14 +183,16 @@ class Attack:
         require_float_images(x)
         budget = self._budget(x, self.eps if eps is None else eps)
         self._check(x, y)
+        ids = torch.arange(len(x)) if ids is None else ids
+        _require_options(x, mask, ids, eot, quantize)
         if model.training:
             warnings.warn("the model is in train mode: it is attacked in eval mode and put back", stacklevel=2)
-        ids = torch.arange(len(x)) if ids is None else ids
         with frozen(model):
             victim, y = self._victim(model, x, y, through, eot)
             work = victim.x.to(budget.dtype)
             best = Best(work)
-            batch = Batch(work, y, budget.to(work.device), None if mask is None else mask.to(work), ids, callback)
+            mask = None if mask is None else mask.to(work).expand(len(x), *mask.shape[1:])
+            batch = Batch(work, y, budget.to(work.device), mask, ids, callback)
             self._run(victim, batch, best)
             if quantize is not None:
                 best.x = (best.x * quantize).round() / quantize
@@ -201,9 +204,11 @@ class Attack:
     ) -> tuple[Victim, Any]:
         """The network on x behind its task, and targets as the task takes them; the model is frozen around it."""
         device = device_of(model)
-        forward = _chain(model, through, dtype_of(model, x.dtype))
+        forward = forward_of(model, through, dtype_of(model, x.dtype))
         x = x.to(device)
-        aim = _probed(self.aim, forward, x[:2], eot, self._does_not_apply if self.needs_classes else None)
+        aim, read = probed(self.aim, forward, x, eot)
+        if self.needs_classes and aim.class_logits(read) is None:
+            raise self._does_not_apply(aim.task)
         y = aim.check_targets(y, len(x))
         if isinstance(y, Tensor):
             real = y.is_floating_point() and not aim.raw
@@ -305,48 +310,17 @@ def _moved(result: AttackResult, device: torch.device) -> AttackResult:
     return replace(result, **{f.name: back_to(getattr(result, f.name), device) for f in fields(result)})
 
 
-def _chain(
-    model: nn.Module, through: Sequence[Callable[[Tensor], Tensor]], dtype: torch.dtype
-) -> Callable[[Tensor], Any]:
-    """Pre-processing, then the model on its own dtype."""
-
-    def forward(x: Tensor) -> Any:
-        for step in through:
-            x = step(x)
-        return model(x.to(dtype))
-
-    return forward
-
-
-def _probed(
-    aim: Aim, forward: Callable[[Tensor], Any], x: Tensor, eot: int, refusal: Callable[[Task | None], InputError] | None
-) -> Aim:
-    """The aim with its task, after a look at the outputs of a few samples.
-
-    They are read twice: a model that answers differently needs averaging.
-    """
-    with torch.no_grad():
-        first, again = forward(x), forward(x)
-    aim = aim.settled(first, len(x))
-    read = aim.read(first, len(x))
-    finite = bool(aim.finite(read).all())
-    if finite:  # numbers that aren't are counted in the flags; finite ones must be what the task says
-        aim.read(first, len(x), strict=True)
-    if eot == 1 and finite and not _same(read, aim.read(again, len(x))):
+def _require_options(x: Tensor, mask: Tensor | None, ids: Tensor, eot: int, quantize: int | None) -> None:
+    """Refuse options of a call that don't fit its inputs."""
+    if mask is not None and not (
+        mask.ndim == x.ndim and all(m in (1, size) for m, size in zip(mask.shape, x.shape, strict=True))
+    ):
         raise InputError(
-            "the model",
-            given="different outputs for the same input",
-            expected="a deterministic model",
-            hint="switch its randomness off, or pass eot=10",
+            "mask", given=f"shape {tuple(mask.shape)}", expected=f"one that broadcasts to {tuple(x.shape)}"
         )
-    if refusal is not None and aim.class_logits(read) is None:
-        raise refusal(aim.task)
-    return aim
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Whether outputs are equal: tensors, or detections of each image."""
-    if isinstance(a, Tensor):
-        return torch.equal(a, b)
-    pairs = [(getattr(p, f), getattr(q, f)) for p, q in zip(a, b) for f in ("boxes", "labels", "scores")]
-    return len(a) == len(b) and all(torch.equal(p, q) for p, q in pairs)
+    if tuple(ids.shape) != (len(x),):
+        raise InputError("ids", given=f"shape {tuple(ids.shape)}", expected=f"({len(x)},), one a sample")
+    if eot < 1:
+        raise InputError("eot", given=eot, expected="1 or more forward passes")
+    if quantize is not None and quantize < 1:
+        raise InputError("quantize", given=quantize, expected="levels above zero, 255 for 8-bit images")

@@ -105,7 +105,7 @@ class AttackSuite:
             broken = torch.zeros(n, dtype=torch.bool)
             if len(rows):
                 budget = eps[rows] if isinstance(eps, Tensor) and eps.ndim else eps
-                part = {k: v[rows] if k == "mask" and v is not None else v for k, v in options.items()}
+                part = {k: v[rows] if k == "mask" and v is not None and len(v) == n else v for k, v in options.items()}
                 found = attack(model, x[rows], y[rows], eps=budget, ids=ids[rows], **part)
                 broken[rows] = found.success.cpu()
                 flags |= {f"{attack.name}: {k}": v for k, v in found.flags.items()}

@@ -287,7 +287,7 @@ def extract(
             if shards is None or shards.needs(batch):
                 x, y = batch if isinstance(batch, list | tuple) else (batch, None)
                 tap.reset()
-                parts.append(_collect(model, to_model(x, model), y, tap, layers, task).to(keep))
+                parts.append(_collect(model, to_model(x, model), y, tap, layers, task, first=not parts).to(keep))
             if shards is not None and shards.full:
                 shards.end(_state(parts))
                 parts = []
@@ -307,13 +307,13 @@ def _state(parts: list[Activations]) -> dict[str, Any] | None:
 
 
 def _collect(
-    model: nn.Module, x: Tensor, y: Any, tap: Tap, layers: str | Sequence[str], task: Task | None
+    model: nn.Module, x: Tensor, y: Any, tap: Tap, layers: str | Sequence[str], task: Task | None, first: bool
 ) -> Activations:
     if not x.is_floating_point():
         raise InputError(
             "input batch", given=f"dtype {x.dtype}", expected="floats", hint="use x.float() / 255 for images"
         )
-    logits = read_logits(model(x), task)
+    logits = read_logits(model(x), task, strict=first)
     y = y if task is None or y is None else task.check_targets(y, len(x))
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -343,19 +343,29 @@ def _collect(
     )
 
 
-def read_logits(out: Any, task: Task | None = None) -> Any:
+def read_logits(out: Any, task: Task | None = None, *, strict: bool = False) -> Any:
     """Logits of classes out of a network's output.
 
     Args:
         out: what the network gave.
         task: how to read it; None takes it as it is.
+        strict: look at the values too: probabilities aren't taken for logits.
 
     Raises:
         InputError: an output that the task can't read, or a task without classes.
     """
     if task is None:
+        from deepwright.core.tasks.reading import looks_like_probabilities
+
+        if strict and isinstance(out, Tensor) and out.ndim == 2 and looks_like_probabilities(out):
+            raise InputError(
+                "the network's output",
+                given="rows that are 0 or more and sum to 1: these look like probabilities",
+                expected="logits",
+                hint=f'task=Classification({out.shape[1]}, outputs="probabilities") reads their logarithm',
+            )
         return out
-    logits = task.class_logits(task.read(out, strict=False))
+    logits = task.class_logits(task.read(out, strict=strict))
     if logits is None:
         raise InputError("task", given=type(task).__name__, expected="a task of which each sample has one class")
     return logits

@@ -147,7 +147,7 @@ class Journal:
         self._rewrite(path)
 
 
-def stored(path: Path | str, kind: str = "journal") -> tuple[dict[str, str], dict[str, Any], list[int]]:
+def stored_rows(path: Path | str, kind: str = "journal") -> tuple[dict[str, str], dict[str, Any], list[int]]:
     """What a journal holds, whatever it was made from; the file is left as it is.
 
     Args:

@@ -1,11 +1,18 @@
 """Which data to label, with as little work as can be.
 
-Holds PruneFuse (a pruned copy of the network selects, and is then fused into it), the usual strategies, and a loop that a
-person or an oracle answers. Begin with `LabelingLoop`.
+Holds PruneFuse (a pruned copy of the network selects, and is then fused into it), the usual strategies, and a loop that
+a person or an oracle answers. Begin with `LabelingLoop`.
 
 Example:
-    >>> loop = LabelingLoop(pool, PrunedSelector(model, pool[:2]), budget=500, round_size=100)  # doctest: +SKIP
-    >>> loop.tell(asked := loop.ask(), labels_of(asked))  # doctest: +SKIP
+    >>> import torch
+    >>> from deepwright.labels import LabelingLoop, PrunedSelector
+    >>> pool = torch.randn(100, 4)
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    >>> loop = LabelingLoop(pool, PrunedSelector(model, pool[:2]), "margin", budget=50, round_size=10)
+    >>> asked = loop.ask()
+    >>> loop.tell(asked, (pool[asked, 0] > 0).long())
+    >>> len(loop.labels)
+    10
 """
 
 from deepwright.labels.loop import (

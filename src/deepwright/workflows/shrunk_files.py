@@ -102,7 +102,7 @@ def _on_cpu(model: nn.Module) -> nn.Module:
     if device_of(model).type == "cpu":
         return model
     copied = copy.deepcopy(model)
-    moved: dict[int, Tensor] = {}
+    moved: dict[int, nn.Parameter] = {}
     for module in copied.modules():
         for name, p in list(module.named_parameters(recurse=False)):
             setattr(module, name, moved.setdefault(id(p), nn.Parameter(p.detach().cpu(), p.requires_grad)))

@@ -149,7 +149,7 @@ DOORS = [
             "optimizer": {"lr": 0.2},
             "seed: 1, was 0": {"seed": 1},
             "training inputs": {"steps": STEPS + 1},
-            "another fit; given: another model": {"center": 2.0},
+            "another fit; given: another model.center: 2.0, was 1.0": {"center": 2.0},
         },
     ),
     Door("trials", fan_out, None, {"function's power": {"power": 3}, "function's start": {"start": 1.0}}),

@@ -19,9 +19,13 @@ from deepwright.physics import Box, field, jet
 from deepwright.physics.solve import Condition, PDEProblem
 from deepwright.workflows import (
     AuditOptions,
+    ExitOptions,
+    LabelOptions,
     ShrinkOptions,
     SolveOptions,
     audit,
+    exits,
+    label,
     shrink,
     solve,
 )
@@ -108,6 +112,32 @@ def shrunk(folder, *, start=0, share=0.5, criterion="l2", epochs=2, seed=0, stop
         return [stored(state / "plan.pt")[1], tuned["model"], [(f["check"], f["summary"]) for f in kept]]
 
 
+def with_exits(folder, *, start=0, epochs=2, seed=0, **data):
+    with local_rng(start):
+        model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 3)).eval()
+    options = ExitOptions(model, data=rows(**data), epochs=epochs, seed=seed, out=folder)
+    try:
+        exits(options, say=Stop("thresholds", Enough))
+    except Enough:
+        return stored(folder / ".unfinished" / "heads.pt")[1]["model"]
+
+
+def labelled(folder, *, start=0, strategy="margin", removed=0.5, round_size=8, epochs=1):
+    options = LabelOptions(
+        "breast-cancer",
+        simulate=True,
+        budget=24,
+        strategy=strategy,
+        removed=removed,
+        round_size=round_size,
+        epochs=epochs,
+        seed=start,
+        out=folder,
+    )
+    found = label(options)
+    return found.result.indices, found.result.labels, dict(found.network.state_dict()), found.test_accuracy
+
+
 def growth(strength, width, points):
     return PDEProblem(
         "growth",
@@ -152,6 +182,31 @@ DOORS = [
             "epochs": {"epochs": 1},
         },
         interrupt={"stop": Stop("audit of the shrunk network", KeyboardInterrupt)},
+        flips=4,
+    ),
+    Door(
+        "workflows.exits",
+        with_exits,
+        file=".unfinished/heads.pt",
+        changes={
+            "initial weights": {"start": 1},
+            "training inputs": {"train": 5},
+            "epochs": {"epochs": 3},
+            "seed": {"seed": 1},
+        },
+        flips=4,
+    ),
+    Door(
+        "workflows.label",
+        labelled,
+        file="labels.jsonl",
+        changes={
+            "seed": {"start": 1},
+            "strategy": {"strategy": "entropy"},
+            "selector.removed": {"removed": 0.25},
+            "round size": {"round_size": 6},
+            "trainer": {"epochs": 2},
+        },
         flips=4,
     ),
     Door(

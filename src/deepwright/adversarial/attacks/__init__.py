@@ -1,8 +1,13 @@
 """The attacks: gradient, minimal-norm, black-box and noise, each a class on `Attack`.
 
 Example:
-    >>> from deepwright.adversarial.attacks import PGD
-    >>> PGD(eps=0.1, steps=20)(model, x, y).success.float().mean()  # doctest: +SKIP
+    >>> import torch
+    >>> from deepwright.adversarial.attacks import DeepFool
+    >>> model = torch.nn.Linear(3, 2, bias=False).eval()
+    >>> _ = model.weight.data.copy_(torch.tensor([[3.0, 0.0, 0.0], [0.0, 4.0, 0.0]]))
+    >>> found = DeepFool(overshoot=0.0)(model, torch.tensor([[0.5, 0.0, 0.5]]), torch.tensor([0]))
+    >>> round(float(found.norm), 3)  # |z_0 - z_1| / ||w_0 - w_1|| = 1.5 / 5
+    0.3
 """
 
 from deepwright.adversarial.attacks.apgd import APGD, APGDT

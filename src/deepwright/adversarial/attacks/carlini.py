@@ -47,6 +47,12 @@ class CarliniWagner(Attack):
         super().__init__(eps, "l2", **options)
         if not math.isfinite(self.bounds[1] - self.bounds[0]):
             raise InputError("bounds", given=self.bounds, expected="a finite box for Carlini-Wagner")
+        if steps < 1 or rounds < 1 or not lr > 0 or not initial_c > 0:
+            raise InputError(
+                self.name,
+                given=f"steps={steps}, rounds={rounds}, lr={lr}, initial_c={initial_c}",
+                expected="at least 1 and 1, above 0 and 0",
+            )
         self.steps, self.lr, self.rounds, self.initial_c, self.kappa = steps, lr, rounds, initial_c, kappa
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:

@@ -44,6 +44,12 @@ class DeepFool(Attack):
         super().__init__(eps, norm, **options)
         if norm == "l1":
             raise InputError("norm", given="'l1'", expected="'l2' or 'linf' for DeepFool")
+        if steps < 1 or candidates < 2 or not overshoot >= 0:
+            raise InputError(
+                self.name,
+                given=f"steps={steps}, candidates={candidates}, overshoot={overshoot}",
+                expected="at least 1, 2 and 0",
+            )
         self.steps, self.candidates, self.overshoot = steps, candidates, overshoot
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
@@ -75,7 +81,7 @@ class DeepFool(Attack):
         z = victim.logits(out)
         others = z.detach().scatter(1, y[:, None], -torch.inf)
         count = min(self.candidates, z.shape[1]) - 1
-        classes = torch.cat([y[:, None], others.topk(max(count, 1), dim=1).indices], 1)
+        classes = torch.cat([y[:, None], others.topk(count, dim=1).indices], 1)
         one_hot = torch.nn.functional.one_hot(classes, z.shape[1]).to(z.dtype).transpose(0, 1)
         (jacobian,) = torch.autograd.grad(z, point, one_hot, is_grads_batched=True)
         return out.detach(), z.detach(), jacobian, classes

@@ -12,6 +12,7 @@ from deepwright.adversarial.attacks.apgd import likely_targets
 from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import column, hyperplane_step, norms
 from deepwright.adversarial.victim import Batch, Best, Victim
+from deepwright.core.errors import InputError
 from deepwright.core.tasks.class_losses import gap
 
 
@@ -48,6 +49,8 @@ class FABT(Attack):
         tries = "it leaves y towards each of the likeliest classes"
         self._refuse(options, targeted=tries, loss="differences of logits are what it linearises")
         super().__init__(eps, norm, **options)
+        if steps < 1 or targets < 1:
+            raise InputError(self.name, given=f"steps={steps}, targets={targets}", expected="at least 1 of each")
         self.steps, self.targets = steps, targets
         self.alpha_max, self.eta, self.beta = alpha_max, eta, beta
 

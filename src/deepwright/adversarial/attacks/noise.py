@@ -30,6 +30,8 @@ class Noise(Attack):
         super().__init__(eps, norm, **options)
         if kind not in ("sign", "gaussian", "uniform"):
             raise InputError("kind", given=repr(kind), expected="'sign', 'gaussian' or 'uniform'")
+        if repeats < 1:
+            raise InputError("repeats", given=repeats, expected="at least 1")
         self.kind, self.repeats = kind, repeats
 
     @property

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from torch import nn
 
 from deepwright.core.fit.run import Run
+from deepwright.core.identity import identity, structure
 from deepwright.core.interrupt import StopFlag
 from deepwright.core.progress import Bar
-from deepwright.core.resume import Resume, architecture, digest
+from deepwright.core.resume import Resume
 
 
 @dataclass
@@ -72,11 +73,11 @@ class Loop:
             return
         self.looked = True
         recipe, known = self.run.recipe, self.kept.identity
-        now = {"model": architecture(self.run.model), "loss": digest(recipe.loss), "step": digest(recipe.step)}
-        changed = [name for name, value in now.items() if known.get(name) not in (None, "None", value)]
+        now = identity(model=structure(self.run.model), loss=recipe.loss, step=recipe.step)
+        changed = [name for name, value in now.items() if known.get(name) != value]
         if changed:
             warnings.warn(
-                f"training changes attributes of the {' and the '.join(changed)}, which a checkpoint doesn't hold: a fit "
+                f"training changes {', '.join(changed)}, which a checkpoint doesn't hold: a fit "
                 "that goes on from it will differ. Register what changes as a buffer of the model.",
                 stacklevel=2,
             )

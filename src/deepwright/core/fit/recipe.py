@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from deepwright.core.errors import InputError
-from deepwright.core.resume import architecture
+from deepwright.core.identity import structure
 
 TrainData = tuple[Tensor, Tensor] | Dataset
 StepFunction = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -76,7 +76,7 @@ class Recipe:
         data = dict(zip(("inputs", "targets"), train)) if isinstance(train, tuple) else {"data": train}
         return {
             **{f"training_{name}": value for name, value in data.items()},
-            "model": architecture(model),
+            "model": structure(model),
             "initial_weights": [*model.named_parameters(), *model.named_buffers()],
             **{name: getattr(self, name) for name in names},
             **chosen,

@@ -19,7 +19,7 @@ What can't be identified (locks, open files, running generators) is refused. It 
 from __future__ import annotations
 
 from deepwright.core.identity.digests import architecture, digest
-from deepwright.core.identity.parts import Identity, identity
+from deepwright.core.identity.parts import Identity, identity, structure
 from deepwright.core.identity.walk import Digest
 
-__all__ = ["Digest", "Identity", "architecture", "digest", "identity"]
+__all__ = ["Digest", "Identity", "architecture", "digest", "identity", "structure"]

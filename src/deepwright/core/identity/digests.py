@@ -54,11 +54,12 @@ def digest(value: Any, name: str = "a value") -> Digest:
     return Walk(name, _TAKERS).of(value)
 
 
-def architecture(model: nn.Module, name: str = "model") -> Digest:
+def architecture(model: Any, name: str = "model", *, bare: bool = False) -> Digest:
     """A short hash of a network's classes, settings and shapes: all but the values of its parameters and buffers.
 
     Args:
-        model: the network.
+        model: the network, or something that holds networks.
         name: what errors call it.
+        bare: leave out the settings of the outermost module itself.
     """
-    return Walk(name, _TAKERS, weights=False).of(model)
+    return Walk(name, _TAKERS, weights=False, bare=model if bare else None).of(model)

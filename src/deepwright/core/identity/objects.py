@@ -22,8 +22,8 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 def take_network(walk: Walk, value: nn.Module) -> None:
     """A network: class, weights, settings and hooks, but not whether it is in train mode."""
-    if type(value).__name__ == "OptimizedModule":  # torch.compile's: the same network
-        walk.feed(value._orig_mod)
+    if uncompiled(value) is not value:
+        walk.feed(uncompiled(value))
         return
     walk.feed(type(value))
     if isinstance(value, torch.jit.ScriptModule):
@@ -38,10 +38,21 @@ def take_network(walk: Walk, value: nn.Module) -> None:
     for name, child in value._modules.items():
         walk.word("child", name)
         walk.feed(child)
-    take_mapping(walk, {k: v for k, v in vars(value).items() if k not in _RUNNING})
+    if value is not walk.bare:
+        take_mapping(walk, settings(value))
     for name in _HOOKS:
         for hook in getattr(value, name, {}).values():
             walk.feed(hook)
+
+
+def uncompiled(model: nn.Module) -> nn.Module:
+    """The network inside torch.compile's wrapper: the same one."""
+    return model._orig_mod if type(model).__name__ == "OptimizedModule" else model  # type: ignore[return-value]
+
+
+def settings(model: nn.Module) -> dict[str, Any]:
+    """A module's own attributes, but for its weights, its parts and how it runs at the moment."""
+    return {name: value for name, value in vars(model).items() if name not in _RUNNING}
 
 
 def _scripted(walk: Walk, value: Any) -> None:

@@ -7,7 +7,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deepwright.core.identity.digests import digest
+import torch
+from torch import nn
+
+from deepwright.core.identity.digests import architecture, digest
+from deepwright.core.identity.objects import settings, uncompiled
 from deepwright.core.identity.walk import Digest
 from deepwright.core.version import __version__
 
@@ -42,6 +46,36 @@ def identity(**parts: Any) -> Identity:
             found[part] = str(inner) if isinstance(inner, Digest) else _short(inner) or str(digest(inner, part))
     found["package version"] = f"{__version__}, Python {sys.version_info.major}.{sys.version_info.minor}"
     return found
+
+
+def structure(model: nn.Module, name: str = "model") -> dict[str, Any]:
+    """What `architecture` hashes, in parts that a refusal can name: the network, and each setting of its own.
+
+    Args:
+        model: the network.
+        name: what errors call it.
+
+    Returns:
+        "network" -> all but the module's own settings; setting, or field of it -> its value, or a hash where it is long.
+        Where the module says what it is as a dict (`__resume_identity__`): the entries of that.
+    """
+    model = uncompiled(model)
+    own: Any = getattr(model, "__resume_identity__", dict)()
+    if own and type(own) is dict:
+        return _named(own, name)
+    network = architecture(model, name, bare=True)
+    if own or isinstance(model, torch.jit.ScriptModule):
+        return {"network": network}
+    return {"network": network, **_named(settings(model), name)}
+
+
+def _named(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """Settings by name, those that are long as a hash, without the weights of modules."""
+    opened = {part: inner for setting, value in values.items() for part, inner in _opened(setting, value)}
+    return {
+        part: inner if _short(inner) is not None else architecture(inner, f"{name}.{part}")
+        for part, inner in opened.items()
+    }
 
 
 def _opened(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -1,7 +1,7 @@
 """Label in rounds: train a selector on what has labels, score the rest, ask for the most telling, go on.
 
-The loop belongs to nobody: `ask` gives indices, `tell` takes labels, in any portions. A label is on disk before anything
-else happens to it, and a loop that was killed goes on with the same questions.
+The loop belongs to nobody: `ask` gives indices, `tell` takes labels, in any portions. A label is on disk before
+anything else happens to it, and a loop that was killed goes on with the same questions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from deepwright.labels.loop.pool import Inputs, Pool
 from deepwright.labels.loop.records import LabelingResult, Round
 from deepwright.labels.loop.scoring import accuracy, dropout_passes, score_pool
 from deepwright.labels.loop.state import LoopState
-from deepwright.labels.loop.synchronising import Synchroniser
+from deepwright.labels.loop.synchronising import RoundSelectors
 from deepwright.labels.loop.training import Trainer, default_trainer
 from deepwright.labels.prunefuse.selector import PrunedSelector
 from deepwright.labels.strategies.catalogue import STRATEGIES, Strategy, View, named
@@ -62,9 +62,6 @@ class LabelingLoop:
         jobs: shards of the pool that are scored side by side; whatever it is, the same samples are asked for.
         backend: where they are scored (see `core.trials.run`).
 
-    Attributes:
-        selector: the one of the last round: after a synchronisation another than was given.
-
     Raises:
         InputError: sizes that don't fit the pool, unknown strategies, a task without classes; a checkpoint of another
             loop, or that another process is writing.
@@ -93,30 +90,28 @@ class LabelingLoop:
         jobs: int = 1,
         backend: str = "local",
     ) -> None:
-        self.pool, self.selector, self.strategy = pool, selector, named(strategy)
+        self.pool, self.strategy = pool, named(strategy)
         self.inputs = Inputs(pool, batch_size)
         self.size = len(self.inputs)
         self.budget, self.round_size = budget, round_size
         self.seed_size = round_size if seed_size is None else seed_size
-        self.trainer, self.oracle = trainer or default_trainer(), oracle
+        self.trainer, self.oracle = trainer or default_trainer(task=task), oracle
         self.task, self.classes = task, _classes(task, classes)
         self.t_sync, self.validation, self.seed, self.batch_size = t_sync, validation, seed, batch_size
         self.jobs, self.backend = jobs, backend
         self.known = dict(known or {})
-        self._check_sizes()
-        self.state = LoopState(checkpoint, {} if checkpoint is None else self._parts())
-        self.synchroniser = Synchroniser(self.trainer, seed, self.state.path, self.state.identity)
-        self._given = selector
-        self._synchronised = 0  # the round from which on `selector` is in force
-        self._trained: tuple[int, nn.Module] | None = None  # a round, and its selector
+        self._check_sizes(selector)
+        self.state = LoopState(checkpoint, {} if checkpoint is None else self._parts(selector))
+        self.selectors = RoundSelectors(selector, self.trainer, self.state, self.data, t_sync, seed)
         self._macs: int | None = None
         if self.known and not self.state.rounds:
-            self.state.ask(Round(0, list(self.known), "known"))
+            self.state.ask(Round(0, sorted(self.known), "known"))
         if self.known and self.state.pending:
             self.state.tell({i: self.known[i] for i in self.state.pending if i in self.known})
-        self._take_selector(len(self.state.rounds) - 1)
+        if self.strategy.needs_network:
+            self.selectors.enter(len(self.rounds) - 1)
 
-    def _check_sizes(self) -> None:
+    def _check_sizes(self, selector: Any) -> None:
         if not 0 < self.seed_size <= self.budget <= self.size or self.round_size < 1:
             sizes = f"seed_size={self.seed_size}, round_size={self.round_size}, budget={self.budget}"
             raise InputError(
@@ -124,19 +119,19 @@ class LabelingLoop:
                 given=f"{sizes}, pool of {self.size}",
                 expected="0 < seed_size <= budget <= pool, round_size >= 1",
             )
-        if self.t_sync < 0 or (self.t_sync and not isinstance(self.selector, PrunedSelector)):
+        if self.t_sync < 0 or (self.t_sync and not isinstance(selector, PrunedSelector)):
             raise InputError("t_sync", given=self.t_sync, expected="0, or 1 and more with a PrunedSelector to fuse")
         strange = sorted(i for i in self.known if not 0 <= i < self.size)
         if strange:
             raise InputError("known", given=f"samples {strange[:5]}", expected=f"indices 0..{self.size - 1}")
         self._check_labels(list(self.known.values()))
 
-    def _parts(self) -> dict[str, Any]:
+    def _parts(self, selector: Any) -> dict[str, Any]:
         """All that questions depend on. The budget only says when to stop, jobs and backend only where work is done."""
-        own = getattr(self.selector, "__resume_identity__", None)
+        own = getattr(selector, "__resume_identity__", None)
         return {
             "pool": self.pool,
-            "selector": self.selector if own is None else own(),
+            "selector": selector if own is None else own(),
             "strategy": self.strategy,
             "trainer": self.trainer,
             "counted_epochs": getattr(self.trainer, "epochs", 0),
@@ -153,6 +148,11 @@ class LabelingLoop:
         }
 
     # --- ask and tell ------------------------------------------------------------------------------------------
+
+    @property
+    def selector(self) -> Any:
+        """The one in force: after a synchronisation another than was given."""
+        return self.selectors.current
 
     @property
     def labels(self) -> dict[int, int]:
@@ -229,13 +229,13 @@ class LabelingLoop:
     def result(self) -> LabelingResult:
         """What there is so far.
 
-        Its selector is the last round's, trained on the labels that the round began with; where no round has trained one
-        and the budget is spent, one is trained on all labels. A loop that goes on from a file trains it again.
+        Its selector is the last round's, trained on the labels that the round began with; where no round has trained
+        one and the budget is spent, one is trained on all labels. A loop that goes on from a file trains it again.
         """
         last = len(self.rounds) - 1
         trained: nn.Module | None = None
         if self._trains(last) or self.done:
-            trained = self._train_selector(last if self._trains(last) else last + 1)
+            trained = self.selectors.trained(last if self._trains(last) else last + 1)
         seconds = sum(r.train_seconds + r.score_seconds for r in self.rounds)
         macs = sum(r.macs for r in self.rounds)
         return LabelingResult(list(self.labels), list(self.labels.values()), self.rounds, trained, seconds, macs)
@@ -271,8 +271,8 @@ class LabelingLoop:
 
     def _scored_round(self, number: int, k: int, free: Tensor, seed: int) -> Round:
         begin = time.perf_counter()
-        macs = self._take_selector(number)
-        model = self._train_selector(number)
+        macs = self.selectors.enter(number)
+        model = self.selectors.trained(number)
         trained = time.perf_counter()
         found = score_pool(model, self.inputs, self.task, jobs=self.jobs, backend=self.backend, name=f"score {number}")
         passes = dropout_passes(model, self.inputs, seed, self.task) if self.strategy.needs_passes else None
@@ -303,41 +303,6 @@ class LabelingLoop:
             f"round {number}: the selector names one class for {share:.0%} of the pool: drawn at random", stacklevel=5
         )
         return STRATEGIES["random"]
-
-    # --- selectors ---------------------------------------------------------------------------------------------
-
-    def _train_selector(self, number: int) -> nn.Module:
-        """The trained selector of a round; it follows from the labels that the round began with."""
-        if self._trained is None or self._trained[0] != number:
-            x, y = self.data(number)
-            seed = derive_seed("train", number, seed=self.seed) % 2**31
-            self._trained = number, self.trainer(self.selector.fresh(), x, y, number, seed)
-        return self._trained[1]
-
-    def _take_selector(self, number: int) -> float:
-        """Put the selector of a round in force; gives the MACs of its synchronisation where it has one."""
-        if not self.t_sync or not self._trains(number):
-            return 0.0
-        latest = number - number % self.t_sync
-        if latest and latest != self._synchronised:
-            self._synchronise(latest)
-        if number % self.t_sync:
-            return 0.0
-        return self.synchroniser.macs(self.selector, len(self.state.before(number)))
-
-    def _synchronise(self, number: int) -> None:
-        """Train and prune the whole network of a round, or take it from the disk."""
-        previous = number - self.t_sync
-
-        def train() -> nn.Module:
-            if previous > 0 and self._synchronised != previous:  # its file is gone or damaged
-                self._synchronise(previous)
-            small = self._train_selector(max(number - 1, 1))
-            return self.synchroniser.train(number, self.selector, small, *self.data(number))
-
-        whole = self.synchroniser.whole(number, self.state.before(number), self._given.dense, train)
-        self.selector = self.synchroniser.prune(number, self._given, whole)
-        self._synchronised, self._trained = number, None
 
     def _macs_each(self) -> int:
         if self._macs is None:

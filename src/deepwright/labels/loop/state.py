@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from deepwright.core.journal import Journal, stored
+from deepwright.core.journal import Journal, stored_rows
 from deepwright.core.resume import DamagedFileWarning, Identity, OtherWorkError, identity
 from deepwright.labels.loop.records import Round
 
@@ -104,7 +104,7 @@ def read_labels(checkpoint: Path | str) -> dict[int, int]:
     Raises:
         ForeignFileError: a file that isn't a loop's.
     """
-    _, rows, damaged = stored(checkpoint, KIND)
+    _, rows, damaged = stored_rows(checkpoint, KIND)
     if damaged:
         warnings.warn(f"{checkpoint}: damaged lines {damaged} are left out", DamagedFileWarning, stacklevel=2)
     return _labels(rows)

@@ -1,98 +1,104 @@
-"""Synchronisation: what a selector learned goes into the whole network, from which the next selector is pruned."""
+"""The selectors of a loop's rounds: which one is in force, how it is trained, and what it learns from the one before.
+
+With synchronisation, what a selector learned goes into the whole network every few rounds; that is trained, and the
+next selector is pruned from it.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from deepwright.core.identity import Digest
 from deepwright.core.randomness import derive_seed, generator
 from deepwright.core.resume import Resume
+from deepwright.labels.loop.state import LoopState
 from deepwright.labels.loop.training import Trainer
-from deepwright.labels.prunefuse.selector import PrunedSelector
+
+Data = Callable[[int], tuple[Tensor, Tensor]]
 
 
-class Synchroniser:
-    """Fuse, train the whole network, prune it again: the next selector starts from what was learned.
-
-    A synchronised network is a function of the loop and the labels of that round; it is kept beside the loop's file under
-    both, so that it isn't trained twice.
+class RoundSelectors:
+    """The selector of each round, as a function of the labels that the round began with.
 
     Args:
-        trainer: of the whole network.
+        given: the first one.
+        trainer: of selectors and whole networks.
+        state: of the loop. Synchronised networks are kept beside its file, so that none is trained twice.
+        data: round -> (inputs, labels) that it began with.
+        t_sync: rounds between two synchronisations; 0 for none.
         seed: of the loop.
-        checkpoint: of the loop, or None to keep nothing.
-        identity: of the loop.
+
+    Attributes:
+        current: the selector in force.
     """
 
-    def __init__(self, trainer: Trainer, seed: int, checkpoint: Path | None, identity: Mapping[str, str]) -> None:
-        self.trainer, self.seed, self.checkpoint = trainer, seed, checkpoint
-        self.identity = {name: Digest(part) for name, part in identity.items()}
+    def __init__(self, given: Any, trainer: Trainer, state: LoopState, data: Data, t_sync: int, seed: int) -> None:
+        self.given = self.current = given
+        self.trainer, self.state, self.data, self.t_sync, self.seed = trainer, state, data, t_sync, seed
+        self._since = 0  # the round from which on `current` is in force
+        self._trained: tuple[int, nn.Module] | None = None  # a round, and its selector
 
-    def path(self, number: int) -> Path | None:
-        """Where the network of a round is kept.
+    def enter(self, number: int) -> float:
+        """Put the selector of a round in force; gives the MACs of its synchronisation, where it has one.
 
         Args:
             number: of the round.
         """
-        if self.checkpoint is None:
-            return None
-        return self.checkpoint.with_name(f"{self.checkpoint.stem}.sync-{number}.pt")
+        if not self.t_sync or number < 1:
+            return 0.0
+        latest = number - number % self.t_sync
+        if latest and latest != self._since:
+            self._synchronise(latest)
+        if number % self.t_sync:
+            return 0.0
+        # three passes' worth a sample and epoch
+        return 3.0 * getattr(self.trainer, "epochs", 0) * len(self.state.before(number)) * self.current.macs[1]
 
-    def whole(
-        self, number: int, labels: Mapping[int, int], network: nn.Module, train: Callable[[], nn.Module]
-    ) -> nn.Module:
-        """The synchronised whole network of a round.
+    def trained(self, number: int) -> nn.Module:
+        """The trained selector of a round; the latest is remembered.
 
         Args:
-            number: of the round.
-            labels: sample -> class, of all that the round began with.
-            network: the whole network with any weights; left as found.
-            train: () -> the network, called where none is kept.
+            number: of the round; its selector is in force.
         """
-        path = self.path(number)
-        made_from = {"loop": self.identity, "round": number, "labels": sorted(labels.items())}
-        with Resume(path, {} if path is None else made_from, kind="synchronised network") as kept:
-            state = kept.load()
-            if state is None:
-                whole = train()
+        if self._trained is None or self._trained[0] != number:
+            model = self.trainer(self.current.fresh(), *self.data(number), number, self._seed("train", number))
+            self._trained = number, model
+        return self._trained[1]
+
+    def _seed(self, name: str, number: int) -> int:
+        return derive_seed(name, number, seed=self.seed) % 2**31
+
+    def _synchronise(self, number: int) -> None:
+        """Train and prune the whole network of a round, or take it from the disk."""
+        with Resume(self._path(number), self._made_from(number), kind="synchronised network") as kept:
+            found = kept.load()
+            if found is None:
+                whole = self._whole(number)
                 kept.finish({"model": whole.state_dict()})
             else:
-                whole = copy.deepcopy(network)
-                whole.load_state_dict(state["model"])
-        return whole
+                whole = copy.deepcopy(self.given.dense)
+                whole.load_state_dict(found["model"])
+        self.current = self.given.of(whole, generator(self._seed("prune", number)))
+        self._since, self._trained = number, None
 
-    def train(self, number: int, selector: PrunedSelector, small: nn.Module, x: Tensor, y: Tensor) -> nn.Module:
-        """Fuse a trained selector into its whole network, and train that.
+    def _whole(self, number: int) -> nn.Module:
+        """The whole network, trained from what the selector of the round before learned."""
+        previous = number - self.t_sync
+        if previous > 0 and self._since != previous:  # its file is gone or damaged
+            self._synchronise(previous)
+        small = self.trained(max(number - 1, 1))
+        fused = self.current.fuse(small, generator=generator(self._seed("fuse", number)))
+        return self.trainer(fused, *self.data(number), number, self._seed("sync", number))
 
-        Args:
-            number: of the round.
-            selector: where the trained one came from.
-            small: the trained one.
-            x: (n, ...) labelled inputs.
-            y: (n,) labels.
-        """
-        fused = selector.fuse(small, generator=generator(derive_seed("fuse", number, seed=self.seed) % 2**31))
-        return self.trainer(fused, x, y, number, derive_seed("sync", number, seed=self.seed) % 2**31)
+    def _path(self, number: int) -> Path | None:
+        file = self.state.path
+        return None if file is None else file.with_name(f"{file.stem}.sync-{number}.pt")
 
-    def prune(self, number: int, selector: PrunedSelector, whole: nn.Module) -> PrunedSelector:
-        """The selector from a round on.
-
-        Args:
-            number: of the round.
-            selector: how to prune.
-            whole: the synchronised network.
-        """
-        return selector.of(whole, generator(derive_seed("prune", number, seed=self.seed) % 2**31))
-
-    def macs(self, selector: PrunedSelector, labels: int) -> float:
-        """What the whole network's training takes: three passes' worth a sample and epoch.
-
-        Args:
-            selector: whose whole network it is.
-            labels: how many samples.
-        """
-        return 3.0 * getattr(self.trainer, "epochs", 0) * labels * selector.macs[1]
+    def _made_from(self, number: int) -> dict[str, Any]:
+        loop = {name: Digest(part) for name, part in self.state.identity.items()}
+        return {"loop": loop, "round": number, "labels": sorted(self.state.before(number).items())}

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from deepwright.core.fit import fit, one_cycle, sgd
 from deepwright.core.randomness import generator
+from deepwright.core.tasks import Task
 from deepwright.labels.prunefuse.selector import DistillLoss, PrunedSelector
 
 Trainer = Callable[[nn.Module, Tensor, Tensor, int, int], nn.Module]
 
 
-def default_trainer(epochs: int = 20, lr: float = 0.1, batch_size: int = 32) -> Trainer:
+def default_trainer(epochs: int = 20, lr: float = 0.1, batch_size: int = 32, task: Task | None = None) -> Trainer:
     """SGD with Nesterov momentum and one cycle: (model, x, y, round, seed) -> the trained model, where it was.
 
     Args:
         epochs: over the labelled data; also `epochs` of what is returned, from which the loop counts what it costs.
         lr: the cycle's peak.
         batch_size: samples a step, fewer where fewer have labels.
+        task: whose loss is lowered; cross-entropy over logits of classes by default.
     """
+
+    def loss(out: Any, y: Tensor) -> Tensor:
+        if task is None:
+            return F.cross_entropy(out, y)
+        return task.loss(task.read(out, len(y), strict=False), y).mean()
 
     def train(model: nn.Module, x: Tensor, y: Tensor, number: int, seed: int) -> nn.Module:
         fit(
@@ -28,6 +37,7 @@ def default_trainer(epochs: int = 20, lr: float = 0.1, batch_size: int = 32) -> 
             (x, y),
             epochs=epochs,
             batch_size=min(batch_size, max(2, len(y))),
+            loss=loss,
             optimizer=sgd(lr),
             scheduler=one_cycle(lr),
             drop_last=len(y) > batch_size,
@@ -51,6 +61,7 @@ def train_fused(
     lr: float = 0.1,
     distill: float = 0.3,
     seed: int = 0,
+    task: Task | None = None,
 ) -> nn.Module:
     """Fuse a trained selector into the whole network and train it on, taught by the selector.
 
@@ -64,12 +75,13 @@ def train_fused(
         lr: peak of its cycle.
         distill: the teacher's weight; 0 for none.
         seed: of everything.
+        task: how to read outputs of which each sample has one class; None takes them as logits of classes.
 
     Returns:
         The whole network, where it was, in eval mode.
     """
     fused = selector.fuse(small, rest=rest, generator=generator(seed, "fuse"))
-    loss = DistillLoss(small, distill)
+    loss = DistillLoss(small, distill, task=task)
 
     def step(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         return loss(model(inputs), inputs, targets)
@@ -79,7 +91,7 @@ def train_fused(
         (x, y),
         epochs=epochs,
         batch_size=min(32, max(2, len(y))),
-        step=step if distill else None,
+        step=step if distill or task is not None else None,
         optimizer=sgd(lr),
         scheduler=one_cycle(lr),
         drop_last=len(y) > 32,

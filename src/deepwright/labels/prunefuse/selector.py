@@ -1,7 +1,7 @@
 """Select with a pruned copy of the network, then write what it learned into the whole one.
 
-The selector is a channel subset of the target itself, so that its training isn't thrown away: its weights are fused back
-(`compress.embed`) and the whole network is trained on, taught by the selector.
+The selector is a channel subset of the target itself, so that its training isn't thrown away: its weights are fused
+back (`compress.embed`) and the whole network is trained on, taught by the selector.
 
 Source: "PruneFuse: Efficient Data Selection via Weight Pruning and Network Fusion", arXiv 2603.26138.
 """
@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepwright.compress import CostPolynomial, Group, Plan, ShrinkGraph, ShrinkResult, embed, importance, shrink
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
+from deepwright.core.features import read_logits
+from deepwright.core.tasks import Task
 
 
 class PrunedSelector:
@@ -136,16 +138,26 @@ class DistillLoss(nn.Module):
         teacher: a frozen network, or None when the teacher's logits are given at each call.
         weight: w in [0, 1].
         temperature: T.
+        task: how to read outputs of which each sample has one class; None takes them as logits of classes.
+
+    Raises:
+        InputError: a weight or temperature out of range; a task without classes.
     """
 
-    def __init__(self, teacher: nn.Module | None, weight: float = 0.3, temperature: float = 4.0) -> None:
+    def __init__(
+        self,
+        teacher: nn.Module | None,
+        weight: float = 0.3,
+        temperature: float = 4.0,
+        task: Task | None = None,
+    ) -> None:
         super().__init__()
         if not 0 <= weight <= 1 or not temperature > 0:
             raise InputError(
                 "DistillLoss", given=f"weight={weight}, temperature={temperature}", expected="in [0, 1], above 0"
             )
         self.teacher = None if teacher is None else copy.deepcopy(teacher).eval().requires_grad_(False)
-        self.weight, self.temperature = weight, temperature
+        self.weight, self.temperature, self.task = weight, temperature, task
 
     def train(self, mode: bool = True) -> DistillLoss:
         """The teacher stays in eval mode."""
@@ -154,18 +166,19 @@ class DistillLoss(nn.Module):
             self.teacher.eval()
         return self
 
-    def forward(self, logits: Float[Tensor, "n classes"], x_or_teacher_logits: Tensor, y: Tensor) -> Tensor:
+    def forward(self, logits: Float[Tensor, "n ..."], x_or_teacher_logits: Tensor, y: Int64[Tensor, " n"]) -> Tensor:
         """A scalar, where the logits are.
 
         Args:
-            logits: of the network that learns.
+            logits: of the network that learns, or its raw outputs.
             x_or_teacher_logits: inputs when there is a teacher, its logits otherwise.
             y: (n,) labels.
         """
         with torch.no_grad():
             given = x_or_teacher_logits
             taught = given if self.teacher is None else self.teacher(to_model(given, self.teacher))
-        taught, y = taught.to(logits.device), y.to(logits.device)
+        taught, y = read_logits(taught, self.task).to(logits.device), y.to(logits.device)
+        logits = read_logits(logits, self.task)
         t = self.temperature
         kl = F.kl_div((logits / t).log_softmax(1), (taught / t).log_softmax(1), log_target=True, reduction="batchmean")
         return (1 - self.weight) * F.cross_entropy(logits, y) + self.weight * t * t * kl

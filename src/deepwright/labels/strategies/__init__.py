@@ -1,8 +1,10 @@
 """Which samples to label next: scores of one sample, choices of a set, strategies by name, and other libraries' ones.
 
 Example:
+    >>> import torch
     >>> from deepwright.labels.strategies import least_confidence
-    >>> least_confidence(logits).topk(100).indices  # doctest: +SKIP
+    >>> least_confidence(torch.tensor([[2.0, 0.0], [0.1, 0.0], [-3.0, 0.0]])).argmax()
+    tensor(1)
 """
 
 from deepwright.labels.strategies.adapters import as_skactiveml, from_skactiveml

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any
 
@@ -11,14 +12,16 @@ from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.core.features import extract
+from deepwright.core.tasks import Task
 from deepwright.labels.strategies.catalogue import Strategy, View, named
+from deepwright.labels.strategies.reading import class_logits
 
 
 def from_skactiveml(query_strategy: Any) -> Strategy:
     """A pool strategy of scikit-activeml as one of ours.
 
-    It sees the selector's features as X, labels where they are known, and (where it asks for a classifier) the selector's
-    own probabilities; nothing is fitted anew.
+    It sees the selector's features as X, labels where they are known, and (where it asks for a classifier) the
+    selector's own probabilities; nothing is fitted anew.
 
     Args:
         query_strategy: an object with `query(X, y, ..., candidates, batch_size)`, e.g. its `CoreSet()`.
@@ -48,34 +51,39 @@ def from_skactiveml(query_strategy: Any) -> Strategy:
             super().__init__(classes=classes)
 
         def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Selector:
-            """The selector is trained already."""
+            """The selector is trained already: nothing of what is given is looked at."""
             return self
 
         def predict_proba(self, X: Any) -> np.ndarray:
             """(n, classes)."""
             return np.stack([self.known[row.tobytes()] for row in np.ascontiguousarray(X)])
 
+    asks_for_a_classifier = "clf" in parameters
+
     def select(view: View, k: int) -> Tensor:
-        assert view.features is not None
-        x = np.ascontiguousarray(view.features.double().numpy())
+        features = view.required("features")
+        x = np.ascontiguousarray(features.double().cpu().numpy())
         y = np.full(len(x), np.nan)
-        y[view.labelled.numpy()] = 0.0 if view.truth is None else view.truth.numpy()
+        y[view.labelled.cpu().numpy()] = 0.0 if view.truth is None else view.truth.cpu().numpy()
         options: dict[str, Any] = {}
-        if "clf" in parameters:
-            classes = view.logits.shape[1]
-            clf = Selector(classes=list(range(classes)))
-            clf.classes_ = np.arange(classes)
-            probabilities = view.logits.double().softmax(1).numpy()
+        if asks_for_a_classifier:
+            logits = class_logits(view.logits, view.task)
+            clf = Selector(classes=list(range(logits.shape[1])))
+            clf.classes_ = np.arange(logits.shape[1])
+            probabilities = logits.double().softmax(1).cpu().numpy()
             clf.known = {row.tobytes(): p for row, p in zip(x, probabilities)}
             options = {"clf": clf, "fit_clf": False}
-        query_strategy.random_state = view.seed % 2**31
-        picked = query_strategy.query(X=x, y=y, candidates=view.free.numpy(), batch_size=k, **options)
-        return torch.from_numpy(np.asarray(picked, dtype=np.int64))
+        query = copy.deepcopy(query_strategy)  # the user's own is left as found
+        query.random_state = view.seed % 2**31
+        picked = query.query(X=x, y=y, candidates=view.free.cpu().numpy(), batch_size=k, **options)
+        return torch.from_numpy(np.asarray(picked, dtype=np.int64)).to(features.device)
 
     return Strategy(f"skactiveml {name}", select, needs_features=True)
 
 
-def as_skactiveml(strategy: str | Strategy, model: nn.Module, batch_size: int = 256, seed: int = 0) -> Any:
+def as_skactiveml(
+    strategy: str | Strategy, model: nn.Module, batch_size: int = 256, seed: int = 0, task: Task | None = None
+) -> Any:
     """One of our strategies as a `SingleAnnotatorPoolQueryStrategy`.
 
     Args:
@@ -83,6 +91,7 @@ def as_skactiveml(strategy: str | Strategy, model: nn.Module, batch_size: int = 
         model: a trained classifier; logits and features of X come from it.
         batch_size: of its forward passes.
         seed: of random choices.
+        task: how to read the model's outputs; None takes them as logits of classes.
 
     Returns:
         An object whose `query(X, y, candidates=None, batch_size=1)` gives indices into X; NaN marks missing labels.
@@ -108,7 +117,15 @@ def as_skactiveml(strategy: str | Strategy, model: nn.Module, batch_size: int = 
         def query(
             self, X: Any, y: Any, candidates: Any = None, batch_size: int = 1, return_utilities: bool = False
         ) -> np.ndarray:
-            """(batch_size,) indices into X."""
+            """(batch_size,) indices into X.
+
+            Args:
+                X: (N, ...) inputs.
+                y: (N,) labels; NaN where they are missing.
+                candidates: indices that may be chosen; those without a label by default.
+                batch_size: how many.
+                return_utilities: only False.
+            """
             if return_utilities:
                 raise InputError("return_utilities", given=True, expected="False: a set is chosen, not single samples")
             y = np.asarray(y, dtype=float)
@@ -116,7 +133,8 @@ def as_skactiveml(strategy: str | Strategy, model: nn.Module, batch_size: int = 
             free = np.flatnonzero(missing) if candidates is None else np.asarray(candidates)
             if free.ndim != 1:
                 raise InputError("candidates", given=f"shape {free.shape}", expected="indices into X")
-            found = extract(model, torch.as_tensor(np.asarray(X), dtype=torch.float32).split(rows), (), offload="cpu")
+            inputs = torch.as_tensor(np.asarray(X), dtype=torch.float32).split(rows)
+            found = extract(model, inputs, (), offload="cpu", task=task)
             labelled = torch.from_numpy(np.flatnonzero(~missing))
             view = View(
                 found.logits,

@@ -11,13 +11,16 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.tasks import Task
+from deepwright.labels.strategies.reading import class_logits
+from deepwright.labels.strategies.scores import require_count
 
 
 def k_center_greedy(
     features: Float[Tensor, "n d"],
     labelled: Int64[Tensor, " m"],
     k: int,
-    candidates: Tensor | None = None,
+    candidates: Int64[Tensor, " free"] | None = None,
     chunk: int = 4096,
 ) -> Int64[Tensor, " k"]:
     """Again and again the sample farthest from everything labelled or chosen; one running distance a sample.
@@ -28,11 +31,18 @@ def k_center_greedy(
         k: how many.
         candidates: indices that may be chosen (all that aren't labelled by default).
         chunk: rows of a distance matrix held at once.
+
+    Returns:
+        Indices in the order of choice, where the features are.
+
+    Raises:
+        InputError: features that aren't finite; more choices than candidates.
     """
     x = _checked(features)
-    allowed = _allowed(len(x), labelled, candidates, k)
+    labelled = labelled.to(x.device)
+    allowed = _allowed(x, labelled, candidates, k)
     squares = x.square().sum(1)
-    distance = torch.full((len(x),), torch.inf, dtype=x.dtype)
+    distance = torch.full_like(squares, torch.inf)
     for part in labelled.split(chunk) if len(labelled) else ():
         gap = squares[:, None] + squares[part][None] - 2 * x @ x[part].T
         distance = torch.minimum(distance, gap.amin(1))
@@ -50,24 +60,40 @@ def k_center_greedy(
         chosen.append(i)
         torch.minimum(distance, squares + squares[i] - 2 * (x @ x[i]), out=distance)
         distance[i] = -torch.inf
-    return torch.tensor(chosen)
+    return torch.tensor(chosen, device=x.device)
 
 
 def badge(
-    logits: Float[Tensor, "n classes"],
+    logits: Float[Tensor, "n ..."],
     features: Float[Tensor, "n d"],
     k: int,
     candidates: Int64[Tensor, " m"],
     generator: torch.Generator | None = None,
+    task: Task | None = None,
 ) -> Int64[Tensor, " k"]:
     """k-means++ seeding on gradient embeddings g = (p - onehot(argmax p)) x h, never built.
 
     ||g_i - g_j||^2 = |a_i|^2 |h_i|^2 + |a_j|^2 |h_j|^2 - 2 (a_i . a_j)(h_i . h_j) with a = p - onehot.
+
+    Args:
+        logits: of the whole pool, or raw outputs.
+        features: of the whole pool, before the last linear layer.
+        k: how many.
+        candidates: indices that may be chosen.
+        generator: of the draws; they are made where it is, so that one on the CPU gives the same for every device.
+        task: how to read outputs of which each sample has one class; None takes them as logits of classes.
+
+    Returns:
+        Indices in the order of choice, where the logits are.
+
+    Raises:
+        InputError: features that aren't finite; more choices than candidates; a task without classes.
     """
-    if not 0 < k <= len(candidates):
-        raise InputError("k", given=k, expected=f"1..{len(candidates)}")
-    h = _checked(features)[candidates].double()
-    p = logits[candidates].double().softmax(1)
+    require_count(k, len(candidates))
+    z = class_logits(logits, task)
+    candidates = candidates.to(z.device)
+    h = _checked(features.to(z.device))[candidates].double()
+    p = z[candidates].double().softmax(1)
     a = p - torch.nn.functional.one_hot(p.argmax(1), p.shape[1])
     size = a.square().sum(1) * h.square().sum(1)
     chosen = [int(size.argmax())]
@@ -77,11 +103,13 @@ def badge(
         gap = size + size[j] - 2 * (a @ a[j]) * (h @ h[j])
         distance = torch.minimum(distance, gap.clamp_min(0))
         distance[j] = 0
-        weights = (
-            distance if float(distance.sum()) > 0 else torch.ones_like(distance).index_fill(0, torch.tensor(chosen), 0)
-        )
+        weights = distance
+        if float(distance.sum()) <= 0:  # all that is left lies on what was chosen
+            weights = torch.ones_like(distance)
+            weights[chosen] = 0
+        weights = weights.to("cpu" if generator is None else generator.device)
         chosen.append(int(torch.multinomial(weights, 1, generator=generator)))
-    return candidates[torch.tensor(chosen)]
+    return candidates[chosen]
 
 
 def typiclust(
@@ -91,25 +119,45 @@ def typiclust(
     seed: int = 0,
     neighbours: int = 20,
     most_clusters: int = 500,
-    candidates: Tensor | None = None,
+    candidates: Int64[Tensor, " free"] | None = None,
 ) -> Int64[Tensor, " k"]:
-    """The most typical sample of each cluster that has the fewest labels, larger clusters first."""
+    """The most typical sample of each cluster that has the fewest labels, larger clusters first.
+
+    The clusters are found by scikit-learn on the CPU, whatever the features' device.
+
+    Args:
+        features: of the whole pool.
+        labelled: indices with a label.
+        k: how many.
+        seed: of the clusters.
+        neighbours: a sample is typical where its mean distance to so many of its cluster is small.
+        most_clusters: upper limit; otherwise there are as many as labels in the end.
+        candidates: indices that may be chosen (all that aren't labelled by default).
+
+    Returns:
+        Indices in the order of choice, where the features are.
+
+    Raises:
+        InputError: features that aren't finite; more choices than candidates; no neighbour or cluster.
+    """
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
+    if neighbours < 1 or most_clusters < 1:
+        raise InputError(
+            "typiclust", given=f"neighbours={neighbours}, most_clusters={most_clusters}", expected="1 or more"
+        )
     x = _checked(features)
-    allowed = _allowed(len(x), labelled, candidates, k)
+    labelled = labelled.to(x.device)
+    allowed = _allowed(x, labelled, candidates, k)
     x = torch.nn.functional.normalize(x, dim=1)
     clusters = min(len(labelled) + k, most_clusters, len(x))
     kind = KMeans if clusters <= 50 else MiniBatchKMeans
-    assigned = torch.from_numpy(kind(clusters, n_init=1, random_state=seed).fit_predict(x.numpy()).astype(np.int64))
+    found = kind(clusters, n_init=1, random_state=seed).fit_predict(x.detach().cpu().numpy())
+    assigned = torch.from_numpy(found.astype(np.int64)).to(x.device)
     sizes = torch.bincount(assigned, minlength=clusters)
-    counts = (
-        torch.bincount(assigned[labelled], minlength=clusters)
-        if len(labelled)
-        else torch.zeros(clusters, dtype=torch.long)
-    )
+    counts = torch.bincount(assigned[labelled], minlength=clusters)
     chosen: list[int] = []
-    taken = torch.zeros(len(x), dtype=torch.bool)
+    taken = torch.zeros_like(allowed)
     while len(chosen) < k:
         free = allowed & ~taken
         open_ = torch.bincount(assigned[free], minlength=clusters) > 0
@@ -121,7 +169,7 @@ def typiclust(
         chosen.append(best)
         taken[best] = True
         counts[order[0]] += 1
-    return torch.tensor(chosen)
+    return torch.tensor(chosen, device=x.device)
 
 
 def _checked(features: Tensor) -> Tensor:
@@ -134,10 +182,9 @@ def _checked(features: Tensor) -> Tensor:
     return features.float()
 
 
-def _allowed(n: int, labelled: Tensor, candidates: Tensor | None, k: int) -> Tensor:
-    allowed = torch.zeros(n, dtype=torch.bool)
-    allowed[torch.arange(n) if candidates is None else candidates] = True
+def _allowed(x: Tensor, labelled: Tensor, candidates: Tensor | None, k: int) -> Tensor:
+    allowed = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    allowed[slice(None) if candidates is None else candidates.to(x.device)] = True
     allowed[labelled] = False
-    if not 0 < k <= int(allowed.sum()):
-        raise InputError("k", given=k, expected=f"1..{int(allowed.sum())}, the samples without a label")
+    require_count(k, int(allowed.sum()))
     return allowed

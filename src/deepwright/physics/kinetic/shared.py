@@ -55,8 +55,8 @@ class _AllSteps(nn.Module):
         self.net, self.controls = net, [AtTime(net, k * run.tau) for k in range(steps)]
         self.run = run
 
-    def __resume_identity__(self) -> tuple[Any, ...]:
-        return type(self), self.run.identity(), self.net, len(self.controls)
+    def __resume_identity__(self) -> dict[str, Any]:
+        return {"kind": type(self), "run": self.run.identity(), "net": self.net, "steps": len(self.controls)}
 
     def forward(self, numbers: Integer[Tensor, " two"]) -> Float[Tensor, ""]:
         """The loss, where the numbers are."""

@@ -1,9 +1,7 @@
-"""Scores against closed forms, diversity against brute force, fusion, and a loop that never loses a label."""
+"""A loop that asks, takes answers in any portion, and never loses one."""
 
 import errno
-import itertools
 import json
-import math
 import os
 import shutil
 import signal
@@ -12,148 +10,28 @@ import sys
 from io import FileIO
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from deepwright.core.errors import InputError
-from deepwright.core.features import extract
 from deepwright.core.resume import DamagedFileError, DamagedFileWarning, OtherWorkError
+from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression
 from deepwright.data import make_redundant_pool
 from deepwright.labels import (
     STRATEGIES,
-    DistillLoss,
     LabelingLoop,
     PrunedSelector,
     Strategy,
-    View,
     WholeSelector,
-    as_skactiveml,
-    badge,
-    bald,
     default_trainer,
-    entropy,
-    from_skactiveml,
-    k_center_greedy,
     least_confidence,
     margin,
     read_labels,
     subsampled,
-    train_fused,
-    typiclust,
 )
-from deepwright.nets import cifar_resnet, mlp
-
-
-def test_scores_in_closed_form():
-    even = torch.zeros(3, 7)
-    assert torch.allclose(least_confidence(even), torch.full((3,), 1 - 1 / 7))
-    assert torch.allclose(entropy(even), torch.full((3,), math.log(7)))
-    assert torch.allclose(margin(even), torch.ones(3))
-    z = torch.randn(50, 5, generator=torch.Generator().manual_seed(0))
-    p = z.double().softmax(1).sort(1, descending=True).values
-    assert torch.allclose(margin(z).double(), 1 - (p[:, 0] - p[:, 1]))
-    assert torch.allclose(entropy(z).double(), -(p * p.log()).sum(1))
-    for score in (least_confidence, entropy, margin):
-        assert (score(z / 3) >= score(z) - 1e-6).all()  # a softer output is never surer
-    assert entropy(torch.tensor([[1e4, 0.0]])).item() == 0.0
-    with pytest.raises(InputError, match=r"NaN for samples \[1\]"):
-        margin(torch.tensor([[0.0, 1.0], [math.nan, 0.0]]))
-
-
-def test_scores_equal_scikit_activeml_where_it_is_installed():
-    pool = pytest.importorskip("skactiveml.pool")
-    p = torch.randn(500, 4).softmax(1).numpy()
-    for name, ours in (("least_confident", least_confidence), ("entropy", entropy), ("margin_sampling", margin)):
-        theirs = pool.uncertainty_scores(p, method=name)
-        assert np.allclose(theirs, ours(torch.from_numpy(p).log()).numpy(), atol=1e-5)
-
-
-def test_bald():
-    rng = torch.Generator().manual_seed(0)
-    passes = torch.randn(6, 40, 3, generator=rng)
-    p = passes.double().softmax(2)
-    expected = -(p.mean(0) * p.mean(0).log()).sum(1) + (p * p.log()).sum(2).mean(0)
-    assert torch.allclose(bald(passes).double(), expected, atol=1e-6)
-    sure = torch.tensor([[[9.0, 0.0]], [[0.0, 9.0]]])  # two sure passes that disagree: one bit
-    assert bald(sure).item() == pytest.approx(math.log(2), rel=0.01)
-    with pytest.raises(InputError, match="all the same"):
-        bald(torch.zeros(3, 5, 2))
-
-
-def test_k_centers_equal_brute_force_and_keep_their_bound():
-    rng = torch.Generator().manual_seed(1)
-    x = torch.randn(200, 6, generator=rng)
-    labelled = torch.tensor([3, 77])
-    chosen = k_center_greedy(x, labelled, 10)
-    have = labelled.tolist()
-    for pick in chosen.tolist():
-        distance = torch.cdist(x, x[have]).amin(1)
-        distance[have] = -1
-        assert pick == int(distance.argmax())
-        have.append(pick)
-    few = torch.randn(12, 2, generator=rng)
-    greedy = torch.cdist(few, few[k_center_greedy(few, torch.zeros(0, dtype=torch.long), 3)]).amin(1).max()
-    best = min(float(torch.cdist(few, few[list(c)]).amin(1).max()) for c in itertools.combinations(range(12), 3))
-    assert float(greedy) <= 2 * best + 1e-6
-
-
-def test_badge_spreads_over_gradients():
-    rng = torch.Generator().manual_seed(0)
-    # two directions of features; only the uncertain half has gradients
-    h = torch.zeros(40, 2)
-    h[::2, 0] = 1
-    h[1::2, 1] = 1
-    z = torch.zeros(40, 2)
-    z[:20, 0] = 30.0
-    free = torch.arange(40)
-    picks = badge(z, h, 2, free, rng)
-    assert (picks >= 20).all()
-    assert {int(p) % 2 for p in picks} == {0, 1}
-    a = z.double().softmax(1) - nn.functional.one_hot(z.argmax(1), 2)
-    g = (a[:, :, None] * h.double()[:, None]).flatten(1)
-    size = a.square().sum(1) * h.double().square().sum(1)
-    built = size[:, None] + size[None] - 2 * (a @ a.T) * (h.double() @ h.double().T)
-    assert torch.allclose(built.clamp_min(0).sqrt(), torch.cdist(g, g), atol=1e-6)
-
-
-def test_typiclust_takes_the_middle_of_uncovered_clusters():
-    rng = torch.Generator().manual_seed(0)
-    centres = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]])
-    x = torch.cat([c + 0.05 * torch.randn(60, 3, generator=rng) for c in centres])
-    picks = typiclust(x, torch.tensor([5]), 2)  # the first cluster has a label already
-    assert {int(p) // 60 for p in picks} == {1, 2}
-    unit = nn.functional.normalize(x, dim=1)
-    for p in picks.tolist():
-        own = unit[p // 60 * 60 : p // 60 * 60 + 60]
-        spread = torch.cdist(own, own).topk(21, 1, largest=False).values.sum(1)
-        assert spread[p % 60] == spread.min()
-
-
-POOL = torch.randn(160, 6, generator=torch.Generator().manual_seed(0))
-TRUTH = POOL[:, :3].argmax(1)
-
-
-def network(dropout=0.0):
-    torch.manual_seed(0)
-    layers = [nn.Linear(6, 24), nn.ReLU(), *([nn.Dropout(dropout)] if dropout else []), nn.Linear(24, 3)]
-    return nn.Sequential(*layers)
-
-
-def loop(**more):
-    options = {
-        "budget": 60,
-        "round_size": 15,
-        "seed_size": 20,
-        "trainer": default_trainer(4, 0.05),
-        "classes": 3,
-        "validation": (POOL, TRUTH),
-    }
-    options |= {"oracle": lambda i: TRUTH[i], **more}
-    name = options.pop("strategy", "least-confidence")
-    selector = options.pop("selector", None) or PrunedSelector(network(0.2 if name == "bald" else 0.0), POOL[:2])
-    return LabelingLoop(options.pop("pool", POOL), selector, name, **options)
+from deepwright.nets import mlp
+from labels.small_loops import POOL, TRUTH, loop, network
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -320,7 +198,7 @@ def test_every_sample_of_a_data_set_counts(changed, file):
 TELLING = """
 import sys
 sys.path.insert(0, sys.argv[2])
-from test_labels import TRUTH, loop
+from labels.small_loops import TRUTH, loop
 running = loop(oracle=None, checkpoint=sys.argv[1])
 asked = running.ask()
 print("ready", flush=True)
@@ -336,7 +214,7 @@ for i in asked.tolist():
     ids=lambda s: s.name,
 )
 def test_no_label_that_was_told_is_lost(number, file):
-    command = [sys.executable, "-c", TELLING, str(file), os.path.dirname(__file__)]
+    command = [sys.executable, "-c", TELLING, str(file), str(Path(__file__).parents[2])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     told = []
     for line in process.stdout:
@@ -446,49 +324,6 @@ def test_random_units_are_drawn_from_the_loops_seed():
     assert run(1) == run(2)
 
 
-def test_selector_is_a_subset_of_the_network():
-    torch.manual_seed(0)
-    for depth, small, whole in ((20, 68_786, 272_474), (56, 215_282, 855_770)):
-        model = cifar_resnet(depth)
-        selector = PrunedSelector(model, torch.rand(1, 3, 32, 32), rescale=False)
-        assert selector.params == (small, whole)
-        assert selector.macs[0] / selector.macs[1] < 0.25 * 1.35
-    kept = selector.index_map["layer1.0.conv1.weight"]
-    assert torch.equal(selector.network.layer1[0].conv1.weight, model.layer1[0].conv1.weight[kept[0]][:, kept[1]])
-    scaled = PrunedSelector(model, torch.rand(1, 3, 32, 32))
-    assert torch.allclose(
-        scaled.network.layer1[0].conv1.weight, selector.network.layer1[0].conv1.weight * 2**0.5
-    )  # half the fan-in
-    assert PrunedSelector(mlp(4, 2, (7,)), torch.rand(1, 4), removed=0.9).network[0].out_features == 1
-    with pytest.raises(InputError, match="removed"):
-        PrunedSelector(model, torch.rand(1, 3, 32, 32), removed=1.0)
-
-
-def test_distillation():
-    z, y = torch.randn(8, 4), torch.arange(8) % 4
-    teacher = nn.Linear(5, 4)
-    x = torch.randn(8, 5)
-    loss = DistillLoss(teacher, 0.3, 4.0)
-    p, q = (teacher(x) / 4).softmax(1), (z / 4).softmax(1)
-    kl = (p * (p / q).log()).sum(1).mean()
-    expected = 0.7 * nn.functional.cross_entropy(z, y) + 0.3 * 16 * kl
-    assert float(loss(z, x, y)) == pytest.approx(float(expected), rel=1e-5)
-    assert float(DistillLoss(None, 1.0)(z, z, y)) == pytest.approx(0, abs=1e-6)
-    loss.train()
-    assert not loss.teacher.training
-
-
-def test_fused_network_learns_on():
-    selector = PrunedSelector(network(), POOL[:2])
-    small = default_trainer(20, 0.05)(selector.fresh(), POOL, TRUTH, 0, 0)
-    same = selector.fuse(small, rest="function_preserving")
-    with torch.no_grad():
-        assert torch.allclose(same(POOL), small(POOL), atol=1e-5)
-    fused = train_fused(selector, small, POOL, TRUTH, epochs=5, lr=0.05)
-    with torch.no_grad():
-        assert float((fused(POOL).argmax(1) == TRUTH).double().mean()) > 0.9
-
-
 def test_a_collapsed_selector_is_not_trusted():
     def constant(model, x, y, number, seed):
         with torch.no_grad():
@@ -522,18 +357,6 @@ def test_streams_and_options():
     with pytest.raises(InputError, match="dropout"):
         loop(strategy="bald", selector=whole).run()
     assert json.dumps(from_tensor.labels)
-
-
-def test_redundant_pool_is_what_it_says():
-    x, y, mode = make_redundant_pool(20_000, seed=1)
-    share = torch.bincount(mode + 1, minlength=5).double() / 20_000
-    assert torch.allclose(share, torch.tensor([0.05, 0.8075, 0.095, 0.038, 0.0095], dtype=torch.float64), atol=0.01)
-    means = torch.stack([x[(y == c) & (mode == 0)].mean(0) for c in range(8)])
-    gaps = torch.cdist(means, means)[~torch.eye(8, dtype=torch.bool)]
-    assert float(gaps.min()) == pytest.approx(6, abs=0.5)
-    rare = torch.stack([x[(y == c) & (mode == 1)].mean(0) for c in range(8)])
-    nearest = (torch.cdist(rare, rare) + 99 * torch.eye(8)).amin(1)
-    assert torch.allclose(nearest, torch.full((8,), 2.0), atol=0.6)
 
 
 @pytest.mark.slow
@@ -585,27 +408,90 @@ def test_shards_ask_for_the_same_samples(backend):
             ray.shutdown()
 
 
-def test_scikit_activeml_both_ways():
-    pool = pytest.importorskip("skactiveml.pool")
-    model = mlp(5, 3, (8,)).eval()
-    x = torch.randn(60, 5, generator=torch.Generator().manual_seed(0))
-    found = extract(model, [x], ())
-    labelled = torch.arange(10)
-    free = torch.arange(10, 60)
-    view = View(found.logits, found.features, labelled, free, 3, truth=labelled % 3)
-    for theirs, ours in (
-        (pool.UncertaintySampling(method="least_confident"), "least-confidence"),
-        (pool.UncertaintySampling(method="entropy"), "entropy"),
-        (pool.CoreSet(), "k-center"),
-    ):
-        expected = set(STRATEGIES[ours].select(view, 6).tolist())
-        assert set(from_skactiveml(theirs).select(view, 6).tolist()) == expected
-        y = torch.full((60,), math.nan)
-        y[labelled] = (labelled % 3).float()
-        assert set(as_skactiveml(ours, model).query(x.numpy(), y.numpy(), batch_size=6).tolist()) == expected
-    running = loop(strategy=from_skactiveml(pool.TypiClust()), budget=40)
-    assert len(set(running.run().indices)) == 40
-    with pytest.raises(InputError, match="ensemble"):
-        from_skactiveml(pool.QueryByCommittee())
-    with pytest.raises(InputError, match="stochastic"):
-        as_skactiveml("bald", model)
+# --- tasks ---------------------------------------------------------------------------------------------------------
+
+
+class Softmax(nn.Module):
+    """A network that gives probabilities."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+
+    def forward(self, x):
+        return self.inner(x).softmax(1)
+
+
+class OneLogit(nn.Module):
+    """A network that gives one logit a sample."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def as_found(model, x, y, number, seed):
+    return model.eval()
+
+
+def test_probabilities_are_refused_where_logits_were_expected():
+    with pytest.raises(InputError, match="these look like probabilities"):
+        loop(selector=WholeSelector(Softmax()), trainer=as_found, validation=None).run()
+
+
+def test_probabilities_ask_for_the_same_samples_as_logits():
+    task = Classification(3, outputs="probabilities")
+    plain = loop(selector=WholeSelector(network()), trainer=as_found).run()
+    read = loop(selector=WholeSelector(Softmax()), trainer=as_found, task=task).run()
+    assert read.indices == plain.indices
+    assert [r.accuracy for r in read.rounds] == [r.accuracy for r in plain.rounds]
+
+
+def test_one_logit_is_read_by_its_task():
+    truth = (POOL[:, 0] > 0).long()
+    running = LabelingLoop(
+        POOL,
+        WholeSelector(OneLogit()),
+        "margin",
+        budget=30,
+        round_size=10,
+        trainer=as_found,
+        task=Binary(),
+        oracle=lambda i: truth[i],
+    )
+    model = OneLogit()
+    rounds = running.run().rounds
+    with torch.no_grad():
+        sure = model(POOL)[:, 0].abs()
+    rest = [i for i in range(160) if i not in running.labels]
+    assert sure[rounds[1].asked].max() <= sure[rest].min()
+
+
+@pytest.mark.parametrize("task", [Regression(3), MultiLabel(3)], ids=lambda t: t.kind)
+def test_a_task_without_classes_is_refused(task):
+    with pytest.raises(InputError, match="one class"):
+        loop(task=task, trainer=as_found, classes=None).run()
+
+
+def test_classes_and_task_agree():
+    with pytest.raises(InputError, match="3, and a task of 4"):
+        loop(task=Classification(4))
+
+
+# --- the data of the study -----------------------------------------------------------------------------------------
+
+
+def test_redundant_pool_is_what_it_says():
+    x, y, mode = make_redundant_pool(20_000, seed=1)
+    share = torch.bincount(mode + 1, minlength=5).double() / 20_000
+    assert torch.allclose(share, torch.tensor([0.05, 0.8075, 0.095, 0.038, 0.0095], dtype=torch.float64), atol=0.01)
+    means = torch.stack([x[(y == c) & (mode == 0)].mean(0) for c in range(8)])
+    gaps = torch.cdist(means, means)[~torch.eye(8, dtype=torch.bool)]
+    assert float(gaps.min()) == pytest.approx(6, abs=0.5)
+    rare = torch.stack([x[(y == c) & (mode == 1)].mean(0) for c in range(8)])
+    nearest = (torch.cdist(rare, rare) + 99 * torch.eye(8)).amin(1)
+    assert torch.allclose(nearest, torch.full((8,), 2.0), atol=0.6)

@@ -1,0 +1,81 @@
+"""A first look at a network: what its outputs are, and whether it answers the same question twice alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deepwright.adversarial.aim import Aim
+from deepwright.core.errors import InputError
+
+_FEW, _MORE = 2, 16
+
+
+def forward_of(
+    model: nn.Module, through: Sequence[Callable[[Tensor], Tensor]], dtype: torch.dtype
+) -> Callable[[Tensor], Any]:
+    """Pre-processing, then the model on its own dtype.
+
+    Args:
+        model: gives raw outputs.
+        through: steps on inputs in the user's dtype.
+        dtype: the model's.
+    """
+
+    def forward(x: Tensor) -> Any:
+        for step in through:
+            x = step(x)
+        return model(x.to(dtype))
+
+    return forward
+
+
+def probed(aim: Aim, forward: Callable[[Tensor], Any], x: Float[Tensor, "n ..."], eot: int) -> tuple[Aim, Any]:
+    """The aim with its task, and what it reads on a few samples.
+
+    Args:
+        aim: perhaps without a task.
+        forward: from inputs to raw outputs.
+        x: the clean inputs.
+        eot: forward passes that are averaged; with one, a model that answers differently is refused.
+
+    Raises:
+        InputError: outputs that the task can't read, or a random model.
+    """
+    few = x[:_FEW]
+    with torch.no_grad():
+        first, again = forward(few), forward(few)
+    named = aim.task is not None
+    aim = aim.settled(first, len(few))
+    read = aim.read(first, len(few))
+    finite = bool(aim.finite(read).all())
+    if finite:  # numbers that aren't are counted in the flags; finite ones must be what the task says
+        _require_meaning(aim, forward, x[:_MORE] if named else few, first)
+    if eot == 1 and finite and not _same(read, aim.read(again, len(few))):
+        raise InputError(
+            "the model",
+            given="different outputs for the same input",
+            expected="a deterministic model",
+            hint="switch its randomness off, or pass eot=10",
+        )
+    return aim, read
+
+
+def _require_meaning(aim: Aim, forward: Callable[[Tensor], Any], x: Tensor, first: Any) -> None:
+    """Refuse values that the task can't mean. Sigmoids are told from logits by more samples than two."""
+    with torch.no_grad():
+        out = first if len(x) <= _FEW else forward(x)
+    if bool(aim.finite(aim.read(out, len(x))).all()):
+        aim.read(out, len(x), strict=True)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether outputs are equal: tensors, or detections of each image."""
+    if isinstance(a, Tensor):
+        return torch.equal(a, b)
+    pairs = [(getattr(p, f), getattr(q, f)) for p, q in zip(a, b) for f in ("boxes", "labels", "scores")]
+    return len(a) == len(b) and all(torch.equal(p, q) for p, q in pairs)
