@@ -267,6 +267,31 @@ def test_probabilities_that_are_named_are_read():
         )
 
 
+class Wrapped(nn.Module):
+    """Logits among other things."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return {"logits": self.model(x), "hidden": x}
+
+
+@pytest.mark.parametrize("form", ["double", "bfloat16", "dict", "softmax"])
+def test_networks_of_other_forms(form):
+    model, made, task = subjects.classification()
+    if form in ("double", "bfloat16"):
+        model = model.to(getattr(torch, "float64" if form == "double" else form))
+    if form == "dict":
+        model = Wrapped(model)
+    if form == "softmax":
+        model, task = nn.Sequential(model, nn.Softmax(1)), Classification(3, outputs="probabilities")
+    subject = Subject(model.eval(), made, task=task, **subjects.LIMITS)
+    report = audit(subject, checks=["accuracy", "robustness", "corruptions", "ood"])
+    assert [f"{f.check}: {f.summary}" for f in report.findings if f.grade == "failed"] == []
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from deepwright.adversarial import APGD, AttackSuite, Noise, curve, masking_flags, suite
 from deepwright.checks.baselines import TrivialPredictor
 from deepwright.checks.finding import Finding, at_best
 from deepwright.checks.subject import Subject
-from deepwright.core.inference import device_of
+from deepwright.core.devices import device_of, dtype_of, to_model
 from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
@@ -86,24 +86,30 @@ def _baseline_curve(subject: Subject, split: Split, eps: Sequence[float]) -> lis
 def _masking(subject: Subject, split: Split, eps: float) -> dict[str, str]:
     """Signs of masked gradients on a few samples that are right; none are looked for on less than five."""
     few = split.take(min(60, max(8, subject.attack_limit // 2)), subject.seed)
-    right = _attacks(subject, subject.task).stands(subject.model, few.inputs(), few.y).cpu()
+    x = _for(subject.model, few.inputs())
+    right = _attacks(subject, subject.task).stands(subject.model, x, few.y.to(x.device)).cpu()
     if int(right.sum()) < 5:
         return {}
-    found = masking_flags(subject.model, few.inputs(right), few.y[right], eps, **_common(subject, subject.task))
+    found = masking_flags(subject.model, x[right], few.y[right], eps, **_common(subject, subject.task))
     if not subject.has_classes:  # these compare with a single start on one loss, which isn't what is measured
         found = {name: text for name, text in found.items() if name not in ("noise", "black box")}
     return found
+
+
+def _for(model: nn.Module, x: Tensor) -> Tensor:
+    """Inputs where the model lives, in its dtype where that is finer than theirs."""
+    return to_model(x, model) if dtype_of(model) == torch.float64 else x.to(device_of(model))
 
 
 def _curve(
     model: nn.Module, split: Split, attack: AttackSuite | Noise, eps: Sequence[float], batch: int
 ) -> list[Interval]:
     """Share that is right at budget 0 and at each of `eps`."""
-    device = device_of(model)
     hits = np.zeros(len(eps) + 1)
     start = 0
     for x, y in split.batches(batch):
-        points = curve(model, x.to(device), y.to(device), attack, [0.0, *eps], ids=torch.arange(start, start + len(x)))
+        ids = torch.arange(start, start + len(x))
+        points = curve(model, _for(model, x), y.to(device_of(model)), attack, [0.0, *eps], ids=ids)
         hits += [round(p.value * len(x)) for p in points]
         start += len(x)
     return [wilson(int(h), len(split)) for h in hits]
