@@ -1,12 +1,14 @@
 """`deepwright shrink`: files that can be used, targets that are met, a before-and-after that tells what broke."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
+from torch import nn
 
 from deepwright.checks import Subject
 from deepwright.cli import main
@@ -14,7 +16,9 @@ from deepwright.cli.shrinking import parse_goal
 from deepwright.compress import ShrinkGraph, index_map_from_json, shrink
 from deepwright.compress.surgery.plans import Plan
 from deepwright.core.errors import InputError
+from deepwright.core.files import read_sealed, write_sealed
 from deepwright.core.inference import logits_of
+from deepwright.data import Data, Split
 from deepwright.data import load as load_data
 from deepwright.nets import load
 from deepwright.workflows import ShrinkOptions
@@ -109,6 +113,78 @@ def test_exits_keep_what_the_network_knows(tmp_path):
     done = CliRunner().invoke(main, ["exits", "--epochs", "0", "--max-harm", "0.001", "--out", str(tmp_path / "f")])
     assert done.exit_code == 2
     assert "at least" in done.output
+
+
+def rows():
+    rng = torch.Generator().manual_seed(0)
+    parts = []
+    for _ in range(3):
+        x = torch.randn(80, 4, generator=rng)
+        parts.append(Split(x, (x[:, 0] > 0).long()))
+    return Data("rows", "tabular", ("no", "yes"), *parts)
+
+
+def small_options(tmp_path, **more):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).eval()
+    given = {"goal": ("params", 0.5), "importance": "l2", "epochs": 1, "checks": ["accuracy"], "out": tmp_path / "s"}
+    return ShrinkOptions(model, data=rows(), **{**given, **more})
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_int8_without_its_packages_stops_before_any_work(package, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["shrink", "--int8"])
+    assert done.exit_code == 2
+    assert "pip install 'deepwright[export]'" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_onnx_a_note_says_which_file_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    found = shrink_workflow(small_options(tmp_path))
+    assert [n for n in found.notes if "no ONNX file" in n]
+    assert [r[1] for r in found.table.rows] == ["torch", "torch"]
+
+
+def test_a_finished_run_leaves_no_state(tmp_path):
+    shrink_workflow(small_options(tmp_path))
+    assert not (tmp_path / "s" / ".unfinished").exists()
+
+
+def test_a_run_that_stopped_after_the_cut_keeps_its_plan(tmp_path):
+    """Whatever would be chosen today: the plan that was kept is the one that goes on."""
+
+    def stop(text):
+        if text == "audit of the shrunk network":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shrink_workflow(small_options(tmp_path), say=stop)
+    file = tmp_path / "s" / ".unfinished" / "plan.pt"
+    header, state = read_sealed(file)
+    state["keep"] = ~state["keep"]
+    write_sealed(file, header, state)
+    (file.parent / "fine-tune.pt").unlink()
+    assert shrink_workflow(small_options(tmp_path)).plan.keep.tolist() == state["keep"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"goal": ("flops", 0.5)}, "goal; given: 'flops'"),
+        ({"goal": ("macs", 0.0)}, "goal; given: 0"),
+        ({"method": "magic"}, "method; given: 'magic'"),
+        ({"epochs": -1}, "epochs"),
+        ({"round_to": 0}, "round_to"),
+        ({"generations": 3}, "generations; given: 3 with method 'one-shot'"),
+        ({"method": "evolve", "goal": ("latency-ms", 1.0)}, "latency-ms with method 'evolve'"),
+    ],
+)
+def test_options_are_checked_when_they_are_made(words, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        small_options(tmp_path, **words)
 
 
 def test_bad_input(tmp_path):
