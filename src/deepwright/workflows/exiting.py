@@ -25,6 +25,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
 from deepwright.core.fit import adamw, fit, one_cycle
 from deepwright.core.inference import evaluating, without_gradients
+from deepwright.core.randomness import local_rng
 from deepwright.core.results import Table
 from deepwright.core.statistics import wilson
 from deepwright.workflows.options import (
@@ -113,8 +114,10 @@ def exits(options: ExitOptions = ExitOptions(), *, say: Say = quiet) -> WithExit
     example = subject.data.test.inputs(slice(0, 2)).to(subject.device)
     cuts = _cuts(subject.model, example, options.shares)
     say(f"exits after {', '.join(cuts)}")
-    model = attach_exits(subject.model, cuts, example, exit_output="logits", outputs=subject.classes)
+    with local_rng(subject.seed):  # the heads' first weights
+        model = attach_exits(subject.model, cuts, example, exit_output="logits", outputs=subject.classes)
     _train_heads(model, subject, options, state / "heads.pt")
+    say("thresholds")
     _calibrate(model, subject, options)
     assert model.policy is not None
     model.policy.save(out / "policy.json")

@@ -19,9 +19,11 @@ from deepwright.physics import Box, field, jet
 from deepwright.physics.solve import Condition, PDEProblem
 from deepwright.workflows import (
     AuditOptions,
+    ExitOptions,
     ShrinkOptions,
     SolveOptions,
     audit,
+    exits,
     shrink,
     solve,
 )
@@ -108,6 +110,16 @@ def shrunk(folder, *, start=0, share=0.5, criterion="l2", epochs=2, seed=0, stop
         return [stored(state / "plan.pt")[1], tuned["model"], [(f["check"], f["summary"]) for f in kept]]
 
 
+def with_exits(folder, *, start=0, epochs=2, seed=0, **data):
+    with local_rng(start):
+        model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 3)).eval()
+    options = ExitOptions(model, data=rows(**data), epochs=epochs, seed=seed, out=folder)
+    try:
+        exits(options, say=Stop("thresholds", Enough))
+    except Enough:
+        return stored(folder / ".unfinished" / "heads.pt")[1]["model"]
+
+
 def growth(strength, width, points):
     return PDEProblem(
         "growth",
@@ -152,6 +164,18 @@ DOORS = [
             "epochs": {"epochs": 1},
         },
         interrupt={"stop": Stop("audit of the shrunk network", KeyboardInterrupt)},
+        flips=4,
+    ),
+    Door(
+        "workflows.exits",
+        with_exits,
+        file=".unfinished/heads.pt",
+        changes={
+            "initial weights": {"start": 1},
+            "training inputs": {"train": 5},
+            "epochs": {"epochs": 3},
+            "seed": {"seed": 1},
+        },
         flips=4,
     ),
     Door(
