@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,6 +16,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
+from deepwright.core.tasks import Task
 from deepwright.data import Data, load
 from deepwright.data.archives import Decoding
 from deepwright.data.folders import load_images
@@ -55,6 +56,7 @@ class SubjectOptions:
         device: where the network is measured; where it lives by default (the CPU for one that is loaded).
         precision: in which it is measured; see `core.devices.resolve_precision`. Its own by default.
         skip_broken: leave broken files and rows out instead of refusing.
+        task: what outputs and targets mean; one of the data's classes a sample by default.
 
     Raises:
         InputError: numbers out of their range, a device that isn't here, data beside a ready `Subject`.
@@ -78,6 +80,7 @@ class SubjectOptions:
     device: str | None = None
     precision: str | None = None
     skip_broken: bool = False
+    task: Task | None = None
 
     def __post_init__(self) -> None:
         for name in ("limit", "size", "attack_limit", "corruption_limit"):
@@ -136,8 +139,8 @@ def build_subject(
         model = Normalised(model, list(options.mean or (0.0,)), list(options.std or (1.0,))).eval()
     model = placed(model, options.device, options.precision, mixed=mixed)
     batch = 250 if data.kind == "tabular" or data.shape[-1] <= 64 else 25
-    eps = None if options.eps is None else tuple(options.eps)
-    return Subject(model, data, name, batch, options.seed, eps=eps, **_limits(options, data))
+    settings: dict[str, Any] = {**_limits(options, data), "eps": None if options.eps is None else tuple(options.eps)}
+    return Subject(model, data, name, batch, options.seed, task=cast(Any, options.task), **settings)
 
 
 def _tabular(options: SubjectOptions) -> bool:
@@ -203,7 +206,7 @@ def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:
     given = {"attack_limit": options.attack_limit, "corruption_limit": options.corruption_limit}
     given = {name: value for name, value in given.items() if value is not None}
     if not given and data.kind == "image" and data.shape[-1] > 64:
-        return {"attack_limit": 24, "corruption_limit": 24, "ood_limit": 100}
+        given = {"attack_limit": 24, "corruption_limit": 24, "ood_limit": 100}
     return given
 
 
