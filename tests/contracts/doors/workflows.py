@@ -20,10 +20,12 @@ from deepwright.physics.solve import Condition, PDEProblem
 from deepwright.workflows import (
     AuditOptions,
     ExitOptions,
+    LabelOptions,
     ShrinkOptions,
     SolveOptions,
     audit,
     exits,
+    label,
     shrink,
     solve,
 )
@@ -120,6 +122,22 @@ def with_exits(folder, *, start=0, epochs=2, seed=0, **data):
         return stored(folder / ".unfinished" / "heads.pt")[1]["model"]
 
 
+def labelled(folder, *, start=0, strategy="margin", removed=0.5, round_size=8, epochs=1):
+    options = LabelOptions(
+        "breast-cancer",
+        simulate=True,
+        budget=24,
+        strategy=strategy,
+        removed=removed,
+        round_size=round_size,
+        epochs=epochs,
+        seed=start,
+        out=folder,
+    )
+    found = label(options)
+    return found.result.indices, found.result.labels, dict(found.network.state_dict()), found.test_accuracy
+
+
 def growth(strength, width, points):
     return PDEProblem(
         "growth",
@@ -175,6 +193,19 @@ DOORS = [
             "training inputs": {"train": 5},
             "epochs": {"epochs": 3},
             "seed": {"seed": 1},
+        },
+        flips=4,
+    ),
+    Door(
+        "workflows.label",
+        labelled,
+        file="labels.jsonl",
+        changes={
+            "seed": {"start": 1},
+            "strategy": {"strategy": "entropy"},
+            "selector.removed": {"removed": 0.25},
+            "round size": {"round_size": 6},
+            "trainer": {"epochs": 2},
         },
         flips=4,
     ),
