@@ -152,29 +152,39 @@ def test_bad_words_are_told_as_they_were_typed(words, told, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []  # refused before any work
 
 
-WAITING = """
-import time
-def check_waits(subject):
-    print("waiting", flush=True)
-    time.sleep(60)
+ENDING = """
+import os, signal, sys
+import click
+from deepwright.cli.commands import Command, Group
+
+@click.group(cls=Group)
+def main():
+    pass
+
+@main.command(cls=Command)
+def work():
+    os.kill(os.getpid(), int(sys.argv.pop()))
+    signal.pause()
+
+main(["work"])
 """
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_in_one_line(number, code, tmp_path):
-    (tmp_path / "own.py").write_text(WAITING)
-    words = ["audit", "--check", "own.py", "--check", "accuracy", "--limit", "40", "--out", "r"]
+def test_a_signal_ends_in_one_line(number, code):
     # a shell that runs the tests in the background ignores Ctrl-C, and so would its children
-    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    command = [sys.executable, "-m", "deepwright", *words]
-    process = subprocess.Popen(command, text=True, cwd=tmp_path, preexec_fn=heard, **pipes)
-    while "waiting" not in process.stdout.readline():
-        assert process.poll() is None
-    process.send_signal(number)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert error.strip().splitlines()[-1].startswith("Stopped.")
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    words = [sys.executable, "-c", ENDING, str(int(number))]
+    done = subprocess.run(words, capture_output=True, text=True, preexec_fn=heard, timeout=60, check=False)
+    assert done.returncode == code
+    assert done.stderr.strip() == "Stopped. What is finished is kept: run the same command to go on."
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_heard_as_before_after_a_command(number):
+    before = signal.getsignal(number)
+    run("list", "checks")
+    assert signal.getsignal(number) == before
 
 
 # --- list --------------------------------------------------------------------------------------------------------------
