@@ -13,9 +13,9 @@ from typing import Any
 import click
 
 from deepwright.core.errors import InputError
+from deepwright.core.interrupt import Terminated
 
 _STOPPED = "\nStopped. What is finished is kept: run the same command to go on."
-_TERMINATED = 128 + signal.SIGTERM
 
 
 class Group(click.Group):
@@ -40,9 +40,8 @@ class Group(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo(_STOPPED, err=True)
             raise SystemExit(130) from None
-        except SystemExit as end:
-            if end.code == _TERMINATED:
-                click.echo(_STOPPED, err=True)
+        except Terminated:
+            click.echo(_STOPPED, err=True)
             raise
 
 
@@ -54,7 +53,7 @@ def _sigterm_ends_in_order() -> Iterator[None]:
         return
 
     def end(signum: int, frame: FrameType | None) -> None:
-        raise SystemExit(_TERMINATED)
+        raise Terminated
 
     before = signal.signal(signal.SIGTERM, end)
     try:

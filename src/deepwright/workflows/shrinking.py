@@ -182,7 +182,7 @@ def shrink(options: ShrinkOptions = ShrinkOptions(), *, say: Say = quiet) -> Shr
         smaller = replace(subject, model=result.model, name=f"{subject.name} shrunk")
         say("audit of the shrunk network")
         after = run_checks(smaller, checks=checks, journal=state / "after.jsonl")
-        after.comparison = compare(before.findings, after.findings)
+        after.comparison = compare(before.findings, after.findings, (before.subject, after.subject))
         say("files")
         table, missing = write_files(out, subject, result, plan, int8=options.int8, say=say)
         write_report(before, out / "before")
