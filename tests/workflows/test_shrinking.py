@@ -21,7 +21,7 @@ from deepwright.core.inference import logits_of
 from deepwright.data import Data, Split
 from deepwright.data import load as load_data
 from deepwright.nets import load
-from deepwright.workflows import ShrinkOptions
+from deepwright.workflows import ExitOptions, ShrinkOptions, exits
 from deepwright.workflows import shrink as shrink_workflow
 
 
@@ -89,6 +89,27 @@ def test_latency_is_a_goal(tmp_path):
         shrink_workflow(ShrinkOptions(subject, goal=("latency-ms", 2 * dense), checks=["accuracy"], out=tmp_path))
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+def test_exits_are_trained_in_the_precision_that_was_asked_for(precision, tmp_path):
+    torch.manual_seed(0)
+    layers = nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)
+    model, dtype = nn.Sequential(*layers).eval(), torch.float64 if precision == "64-true" else torch.float32
+    found = exits(ExitOptions(model, data=rows(), epochs=1, max_harm=0.5, precision=precision, out=tmp_path))
+    assert {p.dtype for p in found.model.parameters()} == {dtype}
+    assert {v.dtype for v in load_file(tmp_path / "heads.safetensors").values()} == {dtype}
+
+
+def test_exits_are_the_same_for_the_same_seed(tmp_path):
+    torch.manual_seed(0)
+    layers = nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)
+    options = ExitOptions(nn.Sequential(*layers).eval(), data=rows(), epochs=1, max_harm=0.5, out=tmp_path)
+    exits(options)
+    first = (tmp_path / "heads.safetensors").read_bytes()
+    torch.manual_seed(9)
+    exits(options)
+    assert (tmp_path / "heads.safetensors").read_bytes() == first
+
+
 def test_exits_keep_what_the_network_knows(tmp_path):
     done = CliRunner().invoke(
         main,
@@ -146,6 +167,13 @@ def test_without_onnx_a_note_says_which_file_is_missing(tmp_path, monkeypatch):
     found = shrink_workflow(small_options(tmp_path))
     assert [n for n in found.notes if "no ONNX file" in n]
     assert [r[1] for r in found.table.rows] == ["torch", "torch"]
+
+
+def test_a_double_network_stays_double_in_every_file(tmp_path):
+    found = shrink_workflow(small_options(tmp_path, precision="64-true"))
+    assert {v.dtype for v in load_file(tmp_path / "s" / "weights.safetensors").values()} == {torch.float64}
+    by_form = {r[1]: r[3] for r in found.table.rows if r[0] == "after"}
+    assert by_form["ONNX float"] == by_form["torch"]
 
 
 def test_a_finished_run_leaves_no_state(tmp_path):

@@ -13,7 +13,7 @@ from deepwright.checks import Subject
 from deepwright.compress import Plan, ShrinkResult, export, index_map_to_json, measure_latency
 from deepwright.compress.exporting import export_program
 from deepwright.compress.files import Exported, run, session
-from deepwright.core.devices import device_of
+from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_atomic, write_bytes, write_json, write_text
 from deepwright.core.inference import logits_of
@@ -44,7 +44,7 @@ def write_files(
     Raises:
         InputError: `int8` where it can't be written.
     """
-    model, example = result.model, subject.data.test.inputs(slice(0, 2)).to(subject.device)
+    model, example = result.model, to_model(subject.data.test.inputs(slice(0, 2)), result.model)
     _write_plan(out, result, plan)
     _write_weights(out / "weights.safetensors", model)
     _write_program(out / "network.pt2", model, example)
@@ -129,7 +129,8 @@ def _row(label: str, subject: Subject, model: nn.Module, one: Tensor) -> list[An
 
 def _file_row(form: str, subject: Subject, written: Exported, one: Tensor) -> list[Any]:
     runtime, split = session(written.path), subject.data.test
-    out = torch.cat([torch.from_numpy(run(runtime, (x,))[0]) for x, _ in split.batches(subject.batch_size)])
+    batches = (to_model(x, subject.model) for x, _ in split.batches(subject.batch_size))  # in the file's dtype
+    out = torch.cat([torch.from_numpy(run(runtime, (x,))[0]) for x in batches])
     alone = session(written.path, torch.get_num_threads())
     latency = measure_latency(lambda batch: run(alone, (batch,)), one, min_run_time=0.3)
     return ["after", form, written.size, *_accuracy(out, split.y), 1e3 * latency.median]

@@ -72,6 +72,7 @@ class Square(Attack):
             )
             out = victim.out(moved, rows)
             value, success = victim.loss(out, y[rows], rows), victim.succeeded(out, y[rows])
+            loss = loss.to(torch.promote_types(loss.dtype, value.dtype))  # of a double network in double precision
             better = (value > loss[rows]) | success
             loss[rows] = torch.where(better, value, loss[rows])
             current[rows] = torch.where(column(better, moved), moved, current[rows])

@@ -225,5 +225,6 @@ def attach_exits(
         channels, vector = int(shape[1]), len(shape) == 2
         count = outputs or 1
         default = VectorHead(channels, outputs=count) if vector else ExitHead(channels, outputs=count)
-        heads.append(head_factory(channels) if head_factory is not None else default)
-    return AdaptiveModel(model, cuts, heads, example, exit_output, empty).to(device_of(model))
+        head = head_factory(channels) if head_factory is not None else default
+        heads.append(head.to(device_of(model), dtype_of(model)))
+    return AdaptiveModel(model, cuts, heads, example, exit_output, empty)
