@@ -136,7 +136,7 @@ def test_bad_input(pool, tmp_path):
         ((pool, "--budget", 5), "--classes"),
         ((pool, "--budget", 5, "--classes", "one"), "two different"),
         ((tmp_path / "none", "--budget", 5, "--classes", "a,b"), "does not exist"),
-        ((pool, "--budget", 0, "--classes", "a,b"), "seed_size"),
+        ((pool, "--budget", 0, "--classes", "a,b"), "--budget"),
         ((pool, "--budget", 5, "--classes", "a,b", "--strategy", "marginal"), "did you mean"),
         ((pool, "--budget", 5, "--classes", "a,b", "--labels", tmp_path / "no.csv"), "CSV"),
     ):

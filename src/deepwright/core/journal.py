@@ -13,8 +13,8 @@ from typing import Any
 
 from deepwright.core.errors import InputError
 from deepwright.core.files import DamagedFileError, ForeignFileError, cannot_write, set_aside, write_bytes
-from deepwright.core.lock import lock
-from deepwright.core.resume import OtherWorkError, identified, warn_damaged
+from deepwright.core.lock import Lock, LockedError, lock
+from deepwright.core.resume import OtherWorkError, identified, place, warn_damaged
 
 _FORMAT = "deepwright journal 1"
 _HEADER = f'{{"format": "{_FORMAT}"'.encode()
@@ -56,14 +56,14 @@ class Journal:
         kind: str = "journal",
         damaged: str | None = None,
     ) -> None:
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else place(path)
         self.durable, self.kind = durable, kind
         self.damaged = damaged or ("refuse" if durable else "recompute")
         self.rows: dict[str, Any] = {}
         if self.path is None:
             return
         self._identity = identified(identity if isinstance(identity, Mapping) else {_UNNAMED: identity})
-        self._lock: object = lock(self.path)
+        self._lock: Lock | None = lock(self.path)
         if self.path.exists():
             self._read(self.path)
         else:
@@ -99,6 +99,8 @@ class Journal:
     def _append(self, path: Path, lines: bytes) -> None:
         if self._lock is None:
             raise InputError(f"{path} was let go", given="rows to add after close()", expected="none")
+        if not self._lock.mine:
+            raise LockedError(path, "that forked this one")
         try:
             with path.open("r+b", buffering=0) as stream:  # a buffer would be written once more when it is closed
                 end = stream.seek(0, os.SEEK_END)

@@ -57,7 +57,7 @@ class PrunedSelector:
             raise InputError("removed", given=removed, expected="a share in [0, 1)")
         self.dense, self.removed, self.criterion, self.rescale = model, removed, criterion, rescale
         self.graph = ShrinkGraph.from_module(model, to_model(example_inputs, model))
-        scores = importance(self.graph, criterion, generator=generator)
+        scores = importance(self.graph, criterion, generator=generator if criterion == "random" else None)
         kept: dict[Group | str, Any] = {}
         for group in self.graph.groups:
             count = max(1, round((1 - removed) * group.size))
