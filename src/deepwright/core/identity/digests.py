@@ -41,25 +41,26 @@ _TAKERS: Takers = (  # the first that fits
 )
 
 
-def digest(value: Any, name: str = "a value") -> Digest:
+def digest(value: Any, name: str = "a value", *, weights: bool = True, bare: nn.Module | None = None) -> Digest:
     """A short hash of any value that can be identified.
 
     Args:
         value: data, a model, a function, options, ...
         name: what errors call it.
+        weights: whether the values of networks' parameters and buffers count.
+        bare: a network whose own settings (its attributes that are no weights and no networks) don't count.
 
     Raises:
         InputError: something in it can't be identified.
     """
-    return Walk(name, _TAKERS).of(value)
+    return Walk(name, _TAKERS, weights, bare).of(value)
 
 
-def architecture(model: Any, name: str = "model", *, bare: bool = False) -> Digest:
+def architecture(model: Any, name: str = "model") -> Digest:
     """A short hash of a network's classes, settings and shapes: all but the values of its parameters and buffers.
 
     Args:
         model: the network, or something that holds networks.
         name: what errors call it.
-        bare: leave out the settings of the outermost module itself.
     """
-    return Walk(name, _TAKERS, weights=False, bare=model if bare else None).of(model)
+    return digest(model, name, weights=False)

@@ -20,6 +20,16 @@ _RUNNING = set(vars(nn.Module()))  # how a module runs at the moment, and what i
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
+def uncompiled(model: nn.Module) -> nn.Module:
+    """The network inside torch.compile's wrapper: the same one."""
+    return model._orig_mod if type(model).__name__ == "OptimizedModule" else model  # type: ignore[return-value]
+
+
+def settings(model: nn.Module) -> dict[str, Any]:
+    """A network's own attributes that are no weights, no networks, and not how it runs at the moment."""
+    return {k: v for k, v in vars(model).items() if k not in _RUNNING}
+
+
 def take_network(walk: Walk, value: nn.Module) -> None:
     """A network: class, weights, settings and hooks, but not whether it is in train mode."""
     if uncompiled(value) is not value:

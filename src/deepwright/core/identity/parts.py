@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from deepwright.core.identity.digests import architecture, digest
+from deepwright.core.identity.digests import digest
 from deepwright.core.identity.objects import settings, uncompiled
 from deepwright.core.identity.walk import Digest
 from deepwright.core.version import __version__
@@ -56,24 +56,24 @@ def structure(model: nn.Module, name: str = "model") -> dict[str, Any]:
         name: what errors call it.
 
     Returns:
-        "network" -> all but the module's own settings; setting, or field of it -> its value, or a hash where it is long.
-        Where the module says what it is as a dict (`__resume_identity__`): the entries of that.
+        "network" -> all but the module's own settings; setting, or field of it -> its value, or a hash where it is
+        long. Where the module says what it is as a dict (`__resume_identity__`): the entries of that.
     """
     model = uncompiled(model)
     own: Any = getattr(model, "__resume_identity__", dict)()
     if own and type(own) is dict:
-        return _named(own, name)
-    network = architecture(model, name, bare=True)
+        return _hashed(own, name)
+    network = digest(model, name, weights=False, bare=model)
     if own or isinstance(model, torch.jit.ScriptModule):
         return {"network": network}
-    return {"network": network, **_named(settings(model), name)}
+    return {"network": network, **_hashed(settings(model), name)}
 
 
-def _named(values: dict[str, Any], name: str) -> dict[str, Any]:
-    """Settings by name, those that are long as a hash, without the weights of modules."""
-    opened = {part: inner for setting, value in values.items() for part, inner in _opened(setting, value)}
+def _hashed(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """Values by name, those that are long as a hash, without the weights of networks."""
+    opened = {part: inner for value in values.items() for part, inner in _opened(*value)}
     return {
-        part: inner if _short(inner) is not None else architecture(inner, f"{name}.{part}")
+        part: digest(inner, f"{name}.{part}", weights=False) if _short(inner) is None else inner
         for part, inner in opened.items()
     }
 

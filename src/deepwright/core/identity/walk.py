@@ -23,9 +23,8 @@ class Digest(str):
 class Walk:
     """A hash that walks through values. Each object enters once; later its number stands for it, so circles end."""
 
-    def __init__(self, name: str, takers: Takers, weights: bool = True, bare: object = None) -> None:
-        self.name, self.takers, self.weights = name, takers, weights
-        self.bare = bare  # a network that enters without its own settings
+    def __init__(self, name: str, takers: Takers, weights: bool = True, bare: Any = None) -> None:
+        self.name, self.takers, self.weights, self.bare = name, takers, weights, bare
         self.hash = hashlib.blake2b(digest_size=16)
         self.trail: list[str] = []
         self.seen: dict[int, int] = {}
