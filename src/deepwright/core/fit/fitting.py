@@ -119,8 +119,8 @@ def fit_drawn(
     """Train a module that draws its own batches.
 
     Args:
-        objective: (numbers) -> loss, where `numbers` are integers that no other step and no other process gets: seed the
-            draw by the first of them, and a resumed training sees the same batches.
+        objective: (numbers) -> loss, where `numbers` are integers that no other step and no other process gets: seed
+            the draw by the first of them, and a resumed training sees the same batches.
         steps: of the optimiser.
         compute: as in `fit`; processes get numbers of their own.
         **options: of `fit`.
