@@ -15,10 +15,7 @@ SOURCE = Path(deepwright.__file__).parent
 PACKAGES = ["deepwright", *sorted(m.name for m in pkgutil.walk_packages([str(SOURCE)], "deepwright.") if m.ispkg)]
 FILES = sorted(SOURCE.rglob("*.py"))
 # Rooms whose docstrings are still to be gone through; take one off when it is done.
-TO_COME = tuple(
-    f"deepwright.{room}."
-    for room in ("adversarial", "checks", "cli", "corruptions", "data", "labels", "nets", "report", "workflows")
-)
+TO_COME = tuple(f"deepwright.{room}." for room in ("labels",))
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -18,7 +18,6 @@ from deepwright.adversarial import (
     DeepFool,
     bpda,
     curve,
-    deviates,
     masking_flags,
     minimal_eps,
     norms,
@@ -29,6 +28,7 @@ from deepwright.adversarial import (
 from deepwright.adversarial.attacks.apgd import checkpoints
 from deepwright.adversarial.projections import hyperplane_step
 from deepwright.core.errors import InputError
+from deepwright.core.tasks import Regression
 
 
 @pytest.fixture
@@ -192,9 +192,8 @@ def test_regression():
     model = nn.Linear(4, 1).double()
     x = torch.rand(10, 4, dtype=torch.float64) * 0.2 + 0.4
     y = model(x).detach()[:, 0] + 0.01
-    result = PGD(0.1, steps=20, loss="squared_error", success=deviates(0.05), early_stop=False, random_start=False)(
-        model, x, y
-    )
+    task = Regression(tolerance=0.05)
+    result = PGD(0.1, steps=20, task=task, early_stop=False, random_start=False)(model, x, y)
     drift = (model(result.x_adv)[:, 0] - y).abs()
     assert torch.allclose(drift, 0.1 * model.weight.abs().sum() + 0.01, atol=1e-6)
 

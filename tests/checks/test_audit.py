@@ -247,7 +247,7 @@ def test_own_network_and_folder(project):
     content = json.loads((project / "out.json").read_text())
     assert [f["check"] for f in content["findings"]] == ["accuracy", "cost"]
     assert (project / "report" / "report.json").exists()
-    assert not (project / "report" / ".unfinished.jsonl").exists()
+    assert not (project / "report" / ".unfinished").exists()
 
 
 def test_gates_set_the_exit_code(project):
@@ -340,7 +340,9 @@ def test_interrupt_and_resume(tmp_path):
     assert process.returncode == 130
     assert error.strip().splitlines()[-1].startswith("Stopped.")
     assert "Traceback" not in error
-    kept = [json.loads(line) for line in (tmp_path / "r" / ".unfinished.jsonl").read_text().splitlines()[1:]]
+    kept = [
+        json.loads(line) for line in (tmp_path / "r" / ".unfinished" / "findings.jsonl").read_text().splitlines()[1:]
+    ]
     assert {row["name"].split()[0] for row in kept} == {"accuracy", "a"}
     own.write_text(own.read_text().replace("time.sleep(60)", "return Finding('b', 'A', 'second', {})"))
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=True)
@@ -374,3 +376,16 @@ def test_the_main_job():
     grades = {f["check"]: f["grade"] for f in content["findings"]}
     assert "failed" not in grades.values()
     assert grades["accuracy"] == "A"
+
+
+def test_no_temperature_is_advised_where_the_validation_data_determine_none(report):
+    """The network is right on all of them: the likelihood grows for ever as T falls."""
+    finding = report["calibration"]
+    assert "temperature" not in finding.values
+    assert "No temperature can be fitted" in finding.summary
+    assert "Divide the logits" not in finding.remedy
+
+
+def test_fragility_of_a_network_that_is_right_everywhere_is_graded_without_a_temperature(report):
+    finding = report["fragility"]
+    assert (finding.number("fi"), finding.grade) == (0.0, "A")

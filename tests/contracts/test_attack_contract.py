@@ -117,7 +117,7 @@ AIMING = {
     CarliniWagner: lambda **o: CarliniWagner(20.0, steps=200, rounds=3, initial_c=1.0, **o),
     Noise: lambda **o: Noise(3.0, **o),
 }
-BLIND, DEAF = {FABT, DeepFool, Noise}, {FABT, DeepFool, CarliniWagner}
+BLIND, DEAF = {FABT, DeepFool, Noise}, {APGDT, FABT, DeepFool, CarliniWagner}
 
 
 def affine():

@@ -553,3 +553,47 @@ def test_clipping_is_of_true_gradients(half):
     fit(model, (x, y), epochs=1, batch_size=4, loss=small_loss, optimizer=sgd, clip_norm=0.01)
     moved = torch.cat([(new.detach() - old).flatten() for new, old in zip(model.parameters(), before)])
     assert float(moved.norm()) == pytest.approx(0.01, rel=1e-2)
+
+
+def test_one_file_has_one_lock_by_whatever_name(tmp_path):
+    """The system drops every lock of a process on a file when one of its handles is closed."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "state")
+    names = [tmp_path / "state", tmp_path / "sub" / ".." / "state", tmp_path / "link"]
+    held = [lock(name) for name in names]
+    assert held[0] is held[1] is held[2]
+
+
+def test_a_linked_file_is_written_where_it_lies(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with Resume(tmp_path / "link", {"a": 1}, kind="test") as kept:
+        kept.save({"x": 1})
+    assert (tmp_path / "link").is_symlink()
+    assert stored(tmp_path / "real")[1] == {"x": 1}
+
+
+def test_a_forked_child_does_not_write_its_parent_s_file(tmp_path):
+    kept = Resume(tmp_path / "state", {"a": 1}, kind="test")
+    kept.save({"x": 1})
+    child = os.fork()
+    if child == 0:
+        try:
+            kept.save({"x": 2})
+        except LockedError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert stored(tmp_path / "state")[1] == {"x": 1}
+
+
+def test_what_another_work_is_writing_is_left_alone(tmp_path):
+    others = [tmp_path / name for name in (".run.v2.0123abcd.tmp", ".run.notes.tmp")]
+    for file in others:
+        file.write_text("")
+    Resume(tmp_path / "run", {"a": 1}, kind="test")
+    assert all(file.exists() for file in others)
+
+
+def test_the_number_of_threads_is_part_of_a_trial(tmp_path):
+    threads = [run(torch.get_num_threads, [{}], store=tmp_path, threads=n)[0] for n in (1, 2)]
+    assert threads == [1, 2]

@@ -11,11 +11,16 @@ import torch
 from PIL import Image
 
 from deepwright.core.errors import InputError
-from deepwright.data import load, ood_companions, stratified_order
-from deepwright.data.archives import Decoding
-from deepwright.data.cifar import load_cifar10
-from deepwright.data.folders import load_folder
-from deepwright.data.synthetic import boxes_ood, make_confident_error_data
+from deepwright.data import (
+    Decoding,
+    boxes_ood,
+    load,
+    load_cifar10,
+    load_folder,
+    make_confident_error_data,
+    ood_companions,
+    stratified_order,
+)
 
 
 def test_mnist_splits_are_fixed_and_disjoint():

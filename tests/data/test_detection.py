@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from deepwright.core.errors import InputError
-from deepwright.data.detection import load_coco, load_voc, load_yolo
+from deepwright.data import load_coco, load_voc, load_yolo
 
 BOXES = {"a": [(10, 20, 50, 60, "can", 0)], "b": [], "c": [(0, 0, 100, 80, "bottle", 1)]}
 XML = "<annotation>{}</annotation>"

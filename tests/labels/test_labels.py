@@ -1,12 +1,16 @@
 """Scores against closed forms, diversity against brute force, fusion, and a loop that never loses a label."""
 
+import errno
 import itertools
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from io import FileIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ from torch import nn
 
 from deepwright.core.errors import InputError
 from deepwright.core.features import extract
+from deepwright.core.resume import DamagedFileError, DamagedFileWarning, OtherWorkError
 from deepwright.data.synthetic import make_redundant_pool
 from deepwright.labels import (
     STRATEGIES,
@@ -33,6 +38,7 @@ from deepwright.labels import (
     k_center_greedy,
     least_confidence,
     margin,
+    read_labels,
     subsampled,
     train_fused,
     typiclust,
@@ -170,75 +176,274 @@ def test_higher_scores_come_first():
     running.tell(asked := running.ask(), TRUTH[asked])
     picks = running.ask()
     with torch.no_grad():
-        score = least_confidence(running.last(POOL))
+        score = least_confidence(running.result().selector(POOL))
     rest = torch.tensor([i for i in range(160) if i not in running.labels and i not in picks.tolist()])
     assert score[picks].min() >= score[rest].max() - 1e-6
 
 
-def test_a_person_answers_in_portions(tmp_path):
-    running = loop(oracle=None, state_dir=tmp_path)
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "labels.jsonl"
+
+
+def asking(file, **more):
+    return loop(oracle=None, checkpoint=file, **more)
+
+
+def test_a_person_answers_in_portions(file):
+    running = asking(file)
     asked = running.ask()
     assert len(asked) == 20
     running.tell(asked[:5], TRUTH[asked[:5]])
     assert torch.equal(running.ask(), asked[5:])
-    for indices, labels, message in (
-        (asked[:2], TRUTH[asked[:2]], "have a label already"),
-        (asked[5:7].repeat(2), TRUTH[asked[5:7]].repeat(2), "have a label already"),
-        ([i for i in range(160) if i not in asked.tolist()][:1], [0], "weren't asked for"),
-        (asked[5:6], [7], r"0\.\.2"),
-        (asked[5:7], [1], "as many"),
-    ):
-        with pytest.raises(InputError, match=message):
-            running.tell(indices, labels)
-    again = loop(oracle=None, state_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("choose", "labels", "message"),
+    [
+        (lambda asked: asked[:1], [0], "have a label already"),
+        (lambda asked: asked[[5, 5]], [0, 0], "have a label already"),
+        (lambda asked: [i for i in range(160) if i not in asked.tolist()][:1], [0], "weren't asked for"),
+        (lambda asked: [-1], [0], "weren't asked for"),
+        (lambda asked: asked[5:6], [7], r"0\.\.2"),
+        (lambda asked: asked[5:6], torch.tensor([1.0]), "integers"),
+        (lambda asked: asked[5:7], [1], "as many"),
+    ],
+)
+def test_a_wrong_answer_is_refused_as_a_whole(choose, labels, message, file):
+    running = asking(file)
+    asked = running.ask()
+    running.tell(asked[:5], TRUTH[asked[:5]])
+    with pytest.raises(InputError, match=message):
+        running.tell(choose(asked), labels)
+    assert list(asking(file).labels) == asked[:5].tolist()
+
+
+def test_a_loop_goes_on_with_the_same_questions(file):
+    running = asking(file)
+    asked = running.ask()
+    running.tell(asked[:5], TRUTH[asked[:5]])
+    again = asking(file)
     assert torch.equal(again.ask(), asked[5:])
     assert again.labels == running.labels
-    with (tmp_path / "labels.jsonl").open("a") as stream:
+
+
+def test_the_label_after_a_torn_line_is_kept(file):
+    running = asking(file)
+    asked = running.ask()
+    running.tell(asked[:5], TRUTH[asked[:5]])
+    with file.open("a") as stream:
         stream.write('{"name": "9')  # torn by a crash
-    again = loop(oracle=None, state_dir=tmp_path)
-    assert again.labels == running.labels
-    again.tell(asked[5:6], TRUTH[asked[5:6]])  # the first label after the torn line isn't lost with it
-    assert loop(oracle=None, state_dir=tmp_path).labels == again.labels
-    with pytest.raises(InputError, match="another seed"):
-        loop(oracle=None, state_dir=tmp_path, seed=3)
+    again = asking(file)
+    again.tell(asked[5:6], TRUTH[asked[5:6]])
+    assert asking(file).labels == again.labels == running.labels | {int(asked[5]): int(TRUTH[asked[5]])}
+
+
+def test_an_answer_does_not_depend_on_the_order_of_the_last(file):
+    """What is asked next follows from the labels, not from the order in which they came."""
+    one, two = loop(strategy="typiclust"), loop(strategy="typiclust")
+    asked = one.ask()
+    one.tell(asked, TRUTH[asked])
+    two.ask()
+    two.tell(asked.flip(0), TRUTH[asked.flip(0)])
+    assert torch.equal(one.ask(), two.ask())
+
+
+def test_a_budget_may_be_raised(file):
+    first = loop(checkpoint=file, budget=50).run()
+    more = loop(checkpoint=file, budget=65).run()
+    assert more.indices[:50] == first.indices
+    assert len(more.indices) == 65
+
+
+def test_run_asks_for_an_oracle():
     with pytest.raises(InputError, match="oracle"):
         loop(oracle=None).run()
-    with pytest.raises(InputError, match="another pool"):
-        loop(oracle=None, state_dir=tmp_path, pool=POOL + 1)
-    (tmp_path / "rounds.json").write_text('{"rounds": [{"strange": 1}]}')
-    with pytest.raises(InputError, match=r"rounds\.json of a labelling loop"):
-        loop(oracle=None, state_dir=tmp_path)
 
 
-KILLED = """
-import sys, torch
+def test_labels_of_another_loop_are_known_to_a_new_one(file, tmp_path):
+    """A new version or another strategy refuses the file, but nobody has to label twice."""
+    running = loop(checkpoint=file, budget=35)
+    running.run()
+    with pytest.raises(OtherWorkError, match=r"another seed: 3, was 0.*read_labels"):
+        asking(file, seed=3)
+    known = read_labels(file)
+    assert known == running.labels
+    new = asking(tmp_path / "new.jsonl", seed=3, known=known)
+    assert new.labels == known
+    assert new.rounds[0].strategy == "known"
+    assert not set(new.ask().tolist()) & set(known)
+
+
+def test_labels_of_undamaged_lines_can_be_read(file):
+    running = asking(file)
+    running.tell(asked := running.ask(), TRUTH[asked])
+    lines = file.read_text().splitlines(keepends=True)
+    lines[5] = lines[5].replace('"value": ', '"value":  ')
+    file.write_text("".join(lines))
+    with pytest.raises(DamagedFileError, match="line 6 isn't as it was written"):
+        asking(file)
+    with pytest.warns(DamagedFileWarning, match=r"damaged lines \[6\]"):
+        kept = read_labels(file)
+    assert len(kept) == 19
+    assert kept.items() < running.labels.items()
+
+
+@pytest.mark.parametrize("known", [{160: 0}, {-1: 0}, {0: 3}])
+def test_known_labels_are_checked(known):
+    with pytest.raises(InputError, match=r"0\.\."):
+        loop(known=known)
+
+
+class Items(torch.utils.data.Dataset):
+    """160 samples; `changed` is one that is unlike POOL's."""
+
+    def __init__(self, changed=None):
+        self.changed = changed
+
+    def __len__(self):
+        return 160
+
+    def __getitem__(self, i):
+        return POOL[i] + float(i == self.changed), 99  # whatever stands beside the input is ignored
+
+
+@pytest.mark.parametrize("changed", [0, 77, 159])
+def test_every_sample_of_a_data_set_counts(changed, file):
+    asking(file, pool=Items()).ask()
+    with pytest.raises(OtherWorkError, match="another pool"):
+        asking(file, pool=Items(changed))
+
+
+# --- whatever happens, a label that was told is there --------------------------------------------------------------
+
+TELLING = """
+import sys
 sys.path.insert(0, sys.argv[2])
 from test_labels import TRUTH, loop
-count = 0
-def oracle(i):
-    global count
-    count += 1
-    print("round", count, flush=True)
-    if count == int(sys.argv[3]):
-        import time; time.sleep(60)
-    return TRUTH[i]
-print(loop(oracle=oracle, state_dir=sys.argv[1], t_sync=2).run().indices)
+running = loop(oracle=None, checkpoint=sys.argv[1])
+asked = running.ask()
+print("ready", flush=True)
+for i in asked.tolist():
+    running.tell([i], [int(TRUTH[i])])
+    print(i, flush=True)  # from here on a person counts on it
 """
 
 
-def test_a_killed_loop_asks_the_same_questions(tmp_path):
-    whole = loop(t_sync=2).run()
-    command = [sys.executable, "-c", KILLED, str(tmp_path), os.path.dirname(__file__)]
-    process = subprocess.Popen([*command, "3"], stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(s, marks=pytest.mark.slow) for s in (signal.SIGTERM, signal.SIGINT))],
+    ids=lambda s: s.name,
+)
+def test_no_label_that_was_told_is_lost(number, file):
+    command = [sys.executable, "-c", TELLING, str(file), os.path.dirname(__file__)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    told = []
     for line in process.stdout:
-        if "round 3" in line:
-            break
-    process.send_signal(signal.SIGKILL)
+        if line != "ready\n":
+            told.append(int(line))
+        if len(told) == 7:
+            process.send_signal(number)
     process.wait()
-    assert len((tmp_path / "labels.jsonl").read_text().splitlines()) == 1 + 35
-    done = subprocess.run([*command, "99"], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().splitlines()[-1] == str(whole.indices)
-    assert (tmp_path / "sync-2.pt").exists()
+    kept = asking(file).labels
+    assert set(told) <= set(kept)
+    assert all(kept[i] == int(TRUTH[i]) for i in kept)
+
+
+def short_of_space(monkeypatch, room):
+    """A disk on which only so many bytes more find room."""
+    write = FileIO.write
+
+    class Full(FileIO):
+        def write(self, data):
+            nonlocal room
+            if room == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            taken = write(self, bytes(data)[:room])
+            room -= taken
+            return taken
+
+    monkeypatch.setattr(Path, "open", lambda path, mode, buffering=-1: Full(path, mode.replace("b", "")))
+
+
+@pytest.mark.parametrize("room", [0, 1, 30, 100])
+def test_a_full_disk_takes_nothing_and_harms_nothing(room, file, monkeypatch):
+    running = asking(file)
+    asked = running.ask()
+    running.tell(asked[:5], TRUTH[asked[:5]])
+    content = file.read_bytes()
+    with monkeypatch.context() as patch:
+        short_of_space(patch, room)
+        with pytest.raises(InputError, match=r"cannot write .*labels\.jsonl.*No space left"):
+            running.tell(asked[5:], TRUTH[asked[5:]])
+    assert file.read_bytes() == content
+    running.tell(asked[5:], TRUTH[asked[5:]])
+    assert len(asking(file).labels) == 20
+
+
+def test_an_interrupt_in_the_middle_of_writing_takes_nothing(file, monkeypatch):
+    running = asking(file)
+    asked = running.ask()
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("deepwright.core.journal.os.fsync", interrupted)
+        running.tell(asked[:5], TRUTH[asked[:5]])
+    running.tell(asked[:5], TRUTH[asked[:5]])
+    assert len(asking(file).labels) == 5
+
+
+# --- synchronised networks -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("t_sync", [1, 2])
+@pytest.mark.parametrize("stop", [2, 3])
+def test_a_loop_that_was_stopped_ends_with_the_same_selector(t_sync, stop, file):
+    whole = loop(t_sync=t_sync).run()
+    part = loop(t_sync=t_sync, checkpoint=file, oracle=None)
+    for _ in range(stop):
+        part.tell(asked := part.ask(), TRUTH[asked])
+    rest = loop(t_sync=t_sync, checkpoint=file, oracle=None)
+    while not rest.done:
+        rest.tell(asked := rest.ask(), TRUTH[asked])
+    found = rest.result()
+    assert found.indices == whole.indices
+    assert [r.macs for r in found.rounds] == [r.macs for r in whole.rounds]
+    assert same_weights(found.selector, whole.selector)
+
+
+def same_weights(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("gone", [(3,), (1, 2, 3)])
+def test_synchronised_networks_that_are_gone_are_trained_again(gone, file):
+    whole = loop(t_sync=1, checkpoint=file).run()
+    for number in gone:
+        file.with_name(f"labels.sync-{number}.pt").unlink()
+    assert same_weights(loop(t_sync=1, checkpoint=file).result().selector, whole.selector)
+
+
+def test_a_synchronised_network_of_other_labels_is_refused(file, tmp_path):
+    loop(t_sync=1, checkpoint=file).run()
+    other = tmp_path / "other" / "labels.jsonl"
+    loop(t_sync=1, checkpoint=other, seed=1).run()
+    shutil.copy(other.with_name("labels.sync-3.pt"), tmp_path)
+    with pytest.raises(OtherWorkError, match=r"labels\.sync-3\.pt.*another loop\.seed: 0, was 1, another labels"):
+        loop(t_sync=1, checkpoint=file)
+
+
+def test_random_units_are_drawn_from_the_loops_seed():
+    def run(global_seed):
+        torch.manual_seed(global_seed)
+        rng = torch.Generator().manual_seed(0)
+        selector = PrunedSelector(network(), POOL[:2], criterion="random", generator=rng)
+        torch.manual_seed(global_seed)
+        return loop(t_sync=1, selector=selector).run().indices
+
+    assert run(1) == run(2)
 
 
 def test_selector_is_a_subset_of_the_network():
@@ -297,13 +502,6 @@ def test_a_collapsed_selector_is_not_trusted():
 
 
 def test_streams_and_options():
-    class Items(torch.utils.data.Dataset):
-        def __len__(self):
-            return 160
-
-        def __getitem__(self, i):
-            return POOL[i], 99  # whatever stands beside the input is ignored
-
     whole = WholeSelector(network())
     from_tensor = LabelingLoop(
         POOL, whole, budget=30, round_size=10, trainer=default_trainer(2), oracle=lambda i: TRUTH[i]

@@ -6,8 +6,8 @@ import torch
 from deepwright.compress import GAP8, layers
 from deepwright.core.boxes import Detections, box_iou, encode
 from deepwright.core.errors import InputError
-from deepwright.data.scenes import make_scenes, stream_scenes
-from deepwright.nets.ssd import SSDDetector, anchor_boxes, match_anchors, small_ssd, ssd_loss
+from deepwright.data import make_scenes, stream_scenes
+from deepwright.nets import SSDDetector, anchor_boxes, match_anchors, small_ssd, ssd_loss
 
 
 @pytest.mark.parametrize(("width", "params", "frames"), [(1.0, 4.63e6, 1.6), (0.5, 1.43e6, 4.3)])
@@ -39,10 +39,10 @@ def test_anchors():
 def test_matching():
     anchors = torch.tensor([[0.0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1], [0, 0, 0.1, 0.1]])
     truth = torch.tensor([[0.0, 0, 0.45, 0.5], [0.05, 0.05, 0.2, 0.2]])
-    matched = match_anchors(anchors, truth, torch.zeros(2, dtype=torch.long))
+    matched = match_anchors(anchors, truth)
     assert matched.tolist() == [0, -1, 1]  # the second box claims its best anchor, though the overlap is small
-    assert match_anchors(anchors, truth[:0], torch.zeros(0, dtype=torch.long)).tolist() == [-1, -1, -1]
-    twins = match_anchors(anchors[:2], torch.cat([truth[:1], truth[:1]]), torch.zeros(2, dtype=torch.long))
+    assert match_anchors(anchors, truth[:0]).tolist() == [-1, -1, -1]
+    twins = match_anchors(anchors[:2], torch.cat([truth[:1], truth[:1]]))
     assert sorted(twins.tolist()) == [0, 1]  # two boxes never share a claimed anchor
 
 

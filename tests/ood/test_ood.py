@@ -9,11 +9,12 @@ from torch import nn
 
 from deepwright.core.errors import InputError, NotCalibratedError, NotFittedError
 from deepwright.core.features import Activations, extract, layer_names
-from deepwright.data.synthetic import boxes_ood
+from deepwright.data import boxes_ood
 from deepwright.nets import cifar_resnet, mlp
 from deepwright.ood import (
     ALL,
     BBAS,
+    DICE,
     KNN,
     MDS,
     ODIN,
@@ -270,7 +271,7 @@ def test_errors(conv_acts):
         extract(model, [(x, y + 5)])
     with pytest.raises(InputError, match="NaN"):
         extract(model, [x * float("nan")])
-    with pytest.raises(TypeError, match="gradients"), torch.inference_mode():
+    with pytest.raises(InputError, match="gradients"), torch.inference_mode():
         ODIN().bind(model).score(x)
     other = Activations(acts.logits, acts.labels, acts.features, {"x": torch.rand(120, 3)}, {"x": "vector"})
     with pytest.raises(InputError, match="as at fit"):
@@ -308,3 +309,35 @@ def test_adapter():
 def test_outside_the_box_is_binary(conv_acts):
     _, _, _, acts = conv_acts
     assert set(OutsideTheBox().fit(acts[torch.arange(60)]).score(acts).tolist()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("saved", "loaded", "message"),
+    [
+        (MDS(), KNN(), "class 'MDS'"),
+        (KNN(k=1), KNN(), "k 1"),
+        (BBAS(kind="count"), BBAS(), "kind 'count'"),
+    ],
+    ids=["another class", "another k", "another kind"],
+)
+def test_a_state_of_another_detector_is_refused(saved, loaded, message, conv_acts):
+    *_, known = conv_acts
+    state = saved.fit(known).state_dict()
+    with pytest.raises(InputError, match=message):
+        loaded.load_state_dict(state)
+
+
+def test_options_that_change_no_score_may_differ(conv_acts):
+    *_, known = conv_acts
+    BBAS(jobs=2).load_state_dict(BBAS().fit(known).state_dict())
+
+
+def test_two_detectors_of_one_name_are_refused():
+    with pytest.raises(InputError, match="KNN"):
+        DetectorSuite(torch.nn.Linear(2, 2), [KNN(1), KNN(5)])
+
+
+def test_dice_that_drops_nothing_is_energy(conv_acts):
+    *_, known = conv_acts
+    other = known
+    torch.testing.assert_close(DICE(sparsity=0.0).fit(known).score(other), Energy().score(other))

@@ -1,7 +1,8 @@
 """Figures as data, drawn."""
 
 from deepwright.core.results import Figure
-from deepwright.report.figures import categories, png, svg
+from deepwright.report import png, svg
+from deepwright.report.figures import categories
 
 
 def test_bars_stand_at_their_own_category(tmp_path):

@@ -57,7 +57,10 @@ def report():
         "device": "cpu",
         "notes": [EVIL],
     }
-    return AuditReport(subject, [finding], [Gate("fi>0.5", 0.7, True)], table)
+    long = "a_name_without_any_break_" * 12
+    wide = Finding(long, "failed", long, {long: 1.0}, long, long, [Table([long], [[long]], long)])
+    silent = Finding.not_applicable("silent", "no classes")
+    return AuditReport(subject, [finding, wide, silent], [Gate("fi>0.5", 0.7, True), Gate(long, long, True)], table)
 
 
 def test_every_word_is_escaped(report):
@@ -103,7 +106,7 @@ def test_in_a_real_browser(report, tmp_path):
     ]
     with playwright.sync_playwright() as p:
         chromium = p.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
-        for width, scheme in ((1100, "light"), (380, "dark")):
+        for width, scheme in ((1280, "light"), (390, "dark")):
             page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
             problems = []
             page.on("console", lambda m, found=problems: found.append(m.text) if m.type == "error" else None)

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from deepwright.cli import main
+from deepwright.labels import read_labels
 from deepwright.nets import cifar_resnet
 
 
@@ -97,7 +98,7 @@ def test_answers_one_by_one_are_kept(pool, tmp_path):
     done = call(*words, input="bright\nnonsense\n1\nq\n")
     assert done.exit_code == 0, done.output
     assert "unknown class" in done.output
-    assert len((out / "labels.jsonl").read_text().splitlines()) == 1 + 2
+    assert len(read_labels(out / "labels.jsonl")) == 2
     done = call(*words, input="0\n")
     assert done.exit_code == 0, done.output
     assert (out / "labels.csv").exists()
@@ -135,7 +136,7 @@ def test_bad_input(pool, tmp_path):
         ((pool, "--budget", 5), "--classes"),
         ((pool, "--budget", 5, "--classes", "one"), "two different"),
         ((tmp_path / "none", "--budget", 5, "--classes", "a,b"), "does not exist"),
-        ((pool, "--budget", 0, "--classes", "a,b"), "seed_size"),
+        ((pool, "--budget", 0, "--classes", "a,b"), "--budget"),
         ((pool, "--budget", 5, "--classes", "a,b", "--strategy", "marginal"), "did you mean"),
         ((pool, "--budget", 5, "--classes", "a,b", "--labels", tmp_path / "no.csv"), "CSV"),
     ):

@@ -10,14 +10,15 @@ from safetensors.torch import load_file
 
 from deepwright.checks import Subject
 from deepwright.cli import main
-from deepwright.cli.shrink import parse_goal
+from deepwright.cli.shrinking import parse_goal
 from deepwright.compress import ShrinkGraph, index_map_from_json, shrink
 from deepwright.compress.surgery.plans import Plan
 from deepwright.core.errors import InputError
 from deepwright.core.inference import logits_of
 from deepwright.data import load as load_data
 from deepwright.nets import load
-from deepwright.workflows.shrinking import shrink_subject
+from deepwright.workflows import ShrinkOptions
+from deepwright.workflows import shrink as shrink_workflow
 
 
 def words(tmp_path, *more):
@@ -26,7 +27,7 @@ def words(tmp_path, *more):
 
 def test_one_shot_from_the_command(tmp_path):
     done = CliRunner().invoke(
-        main, words(tmp_path, "--target", "macs=0.5", "--epochs", "1", "--json", str(tmp_path / "r.json"))
+        main, words(tmp_path, "--goal", "macs=0.5", "--epochs", "1", "--json", str(tmp_path / "r.json"))
     )
     assert done.exit_code == 0, done.output
     folder = tmp_path / "s"
@@ -64,9 +65,7 @@ def test_one_shot_from_the_command(tmp_path):
 def test_search_and_int8(tmp_path):
     done = CliRunner().invoke(
         main,
-        words(
-            tmp_path, "--method", "evolve", "--generations", "3", "--target", "params=0.5", "--epochs", "1", "--int8"
-        ),
+        words(tmp_path, "--method", "evolve", "--generations", "3", "--goal", "params=0.5", "--epochs", "1", "--int8"),
     )
     assert done.exit_code == 0, done.output
     assert (tmp_path / "s" / "network-int8.onnx").stat().st_size < (tmp_path / "s" / "network.onnx").stat().st_size
@@ -75,7 +74,7 @@ def test_search_and_int8(tmp_path):
 
 
 @pytest.mark.slow
-def test_latency_is_a_target():
+def test_latency_is_a_goal(tmp_path):
     data = load_data("mnist").limited(100, 300)
     subject = Subject(load("resnet8-mnist"), data)
     from deepwright.compress import measure_latency
@@ -83,16 +82,14 @@ def test_latency_is_a_target():
     x = data.test.inputs(slice(0, 1))
     dense = 1e3 * measure_latency(subject.model, x, min_run_time=0.3).median
     with pytest.raises(InputError, match="below the network's own"):
-        shrink_subject(subject, None, target=("latency-ms", 2 * dense), checks=["accuracy"])
+        shrink_workflow(ShrinkOptions(subject, goal=("latency-ms", 2 * dense), checks=["accuracy"], out=tmp_path))
 
 
 def test_exits_keep_what_the_network_knows(tmp_path):
     done = CliRunner().invoke(
         main,
         [
-            "shrink",
-            "--method",
-            "exit",
+            "exits",
             "--epochs",
             "1",
             "--out",
@@ -109,9 +106,7 @@ def test_exits_keep_what_the_network_knows(tmp_path):
     assert sum(r[1] for r in rows[2:]) == pytest.approx(1.0)
     assert result["cost"]["macs"] < result["cost"]["worst"]
     assert (tmp_path / "e" / "policy.json").exists()
-    done = CliRunner().invoke(
-        main, ["shrink", "--method", "exit", "--epochs", "0", "--max-harm", "0.001", "--out", str(tmp_path / "f")]
-    )
+    done = CliRunner().invoke(main, ["exits", "--epochs", "0", "--max-harm", "0.001", "--out", str(tmp_path / "f")])
     assert done.exit_code == 2
     assert "at least" in done.output
 
@@ -122,7 +117,7 @@ def test_bad_input(tmp_path):
         with pytest.raises(InputError, match="macs=NUMBER"):
             parse_goal(text)
     for extra, message in (
-        (("--target", "macs=0.0001"), "at least"),
+        (("--goal", "macs=0.0001"), "at least"),
         (("--freeze", "nothing"), "nothing"),
         (("--check", "acuracy"), "did you mean"),
         (("--importance", "l3"), "unknown criterion"),

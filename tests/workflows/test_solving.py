@@ -55,7 +55,7 @@ def test_a_problem_of_ones_own(tmp_path):
 
 @pytest.mark.parametrize("name", ["droplet", "flow-mixing-3d"])
 def test_bundled_flows_make_films(name, tmp_path):
-    done = call(name, "--steps", 2, "--optimiser", "adam", "--out", tmp_path)
+    done = call(name, "--steps", 2, "--optimizer", "adam", "--out", tmp_path)
     assert done.exit_code == 0, done.output
     assert (tmp_path / "film.gif").read_bytes()[:6] == b"GIF89a"
     found = json.loads((tmp_path / "certificate.json").read_text())

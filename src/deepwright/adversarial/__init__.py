@@ -20,18 +20,12 @@ from deepwright.adversarial.attacks import (
     Noise,
     Square,
 )
-from deepwright.adversarial.engine import Attack, AttackResult, bpda
-from deepwright.adversarial.losses import LOSSES, deviates
+from deepwright.adversarial.engine import Attack, AttackResult
+from deepwright.adversarial.masking import masking_flags
 from deepwright.adversarial.projections import norms, project
-from deepwright.adversarial.suites import (
-    AttackSuite,
-    RobustnessReport,
-    curve,
-    masking_flags,
-    minimal_eps,
-    robust_accuracy,
-    suite,
-)
+from deepwright.adversarial.robustness import RobustnessReport, curve, minimal_eps, robust_accuracy
+from deepwright.adversarial.suites import AttackSuite, suite
+from deepwright.adversarial.surrogates import bpda
 
 ALL: tuple[type[Attack], ...] = (FGSM, RFGSM, BIM, PGD, APGD, APGDT, FABT, Square, DeepFool, CarliniWagner, Noise)
 
@@ -42,7 +36,6 @@ __all__ = [
     "BIM",
     "FABT",
     "FGSM",
-    "LOSSES",
     "PGD",
     "RFGSM",
     "Attack",
@@ -55,7 +48,6 @@ __all__ = [
     "Square",
     "bpda",
     "curve",
-    "deviates",
     "from_art",
     "from_foolbox",
     "masking_flags",

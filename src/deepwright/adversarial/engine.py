@@ -9,177 +9,76 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 
-from deepwright.adversarial.losses import LossFunction, SuccessFunction, Task
+from deepwright.adversarial.aim import Aim, LossFunction, SuccessFunction, loss_name, may_have_classes, require_task
 from deepwright.adversarial.projections import column, norms, project, require_norm
+from deepwright.adversarial.rounding import towards, working_dtype
+from deepwright.adversarial.victim import Batch, Best, Victim
+from deepwright.core.devices import back_to, device_of, dtype_of
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of, frozen, require_float_images, require_labels
+from deepwright.core.inference import frozen, require_float_images
 from deepwright.core.randomness import Streams
-
-State = TypeVar("State")
+from deepwright.core.tasks import Task
 
 
 @dataclass
 class AttackResult:
-    """Per sample: the adversarial input, whether it fools, and what it took.
+    """Per sample: the adversarial input, whether it fools, and what it took; where x was.
 
     Attributes:
-        x_adv: as x; an unsuccessful sample keeps its strongest try.
-        success: (N,) whether the attack's success test holds (within the budget, and after quantisation if asked).
-        loss: (N,) at x_adv.
+        x_adv: as x, in its dtype; an unsuccessful sample keeps its strongest try.
+        success: (N,) whether the attack's aim is reached (within the budget, and after quantisation if asked).
+        loss: (N,) at x_adv; float32 for inputs in half precision, as `norm`.
         norm: (N,) of x_adv - x.
-        queries: (N,) forward passes; steps: (N,) iterations.
+        queries: (N,) forward passes.
+        steps: (N,) iterations.
         flags: shares of samples with a zero gradient, with outputs that aren't finite, whose loss never rose.
     """
 
-    x_adv: Tensor
+    x_adv: Float[Tensor, "n ..."]
     success: Bool[Tensor, " n"]
     loss: Float[Tensor, " n"]
     norm: Float[Tensor, " n"]
-    queries: Tensor
-    steps: Tensor
+    queries: Int64[Tensor, " n"]
+    steps: Int64[Tensor, " n"]
     flags: dict[str, float] = field(default_factory=dict)
-
-
-class Victim:
-    """The network under attack: forward passes, gradients and counts for a changing subset of samples."""
-
-    def __init__(
-        self, model: Callable[[Tensor], Tensor], task: Task, n: int, device: torch.device, eot: int = 1
-    ) -> None:
-        self.model, self.task, self.eot = model, task, eot
-        self.queries = torch.zeros(n, dtype=torch.long, device=device)
-        self.zero_gradient = torch.zeros(n, dtype=torch.bool, device=device)
-        self.broken = torch.zeros(n, dtype=torch.bool, device=device)
-
-    def out(self, x: Tensor, rows: Tensor) -> Tensor:
-        """Outputs without gradient."""
-        self.queries[rows] += self.eot
-        with torch.no_grad():
-            return self._mean_out(x)
-
-    def _mean_out(self, x: Tensor) -> Tensor:
-        if self.eot == 1:
-            return self.model(x)
-        return torch.stack([self.model(x) for _ in range(self.eot)]).mean(0)
-
-    def judge(self, x: Tensor, y: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(loss to maximise, success) without gradient."""
-        out = self.out(x, rows)
-        return self.loss(out, y, rows), self.succeeded(out, y)
-
-    def succeeded(self, out: Tensor, y: Tensor) -> Tensor:
-        """Success, never on outputs that aren't finite."""
-        return self.task.success(out, y) & torch.isfinite(out).flatten(1).all(1)
-
-    def loss(self, out: Tensor, y: Tensor, rows: Tensor, function: LossFunction | None = None) -> Tensor:
-        """The quantity to maximise, one number a sample."""
-        value = (function or self.task.loss)(out, y)
-        if value.ndim != 1 or len(value) != len(out):
-            raise InputError(
-                "loss",
-                given=f"shape {tuple(value.shape)}",
-                expected=f"({len(out)},)",
-                hint="a per-sample loss is needed: reduction='none'",
-            )
-        bad = ~torch.isfinite(value.detach())
-        self.broken[rows] |= bad
-        value = torch.where(bad, torch.zeros_like(value), value)
-        return -value if self.task.targeted else value
-
-    def gradient(
-        self, x: Tensor, y: Tensor, rows: Tensor, function: LossFunction | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(loss, gradient with respect to x, outputs) at x; one forward and one backward pass."""
-        self.queries[rows] += self.eot
-        point = x.detach().requires_grad_(True)
-        out = self._mean_out(point)
-        if not out.requires_grad:
-            raise InputError(
-                "the model's output",
-                given="no gradient path to its input",
-                hint="remove no_grad/detach, or use bpda(...) for that step",
-            )
-        loss = self.loss(out, y, rows, function)
-        (gradient,) = torch.autograd.grad(loss.sum(), point)
-        gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
-        self.zero_gradient[rows] |= gradient.flatten(1).abs().amax(1) == 0
-        return loss.detach(), gradient, out.detach()
-
-
-def selected(state: State, active: Tensor) -> State:
-    """A copy of an object whose attributes are tensors over samples (or None), with the active samples only."""
-    part = object.__new__(type(state))
-    for name, value in vars(state).items():
-        setattr(part, name, None if value is None else value[active])
-    return part
-
-
-class Best:
-    """Each sample's best try: the first success, or the highest loss until then."""
-
-    def __init__(self, x: Tensor) -> None:
-        n = len(x)
-        self.x = x.clone()
-        self.loss = torch.full((n,), -torch.inf, device=x.device, dtype=x.dtype)
-        self.first = self.loss.clone()
-        self.success = torch.zeros(n, dtype=torch.bool, device=x.device)
-        self.steps = torch.zeros(n, dtype=torch.long, device=x.device)
-
-    def offer(self, rows: Tensor, x: Tensor, loss: Tensor, success: Tensor, step: int) -> None:
-        """Take the tries that are better."""
-        unset = torch.isinf(self.first[rows])
-        self.first[rows] = torch.where(unset, loss.to(self.first.dtype), self.first[rows])
-        better = (success & ~self.success[rows]) | ((success == self.success[rows]) & (loss > self.loss[rows]))
-        self.x[rows] = torch.where(column(better, x), x, self.x[rows])
-        self.loss[rows] = torch.where(better, loss.to(self.loss.dtype), self.loss[rows])
-        self.success[rows] |= success
-        self.steps[rows] = step
-
-
-class Batch(NamedTuple):
-    """What is attacked: inputs, labels, a budget and a random stream's identity for each sample, and the user's wishes."""
-
-    x: Tensor
-    y: Tensor
-    eps: Tensor
-    mask: Tensor | None
-    ids: Tensor
-    callback: Callable[[int, Tensor], object] | None
-
-    @property
-    def rows(self) -> Tensor:
-        """Indices of all samples."""
-        return torch.arange(len(self.x), device=self.x.device)
 
 
 class Attack:
     """Base of all attacks.
 
     Args:
-        eps: budget, a number or (N,) at the call.
+        eps: budget, a number; (N,) at the call.
         norm: "linf", "l2" or "l1".
-        loss: "ce", "margin", "dlr", "squared_error", or (out, y) -> (N,).
-        success: (out, y) -> bool (N,); misclassification by default.
-        targeted: y are targets, and the loss is lowered.
+        task: what the network's outputs mean (`deepwright.core.tasks`); None for one of as many classes as there are
+            output columns.
+        loss: one of the task's `attack_losses`, its first (for some attacks its margin) by default; or
+            (out, y) -> (N,) on what the task reads.
+        success: (out, y) -> bool (N,); the task's `fooled` by default: not y any more, or for targets there. With
+            two functions and no task, outputs and y go to them as they are.
+        targeted: y are wanted rather than true.
+        early_stop: leave a sample alone once the aim is reached.
         bounds: pixel box; (-inf, inf) for standardised features.
         seed: of random starts, one stream a sample.
     """
 
-    random: bool = True
+    needs_classes: ClassVar[str] = ""
+    """Why it only applies where each sample has one class; empty where it applies to every task."""
+    preferred_loss: ClassVar[str] = "ce"
 
     def __init__(
         self,
         eps: float | Tensor,
         norm: str = "linf",
         *,
-        loss: str | LossFunction = "ce",
+        task: Task | None = None,
+        loss: str | LossFunction | None = None,
         success: SuccessFunction | None = None,
         targeted: bool = False,
         early_stop: bool = True,
@@ -188,10 +87,38 @@ class Attack:
     ) -> None:
         self.eps, self.norm, self.bounds, self.seed = eps, require_norm(norm), bounds, seed
         self.early_stop = early_stop
-        self.task = Task.of(loss, success, targeted)
-        self.loss_name = loss if isinstance(loss, str) else getattr(loss, "__name__", "custom")
+        self.aim = self._aimed(task, loss, success, targeted)
+        self.loss_name = self.aim.loss if isinstance(self.aim.loss, str) else getattr(loss, "__name__", "custom")
         if not bounds[0] < bounds[1]:
             raise InputError("bounds", given=bounds, expected="(low, high) with low < high")
+
+    def _aimed(
+        self, task: Task | None, loss: str | LossFunction | None, success: SuccessFunction | None, targeted: bool
+    ) -> Aim:
+        require_task(task)
+        if self.needs_classes and not may_have_classes(task):
+            raise self._does_not_apply(task)
+        if loss is None or isinstance(loss, str):
+            return Aim(task, loss_name(task, loss, self.preferred_loss), success, targeted)
+        if task is None and success is None:
+            raise InputError(
+                "success", given="None beside a loss of your own", expected="(out, y) -> bool (N,), or task=..."
+            )
+        return Aim(task, loss, success, targeted)
+
+    def _does_not_apply(self, task: Task | None) -> InputError:
+        kind = "outputs without a task" if task is None else task.kind
+        return InputError(
+            self.name,
+            given=kind,
+            expected=f"one class a sample: it does not apply, since {self.needs_classes}",
+            hint="PGD, APGD and Square take every task",
+        )
+
+    @property
+    def task(self) -> Task | None:
+        """What outputs mean; None for as many classes as the network has columns."""
+        return self.aim.task
 
     @property
     def name(self) -> str:
@@ -199,7 +126,7 @@ class Attack:
         return type(self).__name__
 
     def _refuse(self, options: dict[str, Any], **why: str) -> None:
-        """Options of `Attack` that this attack can't follow are an error, never swallowed; False and None ask nothing."""
+        """Options of `Attack` that this one can't follow are errors, never swallowed; False and None ask nothing."""
         for word, reason in why.items():
             if options.get(word):
                 given = f"{type(self).__name__}({word}={options[word]!r})"
@@ -208,7 +135,10 @@ class Attack:
     def config(self) -> dict[str, Any]:
         """What determines its result, as plain data."""
         plain = (int, float, str, bool, type(None))
-        return {"attack": self.name, "loss": self.loss_name} | {
+        found = {"attack": self.name, "loss": self.loss_name, "targeted": self.aim.targeted}
+        if self.task is not None:
+            found["task"] = self.task.identity()
+        return found | {
             k: list(v) if isinstance(v, tuple) else v
             for k, v in sorted(vars(self).items())
             if isinstance(v, plain) or (isinstance(v, tuple) and all(isinstance(e, plain) for e in v))
@@ -218,11 +148,11 @@ class Attack:
         self,
         model: nn.Module,
         x: Float[Tensor, "n ..."],
-        y: Tensor,
+        y: Any,
         *,
-        mask: Tensor | None = None,
+        mask: Shaped[Tensor, "n ..."] | None = None,
         eps: float | Tensor | None = None,
-        ids: Tensor | None = None,
+        ids: Int64[Tensor, " n"] | None = None,
         through: Sequence[Callable[[Tensor], Tensor]] = (),
         eot: int = 1,
         quantize: int | None = None,
@@ -231,8 +161,9 @@ class Attack:
         """Attack a batch.
 
         Args:
-            model: left as found (mode, gradients, parameters); attacked in eval mode.
-            x: floats within bounds; y: labels, or what the loss takes.
+            model: left as found (mode, gradients, parameters); attacked in eval mode, where it lives.
+            x: floats within bounds.
+            y: targets as the task takes them (labels (N,) where none was named), true ones or, targeted, wanted ones.
             mask: (N, 1, H, W) or as x, 1 where pixels may change.
             eps: overrides the attack's budget; (N,) gives each sample its own.
             ids: (N,) identity of each sample, for its random stream (0..N-1 by default).
@@ -241,34 +172,91 @@ class Attack:
             quantize: re-check success after rounding to so many levels above zero (255 for 8-bit images).
             callback: (step, success so far).
 
+        Returns:
+            tensors where x is; x_adv in its dtype, every coordinate rounded no farther from x than it was found.
+
         Raises:
-            InputError: x outside bounds, labels out of range, a loss that isn't per-sample, a random model without eot.
+            InputError: x outside bounds, targets or outputs that the task can't read, a task that the attack doesn't
+                apply to, a loss that isn't per-sample, a random model without eot.
         """
         require_float_images(x)
         budget = self._budget(x, self.eps if eps is None else eps)
         self._check(x, y)
         if model.training:
             warnings.warn("the model is in train mode: it is attacked in eval mode and put back", stacklevel=2)
-        x, y, budget = x.to(device_of(model)), y.to(device_of(model)), budget.to(device_of(model))
         ids = torch.arange(len(x)) if ids is None else ids
         with frozen(model):
-            function = _chain(model, through)
-            out = _probe(function, x, eot)
-            if self.task.classification:
-                require_labels(y, out.shape[1], len(x), "y")
-            victim = Victim(function, self.task, len(x), x.device, eot)
-            best = Best(x)
-            self._run(victim, Batch(x, y, budget, None if mask is None else mask.to(x), ids, callback), best)
+            victim, y = self._victim(model, x, y, through, eot)
+            work = victim.x.to(budget.dtype)
+            best = Best(work)
+            batch = Batch(work, y, budget.to(work.device), None if mask is None else mask.to(work), ids, callback)
+            self._run(victim, batch, best)
             if quantize is not None:
-                self._requantize(victim, x, y, best, quantize)
-        zero = norms(best.x - x, self.norm) if len(x) else budget
+                best.x = (best.x * quantize).round() / quantize
+                best.loss, best.success = victim.judge(best.x, y, batch.rows)
+        return _moved(self._result(victim, best), x.device)
+
+    def _victim(
+        self, model: nn.Module, x: Tensor, y: Any, through: Sequence[Callable[[Tensor], Tensor]], eot: int
+    ) -> tuple[Victim, Any]:
+        """The network on x behind its task, and targets as the task takes them; the model is frozen around it."""
+        device = device_of(model)
+        forward = _chain(model, through, dtype_of(model, x.dtype))
+        x = x.to(device)
+        aim = _probed(self.aim, forward, x[:2], eot, self._does_not_apply if self.needs_classes else None)
+        y = aim.check_targets(y, len(x))
+        if isinstance(y, Tensor):
+            real = y.is_floating_point() and not aim.raw
+            y = y.to(device, working_dtype(x.dtype)) if real else y.to(device)
+        elif hasattr(y, "to"):
+            y = y.to(device)
+        return Victim(forward, aim, x, eot), y
+
+    def _result(self, victim: Victim, best: Best) -> AttackResult:
+        found, clean = towards(best.x.detach(), victim.x), victim.x.to(best.x.dtype)
         flags = {
             "zero_gradients": float(victim.zero_gradient.double().mean()),
             "not_finite": float(victim.broken.double().mean()),
             "loss_never_rose": float(((best.loss <= best.first) & ~best.success).double().mean()),
         }
-        sign = -1 if self.task.targeted else 1
-        return AttackResult(best.x.detach(), best.success, sign * best.loss, zero, victim.queries, best.steps, flags)
+        sign = -1 if self.aim.targeted else 1
+        size = norms(found.to(clean.dtype) - clean, self.norm)
+        return AttackResult(found, best.success, sign * best.loss, size, victim.queries, best.steps, flags)
+
+    def stands(
+        self,
+        model: nn.Module,
+        x: Float[Tensor, "n ..."],
+        y: Any,
+        *,
+        through: Sequence[Callable[[Tensor], Tensor]] = (),
+        eot: int = 1,
+    ) -> Bool[Tensor, " n"]:
+        """Which samples stand without an attack: outputs are finite, and the aim isn't reached.
+
+        Args:
+            model: left as found.
+            x: inputs.
+            y: targets as for a call.
+            through: as for a call.
+            eot: as for a call.
+
+        Returns:
+            for each sample, where x is.
+        """
+        with frozen(model):
+            victim, y = self._victim(model, x, y, through, eot)
+            out = victim.out(victim.x.to(working_dtype(x.dtype)), torch.arange(len(x), device=victim.x.device))
+            return (victim.aim.finite(out) & ~victim.succeeded(out, y)).to(x.device)
+
+    def check_targets(self, y: Any, n: int) -> Any:
+        """Targets as the task takes them, so that they can be indexed by rows; as they are without a task.
+
+        Args:
+            y: as for a call.
+            n: number of samples.
+        """
+        return self.aim.check_targets(y, n)
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
         """Offer tries within the budget to `best`."""
@@ -293,12 +281,12 @@ class Attack:
         return Streams(self.seed, ids, f"{self.name}-{what}", device=x.device)
 
     def _budget(self, x: Tensor, eps: float | Tensor) -> Tensor:
-        budget = torch.as_tensor(eps, dtype=x.dtype).reshape(-1)
+        budget = torch.as_tensor(eps, dtype=working_dtype(x.dtype)).reshape(-1)
         if not bool((budget >= 0).all()) or len(budget) not in (1, len(x)):
             raise InputError("eps", given=eps, expected="0 or more, one number or one a sample")
         return budget.expand(len(x)).clone()
 
-    def _check(self, x: Tensor, y: Tensor) -> None:
+    def _check(self, x: Tensor, y: Any) -> None:
         if len(x) == 0 or len(y) != len(x):
             raise InputError(
                 "batch", given=f"{len(x)} inputs, {len(y)} labels", expected="as many labels as inputs, at least one"
@@ -312,56 +300,53 @@ class Attack:
             )
             raise InputError("x", given=f"range {low:.4g}..{high:.4g}", expected=f"within {self.bounds}", hint=hint)
 
-    def _requantize(self, victim: Victim, x: Tensor, y: Tensor, best: Best, levels: int) -> None:
-        rows = torch.arange(len(x), device=x.device)
-        best.x = (best.x * levels).round() / levels
-        best.loss, best.success = victim.judge(best.x, y, rows)
+
+def _moved(result: AttackResult, device: torch.device) -> AttackResult:
+    return replace(result, **{f.name: back_to(getattr(result, f.name), device) for f in fields(result)})
 
 
-def _chain(model: nn.Module, through: Sequence[Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Tensor]:
-    if not through:
-        return model
+def _chain(
+    model: nn.Module, through: Sequence[Callable[[Tensor], Tensor]], dtype: torch.dtype
+) -> Callable[[Tensor], Any]:
+    """Pre-processing, then the model on its own dtype."""
 
-    def composed(x: Tensor) -> Tensor:
+    def forward(x: Tensor) -> Any:
         for step in through:
             x = step(x)
-        return model(x)
+        return model(x.to(dtype))
 
-    return composed
+    return forward
 
 
-def _probe(function: Callable[[Tensor], Tensor], x: Tensor, eot: int) -> Tensor:
-    """Outputs on two samples, twice: a model that answers differently needs averaging."""
+def _probed(
+    aim: Aim, forward: Callable[[Tensor], Any], x: Tensor, eot: int, refusal: Callable[[Task | None], InputError] | None
+) -> Aim:
+    """The aim with its task, after a look at the outputs of a few samples.
+
+    They are read twice: a model that answers differently needs averaging.
+    """
     with torch.no_grad():
-        first, second = function(x[:2]), function(x[:2])
-    if eot == 1 and not torch.equal(first, second) and not torch.isnan(first).any():
+        first, again = forward(x), forward(x)
+    aim = aim.settled(first, len(x))
+    read = aim.read(first, len(x))
+    finite = bool(aim.finite(read).all())
+    if finite:  # numbers that aren't are counted in the flags; finite ones must be what the task says
+        aim.read(first, len(x), strict=True)
+    if eot == 1 and finite and not _same(read, aim.read(again, len(x))):
         raise InputError(
             "the model",
             given="different outputs for the same input",
             expected="a deterministic model",
             hint="switch its randomness off, or pass eot=10",
         )
-    return first
+    if refusal is not None and aim.class_logits(read) is None:
+        raise refusal(aim.task)
+    return aim
 
 
-class _Bpda(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, function: Callable, backward: Callable) -> Tensor:
-        ctx.backward_function = backward
-        ctx.save_for_backward(x)
-        return function(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (x,) = ctx.saved_tensors
-        with torch.enable_grad():
-            point = x.detach().requires_grad_(True)
-            (gradient,) = torch.autograd.grad(ctx.backward_function(point), point, gradients[0])
-        return gradient, None, None
-
-
-def bpda(
-    function: Callable[[Tensor], Tensor], surrogate: Callable[[Tensor], Tensor] = lambda x: x * 1
-) -> Callable[[Tensor], Tensor]:
-    """A step without useful gradient, with the surrogate's (the identity's) in its place on the way back."""
-    return lambda x: _Bpda.apply(x, function, surrogate)
+def _same(a: Any, b: Any) -> bool:
+    """Whether outputs are equal: tensors, or detections of each image."""
+    if isinstance(a, Tensor):
+        return torch.equal(a, b)
+    pairs = [(getattr(p, f), getattr(q, f)) for p, q in zip(a, b) for f in ("boxes", "labels", "scores")]
+    return len(a) == len(b) and all(torch.equal(p, q) for p, q in pairs)

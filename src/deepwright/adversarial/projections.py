@@ -18,19 +18,33 @@ _HALVINGS = 60
 
 
 def require_norm(norm: str) -> str:
-    """Refuse an unknown norm."""
+    """Refuse an unknown norm.
+
+    Args:
+        norm: a name.
+    """
     if norm not in NORMS:
         raise InputError("norm", given=repr(norm), expected="'linf', 'l2' or 'l1'")
     return norm
 
 
 def column(values: Shaped[Tensor, " n"], like: Tensor) -> Tensor:
-    """(N,) as (N, 1, ..., 1), to broadcast against `like`."""
+    """(N,) as (N, 1, ..., 1), to broadcast against `like`.
+
+    Args:
+        values: one a sample.
+        like: (N, ...).
+    """
     return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def norms(delta: Float[Tensor, "n ..."], norm: str) -> Float[Tensor, " n"]:
-    """The norm of each sample."""
+    """The norm of each sample.
+
+    Args:
+        delta: differences of inputs.
+        norm: "linf", "l2" or "l1".
+    """
     flat = delta.flatten(1)
     if norm == "linf":
         return flat.abs().amax(1)
@@ -44,7 +58,15 @@ def project(
     norm: str,
     bounds: tuple[float, float],
 ) -> Float[Tensor, "n ..."]:
-    """The nearest delta' with ||delta'|| <= eps and x + delta' within bounds (the box only, in L-inf: clip twice)."""
+    """The nearest delta' with ||delta'|| <= eps and x + delta' within bounds (in L-inf: clip twice).
+
+    Args:
+        delta: differences from x.
+        x: within bounds.
+        eps: radius of each sample's ball.
+        norm: "linf", "l2" or "l1".
+        bounds: of every coordinate of x + delta'.
+    """
     low, high = bounds[0] - x, bounds[1] - x
     if norm == "linf":
         e = column(eps, x)
@@ -79,6 +101,12 @@ def ascend(gradient: Float[Tensor, "n ..."], alpha: Float[Tensor, " n"], norm: s
     """A step of length alpha along the steepest ascent of the norm; a zero gradient gives no step.
 
     L1 spreads alpha over the `share` of coordinates with the largest gradients.
+
+    Args:
+        gradient: of what is raised.
+        alpha: length of each sample's step.
+        norm: "linf", "l2" or "l1".
+        share: of the coordinates, in L1.
     """
     if norm == "linf":
         return gradient.sign() * column(alpha, gradient)
@@ -92,7 +120,14 @@ def ascend(gradient: Float[Tensor, "n ..."], alpha: Float[Tensor, " n"], norm: s
 
 
 def random_start(x: Float[Tensor, "n ..."], eps: Float[Tensor, " n"], norm: str, streams: Streams) -> Tensor:
-    """Uniform in the ball, one stream a sample (the box comes afterwards)."""
+    """Uniform in the ball, one stream a sample (the box comes afterwards).
+
+    Args:
+        x: for the shape.
+        eps: radius of each sample's ball.
+        norm: "linf", "l2" or "l1".
+        streams: of the samples.
+    """
     shape = tuple(x.shape[1:])
     if norm == "linf":
         return streams.uniform(*shape, low=-1.0, high=1.0).to(x.dtype) * column(eps, x)
@@ -114,6 +149,13 @@ def hyperplane_step(
 
     Each coordinate moves against the sign of the value and no farther than its room to the box. L-inf and L2 are
     piecewise linear in one parameter t, solved after one sort of the breakpoints; L1 spends the largest |w| first.
+
+    Args:
+        x: points in the box.
+        w: normal vectors.
+        c: offsets.
+        norm: "linf", "l2" or "l1": what is smallest.
+        bounds: the box.
     """
     value = (w * x).sum(1) + c
     direction = -value.sign()[:, None] * w.sign()

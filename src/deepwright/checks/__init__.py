@@ -1,16 +1,23 @@
-"""What `audit()` runs: a subject (network, data, preprocessing), checks, findings, gates and comparisons.
+"""What `audit()` runs: a subject (network, data, task, preprocessing), checks, findings, gates and comparisons.
 
 Example:
-    >>> import deepwright as dw
-    >>> report = dw.audit(model, test=loader)  # doctest: +SKIP
-    >>> report["fragility"].grade  # doctest: +SKIP
+    >>> import torch
+    >>> from deepwright.checks import audit
+    >>> x = torch.rand(60, 4, generator=torch.Generator().manual_seed(0))
+    >>> report = audit(torch.nn.Linear(4, 2), [(x, torch.arange(60) % 2)], checks=["accuracy", "calibration"])
+    >>> [finding.check for finding in report.findings]
+    ['accuracy', 'calibration']
+    >>> report["accuracy"].number("chance")
+    0.5
 """
 
-from deepwright.checks.comparison import compare, read_findings
-from deepwright.checks.finding import Finding, at_best, grade_down, grade_up
+from deepwright.checks.baselines import NearestMean, TrivialPredictor
+from deepwright.checks.comparison import compare, read_findings, read_report, require_alike
+from deepwright.checks.finding import Finding, NotApplicableError, at_best, grade_down, grade_up
 from deepwright.checks.gates import Gate, evaluate, read_config
-from deepwright.checks.running import BUILTIN, AuditReport, Check, audit, load_checks, resolve
-from deepwright.checks.subject import NearestMean, Subject, subject_from_loaders
+from deepwright.checks.loaders import subject_from_loaders
+from deepwright.checks.running import BUILTIN, AuditReport, Check, audit, load_checks, resolve, run_check
+from deepwright.checks.subject import Subject
 
 __all__ = [
     "BUILTIN",
@@ -19,7 +26,9 @@ __all__ = [
     "Finding",
     "Gate",
     "NearestMean",
+    "NotApplicableError",
     "Subject",
+    "TrivialPredictor",
     "at_best",
     "audit",
     "compare",
@@ -29,6 +38,9 @@ __all__ = [
     "load_checks",
     "read_config",
     "read_findings",
+    "read_report",
+    "require_alike",
     "resolve",
+    "run_check",
     "subject_from_loaders",
 ]

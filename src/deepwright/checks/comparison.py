@@ -4,49 +4,115 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deepwright.checks.finding import Finding
-from deepwright.core.files import reading
+from deepwright.checks.finding import LETTERS, Finding
+from deepwright.core.errors import InputError
+from deepwright.core.files import jsonable, reading
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval
+
+Subjects = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+
+def read_report(path: Path | str) -> tuple[dict[str, Any], list[Finding]]:
+    """The subject and the findings of an earlier report.json."""
+    with reading(f"cannot compare with {path}", "a report.json of deepwright audit"):
+        content = json.loads(Path(path).read_text())
+        return dict(content["subject"]), [Finding.from_dict(row) for row in content["findings"]]
 
 
 def read_findings(path: Path | str) -> list[Finding]:
     """The findings of an earlier report.json."""
-    with reading(f"cannot compare with {path}", "a report.json of deepwright audit"):
-        content = json.loads(Path(path).read_text())
-        return [Finding.from_dict(row) for row in content["findings"]]
+    return read_report(path)[1]
 
 
-def compare(before: list[Finding], after: list[Finding]) -> Table:
+def require_alike(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Refuse to compare audits whose values don't mean the same.
+
+    Args:
+        before: `Subject.describe()` of the earlier audit.
+        after: that of the later one.
+
+    Raises:
+        InputError: another task, kind of inputs, or other classes.
+    """
+    words = {"task": "task", "kind": "kind of inputs", "classes": "number of classes", "class_names": "classes"}
+    for key, word in words.items():
+        if key in before and key in after and before[key] != after[key]:
+            raise InputError(
+                "cannot compare with the earlier audit",
+                given=f"{word} {_short(before[key])}",
+                expected=_short(after[key]),
+                hint="compare with a report of the same task and classes",
+            )
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def compare(before: Sequence[Finding], after: Sequence[Finding], subjects: Subjects | None = None) -> Table:
     """Values that both audits have, with the verdict: better, worse, changed, or within noise.
 
-    Two values with 95 % intervals differ when the difference exceeds the root of the summed squared half-widths; a value
-    without an interval is compared exactly, with a tolerance of 1 %.
+    Two values with 95 % intervals differ when the difference exceeds the root of the summed squared half-widths; a
+    value without an interval is compared exactly, with a tolerance of 1 %. What was measured on other test data, by
+    another check of the same name or under other conditions is shown and not judged: its verdict says what is other. A
+    check that only one audit has is named.
+
+    Args:
+        before: findings of the earlier audit.
+        after: those of the later one.
+        subjects: `Subject.describe()` of both, where they may be unlike.
+
+    Raises:
+        InputError: another task, kind of inputs, or other classes.
     """
-    old = {f.check: f for f in before}
+    other_data = False
+    if subjects is not None:
+        require_alike(*subjects)
+        other_data = _on_other_data(*subjects)
+    old, new = {f.check: f for f in before}, {f.check: f for f in after}
     rows: list[list[Any]] = []
-    for finding in after:
-        earlier = old.get(finding.check)
-        if earlier is None:
-            continue
-        rows.append([finding.check, "grade", earlier.grade, finding.grade, None, _grades(earlier.grade, finding.grade)])
-        for name, value in finding.values.items():
-            if name in earlier.values:
-                a, b = earlier.number(name), finding.number(name)
-                rows.append(
-                    [
-                        finding.check,
-                        name,
-                        a,
-                        b,
-                        _difference(a, b),
-                        _verdict(earlier.values[name], value, _side(finding, name)),
-                    ]
-                )
-    return Table(["check", "value", "before", "after", "difference", "verdict"], rows, "before and after")
+    for check, finding in new.items():
+        if check in old:
+            rows += _rows(old[check], finding, "other test data" if other_data else "")
+        else:
+            rows.append([check, "grade", None, finding.grade, None, "only after"])
+    rows += [[check, "grade", f.grade, None, None, "only before"] for check, f in old.items() if check not in new]
+    caption = "before and after" + (" (on other test data)" if other_data else "")
+    return Table(["check", "value", "before", "after", "difference", "verdict"], rows, caption)
+
+
+def _on_other_data(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Told by the samples themselves; by name and number in reports that don't hold their digest."""
+    exact = "test_digest" in before and "test_digest" in after
+    keys = ("test_digest",) if exact else ("data", "test", "input")
+    return any(before.get(key) != jsonable(after.get(key)) for key in keys)
+
+
+def _rows(before: Finding, after: Finding, unlike: str) -> list[list[Any]]:
+    """One row for the grade and one a value; `unlike` says why nothing is judged."""
+    unlike = unlike or _other_conditions(before, after)
+    check = after.check
+    rows: list[list[Any]] = [
+        [check, "grade", before.grade, after.grade, None, unlike or _grades(before.grade, after.grade)]
+    ]
+    for name, value in after.values.items():
+        if name in before.values:
+            a, b = before.number(name), after.number(name)
+            verdict = unlike or _verdict(before.values[name], value, _side(after, name))
+            rows.append([check, name, a, b, _difference(a, b), verdict])
+    return rows
+
+
+def _other_conditions(before: Finding, after: Finding) -> str:
+    a, b = jsonable(before.conditions), jsonable(after.conditions)
+    other = [name for name in b if name in a and a[name] != b[name]]
+    return f"other {', '.join(other)}" if other else ""
 
 
 def _difference(a: float, b: float) -> float:
@@ -56,6 +122,8 @@ def _difference(a: float, b: float) -> float:
 def _grades(a: str, b: str) -> str:
     if a == b:
         return "same"
+    if a not in LETTERS or b not in LETTERS:
+        return "changed"
     return "better" if b < a else "worse"
 
 
@@ -68,10 +136,12 @@ def _verdict(a: Any, b: Any, side: int) -> str:
     x, y = (v.value if isinstance(v, Interval) else float(v) for v in (a, b))
     if x == y or (math.isnan(x) and math.isnan(y)):
         return "same"
+    if math.isnan(x) or math.isnan(y):
+        return "changed"
     if isinstance(a, Interval) and isinstance(b, Interval):
         noise = math.hypot((a.high - a.low) / 2, (b.high - b.low) / 2)
     else:
-        noise = 0.01 * max(abs(x), abs(y))
+        noise = 0.01 * max(abs(x), abs(y)) if math.isfinite(x) and math.isfinite(y) else 0.0
     if not abs(y - x) > noise:
         return "within noise"
     if side == 0:

@@ -12,7 +12,10 @@ from deepwright.core.statistics import Interval
 
 
 def check_cost(subject: Subject) -> Finding:
-    """Parameters, bytes, MACs, peak activations and measured latency of one input."""
+    """Parameters, bytes, MACs, peak activations and measured latency of one input.
+
+    Applies to every task.
+    """
     report = cost(subject.model, subject.data.test.inputs(slice(0, 1)), latency=True)
     assert report.latency is not None
     latency = report.latency
@@ -41,11 +44,13 @@ def check_cost(subject: Subject) -> Finding:
     return Finding(
         check="cost",
         grade="info",
-        summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {report.macs / 1e6:.1f} million MACs per input{memory}; "
-        f"{1e3 * latency.median:.2f} ms for one input on {latency.threads} thread(s) of {latency.device} "
-        f"(quartiles {1e3 * latency.low:.2f} to {1e3 * latency.high:.2f}){runtime}. {report.note}".strip(),
+        summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {report.macs / 1e6:.1f} million MACs "
+        f"per input{memory}; {1e3 * latency.median:.2f} ms for one input on {latency.threads} thread(s) of "
+        f"{latency.device} (quartiles {1e3 * latency.low:.2f} to "
+        f"{1e3 * latency.high:.2f}){runtime}. {report.note}".strip(),
         values=values,
-        rule="Cost is reported, not judged: what is cheap depends on where it runs. Set a gate (latency_ms, macs, param_bytes) for your target.",
+        rule="Cost is reported, not judged: what is cheap depends on where it runs. Set a gate (latency_ms, macs, "
+        "param_bytes) for your target.",
         remedy='Set a budget in deepwright.toml, e.g. fail-on = ["latency_ms>5"].',
         tables=[report.table()],
         figures=[figure] if heavy and heavy[0][4] else [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,7 +12,20 @@ from deepwright.core.files import jsonable
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 
-GRADES = ("A", "B", "C", "D", "E", "info", "failed")
+LETTERS = ("A", "B", "C", "D", "E")
+GRADES = (*LETTERS, "info", "n/a", "failed")
+
+
+class NotApplicableError(InputError):
+    """A check doesn't apply to a subject: the audit says why and goes on.
+
+    Args:
+        why: in words that follow "Does not apply: ".
+    """
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"does not apply: {why}")
 
 
 @dataclass
@@ -20,14 +34,21 @@ class Finding:
 
     Attributes:
         check: its name.
-        grade: A (best) to E, "info" where nothing is judged, "failed" where the check could not run.
+        grade: A (best) to E, "info" where nothing is judged, "n/a" where the check doesn't apply, "failed" where it
+            could not run.
         summary: one or two sentences for a person.
         values: name -> number, or Interval where there is an uncertainty.
-        lower_is_better, higher_is_better: the values that a comparison may call better or worse; others only change.
         rule: how the grade came about, in words and numbers.
         remedy: what to run next.
-        tables, figures: shown in the report.
+        tables: shown in the report.
+        figures: shown in the report.
+        lower_is_better: values that a comparison calls better when they fall; those of neither kind only change.
+        higher_is_better: values that a comparison calls better when they rise.
+        conditions: what the values were measured under, by name: values of other conditions aren't compared.
         seconds: how long it took.
+
+    Raises:
+        InputError: an unknown grade.
     """
 
     check: str
@@ -40,6 +61,7 @@ class Finding:
     figures: list[Figure] = field(default_factory=list)
     lower_is_better: tuple[str, ...] = ()
     higher_is_better: tuple[str, ...] = ()
+    conditions: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -47,10 +69,37 @@ class Finding:
             raise InputError(f"grade of {self.check}", given=repr(self.grade), expected=", ".join(GRADES))
         self.values = {name: _interval(value) for name, value in self.values.items()}
 
+    @classmethod
+    def not_applicable(cls, check: str, why: str) -> Finding:
+        """The finding of a check that doesn't apply.
+
+        Args:
+            check: its name.
+            why: in words that follow "Does not apply: ".
+        """
+        return cls(check, "n/a", f"Does not apply: {why}.", {})
+
     def number(self, name: str) -> float:
         """A value without its interval."""
         value = self.values[name]
         return value.value if isinstance(value, Interval) else float(value)
+
+    def require_numbers(self) -> None:
+        """Values as numbers that JSON holds.
+
+        Raises:
+            InputError: NaN, or something else than a number or an `Interval`.
+        """
+        for name, value in self.values.items():
+            if isinstance(value, Interval):
+                parts = [float(v) for v in (value.value, value.low, value.high)]
+            else:
+                parts = [_plain_number(self.check, name, value)]
+                self.values[name] = value if isinstance(value, int | float) else parts[0]
+            if any(map(math.isnan, parts)):
+                raise InputError(
+                    f"value {name!r} of {self.check}", given="NaN", expected="a number", hint="leave out what has none"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; a value with an interval becomes {value, low, high}."""
@@ -72,12 +121,28 @@ def _interval(value: Any) -> Any:
     return value
 
 
+def _plain_number(check: str, name: str, value: Any) -> float:
+    try:
+        if isinstance(value, str):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"value {name!r} of {check}", given=f"{type(value).__name__} {value!r}", expected="a number or an Interval"
+        ) from error
+
+
 def _number(value: Any) -> Any:
     return float(value) if value in ("inf", "-inf", "nan") else value
 
 
 def grade_down(value: float, steps: Sequence[float]) -> str:
-    """A for value <= steps[0], B for <= steps[1], ... E beyond the last (small is good; NaN is E)."""
+    """A for value <= steps[0], B for <= steps[1], ... E beyond the last (small is good; NaN is E).
+
+    Args:
+        value: what is judged.
+        steps: four rising limits.
+    """
     for grade, limit in zip("ABCD", steps):
         if value <= limit:
             return grade
@@ -85,7 +150,12 @@ def grade_down(value: float, steps: Sequence[float]) -> str:
 
 
 def grade_up(value: float, steps: Sequence[float]) -> str:
-    """A for value >= steps[0], B for >= steps[1], ... (large is good)."""
+    """A for value >= steps[0], B for >= steps[1], ... E below the last (large is good; NaN is E).
+
+    Args:
+        value: what is judged.
+        steps: four falling limits.
+    """
     for grade, limit in zip("ABCD", steps):
         if value >= limit:
             return grade
@@ -93,5 +163,10 @@ def grade_up(value: float, steps: Sequence[float]) -> str:
 
 
 def at_best(grade: str, cap: str) -> str:
-    """The worse of two grades."""
+    """The worse of two grades.
+
+    Args:
+        grade: A to E.
+        cap: the best that it may be.
+    """
     return max(grade, cap)

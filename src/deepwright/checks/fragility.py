@@ -13,6 +13,7 @@ from PIL import Image
 
 from deepwright.checks.finding import Finding, grade_down
 from deepwright.checks.subject import Subject
+from deepwright.core.errors import NotIdentified
 from deepwright.core.inference import logits_of
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import wilson
@@ -21,41 +22,28 @@ from deepwright.risk.calibration import fit_temperature
 
 
 def check_fragility(subject: Subject) -> Finding:
-    """Fragility Index, normalised and at matched temperature, with the cases to review."""
+    """Fragility Index, normalised and at matched temperature, with the cases to review.
+
+    Applies where each sample has one class.
+    """
+    if not subject.has_classes:
+        return Finding.not_applicable("fragility", f"a {subject.task.kind} has no margin between classes of a sample")
     data = subject.data
     held_out = (subject.logits("validation"), data.validation.y)
     report = fragility_report(
-        subject.logits(), data.test.y, held_out=held_out, class_names=data.classes, seed=subject.seed
+        subject.logits(), data.test.y, held_out=held_out, class_names=subject.class_names, seed=subject.seed
     )
-    matched = report.matched
-    assert matched is not None
-    base = _baseline_nfi(subject)
-    nfi = matched.nfi.value
-    if base is not None and math.isfinite(base):
-        ratio = nfi / base if base > 0 else (0.0 if nfi == 0 else math.inf)
-        rule = (
-            f"Normalised FI at matched temperature ({nfi:.3f}) over that of nearest class mean ({base:.3f}) is {ratio:.2f}: "
-            "A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond or infinite."
-        )
-    else:
-        # Without a baseline: a classifier that errs as often and is always fully sure, FI = 1 / log((1 - q) / q).
-        q = min(max(1 - matched.accuracy, 0.5 / matched.n), 0.499)
-        sure = 1 / math.log((1 - q) / q) / (1 - 2 * q)
-        ratio = nfi / sure
-        rule = (
-            f"Normalised FI at matched temperature ({nfi:.3f}) over that of a classifier with the same accuracy that is always fully sure "
-            f"({sure:.3f}) is {ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond."
-        )
+    ratio, rule, base = _against_baseline(subject, report)
     xi = misjudgment(subject.logits(), data.test.y)
     confident = wilson(int((xi > 0.8).sum()), len(xi))
     values: dict[str, Any] = {
         "fi": report.fi,
         "nfi": report.nfi,
-        "fi_matched": matched.fi,
-        "nfi_matched": matched.nfi,
         "confident_errors": confident,
         "cvar95": report.cvar,
     }
+    if report.matched is not None:
+        values |= {"fi_matched": report.matched.fi, "nfi_matched": report.matched.nfi}
     if base is not None:
         values["baseline_nfi"] = base
     figures = [report.plot()]
@@ -63,14 +51,13 @@ def check_fragility(subject: Subject) -> Finding:
         figures.append(_pictures(subject, report))
     return Finding(
         check="fragility",
-        grade=grade_down(ratio, (0.5, 0.8, 1.0, 1.5)),
-        summary=f"FI {report.fi.value:.3g}: if the population drifts from the test set by a divergence of 0.1, the expected misjudgment "
-        f"stays below {0.1 * report.fi.value:.3g} (0 = a coin flip between the true and the best other class). "
-        f"{confident.value:.2%} of all samples are confidently wrong (margin above 0.8).",
+        grade="info" if ratio is None else grade_down(ratio, (0.5, 0.8, 1.0, 1.5)),
+        summary=f"{_in_words(report)} {confident.value:.2%} of all samples are confidently wrong (margin above 0.8).",
         values=values,
         rule=rule,
-        remedy="Review the cases below; retrain with risk.FragilityLoss (its target from risk.FragilityTargetSearch), then audit again with --compare."
-        if ratio > 0.5
+        remedy="Review the cases below; retrain with risk.FragilityLoss (its target from risk.FragilityTargetSearch), "
+        "then audit again with --compare."
+        if ratio is None or ratio > 0.5
         else "Review the cases below when the data change.",
         tables=[_per_class(report), _cases(subject, report)],
         figures=figures,
@@ -78,12 +65,54 @@ def check_fragility(subject: Subject) -> Finding:
     )
 
 
+def _in_words(report: FragilityReport) -> str:
+    fi = report.fi.value
+    if math.isinf(fi):
+        return (
+            "FI is infinite: the mean misjudgment isn't below a coin flip on the test set itself, so nothing bounds it."
+        )
+    return (
+        f"FI {fi:.3g}: if the population drifts from the test set by a divergence of 0.1, the expected misjudgment "
+        f"stays below {0.1 * fi:.3g} (0 = a coin flip between the true and the best other class)."
+    )
+
+
+def _against_baseline(subject: Subject, report: FragilityReport) -> tuple[float | None, str, float | None]:
+    """(ratio that is graded, the rule in words, the baseline's normalised FI); no ratio without a temperature."""
+    matched = report.matched
+    if matched is None:
+        if report.nfi.value == 0:
+            return 0.0, "FI is 0 at every temperature: no score misses the target. A.", None
+        return None, f"Not graded, for FI compares at matched temperatures only: {report.unmatched}.", None
+    base, nfi = _baseline_nfi(subject), matched.nfi.value
+    if base is not None and math.isfinite(base):
+        ratio = nfi / base if base > 0 else (0.0 if nfi == 0 else math.inf)
+        rule = (
+            f"Normalised FI at matched temperature ({nfi:.3f}) over that of nearest class mean ({base:.3f}) is "
+            f"{ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond or infinite."
+        )
+        return ratio, rule, base
+    # Without a baseline: a classifier that errs as often and is always fully sure, FI = 1 / log((1 - q) / q).
+    q = min(max(1 - matched.accuracy, 0.5 / matched.n), 0.499)
+    sure = 1 / math.log((1 - q) / q) / (1 - 2 * q)
+    ratio = nfi / sure
+    rule = (
+        f"Normalised FI at matched temperature ({nfi:.3f}) over that of a classifier with the same accuracy that "
+        f"is always fully sure ({sure:.3f}) is {ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, "
+        "E beyond."
+    )
+    return ratio, rule, base
+
+
 def _baseline_nfi(subject: Subject) -> float | None:
-    if subject.baseline is None or subject.baseline_logits is None:
+    if subject.baseline is None or subject.baseline_outputs is None:
         return None
     validation = logits_of(subject.baseline, (x for x, _ in subject.data.validation.batches(subject.batch_size)))
-    temperature = fit_temperature(validation, subject.data.validation.y)
-    return float(fragility_index(subject.baseline_logits / temperature, subject.data.test.y, normalize=True))
+    try:
+        temperature = fit_temperature(validation, subject.data.validation.y)
+    except NotIdentified:
+        return None
+    return float(fragility_index(subject.baseline_outputs / temperature, subject.data.test.y, normalize=True))
 
 
 def _per_class(report: FragilityReport) -> Table:
@@ -101,8 +130,8 @@ def _cases(subject: Subject, report: FragilityReport) -> Table:
         rows.append(
             [
                 i,
-                subject.data.classes[label],
-                subject.data.classes[guess],
+                subject.class_names[label],
+                subject.class_names[guess],
                 float(p[i, guess]),
                 float(p[i, label]),
                 weight,
@@ -117,16 +146,21 @@ def _pictures(subject: Subject, report: FragilityReport) -> Figure:
     p = subject.logits().softmax(1)
     for i, weight in report.worst[:12]:
         label, guess = int(subject.data.test.y[i]), int(p[i].argmax())
-        caption = f"{subject.data.classes[label]} taken for {subject.data.classes[guess]} ({float(p[i, guess]):.0%})"
+        caption = f"{subject.class_names[label]} taken for {subject.class_names[guess]} ({float(p[i, guess]):.0%})"
         if label == guess:
-            caption = f"{subject.data.classes[label]}, right ({float(p[i, guess]):.0%})"
+            caption = f"{subject.class_names[label]}, right ({float(p[i, guess]):.0%})"
         picture = png(subject.data.test.inputs(torch.tensor([i]))[0])
         series.append({"png": picture, "caption": caption, "note": f"weight x{weight:.0f}"})
     return Figure("images", "Cases to review first", series, note="ordered by worst-case weight")
 
 
 def png(image: torch.Tensor, side: int = 96) -> str:
-    """A (C, H, W) image in [0, 1] as base64 PNG, small ones enlarged pixel by pixel."""
+    """A (C, H, W) image in [0, 1] as base64 PNG, small ones enlarged pixel by pixel.
+
+    Args:
+        image: grey or colour; of other numbers of channels the first is shown.
+        side: pixels of the longer side, about.
+    """
     array = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     picture = Image.fromarray(array[:, :, 0] if array.shape[2] != 3 else np.ascontiguousarray(array))
     factor = max(1, side // max(picture.size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,13 @@ _PATTERN = re.compile(r"^\s*([\w./-]+)\s*(>=|<=|>|<)\s*([-+\w./]+)\s*$")
 
 @dataclass(frozen=True)
 class Gate:
-    """`failed` tells whether the condition for failing is met."""
+    """A condition on a measured value.
+
+    Attributes:
+        condition: as it was given.
+        measured: the value or grade.
+        failed: whether the condition for failing is met.
+    """
 
     condition: str
     measured: float | str
@@ -51,7 +57,17 @@ def read_config(path: Path | str) -> list[str]:
 
 
 def evaluate(conditions: Sequence[str], findings: Sequence[Finding]) -> list[Gate]:
-    """Each condition on the findings; names are `value`, `check.value` or `check.grade` (grades: D > C means worse)."""
+    """Each condition on the findings; names are `value`, `check.value` or `check.grade` (grades: D > C means worse).
+
+    A value that is no number, or that a check would have measured which failed or doesn't apply, fails its gate.
+
+    Args:
+        conditions: e.g. "fi>0.5": the gate fails when it holds.
+        findings: of an audit.
+
+    Raises:
+        InputError: a condition that can't be read, a value that no check has.
+    """
     values: dict[str, float | str] = {}
     for finding in findings:
         values[f"{finding.check}.grade"] = finding.grade
@@ -63,7 +79,8 @@ def evaluate(conditions: Sequence[str], findings: Sequence[Finding]) -> list[Gat
     for condition in conditions:
         name, symbol, limit = parse(condition)
         if name not in values:
-            raise unknown_name("value in a gate", name, values)
+            gates.append(Gate(condition, _unmeasured(name, findings, values), True))
+            continue
         measured = values[name]
         bound: float | str = limit
         if not isinstance(measured, str):
@@ -73,3 +90,14 @@ def evaluate(conditions: Sequence[str], findings: Sequence[Finding]) -> list[Gat
                 raise InputError("gate", given=condition, expected=f"a number to compare {name} with") from error
         gates.append(Gate(condition, measured, bool(_OPERATORS[symbol](measured, bound)) or measured != measured))
     return gates
+
+
+def _unmeasured(name: str, findings: Sequence[Finding], values: Iterable[str]) -> str:
+    """Why a value is missing; refused where no check could have had it."""
+    check = name.rpartition(".")[0]
+    silent = {f.check: f.grade for f in findings if f.grade in ("failed", "n/a")}
+    if check in silent:
+        return f"{check} is {silent[check]}"
+    if silent and not check:
+        return "not measured"
+    raise unknown_name("value in a gate", name, values)

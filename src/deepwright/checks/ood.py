@@ -20,13 +20,20 @@ _FIT_LIMIT = 4000
 
 
 def check_ood(subject: Subject) -> Finding:
-    """Every detector on near and far sets from one forward pass each; the network's own confidence is what is graded."""
+    """Every detector on near and far sets from one forward pass each; the network's own confidence is what is graded.
+
+    Applies where each sample has one class, to images and tables, and to series with foreign sets of their own.
+    """
+    if not subject.has_classes:
+        return Finding.not_applicable("ood", f"a {subject.task.kind} has no classes that an input could belong to")
+    if not subject.ood:
+        return Finding.not_applicable("ood", f"no sets are known that are foreign to {subject.data.kind} data")
     train = subject.data.train.take(_FIT_LIMIT, subject.seed)
     detectors = {cls.__name__: cls() for cls in ALL}
     if bool((torch.bincount(train.y, minlength=subject.classes) == 0).any()):
         detectors["BBAS"] = BBAS(use="single")
         detectors.pop("OutsideTheBox")
-    suite = DetectorSuite(subject.model, detectors).fit(train.batches(subject.batch_size))
+    suite = DetectorSuite(subject.model, detectors, task=subject.task).fit(train.batches(subject.batch_size))
     known = subject.data.test.take(2 * subject.ood_limit, subject.seed)
     inside = suite.score(x for x, _ in known.batches(subject.batch_size))
     sets = subject.ood
@@ -47,16 +54,19 @@ def check_ood(subject: Subject) -> Finding:
     return Finding(
         check="ood",
         grade=grade,
-        summary=f"By its confidence alone (MSP) the network tells {worst!r} from its own test data with AUROC {own[worst]:.3f} "
-        f"(0.5 is chance). {best} does best in its worst set: {min(areas[best].values()):.3f}, mean {_mean(areas[best].values()):.3f}.",
+        summary=f"By its confidence alone (MSP) the network tells {worst!r} from its own test data with AUROC "
+        f"{own[worst]:.3f} (0.5 is chance). {best} does best in its worst set: {min(areas[best].values()):.3f}, "
+        f"mean {_mean(areas[best].values()):.3f}.",
         values=values,
         higher_is_better=tuple(values),
-        rule=f"Skill above chance, 2 AUROC - 1, of the network's own confidence on its worst set is {skill:.2f}: A from 0.9, B from 0.8, C from 0.6, "
-        "D from 0.3, E below. Detectors are reported beside it; choosing one by these sets is optimistic.",
-        remedy=f"Put {best} beside the network: ood.{best}().fit(extract(model, train)).calibrate(validation scores), and check it on outliers "
-        "of your own (--ood FOLDER).",
+        rule=f"Skill above chance, 2 AUROC - 1, of the network's own confidence on its worst set is {skill:.2f}: A "
+        "from 0.9, B from 0.8, C from 0.6, D from 0.3, E below. Detectors are reported beside it; choosing one by "
+        "these sets is optimistic.",
+        remedy=f"Put {best} beside the network: ood.{best}().fit(extract(model, train)).calibrate(validation scores), "
+        "and check it on outliers of your own (--ood FOLDER).",
         tables=[_table(areas, sets, suite), *_explain(subject, suite, sets, far)],
         figures=[_figure(areas, sets)],
+        conditions={"foreign sets": list(sets)},
     )
 
 
@@ -100,7 +110,7 @@ def _explain(subject: Subject, suite: DetectorSuite, sets: dict[str, Tensor], fa
         return []
     rows: list[list[Any]] = []
     for name in far:
-        acts = extract(subject.model, [sets[name][:50]])
+        acts = extract(subject.model, [sets[name][:50]], task=subject.task)
         tally: dict[tuple[str, str], list[float]] = {}
         for sample in detector.explain(acts, top=5):
             for found in sample:

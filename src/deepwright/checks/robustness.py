@@ -16,11 +16,12 @@ from deepwright.core.inference import device_of, logits_of
 from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
+from deepwright.core.tasks import Classification
 from deepwright.data.dataset import Split
 
 
 def budgets(subject: Subject) -> tuple[float, ...]:
-    """L-inf budgets by the kind of input: the field's 1..8 of 255 for colour, .02...2 for grey pictures, deviations for tables."""
+    """L-inf budgets: the field's 1 to 8 of 255 for colour, 0.02 to 0.2 for grey pictures, deviations for tables."""
     if subject.eps is not None:
         return subject.eps
     if subject.data.kind == "tabular":
@@ -30,6 +31,9 @@ def budgets(subject: Subject) -> tuple[float, ...]:
 
 def check_robustness(subject: Subject) -> Finding:
     """Robust accuracy over the budget, with a noise control, the baseline's curve and signs of masked gradients."""
+    why = unattackable(subject)
+    if why is not None:
+        return Finding.not_applicable("robustness", why)
     eps = budgets(subject)
     split = subject.data.test.take(subject.attack_limit, subject.seed)
     common: dict[str, Any] = {"classes": subject.classes, "seed": subject.seed, "bounds": subject.bounds}
@@ -77,18 +81,29 @@ def check_robustness(subject: Subject) -> Finding:
     return Finding(
         check="robustness",
         grade=grade,
-        summary=f"Under attack (APGD-CE and APGD-DLR, L-inf, {len(split)} samples) accuracy {told}; random noise of the largest budget leaves "
-        f"{noise[-1].value:.1%}. Gradient masking: {verdict}.",
+        summary=f"Under attack (APGD-CE and APGD-DLR, L-inf, {len(split)} samples) accuracy {told}; random noise of "
+        f"the largest budget leaves {noise[-1].value:.1%}. Gradient masking: {verdict}.",
         values=values,
         rule=rule,
-        remedy="Measure with adversarial.suite('standard', eps) before you rely on a number; harden by adversarial training at the "
-        f"budget that matters to you ({_short(eps[0])} to {_short(eps[-1])}), then audit again with --compare."
+        remedy="Measure with adversarial.suite('standard', eps) before you rely on a number; harden by adversarial "
+        f"training at the budget that matters to you ({_short(eps[0])} to {_short(eps[-1])}), then audit again with "
+        "--compare."
         if grade > "A"
         else "Confirm with adversarial.suite('standard', eps).",
         tables=[_table(eps, network, noise, base)],
         figures=[_figure(grid, network, noise, base, unit)],
         higher_is_better=tuple(name for name in values if name != "baseline_area"),
+        conditions={"budgets": list(eps)},
     )
+
+
+def unattackable(subject: Subject) -> str | None:
+    """Why attacks can't measure a subject; None where they can."""
+    if not isinstance(subject.task, Classification) or subject.task.outputs == "probabilities":
+        return f"attacks on a {subject.task.kind} are not measured yet"
+    if subject.data.kind == "series" and subject.eps is None:
+        return "no budget is known for series; name one (eps) in their unit"
+    return None
 
 
 def _curve(
@@ -131,7 +146,8 @@ def _grade(
     if base is not None:
         rule += f"; the area is {area:.2f} against {base:.2f} of nearest class mean"
     rule += (
-        f". A from 0.75 retained, B from 0.5 (and not below the baseline), C from 0.8 of the baseline's area (0.25 retained without one), "
+        ". A from 0.75 retained, B from 0.5 (and not below the baseline), C from 0.8 of the baseline's area "
+        "(0.25 retained without one), "
         f"D while the smallest budget ({_short(smallest)}) leaves more than chance ({chance:.2f}), E below."
     )
     if retained >= 0.75:

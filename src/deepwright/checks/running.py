@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
+import signal
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,20 +17,23 @@ from torch import nn
 
 from deepwright.checks.accuracy import check_accuracy
 from deepwright.checks.calibration import check_calibration
-from deepwright.checks.comparison import compare, read_findings
+from deepwright.checks.comparison import compare, read_report, require_alike
 from deepwright.checks.corruptions import check_corruptions
 from deepwright.checks.cost import check_cost
-from deepwright.checks.finding import Finding
+from deepwright.checks.finding import Finding, NotApplicableError
 from deepwright.checks.fragility import check_fragility
 from deepwright.checks.gates import Gate, evaluate, parse
+from deepwright.checks.loaders import subject_from_loaders
 from deepwright.checks.ood import check_ood
 from deepwright.checks.robustness import check_robustness
-from deepwright.checks.subject import Subject, subject_from_loaders
+from deepwright.checks.subject import Subject
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import jsonable
 from deepwright.core.identity import digest
+from deepwright.core.interrupt import Terminated
 from deepwright.core.journal import Journal
 from deepwright.core.results import Table
+from deepwright.core.tasks import Task
 
 Check = Callable[[Subject], Finding]
 
@@ -95,6 +101,7 @@ def audit(
     train: Iterable[Any] | None = None,
     validation: Iterable[Any] | None = None,
     class_names: Sequence[str] | None = None,
+    task: Task | None = None,
     checks: Sequence[str | Check] | None = None,
     fail_on: Sequence[str] = (),
     compare_with: Path | str | None = None,
@@ -105,17 +112,19 @@ def audit(
     """Measure a network.
 
     Args:
-        model: a module that takes pixels in [0, 1] (or features) and gives logits, or a ready `Subject`.
-        test: batches of (inputs, labels), or a `Data`.
-        train, validation: for detectors, baselines and temperature; cut from `test` when missing.
+        model: a module that takes pixels in [0, 1] (or features) and gives what the task reads, or a ready `Subject`.
+        test: batches of (inputs, targets), or a `Data`.
+        train: batches for detectors and baselines; cut from `test` when missing.
+        validation: batches for temperature; cut from `train` or `test` when missing.
         class_names: index = label.
+        task: what outputs and targets mean; told from them when None.
         checks: names of the built-in ones, or functions Subject -> Finding; all built-in ones by default.
         fail_on: gates, e.g. ["fi>0.5"].
-        compare_with: an earlier report.json.
-        journal: a file for finished checks: an interrupted audit goes on there. Another network, split or option is an
-            error that says which; a check whose source changed is run again.
+        compare_with: an earlier report.json of the same task and classes.
+        journal: a file for finished checks: an interrupted audit goes on there. Another network, task, split or option
+            is an error that says which; a check whose source changed is run again.
         on_finding: called after each check.
-        options: of `Subject` (batch_size, seed, attack_limit, corruption_limit, eps).
+        options: of `Subject` (name, batch_size, seed, attack_limit, corruption_limit, ood_limit, eps).
 
     Raises:
         InputError: bad input of any kind. A check that fails by itself becomes a finding with the grade "failed".
@@ -123,14 +132,12 @@ def audit(
     begin = time.perf_counter()
     for condition in fail_on:
         parse(condition)
-    before = None if compare_with is None else read_findings(compare_with)
-    if isinstance(model, Subject):
-        subject = model
-    else:
-        if test is None:
-            raise InputError("test", given="nothing", expected="batches of (inputs, labels)")
-        names = None if class_names is None else tuple(class_names)
-        subject = subject_from_loaders(model, test, train, validation, names, **options)
+    given = {"test": test, "train": train, "validation": validation, "class_names": class_names, "task": task}
+    subject = _subject(model, given, options)
+    facts = subject.describe()
+    before = None if compare_with is None else read_report(compare_with)
+    if before is not None:
+        require_alike(before[0], facts)  # before minutes of work, not after
     chosen = resolve(checks)
     log = Journal(journal, {} if journal is None else subject.settings(), kind="audit")
     findings = []
@@ -145,21 +152,47 @@ def audit(
         findings.append(finding)
         if on_finding is not None:
             on_finding(finding)
-    report = AuditReport(subject.describe(), findings, evaluate(fail_on, findings))
+    report = AuditReport(facts, findings, evaluate(fail_on, findings))
     if before is not None:
-        report.comparison = compare(before, findings)
+        report.comparison = compare(before[1], findings, (before[0], facts))
     report.seconds = time.perf_counter() - begin
     return report
 
 
+def _subject(model: nn.Module | Subject, given: dict[str, Any], options: dict[str, Any]) -> Subject:
+    """The subject that was given, or the one that the data make."""
+    if not isinstance(model, Subject):
+        if given["test"] is None:
+            raise InputError("test", given="nothing", expected="batches of (inputs, targets)")
+        return subject_from_loaders(model, **given, **options)
+    beside = [name for name, value in (given | options).items() if value is not None]
+    if beside:
+        raise InputError(", ".join(beside), given="beside a Subject", expected="nothing: a Subject has its own")
+    return model
+
+
 def run_check(name: str, check: Check, subject: Subject) -> Finding:
-    """One check, timed; trouble that isn't bad input ends as a finding that says so."""
+    """One check, timed; whatever goes wrong in it ends as a finding that says so, but for what stops the process.
+
+    Args:
+        name: of the check, for a finding that it doesn't give.
+        check: function Subject -> Finding.
+        subject: what it looks at.
+    """
     begin = time.perf_counter()
     try:
         finding = check(subject)
         if not isinstance(finding, Finding):
             raise InputError(f"check {name!r}", given=f"it returned {type(finding).__name__}", expected="a Finding")
-    except (InputError, RuntimeError, ArithmeticError, LookupError, TypeError) as error:
+        finding.require_numbers()
+        if check is not BUILTIN.get(name):
+            finding.conditions = {**finding.conditions, **_source(check)}
+        json.dumps(finding.to_dict())  # a report has to hold it
+    except NotApplicableError as error:
+        finding = Finding.not_applicable(name, error.why)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | GeneratorExit) or stops_the_process(error):
+            raise
         finding = Finding(
             name, "failed", f"{type(error).__name__}: {error}", {}, remedy="Mend what the message names and run again."
         )
@@ -167,23 +200,60 @@ def run_check(name: str, check: Check, subject: Subject) -> Finding:
     return finding
 
 
+def _source(check: Check) -> dict[str, str]:
+    """What a check of the user is, for comparisons; nothing where that can't be told."""
+    try:
+        return {"check": digest(check)}
+    except InputError:
+        return {}
+
+
+def stops_the_process(error: BaseException) -> bool:
+    """Whether an exit was asked for by a signal, and not by the code that ran (`sys.exit()` in a check).
+
+    Args:
+        error: what was caught.
+    """
+    if isinstance(error, Terminated):
+        return True
+    if not isinstance(error, SystemExit):
+        return False
+    handlers = {getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()} - {None}
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_code in handlers for frame in frames)
+
+
 def resolve(checks: Sequence[str | Check] | None) -> dict[str, Check]:
-    """Names and functions as an ordered mapping."""
+    """Names and functions as an ordered mapping; all built-in checks for None.
+
+    Raises:
+        InputError: an unknown name, something else than a name or a function, two checks of one name.
+    """
     if checks is None:
         return dict(BUILTIN)
     chosen: dict[str, Check] = {}
     for check in checks:
-        if callable(check):
-            chosen[check.__name__.removeprefix("check_")] = check
-        elif check in BUILTIN:
-            chosen[check] = BUILTIN[check]
-        else:
-            raise unknown_name("check", check, BUILTIN)
+        name, function = _named(check)
+        if name in chosen:
+            raise InputError("checks", given=f"two named {name!r}", expected="different names", hint="rename one")
+        chosen[name] = function
     return chosen
 
 
+def _named(check: str | Check) -> tuple[str, Check]:
+    if callable(check):
+        return getattr(check, "__name__", type(check).__name__).removeprefix("check_"), check
+    if check not in BUILTIN:
+        raise unknown_name("check", str(check), BUILTIN)
+    return check, BUILTIN[check]
+
+
 def load_checks(path: Path | str) -> dict[str, Check]:
-    """A user's own checks: every function `check_...` that is defined in a Python file of theirs."""
+    """A user's own checks: every function `check_...` that is defined in a Python file of theirs.
+
+    Raises:
+        InputError: no such file, one that can't be imported, one without such a function.
+    """
     path = Path(path)
     spec = importlib.util.spec_from_file_location(f"deepwright_user_{path.stem}", path)
     if not path.exists() or spec is None or spec.loader is None:

@@ -1,21 +1,37 @@
-"""A network, its data and its preprocessing: what every check looks at."""
+"""A network, its data, its preprocessing and its task: what every check looks at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from deepwright.checks.baselines import NearestMean, TrivialPredictor, repeats_history
+from deepwright.checks.finding import NotApplicableError
+from deepwright.checks.reader import read_by
 from deepwright.core.errors import InputError
-from deepwright.core.inference import device_of, logits_of, require_labels
+from deepwright.core.identity import digest
+from deepwright.core.inference import device_of, read_outputs
 from deepwright.core.progress import track
+from deepwright.core.tasks import Classification, Task
 from deepwright.data.companions import ood_companions
-from deepwright.data.dataset import Data, Split, split_three
+from deepwright.data.dataset import Data, Split
+
+KINDS = ("image", "tabular", "series")
+PARTS = ("train", "validation", "test")
+_SCORES = {
+    "multi-label classification": "share of right labels",
+    "regression": "share within the tolerance",
+    "forecast": "share within the tolerance",
+    "segmentation": "share of right pixels",
+    "detection": "mean score",
+}
+OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps")
 
 
 @dataclass
@@ -23,14 +39,21 @@ class Subject:
     """A network under audit.
 
     Attributes:
-        model: takes pixels in [0, 1] (or standardised features) and gives logits; its preprocessing is inside.
-        data: train, validation and test splits with class names.
+        model: takes pixels in [0, 1], standardised features or series, and gives what its task reads; its preprocessing
+            is inside.
+        data: train, validation and test splits with class names; kept on the CPU, each batch goes to the model.
         name: for the report.
         batch_size: for every pass.
         seed: of every draw.
-        attack_limit: at most so many samples are attacked; corruption_limit: perturbed.
+        attack_limit: at most so many samples are attacked.
+        corruption_limit: at most so many samples are perturbed.
         ood_limit: of each set that belongs to no class.
-        eps: budgets of the robustness curve (chosen by the kind of data when None).
+        eps: rising budgets of the robustness curve; chosen by the kind of data when None.
+        task: what outputs and targets mean; None takes one class a sample of those that the data name. What it leaves
+            open (a tolerance) is taken from the training targets.
+
+    Raises:
+        InputError: data, outputs and task that don't fit each other; pixels outside [0, 1]; options that make no sense.
     """
 
     model: nn.Module
@@ -42,16 +65,46 @@ class Subject:
     corruption_limit: int = 300
     ood_limit: int = 400
     eps: tuple[float, ...] | None = None
-    _logits: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    if TYPE_CHECKING:  # None is settled when the subject is made, so that nobody has to ask for it later
+        task: Task = cast(Task, None)
+    else:
+        task: Task | None = None
+    _outputs: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.data.kind not in ("image", "tabular"):
+        require_module(self.model)
+        self._check_options()
+        if self.data.kind not in KINDS:
             raise InputError(
-                "data", given=f"{self.data.kind} data {self.data.name!r}", expected="classes of images or of table rows"
+                "data",
+                given=f"{self.data.kind} data {self.data.name!r}",
+                expected=f"inputs that are {', '.join(KINDS)}",
             )
-        _require_module(self.model)
+        if len(self.data.test) == 0:
+            raise InputError("test data", given="no sample", expected="at least one")
+        self._check_pixels()
+        self.task = self._class_task() if self.task is None else self._named_task(self.task)
+        self.data = self._checked_data()
+        train = self.data.train
+        if len(train):
+            history = train.inputs() if repeats_history(self.task, train.x) else None
+            self.task = self.task.fitted(train.y, history)
+
+    def _check_options(self) -> None:
+        for name in ("batch_size", "attack_limit", "corruption_limit", "ood_limit"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(name, given=repr(value), expected="a whole number, 1 or more")
+        if self.eps is None:
+            return
+        self.eps = tuple(map(float, self.eps))
+        rising = all(a < b for a, b in zip((0.0, *self.eps), self.eps))
+        if not self.eps or not rising or not all(map(math.isfinite, self.eps)):
+            raise InputError("eps", given=self.eps, expected="budgets above 0, each larger than the one before")
+
+    def _check_pixels(self) -> None:
         x = self.data.test.x
-        if self.data.kind == "image" and x.is_floating_point() and len(x):
+        if self.data.kind == "image" and x.is_floating_point():
             low, high = float(x.min()), float(x.max())
             if not (low >= -1e-6 and high <= 1 + 1e-6):
                 raise InputError(
@@ -60,22 +113,69 @@ class Subject:
                     expected="[0, 1]",
                     hint="divide by 255, and put the normalisation into the model",
                 )
-        probe = logits_of(self.model, [self.data.test.inputs(slice(0, 2))])
-        if probe.shape[1] != self.classes:
+
+    def _class_task(self) -> Task:
+        """One of the classes that the data name; refused where the network has another number of outputs."""
+        classes = len(self.data.classes)
+        if classes < 2:
+            raise InputError(
+                "task",
+                given=f"none, for data {self.data.name!r} with {classes} classes",
+                expected="what the outputs mean",
+                hint="task=Regression(outputs), Segmentation(classes), ... of deepwright.core.tasks",
+            )
+        found = read_outputs(self.model, [self.data.test.inputs(slice(0, 2))], lambda out, n: _columns(out))[0]
+        if found not in (None, classes):
             raise InputError(
                 "the network's outputs",
-                given=f"{probe.shape[1]}",
-                expected=f"{self.classes}, one for each class of {self.data.name!r}",
-                hint="a single logit needs wrapping into two columns; folders are classes in alphabetical order",
+                given=f"{found}",
+                expected=f"{classes}, one for each class of {self.data.name!r}",
+                hint="folders are classes in alphabetical order; a single logit is read by task=Binary(), "
+                "other outputs by another task of deepwright.core.tasks",
             )
-        for part in ("train", "validation", "test"):
-            split: Split = getattr(self.data, part)
-            require_labels(split.y, self.classes, len(split), f"{part} labels")
+        return self._named_task(Classification(classes))
+
+    def _named_task(self, task: Task) -> Task:
+        """The task, if it can read what the network gives and has as many classes as the data name."""
+        if not isinstance(task, Task):
+            raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
+        known = class_count(task)
+        if self.data.classes and known not in (None, len(self.data.classes)):
+            raise InputError(
+                "task",
+                given=f"{known} classes or labels",
+                expected=f"{len(self.data.classes)}, one for each class of {self.data.name!r}",
+            )
+        read_outputs(self.model, [self.data.test.inputs(slice(0, 16))], task.read)
+        return task
+
+    def _checked_data(self) -> Data:
+        """The data with targets in the task's form, on the CPU: there checks count and draw."""
+        parts: dict[str, Any] = {part: self._checked_split(part) for part in PARTS}
+        ood = {name: x.cpu() for name, x in self.data.ood.items()}
+        same = all(parts[part] is getattr(self.data, part) for part in PARTS)
+        if same and all(ood[name] is x for name, x in self.data.ood.items()):
+            return self.data
+        return replace(self.data, ood=ood, **parts)
+
+    def _checked_split(self, part: str) -> Split:
+        split: Split = getattr(self.data, part)
+        x, y = split.x.cpu(), split.y
+        if len(split):
+            y = self.task.check_targets(y, len(split), f"{part} labels")
+        y = y.to("cpu") if hasattr(y, "to") else y
+        return split if x is split.x and y is split.y else Split(x, y)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes or labels: the data's, the task's, or numbers; none where the task has none."""
+        names = self.data.classes or tuple(getattr(self.task, "names", ()))
+        return names or tuple(map(str, range(class_count(self.task) or 0)))
 
     @property
     def classes(self) -> int:
-        """Number of classes."""
-        return len(self.data.classes)
+        """Number of classes or labels; 0 where the task has none."""
+        return len(self.class_names)
 
     @property
     def device(self) -> torch.device:
@@ -87,56 +187,129 @@ class Subject:
         """The box that inputs live in."""
         return (0.0, 1.0) if self.data.kind == "image" else (-float("inf"), float("inf"))
 
-    def logits(self, part: str = "test") -> Float[Tensor, "n classes"]:
-        """Outputs on a split, computed once."""
-        if part not in self._logits:
+    def outputs(self, part: str = "test") -> Any:
+        """What the task reads from the network on a split, computed once.
+
+        Args:
+            part: "train", "validation" or "test".
+        """
+        if part not in PARTS:
+            raise InputError("part", given=repr(part), expected=", ".join(PARTS))
+        if part not in self._outputs:
             split: Split = getattr(self.data, part)
-            batches = (x for x, _ in split.batches(self.batch_size))
-            total = -(-len(split) // self.batch_size)
-            self._logits[part] = logits_of(self.model, track(batches, f"{part} outputs", total))
-        return self._logits[part]
+            self._outputs[part] = self._pass(self.model, self.task, split, f"{part} outputs")
+        return self._outputs[part]
+
+    def _pass(self, model: nn.Module, task: Task, split: Split, what: str) -> Any:
+        def read(out: Any, n: int) -> Any:
+            found = task.read(out, n)
+            half = isinstance(found, Tensor) and found.dtype in (torch.float16, torch.bfloat16)
+            return found.float() if half else found
+
+        batches = (x for x, _ in split.batches(self.batch_size))
+        total = -(-len(split) // self.batch_size)
+        return task.join(read_outputs(model, track(batches, what, total), read))
+
+    def logits(self, part: str = "test") -> Float[Tensor, "n classes"]:
+        """Logits of classes of which each sample has one.
+
+        Args:
+            part: "train", "validation" or "test".
+
+        Raises:
+            NotApplicableError: a task without such classes.
+        """
+        found = self.task.class_logits(self.outputs(part))
+        if found is None:
+            raise NotApplicableError(f"a {self.task.kind} has no logits of classes of which each sample has one")
+        return found
+
+    @property
+    def network(self) -> nn.Module:
+        """The network with its outputs read, as `baseline_task` takes them; the model itself where it gives logits."""
+        return read_by(self.model, self.task)
 
     @cached_property
-    def right(self) -> Tensor:
-        """(N,) whether each test sample is classified right."""
-        return self.logits().argmax(1) == self.data.test.y
+    def has_classes(self) -> bool:
+        """Whether each sample has one of several classes, and the outputs are their logits."""
+        return self.task.class_logits(self.outputs()[:1]) is not None
+
+    @cached_property
+    def right(self) -> Bool[Tensor, " n"]:
+        """(N,) whether each test sample is right."""
+        return self.task.right(self.outputs(), self.data.test.y)
+
+    @cached_property
+    def score(self) -> Float[Tensor, " n"]:
+        """(N,) how right each test sample is, in [0, 1]."""
+        return self.task.score(self.outputs(), self.data.test.y)
+
+    @property
+    def score_name(self) -> str:
+        """What the mean score is, in words."""
+        return _SCORES.get(self.task.kind, "accuracy")
 
     @cached_property
     def chance(self) -> float:
-        """Accuracy of always naming the most frequent class."""
-        return float(torch.bincount(self.data.test.y, minlength=self.classes).max()) / len(self.data.test)
+        """Mean score of the trivial predictor that knows the test targets (for classes: the most frequent one)."""
+        return self.task.chance(self.data.test.y)
 
     @cached_property
-    def baseline(self) -> NearestMean | None:
-        """Nearest class mean on the training split: the simple baseline of every grade. None when a class is missing."""
-        counts = torch.bincount(self.data.train.y, minlength=self.classes)
+    def baseline(self) -> nn.Module | None:
+        """The simple baseline of every grade, fitted on the training split.
+
+        Nearest class mean where samples have classes (None when one of them has no training sample), else the task's
+        trivial predictor.
+        """
+        train = self.data.train
+        if len(train) == 0:
+            return None
+        if not self.has_classes:
+            return TrivialPredictor(self.task, train.y, repeats_history(self.task, train.x)).to(self.device)
+        counts = torch.bincount(train.y, minlength=self.classes)
         if bool((counts[self.data.test.y.unique()] == 0).any()):
             return None
-        return NearestMean.fit(self.data.train, self.classes).to(self.device)
+        return NearestMean.fit(train, self.classes).to(self.device)
+
+    @property
+    def baseline_name(self) -> str:
+        """What the baseline is, in words."""
+        if self.has_classes:
+            return "nearest class mean"
+        persists = isinstance(self.baseline, TrivialPredictor) and self.baseline.persists
+        return "the last season repeated" if persists else "the best answer that looks at no input"
+
+    @property
+    def baseline_task(self) -> Task:
+        """The task as it reads the baseline, which gives logits whatever the network gives."""
+        scale = getattr(self.task, "outputs", None)
+        return replace(self.task, outputs="logits") if isinstance(scale, str) else self.task  # type: ignore[type-var]
 
     @cached_property
-    def baseline_logits(self) -> Tensor | None:
-        """The baseline's outputs on the test split."""
+    def baseline_outputs(self) -> Any:
+        """What the task reads from the baseline on the test split; None without a baseline."""
         if self.baseline is None:
             return None
-        return logits_of(self.baseline, (x for x, _ in self.data.test.batches(self.batch_size)))
+        return self._pass(self.baseline, self.baseline_task, self.data.test, "baseline")
 
     @cached_property
     def ood(self) -> dict[str, Tensor]:
-        """Inputs that belong to no class."""
+        """Inputs that belong to no class; of series only those that the data bring."""
+        if self.data.kind == "series":
+            return {name: x[: self.ood_limit] for name, x in self.data.ood.items()}
         return ood_companions(self.data, min(self.ood_limit, len(self.data.test)), self.seed)
 
     def settings(self) -> dict[str, Any]:
         """What the findings depend on, by name. An interrupted audit goes on only where all are the same."""
-        names = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps")
         return {
             "model": self.model,
+            "task": self.task,
             "train": self.data.train,
             "validation": self.data.validation,
             "test": self.data.test,
             "foreign data": self.data.ood,
             "classes": self.data.classes,
-            "options": {name: getattr(self, name) for name in names},
+            "options": {name: getattr(self, name) for name in OPTIONS},
         }
 
     def describe(self) -> dict[str, Any]:
@@ -145,106 +318,32 @@ class Subject:
             "name": self.name,
             "network": type(getattr(self.model, "network", self.model)).__name__,
             "parameters": sum(p.numel() for p in self.model.parameters()),
+            "task": self.task.kind,
             "data": self.data.name,
             "kind": self.data.kind,
             "input": list(self.data.shape),
             "classes": self.classes,
-            "class_names": list(self.data.classes[:50]),
+            "class_names": list(self.class_names[:50]),
             "train": len(self.data.train),
             "validation": len(self.data.validation),
             "test": len(self.data.test),
+            "test_digest": digest(self.data.test),
             "device": str(self.device),
             "notes": list(self.data.notes),
         }
 
 
-class NearestMean(nn.Module):
-    """logits_k = -||x - m_k||^2 / (2 s^2): nearest class mean as a differentiable classifier."""
-
-    means: Tensor
-    scale: Tensor
-
-    def __init__(self, means: Tensor, scale: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("means", means)
-        self.register_buffer("scale", scale)
-
-    @classmethod
-    def fit(cls, split: Split, classes: int, batch: int = 512) -> NearestMean:
-        """Means of the training inputs; s^2 the mean squared distance to the own class's mean per dimension."""
-        d = split.x[0].numel()
-        total = torch.zeros(classes, d, dtype=torch.float64)
-        squares = 0.0
-        for x, y in split.batches(batch):
-            flat = x.flatten(1).double()
-            total.index_add_(0, y, flat)
-            squares += float(flat.square().sum())
-        counts = torch.bincount(split.y, minlength=classes).double()
-        means = total / counts.clamp_min(1)[:, None]
-        within = squares - float((means.square().sum(1) * counts).sum())
-        means[counts == 0] = 1e3  # never the nearest
-        network = cls(means.float(), torch.tensor(max(within / len(split), 1e-6)).float())
-        return network.eval()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, classes) logits."""
-        flat = x.flatten(1)
-        squared = flat.square().sum(1, keepdim=True) - 2 * flat @ self.means.T + self.means.square().sum(1)
-        return -squared / (2 * self.scale) * flat.shape[1] ** 0.5
+def _columns(out: Any) -> int | None:
+    return out.shape[1] if isinstance(out, Tensor) and out.ndim == 2 else None
 
 
-def subject_from_loaders(
-    model: nn.Module,
-    test: Iterable[Any] | Data,
-    train: Iterable[Any] | None = None,
-    validation: Iterable[Any] | None = None,
-    class_names: tuple[str, ...] | None = None,
-    name: str = "network",
-    **options: Any,
-) -> Subject:
-    """A subject from loaders of (inputs, labels); a missing validation or training split is cut from the test split.
-
-    With only a test loader, its first 30 % (stratified) fit what needs fitting and the rest is measured.
-    """
-    _require_module(model)
-    if isinstance(test, Data):
-        return Subject(model, test, name, **options)
-    whole = _gather(test, "test")
-    if train is None:
-        train_part, validation_part, test_part = split_three(whole.x, whole.y, (0.2, 0.1))
-        note = "no training data was given: 30 % of the test data fit detectors and temperatures, 70 % are measured"
-    else:
-        train_part, test_part, note = _gather(train, "train"), whole, ""
-        if validation is None:
-            validation_part = train_part.take(max(1, len(train_part) // 5))
-        else:
-            validation_part = _gather(validation, "validation")
-    outputs = logits_of(model, [test_part.inputs(slice(0, 2))]).shape[1]
-    names = class_names or tuple(str(i) for i in range(outputs))
-    kind = "image" if whole.x.ndim == 4 else "tabular"
-    data = Data(name, kind, names, train_part, validation_part, test_part, notes=(note,) if note else ())
-    return Subject(model, data, name, **options)
+def class_count(task: Task) -> int | None:
+    """How many classes or labels a task has; None where it has none."""
+    found = getattr(task, "classes", getattr(task, "labels", None))
+    return found if isinstance(found, int) else None
 
 
-def _require_module(model: object) -> None:
+def require_module(model: object) -> None:
+    """Refuse what is no network."""
     if not isinstance(model, nn.Module):
         raise InputError("model", given=type(model).__name__, expected="an nn.Module")
-
-
-def _gather(loader: Iterable[Any], what: str) -> Split:
-    xs, ys = [], []
-    for batch in loader:
-        if not isinstance(batch, list | tuple) or len(batch) < 2:
-            raise InputError(f"{what} loader", given=type(batch).__name__, expected="batches of (inputs, labels)")
-        xs.append(torch.as_tensor(batch[0]).cpu())
-        ys.append(torch.as_tensor(batch[1]).cpu().reshape(-1).long())
-    if not xs:
-        raise InputError(f"{what} loader", given="no batch", expected="at least one")
-    x = torch.cat(xs)
-    if x.dtype == torch.uint8 and x.ndim != 4:
-        raise InputError(
-            f"{what} inputs", given=f"uint8 of shape {tuple(x.shape)}", expected="floats, or images (N, C, H, W)"
-        )
-    if x.is_floating_point() and not torch.isfinite(x).all():
-        raise InputError(f"{what} inputs", given="NaN or infinity", expected="finite numbers")
-    return Split(x if x.dtype == torch.uint8 else x.float(), torch.cat(ys))

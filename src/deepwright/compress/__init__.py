@@ -74,6 +74,7 @@ from deepwright.compress.search import (
 )
 from deepwright.compress.surgery import (
     CRITERIA,
+    GRADIENT_CRITERIA,
     IndexMap,
     MaskedOriginal,
     MaskHandle,
@@ -102,6 +103,7 @@ from deepwright.compress.surgery import (
 __all__ = [
     "CRITERIA",
     "GAP8",
+    "GRADIENT_CRITERIA",
     "Accuracy",
     "AdaptiveModel",
     "BlankSkipLoss",

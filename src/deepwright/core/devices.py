@@ -205,6 +205,10 @@ class Compute:
         # "32-true" is Fabric's word for leaving every tensor in its own dtype; "64-true" would cast the whole module.
         precision = "32-true" if self.precision is None else resolve_precision(self.precision, dtype_of(model))
         self._check(device, precision)
+        if self.precision is not None and precision == "32-true" and dtype_of(model) != torch.float32:
+            given = f"{self.precision} for a model in {dtype_of(model)}"
+            hint = "leave precision out (the model's own dtype), or convert it first: model.float()"
+            raise InputError("precision", given=given, expected="one that the model has", hint=hint)
         if device.type in ("cuda", "mps"):
             first = device.index or 0
             which: Any = list(range(first, first + self.devices)) if device.type == "cuda" else 1

@@ -42,6 +42,10 @@ class NotCalibratedError(InputError, RuntimeError):
         super().__init__(f"{name} has no threshold", hint="call .calibrate(scores of held-out data) first")
 
 
+class NotIdentified(InputError):
+    """The data don't determine what was asked: no minimum inside a bracket, a degenerate fit."""
+
+
 class MissingExtraError(InputError, ImportError):
     """An optional dependency is needed and is not installed."""
 

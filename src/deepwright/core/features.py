@@ -7,8 +7,8 @@ a non-linearity (after any normalisation, and after a residual sum) is the pre-a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,9 @@ from torch.overrides import TorchFunctionMode
 
 from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.files import hash_model, load_state, save_state, write_json
 from deepwright.core.inference import evaluating, fast_layout, require_labels
 from deepwright.core.progress import track
+from deepwright.core.shards import Shards
 
 if TYPE_CHECKING:
     from deepwright.core.tasks import Task
@@ -259,8 +259,9 @@ def extract(
         model: any module that gives (N, classes) logits, or what `task` reads them from; it is left as found.
         batches: float inputs (N, ...), or pairs of them with integer labels (N,); they are brought to the model.
         layers: see `Tap`.
-        store: a folder for shards of `every` batches: an interrupted extraction resumes there. A changed network or
-            layer list is an error.
+        store: a folder for shards of `every` batches: an interrupted extraction goes on there, with what isn't on
+            disk yet. It belongs to network, layers, task and the content of the batches, each of which is hashed as it
+            comes; with others the extraction refuses and says what differs.
         every: batches per shard.
         offload: where to put the activations of each batch, as "cpu" where they don't fit beside the model; None leaves
             them there.
@@ -269,36 +270,40 @@ def extract(
 
     Raises:
         InputError: a task without classes, activations that aren't finite (the layer is named), unknown layers (the
-            valid ones are listed),
-            labels out of range.
+            valid ones are listed), labels out of range; a store of another extraction, or that another process is
+            writing.
     """
-    parts: list[Activations] = []
-    shards: list[Activations] = []
-    folder = _Shards(Path(store), model, layers, every) if store is not None else None
     keep = device_of(model) if offload is None else torch.device(offload)
+    made_from = {"model": model, "layers": layers, "task": task}
     with (
+        nullcontext(None) if store is None else Shards(store, made_from, every) as shards,
         evaluating(model),
         fast_layout(model),
         torch.no_grad(),
         Tap(model, layers if layers == "auto" else tuple(layers)) as tap,
     ):
-        for index, batch in enumerate(track(batches, progress)):
-            if folder is not None and index < folder.done * every:
-                continue
-            x, y = batch if isinstance(batch, list | tuple) else (batch, None)
-            tap.reset()
-            parts.append(_collect(model, to_model(x, model), y, tap, layers, task).to(keep))
-            if folder is not None and len(parts) == every:
-                folder.add(Activations.cat(parts))
+        parts: list[Activations] = []
+        for batch in track(batches, progress):
+            if shards is None or shards.needs(batch):
+                x, y = batch if isinstance(batch, list | tuple) else (batch, None)
+                tap.reset()
+                parts.append(_collect(model, to_model(x, model), y, tap, layers, task).to(keep))
+            if shards is not None and shards.full:
+                shards.end(_state(parts))
                 parts = []
-    if folder is not None:
-        if parts:
-            folder.add(Activations.cat(parts), last=True)
-        shards = [shard.to(keep) for shard in folder.read()]
-        parts = []
-    if not parts and not shards:
+        if shards is not None:
+            if shards.begun:
+                shards.end(_state(parts))
+            shards.finish()
+            parts = [Activations(**state).to(keep) for state in shards.states]
+    if not parts:
         raise InputError("data", given="no batch", expected="at least one")
-    return Activations.cat([*shards, *parts])
+    return Activations.cat(parts)
+
+
+def _state(parts: list[Activations]) -> dict[str, Any] | None:
+    """Activations as plain data."""
+    return {k: v for k, v in vars(Activations.cat(parts)).items() if v is not None} if parts else None
 
 
 def _collect(
@@ -369,33 +374,3 @@ def _require_finite(values: dict[str, Tensor]) -> None:
             raise InputError(
                 f"activations of {name!r}", given="NaN or infinity", hint="check the input and the weights"
             )
-
-
-class _Shards:
-    """Extracted batches on disk, bound to one network and one layer list."""
-
-    def __init__(self, folder: Path, model: nn.Module, layers: str | Sequence[str], every: int) -> None:
-        self.folder = folder
-        key = {
-            "model": hash_model(model),
-            "layers": layers if isinstance(layers, str) else list(layers),
-            "every": every,
-        }
-        manifest = folder / "manifest.json"
-        if manifest.exists():
-            found = json.loads(manifest.read_text())
-            if found != key:
-                raise InputError(
-                    f"activations in {folder}", given="another network or layer list", hint="use another folder"
-                )
-        else:
-            write_json(manifest, key)
-        self.done = len(list(folder.glob("shard-*[0-9].pt")))
-
-    def add(self, part: Activations, last: bool = False) -> None:
-        name = f"shard-{self.done:06d}{'-last' if last else ''}.pt"
-        save_state(self.folder / name, {k: v for k, v in vars(part).items() if v is not None})
-        self.done += not last
-
-    def read(self) -> list[Activations]:
-        return [Activations(**load_state(p)) for p in sorted(self.folder.glob("shard-*.pt"))]

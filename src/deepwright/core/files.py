@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -160,9 +161,20 @@ def write_sealed(path: Path | str, header: dict[str, Any], state: Any) -> Path:
         state: tensors and plain data.
     """
     packed = io.BytesIO()
-    torch.save(state, packed)
+    torch.save(_of_python(state), packed)
     body = json.dumps(header).encode() + b"\n" + packed.getvalue()
     return write_atomic(path, lambda stream: stream.writelines((_MAGIC, _seal(body), b"\n", body)))
+
+
+def _of_python(state: Any) -> Any:
+    """NumPy's numbers as Python's, which can be read back without trusting the file."""
+    if isinstance(state, np.generic):
+        return state.item()
+    if type(state) is dict:
+        return {_of_python(key): _of_python(value) for key, value in state.items()}
+    if type(state) in (list, tuple):
+        return type(state)(map(_of_python, state))
+    return state
 
 
 def read_sealed(path: Path | str, *, map_location: str | torch.device = "cpu") -> tuple[dict[str, Any], Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -110,7 +111,21 @@ def logits_of(model: nn.Module, batches: Iterable[Tensor]) -> Float[Tensor, "n c
     Raises:
         InputError: outputs that aren't finite, or aren't one row a sample.
     """
-    rows: list[Tensor] = []
+    return torch.cat(read_outputs(model, batches, _checked))
+
+
+def read_outputs(model: nn.Module, batches: Iterable[Tensor], read: Callable[[Any, int], Any]) -> list[Any]:
+    """What is read from the network's output on each batch: eval mode, no gradients.
+
+    Args:
+        model: any module; it is left as found.
+        batches: inputs (N, ...), which are brought to the model's device and dtype.
+        read: (output, number of samples) -> what is kept, which is brought to where the first batch was.
+
+    Raises:
+        InputError: a network that fails on its input; no batch.
+    """
+    rows: list[Any] = []
     where: torch.device | None = None
     with evaluating(model), fast_layout(model), torch.no_grad():
         for x in batches:
@@ -123,10 +138,11 @@ def logits_of(model: nn.Module, batches: Iterable[Tensor]) -> Float[Tensor, "n c
                     given=f"input of shape {tuple(x.shape)}: {str(error).splitlines()[0]}",
                     hint="check the input size, the channels and the preprocessing (--size, --mean, --std)",
                 ) from error
-            rows.append(_checked(out, len(x)).to(where))
+            found = read(out, len(x))
+            rows.append(found.to(where) if hasattr(found, "to") else found)
     if not rows:
         raise InputError("data", given="no batch", expected="at least one")
-    return torch.cat(rows)
+    return rows
 
 
 def _checked(out: object, n: int) -> Tensor:

@@ -41,7 +41,8 @@ def graceful() -> Iterator[StopFlag]:
     """Hold back the first SIGINT or SIGTERM as a flag that the loop looks at; a second one interrupts at once.
 
     The loop saves its state and raises `flag.error()`; where it raises KeyboardInterrupt itself after SIGTERM, that
-    becomes `Terminated`. Outside the main thread (where Python can't set handlers) the flag simply never rises.
+    becomes `Terminated`. A signal that came too late for the loop is raised at the end. Outside the main thread (where
+    Python can't set handlers) the flag simply never rises.
     """
     flag = StopFlag()
     if threading.current_thread() is not threading.main_thread():
@@ -57,6 +58,8 @@ def graceful() -> Iterator[StopFlag]:
     previous = {number: signal.signal(number, handler) for number in _HELD}
     try:
         yield flag
+        if flag:
+            raise flag.error()
     except KeyboardInterrupt:
         if flag.signal == signal.SIGTERM:
             raise Terminated from None

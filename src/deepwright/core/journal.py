@@ -7,13 +7,14 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from deepwright.core.errors import InputError
 from deepwright.core.files import DamagedFileError, ForeignFileError, cannot_write, set_aside, write_bytes
-from deepwright.core.lock import lock
-from deepwright.core.resume import OtherWorkError, identified, warn_damaged
+from deepwright.core.lock import Lock, LockedError, lock
+from deepwright.core.resume import OtherWorkError, identified, place, warn_damaged
 
 _FORMAT = "deepwright journal 1"
 _HEADER = f'{{"format": "{_FORMAT}"'.encode()
@@ -56,14 +57,14 @@ class Journal:
         kind: str = "journal",
         damaged: str | None = None,
     ) -> None:
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else place(path)
         self.durable, self.kind = durable, kind
         self.damaged = damaged or ("refuse" if durable else "recompute")
         self.rows: dict[str, Any] = {}
         if self.path is None:
             return
         self._identity = identified(identity if isinstance(identity, Mapping) else {_UNNAMED: identity})
-        self._lock: object = lock(self.path)
+        self._lock: Lock | None = lock(self.path)
         if self.path.exists():
             self._read(self.path)
         else:
@@ -99,15 +100,16 @@ class Journal:
     def _append(self, path: Path, lines: bytes) -> None:
         if self._lock is None:
             raise InputError(f"{path} was let go", given="rows to add after close()", expected="none")
+        if not self._lock.mine:
+            raise LockedError(path, "that forked this one")
         try:
-            with path.open("r+b") as stream:
+            with path.open("r+b", buffering=0) as stream:  # a buffer would be written once more when it is closed
                 end = stream.seek(0, os.SEEK_END)
                 try:
-                    stream.write(lines)
-                    stream.flush()
+                    _write_all(stream, lines)
                     if self.durable:
                         os.fsync(stream.fileno())
-                except OSError:
+                except BaseException:  # also Ctrl-C
                     os.ftruncate(stream.fileno(), end)  # half a row would count as damage later
                     raise
         except OSError as error:
@@ -120,24 +122,17 @@ class Journal:
 
     def _read(self, path: Path) -> None:
         first, *lines = _lines(path)
-        header = _parsed(first)
-        if header is None and first.startswith(_HEADER):
+        header = _header(path, first, self.kind)
+        if header is None:
             self._damage(path, [1])
             return
-        if header is None or header.get("format") != _FORMAT or header.get("kind") != self.kind:
-            raise _foreign(path, first, self.kind)
         differences = self._identity.differences(header["identity"])
         if differences:
             raise OtherWorkError(path, self.kind, differences)
         self._take(path, lines)
 
     def _take(self, path: Path, lines: list[bytes]) -> None:
-        rows = [_parsed(line) for line in lines]
-        torn = bool(lines) and rows[-1] is None and _WHOLE.search(lines[-1]) is None
-        if torn:
-            rows.pop()
-        bad = [number for number, row in enumerate(rows, 2) if row is None]
-        self.rows = {row["name"]: row["value"] for row in rows if row is not None}
+        self.rows, bad, torn = _rows(lines)
         if bad:
             self._damage(path, bad)
         elif torn or not (lines or [b"\n"])[-1].endswith(b"\n"):
@@ -151,6 +146,52 @@ class Journal:
             raise error
         warn_damaged(path, set_aside(path), error)
         self._rewrite(path)
+
+
+def stored(path: Path | str, kind: str = "journal") -> tuple[dict[str, str], dict[str, Any], list[int]]:
+    """What a journal holds, whatever it was made from; the file is left as it is.
+
+    Args:
+        path: the file.
+        kind: what the work is.
+
+    Returns:
+        The identity (empty where its line is damaged), the undamaged rows, and the numbers of damaged lines.
+
+    Raises:
+        ForeignFileError: the file isn't a journal of that kind.
+    """
+    path = Path(path)
+    first, *lines = _lines(path)
+    header = _header(path, first, kind)
+    rows, bad, _ = _rows(lines)
+    return ({}, rows, [1, *bad]) if header is None else (header["identity"], rows, bad)
+
+
+def _header(path: Path, first: bytes, kind: str) -> dict[str, Any] | None:
+    """The header, or None where its line is damaged."""
+    header = _parsed(first)
+    if header is None and first.startswith(_HEADER):
+        return None
+    if header is None or header.get("format") != _FORMAT or header.get("kind") != kind:
+        raise _foreign(path, first, kind)
+    return header
+
+
+def _rows(lines: list[bytes]) -> tuple[dict[str, Any], list[int], bool]:
+    """Rows, the numbers of damaged lines, and whether the last line was being written when the process died."""
+    rows = [_parsed(line) for line in lines]
+    torn = bool(lines) and rows[-1] is None and _WHOLE.search(lines[-1]) is None
+    if torn:
+        rows.pop()
+    bad = [number for number, row in enumerate(rows, 2) if row is None]
+    return {row["name"]: row["value"] for row in rows if row is not None}, bad, torn
+
+
+def _write_all(stream: FileIO, data: bytes) -> None:
+    """A write may take only a part, as on a disk that fills up; the next one then says why."""
+    while data:
+        data = data[stream.write(data) :]
 
 
 def _line(row: dict[str, Any]) -> bytes:

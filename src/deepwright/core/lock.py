@@ -57,8 +57,13 @@ class Lock:
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
+    @property
+    def mine(self) -> bool:
+        """Whether it is this process that holds it: a forked child has its parent's object and not its lock."""
+        return self._pid == os.getpid()
+
     def __del__(self) -> None:
-        if getattr(self, "_handle", None) is None or self._pid != os.getpid():
+        if getattr(self, "_handle", None) is None or not self.mine:
             return
         with suppress(OSError):  # the folder may be gone
             self._name.unlink()
@@ -72,10 +77,10 @@ def lock(path: Path) -> Lock:
         LockedError: another process holds it.
         InputError: the folder can't be written.
     """
-    key = str(path.absolute())
-    found = _held.get(key)
+    path = path.resolve()  # one file by whatever name: the system would drop both locks when one is closed
+    found = _held.get(str(path))
     if found is None:
-        found = _held[key] = Lock(path)
+        found = _held[str(path)] = Lock(path)
     return found
 
 

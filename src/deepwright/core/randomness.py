@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,6 +56,25 @@ def local_rng(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def local_seeds(seed: int) -> Iterator[None]:
+    """Seed torch's CPU generator, NumPy's and Python's inside the block and put them back after it.
+
+    Args:
+        seed: of all three.
+    """
+    python, array = random.getstate(), np.random.get_state()  # noqa: NPY002 - put back below
+    random.seed(seed)
+    np.random.seed(seed & _MASK32)  # noqa: NPY002
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(array)  # noqa: NPY002
 
 
 def _signed32(value: int) -> int:

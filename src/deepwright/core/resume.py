@@ -17,8 +17,11 @@ was interrupted is never taken as finished: only `finish` says so. What many sma
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,17 +57,30 @@ class DamagedFileWarning(UserWarning):
 class OtherWorkError(InputError):
     """A stored file was made from other data, options, models or code.
 
-    Attributes:
+    Args:
+        path: the file.
+        kind: what the work is.
         differences: one "another ..." for each part that differs.
+        hint: what to do about it.
+
+    Attributes:
+        path: the file.
+        differences: as given.
     """
 
-    def __init__(self, path: Path, kind: str, differences: list[str]) -> None:
-        self.differences = differences
+    def __init__(
+        self,
+        path: Path,
+        kind: str,
+        differences: list[str],
+        hint: str = "go on with what it was made from, delete it to start afresh, or choose another file",
+    ) -> None:
+        self.path, self.differences = path, differences
         super().__init__(
             f"{path} belongs to another {kind}",
             given=", ".join(differences),
             expected="all that the file was made from",
-            hint="go on with what it was made from, delete it to start afresh, or choose another file",
+            hint=hint,
         )
 
 
@@ -95,10 +111,11 @@ class Resume:
     ) -> None:
         if damaged not in _DAMAGED:
             raise InputError("damaged", given=repr(damaged), expected=" or ".join(map(repr, _DAMAGED)))
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else place(path)
         self.kind, self.damaged, self.writer = kind, damaged, writer
         self.finished = False
         self._lock: Lock | None = None
+        self._readable = False
         if self.path is not None:
             self.identity = identified(identity)
             self._lock = lock(self.path) if writer else None
@@ -169,8 +186,23 @@ class Resume:
             return
         if self._lock is None:
             raise InputError(f"{self.path} was let go", given="a state to store after close()", expected="none")
+        if not self._lock.mine:
+            raise LockedError(self.path, "that forked this one")
         header = {"kind": self.kind, "version": _VERSION, "identity": self.identity, "finished": finished}
         write_sealed(self.path, header, state)
+        if not self._readable:
+            self._require_readable(self.path, state)
+
+    def _require_readable(self, path: Path, state: Any) -> None:
+        """Whether what was stored can be read back; asked once, at the first save, when little work can be lost."""
+        try:
+            read_sealed(path)
+        except DamagedFileError as error:
+            path.unlink()
+            given = str(error.given).splitlines()[0]
+            expected = "tensors, numbers, words, lists and dicts in the state"
+            raise InputError(f"{path} can't be read back", given=given, expected=expected) from error
+        self._readable = True
 
     def close(self) -> None:
         """Let other processes take the file."""
@@ -181,6 +213,21 @@ class Resume:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def place(path: Path | str) -> Path:
+    """Where a stored file really lies: links are followed, so that they and what they point to are one file.
+
+    Args:
+        path: as the user gave it.
+
+    Raises:
+        InputError: a name that no file can have.
+    """
+    text = os.fspath(path)
+    if not text or "\0" in text:
+        raise InputError("checkpoint", given=repr(text), expected="the name of a file")
+    return Path(path).resolve()
 
 
 def stored(path: Path | str) -> tuple[dict[str, Any], Any]:
@@ -215,9 +262,8 @@ def warn_damaged(path: Path, aside: Path, error: InputError) -> None:
 
 def _sweep(path: Path) -> None:
     """Remove what a killed process had begun to write; nobody else writes here, since we hold the lock."""
-    for rest in path.parent.glob(f".{_literal(path.name)}.*.tmp"):
-        rest.unlink(missing_ok=True)
-
-
-def _literal(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+    ours = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.tmp")
+    with suppress(OSError):  # a folder that isn't there yet
+        for rest in path.parent.iterdir():
+            if ours.fullmatch(rest.name):
+                rest.unlink(missing_ok=True)

@@ -57,13 +57,16 @@ def run(
         threads: torch threads inside one trial.
         description: shown beside the bar.
 
+    Returns:
+        The results; with a store, tensors are on the CPU, whether they were computed now or before.
+
     Raises:
         InputError: an argument that can't be identified, or a result that can't be stored.
         KeyboardInterrupt: Ctrl-C; finished trials are kept, the one that was running isn't.
     """
     if jobs < 1:
         raise InputError("jobs", given=jobs, expected="1 or more")
-    files = _files(function, trials, store, fingerprint)
+    files = _files(function, trials, store, fingerprint, threads)
     results: list[Any] = [None] * len(trials)
     waiting = []
     for i, file in enumerate(files):
@@ -152,17 +155,19 @@ def _one(function: Callable[..., Any], trial: dict[str, Any], file: _File | None
         result = function(**trial)
     finally:
         torch.set_num_threads(before)
-    if file is not None:
-        _keep(file, function, result)
-    return result
+    return result if file is None else _keep(file, function, result)
 
 
 def _files(
-    function: Callable[..., Any], trials: Sequence[dict[str, Any]], store: Path | str | None, fingerprint: str
+    function: Callable[..., Any],
+    trials: Sequence[dict[str, Any]],
+    store: Path | str | None,
+    fingerprint: str,
+    threads: int,
 ) -> list[_File | None]:
     if store is None:
         return [None] * len(trials)
-    common = identity(function=function, fingerprint=fingerprint)
+    common = identity(function=function, fingerprint=fingerprint, threads=threads)  # sums round by their number
     made_from = [Identity(common | {"arguments": digest(trial, "a trial's argument")}) for trial in trials]
     return [_File(Path(store) / f"{parts.key}.pt", parts) for parts in made_from]
 
@@ -181,12 +186,13 @@ def _kept(file: _File) -> tuple[bool, Any]:
     return True, state["result"]
 
 
-def _keep(file: _File, function: Callable[..., Any], result: Any) -> None:
+def _keep(file: _File, function: Callable[..., Any], result: Any) -> Any:
+    """Store a result; gives it as it will be read."""
     write_sealed(
         file.path, {"kind": _KIND, "version": 1, "identity": file.identity, "finished": True}, {"result": result}
     )
     try:
-        read_sealed(file.path)
+        return read_sealed(file.path)[1]["result"]
     except DamagedFileError as error:
         file.path.unlink()
         raise InputError(

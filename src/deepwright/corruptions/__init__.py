@@ -8,20 +8,26 @@ Example:
 """
 
 from deepwright.corruptions.engine import Context, Perturbation
+from deepwright.corruptions.moving import move_labels
+from deepwright.corruptions.results import CorruptionReport
 from deepwright.corruptions.static import diamond_square, differentiable_jpeg
-from deepwright.corruptions.suite import ALL, IMAGENET_C, Compose, CorruptionReport, Suite, apply, get, names
+from deepwright.corruptions.suite import ALL, IMAGENET_C, Compose, Suite, apply, get, names
+from deepwright.corruptions.tables import TABLES, TablePerturbation
 
 __all__ = [
     "ALL",
     "IMAGENET_C",
+    "TABLES",
     "Compose",
     "Context",
     "CorruptionReport",
     "Perturbation",
     "Suite",
+    "TablePerturbation",
     "apply",
     "diamond_square",
     "differentiable_jpeg",
     "get",
+    "move_labels",
     "names",
 ]

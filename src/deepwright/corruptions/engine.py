@@ -39,18 +39,21 @@ class Context:
 class Perturbation:
     """One way in which images go bad.
 
-    Call it with images (N, C, H, W) or (C, H, W), float in [0, 1] or uint8; it gives the same type back and never touches
-    its input. Severity 0 is the identity, exactly; 1..5 are the field's levels; (N,) gives each image its own. The same
-    (seed, sample id, name, t) gives the same bits whatever the batch.
+    Call it with images (N, C, H, W) or (C, H, W), float in [0, 1] or uint8; it gives the same type back and never
+    touches its input. Severity 0 is the identity, exactly; 1..5 are the field's levels; (N,) gives each image its own.
+    The same (seed, sample id, name, t) gives the same bits whatever the batch.
 
     Attributes:
-        name, category: as listed.
+        name: as listed.
+        category: as listed.
         function: (images, level, context) -> images, not yet clipped.
         levels: the parameter of each severity 1..5.
         label_preserving: False where a steering angle (or any position) must be transformed along.
+        moves_pixels: whether things change place (a blur only smears them), so that a label map must move along.
         monotone: whether the mean change grows with severity.
         color: works on RGB; one channel is handled as a grey picture, other counts are refused.
         differentiable: gradients pass through.
+        has_literal: whether a reference code does it otherwise, so that there is something for `literal=True` to do.
     """
 
     name: str
@@ -58,9 +61,11 @@ class Perturbation:
     function: Function
     levels: tuple[Level, ...]
     label_preserving: bool = True
+    moves_pixels: bool = False
     monotone: bool = True
     color: bool = False
     differentiable: bool = True
+    has_literal: bool = False
 
     def __call__(
         self,
@@ -83,28 +88,30 @@ class Perturbation:
             t: time step, for perturbations that move (static ones ignore it).
             ids: (N,) identity of each image (0..N-1 by default).
             reference_height: pixel sizes refer to this height and are rescaled; None takes them literally.
-            literal: see `Context`.
+            literal: see `Context`; for the perturbations that have it.
             backend: "auto" takes OpenCV's 8-bit kernels for uint8 images on the CPU where it is installed and has one
                 (within 2/255 of ours in the mean); "torch" never does.
 
         Raises:
             InputError: severity outside 0..5, NaN, floats outside [0, 1], images under 8 pixels, a channel count that a
-                colour perturbation can't take.
+                colour perturbation can't take, an option that this perturbation doesn't have.
         """
+        self._check_options(reference_height, literal, backend)
         single = images.ndim == 3
         batch = images[None] if single else images
         self._check(batch)
         levels = _severities(severity, len(batch))
         present = levels.unique().tolist()
         unit = 1.0 if reference_height is None else batch.shape[2] / reference_height
-        if len(present) == 1 and present[0] > 0 and self._in_opencv(batch, backend) and not literal:
+        in_opencv = backend == "auto" and not literal and self._in_opencv(batch)
+        if len(present) == 1 and present[0] > 0 and in_opencv:
             from deepwright.corruptions import opencv
 
             strength = opencv.Strength(self.levels[present[0] - 1], present[0], unit)
             out = opencv.run(self.name, batch, strength)
             return out[0] if single else out
         x = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
-        ids = torch.arange(len(batch)) if ids is None else torch.as_tensor(ids)
+        ids = _identities(ids, len(batch))
         if len(present) == 1:
             out = self._one(x, present[0], seed, ids, t, unit, literal)
         else:
@@ -128,15 +135,21 @@ class Perturbation:
             return self.function(x.expand(-1, 3, -1, -1), level, context).clamp(0, 1).mean(1, keepdim=True)
         return self.function(x, level, context).clamp(0, 1)
 
-    def _in_opencv(self, batch: Tensor, backend: str) -> bool:
+    def _check_options(self, reference_height: int | None, literal: bool, backend: str) -> None:
         if backend not in ("auto", "torch"):
             raise InputError("backend", given=repr(backend), expected="'auto' or 'torch'")
-        if (
-            backend == "torch"
-            or batch.dtype != torch.uint8
-            or batch.device.type != "cpu"
-            or batch.shape[1] not in (1, 3)
-        ):
+        if literal and not self.has_literal:
+            raise InputError(
+                f"{self.name}: literal",
+                given="True",
+                expected="False",
+                hint="its reference does what it does; only phase_scrambling has another literal form",
+            )
+        if reference_height is not None and reference_height < 1:
+            raise InputError("reference_height", given=reference_height, expected="a number of lines, or None")
+
+    def _in_opencv(self, batch: Tensor) -> bool:
+        if batch.dtype != torch.uint8 or batch.device.type != "cpu" or batch.shape[1] not in (1, 3):
             return False
         from deepwright.corruptions import opencv
 
@@ -161,6 +174,13 @@ class Perturbation:
                 expected="[0, 1]",
                 hint="divide 8-bit images by 255; look for NaN",
             )
+
+
+def _identities(ids: Tensor | None, n: int) -> Tensor:
+    found = torch.arange(n) if ids is None else torch.as_tensor(ids)
+    if found.shape != (n,):
+        raise InputError("ids", given=f"shape {tuple(found.shape)}", expected=f"({n},), one an image")
+    return found
 
 
 def _severities(severity: int | Tensor, n: int) -> Tensor:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.inference import device_of, evaluating
-from deepwright.core.journal import Journal
-from deepwright.core.progress import bar
-from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval, wilson
+from deepwright.core.tasks import Task
 from deepwright.corruptions.engine import Perturbation, to_numpy_batch
+from deepwright.corruptions.evaluation import ErrorOf, evaluate_on
+from deepwright.corruptions.results import CorruptionReport
 from deepwright.corruptions.static.blur import BLUR
 from deepwright.corruptions.static.codec import CODEC
 from deepwright.corruptions.static.geometry import GEOMETRY
@@ -26,7 +21,7 @@ from deepwright.corruptions.static.noise import NOISE
 from deepwright.corruptions.static.occlusion import OCCLUSION
 from deepwright.corruptions.static.tone import TONE
 from deepwright.corruptions.static.weather import WEATHER
-from deepwright.corruptions.tables import TABLES, TablePerturbation
+from deepwright.corruptions.tables import TABLES
 
 ALL: tuple[Perturbation, ...] = NOISE + BLUR + TONE + GEOMETRY + OCCLUSION + CODEC + WEATHER
 
@@ -51,7 +46,11 @@ IMAGENET_C = (
 
 
 def names(category: str | None = None) -> list[str]:
-    """All perturbations, or those of a category."""
+    """All perturbations, or those of a category.
+
+    Args:
+        category: "noise", "blur", "tone", "geometry", "occlusion", "codec" or "weather".
+    """
     categories = sorted({p.category for p in ALL})
     if category is not None and category not in categories:
         raise unknown_name("category", category, categories)
@@ -59,7 +58,14 @@ def names(category: str | None = None) -> list[str]:
 
 
 def get(name: str) -> Perturbation:
-    """A perturbation by name."""
+    """A perturbation by name.
+
+    Args:
+        name: one of `names()`.
+
+    Raises:
+        InputError: an unknown name; near ones are told.
+    """
     for perturbation in ALL:
         if perturbation.name == name:
             return perturbation
@@ -69,7 +75,19 @@ def get(name: str) -> Perturbation:
 def apply(
     x: Tensor | np.ndarray, name: str, severity: int | Tensor, seed: int = 0, t: int | None = None, **options: Any
 ) -> Tensor | np.ndarray:
-    """Perturb tensors (N, C, H, W) or (C, H, W), or one uint8 array (H, W, C); the same type comes back."""
+    """Perturb tensors (N, C, H, W) or (C, H, W), or one uint8 array (H, W, C) or (H, W); the same type comes back.
+
+    Args:
+        x: floats in [0, 1], or uint8.
+        name: of the perturbation.
+        severity: 0..5, or (N,) integers.
+        seed: of the streams.
+        t: time step, for perturbations that move.
+        **options: ids, reference_height, literal, backend; see `Perturbation.__call__`.
+
+    Raises:
+        InputError: an unknown name (near ones are told), and what `Perturbation.__call__` refuses.
+    """
     if isinstance(x, np.ndarray):
         out = get(name)(to_numpy_batch(x), severity, seed, t, **options)[0].permute(1, 2, 0).numpy()
         return out[:, :, 0] if x.ndim == 2 else out
@@ -77,10 +95,17 @@ def apply(
 
 
 class Compose(nn.Module):
-    """Several perturbations in a row, each at its severity: a module for augmentation or for `through=`."""
+    """Several perturbations in a row, each at its severity: a module for augmentation or for `through=`.
+
+    Args:
+        steps: (name, severity), in order.
+        seed: of the streams.
+    """
 
     def __init__(self, steps: Sequence[tuple[str, int]], seed: int = 0) -> None:
         super().__init__()
+        if not all(severity in range(6) for _, severity in steps):
+            raise InputError("steps", given=list(steps), expected="(name, severity), severities 0..5")
         self.steps = [(get(name), severity) for name, severity in steps]
         self.seed = seed
 
@@ -89,42 +114,6 @@ class Compose(nn.Module):
         for perturbation, severity in self.steps:
             x = perturbation(x, severity, self.seed)
         return x
-
-
-@dataclass
-class CorruptionReport:
-    """Errors by perturbation and severity.
-
-    Attributes:
-        clean: error without perturbation, with its Wilson interval.
-        errors: name -> error at each severity.
-        mce: mean over perturbations of sum_s error / sum_s reference error (reference 1 when none was given).
-        relative: mean over perturbations and severities of error / clean error.
-        n: samples.
-    """
-
-    n: int
-    severities: tuple[int, ...]
-    clean: Interval
-    errors: dict[str, list[float]]
-    mce: float
-    relative: float
-    mean_error: Interval
-    skipped: dict[str, str] = field(default_factory=dict)
-
-    def table(self) -> Table:
-        """One row a perturbation, worst first."""
-        rows: list[list[Any]] = [[name, *values, sum(values) / len(values)] for name, values in self.errors.items()]
-        rows.sort(key=lambda row: -float(row[-1]))
-        columns = ["perturbation", *(f"severity {s}" for s in self.severities), "mean"]
-        return Table(columns, rows, f"error on {self.n} samples; {self.clean.value:.3f} without perturbation")
-
-    def figure(self) -> Figure:
-        """Accuracy as a heat map."""
-        order = [row[0] for row in self.table().rows]
-        values = [[1 - e for e in self.errors[str(name)]] for name in order]
-        series = [{"rows": order, "columns": [str(s) for s in self.severities], "values": values}]
-        return Figure("heatmap", "Accuracy under each perturbation", series, "severity", "", y_range=(0.0, 1.0))
 
 
 class Suite:
@@ -163,100 +152,50 @@ class Suite:
     def evaluate(
         self,
         model: nn.Module,
-        batches: Iterable[tuple[Tensor, Tensor]],
-        wrong: Callable[[Tensor, Tensor], Tensor] = lambda out, y: out.argmax(1) != y,
+        batches: Iterable[tuple[Any, Any]],
+        wrong: Callable[[Any, Any], Tensor] | None = None,
         *,
+        task: Task | None = None,
+        measure: str = "score",
+        keep_targets: bool = False,
         checkpoint: Path | str | None = None,
         baseline: nn.Module | None = None,
         description: str = "corruptions",
     ) -> CorruptionReport:
         """Errors of a network (on pixels in [0, 1]) on perturbed images.
 
+        Where things are matters to some tasks. Under perturbations that move pixels, the label maps of `Segmentation`
+        move along, and what comes into view from outside gets its `ignore_index`. Boxes don't move along: `Detection`
+        leaves these perturbations out, and tasks with numbers as targets (`Regression`) those that aren't
+        `label_preserving`. `skipped` of the report says so.
+
         Args:
             model: left as found.
-            batches: (images, labels).
-            wrong: (outputs, labels) -> error of each sample in [0, 1].
+            batches: (images, targets).
+            wrong: (outputs, targets) -> error of each sample in [0, 1], in place of a task; targets are taken as they
+                are, and no perturbation is left out.
+            task: what outputs and targets mean; by default the class with the largest of (N, classes) outputs.
+            measure: "score" takes 1 - `task.score` as a sample's error (the share of its pixels, labels or objects that
+                are wrong), "right" takes 1 where `task.right` is False.
+            keep_targets: take the targets as they are, whatever moves, and leave nothing out.
             checkpoint: JSON lines, one finished cell each; an interrupted run resumes. Another model, baseline, image,
-                label, `wrong`, seed or set of perturbations is an error that says which.
-            baseline: a network whose errors on the same perturbed images are the reference of the mean corruption error.
+                target, task, `wrong`, option, seed or set of perturbations is an error that says which.
+            baseline: a network whose errors on the same perturbed images are the reference of the mean corruption
+                error.
             description: beside the bar.
+
+        Raises:
+            InputError: targets that aren't the task's; outputs that the task can't read, or on clean images ones that
+                aren't finite (on a perturbed one they count as wrong); no perturbation that can be measured.
         """
-        data = [(x, y) for x, y in batches]
-        n = sum(len(y) for _, y in data)
-        if n == 0:
-            raise InputError("batches", given="no samples", expected="at least one")
-        models = [model] if baseline is None else [model, baseline]
-        made_from = {"model": model, "baseline": baseline, "data": data, "wrong": wrong, "seed": self.seed}
-        made_from["perturbations"] = self.perturbations
-        log = Journal(checkpoint, made_from, kind="corruptions")
-
-        def cell(p: Perturbation | TablePerturbation | None, s: int) -> list[float]:
-            name = "clean" if p is None else f"{p.name}/{s}"
-            if name not in log.rows:
-                log.add(name, _errors(models, data, wrong, p, s, self.seed))
-            return log.rows[name]
-
-        cells = [(p, s) for p in self.perturbations for s in self.severities]
-        channels = data[0][0].shape[1]
-        skipped = {
-            p.name: f"{channels} channels"
-            for p in self.perturbations
-            if isinstance(p, Perturbation) and channels not in (1, 3) and (p.color or p.category == "codec")
-        }
-        with ExitStack() as stack, bar(description, len(cells) + 1) as running:
-            stack.enter_context(torch.no_grad())
-            for each in models:
-                stack.enter_context(evaluating(each))
-            clean = cell(None, 0)[0]
-            running.advance()
-            for p, s in cells:
-                if p.name not in skipped:
-                    cell(p, s)
-                running.advance(1, p.name)
-        tables = [
-            {
-                p.name: [log.rows[f"{p.name}/{s}"][i] / n for s in self.severities]
-                for p in self.perturbations
-                if p.name not in skipped
-            }
-            for i in range(len(models))
-        ]
-        errors = tables[0]
-        reference = [1.0] * len(self.severities)
-        ratios = [
-            sum(v) / max(sum(tables[1][k] if baseline is not None else reference), 1 / n) for k, v in errors.items()
-        ]
-        every = [e for v in errors.values() for e in v]
-        mean = float(np.mean(every))
-        spread = wilson(round(mean * n), n)
-        base = clean / n
-        return CorruptionReport(
-            n,
+        return evaluate_on(
+            self.perturbations,
             self.severities,
-            wilson(round(clean), n),
-            errors,
-            float(np.mean(ratios)),
-            mean / base if base > 0 else float("inf"),
-            Interval(mean, min(mean, spread.low), max(mean, spread.high)),
-            skipped,
+            self.seed,
+            model,
+            batches,
+            ErrorOf(task, measure, wrong, keep_targets),
+            checkpoint=checkpoint,
+            baseline=baseline,
+            description=description,
         )
-
-
-def _errors(
-    models: list[nn.Module],
-    data: list[tuple[Tensor, Tensor]],
-    wrong: Callable[[Tensor, Tensor], Tensor],
-    p: Perturbation | TablePerturbation | None,
-    s: int,
-    seed: int,
-) -> list[float]:
-    """Summed error of each network; every picture is perturbed once."""
-    totals, start = [0.0] * len(models), 0
-    for x, y in data:
-        ids = torch.arange(start, start + len(x))
-        moved = x if p is None else p(x, s, seed, ids=ids)
-        for i, model in enumerate(models):
-            device = device_of(model)
-            totals[i] += float(wrong(model(moved.to(device)), y.to(device)).double().sum())
-        start += len(x)
-    return totals

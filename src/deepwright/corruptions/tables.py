@@ -18,7 +18,13 @@ from deepwright.core.randomness import Streams
 
 @dataclass(frozen=True)
 class TablePerturbation:
-    """A perturbation of (N, features) rows with the same call as one of images."""
+    """A perturbation of (N, features) rows with the same call as one of images.
+
+    Attributes:
+        name: as listed.
+        function: (rows, level, streams) -> rows.
+        levels: the parameter of each severity 1..5.
+    """
 
     name: str
     function: Callable[[Tensor, float, Streams], Tensor]
@@ -33,7 +39,18 @@ class TablePerturbation:
         *,
         ids: Tensor | None = None,
     ) -> Float[Tensor, "n features"]:
-        """Perturbed rows; severity 0 is the identity."""
+        """Perturbed rows; severity 0 is the identity.
+
+        Args:
+            rows: standardised features.
+            severity: 0..5.
+            seed: of the streams.
+            t: time step.
+            ids: (N,) identity of each row (0..N-1 by default).
+
+        Raises:
+            InputError: rows of another shape or type, or that aren't finite; a severity outside 0..5.
+        """
         if rows.ndim != 2 or not rows.is_floating_point() or not torch.isfinite(rows).all():
             raise InputError(
                 "rows", given=f"{rows.dtype} of shape {tuple(rows.shape)}", expected="finite floats (N, features)"

@@ -25,7 +25,14 @@ _LARGEST = 16 * 2**30  # bytes of decoded pixels that we are willing to hold
 
 
 class ImageSource:
-    """A folder or a zip file of images, addressed by relative POSIX path."""
+    """A folder or a zip file of images, addressed by relative POSIX path.
+
+    Args:
+        path: the folder or the file.
+
+    Raises:
+        InputError: neither, or a zip that can't be read.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
@@ -49,7 +56,11 @@ class ImageSource:
         return [n for n in self.names if PurePosixPath(n).suffix.lower() in SUFFIXES and "__MACOSX" not in n]
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file."""
+        """The bytes of one file.
+
+        Args:
+            name: as in `names`.
+        """
         return (self.path / name).read_bytes() if self._zip is None else self._zip.read(name)
 
 
@@ -73,6 +84,11 @@ class Decoding:
 
 def decode(source: ImageSource, names: Sequence[str], how: Decoding) -> tuple[Tensor, list[int], list[str]]:
     """Decode images to one uint8 tensor (N, C, H, W).
+
+    Args:
+        source: where they are.
+        names: which ones.
+        how: size, mode, and what to do with broken ones.
 
     Returns:
         The pixels, the positions in `names` that they came from, and a line for each file that was skipped.

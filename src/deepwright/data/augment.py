@@ -13,7 +13,15 @@ from deepwright.data.dataset import to_float
 
 
 def shift_and_flip(pad: int = 4, flip: bool = True) -> Callable[[Tensor, torch.Generator], Tensor]:
-    """Random shifts by up to `pad` pixels (reflected border) and horizontal flips, one draw per sample."""
+    """Random shifts (reflected border) and horizontal flips, one draw per sample.
+
+    Args:
+        pad: largest shift in pixels.
+        flip: whether half of the images are mirrored.
+
+    Returns:
+        (images, generator of their device) -> float images.
+    """
 
     def augment(x: Tensor, rng: torch.Generator) -> Float[Tensor, "n c h w"]:
         x = to_float(x)
@@ -34,7 +42,16 @@ def shift_and_flip(pad: int = 4, flip: bool = True) -> Callable[[Tensor, torch.G
 def jitter_digits(
     degrees: float = 12.0, shift: float = 0.07, scale: float = 0.12
 ) -> Callable[[Tensor, torch.Generator], Tensor]:
-    """Random small rotations, shifts (share of the side) and scalings, one affine map per sample."""
+    """Random small rotations, shifts and scalings, one affine map per sample.
+
+    Args:
+        degrees: largest rotation either way.
+        shift: largest shift, as a share of the side.
+        scale: largest change of the size, as a share of it.
+
+    Returns:
+        (images, generator of their device) -> float images.
+    """
 
     def augment(x: Tensor, rng: torch.Generator) -> Float[Tensor, "n c h w"]:
         x = to_float(x)

@@ -19,7 +19,16 @@ VOID = 11
 
 
 def load_camvid(root: Path, *, limit: int | None = None, train_limit: int | None = None) -> Data:
-    """Frames (N, 3, 360, 480) uint8 and label maps (N, 360, 480) int64 with 11 = void; the release's own splits."""
+    """Frames (N, 3, 360, 480) uint8 and label maps (N, 360, 480) int64 with 11 = void; the release's own splits.
+
+    Args:
+        root: the folder that holds `camvid.zip` or `camvid/`.
+        limit: at most so many test and validation frames.
+        train_limit: at most so many training frames.
+
+    Raises:
+        InputError: no such file, or a label map that isn't one.
+    """
     path = next((p for p in (root / "camvid.zip", root / "camvid") if p.exists()), None)
     if path is None:
         raise InputError("camvid", given=f"nothing in {root}", expected="camvid.zip", hint="--data-root DIR")

@@ -21,7 +21,14 @@ from deepwright.data.tables import load_csv, load_heart_failure
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the catalogue."""
+    """A line of the catalogue.
+
+    Attributes:
+        name: as `load` takes it.
+        kind: "image", "tabular" or "segmentation".
+        what: in words.
+        needs_root: whether it lies in a data root, and isn't bundled.
+    """
 
     name: str
     kind: str

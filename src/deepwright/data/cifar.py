@@ -42,7 +42,8 @@ def load_cifar10(root: Path, *, limit: int | None = None, train_limit: int | Non
 
     Args:
         root: a folder with `cifar10-images.zip` (or `cifar10/{train,test}/<class>/*.jpg`), or `cifar-10-batches-py/`.
-        limit, train_limit: decode at most so many test (and validation) and training images.
+        limit: decode at most so many test images, and as many validation images.
+        train_limit: decode at most so many training images.
         seed: which ones.
 
     The last 5,000 of the training images (stratified, fixed) are the validation split.

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
+from deepwright.core.devices import back_to
 from deepwright.core.randomness import generator
 from deepwright.data.dataset import Data, to_float
 
@@ -21,11 +22,16 @@ def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Float[T
 
     Images: uniform noise, patches of two photographs, inverted and pixel-shuffled test images (far); blends of two
     classes' test images, and letters for digit data (near). Tables: shuffled columns (near), far-out rows (far).
-    Sets that the data brings itself (`data.ood`) come first.
+    Sets that the data brings itself (`data.ood`) come first. All are where the data are.
+
+    Args:
+        data: whose test split they are made from.
+        n: samples of each, at most.
+        seed: of all draws.
     """
     given = {name: to_float(x[:n]) for name, x in data.ood.items()}
     x = data.test.inputs()
-    rows = torch.randperm(len(x), generator=generator(seed, "companions"))[:n]
+    rows = torch.randperm(len(x), generator=generator(seed, "companions"))[:n].to(x.device)
     if data.kind == "tabular":
         return given | _table_companions(data, n, seed)
     x = x[rows]
@@ -38,11 +44,17 @@ def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Float[T
     }
     if data.name in ("mnist", "digits"):
         sets["near letters"] = letters(n, data.shape[-1], seed)
-    return given | sets
+    return given | back_to(sets, x)
 
 
 def photo_patches(n: int, shape: tuple[int, ...], seed: int = 0) -> Float[Tensor, "n c h w"]:
-    """Random patches of scikit-learn's two photographs (grey for one channel), scaled up where the patch is larger."""
+    """Random patches of scikit-learn's two photographs (grey for one channel), scaled up where the patch is larger.
+
+    Args:
+        n: how many.
+        shape: (channels, height, width).
+        seed: of the draws.
+    """
     channels, h, w = shape
     photos = _photos()
     rng = generator(seed, "patches")
@@ -69,26 +81,46 @@ def _photos() -> list[Tensor]:
 
 
 def shuffle_pixels(x: Float[Tensor, "n c h w"], seed: int = 0) -> Float[Tensor, "n c h w"]:
-    """Every image under one and the same permutation of the pixels."""
+    """Every image under one and the same permutation of the pixels.
+
+    Args:
+        x: images.
+        seed: of the permutation.
+    """
     n, c, h, w = x.shape
-    order = torch.randperm(h * w, generator=generator(seed, "shuffle"))
+    order = torch.randperm(h * w, generator=generator(seed, "shuffle")).to(x.device)
     return x.reshape(n, c, h * w)[:, :, order].reshape(n, c, h, w)
 
 
 def class_blends(data: Data, n: int, seed: int = 0) -> Float[Tensor, "n c h w"]:
-    """Means of two test images of different classes: neither one nor the other."""
+    """Means of two test images of different classes: neither one nor the other.
+
+    Args:
+        data: whose test split is blended.
+        n: pairs that are drawn; the few of one class are left out.
+        seed: of the draws.
+    """
     rng = generator(seed, "blends")
-    first = torch.randint(0, len(data.test), (n,), generator=rng)
-    second = torch.randint(0, len(data.test), (n,), generator=rng)
+
+    def drawn() -> Tensor:
+        return torch.randint(0, len(data.test), (n,), generator=rng).to(data.test.y.device)
+
+    first, second = drawn(), drawn()
     for _ in range(20):
         same = data.test.y[first] == data.test.y[second]
-        second = torch.where(same, torch.randint(0, len(data.test), (n,), generator=rng), second)
+        second = torch.where(same, drawn(), second)
     differ = data.test.y[first] != data.test.y[second]
     return (data.test.inputs(first[differ]) + data.test.inputs(second[differ])) / 2
 
 
 def letters(n: int, size: int, seed: int = 0) -> Float[Tensor, "n 1 size size"]:
-    """Printed capital letters (without O and I, which are digits too) in several type faces, white on black."""
+    """Printed capital letters (without O and I, which are digits too) in several type faces, white on black.
+
+    Args:
+        n: how many.
+        size: of the sides in pixels.
+        seed: of the draws.
+    """
     import matplotlib
 
     fonts = sorted((Path(matplotlib.get_data_path()) / "fonts" / "ttf").glob("DejaVu*.ttf"))
@@ -113,9 +145,9 @@ def letters(n: int, size: int, seed: int = 0) -> Float[Tensor, "n 1 size size"]:
 def _table_companions(data: Data, n: int, seed: int) -> dict[str, Tensor]:
     x = data.test.inputs()
     rng = generator(seed, "table-companions")
-    columns = torch.stack([torch.randperm(len(x), generator=rng)[:n] for _ in range(x.shape[1])], 1)
+    columns = torch.stack([torch.randperm(len(x), generator=rng)[:n] for _ in range(x.shape[1])], 1).to(x.device)
     far = data.train.x.amax(0) * 3
     return {
         "near shuffled columns": x.gather(0, columns),
-        "far beyond the range": far * (1 + torch.rand(min(n, len(x)), x.shape[1], generator=rng)),
+        "far beyond the range": far * (1 + torch.rand(min(n, len(x)), x.shape[1], generator=rng).to(far.device)),
     }

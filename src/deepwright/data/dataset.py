@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -18,10 +19,18 @@ from deepwright.core.randomness import generator
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs and labels of equal length."""
+    """Inputs and labels of equal length.
+
+    Args:
+        x: (N, ...) inputs, one a row.
+        y: labels (N,) as int64, or the targets of another task: one a row, indexed as a tensor is (`core.tasks`).
+
+    Raises:
+        InputError: other lengths.
+    """
 
     x: Tensor
-    y: Int64[Tensor, "n ..."]
+    y: Any
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
@@ -33,24 +42,45 @@ class Split:
         return len(self.y)
 
     def inputs(self, rows: Tensor | slice = slice(None)) -> Float[Tensor, "n ..."]:
-        """Float inputs of some rows; images in [0, 1]."""
-        return to_float(self.x[rows])
+        """Float inputs of some rows; images in [0, 1].
+
+        Args:
+            rows: indices, a mask or a slice.
+        """
+        return to_float(self.x[_beside(rows, self.x)])
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(float inputs, labels) in order."""
+        """(float inputs, labels) in order.
+
+        Args:
+            size: of each batch but the last.
+        """
         for start in range(0, len(self), size):
             yield self.inputs(slice(start, start + size)), self.y[start : start + size]
 
     def take(self, n: int | None, seed: int = 0) -> Split:
-        """At most n samples, spread over the classes as in the whole, the same ones for the same seed."""
+        """At most n samples, spread over the classes as in the whole, the same ones for the same seed.
+
+        Args:
+            n: how many; None for all.
+            seed: which ones.
+        """
         if n is None or n >= len(self):
             return self
-        rows = stratified_order(self.y, seed)[:n].sort().values
-        return Split(self.x[rows], self.y[rows])
+        return self.where(stratified_order(self.y, seed)[:n].sort().values)
 
     def where(self, mask: Tensor) -> Split:
-        """The samples of a mask or index."""
-        return Split(self.x[mask], self.y[mask])
+        """The samples of a mask or index.
+
+        Args:
+            mask: (N,) booleans, or indices.
+        """
+        return Split(self.x[_beside(mask, self.x)], self.y[_beside(mask, self.y)])
+
+
+def _beside(rows: Tensor | slice, x: Tensor) -> Tensor | slice:
+    """Rows where the data are."""
+    return rows.to(x.device) if isinstance(rows, Tensor) else rows
 
 
 @dataclass(frozen=True)
@@ -59,11 +89,15 @@ class Data:
 
     Attributes:
         name: as in the catalogue, or the path it came from.
-        kind: "image" or "tabular".
-        classes: class names, index = label.
+        kind: "image", "tabular", "series" or "segmentation".
+        classes: class names, index = label; none where targets aren't classes.
+        train: for fitting.
+        validation: for choosing.
+        test: for measuring.
         ood: extra sets that belong to none of the classes, by name; names start with "near " or "far ".
         features: column names of a table.
-        center, scale: how a table was standardised (on its training rows).
+        center: what was taken off each feature of a table (the mean of its training rows).
+        scale: what it was then divided by (their deviation).
         notes: what a reader of the numbers must know (skipped files, re-encoded images).
     """
 
@@ -80,7 +114,13 @@ class Data:
     notes: tuple[str, ...] = ()
 
     def limited(self, test: int | None, train: int | None = None, seed: int = 0) -> Data:
-        """The same data with at most so many samples per split (validation is limited as test is)."""
+        """The same data with at most so many samples per split.
+
+        Args:
+            test: of the test and validation splits, and of each set in `ood`; None for all.
+            train: of the training split; None for all.
+            seed: which ones.
+        """
         return replace(
             self,
             train=self.train.take(train, seed),
@@ -96,29 +136,49 @@ class Data:
 
 
 def to_float(x: Tensor) -> Tensor:
-    """uint8 images to float32 in [0, 1]; anything else unchanged."""
+    """uint8 images to float32 in [0, 1]; anything else unchanged.
+
+    Args:
+        x: pixels or features.
+    """
     return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
 
 
-def stratified_order(labels: Tensor, seed: int) -> Tensor:
-    """An order in which every prefix holds the classes in about their overall shares."""
-    n = len(labels)
-    shuffled = torch.randperm(n, generator=generator(seed, "stratify"))
+def stratified_order(labels: Any, seed: int) -> Tensor:
+    """An order in which every prefix holds the classes in about their overall shares; any order for other targets.
+
+    Args:
+        labels: (N,) class indices, or targets of another task.
+        seed: of the order.
+
+    Returns:
+        (N,) indices, where the labels are.
+    """
+    n, place = len(labels), getattr(labels, "device", "cpu")
+    shuffled = torch.randperm(n, generator=generator(seed, "stratify")).to(place)
+    if not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point():
+        return shuffled
     by_class = shuffled[labels[shuffled].argsort(stable=True)]
-    counts = torch.bincount(labels[by_class])
-    counts = counts[counts > 0]
-    position = torch.cat([torch.arange(int(c), dtype=torch.float64) / int(c) for c in counts])
-    jitter = torch.rand(len(counts), generator=generator(seed, "jitter"), dtype=torch.float64)
-    offset = torch.cat([torch.full((int(c),), float(j) / int(c), dtype=torch.float64) for c, j in zip(counts, jitter)])
-    return by_class[(position + offset).argsort(stable=True)]
+    counts = [c for c in torch.bincount(labels[by_class]).tolist() if c]
+    position = torch.cat([torch.arange(c, dtype=torch.float64, device=place) / c for c in counts])
+    jitter = torch.rand(len(counts), generator=generator(seed, "jitter"), dtype=torch.float64).tolist()
+    offset = [torch.full((c,), j / c, dtype=torch.float64, device=place) for c, j in zip(counts, jitter)]
+    return by_class[(position + torch.cat(offset)).argsort(stable=True)]
 
 
 def split_three(
-    x: Tensor, y: Tensor, shares: tuple[float, float] = (0.7, 0.1), seed: int = 0
+    x: Tensor, y: Any, shares: tuple[float, float] = (0.7, 0.1), seed: int = 0
 ) -> tuple[Split, Split, Split]:
-    """Stratified train, validation and test splits; the rest after `shares` is the test split."""
+    """Stratified train, validation and test splits.
+
+    Args:
+        x: (N, ...) inputs.
+        y: (N,) labels.
+        shares: of the training and the validation split; the rest is the test split.
+        seed: of the splits.
+    """
     order = stratified_order(y, seed)
     first, second = round(shares[0] * len(y)), round((shares[0] + shares[1]) * len(y))
     parts = (order[:first], order[first:second], order[second:])
-    train, validation, test = (Split(x[rows], y[rows]) for rows in parts)
+    train, validation, test = (Split(x, y).where(rows) for rows in parts)
     return train, validation, test

@@ -23,10 +23,15 @@ from deepwright.data.archives import Decoding, ImageSource, decode
 
 @dataclass(frozen=True)
 class BoxData:
-    """Images uint8 (N, C, H, W), the boxes in each (in pixels of these images), class names, file names.
+    """Pictures and the boxes in them.
 
-    `occupied` is 1 for frames with a box that counts, 0 for empty ones, -1 where all boxes are marked difficult or crowd:
-    whether something is there isn't defined for those.
+    Attributes:
+        images: uint8 (N, C, H, W).
+        truth: the boxes in each, in pixels of these images.
+        classes: class names, index = label.
+        names: of the files.
+        occupied: (N,) 1 for frames with a box that counts, 0 for empty ones, -1 where all boxes are marked difficult or
+            crowd: whether something is there isn't defined for those.
     """
 
     images: Tensor
@@ -50,7 +55,13 @@ class _Row:
 def load_voc(
     folder: Path | str, size: tuple[int, int], *, channels: int = 1, classes: Sequence[str] | None = None
 ) -> BoxData:
-    """A folder of pictures with an XML file each (beside them, or in `Annotations/` with the pictures in `JPEGImages/`).
+    """A folder of pictures with an XML file each: beside them, or in `Annotations/` with pictures in `JPEGImages/`.
+
+    Args:
+        folder: of the pictures.
+        size: (height, width) that all are resized to.
+        channels: 1 for grey, 3 for colour.
+        classes: names in the order of the labels; in alphabetical order by default.
 
     Raises:
         InputError: a picture without XML or the other way round, XML that can't be read, boxes outside the picture.
@@ -97,6 +108,13 @@ def load_coco(
 ) -> BoxData:
     """A COCO JSON file and the folder of its pictures; crowd boxes don't count.
 
+    Args:
+        annotations: the JSON file.
+        folder: of the pictures.
+        size: (height, width) that all are resized to.
+        channels: 1 for grey, 3 for colour.
+        classes: names in the order of the labels; in the order of the file's numbers by default.
+
     Raises:
         InputError: JSON of another layout, pictures that are missing, boxes outside the picture.
     """
@@ -113,6 +131,12 @@ def load_coco(
 
 def load_yolo(folder: Path | str, size: tuple[int, int], classes: Sequence[str], *, channels: int = 1) -> BoxData:
     """Pictures with a text file each: `class cx cy w h` a line, as shares of the picture (in `labels/` or beside them).
+
+    Args:
+        folder: of the pictures.
+        size: (height, width) that all are resized to.
+        classes: names in the order of the class numbers.
+        channels: 1 for grey, 3 for colour.
 
     Raises:
         InputError: lines of another form, a class number without a name, boxes outside the picture.

@@ -22,6 +22,9 @@ def load_mnist(root: Path | None = None) -> Data:
 
     With IDX files under `root` (`mnist/` or `.`), those are the test set (10,000 digits), and the training set too when
     it is there.
+
+    Args:
+        root: a folder that may hold the release's files.
     """
     x, y = mnist_5k()
     train, validation, test = split_three(x, y, (0.7, 0.1))
@@ -66,12 +69,22 @@ def _idx(folder: Path, stem: str) -> Path | None:
 
 
 def read_idx_images(folder: Path, part: str) -> Tensor:
-    """uint8 (N, 1, H, W) from `<part>-images-idx3-ubyte[.gz]`."""
+    """uint8 (N, 1, H, W) from `<part>-images-idx3-ubyte[.gz]`.
+
+    Args:
+        folder: of the release's files.
+        part: "train" or "t10k".
+    """
     return _read_idx(folder, f"{part}-images-idx3-ubyte", 3)[:, None]
 
 
 def read_idx_labels(folder: Path, part: str) -> Tensor:
-    """int64 (N,) from `<part>-labels-idx1-ubyte[.gz]`."""
+    """int64 (N,) from `<part>-labels-idx1-ubyte[.gz]`.
+
+    Args:
+        folder: of the release's files.
+        part: "train" or "t10k".
+    """
     return _read_idx(folder, f"{part}-labels-idx1-ubyte", 1).long()
 
 

@@ -1,4 +1,4 @@
-"""The user's own images: a folder or a zip of `class/image`, with or without train/val/test on top; and `.npz` files."""
+"""The user's own images: a folder or zip of `class/image`, with or without train/val/test on top; and `.npz` files."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ def load_folder(
 
     `class/image.png` is split 70/10/20 (stratified, seeded); `train|val|test/class/image.png` is taken as it is, and a
     missing part is cut from the training images. Class index = alphabetical order of the folders.
+
+    Args:
+        path: a folder or a zip file.
+        how: size, mode, and what to do with broken images.
+        limit: at most so many test and validation images each.
+        train_limit: at most so many training images.
+        seed: of splits and limits.
 
     Raises:
         InputError: a class without images, a broken image (both named), images of different sizes without `size`.
@@ -64,7 +71,13 @@ def load_folder(
 
 
 def load_images(path: Path | str, how: Decoding, limit: int | None = None) -> Tensor:
-    """All images under a folder or zip, without classes: uint8 (N, C, H, W)."""
+    """All images under a folder or zip, without classes: uint8 (N, C, H, W).
+
+    Args:
+        path: a folder or a zip file.
+        how: size, mode, and what to do with broken images.
+        limit: at most so many, by name.
+    """
     source = ImageSource(path)
     return decode(source, source.images()[:limit], how)[0]
 
@@ -143,6 +156,15 @@ def load_npz(path: Path | str, *, limit: int | None = None, train_limit: int | N
     """An `.npz` with `x` and `y`, with `x_train`/`y_train`/..., or in MedMNIST's layout.
 
     Images may be (N, H, W), (N, H, W, C) or (N, C, H, W); uint8, or floats in [0, 1]. Vectors (N, d) are a table.
+
+    Args:
+        path: the file.
+        limit: at most so many test and validation samples each.
+        train_limit: at most so many training samples.
+        seed: of splits and limits.
+
+    Raises:
+        InputError: other keys, types, shapes or ranges.
     """
     path = Path(path)
     if not path.exists():

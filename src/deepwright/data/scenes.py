@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.boxes import Detections
+from deepwright.core.devices import home
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """Images (N, 1, H, W) in [0, 1] and the boxes in each."""
+    """Scenes with what is in them.
+
+    Attributes:
+        images: in [0, 1].
+        truth: the boxes in each.
+    """
 
     images: Float[Tensor, "n 1 h w"]
     truth: list[Detections]
@@ -30,12 +37,17 @@ class Scenes:
 
     @property
     def occupied(self) -> Tensor:
-        """(N,) whether a frame holds an object."""
-        return torch.tensor([len(t) > 0 for t in self.truth])
+        """(N,) whether a frame holds an object, where the images are."""
+        return torch.tensor([len(t) > 0 for t in self.truth], device=self.images.device)
 
     def take(self, rows: Tensor | slice) -> Scenes:
-        """Some of the frames."""
-        index = torch.arange(len(self))[rows].tolist()
+        """Some of the frames.
+
+        Args:
+            rows: indices, a mask or a slice.
+        """
+        rows = rows.to(self.images.device) if isinstance(rows, Tensor) else rows
+        index = torch.arange(len(self), device=self.images.device)[rows].tolist()
         return Scenes(self.images[rows], [self.truth[i] for i in index])
 
 
@@ -59,11 +71,12 @@ def make_scenes(
         empty: share of frames without an object.
         seed: of all draws.
         size: height and width.
-        smallest, largest: heights of objects in pixels.
+        smallest: least height of an object in pixels.
+        largest: largest one.
         contrast: least difference between an object and what is behind it.
         distractors: at most so many discs and bars a frame.
         noise: deviation of the sensor's noise.
-        occupied: (N,) which frames hold objects, instead of drawing it.
+        occupied: (N,) which frames hold objects, instead of drawing it; the scenes are made where it is.
 
     Raises:
         InputError: shares and sizes out of range.
@@ -75,9 +88,10 @@ def make_scenes(
             given=f"n={n}, empty={empty}, heights {smallest}..{largest} of {h}",
             expected="n >= 1, a share, 4 <= smallest <= largest < height",
         )
-    streams = Streams(seed, n, "scenes")
-    y = torch.linspace(0, 1, h).view(1, h, 1)
-    x = torch.linspace(0, 1, w).view(1, 1, w)
+    place = home(occupied)
+    streams = Streams(seed, n, "scenes", device=place)
+    y = torch.linspace(0, 1, h, device=place).view(1, h, 1)
+    x = torch.linspace(0, 1, w, device=place).view(1, 1, w)
     image = _background(streams, x, y)
     for _ in range(distractors):
         image = _distract(streams, image, x, y, size)
@@ -86,9 +100,9 @@ def make_scenes(
     count = torch.where(present, count, torch.zeros_like(count))
     boxes = _place(streams, size, smallest, largest)
     labels = streams.integers(0, 2, 2)
-    free = torch.ones(n, 2, dtype=torch.bool)
+    free = torch.ones(n, 2, dtype=torch.bool, device=place)
     free[:, 1] = ~_overlap(boxes[:, 0], boxes[:, 1])  # a second object that would touch the first is left out
-    shown = (torch.arange(2)[None] < count[:, None]) & free
+    shown = (torch.arange(2, device=place)[None] < count[:, None]) & free
     boxes[..., [0, 2]] = _with_width(boxes, labels, streams, w)
     for k in range(2):
         image = _paint(streams, image, boxes[:, k], labels[:, k], shown[:, k], contrast)
@@ -97,8 +111,19 @@ def make_scenes(
     return Scenes(image.clamp(0, 1)[:, None], truth)
 
 
-def stream_scenes(n: int, *, empty: float = 0.5, dwell: float = 20.0, seed: int = 0, **options: object) -> Scenes:
-    """A film: empty and occupied spells of `dwell` frames on average follow each other (a Markov chain)."""
+def stream_scenes(n: int, *, empty: float = 0.5, dwell: float = 20.0, seed: int = 0, **options: Any) -> Scenes:
+    """A film: empty and occupied spells follow each other (a Markov chain).
+
+    Args:
+        n: frames.
+        empty: share of frames without an object.
+        dwell: mean length of a spell in frames.
+        seed: of all draws.
+        **options: of `make_scenes`, but for `occupied`.
+
+    Raises:
+        InputError: what `make_scenes` refuses; a dwell of 1 or less.
+    """
     if dwell <= 1:
         raise InputError("dwell", given=dwell, expected="above 1 frame")
     u = Streams(seed, n, "film").uniform()
@@ -109,7 +134,7 @@ def stream_scenes(n: int, *, empty: float = 0.5, dwell: float = 20.0, seed: int 
         states.append(state)
         if value < leave[state]:
             state = not state
-    return make_scenes(n, empty=empty, seed=seed, occupied=torch.tensor(states), **options)  # type: ignore[arg-type]
+    return make_scenes(n, empty=empty, seed=seed, occupied=torch.tensor(states), **options)
 
 
 def _background(streams: Streams, x: Tensor, y: Tensor) -> Tensor:
@@ -168,7 +193,7 @@ def _overlap(a: Tensor, b: Tensor) -> Tensor:
 def _paint(streams: Streams, image: Tensor, box: Tensor, label: Tensor, shown: Tensor, contrast: float) -> Tensor:
     """One object a frame: a bottle with a neck or a can with bright rims, shaded at the sides, blended 60 : 40."""
     n, h, w = image.shape
-    rows, columns = torch.arange(h) + 0.5, torch.arange(w) + 0.5
+    rows, columns = (torch.arange(size, device=image.device) + 0.5 for size in (h, w))
     left, top, right, bottom = (v.view(n, 1, 1) for v in box.unbind(1))
     u = (columns.view(1, 1, w) - left) / (right - left).clamp_min(1e-3)
     v = (rows.view(1, h, 1) - top) / (bottom - top).clamp_min(1e-3)

@@ -18,6 +18,12 @@ def make_confident_error_data(n: int, d: int = 12, minority: float = 0.12, seed:
     X ~ N(0, I) with columns 0-2 heavy-tailed, sign(x)|x|^1.5; s = X . (1.2, -1, .8, .6, -.5, 0, ...) - 0.7; s changes
     sign on a random share `minority` of the rows, which X does not show; y ~ Bernoulli(sigmoid(2 s)).
 
+    Args:
+        n: rows.
+        d: features, 5 or more.
+        minority: share of reversed rows.
+        seed: of all draws.
+
     Returns:
         (n, d) float32 features and (n,) labels 0/1.
     """
@@ -38,7 +44,11 @@ def make_confident_error_data(n: int, d: int = 12, minority: float = 0.12, seed:
 
 
 def load_confident_error(seed: int = 0) -> Data:
-    """5,400 rows of `make_confident_error_data`: 900 / 500 / 4,000."""
+    """5,400 rows of `make_confident_error_data`: 900 / 500 / 4,000.
+
+    Args:
+        seed: of all draws.
+    """
     x, y = make_confident_error_data(5400, seed=seed)
     features = tuple(f"x{i}" for i in range(x.shape[1]))
     return table_data(
@@ -51,8 +61,17 @@ def boxes_ood(
 ) -> tuple[Split, Split, Float[Tensor, "m d"]]:
     """Features in which a union of boxes is optimal and one box or one Gaussian a class is not.
 
-    `cubes` unit cubes per class, centres uniform in [-4, 4]^d; ID uniform in a random cube of the class; OOD between the
-    centres of two random cubes, t c1 + (1 - t) c2 + U[-.5, .5]^d with t in [.25, .75], points inside any cube rejected.
+    `cubes` unit cubes per class, centres uniform in [-4, 4]^d; ID uniform in a random cube of the class; OOD between
+    the centres of two random cubes, t c1 + (1 - t) c2 + U[-.5, .5]^d with t in [.25, .75], points inside any cube
+    rejected.
+
+    Args:
+        seed: of all draws.
+        d: features.
+        classes: how many.
+        cubes: per class.
+        train: training samples per class.
+        test: test samples per class.
 
     Returns:
         ID training split, ID test split, and as many OOD points as ID test points.
@@ -85,10 +104,18 @@ def make_redundant_pool(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """A pool in which most samples say the same: labels are worth most in the rare modes, where classes nearly meet.
 
-    Each class has four unit Gaussians with weights .85, .10, .04, .01. Common modes of different classes are 6 apart; each
-    of the rarer ones lies 2 from one of another class. A share `noise` of the labels is wrong, a share `outliers` of the
-    points belongs to no class and has random labels. Choosing at random wastes labels on the common modes; choosing what
-    is uncertain finds the rare pairs; choosing what is certain, or a wrong sign, falls below random.
+    Each class has four unit Gaussians with weights .85, .10, .04, .01. Common modes of different classes are 6 apart;
+    each of the rarer ones lies 2 from one of another class. A share `noise` of the labels is wrong, a share `outliers`
+    of the points belongs to no class and has random labels. Choosing at random wastes labels on the common modes;
+    choosing what is uncertain finds the rare pairs; choosing what is certain, or a wrong sign, falls below random.
+
+    Args:
+        n: points.
+        classes: an even number.
+        d: features, at least classes + 3.
+        outliers: share of points of no class.
+        noise: share of wrong labels.
+        seed: of all draws.
 
     Returns:
         (n, d) float32 inputs, (n,) labels as they would be told, and (n,) the mode 0..3 of each point (-1: an outlier).

@@ -25,8 +25,19 @@ def table_data(
     shares: tuple[float, float] = (0.7, 0.1),
     seed: int = 0,
 ) -> Data:
-    """Split a numeric table (stratified, seeded) and standardise it by its training rows' mean and deviation."""
-    inputs, labels = torch.as_tensor(np.asarray(x), dtype=torch.float32), torch.as_tensor(np.asarray(y)).long()
+    """Split a numeric table (stratified, seeded) and standardise it by its training rows' mean and deviation.
+
+    Args:
+        name: of the data set.
+        x: (N, features) numbers.
+        y: (N,) labels.
+        classes: class names, index = label.
+        features: names of the columns.
+        shares: of the training and the validation split.
+        seed: of the splits.
+    """
+    inputs, labels = (each if isinstance(each, Tensor) else torch.as_tensor(np.asarray(each)) for each in (x, y))
+    inputs, labels = inputs.to(torch.float32), labels.long()
     train, validation, test = split_three(inputs, labels, shares, seed)
     center, scale = train.x.mean(0), train.x.std(0).clamp_min(1e-6)
 
@@ -48,7 +59,8 @@ def load_csv(path: Path | str, target: str, *, skip_broken: bool = False, seed: 
         seed: of the split.
 
     Raises:
-        InputError: no such column (the columns are listed), missing values (column and rows are named), too many classes.
+        InputError: no such column (the columns are listed), missing values (column and rows are named), too many
+            classes.
     """
     import pandas as pd
 
@@ -78,7 +90,8 @@ def load_csv(path: Path | str, target: str, *, skip_broken: bool = False, seed: 
         if not skip_broken:
             raise InputError(
                 f"{path.name}",
-                given=f"missing or infinite values in {int(rows.sum())} rows, first in column {column!r} at lines {where}",
+                given=f"missing or infinite values in {int(rows.sum())} rows, "
+                f"first in column {column!r} at lines {where}",
                 hint="fill them, or pass --skip-broken to leave those rows out",
             )
         notes = (f"{int(rows.sum())} rows with missing or infinite values were left out",)
@@ -117,6 +130,10 @@ def _encode(column: Any, path: Path) -> tuple[Tensor, tuple[str, ...]]:
 
 
 def load_heart_failure(root: Path) -> Data:
-    """299 patients, 12 features, target DEATH_EVENT (UCI 519, CC BY 4.0)."""
+    """299 patients, 12 features, target DEATH_EVENT (UCI 519, CC BY 4.0).
+
+    Args:
+        root: the CSV file, or the folder that holds it.
+    """
     path = root if root.suffix == ".csv" else root / "heart_failure_clinical_records.csv"
     return replace(load_csv(path, "DEATH_EVENT"), name="heart-failure", classes=("survived", "died"))

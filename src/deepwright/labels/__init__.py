@@ -8,7 +8,16 @@ Example:
     >>> loop.tell(asked := loop.ask(), labels_of(asked))  # doctest: +SKIP
 """
 
-from deepwright.labels.loop import LabelingLoop, LabelingResult, Round, WholeSelector, default_trainer, train_fused
+from deepwright.labels.loop import (
+    LabelingLoop,
+    LabelingResult,
+    Round,
+    Selector,
+    WholeSelector,
+    default_trainer,
+    read_labels,
+    train_fused,
+)
 from deepwright.labels.prunefuse import DistillLoss, PrunedSelector, fuse
 from deepwright.labels.strategies import (
     STRATEGIES,
@@ -34,6 +43,7 @@ __all__ = [
     "LabelingResult",
     "PrunedSelector",
     "Round",
+    "Selector",
     "Strategy",
     "View",
     "WholeSelector",
@@ -48,6 +58,7 @@ __all__ = [
     "least_confidence",
     "margin",
     "named",
+    "read_labels",
     "subsampled",
     "train_fused",
     "typiclust",

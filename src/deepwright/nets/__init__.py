@@ -1,32 +1,44 @@
 """Reference networks, and the way to load anybody's.
 
+`load` gives a network of the zoo by name (on pixels in [0, 1]), one of the user's by `package.module:factory`, or a
+`torch.export` program. Nothing is unpickled.
+
 Example:
     >>> from deepwright.nets import load
     >>> network = load("resnet8-mnist")  # takes pixels in [0, 1]
 """
 
 from deepwright.nets.efficientnet import EfficientNetLite0, pretrained_lite0
-from deepwright.nets.loading import load
+from deepwright.nets.loading import Exported, load, load_exported
 from deepwright.nets.perceptron import mlp
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.resnet import BasicBlock, Bottleneck, ResNet, cifar_resnet, imagenet_resnet
+from deepwright.nets.ssd import SSD, SSDDetector, anchor_boxes, match_anchors, small_ssd, ssd_loss
 from deepwright.nets.weights_files import load_weights, read_weights
 from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
 
 __all__ = [
     "ENTRIES",
+    "SSD",
     "BasicBlock",
     "Bottleneck",
     "EfficientNetLite0",
+    "Exported",
     "Normalised",
     "ResNet",
+    "SSDDetector",
     "ZooEntry",
+    "anchor_boxes",
     "cifar_resnet",
     "entry",
     "imagenet_resnet",
     "load",
+    "load_exported",
     "load_weights",
+    "match_anchors",
     "mlp",
     "pretrained_lite0",
     "read_weights",
+    "small_ssd",
+    "ssd_loss",
 ]

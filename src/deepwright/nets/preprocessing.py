@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from deepwright.core.devices import device_of, dtype_of
+
 
 class Normalised(nn.Module):
     """(x - mean) / std, then the network: attacks and corruptions act before it, in pixel space.
 
     Args:
-        network: takes normalised inputs.
-        mean, std: per channel (images) or per feature (tables).
+        network: takes normalised inputs; the two others come to where it lives, in its dtype.
+        mean: per channel (images) or per feature (tables).
+        std: the same.
     """
 
     mean: Tensor
@@ -20,8 +23,9 @@ class Normalised(nn.Module):
     def __init__(self, network: nn.Module, mean: Tensor | list[float], std: Tensor | list[float]) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
-        self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
+        place, dtype = device_of(network), dtype_of(network)
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=dtype, device=place))
+        self.register_buffer("std", torch.as_tensor(std, dtype=dtype, device=place))
 
     def forward(self, x: Tensor) -> Tensor:
         """The network on normalised inputs."""

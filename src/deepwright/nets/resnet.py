@@ -16,7 +16,13 @@ from deepwright.core.errors import InputError
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut (1x1 convolution where the shape changes)."""
+    """Two 3x3 convolutions and a shortcut (1x1 convolution where the shape changes).
+
+    Args:
+        channels_in: of the input.
+        width: channels of the output.
+        stride: of the first convolution.
+    """
 
     expansion = 1
 
@@ -37,7 +43,13 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 (which carries the stride), 1x1 with four times the width."""
+    """1x1, 3x3 (which carries the stride), 1x1 with four times the width.
+
+    Args:
+        channels_in: of the input.
+        width: channels inside.
+        stride: of the 3x3 convolution.
+    """
 
     expansion = 4
 
@@ -126,7 +138,17 @@ class ResNet(nn.Module):
 
 
 def cifar_resnet(depth: int, *, classes: int = 10, channels: int = 3, width: int = 16) -> ResNet:
-    """ResNet-8/20/56/110 for small images: three stages of (depth - 2) / 6 blocks, widths w, 2w, 4w."""
+    """ResNet-8/20/56/110 for small images: three stages of (depth - 2) / 6 blocks, widths w, 2w, 4w.
+
+    Args:
+        depth: 6 n + 2.
+        classes: logits.
+        channels: input channels.
+        width: w.
+
+    Raises:
+        InputError: another depth.
+    """
     if depth < 8 or (depth - 2) % 6:
         raise InputError("depth of a CIFAR ResNet", given=depth, expected="6 n + 2 (8, 20, 32, 44, 56, 110)")
     n = (depth - 2) // 6
@@ -134,7 +156,16 @@ def cifar_resnet(depth: int, *, classes: int = 10, channels: int = 3, width: int
 
 
 def imagenet_resnet(depth: int, *, classes: int = 1000, channels: int = 3) -> ResNet:
-    """ResNet-18 or -50 in the ImageNet layout (11,689,512 and 25,557,032 parameters at 1000 classes)."""
+    """ResNet-18 or -50 in the ImageNet layout (11,689,512 and 25,557,032 parameters at 1000 classes).
+
+    Args:
+        depth: 18 or 50.
+        classes: logits.
+        channels: input channels.
+
+    Raises:
+        InputError: another depth.
+    """
     layouts: dict[int, tuple[Callable, tuple[int, ...]]] = {
         18: (BasicBlock, (2, 2, 2, 2)),
         50: (Bottleneck, (3, 4, 6, 3)),

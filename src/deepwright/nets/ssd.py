@@ -1,7 +1,8 @@
 """Single-shot detectors: a backbone's feature maps, a 1x1 convolution on each, boxes relative to anchors.
 
-`SSDDetector` is the MobileNetV2 detector of nano-drones (pulp-detector; arXiv 2301.12175): 240 x 320, six levels, ReLU6.
-`small_ssd` is the same idea at the size of a test. Sources: "SSD", arXiv 1512.02325; "MobileNetV2", arXiv 1801.04381.
+`SSDDetector` is the MobileNetV2 detector of nano-drones (pulp-detector; arXiv 2301.12175): 240 x 320, six levels,
+ReLU6. `small_ssd` is the same idea at the size of a test. Sources: "SSD", arXiv 1512.02325; "MobileNetV2",
+arXiv 1801.04381.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepwright.core.boxes import Detections, box_iou, class_nms, decode, encode, require_boxes
+from deepwright.core.devices import back_to, device_of, dtype_of, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
 
@@ -27,7 +29,14 @@ def _conv(a: int, b: int, size: int = 3, stride: int = 1, groups: int = 1, act: 
 
 
 class InvertedResidual(nn.Module):
-    """Expand by 1x1, depthwise 3x3, project by 1x1; a shortcut where the shape stays."""
+    """Expand by 1x1, depthwise 3x3, project by 1x1; a shortcut where the shape stays.
+
+    Args:
+        a: channels of the input.
+        b: channels of the output.
+        stride: of the depthwise convolution.
+        expansion: width inside over a.
+    """
 
     def __init__(self, a: int, b: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -50,6 +59,12 @@ def anchor_boxes(
 
     Level i of n has scale s_i, linear from lowest to highest (s_n = 1), ratios 1, 2, 1/2, 3, 1/3 and one more square of
     scale sqrt(s_i s_{i+1}); the first level has ratios 1 (at scale 0.1), 2, 1/2 when `reduced`.
+
+    Args:
+        sizes: (height, width) of each level's map.
+        lowest: scale of the first level.
+        highest: scale of the last level.
+        reduced: three anchors on the first level.
     """
     n = len(sizes)
     scales = [lowest + (highest - lowest) * i / max(n - 1, 1) for i in range(n)] + [1.0]
@@ -75,8 +90,10 @@ class SSD(nn.Module):
         features: module whose children run one after the other; `taps` name those whose outputs feed a head.
         taps: names of the children.
         num_classes: classes without a background.
-        in_channels, image_size: of the input (height, width).
-        lowest, highest: scales of the anchors.
+        in_channels: of the input.
+        image_size: its height and width.
+        lowest: scale of the first level's anchors.
+        highest: scale of the last level's.
         reduced: three anchors on the first level.
     """
 
@@ -96,10 +113,11 @@ class SSD(nn.Module):
         super().__init__()
         self.features, self.taps = features, tuple(taps)
         self.num_classes, self.in_channels, self.image_size = num_classes, in_channels, image_size
+        device, dtype = device_of(features), dtype_of(features)
         with evaluating(features), torch.no_grad():
-            maps = self._maps(torch.zeros(1, in_channels, *image_size))
+            maps = self._maps(torch.zeros(1, in_channels, *image_size, device=device, dtype=dtype))
         anchors, counts = anchor_boxes([(m.shape[-2], m.shape[-1]) for m in maps], lowest, highest, reduced)
-        self.register_buffer("anchors", anchors)
+        self.register_buffer("anchors", anchors.to(device, dtype))
         self.heads = nn.ModuleList(nn.Conv2d(m.shape[1], k * (4 + num_classes), 1) for m, k in zip(maps, counts))
         for head in self.heads:
             nn.init.normal_(head.weight, std=0.03)  # type: ignore[arg-type]
@@ -107,6 +125,7 @@ class SSD(nn.Module):
             k = head.bias.numel() // (4 + num_classes)  # type: ignore[union-attr,operator]
             with torch.no_grad():  # rare objects: begin with a low probability
                 head.bias.view(k, -1)[:, 4:] = -4.0  # type: ignore[union-attr,operator]
+        self.heads.to(device, dtype)
 
     def _maps(self, x: Tensor) -> list[Tensor]:
         found = []
@@ -125,19 +144,33 @@ class SSD(nn.Module):
         return {"codes": joined[..., :4], "logits": joined[..., 4:]}
 
     def detect(self, x: Tensor, *, score: float = 0.05, iou: float = 0.5, limit: int = 100) -> list[Detections]:
-        """Boxes in pixels of each image, best first.
+        """Boxes in pixels of each image, best first, where the images are.
+
+        Args:
+            x: images, brought to where the detector lives and its dtype.
+            score: least score of a box.
+            iou: overlap with a better box of its class from which a box is suppressed.
+            limit: most boxes an image.
 
         Raises:
             InputError: images of another size or type.
         """
         self._check(x)
         with evaluating(self), torch.no_grad():
-            return self.postprocess(self(x), score=score, iou=iou, limit=limit)
+            found = self.postprocess(self(to_model(x, self)), score=score, iou=iou, limit=limit)
+        return [Detections(*back_to((d.boxes, d.labels, d.scores), x)) for d in found]
 
     def postprocess(
         self, raw: dict[str, Tensor], *, score: float = 0.05, iou: float = 0.5, limit: int = 100
     ) -> list[Detections]:
-        """Decode, drop what scores too low, suppress doubles within each class, keep the best."""
+        """Decode, drop what scores too low, suppress doubles within each class, keep the best.
+
+        Args:
+            raw: as `forward` gives it.
+            score: least score of a box.
+            iou: overlap with a better box of its class from which a box is suppressed.
+            limit: most boxes an image.
+        """
         height, width = self.image_size
         scale = torch.tensor([width, height, width, height], dtype=raw["codes"].dtype, device=raw["codes"].device)
         boxes = decode(raw["codes"], self.anchors).clamp(0, 1) * scale
@@ -193,7 +226,8 @@ class SSDDetector(SSD):
     Args:
         num_classes: without background.
         width: of the backbone, 1.0, 0.75 or 0.5 (no layer below 16 channels).
-        in_channels, image_size: of the input.
+        in_channels: of the input.
+        image_size: its height and width.
     """
 
     def __init__(
@@ -233,6 +267,12 @@ def small_ssd(
     """Five stages of convolutions with heads on the last three: a detector that trains in a minute on a CPU.
 
     The first two stages hold 6 % of the multiply-accumulates (8 million at 48 x 64), so that an early exit can pay.
+
+    Args:
+        num_classes: without background.
+        in_channels: of the input.
+        image_size: its height and width.
+        width: factor of all channels.
     """
 
     def wide(c: int) -> int:
@@ -250,13 +290,19 @@ def small_ssd(
 
 
 def match_anchors(
-    anchors: Float[Tensor, "a 4"], truth: Float[Tensor, "g 4"], labels: Int64[Tensor, " g"], threshold: float = 0.5
+    anchors: Float[Tensor, "a 4"], truth: Float[Tensor, "g 4"], threshold: float = 0.5
 ) -> Int64[Tensor, " a"]:
     """The true box of each anchor, -1 for none.
 
-    An anchor takes the box that it overlaps most, if by the threshold; then each box claims its best anchor, and one that
-    is claimed isn't taken away again (boxes in order of falling overlap).
+    An anchor takes the box that it overlaps most, if by the threshold; then each box claims its best anchor, and one
+    that is claimed isn't taken away again (boxes in order of falling overlap).
+
+    Args:
+        anchors: corners.
+        truth: corners, in the same units; brought to the anchors.
+        threshold: least overlap.
     """
+    truth = truth.to(anchors)
     matched = torch.full((len(anchors),), -1, dtype=torch.long, device=anchors.device)
     if len(truth) == 0:
         return matched
@@ -281,7 +327,15 @@ def ssd_loss(
     negatives: int = 3,
     minimum: int = 3,
 ) -> Tensor:
-    """Sigmoid classification and smooth-L1 on the box codes, hard negatives 3 : 1 and at least 3 an image, over matches.
+    """Sigmoid classification and smooth-L1 on the box codes, over matches, with the hardest negatives.
+
+    Args:
+        raw: as `SSD.forward` gives it.
+        anchors: corners relative to the image.
+        truth: boxes in pixels of each image.
+        image_size: height and width.
+        negatives: for each match.
+        minimum: negatives an image at least.
 
     Raises:
         InputError: boxes outside the frame, turned round or NaN (the image is named).
@@ -291,7 +345,7 @@ def ssd_loss(
     place, wanted = [], []
     for i, t in enumerate(truth):
         require_boxes(t.boxes, height, width, f"boxes of image {i}")
-        matched = match_anchors(anchors, t.boxes.to(anchors) / scale, t.labels)
+        matched = match_anchors(anchors, t.boxes.to(anchors) / scale)
         place.append(matched)
         targets = t.boxes.to(anchors) / scale
         chosen = targets[matched.clamp_min(0)] if len(targets) else anchors

@@ -12,7 +12,14 @@ from deepwright.core.errors import InputError
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:
-    """A state dict from safetensors, or from a `torch.save` file without unpickling code."""
+    """A state dict from safetensors, or from a `torch.save` file without unpickling code.
+
+    Args:
+        path: a `.safetensors` file, or one of `torch.save`.
+
+    Raises:
+        InputError: no such file, one that holds more than tensors, or no state dict.
+    """
     path = Path(path)
     if not path.exists():
         raise InputError("weights", given=f"{path} does not exist", expected="a .safetensors or .pt file")
@@ -49,6 +56,10 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
 
 def load_weights(model: nn.Module, path: Path | str) -> None:
     """Load strictly; `module.` prefixes of DataParallel are removed.
+
+    Args:
+        model: takes the weights, where it lives.
+        path: see `read_weights`.
 
     Raises:
         InputError: names the first key that is missing, unexpected or of another shape.

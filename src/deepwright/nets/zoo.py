@@ -20,9 +20,12 @@ class ZooEntry:
     """A network with trained weights.
 
     Attributes:
+        name: as `load` takes it.
+        what: in words.
         data: the data set that it was trained for.
         size: the input size that it wants (height = width).
         channels: input channels.
+        build: makes it, in eval mode.
     """
 
     name: str
@@ -75,7 +78,14 @@ ENTRIES = (
 
 
 def entry(name: str) -> ZooEntry:
-    """A zoo entry by name."""
+    """A zoo entry by name.
+
+    Args:
+        name: of the network.
+
+    Raises:
+        InputError: an unknown name; near ones are told.
+    """
     for candidate in ENTRIES:
         if candidate.name == name:
             return candidate

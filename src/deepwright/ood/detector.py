@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,16 +18,20 @@ from deepwright.ood.metrics import acceptance_threshold
 if TYPE_CHECKING:
     from deepwright.core.tasks import Task
 
+EXTRA_STATE = "_extra_state"  # PyTorch's key for what isn't a buffer
+
 
 class Detector(nn.Module):
     """Base of all detectors.
 
     A subclass says what it `needs`, learns buffers in `_fit` (through `remember`) and scores activations in `_score`.
-    All state lives in buffers: `state_dict`, `.to(device)` and `torch.save` round-trip.
+    All state lives in buffers: `state_dict`, `.to(device)` and `torch.save` round-trip. A state dict knows whose it is,
+    and with which options it was made: another detector refuses it.
     """
 
     needs: frozenset[str] = frozenset({"logits"})
     trainable: bool = True
+    incidental: frozenset[str] = frozenset()  # options that change no score
     threshold_: Tensor
 
     def __init__(self) -> None:
@@ -37,6 +42,35 @@ class Detector(nn.Module):
     def name(self) -> str:
         """How tables call it."""
         return type(self).__name__
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments that it was made with (each an attribute of the same name) and that its scores depend on."""
+        names = inspect.signature(type(self)).parameters.keys() - self.incidental
+        return {name: getattr(self, name) for name in sorted(names)}
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Whose state it is: class and options."""
+        return {"detector": type(self).__name__, "options": self.options}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Refuse the state of another detector.
+
+        Args:
+            state: see `get_extra_state`.
+
+        Raises:
+            InputError: another class, or an option that differs, by name.
+        """
+        theirs, mine = ({"class": s["detector"], **s["options"]} for s in (state, Detector.get_extra_state(self)))
+        other = [k for k in mine | theirs if theirs.get(k) != mine.get(k)]
+        if other:
+            raise InputError(
+                f"state of {self.name}",
+                given=f"{other[0]} {theirs.get(other[0])!r}",
+                expected=repr(mine.get(other[0])),
+                hint="load it into a detector of the same class, made with the same options",
+            )
 
     def fit(self, acts: Activations) -> Self:
         """Learn from in-distribution activations.
@@ -145,9 +179,12 @@ class Detector(nn.Module):
         return extract(model, [x], layers if "layers" in self.needs else (), task=task)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        own = state_dict.get(prefix + EXTRA_STATE)
+        if own is not None:  # before a buffer is made: a refused state changes nothing
+            self.set_extra_state(own)
         for key, value in state_dict.items():
             name = key.removeprefix(prefix)
-            if key.startswith(prefix) and "." not in name and isinstance(value, Tensor):
+            if key.startswith(prefix) and "." not in name and name != EXTRA_STATE and isinstance(value, Tensor):
                 self.register_buffer(name, torch.empty_like(value))
         super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[arg-type]
 

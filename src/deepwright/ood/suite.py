@@ -49,7 +49,7 @@ class DetectorSuite:
 
     Args:
         model: gives (N, classes) logits, or what `task` reads them from; left as found.
-        detectors: by name, or a sequence; every detector of the house by default.
+        detectors: by name, or a sequence in which no two have one name; every detector of the house by default.
         layers: see `core.features.Tap`.
         task: see `core.features.extract`.
 
@@ -66,6 +66,13 @@ class DetectorSuite:
     ) -> None:
         chosen = [cls() for cls in ALL] if detectors is None else detectors
         self.detectors = dict(chosen) if isinstance(chosen, dict) else {d.name: d for d in chosen}
+        names = [d if isinstance(d, str) else d.name for d in chosen]
+        if len(set(names)) < len(names):
+            twice = sorted({n for n in names if names.count(n) > 1})
+            hint = 'give a dict with names of your own: {"KNN of 1": KNN(1), "KNN of 5": KNN(5)}'
+            raise InputError(
+                "detectors", given=f"several of {', '.join(twice)}", expected="names of their own", hint=hint
+            )
         if not self.detectors:
             raise InputError("detectors", given="none", expected="at least one")
         self.model, self.layers, self.task = model, layers, task
@@ -112,7 +119,13 @@ class DetectorSuite:
         Args:
             id_loader: in-distribution inputs.
             ood: the other sets by name.
+
+        Raises:
+            InputError: no detector could be fitted.
         """
+        if not self.detectors:
+            why = "; ".join(f"{name}: {reason}" for name, reason in self.skipped.items())
+            raise InputError("detectors", given=f"none that could be fitted ({why})", expected="at least one")
         inside = self.score(id_loader)
         n = len(next(iter(inside.values())))
         cost = {name: 1e6 * seconds / n for name, seconds in self.seconds.items()}

@@ -18,6 +18,10 @@ from deepwright.report.figures import svg
 def write_report(report: AuditReport, folder: Path | str) -> Path:
     """Write `index.html` and `report.json` into a folder; returns the page's path.
 
+    Args:
+        report: of an audit.
+        folder: where to; it is made.
+
     Raises:
         InputError: a folder that can't be written.
     """
@@ -41,7 +45,12 @@ def render(report: AuditReport) -> str:
 
 
 def document(title: str, body: str) -> str:
-    """A page around a body: style and script inline, nothing fetched."""
+    """A page around a body: style and script inline, nothing fetched.
+
+    Args:
+        title: words.
+        body: HTML whose words are escaped.
+    """
     assets = resources.files("deepwright.report")
     style = (assets / "page.css").read_text()
     script = (assets / "page.js").read_text()
@@ -64,13 +73,22 @@ def _header(report: AuditReport, title: str) -> str:
     s = report.subject
     facts = [
         f"{s['network']}, {s['parameters']:,} parameters",
-        f"{s['classes']} classes, inputs {' x '.join(map(str, s['input']))}",
+        f"{_answers(s)}, inputs {' x '.join(map(str, s['input']))}",
         f"{s['train']:,} / {s['validation']:,} / {s['test']:,} samples to fit, to calibrate, to measure",
         f"{report.seconds:.0f} seconds on {s['device']}",
     ]
     notes = "".join(f'<p class="note">{escape(n)}</p>' for n in s["notes"][:20])
     listed = "".join(f"<li>{escape(f)}</li>" for f in facts)
-    return f'<header><p class="kind">Deepwright audit</p><h1>{escape(title)}</h1><ul class="facts">{listed}</ul>{notes}</header>'
+    head = f'<p class="kind">Deepwright audit</p><h1>{escape(title)}</h1>'
+    return f'<header>{head}<ul class="facts">{listed}</ul>{notes}</header>'
+
+
+def _answers(subject: dict[str, Any]) -> str:
+    """What the network answers with: classes, labels, or its task's name."""
+    task, classes = subject.get("task", "classification"), subject["classes"]
+    if not classes:
+        return task
+    return f"{classes} classes" if task == "classification" else f"{task} with {classes} classes"
 
 
 def _grades(report: AuditReport) -> str:
@@ -84,8 +102,10 @@ def _grades(report: AuditReport) -> str:
 
 
 def _badge(grade: str) -> str:
-    text = {"info": "i", "failed": "!"}.get(grade, grade)
-    return f'<span class="badge g-{escape(grade, quote=True)}" title="grade {escape(grade, quote=True)}">{escape(text)}</span>'
+    text = {"info": "i", "failed": "!", "n/a": "–"}.get(grade, grade)
+    title = {"n/a": "does not apply", "failed": "could not run", "info": "not graded"}.get(grade, f"grade {grade}")
+    kind = grade.replace("/", "")
+    return f'<span class="badge g-{escape(kind, quote=True)}" title="{escape(title, quote=True)}">{escape(text)}</span>'
 
 
 def _finding(f: Finding) -> str:
@@ -104,13 +124,18 @@ def _finding(f: Finding) -> str:
         f'<p class="note">{f.seconds:.1f} seconds</p>',
     ]
     anchor = escape(f.check, quote=True)
-    return f'<section id="{anchor}"><h2>{_badge(f.grade)} {escape(f.check)}</h2>{"".join(parts)}</section>'
+    return f'<section id="{anchor}"><h2>{_badge(f.grade)} {escape(_sentence(f.check))}</h2>{"".join(parts)}</section>'
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _folded(table: Table) -> str:
     """A table that opens at a click, so that the page stays short."""
     words = table.caption.split(" (")[0].split(";")[0] or "table"
-    return f"<details><summary>{escape(words[0].upper() + words[1:])} ({len(table.rows)} rows)</summary>{table_html(table)}</details>"
+    title = f"{escape(_sentence(words))} ({len(table.rows)} rows)"
+    return f"<details><summary>{title}</summary>{table_html(table)}</details>"
 
 
 def table_html(table: Table) -> str:
@@ -127,5 +152,6 @@ def table_html(table: Table) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return f'<td class="n" data-v="{escape(str(value), quote=True)}">{escape(show(value) if isinstance(value, float) else f"{value:,}")}</td>'
+        words = show(value) if isinstance(value, float) else f"{value:,}"
+        return f'<td class="n" data-v="{escape(str(value), quote=True)}">{escape(words)}</td>'
     return f"<td>{escape(show(value))}</td>"

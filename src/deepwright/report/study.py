@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepwright.core.results import StudyResult, in_table, show
-from deepwright.report.figures import png
+from deepwright.report.plots import png
 
 
 def write_study(result: StudyResult, folder: Path | str) -> Path:
-    """Write `<study>.json`, `<study>.png` and `<study>.md`; returns the page's path."""
+    """Write `<study>.json`, `<study>.png` and `<study>.md`; returns the page's path.
+
+    Args:
+        result: of a study.
+        folder: where to.
+    """
     folder = Path(folder)
     result.to_json(folder / f"{result.study}.json")
     if result.figures:

@@ -22,7 +22,8 @@ def print_finding(finding: Finding) -> None:
     from rich.markup import escape
 
     style = _STYLES.get(finding.grade, "dim")
-    line = f"[{style}]{finding.grade:>6}[/] {finding.check:<12} [dim]{finding.seconds:5.1f} s[/]  {escape(finding.summary.split('. ')[0])}"
+    said = escape(finding.summary.split(". ")[0])
+    line = f"[{style}]{finding.grade:>6}[/] {escape(finding.check):<12} [dim]{finding.seconds:5.1f} s[/]  {said}"
     Console(stderr=True).print(line, highlight=False)
 
 
@@ -55,7 +56,12 @@ def print_audit(report: AuditReport) -> None:
 
 
 def print_table(table: Table, title: str = "") -> None:
-    """A table under its caption."""
+    """A table under its caption.
+
+    Args:
+        table: what is shown.
+        title: instead of a caption that it doesn't have.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table as RichTable

@@ -11,7 +11,7 @@ Example:
 from typing import TYPE_CHECKING, Any
 
 from deepwright.risk import fragility
-from deepwright.risk.calibration import Reliability, brier, ece, fit_temperature, nll, reliability
+from deepwright.risk.calibration import Reliability, brier, ece, fit_temperature, nll, reliability, temperature_gain
 from deepwright.risk.fragility import (
     CROSS_ENTROPY_BOUND,
     HINGE_BOUND,
@@ -77,6 +77,7 @@ __all__ = [
     "reliability",
     "selective_curve",
     "tail_bound",
+    "temperature_gain",
     "wasserstein_interval",
     "worst_case_mean",
     "worst_case_weights",

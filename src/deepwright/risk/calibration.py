@@ -9,8 +9,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from deepwright.core.errors import InputError
-from deepwright.core.inference import require_labels
+from deepwright.core.errors import InputError, NotIdentified
+from deepwright.core.randomness import generator
+from deepwright.core.tasks import Classification
+from deepwright.core.tasks.reading import looks_like_probabilities
+
+# log T is looked for between these: T in [0.0067, 148].
+_LOG_T = (-5.0, 5.0)
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,16 @@ def reliability(
         bins: number of bins.
         adaptive: bins of equal count instead of equal width.
 
+    Raises:
+        InputError: no sample, NaN or infinity, probabilities instead of logits, labels out of range.
+
     Source: "On Calibration of Modern Neural Networks", arXiv 1706.04599; adaptive bins: arXiv 1904.01685.
     """
     if bins < 1:
         raise InputError("bins", given=bins, expected="1 or more")
-    require_labels(labels, logits.shape[1], len(logits))
-    labels, device = labels.to(logits.device), logits.device
-    confidence, predicted = logits.double().softmax(1).max(1)
+    z, labels = _read(logits, labels)
+    device = z.device
+    confidence, predicted = z.softmax(1).max(1)
     right = (predicted == labels).double()
     if adaptive:
         edges = torch.quantile(confidence, torch.linspace(0, 1, bins + 1, dtype=torch.float64, device=device))
@@ -54,11 +62,21 @@ def reliability(
         index = (rank * bins) // len(confidence)
     else:
         edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64, device=device)
-        index = ((confidence * bins).ceil().long() - 1).clamp(0, bins - 1)  # bins (a, b], as the source has them
+        index = confidence_bins(confidence, bins)
     count = torch.bincount(index, minlength=bins).double()
     both = torch.stack([confidence, right])
     mean = both.new_zeros(2, bins).index_add_(1, index, both) / count
     return Reliability(edges, count, mean[0], mean[1])
+
+
+def confidence_bins(confidence: Float[Tensor, " n"], bins: int = 15) -> Int64[Tensor, " n"]:
+    """The bin of equal width of each confidence; bins are (a, b], as the source has them.
+
+    Args:
+        confidence: (N,) in [0, 1].
+        bins: number of bins.
+    """
+    return ((confidence * bins).ceil().long() - 1).clamp(0, bins - 1)
 
 
 def ece(
@@ -81,9 +99,12 @@ def brier(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Fl
     Args:
         logits: (N, K).
         labels: (N,).
+
+    Raises:
+        InputError: as `reliability`.
     """
-    labels = labels.to(logits.device)
-    p = logits.double().softmax(1)
+    z, labels = _read(logits, labels)
+    p = z.softmax(1)
     return (p**2).sum(1) - 2 * p.gather(1, labels[:, None])[:, 0] + 1
 
 
@@ -93,8 +114,12 @@ def nll(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Floa
     Args:
         logits: (N, K).
         labels: (N,).
+
+    Raises:
+        InputError: as `reliability`.
     """
-    return F.cross_entropy(logits.double(), labels.to(logits.device), reduction="none")
+    z, labels = _read(logits, labels)
+    return F.cross_entropy(z, labels, reduction="none")
 
 
 def fit_temperature(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> float:
@@ -105,17 +130,88 @@ def fit_temperature(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " 
     Args:
         logits: (N, K).
         labels: (N,).
+
+    Raises:
+        NotIdentified: the loss has no minimum inside the bracket: it falls for ever as T falls (all samples are right)
+            or as T grows (the logits say less than nothing about the labels).
+        InputError: as `reliability`.
     """
-    require_labels(labels, logits.shape[1], len(logits))
-    z = logits.double()
-    true = z.gather(1, labels.to(z.device)[:, None])[:, 0]
+    z, labels = _read(logits, labels)
+    return _temperature(z, labels)
+
+
+def temperature_gain(
+    logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"], folds: int = 5, seed: int = 0
+) -> Float[Tensor, " n"]:
+    """By how much a temperature lowers each sample's likelihood loss, in nats, when it was fitted without that sample.
+
+    A mean that isn't clearly above 0 says that these data don't support a temperature, however it was fitted. A fold
+    without a minimum (see `fit_temperature`) is left at T = 1 and gains nothing.
+
+    Args:
+        logits: (N, K) on held-out data.
+        labels: (N,).
+        folds: parts, each of which is judged by the temperature of the others.
+        seed: of the partition.
+
+    Raises:
+        InputError: fewer samples than folds; otherwise as `reliability`.
+    """
+    z, labels = _read(logits, labels)
+    if not 2 <= folds <= len(z):
+        raise InputError("folds", given=folds, expected=f"2..{len(z)} for {len(z)} samples")
+    order = torch.randperm(len(z), generator=generator(seed, "temperature-folds")).to(z.device)
+    gain = z.new_zeros(len(z))
+    for part in order.chunk(folds):
+        others = torch.ones(len(z), dtype=torch.bool, device=z.device).index_fill_(0, part, False)
+        try:
+            temperature = _temperature(z[others], labels[others])
+        except NotIdentified:
+            continue
+        before, after = (F.cross_entropy(z[part] / t, labels[part], reduction="none") for t in (1.0, temperature))
+        gain[part] = before - after
+    return gain
+
+
+def _temperature(z: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> float:
+    true = z.gather(1, labels[:, None])[:, 0]
 
     def slope(log_temperature: float) -> float:
         p = (z * float(torch.tensor(-log_temperature).exp())).softmax(1)
         return float(((p * z).sum(1) - true).mean())  # d loss / d (1/T): positive when T should grow
 
-    low, high = -5.0, 5.0
+    low, high = _LOG_T
+    if slope(low) <= 0 or slope(high) >= 0:
+        right = int((z.argmax(1) == labels).sum())
+        falls = slope(low) <= 0
+        raise NotIdentified(
+            "the temperature",
+            given=f"{right} of {len(z)} held-out samples right: the loss still falls at "
+            f"T = {float(torch.tensor(low if falls else high).exp()):.3g}",
+            expected="a minimum inside the bracket",
+            hint="fit on more held-out samples, with some that the network gets wrong"
+            if falls
+            else "the logits don't speak for the labels: check the order of the classes",
+        )
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if slope(middle) > 0 else (low, middle)
     return float(torch.tensor((low + high) / 2).exp())
+
+
+def _read(logits: Tensor, labels: Tensor) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:
+    """Logits in double precision and labels beside them, both checked."""
+    if logits.ndim != 2 or len(logits) == 0 or logits.shape[1] < 2:
+        raise InputError(
+            "logits", given=f"shape {tuple(logits.shape)}", expected="(N, K): one sample or more, two classes or more"
+        )
+    if looks_like_probabilities(logits):
+        raise InputError(
+            "logits",
+            given="rows that are 0 or more and sum to 1: these look like probabilities",
+            expected="logits",
+            hint="pass probabilities.log()",
+        )
+    task = Classification(logits.shape[1])
+    z = task.read(logits).double()
+    return z, task.check_targets(labels, len(z)).to(z.device)

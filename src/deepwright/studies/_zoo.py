@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from deepwright.core.devices import Compute
 from deepwright.core.files import write_json
 from deepwright.core.fit import Selection, fit, one_cycle, sgd
-from deepwright.data.augment import jitter_digits, shift_and_flip
-from deepwright.data.dataset import Data, Split
+from deepwright.data import Data, Split, jitter_digits, shift_and_flip
 
 
 def accuracy(model: nn.Module, split: Split, batch: int = 500) -> float:
@@ -27,8 +26,7 @@ def train_resnet20_cifar10(
     data: Data, epochs: int = 40, checkpoint: Path | None = None, accelerator: str = "cpu"
 ) -> nn.Module:
     """ResNet-20 on CIFAR-10: SGD, one cycle to 0.4, label smoothing, batch 256, shift-and-flip, in bfloat16."""
-    from deepwright.nets.preprocessing import Normalised
-    from deepwright.nets.resnet import cifar_resnet
+    from deepwright.nets import Normalised, cifar_resnet
 
     torch.manual_seed(0)
     network = Normalised(cifar_resnet(20), [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])
@@ -68,8 +66,7 @@ def train_resnet8_mnist(
     data: Data, epochs: int = 40, checkpoint: Path | None = None, accelerator: str = "cpu"
 ) -> nn.Module:
     """ResNet-8 on the bundled MNIST digits (training split only), with small affine jitter."""
-    from deepwright.nets.preprocessing import Normalised
-    from deepwright.nets.resnet import cifar_resnet
+    from deepwright.nets import Normalised, cifar_resnet
 
     torch.manual_seed(0)
     network = Normalised(cifar_resnet(8, channels=1), [0.1307], [0.3081])
@@ -92,7 +89,7 @@ def main() -> None:
     """Train one network, report its test accuracy, and write safetensors."""
     from safetensors.torch import save_file
 
-    from deepwright.data.catalogue import load
+    from deepwright.data import load
 
     recipes = {"resnet20-cifar10": (train_resnet20_cifar10, "cifar10"), "resnet8-mnist": (train_resnet8_mnist, "mnist")}
     parser = argparse.ArgumentParser(description=__doc__)

@@ -13,10 +13,7 @@ from deepwright.core.fit import fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import generator, local_rng
 from deepwright.core.results import Claim, Figure, StudyResult, Table
-from deepwright.data.companions import photo_patches, shuffle_pixels
-from deepwright.data.dataset import Split
-from deepwright.data.embedded import mnist_5k
-from deepwright.data.synthetic import boxes_ood
+from deepwright.data import Split, boxes_ood, mnist_5k, photo_patches, shuffle_pixels
 from deepwright.ood import BBAS, MDS, DetectorSuite, auroc, fpr_at_tpr
 from deepwright.ood.detector import Detector
 from deepwright.ood.suite import ALL

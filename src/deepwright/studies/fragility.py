@@ -14,10 +14,7 @@ from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import paired_permutation
-from deepwright.data.dataset import Data
-from deepwright.data.embedded import load_breast_cancer
-from deepwright.data.synthetic import make_confident_error_data
-from deepwright.data.tables import load_heart_failure, table_data
+from deepwright.data import Data, load_breast_cancer, load_heart_failure, make_confident_error_data, table_data
 from deepwright.nets import mlp
 from deepwright.risk import FragilityLoss, fragility_report
 from deepwright.studies import Settings

@@ -1,1 +1,40 @@
-"""Whole jobs on the user's own network: one function each, one options object each, usable from Python and from the command."""
+"""Whole jobs on the user's own network or problem: one function each, with one frozen dataclass of options.
+
+Each writes its files and pages into a folder, says what it does through `say`, and after Ctrl-C, SIGTERM or a crash
+goes on when it is called again. The command `deepwright` is made of them.
+
+Example:
+    >>> from deepwright.workflows import AuditOptions, audit
+    >>> report = audit(AuditOptions(checks=["accuracy"], limit=50, out=None))  # resnet8-mnist on the embedded digits
+    >>> report["accuracy"].grade
+    'A'
+"""
+
+from deepwright.workflows.auditing import AuditOptions, audit
+from deepwright.workflows.exiting import ExitOptions, WithExits, exits
+from deepwright.workflows.labelling import Labelled, LabelOptions, Question, label
+from deepwright.workflows.problems import catalogue
+from deepwright.workflows.shrinking import ShrinkOptions, Shrunk, shrink
+from deepwright.workflows.solving import Solved, SolveOptions, solve
+from deepwright.workflows.subjects import SubjectOptions, build_subject
+
+__all__ = [
+    "AuditOptions",
+    "ExitOptions",
+    "LabelOptions",
+    "Labelled",
+    "Question",
+    "ShrinkOptions",
+    "Shrunk",
+    "SolveOptions",
+    "Solved",
+    "SubjectOptions",
+    "WithExits",
+    "audit",
+    "build_subject",
+    "catalogue",
+    "exits",
+    "label",
+    "shrink",
+    "solve",
+]

@@ -1,16 +1,16 @@
-"""Give a subject's classifier early exits, with a certified bound on what they may break."""
+"""Give a network early exits, with a certified bound on what they may break."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from deepwright.checks.subject import Subject
+from deepwright.checks import Subject
 from deepwright.compress import (
     AdaptiveModel,
     ExitCost,
@@ -20,75 +20,111 @@ from deepwright.compress import (
     expected_cost,
     head_logits,
 )
+from deepwright.core.devices import Compute, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
 from deepwright.core.fit import adamw, fit, one_cycle
 from deepwright.core.inference import evaluating, without_gradients
 from deepwright.core.results import Table
 from deepwright.core.statistics import wilson
+from deepwright.workflows.options import (
+    Say,
+    finished,
+    quiet,
+    require_number,
+    require_share,
+    require_writable,
+    unfinished,
+)
+from deepwright.workflows.precision import training_precision
+from deepwright.workflows.subjects import SubjectOptions, build_subject
 
 
-@dataclass
+@dataclass(frozen=True)
+class ExitOptions(SubjectOptions):
+    """Which network gets exits, where, and how much they may break. A mixed precision is that of the heads' training.
+
+    Attributes:
+        shares: of the network's MACs, about where the exits are, one each.
+        epochs: of the heads' training.
+        max_harm: P(leave with a wrong answer where the whole network is right) is certified below this on the
+            validation split.
+        confidence: of that.
+        out: folder of `heads.safetensors` and `policy.json`, and of what an interrupted run goes on from.
+        fresh: forget what an interrupted run left.
+
+    Raises:
+        InputError: numbers out of their range; see also `SubjectOptions`.
+    """
+
+    _: KW_ONLY
+    shares: Sequence[float] = (0.3, 0.6)
+    epochs: int = 3
+    max_harm: float = 0.02
+    confidence: float = 0.95
+    out: Path | str = Path("exits")
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.shares:
+            raise InputError("shares", given="none", expected="at least one, as 0.3")
+        for share in self.shares:
+            require_share("shares", share)
+        require_number("epochs", self.epochs, least=0)
+        require_share("max_harm", self.max_harm)
+        require_share("confidence", self.confidence)
+
+
+@dataclass(frozen=True)
 class WithExits:
-    """A network with exits, its policy, what it costs and how often it is right."""
+    """A network with exits.
+
+    Attributes:
+        model: the network, its heads and its policy.
+        cost: what a sample costs.
+        table: how often the network is right, as a whole, with exits, and at each of them.
+    """
 
     model: AdaptiveModel
     cost: ExitCost
     table: Table
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: table, cost, policy."""
+        return {"table": vars(self.table), "cost": vars(self.cost), "policy": vars(self.model.policy)}
 
-def exit_subject(
-    subject: Subject,
-    out: Path,
-    *,
-    shares: tuple[float, ...] = (0.3, 0.6),
-    epochs: int = 3,
-    max_harm: float = 0.02,
-    confidence: float = 0.95,
-    say: Callable[[str], object] = lambda text: None,
-) -> WithExits:
+
+def exits(options: ExitOptions = ExitOptions(), *, say: Say = quiet) -> WithExits:
     """Heads where about these shares of the MACs are done, trained on a network that stays as it is.
 
     Args:
-        subject: a classifier with its data.
-        out: folder for `heads.safetensors` and `policy.json`.
-        shares: of the MACs, one an exit.
-        epochs: of the heads' training.
-        max_harm: P(leave with a wrong answer where the whole network is right) is certified below this on the
-            validation split.
-        confidence: of that.
+        options: the network, the data, and the rest.
         say: told about each step.
 
     Raises:
-        InputError: no valid cut near a share.
+        InputError: no valid cut near a share; bad input of any kind.
         CalibrationError: a validation split that is too small for `max_harm`.
+        OtherWorkError: an interrupted run on something else lies in `out`.
     """
-    from safetensors.torch import save
-
+    require_writable(options.out)
+    out, state = Path(options.out), unfinished(options.out, options.fresh)
+    subject = build_subject(options, mixed=False, say=say)
     example = subject.data.test.inputs(slice(0, 2)).to(subject.device)
-    cuts = _cuts(subject.model, example, shares)
+    cuts = _cuts(subject.model, example, options.shares)
     say(f"exits after {', '.join(cuts)}")
     model = attach_exits(subject.model, cuts, example, exit_output="logits", outputs=subject.classes)
-    _train_heads(model, subject, epochs)
-    validation = subject.data.validation
-    whole = subject.logits("validation").argmax(1) == validation.y
-    heads = head_logits(model, (x for x, _ in validation.batches(subject.batch_size)))
-    harm = {c: whole & (z.argmax(1) != validation.y) for c, z in heads.items()}
-    everyone = torch.ones(len(validation), dtype=torch.bool)
-    policy = calibrate_exits(
-        model,
-        [x for x, _ in validation.batches(subject.batch_size)],
-        everyone,
-        max_false_skip=max_harm,
-        confidence=confidence,
-        harmful=harm,
-    )
-    policy.save(out / "policy.json")
-    write_bytes(out / "heads.safetensors", save({k: v.contiguous() for k, v in model.heads.state_dict().items()}))
-    return _measured(model, subject)
+    _train_heads(model, subject, options, state / "heads.pt")
+    _calibrate(model, subject, options)
+    assert model.policy is not None
+    model.policy.save(out / "policy.json")
+    _save_heads(model, out / "heads.safetensors")
+    found = _measured(model, subject)
+    finished(out)
+    return found
 
 
-def _cuts(model: nn.Module, example: Tensor, shares: tuple[float, ...]) -> list[str]:
+def _cuts(model: nn.Module, example: Tensor, shares: Sequence[float]) -> list[str]:
     """The valid cuts nearest to the shares: modules whose output is the only tensor that crosses, maps or vectors."""
     segments = Segments(model, example)
     names = dict(model.named_modules())
@@ -112,52 +148,81 @@ def _or_none(segments: Segments, name: str) -> int:
         return 0
 
 
-def _train_heads(model: AdaptiveModel, subject: Subject, epochs: int) -> None:
+def _train_heads(model: AdaptiveModel, subject: Subject, options: ExitOptions, checkpoint: Path) -> None:
     """The network stays bit for bit as it is: only heads train."""
 
     def step(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         with evaluating(model.model):
-            _, exits = model.exit_logits(x)
-        return torch.stack([nn.functional.cross_entropy(z, y) for z in exits.values()]).sum()
+            _, logits = model.exit_logits(x)
+        return torch.stack([nn.functional.cross_entropy(z, y) for z in logits.values()]).sum()
 
     data = subject.data.train
     with without_gradients(model.model):
         fit(
             model,
             (data.inputs(), data.y),
-            epochs=epochs,
+            epochs=options.epochs,
             batch_size=64,
             step=step,
             optimizer=adamw(3e-3),
             scheduler=one_cycle(3e-3),
+            checkpoint=checkpoint,
             seed=subject.seed,
+            compute=Compute(precision=training_precision(options.precision)),
             description="heads",
         )
     model.eval()
 
 
+def _calibrate(model: AdaptiveModel, subject: Subject, options: ExitOptions) -> None:
+    """Thresholds under which leaving early breaks no more than was allowed."""
+    validation = subject.data.validation
+    whole = subject.logits("validation").argmax(1) == validation.y
+    heads = head_logits(model, (x for x, _ in validation.batches(subject.batch_size)))
+    calibrate_exits(
+        model,
+        [x for x, _ in validation.batches(subject.batch_size)],
+        torch.ones(len(validation), dtype=torch.bool),
+        max_false_skip=options.max_harm,
+        confidence=options.confidence,
+        harmful={c: whole & (z.argmax(1) != validation.y) for c, z in heads.items()},
+    )
+
+
+def _save_heads(model: AdaptiveModel, path: Path) -> None:
+    from safetensors.torch import save
+
+    write_bytes(path, save({k: v.contiguous() for k, v in model.heads.state_dict().items()}))
+
+
 def _measured(model: AdaptiveModel, subject: Subject) -> WithExits:
+    right, left = _outcomes(model, subject)
+    n = len(subject.data.test)
+    cost = expected_cost(model, left)
+    whole = wilson(int(subject.right.sum()), n)
+    mixed = wilson(int(right.sum()), n)
+    rows: list[list[Any]] = [
+        ["the whole network", None, cost.static, whole.value, whole.low, whole.high],
+        ["with exits", None, round(cost.macs), mixed.value, mixed.low, mixed.high],
+    ]
+    for k, c in enumerate((*model.cuts, "(to the end)")):
+        here = left == k
+        accuracy: list[Any] = [None, None, None]
+        if int(here.sum()):
+            there = wilson(int(right[here].sum()), int(here.sum()))
+            accuracy = [there.value, there.low, there.high]
+        rows.append([f"leaving after {c}", int(here.sum()) / n, cost.paths[k], *accuracy])
+    harmed = int((subject.right & ~right).sum())
+    caption = f"{n} test samples, 95 % intervals; {harmed} are wrong with exits and right without. {cost}"
+    return WithExits(model, cost, Table(["way", "share", "MACs", "accuracy", "low", "high"], rows, caption))
+
+
+def _outcomes(model: AdaptiveModel, subject: Subject) -> tuple[Tensor, Tensor]:
+    """(whether each test sample is right, the exit that it left by)."""
     split = subject.data.test
     outs, lefts = [], []
     for x, _ in split.batches(subject.batch_size):
-        out, left = model(x.to(subject.device), return_exit=True)
+        out, left = model(to_model(x, model), return_exit=True)
         outs.append(out.cpu())
         lefts.append(left.cpu())
-    right, left = torch.cat(outs).argmax(1) == split.y, torch.cat(lefts)
-    cost = expected_cost(model, left)
-    rows: list[list[Any]] = []
-    for name, mask in (("the whole network", subject.right), ("with exits", right)):
-        interval = wilson(int(mask.sum()), len(split))
-        macs = cost.static if name.startswith("the") else round(cost.macs)
-        rows.append([name, None, macs, interval.value, interval.low, interval.high])
-    for k, c in enumerate((*model.cuts, "(to the end)")):
-        here = left == k
-        n = int(here.sum())
-        accuracy: list[Any] = [None, None, None]
-        if n:
-            there = wilson(int(right[here].sum()), n)
-            accuracy = [there.value, there.low, there.high]
-        rows.append([f"leaving after {c}", n / len(split), cost.paths[k], *accuracy])
-    harmed = int((subject.right & ~right).sum())
-    caption = f"{len(split)} test samples, 95 % intervals; {harmed} are wrong with exits and right without. {cost}"
-    return WithExits(model, cost, Table(["way", "share", "MACs", "accuracy", "low", "high"], rows, caption))
+    return torch.cat(outs).argmax(1) == split.y, torch.cat(lefts)

@@ -1,10 +1,10 @@
-"""Shrink a subject's network and show what that broke: the same audit before and after."""
+"""Shrink a network and show what that broke: the same audit before and after."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +12,106 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepwright.checks.comparison import compare
-from deepwright.checks.running import AuditReport, Check, audit
-from deepwright.checks.subject import Subject
+from deepwright.checks import AuditReport, Check, Subject, compare
+from deepwright.checks import audit as run_checks
 from deepwright.compress import (
+    GRADIENT_CRITERIA,
     EvolutionaryPruner,
     Plan,
     ShrinkGraph,
     ShrinkResult,
     SurgeryError,
     accuracy_on,
-    export,
     freeze_unsafe,
     importance,
-    index_map_to_json,
-    measure_latency,
-    plan,
     plan_for_latency,
     require_export,
-    shrink,
 )
-from deepwright.compress.exporting import export_program
-from deepwright.compress.files import run, session
-from deepwright.core.errors import InputError, MissingExtraError
-from deepwright.core.files import write_atomic, write_bytes, write_json, write_text
+from deepwright.compress import plan as make_plan
+from deepwright.compress import shrink as cut
+from deepwright.core.devices import Compute
+from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit, one_cycle
 from deepwright.core.inference import logits_of
 from deepwright.core.results import Table
-from deepwright.core.statistics import wilson
+from deepwright.core.resume import Resume
+from deepwright.data import Split
+from deepwright.report import write_report
+from deepwright.workflows.named_checks import chosen_checks, require_checks
+from deepwright.workflows.options import (
+    Say,
+    finished,
+    quiet,
+    require_choice,
+    require_number,
+    require_writable,
+    unfinished,
+)
+from deepwright.workflows.precision import training_precision
+from deepwright.workflows.shrunk_files import write_files
+from deepwright.workflows.subjects import SubjectOptions, build_subject
 
 METHODS = ("one-shot", "evolve")
-TARGETS = ("macs", "params", "bytes", "latency-ms")
+GOALS = ("macs", "params", "bytes", "latency-ms")
+_GENERATIONS = 20
+_SCORED = 512  # training samples that criteria with data look at
+
+
+@dataclass(frozen=True)
+class ShrinkOptions(SubjectOptions):
+    """Which network is shrunk, to what, how, and where the files go. A mixed precision is that of the fine-tuning.
+
+    Attributes:
+        goal: what to reach, as ("macs", 0.5): a share (up to 1) or a number of "macs", "params" or "bytes", or
+            milliseconds an input as "latency-ms".
+        method: "one-shot" (importance and one cut) or "evolve" (the two-phase search).
+        importance: how units are scored; see `compress.importance`.
+        epochs: of fine-tuning.
+        generations: in each phase of "evolve"; 20 by default.
+        round_to: widths are multiples of this (8 is faster on most machines); "one-shot" only.
+        int8: write and measure an 8-bit file too.
+        freeze: modules that stay whole.
+        checks: of the audits; see `AuditOptions`.
+        out: folder of the files, and of what an interrupted run goes on from.
+        fresh: forget what an interrupted run left.
+
+    Raises:
+        InputError: words or numbers out of their range, an option that the method doesn't look at; see also
+            `SubjectOptions`.
+    """
+
+    _: KW_ONLY
+    goal: tuple[str, float] = ("macs", 0.5)
+    method: str = "one-shot"
+    importance: str = "taylor"
+    epochs: int = 3
+    generations: int | None = None
+    round_to: int = 1
+    int8: bool = False
+    freeze: Sequence[str] = ()
+    checks: Sequence[str | Check] = ()
+    out: Path | str = Path("shrunk")
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("goal", self.goal[0], GOALS)
+        require_number("goal", self.goal[1], least=0, strictly=True)
+        require_choice("method", self.method, METHODS)
+        require_number("epochs", self.epochs, least=0)
+        require_number("generations", self.generations, least=1)
+        require_number("round_to", self.round_to, least=1)
+        require_checks(self.checks)
+        self._require_method()
+
+    def _require_method(self) -> None:
+        """No option may be given and not be looked at."""
+        if self.method == "evolve" and self.goal[0] == "latency-ms":
+            raise InputError("goal", given="latency-ms with method 'evolve'", expected="macs, params or bytes")
+        if self.method == "evolve" and self.round_to != 1:
+            raise InputError("round_to", given=f"{self.round_to} with method 'evolve'", expected="1, or 'one-shot'")
+        if self.method != "evolve" and self.generations is not None:
+            raise InputError("generations", given=f"{self.generations} with method {self.method!r}", expected="none")
 
 
 @dataclass
@@ -52,8 +121,9 @@ class Shrunk:
     Attributes:
         surgery: the smaller network, its proof and its index map.
         plan: which units stayed.
-        before, after: audits on the same data; `after.comparison` has the differences.
-        table: size, MACs, latency and accuracy of every file that was written.
+        before: the audit of the network as it was.
+        after: the same audit of the smaller one; `after.comparison` has the differences.
+        table: size, accuracy and latency of every form that was written.
         notes: what a reader must know.
     """
 
@@ -64,146 +134,142 @@ class Shrunk:
     table: Table
     notes: list[str] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: widths, cost, proof, table, notes and both audits."""
+        proof = self.surgery.verification
+        return {
+            "plan": {k: list(v) for k, v in self.plan.widths().items()},
+            "cost": self.plan.cost(),
+            "verification": None if proof is None else vars(proof),
+            "table": json.loads(json.dumps(vars(self.table))),
+            "notes": self.notes,
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+        }
 
-def shrink_subject(
-    subject: Subject,
-    out: Path,
-    *,
-    target: tuple[str, float] = ("macs", 0.5),
-    method: str = "one-shot",
-    criterion: str = "taylor",
-    epochs: int = 3,
-    int8: bool = False,
-    checks: Sequence[str | Check] | None = None,
-    frozen: Sequence[str] = (),
-    generations: int = 20,
-    round_to: int = 1,
-    say: Callable[[str], object] = lambda text: None,
-) -> Shrunk:
+
+def shrink(options: ShrinkOptions = ShrinkOptions(), *, say: Say = quiet) -> Shrunk:
     """Cut, prove, fine-tune, write files, audit before and after.
 
+    The training split scores and fine-tunes, the validation split searches and selects, the test split only measures.
+    An interrupted run goes on from what it had done; with another network, data or options it is refused by name. In
+    `out` are then `weights.safetensors`, `network.pt2`, `network.onnx` (and `network-int8.onnx`), `index_map.json`,
+    `plan.json`, and the pages of both audits.
+
     Args:
-        subject: a network with its data; the training split scores and fine-tunes, the validation split searches, the
-            test split only measures.
-        out: folder of the files: `weights.safetensors`, `network.pt2`, `network.onnx` (and `network-int8.onnx`),
-            `index_map.json`, `plan.json`.
-        target: what to reach: a share (up to 1) or a number of "macs", "params" or "bytes", or milliseconds an input.
-        method: "one-shot" (importance and one cut) or "evolve" (the two-phase search; `generations` in each phase).
-        criterion: of importance.
-        epochs: of fine-tuning.
-        int8: write and measure an 8-bit file too.
-        checks: of the audits; all by default.
-        frozen: modules that stay whole.
-        round_to: widths are multiples of this (8 is faster on most machines); one-shot only.
+        options: the network, the data, and the rest.
         say: told about each step.
 
     Raises:
-        InputError: a target that can't be reached, unknown options.
+        InputError: a goal that can't be reached; bad input of any kind.
         SurgeryError: the result isn't equal to its masked original.
         MissingExtraError: `int8` without the packages that write it.
+        OtherWorkError: an interrupted run on something else lies in `out`.
     """
-    name, value = target
-    if name not in TARGETS or method not in METHODS:
-        raise InputError(
-            "shrink",
-            given=f"target {name!r}, method {method!r}",
-            expected=f"{', '.join(TARGETS)}; {', '.join(METHODS)}",
-        )
-    if int8:
+    if options.int8:
         require_export(int8=True)
-    say("audit of the network as it is")
-    before = audit(subject, checks=checks)
-    example = subject.data.test.inputs(slice(0, 2)).to(subject.device)
+    require_writable(options.out)
+    out, state = Path(options.out), unfinished(options.out, options.fresh)
+    subject = build_subject(options, mixed=False, say=say)
+    checks = chosen_checks(options.checks)
+    with Resume(state / "plan.pt", _identity(subject, options), kind="shrink") as kept:
+        stored = kept.load()  # work on something else is refused before anything is computed
+        say("audit of the network as it is")
+        before = run_checks(subject, checks=checks, journal=state / "before.jsonl")
+        plan, result, notes = _cut(subject, options, stored, state / "search.pt", say)
+        kept.save({"keep": torch.from_numpy(plan.keep), "freeze": list(plan.graph.options["frozen"]), "notes": notes})
+        _fine_tune(result.model, subject, options, state / "fine-tune.pt")
+        smaller = replace(subject, model=result.model, name=f"{subject.name} shrunk")
+        say("audit of the shrunk network")
+        after = run_checks(smaller, checks=checks, journal=state / "after.jsonl")
+        after.comparison = compare(before.findings, after.findings)
+        say("files")
+        table, missing = write_files(out, subject, result, plan, int8=options.int8, say=say)
+        write_report(before, out / "before")
+        write_report(after, out)
+    finished(out)
+    return Shrunk(result, plan, before, after, table, notes + missing)
+
+
+def _identity(subject: Subject, options: ShrinkOptions) -> dict[str, Any]:
+    """What an interrupted run is bound to, but for its checks: those that were edited are run again."""
+    names = ("goal", "method", "importance", "epochs", "generations", "round_to", "freeze", "precision")
+    return {**subject.settings(), **{name: getattr(options, name) for name in names}}
+
+
+def _cut(
+    subject: Subject, options: ShrinkOptions, stored: dict[str, Any] | None, search: Path, say: Say
+) -> tuple[Plan, ShrinkResult, list[str]]:
+    """The plan (the stored one where there is one), the proved cut, and notes."""
     say("groups of coupled units")
+    frozen = tuple(options.freeze) if stored is None else tuple(stored["freeze"])
+    example = subject.data.test.inputs(slice(0, 2)).to(subject.device)
     graph = ShrinkGraph.from_module(subject.model, example, frozen=frozen)
     if not graph.groups:
         raise InputError("the network", given="no group that can be pruned", expected="one", hint=graph.describe())
+    if stored is not None:
+        plan = Plan(graph, stored["keep"].numpy())
+        return plan, _proved(subject, plan, example, say), list(stored["notes"])
     notes: list[str] = []
     try:
-        chosen = _choose(graph, subject, name, value, method, criterion, generations, frozen, round_to, say)
-        result = shrink(subject.model, chosen, verify_with=(example,))
+        plan = _choose(graph, subject, options, search, say)
+        result = _proved(subject, plan, example, say)
     except SurgeryError as error:
-        say(
-            f"the cut doesn't equal its masked original ({error.given}): looking for the groups that the code doesn't let go"
-        )
+        say(f"the cut doesn't equal its masked original ({error.given}): looking for groups that must stay")
         graph, unsafe = freeze_unsafe(graph)
         notes += [f"{g.name} stays whole: {reason}" for g, reason in unsafe.items()]
-        chosen = _choose(
-            graph, subject, name, value, method, criterion, generations, graph.options["frozen"], round_to, say
-        )
-        result = shrink(subject.model, chosen, verify_with=(example,))
+        plan = _choose(graph, subject, options, search.with_stem("search-safe"), say)
+        result = _proved(subject, plan, example, say)
+    assert result.verification is not None
+    return plan, result, notes + [f"inexact: {n}" for n in result.verification.inexact]
+
+
+def _proved(subject: Subject, plan: Plan, example: Tensor, say: Say) -> ShrinkResult:
+    result = cut(subject.model, plan, verify_with=(example,))
     assert result.verification is not None
     say(f"cut; equal to the masked original within {result.verification.error:.2g}")
-    notes += [f"inexact: {n}" for n in result.verification.inexact]
-    if epochs:
-        _fine_tune(result.model, subject, epochs)
-    result.model.eval()
-    smaller = replace(subject, model=result.model, name=f"{subject.name} shrunk", _logits={})
-    say("audit of the shrunk network")
-    after = audit(smaller, checks=checks)
-    after.comparison = compare(before.findings, after.findings)
-    table = _write(out, subject, result, chosen, example, int8, notes, say)
-    return Shrunk(result, chosen, before, after, table, notes)
+    return result
 
 
-def _batches(subject: Subject, limit: int) -> list[tuple[Tensor, Tensor]]:
-    return list(subject.data.train.take(limit).batches(subject.batch_size))
+def _batches(subject: Subject, options: ShrinkOptions) -> list[tuple[Tensor, Tensor]] | None:
+    """What importance looks at; None for criteria of weights alone."""
+    if options.importance not in GRADIENT_CRITERIA:
+        return None
+    return list(subject.data.train.take(_SCORED).batches(subject.batch_size))
 
 
-def _choose(
-    graph: ShrinkGraph,
-    subject: Subject,
-    name: str,
-    value: float,
-    method: str,
-    criterion: str,
-    generations: int,
-    frozen: Sequence[str],
-    round_to: int,
-    say: Callable[[str], object],
-) -> Plan:
-    if method == "evolve":
-        return _evolve(graph, subject, name, value, criterion, generations, frozen, say)
-    needs = criterion in ("taylor", "hessian_diag")
-    scores = importance(graph, criterion, _batches(subject, 512) if needs else None)
+def _choose(graph: ShrinkGraph, subject: Subject, options: ShrinkOptions, search: Path, say: Say) -> Plan:
+    if options.method == "evolve":
+        return _evolve(graph, subject, options, search, say)
+    name, value = options.goal
+    scores = importance(graph, options.importance, _batches(subject, options))
     if name == "latency-ms":
-        return plan_for_latency(graph, scores, value, round_to=round_to)
-    return plan(graph, scores, target={name: value}, round_to=round_to)
+        return plan_for_latency(graph, scores, value, round_to=options.round_to)
+    return make_plan(graph, scores, target={name: value}, round_to=options.round_to)
 
 
-def _evolve(
-    graph: ShrinkGraph,
-    subject: Subject,
-    name: str,
-    value: float,
-    criterion: str,
-    generations: int,
-    frozen: Sequence[str],
-    say: Callable[[str], object],
-) -> Plan:
-    if name == "latency-ms":
-        raise InputError("target", given="latency-ms with method 'evolve'", expected="macs, params or bytes")
-    needs = criterion in ("taylor", "hessian_diag")
+def _evolve(graph: ShrinkGraph, subject: Subject, options: ShrinkOptions, checkpoint: Path, say: Say) -> Plan:
+    name, value = options.goal
+    phase = {"pop": 24, "gen": _GENERATIONS if options.generations is None else options.generations}
     search = EvolutionaryPruner(
         graph.model,
         graph.example,
         objectives=("error", name),
-        importance=criterion,
-        data=_batches(subject, 512) if needs else None,
-        phase1={"pop": 24, "gen": generations},
-        phase2={"pop": 24, "gen": generations},
+        importance=options.importance,
+        data=_batches(subject, options),
+        phase1=phase,
+        phase2=phase,
         seed=subject.seed,
-        frozen=frozen,
+        frozen=graph.options["frozen"],
     )
-    x, y = subject.data.validation.inputs(), subject.data.validation.y
-    front = search.fit(
-        accuracy_on(x.to(subject.device), y), racing=True, test=(subject.data.test.inputs(), subject.data.test.y)
-    )
+    validation, test = subject.data.validation, subject.data.test
+    evaluate = accuracy_on(validation.inputs().to(subject.device), validation.y)
+    front = search.fit(evaluate, racing=True, test=(test.inputs(), test.y), checkpoint=checkpoint)
     share = value if value <= 1 else value / Plan(graph, np.ones(graph.units, bool)).cost()[name]
     fitting = [i for i in range(len(front)) if front.F[i, 1] <= share]
     if not fitting:
         raise InputError(
-            f"target {name}",
+            f"goal {name}",
             given=f"{share:.3g} of the dense network",
             expected=f"at least {front.F[:, 1].min():.3g}, the cheapest found",
         )
@@ -212,140 +278,33 @@ def _evolve(
     return Plan(graph, front.masks[best])
 
 
-def _fine_tune(model: nn.Module, subject: Subject, epochs: int) -> None:
+@dataclass(frozen=True)
+class _ValidationAccuracy:
+    """Accuracy on a validation split; knows no more than that, since a checkpoint is bound to what it knows."""
+
+    split: Split
+    batch_size: int
+
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        out = logits_of(network, (x for x, _ in self.split.batches(self.batch_size)))
+        return {"accuracy": float((out.argmax(1) == self.split.y).double().mean())}
+
+
+def _fine_tune(model: nn.Module, subject: Subject, options: ShrinkOptions, checkpoint: Path) -> None:
     """Train on, keep the epoch that is best on the validation split."""
     data = subject.data
-
-    def validate(network: nn.Module) -> dict[str, float]:
-        out = logits_of(network, (x for x, _ in data.validation.batches(subject.batch_size)))
-        return {"accuracy": float((out.argmax(1) == data.validation.y).double().mean())}
-
-    fit(
-        model,
-        (data.train.inputs(), data.train.y),
-        epochs=epochs,
-        batch_size=min(64, max(8, len(data.train) // 20)),
-        optimizer=adamw(1e-3),
-        scheduler=one_cycle(1e-3),
-        selection=Selection(validate, "accuracy"),
-        seed=subject.seed,
-        description="fine-tune",
-    )
-
-
-def _write(
-    out: Path,
-    subject: Subject,
-    result: ShrinkResult,
-    chosen: Plan,
-    example: Tensor,
-    int8: bool,
-    notes: list[str],
-    say: Callable[[str], object],
-) -> Table:
-    """Files, and a table of what each is worth."""
-    from safetensors.torch import save
-
-    model = result.model
-    data = save({k: v.contiguous() for k, v in _own_tensors(model).items()})
-    write_bytes(out / "weights.safetensors", data)
-    write_text(out / "index_map.json", index_map_to_json(result.index_map))
-    assert result.verification is not None
-    write_json(
-        out / "plan.json",
-        {
-            "widths": {k: list(v) for k, v in chosen.widths().items()},
-            "cost": chosen.cost(),
-            "verification": vars(result.verification),
-            "repaired": [list(r) for r in result.repaired],
-            "frozen": [list(f) for f in result.graph.frozen_axes()],
-        },
-    )
-    _save_program(model, example, out / "network.pt2")
-    rows: list[list[Any]] = []
-    one = example[:1]
-    for label, network in (("before", subject.model), ("after", model)):
-        size = sum(p.numel() * p.element_size() for p in network.parameters())
-        latency = measure_latency(network, one, min_run_time=0.3)
-        rows.append([label, "torch", size, *_accuracy(subject, network), 1e3 * latency.median])
-    try:
-        written = export(model, example, out / "network.onnx")
-        rows.append(
-            [
-                "after",
-                "ONNX float",
-                written.size,
-                *_file_accuracy(subject, written.path),
-                _file_latency(written.path, one),
-            ]
+    if options.epochs:
+        fit(
+            model,
+            (data.train.inputs(), data.train.y),
+            epochs=options.epochs,
+            batch_size=min(64, max(8, len(data.train) // 20)),
+            optimizer=adamw(1e-3),
+            scheduler=one_cycle(1e-3),
+            selection=Selection(_ValidationAccuracy(data.validation, subject.batch_size), "accuracy"),
+            checkpoint=checkpoint,
+            seed=subject.seed,
+            compute=Compute(precision=training_precision(options.precision)),
+            description="fine-tune",
         )
-        if int8:
-            calibration = [x for x, _ in _batches(subject, 256)]
-            eighth = export(model, example, out / "network-int8.onnx", quant="int8", calibration=calibration)
-            rows.append(
-                [
-                    "after",
-                    "ONNX int8",
-                    eighth.size,
-                    *_file_accuracy(subject, eighth.path),
-                    _file_latency(eighth.path, one),
-                ]
-            )
-            say(f"int8: {100 * eighth.agreement:.2f} % of outputs within one step of the quantised program")
-    except MissingExtraError as error:
-        if int8:
-            raise
-        notes.append(f"no ONNX file: {error}")
-    columns = ["network", "form", "bytes", "test accuracy", "low", "high", "ms for one input"]
-    return Table(columns, rows, f"{len(subject.data.test)} test samples, 95 % intervals; median latency")
-
-
-def _own_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """The state dict without second names of tied tensors."""
-    seen: set[int] = set()
-    found = {}
-    for key, value in model.state_dict(keep_vars=True).items():
-        if id(value) not in seen:
-            seen.add(id(value))
-            found[key] = value.detach()
-    return found
-
-
-def _save_program(model: nn.Module, example: Tensor, path: Path) -> None:
-    program = export_program(model, (example,), dynamic_batch=True)
-    write_atomic(path, lambda stream: torch.export.save(program, stream))
-
-
-def _accuracy(subject: Subject, model: nn.Module) -> list[float]:
-    split = subject.data.test
-    out = logits_of(model, (x for x, _ in split.batches(subject.batch_size)))
-    return _share(out, split.y)
-
-
-def _file_accuracy(subject: Subject, path: Path) -> list[float]:
-    runtime, split = session(path), subject.data.test
-    rows = [torch.from_numpy(run(runtime, (x,))[0]) for x, _ in split.batches(subject.batch_size)]
-    return _share(torch.cat(rows), split.y)
-
-
-def _share(out: Tensor, y: Tensor) -> list[float]:
-    interval = wilson(int((out.argmax(1) == y).sum()), len(y))
-    return [interval.value, interval.low, interval.high]
-
-
-def _file_latency(path: Path, x: Tensor) -> float:
-    runtime = session(path, torch.get_num_threads())
-    return 1e3 * measure_latency(lambda batch: run(runtime, (batch,)), x, min_run_time=0.3).median
-
-
-def describe(result: Shrunk) -> dict[str, Any]:
-    """Plain data of a shrink, for `--json`."""
-    return {
-        "plan": {k: list(v) for k, v in result.plan.widths().items()},
-        "cost": result.plan.cost(),
-        "verification": vars(result.surgery.verification) if result.surgery.verification else None,
-        "table": json.loads(json.dumps(vars(result.table))),
-        "notes": result.notes,
-        "before": result.before.to_dict(),
-        "after": result.after.to_dict(),
-    }
+    model.eval()

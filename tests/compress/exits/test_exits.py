@@ -28,9 +28,8 @@ from deepwright.compress import (
 from deepwright.compress.exits.goals import Levels
 from deepwright.compress.exits.policy import through, upper_bound
 from deepwright.core.errors import InputError
-from deepwright.data.scenes import make_scenes
-from deepwright.nets import cifar_resnet, mlp
-from deepwright.nets.ssd import small_ssd
+from deepwright.data import make_scenes
+from deepwright.nets import cifar_resnet, mlp, small_ssd
 
 CUTS = ("features.stage0", "features.stage1", "features.stage2")
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from deepwright.checks import Finding, audit
 from deepwright.core.randomness import generator, local_rng
+from deepwright.core.tasks import Classification
 from doors import Door
 
 
@@ -34,7 +35,18 @@ def halting(subject):
 
 
 def audited(
-    folder, *, start=0, train=1, validation=2, test=3, shifted=False, seed=0, limit=20, classes="abc", last=None
+    folder,
+    *,
+    start=0,
+    train=1,
+    validation=2,
+    test=3,
+    shifted=False,
+    seed=0,
+    limit=20,
+    classes="abc",
+    outputs="auto",
+    last=None,
 ):
     report = audit(
         network(start),
@@ -42,6 +54,7 @@ def audited(
         train=batches(train),
         validation=batches(validation),
         class_names=list(classes),
+        task=Classification(3, outputs=outputs),
         checks=["accuracy", counting(1.0), "calibration", *([] if last is None else [last])],
         journal=folder / "audit.jsonl",
         seed=seed,
@@ -62,6 +75,7 @@ DOORS = [
             "test": {"test": 5},
             "another test": {"shifted": True},
             "classes": {"classes": "abd"},
+            "task": {"outputs": "logits"},
             "seed": {"seed": 1},
             "attack_limit": {"limit": 10},
         },

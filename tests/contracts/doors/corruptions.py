@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from deepwright.core.randomness import generator, local_rng
+from deepwright.core.tasks import Classification
 from deepwright.corruptions import Suite
 from doors import Door
 
@@ -40,6 +41,18 @@ def evaluated(
     return report.clean, report.errors, report.mce
 
 
+def by_task(folder, *, seed=0, shifted=False, outputs="logits", measure="score", keep=False):
+    report = Suite(("gaussian_noise", "rotate"), severities=(2, 4)).evaluate(
+        network(),
+        batches(seed, shifted),
+        task=Classification(3, outputs=outputs),
+        measure=measure,
+        keep_targets=keep,
+        checkpoint=folder / "suite.jsonl",
+    )
+    return report.clean, report.errors, report.mce
+
+
 DOORS = [
     Door(
         "corruption suite",
@@ -53,6 +66,18 @@ DOORS = [
             "seed": {"draw": 1},
             "wrong": {"share": 0.5},
             "perturbations": {"which": ("gaussian_noise", "increase_brightness")},
+        },
+    ),
+    Door(
+        "corruption suite, by a task",
+        by_task,
+        file="suite.jsonl",
+        changes={
+            "data": {"seed": 1},
+            "another data": {"shifted": True},
+            "another task.outputs: 'auto'": {"outputs": "auto"},
+            "another measure: 'right'": {"measure": "right"},
+            "another keep targets: True": {"keep": True},
         },
     ),
 ]

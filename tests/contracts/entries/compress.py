@@ -45,9 +45,8 @@ from deepwright.compress import (
     unsafe_groups,
     verify,
 )
-from deepwright.data.scenes import make_scenes
-from deepwright.nets import cifar_resnet, mlp
-from deepwright.nets.ssd import small_ssd
+from deepwright.data import make_scenes
+from deepwright.nets import cifar_resnet, mlp, small_ssd
 from entries import Entry, Placed, normal, seeded, uniform
 
 
@@ -78,7 +77,8 @@ def criteria(device):
     model, x, y = network(device)
     graph = ShrinkGraph.from_module(model, x[:2].to(device))
     data = [(x.to(device), y.to(device))]
-    return {c: next(iter(importance(graph, c, data, generator=seeded()).values())) for c in CRITERIA}
+    words = {"taylor": {"data": data}, "hessian_diag": {"data": data}, "random": {"generator": seeded()}}
+    return {c: next(iter(importance(graph, c, **words.get(c, {})).values())) for c in CRITERIA}
 
 
 def masked(device):

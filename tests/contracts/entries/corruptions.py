@@ -3,9 +3,19 @@
 import torch
 from torch.nn.functional import interpolate
 
-from deepwright.corruptions import ALL, Suite
-from deepwright.corruptions.suite import Compose
-from entries import Entry, Placed, image_classifier, uniform
+from deepwright.core.tasks import Segmentation
+from deepwright.corruptions import (
+    ALL,
+    TABLES,
+    Compose,
+    Suite,
+    apply,
+    diamond_square,
+    differentiable_jpeg,
+    get,
+    move_labels,
+)
+from entries import Entry, Placed, image_classifier, normal, seeded, uniform
 
 
 def photos(device, n=2):
@@ -35,9 +45,49 @@ def composed(device):
     return Compose([("fog_mapping", 2), ("jpeg", 2)])(photos(device))
 
 
+def rows_perturbed(p):
+    return lambda device: p(normal(6, 4).to(device), 3, seed=1, ids=torch.arange(6, device=device))
+
+
+def label_maps(n=2, h=12, w=16):
+    return torch.randint(0, 3, (n, h, w), generator=seeded())
+
+
+def labels_moved(device):
+    """The nearest neighbour of a place between two pixels may be another one where the arithmetic is another."""
+    labels = label_maps().to(device)
+    ids = torch.arange(2, device=device)
+    moved = [move_labels(get(name), labels, 4, ids=ids, outside=255) for name in ("rotate", "elastic", "contrast")]
+    return [Placed(m) for m in moved]
+
+
+def segmented(where):
+    def call(device):
+        torch.manual_seed(0)
+        model = torch.nn.Conv2d(3, 3, 3, padding=1).to(device)
+        x, y = photos(device if where == "device" else "cpu"), label_maps()
+        suite = Suite(["translate", "contrast", "fog_mapping"], (2,))
+        report = suite.evaluate(model, [(x, y.to(x.device))], task=Segmentation(3), baseline=model)
+        return report.errors, report.mce, report.clean.value
+
+    return call
+
+
+def helpers(device):
+    from deepwright.core.randomness import Streams
+
+    field = diamond_square(Streams(0, torch.arange(2), "field", device=device), 17)
+    return field, differentiable_jpeg(photos(device), 30), apply(photos(device)[0], "contrast", 2)
+
+
 ENTRIES = [
     *(Entry(p.name, perturbed(p), tolerance=5e-3) for p in ALL),
     Entry("Suite.evaluate", evaluated("device")),
     Entry("Suite.evaluate, data on the CPU", evaluated("cpu")),
+    Entry("Suite.evaluate, Segmentation", segmented("device"), tolerance=5e-3),
+    Entry("Suite.evaluate, Segmentation, data on the CPU", segmented("cpu"), tolerance=5e-3),
     Entry("Compose", composed, tolerance=5e-3),
+    Entry("move_labels", labels_moved),
+    Entry("diamond_square, differentiable_jpeg, apply", helpers, tolerance=5e-3),
+    *(Entry(f"table: {p.name}", rows_perturbed(p)) for p in TABLES),
 ]

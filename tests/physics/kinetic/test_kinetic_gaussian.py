@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from kinetic_cases import M0, S0, SYSTEM
-from scipy import optimize
+from scipy import linalg, optimize
 
 from deepwright.core.errors import InputError
 from deepwright.physics.kinetic import (
@@ -92,3 +92,26 @@ def test_a_scheme_without_steps_is_refused(options):
 def test_a_scheme_on_moments_needs_a_harmonic_potential():
     with pytest.raises(InputError, match="Free"):
         gaussian_jko(KineticFokkerPlanck(Free()), M0, S0, 0.1, 1)
+
+
+@pytest.mark.parametrize(("friction", "t"), [(20.0, 2.0), (200.0, 5.0), (0.01, 50.0), (1.0, 1e-6), (1.0, 0.0)])
+def test_the_flow_of_fast_and_slow_systems(friction, t):
+    """Against Lyapunov's equation A S + S A^T + Q = 0: S(t) = S + F (S0 - S) F^T."""
+    a, q = harmonic_matrices(1.0, friction, 0.5)
+    still = torch.from_numpy(linalg.solve_continuous_lyapunov(a.numpy(), -q.numpy()))
+    f = torch.from_numpy(linalg.expm(a.numpy() * t))
+    _, s = gaussian_flow(M0, S0, a, q, t)
+    torch.testing.assert_close(s, still + f @ (S0 - still) @ f.T, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("friction", [0.0, 1.0, 20.0, 1000.0])
+def test_covariances_of_the_flow_are_symmetric_and_positive(friction):
+    _, s = gaussian_flow(M0, S0, *harmonic_matrices(1.0, friction, 0.5), 3.0)
+    assert torch.equal(s, s.T)
+    assert float(torch.linalg.eigvalsh(s).min()) > 0
+
+
+@pytest.mark.parametrize("t", [-1.0, math.nan, math.inf])
+def test_times_that_cannot_be_are_refused(t):
+    with pytest.raises(InputError, match="t >= 0"):
+        gaussian_flow(M0, S0, *harmonic_matrices(1.0, 1.0, 0.5), t)

@@ -103,3 +103,16 @@ def test_every_network_of_the_house_can_be_certified():
             return self.line(x) * (1.0 if float(x.sum()) > -1e9 else 0.0)
 
     assert certify(problem, Steps()).missed is None
+
+
+def test_points_of_ones_own_are_not_called_fresh():
+    """Data at fixed points say nothing of what lies between them."""
+    x = torch.linspace(0.1, 0.9, 5, dtype=torch.float64)[:, None]
+    conditions = [
+        Condition("law", lambda u, x: u(x), points=50),
+        Condition("seen", lambda u, x, y: u(x) - y, x, data=(torch.ones(5, 1, dtype=torch.float64),)),
+    ]
+    report = certify(PDEProblem("p", Box((0, 1)), conditions), field(1))
+    assert (set(report.trained), set(report.fresh), set(report.dense)) == ({"law", "seen"}, {"law"}, {"law"})
+    assert "seen: RMS" in str(report)
+    assert "not checked between them" in str(report)

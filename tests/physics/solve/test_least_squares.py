@@ -90,12 +90,12 @@ def test_blocks_need_points():
 
 
 def test_blocks_need_floats():
-    with pytest.raises(TypeError, match="float"):
+    with pytest.raises(InputError, match="float"):
         Block("b", value, (torch.zeros(3, 2, dtype=torch.long),))
 
 
 def test_points_have_the_dtype_of_the_network():
-    with pytest.raises(TypeError, match="float32"):
+    with pytest.raises(InputError, match="float32"):
         LeastSquaresProblem(field(2), [Block("b", value, (POINTS.float(),))])
 
 

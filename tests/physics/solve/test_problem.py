@@ -128,3 +128,26 @@ def test_an_edited_equation_is_refused(edit, tmp_path):
     solved_file(tmp_path)
     with pytest.raises(InputError, match="another residual of equation"):
         solved_file(tmp_path, **edit)
+
+
+def test_residuals_take_normals_and_data_with_their_points():
+    out = Condition("out", lambda u, x, n: n, "boundary", normal=True)
+    seen = Condition("seen", lambda u, x, y: y - x[:, :1], torch.full((2, 2), 0.5).double(), data=(torch.ones(2, 1),))
+    problem = PDEProblem("p", SQUARE, [out, seen])
+    x, n, y = (torch.rand(3, k, generator=torch.Generator().manual_seed(k)).double() for k in (2, 2, 1))
+    found = problem.residuals(field(2), {"out": (x, n), "seen": (x, y)})
+    assert torch.equal(found["out"], n)
+    assert torch.equal(found["seen"], y - x[:, :1])
+
+
+@pytest.mark.parametrize("points", [torch.zeros(3, 2), (torch.zeros(3, 2),), (torch.zeros(3, 2),) * 3])
+def test_residuals_without_their_normals_are_refused(points):
+    problem = PDEProblem("p", SQUARE, [Condition("out", lambda u, x, n: n, "boundary", normal=True)])
+    with pytest.raises(InputError, match="normals"):
+        problem.residuals(field(2), {"out": points})
+
+
+def test_residuals_of_unknown_conditions_are_refused():
+    problem = PDEProblem("p", SQUARE, [Condition("lap", laplacian)])
+    with pytest.raises(InputError, match="unknown condition"):
+        problem.residuals(field(2), {"lab": torch.zeros(3, 2)})

@@ -6,16 +6,23 @@ import math
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Batch, Best, Victim, selected
-from deepwright.adversarial.losses import LossFunction, targeted_dlr
+from deepwright.adversarial.aim import LossFunction
+from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import ascend, column, random_start
+from deepwright.adversarial.victim import Batch, Best, Victim, selected
 from deepwright.core.errors import InputError
+from deepwright.core.tasks.class_losses import targeted_dlr
 
 
 def checkpoints(steps: int) -> list[int]:
-    """w_j = ceil(p_j T) with p_0 = 0, p_1 = .22, p_{j+1} = p_j + max(p_j - p_{j-1} - .03, .06)."""
+    """w_j = ceil(p_j T) with p_0 = 0, p_1 = .22, p_{j+1} = p_j + max(p_j - p_{j-1} - .03, .06).
+
+    Args:
+        steps: T.
+    """
     p = [0.0, 0.22]
     while p[-1] < 1:
         p.append(p[-1] + max(p[-1] - p[-2] - 0.03, 0.06))
@@ -29,10 +36,12 @@ class APGD(Attack):
     steps, or when neither alpha nor the best loss changed since the last one.
 
     Args:
-        eps, norm, loss, success, targeted, bounds, seed, early_stop: see `Attack`; loss "ce" or "dlr".
+        eps: budget.
+        norm: "linf", "l2" or "l1".
         steps: iterations of each restart.
         restarts: random starts.
         rho: share of rising steps below which alpha is halved.
+        options: of `Attack`: task, loss (for classes "ce" or "dlr"), success, targeted, early_stop, bounds, seed.
     """
 
     def __init__(
@@ -66,14 +75,15 @@ class APGD(Attack):
                 self._ascend(victim, batch, best, rows, restart, None)
 
     def _ascend(
-        self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int, function: LossFunction | None
+        self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int, other: Tensor | None
     ) -> None:
         x, y, eps, mask, ids, callback = batch
-        s = _Climb(x[rows], y[rows], eps[rows], None if mask is None else mask[rows], rows)
+        mask, other = (None if t is None else t[rows] for t in (mask, other))
+        s = _Climb(x[rows], y[rows], eps[rows], mask, other, rows)
         start = random_start(s.x, s.eps, self.norm, self._streams(ids[rows.cpu()], x, restart))
         s.point = self._project(s.x + start, s.x, s.eps, s.mask)
         s.previous = s.point
-        self._look(victim, s, best, 0, function)
+        self._look(victim, s, best, 0)
         marks = checkpoints(self.steps)
         every = 1 if x.device.type == "cpu" else 10
         for step in range(1, self.steps + 1):
@@ -89,30 +99,36 @@ class APGD(Attack):
             moved = s.point + inertia * (z - s.point) + (1 - inertia) * (s.point - s.previous)
             s.previous, s.point = s.point, self._project(moved, s.x, s.eps, s.mask)
             before = s.loss
-            self._look(victim, s, best, step, function)
+            self._look(victim, s, best, step)
             s.rises += (s.loss > before).long()
             if callback is not None:
                 callback(step, best.success)
             if step in marks[1:] and step < self.steps:
                 s.adapt(step - marks[marks.index(step) - 1], self.rho)
 
-    def _look(self, victim: Victim, s: _Climb, best: Best, step: int, function: LossFunction | None) -> None:
-        s.loss, s.gradient, out = victim.gradient(s.point, s.y, s.rows, function)
+    def _look(self, victim: Victim, s: _Climb, best: Best, step: int) -> None:
+        s.loss, s.gradient, out = victim.gradient(s.point, s.y, s.rows, self._objective(victim, s.other))
         best.offer(s.rows, s.point, s.loss, victim.succeeded(out, s.y), step)
         s.record()
+
+    def _objective(self, victim: Victim, other: Tensor | None) -> LossFunction | None:
+        """What is raised: the aim's loss, or the targeted DLR from y to another class."""
+        if other is None:
+            return None
+        return lambda out, y: targeted_dlr(victim.logits(out), y, other)
 
 
 class _Climb:
     """Per-sample state of the ascent."""
 
-    def __init__(self, x: Tensor, y: Tensor, eps: Tensor, mask: Tensor | None, rows: Tensor) -> None:
+    def __init__(self, x: Tensor, y: Any, eps: Tensor, mask: Tensor | None, other: Tensor | None, rows: Tensor) -> None:
         n = len(x)
-        self.x, self.y, self.eps, self.mask, self.rows = x, y, eps, mask, rows
+        self.x, self.y, self.eps, self.mask, self.other, self.rows = x, y, eps, mask, other, rows
         self.alpha = 2 * eps
         self.alpha_before = self.alpha.clone()
         self.point = self.previous = self.top_point = x
         self.gradient = self.top_gradient = torch.zeros_like(x)
-        self.loss = torch.full((n,), -torch.inf, device=x.device, dtype=x.dtype)
+        self.loss = torch.full_like(eps, -torch.inf)
         self.top, self.top_before = self.loss.clone(), self.loss.clone()
         self.rises = torch.zeros(n, dtype=torch.long, device=x.device)
 
@@ -141,12 +157,25 @@ class _Climb:
 
 
 class APGDT(APGD):
-    """APGD on the targeted DLR loss, once for each of the `targets` most likely other classes."""
+    """APGD on the targeted DLR loss, once for each of the `targets` most likely other classes.
+
+    Args:
+        eps: budget.
+        norm: "linf", "l2" or "l1".
+        steps: iterations for each target.
+        targets: how many other classes.
+        options: of `APGD` and `Attack`; a loss isn't taken.
+    """
+
+    needs_classes = "it aims at the likeliest other classes"
 
     def __init__(
         self, eps: float | Tensor, norm: str = "linf", steps: int = 100, targets: int = 9, **options: Any
     ) -> None:
+        self._refuse(options, loss="the targeted DLR is its objective")
         super().__init__(eps, norm, steps, **options)
+        if targets < 1:
+            raise InputError("targets", given=targets, expected="1 or more")
         self.targets = targets
 
     @property
@@ -159,36 +188,23 @@ class APGDT(APGD):
         rows = batch.rows
         out = victim.out(x, rows)
         best.offer(rows, x, victim.loss(out, y, rows), victim.succeeded(out, y), 0)
-        order = likely_targets(out, y, self.targets)
+        order = likely_targets(victim.logits(out), y, self.targets)
         for t in range(order.shape[1]):
             rows = (~best.success).nonzero().flatten()
             if len(rows) == 0:
                 return
-            # The target travels with the label as a second column, so that it is kept when samples are dropped.
-            pairs = batch._replace(y=torch.stack([y, order[:, t]], 1))
-            self._ascend(_PairVictim(victim), pairs, best, rows, t, _pair_dlr)  # type: ignore[arg-type]
+            self._ascend(victim, batch, best, rows, t, order[:, t])
 
 
-class _PairVictim(Victim):
-    """A victim whose labels are (label, target) pairs."""
+def likely_targets(
+    z: Float[Tensor, "n classes"], y: Int64[Tensor, " n"], count: int
+) -> Int64[Tensor, "n count_or_fewer"]:
+    """The classes with the highest logits, without the true one.
 
-    def __init__(self, inner: Victim) -> None:
-        self.inner = inner
-
-    def gradient(
-        self, x: Tensor, y: Tensor, rows: Tensor, function: LossFunction | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        return self.inner.gradient(x, y, rows, function)
-
-    def succeeded(self, out: Tensor, y: Tensor) -> Tensor:
-        return self.inner.succeeded(out, y[:, 0])
-
-
-def _pair_dlr(out: Tensor, pair: Tensor) -> Tensor:
-    return targeted_dlr(out, pair[:, 0], pair[:, 1])
-
-
-def likely_targets(out: Tensor, y: Tensor, count: int) -> Tensor:
-    """(N, count) the classes with the highest logits, without the true one."""
-    others = out.scatter(1, y[:, None], -torch.inf)
-    return others.topk(min(count, out.shape[1] - 1), dim=1).indices
+    Args:
+        z: class logits.
+        y: true classes.
+        count: how many; all others where there are fewer.
+    """
+    others = z.scatter(1, y[:, None], -torch.inf)
+    return others.topk(min(count, z.shape[1] - 1), dim=1).indices

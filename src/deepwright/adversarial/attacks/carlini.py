@@ -8,22 +8,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Batch, Best, Victim
-from deepwright.adversarial.losses import margin
+from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import column
+from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.errors import InputError
+from deepwright.core.tasks.class_losses import margin
 
 
 class CarliniWagner(Attack):
-    """min ||delta||^2 + c max(z_y - max_{i != y} z_i + kappa, 0) over w with x_adv = tanh(w) scaled to the box, by Adam.
+    """min ||delta||^2 + c max(z_y - max_{i != y} z_i + kappa, 0) over w, by Adam; x_adv is tanh(w) scaled to the box.
 
     c is searched for each sample by itself; a sample whose objective stopped falling is dropped from the round.
 
     Args:
         eps: L2 budget that counts as success; the search is for the smallest norm.
-        steps: Adam steps a round; lr: their length; rounds: binary search steps on c from `initial_c`.
+        steps: Adam steps a round.
+        lr: their length.
+        rounds: binary search steps on c.
+        initial_c: where they begin.
         kappa: margin wanted.
+        options: of `Attack`: task, success, targeted, bounds.
     """
+
+    needs_classes = "its objective is the margin between classes"
+    preferred_loss = "margin"
 
     def __init__(
         self,
@@ -36,7 +44,7 @@ class CarliniWagner(Attack):
         **options: Any,
     ) -> None:
         self._refuse(options, loss="the margin is its objective")
-        super().__init__(eps, "l2", **{"loss": "margin", **options})
+        super().__init__(eps, "l2", **options)
         if not math.isfinite(self.bounds[1] - self.bounds[0]):
             raise InputError("bounds", given=self.bounds, expected="a finite box for Carlini-Wagner")
         self.steps, self.lr, self.rounds, self.initial_c, self.kappa = steps, lr, rounds, initial_c, kappa
@@ -71,9 +79,9 @@ class CarliniWagner(Attack):
             moved = (torch.tanh(point) + 1) / 2 * (high - low) + low
             if mask is not None:
                 moved = torch.where(mask[rows] > 0, moved, part)
-            victim.queries[rows] += 1
-            out = victim.model(moved)
-            gap = -margin(out, y[rows]) if not victim.task.targeted else margin(out, y[rows])
+            out = victim.outputs(moved, rows)
+            ahead = margin(victim.logits(out), y[rows])
+            gap = ahead if victim.aim.targeted else -ahead
             squared = (moved - part).square().flatten(1).sum(1)
             objective = squared + c[rows] * (gap + self.kappa).clamp_min(0)
             (gradient,) = torch.autograd.grad(objective.sum(), point)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Batch, Best, Victim
+from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import column, norms
+from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.errors import InputError
 
 
@@ -24,7 +25,10 @@ class DeepFool(Attack):
         steps: iterations.
         candidates: classes with the highest logits that are looked at.
         overshoot: how far beyond the boundary.
+        options: of `Attack`: task, success, bounds.
     """
+
+    needs_classes = "it steps over the boundary between two classes"
 
     def __init__(
         self,
@@ -49,36 +53,36 @@ class DeepFool(Attack):
         rows = batch.rows
         used = torch.zeros(len(x), dtype=torch.long, device=x.device)
         for step in range(self.steps + 1):
-            out, jacobian, classes = self._jacobian(victim, point[rows], y[rows], rows)
+            out, z, jacobian, classes = self._jacobian(victim, point[rows], y[rows], rows)
             active = ~victim.succeeded(out, y[rows])
-            rows, out, jacobian, classes = rows[active], out[active], jacobian[:, active], classes[active]
+            rows, z, jacobian, classes = rows[active], z[active], jacobian[:, active], classes[active]
             if len(rows) == 0 or step == self.steps:
                 break
             used[rows] += 1
-            total[rows] += self._move(out, jacobian, classes, y[rows], None if mask is None else mask[rows])
+            total[rows] += self._move(z, jacobian, classes, y[rows], None if mask is None else mask[rows])
             point[rows] = (x[rows] + (1 + self.overshoot) * total[rows]).clamp(*self.bounds)
             if callback is not None:
                 callback(step, best.success)
         self._offer_minimal(victim, batch, point, best, self.steps)
         best.steps = used
 
-    def _jacobian(self, victim: Victim, x: Tensor, y: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs, d z_k / d x for the candidate classes (first row: the true class), and the candidates."""
-        victim.queries[rows] += 1
+    def _jacobian(self, victim: Victim, x: Tensor, y: Tensor, rows: Tensor) -> tuple[Any, Tensor, Tensor, Tensor]:
+        """Outputs, logits z, d z_k / d x for the candidate classes (first row: the true class), and the candidates."""
         point = x.detach().requires_grad_(True)
-        out = victim.model(point)
-        others = out.detach().scatter(1, y[:, None], -torch.inf)
-        count = min(self.candidates, out.shape[1]) - 1
+        out = victim.outputs(point, rows)
+        z = victim.logits(out)
+        others = z.detach().scatter(1, y[:, None], -torch.inf)
+        count = min(self.candidates, z.shape[1]) - 1
         classes = torch.cat([y[:, None], others.topk(max(count, 1), dim=1).indices], 1)
-        one_hot = torch.nn.functional.one_hot(classes, out.shape[1]).to(out.dtype).transpose(0, 1)
-        (jacobian,) = torch.autograd.grad(out, point, one_hot, is_grads_batched=True)
-        return out.detach(), jacobian, classes
+        one_hot = torch.nn.functional.one_hot(classes, z.shape[1]).to(z.dtype).transpose(0, 1)
+        (jacobian,) = torch.autograd.grad(z, point, one_hot, is_grads_batched=True)
+        return out.detach(), z.detach().to(x.dtype), jacobian, classes
 
-    def _move(self, out: Tensor, jacobian: Tensor, classes: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
+    def _move(self, z: Tensor, jacobian: Tensor, classes: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
         w = jacobian[1:] - jacobian[:1]
         if mask is not None:
             w = w * mask
-        gap = (out.gather(1, classes[:, 1:]) - out.gather(1, y[:, None])).abs().T
+        gap = (z.gather(1, classes[:, 1:]) - z.gather(1, y[:, None])).abs().T
         flat = w.flatten(2)
         size = (flat.norm(dim=2) if self.norm == "l2" else flat.abs().sum(2)).clamp_min(1e-12)
         nearest = (gap / size).argmin(0)

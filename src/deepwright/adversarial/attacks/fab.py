@@ -9,21 +9,30 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial.attacks.apgd import likely_targets
-from deepwright.adversarial.engine import Attack, Batch, Best, Victim
+from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import column, hyperplane_step, norms
+from deepwright.adversarial.victim import Batch, Best, Victim
+from deepwright.core.tasks.class_losses import gap
 
 
 class FABT(Attack):
-    """For each target t: linearise z_t - z_y at x_k, project x_k and x_0 on its zero set within the box, step to a convex
-    combination (weight d_k / (d_k + d_0), at most alpha_max), over-shoot by eta; on success pull back towards x_0.
+    """Minimal-norm search for each of the likeliest other classes t.
+
+    Linearise z_t - z_y at x_k, project x_k and x_0 on its zero set within the box, step to a convex combination (weight
+    d_k / (d_k + d_0), at most alpha_max), over-shoot by eta; on success pull back towards x_0 by beta.
 
     Args:
         eps: budget that counts as success; the search itself is for the smallest norm.
-        norm, bounds, seed: see `Attack`.
+        norm: "linf", "l2" or "l1".
         steps: iterations for each target.
         targets: most likely other classes.
-        alpha_max, eta, beta: as in the source.
+        alpha_max: largest weight of the clean input.
+        eta: over-shoot.
+        beta: what is left of the way after a success.
+        options: of `Attack`: task, success, early_stop, bounds, seed.
     """
+
+    needs_classes = "it linearises the difference of two class logits"
 
     def __init__(
         self,
@@ -55,9 +64,9 @@ class FABT(Attack):
         best.offer(rows, x, victim.loss(out, y, rows), wrong, 0)
         closest = x.clone()
         distance = torch.where(wrong, 0.0, torch.inf).to(x.dtype)
-        order = likely_targets(out, y, self.targets)
+        order = likely_targets(victim.logits(out), y, self.targets)
         for t in range(order.shape[1]):
-            # A sample that already has an example within its budget isn't searched further, unless the norm itself is wanted.
+            # A sample with an example within its budget isn't searched further, unless the norm itself is wanted.
             todo = (distance > 0) & ((distance > eps) | torch.isinf(eps) | (not self.early_stop))
             rows = todo.nonzero().flatten()
             if len(rows) == 0:
@@ -83,12 +92,11 @@ class FABT(Attack):
         part_mask = None if mask is None else mask[rows].expand_as(origin).flatten(1)
         point = origin.clone()
 
-        def gap(out: Tensor, both: Tensor) -> Tensor:
-            return (out.gather(1, both[:, 1:]) - out.gather(1, both[:, :1]))[:, 0]
+        def towards_goal(out: Any, y: Tensor) -> Tensor:
+            return gap(victim.logits(out), y, goal)
 
-        both = torch.stack([label, goal], 1)
         for _ in range(self.steps):
-            value, gradient, _ = victim.gradient(point, both, rows, gap)
+            value, gradient, _ = victim.gradient(point, label, rows, towards_goal)
             w = gradient.flatten(1)
             if part_mask is not None:
                 w = w * part_mask

@@ -10,21 +10,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Batch, Best, Victim, selected
+from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import ascend, column, random_start
+from deepwright.adversarial.victim import Batch, Best, Victim, selected
 from deepwright.core.errors import InputError
 
 
 class PGD(Attack):
     """x <- P(x + alpha * step(gradient)), from a random start, best of several restarts.
 
+    With `early_stop` a sample is dropped as soon as it is fooled; the flags of success don't depend on it.
+
     Args:
-        eps, norm, loss, success, targeted, bounds, seed: see `Attack`.
+        eps: budget.
+        norm: "linf", "l2" or "l1".
         steps: iterations of each restart.
         alpha: step length; 2.5 eps / steps by default.
         random_start: begin uniformly in the ball.
         restarts: random starts; a fooled sample isn't attacked again.
-        early_stop: drop a sample as soon as it is fooled (the flags of success don't depend on it).
+        options: of `Attack`: task, loss, success, targeted, early_stop, bounds, seed.
     """
 
     def __init__(
@@ -94,7 +98,7 @@ class _Part:
     def __init__(
         self,
         x: Tensor,
-        y: Tensor,
+        y: Any,
         eps: Tensor,
         alpha: Tensor,
         mask: Tensor | None,
@@ -112,7 +116,15 @@ class _Part:
 
 
 class BIM(PGD):
-    """Iterated FGSM: no random start, 10 steps."""
+    """Iterated FGSM: no random start, 10 steps.
+
+    Args:
+        eps: budget.
+        norm: "linf", "l2" or "l1".
+        steps: iterations.
+        alpha: step length; 2.5 eps / steps by default.
+        options: of `Attack`: task, loss, success, targeted, early_stop, bounds, seed.
+    """
 
     def __init__(
         self, eps: float | Tensor, norm: str = "linf", steps: int = 10, alpha: float | None = None, **options: Any
@@ -121,7 +133,7 @@ class BIM(PGD):
 
 
 class FGSM(Attack):
-    """One full step: x + eps * step(gradient)."""
+    """One full step: x + eps * step(gradient). Its arguments are those of `Attack`."""
 
     start = False
     length = 1.0
@@ -141,7 +153,7 @@ class FGSM(Attack):
 
 
 class RFGSM(FGSM):
-    """Uniform start in the ball, one step of 1.25 eps, projected."""
+    """Uniform start in the ball, one step of 1.25 eps, projected. Its arguments are those of `Attack`."""
 
     start = True
     length = 1.25

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Batch, Best, Victim
+from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import column, norms
+from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.errors import InputError
 
 
@@ -15,9 +16,11 @@ class Noise(Attack):
     """Random noise on the sphere of the budget.
 
     Args:
-        eps, norm, bounds, seed: see `Attack`.
+        eps: budget.
+        norm: "linf", "l2" or "l1".
         kind: "sign" (+-eps in L-inf), "gaussian" or "uniform", scaled to the budget.
         repeats: draws; the worst counts.
+        options: of `Attack`: task, loss, success, bounds, seed.
     """
 
     def __init__(

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepwright.adversarial.engine import Attack, Batch, Best, Victim
+from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import column, norms
+from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
 
@@ -17,18 +18,24 @@ _HALVE_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 class Square(Attack):
-    """Each query repaints one h x h square per sample and keeps it if the margin falls.
+    """Each query repaints one h x h square per sample and keeps it if the loss rises.
+
+    What rises is the task's margin, or its first loss where it has none.
 
     Args:
-        eps, norm ("linf" or "l2"), bounds, seed, targeted, success: see `Attack`; the margin is what is lowered.
+        eps: budget.
+        norm: "linf" or "l2".
         queries: budget of forward passes a sample.
         p: share of pixels in the first squares (0.8; 0.05 for quick audits); it halves along a fixed schedule.
+        options: of `Attack`: task, loss, success, targeted, bounds, seed.
     """
+
+    preferred_loss = "margin"
 
     def __init__(
         self, eps: float | Tensor, norm: str = "linf", queries: int = 5000, p: float = 0.8, **options: Any
     ) -> None:
-        super().__init__(eps, norm, **{"loss": "margin", **options})
+        super().__init__(eps, norm, **options)
         if norm == "l1":
             raise InputError("norm", given="'l1'", expected="'linf' or 'l2' for Square")
         if queries < 1 or not 0 < p <= 1:
@@ -47,7 +54,7 @@ class Square(Attack):
         rows = (~best.success).nonzero().flatten()
         images = x if x.ndim == 4 else x.reshape(len(x), 1, 1, -1)
         current = best.x.clone()
-        loss = torch.full((len(x),), -torch.inf, device=x.device, dtype=x.dtype)
+        loss = torch.full_like(eps, -torch.inf)
         for query in range(self.queries):
             if len(rows) == 0:
                 return
@@ -77,9 +84,9 @@ class Square(Attack):
         """L-inf: vertical stripes of +-eps; L2: a board of bumps with random signs."""
         _n, c, h, w = origin.shape
         if self.norm == "linf":
-            return _signs(streams, c, 1, w).expand(-1, -1, h, -1) * column(eps, origin)
+            return _signs(streams, origin, c, 1, w).expand(-1, -1, h, -1) * column(eps, origin)
         side = max(h // 5, 1)
-        tiles = _signs(streams, c, -(-h // side), -(-w // side))
+        tiles = _signs(streams, origin, c, -(-h // side), -(-w // side))
         tile = _bump(side, origin)
         board = (tiles.repeat_interleave(side, 2).repeat_interleave(side, 3))[:, :, :h, :w]
         pattern = tile.repeat(-(-h // side), -(-w // side))[:h, :w]
@@ -88,7 +95,7 @@ class Square(Attack):
     def _square(self, delta: Tensor, eps: Tensor, share: float, streams: Streams) -> Tensor:
         _, c, h, w = delta.shape
         inside = _window(delta, max(1, min(round(math.sqrt(share * h * w)), h, w)) if h > 1 else 1, share, streams)
-        return torch.where(inside, _signs(streams, c, 1, 1) * column(eps, delta), delta)
+        return torch.where(inside, _signs(streams, delta, c, 1, 1) * column(eps, delta), delta)
 
     def _bump(self, delta: Tensor, origin: Tensor, eps: Tensor, share: float, streams: Streams) -> Tensor:
         """Move the mass of one window into a bump in another, and use up the budget."""
@@ -100,7 +107,7 @@ class Square(Attack):
         rows = torch.arange(side, device=delta.device)
         top = target.int().flatten(2).argmax(2)[:, 0]
         bump = torch.zeros_like(delta)
-        tile = _bump(side, delta)[None, None] * _signs(streams, c, 1, 1)
+        tile = _bump(side, delta)[None, None] * _signs(streams, delta, c, 1, 1)
         y0, x0 = top // w, top % w
         batch = torch.arange(len(delta), device=delta.device)[:, None, None, None]
         channel = torch.arange(c, device=delta.device)[None, :, None, None]
@@ -113,8 +120,9 @@ class Square(Attack):
         return kept + bump / length * free.sqrt()
 
 
-def _signs(streams: Streams, *shape: int) -> Tensor:
-    return torch.where(streams.bits(*shape) < 0, -1.0, 1.0)
+def _signs(streams: Streams, like: Tensor, *shape: int) -> Tensor:
+    """(N, *shape) of +-1 in the dtype of `like`."""
+    return torch.where(streams.bits(*shape) < 0, -1, 1).to(like.dtype)
 
 
 def _window(like: Tensor, side: int, share: float, streams: Streams) -> Tensor:

@@ -137,13 +137,16 @@ def _storages(tensors: list[Tensor]) -> list[Tensor]:
 
 
 def _rows(model: nn.Module, flops: dict[str, dict[Any, int]], n: int) -> list[tuple[str, str, int, int, int]]:
+    """A module's own MACs are its count less its children's, so that the rows add up to the total."""
     root = type(model).__name__
+    counted = {
+        name: sum(flops.get(f"{root}.{name}" if name else root, {}).values()) for name, _ in model.named_modules()
+    }
     rows = []
     for name, module in model.named_modules():
         own = list(module.parameters(recurse=False))
-        leaf = not list(module.children())
-        key = f"{root}.{name}" if name else root
-        macs = sum(flops.get(key, {}).values()) // 2 // n if leaf else 0
+        inside = sum(counted.get(f"{name}.{child}" if name else child, 0) for child, _ in module.named_children())
+        macs = max(0, counted[name] - inside) // 2 // n
         if own or macs:
             params = sum(p.numel() for p in own)
             rows.append(

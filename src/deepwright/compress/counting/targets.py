@@ -136,7 +136,14 @@ class TargetProfile:
 
     @classmethod
     def from_measurements(
-        cls, name: str, clock_hz: float, measured: Sequence[tuple[Sequence[Layer], float]], **options: Any
+        cls,
+        name: str,
+        clock_hz: float,
+        measured: Sequence[tuple[Sequence[Layer], float]],
+        *,
+        mem_levels: tuple[tuple[int, float], ...] = (),
+        power_w: float | None = None,
+        element_bytes: int = 1,
     ) -> TargetProfile:
         """Rates per kind and a fixed time that explain measured seconds best (non-negative least squares).
 
@@ -144,7 +151,9 @@ class TargetProfile:
             name: of the machine.
             clock_hz: of the machine.
             measured: (layers of a network, its seconds); at least as many networks as kinds of layers.
-            options: the other attributes.
+            mem_levels: (bytes, bytes per cycle) of each memory, the smallest first.
+            power_w: drawn while it runs.
+            element_bytes: of a weight or an activation.
 
         Raises:
             InputError: too few measurements, or one that isn't positive.
@@ -165,7 +174,7 @@ class TargetProfile:
         solution = nnls(table * weights[:, None] / scale, np.ones(len(seconds)))[0] / scale
         rates = {k: float(1 / max(c, 1e-12)) for k, c in zip(kinds, solution)}
         rates.setdefault("conv", next(iter(rates.values())))
-        return cls(name, clock_hz, rates, fixed_s=float(solution[-1]), **options)
+        return cls(name, clock_hz, rates, mem_levels, power_w, element_bytes, float(solution[-1]))
 
     def at_clock(self, clock_hz: float) -> TargetProfile:
         """The same machine at another clock.

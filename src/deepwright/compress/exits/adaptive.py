@@ -120,13 +120,14 @@ class AdaptiveModel(nn.Module):
             return_exit: give (outputs, (N,) index of the cut where each sample left, len(cuts) at the end) as well.
 
         Raises:
-            RuntimeError: eval mode without a policy or thresholds: there is no silent default.
+            InputError: eval mode without a policy or thresholds: there is no silent default.
         """
         if self.training:
             return self.exit_logits(x)
         if thresholds is None:
             if self.policy is None:
-                raise RuntimeError("no thresholds: calibrate_exits(model, loader, ...) first, or pass thresholds=")
+                hint = "calibrate_exits(model, loader, ...) first, or pass thresholds="
+                raise InputError("thresholds", given="none", expected="some, in eval mode", hint=hint)
             thresholds = self.policy.thresholds
         pieces, given = self.pieces(), x
         x = to_model(x, self.model)

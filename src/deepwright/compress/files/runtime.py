@@ -26,6 +26,7 @@ def session(data: bytes | Path | str, threads: int | None = None, fused: bool = 
 
     Raises:
         MissingExtraError: onnxruntime is missing.
+        InputError: the runtime doesn't take the file: an operation that it lacks in this precision, a damaged file.
     """
     require("onnxruntime", "export", "running ONNX")
     import onnxruntime
@@ -37,7 +38,10 @@ def session(data: bytes | Path | str, threads: int | None = None, fused: bool = 
     if threads:
         options.intra_op_num_threads = threads
     source = data if isinstance(data, bytes) else str(data)
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no base of their own
+        raise InputError("ONNX Runtime", given=str(error), expected="a file that it can run on the CPU") from error
 
 
 def run(runtime: Any, inputs: tuple[Tensor, ...]) -> list[np.ndarray]:

@@ -22,10 +22,11 @@ from deepwright.compress.surgery.masking import MaskHandle, mask, mask_weights
 from deepwright.compress.surgery.plans import Plan, plan
 from deepwright.compress.surgery.proof import Verification, verify
 from deepwright.compress.surgery.safety import freeze_unsafe, unsafe_groups
-from deepwright.compress.surgery.scores import CRITERIA, gradient_scores, importance
+from deepwright.compress.surgery.scores import CRITERIA, GRADIENT_CRITERIA, gradient_scores, importance
 
 __all__ = [
     "CRITERIA",
+    "GRADIENT_CRITERIA",
     "IndexMap",
     "MaskHandle",
     "MaskedOriginal",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ def plan_for_latency(
     round_to: int = 1,
     per_group_max: float = 0.95,
     min_run_time: float = 0.3,
+    measure: Callable[[nn.Module], float] | None = None,
 ) -> Plan:
     """The most MACs whose network is measured to be fast enough: bisection on their share, each step cut and timed.
 
@@ -38,18 +39,20 @@ def plan_for_latency(
     Args:
         graph: units and groups.
         scores: group (or its name) -> (size,), higher = keep; see `importance`.
-        milliseconds: of one sample of the graph's example, where the network lives.
+        milliseconds: of one sample of the graph's example, where the network lives (or of what `measure` says).
         global_: compare units across groups; else the same share of each.
         min_keep: units that every group keeps.
         round_to: kept widths are multiples of this (or the whole group).
         per_group_max: largest share removed from one group.
         min_run_time: seconds of each measurement at least.
+        measure: a network -> its milliseconds, in place of a measurement here: on another machine, by a model of one.
 
     Raises:
         InputError: not below the network's own time; scores missing, NaN or of a wrong length.
         OverPruneError: a time that surgery can't reach.
     """
-    dense = _milliseconds(graph, graph.model, min_run_time)
+    time_of = measure or (lambda model: _milliseconds(graph, model, min_run_time))
+    dense = time_of(graph.model)
     if not 0 < milliseconds < dense:
         raise InputError(
             "milliseconds", given=milliseconds, expected=f"above 0, below the network's own {dense:.3g} ms"
@@ -69,7 +72,7 @@ def plan_for_latency(
             low = middle
             continue
         small = shrink(graph.model, chosen, skip_verification=True).model
-        if _milliseconds(graph, small, min_run_time) <= milliseconds:
+        if time_of(small) <= milliseconds:
             best, low = chosen, middle
         else:
             high = middle

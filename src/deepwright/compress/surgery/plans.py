@@ -138,7 +138,7 @@ def plan(
 
 def _share(ratio: float) -> float:
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
-        raise TypeError(f"ratio; given: {ratio!r}; expected: a share in [0, 1)")
+        raise InputError("ratio", given=repr(ratio), expected="a share in [0, 1)")
     return float(ratio)
 
 

@@ -19,6 +19,7 @@ from deepwright.compress.errors import SurgeryError
 from deepwright.compress.surgery.fixed_sizes import Removed, fixed_sizes
 from deepwright.compress.surgery.masked_original import MaskedOriginal, to_dtype
 from deepwright.compress.surgery.plans import Plan
+from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
 from deepwright.core.randomness import generator
 
@@ -54,13 +55,16 @@ def verify(plan: Plan, small: nn.Module, *, batches: int = 4, extra: tuple[Any, 
     Args:
         plan: what was removed.
         small: the shrunk network.
-        batches: random batches of the example's shapes.
+        batches: random batches of the example's shapes, 0 or more.
         extra: one more batch of real inputs.
 
     Raises:
+        InputError: nothing to compare on.
         SurgeryError: they differ by more than 1e-8 of the largest output (or the shrunk network fails); names the first
             node that differs, its module and source line.
     """
+    if batches < 0 or (batches == 0 and extra is None):
+        raise InputError("batches", given=batches, expected="1 or more, or 0 beside a batch of your own (extra=)")
     graph = plan.graph
     inexact = tuple(
         f"{op_name(i.node.target)} in {module_of(i.node) or 'the network'}"

@@ -14,8 +14,16 @@ from deepwright.compress.coupling.groups import Group
 from deepwright.core.devices import back_to, to_model
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import evaluating
+from deepwright.core.randomness import generator as seeded
 
-CRITERIA = ("l2", "l1", "bn_scale", "taylor", "hessian_diag", "random")
+# What an entry of a weight counts for; "l2" takes the root of the sum afterwards.
+_OF_WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {"l2": Tensor.square, "l1": Tensor.abs, "bn_scale": Tensor.abs}
+# Criteria that need batches of data, and whether gradients are squared.
+_OF_GRADIENTS = {"taylor": False, "hessian_diag": True}
+CRITERIA = (*_OF_WEIGHTS, *_OF_GRADIENTS, "random")
+GRADIENT_CRITERIA = tuple(_OF_GRADIENTS)
+# Entries of per-sample gradients that are held at once.
+_GRADIENT_ENTRIES = 2**26
 Criterion = Callable[[str, int, Tensor], Tensor]
 
 
@@ -23,7 +31,7 @@ def importance(
     graph: ShrinkGraph,
     criterion: str | Criterion = "l2",
     data: Iterable[tuple[Tensor, Tensor]] | None = None,
-    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     reduction: str = "sum",
     generator: torch.Generator | None = None,
 ) -> dict[Group, Tensor]:
@@ -35,30 +43,32 @@ def importance(
             batch norms), "taylor" (sum |w dL/dw|, arXiv 1906.10771), "hessian_diag" (sum w^2 F/2 with the empirical
             Fisher information as curvature, arXiv 2010.05354), "random", or a function (name, axis, weight) -> one
             number an entry of that axis.
-        data: batches (inputs, targets) for "taylor" and "hessian_diag".
-        loss: of the network's output and the targets.
-        reduction: over a unit's producers: "sum" or "mean".
-        generator: for "random".
+        data: batches (inputs, targets) for "taylor" and "hessian_diag", and for no other.
+        loss: for them too, of the network's output and the targets; cross-entropy by default.
+        reduction: over a unit's producers: "sum" or "mean"; "random" has none.
+        generator: for "random"; a fixed one by default.
 
     Returns:
         group -> (size,) float64, where the network lives.
 
     Raises:
-        InputError: an unknown criterion, or one that needs data and got none; weights that aren't finite.
+        InputError: an unknown criterion, one that needs data and got none, or a word that it has no use for; weights
+            that aren't finite.
     """
     if reduction not in ("sum", "mean"):
         raise InputError("reduction", given=repr(reduction), expected="'sum' or 'mean'")
     if isinstance(criterion, str) and criterion not in CRITERIA:
         raise unknown_name("criterion", criterion, CRITERIA)
+    _require_its_words(criterion, data, loss, reduction, generator)
     if criterion == "random":
-        where = "cpu" if generator is None else generator.device
-        draw = {g: torch.rand(g.size, generator=generator, dtype=torch.float64, device=where) for g in graph.groups}
+        rng = generator or seeded(0, "importance")
+        draw = {g: torch.rand(g.size, generator=rng, dtype=torch.float64, device=rng.device) for g in graph.groups}
         return back_to(draw, graph.model)
     weights = {k: v.detach() for k, v in graph.model.named_parameters()}
     for name, w in weights.items():
         if not torch.isfinite(w).all():
             raise InputError(f"parameter {name!r}", given="NaN or infinity", expected="finite weights")
-    values = _entry_values(graph, criterion, weights, data, loss)
+    values = _entry_values(graph, criterion, weights, data, loss or F.cross_entropy)
     out = {}
     for group in graph.groups:
         total, count = torch.zeros(group.size, dtype=torch.float64), torch.zeros(group.size, dtype=torch.float64)
@@ -76,6 +86,20 @@ def importance(
     return back_to(out, graph.model)
 
 
+def _require_its_words(criterion: str | Criterion, data: Any, loss: Any, reduction: str, generator: Any) -> None:
+    """Refuse what a criterion would not look at."""
+    given = {"data": data is not None, "loss": loss is not None}
+    unused = {} if criterion in _OF_GRADIENTS else given
+    if criterion == "random":
+        unused = unused | {"reduction": reduction != "sum"}
+    else:
+        unused = unused | {"generator": generator is not None}
+    for word, there in unused.items():
+        if there:
+            name = repr(criterion) if isinstance(criterion, str) else "a function"
+            raise InputError(word, given=f"for the criterion {name}", expected=f"none: {name} has no use for it")
+
+
 def _entry_values(
     graph: ShrinkGraph,
     criterion: str | Criterion,
@@ -86,14 +110,12 @@ def _entry_values(
     """(parameter, axis) -> one number an entry of that axis."""
     if callable(criterion):
         return lambda fqn, axis: criterion(fqn, axis, weights[fqn]).detach().cpu().double()
-    if criterion in ("taylor", "hessian_diag"):
+    if criterion in _OF_GRADIENTS:
         if data is None:
             raise InputError("data", given="none", expected=f"batches (inputs, targets) for {criterion!r}")
-        scored = gradient_scores(graph.model, data, loss, squared=criterion == "hessian_diag")
-    elif criterion == "l2":
-        scored = {k: w.square() for k, w in weights.items()}
+        scored = gradient_scores(graph.model, data, loss, squared=_OF_GRADIENTS[criterion])
     else:
-        scored = {k: w.abs() for k, w in weights.items()}
+        scored = {k: _OF_WEIGHTS[criterion](w) for k, w in weights.items()}
 
     def entries(fqn: str, axis: int) -> Tensor:
         w = scored[fqn].double()
@@ -108,40 +130,70 @@ def gradient_scores(
     loss: Callable[[Tensor, Tensor], Tensor],
     squared: bool = False,
 ) -> dict[str, Tensor]:
-    """|w dL/dw| of the mean loss over the data, or w^2 E[(dL/dw)^2] / 2 with the expectation over batches.
+    """|w dL/dw| of the mean loss over the data, or w^2 E[(dL/dw)^2] / 2 with the expectation over samples.
+
+    Neither depends on how the data are cut into batches. The second takes one gradient a sample, batched where the
+    network allows it.
 
     Args:
         model: left as found.
-        data: batches (inputs, targets).
-        loss: of the network's output and the targets.
+        data: batches (inputs, targets), the samples along their first axis.
+        loss: of the network's output and the targets, the mean over the batch.
         squared: the second of the two.
 
     Raises:
-        InputError: no batch.
+        InputError: no sample.
     """
     parameters = {k: p for k, p in model.named_parameters() if p.is_floating_point()}
     total: dict[str, Any] = {k: torch.zeros_like(p) for k, p in parameters.items()}
     wanted = {k: p.requires_grad for k, p in parameters.items()}
-    batches = 0
+    whole, count = 0, 0.0  # samples of the first batch, and samples in units of it: whole batches count exactly 1
     try:
         for p in parameters.values():
             p.requires_grad_(True)
         with evaluating(model):
             for x, y in data:
-                value = loss(model(to_model(x, model)), to_model(y, model))
-                gradients = torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
-                batches += 1
-                for key, g in zip(parameters, gradients):
-                    if g is not None:
-                        total[key] += g.square() if squared else g
+                if len(x) == 0:
+                    continue
+                whole = whole or len(x)
+                share = len(x) / whole
+                count += share
+                x, y = to_model(x, model), to_model(y, model)
+                found = (_mean_square if squared else _gradient)(model, parameters, loss, x, y)
+                for key, g in found.items():
+                    total[key] += g if share == 1 else share * g
     finally:
         for key, p in parameters.items():
             p.requires_grad_(wanted[key])
-    if batches == 0:
-        raise InputError("data", given="no batch", expected="at least one")
+    if count == 0:
+        raise InputError("data", given="no sample", expected="at least one")
     if squared:
-        return {k: p.detach().square() * total[k] / (2 * batches) for k, p in parameters.items()}
-    return {k: (p.detach() * total[k] / batches).abs() for k, p in parameters.items()}
+        return {k: p.detach().square() * total[k] / (2 * count) for k, p in parameters.items()}
+    return {k: (p.detach() * total[k] / count).abs() for k, p in parameters.items()}
+
+
+def _gradient(model: nn.Module, parameters: dict[str, Any], loss: Any, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """Gradients of the batch's mean loss; parameters that it doesn't depend on are left out."""
+    found = torch.autograd.grad(loss(model(x), y), list(parameters.values()), allow_unused=True)
+    return {k: g for k, g in zip(parameters, found) if g is not None}
+
+
+def _mean_square(model: nn.Module, parameters: dict[str, Any], loss: Any, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """Mean over samples of their squared gradients: some at a time, or one where the network can't be batched."""
+    size = sum(p.numel() for p in parameters.values())
+    rows = max(1, min(32, _GRADIENT_ENTRIES // max(1, size)))
+
+    def one(values: dict[str, Tensor], row: Tensor, label: Tensor) -> Tensor:
+        return loss(torch.func.functional_call(model, values, (row[None],)), label[None])
+
+    each = torch.func.vmap(torch.func.grad(one), in_dims=(None, 0, 0))
+    values = {k: p.detach() for k, p in parameters.items()}
+    try:
+        parts = [each(values, a, b) for a, b in zip(x.split(rows), y.split(rows))]
+        return {k: torch.stack([p[k].square().sum(0) for p in parts]).sum(0) / len(x) for k in parameters}
+    except (RuntimeError, ValueError, TypeError):  # a step that vmap has no rule for
+        singles = [_gradient(model, parameters, loss, a, b) for a, b in zip(x.split(1), y.split(1))]
+        return {k: sum((s[k].square() for s in singles if k in s), 0 * values[k]) / len(x) for k in parameters}
 
 
 def _scale_axes(graph: ShrinkGraph, group: Group) -> set[tuple[str, int]]:

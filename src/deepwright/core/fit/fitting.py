@@ -49,8 +49,9 @@ def fit(
 
     Args:
         model: the network; it ends in the mode it came in, on the device it came from.
-        train: (inputs, targets) tensors of equal length, or a map-style `Dataset` of such pairs. Batches are moved to
-            where the model trains; float32 ones take its dtype.
+        train: (inputs, targets) tensors of equal length, or a map-style `Dataset` of such pairs. Batches are moved
+            to where the model trains, floating ones in its dtype. What a `Dataset` draws as it is read (with torch,
+            NumPy or `random`) depends on `seed`, epoch and step only.
         epochs: passes over the data.
         batch_size: samples per device and step.
         loss: (predictions, targets) -> scalar; ignored when `step` is given.
@@ -74,12 +75,14 @@ def fit(
         The history, the best epoch and value, and where it resumed.
 
     Raises:
-        InputError: no data; a checkpoint of another fit, or that another process is writing; a loss that is not finite
+        InputError: no data, or others than tensors; options out of range; nothing to train; targets of another shape
+            than the outputs; a checkpoint of another fit, or that another process is writing; a loss that is not finite
             (the message has the step; on an accelerator up to 49 more steps were taken since).
         KeyboardInterrupt: after Ctrl-C, when the state is on disk.
         Terminated: after SIGTERM, when the state is on disk.
     """
     size = _checked_size(train)
+    _check_options(model, epochs, batch_size, every, clip_norm)
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,
@@ -100,12 +103,14 @@ def fit(
     parts = {} if checkpoint is None else recipe.identity(model, train)
     with Resume(checkpoint, parts, kind="fit", writer=fabric.is_global_zero) as kept, local_rng(seed):
         run = Run(model, train, recipe, fabric, Order(size, batch_size, fabric, seed, drop_last))
-        run.resume(kept)
-        with graceful() as stop, bar(description, epochs * run.order.steps) as running:
-            running.advance(run.state.step)
-            Loop(run, kept, every, workers, callbacks, stop, running).go()
-        run.restore_best()
-        model.to(origin).train(was_training)
+        try:
+            run.resume(kept)
+            with graceful() as stop, bar(description, epochs * run.order.steps) as running:
+                running.advance(run.state.step)
+                Loop(run, kept, every, workers, callbacks, stop, running).go()
+            run.restore_best()
+        finally:
+            run.leave(origin, was_training)
     return run.result()
 
 
@@ -139,9 +144,22 @@ def _checked_size(train: TrainData) -> int:
     size = len(train[0]) if isinstance(train, tuple) else len(train)  # type: ignore[arg-type]
     if size == 0:
         raise InputError("training data", given="0 samples", expected="at least one")
-    if isinstance(train, tuple) and len(train[0]) != len(train[1]):
-        raise InputError("training data", given=f"{len(train[0])} inputs and {len(train[1])} targets")
+    if isinstance(train, tuple):
+        if len(train) != 2 or not all(isinstance(part, Tensor) for part in train):
+            given, hint = ", ".join(type(part).__name__ for part in train), "torch.as_tensor(...) of each"
+            raise InputError("training data", given=given, expected="two tensors: inputs, targets", hint=hint)
+        if len(train[0]) != len(train[1]):
+            raise InputError("training data", given=f"{len(train[0])} inputs and {len(train[1])} targets")
     return size
+
+
+def _check_options(model: nn.Module, epochs: int, batch_size: int, every: int, clip_norm: float | None) -> None:
+    if epochs < 0 or batch_size < 1 or every < 1 or (clip_norm is not None and not clip_norm > 0):
+        given = f"epochs={epochs}, batch_size={batch_size}, every={every}, clip_norm={clip_norm}"
+        raise InputError("fit", given=given, expected="epochs 0 or more, the others 1 or more, clip_norm above 0")
+    if not any(p.requires_grad for p in model.parameters()):
+        hint = "model.requires_grad_(True), or leave parts of it trainable"
+        raise InputError("model", given="no parameter that asks for gradients", expected="one or more", hint=hint)
 
 
 def _fabric(compute: Compute, model: nn.Module) -> Any:

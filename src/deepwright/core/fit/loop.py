@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from torch import nn
 from deepwright.core.fit.run import Run
 from deepwright.core.interrupt import StopFlag
 from deepwright.core.progress import Bar
-from deepwright.core.resume import Resume
+from deepwright.core.resume import Resume, architecture, digest
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Loop:
     callbacks: Sequence[Callable[[nn.Module, dict[str, float]], object]]
     stop: StopFlag
     running: Bar
+    looked: bool = False
 
     def go(self) -> None:
         """All epochs that are left."""
@@ -62,6 +64,22 @@ class Loop:
     def _save(self) -> None:
         if self.kept.path is not None:
             self.kept.save(self.run.stored())
+            self._look_beside()
+
+    def _look_beside(self) -> None:
+        """Say once what the training changes and a checkpoint doesn't hold."""
+        if self.looked:
+            return
+        self.looked = True
+        recipe, known = self.run.recipe, self.kept.identity
+        now = {"model": architecture(self.run.model), "loss": digest(recipe.loss), "step": digest(recipe.step)}
+        changed = [name for name, value in now.items() if known.get(name) not in (None, "None", value)]
+        if changed:
+            warnings.warn(
+                f"training changes attributes of the {' and the '.join(changed)}, which a checkpoint doesn't hold: a "
+                "fit that goes on from it will differ. Register what changes as a buffer of the model.",
+                stacklevel=2,
+            )
 
     def _show(self, epoch: int) -> None:
         self.running.advance(1, f"epoch {epoch + 1}/{self.run.recipe.epochs} {self.run.losses.shown}")

@@ -37,6 +37,9 @@ class Selection:
     def __post_init__(self) -> None:
         if self.mode not in ("max", "min"):
             raise InputError("mode", given=repr(self.mode), expected="'max' or 'min'")
+        if self.patience is not None and (self.monitor is None or self.patience < 0):
+            given = f"patience={self.patience}, monitor={self.monitor!r}"
+            raise InputError("selection", given=given, expected="patience of 0 or more, and a value to monitor")
 
     def better(self, value: float, best: float | None) -> bool:
         """Whether a value beats the best one so far.

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from deepwright.core.devices import dtype_of
 from deepwright.core.errors import InputError
 from deepwright.core.fit.losses import Losses
 from deepwright.core.fit.order import Order
 from deepwright.core.fit.recipe import Recipe, TrainData
-from deepwright.core.randomness import generator
+from deepwright.core.randomness import derive_seed, generator, local_seeds
 from deepwright.core.resume import Resume
 
 
@@ -49,7 +50,7 @@ class Run:
 
     def __init__(self, model: nn.Module, train: TrainData, recipe: Recipe, fabric: Any, order: Order) -> None:
         self.model, self.train, self.recipe, self.fabric, self.order = model, train, recipe, fabric, order
-        self.dtype = dtype_of(model)
+        self.own_dtype, self.dtype = dtype_of(model), _dtype_of_batches(model, recipe.precision)
         self.plain = recipe.optimizer([p for p in model.parameters() if p.requires_grad])
         self.network, self.optimizer = fabric.setup(model, self.plain)
         steps = recipe.epochs * order.steps
@@ -57,6 +58,7 @@ class Run:
         self.losses = Losses(fabric.device)
         self.state = State()
         self.resumed_at: int | None = None
+        self.looked_at = False
 
     def batches(self, epoch: int, workers: int) -> Iterator[tuple[int, Tensor, Tensor]]:
         """(number in the epoch, inputs, targets) of what is left of an epoch."""
@@ -66,13 +68,24 @@ class Run:
             inputs, targets = self.train
             pairs: Any = ((inputs[rows], targets[rows]) for rows in chosen)
         else:
-            pairs = DataLoader(self.train, batch_sampler=[rows.tolist() for rows in chosen], num_workers=workers)
-        for index, (x, y) in enumerate(pairs, skip):
+            numbered = [[(index, row) for row in rows.tolist()] for index, rows in enumerate(chosen, skip)]
+            items = _Seeded(self.train, (self.recipe.seed, "items", epoch, self.fabric.global_rank))
+            own = generator(self.recipe.seed, "loader", epoch)  # else each loader draws from the global generator
+            pairs = DataLoader(items, batch_sampler=numbered, num_workers=workers, generator=own)
+        for index, pair in enumerate(pairs, skip):
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                given = (
+                    f"{type(pair).__name__} of {len(pair)}" if isinstance(pair, tuple | list) else type(pair).__name__
+                )
+                raise InputError("a batch", given=given, expected="inputs and targets")
+            x, y = pair
             yield index, self._here(x), self._here(y)
 
     def _here(self, batch: Tensor) -> Tensor:
-        dtype = self.dtype if batch.dtype == torch.float32 and self.recipe.precision is None else batch.dtype
-        return batch.to(self.fabric.device, dtype)
+        if not isinstance(batch, Tensor):
+            given = type(batch).__name__
+            raise InputError("a batch", given=given, expected="a tensor", hint="tensors as items: torch.as_tensor(...)")
+        return batch.to(self.fabric.device, self.dtype if batch.is_floating_point() else batch.dtype)
 
     def step(self, epoch: int, index: int, x: Tensor, y: Tensor) -> None:
         """One step of the optimiser."""
@@ -80,7 +93,7 @@ class Run:
         if recipe.augment is not None:
             rng = generator(recipe.seed, "augment", epoch, index, fabric.global_rank, device=x.device)
             x = recipe.augment(x, rng)
-        value = recipe.value(self.network, x, y)
+        value = self._value(x, y)
         self.losses.add(value)
         fabric.backward(value)
         if recipe.clip_norm is not None:  # unscaled first; gradients that overflowed are the scaler's to skip
@@ -90,6 +103,24 @@ class Run:
         if self.schedule is not None:
             self.schedule.step()
         self.state.step += 1
+
+    def _value(self, x: Tensor, y: Tensor) -> Tensor:
+        """The loss of a batch; that it pairs like with like is looked at in the first step of a session."""
+        if self.looked_at:
+            return self.recipe.value(self.network, x, y)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="Using a target size", category=UserWarning)
+            try:
+                value = self.recipe.value(self.network, x, y)
+            except UserWarning as warning:
+                given = str(warning).partition(". ")[0]
+                hint = "targets of the outputs' shape: y[:, None], or .squeeze(1) of the outputs"
+                raise InputError("targets", given=given, expected="one shape", hint=hint) from None
+        if value.numel() != 1:
+            given = f"shape {tuple(value.shape)}"
+            raise InputError("the loss", given=given, expected="one number a batch", hint="reduction='mean'")
+        self.looked_at = True
+        return value
 
     def end_epoch(self, epoch: int, seconds: float) -> dict[str, float]:
         """Validate; keep the best weights; stop when `patience` epochs brought nothing better."""
@@ -115,6 +146,12 @@ class Run:
             state.best_value, state.best_epoch = row[monitor], number
         elif selection.patience is not None and state.best_epoch is not None:
             state.stopped = number - state.best_epoch >= selection.patience
+
+    def leave(self, origin: torch.device, training: bool) -> None:
+        """The model on its device, in its dtype and in its mode, however the fit ended."""
+        precise = self.recipe.precision is not None and dtype_of(self.model) != self.own_dtype
+        self.model.to(origin, self.own_dtype) if precise else self.model.to(origin)
+        self.model.train(training)
 
     def restore_best(self) -> None:
         """Put the best weights back."""
@@ -155,6 +192,30 @@ class Run:
         """What the fit did."""
         state = self.state
         return FitResult(state.history, state.best_epoch, state.best_value, state.step, self.resumed_at)
+
+
+class _Seeded(Dataset):
+    """A data set whose draws (of torch, NumPy and `random`) depend on the step only, not on what was read before.
+
+    Args:
+        data: (inputs, targets) by row.
+        name: of its streams.
+    """
+
+    def __init__(self, data: Any, name: tuple[Any, ...]) -> None:
+        self.data, self.name = data, name
+
+    def __getitems__(self, numbered: list[tuple[int, int]]) -> Any:
+        rows = [row for _, row in numbered]
+        with local_seeds(derive_seed(*self.name[1:], numbered[0][0], seed=self.name[0])):
+            return self.data.__getitems__(rows) if hasattr(self.data, "__getitems__") else [self.data[i] for i in rows]
+
+
+def _dtype_of_batches(model: nn.Module, precision: str | None) -> torch.dtype:
+    """Of floating inputs and targets: the model's own, or what a precision starts from."""
+    if precision is None:
+        return dtype_of(model)
+    return torch.float64 if precision.startswith("64") else torch.float32
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

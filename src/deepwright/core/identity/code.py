@@ -9,8 +9,9 @@ import sys
 import types
 from typing import Any
 
+from deepwright.core.identity import imports
 from deepwright.core.identity.origins import USER, origin, text_of
-from deepwright.core.identity.walk import Walk
+from deepwright.core.identity.walk import PLAIN, Walk
 
 BUILTIN = (
     types.BuiltinFunctionType,
@@ -21,6 +22,9 @@ BUILTIN = (
     types.MemberDescriptorType,
     types.GetSetDescriptorType,
 )
+_WRITTEN = {
+    f"__{name}__" for name in ["init", "repr", "eq", "lt", "le", "gt", "ge", "hash", "setattr", "delattr", "replace"]
+}
 _IDLE = {  # of a class: what says nothing about what it does
     "__dict__",
     "__weakref__",
@@ -53,17 +57,39 @@ def take_builtin(walk: Walk, value: Any) -> None:
 
 
 def take_module(walk: Walk, value: types.ModuleType) -> None:
-    """A module: by name, and the user's by the text of its file and of those that it imports."""
+    """A module: by name, and the user's by its text, what runs of it, its numbers and words, and what it imports.
+
+    The text alone would be that of the file as it is now, which may be newer than what was imported.
+    """
     known = origin(value.__name__)
     walk.word("module", known)
-    if known == USER:
-        walk.word("name", value.__name__.rpartition(".")[2])
-        walk.word("text", text_of(value.__name__))
+    if known != USER:
+        return
+    walk.word("name", value.__name__.rpartition(".")[2])
+    walk.word("text", text_of(value.__name__))
+    for name, inner in sorted(vars(value).items()):
+        if isinstance(inner, types.ModuleType):
+            walk.within(name, inner)
+        elif callable(inner) and getattr(inner, "__module__", value.__name__) != value.__name__:
+            walk.within(name, sys.modules.get(str(inner.__module__)))
+        elif isinstance(inner, type | types.FunctionType):
+            walk.word("defines", name)
+            _running(walk, inner)
+        elif type(inner) in PLAIN and not name.startswith("__"):
+            walk.word("value", name)
+            walk.feed(inner)
+
+
+def _running(walk: Walk, value: Any) -> None:
+    """The code of a function, or of all functions of a class, as it was imported."""
+    if isinstance(value, type):
         for name, inner in sorted(vars(value).items()):
-            if isinstance(inner, types.ModuleType):
-                walk.within(name, inner)
-            elif getattr(inner, "__module__", value.__name__) != value.__name__ and callable(inner):
-                walk.within(name, sys.modules.get(str(inner.__module__)))
+            for part in (inner, *(getattr(inner, a, None) for a in ("fget", "fset", "fdel", "__func__", "func"))):
+                if isinstance(part, types.FunctionType):
+                    walk.word("method", name)
+                    _code(walk, part.__code__)
+    else:
+        _code(walk, value.__code__)
 
 
 def take_function(walk: Walk, value: types.FunctionType) -> None:
@@ -75,6 +101,10 @@ def take_function(walk: Walk, value: types.FunctionType) -> None:
     if known == USER:
         _code(walk, value.__code__)
         _globals(walk, value)
+        for name, inner in sorted(vars(value).items()):
+            if not name.startswith("__"):
+                walk.word("attribute", name)
+                walk.feed(inner)
     else:
         walk.word("function", f"{known} {value.__qualname__}")
     for part in (value.__defaults__, value.__kwdefaults__):
@@ -87,6 +117,7 @@ def _code(walk: Walk, code: types.CodeType) -> None:
     names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
     walk.word("code", f"{code.co_argcount} {code.co_kwonlyargcount} {code.co_posonlyargcount} {code.co_flags} {names}")
     walk.hash.update(code.co_code)
+    walk.hash.update(getattr(code, "co_exceptiontable", b""))
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             _code(walk, constant)
@@ -99,6 +130,15 @@ def _globals(walk: Walk, value: types.FunctionType) -> None:
         if name in value.__globals__:
             walk.word("global", name)
             walk.within(name, value.__globals__[name])
+    for path in imports.attributes_of(value.__code__):
+        found, inner = imports.followed(value.__globals__, path)
+        if found:
+            walk.word("read", ".".join(path))
+            walk.within(path[-1], inner)
+    for name in imports.imported_by(value):
+        module = sys.modules.get(name)
+        walk.word("imports", name)
+        walk.feed(module) if module is not None else walk.word("text", imports.text_of_unloaded(name))
 
 
 def take_method(walk: Walk, value: types.MethodType) -> None:
@@ -123,6 +163,10 @@ def take_descriptor(walk: Walk, value: Any) -> None:
 
 def take_class(walk: Walk, value: type) -> None:
     """A class: the user's by all that it defines, others' by name; so for all that it inherits."""
+    made_by = getattr(type(value), "__module__", None)  # of some compiled classes it is no text
+    if type(value) is not type and isinstance(made_by, str) and origin(made_by) == USER:
+        walk.word("metaclass", "")
+        walk.feed(type(value))
     for each in value.__mro__:
         known = origin(each.__module__)
         if known != USER:
@@ -134,9 +178,9 @@ def take_class(walk: Walk, value: type) -> None:
                 walk.word("attribute", name)
                 walk.feed(inner)
         for field in getattr(each, "__dataclass_fields__", {}).values():
-            default = None if field.default_factory is dataclasses.MISSING else field.default_factory
             walk.word("field", f"{field.name} {field.type}")
-            walk.feed(default)
+            for default in (field.default, field.default_factory):
+                walk.feed(None if default is dataclasses.MISSING else default)
 
 
 def _content(cell: Any) -> Any:
@@ -157,10 +201,10 @@ def _globals_of(code: types.CodeType) -> tuple[str, ...]:
 
 
 def _generated(owner: type, value: Any) -> bool:
-    """A method that `dataclass` wrote: it follows from the fields."""
-    return (
-        dataclasses.is_dataclass(owner) and getattr(getattr(value, "__code__", None), "co_filename", "") == "<string>"
-    )
+    """A method that `dataclass` wrote: it follows from the fields. (What `python -c` runs has the same file name.)"""
+    code = getattr(value, "__code__", None)
+    written = getattr(value, "__name__", "") in _WRITTEN and getattr(code, "co_filename", "") == "<string>"
+    return written and dataclasses.is_dataclass(owner)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deepwright.core.files import contiguous
 from deepwright.core.identity.walk import Walk
+
+_TENSORS = (Tensor, nn.Parameter, nn.Buffer, nn.UninitializedParameter)
 
 
 def take_tensor(walk: Walk, value: Tensor) -> None:
@@ -30,12 +32,19 @@ def take_tensor(walk: Walk, value: Tensor) -> None:
         value = value.dequantize()
     data = contiguous(value.detach().cpu().resolve_conj().resolve_neg())
     walk.word("tensor", f"{data.dtype} {tuple(data.shape)}")
+    if type(value) not in _TENSORS:
+        _beside(walk, value)
     if data.numel():
         walk.hash.update(data.reshape(-1).view(torch.uint8).numpy().data)
 
 
 def take_array(walk: Walk, value: np.ndarray | np.generic) -> None:
     """An array: dtype, shape and numbers."""
+    if isinstance(value, np.ma.MaskedArray):
+        take_array(walk, np.ma.getmaskarray(value))
+        value = value.data
+    elif type(value) is not np.ndarray and isinstance(value, np.ndarray):
+        _beside(walk, value)
     array = np.asarray(value)
     walk.word("array", f"{array.dtype.str} {array.dtype.descr if array.dtype.names else ''} {array.shape}")
     if array.dtype.hasobject:
@@ -70,6 +79,8 @@ def take_sequence(walk: Walk, value: Any) -> None:
 
 def take_set(walk: Walk, value: Any) -> None:
     """A set, in any order."""
+    if type(value) not in (set, frozenset):
+        _beside(walk, value)
     walk.word("set", " ".join(sorted(walk.apart(item) for item in value)))
 
 
@@ -77,7 +88,16 @@ def _class_of(walk: Walk, value: Any) -> None:
     if type(value) in (dict, list, tuple):
         walk.word("type", type(value).__name__)
     else:
-        walk.feed(type(value))
+        _beside(walk, value)
+        walk.feed(getattr(value, "default_factory", None))
+
+
+def _beside(walk: Walk, value: Any) -> None:
+    """The class of what inherits from a container or a tensor, and what it holds besides its items."""
+    walk.feed(type(value))
+    for name, inner in sorted(getattr(value, "__dict__", {}).items()):
+        walk.word("attribute", name)
+        walk.feed(inner)
 
 
 def take_path(walk: Walk, value: PurePath) -> None:

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from deepwright.core.identity.objects import take_object
+from deepwright.core.identity.objects import declared_fingerprint
 from deepwright.core.identity.walk import Walk
-from deepwright.core.randomness import local_rng
+from deepwright.core.randomness import local_seeds
+
+_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
 
 
 def take_dataset(walk: Walk, value: Dataset) -> None:
-    """A data set: by the fingerprint that it declares, by its tensors, or by every item."""
-    declared = getattr(value, "fingerprint", None) or getattr(value, "_fingerprint", None)
-    if isinstance(declared, str):
+    """A data set: by the fingerprint that it declares, by its tensors, or by its class and every item."""
+    declared = declared_fingerprint(value)
+    if declared is not None:
         walk.word("fingerprint", declared)
-    elif isinstance(value, TensorDataset):
+    elif type(value) is TensorDataset:
         _items(walk, "tensors", value.tensors)
     elif isinstance(value, IterableDataset) or not hasattr(value, "__len__"):
-        take_object(walk, value)
+        walk.refuse(value, f"{type(value).__name__}, whose items can be read only once")
     else:
-        with _fixed_seeds():
-            _items(walk, "dataset", (value[i] for i in range(len(value))))  # type: ignore[arg-type]
+        walk.feed(type(value))
+        with local_seeds(0), _generators_of_its_own(value):
+            _items(walk, "dataset", _read(value))
+
+
+def _read(value: Any) -> Iterator[Any]:
+    """Every item, by the way that a loader would take."""
+    size = len(value)
+    if not hasattr(value, "__getitems__"):
+        yield from (value[i] for i in range(size))
+        return
+    for start in range(0, size, 64):
+        yield from value.__getitems__(list(range(start, min(start + 64, size))))
+
+
+@contextmanager
+def _generators_of_its_own(value: Any) -> Iterator[None]:
+    """Reading the data set moves none of its generators: twins stand in for them meanwhile."""
+    own = getattr(value, "__dict__", {})
+    held = {name: inner for name, inner in own.items() if isinstance(inner, _GENERATORS)}
+    own.update(copy.deepcopy(held))
+    try:
+        yield
+    finally:
+        own.update(held)
 
 
 def _items(walk: Walk, kind: str, items: Any) -> None:
@@ -42,17 +69,3 @@ def take_loader(walk: Walk, value: DataLoader) -> None:
     walk.feed(value.sampler)
     walk.feed(value.batch_sampler if value.batch_size is None else None)
     walk.feed(value.collate_fn)
-
-
-@contextmanager
-def _fixed_seeds() -> Iterator[None]:
-    """Data sets that draw as they are read give the same items."""
-    state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - put back below
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    try:
-        with local_rng(0):
-            yield
-    finally:
-        random.setstate(state)
-        np.random.set_state(numpy_state)  # noqa: NPY002

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copyreg
 import dataclasses
+import functools
+import inspect
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +29,7 @@ def take_network(walk: Walk, value: nn.Module) -> None:
     if isinstance(value, torch.jit.ScriptModule):
         walk.word("script", str(value.inlined_graph))
         _tensors(walk, value.state_dict())
+        _scripted(walk, value)
         return
     if isinstance(value, torch.fx.GraphModule):
         walk.word("graph", value.code)
@@ -41,9 +44,21 @@ def take_network(walk: Walk, value: nn.Module) -> None:
             walk.feed(hook)
 
 
+def _scripted(walk: Walk, value: Any) -> None:
+    """Attributes of a scripted network that are neither weights nor children, as its own listing names them."""
+    weights = {"training", *(name.rpartition(".")[2] for name in value.state_dict())}
+    for line in value._c.dump_to_str(False, True, False).splitlines():  # attributes without code and parameters
+        name, equals, text = line.strip().partition(" = ")
+        if equals and name not in weights and not text.startswith("<"):
+            walk.word("attribute", f"{name} {text}")
+
+
 def _tensors(walk: Walk, tensors: Mapping[str, Tensor | None]) -> None:
     for name, tensor in tensors.items():
         walk.word("weight", f"{name} {tensor is not None and tensor.requires_grad}")
+        for hooks in ("_backward_hooks", "_post_accumulate_grad_hooks"):
+            for hook in (getattr(tensor, hooks, None) or {}).values():
+                walk.feed(hook)
         if tensor is not None and not walk.weights:
             walk.word("shape", f"{tensor.dtype} {tuple(tensor.shape)}")
         elif tensor is not None:
@@ -52,25 +67,35 @@ def _tensors(walk: Walk, tensors: Mapping[str, Tensor | None]) -> None:
 
 def _dataclass(walk: Walk, value: Any) -> None:
     walk.feed(type(value))
-    for field in dataclasses.fields(value):
-        walk.word("field", field.name)
-        walk.feed(getattr(value, field.name))
+    names = [field.name for field in dataclasses.fields(value)]
+    cached = {
+        n for each in type(value).__mro__ for n, v in vars(each).items() if isinstance(v, functools.cached_property)
+    }
+    for name in (*names, *sorted(set(getattr(value, "__dict__", {})) - set(names) - cached)):
+        walk.word("field", name)
+        walk.feed(getattr(value, name))
 
 
-def _wrapped(walk: Walk, value: Any) -> None:
-    walk.word("wrapped", type(value).__name__)
-    walk.feed(value.__wrapped__)
+def declared_fingerprint(value: Any) -> str | None:
+    """What an object says that it is, by an attribute of its own or of its class (not of what it passes on)."""
+    for name in ("fingerprint", "_fingerprint"):
+        if inspect.getattr_static(value, name, None) is not None:
+            found = getattr(value, name)
+            if isinstance(found, str):
+                return found
+    return None
 
 
 def take_object(walk: Walk, value: Any) -> None:
     """An object as pickle would take it apart: what makes it, from what, and its state."""
-    declared = getattr(value, "_fingerprint", None)
-    if isinstance(declared, str):
+    declared = declared_fingerprint(value)
+    if declared is not None:
         walk.word("fingerprint", declared)
     elif dataclasses.is_dataclass(value):
         _dataclass(walk, value)
-    elif callable(value) and hasattr(value, "__wrapped__"):
-        _wrapped(walk, value)
+    elif isinstance(value, functools._lru_cache_wrapper):
+        walk.word("cached", "")
+        walk.feed(value.__wrapped__)
     else:
         walk.feed(type(value))
         _reduced(walk, value)

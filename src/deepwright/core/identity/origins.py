@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
+import sysconfig
 from pathlib import Path
 
 USER = "the user's"
@@ -16,15 +18,33 @@ def origin(module: str) -> str:
     path = getattr(found, "__file__", None)
     if root == "deepwright" and path is not None:
         return f"{module} {text_of(module)}"
-    if root in sys.stdlib_module_names and root != "__main__":
+    if root in sys.stdlib_module_names and root != "__main__" and _comes_with_python(path):
         return module
     if path is not None and {"site-packages", "dist-packages"} & set(Path(path).parts):
-        version = "" if root in ("torch", "numpy") else getattr(sys.modules.get(root), "__version__", "")
-        return f"{module} {version}".strip()
+        if root in ("torch", "numpy"):
+            return module
+        version = getattr(sys.modules.get(root), "__version__", None)
+        return f"{module} {version or text_of(module)}"
     return USER
 
 
+@functools.lru_cache(maxsize=4096)
+def _comes_with_python(path: str | None) -> bool:
+    """Whether a module is the standard library's own, and no file of the user's that has its name."""
+    if path is None:  # built into the interpreter
+        return True
+    homes = {Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib")}
+    return any(home in Path(path).resolve().parents for home in homes)
+
+
 def text_of(module: str) -> str:
-    """A hash of a module's file."""
-    path = getattr(sys.modules.get(module), "__file__", None)
-    return "" if path is None else hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
+    """A hash of a module's file; nothing for one that has none (or whose file is gone)."""
+    return text_at(getattr(sys.modules.get(module), "__file__", None))
+
+
+def text_at(path: str | Path | None) -> str:
+    """A hash of a file."""
+    try:
+        return "" if path is None else hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
+    except OSError:
+        return ""

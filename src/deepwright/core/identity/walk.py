@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from deepwright.core.errors import InputError
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), range, slice)
+PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), range, slice)
 # (kinds, (walk, value) -> None), of which the first that fits takes a value in; the last fits all.
 Takers = Sequence[tuple[Any, Callable[["Walk", Any], None]]]
 
@@ -48,7 +48,7 @@ class Walk:
             self.word("enum", str(value.name))
             self.feed(value.value)
             self.feed(type(value))
-        elif isinstance(value, _PLAIN) and type(value) in _PLAIN:
+        elif isinstance(value, PLAIN) and type(value) in PLAIN:
             self.word(type(value).__name__, value.hex() if isinstance(value, float) else repr(value))
         elif type(value) in (tuple, frozenset):  # constants of code are shared or not as Python likes
             self._by_kind(value)

@@ -24,7 +24,14 @@ from deepwright.core.tasks.reading import (
     require_scale,
     unwrap,
 )
-from deepwright.core.tasks.targets import one_a_sample, require_at_least, require_names, require_range, whole_labels
+from deepwright.core.tasks.targets import (
+    as_tensor,
+    one_a_sample,
+    require_at_least,
+    require_names,
+    require_range,
+    whole_labels,
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,8 @@ class Classification(Task):
 
     def check_targets(self, y: Any, n: int | None = None, name: str = "labels") -> Int64[Tensor, " n"]:
         """Labels (N,) of 0..K-1 as int64; (N, 1) and whole floats are taken, booleans aren't."""
-        if isinstance(y, Tensor) and y.dtype == torch.bool:
+        y = as_tensor(y, name)
+        if y.dtype == torch.bool:
             raise InputError(name, given="booleans", expected="class indices", hint="this looks like Binary()")
         y = one_a_sample(whole_labels(y, name), n, name)
         require_range(y, self.classes, name)

@@ -104,7 +104,15 @@ def jpeg(x: Tensor, quality: int, context: Context) -> Tensor:
 
 
 def differentiable_jpeg(x: Float[Tensor, "n c h w"], quality: int) -> Float[Tensor, "n c h w"]:
-    """8 x 8 cosine blocks with the codec's luminance table on every channel and a smooth rounding (r + (v - r)^3)."""
+    """8 x 8 cosine blocks with the codec's luminance table on every channel and a smooth rounding (r + (v - r)^3).
+
+    Args:
+        x: in [0, 1].
+        quality: 1..100, as codecs count it.
+
+    Raises:
+        InputError: another quality.
+    """
     if not 1 <= quality <= 100:
         raise InputError("quality", given=quality, expected="1..100")
     n, c, h, w = x.shape

@@ -61,20 +61,42 @@ def pixelate(x: Tensor, factor: float, context: Context) -> Tensor:
 
 
 GEOMETRY = (
-    Perturbation("shear", "geometry", shear, (0.12, 0.2, 0.32, 0.45, 0.6), label_preserving=False),
+    Perturbation("shear", "geometry", shear, (0.12, 0.2, 0.32, 0.45, 0.6), label_preserving=False, moves_pixels=True),
     Perturbation(
         "translate",
         "geometry",
         translate,
         ((10, -10), (25, -25), (40, -40), (65, -65), (90, -90)),
         label_preserving=False,
+        moves_pixels=True,
         monotone=False,
     ),
-    Perturbation("scale", "geometry", scale, (0.96, 0.9, 0.8, 0.68, 0.5)),
-    Perturbation("rotate", "geometry", rotate, (10, 20, 45, 90, 180), label_preserving=False, monotone=False),
+    Perturbation("scale", "geometry", scale, (0.96, 0.9, 0.8, 0.68, 0.5), moves_pixels=True),
     Perturbation(
-        "reflection", "geometry", reflection, (0.2, 0.3, 0.45, 0.6, 0.9), label_preserving=False, monotone=False
+        "rotate",
+        "geometry",
+        rotate,
+        (10, 20, 45, 90, 180),
+        label_preserving=False,
+        moves_pixels=True,
+        monotone=False,
     ),
-    Perturbation("elastic", "geometry", elastic, ((2, 0.4), (3, 0.75), (5, 0.9), (7, 1.2), (10, 1.5)), monotone=False),
+    Perturbation(
+        "reflection",
+        "geometry",
+        reflection,
+        (0.2, 0.3, 0.45, 0.6, 0.9),
+        label_preserving=False,
+        moves_pixels=True,
+        monotone=False,
+    ),
+    Perturbation(
+        "elastic",
+        "geometry",
+        elastic,
+        ((2, 0.4), (3, 0.75), (5, 0.9), (7, 1.2), (10, 1.5)),
+        moves_pixels=True,
+        monotone=False,
+    ),
     Perturbation("pixelate", "geometry", pixelate, (0.85, 0.55, 0.35, 0.2, 0.1)),
 )

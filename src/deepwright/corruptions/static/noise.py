@@ -28,7 +28,7 @@ def poisson_noise(x: Tensor, photons: float, context: Context) -> Tensor:
 
 
 def _poisson_table(photons: float, device: torch.device, resolution: int = 1024) -> Tensor:
-    """(256, resolution) counts: row b holds the quantiles of Poisson(b / 255 * photons), evenly spaced in probability."""
+    """(256, resolution) counts: row b holds quantiles of Poisson(b / 255 * photons), evenly spaced in probability."""
     key = (photons, str(device))
     if key not in _TABLES:
         from scipy.special import pdtr

@@ -97,7 +97,13 @@ def canny_edges(x: Tensor, a: float, context: Context) -> Tensor:
 
 
 def canny(gray: Tensor, low: float, high: float) -> Tensor:
-    """(N, 1, H, W) 0/1 edges: Sobel gradients, thinning along the gradient, weak edges kept where they touch strong ones."""
+    """(N, 1, H, W) 0/1 edges: Sobel gradients, thinned along the gradient; weak edges stay beside strong ones.
+
+    Args:
+        gray: (N, 1, H, W) in [0, 1].
+        low: gradients (of 0..255) from which an edge is weak.
+        high: gradients from which it is strong.
+    """
     smooth = gaussian(gray * 255, 1.0)
     kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=gray.device)
     padded = F.pad(smooth, (1, 1, 1, 1), mode="replicate")

@@ -53,7 +53,7 @@ def posterize(x: Tensor, levels: int, context: Context) -> Tensor:
 
 
 def histogram_equalisation(x: Tensor, clip: float, context: Context) -> Tensor:
-    """Contrast-limited adaptive equalisation of the value on 8 x 8 tiles, histograms clipped at `clip` times their mean."""
+    """Contrast-limited adaptive equalisation of the value on 8 x 8 tiles, histograms clipped at `clip` x their mean."""
     value = x.amax(1, keepdim=True)
     # a few pictures at a time: their histograms (64 tiles of 256 bins each) then stay in the cache
     return scale_value(x, value, torch.cat([_clahe(part, clip) for part in value.split(8)]))
@@ -104,7 +104,8 @@ def high_pass(x: Tensor, taps: float, context: Context) -> Tensor:
 def phase_scrambling(x: Tensor, share: float, context: Context) -> Tensor:
     """Add share * pi * U(0, 1) to the phase of every frequency, keeping the spectrum Hermitian (all channels alike).
 
-    `literal` scrambles the frequencies of the full spectrum independently and takes the real part, as the reference does.
+    `literal` scrambles the frequencies of the full spectrum independently and takes the real part, as the reference
+    does.
     """
     h, w = x.shape[-2:]
     if context.literal:
@@ -148,6 +149,6 @@ TONE = (
     ),
     Perturbation("sharpen", "tone", sharpen, (0.9, 0.8, 0.7, 0.6, 0.5)),
     Perturbation("high_pass", "tone", high_pass, (35, 59, 83, 107, 113)),
-    Perturbation("phase_scrambling", "tone", phase_scrambling, (0.05, 0.15, 0.26, 0.38, 0.55)),
+    Perturbation("phase_scrambling", "tone", phase_scrambling, (0.05, 0.15, 0.26, 0.38, 0.55), has_literal=True),
     Perturbation("false_color", "tone", false_color, (1, 2, 3, 4, 5), color=True, monotone=False, differentiable=False),
 )

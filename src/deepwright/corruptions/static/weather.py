@@ -16,7 +16,13 @@ from deepwright.corruptions.static.tone import saturation
 
 
 def diamond_square(streams: Streams, size: int, roughness: float = 0.6) -> Float[Tensor, "n size size"]:
-    """A fractal height field in [0, 1] for each sample, size 2^k + 1, by strided slices: O(pixels), no pixel loop."""
+    """A fractal height field in [0, 1] for each sample, by strided slices: O(pixels), no pixel loop.
+
+    Args:
+        streams: one a sample.
+        size: of the sides, 2^k + 1.
+        roughness: each halving of the step multiplies the noise by it.
+    """
     levels = int(math.log2(size - 1))
     field = torch.zeros(streams.n, size, size, device=streams.device)
     field[:, :: size - 1, :: size - 1] = streams.uniform(2, 2)

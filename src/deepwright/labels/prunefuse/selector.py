@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepwright.compress import CostPolynomial, Group, Plan, ShrinkGraph, ShrinkResult, embed, importance, shrink
+from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 
 
@@ -26,7 +27,7 @@ class PrunedSelector:
 
     Args:
         model: the whole network, in its initial state; left as found.
-        example_inputs: as it is called.
+        example_inputs: as it is called; brought to where it lives.
         removed: share of each group's units that goes; max(1, round((1 - removed) n)) stay.
         criterion: "l2" of the random weights (which order says little), or any other of `importance`.
         generator: for "random".
@@ -35,6 +36,9 @@ class PrunedSelector:
     Attributes:
         network: the selector in its initial state; `fresh()` gives a copy.
         index_map: which entries of the whole network it has.
+
+    Raises:
+        InputError: a share outside [0, 1).
     """
 
     def __init__(
@@ -50,8 +54,8 @@ class PrunedSelector:
         if not 0 <= removed < 1:
             raise InputError("removed", given=removed, expected="a share in [0, 1)")
         self.dense, self.removed, self.criterion, self.rescale = model, removed, criterion, rescale
-        self.graph = ShrinkGraph.from_module(model, example_inputs)
-        scores = importance(self.graph, criterion, generator=generator)
+        self.graph = ShrinkGraph.from_module(model, to_model(example_inputs, model))
+        scores = importance(self.graph, criterion, generator=generator if criterion == "random" else None)
         kept: dict[Group | str, Any] = {}
         for group in self.graph.groups:
             count = max(1, round((1 - removed) * group.size))
@@ -61,6 +65,27 @@ class PrunedSelector:
         self.network, self.index_map = result.model, result.index_map
         if rescale:
             _keep_variance(self.network, model, self.index_map)
+
+    def of(self, model: nn.Module, generator: torch.Generator | None = None) -> PrunedSelector:
+        """The same share removed, by the same criterion, of another state of the network; nothing is rescaled.
+
+        Args:
+            model: the network, trained.
+            generator: for "random".
+        """
+        options = {"removed": self.removed, "criterion": self.criterion, "rescale": False}
+        return PrunedSelector(model, self.graph.example, generator=generator, **options)  # type: ignore[arg-type]
+
+    def __resume_identity__(self) -> dict[str, Any]:
+        """What it is: where it came from, how, and what came out (a random criterion draws)."""
+        return {
+            "kind": type(self),
+            "whole_network": self.dense,
+            "network": self.network,
+            "removed": self.removed,
+            "criterion": self.criterion,
+            "rescale": self.rescale,
+        }
 
     def fresh(self) -> nn.Module:
         """The selector as it was at the start: every round begins here."""
@@ -80,7 +105,13 @@ class PrunedSelector:
         return int(CostPolynomial.of(self.graph).evaluate(np.ones((1, self.graph.units), bool))[name][0])
 
     def fuse(self, small: nn.Module, *, rest: str = "random", generator: torch.Generator | None = None) -> nn.Module:
-        """The whole network with a trained selector's weights in their places (see `compress.embed`)."""
+        """The whole network with a trained selector's weights in their places (see `compress.embed`).
+
+        Args:
+            small: the trained selector.
+            rest: what stands outside the copied blocks.
+            generator: for a random rest.
+        """
         return embed(small, self.dense, self.index_map, rest=rest, generator=generator)
 
 
@@ -124,9 +155,17 @@ class DistillLoss(nn.Module):
         return self
 
     def forward(self, logits: Float[Tensor, "n classes"], x_or_teacher_logits: Tensor, y: Tensor) -> Tensor:
-        """A scalar; the second argument is the input when there is a teacher, its logits otherwise."""
+        """A scalar, where the logits are.
+
+        Args:
+            logits: of the network that learns.
+            x_or_teacher_logits: inputs when there is a teacher, its logits otherwise.
+            y: (n,) labels.
+        """
         with torch.no_grad():
-            taught = x_or_teacher_logits if self.teacher is None else self.teacher(x_or_teacher_logits)
+            given = x_or_teacher_logits
+            taught = given if self.teacher is None else self.teacher(to_model(given, self.teacher))
+        taught, y = taught.to(logits.device), y.to(logits.device)
         t = self.temperature
         kl = F.kl_div((logits / t).log_softmax(1), (taught / t).log_softmax(1), log_target=True, reduction="batchmean")
         return (1 - self.weight) * F.cross_entropy(logits, y) + self.weight * t * t * kl

@@ -59,6 +59,8 @@ class BBAS(Detector):
         variable_names_: (layer, statistic, channel) of each variable.
     """
 
+    incidental = frozenset({"jobs"})
+
     def __init__(
         self,
         layers: Sequence[str] | None = None,
@@ -318,9 +320,10 @@ class BBAS(Detector):
         return found
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The layers' names and widths, which `explain` speaks of."""
-        return {"shape": [list(row) for row in self.shape_]}
+        """With the layers' names and widths, which `explain` speaks of."""
+        return super().get_extra_state() | {"shape": [list(row) for row in self.shape_]}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The inverse of `get_extra_state`."""
+        """The inverse of `get_extra_state`; another detector's is refused."""
+        super().set_extra_state(state)
         self.shape_ = [(str(layer), str(kind), int(width)) for layer, kind, width in state["shape"]]

@@ -170,8 +170,9 @@ class DICE(Detector):
     def _fit(self, acts: Activations) -> None:
         assert acts.weight is not None
         contribution = acts.weight * _features(acts).mean(0)
-        rank = max(1, min(contribution.numel(), round(self.sparsity * contribution.numel())))
-        self.remember(mask_=contribution > contribution.reshape(-1).kthvalue(rank).values)
+        dropped = min(contribution.numel(), round(self.sparsity * contribution.numel()))
+        below = contribution.reshape(-1).kthvalue(dropped).values if dropped else contribution.min() - 1
+        self.remember(mask_=contribution > below)
 
     def _score(self, acts: Activations) -> Tensor:
         assert acts.weight is not None

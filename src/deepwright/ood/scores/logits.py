@@ -111,7 +111,7 @@ class ODIN(Detector):
         if isinstance(acts_or_x, Activations) or not self._network:
             raise InputError("ODIN", given="activations, or no network", expected="raw inputs after bind(model)")
         if torch.is_inference_mode_enabled():
-            raise TypeError("ODIN needs gradients: call it outside torch.inference_mode()")
+            raise InputError("ODIN", given="torch.inference_mode()", expected="gradients", hint="call it outside")
         model, _, task = self._network[0]
         x = to_model(acts_or_x, model)
         with frozen(model), torch.enable_grad():

@@ -23,6 +23,7 @@ from deepwright.physics.solve.quasi_newton import QuasiNewton
 from deepwright.physics.solve.schedule import OPTIMIZERS, Phase, schedule_for
 from deepwright.physics.solve.training import Training, fit_problem, part_of
 from deepwright.physics.solve.uncertainty import covariance
+from deepwright.physics.solve.unknowns import Unknown, WithUnknowns
 
 __all__ = [
     "OPTIMIZERS",
@@ -40,6 +41,8 @@ __all__ = [
     "Solution",
     "StepInfo",
     "Training",
+    "Unknown",
+    "WithUnknowns",
     "causal_weights",
     "certify",
     "covariance",

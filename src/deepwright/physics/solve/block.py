@@ -42,8 +42,7 @@ class Block:
         pointwise: see `residual`.
 
     Raises:
-        InputError: tensors of different lengths or of none, a weight that isn't 0 or more.
-        TypeError: tensors that aren't of one float type.
+        InputError: tensors of different lengths, of none, or not of one float type; a weight that isn't 0 or more.
     """
 
     name: str
@@ -63,9 +62,8 @@ class Block:
             raise InputError(f"weight of block {self.name!r}", given=self.weight, expected="a number, 0 or more")
         kinds = {t.dtype for t in self.tensors}
         if len(kinds) != 1 or not self.tensors[0].is_floating_point():
-            raise TypeError(
-                f"block {self.name!r}: tensors of {', '.join(sorted(map(str, kinds)))}; expected: one float type"
-            )
+            found = ", ".join(sorted(map(str, kinds)))
+            raise InputError(f"block {self.name!r}", given=f"tensors of {found}", expected="one float type")
 
     def __len__(self) -> int:
         return len(self.tensors[0])

@@ -61,8 +61,8 @@ class LeastSquaresProblem:
 
     Raises:
         InputError: no blocks, a name twice, nothing to fit; residuals that aren't finite at the start (block and point
-            told), that have another shape, or that depend on other points without saying so.
-        TypeError: points and parameters of different types.
+            told), that have another shape, or that depend on other points without saying so; points and parameters of
+            different types.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class LeastSquaresProblem:
         self.dtype, self.device = first.dtype, first.device
         for b in blocks:
             if b.tensors[0].dtype != self.dtype:
-                raise TypeError(f"block {b.name!r} is {b.tensors[0].dtype}, the model {self.dtype}; expected: the same")
+                raise InputError(f"block {b.name!r}", given=b.tensors[0].dtype, expected=f"{self.dtype}, as the model")
         self.blocks = blocks
         self._check_start()
 

@@ -186,6 +186,9 @@ def _solve(a: Float[Tensor, "n n"], mu: float, b: Float[Tensor, " n"]) -> Tensor
     return torch.cholesky_solve(b[:, None], factor)[:, 0]
 
 
+_AT_ONCE = 16  # vectors of a sketch that go through the map together
+
+
 class Nystrom:
     """A low-rank picture of a positive semi-definite map: U diag(l) U^T from a random sketch.
 
@@ -203,7 +206,7 @@ class Nystrom:
         rank = min(rank, size)
         draw = torch.randn(size, rank, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(like)
         sketch = torch.linalg.qr(draw).Q
-        image = torch.stack([product(c) for c in sketch.T], 1)
+        image = torch.func.vmap(product, chunk_size=_AT_ONCE)(sketch.T.contiguous()).T
         shift = torch.finfo(like.dtype).eps * float(image.norm())
         image = image + shift * sketch
         core = sketch.T @ image

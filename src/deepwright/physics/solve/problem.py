@@ -5,7 +5,7 @@ About twenty lines state one; `solve` trains, certifies and keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from deepwright.core.devices import back_to, device_of, dtype_of, to_model
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import generator, local_rng
+from deepwright.core.statistics import Interval
 from deepwright.physics.domains import Domain, SpaceTime, require_inside
 from deepwright.physics.networks import field as field_network
 from deepwright.physics.points import collect
@@ -24,6 +25,7 @@ from deepwright.physics.solve.block import Block
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.schedule import Phase
 from deepwright.physics.solve.training import Training, fit_problem
+from deepwright.physics.solve.unknowns import Unknown, WithUnknowns, estimates
 
 PLACES = ("interior", "boundary", "initial")
 
@@ -43,6 +45,8 @@ class Condition:
         keep: (N, d) points, in float64 on the CPU, -> (N,) which of the drawn points count (one side of a box, say).
         data: (N, ...) values beside your own points; the residual is then called with them after the points.
         normal: pass outward normals (boundary only).
+        pointwise: whether row i of the residual depends on point i only; False for an integral or a mean over the
+            points (slower: the Jacobian isn't batched).
 
     Raises:
         InputError: an unknown place; data without points of your own, normals off the boundary; a scale, or a number
@@ -58,6 +62,7 @@ class Condition:
     keep: Callable[[Tensor], Tensor] | None = None
     data: tuple[Tensor, ...] = ()
     normal: bool = False
+    pointwise: bool = True
 
     def __post_init__(self) -> None:
         if isinstance(self.where, str) and self.where not in PLACES:
@@ -87,6 +92,7 @@ class PDEProblem:
         network: () -> module (N, d) -> (N, C); a tanh perceptron of 3 x 32 by default.
         schedule: phases of the fit; by the number of parameters where not given.
         resample: see `fit_problem`.
+        unknowns: numbers that are fitted with the network; residuals read them as `u.name`.
         conserved: name -> (u, x) -> (N,) density whose integral over space should stay the same in time.
         evaluate: points that the error is measured on.
         source: where the problem comes from.
@@ -103,6 +109,7 @@ class PDEProblem:
     network: Callable[[], nn.Module] | None = None
     schedule: Sequence[Any] | None = None
     resample: int = 0
+    unknowns: Sequence[Unknown] = ()
     conserved: dict[str, Callable[[Any, Tensor], Tensor]] = field(default_factory=dict)
     evaluate: int = 10_000
     source: str = ""
@@ -147,28 +154,53 @@ class PDEProblem:
             draw = _Draw(self.domain, c, n, dtype)
             tensors = draw(generator(seed, "points", c.name))
             where = tuple(t.to(device) for t in tensors)
-            found.append(Block(c.name, _scaled(c), where, c.weight, draw if isinstance(c.where, str) else None))
+            again = draw if isinstance(c.where, str) else None
+            found.append(Block(c.name, _scaled(c), where, c.weight, again, c.pointwise))
         return found
 
-    def residuals(self, u: Any, points: dict[str, Tensor]) -> dict[str, Tensor]:
+    def residuals(self, u: Any, points: Mapping[str, Tensor | tuple[Tensor, ...]]) -> dict[str, Tensor]:
         """Each condition's residual at points of your own.
 
         Args:
             u: the network.
-            points: by name of the condition; others are left out.
+            points: by name of the condition; others are left out. With the normals or the data where the condition has
+                some: (points, normals).
+
+        Raises:
+            InputError: a name that no condition has; points without the normals or the data that belong to them.
         """
-        return {c.name: _scaled(c)(u, points[c.name]) for c in self.conditions if c.name in points}
+        unknown = sorted(set(points) - {c.name for c in self.conditions})
+        if unknown:
+            raise unknown_name("condition", unknown[0], [c.name for c in self.conditions])
+        given = {k: v if isinstance(v, tuple) else (v,) for k, v in points.items()}
+        found = {}
+        for c in self.conditions:
+            if c.name in given:
+                wanted = 1 + (1 if c.normal else len(c.data))
+                if len(given[c.name]) != wanted:
+                    what = "normals" if c.normal else "data"
+                    expected = f"{wanted}: the points{f' and their {what}' if wanted > 1 else ''}"
+                    raise InputError(f"points of {c.name!r}", given=f"{len(given[c.name])} tensors", expected=expected)
+                found[c.name] = _scaled(c)(u, *given[c.name])
+        return found
 
     def make_network(self, seed: int = 0) -> nn.Module:
-        """A fresh network.
+        """A fresh network, with the unknowns at their start.
 
         Args:
             seed: of its weights.
         """
         if self.network is None:
-            return field_network(self.domain.dim, len(self.components), bounds=self.domain.bounds, seed=seed)
-        with local_rng(seed):
-            return self.network()
+            made: nn.Module = field_network(self.domain.dim, len(self.components), bounds=self.domain.bounds, seed=seed)
+        else:
+            with local_rng(seed):
+                made = self.network()
+        return self._with_unknowns(made)
+
+    def _with_unknowns(self, network: nn.Module) -> nn.Module:
+        if not self.unknowns or isinstance(network, WithUnknowns):
+            return network
+        return WithUnknowns(network, self.unknowns)
 
     def error(self, u: Any, seed: int = 1) -> dict[str, float]:
         """Relative L2 error of each component on fresh points; empty where no exact solution is known.
@@ -198,7 +230,7 @@ class PDEProblem:
             seed: of the network and the points.
             checkpoint: see `fit_problem`.
             max_time: seconds of CPU time.
-            network: a network of your own; it is trained in place.
+            network: a network of your own; it is trained in place (inside a `WithUnknowns` where there are unknowns).
             schedule: instead of the problem's.
             device: where a network of the problem's own is trained (the CPU where not given); one of yours is where
                 you put it.
@@ -209,7 +241,7 @@ class PDEProblem:
         """
         if network is not None and device is not None:
             raise InputError("device", given=str(device), expected="none: the network is trained where it lives")
-        u = self.make_network(seed).to(device or "cpu") if network is None else network
+        u = self.make_network(seed).to(device or "cpu") if network is None else self._with_unknowns(network)
         if self.exact is not None:  # outputs of another shape are told now, not after the training
             few = self.domain.sample(2, generator=generator(seed, "shape"))
             relative_errors(u, self.exact, few, self.components)
@@ -243,6 +275,18 @@ class Solution:
     least_squares: LeastSquaresProblem
     training: Training
     errors: dict[str, float]
+
+    @property
+    def unknowns(self) -> dict[str, Interval]:
+        """What was found of the problem's unknowns, with 95 % intervals that come from the noise of the data.
+
+        The noise is each measured condition's RMS residual (a condition with `data` is measured), carried to the
+        unknowns by `covariance`, linearised at the solution: a wrong equation or a fit that isn't over isn't seen. Both
+        ends are NaN where nothing was measured.
+        """
+        measured = {c.name for c in self.problem.conditions if c.data}
+        left = {k: v for k, v in self.least_squares.breakdown().items() if k in measured}
+        return estimates(self.least_squares, self.problem.unknowns, left or None) if self.problem.unknowns else {}
 
     def __call__(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
         """The solution at points, without gradients, in the network's dtype, where the points are.

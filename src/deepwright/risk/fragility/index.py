@@ -38,7 +38,7 @@ def fragility_index(
     normalize: bool = False,
     input: str = "logits",
 ) -> Float[Tensor, ""]:
-    """FI(tau) in float64: 0 is best, +inf means that the mean score itself misses the target.
+    """FI(tau) in float64: 0 is best, +inf means that the mean score itself misses the target, normalised or not.
 
     Differentiable with respect to `scores` by the implicit gradient dk/dxi_i = w_i k / sum_j w_j (xi_j - tau), where
     w_i is proportional to p_i exp(xi_i / k).
@@ -70,8 +70,19 @@ def fragility_index(
     k = _Index.apply(xi, log_p, float(tau))
     if not normalize:
         return k
-    mean = xi.mean() if log_p is None else (log_p.exp() * xi).sum()
-    return k / (tau - mean)
+    return normalised(k, tau - (xi.mean() if log_p is None else (log_p.exp() * xi).sum()))
+
+
+def normalised(k: Float[Tensor, "..."], gap: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """FI / (tau - mean xi): 0 where FI is, +inf where the mean misses the target.
+
+    Args:
+        k: FI.
+        gap: tau - mean xi.
+    """
+    met = gap > 0
+    ratio = k / torch.where(met, gap, 1.0)
+    return torch.where(met | (k == 0), ratio, math.inf)
 
 
 def _xi(scores: Tensor, target: Tensor | None, score: Score, input: str) -> Tensor:

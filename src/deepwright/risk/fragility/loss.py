@@ -24,7 +24,8 @@ class FragilityLoss(nn.Module):
         k: of the tilted mode.
         weight: of the penalty mode.
         ema: keep a running normaliser of exp(l / k) with this decay (mode "index"), because a small batch
-            underestimates it; None switches it on below a batch of 128; 0 never.
+            underestimates it; None switches it on below a batch of 128; 0 never. In `eval()` nothing runs: the value is
+            the batch's own index.
 
     Source: arXiv 2502.13024 and 2408.09157; tilted losses: arXiv 2007.01162.
     """
@@ -66,7 +67,7 @@ class FragilityLoss(nn.Module):
         if float(mean.detach()) >= 0.98 * self.target:
             return mean.to(dtype)
         ema = self.ema if self.ema is not None else (0.9 if len(flat) < 128 else 0.0)
-        value = self._running(flat, ema) if ema > 0 else _index(flat, self.target)
+        value = self._running(flat, ema) if ema > 0 and self.training else _index(flat, self.target)
         return (mean if value is None else value).to(dtype)
 
     def _follow(self, device: torch.device) -> None:

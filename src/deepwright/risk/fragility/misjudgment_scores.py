@@ -11,6 +11,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.inference import require_labels
+from deepwright.core.tasks.reading import looks_like_probabilities
 
 Score = str | Callable[[Tensor, Tensor], Tensor]
 
@@ -34,11 +35,15 @@ def misjudgment(
         input: "logits", "probs" or "xi".
 
     Raises:
-        InputError: NaN, probabilities that don't sum to 1 (1e-3), labels out of range, fewer than two classes.
+        InputError: NaN or +infinity, probabilities that don't sum to 1 (1e-3) or that were given as logits, labels out
+            of range, fewer than two classes.
     """
-    if torch.isnan(scores).any():
+    if not bool((scores < math.inf).all()):  # NaN and +inf; -inf is a class that is ruled out
         raise InputError(
-            "scores", given="NaN", expected="numbers", hint="look for NaN in the network's inputs or weights"
+            "scores",
+            given="NaN or +infinity",
+            expected="numbers",
+            hint="look for them in the network's inputs or weights",
         )
     scores = to_float64(scores)
     if score == "loss" or input == "xi":
@@ -73,6 +78,13 @@ def misjudgment(
             )
         p = scores
     else:
+        if looks_like_probabilities(scores):
+            raise InputError(
+                "scores",
+                given="rows that are 0 or more and sum to 1: these look like probabilities",
+                expected="logits",
+                hint='input="probs"; logits that only look so may be shifted (scores - 1)',
+            )
         p = scores.softmax(1)
     true = p.gather(1, target[:, None])[:, 0]
     if score == "true_prob":

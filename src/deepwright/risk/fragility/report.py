@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, NotIdentified
 from deepwright.core.files import jsonable, write_json
 from deepwright.core.randomness import generator
 from deepwright.core.results import Figure
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.ranking import auroc
 from deepwright.risk.calibration import ece, fit_temperature, nll
-from deepwright.risk.fragility.index import kl_roots
+from deepwright.risk.fragility.index import kl_roots, normalised
 from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment
 from deepwright.risk.fragility.worst_case import fragility_curve, worst_case_weights
 
@@ -45,8 +45,9 @@ class FragilityReport:
         per_class: FI of each class.
         per_group: FI of each group.
         worst: indices of the cases with the most worst-case weight, and that weight (relative to 1 / n).
-        temperature: fitted on held-out data.
+        temperature: fitted on held-out data; None where there are none, or where they don't identify it.
         matched: this report at that temperature.
+        unmatched: why there is no temperature, in words.
     """
 
     n: int
@@ -68,6 +69,7 @@ class FragilityReport:
     worst: list[tuple[int, float]]
     temperature: float | None = None
     matched: FragilityReport | None = field(default=None)
+    unmatched: str = "no held-out data were given"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -130,12 +132,18 @@ def fragility_report(
     """
     target = target.to(scores.device)
     report = _report(scores, target, tau, score, groups, cost_matrix, reject_cost, class_names, bootstrap_rows, seed)
-    if held_out is not None:
+    if held_out is None:
+        return report
+    try:
         report.temperature = fit_temperature(*held_out)
-        matched = scores / report.temperature
-        report.matched = _report(
-            matched, target, tau, score, groups, cost_matrix, reject_cost, class_names, bootstrap_rows, seed
-        )
+    except NotIdentified as error:
+        report.unmatched = str(error)
+        return report
+    matched = scores / report.temperature
+    report.unmatched = ""
+    report.matched = _report(
+        matched, target, tau, score, groups, cost_matrix, reject_cost, class_names, bootstrap_rows, seed
+    )
     return report
 
 
@@ -219,8 +227,7 @@ def _index(xi: Tensor, tau: float) -> float:
 
 def _index_and_normalised(xi: Tensor, tau: float) -> Tensor:
     k = kl_roots(xi, xi.new_full((len(xi),), tau))
-    gap = tau - xi.mean(1)
-    return torch.stack([k, torch.where(gap > 0, k / gap, torch.inf)])
+    return torch.stack([k, normalised(k, tau - xi.mean(1))])
 
 
 def group_gap_pvalue(
@@ -234,21 +241,28 @@ def group_gap_pvalue(
         tau: target.
         rows: number of permutations.
         seed: of the permutations, which are the same on every device.
+
+    Raises:
+        InputError: groups of another shape, no permutation.
     """
+    if groups.shape != xi.shape or rows < 1:
+        given = f"groups of shape {tuple(groups.shape)} for {len(xi)} scores, rows={rows}"
+        raise InputError("group_gap_pvalue", given=given, expected="one group a score, 1 row or more")
     xi = xi.double()
     groups = groups.to(xi.device)
-    ids = groups.unique()
+    sizes = groups.unique(return_counts=True)[1].tolist()
 
-    def gap(assignment: Tensor) -> float:
-        values = torch.tensor([_index(xi[assignment == g], tau) for g in ids])
-        spread = values.max() - values.min()
-        return float(spread.nan_to_num(0.0))
+    def gaps(assignments: Tensor) -> Tensor:  # (B, N) -> (B,)
+        order = assignments.argsort(stable=True, dim=1)
+        parts = xi[order].split(sizes, 1)
+        values = torch.stack([kl_roots(p.contiguous(), p.new_full((len(p),), tau)) for p in parts])
+        return (values.amax(0) - values.amin(0)).nan_to_num(0.0, posinf=torch.inf)  # infinity everywhere is no gap
 
-    observed = gap(groups)
+    observed = gaps(groups[None])
     rng = generator(seed, "group-gap")
-    hits = sum(
-        gap(groups[torch.randperm(len(groups), generator=rng).to(groups.device)]) >= observed for _ in range(rows)
-    )
+    orders = torch.stack([torch.randperm(len(groups), generator=rng) for _ in range(rows)]).to(groups.device)
+    blocks = orders.split(max(1, 4_000_000 // len(xi)))
+    hits = sum(int((gaps(groups[block]) >= observed).sum()) for block in blocks)
     return (hits + 1) / (rows + 1)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core import trials
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, NotIdentified
 from deepwright.risk.calibration import fit_temperature
 from deepwright.risk.fragility.index import fragility_index
 
@@ -28,7 +28,8 @@ class TargetTrial:
     Attributes:
         target: tau; infinite for plain training.
         accuracy: on the validation data.
-        nfi: temperature-matched normalised FI there.
+        nfi: temperature-matched normalised FI there; 0 where every validation sample is right (at any temperature),
+            infinite where the network is no better than its target or has no temperature.
         state: the trained network's state dict.
     """
 
@@ -92,10 +93,18 @@ def _trial(target: float | None, train: Train, evaluate: Evaluate) -> dict[str, 
     model = train(target)
     logits, labels = evaluate(model)
     labels = labels.to(logits.device)
-    matched = logits / fit_temperature(logits, labels)
     return {
         "target": math.inf if target is None else target,
         "accuracy": float((logits.argmax(1) == labels).double().mean()),
-        "nfi": float(fragility_index(matched, labels, normalize=True)),
+        "nfi": _matched_nfi(logits, labels),
         "state": dict(model.state_dict()),
     }
+
+
+def _matched_nfi(logits: Tensor, labels: Tensor) -> float:
+    """Normalised FI at the temperature fitted on the same data."""
+    try:
+        temperature = fit_temperature(logits, labels)
+    except NotIdentified:
+        return 0.0 if bool((logits.argmax(1) == labels).all()) else math.inf
+    return float(fragility_index(logits / temperature, labels, normalize=True))

@@ -9,8 +9,8 @@ import torch
 from deepwright.compress import attach_exits, head_logits, path_macs
 from deepwright.core.randomness import local_rng
 from deepwright.core.timing import median_seconds
-from deepwright.data.scenes import make_scenes
-from deepwright.nets.ssd import small_ssd
+from deepwright.data import make_scenes
+from deepwright.nets import small_ssd
 from deepwright.studies.exits.trials import CUTS
 
 

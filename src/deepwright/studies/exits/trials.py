@@ -22,8 +22,8 @@ from deepwright.core.fit import adamw, fit, one_cycle
 from deepwright.core.inference import evaluating
 from deepwright.core.randomness import generator, local_rng
 from deepwright.core.statistics import wilson
-from deepwright.data.scenes import Scenes, make_scenes, stream_scenes
-from deepwright.nets.ssd import SSD, small_ssd, ssd_loss
+from deepwright.data import Scenes, make_scenes, stream_scenes
+from deepwright.nets import SSD, small_ssd, ssd_loss
 from deepwright.ood.metrics import auroc
 
 CUTS = ("features.stage0", "features.stage1", "features.stage2")

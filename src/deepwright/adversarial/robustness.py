@@ -1,0 +1,227 @@
+"""How much stands under attack: robust accuracy, its curve over the budget, each sample's smallest budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from deepwright.adversarial.engine import Attack
+from deepwright.adversarial.suites import AttackSuite
+from deepwright.core.errors import InputError
+from deepwright.core.files import hash_tensors
+from deepwright.core.identity import digest
+from deepwright.core.journal import Journal
+from deepwright.core.progress import bar
+from deepwright.core.statistics import Interval, wilson
+
+
+@dataclass
+class RobustnessReport:
+    """Share of samples that are right on clean inputs and under attack, with Wilson intervals.
+
+    Attributes:
+        n: samples.
+        clean: right without an attack.
+        robust: right under the attack, or the worst of a suite.
+        per_attack: what each attack alone leaves, of the samples that it saw.
+        flags: the attacks' flags, weighted by samples.
+        right: each sample's outcome under attack.
+    """
+
+    n: int
+    clean: Interval
+    robust: Interval
+    per_attack: dict[str, float]
+    flags: dict[str, float] = field(default_factory=dict)
+    right: list[bool] = field(default_factory=list)
+
+
+def robust_accuracy(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Any]],
+    attack: Attack | AttackSuite,
+    *,
+    checkpoint: Path | str | None = None,
+    description: str = "attack",
+    **options: Any,
+) -> RobustnessReport:
+    """Share of samples that stay right under an attack or the worst of a suite; wrong samples aren't attacked.
+
+    What is right is the attack's task to say: the class, the label set, a number within the tolerance.
+
+    Args:
+        model: left as found.
+        batches: (inputs within bounds, targets).
+        attack: an attack or a suite, not a targeted one.
+        checkpoint: a JSON-lines file; each finished batch is appended, and an interrupted run resumes to the identical
+            report. Another model, attack, task, option, input or target is an error that says which.
+        description: beside the bar.
+        options: of a call of the attack: mask, eps, through, eot, quantize, callback.
+
+    Raises:
+        InputError: no batches, a targeted attack, a checkpoint of other work.
+    """
+    _require_untargeted(attack)
+    # What a callback sees doesn't change what is found.
+    counting = {k: v for k, v in options.items() if k != "callback"}
+    task = {} if attack.task is None else attack.task.identity()
+    log = Journal(
+        checkpoint,
+        {"model": model, "task": task, "attack": attack, "options": counting},
+        kind="robust accuracy",
+    )
+    clean: list[bool] = []
+    robust: list[bool] = []
+    broken: dict[str, int] = {}
+    flags: dict[str, list[tuple[int, float]]] = {}
+    start = 0
+    with bar(description, None) as running:
+        for x, y in batches:
+            fingerprint = "" if checkpoint is None else _fingerprint(x, y)
+            row = _remembered(log, start, fingerprint)
+            if row is None:
+                row = {**_batch(model, x, y, attack, start, options), "data": fingerprint}
+                log.add(str(start), row)
+            clean += row["clean"]
+            robust += row["robust"]
+            for name, count in row["broken"].items():
+                broken[name] = broken.get(name, 0) + count
+            for name, value in row["flags"].items():
+                flags.setdefault(name, []).append((sum(row["clean"]), value))
+            start += len(x)
+            running.advance(1, f"{sum(robust)}/{len(robust)} right")
+    n = len(clean)
+    if n == 0:
+        raise InputError("batches", given="none", expected="at least one")
+    shares = {name: 1 - (n - sum(clean) + count) / n for name, count in broken.items()}
+    means = {name: sum(k * v for k, v in rows) / max(1, sum(k for k, _ in rows)) for name, rows in flags.items()}
+    return RobustnessReport(n, wilson(sum(clean), n), wilson(sum(robust), n), shares, means, robust)
+
+
+def _require_untargeted(attack: Attack | AttackSuite) -> None:
+    if attack.aim.targeted:
+        raise InputError(
+            "attack", given=f"{attack.name}, targeted", expected="an untargeted one: y are the true targets here"
+        )
+
+
+def _fingerprint(x: Tensor, y: Any) -> str:
+    return hash_tensors({"x": x, "y": y}) if isinstance(y, Tensor) else str(digest([x, y], "data"))
+
+
+def _batch(
+    model: nn.Module, x: Tensor, y: Any, attack: Attack | AttackSuite, start: int, options: dict[str, Any]
+) -> dict[str, Any]:
+    y = attack.check_targets(y, len(x))
+    right = attack.stands(model, x, y, **{k: v for k, v in options.items() if k in ("through", "eot")}).cpu()
+    robust = right.clone()
+    rows = right.nonzero().flatten()
+    broken: dict[str, int] = {}
+    flags: dict[str, float] = {}
+    if len(rows):
+        part = {k: v[rows] if _by_sample(k, v, len(x)) else v for k, v in options.items()}
+        found = attack(model, x[rows], y[rows], ids=start + rows, **part)
+        robust[rows] = ~found.success.cpu()
+        flags = found.flags
+        each = attack.by_attack if isinstance(attack, AttackSuite) else {attack.name: found.success.cpu()}
+        broken = {name: int(success.sum()) for name, success in each.items()}
+    return {"clean": right.tolist(), "robust": robust.tolist(), "broken": broken, "flags": flags}
+
+
+def _by_sample(name: str, value: Any, n: int) -> bool:
+    """Whether an option has a row for each sample of a batch."""
+    return name in ("mask", "eps") and isinstance(value, Tensor) and value.ndim > 0 and len(value) == n
+
+
+def _remembered(log: Journal, start: int, data: str) -> dict[str, Any] | None:
+    """A finished batch, if it was on the same inputs and targets."""
+    row = log.rows.get(str(start))
+    if row is not None and row["data"] != data:
+        raise InputError(
+            f"checkpoint {log.path}",
+            given=f"other data (inputs or labels) in the batch from sample {start} on",
+            hint="delete it, or use another file",
+        )
+    return row
+
+
+def curve(
+    model: nn.Module,
+    x: Float[Tensor, "n ..."],
+    y: Any,
+    attack: Attack | AttackSuite,
+    eps: Sequence[float],
+    ids: Int64[Tensor, " n"] | None = None,
+) -> list[Interval]:
+    """Robust accuracy at each budget; what a smaller budget fooled stays fooled, so only survivors are attacked.
+
+    Args:
+        model: left as found.
+        x: inputs within bounds.
+        y: true targets as the attack's task takes them.
+        attack: an attack or a suite, not a targeted one.
+        eps: budgets, in any order.
+        ids: identity of each sample, for its random stream (0..N-1 by default).
+
+    Returns:
+        Wilson intervals, in the order of `eps`.
+    """
+    _require_untargeted(attack)
+    y = attack.check_targets(y, len(x))
+    alive = attack.stands(model, x, y).cpu()
+    ids = torch.arange(len(x)) if ids is None else ids
+    points = {}
+    for budget in sorted(eps):
+        rows = alive.nonzero().flatten()
+        if len(rows) and budget > 0:
+            alive[rows] = ~attack(model, x[rows], y[rows], eps=budget, ids=ids[rows]).success.cpu()
+        points[budget] = wilson(int(alive.sum()), len(x))
+    return [points[e] for e in eps]
+
+
+def minimal_eps(
+    model: nn.Module,
+    x: Float[Tensor, "n ..."],
+    y: Any,
+    attack: Attack | AttackSuite,
+    low: float = 0.0,
+    high: float = 0.5,
+    tol: float = 1e-3,
+) -> Float[Tensor, " n"]:
+    """Per sample, the smallest budget that the attack needs, by bisection.
+
+    Args:
+        model: left as found.
+        x: inputs within bounds.
+        y: targets as the attack's task takes them.
+        attack: an attack or a suite; a targeted one needs the budget that reaches y.
+        low: a budget that is taken for too small.
+        high: the largest that is tried.
+        tol: width of the last bracket.
+
+    Returns:
+        its upper end, float32, where x is; 0 where the aim holds already, infinity where
+        it isn't reached at `high`.
+    """
+    y = attack.check_targets(y, len(x))
+    wrong = ~attack.stands(model, x, y).cpu()
+    least, most = torch.full((len(x),), low), torch.full((len(x),), high)
+    reached = attack(model, x, y, eps=most).success.cpu()
+    while float((most - least).amax()) > tol:
+        middle = (least + most) / 2
+        rows = (reached & ~wrong).nonzero().flatten()
+        if len(rows) == 0:
+            break
+        success = attack(model, x[rows], y[rows], eps=middle[rows], ids=rows).success.cpu()
+        most[rows] = torch.where(success, middle[rows], most[rows])
+        least[rows] = torch.where(success, least[rows], middle[rows])
+        done = torch.ones_like(reached)
+        done[rows] = False
+        least = torch.where(done, most, least)
+    return torch.where(wrong, 0.0, torch.where(reached, most, torch.inf)).to(x.device)

@@ -1,0 +1,137 @@
+"""A subject from a user's loaders: batches gathered, the task seen, missing splits cut from what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from deepwright.checks.subject import OPTIONS, Subject, require_module
+from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.inference import read_outputs
+from deepwright.core.tasks import Classification, Task, infer
+from deepwright.data.dataset import Data, Split, split_three, to_float
+
+_SEEN = 250  # samples from which the task is told
+
+
+def subject_from_loaders(
+    model: nn.Module,
+    test: Iterable[Any] | Data,
+    train: Iterable[Any] | None = None,
+    validation: Iterable[Any] | None = None,
+    class_names: Sequence[str] | None = None,
+    name: str = "network",
+    task: Task | None = None,
+    **options: Any,
+) -> Subject:
+    """A subject from loaders of (inputs, targets); a missing validation or training split is cut from the test split.
+
+    With only a test loader, its first 30 % (stratified) fit what needs fitting and the rest is measured.
+
+    Args:
+        model: see `Subject`.
+        test: batches of (inputs, targets), or a `Data`.
+        train: batches, or None.
+        validation: batches, or None.
+        class_names: index = label.
+        name: for the report.
+        task: what outputs and targets mean; told from them when None.
+        options: further fields of `Subject`.
+
+    Raises:
+        InputError: batches of another form; outputs and targets whose task can't be told.
+    """
+    require_module(model)
+    for word in options:
+        if word not in OPTIONS:
+            raise unknown_name("option of a subject", word, OPTIONS)
+    if isinstance(test, Data):
+        refused = {"train": train, "validation": validation, "class_names": class_names}
+        given = [word for word, value in refused.items() if value is not None]
+        if given:
+            raise InputError(", ".join(given), given="beside a Data", expected="none: a Data has splits and classes")
+        return Subject(model, test, name, task=cast(Task, task), **options)
+    x, y = _gather(test, "test")
+    seen = _seen_task(model, x, y) if task is None else task
+    whole = Split(x, seen.check_targets(y, len(x), "test labels"))
+    note = ""
+    if train is None and validation is None:
+        train_part, validation_part, test_part = split_three(whole.x, whole.y, (0.2, 0.1))
+        note = "no training data was given: 30 % of the test data fit detectors and temperatures, 70 % are measured"
+    elif train is None:
+        raise InputError("train", given="nothing, beside validation data", expected="training data, or neither of them")
+    else:
+        train_part, test_part = _split(train, "train", seen), whole
+        if validation is None:
+            validation_part = train_part.take(max(1, len(train_part) // 5))
+        else:
+            validation_part = _split(validation, "validation", seen)
+    names = tuple(class_names or ())
+    if not names and isinstance(seen, Classification):
+        names = seen.names or tuple(map(str, range(seen.classes)))
+    kind = {4: "image", 3: "series"}.get(x.ndim, "tabular")
+    data = Data(name, kind, names, train_part, validation_part, test_part, notes=(note,) if note else ())
+    return Subject(model, data, name, task=seen, **options)
+
+
+def _seen_task(model: nn.Module, x: Tensor, y: Any) -> Task:
+    """The task that outputs and targets fit."""
+    rows = slice(0, _SEEN)
+
+    def read(out: Any, n: int) -> Task:
+        columns = out.shape[1] if isinstance(out, Tensor) and out.ndim == 2 else 0
+        if columns > 1 and _one_whole_number_each(y):
+            return Classification(columns)
+        return infer(out, y[rows])
+
+    return read_outputs(model, [to_float(x[rows])], read)[0]
+
+
+def _one_whole_number_each(y: Any) -> bool:
+    flat = isinstance(y, Tensor) and y.dtype != torch.bool and (y.ndim == 1 or y.shape[1:] == (1,))
+    return flat and bool((y == y.round()).all())
+
+
+def _split(loader: Iterable[Any], what: str, task: Task) -> Split:
+    x, y = _gather(loader, what)
+    return Split(x, task.check_targets(y, len(x), f"{what} labels"))
+
+
+def _gather(loader: Iterable[Any], what: str) -> tuple[Tensor, Any]:
+    """All inputs, and all targets as they come, on the CPU."""
+    xs, ys = [], []
+    for batch in loader:
+        if not isinstance(batch, list | tuple) or len(batch) < 2:
+            raise InputError(f"{what} loader", given=type(batch).__name__, expected="batches of (inputs, targets)")
+        xs.append(torch.as_tensor(batch[0]).cpu())
+        ys.append(batch[1])
+    if not xs:
+        raise InputError(f"{what} loader", given="no batch", expected="at least one")
+    x = torch.cat(xs)
+    if x.dtype == torch.uint8 and x.ndim != 4:
+        raise InputError(
+            f"{what} inputs", given=f"uint8 of shape {tuple(x.shape)}", expected="floats, or images (N, C, H, W)"
+        )
+    if x.is_floating_point() and not torch.isfinite(x).all():
+        raise InputError(f"{what} inputs", given="NaN or infinity", expected="finite numbers")
+    return x if x.dtype == torch.uint8 else x.float(), _joined(ys, what)
+
+
+def _joined(ys: list[Any], what: str) -> Any:
+    """Targets of all batches: one tensor, or one list where they are lists of objects."""
+    try:
+        if all(isinstance(y, Tensor | np.ndarray | int | float) or _is_numbers(y) for y in ys):
+            return torch.cat([torch.atleast_1d(torch.as_tensor(y)).cpu() for y in ys])
+        return [each for y in ys for each in y]
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"{what} labels", given=str(error).splitlines()[0], expected="batches of one shape, one row a sample"
+        ) from error
+
+
+def _is_numbers(y: Any) -> bool:
+    return isinstance(y, list | tuple) and all(isinstance(each, int | float) for each in y)

@@ -1,0 +1,105 @@
+"""A task's metrics against those of its trivial predictor: how good are answers that aren't one class a sample?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from deepwright.checks.finding import Finding, grade_down
+from deepwright.checks.subject import Subject
+from deepwright.core.results import Figure, Table
+from deepwright.core.statistics import Interval
+from deepwright.core.tasks import Regression, Segmentation
+
+_STEPS = (0.25, 0.5, 0.75, 1.0)
+_SHOWN = 300  # points of a drawing
+
+
+def measured(subject: Subject, check: str) -> Finding:
+    """The task's metrics with intervals, graded by its headline against the trivial predictor.
+
+    Args:
+        subject: of any task with a training split.
+        check: name of the finding.
+    """
+    task, y, n = subject.task, subject.data.test.y, len(subject.data.test)
+    found = task.metrics(subject.outputs(), y, seed=subject.seed)
+    name = task.headline
+    if name not in found:
+        return Finding.not_applicable(check, f"the test targets don't define {_words(name)}")
+    values: dict[str, Any] = {**found, "score": float(subject.score.mean()), "chance": subject.chance}
+    grade, rule, against = "info", "Not judged: there are no training targets to make a simple baseline from.", ""
+    if subject.baseline_outputs is not None:
+        base = task.metrics(subject.baseline_outputs, y, resamples=200, seed=subject.seed)
+        values |= {f"baseline_{key}": value.value for key, value in base.items()}
+        grade, rule = _grade(subject, found[name], base[name].value)
+        against = f"; {subject.baseline_name} reaches {base[name].value:.3g}"
+    head = found[name]
+    sides = {key for key in found if key in task.higher_is_better}
+    return Finding(
+        check=check,
+        grade=grade,
+        summary=f"{_sentence(_words(name))} {head.value:.3g} on {n} test samples (95 % interval {head.low:.3g} to "
+        f"{head.high:.3g}){against}.",
+        values=values,
+        rule=rule,
+        remedy="Look at the samples with the largest loss below."
+        if grade != "A"
+        else "Nothing to do for accuracy; look at the largest losses when the data change.",
+        tables=[*_classes(subject), _worst(subject)],
+        figures=_figures(subject),
+        lower_is_better=tuple(key for key in found if key not in sides),
+        higher_is_better=("score", *sorted(sides)),
+    )
+
+
+def _words(name: str) -> str:
+    known = {"mae": "mean absolute error", "mean_iou": "mean IoU", "map": "mean average precision"}
+    return known.get(name, name.replace("_", " "))
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _grade(subject: Subject, head: Interval, base: float) -> tuple[str, str]:
+    """By the unfavourable end of the interval, as an error over the baseline's."""
+    name = subject.task.headline
+    rises = name in subject.task.higher_is_better
+    error, simple = (1 - head.low, 1 - base) if rises else (head.high, base)
+    ratio = error / max(simple, 1e-9)
+    what = f"1 - {_words(name)}" if rises else _words(name)
+    return grade_down(ratio, _STEPS), (
+        f"Upper end of {what} ({error:.3g}) over that of {subject.baseline_name} ({simple:.3g}) is "
+        f"{ratio:.2f}: A up to 0.25, B up to 0.5, C up to 0.75, D up to 1, E beyond."
+    )
+
+
+def _worst(subject: Subject) -> Table:
+    loss = subject.task.loss(subject.outputs(), subject.data.test.y).double()
+    order = loss.argsort(descending=True, stable=True)[:20].tolist()
+    rows: list[list[Any]] = [[i, float(loss[i]), float(subject.score[i]), bool(subject.right[i])] for i in order]
+    return Table(["test sample", "loss", "score", "right"], rows, "the samples with the largest loss")
+
+
+def _classes(subject: Subject) -> list[Table]:
+    """IoU of each class of a segmentation, lowest first."""
+    if not isinstance(subject.task, Segmentation):
+        return []
+    areas = subject.task.class_iou(subject.outputs(), subject.data.test.y).tolist()
+    rows: list[list[Any]] = [[k, v] for k, v in zip(subject.class_names, areas) if v == v]
+    rows.sort(key=lambda row: float(row[1]))
+    return [Table(["class", "IoU"], rows[:100], "IoU per class, lowest first")]
+
+
+def _figures(subject: Subject) -> list[Figure]:
+    """Predicted against true numbers, for regression."""
+    if not isinstance(subject.task, Regression):
+        return []
+    rows = torch.arange(len(subject.data.test))[:: max(1, -(-len(subject.data.test) // _SHOWN))]
+    truth, found = subject.data.test.y[rows], subject.outputs()[rows]
+    names = subject.task.names or tuple(f"output {i}" for i in range(truth.shape[1]))
+    series = [{"name": name, "x": truth[:, i].tolist(), "y": found[:, i].tolist()} for i, name in enumerate(names[:6])]
+    note = f"{len(rows)} of {len(subject.data.test)} test samples" if len(rows) < len(subject.data.test) else ""
+    return [Figure("scatter", "Predicted against true", series, "true", "predicted", note=note)]

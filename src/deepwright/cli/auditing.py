@@ -1,0 +1,42 @@
+"""`deepwright audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deepwright.cli.commands import Command
+from deepwright.cli.words import CHECK, FRESH, JSON, PATH, out, subject, tell, words
+
+_CONFIG = Path("deepwright.toml")
+
+
+@click.command(cls=Command, example="deepwright audit resnet8-mnist --check accuracy --limit 200")
+@words(
+    subject("Of every pass"),
+    CHECK,
+    click.option("--fail-on", multiple=True, help='A gate, e.g. "fi>0.5"; the exit code is then 1 when it is met.'),
+    click.option("--compare", "compare_with", type=PATH, help="An earlier report.json."),
+    out("report", "the report"),
+    JSON,
+    FRESH,
+)
+def audit(json_file: Path | None, **options: Any) -> None:
+    """Measure a network: MODEL is a zoo name, package.module:factory, or a torch.export .pt2 file.
+
+    Without arguments: resnet8-mnist on the embedded digits. Gates are read from deepwright.toml, too. Interrupted, the
+    same command goes on from the last finished check.
+    """
+    from deepwright import workflows
+    from deepwright.core.files import write_json
+    from deepwright.report import print_audit, print_finding
+
+    chosen = workflows.AuditOptions(config=_CONFIG if _CONFIG.exists() else None, **options)
+    report = workflows.audit(chosen, on_finding=print_finding, say=tell)
+    if json_file is not None:
+        write_json(json_file, report.to_dict())
+    print_audit(report)
+    click.echo(f"{options['out'] / 'index.html'}\n{options['out'] / 'report.json'}")
+    raise SystemExit(int(report.failed))

@@ -1,0 +1,172 @@
+"""What all commands have in common: how they end, how they speak of options, and what became of older words."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import click
+
+from deepwright.core.errors import InputError
+
+_STOPPED = "\nStopped. What is finished is kept: run the same command to go on."
+_TERMINATED = 128 + signal.SIGTERM
+
+
+class Group(click.Group):
+    """Bad input ends in one line and exit code 2; Ctrl-C and SIGTERM in one line and 130 or 143."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command line.
+
+        Args:
+            *args: of click.
+            **kwargs: of click.
+        """
+        try:
+            with _sigterm_ends_in_order():
+                return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.ClickException as error:
+            error.show()
+            raise SystemExit(error.exit_code) from None
+        except InputError as error:
+            click.echo(f"deepwright: {error}", err=True)
+            raise SystemExit(2) from None
+        except (KeyboardInterrupt, click.Abort):
+            click.echo(_STOPPED, err=True)
+            raise SystemExit(130) from None
+        except SystemExit as end:
+            if end.code == _TERMINATED:
+                click.echo(_STOPPED, err=True)
+            raise
+
+
+@contextmanager
+def _sigterm_ends_in_order() -> Iterator[None]:
+    """SIGTERM as an exception, so that what is open is closed; only the main thread can hear it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        raise SystemExit(_TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+Renames = Callable[[list[str]], list[str] | None]
+"""Words after the command -> the same words as they are said today, the command first; None where they are."""
+
+
+class Command(click.Command):
+    """A command whose errors name options as they are typed, and which knows what its words were once.
+
+    Args:
+        name: of the command.
+        example: the words of one command line that runs.
+        renames: of words that it had before.
+        **kwargs: of click.
+    """
+
+    def __init__(self, name: str | None, *, example: str = "", renames: Sequence[Renames] = (), **kwargs: Any) -> None:
+        super().__init__(name, epilog=f"\b\nExample:\n  {example}" if example else None, **kwargs)
+        self.example, self.renames = example, renames
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read words.
+
+        Args:
+            ctx: of click.
+            args: the words after the command.
+
+        Raises:
+            InputError: words of before; the hint has those of today.
+        """
+        for rename in self.renames:
+            today = rename(list(args))
+            if today is not None:
+                given = shlex.join(["deepwright", str(self.name), *args])
+                raise InputError("words of an earlier version", given=given, hint=shlex.join(["deepwright", *today]))
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run.
+
+        Args:
+            ctx: of click.
+
+        Raises:
+            InputError: bad input, in the words of the command line.
+        """
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            word = self._word(error.what)
+            if hasattr(error, "differences") and any(p.name == "fresh" for p in self.params):
+                hint = "give the same words to go on, say --fresh to forget it, or choose another folder by --out"
+                raise InputError(error.what, given=error.given, expected=error.expected, hint=hint) from error
+            if word is None:
+                raise
+            raise InputError(word, given=error.given, expected=error.expected, hint=error.hint) from error
+
+    def _word(self, name: str) -> str | None:
+        """How a field of the options is said here: `compare_with` is `--compare`."""
+        field, _, rest = name.partition(" ")
+        for parameter in self.params:
+            if parameter.name == field:
+                said = field.upper() if isinstance(parameter, click.Argument) else parameter.opts[0]
+                return f"{said} {rest}".strip()
+        return None
+
+
+def renamed(command: str, old: str, new: str, when: Callable[[str], bool] = lambda value: True) -> Renames:
+    """An option that bears another name today.
+
+    Args:
+        command: whose option it is.
+        old: as `--optimiser`.
+        new: as `--optimizer`.
+        when: which of its values are meant; all by default.
+    """
+
+    def today(words: list[str]) -> list[str] | None:
+        for i, word in enumerate(words):
+            name, equals, value = word.partition("=")
+            if name != old:
+                continue
+            if equals and when(value):
+                return [command, *words[:i], f"{new}={value}", *words[i + 1 :]]
+            if not equals and when(words[i + 1] if i + 1 < len(words) else ""):
+                return [command, *words[:i], new, *words[i + 1 :]]
+        return None
+
+    return today
+
+
+def moved(old: str, value: str, new: str) -> Renames:
+    """A value of an option that is a command of its own today.
+
+    Args:
+        old: the option, as `--method`.
+        value: of it, as `exit`.
+        new: the command.
+    """
+
+    def today(words: list[str]) -> list[str] | None:
+        for i, word in enumerate(words):
+            if word == f"{old}={value}":
+                return [new, *words[:i], *words[i + 1 :]]
+            if word == old and words[i + 1 : i + 2] == [value]:
+                return [new, *words[:i], *words[i + 2 :]]
+        return None
+
+    return today

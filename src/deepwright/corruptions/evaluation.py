@@ -1,0 +1,243 @@
+"""Errors of networks on perturbed samples: read by the task, one perturbed batch for all networks, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deepwright.core.devices import back_to, device_of, to_model
+from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.inference import evaluating
+from deepwright.core.journal import Journal
+from deepwright.core.progress import bar
+from deepwright.core.statistics import Interval, wilson
+from deepwright.core.tasks import Classification, Segmentation, Task, mean_score
+from deepwright.corruptions.engine import Perturbation
+from deepwright.corruptions.moving import move_labels, reason_to_leave_out
+from deepwright.corruptions.results import CorruptionReport
+from deepwright.corruptions.tables import TablePerturbation
+
+Wrong = Callable[[Any, Any], Tensor]
+AnyPerturbation = Perturbation | TablePerturbation
+_MEASURES = ("score", "right")
+
+
+@dataclass(frozen=True)
+class ErrorOf:
+    """The error of each sample in [0, 1], from raw outputs.
+
+    Args:
+        task: reads and measures the outputs; None where `wrong` does.
+        measure: "score" for 1 - `task.score`, "right" for 1 where `task.right` is False.
+        wrong: (outputs, targets) -> errors; used as it is.
+        keep_targets: whether targets stay as they are where pixels move.
+    """
+
+    task: Task | None = None
+    measure: str = "score"
+    wrong: Wrong | None = None
+    keep_targets: bool = False
+
+    def __post_init__(self) -> None:
+        if self.measure not in _MEASURES:
+            raise unknown_name("measure", self.measure, _MEASURES)
+        if self.wrong is not None and (self.task is not None or self.measure != "score"):
+            raise InputError("wrong", given="beside a task or a measure", expected="one way of counting errors")
+
+    def made_from(self) -> dict[str, Any]:
+        """What determines it, for an identity."""
+        task = None if self.task is None else self.task.identity()
+        return {"wrong": self.wrong, "task": task, "measure": self.measure, "keep_targets": self.keep_targets}
+
+    def targets(self, y: Any, n: int) -> Any:
+        """Targets in the task's form."""
+        return y if self.task is None else self.task.check_targets(y, n)
+
+    def __call__(self, out: Any, y: Any, n: int, clean: bool) -> Float[Tensor, " n"]:
+        """Errors; a network that gives NaN or infinity for a perturbed sample is wrong on it.
+
+        Args:
+            out: raw outputs.
+            y: targets in the task's form.
+            n: number of samples.
+            clean: unperturbed samples, for which outputs must be finite logits.
+        """
+        if self.task is None:
+            assert self.wrong is not None
+            return self.wrong(out, y).double()
+        out = self.task.read(out, n, strict=clean)
+        right = self.task.score(out, y) if self.measure == "score" else self.task.right(out, y)
+        return 1 - torch.where(self.task.finite(out), right.double(), 0.0)
+
+
+def evaluate_on(
+    perturbations: Sequence[AnyPerturbation],
+    severities: Sequence[int],
+    seed: int,
+    model: nn.Module,
+    batches: Iterable[tuple[Any, Any]],
+    error: ErrorOf,
+    *,
+    checkpoint: Path | str | None = None,
+    baseline: nn.Module | None = None,
+    description: str = "corruptions",
+) -> CorruptionReport:
+    """Errors of a network on perturbed samples; `Suite.evaluate` says what is what.
+
+    Args:
+        perturbations: one row of the report each.
+        severities: of 1..5.
+        seed: of the streams.
+        model: left as found.
+        batches: (samples, targets).
+        error: of each sample; without a task and a function, that of classes.
+        checkpoint: where finished cells are kept.
+        baseline: the reference of the mean corruption error.
+        description: beside the bar.
+    """
+    given = [(x, y) for x, y in batches]
+    _require_samples(given)
+    if error.wrong is None and error.task is None:
+        error = replace(error, task=_classification(model, given[0][0]))
+    data = [(x, error.targets(y, len(x))) for x, y in given]
+    models = [model] if baseline is None else [model, baseline]
+    made_from = {"model": model, "baseline": baseline, "data": data, "seed": seed, "perturbations": perturbations}
+    cells = _Cells(models, data, error, seed)
+    skipped = cells.left_out(perturbations)
+    kept = [p for p in perturbations if p.name not in skipped]
+    if not kept:
+        reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items())
+        raise InputError("perturbations", given=f"none that can be measured ({reasons})", expected="at least one")
+    log = Journal(checkpoint, made_from | error.made_from(), kind="corruptions")
+    with ExitStack() as stack, bar(description, len(kept) * len(severities) + 1) as running:
+        stack.enter_context(torch.no_grad())
+        for each in models:
+            stack.enter_context(evaluating(each))
+        if "clean" not in log.rows:
+            log.add("clean", cells.clean())
+        running.advance()
+        for p in kept:
+            for s in severities:
+                if f"{p.name}/{s}" not in log.rows:
+                    log.add(f"{p.name}/{s}", cells.perturbed(p, s))
+                running.advance(1, p.name)
+    return _report(log.rows, [p.name for p in kept], tuple(severities), skipped)
+
+
+def _require_samples(batches: Sequence[tuple[Any, Any]]) -> None:
+    if sum(len(x) for x, _ in batches) == 0:
+        raise InputError("batches", given="no samples", expected="at least one")
+    strange = next((x for x, _ in batches if not isinstance(x, Tensor) or x.ndim < 2), None)
+    if strange is not None:
+        given = f"shape {tuple(strange.shape)}" if isinstance(strange, Tensor) else type(strange).__name__
+        raise InputError("batches", given=given, expected="(N, C, H, W) images or (N, features) rows, and targets")
+
+
+def _classification(model: nn.Module, x: Tensor) -> Task:
+    """The default: the class with the largest output, of as many as there are columns."""
+    with evaluating(model), torch.no_grad():
+        out = model(to_model(x[:1], model))
+    if not isinstance(out, Tensor) or out.ndim != 2 or out.shape[1] < 2:
+        given = f"outputs of shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
+        raise InputError(
+            "task",
+            given=f"none, and {given}",
+            expected="(N, classes), which need no task",
+            hint="say what they are: task=Binary(), Segmentation(classes), ... of deepwright.core.tasks",
+        )
+    return Classification(out.shape[1], outputs="logits")  # the largest column is the same in any scale
+
+
+class _Cells:
+    """What is measured one perturbation and severity at a time.
+
+    Args:
+        models: the network and its baseline, in eval mode.
+        data: (samples, targets in the task's form).
+        error: of each sample.
+        seed: of the streams.
+    """
+
+    def __init__(self, models: list[nn.Module], data: list[tuple[Tensor, Any]], error: ErrorOf, seed: int) -> None:
+        self.models, self.data, self.error, self.seed = models, data, error, seed
+
+    def left_out(self, perturbations: Sequence[AnyPerturbation]) -> dict[str, str]:
+        """Perturbations that say nothing on these data, with the reason."""
+        reasons = {p.name: self._reason(p) for p in perturbations if isinstance(p, Perturbation)}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
+
+    def _reason(self, p: Perturbation) -> str | None:
+        channels = self.data[0][0].shape[1]
+        if channels not in (1, 3) and (p.color or p.category == "codec"):
+            return f"{channels} channels"
+        if self.error.keep_targets or self.error.task is None:
+            return None
+        found = (reason_to_leave_out(p, self.error.task, x, y) for x, y in self.data)
+        return next((reason for reason in found if reason is not None), None)
+
+    def clean(self) -> list[list[float]]:
+        """Error of each sample, for each network."""
+        rows: list[list[float]] = [[] for _ in self.models]
+        for x, y in self.data:
+            for i, model in enumerate(self.models):
+                rows[i] += self._errors(model, x, y, clean=True).tolist()
+        return rows
+
+    def perturbed(self, p: AnyPerturbation, severity: int) -> list[float]:
+        """Summed error of each network; every sample is perturbed once."""
+        totals, start = [0.0] * len(self.models), 0
+        for x, y in self.data:
+            ids = torch.arange(start, start + len(x))
+            moved = p(x, severity, self.seed, ids=ids)
+            for i, model in enumerate(self.models):
+                totals[i] += float(self._errors(model, moved, self._along(p, y, severity, ids)).sum())
+            start += len(x)
+        return totals
+
+    def _along(self, p: AnyPerturbation, y: Any, severity: int, ids: Tensor) -> Any:
+        """The targets beside the perturbed samples: label maps move along."""
+        task = self.error.task
+        if self.error.keep_targets or not isinstance(p, Perturbation) or not p.moves_pixels:
+            return y
+        if not isinstance(task, Segmentation) or task.ignore_index is None:
+            return y
+        return move_labels(p, y, severity, self.seed, ids=ids, outside=task.ignore_index)
+
+    def _errors(self, model: nn.Module, x: Tensor, y: Any, clean: bool = False) -> Tensor:
+        beside = y.to(device_of(model)) if hasattr(y, "to") else back_to(y, model)
+        return self.error(model(to_model(x, model)), beside, len(x), clean)
+
+
+def _report(
+    rows: dict[str, Any], names: list[str], severities: tuple[int, ...], skipped: dict[str, str]
+) -> CorruptionReport:
+    """Means, ratios and intervals of what was summed."""
+    clean = torch.tensor(rows["clean"][0], dtype=torch.float64)
+    n = len(clean)
+    tables = [
+        {name: [rows[f"{name}/{s}"][i] / n for s in severities] for name in names} for i in range(len(rows["clean"]))
+    ]
+    errors = tables[0]
+    reference = tables[1] if len(tables) > 1 else {name: [1.0] * len(severities) for name in names}
+    ratios = [sum(values) / max(sum(reference[name]), 1 / n) for name, values in errors.items()]
+    mean = float(np.mean([e for values in errors.values() for e in values]))
+    spread = wilson(round(mean * n), n)
+    before = mean_score(clean)
+    return CorruptionReport(
+        n,
+        severities,
+        before,
+        errors,
+        float(np.mean(ratios)),
+        mean / before.value if before.value > 0 else float("inf"),
+        Interval(mean, min(mean, spread.low), max(mean, spread.high)),
+        skipped,
+    )

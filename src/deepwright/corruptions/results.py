@@ -1,0 +1,49 @@
+"""What a suite of perturbations found: errors by perturbation and severity, as a table and a figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from deepwright.core.results import Figure, Table
+from deepwright.core.statistics import Interval
+
+
+@dataclass
+class CorruptionReport:
+    """Errors by perturbation and severity.
+
+    Attributes:
+        n: samples.
+        severities: of 1..5.
+        clean: mean error without perturbation; Wilson's interval where a sample is right or wrong, else bootstrapped.
+        errors: name -> mean error at each severity.
+        mce: mean over perturbations of sum_s error / sum_s reference error (reference 1 when none was given).
+        relative: mean over perturbations and severities of error / clean error.
+        mean_error: mean over perturbations and severities, with Wilson's interval of a share of n samples (errors
+            within [0, 1] vary at most as much as a share does).
+        skipped: name -> why a perturbation was left out.
+    """
+
+    n: int
+    severities: tuple[int, ...]
+    clean: Interval
+    errors: dict[str, list[float]]
+    mce: float
+    relative: float
+    mean_error: Interval
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def table(self) -> Table:
+        """One row a perturbation, worst first."""
+        rows: list[list[Any]] = [[name, *values, sum(values) / len(values)] for name, values in self.errors.items()]
+        rows.sort(key=lambda row: -float(row[-1]))
+        columns = ["perturbation", *(f"severity {s}" for s in self.severities), "mean"]
+        return Table(columns, rows, f"error on {self.n} samples; {self.clean.value:.3f} without perturbation")
+
+    def figure(self) -> Figure:
+        """Accuracy as a heat map."""
+        order = [row[0] for row in self.table().rows]
+        values = [[1 - e for e in self.errors[str(name)]] for name in order]
+        series = [{"rows": order, "columns": [str(s) for s in self.severities], "values": values}]
+        return Figure("heatmap", "Accuracy under each perturbation", series, "severity", "", y_range=(0.0, 1.0))

@@ -1,0 +1,118 @@
+"""Questions and answers of a labelling loop, on disk before anything else happens to them."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from deepwright.core.journal import Journal, stored
+from deepwright.core.resume import DamagedFileWarning, Identity, OtherWorkError, identity
+from deepwright.labels.loop.records import Round
+
+KIND = "labelling loop"
+
+
+class LoopState:
+    """Rounds and labels, one line each in one file.
+
+    Args:
+        checkpoint: the file, or None to keep them in memory only.
+        parts: all that the questions depend on, by name; identified where there is a file.
+
+    Attributes:
+        identity: of the loop; empty without a file.
+        rounds: so far.
+        labels: sample -> class, in the order in which they were told.
+
+    Raises:
+        OtherWorkError: a file of another loop, with what differs.
+        DamagedFileError: lines that aren't as they were written: a person's work, so it isn't thrown away.
+        ForeignFileError: a file that isn't a loop's.
+        LockedError: another process works on the file.
+    """
+
+    def __init__(self, checkpoint: Path | str | None, parts: Mapping[str, Any]) -> None:
+        self.path = None if checkpoint is None else Path(checkpoint)
+        self.identity = Identity() if self.path is None else identity(**parts)
+        try:
+            self._journal = Journal(self.path, self.identity, durable=True, kind=KIND)
+        except OtherWorkError as error:
+            raise OtherWorkError(error.path, KIND, error.differences, _HINT) from None
+        rows = self._journal.rows
+        names = itertools.takewhile(rows.__contains__, map(_name, itertools.count()))
+        self.rounds = [Round(**rows[name]) for name in names]
+        self.labels = _labels(rows)
+
+    @property
+    def pending(self) -> list[int]:
+        """Samples that were asked for and have no label yet."""
+        return [i for i in self.rounds[-1].asked if i not in self.labels] if self.rounds else []
+
+    def ask(self, record: Round) -> None:
+        """Keep a round's questions.
+
+        Args:
+            record: of the round.
+        """
+        self._journal.add(_name(len(self.rounds)), asdict(record))
+        self.rounds.append(record)
+
+    def tell(self, labels: Mapping[int, int]) -> None:
+        """Keep answers.
+
+        Args:
+            labels: sample -> class.
+        """
+        self._journal.add_all({str(i): y for i, y in labels.items()})
+        self.labels.update(labels)
+
+    def before(self, number: int) -> dict[int, int]:
+        """The labels that a round began with, in the order in which they were asked for.
+
+        Args:
+            number: of the round.
+        """
+        first = [i for record in self.rounds[:number] for i in record.asked]
+        later = {i for record in self.rounds[number:] for i in record.asked}
+        others = sorted(self.labels.keys() - first - later)  # of rounds whose line somebody took out of the file
+        return {i: self.labels[i] for i in (*first, *others) if i in self.labels}
+
+    def close(self) -> None:
+        """Let other processes take the file."""
+        self._journal.close()
+
+
+_HINT = (
+    "go on with what it was made from, or choose another file; read_labels() gives the labels that this one holds, "
+    "and a new loop takes them as known="
+)
+
+
+def read_labels(checkpoint: Path | str) -> dict[int, int]:
+    """The labels that a loop's file holds, whatever loop it belongs to: nobody has to give them twice.
+
+    Args:
+        checkpoint: the file.
+
+    Returns:
+        Sample -> class, in the order in which they were told. Damaged lines are left out with a warning.
+
+    Raises:
+        ForeignFileError: a file that isn't a loop's.
+    """
+    _, rows, damaged = stored(checkpoint, KIND)
+    if damaged:
+        warnings.warn(f"{checkpoint}: damaged lines {damaged} are left out", DamagedFileWarning, stacklevel=2)
+    return _labels(rows)
+
+
+def _name(number: int) -> str:
+    return f"round {number}"
+
+
+def _labels(rows: Mapping[str, Any]) -> dict[int, int]:
+    return {int(name): int(value) for name, value in rows.items() if name.isdigit()}

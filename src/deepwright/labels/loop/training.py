@@ -1,0 +1,89 @@
+"""Training of selectors, and of the whole network after fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from deepwright.core.fit import fit, one_cycle, sgd
+from deepwright.core.randomness import generator
+from deepwright.labels.prunefuse.selector import DistillLoss, PrunedSelector
+
+Trainer = Callable[[nn.Module, Tensor, Tensor, int, int], nn.Module]
+
+
+def default_trainer(epochs: int = 20, lr: float = 0.1, batch_size: int = 32) -> Trainer:
+    """SGD with Nesterov momentum and one cycle: (model, x, y, round, seed) -> the trained model, where it was.
+
+    Args:
+        epochs: over the labelled data; also `epochs` of what is returned, from which the loop counts what it costs.
+        lr: the cycle's peak.
+        batch_size: samples a step, fewer where fewer have labels.
+    """
+
+    def train(model: nn.Module, x: Tensor, y: Tensor, number: int, seed: int) -> nn.Module:
+        fit(
+            model,
+            (x, y),
+            epochs=epochs,
+            batch_size=min(batch_size, max(2, len(y))),
+            optimizer=sgd(lr),
+            scheduler=one_cycle(lr),
+            drop_last=len(y) > batch_size,
+            seed=seed,
+            description=f"round {number}",
+        )
+        return model.eval()
+
+    train.epochs = epochs  # type: ignore[attr-defined]
+    return train
+
+
+def train_fused(
+    selector: PrunedSelector,
+    small: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    rest: str = "random",
+    epochs: int = 10,
+    lr: float = 0.1,
+    distill: float = 0.3,
+    seed: int = 0,
+) -> nn.Module:
+    """Fuse a trained selector into the whole network and train it on, taught by the selector.
+
+    Args:
+        selector: where the selector came from.
+        small: the trained selector.
+        x: (n, ...) inputs.
+        y: (n,) labels.
+        rest: what stands outside the copied blocks; see `compress.embed`.
+        epochs: of the training.
+        lr: peak of its cycle.
+        distill: the teacher's weight; 0 for none.
+        seed: of everything.
+
+    Returns:
+        The whole network, where it was, in eval mode.
+    """
+    fused = selector.fuse(small, rest=rest, generator=generator(seed, "fuse"))
+    loss = DistillLoss(small, distill)
+
+    def step(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        return loss(model(inputs), inputs, targets)
+
+    fit(
+        fused,
+        (x, y),
+        epochs=epochs,
+        batch_size=min(32, max(2, len(y))),
+        step=step if distill else None,
+        optimizer=sgd(lr),
+        scheduler=one_cycle(lr),
+        drop_last=len(y) > 32,
+        seed=seed,
+        description="fused",
+    )
+    return fused.eval()

@@ -1,0 +1,91 @@
+"""Measure a network: its grades, the gates that it fails, a page for people and JSON for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+
+from deepwright.checks import AuditReport, Check, Finding, read_config
+from deepwright.checks import audit as run_checks
+from deepwright.checks.gates import parse
+from deepwright.report import write_report
+from deepwright.workflows.named_checks import chosen_checks, require_checks
+from deepwright.workflows.options import Say, finished, quiet, require_writable, unfinished
+from deepwright.workflows.subjects import SubjectOptions, build_subject
+
+_TRAIN_LIMIT = 5000  # training samples that detectors and baselines are fitted on
+
+
+@dataclass(frozen=True)
+class AuditOptions(SubjectOptions):
+    """What is audited, by which checks, against what, and where the report goes.
+
+    Attributes:
+        checks: names of built-in checks, functions `Subject -> Finding`, or .py files with functions
+            `check_...(subject)`. All built-in ones by default; files and functions run after them.
+        fail_on: gates, as "fi>0.5".
+        config: a deepwright.toml with more gates.
+        compare_with: an earlier report.json.
+        out: folder of `index.html` and `report.json`, and of what an interrupted audit goes on from; None writes
+            nothing.
+        fresh: forget what an interrupted audit left.
+
+    Raises:
+        InputError: an unknown check, a condition that isn't one; see also `SubjectOptions`.
+    """
+
+    _: KW_ONLY
+    checks: Sequence[str | Check] = ()
+    fail_on: Sequence[str] = ()
+    config: Path | str | None = None
+    compare_with: Path | str | None = None
+    out: Path | str | None = Path("report")
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for condition in self.fail_on:
+            parse(condition)
+        require_checks(self.checks)
+
+
+def audit(
+    options: AuditOptions = AuditOptions(),
+    *,
+    on_finding: Callable[[Finding], object] | None = None,
+    say: Say = quiet,
+) -> AuditReport:
+    """Measure a network and write the report.
+
+    An interrupted audit goes on from its last finished check; with another network, other data or options it is
+    refused by name.
+
+    Args:
+        options: the network, the data, and the rest.
+        on_finding: called after each check.
+        say: told what happens before the checks.
+
+    Raises:
+        InputError: bad input of any kind.
+        OtherWorkError: an interrupted audit of something else lies in `out`.
+    """
+    if options.out is not None:
+        require_writable(options.out)
+    gates = [*([] if options.config is None else read_config(options.config)), *options.fail_on]
+    subject = build_subject(options, train_limit=_TRAIN_LIMIT, say=say)
+    journal = None if options.out is None else unfinished(options.out, options.fresh) / "findings.jsonl"
+    if journal is not None and journal.exists():
+        say(f"going on from {journal} (start afresh with --fresh)")
+    report = run_checks(
+        subject,
+        checks=chosen_checks(options.checks),
+        fail_on=gates,
+        compare_with=options.compare_with,
+        journal=journal,
+        on_finding=on_finding,
+    )
+    if options.out is not None:
+        write_report(report, options.out)
+        finished(options.out)
+    return report

@@ -1,0 +1,367 @@
+"""Choose what to label next, take the answers of a person, a file or known labels, and train on them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.files import reading, write_bytes, write_text
+from deepwright.core.inference import logits_of
+from deepwright.core.randomness import local_rng
+from deepwright.core.results import Table
+from deepwright.data import load, to_float
+from deepwright.data.archives import Decoding, ImageSource
+from deepwright.data.folders import load_images
+from deepwright.labels import (
+    STRATEGIES,
+    LabelingLoop,
+    LabelingResult,
+    PrunedSelector,
+    default_trainer,
+    train_fused,
+)
+from deepwright.nets import cifar_resnet, imagenet_resnet, mlp
+from deepwright.nets import load as load_model
+from deepwright.workflows.options import Say, quiet, require_number, require_place, require_writable
+from deepwright.workflows.precision import placed
+
+_PRECISIONS = ("16-true", "bf16-true", "32-true", "64-true")  # selectors are cut and fused: their weights must be plain
+_COLUMNS = ["round", "labelled before", "asked", "strategy", "selector's accuracy", "GMACs", "seconds"]
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """What is labelled, by whom, how the next samples are chosen, and where the answers are kept.
+
+    Attributes:
+        pool: a folder or zip of images; with `simulate` a name of `deepwright list data` or any file of data.
+        budget: labels in all.
+        classes: their names; their order is the label's number. Needed without `simulate`.
+        labels: a filled to-label.csv, with the columns index (or file) and label.
+        simulate: the pool has labels: play the loop through.
+        strategy: a name of `deepwright.labels.STRATEGIES`.
+        removed: share of channels that the selector lacks.
+        round_size: labels a round; a sixth of the budget by default.
+        t_sync: fuse and prune again after so many rounds (0: never).
+        epochs: of every training.
+        model: `package.module:factory` of the network to be, or a module; a ResNet or an MLP by default.
+        size: resize images to this side.
+        target: column to predict, for a CSV (with `simulate`).
+        data_root: folder of the real data sets (with `simulate`).
+        seed: of everything.
+        device: where networks are trained; where `model` lives by default.
+        precision: "32-true", "64-true" and so on; the network's own by default.
+        out: folder of labels and weights, and of the state that the next call goes on from.
+
+    Raises:
+        InputError: numbers out of their range, an unknown strategy, no classes, options that wouldn't be looked at.
+    """
+
+    pool: str | Path
+    _: KW_ONLY
+    budget: int
+    classes: Sequence[str] | None = None
+    labels: Path | str | None = None
+    simulate: bool = False
+    strategy: str = "least-confidence"
+    removed: float = 0.5
+    round_size: int | None = None
+    t_sync: int = 0
+    epochs: int = 20
+    model: str | nn.Module | None = None
+    size: int | None = None
+    target: str | None = None
+    data_root: Path | str | None = None
+    seed: int = 0
+    device: str | None = None
+    precision: str | None = None
+    out: Path | str = Path("labels")
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "round_size", "epochs", "size"):
+            require_number(name, getattr(self, name), least=1)
+        for name in ("t_sync", "seed"):
+            require_number(name, getattr(self, name), least=0)
+        if not 0 <= self.removed < 1:
+            raise InputError("removed", given=self.removed, expected="at least 0 and below 1")
+        if self.strategy not in STRATEGIES:
+            raise unknown_name("strategy", self.strategy, STRATEGIES)
+        require_place(
+            self.device, self.precision, _PRECISIONS, self.model if isinstance(self.model, nn.Module) else None
+        )
+        self._require_answers()
+
+    def _require_answers(self) -> None:
+        """Known labels and a person's exclude each other; without either there is nobody to ask."""
+        if self.simulate:
+            for name in ("classes", "labels"):
+                if getattr(self, name) is not None:
+                    raise InputError(name, given="beside simulate", expected="none: the pool has labels")
+            return
+        for name in ("target", "data_root"):
+            if getattr(self, name) is not None:
+                raise InputError(name, given="without simulate", expected="none: the pool is images without labels")
+        if not self.classes:
+            raise InputError("classes", given="nothing", expected="the names of the classes, as cat,dog")
+        if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
+            raise InputError("classes", given=", ".join(self.classes), expected="two different names or more")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A sample that wants a label.
+
+    Attributes:
+        index: in the pool.
+        name: of its file.
+        number: of this question, from 1 on.
+        budget: how many there are.
+        classes: the possible answers, each as good as its number.
+    """
+
+    index: int
+    name: str
+    number: int
+    budget: int
+    classes: tuple[str, ...]
+
+
+Ask = Callable[[Question], str | None]
+"""A question -> the answer, or None to stop for now."""
+
+
+@dataclass
+class Labelled:
+    """Where the labelling stands.
+
+    Attributes:
+        count: labels that there are.
+        budget: labels in all.
+        classes: their names.
+        to_label: the file to fill, where labels are missing.
+        result: of the whole loop, when it is done.
+        network: the whole network, fused with the selector and trained on all labels, when it is done.
+        table: a row for each round.
+        test_accuracy: of that network, where the pool came with a test split.
+    """
+
+    count: int
+    budget: int
+    classes: tuple[str, ...]
+    to_label: Path | None = None
+    result: LabelingResult | None = None
+    network: nn.Module | None = None
+    table: Table = field(default_factory=lambda: Table(_COLUMNS, []))
+    test_accuracy: float | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the budget is spent."""
+        return self.result is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: indices, labels, rounds, MACs; so far only counts, where labels are missing."""
+        if self.result is None:
+            return {"count": self.count, "budget": self.budget, "classes": list(self.classes)}
+        found = {"indices": self.result.indices, "labels": self.result.labels, "rounds": self.table.rows}
+        measured = {} if self.test_accuracy is None else {"test_accuracy": self.test_accuracy}
+        return {**found, "macs": self.result.macs, **measured}
+
+
+@dataclass
+class _Pool:
+    """Inputs with a name each, and their labels and a test split where they are known."""
+
+    x: Tensor
+    names: list[str]
+    classes: tuple[str, ...]
+    truth: Tensor | None = None
+    test: tuple[Tensor, Tensor] | None = None
+
+
+def label(options: LabelOptions, *, ask: Ask | None = None, say: Say = quiet) -> Labelled:
+    """Take the labels that there are, and either name the next samples or finish.
+
+    Every label is on disk before anything else happens, so a call goes on from the one before in the same `out`,
+    however that ended. There are then `to-label.csv`, or `labels.csv` and `weights.safetensors`.
+
+    Args:
+        options: the pool, the classes, and the rest.
+        ask: answers questions one at a time.
+        say: told about labels that were taken, and answers that no class has.
+
+    Raises:
+        InputError: a pool that can't be read, labels that fit no class or no sample, state of another loop.
+    """
+    pool = _known(options) if options.simulate else _unknown(options)
+    require_writable(options.out)
+    loop = _loop(options, pool)
+    if options.labels is not None:
+        _take_file(loop, pool, Path(options.labels), say)
+    if options.simulate:
+        loop.run()
+    elif ask is not None:
+        _ask(loop, pool, ask, say)
+    return _finished(loop, pool, options) if loop.done else _left(loop, pool, Path(options.out))
+
+
+def _known(options: LabelOptions) -> _Pool:
+    data = load(str(options.pool), root=options.data_root, target=options.target, size=options.size)
+    truth = data.train.y
+    names = [str(i) for i in range(len(truth))]
+    return _Pool(data.train.x, names, data.classes, truth, (data.test.inputs(), data.test.y))
+
+
+def _unknown(options: LabelOptions) -> _Pool:
+    path = Path(options.pool)
+    if not path.exists():
+        raise InputError(
+            "pool",
+            given=f"{path} does not exist",
+            expected="a folder or zip of images",
+            hint="simulate takes names of data sets",
+        )
+    square = None if options.size is None else (options.size, options.size)
+    names = ImageSource(path).images()
+    return _Pool(load_images(path, Decoding(square, "RGB", None, False)), list(names), tuple(options.classes or ()))
+
+
+def _loop(options: LabelOptions, pool: _Pool) -> LabelingLoop:
+    truth = pool.truth
+    network = placed(_network(options, pool), options.device, options.precision)
+    return LabelingLoop(
+        pool.x,
+        PrunedSelector(network, to_float(pool.x[:2]), removed=options.removed),
+        options.strategy,
+        budget=min(options.budget, len(pool.x)),
+        round_size=options.round_size or max(1, options.budget // 6),
+        trainer=default_trainer(options.epochs),
+        oracle=None if truth is None else lambda i: truth[i],
+        classes=len(pool.classes),
+        t_sync=options.t_sync,
+        validation=pool.test,
+        checkpoint=Path(options.out) / "labels.jsonl",
+        seed=options.seed,
+    )
+
+
+def _network(options: LabelOptions, pool: _Pool) -> nn.Module:
+    if isinstance(options.model, nn.Module):
+        return options.model
+    classes = len(pool.classes)
+    with local_rng(options.seed):
+        if options.model:
+            return load_model(options.model)
+        if pool.x.ndim == 2:
+            return mlp(pool.x.shape[1], classes)
+        channels, side = pool.x.shape[1], pool.x.shape[-1]
+        if side <= 64:
+            return cifar_resnet(20, classes=classes, channels=channels)
+        return imagenet_resnet(18, classes=classes, channels=channels)
+
+
+def _class_index(text: str, classes: tuple[str, ...]) -> int:
+    """A class by its name or its number."""
+    text = text.strip()
+    if text in classes:
+        return classes.index(text)
+    if text.isdigit() and int(text) < len(classes):
+        return int(text)
+    raise unknown_name("class", text, classes)
+
+
+def _take_file(loop: LabelingLoop, pool: _Pool, file: Path, say: Say) -> None:
+    """Rows of a CSV with the columns index (or file) and label; rows without a label are left for later."""
+    place = {name: i for i, name in enumerate(pool.names)}
+    indices, labels = [], []
+    for row in _rows(file):
+        if not (row["label"] or "").strip():
+            continue
+        index, value = _row_index(row, place, file), _class_index(row["label"], pool.classes)
+        if loop.labels.get(index) != value:  # else told before: the file is read again as a whole
+            indices.append(index)
+            labels.append(value)
+    loop.tell(indices, labels)
+    say(f"{len(indices)} labels taken, {len(loop.labels)} of {loop.budget}")
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with reading(f"labels {file}", "a CSV with the columns index and label"), file.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if rows and not ("label" in rows[0] and ("index" in rows[0] or "file" in rows[0])):
+        raise InputError(f"labels {file}", given=f"columns {', '.join(rows[0])}", expected="index (or file) and label")
+    return rows
+
+
+def _row_index(row: dict[str, str], place: dict[str, int], file: Path) -> int:
+    named = (row.get("index") or row.get("file") or "").strip()
+    index = int(named) if row.get("index") and named.isdigit() else place.get(row.get("file") or "", -1)
+    if index < 0:
+        raise InputError(f"labels {file}", given=f"sample {named!r}", expected="an index or file of to-label.csv")
+    return index
+
+
+def _ask(loop: LabelingLoop, pool: _Pool, ask: Ask, say: Say) -> None:
+    """One question at a time; each answer is on disk at once."""
+    while not loop.done:
+        for index in loop.ask().tolist():
+            value = _answer(
+                Question(index, pool.names[index], len(loop.labels) + 1, loop.budget, pool.classes), ask, say
+            )
+            if value is None:
+                return
+            loop.tell([index], [value])
+
+
+def _answer(question: Question, ask: Ask, say: Say) -> int | None:
+    while True:
+        answer = ask(question)
+        if answer is None:
+            return None
+        try:
+            return _class_index(answer, question.classes)
+        except InputError as error:
+            say(str(error))
+
+
+def _write_csv(path: Path, rows: list[list[Any]]) -> Path:
+    """Names may hold commas and quotes."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows([["index", "file", "label"], *rows])
+    return write_text(path, stream.getvalue())
+
+
+def _left(loop: LabelingLoop, pool: _Pool, out: Path) -> Labelled:
+    asked = loop.ask().tolist()
+    path = _write_csv(out / "to-label.csv", [[i, pool.names[i], ""] for i in asked])
+    return Labelled(len(loop.labels), loop.budget, pool.classes, path)
+
+
+def _finished(loop: LabelingLoop, pool: _Pool, options: LabelOptions) -> Labelled:
+    from safetensors.torch import save
+
+    result, out = loop.result(), Path(options.out)
+    rows = [[i, pool.names[i], pool.classes[y]] for i, y in zip(result.indices, result.labels)]
+    _write_csv(out / "labels.csv", rows)
+    assert result.selector is not None
+    x, y = loop.data()
+    fused = train_fused(loop.selector, result.selector, x, y, epochs=options.epochs, seed=options.seed)
+    write_bytes(out / "weights.safetensors", save({k: v.contiguous() for k, v in fused.state_dict().items()}))
+    cells: list[list[Any]] = [
+        [r.number, r.labelled, len(r.asked), r.strategy, r.accuracy, r.macs / 1e9, r.train_seconds + r.score_seconds]
+        for r in result.rounds
+    ]
+    table = Table(_COLUMNS, cells, f"{len(result.indices)} labels")
+    accuracy = None
+    if pool.test is not None:
+        right = logits_of(fused, pool.test[0].split(250)).argmax(1) == pool.test[1]
+        accuracy = float(right.double().mean())
+    count = len(loop.labels)
+    return Labelled(count, loop.budget, pool.classes, None, result, fused, table, accuracy)

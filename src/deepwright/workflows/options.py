@@ -1,0 +1,132 @@
+"""What the options of all workflows share: how a value is checked, where files go, and what is told on the way."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from deepwright.core.devices import Compute, resolve_precision
+from deepwright.core.errors import InputError
+from deepwright.core.files import write_text
+
+Say = Callable[[str], object]
+"""Is told what a workflow does at the moment, in a line."""
+
+_UNFINISHED = ".unfinished"
+
+
+def quiet(text: str) -> None:
+    """Tell nobody.
+
+    Args:
+        text: what would have been told.
+    """
+
+
+def require_number(name: str, value: float | None, *, least: float, strictly: bool = False) -> None:
+    """Refuse a number that is too small, or isn't one.
+
+    Args:
+        name: of the option.
+        value: what was given; None is an option that wasn't.
+        least: the smallest that is allowed.
+        strictly: whether that one isn't allowed itself.
+
+    Raises:
+        InputError: a smaller one, infinity or NaN.
+    """
+    if value is None or (math.isfinite(value) and (value > least if strictly else value >= least)):
+        return
+    raise InputError(name, given=value, expected=f"{'above' if strictly else 'at least'} {least:g}")
+
+
+def require_share(name: str, value: float) -> None:
+    """Refuse what isn't between 0 and 1.
+
+    Args:
+        name: of the option.
+        value: what was given.
+
+    Raises:
+        InputError: 0, 1 or anything outside.
+    """
+    if not 0 < value < 1:
+        raise InputError(name, given=value, expected="between 0 and 1")
+
+
+def require_choice(name: str, value: str, known: Iterable[str]) -> None:
+    """Refuse a word that isn't among some.
+
+    Args:
+        name: of the option.
+        value: what was given.
+        known: the words that are allowed.
+
+    Raises:
+        InputError: another word.
+    """
+    known = list(known)
+    if value not in known:
+        raise InputError(name, given=repr(value), expected="one of " + ", ".join(known))
+
+
+def require_place(
+    device: str | None,
+    precision: str | None,
+    precisions: Sequence[str] | None = None,
+    model: nn.Module | None = None,
+) -> None:
+    """Refuse a device that isn't here, and a precision that it doesn't work in.
+
+    Args:
+        device: see `core.devices.resolve`; None is where the network lives.
+        precision: see `core.devices.resolve_precision`.
+        precisions: those that the workflow can do with; all by default.
+        model: the network, where there is one already.
+
+    Raises:
+        InputError: an unknown or absent one of either, or two that don't go together.
+    """
+    Compute(device=device, precision=precision).fabric(model or nn.Identity())
+    if precision is not None and precisions is not None:
+        require_choice("precision", resolve_precision(precision), precisions)
+
+
+def require_writable(out: Path | str) -> None:
+    """Refuse a folder that can't be written: before minutes of work, not after.
+
+    Args:
+        out: the folder; it is made where it is missing.
+
+    Raises:
+        InputError: why it can't be written.
+    """
+    probe = Path(out) / ".writable"
+    write_text(probe, "")
+    probe.unlink()
+
+
+def unfinished(out: Path | str, fresh: bool = False) -> Path:
+    """The folder in which work keeps what it will go on from; it is there as long as the work isn't finished.
+
+    Args:
+        out: the folder of the results.
+        fresh: forget what an interrupted run left.
+    """
+    folder = Path(out) / _UNFINISHED
+    if fresh:
+        finished(out)
+    return folder
+
+
+def finished(out: Path | str) -> None:
+    """Forget the state of work that is done (or that shall begin afresh).
+
+    Args:
+        out: the folder of the results, which stay.
+    """
+    shutil.rmtree(Path(out) / _UNFINISHED, ignore_errors=True)

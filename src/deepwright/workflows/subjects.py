@@ -1,0 +1,248 @@
+"""From what a person names (a network, data, a place) to the `Subject` that checks look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from deepwright.checks import Subject
+from deepwright.core.devices import resolve
+from deepwright.core.errors import InputError
+from deepwright.core.fit import Selection, adamw, fit
+from deepwright.core.inference import logits_of
+from deepwright.core.randomness import local_rng
+from deepwright.data import Data, load
+from deepwright.data.archives import Decoding
+from deepwright.data.folders import load_images
+from deepwright.nets import ZooEntry, mlp
+from deepwright.nets import entry as zoo_entry
+from deepwright.nets import load as load_model
+from deepwright.nets.preprocessing import Normalised
+from deepwright.workflows.options import Say, quiet, require_number, require_place
+from deepwright.workflows.precision import placed
+
+DEFAULT_MODEL = "resnet8-mnist"
+_MOST_OOD = 1000  # images of a folder of the user's that belong to no class
+
+
+@dataclass(frozen=True)
+class SubjectOptions:
+    """A network, and everything that says what it is measured on.
+
+    Attributes:
+        model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, a module that takes pixels in [0, 1]
+            (or features) and gives logits, or a ready `Subject` (which has its data with it). None is
+            `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
+        data: a name of `deepwright list data`, an image folder or zip, an .npz, a .csv, or a `Data`. The model's own
+            by default.
+        data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.
+        weights: safetensors (or a state dict) for `package.module:factory`.
+        target: the column to predict, for a CSV.
+        limit: at most so many test samples.
+        size: resize images to this side.
+        mean: normalisation inside the model, one number or one a channel.
+        std: as `mean`.
+        ood: a folder of images that belong to no class.
+        seed: of every draw.
+        eps: budgets of the robustness curve; by the kind of data when None.
+        attack_limit: attack at most so many samples; by the size of the pictures when None.
+        corruption_limit: perturb at most so many samples; by the size of the pictures when None.
+        device: where the network is measured; where it lives by default (the CPU for one that is loaded).
+        precision: in which it is measured; see `core.devices.resolve_precision`. Its own by default.
+        skip_broken: leave broken files and rows out instead of refusing.
+
+    Raises:
+        InputError: numbers out of their range, a device that isn't here, data beside a ready `Subject`.
+    """
+
+    model: str | nn.Module | Subject | None = None
+    _: KW_ONLY
+    data: str | Path | Data | None = None
+    data_root: Path | str | None = None
+    weights: Path | str | None = None
+    target: str | None = None
+    limit: int | None = None
+    size: int | None = None
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    ood: Path | str | None = None
+    seed: int = 0
+    eps: Sequence[float] | None = None
+    attack_limit: int | None = None
+    corruption_limit: int | None = None
+    device: str | None = None
+    precision: str | None = None
+    skip_broken: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "size", "attack_limit", "corruption_limit"):
+            require_number(name, getattr(self, name), least=1)
+        require_number("seed", self.seed, least=0)
+        for value in self.std or ():
+            require_number("std", value, least=0, strictly=True)
+        for value in self.mean or ():
+            require_number("mean", value, least=-float("inf"))
+        for value in self.eps or ():
+            require_number("eps", value, least=0)
+        model = self.model.model if isinstance(self.model, Subject) else self.model
+        require_place(self.device, self.precision, model=model if isinstance(model, nn.Module) else None)
+        self._require_heard()
+
+    def _require_heard(self) -> None:
+        """Nothing may be given and then not be looked at: what is ready already has its own."""
+        if isinstance(self.model, Subject):
+            self._refuse([f.name for f in fields(SubjectOptions) if f.name != "model"], "a ready Subject")
+        if isinstance(self.model, nn.Module):
+            self._refuse(["weights"], "a ready network")
+        if isinstance(self.data, Data):
+            self._refuse(["data_root", "target", "size", "skip_broken"], "ready data")
+        if self.model is None and self.data is not None:
+            self._refuse(["weights"], "no network")
+
+    def _refuse(self, names: Sequence[str], beside: str) -> None:
+        defaults = {f.name: f.default for f in fields(SubjectOptions)}
+        for name in names:
+            value = getattr(self, name)
+            if value is not defaults[name] and value != defaults[name]:
+                raise InputError(name, given=f"{value!r} beside {beside}", expected="none")
+
+
+def build_subject(
+    options: SubjectOptions, *, train_limit: int | None = None, mixed: bool = True, say: Say = quiet
+) -> Subject:
+    """The network and the data that the options name.
+
+    Args:
+        options: of any workflow that takes a network.
+        train_limit: at most so many training samples.
+        mixed: see `placed`.
+        say: told about a training.
+
+    Raises:
+        InputError: an unknown name, no data, broken files, data that don't fit the network.
+    """
+    if isinstance(options.model, Subject):
+        return options.model
+    data = _data(options, train_limit)
+    if options.ood is not None:
+        data = replace(data, ood={f"own {Path(options.ood).name}": _foreign(options, data)})
+    model, name = _network(options, data, say)
+    if options.mean is not None or options.std is not None:
+        model = Normalised(model, list(options.mean or (0.0,)), list(options.std or (1.0,))).eval()
+    model = placed(model, options.device, options.precision, mixed=mixed)
+    batch = 250 if data.kind == "tabular" or data.shape[-1] <= 64 else 25
+    eps = None if options.eps is None else tuple(options.eps)
+    return Subject(model, data, name, batch, options.seed, eps=eps, **_limits(options, data))
+
+
+def _tabular(options: SubjectOptions) -> bool:
+    """Whether data are given and no network: then they must be a table, on which one is trained."""
+    return options.data is not None and options.model is None
+
+
+def _entry(options: SubjectOptions) -> ZooEntry | None:
+    """The zoo's entry of the network, where it is one of the zoo's."""
+    name = options.model
+    if isinstance(name, nn.Module) or (isinstance(name, str) and (":" in name or name.endswith(".pt2"))):
+        return None
+    return zoo_entry(str(name or DEFAULT_MODEL))
+
+
+def _data(options: SubjectOptions, train_limit: int | None) -> Data:
+    entry = _entry(options)
+    source = options.data
+    if isinstance(source, Data):
+        return source.limited(options.limit, train_limit, options.seed)
+    if source is None:
+        if entry is None:
+            hint = "a folder of images, an .npz, a .csv, or a name of `deepwright list data`"
+            raise InputError("data", given="nothing", expected="the data to measure on", hint=hint)
+        source = entry.data
+    zoo = None if _tabular(options) else entry
+    return load(
+        str(source),
+        root=options.data_root,
+        target=options.target,
+        limit=options.limit,
+        train_limit=train_limit,
+        size=options.size or (zoo.size if zoo is not None and zoo.size > 32 else None),
+        mode=None if zoo is None else {1: "L", 3: "RGB"}[zoo.channels],
+        seed=options.seed,
+        skip_broken=options.skip_broken,
+    )
+
+
+def _foreign(options: SubjectOptions, data: Data) -> Tensor:
+    """The user's images that belong to no class, in the form of the data."""
+    channels, height, width = data.shape
+    how = Decoding((height, width), "L" if channels == 1 else "RGB", None, options.skip_broken)
+    return load_images(Path(str(options.ood)), how, _MOST_OOD)
+
+
+def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, str]:
+    model = options.model
+    if isinstance(model, nn.Module):
+        return model, type(model).__name__
+    if _tabular(options):
+        if data.kind != "tabular":
+            raise InputError(
+                "model", given="nothing", expected=f"a network for {data.name!r}", hint="deepwright list models"
+            )
+        return train_mlp(data, seed=options.seed, device=options.device or "cpu", say=say), "mlp"
+    name = str(model or DEFAULT_MODEL)
+    return load_model(name, options.weights), name
+
+
+def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:
+    """Those that were given; fewer samples for larger pictures, so that an audit stays a matter of minutes."""
+    given = {"attack_limit": options.attack_limit, "corruption_limit": options.corruption_limit}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given and data.kind == "image" and data.shape[-1] > 64:
+        return {"attack_limit": 24, "corruption_limit": 24, "ood_limit": 100}
+    return given
+
+
+@dataclass(frozen=True)
+class _ValidationLoss:
+    """Cross-entropy on a validation split; knows no more than that, since a checkpoint is bound to what it knows."""
+
+    x: Tensor
+    y: Tensor
+
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        return {"validation_loss": float(F.cross_entropy(logits_of(network, [self.x]), self.y))}
+
+
+def train_mlp(data: Data, *, seed: int = 0, device: str = "cpu", say: Say = quiet) -> nn.Module:
+    """An MLP for a table, trained on its training split with early stop on the validation loss.
+
+    Args:
+        data: a table.
+        seed: of weights and batches.
+        device: where it is trained.
+        say: told what came out.
+
+    Returns:
+        the network in eval mode.
+    """
+    with local_rng(seed):
+        model = mlp(data.shape[0], len(data.classes)).to(resolve(device, "device"))
+    result = fit(
+        model,
+        (data.train.x, data.train.y),
+        epochs=200,
+        batch_size=32,
+        optimizer=adamw(1e-3, 1e-2),
+        selection=Selection(
+            _ValidationLoss(data.validation.x, data.validation.y), "validation_loss", mode="min", patience=20
+        ),
+        seed=seed,
+        description="train mlp",
+    )
+    say(f"trained an MLP ({data.shape[0]}-64-64-{len(data.classes)}), best epoch {result.best_epoch}")
+    return model.eval()

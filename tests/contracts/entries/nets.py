@@ -1,0 +1,177 @@
+"""Calls of the networks."""
+
+import io
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from deepwright.core.boxes import Detections
+from deepwright.nets import (
+    SSD,
+    BasicBlock,
+    Bottleneck,
+    EfficientNetLite0,
+    Normalised,
+    ResNet,
+    SSDDetector,
+    anchor_boxes,
+    cifar_resnet,
+    imagenet_resnet,
+    load,
+    load_exported,
+    load_weights,
+    match_anchors,
+    mlp,
+    read_weights,
+    small_ssd,
+    ssd_loss,
+)
+from entries import Entry, uniform
+
+
+def made(build, *shape):
+    """Outputs of a network that was moved as a whole."""
+
+    def call(device, dtype=torch.float32):
+        torch.manual_seed(0)
+        model = build().eval().to(device, dtype)
+        with torch.no_grad():
+            return model(uniform(2, *shape).to(device, dtype)), model
+
+    return call
+
+
+def normalised_there(device, dtype=torch.float32):
+    """Wrapped where it lives already."""
+    torch.manual_seed(0)
+    network = mlp(4, 3).to(device, dtype)
+    x = uniform(5, 4).to(device, dtype)
+    plain, tensors = Normalised(network, [0.5] * 4, [0.2] * 4), Normalised(network, uniform(4), uniform(4, seed=1) + 1)
+    with torch.no_grad():
+        return plain(x), tensors(x), plain
+
+
+def zoo(device):
+    model = load("resnet8-mnist").to(device)
+    with torch.no_grad():
+        return model(uniform(2, 1, 28, 28).to(device)), model
+
+
+def weights_loaded(device):
+    """From a file into a network that lives on the device."""
+    torch.manual_seed(0)
+    stored = mlp(3, 2)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        save_file(stored.state_dict(), path)
+        model = mlp(3, 2).to(device)
+        load_weights(model, path)
+        with torch.no_grad():
+            return model(uniform(2, 3).to(device)), model
+
+
+def weights_read(device):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        save_file({"weight": uniform(2, 3)}, path)
+        return read_weights(path)
+
+
+def exported(device):
+    """A program is written on the CPU; its module moves as any."""
+    torch.manual_seed(0)
+    file = io.BytesIO()
+    torch.export.save(torch.export.export(mlp(3, 2), (uniform(2, 3),)), file)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.pt2"
+        path.write_bytes(file.getvalue())
+        model = load_exported(path).to(device)
+    with torch.no_grad():
+        return model(uniform(2, 3).to(device)), model
+
+
+def detector(device, dtype=torch.float32):
+    torch.manual_seed(0)
+    model = small_ssd().eval()
+    with torch.no_grad():
+        for head in model.heads:
+            head.weight *= 3
+            head.bias += 2
+    return model.to(device, dtype)
+
+
+def detected(where):
+    def call(device):
+        model = detector(device)
+        x = uniform(2, 1, 48, 64).to(device if where == "device" else "cpu")
+        return model.detect(x, score=0.2)
+
+    return call
+
+
+def raw_and_empty(device):
+    model = detector(device)
+    with torch.no_grad():
+        raw = model(uniform(2, 1, 48, 64).to(device))
+    return raw, model.postprocess(raw, score=0.2), model.no_detections()
+
+
+def features_there(device, dtype=torch.float32):
+    """A detector over features that live on the device already."""
+    torch.manual_seed(0)
+    features = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 6, 3, 2, 1)).to(device, dtype)
+    model = SSD(features, ("1", "2"), 2, 1, (16, 24))
+    with torch.no_grad():
+        return model(uniform(2, 1, 16, 24).to(device, dtype)), model
+
+
+def truth(device):
+    boxes = torch.tensor([[4.0, 6.0, 20.0, 30.0], [30.0, 10.0, 60.0, 40.0]], device=device)
+    return [Detections(boxes, torch.tensor([0, 1], device=device)), Detections(boxes[:0], torch.zeros(0).long())]
+
+
+def loss_of(where):
+    def call(device):
+        model = detector(device)
+        raw = model(uniform(2, 1, 48, 64).to(device))
+        loss = ssd_loss(raw, model.anchors, truth(device if where == "device" else "cpu"), (48, 64))
+        return loss, torch.autograd.grad(loss, model.heads[0].bias)
+
+    return call
+
+
+def matched(device):
+    anchors, _ = anchor_boxes([(4, 4), (2, 2)])
+    boxes = torch.tensor([[0.1, 0.1, 0.4, 0.6], [0.5, 0.2, 0.9, 0.9]])
+    there = anchors.to(device)
+    return match_anchors(there, boxes.to(device)), match_anchors(there, boxes)
+
+
+DOUBLE = (torch.float64,)
+
+ENTRIES = [
+    Entry("mlp", made(lambda: mlp(4, 3), 4), dtypes=(torch.float64, torch.bfloat16)),
+    Entry("cifar_resnet", made(lambda: cifar_resnet(8), 3, 12, 12), dtypes=DOUBLE),
+    Entry("imagenet_resnet", made(lambda: imagenet_resnet(18, classes=5), 3, 32, 32), dtypes=DOUBLE),
+    Entry("ResNet of bottlenecks", made(lambda: ResNet(Bottleneck, (1, 1), (4, 8), stem="imagenet"), 3, 32, 32)),
+    Entry("BasicBlock", made(lambda: BasicBlock(3, 4, 2), 3, 8, 8), dtypes=DOUBLE),
+    Entry("Bottleneck", made(lambda: Bottleneck(3, 4, 2), 3, 8, 8), dtypes=DOUBLE),
+    Entry("EfficientNetLite0", made(lambda: EfficientNetLite0(5), 3, 32, 32), dtypes=DOUBLE),
+    Entry("Normalised", made(lambda: Normalised(cifar_resnet(8), [0.5] * 3, [0.2] * 3), 3, 12, 12), dtypes=DOUBLE),
+    Entry("Normalised, around a network there", normalised_there, dtypes=(torch.float64, torch.bfloat16)),
+    Entry("load", zoo),
+    Entry("load_weights", weights_loaded),
+    Entry("read_weights", weights_read, returns="cpu"),
+    Entry("load_exported", exported),
+    Entry("SSDDetector", made(lambda: SSDDetector(2, 0.5, image_size=(64, 96)), 1, 64, 96), dtypes=DOUBLE),
+    Entry("SSD, over features there", features_there, dtypes=DOUBLE),
+    Entry("SSD, postprocess, no_detections", raw_and_empty),
+    Entry("SSD.detect", detected("device")),
+    Entry("SSD.detect, data on the CPU", detected("cpu"), returns="cpu"),
+    Entry("ssd_loss", loss_of("device")),
+    Entry("ssd_loss, boxes on the CPU", loss_of("cpu")),
+    Entry("anchor_boxes, match_anchors", matched),
+]
