@@ -52,6 +52,7 @@ lint: .venv/.dev
 	$(BIN)/lint-imports
 
 docs: .venv/.dev
+	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 dist: .venv/.dev  ## dist/*.tar.gz, and dist/*.whl made from it, with the build tools that are installed here

@@ -56,16 +56,16 @@ print("resumed", result.resumed_at)
 def test_killed_fit_resumes_bit_for_bit(tmp_path):
     whole, resumed = tmp_path / "whole.pt", tmp_path / "resumed.pt"
     run_it = [sys.executable, "-c", FIT]
-    subprocess.run([*run_it, "", "30", str(whole)], check=True, capture_output=True)
+    subprocess.run([*run_it, "", "12", str(whole)], check=True, capture_output=True)
     checkpoint = tmp_path / "checkpoint.pt"
-    process = subprocess.Popen([*run_it, str(checkpoint), "30", str(resumed)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*run_it, str(checkpoint), "12", str(resumed)], stdout=subprocess.PIPE, text=True)
     for _ in range(4):
         process.stdout.readline()
     time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not resumed.exists()
-    done = subprocess.run([*run_it, str(checkpoint), "30", str(resumed)], check=True, capture_output=True, text=True)
+    done = subprocess.run([*run_it, str(checkpoint), "12", str(resumed)], check=True, capture_output=True, text=True)
     assert "resumed None" not in done.stdout
     a, b = load_state(whole), load_state(resumed)
     assert a["history"] == b["history"]

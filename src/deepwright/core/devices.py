@@ -1,8 +1,8 @@
 """Where work happens: on the model's device and in its dtype; results come back where the data were.
 
 Nothing is moved to the CPU without a word. A function that takes a model and data brings the data to the model
-(`to_model`), works there, makes whatever it needs there (`device=`, `randomness.generator(..., device=)`), and hands its
-results back to where the data came from (`home` before the work, `back_to` after it).
+(`to_model`), works there, makes whatever it needs there (`device=`, `randomness.generator(..., device=)`), and hands
+its results back to where the data came from (`home` before the work, `back_to` after it).
 """
 
 from __future__ import annotations

@@ -259,9 +259,9 @@ def extract(
         model: any module that gives (N, classes) logits, or what `task` reads them from; it is left as found.
         batches: float inputs (N, ...), or pairs of them with integer labels (N,); they are brought to the model.
         layers: see `Tap`.
-        store: a folder for shards of `every` batches: an interrupted extraction goes on there, with what isn't on disk
-            yet. It belongs to network, layers, task and the content of the batches, each of which is hashed as it comes;
-            with others the extraction refuses and says what differs.
+        store: a folder for shards of `every` batches: an interrupted extraction goes on there, with what isn't on
+            disk yet. It belongs to network, layers, task and the content of the batches, each of which is hashed as it
+            comes; with others the extraction refuses and says what differs.
         every: batches per shard.
         offload: where to put the activations of each batch, as "cpu" where they don't fit beside the model; None leaves
             them there.

@@ -27,17 +27,18 @@ class Journal:
     """JSON lines on disk: a header with the identity, then one row a finished piece, each line under its checksum.
 
     A row that was being written when the process died is dropped at the next start, so at most that piece is redone.
-    Any other line that isn't as it was written is damage: see `damaged`. The file belongs to one process at a time, from
-    here until nobody refers to the journal or it is closed.
+    Any other line that isn't as it was written is damage: see `damaged`. The file belongs to one process at a time,
+    from here until nobody refers to the journal or it is closed.
 
     Args:
         path: the file, or None to keep rows in memory only.
         identity: what the rows depend on, by name: an `Identity`, or a dict of values to identify; a journal of another
             is an error that says what differs.
-        durable: wait for the disk at every row: what a person did must outlive a power cut, what a machine did need not.
+        durable: wait for the disk at every row: what a person did must outlive a power cut, what a machine did need
+            not.
         kind: what the work is; a journal of another kind is refused.
-        damaged: what to do about damaged lines: "recompute" sets the file aside as `<name>.damaged-1`, warns, and goes on
-            with all other rows; "refuse" leaves it and raises. What a person did can't be computed again, so a
+        damaged: what to do about damaged lines: "recompute" sets the file aside as `<name>.damaged-1`, warns, and goes
+            on with all other rows; "refuse" leaves it and raises. What a person did can't be computed again, so a
             durable journal refuses unless told otherwise.
 
     Raises:

@@ -1,7 +1,7 @@
 """Activations on disk, in shards of so many batches; each belongs to the batches that it was made from.
 
-Batches may come from anywhere, also from a stream that can't be read twice: each one is hashed as it comes, and a shard that
-lies on disk is taken only where its batches were these.
+Batches may come from anywhere, also from a stream that can't be read twice: each one is hashed as it comes, and a shard
+that lies on disk is taken only where its batches were these.
 """
 
 from __future__ import annotations

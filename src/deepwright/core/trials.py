@@ -1,8 +1,8 @@
 """Whatever fans out: pure functions run side by side, each result kept under a content key.
 
-A finished trial is on disk before the next begins, so an interrupted run resumes and a repeated one costs nothing. The key
-is computed from the function (its code, and that of all that it uses), the arguments and the package's version, so that
-nothing else's result is ever taken; a damaged result is set aside with a warning, and computed again.
+A finished trial is on disk before the next begins, so an interrupted run resumes and a repeated one costs nothing. The
+key is computed from the function (its code, and that of all that it uses), the arguments and the package's version, so
+that nothing else's result is ever taken; a damaged result is set aside with a warning, and computed again.
 Every trial runs with the same number of threads whatever `jobs` is, so that the numbers are the same too.
 """
 
@@ -46,8 +46,8 @@ def run(
     """Call `function(**trial)` for every trial and return the results in order.
 
     Args:
-        function: a function (a module-level one where `jobs` is more than 1) that returns plain data or tensors and draws
-            randomness only from a seed among its arguments, which are anything that `core.identity` can identify.
+        function: a function (a module-level one where `jobs` is more than 1) that returns plain data or tensors and
+            draws randomness only from a seed among its arguments, which are anything that `core.identity` can identify.
         trials: one dict of keyword arguments each.
         store: a folder for finished trials; None keeps nothing.
         jobs: workers.

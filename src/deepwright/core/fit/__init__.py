@@ -2,11 +2,12 @@
 
 Losses, steps, callbacks, optimisers and schedules are arguments; nobody else writes a loop. The order of the data
 and every augmentation are functions of (seed, epoch, step) alone, and the generator's state is kept in the
-checkpoint, so a killed fit continues to the same bits as one that was never interrupted. A checkpoint belongs to what it
-was made from: with other data, options, code or another start the fit refuses and says what differs.
+checkpoint, so a killed fit continues to the same bits as one that was never interrupted. A checkpoint belongs to what
+it was made from: with other data, options, code or another start the fit refuses and says what differs.
 
-Training happens where the model lives. Nothing waits for an accelerator at every step: sum and finiteness of the loss are
-kept there, and looked at every 50 steps (on the CPU at every one), before each checkpoint and at the end of an epoch.
+Training happens where the model lives. Nothing waits for an accelerator at every step: sum and finiteness of the loss
+are kept there, and looked at every 50 steps (on the CPU at every one), before each checkpoint and at the end of an
+epoch.
 """
 
 from __future__ import annotations

@@ -49,9 +49,9 @@ def fit(
 
     Args:
         model: the network; it ends in the mode it came in, on the device it came from.
-        train: (inputs, targets) tensors of equal length, or a map-style `Dataset` of such pairs. Batches are moved to
-            where the model trains, floating ones in its dtype. What a `Dataset` draws as it is read (with torch, NumPy or
-            `random`) depends on `seed`, epoch and step only.
+        train: (inputs, targets) tensors of equal length, or a map-style `Dataset` of such pairs. Batches are moved
+            to where the model trains, floating ones in its dtype. What a `Dataset` draws as it is read (with torch,
+            NumPy or `random`) depends on `seed`, epoch and step only.
         epochs: passes over the data.
         batch_size: samples per device and step.
         loss: (predictions, targets) -> scalar; ignored when `step` is given.
@@ -75,8 +75,8 @@ def fit(
         The history, the best epoch and value, and where it resumed.
 
     Raises:
-        InputError: no data, or others than tensors; options out of range; nothing to train; targets of another shape than
-            the outputs; a checkpoint of another fit, or that another process is writing; a loss that is not finite
+        InputError: no data, or others than tensors; options out of range; nothing to train; targets of another shape
+            than the outputs; a checkpoint of another fit, or that another process is writing; a loss that is not finite
             (the message has the step; on an accelerator up to 49 more steps were taken since).
         KeyboardInterrupt: after Ctrl-C, when the state is on disk.
         Terminated: after SIGTERM, when the state is on disk.
@@ -124,8 +124,8 @@ def fit_drawn(
     """Train a module that draws its own batches.
 
     Args:
-        objective: (numbers) -> loss, where `numbers` are integers that no other step and no other process gets: seed the
-            draw by the first of them, and a resumed training sees the same batches.
+        objective: (numbers) -> loss, where `numbers` are integers that no other step and no other process gets: seed
+            the draw by the first of them, and a resumed training sees the same batches.
         steps: of the optimiser.
         compute: as in `fit`; processes get numbers of their own.
         **options: of `fit`.

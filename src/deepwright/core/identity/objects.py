@@ -55,16 +55,6 @@ def take_network(walk: Walk, value: nn.Module) -> None:
             walk.feed(hook)
 
 
-def uncompiled(model: nn.Module) -> nn.Module:
-    """The network inside torch.compile's wrapper: the same one."""
-    return model._orig_mod if type(model).__name__ == "OptimizedModule" else model  # type: ignore[return-value]
-
-
-def settings(model: nn.Module) -> dict[str, Any]:
-    """A module's own attributes, but for its weights, its parts and how it runs at the moment."""
-    return {name: value for name, value in vars(model).items() if name not in _RUNNING}
-
-
 def _scripted(walk: Walk, value: Any) -> None:
     """Attributes of a scripted network that are neither weights nor children, as its own listing names them."""
     weights = {"training", *(name.rpartition(".")[2] for name in value.state_dict())}
