@@ -419,6 +419,43 @@ def test_accuracy_under_a_targeted_attack_is_refused(measure):
         measure(model, x, y, PGD(0.1, targeted=True))
 
 
+@pytest.mark.parametrize("eps", [[-0.1], [0.1, float("nan")]])
+def test_a_curve_over_no_budgets_is_refused(eps):
+    _, model, x, y = CASES["classes"]()
+    with pytest.raises(InputError, match="budgets"):
+        curve(model, x, y, PGD(0.1, steps=2), eps)
+
+
+@pytest.mark.parametrize("bracket", [{"low": 0.5, "high": 0.1}, {"tol": 0.0}, {"high": float("nan")}])
+def test_an_empty_bracket_is_refused(bracket):
+    _, model, x, y = CASES["classes"]()
+    with pytest.raises(InputError, match="bracket"):
+        minimal_eps(model, x, y, PGD(0.1, steps=2), **bracket)
+
+
+def test_a_bracket_finer_than_float32_ends():
+    _, model, x, y = CASES["classes"]()
+    assert minimal_eps(model, x[:2], y[:2], FGSM(0.1), tol=1e-12).shape == (2,)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: ((x * 255).to(torch.uint8), y), "255"),
+        (lambda x, y: (x * 255, y), "divide"),
+        (lambda x, y: (x, y[:-1]), "as many labels"),
+        (lambda x, y: (x, None), "as many labels"),
+        (lambda x, y: (x, y[0]), "as many labels"),
+    ],
+)
+def test_bad_batches_are_refused_even_where_nothing_would_be_attacked(change, message):
+    _, model, x, y = CASES["classes"]()
+    x, y = change(x, (y + 1) % 5)
+    with pytest.raises(InputError, match=message):
+        PGD(0.1, steps=2).stands(model, x, y)
+
+
 def test_what_is_not_finite_does_not_stand():
     _, model, x, y = CASES["classes"]()
     broken = nn.Sequential(model, nn.Threshold(1e9, torch.nan)).eval()

@@ -180,9 +180,8 @@ class Attack:
             InputError: x outside bounds, targets or outputs that the task can't read, a task that the attack doesn't
                 apply to, a loss that isn't per-sample, a random model without eot.
         """
-        require_float_images(x)
-        budget = self._budget(x, self.eps if eps is None else eps)
         self._check(x, y)
+        budget = self._budget(x, self.eps if eps is None else eps)
         ids = torch.arange(len(x)) if ids is None else ids
         _require_options(x, mask, ids, eot, quantize)
         if model.training:
@@ -248,7 +247,11 @@ class Attack:
 
         Returns:
             for each sample, where x is.
+
+        Raises:
+            InputError: as for a call.
         """
+        self._check(x, y)
         with frozen(model):
             victim, y = self._victim(model, x, y, through, eot)
             out = victim.out(victim.x.to(working_dtype(x.dtype)), torch.arange(len(x), device=victim.x.device))
@@ -292,9 +295,12 @@ class Attack:
         return budget.expand(len(x)).clone()
 
     def _check(self, x: Tensor, y: Any) -> None:
-        if len(x) == 0 or len(y) != len(x):
+        require_float_images(x)
+        single = isinstance(y, Tensor) and y.ndim == 0
+        count = len(y) if hasattr(y, "__len__") and not single else 0
+        if len(x) == 0 or count != len(x):
             raise InputError(
-                "batch", given=f"{len(x)} inputs, {len(y)} labels", expected="as many labels as inputs, at least one"
+                "batch", given=f"{len(x)} inputs, {count} labels", expected="as many labels as inputs, at least one"
             )
         low, high = float(x.min()), float(x.max())
         if low < self.bounds[0] - 1e-6 or high > self.bounds[1] + 1e-6:

@@ -12,13 +12,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from deepwright.adversarial.engine import Attack
-from deepwright.adversarial.suites import AttackSuite
+from deepwright.adversarial.suites import AttackSuite, by_sample
 from deepwright.core.errors import InputError
 from deepwright.core.files import hash_tensors
 from deepwright.core.identity import digest
 from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
 from deepwright.core.statistics import Interval, wilson
+
+_HALVINGS = 60  # after which no bracket of float32 has a number inside
 
 
 @dataclass
@@ -125,18 +127,13 @@ def _batch(
     broken: dict[str, int] = {}
     flags: dict[str, float] = {}
     if len(rows):
-        part = {k: v[rows] if _by_sample(k, v, len(x)) else v for k, v in options.items()}
+        part = {k: v[rows] if by_sample(k, v, len(x)) else v for k, v in options.items()}
         found = attack(model, x[rows], y[rows], ids=start + rows, **part)
         robust[rows] = ~found.success.cpu()
         flags = found.flags
         each = attack.by_attack if isinstance(attack, AttackSuite) else {attack.name: found.success.cpu()}
         broken = {name: int(success.sum()) for name, success in each.items()}
     return {"clean": right.tolist(), "robust": robust.tolist(), "broken": broken, "flags": flags}
-
-
-def _by_sample(name: str, value: Any, n: int) -> bool:
-    """Whether an option has a row for each sample of a batch."""
-    return name in ("mask", "eps") and isinstance(value, Tensor) and value.ndim > 0 and len(value) == n
 
 
 def _remembered(log: Journal, start: int, data: str) -> dict[str, Any] | None:
@@ -171,8 +168,13 @@ def curve(
 
     Returns:
         Wilson intervals, in the order of `eps`.
+
+    Raises:
+        InputError: a targeted attack, a budget that isn't 0 or more.
     """
     _require_untargeted(attack)
+    if not all(e >= 0 for e in eps):
+        raise InputError("eps", given=list(eps), expected="budgets of 0 or more")
     y = attack.check_targets(y, len(x))
     alive = attack.stands(model, x, y).cpu()
     ids = torch.arange(len(x)) if ids is None else ids
@@ -206,15 +208,21 @@ def minimal_eps(
         tol: width of the last bracket.
 
     Returns:
-        its upper end, float32, where x is; 0 where the aim holds already, infinity where
-        it isn't reached at `high`.
+        its upper end, float32, where x is; 0 where the aim holds already, infinity where it isn't reached at `high`.
+
+    Raises:
+        InputError: an empty bracket or width.
     """
+    if not 0 <= low < high or not tol > 0:
+        raise InputError("bracket", given=f"low={low}, high={high}, tol={tol}", expected="0 <= low < high, tol above 0")
     y = attack.check_targets(y, len(x))
     wrong = ~attack.stands(model, x, y).cpu()
     least, most = torch.full((len(x),), low), torch.full((len(x),), high)
     reached = attack(model, x, y, eps=most).success.cpu()
-    while float((most - least).amax()) > tol:
+    for _ in range(_HALVINGS):
         middle = (least + most) / 2
+        if float((most - least).amax()) <= tol:
+            break
         rows = (reached & ~wrong).nonzero().flatten()
         if len(rows) == 0:
             break

@@ -104,9 +104,8 @@ class AttackSuite:
             rows = torch.arange(n) if total is None else (~total.success).nonzero().flatten().cpu()
             broken = torch.zeros(n, dtype=torch.bool)
             if len(rows):
-                budget = eps[rows] if isinstance(eps, Tensor) and eps.ndim else eps
-                part = {k: v[rows] if k == "mask" and v is not None and len(v) == n else v for k, v in options.items()}
-                found = attack(model, x[rows], y[rows], eps=budget, ids=ids[rows], **part)
+                part = {k: v[rows] if by_sample(k, v, n) else v for k, v in {**options, "eps": eps}.items()}
+                found = attack(model, x[rows], y[rows], ids=ids[rows], **part)
                 broken[rows] = found.success.cpu()
                 flags |= {f"{attack.name}: {k}": v for k, v in found.flags.items()}
                 total = _merge(total, found, rows.to(found.success.device))
@@ -114,6 +113,17 @@ class AttackSuite:
         assert total is not None
         total.flags = flags
         return total
+
+
+def by_sample(name: str, value: Any, n: int) -> bool:
+    """Whether an option of a call has a row for each sample of a batch.
+
+    Args:
+        name: of the option.
+        value: what the user gave.
+        n: number of samples.
+    """
+    return name in ("mask", "eps") and isinstance(value, Tensor) and value.ndim > 0 and len(value) == n
 
 
 def _merge(total: AttackResult | None, found: AttackResult, rows: Tensor) -> AttackResult:

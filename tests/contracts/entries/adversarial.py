@@ -138,7 +138,7 @@ def on_task(task, y_of):
 
 TASKS = {
     "binary": on_task(Binary(), lambda z: (z[:, 1] > z[:, 0]).long()),
-    "labels": on_task(MultiLabel(3), lambda z: (z > 0).long()),
+    "labels": on_task(MultiLabel(3, outputs="logits"), lambda z: (z > 0).long()),
     "numbers": on_task(Regression(2, tolerance=(0.1, 0.2)), lambda z: z),
     "pixels": on_task(Segmentation(3), lambda z: z.argmax(1)),
 }
@@ -146,7 +146,7 @@ TASKS = {
 
 def ready(device):
     model, x, y = image_classifier(device)
-    found = suite("standard", 0.05, steps=2)(model, x, y)
+    found = suite("quick", 0.05, steps=3)(model, x, y)
     return {"x_adv": Placed(found.x_adv), "success": found.success}
 
 
