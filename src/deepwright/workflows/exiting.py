@@ -151,22 +151,33 @@ def _or_none(segments: Segments, name: str) -> int:
         return 0
 
 
+class _Heads(nn.Module):
+    """The logits of all heads behind a network that stays as it is, in eval mode."""
+
+    def __init__(self, adaptive: AdaptiveModel) -> None:
+        super().__init__()
+        self.adaptive = adaptive
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """One tensor a head."""
+        with evaluating(self.adaptive.model):
+            return list(self.adaptive.exit_logits(x)[1].values())
+
+
+def _heads_loss(heads: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    return torch.stack([nn.functional.cross_entropy(z, y) for z in heads(x)]).sum()
+
+
 def _train_heads(model: AdaptiveModel, subject: Subject, options: ExitOptions, checkpoint: Path) -> None:
     """The network stays bit for bit as it is: only heads train."""
-
-    def step(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        with evaluating(model.model):
-            _, logits = model.exit_logits(x)
-        return torch.stack([nn.functional.cross_entropy(z, y) for z in logits.values()]).sum()
-
     data = subject.data.train
     with without_gradients(model.model):
         fit(
-            model,
+            _Heads(model),
             (data.inputs(), data.y),
             epochs=options.epochs,
             batch_size=64,
-            step=step,
+            step=_heads_loss,
             optimizer=adamw(3e-3),
             scheduler=one_cycle(3e-3),
             checkpoint=checkpoint,
