@@ -1,6 +1,7 @@
 """Fixtures that several rooms use; shapes and types of every annotation are checked while the tests run."""
 
 import os
+import random
 from pathlib import Path
 
 import typechecking
@@ -20,6 +21,14 @@ torch.set_num_threads(1)
 # carries the folder on to the worker processes.
 if "DEEPWRIGHT_DATA" in os.environ:
     os.environ["DEEPWRIGHT_TEST_DATA"] = os.environ.pop("DEEPWRIGHT_DATA")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """What a test and its fixtures draw from global generators doesn't depend on the tests before it."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from deepwright.checks.baselines import NearestMean, TrivialPredictor, repeats_history
 from deepwright.checks.finding import NotApplicableError
 from deepwright.checks.reader import read_by
+from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
-from deepwright.core.inference import device_of, read_outputs
+from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
 from deepwright.core.tasks import Classification, Segmentation, Task
 from deepwright.data import Data, Split, ood_companions

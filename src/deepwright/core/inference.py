@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepwright.core.devices import device_of as device_of
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 

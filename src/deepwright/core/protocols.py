@@ -15,7 +15,7 @@ class Attack(Protocol):
     `x_adv` has the shape of `x`, lies within its norm ball and bounds; the model is left as found.
     """
 
-    def __call__(self, model: nn.Module, x: Float[Tensor, "n ..."], y: Tensor, **options: Any) -> Any:
+    def __call__(self, model: nn.Module, x: Float[Tensor, "n ..."], y: Any, **options: Any) -> Any:
         """Attack a batch; the result has x_adv, success, loss, norm, queries per sample."""
         ...
 

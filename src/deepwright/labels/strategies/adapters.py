@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, MissingExtraError
-from deepwright.core.features import extract
+from deepwright.core.features import extract, read_logits
 from deepwright.core.tasks import Task
 from deepwright.labels.strategies.catalogue import Strategy, View, named
-from deepwright.labels.strategies.reading import class_logits
 
 
 def from_skactiveml(query_strategy: Any) -> Strategy:
@@ -67,7 +66,7 @@ def from_skactiveml(query_strategy: Any) -> Strategy:
         y[view.labelled.cpu().numpy()] = 0.0 if view.truth is None else view.truth.cpu().numpy()
         options: dict[str, Any] = {}
         if asks_for_a_classifier:
-            logits = class_logits(view.logits, view.task)
+            logits = read_logits(view.logits, view.task, strict=True)
             clf = Selector(classes=list(range(logits.shape[1])))
             clf.classes_ = np.arange(logits.shape[1])
             probabilities = logits.double().softmax(1).cpu().numpy()

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.features import read_logits
 from deepwright.core.tasks import Task
-from deepwright.labels.strategies.reading import class_logits
 from deepwright.labels.strategies.scores import require_count
 
 
@@ -90,7 +90,7 @@ def badge(
         InputError: features that aren't finite; more choices than candidates; a task without classes.
     """
     require_count(k, len(candidates))
-    z = class_logits(logits, task)
+    z = read_logits(logits, task, strict=True)
     candidates = candidates.to(z.device)
     h = _checked(features.to(z.device))[candidates].double()
     p = z[candidates].double().softmax(1)

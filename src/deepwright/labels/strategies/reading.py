@@ -12,24 +12,6 @@ from deepwright.core.errors import InputError
 from deepwright.core.tasks import MultiLabel, Task
 
 
-def class_logits(out: Any, task: Task | None) -> Float[Tensor, "n classes"]:
-    """Logits of classes of which each sample has one.
-
-    Args:
-        out: raw outputs.
-        task: how to read them; None takes them as logits of classes.
-
-    Raises:
-        InputError: a task of which a sample has more than one class, or none.
-    """
-    if task is None:
-        return out
-    logits = task.class_logits(task.read(out))
-    if logits is None:
-        raise InputError("task", given=task.kind, expected="a task of which each sample has one class")
-    return logits
-
-
 def choices(out: Any, task: Task | None) -> tuple[Float[Tensor, "rows options"], int]:
     """Log-probabilities (up to a constant a row) of every choice that the outputs make, and how many a sample has.
 
