@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -158,7 +158,7 @@ def mean_average_precision(
         truth: one an image.
         iou: overlap, or several to average over.
         points: recalls at which precision is read.
-        limit: detections an image at most.
+        limit: detections of a class in an image at most, by score.
 
     Raises:
         InputError: other numbers of images, predictions without scores.
@@ -196,7 +196,7 @@ def average_precisions(
             order = mine[torch.argsort(guess.scores[mine], descending=True, stable=True)][:limit]
             scores[c].append(guess.scores[order].double().cpu().numpy())
             overlap = box_iou(guess.boxes[order].double(), true.double()).cpu().numpy()
-            hits[c].append(_match(overlap, thresholds))
+            hits[c].append(greedy_matches(overlap, thresholds))
     result = np.full((len(thresholds), classes), np.nan)
     for c in range(classes):
         if counts[c] == 0:
@@ -210,8 +210,15 @@ def average_precisions(
     return result
 
 
-def _match(overlap: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """(overlaps, detections) True where a detection takes a free true box; the others are false positives."""
+def greedy_matches(
+    overlap: Float[np.ndarray, "k t"], thresholds: Float[np.ndarray, " levels"]
+) -> Bool[np.ndarray, "levels k"]:
+    """Which detections, each in its turn, take the free true box that they overlap most; others are false positives.
+
+    Args:
+        overlap: of detections, by falling score, and true boxes; negative where they are of other classes.
+        thresholds: the least overlap of a hit, several at once.
+    """
     found = np.zeros((len(thresholds), len(overlap)), bool)
     if overlap.shape[1] == 0:
         return found

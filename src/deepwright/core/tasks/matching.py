@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from deepwright.core.boxes import Detections, box_iou
+from deepwright.core.boxes import Detections, box_iou, greedy_matches
 
 
 def matches(guess: Detections, truth: Detections, iou: Float[Tensor, " t"]) -> Bool[Tensor, "t k"]:
@@ -22,21 +22,16 @@ def matches(guess: Detections, truth: Detections, iou: Float[Tensor, " t"]) -> B
         truth: the true boxes.
         iou: overlaps.
     """
-    hits = torch.zeros(len(iou), len(guess), dtype=torch.bool, device=guess.boxes.device)
+    device = guess.boxes.device
     if len(guess) == 0 or len(truth) == 0 or guess.scores is None:
-        return hits
-    same = guess.labels[:, None] == truth.labels
-    overlap = torch.where(same, box_iou(guess.boxes.double(), truth.boxes.double()), -1.0)
-    taken = torch.zeros(len(iou), len(truth), dtype=torch.bool, device=hits.device)
-    which = torch.arange(len(iou), device=hits.device)
-    near = overlap.amax(1) >= iou.min()
-    for i in guess.scores.argsort(descending=True, stable=True).tolist():
-        if not near[i]:
-            continue
-        best, place = torch.where(taken, -1.0, overlap[i]).max(1)
-        hit = best >= iou - 1e-12
-        hits[:, i] = hit
-        taken[which, place] |= hit
+        return torch.zeros(len(iou), len(guess), dtype=torch.bool, device=device)
+    order = guess.scores.argsort(descending=True, stable=True)
+    same = guess.labels[order, None] == truth.labels
+    overlap = torch.where(same, box_iou(guess.boxes[order].double(), truth.boxes.double()), -1.0)
+    # One transfer an image: each detection's choice depends on those before it, which no kernel does well.
+    found = greedy_matches(overlap.detach().cpu().numpy(), iou.detach().cpu().numpy())
+    hits = torch.zeros(len(iou), len(guess), dtype=torch.bool, device=device)
+    hits[:, order] = torch.from_numpy(found).to(device)
     return hits
 
 

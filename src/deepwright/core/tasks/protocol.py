@@ -20,7 +20,8 @@ class Task(Protocol):
 
     Everything but `read` takes `out` as `read` gives it, and everything but `check_targets` takes `y` as that gives it:
     both can be indexed by rows, moved by `.to`, and have a `len`. `loss`, `adversarial_loss`, `right`, `score` and
-    `fooled` wait for no value, so that a loop of them on an accelerator doesn't.
+    `fooled` wait for no value, so that a loop of them on an accelerator doesn't; but for `Detection`, which matches its
+    boxes on the CPU.
 
     Attributes:
         kind: the field's word for it.
