@@ -969,3 +969,11 @@ def test_fewer_targets_than_outputs_do_not_broadcast(task, out, y, method):
 def test_booleans_are_no_classes_however_they_come(labels):
     with pytest.raises(InputError, match="Binary"):
         Classification(2).check_targets(labels)
+
+
+def test_an_image_with_nothing_labelled_is_refused():
+    """It would count as right whatever the network says."""
+    y = torch.zeros(3, 2, 2, dtype=torch.long)
+    y[1] = 255
+    with pytest.raises(InputError, match=r"samples \[1\] without a position that counts"):
+        Segmentation(3).check_targets(y)

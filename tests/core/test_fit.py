@@ -206,3 +206,19 @@ def test_a_frozen_model_is_refused():
 def test_patience_needs_something_to_wait_for():
     with pytest.raises(InputError, match="monitor"):
         Selection(patience=3)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [(X, Y - 1), (X, Y + 5), (X.byte(), Y), (X, Y.float())],
+    ids=["label -1", "label 7", "bytes", "float labels"],
+)
+def test_a_batch_that_the_loss_does_not_take_is_described(x, y):
+    with pytest.raises(InputError, match=r"the first batch; given: inputs torch\.\w+ \(64, 5\), targets"):
+        fit(network(), (x, y), epochs=1)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_half_an_epoch_is_refused():
+    with pytest.raises(InputError, match="whole epochs"):
+        fit(network(), (X, Y), epochs=1.5)

@@ -362,3 +362,34 @@ def test_identifying_a_data_set_moves_none_of_its_generators():
     data, twin = Drawing(), Drawing()
     digest(data)
     assert float(data[0]) == float(twin[0])
+
+
+# --- networks that are no code of the user's ------------------------------------------------------------------------
+
+
+def exported(model):
+    x = torch.rand(4, 3)
+    return torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("n", max=64)},)).module()
+
+
+@pytest.mark.parametrize("make", [exported, torch.fx.symbolic_trace], ids=["exported", "traced"])
+def test_programs_count_by_what_they_do(make):
+    torch.manual_seed(0)
+    inner = nn.Linear(3, 2)
+    same = [digest(make(nn.Sequential(inner, nn.ReLU()))) for _ in range(2)]
+    assert same[0] == same[1]
+    assert digest(make(nn.Sequential(inner, nn.Tanh()))) != same[0]
+    assert digest(make(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))) != same[0]
+
+
+def test_the_order_of_a_dictionary_counts():
+    """A network may go through one."""
+    steps = {"neg": torch.neg, "abs": torch.abs}
+    assert digest(steps) != digest(dict(reversed(steps.items())))
+
+
+def test_the_order_of_attributes_does_not_count():
+    one, two = Listed(), Listed()
+    one.a, one.b = 1, 2
+    two.b, two.a = 2, 1
+    assert digest(one) == digest(two)

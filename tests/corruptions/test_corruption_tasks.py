@@ -258,3 +258,43 @@ def test_nothing_left_to_measure_is_refused():
 def test_pictures_of_a_network_in_half_precision():
     model = nn.Sequential(nn.Flatten(), nn.Linear(768, 2)).half()
     assert Suite(["contrast"], (1,)).evaluate(model, [(X, ONES)]).n == 4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda out, y: torch.zeros(len(y) + 1),
+        lambda out, y: torch.full((len(y),), float("nan")),
+        lambda out, y: torch.tensor(0.5),
+        lambda out, y: [0.0] * len(y),
+        lambda out, y: torch.full((len(y),), 5.0),
+        lambda out, y: torch.zeros(len(y), 1),
+    ],
+    ids=["one more", "nan", "scalar", "list", "above 1", "column"],
+)
+def test_what_a_function_of_ones_own_says_is_checked(wrong):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 2))
+    with pytest.raises(InputError, match=r"wrong\(outputs, targets\)"):
+        Suite(["contrast"], severities=(1,)).evaluate(net, [(torch.rand(4, 3, 8, 8), torch.zeros(4))], wrong)
+
+
+def test_probabilities_are_found_whatever_the_size_of_a_batch():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 1), nn.Sigmoid())
+    x, y = torch.rand(24, 3, 8, 8), torch.arange(24) % 2
+    with pytest.raises(InputError, match="probabilities"):
+        Suite(["contrast"], severities=(1,)).evaluate(net, list(zip(x.split(4), y.split(4))), task=Binary())
+
+
+def test_bytes_are_measured_as_their_pixels():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 2))
+    x, y = torch.randint(256, (6, 3, 8, 8)).byte(), torch.arange(6) % 2
+    suite = Suite(["contrast"], severities=(1,))
+    assert suite.evaluate(net, [(x, y)]).clean == suite.evaluate(net, [(x.float() / 255, y)]).clean
+
+
+@pytest.mark.parametrize("task", ["classes", Binary], ids=["a word", "a class"])
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_task_is_refused(task):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 2))
+    with pytest.raises(InputError, match=r"a task of core\.tasks"):
+        Suite(["contrast"], severities=(1,)).evaluate(net, [(torch.rand(4, 3, 8, 8), torch.zeros(4))], task=task)

@@ -161,3 +161,13 @@ def test_gradients_flow_through_a_mixed_network():
 def test_every_check_works_in_another_precision(precision):
     report = audit(AuditOptions(network(), data=rows(), precision=precision, attack_limit=10, out=None))
     assert {f.check: f.summary for f in report.findings if f.grade == "failed"} == {}
+
+
+def test_an_exported_program_is_audited_with_its_journal(tmp_path):
+    """What `shrink` writes and README names: its identity is that of its code and weights."""
+    example = (torch.rand(4, 4),)
+    program = torch.export.export(network(), example, dynamic_shapes=({0: torch.export.Dim("n", max=65535)},))
+    torch.export.save(program, tmp_path / "net.pt2")
+    report = audit(AuditOptions(str(tmp_path / "net.pt2"), data=rows(), checks=["accuracy"], out=tmp_path / "r"))
+    plain = audit(AuditOptions(network(), data=rows(), checks=["accuracy"], out=None))
+    assert report["accuracy"].number("accuracy") == plain["accuracy"].number("accuracy")

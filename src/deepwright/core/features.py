@@ -294,7 +294,8 @@ def extract(
         if shards is not None:
             if shards.begun:
                 shards.end(_state(parts))
-            shards.finish()
+            if shards.states:  # a stream that gave nothing isn't finished work
+                shards.finish()
             parts = [Activations(**state).to(keep) for state in shards.states]
     if not parts:
         raise InputError("data", given="no batch", expected="at least one")

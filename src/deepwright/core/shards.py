@@ -11,9 +11,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
 
+from deepwright.core.errors import InputError
 from deepwright.core.resume import OtherWorkError, Resume, digest, identified
 
-_KIND = "extraction"
+_KIND, _SHARD = "extraction", "shard of an extraction"
 _HINT = "give the same batches in the same order, or choose another folder"
 
 
@@ -34,6 +35,10 @@ class Shards:
     """
 
     def __init__(self, folder: Path | str, parts: Mapping[str, Any], every: int) -> None:
+        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+            raise InputError("every", given=repr(every), expected="a whole number of batches, 1 or more")
+        if not str(folder):
+            raise InputError("store", given="''", expected="the name of a folder")
         self.folder, self.every = Path(folder), every
         self.parts = identified({**parts, "every": every})
         self.states: list[Any] = []
@@ -59,7 +64,7 @@ class Shards:
 
     def _shard(self) -> Resume:
         path = self.folder / f"shard-{len(self.states):06d}.pt"
-        return Resume(path, self.parts, kind=_KIND)
+        return Resume(path, self.parts, kind=_SHARD)
 
     @property
     def full(self) -> bool:

@@ -168,7 +168,8 @@ def _files(
     if store is None:
         return [None] * len(trials)
     common = identity(function=function, fingerprint=fingerprint, threads=threads)  # sums round by their number
-    made_from = [Identity(common | {"arguments": digest(trial, "a trial's argument")}) for trial in trials]
+    given = (dict(sorted(trial.items())) for trial in trials)  # by name, in whatever order
+    made_from = [Identity(common | {"arguments": digest(trial, "a trial's argument")}) for trial in given]
     return [_File(Path(store) / f"{parts.key}.pt", parts) for parts in made_from]
 
 

@@ -72,10 +72,22 @@ class ErrorOf:
         """
         if self.task is None:
             assert self.wrong is not None
-            return self.wrong(out, y).double()
+            return _shares(self.wrong(out, y), n)
         out = self.task.read(out, n, strict=clean)
         right = self.task.score(out, y) if self.measure == "score" else self.task.right(out, y)
         return 1 - torch.where(self.task.finite(out), right.double(), 0.0)
+
+
+def _shares(found: Any, n: int) -> Float[Tensor, " n"]:
+    """What a user's function says of n samples, checked."""
+    if not isinstance(found, Tensor) or found.shape != (n,):
+        given = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise InputError("wrong(outputs, targets)", given=given, expected=f"a tensor of shape ({n},), one a sample")
+    values = found.double()
+    if not bool(((values >= 0) & (values <= 1)).all()):
+        given = f"values {float(values.min()):.4g}..{float(values.max()):.4g}"
+        raise InputError("wrong(outputs, targets)", given=given, expected="shares in [0, 1], 1 where a sample is wrong")
+    return values
 
 
 def evaluate_on(
@@ -105,6 +117,9 @@ def evaluate_on(
     """
     given = [(x, y) for x, y in batches]
     _require_samples(given)
+    if error.task is not None and (isinstance(error.task, type) or not isinstance(error.task, Task)):
+        what = error.task.__name__ if isinstance(error.task, type) else repr(error.task)
+        raise InputError("task", given=what, expected="a task of core.tasks, such as Classification(10)")
     if error.wrong is None and error.task is None:
         error = replace(error, task=_classification(model, given[0][0]))
     data = [(x, error.targets(y, len(x))) for x, y in given]
@@ -132,6 +147,11 @@ def evaluate_on(
     return _report(log.rows, [p.name for p in kept], tuple(severities), skipped)
 
 
+def _floats(x: Tensor) -> Tensor:
+    """Pixels of 0..255 as numbers in [0, 1], as perturbations take both."""
+    return x.float() / 255 if x.dtype == torch.uint8 else x
+
+
 def _require_samples(batches: Sequence[tuple[Any, Any]]) -> None:
     if sum(len(x) for x, _ in batches) == 0:
         raise InputError("batches", given="no samples", expected="at least one")
@@ -144,7 +164,7 @@ def _require_samples(batches: Sequence[tuple[Any, Any]]) -> None:
 def _classification(model: nn.Module, x: Tensor) -> Task:
     """The default: the class with the largest output, of as many as there are columns."""
     with evaluating(model), torch.no_grad():
-        out = model(to_model(x[:1], model))
+        out = model(to_model(_floats(x[:1]), model))
     if not isinstance(out, Tensor) or out.ndim != 2 or out.shape[1] < 2:
         given = f"outputs of shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
         raise InputError(
@@ -186,10 +206,20 @@ class _Cells:
     def clean(self) -> list[list[float]]:
         """Error of each sample, for each network."""
         rows: list[list[float]] = [[] for _ in self.models]
+        outputs: list[list[Any]] = [[] for _ in self.models]
         for x, y in self.data:
             for i, model in enumerate(self.models):
-                rows[i] += self._errors(model, x, y, clean=True).tolist()
+                out = self._outputs(model, x)
+                outputs[i].append(out)
+                rows[i] += self._error_of(model, out, y, clean=True).tolist()
+        for parts in outputs:
+            self._look_at_all(parts)
         return rows
+
+    def _look_at_all(self, parts: list[Any]) -> None:
+        """Whether outputs are probabilities shows in many of them, whatever the size of a batch."""
+        if self.error.task is not None and len(parts) > 1 and all(isinstance(part, Tensor) for part in parts):
+            self.error.task.read(torch.cat(parts), strict=True)
 
     def perturbed(self, p: AnyPerturbation, severity: int) -> list[float]:
         """Summed error of each network; every sample is perturbed once."""
@@ -211,9 +241,16 @@ class _Cells:
             return y
         return move_labels(p, y, severity, self.seed, ids=ids, outside=task.ignore_index)
 
-    def _errors(self, model: nn.Module, x: Tensor, y: Any, clean: bool = False) -> Tensor:
+    def _errors(self, model: nn.Module, x: Tensor, y: Any) -> Tensor:
+        return self._error_of(model, self._outputs(model, x), y, clean=False)
+
+    @staticmethod
+    def _outputs(model: nn.Module, x: Tensor) -> Any:
+        return model(to_model(_floats(x), model))
+
+    def _error_of(self, model: nn.Module, out: Any, y: Any, clean: bool) -> Tensor:
         beside = y.to(device_of(model)) if hasattr(y, "to") else back_to(y, model)
-        return self.error(model(to_model(x, model)), beside, len(x), clean)
+        return self.error(out, beside, len(y), clean)
 
 
 def _report(

@@ -154,9 +154,10 @@ def _checked_size(train: TrainData) -> int:
 
 
 def _check_options(model: nn.Module, epochs: int, batch_size: int, every: int, clip_norm: float | None) -> None:
-    if epochs < 0 or batch_size < 1 or every < 1 or (clip_norm is not None and not clip_norm > 0):
+    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in (epochs, batch_size, every))
+    if not whole or epochs < 0 or batch_size < 1 or every < 1 or (clip_norm is not None and not clip_norm > 0):
         given = f"epochs={epochs}, batch_size={batch_size}, every={every}, clip_norm={clip_norm}"
-        raise InputError("fit", given=given, expected="epochs 0 or more, the others 1 or more, clip_norm above 0")
+        raise InputError("fit", given=given, expected="whole epochs, 0 or more; the others 1 or more; clip_norm > 0")
     if not any(p.requires_grad for p in model.parameters()):
         hint = "model.requires_grad_(True), or leave parts of it trainable"
         raise InputError("model", given="no parameter that asks for gradients", expected="one or more", hint=hint)

@@ -116,6 +116,11 @@ class Run:
                 given = str(warning).partition(". ")[0]
                 hint = "targets of the outputs' shape: y[:, None], or .squeeze(1) of the outputs"
                 raise InputError("targets", given=given, expected="one shape", hint=hint) from None
+            except (IndexError, RuntimeError) as error:
+                seen = f"inputs {x.dtype} {tuple(x.shape)}, targets {y.dtype} {tuple(y.shape)}"
+                words = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                expected = "a batch that network and loss take"
+                raise InputError("the first batch", given=f"{seen}: {words}", expected=expected) from error
         if value.numel() != 1:
             given = f"shape {tuple(value.shape)}"
             raise InputError("the loss", given=given, expected="one number a batch", hint="reduction='mean'")

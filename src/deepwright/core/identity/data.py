@@ -60,13 +60,20 @@ def take_generator(walk: Walk, value: torch.Generator) -> None:
 
 
 def take_mapping(walk: Walk, value: Mapping[Any, Any]) -> None:
-    """A dictionary of any kind, in any order."""
+    """A dictionary of any kind, in its order: a network may go through one."""
     _class_of(walk, value)
     walk.word("dict", str(len(value)))
-    keyed = sorted(((walk.apart(k), k) for k in value), key=lambda pair: pair[0])
-    for name, key in keyed:
-        walk.word("key", name)
+    for key in value:
+        walk.word("key", walk.apart(key))
         walk.feed(value[key])
+
+
+def take_attributes(walk: Walk, value: Mapping[str, Any]) -> None:
+    """Attributes by name, in any order."""
+    walk.word("attributes", str(len(value)))
+    for name in sorted(value):
+        walk.word("key", name)
+        walk.feed(value[name])
 
 
 def take_sequence(walk: Walk, value: Any) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepwright.core.identity.data import take_mapping, take_tensor
+from deepwright.core.identity.data import take_attributes, take_tensor
 from deepwright.core.identity.walk import Walk
 
 _RUNNING = set(vars(nn.Module()))  # how a module runs at the moment, and what is taken in by itself
+_TRACED = ("_code", "_prologue_start")  # of a graph: its code, which is taken in by itself
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -26,8 +27,15 @@ def uncompiled(model: nn.Module) -> nn.Module:
 
 
 def settings(model: nn.Module) -> dict[str, Any]:
-    """A network's own attributes that are no weights, no networks, and not how it runs at the moment."""
-    return {k: v for k, v in vars(model).items() if k not in _RUNNING}
+    """A network's own attributes that are no weights, no networks, and not how it runs at the moment.
+
+    Of a traced or exported graph, whose code says what it does, only tensors and plain values: the rest is the
+    tracer's.
+    """
+    own = {k: v for k, v in vars(model).items() if k not in _RUNNING}
+    if isinstance(model, torch.fx.GraphModule):
+        return {k: v for k, v in own.items() if k not in _TRACED and isinstance(v, Tensor | bool | int | float | str)}
+    return {} if type(model).__name__ == "GuardsFn" else own  # torch.export's: checks of shapes
 
 
 def take_network(walk: Walk, value: nn.Module) -> None:
@@ -49,7 +57,7 @@ def take_network(walk: Walk, value: nn.Module) -> None:
         walk.word("child", name)
         walk.feed(child)
     if value is not walk.bare:
-        take_mapping(walk, settings(value))
+        take_attributes(walk, settings(value))
     for name in _HOOKS:
         for hook in getattr(value, name, {}).values():
             walk.feed(hook)
@@ -126,7 +134,11 @@ def _reduced(walk: Walk, value: Any) -> None:
     maker, arguments, *rest = made
     walk.feed(maker)
     walk.feed(arguments)
-    walk.feed(rest[0] if rest else None)
+    state = rest[0] if rest else None
+    if type(state) is dict and all(isinstance(name, str) for name in state):
+        take_attributes(walk, state)
+    else:
+        walk.feed(state)
     for items in rest[1:3]:
         for item in items or ():
             walk.feed(item)

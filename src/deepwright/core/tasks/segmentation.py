@@ -116,6 +116,11 @@ class Segmentation(Task):
             )
         require_count(y, n, name)
         require_range(y if self.ignore_index is None else y[y != self.ignore_index], self.classes, name)
+        blank = (~self._valid(y).flatten(1).any(1)).nonzero().flatten()
+        if len(blank):
+            given = f"samples {blank[:5].tolist()}{'...' if len(blank) > 5 else ''} without a position that counts"
+            hint = "leave them out: they would count as right whatever the network says"
+            raise InputError(name, given=given, expected="something labelled in each", hint=hint)
         return y
 
     def _valid(self, y: Tensor) -> Tensor:
