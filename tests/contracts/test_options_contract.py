@@ -43,6 +43,8 @@ FORWARDERS = {
     "adversarial: robust_accuracy",
     "core: fit_drawn",
     "core: identity",  # parts by the names that a refusal shall use
+    "labels: Strategy.having",
+    "labels: named",
     "checks: audit",
     "checks: subject_from_loaders",
 }
@@ -174,6 +176,7 @@ def test_criteria_refuse_what_they_do_not_look_at(criterion, word, graph):
         "fit_drawn",
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_calls(call, graph):
     with pytest.raises(TypeError, match="no_such_option"):
         call(graph)

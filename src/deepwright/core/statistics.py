@@ -13,7 +13,6 @@ from types import MappingProxyType
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import special
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -56,6 +55,8 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
+    from scipy import special
+
     if n <= 0 or not 0 <= successes <= n:
         raise InputError("a share", given=f"{successes} of {n}", expected="0 <= successes <= n, n >= 1")
     z = float(special.ndtri(0.5 + level / 2))
@@ -231,6 +232,8 @@ def _unknown(value: float, is_share: bool) -> Interval:
 
 def _interval(point: float, drawn: Tensor, acceleration: float, level: float, n: int | None) -> Interval:
     """The BCa interval from a point and its resampled values; `n` samples are behind a share, None means no share."""
+    from scipy import special
+
     if len(drawn) == 0 or math.isnan(point):
         return _unknown(point, n is not None)
     if n is not None and float(drawn.max() - drawn.min()) < 1e-12:
@@ -262,7 +265,7 @@ def newcombe(area: float, positives: int, negatives: int, level: float = 0.95) -
     Source: R. G. Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic.
     Part 2", Statistics in Medicine 25, 2006.
     """
-    from scipy import optimize
+    from scipy import optimize, special
 
     z, half = float(special.ndtri(0.5 + level / 2)), (positives + negatives) / 2 - 1
 

@@ -94,8 +94,12 @@ class _Timed:
     """A trial function whose results say how long they took and in which call of `run_grid` they were made."""
 
     def __init__(self, function: Callable[..., Any], call: str) -> None:
-        functools.update_wrapper(self, function)  # the store's key is then made of the function's own name and source
+        functools.update_wrapper(self, function)
         self.function, self.call = function, call
+
+    def __resume_identity__(self) -> Callable[..., Any]:
+        """The store's key is that of the function alone."""
+        return self.function
 
     def __call__(self, **trial: Any) -> dict[str, Any]:
         begin = time.perf_counter()

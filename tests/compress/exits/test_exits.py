@@ -152,7 +152,7 @@ def test_frozen_heads_leave_the_detector_as_it_was(scenes):
 
 
 def test_no_silent_threshold(adaptive, scenes, tmp_path):
-    with pytest.raises(RuntimeError, match="calibrate_exits"):
+    with pytest.raises(InputError, match="calibrate_exits"):
         adaptive(scenes.images[:2])
     many = make_scenes(400, seed=9)
     policy = calibrate_exits(adaptive, many.images.split(100), many.occupied, max_false_skip=0.1)

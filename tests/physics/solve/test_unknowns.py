@@ -63,7 +63,7 @@ def test_intervals_cover_the_truth_nineteen_times_in_twenty():
 
 
 def test_an_inverse_problem_is_certified(found):
-    assert set(certify(found.problem, found.network).fresh) == {"law", "seen"}
+    assert set(certify(found.problem, found.network).trained) == {"law", "seen"}
 
 
 def test_a_network_with_a_parameter_of_the_user_s_own_is_certified():
