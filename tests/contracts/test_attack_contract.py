@@ -3,7 +3,21 @@
 import pytest
 import torch
 
-from deepwright.adversarial import ALL, APGD, APGDT, BIM, FABT, FGSM, PGD, RFGSM, CarliniWagner, DeepFool, Noise, Square
+from deepwright.adversarial import (
+    ALL,
+    APGD,
+    APGDT,
+    BIM,
+    FABT,
+    FGSM,
+    PGD,
+    RFGSM,
+    CarliniWagner,
+    DeepFool,
+    Noise,
+    Square,
+    suite,
+)
 from deepwright.core.errors import InputError
 from deepwright.core.protocols import Attack
 
@@ -118,6 +132,8 @@ AIMING = {
     Noise: lambda **o: Noise(3.0, **o),
 }
 BLIND, DEAF = {FABT, DeepFool, Noise}, {APGDT, FABT, DeepFool, CarliniWagner}
+STILL = {FGSM, BIM, FABT, DeepFool, CarliniWagner}  # these begin at x and draw nothing
+STOPPING = {PGD, BIM, APGD, APGDT, FABT}
 
 
 def affine():
@@ -150,6 +166,50 @@ def test_what_cannot_aim_refuses_targeted(cls):
 def test_what_has_an_objective_of_its_own_refuses_loss(cls):
     with pytest.raises(InputError, match="loss"):
         AIMING[cls](loss="dlr")
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_a_seed_is_refused_or_changes_what_is_found(cls):
+    if cls in STILL:
+        with pytest.raises(InputError, match="seed left at 0"):
+            AIMING[cls](seed=3)
+    else:
+        model, x, _ = affine()
+        found = [AIMING[cls](seed=seed, bounds=(-8.0, 8.0))(model, x, model(x).argmax(1)) for seed in (0, 3)]
+        assert not torch.equal(found[0].x_adv, found[1].x_adv)
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_early_stop_is_refused_or_saves_queries(cls):
+    if cls not in STOPPING:
+        with pytest.raises(InputError, match="early_stop left at True"):
+            AIMING[cls](early_stop=False)
+    else:
+        model, x, _ = affine()
+        found = [
+            AIMING[cls](early_stop=stop, bounds=(-8.0, 8.0))(model, x, model(x).argmax(1)) for stop in (True, False)
+        ]
+        assert int(found[0].queries.sum()) < int(found[1].queries.sum())
+
+
+@pytest.mark.parametrize("word", ["loss", "targeted", "early_stop", "seed"])
+def test_the_attacks_that_a_refusal_names_take_the_word(word):
+    assert not {word} & {*PGD.refused, *APGD.refused}
+
+
+def test_an_argument_at_its_default_is_no_demand():
+    assert DeepFool(loss=None, targeted=False, early_stop=True, seed=0).early_stop
+
+
+@pytest.mark.parametrize("name", ["quick", "fast", "standard"])
+def test_a_suite_gives_its_seed_to_all_that_draw(name):
+    assert {type(a) for a in suite(name, 0.1, seed=3).attacks if a.seed != 3} <= STILL
+
+
+@pytest.mark.parametrize("cls", [BIM, APGDT])
+def test_what_has_one_start_takes_no_restarts(cls):
+    with pytest.raises(TypeError, match="restarts"):
+        AIMING[cls](restarts=3)
 
 
 @pytest.mark.parametrize("cls", ALL)

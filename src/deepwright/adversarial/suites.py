@@ -172,7 +172,8 @@ def suite(
     """
     if name not in ("quick", "fast", "standard"):
         raise InputError("suite", given=repr(name), expected="'quick', 'fast' or 'standard'")
-    common: dict[str, Any] = {"norm": norm, "seed": seed, "bounds": bounds, "task": task}
+    still: dict[str, Any] = {"norm": norm, "bounds": bounds, "task": task}
+    common = {**still, "seed": seed}
     steps = steps or {"quick": 20, "fast": 50, "standard": 100}[name]
     losses = _losses(task, classes)
     attacks: list[Attack]
@@ -181,7 +182,7 @@ def suite(
         attacks = [
             APGD(eps, steps=steps, loss=losses[0], **common),
             APGDT(eps, steps=steps, targets=targets, **common),
-            FABT(eps, steps=steps, targets=targets, **common),
+            FABT(eps, steps=steps, targets=targets, **still),
         ]
     else:
         attacks = [APGD(eps, steps=steps, loss=loss, **common) for loss in losses]
