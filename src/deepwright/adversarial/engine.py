@@ -139,18 +139,6 @@ class Attack:
                 expected = f"{word} left at {default!r}: {reason}"
                 raise InputError(word, given=given, expected=expected, hint=f"PGD and APGD take {word}")
 
-    def config(self) -> dict[str, Any]:
-        """What determines its result, as plain data."""
-        plain = (int, float, str, bool, type(None))
-        found = {"attack": self.name, "loss": self.loss_name, "targeted": self.aim.targeted}
-        if self.task is not None:
-            found["task"] = self.task.identity()
-        return found | {
-            k: list(v) if isinstance(v, tuple) else v
-            for k, v in sorted(vars(self).items())
-            if isinstance(v, plain) or (isinstance(v, tuple) and all(isinstance(e, plain) for e in v))
-        }
-
     def __call__(
         self,
         model: nn.Module,

@@ -50,10 +50,6 @@ class AttackSuite:
         """What outputs mean; None for as many classes as the network has columns."""
         return self.aim.task
 
-    def config(self) -> dict[str, Any]:
-        """What determines its result."""
-        return {"suite": self.name, "attacks": [a.config() for a in self.attacks]}
-
     def check_targets(self, y: Any, n: int) -> Any:
         """Targets as the task takes them.
 
