@@ -221,6 +221,13 @@ def test_ready_suites_exist_for_every_task(case, name):
     assert report.robust.value <= 1 - float(fooled_alone.double().mean()) + 1e-12
 
 
+@pytest.mark.parametrize("name", ["quick", "fast", "standard"])
+def test_a_suite_of_several_starts_gives_them_to_apgd_and_says_so(name):
+    several = suite(name, 0.2, task=Regression(), restarts=3)
+    assert [a.restarts for a in several.attacks if isinstance(a, APGD)] == [3, 3]
+    assert several.name == f"{name}, 3 starts"
+
+
 @pytest.mark.parametrize("case", ONE_A_TASK)
 def test_curve_falls_and_smallest_budgets_are_enough(case):
     task, model, x, y = CASES[case]()

@@ -146,6 +146,7 @@ def suite(
     seed: int = 0,
     bounds: tuple[float, float] = (0.0, 1.0),
     steps: int | None = None,
+    restarts: int = 1,
 ) -> AttackSuite:
     """A ready suite.
 
@@ -162,6 +163,7 @@ def suite(
         seed: of all random starts.
         bounds: pixel box.
         steps: of each attack, in place of the suite's own; Square has 50 queries a step.
+        restarts: random starts of each APGD; its name then tells them. The targeted attacks have one for each target.
 
     Raises:
         InputError: an unknown name.
@@ -176,15 +178,15 @@ def suite(
     if name == "standard" and may_have_classes(task):
         targets = min(9, getattr(task, "classes", classes) - 1)
         attacks = [
-            APGD(eps, steps=steps, loss=losses[0], **common),
+            APGD(eps, steps=steps, restarts=restarts, loss=losses[0], **common),
             APGDT(eps, steps=steps, targets=targets, **common),
             FABT(eps, steps=steps, targets=targets, **still),
         ]
     else:
-        attacks = [APGD(eps, steps=steps, loss=loss, **common) for loss in losses]
+        attacks = [APGD(eps, steps=steps, restarts=restarts, loss=loss, **common) for loss in losses]
     if name == "standard" and norm != "l1":
         attacks.append(Square(eps, queries=50 * steps, **common))
-    return AttackSuite(attacks, name)
+    return AttackSuite(attacks, name if restarts == 1 else f"{name}, {restarts} starts")
 
 
 def _losses(task: Task | None, classes: int) -> tuple[str, ...]:
