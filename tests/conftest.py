@@ -80,8 +80,8 @@ def small():
     return Small().eval()
 
 
-@pytest.fixture
-def conv():
+def convolutional():
+    """A convolutional network of ten classes, and images with the classes that it gives them."""
     torch.manual_seed(1)
     model = nn.Sequential(
         nn.Conv2d(1, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 16, 10)
@@ -91,6 +91,17 @@ def conv():
         model[-1].weight *= 8
         y = model(x).argmax(1)
     return model.eval(), x, y
+
+
+@pytest.fixture
+def conv():
+    return convolutional()
+
+
+@pytest.fixture(scope="session")
+def make_conv():
+    """For fixtures that outlive a test, each of which makes its own."""
+    return convolutional
 
 
 @pytest.fixture(scope="session")

@@ -62,9 +62,10 @@ def test_art_is_told_targets_when_it_is_made(inner):
 
 
 @pytest.mark.parametrize("wrap", [from_foolbox, from_art])
-def test_a_loss_is_refused(wrap):
-    with pytest.raises(InputError, match="loss"):
-        wrap(Brighter(), 0.05, loss="margin")
+@pytest.mark.parametrize(("word", "value"), [("loss", "margin"), ("early_stop", False), ("seed", 3)])
+def test_what_the_other_library_does_by_itself_is_refused(wrap, word, value):
+    with pytest.raises(InputError, match=word):
+        wrap(Brighter(), 0.05, **{word: value})
 
 
 def test_foolbox_does_not_apply_to_numbers():

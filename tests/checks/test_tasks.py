@@ -194,6 +194,19 @@ def test_robust_regression_is_what_the_attack_leaves(audited):
     assert report["robustness"].number("robust_accuracy_at_0.4") == pytest.approx(float(worst.double().mean()))
 
 
+@pytest.mark.parametrize(
+    ("name", "attacks"),
+    [
+        ("classification", "APGD-CE and APGD-DLR"),
+        ("binary", "APGD-CE and APGD-MARGIN"),  # two classes have no DLR
+        ("regression", "APGD on squared error and APGD on absolute error"),
+        ("detection", "APGD on cross-entropy"),
+    ],
+)
+def test_the_attacks_are_called_what_they_are(audited, name, attacks):
+    assert f"({attacks}, L-inf" in audited(name)[1]["robustness"].summary
+
+
 def test_a_constant_answer_is_the_same_under_attack(audited):
     subject, report = audited("regression")
     some = subject.data.test.take(16, 0)

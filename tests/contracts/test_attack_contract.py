@@ -1,11 +1,30 @@
 """One contract for every attack: within budget, box and mask, batch invariance, determinism, the model left as found."""
 
+import warnings
+from dataclasses import dataclass
+
 import pytest
 import torch
+from torch import Tensor, nn
 
-from deepwright.adversarial import ALL, APGD, APGDT, BIM, FABT, FGSM, PGD, RFGSM, CarliniWagner, DeepFool, Noise, Square
+from deepwright.adversarial import (
+    ALL,
+    APGD,
+    APGDT,
+    BIM,
+    FABT,
+    FGSM,
+    PGD,
+    RFGSM,
+    CarliniWagner,
+    DeepFool,
+    Noise,
+    Square,
+    suite,
+)
+from deepwright.adversarial.engine import Attack, AttackResult
+from deepwright.core import protocols
 from deepwright.core.errors import InputError
-from deepwright.core.protocols import Attack
 
 SMALL = {
     "PGD": lambda **o: PGD(0.1, steps=5, **o),
@@ -26,53 +45,113 @@ SMALL = {
 }
 
 
-@pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("name", SMALL)
-def test_contract(conv, name):
-    model, x, y = conv
-    attack = SMALL[name]()
-    before = {k: v.clone() for k, v in model.state_dict().items()}
-    assert isinstance(attack, Attack)
-    copy = x.clone()
-    wanted = [p.requires_grad for p in model.parameters()]
-    model.train()
-    with pytest.warns(UserWarning, match="train mode"):
+def state(model):
+    """What an attack must leave as found."""
+    return {
+        "mode": [part.training for part in model.modules()],
+        "wants gradients": [p.requires_grad for p in model.parameters()],
+        "gradients": [p.grad for p in model.parameters()],
+        "parameters": [p.tolist() for p in model.state_dict().values()],
+    }
+
+
+@dataclass
+class Attacked:
+    """One attack on one network in train mode, for all tests of it."""
+
+    model: nn.Module
+    x: Tensor
+    y: Tensor
+    attack: Attack
+    result: AttackResult
+    before: dict
+    after: dict
+    untouched: Tensor
+    told: list[str]
+
+    def again(self, rows=slice(None), **options):
+        """The attack once more, on some of the samples under their own identities."""
+        return self.attack(self.model, self.x[rows], self.y[rows], ids=torch.arange(24)[rows], **options)
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def attacked(request, make_conv):
+    model, x, y = make_conv()
+    attack, untouched = SMALL[request.param](), x.clone()
+    before = state(model.train())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         result = attack(model, x, y)
-    assert model.training
-    model.eval()
-    assert [p.requires_grad for p in model.parameters()] == wanted
-    assert all(p.grad is None for p in model.parameters())
-    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
-    assert torch.equal(x, copy)
-    budget = float(torch.as_tensor(attack.eps))
-    assert bool((result.norm[result.success] <= budget * (1 + 1e-4)).all())
-    assert float(result.x_adv.min()) >= 0
-    assert float(result.x_adv.max()) <= 1
+    after, told = state(model), [str(w.message) for w in caught]
+    return Attacked(model.eval(), x, y, attack, result, before, after, untouched, told)
+
+
+@pytest.fixture(scope="module")
+def in_parts(attacked):
+    """The same attack in batches of seven."""
+    return [attacked.again(slice(i, i + 7)) for i in range(0, 24, 7)]
+
+
+def test_it_fits_the_protocol(attacked):
+    assert isinstance(attacked.attack, protocols.Attack)
+
+
+def test_train_mode_is_told(attacked):
+    assert any("train mode" in text for text in attacked.told)
+
+
+@pytest.mark.parametrize("part", ["mode", "wants gradients", "gradients", "parameters"])
+def test_the_model_is_left_as_found(attacked, part):
+    assert attacked.before[part] == attacked.after[part]
+
+
+def test_the_input_stays_as_it_is(attacked):
+    assert torch.equal(attacked.x, attacked.untouched)
+
+
+def test_what_fools_is_within_the_budget(attacked):
+    fooled = attacked.result.norm[attacked.result.success]
+    assert bool((fooled <= attacked.attack.eps * (1 + 1e-4)).all())
+
+
+def test_what_is_found_is_within_the_box(attacked):
+    assert bool(((attacked.result.x_adv >= 0) & (attacked.result.x_adv <= 1)).all())  # NaN is neither
+
+
+def test_success_is_what_the_model_answers(attacked):
     with torch.no_grad():
-        assert torch.equal(model(result.x_adv).argmax(1) != y, result.success)
-    assert torch.equal(attack(model, x, y).x_adv, result.x_adv)
-    # another batch split gives the same samples the same result
-    parts = [attack(model, x[i : i + 7], y[i : i + 7], ids=torch.arange(i, min(i + 7, 24))) for i in range(0, 24, 7)]
-    joined = torch.cat([p.x_adv for p in parts])
-    assert float((joined - result.x_adv).abs().amax()) < 1e-4 or name in (
-        "C&W",
-        "APGD",
-        "APGDT",
-        "FAB",
-        "DeepFool",
-        "DeepFool-linf",
-    )
-    assert torch.equal(torch.cat([p.success for p in parts]), result.success)
-    nothing = attack(model, x, y, eps=0.0)
-    assert float((nothing.x_adv - x).abs().max()) < 1e-6
-    each = torch.linspace(0.02, 1.0, 24) * min(budget, 5)
-    together = attack(model, x, y, eps=each)
-    alone = attack(model, x[5:6], y[5:6], eps=float(each[5]), ids=torch.tensor([5]))
-    assert bool(alone.success[0]) == bool(together.success[5])
+        answer = attacked.model(attacked.result.x_adv).argmax(1)
+    assert torch.equal(answer != attacked.y, attacked.result.success)
+
+
+def test_the_same_call_gives_the_same_bits(attacked):
+    assert torch.equal(attacked.again().x_adv, attacked.result.x_adv)
+
+
+def test_a_sample_ends_at_the_same_place_in_any_batch(attacked, in_parts):
+    joined = torch.cat([part.x_adv for part in in_parts])
+    assert float((joined - attacked.result.x_adv).abs().max()) < 1e-5
+
+
+def test_a_sample_is_fooled_or_not_in_any_batch(attacked, in_parts):
+    assert torch.equal(torch.cat([part.success for part in in_parts]), attacked.result.success)
+
+
+def test_without_a_budget_nothing_moves(attacked):
+    assert float((attacked.again(eps=0.0).x_adv - attacked.x).abs().max()) < 1e-6
+
+
+def test_each_sample_has_its_own_budget(attacked):
+    each = torch.linspace(0.02, 1.0, 24) * min(attacked.attack.eps, 5)
+    alone = attacked.again(slice(5, 6), eps=float(each[5]))
+    assert bool(alone.success[0]) == bool(attacked.again(eps=each).success[5])
+
+
+def test_what_the_mask_hides_stays(attacked):
     mask = torch.zeros(24, 1, 16, 16)
     mask[..., :8] = 1
-    masked = attack(model, x, y, mask=mask)
-    assert float((masked.x_adv - x)[..., 8:].abs().max()) == 0
+    moved = attacked.again(mask=mask).x_adv - attacked.x
+    assert float(moved[..., 8:].abs().max()) == 0
 
 
 @pytest.mark.parametrize("name", ["PGD", "APGD"])
@@ -111,13 +190,15 @@ AIMING = {
     PGD: lambda **o: PGD(3.0, steps=20, **o),
     APGD: lambda **o: APGD(3.0, steps=20, **o),
     APGDT: lambda **o: APGDT(3.0, steps=20, **o),
-    FABT: lambda **o: FABT(3.0, **o),
+    FABT: lambda **o: FABT(3.0, steps=20, **o),
     Square: lambda **o: Square(3.0, queries=2000, **o),
     DeepFool: lambda **o: DeepFool(3.0, **o),
     CarliniWagner: lambda **o: CarliniWagner(20.0, steps=200, rounds=3, initial_c=1.0, **o),
     Noise: lambda **o: Noise(3.0, **o),
 }
 BLIND, DEAF = {FABT, DeepFool, Noise}, {APGDT, FABT, DeepFool, CarliniWagner}
+STILL = {FGSM, BIM, FABT, DeepFool, CarliniWagner}  # these begin at x and draw nothing
+STOPPING = {PGD, BIM, APGD, APGDT, FABT}
 
 
 def affine():
@@ -150,6 +231,50 @@ def test_what_cannot_aim_refuses_targeted(cls):
 def test_what_has_an_objective_of_its_own_refuses_loss(cls):
     with pytest.raises(InputError, match="loss"):
         AIMING[cls](loss="dlr")
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_a_seed_is_refused_or_changes_what_is_found(cls):
+    if cls in STILL:
+        with pytest.raises(InputError, match="seed left at 0"):
+            AIMING[cls](seed=3)
+    else:
+        model, x, _ = affine()
+        found = [AIMING[cls](seed=seed, bounds=(-8.0, 8.0))(model, x, model(x).argmax(1)) for seed in (0, 3)]
+        assert not torch.equal(found[0].x_adv, found[1].x_adv)
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_early_stop_is_refused_or_saves_queries(cls):
+    if cls not in STOPPING:
+        with pytest.raises(InputError, match="early_stop left at True"):
+            AIMING[cls](early_stop=False)
+    else:
+        model, x, _ = affine()
+        found = [
+            AIMING[cls](early_stop=stop, bounds=(-8.0, 8.0))(model, x, model(x).argmax(1)) for stop in (True, False)
+        ]
+        assert int(found[0].queries.sum()) < int(found[1].queries.sum())
+
+
+@pytest.mark.parametrize("word", ["loss", "targeted", "early_stop", "seed"])
+def test_the_attacks_that_a_refusal_names_take_the_word(word):
+    assert not {word} & {*PGD.refused, *APGD.refused}
+
+
+def test_an_argument_at_its_default_is_no_demand():
+    assert DeepFool(loss=None, targeted=False, early_stop=True, seed=0).early_stop
+
+
+@pytest.mark.parametrize("name", ["quick", "fast", "standard"])
+def test_a_suite_gives_its_seed_to_all_that_draw(name):
+    assert {type(a) for a in suite(name, 0.1, seed=3).attacks if a.seed != 3} <= STILL
+
+
+@pytest.mark.parametrize("cls", [BIM, APGDT])
+def test_what_has_one_start_takes_no_restarts(cls):
+    with pytest.raises(TypeError, match="restarts"):
+        AIMING[cls](restarts=3)
 
 
 @pytest.mark.parametrize("cls", ALL)

@@ -1,7 +1,5 @@
 """Every attack on every task: it keeps ball and box and says truly what it fooled, or it says why it doesn't apply."""
 
-import dataclasses
-
 import pytest
 import torch
 from test_attack_contract import BLIND, SMALL
@@ -221,6 +219,13 @@ def test_ready_suites_exist_for_every_task(case, name):
     assert report.clean.value == 1.0
     fooled_alone = attacks.attacks[0](model, x, y).success
     assert report.robust.value <= 1 - float(fooled_alone.double().mean()) + 1e-12
+
+
+@pytest.mark.parametrize("name", ["quick", "fast", "standard"])
+def test_a_suite_of_several_starts_gives_them_to_apgd_and_says_so(name):
+    several = suite(name, 0.2, task=Regression(), restarts=3)
+    assert [a.restarts for a in several.attacks if isinstance(a, APGD)] == [3, 3]
+    assert several.name == f"{name}, 3 starts"
 
 
 @pytest.mark.parametrize("case", ONE_A_TASK)
@@ -479,13 +484,6 @@ def test_a_mask_follows_its_samples():
     report = robust_accuracy(model, [(x, y)], PGD(0.6, steps=10), mask=mask)
     assert report.right[9:] == [True] * 3
     assert not any(report.right[:6])
-
-
-def test_config_tells_the_task():
-    task = Regression(tolerance=0.2)
-    assert PGD(0.1, task=task).config()["task"] == task.identity()
-    changed = dataclasses.replace(task, tolerance=0.3)
-    assert PGD(0.1, task=changed).config() != PGD(0.1, task=task).config()
 
 
 def test_every_attack_takes_a_task():

@@ -55,6 +55,12 @@ def test_the_same_seed_gives_the_same_bits(p, severity):
 
 
 @each
+def test_another_time_step_draws_anew_as_another_seed_does(p):
+    first, seed, step = p(small(), 3), p(small(), 3, seed=1), p(small(), 3, t=1)
+    assert torch.equal(first, step) == torch.equal(first, seed)
+
+
+@each
 @each_severity
 def test_a_sample_is_the_same_in_any_batch(p, severity, x):
     alone = p(x[2:], severity, seed=3, ids=torch.tensor([2]))

@@ -36,10 +36,14 @@ class FoolboxAttack(Attack):
     """
 
     needs_classes = "foolbox knows class logits only"
+    refused = {
+        "loss": "the foolbox attack has its own",
+        "early_stop": "the foolbox attack ends as it is made to",
+        "seed": "foolbox draws by itself",
+    }
 
     def __init__(self, inner: Any, eps: float, norm: str = "linf", **options: Any) -> None:
         self.inner = inner
-        self._refuse(options, loss="the foolbox attack has its own")
         super().__init__(eps, norm, **options)
         if not callable(inner):
             raise InputError("attack", given=type(inner).__name__, expected="a foolbox attack")
@@ -83,9 +87,14 @@ class ArtAttack(Attack):
         options: of `Attack`: task, success, bounds; targeted where `inner` is.
     """
 
+    refused = {
+        "loss": "the ART attack has its own",
+        "early_stop": "the ART attack ends as it is made to",
+        "seed": "ART draws by itself",
+    }
+
     def __init__(self, inner: Any, eps: float, norm: str = "linf", **options: Any) -> None:
         self.inner = inner
-        self._refuse(options, loss="the ART attack has its own")
         super().__init__(eps, norm, **options)
         if not hasattr(inner, "generate"):
             raise InputError("attack", given=type(inner).__name__, expected="an ART attack with generate()")

@@ -7,8 +7,9 @@ Attacks work in pixel space: normalisation belongs inside the model.
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
@@ -72,6 +73,8 @@ class Attack:
     needs_classes: ClassVar[str] = ""
     """Why it only applies where each sample has one class; empty where it applies to every task."""
     preferred_loss: ClassVar[str] = "ce"
+    refused: ClassVar[Mapping[str, str]] = {}
+    """Arguments that it doesn't look at -> why: any value but the default is an error, never swallowed."""
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class Attack:
         bounds: tuple[float, float] = (0.0, 1.0),
         seed: int = 0,
     ) -> None:
+        self._refuse({"loss": loss, "targeted": targeted, "early_stop": early_stop, "seed": seed})
         self.eps, self.norm, self.bounds, self.seed = eps, require_norm(norm), bounds, seed
         self.early_stop = early_stop
         self.aim = self._aimed(task, loss, success, targeted)
@@ -126,24 +130,14 @@ class Attack:
         """How tables call it."""
         return type(self).__name__
 
-    def _refuse(self, options: dict[str, Any], **why: str) -> None:
-        """Options of `Attack` that this one can't follow are errors, never swallowed; False and None ask nothing."""
-        for word, reason in why.items():
-            if options.get(word):
+    def _refuse(self, options: Mapping[str, Any]) -> None:
+        defaults = inspect.signature(Attack).parameters
+        for word, reason in self.refused.items():
+            default = defaults[word].default
+            if options[word] != default:
                 given = f"{type(self).__name__}({word}={options[word]!r})"
-                raise InputError(word, given=given, expected=f"no {word}: {reason}", hint="PGD and APGD take it")
-
-    def config(self) -> dict[str, Any]:
-        """What determines its result, as plain data."""
-        plain = (int, float, str, bool, type(None))
-        found = {"attack": self.name, "loss": self.loss_name, "targeted": self.aim.targeted}
-        if self.task is not None:
-            found["task"] = self.task.identity()
-        return found | {
-            k: list(v) if isinstance(v, tuple) else v
-            for k, v in sorted(vars(self).items())
-            if isinstance(v, plain) or (isinstance(v, tuple) and all(isinstance(e, plain) for e in v))
-        }
+                expected = f"{word} left at {default!r}: {reason}"
+                raise InputError(word, given=given, expected=expected, hint=f"PGD and APGD take {word}")
 
     def __call__(
         self,

@@ -50,10 +50,6 @@ class AttackSuite:
         """What outputs mean; None for as many classes as the network has columns."""
         return self.aim.task
 
-    def config(self) -> dict[str, Any]:
-        """What determines its result."""
-        return {"suite": self.name, "attacks": [a.config() for a in self.attacks]}
-
     def check_targets(self, y: Any, n: int) -> Any:
         """Targets as the task takes them.
 
@@ -150,6 +146,7 @@ def suite(
     seed: int = 0,
     bounds: tuple[float, float] = (0.0, 1.0),
     steps: int | None = None,
+    restarts: int = 1,
 ) -> AttackSuite:
     """A ready suite.
 
@@ -166,28 +163,30 @@ def suite(
         seed: of all random starts.
         bounds: pixel box.
         steps: of each attack, in place of the suite's own; Square has 50 queries a step.
+        restarts: random starts of each APGD; its name then tells them. The targeted attacks have one for each target.
 
     Raises:
         InputError: an unknown name.
     """
     if name not in ("quick", "fast", "standard"):
         raise InputError("suite", given=repr(name), expected="'quick', 'fast' or 'standard'")
-    common: dict[str, Any] = {"norm": norm, "seed": seed, "bounds": bounds, "task": task}
+    still: dict[str, Any] = {"norm": norm, "bounds": bounds, "task": task}
+    common = {**still, "seed": seed}
     steps = steps or {"quick": 20, "fast": 50, "standard": 100}[name]
     losses = _losses(task, classes)
     attacks: list[Attack]
     if name == "standard" and may_have_classes(task):
         targets = min(9, getattr(task, "classes", classes) - 1)
         attacks = [
-            APGD(eps, steps=steps, loss=losses[0], **common),
+            APGD(eps, steps=steps, restarts=restarts, loss=losses[0], **common),
             APGDT(eps, steps=steps, targets=targets, **common),
-            FABT(eps, steps=steps, targets=targets, **common),
+            FABT(eps, steps=steps, targets=targets, **still),
         ]
     else:
-        attacks = [APGD(eps, steps=steps, loss=loss, **common) for loss in losses]
+        attacks = [APGD(eps, steps=steps, restarts=restarts, loss=loss, **common) for loss in losses]
     if name == "standard" and norm != "l1":
         attacks.append(Square(eps, queries=50 * steps, **common))
-    return AttackSuite(attacks, name)
+    return AttackSuite(attacks, name if restarts == 1 else f"{name}, {restarts} starts")
 
 
 def _losses(task: Task | None, classes: int) -> tuple[str, ...]:

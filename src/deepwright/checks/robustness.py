@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepwright.adversarial import APGD, AttackSuite, Noise, curve, masking_flags, suite
+from deepwright.adversarial import AttackSuite, Noise, curve, masking_flags, suite
 from deepwright.checks.baselines import TrivialPredictor
 from deepwright.checks.finding import Finding, at_best
 from deepwright.checks.subject import Subject
@@ -62,11 +62,8 @@ def _attacks(subject: Subject, task: Task) -> AttackSuite:
 
     An error that is raised from one start can end on the near side of a target whose far side is what breaks it.
     """
-    first, common = budgets(subject)[0], _common(subject, task)
-    if subject.has_classes:
-        return suite("quick", first, **common)
-    losses = dict.fromkeys((task.attack_losses[0], task.attack_losses[-1]))
-    return AttackSuite([APGD(first, steps=20, restarts=3, loss=loss, **common) for loss in losses], "quick, 3 starts")
+    restarts = 1 if subject.has_classes else 3
+    return suite("quick", budgets(subject)[0], restarts=restarts, **_common(subject, task))
 
 
 def _noise(subject: Subject) -> Noise:
@@ -170,12 +167,12 @@ def _finding(
 
 
 def _names(subject: Subject) -> str:
-    """The attacks in words: cross-entropy and DLR where samples have classes."""
+    """The attacks in words: by their names where samples have classes, else by what they raise."""
+    attacks = _attacks(subject, subject.task).attacks
     if subject.has_classes:
-        return "APGD-CE and APGD-DLR"
-    losses = subject.task.attack_losses
+        return " and ".join(attack.name for attack in attacks)
     words = {"ce": "cross-entropy"}
-    named = (words.get(loss, loss.replace("_", " ")) for loss in dict.fromkeys((losses[0], losses[-1])))
+    named = (words.get(attack.loss_name, attack.loss_name.replace("_", " ")) for attack in attacks)
     return " and ".join(f"APGD on {name}" for name in named)
 
 

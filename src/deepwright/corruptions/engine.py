@@ -85,7 +85,8 @@ class Perturbation:
             images: see the class.
             severity: 0..5, or (N,) integers.
             seed: of the streams.
-            t: time step, for perturbations that move (static ones ignore it).
+            t: time step, part of the streams: at another one numbers are drawn anew, so that what draws none stays the
+                same.
             ids: (N,) identity of each image (0..N-1 by default).
             reference_height: pixel sizes refer to this height and are rescaled; None takes them literally.
             literal: see `Context`; for the perturbations that have it.

@@ -82,7 +82,7 @@ def apply(
         name: of the perturbation.
         severity: 0..5, or (N,) integers.
         seed: of the streams.
-        t: time step, for perturbations that move.
+        t: time step, part of the streams.
         **options: ids, reference_height, literal, backend; see `Perturbation.__call__`.
 
     Raises:

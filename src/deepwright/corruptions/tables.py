@@ -45,7 +45,7 @@ class TablePerturbation:
             rows: standardised features.
             severity: 0..5.
             seed: of the streams.
-            t: time step.
+            t: time step, part of the streams.
             ids: (N,) identity of each row (0..N-1 by default).
 
         Raises:

@@ -157,23 +157,30 @@ class _Climb:
 
 
 class APGDT(APGD):
-    """APGD on the targeted DLR loss, once for each of the `targets` most likely other classes.
+    """APGD on the targeted DLR loss, from one start for each of the `targets` most likely other classes.
 
     Args:
         eps: budget.
         norm: "linf", "l2" or "l1".
         steps: iterations for each target.
         targets: how many other classes.
-        options: of `APGD` and `Attack`; a loss isn't taken.
+        rho: as for `APGD`.
+        options: of `Attack`: task, success, targeted, early_stop, bounds, seed.
     """
 
     needs_classes = "it aims at the likeliest other classes"
+    refused = {"loss": "the targeted DLR is its objective"}
 
     def __init__(
-        self, eps: float | Tensor, norm: str = "linf", steps: int = 100, targets: int = 9, **options: Any
+        self,
+        eps: float | Tensor,
+        norm: str = "linf",
+        steps: int = 100,
+        targets: int = 9,
+        rho: float = 0.75,
+        **options: Any,
     ) -> None:
-        self._refuse(options, loss="the targeted DLR is its objective")
-        super().__init__(eps, norm, steps, **options)
+        super().__init__(eps, norm, steps, restarts=1, rho=rho, **options)
         if targets < 1:
             raise InputError("targets", given=targets, expected="1 or more")
         self.targets = targets

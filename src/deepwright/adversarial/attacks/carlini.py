@@ -32,6 +32,11 @@ class CarliniWagner(Attack):
 
     needs_classes = "its objective is the margin between classes"
     preferred_loss = "margin"
+    refused = {
+        "loss": "the margin is its objective",
+        "early_stop": "it goes on to the smallest norm",
+        "seed": "it begins at x and draws nothing",
+    }
 
     def __init__(
         self,
@@ -43,7 +48,6 @@ class CarliniWagner(Attack):
         kappa: float = 0.0,
         **options: Any,
     ) -> None:
-        self._refuse(options, loss="the margin is its objective")
         super().__init__(eps, "l2", **options)
         if not math.isfinite(self.bounds[1] - self.bounds[0]):
             raise InputError("bounds", given=self.bounds, expected="a finite box for Carlini-Wagner")

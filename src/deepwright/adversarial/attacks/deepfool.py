@@ -29,6 +29,12 @@ class DeepFool(Attack):
     """
 
     needs_classes = "it steps over the boundary between two classes"
+    refused = {
+        "loss": "differences of logits are what it linearises",
+        "targeted": "it steps over the nearest boundary, whichever class lies behind",
+        "early_stop": "it ends at the boundary",
+        "seed": "it begins at x and draws nothing",
+    }
 
     def __init__(
         self,
@@ -39,8 +45,6 @@ class DeepFool(Attack):
         overshoot: float = 0.02,
         **options: Any,
     ) -> None:
-        steps_over = "it steps over the nearest boundary, whichever class lies behind"
-        self._refuse(options, targeted=steps_over, loss="differences of logits are what it linearises")
         super().__init__(eps, norm, **options)
         if norm == "l1":
             raise InputError("norm", given="'l1'", expected="'l2' or 'linf' for DeepFool")

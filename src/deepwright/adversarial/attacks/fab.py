@@ -30,10 +30,15 @@ class FABT(Attack):
         alpha_max: largest weight of the clean input.
         eta: over-shoot.
         beta: what is left of the way after a success.
-        options: of `Attack`: task, success, early_stop, bounds, seed.
+        options: of `Attack`: task, success, early_stop, bounds.
     """
 
     needs_classes = "it linearises the difference of two class logits"
+    refused = {
+        "loss": "differences of logits are what it linearises",
+        "targeted": "it leaves y towards each of the likeliest classes",
+        "seed": "it begins at x and draws nothing",
+    }
 
     def __init__(
         self,
@@ -46,8 +51,6 @@ class FABT(Attack):
         beta: float = 0.9,
         **options: Any,
     ) -> None:
-        tries = "it leaves y towards each of the likeliest classes"
-        self._refuse(options, targeted=tries, loss="differences of logits are what it linearises")
         super().__init__(eps, norm, **options)
         if steps < 1 or targets < 1:
             raise InputError(self.name, given=f"steps={steps}, targets={targets}", expected="at least 1 of each")

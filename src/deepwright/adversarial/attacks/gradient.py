@@ -123,18 +123,21 @@ class BIM(PGD):
         norm: "linf", "l2" or "l1".
         steps: iterations.
         alpha: step length; 2.5 eps / steps by default.
-        options: of `Attack`: task, loss, success, targeted, early_stop, bounds, seed.
+        options: of `Attack`: task, loss, success, targeted, early_stop, bounds.
     """
+
+    refused = {"seed": "it begins at x and draws nothing"}
 
     def __init__(
         self, eps: float | Tensor, norm: str = "linf", steps: int = 10, alpha: float | None = None, **options: Any
     ) -> None:
-        super().__init__(eps, norm, steps, alpha, random_start=False, **options)
+        super().__init__(eps, norm, steps, alpha, random_start=False, restarts=1, **options)
 
 
 class FGSM(Attack):
-    """One full step: x + eps * step(gradient). Its arguments are those of `Attack`."""
+    """One full step: x + eps * step(gradient). It takes what `Attack` takes, but no early_stop and no seed."""
 
+    refused = {"early_stop": "it takes one step", "seed": "it begins at x and draws nothing"}
     start = False
     length = 1.0
 
@@ -153,7 +156,8 @@ class FGSM(Attack):
 
 
 class RFGSM(FGSM):
-    """Uniform start in the ball, one step of 1.25 eps, projected. Its arguments are those of `Attack`."""
+    """Uniform start in the ball, one step of 1.25 eps, projected. It takes what `Attack` takes, but no early_stop."""
 
+    refused = {"early_stop": "it takes one step"}
     start = True
     length = 1.25

@@ -23,10 +23,11 @@ class Noise(Attack):
         options: of `Attack`: task, loss, success, bounds, seed.
     """
 
+    refused = {"targeted": "noise aims at nothing", "early_stop": "the worst of all its draws counts"}
+
     def __init__(
         self, eps: float | Tensor, norm: str = "linf", kind: str = "sign", repeats: int = 1, **options: Any
     ) -> None:
-        self._refuse(options, targeted="noise aims at nothing")
         super().__init__(eps, norm, **options)
         if kind not in ("sign", "gaussian", "uniform"):
             raise InputError("kind", given=repr(kind), expected="'sign', 'gaussian' or 'uniform'")

@@ -31,6 +31,7 @@ class Square(Attack):
     """
 
     preferred_loss = "margin"
+    refused = {"early_stop": "a fooled sample isn't queried further"}
 
     def __init__(
         self, eps: float | Tensor, norm: str = "linf", queries: int = 5000, p: float = 0.8, **options: Any
