@@ -18,6 +18,7 @@ from deepwright.compress.surgery.plans import Plan
 from deepwright.core.errors import InputError
 from deepwright.core.files import read_sealed, write_sealed
 from deepwright.core.inference import logits_of
+from deepwright.core.tasks import Binary, MultiLabel, Regression
 from deepwright.data import Data, Split
 from deepwright.data import load as load_data
 from deepwright.nets import load
@@ -150,6 +151,64 @@ def small_options(tmp_path, **more):
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).eval()
     given = {"goal": ("params", 0.5), "importance": "l2", "epochs": 1, "checks": ["accuracy"], "out": tmp_path / "s"}
     return ShrinkOptions(model, data=rows(), **{**given, **more})
+
+
+def targets(task, x):
+    """Something that a small network learns, in the form of the task."""
+    if isinstance(task, Regression):
+        return x[:, :1] + 0.5 * x[:, 1:2]
+    return (x[:, :3] > 0).long() if isinstance(task, MultiLabel) else (x[:, 0] > 0).long()
+
+
+def task_options(task, outputs, tmp_path, **more):
+    rng = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(n, 4, generator=rng) for n in (400, 100, 100)]
+    classes = {Binary: ("no", "yes"), MultiLabel: ("a", "b", "c"), Regression: ()}[type(task)]
+    data = Data("rows", "tabular", classes, *(Split(x, targets(task, x)) for x in inputs))
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, outputs)).eval()
+    given = {"importance": "taylor", "epochs": 30, "checks": ["accuracy"], "out": tmp_path / "s"}
+    return ShrinkOptions(model, data=data, task=task, **{**given, **more})
+
+
+TASKS = [(Binary(), 1), (MultiLabel(3), 3), (Regression(1), 1)]
+
+
+@pytest.mark.parametrize(("task", "outputs"), TASKS, ids=["binary", "multi-label", "regression"])
+def test_fine_tuning_learns_the_task(task, outputs, tmp_path):
+    """The network starts untrained, so what the smaller one can do it was taught after the cut."""
+    found = shrink_workflow(task_options(task, outputs, tmp_path))
+    by_form = {(r[0], r[1]): r[3] for r in found.table.rows}
+    assert by_form["after", "torch"] > max(0.8, by_form["before", "torch"] + 0.2)
+    assert by_form["after", "ONNX float"] == pytest.approx(by_form["after", "torch"], abs=0.011)
+
+
+@pytest.mark.parametrize(("task", "outputs"), TASKS, ids=["binary", "multi-label", "regression"])
+def test_the_table_has_the_score_of_the_audit(task, outputs, tmp_path):
+    options = task_options(task, outputs, tmp_path, importance="l2", epochs=1)
+    found = shrink_workflow(options)
+    subject = Subject(found.surgery.model, options.data, task=task)
+    assert found.table.columns[3] == f"test {subject.score_name}"
+    assert found.table.rows[1][3] == pytest.approx(float(subject.score.double().mean()))
+
+
+@pytest.mark.parametrize("importance", ["taylor", "hessian_diag"])
+def test_units_are_scored_by_the_loss_of_the_task(importance, tmp_path):
+    """The output reads four units: the squared error knows that, a softmax over its one column has no gradient."""
+    read = [5, 11, 17, 23]
+    options = task_options(Regression(1), 1, tmp_path, importance=importance, epochs=0, goal=("params", 0.1))
+    with torch.no_grad():
+        options.model[2].weight.zero_()
+        options.model[2].weight[:, read] = 2.0
+    plan = shrink_workflow(options).plan
+    (group,) = plan.graph.groups
+    assert set(plan.kept(group).tolist()) <= set(read)
+
+
+def test_a_search_counts_errors_as_the_task_does(tmp_path):
+    """What a right number is only the subject's task knows: its tolerance comes from the training targets."""
+    options = task_options(Regression(1), 1, tmp_path, method="evolve", generations=2, epochs=0, importance="taylor")
+    assert shrink_workflow(options).plan.cost()["macs"] <= 0.5 * (4 * 32 + 32)
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
