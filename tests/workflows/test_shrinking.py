@@ -153,6 +153,34 @@ def small_options(tmp_path, **more):
     return ShrinkOptions(model, data=rows(), **{**given, **more})
 
 
+@pytest.mark.parametrize(
+    ("task", "outputs", "given"),
+    [
+        (Binary(), 1, "binary classification, and outputs that aren't one column for each of 2 classes"),
+        (Binary(threshold=0.2), 2, "a threshold of 0.2"),
+        (MultiLabel(3), 3, "multi-label classification"),
+        (Regression(1), 1, "regression"),
+    ],
+)
+def test_exits_are_refused_where_no_largest_logit_decides(task, outputs, given, tmp_path):
+    shrunk = task_options(task, outputs, tmp_path)
+    with pytest.raises(InputError, match=rf"task; given: .*{given}"):
+        exits(ExitOptions(shrunk.model, data=shrunk.data, task=task, out=tmp_path / "e"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("eps", (0.1,)), ("attack_limit", 5), ("corruption_limit", 5), ("ood", "folder")]
+)
+def test_exits_refuse_what_they_do_not_look_at(name, value, tmp_path):
+    with pytest.raises(InputError, match=f"{name}; given: .* beside exits"):
+        ExitOptions(nn.Linear(4, 2), data=rows(), out=tmp_path, **{name: value})
+
+
+def test_the_command_exits_offers_no_attacks():
+    offered = {p.name for p in main.commands["exits"].params}
+    assert not offered & {"eps", "attack_limit", "corruption_limit", "ood"}
+
+
 def targets(task, x):
     """Something that a small network learns, in the form of the task."""
     if isinstance(task, Regression):
