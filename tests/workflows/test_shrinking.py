@@ -291,6 +291,7 @@ def test_a_run_that_stopped_after_the_cut_keeps_its_plan(tmp_path):
         ({"goal": ("flops", 0.5)}, "goal; given: 'flops'"),
         ({"goal": ("macs", 0.0)}, "goal; given: 0"),
         ({"method": "magic"}, "method; given: 'magic'"),
+        ({"method": "evolv"}, "did you mean 'evolve'"),
         ({"epochs": -1}, "epochs"),
         ({"round_to": 0}, "round_to"),
         ({"generations": 3}, "generations; given: 3 with method 'one-shot'"),
