@@ -22,12 +22,12 @@ from deepwright.compress import (
 )
 from deepwright.core.devices import Compute, to_model
 from deepwright.core.errors import InputError
-from deepwright.core.files import write_bytes
 from deepwright.core.fit import adamw, fit, one_cycle
 from deepwright.core.inference import evaluating, read_outputs, without_gradients
 from deepwright.core.randomness import local_rng
 from deepwright.core.results import Table
 from deepwright.core.statistics import wilson
+from deepwright.nets import write_weights
 from deepwright.workflows.options import (
     Say,
     finished,
@@ -123,7 +123,7 @@ def exits(options: ExitOptions = ExitOptions(), *, say: Say = quiet) -> WithExit
     _calibrate(model, subject, options)
     assert model.policy is not None
     model.policy.save(out / "policy.json")
-    _save_heads(model, out / "heads.safetensors")
+    write_weights(out / "heads.safetensors", model.heads)
     found = _measured(model, subject)
     finished(out)
     return found
@@ -220,12 +220,6 @@ def _calibrate(model: AdaptiveModel, subject: Subject, options: ExitOptions) -> 
         confidence=options.confidence,
         harmful={c: whole & (z.argmax(1) != validation.y) for c, z in heads.items()},
     )
-
-
-def _save_heads(model: AdaptiveModel, path: Path) -> None:
-    from safetensors.torch import save
-
-    write_bytes(path, save({k: v.contiguous() for k, v in model.heads.state_dict().items()}))
 
 
 def _measured(model: AdaptiveModel, subject: Subject) -> WithExits:

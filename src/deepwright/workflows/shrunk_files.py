@@ -15,10 +15,11 @@ from deepwright.compress.exporting import export_program
 from deepwright.compress.files import Exported, run, session
 from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError
-from deepwright.core.files import write_atomic, write_bytes, write_json, write_text
+from deepwright.core.files import write_atomic, write_json, write_text
 from deepwright.core.inference import read_outputs
 from deepwright.core.results import Table
 from deepwright.core.tasks import mean_score
+from deepwright.nets import write_weights
 from deepwright.workflows.options import Say
 
 _CALIBRATION = 256  # training samples that 8-bit ranges are taken from
@@ -45,7 +46,7 @@ def write_files(
     """
     model, example = result.model, to_model(subject.data.test.inputs(slice(0, 2)), result.model)
     _write_plan(out, result, plan)
-    _write_weights(out / "weights.safetensors", model)
+    write_weights(out / "weights.safetensors", model)
     _write_program(out / "network.pt2", model, example)
     one = example[:1]
     rows = [_row("before", subject, subject.model, one), _row("after", subject, model, one)]
@@ -76,19 +77,6 @@ def _write_plan(out: Path, result: ShrinkResult, plan: Plan) -> None:
             "frozen": [list(f) for f in result.graph.frozen_axes()],
         },
     )
-
-
-def _write_weights(path: Path, model: nn.Module) -> None:
-    """The state dict without second names of tied tensors."""
-    from safetensors.torch import save
-
-    seen: set[int] = set()
-    found = {}
-    for key, value in model.state_dict(keep_vars=True).items():
-        if id(value) not in seen:
-            seen.add(id(value))
-            found[key] = value.detach().contiguous()
-    write_bytes(path, save(found))
 
 
 def _write_program(path: Path, model: nn.Module, example: Tensor) -> None:
