@@ -140,7 +140,11 @@ def test_a_column_that_is_no_goal_is_a_column():
         (["label", "digits", "--simulate", "--budget", "9", "--interactive"], "say one of them"),
         (["solve"], "PROBLEM; given: nothing"),
         (["solve", "poisson", "--optimizer", "adam"], "--optimizer; given: adam without steps"),
-        (["solve", "poisson", "--precision", "bf16-true"], "--precision"),
+        (["solve", "poisson", "--precision", "bf16-true"], "unknown --precision; given: 'bf16-true'"),
+        (
+            ["label", "digits", "--simulate", "--budget", "9", "--strategy", "entropyy"],
+            "unknown --strategy; given: 'entropyy'",
+        ),
         (["study", "fragility"], "did you mean 'fragility-index'"),
     ],
 )

@@ -4,13 +4,13 @@ import pickle
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from deepwright.compress import cost, measure_latency
 from deepwright.core.errors import InputError
 from deepwright.data import load as load_data
-from deepwright.nets import cifar_resnet, imagenet_resnet, load, load_weights, mlp, pretrained_lite0
+from deepwright.nets import cifar_resnet, imagenet_resnet, load, load_weights, mlp, pretrained_lite0, write_weights
 
 
 @pytest.mark.parametrize(("depth", "macs"), [(20, 40_813_184), (56, 125_747_840)])
@@ -76,6 +76,50 @@ def test_weights_round_trip(tmp_path):
     assert torch.equal(model[0].weight, other[0].weight)
     torch.save({"state_dict": {f"module.{k}": v for k, v in model.state_dict().items()}}, tmp_path / "w.pt")
     load_weights(mlp(3, 2), tmp_path / "w.pt")
+
+
+class Tied(nn.Module):
+    """A layer under two names, and a buffer that looks into its weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(3, 3)
+        self.second = self.first
+        self.last = nn.Linear(3, 2)
+        self.register_buffer("row", self.last.weight.detach()[0])
+
+
+def test_tied_weights_are_written_once_and_read_under_all_names(tmp_path):
+    model, other = Tied(), Tied()
+    write_weights(tmp_path / "w.safetensors", model)
+    assert set(load_file(tmp_path / "w.safetensors")) == {
+        "first.weight",
+        "first.bias",
+        "last.weight",
+        "last.bias",
+        "row",
+    }
+    load_weights(other, tmp_path / "w.safetensors")
+    assert {k: v.tolist() for k, v in other.state_dict().items()} == {
+        k: v.tolist() for k, v in model.state_dict().items()
+    }
+
+
+def test_a_transposed_weight_is_written_in_its_own_order(tmp_path):
+    model = nn.Linear(3, 2)
+    model.weight = nn.Parameter(torch.arange(6.0).reshape(3, 2).T)
+    write_weights(tmp_path / "w.safetensors", model)
+    assert load_file(tmp_path / "w.safetensors")["weight"].tolist() == [[0, 2, 4], [1, 3, 5]]
+
+
+def test_a_state_that_is_no_tensor_is_not_written(tmp_path):
+    class Odd(nn.Linear):
+        def get_extra_state(self):
+            return {"words": 1}
+
+    with pytest.raises(InputError, match="'_extra_state'"):
+        write_weights(tmp_path / "w.safetensors", Odd(2, 2))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_pickles_are_refused(tmp_path):

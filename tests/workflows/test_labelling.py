@@ -6,10 +6,12 @@ import json
 import pytest
 from click.testing import CliRunner
 from safetensors.torch import load_file
+from torch import nn
 
 from deepwright.cli import main
 from deepwright.labels import read_labels
 from deepwright.nets import cifar_resnet
+from deepwright.workflows import LabelOptions, label
 
 
 def call(*words, **more):
@@ -146,3 +148,12 @@ def test_bad_input(pool, tmp_path):
     (tmp_path / "odd.csv").write_text("a,b\n1,2\n")
     done = call(pool, "--budget", 5, "--classes", "a,b", "--labels", tmp_path / "odd.csv", "--out", out)
     assert "columns a, b" in done.output
+
+
+def test_a_network_with_tied_weights_is_kept(tmp_path):
+    layer = nn.Linear(16, 16)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), layer, nn.ReLU(), layer, nn.Linear(16, 10))
+    options = LabelOptions("digits", simulate=True, budget=20, round_size=10, epochs=1, model=network, out=tmp_path)
+    found = label(options)
+    kept = load_file(tmp_path / "weights.safetensors")
+    assert set(kept) == {k for k, _ in found.network.named_parameters()}

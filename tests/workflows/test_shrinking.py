@@ -18,6 +18,7 @@ from deepwright.compress.surgery.plans import Plan
 from deepwright.core.errors import InputError
 from deepwright.core.files import read_sealed, write_sealed
 from deepwright.core.inference import logits_of
+from deepwright.core.tasks import Binary, MultiLabel, Regression
 from deepwright.data import Data, Split
 from deepwright.data import load as load_data
 from deepwright.nets import load
@@ -152,6 +153,92 @@ def small_options(tmp_path, **more):
     return ShrinkOptions(model, data=rows(), **{**given, **more})
 
 
+@pytest.mark.parametrize(
+    ("task", "outputs", "given"),
+    [
+        (Binary(), 1, "binary classification, and outputs that aren't one column for each of 2 classes"),
+        (Binary(threshold=0.2), 2, "a threshold of 0.2"),
+        (MultiLabel(3), 3, "multi-label classification"),
+        (Regression(1), 1, "regression"),
+    ],
+)
+def test_exits_are_refused_where_no_largest_logit_decides(task, outputs, given, tmp_path):
+    shrunk = task_options(task, outputs, tmp_path)
+    with pytest.raises(InputError, match=rf"task; given: .*{given}"):
+        exits(ExitOptions(shrunk.model, data=shrunk.data, task=task, out=tmp_path / "e"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("eps", (0.1,)), ("attack_limit", 5), ("corruption_limit", 5), ("ood", "folder")]
+)
+def test_exits_refuse_what_they_do_not_look_at(name, value, tmp_path):
+    with pytest.raises(InputError, match=f"{name}; given: .* beside exits"):
+        ExitOptions(nn.Linear(4, 2), data=rows(), out=tmp_path, **{name: value})
+
+
+def test_the_command_exits_offers_no_attacks():
+    offered = {p.name for p in main.commands["exits"].params}
+    assert not offered & {"eps", "attack_limit", "corruption_limit", "ood"}
+
+
+def targets(task, x):
+    """Something that a small network learns, in the form of the task."""
+    if isinstance(task, Regression):
+        return x[:, :1] + 0.5 * x[:, 1:2]
+    return (x[:, :3] > 0).long() if isinstance(task, MultiLabel) else (x[:, 0] > 0).long()
+
+
+def task_options(task, outputs, tmp_path, **more):
+    rng = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(n, 4, generator=rng) for n in (400, 100, 100)]
+    classes = {Binary: ("no", "yes"), MultiLabel: ("a", "b", "c"), Regression: ()}[type(task)]
+    data = Data("rows", "tabular", classes, *(Split(x, targets(task, x)) for x in inputs))
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, outputs)).eval()
+    given = {"importance": "taylor", "epochs": 30, "checks": ["accuracy"], "out": tmp_path / "s"}
+    return ShrinkOptions(model, data=data, task=task, **{**given, **more})
+
+
+TASKS = [(Binary(), 1), (MultiLabel(3), 3), (Regression(1), 1)]
+
+
+@pytest.mark.parametrize(("task", "outputs"), TASKS, ids=["binary", "multi-label", "regression"])
+def test_fine_tuning_learns_the_task(task, outputs, tmp_path):
+    """The network starts untrained, so what the smaller one can do it was taught after the cut."""
+    found = shrink_workflow(task_options(task, outputs, tmp_path))
+    by_form = {(r[0], r[1]): r[3] for r in found.table.rows}
+    assert by_form["after", "torch"] > max(0.8, by_form["before", "torch"] + 0.2)
+    assert by_form["after", "ONNX float"] == pytest.approx(by_form["after", "torch"], abs=0.011)
+
+
+@pytest.mark.parametrize(("task", "outputs"), TASKS, ids=["binary", "multi-label", "regression"])
+def test_the_table_has_the_score_of_the_audit(task, outputs, tmp_path):
+    options = task_options(task, outputs, tmp_path, importance="l2", epochs=1)
+    found = shrink_workflow(options)
+    subject = Subject(found.surgery.model, options.data, task=task)
+    assert found.table.columns[3] == f"test {subject.score_name}"
+    assert found.table.rows[1][3] == pytest.approx(float(subject.score.double().mean()))
+
+
+@pytest.mark.parametrize("importance", ["taylor", "hessian_diag"])
+def test_units_are_scored_by_the_loss_of_the_task(importance, tmp_path):
+    """The output reads four units: the squared error knows that, a softmax over its one column has no gradient."""
+    read = [5, 11, 17, 23]
+    options = task_options(Regression(1), 1, tmp_path, importance=importance, epochs=0, goal=("params", 0.1))
+    with torch.no_grad():
+        options.model[2].weight.zero_()
+        options.model[2].weight[:, read] = 2.0
+    plan = shrink_workflow(options).plan
+    (group,) = plan.graph.groups
+    assert set(plan.kept(group).tolist()) <= set(read)
+
+
+def test_a_search_counts_errors_as_the_task_does(tmp_path):
+    """What a right number is only the subject's task knows: its tolerance comes from the training targets."""
+    options = task_options(Regression(1), 1, tmp_path, method="evolve", generations=2, epochs=0, importance="taylor")
+    assert shrink_workflow(options).plan.cost()["macs"] <= 0.5 * (4 * 32 + 32)
+
+
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
 def test_int8_without_its_packages_stops_before_any_work(package, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
@@ -204,6 +291,7 @@ def test_a_run_that_stopped_after_the_cut_keeps_its_plan(tmp_path):
         ({"goal": ("flops", 0.5)}, "goal; given: 'flops'"),
         ({"goal": ("macs", 0.0)}, "goal; given: 0"),
         ({"method": "magic"}, "method; given: 'magic'"),
+        ({"method": "evolv"}, "did you mean 'evolve'"),
         ({"epochs": -1}, "epochs"),
         ({"round_to": 0}, "round_to"),
         ({"generations": 3}, "generations; given: 3 with method 'one-shot'"),

@@ -118,12 +118,13 @@ class Command(click.Command):
             raise InputError(word, given=error.given, expected=error.expected, hint=error.hint) from error
 
     def _word(self, name: str) -> str | None:
-        """How a field of the options is said here: `compare_with` is `--compare`."""
-        field, _, rest = name.partition(" ")
+        """How a field of the options is said here: `compare_with` is `--compare`, alone or after "unknown"."""
+        unknown = "unknown " if name.startswith("unknown ") else ""
+        field, _, rest = name.removeprefix(unknown).partition(" ")
         for parameter in self.params:
             if parameter.name == field:
                 said = field.upper() if isinstance(parameter, click.Argument) else parameter.opts[0]
-                return f"{said} {rest}".strip()
+                return f"{unknown}{said} {rest}".strip()
         return None
 
 

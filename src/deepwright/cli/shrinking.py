@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from deepwright.cli.commands import Command, moved, renamed
-from deepwright.cli.words import CHECK, FRESH, JSON, out, subject, tell, words
+from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, out, subject, tell, words
 from deepwright.core.errors import InputError
 
 
@@ -52,6 +52,7 @@ _RENAMES = (
 )
 @words(
     subject("Mixed: of the fine-tuning, else of the whole"),
+    DISTURBED,
     click.option(
         "--goal",
         default="macs=0.5",

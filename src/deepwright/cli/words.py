@@ -83,6 +83,12 @@ CHECK = click.option(
 FRESH = click.option("--fresh", is_flag=True, help="Forget what an interrupted run left.")
 TARGET = click.option("--target", metavar="COLUMN", help="Column to predict, for a CSV.")
 SIZE = click.option("--size", type=int, help="Resize images to this side.")
+DISTURBED = words(
+    click.option("--ood", type=PATH, help="A folder of images that belong to no class."),
+    click.option("--eps", type=Numbers(), help="Budgets of the robustness curve (4/255,8/255)."),
+    click.option("--attack-limit", type=int, help="Attack at most so many samples."),
+    click.option("--corruption-limit", type=int, help="Perturb at most so many samples."),
+)
 DATA_ROOT = click.option("--data-root", type=PATH, help="Folder of the real data sets (or DEEPWRIGHT_DATA).")
 
 
@@ -122,11 +128,7 @@ def subject(of: str) -> Decorator:
         SIZE,
         click.option("--mean", type=Numbers(), help="Normalisation inside the model: one number or one a channel."),
         click.option("--std", type=Numbers(), help="As --mean."),
-        click.option("--ood", type=PATH, help="A folder of images that belong to no class."),
         SEED,
-        click.option("--eps", type=Numbers(), help="Budgets of the robustness curve (4/255,8/255)."),
-        click.option("--attack-limit", type=int, help="Attack at most so many samples."),
-        click.option("--corruption-limit", type=int, help="Perturb at most so many samples."),
         DEVICE,
         precision(of, ("32-true", "64-true", "16-mixed", "bf16-mixed")),
         click.option("--skip-broken", is_flag=True, help="Leave broken files and rows out instead of refusing."),

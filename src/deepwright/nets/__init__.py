@@ -14,7 +14,7 @@ from deepwright.nets.perceptron import mlp
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.resnet import BasicBlock, Bottleneck, ResNet, cifar_resnet, imagenet_resnet
 from deepwright.nets.ssd import SSD, SSDDetector, anchor_boxes, match_anchors, small_ssd, ssd_loss
-from deepwright.nets.weights_files import load_weights, read_weights
+from deepwright.nets.weights_files import load_weights, read_weights, write_weights
 from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
 
 __all__ = [
@@ -41,4 +41,5 @@ __all__ = [
     "read_weights",
     "small_ssd",
     "ssd_loss",
+    "write_weights",
 ]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import write_bytes
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:
@@ -54,8 +55,40 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
     return state
 
 
+def write_weights(path: Path | str, module: nn.Module) -> Path:
+    """Write a module's state as safetensors; `load_weights` reads it back.
+
+    A tied tensor is written once, under its first name. Tensors that only share memory are written whole, each.
+
+    Args:
+        path: where to; missing folders are made.
+        module: anywhere; its state is written as it is, in its own dtypes.
+
+    Raises:
+        InputError: a state that holds more than tensors; a place that can't be written.
+    """
+    from safetensors.torch import save
+
+    first = {names[0] for names in _tied(module)}
+    found = {}
+    for key, value in module.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise InputError(f"state {key!r}", given=type(value).__name__, expected="a tensor")
+        if key in first:
+            found[key] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return write_bytes(path, save(found))
+
+
+def _tied(module: nn.Module) -> list[list[str]]:
+    """The names of each tensor of the state: one, or several where it is tied."""
+    names: dict[int, list[str]] = {}
+    for key, value in module.state_dict(keep_vars=True).items():
+        names.setdefault(id(value), []).append(key)
+    return list(names.values())
+
+
 def load_weights(model: nn.Module, path: Path | str) -> None:
-    """Load strictly; `module.` prefixes of DataParallel are removed.
+    """Load strictly; `module.` prefixes of DataParallel are removed, and one name of a tied tensor is enough.
 
     Args:
         model: takes the weights, where it lives.
@@ -67,6 +100,9 @@ def load_weights(model: nn.Module, path: Path | str) -> None:
     state = read_weights(path)
     if state and all(k.startswith("module.") for k in state):
         state = {k.removeprefix("module."): v for k, v in state.items()}
+    for names in _tied(model):
+        there = [n for n in names if n in state]
+        state |= {n: state[there[0]] for n in names if there and n not in state}
     own = model.state_dict()
     for key, value in own.items():
         if key not in state:

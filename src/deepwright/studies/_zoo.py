@@ -87,9 +87,8 @@ def train_resnet8_mnist(
 
 def main() -> None:
     """Train one network, report its test accuracy, and write safetensors."""
-    from safetensors.torch import save_file
-
     from deepwright.data import load
+    from deepwright.nets import write_weights
 
     recipes = {"resnet20-cifar10": (train_resnet20_cifar10, "cifar10"), "resnet8-mnist": (train_resnet8_mnist, "mnist")}
     parser = argparse.ArgumentParser(description=__doc__)
@@ -111,7 +110,7 @@ def main() -> None:
         "test_accuracy": accuracy(network, data.test),
         "test_samples": len(data.test),
     }
-    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, options.out / f"{options.name}.safetensors")
+    write_weights(options.out / f"{options.name}.safetensors", network)
     write_json(options.out / f"{options.name}.json", values)
     print(values)
 

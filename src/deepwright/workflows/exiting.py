@@ -22,12 +22,12 @@ from deepwright.compress import (
 )
 from deepwright.core.devices import Compute, to_model
 from deepwright.core.errors import InputError
-from deepwright.core.files import write_bytes
 from deepwright.core.fit import adamw, fit, one_cycle
-from deepwright.core.inference import evaluating, without_gradients
+from deepwright.core.inference import evaluating, read_outputs, without_gradients
 from deepwright.core.randomness import local_rng
 from deepwright.core.results import Table
 from deepwright.core.statistics import wilson
+from deepwright.nets import write_weights
 from deepwright.workflows.options import (
     Say,
     finished,
@@ -55,7 +55,7 @@ class ExitOptions(SubjectOptions):
         fresh: forget what an interrupted run left.
 
     Raises:
-        InputError: numbers out of their range; see also `SubjectOptions`.
+        InputError: numbers out of their range, options that wouldn't be looked at; see also `SubjectOptions`.
     """
 
     _: KW_ONLY
@@ -68,6 +68,7 @@ class ExitOptions(SubjectOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._refuse(["ood", "eps", "attack_limit", "corruption_limit"], "exits, which nothing disturbs")
         if not self.shares:
             raise InputError("shares", given="none", expected="at least one, as 0.3")
         for share in self.shares:
@@ -104,13 +105,14 @@ def exits(options: ExitOptions = ExitOptions(), *, say: Say = quiet) -> WithExit
         say: told about each step.
 
     Raises:
-        InputError: no valid cut near a share; bad input of any kind.
+        InputError: another task than one of several classes a sample; no valid cut near a share; bad input of any kind.
         CalibrationError: a validation split that is too small for `max_harm`.
         OtherWorkError: an interrupted run on something else lies in `out`.
     """
     require_writable(options.out)
     out, state = Path(options.out), unfinished(options.out, options.fresh)
     subject = build_subject(options, mixed=False, say=say)
+    _require_classes(subject)
     example = subject.data.test.inputs(slice(0, 2)).to(subject.device)
     cuts = _cuts(subject.model, example, options.shares)
     say(f"exits after {', '.join(cuts)}")
@@ -121,10 +123,27 @@ def exits(options: ExitOptions = ExitOptions(), *, say: Say = quiet) -> WithExit
     _calibrate(model, subject, options)
     assert model.policy is not None
     model.policy.save(out / "policy.json")
-    _save_heads(model, out / "heads.safetensors")
+    write_weights(out / "heads.safetensors", model.heads)
     found = _measured(model, subject)
     finished(out)
     return found
+
+
+def _require_classes(subject: Subject) -> None:
+    """Heads give one logit a class, and the largest decides, as it must in the network itself."""
+    task, classes = subject.task, subject.classes
+    x = subject.data.test.inputs(slice(0, 2))
+    shape = read_outputs(subject.model, [x], lambda out, n: getattr(out, "shape", None))[0]
+    if not subject.has_classes:
+        given = task.kind
+    elif shape != (len(x), classes):
+        given = f"{task.kind}, and outputs that aren't one column for each of {classes} classes"
+    elif getattr(task, "threshold", 0.5) != 0.5:
+        given = f"{task.kind} with a threshold of {task.threshold:g}"  # type: ignore[attr-defined]
+    else:
+        return
+    hint = "Classification(classes) of deepwright.core.tasks, with a network that gives one logit a class"
+    raise InputError("task", given=given, expected="one class a sample, the one with the largest output", hint=hint)
 
 
 def _cuts(model: nn.Module, example: Tensor, shares: Sequence[float]) -> list[str]:
@@ -201,12 +220,6 @@ def _calibrate(model: AdaptiveModel, subject: Subject, options: ExitOptions) -> 
         confidence=options.confidence,
         harmful={c: whole & (z.argmax(1) != validation.y) for c, z in heads.items()},
     )
-
-
-def _save_heads(model: AdaptiveModel, path: Path) -> None:
-    from safetensors.torch import save
-
-    write_bytes(path, save({k: v.contiguous() for k, v in model.heads.state_dict().items()}))
 
 
 def _measured(model: AdaptiveModel, subject: Subject) -> WithExits:

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.files import reading, write_bytes, write_text
+from deepwright.core.files import reading, write_text
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
 from deepwright.core.results import Table
@@ -25,7 +25,7 @@ from deepwright.labels import (
     default_trainer,
     train_fused,
 )
-from deepwright.nets import cifar_resnet, imagenet_resnet, mlp
+from deepwright.nets import cifar_resnet, imagenet_resnet, mlp, write_weights
 from deepwright.nets import load as load_model
 from deepwright.workflows.options import Say, quiet, require_number, require_place, require_writable
 from deepwright.workflows.precision import placed
@@ -343,15 +343,13 @@ def _left(loop: LabelingLoop, pool: _Pool, out: Path) -> Labelled:
 
 
 def _finished(loop: LabelingLoop, pool: _Pool, options: LabelOptions) -> Labelled:
-    from safetensors.torch import save
-
     result, out = loop.result(), Path(options.out)
     rows = [[i, pool.names[i], pool.classes[y]] for i, y in zip(result.indices, result.labels)]
     _write_csv(out / "labels.csv", rows)
     assert result.selector is not None
     x, y = loop.data()
     fused = train_fused(loop.selector, result.selector, x, y, epochs=options.epochs, seed=options.seed)
-    write_bytes(out / "weights.safetensors", save({k: v.contiguous() for k, v in fused.state_dict().items()}))
+    write_weights(out / "weights.safetensors", fused)
     cells: list[list[Any]] = [
         [r.number, r.labelled, len(r.asked), r.strategy, r.accuracy, r.macs / 1e9, r.train_seconds + r.score_seconds]
         for r in result.rounds

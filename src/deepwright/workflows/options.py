@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from deepwright.core.devices import Compute, resolve_precision
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import write_text
 
 Say = Callable[[str], object]
@@ -67,11 +67,11 @@ def require_choice(name: str, value: str, known: Iterable[str]) -> None:
         known: the words that are allowed.
 
     Raises:
-        InputError: another word.
+        InputError: another word, with the ones nearest to it.
     """
     known = list(known)
     if value not in known:
-        raise InputError(name, given=repr(value), expected="one of " + ", ".join(known))
+        raise unknown_name(name, str(value), known)
 
 
 def require_place(

@@ -32,10 +32,8 @@ from deepwright.compress import shrink as cut
 from deepwright.core.devices import Compute
 from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit, one_cycle
-from deepwright.core.inference import logits_of
 from deepwright.core.results import Table
 from deepwright.core.resume import Resume
-from deepwright.data import Split
 from deepwright.report import write_report
 from deepwright.workflows.named_checks import chosen_checks, require_checks
 from deepwright.workflows.options import (
@@ -48,6 +46,7 @@ from deepwright.workflows.options import (
     unfinished,
 )
 from deepwright.workflows.precision import training_precision
+from deepwright.workflows.scoring import TaskLoss, ValidationScore
 from deepwright.workflows.shrunk_files import write_files
 from deepwright.workflows.subjects import SubjectOptions, build_subject
 
@@ -231,18 +230,19 @@ def _proved(subject: Subject, plan: Plan, example: Tensor, say: Say) -> ShrinkRe
     return result
 
 
-def _batches(subject: Subject, options: ShrinkOptions) -> list[tuple[Tensor, Tensor]] | None:
-    """What importance looks at; None for criteria of weights alone."""
+def _scored(subject: Subject, options: ShrinkOptions) -> dict[str, Any]:
+    """What importance looks at: data and a loss, or nothing where the criterion is of weights alone."""
     if options.importance not in GRADIENT_CRITERIA:
-        return None
-    return list(subject.data.train.take(_SCORED).batches(subject.batch_size))
+        return {}
+    batches = list(subject.data.train.take(_SCORED).batches(subject.batch_size))
+    return {"data": batches, "loss": TaskLoss(subject.task)}
 
 
 def _choose(graph: ShrinkGraph, subject: Subject, options: ShrinkOptions, search: Path, say: Say) -> Plan:
     if options.method == "evolve":
         return _evolve(graph, subject, options, search, say)
     name, value = options.goal
-    scores = importance(graph, options.importance, _batches(subject, options))
+    scores = importance(graph, options.importance, **_scored(subject, options))
     if name == "latency-ms":
         return plan_for_latency(graph, scores, value, round_to=options.round_to)
     return make_plan(graph, scores, target={name: value}, round_to=options.round_to)
@@ -256,14 +256,14 @@ def _evolve(graph: ShrinkGraph, subject: Subject, options: ShrinkOptions, checkp
         graph.example,
         objectives=("error", name),
         importance=options.importance,
-        data=_batches(subject, options),
+        **_scored(subject, options),
         phase1=phase,
         phase2=phase,
         seed=subject.seed,
         frozen=graph.options["frozen"],
     )
     validation, test = subject.data.validation, subject.data.test
-    evaluate = accuracy_on(validation.inputs().to(subject.device), validation.y)
+    evaluate = accuracy_on(validation.inputs().to(subject.device), validation.y, task=subject.task)
     front = search.fit(evaluate, racing=True, test=(test.inputs(), test.y), checkpoint=checkpoint)
     share = value if value <= 1 else value / Plan(graph, np.ones(graph.units, bool)).cost()[name]
     fitting = [i for i in range(len(front)) if front.F[i, 1] <= share]
@@ -278,18 +278,6 @@ def _evolve(graph: ShrinkGraph, subject: Subject, options: ShrinkOptions, checkp
     return Plan(graph, front.masks[best])
 
 
-@dataclass(frozen=True)
-class _ValidationAccuracy:
-    """Accuracy on a validation split; knows no more than that, since a checkpoint is bound to what it knows."""
-
-    split: Split
-    batch_size: int
-
-    def __call__(self, network: nn.Module) -> dict[str, float]:
-        out = logits_of(network, (x for x, _ in self.split.batches(self.batch_size)))
-        return {"accuracy": float((out.argmax(1) == self.split.y).double().mean())}
-
-
 def _fine_tune(model: nn.Module, subject: Subject, options: ShrinkOptions, checkpoint: Path) -> None:
     """Train on, keep the epoch that is best on the validation split."""
     data = subject.data
@@ -301,7 +289,8 @@ def _fine_tune(model: nn.Module, subject: Subject, options: ShrinkOptions, check
             batch_size=min(64, max(8, len(data.train) // 20)),
             optimizer=adamw(1e-3),
             scheduler=one_cycle(1e-3),
-            selection=Selection(_ValidationAccuracy(data.validation, subject.batch_size), "accuracy"),
+            loss=TaskLoss(subject.task),
+            selection=Selection(ValidationScore(data.validation, subject.batch_size, subject.task), "score"),
             checkpoint=checkpoint,
             seed=subject.seed,
             compute=Compute(precision=training_precision(options.precision)),

@@ -15,13 +15,13 @@ from deepwright.compress.exporting import export_program
 from deepwright.compress.files import Exported, run, session
 from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError
-from deepwright.core.files import write_atomic, write_bytes, write_json, write_text
-from deepwright.core.inference import logits_of
+from deepwright.core.files import write_atomic, write_json, write_text
+from deepwright.core.inference import read_outputs
 from deepwright.core.results import Table
-from deepwright.core.statistics import wilson
+from deepwright.core.tasks import mean_score
+from deepwright.nets import write_weights
 from deepwright.workflows.options import Say
 
-_COLUMNS = ["network", "form", "bytes", "test accuracy", "low", "high", "ms for one input"]
 _CALIBRATION = 256  # training samples that 8-bit ranges are taken from
 
 
@@ -39,14 +39,14 @@ def write_files(
         say: told how well that one agrees.
 
     Returns:
-        a row for each form (size, accuracy, latency), and notes for the reader.
+        a row for each form (size, score, latency), and notes for the reader.
 
     Raises:
         InputError: `int8` where it can't be written.
     """
     model, example = result.model, to_model(subject.data.test.inputs(slice(0, 2)), result.model)
     _write_plan(out, result, plan)
-    _write_weights(out / "weights.safetensors", model)
+    write_weights(out / "weights.safetensors", model)
     _write_program(out / "network.pt2", model, example)
     one = example[:1]
     rows = [_row("before", subject, subject.model, one), _row("after", subject, model, one)]
@@ -60,7 +60,8 @@ def write_files(
         if int8:
             raise
         notes.append(f"no ONNX file: {error}")
-    return Table(_COLUMNS, rows, f"{len(subject.data.test)} test samples, 95 % intervals; median latency"), notes
+    columns = ["network", "form", "bytes", f"test {subject.score_name}", "low", "high", "ms for one input"]
+    return Table(columns, rows, f"{len(subject.data.test)} test samples, 95 % intervals; median latency"), notes
 
 
 def _write_plan(out: Path, result: ShrinkResult, plan: Plan) -> None:
@@ -76,19 +77,6 @@ def _write_plan(out: Path, result: ShrinkResult, plan: Plan) -> None:
             "frozen": [list(f) for f in result.graph.frozen_axes()],
         },
     )
-
-
-def _write_weights(path: Path, model: nn.Module) -> None:
-    """The state dict without second names of tied tensors."""
-    from safetensors.torch import save
-
-    seen: set[int] = set()
-    found = {}
-    for key, value in model.state_dict(keep_vars=True).items():
-        if id(value) not in seen:
-            seen.add(id(value))
-            found[key] = value.detach().contiguous()
-    write_bytes(path, save(found))
 
 
 def _write_program(path: Path, model: nn.Module, example: Tensor) -> None:
@@ -122,20 +110,22 @@ def _write_int8(out: Path, subject: Subject, model: nn.Module, example: Tensor, 
 def _row(label: str, subject: Subject, model: nn.Module, one: Tensor) -> list[Any]:
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     split = subject.data.test
-    out = logits_of(model, (x for x, _ in split.batches(subject.batch_size)))
+    parts = read_outputs(model, (x for x, _ in split.batches(subject.batch_size)), subject.task.read)
     latency = measure_latency(model, one, min_run_time=0.3)
-    return [label, "torch", size, *_accuracy(out, split.y), 1e3 * latency.median]
+    return [label, "torch", size, *_score(subject, parts), 1e3 * latency.median]
 
 
 def _file_row(form: str, subject: Subject, written: Exported, one: Tensor) -> list[Any]:
     runtime, split = session(written.path), subject.data.test
     batches = (to_model(x, subject.model) for x, _ in split.batches(subject.batch_size))  # in the file's dtype
-    out = torch.cat([torch.from_numpy(run(runtime, (x,))[0]) for x in batches])
+    parts = [subject.task.read(run(runtime, (x,))[0], len(x), strict=False) for x in batches]
     alone = session(written.path, torch.get_num_threads())
     latency = measure_latency(lambda batch: run(alone, (batch,)), one, min_run_time=0.3)
-    return ["after", form, written.size, *_accuracy(out, split.y), 1e3 * latency.median]
+    return ["after", form, written.size, *_score(subject, parts), 1e3 * latency.median]
 
 
-def _accuracy(out: Tensor, y: Tensor) -> list[float]:
-    interval = wilson(int((out.argmax(1) == y).sum()), len(y))
+def _score(subject: Subject, parts: list[Any]) -> list[float]:
+    """The mean score with its interval, of outputs that the task has read batch by batch; no number scores nothing."""
+    task, out = subject.task, subject.task.join(parts)
+    interval = mean_score(task.score(out, subject.data.test.y) * task.finite(out), subject.seed)
     return [interval.value, interval.low, interval.high]

@@ -13,13 +13,14 @@ from torch import nn
 
 from deepwright.core.devices import resolve
 from deepwright.core.errors import InputError
-from deepwright.core.files import write_bytes, write_json, write_text
+from deepwright.core.files import write_json, write_text
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
+from deepwright.nets import write_weights
 from deepwright.physics.solve import Certificate, LeastSquaresProblem, PDEProblem, Phase, Training, certify
 from deepwright.physics.two_phase import TwoPhasePINN, TwoPhaseProblem
 from deepwright.report import svg
-from deepwright.report.page import document
+from deepwright.report.page import document, table_html
 from deepwright.workflows.options import (
     Say,
     quiet,
@@ -159,7 +160,7 @@ def _equation(problem: PDEProblem, options: SolveOptions) -> Solved:
         max_time=options.max_time,
         schedule=options.schedule,
     )
-    _keep(out, found.network)  # before anything that may fail looks at it
+    write_weights(out / "weights.safetensors", found.network)  # before anything that may fail looks at it
     certificate = certify(problem, found.network, seed=options.seed)
     made = solution_film(found, out / "film.gif")
     solved = Solved(found.network, certificate, found.training, _table(certificate), made, found.unknowns)
@@ -173,7 +174,7 @@ def _flow(problem: TwoPhaseProblem, options: SolveOptions) -> Solved:
     device = resolve(options.device or "cpu", "device")
     solver = TwoPhasePINN(problem, (16, 16), seed=options.seed, dtype=dtype, device=device)
     training = solver.fit(options.schedule, max_time=options.max_time, checkpoint=out / "fit.pt")
-    _keep(out, solver.model)
+    write_weights(out / "weights.safetensors", solver.model)
     trained = solver.least_squares().breakdown()
     fresh, dense = (
         LeastSquaresProblem(solver.model, solver.blocks(solver.counts.times(k), solver.seed + _FRESH)).breakdown()
@@ -194,26 +195,12 @@ def _table(certificate: Certificate) -> Table:
     return Table(["block", "RMS on its points", "on fresh points", "on four times as many"], rows, "residuals")
 
 
-def _keep(out: Path, network: nn.Module) -> None:
-    from safetensors.torch import save
-
-    weights = {k: v.contiguous() for k, v in network.state_dict().items()}
-    write_bytes(out / "weights.safetensors", save(weights))
-
-
 def _write(out: Path, name: str, solved: Solved, figures: list[Figure]) -> None:
     write_text(out / "solution.html", _page(name, solved, figures))
     write_json(out / "certificate.json", solved.to_dict())
 
 
 def _page(name: str, solved: Solved, figures: list[Figure]) -> str:
-    table = solved.table
-    head = "".join(f"<th>{escape(c)}</th>" for c in table.columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(_shown(v))}</td>" for v in row) + "</tr>" for row in table.rows)
     text = "".join(f"<p>{escape(line)}</p>" for line in solved.lines())
-    shown = f"<h1>{escape(name)}</h1>{text}<table><tr>{head}</tr>{body}</table>" + "".join(svg(f) for f in figures)
-    return document(name, shown)
-
-
-def _shown(value: Any) -> str:
-    return "-" if value is None else value if isinstance(value, str) else f"{value:.3g}"
+    drawn = "".join(svg(f) for f in figures)
+    return document(name, f"<h1>{escape(name)}</h1>{text}{table_html(solved.table)}{drawn}")

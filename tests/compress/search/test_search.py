@@ -388,3 +388,24 @@ def test_decomposition_engine(small):
     front = EvolutionaryPruner(net, x[:2], granularity="weight", engine="moead", **SHORT).fit(accuracy_on(x, y))
     plain = EvolutionaryPruner(net, x[:2], granularity="weight", **SHORT).fit(accuracy_on(x, y))
     assert front.hypervolume() > plain.hypervolume() - 0.05
+
+
+@pytest.mark.parametrize("granularity", ["unit", "weight"])
+def test_importance_is_of_the_loss_that_was_given(granularity):
+    """Sums of |w dL/dw|, by autograd, of a loss that isn't the cross-entropy."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1))
+    x, y = torch.randn(20, 4), torch.randn(20, 1)
+    options = {"importance": "taylor", "data": [(x, y)], "loss": nn.functional.mse_loss}
+    found = EvolutionaryPruner(model, x[:2], granularity=granularity, **options).space.score
+    gradients = torch.autograd.grad(nn.functional.mse_loss(model(x), y), list(model.parameters()))
+    w1, _, w2, _ = ((p * g).detach().abs().double() for p, g in zip(model.parameters(), gradients))
+    expected = w1.sum(1) if granularity == "unit" else torch.cat([w1.flatten(), w2.flatten()])
+    assert found == pytest.approx(expected.numpy(), rel=1e-5)
+
+
+@pytest.mark.parametrize("granularity", ["unit", "weight"])
+def test_a_loss_that_nothing_looks_at_is_refused(granularity):
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1))
+    with pytest.raises(InputError, match="loss"):
+        EvolutionaryPruner(model, torch.randn(2, 4), granularity=granularity, loss=nn.functional.mse_loss)

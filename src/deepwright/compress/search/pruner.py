@@ -58,6 +58,7 @@ class EvolutionaryPruner:
         importance: "magnitude", "taylor", "fisher" or, for units, any criterion of `importance`; both phases rank by
             it.
         data: batches (inputs, targets) for importances that need gradients.
+        loss: of the network's output and the targets, for these importances; cross-entropy by default.
         corridor: errors above the best (heavy, light) that pick the two anchors.
         engine: "nsga2", "moead" (phase 2's selection; two objectives) or an `Engine`, such as `PymooEngine(algorithm)`.
         escape: from the middle of phase 2 on, this share of a child's flips may leave the corridor.
@@ -81,6 +82,7 @@ class EvolutionaryPruner:
         phase2: Mapping[str, int] | None = None,
         importance: str = "magnitude",
         data: Any = None,
+        loss: Callable[[Tensor, Tensor], Tensor] | None = None,
         corridor: tuple[float, float] = (0.01, 0.10),
         engine: str | Engine = "nsga2",
         escape: float = 0.05,
@@ -102,10 +104,10 @@ class EvolutionaryPruner:
         self.space: Space
         if granularity == "unit":
             criterion = "hessian_diag" if importance == "fisher" else importance
-            self.space = UnitSpace.of(model, example_inputs, criterion, data, min_keep, frozen)
+            self.space = UnitSpace.of(model, example_inputs, criterion, data, min_keep, frozen, loss)
         else:
             block = BLOCK if granularity == "block" else 1
-            self.space = WeightSpace.of(model, importance, data, min_keep, frozen, block)
+            self.space = WeightSpace.of(model, importance, data, min_keep, frozen, block, loss)
         self.model, self.objectives, self.frozen = model, tuple(objectives), tuple(frozen)
         self.slacks, self.escape, self.guided, self.seed = corridor, escape, guided, seed
         self.importance = importance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ class UnitSpace(Space):
         data: Any = None,
         min_keep: int = 1,
         frozen: Sequence[str] = (),
+        loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> UnitSpace:
         """From a network and an importance criterion.
 
@@ -53,12 +54,13 @@ class UnitSpace(Space):
             data: batches (inputs, targets) for criteria that need gradients.
             min_keep: units that each group keeps.
             frozen: modules that stay whole.
+            loss: of the network's output and the targets, for such criteria; cross-entropy by default.
 
         Raises:
             InputError: nothing to prune, weights that aren't finite, an unknown criterion, missing data.
         """
         graph = ShrinkGraph.from_module(model, example, frozen=frozen)
-        scores = importance(graph, "l2" if criterion == "magnitude" else criterion, data=data)
+        scores = importance(graph, "l2" if criterion == "magnitude" else criterion, data=data, loss=loss)
         parts = [scores[g].cpu().numpy() for g in graph.groups]
         return cls(graph, np.concatenate(parts) if parts else np.zeros(0), min_keep)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,7 @@ class WeightSpace(Space):
         min_keep: int = 1,
         frozen: Sequence[str] = (),
         block: int = 1,
+        loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> WeightSpace:
         """From a network and an importance criterion.
 
@@ -86,6 +87,7 @@ class WeightSpace(Space):
             min_keep: bits that each parameter keeps.
             frozen: modules and parameters that stay whole.
             block: weights a bit.
+            loss: of the network's output and the targets, for such criteria; cross-entropy by default.
 
         Raises:
             InputError: no weight, weights that aren't finite (named), an unknown criterion, missing data.
@@ -101,11 +103,13 @@ class WeightSpace(Space):
             if not torch.isfinite(own[n]).all():
                 raise InputError(f"parameter {n!r}", given="NaN or infinity", expected="finite weights")
         if criterion == "magnitude":
+            if loss is not None:
+                raise InputError("loss", given="for the importance 'magnitude'", expected="none: it has no use for it")
             scored = {n: own[n].detach().abs() for n in names}
         elif criterion in ("taylor", "fisher"):
             if data is None:
                 raise InputError("data", given="none", expected=f"batches (inputs, targets) for {criterion!r}")
-            scored = gradient_scores(model, data, nn.functional.cross_entropy, squared=criterion == "fisher")
+            scored = gradient_scores(model, data, loss or nn.functional.cross_entropy, squared=criterion == "fisher")
         else:
             raise InputError("importance", given=repr(criterion), expected="'magnitude', 'taylor' or 'fisher'")
         parts = [scored[n].double().cpu().numpy().ravel() for n in names]
