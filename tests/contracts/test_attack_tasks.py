@@ -488,3 +488,15 @@ def test_a_mask_follows_its_samples():
 
 def test_every_attack_takes_a_task():
     assert all(method(0.1, task=Classification(3)).task == Classification(3) for method in ALL)
+
+
+def test_probabilities_are_found_whatever_the_size_of_a_batch():
+    net = nn.Sequential(nn.Linear(4, 1), nn.Sigmoid())
+    x, y = torch.rand(32, 4), torch.arange(32) % 2
+    with pytest.raises(InputError, match="probabilities"):
+        robust_accuracy(net, zip(x.split(4), y.split(4)), PGD(0.1, task=Binary(), steps=2))
+
+
+def test_an_infinite_bracket_is_refused():
+    with pytest.raises(InputError, match="finite"):
+        minimal_eps(nn.Linear(4, 2), torch.rand(3, 4), torch.tensor([0, 1, 0]), PGD(0.1), high=float("inf"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from deepwright.core.progress import bar
 from deepwright.core.statistics import Interval, wilson
 
 _HALVINGS = 60  # after which no bracket of float32 has a number inside
+_ENOUGH = 16  # rows in which probabilities are told from logits
 
 
 @dataclass
@@ -82,9 +84,10 @@ def robust_accuracy(
     robust: list[bool] = []
     broken: dict[str, int] = {}
     flags: dict[str, list[tuple[int, float]]] = {}
-    start = 0
+    start, few = 0, _FewRows(attack, model)
     with bar(description, None) as running:
         for x, y in batches:
+            few.look(x, y)
             fingerprint = "" if checkpoint is None else _fingerprint(x, y)
             row = _remembered(log, start, fingerprint)
             if row is None:
@@ -104,6 +107,28 @@ def robust_accuracy(
     shares = {name: 1 - (n - sum(clean) + count) / n for name, count in broken.items()}
     means = {name: sum(k * v for k, v in rows) / max(1, sum(k for k, _ in rows)) for name, rows in flags.items()}
     return RobustnessReport(n, wilson(sum(clean), n), wilson(sum(robust), n), shares, means, robust)
+
+
+class _FewRows:
+    """Whether outputs are probabilities shows in many rows only: small batches are looked at together once."""
+
+    def __init__(self, attack: Attack | AttackSuite, model: nn.Module) -> None:
+        self.attack, self.model = attack, model
+        self.inputs: list[Tensor] = []
+        self.targets: list[Any] = []
+        self.done = False
+
+    def look(self, x: Tensor, y: Any) -> None:
+        """Take in a batch; with enough rows, read what the network says of them."""
+        if self.done or not isinstance(y, Tensor):
+            return
+        self.inputs.append(x)
+        self.targets.append(y)
+        if sum(map(len, self.inputs)) >= _ENOUGH:
+            if len(self.inputs) > 1:  # a batch that is large enough is read by the attack itself
+                self.attack.stands(self.model, torch.cat(self.inputs), torch.cat(self.targets))
+            self.done = True
+            self.inputs, self.targets = [], []
 
 
 def _require_untargeted(attack: Attack | AttackSuite) -> None:
@@ -213,8 +238,10 @@ def minimal_eps(
     Raises:
         InputError: an empty bracket or width.
     """
-    if not 0 <= low < high or not tol > 0:
-        raise InputError("bracket", given=f"low={low}, high={high}, tol={tol}", expected="0 <= low < high, tol above 0")
+    if not (0 <= low < high < math.inf) or not tol > 0:
+        raise InputError(
+            "bracket", given=f"low={low}, high={high}, tol={tol}", expected="0 <= low < high, finite, tol > 0"
+        )
     y = attack.check_targets(y, len(x))
     wrong = ~attack.stands(model, x, y).cpu()
     least, most = torch.full((len(x),), low), torch.full((len(x),), high)

@@ -73,7 +73,7 @@ class ExitOptions(SubjectOptions):
             raise InputError("shares", given="none", expected="at least one, as 0.3")
         for share in self.shares:
             require_share("shares", share)
-        require_number("epochs", self.epochs, least=0)
+        require_number("epochs", self.epochs, least=0, whole=True)
         require_share("max_harm", self.max_harm)
         require_share("confidence", self.confidence)
 

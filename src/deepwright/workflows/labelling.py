@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import reading, write_text
 from deepwright.core.inference import logits_of
+from deepwright.core.journal import stored_rows
 from deepwright.core.randomness import local_rng
 from deepwright.core.results import Table
 from deepwright.data import Decoding, ImageSource, load, load_images, to_float
@@ -84,9 +85,9 @@ class LabelOptions:
 
     def __post_init__(self) -> None:
         for name in ("budget", "round_size", "epochs", "size"):
-            require_number(name, getattr(self, name), least=1)
+            require_number(name, getattr(self, name), least=1, whole=True)
         for name in ("t_sync", "seed"):
-            require_number(name, getattr(self, name), least=0)
+            require_number(name, getattr(self, name), least=0, whole=True)
         if not 0 <= self.removed < 1:
             raise InputError("removed", given=self.removed, expected="at least 0 and below 1")
         if self.strategy not in STRATEGIES:
@@ -234,20 +235,29 @@ def _unknown(options: LabelOptions) -> _Pool:
 def _loop(options: LabelOptions, pool: _Pool) -> LabelingLoop:
     truth = pool.truth
     network = placed(_network(options, pool), options.device, options.precision)
+    file, budget = Path(options.out) / "labels.jsonl", min(options.budget, len(pool.x))
     return LabelingLoop(
         pool.x,
         PrunedSelector(network, to_float(pool.x[:2]), removed=options.removed),
         options.strategy,
-        budget=min(options.budget, len(pool.x)),
-        round_size=options.round_size or max(1, options.budget // 6),
+        budget=budget,
+        round_size=options.round_size or _begun_with(file) or max(1, budget // 6),
         trainer=default_trainer(options.epochs),
         oracle=None if truth is None else lambda i: truth[i],
         classes=len(pool.classes),
         t_sync=options.t_sync,
         validation=pool.test,
-        checkpoint=Path(options.out) / "labels.jsonl",
+        checkpoint=file,
         seed=options.seed,
     )
+
+
+def _begun_with(file: Path) -> int | None:
+    """Labels a round of a loop that was begun: a larger budget makes no larger rounds of it."""
+    if not file.exists():
+        return None
+    size = stored_rows(file, "labelling loop")[0].get("round size", "")
+    return int(size) if size.isdecimal() else None
 
 
 def _network(options: LabelOptions, pool: _Pool) -> nn.Module:
@@ -270,7 +280,7 @@ def _class_index(text: str, classes: tuple[str, ...]) -> int:
     text = text.strip()
     if text in classes:
         return classes.index(text)
-    if text.isdigit() and int(text) < len(classes):
+    if text.isdecimal() and int(text) < len(classes):
         return int(text)
     raise unknown_name("class", text, classes)
 
@@ -300,7 +310,7 @@ def _rows(file: Path) -> list[dict[str, str]]:
 
 def _row_index(row: dict[str, str], place: dict[str, int], file: Path) -> int:
     named = (row.get("index") or row.get("file") or "").strip()
-    index = int(named) if row.get("index") and named.isdigit() else place.get(row.get("file") or "", -1)
+    index = int(named) if row.get("index") and named.isdecimal() else place.get(row.get("file") or "", -1)
     if index < 0:
         raise InputError(f"labels {file}", given=f"sample {named!r}", expected="an index or file of to-label.csv")
     return index

@@ -12,6 +12,7 @@ from torch import nn
 from deepwright.core.devices import Compute, resolve_precision
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import write_text
+from deepwright.core.lock import lock
 
 Say = Callable[[str], object]
 """Is told what a workflow does at the moment, in a line."""
@@ -27,7 +28,9 @@ def quiet(text: str) -> None:
     """
 
 
-def require_number(name: str, value: float | None, *, least: float, strictly: bool = False) -> None:
+def require_number(
+    name: str, value: float | None, *, least: float, strictly: bool = False, whole: bool = False
+) -> None:
     """Refuse a number that is too small, or isn't one.
 
     Args:
@@ -35,13 +38,18 @@ def require_number(name: str, value: float | None, *, least: float, strictly: bo
         value: what was given; None is an option that wasn't.
         least: the smallest that is allowed.
         strictly: whether that one isn't allowed itself.
+        whole: whether fractions aren't either.
 
     Raises:
-        InputError: a smaller one, infinity or NaN.
+        InputError: a smaller one, infinity or NaN; what is no number.
     """
-    if value is None or (math.isfinite(value) and (value > least if strictly else value >= least)):
+    if value is None:
         return
-    raise InputError(name, given=value, expected=f"{'above' if strictly else 'at least'} {least:g}")
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if number and (value > least if strictly else value >= least) and not (whole and int(value) != value):
+        return
+    kind = "a whole number, " if whole else ""
+    raise InputError(name, given=repr(value), expected=f"{kind}{'above' if strictly else 'at least'} {least:g}")
 
 
 def require_share(name: str, value: float) -> None:
@@ -128,5 +136,11 @@ def finished(out: Path | str) -> None:
 
     Args:
         out: the folder of the results, which stay.
+
+    Raises:
+        LockedError: another process is at work there.
     """
-    shutil.rmtree(Path(out) / _UNFINISHED, ignore_errors=True)
+    folder = Path(out) / _UNFINISHED
+    held = [lock(folder / name.name[1:].removesuffix(".lock")) for name in folder.glob(".*.lock")]
+    shutil.rmtree(folder, ignore_errors=True)
+    del held

@@ -68,9 +68,9 @@ class SolveOptions:
     out: Path | str = Path("solution")
 
     def __post_init__(self) -> None:
-        require_number("steps", self.steps, least=1)
+        require_number("steps", self.steps, least=1, whole=True)
         require_number("max_time", self.max_time, least=0, strictly=True)
-        require_number("seed", self.seed, least=0)
+        require_number("seed", self.seed, least=0, whole=True)
         if self.optimizer is not None:
             require_choice("optimizer", self.optimizer, OPTIMIZERS)
         if self.optimizer is not None and self.steps is None:

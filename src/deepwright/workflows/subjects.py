@@ -81,8 +81,8 @@ class SubjectOptions:
 
     def __post_init__(self) -> None:
         for name in ("limit", "size", "attack_limit", "corruption_limit"):
-            require_number(name, getattr(self, name), least=1)
-        require_number("seed", self.seed, least=0)
+            require_number(name, getattr(self, name), least=1, whole=True)
+        require_number("seed", self.seed, least=0, whole=True)
         for value in self.std or ():
             require_number("std", value, least=0, strictly=True)
         for value in self.mean or ():
