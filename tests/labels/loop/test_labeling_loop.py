@@ -84,7 +84,11 @@ def test_a_person_answers_in_portions(file):
         (lambda asked: [i for i in range(160) if i not in asked.tolist()][:1], [0], "weren't asked for"),
         (lambda asked: [-1], [0], "weren't asked for"),
         (lambda asked: asked[5:6], [7], r"0\.\.2"),
-        (lambda asked: asked[5:6], torch.tensor([1.0]), "integers"),
+        (lambda asked: asked[5:6], torch.tensor([1.5]), "integers"),
+        (lambda asked: asked[5:6], torch.tensor([float("nan")]), "integers"),
+        (lambda asked: asked[5:6], [True], "booleans"),
+        (lambda asked: asked[5:6] + 0.5, [1], "indices.*integers"),
+        (lambda asked: asked[5:6, None], [1], "shape"),
         (lambda asked: asked[5:7], [1], "as many"),
     ],
 )

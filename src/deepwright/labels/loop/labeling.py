@@ -23,6 +23,7 @@ from deepwright.core.randomness import derive_seed
 from deepwright.core.tasks import Task
 from deepwright.labels.loop.pool import Inputs, Pool
 from deepwright.labels.loop.records import LabelingResult, Round
+from deepwright.labels.loop.requirements import count_columns, require_validation, whole_number, whole_numbers
 from deepwright.labels.loop.scoring import accuracy, dropout_passes, score_pool
 from deepwright.labels.loop.state import LoopState
 from deepwright.labels.loop.synchronising import RoundSelectors
@@ -46,7 +47,8 @@ class LabelingLoop:
         trainer: (model, x, y, round, seed) -> model; `default_trainer()` by default. Its attribute `epochs`, where it
             has one, is what the MACs of training are counted from.
         oracle: indices -> labels, for `run`.
-        classes: labels are 0..classes-1 (checked where given; the task's by default).
+        classes: labels are 0..classes-1; as many as the task says or, without one, as the network has columns, by
+            default.
         task: how to read outputs, where they are no plain logits of classes: any task of which each sample has one
             class.
         known: sample -> class, labels that exist already: they take the place of the first random draw.
@@ -63,8 +65,9 @@ class LabelingLoop:
         backend: where they are scored (see `core.trials.run`).
 
     Raises:
-        InputError: sizes that don't fit the pool, unknown strategies, a task without classes; a checkpoint of another
-            loop, or that another process is writing.
+        InputError: sizes that are no integers or don't fit the pool, unknown strategies, a task without classes,
+            validation data without one label a sample; a checkpoint of another loop, that another process is writing,
+            or that holds labels of classes that there aren't.
         DamagedFileError: a checkpoint that isn't as it was written.
     """
 
@@ -91,18 +94,22 @@ class LabelingLoop:
         backend: str = "local",
     ) -> None:
         self.pool, self.strategy = pool, named(strategy)
-        self.inputs = Inputs(pool, batch_size)
+        self.batch_size = whole_number(batch_size, "batch_size", 1)
+        self.inputs = Inputs(pool, self.batch_size)
         self.size = len(self.inputs)
-        self.budget, self.round_size = budget, round_size
-        self.seed_size = round_size if seed_size is None else seed_size
+        self.budget, self.round_size = whole_number(budget, "budget", 1), whole_number(round_size, "round_size", 0)
+        self.seed_size = self.round_size if seed_size is None else whole_number(seed_size, "seed_size", 0)
+        require_validation(validation)
         self.trainer, self.oracle = trainer or default_trainer(task=task), oracle
         self.task, self.classes = task, _classes(task, classes)
-        self.t_sync, self.validation, self.seed, self.batch_size = t_sync, validation, seed, batch_size
-        self.jobs, self.backend = jobs, backend
-        self.known = dict(known or {})
+        self.t_sync, self.validation, self.seed = whole_number(t_sync, "t_sync", 0), validation, seed
+        self.jobs, self.backend = whole_number(jobs, "jobs", 1), backend
         self._check_sizes(selector)
+        self._most = self._count_classes(selector)
+        self.known = self._checked_known(known or {})
         self.state = LoopState(checkpoint, {} if checkpoint is None else self._parts(selector))
-        self.selectors = RoundSelectors(selector, self.trainer, self.state, self.data, t_sync, seed)
+        self._check_stored()
+        self.selectors = RoundSelectors(selector, self.trainer, self.state, self.data, self.t_sync, seed)
         self._macs: int | None = None
         if self.known and not self.state.rounds:
             self.state.ask(Round(0, sorted(self.known), "known"))
@@ -119,12 +126,36 @@ class LabelingLoop:
                 given=f"{sizes}, pool of {self.size}",
                 expected="0 < seed_size <= budget <= pool, round_size >= 1",
             )
-        if self.t_sync < 0 or (self.t_sync and not isinstance(selector, PrunedSelector)):
+        if self.t_sync and not isinstance(selector, PrunedSelector):
             raise InputError("t_sync", given=self.t_sync, expected="0, or 1 and more with a PrunedSelector to fuse")
-        strange = sorted(i for i in self.known if not 0 <= i < self.size)
+
+    def _count_classes(self, selector: Any) -> int | None:
+        """What labels stay below: one outside the network's columns could be stored, and then never trained on."""
+        network = getattr(selector, "network", None)
+        columns = None if network is None else count_columns(network, self.inputs.rows(torch.arange(1)), self.task)
+        return min((n for n in (self.classes, columns) if n is not None), default=None)
+
+    def _checked_known(self, known: Mapping[Any, Any]) -> dict[int, int]:
+        samples, classes = whole_numbers(list(known), "known"), whole_numbers(list(known.values()), "labels")
+        strange = sorted(i for i in samples if not 0 <= i < self.size)
         if strange:
             raise InputError("known", given=f"samples {strange[:5]}", expected=f"indices 0..{self.size - 1}")
-        self._check_labels(list(self.known.values()))
+        if len(set(samples)) < len(samples):
+            raise InputError("known", given="a sample twice", expected="each sample once")
+        self._check_labels(classes)
+        return dict(zip(samples, classes))
+
+    def _check_stored(self) -> None:
+        """Name the labels that no training could use; they stay in the file."""
+        wrong = {i: y for i, y in self.labels.items() if self._outside(y)}
+        if wrong:
+            self.state.close()
+            raise InputError(
+                f"labels in {self.state.path}",
+                given=", ".join(f"sample {i}: {y}" for i, y in [*wrong.items()][:5]),
+                expected=self._labels_expected(),
+                hint="read_labels() gives them; put them right, and a new loop takes them as known=",
+            )
 
     def _parts(self, selector: Any) -> dict[str, Any]:
         """All that questions depend on. The budget only says when to stop, jobs and backend only where work is done."""
@@ -184,14 +215,14 @@ class LabelingLoop:
         """Take labels; they are on disk before this returns.
 
         Args:
-            indices: samples that `ask` gave, in any order and portion.
-            labels: the class of each.
+            indices: samples that `ask` gave, in any order and portion; floats where they are whole numbers.
+            labels: the class of each; likewise.
 
         Raises:
-            InputError: indices that weren't asked for, are outside the pool or have a label already; labels out of
-                range; a full disk. Then nothing of what was told is taken.
+            InputError: indices that weren't asked for, are outside the pool or have a label already; labels that are
+                no whole numbers or outside the classes; a full disk. Then nothing of what was told is taken.
         """
-        samples, classes = torch.as_tensor(indices).tolist(), torch.as_tensor(labels).tolist()
+        samples, classes = whole_numbers(indices, "indices"), whole_numbers(labels, "labels")
         if len(samples) != len(classes):
             raise InputError("tell", given=f"{len(samples)} indices, {len(classes)} labels", expected="as many of each")
         twice = sorted({i for i, n in Counter(samples).items() if n > 1 or i in self.labels})
@@ -205,11 +236,16 @@ class LabelingLoop:
         self._check_labels(classes)
         self.state.tell(dict(zip(samples, classes)))
 
-    def _check_labels(self, labels: list[Any]) -> None:
-        wrong = [y for y in labels if type(y) is not int or y < 0 or (self.classes is not None and y >= self.classes)]
+    def _check_labels(self, labels: list[int]) -> None:
+        wrong = [y for y in labels if self._outside(y)]
         if wrong:
-            upper = "" if self.classes is None else f"..{self.classes - 1}"
-            raise InputError("labels", given=wrong[:5], expected=f"integers 0{upper}")
+            raise InputError("labels", given=wrong[:5], expected=self._labels_expected())
+
+    def _outside(self, label: int) -> bool:
+        return label < 0 or (self._most is not None and label >= self._most)
+
+    def _labels_expected(self) -> str:
+        return "integers, 0 or more" if self._most is None else f"integers 0..{self._most - 1}"
 
     def run(self) -> LabelingResult:
         """All rounds, with the oracle.
@@ -315,4 +351,4 @@ def _classes(task: Task | None, classes: int | None) -> int | None:
     own = getattr(task, "classes", None)
     if classes is not None and own is not None and classes != own:
         raise InputError("classes", given=f"{classes}, and a task of {own}", expected="the same")
-    return own if classes is None else classes
+    return own if classes is None else whole_number(classes, "classes", 1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from deepwright.core.errors import InputError
 from deepwright.core.journal import Journal, stored_rows
 from deepwright.core.resume import DamagedFileWarning, Identity, OtherWorkError, identity
 from deepwright.labels.loop.records import Round
@@ -32,6 +34,7 @@ class LoopState:
         OtherWorkError: a file of another loop, with what differs.
         DamagedFileError: lines that aren't as they were written: a person's work, so it isn't thrown away.
         ForeignFileError: a file that isn't a loop's.
+        InputError: a row that is neither a round nor a label, or two labels of one sample that differ.
         LockedError: another process works on the file.
     """
 
@@ -45,7 +48,11 @@ class LoopState:
         rows = self._journal.rows
         names = itertools.takewhile(rows.__contains__, map(_name, itertools.count()))
         self.rounds = [Round(**rows[name]) for name in names]
-        self.labels = _labels(rows)
+        try:
+            self.labels = _labels(rows, self.path)
+        except InputError:
+            self.close()
+            raise
 
     @property
     def pending(self) -> list[int]:
@@ -103,16 +110,41 @@ def read_labels(checkpoint: Path | str) -> dict[int, int]:
 
     Raises:
         ForeignFileError: a file that isn't a loop's.
+        InputError: a row that is neither a round nor a label, or two labels of one sample that differ.
     """
     _, rows, damaged = stored_rows(checkpoint, KIND)
     if damaged:
         warnings.warn(f"{checkpoint}: damaged lines {damaged} are left out", DamagedFileWarning, stacklevel=2)
-    return _labels(rows)
+    return _labels(rows, checkpoint)
 
 
 def _name(number: int) -> str:
     return f"round {number}"
 
 
-def _labels(rows: Mapping[str, Any]) -> dict[int, int]:
-    return {int(name): int(value) for name, value in rows.items() if name.isdigit()}
+_ROUND = re.compile(r"round [0-9]+")
+_SAMPLE = re.compile(r"([0-9]+)(\.0+)?")  # a loop of before wrote "35.0" where it was told floats
+
+
+def _labels(rows: Mapping[str, Any], path: Path | str | None) -> dict[int, int]:
+    """Sample -> class; whatever is neither that nor a round is an error, so that no label is passed over."""
+    labels: dict[int, int] = {}
+    for name, value in rows.items():
+        if _ROUND.fullmatch(name):
+            continue
+        sample, label = _SAMPLE.fullmatch(name), _label(value)
+        if sample is None or label is None:
+            raise InputError(f"{path}", given=f"the row {name!r}: {value!r}", expected="rounds, and sample: class")
+        if labels.setdefault(int(sample[1]), label) != label:
+            given = f"the row {name!r}: {value!r} after the label {labels[int(sample[1])]}"
+            raise InputError(
+                f"{path}", given=given, expected="one label a sample", hint="delete the line that is wrong"
+            )
+    return labels
+
+
+def _label(value: Any) -> int | None:
+    """A class, or None where it is no whole number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not float(value).is_integer():
+        return None
+    return int(value)

@@ -145,10 +145,12 @@ def named(name: str | Strategy, **options: Any) -> Strategy:
         **options: that it supports, as `named("typiclust", neighbours=10)`.
 
     Raises:
-        InputError: an unknown name, or a word that the strategy doesn't support.
+        InputError: an unknown name, neither a name nor a strategy, or a word that the strategy doesn't support.
     """
     if isinstance(name, Strategy):
         return name.having(**options)
+    if not isinstance(name, str):
+        raise InputError("strategy", given=repr(name), expected=f"a Strategy, or one of {', '.join(STRATEGIES)}")
     if name not in STRATEGIES:
         raise unknown_name("strategy", name, STRATEGIES)
     return STRATEGIES[name].having(**options)
