@@ -91,12 +91,14 @@ class _Scaled:
             return "The validation data determine no temperature: take more of them, with some that are misjudged."
         if self.saved.low > 0 and values["ece_after_temperature"] < before:
             return f"Divide the logits by {self.temperature:.2f} before the softmax."
-        return "Temperature scaling does not help here."
+        if self.saved.low > 0:
+            return f"A temperature saves {self.saved} nats a sample on validation data, but doesn't lower the ECE here."
+        return f"No temperature is shown to help: on validation data one saves {self.saved} nats a sample."
 
     def words(self, values: Mapping[str, Any]) -> str:
         if self.temperature is None:
             return f"No temperature can be fitted on the validation data: {self.why}."
-        text = f"Temperature {self.temperature:.2f} (fitted on validation data) brings it to "
+        text = f"Temperature {self.temperature:.2f} (fitted on validation data) changes it to "
         return f"{text}{values['ece_after_temperature']:.3f}."
 
 
