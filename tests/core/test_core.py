@@ -53,6 +53,7 @@ print("resumed", result.resumed_at)
 """
 
 
+@pytest.mark.slow  # of a fresh interpreter; the resume contract kills forks in the fast suite
 def test_killed_fit_resumes_bit_for_bit(tmp_path):
     whole, resumed = tmp_path / "whole.pt", tmp_path / "resumed.pt"
     run_it = [sys.executable, "-c", FIT]
@@ -72,6 +73,7 @@ def test_killed_fit_resumes_bit_for_bit(tmp_path):
     assert all(torch.equal(a["model"][k], b["model"][k]) for k in a["model"])
 
 
+@pytest.mark.slow  # of a fresh interpreter; the resume contract kills forks in the fast suite
 def test_interrupted_fit_saves_first(tmp_path):
     resumed, checkpoint = tmp_path / "r.pt", tmp_path / "c.pt"
     command = [sys.executable, "-c", FIT, str(checkpoint), "2000", str(resumed)]
@@ -108,6 +110,7 @@ def trial(seed):
 """
 
 
+@pytest.mark.slow  # of a fresh interpreter; the resume contract kills forks in the fast suite
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_killed_trials_resume(tmp_path, jobs):
     (tmp_path / "slow_trial.py").write_text(SLOW_TRIAL)
