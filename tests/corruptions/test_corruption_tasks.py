@@ -310,3 +310,11 @@ def test_what_is_no_task_is_refused(task):
     net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 2))
     with pytest.raises(InputError, match=r"a task of core\.tasks"):
         Suite(["contrast"], severities=(1,)).evaluate(net, [(torch.rand(4, 3, 8, 8), torch.zeros(4))], task=task)
+
+
+def test_targets_of_ones_own_may_be_a_dictionary():
+    """Its length says nothing of the number of samples."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 2))
+    batches = [(torch.rand(4, 3, 8, 8), {"labels": torch.tensor([0, 1, 0, 1])})]
+    report = Suite(["contrast"], severities=(1,)).evaluate(net, batches, lambda out, y: out.argmax(1) != y["labels"])
+    assert report.n == 4

@@ -20,9 +20,9 @@ from deepwright.core.identity import digest
 from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
 from deepwright.core.statistics import Interval, wilson
+from deepwright.core.tasks.reading import TELLING_ROWS
 
 _HALVINGS = 60  # after which no bracket of float32 has a number inside
-_ENOUGH = 16  # rows in which probabilities are told from logits
 
 
 @dataclass
@@ -124,7 +124,7 @@ class _FewRows:
             return
         self.inputs.append(x)
         self.targets.append(y)
-        if sum(map(len, self.inputs)) >= _ENOUGH:
+        if sum(map(len, self.inputs)) >= TELLING_ROWS:
             if len(self.inputs) > 1:  # a batch that is large enough is read by the attack itself
                 self.attack.stands(self.model, torch.cat(self.inputs), torch.cat(self.targets))
             self.done = True

@@ -20,6 +20,7 @@ from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
 from deepwright.core.statistics import Interval, wilson
 from deepwright.core.tasks import Classification, Segmentation, Task, mean_score
+from deepwright.core.tasks.reading import TELLING_ROWS
 from deepwright.corruptions.engine import Perturbation
 from deepwright.corruptions.moving import move_labels, reason_to_leave_out
 from deepwright.corruptions.results import CorruptionReport
@@ -210,8 +211,10 @@ class _Cells:
         for x, y in self.data:
             for i, model in enumerate(self.models):
                 out = self._outputs(model, x)
-                outputs[i].append(out)
-                rows[i] += self._error_of(model, out, y, clean=True).tolist()
+                # No more than tells: outputs may be dense.
+                if isinstance(out, Tensor) and sum(map(len, outputs[i])) < TELLING_ROWS:
+                    outputs[i].append(out)
+                rows[i] += self._error_of(model, out, y, len(x), clean=True).tolist()
         for parts in outputs:
             self._look_at_all(parts)
         return rows
@@ -242,15 +245,15 @@ class _Cells:
         return move_labels(p, y, severity, self.seed, ids=ids, outside=task.ignore_index)
 
     def _errors(self, model: nn.Module, x: Tensor, y: Any) -> Tensor:
-        return self._error_of(model, self._outputs(model, x), y, clean=False)
+        return self._error_of(model, self._outputs(model, x), y, len(x), clean=False)
 
     @staticmethod
     def _outputs(model: nn.Module, x: Tensor) -> Any:
         return model(to_model(_floats(x), model))
 
-    def _error_of(self, model: nn.Module, out: Any, y: Any, clean: bool) -> Tensor:
+    def _error_of(self, model: nn.Module, out: Any, y: Any, n: int, clean: bool) -> Tensor:
         beside = y.to(device_of(model)) if hasattr(y, "to") else back_to(y, model)
-        return self.error(out, beside, len(y), clean)
+        return self.error(out, beside, n, clean)
 
 
 def _report(

@@ -16,6 +16,8 @@ SCALES = ("auto", "logits", "probabilities", "log-probabilities")
 
 # How far from 1 the sum of a row of probabilities may lie: a softmax in half precision rounds each of its terms.
 _SUM_TOLERANCE = {torch.float16: 5e-3, torch.bfloat16: 2e-2}
+# Rows in which probabilities are told from logits: smaller batches are best looked at together.
+TELLING_ROWS = 16
 # Rows that are looked at: as many say as much as all of them, in a fixed time.
 _LOOK_AT = 4096
 
