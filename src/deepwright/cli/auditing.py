@@ -15,7 +15,7 @@ _CONFIG = Path("deepwright.toml")
 
 @click.command(cls=Command, example="deepwright audit resnet8-mnist --check accuracy --limit 200")
 @words(
-    subject("Of every pass"),
+    subject("Of every pass", split=True),
     DISTURBED,
     CHECK,
     click.option("--fail-on", multiple=True, help='A gate, e.g. "fi>0.5"; the exit code is then 1 when it is met.'),

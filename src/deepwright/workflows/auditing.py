@@ -74,7 +74,7 @@ def audit(
     require_gates(gates, resolve(checks))  # before a network is trained or a file is decoded
     if options.out is not None:
         require_writable(options.out)
-    subject = build_subject(options, train_limit=_TRAIN_LIMIT, say=say)
+    subject = build_subject(options, train_limit=_TRAIN_LIMIT, trains=False, say=say)
     journal = None if options.out is None else unfinished(options.out, options.fresh) / "findings.jsonl"
     if journal is not None and journal.exists():
         say(f"going on from {journal} (start afresh with --fresh)")
