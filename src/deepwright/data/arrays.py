@@ -47,7 +47,8 @@ def load_npz(
         seed: of splits and limits.
 
     Raises:
-        InputError: other keys, types, shapes or ranges; unlike numbers of inputs and labels; labels that are no classes.
+        InputError: other keys, types, shapes or ranges; unlike numbers of inputs and labels; labels that are no
+            classes.
     """
     path = Path(path)
     if not path.exists():
