@@ -111,6 +111,8 @@ def load(
             )
         if folder is not None and not folder.is_dir():
             raise InputError("data root", given=f"{folder} is no folder", hint="--data-root DIR")
+        if target is not None:
+            raise InputError("target", given=f"{target!r} for {entry.name}, which is no .csv", expected="none")
         if classes is not None:
             raise InputError("classes", given=f"beside {entry.name}, which has its own", expected="none")
         with_parts(split, entry.name)

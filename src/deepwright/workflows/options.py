@@ -113,6 +113,8 @@ def require_writable(out: Path | str) -> None:
     Raises:
         InputError: why it can't be written.
     """
+    if not str(out) or "\0" in str(out):
+        raise InputError("out", given=repr(str(out)), expected="the name of a folder", hint='"." is the current one')
     probe = Path(out) / ".writable"
     write_text(probe, "")
     probe.unlink()
