@@ -108,7 +108,7 @@ class Solved:
         """Plain data: the certificate, unknowns, steps, seconds and loss."""
         fit = self.training
         found = {name: vars(interval) for name, interval in self.unknowns.items()}
-        return vars(self.certificate) | {
+        return self.certificate.to_dict() | {
             "unknowns": found,
             "steps": fit.steps,
             "seconds": fit.seconds,
@@ -180,7 +180,10 @@ def _flow(problem: TwoPhaseProblem, options: SolveOptions) -> Solved:
         LeastSquaresProblem(solver.model, solver.blocks(solver.counts.times(k), solver.seed + _FRESH)).breakdown()
         for k in (1, _DENSE)
     )
-    certificate = Certificate(trained, fresh, dense, errors=solver.errors())
+    doubts = [
+        "a flow of several fluids isn't linearised; what is told is residuals, and errors where the flow is known"
+    ]
+    certificate = Certificate(trained, fresh, dense, errors=solver.errors(), doubts=doubts)
     figures = [loss_figure(training), flow_figure(solver, out / "film.gif")]
     solved = Solved(solver.model, certificate, training, _table(certificate), out / "film.gif")
     name = str(options.problem) if isinstance(options.problem, str | Path) else "a flow of several fluids"
