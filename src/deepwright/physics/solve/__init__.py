@@ -22,7 +22,7 @@ from deepwright.physics.solve.problem import Condition, PDEProblem, Solution, re
 from deepwright.physics.solve.quasi_newton import QuasiNewton
 from deepwright.physics.solve.schedule import OPTIMIZERS, Phase, schedule_for
 from deepwright.physics.solve.training import Training, fit_problem, part_of
-from deepwright.physics.solve.uncertainty import covariance
+from deepwright.physics.solve.uncertainty import covariance, determined
 from deepwright.physics.solve.unknowns import Unknown, WithUnknowns
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "causal_weights",
     "certify",
     "covariance",
+    "determined",
     "fit_problem",
     "part_of",
     "relative_errors",

@@ -5,8 +5,11 @@ About twenty lines state one; `solve` trains, certifies and keeps it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ from deepwright.physics.solve.block import Block
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.schedule import Phase
 from deepwright.physics.solve.training import Training, fit_problem
-from deepwright.physics.solve.unknowns import Unknown, WithUnknowns, estimates
+from deepwright.physics.solve.unknowns import Unknown, WithUnknowns, estimates, require_read
 
 PLACES = ("interior", "boundary", "initial")
 
@@ -49,8 +52,9 @@ class Condition:
             points (slower: the Jacobian isn't batched).
 
     Raises:
-        InputError: an unknown place; data without points of your own, normals off the boundary; a scale, or a number
-            of points, that isn't above 0.
+        InputError: an unknown place, points of your own that aren't finite (N, d) floats; data of another length or
+            without points of your own, normals off the boundary; a scale or number of points that isn't above 0, a
+            negative weight; a residual that isn't a function.
     """
 
     name: str
@@ -65,18 +69,48 @@ class Condition:
     pointwise: bool = True
 
     def __post_init__(self) -> None:
+        if not callable(self.residual):
+            given, expected = type(self.residual).__name__, "a function (u, x) -> values that should vanish"
+            raise InputError(f"residual of condition {self.name!r}", given=given, expected=expected)
         if isinstance(self.where, str) and self.where not in PLACES:
             raise unknown_name("place", self.where, PLACES)
+        if not isinstance(self.where, str):
+            self._require_own_points(self.where)
         if (isinstance(self.where, str) and self.data) or (self.normal and self.where != "boundary"):
             raise InputError(
                 f"condition {self.name!r}",
                 given=f"where={self.where!r}, {len(self.data)} data, normal={self.normal}",
                 expected="data with points of your own, normals on the boundary",
             )
-        if not self.scale > 0 or self.points < 1:
-            raise InputError(
-                f"condition {self.name!r}", given=f"scale={self.scale}, points={self.points}", expected="above 0"
-            )
+        sizes = {"scale": self.scale, "points": self.points, "weight": self.weight}
+        for name, value in sizes.items():
+            if (
+                not isinstance(value, Real)
+                or not math.isfinite(value)
+                or value < 0
+                or (value == 0 and name != "weight")
+            ):
+                expected = "a finite number above 0" + (", or 0" if name == "weight" else "")
+                raise InputError(f"{name} of condition {self.name!r}", given=repr(value), expected=expected)
+
+    def _require_own_points(self, where: Any) -> None:
+        """Points (N, d), finite, and as many data."""
+        what = f"points of condition {self.name!r}"
+        if not isinstance(where, Tensor):
+            raise InputError(what, given=type(where).__name__, expected=f"one of {', '.join(PLACES)}, or a tensor")
+        if where.ndim != 2 or 0 in where.shape or not where.is_floating_point():
+            given = f"{where.dtype} of shape {tuple(where.shape)}"
+            raise InputError(what, given=given, expected="floats of shape (N, d), at least one row")
+        if not isinstance(self.data, tuple | list) or any(not isinstance(t, Tensor) for t in self.data):
+            raise InputError(f"data of condition {self.name!r}", given=type(self.data).__name__, expected="tensors")
+        for name, values in ((what, where), *((f"data of condition {self.name!r}", t) for t in self.data)):
+            if len(values) != len(where):
+                raise InputError(name, given=f"{len(values)} rows for {len(where)} points", expected="one a point")
+            if not bool(torch.isfinite(values).all()):
+                given = (
+                    f"NaN or infinity in {int((~torch.isfinite(values)).reshape(len(values), -1).any(1).sum())} rows"
+                )
+                raise InputError(name, given=given, expected="finite numbers")
 
 
 @dataclass(frozen=True)
@@ -236,8 +270,8 @@ class PDEProblem:
                 you put it.
 
         Raises:
-            InputError: a device beside a network of your own, outputs of another shape than the exact solution's; see
-                also `fit_problem`.
+            InputError: a device beside a network of your own, outputs of another shape than the exact solution's, an
+                unknown that no residual reads; see also `fit_problem`.
         """
         if network is not None and device is not None:
             raise InputError("device", given=str(device), expected="none: the network is trained where it lives")
@@ -249,6 +283,8 @@ class PDEProblem:
             few = self.domain.sample(2, generator=generator(seed, "shape"))
             relative_errors(u, self.exact, few, self.components)
         problem = LeastSquaresProblem(u, self.blocks(seed, dtype=dtype_of(u), device=device_of(u)))
+        if self.unknowns:
+            require_read(problem, self.unknowns)
         training = fit_problem(
             problem,
             self.schedule if schedule is None else schedule,
@@ -258,7 +294,7 @@ class PDEProblem:
             seed=seed,
             description=self.name,
         )
-        return Solution(self, u, problem, training, self.error(u))
+        return Solution(self, u, problem, training)
 
 
 @dataclass
@@ -270,14 +306,17 @@ class Solution:
         network: that solves it.
         least_squares: what was minimised.
         training: what the fit did.
-        errors: relative L2 error of each component, where the exact solution is known.
     """
 
     problem: PDEProblem
     network: nn.Module
     least_squares: LeastSquaresProblem
     training: Training
-    errors: dict[str, float]
+
+    @cached_property
+    def errors(self) -> dict[str, float]:
+        """Relative L2 error of each component, where the exact solution is known."""
+        return self.problem.error(self.network)  # when asked for: training isn't lost where `exact` fails
 
     @property
     def unknowns(self) -> dict[str, Interval]:
@@ -285,7 +324,7 @@ class Solution:
 
         The noise is each measured condition's RMS residual (a condition with `data` is measured), carried to the
         unknowns by `covariance`, linearised at the solution: a wrong equation or a fit that isn't over isn't seen. Both
-        ends are NaN where nothing was measured.
+        ends are NaN where nothing was measured, and where residuals don't decide the unknown.
         """
         measured = {c.name for c in self.problem.conditions if c.data}
         left = {k: v for k, v in self.least_squares.breakdown().items() if k in measured}
