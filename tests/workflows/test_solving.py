@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
@@ -177,3 +178,32 @@ def test_results_are_kept_before_they_are_looked_at(broken, kept, tmp_path, monk
     assert (tmp_path / "s" / "weights.safetensors").exists()
     assert ("verdict" if kept == "verdict" else "steps") in found
     assert (found["trained"] != {}) == (kept == "verdict")
+
+
+ROOM = """
+from pathlib import Path
+from deepwright.physics import Ball, Condition, Difference, Hard, PDEProblem, Polygon, field, laplacian
+
+outline = Polygon.read(Path(__file__).with_name("room.csv"))
+room = Difference(outline, Ball((0.5, 0.5), 0.2))
+problem = PDEProblem(
+    "a room with a pillar", room,
+    [
+        Condition("heat", lambda u, x: laplacian(u, x) + 1, points=150),
+        Condition("pillar", lambda u, x: u(x) - 1, "boundary", 40, keep=lambda x: (x - 0.5).norm(dim=1) < 0.3, weight=100.0),
+    ],
+    hard=Hard(outline.smooth_distance),  # 0 on the walls, whatever is trained
+    network=lambda: field(2, hidden=(12, 12)),
+)
+"""
+
+
+def test_a_region_from_a_file_with_a_hole_and_held_walls(tmp_path):
+    (tmp_path / "room.csv").write_text("0,0\n2,0\n2,1\n1,1\n1,2\n0,2\n")
+    (tmp_path / "room.py").write_text(ROOM)
+    found = solve(SolveOptions(tmp_path / "room.py", steps=20, out=tmp_path / "s"))
+    walls = torch.tensor([[2.0, 0.5], [1.5, 1.0], [0.0, 1.7], [1.0, 1.3]], dtype=torch.float64)
+    assert float(found.network(walls).abs().max()) < 1e-6
+    assert found.certificate.undetermined == 0
+    assert found.certificate.trained["pillar"] < 0.3
+    assert (tmp_path / "s" / "solution.html").exists()

@@ -16,6 +16,7 @@ Example:
 from deepwright.physics.solve.balance import GradNormBalancer, NTKBalancer, causal_weights
 from deepwright.physics.solve.block import Block, Diverged
 from deepwright.physics.solve.certificate import Certificate, certify
+from deepwright.physics.solve.hard import Hard, HardNetwork
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.levenberg_marquardt import LevenbergMarquardt, StepInfo
 from deepwright.physics.solve.problem import Condition, PDEProblem, Solution, relative_errors
@@ -32,6 +33,8 @@ __all__ = [
     "Condition",
     "Diverged",
     "GradNormBalancer",
+    "Hard",
+    "HardNetwork",
     "LeastSquaresProblem",
     "LevenbergMarquardt",
     "NTKBalancer",

@@ -153,6 +153,8 @@ def _rms(u: nn.Module, blocks: list[Block]) -> dict[str, float]:
 
 def _lacking(problem: PDEProblem) -> list[str]:
     """Conditions that an equation can hardly do without, and that aren't there."""
+    if problem.hard is not None:
+        return []  # the linearised problem knows what the network keeps
     places = {c.where if isinstance(c.where, str) else "own" for c in problem.conditions}
     if places == {"interior"}:
         return ["there is no condition besides the equation: it has many solutions, and any of them fits"]

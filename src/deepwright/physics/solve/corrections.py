@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.physics.derivatives.jets import Jet, cosine, propagate
+from deepwright.physics.solve.hard import Hard, HardNetwork
 
 PAD = 0.125  # of each side, beyond it: cosines of a longer box have no slopes or values that they must take at its ends
 
@@ -116,6 +117,37 @@ class Powers(nn.Module):
         return torch.cat([torch.ones_like(t), *(t**p for p in range(1, self.degree + 1))], 1)
 
 
+class Combination(nn.Module):
+    """Functions times weights, one set for each component.
+
+    Args:
+        basis: `Waves` or `Powers`.
+        components: C.
+        like: of the weights' dtype and device.
+    """
+
+    def __init__(self, basis: nn.Module, components: int, like: Tensor) -> None:
+        super().__init__()
+        self.basis = basis
+        self.weight = nn.Parameter(like.new_zeros(len(basis), components))  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C).
+
+        Args:
+            x: points.
+        """
+        return self.basis(x) @ self.weight
+
+    def forward_jet(self, jet: Jet) -> Jet:
+        """See `jets`.
+
+        Args:
+            jet: of points.
+        """
+        return propagate(self.basis, jet).map(lambda t: t @ self.weight)
+
+
 class Corrected(nn.Module):
     """u plus a combination of such functions, whose weights alone are fitted (and an inverse problem's unknowns).
 
@@ -123,16 +155,16 @@ class Corrected(nn.Module):
         u: a copy of it is held fixed, but for its unknowns.
         basis: `Waves` or `Powers`.
         components: C of u.
+        hard: what u keeps, so that corrections keep it, too.
     """
 
-    def __init__(self, u: nn.Module, basis: nn.Module, components: int) -> None:
+    def __init__(self, u: nn.Module, basis: nn.Module, components: int, hard: Hard | None = None) -> None:
         super().__init__()
         self.u = copy.deepcopy(u).requires_grad_(False)
         for name, parameter in self.u.named_parameters():
             parameter.requires_grad_(name.startswith("unknowns."))
-        self.basis = basis
-        like = next(iter(self.u.parameters()))
-        self.weight = nn.Parameter(like.new_zeros(len(basis), components))  # type: ignore[arg-type]
+        combination = Combination(basis, components, next(iter(self.u.parameters())))
+        self.change = combination if hard is None else HardNetwork(combination, Hard(hard.distance))
 
     def __getattr__(self, name: str) -> Any:
         """What residuals read of the network besides its outputs, such as the unknowns of an inverse problem."""
@@ -141,13 +173,18 @@ class Corrected(nn.Module):
         except AttributeError:
             return getattr(super().__getattr__("u"), name)
 
+    @property
+    def weight_name(self) -> str:
+        """Of the weights' parameter."""
+        return next(n for n, _ in self.named_parameters() if n.startswith("change."))
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, C).
 
         Args:
             x: points.
         """
-        return self.u(x) + self.basis(x) @ self.weight
+        return self.u(x) + self.change(x)
 
     def forward_jet(self, jet: Jet) -> Jet:
         """See `jets`.
@@ -155,4 +192,4 @@ class Corrected(nn.Module):
         Args:
             jet: of points.
         """
-        return propagate(self.u, jet).plus(propagate(self.basis, jet).map(lambda t: t @ self.weight))
+        return propagate(self.u, jet).plus(propagate(self.change, jet))

@@ -25,6 +25,7 @@ from deepwright.physics.domains import Domain, SpaceTime, require_inside
 from deepwright.physics.networks import field as field_network
 from deepwright.physics.points import collect
 from deepwright.physics.solve.block import Block
+from deepwright.physics.solve.hard import Hard, HardNetwork
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.schedule import Phase
 from deepwright.physics.solve.training import Training, fit_problem
@@ -119,7 +120,8 @@ class PDEProblem:
 
     Attributes:
         name: of the problem.
-        domain: `Box`, `Ball`, `LevelSet`, or `SpaceTime` of one (time is the last axis).
+        domain: `Box`, `Ball`, `LevelSet`, one of `deepwright.physics.geometry`, or `SpaceTime` of one (time is the last
+            axis).
         conditions: at least one.
         exact: (N, d) -> (N, C) where it is known; it is used to measure, never to train.
         components: names of the solution's components.
@@ -127,6 +129,7 @@ class PDEProblem:
         schedule: phases of the fit; by the number of parameters where not given.
         resample: see `fit_problem`.
         unknowns: numbers that are fitted with the network; residuals read them as `u.name`.
+        hard: conditions that the network keeps by its form, u = g + d N; see `Hard`.
         conserved: name -> (u, x) -> (N,) density whose integral over space should stay the same in time.
         evaluate: points that the error is measured on.
         source: where the problem comes from.
@@ -144,6 +147,7 @@ class PDEProblem:
     schedule: Sequence[Any] | None = None
     resample: int = 0
     unknowns: Sequence[Unknown] = ()
+    hard: Hard | None = None
     conserved: dict[str, Callable[[Any, Tensor], Tensor]] = field(default_factory=dict)
     evaluate: int = 10_000
     source: str = ""
@@ -229,12 +233,14 @@ class PDEProblem:
         else:
             with local_rng(seed):
                 made = self.network()
-        return self._with_unknowns(made)
+        return self._dressed(made)
 
-    def _with_unknowns(self, network: nn.Module) -> nn.Module:
-        if not self.unknowns or isinstance(network, WithUnknowns):
+    def _dressed(self, network: nn.Module) -> nn.Module:
+        """With hard conditions and unknowns around it, unless it has them."""
+        if isinstance(network, WithUnknowns):
             return network
-        return WithUnknowns(network, self.unknowns)
+        held = network if self.hard is None or isinstance(network, HardNetwork) else HardNetwork(network, self.hard)
+        return WithUnknowns(held, self.unknowns) if self.unknowns else held
 
     def error(self, u: Any, seed: int = 1) -> dict[str, float]:
         """Relative L2 error of each component on fresh points; empty where no exact solution is known.
@@ -264,7 +270,8 @@ class PDEProblem:
             seed: of the network and the points.
             checkpoint: see `fit_problem`.
             max_time: seconds of CPU time.
-            network: a network of your own; it is trained in place (inside a `WithUnknowns` where there are unknowns).
+            network: a network of your own; it is trained in place (inside a `WithUnknowns` where there are unknowns, a
+                `HardNetwork` where there are hard conditions).
             schedule: instead of the problem's.
             device: where a network of the problem's own is trained (the CPU where not given); one of yours is where
                 you put it.
@@ -275,7 +282,7 @@ class PDEProblem:
         """
         if network is not None and device is not None:
             raise InputError("device", given=str(device), expected="none: the network is trained where it lives")
-        u = self.make_network(seed).to(device or "cpu") if network is None else self._with_unknowns(network)
+        u = self.make_network(seed).to(device or "cpu") if network is None else self._dressed(network)
         if dtype_of(u) not in (torch.float32, torch.float64):
             given, hint = f"a network in {dtype_of(u)}", "network.double() (least squares need the digits), or .float()"
             raise InputError("network", given=given, expected="float64 or float32", hint=hint)

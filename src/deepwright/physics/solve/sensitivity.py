@@ -14,12 +14,12 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
-import scipy.linalg
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.devices import device_of, to_model
+from deepwright.core.errors import InputError
 from deepwright.physics.domains import SpaceTime
 from deepwright.physics.solve.corrections import PAD, Corrected, Powers, Waves, modes_for
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
@@ -64,7 +64,7 @@ def sensitivity(problem: Any, u: nn.Module, seed: int) -> Sensitivity:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*has no rule for jets")
             return _linearised(problem, exact, seed)
-    except RuntimeError as error:
+    except (RuntimeError, InputError) as error:
         told = "it has a step that can't be batched" if "vmap" in str(error) else str(error).splitlines()[0]
         return Sensitivity(doubts=[f"the problem can't be linearised about this network: {told}"])
 
@@ -80,9 +80,13 @@ def _linearised(problem: Any, u: nn.Module, seed: int) -> Sensitivity:
     waves = Waves(problem.domain.bounds, modes_for(dim, channels)).to(**place)
     drawn = min(c.points for c in problem.conditions if isinstance(c.where, str)) if _drawn(problem) else 1
     times = max(1.0, 4 * channels * len(waves) / drawn)  # fewer points than waves leave corrections open by themselves
-    squares = LeastSquaresProblem(Corrected(u, waves, channels), problem.blocks(seed, times=times, **place))
-    phi = waves(x)
-    found = _answer(squares, phi, channels, waves.waves.sum(1) <= 2)  # type: ignore[operator]
+    model = Corrected(u, waves, channels, problem.hard)
+    squares = LeastSquaresProblem(model, problem.blocks(seed, times=times, **place))
+    values = torch.kron(waves(x), torch.eye(channels, **place)) / math.sqrt(value.numel())
+    if problem.hard is not None:
+        values *= problem.hard.distance_at(x).expand(value.shape).reshape(-1, 1)
+    smooth = (waves.waves.sum(1) <= 2).repeat_interleave(channels)  # type: ignore[operator]
+    found = _answer(squares, model.weight_name, values, smooth)
     missed = found.missed / size
     out = Sensitivity(missed, undetermined=found.open, seen=_seen(waves, dim))
     if found.open:
@@ -124,7 +128,7 @@ class _Answer:
     left: float
 
 
-def _answer(squares: LeastSquaresProblem, phi: Float[Tensor, "n b"], channels: int, smooth: Tensor) -> _Answer:
+def _answer(squares: LeastSquaresProblem, name: str, values: Float[Tensor, "n b"], smooth: Tensor) -> _Answer:
     """The best correction's RMS, the worst amplification, how many corrections are open, what residuals are left.
 
     Waves over a part of their box are nearly dependent, so they are taken apart together with their residuals: of
@@ -133,12 +137,8 @@ def _answer(squares: LeastSquaresProblem, phi: Float[Tensor, "n b"], channels: i
     """
     jacobian, r = (torch.cat(parts) for parts in zip(*squares.jacobian_pieces(squares.vector())))
     columns = dict(zip(squares.shapes, jacobian.split([s.numel() for s in squares.shapes.values()], 1)))
-    a = columns.pop("weight")
-    values = torch.kron(phi, torch.eye(channels, dtype=phi.dtype, device=phi.device)) / math.sqrt(
-        phi.shape[0] * channels
-    )
-    chosen = smooth.repeat_interleave(channels)
-    scale = float((a.norm(dim=0) / values.norm(dim=0))[chosen].median())
+    a = columns.pop(name)
+    scale = float((a.norm(dim=0) / values.norm(dim=0))[smooth].median())
     for column in columns.values():  # what unknowns explain as well decides nothing about the solution
         q = torch.linalg.qr(column)[0]
         a, r = a - q @ (q.T @ a), r - q @ (q.T @ r)
@@ -186,12 +186,13 @@ def _free_half_waves(problem: Any, u: nn.Module, channels: int, axis: int, names
     powers = Powers(problem.domain.bounds, axis).to(device_of(u))
     x = to_model(problem.domain.sample(_PLACES, generator=torch.Generator().manual_seed(5)), u)
     model = Corrected(u, powers, channels)
-    here = {name: x for name in names}
+    name = model.weight_name
+    here = {condition: x for condition in names}
 
     def residual(weight: Tensor) -> Tensor:
-        return torch.func.functional_call(_Residuals(model, problem), {"model.weight": weight}, (here,))
+        return torch.func.functional_call(_Residuals(model, problem), {f"model.{name}": weight}, (here,))
 
-    jacobian = torch.func.jacfwd(residual)(model.weight.detach())
+    jacobian = torch.func.jacfwd(residual)(dict(model.named_parameters())[name].detach())
     if jacobian.shape[1] != channels:
         return 0.0  # more or fewer equations than components: no square symbol
     made = jacobian.detach().cpu()  # (n, equations, powers, components)
@@ -217,6 +218,8 @@ class _Residuals(nn.Module):
 
 def _fastest(coefficients: list[Tensor]) -> float:
     """The largest |Im lambda| of det(sum_q a_q lambda^q) = 0 that oscillates more than it grows or decays."""
+    import scipy.linalg  # torch has no eigenvalues of pencils; a field needs no SciPy
+
     scale = max(float(a.abs().max()) for a in coefficients)
     order = max((q for q, a in enumerate(coefficients) if float(a.abs().max()) > 1e-9 * scale), default=0)
     if order == 0 or not math.isfinite(scale):
