@@ -1,8 +1,8 @@
 """A function that is 0 on a polygon's sides and above 0 inside, as smooth as corners allow.
 
 Between two corners that stick out, sides meet at corners that go in only; inside is then where any of their half planes
-is, so their lines are joined by `levels.either`. The product over such chains is a polynomial for a convex polygon: at a
-right corner it is x y, where joining distances would leave a Laplacian that grows without end. A chain whose lines,
+is, so their lines are joined by `levels.either`. The product over such chains is a polynomial for a convex polygon: at
+a right corner it is x y, where joining distances would leave a Laplacian that grows without end. A chain whose lines,
 prolonged, cut the region takes its sides as segments instead.
 """
 
