@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from deepwright import InputError
 from deepwright.core.spreadsheets import csv_text, guarded, read_csv, unguarded
 
-FORMULAS = ['=HYPERLINK("http://a","b")', "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "'=1", "  =1", "＝1", "＠a"]
+FORMULAS = [
+    '=HYPERLINK("http://a","b")',
+    "+1+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "'=1",
+    "  =1",
+    "＝1",
+    "＠a",
+]
 
 
 @pytest.mark.parametrize("text", FORMULAS)
