@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.compress.search.objectives import Accuracy
-from deepwright.compress.search.space import Space
+from deepwright.compress.search.space import COSTS, Space
 from deepwright.compress.search.units import UnitSpace
 from deepwright.compress.surgery import ShrinkResult
 from deepwright.core.errors import InputError
@@ -32,7 +32,8 @@ class Picked:
         index: its place in the front.
         validation_error: what the search saw.
         held_out: error on fresh data, with its 95 % interval; the picked point was chosen for its luck too.
-        costs: shares of the dense network's costs.
+        costs: shares of the dense network's costs. Of a sparse network: the share of weights that aren't zero, and
+            beside it params, MACs and bytes, which zeros leave as they were, and the bytes of a file of sparse rows.
         against_dense: exact McNemar p-value that it is equally often right as the dense network on the fresh data.
     """
 
@@ -129,7 +130,7 @@ class ParetoResult:
             index=chosen,
             validation_error=float(self.F[chosen, 0]),
             held_out=wilson(int(both[0].sum()), len(fresh)),
-            costs=dict(zip(names, self.F[chosen, 1:].tolist())),
+            costs=self.space.account(mask, dict(zip(names, self.F[chosen, 1:].tolist()))),
             against_dense=mcnemar(torch.from_numpy(~both[0]), torch.from_numpy(~both[1])),
         )
 
@@ -146,8 +147,13 @@ class ParetoResult:
         for i, errors in enumerate(wrong.tolist()):
             interval = wilson(errors, len(fresh))
             rows.append([i, *self.F[i].tolist(), interval.value, interval.low, interval.high, int(self.phase[i])])
-        columns = ["point", "validation error", *self.objectives[1:], "held-out error", "low", "high", "phase"]
+        columns = ["point", "validation error", *self._costs(), "held-out error", "low", "high", "phase"]
         return Table(columns, rows, f"{len(rows)} points, {len(fresh)} held-out samples, 95 % intervals")
+
+    def _costs(self) -> list[str]:
+        """The objectives but for the error; zeros in a tensor aren't fewer parameters, whatever was asked for."""
+        sparse = not isinstance(self.space, UnitSpace)
+        return [f"nonzero weights ({n})" if sparse and n in COSTS else n for n in self.objectives[1:]]
 
     def sensitivity(self) -> Table:
         """Share of its bits that each layer keeps over the front: which are never given up."""
@@ -166,13 +172,13 @@ class ParetoResult:
             {"name": f"phase {p}", "x": self.F[self.phase == p, 1].tolist(), "y": self.F[self.phase == p, 0].tolist()}
             for p in np.unique(self.phase)
         ]
-        return Figure("scatter", "The front", series, f"{self.objectives[1]} kept (share)", "validation error")
+        return Figure("scatter", "The front", series, f"{self._costs()[0]} (share)", "validation error")
 
     def to_pandas(self) -> Any:
         """One row a point."""
         import pandas
 
-        frame = pandas.DataFrame(self.F, columns=list(self.objectives))
+        frame = pandas.DataFrame(self.F, columns=["error", *self._costs()])
         frame["phase"] = self.phase
         return frame
 

@@ -36,6 +36,7 @@ from deepwright.core.progress import bar
 from deepwright.core.resume import Resume
 
 GRANULARITIES = ("unit", "weight", "block")
+SEEDS = ("normalised", "raw")
 BLOCK = 4
 
 
@@ -64,8 +65,12 @@ class EvolutionaryPruner:
         escape: from the middle of phase 2 on, this share of a child's flips may leave the corridor.
         guided: moves lean on importance (False: every bit alike; for comparison).
         seed: of everything.
-        min_keep: bits that each layer keeps.
+        min_keep: bits that each layer keeps; 1 by default for units (a layer without units is no layer), 0 for weights
+            and blocks, which may empty a row or a layer.
         frozen: modules that stay whole.
+        seeds: what phase 1 begins with beside the dense network: "normalised" (global cuts of layer-scaled scores: a
+            network that computes the same at other scales gets the same front) or "raw" (global cuts of raw scores too:
+            the front is then at least as good as those).
 
     Raises:
         InputError: nothing to prune, weights that aren't finite, unknown options.
@@ -88,8 +93,9 @@ class EvolutionaryPruner:
         escape: float = 0.05,
         guided: bool = True,
         seed: int = 0,
-        min_keep: int = 1,
+        min_keep: int | None = None,
         frozen: Sequence[str] = (),
+        seeds: str = "normalised",
     ) -> None:
         if granularity not in GRANULARITIES:
             raise InputError("granularity", given=repr(granularity), expected=" or ".join(map(repr, GRANULARITIES)))
@@ -98,6 +104,10 @@ class EvolutionaryPruner:
             raise InputError("search", given=given, expected="0 <= heavy <= light error, a share in [0, 1]")
         if seed < 0:
             raise InputError("seed", given=seed, expected="0 or more")
+        if seeds not in SEEDS:
+            raise InputError("seeds", given=repr(seeds), expected=" or ".join(map(repr, SEEDS)))
+        least = 1 if granularity == "unit" else 0
+        min_keep = least if min_keep is None else min_keep
         self.engine = named_engine(engine)
         _require_objectives(objectives, self.engine)
         self.sizes = {1: _sizes("phase1", phase1), 2: _sizes("phase2", phase2)}
@@ -110,9 +120,11 @@ class EvolutionaryPruner:
             self.space = WeightSpace.of(model, importance, data, min_keep, frozen, block, loss)
         self.model, self.objectives, self.frozen = model, tuple(objectives), tuple(frozen)
         self.slacks, self.escape, self.guided, self.seed = corridor, escape, guided, seed
-        self.importance = importance
+        self.importance, self.seeds = importance, seeds
         start = SearchState.start(self.space.size, len(self.space.names), len(self.objectives), seed)
-        self.generations = Generations(self.space, self.engine, self.sizes, corridor, guided, escape, start)
+        self.generations = Generations(
+            self.space, self.engine, self.sizes, corridor, guided, escape, start, seeds == "raw"
+        )
         self._begun_with: Array | None = None
 
     # --- ask and tell ------------------------------------------------------------------------------------------
@@ -277,6 +289,7 @@ class EvolutionaryPruner:
                 "escape": self.escape,
                 "guided": self.guided,
                 "seed": self.seed,
+                "seeds": self.seeds,
                 "min_keep": self.space.min_keep,
                 "frozen": self.frozen,
                 "racing": racing,

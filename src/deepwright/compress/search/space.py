@@ -105,6 +105,15 @@ class Space:
         """
         raise NotImplementedError
 
+    def account(self, mask: Bool[Array, " d"], shares: dict[str, float]) -> dict[str, float]:
+        """What one network really costs, by name, as shares of the dense network.
+
+        Args:
+            mask: which bits stay.
+            shares: the costs that the search saw.
+        """
+        return shares
+
     def predict(self, masks: Bool[Array, "p d"], x: Tensor) -> Tensor:
         """Outputs of the masked networks, where the network lives.
 
