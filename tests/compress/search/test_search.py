@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import nn
 
+from deepwright.compress import recalibrate
 from deepwright.compress.search import (
     Engine,
     EvolutionaryPruner,
     ParetoResult,
+    Preparation,
     PymooEngine,
     SearchError,
     UnitSpace,
@@ -481,3 +483,86 @@ def test_a_loss_that_nothing_looks_at_is_refused(granularity):
     model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1))
     with pytest.raises(InputError, match="loss"):
         EvolutionaryPruner(model, torch.randn(2, 4), granularity=granularity, loss=nn.functional.mse_loss)
+
+
+def small_resnet():
+    """A network with batch norms, a cut of which breaks their statistics."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Linear(8, 24),
+        nn.BatchNorm1d(24),
+        nn.ReLU(),
+        nn.Linear(24, 12),
+        nn.BatchNorm1d(12),
+        nn.ReLU(),
+        nn.Linear(12, 3),
+    )
+    x = torch.randn(600, 8, generator=torch.Generator().manual_seed(0))
+    y = (x[:, :3] + x[:, 3:6]).argmax(1)
+    fit(net, (x[:300], y[:300]), epochs=15, batch_size=32, optimizer=adamw(1e-2))
+    return net.eval(), x, y
+
+
+@pytest.fixture(scope="module")
+def normed():
+    return small_resnet()
+
+
+@pytest.mark.parametrize("racing", [False, True])
+@pytest.mark.parametrize("granularity", ["unit", "weight"])
+def test_candidates_are_judged_with_what_they_get(normed, granularity, racing):
+    """The front's errors are those of networks that were cut, recalibrated and trained by hand; so is what is picked."""
+    net, x, y = normed
+    before = copy.deepcopy(net.state_dict())
+    preparation = Preparation(x[:300], y[:300], statistics=100, steps=3, batch_size=16)
+    search = EvolutionaryPruner(net, x[:2], granularity=granularity, phase1={"pop": 8, "gen": 1}, phase2={"gen": 0})
+    evaluate = accuracy_on(x[300:450], y[300:450])
+    front = search.fit(evaluate, racing=racing, preparation=preparation)
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())  # left as found
+    for i in (0, len(front) - 1):
+        model = search.space.build(front.masks[i])
+        zeros = {k: v == 0 for k, v in model.named_parameters() if v.ndim > 1}
+        recalibrate(model, x[:100].tensor_split(1))
+        untrained = copy.deepcopy(model.state_dict())
+        preparation.train(model, sparse=granularity == "weight")
+        assert any(not torch.equal(v, untrained[k]) for k, v in model.state_dict().items())
+        with torch.no_grad():
+            error = float((model(x[300:450]).argmax(1) != y[300:450]).double().mean())
+        assert front.F[i, 0] == pytest.approx(error)
+        picked = front.pick((x[450:], y[450:]), index=i)
+        assert all(torch.equal(v, model.state_dict()[k]) for k, v in picked.model.state_dict().items())
+        with torch.no_grad():
+            held_out = float((picked.model(x[450:]).argmax(1) != y[450:]).double().mean())
+        assert picked.held_out.value == pytest.approx(held_out)
+        if granularity == "weight":
+            assert all(bool((p[zeros[k]] == 0).all()) for k, p in picked.model.named_parameters() if k in zeros)
+    whole = (100 + 3 * 3 * 16 + 100 + 150) / 150  # statistics, steps, statistics again, the validation set
+    if not racing:
+        assert front.evaluations == pytest.approx(whole * len(search.state.seen))
+
+
+def test_statistics_taken_anew_mend_what_a_cut_broke(normed):
+    """At half of the parameters or fewer the best candidate errs less with them than without."""
+    net, x, y = normed
+    best = []
+    for preparation in (None, Preparation(x[:300], statistics=200)):
+        search = EvolutionaryPruner(net, x[:2], phase1={"pop": 24, "gen": 4}, phase2={"gen": 0})
+        front = search.fit(accuracy_on(x[300:], y[300:]), preparation=preparation)
+        best.append(front.F[front.F[:, 1] <= 0.5, 0].min())
+    assert best[1] < best[0]
+
+
+def test_a_front_of_prepared_networks_is_read_with_their_preparation(normed, tmp_path):
+    net, x, y = normed
+    search = EvolutionaryPruner(net, x[:2], phase1={"pop": 4, "gen": 1}, phase2={"gen": 0})
+    preparation = Preparation(x[:300], statistics=64)
+    front = search.fit(accuracy_on(x[300:], y[300:]), preparation=preparation, checkpoint=tmp_path / "search.pt")
+    path = front.save(tmp_path / "front.pt")
+    again = ParetoResult.load(path, search.space, Preparation(x[:300], statistics=64))
+    assert np.array_equal(again.F, front.F)
+    for other in (None, Preparation(x[:300], statistics=65)):
+        with pytest.raises(InputError, match="preparation"):
+            ParetoResult.load(path, search.space, other)
+        fresh = EvolutionaryPruner(net, x[:2], phase1={"pop": 4, "gen": 1}, phase2={"gen": 0})
+        with pytest.raises(OtherWorkError, match="preparation"):
+            fresh.fit(accuracy_on(x[300:], y[300:]), preparation=other, checkpoint=tmp_path / "search.pt")

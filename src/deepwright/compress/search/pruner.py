@@ -26,6 +26,7 @@ from deepwright.compress.search.evaluation import Evaluation
 from deepwright.compress.search.front import ParetoResult
 from deepwright.compress.search.generations import Candidate, Generations
 from deepwright.compress.search.objectives import Accuracy, Evaluate, require_disjoint
+from deepwright.compress.search.preparing import Preparation
 from deepwright.compress.search.space import COSTS, Space
 from deepwright.compress.search.state import SearchState
 from deepwright.compress.search.units import UnitSpace
@@ -126,6 +127,7 @@ class EvolutionaryPruner:
             self.space, self.engine, self.sizes, corridor, guided, escape, start, seeds == "raw"
         )
         self._begun_with: Array | None = None
+        self.preparation: Preparation | None = None
 
     # --- ask and tell ------------------------------------------------------------------------------------------
 
@@ -179,6 +181,7 @@ class EvolutionaryPruner:
         executor: Executor | str | None = None,
         jobs: int = 1,
         racing: bool = False,
+        preparation: Preparation | None = None,
         test: tuple[Tensor, Tensor] | None = None,
         on_step: Callable[[SearchState], object] | None = None,
     ) -> ParetoResult:
@@ -187,20 +190,23 @@ class EvolutionaryPruner:
         Args:
             evaluate: `accuracy_on(x, y)`, or a function of a network that gives its error (and the further objectives).
             budget: evaluations at most; one is one candidate on the whole validation set, a dropped one counts its
-                share.
+                share, and a prepared one what its statistics and steps take, in such passes.
             checkpoint: a file that keeps the state after every generation; a search that was stopped goes on from there
                 to the same end, with a larger budget too.
             executor: None, an executor of `concurrent.futures`, or "ray"; the result doesn't depend on it.
             jobs: chunks that a generation is cut into for an executor.
             racing: evaluate on 1/8, 1/4, 1/2 and all of the validation set and drop early what a better network at no
                 greater cost beats for certain (sign test, p < 0.01 over all tests).
+            preparation: what each candidate gets before it is judged: batch norms' statistics anew before it races, a
+                short training (equal for all) before the last rung. On two objectives.
             test: data that the validation set must not share (an overlap is refused).
             on_step: called with the state after every generation.
 
         Raises:
             SearchError: more than 20 % of the candidates without finite objectives.
             OtherWorkError: the checkpoint is of another network, other settings or other validation data.
-            InputError: a budget below two populations; validation samples that are in the test set.
+            InputError: a budget below two populations; validation samples that are in the test set, or a preparation on
+                them; a preparation with an executor or an `evaluate` of one's own.
             KeyboardInterrupt: the user asked to stop; the checkpoint is written, and `result()` has the front so far.
         """
         if jobs < 1:
@@ -209,7 +215,10 @@ class EvolutionaryPruner:
             raise InputError("budget", given=budget, expected=f"at least {2 * self.sizes[1]['pop']}, two populations")
         if test is not None and isinstance(evaluate, Accuracy):
             require_disjoint(evaluate.x, test[0])
-        run = Evaluation(evaluate, self.space, self.objectives, racing, executor, jobs)
+        if preparation is not None and isinstance(evaluate, Accuracy):
+            require_disjoint(evaluate.x, preparation.x, "preparation's training data")
+        run = Evaluation(evaluate, self.space, self.objectives, racing, executor, jobs, preparation)
+        self.preparation = preparation
         identity = {} if checkpoint is None else self._identity(evaluate, racing)
         with Resume(checkpoint, identity, kind="search") as kept:
             plain = kept.load()
@@ -257,6 +266,7 @@ class EvolutionaryPruner:
             history=list(state.history),
             log=list(state.log),
             evaluations=state.evaluations,
+            preparation=self.preparation,
         )
 
     def _require_feasible(self) -> None:
@@ -294,6 +304,7 @@ class EvolutionaryPruner:
                 "frozen": self.frozen,
                 "racing": racing,
             },
+            "preparation": self.preparation,
             **validation,
         }
 
