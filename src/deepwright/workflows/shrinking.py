@@ -220,14 +220,14 @@ def _cut(
         plan = _choose(graph, subject, options, search.with_stem("search-safe"), say)
         result = _proved(subject, plan, example, say)
     assert result.verification is not None
-    return plan, result, notes + [f"inexact: {n}" for n in result.verification.inexact]
+    notes += [f"inexact: {n}" for n in result.verification.inexact]
+    return plan, result, notes + ([] if result.verification.informative else [str(result.verification)])
 
 
 def _proved(subject: Subject, plan: Plan, example: Tensor, say: Say) -> ShrinkResult:
     result = cut(subject.model, plan, verify_with=(example,))
     assert result.verification is not None
-    but = "" if result.verification.exact else ", but for what norms over removed channels compute on those that stay"
-    say(f"cut; equal to the masked original within {result.verification.error:.2g}{but}")
+    say(f"cut; {result.verification}")
     return result
 
 

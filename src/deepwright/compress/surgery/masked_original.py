@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx import Node
 
 from deepwright.compress.coupling import ShrinkGraph
@@ -28,14 +28,15 @@ class MaskedOriginal:
     Args:
         plan: what stays.
         dtype: of its floating tensors; their own by default.
+        model: whose values they are, of the same names and shapes; the plan's own network by default.
     """
 
-    def __init__(self, plan: Plan, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, plan: Plan, dtype: torch.dtype | None = None, model: nn.Module | None = None) -> None:
         graph = plan.graph
         self.graph, self.plan = graph, plan
         self.device, self.dtype = device_of(graph.model), dtype or dtype_of(graph.model)
         self.nodes = list(graph.program.graph.nodes)
-        self.state = _state(graph, dtype)
+        self.state = _state(graph, dtype, model or graph.model)
         self.cuts: dict[Node, list[tuple[int, int, Tensor]]] = {}
         self.narrow: dict[Node, tuple[int, Tensor]] = {}
         for c in graph.walk.contractions:
@@ -53,8 +54,7 @@ class MaskedOriginal:
                 self.last[used] = position
 
     def _removed(self, ids: np.ndarray) -> np.ndarray:
-        units = self.graph.unit_of[ids]
-        return (units >= 0) & ~self.plan.keep[np.maximum(units, 0)]
+        return self.plan.removes(self.graph.unit_of[ids])
 
     def __call__(self, *inputs: Any, watch: Callable[[Node, Any], None] | None = None, **kwargs: Any) -> list[Tensor]:
         """The outputs' tensors.
@@ -93,6 +93,8 @@ class MaskedOriginal:
         return []
 
     def _call(self, node: Node, env: dict[Node, Any]) -> Any:
+        if op_name(node.target) == "_assert_tensor_metadata":
+            return None  # holds for the program's own precision
         args = torch.fx.node.map_arg(node.args, lambda n: env[n])
         kwargs = torch.fx.node.map_arg(node.kwargs, lambda n: env[n])
         for operand, axis, keep in self.cuts.get(node, ()):
@@ -130,12 +132,12 @@ def _cut(args: Any, operand: int, axis: int, keep: Tensor) -> Any:
     return tuple(args)
 
 
-def _state(graph: ShrinkGraph, dtype: torch.dtype | None) -> dict[str, Any]:
+def _state(graph: ShrinkGraph, dtype: torch.dtype | None, model: nn.Module) -> dict[str, Any]:
     """Parameters, buffers and constants by placeholder."""
     signature = graph.program.graph_signature
     own = {
-        **dict(graph.model.named_parameters(remove_duplicate=False)),
-        **dict(graph.model.named_buffers(remove_duplicate=False)),
+        **dict(model.named_parameters(remove_duplicate=False)),
+        **dict(model.named_buffers(remove_duplicate=False)),
     }
     found: dict[str, Any] = {}
     for name, fqn in {**signature.inputs_to_parameters, **signature.inputs_to_buffers}.items():

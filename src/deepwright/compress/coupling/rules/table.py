@@ -95,6 +95,7 @@ mean sum amax amin max min var std prod norm linalg_vector_norm logsumexp argmax
 aminmax median
 """
 _ALONG = "softmax log_softmax _softmax _log_softmax cumsum cumprod sort topk flip roll softmin logcumsumexp"
+_ASSERTED = "_assert_tensor_metadata _assert_async _assert_scalar"
 _NEW = "arange zeros ones full empty eye linspace scalar_tensor new_zeros new_ones new_full rand randn tensor"
 
 RULES: dict[str, Rule] = {
@@ -105,6 +106,6 @@ RULES: dict[str, Rule] = {
     **_each(_POOLS + _RESIZES, spatial),
     **_each(_REDUCTIONS, reduction),
     **_each(_ALONG, along),
-    **_each(_NEW, free),
+    **_each(_NEW + " " + _ASSERTED, free),
 }
 """Operation -> rule, by the base name of the operation."""
