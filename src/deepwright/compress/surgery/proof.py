@@ -90,19 +90,9 @@ def verify(plan: Plan, small: nn.Module, *, batches: int = 4, extra: tuple[Any, 
     cases: list[Case] = list(random_batches(graph, batches))
     if extra is not None:
         cases.append((extra, graph.kwargs))
-    expected, dtype = _masked(plan, cases)
-    twin = _twin(small, dtype)
+    expected, results, dtype = _run_both(plan, small, cases)
     worst, scale = 0.0, 0.0
-    for (args, kwargs), want in zip(cases, expected):
-        try:
-            got = _outputs(twin, args, kwargs, dtype)
-        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-            raise SurgeryError(
-                "the shrunk network fails on its input",
-                given=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                expected="the masked original's output",
-                hint=_where_sizes_are_fixed(plan),
-            ) from error
+    for (args, kwargs), got, want in zip(cases, results, expected):
         gap, size = _largest(got, want)
         worst, scale = max(worst, gap), max(scale, size)
         if not worst <= _tolerance(dtype) * max(1.0, scale):
@@ -124,15 +114,32 @@ def _tolerance(dtype: torch.dtype | None) -> float:
     return TOLERANCE if dtype is not None else OWN_TOLERANCE
 
 
-def _masked(plan: Plan, cases: Sequence[Case]) -> tuple[list[list[Tensor]], torch.dtype | None]:
-    """The masked original's outputs and their precision: float64, or its own (None) where an operation insists."""
+def _run_both(
+    plan: Plan, small: nn.Module, cases: Sequence[Case]
+) -> tuple[list[list[Tensor]], list[list[Tensor]], torch.dtype | None]:
+    """The masked original's outputs, the shrunk network's, and their precision.
+
+    That is float64, or the network's own (None) where an operation insists on it.
+    """
     for dtype in (torch.float64, None):
-        original = MaskedOriginal(plan, dtype)
         try:
-            return [_called(original, case, dtype) for case in cases], dtype
+            original, twin = MaskedOriginal(plan, dtype), _twin(small, dtype)
+            expected = [_called(original, case, dtype) for case in cases]
         except RuntimeError:
             if dtype is None:
                 raise
+            continue
+        try:
+            return expected, [_outputs(twin, *case, dtype) for case in cases], dtype
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+            if dtype is not None and isinstance(error, RuntimeError):
+                continue
+            raise SurgeryError(
+                "the shrunk network fails on its input",
+                given=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                expected="the masked original's output",
+                hint=_where_sizes_are_fixed(plan),
+            ) from error
     raise AssertionError
 
 

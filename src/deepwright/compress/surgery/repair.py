@@ -128,5 +128,11 @@ def set_sizes(module: nn.Module, before: tuple[int, ...] | None, attributes: Att
         module.normalized_shape = tuple(weight.shape)
     elif isinstance(module, nn.GroupNorm) and weight is not None:
         module.num_channels = len(weight)
+    elif isinstance(module, nn.RNNBase):
+        module.hidden_size = module.get_parameter("weight_hh_l0").shape[1]
+        module.input_size = module.get_parameter("weight_ih_l0").shape[1]
+    elif isinstance(module, nn.RNNCellBase):
+        module.hidden_size = module.get_parameter("weight_hh").shape[1]
+        module.input_size = module.get_parameter("weight_ih").shape[1]
     elif isinstance(module, nn.PReLU):
         module.num_parameters = len(module.weight)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from deepwright.compress.coupling.rules.contract import attention, convolution, einsum, embedding, linear, matmul
 from deepwright.compress.coupling.rules.elementwise import ELEMENTWISE
 from deepwright.compress.coupling.rules.pointwise import batch_norm, group_norm, keep, layer_norm, pointwise, prelu
+from deepwright.compress.coupling.rules.recurrent import recurrent_cell, recurrent_layer
 from deepwright.compress.coupling.rules.shape import (
     along,
     cat,
@@ -45,14 +46,19 @@ def _sized(names: str) -> str:
     return " ".join(f"{name}{d}d" for name in names.split() for d in (1, 2, 3))
 
 
-_PRODUCTS = {
+RECURRENT: dict[str, Rule] = {
+    **_each("lstm gru rnn_tanh rnn_relu", recurrent_layer),
+    **_each("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell", recurrent_cell),
+}
+"""Recurrent layers and their cells."""
+PRODUCTS: dict[str, Rule] = {
     **_each(_sized("conv conv_transpose") + " convolution", convolution),
     "linear": linear,
     **_each("mm bmm matmul addmm baddbmm mv dot", matmul),
     "einsum": einsum,
     "scaled_dot_product_attention": attention,
-    "embedding": embedding,
 }
+"""Operations that sum over an axis with a weight, or over one of two activations."""
 _NORMS = {
     **_each("batch_norm instance_norm _native_batch_norm_legit_no_training cudnn_batch_norm", batch_norm),
     **_each("layer_norm rms_norm", layer_norm),
@@ -82,6 +88,7 @@ _SHAPES = {
     **_each("pad constant_pad_nd", pad),
     "glu": glu,
     "getitem": getitem,
+    "embedding": embedding,
     "index_select": index_select,
     "index": index,
 }
@@ -100,7 +107,8 @@ _NEW = "arange zeros ones full empty eye linspace scalar_tensor new_zeros new_on
 
 RULES: dict[str, Rule] = {
     **_SAME_PLACE,
-    **_PRODUCTS,
+    **PRODUCTS,
+    **RECURRENT,
     **_NORMS,
     **_SHAPES,
     **_each(_POOLS + _RESIZES, spatial),
