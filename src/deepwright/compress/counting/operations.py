@@ -108,9 +108,16 @@ def layer_of(node: Node, batch: int) -> Layer | None:
             math.prod(w) for n in node.all_input_nodes[1:] if n.op == "placeholder" and len(w := shape_of(n)) == 2
         ]
         made = node.meta["val"][0] if isinstance(node.meta["val"], tuple | list) else node.meta["val"]
-        macs, out = math.prod(x[:-1]) * sum(weights), math.prod(static(made.shape))
+        macs = math.prod(x[:-1]) * sum(weights)
+        out_size = math.prod(static(made.shape))
         return Layer(
-            module_of(node), "linear", macs // batch, sum(weights), math.prod(x) // batch, out // batch, 2 * x[-1] + 1
+            module_of(node),
+            "linear",
+            macs // batch,
+            sum(weights),
+            math.prod(x) // batch,
+            out_size // batch,
+            2 * x[-1] + 1,
         )
     return None
 

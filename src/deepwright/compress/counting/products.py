@@ -33,6 +33,7 @@ gather scatter scatter_add index_put _index_put_impl index_add index_copy masked
 _softmax _log_softmax _safe_softmax split_with_sizes _local_scalar_dense item is_same_size resize unsafe_split
 _thnn_fused_lstm_cell _thnn_fused_gru_cell _weight_norm_interface grid_sampler_2d grid_sampler_3d pixel_shuffle
 pixel_unshuffle channel_shuffle native_channel_shuffle _upsample_nearest_exact1d _upsample_nearest_exact2d
+log_sigmoid_forward rrelu_with_noise
 _embedding_bag embedding_bag fill zero normal uniform random randperm randint one_hot bucketize searchsorted
 _unique2 unique_dim cummax cummin kthvalue mode isin set_ _prelu_kernel
 _assert_async _assert_scalar _assert_tensor_metadata
@@ -98,7 +99,8 @@ class Others(TorchDispatchMode):
             return out
         values = [v for v in (out if isinstance(out, tuple | list) else (out,)) if isinstance(v, Tensor)]
         base = name.removesuffix("_") if not name.endswith("__") else name
-        if values and (space not in ("aten", "prim", "prims") or base not in _KNOWN_APART):
+        known = space in ("aten", "prim", "prims") and (base in _KNOWN_APART or torch.Tag.pointwise in func.tags)
+        if values and not known:
             self.unknown.add(base if space == "aten" else f"{space}::{name}")
         self.outputs += sum(v.numel() for v in values)
         return out
