@@ -12,6 +12,7 @@ from torch.fx import Node
 from deepwright.compress.coupling.axes import Ids, Labels, LabelSpace
 from deepwright.compress.coupling.nodes import args, has_tensors, op_name, static
 
+_TURNED = ("t", "transpose", "permute", "numpy_T", "mT", "mH", "adjoint", "matrix_H", "to")
 Rule = Callable[["Walk", Node], Any]
 
 
@@ -92,7 +93,7 @@ class Walk:
 
     def is_weight(self, node: Node) -> bool:
         """Whether a node is a parameter, perhaps transposed."""
-        while node.op == "call_function" and op_name(node.target) in ("t", "transpose", "permute", "numpy_T", "to"):
+        while node.op == "call_function" and op_name(node.target) in _TURNED:
             node = args(node)[0]
         return node in self.parameters
 

@@ -94,8 +94,6 @@ class MaskedOriginal:
         return []
 
     def _call(self, node: Node, env: dict[Node, Any]) -> Any:
-        if op_name(node.target) == "_assert_tensor_metadata":
-            return None  # holds for the program's own precision
         args = torch.fx.node.map_arg(node.args, lambda n: env[n])
         kwargs = torch.fx.node.map_arg(node.kwargs, lambda n: env[n])
         if kwargs.get("dtype") == self.own and op_name(node.target) in FRESH:

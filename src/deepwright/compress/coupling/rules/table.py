@@ -13,6 +13,7 @@ from deepwright.compress.coupling.rules.recurrent import recurrent_cell, recurre
 from deepwright.compress.coupling.rules.shape import (
     along,
     cat,
+    channel_shuffle,
     expand,
     free,
     getitem,
@@ -21,6 +22,8 @@ from deepwright.compress.coupling.rules.shape import (
     index_select,
     pad,
     permute,
+    pixel_shuffle,
+    pixel_unshuffle,
     reduction,
     repeat,
     repeat_interleave,
@@ -31,6 +34,7 @@ from deepwright.compress.coupling.rules.shape import (
     split,
     squeeze,
     stack,
+    triangle,
     unbind,
     unsqueeze,
 )
@@ -73,7 +77,7 @@ _SAME_PLACE = {
 }
 _SHAPES = {
     **_each("reshape view flatten unflatten _unsafe_view view_as _reshape_alias", reshape),
-    **_each("permute transpose t movedim moveaxis swapaxes swapdims numpy_T", permute),
+    **_each("permute transpose t movedim moveaxis swapaxes swapdims numpy_T mT mH adjoint matrix_H", permute),
     "unsqueeze": unsqueeze,
     "squeeze": squeeze,
     **_each("expand expand_as broadcast_to", expand),
@@ -87,6 +91,10 @@ _SHAPES = {
     **_each("slice narrow", slice_),
     **_each("pad constant_pad_nd", pad),
     "glu": glu,
+    **_each("triu tril", triangle),
+    "pixel_shuffle": pixel_shuffle,
+    "pixel_unshuffle": pixel_unshuffle,
+    **_each("channel_shuffle native_channel_shuffle", channel_shuffle),
     "getitem": getitem,
     "embedding": embedding,
     "index_select": index_select,
