@@ -38,12 +38,14 @@ def check_cost(subject: Subject) -> Finding:
         "module",
         "MACs per input",
     )
+    uncounted: tuple[str, ...] = tuple(getattr(report, "not_counted", ()))
+    least = "at least " if uncounted else ""
     memory = f", {_bytes(report.activation_bytes)} of activations at the peak" if report.activation_bytes else ""
     runtime = f", {1e3 * onnx.median:.2f} ms in ONNX Runtime" if onnx is not None else ""
     return Finding(
         check="cost",
         grade="info",
-        summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {report.macs / 1e6:.1f} million MACs "
+        summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {least}{_millions(report.macs)} MACs "
         f"per input{memory}; {1e3 * latency.median:.2f} ms for one input on {latency.threads} thread(s) of "
         f"{latency.device} (quartiles {1e3 * latency.low:.2f} to "
         f"{1e3 * latency.high:.2f}){runtime}. {report.note}".strip(),
@@ -71,6 +73,10 @@ def _remedy(milliseconds: float) -> str:
         f"fails where one input takes twice as long as the {milliseconds:.3g} ms here. Latencies compare only "
         "between networks that are measured in turns."
     )
+
+
+def _millions(n: int) -> str:
+    return f"{n / 1e6:.1f} million" if n >= 1e6 else f"{n:,}"
 
 
 def _bytes(n: int) -> str:
