@@ -1,6 +1,5 @@
 """An audit of every task: each check a number that plain torch and scikit-learn give too, or why it doesn't apply."""
 
-import functools
 import math
 
 import numpy as np
@@ -12,7 +11,6 @@ from torch import nn
 
 from deepwright.checks import Finding, NotApplicableError, Subject, audit, subject_from_loaders
 from deepwright.checks.measurable import bounds_of
-from deepwright.compress import cost
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Segmentation
 from deepwright.data import Data, Split
@@ -27,23 +25,6 @@ APPLY = {  # what each task leaves out
     "forecast": {"calibration", "fragility", "robustness", "corruptions", "ood"},
     "graphs": {"robustness", "corruptions", "ood"},
 }
-
-
-@pytest.fixture(scope="module")
-def audited():
-    """(name) -> subject and report, made once; latency is measured for a moment only, and not in ONNX Runtime."""
-    made = {}
-
-    def get(name):
-        if name not in made:
-            subject = subjects.subject(name)
-            made[name] = subject, audit(subject)
-        return made[name]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("deepwright.compress.counting.costs.onnx_latency", lambda *_, **__: None)
-        patch.setattr("deepwright.checks.cost.cost", functools.partial(cost, min_run_time=0.01))
-        yield get
 
 
 def test_every_task_is_audited():

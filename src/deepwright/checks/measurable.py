@@ -27,7 +27,7 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
     "accuracy": [
         *_TASK_METRICS,
         *[(f"baseline_{pattern}", bounds) for pattern, bounds in _TASK_METRICS],
-        *_named(_SHARE, "chance", "score", "p_value_against_.+"),
+        *_named(_SHARE, "chance", "score", "p_value_against_.+", "accuracy_in_another_order"),
     ],
     "calibration": [
         *_named(_SHARE, "ece", "ece_.+"),
@@ -42,7 +42,7 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_named((-1.0, 1.0), "cvar95"),
     ],
     "robustness": [
-        *_named(_SHARE, "clean_accuracy", "noise_accuracy", "robust_accuracy_at_.+", "accuracy_kept.*"),
+        *_named(_SHARE, "clean_accuracy", "noise_accuracy", "robust_accuracy_at_.+", "clean_accuracy_kept"),
         *_named(_POSITIVE, "area", "baseline_area", "eps_half"),
     ],
     "corruptions": [

@@ -64,7 +64,7 @@ _RENAMES = (
     click.option("--epochs", type=int, default=3, show_default=True, help="Of fine-tuning after the cut."),
     click.option("--generations", type=int, help="In each phase of --method evolve; 20 by default."),
     click.option(
-        "--round-to", type=int, default=1, show_default=True, help="Widths are multiples of this (8 runs faster)."
+        "--round-to", type=int, help="Widths are multiples of this; 8, or the largest power of 2 that reaches the goal."
     ),
     click.option("--int8", is_flag=True, help="Write and measure an 8-bit file too."),
     click.option("--freeze", multiple=True, help="A module that stays whole."),

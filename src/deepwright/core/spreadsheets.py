@@ -1,44 +1,79 @@
-"""Text in CSV files that a spreadsheet must not take for a formula."""
+"""CSV files that people open in a spreadsheet: no cell is taken for a formula, and each comes back as it was."""
 
 from __future__ import annotations
 
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # spreadsheets in Chinese and Japanese take the wide forms, too
-_GUARD = "'"
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from deepwright.core.errors import InputError
+from deepwright.core.files import reading
+
+# What spreadsheets work out (Chinese and Japanese ones the wide forms, too); also the guarded text, so that it can be
+# undone.
+_FORMULA = re.compile(r"'* *[=+\-@\t\r\n＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
-def guarded(text: str) -> str:
-    """A cell's text as spreadsheets show it and don't run it: an apostrophe goes before what would be a formula.
-
-    Numbers stay as they are. Source: OWASP, "CSV injection".
+def guarded(value: Any) -> Any:
+    """A cell that a spreadsheet shows as text: `=HYPERLINK(...)` in a file's name would be a link to anywhere.
 
     Args:
-        text: of the cell; `csv.writer` does the quoting.
-
-    Example:
-        >>> guarded("=HYPERLINK(1)"), guarded("-1.5"), guarded("a.png")
-        ("'=HYPERLINK(1)", '-1.5', 'a.png')
-        >>> unguarded(guarded("=1+1"))
-        '=1+1'
+        value: a text, or a number, which stays as it is.
     """
-    begins = text.lstrip(" ")
-    if not begins.startswith((*_FORMULA, _GUARD)) or _is_number(text):
-        return text
-    return _GUARD + text
+    if not isinstance(value, str) or _NUMBER.fullmatch(value) or not _FORMULA.match(value):
+        return value
+    return f"'{value}"
 
 
 def unguarded(text: str) -> str:
-    """What `guarded` was given.
+    """A cell as it was before `guarded`.
 
     Args:
-        text: of a cell that it made, or of one that nobody guarded.
+        text: as it was read.
     """
-    bare = text.removeprefix(_GUARD)
-    return bare if guarded(bare) == text else text
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV, each cell guarded.
+
+    Args:
+        rows: of texts and numbers; the first are the columns.
+    """
+    cells = [[guarded(cell) for cell in row] for row in rows]
+    returns = any("\r" in str(cell) for row in cells for cell in row)  # which the writer doesn't know to end a line
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL).writerows(cells)
+    return stream.getvalue()
+
+
+def read_csv(path: Path | str, what: str, expected: str) -> list[dict[str, str]]:
+    """Rows by column, as a person or a spreadsheet left them: with a byte order mark, or with semicolons.
+
+    Args:
+        path: the file.
+        what: begins the message of an error.
+        expected: what the file should have been.
+
+    Raises:
+        InputError: no text, or a row with more cells than there are columns (a comma outside quotes shifts them).
+    """
+    with reading(what, expected), Path(path).open(newline="", encoding="utf-8-sig") as stream:
+        text = stream.read()
+        first = text.partition("\n")[0]
+        found = csv.reader(io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ",")
+        try:
+            columns, *rows = [row for row in found if row] or [[]]
+        except csv.Error as error:
+            raise InputError(what, given=str(error), expected=expected) from error
+    if len(set(columns)) < len(columns):
+        raise InputError(what, given=f"columns {', '.join(columns)}", expected="each column once")
+    for number, row in enumerate(rows, 2):
+        if len(row) > len(columns):
+            given = f"row {number} with {len(row)} cells, {len(columns)} columns"
+            raise InputError(what, given=given, expected=expected, hint="put names with a comma between quotes")
+    return [dict(zip(columns, [unguarded(cell) for cell in row] + [""] * (len(columns) - len(row)))) for row in rows]

@@ -77,6 +77,27 @@ def users_code(what: str, expected: str) -> Iterator[None]:
         raise InputError(what, given=in_one_line(error), expected=expected) from error
 
 
+@contextmanager
+def mistakes_told(what: str, expected: str) -> Iterator[None]:
+    """Turn errors that come up in the user's functions while ours call them into an `InputError`.
+
+    Args:
+        what: begins the message, as in "cannot solve heat.py".
+        expected: what the code should have been.
+
+    Raises:
+        InputError: the user's own code failed; what fails in ours goes on as it is.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if not in_users_code(error):
+            raise
+        raise InputError(what, given=in_one_line(error), expected=expected) from error
+
+
 def _place(error: BaseException) -> tuple[str, int] | None:
     """File and line of the innermost frame that is the user's own."""
     found = None

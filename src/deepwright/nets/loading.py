@@ -5,17 +5,14 @@ Nothing is ever unpickled: weights come from safetensors or through `torch.load(
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
 from deepwright.nets import zoo
 from deepwright.nets.factories import named_network
+from deepwright.nets.programs import RefusedProgram, read_program
 from deepwright.nets.weights_files import load_weights
 
 
@@ -72,29 +69,14 @@ def load_exported(path: Path | str) -> Exported:
         path: a `.pt2` file.
 
     Raises:
-        InputError: no such file, or one that can't be read without unpickling.
+        InputError: no such file, or one that holds what could run (see `deepwright.nets.programs`).
     """
     if not Path(path).exists():
         raise InputError("network", given=f"{path} does not exist", expected="a .pt2 file of torch.export.save")
     try:
-        with _without_pickles():
-            return Exported(torch.export.load(str(path)).module())
+        return Exported(read_program(path).module())
+    except RefusedProgram as error:
+        raise InputError(f"cannot load {path}", given=error.given, expected=error.expected, hint=error.hint) from error
     except Exception as error:
-        raise InputError(
-            f"cannot load {path}", given=str(error).splitlines()[0], expected="a program of torch.export.save"
-        ) from error
-
-
-@contextmanager
-def _without_pickles() -> Iterator[None]:
-    """Force `weights_only=True` on every `torch.load`: the reader of exported programs falls back to unpickling."""
-    plain = torch.load
-
-    def safe(*args: Any, **options: Any) -> Any:
-        return plain(*args, **{**options, "weights_only": True})
-
-    torch.load = safe
-    try:
-        yield
-    finally:
-        torch.load = plain
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"cannot load {path}", given=said, expected="a program of torch.export.save") from error
