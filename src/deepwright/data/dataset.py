@@ -156,7 +156,7 @@ def stratified_order(labels: Any, seed: int) -> Tensor:
     """
     n, place = len(labels), getattr(labels, "device", "cpu")
     shuffled = torch.randperm(n, generator=generator(seed, "stratify")).to(place)
-    if not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point():
+    if n == 0 or not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point():
         return shuffled
     by_class = shuffled[labels[shuffled].argsort(stable=True)]
     counts = [c for c in torch.bincount(labels[by_class]).tolist() if c]
