@@ -148,7 +148,8 @@ def solve(options: SolveOptions, *, say: Say = quiet) -> Solved:
         expected = "a name, a .py file, a PDEProblem or a TwoPhaseProblem"
         raise InputError("problem", given=type(given).__name__, expected=expected)
     problem = stated(str(given)) if isinstance(given, str | Path) else given
-    with mistakes_told(f"cannot solve {problem.name}", "residuals, conditions and networks that can be called"):
+    stating = given if isinstance(given, str | Path) else "the problem"
+    with mistakes_told(f"cannot solve {stating}", "residuals, conditions and networks that can be called"):
         if isinstance(problem, TwoPhaseProblem):
             return _flow(problem, options)
         say(f"{problem.name}: {len(problem.conditions)} conditions over {problem.domain.dim} axes")
