@@ -16,24 +16,45 @@ import deepwright as dw
 from deepwright.checks import evaluate, read_config, require_gates
 from deepwright.data import (
     Data,
+    Decoding,
     Split,
+    boxes_ood,
+    jitter_digits,
+    letters,
     load,
     load_coco,
     load_csv,
     load_npz,
     load_voc,
     load_yolo,
+    make_confident_error_data,
+    make_redundant_pool,
     make_scenes,
+    ood_companions,
+    photo_patches,
     read_classes,
+    shift_and_flip,
+    shuffle_pixels,
+    split_three,
     table_data,
 )
+from deepwright.nets import Normalised, cifar_resnet, load_weights, mlp, read_weights, small_ssd
 from deepwright.nets import load as load_model
-from deepwright.nets import load_weights, read_weights
-from deepwright.workflows import AuditOptions, ExitOptions, LabelOptions, ShrinkOptions, SolveOptions, audit, solve
+from deepwright.workflows import (
+    AuditOptions,
+    ExitOptions,
+    LabelOptions,
+    ShrinkOptions,
+    SolveOptions,
+    audit,
+    build_subject,
+    solve,
+)
 
 NET = nn.Linear(4, 3)
 X, Y = torch.randn(30, 4, generator=torch.Generator().manual_seed(0)), torch.arange(30) % 3
 PIXELS = np.zeros((60, 8, 8), np.uint8)
+DIGITS = load("digits")
 LABELS = np.arange(60) % 3
 ROWS_CSV = ["a,b,y"] + [f"{i},{i % 7},{i % 2}" for i in range(30)]
 
@@ -311,6 +332,34 @@ ROWS = [
         audited(Data("d", "tabular", tuple("abc"), *[Split(X, Y + 0.5)] * 3)),
         ("regression",),
     ),
+    # pieces of data and networks
+    Bad("batches of 0", lambda _: list(DIGITS.test.batches(0)), ("size", "0")),
+    Bad("fewer than no samples", lambda _: DIGITS.test.take(-1), ("-1", "at least 0")),
+    Bad("data limited to less than nothing", lambda _: DIGITS.limited(-5), ("-5", "at least 0")),
+    Bad("shares above all", lambda _: split_three(X, Y, (0.9, 0.9)), ("shares", "1.8")),
+    Bad("a negative share", lambda _: split_three(X, Y, (-0.5, 0.5)), ("train", "-0.5")),
+    Bad("a split of unlike inputs and labels", lambda _: split_three(X, Y[:3]), ("30 inputs and 3 labels",)),
+    Bad("another mode of pictures", lambda _: Decoding(mode="CMYK"), ("unknown mode", "'CMYK'")),
+    Bad("pictures of negative height", lambda _: Decoding((-1, 3)), ("height", "-1")),
+    Bad("a size for digits", lambda _: load("digits", size=16), ("size", "keep their own")),
+    Bad("data that are a list", lambda _: load([(X, Y)]), ("list", "deepwright.audit")),
+    Bad("companions of no number", lambda _: ood_companions(DIGITS, 0), ("n", "at least 1")),
+    Bad("letters of no size", lambda _: letters(3, 0), ("size", "0")),
+    Bad("patches of a shape of two", lambda _: photo_patches(3, (8, 8)), ("(8, 8)", "channels")),
+    Bad("pixels of vectors", lambda _: shuffle_pixels(X, 0), ("(30, 4)",)),
+    Bad("boxes of no feature", lambda _: boxes_ood(d=0), ("d", "0")),
+    Bad("a pool of outliers only and more", lambda _: make_redundant_pool(50, outliers=2.0), ("outliers", "2.0")),
+    Bad("errors of a negative number", lambda _: make_confident_error_data(-3), ("n", "-3")),
+    Bad("jitter of NaN", lambda _: jitter_digits(float("nan")), ("degrees", "nan")),
+    Bad("shifts beyond the picture", lambda _: shift_and_flip(9)(torch.rand(2, 1, 8, 8), None), ("pad", "8 x 8")),
+    Bad("a perceptron of no input", lambda _: mlp(0, 2), ("inputs", "0")),
+    Bad("a perceptron with an empty layer", lambda _: mlp(3, 2, (4, 0)), ("hidden[1]", "0")),
+    Bad("a ResNet of no class", lambda _: cifar_resnet(8, classes=0), ("classes", "0")),
+    Bad("a normalisation by 0", lambda _: Normalised(NET, [0.0], [0.0]), ("std", "above 0")),
+    Bad("a normalisation of NaN", lambda _: Normalised(NET, [float("nan")], [1.0]), ("mean", "finite")),
+    Bad("a normalisation of other channels", lambda _: Normalised(NET, [0.0] * 3, [1.0] * 3)(X), ("mean", "(30, 4)")),
+    Bad("detection in NaN", lambda _: small_ssd().detect(torch.full((1, 1, 48, 64), torch.nan)), ("images", "nan")),
+    Bad("detection below every score", lambda _: small_ssd().detect(torch.zeros(1, 1, 48, 64), score=-3.0), ("score",)),
     # gates
     Bad("a gate on NaN", lambda _: require_gates(["accuracy<nan"], ["accuracy"]), ("a finite number",)),
     Bad("a gate on a grade Z", lambda _: require_gates(["accuracy.grade>Z"], ["accuracy"]), ("A (best) to E",)),
@@ -326,6 +375,17 @@ ROWS = [
     Bad("exits for no share", lambda _: ExitOptions(shares=()), ("shares", "at least one")),
     Bad("shrinking by NaN", lambda _: ShrinkOptions(goal=("macs", float("nan"))), ("goal", "nan")),
     Bad("labelling of nothing", lambda _: LabelOptions("digits", budget=0), ("budget", "0")),
+    Bad("exits at one share", lambda _: ExitOptions(shares=0.3), ("shares", "several")),
+    Bad("exits at a text", lambda _: ExitOptions(shares="a"), ("shares", "several")),
+    Bad("a freeze that is a text", lambda _: ShrinkOptions(freeze="conv"), ("freeze", "several")),
+    Bad("a goal without a number", lambda _: ShrinkOptions(goal="macs"), ("goal", "a pair")),
+    Bad("checks that are a text", lambda _: AuditOptions(checks="accuracy"), ("checks", "several")),
+    Bad("classes that are a number", lambda _: build_subject(AuditOptions("resnet8-mnist", classes=3)), ("classes",)),
+    Bad(
+        "foreign images for a table",
+        lambda d: build_subject(AuditOptions(nn.Linear(30, 2), data="breast-cancer", ood=d)),
+        ("ood", "tabular"),
+    ),
     # the command
     Bad("--json that is a folder", in_folder("audit", "--json", "{d}/folder"), ("--json", "a folder")),
     Bad("--json under a file", in_folder("audit", "--json", "{d}/f/x.json", f=b""), ("--json", "can't be written")),

@@ -10,7 +10,7 @@ from deepwright.checks import AuditReport, Check, Finding, parse, read_config, r
 from deepwright.checks import audit as run_checks
 from deepwright.report import write_report
 from deepwright.workflows.named_checks import chosen_checks, require_checks
-from deepwright.workflows.options import Say, finished, quiet, require_writable, unfinished
+from deepwright.workflows.options import Say, finished, quiet, require_several, require_writable, unfinished
 from deepwright.workflows.subjects import SubjectOptions, build_subject
 
 _TRAIN_LIMIT = 5000  # training samples that detectors and baselines are fitted on
@@ -44,6 +44,8 @@ class AuditOptions(SubjectOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_several("checks", self.checks)
+        require_several("fail_on", self.fail_on)
         require_checks(self.checks)
         for condition in self.fail_on:
             parse(condition)

@@ -43,6 +43,7 @@ from deepwright.workflows.options import (
     quiet,
     require_choice,
     require_number,
+    require_several,
     require_writable,
     unfinished,
 )
@@ -98,12 +99,16 @@ class ShrinkOptions(SubjectOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.goal, tuple) or len(self.goal) != 2:
+            raise InputError("goal", given=repr(self.goal), expected='a pair, as ("macs", 0.5)')
         require_choice("goal", self.goal[0], GOALS)
         require_number("goal", self.goal[1], least=0, strictly=True)
         require_choice("method", self.method, METHODS)
         require_number("epochs", self.epochs, least=0, whole=True)
         require_number("generations", self.generations, least=1, whole=True)
         require_number("round_to", self.round_to, least=1, whole=True)
+        require_several("checks", self.checks)
+        require_several("freeze", self.freeze)
         require_checks(self.checks)
         self._require_method()
 
