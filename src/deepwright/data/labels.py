@@ -20,7 +20,7 @@ _REGRESSION = (
 
 
 def class_labels(y: Any, name: str) -> Int64[Tensor, " n"]:
-    """Class indices of any numeric type as int64, (N,) from (N,) or (N, 1).
+    """Class indices of any numeric type as int64, (N,) from (N,) or (N, 1), where they are.
 
     Args:
         y: an array or a tensor.
@@ -49,7 +49,8 @@ def class_labels(y: Any, name: str) -> Int64[Tensor, " n"]:
             expected=f"labels from 0, below {MOST_CLASSES:,}",
             hint="number the classes 0, 1, 2, ..." if flat.min() >= 0 else "labels count from 0",
         )
-    return torch.from_numpy(flat.astype(np.int64))
+    found = torch.from_numpy(flat.astype(np.int64))
+    return found.to(y.device) if isinstance(y, Tensor) else found
 
 
 def require_whole(values: np.ndarray, name: str) -> None:
