@@ -140,6 +140,9 @@ EDITS = {
     "weight's name": lambda data: next(everywhere(data, "parameter_name")).update(parameter_name=f'a"){CODE}("'),
     "buffer's name": lambda data: next(everywhere(data, "buffer_name")).update(buffer_name=AS_NAME),
     "constant's name": lambda data: next(everywhere(data, "tensor_constant_name")).update(tensor_constant_name=AS_NAME),
+    "constant's name, of a class": lambda data: next(everywhere(data, "tensor_constant_name")).update(
+        tensor_constant_name="__class__.forward"
+    ),
     "object among inputs": at(
         (*SIGNATURE, 0), {"custom_obj": {"arg": {"name": "a", "class_fqn": "b"}, "custom_obj_name": "c"}}
     ),
