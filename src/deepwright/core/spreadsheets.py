@@ -12,7 +12,9 @@ from typing import Any
 from deepwright.core.errors import InputError
 from deepwright.core.files import reading
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what spreadsheets work out; also the guarded text, so that it can be undone
+# What spreadsheets work out (Chinese and Japanese ones the wide forms, too); also the guarded text, so that it can be
+# undone.
+_FORMULA = re.compile(r"'* *[=+\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
