@@ -309,6 +309,8 @@ class KineticJKO:
     ) -> list[StepInfo]:
         """So many steps in all, or up to a time (the last step is cut to land on it).
 
+        A run that goes on takes such a step anew, whole: it comes to the same end as if it hadn't stopped on the way.
+
         Args:
             steps: in all, those already taken among them.
             until: the time.
@@ -334,10 +336,15 @@ class KineticJKO:
         near = 1e-9 * self.size.first
         file = RunFile(checkpoint, self.state, self.identity, lambda: self.control(fresh=True), most, until)
         try:
+            if len(self.steps) < most and until - self.times[-1] > near:
+                self.state.lift_off()
             with graceful() as stop, bar("kinetic steps", math.ceil(min(most, until / self.tau))) as running:
                 running.advance(len(self.steps))
                 while len(self.steps) < most and (left := until - self.times[-1]) > near:
-                    info = self.step(left)
+                    cut = left < self.tau - near
+                    if cut:
+                        self.state.land()
+                    info = self.step(left if cut else math.inf)
                     file.save()
                     running.advance(1, f"F {info.after:.4f}")
                     if on_step is not None:

@@ -69,6 +69,15 @@ class TakenSteps:
             self.clouds.append(felt)
         self.infos.append(info)
 
+    def forget(self, count: int) -> None:
+        """Keep the first steps only.
+
+        Args:
+            count: how many.
+        """
+        for kept in (self.controls, self.clouds, self.infos):
+            del kept[count:]
+
     def draw(self, n: int, generator: torch.Generator) -> PhaseSpaceParticles:
         """Particles of the start.
 
