@@ -85,9 +85,9 @@ class PotentialVelocity(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if layers < 2 or width < 1:
-            given = f"layers={layers}, width={width}"
-            raise InputError("PotentialVelocity", given=given, expected="2 or more, 1 or more")
+        if layers < 2 or width < 1 or dim < 1:
+            given = f"layers={layers}, width={width}, dim={dim}"
+            raise InputError("PotentialVelocity", given=given, expected="2 or more, 1 or more of the others")
         self.dim, self.step, self.ring = dim, 1.0 / (layers - 1), ring
         places = dim if ring is None else 2 * dim
         self.part = slice(places, places + dim)  # where the velocity stands among the inputs

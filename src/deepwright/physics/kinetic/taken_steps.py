@@ -149,6 +149,9 @@ class TakenSteps:
         if getattr(self.map.system.interaction, "draws", False):
             expected = "an interaction over all pairs (batch=0)"
             raise InputError("log_prob", given="forces from random partners", expected=expected)
+        if x.ndim != 2 or x.shape != v.shape:
+            given = f"x of shape {tuple(x.shape)}, v of shape {tuple(v.shape)}"
+            raise InputError("points", given=given, expected="(N, d) both")
         home, x, v = x.device, x.to(self.device), v.to(self.device)
         total = x.new_zeros(len(x))
         with torch.no_grad():

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deepwright.core.errors import InputError, unknown_name
+from deepwright.physics.limits import require_counts
 from deepwright.physics.pde_data.trajectories import PDEDataset, per_trajectory, save_times
 
 Array = np.ndarray
@@ -73,6 +74,7 @@ def grid(nx: int) -> Array:
     Args:
         nx: how many.
     """
+    require_counts(nx=nx)
     return np.arange(nx) / nx
 
 
