@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import runpy
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.user_code import users_code
 from deepwright.physics.bundled import PROBLEMS, named_problem
 from deepwright.physics.solve import PDEProblem
 from deepwright.physics.two_phase import (
@@ -63,12 +62,8 @@ def _from_file(name: str) -> PDEProblem | TwoPhaseProblem:
         raise InputError(
             "problem", given=f"{name} does not exist", expected="a Python file with `problem = PDEProblem(...)`"
         )
-    try:
+    with users_code(f"cannot run {name}", "a file that states a problem"):
         made = runpy.run_path(name).get("problem")
-    except InputError:
-        raise
-    except (Exception, SystemExit) as error:  # a file that ends the process has stated nothing
-        raise _told(name, error) from error
     if not isinstance(made, PDEProblem | TwoPhaseProblem):
         raise InputError(
             name,
@@ -76,38 +71,3 @@ def _from_file(name: str) -> PDEProblem | TwoPhaseProblem:
             expected="problem = PDEProblem(...) or TwoPhaseProblem(...)",
         )
     return made
-
-
-@contextmanager
-def told_by_line(file: object) -> Iterator[None]:
-    """A mistake in the user's functions, found while they are called, as one line with its place.
-
-    Args:
-        file: the user's, or anything else: then errors pass as they are.
-
-    Raises:
-        InputError: what went wrong in the file, and in which line.
-    """
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        if _line(str(file), error) is None:
-            raise
-        raise _told(str(file), error) from error
-
-
-def _told(name: str, error: BaseException) -> InputError:
-    line = _line(name, error)
-    where = "" if line is None else f", line {line}"
-    told = error.msg if isinstance(error, SyntaxError) else str(error)
-    expected = "a file that states a problem: `problem = PDEProblem(...)`"
-    return InputError(f"cannot run {name}{where}", given=f"{type(error).__name__}: {told}", expected=expected)
-
-
-def _line(name: str, error: BaseException) -> int | None:
-    if isinstance(error, SyntaxError):
-        return error.lineno
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == name]
-    return lines[-1] if lines else None

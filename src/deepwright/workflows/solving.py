@@ -16,6 +16,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.files import write_json, write_text
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
+from deepwright.core.user_code import mistakes_told
 from deepwright.nets import write_weights
 from deepwright.physics.solve import Certificate, LeastSquaresProblem, PDEProblem, Phase, Training, certify
 from deepwright.physics.two_phase import TwoPhasePINN, TwoPhaseProblem
@@ -30,7 +31,7 @@ from deepwright.workflows.options import (
     require_writable,
 )
 from deepwright.workflows.precision import placed, true_dtype
-from deepwright.workflows.problems import stated, told_by_line
+from deepwright.workflows.problems import stated
 from deepwright.workflows.solution_pictures import flow_figure, loss_figure, solution_figures, solution_film
 
 OPTIMIZERS = ("lm", "adam", "lbfgs", "bfgs", "ssbfgs", "ssbroyden")
@@ -147,7 +148,8 @@ def solve(options: SolveOptions, *, say: Say = quiet) -> Solved:
         expected = "a name, a .py file, a PDEProblem or a TwoPhaseProblem"
         raise InputError("problem", given=type(given).__name__, expected=expected)
     problem = stated(str(given)) if isinstance(given, str | Path) else given
-    with told_by_line(given):
+    stating = given if isinstance(given, str | Path) else "the problem"
+    with mistakes_told(f"cannot solve {stating}", "residuals, conditions and networks that can be called"):
         if isinstance(problem, TwoPhaseProblem):
             return _flow(problem, options)
         say(f"{problem.name}: {len(problem.conditions)} conditions over {problem.domain.dim} axes")
