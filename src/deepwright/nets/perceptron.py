@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from deepwright.core.requirements import require_at_least
+
 
 def mlp(inputs: int, classes: int, hidden: Sequence[int] = (64, 64)) -> nn.Sequential:
     """Linear layers with ReLU between them: (N, inputs) -> (N, classes) logits.
@@ -15,6 +17,9 @@ def mlp(inputs: int, classes: int, hidden: Sequence[int] = (64, 64)) -> nn.Seque
         classes: logits.
         hidden: widths of the layers between.
     """
+    require_at_least(1, inputs=inputs, classes=classes)
+    for width in hidden:
+        require_at_least(1, hidden=width)
     layers: list[nn.Module] = []
     width = inputs
     for size in hidden:

@@ -11,12 +11,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_at_least
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
 from deepwright.core.tasks.protocol import Task
 from deepwright.core.tasks.reading import require_finite, require_form, unwrap
 from deepwright.core.tasks.regression import error_loss, errors, require_tolerance, tolerance_on
-from deepwright.core.tasks.targets import beside, real_targets, require_at_least
+from deepwright.core.tasks.targets import beside, real_targets
 
 
 @dataclass(frozen=True)
