@@ -106,7 +106,11 @@ def fit(
     fabric = _fabric(compute, model)
     was_training, origin = model.training, device_of(model)
     parts = {} if checkpoint is None else recipe.identity(model, train)
-    with Resume(checkpoint, parts, kind="fit", writer=fabric.is_global_zero) as kept, local_rng(seed):
+    with (
+        Resume(checkpoint, parts, kind="fit", writer=fabric.is_global_zero) as kept,
+        local_rng(seed),
+        torch.enable_grad(),
+    ):
         run = Run(model, train, recipe, fabric, Order(size, batch_size, fabric, seed, drop_last))
         try:
             run.resume(kept)

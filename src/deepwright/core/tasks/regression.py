@@ -143,6 +143,7 @@ class Regression(Task):
         """
         if self.tolerance is not None:
             return self
+        require_some(train)
         distance = (train - train.median(0).values).abs().double()
         typical = distance.median(0).values
         typical = torch.where(typical > 0, typical, distance.mean(0))

@@ -108,11 +108,9 @@ class BBAS(Detector):
         require("margin", margin, 0 <= margin < float("inf"), "0 or more")
         require("prob_floor", prob_floor, 0 <= prob_floor < 1, "in [0, 1)")
         require("jobs", jobs, jobs != 0, "a number of threads, or -1 for all cores")
-        for name, given in (("layers", layers), ("cluster_layers", cluster_layers)):
-            if given is not None and (isinstance(given, str) or len(given) == 0):
-                raise InputError(
-                    name, given=repr(given) if given else "none", expected="several names, or None for all"
-                )
+        for name, wanted in (("layers", layers), ("cluster_layers", cluster_layers)):
+            if wanted is not None and (isinstance(wanted, str) or len(wanted) == 0):
+                raise InputError(name, given=repr(wanted) if wanted else "none", expected="several names, or None")
         self.layers, self.cluster_layers = layers, cluster_layers
         self.n_clusters, self.kind, self.aggregate, self.scale = n_clusters, kind, aggregate, scale
         self.layer_reduce, self.use, self.quantile, self.margin = layer_reduce, use, quantile, margin
