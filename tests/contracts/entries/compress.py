@@ -172,7 +172,8 @@ def halved(device, dtype=torch.float32):
 def fused(device):
     model, x, _, chosen = halved(device)
     result = shrink(model, chosen)
-    big = embed(result.model, model, result.index_map, rest="function_preserving", generator=seeded())
+    preserving = {"rest": "function_preserving", "graph": result.graph}
+    big = embed(result.model, model, result.index_map, generator=seeded(), **preserving)
     return big, extract(big, result.index_map), result.index_map, check_fusion(result.model, big, x)
 
 
