@@ -70,6 +70,7 @@ def train_fused(
     distill: float = 0.3,
     seed: int = 0,
     task: Task | None = None,
+    batch_size: int = 32,
 ) -> nn.Module:
     """Fuse a trained selector into the whole network and train it on, taught by the selector.
 
@@ -84,6 +85,7 @@ def train_fused(
         distill: the teacher's weight; 0 for none.
         seed: of everything.
         task: how to read outputs of which each sample has one class; None takes them as logits of classes.
+        batch_size: samples a step, fewer where fewer have labels.
 
     Returns:
         The whole network, where it was, in eval mode.
@@ -98,11 +100,11 @@ def train_fused(
         fused,
         (x, y),
         epochs=epochs,
-        batch_size=min(32, max(2, len(y))),
+        batch_size=min(batch_size, max(2, len(y))),
         step=step if distill or task is not None else None,
         optimizer=sgd(lr),
         scheduler=one_cycle(lr),
-        drop_last=len(y) > 32,
+        drop_last=len(y) > batch_size,
         seed=seed,
         description="fused",
     )
