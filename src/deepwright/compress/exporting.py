@@ -6,10 +6,11 @@ which batch sizes and with which words it fails is decided here.
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.fx import GraphModule
 
 from deepwright.compress.errors import ExportError, ShapeError
 from deepwright.core.devices import to_model
+from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating, without_gradients
 
 MOST_SAMPLES = 65_535
@@ -49,7 +51,9 @@ def export_program(
         ShapeError: the network doesn't run on the example.
         ExportError: it runs but can't be exported.
     """
-    example, kwargs = to_model(example, model), to_model(kwargs, model)
+    if not isinstance(model, nn.Module):
+        raise InputError("model", given=type(model).__name__, expected="an nn.Module")
+    example, kwargs = _distinct((to_model(example, model), to_model(kwargs, model)))
     shapes = None
     if dynamic_batch:
         batch = torch.export.Dim("batch", min=1, max=MOST_SAMPLES)
@@ -59,10 +63,25 @@ def export_program(
     with plain_attention(), _in_mode(model, training), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*assigned during export")  # recurrent layers' list of their weights
         try:
-            return torch.export.export(model, example, kwargs, dynamic_shapes=shapes)
+            loggers = ("torch.fx.experimental.symbolic_shapes", "torch._export", "torch.export")
+            with _unlogged(*loggers), redirect_stderr(io.StringIO()):  # it prints graphs before it fails
+                return torch.export.export(model, example, kwargs, dynamic_shapes=shapes)
         except Exception as error:
             _require_running(model, example, kwargs or {})
             raise ExportError(error) from error
+
+
+def _distinct(tree: Any) -> Any:
+    """The same inputs, a tensor that comes twice copied: it would be taken for one input."""
+    seen: set[int] = set()
+
+    def own(value: Any) -> Any:
+        if isinstance(value, Tensor) and id(value) in seen:
+            return value.clone()
+        seen.add(id(value))
+        return value
+
+    return torch.utils._pytree.tree_map(own, tree)
 
 
 @contextmanager
@@ -101,16 +120,22 @@ def _require_running(model: nn.Module, example: tuple[Any, ...], kwargs: dict[st
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """torchao and the exporter warn about their own internals at every call."""
-    loggers = [logging.getLogger(n) for n in ("torchao", "torch.utils._pytree", "torch.onnx", "torch.export")]
+def _unlogged(*names: str) -> Iterator[None]:
+    """Loggers that print whole graphs before an error that says less say nothing inside the block."""
+    loggers = [logging.getLogger(n) for n in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """torchao and the exporter warn about their own internals at every call."""
+    with _unlogged("torchao", "torch.utils._pytree", "torch.onnx", "torch.export"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from deepwright.compress.errors import ExportError
+from deepwright.compress.errors import OnnxError
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files.comparison import compare
 from deepwright.compress.files.int8 import inputs_of, quantize
@@ -143,7 +143,7 @@ def onnx_bytes(program: Any) -> bytes:
         program: see `export_program`.
 
     Raises:
-        ExportError: ONNX has no form for an operation of it.
+        OnnxError: ONNX has no form for an operation of it.
         MissingExtraError: onnx or onnxscript is missing.
     """
     for package in ("onnx", "onnxscript"):
@@ -153,7 +153,7 @@ def onnx_bytes(program: Any) -> bytes:
     try:
         written = torch.onnx.export(program, dynamo=True, external_data=False, opset_version=OPSET, verbose=False)
     except Exception as error:
-        raise ExportError(error) from error
+        raise OnnxError(error) from error
     proto = written.model_proto  # type: ignore[union-attr]
     onnx.checker.check_model(proto)
     for node in proto.graph.node:  # stack traces and the like: nearly as large as a small network's weights
