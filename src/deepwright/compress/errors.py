@@ -73,7 +73,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _users_line(error: Exception) -> tuple[str, str]:
-    """File and line of the user's code in an error's trace or its text, and the code there; empty where there is none."""
+    """File and line of the user's code in an error's trace or its text, and the code there; empty for none."""
     frames = [f for e in _chain(error) for f in traceback.extract_tb(e.__traceback__)]
     own = [
         f for f in frames if "/torch/" not in f.filename and "/deepwright/" not in f.filename and f.name == "forward"

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from deepwright.compress.errors import ExportError, ShapeError
+from deepwright.compress.arguments import require_module, running
+from deepwright.compress.errors import ExportError
 from deepwright.core.devices import to_model
-from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating, without_gradients
 
 MOST_SAMPLES = 65_535
@@ -51,8 +51,7 @@ def export_program(
         ShapeError: the network doesn't run on the example.
         ExportError: it runs but can't be exported.
     """
-    if not isinstance(model, nn.Module):
-        raise InputError("model", given=type(model).__name__, expected="an nn.Module")
+    require_module(model)
     example, kwargs = _distinct((to_model(example, model), to_model(kwargs, model)))
     shapes = None
     if dynamic_batch:
@@ -107,16 +106,8 @@ def _in_mode(model: nn.Module, training: bool) -> Iterator[None]:
 
 def _require_running(model: nn.Module, example: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Tell inputs that the network refuses from a network that can't be exported."""
-    try:
-        with torch.no_grad():
-            model(*example, **kwargs)
-    except (RuntimeError, TypeError, ValueError) as error:
-        shapes = [tuple(e.shape) for e in example if isinstance(e, Tensor)]
-        raise ShapeError(
-            "example_inputs",
-            given=f"{shapes}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            expected="inputs that the network takes",
-        ) from error
+    with running("example_inputs", (example, kwargs)), torch.no_grad():
+        model(*example, **kwargs)
 
 
 @contextmanager

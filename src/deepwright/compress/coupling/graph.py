@@ -17,9 +17,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
+from deepwright.compress.arguments import require_batch, require_module
 from deepwright.compress.coupling.axes import POLICIES, Birth, Labels, LabelSpace
 from deepwright.compress.coupling.groups import Group, consumed_components, groups_of
 from deepwright.compress.coupling.nodes import module_of, op_name, shape_of, source_of
@@ -116,8 +118,13 @@ class ShrinkGraph:
                 given=f"attention={attention!r}, on_norm={on_norm!r}",
                 expected=f"one of {POLICIES}, 'allow' or 'freeze'",
             )
+        require_module(model)
+        if isinstance(frozen, str):
+            raise InputError("frozen", given=repr(frozen), expected="a list of names", hint=f"frozen=[{frozen!r}]")
         given = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
+        require_batch(given, "example_inputs")
         example, kwargs = to_model(given, model), to_model(kwargs or {}, model)
+        _require_finite((example, kwargs))
         program = export_program(model, example, kwargs)
         space = LabelSpace(attention)
         walk = Walk(space, on_norm, RULES)
@@ -240,6 +247,13 @@ class ShrinkGraph:
         for u in self.unsupported:
             lines.append(f"  no rule for {u.op} in {u.fqn or 'the network'}: {u.source_line}")
         return "\n".join(lines)
+
+
+def _require_finite(inputs: Any) -> None:
+    """Random inputs of a proof are like the example's, so that NaN would be all that they are."""
+    for value in torch.utils._pytree.tree_leaves(inputs):
+        if isinstance(value, Tensor) and value.is_floating_point() and value.isnan().any():
+            raise InputError("example_inputs", given="NaN", expected="numbers")
 
 
 def _rebuilt(

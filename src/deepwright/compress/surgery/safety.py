@@ -47,7 +47,7 @@ def freeze_unsafe(graph: ShrinkGraph) -> tuple[ShrinkGraph, dict[Group, str]]:
     if again is None or not again.groups:
         raise SurgeryError(
             "the network",
-            given=f"{len(unsafe)} of {len(graph.groups)} groups fail alone",
+            given=f"{len(unsafe)} of {len(graph.groups)} groups fail alone" if graph.groups else "everything is frozen",
             expected="groups that can be cut",
             hint="pass attributes={YourModule: fix}; see the reasons: " + "; ".join(sorted(set(unsafe.values())))[:500],
         )
