@@ -130,7 +130,7 @@ def exits_calibrated(where):
     def call(device):
         model, scenes = exits(device)
         flags = scenes.occupied.to(device if where == "device" else "cpu")
-        policy = calibrate_exits(model.eval(), [scenes.images.to(device)], flags, max_false_skip=0.5)
+        policy = calibrate_exits(model.eval(), [scenes.images.to(device)], flags, max_false_skip=0.95)
         _, left = model(scenes.images[:8].to(device), return_exit=True)
         expected_cost(model, left)
         return list(policy.bounds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from deepwright.compress.arguments import calibration_batches, require_type
 from deepwright.compress.exporting import quiet
+from deepwright.compress.files.external import require_own_data
 from deepwright.compress.files.int8 import MINIMUM_SAMPLES
 from deepwright.compress.files.requirements import require
 from deepwright.core.errors import InputError
@@ -29,7 +30,8 @@ def session(data: bytes | Path | str, threads: int | None = None, fused: bool = 
 
     Raises:
         MissingExtraError: onnxruntime is missing.
-        InputError: the runtime doesn't take the file: an operation that it lacks in this precision, a damaged file.
+        InputError: the runtime doesn't take the file: an operation that it lacks in this precision, a damaged file;
+            a file that reads tensors from outside of its folder.
     """
     require("onnxruntime", "export", "running ONNX")
     import onnxruntime
@@ -41,6 +43,7 @@ def session(data: bytes | Path | str, threads: int | None = None, fused: bool = 
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if threads:
         options.intra_op_num_threads = threads
+    require_own_data(source)
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no base of their own
@@ -58,57 +61,13 @@ def session(data: bytes | Path | str, threads: int | None = None, fused: bool = 
 
 
 def _source(data: bytes | Path | str) -> bytes | str:
-    """A file's bytes or its path, after a look that nothing is read from outside its folder."""
+    """A file's bytes, or its path."""
     if isinstance(data, bytes):
-        require_inside(data, None)
         return data
     require_type("ONNX file", data, (str, Path), "a file's bytes, or its path")
-    path = Path(data)
-    if not path.is_file():
+    if not Path(data).is_file():
         raise InputError("ONNX file", given=str(data), expected="a file")
-    require_inside(path.read_bytes(), path.parent)
-    return str(path)
-
-
-def require_inside(data: bytes, folder: Path | None) -> None:
-    """Refuse a file whose weights lie in other files outside its folder.
-
-    Args:
-        data: of the file.
-        folder: where it lies; None for a file that must be whole in itself.
-
-    Raises:
-        InputError: a place outside, by a path that climbs, starts at the root, or is a link.
-    """
-    import onnx
-
-    try:
-        model = onnx.load_from_string(data)
-    except Exception:  # no ONNX file: the runtime says so
-        return
-    for place in _places(model):
-        target = None if folder is None else (folder / place)
-        if target is None or not target.resolve().is_relative_to(folder.resolve()):  # type: ignore[union-attr]
-            raise InputError(
-                "ONNX file",
-                given=f"weights in another file, {place[:120]!r}",
-                expected="weights inside the file" + ("" if folder is None else ", or beside it in its own folder"),
-                hint="write it again with external_data=False",
-            )
-
-
-def _places(model: Any) -> Iterator[str]:
-    """Locations of external data of every tensor, in sub-graphs and functions too."""
-    stack = [model]
-    while stack:
-        message = stack.pop()
-        for field, value in message.ListFields():
-            if field.message_type is None:
-                continue
-            for part in value if field.is_repeated else (value,):
-                if field.message_type.name == "TensorProto" and part.data_location == part.EXTERNAL:
-                    yield from (e.value for e in part.external_data if e.key == "location")
-                stack.append(part)
+    return str(data)
 
 
 def run(runtime: Any, inputs: tuple[Tensor, ...]) -> list[np.ndarray]:
