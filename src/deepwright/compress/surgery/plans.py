@@ -149,7 +149,8 @@ def plan(
         target: {"macs" | "params" | "bytes": share of the dense network's that is left, or an absolute number above 1}.
             Milliseconds are a goal of `plan_for_latency`.
         min_keep: units that every group keeps.
-        round_to: kept widths are multiples of this (or the whole group).
+        round_to: kept widths are multiples of this (or the whole group): of axes, so that a head of 64 channels goes
+            alone with `round_to=8`.
         per_group_max: largest share removed from one group.
 
     Raises:
@@ -218,14 +219,15 @@ class _Limits:
         require_number("min_keep", min_keep, least=1, whole=True)
         require_number("round_to", round_to, least=1, whole=True)
         require_number("per_group_max", per_group_max, strictly=True, below=1)
-        self.graph, self.round_to = graph, round_to
+        self.graph = graph
+        self.step = np.array([_step(g, round_to) for g in graph.groups], int)
         self.sizes = np.array([g.size for g in graph.groups], int)
         self.group = np.repeat(np.arange(len(self.sizes)), self.sizes)
         least = np.ceil(self.sizes * (1 - per_group_max)).astype(int)
         self.least = np.minimum(self.sizes, self._rounded(np.maximum(least, min_keep)))
 
     def _rounded(self, widths: np.ndarray) -> np.ndarray:
-        return np.minimum(self.sizes, -(-widths // self.round_to) * self.round_to)
+        return np.minimum(self.sizes, -(-widths // self.step) * self.step)
 
     def widest(self, scores: np.ndarray, widths: np.ndarray) -> np.ndarray:
         """The best `widths[g]` units of every group."""
@@ -247,6 +249,13 @@ class _Limits:
         keep[order[:removed]] = False
         widths = np.bincount(self.group[keep], minlength=len(self.sizes))
         return self.widest(scores, self._rounded(np.maximum(widths, self.least)))
+
+
+def _step(group: Group, round_to: int) -> int:
+    """Kept units come in multiples of this, so that each of a group's axes is a multiple of `round_to` wide."""
+    axes = {*group.producers, *group.consumers}
+    entries = {len(m.indices) // group.size for m in group.members if (m.fqn, m.axis) in axes}
+    return math.lcm(*(round_to // math.gcd(round_to, n) for n in entries))
 
 
 def _reach(
