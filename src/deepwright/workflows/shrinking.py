@@ -187,7 +187,8 @@ def shrink(options: ShrinkOptions = ShrinkOptions(), *, say: Say = quiet) -> Shr
         say("audit of the network as it is")
         before = run_checks(subject, checks=checks, journal=state / "before.jsonl")
         plan, result, notes = _cut(subject, options, stored, state / "search.pt", say)
-        kept.save({"keep": torch.from_numpy(plan.keep), "freeze": list(plan.graph.options["frozen"]), "notes": notes})
+        chosen = {name: list(plan.graph.options[name]) for name in ("frozen", "together")}
+        kept.save({"keep": torch.from_numpy(plan.keep), **chosen, "notes": notes})
         _fine_tune(result.model, subject, options, state / "fine-tune.pt")
         smaller = replace(subject, model=result.model, name=f"{subject.name} shrunk")
         say("audit of the shrunk network")
@@ -214,9 +215,10 @@ def _cut(
 ) -> tuple[Plan, ShrinkResult, list[str]]:
     """The plan (the stored one where there is one), the proved cut, and notes."""
     say("groups of coupled units")
-    frozen = tuple(options.freeze) if stored is None else tuple(stored["freeze"])
+    frozen = tuple(options.freeze) if stored is None else tuple(stored["frozen"])
+    together = () if stored is None else tuple(tuple(pair) for pair in stored["together"])
     example = subject.data.test.inputs(slice(0, 2)).to(subject.device)
-    graph = ShrinkGraph.from_module(subject.model, example, frozen=frozen)
+    graph = ShrinkGraph.from_module(subject.model, example, frozen=frozen, together=together)
     if not graph.groups:
         raise InputError("the network", given="no group that can be pruned", expected="one", hint=graph.describe())
     if stored is not None:
@@ -228,7 +230,8 @@ def _cut(
         result = _proved(subject, plan, example, say)
     except SurgeryError as error:
         say(f"the cut doesn't equal its masked original ({error.given}): looking for groups that must stay")
-        graph, unsafe = freeze_unsafe(graph)
+        graph, unsafe = freeze_unsafe(graph, couple=options.method != "evolve")  # a search makes its own graph
+        notes += [f"{a} and {b} go together" for a, b in graph.options["together"]]
         notes += [f"{g.name} stays whole: {reason}" for g, reason in unsafe.items()]
         plan, rounded = _choose(graph, subject, options, search.with_stem("search-safe"), say)
         result = _proved(subject, plan, example, say)
