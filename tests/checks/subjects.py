@@ -1,5 +1,7 @@
 """A small network and data of each task, on which audits are tested."""
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -37,6 +39,21 @@ def data(kind, x, y, classes=()):
     a, b = len(x) // 3, len(x) // 2
     parts = (Split(x[:a], y[:a]), Split(x[a:b], y[a:b]), Split(x[b:], y[b:]))
     return Data("made up", kind, classes, *parts)
+
+
+class Times(nn.Module):
+    """Its inputs times a number."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x
+
+
+def replaced(made, **parts):
+    return replace(made, **parts)
 
 
 def rows(n=120):

@@ -7,6 +7,7 @@ import subjects
 
 from deepwright.checks import Finding, Subject, audit, compare, require_alike
 from deepwright.core.errors import InputError
+from deepwright.core.statistics import Interval
 from deepwright.report import write_report
 
 
@@ -48,6 +49,33 @@ def test_an_infinity_that_went_is_no_noise():
     assert verdicts(compare([finding(x=float("inf"))], [finding(x=2.0)]))["a", "x"] == "better"
 
 
+def measured(low, value, high):
+    return Interval(value, low, high)
+
+
+def test_a_grade_within_noise_is_no_change():
+    before = finding("B", x=measured(0.2, 0.3, 0.4))
+    after = finding("C", x=measured(0.25, 0.35, 0.45))
+    assert verdicts(compare([before], [after])) == {("a", "grade"): "within noise", ("a", "x"): "within noise"}
+
+
+def test_a_grade_changes_with_the_value_behind_it():
+    before = finding("B", x=measured(0.2, 0.3, 0.4), y=measured(0.1, 0.2, 0.3))
+    after = finding("C", x=measured(0.2, 0.3, 0.4), y=measured(0.5, 0.6, 0.7))
+    assert verdicts(compare([before], [after]))["a", "grade"] == "worse"
+    after.graded_by = ("x",)
+    after.values["x"] = measured(0.21, 0.31, 0.41)
+    assert verdicts(compare([before], [after]))["a", "grade"] == "within noise"
+
+
+def test_a_value_without_an_interval_is_not_beyond_noise():
+    assert verdicts(compare([finding(x=1.0)], [finding(x=2.0)])) == {("a", "grade"): "same", ("a", "x"): "no interval"}
+
+
+def test_a_count_is_exact():
+    assert verdicts(compare([finding(x=1000)], [finding(x=1001)]))["a", "x"] == "worse"
+
+
 def test_other_conditions_are_not_judged():
     before, after = finding("A", x=1.0), finding("E", x=9.0)
     before.conditions, after.conditions = {"budgets": [0.1]}, {"budgets": (0.2,)}
@@ -55,7 +83,7 @@ def test_other_conditions_are_not_judged():
 
 
 def test_equal_conditions_are_equal_after_json():
-    before, after = finding("A", x=1.0), finding("E", x=9.0)
+    before, after = finding("A", x=1), finding("E", x=9)
     before.conditions = after.conditions = {"budgets": (0.1, 0.2)}
     read = Finding.from_dict(json.loads(json.dumps(before.to_dict())))
     assert verdicts(compare([read], [after]))["a", "x"] == "worse"

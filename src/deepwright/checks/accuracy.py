@@ -5,17 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from deepwright.checks.finding import Finding, grade_down
+from deepwright.checks.confusions import classes_table, confusion_figure, other_order
+from deepwright.checks.finding import Finding
+from deepwright.checks.grading import Graded, at_most, graded
 from deepwright.checks.metrics import measured
 from deepwright.checks.subject import Subject
-from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import mcnemar, wilson
+from deepwright.core.results import Table
+from deepwright.core.statistics import Interval, mcnemar, wilson
 from deepwright.core.tasks import Binary
+
+_OF_SIMPLE = (0.25, 0.5, 1.0)  # the best simple method's error, for A to C
+_OF_GUESSING = 0.1  # of the error of guessing: A has no more, and no more is C at least
+_NEARLY_NONE = 0.02  # of the error of guessing: B at least
+_BETTER = 0.95  # of the error of guessing: what is clearly better
+
+_GUESS = "always naming the most frequent class"
 
 
 def check_accuracy(subject: Subject) -> Finding:
-    """How often it is right, with a table of the classes, against chance and nearest class mean.
+    """How often it is right, with a table of the classes, against the best of several simple classifiers.
 
     For tasks without classes: the task's metrics against its trivial predictor.
 
@@ -28,82 +38,137 @@ def _of_classes(subject: Subject) -> Finding:
     y, predicted = subject.data.test.y, subject.task.prediction(subject.outputs())
     n = len(y)
     accuracy = wilson(int(subject.right.sum()), n)
-    chance_error = 1 - subject.chance
     values: dict[str, Any] = {"accuracy": accuracy, "chance": subject.chance}
-    reference, name = chance_error, "always naming the most frequent class"
-    if subject.baseline_outputs is not None:
-        base_right = subject.task.right(subject.baseline_outputs, y)
-        values["baseline_accuracy"] = wilson(int(base_right.sum()), n)
-        values["p_value_against_baseline"] = mcnemar(subject.right, base_right)
-        base_error = 1 - values["baseline_accuracy"].low  # upper ends on both sides: few samples favour nobody
-        if base_error < reference:
-            reference, name = base_error, "nearest class mean"
+    name, best = _best_simple(subject)
+    if name != _GUESS:
+        values["baseline_accuracy"] = wilson(int(best[1].sum()), len(best[1]))
+        values["p_value_against_baseline"] = mcnemar(subject.right[best[0]], best[1])
     if subject.classes > 5:
         top5 = subject.logits().topk(5, dim=1).indices.eq(y[:, None]).any(1)
         values["top5_accuracy"] = wilson(int(top5.sum()), n)
     if _more(subject):
         values |= subject.task.metrics(subject.outputs(), y, seed=subject.seed)
-    worst_error = 1 - accuracy.low  # the upper end of the error's interval
-    ratio = worst_error / max(reference, 1e-9)
-    grade = grade_down(ratio, (0.25, 0.5, 1.0, chance_error / max(reference, 1e-9)))
-    rows, weakest = _classes(subject, predicted)
-    figures = [_confusion(subject, predicted)] if subject.classes <= 25 else []
+    found, rule = _grade(subject, accuracy, name, best)
+    rows, weakest = classes_table(subject, predicted)
+    order = other_order(subject, predicted)
+    notes = [f"Weakest class: {weakest}." if weakest else "No test sample is wrong.", *_silent_classes(subject)]
+    if order is not None:
+        values["accuracy_in_another_order"] = order.accuracy
+        notes.insert(0, order.words(subject.class_names))
+    elif accuracy.high < min(1 / subject.classes, subject.chance):
+        notes.insert(0, "That is below blind guessing: labels or outputs seem to mean something else.")
     return Finding(
         check="accuracy",
-        grade=grade,
+        grade=found.grade,
         summary=f"Right on {accuracy.value:.1%} of {n} test samples (95 % interval {accuracy.low:.1%} to "
-        f"{accuracy.high:.1%}); the best simple guess, {name}, errs on up to {reference:.1%}. "
-        f"Weakest class: {weakest}.",
+        f"{accuracy.high:.1%}); the best simple method, {name}, on {float(best[1].double().mean()):.1%}. "
+        f"{' '.join(notes)}",
         values=values,
-        rule=f"Upper end of the error's interval ({worst_error:.3f}) over that of {name} ({reference:.3f}) is "
-        f"{ratio:.2f}: A up to 0.25, B up to 0.5, C up to 1, D while better than chance ({chance_error:.3f}), "
-        "E beyond.",
-        remedy=f"Look at the confusions of {weakest!r} first; more or cleaner samples of it are the cheapest gain."
-        if grade > "A"
-        else "Nothing to do for accuracy.",
-        tables=[rows],
+        rule=rule,
+        remedy=order.remedy(subject) if order is not None else _remedy(subject, found, weakest),
+        tables=[rows, *_simple_table(subject)],
         higher_is_better=("accuracy", "top5_accuracy", *_more(subject)),
-        figures=figures,
+        figures=[confusion_figure(subject, predicted)] if subject.classes <= 25 else [],
+        could_be=found.could_be,
+        graded_by=("accuracy",),
     )
+
+
+def _guess(subject: Subject) -> Tensor:
+    """(N,) where always naming the most frequent class is right."""
+    y = subject.data.test.y
+    return y == torch.bincount(y, minlength=subject.classes).argmax()
+
+
+def _best_simple(subject: Subject) -> tuple[str, tuple[Tensor, Tensor]]:
+    """Name, the test samples it was measured on, and on which of them it is right."""
+    guess = (_GUESS, (torch.arange(len(subject.data.test)), _guess(subject)))
+    if subject.simple_models is None:
+        return guess
+    name, right = subject.simple_models.best()
+    better = float(right.double().mean()) > float(guess[1][1].double().mean())
+    return (name, (subject.simple_models.rows, right)) if better else guess
+
+
+def _grade(subject: Subject, accuracy: Interval, name: str, best: tuple[Tensor, Tensor]) -> tuple[Graded, str]:
+    """By the error over the best simple method's and over that of guessing, each with its interval."""
+    wrong = 1 - float(_guess(subject).double().mean())
+    if wrong == 0:
+        return Graded("info"), "Not graded: all test samples are of one class, which is told without looking."
+    right = subject.right
+    error, simple = _error(right), _error(best[1])
+    guessing = Interval(wrong, wrong, wrong)
+    r = _correlation(right[best[0]], best[1])
+
+    def letter(side: int) -> str:
+        if at_most(error, _OF_SIMPLE[0], simple, side, r) and at_most(error, _OF_GUESSING, guessing, side):
+            return "A"
+        if at_most(error, _OF_SIMPLE[1], simple, side, r) or at_most(error, _NEARLY_NONE, guessing, side):
+            return "B"
+        beats = at_most(error, _OF_SIMPLE[2], simple, side, r) and at_most(error, _BETTER, guessing, side)
+        if beats or at_most(error, _OF_GUESSING, guessing, side):
+            return "C"
+        return "D" if at_most(error, _BETTER, guessing, side) else "E"
+
+    found = graded(letter)
+    few = ""
+    if name != _GUESS and subject.simple_models is not None:
+        few = f" (fitted on {subject.simple_models.train:,} training samples)"
+    rule = (
+        f"It errs on {error.value:.1%}, {name}{few} on {simple.value:.1%}, and guessing on {guessing.value:.1%}: "
+        "A up to a quarter of the best simple method's error and a tenth of guessing's, B up to half of the simple "
+        "method's (or a fiftieth of guessing's), C up to the simple method's (or a tenth of guessing's), D "
+        "while clearly "
+        f"better than guessing (0.95 of its error), E beyond.{found.words}"
+    )
+    return found, rule
+
+
+def _error(right: Tensor) -> Interval:
+    return wilson(int((~right).sum()), len(right))
+
+
+def _correlation(a: Tensor, b: Tensor) -> float:
+    """Pearson's of two rows of yes and no; 0 where one of them is constant, and never negative."""
+    if bool((a == a[0]).all()) or bool((b == b[0]).all()):
+        return 0.0
+    return max(0.0, float(torch.corrcoef(torch.stack([a, b]).double())[0, 1]))
+
+
+def _remedy(subject: Subject, found: Graded, weakest: str) -> str:
+    if not weakest or found.grade == "A":
+        return "Measure more samples before you rely on it." if found.could_be else "Nothing to do for accuracy here."
+    wrong = ~subject.right
+    missed = int((wrong & (subject.data.test.y == subject.class_names.index(weakest))).sum())
+    return (
+        f"Look at the confusions of {weakest!r} first; more or cleaner samples of it are the cheapest gain: it has "
+        f"{missed} of the {int(wrong.sum())} test samples that are wrong."
+    )
+
+
+def _silent_classes(subject: Subject) -> list[str]:
+    """A note on classes that nothing was measured on."""
+    counts = torch.bincount(subject.data.test.y, minlength=subject.classes)
+    silent = [subject.class_names[k] for k in (counts == 0).nonzero().flatten().tolist()]
+    if not silent:
+        return []
+    named = ", ".join(silent[:8]) + (", ..." if len(silent) > 8 else "")
+    return [f"{len(silent)} of {subject.classes} classes have no test sample and are not judged: {named}."]
+
+
+def _simple_table(subject: Subject) -> list[Table]:
+    if subject.simple_models is None:
+        return []
+    found = subject.simple_models
+    rows: list[list[Any]] = []
+    for name, right in found.right.items():
+        share = wilson(int(right.sum()), len(right))
+        rows.append([name, share.value, share.low, share.high])
+    rows.sort(key=lambda row: -float(row[1]))
+    caption = f"simple methods, fitted on {found.train:,} training and measured on {len(found.rows):,} test samples"
+    return [Table(["method", "accuracy", "low", "high"], rows, caption)]
 
 
 def _more(subject: Subject) -> tuple[str, ...]:
     """Metrics beside accuracy, where there is an event to be found."""
     return tuple(m for m in Binary.higher_is_better if m != "accuracy") if isinstance(subject.task, Binary) else ()
-
-
-def _classes(subject: Subject, predicted: torch.Tensor) -> tuple[Table, str]:
-    """Recall, precision and the most frequent confusion of each class, weakest first; and the weakest's name."""
-    y, k, names = subject.data.test.y, subject.classes, subject.class_names
-    matrix = torch.zeros(k, k, dtype=torch.long).index_put_((y, predicted), torch.ones_like(y), accumulate=True)
-    count, called, hit = matrix.sum(1), matrix.sum(0), matrix.diagonal()
-    rows: list[list[Any]] = []
-    for i in count.nonzero().flatten().tolist():
-        recall = wilson(int(hit[i]), int(count[i]))
-        precision = float(hit[i]) / int(called[i]) if called[i] else None
-        others = matrix[i].clone()
-        others[i] = 0
-        confused = names[int(others.argmax())] if int(others.max()) else None
-        rows.append([names[i], int(count[i]), recall.value, recall.low, recall.high, precision, confused])
-    rows.sort(key=lambda row: row[3])
-    shown = rows[:100]
-    columns = ["class", "samples", "recall", "low", "high", "precision", "most confused with"]
-    caption = "per class, weakest first" + ("" if len(rows) <= 100 else f" (100 of {len(rows)})")
-    return Table(columns, shown, caption), str(rows[0][0])
-
-
-def _confusion(subject: Subject, predicted: torch.Tensor) -> Figure:
-    k = subject.classes
-    matrix = torch.zeros(k, k).index_put_((subject.data.test.y, predicted), torch.ones(len(predicted)), accumulate=True)
-    shares = matrix / matrix.sum(1, keepdim=True).clamp_min(1)
-    names = list(subject.class_names)
-    series = [{"rows": names, "columns": names, "values": shares.tolist()}]
-    return Figure(
-        "heatmap",
-        "Confusion (share of each true class)",
-        series,
-        "predicted",
-        "true",
-        y_range=(0.0, 1.0),
-        palette="share",
-    )

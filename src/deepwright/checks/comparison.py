@@ -58,10 +58,13 @@ def _short(value: Any) -> str:
 def compare(before: Sequence[Finding], after: Sequence[Finding], subjects: Subjects | None = None) -> Table:
     """Values that both audits have, with the verdict: better, worse, changed, or within noise.
 
-    Two values with 95 % intervals differ when the difference exceeds the root of the summed squared half-widths; a
-    value without an interval is compared exactly, with a tolerance of 1 %. What was measured on other test data, by
-    another check of the same name or under other conditions is shown and not judged: its verdict says what is other. A
-    check that only one audit has is named.
+    Two values with 95 % intervals differ when the difference exceeds the root of the summed squared half-widths. Whole
+    numbers are counts, and any difference between them is real. A measured value without an interval is shown with its
+    difference, and its verdict is "no interval": how much of it is noise isn't known (of a latency it is what lies
+    between two runs at different times, which quartiles within a run don't tell). A grade is better or worse only where
+    a value that it comes from is (`Finding.graded_by`; all values where none is named). What was measured on other
+    test data, by another check of the same name or under other conditions is shown and not judged: its verdict says
+    what is other. A check that only one audit has is named.
 
     Args:
         before: findings of the earlier audit.
@@ -98,15 +101,14 @@ def _rows(before: Finding, after: Finding, unlike: str) -> list[list[Any]]:
     """One row for the grade and one a value; `unlike` says why nothing is judged."""
     unlike = unlike or _other_conditions(before, after)
     check = after.check
-    rows: list[list[Any]] = [
-        [check, "grade", before.grade, after.grade, None, unlike or _grades(before.grade, after.grade)]
-    ]
+    rows: list[list[Any]] = []
     for name, value in after.values.items():
         if name in before.values:
             a, b = before.number(name), after.number(name)
             verdict = unlike or _verdict(before.values[name], value, _side(after, name))
             rows.append([check, name, a, b, _difference(a, b), verdict])
-    return rows
+    verdict = unlike or _grades(before, after, {row[1]: row[-1] for row in rows})
+    return [[check, "grade", before.grade, after.grade, None, verdict], *rows]
 
 
 def _other_conditions(before: Finding, after: Finding) -> str:
@@ -119,11 +121,19 @@ def _difference(a: float, b: float) -> float:
     return 0.0 if a == b else b - a
 
 
-def _grades(a: str, b: str) -> str:
+def _grades(before: Finding, after: Finding, verdicts: Mapping[str, str]) -> str:
+    """What became of a grade; letters are better or worse only where a value behind them is."""
+    a, b = before.grade, after.grade
     if a == b:
         return "same"
     if a not in LETTERS or b not in LETTERS:
         return "changed"
+    behind = [name for name in after.graded_by if name in verdicts] or list(verdicts)
+    found = {verdicts[name] for name in behind}
+    if behind and found <= {"same", "within noise"}:
+        return "within noise"
+    if behind and found <= {"same", "within noise", "no interval"}:
+        return "no interval"
     return "better" if b < a else "worse"
 
 
@@ -132,16 +142,21 @@ def _side(finding: Finding, name: str) -> int:
     return (name in finding.higher_is_better) - (name in finding.lower_is_better)
 
 
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _verdict(a: Any, b: Any, side: int) -> str:
     x, y = (v.value if isinstance(v, Interval) else float(v) for v in (a, b))
     if x == y or (math.isnan(x) and math.isnan(y)):
         return "same"
     if math.isnan(x) or math.isnan(y):
         return "changed"
+    noise = 0.0
     if isinstance(a, Interval) and isinstance(b, Interval):
         noise = math.hypot((a.high - a.low) / 2, (b.high - b.low) / 2)
-    else:
-        noise = 0.01 * max(abs(x), abs(y)) if math.isfinite(x) and math.isfinite(y) else 0.0
+    elif math.isfinite(x) and math.isfinite(y) and not (_is_count(a) and _is_count(b)):
+        return "no interval"
     if not abs(y - x) > noise:
         return "within noise"
     if side == 0:

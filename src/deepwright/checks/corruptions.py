@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from deepwright.checks.finding import Finding, at_best, grade_down
+from deepwright.checks.grading import Graded, at_end, graded, no_skill
 from deepwright.checks.subject import Subject
-from deepwright.corruptions import CorruptionReport, Suite
+from deepwright.core.statistics import Interval
+from deepwright.corruptions import ALL, TABLES, CorruptionReport, Suite
+
+_STEPS = (0.1, 0.25, 0.5, 0.75)
 
 
 def check_corruptions(subject: Subject) -> Finding:
@@ -21,35 +26,24 @@ def check_corruptions(subject: Subject) -> Finding:
     suite = Suite("tables" if subject.data.kind == "tabular" else "all", seed=subject.seed)
     report = _evaluated(subject, suite, list(split.batches(subject.batch_size)))
     clean, mean = 1 - report.clean.value, 1 - report.mean_error.value
-    skill = max(clean - subject.chance, 1e-9)
-    lost = (clean - mean) / skill
-    grade = grade_down(lost, (0.1, 0.25, 0.5, 0.75))
-    rule = (
-        f"{lost:.0%} of the skill above chance ({skill:.2f}) is lost on average: "
-        "A up to 10 %, B 25 %, C 50 %, D 75 %, E beyond."
-    )
-    if subject.baseline is not None:
-        rule += (
-            f" Mean corruption error relative to {subject.baseline_name} is {report.mce:.2f}; "
-            "above 1 the grade is D at best."
-        )
-        if report.mce > 1:
-            grade = at_best(grade, "D")
+    lost = _lost(subject, report)
+    found, rule = _grade(subject, report, lost)
     worst = [str(row[0]) for row in report.table().rows[:3]]
     space = "standardised features" if subject.data.kind == "tabular" else "images"
     return Finding(
         check="corruptions",
-        grade=grade,
+        grade=found.grade,
         summary=f"{subject.score_name.capitalize()} falls from {clean:.1%} to {mean:.1%} on average over "
         f"{len(report.errors)} perturbations of {space} x 5 severities ({report.n} samples). "
         f"Worst: {', '.join(worst)}.",
         values=_values(report, lost),
         rule=rule,
-        remedy=f"Train with corruptions.Compose over the worst families ({', '.join(worst)}) and re-test on the ones "
-        "held out.",
+        remedy=_remedy(subject, report, found),
         tables=[report.table()],
         figures=[report.figure()],
         lower_is_better=("mean_error", "mce", "relative_error", "skill_lost"),
+        could_be=found.could_be,
+        graded_by=("skill_lost", "mean_error") if lost is not None else ("mean_error",),
         conditions={"perturbations": sorted(report.errors)},
     )
 
@@ -61,11 +55,69 @@ def _evaluated(subject: Subject, suite: Suite, batches: list[Any]) -> Corruption
     )
 
 
-def _values(report: CorruptionReport, lost: float) -> dict[str, Any]:
-    return {
+def _lost(subject: Subject, report: CorruptionReport) -> Interval | None:
+    """The share of the skill above chance that is lost on average; None where there is no skill."""
+    skill = 1 - report.clean.value - subject.chance
+    if no_skill(subject) or skill <= 0:
+        return None
+    mean = report.mean_error
+    return Interval(*((error - report.clean.value) / skill for error in (mean.value, mean.low, mean.high)))
+
+
+def _grade(subject: Subject, report: CorruptionReport, lost: Interval | None) -> tuple[Graded, str]:
+    if lost is None:
+        why = no_skill(subject) or f"on these {report.n} samples it is no better than a constant answer"
+        return Graded("info"), f"Not graded: {why}, so that there is nothing to lose."
+    worse = subject.baseline is not None and report.mce > 1
+
+    def letter(side: int) -> str:
+        grade = grade_down(at_end(lost, side, lower_is_better=True), _STEPS)
+        return at_best(grade, "D") if worse else grade
+
+    found = graded(letter)
+    skill = 1 - report.clean.value - subject.chance
+    rule = (
+        f"{lost.value:.0%} of the skill above chance ({skill:.2f}) is lost on average: "
+        "A up to 10 %, B 25 %, C 50 %, D 75 %, E beyond."
+    )
+    if subject.baseline is not None:
+        rule += (
+            f" Mean corruption error relative to {subject.baseline_name} is {report.mce:.2f}; above 1 the grade is D "
+            "at best."
+        )
+    return found, rule + found.words
+
+
+def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
+    """What to train with: the worst perturbations under which the targets stay what they are."""
+    rows = report.table().rows
+    table = subject.data.kind == "tabular"
+    known = {p.name for p in TABLES} if table else {p.name for p in ALL if p.label_preserving}
+    worst = [str(row[0]) for row in rows if row[0] in known][:3]
+    if found.grade == "A":
+        return "Nothing to do here; look at the worst rows below when the conditions change."
+    error = sum(sum(report.errors[name]) / len(report.severities) for name in worst) / max(len(worst), 1)
+    gain = (
+        f"their mean error is {error:.1%} against {report.clean.value:.1%} without perturbation, and what "
+        "it becomes is "
+        "known when it is trained: test on the others, too, which training didn't see."
+    )
+    if table:
+        call = f"[p(x, 3, seed=step) for p in corruptions.TABLES if p.name in {worst}]"
+        return f"Train on rows x as they are and as `{call}` gives them: {gain}"
+    steps = [(name, 3) for name in worst[:1]]
+    return (
+        f"Train on pictures x as they are and as `corruptions.Compose({steps}, seed=step)(x)` gives them, and likewise "
+        f"with {' and '.join(worst[1:]) or 'others'}: {gain}"
+    )
+
+
+def _values(report: CorruptionReport, lost: Interval | None) -> dict[str, Any]:
+    values: dict[str, Any] = {
         "clean_error": report.clean,
         "mean_error": report.mean_error,
         "mce": report.mce,
-        "relative_error": report.relative,
-        "skill_lost": lost,
     }
+    if math.isfinite(report.relative):  # over a clean error of 0 it isn't
+        values["relative_error"] = report.relative
+    return values if lost is None else values | {"skill_lost": lost}

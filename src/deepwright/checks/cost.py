@@ -8,7 +8,6 @@ from deepwright.checks.finding import Finding
 from deepwright.checks.subject import Subject
 from deepwright.compress import cost
 from deepwright.core.results import Figure
-from deepwright.core.statistics import Interval
 
 
 def check_cost(subject: Subject) -> Finding:
@@ -24,11 +23,11 @@ def check_cost(subject: Subject) -> Finding:
         "param_bytes": report.param_bytes,
         "macs": report.macs,
         "elementwise_ops": report.elementwise_ops,
-        "latency_ms": Interval(1e3 * latency.median, 1e3 * latency.low, 1e3 * latency.high),
+        "latency_ms": 1e3 * latency.median,
     }
     onnx = report.onnx_latency
     if onnx is not None:
-        values["onnx_latency_ms"] = Interval(1e3 * onnx.median, 1e3 * onnx.low, 1e3 * onnx.high)
+        values["onnx_latency_ms"] = 1e3 * onnx.median
     if report.activation_bytes is not None:
         values["activation_bytes"] = report.activation_bytes
     heavy = sorted(report.rows, key=lambda row: -row[4])[:12]
@@ -39,19 +38,21 @@ def check_cost(subject: Subject) -> Finding:
         "module",
         "MACs per input",
     )
+    uncounted: tuple[str, ...] = tuple(getattr(report, "not_counted", ()))
+    least = "at least " if uncounted else ""
     memory = f", {_bytes(report.activation_bytes)} of activations at the peak" if report.activation_bytes else ""
     runtime = f", {1e3 * onnx.median:.2f} ms in ONNX Runtime" if onnx is not None else ""
     return Finding(
         check="cost",
         grade="info",
-        summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {report.macs / 1e6:.1f} million MACs "
+        summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {least}{_millions(report.macs)} MACs "
         f"per input{memory}; {1e3 * latency.median:.2f} ms for one input on {latency.threads} thread(s) of "
         f"{latency.device} (quartiles {1e3 * latency.low:.2f} to "
         f"{1e3 * latency.high:.2f}){runtime}. {report.note}".strip(),
         values=values,
         rule="Cost is reported, not judged: what is cheap depends on where it runs. Set a gate (latency_ms, macs, "
         "param_bytes) for your target.",
-        remedy='Set a budget in deepwright.toml, e.g. fail-on = ["latency_ms>5"].',
+        remedy=_remedy(1e3 * latency.median),
         tables=[report.table()],
         figures=[figure] if heavy and heavy[0][4] else [],
         lower_is_better=(
@@ -64,6 +65,18 @@ def check_cost(subject: Subject) -> Finding:
             "elementwise_ops",
         ),
     )
+
+
+def _remedy(milliseconds: float) -> str:
+    return (
+        f'Set a budget in deepwright.toml, e.g. `fail-on = ["cost.latency_ms>{2 * milliseconds:.3g}"]`: an audit then '
+        f"fails where one input takes twice as long as the {milliseconds:.3g} ms here. Latencies compare only "
+        "between networks that are measured in turns."
+    )
+
+
+def _millions(n: int) -> str:
+    return f"{n / 1e6:.1f} million" if n >= 1e6 else f"{n:,}"
 
 
 def _bytes(n: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from typing import Any
 
 from deepwright.core.errors import InputError
@@ -44,6 +45,8 @@ class Finding:
         figures: shown in the report.
         lower_is_better: values that a comparison calls better when they fall; those of neither kind only change.
         higher_is_better: values that a comparison calls better when they rise.
+        could_be: the other letters that the interval behind the grade reaches: measure more to tell.
+        graded_by: the values that the grade comes from; all of them where none is named.
         conditions: what the values were measured under, by name: values of other conditions aren't compared.
         seconds: how long it took.
 
@@ -61,6 +64,8 @@ class Finding:
     figures: list[Figure] = field(default_factory=list)
     lower_is_better: tuple[str, ...] = ()
     higher_is_better: tuple[str, ...] = ()
+    could_be: tuple[str, ...] = ()
+    graded_by: tuple[str, ...] = ()
     conditions: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -110,7 +115,8 @@ class Finding:
         """The inverse of `to_dict`."""
         tables = [Table(**t) for t in data.get("tables", [])]
         figures = [Figure.from_dict(f) for f in data.get("figures", [])]
-        sides = {k: tuple(data.get(k, ())) for k in ("lower_is_better", "higher_is_better")}
+        names = ("lower_is_better", "higher_is_better", "could_be", "graded_by")
+        sides = {k: tuple(data.get(k, ())) for k in names}
         values = {k: _number(v) for k, v in data["values"].items()}
         return cls(**{**data, "values": values, "tables": tables, "figures": figures, **sides})
 
@@ -121,11 +127,12 @@ def _interval(value: Any) -> Any:
     return value
 
 
-def _plain_number(check: str, name: str, value: Any) -> float:
+def _plain_number(check: str, name: str, value: Any) -> int | float:
+    """A whole number stays one (it is a count), anything else becomes a float."""
     try:
         if isinstance(value, str):
             raise TypeError
-        return float(value)
+        return int(value) if isinstance(value, Integral) else float(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"value {name!r} of {check}", given=f"{type(value).__name__} {value!r}", expected="a number or an Interval"

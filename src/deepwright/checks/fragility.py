@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from deepwright.checks.finding import Finding, grade_down
+from deepwright.checks.finding import Finding
+from deepwright.checks.grading import Graded, graded_down, no_skill
 from deepwright.checks.subject import Subject
 from deepwright.core.errors import NotIdentified
 from deepwright.core.inference import logits_of
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import wilson
+from deepwright.core.statistics import Interval, wilson
 from deepwright.risk import FragilityReport, fragility_index, fragility_report, misjudgment
 from deepwright.risk.calibration import fit_temperature
 
@@ -29,11 +30,11 @@ def check_fragility(subject: Subject) -> Finding:
     if not subject.has_classes:
         return Finding.not_applicable("fragility", f"a {subject.task.kind} has no margin between classes of a sample")
     data = subject.data
-    held_out = (subject.logits("validation"), data.validation.y)
+    held_out = (subject.logits("validation"), data.validation.y) if len(data.validation) else None
     report = fragility_report(
         subject.logits(), data.test.y, held_out=held_out, class_names=subject.class_names, seed=subject.seed
     )
-    ratio, rule, base = _against_baseline(subject, report)
+    found, rule, base = _against_baseline(subject, report)
     xi = misjudgment(subject.logits(), data.test.y)
     confident = wilson(int((xi > 0.8).sum()), len(xi))
     values: dict[str, Any] = {
@@ -51,17 +52,26 @@ def check_fragility(subject: Subject) -> Finding:
         figures.append(_pictures(subject, report))
     return Finding(
         check="fragility",
-        grade="info" if ratio is None else grade_down(ratio, (0.5, 0.8, 1.0, 1.5)),
+        grade=found.grade,
         summary=f"{_in_words(report)} {confident.value:.2%} of all samples are confidently wrong (margin above 0.8).",
         values=values,
         rule=rule,
-        remedy="Review the cases below; retrain with risk.FragilityLoss (its target from risk.FragilityTargetSearch), "
-        "then audit again with --compare."
-        if ratio is None or ratio > 0.5
-        else "Review the cases below when the data change.",
+        remedy=_remedy(found),
         tables=[_per_class(report), _cases(subject, report)],
         figures=figures,
+        could_be=found.could_be,
+        graded_by=("nfi_matched",) if report.matched is not None else ("nfi",),
         lower_is_better=("fi", "nfi", "fi_matched", "nfi_matched", "confident_errors", "cvar95"),
+    )
+
+
+def _remedy(found: Graded) -> str:
+    if found.grade == "A":
+        return "Review the cases below when the data change."
+    return (
+        "Review the cases below first. To lower the index, train with `risk.FragilityLoss(target=0.5)(logits, y)` in "
+        "place of cross-entropy, on the logits and labels of each training batch; by how much is known when it is "
+        "trained: audit again with --compare."
     )
 
 
@@ -77,35 +87,41 @@ def _in_words(report: FragilityReport) -> str:
     )
 
 
-def _against_baseline(subject: Subject, report: FragilityReport) -> tuple[float | None, str, float | None]:
-    """(ratio that is graded, the rule in words, the baseline's normalised FI); no ratio without a temperature."""
+def _against_baseline(subject: Subject, report: FragilityReport) -> tuple[Graded, str, float | None]:
+    """(grade, the rule in words, the baseline's normalised FI); no grade without skill or without a temperature."""
+    why = no_skill(subject)
+    if why:
+        return Graded("info"), f"Not graded: {why}; mistakes are all that there is.", None
     matched = report.matched
     if matched is None:
         if report.nfi.value == 0:
-            return 0.0, "FI is 0 at every temperature: no score misses the target. A.", None
-        return None, f"Not graded, for FI compares at matched temperatures only: {report.unmatched}.", None
-    base, nfi = _baseline_nfi(subject), matched.nfi.value
+            return Graded("A"), "FI is 0 at every temperature: no score misses the target. A.", None
+        why = f"Not graded, for FI compares at matched temperatures only: {report.unmatched}."
+        return Graded("info"), why, None
+    base, nfi = _baseline_nfi(subject), matched.nfi
     if base is not None and math.isfinite(base):
-        ratio = nfi / base if base > 0 else (0.0 if nfi == 0 else math.inf)
-        rule = (
-            f"Normalised FI at matched temperature ({nfi:.3f}) over that of nearest class mean ({base:.3f}) is "
-            f"{ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond or infinite."
-        )
-        return ratio, rule, base
-    # Without a baseline: a classifier that errs as often and is always fully sure, FI = 1 / log((1 - q) / q).
-    q = min(max(1 - matched.accuracy, 0.5 / matched.n), 0.499)
-    sure = 1 / math.log((1 - q) / q) / (1 - 2 * q)
-    ratio = nfi / sure
+        name, reference = "nearest class mean", base
+    else:
+        # Without a baseline: a classifier that errs as often and is always fully sure, FI = 1 / log((1 - q) / q).
+        q = min(max(1 - matched.accuracy, 0.5 / matched.n), 0.499)
+        name, reference = "a classifier as accurate that is always fully sure", 1 / math.log((1 - q) / q) / (1 - 2 * q)
+    ratio = Interval(*(_ratio(end, reference) for end in (nfi.value, nfi.low, nfi.high)))
+    found = graded_down(ratio, (0.5, 0.8, 1.0, 1.5))
     rule = (
-        f"Normalised FI at matched temperature ({nfi:.3f}) over that of a classifier with the same accuracy that "
-        f"is always fully sure ({sure:.3f}) is {ratio:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, "
-        "E beyond."
+        f"Normalised FI at matched temperature ({nfi.value:.3f}) over that of {name} ({reference:.3f}) is "
+        f"{ratio.value:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond or infinite.{found.words}"
     )
-    return ratio, rule, base
+    return found, rule, base
+
+
+def _ratio(value: float, reference: float) -> float:
+    if reference > 0:
+        return value / reference
+    return 0.0 if value == 0 else math.inf
 
 
 def _baseline_nfi(subject: Subject) -> float | None:
-    if subject.baseline is None or subject.baseline_outputs is None:
+    if subject.baseline is None or subject.baseline_outputs is None or not len(subject.data.validation):
         return None
     validation = logits_of(subject.baseline, (x for x, _ in subject.data.validation.batches(subject.batch_size)))
     try:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset, IterableDataset
 
 from deepwright.checks.subject import OPTIONS, Subject, require_module
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
 from deepwright.core.tasks import Classification, Task, infer
-from deepwright.data import Data, Split, split_three, to_float
+from deepwright.data import FOR_MEASURING, Data, Split, cut_note, one_piece, stratified_order, to_float, with_parts
 
 _SEEN = 250  # samples from which the task is told
 
@@ -26,11 +27,13 @@ def subject_from_loaders(
     class_names: Sequence[str] | None = None,
     name: str = "network",
     task: Task | None = None,
+    split: str | None = None,
     **options: Any,
 ) -> Subject:
-    """A subject from loaders of (inputs, targets); a missing validation or training split is cut from the test split.
+    """A subject from loaders of (inputs, targets); a missing validation or training split is cut from another one.
 
-    With only a test loader, its first 30 % (stratified) fit what needs fitting and the rest is measured.
+    With only a test loader, 30 % of it (stratified) fit what needs fitting and the rest is measured. With a training
+    loader and no validation, a fifth of the training samples are taken out of it for that. Notes say so.
 
     Args:
         model: see `Subject`.
@@ -40,6 +43,7 @@ def subject_from_loaders(
         class_names: index = label.
         name: for the report.
         task: what outputs and targets mean; told from them when None.
+        split: "test" measures all of `test` where it comes alone.
         options: further fields of `Subject`.
 
     Raises:
@@ -58,24 +62,31 @@ def subject_from_loaders(
     x, y = _gather(test, "test")
     seen = _seen_task(model, x, y) if task is None else task
     whole = Split(x, seen.check_targets(y, len(x), "test labels"))
-    note = ""
     if train is None and validation is None:
-        train_part, validation_part, test_part = split_three(whole.x, whole.y, (0.2, 0.1))
-        note = "no training data was given: 30 % of the test data fit detectors and temperatures, 70 % are measured"
+        rows, note = one_piece(whole.y, FOR_MEASURING, split, 0)
+        train_part, validation_part, test_part = (whole.where(rows[part]) for part in ("train", "validation", "test"))
     elif train is None:
         raise InputError("train", given="nothing, beside validation data", expected="training data, or neither of them")
     else:
-        train_part, test_part = _split(train, "train", seen), whole
-        if validation is None:
-            validation_part = train_part.take(max(1, len(train_part) // 5))
-        else:
-            validation_part = _split(validation, "validation", seen)
+        with_parts(split, "data with training batches")
+        train_part, validation_part, note = _fitted_on(train, validation, seen)
+        test_part = whole
     names = tuple(class_names or ())
     if not names and isinstance(seen, Classification):
         names = seen.names or tuple(map(str, range(seen.classes)))
     kind = {4: "image", 3: "series"}.get(x.ndim, "tabular")
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=(note,) if note else ())
     return Subject(model, data, name, task=seen, **options)
+
+
+def _fitted_on(train: Iterable[Any], validation: Iterable[Any] | None, task: Task) -> tuple[Split, Split, str]:
+    """The training and the validation part, and what to tell about them."""
+    given = _split(train, "train", task)
+    if validation is not None:
+        return given, _split(validation, "validation", task), ""
+    count = len(given) // 5
+    order = stratified_order(given.y, 0)
+    return given.where(order[count:]), given.where(order[:count]), cut_note("validation", "train", count)
 
 
 def _seen_task(model: nn.Module, x: Tensor, y: Any) -> Task:
@@ -103,15 +114,20 @@ def _split(loader: Iterable[Any], what: str, task: Task) -> Split:
 
 def _gather(loader: Iterable[Any], what: str) -> tuple[Tensor, Any]:
     """All inputs, and all targets as they come, on the CPU."""
-    xs, ys = [], []
-    for batch in loader:
-        if not isinstance(batch, list | tuple) or len(batch) < 2:
-            raise InputError(f"{what} loader", given=type(batch).__name__, expected="batches of (inputs, targets)")
-        xs.append(torch.as_tensor(batch[0]).cpu())
-        ys.append(batch[1])
+    xs: list[Tensor] = []
+    ys: list[Any] = []
+    for batch in _batches(loader, what):
+        x, y = _one(batch, what)
+        if xs and x.shape[1:] != xs[0].shape[1:]:
+            given = f"samples of shape {tuple(x.shape[1:])} after {tuple(xs[0].shape[1:])}"
+            raise InputError(f"{what} loader", given=given, expected="one shape in all batches")
+        xs.append(x)
+        ys.append(y)
     if not xs:
         raise InputError(f"{what} loader", given="no batch", expected="at least one")
     x = torch.cat(xs)
+    if len(x) == 0:
+        raise InputError(f"{what} loader", given="no sample", expected="at least one")
     if x.dtype == torch.uint8 and x.ndim != 4:
         raise InputError(
             f"{what} inputs", given=f"uint8 of shape {tuple(x.shape)}", expected="floats, or images (N, C, H, W)"
@@ -119,6 +135,38 @@ def _gather(loader: Iterable[Any], what: str) -> tuple[Tensor, Any]:
     if x.is_floating_point() and not torch.isfinite(x).all():
         raise InputError(f"{what} inputs", given="NaN or infinity", expected="finite numbers")
     return x if x.dtype == torch.uint8 else x.float(), _joined(ys, what)
+
+
+def _batches(loader: Iterable[Any], what: str) -> Iterator[Any]:
+    """What a loader gives; a data set gives single samples and is no loader."""
+    if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
+        hint = "torch.utils.data.DataLoader(dataset, batch_size=100)"
+        raise InputError(f"{what} loader", given=f"a {type(loader).__name__}", expected="batches", hint=hint)
+    if isinstance(loader, str | bytes | Tensor | Mapping) or not hasattr(loader, "__iter__"):
+        raise InputError(f"{what} loader", given=type(loader).__name__, expected="batches of (inputs, targets)")
+    yield from loader
+
+
+def _one(batch: Any, what: str) -> tuple[Tensor, Any]:
+    """Inputs on the CPU and targets of a batch, one target a sample."""
+    expected = "batches of (inputs, targets)"
+    if not isinstance(batch, list | tuple) or len(batch) < 2:
+        raise InputError(f"{what} loader", given=type(batch).__name__, expected=expected)
+    try:
+        x = torch.as_tensor(batch[0]).cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        given = f"inputs that are a {type(batch[0]).__name__}: {str(error).splitlines()[0]}"
+        raise InputError(f"{what} loader", given=given, expected="tensors or arrays of numbers") from error
+    y = batch[1]
+    labels = len(y) if hasattr(y, "__len__") and getattr(y, "ndim", 1) > 0 else None
+    if x.ndim == 0 or labels is None:
+        given = f"inputs of shape {tuple(x.shape)} and one target: a single sample"
+        hint = "torch.utils.data.DataLoader(dataset, batch_size=100) makes batches"
+        raise InputError(f"{what} loader", given=given, expected=expected, hint=hint)
+    if len(x) != labels:
+        given = f"a batch of {len(x)} inputs and {labels} targets"
+        raise InputError(f"{what} loader", given=given, expected="one target a sample")
+    return x, y
 
 
 def _joined(ys: list[Any], what: str) -> Any:

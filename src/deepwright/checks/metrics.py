@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from deepwright.checks.finding import Finding, grade_down
+from deepwright.checks.finding import Finding
+from deepwright.checks.grading import Graded, at_most, graded
 from deepwright.checks.subject import Subject
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
@@ -29,28 +30,31 @@ def measured(subject: Subject, check: str) -> Finding:
     if name not in found:
         return Finding.not_applicable(check, f"the test targets don't define {_words(name)}")
     values: dict[str, Any] = {**found, "score": float(subject.score.mean()), "chance": subject.chance}
-    grade, rule, against = "info", "Not judged: there are no training targets to make a simple baseline from.", ""
+    found_grade, against = Graded("info"), ""
+    rule = "Not judged: there are no training targets to make a simple baseline from."
     if subject.baseline_outputs is not None:
         base = task.metrics(subject.baseline_outputs, y, resamples=200, seed=subject.seed)
         values |= {f"baseline_{key}": value.value for key, value in base.items()}
-        grade, rule = _grade(subject, found[name], base[name].value)
+        found_grade, rule = _grade(subject, found[name], base[name])
         against = f"; {subject.baseline_name} reaches {base[name].value:.3g}"
     head = found[name]
     sides = {key for key in found if key in task.higher_is_better}
     return Finding(
         check=check,
-        grade=grade,
+        grade=found_grade.grade,
         summary=f"{_sentence(_words(name))} {head.value:.3g} on {n} test samples (95 % interval {head.low:.3g} to "
         f"{head.high:.3g}){against}.",
         values=values,
         rule=rule,
         remedy="Look at the samples with the largest loss below."
-        if grade != "A"
+        if found_grade.grade != "A"
         else "Nothing to do for accuracy; look at the largest losses when the data change.",
         tables=[*_classes(subject), _worst(subject)],
         figures=_figures(subject),
         lower_is_better=tuple(key for key in found if key not in sides),
         higher_is_better=("score", *sorted(sides)),
+        could_be=found_grade.could_be,
+        graded_by=(name,),
     )
 
 
@@ -63,17 +67,27 @@ def _sentence(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _grade(subject: Subject, head: Interval, base: float) -> tuple[str, str]:
-    """By the unfavourable end of the interval, as an error over the baseline's."""
+def _grade(subject: Subject, head: Interval, base: Interval) -> tuple[Graded, str]:
+    """By the error over the baseline's, each with its interval."""
     name = subject.task.headline
     rises = name in subject.task.higher_is_better
-    error, simple = (1 - head.low, 1 - base) if rises else (head.high, base)
-    ratio = error / max(simple, 1e-9)
+    error, simple = (_flipped(head), _flipped(base)) if rises else (head, base)
+
+    def letter(side: int) -> str:
+        reached = (at_most(error, limit, simple, side) for limit in _STEPS)
+        return next((grade for grade, holds in zip("ABCD", reached) if holds), "E")
+
+    found = graded(letter)
     what = f"1 - {_words(name)}" if rises else _words(name)
-    return grade_down(ratio, _STEPS), (
-        f"Upper end of {what} ({error:.3g}) over that of {subject.baseline_name} ({simple:.3g}) is "
-        f"{ratio:.2f}: A up to 0.25, B up to 0.5, C up to 0.75, D up to 1, E beyond."
+    share = f"{error.value / simple.value:.2f}" if simple.value > 0 else "no ratio (the baseline has no error)"
+    return found, (
+        f"{_sentence(what)} ({error.value:.3g}) over that of {subject.baseline_name} ({simple.value:.3g}) is {share}: "
+        f"A up to 0.25, B up to 0.5, C up to 0.75, D up to 1, E beyond.{found.words}"
     )
+
+
+def _flipped(value: Interval) -> Interval:
+    return Interval(1 - value.value, 1 - value.high, 1 - value.low)
 
 
 def _worst(subject: Subject) -> Table:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from deepwright.checks.baselines import NearestMean, TrivialPredictor, repeats_history
 from deepwright.checks.finding import NotApplicableError
 from deepwright.checks.reader import read_by
+from deepwright.checks.simple_models import SimpleModels, fit_simple_models
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
@@ -294,6 +295,11 @@ class Subject:
         if self.baseline is None:
             return None
         return self._pass(self.baseline, self.baseline_task, self.data.test, "baseline")
+
+    @cached_property
+    def simple_models(self) -> SimpleModels | None:
+        """How often simple classifiers are right; None without classes, or where a class has no training sample."""
+        return fit_simple_models(self.data, self.seed) if self.has_classes and self.baseline is not None else None
 
     @cached_property
     def ood(self) -> dict[str, Tensor]:

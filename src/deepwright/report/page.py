@@ -95,17 +95,30 @@ def _grades(report: AuditReport) -> str:
     cards = []
     for f in report.findings:
         cards.append(
-            f'<a class="card" href="#{escape(f.check, quote=True)}">{_badge(f.grade)}<b>{escape(f.check)}</b>'
-            f"<span>{escape(f.summary.split('. ')[0].split('; ')[0])}</span></a>"
+            f'<a class="card" href="#{escape(f.check, quote=True)}">{_badge(f)}<b>{escape(f.check)}</b>'
+            f"<span>{escape(f.summary.split('. ')[0].split('; ')[0])}{escape(_unsure(f))}</span></a>"
         )
     return f'<section class="cards">{"".join(cards)}</section>'
 
 
-def _badge(grade: str) -> str:
+def _badge(finding: Finding) -> str:
+    grade = finding.grade
     text = {"info": "i", "failed": "!", "n/a": "–"}.get(grade, grade)
     title = {"n/a": "does not apply", "failed": "could not run", "info": "not graded"}.get(grade, f"grade {grade}")
+    title += _unsure(finding)
     kind = grade.replace("/", "")
     return f'<span class="badge g-{escape(kind, quote=True)}" title="{escape(title, quote=True)}">{escape(text)}</span>'
+
+
+def _unsure(finding: Finding) -> str:
+    """What else the grade could be, in words."""
+    return f" (could be {' or '.join(finding.could_be)})" if finding.could_be else ""
+
+
+def _code(words: str) -> str:
+    """Words in which `...` is set as code."""
+    parts = escape(words).split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
 
 
 def _finding(f: Finding) -> str:
@@ -117,14 +130,14 @@ def _finding(f: Finding) -> str:
     parts = [
         f'<p class="summary">{escape(f.summary)}</p>',
         f'<p class="rule"><b>Why this grade.</b> {escape(f.rule)}</p>' if f.rule else "",
-        f'<p class="remedy"><b>What to do.</b> {escape(f.remedy)}</p>' if f.remedy else "",
+        f'<p class="remedy"><b>What to do.</b> {_code(f.remedy)}</p>' if f.remedy else "",
         "".join(svg(figure) for figure in f.figures),
         table_html(Table(["value", "measured", "95 % interval"], values)) if values else "",
         "".join(_folded(t) for t in f.tables),
         f'<p class="note">{f.seconds:.1f} seconds</p>',
     ]
     anchor = escape(f.check, quote=True)
-    return f'<section id="{anchor}"><h2>{_badge(f.grade)} {escape(_sentence(f.check))}</h2>{"".join(parts)}</section>'
+    return f'<section id="{anchor}"><h2>{_badge(f)} {escape(_sentence(f.check))}</h2>{"".join(parts)}</section>'
 
 
 def _sentence(words: str) -> str:

@@ -41,6 +41,8 @@ def print_audit(report: AuditReport) -> None:
         table.add_column(name, overflow="fold")
     for f in report.findings:
         grade = f"[{_STYLES.get(f.grade, 'dim')}]{f.grade}[/]"
+        if f.could_be:
+            grade += f"\n[dim]or {', '.join(f.could_be)}[/]"
         table.add_row(escape(f.check), grade, escape(f.summary), escape(f.remedy))
     console.print(table)
     for gate in report.gates:

@@ -11,7 +11,17 @@ Example:
 from typing import TYPE_CHECKING, Any
 
 from deepwright.risk import fragility
-from deepwright.risk.calibration import Reliability, brier, ece, fit_temperature, nll, reliability, temperature_gain
+from deepwright.risk.calibration import (
+    Reliability,
+    brier,
+    ece,
+    ece_by_chance,
+    ece_interval,
+    fit_temperature,
+    nll,
+    reliability,
+    temperature_gain,
+)
 from deepwright.risk.fragility import (
     CROSS_ENTROPY_BOUND,
     HINGE_BOUND,
@@ -61,6 +71,8 @@ __all__ = [
     "bootstrap_index",
     "brier",
     "ece",
+    "ece_by_chance",
+    "ece_interval",
     "expected_cost",
     "expected_cost_bound",
     "fit_temperature",

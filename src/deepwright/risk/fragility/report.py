@@ -198,25 +198,36 @@ def _report(
 def bootstrap_index(
     xi: Float[Tensor, " n"], tau: float = 0.0, rows: int = 500, seed: int = 0
 ) -> tuple[Interval, Interval]:
-    """FI and normalised FI with percentile intervals; all resamples are solved by one batched Newton iteration.
+    """FI and normalised FI with bias-corrected intervals; all resamples are solved by one batched Newton iteration.
+
+    The percentiles are moved by what share of the resampled values lies below the point, so each interval holds its
+    point, and infinite values, which have ranks too, need no case of their own.
 
     Args:
         xi: (N,) misjudgment scores.
         tau: target.
         rows: number of resamples.
         seed: of the draws, which are the same on every device.
+
+    Source: B. Efron, "Nonparametric standard errors and confidence intervals", 1981 (the correction).
     """
     xi = xi.double()
     index = torch.randint(0, len(xi), (rows, len(xi)), generator=generator(seed, "bootstrap-fi")).to(xi.device)
     draws = torch.cat([_index_and_normalised(xi[part], tau) for part in index.split(max(1, 4_000_000 // len(xi)))], 1)
     centre = _index_and_normalised(xi[None], tau)[:, 0]
-    tails = xi.new_tensor([0.025, 0.975])
-    intervals = []
-    for value, draw in zip(centre, draws):
-        # nearest, because infinity has no in-between
-        low, high = torch.quantile(draw.sort().values, tails, interpolation="nearest").tolist()
-        intervals.append(Interval(float(value), low, high))
-    return intervals[0], intervals[1]
+    return _corrected(float(centre[0]), draws[0]), _corrected(float(centre[1]), draws[1])
+
+
+def _corrected(point: float, draws: Tensor) -> Interval:
+    """Efron's bias-corrected percentile interval of resampled values, some of which may be infinite."""
+    draws = draws.sort().values
+    below = ((draws < point).double() + (draws == point).double() / 2).mean()
+    limit = 0.5 / len(draws)
+    shift = torch.special.ndtri(below.clamp(limit, 1 - limit))
+    tails = torch.special.ndtr(2 * shift + shift.new_tensor([-1.959964, 1.959964]))
+    # nearest, because infinity has no in-between
+    low, high = torch.quantile(draws, tails, interpolation="nearest").tolist()
+    return Interval(point, min(point, low), max(point, high))
 
 
 def _index(xi: Tensor, tau: float) -> float:

@@ -1,0 +1,132 @@
+"""What an accuracy is compared with, what it says of classes and their order."""
+
+import pytest
+import subjects
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+from torch import nn
+
+from deepwright.checks import Subject, audit
+from deepwright.checks.confusions import other_order
+from deepwright.checks.simple_models import fit_simple_models
+from deepwright.data import Split, load
+
+
+class Told(nn.Module):
+    """Answers as it is told: the first column of its input is the class."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.classes = nn.Parameter(torch.arange(classes).float())
+
+    def forward(self, x):
+        return -10 * (x[:, :1] - self.classes).abs()
+
+
+def told(answers, truth, classes=3):
+    """A subject that gives `answers` where `truth` is right; simple methods see only noise."""
+    n = len(truth)
+    x = torch.cat([answers[:, None].float(), torch.randn(n, 2, generator=subjects.generator())], 1)
+    part = Split(x, truth)
+    made = subjects.data("tabular", x, truth, tuple("abcdefgh"[:classes]))
+    return Subject(Told(classes), subjects.replaced(made, test=part))
+
+
+def accuracy(subject):
+    return audit(subject, checks=["accuracy"])["accuracy"]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits")
+
+
+def test_five_neighbours_are_those_of_scikit_learn(digits):
+    found = fit_simple_models(digits)
+    pixels = digits.train.inputs().flatten(1)
+    mean, deviation = pixels.mean(0), (pixels - pixels.mean(0)).square().mean().sqrt()
+    flat = [((part.inputs().flatten(1) - mean) / deviation).numpy() for part in (digits.train, digits.test)]
+    theirs = KNeighborsClassifier(5).fit(flat[0], digits.train.y).predict(flat[1])
+    assert torch.equal(found.right["5 nearest neighbours"], torch.from_numpy(theirs) == digits.test.y)
+
+
+def test_the_best_simple_method_is_no_straw_man(digits):
+    """On these digits 5 neighbours reach 98 %, and a frozen random network no less."""
+    name, right = fit_simple_models(digits).best()
+    assert float(right.double().mean()) >= 0.98
+    assert name in ("a frozen random network", "5 nearest neighbours")
+
+
+def test_the_user_s_draws_are_left_alone(digits):
+    before = torch.get_rng_state()
+    fit_simple_models(digits)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_few_samples_are_not_graded():
+    y = torch.arange(9) % 3
+    answers = torch.where(torch.arange(9) < 6, y, (y + 1) % 3)
+    found = accuracy(told(answers, y))
+    assert found.grade == "info"
+    assert "so few samples say no more than" in found.rule
+
+
+def test_many_samples_are():
+    y = torch.arange(3000) % 3
+    answers = torch.where(torch.arange(3000) % 10 < 9, y, (y + 1) % 3)
+    found = accuracy(told(answers, y))
+    assert found.grade in "ABC"
+
+
+def test_one_class_says_nothing():
+    y = torch.zeros(30, dtype=torch.long)
+    found = accuracy(told(y, y))
+    assert found.grade == "info"
+    assert "one class" in found.rule
+
+
+def test_no_weakest_class_where_all_are_right():
+    y = torch.arange(60) % 3
+    found = accuracy(told(y, y))
+    assert "No test sample is wrong." in found.summary
+    assert "Weakest" not in found.summary
+
+
+def test_the_weakest_class_is_one_that_is_wrong():
+    y = torch.cat([torch.zeros(3), torch.ones(300)]).long()  # three samples leave a wide interval, all right
+    answers = y.clone()
+    answers[3:20] = 0
+    assert "Weakest class: b." in accuracy(told(answers, y)).summary
+
+
+def test_classes_without_test_samples_are_named():
+    y = torch.arange(60) % 2
+    found = accuracy(told(y, y, classes=4))
+    assert "2 of 4 classes have no test sample and are not judged: c, d." in found.summary
+
+
+@pytest.mark.parametrize("classes", [2, 3, 8])
+def test_a_permutation_of_the_classes_is_told(classes):
+    order = torch.randperm(classes, generator=subjects.generator(2)) if classes > 2 else torch.tensor([1, 0])
+    assert (order != torch.arange(classes)).any()
+    y = torch.arange(60 * classes) % classes
+    subject = told(order[y], y, classes)
+    found = other_order(subject, subject.task.prediction(subject.outputs()))
+    assert found is not None
+    assert torch.equal(torch.tensor(found.means), order.argsort())
+    assert found.accuracy.value == 1.0
+
+
+def test_chance_is_no_permutation():
+    """With as many classes as this, the best assignment explains half of twenty random answers."""
+    for seed in range(20):
+        y = torch.arange(20) % 8
+        answers = torch.randint(0, 8, (20,), generator=subjects.generator(seed))
+        assert other_order(told(answers, y, 8), answers) is None
+
+
+def test_below_guessing_is_said():
+    y = torch.arange(300) % 3
+    rows = torch.arange(300)
+    answers = (y + 1 + (rows // 3) % 2) % 3  # never right, and no order explains it
+    assert "below blind guessing" in accuracy(told(answers, y)).summary
