@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepwright.checks.subject import OPTIONS, Subject, require_module
+from deepwright.checks.subject import OPTIONS, Subject, require_finite_inputs, require_module
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
 from deepwright.core.tasks import Classification, Task, infer
@@ -55,6 +55,8 @@ def subject_from_loaders(
         if given:
             raise InputError(", ".join(given), given="beside a Data", expected="none: a Data has splits and classes")
         return Subject(model, test, name, task=cast(Task, task), **options)
+    if task is not None and not isinstance(task, Task):
+        raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
     x, y = _gather(test, "test")
     seen = _seen_task(model, x, y) if task is None else task
     whole = Split(x, seen.check_targets(y, len(x), "test labels"))
@@ -104,21 +106,39 @@ def _split(loader: Iterable[Any], what: str, task: Task) -> Split:
 def _gather(loader: Iterable[Any], what: str) -> tuple[Tensor, Any]:
     """All inputs, and all targets as they come, on the CPU."""
     xs, ys = [], []
+    if not isinstance(loader, Iterable):
+        raise InputError(f"{what} loader", given=type(loader).__name__, expected="batches of (inputs, targets)")
     for batch in loader:
         if not isinstance(batch, list | tuple) or len(batch) < 2:
             raise InputError(f"{what} loader", given=type(batch).__name__, expected="batches of (inputs, targets)")
-        xs.append(torch.as_tensor(batch[0]).cpu())
+        xs.append(_inputs(batch[0], what))
         ys.append(batch[1])
     if not xs:
         raise InputError(f"{what} loader", given="no batch", expected="at least one")
+    if len({part.shape[1:] for part in xs}) > 1:
+        shapes = " and ".join(sorted({str(tuple(part.shape[1:])) for part in xs})[:3])
+        raise InputError(f"{what} inputs", given=f"samples of shape {shapes}", expected="one shape for all samples")
     x = torch.cat(xs)
+    if not len(x):
+        raise InputError(f"{what} loader", given="batches without a sample", expected="at least one sample")
     if x.dtype == torch.uint8 and x.ndim != 4:
         raise InputError(
             f"{what} inputs", given=f"uint8 of shape {tuple(x.shape)}", expected="floats, or images (N, C, H, W)"
         )
-    if x.is_floating_point() and not torch.isfinite(x).all():
-        raise InputError(f"{what} inputs", given="NaN or infinity", expected="finite numbers")
+    require_finite_inputs(x, f"{what} inputs")
     return x if x.dtype == torch.uint8 else x.float(), _joined(ys, what)
+
+
+def _inputs(batch: Any, what: str) -> Tensor:
+    try:
+        x = torch.as_tensor(batch).cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{what} inputs", given=f"{type(batch).__name__}: {error}", expected="tensors of one shape (N, ...)"
+        ) from error
+    if x.ndim < 2:
+        raise InputError(f"{what} inputs", given=f"shape {tuple(x.shape)}", expected="(N, ...): one row a sample")
+    return x
 
 
 def _joined(ys: list[Any], what: str) -> Any:

@@ -132,6 +132,8 @@ def audit(
     begin = time.perf_counter()
     for condition in fail_on:
         parse(condition)
+    if checks is not None and not checks:
+        raise InputError("checks", given="none", expected='a list, as ["accuracy", "cost"], or None for all')
     given = {"test": test, "train": train, "validation": validation, "class_names": class_names, "task": task}
     subject = _subject(model, given, options)
     facts = subject.describe()
@@ -179,6 +181,8 @@ def run_check(name: str, check: Check, subject: Subject) -> Finding:
         check: function Subject -> Finding.
         subject: what it looks at.
     """
+    if not callable(check):
+        raise InputError(f"check {name!r}", given=repr(check), expected="a function Subject -> Finding")
     begin = time.perf_counter()
     try:
         finding = check(subject)
@@ -231,6 +235,8 @@ def resolve(checks: Sequence[str | Check] | None) -> dict[str, Check]:
     """
     if checks is None:
         return dict(BUILTIN)
+    if isinstance(checks, str) or callable(checks):
+        raise InputError("checks", given=repr(checks), expected='a list, as ["accuracy", "cost"]')
     chosen: dict[str, Check] = {}
     for check in checks:
         name, function = _named(check)
@@ -243,7 +249,7 @@ def resolve(checks: Sequence[str | Check] | None) -> dict[str, Check]:
 def _named(check: str | Check) -> tuple[str, Check]:
     if callable(check):
         return getattr(check, "__name__", type(check).__name__).removeprefix("check_"), check
-    if check not in BUILTIN:
+    if not isinstance(check, str) or check not in BUILTIN:
         raise unknown_name("check", str(check), BUILTIN)
     return check, BUILTIN[check]
 
