@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset, IterableDataset
 
-from deepwright.checks.subject import OPTIONS, Subject, require_finite_inputs, require_module
+from deepwright.checks.subject import OPTIONS, Subject, require_module
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
 from deepwright.core.tasks import Classification, Task, infer
@@ -105,40 +106,59 @@ def _split(loader: Iterable[Any], what: str, task: Task) -> Split:
 
 def _gather(loader: Iterable[Any], what: str) -> tuple[Tensor, Any]:
     """All inputs, and all targets as they come, on the CPU."""
-    xs, ys = [], []
-    if not isinstance(loader, Iterable):
-        raise InputError(f"{what} loader", given=type(loader).__name__, expected="batches of (inputs, targets)")
-    for batch in loader:
-        if not isinstance(batch, list | tuple) or len(batch) < 2:
-            raise InputError(f"{what} loader", given=type(batch).__name__, expected="batches of (inputs, targets)")
-        xs.append(_inputs(batch[0], what))
-        ys.append(batch[1])
+    xs: list[Tensor] = []
+    ys: list[Any] = []
+    for batch in _batches(loader, what):
+        x, y = _one(batch, what)
+        if xs and x.shape[1:] != xs[0].shape[1:]:
+            given = f"samples of shape {tuple(x.shape[1:])} after {tuple(xs[0].shape[1:])}"
+            raise InputError(f"{what} loader", given=given, expected="one shape in all batches")
+        xs.append(x)
+        ys.append(y)
     if not xs:
         raise InputError(f"{what} loader", given="no batch", expected="at least one")
-    if len({part.shape[1:] for part in xs}) > 1:
-        shapes = " and ".join(sorted({str(tuple(part.shape[1:])) for part in xs})[:3])
-        raise InputError(f"{what} inputs", given=f"samples of shape {shapes}", expected="one shape for all samples")
     x = torch.cat(xs)
-    if not len(x):
-        raise InputError(f"{what} loader", given="batches without a sample", expected="at least one sample")
+    if len(x) == 0:
+        raise InputError(f"{what} loader", given="no sample", expected="at least one")
     if x.dtype == torch.uint8 and x.ndim != 4:
         raise InputError(
             f"{what} inputs", given=f"uint8 of shape {tuple(x.shape)}", expected="floats, or images (N, C, H, W)"
         )
-    require_finite_inputs(x, f"{what} inputs")
+    if x.is_floating_point() and not torch.isfinite(x).all():
+        raise InputError(f"{what} inputs", given="NaN or infinity", expected="finite numbers")
     return x if x.dtype == torch.uint8 else x.float(), _joined(ys, what)
 
 
-def _inputs(batch: Any, what: str) -> Tensor:
+def _batches(loader: Iterable[Any], what: str) -> Iterator[Any]:
+    """What a loader gives; a data set gives single samples and is no loader."""
+    if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
+        hint = "torch.utils.data.DataLoader(dataset, batch_size=100)"
+        raise InputError(f"{what} loader", given=f"a {type(loader).__name__}", expected="batches", hint=hint)
+    if isinstance(loader, str | bytes | Tensor | Mapping) or not hasattr(loader, "__iter__"):
+        raise InputError(f"{what} loader", given=type(loader).__name__, expected="batches of (inputs, targets)")
+    yield from loader
+
+
+def _one(batch: Any, what: str) -> tuple[Tensor, Any]:
+    """Inputs on the CPU and targets of a batch, one target a sample."""
+    expected = "batches of (inputs, targets)"
+    if not isinstance(batch, list | tuple) or len(batch) < 2:
+        raise InputError(f"{what} loader", given=type(batch).__name__, expected=expected)
     try:
-        x = torch.as_tensor(batch).cpu()
+        x = torch.as_tensor(batch[0]).cpu()
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{what} inputs", given=f"{type(batch).__name__}: {error}", expected="tensors of one shape (N, ...)"
-        ) from error
-    if x.ndim < 2:
-        raise InputError(f"{what} inputs", given=f"shape {tuple(x.shape)}", expected="(N, ...): one row a sample")
-    return x
+        given = f"inputs that are a {type(batch[0]).__name__}: {str(error).splitlines()[0]}"
+        raise InputError(f"{what} loader", given=given, expected="tensors or arrays of numbers") from error
+    y = batch[1]
+    labels = len(y) if hasattr(y, "__len__") and getattr(y, "ndim", 1) > 0 else None
+    if x.ndim == 0 or labels is None:
+        given = f"inputs of shape {tuple(x.shape)} and one target: a single sample"
+        hint = "torch.utils.data.DataLoader(dataset, batch_size=100) makes batches"
+        raise InputError(f"{what} loader", given=given, expected=expected, hint=hint)
+    if len(x) != labels:
+        given = f"a batch of {len(x)} inputs and {labels} targets"
+        raise InputError(f"{what} loader", given=given, expected="one target a sample")
+    return x, y
 
 
 def _joined(ys: list[Any], what: str) -> Any:
