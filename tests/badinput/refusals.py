@@ -46,6 +46,7 @@ def command(*words: object) -> object:
     result = CliRunner().invoke(main, [str(word) for word in words])
     if result.exit_code == 2:
         raise InputError(result.output)
+    assert result.exit_code != 3, result.output  # it broke, and printed its trace
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.output

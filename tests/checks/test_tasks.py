@@ -1,5 +1,7 @@
 """An audit of every task: each check a number that plain torch and scikit-learn give too, or why it doesn't apply."""
 
+import math
+
 import numpy as np
 import pytest
 import sklearn.metrics
@@ -8,6 +10,7 @@ import torch
 from torch import nn
 
 from deepwright.checks import Finding, NotApplicableError, Subject, audit, subject_from_loaders
+from deepwright.checks.measurable import bounds_of
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Segmentation
 from deepwright.data import Data, Split
@@ -34,6 +37,15 @@ def test_every_task_is_audited():
 def test_no_check_fails(audited, name):
     _, report = audited(name)
     assert [f"{f.check}: {f.summary}" for f in report.findings if f.grade == "failed"] == []
+
+
+@pytest.mark.parametrize("name", APPLY)
+def test_gates_know_every_value_and_its_bounds(audited, name):
+    _, report = audited(name)
+    for finding in report.findings:
+        for value in finding.values:
+            low, high = bounds_of(finding.check, value) or (math.nan, math.nan)
+            assert low <= finding.number(value) <= high, f"{finding.check}.{value}"
 
 
 @pytest.mark.parametrize("name", APPLY)

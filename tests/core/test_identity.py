@@ -17,7 +17,10 @@ from torch import nn
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from deepwright.core.errors import InputError
+from deepwright.core.identity import parts
+from deepwright.core.identity.origins import text_of_package
 from deepwright.core.resume import digest
+from deepwright.core.trials import run
 
 
 @pytest.fixture
@@ -393,3 +396,29 @@ def test_the_order_of_attributes_does_not_count():
     one.a, one.b = 1, 2
     two.b, two.a = 2, 1
     assert digest(one) == digest(two)
+
+
+def test_an_edited_module_of_the_package_is_other_work(tmp_path, monkeypatch):
+    """Also one that the function doesn't name: a trial must not be replayed after a helper's helper changed."""
+    (tmp_path / "inner").mkdir()
+    for name in ("a.py", "inner/b.py"):
+        (tmp_path / name).write_text("x = 1\n")
+    before = text_of_package(tmp_path)
+    (tmp_path / "inner" / "b.py").write_text("x = 2\n")
+    text_of_package.cache_clear()  # a process asks once
+    assert text_of_package(tmp_path) != before
+    runs = []
+
+    def counted(x):
+        return x
+
+    def call():
+        found = run(counted, [{"x": 1}], store=tmp_path / "store")
+        runs.append(len(list((tmp_path / "store").glob("*.pt"))))
+        return found
+
+    call()
+    call()
+    monkeypatch.setattr(parts, "text_of_package", lambda: "edited")
+    call()
+    assert runs == [1, 1, 2]

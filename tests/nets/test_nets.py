@@ -149,9 +149,9 @@ def test_sources(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     assert isinstance(load("my_models:build"), nn.Sequential)
     for source, message in (
-        ("my_models:missing", "no attribute"),
+        ("my_models:missing", "unknown name in my_models"),
         ("no_such_module:build", "cannot import"),
-        ("my_models:nothing", "calling"),
+        ("my_models:nothing", "a int"),
         ("resnet8-mnits", "did you mean"),
         ("nowhere.pt2", "does not exist"),
     ):

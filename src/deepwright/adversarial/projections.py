@@ -97,26 +97,54 @@ def project(
     return result
 
 
-def ascend(gradient: Float[Tensor, "n ..."], alpha: Float[Tensor, " n"], norm: str, share: float = 0.05) -> Tensor:
+def ascend(
+    gradient: Float[Tensor, "n ..."],
+    alpha: Float[Tensor, " n"],
+    norm: str,
+    point: Float[Tensor, "n ..."],
+    bounds: tuple[float, float],
+) -> Float[Tensor, "n ..."]:
     """A step of length alpha along the steepest ascent of the norm; a zero gradient gives no step.
 
-    L1 spreads alpha over the `share` of coordinates with the largest gradients.
+    In L1, where all of it would go to one coordinate, the box binds: see `greedy`.
 
     Args:
         gradient: of what is raised.
         alpha: length of each sample's step.
         norm: "linf", "l2" or "l1".
-        share: of the coordinates, in L1.
+        point: where the step begins.
+        bounds: of every coordinate.
     """
     if norm == "linf":
         return gradient.sign() * column(alpha, gradient)
     if norm == "l2":
         return gradient * column(alpha / norms(gradient, "l2").clamp_min(1e-30), gradient)
-    flat = gradient.flatten(1)
-    k = max(1, round(share * flat.shape[1]))
-    top = flat.abs().topk(k, dim=1).indices
-    step = torch.zeros_like(flat).scatter(1, top, flat.gather(1, top).sign())
-    return (step * (alpha / step.abs().sum(1).clamp_min(1))[:, None]).view_as(gradient)
+    return greedy(gradient, alpha, point, bounds)
+
+
+def greedy(
+    gradient: Float[Tensor, "n ..."],
+    alpha: Float[Tensor, " n"],
+    point: Float[Tensor, "n ..."],
+    bounds: tuple[float, float],
+) -> Float[Tensor, "n ..."]:
+    """The step of at most alpha in L1 within the box that raises a linear function most.
+
+    Coordinates are filled to the wall in the order of their gradients' size until alpha is spent.
+
+    Args:
+        gradient: of the function.
+        alpha: length of each sample's step.
+        point: where the step begins.
+        bounds: of every coordinate.
+    """
+    flat, at = gradient.flatten(1), point.flatten(1)
+    room = torch.where(flat > 0, bounds[1] - at, at - bounds[0]).clamp_min(0).minimum(alpha[:, None])
+    order = flat.abs().argsort(1, descending=True)
+    room = (room * (flat != 0)).gather(1, order)
+    spent = room.cumsum(1) - room
+    used = (alpha[:, None] - spent).clamp_min(0).minimum(room)
+    return (flat.sign() * torch.zeros_like(flat).scatter(1, order, used)).view_as(gradient)
 
 
 def random_start(x: Float[Tensor, "n ..."], eps: Float[Tensor, " n"], norm: str, streams: Streams) -> Tensor:

@@ -14,7 +14,7 @@ Example:
 from deepwright.checks.baselines import NearestMean, TrivialPredictor
 from deepwright.checks.comparison import compare, read_findings, read_report, require_alike
 from deepwright.checks.finding import Finding, NotApplicableError, at_best, grade_down, grade_up
-from deepwright.checks.gates import Gate, evaluate, read_config
+from deepwright.checks.gates import Gate, evaluate, parse, read_config, require_gates
 from deepwright.checks.loaders import subject_from_loaders
 from deepwright.checks.running import BUILTIN, AuditReport, Check, audit, load_checks, resolve, run_check
 from deepwright.checks.subject import Subject
@@ -36,10 +36,12 @@ __all__ = [
     "grade_down",
     "grade_up",
     "load_checks",
+    "parse",
     "read_config",
     "read_findings",
     "read_report",
     "require_alike",
+    "require_gates",
     "resolve",
     "run_check",
     "subject_from_loaders",

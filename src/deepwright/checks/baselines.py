@@ -15,7 +15,11 @@ from deepwright.data import Split
 
 
 class NearestMean(nn.Module):
-    """logits_k = -||x - m_k||^2 / (2 s^2): nearest class mean as a differentiable classifier.
+    """logits_k = -||x - m_k||^2 / (2 sqrt(d) s^2): nearest class mean as a differentiable classifier.
+
+    With s^2 per dimension, ||x - m_k||^2 / s^2 is d give or take sqrt(2 d) for x of class k: sqrt(d) is the size of
+    its noise. Without it (d independent Gaussians, which pixels are not) nearly every softmax rounds to one class, and
+    no attack on the cross-entropy has a gradient.
 
     Args:
         means: (classes, d) m_k.
@@ -46,23 +50,24 @@ class NearestMean(nn.Module):
         require_range(split.y, classes, "labels")
         d = split.x[0].numel()
         total = torch.zeros(classes, d, dtype=torch.float64, device=split.x.device)
-        squares = 0.0
+        squares, largest = 0.0, 1.0
         for x, y in split.batches(batch):
             flat = x.flatten(1).double()
             total.index_add_(0, y, flat)
             squares += float(flat.square().sum())
+            largest = max(largest, float(flat.abs().max()))
         counts = torch.bincount(split.y, minlength=classes).double()
         means = total / counts.clamp_min(1)[:, None]
         within = squares - float((means.square().sum(1) * counts).sum())
-        means[counts == 0] = 1e3  # never the nearest
-        scale = torch.tensor(max(within / len(split), 1e-6), device=means.device).float()
+        means[counts == 0] = 1e3 * largest  # never the nearest
+        scale = torch.tensor(max(within / (len(split) * d), 1e-6 / d), device=means.device).float()
         return cls(means.float(), scale).eval()
 
     def forward(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n classes"]:
         """(N, classes) logits."""
         flat = x.flatten(1)
         squared = flat.square().sum(1, keepdim=True) - 2 * flat @ self.means.T + self.means.square().sum(1)
-        return -squared / (2 * self.scale) * flat.shape[1] ** 0.5
+        return -squared / (2 * flat.shape[1] ** 0.5 * self.scale)
 
 
 class TrivialPredictor(nn.Module):

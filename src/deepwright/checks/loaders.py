@@ -14,7 +14,7 @@ from deepwright.checks.subject import OPTIONS, Subject, require_module
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
 from deepwright.core.tasks import Classification, Task, infer
-from deepwright.data import Data, Split, split_three, to_float
+from deepwright.data import FOR_MEASURING, Data, Split, cut_note, one_piece, stratified_order, to_float, with_parts
 
 _SEEN = 250  # samples from which the task is told
 
@@ -27,11 +27,13 @@ def subject_from_loaders(
     class_names: Sequence[str] | None = None,
     name: str = "network",
     task: Task | None = None,
+    split: str | None = None,
     **options: Any,
 ) -> Subject:
-    """A subject from loaders of (inputs, targets); a missing validation or training split is cut from the test split.
+    """A subject from loaders of (inputs, targets); a missing validation or training split is cut from another one.
 
-    With only a test loader, its first 30 % (stratified) fit what needs fitting and the rest is measured.
+    With only a test loader, 30 % of it (stratified) fit what needs fitting and the rest is measured. With a training
+    loader and no validation, a fifth of the training samples are taken out of it for that. Notes say so.
 
     Args:
         model: see `Subject`.
@@ -41,6 +43,7 @@ def subject_from_loaders(
         class_names: index = label.
         name: for the report.
         task: what outputs and targets mean; told from them when None.
+        split: "test" measures all of `test` where it comes alone.
         options: further fields of `Subject`.
 
     Raises:
@@ -61,24 +64,31 @@ def subject_from_loaders(
     x, y = _gather(test, "test")
     seen = _seen_task(model, x, y) if task is None else task
     whole = Split(x, seen.check_targets(y, len(x), "test labels"))
-    note = ""
     if train is None and validation is None:
-        train_part, validation_part, test_part = split_three(whole.x, whole.y, (0.2, 0.1))
-        note = "no training data was given: 30 % of the test data fit detectors and temperatures, 70 % are measured"
+        rows, note = one_piece(whole.y, FOR_MEASURING, split, 0)
+        train_part, validation_part, test_part = (whole.where(rows[part]) for part in ("train", "validation", "test"))
     elif train is None:
         raise InputError("train", given="nothing, beside validation data", expected="training data, or neither of them")
     else:
-        train_part, test_part = _split(train, "train", seen), whole
-        if validation is None:
-            validation_part = train_part.take(max(1, len(train_part) // 5))
-        else:
-            validation_part = _split(validation, "validation", seen)
+        with_parts(split, "data with training batches")
+        train_part, validation_part, note = _fitted_on(train, validation, seen)
+        test_part = whole
     names = tuple(class_names or ())
     if not names and isinstance(seen, Classification):
         names = seen.names or tuple(map(str, range(seen.classes)))
     kind = {4: "image", 3: "series"}.get(x.ndim, "tabular")
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=(note,) if note else ())
     return Subject(model, data, name, task=seen, **options)
+
+
+def _fitted_on(train: Iterable[Any], validation: Iterable[Any] | None, task: Task) -> tuple[Split, Split, str]:
+    """The training and the validation part, and what to tell about them."""
+    given = _split(train, "train", task)
+    if validation is not None:
+        return given, _split(validation, "validation", task), ""
+    count = len(given) // 5
+    order = stratified_order(given.y, 0)
+    return given.where(order[count:]), given.where(order[:count]), cut_note("validation", "train", count)
 
 
 def _seen_task(model: nn.Module, x: Tensor, y: Any) -> Task:

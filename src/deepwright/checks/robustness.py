@@ -184,7 +184,7 @@ def _finding(
     unit = units.get(subject.data.kind, "of the pixel range")
     values: dict[str, Any] = {"clean_accuracy": network[0]}
     if kept is not None:
-        values["accuracy_kept"] = kept
+        values["clean_accuracy_kept"] = kept
     values |= {f"robust_accuracy_at_{_short(e)}": point for e, point in zip(eps, network[1:])}
     values |= {"area": area, "noise_accuracy": noise[-1], "eps_half": _half(grid, network)}
     if area_base is not None:
@@ -211,7 +211,7 @@ def _finding(
         figures=[_figure(grid, network, noise, base, unit, subject)],
         higher_is_better=tuple(name for name in values if name != "baseline_area"),
         could_be=found.could_be,
-        graded_by=("accuracy_kept",) if kept is not None else (f"robust_accuracy_at_{_short(chosen.judged)}",),
+        graded_by=("clean_accuracy_kept",) if kept is not None else (f"robust_accuracy_at_{_short(chosen.judged)}",),
         conditions={"budgets": list(eps), "judged at": chosen.judged},
     )
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
-import signal
 import time
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +20,7 @@ from deepwright.checks.corruptions import check_corruptions
 from deepwright.checks.cost import check_cost
 from deepwright.checks.finding import Finding, NotApplicableError
 from deepwright.checks.fragility import check_fragility
-from deepwright.checks.gates import Gate, evaluate, parse
+from deepwright.checks.gates import Gate, evaluate, require_gates
 from deepwright.checks.loaders import subject_from_loaders
 from deepwright.checks.ood import check_ood
 from deepwright.checks.robustness import check_robustness
@@ -30,10 +28,10 @@ from deepwright.checks.subject import Subject
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import jsonable
 from deepwright.core.identity import digest
-from deepwright.core.interrupt import Terminated
 from deepwright.core.journal import Journal
 from deepwright.core.results import Table
 from deepwright.core.tasks import Task
+from deepwright.core.user_code import stops_the_process, users_code
 
 Check = Callable[[Subject], Finding]
 
@@ -130,17 +128,16 @@ def audit(
         InputError: bad input of any kind. A check that fails by itself becomes a finding with the grade "failed".
     """
     begin = time.perf_counter()
-    for condition in fail_on:
-        parse(condition)
     if checks is not None and not checks:
         raise InputError("checks", given="none", expected='a list, as ["accuracy", "cost"], or None for all')
+    chosen = resolve(checks)
+    require_gates(fail_on, chosen)
     given = {"test": test, "train": train, "validation": validation, "class_names": class_names, "task": task}
     subject = _subject(model, given, options)
     facts = subject.describe()
     before = None if compare_with is None else read_report(compare_with)
     if before is not None:
         require_alike(before[0], facts)  # before minutes of work, not after
-    chosen = resolve(checks)
     log = Journal(journal, {} if journal is None else subject.settings(), kind="audit")
     findings = []
     for name, check in chosen.items():
@@ -212,21 +209,6 @@ def _source(check: Check) -> dict[str, str]:
         return {}
 
 
-def stops_the_process(error: BaseException) -> bool:
-    """Whether an exit was asked for by a signal, and not by the code that ran (`sys.exit()` in a check).
-
-    Args:
-        error: what was caught.
-    """
-    if isinstance(error, Terminated):
-        return True
-    if not isinstance(error, SystemExit):
-        return False
-    handlers = {getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()} - {None}
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    return any(frame.f_code in handlers for frame in frames)
-
-
 def resolve(checks: Sequence[str | Check] | None) -> dict[str, Check]:
     """Names and functions as an ordered mapping; all built-in checks for None.
 
@@ -267,12 +249,8 @@ def load_checks(path: Path | str) -> dict[str, Check]:
             "--check", given=f"{path} is no Python file", expected="a .py file with functions check_...(subject)"
         )
     module = importlib.util.module_from_spec(spec)
-    try:
+    with users_code(f"--check {path}", "a file that can be imported"):
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise InputError(
-            f"--check {path}", given=f"{type(error).__name__}: {error}", expected="a file that can be imported"
-        ) from error
     found: dict[str, Check] = {
         name.removeprefix("check_"): function
         for name, function in inspect.getmembers(module, inspect.isfunction)

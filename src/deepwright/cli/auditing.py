@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from deepwright.cli.commands import Command
+from deepwright.cli.commands import Command, audited
 from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, PATH, out, subject, tell, words
 
 _CONFIG = Path("deepwright.toml")
@@ -15,7 +15,7 @@ _CONFIG = Path("deepwright.toml")
 
 @click.command(cls=Command, example="deepwright audit resnet8-mnist --check accuracy --limit 200")
 @words(
-    subject("Of every pass"),
+    subject("Of every pass", split=True),
     DISTURBED,
     CHECK,
     click.option("--fail-on", multiple=True, help='A gate, e.g. "fi>0.5"; the exit code is then 1 when it is met.'),
@@ -24,7 +24,7 @@ _CONFIG = Path("deepwright.toml")
     JSON,
     FRESH,
 )
-def audit(json_file: Path | None, **options: Any) -> None:
+def audit(json_file: Path | None, **options: Any) -> int:
     """Measure a network: MODEL is a zoo name, package.module:factory, or a torch.export .pt2 file.
 
     Without arguments: resnet8-mnist on the embedded digits. Gates are read from deepwright.toml, too. Interrupted, the
@@ -40,4 +40,4 @@ def audit(json_file: Path | None, **options: Any) -> None:
         write_json(json_file, report.to_dict())
     print_audit(report)
     click.echo(f"{options['out'] / 'index.html'}\n{options['out'] / 'report.json'}")
-    raise SystemExit(int(report.failed))
+    return audited(report)

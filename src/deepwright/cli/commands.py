@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -14,15 +15,23 @@ import click
 
 from deepwright.core.errors import InputError
 from deepwright.core.interrupt import Terminated
+from deepwright.core.user_code import in_one_line, in_users_code, stops_the_process
 
+PASSED, GATE_FAILED, BAD_INPUT, BROKE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+EXIT_CODES = """Exit codes:
+  0    done, and every gate passed
+  1    a gate failed (study: a claim doesn't hold)
+  2    bad input, or a file of yours that fails
+  3    a check broke, or Deepwright itself
+  130  interrupted by Ctrl-C (143: by SIGTERM)"""
 _STOPPED = "\nStopped. What is finished is kept: run the same command to go on."
 
 
 class Group(click.Group):
-    """Bad input ends in one line and exit code 2; Ctrl-C and SIGTERM in one line and 130 or 143."""
+    """Every way to end has its exit code; 0 is only what a command itself returns or `--help` ends with."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command line.
+        """Run a command line; a command returns its exit code, None for 0.
 
         Args:
             *args: of click.
@@ -30,19 +39,34 @@ class Group(click.Group):
         """
         try:
             with _sigterm_ends_in_order():
-                return super().main(*args, **{**kwargs, "standalone_mode": False})
+                code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.ClickException as error:
             error.show()
-            raise SystemExit(error.exit_code) from None
+            code = BAD_INPUT
         except InputError as error:
             click.echo(f"deepwright: {error}", err=True)
-            raise SystemExit(2) from None
+            code = BAD_INPUT
         except (KeyboardInterrupt, click.Abort):
             click.echo(_STOPPED, err=True)
-            raise SystemExit(130) from None
+            code = INTERRUPTED
         except Terminated:
             click.echo(_STOPPED, err=True)
             raise
+        except (Exception, SystemExit) as error:
+            if stops_the_process(error):
+                raise
+            code = _told(error)
+        raise SystemExit(code or PASSED)
+
+
+def _told(error: BaseException) -> int:
+    """One line where the user's own code failed, else the whole trace: then the fault is ours."""
+    if in_users_code(error) or isinstance(error, SystemExit):
+        click.echo(f"deepwright: your code failed: {in_one_line(error)}", err=True)
+        return BAD_INPUT
+    click.echo("".join(traceback.format_exception(error)), err=True)
+    click.echo("deepwright: this is a fault of Deepwright: please report it with the lines above", err=True)
+    return BROKE
 
 
 @contextmanager
@@ -77,7 +101,8 @@ class Command(click.Command):
     """
 
     def __init__(self, name: str | None, *, example: str = "", renames: Sequence[Renames] = (), **kwargs: Any) -> None:
-        super().__init__(name, epilog=f"\b\nExample:\n  {example}" if example else None, **kwargs)
+        shown = f"\b\nExample:\n  {example}\n\n" if example else ""
+        super().__init__(name, epilog=f"{shown}\b\n{EXIT_CODES}", **kwargs)
         self.example, self.renames = example, renames
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -126,6 +151,17 @@ class Command(click.Command):
                 said = field.upper() if isinstance(parameter, click.Argument) else parameter.opts[0]
                 return f"{unknown}{said} {rest}".strip()
         return None
+
+
+def audited(report: Any) -> int:
+    """The exit code of an audit: a check that broke says nothing about the network, so it goes before a gate.
+
+    Args:
+        report: an `AuditReport`.
+    """
+    if any(finding.grade == "failed" for finding in report.findings):
+        return BROKE
+    return GATE_FAILED if report.failed else PASSED
 
 
 def renamed(command: str, old: str, new: str, when: Callable[[str], bool] = lambda value: True) -> Renames:

@@ -23,7 +23,7 @@ from deepwright.cli.words import FRESH, JSON, Numbers, out, subject, tell, words
         type=float,
         default=0.02,
         show_default=True,
-        help="P(leave wrong where the whole network is right) is certified below this.",
+        help="P(leave wrong where the whole network is right), over all exits, is certified below this.",
     ),
     click.option("--confidence", type=float, default=0.95, show_default=True, help="Of that."),
     out("exits", "the files"),
@@ -33,7 +33,8 @@ from deepwright.cli.words import FRESH, JSON, Numbers, out, subject, tell, words
 def exits(json_file: Path | None, **options: Any) -> None:
     """Give a network early exits, so that easy samples cost less; it stays bit for bit as it is.
 
-    MODEL as for `audit`. Writes the heads and a policy whose harm is certified.
+    MODEL as for `audit`. Writes the heads and a policy whose harm is certified: no ONNX, no audits. `deepwright audit`
+    measures the network that they stand on, `export_exits` writes files of a detector's exit.
     """
     from deepwright import workflows
     from deepwright.core.files import write_json

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from deepwright.cli.commands import Command, moved, renamed
+from deepwright.cli.commands import Command, audited, moved, renamed
 from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, out, subject, tell, words
 from deepwright.core.errors import InputError
 
@@ -64,7 +64,7 @@ _RENAMES = (
     click.option("--epochs", type=int, default=3, show_default=True, help="Of fine-tuning after the cut."),
     click.option("--generations", type=int, help="In each phase of --method evolve; 20 by default."),
     click.option(
-        "--round-to", type=int, default=1, show_default=True, help="Widths are multiples of this (8 runs faster)."
+        "--round-to", type=int, help="Widths are multiples of this; 8, or the largest power of 2 that reaches the goal."
     ),
     click.option("--int8", is_flag=True, help="Write and measure an 8-bit file too."),
     click.option("--freeze", multiple=True, help="A module that stays whole."),
@@ -73,7 +73,7 @@ _RENAMES = (
     JSON,
     FRESH,
 )
-def shrink(json_file: Path | None, goal: str, **options: Any) -> None:
+def shrink(json_file: Path | None, goal: str, **options: Any) -> int:
     """Make a network smaller, prove it equal to its masked original, and show what that broke.
 
     MODEL as for `audit`. Writes weights, a torch.export program, ONNX, the index map, and audits before and after.
@@ -92,3 +92,4 @@ def shrink(json_file: Path | None, goal: str, **options: Any) -> None:
         click.echo(f"note: {note}")
     folder = options["out"]
     click.echo(f"{folder / 'index.html'}\n{folder / 'weights.safetensors'}\n{folder / 'network.pt2'}")
+    return audited(result.after)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from deepwright.cli.commands import Command
+from deepwright.cli.commands import GATE_FAILED, PASSED, Command
 from deepwright.cli.words import DATA_ROOT, JSON, PATH, out, words
 
 
@@ -30,7 +30,7 @@ from deepwright.cli.words import DATA_ROOT, JSON, PATH, out, words
 )
 def study(
     names: tuple[str, ...], seeds: str | None, out: Path, quick: bool, json_file: Path | None, **settings: Any
-) -> None:
+) -> int:
     """Reproduce a system against its baselines (names of `deepwright list studies`, or `all`).
 
     On the CPU and in each study's own precision, so that its numbers can be held against the committed ones. The exit
@@ -61,4 +61,4 @@ def study(
         rows.append(result.to_dict())
     if json_file is not None:
         write_json(json_file, rows[0] if len(rows) == 1 else rows)
-    raise SystemExit(int(failed > 0))
+    return GATE_FAILED if failed else PASSED

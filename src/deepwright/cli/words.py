@@ -82,6 +82,7 @@ CHECK = click.option(
 )
 FRESH = click.option("--fresh", is_flag=True, help="Forget what an interrupted run left.")
 TARGET = click.option("--target", metavar="COLUMN", help="Column to predict, for a CSV.")
+SPLIT = click.option("--split", type=click.Choice(["test"]), help="Measure all of data that come in one piece.")
 SIZE = click.option("--size", type=int, help="Resize images to this side.")
 DISTURBED = words(
     click.option("--ood", type=PATH, help="A folder of images that belong to no class."),
@@ -112,11 +113,12 @@ def out(default: str, what: str) -> Decorator:
     return click.option("--out", type=PATH, default=Path(default), show_default=True, help=f"Folder of {what}.")
 
 
-def subject(of: str) -> Decorator:
+def subject(of: str, *, split: bool = False) -> Decorator:
     """MODEL and everything that says what it is measured on; the same for every command that takes a network.
 
     Args:
         of: what `--precision` is that of.
+        split: whether nothing is trained on the data, so that all of them may be measured.
     """
     return words(
         click.argument("model", required=False),
@@ -124,6 +126,11 @@ def subject(of: str) -> Decorator:
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors (or a state dict) for package.module:factory."),
         TARGET,
+        click.option(
+            "--classes",
+            help="Order of the network's outputs: a FILE with a class name a line, names between commas, or imagenet.",
+        ),
+        *((SPLIT,) if split else ()),
         click.option("--limit", type=int, help="At most so many test samples."),
         SIZE,
         click.option("--mean", type=Numbers(), help="Normalisation inside the model: one number or one a channel."),

@@ -56,7 +56,8 @@ def export_program(
         shapes = tuple({0: batch} if isinstance(e, Tensor) else None for e in example)
         # a batch of one would be taken for a constant
         example = tuple(torch.cat([e, e]) if isinstance(e, Tensor) and len(e) == 1 else e for e in example)
-    with plain_attention(), _in_mode(model, training):
+    with plain_attention(), _in_mode(model, training), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*assigned during export")  # recurrent layers' list of their weights
         try:
             return torch.export.export(model, example, kwargs, dynamic_shapes=shapes)
         except Exception as error:

@@ -1,13 +1,9 @@
-"""Activations of any network from one forward pass, reduced where they arise.
-
-A `Tap` watches the calls of non-linearities and linear maps while the network runs, so it needs no knowledge of the
-network's modules: functional calls, reused ReLUs and `torch.export` programs are seen alike. The tensor that *enters*
-a non-linearity (after any normalisation, and after a residual sum) is the pre-activation.
-"""
+"""Activations of any network from one forward pass, reduced where they arise (`core.taps` says what is seen)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,43 +12,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import evaluating, fast_layout, require_labels
 from deepwright.core.progress import track
 from deepwright.core.shards import Shards
+from deepwright.core.taps import Tap
 
 if TYPE_CHECKING:
     from deepwright.core.tasks import Task
-
-_NONLINEAR = {
-    "relu",
-    "relu_",
-    "relu6",
-    "gelu",
-    "silu",
-    "silu_",
-    "elu",
-    "elu_",
-    "leaky_relu",
-    "leaky_relu_",
-    "prelu",
-    "selu",
-    "celu",
-    "hardswish",
-    "hardtanh",
-    "hardtanh_",
-    "mish",
-    "softplus",
-    "tanh",
-    "tanh_",
-    "rrelu",
-    "threshold",
-}
-_LINEAR = {"linear", "addmm"}
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
 @dataclass
@@ -68,6 +37,7 @@ class Activations:
         kinds: name -> "map", "vector", or "plain" for values that are no pre-activations.
         weight: (classes, d) of the last linear map.
         bias: (classes,) of the last linear map.
+        unmonitored: linear maps of the network of which `layers` shows nothing; see `core.taps`.
     """
 
     logits: Float[Tensor, "n classes"]
@@ -77,6 +47,7 @@ class Activations:
     kinds: dict[str, str] = field(default_factory=dict)
     weight: Float[Tensor, "classes d"] | None = None
     bias: Float[Tensor, " classes"] | None = None
+    unmonitored: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.logits)
@@ -120,116 +91,6 @@ class Activations:
         )
 
 
-def summarise_map(pre: Float[Tensor, "n c *positions"]) -> Float[Tensor, "n three_c"]:
-    """Per channel: share of positions above zero, maximum, minimum (float32, so that half precision can't overflow)."""
-    flat = pre.contiguous().flatten(2)  # channels-last maps reduce far slower than they are copied
-    return torch.cat([_share_above_zero(flat), flat.amax(2).float(), flat.amin(2).float()], 1)
-
-
-def _share_above_zero(flat: Float[Tensor, "n c positions"]) -> Float[Tensor, "n c"]:
-    """Comparisons go into one small buffer that stays in the cache: a map-sized one costs more than the pass itself."""
-    n = len(flat)
-    block = n if flat.device.type != "cpu" else max(1, min(n, 262_144 // max(1, flat[0].numel())))
-    buffer = torch.empty(block, *flat.shape[1:], device=flat.device)
-    shares = torch.empty(flat.shape[:2], device=flat.device)
-    for start in range(0, n, block):
-        part = flat[start : start + block]
-        shares[start : start + block] = torch.gt(part, 0, out=buffer[: len(part)]).mean(2)
-    return shares
-
-
-class Tap(TorchFunctionMode):
-    """Record pre-activations and the last linear map of the forward passes run inside the block.
-
-    Args:
-        model: its modules' names are used to name what is seen.
-        layers: "auto" for every non-linearity, a sequence of names to keep, or () for none. A name is that of the last
-            convolution or linear module before the non-linearity, or of any module, whose output is then taken.
-        reduce: map (N, C, ...) -> (N, k), applied at once.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        layers: str | Sequence[str] = "auto",
-        reduce: Callable[[Tensor], Tensor] = summarise_map,
-    ) -> None:
-        super().__init__()
-        self._model, self._layers, self._reduce = model, layers, reduce
-        self._handles: list[Any] = []
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what was recorded (call before each forward pass)."""
-        self.layers: dict[str, Tensor] = {}
-        self.kinds: dict[str, str] = {}
-        self.linear: tuple[Tensor, Tensor, Tensor | None, Tensor] | None = None
-        self._last = "input"
-        self._seen: dict[str, int] = {}
-
-    def __enter__(self) -> Tap:
-        for name, module in self._model.named_modules():
-            if isinstance(module, _CONVOLUTIONS):
-                self._handles.append(module.register_forward_pre_hook(self._remember(name)))
-            if self._layers != "auto" and name in self._layers and not isinstance(module, _CONVOLUTIONS):
-                self._handles.append(module.register_forward_hook(self._take_output(name)))
-        super().__enter__()
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        super().__exit__(*exception)
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
-
-    def _remember(self, name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: Any) -> None:
-            self._last = name
-
-        return hook
-
-    def _take_output(self, name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
-            if isinstance(output, Tensor):
-                self._record(name, output)
-
-        return hook
-
-    def _record(self, name: str, pre: Tensor) -> None:
-        if pre.ndim < 2 or not pre.is_floating_point():
-            return
-        if pre.ndim == 3:  # tokens: (N, positions, channels)
-            pre = pre.transpose(1, 2)
-        if pre.ndim == 2:
-            self.layers[name], self.kinds[name] = pre.detach().float().clone(), "vector"
-        else:
-            self.layers[name], self.kinds[name] = self._reduce(pre.detach()), "map"
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Called for every torch function while the tap is on."""
-        kwargs = kwargs or {}
-        name = _name_of(func)
-        if name in _NONLINEAR and self._layers != ():
-            seen = self._seen[self._last] = self._seen.get(self._last, 0) + 1
-            site = self._last if seen == 1 else f"{self._last}#{seen}"
-            if self._layers == "auto" or site in self._layers:
-                self._record(site, args[0] if args else kwargs["input"])
-        out = func(*args, **kwargs)
-        if name in _LINEAR and isinstance(out, Tensor):
-            bound = (*args, *kwargs.values())
-            if name == "addmm":
-                self.linear = (bound[1].detach(), bound[2].detach().t(), bound[0].detach(), out)
-            else:
-                bias = bound[2].detach() if len(bound) > 2 and bound[2] is not None else None
-                self.linear = (bound[0].detach(), bound[1].detach(), bias, out)
-        return out
-
-
-def _name_of(func: Any) -> str:
-    overload = getattr(func, "_overloadpacket", None)
-    return overload.__name__ if overload is not None else getattr(func, "__name__", "")
-
-
 def layer_names(model: nn.Module, example: Tensor) -> list[str]:
     """The names that `layers=` may use: every non-linearity's pre-activation, then every module.
 
@@ -238,7 +99,7 @@ def layer_names(model: nn.Module, example: Tensor) -> list[str]:
         example: (n, ...) inputs for one pass.
     """
     with evaluating(model), torch.no_grad(), Tap(model) as tap:
-        model(to_model(example, model))
+        tap.finish(model(to_model(example, model)))
     return [*tap.layers, *(n for n, _ in model.named_modules() if n and n not in tap.layers)]
 
 
@@ -258,7 +119,7 @@ def extract(
     Args:
         model: any module that gives (N, classes) logits, or what `task` reads them from; it is left as found.
         batches: float inputs (N, ...), or pairs of them with integer labels (N,); they are brought to the model.
-        layers: see `Tap`.
+        layers: see `core.taps.Tap`.
         store: a folder for shards of `every` batches: an interrupted extraction goes on there, with what isn't on
             disk yet. It belongs to network, layers, task and the content of the batches, each of which is hashed as it
             comes; with others the extraction refuses and says what differs.
@@ -286,7 +147,6 @@ def extract(
         for batch in track(batches, progress):
             if shards is None or shards.needs(batch):
                 x, y = batch if isinstance(batch, list | tuple) else (batch, None)
-                tap.reset()
                 parts.append(_collect(model, to_model(x, model), y, tap, layers, task, first=not parts).to(keep))
             if shards is not None and shards.full:
                 shards.end(_state(parts))
@@ -314,18 +174,15 @@ def _collect(
         raise InputError(
             "input batch", given=f"dtype {x.dtype}", expected="floats", hint="use x.float() / 255 for images"
         )
-    logits = read_logits(model(x), task, strict=first)
+    tap.reset(len(x))
+    out = model(x)
+    tap.finish(out)
+    logits = read_logits(out, task, strict=first)
     y = y if task is None or y is None else task.check_targets(y, len(x))
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError("the network's output", given=shape, expected="logits of shape (N, classes)")
-    if layers != "auto":
-        missing = [name for name in layers if name not in tap.layers]
-        if missing:
-            tap._layers = "auto"
-            tap.reset()
-            model(x)
-            raise unknown_name("layer", missing[0], [*tap.layers, *(n for n, _ in model.named_modules() if n)])
+    unmonitored = _unmonitored(model, x, tap, layers, first)
     features = weight = bias = None
     if tap.linear is not None and _same(tap.linear[3], logits) and tap.linear[0].ndim == 2:
         features, weight, bias = tap.linear[0].float(), tap.linear[1].float(), tap.linear[2]
@@ -341,7 +198,40 @@ def _collect(
         dict(tap.kinds),
         weight,
         bias,
+        unmonitored,
     )
+
+
+def _unmonitored(model: nn.Module, x: Tensor, tap: Tap, layers: str | Sequence[str], first: bool) -> tuple[str, ...]:
+    """What of the network isn't monitored; said once, where nobody chose the layers.
+
+    Raises:
+        InputError: a name that isn't there, or that gives nothing to record.
+    """
+    if layers == "auto":
+        lost = tap.unmonitored()
+        if lost and first and tap.layers:
+            message = (
+                f"the network is monitored in part: {_listed(list(tap.layers))}; not {_listed(lost)}, whose results go "
+                "where no torch function is seen (compiled, fused or NumPy code). layers=[...] takes the outputs of "
+                "any modules that you name"
+            )
+            warnings.warn(message, stacklevel=3)
+        return tuple(lost)
+    for name in layers:
+        if name in tap.layers:
+            continue
+        modules = [n for n, _ in model.named_modules() if n]
+        if name in modules:
+            expected = "a module that is called in the forward pass and gives floats, one row or more a sample"
+            hint = f"what was seen: {_listed(list(tap.layers))}" if tap.layers else None
+            raise InputError(f"layer {name!r}", given="nothing that can be recorded", expected=expected, hint=hint)
+        raise unknown_name("layer", name, layer_names(model, x))
+    return ()
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:8])) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def read_logits(out: Any, task: Task | None = None, *, strict: bool = False) -> Any:

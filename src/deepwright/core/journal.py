@@ -61,6 +61,7 @@ class Journal:
         self.durable, self.kind = durable, kind
         self.damaged = damaged or ("refuse" if durable else "recompute")
         self.rows: dict[str, Any] = {}
+        self._half: int | None = None  # where half a row begins that the disk didn't let us take back
         if self.path is None:
             return
         self._identity = identified(identity if isinstance(identity, Mapping) else {_UNNAMED: identity})
@@ -104,14 +105,18 @@ class Journal:
             raise LockedError(path, "that forked this one")
         try:
             with path.open("r+b", buffering=0) as stream:  # a buffer would be written once more when it is closed
-                end = stream.seek(0, os.SEEK_END)
+                if self._half is not None:
+                    os.ftruncate(stream.fileno(), self._half)
+                self._half = end = stream.seek(0, os.SEEK_END)
                 try:
                     _write_all(stream, lines)
                     if self.durable:
                         os.fsync(stream.fileno())
                 except BaseException:  # also Ctrl-C
                     os.ftruncate(stream.fileno(), end)  # half a row would count as damage later
+                    self._half = None
                     raise
+                self._half = None
         except OSError as error:
             raise cannot_write(path, error) from error
 

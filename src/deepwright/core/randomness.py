@@ -96,6 +96,15 @@ def _mix_(x: Tensor) -> Tensor:
     return x
 
 
+def _keys(ids: Tensor, bases: list[int]) -> tuple[Tensor, Tensor]:
+    """Two int32 keys of each base and sample, base by base."""
+    low_base = torch.tensor([[_signed32(base)] for base in bases], dtype=torch.int32)
+    high_base = torch.tensor([[_signed32(base >> 32)] for base in bases], dtype=torch.int32)
+    low = ((ids & _MASK32).to(torch.int32) ^ low_base).flatten()
+    high = ((ids >> 32).to(torch.int32) ^ high_base).flatten()
+    return _mix_(_mix_(low.clone()) + high), _mix_(_mix_(high.clone()) + low * _signed32(0x9E3779B9))
+
+
 class Streams:
     """One independent random stream per sample, drawn for the whole batch in a few vector operations.
 
@@ -120,11 +129,7 @@ class Streams:
             raise InputError("samples", given=f"shape {tuple(ids.shape)}", expected="a vector of sample ids")
         self.device = torch.device(device)
         self.n = len(ids)
-        base = derive_seed(name, t, seed=seed)
-        low = (ids & _MASK32).to(torch.int32) ^ _signed32(base)
-        high = (ids >> 32).to(torch.int32) ^ _signed32(base >> 32)
-        self._key1 = _mix_(_mix_(low.clone()) + high).to(self.device)
-        self._key2 = _mix_(_mix_(high.clone()) + low * _signed32(0x9E3779B9)).to(self.device)
+        self._key1, self._key2 = (key.to(self.device) for key in _keys(ids, [derive_seed(name, t, seed=seed)]))
         self._draw = 0
 
     def bits(self, *shape: int) -> Tensor:
@@ -163,3 +168,56 @@ class Streams:
             shape: of one sample's numbers.
         """
         return (self.uniform(*shape) * (high - low)).long().clamp_(max=high - low - 1) + low
+
+
+class StreamBlock:
+    """The streams of several time steps, drawn together: for a loop of many small draws, alike at each step.
+
+    Args:
+        seed: as for `Streams`.
+        samples: (N,) integer identity of each sample.
+        name: as for `Streams`.
+        times: the steps.
+        device: where the numbers are wanted.
+    """
+
+    def __init__(self, seed: int, samples: Tensor, name: str, times: range, device: torch.device | str = "cpu") -> None:
+        self.times, self.n, self.device = times, len(samples), torch.device(device)
+        self._all = Streams(seed, 0, name, device=device)
+        keys = _keys(samples.long().cpu(), [derive_seed(name, t, seed=seed) for t in times])
+        self._all._key1, self._all._key2 = (key.to(self.device) for key in keys)
+        self._all.n = len(times) * self.n
+        self._drawn: list[Tensor] = []
+
+    def at(self, t: int, rows: Tensor) -> Streams:
+        """`Streams(seed, samples[rows], name, t)`, of which each draw must have the shape that it has at other steps.
+
+        Args:
+            t: one of the steps.
+            rows: which of the samples.
+        """
+        return _Drawn(self, self.times.index(t), rows)
+
+    def drawn(self, draw: int, shape: tuple[int, ...]) -> Tensor:
+        """(times, N, *shape) bits of one draw.
+
+        Args:
+            draw: counted from 0, in order.
+            shape: of one sample's numbers.
+        """
+        if draw == len(self._drawn):
+            self._drawn.append(self._all.bits(*shape).view(len(self.times), self.n, *shape))
+        return self._drawn[draw]
+
+
+class _Drawn(Streams):
+    """One step of a block."""
+
+    def __init__(self, block: StreamBlock, step: int, rows: Tensor) -> None:
+        self.device, self.n = block.device, len(rows)
+        self._block, self._step, self._rows, self._draw = block, step, rows, 0
+
+    def bits(self, *shape: int) -> Tensor:
+        found = self._block.drawn(self._draw, shape)[self._step]
+        self._draw += 1
+        return found[self._rows]

@@ -10,33 +10,45 @@ Example:
 """
 
 from deepwright.data.archives import Decoding, ImageSource, decode
+from deepwright.data.arrays import load_npz
 from deepwright.data.augment import jitter_digits, shift_and_flip
 from deepwright.data.camvid import load_camvid
-from deepwright.data.catalogue import ENTRIES, Entry, load
+from deepwright.data.catalogue import ENTRIES, Entry, classes_of, load
 from deepwright.data.cifar import load_cifar10
+from deepwright.data.class_order import Named, in_order, read_classes, require_names
 from deepwright.data.companions import class_blends, letters, ood_companions, photo_patches, shuffle_pixels
 from deepwright.data.dataset import Data, Split, split_three, stratified_order, to_float
 from deepwright.data.detection import BoxData, load_coco, load_voc, load_yolo
 from deepwright.data.embedded import load_breast_cancer, load_digits, load_mnist, mnist_5k
-from deepwright.data.folders import load_folder, load_images, load_npz
-from deepwright.data.imagenet import imagenet_names, load_imagenet_sample
+from deepwright.data.folders import load_folder, load_images
+from deepwright.data.imagenet import imagenet_classes, imagenet_names, load_imagenet_sample
+from deepwright.data.labels import class_labels
+from deepwright.data.pieces import FOR_MEASURING, FOR_TRAINING, cut_note, one_piece, with_parts
 from deepwright.data.scenes import Scenes, make_scenes, stream_scenes
 from deepwright.data.synthetic import boxes_ood, load_confident_error, make_confident_error_data, make_redundant_pool
 from deepwright.data.tables import load_csv, load_heart_failure, table_data
 
 __all__ = [
     "ENTRIES",
+    "FOR_MEASURING",
+    "FOR_TRAINING",
     "BoxData",
     "Data",
     "Decoding",
     "Entry",
     "ImageSource",
+    "Named",
     "Scenes",
     "Split",
     "boxes_ood",
     "class_blends",
+    "class_labels",
+    "classes_of",
+    "cut_note",
     "decode",
+    "imagenet_classes",
     "imagenet_names",
+    "in_order",
     "jitter_digits",
     "letters",
     "load",
@@ -59,8 +71,11 @@ __all__ = [
     "make_redundant_pool",
     "make_scenes",
     "mnist_5k",
+    "one_piece",
     "ood_companions",
     "photo_patches",
+    "read_classes",
+    "require_names",
     "shift_and_flip",
     "shuffle_pixels",
     "split_three",
@@ -68,4 +83,5 @@ __all__ = [
     "stream_scenes",
     "table_data",
     "to_float",
+    "with_parts",
 ]

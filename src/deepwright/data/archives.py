@@ -6,8 +6,7 @@ Zip files are read in place, never unpacked, so no path inside one can reach the
 from __future__ import annotations
 
 import io
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,9 +18,12 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.progress import track
+from deepwright.core.zips import open_zip, read_member
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
 _LARGEST = 16 * 2**30  # bytes of decoded pixels that we are willing to hold
+_LARGEST_FILE = 2**30  # bytes of one file: Pillow's own limit of pixels, in the widest format
+_HELD = 64 * 2**20  # bytes of files that are held before they are decoded
 
 
 class ImageSource:
@@ -41,13 +43,8 @@ class ImageSource:
             files = (p for p in self.path.rglob("*") if p.is_file() and not p.name.startswith("."))
             self.names = sorted(p.relative_to(self.path).as_posix() for p in files)
         elif self.path.is_file():
-            try:
-                self._zip = zipfile.ZipFile(self.path)
-                self.names = sorted(n for n in self._zip.namelist() if not n.endswith("/"))
-            except zipfile.BadZipFile as error:
-                raise InputError(
-                    f"cannot read {self.path}", given=str(error), expected="a zip file or a folder"
-                ) from error
+            self._zip = open_zip(self.path, "a zip file or a folder")
+            self.names = sorted({n for n in self._zip.namelist() if not n.endswith("/")})
         else:
             raise InputError("data", given=f"{self.path} does not exist", expected="a folder or a zip file of images")
 
@@ -60,8 +57,33 @@ class ImageSource:
 
         Args:
             name: as in `names`.
+
+        Raises:
+            InputError: it can't be read: damaged, under a password, larger than any picture.
         """
-        return (self.path / name).read_bytes() if self._zip is None else self._zip.read(name)
+        if self._zip is not None:
+            return read_member(self._zip, name, _LARGEST_FILE)
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise InputError(f"{name} of {self.path}", given=error.strerror or str(error)) from error
+
+    def size_of(self, name: str) -> tuple[int, int]:
+        """(width, height) of a picture, from its header.
+
+        Args:
+            name: as in `names`.
+
+        Raises:
+            InputError: no picture.
+        """
+        try:
+            with Image.open(io.BytesIO(self.read(name))) as picture:
+                return picture.size
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"broken image in {self.path}", given=f"{name}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -97,10 +119,12 @@ def decode(source: ImageSource, names: Sequence[str], how: Decoding) -> tuple[Te
         InputError: a broken file (named, with the reason), or images of different sizes when `size` is None.
     """
 
-    def one(name: str) -> np.ndarray | str:
+    def one(content: tuple[str, bytes | str]) -> np.ndarray | str:
+        name, raw = content
+        if isinstance(raw, str):
+            return raw
         try:
-            # zipfile handles are not safe to share between threads, so bytes are read on the main one (below)
-            with Image.open(io.BytesIO(raw[name])) as image:
+            with Image.open(io.BytesIO(raw)) as image:
                 image.load()
                 return _to_array(image, how)
         except Exception as error:
@@ -110,12 +134,11 @@ def decode(source: ImageSource, names: Sequence[str], how: Decoding) -> tuple[Te
     kept: list[int] = []
     skipped: list[str] = []
     held = 0
-    chunk = 512
+    position = 0
     with ThreadPoolExecutor(2) as pool:
-        for start in track(range(0, len(names), chunk), f"decode {source.path.name}"):
-            part = names[start : start + chunk]
-            raw = {name: source.read(name) for name in part}
-            for offset, result in enumerate(pool.map(one, part)):
+        for part in _read(source, track(names, f"decode {source.path.name}")):
+            for result in pool.map(one, part):
+                position += 1
                 if isinstance(result, str):
                     if not how.skip_broken:
                         raise InputError(
@@ -131,7 +154,7 @@ def decode(source: ImageSource, names: Sequence[str], how: Decoding) -> tuple[Te
                         "images", given=f"over {_LARGEST >> 30} GiB decoded", hint="use --limit N, or a smaller size"
                     )
                 arrays.append(result)
-                kept.append(start + offset)
+                kept.append(position - 1)
     shapes = {a.shape for a in arrays}
     if len(shapes) > 1:
         examples = ", ".join(
@@ -147,6 +170,24 @@ def decode(source: ImageSource, names: Sequence[str], how: Decoding) -> tuple[Te
             f"images in {source.path}", given="none could be read", hint="check the folder and the files' formats"
         )
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous(), kept, skipped
+
+
+def _read(source: ImageSource, names: Iterable[str]) -> Iterator[list[tuple[str, bytes | str]]]:
+    """(name, content or what is wrong with it), some at a time; on one thread, for a zip file has one position."""
+    part: list[tuple[str, bytes | str]] = []
+    held = 0
+    for name in names:
+        try:
+            content: bytes | str = source.read(name)
+        except InputError as error:
+            content = str(error)
+        part.append((name, content))
+        held += len(content)
+        if held > _HELD or len(part) == 512:
+            yield part
+            part, held = [], 0
+    if part:
+        yield part
 
 
 def _to_array(image: Image.Image, how: Decoding) -> np.ndarray:

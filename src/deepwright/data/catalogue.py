@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.data.archives import Decoding
+from deepwright.data.arrays import load_npz
 from deepwright.data.camvid import load_camvid
+from deepwright.data.cifar import CLASSES as CIFAR10
 from deepwright.data.cifar import load_cifar10
+from deepwright.data.class_order import Named, require_names
 from deepwright.data.dataset import Data
-from deepwright.data.embedded import load_breast_cancer, load_digits, load_mnist
-from deepwright.data.folders import load_folder, load_npz
-from deepwright.data.imagenet import load_imagenet_sample
+from deepwright.data.embedded import DIGITS, load_breast_cancer, load_digits, load_mnist
+from deepwright.data.folders import load_folder
+from deepwright.data.imagenet import imagenet_classes, load_imagenet_sample
+from deepwright.data.pieces import FOR_TRAINING, require_split, with_parts
 from deepwright.data.synthetic import load_confident_error
 from deepwright.data.tables import load_csv, load_heart_failure
 
@@ -42,7 +47,7 @@ ENTRIES = (
     ),
     Entry("digits", "image", "1,797 digits, 8 x 8 (scikit-learn)", False),
     Entry("cifar10", "image", "60,000 small photographs, 10 classes", True),
-    Entry("imagenet-sample", "image", "500 photographs, one for every second ImageNet class", True),
+    Entry("imagenet-sample", "image", "photographs of ImageNet classes, told by the synsets in their names", True),
     Entry("camvid", "segmentation", "road scenes with 11 classes", True),
     Entry("heart-failure", "tabular", "299 patients, 12 features", True),
     Entry("breast-cancer", "tabular", "569 biopsies, 30 features (scikit-learn)", False),
@@ -61,6 +66,10 @@ def load(
     mode: str | None = None,
     seed: int = 0,
     skip_broken: bool = False,
+    classes: Sequence[str] | None = None,
+    outputs: Sequence[Named] | None = None,
+    shares: tuple[float, float] = FOR_TRAINING,
+    split: str | None = None,
 ) -> Data:
     """A data set by catalogue name or by path.
 
@@ -74,13 +83,20 @@ def load(
         mode: "RGB" or "L" for image folders (their own by default).
         seed: of splits and of what `limit` keeps.
         skip_broken: leave broken files and rows out (they are listed in `notes`) instead of refusing.
+        classes: names of your own data's classes in the order of the network's outputs; there may be more than occur.
+        outputs: the network's own classes, each under all its names: class folders of such names are those classes.
+        shares: of the training and the validation part, where your data come in one piece (a table keeps 0.7 and 0.1).
+        split: "test" makes data that come in one piece the test part, all of them.
 
     Raises:
-        InputError: an unknown name, a missing root, broken files.
+        InputError: an unknown name, a missing root, broken files, options that the data don't look at.
     """
-    for name, value in (("limit", limit), ("train_limit", train_limit)):
-        if value is not None and value < 1:
-            raise InputError(name, given=value, expected="at least 1")
+    sides = size if isinstance(size, tuple) else (size,)
+    for name, value in (("limit", limit), ("train_limit", train_limit), *(("size", side) for side in sides)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise InputError(name, given=repr(value), expected="a whole number, at least 1")
+    require_split(split)
+    classes = None if classes is None else require_names(classes, "classes")
     folder = (
         Path(root)
         if root is not None
@@ -95,9 +111,16 @@ def load(
             )
         if folder is not None and not folder.is_dir():
             raise InputError("data root", given=f"{folder} is no folder", hint="--data-root DIR")
+        if classes is not None:
+            raise InputError("classes", given=f"beside {entry.name}, which has its own", expected="none")
+        with_parts(split, entry.name)
         data = _named(entry.name, folder, limit, train_limit, size, seed, skip_broken)
         return data.limited(limit, train_limit, seed)
     path = Path(source)
+    if not str(source) or "\0" in str(source):
+        raise InputError(
+            "data", given=repr(str(source)), expected="a file, a folder or a name of `deepwright list data`"
+        )
     if not path.exists():
         if path.suffix or "/" in str(source):
             raise InputError(
@@ -107,13 +130,32 @@ def load(
     if path.suffix == ".csv":
         if target is None:
             raise InputError(f"{path.name} needs a target column", hint="--target NAME")
-        return load_csv(path, target, skip_broken=skip_broken, seed=seed).limited(limit, train_limit, seed)
+        table = load_csv(path, target, classes=classes, split=split, skip_broken=skip_broken, seed=seed)
+        return table.limited(limit, train_limit, seed)
+    if target is not None:
+        raise InputError("target", given=f"{target!r} for {path.name}, which is no .csv", expected="none")
+    limits: dict[str, Any] = {"limit": limit, "train_limit": train_limit, "seed": seed}
     if path.suffix == ".npz":
-        return load_npz(path, limit=limit, train_limit=train_limit, seed=seed)
+        return load_npz(path, classes=classes, shares=shares, split=split, **limits)
     square = (size, size) if isinstance(size, int) else size
     short = round(min(square) / 0.875) if square and min(square) >= 160 else None
     how = Decoding(square, mode or "keep", short, skip_broken)
-    return load_folder(path, how, limit=limit, train_limit=train_limit, seed=seed)
+    return load_folder(path, how, classes=classes, outputs=outputs, shares=shares, split=split, **limits)
+
+
+def classes_of(name: str) -> tuple[Named, ...]:
+    """The classes of a data set of the catalogue, each under all its names; none where they are nobody else's.
+
+    Args:
+        name: of the catalogue.
+    """
+    known: dict[str, Callable[[], tuple[Named, ...]]] = {
+        "mnist": lambda: tuple((digit,) for digit in DIGITS),
+        "digits": lambda: tuple((digit,) for digit in DIGITS),
+        "cifar10": lambda: tuple((kind,) for kind in CIFAR10),
+        "imagenet-sample": imagenet_classes,
+    }
+    return known[name]() if name in known else ()
 
 
 def _named(

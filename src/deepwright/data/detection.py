@@ -12,7 +12,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from deepwright.core.boxes import Detections, require_boxes
@@ -120,13 +119,19 @@ def load_coco(
     """
     with reading(f"cannot read {annotations}", "COCO's images, annotations and categories"):
         data = json.loads(Path(annotations).read_text())
-        names = {c["id"]: c["name"] for c in data["categories"]}
-        rows = {i["id"]: _Row(i["file_name"], []) for i in data["images"]}
+        names = {c["id"]: _text(c["name"], "name of a category") for c in data["categories"]}
+        rows = {i["id"]: _Row(_text(i["file_name"], "file_name"), []) for i in data["images"]}
         for a in data["annotations"]:
             x, y, w, h = a["bbox"]
             rows[a["image_id"]].boxes.append((x, y, x + w, y + h, names[a["category_id"]], not a.get("iscrowd", 0)))
     order = classes or [names[k] for k in sorted(names)]
     return _assemble(Path(folder), list(rows.values()), size, channels, order)
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is {value!r}, no text")
+    return value
 
 
 def load_yolo(folder: Path | str, size: tuple[int, int], classes: Sequence[str], *, channels: int = 1) -> BoxData:
@@ -144,10 +149,10 @@ def load_yolo(folder: Path | str, size: tuple[int, int], classes: Sequence[str],
     folder = Path(folder)
     marks = folder / "labels" if (folder / "labels").is_dir() else folder
     rows = []
-    for name in ImageSource(folder).images():
+    source = ImageSource(folder)
+    for name in source.images():
         file = marks / f"{Path(name).stem}.txt"
-        with Image.open(folder / name) as picture:
-            width, height = picture.size
+        width, height = source.size_of(name)
         rows.append(_Row(name, _yolo_boxes(file, width, height, classes) if file.exists() else []))
     return _assemble(folder, rows, size, channels, classes)
 
@@ -156,7 +161,9 @@ def _yolo_boxes(
     file: Path, width: int, height: int, classes: Sequence[str]
 ) -> list[tuple[float, float, float, float, str, bool]]:
     found = []
-    for number, line in enumerate(file.read_text().splitlines(), 1):
+    with reading(f"cannot read {file}", "a text of lines: class cx cy w h"):
+        lines = file.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
@@ -199,8 +206,7 @@ def _assemble(
             )
         file = found[0]
         files.append(str(file))
-        with Image.open(folder / file) as picture:
-            width, height = picture.size
+        width, height = source.size_of(file)
         strange = next((b[4] for b in row.boxes if b[4] not in names), None)
         if strange is not None:
             raise InputError(f"a box of {row.name}", given=f"class {strange!r}", expected=", ".join(names))

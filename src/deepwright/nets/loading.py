@@ -5,18 +5,14 @@ Nothing is ever unpickled: weights come from safetensors or through `torch.load(
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
 from deepwright.nets import zoo
+from deepwright.nets.factories import named_network
+from deepwright.nets.programs import RefusedProgram, read_program
 from deepwright.nets.weights_files import load_weights
 
 
@@ -35,7 +31,7 @@ def load(source: str, weights: Path | str | None = None) -> nn.Module:
             raise InputError("--weights", given=str(weights), expected="none: an exported program holds its own")
         return load_exported(source)
     if ":" in source:
-        model = _call_factory(source)
+        model = named_network(source)
         if weights is not None:
             load_weights(model, weights)
         return model.eval()
@@ -44,34 +40,6 @@ def load(source: str, weights: Path | str | None = None) -> nn.Module:
             "--weights", given=f"{weights} with the zoo network {source!r}", expected="package.module:factory"
         )
     return zoo.entry(source).build()
-
-
-def _call_factory(source: str) -> nn.Module:
-    module_name, _, attribute = source.partition(":")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(
-            f"cannot import {module_name}",
-            given=str(error),
-            hint="run from the folder that holds it, or install its package",
-        ) from error
-    factory = getattr(module, attribute, None)
-    if factory is None:
-        raise InputError(
-            f"{module_name}", given=f"no attribute {attribute!r}", expected="a function that returns an nn.Module"
-        )
-    try:
-        model = factory if isinstance(factory, nn.Module) else factory()
-    except TypeError as error:
-        raise InputError(
-            f"calling {source}()", given=str(error), expected="a factory without required arguments"
-        ) from error
-    if not isinstance(model, nn.Module):
-        raise InputError(f"{source}()", given=type(model).__name__, expected="an nn.Module")
-    return model
 
 
 class Exported(nn.Module):
@@ -101,29 +69,14 @@ def load_exported(path: Path | str) -> Exported:
         path: a `.pt2` file.
 
     Raises:
-        InputError: no such file, or one that can't be read without unpickling.
+        InputError: no such file, or one that holds what could run (see `deepwright.nets.programs`).
     """
     if not Path(path).exists():
         raise InputError("network", given=f"{path} does not exist", expected="a .pt2 file of torch.export.save")
     try:
-        with _without_pickles():
-            return Exported(torch.export.load(str(path)).module())
+        return Exported(read_program(path).module())
+    except RefusedProgram as error:
+        raise InputError(f"cannot load {path}", given=error.given, expected=error.expected, hint=error.hint) from error
     except Exception as error:
-        raise InputError(
-            f"cannot load {path}", given=str(error).splitlines()[0], expected="a program of torch.export.save"
-        ) from error
-
-
-@contextmanager
-def _without_pickles() -> Iterator[None]:
-    """Force `weights_only=True` on every `torch.load`: the reader of exported programs falls back to unpickling."""
-    plain = torch.load
-
-    def safe(*args: Any, **options: Any) -> Any:
-        return plain(*args, **{**options, "weights_only": True})
-
-    torch.load = safe
-    try:
-        yield
-    finally:
-        torch.load = plain
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"cannot load {path}", given=said, expected="a program of torch.export.save") from error

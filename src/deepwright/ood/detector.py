@@ -161,12 +161,9 @@ class Detector(nn.Module):
         }
         for need in sorted(self.needs):
             if missing.get(need, False):
-                hint = (
-                    "the network must end in a linear layer"
-                    if need in ("features", "weights")
-                    else f"extract with {need}"
+                raise InputError(
+                    f"{self.name} needs {need}", given="activations without them", hint=_remedy(need, acts)
                 )
-                raise InputError(f"{self.name} needs {need}", given="activations without them", hint=hint)
         if len(acts) == 0:
             raise InputError("activations", given="0 samples", expected="at least one")
 
@@ -187,6 +184,16 @@ class Detector(nn.Module):
             if key.startswith(prefix) and "." not in name and name != EXTRA_STATE and isinstance(value, Tensor):
                 self.register_buffer(name, torch.empty_like(value))
         super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[arg-type]
+
+
+def _remedy(need: str, acts: Activations) -> str:
+    """How to come by what is missing."""
+    if need in ("features", "weights"):
+        return "the network must end in a linear layer"
+    if need == "layers":
+        lost = f" (nothing was seen of {', '.join(acts.unmonitored[:8])})" if acts.unmonitored else ""
+        return f"no non-linearity was recorded{lost}: extract(model, batches, layers=[...]) takes modules by name"
+    return "extract from batches of (inputs, labels)"
 
 
 def require_classes(labels: Tensor, classes: int, name: str) -> None:

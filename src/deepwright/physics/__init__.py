@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepwright.physics.derivatives import Jet, curl2d, divergence, hessian_diag, jacobian, jet, laplacian
 from deepwright.physics.domains import Ball, Box, LevelSet, SpaceTime, require_inside
+from deepwright.physics.geometry import Difference, Intersection, Mesh, Polygon, Union
 from deepwright.physics.networks import FourierFeatures, Rescale, ResidualBlock, Sine, field
 from deepwright.physics.points import adaptive
 from deepwright.physics.solve import (
@@ -25,6 +26,7 @@ from deepwright.physics.solve import (
     Condition,
     Diverged,
     GradNormBalancer,
+    Hard,
     LeastSquaresProblem,
     LevenbergMarquardt,
     NTKBalancer,
@@ -34,6 +36,7 @@ from deepwright.physics.solve import (
     Solution,
     StepInfo,
     Training,
+    Unknown,
     causal_weights,
     certify,
     covariance,
@@ -87,13 +90,16 @@ __all__ = [
     "Box",
     "Certificate",
     "Condition",
+    "Difference",
     "Diverged",
     "Flow",
     "FourierFeatures",
     "GaussianMixture",
     "GradNormBalancer",
+    "Hard",
     "Harmonic",
     "Interface",
+    "Intersection",
     "Jet",
     "KineticFokkerPlanck",
     "KineticJKO",
@@ -101,11 +107,13 @@ __all__ = [
     "LevelSet",
     "LevenbergMarquardt",
     "LinearGridEncoding",
+    "Mesh",
     "NTKBalancer",
     "PDEDataset",
     "PDEProblem",
     "Phase",
     "PhaseSpaceParticles",
+    "Polygon",
     "QuasiNewton",
     "Rescale",
     "ResidualBlock",
@@ -120,6 +128,8 @@ __all__ = [
     "TwoPhaseProblem",
     "UNet",
     "UniFluids",
+    "Union",
+    "Unknown",
     "adaptive",
     "causal_weights",
     "certify",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -15,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.physics.levels import both
 from deepwright.physics.points import collect, newton_to_zero, unit_directions, unit_points
 
 
@@ -126,6 +128,37 @@ class Box:
         normal[torch.arange(n), axis] = torch.where(high, 1.0, -1.0).double()
         return self._low + self._size * x, normal
 
+    @property
+    def area(self) -> float:
+        """Of the faces together (a number of points in one dimension)."""
+        return float(2 * (self.volume / self._size).sum())
+
+    def distance(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Signed distance to the boundary, exact, below 0 inside.
+
+        Args:
+            x: points, on any device.
+        """
+        beyond = torch.maximum(self._low.to(x) - x, x - self._high.to(x))
+        return beyond.clamp_min(0).norm(dim=1) + beyond.amax(1).clamp_max(0)
+
+    def level(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Above 0 inside, below outside, 0 on the boundary; smooth but at edges, and like the distance near faces.
+
+        Args:
+            x: points, on any device.
+        """
+        parts = (x - self._low.to(x)) * (self._high.to(x) - x) / self._size.to(x)
+        return reduce(both, parts.unbind(1))
+
+    def smooth_distance(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """A polynomial that is above 0 inside and 0 on the boundary, 1 in the middle.
+
+        Args:
+            x: points, on any device.
+        """
+        return (4 * (x - self._low.to(x)) * (self._high.to(x) - x) / self._size.square().to(x)).prod(1)
+
 
 class Ball:
     """A ball.
@@ -177,6 +210,40 @@ class Ball:
         """
         normal = unit_directions(unit_points(n, self.dim, "sobol", _generator(generator)))
         return self.centre + self.radius * normal, normal
+
+    @property
+    def volume(self) -> float:
+        """pi^(d / 2) r^d / Gamma(d / 2 + 1)."""
+        return math.pi ** (self.dim / 2) * self.radius**self.dim / math.gamma(self.dim / 2 + 1)
+
+    @property
+    def area(self) -> float:
+        """Of the sphere: d / r times the volume."""
+        return self.dim * self.volume / self.radius
+
+    def distance(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Signed distance to the boundary, exact, below 0 inside.
+
+        Args:
+            x: points, on any device.
+        """
+        return (x - self.centre.to(x)).norm(dim=1) - self.radius
+
+    def level(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """(r^2 - |x - c|^2) / 2 r: above 0 inside, below outside, like the distance near the boundary.
+
+        Args:
+            x: points, on any device.
+        """
+        return (self.radius**2 - (x - self.centre.to(x)).square().sum(1)) / (2 * self.radius)
+
+    def smooth_distance(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """1 - |x - c|^2 / r^2.
+
+        Args:
+            x: points, on any device.
+        """
+        return 2 / self.radius * self.level(x)
 
 
 class LevelSet:

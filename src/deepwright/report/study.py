@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deepwright.core.files import write_text
 from deepwright.core.results import StudyResult, in_table, show
 from deepwright.report.plots import png
 
@@ -19,9 +20,7 @@ def write_study(result: StudyResult, folder: Path | str) -> Path:
     result.to_json(folder / f"{result.study}.json")
     if result.figures:
         png(result.figures, folder / f"{result.study}.png")
-    page = folder / f"{result.study}.md"
-    page.write_text(markdown(result))
-    return page
+    return write_text(folder / f"{result.study}.md", markdown(result))
 
 
 def markdown(result: StudyResult) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from deepwright.checks import AuditReport, Check, Finding, read_config
+from deepwright.checks import AuditReport, Check, Finding, parse, read_config, require_gates, resolve
 from deepwright.checks import audit as run_checks
-from deepwright.checks.gates import parse
 from deepwright.report import write_report
 from deepwright.workflows.named_checks import chosen_checks, require_checks
 from deepwright.workflows.options import Say, finished, quiet, require_writable, unfinished
@@ -45,9 +44,9 @@ class AuditOptions(SubjectOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_checks(self.checks)
         for condition in self.fail_on:
             parse(condition)
-        require_checks(self.checks)
 
 
 def audit(
@@ -70,16 +69,18 @@ def audit(
         InputError: bad input of any kind.
         OtherWorkError: an interrupted audit of something else lies in `out`.
     """
+    checks = chosen_checks(options.checks)
+    gates = [*([] if options.config is None else read_config(options.config)), *options.fail_on]
+    require_gates(gates, resolve(checks))  # before a network is trained or a file is decoded
     if options.out is not None:
         require_writable(options.out)
-    gates = [*([] if options.config is None else read_config(options.config)), *options.fail_on]
-    subject = build_subject(options, train_limit=_TRAIN_LIMIT, say=say)
+    subject = build_subject(options, train_limit=_TRAIN_LIMIT, trains=False, say=say)
     journal = None if options.out is None else unfinished(options.out, options.fresh) / "findings.jsonl"
     if journal is not None and journal.exists():
         say(f"going on from {journal} (start afresh with --fresh)")
     report = run_checks(
         subject,
-        checks=chosen_checks(options.checks),
+        checks=checks,
         fail_on=gates,
         compare_with=options.compare_with,
         journal=journal,

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from deepwright.checks import Subject
 from deepwright.compress import (
     AdaptiveModel,
+    CalibrationError,
     ExitCost,
     Segments,
     attach_exits,
     calibrate_exits,
     expected_cost,
     head_logits,
+    samples_needed,
 )
 from deepwright.core.devices import Compute, to_model
 from deepwright.core.errors import InputError
@@ -48,8 +50,8 @@ class ExitOptions(SubjectOptions):
     Attributes:
         shares: of the network's MACs, about where the exits are, one each.
         epochs: of the heads' training.
-        max_harm: P(leave with a wrong answer where the whole network is right) is certified below this on the
-            validation split.
+        max_harm: P(leave, at whichever exit, with a wrong answer where the whole network is right) is certified below
+            this on the validation split.
         confidence: of that.
         out: folder of `heads.safetensors` and `policy.json`, and of what an interrupted run goes on from.
         fresh: forget what an interrupted run left.
@@ -116,6 +118,7 @@ def exits(options: ExitOptions = ExitOptions(), *, say: Say = quiet) -> WithExit
     example = subject.data.test.inputs(slice(0, 2)).to(subject.device)
     cuts = _cuts(subject.model, example, options.shares)
     say(f"exits after {', '.join(cuts)}")
+    _require_samples(subject, options, len(cuts))
     with local_rng(subject.seed):  # the heads' first weights
         model = attach_exits(subject.model, cuts, example, exit_output="logits", outputs=subject.classes)
     _train_heads(model, subject, options, state / "heads.pt")
@@ -127,6 +130,19 @@ def exits(options: ExitOptions = ExitOptions(), *, say: Say = quiet) -> WithExit
     found = _measured(model, subject)
     finished(out)
     return found
+
+
+def _require_samples(subject: Subject, options: ExitOptions, cuts: int) -> None:
+    """Refuse a bound that no result on the validation split could certify, before anything is trained for it."""
+    needed = samples_needed(options.max_harm, 1 - options.confidence, cuts)
+    n = len(subject.data.validation)
+    if n < needed:
+        raise CalibrationError(
+            "the validation split",
+            given=f"{n} samples",
+            expected=f"at least {needed} to certify {options.max_harm:g} over {cuts} exits at {options.confidence:.0%}",
+            hint="more data, a larger max_harm, a lower confidence, or fewer exits",
+        )
 
 
 def _require_classes(subject: Subject) -> None:
@@ -225,7 +241,8 @@ def _calibrate(model: AdaptiveModel, subject: Subject, options: ExitOptions) -> 
 def _measured(model: AdaptiveModel, subject: Subject) -> WithExits:
     right, left = _outcomes(model, subject)
     n = len(subject.data.test)
-    cost = expected_cost(model, left)
+    harmed = subject.right & ~right
+    cost = expected_cost(model, left, harmful=harmed)
     whole = wilson(int(subject.right.sum()), n)
     mixed = wilson(int(right.sum()), n)
     rows: list[list[Any]] = [
@@ -239,8 +256,13 @@ def _measured(model: AdaptiveModel, subject: Subject) -> WithExits:
             there = wilson(int(right[here].sum()), int(here.sum()))
             accuracy = [there.value, there.low, there.high]
         rows.append([f"leaving after {c}", int(here.sum()) / n, cost.paths[k], *accuracy])
-    harmed = int((subject.right & ~right).sum())
-    caption = f"{n} test samples, 95 % intervals; {harmed} are wrong with exits and right without. {cost}"
+    policy = model.policy
+    assert policy is not None
+    caption = (
+        f"{n} test samples, 95 % intervals; {int(harmed.sum())} are wrong with exits and right without, at all exits "
+        f"together certified below {policy.max_harm:.2%} at {policy.confidence:.0%} on {policy.relevant} validation "
+        f"samples. {cost}"
+    )
     return WithExits(model, cost, Table(["way", "share", "MACs", "accuracy", "low", "high"], rows, caption))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
@@ -12,11 +10,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.files import reading, write_text
+from deepwright.core.files import write_text
 from deepwright.core.inference import logits_of
 from deepwright.core.journal import stored_rows
 from deepwright.core.randomness import local_rng
 from deepwright.core.results import Table
+from deepwright.core.spreadsheets import csv_text, read_csv
 from deepwright.data import Decoding, ImageSource, load, load_images, to_float
 from deepwright.labels import (
     STRATEGIES,
@@ -32,6 +31,7 @@ from deepwright.workflows.options import Say, quiet, require_number, require_pla
 from deepwright.workflows.precision import placed
 
 _PRECISIONS = ("16-true", "bf16-true", "32-true", "64-true")  # selectors are cut and fused: their weights must be plain
+_COLUMNS_TO_FILL = ["index", "file", "label"]
 _COLUMNS = ["round", "labelled before", "asked", "strategy", "selector's accuracy", "GMACs", "seconds"]
 
 
@@ -202,8 +202,17 @@ def label(options: LabelOptions, *, ask: Ask | None = None, say: Say = quiet) ->
     pool = _known(options) if options.simulate else _unknown(options)
     require_writable(options.out)
     loop = _loop(options, pool)
+    try:
+        return _labelled(loop, pool, options, ask, say)
+    finally:
+        loop.state.close()  # the next call may come from another process, while somebody still holds this one's result
+
+
+def _labelled(loop: LabelingLoop, pool: _Pool, options: LabelOptions, ask: Ask | None, say: Say) -> Labelled:
     if options.labels is not None:
         _take_file(loop, pool, Path(options.labels), say)
+    elif not options.simulate:
+        _require_taken(Path(options.out) / "to-label.csv", loop, pool)
     if options.simulate:
         loop.run()
     elif ask is not None:
@@ -245,6 +254,7 @@ def _loop(options: LabelOptions, pool: _Pool) -> LabelingLoop:
         trainer=default_trainer(options.epochs),
         oracle=None if truth is None else lambda i: truth[i],
         classes=len(pool.classes),
+        class_names=pool.classes,
         t_sync=options.t_sync,
         validation=pool.test,
         checkpoint=file,
@@ -287,33 +297,37 @@ def _class_index(text: str, classes: tuple[str, ...]) -> int:
 
 def _take_file(loop: LabelingLoop, pool: _Pool, file: Path, say: Say) -> None:
     """Rows of a CSV with the columns index (or file) and label; rows without a label are left for later."""
-    place = {name: i for i, name in enumerate(pool.names)}
-    indices, labels = [], []
-    for row in _rows(file):
-        if not (row["label"] or "").strip():
-            continue
-        index, value = _row_index(row, place, file), _class_index(row["label"], pool.classes)
-        if loop.labels.get(index) != value:  # else told before: the file is read again as a whole
-            indices.append(index)
-            labels.append(value)
-    loop.tell(indices, labels)
-    say(f"{len(indices)} labels taken, {len(loop.labels)} of {loop.budget}")
+    found = [(i, y) for i, y in _filled(file, pool) if loop.labels.get(i) != y]  # else told before: it is read whole
+    loop.tell([i for i, _ in found], [y for _, y in found])
+    say(f"{len(found)} labels taken, {len(loop.labels)} of {loop.budget}")
 
 
-def _rows(file: Path) -> list[dict[str, str]]:
-    with reading(f"labels {file}", "a CSV with the columns index and label"), file.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+def _filled(file: Path, pool: _Pool) -> list[tuple[int, int]]:
+    """(sample, class) of each row that has a label."""
+    what = f"labels {file}"
+    rows = read_csv(file, what, "a CSV with the columns index and label")
     if rows and not ("label" in rows[0] and ("index" in rows[0] or "file" in rows[0])):
-        raise InputError(f"labels {file}", given=f"columns {', '.join(rows[0])}", expected="index (or file) and label")
-    return rows
+        raise InputError(what, given=f"columns {', '.join(rows[0])}", expected="index (or file) and label")
+    place = {name: i for i, name in enumerate(pool.names)}
+    return [
+        (_row_index(row, place, pool.names, f"{what}, row {number}"), _class_index(row["label"], pool.classes))
+        for number, row in enumerate(rows, 2)
+        if row["label"].strip()
+    ]
 
 
-def _row_index(row: dict[str, str], place: dict[str, int], file: Path) -> int:
-    named = (row.get("index") or row.get("file") or "").strip()
-    index = int(named) if row.get("index") and named.isdecimal() else place.get(row.get("file") or "", -1)
-    if index < 0:
-        raise InputError(f"labels {file}", given=f"sample {named!r}", expected="an index or file of to-label.csv")
-    return index
+def _row_index(row: dict[str, str], place: dict[str, int], names: list[str], what: str) -> int:
+    """The sample of a row; where it is told twice, both ways must mean the same one."""
+    number, name = row.get("index", "").strip(), row.get("file", "")
+    by_number = int(number) if number.isdecimal() and int(number) < len(names) else None
+    by_name = place.get(name)
+    if (number and by_number is None) or (name and by_name is None) or not (number or name):
+        given = f"sample {(number if number and by_number is None else name)!r}"
+        raise InputError(what, given=given, expected="an index or file of to-label.csv")
+    if by_number is not None and by_name is not None and by_number != by_name:
+        given = f"index {by_number}, which is {names[by_number]!r}, beside file {name!r}, which has index {by_name}"
+        raise InputError(what, given=given, expected="one sample", hint="sort whole rows, not single columns")
+    return next(i for i in (by_number, by_name) if i is not None)
 
 
 def _ask(loop: LabelingLoop, pool: _Pool, ask: Ask, say: Say) -> None:
@@ -339,23 +353,32 @@ def _answer(question: Question, ask: Ask, say: Say) -> int | None:
             say(str(error))
 
 
-def _write_csv(path: Path, rows: list[list[Any]]) -> Path:
-    """Names may hold commas and quotes."""
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows([["index", "file", "label"], *rows])
-    return write_text(path, stream.getvalue())
-
-
 def _left(loop: LabelingLoop, pool: _Pool, out: Path) -> Labelled:
+    path = out / "to-label.csv"
+    _require_taken(path, loop, pool)
     asked = loop.ask().tolist()
-    path = _write_csv(out / "to-label.csv", [[i, pool.names[i], ""] for i in asked])
+    write_text(path, csv_text([_COLUMNS_TO_FILL, *([i, pool.names[i], ""] for i in asked)]))
     return Labelled(len(loop.labels), loop.budget, pool.classes, path)
+
+
+def _require_taken(path: Path, loop: LabelingLoop, pool: _Pool) -> None:
+    """Whether all labels of a filled file are in the loop: what a person wrote is never overwritten."""
+    if not path.exists():
+        return
+    waiting = [i for i, y in _filled(path, pool) if loop.labels.get(i) != y]
+    if waiting:
+        raise InputError(
+            f"{path} is filled",
+            given=f"{len(waiting)} labels in it that weren't taken",
+            expected="a file that may be overwritten",
+            hint=f"run the same command with --labels {path}, or move it away",
+        )
 
 
 def _finished(loop: LabelingLoop, pool: _Pool, options: LabelOptions) -> Labelled:
     result, out = loop.result(), Path(options.out)
     rows = [[i, pool.names[i], pool.classes[y]] for i, y in zip(result.indices, result.labels)]
-    _write_csv(out / "labels.csv", rows)
+    write_text(out / "labels.csv", csv_text([_COLUMNS_TO_FILL, *rows]))
     assert result.selector is not None
     x, y = loop.data()
     fused = train_fused(loop.selector, result.selector, x, y, epochs=options.epochs, seed=options.seed)

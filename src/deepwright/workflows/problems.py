@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.user_code import users_code
 from deepwright.physics.bundled import PROBLEMS, named_problem
 from deepwright.physics.solve import PDEProblem
 from deepwright.physics.two_phase import (
@@ -61,14 +62,8 @@ def _from_file(name: str) -> PDEProblem | TwoPhaseProblem:
         raise InputError(
             "problem", given=f"{name} does not exist", expected="a Python file with `problem = PDEProblem(...)`"
         )
-    try:
+    with users_code(f"cannot run {name}", "a file that states a problem"):
         made = runpy.run_path(name).get("problem")
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"cannot run {name}", given=f"{type(error).__name__}: {error}", expected="a file that states a problem"
-        ) from error
     if not isinstance(made, PDEProblem | TwoPhaseProblem):
         raise InputError(
             name,

@@ -17,6 +17,7 @@ from deepwright.checks import audit as run_checks
 from deepwright.compress import (
     GRADIENT_CRITERIA,
     EvolutionaryPruner,
+    OverPruneError,
     Plan,
     ShrinkGraph,
     ShrinkResult,
@@ -48,11 +49,13 @@ from deepwright.workflows.options import (
 from deepwright.workflows.precision import training_precision
 from deepwright.workflows.scoring import TaskLoss, ValidationScore
 from deepwright.workflows.shrunk_files import write_files
+from deepwright.workflows.shrunk_times import timed_together, told
 from deepwright.workflows.subjects import SubjectOptions, build_subject
 
 METHODS = ("one-shot", "evolve")
 GOALS = ("macs", "params", "bytes", "latency-ms")
 _GENERATIONS = 20
+_ROUNDED = (8, 4, 2, 1)
 _SCORED = 512  # training samples that criteria with data look at
 
 
@@ -67,7 +70,8 @@ class ShrinkOptions(SubjectOptions):
         importance: how units are scored; see `compress.importance`.
         epochs: of fine-tuning.
         generations: in each phase of "evolve"; 20 by default.
-        round_to: widths are multiples of this (8 is faster on most machines); "one-shot" only.
+        round_to: widths are multiples of this; by default of 8, which vector units and runtimes want, or of 4, 2 or 1
+            where that alone reaches the goal (a note says so). "one-shot" only.
         int8: write and measure an 8-bit file too.
         freeze: modules that stay whole.
         checks: of the audits; see `AuditOptions`.
@@ -85,7 +89,7 @@ class ShrinkOptions(SubjectOptions):
     importance: str = "taylor"
     epochs: int = 3
     generations: int | None = None
-    round_to: int = 1
+    round_to: int | None = None
     int8: bool = False
     freeze: Sequence[str] = ()
     checks: Sequence[str | Check] = ()
@@ -107,8 +111,8 @@ class ShrinkOptions(SubjectOptions):
         """No option may be given and not be looked at."""
         if self.method == "evolve" and self.goal[0] == "latency-ms":
             raise InputError("goal", given="latency-ms with method 'evolve'", expected="macs, params or bytes")
-        if self.method == "evolve" and self.round_to != 1:
-            raise InputError("round_to", given=f"{self.round_to} with method 'evolve'", expected="1, or 'one-shot'")
+        if self.method == "evolve" and self.round_to is not None:
+            raise InputError("round_to", given=f"{self.round_to} with method 'evolve'", expected="'one-shot' with it")
         if self.method != "evolve" and self.generations is not None:
             raise InputError("generations", given=f"{self.generations} with method {self.method!r}", expected="none")
 
@@ -181,9 +185,11 @@ def shrink(options: ShrinkOptions = ShrinkOptions(), *, say: Say = quiet) -> Shr
         smaller = replace(subject, model=result.model, name=f"{subject.name} shrunk")
         say("audit of the shrunk network")
         after = run_checks(smaller, checks=checks, journal=state / "after.jsonl")
-        after.comparison = compare(before.findings, after.findings, (before.subject, after.subject))
         say("files")
-        table, missing = write_files(out, subject, result, plan, int8=options.int8, say=say)
+        table, times, missing = write_files(out, subject, result, plan, int8=options.int8, say=say)
+        before.findings, after.findings = timed_together(before.findings, after.findings, times)
+        after.comparison = compare(before.findings, after.findings, (before.subject, after.subject))
+        missing += told(times, options.goal)
         write_report(before, out / "before")
         write_report(after, out)
     finished(out)
@@ -211,23 +217,23 @@ def _cut(
         return plan, _proved(subject, plan, example, say), list(stored["notes"])
     notes: list[str] = []
     try:
-        plan = _choose(graph, subject, options, search, say)
+        plan, rounded = _choose(graph, subject, options, search, say)
         result = _proved(subject, plan, example, say)
     except SurgeryError as error:
         say(f"the cut doesn't equal its masked original ({error.given}): looking for groups that must stay")
         graph, unsafe = freeze_unsafe(graph)
         notes += [f"{g.name} stays whole: {reason}" for g, reason in unsafe.items()]
-        plan = _choose(graph, subject, options, search.with_stem("search-safe"), say)
+        plan, rounded = _choose(graph, subject, options, search.with_stem("search-safe"), say)
         result = _proved(subject, plan, example, say)
     assert result.verification is not None
-    return plan, result, notes + [f"inexact: {n}" for n in result.verification.inexact]
+    notes += rounded + [f"inexact: {n}" for n in result.verification.inexact]
+    return plan, result, notes + ([] if result.verification.informative else [str(result.verification)])
 
 
 def _proved(subject: Subject, plan: Plan, example: Tensor, say: Say) -> ShrinkResult:
     result = cut(subject.model, plan, verify_with=(example,))
     assert result.verification is not None
-    but = "" if result.verification.exact else ", but for what norms over removed channels compute on those that stay"
-    say(f"cut; equal to the masked original within {result.verification.error:.2g}{but}")
+    say(f"cut; {result.verification}")
     return result
 
 
@@ -239,14 +245,28 @@ def _scored(subject: Subject, options: ShrinkOptions) -> dict[str, Any]:
     return {"data": batches, "loss": TaskLoss(subject.task)}
 
 
-def _choose(graph: ShrinkGraph, subject: Subject, options: ShrinkOptions, search: Path, say: Say) -> Plan:
+def _choose(
+    graph: ShrinkGraph, subject: Subject, options: ShrinkOptions, search: Path, say: Say
+) -> tuple[Plan, list[str]]:
+    """The plan, and a note where its widths aren't what the target wants."""
     if options.method == "evolve":
-        return _evolve(graph, subject, options, search, say)
+        return _evolve(graph, subject, options, search, say), []
     name, value = options.goal
     scores = importance(graph, options.importance, **_scored(subject, options))
-    if name == "latency-ms":
-        return plan_for_latency(graph, scores, value, round_to=options.round_to)
-    return make_plan(graph, scores, target={name: value}, round_to=options.round_to)
+    steps = _ROUNDED if options.round_to is None else (options.round_to,)
+    for step in steps:
+        try:
+            if name == "latency-ms":
+                found = plan_for_latency(graph, scores, value, round_to=step)
+            else:
+                found = make_plan(graph, scores, target={name: value}, round_to=step)
+        except OverPruneError:
+            if step == steps[-1]:
+                raise
+            continue
+        short = step < steps[0]
+        return found, [f"widths are multiples of {step}: of {steps[0]} they can't reach the goal"] if short else []
+    raise AssertionError
 
 
 def _evolve(graph: ShrinkGraph, subject: Subject, options: ShrinkOptions, checkpoint: Path, say: Say) -> Plan:

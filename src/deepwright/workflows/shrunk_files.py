@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.checks import Subject
-from deepwright.compress import Plan, ShrinkResult, export, index_map_to_json, measure_latency
+from deepwright.compress import Latency, Plan, ShrinkResult, export, index_map_to_json
+from deepwright.compress.counting.latency import LEAST_ROUNDS
 from deepwright.compress.exporting import export_program
-from deepwright.compress.files import Exported, run, session
+from deepwright.compress.exporting import quiet as silent
+from deepwright.compress.files import Exported, onnx_bytes, run, session
 from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_atomic, write_json, write_text
@@ -21,13 +24,14 @@ from deepwright.core.results import Table
 from deepwright.core.tasks import mean_score
 from deepwright.nets import write_weights
 from deepwright.workflows.options import Say
+from deepwright.workflows.shrunk_times import Form, times
 
 _CALIBRATION = 256  # training samples that 8-bit ranges are taken from
 
 
 def write_files(
     out: Path, subject: Subject, result: ShrinkResult, plan: Plan, *, int8: bool, say: Say
-) -> tuple[Table, list[str]]:
+) -> tuple[Table, dict[Form, Latency], list[str]]:
     """Weights, program, ONNX, index map and plan.
 
     Args:
@@ -39,7 +43,7 @@ def write_files(
         say: told how well that one agrees.
 
     Returns:
-        a row for each form (size, score, latency), and notes for the reader.
+        a row for each form (size, score, latency), the latencies, and notes for the reader.
 
     Raises:
         InputError: `int8` where it can't be written.
@@ -48,20 +52,49 @@ def write_files(
     _write_plan(out, result, plan)
     write_weights(out / "weights.safetensors", model)
     _write_program(out / "network.pt2", model, example)
-    one = example[:1]
-    rows = [_row("before", subject, subject.model, one), _row("after", subject, model, one)]
+    rows: dict[Form, list[Any]] = {}
+    calls: dict[Form, Callable[[Tensor], Any]] = {}
+    for when, network in (("before", subject.model), ("after", model)):
+        rows[when, "torch"], calls[when, "torch"] = _row(subject, network), network
     notes: list[str] = []
     try:
         written = export(model, example, out / "network.onnx")
-        rows.append(_file_row("ONNX float", subject, written, one))
+        rows["after", "ONNX float"] = _file_row(subject, written.path)
+        calls["after", "ONNX float"] = _file_call(written.path)
+        dense, reason = _before_as_file(subject, example)
+        if dense is not None:
+            rows["before", "ONNX float"] = _file_row(subject, dense)
+            calls["before", "ONNX float"] = _file_call(dense)
+        notes += reason
         if int8:
-            rows.append(_file_row("ONNX int8", subject, _write_int8(out, subject, model, example, say), one))
+            written = _write_int8(out, subject, model, example, say)
+            rows["after", "ONNX int8"] = _file_row(subject, written.path)
+            calls["after", "ONNX int8"] = _file_call(written.path)
     except InputError as error:  # a package that is missing, or a network that ONNX Runtime can't run
         if int8:
             raise
         notes.append(f"no ONNX file: {error}")
-    columns = ["network", "form", "bytes", f"test {subject.score_name}", "low", "high", "ms for one input"]
-    return Table(columns, rows, f"{len(subject.data.test)} test samples, 95 % intervals; median latency"), notes
+    say("latencies, in turns")
+    measured = times(calls, example[:1])
+    columns = ["network", "form", "bytes", f"test {subject.score_name}", "low", "high"]
+    columns += ["ms for one input", "ms from", "ms to"]
+    order = [(when, form) for form in ("torch", "ONNX float", "ONNX int8") for when in ("before", "after")]
+    table = [
+        [*form, *rows[form], 1e3 * measured[form].median, 1e3 * measured[form].low, 1e3 * measured[form].high]
+        for form in order
+        if form in rows
+    ]
+    caption = f"{len(subject.data.test)} test samples, 95 % intervals; median latency of {LEAST_ROUNDS} turns, 96 %"
+    return Table(columns, table, caption), measured, notes
+
+
+def _before_as_file(subject: Subject, example: Tensor) -> tuple[bytes | None, list[str]]:
+    """The network as it was in the form of a file, so that files are compared with files."""
+    try:
+        with silent():
+            return onnx_bytes(export_program(subject.model, (example,), dynamic_batch=True)), []
+    except InputError as error:
+        return None, [f"no ONNX row of the network as it was: {error}"]
 
 
 def _write_plan(out: Path, result: ShrinkResult, plan: Plan) -> None:
@@ -107,21 +140,23 @@ def _write_int8(out: Path, subject: Subject, model: nn.Module, example: Tensor, 
     return written
 
 
-def _row(label: str, subject: Subject, model: nn.Module, one: Tensor) -> list[Any]:
+def _row(subject: Subject, model: nn.Module) -> list[Any]:
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     split = subject.data.test
     parts = read_outputs(model, (x for x, _ in split.batches(subject.batch_size)), subject.task.read)
-    latency = measure_latency(model, one, min_run_time=0.3)
-    return [label, "torch", size, *_score(subject, parts), 1e3 * latency.median]
+    return [size, *_score(subject, parts)]
 
 
-def _file_row(form: str, subject: Subject, written: Exported, one: Tensor) -> list[Any]:
-    runtime, split = session(written.path), subject.data.test
+def _file_row(subject: Subject, file: Path | bytes) -> list[Any]:
+    runtime, split = session(file), subject.data.test
     batches = (to_model(x, subject.model) for x, _ in split.batches(subject.batch_size))  # in the file's dtype
     parts = [subject.task.read(run(runtime, (x,))[0], len(x), strict=False) for x in batches]
-    alone = session(written.path, torch.get_num_threads())
-    latency = measure_latency(lambda batch: run(alone, (batch,)), one, min_run_time=0.3)
-    return ["after", form, written.size, *_score(subject, parts), 1e3 * latency.median]
+    return [len(file) if isinstance(file, bytes) else file.stat().st_size, *_score(subject, parts)]
+
+
+def _file_call(file: Path | bytes) -> Callable[[Tensor], Any]:
+    alone = session(file, torch.get_num_threads())
+    return lambda batch: run(alone, (batch,))
 
 
 def _score(subject: Subject, parts: list[Any]) -> list[float]:

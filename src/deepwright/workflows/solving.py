@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.files import write_json, write_text
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
+from deepwright.core.user_code import mistakes_told
 from deepwright.nets import write_weights
 from deepwright.physics.solve import Certificate, LeastSquaresProblem, PDEProblem, Phase, Training, certify
 from deepwright.physics.two_phase import TwoPhasePINN, TwoPhaseProblem
@@ -108,7 +109,7 @@ class Solved:
         """Plain data: the certificate, unknowns, steps, seconds and loss."""
         fit = self.training
         found = {name: vars(interval) for name, interval in self.unknowns.items()}
-        return vars(self.certificate) | {
+        return self.certificate.to_dict() | {
             "unknowns": found,
             "steps": fit.steps,
             "seconds": fit.seconds,
@@ -120,7 +121,7 @@ class Solved:
         fit = self.training
         done = f"{fit.steps} steps, {fit.seconds:.1f} CPU seconds, loss {fit.loss:.3g}"
         found = [
-            f"{name} = {value.value:.6g} (no interval: nothing was measured)"
+            f"{name} = {value.value:.6g} (no interval: nothing that was measured decides it)"
             if math.isnan(value.low)
             else f"{name} = {value.value:.6g}, 95 % interval {value.low:.6g} to {value.high:.6g}"
             for name, value in self.unknowns.items()
@@ -143,11 +144,16 @@ def solve(options: SolveOptions, *, say: Say = quiet) -> Solved:
     """
     require_writable(options.out)
     given = options.problem
+    if not isinstance(given, str | Path | PDEProblem | TwoPhaseProblem):
+        expected = "a name, a .py file, a PDEProblem or a TwoPhaseProblem"
+        raise InputError("problem", given=type(given).__name__, expected=expected)
     problem = stated(str(given)) if isinstance(given, str | Path) else given
-    if isinstance(problem, TwoPhaseProblem):
-        return _flow(problem, options)
-    say(f"{problem.name}: {len(problem.conditions)} conditions over {problem.domain.dim} axes")
-    return _equation(problem, options)
+    stating = given if isinstance(given, str | Path) else "the problem"
+    with mistakes_told(f"cannot solve {stating}", "residuals, conditions and networks that can be called"):
+        if isinstance(problem, TwoPhaseProblem):
+            return _flow(problem, options)
+        say(f"{problem.name}: {len(problem.conditions)} conditions over {problem.domain.dim} axes")
+        return _equation(problem, options)
 
 
 def _equation(problem: PDEProblem, options: SolveOptions) -> Solved:
@@ -160,11 +166,15 @@ def _equation(problem: PDEProblem, options: SolveOptions) -> Solved:
         max_time=options.max_time,
         schedule=options.schedule,
     )
-    write_weights(out / "weights.safetensors", found.network)  # before anything that may fail looks at it
+    kept = _kept(out, found.network, found.training)
+    kept = replace(kept, unknowns=found.unknowns)
+    write_json(out / "certificate.json", kept.to_dict())
     certificate = certify(problem, found.network, seed=options.seed)
-    made = solution_film(found, out / "film.gif")
-    solved = Solved(found.network, certificate, found.training, _table(certificate), made, found.unknowns)
-    _write(out, problem.name, solved, [loss_figure(found.training), *solution_figures(found)])
+    solved = replace(kept, certificate=certificate, table=_table(certificate))
+    write_json(out / "certificate.json", solved.to_dict())
+    solved = replace(solved, film=solution_film(found, out / "film.gif"))
+    figures = [loss_figure(found.training), *solution_figures(found)]
+    write_text(out / "solution.html", _page(problem.name, solved, figures))
     return solved
 
 
@@ -174,17 +184,31 @@ def _flow(problem: TwoPhaseProblem, options: SolveOptions) -> Solved:
     device = resolve(options.device or "cpu", "device")
     solver = TwoPhasePINN(problem, (16, 16), seed=options.seed, dtype=dtype, device=device)
     training = solver.fit(options.schedule, max_time=options.max_time, checkpoint=out / "fit.pt")
-    write_weights(out / "weights.safetensors", solver.model)
+    kept = _kept(out, solver.model, training)
     trained = solver.least_squares().breakdown()
     fresh, dense = (
         LeastSquaresProblem(solver.model, solver.blocks(solver.counts.times(k), solver.seed + _FRESH)).breakdown()
         for k in (1, _DENSE)
     )
-    certificate = Certificate(trained, fresh, dense, errors=solver.errors())
+    doubts = [
+        "a flow of several fluids isn't linearised; what is told is residuals, and errors where the flow is known"
+    ]
+    certificate = Certificate(trained, fresh, dense, errors=solver.errors(), doubts=doubts)
+    solved = replace(kept, certificate=certificate, table=_table(certificate))
+    write_json(out / "certificate.json", solved.to_dict())
     figures = [loss_figure(training), flow_figure(solver, out / "film.gif")]
-    solved = Solved(solver.model, certificate, training, _table(certificate), out / "film.gif")
+    solved = replace(solved, film=out / "film.gif")
     name = str(options.problem) if isinstance(options.problem, str | Path) else "a flow of several fluids"
-    _write(out, name, solved, figures)
+    write_text(out / "solution.html", _page(name, solved, figures))
+    return solved
+
+
+def _kept(out: Path, network: nn.Module, training: Training) -> Solved:
+    """Weights and what the fit did, on disk before anything that may fail looks at them."""
+    write_weights(out / "weights.safetensors", network)
+    nothing = Certificate({}, {}, {})
+    solved = Solved(network, nothing, training, _table(nothing))
+    write_json(out / "certificate.json", solved.to_dict())
     return solved
 
 
@@ -193,11 +217,6 @@ def _table(certificate: Certificate) -> Table:
         [k, rms, certificate.fresh.get(k), certificate.dense.get(k)] for k, rms in certificate.trained.items()
     ]
     return Table(["block", "RMS on its points", "on fresh points", "on four times as many"], rows, "residuals")
-
-
-def _write(out: Path, name: str, solved: Solved, figures: list[Figure]) -> None:
-    write_text(out / "solution.html", _page(name, solved, figures))
-    write_json(out / "certificate.json", solved.to_dict())
 
 
 def _page(name: str, solved: Solved, figures: list[Figure]) -> str:

@@ -17,11 +17,22 @@ from deepwright.core.fit import Selection, adamw, fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
 from deepwright.core.tasks import Task
-from deepwright.data import Data, Decoding, load, load_images
+from deepwright.data import (
+    FOR_MEASURING,
+    FOR_TRAINING,
+    Data,
+    Decoding,
+    classes_of,
+    imagenet_names,
+    load,
+    load_images,
+    read_classes,
+    require_names,
+)
 from deepwright.nets import Normalised, ZooEntry, mlp
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
-from deepwright.workflows.options import Say, quiet, require_number, require_place
+from deepwright.workflows.options import Say, quiet, require_choice, require_number, require_place
 from deepwright.workflows.precision import placed
 
 DEFAULT_MODEL = "resnet8-mnist"
@@ -41,6 +52,10 @@ class SubjectOptions:
         data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.
         weights: safetensors (or a state dict) for `package.module:factory`.
         target: the column to predict, for a CSV.
+        classes: a file of class names in the order of the network's outputs (a name a line, or JSON), those names
+            themselves, or "imagenet"; there may be more of them than occur in the data. By default the folders' names
+            are matched to those of the zoo's network, else taken in their order.
+        split: "test" measures all of the data that come in one piece; by default some of them fit what needs fitting.
         limit: at most so many test samples.
         size: resize images to this side.
         mean: normalisation inside the model, one number or one a channel.
@@ -65,6 +80,8 @@ class SubjectOptions:
     data_root: Path | str | None = None
     weights: Path | str | None = None
     target: str | None = None
+    classes: str | Path | Sequence[str] | None = None
+    split: str | None = None
     limit: int | None = None
     size: int | None = None
     mean: Sequence[float] | None = None
@@ -83,6 +100,8 @@ class SubjectOptions:
         for name in ("limit", "size", "attack_limit", "corruption_limit"):
             require_number(name, getattr(self, name), least=1, whole=True)
         require_number("seed", self.seed, least=0, whole=True)
+        if self.split is not None:
+            require_choice("split", self.split, ("test",))
         for value in self.std or ():
             require_number("std", value, least=0, strictly=True)
         for value in self.mean or ():
@@ -100,7 +119,7 @@ class SubjectOptions:
         if isinstance(self.model, nn.Module):
             self._refuse(["weights"], "a ready network")
         if isinstance(self.data, Data):
-            self._refuse(["data_root", "target", "size", "skip_broken"], "ready data")
+            self._refuse(["data_root", "target", "size", "skip_broken", "classes", "split"], "ready data")
         if self.model is None and self.data is not None:
             self._refuse(["weights"], "no network")
 
@@ -113,7 +132,12 @@ class SubjectOptions:
 
 
 def build_subject(
-    options: SubjectOptions, *, train_limit: int | None = None, mixed: bool = True, say: Say = quiet
+    options: SubjectOptions,
+    *,
+    train_limit: int | None = None,
+    mixed: bool = True,
+    trains: bool = True,
+    say: Say = quiet,
 ) -> Subject:
     """The network and the data that the options name.
 
@@ -121,6 +145,7 @@ def build_subject(
         options: of any workflow that takes a network.
         train_limit: at most so many training samples.
         mixed: see `placed`.
+        trains: whether the workflow trains something on the data: of data in one piece it then gets most of them.
         say: told about a training.
 
     Raises:
@@ -128,7 +153,7 @@ def build_subject(
     """
     if isinstance(options.model, Subject):
         return options.model
-    data = _data(options, train_limit)
+    data = _data(options, train_limit, trains or _tabular(options))
     if options.ood is not None:
         data = replace(data, ood={f"own {Path(options.ood).name}": _foreign(options, data)})
     model, name = _network(options, data, say)
@@ -153,7 +178,9 @@ def _entry(options: SubjectOptions) -> ZooEntry | None:
     return zoo_entry(str(name or DEFAULT_MODEL))
 
 
-def _data(options: SubjectOptions, train_limit: int | None) -> Data:
+def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Data:
+    if trains and options.split == "test":
+        raise InputError("split", given="'test', beside a training", expected="none: training samples are needed")
     entry = _entry(options)
     source = options.data
     if isinstance(source, Data):
@@ -164,8 +191,13 @@ def _data(options: SubjectOptions, train_limit: int | None) -> Data:
             raise InputError("data", given="nothing", expected="the data to measure on", hint=hint)
         source = entry.data
     zoo = None if _tabular(options) else entry
+    own = zoo is not None and not Path(str(source)).name.endswith((".csv", ".npz"))
     return load(
         str(source),
+        classes=_class_names(options.classes),
+        outputs=classes_of(zoo.data) or None if zoo is not None and own and options.classes is None else None,
+        shares=FOR_TRAINING if trains else FOR_MEASURING,
+        split=options.split,
         root=options.data_root,
         target=options.target,
         limit=options.limit,
@@ -177,8 +209,23 @@ def _data(options: SubjectOptions, train_limit: int | None) -> Data:
     )
 
 
+def _class_names(given: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:
+    """The names themselves, from a file where one is named."""
+    if given is None:
+        return None
+    if not isinstance(given, str | Path):
+        return require_names(tuple(given), "classes")
+    if str(given) == "imagenet":
+        return imagenet_names()
+    if "," in str(given) and not Path(given).exists():
+        return require_names([part.strip() for part in str(given).split(",")], "classes")
+    return read_classes(given)
+
+
 def _foreign(options: SubjectOptions, data: Data) -> Tensor:
     """The user's images that belong to no class, in the form of the data."""
+    if len(data.shape) != 3:
+        raise InputError("ood", given=f"images, beside {data.kind} data {data.name!r}", expected="none")
     channels, height, width = data.shape
     how = Decoding((height, width), "L" if channels == 1 else "RGB", None, options.skip_broken)
     return load_images(Path(str(options.ood)), how, _MOST_OOD)

@@ -27,6 +27,7 @@ from deepwright.compress import (
 )
 from deepwright.compress.exits.goals import Levels
 from deepwright.compress.exits.policy import through, upper_bound
+from deepwright.compress.files import run, session
 from deepwright.core.errors import InputError
 from deepwright.data import make_scenes
 from deepwright.nets import cifar_resnet, mlp, small_ssd
@@ -107,10 +108,14 @@ def test_expected_cost_is_the_counted_one(adaptive, scenes):
     assert found.macs == pytest.approx((2 * paths[0] + paths[1] + paths[3]) / 4)
     assert found.worth
     assert found.seconds[0] < found.seconds[1]
+    assert str(found).startswith("at most")  # nobody said whether those who left were right to
     nobody = expected_cost(adaptive, torch.full((5,), 3))
     assert not nobody.worth
     assert "do not pay" in str(nobody)
-    assert expected_cost(adaptive, left, harmful=torch.tensor([True] * 4)).macs == paths[3]  # a miss is no saving
+    missed = expected_cost(adaptive, left, harmful=torch.tensor([True] * 4))
+    assert missed.macs == paths[3]  # a miss is no saving
+    assert missed.misses == 0.75
+    assert str(missed).startswith("exits do not pay here, 75.0% left in harm")
     assert max(heads) < 0.03 * segments.macs
 
 
@@ -157,14 +162,19 @@ def test_no_silent_threshold(adaptive, scenes, tmp_path):
     many = make_scenes(400, seed=9)
     policy = calibrate_exits(adaptive, many.images.split(100), many.occupied, max_false_skip=0.1)
     assert len(adaptive(scenes.images[:3])) == 3
-    assert all(b <= 0.1 for b in policy.bounds)
+    assert sum(policy.bounds) == policy.bound <= 0.1  # of all cuts together
     assert policy.relevant == int(many.occupied.sum())
+    assert policy.largest == float(many.images.abs().max())
     back = ExitPolicy.load(policy.save(tmp_path / "policy.json"), adaptive.fingerprint())
     assert back == policy
     with torch.no_grad():
         adaptive.heads[0].last.bias += 1
     with pytest.raises(InputError, match="other weights"):
         ExitPolicy.load(tmp_path / "policy.json", adaptive.fingerprint())
+    with pytest.raises(InputError, match="other weights"):
+        adaptive(scenes.images[:2])  # its own policy isn't its own any more
+    with pytest.raises(InputError, match="other weights"):
+        adaptive.policy = back
     for text in ("", "[]", '{"cuts": ["a"]}', '{"thresholds": ["x"], "bounds": [0]}'):
         (tmp_path / "policy.json").write_text(text)
         with pytest.raises(InputError, match=r"written by ExitPolicy\.save"):
@@ -320,7 +330,7 @@ def test_other_goals_than_a_share_of_harm(adaptive):
     paths = path_macs(adaptive)
     fast = calibrate_exits(*args, target_speedup=1.3)
     _, left = adaptive(many.images, return_exit=True)
-    assert expected_cost(adaptive, left).speedup >= 1.3
+    assert expected_cost(adaptive, left, harmful=many.occupied).speedup >= 1.3
     assert fast.harmful == tuple(int((many.occupied & (left == k)).sum()) for k in range(3))
     assert fast.bounds[0] > fast.harmful[0] / fast.relevant
     with pytest.raises(CalibrationError, match="at most"):
@@ -350,7 +360,88 @@ def test_the_bound_of_a_picked_level_holds():
         ready = torch.rand(2 * n, 1, generator=draw, dtype=torch.float64)
         relevant = torch.arange(2 * n) < n
         levels = Levels(ready, relevant, relevant[:, None], (1, 10))
-        thresholds = levels.thresholds(levels.for_speedup(2.0))
+        thresholds = levels.thresholds(levels.for_speedup(1.3))
         events = levels.harms(levels.left(thresholds))
         broken += (1 - max(thresholds[0], 0.0)) > levels.bounds(events, 0.9)[0]
     assert broken <= 0.1 * runs
+
+
+def test_frames_that_are_all_full_have_no_speed_up(adaptive):
+    """Whoever leaves then leaves in harm, and saves nothing."""
+    full = make_scenes(80, empty=0.0, seed=3)
+    with pytest.raises(CalibrationError, match="exits do not pay"):
+        calibrate_exits(adaptive.eval(), [full.images], full.occupied, target_speedup=1.2)
+
+
+def test_a_speed_up_is_not_bought_with_harm(adaptive):
+    """Of readiness that tells nothing, no level is faster once those who leave in harm are counted to the end."""
+    ready = torch.arange(100, dtype=torch.double)[:, None]
+    relevant = torch.arange(100) < 90
+    harmful = relevant[:, None]
+    with pytest.raises(CalibrationError, match="save nothing"):
+        Levels(ready.flip(0), relevant, harmful, (1, 10)).for_speedup(1.2)
+    assert Levels(ready, relevant, harmful, (1, 10)).for_speedup(1.09) == 0  # ten of a hundred leave, none in harm
+
+
+def test_frames_that_hold_only_a_crowd_count_for_nothing(adaptive):
+    many = make_scenes(200, seed=9)
+    kept = torch.arange(200) % 4 > 0
+    flags = torch.where(kept, many.occupied.long(), -1)
+    marked = calibrate_exits(adaptive.eval(), [many.images], flags, max_false_skip=0.3)
+    left_out = calibrate_exits(adaptive, [many.images[kept]], many.occupied[kept], max_false_skip=0.3)
+    assert marked.relevant == int(many.occupied[kept].sum())
+    assert marked.thresholds == pytest.approx(left_out.thresholds, abs=1e-5)  # batches round otherwise
+    with pytest.raises(CalibrationError, match="0 of 0"):
+        calibrate_exits(adaptive, [many.images], torch.full((200,), -1))
+
+
+def test_the_bound_is_of_all_cuts_together():
+    """Independent scores at three cuts: P(leave in harm anywhere) exceeds alpha in at most delta of the runs."""
+    rng = torch.Generator().manual_seed(0)
+    alpha, delta, n, cuts, broken, per_cut = 0.1, 0.2, 300, 3, 0, 0
+    for _ in range(200):
+        scores = torch.rand(n + 1, cuts, generator=rng, dtype=torch.double)
+        relevant = torch.arange(n + 1) < n
+        truth = {}
+        for parts in (1, cuts):  # each cut at alpha, or all together at alpha
+            level = {"max_harm": alpha / parts, "confidence": 1 - delta / cuts}
+            found = [certify(scores[:, k], relevant, relevant, **level)[0] for k in range(cuts)]
+            truth[parts] = 1 - float(torch.tensor(found).clamp(0, 1).prod())
+        broken += truth[cuts] > alpha
+        per_cut += truth[1] > alpha
+    assert broken <= 0.2 * 200
+    assert per_cut == 200  # a bound per cut is none for the whole
+
+
+def test_a_network_that_gives_nan_finds_nothing_silently_no_more(adaptive, scenes):
+    adaptive.eval()
+    with torch.no_grad():
+        adaptive.model.heads[0].bias[0] = torch.nan
+    with pytest.raises(InputError, match="outputs of the whole network"):
+        adaptive(scenes.images[:2], thresholds=[torch.inf] * 3)
+    with torch.no_grad():
+        adaptive.heads[1].last.bias.fill_(torch.nan)
+    with pytest.raises(InputError, match=r"features\.stage1"):
+        adaptive(scenes.images[:2], thresholds=[torch.inf] * 3)
+    with pytest.raises(InputError, match=r"features\.stage1"):
+        head_logits(adaptive, [scenes.images[:2]])
+
+
+@pytest.mark.slow
+def test_the_float_networks_threshold_is_not_taken_for_the_int8_files(scenes, tmp_path):
+    torch.manual_seed(0)
+    adaptive = attach_exits(small_ssd().eval(), CUTS[1:2], scenes.images[:2]).eval()
+    many = make_scenes(200, seed=2)
+    calibrate_exits(adaptive, [many.images], many.occupied, max_false_skip=0.1)
+    options = {"quant": "int8", "calibration": [many.images], "check": scenes.images}
+    with pytest.warns(UserWarning, match=r"is the float network's: .* leave it, .* leave the int8 files"):
+        export_exits(adaptive, tmp_path, **options)
+    written = export_exits(adaptive, tmp_path, relevant=many.occupied, **options)
+    assert written.policy.bound <= 0.1
+    assert written.threshold == written.policy.thresholds[0] != adaptive.policy.thresholds[0]
+    assert ExitPolicy.load(tmp_path / "policy.json") == written.policy
+    with pytest.raises(InputError, match="other weights"):
+        ExitPolicy.load(tmp_path / "policy.json", adaptive.fingerprint())
+    front = session(written.paths["front"].read_bytes())
+    leaving = -run(front, (many.images,))[0][:, 0] >= written.threshold
+    assert int((leaving & many.occupied.numpy()).sum()) == written.policy.harmful[0]

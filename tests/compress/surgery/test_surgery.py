@@ -97,15 +97,17 @@ def test_units_are_what_the_coupling_allows(name):
     assert [g.size for g in graph_of(name)[0].groups] == EXPECTED_UNITS[name]
 
 
+@pytest.mark.parametrize("plans", [8, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_equal_to_the_masked_original(name):
-    """40 random plans: 1e-9 in float64, and the cost polynomial equals a fresh count of the result."""
+def test_equal_to_the_masked_original(name, plans):
+    """Random plans: 1e-9 in float64, and the cost polynomial equals a fresh count of the result."""
     graph, model, example = graph_of(name, on_norm="freeze" if name == "transformer" else "allow")
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    for seed in range(40):
+    for seed in range(plans):
         chosen = random_plan(graph, seed)
         result = shrink(model, chosen)
         assert result.verification.error <= 1e-9
+        assert result.verification.random_error <= 1e-9
         assert result.verification.dtype == "float64"
         cut = [g for g in graph.groups if len(chosen.kept(g)) < g.size]
         assert result.verification.exact == all(g.exact for g in cut)
@@ -150,14 +152,14 @@ def test_sizes_written_into_modules_follow(silent):
     assert result.verification.error <= 1e-9
 
 
-def test_stock_transformer_prunes_its_feed_forward():
+def test_stock_transformer_prunes_its_heads_and_its_feed_forward():
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
     model = trained_like(nn.TransformerEncoder(layer, 2))
     graph = ShrinkGraph.from_module(model, torch.rand(2, 5, 16))
-    assert [(g.name, g.size) for g in graph.groups] == [("layers.0.linear1", 32), ("layers.1.linear1", 32)]
+    widths = {"layers.0.self_attn": 4, "layers.0.linear1": 32, "layers.1.self_attn": 4, "layers.1.linear1": 32}
+    assert {g.name: g.size for g in graph.groups} == widths
     assert shrink(model, halves(graph)).verification.error <= 1e-9
-    assert "MultiheadAttention" in graph.why_frozen("layers.0.self_attn.in_proj_weight", 0)[-1]
 
 
 def test_a_missing_tie_is_caught(monkeypatch):
@@ -234,12 +236,14 @@ def test_fusion_is_the_inverse(name):
     graph, model, example = graph_of(name)
     result = shrink(model, random_plan(graph, 1))
     for rest in ("random", "keep", "function_preserving"):
-        fused = embed(result.model, model, result.index_map, rest=rest, generator=torch.Generator().manual_seed(0))
+        own = {"graph": graph} if rest == "function_preserving" else {}
+        rng = torch.Generator().manual_seed(0)
+        fused = embed(result.model, model, result.index_map, rest=rest, generator=rng, **own)
         back = extract(fused, result.index_map)
         assert all(torch.equal(back[k], v) for k, v in result.model.named_parameters())
         assert all(torch.equal(back[k], v) for k, v in result.model.named_buffers())
     small, fused = result.model.double(), fused.double()
-    again = embed(small, model.double(), result.index_map, rest="function_preserving")
+    again = embed(small, model.double(), result.index_map, rest="function_preserving", graph=graph)
     x = example[0].double() if example[0].is_floating_point() else example[0]
     assert check_fusion(small, again, x) <= 1e-12
     map_back = index_map_from_json(index_map_to_json(result.index_map))
@@ -254,7 +258,7 @@ def test_new_channels_learn_unless_they_are_zero():
     new_to_kept = (slice(0, 8), slice(16, 32))  # rows kept, columns new
     kept_to_new = (slice(16, 32), slice(0, 5))
     x = torch.randn(50, 5, generator=torch.Generator().manual_seed(0))
-    fused = embed(result.model, model, result.index_map, rest="function_preserving")
+    fused = embed(result.model, model, result.index_map, rest="function_preserving", graph=graph)
     fused(x).square().sum().backward()
     assert float(fused[2].weight.grad[new_to_kept].abs().max()) > 0
     assert float(fused[0].weight.grad[kept_to_new].abs().max()) == 0  # one step later

@@ -115,7 +115,7 @@ def shrunk(folder, *, start=0, share=0.5, criterion="l2", epochs=2, seed=0, stop
 def with_exits(folder, *, start=0, epochs=2, seed=0, **data):
     with local_rng(start):
         model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 3)).eval()
-    options = ExitOptions(model, data=rows(**data), epochs=epochs, seed=seed, out=folder)
+    options = ExitOptions(model, data=rows(**data), epochs=epochs, max_harm=0.5, seed=seed, out=folder)
     try:
         exits(options, say=Stop("thresholds", Enough))
     except Enough:

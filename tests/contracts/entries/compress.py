@@ -130,7 +130,7 @@ def exits_calibrated(where):
     def call(device):
         model, scenes = exits(device)
         flags = scenes.occupied.to(device if where == "device" else "cpu")
-        policy = calibrate_exits(model.eval(), [scenes.images.to(device)], flags, max_false_skip=0.5)
+        policy = calibrate_exits(model.eval(), [scenes.images.to(device)], flags, max_false_skip=0.95)
         _, left = model(scenes.images[:8].to(device), return_exit=True)
         expected_cost(model, left)
         return list(policy.bounds)
@@ -172,7 +172,8 @@ def halved(device, dtype=torch.float32):
 def fused(device):
     model, x, _, chosen = halved(device)
     result = shrink(model, chosen)
-    big = embed(result.model, model, result.index_map, rest="function_preserving", generator=seeded())
+    preserving = {"rest": "function_preserving", "graph": result.graph}
+    big = embed(result.model, model, result.index_map, generator=seeded(), **preserving)
     return big, extract(big, result.index_map), result.index_map, check_fusion(result.model, big, x)
 
 

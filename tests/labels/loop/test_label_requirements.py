@@ -198,3 +198,28 @@ def test_a_strategy_is_a_name_or_a_strategy(strategy):
 def test_validation_data_have_one_label_a_sample(validation):
     with pytest.raises(InputError, match=r"validation; given: .*; expected: "):
         loop(validation=validation)
+
+
+def test_a_round_behind_a_gap_is_refused(file):
+    for _ in range(3):
+        made = asking(file)
+        asked = made.ask()
+        made.tell(asked, asked % 2)
+        made.state.close()
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(line for line in lines if b'"round 1"' not in line))
+    with pytest.raises(InputError, match="'round 2' without 'round 1'"):
+        asking(file)
+    assert len(read_labels(file)) == len(lines) - 4  # the remedy: header and three rounds are no labels
+
+
+@pytest.mark.parametrize("names", [("a", "a", "b"), ("a", "b"), "abc"])
+def test_class_names_are_one_each(names):
+    with pytest.raises(InputError, match="class_names"):
+        asking(None, classes=3, class_names=names)
+
+
+def test_other_class_names_are_refused(file):
+    asking(file, class_names=["cat", "dog", "cow"]).state.close()
+    with pytest.raises(InputError, match=r"another class names: .*'dog', 'cat'.*was.*'cat', 'dog'"):
+        asking(file, class_names=["dog", "cat", "cow"])

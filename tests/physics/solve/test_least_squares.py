@@ -117,8 +117,36 @@ def test_residuals_that_couple_points_must_say_so(residual):
 
 def test_residuals_that_broadcast_are_refused():
     """(n, 1) less (n,) is (n, n): every point would be held against all values."""
-    with pytest.raises(InputError, match=r"do \(n, 1\) and \(n,\) meet"):
+    with pytest.raises(InputError, match=r"shapes \(N,\) and \(N, 1\) meet in 'sub'"):
         LeastSquaresProblem(field(2), [Block("b", lambda u, x: u(x) - x[:, 0], (POINTS,))])
+
+
+@pytest.mark.parametrize(
+    ("residual", "words"),
+    [
+        (lambda u, x: 3.0, "float 3.0"),
+        (lambda u, x: "u(x)", "str 'u"),
+        (lambda u, x: None, "NoneType"),
+        (lambda u, x: u(x).detach().numpy(), "ndarray"),
+        (lambda u, x: u(x) * 1j, "complex128"),
+        (lambda u, x: u(x) > 0, "torch.bool"),
+        (lambda u, x: u(x).float(), "torch.float32"),
+        (lambda u, x: u(x)[:, :0], "at least one value"),
+        (lambda u, x, normal: u(x), "normals or data"),
+        (lambda u, x: u(x)[:, 7], r"IndexError.*test_least_squares.py, line \d+"),
+    ],
+    ids=["number", "text", "nothing", "numpy", "complex", "bool", "other dtype", "empty", "arguments", "raises"],
+)
+def test_what_is_no_residual_is_refused_before_training(residual, words):
+    with pytest.raises(InputError, match=rf"residual of block 'b'.*{words}"):
+        LeastSquaresProblem(field(2), [Block("b", residual, (POINTS,))])
+
+
+def test_a_residual_without_the_network_is_refused_before_training():
+    for residual in (lambda u, x: x[:, :1] - 1, lambda u, x: u(x).detach()):
+        problem = LeastSquaresProblem(field(2), [Block("b", residual, (POINTS,))])
+        with pytest.raises(InputError, match="don't depend on the network"):
+            fit_problem(problem, [("lm", 1)])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -158,3 +159,18 @@ def test_a_mean_over_points_that_is_not_said_is_refused():
     problem = PDEProblem("p", Box((0, 1)), [Condition("mean", lambda u, x: u(x).mean() - 2 + 0 * x, points=30)])
     with pytest.raises(InputError, match="pointwise=False"):
         problem.solve(schedule=[("lm", 1)])
+
+
+def test_of_two_unknowns_whose_product_counts_neither_has_an_interval():
+    """y' = -k m y: any k with the right m fits, so noise in y tells nothing of k alone."""
+    problem = decay(0.01, 0)
+    law = Condition("law", lambda u, x: slope(u, x) + u.k * u.m * u(x), points=60, weight=10.0)
+    both = replace(problem, conditions=[law, problem.conditions[1]], unknowns=[*UNKNOWN, Unknown("m", 1.0)])
+    found = both.solve(schedule=[("lm", 80)]).unknowns
+    assert found["k"].value * found["m"].value == pytest.approx(K, rel=0.05)
+    assert [math.isnan(found[n].low) for n in ("k", "m")] == [True, True]
+
+
+def test_an_unknown_that_no_residual_reads_is_refused_before_training():
+    with pytest.raises(InputError, match="unknown 'm'; given: no residual reads it"):
+        decay(0.01, 0, (*UNKNOWN, Unknown("m"))).solve(schedule=[("lm", 80)])

@@ -10,8 +10,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from deepwright.adversarial.aim import LossFunction
+from deepwright.adversarial.attacks.sparse import SparseClimb, adapts_every, plan
 from deepwright.adversarial.engine import Attack
-from deepwright.adversarial.projections import ascend, column, random_start
+from deepwright.adversarial.projections import ascend, column, greedy, random_start
 from deepwright.adversarial.victim import Batch, Best, Victim, selected
 from deepwright.core.errors import InputError
 from deepwright.core.tasks.class_losses import targeted_dlr
@@ -34,13 +35,14 @@ class APGD(Attack):
 
     At each checkpoint a sample halves alpha and goes back to its best point when the loss rose on too few of the last
     steps, or when neither alpha nor the best loss changed since the last one.
+    In L1 the ascent is another: few coordinates a step, in balls of 3, 2 and 1 eps (`attacks.sparse`).
 
     Args:
         eps: budget.
         norm: "linf", "l2" or "l1".
         steps: iterations of each restart.
         restarts: random starts.
-        rho: share of rising steps below which alpha is halved.
+        rho: share of rising steps below which alpha is halved; not looked at in L1.
         options: of `Attack`: task, loss (for classes "ce" or "dlr"), success, targeted, early_stop, bounds, seed.
     """
 
@@ -77,6 +79,12 @@ class APGD(Attack):
     def _ascend(
         self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int, other: Tensor | None
     ) -> None:
+        way = self._ascend_sparsely if self.norm == "l1" else self._ascend_with_inertia
+        way(victim, batch, best, rows, restart, other)
+
+    def _ascend_with_inertia(
+        self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int, other: Tensor | None
+    ) -> None:
         x, y, eps, mask, ids, callback = batch
         mask, other = (None if t is None else t[rows] for t in (mask, other))
         s = _Climb(x[rows], y[rows], eps[rows], mask, other, rows)
@@ -94,7 +102,8 @@ class APGD(Attack):
                 if not bool(active.all()):
                     s = s.keep(active)
             gradient = s.gradient if s.mask is None else s.gradient * s.mask
-            z = self._project(s.point + ascend(gradient, s.alpha, self.norm), s.x, s.eps, s.mask)
+            forward = s.point + ascend(gradient, s.alpha, self.norm, s.point, self.bounds)
+            z = self._project(forward, s.x, s.eps, s.mask)
             inertia = 0.75 if step > 1 else 1.0
             moved = s.point + inertia * (z - s.point) + (1 - inertia) * (s.point - s.previous)
             s.previous, s.point = s.point, self._project(moved, s.x, s.eps, s.mask)
@@ -106,9 +115,48 @@ class APGD(Attack):
             if step in marks[1:] and step < self.steps:
                 s.adapt(step - marks[marks.index(step) - 1], self.rho)
 
-    def _look(self, victim: Victim, s: _Climb, best: Best, step: int) -> None:
+    def _ascend_sparsely(
+        self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int, other: Tensor | None
+    ) -> None:
+        """In L1: the linear optimum first, then `SparseClimb` through balls that shrink to the budget's."""
+        x, y, eps, mask, ids, callback = batch
+        mask, other = (None if t is None else t[rows] for t in (mask, other))
+        s = SparseClimb(x[rows], y[rows], eps[rows], mask, other, rows)
+        start = random_start(s.x, s.eps, self.norm, self._streams(ids[rows.cpu()], x, restart))
+        s.point = self._project(s.x + start, s.x, s.eps, s.mask)
+        self._look(victim, s, best, 0)
+        s.point = self._project(s.x + greedy(s.gradient, s.eps, s.x, self.bounds), s.x, s.eps, s.mask)
+        self._look(victim, s, best, 1)
+        done, before = 1, 1.0
+        every = 1 if x.device.type == "cpu" else 10
+        for multiple, steps in plan(self.steps - 1):
+            s.enter(multiple)
+            for k in range(steps):
+                if self.early_stop and k % every == 0:
+                    active = ~best.success[s.rows]
+                    if not bool(active.any()):
+                        return
+                    s = s.keep(active)
+                enters = k == 0 and multiple < before
+                moved = s.point if enters else s.point + s.step(self.bounds)
+                s.point = self._project(moved, s.x, s.radius, s.mask)
+                done += 1
+                self._look(victim, s, best if multiple == 1 else None, done)
+                if enters:
+                    s.forget()
+                elif (k + 1) % adapts_every(steps) == 0:
+                    s.adapt()
+                if callback is not None:
+                    callback(done, best.success)
+            before = multiple
+
+    def _look(self, victim: Victim, s: _Climb | SparseClimb, best: Best | None, step: int) -> None:
+        """Loss and gradient where it stands; offered where it stands within the budget."""
         s.loss, s.gradient, out = victim.gradient(s.point, s.y, s.rows, self._objective(victim, s.other))
-        best.offer(s.rows, s.point, s.loss, victim.succeeded(out, s.y), step)
+        if s.mask is not None and isinstance(s, SparseClimb):
+            s.gradient = s.gradient * s.mask
+        if best is not None:
+            best.offer(s.rows, s.point, s.loss, victim.succeeded(out, s.y), step)
         s.record()
 
     def _objective(self, victim: Victim, other: Tensor | None) -> LossFunction | None:

@@ -86,7 +86,7 @@ class PGD(Attack):
     def _step(self, point: Tensor, gradient: Tensor, part: _Part) -> Tensor:
         if part.mask is not None:
             gradient = gradient * part.mask
-        moved = point + ascend(gradient, part.alpha, self.norm)
+        moved = point + ascend(gradient, part.alpha, self.norm, point, self.bounds)
         if self.norm == "linf" and part.mask is None:  # two clips in place: the hot path of most audits
             return torch.clamp(moved, part.floor, part.ceiling)
         return self._project(moved, part.x, part.eps, part.mask)
@@ -151,7 +151,8 @@ class FGSM(Attack):
         best.offer(rows, point, loss, victim.succeeded(out, y), 0)
         if mask is not None:
             gradient = gradient * mask
-        moved = self._project(point + ascend(gradient, eps * self.length, self.norm), x, eps, mask)
+        step = ascend(gradient, eps * self.length, self.norm, point, self.bounds)
+        moved = self._project(point + step, x, eps, mask)
         best.offer(rows, moved, *victim.judge(moved, y, rows), 1)
 
 

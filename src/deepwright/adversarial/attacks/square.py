@@ -10,11 +10,12 @@ from torch import Tensor
 
 from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import column, norms
-from deepwright.adversarial.victim import Batch, Best, Victim
+from deepwright.adversarial.victim import Batch, Best, Victim, selected
 from deepwright.core.errors import InputError
-from deepwright.core.randomness import Streams
+from deepwright.core.randomness import StreamBlock, Streams
 
 _HALVE_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+_DRAWN_AHEAD = 64  # queries whose random numbers are drawn together: one by one they cost more than a small network
 
 
 class Square(Attack):
@@ -49,38 +50,32 @@ class Square(Attack):
         return self.p / 2 ** sum(scaled > mark for mark in _HALVE_AT)
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
-        x, y, eps, mask, ids, callback = batch.x, batch.y, batch.eps, batch.mask, batch.ids, batch.callback
-        rows = batch.rows
-        best.offer(rows, x, *victim.judge(x, y, rows), 0)
-        rows = (~best.success).nonzero().flatten()
-        images = x if x.ndim == 4 else x.reshape(len(x), 1, 1, -1)
-        current = best.x.clone()
-        loss = torch.full_like(eps, -torch.inf)
+        x, y = batch.x, batch.y
+        best.offer(batch.rows, x, *victim.judge(x, y, batch.rows), 0)
+        part = _Search(batch, best)
         for query in range(self.queries):
-            if len(rows) == 0:
+            if len(part.rows) == 0:
                 return
-            streams = Streams(self.seed, ids[rows.cpu()], "square", t=query, device=x.device)
-            origin = images[rows]
-            delta = (current[rows] - x[rows]).view_as(origin)
-            if query == 0:
-                change = self._first(origin, eps[rows], streams)
-            elif self.norm == "linf":
-                change = self._square(delta, eps[rows], self.share(query), streams)
-            else:
-                change = self._bump(delta, origin, eps[rows], self.share(query), streams)
-            moved = self._project(
-                (origin + change).view_as(x[rows]), x[rows], eps[rows], None if mask is None else mask[rows]
-            )
-            out = victim.out(moved, rows)
-            value, success = victim.loss(out, y[rows], rows), victim.succeeded(out, y[rows])
-            loss = loss.to(torch.promote_types(loss.dtype, value.dtype))  # of a double network in double precision
-            better = (value > loss[rows]) | success
-            loss[rows] = torch.where(better, value, loss[rows])
-            current[rows] = torch.where(column(better, moved), moved, current[rows])
-            best.offer(rows, moved, value, success, query + 1)
-            if callback is not None:
-                callback(query, best.success)
-            rows = rows[~success]
+            streams = part.streams(self.seed, query, self.queries)
+            change = self._change(part, query, streams)
+            moved = self._project((part.origin + change).view_as(part.x), part.x, part.eps, part.mask)
+            out = victim.out(moved, part.rows)
+            value, success = victim.loss(out, part.y, part.rows), victim.succeeded(out, part.y)
+            part.keep_better(moved, value, success)
+            best.offer(part.rows, moved, value, success, query + 1)
+            if batch.callback is not None:
+                batch.callback(query, best.success)
+            if bool(success.any()):
+                part = part.left(~success)
+
+    def _change(self, part: _Search, query: int, streams: Streams) -> Tensor:
+        """What is tried beside x, as an image."""
+        if query == 0:
+            return self._first(part.origin, part.eps, streams)
+        delta = (part.current - part.x).view_as(part.origin)
+        if self.norm == "linf":
+            return self._square(delta, part.eps, self.share(query), streams)
+        return self._bump(delta, part.origin, part.eps, self.share(query), streams)
 
     def _first(self, origin: Tensor, eps: Tensor, streams: Streams) -> Tensor:
         """L-inf: vertical stripes of +-eps; L2: a board of bumps with random signs."""
@@ -120,6 +115,45 @@ class Square(Attack):
         bump[batch, channel, yy, xx] = shape
         length = bump.flatten(1).norm(dim=1).clamp_min(1e-12).reshape(-1, 1, 1, 1)
         return kept + bump / length * free.sqrt()
+
+
+class _Search:
+    """The samples that still stand, and where the search for each is."""
+
+    def __init__(self, batch: Batch, best: Best) -> None:
+        rows = (~best.success).nonzero().flatten()
+        self.rows, self.x, self.y, self.eps = rows, batch.x[rows], batch.y[rows], batch.eps[rows]
+        self.mask = None if batch.mask is None else batch.mask[rows]
+        self.ids = batch.ids[rows.cpu()].to(rows.device)
+        self.origin = self.x if self.x.ndim == 4 else self.x.reshape(len(rows), 1, 1, -1)
+        self.current = self.x
+        self.loss = torch.full_like(self.eps, -torch.inf)
+        self.place = torch.arange(len(rows), device=rows.device)
+        self.block: StreamBlock | None = None
+
+    def streams(self, seed: int, query: int, queries: int) -> Streams:
+        """Random numbers of one query, drawn for many queries at once."""
+        if query == 0:
+            return Streams(seed, self.ids, "square", t=0, device=self.x.device)
+        if self.block is None or query not in self.block.times:
+            times = range(query, min(query + _DRAWN_AHEAD, queries))
+            self.block = StreamBlock(seed, self.ids, "square", times, self.x.device)
+            self.place = torch.arange(len(self.rows), device=self.x.device)
+        return self.block.at(query, self.place)
+
+    def keep_better(self, moved: Tensor, value: Tensor, success: Tensor) -> None:
+        """Go on from what raised the loss."""
+        self.loss = self.loss.to(torch.promote_types(self.loss.dtype, value.dtype))  # double for a double network
+        better = (value > self.loss) | success
+        self.loss = torch.where(better, value, self.loss)
+        self.current = torch.where(column(better, moved), moved, self.current)
+
+    def left(self, standing: Tensor) -> _Search:
+        """The samples that still stand."""
+        block, self.block = self.block, None
+        part = selected(self, standing)
+        part.block = block
+        return part
 
 
 def _signs(streams: Streams, like: Tensor, *shape: int) -> Tensor:

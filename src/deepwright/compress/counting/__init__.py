@@ -6,7 +6,7 @@ Example:
 """
 
 from deepwright.compress.counting.costs import CostReport, cost
-from deepwright.compress.counting.latency import Latency, measure_latency, onnx_latency
+from deepwright.compress.counting.latency import Latency, measure_in_turns, measure_latency, onnx_latency
 from deepwright.compress.counting.memory import peak_activation_bytes
 from deepwright.compress.counting.operations import Layer, layers
 from deepwright.compress.counting.polynomial import CostPolynomial
@@ -23,6 +23,7 @@ __all__ = [
     "cost",
     "expected_macs",
     "layers",
+    "measure_in_turns",
     "measure_latency",
     "onnx_latency",
     "peak_activation_bytes",

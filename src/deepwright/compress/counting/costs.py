@@ -6,7 +6,6 @@ pooling and element-wise work are counted apart. Memory is the peak of live acti
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from deepwright.compress.counting.latency import Latency, measure_latency, onnx_latency
 from deepwright.compress.counting.memory import peak_activation_bytes
+from deepwright.compress.counting.products import Others, formulas
 from deepwright.compress.exporting import plain_attention
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
@@ -39,6 +39,7 @@ class CostReport:
         onnx_latency: in ONNX Runtime, or None where it isn't installed or can't take the network.
         rows: (module, kind, params, bytes, macs) of the modules that hold parameters or do MACs.
         note: why something is missing.
+        not_counted: operations that no rule knows: where there are any, `macs` are at least these.
     """
 
     params: int
@@ -53,6 +54,7 @@ class CostReport:
     onnx_latency: Latency | None = None
     rows: list[tuple[str, str, int, int, int]] = field(default_factory=list)
     note: str = ""
+    not_counted: tuple[str, ...] = ()
 
     def table(self) -> Table:
         """Per module."""
@@ -87,11 +89,10 @@ def cost(
     if n == 0:
         raise InputError("example", given="an empty batch", expected="at least one input")
     x = to_model(example, model)
-    counter = FlopCounterMode(display=False, custom_mapping=_cpu_attention())
-    elementwise = _Elementwise()
+    counter, others = FlopCounterMode(display=False, custom_mapping=formulas()), Others()
     with evaluating(model), torch.no_grad(), plain_attention():
         try:
-            with counter, elementwise:
+            with counter, others:
                 model(x)
         except RuntimeError as error:
             raise InputError(
@@ -108,12 +109,13 @@ def cost(
         param_bytes=sum(t.numel() * t.element_size() for t in tensors),
         buffer_bytes=sum(t.numel() * t.element_size() for t in _storages(list(model.buffers()))),
         macs=macs,
-        elementwise_ops=elementwise.count // n,
+        elementwise_ops=others.outputs // n,
         activation_bytes=peak,
         nonzero=sum(int((t != 0).sum()) for t in tensors),
         batch=n,
         rows=_rows(model, flops, n),
-        note=note,
+        note=" ".join(part for part in (_at_least(others.unknown), note) if part),
+        not_counted=tuple(sorted(others.unknown)),
     )
     if latency:
         report.latency = measure_latency(model, x, threads=threads, min_run_time=min_run_time)
@@ -121,14 +123,8 @@ def cost(
     return report
 
 
-def _cpu_attention() -> dict[Any, Callable[..., int]]:
-    """The CPU's fused attention, which torch's counter doesn't know."""
-    from torch.utils.flop_counter import sdpa_flop_count
-
-    def flops(query: Any, key: Any, value: Any, *rest: Any, **options: Any) -> int:
-        return sdpa_flop_count(query, key, value)
-
-    return {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: flops}
+def _at_least(unknown: set[str]) -> str:
+    return f"MACs are at least these: not counted {', '.join(sorted(unknown))}." if unknown else ""
 
 
 def _storages(tensors: list[Tensor]) -> list[Tensor]:
@@ -153,23 +149,3 @@ def _rows(model: nn.Module, flops: dict[str, dict[Any, int]], n: int) -> list[tu
                 (name or root, type(module).__name__, params, sum(p.numel() * p.element_size() for p in own), macs)
             )
     return rows
-
-
-class _Elementwise(torch.utils._python_dispatch.TorchDispatchMode):
-    """Counts outputs of operations that aren't views, convolutions or matrix products."""
-
-    _MAC_OPS = ("convolution", "addmm", "mm", "bmm", "baddbmm", "linear", "attention")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__ if hasattr(func, "overloadpacket") else ""
-        is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
-        if not is_view and not any(op in name for op in self._MAC_OPS):
-            for value in out if isinstance(out, tuple | list) else (out,):
-                if isinstance(value, Tensor):
-                    self.count += value.numel()
-        return out

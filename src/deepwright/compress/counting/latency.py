@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -16,19 +16,23 @@ from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
 
+LEAST_ROUNDS = 9
+
 
 @dataclass(frozen=True)
 class Latency:
     """Seconds per call.
 
     Attributes:
-        median: of the repeats.
-        low: their first quartile.
-        high: their third quartile.
+        median: of the repeats, or of the rounds.
+        low: their first quartile; of several rounds the lower end of the median's 96 % interval.
+        high: their third quartile, or the upper end.
         batch: samples a call.
         threads: that one operation may use.
         device: where it ran.
         repeats: calls that were timed.
+        rounds: turns that it was measured in, others' between them; quartiles within one say nothing of how the
+            machine changes from one to the next.
     """
 
     median: float
@@ -38,9 +42,10 @@ class Latency:
     threads: int
     device: str
     repeats: int
+    rounds: int = 1
 
     def compare(self, other: Latency) -> str:
-        """How this one stands to another, in words; no speed-up is claimed where the quartiles overlap.
+        """How this one stands to another, in words; no speed-up is claimed where the intervals overlap.
 
         Args:
             other: what it is compared with.
@@ -62,10 +67,15 @@ def measure_latency(
         x: an input batch.
         threads: pinned while measuring; the current number by default.
         min_run_time: seconds of measurement at least.
+
+    Raises:
+        InputError: no thread, or no time.
     """
     from torch.utils.benchmark import Timer
 
-    threads = threads or torch.get_num_threads()
+    if not (isinstance(min_run_time, int | float) and 0 < min_run_time < float("inf")):
+        raise InputError("min_run_time", given=min_run_time, expected="seconds above 0")
+    threads = require_threads(threads)
     if isinstance(model, nn.Module):
         x = to_model(x, model)
     with evaluating(model) if isinstance(model, nn.Module) else nullcontext(), torch.no_grad():
@@ -76,6 +86,46 @@ def measure_latency(
     times = torch.tensor(measured.times, dtype=torch.float64)
     low, middle, high = torch.quantile(times, torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)).tolist()
     return Latency(middle, low, high, len(x), threads, str(x.device), len(times) * measured.number_per_run)
+
+
+def measure_in_turns(
+    calls: Mapping[str, Callable[[Tensor], Any]],
+    x: Tensor,
+    *,
+    threads: int | None = None,
+    min_run_time: float = 0.05,
+    rounds: int = 9,
+) -> dict[str, Latency]:
+    """Latencies that can be compared: every call has its turn in every round.
+
+    A machine is slower now and faster then. Medians of single rounds hold that noise; the second smallest and the
+    second largest of nine hold their median with a probability of 1 - 2 (1 + 9) / 2^9 = 96 %.
+
+    Args:
+        calls: name -> a network (measured in eval mode, on its own device), or any function of `x`.
+        x: an input batch.
+        threads: pinned while measuring; the current number by default.
+        min_run_time: seconds of each turn at least.
+        rounds: 9 or more.
+
+    Raises:
+        InputError: fewer rounds.
+    """
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < LEAST_ROUNDS:
+        raise InputError("rounds", given=rounds, expected=f"{LEAST_ROUNDS} or more")
+    turns: dict[str, list[Latency]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            turns[name].append(measure_latency(call, x, threads=threads, min_run_time=min_run_time))
+    return {name: _over_rounds(measured) for name, measured in turns.items()}
+
+
+def _over_rounds(turns: list[Latency]) -> Latency:
+    medians = sorted(t.median for t in turns)
+    middle = float(torch.tensor(medians, dtype=torch.float64).quantile(0.5))
+    one = turns[0]
+    repeats = sum(t.repeats for t in turns)
+    return Latency(middle, medians[1], medians[-2], one.batch, one.threads, one.device, repeats, len(turns))
 
 
 def onnx_latency(
@@ -89,10 +139,26 @@ def onnx_latency(
         threads: pinned while measuring; the current number by default.
         min_run_time: seconds of measurement at least.
     """
-    threads = threads or torch.get_num_threads()
+    threads = require_threads(threads)
     try:
         with quiet():
             runtime = session(onnx_bytes(export_program(model, (x,))), threads)
     except (InputError, RuntimeError):
         return None
     return measure_latency(lambda batch: run(runtime, (batch,)), x.cpu(), threads=threads, min_run_time=min_run_time)
+
+
+def require_threads(threads: int | None) -> int:
+    """The number asked for, or the current one.
+
+    Args:
+        threads: asked for.
+
+    Raises:
+        InputError: not a whole number above 0.
+    """
+    if threads is None:
+        return torch.get_num_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise InputError("threads", given=threads, expected="1 or more")
+    return threads

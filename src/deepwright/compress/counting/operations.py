@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import Node
 
-from deepwright.compress.coupling.nodes import args, bound, module_of, op_name, shape_of
+from deepwright.compress.coupling.nodes import args, bound, module_of, op_name, shape_of, static
+from deepwright.compress.coupling.rules.table import RECURRENT
 from deepwright.compress.exporting import export_program
 
 KINDS = ("conv", "pointwise", "depthwise", "linear", "matmul")
@@ -40,7 +41,7 @@ class Layer:
 
 
 def layers(model: nn.Module, example: Any) -> list[Layer]:
-    """Every convolution, linear map and matrix product of the exported graph, in order; sizes are per sample.
+    """Every convolution, linear map, matrix product and recurrent layer of the exported graph, in order, per sample.
 
     Args:
         model: left as found.
@@ -99,4 +100,38 @@ def layer_of(node: Node, batch: int) -> Layer | None:
         macs = math.prod(q[:-1]) * k[-2] * (q[-1] + v[-1])
         moved = (math.prod(q) + math.prod(k) + math.prod(v)) // batch
         return Layer(module_of(node), "matmul", macs // batch, 0, moved, math.prod(out) // batch, 2 * q[-1] + 1)
+    if name == "einsum" and len(args(node)[1]) == 2:
+        return _einsum(node, batch)
+    if name in RECURRENT:
+        x = shape_of(args(node)[0])
+        weights = [
+            math.prod(w) for n in node.all_input_nodes[1:] if n.op == "placeholder" and len(w := shape_of(n)) == 2
+        ]
+        made = node.meta["val"][0] if isinstance(node.meta["val"], tuple | list) else node.meta["val"]
+        macs = math.prod(x[:-1]) * sum(weights)
+        out_size = math.prod(static(made.shape))
+        return Layer(
+            module_of(node),
+            "linear",
+            macs // batch,
+            sum(weights),
+            math.prod(x) // batch,
+            out_size // batch,
+            2 * x[-1] + 1,
+        )
     return None
+
+
+def _einsum(node: Node, batch: int) -> Layer | None:
+    """A product of two tensors over all letters, where each letter is an axis."""
+    terms = str(args(node)[0]).replace(" ", "").partition("->")[0].split(",")
+    shapes = [shape_of(n) for n in args(node)[1]]
+    if any(len(t) != len(s) for t, s in zip(terms, shapes)):
+        return None
+    sizes: dict[str, int] = {}
+    for term, shape in zip(terms, shapes):
+        for letter, size in zip(term, shape):
+            sizes[letter] = max(size, sizes.get(letter, 1))
+    moved, out = sum(map(math.prod, shapes)) // batch, math.prod(shape_of(node))
+    macs = math.prod(sizes.values())
+    return Layer(module_of(node), "matmul", macs // batch, 0, moved, out // batch, 2 * macs // max(out, 1) + 1)

@@ -18,26 +18,7 @@ from torch.fx import Node
 from deepwright.compress.coupling.axes import Labels
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.coupling.nodes import bound, module_of, op_name
-
-MAC_OPS = (
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "convolution",
-    "linear",
-    "mm",
-    "bmm",
-    "matmul",
-    "addmm",
-    "baddbmm",
-    "einsum",
-    "scaled_dot_product_attention",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-    "mv",
-    "dot",
-)
+from deepwright.compress.coupling.rules.table import PRODUCTS, RECURRENT
 
 
 @dataclass(frozen=True)
@@ -163,10 +144,14 @@ class CostPolynomial:
     def _macs(self, node: Node) -> list[Term]:
         """Multiply-accumulates of one node as a product of the widths of its axes."""
         name = op_name(node.target)
-        if name not in MAC_OPS:
+        if name not in PRODUCTS and name not in RECURRENT:
             return []
         labels, of = self._graph.walk.labels, self._graph.walk.of
         fqn = module_of(node)
+        if name in RECURRENT:
+            steps = math.prod(of(node.args[0]).shape[:-1])
+            weights = [w for w in node.all_input_nodes if w in self._graph.walk.parameters and len(of(w).shape) == 2]
+            return [self._term(steps, [self._axis(of(w), 0), self._axis(of(w), 1)], fqn) for w in weights]
         out = labels[node]
         every = [self._axis(out, a) for a in range(len(out.shape))]
         if name.startswith("conv"):

@@ -100,6 +100,11 @@ class LabelSpace:
                 self._next += size
         return Labels.of_axes(shape, ids)
 
+    def fresh(self, size: int) -> Ids:
+        """Labels of no parameter: of an axis whose entries are all alike, so that any of them may go with others."""
+        self._next += size
+        return np.arange(self._next - size, self._next)
+
     def tie(self, a: Ids | None, b: Ids | None) -> Ids | None:
         """Require equal fates position by position; gives the labels to carry on (0 where either is frozen)."""
         if a is None or b is None:

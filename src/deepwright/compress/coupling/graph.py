@@ -34,7 +34,7 @@ from deepwright.core.results import Table
 ASKED, FIXED_ATTENTION = -1, -2
 _REASONS = {
     ASKED: "asked to stay (frozen=...)",
-    FIXED_ATTENTION: "nn.MultiheadAttention checks its widths against its input's",
+    FIXED_ATTENTION: "nn.MultiheadAttention loses whole heads only, and none with bias_k or zero attention",
 }
 
 
@@ -281,7 +281,7 @@ def _place_parameters(program: Any, walk: Walk, nodes: list[Node], canonical: di
 
 def _freeze_named(model: nn.Module, space: LabelSpace, frozen: Sequence[str]) -> None:
     """Freeze what the user named, and attention modules whose own checks tie their width to the input's."""
-    attention = [n for n, m in model.named_modules() if isinstance(m, nn.MultiheadAttention)]
+    attention = [n for n, m in model.named_modules() if isinstance(m, nn.MultiheadAttention) and _fixed(m, space)]
     for names, reason in ((frozen, ASKED), (attention, FIXED_ATTENTION)):
         space.where = reason
         for name in names:
@@ -294,6 +294,12 @@ def _freeze_named(model: nn.Module, space: LabelSpace, frozen: Sequence[str]) ->
                 )
             for b in inside:
                 space.freeze(np.arange(b.start, b.start + b.size))
+
+
+def _fixed(module: nn.MultiheadAttention, space: LabelSpace) -> bool:
+    """Whether nothing of it can go: attention of whole heads does without these."""
+    own_forward = type(module).forward is not nn.MultiheadAttention.forward and not hasattr(module, "_over_heads")
+    return space.attention != "heads" or module.bias_k is not None or module.add_zero_attn or own_forward
 
 
 def _is_named(birth: Birth, name: str) -> bool:

@@ -103,9 +103,10 @@ class _Sorting:
 
     def __init__(self, space: LabelSpace, walk: Walk, component: np.ndarray, live: np.ndarray) -> None:
         self.births, self.component = space.births, component
-        owner = np.zeros(space.count, int)  # birth of each label
+        owner = np.full(space.count, -1)  # birth of each label; repeated axes have none
         for i, b in enumerate(space.births):
             owner[b.start : b.start + b.size] = i
+        live = live[owner[live] >= 0]
         self.pairs = np.unique(np.stack([component[live], owner[live]], 1), axis=0)
         self.first = np.full(component.max() + 1, space.count)
         np.minimum.at(self.first, component[live], live)

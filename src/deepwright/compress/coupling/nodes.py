@@ -8,6 +8,9 @@ from typing import Any
 from torch import Tensor
 from torch.fx import Node
 
+FRESH = frozenset(["zeros", "ones", "full", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like"])
+"""Operations that make a tensor of sizes that the code gives, whatever its inputs hold."""
+
 
 def op_name(target: Any) -> str:
     """relu for aten.relu.default and aten.relu_.default; getitem for Python's."""

@@ -12,17 +12,27 @@ from torch.fx import Node
 from deepwright.compress.coupling.axes import Ids, Labels, LabelSpace
 from deepwright.compress.coupling.nodes import args, has_tensors, op_name, static
 
+_TURNED = ("t", "transpose", "permute", "numpy_T", "mT", "mH", "adjoint", "matrix_H", "to")
 Rule = Callable[["Walk", Node], Any]
 
 
 @dataclass(frozen=True)
 class Contraction:
-    """A node that sums over a live axis of its operand: where removed units are cut."""
+    """A node that sums over a live axis of its operand: where removed units are cut.
+
+    Attributes:
+        node: the sum.
+        operand: position of what is cut among its arguments.
+        axis: of it.
+        ids: labels along that axis.
+        place: in the operand, where that is a list.
+    """
 
     node: Node
     operand: int
     axis: int
     ids: Ids
+    place: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,19 +74,26 @@ class Walk:
         return self.space.axis(self.of(node), axis, avoid)
 
     def contract(
-        self, node: Node, operand: int, sides: tuple[Node, Node], axis: int, x: Ids | None, other: Ids | None
+        self,
+        node: Node,
+        operand: int,
+        sides: tuple[Node, Node],
+        axis: int,
+        x: Ids | None,
+        other: Ids | None,
+        place: int | None = None,
     ) -> None:
         """Tie the two sides of a sum over an axis of the first, and remember where it is and which side is a weight."""
         self.space.tie(x, other)
         if x is None or other is None:
             return
-        self.contractions.append(Contraction(node, operand, axis % len(self.of(sides[0]).shape), x))
+        self.contractions.append(Contraction(node, operand, axis % len(self.of(sides[0]).shape), x, place))
         weights = [ids for side, ids in zip(sides, (x, other)) if self.is_weight(side)]
         (self.consumed if weights else self.summed).extend(weights or [x])
 
     def is_weight(self, node: Node) -> bool:
         """Whether a node is a parameter, perhaps transposed."""
-        while node.op == "call_function" and op_name(node.target) in ("t", "transpose", "permute", "numpy_T", "to"):
+        while node.op == "call_function" and op_name(node.target) in _TURNED:
             node = args(node)[0]
         return node in self.parameters
 

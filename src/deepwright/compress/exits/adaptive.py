@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.compress.exits.heads import ExitHead, VectorHead
+from deepwright.compress.exits.inputs import magnitude, require_frames, require_scores, require_thresholds
 from deepwright.compress.exits.policy import ExitPolicy
 from deepwright.compress.exits.segments import Segments
 from deepwright.core.devices import back_to, device_of, dtype_of, to_model
@@ -33,7 +34,7 @@ class AdaptiveModel(nn.Module):
         model: the network.
         cuts: names of its modules, in order.
         heads: one a cut.
-        example: an input batch.
+        example: an input batch, at the scale that the network takes: inputs ten times as large are refused.
         exit_output: "blank" or "logits".
         empty: makes the answer of a blank frame.
     """
@@ -51,8 +52,32 @@ class AdaptiveModel(nn.Module):
         self.model, self.cuts, self.exit_output, self.empty = model, tuple(cuts), exit_output, empty
         self.heads = nn.ModuleList(heads)
         self.example = example
-        self.policy: ExitPolicy | None = None
+        self._policy: ExitPolicy | None = None
+        self._marks: list[tuple[int, int]] | None = None
         self._kept: tuple[Segments, list[nn.Module], tuple[torch.device, torch.dtype]] | None = None
+
+    @property
+    def policy(self) -> ExitPolicy | None:
+        """Thresholds that are taken where none are given; they belong to these weights and no others."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: ExitPolicy | None) -> None:
+        self._policy, self._marks = policy, None
+        if policy is not None:
+            if policy.cuts != self.cuts:
+                raise InputError("policy", given=f"for exits after {policy.cuts}", expected=f"{self.cuts}")
+            self._own(policy)
+
+    def _own(self, policy: ExitPolicy) -> ExitPolicy:
+        """The policy, once it is known to be of these weights: they are read again only where one was written to."""
+        marks = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in self.state_dict().values()]
+        if marks != self._marks:
+            if policy.model_hash and policy.model_hash != self.fingerprint():
+                hint = "calibrate_exits on this network as it is: quantised, cast or trained on, its scores are others"
+                raise InputError("policy", given="calibrated on other weights", expected="this network", hint=hint)
+            self._marks = marks
+        return policy
 
     # --- training ----------------------------------------------------------------------------------------------
 
@@ -61,7 +86,11 @@ class AdaptiveModel(nn.Module):
 
         Args:
             x: a batch.
+
+        Raises:
+            InputError: no floats, NaN or infinity among them, or samples of another shape than the example's.
         """
+        require_frames(x, self.example)
         seen: dict[str, Tensor] = {}
         modules = dict(self.model.named_modules())
 
@@ -120,7 +149,9 @@ class AdaptiveModel(nn.Module):
             return_exit: give (outputs, (N,) index of the cut where each sample left, len(cuts) at the end) as well.
 
         Raises:
-            InputError: eval mode without a policy or thresholds: there is no silent default.
+            InputError: eval mode without a policy or thresholds (there is no silent default), a policy of other
+                weights; inputs that aren't finite floats of the example's shape, or that are at another scale than the
+                calibration's; scores or answers that are NaN.
         """
         if self.training:
             return self.exit_logits(x)
@@ -128,7 +159,11 @@ class AdaptiveModel(nn.Module):
             if self.policy is None:
                 hint = "calibrate_exits(model, loader, ...) first, or pass thresholds="
                 raise InputError("thresholds", given="none", expected="some, in eval mode", hint=hint)
-            thresholds = self.policy.thresholds
+            thresholds, largest = self._own(self.policy).thresholds, self.policy.largest
+        else:
+            require_thresholds(thresholds, len(self.cuts))
+            largest = magnitude(self.example)
+        require_frames(x, self.example, largest)
         pieces, given = self.pieces(), x
         x = to_model(x, self.model)
         with evaluating(self), torch.no_grad():
@@ -138,7 +173,9 @@ class AdaptiveModel(nn.Module):
             for k, (piece, head) in enumerate(zip(pieces, self.heads)):
                 x = piece(x)
                 logits = head(x)
-                leaving = self.readiness(logits) >= thresholds[k]
+                ready = self.readiness(logits)
+                require_scores(ready, f"scores of the exit after {self.cuts[k]!r}")
+                leaving = ready >= thresholds[k]
                 left[rows[leaving]] = k
                 if self.exit_output == "logits":
                     early.append((rows[leaving], logits[leaving]))
@@ -146,6 +183,9 @@ class AdaptiveModel(nn.Module):
                 if len(rows) == 0:
                     break
             last = self.segments.unflatten(pieces[-1](x)) if len(rows) else None
+            for part in torch.utils._pytree.tree_leaves(last):
+                if isinstance(part, Tensor):  # decoded, NaN would be "nothing found"
+                    require_scores(part, "outputs of the whole network")
         outputs, left = back_to((self._gather(left, rows, last, early), left), given)
         return (outputs, left) if return_exit else outputs
 

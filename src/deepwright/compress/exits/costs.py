@@ -9,7 +9,9 @@ from torch import Tensor
 
 from deepwright.compress.counting import TargetProfile, expected_macs, layers
 from deepwright.compress.exits.adaptive import AdaptiveModel
+from deepwright.compress.exits.inputs import read_flags
 from deepwright.compress.exits.segments import Segments
+from deepwright.core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class ExitCost:
         worst: MACs of a sample that runs to the end.
         static: MACs of the network without exits.
         seconds: the same on a target, *estimated*: (expected, static), or None.
+        misses: share of samples that left in harm, which save nothing and are counted to the end; None where nobody
+            said which those are: the saving is then an upper end.
     """
 
     shares: tuple[float, ...]
@@ -31,6 +35,7 @@ class ExitCost:
     worst: int
     static: int
     seconds: tuple[float, float] | None = None
+    misses: float | None = None
 
     @property
     def speedup(self) -> float:
@@ -39,11 +44,17 @@ class ExitCost:
 
     @property
     def worth(self) -> bool:
-        """Whether the network is cheaper with its exits than without."""
+        """Whether the network is cheaper with its exits than without (at best, where `misses` isn't known)."""
         return self.macs < self.static
 
     def __str__(self) -> str:
-        verdict = f"{self.speedup:.2f}x fewer MACs on average" if self.worth else "exits do not pay here"
+        verdict = "exits do not pay here"
+        if self.worth:
+            verdict = f"{'at most ' * (self.misses is None)}{self.speedup:.2f}x fewer MACs on average"
+        if self.misses is None:
+            verdict += ", if no exit was wrong" * self.worth
+        elif self.misses > 0:
+            verdict += f", {self.misses:.1%} left in harm and count as run to the end"
         return f"{verdict} ({self.macs / 1e6:.2f} of {self.static / 1e6:.2f} million, worst {self.worst / 1e6:.2f})"
 
 
@@ -83,17 +94,27 @@ def expected_cost(
         model: the network.
         left: (N,) index of the cut of each sample.
         target: also estimate seconds on it.
-        harmful: (N,) samples that shouldn't have left: they count as if they had run to the end (a miss is no saving).
+        harmful: (N,) samples that shouldn't leave: they count as if they had run to the end (a miss is no saving).
+            Without it a wrong exit counts as a saving, and the result says "at most".
+
+    Raises:
+        InputError: no sample, or an index that isn't one of the cuts or the end.
     """
     paths = path_macs(model)
+    end = len(model.cuts)
+    if left.ndim != 1 or len(left) == 0 or left.is_floating_point() or not bool(((left >= 0) & (left <= end)).all()):
+        given = f"{left.dtype} of shape {tuple(left.shape)}"
+        raise InputError("left", given=given, expected=f"(N,) whole numbers in 0..{end}, of at least one sample")
+    misses = None
     if harmful is not None:
-        left = torch.where(harmful.to(left.device), len(model.cuts), left)
-    shares = torch.bincount(left.cpu(), minlength=len(paths)).double() / max(len(left), 1)
+        wrong = read_flags("harmful", harmful, len(left))[0].to(left.device) & (left < end)
+        misses, left = float(wrong.double().mean()), torch.where(wrong, end, left)
+    shares = torch.bincount(left.cpu(), minlength=len(paths)).double() / len(left)
     macs = expected_macs(paths, shares.tolist())
     seconds = None
     if target is not None:
         seconds = _seconds(model, shares.tolist(), target)
-    return ExitCost(tuple(shares.tolist()), paths, macs, paths[-1], model.segments.macs, seconds)
+    return ExitCost(tuple(shares.tolist()), paths, macs, paths[-1], model.segments.macs, seconds, misses)
 
 
 def _seconds(model: AdaptiveModel, shares: list[float], target: TargetProfile) -> tuple[float, float]:

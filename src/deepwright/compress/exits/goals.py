@@ -33,7 +33,7 @@ class Levels:
         paths: cost of leaving at each cut and of running to the end.
 
     Raises:
-        CalibrationError: no relevant sample.
+        CalibrationError: no relevant sample, or none that may leave.
     """
 
     def __init__(
@@ -45,6 +45,13 @@ class Levels:
     ) -> None:
         if not bool(relevant.any()):
             raise CalibrationError("calibration data", given="no relevant sample", expected="some")
+        if bool((relevant[:, None] & harmful).all()):
+            raise CalibrationError(
+                "calibration data",
+                given="no sample that may leave: each is relevant and harmed at every cut",
+                expected="some of both kinds",
+                hint="exits do not pay on such data: there is nothing to skip",
+            )
         readiness, relevant, harmful = readiness.cpu(), relevant.cpu(), harmful.cpu()
         self.readiness, self.relevant = readiness.double(), relevant
         self.harmful = harmful & relevant[:, None]
@@ -70,6 +77,12 @@ class Levels:
         """Expected cost of a sample."""
         return float(self.paths[left.cpu()].mean())
 
+    def _honest(self, left: Tensor) -> Tensor:
+        """Where samples leave, those that are harmed at the end: a miss is no saving."""
+        cuts = self.harmful.shape[1]
+        at = left.clamp_max(cuts - 1)[:, None]
+        return torch.where((left < cuts) & self.harmful.gather(1, at)[:, 0], cuts, left)
+
     def harms(self, left: Tensor) -> list[int]:
         """Samples harmed at each cut."""
         return [int((self.harmful[:, k] & (left == k)).sum()) for k in range(self.readiness.shape[1])]
@@ -81,7 +94,7 @@ class Levels:
         return tuple(min(1.0, e / n + slack) for e in events)
 
     def for_speedup(self, wanted: float, static: float | None = None) -> int:
-        """The safest level whose expected cost is low enough.
+        """The safest level whose expected cost is low enough; a sample that leaves in harm is counted to the end.
 
         Args:
             wanted: how many times below `static` the expected cost must be.
@@ -90,15 +103,18 @@ class Levels:
         Raises:
             CalibrationError: no level is that fast (the fastest is told).
         """
-        if not wanted > 1:
-            raise InputError("target_speedup", given=wanted, expected="above 1")
+        if not 1 < wanted < math.inf:
+            raise InputError("target_speedup", given=wanted, expected="above 1, and finite")
         whole = float(self.paths[-1]) if static is None else static
-        reached = [whole / self.cost(self.left(self.thresholds(j))) for j in self.levels]
+        reached = [whole / self.cost(self._honest(self.left(self.thresholds(j)))) for j in self.levels]
         for level, factor in zip(self.levels, reached):
             if factor >= wanted:
                 return level
         raise CalibrationError(
-            "target_speedup", given=wanted, expected=f"at most {max(reached):.3g}, all samples leave"
+            "target_speedup",
+            given=wanted,
+            expected=f"at most {max(reached):.3g}, the fastest level; samples that leave in harm save nothing",
+            hint="a bolder goal only adds harm; exits do not pay here" if max(reached) <= 1 else None,
         )
 
     def for_utility(self, cost_harm: float, cost_sample: float) -> int:
@@ -108,8 +124,8 @@ class Levels:
             cost_harm: of a sample that leaves in harm.
             cost_sample: of a sample that runs to the end.
         """
-        if not (cost_harm >= 0 and cost_sample >= 0 and cost_harm + cost_sample > 0):
-            raise InputError("utility", given=(cost_harm, cost_sample), expected="two costs, not both 0")
+        if not (cost_harm >= 0 and cost_sample >= 0 and 0 < cost_harm + cost_sample < math.inf):
+            raise InputError("utility", given=(cost_harm, cost_sample), expected="two finite costs, not both 0")
 
         def loss(level: int) -> float:
             left = self.left(self.thresholds(level))
@@ -125,8 +141,12 @@ class Levels:
             metric: (N,) where each sample leaves -> a number, higher = better (mAP of the calibration frames).
             most: the fall allowed.
         """
+        if not 0 <= most < math.inf:
+            raise InputError("max_map_drop", given=most, expected="0 or more")
         cuts = self.readiness.shape[1]
         whole = metric(torch.full((len(self.readiness),), cuts))
+        if not math.isfinite(whole):
+            raise InputError("metric", given=f"{whole} where nobody leaves", expected="a number")
         best = None
         for level in self.levels:
             value = metric(self.left(self.thresholds(level)))

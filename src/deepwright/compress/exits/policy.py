@@ -20,6 +20,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from deepwright.compress.exits.inputs import read_flags, require_scores
 from deepwright.core.errors import InputError
 from deepwright.core.files import reading, write_json
 
@@ -39,14 +40,21 @@ def upper_bound(events: int, n: int, delta: float) -> float:
     return 1.0 if events >= n else float(stats.beta.ppf(1 - delta, events + 1, n - events))
 
 
-def samples_needed(alpha: float, delta: float) -> int:
+def samples_needed(alpha: float, delta: float, cuts: int = 1) -> int:
     """How many relevant samples without a single harmful exit certify alpha: ln delta / ln (1 - alpha).
 
     Args:
         alpha: the share of harmful exits to certify.
         delta: the probability that the certificate fails.
+        cuts: that share both, in equal parts.
+
+    Raises:
+        InputError: shares outside (0, 1), or no cut.
     """
-    return math.ceil(math.log(delta) / math.log(1 - alpha))
+    if not 0 < alpha < 1 or not 0 < delta < 1 or cuts < 1:
+        given = f"alpha={alpha}, delta={delta}, cuts={cuts}"
+        raise InputError("samples_needed", given=given, expected="shares in (0, 1), at least one cut")
+    return math.ceil(math.log(delta / cuts) / math.log(1 - alpha / cuts))
 
 
 @dataclass(frozen=True)
@@ -56,13 +64,14 @@ class ExitPolicy:
     Attributes:
         cuts: names of modules.
         thresholds: a sample leaves at the first cut whose score is at least its threshold (inf: never).
-        max_harm: alpha, the largest share of relevant samples that may leave in harm.
+        max_harm: alpha, the largest share of relevant samples that may leave in harm, over all cuts together.
         confidence: 1 - delta.
         relevant: calibration samples that count.
         harmful: of those, how many left in harm, per cut.
-        bounds: upper bounds per cut.
+        bounds: upper bounds per cut; they hold together, so their sum is one for the whole (`bound`).
         model_hash: of the network and its heads.
         goal: what the thresholds were chosen for; only for "max_false_skip" was `max_harm` fixed beforehand.
+        largest: magnitude of the inputs that it was calibrated on, which tells another scale; 0 where it isn't known.
     """
 
     cuts: tuple[str, ...]
@@ -74,6 +83,12 @@ class ExitPolicy:
     bounds: tuple[float, ...]
     model_hash: str = ""
     goal: str = "max_false_skip"
+    largest: float = 0.0
+
+    @property
+    def bound(self) -> float:
+        """Upper bound of the share of relevant samples that leave in harm, at whichever cut."""
+        return min(1.0, sum(self.bounds))
 
     def save(self, path: Path | str) -> Path:
         """Write JSON.
@@ -111,6 +126,8 @@ class ExitPolicy:
 def _require_policy(policy: ExitPolicy) -> None:
     parts = (policy.thresholds, policy.harmful, policy.bounds)
     shares = (policy.max_harm, policy.confidence)
+    if not (math.isfinite(policy.largest) and policy.largest >= 0):
+        raise ValueError("largest must be a number, 0 or more")
     whole = not any(math.isnan(value) for value in (*policy.thresholds, *policy.bounds))
     if not policy.cuts or any(len(part) != len(policy.cuts) for part in parts):
         raise ValueError("thresholds, harmful and bounds must have one entry a cut")
@@ -131,7 +148,7 @@ def certify(
 
     Args:
         scores: (N,) larger = readier to leave.
-        relevant: (N,) samples that the guarantee is about (frames with an object).
+        relevant: (N,) samples that the guarantee is about (frames with an object); -1 where that isn't defined.
         harmful: (N,) whether leaving harms that sample; only relevant ones count.
         max_harm: alpha.
         confidence: 1 - delta.
@@ -141,16 +158,25 @@ def certify(
 
     Raises:
         CalibrationError: no relevant or no irrelevant sample; too few to certify alpha at all (the number is told).
+        InputError: shares outside (0, 1); scores or thresholds that are NaN; flags of another length or other values.
     """
     if not 0 < max_harm < 1 or not 0 < confidence < 1:
         raise InputError(
             "calibration", given=f"max_harm={max_harm}, confidence={confidence}", expected="shares in (0, 1)"
         )
-    scores, relevant, harmful = scores.cpu(), relevant.cpu().bool(), harmful.cpu().bool()
+    if not isinstance(scores, Tensor) or scores.ndim != 1:
+        raise InputError("scores", given=_shape(scores), expected="(N,), one a sample")
+    require_scores(scores)
+    relevant, defined = read_flags("relevant", relevant, len(scores))
+    harmful, told = read_flags("harmful", harmful, len(scores))
+    scores, relevant, harmful = scores.cpu()[defined & told], relevant[defined & told], harmful[defined & told]
     n, delta = int(relevant.sum()), 1 - confidence
     if n == 0 or bool((relevant & harmful).all()):
         raise CalibrationError(
-            "calibration data", given=f"{n} of {len(relevant)} frames with an object", expected="some of both kinds"
+            "calibration data",
+            given=f"{n} of {len(relevant)} samples that count, {len(relevant) - n} that may leave",
+            expected="some of both kinds",
+            hint="a sample that may leave is one that isn't relevant, or that leaving doesn't harm",
         )
     needed = samples_needed(max_harm, delta)
     if n < needed:
@@ -161,6 +187,8 @@ def certify(
             hint="more data, a larger max_harm, or a lower confidence",
         )
     risky = scores[relevant & harmful].double().sort(descending=True).values.numpy()
+    if grid is not None:
+        require_scores(grid, "grid")
     if grid is None:
         return _finest(risky, n, max_harm, delta)
     threshold, events, bound = math.inf, 0, upper_bound(0, n, delta)
@@ -171,6 +199,10 @@ def certify(
             break
         threshold, events, bound = value, count, limit
     return threshold, events, bound
+
+
+def _shape(value: object) -> str:
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 
 def _finest(risky: np.ndarray, n: int, alpha: float, delta: float) -> tuple[float, int, float]:

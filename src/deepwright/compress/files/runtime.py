@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from deepwright.compress.exporting import quiet
+from deepwright.compress.files.external import require_own_data
 from deepwright.compress.files.int8 import MINIMUM_SAMPLES, inputs_of
 from deepwright.compress.files.requirements import require
 from deepwright.core.errors import InputError
@@ -26,7 +27,8 @@ def session(data: bytes | Path | str, threads: int | None = None, fused: bool = 
 
     Raises:
         MissingExtraError: onnxruntime is missing.
-        InputError: the runtime doesn't take the file: an operation that it lacks in this precision, a damaged file.
+        InputError: the runtime doesn't take the file: an operation that it lacks in this precision, a damaged file;
+            a file that reads tensors from outside of its folder.
     """
     require("onnxruntime", "export", "running ONNX")
     import onnxruntime
@@ -37,6 +39,7 @@ def session(data: bytes | Path | str, threads: int | None = None, fused: bool = 
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if threads:
         options.intra_op_num_threads = threads
+    require_own_data(data)
     source = data if isinstance(data, bytes) else str(data)
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

@@ -18,6 +18,7 @@ from deepwright.compress.search.engines import Engine, Moead, PymooEngine
 from deepwright.compress.search.front import ParetoResult, Picked
 from deepwright.compress.search.generations import Candidate
 from deepwright.compress.search.objectives import Accuracy, accuracy_on
+from deepwright.compress.search.preparing import Preparation
 from deepwright.compress.search.pruner import EvolutionaryPruner, SearchError
 from deepwright.compress.search.space import Space
 from deepwright.compress.search.state import SearchState
@@ -32,6 +33,7 @@ __all__ = [
     "Moead",
     "ParetoResult",
     "Picked",
+    "Preparation",
     "PymooEngine",
     "SearchError",
     "SearchState",

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
 from deepwright.compress.search.objectives import Accuracy, Evaluate
+from deepwright.compress.search.preparing import Preparation
 from deepwright.compress.search.runner import Runner
 from deepwright.compress.search.space import COSTS, Space
 from deepwright.compress.search.state import SearchState
@@ -27,6 +28,10 @@ class Evaluation:
         racing: drop early what can't enter the front.
         executor: None, an executor of `concurrent.futures`, or "ray".
         jobs: chunks that a generation is cut into for an executor.
+        preparation: what each candidate gets before it is judged.
+
+    Raises:
+        InputError: a preparation together with an executor or a function of one's own.
     """
 
     def __init__(
@@ -37,7 +42,13 @@ class Evaluation:
         racing: bool = False,
         executor: Executor | str | None = None,
         jobs: int = 1,
+        preparation: Preparation | None = None,
     ) -> None:
+        if preparation is not None and (executor is not None or not isinstance(evaluate, Accuracy)):
+            given = "an executor" if executor is not None else "a function as evaluate"
+            hint = "prepare networks in your function" if executor is None else None
+            raise InputError("preparation", given=f"beside {given}", expected="accuracy_on(x, y), here", hint=hint)
+        self.preparation = preparation
         self.space, self.objectives, self.racing = space, tuple(objectives), racing
         self.costs = [o for o in self.objectives[1:] if o in COSTS]
         self.extra = [o for o in self.objectives[1:] if o not in COSTS]
@@ -54,6 +65,8 @@ class Evaluation:
         costs = self.space.costs(masks, self.costs)
         if self.runner is None:
             return self._by_function(masks, costs, state)
+        if self.preparation is not None:
+            return self._prepared(masks, costs, state)
         order = self.runner.evaluate.order
         if self.racing and state.mistakes and len(self.objectives) == 2:
             archive = state.archive
@@ -63,6 +76,16 @@ class Evaluation:
             errors, share = wrong.mean(1), np.ones(len(masks))
             if self.racing:
                 state.mistakes.remember(masks, wrong)
+        state.evaluations += float(share.sum())
+        return np.concatenate([errors[:, None], costs], 1)
+
+    def _prepared(self, masks: Array, costs: Array, state: SearchState) -> Array:
+        assert self.preparation is not None
+        assert self.runner is not None
+        rivals = state.mistakes if self.racing and len(self.objectives) == 2 else None
+        errors, share = self.preparation.race(
+            self.runner.evaluate, self.space, masks, costs[:, 0], rivals, (state.archive.masks, state.archive.fitness)
+        )
         state.evaluations += float(share.sum())
         return np.concatenate([errors[:, None], costs], 1)
 

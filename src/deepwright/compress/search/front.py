@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.compress.search.objectives import Accuracy
-from deepwright.compress.search.space import Space
+from deepwright.compress.search.preparing import Preparation
+from deepwright.compress.search.space import COSTS, Space
 from deepwright.compress.search.units import UnitSpace
 from deepwright.compress.surgery import ShrinkResult
 from deepwright.core.errors import InputError
@@ -27,12 +28,13 @@ class Picked:
     """One network of the front.
 
     Attributes:
-        model: smaller (units, and proved) or sparse (weights).
-        surgery: the proof and the index map, for units.
+        model: smaller (units, and proved) or sparse (weights); with what the search's preparation gave it.
+        surgery: the proof and the index map, for units, of the cut as it was before any preparation.
         index: its place in the front.
         validation_error: what the search saw.
         held_out: error on fresh data, with its 95 % interval; the picked point was chosen for its luck too.
-        costs: shares of the dense network's costs.
+        costs: shares of the dense network's costs. Of a sparse network: the share of weights that aren't zero, and
+            beside it params, MACs and bytes, which zeros leave as they were, and the bytes of a file of sparse rows.
         against_dense: exact McNemar p-value that it is equally often right as the dense network on the fresh data.
     """
 
@@ -58,6 +60,7 @@ class ParetoResult:
         history: (evaluations, hypervolume, phase) after each generation.
         log: what the search decided on its way.
         evaluations: in all.
+        preparation: what each network got before it was judged, and gets when it is picked.
     """
 
     space: Space = field(repr=False)
@@ -68,6 +71,7 @@ class ParetoResult:
     history: list[tuple[float, float, int]] = field(repr=False)
     log: list[str]
     evaluations: float
+    preparation: Preparation | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.F)
@@ -120,8 +124,12 @@ class ParetoResult:
         mask = self.masks[chosen]
         fresh = Accuracy(*held_out)
         surgery = self.space.proved(mask) if isinstance(self.space, UnitSpace) else None
-        model = surgery.model if surgery is not None else self.space.build(mask)
-        both = fresh.wrong(self.space, np.stack([mask, np.ones_like(mask)]))
+        if self.preparation is not None:
+            model = self.preparation.whole(self.space, mask)
+        else:
+            model = surgery.model if surgery is not None else self.space.build(mask)
+        dense = fresh.wrong(self.space, np.ones((1, self.space.size), bool))[0]
+        both = fresh.wrong_of(self.space, model), dense
         names = self.objectives[1:]
         return Picked(
             model=model,
@@ -129,7 +137,7 @@ class ParetoResult:
             index=chosen,
             validation_error=float(self.F[chosen, 0]),
             held_out=wilson(int(both[0].sum()), len(fresh)),
-            costs=dict(zip(names, self.F[chosen, 1:].tolist())),
+            costs=self.space.account(mask, dict(zip(names, self.F[chosen, 1:].tolist()))),
             against_dense=mcnemar(torch.from_numpy(~both[0]), torch.from_numpy(~both[1])),
         )
 
@@ -141,13 +149,22 @@ class ParetoResult:
             y: their labels (N,).
         """
         fresh = Accuracy(x, y)
-        wrong = fresh.wrong(self.space, self.masks).sum(1)
+        if self.preparation is None:
+            wrong = fresh.wrong(self.space, self.masks).sum(1)
+        else:
+            each = (self.preparation.whole(self.space, m) for m in self.masks)
+            wrong = np.array([fresh.wrong_of(self.space, model).sum() for model in each])
         rows: list[Any] = []
         for i, errors in enumerate(wrong.tolist()):
             interval = wilson(errors, len(fresh))
             rows.append([i, *self.F[i].tolist(), interval.value, interval.low, interval.high, int(self.phase[i])])
-        columns = ["point", "validation error", *self.objectives[1:], "held-out error", "low", "high", "phase"]
+        columns = ["point", "validation error", *self._costs(), "held-out error", "low", "high", "phase"]
         return Table(columns, rows, f"{len(rows)} points, {len(fresh)} held-out samples, 95 % intervals")
+
+    def _costs(self) -> list[str]:
+        """The objectives but for the error; zeros in a tensor aren't fewer parameters, whatever was asked for."""
+        sparse = not isinstance(self.space, UnitSpace)
+        return [f"nonzero weights ({n})" if sparse and n in COSTS else n for n in self.objectives[1:]]
 
     def sensitivity(self) -> Table:
         """Share of its bits that each layer keeps over the front: which are never given up."""
@@ -166,13 +183,13 @@ class ParetoResult:
             {"name": f"phase {p}", "x": self.F[self.phase == p, 1].tolist(), "y": self.F[self.phase == p, 0].tolist()}
             for p in np.unique(self.phase)
         ]
-        return Figure("scatter", "The front", series, f"{self.objectives[1]} kept (share)", "validation error")
+        return Figure("scatter", "The front", series, f"{self._costs()[0]} (share)", "validation error")
 
     def to_pandas(self) -> Any:
         """One row a point."""
         import pandas
 
-        frame = pandas.DataFrame(self.F, columns=list(self.objectives))
+        frame = pandas.DataFrame(self.F, columns=["error", *self._costs()])
         frame["phase"] = self.phase
         return frame
 
@@ -193,19 +210,21 @@ class ParetoResult:
             "size": self.space.size,
             "layers": [[name, int(size)] for name, size in zip(self.space.names, self.space.layer_sizes)],
             "network": str(digest(self.space.network, "the network")),
+            "preparation": _name(self.preparation),
         }
         return save_state(path, state)
 
     @classmethod
-    def load(cls, path: Path | str, space: Space) -> ParetoResult:
+    def load(cls, path: Path | str, space: Space, preparation: Preparation | None = None) -> ParetoResult:
         """Read a front back.
 
         Args:
             path: the file.
             space: of the network that it was made over.
+            preparation: that its networks were judged with; the file doesn't hold the training data.
 
         Raises:
-            InputError: it was made over another network.
+            InputError: it was made over another network, or with another preparation.
         """
         state = load_state(path)
         if not isinstance(state, dict) or not {"size", "layers", "network", "packed"} <= set(state):
@@ -221,6 +240,9 @@ class ParetoResult:
                 given=f"{state['size']} bits in other layers",
                 expected=f"{space.size}, in the layers of this network",
             )
+        if state.get("preparation") != _name(preparation):
+            given = "judged with another preparation" if preparation else "of networks that were prepared"
+            raise InputError(f"front {path}", given=given, expected="the preparation that `fit` was given, no other")
         history = [(float(a), float(b), int(c)) for a, b, c in state["history"]]
         return cls(
             space=space,
@@ -231,4 +253,9 @@ class ParetoResult:
             history=history,
             log=state["log"],
             evaluations=state["evaluations"],
+            preparation=preparation,
         )
+
+
+def _name(preparation: Preparation | None) -> str | None:
+    return None if preparation is None else str(digest(preparation, "the preparation"))

@@ -20,6 +20,7 @@ from deepwright.core.errors import InputError
 
 FROM_PHASE_1 = 0.4  # of phase 2's first population
 TRIES = 5  # for a child that wasn't seen before
+STALE = 5  # generations in a row without one new network: the phase has no more to find
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Generations:
         guided: moves of phase 2 lean on importance.
         escape: share of a child's flips that may leave the corridor.
         state: where the search stands.
+        raw_seeds: phase 1 begins with global cuts of raw scores too.
     """
 
     def __init__(
@@ -61,7 +63,9 @@ class Generations:
         guided: bool,
         escape: float,
         state: SearchState,
+        raw_seeds: bool = False,
     ) -> None:
+        self.raw_seeds = raw_seeds
         self.space, self.engine, self.sizes, self.slacks = space, engine, sizes, slacks
         self.guided, self.escape, self.state = guided, escape, state
         self.waiting: list[Candidate] = []
@@ -93,7 +97,7 @@ class Generations:
         """
         if self.state.candidates:
             raise InputError("begin_with", given=f"{self.state.candidates} candidates so far", expected="a new search")
-        self.state.phase, self.state.generation = 2, 1
+        self.state.phase, self.state.generation, self.state.skipped = 2, 1, True
         for mask in masks:
             self._add(mask, 2)
         if not self.waiting:
@@ -123,37 +127,65 @@ class Generations:
         if not self.waiting:
             self._close_generation()
 
+    def _allowance(self) -> int:
+        """New networks that the phase may still make: pop (gen + 1), and in phase 2 what phase 1 didn't need.
+
+        What was seen before costs nothing: only networks that are evaluated count.
+        """
+        state = self.state
+        upto = sum(p["pop"] * (p["gen"] + 1) for n, p in self.sizes.items() if n <= state.phase and not self._skips(n))
+        return upto - state.candidates
+
+    def _skips(self, phase: int) -> bool:
+        """Whether a phase isn't run: phase 2 without generations, phase 1 where networks to begin with were given."""
+        return self.state.skipped if phase == 1 else self.sizes[2]["gen"] == 0
+
     def _breed(self) -> None:
-        state, pop = self.state, self.sizes.get(self.state.phase, {}).get("pop", 0)
         if self.done:
             return
+        state = self.state
+        room = min(self.sizes[state.phase]["pop"], self._allowance())
         if state.phase == 1:
-            if state.generation == 0:
-                genomes = first_thresholds(self.space, pop, state.rng)
-            else:
-                genomes = next_thresholds(self.engine, state.thresholds, state.fitness, pop, state.rng)
-            for genome, mask in zip(genomes, self.space.from_thresholds(genomes)):
-                self._add(mask, 1, genome=genome)
+            self._breed_thresholds(room)
         elif state.generation == 0:
             # those that phase 1 knew are parents already; they need no second evaluation
+            pop = self.sizes[2]["pop"]
             known = spread_over(state.archive, max(2, round(FROM_PHASE_1 * pop)))
             state.population, state.fitness = state.archive.masks[known], state.archive.fitness[known]
-            for mask in self._moves().first(state.population, pop):
+            for mask in self._moves().first(state.population, pop)[: len(known) + room]:
                 self._add(mask, 2)
         else:
-            self._breed_bits(pop)
+            self._breed_bits(room)
+        state.stale = 0 if self.waiting else state.stale + 1
         if not self.waiting:  # nothing new under the sun: the generation passes
             self._close_generation()
 
+    def _breed_thresholds(self, room: int) -> None:
+        """Children until `room` of them make masks that weren't seen before, or several broods have passed."""
+        state = self.state
+        for brood in range(TRIES):
+            if len(self.waiting) == room:
+                break
+            if state.generation == 0:
+                if brood:
+                    break
+                genomes = first_thresholds(self.space, room, state.rng, self.raw_seeds)
+            else:
+                genomes = next_thresholds(self.engine, state.thresholds, state.fitness, room, state.rng)
+            for genome, mask in zip(genomes, self.space.from_thresholds(genomes)):
+                if len(self.waiting) < room:
+                    self._add(mask, 1, genome=genome)
+
     def _moves(self) -> BitMoves:
         state = self.state
-        progress = state.generation / max(self.sizes[2]["gen"], 1)
-        return BitMoves(self.space, state.corridor, state.rng, self.guided, self.escape, progress)
+        left, made = self._allowance(), state.candidates - state.phase_began
+        return BitMoves(self.space, state.corridor, state.rng, self.guided, self.escape, made / max(made + left, 1))
 
-    def _breed_bits(self, pop: int) -> None:
+    def _breed_bits(self, room: int) -> None:
+        """Children until `room` of them weren't seen before, or every pair has had its tries."""
         state, moves = self.state, self._moves()
         chance = flip_chance(state.operator_wins)
-        for a, b in self.engine.parents(state.fitness, pop, state.rng):
+        for a, b in self.engine.parents(state.fitness, room, state.rng):
             for _ in range(TRIES):
                 mask, operator = moves.child(state.population[a], state.population[b], chance)
                 if self._add(mask, 2, operator):
@@ -203,12 +235,12 @@ class Generations:
         return operators.count(0), operators.count(1)
 
     def _advance(self) -> None:
-        state, generations = self.state, self.sizes[self.state.phase]["gen"]
-        if state.generation <= generations and generations > 0:
+        state = self.state
+        if self._allowance() > 0 and state.stale < STALE:
             return
         if state.phase == 1 and self.sizes[2]["gen"] > 0 and len(state.archive):
             state.corridor, log = open_corridor(state.archive, self.slacks)
             state.log += log
-            state.phase, state.generation = 2, 0
+            state.phase, state.generation, state.stale, state.phase_began = 2, 0, 0, state.candidates
         else:
             state.phase = 3

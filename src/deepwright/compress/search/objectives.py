@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
-from deepwright.compress.search.space import Space
+from deepwright.compress.search.space import Space, outputs
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Task, infer
 
@@ -70,6 +70,22 @@ class Accuracy:
             parts.append(torch.stack([~self._right(task, out, y) for out in found]).cpu().numpy())
         return np.concatenate(parts, 1)
 
+    def wrong_of(self, space: Space, model: nn.Module, rows: Tensor | None = None) -> Bool[Array, " rows"]:
+        """True where one network is wrong, whatever was done to it since it was built.
+
+        Args:
+            space: that it came from.
+            model: the network.
+            rows: of the data; all by default, in the order of `order`.
+        """
+        rows = self.order if rows is None else rows
+        task = self._task(space)
+        parts = [
+            ~self._right(task, outputs(model, self.x[part.to(self.x.device)]), self.y[part.cpu()])
+            for part in rows.split(self.batch_size)
+        ]
+        return torch.cat([p.cpu() for p in parts]).numpy()
+
     @staticmethod
     def _right(task: Task, out: Tensor, y: Tensor) -> Tensor:
         """What isn't finite is wrong: a candidate may be broken."""
@@ -102,12 +118,13 @@ def accuracy_on(x: Tensor, y: Tensor, batch_size: int = 500, seed: int = 0, task
     return Accuracy(x, y, batch_size, seed, task)
 
 
-def require_disjoint(validation: Tensor, test: Tensor) -> None:
+def require_disjoint(validation: Tensor, test: Tensor, name: str = "test set") -> None:
     """Refuse validation samples that are in the test set.
 
     Args:
         validation: (N, ...).
         test: (M, ...).
+        name: of the other set.
 
     Raises:
         InputError: some are in both.
@@ -120,9 +137,9 @@ def require_disjoint(validation: Tensor, test: Tensor) -> None:
     if shared:
         raise InputError(
             "validation data",
-            given=f"{len(shared)} samples that are in the test set too",
+            given=f"{len(shared)} samples that are in the {name} too",
             expected="none",
-            hint="search on validation data only; the test set is for the end",
+            hint="search on validation data only; training data train, the test set is for the end",
         )
 
 

@@ -26,6 +26,7 @@ from deepwright.compress.search.evaluation import Evaluation
 from deepwright.compress.search.front import ParetoResult
 from deepwright.compress.search.generations import Candidate, Generations
 from deepwright.compress.search.objectives import Accuracy, Evaluate, require_disjoint
+from deepwright.compress.search.preparing import Preparation
 from deepwright.compress.search.space import COSTS, Space
 from deepwright.compress.search.state import SearchState
 from deepwright.compress.search.units import UnitSpace
@@ -36,6 +37,7 @@ from deepwright.core.progress import bar
 from deepwright.core.resume import Resume
 
 GRANULARITIES = ("unit", "weight", "block")
+SEEDS = ("normalised", "raw")
 BLOCK = 4
 
 
@@ -64,8 +66,12 @@ class EvolutionaryPruner:
         escape: from the middle of phase 2 on, this share of a child's flips may leave the corridor.
         guided: moves lean on importance (False: every bit alike; for comparison).
         seed: of everything.
-        min_keep: bits that each layer keeps.
+        min_keep: bits that each layer keeps; 1 by default for units (a layer without units is no layer), 0 for weights
+            and blocks, which may empty a row or a layer.
         frozen: modules that stay whole.
+        seeds: what phase 1 begins with beside the dense network: "normalised" (global cuts of layer-scaled scores: a
+            network that computes the same at other scales gets the same front) or "raw" (global cuts of raw scores too:
+            the front is then at least as good as those).
 
     Raises:
         InputError: nothing to prune, weights that aren't finite, unknown options.
@@ -88,8 +94,9 @@ class EvolutionaryPruner:
         escape: float = 0.05,
         guided: bool = True,
         seed: int = 0,
-        min_keep: int = 1,
+        min_keep: int | None = None,
         frozen: Sequence[str] = (),
+        seeds: str = "normalised",
     ) -> None:
         if granularity not in GRANULARITIES:
             raise InputError("granularity", given=repr(granularity), expected=" or ".join(map(repr, GRANULARITIES)))
@@ -98,6 +105,10 @@ class EvolutionaryPruner:
             raise InputError("search", given=given, expected="0 <= heavy <= light error, a share in [0, 1]")
         if seed < 0:
             raise InputError("seed", given=seed, expected="0 or more")
+        if seeds not in SEEDS:
+            raise InputError("seeds", given=repr(seeds), expected=" or ".join(map(repr, SEEDS)))
+        least = 1 if granularity == "unit" else 0
+        min_keep = least if min_keep is None else min_keep
         self.engine = named_engine(engine)
         _require_objectives(objectives, self.engine)
         self.sizes = {1: _sizes("phase1", phase1), 2: _sizes("phase2", phase2)}
@@ -110,10 +121,13 @@ class EvolutionaryPruner:
             self.space = WeightSpace.of(model, importance, data, min_keep, frozen, block, loss)
         self.model, self.objectives, self.frozen = model, tuple(objectives), tuple(frozen)
         self.slacks, self.escape, self.guided, self.seed = corridor, escape, guided, seed
-        self.importance = importance
+        self.importance, self.seeds = importance, seeds
         start = SearchState.start(self.space.size, len(self.space.names), len(self.objectives), seed)
-        self.generations = Generations(self.space, self.engine, self.sizes, corridor, guided, escape, start)
+        self.generations = Generations(
+            self.space, self.engine, self.sizes, corridor, guided, escape, start, seeds == "raw"
+        )
         self._begun_with: Array | None = None
+        self.preparation: Preparation | None = None
 
     # --- ask and tell ------------------------------------------------------------------------------------------
 
@@ -167,6 +181,7 @@ class EvolutionaryPruner:
         executor: Executor | str | None = None,
         jobs: int = 1,
         racing: bool = False,
+        preparation: Preparation | None = None,
         test: tuple[Tensor, Tensor] | None = None,
         on_step: Callable[[SearchState], object] | None = None,
     ) -> ParetoResult:
@@ -175,20 +190,23 @@ class EvolutionaryPruner:
         Args:
             evaluate: `accuracy_on(x, y)`, or a function of a network that gives its error (and the further objectives).
             budget: evaluations at most; one is one candidate on the whole validation set, a dropped one counts its
-                share.
+                share, and a prepared one what its statistics and steps take, in such passes.
             checkpoint: a file that keeps the state after every generation; a search that was stopped goes on from there
                 to the same end, with a larger budget too.
             executor: None, an executor of `concurrent.futures`, or "ray"; the result doesn't depend on it.
             jobs: chunks that a generation is cut into for an executor.
             racing: evaluate on 1/8, 1/4, 1/2 and all of the validation set and drop early what a better network at no
                 greater cost beats for certain (sign test, p < 0.01 over all tests).
+            preparation: what each candidate gets before it is judged: batch norms' statistics anew before it races, a
+                short training (equal for all) before the last rung. On two objectives.
             test: data that the validation set must not share (an overlap is refused).
             on_step: called with the state after every generation.
 
         Raises:
             SearchError: more than 20 % of the candidates without finite objectives.
             OtherWorkError: the checkpoint is of another network, other settings or other validation data.
-            InputError: a budget below two populations; validation samples that are in the test set.
+            InputError: a budget below two populations; validation samples that are in the test set, or a preparation on
+                them; a preparation with an executor or an `evaluate` of one's own.
             KeyboardInterrupt: the user asked to stop; the checkpoint is written, and `result()` has the front so far.
         """
         if jobs < 1:
@@ -197,7 +215,10 @@ class EvolutionaryPruner:
             raise InputError("budget", given=budget, expected=f"at least {2 * self.sizes[1]['pop']}, two populations")
         if test is not None and isinstance(evaluate, Accuracy):
             require_disjoint(evaluate.x, test[0])
-        run = Evaluation(evaluate, self.space, self.objectives, racing, executor, jobs)
+        if preparation is not None and isinstance(evaluate, Accuracy):
+            require_disjoint(evaluate.x, preparation.x, "preparation's training data")
+        run = Evaluation(evaluate, self.space, self.objectives, racing, executor, jobs, preparation)
+        self.preparation = preparation
         identity = {} if checkpoint is None else self._identity(evaluate, racing)
         with Resume(checkpoint, identity, kind="search") as kept:
             plain = kept.load()
@@ -245,6 +266,7 @@ class EvolutionaryPruner:
             history=list(state.history),
             log=list(state.log),
             evaluations=state.evaluations,
+            preparation=self.preparation,
         )
 
     def _require_feasible(self) -> None:
@@ -277,10 +299,12 @@ class EvolutionaryPruner:
                 "escape": self.escape,
                 "guided": self.guided,
                 "seed": self.seed,
+                "seeds": self.seeds,
                 "min_keep": self.space.min_keep,
                 "frozen": self.frozen,
                 "racing": racing,
             },
+            "preparation": self.preparation,
             **validation,
         }
 

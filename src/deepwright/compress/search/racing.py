@@ -43,13 +43,31 @@ class Mistakes:
         inside = {key(m) for m in masks}
         self.rows = {k: v for k, v in self.rows.items() if k in inside}
 
+    def knows(self, masks: Bool[Array, "m d"]) -> Bool[Array, " m"]:
+        """Whose mistakes are kept.
+
+        Args:
+            masks: one network a row.
+        """
+        return np.array([key(m) in self.rows for m in masks], bool)
+
+    def of(self, masks: Bool[Array, "m d"], n: int) -> Bool[Array, "r n"]:
+        """Mistakes of those whose are kept, in the order of the masks.
+
+        Args:
+            masks: one network a row.
+            n: samples.
+        """
+        rows = [np.unpackbits(self.rows[k], count=n) for k in map(key, masks) if k in self.rows]
+        return np.stack(rows).astype(bool) if rows else np.zeros((0, n), bool)
+
     def race(
         self,
         runner: Runner,
         masks: Bool[Array, "p d"],
         cost: Float[Array, " p"],
         archive: Bool[Array, "m d"],
-        fitness: Float[Array, "m 2"],
+        fitness: Float[Array, "m k"],
     ) -> tuple[Float[Array, " p"], Float[Array, " p"]]:
         """Evaluate on 1/8, 1/4, 1/2 and all of the validation set, dropping on the way.
 
@@ -65,10 +83,7 @@ class Mistakes:
         """
         order, n = runner.evaluate.order, len(runner.evaluate)
         front = np.flatnonzero(nondominated(fitness))
-        keys = [key(m) for m in archive[front]]
-        known = [i for i, k in enumerate(keys) if k in self.rows]
-        rivals = np.stack([np.unpackbits(self.rows[keys[i]], count=n).astype(bool) for i in known])
-        rival_cost = fitness[front[known], 1]
+        rivals, rival_cost = self.of(archive[front], n), fitness[front[self.knows(archive[front])], 1]
         alive = np.arange(len(masks))
         found = np.zeros((len(masks), n), bool)
         share, done = np.zeros(len(masks)), 0
@@ -79,8 +94,8 @@ class Mistakes:
             share[alive] = part / n
             done = part
             if part < n:
-                beaten = [_beaten(found[i, :part], cost[i], rivals[:, :part], rival_cost) for i in alive]
-                alive = alive[~np.array(beaten, bool)]
+                lost = [beaten(found[i, :part], cost[i], rivals[:, :part], rival_cost) for i in alive]
+                alive = alive[~np.array(lost, bool)]
                 if len(alive) == 0:
                     break
         errors = np.full(len(masks), np.nan)
@@ -98,10 +113,16 @@ def key(mask: Bool[Array, " d"]) -> bytes:
     return np.packbits(mask).tobytes()
 
 
-def _beaten(wrong: np.ndarray, cost: float, rivals: np.ndarray, rival_cost: np.ndarray) -> bool:
+def beaten(wrong: np.ndarray, cost: float, rivals: np.ndarray, rival_cost: np.ndarray) -> bool:
     """Whether the best rival of no greater cost is better for certain: the sign test where the two differ.
 
     One rival (on a front the dearest of the cheaper ones errs least) and three looks: p < 0.01 / 3.
+
+    Args:
+        wrong: where the candidate is wrong.
+        cost: of the candidate.
+        rivals: where each rival is.
+        rival_cost: of each.
     """
     cheaper = np.flatnonzero(rival_cost <= cost)
     if len(cheaper) == 0:

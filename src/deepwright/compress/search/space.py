@@ -105,6 +105,15 @@ class Space:
         """
         raise NotImplementedError
 
+    def account(self, mask: Bool[Array, " d"], shares: dict[str, float]) -> dict[str, float]:
+        """What one network really costs, by name, as shares of the dense network.
+
+        Args:
+            mask: which bits stay.
+            shares: the costs that the search saw.
+        """
+        return shares
+
     def predict(self, masks: Bool[Array, "p d"], x: Tensor) -> Tensor:
         """Outputs of the masked networks, where the network lives.
 
@@ -149,9 +158,15 @@ def in_turn(space: Space, masks: Bool[Array, "p d"], x: Tensor) -> Tensor:
         masks: one network a row.
         x: inputs, from any device.
     """
-    return torch.stack([_outputs(space.build(mask), x) for mask in masks])
+    return torch.stack([outputs(space.build(mask), x) for mask in masks])
 
 
-def _outputs(model: nn.Module, x: Tensor) -> Tensor:
+def outputs(model: nn.Module, x: Tensor) -> Tensor:
+    """Of one network, in eval mode, where it lives.
+
+    Args:
+        model: left as found.
+        x: inputs, from any device.
+    """
     with evaluating(model), fast_layout(model), torch.no_grad():
         return model(to_model(x, model))

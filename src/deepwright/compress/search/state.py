@@ -32,6 +32,9 @@ class SearchState:
         evaluations: so far; one is one candidate on the whole validation set.
         candidates: made so far.
         infeasible: of these, those without finite objectives.
+        phase_began: candidates that there were when the phase began.
+        stale: generations in a row that found no mask which wasn't seen before.
+        skipped: phase 1 was left out.
         history: (evaluations, hypervolume, phase) after each generation.
         operator_wins: children of (flips, swaps) that entered the archive, after each generation of phase 2.
         log: what was decided on the way.
@@ -50,6 +53,9 @@ class SearchState:
     evaluations: float = 0.0
     candidates: int = 0
     infeasible: int = 0
+    phase_began: int = 0
+    stale: int = 0
+    skipped: bool = False
     history: list[tuple[float, float, int]] = field(default_factory=list)
     operator_wins: list[tuple[int, int]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
@@ -91,6 +97,7 @@ class SearchState:
             },
             "corridor": {"lower": _tensor(self.corridor.lower), "upper": _tensor(self.corridor.upper)},
             "counts": [self.phase, self.generation, self.candidates, self.infeasible],
+            "course": [self.phase_began, self.stale, int(self.skipped)],
             "evaluations": self.evaluations,
             "history": [list(h) for h in self.history],
             "operator_wins": [list(w) for w in self.operator_wins],
@@ -115,6 +122,7 @@ class SearchState:
         width = -(-size // 8)
         archive, corridor, mistakes = plain["archive"], plain["corridor"], plain["mistakes"]
         phase, generation, candidates, infeasible = plain["counts"]
+        phase_began, stale, skipped = plain["course"]
         return cls(
             rng=rng,
             population=_unpacked(plain["population"], size),
@@ -127,6 +135,9 @@ class SearchState:
             evaluations=plain["evaluations"],
             candidates=candidates,
             infeasible=infeasible,
+            phase_began=phase_began,
+            stale=stale,
+            skipped=bool(skipped),
             history=[(float(a), float(b), int(c)) for a, b, c in plain["history"]],
             operator_wins=[(int(a), int(b)) for a, b in plain["operator_wins"]],
             log=list(plain["log"]),

@@ -13,18 +13,27 @@ LARGEST = 2.5
 LEVELS = 10
 
 
-def first_thresholds(space: Space, count: int, rng: np.random.Generator) -> Float[Array, "count layers"]:
-    """The dense network, global cuts at ten levels (the front starts as good as magnitude pruning), random ones.
+def first_thresholds(
+    space: Space, count: int, rng: np.random.Generator, raw: bool = False
+) -> Float[Array, "count layers"]:
+    """The dense network, global cuts at ten levels of the layer-scaled scores, random ones.
+
+    A network whose layers are rescaled (x128 here, / 128 there: the same function) gets the same cuts, since each score
+    is taken in units of its layer's `scale`.
 
     Args:
         space: of masks.
         count: how many, two at least.
         rng: for the random ones.
+        raw: also global cuts of the raw scores: the front is then at least as good as magnitude pruning, and depends
+            on how the layers are scaled.
     """
-    layers = len(space.names)
-    levels = np.quantile(space.score, np.linspace(0.05, 0.95, LEVELS))
-    cuts = np.minimum(levels[:, None] / space.scale, LARGEST)
-    rest = max(0, count - LEVELS - 1)
+    layers, shares = len(space.names), np.linspace(0.05, 0.95, LEVELS)
+    cuts = np.repeat(np.quantile(space.score / space.scale[space.layer], shares)[:, None], layers, 1)
+    if raw:
+        cuts = np.concatenate([cuts, np.quantile(space.score, shares)[:, None] / space.scale])
+    cuts = np.minimum(cuts, LARGEST)
+    rest = max(0, count - len(cuts) - 1)
     random = rng.random((rest, layers)) * rng.random((rest, 1)) * LARGEST
     return np.concatenate([np.zeros((1, layers)), cuts, random])[: max(count, 2)]
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
-from deepwright.compress.search.space import Space, in_turn
+from deepwright.compress.search.space import COSTS, Space, in_turn
 from deepwright.compress.surgery import gradient_scores
 from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError, unknown_name
@@ -42,7 +42,7 @@ class WeightSpace(Space):
         model: nn.Module,
         parameters: Sequence[str],
         score: Float[Array, " weights"],
-        min_keep: int = 1,
+        min_keep: int = 0,
         block: int = 1,
         spread: bool = True,
     ) -> None:
@@ -73,7 +73,7 @@ class WeightSpace(Space):
         model: nn.Module,
         criterion: str = "magnitude",
         data: Any = None,
-        min_keep: int = 1,
+        min_keep: int = 0,
         frozen: Sequence[str] = (),
         block: int = 1,
         loss: Callable[[Tensor, Tensor], Tensor] | None = None,
@@ -126,6 +126,28 @@ class WeightSpace(Space):
         """The kept share, whatever the name: zeros don't make tensors smaller."""
         share = masks @ self.weights / max(int(self.weights.sum()), 1)
         return np.stack([share for _ in names], 1)
+
+    def account(self, mask: Bool[Array, " d"], shares: dict[str, float]) -> dict[str, float]:
+        """The share of weights that aren't zero beside what they take: all of it dense, less in compressed rows.
+
+        A file of compressed sparse rows holds every kept weight (or block), its column in four bytes, and where each
+        row begins. Tensors in memory, parameters and multiplications stay as they were.
+
+        Args:
+            mask: which bits stay.
+            shares: the costs that the search saw.
+        """
+        own = dict(self.model.named_parameters())
+        dense = sum(p.numel() * p.element_size() for p in own.values())
+        sparse = dense
+        for name, bits in self.split(mask[None]).items():
+            size, rows = own[name].element_size(), len(bits[0])
+            kept = int(bits.sum())
+            sparse += kept * size + 4 * (-(-kept // self.block) + rows + 1) - own[name].numel() * size
+        searched = {name: value for name, value in shares.items() if name not in COSTS}
+        kept_share = float(mask @ self.weights / max(int(self.weights.sum()), 1))
+        whole = dict.fromkeys(COSTS, 1.0)
+        return {"nonzero weights": kept_share, **whole, "bytes as sparse rows": sparse / dense, **searched}
 
     def split(self, masks: Bool[Array, "p d"]) -> dict[str, Tensor]:
         """Masks by parameter.

@@ -12,14 +12,14 @@ Example:
 """
 
 from deepwright.compress.surgery.batch_norms import recalibrate
-from deepwright.compress.surgery.cutting import ShrinkResult, kept_indices, shrink
+from deepwright.compress.surgery.cutting import ShrinkResult, shrink
 from deepwright.compress.surgery.dead import dead_units
 from deepwright.compress.surgery.fusion import check_fusion, embed, extract
 from deepwright.compress.surgery.index_maps import IndexMap, index_map_from_json, index_map_to_json
 from deepwright.compress.surgery.latency import plan_for_latency
 from deepwright.compress.surgery.masked_original import MaskedOriginal
 from deepwright.compress.surgery.masking import MaskHandle, mask, mask_weights
-from deepwright.compress.surgery.plans import Plan, plan
+from deepwright.compress.surgery.plans import Plan, kept_indices, plan
 from deepwright.compress.surgery.proof import Verification, verify
 from deepwright.compress.surgery.safety import freeze_unsafe, unsafe_groups
 from deepwright.compress.surgery.scores import CRITERIA, GRADIENT_CRITERIA, gradient_scores, importance

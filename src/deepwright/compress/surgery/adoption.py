@@ -24,6 +24,7 @@ def adopt(model: nn.Module, small: nn.Module) -> None:
         other = fresh[name]
         kept = {k: v for k, v in vars(module).items() if k in ("_modules", "training")}
         vars(module).update(vars(other))
+        module.__class__ = type(other)  # attention of whole heads has a forward of its own
         vars(module).update(kept)
 
 

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.compress.coupling import ShrinkGraph
-from deepwright.compress.errors import OverPruneError, SurgeryError
+from deepwright.compress.errors import SurgeryError
 from deepwright.compress.surgery.adoption import adopt, follow
 from deepwright.compress.surgery.fixed_sizes import fixed_sizes
 from deepwright.compress.surgery.index_maps import IndexMap
-from deepwright.compress.surgery.plans import Plan
+from deepwright.compress.surgery.plans import Plan, kept_indices
 from deepwright.compress.surgery.proof import Verification, verify
 from deepwright.compress.surgery.repair import (
     Attributes,
@@ -101,24 +101,6 @@ def shrink(
         adopt(model, small)
         result.model = model
     return result
-
-
-def kept_indices(plan: Plan) -> dict[str, dict[int, np.ndarray]]:
-    """Parameter -> axis -> sorted kept indices, for axes that change.
-
-    Args:
-        plan: what stays.
-    """
-    graph = plan.graph
-    found: dict[str, dict[int, np.ndarray]] = {}
-    for b in graph.space.births:
-        units = graph.unit_of[b.start : b.start + b.size]
-        keep = (units < 0) | plan.keep[np.maximum(units, 0)] if graph.units else np.ones(b.size, bool)
-        if not keep.all():
-            if not keep.any():
-                raise OverPruneError(f"{b.fqn}, axis {b.axis}", given="nothing kept", expected="at least one entry")
-            found.setdefault(b.fqn, {})[b.axis] = np.flatnonzero(keep)
-    return found
 
 
 def _require_same(model: nn.Module, graph: ShrinkGraph) -> None:

@@ -46,8 +46,7 @@ class Removed:
     """
 
     def __init__(self, plan: Plan) -> None:
-        units = plan.graph.unit_of
-        self.gone = (units >= 0) & ~plan.keep[np.maximum(units, 0)] if len(plan.keep) else np.zeros(len(units), bool)
+        self.gone = plan.removes(plan.graph.unit_of)
 
     def mask(self, labels: Labels, axis: int) -> np.ndarray | None:
         """(size,) True where an entry goes, or None when none does."""

@@ -15,14 +15,18 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from deepwright.compress.coupling import ShrinkGraph
 from deepwright.compress.errors import FusionError
 from deepwright.compress.surgery.index_maps import IndexMap
+from deepwright.compress.surgery.preserving import Preserving
+from deepwright.compress.surgery.proof import TOLERANCE, require_same_function
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
 from deepwright.core.randomness import local_rng
 
 REST = ("random", "keep", "zero", "function_preserving")
+_GRAPH_HINT = "graph=result.graph, of the result that has the index map"
 
 
 def embed(
@@ -32,6 +36,7 @@ def embed(
     *,
     rest: str = "random",
     generator: torch.Generator | None = None,
+    graph: ShrinkGraph | None = None,
 ) -> nn.Module:
     """A copy of `big` that holds `small`.
 
@@ -39,18 +44,26 @@ def embed(
         small: the shrunk network.
         big: the network it was cut from (or another of the same shapes).
         index_map: of the surgery.
-        rest: what stands outside the copied blocks: "random" (each module's own initialisation), "keep" (big's values),
-            "zero" (its channels never wake: they get no gradient), or "function_preserving" (random, but zero from new
-            to kept channels: the fused network equals the small one in eval mode; not through a layer norm over fused
-            axes).
+        rest: what stands outside the copied blocks: "random" (each module's own `reset_parameters`; what no module
+            makes so keeps big's values), "keep" (big's values), "zero" (its channels never wake: they get no gradient),
+            or "function_preserving" (random, but zero from new to kept channels: the fused network equals the small
+            one in eval mode, which is checked).
         generator: seeds the initialisation.
+        graph: of the network that was cut (`ShrinkResult.graph`), for "function_preserving": it knows which axis of
+            which parameter is summed over.
 
     Raises:
-        FusionError: the map doesn't fit the networks; names the parameter.
-        InputError: an unknown `rest`.
+        FusionError: the map doesn't fit the networks, and names the parameter; or the function can't be preserved: a
+            norm over new channels, attention whose inner width grows.
+        SurgeryError: the fused network doesn't compute what the small one does, for sizes that its code takes from
+            elsewhere.
+        InputError: an unknown `rest`; "function_preserving" without the graph, or another `rest` with it.
     """
     if rest not in REST:
         raise InputError("rest", given=repr(rest), expected=" or ".join(map(repr, REST)))
+    if (rest == "function_preserving") != (graph is not None):
+        given = f"rest={rest!r} with{'' if graph is not None else 'out'} a graph"
+        raise InputError("graph", given=given, expected="it goes with rest='function_preserving'", hint=_GRAPH_HINT)
     if rest == "zero":
         warnings.warn("rest='zero': new channels get no gradient and never learn", stacklevel=2)
     fused = copy.deepcopy(big)
@@ -60,7 +73,7 @@ def embed(
     if rest in ("random", "function_preserving"):
         _reinitialise(fused, seed)
     state, source, original = _tensors(fused), _tensors(small), _tensors(big)
-    roles = _roles(fused)
+    preserving = None if graph is None else Preserving(graph, index_map)
     with torch.no_grad():
         for name, target in state.items():
             if name not in source:
@@ -75,12 +88,14 @@ def embed(
                 target.copy_(original[name])
             if rest != "keep" and _is_statistic(name, fused):
                 target.copy_(_neutral(name, target))
-            if rest == "function_preserving" and name in roles:
-                _silence_new(target, axes, *roles[name])
+            if preserving is not None:
+                preserving.silence(name, target)
             if grid is None:
                 target.copy_(value)
             else:
                 target[grid] = value
+    if graph is not None:
+        require_same_function(fused, small, graph, TOLERANCE, "rest='function_preserving'")
     return fused
 
 
@@ -159,28 +174,3 @@ def _neutral(name: str, target: Tensor) -> Tensor:
     """A norm's starting values: weight and variance 1, the others 0."""
     leaf = name.rpartition(".")[2]
     return torch.ones_like(target) if leaf in ("weight", "running_var") else torch.zeros_like(target)
-
-
-def _roles(model: nn.Module) -> dict[str, tuple[int, int]]:
-    """(output axis, input axis) of every weight that sums over an axis, by its first name where it is tied."""
-    first = {id(p): n for n, p in reversed(list(model.named_parameters()))}
-    roles = {}
-    for module in model.modules():
-        if isinstance(module, nn.Linear) or (isinstance(module, nn.modules.conv._ConvNd) and module.groups == 1):
-            transposed = bool(getattr(module, "transposed", False))
-            roles[first[id(module.weight)]] = (1, 0) if transposed else (0, 1)
-    return roles
-
-
-def _silence_new(target: Tensor, axes: tuple[Tensor | None, ...], out_axis: int, in_axis: int) -> None:
-    """Zero what leads from new channels to kept ones."""
-    columns, rows = axes[in_axis], axes[out_axis]
-    if columns is None:
-        return
-    new = torch.ones(target.shape[in_axis], dtype=torch.bool)
-    new[columns.cpu()] = False
-    kept = torch.zeros(target.shape[out_axis], dtype=torch.bool)
-    kept[slice(None) if rows is None else rows.cpu()] = True
-    view = target.movedim((out_axis, in_axis), (0, 1))
-    block = (kept[:, None] & new[None]).to(target.device)
-    view[block] = 0

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx import Node
 
 from deepwright.compress.coupling import ShrinkGraph
-from deepwright.compress.coupling.nodes import op_name
+from deepwright.compress.coupling.nodes import FRESH, op_name
 from deepwright.compress.surgery.plans import Plan
 from deepwright.core.devices import device_of, dtype_of
 
@@ -28,21 +28,23 @@ class MaskedOriginal:
     Args:
         plan: what stays.
         dtype: of its floating tensors; their own by default.
+        model: whose values they are, of the same names and shapes; the plan's own network by default.
     """
 
-    def __init__(self, plan: Plan, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, plan: Plan, dtype: torch.dtype | None = None, model: nn.Module | None = None) -> None:
         graph = plan.graph
         self.graph, self.plan = graph, plan
-        self.device, self.dtype = device_of(graph.model), dtype or dtype_of(graph.model)
+        self.device, self.own = device_of(graph.model), dtype_of(graph.model)
+        self.dtype = dtype or self.own
         self.nodes = list(graph.program.graph.nodes)
-        self.state = _state(graph, dtype)
-        self.cuts: dict[Node, list[tuple[int, int, Tensor]]] = {}
+        self.state = _state(graph, dtype, model or graph.model)
+        self.cuts: dict[Node, list[tuple[int, int | None, int, Tensor]]] = {}
         self.narrow: dict[Node, tuple[int, Tensor]] = {}
         for c in graph.walk.contractions:
             gone = self._removed(c.ids)
             if gone.any():
                 keep = torch.from_numpy(~gone).to(self.device)
-                self.cuts.setdefault(c.node, []).append((c.operand, c.axis, keep))
+                self.cuts.setdefault(c.node, []).append((c.operand, c.place, c.axis, keep))
         for i in graph.walk.inexact:
             gone = self._removed(i.ids)
             if gone.any():
@@ -53,8 +55,7 @@ class MaskedOriginal:
                 self.last[used] = position
 
     def _removed(self, ids: np.ndarray) -> np.ndarray:
-        units = self.graph.unit_of[ids]
-        return (units >= 0) & ~self.plan.keep[np.maximum(units, 0)]
+        return self.plan.removes(self.graph.unit_of[ids])
 
     def __call__(self, *inputs: Any, watch: Callable[[Node, Any], None] | None = None, **kwargs: Any) -> list[Tensor]:
         """The outputs' tensors.
@@ -95,8 +96,10 @@ class MaskedOriginal:
     def _call(self, node: Node, env: dict[Node, Any]) -> Any:
         args = torch.fx.node.map_arg(node.args, lambda n: env[n])
         kwargs = torch.fx.node.map_arg(node.kwargs, lambda n: env[n])
-        for operand, axis, keep in self.cuts.get(node, ()):
-            args = _cut(args, operand, axis, keep)
+        if kwargs.get("dtype") == self.own and op_name(node.target) in FRESH:
+            kwargs = {**kwargs, "dtype": self.dtype}  # what the code makes anew in its inputs' precision
+        for operand, place, axis, keep in self.cuts.get(node, ()):
+            args = _cut(args, operand, place, axis, keep)
         if node in self.narrow:
             return self._narrowed(node, args, kwargs)
         return node.target(*args, **kwargs)  # type: ignore[operator]
@@ -116,26 +119,28 @@ class MaskedOriginal:
         return torch.zeros_like(args[0]).index_copy(axis, kept, small)
 
 
-def _cut(args: Any, operand: int, axis: int, keep: Tensor) -> Any:
-    """Zero the removed entries of one operand (the first of an einsum's list for -1)."""
+def _cut(args: Any, operand: int, place: int | None, axis: int, keep: Tensor) -> Any:
+    """Zero the removed entries of one operand, or of one tensor in it where it is a list."""
     args = list(args)
-    x = args[1][0] if operand == -1 else args[operand]
-    shape = [1] * x.ndim
-    shape[axis] = len(keep)
-    masked = torch.where(keep.view(shape), x, torch.zeros((), dtype=x.dtype, device=x.device))
-    if operand == -1:
-        args[1] = [masked, *args[1][1:]]
+    if place is None:
+        args[operand] = _zeroed(args[operand], axis, keep)
     else:
-        args[operand] = masked
+        args[operand] = [_zeroed(x, axis, keep) if i == place else x for i, x in enumerate(args[operand])]
     return tuple(args)
 
 
-def _state(graph: ShrinkGraph, dtype: torch.dtype | None) -> dict[str, Any]:
+def _zeroed(x: Tensor, axis: int, keep: Tensor) -> Tensor:
+    shape = [1] * x.ndim
+    shape[axis] = len(keep)
+    return torch.where(keep.view(shape), x, torch.zeros((), dtype=x.dtype, device=x.device))
+
+
+def _state(graph: ShrinkGraph, dtype: torch.dtype | None, model: nn.Module) -> dict[str, Any]:
     """Parameters, buffers and constants by placeholder."""
     signature = graph.program.graph_signature
     own = {
-        **dict(graph.model.named_parameters(remove_duplicate=False)),
-        **dict(graph.model.named_buffers(remove_duplicate=False)),
+        **dict(model.named_parameters(remove_duplicate=False)),
+        **dict(model.named_buffers(remove_duplicate=False)),
     }
     found: dict[str, Any] = {}
     for name, fqn in {**signature.inputs_to_parameters, **signature.inputs_to_buffers}.items():

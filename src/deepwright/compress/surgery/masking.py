@@ -17,10 +17,13 @@ from torch.nn.utils import parametrize
 
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.surgery.cutting import ShrinkResult, shrink
-from deepwright.compress.surgery.dead import dead_units
+from deepwright.compress.surgery.dead import find_dead
 from deepwright.compress.surgery.plans import Plan
+from deepwright.compress.surgery.proof import require_same_function
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
+
+TOLERANCE = 1e-5  # of the largest output: biases that took constants up are rounded to their own precision
 
 
 class _Masked(nn.Module):
@@ -48,7 +51,7 @@ class MaskHandle:
 
     model: nn.Module
     masks: dict[str, Tensor]
-    _places: list[tuple[nn.Module, str]] = field(default_factory=list)
+    _places: list[str] = field(default_factory=list)
 
     @property
     def sparsity(self) -> float:
@@ -62,34 +65,47 @@ class MaskHandle:
         Args:
             keep_zeros: the weights stay zero where they were masked; else they are what they were.
         """
-        for module, name in self._places:
-            parametrize.remove_parametrizations(module, name, leave_parametrized=keep_zeros)
+        for name in self._places:
+            owner, _, leaf = name.rpartition(".")
+            parametrize.remove_parametrizations(self.model.get_submodule(owner), leaf, leave_parametrized=keep_zeros)
         self._places = []
 
     def compact(self, graph: ShrinkGraph) -> ShrinkResult:
-        """Remove the units that the mask left dead, from a copy; the model keeps its masks.
+        """Remove the units that the mask left dead, from a copy; the model keeps its masks, if it still wears them.
 
-        A unit is dead when nothing reads it (all its consumers' slices are zero), or when it is always zero at every
-        consumer. Both are exact.
+        A unit is dead when nothing reads it (all its consumers' slices are zero), or when it is the same for every
+        input and its readers' biases can take that up: see `find_dead`.
 
         Args:
-            graph: of the model without masks.
+            graph: of the model, with or without masks.
+
+        Raises:
+            SurgeryError: the result would not compute what the masked model does.
         """
-        bare = graph.model
-        state = {k: v.detach().clone() for k, v in bare.named_parameters()}
-        for name, mask in self.masks.items():
-            state[name] = torch.where(mask.to(state[name].device), state[name], torch.zeros_like(state[name]))
-        plan = Plan(graph, ~dead_units(graph, state))
-        zeroed = copy.deepcopy(bare)
+        bare = copy.deepcopy(self.model)
+        for name in self._places:
+            owner, _, leaf = name.rpartition(".")
+            parametrize.remove_parametrizations(bare.get_submodule(owner), leaf, leave_parametrized=False)
         with torch.no_grad():
-            for name, p in zeroed.named_parameters():
-                p.copy_(state[name])
-        own = ShrinkGraph.from_module(zeroed, graph.example, kwargs=graph.kwargs, attention=graph.space.attention)
-        return shrink(zeroed, Plan(own, plan.keep))
+            for name, keep in self.masks.items():
+                weight = bare.get_parameter(name)
+                weight.masked_fill_(~keep.to(weight.device), 0)
+        masked = copy.deepcopy(bare)
+        own = ShrinkGraph.from_module(bare, graph.example, kwargs=graph.kwargs, **graph.options)
+        dead = find_dead(own, dict(bare.named_parameters(remove_duplicate=False)))
+        with torch.no_grad():
+            for name, value in dead.added.items():
+                bias = bare.get_parameter(name)
+                bias.copy_(bias.double() + value)
+        result = shrink(bare, Plan(own, ~dead.units))
+        require_same_function(result.model, masked, own, TOLERANCE, "the compacted network")
+        return result
 
 
 def mask(model: nn.Module, plan: Plan) -> MaskHandle:
     """Zero what reads a plan's removed units: the model then computes what the shrunk one does, at its old size.
+
+    Not where a layer or group norm runs over removed units: its statistics hold them here and don't in the shrunk one.
 
     Args:
         model: gets the masks.
@@ -145,5 +161,5 @@ def mask_weights(model: nn.Module, masks: Mapping[str, Tensor]) -> MaskHandle:
         owner, _, leaf = name.rpartition(".")
         module = model.get_submodule(owner)
         parametrize.register_parametrization(module, leaf, _Masked(keep.to(parameters[name].device)))
-        handle._places.append((module, leaf))
+        handle._places.append(name)
     return handle

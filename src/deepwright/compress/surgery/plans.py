@@ -79,6 +79,14 @@ class Plan:
         start = self.graph.offsets[found.name]
         return np.flatnonzero(self.keep[start : start + found.size])
 
+    def removes(self, units: np.ndarray) -> np.ndarray:
+        """True where a unit goes.
+
+        Args:
+            units: numbers over all groups, of any shape; -1 for what is frozen.
+        """
+        return np.append(~self.keep, False)[units]
+
     def widths(self) -> dict[str, tuple[int, int]]:
         """(kept, all) units of every group."""
         return {g.name: (len(self.kept(g)), g.size) for g in self.graph.groups}
@@ -88,6 +96,24 @@ class Plan:
         polynomial = CostPolynomial.of(self.graph)
         values = polynomial.evaluate(self.keep[None])
         return {name: int(value[0]) for name, value in values.items()}
+
+
+def kept_indices(plan: Plan) -> dict[str, dict[int, np.ndarray]]:
+    """Parameter -> axis -> sorted kept indices, for axes that change.
+
+    Args:
+        plan: what stays.
+    """
+    graph = plan.graph
+    found: dict[str, dict[int, np.ndarray]] = {}
+    for b in graph.space.births:
+        units = graph.unit_of[b.start : b.start + b.size]
+        keep = ~plan.removes(units)
+        if not keep.all():
+            if not keep.any():
+                raise OverPruneError(f"{b.fqn}, axis {b.axis}", given="nothing kept", expected="at least one entry")
+            found.setdefault(b.fqn, {})[b.axis] = np.flatnonzero(keep)
+    return found
 
 
 def plan(

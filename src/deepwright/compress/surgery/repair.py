@@ -6,6 +6,7 @@ the network fails, or from the graph where it doesn't; the proof decides whether
 
 from __future__ import annotations
 
+import itertools
 import traceback
 from collections.abc import Callable, Mapping
 
@@ -16,8 +17,10 @@ from torch.fx import Node
 from deepwright.compress.coupling.nodes import module_of
 from deepwright.compress.surgery.fixed_sizes import fixed_sizes
 from deepwright.compress.surgery.plans import Plan
+from deepwright.compress.surgery.whole_heads import follow_widths
 from deepwright.core.inference import evaluating
 
+_PICKS = 3  # candidates for one number
 Attributes = Mapping[type[nn.Module], Callable[[nn.Module], None]]
 Repair = tuple[str, str, int, int]
 """(module, attribute, old, new)"""
@@ -49,8 +52,9 @@ def repair_failures(plan: Plan, small: nn.Module, tries: int = 200) -> list[Repa
             frames = [names.get(id(f.f_locals.get("self"))) for f, _ in traceback.walk_tb(error.__traceback__)]
         if not fixed:
             fixed.extend(fixed_sizes(plan))
-        for name in dict.fromkeys(n for n in reversed(frames) if n is not None):
-            done = repair_sizes(plan, small, [f for f in fixed if module_of(f[0]) == name])
+        failing = dict.fromkeys(n for n in reversed(frames) if n is not None)
+        for name, pick in itertools.product(failing, range(_PICKS)):
+            done = repair_sizes(plan, small, [f for f in fixed if module_of(f[0]) == name], pick)
             if done and left[0] > 0:
                 rest = attempt()
                 if rest is not None:
@@ -62,16 +66,20 @@ def repair_failures(plan: Plan, small: nn.Module, tries: int = 200) -> list[Repa
     return attempt() or []  # where nothing helps, the proof says what is wrong
 
 
-def repair_sizes(plan: Plan, small: nn.Module, fixed: list[tuple[Node, int, int]]) -> list[Repair]:
+def repair_sizes(
+    plan: Plan, small: nn.Module, fixed: list[tuple[Node, int, int]], pick: int | None = None
+) -> list[Repair]:
     """Sizes that a module keeps as plain numbers and gives to its reshapes and splits follow the plan.
 
-    Only attributes of the module whose code made the call, with the very number that the call was given, are set; a
-    number that would have to become two different ones is left. The proof decides whether it was right.
+    Only attributes of the module whose code made the call, with the very number that the call was given, are set. A
+    number that would have to become two different ones (a layer as wide as its input, where one of the two follows by
+    itself) is left, or becomes the one that is picked. The proof decides whether it was right.
 
     Args:
         plan: what stays.
         small: the cut network, repaired in place.
         fixed: (node, size in the code, size after surgery); see `fixed_sizes`.
+        pick: which of several new sizes a number becomes; None leaves it.
     """
     modules = dict(small.named_modules())
     wanted: dict[tuple[str, int], set[int]] = {}
@@ -80,9 +88,9 @@ def repair_sizes(plan: Plan, small: nn.Module, fixed: list[tuple[Node, int, int]
     repaired = []
     for (name, before), sizes in wanted.items():
         module = modules.get(name)
-        if module is None or len(sizes) != 1:
+        if module is None or (len(sizes) > 1 and pick is None) or (pick or 0) >= len(sizes):
             continue
-        (new,) = sizes
+        new = sorted(sizes)[pick or 0]
         for attribute, value in list(vars(module).items()):
             if type(value) is int and value == before and not attribute.startswith("_"):
                 setattr(module, attribute, new)
@@ -128,5 +136,13 @@ def set_sizes(module: nn.Module, before: tuple[int, ...] | None, attributes: Att
         module.normalized_shape = tuple(weight.shape)
     elif isinstance(module, nn.GroupNorm) and weight is not None:
         module.num_channels = len(weight)
+    elif isinstance(module, nn.RNNBase):
+        module.hidden_size = module.get_parameter("weight_hh_l0").shape[1]
+        module.input_size = module.get_parameter("weight_ih_l0").shape[1]
+    elif isinstance(module, nn.RNNCellBase):
+        module.hidden_size = module.get_parameter("weight_hh").shape[1]
+        module.input_size = module.get_parameter("weight_ih").shape[1]
+    elif isinstance(module, nn.MultiheadAttention):
+        follow_widths(module)
     elif isinstance(module, nn.PReLU):
         module.num_parameters = len(module.weight)

@@ -9,7 +9,7 @@ Two runs with equal fingerprints do the same work. What enters:
 * functions: what they compile to, what they close over, their defaults, and the globals that they read, and so on
   through all code of the user (comments don't count); a module that they read from: the text of its file, and so on
   through the user's modules that it imports. Functions of libraries count by name, and those of Deepwright by name and
-  by the text of their file;
+  by the text of their file; an identity holds the text of the whole package besides;
 * containers, dataclasses, enums, paths (by name, not by what lies there), numbers, strings, generators' states;
 * any other object: its class, and what pickle would keep of it, or what its `__resume_identity__()` returns.
 

@@ -48,3 +48,16 @@ def text_at(path: str | Path | None) -> str:
         return "" if path is None else hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
     except OSError:
         return ""
+
+
+@functools.cache
+def text_of_package(folder: Path = Path(__file__).parents[2]) -> str:
+    """A hash of all of a package's source, our own by default: an edited helper far away changes results too.
+
+    Args:
+        folder: of the package.
+    """
+    whole = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.rglob("*.py")):
+        whole.update(f"{path.relative_to(folder).as_posix()} {text_at(path)}\n".encode())
+    return whole.hexdigest()

@@ -12,6 +12,7 @@ from torch import nn
 
 from deepwright.core.identity.digests import digest
 from deepwright.core.identity.objects import settings, uncompiled
+from deepwright.core.identity.origins import text_of_package
 from deepwright.core.identity.walk import Digest
 from deepwright.core.version import __version__
 
@@ -45,6 +46,7 @@ def identity(**parts: Any) -> Identity:
         for part, inner in _opened(name.replace("_", " "), value):
             found[part] = str(inner) if isinstance(inner, Digest) else _short(inner) or str(digest(inner, part))
     found["package version"] = f"{__version__}, Python {sys.version_info.major}.{sys.version_info.minor}"
+    found["package source"] = text_of_package()
     return found
 
 

@@ -49,6 +49,8 @@ class LabelingLoop:
         oracle: indices -> labels, for `run`.
         classes: labels are 0..classes-1; as many as the task says or, without one, as the network has columns, by
             default.
+        class_names: of them, in their order. Who labels by names should give them: a stored loop then refuses others,
+            or another order, which would give every label that is there another meaning.
         task: how to read outputs, where they are no plain logits of classes: any task of which each sample has one
             class.
         known: sample -> class, labels that exist already: they take the place of the first random draw.
@@ -83,6 +85,7 @@ class LabelingLoop:
         trainer: Trainer | None = None,
         oracle: Callable[[Tensor], Tensor] | None = None,
         classes: int | None = None,
+        class_names: Sequence[str] | None = None,
         task: Task | None = None,
         known: Mapping[int, int] | None = None,
         t_sync: int = 0,
@@ -102,6 +105,7 @@ class LabelingLoop:
         require_validation(validation)
         self.trainer, self.oracle = trainer or default_trainer(task=task), oracle
         self.task, self.classes = task, _classes(task, classes)
+        self.class_names = _names(class_names, self.classes)
         self.t_sync, self.validation, self.seed = whole_number(t_sync, "t_sync", 0), validation, seed
         self.jobs, self.backend = whole_number(jobs, "jobs", 1), backend
         self._check_sizes(selector)
@@ -168,6 +172,7 @@ class LabelingLoop:
             "counted_epochs": getattr(self.trainer, "epochs", 0),
             "oracle": self.oracle,
             "classes": self.classes,
+            "class_names": None if self.class_names is None else ", ".join(map(repr, self.class_names)),
             "task": self.task,
             "known_labels": sorted(self.known.items()),
             "t_sync": self.t_sync,
@@ -352,3 +357,14 @@ def _classes(task: Task | None, classes: int | None) -> int | None:
     if classes is not None and own is not None and classes != own:
         raise InputError("classes", given=f"{classes}, and a task of {own}", expected="the same")
     return own if classes is None else whole_number(classes, "classes", 1)
+
+
+def _names(names: Sequence[str] | None, classes: int | None) -> tuple[str, ...] | None:
+    """Names of classes, one each."""
+    if names is None:
+        return None
+    found = tuple(map(str, names))
+    if isinstance(names, str) or len(set(found)) < len(found) or classes not in (None, len(found)):
+        expected = "a name for each class" if classes is None else f"{classes} different names"
+        raise InputError("class_names", given=repr(names), expected=expected)
+    return found

@@ -34,7 +34,8 @@ class LoopState:
         OtherWorkError: a file of another loop, with what differs.
         DamagedFileError: lines that aren't as they were written: a person's work, so it isn't thrown away.
         ForeignFileError: a file that isn't a loop's.
-        InputError: a row that is neither a round nor a label, or two labels of one sample that differ.
+        InputError: a row that is neither a round nor a label, a round without the one before, or two labels of one
+            sample that differ.
         LockedError: another process works on the file.
     """
 
@@ -46,9 +47,8 @@ class LoopState:
         except OtherWorkError as error:
             raise OtherWorkError(error.path, KIND, error.differences, _HINT) from None
         rows = self._journal.rows
-        names = itertools.takewhile(rows.__contains__, map(_name, itertools.count()))
-        self.rounds = [Round(**rows[name]) for name in names]
         try:
+            self.rounds = _rounds(rows, self.path)
             self.labels = _labels(rows, self.path)
         except InputError:
             self.close()
@@ -120,6 +120,20 @@ def read_labels(checkpoint: Path | str) -> dict[int, int]:
 
 def _name(number: int) -> str:
     return f"round {number}"
+
+
+def _rounds(rows: Mapping[str, Any], path: Path | None) -> list[Round]:
+    """The rounds from the first to the last: one that lies behind a gap must not be passed over, nor asked again."""
+    names = list(itertools.takewhile(rows.__contains__, map(_name, itertools.count())))
+    behind = [name for name in rows if _ROUND.fullmatch(name) and name not in set(names)]
+    if behind:
+        raise InputError(
+            f"{path}", given=f"{behind[0]!r} without {_name(len(names))!r}", expected="every round", hint=_HINT
+        )
+    try:
+        return [Round(**rows[name]) for name in names]
+    except TypeError as error:
+        raise InputError(f"{path}", given=str(error), expected="rounds of a labelling loop", hint=_HINT) from error
 
 
 _ROUND = re.compile(r"round [0-9]+")

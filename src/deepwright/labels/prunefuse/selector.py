@@ -114,7 +114,8 @@ class PrunedSelector:
             rest: what stands outside the copied blocks.
             generator: for a random rest.
         """
-        return embed(small, self.dense, self.index_map, rest=rest, generator=generator)
+        graph = self.graph if rest == "function_preserving" else None
+        return embed(small, self.dense, self.index_map, rest=rest, generator=generator, graph=graph)
 
 
 fuse = embed

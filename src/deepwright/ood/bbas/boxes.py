@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,8 @@ from torch.nn import functional as F
 
 # Exceedances below this many deviations are rounding: re-extraction at another batch size moves activations by 1e-6.
 ATOL = 1e-5
+# The least width of a box that distances are measured in, in deviations.
+NARROWEST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,28 @@ def sides(members: Float[Tensor, "n m"], quantile: float = 0.0) -> tuple[Float[T
     return torch.quantile(members, quantile, dim=0), torch.quantile(members, 1 - quantile, dim=0)
 
 
+def left_out(
+    members: Float[Tensor, "n m"], margin: float = 0.0, deviations: Float[Tensor, " m"] | None = None
+) -> Float[Tensor, " m"]:
+    """By how much members lie outside the box of the others, summed over the members: only an extreme one can.
+
+    Args:
+        members: (n, M) their variables.
+        margin: by which a box is enlarged, as a share of its width.
+        deviations: where given, it is counted in widths of the others' box, of at least `NARROWEST` of these.
+    """
+    if len(members) < 2:
+        return torch.zeros_like(members[0])
+    high, low = members.topk(2, dim=0).values, members.topk(2, dim=0, largest=False).values
+    total = torch.zeros_like(high[0])
+    for width, gap in ((high[1] - low[0], high[0] - high[1]), (high[0] - low[1], low[1] - low[0])):
+        outside = (gap - margin * width).clamp_min(0)
+        total += outside if deviations is None else outside / (width * (1 + 2 * margin)).maximum(NARROWEST * deviations)
+    return total
+
+
 def box_values(
-    phi: Float[Tensor, "n m"],
+    layers: Sequence[Float[Tensor, "n _"]],
     low: Float[Tensor, "boxes m"],
     high: Float[Tensor, "boxes m"],
     scale: Float[Tensor, " m"],
@@ -52,10 +75,11 @@ def box_values(
 ) -> Float[Tensor, "n boxes"]:
     """The weighted exceedance of every sample against every box; 0 where its class isn't needed.
 
-    Samples go in blocks that stay in the cache; there is never an (N, boxes, M) tensor.
+    Samples of one class go together, in blocks that stay in the cache; there is never an (N, boxes, M) tensor, nor any
+    other copy of all the variables.
 
     Args:
-        phi: (N, M) variables.
+        layers: (N, width) variables of each layer, M of them in all.
         low: (boxes, M) lower sides, in deviations.
         high: (boxes, M) upper sides, in deviations.
         scale: (M,) deviations.
@@ -64,20 +88,19 @@ def box_values(
         needed: (N, classes) which classes' boxes each sample is compared with.
         count: 1 for each variable outside, instead of how far it is outside.
     """
-    all_needed = bool(needed.all())
-    out = torch.zeros(len(phi), len(owner), device=phi.device)
-    block = max(16, 65536 // phi.shape[1]) if phi.device.type == "cpu" else 4096
-    for start in range(0, len(phi), block):
-        z = phi[start : start + block] / scale
-        for b, k in enumerate(owner):
-            rows = None if all_needed else needed[start : start + block, k].nonzero().flatten()
-            if rows is not None and len(rows) == 0:
+    out = torch.zeros(len(needed), len(owner), device=needed.device)
+    boxes = {k: [b for b, of in enumerate(owner) if of == k] for k in dict.fromkeys(owner)}
+    block = max(16, 65536 // len(scale)) if needed.device.type == "cpu" else 4096
+    for rows in needed.int().argmax(1).argsort(stable=True).split(block):
+        z = torch.cat([values[rows].float() for values in layers], 1).div_(scale)
+        asked = needed[rows]
+        for k, own in boxes.items():
+            inside = asked[:, k].nonzero().flatten()
+            if len(inside) == 0:
                 continue
-            part = z if rows is None or len(rows) == len(z) else z[rows]
-            outside = part.clamp(low[b], high[b]).sub_(part).abs_()
-            value = ((outside > ATOL).float() if count else F.threshold(outside, ATOL, 0.0)) @ factors[b]
-            if part is z or rows is None:
-                out[start : start + block, b] = value
-            else:
-                out[start + rows, b] = value
+            part = z if len(inside) == len(z) else z[inside]
+            for b in own:
+                outside = part.clamp(low[b], high[b]).sub_(part).abs_()
+                value = ((outside > ATOL).float() if count else F.threshold(outside, ATOL, 0.0)) @ factors[b]
+                out[rows[inside], b] = value
     return out

@@ -8,6 +8,9 @@ e = max(L - phi, 0) + max(phi - U, 0),
     EC = share of variables outside,     ED = mean of e / s (s: the training deviation),
     AS(x, k) = min over the boxes of class k,     AggAS(x) = sum_k f(x)_k AS(x, k).
 
+The means are over the variables of each layer, and then over the layers, each divided by what it is on in-distribution
+samples (`layer_reduce="normalised"`): else the many variables of convolutions drown the few of the last layers.
+
 Source: "Bounding Box Anomaly Scoring for simple and efficient Out-of-Distribution detection", arXiv 2603.22660; the
 binary ancestor is "Outside the Box", arXiv 1911.09032.
 """
@@ -18,12 +21,12 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.features import Activations
-from deepwright.ood.bbas.boxes import ATOL, Exceedance, box_values, sides
+from deepwright.ood.bbas.boxes import ATOL, NARROWEST, Exceedance, box_values, left_out, sides
 from deepwright.ood.bbas.clustering import complete_linkage
 from deepwright.ood.detector import Detector
 
@@ -40,7 +43,8 @@ class BBAS(Detector):
         kind: "distance" (ED) or "count" (EC).
         aggregate: AggAS over all classes, or the predicted class's score alone.
         scale: "std", "width" (U - L of the box, at least 1e-3 deviations) or "none"; of distances.
-        layer_reduce: "concat" weighs variables alike, "mean" weighs layers alike.
+        layer_reduce: "normalised" divides each layer's mean exceedance by what it is on in-distribution samples (each
+            against the boxes of the others); "mean" weighs layers alike, "concat" weighs variables alike.
         use: which samples make a class's boxes: "label", "predicted", "correct", or "single" for one pseudo-class of
             all (regression networks, or fewer samples than classes).
         quantile: in [0, 0.5), the boxes' sides instead of minimum and maximum.
@@ -57,6 +61,7 @@ class BBAS(Detector):
         boxes_high_: (B, M) upper sides.
         box_class_: (B,) the class of each box.
         scale_: (M,) training deviations.
+        layer_weight_: (layers,) what each layer counts; they sum to 1.
         variable_names_: (layer, statistic, channel) of each variable.
     """
 
@@ -70,7 +75,7 @@ class BBAS(Detector):
         kind: str = "distance",
         aggregate: bool = True,
         scale: str = "std",
-        layer_reduce: str = "concat",
+        layer_reduce: str = "normalised",
         use: str = "label",
         quantile: float = 0.0,
         margin: float = 0.0,
@@ -83,7 +88,7 @@ class BBAS(Detector):
         options = {
             "kind": (kind, ("distance", "count")),
             "scale": (scale, ("std", "width", "none")),
-            "layer_reduce": (layer_reduce, ("concat", "mean")),
+            "layer_reduce": (layer_reduce, ("normalised", "mean", "concat")),
             "use": (use, ("label", "predicted", "correct", "single")),
         }
         for name, (value, allowed) in options.items():
@@ -120,19 +125,22 @@ class BBAS(Detector):
                 raise unknown_name("layer", name, acts.layers)
         return list(wanted)
 
-    def _variables(self, acts: Activations) -> Float[Tensor, "n m"]:
+    def _parts(self, acts: Activations) -> list[Float[Tensor, "n _"]]:
+        """The layers' variables, finite and as many as at fit."""
         names = self._names(acts, self.layers)
-        phi = torch.cat([acts.layers[name] for name in names], 1).float()
-        if not torch.isfinite(phi).all():
-            bad = next(name for name in names if not torch.isfinite(acts.layers[name]).all())
-            raise InputError(f"activations of {bad!r}", given="NaN or infinity")
-        if self._has("scale_") and phi.shape[1] != len(self.get_buffer("scale_")):
-            raise InputError(
-                "activations",
-                given=f"{phi.shape[1]} variables",
-                expected=f"{len(self.get_buffer('scale_'))}, as at fit",
-            )
-        return phi
+        parts = [acts.layers[name] for name in names]
+        for name, values in zip(names, parts):
+            # a sum costs one pass, a mask of what is finite four
+            if not torch.isfinite(values.sum()) and not torch.isfinite(values).all():
+                raise InputError(f"activations of {name!r}", given="NaN or infinity", expected="finite numbers")
+        found = sum(values.shape[1] for values in parts)
+        if self._has("scale_") and found != len(self.get_buffer("scale_")):
+            expected = f"{len(self.get_buffer('scale_'))}, as at fit"
+            raise InputError("activations", given=f"{found} variables", expected=expected)
+        return parts
+
+    def _variables(self, acts: Activations) -> Float[Tensor, "n m"]:
+        return torch.cat(self._parts(acts), 1).float()
 
     def _patterns(self, acts: Activations) -> Tensor:
         """What clusters: activation fractions of maps, binary patterns of vectors, "plain" features as they are."""
@@ -169,25 +177,43 @@ class BBAS(Detector):
         assigned = Parallel(n_jobs=self.jobs, prefer="threads")(
             delayed(complete_linkage)(psi[rows], self.n_clusters, self.max_linkage, self.seed + k) for k, rows in groups
         )
-        low, high, owner = [], [], []
-        for (k, rows), clusters in zip(groups, assigned):
-            for c in range(int(clusters.max()) + 1):
-                members = phi[rows[clusters == c]]
-                low_side, high_side = sides(members, self.quantile)
-                width = high_side - low_side
-                low.append(low_side - self.margin * width)
-                high.append(high_side + self.margin * width)
-                owner.append(k)
+        members = [
+            (k, phi[rows[clusters == c]])
+            for (k, rows), clusters in zip(groups, assigned)
+            for c in range(int(clusters.max()) + 1)
+        ]
+        low, high = (torch.stack(side) for side in zip(*(sides(own, self.quantile) for _, own in members)))
+        spread = self.margin * (high - low)
         deviation = phi.std(0, unbiased=False)
-        floor = 1e-6 * deviation.median()
         self.remember(
-            boxes_low_=torch.stack(low),
-            boxes_high_=torch.stack(high),
-            box_class_=torch.tensor(owner, device=phi.device),
-            scale_=deviation.clamp_min(max(float(floor), 1e-12)),
+            boxes_low_=low - spread,
+            boxes_high_=high + spread,
+            box_class_=torch.tensor([k for k, _ in members], device=phi.device),
+            scale_=deviation.clamp_min(max(1e-6 * float(deviation.median()), 1e-12)),
         )
         names = self._names(acts, self.layers)
         self.shape_ = [(name, acts.kinds[name], acts.layers[name].shape[1]) for name in names]
+        self.remember(layer_weight_=self._layer_weights([own for _, own in members]))
+
+    def _layer_weights(self, members: list[Tensor]) -> Float[Tensor, " layers"]:
+        """What each layer counts.
+
+        Args:
+            members: (n, M) variables of each box's samples.
+        """
+        scale, each = self.get_buffer("scale_"), [width for *_, width in self.shape_]
+        if self.layer_reduce != "normalised":
+            counts = torch.tensor(each if self.layer_reduce == "concat" else [1] * len(each), device=scale.device)
+            return counts / counts.sum()
+        in_widths = self.kind == "distance" and self.scale == "width"
+        outside = torch.stack([left_out(own, self.margin, scale if in_widths else None) for own in members])
+        if self.kind == "count":
+            outside = (outside > ATOL * scale).float()
+        elif self.scale == "std":
+            outside = outside / scale
+        typical = torch.stack([part.mean() for part in outside.sum(0).split(each)])
+        inverse = 1 / typical.clamp_min(1e-3 * float(typical.max()) + 1e-30)  # a layer that never varies tells little
+        return inverse / inverse.sum()
 
     def _groups(self, acts: Activations) -> list[tuple[int, Tensor]]:
         classes = acts.logits.shape[1]
@@ -216,9 +242,7 @@ class BBAS(Detector):
         phi = self._variables(acts)
         rows, owner = self._targets(acts)
         phi = phi[rows]
-        values = self._box_values(
-            phi, "distance", torch.ones(len(phi), self._classes(), dtype=torch.bool, device=phi.device)
-        )
+        values = self._box_values([phi], "distance", self._every(phi))
         values.masked_fill_(self.get_buffer("box_class_")[None] != owner[:, None], torch.inf)
         nearest = values.argmin(1)
         index = nearest[:, None].expand_as(phi)
@@ -243,52 +267,54 @@ class BBAS(Detector):
         return int(self.get_buffer("box_class_").max()) + 1
 
     def _score(self, acts: Activations) -> Tensor:
-        phi = self._variables(acts)
+        parts = self._parts(acts)
         if self.use == "single":
-            needed = torch.ones(len(phi), 1, dtype=torch.bool, device=phi.device)
-            return self._class_values(phi, needed)[:, 0]
+            return self._class_values(parts, self._every(acts.logits))[:, 0]
         p = acts.logits.softmax(1)
         if not self.aggregate:
             top = p.argmax(1, keepdim=True)
             needed = torch.zeros_like(p, dtype=torch.bool).scatter_(1, top, True)
-            return self._class_values(phi, needed).gather(1, top)[:, 0]
-        values = self._class_values(phi, p > self.prob_floor)
+            return self._class_values(parts, needed).gather(1, top)[:, 0]
+        values = self._class_values(parts, p > self.prob_floor)
         return (p * values).sum(1)
 
     def class_scores(self, acts: Activations) -> Float[Tensor, "n classes"]:
         """AS(x, k) for every class."""
-        phi = self._variables(acts)
-        return self._class_values(phi, torch.ones(len(phi), self._classes(), dtype=torch.bool, device=phi.device))
+        return self._class_values(self._parts(acts), self._every(acts.logits))
 
-    def _class_values(self, phi: Tensor, needed: Tensor) -> Tensor:
-        """(N, C) smallest box value of each class; 0 where it isn't needed."""
-        boxes = self._box_values(phi, self.kind, needed)
+    def _every(self, rows: Tensor) -> Bool[Tensor, "n classes"]:
+        """Each row is compared with each class."""
+        return torch.ones(len(rows), self._classes(), dtype=torch.bool, device=rows.device)
+
+    def _class_values(self, parts: list[Tensor], needed: Tensor) -> Float[Tensor, "n classes"]:
+        """Smallest box value of each class; 0 where it isn't needed."""
+        boxes = self._box_values(parts, self.kind, needed)
         index = self.get_buffer("box_class_")[None].expand_as(boxes)
-        values = torch.full((len(phi), needed.shape[1]), torch.inf, device=phi.device)
+        values = torch.full(needed.shape, torch.inf, device=needed.device)
         values.scatter_reduce_(1, index, boxes, "amin")
         return values.masked_fill_(~needed, 0.0)
 
-    def _box_values(self, phi: Tensor, kind: str, needed: Tensor) -> Float[Tensor, "n boxes"]:
+    def _box_values(self, parts: list[Tensor], kind: str, needed: Tensor) -> Float[Tensor, "n boxes"]:
         """EC or ED against each box."""
         scale, low, high = (self.get_buffer(n) for n in ("scale_", "boxes_low_", "boxes_high_"))
-        weight = self._weights(phi.device)
-        low, high = low / scale, high / scale
-        if kind == "distance" and self.scale == "width":
-            factors = weight / (high - low).clamp_min(1e-3)
-        elif kind == "distance" and self.scale == "none":
-            factors = (weight * scale).expand_as(low)
-        else:
-            factors = weight.expand_as(low)
+        factors = self._weights().expand_as(low)
+        if kind == "distance":
+            factors = factors * self._units()
         owner = self.get_buffer("box_class_").tolist()
-        return box_values(phi, low, high, scale, factors, owner, needed, count=kind == "count")
+        return box_values(parts, low / scale, high / scale, scale, factors, owner, needed, count=kind == "count")
 
-    def _weights(self, device: torch.device) -> Tensor:
-        """(M,) weights that sum to 1."""
-        if self.layer_reduce == "concat" or not self.shape_:
-            m = len(self.get_buffer("scale_"))
-            return torch.full((m,), 1 / m, device=device)
-        parts = [torch.full((width,), 1 / width / len(self.shape_), device=device) for _, _, width in self.shape_]
-        return torch.cat(parts)
+    def _units(self) -> Tensor:
+        """What one deviation outside a box is: broadcasts with (B, M)."""
+        scale = self.get_buffer("scale_")
+        if self.scale == "width":
+            return 1 / ((self.get_buffer("boxes_high_") - self.get_buffer("boxes_low_")) / scale).clamp_min(NARROWEST)
+        return scale if self.scale == "none" else torch.ones_like(scale)
+
+    def _weights(self) -> Float[Tensor, " m"]:
+        """What each variable counts; they sum to 1."""
+        each = [width for *_, width in self.shape_]
+        share = self.get_buffer("layer_weight_") / torch.tensor(each, device=self.get_buffer("scale_").device)
+        return share.repeat_interleave(torch.tensor(each, device=share.device))
 
     # -- explain --------------------------------------------------------------------------------------------------
 
@@ -300,9 +326,7 @@ class BBAS(Detector):
             top: at most so many variables a sample.
         """
         phi = self._variables(acts)
-        values = self._box_values(
-            phi, "distance", torch.ones(len(phi), self._classes(), dtype=torch.bool, device=phi.device)
-        )
+        values = self._box_values([phi], "distance", self._every(phi))
         owner = self.get_buffer("box_class_")
         compared = (
             torch.zeros(len(phi), dtype=torch.long, device=phi.device)

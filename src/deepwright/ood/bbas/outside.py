@@ -11,12 +11,27 @@ from deepwright.ood.bbas.detector import BBAS
 
 
 class OutsideTheBox(BBAS):
-    """1 when the activations are outside every box of the predicted class, else 0. Source: arXiv 1911.09032."""
+    """1 when the activations are outside every box of the predicted class, else 0. Source: arXiv 1911.09032.
+
+    One variable outside is enough: the more variables, the more inputs that the network knows are flagged. So it
+    monitors one layer, the last hidden one, unless others are named.
+
+    Args:
+        layers: boxes are over these layers; the last one that was extracted by default.
+        n_clusters: most boxes a class.
+        use: which samples make a class's boxes; see `BBAS`.
+        seed: of the subset that is clustered.
+    """
 
     def __init__(
         self, layers: Sequence[str] | None = None, n_clusters: int = 5, use: str = "label", seed: int = 0
     ) -> None:
-        super().__init__(layers, n_clusters=n_clusters, kind="count", aggregate=False, use=use, seed=seed)
+        super().__init__(
+            layers, n_clusters=n_clusters, kind="count", aggregate=False, layer_reduce="concat", use=use, seed=seed
+        )
+
+    def _names(self, acts: Activations, wanted: Sequence[str] | None) -> list[str]:
+        return super()._names(acts, list(acts.layers)[-1:] if wanted is None else wanted)
 
     def _score(self, acts: Activations) -> Tensor:
         return (super()._score(acts) > 0).float()

@@ -76,6 +76,7 @@ def read_pdebench(
     except OSError as error:
         raise InputError(f"cannot read {path}", given=str(error), expected="an HDF5 file") from error
     with file:
+        _require_own_data(file, path)
         layout = layout_of(file)
         names = sorted(file.keys()) if layout == "seeds" else []
         count = len(names) if names else len(file[{"tensor": "tensor", "cfd": "density", "flow": "velocity"}[layout]])
@@ -85,6 +86,28 @@ def read_pdebench(
         params, param_names = _params(file, len(rows))
     bc = {"seeds": "neumann"}.get(layout, "periodic")
     return PDEDataset(u, coords, params, pde or Path(path).stem, bc, param_names, channels)
+
+
+def _require_own_data(group: Any, path: Path | str, seen: frozenset[Any] = frozenset()) -> None:
+    """Refuse what would be read out of other files: a file of a stranger may point at anything on this disk."""
+    h5py = _h5py()
+    for name in group:
+        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+            raise _elsewhere(path, name, "a link to another file")
+        item = group.get(name)
+        if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+            raise _elsewhere(path, name, "numbers of another file")
+        if isinstance(item, h5py.Group) and item.id not in seen:  # a group may hold itself
+            _require_own_data(item, path, seen | {group.id, item.id})
+
+
+def _elsewhere(path: Path | str, name: str, what: str) -> InputError:
+    return InputError(
+        f"{name!r} of {path}",
+        given=what,
+        expected="numbers that lie in this file",
+        hint="copy them into it, if it is yours (h5repack, or h5py)",
+    )
 
 
 def _rows(samples: int | Sequence[int] | None, count: int) -> list[int]:

@@ -16,13 +16,14 @@ Example:
 from deepwright.physics.solve.balance import GradNormBalancer, NTKBalancer, causal_weights
 from deepwright.physics.solve.block import Block, Diverged
 from deepwright.physics.solve.certificate import Certificate, certify
+from deepwright.physics.solve.hard import Hard, HardNetwork
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.levenberg_marquardt import LevenbergMarquardt, StepInfo
 from deepwright.physics.solve.problem import Condition, PDEProblem, Solution, relative_errors
 from deepwright.physics.solve.quasi_newton import QuasiNewton
 from deepwright.physics.solve.schedule import OPTIMIZERS, Phase, schedule_for
 from deepwright.physics.solve.training import Training, fit_problem, part_of
-from deepwright.physics.solve.uncertainty import covariance
+from deepwright.physics.solve.uncertainty import covariance, determined
 from deepwright.physics.solve.unknowns import Unknown, WithUnknowns
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "Condition",
     "Diverged",
     "GradNormBalancer",
+    "Hard",
+    "HardNetwork",
     "LeastSquaresProblem",
     "LevenbergMarquardt",
     "NTKBalancer",
@@ -46,6 +49,7 @@ __all__ = [
     "causal_weights",
     "certify",
     "covariance",
+    "determined",
     "fit_problem",
     "part_of",
     "relative_errors",

@@ -1,14 +1,13 @@
 """What can be said of a trained solution without knowing the true one.
 
 Residuals on fresh, denser points (a fit that only knows its own points shows there), the drift of what should be
-conserved, a spectrum of the residual along each axis, and how large a smooth correction would be that fits the
-equations better: a residual may be small where it is smooth, and the error large.
+conserved, a spectrum of the residual along each axis, and the linearised problem: how large a correction would be that
+fits the equations better, and how large one could be that residuals hardly notice. Where that is too large, or can't be
+told, the answer is "not certified".
 """
 
 from __future__ import annotations
 
-import copy
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +21,7 @@ from deepwright.physics.points import unit_points
 from deepwright.physics.solve.block import Block
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.problem import PDEProblem
+from deepwright.physics.solve.sensitivity import sensitivity
 
 OVERFIT = 2.0
 MISSED = 0.02  # of the solution's size: a larger smooth correction is told
@@ -37,8 +37,14 @@ class Certificate:
         dense: on four times as many, likewise.
         drift: conserved quantity -> largest change over time, relative to its size at the start (or its mean size).
         bands: interior block -> axis -> share of the residual's energy in the lowest 3 of 64 modes along that axis.
-        missed: RMS of the best smooth correction (low cosine modes, linearised) over that of the solution: an
-            estimate, from below, of the relative error; None where it isn't looked for.
+        missed: RMS of the best smooth correction (waves, linearised) over that of the solution: an estimate of the
+            relative error; None where it isn't looked for.
+        bound: `missed`, and what the residuals that are left allow in the worst case, as far as corrections are looked
+            at (`seen`); None where residuals give no bound.
+        amplification: RMS of the solution's change for residuals of RMS 1 (weighted), in the worst case.
+        undetermined: independent corrections that no residual notices.
+        seen: how fine the corrections are.
+        doubts: why the solution isn't certified.
         errors: relative L2, where the exact solution is known (RMS under "..., absolute" where that is 0).
         warnings: what a reader must know.
     """
@@ -49,6 +55,11 @@ class Certificate:
     drift: dict[str, float] = field(default_factory=dict)
     bands: dict[str, list[float]] = field(default_factory=dict)
     missed: float | None = None
+    bound: float | None = None
+    amplification: float | None = None
+    undetermined: int | None = None
+    seen: str = ""
+    doubts: list[str] = field(default_factory=list)
     errors: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -61,13 +72,30 @@ class Certificate:
         ]
         return "\n".join([*lines, *self.lines(), *self.warnings])
 
+    @property
+    def certified(self) -> bool:
+        """Whether residuals bound the error: the problem was linearised, and nothing speaks against it."""
+        return self.bound is not None and not self.doubts
+
+    @property
+    def verdict(self) -> str:
+        """Certified or not, and what that means, in one sentence."""
+        if self.certified:
+            assert self.bound is not None
+            return f"certified: relative error at most {self.bound:.2g}, for errors of {self.seen}"
+        return "not certified: " + "; ".join(self.doubts or ["the linearised problem wasn't looked at"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, the verdict among them."""
+        return vars(self) | {"certified": self.certified, "verdict": self.verdict}
+
     def lines(self) -> list[str]:
-        """Errors, the smooth correction and drifts, in words."""
+        """The verdict, errors, the smooth correction and drifts, in words."""
         words = {k: f"relative L2 error of {k}" for k in self.errors}
         words |= {
             k: f"RMS error of {k.split(',')[0]} (the truth is 0)" for k in self.errors if k.endswith(", absolute")
         }
-        found = [f"{words[k]}: {v:.3g}" for k, v in self.errors.items()]
+        found = [self.verdict, *(f"{words[k]}: {v:.3g}" for k, v in self.errors.items())]
         found += (
             [] if self.missed is None else [f"smooth correction that fits better: {self.missed:.2g} of the solution"]
         )
@@ -107,7 +135,10 @@ def certify(problem: PDEProblem, u: nn.Module, *, seed: int = 0, times: int = 4)
                 f"{name}: residuals are {dense[name] / max(trained[name], 1e-14):.1f} times larger between the "
                 "training points than on them; train on more points"
             )
-    report.missed = _smooth_correction(problem, u, fresh)
+    seen = sensitivity(problem, u, seed + 7919)
+    for name in ("missed", "bound", "amplification", "undetermined", "seen"):
+        setattr(report, name, getattr(seen, name))
+    report.doubts = [*_lacking(problem), *seen.doubts]
     if report.missed is not None and report.missed > MISSED:
         report.warnings.append(
             f"a smooth correction of {report.missed:.2g} of the solution's size fits the equations better, however "
@@ -120,64 +151,17 @@ def _rms(u: nn.Module, blocks: list[Block]) -> dict[str, float]:
     return LeastSquaresProblem(u, blocks).breakdown() if blocks else {}
 
 
-class _Corrected(nn.Module):
-    """u plus low cosine modes: products over the axes in up to three dimensions, of one axis each beyond.
-
-    Args:
-        u: held fixed.
-        problem: of the bounds.
-        like: (N, C) outputs of u.
-    """
-
-    def __init__(self, u: nn.Module, problem: PDEProblem, like: Tensor) -> None:
-        super().__init__()
-        d = problem.domain.dim
-        modes = 4 if d == 3 else 6  # per axis, the constant among them
-        self.u = copy.deepcopy(u).requires_grad_(False)
-        self.low, high = like.new_tensor(problem.domain.bounds).T
-        self.size = high - self.low
-        if d <= 3:
-            waves = torch.cartesian_prod(*[torch.arange(modes)] * d).reshape(-1, d)
-        else:
-            waves = torch.cat([torch.zeros(1, d), *(k * torch.eye(d) for k in range(1, modes))])
-        self.waves = torch.pi * waves.to(like)
-        self.weight = nn.Parameter(like.new_zeros(len(waves), like.shape[1]))
-
-    def __getattr__(self, name: str) -> Any:
-        """What residuals read of the network besides its outputs, such as the unknowns of an inverse problem."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("u"), name)
-
-    def correction(self, x: Tensor) -> Tensor:
-        """(N, C)."""
-        return torch.cos((x - self.low)[:, None] / self.size * self.waves).prod(2) @ self.weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C)."""
-        return self.u(x) + self.correction(x)
-
-
-def _smooth_correction(problem: PDEProblem, u: nn.Module, blocks: list[Block]) -> float | None:
-    """One Gauss-Newton step over the modes' weights, on fresh points."""
-    x = to_model(problem.domain.sample(2048, generator=torch.Generator().manual_seed(3)), u)
-    with torch.no_grad():
-        value = u(x)
-    model = _Corrected(u, problem, value)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*has no rule for jets")
-        squares = LeastSquaresProblem(model, blocks)
-        try:
-            a, g, _ = squares.normal_equations(squares.vector())
-        except RuntimeError as error:
-            if "vmap" not in str(error):
-                raise
-            return None  # the network has a step that can't be batched: Levenberg-Marquardt couldn't have it either
-    a.diagonal().add_(1e-10 * a.diagonal().max())
-    squares.assign(torch.linalg.solve(a, -g))
-    with torch.no_grad():
-        return float(model.correction(x).square().mean().sqrt() / value.square().mean().sqrt().clamp_min(1e-300))
+def _lacking(problem: PDEProblem) -> list[str]:
+    """Conditions that an equation can hardly do without, and that aren't there."""
+    if problem.hard is not None:
+        return []  # the linearised problem knows what the network keeps
+    places = {c.where if isinstance(c.where, str) else "own" for c in problem.conditions}
+    if places == {"interior"}:
+        return ["there is no condition besides the equation: it has many solutions, and any of them fits"]
+    if not isinstance(problem.domain, SpaceTime) or "own" in places:
+        return []
+    wanted = {"initial": "at the start", "boundary": "on the boundary"}
+    return [f"there is no condition {where}" for place, where in wanted.items() if place not in places]
 
 
 def _drift(problem: PDEProblem, u: nn.Module, density: Any, slices: int = 9, n: int = 4096) -> float:

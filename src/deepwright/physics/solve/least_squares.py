@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.func import functional_call, jacrev, jvp, vjp, vmap
 from deepwright.core.errors import InputError
 from deepwright.physics.solve.block import Block
 from deepwright.physics.solve.compiled import checked_compile
+from deepwright.physics.solve.start import require_pointwise, require_residual
 
 Parameters = dict[str, Tensor]
 
@@ -61,8 +63,8 @@ class LeastSquaresProblem:
 
     Raises:
         InputError: no blocks, a name twice, nothing to fit; residuals that aren't finite at the start (block and point
-            told), that have another shape, or that depend on other points without saying so; points and parameters of
-            different types.
+            told), that have another shape or type, that don't depend on the model, or that depend on other points
+            without saying so; points and parameters of different types.
     """
 
     def __init__(
@@ -99,49 +101,31 @@ class LeastSquaresProblem:
         self._blocks = [replace(b, tensors=tuple(t.to(self.device) for t in b.tensors)) for b in blocks]
 
     def _check_start(self) -> None:
-        with torch.no_grad():
-            for b in self.blocks:
+        for b in self.blocks:
+            require_residual(self.model, b, self.dtype)
+            if b.pointwise and len(b) > 1:
+                other = self._elsewhere()
+                with torch.no_grad():
+                    require_pointwise(partial(self._call, other), b, self.dtype)
+            with torch.no_grad():
                 r = self._caller(b.residual, *b.tensors)
-                if r.ndim != 2 or (b.pointwise and len(r) != len(b)):
-                    given = f"shape {tuple(r.shape)} for {len(b)} points"
-                    raise InputError(f"residual of block {b.name!r}", given=given, expected="(n,) or (n, m)")
-                bad = ~torch.isfinite(r).all(1)
-                if bool(bad.any()):
-                    row = int(bad.nonzero()[0, 0])
-                    at = f" at point {b.tensors[0][row].tolist()}" if b.pointwise else ""
-                    raise InputError(
-                        f"residual of block {b.name!r}",
-                        given=f"NaN or infinity{at}",
-                        expected="finite numbers at the start",
-                    )
-                if b.pointwise and len(b) > 1:
-                    self._require_pointwise(b)
+            bad = ~torch.isfinite(r).all(1)
+            if bool(bad.any()):
+                row = int(bad.nonzero()[0, 0])
+                at = f" at point {b.tensors[0][row].tolist()}" if b.pointwise else ""
+                raise InputError(
+                    f"residual of block {b.name!r}",
+                    given=f"NaN or infinity{at}",
+                    expected="finite numbers at the start",
+                )
 
-    def _require_pointwise(self, block: Block) -> None:
-        """Refuse residuals that depend on other points, as a mean does, or (n, 1) less (n,).
-
-        Points alone are held against the same points together at other parameters: where a fit is over, what is left of
-        a residual may be rounding only.
-        """
+    def _elsewhere(self) -> Parameters:
+        """Parameters a little away from the model's, the same ones each time."""
         draw = torch.Generator().manual_seed(0)
-        other = {
+        return {
             n: p + 0.1 * (p.abs().mean() + 1) * torch.randn(p.shape, generator=draw, dtype=torch.float64).to(p)
             for n, p in self.parameters().items()
         }
-        few = [t[[0, len(block) // 2, -1]] for t in block.tensors]
-        together, again = (self._call(other, block.residual, *few) for _ in range(2))
-        if not (torch.isfinite(together).all() and torch.equal(together, again)):
-            return  # not defined there, or drawn anew in each pass (dropout): nothing can be said
-        alone = [self._call(other, block.residual, *(t[i : i + 1] for t in few)) for i in range(3)]
-        slack = (1e-2 if torch.finfo(self.dtype).bits < 64 else 1e-6) * float(together.abs().max())
-        same = [a.shape == together[:1].shape and bool(((a - t).abs() <= slack).all()) for a, t in zip(alone, together)]
-        if not all(same):
-            raise InputError(
-                f"residual of block {block.name!r}",
-                given="other values for points alone than for the same points together",
-                expected="row i a function of row i (do (n, 1) and (n,) meet?)",
-                hint="Block(..., pointwise=False), where points belong together",
-            )
 
     # --- parameters as a vector ---------------------------------------------------------------------------------
 

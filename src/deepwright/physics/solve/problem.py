@@ -5,8 +5,11 @@ About twenty lines state one; `solve` trains, certifies and keeps it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,11 @@ from deepwright.physics.domains import Domain, SpaceTime, require_inside
 from deepwright.physics.networks import field as field_network
 from deepwright.physics.points import collect
 from deepwright.physics.solve.block import Block
+from deepwright.physics.solve.hard import Hard, HardNetwork
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.schedule import Phase
 from deepwright.physics.solve.training import Training, fit_problem
-from deepwright.physics.solve.unknowns import Unknown, WithUnknowns, estimates
+from deepwright.physics.solve.unknowns import Unknown, WithUnknowns, estimates, require_read
 
 PLACES = ("interior", "boundary", "initial")
 
@@ -49,8 +53,9 @@ class Condition:
             points (slower: the Jacobian isn't batched).
 
     Raises:
-        InputError: an unknown place; data without points of your own, normals off the boundary; a scale, or a number
-            of points, that isn't above 0.
+        InputError: an unknown place, points of your own that aren't finite (N, d) floats; data of another length or
+            without points of your own, normals off the boundary; a scale or number of points that isn't above 0, a
+            negative weight; a residual that isn't a function.
     """
 
     name: str
@@ -65,18 +70,48 @@ class Condition:
     pointwise: bool = True
 
     def __post_init__(self) -> None:
+        if not callable(self.residual):
+            given, expected = type(self.residual).__name__, "a function (u, x) -> values that should vanish"
+            raise InputError(f"residual of condition {self.name!r}", given=given, expected=expected)
         if isinstance(self.where, str) and self.where not in PLACES:
             raise unknown_name("place", self.where, PLACES)
+        if not isinstance(self.where, str):
+            self._require_own_points(self.where)
         if (isinstance(self.where, str) and self.data) or (self.normal and self.where != "boundary"):
             raise InputError(
                 f"condition {self.name!r}",
                 given=f"where={self.where!r}, {len(self.data)} data, normal={self.normal}",
                 expected="data with points of your own, normals on the boundary",
             )
-        if not self.scale > 0 or self.points < 1:
-            raise InputError(
-                f"condition {self.name!r}", given=f"scale={self.scale}, points={self.points}", expected="above 0"
-            )
+        sizes = {"scale": self.scale, "points": self.points, "weight": self.weight}
+        for name, value in sizes.items():
+            if (
+                not isinstance(value, Real)
+                or not math.isfinite(value)
+                or value < 0
+                or (value == 0 and name != "weight")
+            ):
+                expected = "a finite number above 0" + (", or 0" if name == "weight" else "")
+                raise InputError(f"{name} of condition {self.name!r}", given=repr(value), expected=expected)
+
+    def _require_own_points(self, where: Any) -> None:
+        """Points (N, d), finite, and as many data."""
+        what = f"points of condition {self.name!r}"
+        if not isinstance(where, Tensor):
+            raise InputError(what, given=type(where).__name__, expected=f"one of {', '.join(PLACES)}, or a tensor")
+        if where.ndim != 2 or 0 in where.shape or not where.is_floating_point():
+            given = f"{where.dtype} of shape {tuple(where.shape)}"
+            raise InputError(what, given=given, expected="floats of shape (N, d), at least one row")
+        if not isinstance(self.data, tuple | list) or any(not isinstance(t, Tensor) for t in self.data):
+            raise InputError(f"data of condition {self.name!r}", given=type(self.data).__name__, expected="tensors")
+        for name, values in ((what, where), *((f"data of condition {self.name!r}", t) for t in self.data)):
+            if len(values) != len(where):
+                raise InputError(name, given=f"{len(values)} rows for {len(where)} points", expected="one a point")
+            if not bool(torch.isfinite(values).all()):
+                given = (
+                    f"NaN or infinity in {int((~torch.isfinite(values)).reshape(len(values), -1).any(1).sum())} rows"
+                )
+                raise InputError(name, given=given, expected="finite numbers")
 
 
 @dataclass(frozen=True)
@@ -85,7 +120,8 @@ class PDEProblem:
 
     Attributes:
         name: of the problem.
-        domain: `Box`, `Ball`, `LevelSet`, or `SpaceTime` of one (time is the last axis).
+        domain: `Box`, `Ball`, `LevelSet`, one of `deepwright.physics.geometry`, or `SpaceTime` of one (time is the last
+            axis).
         conditions: at least one.
         exact: (N, d) -> (N, C) where it is known; it is used to measure, never to train.
         components: names of the solution's components.
@@ -93,6 +129,7 @@ class PDEProblem:
         schedule: phases of the fit; by the number of parameters where not given.
         resample: see `fit_problem`.
         unknowns: numbers that are fitted with the network; residuals read them as `u.name`.
+        hard: conditions that the network keeps by its form, u = g + d N; see `Hard`.
         conserved: name -> (u, x) -> (N,) density whose integral over space should stay the same in time.
         evaluate: points that the error is measured on.
         source: where the problem comes from.
@@ -110,6 +147,7 @@ class PDEProblem:
     schedule: Sequence[Any] | None = None
     resample: int = 0
     unknowns: Sequence[Unknown] = ()
+    hard: Hard | None = None
     conserved: dict[str, Callable[[Any, Tensor], Tensor]] = field(default_factory=dict)
     evaluate: int = 10_000
     source: str = ""
@@ -195,12 +233,14 @@ class PDEProblem:
         else:
             with local_rng(seed):
                 made = self.network()
-        return self._with_unknowns(made)
+        return self._dressed(made)
 
-    def _with_unknowns(self, network: nn.Module) -> nn.Module:
-        if not self.unknowns or isinstance(network, WithUnknowns):
+    def _dressed(self, network: nn.Module) -> nn.Module:
+        """With hard conditions and unknowns around it, unless it has them."""
+        if isinstance(network, WithUnknowns):
             return network
-        return WithUnknowns(network, self.unknowns)
+        held = network if self.hard is None or isinstance(network, HardNetwork) else HardNetwork(network, self.hard)
+        return WithUnknowns(held, self.unknowns) if self.unknowns else held
 
     def error(self, u: Any, seed: int = 1) -> dict[str, float]:
         """Relative L2 error of each component on fresh points; empty where no exact solution is known.
@@ -230,18 +270,19 @@ class PDEProblem:
             seed: of the network and the points.
             checkpoint: see `fit_problem`.
             max_time: seconds of CPU time.
-            network: a network of your own; it is trained in place (inside a `WithUnknowns` where there are unknowns).
+            network: a network of your own; it is trained in place (inside a `WithUnknowns` where there are unknowns, a
+                `HardNetwork` where there are hard conditions).
             schedule: instead of the problem's.
             device: where a network of the problem's own is trained (the CPU where not given); one of yours is where
                 you put it.
 
         Raises:
-            InputError: a device beside a network of your own, outputs of another shape than the exact solution's; see
-                also `fit_problem`.
+            InputError: a device beside a network of your own, outputs of another shape than the exact solution's, an
+                unknown that no residual reads; see also `fit_problem`.
         """
         if network is not None and device is not None:
             raise InputError("device", given=str(device), expected="none: the network is trained where it lives")
-        u = self.make_network(seed).to(device or "cpu") if network is None else self._with_unknowns(network)
+        u = self.make_network(seed).to(device or "cpu") if network is None else self._dressed(network)
         if dtype_of(u) not in (torch.float32, torch.float64):
             given, hint = f"a network in {dtype_of(u)}", "network.double() (least squares need the digits), or .float()"
             raise InputError("network", given=given, expected="float64 or float32", hint=hint)
@@ -249,6 +290,8 @@ class PDEProblem:
             few = self.domain.sample(2, generator=generator(seed, "shape"))
             relative_errors(u, self.exact, few, self.components)
         problem = LeastSquaresProblem(u, self.blocks(seed, dtype=dtype_of(u), device=device_of(u)))
+        if self.unknowns:
+            require_read(problem, self.unknowns)
         training = fit_problem(
             problem,
             self.schedule if schedule is None else schedule,
@@ -258,7 +301,7 @@ class PDEProblem:
             seed=seed,
             description=self.name,
         )
-        return Solution(self, u, problem, training, self.error(u))
+        return Solution(self, u, problem, training)
 
 
 @dataclass
@@ -270,14 +313,17 @@ class Solution:
         network: that solves it.
         least_squares: what was minimised.
         training: what the fit did.
-        errors: relative L2 error of each component, where the exact solution is known.
     """
 
     problem: PDEProblem
     network: nn.Module
     least_squares: LeastSquaresProblem
     training: Training
-    errors: dict[str, float]
+
+    @cached_property
+    def errors(self) -> dict[str, float]:
+        """Relative L2 error of each component, where the exact solution is known."""
+        return self.problem.error(self.network)  # when asked for: training isn't lost where `exact` fails
 
     @property
     def unknowns(self) -> dict[str, Interval]:
@@ -285,7 +331,7 @@ class Solution:
 
         The noise is each measured condition's RMS residual (a condition with `data` is measured), carried to the
         unknowns by `covariance`, linearised at the solution: a wrong equation or a fit that isn't over isn't seen. Both
-        ends are NaN where nothing was measured.
+        ends are NaN where nothing was measured, and where residuals don't decide the unknown.
         """
         measured = {c.name for c in self.problem.conditions if c.data}
         left = {k: v for k, v in self.least_squares.breakdown().items() if k in measured}

@@ -24,6 +24,7 @@ from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.levenberg_marquardt import StepInfo
 from deepwright.physics.solve.optimizers import Optimizer, optimizer_for
 from deepwright.physics.solve.schedule import Phase, schedule_for
+from deepwright.physics.solve.start import require_dependence
 
 Balancer = Callable[[LeastSquaresProblem], dict[str, float]]
 
@@ -101,13 +102,16 @@ def fit_problem(
 
     Raises:
         Diverged: residuals that aren't finite; the last good parameters are back.
-        InputError: an unknown phase; a checkpoint of another problem (what differs is told).
+        InputError: an unknown phase; a residual that doesn't depend on the model; a checkpoint of another problem (what
+            differs is told).
         KeyboardInterrupt: after Ctrl-C, when the state is on disk (`SystemExit` after SIGTERM).
     """
     if every < 1 or resample < 0:
         raise InputError("fit_problem", given=f"every={every}, resample={resample}", expected="1 or more, 0 or more")
     if max_time is not None and not max_time >= 0:
         raise InputError("max_time", given=max_time, expected="0 or more seconds")
+    for block in problem.blocks:
+        require_dependence(problem.model, block)
     given = schedule_for(problem.size) if schedule is None else schedule
     phases = [p if isinstance(p, Phase) else Phase(*p) for p in given]
     run = _Run(problem, phases, resample, balancer, seed)

@@ -56,3 +56,28 @@ def covariance(
     picked[index, torch.arange(len(index), device=h.device)] = 1
     solved = torch.cholesky_solve(picked, root)
     return solved.T @ spread @ solved
+
+
+def determined(problem: LeastSquaresProblem, names: Sequence[str]) -> list[bool]:
+    """Whether residuals decide each fitted number, with all other parameters free: 1 - R^2 of its column of J.
+
+    `covariance` doesn't see it: where only the product of two numbers counts, noise moves each of them by nothing.
+
+    Args:
+        problem: fitted.
+        names: parameters of one number each.
+    """
+    h, _, _ = problem.normal_equations(problem.vector())
+    sizes = [s.numel() for s in problem.shapes.values()]
+    starts = dict(zip(problem.shapes, torch.tensor([0, *sizes]).cumsum(0).tolist()))
+    index = torch.tensor([starts[n] for n in names], device=h.device)
+    scale = h.diagonal().sqrt()
+    read = scale > 1e-14 * scale.max()
+    scale = torch.where(read, scale, 1.0)
+    h = h / scale / scale[:, None]
+    h.diagonal().add_(1e-12)
+    picked = torch.zeros(len(h), len(index), dtype=h.dtype, device=h.device)
+    picked[index, torch.arange(len(index), device=h.device)] = 1
+    inverse = torch.linalg.solve(h, picked)[index].diagonal()
+    floor = 1e-9 if torch.finfo(h.dtype).bits == 64 else 1e-4
+    return (read[index] & (inverse > 0) & (1 / inverse > floor)).tolist()

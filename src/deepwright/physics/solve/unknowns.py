@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.statistics import Interval
 from deepwright.physics.derivatives.jets import Jet, propagate
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
-from deepwright.physics.solve.uncertainty import covariance
+from deepwright.physics.solve.uncertainty import covariance, determined
 
 Z95 = 1.959964
 
@@ -105,7 +106,9 @@ class WithUnknowns(nn.Module):
 def estimates(
     problem: LeastSquaresProblem, unknowns: Sequence[Unknown], noise: Mapping[str, float] | None
 ) -> dict[str, Interval]:
-    """The unknowns' values; with noise in measured blocks, linearised 95 % intervals (else NaN for both ends).
+    """The unknowns' values; with noise in measured blocks, linearised 95 % intervals.
+
+    Both ends are NaN where nothing was measured, or where residuals don't decide an unknown (of k m only the product).
 
     Args:
         problem: fitted, over a `WithUnknowns`.
@@ -116,10 +119,33 @@ def estimates(
     names = [f"unknowns.{u.name}" for u in unknowns]
     spread: Float[Tensor, " k"] = torch.full((len(names),), math.nan, dtype=torch.float64)
     if noise:
-        spread = covariance(problem, noise, names).diagonal().clamp_min(0).sqrt().double().cpu()
+        with suppress(torch.linalg.LinAlgError):  # directions that nothing decides: no interval, but the values stay
+            spread = covariance(problem, noise, names).diagonal().clamp_min(0).sqrt().double().cpu()
+            spread[~torch.tensor(determined(problem, names))] = math.nan
     found = {}
     for unknown, name, deviation in zip(unknowns, names, spread):
         raw = own[name].detach().double().cpu()
         low, high = (float(unknown.value(raw + sign * Z95 * deviation)) for sign in (-1, 1))
         found[unknown.name] = Interval(float(unknown.value(raw)), low, high)
     return found
+
+
+def require_read(problem: LeastSquaresProblem, unknowns: Sequence[Unknown]) -> None:
+    """Refuse unknowns that no residual reads: they would stay where they start, and look certain.
+
+    Args:
+        problem: before the fit, over a `WithUnknowns`.
+        unknowns: that are looked for.
+
+    Raises:
+        InputError: the first such.
+    """
+    own = dict(problem.model.named_parameters())
+    with torch.enable_grad():
+        slopes = torch.autograd.grad(
+            problem.residual().sum(), [own[f"unknowns.{u.name}"] for u in unknowns], allow_unused=True
+        )
+    for unknown, slope in zip(unknowns, slopes):
+        if slope is None:
+            expected = f"u.{unknown.name} in a condition"
+            raise InputError(f"unknown {unknown.name!r}", given="no residual reads it", expected=expected)

@@ -23,7 +23,16 @@ from deepwright.core.devices import back_to, device_of, dtype_of, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.physics.domains import SpaceTime
-from deepwright.physics.solve import Block, LeastSquaresProblem, Phase, Training, covariance, fit_problem, part_of
+from deepwright.physics.solve import (
+    Block,
+    LeastSquaresProblem,
+    Phase,
+    Training,
+    covariance,
+    determined,
+    fit_problem,
+    part_of,
+)
 from deepwright.physics.two_phase.functional import Functional, PointCounts
 from deepwright.physics.two_phase.model import network_for
 from deepwright.physics.two_phase.problem import TwoPhaseProblem
@@ -227,7 +236,7 @@ class TwoPhasePINN:
         return velocity
 
     def estimates(self, noise: float) -> dict[str, tuple[float, float]]:
-        """What was unknown, with its standard deviation: name -> (value, deviation).
+        """What was unknown, with its standard deviation: name -> (value, deviation); NaN where nothing decides it.
 
         Args:
             noise: standard deviation of the measured velocities and pressures; see `uncertainty.covariance`.
@@ -236,7 +245,9 @@ class TwoPhasePINN:
             return {}
         names = [f"unknown.{k}" for k in self.model.unknown]
         measured = {k: noise for k in ("observations", "pressures")}
-        spread = covariance(self.least_squares(), measured, names).diagonal().sqrt()
+        squares = self.least_squares()
+        spread = covariance(squares, measured, names).diagonal().sqrt()
+        spread[~torch.tensor(determined(squares, names), device=spread.device)] = math.nan
         values = [float(self.model.unknown[k].detach().exp()) for k in self.model.unknown]
         return {k: (v, v * float(s)) for k, v, s in zip(self.model.unknown, values, spread)}
 

@@ -147,7 +147,7 @@ def einsum(walk: Walk, node: Node) -> Any:
         sizes = [walk.of(n).shape[axis] for n, axis in sides]
         full = [f for f, size in zip(found, sizes) if size == max(sizes)]
         if avoid and len(full) == 2:
-            walk.contract(node, -1, (sides[0][0], sides[1][0]), sides[0][1], *full)
+            walk.contract(node, 1, (sides[0][0], sides[1][0]), sides[0][1], full[0], full[1], place=0)
         elif avoid:
             for f in full:
                 walk.space.freeze(f)

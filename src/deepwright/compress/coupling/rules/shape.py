@@ -107,11 +107,14 @@ def squeeze(walk: Walk, node: Node) -> Labels:
 
 
 def expand(walk: Walk, node: Node) -> Labels:
-    """Repeated axes are frozen."""
+    """Repeated axes are frozen; those of a mask or another constant may go with what it meets, all being alike."""
     x, shape = walk.of(args(node)[0]), shape_of(node)
     shift = len(shape) - len(x.shape)
     where = {a: a + shift for a in range(len(x.shape))}
-    return x.moved(shape, where)
+    if any(b.ids is not None for b in x.blocks):
+        return x.moved(shape, where)
+    grown = [a for a in range(shift, len(shape)) if shape[a] > x.shape[a - shift]]
+    return Labels.of_axes(shape, {a: walk.space.fresh(shape[a]) for a in grown})
 
 
 def repeat(walk: Walk, node: Node) -> Labels:
@@ -324,6 +327,15 @@ def along(walk: Walk, node: Node) -> Any:
     return Labels(shape_of(node), kept)
 
 
+def triangle(walk: Walk, node: Node) -> Labels:
+    """Which entries stay depends on their positions along the last two axes."""
+    x = walk.of(args(node)[0])
+    last = {len(x.shape) - 2, len(x.shape) - 1}
+    for axis in last:
+        walk.space.freeze_axis(x, axis)
+    return Labels(shape_of(node), [b for b in x.blocks if b.ids is not None and not set(b.axes) & last])
+
+
 def glu(walk: Walk, node: Node) -> Labels:
     """Two halves of an axis, one gates the other."""
     x = walk.of(args(node)[0])
@@ -333,6 +345,46 @@ def glu(walk: Walk, node: Node) -> Labels:
     tie_equal_pieces(walk.space, halves)
     rest = {a: walk.space.axis(x, a) for a in range(len(x.shape)) if a != axis}
     return Labels.of_axes(shape_of(node), {**rest, axis: halves[0]})
+
+
+def pixel_shuffle(walk: Walk, node: Node) -> Labels:
+    """Blocks of r^2 channels become one channel of a finer image: a block goes together."""
+    x, r = walk.of(args(node)[0]), int(args(node)[1])
+    axis = len(x.shape) - 3
+    ids = walk.space.axis(x, axis, (axis,))
+    first = None
+    if ids is not None:
+        blocks = ids.reshape(-1, r * r)
+        walk.space.tie(np.repeat(blocks[:, :1], r * r, 1), blocks)
+        first = blocks[:, 0]
+    return _over_space(walk, node, x, axis, first)
+
+
+def pixel_unshuffle(walk: Walk, node: Node) -> Labels:
+    """Every channel becomes r^2 of a coarser image."""
+    x, r = walk.of(args(node)[0]), int(args(node)[1])
+    axis = len(x.shape) - 3
+    ids = walk.space.axis(x, axis, (axis,))
+    return _over_space(walk, node, x, axis, None if ids is None else np.repeat(ids, r * r))
+
+
+def channel_shuffle(walk: Walk, node: Node) -> Labels:
+    """Channels dealt out over groups: the same channel of every group goes together."""
+    x, groups = walk.of(args(node)[0]), int(args(node)[1])
+    ids = walk.space.axis(x, 1, (1,))
+    if ids is not None:
+        rows = ids.reshape(groups, -1)
+        tie_equal_pieces(walk.space, list(rows))
+        ids = rows.T.ravel()
+    return _over_space(walk, node, x, 1, ids)
+
+
+def _over_space(walk: Walk, node: Node, x: Labels, axis: int, ids: Ids | None) -> Labels:
+    """Channels with new labels; the axes before them pass, those behind are space and stay."""
+    for behind in range(axis + 1, len(x.shape)):
+        walk.space.freeze_axis(x, behind)
+    before = {a: walk.space.axis(x, a) for a in range(axis)}
+    return Labels.of_axes(shape_of(node), {**before, axis: ids})
 
 
 def getitem(walk: Walk, node: Node) -> Any:

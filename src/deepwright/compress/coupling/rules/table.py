@@ -9,9 +9,11 @@ from __future__ import annotations
 from deepwright.compress.coupling.rules.contract import attention, convolution, einsum, embedding, linear, matmul
 from deepwright.compress.coupling.rules.elementwise import ELEMENTWISE
 from deepwright.compress.coupling.rules.pointwise import batch_norm, group_norm, keep, layer_norm, pointwise, prelu
+from deepwright.compress.coupling.rules.recurrent import recurrent_cell, recurrent_layer
 from deepwright.compress.coupling.rules.shape import (
     along,
     cat,
+    channel_shuffle,
     expand,
     free,
     getitem,
@@ -20,6 +22,8 @@ from deepwright.compress.coupling.rules.shape import (
     index_select,
     pad,
     permute,
+    pixel_shuffle,
+    pixel_unshuffle,
     reduction,
     repeat,
     repeat_interleave,
@@ -30,6 +34,7 @@ from deepwright.compress.coupling.rules.shape import (
     split,
     squeeze,
     stack,
+    triangle,
     unbind,
     unsqueeze,
 )
@@ -45,14 +50,19 @@ def _sized(names: str) -> str:
     return " ".join(f"{name}{d}d" for name in names.split() for d in (1, 2, 3))
 
 
-_PRODUCTS = {
+RECURRENT: dict[str, Rule] = {
+    **_each("lstm gru rnn_tanh rnn_relu", recurrent_layer),
+    **_each("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell", recurrent_cell),
+}
+"""Recurrent layers and their cells."""
+PRODUCTS: dict[str, Rule] = {
     **_each(_sized("conv conv_transpose") + " convolution", convolution),
     "linear": linear,
     **_each("mm bmm matmul addmm baddbmm mv dot", matmul),
     "einsum": einsum,
     "scaled_dot_product_attention": attention,
-    "embedding": embedding,
 }
+"""Operations that sum over an axis with a weight, or over one of two activations."""
 _NORMS = {
     **_each("batch_norm instance_norm _native_batch_norm_legit_no_training cudnn_batch_norm", batch_norm),
     **_each("layer_norm rms_norm", layer_norm),
@@ -67,7 +77,7 @@ _SAME_PLACE = {
 }
 _SHAPES = {
     **_each("reshape view flatten unflatten _unsafe_view view_as _reshape_alias", reshape),
-    **_each("permute transpose t movedim moveaxis swapaxes swapdims numpy_T", permute),
+    **_each("permute transpose t movedim moveaxis swapaxes swapdims numpy_T mT mH adjoint matrix_H", permute),
     "unsqueeze": unsqueeze,
     "squeeze": squeeze,
     **_each("expand expand_as broadcast_to", expand),
@@ -81,7 +91,12 @@ _SHAPES = {
     **_each("slice narrow", slice_),
     **_each("pad constant_pad_nd", pad),
     "glu": glu,
+    **_each("triu tril", triangle),
+    "pixel_shuffle": pixel_shuffle,
+    "pixel_unshuffle": pixel_unshuffle,
+    **_each("channel_shuffle native_channel_shuffle", channel_shuffle),
     "getitem": getitem,
+    "embedding": embedding,
     "index_select": index_select,
     "index": index,
 }
@@ -95,16 +110,18 @@ mean sum amax amin max min var std prod norm linalg_vector_norm logsumexp argmax
 aminmax median
 """
 _ALONG = "softmax log_softmax _softmax _log_softmax cumsum cumprod sort topk flip roll softmin logcumsumexp"
+_ASSERTED = "_assert_tensor_metadata _assert_async _assert_scalar"
 _NEW = "arange zeros ones full empty eye linspace scalar_tensor new_zeros new_ones new_full rand randn tensor"
 
 RULES: dict[str, Rule] = {
     **_SAME_PLACE,
-    **_PRODUCTS,
+    **PRODUCTS,
+    **RECURRENT,
     **_NORMS,
     **_SHAPES,
     **_each(_POOLS + _RESIZES, spatial),
     **_each(_REDUCTIONS, reduction),
     **_each(_ALONG, along),
-    **_each(_NEW, free),
+    **_each(_NEW + " " + _ASSERTED, free),
 }
 """Operation -> rule, by the base name of the operation."""

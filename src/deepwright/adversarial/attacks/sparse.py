@@ -1,0 +1,133 @@
+"""Auto-PGD's ascent in L1, where the box binds: few coordinates a step, as many as the best point uses.
+
+Source: arXiv 2103.01208. What differs: saturated coordinates take no part in a step, and each run begins at the optimum
+of the linearised loss within ball and box, which for an affine network is the optimum itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from deepwright.adversarial.projections import column
+from deepwright.adversarial.victim import selected
+
+RADII = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
+"""(multiple of eps, share of the steps): what a larger ball finds is pulled into the next one."""
+
+_FIRST_SHARE = 0.2  # of the coordinates, in the first steps
+_THINNER = 1.5  # so many times fewer coordinates step than the best point uses; and alpha's divisor
+_SHORTEST = 0.1  # step, of the radius
+_EVERY = 0.04  # of a ball's steps, `adapt`
+_FEWER = 0.95  # than this share of the coordinates used before: the best point is still getting sparser
+
+
+def plan(steps: int) -> list[tuple[float, int]]:
+    """(multiple of eps, steps) of each ball in turn.
+
+    Args:
+        steps: of all of them together.
+    """
+    ends, share = [0], 0.0
+    for _, part in RADII:
+        share += part
+        ends.append(round(share * steps))
+    return [(multiple, end - begin) for (multiple, _), begin, end in zip(RADII, ends, ends[1:], strict=False)]
+
+
+def adapts_every(steps: int) -> int:
+    """Steps between two calls of `adapt`.
+
+    Args:
+        steps: in this ball.
+    """
+    return max(1, int(_EVERY * steps))
+
+
+class SparseClimb:
+    """Per-sample state of the ascent.
+
+    Args:
+        x: clean inputs.
+        y: their targets.
+        eps: budgets.
+        mask: 1 where a number may change, or None.
+        other: the class aimed at, or None.
+        rows: which samples they are.
+    """
+
+    def __init__(
+        self,
+        x: Float[Tensor, "n ..."],
+        y: Any,
+        eps: Float[Tensor, " n"],
+        mask: Shaped[Tensor, "n ..."] | None,
+        other: Tensor | None,
+        rows: Tensor,
+    ) -> None:
+        self.x, self.y, self.eps, self.mask, self.other, self.rows = x, y, eps, mask, other, rows
+        self.radius, self.alpha = eps.clone(), eps.clone()
+        self.point = self.top_point = x
+        self.gradient = self.top_gradient = torch.zeros_like(x)
+        self.loss = torch.full_like(eps, -torch.inf)
+        self.top = self.loss.clone()
+        self.used = torch.full_like(eps, float(x[0].numel()))
+        self.count = self.used * _FIRST_SHARE
+
+    def enter(self, multiple: float) -> None:
+        """Begin in another ball, at the best point so far.
+
+        Args:
+            multiple: of eps, its radius.
+        """
+        self.radius = self.eps * multiple
+        self.alpha = self.radius.clone()
+        self.point, self.gradient = self.top_point, self.top_gradient
+
+    def forget(self) -> None:
+        """The best point so far is the one where it stands: what a larger ball reached doesn't count in this one."""
+        self.top, self.top_point, self.top_gradient = self.loss, self.point, self.gradient
+
+    def record(self) -> None:
+        """Keep what is better than the best point."""
+        better = self.loss > self.top
+        wide = column(better, self.x)
+        self.top = torch.where(better, self.loss, self.top)
+        self.top_point = torch.where(wide, self.point, self.top_point)
+        self.top_gradient = torch.where(wide, self.gradient, self.top_gradient)
+
+    def step(self, bounds: tuple[float, float]) -> Float[Tensor, "n ..."]:
+        """A step of length alpha, alike on the `count` unsaturated coordinates with the largest gradients.
+
+        Args:
+            bounds: of every coordinate.
+        """
+        g, at = self.gradient.flatten(1), self.point.flatten(1)
+        saturated = ((g > 0) & (at >= bounds[1])) | ((g < 0) & (at <= bounds[0]))
+        size = g.abs().masked_fill(saturated, 0.0)
+        last = self.count.long().clamp(1, g.shape[1]) - 1
+        least = size.sort(1, descending=True).values.gather(1, last[:, None])
+        way = g.sign() * ((size >= least) & (size > 0))
+        return (way * (self.alpha / way.abs().sum(1).clamp_min(1))[:, None]).view_as(self.point)
+
+    def adapt(self) -> None:
+        """Step on fewer coordinates; anew from the best point while it gets sparser, and shorter once it doesn't."""
+        used = ((self.top_point - self.x).flatten(1) != 0).sum(1).to(self.eps)
+        sparser = used < _FEWER * self.used
+        self.used, self.count = used, used / _THINNER
+        shorter = (self.alpha / _THINNER).maximum(self.radius * _SHORTEST)
+        self.alpha = torch.where(sparser, self.radius, shorter)
+        wide = column(sparser, self.x)
+        self.point = torch.where(wide, self.top_point, self.point)
+        self.gradient = torch.where(wide, self.top_gradient, self.gradient)
+
+    def keep(self, active: Tensor) -> SparseClimb:
+        """The active samples.
+
+        Args:
+            active: a mask over them.
+        """
+        return selected(self, active)

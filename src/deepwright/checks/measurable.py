@@ -1,0 +1,74 @@
+"""What the built-in checks can measure, and between which bounds: gates are held against it before anything runs."""
+
+from __future__ import annotations
+
+import re
+
+INF = float("inf")
+_SHARE, _POSITIVE, _ANY = (0.0, 1.0), (0.0, INF), (-INF, INF)
+Bounds = tuple[float, float]
+
+
+def _named(bounds: Bounds, *patterns: str) -> list[tuple[str, Bounds]]:
+    return [(pattern, bounds) for pattern in patterns]
+
+
+# Of every task: what `accuracy` reports beside the field's metrics, and those metrics themselves.
+_TASK_METRICS = [
+    *_named(_SHARE, "accuracy", "balanced_accuracy", "top5_accuracy", "subset_accuracy", "label_accuracy"),
+    *_named(_SHARE, "sensitivity", "specificity", "auroc", "average_precision", "mean_average_precision"),
+    *_named(_SHARE, "f1", "micro_f1", "macro_f1", "map", "ap50", "mean_iou", "pixel_accuracy"),
+    *_named(_SHARE, "within_tolerance"),
+    *_named(_POSITIVE, "mae", "rmse", "mase"),
+    *_named((-INF, 1.0), "r2"),
+]
+
+MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
+    "accuracy": [
+        *_TASK_METRICS,
+        *[(f"baseline_{pattern}", bounds) for pattern, bounds in _TASK_METRICS],
+        *_named(_SHARE, "chance", "score", "p_value_against_.+", "accuracy_in_another_order"),
+    ],
+    "calibration": [
+        *_named(_SHARE, "ece", "ece_.+"),
+        *_named((0.0, 2.0), "brier"),
+        *_named(_POSITIVE, "nll", "temperature"),
+        *_named((-1.0, 1.0), "overconfidence"),
+        *_named(_ANY, "nll_saved_by_temperature"),
+    ],
+    "fragility": [
+        *_named(_POSITIVE, "fi", "nfi", "fi_matched", "nfi_matched", "baseline_nfi"),
+        *_named(_SHARE, "confident_errors"),
+        *_named((-1.0, 1.0), "cvar95"),
+    ],
+    "robustness": [
+        *_named(_SHARE, "clean_accuracy", "noise_accuracy", "robust_accuracy_at_.+", "clean_accuracy_kept"),
+        *_named(_POSITIVE, "area", "baseline_area", "eps_half"),
+    ],
+    "corruptions": [
+        *_named(_SHARE, "clean_error", "mean_error"),
+        *_named(_ANY, "mce", "relative_error", "skill_lost"),
+    ],
+    "ood": _named(_SHARE, "auroc_.+"),
+    "cost": _named(
+        _POSITIVE,
+        "params",
+        "param_bytes",
+        "macs",
+        "elementwise_ops",
+        "latency_ms",
+        "onnx_latency_ms",
+        "activation_bytes",
+    ),
+}
+"""Check -> (name of a value as a regular expression, the bounds that it can't leave)."""
+
+
+def bounds_of(check: str, value: str) -> Bounds | None:
+    """Between what a value of a built-in check lies; None where that check has no such value.
+
+    Args:
+        check: one of the built-in ones.
+        value: its name.
+    """
+    return next((bounds for pattern, bounds in MEASURABLE[check] if re.fullmatch(pattern, value)), None)

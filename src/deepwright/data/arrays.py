@@ -1,0 +1,166 @@
+"""`.npz` files: `x` and `y`, `x_train` and `y_train` ..., or MedMNIST's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.core.zips import DAMAGE, open_zip
+from deepwright.data.class_order import require_names
+from deepwright.data.dataset import Data, Split, stratified_order
+from deepwright.data.labels import class_labels
+from deepwright.data.pieces import FOR_TRAINING, SHARES, cut_note, one_piece, with_parts
+
+_KEYS = {
+    "train": (("train_images", "train_labels"), ("x_train", "y_train"), ("X_train", "y_train")),
+    "validation": (("val_images", "val_labels"), ("x_val", "y_val"), ("X_val", "y_val")),
+    "test": (("test_images", "test_labels"), ("x_test", "y_test"), ("X_test", "y_test")),
+}
+
+
+def load_npz(
+    path: Path | str,
+    *,
+    classes: Sequence[str] | None = None,
+    shares: tuple[float, float] = FOR_TRAINING,
+    split: str | None = None,
+    limit: int | None = None,
+    train_limit: int | None = None,
+    seed: int = 0,
+) -> Data:
+    """An `.npz` with `x` and `y`, with `x_train`/`y_train`/..., or in MedMNIST's layout.
+
+    Images may be (N, H, W), (N, H, W, C) or (N, C, H, W); uint8, or floats in [0, 1]. Vectors (N, d) are a table.
+
+    Args:
+        path: the file.
+        classes: names, index = label; there may be more of them than occur.
+        shares: of the training and the validation part, where the samples come in one piece.
+        split: "test" makes such samples the test part, all of them.
+        limit: at most so many test and validation samples each.
+        train_limit: at most so many training samples.
+        seed: of splits and limits.
+
+    Raises:
+        InputError: other keys, types, shapes or ranges; unlike numbers of inputs and labels; labels that are no
+            classes.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError("data", given=f"{path} does not exist", expected="an .npz file")
+    arrays = _arrays(path)
+    found = {}
+    for part, options in _KEYS.items():
+        keys = next((k for k in options if set(k) <= set(arrays)), None)
+        if keys:
+            found[part] = _pair(arrays, *keys, path)
+    if not found and {"x", "y"} <= set(arrays):
+        found["train"] = _pair(arrays, "x", "y", path)
+    if not found:
+        raise InputError(
+            f"{path.name}",
+            given=f"keys {sorted(arrays)}",
+            expected="x and y, or train_images, train_labels, test_images, ...",
+        )
+    shapes = {part: tuple(s.x.shape[1:]) for part, s in found.items()}
+    if len(set(shapes.values())) > 1:
+        raise InputError(f"{path.name}", given=f"samples of shapes {shapes}", expected="one shape in all parts")
+    parts, notes = _completed(found, str(path), shares, split, seed)
+    names = _names(parts, classes, path)
+    kind = "image" if parts["test"].x.ndim == 4 else "tabular"
+    data = Data(path.stem, kind, names, parts["train"], parts["validation"], parts["test"], notes=tuple(notes))
+    return data.limited(limit, train_limit, seed)
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    expected = "an .npz of plain arrays (numpy.savez)"
+    with path.open("rb") as file:
+        if file.read(6) == b"\x93NUMPY":
+            raise InputError(f"{path.name}", given="one array, as numpy.save writes it", expected=expected)
+    open_zip(path, expected).close()
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {key: file[key] for key in file.files}
+    except (*DAMAGE, MemoryError, TypeError, KeyError, SyntaxError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"cannot read {path}", given=said, expected=expected) from error
+    for key, array in found.items():
+        if not isinstance(array, np.ndarray):  # a member that is no .npy comes as bytes
+            raise InputError(f"{path.name}:{key}", given=type(array).__name__, expected="an array")
+    return found
+
+
+def _pair(arrays: dict[str, np.ndarray], x: str, y: str, path: Path) -> Split:
+    inputs = _images(arrays[x], f"{path.name}:{x}")
+    labels = class_labels(arrays[y], f"{path.name}:{y}")
+    if len(inputs) != len(labels):
+        given = f"{len(inputs)} in {x!r} and {len(labels)} in {y!r}"
+        raise InputError(f"{path.name}", given=given, expected="one label a sample")
+    if len(labels) == 0:
+        raise InputError(f"{path.name}:{x}", given="no sample", expected="at least one")
+    return Split(inputs, labels)
+
+
+def _completed(
+    found: dict[str, Split], name: str, shares: tuple[float, float], split: str | None, seed: int
+) -> tuple[dict[str, Split], list[str]]:
+    """The parts, missing ones cut from those that are there, and what to tell about it."""
+    if len(found) == 1:
+        whole = next(iter(found.values()))
+        if len(whole) < 10 and split is None:
+            raise InputError(
+                name, given=f"{len(whole)} samples to split into train, validation and test", expected="at least 10"
+            )
+        rows, note = one_piece(whole.y, shares, split, seed)
+        return {part: whole.where(row) for part, row in rows.items()}, [note]
+    with_parts(split, name)
+    if len(found) == len(_KEYS):
+        return found, []
+    missing = next(part for part in _KEYS if part not in found)
+    source = "train" if "train" in found else "test"
+    whole = found[source]
+    count = max(1, round(len(whole) * SHARES[missing] / (SHARES[missing] + SHARES[source])))
+    if count >= len(whole):
+        raise InputError(f"{source} samples of {name}", given=len(whole), expected=f"enough for a {missing} part too")
+    order = stratified_order(whole.y, seed)
+    cut = {missing: whole.where(order[:count]), source: whole.where(order[count:])}
+    return {**found, **cut}, [cut_note(missing, source, count)]
+
+
+def _names(parts: dict[str, Split], classes: Sequence[str] | None, path: Path) -> tuple[str, ...]:
+    highest = max(int(s.y.max()) for s in parts.values() if len(s))
+    if classes is None:
+        return tuple(str(i) for i in range(1 + highest))
+    names = require_names(classes, "classes")
+    if highest >= len(names):
+        raise InputError(
+            "classes", given=f"{len(names)} names", expected=f"{1 + highest}, for the labels of {path.name}"
+        )
+    return names
+
+
+def _images(array: np.ndarray, name: str) -> Tensor:
+    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
+        raise InputError(name, given=str(array.dtype), expected="uint8 or floats")
+    x = torch.from_numpy(np.ascontiguousarray(array) if array.dtype == np.uint8 else array.astype(np.float32))
+    if not array.dtype == np.uint8 and not torch.isfinite(x).all():
+        raise InputError(name, given="NaN or infinity (as float32)", expected="finite numbers")
+    if x.ndim == 3:
+        x = x[:, None]
+    elif x.ndim == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3):
+        x = x.permute(0, 3, 1, 2).contiguous()
+    if x.ndim not in (2, 4) or 0 in x.shape[1:]:
+        raise InputError(name, given=f"shape {array.shape}", expected="(N, d), (N, H, W), (N, H, W, C) or (N, C, H, W)")
+    if x.ndim == 4 and x.is_floating_point() and x.numel() and (float(x.min()) < 0 or float(x.max()) > 1):
+        raise InputError(
+            name,
+            given=f"range {float(x.min()):.3g}..{float(x.max()):.3g}",
+            expected="[0, 1]",
+            hint="store uint8, or divide by 255",
+        )
+    return x

@@ -1,0 +1,90 @@
+"""Data that come in one piece, or with a part missing: what is cut from what, and the note that says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from deepwright.core.errors import InputError, unknown_name
+from deepwright.data.dataset import stratified_order
+
+FOR_TRAINING = (0.7, 0.1)  # of training and validation where a network is trained on them
+FOR_MEASURING = (0.2, 0.1)  # where one is only measured: most of the samples are for that
+SPLITS = ("test",)
+SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
+
+
+def require_split(split: str | None) -> None:
+    """Refuse words that aren't the name of a way to split.
+
+    Args:
+        split: "test", or None.
+
+    Raises:
+        InputError: another word.
+    """
+    if split is not None and split not in SPLITS:
+        raise unknown_name("split", str(split), SPLITS)
+
+
+def one_piece(y: Any, shares: tuple[float, float], split: str | None, seed: int) -> tuple[dict[str, Tensor], str]:
+    """The rows of each part of data that came without parts, and what to tell about them.
+
+    Args:
+        y: (N,) labels, or targets of another task.
+        shares: of the training and the validation part.
+        split: "test" gives all of them to the test part.
+        seed: of the draw, which is stratified.
+    """
+    require_split(split)
+    n = len(y)
+    first, second = (0, 0) if split == "test" else (round(shares[0] * n), round(sum(shares) * n))
+    order = stratified_order(y, seed)
+    if split == "test":
+        order = order.sort().values
+    parts = {"train": order[:first], "validation": order[first:second], "test": order[second:]}
+    return parts, piece_note(n, first, second - first)
+
+
+def piece_note(n: int, train: int, validation: int) -> str:
+    """What to tell about data that came in one piece.
+
+    Args:
+        n: samples in all.
+        train: of them, that fit what needs fitting.
+        validation: of them, that temperatures and choices look at.
+    """
+    if not train and not validation:
+        return f"all {n} samples are measured: nothing is left to fit detectors, baselines and temperatures"
+    return (
+        f"the data came in one piece: of {n} samples {n - train - validation} are measured, {train} fit detectors and "
+        f"baselines (or the network that is trained here), {validation} temperatures; --split test measures all"
+    )
+
+
+def with_parts(split: str | None, name: str) -> None:
+    """Refuse `split` where data have parts of their own.
+
+    Args:
+        split: as it was given.
+        name: of the data.
+
+    Raises:
+        InputError: one was given.
+    """
+    require_split(split)
+    if split is not None:
+        raise InputError("split", given=f"{split!r} for {name}, which has parts of its own", expected="none")
+
+
+def cut_note(missing: str, source: str, n: int) -> str:
+    """What to tell about a part that was cut from another one.
+
+    Args:
+        missing: the part that wasn't there.
+        source: the part that it was cut from.
+        n: samples of it.
+    """
+    told = f"no {missing} part: {n} samples were taken out of the {source} part for it"
+    return f"{told}, which the network may have been trained on" if source == "train" else told
