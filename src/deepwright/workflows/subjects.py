@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,7 +17,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
-from deepwright.core.tasks import Task
+from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Task
 from deepwright.data import ENTRIES as DATA_SETS
 from deepwright.data import (
     FOR_MEASURING,
@@ -247,7 +248,7 @@ def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, 
             raise InputError(
                 "model", given="nothing", expected=f"a network for {data.name!r}", hint="deepwright list models"
             )
-        return train_mlp(data, seed=options.seed, device=options.device or "cpu", say=say), "mlp"
+        return train_mlp(data, task=options.task, seed=options.seed, device=options.device or "cpu", say=say), "mlp"
     name = str(model or DEFAULT_MODEL)
     return load_model(name, options.weights), name
 
@@ -262,41 +263,72 @@ def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class _Loss:
+    """A task's mean loss of a batch."""
+
+    task: Task
+
+    def __call__(self, out: Tensor, y: Tensor) -> Tensor:
+        return self.task.loss(self.task.read(out, strict=False), y).mean()
+
+
+@dataclass(frozen=True)
 class _ValidationLoss:
-    """Cross-entropy on a validation split; knows no more than that, since a checkpoint is bound to what it knows."""
+    """A loss on a validation split; knows no more than that, since a checkpoint is bound to what it knows."""
 
     x: Tensor
     y: Tensor
+    loss: Callable[[Tensor, Tensor], Tensor]
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
-        return {"validation_loss": float(F.cross_entropy(logits_of(network, [self.x]), self.y))}
+        return {"validation_loss": float(self.loss(logits_of(network, [self.x]), self.y))}
 
 
-def train_mlp(data: Data, *, seed: int = 0, device: str = "cpu", say: Say = quiet) -> nn.Module:
+def train_mlp(
+    data: Data, *, task: Task | None = None, seed: int = 0, device: str = "cpu", say: Say = quiet
+) -> nn.Module:
     """An MLP for a table, trained on its training split with early stop on the validation loss.
 
     Args:
         data: a table.
+        task: what its outputs and targets mean; one of the data's classes a sample by default.
         seed: of weights and batches.
         device: where it is trained.
         say: told what came out.
 
     Returns:
         the network in eval mode.
+
+    Raises:
+        InputError: a task whose outputs aren't columns, or that can't read the targets.
     """
+    if task is not None and not isinstance(task, Binary | Classification | MultiLabel | Regression):
+        expected = "Classification, Binary, MultiLabel or Regression"
+        raise InputError("task of a table", given=type(task).__name__, expected=expected)
+    width = len(data.classes) if task is None else task.columns[0]
     with local_rng(seed):
-        model = mlp(data.shape[0], len(data.classes)).to(resolve(device, "device"))
+        model = mlp(data.shape[0], width).to(resolve(device, "device"))
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy if task is None else _Loss(task)
+    known, held = (part.y if task is None else task.check_targets(part.y) for part in (data.train, data.validation))
+    numbers = isinstance(task, Regression)
+    if numbers:  # trained in units of the targets' spread, which the last layer then takes over
+        centre, scale = known.mean(0), known.std(0, unbiased=False).clamp_min(1e-12)
+        known, held = (known - centre) / scale, (held - centre) / scale
     result = fit(
         model,
-        (data.train.x, data.train.y),
+        (data.train.x, known),
         epochs=200,
         batch_size=32,
+        loss=loss,
         optimizer=adamw(1e-3, 1e-2),
-        selection=Selection(
-            _ValidationLoss(data.validation.x, data.validation.y), "validation_loss", mode="min", patience=20
-        ),
+        selection=Selection(_ValidationLoss(data.validation.x, held, loss), "validation_loss", mode="min", patience=20),
         seed=seed,
         description="train mlp",
     )
-    say(f"trained an MLP ({data.shape[0]}-64-64-{len(data.classes)}), best epoch {result.best_epoch}")
+    if numbers:
+        last = cast(nn.Linear, model[-1])
+        with torch.no_grad():
+            last.weight.mul_(scale.to(last.weight)[:, None])
+            last.bias.mul_(scale.to(last.bias)).add_(centre.to(last.bias))
+    say(f"trained an MLP ({data.shape[0]}-64-64-{width}), best epoch {result.best_epoch}")
     return model.eval()
