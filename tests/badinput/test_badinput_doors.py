@@ -334,8 +334,8 @@ ROWS = [
     ),
     # pieces of data and networks
     Bad("batches of 0", lambda _: list(DIGITS.test.batches(0)), ("size", "0")),
-    Bad("fewer than no samples", lambda _: DIGITS.test.take(-1), ("-1", "at least 0")),
-    Bad("data limited to less than nothing", lambda _: DIGITS.limited(-5), ("-5", "at least 0")),
+    Bad("fewer than no samples", lambda _: DIGITS.test.take(-1), ("-1", "0 or more")),
+    Bad("data limited to less than nothing", lambda _: DIGITS.limited(-5), ("-5", "0 or more")),
     Bad("shares above all", lambda _: split_three(X, Y, (0.9, 0.9)), ("shares", "1.8")),
     Bad("a negative share", lambda _: split_three(X, Y, (-0.5, 0.5)), ("train", "-0.5")),
     Bad("a split of unlike inputs and labels", lambda _: split_three(X, Y[:3]), ("30 inputs and 3 labels",)),
@@ -343,7 +343,7 @@ ROWS = [
     Bad("pictures of negative height", lambda _: Decoding((-1, 3)), ("height", "-1")),
     Bad("a size for digits", lambda _: load("digits", size=16), ("size", "keep their own")),
     Bad("data that are a list", lambda _: load([(X, Y)]), ("list", "deepwright.audit")),
-    Bad("companions of no number", lambda _: ood_companions(DIGITS, 0), ("n", "at least 1")),
+    Bad("companions of no number", lambda _: ood_companions(DIGITS, 0), ("n", "1 or more")),
     Bad("letters of no size", lambda _: letters(3, 0), ("size", "0")),
     Bad("patches of a shape of two", lambda _: photo_patches(3, (8, 8)), ("(8, 8)", "channels")),
     Bad("pixels of vectors", lambda _: shuffle_pixels(X, 0), ("(30, 4)",)),
@@ -360,6 +360,16 @@ ROWS = [
     Bad("a normalisation of other channels", lambda _: Normalised(NET, [0.0] * 3, [1.0] * 3)(X), ("mean", "(30, 4)")),
     Bad("detection in NaN", lambda _: small_ssd().detect(torch.full((1, 1, 48, 64), torch.nan)), ("images", "nan")),
     Bad("detection below every score", lambda _: small_ssd().detect(torch.zeros(1, 1, 48, 64), score=-3.0), ("score",)),
+    Bad(
+        "an audit that goes on from a file with a foreign byte",
+        lambda d: ((d / "j").write_bytes(b"\xff\xfe\x00\n"), audited([(X, Y)], journal=d / "j")(d)),
+        ("j",),
+    ),
+    Bad(
+        "an audit that goes on from a folder",
+        lambda d: audited([(X, Y)], journal=d)(d),
+        ("cannot",),
+    ),
     # gates
     Bad("a gate on NaN", lambda _: require_gates(["accuracy<nan"], ["accuracy"]), ("a finite number",)),
     Bad("a gate on a grade Z", lambda _: require_gates(["accuracy.grade>Z"], ["accuracy"]), ("A (best) to E",)),

@@ -140,8 +140,18 @@ signal.pause()
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("words", [["audit", "--check"], ["solve"]])
+def test_a_reader_that_goes_away_is_no_fault():
+    code = "from deepwright.cli import main; main(['list', 'data'])"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "number", "code"), [(["audit", "--check"], signal.SIGINT, 130), (["solve"], signal.SIGTERM, 143)]
+)
 def test_a_signal_in_a_users_file_is_no_fault_of_the_file(tmp_path, words, number, code):
     (tmp_path / "waits.py").write_text(WAITS)
     call = (

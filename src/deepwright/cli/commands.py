@@ -17,7 +17,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.interrupt import Terminated
 from deepwright.core.user_code import in_one_line, in_users_code, stops_the_process
 
-PASSED, GATE_FAILED, BAD_INPUT, BROKE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+PASSED, GATE_FAILED, BAD_INPUT, BROKE, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
 EXIT_CODES = """Exit codes:
   0    done, and every gate passed
   1    a gate failed (study: a claim doesn't hold)
@@ -55,8 +55,14 @@ class Group(click.Group):
         except (Exception, SystemExit) as error:
             if stops_the_process(error):
                 raise
-            code = _told(error)
+            code = UNREAD if _nobody_reads(error) else _told(error)
         raise SystemExit(code or PASSED)
+
+
+def _nobody_reads(error: BaseException) -> bool:
+    """Whether click ended the process itself, as it does after `deepwright list | head`."""
+    last = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1]
+    return isinstance(error, SystemExit) and last.f_globals.get("__name__") == click.core.__name__
 
 
 def _told(error: BaseException) -> int:

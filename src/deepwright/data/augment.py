@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from deepwright.core.arguments import require_between, require_whole
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_at_least, require_within
 from deepwright.data.dataset import to_float
 
 
@@ -25,7 +25,7 @@ def shift_and_flip(pad: int = 4, flip: bool = True) -> Callable[[Tensor, torch.G
         (images, generator of their device) -> float images.
     """
 
-    require_whole(0, pad=pad)
+    require_at_least(0, pad=pad)
 
     def augment(x: Tensor, rng: torch.Generator) -> Float[Tensor, "n c h w"]:
         x = to_float(x)
@@ -59,8 +59,8 @@ def jitter_digits(
         (images, generator of their device) -> float images.
     """
 
-    require_between(0, 180, degrees=degrees)
-    require_between(0, 1, shift=shift, scale=scale)
+    require_within(0, 180, degrees=degrees)
+    require_within(0, 1, shift=shift, scale=scale)
 
     def augment(x: Tensor, rng: torch.Generator) -> Float[Tensor, "n c h w"]:
         x = to_float(x)

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from deepwright.core.arguments import require_between, require_whole
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
+from deepwright.core.requirements import require_at_least, require_within
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Split:
         Args:
             size: of each batch but the last.
         """
-        require_whole(1, size=size)
+        require_at_least(1, size=size)
         for start in range(0, len(self), size):
             yield self.inputs(slice(start, start + size)), self.y[start : start + size]
 
@@ -69,7 +69,7 @@ class Split:
         """
         if n is None:
             return self
-        require_whole(0, n=n)
+        require_at_least(0, n=n)
         if n >= len(self):
             return self
         return self.where(stratified_order(self.y, seed)[:n].sort().values)
@@ -185,8 +185,8 @@ def split_three(
     Raises:
         InputError: shares that are none, or together more than all; unlike lengths.
     """
-    require_between(0, 1, train=shares[0], validation=shares[1])
-    require_between(0, 1 + 1e-9, shares=sum(shares))
+    require_within(0, 1, train=shares[0], validation=shares[1])
+    require_within(0, 1 + 1e-9, shares=sum(shares))
     Split(x, y)
     order = stratified_order(y, seed)
     first, second = round(shares[0] * len(y)), round((shares[0] + shares[1]) * len(y))

@@ -14,11 +14,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepwright.core.arguments import require_between, require_whole
 from deepwright.core.boxes import Detections, box_iou, class_nms, decode, encode, require_boxes
 from deepwright.core.devices import back_to, device_of, dtype_of, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
+from deepwright.core.requirements import require_at_least, require_within
 
 
 def _conv(a: int, b: int, size: int = 3, stride: int = 1, groups: int = 1, act: bool = True) -> nn.Sequential:
@@ -156,8 +156,8 @@ class SSD(nn.Module):
         Raises:
             InputError: images of another size or type, NaN in them; options out of range.
         """
-        require_between(0, 1, score=score, iou=iou)
-        require_whole(1, limit=limit)
+        require_within(0, 1, score=score, iou=iou)
+        require_at_least(1, limit=limit)
         self._check(x)
         with evaluating(self), torch.no_grad():
             found = self.postprocess(self(to_model(x, self)), score=score, iou=iou, limit=limit)
