@@ -12,14 +12,20 @@ from deepwright.physics import (
     Block,
     Box,
     Condition,
+    Difference,
     GradNormBalancer,
+    Hard,
+    Intersection,
     LeastSquaresProblem,
     LevelSet,
     LevenbergMarquardt,
+    Mesh,
     NTKBalancer,
     PDEProblem,
+    Polygon,
     QuasiNewton,
     SpaceTime,
+    Union,
     adaptive,
     causal_weights,
     certify,
@@ -109,6 +115,30 @@ def drawn(device):
         require_inside(domain, inside)
     require_inside(SpaceTime(box, (0, 1)), torch.cat([inside, inside[:, :1] + 0.5], 1))
     return adaptive(uniform(30).to(device), 8, generator=seeded()), causal_weights(uniform(5).to(device))
+
+
+def regions(device):
+    """Distances of built regions, asked on the device."""
+    x = points(device).double()
+    corners = [(0, 0), (1, 0), (1, 0.5), (0.5, 0.5), (0.5, 1), (0, 1)]
+    mesh = Mesh(corners, [[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 5]])
+    built = [
+        Polygon(corners),
+        mesh,
+        Union(Box((0, 1), (0, 0.6)), Ball((0.5, 0.6), 0.3)),
+        Difference(Box((0, 1), (0, 1)), Ball((0.5, 0.5), 0.2)),
+        Intersection(Polygon(corners), Ball((0.0, 0.0), 1.0)),
+    ]
+    return [(r.contains(x), r.distance(x), r.level(x), r.smooth_distance(x)) for r in built]
+
+
+def held(device, dtype=DOUBLE):
+    """A hard condition: jets through it, a step, a certificate."""
+    box = Box((0, 1), (0, 1))
+    hard = Hard(box.smooth_distance, lambda x: x[:, :1])
+    problem = PDEProblem("p", box, [Condition("law", lambda u, x: laplacian(u, x) - 1, points=20)], hard=hard)
+    found = problem.solve(schedule=[("lm", 2)], network=net(device).to(dtype))
+    return found.training.loss, found.network, found(points(device).to(dtype))
 
 
 def jets_of_host_directions(device):
@@ -375,6 +405,8 @@ ENTRIES = [
     Entry("jet, directions on the CPU", jets_of_host_directions),
     Entry("jacobian, hessian_diag, divergence, curl2d, a module without a rule", operators),
     Entry("require_inside, adaptive, causal_weights", drawn),
+    Entry("Union, Difference, Intersection, Polygon, Mesh", regions),
+    Entry("Hard", held, tolerance=1e-3, dtypes=(torch.float32,)),
     Entry("fit_problem lm", solved(("lm", 3)), tolerance=1e-3),
     Entry("fit_problem ssbroyden", solved(("ssbroyden", 3)), tolerance=1e-3),
     Entry("fit_problem adam, lbfgs", solved(("adam", 3, 1e-3), ("lbfgs", 1)), tolerance=1e-3),

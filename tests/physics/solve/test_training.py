@@ -71,7 +71,7 @@ def test_weights_that_balance():
     ("phase", "message"),
     [
         (("sgd", 3), "one of adam"),
-        (("lm", -1), "steps >= 0"),
+        (("lm", -1), "steps; given: -1"),
         (("adam", 3, 0.0), "a learning rate above 0"),
         (("lbfgs", 3, 1e-3), "none: it has a line search"),
         (("lm", 3, 1e-3, True), "only Adam"),

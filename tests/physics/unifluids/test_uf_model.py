@@ -207,7 +207,7 @@ def test_a_silent_model_of_an_unknown_equation_forecasts_persistence(corpus):
 )
 def test_options_that_there_are_not_are_refused(options, words):
     with pytest.raises(InputError, match=words):
-        UniFluids(REGISTRY, [], **{"size": "tiny", **options})
+        UniFluids(REGISTRY, ["advection"], **{"size": "tiny", **options})
 
 
 def test_more_tokens_than_allowed_are_refused(corpus):
