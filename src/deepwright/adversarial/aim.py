@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.tasks import Binary, Classification, Task
+from deepwright.core.tasks import Classification, Task
 from deepwright.core.tasks.reading import columns, finite_rows, unwrap
 from deepwright.core.tasks.targets import as_tensor
 
@@ -135,11 +133,7 @@ class Aim:
         Args:
             out: as `read` gives it.
         """
-        z = None if self.task is None else self.task.class_logits(out)
-        if z is None or not isinstance(self.task, Binary) or self.task.threshold == 0.5:
-            return z
-        boundary = math.log(self.task.threshold / (1 - self.task.threshold))
-        return torch.cat([z[:, :1] + boundary, z[:, 1:]], 1)
+        return None if self.task is None else self.task.class_logits(out)
 
 
 def loss_name(task: Task | None, loss: str | None, preferred: str) -> str:
