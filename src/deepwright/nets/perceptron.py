@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from deepwright.core.requirements import require_at_least
+from deepwright.core.arguments import require_whole
 
 
 def mlp(inputs: int, classes: int, hidden: Sequence[int] = (64, 64)) -> nn.Sequential:
@@ -16,10 +16,11 @@ def mlp(inputs: int, classes: int, hidden: Sequence[int] = (64, 64)) -> nn.Seque
         inputs: features.
         classes: logits.
         hidden: widths of the layers between.
+
+    Raises:
+        InputError: a width below 1.
     """
-    require_at_least(1, inputs=inputs, classes=classes)
-    for width in hidden:
-        require_at_least(1, hidden=width)
+    require_whole(1, inputs=inputs, classes=classes, **{f"hidden[{i}]": size for i, size in enumerate(hidden)})
     layers: list[nn.Module] = []
     width = inputs
     for size in hidden:

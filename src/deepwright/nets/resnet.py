@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepwright.core.arguments import require_whole
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_at_least
 
@@ -102,6 +103,7 @@ class ResNet(nn.Module):
         stem: str = "cifar",
     ) -> None:
         super().__init__()
+        require_whole(1, classes=classes, channels=channels, width=min(widths))
         if stem not in ("cifar", "imagenet"):
             raise InputError("stem", given=repr(stem), expected="'cifar' or 'imagenet'")
         if stem == "cifar":

@@ -18,6 +18,7 @@ from deepwright.core.fit import Selection, adamw, fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
 from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Task
+from deepwright.data import ENTRIES as DATA_SETS
 from deepwright.data import (
     FOR_MEASURING,
     FOR_TRAINING,
@@ -33,7 +34,7 @@ from deepwright.data import (
 from deepwright.nets import Normalised, ZooEntry, mlp
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
-from deepwright.workflows.options import Say, quiet, require_choice, require_number, require_place
+from deepwright.workflows.options import Say, quiet, require_choice, require_number, require_place, require_several
 from deepwright.workflows.precision import placed
 
 DEFAULT_MODEL = "resnet8-mnist"
@@ -103,6 +104,9 @@ class SubjectOptions:
         require_number("seed", self.seed, least=0, whole=True)
         if self.split is not None:
             require_choice("split", self.split, ("test",))
+        for name in ("mean", "std", "eps"):
+            if getattr(self, name) is not None:
+                require_several(name, getattr(self, name))
         for value in self.std or ():
             require_number("std", value, least=0, strictly=True)
         for value in self.mean or ():
@@ -192,19 +196,20 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
             raise InputError("data", given="nothing", expected="the data to measure on", hint=hint)
         source = entry.data
     zoo = None if _tabular(options) else entry
-    own = zoo is not None and not Path(str(source)).name.endswith((".csv", ".npz"))
+    own = str(source) not in {e.name for e in DATA_SETS}
+    decoded = str(source) == "imagenet-sample" or (own and not str(source).endswith((".csv", ".npz")))
     return load(
-        str(source),
+        source,
         classes=_class_names(options.classes),
-        outputs=classes_of(zoo.data) or None if zoo is not None and own and options.classes is None else None,
+        outputs=classes_of(zoo.data) or None if zoo is not None and own and decoded else None,
         shares=FOR_TRAINING if trains else FOR_MEASURING,
         split=options.split,
         root=options.data_root,
         target=options.target,
         limit=options.limit,
         train_limit=train_limit,
-        size=options.size or (zoo.size if zoo is not None and zoo.size > 32 else None),
-        mode=None if zoo is None else {1: "L", 3: "RGB"}[zoo.channels],
+        size=options.size or (zoo.size if zoo is not None and zoo.size > 32 and decoded else None),
+        mode={1: "L", 3: "RGB"}[zoo.channels] if zoo is not None and own and decoded else None,
         seed=options.seed,
         skip_broken=options.skip_broken,
     )
@@ -214,6 +219,8 @@ def _class_names(given: str | Path | Sequence[str] | None) -> tuple[str, ...] | 
     """The names themselves, from a file where one is named."""
     if given is None:
         return None
+    if not isinstance(given, str | Path | Sequence):
+        raise InputError("classes", given=repr(given), expected="a file, or names in the order of the outputs")
     if not isinstance(given, str | Path):
         return require_names(tuple(given), "classes")
     if str(given) == "imagenet":
