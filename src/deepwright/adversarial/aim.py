@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.tasks import Classification, Task
+from deepwright.core.tasks import Binary, Classification, Task
 from deepwright.core.tasks.reading import columns, finite_rows, unwrap
 from deepwright.core.tasks.targets import as_tensor
 
