@@ -20,7 +20,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
 from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
-from deepwright.core.tasks import Classification, Segmentation, Task
+from deepwright.core.tasks import Binary, Classification, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
 
@@ -235,7 +235,7 @@ class Subject:
         return task.join(read_outputs(model, track(batches, what, total), read))
 
     def logits(self, part: str = "test") -> Float[Tensor, "n classes"]:
-        """Logits of classes of which each sample has one.
+        """Logits of classes of which each sample has one, as their probabilities come out of the network.
 
         Args:
             part: "train", "validation" or "test".
@@ -243,10 +243,11 @@ class Subject:
         Raises:
             NotApplicableError: a task without such classes.
         """
-        found = self.task.class_logits(self.outputs(part))
+        out = self.outputs(part)
+        found = self.task.class_logits(out)
         if found is None:
             raise NotApplicableError(f"a {self.task.kind} has no logits of classes of which each sample has one")
-        return found
+        return out if isinstance(self.task, Binary) else found  # probabilities don't move with a threshold
 
     @property
     def network(self) -> nn.Module:
