@@ -44,6 +44,7 @@ from deepwright.workflows.options import (
     quiet,
     require_choice,
     require_number,
+    require_several,
     require_writable,
     unfinished,
 )
@@ -100,12 +101,16 @@ class ShrinkOptions(SubjectOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.goal, tuple) or len(self.goal) != 2:
+            raise InputError("goal", given=repr(self.goal), expected='a pair, as ("macs", 0.5)')
         require_choice("goal", self.goal[0], GOALS)
         require_number("goal", self.goal[1], least=0, strictly=True)
         require_choice("method", self.method, METHODS)
         require_number("epochs", self.epochs, least=0, whole=True)
         require_number("generations", self.generations, least=1, whole=True)
         require_number("round_to", self.round_to, least=1, whole=True)
+        require_several("checks", self.checks)
+        require_several("freeze", self.freeze)
         require_checks(self.checks)
         self._require_method()
 
@@ -182,7 +187,8 @@ def shrink(options: ShrinkOptions = ShrinkOptions(), *, say: Say = quiet) -> Shr
         say("audit of the network as it is")
         before = run_checks(subject, checks=checks, journal=state / "before.jsonl")
         plan, result, notes = _cut(subject, options, stored, state / "search.pt", say)
-        kept.save({"keep": torch.from_numpy(plan.keep), "freeze": list(plan.graph.options["frozen"]), "notes": notes})
+        chosen = {name: list(plan.graph.options[name]) for name in ("frozen", "together")}
+        kept.save({"keep": torch.from_numpy(plan.keep), **chosen, "notes": notes})
         _fine_tune(result.model, subject, options, state / "fine-tune.pt")
         smaller = replace(subject, model=result.model, name=f"{subject.name} shrunk")
         say("audit of the shrunk network")
@@ -209,9 +215,10 @@ def _cut(
 ) -> tuple[Plan, ShrinkResult, list[str]]:
     """The plan (the stored one where there is one), the proved cut, and notes."""
     say("groups of coupled units")
-    frozen = tuple(options.freeze) if stored is None else tuple(stored["freeze"])
+    frozen = tuple(options.freeze) if stored is None else tuple(stored["frozen"])
+    together = () if stored is None else tuple(tuple(pair) for pair in stored["together"])
     example = subject.data.test.inputs(slice(0, 2)).to(subject.device)
-    graph = ShrinkGraph.from_module(subject.model, example, frozen=frozen)
+    graph = ShrinkGraph.from_module(subject.model, example, frozen=frozen, together=together)
     if not graph.groups:
         raise InputError("the network", given="no group that can be pruned", expected="one", hint=graph.describe())
     if stored is not None:
@@ -223,7 +230,8 @@ def _cut(
         result = _proved(subject, plan, example, say)
     except SurgeryError as error:
         say(f"the cut doesn't equal its masked original ({error.given}): looking for groups that must stay")
-        graph, unsafe = freeze_unsafe(graph)
+        graph, unsafe = freeze_unsafe(graph, couple=options.method != "evolve")  # a search makes its own graph
+        notes += [f"{a} and {b} go together" for a, b in graph.options["together"]]
         notes += [f"{g.name} stays whole: {reason}" for g, reason in unsafe.items()]
         plan, rounded = _choose(graph, subject, options, search.with_stem("search-safe"), say)
         result = _proved(subject, plan, example, say)
