@@ -57,7 +57,7 @@ from deepwright.workflows.subjects import SubjectOptions, build_subject
 METHODS = ("one-shot", "evolve")
 GOALS = ("macs", "params", "bytes", "latency-ms")
 _GENERATIONS = 20
-_PREPARED = 1024  # training samples that candidates of a search are prepared on
+_PREPARED = 256  # training samples that batch norms of a search's candidates take statistics on
 _ROUNDED = (8, 4, 2, 1)
 _SCORED = 512  # training samples that criteria with data look at
 
@@ -316,10 +316,8 @@ def _evolve(graph: ShrinkGraph, subject: Subject, options: ShrinkOptions, checkp
 
 
 def _preparation(subject: Subject) -> Preparation:
-    """What candidates get before they are judged: as cut, they err for reasons that the fine-tuning mends."""
-    train = subject.data.train.take(_PREPARED)
-    x, steps = train.inputs().to(subject.device), 8
-    return Preparation(x, train.y, min(256, len(x)), steps, min(32, len(x)), loss=TaskLoss(subject.task))
+    """Batch norms' statistics of each candidate anew: as cut, they are those of channels that are gone."""
+    return Preparation(subject.data.train.take(_PREPARED).inputs().to(subject.device), statistics=_PREPARED)
 
 
 def _fine_tune(model: nn.Module, subject: Subject, options: ShrinkOptions, checkpoint: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from deepwright.compress import EvolutionaryPruner, accuracy_on
+from deepwright.compress import EvolutionaryPruner, Preparation, accuracy_on
 from deepwright.core.randomness import generator, local_rng
 from deepwright.nets import mlp
 from doors import Door
@@ -45,13 +45,16 @@ def search(
     racing=True,
     stop=None,
     importance="taylor",
+    prepared=0,
     **other,
 ):
     x, y = samples(data_seed, flipped)
     scores = [samples(scored)]
     options = {"granularity": "weight", "importance": importance, "data": scores, "seed": seed, **PHASES, **other}
     pruner = EvolutionaryPruner(network(start), x[:2], **options)
-    return found(pruner.fit(accuracy_on(x, y), racing=racing, checkpoint=folder / "search.pt", on_step=stop))
+    preparation = Preparation(*samples(5), steps=prepared, batch_size=8) if prepared else None
+    fit = {"racing": racing, "preparation": preparation, "checkpoint": folder / "search.pt", "on_step": stop}
+    return found(pruner.fit(accuracy_on(x, y), **fit))
 
 
 def penalised(x, y, weight):
@@ -88,6 +91,8 @@ DOORS = [
             "another validation data": {"flipped": True},
             "scores": {"scored": 1},
             "seed": {"seed": 1},
+            "seeds": {"seeds": "raw"},
+            "preparation": {"prepared": 1},
             "importance": {"importance": "fisher"},
             "racing": {"racing": False},
             "granularity": {"granularity": "block"},
