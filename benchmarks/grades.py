@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepwright.checks import Subject, audit
+from deepwright.core.files import jsonable
 from deepwright.core.fit import adamw, fit
 from deepwright.core.randomness import generator, local_rng
 from deepwright.data import Data, load
@@ -193,7 +194,7 @@ def grades(known: Known, checks: tuple[str, ...] = CHECKS, **limits: int) -> dic
         row[found.check] = {
             "grade": found.grade,
             "could be": list(found.could_be),
-            "by": {name: found.number(name) for name in found.graded_by if name in found.values},
+            "by": jsonable({name: found.number(name) for name in found.graded_by if name in found.values}),
         }
     return row
 

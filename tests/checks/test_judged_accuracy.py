@@ -130,3 +130,15 @@ def test_below_guessing_is_said():
     rows = torch.arange(300)
     answers = (y + 1 + (rows // 3) % 2) % 3  # never right, and no order explains it
     assert "below blind guessing" in accuracy(told(answers, y)).summary
+
+
+def test_sixty_samples_clearly_above_guessing_are_not_an_e():
+    """47 of 60 right, where the most frequent class has 40."""
+    y = (torch.arange(60) >= 40).long()
+    answers = y.clone()
+    answers[torch.arange(0, 60, 5)[:9]] ^= 1
+    answers[[1, 2, 3, 4]] ^= 1
+    found = accuracy(told(answers, y, classes=2))
+    assert found.number("accuracy") == pytest.approx(47 / 60)
+    assert found.grade != "E"
+    assert found.could_be  # and what sixty samples leave open is said

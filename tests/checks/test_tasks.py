@@ -272,6 +272,30 @@ def test_probabilities_that_are_named_are_read():
         )
 
 
+def test_log_probabilities_are_read_and_said():
+    model, made, _ = subjects.classification()
+    found = audit(Subject(nn.Sequential(model, nn.LogSoftmax(1)), made), checks=["accuracy", "calibration"])
+    plain = audit(Subject(model, made), checks=["accuracy", "calibration"])
+    assert found["calibration"].number("ece") == pytest.approx(plain["calibration"].number("ece"))
+    assert any("log-probabilities" in note for note in found.subject["notes"])
+    assert plain.subject["notes"] == []
+
+
+def test_one_sample_is_measured_and_not_graded():
+    model, made, task = subjects.classification()
+    one = Data("one", "tabular", made.classes, made.train, made.validation, made.test.take(1))
+    report = audit(Subject(model, one, task=task, **subjects.LIMITS))
+    assert {f.check: f.summary for f in report.findings if f.grade == "failed"} == {}
+    assert {f.grade for f in report.findings} == {"info"}
+
+
+def test_a_sigmoid_is_read_where_it_is_named():
+    model, made, _ = subjects.binary()
+    found = Subject(nn.Sequential(model, nn.Sigmoid()), made, task=Binary(("no", "yes"), outputs="probabilities"))
+    plain = Subject(model, made, task=Binary(("no", "yes")))
+    assert torch.allclose(found.logits(), plain.logits(), rtol=1e-2, atol=1e-2)
+
+
 class Wrapped(nn.Module):
     """Logits among other things."""
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from deepwright.checks import Subject, audit
 from deepwright.data.dataset import Data, Split
+from deepwright.report import render
 from deepwright.risk import fragility_index
 
 
@@ -44,3 +45,18 @@ def test_fragility_is_measured_and_not_graded(audited):
     assert "20 of 20 held-out samples right" in found.rule
     expected = float(fragility_index(subject.logits(), subject.data.test.y, normalize=True))
     assert found.number("nfi") == pytest.approx(expected)
+
+
+def test_a_network_worse_than_the_limit_has_no_bound():
+    """Confidently wrong: 0 is the best index and +infinity the worst, and no bound is printed from it."""
+    z, y = torch.tensor([[4.0, 0.0, 0.0]] * 6), torch.tensor([1, 2, 1, 2, 1, 0])
+    assert float(fragility_index(z, y, normalize=True)) == float("inf")
+    model = nn.Linear(2, 3)
+    with torch.no_grad():
+        model.weight.zero_()
+        model.bias.copy_(z[0])
+    x = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+    part = Split(x, y)
+    report = audit(Subject(model.eval(), Data("made up", "tabular", ("a", "b", "c"), part, part, part)))
+    assert "nothing bounds it" in report["fragility"].summary
+    assert "stays below" not in render(report)

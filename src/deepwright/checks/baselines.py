@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepwright.core.errors import InputError
 from deepwright.core.tasks import DetectionBatch, Forecast, Task
+from deepwright.core.tasks.targets import require_range
 from deepwright.data import Split
 
 
@@ -43,6 +45,9 @@ class NearestMean(nn.Module):
             classes: how many; one without samples is never the nearest.
             batch: samples that are turned into floats at once.
         """
+        if not len(split):
+            raise InputError("training data", given="no sample", expected="at least one")
+        require_range(split.y, classes, "labels")
         d = split.x[0].numel()
         total = torch.zeros(classes, d, dtype=torch.float64, device=split.x.device)
         squares, largest = 0.0, 1.0
@@ -79,6 +84,8 @@ class TrivialPredictor(nn.Module):
     def __init__(self, task: Task, train: Any, persists: bool = False) -> None:
         super().__init__()
         self.task, self.persists = task, persists
+        if not len(train):
+            raise InputError("training targets", given="none", expected="at least one")
         answer = task.baseline(train, train[:1])
         self.answer: Any
         if isinstance(answer, Tensor):

@@ -74,6 +74,9 @@ def compare(before: Sequence[Finding], after: Sequence[Finding], subjects: Subje
     Raises:
         InputError: another task, kind of inputs, or other classes.
     """
+    for finding in (*before, *after):
+        if not isinstance(finding, Finding):
+            raise InputError("findings", given=type(finding).__name__, expected="Finding", hint="read_findings(path)")
     other_data = False
     if subjects is not None:
         require_alike(*subjects)

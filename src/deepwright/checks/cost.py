@@ -38,8 +38,7 @@ def check_cost(subject: Subject) -> Finding:
         "module",
         "MACs per input",
     )
-    uncounted: tuple[str, ...] = tuple(getattr(report, "not_counted", ()))
-    least = "at least " if uncounted else ""
+    least = "at least " if report.not_counted else ""
     memory = f", {_bytes(report.activation_bytes)} of activations at the peak" if report.activation_bytes else ""
     runtime = f", {1e3 * onnx.median:.2f} ms in ONNX Runtime" if onnx is not None else ""
     return Finding(

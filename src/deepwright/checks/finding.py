@@ -118,6 +118,9 @@ class Finding:
         names = ("lower_is_better", "higher_is_better", "could_be", "graded_by")
         sides = {k: tuple(data.get(k, ())) for k in names}
         values = {k: _number(v) for k, v in data["values"].items()}
+        for name, value in values.items():
+            if not isinstance(value, int | float | dict):
+                raise InputError(f"value {name!r} of {data['check']}", given=repr(value), expected="a number")
         return cls(**{**data, "values": values, "tables": tables, "figures": figures, **sides})
 
 

@@ -59,6 +59,8 @@ def subject_from_loaders(
         if given:
             raise InputError(", ".join(given), given="beside a Data", expected="none: a Data has splits and classes")
         return Subject(model, test, name, task=cast(Task, task), **options)
+    if task is not None and not isinstance(task, Task):
+        raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
     x, y = _gather(test, "test")
     seen = _seen_task(model, x, y) if task is None else task
     whole = Split(x, seen.check_targets(y, len(x), "test labels"))

@@ -211,7 +211,7 @@ def _finding(
         figures=[_figure(grid, network, noise, base, unit, subject)],
         higher_is_better=tuple(name for name in values if name != "baseline_area"),
         could_be=found.could_be,
-        graded_by=tuple({"clean_accuracy_kept", f"robust_accuracy_at_{_short(chosen.judged)}"} & set(values)),
+        graded_by=("clean_accuracy_kept",) if kept is not None else (f"robust_accuracy_at_{_short(chosen.judged)}",),
         conditions={"budgets": list(eps), "judged at": chosen.judged},
     )
 

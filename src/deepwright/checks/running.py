@@ -128,6 +128,8 @@ def audit(
         InputError: bad input of any kind. A check that fails by itself becomes a finding with the grade "failed".
     """
     begin = time.perf_counter()
+    if checks is not None and not checks:
+        raise InputError("checks", given="none", expected='a list, as ["accuracy", "cost"], or None for all')
     chosen = resolve(checks)
     require_gates(fail_on, chosen)
     given = {"test": test, "train": train, "validation": validation, "class_names": class_names, "task": task}
@@ -176,6 +178,8 @@ def run_check(name: str, check: Check, subject: Subject) -> Finding:
         check: function Subject -> Finding.
         subject: what it looks at.
     """
+    if not callable(check):
+        raise InputError(f"check {name!r}", given=repr(check), expected="a function Subject -> Finding")
     begin = time.perf_counter()
     try:
         finding = check(subject)
@@ -213,6 +217,8 @@ def resolve(checks: Sequence[str | Check] | None) -> dict[str, Check]:
     """
     if checks is None:
         return dict(BUILTIN)
+    if isinstance(checks, str) or callable(checks):
+        raise InputError("checks", given=repr(checks), expected='a list, as ["accuracy", "cost"]')
     chosen: dict[str, Check] = {}
     for check in checks:
         name, function = _named(check)
@@ -225,7 +231,7 @@ def resolve(checks: Sequence[str | Check] | None) -> dict[str, Check]:
 def _named(check: str | Check) -> tuple[str, Check]:
     if callable(check):
         return getattr(check, "__name__", type(check).__name__).removeprefix("check_"), check
-    if check not in BUILTIN:
+    if not isinstance(check, str) or check not in BUILTIN:
         raise unknown_name("check", str(check), BUILTIN)
     return check, BUILTIN[check]
 

@@ -21,6 +21,7 @@ from deepwright.core.identity import digest
 from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
 from deepwright.core.tasks import Classification, Segmentation, Task
+from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
 
 KINDS = ("image", "tabular", "series")
@@ -32,6 +33,7 @@ _SCORES = {
     "segmentation": "share of right pixels",
     "detection": "mean score",
 }
+_LOG_PROBABILITIES = "the outputs are log-probabilities, which are read as logits: their softmax is the same"
 OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps")
 
 
@@ -71,9 +73,18 @@ class Subject:
     else:
         task: Task | None = None
     _outputs: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    _log_probabilities: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
         require_module(self.model)
+        if not isinstance(self.data, Data):
+            raise InputError(
+                "data", given=type(self.data).__name__, expected="a Data", hint="audit(model, loader) takes loaders"
+            )
+        names = self.data.classes
+        if len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise InputError("classes", given=f"several of {', '.join(twice)}", expected="different names")
         self._check_options()
         if self.data.kind == "segmentation":  # images with label maps
             self.data = replace(self.data, kind="image")
@@ -86,6 +97,8 @@ class Subject:
             )
         if len(self.data.test) == 0:
             raise InputError("test data", given="no sample", expected="at least one")
+        for part in PARTS:
+            require_finite_inputs(getattr(self.data, part).x, f"{part} inputs")
         self._check_pixels()
         self.task = self._class_task() if self.task is None else self._named_task(self.task)
         self.data = self._checked_data()
@@ -99,9 +112,14 @@ class Subject:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InputError(name, given=repr(value), expected="a whole number, 1 or more")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise InputError("seed", given=repr(self.seed), expected="a whole number, 0 or more")
         if self.eps is None:
             return
-        self.eps = tuple(map(float, self.eps))
+        try:
+            self.eps = tuple(map(float, self.eps))
+        except (TypeError, ValueError) as error:
+            raise InputError("eps", given=repr(self.eps), expected="budgets, as (0.1, 0.2)") from error
         rising = all(a < b for a, b in zip((0.0, *self.eps), self.eps))
         if not self.eps or not rising or not all(map(math.isfinite, self.eps)):
             raise InputError("eps", given=self.eps, expected="budgets above 0, each larger than the one before")
@@ -150,7 +168,9 @@ class Subject:
                 given=f"{known} classes or labels",
                 expected=f"{len(self.data.classes)}, one for each class of {self.data.name!r}",
             )
-        read_outputs(self.model, [self.data.test.inputs(slice(0, 16))], task.read)
+        seen = read_outputs(self.model, [self.data.test.inputs(slice(0, TELLING_ROWS))], task.read)[0]
+        if getattr(task, "outputs", "") == "auto" and isinstance(task, Classification):
+            self._log_probabilities = looks_like_log_probabilities(seen)
         return task
 
     def _checked_data(self) -> Data:
@@ -338,7 +358,7 @@ class Subject:
             "test": len(self.data.test),
             "test_digest": digest(self.data.test),
             "device": str(self.device),
-            "notes": list(self.data.notes),
+            "notes": [*self.data.notes, *([_LOG_PROBABILITIES] if self._log_probabilities else [])],
         }
 
 
@@ -350,6 +370,13 @@ def class_count(task: Task) -> int | None:
     """How many classes or labels a task has; None where it has none."""
     found = getattr(task, "classes", getattr(task, "labels", None))
     return found if isinstance(found, int) else None
+
+
+def require_finite_inputs(x: Tensor, name: str) -> None:
+    """Refuse NaN and infinity, and name the first samples that have them."""
+    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+        rows = (~torch.isfinite(x)).flatten(1).any(1).nonzero().flatten()[:5].tolist()
+        raise InputError(name, given=f"NaN or infinity in samples {rows}", expected="finite numbers")
 
 
 def require_module(model: object) -> None:

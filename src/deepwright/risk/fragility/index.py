@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment, to_float64
+from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment, require_scores, to_float64
 
 
 def fragility_index(
@@ -130,7 +130,7 @@ class _Index(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, xi: Tensor, log_p: Tensor | None, tau: float) -> Tensor:
-        k = kl_roots(xi[None], torch.tensor([tau], dtype=torch.float64, device=xi.device), log_p)[0]
+        k = _roots(xi[None], torch.tensor([tau], dtype=torch.float64, device=xi.device), log_p)[0]
         ctx.save_for_backward(xi, k, *([] if log_p is None else [log_p]))
         ctx.tau = tau
         return k
@@ -170,7 +170,18 @@ def kl_roots(
         tau: (B,) targets.
         log_p: (n,) or (B, n) logarithms of normalised weights; uniform when None.
         tolerance: relative, on theta.
+
+    Raises:
+        InputError: scores of another rank, without samples, or that are NaN; targets that aren't one a row.
     """
+    xi = require_scores(xi, 2)
+    if tau.shape != xi.shape[:1] or bool(torch.isnan(tau).any()):
+        given = "NaN" if tau.shape == xi.shape[:1] else f"{tuple(tau.shape)} for {len(xi)} rows of scores"
+        raise InputError("tau", given=given, expected="a number for each row of scores")
+    return _roots(xi, tau.double(), log_p, tolerance)
+
+
+def _roots(xi: Tensor, tau: Tensor, log_p: Tensor | None = None, tolerance: float = 1e-13) -> Tensor:
     n = xi.shape[1]
     live = None if log_p is None else torch.isfinite(log_p).expand_as(xi)
     top = (xi if live is None else xi.masked_fill(~live, -math.inf)).amax(1)
@@ -189,7 +200,7 @@ def kl_roots(
     ceiling = -share.log() / x.masked_fill(~at_top, 0.0).amax(1)  # psi(ceiling) >= 0
     theta = ceiling.clone()
     if n > 65536 and lp is None:
-        thin = kl_roots(xi[rows][:, :: n // 16384], tau[rows], None, 1e-3)
+        thin = _roots(xi[rows][:, :: n // 16384], tau[rows], None, 1e-3)
         theta = torch.where(torch.isfinite(thin) & (thin > 0), 1 / thin, theta).minimum(ceiling)
     buffer = torch.empty_like(x)
     for _ in range(100):

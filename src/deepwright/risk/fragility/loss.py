@@ -13,6 +13,22 @@ from deepwright.core.errors import InputError
 from deepwright.risk.fragility.index import fragility_index
 
 
+def _losses(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of each sample. Labels out of range are seen where they fail: looking for them would make every
+    training step wait for the device."""
+    if target.is_floating_point() or target.dtype == torch.bool:
+        raise InputError("target", given=f"{target.dtype}", expected="whole numbers, one class a sample")
+    try:
+        return F.cross_entropy(logits, target.to(logits.device).long(), reduction="none")
+    except (IndexError, RuntimeError, ValueError) as error:
+        classes = logits.shape[1] if logits.ndim > 1 else 0
+        raise InputError(
+            "target",
+            given=f"shape {tuple(target.shape)} for logits {tuple(logits.shape)}: {error}",
+            expected=f"(N, ...) labels of 0..{classes - 1}",
+        ) from error
+
+
 class FragilityLoss(nn.Module):
     """A scalar of per-sample losses l that weighs the confident mistakes.
 
@@ -56,7 +72,9 @@ class FragilityLoss(nn.Module):
         """
         dtype = losses.dtype
         if target is not None:
-            losses = F.cross_entropy(losses, target.to(losses.device), reduction="none")
+            losses = _losses(losses, target)
+        if losses.numel() == 0:
+            raise InputError("losses", given="0 samples", expected="at least one")
         flat = losses.reshape(-1).double()
         if self.mode == "tilted":
             return (self.k * (torch.logsumexp(flat / self.k, 0) - math.log(len(flat)))).to(dtype)

@@ -16,6 +16,47 @@ from deepwright.core.tasks.reading import looks_like_probabilities
 Score = str | Callable[[Tensor, Tensor], Tensor]
 
 
+def require_scores(xi: Tensor, ndim: int = 1, name: str = "xi") -> Tensor:
+    """Ready scores in float64: so many axes, none of them empty, no NaN and no +infinity.
+
+    Args:
+        xi: one score a sample (-infinity where nothing speaks for a mistake).
+        ndim: how many axes.
+        name: how the user knows them.
+
+    Raises:
+        InputError: anything else.
+    """
+    form = "(N,)" if ndim == 1 else "(B, N)"
+    if not isinstance(xi, Tensor) or xi.ndim != ndim or xi.numel() == 0:
+        given = f"shape {tuple(xi.shape)}" if isinstance(xi, Tensor) else type(xi).__name__
+        raise InputError(name, given=given, expected=f"a tensor {form}, one sample or more")
+    if not bool((xi < math.inf).all()):
+        raise InputError(name, given="NaN or +infinity", expected="numbers")
+    return to_float64(xi)
+
+
+def require_number(
+    name: str, value: object, low: float = -math.inf, *, whole: bool = False, finite: bool = True
+) -> None:
+    """Refuse what is no number, NaN, and what is below `low`.
+
+    Args:
+        name: how the user knows it.
+        value: what was given.
+        low: the least that it may be.
+        whole: it counts something.
+        finite: whether infinity is refused, too.
+    """
+    kinds = (int,) if whole else (int, float)
+    number = isinstance(value, kinds) and not isinstance(value, bool)
+    if number and value >= low and (not finite or math.isfinite(value)):  # type: ignore[operator, arg-type]
+        return
+    kind = "a whole number" if whole else "a number"
+    given = "NaN" if number and value != value else repr(value)
+    raise InputError(name, given=given, expected=kind if low == -math.inf else f"{kind}, {low:g} or more")
+
+
 SCORES = ("prob_margin", "score_margin", "true_prob", "brier", "loss")
 
 

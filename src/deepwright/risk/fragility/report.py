@@ -18,7 +18,7 @@ from deepwright.core.statistics import Interval
 from deepwright.core.tasks.ranking import auroc
 from deepwright.risk.calibration import ece, fit_temperature, nll
 from deepwright.risk.fragility.index import kl_roots, normalised
-from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment
+from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment, require_number, require_scores
 from deepwright.risk.fragility.worst_case import fragility_curve, worst_case_weights
 
 
@@ -211,7 +211,8 @@ def bootstrap_index(
 
     Source: B. Efron, "Nonparametric standard errors and confidence intervals", 1981 (the correction).
     """
-    xi = xi.double()
+    xi = require_scores(xi)
+    require_number("rows", rows, 1, whole=True)
     index = torch.randint(0, len(xi), (rows, len(xi)), generator=generator(seed, "bootstrap-fi")).to(xi.device)
     draws = torch.cat([_index_and_normalised(xi[part], tau) for part in index.split(max(1, 4_000_000 // len(xi)))], 1)
     centre = _index_and_normalised(xi[None], tau)[:, 0]
@@ -285,7 +286,14 @@ def selective_curve(xi: Tensor, confidence: Tensor, tau: float = 0.0, points: in
         confidence: (N,) larger = kept longer.
         tau: target.
         points: number of shares.
+
+    Raises:
+        InputError: other lengths, no point, scores that are NaN.
     """
+    xi = require_scores(xi)
+    require_number("points", points, 1, whole=True)
+    if confidence.shape != xi.shape:
+        raise InputError("confidence", given=f"{tuple(confidence.shape)} for {len(xi)} scores", expected="one a score")
     order = confidence.to(xi.device).argsort(descending=True)
     shares = [(i + 1) / points for i in range(points)]
     kept = [xi[order[: max(1, round(s * len(xi)))]] for s in shares]

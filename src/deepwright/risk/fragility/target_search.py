@@ -16,6 +16,7 @@ from deepwright.core import trials
 from deepwright.core.errors import InputError, NotIdentified
 from deepwright.risk.calibration import fit_temperature
 from deepwright.risk.fragility.index import fragility_index
+from deepwright.risk.fragility.misjudgment_scores import require_number
 
 Train = Callable[[float | None], nn.Module]
 Evaluate = Callable[[nn.Module], tuple[Tensor, Tensor]]
@@ -72,10 +73,15 @@ class FragilityTargetSearch:
             grid: targets in units of log K / log 2; the house's when None.
 
         Raises:
-            InputError: with a folder, functions that can't be identified.
+            InputError: fewer than two classes, targets that aren't above 0; with a folder, functions that can't be
+                identified.
         """
+        require_number("classes", classes, 2, whole=True)
+        grid = self.GRID if grid is None else grid
+        if not grid or not all(math.isfinite(tau) and tau > 0 for tau in grid):
+            raise InputError("grid", given=list(grid), expected="targets above 0, one or more")
         scale = math.log(classes) / math.log(2)
-        targets = [None, *(tau * scale for tau in grid or self.GRID)]
+        targets = [None, *(tau * scale for tau in grid)]
         plain, *others = trials.run(
             functools.partial(_trial, train=self.train, evaluate=self.evaluate),
             [{"target": target} for target in targets],

@@ -17,7 +17,7 @@ from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen
 from deepwright.core.randomness import generator
-from deepwright.risk.fragility.misjudgment_scores import misjudgment
+from deepwright.risk.fragility.misjudgment_scores import misjudgment, require_number
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ def lipschitz_estimate(
         steps: number of points a sample, ever farther from it.
         seed: of the directions.
     """
+    require_number("steps", steps, 1, whole=True)
     x = to_model(x, model)
     best = 0.0
     rng = generator(seed, "lipschitz")

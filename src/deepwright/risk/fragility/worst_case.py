@@ -11,7 +11,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.risk.fragility.index import kl_roots, log_weights, tilted_weights
-from deepwright.risk.fragility.misjudgment_scores import to_float64
+from deepwright.risk.fragility.misjudgment_scores import require_number, require_scores, to_float64
 
 
 def fragility_curve(
@@ -24,7 +24,9 @@ def fragility_curve(
         taus: (t,) targets, brought to where the scores are.
         weights: (N,) nonnegative; uniform when None.
     """
-    xi = to_float64(xi)
+    xi = require_scores(xi)
+    if taus.ndim != 1 or len(taus) == 0:
+        raise InputError("taus", given=f"shape {tuple(taus.shape)}", expected="(t,): one target or more")
     taus = to_float64(taus).to(xi.device)
     log_p = log_weights(weights, xi)
     return torch.cat([kl_roots(xi[None], t[None], log_p) for t in taus])
@@ -40,7 +42,8 @@ def worst_case_weights(xi: Float[Tensor, " n"], tau: float = 0.0, weights: Tenso
         tau: target.
         weights: (N,) nonnegative; uniform when None.
     """
-    xi = to_float64(xi)
+    xi = require_scores(xi)
+    require_number("tau", tau, finite=False)
     log_p = log_weights(weights, xi)
     k = kl_roots(xi[None], torch.tensor([tau], dtype=torch.float64, device=xi.device), log_p)[0]
     if not bool(torch.isfinite(k)):
@@ -61,9 +64,8 @@ def worst_case_mean(xi: Float[Tensor, " n"], rho: float, weights: Tensor | None 
         rho: the largest divergence, 0 or more.
         weights: (N,) nonnegative; uniform when None.
     """
-    if not rho >= 0:
-        raise InputError("rho", given=rho, expected="0 or more")
-    xi = to_float64(xi)
+    require_number("rho", rho, 0)
+    xi = require_scores(xi)
     log_p = log_weights(weights, xi)
     log_p = torch.full_like(xi, -math.log(len(xi))) if log_p is None else log_p
     spread = float(xi.max() - xi.min())
@@ -90,7 +92,12 @@ def tail_bound(index: float, t: float) -> float:
     Args:
         index: FI(tau).
         t: how far above the target.
+
+    Raises:
+        InputError: an index or a distance below 0.
     """
+    require_number("index", index, 0, finite=False)
+    require_number("t", t, 0, finite=False)
     return 0.0 if index == 0 and t > 0 else math.exp(-t / index) if index > 0 else 1.0
 
 
