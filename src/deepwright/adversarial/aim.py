@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -140,11 +138,7 @@ class Aim:
         Args:
             out: as `read` gives it.
         """
-        z = None if self.task is None else self.task.class_logits(out)
-        if z is None or not isinstance(self.task, Binary) or self.task.threshold == 0.5:
-            return z
-        boundary = math.log(self.task.threshold / (1 - self.task.threshold))
-        return torch.cat([z[:, :1] + boundary, z[:, 1:]], 1)
+        return None if self.task is None else self.task.class_logits(out)
 
 
 def _zeros_and_ones(y: Any) -> bool:
