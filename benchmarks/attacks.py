@@ -42,9 +42,9 @@ def run() -> list[dict[str, Any]]:
         p.requires_grad_(False)
     rows = []
     for what, (ours, peers) in _pairs(model, x, y).items():
-        found = _cpu_seconds({"ours": ours, **peers})
+        found, points = _cpu_seconds({"ours": ours, **peers})
         what = f"{what}, {len(x)} digits that stand"
-        rows += [_row(what, found["ours"], name, found[name], _note(model, peers[name], y)) for name in peers]
+        rows += [_row(what, found["ours"], name, found[name], _note(model, points[name], y)) for name in peers]
     return rows
 
 
@@ -122,20 +122,21 @@ def _torchattacks(model: nn.Module, x: Tensor, y: Tensor, steps: int, alpha: flo
     return [(what, "torchattacks", lambda a=attack: a(x, y)) for what, attack in attacks.items()]
 
 
-def _cpu_seconds(calls: dict[str, Call]) -> dict[str, float]:
-    """The least CPU time of each call; they take turns, so that a busy machine slows all alike."""
+def _cpu_seconds(calls: dict[str, Call]) -> tuple[dict[str, float], dict[str, Any]]:
+    """The least CPU time of each call, and what it gave; they take turns, so that a busy machine slows all alike."""
+    given: dict[str, Any] = {}
     least = dict.fromkeys(calls, float("inf"))
     for _ in range(REPEATS):
         for name, call in calls.items():
             begin = time.process_time()
-            call()
+            given[name] = call()
             least[name] = min(least[name], time.process_time() - begin)
-    return least
+    return least, given
 
 
-def _note(model: nn.Module, theirs: Call, y: Tensor) -> str:
+def _note(model: nn.Module, moved: Tensor, y: Tensor) -> str:
     with torch.no_grad():
-        standing = int((model(theirs()).argmax(1) == y).sum())
+        standing = int((model(moved).argmax(1) == y).sum())
     return f"CPU seconds; {standing} of {len(y)} stand after the peer's"
 
 
