@@ -137,7 +137,7 @@ def _cpu_seconds(calls: dict[str, Call]) -> tuple[dict[str, float], dict[str, An
 def _note(model: nn.Module, moved: Tensor, y: Tensor) -> str:
     with torch.no_grad():
         standing = int((model(moved).argmax(1) == y).sum())
-    return f"CPU seconds; {standing} of {len(y)} stand after the peer's"
+    return f"CPU seconds of one thread; {standing} of {len(y)} stand after the peer's"
 
 
 def _row(what: str, ours: float, peer: str, theirs: float, note: str) -> dict[str, Any]:
