@@ -91,6 +91,20 @@ def test_inputs_between_levels_are_refused():
         PGD(0.05)(model, x.clamp(0, 1), labels(model, x), quantize=255)
 
 
+@pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2), ("l1", math.inf)])
+def test_without_a_box_fab_finds_the_distance_to_the_nearest_boundary(norm, dual):
+    torch.manual_seed(0)
+    model, x = nn.Linear(12, 3).double().eval(), torch.randn(20, 12).double()
+    z, w = model(x).detach(), model.weight.detach()
+    y = z.argmax(1)
+    gaps = z.gather(1, y[:, None]) - z
+    distances = gaps / (w[y][:, None] - w[None]).norm(p=dual, dim=2)
+    nearest = distances.scatter(1, y[:, None], math.inf).amin(1)
+    result = FABT(norm=norm, steps=10, bounds=(-math.inf, math.inf))(model, x, y)
+    assert bool(result.success.all())
+    assert torch.allclose(result.norm, nearest, rtol=0.06)  # it over-shoots by a twentieth
+
+
 class Lost(nn.Module):
     """NaN where the mean has risen above a threshold, and a gradient of NaN everywhere if asked."""
 
@@ -108,7 +122,7 @@ class Lost(nn.Module):
 @pytest.mark.parametrize("cls", ALL)
 @pytest.mark.parametrize(("above", "slope"), [(-1.0, False), (0.5, False), (2.0, True)])
 def test_no_attack_returns_nan(cls, above, slope):
-    model = Lost(network(), above, slope)
+    model = Lost(network(), above, slope).eval()
     x = pictures()
     y = labels(model, x)
     result = cls(0.3, **SHORT.get(cls, {}))(model, x, y)
@@ -139,8 +153,8 @@ class Leaves(Writes):
 @pytest.mark.parametrize("cls", ALL)
 def test_a_network_that_writes_into_its_input_is_attacked_as_one_that_does_not(cls):
     x = pictures()
-    kept, y = x.clone(), labels(Leaves(network()), x)
-    found = [cls(0.1, **SHORT.get(cls, {}))(kind(network()), x, y) for kind in (Writes, Leaves)]
+    kept, y = x.clone(), labels(Leaves(network()).eval(), x)
+    found = [cls(0.1, **SHORT.get(cls, {}))(kind(network()).eval(), x, y) for kind in (Writes, Leaves)]
     assert torch.equal(x, kept)
     assert torch.equal(found[0].x_adv, found[1].x_adv)
     assert torch.equal(found[0].success, found[1].success)
@@ -148,9 +162,11 @@ def test_a_network_that_writes_into_its_input_is_attacked_as_one_that_does_not(c
 
 def test_a_suite_on_a_network_that_writes_leaves_the_data():
     x = pictures(40)
-    kept, y = x.clone(), labels(Leaves(network()), x)
+    kept, y = x.clone(), labels(Leaves(network()).eval(), x)
     batches = list(zip(x.split(10), y.split(10), strict=True))
-    found = [robust_accuracy(kind(network()), batches, suite("quick", 0.1, steps=3)) for kind in (Writes, Leaves)]
+    found = [
+        robust_accuracy(kind(network()).eval(), batches, suite("quick", 0.1, steps=3)) for kind in (Writes, Leaves)
+    ]
     assert torch.equal(x, kept)
     assert found[0] == found[1]
 

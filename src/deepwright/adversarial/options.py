@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_at_least
 
 
 def whole(what: str, value: Any, least: int | None = None) -> int:
@@ -24,10 +25,10 @@ def whole(what: str, value: Any, least: int | None = None) -> int:
     Raises:
         InputError: anything else, a bool and a float among it.
     """
-    good = isinstance(value, Integral) and not isinstance(value, bool)
-    if not good or (least is not None and int(value) < least):
-        expected = "a whole number" if least is None else f"a whole number, at least {least}"
-        raise InputError(what, given=repr(value), expected=expected)
+    if least is not None:
+        require_at_least(least, **{what: value})
+    elif not isinstance(value, Integral) or isinstance(value, bool):
+        raise InputError(what, given=repr(value), expected="a whole number")
     return int(value)
 
 

@@ -190,6 +190,8 @@ def hyperplane_step(
     room = torch.where(direction > 0, bounds[1] - x, x - bounds[0]).clamp_min(0)
     size = w.abs()
     need = value.abs()
+    # Without a wall, as far as the coordinate would have to move alone: infinite rooms have no differences.
+    room = torch.where(torch.isinf(room), need[:, None] / size.clamp_min(1e-12), room)
     if norm == "l1":
         order = size.argsort(1, descending=True)
         gain = (size * room).gather(1, order)
