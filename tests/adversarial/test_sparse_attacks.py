@@ -95,7 +95,7 @@ def test_balls_share_all_steps(steps):
     result = APGD(0.5, "l1", steps=steps, early_stop=False)(
         affine(2), torch.full((2, 40), 0.5).double(), torch.tensor([0, 1])
     )
-    assert result.queries.tolist() == [steps + 1] * 2
+    assert result.queries.tolist() == [steps + 2] * 2  # x, the start, and the steps
 
 
 def test_masked_coordinates_stay(pictures):

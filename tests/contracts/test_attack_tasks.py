@@ -10,6 +10,7 @@ from deepwright.adversarial import (
     APGD,
     APGDT,
     BIM,
+    FABT,
     FGSM,
     PGD,
     RFGSM,
@@ -370,10 +371,20 @@ def test_outputs_in_tuples_and_dicts_are_read(wrapped):
     assert torch.equal(found.x_adv, DeepFool(2.0, steps=5)(model, x, y).x_adv)
 
 
-def test_one_column_without_a_task_is_refused_with_the_tasks():
+@pytest.mark.parametrize("attack", [PGD, FGSM, APGD, APGDT, FABT, Square, DeepFool, CarliniWagner])
+def test_one_column_beside_zeros_and_ones_is_one_logit(attack):
     _, model, x, y = CASES["binary, one column"]()
-    with pytest.raises(InputError, match="Binary"):
-        PGD(0.1)(model, x, y)
+    options = {"steps": 3} if attack not in (FGSM, Square) else {}
+    plain, named = attack(0.1, **options)(model, x, y), attack(0.1, task=Binary(), **options)(model, x, y)
+    assert torch.equal(plain.x_adv, named.x_adv)
+    assert torch.equal(plain.success, named.success)
+
+
+def test_one_column_beside_other_targets_is_refused_with_the_tasks():
+    _, model, x, y = CASES["binary, one column"]()
+    for targets in (y.float(), y * 2):
+        with pytest.raises(InputError, match="Binary"):
+            PGD(0.1)(model, x, targets)
 
 
 def test_an_open_tolerance_is_refused():

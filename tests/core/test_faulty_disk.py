@@ -1,6 +1,7 @@
 """Every format on a disk that fails at any call: the old content stays or the new one is there, and it is said."""
 
 import json
+import re
 import threading
 from pathlib import Path
 
@@ -206,3 +207,20 @@ def test_a_trial_with_a_flipped_bit_is_computed_again(tmp_path):
         path.write_bytes(changed)
         with pytest.warns(DamagedFileWarning, match=r"\.pt is damaged"):
             assert run(twice, [{"x": 3}], store=tmp_path)[0]["x"][0] == 6
+
+
+WRITES = re.compile(r"""\.write_(text|bytes)\(|\bopen\([^)\n]*["']([wax]\+?b?|r\+b?)["']|h5py\.File\([^)]*.w.\)""")
+ELSEWHERE = {
+    "core/files.py",
+    "core/journal.py",  # appends, and takes back what the disk didn't take
+    "compress/files/runtime.py",  # in a temporary folder, for a library that reads files
+    "nets/programs/archive.py",  # in memory
+    "physics/pde_data/pdebench.py",  # HDF5, which is written in place and renamed
+}
+
+
+def test_nothing_is_written_but_through_this_layer():
+    source = Path(files.__file__).parents[1]
+    found = {p.relative_to(source).as_posix() for p in source.rglob("*.py") if WRITES.search(p.read_text())}
+    assert found - ELSEWHERE == set()
+    assert found & {"core/files.py", "core/journal.py"}, "the pattern finds nothing"

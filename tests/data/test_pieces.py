@@ -48,6 +48,12 @@ def test_all_of_it_can_be_measured(whole):
     assert "all 60 samples are measured" in data.notes[0]
 
 
+@pytest.mark.parametrize("limits", [{"limit": 20, "train_limit": 5}, {"train_limit": 500}])
+def test_all_of_it_within_limits(whole, image_folder, limits):
+    assert lengths(load(whole, split="test", **limits)) == [0, 0, limits.get("limit", 60)]
+    assert lengths(load(image_folder, split="test", **limits)) == [0, 0, limits.get("limit", 40)]
+
+
 @pytest.mark.parametrize("split", [None, "test"])
 def test_command_and_api_measure_the_same(whole, split):
     by_command = build_subject(AuditOptions(network(), data=whole, split=split), trains=False)

@@ -119,3 +119,38 @@ def test_widths_are_whole_vectors_where_the_goal_allows_it(width, kept, noted, t
     found = shrunk(tmp_path, width)
     assert found.plan.widths() == {"0": (kept, width)}
     assert bool([n for n in found.notes if "they can't reach the goal" in n]) == noted
+
+
+class Blocks(nn.Module):
+    """Attention that reads the width of a head off its input, between two linear maps."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads, self.embed, self.qkv = 4, nn.Linear(4, 24), nn.Linear(24, 72)
+        self.out, self.head = nn.Linear(24, 24), nn.Linear(24, 2)
+
+    def forward(self, x):
+        x = self.embed(x.reshape(x.shape[0], 4, 4))
+        b, n, c = x.shape
+        q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        y = (q @ k.mT).softmax(-1) @ v
+        return self.head((x + self.out(y.transpose(1, 2).reshape(b, n, c))).mean(1))
+
+
+def test_heads_that_go_with_their_input_survive_an_interruption(tmp_path, timed, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    torch.manual_seed(0)
+    data = Data("rows", "tabular", ("no", "yes"), rows(80), rows(40), rows(40))
+    given = {"importance": "l2", "epochs": 0, "checks": ["accuracy"], "goal": ("macs", 0.6), "round_to": 1}
+    options = ShrinkOptions(Blocks().eval(), data=data, out=tmp_path / "s", **given)
+
+    def stop(text):
+        if text == "audit of the shrunk network":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shrink_workflow(options, say=stop)
+    found = shrink_workflow(options)
+    assert [n for n in found.notes if "go together" in n]
+    assert found.surgery.model.heads < 4
+    assert found.surgery.verification.error <= 1e-9

@@ -47,12 +47,15 @@ class Aim:
         """Whether outputs and targets go to the user's two functions as they are."""
         return self.task is None and self.success is not None and not isinstance(self.loss, str)
 
-    def settled(self, out: Any, n: int) -> Aim:
+    def settled(self, out: Any, n: int, y: Any) -> Aim:
         """With the task that outputs have where none was named: as many classes as columns.
+
+        One column beside labels that are all 0 or 1 is the logit of class 1.
 
         Args:
             out: raw outputs.
             n: of so many samples.
+            y: targets.
 
         Raises:
             InputError: outputs that aren't one row of classes a sample.
@@ -60,6 +63,8 @@ class Aim:
         if self.task is not None or self.raw:
             return self
         z = columns(unwrap(out, n, lambda t: t.is_floating_point(), "(N, classes)"), n)
+        if z.ndim == 2 and z.shape[1] == 1 and _zeros_and_ones(y):
+            return replace(self, task=Binary(), loss="margin" if self.loss == "dlr" else self.loss)
         if z.ndim != 2 or z.shape[1] < 2:
             raise InputError(
                 "the network's output",
@@ -140,6 +145,12 @@ class Aim:
             return z
         boundary = math.log(self.task.threshold / (1 - self.task.threshold))
         return torch.cat([z[:, :1] + boundary, z[:, 1:]], 1)
+
+
+def _zeros_and_ones(y: Any) -> bool:
+    """Whether targets are whole numbers of 0 and 1 in one row."""
+    labels = isinstance(y, Tensor) and y.ndim == 1 and not y.is_floating_point() and not y.is_complex()
+    return labels and bool(((y == 0) | (y == 1)).all())
 
 
 def loss_name(task: Task | None, loss: str | None, preferred: str) -> str:

@@ -18,9 +18,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from deepwright.adversarial.aim import Aim, LossFunction, SuccessFunction, loss_name, may_have_classes, require_task
+from deepwright.adversarial.options import box, budget, steps_before, switch, whole
 from deepwright.adversarial.probing import forward_of, probed
 from deepwright.adversarial.projections import column, norms, project, require_norm
-from deepwright.adversarial.rounding import towards, working_dtype
+from deepwright.adversarial.rounding import on_levels, require_on_levels, towards, working_dtype
 from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.devices import back_to, device_of, dtype_of
 from deepwright.core.errors import InputError
@@ -41,6 +42,8 @@ class AttackResult:
         queries: (N,) forward passes.
         steps: (N,) iterations.
         flags: shares of samples with a zero gradient, with outputs that aren't finite, whose loss never rose.
+        by_attack: of a suite, name of each attack -> (N,) whether it fooled the sample. A later attack is shown only
+            what its predecessors left, so its row isn't what it would fool alone.
     """
 
     x_adv: Float[Tensor, "n ..."]
@@ -50,6 +53,7 @@ class AttackResult:
     queries: Int64[Tensor, " n"]
     steps: Int64[Tensor, " n"]
     flags: dict[str, float] = field(default_factory=dict)
+    by_attack: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Attack:
@@ -72,6 +76,8 @@ class Attack:
 
     needs_classes: ClassVar[str] = ""
     """Why it only applies where each sample has one class; empty where it applies to every task."""
+    needs_clean: ClassVar[bool] = False
+    """Whether it begins with the outputs at x, which its batch then has."""
     preferred_loss: ClassVar[str] = "ce"
     refused: ClassVar[Mapping[str, str]] = {}
     """Arguments that it doesn't look at -> why: any value but the default is an error, never swallowed."""
@@ -90,12 +96,11 @@ class Attack:
         seed: int = 0,
     ) -> None:
         self._refuse({"loss": loss, "targeted": targeted, "early_stop": early_stop, "seed": seed})
-        self.eps, self.norm, self.bounds, self.seed = eps, require_norm(norm), bounds, seed
-        self.early_stop = early_stop
-        self.aim = self._aimed(task, loss, success, targeted)
+        budget(eps, None, torch.float64)
+        self.eps, self.norm, self.bounds, self.seed = eps, require_norm(norm), box(bounds), whole("seed", seed)
+        self.early_stop = switch("early_stop", early_stop)
+        self.aim = self._aimed(task, loss, success, switch("targeted", targeted))
         self.loss_name = self.aim.loss if isinstance(self.aim.loss, str) else getattr(loss, "__name__", "custom")
-        if not bounds[0] < bounds[1]:
-            raise InputError("bounds", given=bounds, expected="(low, high) with low < high")
 
     def _aimed(
         self, task: Task | None, loss: str | LossFunction | None, success: SuccessFunction | None, targeted: bool
@@ -164,32 +169,41 @@ class Attack:
             ids: (N,) identity of each sample, for its random stream (0..N-1 by default).
             through: differentiable pre-processing before the model; wrap others in `bpda`.
             eot: average over so many random forward passes (for models that are random on purpose).
-            quantize: re-check success after rounding to so many levels above zero (255 for 8-bit images).
+            quantize: round x_adv to so many levels above zero (255 for 8-bit images), on which x must be, within the
+                budget: to the nearest levels, or where they leave the ball towards x. Success is checked after it.
             callback: (step, success so far).
 
         Returns:
-            tensors where x is; x_adv in its dtype, every coordinate rounded no farther from x than it was found.
+            tensors where x is; x_adv in its dtype, every coordinate rounded no farther from x than it was found. Where
+            the aim holds without an attack, x itself; so too where an attack ends in numbers that aren't finite.
 
         Raises:
             InputError: x outside bounds, targets or outputs that the task can't read, a task that the attack doesn't
                 apply to, a loss that isn't per-sample, a random model without eot.
         """
-        self._check(x, y)
-        budget = self._budget(x, self.eps if eps is None else eps)
+        self.check_inputs(x, y)
+        radii = self._budget(x, self.eps if eps is None else eps)
         ids = torch.arange(len(x)) if ids is None else ids
+        through = steps_before(through)
         _require_options(x, mask, ids, eot, quantize)
         if model.training:
             warnings.warn("the model is in train mode: it is attacked in eval mode and put back", stacklevel=2)
         with frozen(model):
             victim, y = self._victim(model, x, y, through, eot)
-            work = victim.x.to(budget.dtype)
+            work = victim.x.to(radii.dtype)
             best = Best(work)
             mask = None if mask is None else mask.to(work).expand(len(x), *mask.shape[1:])
-            batch = Batch(work, y, budget.to(work.device), mask, ids, callback)
+            rows = torch.arange(len(x), device=work.device)
+            out = victim.out(work, rows)
+            batch = Batch(work, y, radii.to(work.device), mask, ids, callback, out if self.needs_clean else None)
+            loss, reached = victim.loss(out, y, rows), victim.succeeded(out, y)
+            del out
             self._run(victim, batch, best)
             if quantize is not None:
-                best.x = (best.x * quantize).round() / quantize
-                best.loss, best.success = victim.judge(best.x, y, batch.rows)
+                best.x = on_levels(best.x, work, quantize, batch.eps, self.norm, self.bounds)
+                best.loss, best.success = victim.judge(best.x, y, rows)
+            best.stay(reached, work, loss, reached)
+            best.stay(~torch.isfinite(best.x).flatten(1).all(1), work, loss, reached)
         return _moved(self._result(victim, best), x.device)
 
     def _victim(
@@ -199,7 +213,7 @@ class Attack:
         device = device_of(model)
         forward = forward_of(model, through, dtype_of(model, x.dtype))
         x = x.to(device)
-        aim, read = probed(self.aim, forward, x, eot)
+        aim, read, forward = probed(self.aim, forward, x, y, eot)
         if self.needs_classes and aim.class_logits(read) is None:
             raise self._does_not_apply(aim.task)
         y = aim.check_targets(y, len(x))
@@ -245,7 +259,9 @@ class Attack:
         Raises:
             InputError: as for a call.
         """
-        self._check(x, y)
+        self.check_inputs(x, y)
+        through = steps_before(through)
+        whole("eot", eot, 1)
         with frozen(model):
             victim, y = self._victim(model, x, y, through, eot)
             out = victim.out(victim.x.to(working_dtype(x.dtype)), torch.arange(len(x), device=victim.x.device))
@@ -283,12 +299,20 @@ class Attack:
         return Streams(self.seed, ids, f"{self.name}-{what}", device=x.device)
 
     def _budget(self, x: Tensor, eps: float | Tensor) -> Tensor:
-        budget = torch.as_tensor(eps, dtype=working_dtype(x.dtype)).reshape(-1)
-        if not bool((budget >= 0).all()) or len(budget) not in (1, len(x)):
-            raise InputError("eps", given=eps, expected="0 or more, one number or one a sample")
-        return budget.expand(len(x)).clone()
+        return budget(eps, len(x), working_dtype(x.dtype)).expand(len(x)).clone()
 
-    def _check(self, x: Tensor, y: Any) -> None:
+    def check_inputs(self, x: Any, y: Any) -> None:
+        """Refuse what no network could be attacked on.
+
+        Args:
+            x: as for a call.
+            y: as for a call.
+
+        Raises:
+            InputError: no samples, another number of targets, numbers that aren't finite or outside of the box.
+        """
+        if not isinstance(x, Tensor) or x.ndim < 2:
+            raise InputError("x", given=_described(x), expected="a tensor (N, ...) of one input a sample")
         require_float_images(x)
         single = isinstance(y, Tensor) and y.ndim == 0
         count = len(y) if hasattr(y, "__len__") and not single else 0
@@ -310,17 +334,20 @@ def _moved(result: AttackResult, device: torch.device) -> AttackResult:
     return replace(result, **{f.name: back_to(getattr(result, f.name), device) for f in fields(result)})
 
 
+def _described(value: Any) -> str:
+    return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
 def _require_options(x: Tensor, mask: Tensor | None, ids: Tensor, eot: int, quantize: int | None) -> None:
     """Refuse options of a call that don't fit its inputs."""
     if mask is not None and not (
-        mask.ndim == x.ndim and all(m in (1, size) for m, size in zip(mask.shape, x.shape, strict=True))
+        isinstance(mask, Tensor)
+        and mask.ndim == x.ndim
+        and all(m in (1, size) for m, size in zip(mask.shape, x.shape, strict=True))
     ):
-        raise InputError(
-            "mask", given=f"shape {tuple(mask.shape)}", expected=f"one that broadcasts to {tuple(x.shape)}"
-        )
-    if tuple(ids.shape) != (len(x),):
-        raise InputError("ids", given=f"shape {tuple(ids.shape)}", expected=f"({len(x)},), one a sample")
-    if eot < 1:
-        raise InputError("eot", given=eot, expected="1 or more forward passes")
-    if quantize is not None and quantize < 1:
-        raise InputError("quantize", given=quantize, expected="levels above zero, 255 for 8-bit images")
+        raise InputError("mask", given=_described(mask), expected=f"one that broadcasts to {tuple(x.shape)}")
+    if not isinstance(ids, Tensor) or tuple(ids.shape) != (len(x),) or ids.is_floating_point() or ids.is_complex():
+        raise InputError("ids", given=_described(ids), expected=f"whole numbers ({len(x)},), one a sample")
+    whole("eot", eot, 1)
+    if quantize is not None:
+        require_on_levels(x, whole("quantize", quantize, 1))

@@ -34,23 +34,32 @@ def forward_of(
     return forward
 
 
-def probed(aim: Aim, forward: Callable[[Tensor], Any], x: Float[Tensor, "n ..."], eot: int) -> tuple[Aim, Any]:
-    """The aim with its task, and what it reads on a few samples.
+def probed(
+    aim: Aim, forward: Callable[[Tensor], Any], x: Float[Tensor, "n ..."], y: Any, eot: int
+) -> tuple[Aim, Any, Callable[[Tensor], Any]]:
+    """The aim with its task, what it reads on a few samples, and the network as it must be called.
+
+    A network that writes into its input is given copies, so that it answers for what it was asked.
 
     Args:
         aim: perhaps without a task.
         forward: from inputs to raw outputs.
         x: the clean inputs.
+        y: their targets, which tell one-column outputs of two classes from numbers.
         eot: forward passes that are averaged; with one, a model that answers differently is refused.
 
     Raises:
         InputError: outputs that the task can't read, or a random model.
     """
     few = x[:_FEW]
+    copy = few.clone()
     with torch.no_grad():
-        first, again = forward(few), forward(few)
+        first = forward(copy)
+        if not _same_bits(copy, few):
+            forward = on_copies(forward)
+        again = forward(few)
     named = aim.task is not None
-    aim = aim.settled(first, len(few))
+    aim = aim.settled(first, len(few), y)
     read = aim.read(first, len(few))
     finite = bool(aim.finite(read).all())
     if finite:  # numbers that aren't are counted in the flags; finite ones must be what the task says
@@ -62,7 +71,21 @@ def probed(aim: Aim, forward: Callable[[Tensor], Any], x: Float[Tensor, "n ..."]
             expected="a deterministic model",
             hint="switch its randomness off, or pass eot=10",
         )
-    return aim, read
+    return aim, read, forward
+
+
+def on_copies(forward: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """`forward` of a copy of its input.
+
+    Args:
+        forward: from inputs to raw outputs.
+    """
+    return lambda x: forward(x.clone())
+
+
+def _same_bits(a: Tensor, b: Tensor) -> bool:
+    """Whether nothing was written into a copy (inputs are finite)."""
+    return torch.equal(a, b)
 
 
 def _require_meaning(aim: Aim, forward: Callable[[Tensor], Any], x: Tensor, first: Any) -> None:

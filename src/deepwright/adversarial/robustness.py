@@ -13,15 +13,16 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from deepwright.adversarial.engine import Attack
+from deepwright.adversarial.options import number
 from deepwright.adversarial.suites import AttackSuite, by_sample
 from deepwright.core.errors import InputError
-from deepwright.core.files import hash_tensors
 from deepwright.core.identity import digest
 from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
 from deepwright.core.statistics import Interval, wilson
 from deepwright.core.tasks.reading import TELLING_ROWS
 
+_OPTIONS = ("mask", "eps", "through", "eot", "quantize", "callback")  # of a call, that count for every batch
 _HALVINGS = 60  # after which no bracket of float32 has a number inside
 
 
@@ -33,7 +34,10 @@ class RobustnessReport:
         n: samples.
         clean: right without an attack.
         robust: right under the attack, or the worst of a suite.
-        per_attack: what each attack alone leaves, of the samples that it saw.
+        per_attack: share of all samples that is right where only what this attack fooled is wrong. A later attack of a
+            suite is shown only what its predecessors left, so its share is above what it would leave by itself; `seen`
+            says of how many samples it speaks.
+        seen: samples that each attack was shown: right without an attack, and standing after its predecessors.
         flags: the attacks' flags, weighted by samples.
         right: each sample's outcome under attack.
     """
@@ -42,6 +46,7 @@ class RobustnessReport:
     clean: Interval
     robust: Interval
     per_attack: dict[str, float]
+    seen: dict[str, int] = field(default_factory=dict)
     flags: dict[str, float] = field(default_factory=dict)
     right: list[bool] = field(default_factory=list)
 
@@ -72,6 +77,10 @@ def robust_accuracy(
         InputError: no batches, a targeted attack, a checkpoint of other work.
     """
     _require_untargeted(attack)
+    strange = [word for word in options if word not in _OPTIONS]
+    if strange:
+        hint = "samples are numbered as they come" if "ids" in strange else None
+        raise InputError("options", given=", ".join(strange), expected=f"of {', '.join(_OPTIONS)}", hint=hint)
     # What a callback sees doesn't change what is found.
     counting = {k: v for k, v in options.items() if k != "callback"}
     task = {} if attack.task is None else attack.task.identity()
@@ -86,7 +95,8 @@ def robust_accuracy(
     flags: dict[str, list[tuple[int, float]]] = {}
     start, few = 0, _FewRows(attack, model)
     with bar(description, None) as running:
-        for x, y in batches:
+        for batch in batches:
+            x, y = _pair(batch)
             few.look(x, y)
             fingerprint = "" if checkpoint is None else _fingerprint(x, y)
             row = _remembered(log, start, fingerprint)
@@ -106,7 +116,18 @@ def robust_accuracy(
         raise InputError("batches", given="none", expected="at least one")
     shares = {name: 1 - (n - sum(clean) + count) / n for name, count in broken.items()}
     means = {name: sum(k * v for k, v in rows) / max(1, sum(k for k, _ in rows)) for name, rows in flags.items()}
-    return RobustnessReport(n, wilson(sum(clean), n), wilson(sum(robust), n), shares, means, robust)
+    seen, left = {}, sum(clean)
+    for name, count in broken.items():
+        seen[name], left = left, left - count
+    return RobustnessReport(n, wilson(sum(clean), n), wilson(sum(robust), n), shares, seen, means, robust)
+
+
+def _pair(batch: Any) -> tuple[Tensor, Any]:
+    """(inputs, targets) of a batch."""
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        given = f"{len(batch)} parts" if isinstance(batch, tuple | list) else type(batch).__name__
+        raise InputError("batches", given=given, expected="pairs (inputs, targets)", hint="[(x, y)]")
+    return batch[0], batch[1]
 
 
 class _FewRows:
@@ -132,6 +153,8 @@ class _FewRows:
 
 
 def _require_untargeted(attack: Attack | AttackSuite) -> None:
+    if not isinstance(attack, Attack | AttackSuite):
+        raise InputError("attack", given=repr(attack), expected="an attack or a suite, like PGD(0.1)")
     if attack.aim.targeted:
         raise InputError(
             "attack", given=f"{attack.name}, targeted", expected="an untargeted one: y are the true targets here"
@@ -139,12 +162,13 @@ def _require_untargeted(attack: Attack | AttackSuite) -> None:
 
 
 def _fingerprint(x: Tensor, y: Any) -> str:
-    return hash_tensors({"x": x, "y": y}) if isinstance(y, Tensor) else str(digest([x, y], "data"))
+    return str(digest([x, y], "data"))
 
 
 def _batch(
     model: nn.Module, x: Tensor, y: Any, attack: Attack | AttackSuite, start: int, options: dict[str, Any]
 ) -> dict[str, Any]:
+    attack.check_inputs(x, y)
     y = attack.check_targets(y, len(x))
     right = attack.stands(model, x, y, **{k: v for k, v in options.items() if k in ("through", "eot")}).cpu()
     robust = right.clone()
@@ -156,7 +180,7 @@ def _batch(
         found = attack(model, x[rows], y[rows], ids=start + rows, **part)
         robust[rows] = ~found.success.cpu()
         flags = found.flags
-        each = attack.by_attack if isinstance(attack, AttackSuite) else {attack.name: found.success.cpu()}
+        each = found.by_attack or {attack.name: found.success}
         broken = {name: int(success.sum()) for name, success in each.items()}
     return {"clean": right.tolist(), "robust": robust.tolist(), "broken": broken, "flags": flags}
 
@@ -198,18 +222,20 @@ def curve(
         InputError: a targeted attack, a budget that isn't 0 or more.
     """
     _require_untargeted(attack)
-    if not all(e >= 0 for e in eps):
-        raise InputError("eps", given=list(eps), expected="budgets of 0 or more")
+    if not isinstance(eps, Sequence) or isinstance(eps, str) or not eps:
+        raise InputError("eps", given=repr(eps), expected="a sequence of budgets", hint="curve(..., eps=[0.01, 0.03])")
+    budgets = [number("budgets (eps)", e, 0) for e in eps]
+    attack.check_inputs(x, y)
     y = attack.check_targets(y, len(x))
     alive = attack.stands(model, x, y).cpu()
     ids = torch.arange(len(x)) if ids is None else ids
     points = {}
-    for budget in sorted(eps):
+    for budget in sorted(budgets):
         rows = alive.nonzero().flatten()
         if len(rows) and budget > 0:
             alive[rows] = ~attack(model, x[rows], y[rows], eps=budget, ids=ids[rows]).success.cpu()
         points[budget] = wilson(int(alive.sum()), len(x))
-    return [points[e] for e in eps]
+    return [points[e] for e in budgets]
 
 
 def minimal_eps(
@@ -238,10 +264,16 @@ def minimal_eps(
     Raises:
         InputError: an empty bracket or width.
     """
-    if not (0 <= low < high < math.inf) or not tol > 0:
+    low, high, tol = (
+        number(f"bracket: {word}", value, 0) for word, value in (("low", low), ("high", high), ("tol", tol))
+    )
+    if not isinstance(attack, Attack | AttackSuite):
+        raise InputError("attack", given=repr(attack), expected="an attack or a suite, like PGD(0.1)")
+    if not low < high < math.inf or not tol > 0:
         raise InputError(
             "bracket", given=f"low={low}, high={high}, tol={tol}", expected="0 <= low < high, finite, tol > 0"
         )
+    attack.check_inputs(x, y)
     y = attack.check_targets(y, len(x))
     wrong = ~attack.stands(model, x, y).cpu()
     least, most = torch.full((len(x),), low), torch.full((len(x),), high)

@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from deepwright.adversarial.aim import may_have_classes
+from deepwright.adversarial.aim import may_have_classes, require_task
 from deepwright.adversarial.attacks.apgd import APGD, APGDT
 from deepwright.adversarial.attacks.fab import FABT
 from deepwright.adversarial.attacks.square import Square
 from deepwright.adversarial.engine import Attack, AttackResult
+from deepwright.adversarial.options import whole
 from deepwright.adversarial.projections import column
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Task
@@ -28,17 +29,16 @@ class AttackSuite:
     """
 
     def __init__(self, attacks: Sequence[Attack], name: str = "suite") -> None:
-        if not attacks:
-            raise InputError("attacks", given="none", expected="at least one")
+        strange = [type(a).__name__ for a in attacks if not isinstance(a, Attack)]
+        if not attacks or strange:
+            raise InputError(
+                "attacks", given=", ".join(strange) or "none", expected="at least one, objects like PGD(0.1)"
+            )
         self.attacks, self.name = list(attacks), name
         for word in ("task", "targeted", "success"):
             if any(getattr(a.aim, word) != getattr(self.aim, word) for a in self.attacks):
                 given = ", ".join(f"{a.name}({word}={getattr(a.aim, word)!r})" for a in self.attacks)
                 raise InputError("attacks", given=given, expected=f"one {word} for all of them")
-
-    def __resume_identity__(self) -> Any:
-        """`by_attack` is what the last call left, not what the next one does."""
-        return [self.name, self.attacks]
 
     @property
     def aim(self) -> Any:
@@ -50,6 +50,13 @@ class AttackSuite:
         """What outputs mean; None for as many classes as the network has columns."""
         return self.aim.task
 
+    @property
+    def names(self) -> list[str]:
+        """Of its attacks, in order; a second one of the same name is told by its number."""
+        names = [attack.name for attack in self.attacks]
+        before = [names[:i].count(name) for i, name in enumerate(names)]
+        return [f"{name} ({k + 1})" if k else name for name, k in zip(names, before, strict=True)]
+
     def check_targets(self, y: Any, n: int) -> Any:
         """Targets as the task takes them.
 
@@ -58,6 +65,15 @@ class AttackSuite:
             n: number of samples.
         """
         return self.attacks[0].check_targets(y, n)
+
+    def check_inputs(self, x: Any, y: Any) -> None:
+        """Refuse what no network could be attacked on.
+
+        Args:
+            x: as for a call.
+            y: as for a call.
+        """
+        self.attacks[0].check_inputs(x, y)
 
     def stands(self, model: nn.Module, x: Float[Tensor, "n ..."], y: Any, **options: Any) -> Bool[Tensor, " n"]:
         """Which samples stand without an attack.
@@ -80,7 +96,7 @@ class AttackSuite:
         ids: Int64[Tensor, " n"] | None = None,
         **options: Any,
     ) -> AttackResult:
-        """Run on a batch; `by_attack` of the last call holds each attack's own success on what it saw.
+        """Run on a batch; `by_attack` of the result holds each attack's own success on what it was shown.
 
         Args:
             model: left as found.
@@ -90,24 +106,25 @@ class AttackSuite:
             ids: (N,) identity of each sample, for its random streams.
             options: of a call of `Attack`: mask, through, eot, quantize, callback.
         """
+        self.check_inputs(x, y)
         n = len(x)
         y = self.check_targets(y, n)
         ids = torch.arange(n) if ids is None else ids
         total: AttackResult | None = None
-        self.by_attack: dict[str, Tensor] = {}
+        by_attack: dict[str, Tensor] = {}
         flags: dict[str, float] = {}
-        for attack in self.attacks:
+        for name, attack in zip(self.names, self.attacks, strict=True):
             rows = torch.arange(n) if total is None else (~total.success).nonzero().flatten().cpu()
             broken = torch.zeros(n, dtype=torch.bool)
             if len(rows):
                 part = {k: v[rows] if by_sample(k, v, n) else v for k, v in {**options, "eps": eps}.items()}
                 found = attack(model, x[rows], y[rows], ids=ids[rows], **part)
                 broken[rows] = found.success.cpu()
-                flags |= {f"{attack.name}: {k}": v for k, v in found.flags.items()}
+                flags |= {f"{name}: {k}": v for k, v in found.flags.items()}
                 total = _merge(total, found, rows.to(found.success.device))
-            self.by_attack[attack.name] = broken
+            by_attack[name] = broken.to(x.device)
         assert total is not None
-        total.flags = flags
+        total.flags, total.by_attack = flags, by_attack
         return total
 
 
@@ -162,7 +179,7 @@ def suite(
         classes: how many, where no task is named.
         seed: of all random starts.
         bounds: pixel box.
-        steps: of each attack, in place of the suite's own; Square has 50 queries a step.
+        steps: of each attack, in place of the suite's own, 1 or more; Square has 50 queries a step.
         restarts: random starts of each APGD; its name then tells them. The targeted attacks have one for each target.
 
     Raises:
@@ -172,7 +189,10 @@ def suite(
         raise InputError("suite", given=repr(name), expected="'quick', 'fast' or 'standard'")
     still: dict[str, Any] = {"norm": norm, "bounds": bounds, "task": task}
     common = {**still, "seed": seed}
-    steps = steps or {"quick": 20, "fast": 50, "standard": 100}[name]
+    steps = {"quick": 20, "fast": 50, "standard": 100}[name] if steps is None else whole("steps", steps, 1)
+    whole("restarts", restarts, 1)
+    whole("classes", classes, 2)
+    require_task(task)
     losses = _losses(task, classes)
     attacks: list[Attack]
     if name == "standard" and may_have_classes(task):

@@ -205,6 +205,19 @@ class Best:
         self.success[rows] = done | success
         self.steps[rows] = step
 
+    def stay(self, rows: Bool[Tensor, " n"], x: Float[Tensor, "n ..."], loss: Tensor, success: Tensor) -> None:
+        """Put the clean input in the place of what was found.
+
+        Args:
+            rows: where.
+            x: the clean inputs.
+            loss: what is raised, there.
+            success: whether the aim is reached, there.
+        """
+        self.x = torch.where(column(rows, x), x, self.x)
+        self.loss = torch.where(rows, loss.to(self.loss.dtype), self.loss)
+        self.success = torch.where(rows, success, self.success)
+
 
 class Batch(NamedTuple):
     """What is attacked, on the network's device and in the working precision.
@@ -216,6 +229,7 @@ class Batch(NamedTuple):
         mask: 1 where a number may change, or None.
         ids: identity of each sample's random stream.
         callback: the user's, or None.
+        out: outputs at x, for the attacks that need them.
     """
 
     x: Tensor
@@ -224,6 +238,7 @@ class Batch(NamedTuple):
     mask: Tensor | None
     ids: Tensor
     callback: Callable[[int, Tensor], object] | None
+    out: Any = None
 
     @property
     def rows(self) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from deepwright.checks.finding import Finding, at_best, grade_down
@@ -121,6 +120,6 @@ def _values(report: CorruptionReport, lost: Interval | None) -> dict[str, Any]:
         "mean_error": report.mean_error,
         "mce": report.mce,
     }
-    if math.isfinite(report.relative):  # over a clean error of 0 it isn't
+    if report.relative is not None:
         values["relative_error"] = report.relative
     return values if lost is None else values | {"skill_lost": lost}

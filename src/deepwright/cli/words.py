@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import click
 from deepwright.core.errors import InputError
 
 Decorator = Callable[[Any], Any]
-PATH = click.Path(path_type=Path)
 
 
 def words(*options: Decorator) -> Decorator:
@@ -48,11 +48,64 @@ class Numbers(click.ParamType):
         if isinstance(value, tuple):
             return value
         try:
-            parts = [part.split("/") for part in value.split(",")]
-            return tuple(float(p[0]) / float(p[1]) if len(p) == 2 else float(p[0]) for p in parts)
-        except (ValueError, ZeroDivisionError, IndexError) as error:
+            return tuple(_number(part) for part in value.split(","))
+        except (ValueError, ZeroDivisionError, OverflowError) as error:
             name = param.opts[0] if param is not None else "numbers"
-            raise InputError(name, given=repr(value), expected="numbers separated by commas") from error
+            expected = "numbers or fractions between commas, as 4/255,8/255"
+            raise InputError(name, given=repr(value), expected=expected) from error
+
+
+def _number(text: str) -> float:
+    over, slash, under = text.partition("/")
+    return float(over) / float(under) if slash else float(over)
+
+
+class AnyPath(click.Path):
+    """A path that a file can have."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path.
+
+        Args:
+            value: the text.
+            param: whose value it is.
+            ctx: of click.
+
+        Raises:
+            InputError: an empty one, or one with a zero byte.
+        """
+        text = str(value)
+        if not text or "\0" in text:
+            name = param.opts[0] if param is not None else "path"
+            raise InputError(name, given=repr(text), expected="the name of a file or folder")
+        return Path(text)
+
+
+PATH = AnyPath()
+
+
+class NewFile(AnyPath):
+    """A file that will be written, looked at before the work and not after it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path.
+
+        Args:
+            value: the text.
+            param: whose value it is.
+            ctx: of click.
+
+        Raises:
+            InputError: a folder, a name that no file can have, a place that can't be written.
+        """
+        name = param.opts[0] if param is not None else "file"
+        path = super().convert(value, param, ctx)
+        if path.is_dir():
+            raise InputError(name, given=f"{path}, a folder", expected="the name of a file")
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        if not there.is_dir() or not os.access(path if path.exists() else there, os.W_OK):
+            raise InputError(name, given=f"{path}, which can't be written", expected="a file that you may write")
+        return path
 
 
 class Names(click.ParamType):
@@ -73,7 +126,7 @@ class Names(click.ParamType):
 
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of every draw.")
 DEVICE = click.option("--device", help="Where to work: cpu (the default), cuda, cuda:1, mps, or auto for the best.")
-JSON = click.option("--json", "json_file", type=PATH, help="Write the results here too.")
+JSON = click.option("--json", "json_file", type=NewFile(), help="Write the results here too.")
 CHECK = click.option(
     "--check",
     "checks",

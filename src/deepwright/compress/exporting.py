@@ -6,17 +6,19 @@ which batch sizes and with which words it fails is decided here.
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from deepwright.compress.errors import ExportError, ShapeError
+from deepwright.compress.arguments import require_module, running
+from deepwright.compress.errors import ExportError
 from deepwright.core.devices import to_model
 from deepwright.core.inference import evaluating, without_gradients
 
@@ -49,7 +51,8 @@ def export_program(
         ShapeError: the network doesn't run on the example.
         ExportError: it runs but can't be exported.
     """
-    example, kwargs = to_model(example, model), to_model(kwargs, model)
+    require_module(model)
+    example, kwargs = _distinct((to_model(example, model), to_model(kwargs, model)))
     shapes = None
     if dynamic_batch:
         batch = torch.export.Dim("batch", min=1, max=MOST_SAMPLES)
@@ -59,10 +62,25 @@ def export_program(
     with plain_attention(), _in_mode(model, training), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*assigned during export")  # recurrent layers' list of their weights
         try:
-            return torch.export.export(model, example, kwargs, dynamic_shapes=shapes)
+            loggers = ("torch.fx.experimental.symbolic_shapes", "torch._export", "torch.export")
+            with _unlogged(*loggers), redirect_stderr(io.StringIO()):  # it prints graphs before it fails
+                return torch.export.export(model, example, kwargs, dynamic_shapes=shapes)
         except Exception as error:
             _require_running(model, example, kwargs or {})
             raise ExportError(error) from error
+
+
+def _distinct(tree: Any) -> Any:
+    """The same inputs, a tensor that comes twice copied: it would be taken for one input."""
+    seen: set[int] = set()
+
+    def own(value: Any) -> Any:
+        if isinstance(value, Tensor) and id(value) in seen:
+            return value.clone()
+        seen.add(id(value))
+        return value
+
+    return torch.utils._pytree.tree_map(own, tree)
 
 
 @contextmanager
@@ -88,29 +106,27 @@ def _in_mode(model: nn.Module, training: bool) -> Iterator[None]:
 
 def _require_running(model: nn.Module, example: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Tell inputs that the network refuses from a network that can't be exported."""
+    with running("example_inputs", (example, kwargs)), torch.no_grad():
+        model(*example, **kwargs)
+
+
+@contextmanager
+def _unlogged(*names: str) -> Iterator[None]:
+    """Loggers that print whole graphs before an error that says less say nothing inside the block."""
+    loggers = [logging.getLogger(n) for n in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        with torch.no_grad():
-            model(*example, **kwargs)
-    except (RuntimeError, TypeError, ValueError) as error:
-        shapes = [tuple(e.shape) for e in example if isinstance(e, Tensor)]
-        raise ShapeError(
-            "example_inputs",
-            given=f"{shapes}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            expected="inputs that the network takes",
-        ) from error
+        yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """torchao and the exporter warn about their own internals at every call."""
-    loggers = [logging.getLogger(n) for n in ("torchao", "torch.utils._pytree", "torch.onnx", "torch.export")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels):
-            logger.setLevel(level)
+    with _unlogged("torchao", "torch.utils._pytree", "torch.onnx", "torch.export"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -17,6 +17,7 @@ from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import evaluating, fast_layout, require_labels
 from deepwright.core.progress import track
+from deepwright.core.requirements import require_network
 from deepwright.core.shards import Shards
 from deepwright.core.taps import Tap
 
@@ -134,6 +135,11 @@ def extract(
             valid ones are listed), labels out of range; a store of another extraction, or that another process is
             writing.
     """
+    require_network(model)
+    if isinstance(layers, str) and layers != "auto":
+        raise InputError(
+            "layers", given=repr(layers), expected="'auto' or a sequence of names", hint=f"layers=[{layers!r}]"
+        )
     keep = device_of(model) if offload is None else torch.device(offload)
     made_from = {"model": model, "layers": layers, "task": task}
     with (
@@ -146,8 +152,10 @@ def extract(
         parts: list[Activations] = []
         for batch in track(batches, progress):
             if shards is None or shards.needs(batch):
-                x, y = batch if isinstance(batch, list | tuple) else (batch, None)
+                x, y = _pair(batch)
                 parts.append(_collect(model, to_model(x, model), y, tap, layers, task, first=not parts).to(keep))
+                if (parts[-1].labels is None) != (parts[0].labels is None):
+                    raise InputError("labels", given="in some batches only", expected="in each batch, or in none")
             if shards is not None and shards.full:
                 shards.end(_state(parts))
                 parts = []
@@ -162,6 +170,42 @@ def extract(
     return Activations.cat(parts)
 
 
+def _pair(batch: Any) -> tuple[Tensor, Any]:
+    """Inputs and labels of a batch.
+
+    Raises:
+        InputError: no tensor of floats with at least one sample, or more than inputs and labels.
+    """
+    x, y = (batch, None) if not isinstance(batch, list | tuple) else batch if len(batch) == 2 else (None, None)
+    if isinstance(batch, list | tuple) and len(batch) != 2:
+        raise InputError(
+            "a batch", given=f"{type(batch).__name__} of {len(batch)}", expected="inputs, or (inputs, labels)"
+        )
+    if not isinstance(x, Tensor) or x.ndim == 0:
+        raise InputError(
+            "input batch", given=type(x).__name__, expected="a tensor (N, ...)", hint="torch.as_tensor(...)"
+        )
+    if not x.is_floating_point():
+        hint = "use x.float() / 255 for images"
+        raise InputError("input batch", given=f"dtype {x.dtype}", expected="floats", hint=hint)
+    if len(x) == 0:
+        raise InputError("input batch", given="0 samples", expected="at least one")
+    return x, y
+
+
+def _called(model: nn.Module, x: Tensor) -> Any:
+    try:
+        return model(x)
+    except (RuntimeError, IndexError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        words = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        given = f"input of shape {tuple(x.shape)}: {words}"
+        raise InputError(
+            "the network failed on its input", given=given, hint="check shape and preprocessing"
+        ) from error
+
+
 def _state(parts: list[Activations]) -> dict[str, Any] | None:
     """Activations as plain data."""
     return {k: v for k, v in vars(Activations.cat(parts)).items() if v is not None} if parts else None
@@ -170,18 +214,15 @@ def _state(parts: list[Activations]) -> dict[str, Any] | None:
 def _collect(
     model: nn.Module, x: Tensor, y: Any, tap: Tap, layers: str | Sequence[str], task: Task | None, first: bool
 ) -> Activations:
-    if not x.is_floating_point():
-        raise InputError(
-            "input batch", given=f"dtype {x.dtype}", expected="floats", hint="use x.float() / 255 for images"
-        )
     tap.reset(len(x))
-    out = model(x)
+    out = _called(model, x)
     tap.finish(out)
     logits = read_logits(out, task, strict=first)
     y = y if task is None or y is None else task.check_targets(y, len(x))
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError("the network's output", given=shape, expected="logits of shape (N, classes)")
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
+        shape = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        expected = "logits of shape (N, classes)"
+        raise InputError("the network's output", given=f"{shape} for {len(x)} inputs", expected=expected)
     unmonitored = _unmonitored(model, x, tap, layers, first)
     features = weight = bias = None
     if tap.linear is not None and _same(tap.linear[3], logits) and tap.linear[0].ndim == 2:

@@ -121,7 +121,8 @@ def reading(what: str, expected: str) -> Iterator[None]:
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise InputError(what, given=f"{type(error).__name__}: {error}", expected=expected) from error
+        said = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise InputError(what, given=said, expected=expected) from error
 
 
 def jsonable(value: Any) -> Any:

@@ -124,24 +124,38 @@ class Streams:
         t: int | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        ids = torch.arange(samples) if isinstance(samples, int) else torch.as_tensor(samples).long().cpu()
+        ids = torch.arange(samples) if isinstance(samples, int) else torch.as_tensor(samples).cpu()
+        if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+            raise InputError("samples", given=str(ids.dtype), expected="whole numbers, one identity a sample")
+        ids = ids.long()
         if ids.ndim != 1:
             raise InputError("samples", given=f"shape {tuple(ids.shape)}", expected="a vector of sample ids")
         self.device = torch.device(device)
         self.n = len(ids)
         self._key1, self._key2 = (key.to(self.device) for key in _keys(ids, [derive_seed(name, t, seed=seed)]))
         self._draw = 0
+        self._taken: list[tuple[int, int]] = []  # (offset, count) of each draw
 
     def bits(self, *shape: int) -> Tensor:
         """(N, *shape) int32 with all 32 bits random; each call gives fresh ones."""
         count = math.prod(shape)
-        offset = _signed32(derive_seed("draw", self._draw) & _MASK32)
+        offset = _signed32(self._free(count))
         self._draw += 1
         counter = torch.arange(count, dtype=torch.int32, device=self.device)
         x = counter + (self._key1[:, None] + offset)
         _mix_(x)
         x += self._key2[:, None]
         return _mix_(x).view(self.n, *shape)
+
+    def _free(self, count: int) -> int:
+        """Where the draw's counter starts: hashed, and again where its numbers would be those of an earlier draw."""
+        for attempt in range(64):
+            key = ("draw", self._draw, attempt) if attempt else ("draw", self._draw)
+            offset = derive_seed(*key) & _MASK32
+            if all((offset - o) % 2**32 >= n and (o - offset) % 2**32 >= count for o, n in self._taken):
+                break
+        self._taken.append((offset, count))
+        return offset
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """(N, *shape) float32, uniform in the open interval (low, high).

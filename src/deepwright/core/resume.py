@@ -224,7 +224,10 @@ def place(path: Path | str) -> Path:
     Raises:
         InputError: a name that no file can have.
     """
-    text = os.fspath(path)
+    try:
+        text = os.fspath(path)
+    except TypeError as error:
+        raise InputError("checkpoint", given=repr(path), expected="the name of a file") from error
     if not text or "\0" in text:
         raise InputError("checkpoint", given=repr(text), expected="the name of a file")
     return Path(path).resolve()

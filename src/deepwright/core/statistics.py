@@ -17,6 +17,13 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
+from deepwright.core.requirements import (
+    numbers,
+    require_at_least,
+    require_finite,
+    require_same_length,
+    require_within,
+)
 
 Statistics = Callable[[Float[Tensor, "rows n"]], Mapping[str, Float[Tensor, " rows"]]]
 
@@ -57,6 +64,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     """
     from scipy import special
 
+    _require_level(level)
     if n <= 0 or not 0 <= successes <= n:
         raise InputError("a share", given=f"{successes} of {n}", expected="0 <= successes <= n, n >= 1")
     z = float(special.ndtri(0.5 + level / 2))
@@ -82,6 +90,7 @@ def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Interval:
     """
     from scipy import stats
 
+    _require_level(level)
     if n <= 0 or not 0 <= successes <= n:
         raise InputError("a share", given=f"{successes} of {n}", expected="0 <= successes <= n, n >= 1")
     tail = (1 - level) / 2
@@ -99,7 +108,8 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """
     from scipy import stats
 
-    array = np.asarray(values, dtype=float)
+    _require_level(level)
+    array = require_finite(numbers(values, "values"), "values").double().cpu().numpy()
     if len(array) == 1:
         return Interval(float(array[0]), float(array[0]), float(array[0]))
     half = stats.t.ppf(0.5 + level / 2, len(array) - 1) * array.std(ddof=1) / math.sqrt(len(array))
@@ -141,6 +151,9 @@ def bootstrap(
     """
     if len(values) == 0:
         raise InputError("values to bootstrap", given="none", expected="at least one")
+    require_finite(values, "values to bootstrap")
+    require_at_least(1, rows=rows)
+    _require_level(level)
     draws = statistic(values[resamples(len(values), rows, seed).to(values.device)]).double()
     tail = (1 - level) / 2
     low, high = torch.nanquantile(draws, draws.new_tensor([tail, 1 - tail])).tolist()
@@ -177,6 +190,7 @@ def weighted_bootstrap(
     """
     if n < 1:
         raise InputError("samples to bootstrap", given="none", expected="at least one")
+    _require_level(level)
     resamples = max(200, min(resamples, 20_000_000 // n))
     ones = torch.ones(1, n, dtype=torch.float64, device=device)
     points = {name: float(value[0]) for name, value in statistics(ones).items()}
@@ -188,6 +202,10 @@ def weighted_bootstrap(
         name: _interval(point, drawn[name], _acceleration(without.get(name)), level, shares.get(name))
         for name, point in points.items()
     }
+
+
+def _require_level(level: float) -> None:
+    require_within(0.0, 1.0, ends=False, level=level)
 
 
 def _values(statistics: Statistics, blocks: Iterable[Tensor]) -> dict[str, Tensor]:
@@ -267,6 +285,9 @@ def newcombe(area: float, positives: int, negatives: int, level: float = 0.95) -
     """
     from scipy import optimize, special
 
+    require_at_least(1, positives=positives, negatives=negatives)
+    require_within(0.0, 1.0, area=area)
+    _require_level(level)
     z, half = float(special.ndtri(0.5 + level / 2)), (positives + negatives) / 2 - 1
 
     def gap(t: float) -> float:
@@ -296,11 +317,11 @@ def paired_permutation(
     Raises:
         InputError: no pairs.
     """
-    d = torch.as_tensor(a, dtype=torch.float64)
-    d = d - torch.as_tensor(b, dtype=torch.float64, device=d.device)
+    require_at_least(1, rows=rows)
+    require_same_length(a, b, "pairs")
+    first, second = (require_finite(numbers(values, "pairs"), "pairs").double() for values in (a, b))
+    d = first - second.to(first.device)
     n = len(d)
-    if n == 0:
-        raise InputError("pairs", given="none", expected="at least one")
     if n <= 13:
         codes, bits = torch.arange(2**n, device=d.device), torch.arange(n, device=d.device)
         signs = ((codes[:, None] >> bits) & 1).double() * 2 - 1
@@ -318,6 +339,10 @@ def mcnemar(right_a: Tensor, right_b: Tensor) -> float:
     """
     from scipy import stats
 
+    for right in (right_a, right_b):
+        if right.dtype != torch.bool:
+            raise InputError("right", given=str(right.dtype), expected="torch.bool: whether each sample is right")
+    require_same_length(right_a, right_b, "two classifiers' samples")
     right_b = right_b.to(right_a.device)
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     if only_a + only_b == 0:
@@ -327,8 +352,9 @@ def mcnemar(right_a: Tensor, right_b: Tensor) -> float:
 
 def holm(p: Sequence[float]) -> list[float]:
     """Holm's step-down adjusted p-values (family-wise error)."""
-    order = np.argsort(p)
-    scaled = np.asarray(p, dtype=float)[order] * np.arange(len(p), 0, -1)
+    values = _pvalues(p)
+    order = np.argsort(values)
+    scaled = values[order] * np.arange(len(p), 0, -1)
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(1, np.maximum.accumulate(scaled))
     return adjusted.tolist()
@@ -338,7 +364,15 @@ def benjamini_hochberg(p: Sequence[float]) -> list[float]:
     """Benjamini and Hochberg's adjusted p-values (false discovery rate)."""
     from scipy import stats
 
-    return stats.false_discovery_control(np.asarray(p, dtype=float)).tolist()
+    return stats.false_discovery_control(_pvalues(p)).tolist()
+
+
+def _pvalues(p: Sequence[float]) -> np.ndarray:
+    array = numbers(p, "p-values").double().cpu().numpy()
+    outside = array[(array < 0) | (array > 1)]
+    if len(outside):
+        raise InputError("p-values", given=f"{outside[0]:g}", expected="within [0, 1]")
+    return array
 
 
 def conformal_pvalues(calibration: Float[Tensor, " m"], scores: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -348,8 +382,8 @@ def conformal_pvalues(calibration: Float[Tensor, " m"], scores: Float[Tensor, " 
         calibration: (m,) held-out scores.
         scores: (n,) scores to judge.
     """
-    if len(calibration) == 0:
-        raise InputError("calibration scores", given="none", expected="at least one")
+    calibration = numbers(calibration, "calibration scores")
+    scores = numbers(scores, "scores") if len(scores) else scores
     ordered = calibration.to(scores.device).sort().values
     at_least = len(ordered) - torch.searchsorted(ordered, scores.contiguous(), right=False)
     return (1 + at_least).double() / (len(ordered) + 1)
@@ -365,4 +399,7 @@ def drift_pvalue(alarms: int, n: int, rate: float) -> float:
     """
     from scipy import stats
 
+    if not 0 <= alarms <= n:
+        raise InputError("alarms", given=f"{alarms} of {n}", expected="0 <= alarms <= n")
+    require_within(0.0, 1.0, rate=rate)
     return float(stats.binom.sf(alarms - 1, n, rate))

@@ -98,10 +98,12 @@ class Perturbation:
                 colour perturbation can't take, an option that this perturbation doesn't have.
         """
         self._check_options(reference_height, literal, backend)
+        if not isinstance(images, Tensor):
+            raise InputError("images", given=type(images).__name__, expected="a tensor (N, C, H, W) or (C, H, W)")
         single = images.ndim == 3
         batch = images[None] if single else images
         self._check(batch)
-        levels = _severities(severity, len(batch))
+        levels = severities_of(severity, len(batch))
         present = levels.unique().tolist()
         unit = 1.0 if reference_height is None else batch.shape[2] / reference_height
         in_opencv = backend == "auto" and not literal and self._in_opencv(batch)
@@ -112,7 +114,7 @@ class Perturbation:
             out = opencv.run(self.name, batch, strength)
             return out[0] if single else out
         x = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
-        ids = _identities(ids, len(batch))
+        ids = identities(ids, len(batch))
         if len(present) == 1:
             out = self._one(x, present[0], seed, ids, t, unit, literal)
         else:
@@ -146,8 +148,9 @@ class Perturbation:
                 expected="False",
                 hint="its reference does what it does; only phase_scrambling has another literal form",
             )
-        if reference_height is not None and reference_height < 1:
-            raise InputError("reference_height", given=reference_height, expected="a number of lines, or None")
+        lines = isinstance(reference_height, int | float) and not isinstance(reference_height, bool)
+        if reference_height is not None and not (lines and 1 <= reference_height < float("inf")):
+            raise InputError("reference_height", given=repr(reference_height), expected="a number of lines, or None")
 
     def _in_opencv(self, batch: Tensor) -> bool:
         if batch.dtype != torch.uint8 or batch.device.type != "cpu" or batch.shape[1] not in (1, 3):
@@ -157,9 +160,11 @@ class Perturbation:
         return self.name in opencv.NAMES and opencv.available()
 
     def _check(self, batch: Tensor) -> None:
-        if batch.ndim != 4 or min(batch.shape[2:]) < 8:
+        if batch.ndim != 4 or not len(batch) or min(batch.shape[2:]) < 8:
             raise InputError(
-                "images", given=f"shape {tuple(batch.shape)}", expected="(N, C, H, W) of at least 8 x 8 pixels"
+                "images",
+                given=f"shape {tuple(batch.shape)}",
+                expected="(N, C, H, W) of at least 8 x 8 pixels, N of 1 or more",
             )
         if self.color and batch.shape[1] not in (1, 3):
             raise InputError(f"{self.name}", given=f"{batch.shape[1]} channels", expected="3 (or 1, taken as grey)")
@@ -177,18 +182,46 @@ class Perturbation:
             )
 
 
-def _identities(ids: Tensor | None, n: int) -> Tensor:
+def identities(ids: Tensor | None, n: int) -> Tensor:
+    """(N,) identity of each sample, for its random stream.
+
+    Args:
+        ids: as given; None for 0..N-1.
+        n: number of samples.
+
+    Raises:
+        InputError: anything but n whole numbers.
+    """
     found = torch.arange(n) if ids is None else torch.as_tensor(ids)
-    if found.shape != (n,):
-        raise InputError("ids", given=f"shape {tuple(found.shape)}", expected=f"({n},), one an image")
+    if found.shape != (n,) or found.is_floating_point() or found.is_complex():
+        given = f"{found.dtype} of shape {tuple(found.shape)}"
+        raise InputError("ids", given=given, expected=f"whole numbers ({n},), one an image")
     return found
 
 
-def _severities(severity: int | Tensor, n: int) -> Tensor:
-    levels = torch.as_tensor(severity).long().cpu().reshape(-1)
-    if len(levels) not in (1, n) or int(levels.min()) < 0 or int(levels.max()) > 5:
-        raise InputError("severity", given=severity, expected="0..5, one number or one an image")
-    return levels.expand(n)
+def severities_of(severity: Any, n: int) -> Tensor:
+    """(N,) whole severities on the CPU.
+
+    Args:
+        severity: one number, or one a sample.
+        n: number of samples.
+
+    Raises:
+        InputError: what is between two severities, outside 0..5, or no number; as many as neither one nor n.
+    """
+    try:
+        found = None if isinstance(severity, str | bool | None) else torch.as_tensor(severity).cpu()
+    except (TypeError, ValueError, RuntimeError):
+        found = None
+    good = found is not None and found.dtype != torch.bool and not found.is_complex() and found.ndim <= 1
+    if good:
+        assert found is not None
+        good = found.numel() in {1, n} and bool(((found >= 0) & (found <= 5) & (found == found.round())).all())
+    if not good or found is None:
+        given = severity if isinstance(severity, Tensor) else repr(severity)
+        hint = "no level lies between two severities" if isinstance(severity, float) else None
+        raise InputError("severity", given=given, expected="0..5, one whole number or one an image", hint=hint)
+    return found.long().reshape(-1).expand(n)
 
 
 def to_numpy_batch(image: np.ndarray) -> Tensor:

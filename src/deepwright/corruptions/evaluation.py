@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from deepwright.core.inference import evaluating
 from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
 from deepwright.core.statistics import Interval, wilson
-from deepwright.core.tasks import Classification, Segmentation, Task, mean_score
+from deepwright.core.tasks import Binary, Classification, MultiLabel, Segmentation, Task, mean_score
 from deepwright.core.tasks.reading import TELLING_ROWS
 from deepwright.corruptions.engine import Perturbation
 from deepwright.corruptions.moving import move_labels, reason_to_leave_out
@@ -116,7 +116,7 @@ def evaluate_on(
         baseline: the reference of the mean corruption error.
         description: beside the bar.
     """
-    given = [(x, y) for x, y in batches]
+    given = [_pair(batch) for batch in batches]
     _require_samples(given)
     if error.task is not None and (isinstance(error.task, type) or not isinstance(error.task, Task)):
         what = error.task.__name__ if isinstance(error.task, type) else repr(error.task)
@@ -145,7 +145,14 @@ def evaluate_on(
                 if f"{p.name}/{s}" not in log.rows:
                     log.add(f"{p.name}/{s}", cells.perturbed(p, s))
                 running.advance(1, p.name)
-    return _report(log.rows, [p.name for p in kept], tuple(severities), skipped)
+    return _report(log.rows, [p.name for p in kept], tuple(severities), skipped, _chance(error.task, data))
+
+
+def _chance(task: Task | None, data: list[tuple[Any, Any]]) -> float:
+    """Score of the best constant answer, where there is one; 0 otherwise."""
+    if not isinstance(task, Classification | Binary | MultiLabel | Segmentation):
+        return 0.0
+    return task.chance(torch.cat([y for _, y in data]))
 
 
 def _floats(x: Tensor) -> Tensor:
@@ -153,19 +160,33 @@ def _floats(x: Tensor) -> Tensor:
     return x.float() / 255 if x.dtype == torch.uint8 else x
 
 
+def _pair(batch: Any) -> tuple[Any, Any]:
+    """(samples, targets) of a batch."""
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        given = f"{len(batch)} parts" if isinstance(batch, tuple | list) else type(batch).__name__
+        raise InputError("batches", given=given, expected="pairs (samples, targets)", hint="[(x, y)]")
+    return batch[0], batch[1]
+
+
 def _require_samples(batches: Sequence[tuple[Any, Any]]) -> None:
-    if sum(len(x) for x, _ in batches) == 0:
-        raise InputError("batches", given="no samples", expected="at least one")
     strange = next((x for x, _ in batches if not isinstance(x, Tensor) or x.ndim < 2), None)
     if strange is not None:
         given = f"shape {tuple(strange.shape)}" if isinstance(strange, Tensor) else type(strange).__name__
         raise InputError("batches", given=given, expected="(N, C, H, W) images or (N, features) rows, and targets")
+    if sum(len(x) for x, _ in batches) == 0:
+        raise InputError("batches", given="no samples", expected="at least one")
+    for x, y in batches:
+        if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+            rows = (~torch.isfinite(x)).flatten(1).any(1).nonzero().flatten()[:5].tolist()
+            raise InputError("batches", given=f"NaN or infinity in samples {rows}", expected="finite numbers")
+        if hasattr(y, "__len__") and not isinstance(y, Mapping) and len(y) != len(x):
+            raise InputError("batches", given=f"{len(x)} samples and {len(y)} targets", expected="as many of both")
 
 
 def _classification(model: nn.Module, x: Tensor) -> Task:
     """The default: the class with the largest output, of as many as there are columns."""
     with evaluating(model), torch.no_grad():
-        out = model(to_model(_floats(x[:1]), model))
+        out = model(to_model(_floats(x[:1]), model).clone())
     if not isinstance(out, Tensor) or out.ndim != 2 or out.shape[1] < 2:
         given = f"outputs of shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
         raise InputError(
@@ -249,7 +270,7 @@ class _Cells:
 
     @staticmethod
     def _outputs(model: nn.Module, x: Tensor) -> Any:
-        return model(to_model(_floats(x), model))
+        return model(to_model(_floats(x), model).clone())  # a copy: it may write into its input
 
     def _error_of(self, model: nn.Module, out: Any, y: Any, n: int, clean: bool) -> Tensor:
         beside = y.to(device_of(model)) if hasattr(y, "to") else back_to(y, model)
@@ -257,7 +278,7 @@ class _Cells:
 
 
 def _report(
-    rows: dict[str, Any], names: list[str], severities: tuple[int, ...], skipped: dict[str, str]
+    rows: dict[str, Any], names: list[str], severities: tuple[int, ...], skipped: dict[str, str], chance: float
 ) -> CorruptionReport:
     """Means, ratios and intervals of what was summed."""
     clean = torch.tensor(rows["clean"][0], dtype=torch.float64)
@@ -277,7 +298,7 @@ def _report(
         before,
         errors,
         float(np.mean(ratios)),
-        mean / before.value if before.value > 0 else float("inf"),
+        mean / before.value if 0 < before.value < 1 - chance else None,
         Interval(mean, min(mean, spread.low), max(mean, spread.high)),
         skipped,
     )

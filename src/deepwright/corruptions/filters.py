@@ -112,6 +112,18 @@ def line(length: float, degrees: float) -> Float[Tensor, "k k"]:
     return kernel / kernel.sum()
 
 
+def motion(size: float, degrees: float, unit: float) -> Float[Tensor, "k k"]:
+    """The line of motion blur: as far spread as one tap in each of `size` rows, at an angle from the vertical.
+
+    Args:
+        size: rows.
+        degrees: from downwards to the lower right.
+        unit: pixels per row.
+    """
+    spread = math.sqrt(size**2 - 1) / math.cos(math.radians(degrees))  # of a uniform line with the taps' variance
+    return line(1 + spread * unit, degrees - 90)
+
+
 def affine(x: Float[Tensor, "n c h w"], matrix: list[list[float]]) -> Float[Tensor, "n c h w"]:
     """Sample the output pixel (u, v), measured from the centre, at matrix @ (u, v, 1) of the input; black outside."""
     n, _, h, w = x.shape

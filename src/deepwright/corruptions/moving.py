@@ -13,16 +13,11 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.tasks import Segmentation, Task
+from deepwright.core.tasks import Binary, Classification, Detection, GraphClassification, MultiLabel, Segmentation, Task
 from deepwright.corruptions.engine import Perturbation
 
 # Tasks whose targets belong to the whole picture, wherever things in it are.
-_OF_WHOLE_PICTURES = (
-    "classification",
-    "binary classification",
-    "multi-label classification",
-    "graph classification",
-)
+_OF_WHOLE_PICTURES = (Classification, Binary, MultiLabel, GraphClassification)
 
 
 def move_labels(
@@ -72,10 +67,10 @@ def reason_to_leave_out(perturbation: Perturbation, task: Task, x: Tensor, y: An
         x: (N, C, H, W) images.
         y: their targets, as `task.check_targets` gives them.
     """
-    if task.kind in _OF_WHOLE_PICTURES:
+    if isinstance(task, _OF_WHOLE_PICTURES):
         return None
     if not isinstance(task, Segmentation):
-        moving = perturbation.moves_pixels if task.kind == "detection" else not perturbation.label_preserving
+        moving = perturbation.moves_pixels if isinstance(task, Detection) else not perturbation.label_preserving
         return f"it moves pixels, and the targets of {task.kind} aren't moved along" if moving else None
     if not perturbation.moves_pixels:
         return None

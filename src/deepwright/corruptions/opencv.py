@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepwright.corruptions.filters import disk, kernel_sigma, line
+from deepwright.corruptions.filters import disk, kernel_sigma, motion
 
 Planes = np.ndarray
 
@@ -135,7 +135,7 @@ def defocus_blur(x: Planes, out: Planes, strength: Strength) -> None:
 def motion_blur(x: Planes, out: Planes, strength: Strength) -> None:
     """Mean along a line."""
     size, angle = strength.level
-    _correlate(x, out, line(1 + (size - 1) * strength.unit, angle))
+    _correlate(x, out, motion(size, angle, strength.unit))
 
 
 def zoom_blur(x: Planes, out: Planes, strength: Strength) -> None:

@@ -19,7 +19,8 @@ class CorruptionReport:
         clean: mean error without perturbation; Wilson's interval where a sample is right or wrong, else bootstrapped.
         errors: name -> mean error at each severity.
         mce: mean over perturbations of sum_s error / sum_s reference error (reference 1 when none was given).
-        relative: mean over perturbations and severities of error / clean error.
+        relative: mean over perturbations and severities of error / clean error; None where that says nothing: without a
+            clean error, or for a network that is no better than the best constant answer before any perturbation.
         mean_error: mean over perturbations and severities, with Wilson's interval of a share of n samples (errors
             within [0, 1] vary at most as much as a share does).
         skipped: name -> why a perturbation was left out.
@@ -30,7 +31,7 @@ class CorruptionReport:
     clean: Interval
     errors: dict[str, list[float]]
     mce: float
-    relative: float
+    relative: float | None
     mean_error: Interval
     skipped: dict[str, str] = field(default_factory=dict)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.randomness import derive_seed
 from deepwright.core.tasks import Task
 from deepwright.corruptions.engine import Perturbation, to_numpy_batch
 from deepwright.corruptions.evaluation import ErrorOf, evaluate_on
@@ -97,6 +100,10 @@ def apply(
 class Compose(nn.Module):
     """Several perturbations in a row, each at its severity: a module for augmentation or for `through=`.
 
+    In train mode it counts the images that it has seen: each draws numbers of its own, batch after batch. In eval mode
+    (as in `through=` of an attack, which needs the same answer twice) an image's numbers hang on its place in the batch
+    only, or on `ids`. A perturbation that stands in the row twice draws anew.
+
     Args:
         steps: (name, severity), in order.
         seed: of the streams.
@@ -104,16 +111,55 @@ class Compose(nn.Module):
 
     def __init__(self, steps: Sequence[tuple[str, int]], seed: int = 0) -> None:
         super().__init__()
-        if not all(severity in range(6) for _, severity in steps):
-            raise InputError("steps", given=list(steps), expected="(name, severity), severities 0..5")
-        self.steps = [(get(name), severity) for name, severity in steps]
-        self.seed = seed
+        if isinstance(steps, str) or not isinstance(steps, Sequence) or not all(map(_is_step, steps)):
+            hint = 'Compose([("pixelate", 2)])'
+            raise InputError("steps", given=repr(steps), expected="pairs (name, severity), severities 0..5", hint=hint)
+        self.steps = [(get(name), int(severity)) for name, severity in steps]
+        self.seed, self.seen = seed, 0
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Perturbed images."""
+    def forward(self, x: Tensor, ids: Tensor | None = None) -> Tensor:
+        """Perturbed images.
+
+        Args:
+            x: (N, C, H, W) or (C, H, W), floats in [0, 1] or uint8.
+            ids: (N,) identity of each image; by default its number among those seen (in eval mode in the batch).
+        """
+        n = 1 if x.ndim == 3 else len(x)
+        if ids is None and self.training:
+            ids = torch.arange(self.seen, self.seen + n)
+            self.seen += n
+        repeats: Counter[str] = Counter()
         for perturbation, severity in self.steps:
-            x = perturbation(x, severity, self.seed)
+            again = repeats[perturbation.name]
+            repeats[perturbation.name] += 1
+            seed = derive_seed("step", again, seed=self.seed) if again else self.seed
+            x = perturbation(x, severity, seed, ids=ids)
         return x
+
+    def get_extra_state(self) -> int:
+        """Images seen, so that training goes on with fresh numbers from a checkpoint."""
+        return self.seen
+
+    def set_extra_state(self, state: int) -> None:
+        """Go on from there.
+
+        Args:
+            state: images seen.
+        """
+        self.seen = int(state)
+
+
+def _is_step(step: Any) -> bool:
+    """Whether it is (name, severity)."""
+    pair = isinstance(step, tuple | list) and len(step) == 2 and isinstance(step[0], str)
+    return pair and isinstance(step[1], int) and not isinstance(step[1], bool) and step[1] in range(6)
+
+
+def _require_each_once(what: str, values: Sequence[Any]) -> None:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice or not values:
+        given = f"{', '.join(map(str, twice))} twice" if twice else "none"
+        raise InputError(what, given=given, expected="at least one, each once")
 
 
 class Suite:
@@ -139,14 +185,17 @@ class Suite:
             chosen = [p for p in ALL if p.label_preserving]
         elif isinstance(which, str):
             chosen = [get(name) for name in names(which)]
-        else:
+        elif isinstance(which, Sequence) and all(isinstance(name, str) for name in which):
             chosen = [get(name) for name in which]
-        if not chosen or not severities or not set(severities) <= {1, 2, 3, 4, 5}:
+        else:
             raise InputError(
-                "Suite",
-                given=f"{len(chosen)} perturbations, severities {severities}",
-                expected="some of each, severities 1..5",
+                "which", given=repr(which), expected="a name of a set, or a list of names of perturbations"
             )
+        _require_each_once("perturbations", [p.name for p in chosen])
+        whole = isinstance(severities, Sequence) and all(type(s) is int and 1 <= s <= 5 for s in severities)
+        if not whole:
+            raise InputError("severities", given=repr(severities), expected="whole numbers of 1..5, as (1, 3, 5)")
+        _require_each_once("severities", severities)
         self.perturbations, self.severities, self.seed = chosen, tuple(severities), seed
 
     def evaluate(

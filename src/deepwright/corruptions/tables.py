@@ -14,6 +14,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
+from deepwright.corruptions.engine import identities, severities_of
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,25 @@ class TablePerturbation:
         Raises:
             InputError: rows of another shape or type, or that aren't finite; a severity outside 0..5.
         """
-        if rows.ndim != 2 or not rows.is_floating_point() or not torch.isfinite(rows).all():
-            raise InputError(
-                "rows", given=f"{rows.dtype} of shape {tuple(rows.shape)}", expected="finite floats (N, features)"
-            )
-        if severity not in range(6):
-            raise InputError("severity", given=severity, expected="0..5")
-        if severity == 0:
+        if (
+            not isinstance(rows, Tensor)
+            or rows.ndim != 2
+            or not rows.is_floating_point()
+            or not torch.isfinite(rows).all()
+        ):
+            raise InputError("rows", given=_described(rows), expected="finite floats (N, features)")
+        level = int(severities_of(severity, 1))
+        if level == 0:
             return rows.clone()
-        streams = Streams(seed, torch.arange(len(rows)) if ids is None else ids, self.name, t, rows.device)
-        return self.function(rows, self.levels[severity - 1], streams)
+        streams = Streams(seed, identities(ids, len(rows)), self.name, t, rows.device)
+        return self.function(rows, self.levels[level - 1], streams)
+
+
+def _described(rows: object) -> str:
+    if not isinstance(rows, Tensor):
+        return type(rows).__name__
+    broken = rows.is_floating_point() and not bool(torch.isfinite(rows).all())
+    return f"{rows.dtype} of shape {tuple(rows.shape)}" + (" with NaN or infinity" if broken else "")
 
 
 def _noise(x: Tensor, deviation: float, streams: Streams) -> Tensor:

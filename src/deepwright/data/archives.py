@@ -16,11 +16,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from deepwright.core.errors import InputError
+from deepwright.core.arguments import require_whole
+from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.progress import track
 from deepwright.core.zips import open_zip, read_member
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
+_MODES = ("RGB", "L", "keep")
 _LARGEST = 16 * 2**30  # bytes of decoded pixels that we are willing to hold
 _LARGEST_FILE = 2**30  # bytes of one file: Pillow's own limit of pixels, in the widest format
 _HELD = 64 * 2**20  # bytes of files that are held before they are decoded
@@ -96,12 +98,23 @@ class Decoding:
         resize_short: resize the short side to this many pixels (bicubic) before the centre crop to `size`;
             None resizes straight to `size`.
         skip_broken: leave broken files out (they are listed) instead of refusing.
+
+    Raises:
+        InputError: another mode, sides below 1.
     """
 
     size: tuple[int, int] | None = None
     mode: str = "RGB"
     resize_short: int | None = None
     skip_broken: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in _MODES:
+            raise unknown_name("mode", str(self.mode), _MODES)
+        if self.size is not None:
+            require_whole(1, height=self.size[0], width=self.size[1])
+        if self.resize_short is not None:
+            require_whole(1, resize_short=self.resize_short)
 
 
 def decode(source: ImageSource, names: Sequence[str], how: Decoding) -> tuple[Tensor, list[int], list[str]]:

@@ -147,7 +147,8 @@ def _names(parts: dict[str, Split], classes: Sequence[str] | None, path: Path) -
 def _images(array: np.ndarray, name: str) -> Tensor:
     if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
         raise InputError(name, given=str(array.dtype), expected="uint8 or floats")
-    x = torch.from_numpy(np.ascontiguousarray(array) if array.dtype == np.uint8 else array.astype(np.float32))
+    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+        x = torch.from_numpy(np.ascontiguousarray(array) if array.dtype == np.uint8 else array.astype(np.float32))
     if not array.dtype == np.uint8 and not torch.isfinite(x).all():
         raise InputError(name, given="NaN or infinity (as float32)", expected="finite numbers")
     if x.ndim == 3:

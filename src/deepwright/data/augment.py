@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from deepwright.core.arguments import require_between, require_whole
+from deepwright.core.errors import InputError
 from deepwright.data.dataset import to_float
 
 
@@ -23,9 +25,13 @@ def shift_and_flip(pad: int = 4, flip: bool = True) -> Callable[[Tensor, torch.G
         (images, generator of their device) -> float images.
     """
 
+    require_whole(0, pad=pad)
+
     def augment(x: Tensor, rng: torch.Generator) -> Float[Tensor, "n c h w"]:
         x = to_float(x)
         n, _, h, w = x.shape
+        if pad >= min(h, w):
+            raise InputError("pad", given=f"{pad} for images of {h} x {w}", expected="less than their sides")
         padded = F.pad(x, (pad,) * 4, mode="reflect")
         offsets = torch.randint(0, 2 * pad + 1, (2, n), generator=rng, device=x.device)
         rows = offsets[0][:, None] + torch.arange(h, device=x.device)
@@ -52,6 +58,9 @@ def jitter_digits(
     Returns:
         (images, generator of their device) -> float images.
     """
+
+    require_between(0, 180, degrees=degrees)
+    require_between(0, 1, shift=shift, scale=scale)
 
     def augment(x: Tensor, rng: torch.Generator) -> Float[Tensor, "n c h w"]:
         x = to_float(x)

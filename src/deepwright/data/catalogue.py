@@ -91,6 +91,9 @@ def load(
     Raises:
         InputError: an unknown name, a missing root, broken files, options that the data don't look at.
     """
+    if not isinstance(source, str | Path):
+        hint = "audit batches from Python: deepwright.audit(model, batches)"
+        raise InputError("data", given=type(source).__name__, expected="the name of a data set, or a path", hint=hint)
     sides = size if isinstance(size, tuple) else (size,)
     for name, value in (("limit", limit), ("train_limit", train_limit), *(("size", side) for side in sides)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -111,6 +114,10 @@ def load(
             )
         if folder is not None and not folder.is_dir():
             raise InputError("data root", given=f"{folder} is no folder", hint="--data-root DIR")
+        if entry.name != "imagenet-sample":
+            _refuse_size(size, mode, entry.name)
+        if target is not None:
+            raise InputError("target", given=f"{target!r} for {entry.name}, which is no .csv", expected="none")
         if classes is not None:
             raise InputError("classes", given=f"beside {entry.name}, which has its own", expected="none")
         with_parts(split, entry.name)
@@ -127,6 +134,8 @@ def load(
                 "data", given=f"{path} does not exist", expected="a file, a folder or a name of `deepwright list data`"
             )
         raise unknown_name("data set", str(source), [e.name for e in ENTRIES])
+    if path.suffix in (".csv", ".npz"):
+        _refuse_size(size, mode, path.name)
     if path.suffix == ".csv":
         if target is None:
             raise InputError(f"{path.name} needs a target column", hint="--target NAME")
@@ -141,6 +150,13 @@ def load(
     short = round(min(square) / 0.875) if square and min(square) >= 160 else None
     how = Decoding(square, mode or "keep", short, skip_broken)
     return load_folder(path, how, classes=classes, outputs=outputs, shares=shares, split=split, **limits)
+
+
+def _refuse_size(size: object, mode: object, name: str) -> None:
+    """Pictures that aren't decoded keep what they have: nothing may be given and then not be looked at."""
+    for what, value in (("size", size), ("mode", mode)):
+        if value is not None:
+            raise InputError(what, given=f"{value!r} for {name}, whose samples keep their own", expected="none")
 
 
 def classes_of(name: str) -> tuple[Named, ...]:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deepwright.core.arguments import require_between, require_whole
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 
@@ -55,6 +56,7 @@ class Split:
         Args:
             size: of each batch but the last.
         """
+        require_whole(1, size=size)
         for start in range(0, len(self), size):
             yield self.inputs(slice(start, start + size)), self.y[start : start + size]
 
@@ -65,7 +67,10 @@ class Split:
             n: how many; None for all.
             seed: which ones.
         """
-        if n is None or n >= len(self):
+        if n is None:
+            return self
+        require_whole(0, n=n)
+        if n >= len(self):
             return self
         return self.where(stratified_order(self.y, seed)[:n].sort().values)
 
@@ -156,10 +161,10 @@ def stratified_order(labels: Any, seed: int) -> Tensor:
     """
     n, place = len(labels), getattr(labels, "device", "cpu")
     shuffled = torch.randperm(n, generator=generator(seed, "stratify")).to(place)
-    if not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point():
+    if n == 0 or not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point():
         return shuffled
     by_class = shuffled[labels[shuffled].argsort(stable=True)]
-    counts = [c for c in torch.bincount(labels[by_class]).tolist() if c]
+    counts = torch.unique_consecutive(labels[by_class], return_counts=True)[1].tolist()
     position = torch.cat([torch.arange(c, dtype=torch.float64, device=place) / c for c in counts])
     jitter = torch.rand(len(counts), generator=generator(seed, "jitter"), dtype=torch.float64).tolist()
     offset = [torch.full((c,), j / c, dtype=torch.float64, device=place) for c, j in zip(counts, jitter)]
@@ -176,7 +181,13 @@ def split_three(
         y: (N,) labels.
         shares: of the training and the validation split; the rest is the test split.
         seed: of the splits.
+
+    Raises:
+        InputError: shares that are none, or together more than all; unlike lengths.
     """
+    require_between(0, 1, train=shares[0], validation=shares[1])
+    require_between(0, 1 + 1e-9, shares=sum(shares))
+    Split(x, y)
     order = stratified_order(y, seed)
     first, second = round(shares[0] * len(y)), round((shares[0] + shares[1]) * len(y))
     parts = (order[:first], order[first:second], order[second:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def class_labels(y: Any, name: str) -> Int64[Tensor, " n"]:
     array = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
     if array.dtype.kind not in "biuf":
         raise InputError(name, given=f"{array.dtype}", expected="whole numbers from 0, one a sample")
-    if array.ndim == 0 or array.reshape(len(array), -1).shape[1] > 1:
+    if array.ndim == 0 or math.prod(array.shape[1:]) != 1:
         raise InputError(
             name,
             given=f"{array.dtype} of shape {array.shape}",

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deepwright.core.arguments import require_between, require_whole
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.data.dataset import Data, Split
@@ -27,6 +28,7 @@ def make_confident_error_data(n: int, d: int = 12, minority: float = 0.12, seed:
     Returns:
         (n, d) float32 features and (n,) labels 0/1.
     """
+    require_whole(1, n=n)
     if d < 5 or not 0 <= minority <= 1:
         raise InputError(
             "make_confident_error_data", given=f"d={d}, minority={minority}", expected="d >= 5, minority in [0, 1]"
@@ -76,6 +78,7 @@ def boxes_ood(
     Returns:
         ID training split, ID test split, and as many OOD points as ID test points.
     """
+    require_whole(1, d=d, classes=classes, cubes=cubes, train=train, test=test)
     rng = generator(seed, "boxes-ood")
 
     def uniform(*shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -126,6 +129,7 @@ def make_redundant_pool(
             given=f"n={n}, classes={classes}, d={d}",
             expected="n >= 1, an even number of classes, d >= classes + 3",
         )
+    require_between(0, 1, outliers=outliers, noise=noise)
     rng = generator(seed, "redundant pool")
     centres = torch.zeros(classes, 4, d)
     for c in range(classes):

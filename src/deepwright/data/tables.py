@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -122,7 +123,7 @@ def load_csv(
     except (ValueError, OSError, OverflowError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"cannot read {path}", given=said, expected="a CSV file with a header") from error
-    if not isinstance(frame.index, pd.RangeIndex):
+    if _has_unnamed_column(path):
         raise InputError(
             f"cannot read {path}", given="rows with more fields than the header", expected="a name for each column"
         )
@@ -149,10 +150,10 @@ def load_csv(
             )
         notes = (f"{int(rows.sum())} rows with missing or infinite values were left out",)
         frame = frame[~rows]
+    if frame.shape[1] == 1:
+        raise InputError(f"{path.name}", given="no column beside the target", expected="at least one feature")
     labels, names = _encode(frame[target], path, classes)
     inputs = pd.get_dummies(frame.drop(columns=[target]), dtype=float)
-    if inputs.shape[1] == 0:
-        raise InputError(f"{path.name}", given="no column beside the target", expected="at least one feature")
     wide = [c for c in frame.columns if c != target and c not in numeric and frame[c].nunique() > _MOST_CLASSES]
     if wide:
         raise InputError(
@@ -166,6 +167,13 @@ def load_csv(
     data = table_data(path.stem, inputs.to_numpy(), labels, names, columns, shares, seed=seed)
     told = piece_note(len(labels), len(data.train), len(data.validation))
     return replace(data, notes=(*data.notes, told, *notes))
+
+
+def _has_unnamed_column(path: Path) -> bool:
+    """Whether rows have more fields than the header: pandas would take their first for names of the rows."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        header, first = (next(csv.reader(stream), []) for _ in range(2))
+    return len(first) > len(header)
 
 
 def _encode(column: Any, path: Path, classes: Sequence[str] | None) -> tuple[Tensor, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deepwright.core.arguments import require_between, require_whole
 from deepwright.core.boxes import Detections, box_iou, class_nms, decode, encode, require_boxes
 from deepwright.core.devices import back_to, device_of, dtype_of, to_model
 from deepwright.core.errors import InputError
@@ -153,8 +154,10 @@ class SSD(nn.Module):
             limit: most boxes an image.
 
         Raises:
-            InputError: images of another size or type.
+            InputError: images of another size or type, NaN in them; options out of range.
         """
+        require_between(0, 1, score=score, iou=iou)
+        require_whole(1, limit=limit)
         self._check(x)
         with evaluating(self), torch.no_grad():
             found = self.postprocess(self(to_model(x, self)), score=score, iou=iou, limit=limit)
@@ -203,6 +206,8 @@ class SSD(nn.Module):
                 expected=f"floats of shape (N, {self.in_channels}, {self.image_size[0]}, {self.image_size[1]})",
                 hint="divide 8-bit images by 255 and resize them",
             )
+        if not torch.compiler.is_compiling() and not bool(torch.isfinite(x).all()):
+            raise InputError("images", given="NaN or infinity", expected="finite numbers")
 
 
 _BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
+from deepwright.core.zips import open_zip
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:
@@ -22,8 +23,11 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
         InputError: no such file, one that holds more than tensors, or no state dict.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError("weights", given=f"{path} does not exist", expected="a .safetensors or .pt file")
+    if not path.is_file():
+        given = f"{path}, a folder" if path.is_dir() else f"{path} does not exist"
+        raise InputError("weights", given=given, expected="a .safetensors or .pt file")
+    if zipfile.is_zipfile(path):
+        open_zip(path, "a file of torch.save").close()
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -50,9 +54,25 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
     for wrapper in ("state_dict", "model", "model_state_dict"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError(f"weights {path}", given=type(state).__name__, expected="a state dict of tensors")
+    if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+        given = "nothing" if state == {} else type(state).__name__
+        raise InputError(f"weights {path}", given=given, expected="a state dict of tensors")
+    for key, value in state.items():
+        _require_plain(path, key, value)
     return state
+
+
+def _require_plain(path: Path, key: object, value: Tensor) -> None:
+    """Refuse names that no module has, and tensors that aren't just numbers in memory."""
+    if not isinstance(key, str):
+        raise InputError(f"weights {path}", given=f"the key {key!r}", expected="names of parameters")
+    kinds = {"sparse": value.layout != torch.strided, "quantised": value.is_quantized, "without numbers": value.is_meta}
+    for kind, is_it in kinds.items():
+        if is_it:
+            hint = "save value.to_dense() or value.dequantize()" if kind != "without numbers" else None
+            raise InputError(
+                f"{key!r} of weights {path}", given=f"a tensor that is {kind}", expected="numbers", hint=hint
+            )
 
 
 def write_weights(path: Path | str, module: nn.Module) -> Path:
@@ -117,6 +137,7 @@ def load_weights(model: nn.Module, path: Path | str) -> None:
                 given=f"{key!r} of shape {tuple(state[key].shape)}",
                 expected=f"shape {tuple(value.shape)}",
             )
+        _require_numbers(path, key, state[key], value)
     extra = next((k for k in state if k not in own), None)
     if extra is not None:
         raise InputError(
@@ -125,3 +146,17 @@ def load_weights(model: nn.Module, path: Path | str) -> None:
             expected="only the network's own keys",
         )
     model.load_state_dict(state)
+
+
+def _require_numbers(path: Path | str, key: str, given: Tensor, own: Tensor) -> None:
+    """Refuse numbers of another kind (torch would cast int8 or bool into float), and those that aren't any."""
+    kinds = [(t.is_complex(), t.is_floating_point(), t.dtype == torch.bool) for t in (given, own)]
+    if kinds[0] != kinds[1]:
+        raise InputError(
+            f"weights {path} do not match the network",
+            given=f"{key!r} of {given.dtype}",
+            expected=f"{own.dtype}",
+            hint="quantised numbers need their scale: save the weights before they are quantised",
+        )
+    if (given.is_floating_point() or given.is_complex()) and bool(torch.isnan(given).any()):
+        raise InputError(f"weights {path}", given=f"NaN in {key!r}", expected="numbers", hint="the training diverged")

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError, NotCalibratedError
+from deepwright.core.requirements import require_finite
 from deepwright.core.statistics import conformal_pvalues, drift_pvalue
 
 
@@ -32,6 +33,10 @@ class ConformalFusion:
 
     def calibrate(self, id_scores: dict[str, Float[Tensor, " n"]]) -> Self:
         """Held-out in-distribution scores by detector, in the same order of samples."""
+        if not id_scores:
+            raise InputError("calibration scores", given="none", expected="those of at least one detector")
+        for name, scores in id_scores.items():
+            require_finite(scores, f"calibration scores of {name!r}")
         n = {len(s) for s in id_scores.values()}
         if len(n) != 1 or min(n) < 20:
             raise InputError(
@@ -49,6 +54,12 @@ class ConformalFusion:
         """P(an in-distribution input scores so high): alarm where it is at most the level that you accept."""
         if self._scores is None:
             raise NotCalibratedError("ConformalFusion")
+        if scores.keys() != self._scores.keys():
+            raise InputError(
+                "scores", given=f"of {sorted(scores)}", expected=f"of {sorted(self._scores)}, as calibrated"
+            )
+        for name, values in scores.items():
+            require_finite(values, f"scores of {name!r}")
         if self.how == "fisher":
             assert self._fused is not None
             return conformal_pvalues(self._fused, self._fisher(scores))
@@ -74,6 +85,8 @@ class DriftAlarm:
 
     def update(self, alarms: Tensor) -> float:
         """Add a batch of booleans; returns the p-value of so many alarms without drift."""
+        if alarms.dtype != torch.bool:
+            raise InputError("alarms", given=str(alarms.dtype), expected="torch.bool", hint="detector.predict(...)")
         self.alarms += int(alarms.sum())
         self.seen += len(alarms)
         return drift_pvalue(self.alarms, self.seen, self.rate)

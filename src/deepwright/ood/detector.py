@@ -13,12 +13,16 @@ from torch import Tensor, nn
 from deepwright.core.devices import home
 from deepwright.core.errors import InputError, NotCalibratedError, NotFittedError
 from deepwright.core.features import Activations, extract
+from deepwright.core.inference import require_labels
+from deepwright.core.requirements import numbers, require_finite, require_within
+from deepwright.core.tasks.reading import looks_like_probabilities
 from deepwright.ood.metrics import acceptance_threshold
 
 if TYPE_CHECKING:
     from deepwright.core.tasks import Task
 
 EXTRA_STATE = "_extra_state"  # PyTorch's key for what isn't a buffer
+_INCIDENTAL = ("fitted_", "threshold_", "sizes_")  # buffers that may live elsewhere than what was learnt
 
 
 class Detector(nn.Module):
@@ -78,9 +82,14 @@ class Detector(nn.Module):
         Raises:
             InputError: something that it needs is missing, a class without samples, numbers that aren't finite.
         """
+        self._buffers.pop("sizes_", None)
         self._require(acts, fitting=True)
         self._fit(acts)
-        self.remember(fitted_=torch.ones((), dtype=torch.bool, device=acts.logits.device))
+        width = 0 if acts.features is None else acts.features.shape[1]
+        self.remember(
+            fitted_=torch.ones((), dtype=torch.bool, device=acts.logits.device),
+            sizes_=torch.tensor([acts.logits.shape[1], width]),
+        )
         return self
 
     def partial_fit(self, acts: Activations) -> Self:
@@ -118,11 +127,9 @@ class Detector(nn.Module):
             id_scores: (n,) the held-out scores.
             tpr: the share of them to accept.
         """
-        if len(id_scores) == 0 or not 0 < tpr < 1:
-            raise InputError(
-                "calibrate", given=f"{len(id_scores)} scores, tpr {tpr}", expected="scores, and tpr in (0, 1)"
-            )
-        self.remember(threshold_=torch.tensor(acceptance_threshold(id_scores.cpu().double(), tpr), dtype=torch.float64))
+        require_within(0.0, 1.0, ends=False, tpr=tpr)
+        flat = numbers(id_scores, "id_scores").cpu().double()
+        self.remember(threshold_=torch.tensor(acceptance_threshold(flat, tpr), dtype=torch.float64))
         return self
 
     def predict(self, acts_or_x: Activations | Tensor) -> Bool[Tensor, " n"]:
@@ -142,7 +149,7 @@ class Detector(nn.Module):
 
     def _beside(self, acts: Activations) -> Activations:
         """The activations where what was learnt lives."""
-        learnt = (b for name, b in self._buffers.items() if b is not None and name not in ("fitted_", "threshold_"))
+        learnt = (b for name, b in self._buffers.items() if b is not None and name not in _INCIDENTAL)
         device = next((b.device for b in learnt), acts.logits.device)
         return acts if device == acts.logits.device else acts.to(device)
 
@@ -166,6 +173,29 @@ class Detector(nn.Module):
                 )
         if len(acts) == 0:
             raise InputError("activations", given="0 samples", expected="at least one")
+        self._require_values(acts)
+        if fitting and "labels" in self.needs and acts.labels is not None:
+            require_labels(acts.labels, acts.logits.shape[1], len(acts))
+
+    def _require_values(self, acts: Activations) -> None:
+        """Refuse what isn't finite, what is no logits, and other sizes than at fit."""
+        require_finite(acts.logits, "logits")
+        if looks_like_probabilities(acts.logits):
+            raise InputError(
+                "logits",
+                given="rows that are 0 or more and sum to 1: these look like probabilities",
+                expected="logits",
+                hint="logits=probabilities.log(), or extract(..., task=Classification(C, outputs='probabilities'))",
+            )
+        if acts.features is not None and "features" in self.needs:
+            require_finite(acts.features, "features")
+        if not self._has("sizes_"):
+            return
+        classes, width = self.get_buffer("sizes_").tolist()
+        if acts.logits.shape[1] != classes:
+            raise InputError("logits", given=f"{acts.logits.shape[1]} classes", expected=f"{classes}, as at fit")
+        if acts.features is not None and "features" in self.needs and acts.features.shape[1] != width:
+            raise InputError("features", given=f"{acts.features.shape[1]} a sample", expected=f"{width}, as at fit")
 
     def _extract(self, x: Tensor) -> Activations:
         if not self._network:
@@ -176,9 +206,14 @@ class Detector(nn.Module):
         return extract(model, [x], layers if "layers" in self.needs else (), task=task)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        own = state_dict.get(prefix + EXTRA_STATE)
-        if own is not None:  # before a buffer is made: a refused state changes nothing
-            self.set_extra_state(own)
+        own = state_dict.get(prefix + EXTRA_STATE)  # looked at before a buffer is made: a refused state changes nothing
+        if not isinstance(own, Mapping) or not {"detector", "options"} <= own.keys():
+            given, hint = (
+                f"keys {', '.join(list(state_dict)[:4]) or 'none'}",
+                "detector.state_dict() of one that was fitted",
+            )
+            raise InputError(f"state of {self.name}", given=given, expected="a detector's", hint=hint)
+        self.set_extra_state(dict(own))
         for key, value in state_dict.items():
             name = key.removeprefix(prefix)
             if key.startswith(prefix) and "." not in name and name != EXTRA_STATE and isinstance(value, Tensor):

@@ -7,17 +7,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import numbers
 from deepwright.core.tasks import ranking
 
 
 def _checked(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:
     pair = []
     for name, scores in (("id_scores", id_scores), ("ood_scores", ood_scores)):
-        flat = torch.as_tensor(scores).detach().reshape(-1)
-        flat = (flat.cpu() if flat.device.type == "mps" else flat).double()  # MPS has no float64
-        if len(flat) == 0 or torch.isnan(flat).any():
-            raise InputError(name, given="NaN" if len(flat) else "no scores", expected="at least one number, no NaN")
-        pair.append(flat)
+        flat = numbers(scores, name)
+        pair.append((flat.cpu() if flat.device.type == "mps" else flat).double())  # MPS has no float64
     return pair[0], pair[1].to(pair[0].device)
 
 

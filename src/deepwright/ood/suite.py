@@ -65,14 +65,19 @@ class DetectorSuite:
         task: Task | None = None,
     ) -> None:
         chosen = [cls() for cls in ALL] if detectors is None else detectors
-        self.detectors = dict(chosen) if isinstance(chosen, dict) else {d.name: d for d in chosen}
-        names = [d if isinstance(d, str) else d.name for d in chosen]
+        called = list(chosen) if isinstance(chosen, dict) else [getattr(d, "name", repr(d)) for d in chosen]
+        names = [str(name) for name in called]
+        self.detectors = dict(zip(names, chosen.values() if isinstance(chosen, dict) else chosen))
         if len(set(names)) < len(names):
             twice = sorted({n for n in names if names.count(n) > 1})
             hint = 'give a dict with names of your own: {"KNN of 1": KNN(1), "KNN of 5": KNN(5)}'
             raise InputError(
                 "detectors", given=f"several of {', '.join(twice)}", expected="names of their own", hint=hint
             )
+        for detector in self.detectors.values():
+            if not isinstance(detector, Detector):
+                hint = "ood.MSP(), an instance" if isinstance(detector, str | type) else None
+                raise InputError("detectors", given=repr(detector), expected="Detector objects", hint=hint)
         if not self.detectors:
             raise InputError("detectors", given="none", expected="at least one")
         self.model, self.layers, self.task = model, layers, task

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.physics.levels import both
+from deepwright.physics.limits import require_counts
 from deepwright.physics.points import collect, newton_to_zero, unit_directions, unit_points
 
 
@@ -70,7 +71,12 @@ class Box:
     """
 
     def __init__(self, *bounds: tuple[float, float]) -> None:
-        self.bounds = tuple((float(a), float(b)) for a, b in bounds)
+        try:
+            self.bounds = tuple((float(a), float(b)) for a, b in bounds)
+        except (TypeError, ValueError):
+            raise InputError(
+                "Box", given=bounds, expected="(low, high) for each axis, as Box((0, 1), (0, 2))"
+            ) from None
         if not self.bounds or any(not -math.inf < a < b < math.inf for a, b in self.bounds):
             raise InputError("Box", given=bounds, expected="finite (low, high) with low < high for each axis")
         self.dim = len(self.bounds)
@@ -110,6 +116,7 @@ class Box:
             n: how many.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
+        require_counts(points=n)
         draw = _generator(generator)
         areas = self.volume / self._size.repeat_interleave(2)
         edges = (areas.cumsum(0) / areas.sum() * n).round().long()
@@ -255,6 +262,9 @@ class LevelSet:
     """
 
     def __init__(self, phi: Callable[[Tensor], Tensor], box: Box) -> None:
+        if not callable(phi) or not isinstance(box, Box):
+            given = f"{type(phi).__name__} and {type(box).__name__}"
+            raise InputError("phi and box", given=given, expected="a function of points, and a Box")
         self._phi, self.box = phi, box
         self.dim, self.bounds = box.dim, box.bounds
 
@@ -339,8 +349,10 @@ class SpaceTime:
     """
 
     def __init__(self, space: Domain, span: tuple[float, float]) -> None:
-        if not -math.inf < span[0] < span[1] < math.inf:
-            raise InputError("span", given=span, expected="finite, start < end")
+        if not isinstance(space, Domain):
+            raise InputError("space", given=type(space).__name__, expected="a Box, Ball or another domain")
+        if len(span) != 2 or not -math.inf < span[0] < span[1] < math.inf:
+            raise InputError("span", given=span, expected="finite (start, end), start < end")
         self.space, self.span = space, (float(span[0]), float(span[1]))
         self.dim = space.dim + 1
         self.bounds = (*space.bounds, self.span)

@@ -201,6 +201,10 @@ def field(
     if in_features < 1 or out_features < 1 or any(size < 1 for size in hidden):
         given = f"{in_features} axes, {out_features} components, hidden={tuple(hidden)}"
         raise InputError("field", given=given, expected="1 or more of each")
+    if bounds is not None and len(bounds) != in_features:
+        raise InputError("bounds", given=f"{len(bounds)} axes", expected=f"{in_features}, one (low, high) an axis")
+    if fourier is not None and not (fourier[0] >= 1 and 0 < fourier[1] < math.inf):
+        raise InputError("fourier", given=fourier, expected="(count, sigma): 1 or more, above 0")
     with local_rng(seed):
         layers: list[nn.Module] = [] if bounds is None else [Rescale(bounds)]
         width = in_features

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError, unknown_name
+from deepwright.physics.limits import require_counts
 
 METHODS = ("sobol", "lhs", "uniform", "grid")
 
@@ -27,8 +28,7 @@ def unit_points(n: int, dim: int, method: str, generator: torch.Generator) -> Fl
     Raises:
         InputError: no points asked for; an unknown method.
     """
-    if n < 1:
-        raise InputError("points", given=n, expected="at least 1")
+    require_counts(points=n)
     if method == "sobol":
         seed = int(torch.randint(2**31, (1,), generator=generator))
         return torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(n, dtype=torch.float64)

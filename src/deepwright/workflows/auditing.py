@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from deepwright.checks import AuditReport, Check, Finding, parse, read_config, require_gates, resolve
+from deepwright.checks import AuditReport, Check, Finding, parse, read_config, read_report, require_gates, resolve
 from deepwright.checks import audit as run_checks
 from deepwright.report import write_report
 from deepwright.workflows.named_checks import chosen_checks, require_checks
-from deepwright.workflows.options import Say, finished, quiet, require_writable, unfinished
+from deepwright.workflows.options import Say, finished, quiet, require_several, require_writable, unfinished
 from deepwright.workflows.subjects import SubjectOptions, build_subject
 
 _TRAIN_LIMIT = 5000  # training samples that detectors and baselines are fitted on
@@ -44,6 +44,8 @@ class AuditOptions(SubjectOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_several("checks", self.checks)
+        require_several("fail_on", self.fail_on)
         require_checks(self.checks)
         for condition in self.fail_on:
             parse(condition)
@@ -72,6 +74,8 @@ def audit(
     checks = chosen_checks(options.checks)
     gates = [*([] if options.config is None else read_config(options.config)), *options.fail_on]
     require_gates(gates, resolve(checks))  # before a network is trained or a file is decoded
+    if options.compare_with is not None:
+        read_report(options.compare_with)
     if options.out is not None:
         require_writable(options.out)
     subject = build_subject(options, train_limit=_TRAIN_LIMIT, trains=False, say=say)

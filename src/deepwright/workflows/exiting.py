@@ -35,6 +35,7 @@ from deepwright.workflows.options import (
     finished,
     quiet,
     require_number,
+    require_several,
     require_share,
     require_writable,
     unfinished,
@@ -71,6 +72,7 @@ class ExitOptions(SubjectOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._refuse(["ood", "eps", "attack_limit", "corruption_limit"], "exits, which nothing disturbs")
+        require_several("shares", self.shares)
         if not self.shares:
             raise InputError("shares", given="none", expected="at least one, as 0.3")
         for share in self.shares:

@@ -60,10 +60,24 @@ def require_share(name: str, value: float) -> None:
         value: what was given.
 
     Raises:
-        InputError: 0, 1 or anything outside.
+        InputError: 0, 1 or anything outside; what is no number.
     """
-    if not 0 < value < 1:
-        raise InputError(name, given=value, expected="between 0 and 1")
+    if not isinstance(value, int | float) or not 0 < value < 1:
+        raise InputError(name, given=repr(value), expected="between 0 and 1")
+
+
+def require_several(name: str, values: object) -> None:
+    """Refuse one thing where several are asked for: a text is a sequence of letters, which nobody means.
+
+    Args:
+        name: of the option.
+        values: what was given.
+
+    Raises:
+        InputError: a text, or what isn't a sequence.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise InputError(name, given=repr(values), expected="several, as a tuple or a list")
 
 
 def require_choice(name: str, value: str, known: Iterable[str]) -> None:
@@ -113,6 +127,8 @@ def require_writable(out: Path | str) -> None:
     Raises:
         InputError: why it can't be written.
     """
+    if not str(out) or "\0" in str(out):
+        raise InputError("out", given=repr(str(out)), expected="the name of a folder", hint='"." is the current one')
     probe = Path(out) / ".writable"
     write_text(probe, "")
     probe.unlink()

@@ -19,6 +19,7 @@ from deepwright.compress import (
     EvolutionaryPruner,
     OverPruneError,
     Plan,
+    Preparation,
     ShrinkGraph,
     ShrinkResult,
     SurgeryError,
@@ -43,6 +44,7 @@ from deepwright.workflows.options import (
     quiet,
     require_choice,
     require_number,
+    require_several,
     require_writable,
     unfinished,
 )
@@ -55,6 +57,7 @@ from deepwright.workflows.subjects import SubjectOptions, build_subject
 METHODS = ("one-shot", "evolve")
 GOALS = ("macs", "params", "bytes", "latency-ms")
 _GENERATIONS = 20
+_PREPARED = 1024  # training samples that candidates of a search are prepared on
 _ROUNDED = (8, 4, 2, 1)
 _SCORED = 512  # training samples that criteria with data look at
 
@@ -98,12 +101,16 @@ class ShrinkOptions(SubjectOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.goal, tuple) or len(self.goal) != 2:
+            raise InputError("goal", given=repr(self.goal), expected='a pair, as ("macs", 0.5)')
         require_choice("goal", self.goal[0], GOALS)
         require_number("goal", self.goal[1], least=0, strictly=True)
         require_choice("method", self.method, METHODS)
         require_number("epochs", self.epochs, least=0, whole=True)
         require_number("generations", self.generations, least=1, whole=True)
         require_number("round_to", self.round_to, least=1, whole=True)
+        require_several("checks", self.checks)
+        require_several("freeze", self.freeze)
         require_checks(self.checks)
         self._require_method()
 
@@ -180,7 +187,8 @@ def shrink(options: ShrinkOptions = ShrinkOptions(), *, say: Say = quiet) -> Shr
         say("audit of the network as it is")
         before = run_checks(subject, checks=checks, journal=state / "before.jsonl")
         plan, result, notes = _cut(subject, options, stored, state / "search.pt", say)
-        kept.save({"keep": torch.from_numpy(plan.keep), "freeze": list(plan.graph.options["frozen"]), "notes": notes})
+        chosen = {name: list(plan.graph.options[name]) for name in ("frozen", "together")}
+        kept.save({"keep": torch.from_numpy(plan.keep), **chosen, "notes": notes})
         _fine_tune(result.model, subject, options, state / "fine-tune.pt")
         smaller = replace(subject, model=result.model, name=f"{subject.name} shrunk")
         say("audit of the shrunk network")
@@ -207,9 +215,10 @@ def _cut(
 ) -> tuple[Plan, ShrinkResult, list[str]]:
     """The plan (the stored one where there is one), the proved cut, and notes."""
     say("groups of coupled units")
-    frozen = tuple(options.freeze) if stored is None else tuple(stored["freeze"])
+    frozen = tuple(options.freeze) if stored is None else tuple(stored["frozen"])
+    together = () if stored is None else tuple(tuple(pair) for pair in stored["together"])
     example = subject.data.test.inputs(slice(0, 2)).to(subject.device)
-    graph = ShrinkGraph.from_module(subject.model, example, frozen=frozen)
+    graph = ShrinkGraph.from_module(subject.model, example, frozen=frozen, together=together)
     if not graph.groups:
         raise InputError("the network", given="no group that can be pruned", expected="one", hint=graph.describe())
     if stored is not None:
@@ -221,7 +230,8 @@ def _cut(
         result = _proved(subject, plan, example, say)
     except SurgeryError as error:
         say(f"the cut doesn't equal its masked original ({error.given}): looking for groups that must stay")
-        graph, unsafe = freeze_unsafe(graph)
+        graph, unsafe = freeze_unsafe(graph, couple=options.method != "evolve")  # a search makes its own graph
+        notes += [f"{a} and {b} go together" for a, b in graph.options["together"]]
         notes += [f"{g.name} stays whole: {reason}" for g, reason in unsafe.items()]
         plan, rounded = _choose(graph, subject, options, search.with_stem("search-safe"), say)
         result = _proved(subject, plan, example, say)
@@ -285,7 +295,13 @@ def _evolve(graph: ShrinkGraph, subject: Subject, options: ShrinkOptions, checkp
     )
     validation, test = subject.data.validation, subject.data.test
     evaluate = accuracy_on(validation.inputs().to(subject.device), validation.y, task=subject.task)
-    front = search.fit(evaluate, racing=True, test=(test.inputs(), test.y), checkpoint=checkpoint)
+    front = search.fit(
+        evaluate,
+        racing=True,
+        preparation=_preparation(subject),
+        test=(test.inputs(), test.y),
+        checkpoint=checkpoint,
+    )
     share = value if value <= 1 else value / Plan(graph, np.ones(graph.units, bool)).cost()[name]
     fitting = [i for i in range(len(front)) if front.F[i, 1] <= share]
     if not fitting:
@@ -297,6 +313,13 @@ def _evolve(graph: ShrinkGraph, subject: Subject, options: ShrinkOptions, checkp
     best = min(fitting, key=lambda i: (front.F[i, 0], front.F[i, 1]))
     say(f"search: {front.evaluations:.0f} evaluations, hypervolume {front.hypervolume():.4f}; {'; '.join(front.log)}")
     return Plan(graph, front.masks[best])
+
+
+def _preparation(subject: Subject) -> Preparation:
+    """What candidates get before they are judged: as cut, they err for reasons that the fine-tuning mends."""
+    train = subject.data.train.take(_PREPARED)
+    x, steps = train.inputs().to(subject.device), 8
+    return Preparation(x, train.y, min(256, len(x)), steps, min(32, len(x)), loss=TaskLoss(subject.task))
 
 
 def _fine_tune(model: nn.Module, subject: Subject, options: ShrinkOptions, checkpoint: Path) -> None:

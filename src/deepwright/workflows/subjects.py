@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,7 +17,8 @@ from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
-from deepwright.core.tasks import Task
+from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Task
+from deepwright.data import ENTRIES as DATA_SETS
 from deepwright.data import (
     FOR_MEASURING,
     FOR_TRAINING,
@@ -32,7 +34,7 @@ from deepwright.data import (
 from deepwright.nets import Normalised, ZooEntry, mlp
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
-from deepwright.workflows.options import Say, quiet, require_choice, require_number, require_place
+from deepwright.workflows.options import Say, quiet, require_choice, require_number, require_place, require_several
 from deepwright.workflows.precision import placed
 
 DEFAULT_MODEL = "resnet8-mnist"
@@ -102,6 +104,9 @@ class SubjectOptions:
         require_number("seed", self.seed, least=0, whole=True)
         if self.split is not None:
             require_choice("split", self.split, ("test",))
+        for name in ("mean", "std", "eps"):
+            if getattr(self, name) is not None:
+                require_several(name, getattr(self, name))
         for value in self.std or ():
             require_number("std", value, least=0, strictly=True)
         for value in self.mean or ():
@@ -191,19 +196,20 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
             raise InputError("data", given="nothing", expected="the data to measure on", hint=hint)
         source = entry.data
     zoo = None if _tabular(options) else entry
-    own = zoo is not None and not Path(str(source)).name.endswith((".csv", ".npz"))
+    own = str(source) not in {e.name for e in DATA_SETS}
+    decoded = str(source) == "imagenet-sample" or (own and not str(source).endswith((".csv", ".npz")))
     return load(
-        str(source),
+        source,
         classes=_class_names(options.classes),
-        outputs=classes_of(zoo.data) or None if zoo is not None and own and options.classes is None else None,
+        outputs=classes_of(zoo.data) or None if zoo is not None and own and decoded else None,
         shares=FOR_TRAINING if trains else FOR_MEASURING,
         split=options.split,
         root=options.data_root,
         target=options.target,
         limit=options.limit,
         train_limit=train_limit,
-        size=options.size or (zoo.size if zoo is not None and zoo.size > 32 else None),
-        mode=None if zoo is None else {1: "L", 3: "RGB"}[zoo.channels],
+        size=options.size or (zoo.size if zoo is not None and zoo.size > 32 and decoded else None),
+        mode={1: "L", 3: "RGB"}[zoo.channels] if zoo is not None and own and decoded else None,
         seed=options.seed,
         skip_broken=options.skip_broken,
     )
@@ -213,6 +219,8 @@ def _class_names(given: str | Path | Sequence[str] | None) -> tuple[str, ...] | 
     """The names themselves, from a file where one is named."""
     if given is None:
         return None
+    if not isinstance(given, str | Path | Sequence):
+        raise InputError("classes", given=repr(given), expected="a file, or names in the order of the outputs")
     if not isinstance(given, str | Path):
         return require_names(tuple(given), "classes")
     if str(given) == "imagenet":
@@ -240,7 +248,7 @@ def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, 
             raise InputError(
                 "model", given="nothing", expected=f"a network for {data.name!r}", hint="deepwright list models"
             )
-        return train_mlp(data, seed=options.seed, device=options.device or "cpu", say=say), "mlp"
+        return train_mlp(data, task=options.task, seed=options.seed, device=options.device or "cpu", say=say), "mlp"
     name = str(model or DEFAULT_MODEL)
     return load_model(name, options.weights), name
 
@@ -255,41 +263,72 @@ def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class _Loss:
+    """A task's mean loss of a batch."""
+
+    task: Task
+
+    def __call__(self, out: Tensor, y: Tensor) -> Tensor:
+        return self.task.loss(self.task.read(out, strict=False), y).mean()
+
+
+@dataclass(frozen=True)
 class _ValidationLoss:
-    """Cross-entropy on a validation split; knows no more than that, since a checkpoint is bound to what it knows."""
+    """A loss on a validation split; knows no more than that, since a checkpoint is bound to what it knows."""
 
     x: Tensor
     y: Tensor
+    loss: Callable[[Tensor, Tensor], Tensor]
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
-        return {"validation_loss": float(F.cross_entropy(logits_of(network, [self.x]), self.y))}
+        return {"validation_loss": float(self.loss(logits_of(network, [self.x]), self.y))}
 
 
-def train_mlp(data: Data, *, seed: int = 0, device: str = "cpu", say: Say = quiet) -> nn.Module:
+def train_mlp(
+    data: Data, *, task: Task | None = None, seed: int = 0, device: str = "cpu", say: Say = quiet
+) -> nn.Module:
     """An MLP for a table, trained on its training split with early stop on the validation loss.
 
     Args:
         data: a table.
+        task: what its outputs and targets mean; one of the data's classes a sample by default.
         seed: of weights and batches.
         device: where it is trained.
         say: told what came out.
 
     Returns:
         the network in eval mode.
+
+    Raises:
+        InputError: a task whose outputs aren't columns, or that can't read the targets.
     """
+    if task is not None and not isinstance(task, Binary | Classification | MultiLabel | Regression):
+        expected = "Classification, Binary, MultiLabel or Regression"
+        raise InputError("task of a table", given=type(task).__name__, expected=expected)
+    width = len(data.classes) if task is None else task.columns[0]
     with local_rng(seed):
-        model = mlp(data.shape[0], len(data.classes)).to(resolve(device, "device"))
+        model = mlp(data.shape[0], width).to(resolve(device, "device"))
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy if task is None else _Loss(task)
+    known, held = (part.y if task is None else task.check_targets(part.y) for part in (data.train, data.validation))
+    numbers = isinstance(task, Regression)
+    if numbers:  # trained in units of the targets' spread, which the last layer then takes over
+        centre, scale = known.mean(0), known.std(0, unbiased=False).clamp_min(1e-12)
+        known, held = (known - centre) / scale, (held - centre) / scale
     result = fit(
         model,
-        (data.train.x, data.train.y),
+        (data.train.x, known),
         epochs=200,
         batch_size=32,
+        loss=loss,
         optimizer=adamw(1e-3, 1e-2),
-        selection=Selection(
-            _ValidationLoss(data.validation.x, data.validation.y), "validation_loss", mode="min", patience=20
-        ),
+        selection=Selection(_ValidationLoss(data.validation.x, held, loss), "validation_loss", mode="min", patience=20),
         seed=seed,
         description="train mlp",
     )
-    say(f"trained an MLP ({data.shape[0]}-64-64-{len(data.classes)}), best epoch {result.best_epoch}")
+    if numbers:
+        last = cast(nn.Linear, model[-1])
+        with torch.no_grad():
+            last.weight.mul_(scale.to(last.weight)[:, None])
+            last.bias.mul_(scale.to(last.bias)).add_(centre.to(last.bias))
+    say(f"trained an MLP ({data.shape[0]}-64-64-{width}), best epoch {result.best_epoch}")
     return model.eval()

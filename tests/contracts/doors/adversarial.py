@@ -21,7 +21,7 @@ def network(start=0):
 
 
 def batches(seed=0, shifted=False):
-    x = torch.rand(60, 1, 4, 4, generator=generator(seed))
+    x = (torch.rand(60, 1, 4, 4, generator=generator(seed)) * 255).round() / 255
     with torch.no_grad():
         y = network()(torch.rand(60, 1, 4, 4, generator=generator(0))).argmax(1)
     y = (y + 1) % 3 if shifted else y

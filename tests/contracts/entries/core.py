@@ -4,10 +4,11 @@ import torch
 
 from deepwright.core.boxes import box_iou, class_nms, decode, encode, nms
 from deepwright.core.devices import back_to, home, to_model
-from deepwright.core.features import Tap, extract, layer_names, summarise_map
+from deepwright.core.features import extract, layer_names
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import Streams, generator
 from deepwright.core.statistics import bootstrap, conformal_pvalues, mcnemar, paired_permutation
+from deepwright.core.taps import Tap, summarise_map
 from entries import Entry, image_classifier, normal, residual_classifier, seeded, uniform
 
 

@@ -81,7 +81,7 @@ def test_an_option_that_is_offered_has_an_effect(name, word):
 
 @pytest.mark.parametrize("word", STRATEGIES["typiclust"].options)
 def test_an_option_out_of_range_is_refused(word):
-    with pytest.raises(InputError, match=f"{word}=0"):
+    with pytest.raises(InputError, match=f"{word}; given: 0"):
         named("typiclust", **{word: 0}).select(view(), 9)
 
 

@@ -1,5 +1,7 @@
 """Programs that would run code when torch reads or calls them: refused, and nothing ran."""
 
+import copy
+import io
 import json
 import os
 import zipfile
@@ -138,6 +140,9 @@ EDITS = {
     "weight's name": lambda data: next(everywhere(data, "parameter_name")).update(parameter_name=f'a"){CODE}("'),
     "buffer's name": lambda data: next(everywhere(data, "buffer_name")).update(buffer_name=AS_NAME),
     "constant's name": lambda data: next(everywhere(data, "tensor_constant_name")).update(tensor_constant_name=AS_NAME),
+    "constant's name, of a class": lambda data: next(everywhere(data, "tensor_constant_name")).update(
+        tensor_constant_name="__class__.forward"
+    ),
     "object among inputs": at(
         (*SIGNATURE, 0), {"custom_obj": {"arg": {"name": "a", "class_fqn": "b"}, "custom_obj_name": "c"}}
     ),
@@ -180,6 +185,15 @@ def test_a_field_with_code_is_refused(name, files, tmp_path, monkeypatch):
     assert "model.json" in refused(path, monkeypatch)
 
 
+def compressed(archive):
+    """A zip's files in one that squeezes them."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    return stream.getvalue()
+
+
 FILES = {
     "samples, pickled": ("data/sample_inputs/model.pt", packed(((Evil(),), {}))),
     "samples, keys": ("data/sample_inputs/model.pt", packed((({f"'{CODE}": torch.ones(1)},), {}))),
@@ -187,6 +201,8 @@ FILES = {
     "no JSON": ("models/model.json", b"{"),
     "JSON without end": ("models/model.json", b"[" * 100_000),
     "short weights": ("data/weights/weight_0", b"0"),
+    "no weights": ("data/weights/weight_0", b""),
+    "samples in a bomb": ("data/sample_inputs/model.pt", compressed(packed(((torch.zeros(10**6),), {})))),
 }
 
 
@@ -225,6 +241,14 @@ def test_a_payload_with_code_is_refused(folder, name, files, tmp_path, monkeypat
 def test_the_archives_form_is_checked(files, tmp_path, monkeypatch):
     bombs = write(tmp_path / "a.pt2", {**files, "data/x": bytes(10**6)}, compression=zipfile.ZIP_DEFLATED)
     assert "compressed" in refused(bombs, monkeypatch)
+    with zipfile.ZipFile(write(tmp_path / "d.pt2", files), "a") as target:  # one place, twenty names
+        first = max(target.infolist(), key=lambda member: member.file_size)
+        for i in range(20):
+            again = copy.copy(first)
+            again.filename = again.orig_filename = f"program/data/weights/weight_{100 + i}"
+            target.filelist.append(again)
+        target._didModify = True
+    assert "over each other" in refused(tmp_path / "d.pt2", monkeypatch)
     (tmp_path / "b.pt2").write_bytes(b"PK")
     assert "not a zip" in refused(tmp_path / "b.pt2", monkeypatch)
     with zipfile.ZipFile(tmp_path / "c.pt2", "w") as target:

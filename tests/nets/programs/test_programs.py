@@ -111,9 +111,10 @@ def test_ties_and_buffers_survive(tmp_path):
             self.a, self.b = nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False)
             self.b.weight = self.a.weight
             self.register_buffer("window", torch.arange(6.0).reshape(3, 2).T)
+            self.register_buffer("wide", torch.ones(1).expand(4, 3))
 
         def forward(self, x):
-            return self.b(self.a(x)) @ self.window.T
+            return self.b(self.a(x)) @ self.window.T + self.wide.sum()
 
     network = Tied()
     path = save(tmp_path / "p.pt2", network, (torch.rand(4, 3),), None)

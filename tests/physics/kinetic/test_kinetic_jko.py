@@ -1,5 +1,6 @@
 """Runs: the energy law, inversion, resuming, steps that adapt, and what is refused."""
 
+import copy
 import itertools
 import math
 from dataclasses import replace
@@ -290,3 +291,40 @@ def test_a_folding_kick_is_refused():
 def test_a_mixture_that_is_none_is_refused(weights, spread, words):
     with pytest.raises(InputError, match=words):
         GaussianMixture(weights, torch.zeros(1, 2), spread)
+
+
+FEW = {"velocity": "affine", "iterations": 4, "first": 6, "batch_size": 32, "particles": 32}
+KINDS_OF_RUNS = {
+    "fixed": (SYSTEM, {}),
+    "adaptive": (SYSTEM, {"tolerance": 0.05}),
+    "random partners": (
+        replace(SYSTEM, interaction=PairInteraction(lambda r: torch.exp(-r.square().sum(1)), batch=4)),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_RUNS)
+@pytest.mark.parametrize("way", ["the same run", "a checkpoint"])
+def test_a_run_that_stopped_on_the_way_comes_to_the_same_end(kind, way, tmp_path):
+    """0.12 cuts a step of 0.05 to 0.02; up to 0.2, whole steps are taken as in a run that never stopped there."""
+    system, options = KINDS_OF_RUNS[kind]
+
+    def fresh():
+        own = copy.deepcopy(system)
+        return KineticJKO(own, GaussianMixture.gaussian(M0, S0), step_size=0.05, **FEW, **options)
+
+    whole, file = fresh(), tmp_path / "run.pt"
+    whole.run(until=0.2)
+    run = fresh()
+    run.run(until=0.12, checkpoint=file)
+    assert run.times[-1] == pytest.approx(0.12)
+    assert len(run.run(until=0.12, checkpoint=file)) == len(run.infos)  # nothing left to do, nothing taken back
+    run = run if way == "the same run" else fresh()
+    run.run(until=0.2, checkpoint=file)
+    assert [i.tau for i in run.infos] == [i.tau for i in whole.infos]
+    assert run.energies == whole.energies
+    assert torch.equal(run.now.x, whole.now.x)
+    again = fresh()
+    again.run(until=0.2, checkpoint=file)
+    assert torch.equal(again.now.v, whole.now.v)

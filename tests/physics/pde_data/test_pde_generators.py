@@ -8,6 +8,7 @@ from scipy import linalg
 
 from deepwright.core.errors import InputError
 from deepwright.physics.pde_data import (
+    SHAPES,
     RandomWaves,
     advection1d,
     advection_diffusion3d,
@@ -16,6 +17,7 @@ from deepwright.physics.pde_data import (
     diffusion_reaction1d,
     diffusion_reaction2d,
     etdrk4,
+    line_corpus,
     navier_stokes2d,
     random_vorticity,
     shallow_water2d,
@@ -211,3 +213,28 @@ def test_a_carried_scalar_spreads(carried):
 def test_frames_of_a_carried_scalar_are_exact_whatever_their_number(carried):
     two = advection_diffusion3d(3, nx=8, t=0.2, dt_save=0.2).u
     assert np.allclose(two[:, 1], carried[:, 2], atol=1e-12)
+
+
+def test_kinds_of_initial_fields_have_names():
+    """Plain waves have at most two modes; folded ones one sign; windows leave nothing near the ends."""
+    x = np.arange(256) / 256
+    plain, folded, windowed = (
+        RandomWaves(50, 2, np.random.default_rng(0), shape=s)(x) for s in SHAPES if s != "pdebench"
+    )
+    assert np.abs(np.fft.rfft(plain)[:, 3:]).max() < 1e-10
+    assert (np.sign(folded[:, :, None]) * np.sign(folded[:, None, :]) >= 0).all()
+    assert np.allclose(np.abs(folded), np.abs(plain))
+    assert np.abs(windowed[:, x < 0.02]).max() < 1e-5
+    assert np.abs(np.fft.rfft(windowed)[:, 8:]).max() > 1
+
+
+def test_corpora_are_of_plain_waves_unless_asked():
+    """Advection keeps its fields' modes: two where they are plain."""
+    plain, other = (line_corpus(20, 2, **options)["advection"][0].u[..., 0] for options in ({}, {"shape": "windowed"}))
+    high = [float(np.abs(np.fft.rfft(u, axis=2)[:, :, 3:]).max()) for u in (plain, other)]
+    assert high[0] < 1e-4 < high[1]
+
+
+def test_another_kind_of_field_is_refused():
+    with pytest.raises(InputError, match=r"shape.*'wavy'.*folded"):
+        line_corpus(2, 1, shape="wavy")

@@ -12,9 +12,9 @@ from torch import Tensor
 from deepwright.adversarial.aim import LossFunction
 from deepwright.adversarial.attacks.sparse import SparseClimb, adapts_every, plan
 from deepwright.adversarial.engine import Attack
+from deepwright.adversarial.options import number, whole
 from deepwright.adversarial.projections import ascend, column, greedy, random_start
 from deepwright.adversarial.victim import Batch, Best, Victim, selected
-from deepwright.core.errors import InputError
 from deepwright.core.tasks.class_losses import targeted_dlr
 
 
@@ -56,13 +56,8 @@ class APGD(Attack):
         **options: Any,
     ) -> None:
         super().__init__(eps, norm, **options)
-        if steps < 1 or restarts < 1 or not 0 < rho <= 1:
-            raise InputError(
-                self.name,
-                given=f"steps={steps}, restarts={restarts}, rho={rho}",
-                expected="at least 1, 1, and in (0, 1]",
-            )
-        self.steps, self.restarts, self.rho = steps, restarts, rho
+        self.steps, self.restarts = whole("steps", steps, 1), whole("restarts", restarts, 1)
+        self.rho = number("rho", rho, 0, 1, open_low=True)
 
     @property
     def name(self) -> str:
@@ -85,7 +80,7 @@ class APGD(Attack):
     def _ascend_with_inertia(
         self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int, other: Tensor | None
     ) -> None:
-        x, y, eps, mask, ids, callback = batch
+        x, y, eps, mask, ids, callback, _ = batch
         mask, other = (None if t is None else t[rows] for t in (mask, other))
         s = _Climb(x[rows], y[rows], eps[rows], mask, other, rows)
         start = random_start(s.x, s.eps, self.norm, self._streams(ids[rows.cpu()], x, restart))
@@ -119,7 +114,7 @@ class APGD(Attack):
         self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int, other: Tensor | None
     ) -> None:
         """In L1: the linear optimum first, then `SparseClimb` through balls that shrink to the budget's."""
-        x, y, eps, mask, ids, callback = batch
+        x, y, eps, mask, ids, callback, _ = batch
         mask, other = (None if t is None else t[rows] for t in (mask, other))
         s = SparseClimb(x[rows], y[rows], eps[rows], mask, other, rows)
         start = random_start(s.x, s.eps, self.norm, self._streams(ids[rows.cpu()], x, restart))
@@ -216,6 +211,7 @@ class APGDT(APGD):
         options: of `Attack`: task, success, targeted, early_stop, bounds, seed.
     """
 
+    needs_clean = True
     needs_classes = "it aims at the likeliest other classes"
     refused = {"loss": "the targeted DLR is its objective"}
 
@@ -229,9 +225,7 @@ class APGDT(APGD):
         **options: Any,
     ) -> None:
         super().__init__(eps, norm, steps, restarts=1, rho=rho, **options)
-        if targets < 1:
-            raise InputError("targets", given=targets, expected="1 or more")
-        self.targets = targets
+        self.targets = whole("targets", targets, 1)
 
     @property
     def name(self) -> str:
@@ -240,8 +234,7 @@ class APGDT(APGD):
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
         x, y = batch.x, batch.y
-        rows = batch.rows
-        out = victim.out(x, rows)
+        rows, out = batch.rows, batch.out
         best.offer(rows, x, victim.loss(out, y, rows), victim.succeeded(out, y), 0)
         order = likely_targets(victim.logits(out), y, self.targets)
         for t in range(order.shape[1]):

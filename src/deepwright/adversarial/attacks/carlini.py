@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial.engine import Attack
+from deepwright.adversarial.options import number, whole
 from deepwright.adversarial.projections import column
 from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.errors import InputError
@@ -51,13 +52,10 @@ class CarliniWagner(Attack):
         super().__init__(eps, "l2", **options)
         if not math.isfinite(self.bounds[1] - self.bounds[0]):
             raise InputError("bounds", given=self.bounds, expected="a finite box for Carlini-Wagner")
-        if steps < 1 or rounds < 1 or not lr > 0 or not initial_c > 0:
-            raise InputError(
-                self.name,
-                given=f"steps={steps}, rounds={rounds}, lr={lr}, initial_c={initial_c}",
-                expected="at least 1 and 1, above 0 and 0",
-            )
-        self.steps, self.lr, self.rounds, self.initial_c, self.kappa = steps, lr, rounds, initial_c, kappa
+        self.steps, self.rounds = whole("steps", steps, 1), whole("rounds", rounds, 1)
+        self.lr = number("lr", lr, 0, open_low=True)
+        self.initial_c = number("initial_c", initial_c, 0, open_low=True)
+        self.kappa = number("kappa", kappa, 0)
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
         x, y, _eps, mask = batch.x, batch.y, batch.eps, batch.mask
@@ -96,6 +94,7 @@ class CarliniWagner(Attack):
             objective = squared + c[rows] * (gap + self.kappa).clamp_min(0)
             (gradient,) = torch.autograd.grad(objective.sum(), point)
             with torch.no_grad():
+                victim.broken[rows] |= ~torch.isfinite(objective)
                 success = victim.succeeded(out, y[rows]) & (gap <= -self.kappa)
                 length = squared.sqrt()
                 closer = success & (length < distance[rows])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial.engine import Attack
+from deepwright.adversarial.options import number, whole
 from deepwright.adversarial.projections import column, norms
 from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.errors import InputError
@@ -48,13 +49,8 @@ class DeepFool(Attack):
         super().__init__(eps, norm, **options)
         if norm == "l1":
             raise InputError("norm", given="'l1'", expected="'l2' or 'linf' for DeepFool")
-        if steps < 1 or candidates < 2 or not overshoot >= 0:
-            raise InputError(
-                self.name,
-                given=f"steps={steps}, candidates={candidates}, overshoot={overshoot}",
-                expected="at least 1, 2 and 0",
-            )
-        self.steps, self.candidates, self.overshoot = steps, candidates, overshoot
+        self.steps, self.candidates = whole("steps", steps, 1), whole("candidates", candidates, 2)
+        self.overshoot = number("overshoot", overshoot, 0)
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
         x, y, _eps, mask, callback = batch.x, batch.y, batch.eps, batch.mask, batch.callback
@@ -64,7 +60,9 @@ class DeepFool(Attack):
         used = torch.zeros(len(x), dtype=torch.long, device=x.device)
         for step in range(self.steps + 1):
             out, z, jacobian, classes = self._jacobian(victim, point[rows], y[rows], rows)
-            active = ~victim.succeeded(out, y[rows])
+            lost = ~(torch.isfinite(z).all(1) & torch.isfinite(jacobian).flatten(2).all(2).all(0))
+            victim.broken[rows] |= lost  # no direction to go: it stays where it is
+            active = ~victim.succeeded(out, y[rows]) & ~lost
             rows, z, jacobian, classes = rows[active], z[active], jacobian[:, active], classes[active]
             if len(rows) == 0 or step == self.steps:
                 break

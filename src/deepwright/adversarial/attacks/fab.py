@@ -10,9 +10,9 @@ from torch import Tensor
 
 from deepwright.adversarial.attacks.apgd import likely_targets
 from deepwright.adversarial.engine import Attack
+from deepwright.adversarial.options import number, whole
 from deepwright.adversarial.projections import column, hyperplane_step, norms
 from deepwright.adversarial.victim import Batch, Best, Victim
-from deepwright.core.errors import InputError
 from deepwright.core.tasks.class_losses import gap
 
 
@@ -33,6 +33,7 @@ class FABT(Attack):
         options: of `Attack`: task, success, early_stop, bounds.
     """
 
+    needs_clean = True
     needs_classes = "it linearises the difference of two class logits"
     refused = {
         "loss": "differences of logits are what it linearises",
@@ -52,10 +53,9 @@ class FABT(Attack):
         **options: Any,
     ) -> None:
         super().__init__(eps, norm, **options)
-        if steps < 1 or targets < 1:
-            raise InputError(self.name, given=f"steps={steps}, targets={targets}", expected="at least 1 of each")
-        self.steps, self.targets = steps, targets
-        self.alpha_max, self.eta, self.beta = alpha_max, eta, beta
+        self.steps, self.targets = whole("steps", steps, 1), whole("targets", targets, 1)
+        self.alpha_max, self.beta = number("alpha_max", alpha_max, 0, 1), number("beta", beta, 0, 1)
+        self.eta = number("eta", eta, 1)
 
     @property
     def name(self) -> str:
@@ -64,8 +64,7 @@ class FABT(Attack):
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
         x, y, eps, mask = batch.x, batch.y, batch.eps, batch.mask
-        rows = batch.rows
-        out = victim.out(x, rows)
+        rows, out = batch.rows, batch.out
         wrong = victim.succeeded(out, y)
         best.offer(rows, x, victim.loss(out, y, rows), wrong, 0)
         closest = x.clone()

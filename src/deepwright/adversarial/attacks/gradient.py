@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial.engine import Attack
+from deepwright.adversarial.options import number, switch, whole
 from deepwright.adversarial.projections import ascend, column, random_start
 from deepwright.adversarial.victim import Batch, Best, Victim, selected
-from deepwright.core.errors import InputError
 
 
 class PGD(Attack):
@@ -42,13 +42,9 @@ class PGD(Attack):
         **options: Any,
     ) -> None:
         super().__init__(eps, norm, **options)
-        if steps < 1 or restarts < 1 or (alpha is not None and not alpha > 0):
-            raise InputError(
-                self.name,
-                given=f"steps={steps}, restarts={restarts}, alpha={alpha}",
-                expected="at least 1, 1 and above 0",
-            )
-        self.steps, self.alpha, self.random_start, self.restarts = steps, alpha, random_start, restarts
+        self.steps, self.restarts = whole("steps", steps, 1), whole("restarts", restarts, 1)
+        self.alpha = None if alpha is None else number("alpha", alpha, 0, open_low=True)
+        self.random_start = switch("random_start", random_start)
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
         everything = batch.rows
@@ -59,7 +55,7 @@ class PGD(Attack):
             self._descend(victim, batch, best, rows, restart)
 
     def _descend(self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int) -> None:
-        x, y, eps, mask, ids, callback = batch
+        x, y, eps, mask, ids, callback, _ = batch
         alpha = eps * (2.5 / self.steps) if self.alpha is None else torch.full_like(eps, self.alpha)
         part = _Part(x, y, eps, alpha, mask, rows, self.bounds)
         point = part.x

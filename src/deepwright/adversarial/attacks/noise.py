@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from deepwright.adversarial.engine import Attack
+from deepwright.adversarial.options import whole
 from deepwright.adversarial.projections import column, norms
 from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.errors import InputError
@@ -31,9 +32,7 @@ class Noise(Attack):
         super().__init__(eps, norm, **options)
         if kind not in ("sign", "gaussian", "uniform"):
             raise InputError("kind", given=repr(kind), expected="'sign', 'gaussian' or 'uniform'")
-        if repeats < 1:
-            raise InputError("repeats", given=repeats, expected="at least 1")
-        self.kind, self.repeats = kind, repeats
+        self.kind, self.repeats = kind, whole("repeats", repeats, 1)
 
     @property
     def name(self) -> str:

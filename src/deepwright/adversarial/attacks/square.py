@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial.engine import Attack
+from deepwright.adversarial.options import number, whole
 from deepwright.adversarial.projections import column, norms
 from deepwright.adversarial.victim import Batch, Best, Victim, selected
 from deepwright.core.errors import InputError
@@ -31,6 +32,7 @@ class Square(Attack):
         options: of `Attack`: task, loss, success, targeted, bounds, seed.
     """
 
+    needs_clean = True
     preferred_loss = "margin"
     refused = {"early_stop": "a fooled sample isn't queried further"}
 
@@ -40,9 +42,7 @@ class Square(Attack):
         super().__init__(eps, norm, **options)
         if norm == "l1":
             raise InputError("norm", given="'l1'", expected="'linf' or 'l2' for Square")
-        if queries < 1 or not 0 < p <= 1:
-            raise InputError("Square", given=f"queries={queries}, p={p}", expected="at least 1, and in (0, 1]")
-        self.queries, self.p = queries, p
+        self.queries, self.p = whole("queries", queries, 1), number("p", p, 0, 1, open_low=True)
 
     def share(self, query: int) -> float:
         """Share of pixels at a query: p halves at (10, 50, ...) / 10,000 of the budget."""
@@ -51,7 +51,8 @@ class Square(Attack):
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
         x, y = batch.x, batch.y
-        best.offer(batch.rows, x, *victim.judge(x, y, batch.rows), 0)
+        loss, success = victim.loss(batch.out, y, batch.rows), victim.succeeded(batch.out, y)
+        best.offer(batch.rows, x, loss, success, 0)
         part = _Search(batch, best)
         for query in range(self.queries):
             if len(part.rows) == 0:

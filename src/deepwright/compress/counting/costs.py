@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepwright.compress.arguments import require_batch, require_module, require_type, running
 from deepwright.compress.counting.latency import Latency, measure_latency, onnx_latency
 from deepwright.compress.counting.memory import peak_activation_bytes
 from deepwright.compress.counting.products import Others, formulas
 from deepwright.compress.exporting import plain_attention
 from deepwright.core.devices import to_model
-from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
 from deepwright.core.results import Table
 
@@ -85,21 +85,18 @@ def cost(
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    n = len(example)
-    if n == 0:
-        raise InputError("example", given="an empty batch", expected="at least one input")
+    require_module(model)
+    require_type(
+        "example",
+        example,
+        Tensor,
+        "one tensor of inputs",
+    )
+    n = require_batch(example, "example")
     x = to_model(example, model)
     counter, others = FlopCounterMode(display=False, custom_mapping=formulas()), Others()
-    with evaluating(model), torch.no_grad(), plain_attention():
-        try:
-            with counter, others:
-                model(x)
-        except RuntimeError as error:
-            raise InputError(
-                "example",
-                given=f"shape {tuple(x.shape)}: {str(error).splitlines()[0]}",
-                expected="a batch that the network takes",
-            ) from error
+    with evaluating(model), torch.no_grad(), plain_attention(), running("example", x), counter, others:
+        model(x)
     flops = counter.get_flop_counts()
     macs = counter.get_total_flops() // 2 // n
     peak, note = peak_activation_bytes(model, x)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepwright.compress.arguments import require_batch, require_number, running
+from deepwright.compress.errors import ShapeError
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files import onnx_bytes, run, session
 from deepwright.core.devices import to_model
@@ -73,14 +75,15 @@ def measure_latency(
     """
     from torch.utils.benchmark import Timer
 
-    if not (isinstance(min_run_time, int | float) and 0 < min_run_time < float("inf")):
-        raise InputError("min_run_time", given=min_run_time, expected="seconds above 0")
+    require_number("min_run_time", min_run_time, strictly=True)
+    require_batch(x, "x")
     threads = require_threads(threads)
     if isinstance(model, nn.Module):
         x = to_model(x, model)
     with evaluating(model) if isinstance(model, nn.Module) else nullcontext(), torch.no_grad():
-        for _ in range(5):
-            model(x)
+        with running("x", x):
+            for _ in range(5):
+                model(x)
         timer = Timer("model(x)", globals={"model": model, "x": x}, num_threads=threads)
         measured = timer.blocked_autorange(min_run_time=min_run_time)
     times = torch.tensor(measured.times, dtype=torch.float64)
@@ -111,8 +114,9 @@ def measure_in_turns(
     Raises:
         InputError: fewer rounds.
     """
-    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < LEAST_ROUNDS:
-        raise InputError("rounds", given=rounds, expected=f"{LEAST_ROUNDS} or more")
+    require_number("rounds", rounds, least=LEAST_ROUNDS, whole=True)
+    if not calls:
+        raise InputError("calls", given="none", expected="a name and a network at least")
     turns: dict[str, list[Latency]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -143,6 +147,8 @@ def onnx_latency(
     try:
         with quiet():
             runtime = session(onnx_bytes(export_program(model, (x,))), threads)
+    except ShapeError:
+        raise  # no file has to do with an input that the network itself refuses
     except (InputError, RuntimeError):
         return None
     return measure_latency(lambda batch: run(runtime, (batch,)), x.cpu(), threads=threads, min_run_time=min_run_time)
@@ -159,6 +165,5 @@ def require_threads(threads: int | None) -> int:
     """
     if threads is None:
         return torch.get_num_threads()
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise InputError("threads", given=threads, expected="1 or more")
+    require_number("threads", threads, least=1, whole=True)
     return threads

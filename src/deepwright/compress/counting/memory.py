@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from deepwright.compress.errors import ShapeError
 from deepwright.compress.exporting import export_program
 from deepwright.core.errors import InputError
 
@@ -22,6 +23,8 @@ def peak_activation_bytes(model: nn.Module, x: Tensor) -> tuple[int | None, str]
     """
     try:
         program = export_program(model, (x,))
+    except ShapeError:
+        raise
     except InputError as error:
         return None, f"peak activation memory unknown: torch.export failed ({str(error.given).splitlines()[0][:160]})"
     graph = program.graph

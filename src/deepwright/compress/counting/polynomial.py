@@ -19,6 +19,7 @@ from deepwright.compress.coupling.axes import Labels
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.coupling.nodes import bound, module_of, op_name
 from deepwright.compress.coupling.rules.table import PRODUCTS, RECURRENT
+from deepwright.core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,13 @@ class CostPolynomial:
         Returns:
             "params", "bytes" (of parameters) and "macs" (per batch of the example, divided by its size): (plans,)
             int64.
+
+        Raises:
+            InputError: another shape or type.
         """
+        if keep.ndim != 2 or keep.shape[1] != self.units or keep.dtype != bool:
+            given = f"{keep.dtype} of shape {keep.shape}"
+            raise InputError("keep", given=given, expected=f"bool of shape (plans, {self.units})")
         widths = self._offset[:, None] + self._matrix @ keep.T.astype(np.int64)
         batch = self._batch()
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from deepwright.compress.arguments import require_number
 from deepwright.compress.counting.operations import KINDS, Layer, layers
 from deepwright.core.errors import InputError
 
@@ -69,6 +70,12 @@ class TargetProfile:
     fixed_s: float = 0.0
 
     def __post_init__(self) -> None:
+        for name, value in (("power_w", self.power_w), ("fixed_s", self.fixed_s)):
+            require_number(name, 0 if value is None else value)
+        require_number("element_bytes", self.element_bytes, least=1, whole=True)
+        for size, speed in self.mem_levels:
+            require_number("mem_levels: bytes", size, strictly=True)
+            require_number("mem_levels: bytes per cycle", speed, strictly=True)
         if (
             not self.clock_hz > 0
             or "conv" not in self.macs_per_cycle
@@ -161,9 +168,9 @@ class TargetProfile:
         from scipy.optimize import nnls
 
         kinds = [k for k in KINDS if any(x.kind == k for rows, _ in measured for x in rows)]
-        if len(measured) < len(kinds) or any(not s > 0 for _, s in measured):
+        if not kinds or len(measured) < len(kinds) or any(not s > 0 for _, s in measured):
             raise InputError(
-                "measurements", given=f"{len(measured)}", expected=f"at least {len(kinds)}, each above 0 s"
+                "measurements", given=f"{len(measured)}", expected=f"at least {max(len(kinds), 1)}, each above 0 s"
             )
         table = np.array(
             [[sum(x.macs for x in rows if x.kind == k) / clock_hz for k in kinds] + [1.0] for rows, _ in measured]
@@ -204,7 +211,7 @@ def expected_macs(paths: Sequence[int], probabilities: Sequence[float]) -> float
     Raises:
         InputError: shares that don't sum to 1, or as many paths as shares aren't given.
     """
-    if len(paths) != len(probabilities) or abs(sum(probabilities) - 1) > 1e-6 or min(probabilities, default=0) < 0:
+    if len(paths) != len(probabilities) or not abs(sum(probabilities) - 1) <= 1e-6 or min(probabilities, default=0) < 0:
         raise InputError(
             "paths",
             given=f"{len(paths)} paths, shares {list(probabilities)}",

@@ -17,9 +17,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
+from deepwright.compress.arguments import require_batch, require_module
 from deepwright.compress.coupling.axes import POLICIES, Birth, Labels, LabelSpace
 from deepwright.compress.coupling.groups import Group, consumed_components, groups_of
 from deepwright.compress.coupling.nodes import module_of, op_name, shape_of, source_of
@@ -31,9 +33,10 @@ from deepwright.core.errors import InputError
 from deepwright.core.results import Table
 
 # Sources of ties that no node made.
-ASKED, FIXED_ATTENTION = -1, -2
+ASKED, FIXED_ATTENTION, TOGETHER = -1, -2, -3
 _REASONS = {
     ASKED: "asked to stay (frozen=...)",
+    TOGETHER: "asked to go with something else (together=...)",
     FIXED_ATTENTION: "nn.MultiheadAttention loses whole heads only, and none with bias_k or zero attention",
 }
 
@@ -92,6 +95,7 @@ class ShrinkGraph:
         attention: str = "heads",
         on_norm: str = "allow",
         frozen: Sequence[str] = (),
+        together: Sequence[tuple[str, str]] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> ShrinkGraph:
         """Export a network and find its units.
@@ -104,6 +108,9 @@ class ShrinkGraph:
             on_norm: "allow" units of an axis that a layer or group norm runs over (their removal changes its
                 statistics: such groups are not `exact`), or "freeze" them.
             frozen: names of modules or parameters that must stay as they are, or one axis as `fc.weight[0]`.
+            together: pairs of axes, as ("embed.weight[0]", "attn.qkv.weight[0]"), whose entries go together position by
+                position, the shorter one repeated: code that computes one width from another (`C // heads`) can't be
+                seen in a graph.
             kwargs: keyword inputs.
 
         Raises:
@@ -116,8 +123,13 @@ class ShrinkGraph:
                 given=f"attention={attention!r}, on_norm={on_norm!r}",
                 expected=f"one of {POLICIES}, 'allow' or 'freeze'",
             )
+        require_module(model)
+        if isinstance(frozen, str):
+            raise InputError("frozen", given=repr(frozen), expected="a list of names", hint=f"frozen=[{frozen!r}]")
         given = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
+        require_batch(given, "example_inputs")
         example, kwargs = to_model(given, model), to_model(kwargs or {}, model)
+        _require_finite((example, kwargs))
         program = export_program(model, example, kwargs)
         space = LabelSpace(attention)
         walk = Walk(space, on_norm, RULES)
@@ -134,10 +146,11 @@ class ShrinkGraph:
                         space.freeze_all(labels)
             elif node not in walk.labels:
                 walk.labels[node] = frozen_like(node.meta.get("val"))
+        _tie_named(space, together)
         component = consumed_components(space, walk)
         groups, unit_of = groups_of(space, walk, component)
         unsupported = [Unsupported(op_name(n.target), module_of(n), source_of(n)) for n in walk.unsupported]
-        options = {"attention": attention, "on_norm": on_norm, "frozen": tuple(frozen)}
+        options = {"attention": attention, "on_norm": on_norm, "frozen": tuple(frozen), "together": tuple(together)}
         return cls(model, example, kwargs, program, walk, space, component, groups, unsupported, unit_of, options)
 
     def __reduce__(self) -> Any:
@@ -242,6 +255,13 @@ class ShrinkGraph:
         return "\n".join(lines)
 
 
+def _require_finite(inputs: Any) -> None:
+    """Random inputs of a proof are like the example's, so that NaN would be all that they are."""
+    for value in torch.utils._pytree.tree_leaves(inputs):
+        if isinstance(value, Tensor) and value.is_floating_point() and value.isnan().any():
+            raise InputError("example_inputs", given="NaN", expected="numbers")
+
+
 def _rebuilt(
     model: nn.Module, example: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]
 ) -> ShrinkGraph:
@@ -294,6 +314,23 @@ def _freeze_named(model: nn.Module, space: LabelSpace, frozen: Sequence[str]) ->
                 )
             for b in inside:
                 space.freeze(np.arange(b.start, b.start + b.size))
+
+
+def _tie_named(space: LabelSpace, together: Sequence[tuple[str, str]]) -> None:
+    """Tie the axes that the user named, the shorter one as often as it fits."""
+    space.where = TOGETHER
+    named = {f"{b.fqn}[{b.axis}]": np.arange(b.start, b.start + b.size) for b in space.births}
+    for pair in together:
+        unknown = [name for name in pair if name not in named]
+        if unknown or len(pair) != 2:
+            given = repr(unknown[0]) if unknown else repr(pair)
+            raise InputError(
+                "together", given=given, expected="pairs of axes such as ('fc.weight[0]', 'qkv.weight[0]')"
+            )
+        short, long = sorted((named[name] for name in pair), key=len)
+        if len(long) % len(short):
+            raise InputError("together", given=f"axes of {len(short)} and {len(long)}", expected="a multiple")
+        space.tie(np.tile(short, len(long) // len(short)), long)
 
 
 def _fixed(module: nn.MultiheadAttention, space: LabelSpace) -> bool:

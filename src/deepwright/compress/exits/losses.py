@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from deepwright.core.errors import InputError
 
 
 class BlankSkipLoss(nn.Module):
@@ -15,10 +19,16 @@ class BlankSkipLoss(nn.Module):
     Args:
         weight: of the exits.
         pos_weight: of frames with an object.
+
+    Raises:
+        InputError: weights that are negative or no numbers.
     """
 
     def __init__(self, weight: float = 1.0, pos_weight: float = 1.0) -> None:
         super().__init__()
+        for name, value in (("weight", weight), ("pos_weight", pos_weight)):
+            if not 0 <= value < math.inf:
+                raise InputError(f"BlankSkipLoss's {name}", given=value, expected="0 or more")
         self.weight, self.pos_weight = weight, pos_weight
 
     def forward(self, detector_loss: Tensor | float, exit_logits: dict[str, Tensor], occupied: Tensor) -> Tensor:
@@ -31,7 +41,14 @@ class BlankSkipLoss(nn.Module):
 
         Returns:
             A scalar.
+
+        Raises:
+            InputError: flags for other frames than the logits'.
         """
+        for logits in exit_logits.values():
+            if occupied.shape != logits.shape[:1] or logits.shape[1:] != (1,):
+                given = f"flags of shape {tuple(occupied.shape)} for logits of shape {tuple(logits.shape)}"
+                raise InputError("occupied", given=given, expected="(N,) flags for (N, 1) logits")
         occupied = occupied.to(next(iter(exit_logits.values())).device) if exit_logits else occupied
         defined = (occupied >= 0).float()
         total = torch.as_tensor(detector_loss, dtype=torch.float32)

@@ -55,7 +55,7 @@ def compare(
             scale = max(scale, float(np.abs(b).max()))
             gap = np.abs(a - b)
             worst = max(worst, float(gap.max()))
-            limit = step * 1.01 if step is not None else 1e-4 * max(1.0, float(np.abs(b).max()))
+            limit = step * 1.01 if step is not None else _rounding(b) * max(1.0, float(np.abs(b).max()))
             close, total = close + int((gap <= limit).sum()), total + gap.size
     agreement, expected = close / max(total, 1), LEAST_AGREEMENT if quant else 1.0
     if least is None:
@@ -69,6 +69,11 @@ def compare(
             hint="nothing was written; please report the network",
         )
     return worst / max(scale, 1e-12), agreement
+
+
+def _rounding(b: np.ndarray) -> float:
+    """The relative difference that a network's own precision explains: 1e-4, in half precision eight roundings."""
+    return max(1e-4, 8 * float(np.finfo(b.dtype).eps)) if np.issubdtype(b.dtype, np.floating) else 1e-4
 
 
 def _outputs(reference: nn.Module, batch: tuple[Tensor, ...]) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepwright.compress.arguments import calibration_batches, require_batch
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files.quantiser import integer_only_quantiser
 from deepwright.compress.files.requirements import require_torchao
@@ -48,11 +49,16 @@ def quantize(
         A graph module that computes with quantised weights and activations (and goes on to ONNX as it is).
 
     Raises:
-        InputError: too few calibration samples.
+        InputError: too few calibration samples, or of another shape than the example.
         ExportError: the network can't be exported.
         MissingExtraError: torchao is missing.
     """
     require_torchao()
+    require_batch(example, "example")
+    if train is not None and not callable(train):
+        raise InputError("train", given=type(train).__name__, expected="a function of the network to train")
+    like = tuple(example[0].shape[1:]) if isinstance(example, tuple) else None
+    batches = calibration_batches(calibration, like, minimum)
     with quiet():
         from torchao.quantization.pt2e import allow_exported_model_train_eval, move_exported_model_to_eval
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e, prepare_qat_pt2e
@@ -61,28 +67,18 @@ def quantize(
         exported = export_program(copy.deepcopy(model), example, dynamic_batch=dynamic_batch, training=training)
         prepare = prepare_qat_pt2e if training else prepare_pt2e
         prepared = prepare(exported.module(), integer_only_quantiser(training, symmetric))
-        _show(prepared, calibration, minimum, model)
+        _show(prepared, batches, model)
         if train is not None:
             _train(allow_exported_model_train_eval(prepared), train)
             move_exported_model_to_eval(prepared)
         return convert_pt2e(prepared)
 
 
-def inputs_of(batch: Any) -> Tensor:
-    """The inputs of a calibration batch, which may hold labels too."""
-    return batch[0] if isinstance(batch, list | tuple) else batch
-
-
-def _show(prepared: nn.Module, calibration: Iterable[Any], minimum: int, model: nn.Module) -> None:
+def _show(prepared: nn.Module, batches: Iterable[Tensor], model: nn.Module) -> None:
     """Run the calibration batches, whose ranges the program observes."""
-    seen = 0
     with torch.no_grad():
-        for batch in calibration:
-            inputs = inputs_of(batch)
+        for inputs in batches:
             prepared(to_model(inputs, model))
-            seen += len(inputs)
-    if seen < minimum:
-        raise InputError("calibration", given=f"{seen} samples", expected=f"at least {minimum}")
 
 
 def _train(prepared: nn.Module, train: Callable[[nn.Module], object]) -> None:

@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from deepwright.compress.errors import ExportError
+from deepwright.compress.arguments import calibration_batches, require_batch, require_module
+from deepwright.compress.errors import OnnxError
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files.comparison import compare
-from deepwright.compress.files.int8 import inputs_of, quantize
+from deepwright.compress.files.int8 import MINIMUM_SAMPLES, quantize
 from deepwright.compress.files.requirements import chosen_quantiser, require, require_export
 from deepwright.compress.files.runtime import quantize_file
 from deepwright.core.devices import to_model
@@ -86,9 +87,15 @@ def export(
     """
     by_runtime = _chosen(quant, calibration, train, symmetric, quantiser) == "onnxruntime"
     require_export(quant is not None, quantiser)
+    require_module(model)
+    if example is None:
+        raise InputError("example", given="None", expected="a tensor of inputs, or a tuple of them")
     example = to_model(example if isinstance(example, tuple) else (example,), model)
     sizes = (len(example[0]), 1, 7) if dynamic_batch else (len(example[0]),)
-    batches = [to_model(inputs_of(batch), model) for batch in calibration or ()]
+    require_batch(example, "example")
+    like = tuple(example[0].shape[1:]) if dynamic_batch else None
+    batches = [] if quant is None else calibration_batches(calibration, like, MINIMUM_SAMPLES)
+    batches = [to_model(batch, model) for batch in batches]
     shown = (batches[0],) if batches else example
     reference: nn.Module = model
     with quiet():
@@ -143,7 +150,7 @@ def onnx_bytes(program: Any) -> bytes:
         program: see `export_program`.
 
     Raises:
-        ExportError: ONNX has no form for an operation of it.
+        OnnxError: ONNX has no form for an operation of it.
         MissingExtraError: onnx or onnxscript is missing.
     """
     for package in ("onnx", "onnxscript"):
@@ -153,7 +160,7 @@ def onnx_bytes(program: Any) -> bytes:
     try:
         written = torch.onnx.export(program, dynamo=True, external_data=False, opset_version=OPSET, verbose=False)
     except Exception as error:
-        raise ExportError(error) from error
+        raise OnnxError(error) from error
     proto = written.model_proto  # type: ignore[union-attr]
     onnx.checker.check_model(proto)
     for node in proto.graph.node:  # stack traces and the like: nearly as large as a small network's weights

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from deepwright.compress.arguments import calibration_batches, require_type
 from deepwright.compress.exporting import quiet
 from deepwright.compress.files.external import require_own_data
-from deepwright.compress.files.int8 import MINIMUM_SAMPLES, inputs_of
+from deepwright.compress.files.int8 import MINIMUM_SAMPLES
 from deepwright.compress.files.requirements import require
 from deepwright.core.errors import InputError
 
@@ -33,18 +36,38 @@ def session(data: bytes | Path | str, threads: int | None = None, fused: bool = 
     require("onnxruntime", "export", "running ONNX")
     import onnxruntime
 
+    source = _source(data)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if not fused:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if threads:
         options.intra_op_num_threads = threads
-    require_own_data(data)
-    source = data if isinstance(data, bytes) else str(data)
+    require_own_data(source)
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no base of their own
-        raise InputError("ONNX Runtime", given=str(error), expected="a file that it can run on the CPU") from error
+        missing = re.search(r"find an implementation for (\w+)", str(error))
+        if missing:
+            raise InputError(
+                "ONNX Runtime",
+                given=f"no implementation of {missing.group(1)} in this network's precision",
+                expected="operations that it has on the CPU",
+                hint="write the file in float32: export(model.float(), ...)",
+            ) from error
+        raise InputError(
+            "ONNX Runtime", given=str(error)[:300], expected="a file that it can run on the CPU"
+        ) from error
+
+
+def _source(data: bytes | Path | str) -> bytes | str:
+    """A file's bytes, or its path."""
+    if isinstance(data, bytes):
+        return data
+    require_type("ONNX file", data, (str, Path), "a file's bytes, or its path")
+    if not Path(data).is_file():
+        raise InputError("ONNX file", given=str(data), expected="a file")
+    return str(data)
 
 
 def run(runtime: Any, inputs: tuple[Tensor, ...]) -> list[np.ndarray]:
@@ -58,6 +81,16 @@ def run(runtime: Any, inputs: tuple[Tensor, ...]) -> list[np.ndarray]:
     return runtime.run(None, feed)
 
 
+def _of_type(x: Tensor, kind: str) -> Tensor:
+    """Calibration inputs in a file's own type."""
+    wanted = {"tensor(float)": torch.float32, "tensor(double)": torch.float64, "tensor(int64)": torch.int64}.get(kind)
+    if wanted is None or x.dtype == wanted:
+        return x
+    if not (x.is_floating_point() and wanted.is_floating_point):
+        raise InputError("calibration", given=f"inputs of {x.dtype}", expected=f"{wanted}, as the file takes them")
+    return x.to(wanted)
+
+
 def quantize_file(data: bytes, calibration: Iterable[Any], minimum: int = MINIMUM_SAMPLES) -> bytes:
     """An int8 file (symmetric weights with a scale a channel, int8 activations) from a float one, by ONNX Runtime.
 
@@ -67,7 +100,7 @@ def quantize_file(data: bytes, calibration: Iterable[Any], minimum: int = MINIMU
         minimum: fewer calibration samples are refused.
 
     Raises:
-        InputError: too few calibration samples.
+        InputError: too few calibration samples, or of another shape or type; no ONNX file, or one of several inputs.
         MissingExtraError: onnxruntime or onnx is missing.
     """
     require("onnxruntime", "export", "quantising a file")
@@ -76,11 +109,18 @@ def quantize_file(data: bytes, calibration: Iterable[Any], minimum: int = MINIMU
     from onnxruntime.quantization.calibrate import CalibrationDataReader
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    batches = [inputs_of(b) for b in calibration]
-    seen = sum(len(b) for b in batches)
-    if seen < minimum:
-        raise InputError("calibration", given=f"{seen} samples", expected=f"at least {minimum}")
-    (name,) = [i.name for i in session(data).get_inputs()]
+    require_type(
+        "data",
+        data,
+        bytes,
+        "the bytes of an ONNX file",
+    )
+    inputs = session(data).get_inputs()
+    if len(inputs) != 1:
+        raise InputError("data", given=f"a file of {len(inputs)} inputs", expected="one input")
+    name, fixed = inputs[0].name, all(isinstance(n, int) for n in inputs[0].shape[1:])
+    batches = calibration_batches(calibration, tuple(inputs[0].shape[1:]) if fixed else None, minimum)
+    batches = [_of_type(batch, inputs[0].type) for batch in batches]
 
     class Reader(CalibrationDataReader):
         """One batch after the other."""

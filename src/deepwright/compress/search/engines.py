@@ -160,6 +160,6 @@ def named_engine(engine: str | Engine) -> Engine:
     """An engine by name."""
     if isinstance(engine, Engine):
         return engine
-    if engine not in ENGINES:
-        raise unknown_name("engine", engine, ENGINES)
+    if not isinstance(engine, str) or engine not in ENGINES:
+        raise unknown_name("engine", str(engine), ENGINES)
     return ENGINES[engine]()

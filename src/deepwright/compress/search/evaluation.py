@@ -91,7 +91,7 @@ class Evaluation:
 
     def _by_function(self, masks: Array, costs: Array, state: SearchState) -> Array:
         function: Any = self.evaluate
-        values = [np.atleast_1d(np.asarray(function(self.space.build(m)), dtype=float)) for m in masks]
+        values = [_numbers(function(self.space.build(m))) for m in masks]
         state.evaluations += len(masks)
         rows = np.stack([self._row(v, c) for v, c in zip(values, costs)])
         state.infeasible += int((~np.isfinite(rows).all(1)).sum())
@@ -107,3 +107,11 @@ class Evaluation:
             )
         named = dict(zip(self.costs, costs)) | dict(zip(self.extra, values[1:]))
         return np.array([values[0], *(named[o] for o in self.objectives[1:])])
+
+
+def _numbers(found: object) -> Float[Array, " k"]:
+    """What a user's function gave."""
+    try:
+        return np.asarray(found, dtype=float).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise InputError("evaluate", given=f"{found!r}", expected="its error as a number, or several") from error

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from deepwright.compress.search.objectives import Accuracy
 from deepwright.compress.search.preparing import Preparation
+from deepwright.compress.search.requirements import require_between, require_pair, require_whole
 from deepwright.compress.search.space import COSTS, Space
 from deepwright.compress.search.units import UnitSpace
 from deepwright.compress.surgery import ShrinkResult
@@ -88,6 +89,7 @@ class ParetoResult:
 
     def knee(self) -> int:
         """The point farthest from the chord between the extremes of (error, cost)."""
+        self._require_points()
         front = self.front()
         return int(front[knee(self.F[front, :2])])
 
@@ -101,6 +103,8 @@ class ParetoResult:
         Args:
             max_error_increase: how far.
         """
+        self._require_points()
+        require_between("max_error_increase", max_error_increase, 0, 1)
         good = np.flatnonzero(self.F[:, 0] <= self.F[:, 0].min() + max_error_increase + 1e-12)
         return int(good[np.argmin(self.F[good, 1])])
 
@@ -118,6 +122,10 @@ class ParetoResult:
             InputError: an index outside the front, held-out data that is empty.
             SurgeryError: a unit-wise point that doesn't equal its masked original.
         """
+        self._require_points()
+        require_pair("held_out", held_out)
+        if index is not None:
+            require_whole("index", index, 0)
         chosen = self.cheapest(max_error_increase) if index is None else index
         if not 0 <= chosen < len(self):
             raise InputError("index", given=chosen, expected=f"0..{len(self) - 1}")
@@ -140,6 +148,10 @@ class ParetoResult:
             costs=self.space.account(mask, dict(zip(names, self.F[chosen, 1:].tolist()))),
             against_dense=mcnemar(torch.from_numpy(~both[0]), torch.from_numpy(~both[1])),
         )
+
+    def _require_points(self) -> None:
+        if len(self) == 0:
+            raise InputError("the front", given="no point", expected="a search that has told at least one candidate")
 
     def evaluate(self, x: Tensor, y: Tensor) -> Table:
         """Every point on fresh data: validation error, held-out error with its interval, costs.

@@ -13,6 +13,7 @@ from deepwright.compress.search.bits import BitMoves, flip_chance, spread_over
 from deepwright.compress.search.corridor import open_corridor
 from deepwright.compress.search.engines import Engine
 from deepwright.compress.search.racing import key
+from deepwright.compress.search.requirements import require_whole
 from deepwright.compress.search.space import Space
 from deepwright.compress.search.state import SearchState
 from deepwright.compress.search.thresholds import first_thresholds, next_thresholds
@@ -71,6 +72,7 @@ class Generations:
         self.waiting: list[Candidate] = []
         self.told: dict[int, tuple[Candidate, Array | None]] = {}
         self._genomes: dict[int, Array] = {}
+        self.asked: set[int] = set()
 
     def take_up(self, state: SearchState) -> None:
         """Go on from another state.
@@ -79,7 +81,7 @@ class Generations:
             state: between two generations.
         """
         self.state = state
-        self.waiting, self.told, self._genomes = [], {}, {}
+        self.waiting, self.told, self._genomes, self.asked = [], {}, {}, set()
 
     @property
     def done(self) -> bool:
@@ -109,10 +111,13 @@ class Generations:
         Args:
             n: at most so many; all by default.
         """
+        if n is not None:
+            require_whole("n", n, 1)
         if not self.waiting and not self.told:
             self._breed()
         taken = self.waiting[: n or len(self.waiting)]
         self.waiting = self.waiting[len(taken) :]
+        self.asked |= {c.number for c in taken}
         return taken
 
     def tell(self, candidates: Sequence[Candidate], objectives: Float[Array, "p k"]) -> None:
@@ -121,8 +126,19 @@ class Generations:
         Args:
             candidates: from `ask`.
             objectives: one row each; a row that isn't finite marks a candidate as dropped or infeasible.
+
+        Raises:
+            InputError: another number of rows or columns, or candidates that nobody asked for.
         """
-        for candidate, row in zip(candidates, np.asarray(objectives, dtype=float)):
+        objectives = np.asarray(objectives, dtype=float)
+        wanted = (len(candidates), self.state.archive.fitness.shape[1])
+        if objectives.shape != wanted:
+            raise InputError("objectives", given=f"shape {objectives.shape}", expected=f"{wanted}, one row a candidate")
+        foreign = [c.number for c in candidates if c.number not in self.asked]
+        if foreign:
+            raise InputError("candidates", given=f"numbers {foreign[:5]}", expected="those that `ask` gave, each once")
+        self.asked -= {c.number for c in candidates}
+        for candidate, row in zip(candidates, objectives):
             self.told[candidate.number] = (candidate, row if np.isfinite(row).all() else None)
         if not self.waiting:
             self._close_generation()
@@ -144,6 +160,9 @@ class Generations:
         if self.done:
             return
         state = self.state
+        if state.candidates and len(state.archive) == 0:
+            given = f"{state.candidates} candidates without finite objectives"
+            raise InputError("the search", given=given, expected="one that can be a parent")
         room = min(self.sizes[state.phase]["pop"], self._allowance())
         if state.phase == 1:
             self._breed_thresholds(room)

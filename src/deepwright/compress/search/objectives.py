@@ -11,8 +11,10 @@ from jaxtyping import Bool
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
+from deepwright.compress.search.requirements import require_pair, require_whole
 from deepwright.compress.search.space import Space, outputs
 from deepwright.core.errors import InputError
+from deepwright.core.inference import read_outputs
 from deepwright.core.tasks import Task, infer
 
 
@@ -31,6 +33,9 @@ class Accuracy:
     """
 
     def __init__(self, x: Tensor, y: Tensor, batch_size: int = 500, seed: int = 0, task: Task | None = None) -> None:
+        require_pair("validation data", (x, y))
+        require_whole("batch_size", batch_size, 1)
+        require_whole("seed", seed, 0)
         if len(x) != len(y) or len(y) == 0:
             raise InputError(
                 "validation data", given=f"{len(x)} inputs, {len(y)} labels", expected="equally many, at least one"
@@ -96,8 +101,11 @@ class Accuracy:
         """The task, once it has been held against what the unpruned network gives."""
         if not self._read:
             rows = self.order[:256]
-            whole = np.ones((1, space.size), bool)
-            out = space.predict(whole, self.x[rows.to(self.x.device)])[0]
+            x = self.x[rows.to(self.x.device)]
+            out = read_outputs(space.network, [x], lambda found, n: found)[0]
+            if not isinstance(out, Tensor):
+                given = type(out).__name__
+                raise InputError("the network's output", given=given, expected="one tensor", hint="wrap it")
             task = infer(out, self.y[rows]) if self.task is None else self.task
             task.read(out, len(rows))
             self.task, self.y, self._read = task, task.check_targets(self.y, len(self.x)), True
@@ -118,28 +126,37 @@ def accuracy_on(x: Tensor, y: Tensor, batch_size: int = 500, seed: int = 0, task
     return Accuracy(x, y, batch_size, seed, task)
 
 
-def require_disjoint(validation: Tensor, test: Tensor, name: str = "test set") -> None:
-    """Refuse validation samples that are in the test set.
+def shared_samples(a: Tensor, b: Tensor) -> int:
+    """How many different samples are in both, by their bytes.
 
     Args:
-        validation: (N, ...).
-        test: (M, ...).
-        name: of the other set.
-
-    Raises:
-        InputError: some are in both.
+        a: (N, ...).
+        b: (M, ...).
     """
 
     def keys(x: Tensor) -> set[bytes]:
         return {row.tobytes() for row in x.detach().cpu().reshape(len(x), -1).numpy()}
 
-    shared = keys(validation) & keys(test) if validation.shape[1:] == test.shape[1:] else set()
+    return len(keys(a) & keys(b)) if a.shape[1:] == b.shape[1:] else 0
+
+
+def require_disjoint(validation: Tensor, test: Tensor) -> None:
+    """Refuse validation samples that are in the test set.
+
+    Args:
+        validation: (N, ...).
+        test: (M, ...).
+
+    Raises:
+        InputError: some are in both.
+    """
+    shared = shared_samples(validation, test)
     if shared:
         raise InputError(
             "validation data",
-            given=f"{len(shared)} samples that are in the {name} too",
+            given=f"{shared} samples that are in the test set too",
             expected="none",
-            hint="search on validation data only; training data train, the test set is for the end",
+            hint="search on validation data only; the test set is for the end",
         )
 
 

@@ -11,6 +11,7 @@ arXiv 2604.01076. Where the paper leaves constants open they are ours, as are wi
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -25,8 +26,9 @@ from deepwright.compress.search.engines import Engine, named_engine
 from deepwright.compress.search.evaluation import Evaluation
 from deepwright.compress.search.front import ParetoResult
 from deepwright.compress.search.generations import Candidate, Generations
-from deepwright.compress.search.objectives import Accuracy, Evaluate, require_disjoint
+from deepwright.compress.search.objectives import Accuracy, Evaluate, require_disjoint, shared_samples
 from deepwright.compress.search.preparing import Preparation
+from deepwright.compress.search.requirements import require_between, require_masks, require_pair, require_whole
 from deepwright.compress.search.space import COSTS, Space
 from deepwright.compress.search.state import SearchState
 from deepwright.compress.search.units import UnitSpace
@@ -100,15 +102,21 @@ class EvolutionaryPruner:
     ) -> None:
         if granularity not in GRANULARITIES:
             raise InputError("granularity", given=repr(granularity), expected=" or ".join(map(repr, GRANULARITIES)))
-        if not (len(corridor) == 2 and 0 <= corridor[0] <= corridor[1] and 0 <= escape <= 1):
-            given = f"corridor={corridor}, escape={escape}"
-            raise InputError("search", given=given, expected="0 <= heavy <= light error, a share in [0, 1]")
-        if seed < 0:
-            raise InputError("seed", given=seed, expected="0 or more")
+        if not isinstance(corridor, tuple | list) or len(corridor) != 2:
+            raise InputError("corridor", given=repr(corridor), expected="two errors above the best: (heavy, light)")
+        require_between("corridor's light error", corridor[1], 0, 1)
+        require_between("corridor's heavy error", corridor[0], 0, corridor[1])
+        require_between("escape", escape, 0, 1)
+        require_whole("seed", seed, 0)
+        if not isinstance(model, nn.Module):
+            raise InputError("model", given=type(model).__name__, expected="a torch.nn.Module")
+        if isinstance(frozen, str):
+            raise InputError("frozen", given=repr(frozen), expected=f"a list of names: [{frozen!r}]")
         if seeds not in SEEDS:
             raise InputError("seeds", given=repr(seeds), expected=" or ".join(map(repr, SEEDS)))
         least = 1 if granularity == "unit" else 0
         min_keep = least if min_keep is None else min_keep
+        require_whole("min_keep", min_keep, 0)
         self.engine = named_engine(engine)
         _require_objectives(objectives, self.engine)
         self.sizes = {1: _sizes("phase1", phase1), 2: _sizes("phase2", phase2)}
@@ -148,8 +156,9 @@ class EvolutionaryPruner:
             masks: one network a row.
 
         Raises:
-            InputError: the search has begun already, or there is no mask.
+            InputError: the search has begun already, there is no mask, or masks of another size.
         """
+        require_masks(masks, self.space.size)
         self.generations.begin_with(masks)
         self._begun_with = masks
 
@@ -205,18 +214,18 @@ class EvolutionaryPruner:
         Raises:
             SearchError: more than 20 % of the candidates without finite objectives.
             OtherWorkError: the checkpoint is of another network, other settings or other validation data.
-            InputError: a budget below two populations; validation samples that are in the test set, or a preparation on
-                them; a preparation with an executor or an `evaluate` of one's own.
+            InputError: a budget below two populations; validation samples that are in the test set; a preparation that
+                trains on most of them, or with an executor or an `evaluate` of one's own.
             KeyboardInterrupt: the user asked to stop; the checkpoint is written, and `result()` has the front so far.
         """
-        if jobs < 1:
-            raise InputError("jobs", given=jobs, expected="1 or more")
+        require_whole("jobs", jobs, 1)
         if budget is not None and not budget >= 2 * self.sizes[1]["pop"]:
             raise InputError("budget", given=budget, expected=f"at least {2 * self.sizes[1]['pop']}, two populations")
+        _require_evaluate(evaluate, racing=racing, test=test)
         if test is not None and isinstance(evaluate, Accuracy):
             require_disjoint(evaluate.x, test[0])
         if preparation is not None and isinstance(evaluate, Accuracy):
-            require_disjoint(evaluate.x, preparation.x, "preparation's training data")
+            _require_other_data(evaluate, preparation)
         run = Evaluation(evaluate, self.space, self.objectives, racing, executor, jobs, preparation)
         self.preparation = preparation
         identity = {} if checkpoint is None else self._identity(evaluate, racing)
@@ -309,7 +318,33 @@ class EvolutionaryPruner:
         }
 
 
+def _require_other_data(evaluate: Accuracy, preparation: Preparation) -> None:
+    """Doubles happen in tables and films; a set that trains candidates and judges them is a mistake."""
+    shared = shared_samples(evaluate.x, preparation.x)
+    if shared > len(evaluate) / 2:
+        raise InputError(
+            "preparation", given=f"{shared} of {len(evaluate)} validation samples to train on", expected="training data"
+        )
+    if shared:
+        message = f"{shared} validation samples are among the preparation's training data: errors on them are too low"
+        warnings.warn(message, stacklevel=3)
+
+
+def _require_evaluate(evaluate: object, racing: bool, test: object) -> None:
+    """A function of one's own is called on networks: nobody knows the samples behind it."""
+    if not isinstance(evaluate, Accuracy):
+        if not callable(evaluate):
+            raise InputError("evaluate", given=type(evaluate).__name__, expected="accuracy_on(x, y), or a function")
+        for name, given in (("racing", racing), ("test", test is not None)):
+            if given:
+                raise InputError(name, given="beside a function as evaluate", expected="accuracy_on(x, y)")
+    if test is not None:
+        require_pair("test", test)
+
+
 def _require_objectives(objectives: Sequence[str], engine: Engine) -> None:
+    if len(set(objectives)) != len(objectives):
+        raise InputError("objectives", given=list(objectives), expected="different ones")
     if len(objectives) < 2 or objectives[0] != "error" or objectives[1] not in COSTS:
         raise InputError("objectives", given=list(objectives), expected=f"'error', then one of {', '.join(COSTS)}")
     if len(objectives) > engine.most_objectives:
@@ -320,7 +355,11 @@ def _require_objectives(objectives: Sequence[str], engine: Engine) -> None:
 
 def _sizes(name: str, given: Mapping[str, int] | None) -> dict[str, int]:
     """Population and generations of a phase."""
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(name, given=repr(given), expected="a mapping with 'pop' and 'gen'")
     sizes = {"pop": 40, "gen": 50, **(given or {})}
-    if set(sizes) != {"pop", "gen"} or not sizes["pop"] >= 2 or not sizes["gen"] >= 0:
+    if set(sizes) != {"pop", "gen"}:
         raise InputError(name, given=dict(given or {}), expected="'pop' of at least 2, 'gen' of at least 0")
+    require_whole(f"{name}'s pop", sizes["pop"], 2)
+    require_whole(f"{name}'s gen", sizes["gen"], 0)
     return sizes

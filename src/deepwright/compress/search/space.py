@@ -59,6 +59,11 @@ class Space:
             raise InputError(
                 "the network", given="nothing that can be pruned", expected="a convolution or linear layer"
             )
+        if not np.isfinite(score).all():
+            hint = "look at the data and the loss of the importance"
+            raise InputError("importance", given="scores that are NaN or infinite", expected="finite ones", hint=hint)
+        if min_keep >= np.bincount(layer).max():
+            raise InputError("min_keep", given=min_keep, expected="fewer than some layer has, or nothing can be pruned")
         self.layer, self.names = layer, list(names)
         self.score, self.scale, self.min_keep = score, np.maximum(scale, 1e-30), min_keep
         self.size = len(layer)

@@ -103,8 +103,10 @@ class WeightSpace(Space):
             if not torch.isfinite(own[n]).all():
                 raise InputError(f"parameter {n!r}", given="NaN or infinity", expected="finite weights")
         if criterion == "magnitude":
-            if loss is not None:
-                raise InputError("loss", given="for the importance 'magnitude'", expected="none: it has no use for it")
+            for name, unused in (("loss", loss), ("data", data)):
+                if unused is not None:
+                    expected = "none: it has no use for it"
+                    raise InputError(name, given="for the importance 'magnitude'", expected=expected)
             scored = {n: own[n].detach().abs() for n in names}
         elif criterion in ("taylor", "fisher"):
             if data is None:

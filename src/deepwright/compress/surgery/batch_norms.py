@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from deepwright.compress.arguments import running
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 
@@ -41,7 +42,10 @@ def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
             for x in batches:
                 if len(x) < 2:
                     raise InputError("batches", given="a batch of one", expected="two samples or more")
-                model(to_model(x, model))
+                if not torch.isfinite(x).all():
+                    raise InputError("batches", given="NaN or infinity", expected="finite inputs")
+                with running("batches", x):
+                    model(to_model(x, model))
                 seen += 1
         if seen == 0:
             raise InputError("batches", given="none", expected="at least one")

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from deepwright.compress.arguments import require_module, require_type
 from deepwright.compress.coupling import ShrinkGraph
 from deepwright.compress.errors import SurgeryError
 from deepwright.compress.surgery.adoption import adopt, follow
@@ -78,6 +79,12 @@ def shrink(
         SurgeryError: the result would not equal the masked original; `model` is untouched.
         InputError: the plan belongs to another network.
     """
+    require_module(model)
+    require_type("plan", plan, Plan, "a Plan, as plan(graph, scores, ...) makes it")
+    if optimizer is not None:
+        require_type("optimizer", optimizer, torch.optim.Optimizer, "an optimiser of the network")
+    if any(not callable(fix) for fix in (attributes or {}).values()):
+        raise InputError("attributes", given="something that can't be called", expected="module type -> function")
     if model is not plan.graph.model:
         _require_same(model, plan.graph)
     kept = kept_indices(plan)

@@ -17,6 +17,7 @@ from torch.fx import Node
 from deepwright.compress.coupling import ShrinkGraph
 from deepwright.compress.coupling.nodes import bound, op_name
 from deepwright.compress.surgery.constants import Constants, padded
+from deepwright.core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,13 @@ def find_dead(graph: ShrinkGraph, state: Mapping[str, Tensor], *, fold: bool = T
         state: parameters with zeros where they are masked.
         fold: also units whose constant isn't zero, where every reader has a bias of its own that can take it up (a
             convolution that pads with zeros can't).
+
+    Raises:
+        InputError: a parameter is missing.
     """
+    missing = sorted(set(dict(graph.model.named_parameters())) - set(state))
+    if missing:
+        raise InputError("state", given=f"no {missing[0]!r}", expected="every parameter of the network")
     buffers = dict(graph.model.named_buffers(remove_duplicate=False))
     constants = Constants(graph, {**buffers, **state})
     stays = np.zeros(graph.units, bool)

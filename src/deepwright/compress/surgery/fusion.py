@@ -10,16 +10,18 @@ Source: "PruneFuse: Efficient Data Selection via Weight Pruning and Network Fusi
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 
 import torch
 from torch import Tensor, nn
 
+from deepwright.compress.arguments import running
 from deepwright.compress.coupling import ShrinkGraph
 from deepwright.compress.errors import FusionError
 from deepwright.compress.surgery.index_maps import IndexMap
 from deepwright.compress.surgery.preserving import Preserving
-from deepwright.compress.surgery.proof import TOLERANCE, require_same_function
+from deepwright.compress.surgery.proof import TOLERANCE, difference, require_same_function, tensors_of
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
@@ -105,12 +107,21 @@ def extract(big: nn.Module, index_map: IndexMap) -> dict[str, Tensor]:
     Args:
         big: a network that holds the small one.
         index_map: of the surgery.
+
+    Raises:
+        FusionError: a map of another network.
     """
     found = {}
+    unknown = sorted(set(index_map) - set(_tensors(big)))
+    if unknown:
+        raise FusionError("index map", given=f"no parameter {unknown[0]!r}", expected="a map made from this network")
     for name, tensor in _tensors(big).items():
         value = tensor.detach()
         for axis, keep in enumerate(index_map.get(name, ())):
             if keep is not None:
+                if len(keep) and not 0 <= int(keep.min()) <= int(keep.max()) < value.shape[axis]:
+                    given = f"a map that keeps entry {int(keep.max())} of {value.shape[axis]}"
+                    raise FusionError(f"parameter {name!r}", given=given, expected="a map made from this network")
                 value = value.index_select(axis, keep.to(value.device))
         found[name] = value.clone()
     return found
@@ -119,14 +130,17 @@ def extract(big: nn.Module, index_map: IndexMap) -> dict[str, Tensor]:
 def check_fusion(small: nn.Module, fused: nn.Module, x: Tensor) -> float:
     """Largest difference of the two networks' outputs, both in eval mode, each where it lives.
 
+    Of all the tensors that they give; infinite where one has NaN, or another shape.
+
     Args:
         small: the small network.
         fused: the big one that holds it.
         x: an input batch.
     """
-    with evaluating(small), evaluating(fused), torch.no_grad():
-        a, b = (network(to_model(x, network)).cpu() for network in (small, fused))
-    return float((a - b).abs().max())
+    with evaluating(small), evaluating(fused), torch.no_grad(), running("x", x):
+        outputs = [tensors_of(network(to_model(x, network))) for network in (small, fused)]
+    gaps = [difference(a.cpu(), b.cpu())[0] for a, b in zip(*outputs)]
+    return max(gaps, default=0.0) if len(outputs[0]) == len(outputs[1]) else math.inf
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from deepwright.compress.arguments import require_number, require_type
 from deepwright.compress.counting import measure_latency
 from deepwright.compress.coupling import ShrinkGraph
 from deepwright.compress.errors import OverPruneError
@@ -52,7 +53,16 @@ def plan_for_latency(
         InputError: not below the network's own time; scores missing, NaN or of a wrong length.
         OverPruneError: a time that surgery can't reach.
     """
-    time_of = measure or (lambda model: _milliseconds(graph, model, min_run_time))
+    require_type("graph", graph, ShrinkGraph, "a ShrinkGraph, as ShrinkGraph.from_module makes it")
+    require_number("milliseconds", milliseconds, strictly=True)
+
+    def time_of(model: nn.Module) -> float:
+        if measure is None:
+            return _milliseconds(graph, model, min_run_time)
+        found = measure(model)
+        require_number("measure's answer", found, strictly=True)
+        return found
+
     dense = time_of(graph.model)
     if not 0 < milliseconds < dense:
         raise InputError(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from deepwright.compress.arguments import require_mapping, require_module, require_type
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.surgery.cutting import ShrinkResult, shrink
 from deepwright.compress.surgery.dead import find_dead
@@ -114,6 +115,7 @@ def mask(model: nn.Module, plan: Plan) -> MaskHandle:
     Raises:
         InputError: a unit that no weight reads (attention's inner width).
     """
+    require_type("plan", plan, Plan, "a Plan, as plan(graph, scores, ...) makes it")
     masks: dict[str, Tensor] = {}
     shapes, device = plan.graph.shapes, device_of(model)
     for group in plan.graph.groups:
@@ -146,11 +148,14 @@ def mask_weights(model: nn.Module, masks: Mapping[str, Tensor]) -> MaskHandle:
     Raises:
         InputError: an unknown name, or a mask of another shape or type.
     """
+    require_module(model)
+    require_mapping("masks", masks, "parameter -> bool of its shape")
     parameters = dict(model.named_parameters())
     handle = MaskHandle(model, dict(masks))
     for name, keep in masks.items():
         if name not in parameters:
             raise InputError("mask", given=f"no parameter {name!r}", expected="names of named_parameters()")
+        require_type(f"mask of {name!r}", keep, Tensor, f"a bool tensor of shape {tuple(parameters[name].shape)}")
         if keep.shape != parameters[name].shape or keep.dtype != torch.bool:
             raise InputError(
                 f"mask of {name!r}",

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deepwright.compress.arguments import require_mapping, require_number, require_type
 from deepwright.compress.counting import CostPolynomial
 from deepwright.compress.coupling import Group, ShrinkGraph
 from deepwright.compress.errors import OverPruneError
@@ -32,6 +33,8 @@ class Plan:
     keep: np.ndarray
 
     def __post_init__(self) -> None:
+        require_type("plan", self.graph, ShrinkGraph, "a ShrinkGraph, as ShrinkGraph.from_module makes it")
+        require_type("plan", self.keep, np.ndarray, f"a NumPy array of {self.graph.units} booleans")
         if self.keep.shape != (self.graph.units,) or self.keep.dtype != bool:
             raise InputError(
                 "plan",
@@ -54,8 +57,7 @@ class Plan:
         keep = np.ones(graph.units, bool)
         for key, indices in kept.items():
             group = graph[key if isinstance(key, str) else key.name]
-            listed = indices.cpu() if isinstance(indices, Tensor) else indices
-            chosen = np.unique(np.asarray(listed, dtype=int).ravel())
+            chosen = _indices(group, indices)
             if len(chosen) == 0:
                 raise OverPruneError(
                     f"group {group.name!r}", given="no unit kept", expected="at least one", hint="min_keep=1"
@@ -98,6 +100,16 @@ class Plan:
         return {name: int(value[0]) for name, value in values.items()}
 
 
+def _indices(group: Group, given: Any) -> np.ndarray:
+    """Sorted, distinct unit indices; a mask or fractions in their place would keep other units than was meant."""
+    array = np.asarray(given.cpu() if isinstance(given, Tensor) else given)
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        hint = "np.flatnonzero(mask)" if array.dtype == bool else None
+        what = f"units of group {group.name!r}"
+        raise InputError(what, given=f"{array.dtype} {array.ravel()[:3].tolist()}", expected="whole numbers", hint=hint)
+    return np.unique(array.astype(int).ravel())
+
+
 def kept_indices(plan: Plan) -> dict[str, dict[int, np.ndarray]]:
     """Parameter -> axis -> sorted kept indices, for axes that change.
 
@@ -137,13 +149,17 @@ def plan(
         target: {"macs" | "params" | "bytes": share of the dense network's that is left, or an absolute number above 1}.
             Milliseconds are a goal of `plan_for_latency`.
         min_keep: units that every group keeps.
-        round_to: kept widths are multiples of this (or the whole group).
+        round_to: kept widths are multiples of this (or the whole group): of axes, so that a head of 64 channels goes
+            alone with `round_to=8`.
         per_group_max: largest share removed from one group.
 
     Raises:
         InputError: scores missing, NaN or of a wrong length (the group is named); both or neither of ratio and target.
         OverPruneError: a target that can't be reached within min_keep and per_group_max.
     """
+    require_type("graph", graph, ShrinkGraph, "a ShrinkGraph, as ShrinkGraph.from_module makes it")
+    if not graph.groups:
+        raise OverPruneError("graph", given="everything is frozen", expected="a group", hint="see graph.describe()")
     ordered = _ordered_scores(graph, scores, global_)
     if (ratio is None) == (target is None):
         raise InputError("plan", given=f"ratio={ratio}, target={target}", expected="one of the two")
@@ -164,18 +180,27 @@ def plan(
 
 def _share(ratio: float) -> float:
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
-        raise InputError("ratio", given=repr(ratio), expected="a share in [0, 1)")
+        hint = "a group keeps a unit at least: ratio=0.95 leaves one in twenty" if ratio == 1 else None
+        raise InputError("ratio", given=repr(ratio), expected="a share in [0, 1)", hint=hint)
     return float(ratio)
 
 
 def _ordered_scores(graph: ShrinkGraph, scores: Mapping[Any, Tensor], global_: bool) -> np.ndarray:
     """(units,) scores in the graph's order, normalised per group by their mean where groups compete."""
+    require_mapping("scores", scores, "group -> one score a unit, as importance(graph) gives them")
     named = {k if isinstance(k, str) else k.name: v for k, v in scores.items()}
     parts = []
     for group in graph.groups:
         if group.name not in named:
             raise InputError("scores", given=f"none for group {group.name!r}", expected="one a unit of every group")
-        values = torch.as_tensor(named[group.name]).detach().cpu().double().reshape(-1).numpy()
+        try:
+            given = torch.as_tensor(named[group.name]).detach().cpu()
+        except (TypeError, ValueError, RuntimeError) as error:
+            said = repr(named[group.name])[:60]
+            raise InputError(f"scores of group {group.name!r}", given=said, expected=f"{group.size} numbers") from error
+        if given.is_complex():
+            raise InputError(f"scores of group {group.name!r}", given="complex numbers", expected="real ones")
+        values = given.double().reshape(-1).numpy()
         if len(values) != group.size or not np.isfinite(values).all():
             raise InputError(
                 f"scores of group {group.name!r}",
@@ -191,20 +216,18 @@ class _Limits:
     """What every group keeps at least, and how widths are rounded."""
 
     def __init__(self, graph: ShrinkGraph, min_keep: int, round_to: int, per_group_max: float) -> None:
-        if min_keep < 1 or round_to < 1 or not 0 < per_group_max < 1:
-            raise InputError(
-                "plan",
-                given=f"min_keep={min_keep}, round_to={round_to}, per_group_max={per_group_max}",
-                expected="at least 1, at least 1, in (0, 1)",
-            )
-        self.graph, self.round_to = graph, round_to
+        require_number("min_keep", min_keep, least=1, whole=True)
+        require_number("round_to", round_to, least=1, whole=True)
+        require_number("per_group_max", per_group_max, strictly=True, below=1)
+        self.graph = graph
+        self.step = np.array([_step(g, round_to) for g in graph.groups], int)
         self.sizes = np.array([g.size for g in graph.groups], int)
         self.group = np.repeat(np.arange(len(self.sizes)), self.sizes)
         least = np.ceil(self.sizes * (1 - per_group_max)).astype(int)
         self.least = np.minimum(self.sizes, self._rounded(np.maximum(least, min_keep)))
 
     def _rounded(self, widths: np.ndarray) -> np.ndarray:
-        return np.minimum(self.sizes, -(-widths // self.round_to) * self.round_to)
+        return np.minimum(self.sizes, -(-widths // self.step) * self.step)
 
     def widest(self, scores: np.ndarray, widths: np.ndarray) -> np.ndarray:
         """The best `widths[g]` units of every group."""
@@ -228,20 +251,28 @@ class _Limits:
         return self.widest(scores, self._rounded(np.maximum(widths, self.least)))
 
 
+def _step(group: Group, round_to: int) -> int:
+    """Kept units come in multiples of this, so that each of a group's axes is a multiple of `round_to` wide."""
+    axes = {*group.producers, *group.consumers}
+    entries = {len(m.indices) // group.size for m in group.members if (m.fqn, m.axis) in axes}
+    return math.lcm(*(round_to // math.gcd(round_to, n) for n in entries))
+
+
 def _reach(
     graph: ShrinkGraph, scores: np.ndarray, limits: _Limits, target: Mapping[str, float], global_: bool
 ) -> np.ndarray:
     """Bisection on the number of removed units (or the share of each group) with the cost polynomial."""
+    require_mapping("target", target, "a goal such as {'macs': 0.5}")
     if len(target) != 1 or next(iter(target)) not in TARGETS:
         hint = "plan_for_latency(graph, scores, milliseconds)" if "latency_ms" in target else None
         expected = f"one of {', '.join(TARGETS)} with a number"
         raise InputError("target", given=dict(target), expected=expected, hint=hint)
     ((name, wanted),) = target.items()
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float) or not 0 < wanted < math.inf:
+        raise InputError("target", given=repr(wanted), expected="a finite number above 0")
     polynomial = CostPolynomial.of(graph)
     dense = float(polynomial.evaluate(np.ones((1, graph.units), bool))[name][0])
     goal = wanted * dense if wanted <= 1 else float(wanted)
-    if not 0 < goal < math.inf:
-        raise InputError("target", given=wanted, expected="a finite number above 0")
 
     def make(step: int) -> np.ndarray:
         if global_:

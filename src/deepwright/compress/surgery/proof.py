@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
+from deepwright.compress.arguments import require_module, require_type, running
 from deepwright.compress.coupling.axes import Labels
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.coupling.nodes import module_of, op_name, source_of
@@ -79,6 +80,11 @@ def verify(plan: Plan, small: nn.Module, *, batches: int = 4, extra: tuple[Any, 
         SurgeryError: they differ by more than 1e-8 of the largest output (or the shrunk network fails); names the first
             node that differs, its module and source line. Or outputs depend neither on inputs nor on weights.
     """
+    require_module(small, "small")
+    require_type("plan", plan, Plan, "a Plan, as plan(graph, scores, ...) makes it")
+    if extra is not None and not (isinstance(extra, tuple) and extra):
+        given = f"{type(extra).__name__} of {len(extra) if hasattr(extra, '__len__') else 0}"
+        raise InputError("verify_with", given=given, expected="a tuple of the network's inputs", hint="(x,) for one")
     if isinstance(batches, bool) or not isinstance(batches, int) or batches < 0 or (batches == 0 and extra is None):
         raise InputError("batches", given=batches, expected="1 or more, or 0 beside a batch of your own (extra=)")
     graph = plan.graph
@@ -126,9 +132,10 @@ def _run_both(
             original, twin = MaskedOriginal(plan, dtype), _twin(small, dtype)
             expected = [_called(original, case, dtype) for case in cases]
         except RuntimeError:
-            if dtype is None:
+            if dtype is not None:
+                continue
+            with running("inputs of the proof", cases):
                 raise
-            continue
         try:
             return expected, [_outputs(twin, *case, dtype) for case in cases], dtype
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
@@ -164,6 +171,15 @@ def _outputs(twin: nn.Module, args: Any, kwargs: Any, dtype: torch.dtype | None)
     args, kwargs = to_all((args, kwargs), dtype, device_of(twin))
     with evaluating(twin), torch.no_grad():
         out = twin(*args, **kwargs)
+    return tensors_of(out)
+
+
+def tensors_of(out: Any) -> list[Tensor]:
+    """The tensors among outputs of any form, in order.
+
+    Args:
+        out: a tensor, or tuples, lists, dicts and libraries' own containers of some.
+    """
     return [v for v in torch.utils._pytree.tree_leaves(_plain(out)) if isinstance(v, Tensor)]
 
 

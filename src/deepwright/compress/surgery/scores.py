@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deepwright.compress.arguments import require_type, running
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.coupling.groups import Group
 from deepwright.core.devices import back_to, to_model
@@ -55,6 +56,7 @@ def importance(
         InputError: an unknown criterion, one that needs data and got none, or a word that it has no use for; weights
             that aren't finite.
     """
+    require_type("graph", graph, ShrinkGraph, "a ShrinkGraph, as ShrinkGraph.from_module makes it")
     if reduction not in ("sum", "mean"):
         raise InputError("reduction", given=repr(reduction), expected="'sum' or 'mean'")
     if isinstance(criterion, str) and criterion not in CRITERIA:
@@ -82,6 +84,13 @@ def importance(
             count.index_add_(0, units, torch.ones_like(score))
         if reduction == "mean":
             total = total / count.clamp_min(1)
+        if not torch.isfinite(total).all():
+            raise InputError(
+                f"scores of group {group.name!r}",
+                given="NaN or infinity",
+                expected="finite numbers",
+                hint="check the data and the loss for NaN",
+            )
         out[group] = total.sqrt() if criterion == "l2" else total
     return back_to(out, graph.model)
 
@@ -109,7 +118,16 @@ def _entry_values(
 ) -> Callable[[str, int], Tensor]:
     """(parameter, axis) -> one number an entry of that axis."""
     if callable(criterion):
-        return lambda fqn, axis: criterion(fqn, axis, weights[fqn]).detach().cpu().double()
+
+        def asked(fqn: str, axis: int) -> Tensor:
+            found = criterion(fqn, axis, weights[fqn])
+            size = weights[fqn].shape[axis]
+            if not isinstance(found, Tensor) or found.shape != (size,):
+                given = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+                raise InputError("criterion", given=f"{given} for {fqn}, axis {axis}", expected=f"a tensor ({size},)")
+            return found.detach().cpu().double()
+
+        return asked
     if criterion in _OF_GRADIENTS:
         if data is None:
             raise InputError("data", given="none", expected=f"batches (inputs, targets) for {criterion!r}")
@@ -142,7 +160,7 @@ def gradient_scores(
         squared: the second of the two.
 
     Raises:
-        InputError: no sample.
+        InputError: no sample; batches, inputs or targets that the network or the loss doesn't take.
     """
     parameters = {k: p for k, p in model.named_parameters() if p.is_floating_point()}
     total: dict[str, Any] = {k: torch.zeros_like(p) for k, p in parameters.items()}
@@ -152,14 +170,15 @@ def gradient_scores(
         for p in parameters.values():
             p.requires_grad_(True)
         with evaluating(model):
-            for x, y in data:
+            for x, y in map(_pair, data):
                 if len(x) == 0:
                     continue
                 whole = whole or len(x)
                 share = len(x) / whole
                 count += share
                 x, y = to_model(x, model), to_model(y, model)
-                found = (_mean_square if squared else _gradient)(model, parameters, loss, x, y)
+                with running("data", (x, y)):
+                    found = (_mean_square if squared else _gradient)(model, parameters, loss, x, y)
                 for key, g in found.items():
                     total[key] += g if share == 1 else share * g
     finally:
@@ -170,6 +189,19 @@ def gradient_scores(
     if squared:
         return {k: p.detach().square() * total[k] / (2 * count) for k, p in parameters.items()}
     return {k: (p.detach() * total[k] / count).abs() for k, p in parameters.items()}
+
+
+def _pair(batch: Any) -> tuple[Tensor, Any]:
+    """(inputs, targets) of a batch."""
+    if not isinstance(batch, list | tuple) or len(batch) != 2:
+        raise InputError("data", given=f"a batch of type {type(batch).__name__}", expected="pairs (inputs, targets)")
+    x, y = batch
+    require_type("data", x, Tensor, "a tensor of inputs in every batch")
+    if isinstance(y, Tensor) and len(y) != len(x):
+        raise InputError("data", given=f"{len(x)} inputs with {len(y)} targets", expected="one target an input")
+    if x.is_floating_point() and not torch.isfinite(x).all():
+        raise InputError("data", given="NaN or infinity", expected="finite inputs")
+    return x, y
 
 
 def _gradient(model: nn.Module, parameters: dict[str, Any], loss: Any, x: Tensor, y: Tensor) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from deepwright.core.fit.run import FitResult, Run
 from deepwright.core.interrupt import graceful
 from deepwright.core.progress import bar
 from deepwright.core.randomness import local_rng
+from deepwright.core.requirements import require_at_least, require_callable, require_network
 from deepwright.core.resume import Resume
 
 
@@ -75,14 +76,18 @@ def fit(
         The history, the best epoch and value, and where it resumed.
 
     Raises:
-        InputError: no data, or others than tensors; options out of range; nothing to train; targets of another shape
-            than the outputs; a checkpoint of another fit, or that another process is writing; a loss that is not finite
-            (the message has the step; on an accelerator up to 49 more steps were taken since).
+        InputError: no data, or others than tensors; options out of range, or names where functions are asked for;
+            nothing to train; targets of another shape than the outputs; what is monitored is no number; a checkpoint of
+            another fit, or that another process is writing; a loss that is not finite (the message has the step; on an
+            accelerator up to 49 more steps were taken since).
         KeyboardInterrupt: after Ctrl-C, when the state is on disk.
         Terminated: after SIGTERM, when the state is on disk.
     """
     size = _checked_size(train)
     _check_options(model, epochs, batch_size, every, clip_norm)
+    _check_parts(loss, step, optimizer, scheduler, augment)
+    require_at_least(-(2**63), seed=seed)
+    require_at_least(0, workers=workers)
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,
@@ -101,7 +106,11 @@ def fit(
     fabric = _fabric(compute, model)
     was_training, origin = model.training, device_of(model)
     parts = {} if checkpoint is None else recipe.identity(model, train)
-    with Resume(checkpoint, parts, kind="fit", writer=fabric.is_global_zero) as kept, local_rng(seed):
+    with (
+        Resume(checkpoint, parts, kind="fit", writer=fabric.is_global_zero) as kept,
+        local_rng(seed),
+        torch.enable_grad(),
+    ):
         run = Run(model, train, recipe, fabric, Order(size, batch_size, fabric, seed, drop_last))
         try:
             run.resume(kept)
@@ -153,7 +162,26 @@ def _checked_size(train: TrainData) -> int:
     return size
 
 
+def _check_parts(loss: Any, step: Any, optimizer: Any, scheduler: Any, augment: Any) -> None:
+    """Refuse names and finished objects where functions that make or compute them are asked for."""
+    require_callable("loss", loss, "(predictions, targets) -> one number", "torch.nn.functional.mse_loss, or another")
+    for what, value, expected, hint in (
+        ("step", step, "(model, x, y) -> one number", None),
+        (
+            "optimizer",
+            optimizer,
+            "parameters -> optimiser",
+            "core.fit.adamw(lr=1e-3), or lambda p: torch.optim.Adam(p)",
+        ),
+        ("scheduler", scheduler, "(optimiser, steps) -> schedule", "core.fit.one_cycle(peak=1e-2)"),
+        ("augment", augment, "(batch, generator) -> batch", None),
+    ):
+        if value is not None:
+            require_callable(what, value, expected, hint)
+
+
 def _check_options(model: nn.Module, epochs: int, batch_size: int, every: int, clip_norm: float | None) -> None:
+    require_network(model)
     whole = all(isinstance(value, int) and not isinstance(value, bool) for value in (epochs, batch_size, every))
     if not whole or epochs < 0 or batch_size < 1 or every < 1 or (clip_norm is not None and not clip_norm > 0):
         given = f"epochs={epochs}, batch_size={batch_size}, every={every}, clip_norm={clip_norm}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -135,7 +136,10 @@ class Run:
         if selection.validate is not None:
             self.model.eval()
             with torch.no_grad():
-                row |= selection.validate(self.model)
+                found = selection.validate(self.model)
+            if not isinstance(found, Mapping):
+                raise InputError("validate", given=type(found).__name__, expected="a dict of numbers by name")
+            row |= found
         state.history.append(row)
         if selection.monitor is not None:
             self._consider(row, selection.monitor)
@@ -146,6 +150,9 @@ class Run:
         if monitor not in row:
             raise InputError("monitor", given=repr(monitor), expected=f"one of {', '.join(row)}")
         number = len(state.history) - 1
+        if not _is_number(row[monitor]):
+            given, expected = f"{row[monitor]!r} in epoch {number}", "a number (NaN is neither better nor worse)"
+            raise InputError(f"monitored value {monitor!r}", given=given, expected=expected)
         if selection.better(row[monitor], state.best_value):
             state.best = copy.deepcopy(self.model.state_dict())
             state.best_value, state.best_epoch = row[monitor], number
@@ -214,6 +221,13 @@ class _Seeded(Dataset):
         rows = [row for _, row in numbered]
         with local_seeds(derive_seed(*self.name[1:], numbered[0][0], seed=self.name[0])):
             return self.data.__getitems__(rows) if hasattr(self.data, "__getitems__") else [self.data[i] for i in rows]
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return not math.isnan(float(value))
+    except (TypeError, ValueError):
+        return False
 
 
 def _dtype_of_batches(model: nn.Module, precision: str | None) -> torch.dtype:

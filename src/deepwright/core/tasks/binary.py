@@ -129,8 +129,10 @@ class Binary(Task):
         return raised(out).softmax(1)
 
     def class_logits(self, out: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
-        """The two columns; their argmax is the prediction at a threshold of 0.5."""
-        return out
+        """The two columns, with the event's lowered by the threshold's logit: their argmax is the prediction."""
+        if self._boundary == 0:
+            return out
+        return torch.stack([raised(out)[:, 0], raised(out)[:, 1] - self._boundary], 1)
 
     def adversarial_loss(
         self,

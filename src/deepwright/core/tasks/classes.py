@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_at_least
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import class_losses
 from deepwright.core.tasks.intervals import bootstrap, share
@@ -28,7 +29,6 @@ from deepwright.core.tasks.targets import (
     as_tensor,
     beside,
     one_a_sample,
-    require_at_least,
     require_names,
     require_range,
     whole_labels,

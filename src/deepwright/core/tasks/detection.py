@@ -12,13 +12,14 @@ from torch import Tensor
 
 from deepwright.core.boxes import Detections, box_iou
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_at_least
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.detection_batch import DetectionBatch, detection_batch
 from deepwright.core.tasks.intervals import bootstrap
 from deepwright.core.tasks.matching import WeightedDetections, matches
 from deepwright.core.tasks.protocol import Task, chosen_loss
 from deepwright.core.tasks.reading import raised
-from deepwright.core.tasks.targets import beside, require_at_least, require_names
+from deepwright.core.tasks.targets import beside, require_names
 
 _COCO_OVERLAPS = tuple(0.5 + 0.05 * i for i in range(10))
 

@@ -11,12 +11,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_at_least
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
 from deepwright.core.tasks.protocol import Task
 from deepwright.core.tasks.reading import require_finite, require_form, unwrap
 from deepwright.core.tasks.regression import error_loss, errors, require_tolerance, tolerance_on
-from deepwright.core.tasks.targets import beside, real_targets, require_at_least
+from deepwright.core.tasks.targets import beside, real_targets, require_some
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,7 @@ class Forecast(Task):
     ) -> Float[Tensor, "n horizon channels"]:
         """The last season of the history, repeated; without a history each step's mean over training."""
         if history is None:
+            require_some(train)
             return train.mean(0).expand(len(y), -1, -1)
         past = self._past(history)
         if len(past) != len(y):

@@ -41,6 +41,10 @@ def infer(out: Any, y: Any, names: Sequence[str] = ()) -> Task:
     if _is_detection(y):
         return _detection(out, y, tuple(names))
     y = as_tensor(y, "targets")
+    if y.ndim == 0:
+        raise InputError(
+            "the task can't be told from what is seen", given="targets of shape ()", expected="one a sample"
+        )
     z = unwrap(out, len(y), lambda t: t.is_floating_point(), "one tensor of scores")
     z = columns(z, len(y))
     if y.ndim > 1 and y.shape[1] == 1 and (y.ndim == 2 or z.ndim == y.ndim):

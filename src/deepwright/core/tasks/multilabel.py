@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_at_least
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.intervals import bootstrap, share
 from deepwright.core.tasks.protocol import Task, chosen_loss
@@ -26,7 +27,7 @@ from deepwright.core.tasks.reading import (
     require_scale,
     unwrap,
 )
-from deepwright.core.tasks.targets import beside, require_at_least, require_count, require_names, zeros_and_ones
+from deepwright.core.tasks.targets import beside, require_count, require_names, zeros_and_ones
 
 
 @dataclass(frozen=True)

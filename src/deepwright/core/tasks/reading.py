@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.requirements import array_tensor
 
 SCALES = ("auto", "logits", "probabilities", "log-probabilities")
 
@@ -48,7 +49,7 @@ def unwrap(out: Any, n: int | None, fits: Callable[[Tensor], bool], expected: st
         InputError: no tensor fits, or several do.
     """
     if isinstance(out, np.ndarray):
-        out = torch.from_numpy(out)
+        out = array_tensor(out, "the network's output")
     if isinstance(out, Tensor):
         return out
     if isinstance(getattr(out, "logits", None), Tensor):

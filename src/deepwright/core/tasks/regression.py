@@ -11,11 +11,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_at_least
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
 from deepwright.core.tasks.protocol import Task, chosen_loss
 from deepwright.core.tasks.reading import columns, raised, require_finite, require_form, unwrap
-from deepwright.core.tasks.targets import beside, real_targets, require_at_least
+from deepwright.core.tasks.targets import beside, real_targets, require_some
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ class Regression(Task):
         self, train: Float[Tensor, "m outputs"], y: Float[Tensor, "n outputs"], history: Tensor | None = None
     ) -> Float[Tensor, "n outputs"]:
         """The training targets' mean."""
+        require_some(train)
         return train.mean(0).expand(len(y), -1)
 
     def fitted(self, train: Float[Tensor, "m outputs"], history: Tensor | None = None) -> Regression:
@@ -141,6 +143,7 @@ class Regression(Task):
         """
         if self.tolerance is not None:
             return self
+        require_some(train)
         distance = (train - train.median(0).values).abs().double()
         typical = distance.median(0).values
         typical = torch.where(typical > 0, typical, distance.mean(0))

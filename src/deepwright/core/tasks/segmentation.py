@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_at_least
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import class_losses
 from deepwright.core.tasks.intervals import bootstrap
@@ -26,7 +27,6 @@ from deepwright.core.tasks.reading import (
 )
 from deepwright.core.tasks.targets import (
     beside,
-    require_at_least,
     require_count,
     require_names,
     require_range,

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import array_tensor
 
 
 def as_tensor(y: Any, name: str) -> Tensor:
@@ -18,7 +19,7 @@ def as_tensor(y: Any, name: str) -> Tensor:
     if isinstance(y, list | tuple):
         y = _array(y, name)
     if isinstance(y, np.ndarray) and y.dtype.kind in "biuf":
-        y = torch.from_numpy(y)
+        y = array_tensor(y, name)
     if not isinstance(y, Tensor) or y.is_complex():
         raise InputError(name, given=_dtype_of(y), expected="numbers", hint="map names of classes to 0, 1, 2, ...")
     return y
@@ -159,11 +160,10 @@ def real_targets(y: Any, shape: Sequence[int], n: int | None, name: str) -> Floa
     return y
 
 
-def require_at_least(low: int, **counts: Any) -> None:
-    """Refuse counts that aren't whole numbers of `low` or more."""
-    for what, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise InputError(what, given=repr(value), expected=f"a whole number, {low} or more")
+def require_some(train: Any) -> None:
+    """Refuse an empty training set, of which nothing has a mean or a share."""
+    if len(train) == 0:
+        raise InputError("training targets", given="none", expected="at least one")
 
 
 def require_names(names: Sequence[str], classes: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.corruptions.engine import Context, Perturbation
-from deepwright.corruptions.filters import disk, fft_filter, gaussian, kernel_sigma, line, scale_value
+from deepwright.corruptions.filters import disk, fft_filter, gaussian, kernel_sigma, motion, scale_value
 
 
 def defocus_blur(x: Tensor, radius: float, context: Context) -> Tensor:
@@ -28,9 +28,8 @@ def glass_blur(x: Tensor, reach: float, context: Context) -> Tensor:
 
 
 def motion_blur(x: Tensor, size_and_angle: tuple[float, float], context: Context) -> Tensor:
-    """Mean along a line."""
-    size, angle = size_and_angle
-    return fft_filter(x, line(1 + (size - 1) * context.unit, angle))
+    """Mean along a line over `size` rows, turned by the angle from the vertical towards the lower right."""
+    return fft_filter(x, motion(size_and_angle[0], size_and_angle[1], context.unit))
 
 
 def zoom_blur(x: Tensor, zooms: tuple[float, float], context: Context) -> Tensor:

@@ -13,8 +13,8 @@ from deepwright.corruptions.filters import affine, area_matrix, displace, gaussi
 
 
 def shear(x: Tensor, slope: float, context: Context) -> Tensor:
-    """x' = x + m y about the centre."""
-    return affine(x, [[1, -slope, 0], [0, 1, 0]])
+    """x' = x + m y in pixels from the upper left corner, whose row stays."""
+    return affine(x, [[1, -slope, -slope * (x.shape[2] - 1) / 2], [0, 1, 0]])
 
 
 def translate(x: Tensor, shift: tuple[float, float], context: Context) -> Tensor:

@@ -76,16 +76,22 @@ def zigzag(x: Tensor, a: float, context: Context) -> Tensor:
 
 
 def cutout(x: Tensor, count: int, context: Context) -> Tensor:
-    """Black rectangles with sides U(5 %, 20 %)."""
+    """Black rectangles with sides of whole pixels from 5 % on and below 20 %."""
     _n, _, h, w = x.shape
     u = context.streams.uniform(4, count)
-    height, width = (0.05 + 0.15 * u[:, 2]) * h, (0.05 + 0.15 * u[:, 3]) * w
-    top, left = u[:, 0] * (h - height), u[:, 1] * (w - width)
-    ys, xs = torch.arange(h, device=x.device) + 0.5, torch.arange(w, device=x.device) + 0.5
-    rows = (ys >= top[..., None]) & (ys <= (top + height)[..., None])
-    columns = (xs >= left[..., None]) & (xs <= (left + width)[..., None])
+    height, width = _side(u[:, 2], h), _side(u[:, 3], w)
+    top, left = (u[:, 0] * (h - height)).floor(), (u[:, 1] * (w - width)).floor()
+    ys, xs = torch.arange(h, device=x.device), torch.arange(w, device=x.device)
+    rows = (ys >= top[..., None]) & (ys < (top + height)[..., None])
+    columns = (xs >= left[..., None]) & (xs < (left + width)[..., None])
     covered = (rows[:, :, :, None] & columns[:, :, None]).any(1)
     return x.masked_fill(covered[:, None], 0.0)
+
+
+def _side(u: Tensor, size: int) -> Tensor:
+    """Whole numbers, uniform in [5 %, 20 %) of the size, at least 1."""
+    least = max(1, int(0.05 * size))
+    return least + (u * max(1, int(0.2 * size) - least)).floor()
 
 
 def canny_edges(x: Tensor, a: float, context: Context) -> Tensor:

@@ -23,13 +23,14 @@ from deepwright.core.randomness import derive_seed
 from deepwright.core.tasks import Task
 from deepwright.labels.loop.pool import Inputs, Pool
 from deepwright.labels.loop.records import LabelingResult, Round
-from deepwright.labels.loop.requirements import count_columns, require_validation, whole_number, whole_numbers
-from deepwright.labels.loop.scoring import accuracy, dropout_passes, score_pool
+from deepwright.labels.loop.requirements import count_columns, require_parts, require_validation, whole_numbers
+from deepwright.labels.loop.scoring import accuracy, dropout_layers, dropout_passes, score_pool
 from deepwright.labels.loop.state import LoopState
 from deepwright.labels.loop.synchronising import RoundSelectors
 from deepwright.labels.loop.training import Trainer, default_trainer
 from deepwright.labels.prunefuse.selector import PrunedSelector
 from deepwright.labels.strategies.catalogue import STRATEGIES, Strategy, View, named
+from deepwright.labels.strategies.given import whole_number
 
 _COLLAPSED = 0.95  # a selector that names one class for more of the pool says nothing about it
 
@@ -102,14 +103,18 @@ class LabelingLoop:
         self.size = len(self.inputs)
         self.budget, self.round_size = whole_number(budget, "budget", 1), whole_number(round_size, "round_size", 0)
         self.seed_size = self.round_size if seed_size is None else whole_number(seed_size, "seed_size", 0)
-        require_validation(validation)
+        require_parts(selector, trainer, oracle, task)
         self.trainer, self.oracle = trainer or default_trainer(task=task), oracle
         self.task, self.classes = task, _classes(task, classes)
         self.class_names = _names(class_names, self.classes)
-        self.t_sync, self.validation, self.seed = whole_number(t_sync, "t_sync", 0), validation, seed
+        self.t_sync, self.validation = whole_number(t_sync, "t_sync", 0), validation
+        self.seed = whole_number(seed, "seed", None)
         self.jobs, self.backend = whole_number(jobs, "jobs", 1), backend
         self._check_sizes(selector)
         self._most = self._count_classes(selector)
+        require_validation(validation, self._most)
+        if self.strategy.needs_passes:
+            dropout_layers(selector.fresh())  # now, and not after a person answered a round
         self.known = self._checked_known(known or {})
         self.state = LoopState(checkpoint, {} if checkpoint is None else self._parts(selector))
         self._check_stored()
@@ -140,6 +145,8 @@ class LabelingLoop:
         return min((n for n in (self.classes, columns) if n is not None), default=None)
 
     def _checked_known(self, known: Mapping[Any, Any]) -> dict[int, int]:
+        if not isinstance(known, Mapping):
+            raise InputError("known", given=type(known).__name__, expected="a dict, sample -> class")
         samples, classes = whole_numbers(list(known), "known"), whole_numbers(list(known.values()), "labels")
         strange = sorted(i for i in samples if not 0 <= i < self.size)
         if strange:
@@ -356,7 +363,7 @@ def _classes(task: Task | None, classes: int | None) -> int | None:
     own = getattr(task, "classes", None)
     if classes is not None and own is not None and classes != own:
         raise InputError("classes", given=f"{classes}, and a task of {own}", expected="the same")
-    return own if classes is None else whole_number(classes, "classes", 1)
+    return own if classes is None else whole_number(classes, "classes", 2)
 
 
 def _names(names: Sequence[str] | None, classes: int | None) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from deepwright.core.errors import InputError
 from deepwright.data import to_float
 
 Pool = Tensor | Dataset
@@ -20,9 +21,19 @@ class Inputs:
     Args:
         pool: (N, ...) inputs, or a map-style data set of inputs (of (input, anything): what stands beside is ignored).
         batch_size: rows a batch.
+
+    Raises:
+        InputError: a pool that has no rows to read by their number.
     """
 
     def __init__(self, pool: Pool, batch_size: int) -> None:
+        if isinstance(pool, Tensor):
+            given, readable = f"a tensor of {pool.dtype}, shape {tuple(pool.shape)}", pool.ndim > 0
+            readable &= not (pool.dtype == torch.bool or pool.is_complex())
+        else:
+            given, readable = type(pool).__name__, hasattr(pool, "__len__") and hasattr(pool, "__getitem__")
+        if not readable:
+            raise InputError("pool", given=given, expected="a tensor (N, ...) of numbers, or a map-style data set")
         self.pool, self.batch_size = pool, batch_size
 
     def __len__(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -42,34 +41,16 @@ def whole_numbers(values: Any, name: str) -> list[int]:
     return [int(v) for v in numbers]
 
 
-def whole_number(value: Any, name: str, least: int) -> int:
-    """A size, as an integer.
-
-    Args:
-        value: of any integer type.
-        name: what it is.
-        least: the smallest that makes sense.
-
-    Raises:
-        InputError: another type, as a float, or a smaller one.
-    """
-    try:
-        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or number < least:
-        raise InputError(name, given=repr(value), expected=f"an integer, {least} or more")
-    return number
-
-
-def require_validation(validation: Any) -> None:
+def require_validation(validation: Any, classes: int | None) -> None:
     """Refuse validation data whose accuracy would mean nothing.
 
     Args:
         validation: (x, y), or None.
+        classes: labels stay below; None where it isn't known.
 
     Raises:
-        InputError: no pair of tensors, none or other than one label a sample.
+        InputError: no pair of tensors, none or other than one label a sample, labels that no class has, inputs that
+            aren't finite.
     """
     if validation is None:
         return
@@ -80,6 +61,35 @@ def require_validation(validation: Any) -> None:
     if x.ndim == 0 or len(x) == 0 or y.shape != x.shape[:1]:
         given = f"x of shape {tuple(x.shape)}, y of shape {tuple(y.shape)}"
         raise InputError("validation", given=given, expected="(n, ...) and (n,), one sample or more")
+    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+        raise InputError("validation", given="NaN or infinity in its inputs", expected="finite numbers")
+    wrong = [v for v in whole_numbers(y, "labels of validation") if v < 0 or (classes is not None and v >= classes)]
+    if wrong:
+        expected = "0 or more" if classes is None else f"0..{classes - 1}"
+        raise InputError("labels of validation", given=wrong[:5], expected=expected)
+
+
+def require_parts(selector: Any, trainer: Any, oracle: Any, task: Any) -> None:
+    """Refuse parts of a loop that can't do their work, before a person answers the first question.
+
+    Args:
+        selector: see `LabelingLoop`.
+        trainer: likewise, or None.
+        oracle: likewise, or None.
+        task: likewise, or None.
+
+    Raises:
+        InputError: one that isn't what its name says.
+    """
+    if not callable(getattr(selector, "fresh", None)):
+        hint = "WholeSelector(model), or PrunedSelector(model, x[:2])" if isinstance(selector, nn.Module) else None
+        given = type(selector).__name__
+        raise InputError("selector", given=given, expected="an object with fresh() -> network", hint=hint)
+    for name, part in (("trainer", trainer), ("oracle", oracle)):
+        if part is not None and not callable(part):
+            raise InputError(name, given=repr(part), expected="a function")
+    if task is not None and (isinstance(task, type) or not isinstance(task, Task)):
+        raise InputError("task", given=repr(task), expected="a task of core.tasks, such as Classification(10)")
 
 
 def count_columns(network: nn.Module, x: Tensor, task: Task | None) -> int | None:
@@ -89,7 +99,20 @@ def count_columns(network: nn.Module, x: Tensor, task: Task | None) -> int | Non
         network: as it is at the start.
         x: (1, ...) one sample.
         task: how to read outputs.
+
+    Raises:
+        InputError: the network can't take the sample.
     """
     with evaluating(network), torch.no_grad():
-        logits = read_logits(network(to_model(x, network)), task)
+        try:
+            out = network(to_model(x, network))
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            if isinstance(error, InputError | torch.OutOfMemoryError):
+                raise
+            raise InputError(
+                "pool",
+                given=f"a sample of shape {tuple(x.shape[1:])}, {x.dtype}: {str(error).splitlines()[0]}",
+                expected="samples that the selector's network takes",
+            ) from error
+        logits = read_logits(out, task)
     return logits.shape[1] if isinstance(logits, Tensor) and logits.ndim == 2 else None

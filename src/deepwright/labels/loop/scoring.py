@@ -61,6 +61,21 @@ def score_pool(
     return found
 
 
+def dropout_layers(model: nn.Module) -> list[nn.Module]:
+    """What is random in a network.
+
+    Args:
+        model: the selector.
+
+    Raises:
+        InputError: nothing is.
+    """
+    layers: list[nn.Module] = [m for m in model.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
+    if not layers:
+        raise InputError("strategy 'bald'", given="a network without dropout", expected="dropout layers")
+    return layers
+
+
 def dropout_passes(
     model: nn.Module, inputs: Iterable[Tensor], seed: int, task: Task | None = None, count: int = 10
 ) -> Float[Tensor, "passes n classes"]:
@@ -76,9 +91,7 @@ def dropout_passes(
     Raises:
         InputError: a network without dropout layers.
     """
-    layers = [m for m in model.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
-    if not layers:
-        raise InputError("strategy 'bald'", given="a network without dropout", expected="dropout layers")
+    layers = dropout_layers(model)
     rows = []
     with evaluating(model), torch.no_grad(), local_rng(seed % 2**31):
         for layer in layers:

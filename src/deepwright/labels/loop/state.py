@@ -12,7 +12,7 @@ from typing import Any
 
 from deepwright.core.errors import InputError
 from deepwright.core.journal import Journal, stored_rows
-from deepwright.core.resume import DamagedFileWarning, Identity, OtherWorkError, identity
+from deepwright.core.resume import DamagedFileWarning, Identity, OtherWorkError, identity, place
 from deepwright.labels.loop.records import Round
 
 KIND = "labelling loop"
@@ -40,7 +40,7 @@ class LoopState:
     """
 
     def __init__(self, checkpoint: Path | str | None, parts: Mapping[str, Any]) -> None:
-        self.path = None if checkpoint is None else Path(checkpoint)
+        self.path = Path(checkpoint) if checkpoint is not None and place(checkpoint) else None
         self.identity = Identity() if self.path is None else identity(**parts)
         try:
             self._journal = Journal(self.path, self.identity, durable=True, kind=KIND)

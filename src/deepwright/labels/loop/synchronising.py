@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from deepwright.core.errors import InputError
 from deepwright.core.identity import Digest
 from deepwright.core.randomness import derive_seed, generator
 from deepwright.core.resume import Resume
@@ -64,9 +65,14 @@ class RoundSelectors:
 
         Args:
             number: of the round; its selector is in force.
+
+        Raises:
+            InputError: the trainer gave no network.
         """
         if self._trained is None or self._trained[0] != number:
             model = self.trainer(self.current.fresh(), *self.data(number), number, self._seed("train", number))
+            if not isinstance(model, nn.Module):
+                raise InputError("trainer", given=f"it returned {type(model).__name__}", expected="the trained model")
             self._trained = number, model
         return self._trained[1]
 

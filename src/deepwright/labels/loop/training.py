@@ -8,10 +8,12 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deepwright.core.errors import InputError
 from deepwright.core.fit import fit, one_cycle, sgd
 from deepwright.core.randomness import generator
 from deepwright.core.tasks import Task
 from deepwright.labels.prunefuse.selector import DistillLoss, PrunedSelector
+from deepwright.labels.strategies.given import whole_number
 
 Trainer = Callable[[nn.Module, Tensor, Tensor, int, int], nn.Module]
 
@@ -24,7 +26,13 @@ def default_trainer(epochs: int = 20, lr: float = 0.1, batch_size: int = 32, tas
         lr: the cycle's peak.
         batch_size: samples a step, fewer where fewer have labels.
         task: whose loss is lowered; cross-entropy over logits of classes by default.
+
+    Raises:
+        InputError: no whole number of epochs or samples, or a learning rate that isn't above 0.
     """
+    epochs, batch_size = whole_number(epochs, "epochs", 1), whole_number(batch_size, "batch_size", 1)
+    if not (isinstance(lr, int | float) and 0 < lr < float("inf")):
+        raise InputError("lr", given=repr(lr), expected="a number above 0")
 
     def loss(out: Any, y: Tensor) -> Tensor:
         if task is None:
@@ -62,6 +70,7 @@ def train_fused(
     distill: float = 0.3,
     seed: int = 0,
     task: Task | None = None,
+    batch_size: int = 32,
 ) -> nn.Module:
     """Fuse a trained selector into the whole network and train it on, taught by the selector.
 
@@ -76,6 +85,7 @@ def train_fused(
         distill: the teacher's weight; 0 for none.
         seed: of everything.
         task: how to read outputs of which each sample has one class; None takes them as logits of classes.
+        batch_size: samples a step, fewer where fewer have labels.
 
     Returns:
         The whole network, where it was, in eval mode.
@@ -90,11 +100,11 @@ def train_fused(
         fused,
         (x, y),
         epochs=epochs,
-        batch_size=min(32, max(2, len(y))),
+        batch_size=min(batch_size, max(2, len(y))),
         step=step if distill or task is not None else None,
         optimizer=sgd(lr),
         scheduler=one_cycle(lr),
-        drop_last=len(y) > 32,
+        drop_last=len(y) > batch_size,
         seed=seed,
         description="fused",
     )

@@ -40,7 +40,8 @@ class PrunedSelector:
         index_map: which entries of the whole network it has.
 
     Raises:
-        InputError: a share outside [0, 1).
+        InputError: a share outside [0, 1), no network, nothing in it that can be removed, a criterion that needs data,
+            or a generator that it has no use for.
     """
 
     def __init__(
@@ -55,9 +56,16 @@ class PrunedSelector:
     ) -> None:
         if not 0 <= removed < 1:
             raise InputError("removed", given=removed, expected="a share in [0, 1)")
+        if not isinstance(model, nn.Module):
+            raise InputError("model", given=type(model).__name__, expected="a torch.nn.Module")
+        if generator is not None and criterion != "random":
+            raise InputError("generator", given=f"for the criterion {criterion!r}", expected="none, or 'random'")
         self.dense, self.removed, self.criterion, self.rescale = model, removed, criterion, rescale
         self.graph = ShrinkGraph.from_module(model, to_model(example_inputs, model))
-        scores = importance(self.graph, criterion, generator=generator if criterion == "random" else None)
+        if removed and not self.graph.groups:
+            hint = self.graph.describe()
+            raise InputError("the network", given="nothing that can be pruned", expected="a group of units", hint=hint)
+        scores = importance(self.graph, criterion, generator=generator)
         kept: dict[Group | str, Any] = {}
         for group in self.graph.groups:
             count = max(1, round((1 - removed) * group.size))
@@ -76,7 +84,8 @@ class PrunedSelector:
             generator: for "random".
         """
         options = {"removed": self.removed, "criterion": self.criterion, "rescale": False}
-        return PrunedSelector(model, self.graph.example, generator=generator, **options)  # type: ignore[arg-type]
+        draw = generator if self.criterion == "random" else None
+        return PrunedSelector(model, self.graph.example, generator=draw, **options)  # type: ignore[arg-type]
 
     def __resume_identity__(self) -> dict[str, Any]:
         """What it is: where it came from, how, and what came out (a random criterion draws)."""
@@ -153,7 +162,7 @@ class DistillLoss(nn.Module):
         task: Task | None = None,
     ) -> None:
         super().__init__()
-        if not 0 <= weight <= 1 or not temperature > 0:
+        if not 0 <= weight <= 1 or not 0 < temperature < float("inf"):
             raise InputError(
                 "DistillLoss", given=f"weight={weight}, temperature={temperature}", expected="in [0, 1], above 0"
             )
@@ -174,12 +183,18 @@ class DistillLoss(nn.Module):
             logits: of the network that learns, or its raw outputs.
             x_or_teacher_logits: inputs when there is a teacher, its logits otherwise.
             y: (n,) labels.
+
+        Raises:
+            InputError: logits of another shape from the teacher.
         """
         with torch.no_grad():
             given = x_or_teacher_logits
             taught = given if self.teacher is None else self.teacher(to_model(given, self.teacher))
         taught, y = read_logits(taught, self.task).to(logits.device), y.to(logits.device)
         logits = read_logits(logits, self.task)
+        if taught.shape != logits.shape:
+            shape, expected = tuple(taught.shape), f"{tuple(logits.shape)}, as the network's"
+            raise InputError("the teacher's logits", given=f"shape {shape}", expected=expected)
         t = self.temperature
         kl = F.kl_div((logits / t).log_softmax(1), (taught / t).log_softmax(1), log_target=True, reduction="batchmean")
         return (1 - self.weight) * F.cross_entropy(logits, y) + self.weight * t * t * kl

@@ -14,6 +14,7 @@ from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import derive_seed, generator
 from deepwright.core.tasks import Task
 from deepwright.labels.strategies import diversity, scores
+from deepwright.labels.strategies.given import require_count, whole_number
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _by(score: scores.Score) -> Callable[[View, int], Tensor]:
 
 
 def _random(view: View, k: int) -> Tensor:
-    scores.require_count(k, len(view.free))
+    require_count(k, len(view.free))
     order = torch.randperm(len(view.free), generator=generator(view.seed))
     return view.free[order[:k].to(view.free.device)]
 
@@ -164,11 +165,10 @@ def subsampled(inner: str | Strategy, most: int) -> Strategy:
         most: samples of the part (as many as are chosen, where that is more).
 
     Raises:
-        InputError: fewer than one.
+        InputError: fewer than one, or no integer.
     """
     base = named(inner)
-    if most < 1:
-        raise InputError("most", given=most, expected="1 or more")
+    most = whole_number(most, "most", 1)
 
     def select(view: View, k: int, **options: Any) -> Tensor:
         order = torch.randperm(len(view.free), generator=generator(derive_seed("subsample", seed=view.seed)))

@@ -13,7 +13,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.features import read_logits
 from deepwright.core.tasks import Task
-from deepwright.labels.strategies.scores import require_count
+from deepwright.labels.strategies.given import finite_features, finite_logits, require_count, rows, whole_number
 
 
 def k_center_greedy(
@@ -36,11 +36,11 @@ def k_center_greedy(
         Indices in the order of choice, where the features are.
 
     Raises:
-        InputError: features that aren't finite; more choices than candidates.
+        InputError: features that aren't finite; indices outside the pool; more choices than candidates.
     """
-    x = _checked(features)
-    labelled = labelled.to(x.device)
-    allowed = _allowed(x, labelled, candidates, k)
+    x = finite_features(features)
+    labelled, allowed = _allowed(x, labelled, candidates, k)
+    chunk = whole_number(chunk, "chunk", 1)
     squares = x.square().sum(1)
     distance = torch.full_like(squares, torch.inf)
     for part in labelled.split(chunk) if len(labelled) else ():
@@ -89,10 +89,15 @@ def badge(
     Raises:
         InputError: features that aren't finite; more choices than candidates; a task without classes.
     """
+    z = finite_logits(read_logits(logits, task, strict=True))
+    h = finite_features(features)
+    if len(h) != len(z):
+        raise InputError("features", given=f"{len(h)} samples, {len(z)} with logits", expected="as many of each")
+    if not (generator is None or isinstance(generator, torch.Generator)):
+        raise InputError("generator", given=repr(generator), expected="a torch.Generator")
+    candidates = rows(candidates, len(z), "candidates", z.device)
     require_count(k, len(candidates))
-    z = read_logits(logits, task, strict=True)
-    candidates = candidates.to(z.device)
-    h = _checked(features.to(z.device))[candidates].double()
+    h = h.to(z.device)[candidates].double()
     p = z[candidates].double().softmax(1)
     a = p - torch.nn.functional.one_hot(p.argmax(1), p.shape[1])
     size = a.square().sum(1) * h.square().sum(1)
@@ -140,15 +145,15 @@ def typiclust(
     Raises:
         InputError: features that aren't finite; more choices than candidates; no neighbour or cluster.
     """
+    neighbours, most_clusters = (
+        whole_number(neighbours, "neighbours", 1),
+        whole_number(most_clusters, "most_clusters", 1),
+    )
+    seed = whole_number(seed, "seed", None) % 2**32
+    x = finite_features(features)
+    labelled, allowed = _allowed(x, labelled, candidates, k)
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
-    if neighbours < 1 or most_clusters < 1:
-        raise InputError(
-            "typiclust", given=f"neighbours={neighbours}, most_clusters={most_clusters}", expected="1 or more"
-        )
-    x = _checked(features)
-    labelled = labelled.to(x.device)
-    allowed = _allowed(x, labelled, candidates, k)
     x = torch.nn.functional.normalize(x, dim=1)
     clusters = min(len(labelled) + k, most_clusters, len(x))
     kind = KMeans if clusters <= 50 else MiniBatchKMeans
@@ -172,19 +177,12 @@ def typiclust(
     return torch.tensor(chosen, device=x.device)
 
 
-def _checked(features: Tensor) -> Tensor:
-    if features.ndim != 2 or not torch.isfinite(features).all():
-        raise InputError(
-            "features",
-            given=f"shape {tuple(features.shape)}, finite: {bool(torch.isfinite(features).all())}",
-            expected="(N, d) finite numbers",
-        )
-    return features.float()
-
-
-def _allowed(x: Tensor, labelled: Tensor, candidates: Tensor | None, k: int) -> Tensor:
-    allowed = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    allowed[slice(None) if candidates is None else candidates.to(x.device)] = True
+def _allowed(x: Tensor, labelled: Tensor, candidates: Tensor | None, k: int) -> tuple[Tensor, Tensor]:
+    """What is labelled, and whether each sample may be chosen."""
+    labelled = rows(labelled, len(x), "labelled", x.device)
+    allowed = torch.full((len(x),), candidates is None, device=x.device)
+    if candidates is not None:
+        allowed[rows(candidates, len(x), "candidates", x.device)] = True
     allowed[labelled] = False
     require_count(k, int(allowed.sum()))
-    return allowed
+    return labelled, allowed

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Task
+from deepwright.labels.strategies.given import finite_logits, numbers, require_count, rows
 from deepwright.labels.strategies.reading import choices
 
 Score = Callable[[Tensor, Task | None], Tensor]
@@ -30,7 +31,7 @@ def least_confidence(logits: Float[Tensor, "n ..."], task: Task | None = None) -
         task: how to read them; None takes them as logits of classes.
 
     Raises:
-        InputError: NaN, fewer than two classes, or a task without probabilities.
+        InputError: NaN, probabilities for logits, fewer than two classes, or a task without probabilities.
     """
     return _scored(logits, task, lambda e, gaps, total: 1 - 1 / total)
 
@@ -43,7 +44,7 @@ def entropy(logits: Float[Tensor, "n ..."], task: Task | None = None) -> Float[T
         task: how to read them; None takes them as logits of classes.
 
     Raises:
-        InputError: NaN, fewer than two classes, or a task without probabilities.
+        InputError: NaN, probabilities for logits, fewer than two classes, or a task without probabilities.
     """
     return _scored(logits, task, lambda e, gaps, total: total.log() - torch.linalg.vecdot(e, gaps) / total)
 
@@ -56,7 +57,7 @@ def margin(logits: Float[Tensor, "n ..."], task: Task | None = None) -> Float[Te
         task: how to read them; None takes them as logits of classes.
 
     Raises:
-        InputError: NaN, fewer than two classes, or a task without probabilities.
+        InputError: NaN, probabilities for logits, fewer than two classes, or a task without probabilities.
     """
 
     def score(e: Tensor, gaps: Tensor, total: Tensor) -> Tensor:
@@ -76,6 +77,8 @@ def bald(passes: Float[Tensor, "passes n ..."], task: Task | None = None) -> Flo
     Raises:
         InputError: fewer than two passes, or passes that are all the same (nothing in the network is random).
     """
+    kind = passes.dtype if isinstance(passes, Tensor) and passes.is_floating_point() else torch.float32
+    passes = numbers(passes, "passes", "a tensor (T, N, classes)")
     if passes.ndim < 2 or len(passes) < 2 or (task is None and passes.ndim != 3):
         raise InputError("passes", given=f"shape {tuple(passes.shape)}", expected="(T, N, classes) with T >= 2")
     if bool((passes == passes[:1]).all()):
@@ -87,9 +90,9 @@ def bald(passes: Float[Tensor, "passes n ..."], task: Task | None = None) -> Flo
         )
     read = [choices(out, task) for out in passes]
     each = read[0][1]
-    p = torch.stack([rows for rows, _ in read]).double().softmax(2)
+    p = torch.stack([finite_logits(part, "passes") for part, _ in read]).double().softmax(2)
     gained = _entropy(p.mean(0)) - _entropy(p).mean(0)
-    return _a_sample(gained, each).to(passes.dtype)
+    return _a_sample(gained, each).to(kind)
 
 
 def _entropy(p: Tensor) -> Tensor:
@@ -97,8 +100,8 @@ def _entropy(p: Tensor) -> Tensor:
 
 
 def _scored(out: Tensor, task: Task | None, score: _Formula) -> Tensor:
-    rows, each = choices(out, task)
-    return _a_sample(_blockwise(rows, score), each)
+    table, each = choices(out, task)
+    return _a_sample(_blockwise(table, score), each)
 
 
 def _a_sample(values: Tensor, each: int) -> Tensor:
@@ -112,27 +115,12 @@ def _blockwise(logits: Tensor, score: _Formula) -> Tensor:
     Five passes over a large matrix would miss the cache.
     """
     parts = []
-    z = _checked(logits)
+    z = finite_logits(logits)
     for block in z.split(max(1, _CACHED // z.shape[1])):
         gaps = (block - block.amax(1, keepdim=True)).clamp_min_(-200.0)  # exp(-200) is 0 in float32, and 0 * -inf isn't
         e = gaps.exp()
         parts.append(score(e, gaps, e.sum(1)))
     return torch.cat(parts) if parts else z.new_zeros(0)
-
-
-def _checked(logits: Tensor) -> Tensor:
-    if logits.ndim != 2 or logits.shape[1] < 2:
-        raise InputError("logits", given=f"shape {tuple(logits.shape)}", expected="(N, classes), two classes or more")
-    if bool(torch.isnan(logits.sum())):  # one fast pass; infinities of both signs also end here, and pass
-        bad = torch.isnan(logits).any(1)
-        if not bool(bad.any()):
-            return _single(logits)
-        raise InputError("logits", given=f"NaN for samples {bad.nonzero().flatten()[:5].tolist()}", expected="numbers")
-    return _single(logits)
-
-
-def _single(logits: Tensor) -> Tensor:
-    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
 def top(scores: Float[Tensor, " n"], candidates: Int64[Tensor, " m"], k: int) -> Int64[Tensor, " k"]:
@@ -146,18 +134,7 @@ def top(scores: Float[Tensor, " n"], candidates: Int64[Tensor, " m"], k: int) ->
     Raises:
         InputError: more than there are, or none.
     """
+    candidates = rows(candidates, len(scores), "candidates", scores.device)
     require_count(k, len(candidates))
-    candidates = candidates.to(scores.device)
     order = torch.argsort(scores[candidates], descending=True, stable=True)
     return candidates[order[:k]]
-
-
-def require_count(k: int, most: int) -> None:
-    """Refuse a number of choices that can't be made.
-
-    Args:
-        k: how many are asked for.
-        most: how many samples there are to choose from.
-    """
-    if not 0 < k <= most:
-        raise InputError("k", given=k, expected=f"1..{most}, the samples without a label")

@@ -37,7 +37,7 @@ def read_program(path: Path | str) -> ExportedProgram:
         zipfile.BadZipFile: the file is no archive, or a damaged one.
     """
     with zipfile.ZipFile(path) as source:
-        parts = _Parts(source)
+        parts = _Parts(source, Path(path).stat().st_size)
         clean = io.BytesIO()
         with PT2ArchiveWriter(clean) as target:
             for name, content in _kept(parts):
@@ -49,15 +49,13 @@ def read_program(path: Path | str) -> ExportedProgram:
 class _Parts:
     """The members of an archive, below its one folder."""
 
-    def __init__(self, source: zipfile.ZipFile) -> None:
+    def __init__(self, source: zipfile.ZipFile, size: int) -> None:
         members = source.infolist()
         folders = {member.filename.partition("/")[0] for member in members}
         names = [member.filename.partition("/")[2] for member in members]
         if len(folders) != 1 or len(set(names)) < len(names):
             raise RefusedProgram(f"an archive with {len(folders)} folders, {len(names)} files", "files of one program")
-        for member in members:
-            if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
-                raise RefusedProgram(f"{short(member.filename)}, compressed", "files that are stored as they are")
+        _require_stored(source, size)
         self._source, self._members = source, dict(zip(names, members))
 
     def __contains__(self, name: str) -> bool:
@@ -80,6 +78,15 @@ class _Parts:
             raise RefusedProgram(f"{name}: {type(error).__name__}", "JSON of ordinary depth") from error
 
 
+def _require_stored(source: zipfile.ZipFile, size: int) -> None:
+    """Files as they are, one after the other, as torch writes them: a small archive must not hold large ones."""
+    for member in source.infolist():
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+            raise RefusedProgram(f"{short(member.filename)}, compressed", "files that are stored as they are")
+    if sum(member.file_size for member in source.infolist()) > size:
+        raise RefusedProgram("an archive whose files lie over each other", "each file in a place of its own")
+
+
 def _kept(parts: _Parts) -> Any:
     """(name, content) of all that torch needs."""
     yield _MODEL, json.dumps(parts.record(_MODEL, schema.ExportedProgram)).encode()
@@ -93,8 +100,8 @@ def _kept(parts: _Parts) -> Any:
         yield folder + name, json.dumps(payloads).encode()
         for path, numbers in sorted(sizes.items()):
             content = parts.read(folder + path)
-            if numbers > len(content):
-                raise RefusedProgram(f"{folder}{path} of {len(content)} bytes for {numbers} numbers", "all numbers")
+            if numbers and not content:  # torch would make zeros of them
+                raise RefusedProgram(f"{folder}{path}, empty, for {numbers} numbers", "all numbers")
             yield folder + path, content
 
 
@@ -118,7 +125,11 @@ def _samples(content: bytes) -> Any:
     if not content:
         return None
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as source:
+            _require_stored(source, len(content))
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except RefusedProgram as error:
+        raise error.within(_SAMPLES) from None
     except Exception as error:
         raise RefusedProgram(f"{_SAMPLES}: {str(error).splitlines()[0]}", "tensors and plain data") from error
     return _plain(found)

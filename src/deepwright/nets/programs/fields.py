@@ -38,7 +38,8 @@ def _name_or_none(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    return _fits(text, text == "" or _PATH.fullmatch(text) is not None, "the dotted name of a part of a network")
+    plain = _PATH.fullmatch(text) is not None and not any(part.startswith("__") for part in text.split("."))
+    return _fits(text, text == "" or plain, "the dotted name of a part of a network")  # `__class__.x` is no part
 
 
 def _call(text: str) -> str:

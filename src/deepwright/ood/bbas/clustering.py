@@ -7,7 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
+from deepwright.core.requirements import require_at_least, require_finite
 
 
 def complete_linkage(psi: Float[Tensor, "n d"], clusters: int, most: int = 4000, seed: int = 0) -> Tensor:
@@ -22,7 +24,11 @@ def complete_linkage(psi: Float[Tensor, "n d"], clusters: int, most: int = 4000,
         most: points that are clustered at once.
         seed: of the random subset.
     """
+    require_at_least(1, clusters=clusters, most=most)
     n = len(psi)
+    if n == 0:
+        raise InputError("points to cluster", given="none", expected="at least one")
+    require_finite(psi, "points to cluster")
     if n == 1 or clusters == 1:
         return torch.zeros(n, dtype=torch.long, device=psi.device)
     if n > most:

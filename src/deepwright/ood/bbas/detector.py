@@ -26,9 +26,10 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.features import Activations
+from deepwright.core.requirements import require_at_least, require_finite
 from deepwright.ood.bbas.boxes import ATOL, NARROWEST, Exceedance, box_values, left_out, sides
 from deepwright.ood.bbas.clustering import complete_linkage
-from deepwright.ood.detector import Detector
+from deepwright.ood.detector import Detector, require
 
 _STATISTICS = ("activation fraction", "maximum", "minimum")
 
@@ -102,12 +103,14 @@ class BBAS(Detector):
         for name, (where, given) in unused.items():
             if given:
                 raise InputError(name, given=f"with {where}", expected="none: it would change nothing there")
-        if n_clusters < 1 or not 0 <= quantile < 0.5 or margin < 0 or prob_floor < 0:
-            raise InputError(
-                "BBAS",
-                given=f"n_clusters={n_clusters}, quantile={quantile}, margin={margin}, prob_floor={prob_floor}",
-                expected="n_clusters >= 1, quantile in [0, 0.5), margin and prob_floor >= 0",
-            )
+        require_at_least(1, n_clusters=n_clusters, max_linkage=max_linkage)
+        require("quantile", quantile, 0 <= quantile < 0.5, "in [0, 0.5)")
+        require("margin", margin, 0 <= margin < float("inf"), "0 or more")
+        require("prob_floor", prob_floor, 0 <= prob_floor < 1, "in [0, 1)")
+        require("jobs", jobs, jobs != 0, "a number of threads, or -1 for all cores")
+        for name, wanted in (("layers", layers), ("cluster_layers", cluster_layers)):
+            if wanted is not None and (isinstance(wanted, str) or len(wanted) == 0):
+                raise InputError(name, given=repr(wanted) if wanted else "none", expected="several names, or None")
         self.layers, self.cluster_layers = layers, cluster_layers
         self.n_clusters, self.kind, self.aggregate, self.scale = n_clusters, kind, aggregate, scale
         self.layer_reduce, self.use, self.quantile, self.margin = layer_reduce, use, quantile, margin
@@ -130,9 +133,7 @@ class BBAS(Detector):
         names = self._names(acts, self.layers)
         parts = [acts.layers[name] for name in names]
         for name, values in zip(names, parts):
-            # a sum costs one pass, a mask of what is finite four
-            if not torch.isfinite(values.sum()) and not torch.isfinite(values).all():
-                raise InputError(f"activations of {name!r}", given="NaN or infinity", expected="finite numbers")
+            require_finite(values, f"activations of {name!r}")
         found = sum(values.shape[1] for values in parts)
         if self._has("scale_") and found != len(self.get_buffer("scale_")):
             expected = f"{len(self.get_buffer('scale_'))}, as at fit"

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
 from deepwright.core.features import Activations
+from deepwright.core.requirements import require_at_least
 from deepwright.ood.detector import Detector, require, require_classes
 
 
@@ -35,8 +36,7 @@ class KNN(Detector):
 
     def __init__(self, k: int = 50) -> None:
         super().__init__()
-        if k < 1:
-            raise InputError("k", given=k, expected="1 or more")
+        require_at_least(1, k=k)
         self.k = k
 
     def _fit(self, acts: Activations) -> None:

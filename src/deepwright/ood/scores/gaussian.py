@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from deepwright.core.errors import unknown_name
 from deepwright.core.features import Activations
 from deepwright.ood.detector import Detector, require_classes
 
@@ -35,6 +36,9 @@ class MDS(Detector):
 
     def _vectors(self, acts: Activations) -> Tensor:
         if self.layers:
+            for name in self.layers:
+                if name not in acts.layers:
+                    raise unknown_name("layer", name, acts.layers)
             return torch.cat([acts.layers[name] for name in self.layers], 1).double()
         assert acts.features is not None
         return acts.features.double()

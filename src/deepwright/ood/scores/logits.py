@@ -118,7 +118,7 @@ class ODIN(Detector):
         x = to_model(acts_or_x, model)
         with frozen(model), torch.enable_grad():
             point = x.detach().clone().requires_grad_(True)
-            top = (read_logits(model(point), task) / self.temperature).log_softmax(1).amax(1)
+            top = (read_logits(model(point), task, strict=True) / self.temperature).log_softmax(1).amax(1)
             (gradient,) = torch.autograd.grad(-top.sum(), point)
             with torch.no_grad():
                 moved = read_logits(model(x - self.epsilon * gradient.sign()), task)

@@ -18,6 +18,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.physics.domains import Box
 from deepwright.physics.levels import both, either
+from deepwright.physics.limits import require_counts
 from deepwright.physics.points import collect
 
 _OFF = 1e-6  # of the size: how far off the boundary its two sides are asked
@@ -81,6 +82,7 @@ class _Combined:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
+        require_counts(points=n)
         rng = torch.Generator().manual_seed(0) if generator is None else generator
         box, ways = Box(*self.bounds), [method]
 
@@ -88,7 +90,8 @@ class _Combined:
             x = box.sample(max(2 * n, 256), ways.pop() if ways else "sobol", generator=rng)
             return (x[self.distance(x) < 0],)
 
-        return collect(draw, n, type(self).__name__, "a region that isn't empty, nor much smaller than its bounds")[0]
+        expected = "a region that isn't empty, nor much smaller than its bounds"
+        return collect(draw, n, type(self).__name__, expected, draws=200)[0]
 
     @property
     def area(self) -> float:
@@ -105,8 +108,7 @@ class _Combined:
         Raises:
             InputError: none asked for; no boundary found.
         """
-        if n < 1:
-            raise InputError("points", given=n, expected="at least 1")
+        require_counts(points=n)
         rng = torch.Generator().manual_seed(0) if generator is None else generator
 
         def draw() -> tuple[Tensor, Tensor]:
@@ -114,7 +116,7 @@ class _Combined:
             order = torch.randperm(len(x), generator=rng)  # parts come one after the other: the first n weren't even
             return x[order], normal[order]
 
-        x, normal = collect(draw, n, type(self).__name__, "a region with a boundary")
+        x, normal = collect(draw, n, type(self).__name__, "a region with a boundary", draws=200)
         return x, normal
 
     def boundary_at(self, density: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
 from deepwright.core.resume import Resume
@@ -20,6 +20,23 @@ from deepwright.physics.kinetic.taken_steps import TakenSteps
 KIND = "kinetic run"
 
 
+@dataclass(frozen=True)
+class Landing:
+    """Where a run was before a step that was cut to land on a time: it goes on from there, with whole steps.
+
+    Attributes:
+        steps: taken by then.
+        now: particles by then.
+        tau: of the step that was cut.
+        partners: state of what interactions draw from, where they draw.
+    """
+
+    steps: int
+    now: PhaseSpaceParticles
+    tau: float
+    partners: Tensor | None
+
+
 @dataclass
 class RunState:
     """All that changes in a run.
@@ -29,12 +46,33 @@ class RunState:
         size: of the next one.
         now: particles after the last step.
         energies: F at the start and after every step.
+        landing: where the run goes on from, if its last step was cut.
     """
 
     steps: TakenSteps
     size: StepSize
     now: PhaseSpaceParticles
     energies: list[float]
+    landing: Landing | None = None
+
+    def land(self) -> None:
+        """Note that the next step is cut."""
+        if self.landing is None:
+            partners = self.steps.partners
+            drawn = None if partners is None else partners.get_state()
+            self.landing = Landing(len(self.steps), self.now, self.size.tau, drawn)
+
+    def lift_off(self) -> None:
+        """Take back what was cut, so that a longer run is the same as if it hadn't stopped on the way."""
+        if self.landing is None:
+            return
+        count = self.landing.steps
+        self.steps.forget(count)
+        del self.energies[count + 1 :]
+        self.now, self.size.tau = self.landing.now, self.landing.tau
+        if self.steps.partners is not None and self.landing.partners is not None:
+            self.steps.partners.set_state(self.landing.partners)
+        self.landing = None
 
 
 class RunFile:
@@ -85,7 +123,7 @@ class RunFile:
         self._kept.close()
 
     def _content(self) -> dict[str, Any]:
-        steps, now = self.state.steps, self.state.now
+        steps, now, landing = self.state.steps, self.state.now, self.state.landing
         partners = steps.partners
         return {
             "controls": [control.state_dict() for control in steps.controls],
@@ -95,6 +133,9 @@ class RunFile:
             "energies": self.state.energies,
             "tau": self.state.size.tau,
             "partners": None if partners is None else partners.get_state(),
+            "landing": None
+            if landing is None
+            else [landing.steps, landing.now.x, landing.now.v, landing.now.log_density, landing.tau, landing.partners],
         }
 
     def _check(self, stored: dict[str, Any], most: float, until: float) -> None:
@@ -130,6 +171,9 @@ class RunFile:
             felt = [cloud.to(steps.device) for cloud in clouds[k]]
             steps.append(control, felt, StepInfo(**stored["infos"][k]))
         state.energies[:] = stored["energies"]
+        if stored["landing"] is not None:
+            count, x, v, log_density, tau, partners = stored["landing"]
+            state.landing = Landing(count, PhaseSpaceParticles(x, v, log_density).to(steps.device), tau, partners)
         state.now, state.size.tau = PhaseSpaceParticles(*stored["now"]).to(steps.device), stored["tau"]
         if steps.partners is not None:
             steps.partners.set_state(stored["partners"])

@@ -62,6 +62,8 @@ class PotentialVelocity(nn.Module):
         width: of the layers.
         layers: in all, the opening one among them.
         rank: rows of A (at most 10 by default).
+        affine: add alpha + B_x x + B_v v with parameters of their own, B_v symmetric: a Gaussian's part of the control,
+            which a network of limited rank has to learn the hard way in many dimensions.
         ring: length of a periodic x, which enters as its sine and cosine; None where x is a line.
         dtype: of the parameters.
         seed: of the weights; w, b and D start at 0, so that the control does.
@@ -77,14 +79,15 @@ class PotentialVelocity(nn.Module):
         layers: int = 3,
         rank: int | None = None,
         *,
+        affine: bool = False,
         ring: float | None = None,
         dtype: torch.dtype = torch.float64,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if layers < 2 or width < 1:
-            given = f"layers={layers}, width={width}"
-            raise InputError("PotentialVelocity", given=given, expected="2 or more, 1 or more")
+        if layers < 2 or width < 1 or dim < 1:
+            given = f"layers={layers}, width={width}, dim={dim}"
+            raise InputError("PotentialVelocity", given=given, expected="2 or more, 1 or more of the others")
         self.dim, self.step, self.ring = dim, 1.0 / (layers - 1), ring
         places = dim if ring is None else 2 * dim
         self.part = slice(places, places + dim)  # where the velocity stands among the inputs
@@ -99,6 +102,7 @@ class PotentialVelocity(nn.Module):
         self.sign = nn.Parameter(torch.zeros(r, dtype=dtype))  # D
         self.w = nn.Parameter(torch.zeros(width, dtype=dtype))
         self.b = nn.Parameter(torch.zeros(inputs, dtype=dtype))
+        self.line = _Quadratic(places, dim, dtype) if affine else None
 
     def potential(self, s: float, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """psi.
@@ -112,7 +116,8 @@ class PotentialVelocity(nn.Module):
         u = _sigma(self.opening(y))
         for layer in self.layers:
             u = u + self.step * _sigma(layer(u))
-        return u @ self.w + 0.5 * ((y @ self.a.T).square() * self.sign).sum(1) + y @ self.b
+        psi = u @ self.w + 0.5 * ((y @ self.a.T).square() * self.sign).sum(1) + y @ self.b
+        return psi if self.line is None else psi + self.line.potential(y[:, : self.part.start], v)
 
     def _inputs(self, s: float, x: Tensor, v: Tensor) -> Tensor:
         if self.ring is not None:
@@ -165,7 +170,31 @@ class PotentialVelocity(nn.Module):
         hessian = hessian + torch.einsum("mi,nm,mj->nij", opening, weight, opening)
         quadratic = self.a[:, part].T * self.sign
         slope_v = (first * z) @ opening + (y @ self.a.T) @ quadratic.T + self.b[part]
-        return -slope_v, -(hessian + quadratic @ self.a[:, part])
+        hessian = hessian + quadratic @ self.a[:, part]
+        if self.line is not None:
+            slope_v = slope_v + self.line.slope(y[:, : part.start], v)
+            hessian = hessian + self.line.curvature
+        return -slope_v, -hessian
+
+
+class _Quadratic(nn.Module):
+    """alpha . v + v . B_x x + v . (B_v + B_v^T) v / 4, with its slope and curvature in v."""
+
+    def __init__(self, places: int, dim: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(dim, dtype=dtype))
+        self.bx = nn.Parameter(torch.zeros(dim, places, dtype=dtype))
+        self.bv = nn.Parameter(torch.zeros(dim, dim, dtype=dtype))
+
+    @property
+    def curvature(self) -> Tensor:
+        return 0.5 * (self.bv + self.bv.T)
+
+    def slope(self, places: Tensor, v: Tensor) -> Tensor:
+        return self.alpha + places @ self.bx.T + v @ self.curvature
+
+    def potential(self, places: Tensor, v: Tensor) -> Tensor:
+        return (v * (self.alpha + places @ self.bx.T + 0.5 * v @ self.curvature)).sum(1)
 
 
 def _sigma(x: Tensor) -> Tensor:

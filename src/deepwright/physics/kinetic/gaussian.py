@@ -14,6 +14,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.physics.kinetic.potentials import Harmonic
 from deepwright.physics.kinetic.systems import KineticFokkerPlanck
+from deepwright.physics.limits import require_counts, require_not_negative
 
 
 def harmonic_matrices(
@@ -27,6 +28,8 @@ def harmonic_matrices(
         temperature: T.
         dim: d.
     """
+    require_not_negative(friction=friction, temperature=temperature)
+    require_counts(dim=dim)
     stiff = torch.diag(torch.as_tensor(k, dtype=torch.float64).expand(dim))
     zero, eye = torch.zeros_like(stiff), torch.eye(dim, dtype=torch.float64, device=stiff.device)
     a = torch.cat([torch.cat([zero, eye], 1), torch.cat([-stiff, -friction * eye], 1)])
@@ -52,11 +55,20 @@ def gaussian_flow(
         t: the time, 0 or more.
 
     Raises:
-        InputError: a time that isn't finite or is below 0, numbers that aren't finite.
+        InputError: a time that isn't finite or is below 0, numbers that aren't finite, covariances that aren't.
     """
     m0, s0, a, q = (value.to(m0.device, torch.float64) for value in (m0, s0, a, q))
     if not (math.isfinite(t) and t >= 0) or not all(bool(torch.isfinite(value).all()) for value in (m0, s0, a, q)):
         raise InputError("gaussian_flow", given=f"t = {t}, or NaN or infinity", expected="t >= 0 and finite numbers")
+    shapes = {"s0": s0, "a": a, "q": q}
+    for name, value in shapes.items():
+        if m0.ndim != 1 or value.shape != (len(m0), len(m0)):
+            given = f"shape {tuple(value.shape)} for a mean of shape {tuple(m0.shape)}"
+            raise InputError(name, given=given, expected="(k, k) for (k,)")
+    for name, value in (("s0", s0), ("q", q)):
+        require_symmetric(value, name)
+        if float(torch.linalg.eigvalsh(value)[0]) < -1e-9 * float(value.abs().max()):
+            raise InputError(name, given="a negative variance", expected="a positive (semi-)definite matrix")
     k, size = len(m0), t * float(torch.linalg.matrix_norm(a, 1))
     doublings = max(0, math.ceil(math.log2(size))) if size > 0 else 0
     block = torch.zeros(2 * k, 2 * k, dtype=torch.float64, device=m0.device)
@@ -68,6 +80,21 @@ def gaussian_flow(
         f, spread = f @ f, spread + f @ spread @ f.T
     found = f @ s0 @ f.T + spread
     return f @ m0, (found + found.T) / 2
+
+
+def require_symmetric(matrices: Float[Tensor, "*k n n"], name: str) -> None:
+    """Refuse covariances that aren't symmetric: half of them would be passed over in silence.
+
+    Args:
+        matrices: one or more.
+        name: of the argument.
+
+    Raises:
+        InputError: one that isn't.
+    """
+    gap = float((matrices - matrices.mT).abs().max())
+    if not gap <= 1e-6 * float(matrices.abs().max()):
+        raise InputError(name, given=f"entries that differ by {gap:.2g} from their mirrored ones", expected="symmetric")
 
 
 def gaussian_free_energy(

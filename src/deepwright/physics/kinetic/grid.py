@@ -141,9 +141,9 @@ class _PhaseGrid:
         self, system: KineticFokkerPlanck, x_span: tuple[float, float], v_max: float, points: tuple[int, int]
     ) -> None:
         (self.nx, self.nv), self.length = points, x_span[1] - x_span[0]
-        if min(points) < 2 or not self.length > 0 or not v_max > 0:
+        if min(points) < 8 or not self.length > 0 or not v_max > 0:
             given = f"x_span={x_span}, v_max={v_max}, points={points}"
-            raise InputError("grid", given=given, expected="a rising span, a v_max above 0, 2 points or more each")
+            raise InputError("grid", given=given, expected="a rising span, a v_max above 0, 8 points or more each")
         self.system = system
         self.x = x_span[0] + self.length * np.arange(self.nx) / self.nx
         self.dv = 2 * v_max / self.nv

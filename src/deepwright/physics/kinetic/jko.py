@@ -36,6 +36,7 @@ from deepwright.physics.kinetic.step_size import StepSize
 from deepwright.physics.kinetic.step_solver import Push, StepSolver, StepTask
 from deepwright.physics.kinetic.systems import KineticFokkerPlanck
 from deepwright.physics.kinetic.taken_steps import TakenSteps
+from deepwright.physics.limits import require_counts, require_positive
 
 Factory = Callable[[], nn.Module]
 
@@ -90,19 +91,17 @@ class KineticJKO:
         seed: int = 0,
         device: torch.device | str | None = None,
     ) -> None:
-        if scheme not in SCHEMES or not step_size > 0 or substeps < 1 or not system.friction > 0:
-            given = f"scheme={scheme!r}, step_size={step_size}, substeps={substeps}, friction={system.friction}"
-            expected = "'constrained' or 'split', a step and friction above 0, 1 substep or more"
+        if scheme not in SCHEMES or not 0 < step_size < math.inf or not system.friction > 0:
+            given = f"scheme={scheme!r}, step_size={step_size}, friction={system.friction}"
+            expected = "'constrained' or 'split', a finite step and a friction above 0"
             raise InputError("KineticJKO", given=given, expected=expected)
+        require_counts(substeps=substeps)
         if isinstance(velocity, str) and velocity not in ("potential", "affine"):
             expected = "'potential', 'affine' or a function that makes a module"
             raise InputError("velocity", given=repr(velocity), expected=expected)
         counts = {"iterations": iterations, "first": first, "batch_size": batch_size, "resample": resample}
-        for name, count in (counts | {"particles": particles}).items():
-            if count < 1:
-                raise InputError(name, given=count, expected="1 or more")
-        if not lr > 0:
-            raise InputError("lr", given=lr, expected="above 0")
+        require_counts(**counts, particles=particles)
+        require_positive(lr=lr)
         if system.temperature == 0:
             warnings.warn(
                 "temperature 0: the entropy term is off, and the density may shrink without bound", stacklevel=2
@@ -110,6 +109,9 @@ class KineticJKO:
         self.system, self.start, self.velocity = system, start, velocity
         self.batch_size, self.particles, self.seed = batch_size, particles, seed
         now = PhaseSpaceParticles.of(start, particles, self._rng("particles"), device)
+        if now.x.shape[1] != system.dim:
+            given = f"{now.x.shape[1]} axes for an equation with {system.dim}"
+            raise InputError("start", given=given, expected=f"samples of {system.dim} axes, or dim={now.x.shape[1]}")
         steps = TakenSteps(start, StepMap(system, substeps, scheme), now.x.device)
         energies = [float(system.free_energy(now.x, now.v, now.log_density))]
         self.state = RunState(steps, StepSize(step_size, tolerance, largest), now, energies)
@@ -309,6 +311,8 @@ class KineticJKO:
     ) -> list[StepInfo]:
         """So many steps in all, or up to a time (the last step is cut to land on it).
 
+        A run that goes on takes such a step anew, whole: it comes to the same end as if it hadn't stopped on the way.
+
         Args:
             steps: in all, those already taken among them.
             until: the time.
@@ -334,10 +338,15 @@ class KineticJKO:
         near = 1e-9 * self.size.first
         file = RunFile(checkpoint, self.state, self.identity, lambda: self.control(fresh=True), most, until)
         try:
+            if len(self.steps) < most and until - self.times[-1] > near:
+                self.state.lift_off()
             with graceful() as stop, bar("kinetic steps", math.ceil(min(most, until / self.tau))) as running:
                 running.advance(len(self.steps))
                 while len(self.steps) < most and (left := until - self.times[-1]) > near:
-                    info = self.step(left)
+                    cut = left < self.tau - near
+                    if cut:
+                        self.state.land()
+                    info = self.step(left if cut else math.inf)
                     file.save()
                     running.advance(1, f"F {info.after:.4f}")
                     if on_step is not None:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.physics.kinetic.gaussian import gaussian_flow
+from deepwright.physics.kinetic.gaussian import gaussian_flow, require_symmetric
 
 
 class GaussianMixture:
@@ -34,6 +34,9 @@ class GaussianMixture:
         self.weights, self.means, self.covariances = (
             t.double().to(means.device) for t in (weights, means, covariances)
         )
+        if not all(bool(torch.isfinite(t).all()) for t in (self.means, self.covariances)):
+            raise InputError("GaussianMixture", given="NaN or infinity", expected="finite means and covariances")
+        require_symmetric(self.covariances, "covariances")
         self.roots, failed = torch.linalg.cholesky_ex(self.covariances)
         if bool(failed.any()):
             raise InputError("covariances", given="one that isn't positive definite", expected="positive definite ones")

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deepwright.core.errors import InputError
+
 
 @runtime_checkable
 class Potential(Protocol):
@@ -40,6 +42,8 @@ class Harmonic:
 
     def __init__(self, k: float | Tensor = 1.0) -> None:
         self.k = torch.as_tensor(k, dtype=torch.float64)
+        if self.k.ndim > 1 or not bool(torch.isfinite(self.k).all()):
+            raise InputError("Harmonic", given=k, expected="a finite number, or (d,) of them")
 
     def value(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """V."""

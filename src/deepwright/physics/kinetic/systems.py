@@ -8,6 +8,7 @@ The left side conserves F; friction and diffusion make it fall by gamma int f |v
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -40,7 +41,7 @@ class KineticFokkerPlanck:
     interaction: Interaction | None = None
 
     def __post_init__(self) -> None:
-        if not (self.friction >= 0 and self.temperature >= 0 and self.dim >= 1):
+        if not (0 <= self.friction < math.inf and 0 <= self.temperature < math.inf and self.dim >= 1):
             given = f"friction={self.friction}, temperature={self.temperature}, dim={self.dim}"
             raise InputError("KineticFokkerPlanck", given=given, expected="0 or more, 0 or more, 1 or more")
 

@@ -69,6 +69,15 @@ class TakenSteps:
             self.clouds.append(felt)
         self.infos.append(info)
 
+    def forget(self, count: int) -> None:
+        """Keep the first steps only.
+
+        Args:
+            count: how many.
+        """
+        for kept in (self.controls, self.clouds, self.infos):
+            del kept[count:]
+
     def draw(self, n: int, generator: torch.Generator) -> PhaseSpaceParticles:
         """Particles of the start.
 
@@ -140,6 +149,9 @@ class TakenSteps:
         if getattr(self.map.system.interaction, "draws", False):
             expected = "an interaction over all pairs (batch=0)"
             raise InputError("log_prob", given="forces from random partners", expected=expected)
+        if x.ndim != 2 or x.shape != v.shape:
+            given = f"x of shape {tuple(x.shape)}, v of shape {tuple(v.shape)}"
+            raise InputError("points", given=given, expected="(N, d) both")
         home, x, v = x.device, x.to(self.device), v.to(self.device)
         total = x.new_zeros(len(x))
         with torch.no_grad():

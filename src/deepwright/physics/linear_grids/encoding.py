@@ -71,6 +71,8 @@ class LinearGridEncoding(nn.Module):
                 given=f"fusion={fusion!r}, init={init!r}, num_features={num_features}",
                 expected=f"{', '.join(FUSIONS)}; 'auto', 'small' or 'ones'; 1 or more",
             )
+        if not dim:
+            raise InputError("bounds", given="no axes", expected="(low, high) of at least one")
         counts = [num_knots] * dim if isinstance(num_knots, int) else list(num_knots)
         closed = [False] * dim if periodic is None else list(periodic)
         if len(counts) != dim or len(closed) != dim or (levels is not None and knots is not None):

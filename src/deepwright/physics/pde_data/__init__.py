@@ -17,6 +17,7 @@ from deepwright.physics.pde_data.corpus import line_corpus, plane_corpus, space_
 from deepwright.physics.pde_data.filling import fill_in
 from deepwright.physics.pde_data.gas import compressible, turbulence
 from deepwright.physics.pde_data.generators_1d import (
+    SHAPES,
     RandomWaves,
     advection1d,
     burgers1d,
@@ -38,6 +39,7 @@ from deepwright.physics.pde_data.trajectories import PDEDataset
 
 __all__ = [
     "BOUNDARIES",
+    "SHAPES",
     "ChannelRegistry",
     "FieldErrors",
     "PDEBatch",

@@ -14,7 +14,7 @@ from deepwright.physics.pde_data.trajectories import PDEDataset
 
 
 def line_corpus(
-    train: int = 500, test: int = 60, points: int = 64, frames: int = 16, seed: int = 0
+    train: int = 500, test: int = 60, points: int = 64, frames: int = 16, seed: int = 0, shape: str = "plain"
 ) -> dict[str, tuple[PDEDataset, PDEDataset]]:
     """Advection, Burgers and reaction-diffusion: name -> (training set, test set).
 
@@ -26,11 +26,12 @@ def line_corpus(
         points: of each field.
         frames: of each trajectory.
         seed: of everything.
+        shape: of initial fields: see `RandomWaves`; "pdebench" is as the benchmark draws them.
     """
     rng = np.random.default_rng(seed)
     n, end = train + test, 0.05 * (frames - 1)
     nu = 10 ** rng.uniform(-3.3, -2.5, (2, n))
-    options: dict[str, Any] = {"t": end, "dt_save": 0.05, "waves": 2}
+    options: dict[str, Any] = {"t": end, "dt_save": 0.05, "waves": 2, "shape": shape}
     finer = 4  # shocks are solved on a finer grid than is kept
     sets = {
         "advection": advection1d(n, rng.uniform(0.2, 1, n), nx=points, seed=seed, **options),

@@ -78,6 +78,7 @@ def read_pdebench(
     with file:
         _require_own_data(file, path)
         layout = layout_of(file)
+        _require_ranks(file, layout)
         names = sorted(file.keys()) if layout == "seeds" else []
         count = len(names) if names else len(file[{"tensor": "tensor", "cfd": "density", "flow": "velocity"}[layout]])
         rows = _rows(samples, count)
@@ -86,6 +87,26 @@ def read_pdebench(
         params, param_names = _params(file, len(rows))
     bc = {"seeds": "neumann"}.get(layout, "periodic")
     return PDEDataset(u, coords, params, pde or Path(path).stem, bc, param_names, channels)
+
+
+def _require_ranks(file: Any, layout: str) -> None:
+    """Refuse arrays that are no trajectories of numbers, or not alike, before any of them is cut up."""
+    ranks = {"tensor": (3, 4, 5), "cfd": (3, 4, 5), "flow": (5,), "seeds": (3, 4, 5)}[layout]
+    names = {
+        "tensor": ["tensor"],
+        "cfd": [c for c in _CFD if c in file],
+        "flow": ["velocity"],
+        "seeds": [f"{k}/data" for k in file],
+    }[layout]
+    shapes = {name: file[name].shape if hasattr(file[name], "shape") else None for name in names}
+    for name, shape in shapes.items():
+        if shape is None or len(shape) not in ranks or file[name].dtype.kind not in "fiu":
+            given = "a group" if shape is None else f"{file[name].dtype} of shape {shape}"
+            expected = f"numbers of {' or '.join(map(str, ranks))} axes, as (N, T, X, ...)"
+            raise InputError(f"{name!r} in {Path(file.filename).name}", given=given, expected=expected)
+    if len(set(shapes.values())) > 1:
+        given = ", ".join(f"{name} of shape {shape}" for name, shape in list(shapes.items())[:5])
+        raise InputError(f"{Path(file.filename).name}", given=given, expected="arrays of one shape")
 
 
 def _require_own_data(group: Any, path: Path | str, seen: frozenset[Any] = frozenset()) -> None:

@@ -105,7 +105,7 @@ def per_trajectory(value: float | np.ndarray, n: int, name: str) -> np.ndarray:
     Raises:
         InputError: another number of values, or values that aren't finite.
     """
-    values = np.broadcast_to(np.asarray(value, dtype=float), (n,)).copy() if np.ndim(value) in (0, 1) else np.zeros(0)
-    if len(values) != n or not np.isfinite(values).all():
-        raise InputError(name, given=value, expected=f"a number, or {n} of them")
-    return values
+    values = np.asarray(value, dtype=float)
+    if values.shape not in ((), (1,), (n,)) or not np.isfinite(values).all():
+        raise InputError(name, given=value, expected=f"a finite number, or {n} of them")
+    return np.broadcast_to(values, (n,)).copy()

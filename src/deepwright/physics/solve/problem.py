@@ -153,6 +153,11 @@ class PDEProblem:
     source: str = ""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.domain, Domain):
+            given, expected = type(self.domain).__name__, "a Box, Ball, SpaceTime or another domain"
+            raise InputError("domain", given=given, expected=expected)
+        if not isinstance(self.conditions, Sequence) or not all(isinstance(c, Condition) for c in self.conditions):
+            raise InputError("conditions", given=type(self.conditions).__name__, expected="a list of Condition")
         names = [c.name for c in self.conditions]
         if not names or len(set(names)) != len(names):
             raise InputError("conditions", given=names, expected="at least one, each with a name of its own")

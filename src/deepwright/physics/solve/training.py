@@ -113,6 +113,8 @@ def fit_problem(
     for block in problem.blocks:
         require_dependence(problem.model, block)
     given = schedule_for(problem.size) if schedule is None else schedule
+    if isinstance(given, str) or not all(isinstance(p, Phase | tuple | list) for p in given):
+        raise InputError("schedule", given=repr(given), expected='phases, as [("lm", 100)] or [Phase("adam", 500)]')
     phases = [p if isinstance(p, Phase) else Phase(*p) for p in given]
     run = _Run(problem, phases, resample, balancer, seed)
     with Resume(checkpoint, run.identity() if checkpoint else {}, kind="fit of a problem") as kept:

@@ -45,8 +45,8 @@ class PointCounts:
     pressure: int = 16
 
     def __post_init__(self) -> None:
-        if any(getattr(self, f.name) < 1 for f in fields(self)):
-            raise InputError("PointCounts", given=self, expected="1 or more of each kind")
+        if any(not isinstance(getattr(self, f.name), int) or getattr(self, f.name) < 1 for f in fields(self)):
+            raise InputError("PointCounts", given=self, expected="whole numbers, 1 or more of each kind")
 
     def times(self, k: float) -> PointCounts:
         """So many times as many.

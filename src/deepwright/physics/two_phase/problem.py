@@ -72,8 +72,8 @@ class TwoPhaseProblem:
     axisymmetric: bool = False
 
     def __post_init__(self) -> None:
-        if not self.t_span[0] < self.t_span[1]:
-            raise InputError("t_span", given=self.t_span, expected="start < end")
+        if not -math.inf < self.t_span[0] < self.t_span[1] < math.inf:
+            raise InputError("t_span", given=self.t_span, expected="finite, start < end")
         if any(not 0 < v < math.inf for v in (*self.rho, *self.mu)):
             raise InputError("fluids", given=f"rho={self.rho}, mu={self.mu}", expected="all above 0")
         if len(self.rho) != self.phases or len(self.mu) != self.phases:
@@ -84,6 +84,9 @@ class TwoPhaseProblem:
             )
         if isinstance(self.surface_tension, tuple) and len(self.surface_tension) != self.phases - 1:
             raise InputError("surface_tension", given=self.surface_tension, expected=f"one, or {self.phases - 1}")
+        tensions = self.surface_tension if isinstance(self.surface_tension, tuple) else (self.surface_tension,)
+        if not all(math.isfinite(v) for v in tensions):
+            raise InputError("surface_tension", given=self.surface_tension, expected="finite numbers")
         if self.axisymmetric and (self.dim != 2 or self.domain.bounds[0][0] < 0):
             raise InputError(
                 "domain", given=self.domain.bounds, expected="(r, z) with r from 0 on, for an axisymmetric flow"

@@ -16,6 +16,7 @@ from deepwright.core.devices import Compute
 from deepwright.core.errors import InputError
 from deepwright.core.fit import FitResult, adamw, fit_drawn, one_cycle
 from deepwright.core.randomness import generator
+from deepwright.physics.limits import require_positive
 from deepwright.physics.pde_data import PDEBatch
 from deepwright.physics.unifluids.forecasts import relative_error
 from deepwright.physics.unifluids.model import UniFluids
@@ -138,6 +139,7 @@ def train_unifluids(
         InputError: no data, steps or shares; a checkpoint of another training.
     """
     drawing = Drawing(batch_size, temperature, sensors, seed)
+    require_positive(lr=lr)
     if not sets or steps < 1:
         given = f"{len(sets)} data sets, {steps} steps"
         raise InputError("train_unifluids", given=given, expected="at least one of each")

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from deepwright.compress import (
+    GRADIENT_CRITERIA,
     EvolutionaryPruner,
     ParetoResult,
     Plan,
@@ -59,6 +60,8 @@ def _searched(model: nn.Module, data: Samples, seed: int, budget: float, how: tu
         model,
         data.test[0][:2],
         objectives=("error", "macs"),
+        importance="taylor",
+        data=_scored(data),
         phase1={"pop": 20, "gen": 12},
         phase2={"pop": 20, "gen": 12},
         seed=seed,
@@ -67,6 +70,11 @@ def _searched(model: nn.Module, data: Samples, seed: int, budget: float, how: tu
     return search.fit(
         accuracy_on(*data.validation), budget=budget, racing=True, preparation=preparation, test=data.test
     )
+
+
+def _scored(data: Samples) -> list[tuple[Tensor, Tensor]]:
+    """What criteria with data look at, in the search and in one-shot cuts."""
+    return [(data.train[0][:512], data.train[1][:512])]
 
 
 def _preparation(data: Samples, statistics: int, steps: int) -> Preparation:
@@ -102,8 +110,7 @@ def _trained(cut: nn.Module, data: Samples, seed: int) -> dict[str, float]:
 
 
 def _cut(model: nn.Module, graph: ShrinkGraph, criterion: str, data: Samples, share: float) -> nn.Module:
-    batches = [(data.train[0][:512], data.train[1][:512])] if criterion in ("taylor", "hessian_diag") else None
-    scores = importance(graph, criterion, data=batches)
+    scores = importance(graph, criterion, data=_scored(data) if criterion in GRADIENT_CRITERIA else None)
     return shrink(model, plan(graph, scores, target={"macs": share})).model
 
 

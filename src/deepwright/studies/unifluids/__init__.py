@@ -10,7 +10,7 @@ from deepwright.studies._frame import Runs, cross, ratios, run_grid, study_resul
 from deepwright.studies.unifluids.narrow import narrow_trial
 from deepwright.studies.unifluids.shown import curve_of, error, errors, figures, tables
 from deepwright.studies.unifluids.timing import speeds
-from deepwright.studies.unifluids.trials import BLOCKS, DIRECT, JIT, LINE, OURS, RECIPES, STEPPERS, trial
+from deepwright.studies.unifluids.trials import BLOCKS, DIRECT, JIT, LINE, MIXED, OURS, RECIPES, STEPPERS, trial
 
 Arms = dict[str, Runs]
 
@@ -21,6 +21,7 @@ def run(settings: Settings) -> StudyResult:
     steps = 150 if settings.quick else 4000
     names = [DIRECT, OURS, "flow matching, sensors"] if settings.quick else list(RECIPES)
     names += [f"only {k}" for k in (LINE[:1] if settings.quick else LINE)]
+    names += [] if settings.quick else [MIXED]
     names += ["held out", "all dimensions", BLOCKS, *STEPPERS]
     runs = run_grid(trial, cross(what=names, steps=steps, seed=seeds), settings, "unifluids")
     grid = cross(kind=("x", "v"), steps=100 if settings.quick else 800, seed=seeds)

@@ -48,6 +48,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "flow matching of fields only": {"target": "field"},
     "flow matching, sensors": {},
 }
+MIXED = "flow matching, fields as PDEBench draws them"
+KINDS = ("plain", "folded", "windowed")
 STEPPERS = ("FNO", "U-Net")
 NFE = (1, 2, 5, 10, 20)
 SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
@@ -58,7 +60,8 @@ def trial(what: str, steps: int, seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     begin = time.process_time()
     small = steps < 1000
-    data = unified(line_corpus(*((60, 12) if small else (500, 60)), seed=seed), REGISTRY)
+    shape = "pdebench" if what == MIXED else "plain"
+    data = unified(line_corpus(*((60, 12) if small else (500, 60)), seed=seed, shape=shape), REGISTRY)
     if what in STEPPERS:
         return _stepper(what, data, small, seed)
     if what == BLOCKS:
@@ -84,6 +87,8 @@ def trial(what: str, steps: int, seed: int) -> dict[str, Any]:
     out["errors"] = {k: _measured(best, data[k][1]) for k in names}
     if sensors:
         out["sensors"] = [_sensors(best, data, share, seed) for share in SHARES]
+    if what in (OURS, MIXED):
+        out["kinds"] = {kind: _kind(best, kind, small, seed) for kind in KINDS}
     if what == OURS:
         out |= {
             "curve": _curve(best, data),
@@ -122,6 +127,12 @@ def _curve(model: UniFluids, data: dict[str, tuple[PDEBatch, PDEBatch]]) -> list
         heun = {k: relative_error(model.sample(data[k][1], steps=n, solver="heun")[0], data[k][1]) for k in LINE}
         rows.append({"steps": n, "errors": errors, "heun": heun, "seconds": time.process_time() - begin})
     return rows
+
+
+def _kind(model: UniFluids, kind: str, small: bool, seed: int) -> dict[str, float]:
+    """Errors where all initial fields are of one kind; reaction-diffusion starts at |u|, so plain ones are folded."""
+    data = unified(line_corpus(*((4, 12) if small else (4, 60)), seed=seed + 70, shape=kind), REGISTRY)
+    return {k: relative_error(model.predict(data[k][1]), data[k][1]) for k in LINE}
 
 
 def _sensors(model: UniFluids, data: dict[str, tuple[PDEBatch, PDEBatch]], share: float, seed: int) -> dict[str, Any]:

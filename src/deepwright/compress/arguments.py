@@ -1,0 +1,163 @@
+"""What every entry of this room refuses alike: things of another type, numbers out of range, inputs that don't fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepwright.compress.errors import ShapeError
+from deepwright.core.errors import InputError
+
+
+def require_type(name: str, value: object, kind: type | tuple[type, ...], expected: str) -> None:
+    """Refuse another type.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        kind: what it must be.
+        expected: that in words.
+
+    Raises:
+        InputError: it isn't.
+    """
+    if not isinstance(value, kind):
+        raise InputError(name, given=f"{type(value).__name__} {str(value)[:60]!r}", expected=expected)
+
+
+def require_module(model: object, name: str = "model") -> None:
+    """Refuse what isn't a network.
+
+    Args:
+        model: what was given.
+        name: of the argument.
+
+    Raises:
+        InputError: no `nn.Module`.
+    """
+    require_type(name, model, nn.Module, "an nn.Module")
+
+
+def require_number(
+    name: str,
+    value: object,
+    *,
+    least: float = 0.0,
+    strictly: bool = False,
+    below: float = math.inf,
+    whole: bool = False,
+) -> None:
+    """Refuse what isn't a number of a range.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        least: the smallest that is allowed.
+        strictly: whether that one isn't allowed itself.
+        below: what it must be smaller than.
+        whole: whether fractions aren't allowed.
+
+    Raises:
+        InputError: another number, NaN, or no number.
+    """
+    kinds = int if whole else (int, float)
+    if isinstance(value, kinds) and not isinstance(value, bool):
+        above = value > least if strictly else value >= least
+        if above and value < below:
+            return
+    kind = "a whole number" if whole else "a number"
+    end = "" if below == math.inf else f" and below {below:g}"
+    raise InputError(
+        name, given=repr(value), expected=f"{kind} {'above' if strictly else 'of at least'} {least:g}{end}"
+    )
+
+
+def require_batch(x: object, name: str) -> int:
+    """The samples of a tensor, or of a tuple's first.
+
+    Args:
+        x: inputs of a network, samples along the first axis.
+        name: of the argument.
+
+    Raises:
+        InputError: no tensor, no axis of samples, or no sample.
+    """
+    first = x[0] if isinstance(x, tuple) and x else x
+    if not isinstance(first, Tensor) or first.ndim == 0:
+        given = f"shape {tuple(first.shape)}" if isinstance(first, Tensor) else f"{type(first).__name__}"
+        raise InputError(name, given=given, expected="a tensor of inputs, samples along its first axis")
+    if len(first) == 0:
+        raise InputError(name, given="an empty batch", expected="at least one input")
+    return len(first)
+
+
+@contextmanager
+def running(name: str, inputs: object) -> Iterator[None]:
+    """A call of somebody's network inside the block: what it raises tells of its inputs.
+
+    Args:
+        name: of the argument that holds the inputs.
+        inputs: their shapes are told.
+
+    Raises:
+        ShapeError: the network failed.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
+        shapes = [tuple(t.shape) for t in torch.utils._pytree.tree_leaves(inputs) if isinstance(t, Tensor)]
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise ShapeError(
+            name, given=f"{shapes or type(inputs).__name__}: {said[0][:200]}", expected="inputs that the network takes"
+        ) from error
+
+
+def require_mapping(name: str, value: object, expected: str) -> None:
+    """Refuse what has no names.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        expected: what it must be, in words.
+
+    Raises:
+        InputError: no mapping.
+    """
+    require_type(name, value, Mapping, expected)
+
+
+def calibration_batches(calibration: Any, like: tuple[int, ...] | None, minimum: int) -> list[Tensor]:
+    """The inputs of calibration batches, which may hold labels too.
+
+    Args:
+        calibration: batches of inputs, or of (inputs, labels).
+        like: shape of one input, where it is known.
+        minimum: fewer samples are refused.
+
+    Raises:
+        InputError: no batches, inputs of another shape, NaN or infinity, too few.
+    """
+    require_number("minimum", minimum, least=1, whole=True)
+    if not isinstance(calibration, Iterable) or isinstance(calibration, Tensor | str | bytes | Mapping):
+        given = f"{type(calibration).__name__}"
+        raise InputError("calibration", given=given, expected="batches of inputs", hint="[x] for one tensor of inputs")
+    found: list[Tensor] = []
+    for batch in calibration:
+        inputs = batch[0] if isinstance(batch, list | tuple) and batch else batch
+        require_batch(inputs, "calibration")
+        if like is not None and tuple(inputs.shape[1:]) != like:
+            raise InputError("calibration", given=f"inputs of shape {tuple(inputs.shape[1:])}", expected=f"{like}")
+        if inputs.is_floating_point() and not torch.isfinite(inputs).all():
+            raise InputError("calibration", given="NaN or infinity", expected="finite inputs")
+        found.append(inputs)
+    seen = sum(len(x) for x in found)
+    if seen < minimum:
+        raise InputError("calibration", given=f"{seen} samples", expected=f"at least {minimum}")
+    return found
