@@ -209,9 +209,9 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def _cell(found: dict[str, Any]) -> str:
-    values = ", ".join(f"{value:.3g}" for value in found["by"].values())
     if found["grade"] in ("info", "n/a"):
         return {"info": "not graded", "n/a": "–"}[found["grade"]]
+    values = ", ".join(f"{float(value):.3g}" for value in found["by"].values())
     unsure = f" (or {', '.join(found['could be'])})" if found["could be"] else ""
     return f"**{found['grade']}**{unsure} {values}"
 

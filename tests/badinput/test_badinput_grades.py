@@ -106,7 +106,7 @@ ROWS = [
     Bad("audit of a tensor", lambda _: dw.audit(NET, X), ("batches of (inputs, targets)",)),
     Bad("audit of a number", lambda _: dw.audit(NET, 3), ("int", "batches")),
     Bad("audit of ragged batches", lambda _: dw.audit(NET, [(X, Y), (X[:, :3], Y)]), ("shape",)),
-    Bad("audit of words", lambda _: dw.audit(NET, [(["a", "b"], Y[:2])]), ("test inputs",)),
+    Bad("audit of words", lambda _: dw.audit(NET, [(["a", "b"], Y[:2])]), ("test loader", "list")),
     Bad("audit of NaN inputs", lambda _: audit(x=with_nan(X)), ("NaN",)),
     Bad("audit of infinite inputs", lambda _: audit(x=X.clone().fill_(math.inf)), ("infinity",)),
     Bad("audit of fewer labels than inputs", lambda _: audit(y=Y[:20]), ("20", "30")),
@@ -163,7 +163,11 @@ ROWS = [
     Bad("subject of NaN features", lambda _: Subject(NET, data(with_nan(X))), ("NaN", "inputs")),
     Bad("subject of an unknown kind", lambda _: Subject(NET, data(kind="sound")), ("sound",)),
     Bad("a part that isn't one", lambda _: Subject(NET, data()).outputs("tests"), ("tests", "validation")),
-    Bad("loaders of regression without targets", lambda _: subject_from_loaders(NET, [(X, None)]), ("labels",)),
+    Bad(
+        "loaders of regression without targets",
+        lambda _: subject_from_loaders(NET, [(X, None)]),
+        ("test loader", "target"),
+    ),
     # -- findings, comparison, pages ----------------------------------------------------------------------------------
     Bad("a grade F", lambda _: Finding("a", "F", "s", {}), ("F", "A, B")),
     Bad("a value that is NaN", lambda _: Finding("a", "A", "s", {"x": NAN}).require_numbers(), ("x", "NaN")),

@@ -57,6 +57,14 @@ def test_the_best_simple_method_is_no_straw_man(digits):
     assert name in ("a frozen random network", "5 nearest neighbours")
 
 
+def test_long_series_are_projected():
+    x = torch.randn(80, 600, 10, generator=subjects.generator())
+    y = torch.arange(80) % 2
+    x[y == 1] += 0.3
+    found = fit_simple_models(subjects.data("series", x, y, ("a", "b")))
+    assert float(found.right["nearest class mean"].double().mean()) > 0.9
+
+
 def test_the_user_s_draws_are_left_alone(digits):
     before = torch.get_rng_state()
     fit_simple_models(digits)

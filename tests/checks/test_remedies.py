@@ -11,10 +11,11 @@ import subjects
 import torch
 from torch import nn
 
-from deepwright import adversarial, corruptions, ood, risk
+from deepwright import adversarial, corruptions, ood, risk, workflows
 from deepwright.checks import Subject, audit, evaluate
 from deepwright.data import Split
 from deepwright.risk import ece
+from deepwright.workflows import AuditOptions
 
 QUICK = SimpleNamespace(suite=functools.partial(adversarial.suite, steps=2), PGD=adversarial.PGD)  # not 5,000 queries
 
@@ -144,3 +145,27 @@ def test_a_detector_that_is_advised_is_better_than_confidence(audited):
         best = re.search(r"Put (\w+) beside", found.remedy)[1]
         assert found.number(f"auroc_{best}_mean") > found.number("auroc_mean")
         run(found.remedy, subject)
+
+
+class Brightness(nn.Module):
+    """Dark pictures are its first output, bright ones its second; folders name them the other way round."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = nn.Parameter(torch.tensor([0.3, 0.7]))
+
+    def forward(self, x):
+        return -20 * (x.mean((1, 2, 3))[:, None] - self.level).abs()
+
+
+def test_a_file_of_classes_in_the_advised_order_mends_an_audit_of_folders(image_folder, tmp_path):
+    options = {"data": image_folder, "split": "test", "checks": ["accuracy"], "out": None}
+    found = workflows.audit(AuditOptions(Brightness().eval(), **options))
+    remedy = found["accuracy"].remedy
+    order = eval(re.search(r"order = (\[.*?\])", remedy)[1])
+    file = tmp_path / "classes.txt"
+    file.write_text("\n".join(found.subject["class_names"][k] for k in order))
+    assert found["accuracy"].number("accuracy") == 0
+    assert "--classes FILE" in remedy
+    mended = workflows.audit(AuditOptions(Brightness().eval(), classes=file, **options))
+    assert mended["accuracy"].number("accuracy") == 1

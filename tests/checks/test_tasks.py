@@ -281,6 +281,12 @@ def test_log_probabilities_are_read_and_said():
     assert plain.subject["notes"] == []
 
 
+def test_classes_of_one_name_bear_their_numbers():
+    model, made, _ = subjects.classification()
+    data = Data("two cranes", "tabular", ("crane", "ship", "crane"), made.train, made.validation, made.test)
+    assert Subject(model, data).class_names == ("crane (0)", "ship", "crane (2)")
+
+
 def test_one_sample_is_measured_and_not_graded():
     model, made, task = subjects.classification()
     one = Data("one", "tabular", made.classes, made.train, made.validation, made.test.take(1))

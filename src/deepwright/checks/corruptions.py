@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepwright.checks.finding import Finding, at_best, grade_down
-from deepwright.checks.grading import Graded, at_end, graded, no_skill
+from deepwright.checks.grading import LEAST_SKILL, Graded, at_end, graded, no_skill
 from deepwright.checks.subject import Subject
 from deepwright.core.statistics import Interval
 from deepwright.corruptions import ALL, TABLES, CorruptionReport, Suite
@@ -55,9 +55,9 @@ def _evaluated(subject: Subject, suite: Suite, batches: list[Any]) -> Corruption
 
 
 def _lost(subject: Subject, report: CorruptionReport) -> Interval | None:
-    """The share of the skill above chance that is lost on average; None where there is no skill."""
+    """The share of the skill above chance that is lost on average; None where there is too little of it."""
     skill = 1 - report.clean.value - subject.chance
-    if no_skill(subject) or skill <= 0:
+    if no_skill(subject) or skill < LEAST_SKILL * (1 - subject.chance):
         return None
     mean = report.mean_error
     return Interval(*((error - report.clean.value) / skill for error in (mean.value, mean.low, mean.high)))
@@ -65,7 +65,10 @@ def _lost(subject: Subject, report: CorruptionReport) -> Interval | None:
 
 def _grade(subject: Subject, report: CorruptionReport, lost: Interval | None) -> tuple[Graded, str]:
     if lost is None:
-        why = no_skill(subject) or f"on these {report.n} samples it is no better than a constant answer"
+        why = no_skill(subject) or (
+            f"on these {report.n} samples its {subject.score_name} ({1 - report.clean.value:.1%}) is not clearly above "
+            f"that of a constant answer ({subject.chance:.1%})"
+        )
         return Graded("info"), f"Not graded: {why}, so that there is nothing to lose."
     worse = subject.baseline is not None and report.mce > 1
 

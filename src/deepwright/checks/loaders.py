@@ -74,6 +74,9 @@ def subject_from_loaders(
         train_part, validation_part, note = _fitted_on(train, validation, seen)
         test_part = whole
     names = tuple(class_names or ())
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise InputError("class_names", given=f"several of {', '.join(twice)}", expected="different names")
     if not names and isinstance(seen, Classification):
         names = seen.names or tuple(map(str, range(seen.classes)))
     kind = {4: "image", 3: "series"}.get(x.ndim, "tabular")

@@ -19,6 +19,7 @@ from deepwright.data.dataset import stratified_order
 MOST = 2000  # training samples that they are fitted on, and test samples that they are measured on
 _SIDE = 32  # larger pictures are averaged down to it
 _FILTERS = 128
+_LONGEST, _PROJECTED = 4096, 1024  # numbers a row; distances survive a projection (Johnson and Lindenstrauss)
 _STRENGTHS = (0.001, 0.1)  # of logistic regression's C, chosen on the validation samples
 _PENALTIES = (0.03, 0.3, 3.0)  # a sample, of the random network's readout; chosen likewise
 
@@ -57,7 +58,7 @@ def fit_simple_models(data: Data, seed: int = 0) -> SimpleModels:
     rows = stratified_order(data.test.y, seed)[:MOST].sort().values
     test = Split(data.test.x[rows], data.test.y[rows])
     found = SimpleModels(rows, len(train))
-    parts = [_features(part) for part in (train, validation, test)]
+    parts = [_features(part, seed) for part in (train, validation, test)]
     labels = [part.y.numpy() for part in (train, validation, test)]
     scaled = _standardised(parts, by_feature=data.kind != "image")
     truth = test.y
@@ -72,10 +73,15 @@ def fit_simple_models(data: Data, seed: int = 0) -> SimpleModels:
     return found
 
 
-def _features(split: Split) -> Float[Tensor, "n d"]:
-    """Rows of numbers: features, series as they are, pixels of pictures of at most 32 x 32."""
-    parts = [_small(x).flatten(1) for x, _ in split.batches(256)]
-    return torch.cat(parts) if parts else split.inputs().flatten(1)
+def _features(split: Split, seed: int) -> Float[Tensor, "n d"]:
+    """Rows of numbers: features, pixels of at most 32 x 32, series; of very long ones random projections."""
+    length = _small(split.inputs(slice(0, 0))).flatten(1).shape[1]
+    weight = None
+    if length > _LONGEST:
+        weight = torch.randn(length, _PROJECTED, generator=generator(seed, "projection")) / _PROJECTED**0.5
+    parts = [_small(x).flatten(1) for x, _ in split.batches(64 if weight is not None else 256)]
+    parts = parts if weight is None else [part @ weight for part in parts]
+    return torch.cat(parts) if parts else torch.zeros(0, length if weight is None else _PROJECTED)
 
 
 def _small(x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -81,10 +82,6 @@ class Subject:
             raise InputError(
                 "data", given=type(self.data).__name__, expected="a Data", hint="audit(model, loader) takes loaders"
             )
-        names = self.data.classes
-        if len(set(names)) < len(names):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            raise InputError("classes", given=f"several of {', '.join(twice)}", expected="different names")
         self._check_options()
         if self.data.kind == "segmentation":  # images with label maps
             self.data = replace(self.data, kind="image")
@@ -192,9 +189,14 @@ class Subject:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes or labels: the data's, the task's, or numbers; none where the task has none."""
+        """Names of the classes or labels: the data's, the task's, or numbers; none where the task has none.
+
+        Of equal names (ImageNet has two cranes) each bears its number.
+        """
         names = self.data.classes or tuple(getattr(self.task, "names", ()))
-        return names or tuple(map(str, range(class_count(self.task) or 0)))
+        names = names or tuple(map(str, range(class_count(self.task) or 0)))
+        count = Counter(names)
+        return tuple(name if count[name] == 1 else f"{name} ({i})" for i, name in enumerate(names))
 
     @property
     def classes(self) -> int:
