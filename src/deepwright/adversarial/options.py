@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 
 
 def whole(what: str, value: Any, least: int | None = None) -> int:
@@ -26,7 +26,7 @@ def whole(what: str, value: Any, least: int | None = None) -> int:
         InputError: anything else, a bool and a float among it.
     """
     if least is not None:
-        require_at_least(least, **{what: value})
+        require_whole(least, **{what: value})
     elif not isinstance(value, Integral) or isinstance(value, bool):
         raise InputError(what, given=repr(value), expected="a whole number")
     return int(value)
