@@ -168,10 +168,8 @@ def require_network(model: Any, what: str = "model") -> None:
         what: how the user knows it.
     """
     if not isinstance(model, nn.Module):
-        hint = "an instance, not the class" if isinstance(model, type) else None
-        raise InputError(
-            what, given=getattr(model, "__name__", type(model).__name__), expected="an nn.Module", hint=hint
-        )
+        given, hint = (model, "an instance, not the class") if isinstance(model, type) else (type(model), None)
+        raise InputError(what, given=given.__name__, expected="an nn.Module", hint=hint)
 
 
 def require_same_length(a: Sequence[Any] | Tensor, b: Sequence[Any] | Tensor, what: str) -> None:
