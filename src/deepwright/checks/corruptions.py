@@ -70,7 +70,9 @@ def _grade(subject: Subject, report: CorruptionReport, lost: Interval | None) ->
             f"that of a constant answer ({subject.chance:.1%})"
         )
         return Graded("info"), f"Not graded: {why}, so that there is nothing to lose."
-    worse = subject.baseline is not None and report.mce > 1
+    mean = report.mean_error
+    least = report.mce * mean.low / mean.value if mean.value > 0 else 0.0  # as far as the samples allow
+    worse = subject.baseline is not None and least > 1
 
     def letter(side: int) -> str:
         grade = grade_down(at_end(lost, side, lower_is_better=True), _STEPS)
@@ -84,8 +86,8 @@ def _grade(subject: Subject, report: CorruptionReport, lost: Interval | None) ->
     )
     if subject.baseline is not None:
         rule += (
-            f" Mean corruption error relative to {subject.baseline_name} is {report.mce:.2f}; above 1 the grade is D "
-            "at best."
+            f" Mean corruption error relative to {subject.baseline_name} is {report.mce:.2f} ({least:.2f} "
+            "at least); where it is surely above 1 the grade is D at best."
         )
     return found, rule + found.words
 

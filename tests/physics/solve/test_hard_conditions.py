@@ -59,6 +59,7 @@ def test_third_derivatives():
     torch.testing.assert_close(fast.T, slow.T)
 
 
+@pytest.mark.slow
 def test_a_start_and_sides_that_are_held_in_time():
     """Heat: u = sin pi x at the start and 0 at the sides, all by form; only the equation is trained."""
     second = torch.diag(torch.tensor([1.0, 0.0], dtype=torch.float64))[None]
