@@ -124,7 +124,7 @@ ATTACKS = [
     Bad("one output without classes", lambda _: attack(model=nn.Linear(8, 1)), ("output", "Binary()")),
     Bad("Square in L1", lambda _: Square(0.1, "l1"), ("norm", "'l1'")),
     Bad("Square with no queries", lambda _: Square(0.1, queries=0), ("queries", "1 or more")),
-    Bad("Square of twice the picture", lambda _: Square(0.1, p=2.0), ("p", "2.0", "at most 1")),
+    Bad("Square of twice the picture", lambda _: Square(0.1, p=2.0), ("p", "2.0", "(0, 1]")),
     Bad("DeepFool with one candidate", lambda _: DeepFool(candidates=1), ("candidates", "2 or more")),
     Bad("Carlini-Wagner without a box", lambda _: CarliniWagner(bounds=(-math.inf, math.inf)), ("finite box",)),
     Bad("Carlini-Wagner at rest", lambda _: CarliniWagner(lr=0), ("lr", "above 0")),

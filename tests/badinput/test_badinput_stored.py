@@ -148,9 +148,9 @@ STRATEGY_ROWS = [
     Bad("k-center of none", lambda _: k_center_greedy(FEATURES, NONE, 0), ("k", "1..12")),
     Bad("k-center of a negative number", lambda _: k_center_greedy(FEATURES, NONE, -1), ("k", "-1")),
     Bad("k-center of more than there are", lambda _: k_center_greedy(FEATURES, NONE, 13), ("k", "13", "1..12")),
-    Bad("k-center of one and a half", lambda _: k_center_greedy(FEATURES, NONE, 1.5), ("k", "1.5", "integer")),
-    Bad("k-center of True", lambda _: k_center_greedy(FEATURES, NONE, True), ("k", "integer")),
-    Bad("k-center of a word", lambda _: k_center_greedy(FEATURES, NONE, "2"), ("k", "'2'", "integer")),
+    Bad("k-center of one and a half", lambda _: k_center_greedy(FEATURES, NONE, 1.5), ("k", "1.5", "whole number")),
+    Bad("k-center of True", lambda _: k_center_greedy(FEATURES, NONE, True), ("k", "True", "whole number")),
+    Bad("k-center of a word", lambda _: k_center_greedy(FEATURES, NONE, "2"), ("k", "'2'", "whole number")),
     Bad("k-center of one row", lambda _: k_center_greedy(FEATURES[0], NONE, 1), ("features", "(4,)", "(N, d)")),
     Bad("k-center of nothing", lambda _: k_center_greedy(FEATURES[:0], NONE, 1), ("features", "(0, 4)")),
     Bad("k-center of booleans", lambda _: k_center_greedy(FEATURES > 0, NONE, 1), ("features", "bool")),
@@ -292,7 +292,7 @@ FILE_ROWS = [
     Bad(
         "label with more removed than there is",
         lambda f: command("label", pool(f), "--budget", 4, "--classes", "a,b", "--removed", 1),
-        ("removed", "below 1"),
+        ("removed", "[0, 1)"),
     ),
     Bad(
         "a journal with a foreign byte", journal(lambda c: c[:-20] + b"\xff" + c[-19:]), ("line 2", "as it was written")

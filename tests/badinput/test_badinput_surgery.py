@@ -181,7 +181,7 @@ ROWS = [
     Bad("no unit kept", lambda _: planned(ratio=0.5, min_keep=0), ("min_keep", "1")),
     Bad("NaN units kept", lambda _: planned(ratio=0.5, min_keep=NAN), ("min_keep", "nan")),
     Bad("half a width", lambda _: planned(ratio=0.5, round_to=1.5), ("round_to", "1.5")),
-    Bad("all of a group", lambda _: planned(ratio=0.5, per_group_max=1), ("per_group_max", "below 1")),
+    Bad("all of a group", lambda _: planned(ratio=0.5, per_group_max=1), ("per_group_max", "(0, 1)")),
     Bad("a plan where all is frozen", lambda _: plan(frozen(), {}, ratio=0.5), ("frozen", "describe()")),
     Bad("a safe graph where all is frozen", lambda _: freeze_unsafe(frozen()), ("everything is frozen",)),
     Bad("no scores", lambda _: scored({}), ("scores", "'0'")),

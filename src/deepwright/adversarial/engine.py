@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from deepwright.adversarial.aim import Aim, LossFunction, SuccessFunction, loss_name, may_have_classes, require_task
-from deepwright.adversarial.options import box, budget, steps_before, switch, whole
+from deepwright.adversarial.options import box, budget, steps_before, switch
 from deepwright.adversarial.probing import forward_of, probed
 from deepwright.adversarial.projections import column, norms, project, require_norm
 from deepwright.adversarial.rounding import on_levels, require_on_levels, towards, working_dtype
@@ -27,6 +27,7 @@ from deepwright.core.devices import back_to, device_of, dtype_of
 from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen, require_float_images
 from deepwright.core.randomness import Streams
+from deepwright.core.requirements import require_whole
 from deepwright.core.tasks import Task
 
 
@@ -97,7 +98,8 @@ class Attack:
     ) -> None:
         self._refuse({"loss": loss, "targeted": targeted, "early_stop": early_stop, "seed": seed})
         budget(eps, None, torch.float64)
-        self.eps, self.norm, self.bounds, self.seed = eps, require_norm(norm), box(bounds), whole("seed", seed)
+        require_whole(seed=seed)
+        self.eps, self.norm, self.bounds, self.seed = eps, require_norm(norm), box(bounds), int(seed)
         self.early_stop = switch("early_stop", early_stop)
         self.aim = self._aimed(task, loss, success, switch("targeted", targeted))
         self.loss_name = self.aim.loss if isinstance(self.aim.loss, str) else getattr(loss, "__name__", "custom")
@@ -261,7 +263,7 @@ class Attack:
         """
         self.check_inputs(x, y)
         through = steps_before(through)
-        whole("eot", eot, 1)
+        require_whole(1, eot=eot)
         with frozen(model):
             victim, y = self._victim(model, x, y, through, eot)
             out = victim.out(victim.x.to(working_dtype(x.dtype)), torch.arange(len(x), device=victim.x.device))
@@ -348,6 +350,7 @@ def _require_options(x: Tensor, mask: Tensor | None, ids: Tensor, eot: int, quan
         raise InputError("mask", given=_described(mask), expected=f"one that broadcasts to {tuple(x.shape)}")
     if not isinstance(ids, Tensor) or tuple(ids.shape) != (len(x),) or ids.is_floating_point() or ids.is_complex():
         raise InputError("ids", given=_described(ids), expected=f"whole numbers ({len(x)},), one a sample")
-    whole("eot", eot, 1)
+    require_whole(1, eot=eot)
     if quantize is not None:
-        require_on_levels(x, whole("quantize", quantize, 1))
+        require_whole(1, quantize=quantize)
+        require_on_levels(x, quantize)

@@ -1,56 +1,15 @@
-"""Numbers, switches and sequences that a user gives to an attack: taken where they are what they should be."""
+"""Switches, boxes, budgets and functions that a user gives to an attack: taken where they are what they should be."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_at_least
-
-
-def whole(what: str, value: Any, least: int | None = None) -> int:
-    """A whole number.
-
-    Args:
-        what: its name.
-        value: what was given.
-        least: the smallest that is taken; None for any.
-
-    Raises:
-        InputError: anything else, a bool and a float among it.
-    """
-    if least is not None:
-        require_at_least(least, **{what: value})
-    elif not isinstance(value, Integral) or isinstance(value, bool):
-        raise InputError(what, given=repr(value), expected="a whole number")
-    return int(value)
-
-
-def number(what: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = False) -> float:
-    """A number within limits.
-
-    Args:
-        what: its name.
-        value: what was given.
-        low: the smallest that is taken.
-        high: the largest.
-        open_low: whether `low` itself is refused.
-
-    Raises:
-        InputError: anything else; NaN is within no limits.
-    """
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    if not real or not low <= value <= high or (open_low and value == low):
-        below = f"above {low:g}" if open_low else f"{low:g} or more"
-        expected = f"a number, {below}" + ("" if high == math.inf else f", at most {high:g}")
-        raise InputError(what, given=repr(value), expected=expected)
-    return float(value)
 
 
 def switch(what: str, value: Any) -> bool:

@@ -13,12 +13,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from deepwright.adversarial.engine import Attack
-from deepwright.adversarial.options import number
 from deepwright.adversarial.suites import AttackSuite, by_sample
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
 from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
+from deepwright.core.requirements import require_number
 from deepwright.core.statistics import Interval, wilson
 from deepwright.core.tasks.reading import TELLING_ROWS
 
@@ -224,7 +224,9 @@ def curve(
     _require_untargeted(attack)
     if not isinstance(eps, Sequence) or isinstance(eps, str) or not eps:
         raise InputError("eps", given=repr(eps), expected="a sequence of budgets", hint="curve(..., eps=[0.01, 0.03])")
-    budgets = [number("budgets (eps)", e, 0) for e in eps]
+    for e in eps:
+        require_number(0, infinite=True, eps=e)
+    budgets = [float(e) for e in eps]
     attack.check_inputs(x, y)
     y = attack.check_targets(y, len(x))
     alive = attack.stands(model, x, y).cpu()
@@ -264,9 +266,9 @@ def minimal_eps(
     Raises:
         InputError: an empty bracket or width.
     """
-    low, high, tol = (
-        number(f"bracket: {word}", value, 0) for word, value in (("low", low), ("high", high), ("tol", tol))
-    )
+    bracket: dict[str, Any] = {"bracket: low": low, "bracket: high": high, "bracket: tol": tol}
+    require_number(0, infinite=True, **bracket)
+    low, high, tol = map(float, bracket.values())
     if not isinstance(attack, Attack | AttackSuite):
         raise InputError("attack", given=repr(attack), expected="an attack or a suite, like PGD(0.1)")
     if not low < high < math.inf or not tol > 0:

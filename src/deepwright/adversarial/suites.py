@@ -14,9 +14,9 @@ from deepwright.adversarial.attacks.apgd import APGD, APGDT
 from deepwright.adversarial.attacks.fab import FABT
 from deepwright.adversarial.attacks.square import Square
 from deepwright.adversarial.engine import Attack, AttackResult
-from deepwright.adversarial.options import whole
 from deepwright.adversarial.projections import column
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 from deepwright.core.tasks import Task
 
 
@@ -189,9 +189,9 @@ def suite(
         raise InputError("suite", given=repr(name), expected="'quick', 'fast' or 'standard'")
     still: dict[str, Any] = {"norm": norm, "bounds": bounds, "task": task}
     common = {**still, "seed": seed}
-    steps = {"quick": 20, "fast": 50, "standard": 100}[name] if steps is None else whole("steps", steps, 1)
-    whole("restarts", restarts, 1)
-    whole("classes", classes, 2)
+    steps = {"quick": 20, "fast": 50, "standard": 100}[name] if steps is None else steps
+    require_whole(1, steps=steps, restarts=restarts)
+    require_whole(2, classes=classes)
     require_task(task)
     losses = _losses(task, classes)
     attacks: list[Attack]

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset
 
-from deepwright.checks.subject import OPTIONS, Subject, require_module
+from deepwright.checks.subject import OPTIONS, Subject
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
+from deepwright.core.requirements import require_network
 from deepwright.core.tasks import Classification, Task, infer
 from deepwright.data import FOR_MEASURING, Data, Split, cut_note, one_piece, stratified_order, to_float, with_parts
 
@@ -49,7 +50,7 @@ def subject_from_loaders(
     Raises:
         InputError: batches of another form; outputs and targets whose task can't be told.
     """
-    require_module(model)
+    require_network(model)
     for word in options:
         if word not in OPTIONS:
             raise unknown_name("option of a subject", word, OPTIONS)

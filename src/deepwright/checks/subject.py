@@ -21,6 +21,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
 from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
+from deepwright.core.requirements import require_network, require_whole
 from deepwright.core.tasks import Binary, Classification, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
@@ -77,7 +78,7 @@ class Subject:
     _log_probabilities: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        require_module(self.model)
+        require_network(self.model)
         if not isinstance(self.data, Data):
             raise InputError(
                 "data", given=type(self.data).__name__, expected="a Data", hint="audit(model, loader) takes loaders"
@@ -105,12 +106,9 @@ class Subject:
             self.task = self.task.fitted(train.y, history)
 
     def _check_options(self) -> None:
-        for name in ("batch_size", "attack_limit", "corruption_limit", "ood_limit"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(name, given=repr(value), expected="a whole number, 1 or more")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise InputError("seed", given=repr(self.seed), expected="a whole number, 0 or more")
+        limits = ("batch_size", "attack_limit", "corruption_limit", "ood_limit")
+        require_whole(1, **{name: getattr(self, name) for name in limits})
+        require_whole(0, seed=self.seed)
         if self.eps is None:
             return
         try:
@@ -380,9 +378,3 @@ def require_finite_inputs(x: Tensor, name: str) -> None:
     if x.is_floating_point() and not bool(torch.isfinite(x).all()):
         rows = (~torch.isfinite(x)).flatten(1).any(1).nonzero().flatten()[:5].tolist()
         raise InputError(name, given=f"NaN or infinity in samples {rows}", expected="finite numbers")
-
-
-def require_module(model: object) -> None:
-    """Refuse what is no network."""
-    if not isinstance(model, nn.Module):
-        raise InputError("model", given=type(model).__name__, expected="an nn.Module")

@@ -1,17 +1,17 @@
-"""What every entry of this room refuses alike: things of another type, numbers out of range, inputs that don't fit."""
+"""What every entry of this room refuses alike: things of another type, inputs that don't fit."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from deepwright.compress.errors import ShapeError
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 
 
 def require_type(name: str, value: object, kind: type | tuple[type, ...], expected: str) -> None:
@@ -28,53 +28,6 @@ def require_type(name: str, value: object, kind: type | tuple[type, ...], expect
     """
     if not isinstance(value, kind):
         raise InputError(name, given=f"{type(value).__name__} {str(value)[:60]!r}", expected=expected)
-
-
-def require_module(model: object, name: str = "model") -> None:
-    """Refuse what isn't a network.
-
-    Args:
-        model: what was given.
-        name: of the argument.
-
-    Raises:
-        InputError: no `nn.Module`.
-    """
-    require_type(name, model, nn.Module, "an nn.Module")
-
-
-def require_number(
-    name: str,
-    value: object,
-    *,
-    least: float = 0.0,
-    strictly: bool = False,
-    below: float = math.inf,
-    whole: bool = False,
-) -> None:
-    """Refuse what isn't a number of a range.
-
-    Args:
-        name: of the argument.
-        value: what was given.
-        least: the smallest that is allowed.
-        strictly: whether that one isn't allowed itself.
-        below: what it must be smaller than.
-        whole: whether fractions aren't allowed.
-
-    Raises:
-        InputError: another number, NaN, or no number.
-    """
-    kinds = int if whole else (int, float)
-    if isinstance(value, kinds) and not isinstance(value, bool):
-        above = value > least if strictly else value >= least
-        if above and value < below:
-            return
-    kind = "a whole number" if whole else "a number"
-    end = "" if below == math.inf else f" and below {below:g}"
-    raise InputError(
-        name, given=repr(value), expected=f"{kind} {'above' if strictly else 'of at least'} {least:g}{end}"
-    )
 
 
 def require_batch(x: object, name: str) -> int:
@@ -144,7 +97,7 @@ def calibration_batches(calibration: Any, like: tuple[int, ...] | None, minimum:
     Raises:
         InputError: no batches, inputs of another shape, NaN or infinity, too few.
     """
-    require_number("minimum", minimum, least=1, whole=True)
+    require_whole(1, minimum=minimum)
     if not isinstance(calibration, Iterable) or isinstance(calibration, Tensor | str | bytes | Mapping):
         given = f"{type(calibration).__name__}"
         raise InputError("calibration", given=given, expected="batches of inputs", hint="[x] for one tensor of inputs")

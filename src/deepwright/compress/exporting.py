@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from deepwright.compress.arguments import require_module, running
+from deepwright.compress.arguments import running
 from deepwright.compress.errors import ExportError
 from deepwright.core.devices import to_model
 from deepwright.core.inference import evaluating, without_gradients
+from deepwright.core.requirements import require_network
 
 MOST_SAMPLES = 65_535
 """Largest free batch: cuDNN's batch norm takes no more, and without this bound the export fails on CUDA."""
@@ -51,7 +52,7 @@ def export_program(
         ShapeError: the network doesn't run on the example.
         ExportError: it runs but can't be exported.
     """
-    require_module(model)
+    require_network(model)
     example, kwargs = _distinct((to_model(example, model), to_model(kwargs, model)))
     shapes = None
     if dynamic_batch:

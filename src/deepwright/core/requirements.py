@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -13,32 +14,85 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError
 
 
-def require_at_least(low: int, **counts: Any) -> None:
-    """Refuse counts that aren't whole numbers of `low` or more.
+def require_whole(least: int | None = None, /, **counts: Any) -> None:
+    """Refuse what isn't a whole number, or is too small.
 
     Args:
-        low: the least.
+        least: the smallest that is allowed; None for any.
         **counts: values by the names that the user knows.
+
+    Raises:
+        InputError: the first such; a bool and a float among it, whatever their values.
     """
     for what, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-            raise InputError(what, given=repr(value), expected=f"a whole number, {low} or more")
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if not whole or (least is not None and value < least):
+            raise InputError(what, given=repr(value), expected=_or_more("a whole number", least))
 
 
-def require_within(low: float, high: float, *, ends: bool = True, **numbers: Any) -> None:
-    """Refuse what is no number within a range; NaN never is.
+def require_number(least: float | None = None, /, *, infinite: bool = False, **numbers: Any) -> None:
+    """Refuse what is no number, or is too small; NaN is none.
+
+    Args:
+        least: the smallest that is allowed; None for any.
+        infinite: whether infinity is allowed.
+        **numbers: values by the names that the user knows.
+
+    Raises:
+        InputError: the first such.
+    """
+    for what, value in numbers.items():
+        if not _is_number(value, infinite) or (least is not None and value < least):
+            raise InputError(what, given=repr(value), expected=_or_more(_kind(infinite), least))
+
+
+def require_positive(*, infinite: bool = False, **numbers: Any) -> None:
+    """Refuse what isn't a number above 0.
+
+    Args:
+        infinite: whether infinity is allowed.
+        **numbers: values by the names that the user knows.
+
+    Raises:
+        InputError: the first such.
+    """
+    for what, value in numbers.items():
+        if not _is_number(value, infinite) or not value > 0:
+            raise InputError(what, given=repr(value), expected=f"{_kind(infinite)} above 0")
+
+
+def require_within(low: float, high: float, /, *, ends: str = "[]", **numbers: Any) -> None:
+    """Refuse what is no number within a range; NaN and infinity never are.
 
     Args:
         low: lower end.
         high: upper end.
-        ends: whether the ends themselves are allowed (an infinite one never is).
+        ends: "[" and "]" where the end itself is allowed, "(" and ")" where it isn't.
         **numbers: values by the names that the user knows.
+
+    Raises:
+        InputError: the first such.
     """
+    left, right = ends[0], ends[1]
     for what, value in numbers.items():
-        real = isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
-        if not real or not (low <= value <= high if ends else low < value < high):
-            left, right = ("[", "]") if ends else ("(", ")")
+        inside = _is_number(value) and low <= value <= high
+        if not inside or (left == "(" and value == low) or (right == ")" and value == high):
             raise InputError(what, given=repr(value), expected=f"a number in {left}{low:g}, {high:g}{right}")
+
+
+def _is_number(value: Any, infinite: bool = False) -> bool:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    # no math.isfinite, which can't take an integer that no float holds
+    return bool(value == value and (infinite or abs(value) != math.inf))
+
+
+def _kind(infinite: bool) -> str:
+    return "a number" if infinite else "a finite number"
+
+
+def _or_more(kind: str, least: float | None) -> str:
+    return kind if least is None else f"{kind}, {least} or more"
 
 
 def require_finite(values: Tensor, name: str) -> Tensor:
@@ -106,17 +160,16 @@ def require_callable(what: str, value: Any, expected: str, hint: str | None = No
         raise InputError(what, given=f"{value!r:.60}", expected=expected, hint=hint)
 
 
-def require_network(model: Any) -> None:
+def require_network(model: Any, what: str = "model") -> None:
     """Refuse what isn't an `nn.Module`.
 
     Args:
         model: what was given.
+        what: how the user knows it.
     """
     if not isinstance(model, nn.Module):
-        hint = "an instance, not the class" if isinstance(model, type) else None
-        raise InputError(
-            "model", given=getattr(model, "__name__", type(model).__name__), expected="an nn.Module", hint=hint
-        )
+        given, hint = (model, "an instance, not the class") if isinstance(model, type) else (type(model), None)
+        raise InputError(what, given=given.__name__, expected="an nn.Module", hint=hint)
 
 
 def require_same_length(a: Sequence[Any] | Tensor, b: Sequence[Any] | Tensor, what: str) -> None:

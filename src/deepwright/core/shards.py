@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 from deepwright.core.resume import OtherWorkError, Resume, digest, identified
 
 _KIND, _SHARD = "extraction", "shard of an extraction"
@@ -35,8 +36,7 @@ class Shards:
     """
 
     def __init__(self, folder: Path | str, parts: Mapping[str, Any], every: int) -> None:
-        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
-            raise InputError("every", given=repr(every), expected="a whole number of batches, 1 or more")
+        require_whole(1, every=every)
         if not str(folder):
             raise InputError("store", given="''", expected="the name of a folder")
         self.folder, self.every = Path(folder), every

@@ -19,9 +19,9 @@ from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import (
     numbers,
-    require_at_least,
     require_finite,
     require_same_length,
+    require_whole,
     require_within,
 )
 
@@ -152,7 +152,7 @@ def bootstrap(
     if len(values) == 0:
         raise InputError("values to bootstrap", given="none", expected="at least one")
     require_finite(values, "values to bootstrap")
-    require_at_least(1, rows=rows)
+    require_whole(1, rows=rows)
     _require_level(level)
     draws = statistic(values[resamples(len(values), rows, seed).to(values.device)]).double()
     tail = (1 - level) / 2
@@ -205,7 +205,7 @@ def weighted_bootstrap(
 
 
 def _require_level(level: float) -> None:
-    require_within(0.0, 1.0, ends=False, level=level)
+    require_within(0.0, 1.0, ends="()", level=level)
 
 
 def _values(statistics: Statistics, blocks: Iterable[Tensor]) -> dict[str, Tensor]:
@@ -285,7 +285,7 @@ def newcombe(area: float, positives: int, negatives: int, level: float = 0.95) -
     """
     from scipy import optimize, special
 
-    require_at_least(1, positives=positives, negatives=negatives)
+    require_whole(1, positives=positives, negatives=negatives)
     require_within(0.0, 1.0, area=area)
     _require_level(level)
     z, half = float(special.ndtri(0.5 + level / 2)), (positives + negatives) / 2 - 1
@@ -317,7 +317,7 @@ def paired_permutation(
     Raises:
         InputError: no pairs.
     """
-    require_at_least(1, rows=rows)
+    require_whole(1, rows=rows)
     require_same_length(a, b, "pairs")
     first, second = (require_finite(numbers(values, "pairs"), "pairs").double() for values in (a, b))
     d = first - second.to(first.device)

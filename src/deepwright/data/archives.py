@@ -18,7 +18,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.progress import track
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 from deepwright.core.zips import open_zip, read_member
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
@@ -112,9 +112,9 @@ class Decoding:
         if self.mode not in _MODES:
             raise unknown_name("mode", str(self.mode), _MODES)
         if self.size is not None:
-            require_at_least(1, height=self.size[0], width=self.size[1])
+            require_whole(1, height=self.size[0], width=self.size[1])
         if self.resize_short is not None:
-            require_at_least(1, resize_short=self.resize_short)
+            require_whole(1, resize_short=self.resize_short)
 
 
 def decode(source: ImageSource, names: Sequence[str], how: Decoding) -> tuple[Tensor, list[int], list[str]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_at_least, require_within
+from deepwright.core.requirements import require_whole, require_within
 from deepwright.data.dataset import to_float
 
 
@@ -25,7 +25,7 @@ def shift_and_flip(pad: int = 4, flip: bool = True) -> Callable[[Tensor, torch.G
         (images, generator of their device) -> float images.
     """
 
-    require_at_least(0, pad=pad)
+    require_whole(0, pad=pad)
 
     def augment(x: Tensor, rng: torch.Generator) -> Float[Tensor, "n c h w"]:
         x = to_float(x)

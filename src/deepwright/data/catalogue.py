@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.requirements import require_whole
 from deepwright.data.archives import Decoding
 from deepwright.data.arrays import load_npz
 from deepwright.data.camvid import load_camvid
@@ -96,8 +97,8 @@ def load(
         raise InputError("data", given=type(source).__name__, expected="the name of a data set, or a path", hint=hint)
     sides = size if isinstance(size, tuple) else (size,)
     for name, value in (("limit", limit), ("train_limit", train_limit), *(("size", side) for side in sides)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise InputError(name, given=repr(value), expected="a whole number, at least 1")
+        if value is not None:
+            require_whole(1, **{name: value})
     require_split(split)
     classes = None if classes is None else require_names(classes, "classes")
     folder = (

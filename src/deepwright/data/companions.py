@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from deepwright.core.devices import back_to
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 from deepwright.data.dataset import Data, to_float
 
 
@@ -31,7 +31,7 @@ def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Float[T
         n: samples of each, at most.
         seed: of all draws.
     """
-    require_at_least(1, n=n)
+    require_whole(1, n=n)
     given = {name: to_float(x[:n]) for name, x in data.ood.items()}
     x = data.test.inputs()
     rows = torch.randperm(len(x), generator=generator(seed, "companions"))[:n].to(x.device)
@@ -60,7 +60,7 @@ def photo_patches(n: int, shape: tuple[int, ...], seed: int = 0) -> Float[Tensor
     """
     if len(shape) != 3:
         raise InputError("shape", given=shape, expected="(channels, height, width)")
-    require_at_least(1, n=n, channels=shape[0], height=shape[1], width=shape[2])
+    require_whole(1, n=n, channels=shape[0], height=shape[1], width=shape[2])
     channels, h, w = shape
     photos = _photos()
     rng = generator(seed, "patches")
@@ -108,7 +108,7 @@ def class_blends(data: Data, n: int, seed: int = 0) -> Float[Tensor, "n c h w"]:
         n: pairs that are drawn; the few of one class are left out.
         seed: of the draws.
     """
-    require_at_least(1, n=n)
+    require_whole(1, n=n)
     rng = generator(seed, "blends")
 
     def drawn() -> Tensor:
@@ -132,7 +132,7 @@ def letters(n: int, size: int, seed: int = 0) -> Float[Tensor, "n 1 size size"]:
     """
     import matplotlib
 
-    require_at_least(1, n=n, size=size)
+    require_whole(1, n=n, size=size)
     fonts = sorted((Path(matplotlib.get_data_path()) / "fonts" / "ttf").glob("DejaVu*.ttf"))
     rng = generator(seed, "letters")
     alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ"

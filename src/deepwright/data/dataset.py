@@ -15,7 +15,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
-from deepwright.core.requirements import require_at_least, require_within
+from deepwright.core.requirements import require_whole, require_within
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Split:
         Args:
             size: of each batch but the last.
         """
-        require_at_least(1, size=size)
+        require_whole(1, size=size)
         for start in range(0, len(self), size):
             yield self.inputs(slice(start, start + size)), self.y[start : start + size]
 
@@ -69,7 +69,7 @@ class Split:
         """
         if n is None:
             return self
-        require_at_least(0, n=n)
+        require_whole(0, n=n)
         if n >= len(self):
             return self
         return self.where(stratified_order(self.y, seed)[:n].sort().values)

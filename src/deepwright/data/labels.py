@@ -41,7 +41,7 @@ def class_labels(y: Any, name: str) -> Int64[Tensor, " n"]:
         )
     flat = array.reshape(-1)
     if flat.dtype.kind == "f":
-        require_whole(flat, name)
+        require_whole_values(flat, name)
     if len(flat) and (flat.min() < 0 or flat.max() >= MOST_CLASSES):
         raise InputError(
             name,
@@ -53,7 +53,7 @@ def class_labels(y: Any, name: str) -> Int64[Tensor, " n"]:
     return found.to(y.device) if isinstance(y, Tensor) else found
 
 
-def require_whole(values: np.ndarray, name: str) -> None:
+def require_whole_values(values: np.ndarray, name: str) -> None:
     """Refuse numbers with fractions as labels.
 
     Args:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
-from deepwright.core.requirements import require_at_least, require_within
+from deepwright.core.requirements import require_whole, require_within
 from deepwright.data.dataset import Data, Split
 from deepwright.data.tables import table_data
 
@@ -28,7 +28,7 @@ def make_confident_error_data(n: int, d: int = 12, minority: float = 0.12, seed:
     Returns:
         (n, d) float32 features and (n,) labels 0/1.
     """
-    require_at_least(1, n=n)
+    require_whole(1, n=n)
     if d < 5 or not 0 <= minority <= 1:
         raise InputError(
             "make_confident_error_data", given=f"d={d}, minority={minority}", expected="d >= 5, minority in [0, 1]"
@@ -78,7 +78,7 @@ def boxes_ood(
     Returns:
         ID training split, ID test split, and as many OOD points as ID test points.
     """
-    require_at_least(1, d=d, classes=classes, cubes=cubes, train=train, test=test)
+    require_whole(1, d=d, classes=classes, cubes=cubes, train=train, test=test)
     rng = generator(seed, "boxes-ood")
 
     def uniform(*shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:

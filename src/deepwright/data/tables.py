@@ -15,7 +15,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.data.class_order import listed, require_names
 from deepwright.data.dataset import Data, Split, split_three
-from deepwright.data.labels import class_labels, require_whole
+from deepwright.data.labels import class_labels, require_whole_values
 from deepwright.data.pieces import FOR_TRAINING, piece_note, require_split
 
 _MOST_CLASSES = 100
@@ -179,7 +179,7 @@ def _has_unnamed_column(path: Path) -> bool:
 def _encode(column: Any, path: Path, classes: Sequence[str] | None) -> tuple[Tensor, tuple[str, ...]]:
     what = f"target column of {path.name}"
     if column.dtype.kind == "f":
-        require_whole(column.to_numpy(), what)
+        require_whole_values(column.to_numpy(), what)
         column = column.astype("int64")
     values = sorted(column.unique(), key=lambda v: (isinstance(v, str), v))
     if not 2 <= len(values) <= _MOST_CLASSES:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 
 
 def mlp(inputs: int, classes: int, hidden: Sequence[int] = (64, 64)) -> nn.Sequential:
@@ -20,7 +20,7 @@ def mlp(inputs: int, classes: int, hidden: Sequence[int] = (64, 64)) -> nn.Seque
     Raises:
         InputError: a width below 1.
     """
-    require_at_least(1, inputs=inputs, classes=classes, **{f"hidden[{i}]": size for i, size in enumerate(hidden)})
+    require_whole(1, inputs=inputs, classes=classes, **{f"hidden[{i}]": size for i, size in enumerate(hidden)})
     layers: list[nn.Module] = []
     width = inputs
     for size in hidden:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 
 
 class BasicBlock(nn.Module):
@@ -102,7 +102,7 @@ class ResNet(nn.Module):
         stem: str = "cifar",
     ) -> None:
         super().__init__()
-        require_at_least(1, classes=classes, channels=channels, width=min(widths))
+        require_whole(1, classes=classes, channels=channels, width=min(widths))
         if stem not in ("cifar", "imagenet"):
             raise InputError("stem", given=repr(stem), expected="'cifar' or 'imagenet'")
         if stem == "cifar":
@@ -151,7 +151,7 @@ def cifar_resnet(depth: int, *, classes: int = 10, channels: int = 3, width: int
     Raises:
         InputError: another depth.
     """
-    require_at_least(1, classes=classes, channels=channels, width=width)
+    require_whole(1, classes=classes, channels=channels, width=width)
     if depth < 8 or (depth - 2) % 6:
         raise InputError("depth of a CIFAR ResNet", given=depth, expected="6 n + 2 (8, 20, 32, 44, 56, 110)")
     n = (depth - 2) // 6
@@ -173,7 +173,7 @@ def imagenet_resnet(depth: int, *, classes: int = 1000, channels: int = 3) -> Re
         18: (BasicBlock, (2, 2, 2, 2)),
         50: (Bottleneck, (3, 4, 6, 3)),
     }
-    require_at_least(1, classes=classes, channels=channels)
+    require_whole(1, classes=classes, channels=channels)
     if depth not in layouts:
         raise InputError("depth of an ImageNet ResNet", given=depth, expected="18 or 50")
     block, depths = layouts[depth]

@@ -18,7 +18,7 @@ from deepwright.core.boxes import Detections, box_iou, class_nms, decode, encode
 from deepwright.core.devices import back_to, device_of, dtype_of, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
-from deepwright.core.requirements import require_at_least, require_within
+from deepwright.core.requirements import require_whole, require_within
 
 
 def _conv(a: int, b: int, size: int = 3, stride: int = 1, groups: int = 1, act: bool = True) -> nn.Sequential:
@@ -157,7 +157,7 @@ class SSD(nn.Module):
             InputError: images of another size or type, NaN in them; options out of range.
         """
         require_within(0, 1, score=score, iou=iou)
-        require_at_least(1, limit=limit)
+        require_whole(1, limit=limit)
         self._check(x)
         with evaluating(self), torch.no_grad():
             found = self.postprocess(self(to_model(x, self)), score=score, iou=iou, limit=limit)

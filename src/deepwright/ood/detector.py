@@ -127,7 +127,7 @@ class Detector(nn.Module):
             id_scores: (n,) the held-out scores.
             tpr: the share of them to accept.
         """
-        require_within(0.0, 1.0, ends=False, tpr=tpr)
+        require_within(0.0, 1.0, ends="()", tpr=tpr)
         flat = numbers(id_scores, "id_scores").cpu().double()
         self.remember(threshold_=torch.tensor(acceptance_threshold(flat, tpr), dtype=torch.float64))
         return self

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 from deepwright.physics.levels import both
-from deepwright.physics.limits import require_counts
 from deepwright.physics.points import collect, newton_to_zero, unit_directions, unit_points
 
 
@@ -116,7 +116,7 @@ class Box:
             n: how many.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        require_counts(points=n)
+        require_whole(1, points=n)
         draw = _generator(generator)
         areas = self.volume / self._size.repeat_interleave(2)
         edges = (areas.cumsum(0) / areas.sum() * n).round().long()

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.physics.limits import require_counts
+from deepwright.core.requirements import require_whole
 
 METHODS = ("sobol", "lhs", "uniform", "grid")
 
@@ -28,7 +28,7 @@ def unit_points(n: int, dim: int, method: str, generator: torch.Generator) -> Fl
     Raises:
         InputError: no points asked for; an unknown method.
     """
-    require_counts(points=n)
+    require_whole(1, points=n)
     if method == "sobol":
         seed = int(torch.randint(2**31, (1,), generator=generator))
         return torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(n, dtype=torch.float64)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from deepwright.core.errors import InputError, NotIdentified
 from deepwright.core.randomness import generator
+from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import Classification
 from deepwright.core.tasks.reading import looks_like_probabilities
@@ -52,7 +53,7 @@ def reliability(
 
     Source: "On Calibration of Modern Neural Networks", arXiv 1706.04599; adaptive bins: arXiv 1904.01685.
     """
-    _require_counts(bins=bins)
+    require_whole(1, bins=bins)
     z, labels = _read(logits, labels)
     device = z.device
     confidence, predicted = z.softmax(1).max(1)
@@ -119,7 +120,7 @@ def ece_interval(
     Source: "Verified Uncertainty Calibration", arXiv 1909.10155 (the bias of a binned estimate and its removal).
     """
     z, labels = _read(logits, labels)
-    _require_counts(bins=bins, rows=rows)
+    require_whole(1, bins=bins, rows=rows)
     rows = max(50, min(rows, _MOST_DRAWS // len(z)))
     confidence, predicted = z.softmax(1).max(1)
     right = (predicted == labels).double()
@@ -146,15 +147,9 @@ def ece_by_chance(logits: Float[Tensor, "n classes"], bins: int = 15, seed: int 
         InputError: as `reliability`.
     """
     z, _ = _read(logits, torch.zeros(len(logits), dtype=torch.long))
-    _require_counts(bins=bins, rows=rows)
+    require_whole(1, bins=bins, rows=rows)
     confidence = z.softmax(1).amax(1)
     return _by_chance(confidence, confidence_bins(confidence, bins), bins, seed, rows)
-
-
-def _require_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InputError(name, given=repr(count), expected="a whole number, 1 or more")
 
 
 def _by_chance(confidence: Tensor, index: Tensor, bins: int, seed: int, rows: int) -> float:

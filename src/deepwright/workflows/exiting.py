@@ -27,6 +27,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.fit import adamw, fit, one_cycle
 from deepwright.core.inference import evaluating, read_outputs, without_gradients
 from deepwright.core.randomness import local_rng
+from deepwright.core.requirements import require_whole, require_within
 from deepwright.core.results import Table
 from deepwright.core.statistics import wilson
 from deepwright.nets import write_weights
@@ -34,9 +35,7 @@ from deepwright.workflows.options import (
     Say,
     finished,
     quiet,
-    require_number,
     require_several,
-    require_share,
     require_writable,
     unfinished,
 )
@@ -76,10 +75,9 @@ class ExitOptions(SubjectOptions):
         if not self.shares:
             raise InputError("shares", given="none", expected="at least one, as 0.3")
         for share in self.shares:
-            require_share("shares", share)
-        require_number("epochs", self.epochs, least=0, whole=True)
-        require_share("max_harm", self.max_harm)
-        require_share("confidence", self.confidence)
+            require_within(0, 1, ends="()", shares=share)
+        require_whole(0, epochs=self.epochs)
+        require_within(0, 1, ends="()", max_harm=self.max_harm, confidence=self.confidence)
 
 
 @dataclass(frozen=True)

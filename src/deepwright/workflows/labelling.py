@@ -14,6 +14,7 @@ from deepwright.core.files import write_text
 from deepwright.core.inference import logits_of
 from deepwright.core.journal import stored_rows
 from deepwright.core.randomness import local_rng
+from deepwright.core.requirements import require_whole, require_within
 from deepwright.core.results import Table
 from deepwright.core.spreadsheets import csv_text, read_csv
 from deepwright.data import Decoding, ImageSource, load, load_images, to_float
@@ -27,7 +28,7 @@ from deepwright.labels import (
 )
 from deepwright.nets import cifar_resnet, imagenet_resnet, mlp, write_weights
 from deepwright.nets import load as load_model
-from deepwright.workflows.options import Say, quiet, require_number, require_place, require_writable
+from deepwright.workflows.options import Say, quiet, require_place, require_writable, said
 from deepwright.workflows.precision import placed
 
 _PRECISIONS = ("16-true", "bf16-true", "32-true", "64-true")  # selectors are cut and fused: their weights must be plain
@@ -84,12 +85,9 @@ class LabelOptions:
     out: Path | str = Path("labels")
 
     def __post_init__(self) -> None:
-        for name in ("budget", "round_size", "epochs", "size"):
-            require_number(name, getattr(self, name), least=1, whole=True)
-        for name in ("t_sync", "seed"):
-            require_number(name, getattr(self, name), least=0, whole=True)
-        if not 0 <= self.removed < 1:
-            raise InputError("removed", given=self.removed, expected="at least 0 and below 1")
+        require_whole(1, budget=self.budget, epochs=self.epochs, **said(round_size=self.round_size, size=self.size))
+        require_whole(0, t_sync=self.t_sync, seed=self.seed)
+        require_within(0, 1, ends="[)", removed=self.removed)
         if self.strategy not in STRATEGIES:
             raise unknown_name("strategy", self.strategy, STRATEGIES)
         require_place(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -28,42 +28,13 @@ def quiet(text: str) -> None:
     """
 
 
-def require_number(
-    name: str, value: float | None, *, least: float, strictly: bool = False, whole: bool = False
-) -> None:
-    """Refuse a number that is too small, or isn't one.
+def said(**options: Any) -> dict[str, Any]:
+    """The options that were given.
 
     Args:
-        name: of the option.
-        value: what was given; None is an option that wasn't.
-        least: the smallest that is allowed.
-        strictly: whether that one isn't allowed itself.
-        whole: whether fractions aren't either.
-
-    Raises:
-        InputError: a smaller one, infinity or NaN; what is no number.
+        **options: by name; None is an option that wasn't.
     """
-    if value is None:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if number and (value > least if strictly else value >= least) and not (whole and int(value) != value):
-        return
-    kind = "a whole number, " if whole else ""
-    raise InputError(name, given=repr(value), expected=f"{kind}{'above' if strictly else 'at least'} {least:g}")
-
-
-def require_share(name: str, value: float) -> None:
-    """Refuse what isn't between 0 and 1.
-
-    Args:
-        name: of the option.
-        value: what was given.
-
-    Raises:
-        InputError: 0, 1 or anything outside; what is no number.
-    """
-    if not isinstance(value, int | float) or not 0 < value < 1:
-        raise InputError(name, given=repr(value), expected="between 0 and 1")
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def require_several(name: str, values: object) -> None:

@@ -34,6 +34,7 @@ from deepwright.compress import shrink as cut
 from deepwright.core.devices import Compute
 from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit, one_cycle
+from deepwright.core.requirements import require_positive, require_whole
 from deepwright.core.results import Table
 from deepwright.core.resume import Resume
 from deepwright.report import write_report
@@ -43,9 +44,9 @@ from deepwright.workflows.options import (
     finished,
     quiet,
     require_choice,
-    require_number,
     require_several,
     require_writable,
+    said,
     unfinished,
 )
 from deepwright.workflows.precision import training_precision
@@ -104,11 +105,10 @@ class ShrinkOptions(SubjectOptions):
         if not isinstance(self.goal, tuple) or len(self.goal) != 2:
             raise InputError("goal", given=repr(self.goal), expected='a pair, as ("macs", 0.5)')
         require_choice("goal", self.goal[0], GOALS)
-        require_number("goal", self.goal[1], least=0, strictly=True)
+        require_positive(goal=self.goal[1])
         require_choice("method", self.method, METHODS)
-        require_number("epochs", self.epochs, least=0, whole=True)
-        require_number("generations", self.generations, least=1, whole=True)
-        require_number("round_to", self.round_to, least=1, whole=True)
+        require_whole(0, epochs=self.epochs)
+        require_whole(1, **said(generations=self.generations, round_to=self.round_to))
         require_several("checks", self.checks)
         require_several("freeze", self.freeze)
         require_checks(self.checks)

@@ -14,6 +14,7 @@ from torch import nn
 from deepwright.core.devices import resolve
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_json, write_text
+from deepwright.core.requirements import require_positive, require_whole
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 from deepwright.core.user_code import mistakes_told
@@ -26,9 +27,9 @@ from deepwright.workflows.options import (
     Say,
     quiet,
     require_choice,
-    require_number,
     require_place,
     require_writable,
+    said,
 )
 from deepwright.workflows.precision import placed, true_dtype
 from deepwright.workflows.problems import stated
@@ -69,9 +70,9 @@ class SolveOptions:
     out: Path | str = Path("solution")
 
     def __post_init__(self) -> None:
-        require_number("steps", self.steps, least=1, whole=True)
-        require_number("max_time", self.max_time, least=0, strictly=True)
-        require_number("seed", self.seed, least=0, whole=True)
+        require_whole(1, **said(steps=self.steps))
+        require_positive(**said(max_time=self.max_time))
+        require_whole(0, seed=self.seed)
         if self.optimizer is not None:
             require_choice("optimizer", self.optimizer, OPTIMIZERS)
         if self.optimizer is not None and self.steps is None:

@@ -17,6 +17,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
+from deepwright.core.requirements import require_number, require_positive, require_whole
 from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Task
 from deepwright.data import ENTRIES as DATA_SETS
 from deepwright.data import (
@@ -34,7 +35,7 @@ from deepwright.data import (
 from deepwright.nets import Normalised, ZooEntry, mlp
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
-from deepwright.workflows.options import Say, quiet, require_choice, require_number, require_place, require_several
+from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
 from deepwright.workflows.precision import placed
 
 DEFAULT_MODEL = "resnet8-mnist"
@@ -99,20 +100,20 @@ class SubjectOptions:
     task: Task | None = None
 
     def __post_init__(self) -> None:
-        for name in ("limit", "size", "attack_limit", "corruption_limit"):
-            require_number(name, getattr(self, name), least=1, whole=True)
-        require_number("seed", self.seed, least=0, whole=True)
+        limits = {"attack_limit": self.attack_limit, "corruption_limit": self.corruption_limit}
+        require_whole(1, **said(limit=self.limit, size=self.size, **limits))
+        require_whole(0, seed=self.seed)
         if self.split is not None:
             require_choice("split", self.split, ("test",))
         for name in ("mean", "std", "eps"):
             if getattr(self, name) is not None:
                 require_several(name, getattr(self, name))
         for value in self.std or ():
-            require_number("std", value, least=0, strictly=True)
+            require_positive(std=value)
         for value in self.mean or ():
-            require_number("mean", value, least=-float("inf"))
+            require_number(mean=value)
         for value in self.eps or ():
-            require_number("eps", value, least=0)
+            require_number(0, eps=value)
         model = self.model.model if isinstance(self.model, Subject) else self.model
         require_place(self.device, self.precision, model=model if isinstance(model, nn.Module) else None)
         self._require_heard()

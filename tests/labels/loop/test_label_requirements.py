@@ -166,7 +166,7 @@ def test_a_stored_label_outside_the_columns_is_named_and_stays(file, monkeypatch
     ],
 )
 def test_sizes_are_integers(name, value):
-    with pytest.raises(InputError, match=rf"{name}; given: {value}; expected: an integer"):
+    with pytest.raises(InputError, match=rf"{name}; given: {value}; expected: a whole number"):
         loop(**{name: value})
 
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from deepwright.adversarial.aim import LossFunction
 from deepwright.adversarial.attacks.sparse import SparseClimb, adapts_every, plan
 from deepwright.adversarial.engine import Attack
-from deepwright.adversarial.options import number, whole
 from deepwright.adversarial.projections import ascend, column, greedy, random_start
 from deepwright.adversarial.victim import Batch, Best, Victim, selected
+from deepwright.core.requirements import require_whole, require_within
 from deepwright.core.tasks.class_losses import targeted_dlr
 
 
@@ -56,8 +56,9 @@ class APGD(Attack):
         **options: Any,
     ) -> None:
         super().__init__(eps, norm, **options)
-        self.steps, self.restarts = whole("steps", steps, 1), whole("restarts", restarts, 1)
-        self.rho = number("rho", rho, 0, 1, open_low=True)
+        require_whole(1, steps=steps, restarts=restarts)
+        require_within(0, 1, ends="(]", rho=rho)
+        self.steps, self.restarts, self.rho = int(steps), int(restarts), float(rho)
 
     @property
     def name(self) -> str:
@@ -225,7 +226,8 @@ class APGDT(APGD):
         **options: Any,
     ) -> None:
         super().__init__(eps, norm, steps, restarts=1, rho=rho, **options)
-        self.targets = whole("targets", targets, 1)
+        require_whole(1, targets=targets)
+        self.targets = int(targets)
 
     @property
     def name(self) -> str:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial.engine import Attack
-from deepwright.adversarial.options import number, whole
 from deepwright.adversarial.projections import column
 from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_number, require_positive, require_whole
 from deepwright.core.tasks.class_losses import margin
 
 
@@ -52,10 +52,11 @@ class CarliniWagner(Attack):
         super().__init__(eps, "l2", **options)
         if not math.isfinite(self.bounds[1] - self.bounds[0]):
             raise InputError("bounds", given=self.bounds, expected="a finite box for Carlini-Wagner")
-        self.steps, self.rounds = whole("steps", steps, 1), whole("rounds", rounds, 1)
-        self.lr = number("lr", lr, 0, open_low=True)
-        self.initial_c = number("initial_c", initial_c, 0, open_low=True)
-        self.kappa = number("kappa", kappa, 0)
+        require_whole(1, steps=steps, rounds=rounds)
+        require_positive(infinite=True, lr=lr, initial_c=initial_c)
+        require_number(0, infinite=True, kappa=kappa)
+        self.steps, self.rounds = int(steps), int(rounds)
+        self.lr, self.initial_c, self.kappa = float(lr), float(initial_c), float(kappa)
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
         x, y, _eps, mask = batch.x, batch.y, batch.eps, batch.mask

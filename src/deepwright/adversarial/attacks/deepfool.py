@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial.engine import Attack
-from deepwright.adversarial.options import number, whole
 from deepwright.adversarial.projections import column, norms
 from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_number, require_whole
 
 
 class DeepFool(Attack):
@@ -49,8 +49,10 @@ class DeepFool(Attack):
         super().__init__(eps, norm, **options)
         if norm == "l1":
             raise InputError("norm", given="'l1'", expected="'l2' or 'linf' for DeepFool")
-        self.steps, self.candidates = whole("steps", steps, 1), whole("candidates", candidates, 2)
-        self.overshoot = number("overshoot", overshoot, 0)
+        require_whole(1, steps=steps)
+        require_whole(2, candidates=candidates)
+        require_number(0, infinite=True, overshoot=overshoot)
+        self.steps, self.candidates, self.overshoot = int(steps), int(candidates), float(overshoot)
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
         x, y, _eps, mask, callback = batch.x, batch.y, batch.eps, batch.mask, batch.callback

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from deepwright.adversarial.attacks.apgd import likely_targets
 from deepwright.adversarial.engine import Attack
-from deepwright.adversarial.options import number, whole
 from deepwright.adversarial.projections import column, hyperplane_step, norms
 from deepwright.adversarial.victim import Batch, Best, Victim
+from deepwright.core.requirements import require_number, require_whole, require_within
 from deepwright.core.tasks.class_losses import gap
 
 
@@ -53,9 +53,11 @@ class FABT(Attack):
         **options: Any,
     ) -> None:
         super().__init__(eps, norm, **options)
-        self.steps, self.targets = whole("steps", steps, 1), whole("targets", targets, 1)
-        self.alpha_max, self.beta = number("alpha_max", alpha_max, 0, 1), number("beta", beta, 0, 1)
-        self.eta = number("eta", eta, 1)
+        require_whole(1, steps=steps, targets=targets)
+        require_within(0, 1, alpha_max=alpha_max, beta=beta)
+        require_number(1, infinite=True, eta=eta)
+        self.steps, self.targets = int(steps), int(targets)
+        self.alpha_max, self.beta, self.eta = float(alpha_max), float(beta), float(eta)
 
     @property
     def name(self) -> str:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial.engine import Attack
-from deepwright.adversarial.options import number, switch, whole
+from deepwright.adversarial.options import switch
 from deepwright.adversarial.projections import ascend, column, random_start
 from deepwright.adversarial.victim import Batch, Best, Victim, selected
+from deepwright.core.requirements import require_positive, require_whole
 
 
 class PGD(Attack):
@@ -42,8 +43,10 @@ class PGD(Attack):
         **options: Any,
     ) -> None:
         super().__init__(eps, norm, **options)
-        self.steps, self.restarts = whole("steps", steps, 1), whole("restarts", restarts, 1)
-        self.alpha = None if alpha is None else number("alpha", alpha, 0, open_low=True)
+        require_whole(1, steps=steps, restarts=restarts)
+        if alpha is not None:
+            require_positive(infinite=True, alpha=alpha)
+        self.steps, self.restarts, self.alpha = int(steps), int(restarts), None if alpha is None else float(alpha)
         self.random_start = switch("random_start", random_start)
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor
 
 from deepwright.adversarial.engine import Attack
-from deepwright.adversarial.options import whole
 from deepwright.adversarial.projections import column, norms
 from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 
 
 class Noise(Attack):
@@ -32,7 +32,8 @@ class Noise(Attack):
         super().__init__(eps, norm, **options)
         if kind not in ("sign", "gaussian", "uniform"):
             raise InputError("kind", given=repr(kind), expected="'sign', 'gaussian' or 'uniform'")
-        self.kind, self.repeats = kind, whole("repeats", repeats, 1)
+        require_whole(1, repeats=repeats)
+        self.kind, self.repeats = kind, int(repeats)
 
     @property
     def name(self) -> str:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial.engine import Attack
-from deepwright.adversarial.options import number, whole
 from deepwright.adversarial.projections import column, norms
 from deepwright.adversarial.victim import Batch, Best, Victim, selected
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import StreamBlock, Streams
+from deepwright.core.requirements import require_whole, require_within
 
 _HALVE_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 _DRAWN_AHEAD = 64  # queries whose random numbers are drawn together: one by one they cost more than a small network
@@ -42,7 +42,9 @@ class Square(Attack):
         super().__init__(eps, norm, **options)
         if norm == "l1":
             raise InputError("norm", given="'l1'", expected="'linf' or 'l2' for Square")
-        self.queries, self.p = whole("queries", queries, 1), number("p", p, 0, 1, open_low=True)
+        require_whole(1, queries=queries)
+        require_within(0, 1, ends="(]", p=p)
+        self.queries, self.p = int(queries), float(p)
 
     def share(self, query: int) -> float:
         """Share of pixels at a query: p halves at (10, 50, ...) / 10,000 of the budget."""

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepwright.compress.arguments import require_batch, require_module, require_type, running
+from deepwright.compress.arguments import require_batch, require_type, running
 from deepwright.compress.counting.latency import Latency, measure_latency, onnx_latency
 from deepwright.compress.counting.memory import peak_activation_bytes
 from deepwright.compress.counting.products import Others, formulas
 from deepwright.compress.exporting import plain_attention
 from deepwright.core.devices import to_model
 from deepwright.core.inference import evaluating
+from deepwright.core.requirements import require_network
 from deepwright.core.results import Table
 
 
@@ -85,7 +86,7 @@ def cost(
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    require_module(model)
+    require_network(model)
     require_type(
         "example",
         example,

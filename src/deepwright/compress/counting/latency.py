@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepwright.compress.arguments import require_batch, require_number, running
+from deepwright.compress.arguments import require_batch, running
 from deepwright.compress.errors import ShapeError
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files import onnx_bytes, run, session
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
+from deepwright.core.requirements import require_positive, require_whole
 
 LEAST_ROUNDS = 9
 
@@ -75,7 +76,7 @@ def measure_latency(
     """
     from torch.utils.benchmark import Timer
 
-    require_number("min_run_time", min_run_time, strictly=True)
+    require_positive(min_run_time=min_run_time)
     require_batch(x, "x")
     threads = require_threads(threads)
     if isinstance(model, nn.Module):
@@ -114,7 +115,7 @@ def measure_in_turns(
     Raises:
         InputError: fewer rounds.
     """
-    require_number("rounds", rounds, least=LEAST_ROUNDS, whole=True)
+    require_whole(LEAST_ROUNDS, rounds=rounds)
     if not calls:
         raise InputError("calls", given="none", expected="a name and a network at least")
     turns: dict[str, list[Latency]] = {name: [] for name in calls}
@@ -165,5 +166,5 @@ def require_threads(threads: int | None) -> int:
     """
     if threads is None:
         return torch.get_num_threads()
-    require_number("threads", threads, least=1, whole=True)
+    require_whole(1, threads=threads)
     return threads

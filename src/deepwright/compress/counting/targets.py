@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from deepwright.compress.arguments import require_number
 from deepwright.compress.counting.operations import KINDS, Layer, layers
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_number, require_positive, require_whole
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,11 @@ class TargetProfile:
     fixed_s: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value in (("power_w", self.power_w), ("fixed_s", self.fixed_s)):
-            require_number(name, 0 if value is None else value)
-        require_number("element_bytes", self.element_bytes, least=1, whole=True)
+        require_number(0, power_w=0 if self.power_w is None else self.power_w, fixed_s=self.fixed_s)
+        require_whole(1, element_bytes=self.element_bytes)
         for size, speed in self.mem_levels:
-            require_number("mem_levels: bytes", size, strictly=True)
-            require_number("mem_levels: bytes per cycle", speed, strictly=True)
+            level: dict[str, Any] = {"mem_levels: bytes": size, "mem_levels: bytes per cycle": speed}
+            require_positive(**level)
         if (
             not self.clock_hz > 0
             or "conv" not in self.macs_per_cycle

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
-from deepwright.compress.arguments import require_batch, require_module
+from deepwright.compress.arguments import require_batch
 from deepwright.compress.coupling.axes import POLICIES, Birth, Labels, LabelSpace
 from deepwright.compress.coupling.groups import Group, consumed_components, groups_of
 from deepwright.compress.coupling.nodes import module_of, op_name, shape_of, source_of
@@ -30,6 +30,7 @@ from deepwright.compress.coupling.walk import Walk, flat_labels, frozen_like
 from deepwright.compress.exporting import export_program
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_network
 from deepwright.core.results import Table
 
 # Sources of ties that no node made.
@@ -123,7 +124,7 @@ class ShrinkGraph:
                 given=f"attention={attention!r}, on_norm={on_norm!r}",
                 expected=f"one of {POLICIES}, 'allow' or 'freeze'",
             )
-        require_module(model)
+        require_network(model)
         if isinstance(frozen, str):
             raise InputError("frozen", given=repr(frozen), expected="a list of names", hint=f"frozen=[{frozen!r}]")
         given = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)

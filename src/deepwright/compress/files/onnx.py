@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from deepwright.compress.arguments import calibration_batches, require_batch, require_module
+from deepwright.compress.arguments import calibration_batches, require_batch
 from deepwright.compress.errors import OnnxError
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files.comparison import compare
@@ -25,6 +25,7 @@ from deepwright.compress.files.runtime import quantize_file
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
+from deepwright.core.requirements import require_network
 
 OPSET = 18
 
@@ -87,7 +88,7 @@ def export(
     """
     by_runtime = _chosen(quant, calibration, train, symmetric, quantiser) == "onnxruntime"
     require_export(quant is not None, quantiser)
-    require_module(model)
+    require_network(model)
     if example is None:
         raise InputError("example", given="None", expected="a tensor of inputs, or a tuple of them")
     example = to_model(example if isinstance(example, tuple) else (example,), model)

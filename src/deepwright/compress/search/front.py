@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from deepwright.compress.search.objectives import Accuracy
 from deepwright.compress.search.preparing import Preparation
-from deepwright.compress.search.requirements import require_between, require_pair, require_whole
+from deepwright.compress.search.requirements import require_pair
 from deepwright.compress.search.space import COSTS, Space
 from deepwright.compress.search.units import UnitSpace
 from deepwright.compress.surgery import ShrinkResult
 from deepwright.core.errors import InputError
 from deepwright.core.files import load_state, save_state
 from deepwright.core.pareto import hypervolume, knee, nondominated
+from deepwright.core.requirements import require_whole, require_within
 from deepwright.core.results import Figure, Table
 from deepwright.core.resume import digest
 from deepwright.core.statistics import Interval, mcnemar, wilson
@@ -104,7 +105,7 @@ class ParetoResult:
             max_error_increase: how far.
         """
         self._require_points()
-        require_between("max_error_increase", max_error_increase, 0, 1)
+        require_within(0, 1, max_error_increase=max_error_increase)
         good = np.flatnonzero(self.F[:, 0] <= self.F[:, 0].min() + max_error_increase + 1e-12)
         return int(good[np.argmin(self.F[good, 1])])
 
@@ -125,7 +126,7 @@ class ParetoResult:
         self._require_points()
         require_pair("held_out", held_out)
         if index is not None:
-            require_whole("index", index, 0)
+            require_whole(0, index=index)
         chosen = self.cheapest(max_error_increase) if index is None else index
         if not 0 <= chosen < len(self):
             raise InputError("index", given=chosen, expected=f"0..{len(self) - 1}")

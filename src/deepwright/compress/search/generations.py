@@ -13,11 +13,11 @@ from deepwright.compress.search.bits import BitMoves, flip_chance, spread_over
 from deepwright.compress.search.corridor import open_corridor
 from deepwright.compress.search.engines import Engine
 from deepwright.compress.search.racing import key
-from deepwright.compress.search.requirements import require_whole
 from deepwright.compress.search.space import Space
 from deepwright.compress.search.state import SearchState
 from deepwright.compress.search.thresholds import first_thresholds, next_thresholds
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 
 FROM_PHASE_1 = 0.4  # of phase 2's first population
 TRIES = 5  # for a child that wasn't seen before
@@ -112,7 +112,7 @@ class Generations:
             n: at most so many; all by default.
         """
         if n is not None:
-            require_whole("n", n, 1)
+            require_whole(1, n=n)
         if not self.waiting and not self.told:
             self._breed()
         taken = self.waiting[: n or len(self.waiting)]

@@ -11,10 +11,11 @@ from jaxtyping import Bool
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
-from deepwright.compress.search.requirements import require_pair, require_whole
+from deepwright.compress.search.requirements import require_pair
 from deepwright.compress.search.space import Space, outputs
 from deepwright.core.errors import InputError
 from deepwright.core.inference import read_outputs
+from deepwright.core.requirements import require_whole
 from deepwright.core.tasks import Task, infer
 
 
@@ -34,8 +35,8 @@ class Accuracy:
 
     def __init__(self, x: Tensor, y: Tensor, batch_size: int = 500, seed: int = 0, task: Task | None = None) -> None:
         require_pair("validation data", (x, y))
-        require_whole("batch_size", batch_size, 1)
-        require_whole("seed", seed, 0)
+        require_whole(1, batch_size=batch_size)
+        require_whole(0, seed=seed)
         if len(x) != len(y) or len(y) == 0:
             raise InputError(
                 "validation data", given=f"{len(x)} inputs, {len(y)} labels", expected="equally many, at least one"

@@ -28,7 +28,7 @@ from deepwright.compress.search.front import ParetoResult
 from deepwright.compress.search.generations import Candidate, Generations
 from deepwright.compress.search.objectives import Accuracy, Evaluate, require_disjoint, shared_samples
 from deepwright.compress.search.preparing import Preparation
-from deepwright.compress.search.requirements import require_between, require_masks, require_pair, require_whole
+from deepwright.compress.search.requirements import require_masks, require_pair
 from deepwright.compress.search.space import COSTS, Space
 from deepwright.compress.search.state import SearchState
 from deepwright.compress.search.units import UnitSpace
@@ -36,6 +36,7 @@ from deepwright.compress.search.weights import WeightSpace
 from deepwright.core.errors import InputError
 from deepwright.core.interrupt import graceful
 from deepwright.core.progress import bar
+from deepwright.core.requirements import require_network, require_whole, require_within
 from deepwright.core.resume import Resume
 
 GRANULARITIES = ("unit", "weight", "block")
@@ -104,19 +105,19 @@ class EvolutionaryPruner:
             raise InputError("granularity", given=repr(granularity), expected=" or ".join(map(repr, GRANULARITIES)))
         if not isinstance(corridor, tuple | list) or len(corridor) != 2:
             raise InputError("corridor", given=repr(corridor), expected="two errors above the best: (heavy, light)")
-        require_between("corridor's light error", corridor[1], 0, 1)
-        require_between("corridor's heavy error", corridor[0], 0, corridor[1])
-        require_between("escape", escape, 0, 1)
-        require_whole("seed", seed, 0)
-        if not isinstance(model, nn.Module):
-            raise InputError("model", given=type(model).__name__, expected="a torch.nn.Module")
+        heavy: dict[str, Any] = {"corridor's heavy error": corridor[0]}
+        light: dict[str, Any] = {"corridor's light error": corridor[1]}
+        require_within(0, 1, escape=escape, **light)
+        require_within(0, corridor[1], **heavy)
+        require_whole(0, seed=seed)
+        require_network(model)
         if isinstance(frozen, str):
             raise InputError("frozen", given=repr(frozen), expected=f"a list of names: [{frozen!r}]")
         if seeds not in SEEDS:
             raise InputError("seeds", given=repr(seeds), expected=" or ".join(map(repr, SEEDS)))
         least = 1 if granularity == "unit" else 0
         min_keep = least if min_keep is None else min_keep
-        require_whole("min_keep", min_keep, 0)
+        require_whole(0, min_keep=min_keep)
         self.engine = named_engine(engine)
         _require_objectives(objectives, self.engine)
         self.sizes = {1: _sizes("phase1", phase1), 2: _sizes("phase2", phase2)}
@@ -218,7 +219,7 @@ class EvolutionaryPruner:
                 trains on most of them, or with an executor or an `evaluate` of one's own.
             KeyboardInterrupt: the user asked to stop; the checkpoint is written, and `result()` has the front so far.
         """
-        require_whole("jobs", jobs, 1)
+        require_whole(1, jobs=jobs)
         if budget is not None and not budget >= 2 * self.sizes[1]["pop"]:
             raise InputError("budget", given=budget, expected=f"at least {2 * self.sizes[1]['pop']}, two populations")
         _require_evaluate(evaluate, racing=racing, test=test)
@@ -360,6 +361,6 @@ def _sizes(name: str, given: Mapping[str, int] | None) -> dict[str, int]:
     sizes = {"pop": 40, "gen": 50, **(given or {})}
     if set(sizes) != {"pop", "gen"}:
         raise InputError(name, given=dict(given or {}), expected="'pop' of at least 2, 'gen' of at least 0")
-    require_whole(f"{name}'s pop", sizes["pop"], 2)
-    require_whole(f"{name}'s gen", sizes["gen"], 0)
+    require_whole(2, **{f"{name}'s pop": sizes["pop"]})
+    require_whole(0, **{f"{name}'s gen": sizes["gen"]})
     return sizes

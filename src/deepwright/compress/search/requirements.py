@@ -1,38 +1,11 @@
-"""What a search is given, held against what it needs: numbers, pairs of tensors, masks."""
+"""What a search is given, held against what it needs: pairs of tensors, masks."""
 
 from __future__ import annotations
 
-import numpy as np
 from numpy import ndarray as Array
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-
-
-def require_whole(name: str, value: object, least: int) -> None:
-    """Refuse what isn't a whole number, or is below the least.
-
-    Args:
-        name: how the user knows it.
-        value: what was given.
-        least: it may be.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(name, given=repr(value), expected=f"a whole number of {least} or more")
-
-
-def require_between(name: str, value: object, low: float, high: float) -> None:
-    """Refuse what isn't a number from low to high; NaN isn't.
-
-    Args:
-        name: how the user knows it.
-        value: what was given.
-        low: least.
-        high: most.
-    """
-    number = isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
-    if not number or not low <= value <= high:  # type: ignore[operator]
-        raise InputError(name, given=repr(value), expected=f"a number in [{low:g}, {high:g}]")
 
 
 def require_pair(name: str, value: object) -> None:

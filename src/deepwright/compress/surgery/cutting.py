@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepwright.compress.arguments import require_module, require_type
+from deepwright.compress.arguments import require_type
 from deepwright.compress.coupling import ShrinkGraph
 from deepwright.compress.errors import SurgeryError
 from deepwright.compress.surgery.adoption import adopt, follow
@@ -32,6 +32,7 @@ from deepwright.compress.surgery.repair import (
 )
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_network
 
 
 @dataclass
@@ -79,7 +80,7 @@ def shrink(
         SurgeryError: the result would not equal the masked original; `model` is untouched.
         InputError: the plan belongs to another network.
     """
-    require_module(model)
+    require_network(model)
     require_type("plan", plan, Plan, "a Plan, as plan(graph, scores, ...) makes it")
     if optimizer is not None:
         require_type("optimizer", optimizer, torch.optim.Optimizer, "an optimiser of the network")

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from deepwright.compress.arguments import require_number, require_type
+from deepwright.compress.arguments import require_type
 from deepwright.compress.counting import measure_latency
 from deepwright.compress.coupling import ShrinkGraph
 from deepwright.compress.errors import OverPruneError
@@ -15,6 +15,7 @@ from deepwright.compress.surgery.cutting import shrink
 from deepwright.compress.surgery.plans import Plan, plan
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
+from deepwright.core.requirements import require_positive
 
 STEPS = 6
 CONFIRMED = 5  # measurements of the best that may be too slow before none is taken
@@ -54,13 +55,14 @@ def plan_for_latency(
         OverPruneError: a time that surgery can't reach.
     """
     require_type("graph", graph, ShrinkGraph, "a ShrinkGraph, as ShrinkGraph.from_module makes it")
-    require_number("milliseconds", milliseconds, strictly=True)
+    require_positive(milliseconds=milliseconds)
 
     def time_of(model: nn.Module) -> float:
         if measure is None:
             return _milliseconds(graph, model, min_run_time)
         found = measure(model)
-        require_number("measure's answer", found, strictly=True)
+        answer: dict[str, Any] = {"measure's answer": found}
+        require_positive(**answer)
         return found
 
     dense = time_of(graph.model)

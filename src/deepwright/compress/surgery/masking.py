@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from deepwright.compress.arguments import require_mapping, require_module, require_type
+from deepwright.compress.arguments import require_mapping, require_type
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.surgery.cutting import ShrinkResult, shrink
 from deepwright.compress.surgery.dead import find_dead
@@ -23,6 +23,7 @@ from deepwright.compress.surgery.plans import Plan
 from deepwright.compress.surgery.proof import require_same_function
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_network
 
 TOLERANCE = 1e-5  # of the largest output: biases that took constants up are rounded to their own precision
 
@@ -148,7 +149,7 @@ def mask_weights(model: nn.Module, masks: Mapping[str, Tensor]) -> MaskHandle:
     Raises:
         InputError: an unknown name, or a mask of another shape or type.
     """
-    require_module(model)
+    require_network(model)
     require_mapping("masks", masks, "parameter -> bool of its shape")
     parameters = dict(model.named_parameters())
     handle = MaskHandle(model, dict(masks))

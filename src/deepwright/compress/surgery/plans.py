@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepwright.compress.arguments import require_mapping, require_number, require_type
+from deepwright.compress.arguments import require_mapping, require_type
 from deepwright.compress.counting import CostPolynomial
 from deepwright.compress.coupling import Group, ShrinkGraph
 from deepwright.compress.errors import OverPruneError
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_positive, require_whole, require_within
 
 TARGETS = ("params", "macs", "bytes")
 
@@ -216,9 +217,8 @@ class _Limits:
     """What every group keeps at least, and how widths are rounded."""
 
     def __init__(self, graph: ShrinkGraph, min_keep: int, round_to: int, per_group_max: float) -> None:
-        require_number("min_keep", min_keep, least=1, whole=True)
-        require_number("round_to", round_to, least=1, whole=True)
-        require_number("per_group_max", per_group_max, strictly=True, below=1)
+        require_whole(1, min_keep=min_keep, round_to=round_to)
+        require_within(0, 1, ends="()", per_group_max=per_group_max)
         self.graph = graph
         self.step = np.array([_step(g, round_to) for g in graph.groups], int)
         self.sizes = np.array([g.size for g in graph.groups], int)
@@ -268,8 +268,7 @@ def _reach(
         expected = f"one of {', '.join(TARGETS)} with a number"
         raise InputError("target", given=dict(target), expected=expected, hint=hint)
     ((name, wanted),) = target.items()
-    if isinstance(wanted, bool) or not isinstance(wanted, int | float) or not 0 < wanted < math.inf:
-        raise InputError("target", given=repr(wanted), expected="a finite number above 0")
+    require_positive(target=wanted)
     polynomial = CostPolynomial.of(graph)
     dense = float(polynomial.evaluate(np.ones((1, graph.units), bool))[name][0])
     goal = wanted * dense if wanted <= 1 else float(wanted)

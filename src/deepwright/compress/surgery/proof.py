@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
-from deepwright.compress.arguments import require_module, require_type, running
+from deepwright.compress.arguments import require_type, running
 from deepwright.compress.coupling.axes import Labels
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.coupling.nodes import module_of, op_name, source_of
@@ -25,6 +25,7 @@ from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
 from deepwright.core.randomness import generator
+from deepwright.core.requirements import require_network
 
 # A wrong wire can differ by very little (attention that is nearly even, say): float64 leaves room to be strict.
 TOLERANCE = 1e-8
@@ -80,7 +81,7 @@ def verify(plan: Plan, small: nn.Module, *, batches: int = 4, extra: tuple[Any, 
         SurgeryError: they differ by more than 1e-8 of the largest output (or the shrunk network fails); names the first
             node that differs, its module and source line. Or outputs depend neither on inputs nor on weights.
     """
-    require_module(small, "small")
+    require_network(small, "small")
     require_type("plan", plan, Plan, "a Plan, as plan(graph, scores, ...) makes it")
     if extra is not None and not (isinstance(extra, tuple) and extra):
         given = f"{type(extra).__name__} of {len(extra) if hasattr(extra, '__len__') else 0}"

@@ -20,7 +20,7 @@ from deepwright.core.fit.run import FitResult, Run
 from deepwright.core.interrupt import graceful
 from deepwright.core.progress import bar
 from deepwright.core.randomness import local_rng
-from deepwright.core.requirements import require_at_least, require_callable, require_network
+from deepwright.core.requirements import require_callable, require_network, require_whole
 from deepwright.core.resume import Resume
 
 
@@ -86,8 +86,8 @@ def fit(
     size = _checked_size(train)
     _check_options(model, epochs, batch_size, every, clip_norm)
     _check_parts(loss, step, optimizer, scheduler, augment)
-    require_at_least(-(2**63), seed=seed)
-    require_at_least(0, workers=workers)
+    require_whole(-(2**63), seed=seed)
+    require_whole(0, workers=workers)
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,

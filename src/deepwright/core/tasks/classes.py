@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import class_losses
 from deepwright.core.tasks.intervals import bootstrap, share
@@ -56,7 +56,7 @@ class Classification(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        require_at_least(2, classes=self.classes)
+        require_whole(2, classes=self.classes)
         object.__setattr__(self, "names", require_names(self.names, self.classes))
         require_scale(self.outputs)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from deepwright.core.boxes import Detections, box_iou
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.detection_batch import DetectionBatch, detection_batch
 from deepwright.core.tasks.intervals import bootstrap
@@ -49,7 +49,7 @@ class Detection(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        require_at_least(1, classes=self.classes)
+        require_whole(1, classes=self.classes)
         if not 0 < self.iou <= 1 or not 0 <= self.score_threshold <= 1:
             raise InputError(
                 "Detection",

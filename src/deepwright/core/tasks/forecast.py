@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
 from deepwright.core.tasks.protocol import Task
@@ -48,7 +48,7 @@ class Forecast(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ("mae", "rmse", "mase")
 
     def __post_init__(self) -> None:
-        require_at_least(1, horizon=self.horizon, channels=self.channels, season=self.season)
+        require_whole(1, horizon=self.horizon, channels=self.channels, season=self.season)
         object.__setattr__(self, "names", tuple(self.names))
         for field in ("tolerance", "scale"):
             object.__setattr__(self, field, require_tolerance(getattr(self, field), self.channels))

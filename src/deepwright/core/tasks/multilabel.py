@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.intervals import bootstrap, share
 from deepwright.core.tasks.protocol import Task, chosen_loss
@@ -59,7 +59,7 @@ class MultiLabel(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        require_at_least(1, labels=self.labels)
+        require_whole(1, labels=self.labels)
         if not 0 < self.threshold < 1:
             raise InputError("threshold", given=self.threshold, expected="within (0, 1), a probability")
         object.__setattr__(self, "names", require_names(self.names, self.labels))

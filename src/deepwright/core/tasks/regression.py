@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
 from deepwright.core.tasks.protocol import Task, chosen_loss
@@ -40,7 +40,7 @@ class Regression(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ("mae", "rmse")
 
     def __post_init__(self) -> None:
-        require_at_least(1, outputs=self.outputs)
+        require_whole(1, outputs=self.outputs)
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "tolerance", require_tolerance(self.tolerance, self.outputs))
         if len(self.names) not in (0, self.outputs):

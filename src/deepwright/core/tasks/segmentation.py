@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import class_losses
 from deepwright.core.tasks.intervals import bootstrap
@@ -61,7 +61,7 @@ class Segmentation(Task):
     lower_is_better: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        require_at_least(2, classes=self.classes)
+        require_whole(2, classes=self.classes)
         if not 0 < self.iou <= 1:
             raise InputError("iou", given=self.iou, expected="within (0, 1]")
         if self.ignore_index is not None and 0 <= self.ignore_index < self.classes:

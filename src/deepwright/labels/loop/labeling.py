@@ -20,6 +20,7 @@ from deepwright.compress import cost
 from deepwright.core.errors import InputError
 from deepwright.core.features import Activations
 from deepwright.core.randomness import derive_seed
+from deepwright.core.requirements import require_whole
 from deepwright.core.tasks import Task
 from deepwright.labels.loop.pool import Inputs, Pool
 from deepwright.labels.loop.records import LabelingResult, Round
@@ -30,7 +31,6 @@ from deepwright.labels.loop.synchronising import RoundSelectors
 from deepwright.labels.loop.training import Trainer, default_trainer
 from deepwright.labels.prunefuse.selector import PrunedSelector
 from deepwright.labels.strategies.catalogue import STRATEGIES, Strategy, View, named
-from deepwright.labels.strategies.given import whole_number
 
 _COLLAPSED = 0.95  # a selector that names one class for more of the pool says nothing about it
 
@@ -98,18 +98,19 @@ class LabelingLoop:
         backend: str = "local",
     ) -> None:
         self.pool, self.strategy = pool, named(strategy)
-        self.batch_size = whole_number(batch_size, "batch_size", 1)
+        seed_size = round_size if seed_size is None else seed_size
+        require_whole(1, batch_size=batch_size, budget=budget, jobs=jobs)
+        require_whole(0, round_size=round_size, seed_size=seed_size, t_sync=t_sync)
+        require_whole(seed=seed)
+        self.batch_size, self.jobs, self.backend = int(batch_size), int(jobs), backend
         self.inputs = Inputs(pool, self.batch_size)
         self.size = len(self.inputs)
-        self.budget, self.round_size = whole_number(budget, "budget", 1), whole_number(round_size, "round_size", 0)
-        self.seed_size = self.round_size if seed_size is None else whole_number(seed_size, "seed_size", 0)
+        self.budget, self.round_size, self.seed_size = int(budget), int(round_size), int(seed_size)
         require_parts(selector, trainer, oracle, task)
         self.trainer, self.oracle = trainer or default_trainer(task=task), oracle
         self.task, self.classes = task, _classes(task, classes)
         self.class_names = _names(class_names, self.classes)
-        self.t_sync, self.validation = whole_number(t_sync, "t_sync", 0), validation
-        self.seed = whole_number(seed, "seed", None)
-        self.jobs, self.backend = whole_number(jobs, "jobs", 1), backend
+        self.t_sync, self.seed, self.validation = int(t_sync), int(seed), validation
         self._check_sizes(selector)
         self._most = self._count_classes(selector)
         require_validation(validation, self._most)
@@ -363,7 +364,10 @@ def _classes(task: Task | None, classes: int | None) -> int | None:
     own = getattr(task, "classes", None)
     if classes is not None and own is not None and classes != own:
         raise InputError("classes", given=f"{classes}, and a task of {own}", expected="the same")
-    return own if classes is None else whole_number(classes, "classes", 2)
+    if classes is None:
+        return own
+    require_whole(2, classes=classes)
+    return int(classes)
 
 
 def _names(names: Sequence[str] | None, classes: int | None) -> tuple[str, ...] | None:

@@ -8,12 +8,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepwright.core.errors import InputError
 from deepwright.core.fit import fit, one_cycle, sgd
 from deepwright.core.randomness import generator
+from deepwright.core.requirements import require_positive, require_whole
 from deepwright.core.tasks import Task
 from deepwright.labels.prunefuse.selector import DistillLoss, PrunedSelector
-from deepwright.labels.strategies.given import whole_number
 
 Trainer = Callable[[nn.Module, Tensor, Tensor, int, int], nn.Module]
 
@@ -30,9 +29,8 @@ def default_trainer(epochs: int = 20, lr: float = 0.1, batch_size: int = 32, tas
     Raises:
         InputError: no whole number of epochs or samples, or a learning rate that isn't above 0.
     """
-    epochs, batch_size = whole_number(epochs, "epochs", 1), whole_number(batch_size, "batch_size", 1)
-    if not (isinstance(lr, int | float) and 0 < lr < float("inf")):
-        raise InputError("lr", given=repr(lr), expected="a number above 0")
+    require_whole(1, epochs=epochs, batch_size=batch_size)
+    require_positive(lr=lr)
 
     def loss(out: Any, y: Tensor) -> Tensor:
         if task is None:

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import derive_seed, generator
+from deepwright.core.requirements import require_whole
 from deepwright.core.tasks import Task
 from deepwright.labels.strategies import diversity, scores
-from deepwright.labels.strategies.given import require_count, whole_number
+from deepwright.labels.strategies.given import require_count
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def subsampled(inner: str | Strategy, most: int) -> Strategy:
         InputError: fewer than one, or no integer.
     """
     base = named(inner)
-    most = whole_number(most, "most", 1)
+    require_whole(1, most=most)
 
     def select(view: View, k: int, **options: Any) -> Tensor:
         order = torch.randperm(len(view.free), generator=generator(derive_seed("subsample", seed=view.seed)))

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.features import read_logits
+from deepwright.core.requirements import require_whole
 from deepwright.core.tasks import Task
-from deepwright.labels.strategies.given import finite_features, finite_logits, require_count, rows, whole_number
+from deepwright.labels.strategies.given import finite_features, finite_logits, require_count, rows
 
 
 def k_center_greedy(
@@ -40,7 +41,7 @@ def k_center_greedy(
     """
     x = finite_features(features)
     labelled, allowed = _allowed(x, labelled, candidates, k)
-    chunk = whole_number(chunk, "chunk", 1)
+    require_whole(1, chunk=chunk)
     squares = x.square().sum(1)
     distance = torch.full_like(squares, torch.inf)
     for part in labelled.split(chunk) if len(labelled) else ():
@@ -145,11 +146,9 @@ def typiclust(
     Raises:
         InputError: features that aren't finite; more choices than candidates; no neighbour or cluster.
     """
-    neighbours, most_clusters = (
-        whole_number(neighbours, "neighbours", 1),
-        whole_number(most_clusters, "most_clusters", 1),
-    )
-    seed = whole_number(seed, "seed", None) % 2**32
+    require_whole(1, neighbours=neighbours, most_clusters=most_clusters)
+    require_whole(seed=seed)
+    seed = int(seed) % 2**32
     x = finite_features(features)
     labelled, allowed = _allowed(x, labelled, candidates, k)
     from sklearn.cluster import KMeans, MiniBatchKMeans

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.features import read_logits
-
-
-def whole_number(value: Any, name: str, least: int | None) -> int:
-    """A count or a seed, as an integer.
-
-    Args:
-        value: of any integer type.
-        name: what it is.
-        least: the smallest that makes sense; None for any.
-
-    Raises:
-        InputError: another type, as a float, or a smaller one.
-    """
-    try:
-        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or (least is not None and number < least):
-        expected = "an integer" if least is None else f"an integer, {least} or more"
-        raise InputError(name, given=repr(value), expected=expected)
-    return number
+from deepwright.core.requirements import require_whole
 
 
 def require_count(k: Any, most: int) -> None:
@@ -42,7 +20,8 @@ def require_count(k: Any, most: int) -> None:
         k: how many are asked for.
         most: how many samples there are to choose from.
     """
-    if not 0 < whole_number(k, "k", None) <= most:
+    require_whole(k=k)
+    if not 0 < k <= most:
         raise InputError("k", given=k, expected=f"1..{most}, the samples without a label")
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
-from deepwright.core.requirements import require_at_least, require_finite
+from deepwright.core.requirements import require_finite, require_whole
 
 
 def complete_linkage(psi: Float[Tensor, "n d"], clusters: int, most: int = 4000, seed: int = 0) -> Tensor:
@@ -24,7 +24,7 @@ def complete_linkage(psi: Float[Tensor, "n d"], clusters: int, most: int = 4000,
         most: points that are clustered at once.
         seed: of the random subset.
     """
-    require_at_least(1, clusters=clusters, most=most)
+    require_whole(1, clusters=clusters, most=most)
     n = len(psi)
     if n == 0:
         raise InputError("points to cluster", given="none", expected="at least one")

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.features import Activations
-from deepwright.core.requirements import require_at_least, require_finite
+from deepwright.core.requirements import require_finite, require_whole
 from deepwright.ood.bbas.boxes import ATOL, NARROWEST, Exceedance, box_values, left_out, sides
 from deepwright.ood.bbas.clustering import complete_linkage
 from deepwright.ood.detector import Detector, require
@@ -103,7 +103,7 @@ class BBAS(Detector):
         for name, (where, given) in unused.items():
             if given:
                 raise InputError(name, given=f"with {where}", expected="none: it would change nothing there")
-        require_at_least(1, n_clusters=n_clusters, max_linkage=max_linkage)
+        require_whole(1, n_clusters=n_clusters, max_linkage=max_linkage)
         require("quantile", quantile, 0 <= quantile < 0.5, "in [0, 0.5)")
         require("margin", margin, 0 <= margin < float("inf"), "0 or more")
         require("prob_floor", prob_floor, 0 <= prob_floor < 1, "in [0, 1)")

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
 from deepwright.core.features import Activations
-from deepwright.core.requirements import require_at_least
+from deepwright.core.requirements import require_whole
 from deepwright.ood.detector import Detector, require, require_classes
 
 
@@ -36,7 +36,7 @@ class KNN(Detector):
 
     def __init__(self, k: int = 50) -> None:
         super().__init__()
-        require_at_least(1, k=k)
+        require_whole(1, k=k)
         self.k = k
 
     def _fit(self, acts: Activations) -> None:

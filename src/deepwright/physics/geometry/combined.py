@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 from deepwright.physics.domains import Box
 from deepwright.physics.levels import both, either
-from deepwright.physics.limits import require_counts
 from deepwright.physics.points import collect
 
 _OFF = 1e-6  # of the size: how far off the boundary its two sides are asked
@@ -82,7 +82,7 @@ class _Combined:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        require_counts(points=n)
+        require_whole(1, points=n)
         rng = torch.Generator().manual_seed(0) if generator is None else generator
         box, ways = Box(*self.bounds), [method]
 
@@ -108,7 +108,7 @@ class _Combined:
         Raises:
             InputError: none asked for; no boundary found.
         """
-        require_counts(points=n)
+        require_whole(1, points=n)
         rng = torch.Generator().manual_seed(0) if generator is None else generator
 
         def draw() -> tuple[Tensor, Tensor]:

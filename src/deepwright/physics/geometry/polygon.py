@@ -13,10 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 from deepwright.physics.domains import Box
 from deepwright.physics.geometry.chains import Chains
 from deepwright.physics.levels import along_segments, distance_to_segments
-from deepwright.physics.limits import require_counts
 from deepwright.physics.points import collect, unit_points
 
 _MOST = 5000  # corners: all pairs of sides are looked at for crossings
@@ -164,7 +164,7 @@ class Polygon:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        require_counts(points=n)
+        require_whole(1, points=n)
         rng = torch.Generator().manual_seed(0) if generator is None else generator
         box, ways = Box(*self.bounds), [method]
 
@@ -181,7 +181,7 @@ class Polygon:
             n: how many.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        require_counts(points=n)
+        require_whole(1, points=n)
         rng = torch.Generator().manual_seed(0) if generator is None else generator
         along = self.area * (torch.arange(n, dtype=torch.float64) + unit_points(1, 1, "uniform", rng)[0]) / n
         ends = self._lengths.cumsum(0)

@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_number, require_whole
 from deepwright.physics.kinetic.potentials import Harmonic
 from deepwright.physics.kinetic.systems import KineticFokkerPlanck
-from deepwright.physics.limits import require_counts, require_not_negative
 
 
 def harmonic_matrices(
@@ -28,8 +28,8 @@ def harmonic_matrices(
         temperature: T.
         dim: d.
     """
-    require_not_negative(friction=friction, temperature=temperature)
-    require_counts(dim=dim)
+    require_number(0, friction=friction, temperature=temperature)
+    require_whole(1, dim=dim)
     stiff = torch.diag(torch.as_tensor(k, dtype=torch.float64).expand(dim))
     zero, eye = torch.zeros_like(stiff), torch.eye(dim, dtype=torch.float64, device=stiff.device)
     a = torch.cat([torch.cat([zero, eye], 1), torch.cat([-stiff, -friction * eye], 1)])

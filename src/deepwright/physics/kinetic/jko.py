@@ -27,6 +27,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.interrupt import graceful
 from deepwright.core.progress import bar
 from deepwright.core.randomness import generator, local_rng
+from deepwright.core.requirements import require_positive, require_whole
 from deepwright.physics.kinetic.checkpoint import RunFile, RunState
 from deepwright.physics.kinetic.controls import AffineVelocity, PotentialVelocity
 from deepwright.physics.kinetic.energy_law import EntropyCheck, StepInfo
@@ -36,7 +37,6 @@ from deepwright.physics.kinetic.step_size import StepSize
 from deepwright.physics.kinetic.step_solver import Push, StepSolver, StepTask
 from deepwright.physics.kinetic.systems import KineticFokkerPlanck
 from deepwright.physics.kinetic.taken_steps import TakenSteps
-from deepwright.physics.limits import require_counts, require_positive
 
 Factory = Callable[[], nn.Module]
 
@@ -95,12 +95,12 @@ class KineticJKO:
             given = f"scheme={scheme!r}, step_size={step_size}, friction={system.friction}"
             expected = "'constrained' or 'split', a finite step and a friction above 0"
             raise InputError("KineticJKO", given=given, expected=expected)
-        require_counts(substeps=substeps)
+        require_whole(1, substeps=substeps)
         if isinstance(velocity, str) and velocity not in ("potential", "affine"):
             expected = "'potential', 'affine' or a function that makes a module"
             raise InputError("velocity", given=repr(velocity), expected=expected)
         counts = {"iterations": iterations, "first": first, "batch_size": batch_size, "resample": resample}
-        require_counts(**counts, particles=particles)
+        require_whole(1, **counts, particles=particles)
         require_positive(lr=lr)
         if system.temperature == 0:
             warnings.warn(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.physics.limits import require_counts
+from deepwright.core.requirements import require_whole
 from deepwright.physics.pde_data.trajectories import PDEDataset, per_trajectory, save_times
 
 Array = np.ndarray
@@ -74,7 +74,7 @@ def grid(nx: int) -> Array:
     Args:
         nx: how many.
     """
-    require_counts(nx=nx)
+    require_whole(1, nx=nx)
     return np.arange(nx) / nx
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from deepwright.core.errors import InputError
-from deepwright.physics.limits import require_counts
+from deepwright.core.requirements import require_whole
 from deepwright.physics.solve.quasi_newton import KINDS
 
 OPTIMIZERS = ("adam", "lbfgs", "lm", *KINDS)
@@ -32,7 +32,7 @@ class Phase:
     decay: bool = False
 
     def __post_init__(self) -> None:
-        require_counts(0, steps=self.steps)
+        require_whole(0, steps=self.steps)
         if self.optimizer not in OPTIMIZERS or self.steps < 0 or (self.lr is not None and not 0 < self.lr < math.inf):
             raise InputError(
                 "phase",
@@ -54,7 +54,7 @@ def schedule_for(size: int, steps: int = 300) -> list[Phase]:
         size: parameters.
         steps: of Levenberg-Marquardt; others have theirs in proportion.
     """
-    require_counts(1, steps=steps)
+    require_whole(1, steps=steps)
     if size <= 3000:
         return [Phase("lm", steps)]
     if size <= 10_000:

@@ -22,8 +22,8 @@ from torch import Tensor
 from deepwright.core.devices import back_to, device_of, dtype_of, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
+from deepwright.core.requirements import require_number, require_whole
 from deepwright.physics.domains import SpaceTime
-from deepwright.physics.limits import require_counts, require_not_negative
 from deepwright.physics.solve import (
     Block,
     LeastSquaresProblem,
@@ -84,7 +84,7 @@ class TwoPhasePINN:
         device: torch.device | str = "cpu",
         seed: int = 0,
     ) -> None:
-        require_not_negative(beta=beta)
+        require_number(0, beta=beta)
         if not dtype.is_floating_point:
             raise InputError("dtype", given=dtype, expected="torch.float64 or torch.float32")
         self.problem, self.counts, self.beta = problem, counts or PointCounts(), beta
@@ -200,7 +200,7 @@ class TwoPhasePINN:
         if sweeps < 1 or (tolerance is not None and not tolerance >= 0):
             given = f"sweeps={sweeps}, tolerance={tolerance}"
             raise InputError("fit_free", given=given, expected="1 or more sweeps, a tolerance of 0 or more")
-        require_counts(steps=steps)
+        require_whole(1, steps=steps)
         curves = FreeCurves(self.problem, steps, keep_area)
         limit = 1e-4 * math.dist(*zip(*self.problem.domain.bounds)) if tolerance is None else tolerance
         found, solved = curves.tracked, False

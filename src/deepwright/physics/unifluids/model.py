@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import local_rng
-from deepwright.physics.limits import require_counts, require_not_negative
+from deepwright.core.requirements import require_number, require_whole
 from deepwright.physics.pde_data import ChannelRegistry, Patchify, PDEBatch
 from deepwright.physics.unifluids import forecasting, weights
 from deepwright.physics.unifluids.conditioning import Conditioning
@@ -86,8 +86,8 @@ class UniFluids(nn.Module):
         if attention not in ATTENTIONS:
             raise InputError("attention", given=repr(attention), expected="'full' or 'axial'")
         width, depth, heads = _dimensions(size)
-        require_counts(max_tokens=max_tokens)
-        require_not_negative(noise=noise)
+        require_whole(1, max_tokens=max_tokens)
+        require_number(0, noise=noise)
         if isinstance(pdes, str) or not len(pdes) or len(set(pdes)) != len(pdes):
             raise InputError("pdes", given=pdes, expected="names of equations, at least one, none twice")
         patch = dict(patch or PATCHES)

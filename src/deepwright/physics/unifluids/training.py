@@ -16,7 +16,7 @@ from deepwright.core.devices import Compute
 from deepwright.core.errors import InputError
 from deepwright.core.fit import FitResult, adamw, fit_drawn, one_cycle
 from deepwright.core.randomness import generator
-from deepwright.physics.limits import require_positive
+from deepwright.core.requirements import require_positive
 from deepwright.physics.pde_data import PDEBatch
 from deepwright.physics.unifluids.forecasts import relative_error
 from deepwright.physics.unifluids.model import UniFluids

@@ -36,27 +36,6 @@ def require_scores(xi: Tensor, ndim: int = 1, name: str = "xi") -> Tensor:
     return to_float64(xi)
 
 
-def require_number(
-    name: str, value: object, low: float = -math.inf, *, whole: bool = False, finite: bool = True
-) -> None:
-    """Refuse what is no number, NaN, and what is below `low`.
-
-    Args:
-        name: how the user knows it.
-        value: what was given.
-        low: the least that it may be.
-        whole: it counts something.
-        finite: whether infinity is refused, too.
-    """
-    kinds = (int,) if whole else (int, float)
-    number = isinstance(value, kinds) and not isinstance(value, bool)
-    if number and value >= low and (not finite or math.isfinite(value)):  # type: ignore[operator, arg-type]
-        return
-    kind = "a whole number" if whole else "a number"
-    given = "NaN" if number and value != value else repr(value)
-    raise InputError(name, given=given, expected=kind if low == -math.inf else f"{kind}, {low:g} or more")
-
-
 SCORES = ("prob_margin", "score_margin", "true_prob", "brier", "loss")
 
 

@@ -13,12 +13,13 @@ from torch import Tensor
 from deepwright.core.errors import InputError, NotIdentified
 from deepwright.core.files import jsonable, write_json
 from deepwright.core.randomness import generator
+from deepwright.core.requirements import require_whole
 from deepwright.core.results import Figure
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.ranking import auroc
 from deepwright.risk.calibration import ece, fit_temperature, nll
 from deepwright.risk.fragility.index import kl_roots, normalised
-from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment, require_number, require_scores
+from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment, require_scores
 from deepwright.risk.fragility.worst_case import fragility_curve, worst_case_weights
 
 
@@ -212,7 +213,7 @@ def bootstrap_index(
     Source: B. Efron, "Nonparametric standard errors and confidence intervals", 1981 (the correction).
     """
     xi = require_scores(xi)
-    require_number("rows", rows, 1, whole=True)
+    require_whole(1, rows=rows)
     index = torch.randint(0, len(xi), (rows, len(xi)), generator=generator(seed, "bootstrap-fi")).to(xi.device)
     draws = torch.cat([_index_and_normalised(xi[part], tau) for part in index.split(max(1, 4_000_000 // len(xi)))], 1)
     centre = _index_and_normalised(xi[None], tau)[:, 0]
@@ -291,7 +292,7 @@ def selective_curve(xi: Tensor, confidence: Tensor, tau: float = 0.0, points: in
         InputError: other lengths, no point, scores that are NaN.
     """
     xi = require_scores(xi)
-    require_number("points", points, 1, whole=True)
+    require_whole(1, points=points)
     if confidence.shape != xi.shape:
         raise InputError("confidence", given=f"{tuple(confidence.shape)} for {len(xi)} scores", expected="one a score")
     order = confidence.to(xi.device).argsort(descending=True)

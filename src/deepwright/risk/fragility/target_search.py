@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from deepwright.core import trials
 from deepwright.core.errors import InputError, NotIdentified
+from deepwright.core.requirements import require_whole
 from deepwright.risk.calibration import fit_temperature
 from deepwright.risk.fragility.index import fragility_index
-from deepwright.risk.fragility.misjudgment_scores import require_number
 
 Train = Callable[[float | None], nn.Module]
 Evaluate = Callable[[nn.Module], tuple[Tensor, Tensor]]
@@ -76,7 +76,7 @@ class FragilityTargetSearch:
             InputError: fewer than two classes, targets that aren't above 0; with a folder, functions that can't be
                 identified.
         """
-        require_number("classes", classes, 2, whole=True)
+        require_whole(2, classes=classes)
         grid = self.GRID if grid is None else grid
         if not grid or not all(math.isfinite(tau) and tau > 0 for tau in grid):
             raise InputError("grid", given=list(grid), expected="targets above 0, one or more")

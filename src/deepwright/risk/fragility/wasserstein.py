@@ -17,7 +17,8 @@ from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen
 from deepwright.core.randomness import generator
-from deepwright.risk.fragility.misjudgment_scores import misjudgment, require_number
+from deepwright.core.requirements import require_whole
+from deepwright.risk.fragility.misjudgment_scores import misjudgment
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def lipschitz_estimate(
         steps: number of points a sample, ever farther from it.
         seed: of the directions.
     """
-    require_number("steps", steps, 1, whole=True)
+    require_whole(1, steps=steps)
     x = to_model(x, model)
     best = 0.0
     rng = generator(seed, "lipschitz")

@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_number
 from deepwright.risk.fragility.index import kl_roots, log_weights, tilted_weights
-from deepwright.risk.fragility.misjudgment_scores import require_number, require_scores, to_float64
+from deepwright.risk.fragility.misjudgment_scores import require_scores, to_float64
 
 
 def fragility_curve(
@@ -43,7 +44,7 @@ def worst_case_weights(xi: Float[Tensor, " n"], tau: float = 0.0, weights: Tenso
         weights: (N,) nonnegative; uniform when None.
     """
     xi = require_scores(xi)
-    require_number("tau", tau, finite=False)
+    require_number(infinite=True, tau=tau)
     log_p = log_weights(weights, xi)
     k = kl_roots(xi[None], torch.tensor([tau], dtype=torch.float64, device=xi.device), log_p)[0]
     if not bool(torch.isfinite(k)):
@@ -64,7 +65,7 @@ def worst_case_mean(xi: Float[Tensor, " n"], rho: float, weights: Tensor | None 
         rho: the largest divergence, 0 or more.
         weights: (N,) nonnegative; uniform when None.
     """
-    require_number("rho", rho, 0)
+    require_number(0, rho=rho)
     xi = require_scores(xi)
     log_p = log_weights(weights, xi)
     log_p = torch.full_like(xi, -math.log(len(xi))) if log_p is None else log_p
@@ -96,8 +97,7 @@ def tail_bound(index: float, t: float) -> float:
     Raises:
         InputError: an index or a distance below 0.
     """
-    require_number("index", index, 0, finite=False)
-    require_number("t", t, 0, finite=False)
+    require_number(0, infinite=True, index=index, t=t)
     return 0.0 if index == 0 and t > 0 else math.exp(-t / index) if index > 0 else 1.0
 
 
