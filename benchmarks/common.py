@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import platform
 from typing import Any
 
@@ -13,7 +14,7 @@ __all__ = ["machine", "seconds"]
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
+    """What the numbers were measured on, and when."""
     model = platform.processor()
     try:
         with open("/proc/cpuinfo") as lines:
@@ -25,4 +26,5 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
+        "on": datetime.date.today().isoformat(),
     }

@@ -41,10 +41,10 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     path = Path(__file__).parent / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {}
-    results["machine"] = machine()
     for name in options.parts or PARTS:
         rows = PARTS[name]()
         results[name] = rows
+        results.setdefault("measured", {})[name] = machine()
         print(f"\n{name}")
         for row in rows:
             print(
@@ -59,8 +59,7 @@ def main() -> None:
 
 def write_page(results: dict[str, Any], path: Path) -> None:
     """The documentation's page of what was measured."""
-    facts = ", ".join(f"{k} {v}" for k, v in results["machine"].items())
-    lines = ["# Benchmarks", "", f"Measured by `make bench`, peers and ours in one run ({facts}).", ""]
+    lines = ["# Benchmarks", "", "Measured by `make bench`; peers and ours of a part in one run.", ""]
     lines.append(
         "A ratio above 1 means that ours is faster (or smaller); the rows that say *over* or *share* are what they say."
     )
@@ -69,7 +68,9 @@ def write_page(results: dict[str, Any], path: Path) -> None:
         if not rows:
             continue
         columns = list(rows[0])
-        lines += ["", f"## {name}", "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+        facts = ", ".join(f"{k} {v}" for k, v in results["measured"][name].items())
+        lines += ["", f"## {name}", "", f"Measured with {facts}.", ""]
+        lines += ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
         lines += ["| " + " | ".join(_cell(row.get(c)) for c in columns) + " |" for row in rows]
     path.write_text("\n".join(lines) + "\n")
 
