@@ -98,7 +98,7 @@ SEARCH = [
     bad_pruner("unknown seeds", ("seeds", "'normalised'"), seeds="global"),
     bad_pruner("data that magnitude has no use for", ("data", "no use"), data=[(X, Y)]),
     bad_pruner("data for magnitudes of weights", ("data", "no use"), granularity="weight", data=[(X, Y)]),
-    bad_pruner("Taylor scores of NaN", ("importance", "nan"), importance="taylor", data=[(X * NAN, Y)]),
+    bad_pruner("Taylor scores of NaN", ("data", "nan"), importance="taylor", data=[(X * NAN, Y)]),
     bad_pruner("one objective twice", ("objectives", "different"), objectives=("error", "macs", "macs")),
     bad_pruner("no engine", ("engine", "nsga2"), engine=None),
     Bad("EvolutionaryPruner: no network", lambda _: EvolutionaryPruner(None, X[:2]), ("model", "nonetype")),

@@ -8,6 +8,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
+from deepwright import InputError
 from deepwright.cli import main
 from deepwright.workflows.solving import SolveOptions, solve
 
@@ -171,7 +172,7 @@ def test_results_are_kept_before_they_are_looked_at(broken, kept, tmp_path, monk
 
     monkeypatch.setattr(f"deepwright.workflows.solving.{broken}", fails)
     (tmp_path / "mine.py").write_text(INVERSE)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(InputError, match="RuntimeError: no"):  # this file is a user's
         solve(SolveOptions(tmp_path / "mine.py", steps=3, out=tmp_path / "s"))
     found = json.loads((tmp_path / "s" / "certificate.json").read_text())
     assert found["unknowns"]["k"]["value"] > 0

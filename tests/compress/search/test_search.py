@@ -272,6 +272,18 @@ def test_another_search_is_refused_by_name(small, tmp_path, change, word):
         EvolutionaryPruner(net, x[:2], **{**settings, **change}).fit(accuracy_on(x, y), checkpoint=tmp_path / "search")
 
 
+def test_pymoo_breeds_the_same_children_from_the_same_generator():
+    pytest.importorskip("pymoo")
+    rng = np.random.default_rng(0)
+    genomes, fitness = rng.random((20, 3)), rng.random((20, 2)).round(1)  # equals among them
+    bred = [
+        PymooEngine().children(genomes, fitness, np.zeros(3), np.ones(3), 20, np.random.default_rng(1))
+        for _ in range(3)
+    ]
+    assert np.array_equal(bred[0], bred[1])
+    assert np.array_equal(bred[0], bred[2])
+
+
 def test_pymoo_breeds_phase_one_and_a_stopped_search_goes_on(small, tmp_path):
     pymoo = pytest.importorskip("pymoo.algorithms.moo.sms")
     net, x, y = small

@@ -82,7 +82,7 @@ def data_elsewhere(device):
 def every_option(device):
     model, x, y = image_classifier(device)
     options = {"quantize": 255, "eot": 2, "callback": lambda step, done: None, "through": (lambda t: t * 1.0,)}
-    return PGD(0.1, steps=3, targeted=True)(model, x, (y + 1) % 10, **options).success
+    return PGD(0.3, steps=3, targeted=True)(model, (x * 255).round() / 255, (y + 1) % 10, **options).success
 
 
 def robust(device):

@@ -7,7 +7,10 @@ so a search that was killed goes on to the same end whichever engine it runs.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -132,7 +135,8 @@ class PymooEngine(Engine):
         population = self._ranked(genomes, fitness, problem, len(genomes))
         mating, algorithm = self.algorithm.mating, self.algorithm
         algorithm.problem, algorithm.pop = problem, population
-        born = mating.do(problem, population, count, algorithm=algorithm, random_state=rng)
+        with _ties_broken_by(rng):
+            born = mating.do(problem, population, count, algorithm=algorithm, random_state=rng)
         return np.asarray(born.get("X"), dtype=float).reshape(-1, genomes.shape[1])
 
     def survivors(self, fitness: Float[Array, "n k"], count: int, worst: Float[Array, " k"]) -> Int64[Array, " m"]:
@@ -148,9 +152,26 @@ class PymooEngine(Engine):
 
         population = Population.new(X=x, F=fitness)
         rng = np.random.default_rng(0)  # only breaks ties
-        return self.algorithm.survival.do(
-            problem, population, n_survive=min(count, len(x)), algorithm=self.algorithm, random_state=rng
-        )
+        with _ties_broken_by(rng):
+            return self.algorithm.survival.do(
+                problem, population, n_survive=min(count, len(x)), algorithm=self.algorithm, random_state=rng
+            )
+
+
+@contextmanager
+def _ties_broken_by(rng: np.random.Generator) -> Iterator[None]:
+    """What asks for an unseeded generator gets this one.
+
+    pymoo's tournaments don't pass on the generator that they are given: equals would be told apart by the system's
+    entropy, and no search would end twice in the same front.
+    """
+    fresh = np.random.default_rng
+
+    def seeded(seed: Any = None) -> np.random.Generator:
+        return rng if seed is None else fresh(seed)
+
+    with mock.patch.object(np.random, "default_rng", seeded):
+        yield
 
 
 ENGINES: dict[str, type[Engine]] = {"nsga2": Engine, "moead": Moead}
