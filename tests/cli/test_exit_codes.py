@@ -152,6 +152,7 @@ def test_a_reader_that_goes_away_is_no_fault():
 @pytest.mark.parametrize(
     ("words", "number", "code"), [(["audit", "--check"], signal.SIGINT, 130), (["solve"], signal.SIGTERM, 143)]
 )
+@pytest.mark.slow
 def test_a_signal_in_a_users_file_is_no_fault_of_the_file(tmp_path, words, number, code):
     (tmp_path / "waits.py").write_text(WAITS)
     call = (

@@ -120,6 +120,7 @@ def test_too_few_samples_are_told_before_heads_are_trained(tmp_path):
     assert not list(tmp_path.rglob("heads*"))
 
 
+@pytest.mark.slow
 def test_exits_keep_what_the_network_knows(tmp_path):
     done = CliRunner().invoke(
         main,

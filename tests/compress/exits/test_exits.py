@@ -283,6 +283,7 @@ def test_pieces_share_the_parameters():
 
 @pytest.mark.usefixtures("unchecked")  # the checker keeps a stack, which torch.cond refuses
 @pytest.mark.parametrize("layout", ["split", "single"])
+@pytest.mark.slow
 def test_files_take_the_same_decisions(layout, scenes, tmp_path):
     pytest.importorskip("onnxruntime")
     torch.manual_seed(0)
@@ -323,6 +324,7 @@ def test_what_cannot_be_exported(adaptive, scenes, tmp_path):
         export_exits(one, tmp_path, layout="double", threshold=0.0)
 
 
+@pytest.mark.slow
 def test_other_goals_than_a_share_of_harm(adaptive):
     """Each goal is met on the calibration data, by the safest or boldest level of those tried."""
     many = make_scenes(200, seed=9)

@@ -73,6 +73,7 @@ def small():
 SHORT = {"phase1": {"pop": 12, "gen": 4}, "phase2": {"pop": 12, "gen": 6}}
 
 
+@pytest.mark.slow
 def test_a_front_that_can_be_enumerated():
     """2^18 masks of a 4-3-2 network: 99.8 % of the exact hypervolume in 4,000 evaluations of 4,000 networks."""
     net = bias_free(4, 3, 2, seed=3)

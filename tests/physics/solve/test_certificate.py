@@ -82,6 +82,7 @@ def test_time_and_conservation():
     assert report.drift["heat"] == pytest.approx(1 / 2.5, rel=0.05)
 
 
+@pytest.mark.slow
 def test_every_network_of_the_house_can_be_certified():
     """Grids, cells, separable and Fourier networks, all kernels: one smooth correction each, under vmap."""
     from deepwright.studies.linear_grids.trials import NETWORKS

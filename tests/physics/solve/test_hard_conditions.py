@@ -29,6 +29,7 @@ def test_an_equation_with_held_ends_needs_no_condition_for_them():
     assert ends.tolist() == [[1.0], [4.0]]  # to the bit, not to a tolerance
 
 
+@pytest.mark.slow
 def test_the_certificate_knows_what_is_held():
     problem = bridge()
     report = certify(problem, problem.solve(schedule=[("lm", 20)]).network)
