@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from jaxtyping import Float, Int64
@@ -53,6 +53,18 @@ def unit_directions(u: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     """
     normal = torch.special.ndtri(u.clamp(1e-12, 1 - 1e-12))
     return normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-300)
+
+
+def slack(x: Tensor, size: float, axes: Iterable[tuple[float, float]]) -> float:
+    """How far outside a point of the boundary may come to lie by rounding alone.
+
+    Args:
+        x: points; their precision counts.
+        size: of the region.
+        axes: the region's bounds: what is far from 0 is rounded more.
+    """
+    eps = torch.finfo(x.dtype).eps if x.is_floating_point() else 0.0
+    return max(1e-9 * size, 4 * eps * max(abs(end) for axis in axes for end in axis))
 
 
 def collect(

@@ -19,7 +19,7 @@ from deepwright.core.errors import InputError
 from deepwright.physics.domains import Box
 from deepwright.physics.levels import both, either
 from deepwright.physics.limits import require_counts
-from deepwright.physics.points import collect
+from deepwright.physics.points import collect, slack
 
 _OFF = 1e-6  # of the size: how far off the boundary its two sides are asked
 Part = Any  # Box, Ball, Polygon, Mesh, or a combination: what has `distance`, `level` and `sample_boundary`
@@ -52,6 +52,7 @@ class _Combined:
         if any(not a < b for a, b in self.bounds):
             raise InputError(name, given="regions that have nothing in common", expected="a region that isn't empty")
         self._size = math.dist(*zip(*self.bounds))
+        self._axes = [axis for part in parts for axis in getattr(part, "_axes", part.bounds)]  # of all that is asked
 
     def _bounds(self) -> tuple[tuple[float, float], ...]:
         raise NotImplementedError
@@ -62,7 +63,7 @@ class _Combined:
         Args:
             x: points, on any device.
         """
-        return self.distance(x) <= 1e-9 * self._size
+        return self.distance(x) <= slack(x, self._size, self._axes)
 
     def distance(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """A signed bound of the distance to the boundary: below 0 inside, never larger than the distance in size.

@@ -17,7 +17,7 @@ from deepwright.physics.domains import Box
 from deepwright.physics.geometry.chains import Chains
 from deepwright.physics.levels import along_segments, distance_to_segments
 from deepwright.physics.limits import require_counts
-from deepwright.physics.points import collect, unit_points
+from deepwright.physics.points import collect, slack, unit_points
 
 _MOST = 5000  # corners: all pairs of sides are looked at for crossings
 
@@ -110,7 +110,7 @@ class Polygon:
         Args:
             x: points, on any device.
         """
-        return self.distance(x) <= 1e-9 * self._lengths.max().to(x)
+        return self.distance(x) <= slack(x, float(self._lengths.max()), self.bounds)
 
     def _inside(self, x: Tensor) -> Tensor:
         """By how often a line to the right crosses sides."""
