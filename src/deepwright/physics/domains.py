@@ -5,7 +5,6 @@ Points come in float64 on the CPU, so that a seed gives the same ones on every d
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -18,7 +17,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.physics.levels import both
 from deepwright.physics.limits import require_counts
-from deepwright.physics.points import collect, newton_to_zero, slack, unit_directions, unit_points
+from deepwright.physics.points import collect, newton_to_zero, sample_where, slack, unit_directions, unit_points
 
 
 @runtime_checkable
@@ -302,14 +301,8 @@ class LevelSet:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        rng = _generator(generator)
-        ways = itertools.chain([method], itertools.repeat("sobol"))  # a second grid would be the first one again
-
-        def draw() -> tuple[Tensor]:
-            x = self.box.sample(max(2 * n, 256), next(ways), generator=rng)
-            return (x[self.phi(x) < 0],)
-
-        return collect(draw, n, "LevelSet", "a region with phi < 0 in the box, not much smaller than it")[0]
+        expected = "a region with phi < 0 in the box, not much smaller than it"
+        return sample_where(lambda x: self.phi(x) < 0, self.bounds, n, method, generator, "LevelSet", expected)
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Points of the box pulled to phi = 0 by Newton's steps along the gradient.

@@ -16,10 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.physics.domains import Box
 from deepwright.physics.levels import both, either
 from deepwright.physics.limits import require_counts
-from deepwright.physics.points import collect, slack
+from deepwright.physics.points import collect, sample_where, slack
 
 _OFF = 1e-6  # of the size: how far off the boundary its two sides are asked
 Part = Any  # Box, Ball, Polygon, Mesh, or a combination: what has `distance`, `level` and `sample_boundary`
@@ -83,16 +82,10 @@ class _Combined:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        require_counts(points=n)
-        rng = torch.Generator().manual_seed(0) if generator is None else generator
-        box, ways = Box(*self.bounds), [method]
-
-        def draw() -> tuple[Tensor]:
-            x = box.sample(max(2 * n, 256), ways.pop() if ways else "sobol", generator=rng)
-            return (x[self.distance(x) < 0],)
-
-        expected = "a region that isn't empty, nor much smaller than its bounds"
-        return collect(draw, n, type(self).__name__, expected, draws=200)[0]
+        name, expected = type(self).__name__, "a region that isn't empty, nor much smaller than its bounds"
+        return sample_where(
+            lambda x: self.distance(x) < 0, self.bounds, n, method, generator, name, expected, draws=200
+        )
 
     @property
     def area(self) -> float:
@@ -165,6 +158,7 @@ class Union(_Combined):
         parts: two or more: `Box`, `Ball`, `Polygon`, `Mesh`, or combinations.
 
     Example:
+        >>> from deepwright.physics import Box
         >>> corner = Union(Box((0, 2), (0, 1)), Box((0, 1), (0, 2)))
         >>> corner.contains(torch.tensor([[1.5, 0.5], [1.5, 1.5]])).tolist()
         [True, False]
@@ -270,6 +264,7 @@ class Difference(_Combined):
         parts: the region, and what is taken away.
 
     Example:
+        >>> from deepwright.physics import Ball, Box
         >>> plate = Difference(Box((0, 1), (0, 1)), Ball((0.5, 0.5), 0.2))
         >>> plate.contains(torch.tensor([[0.5, 0.5], [0.1, 0.1]])).tolist()
         [False, True]
