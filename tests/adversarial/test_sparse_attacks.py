@@ -11,6 +11,7 @@ from torch import nn
 from deepwright.adversarial import APGD, APGDT, FABT, FGSM, PGD, norms, suite
 from deepwright.adversarial.attacks.sparse import plan
 from deepwright.adversarial.projections import greedy
+from deepwright.adversarial.victim import Best
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,29 @@ def test_balls_share_all_steps(steps):
         affine(2), torch.full((2, 40), 0.5).double(), torch.tensor([0, 1])
     )
     assert result.queries.tolist() == [steps + 2] * 2  # x, the start, and the steps
+
+
+def test_a_single_step_is_taken_in_the_ball_of_the_budget():
+    assert [plan(n) for n in range(4)] == [[], [(1.0, 1)], [(3.0, 1), (1.0, 1)], [(3.0, 1), (2.0, 1), (1.0, 1)]]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 12])
+def test_the_last_step_is_offered_and_all_that_is_offered_keeps_the_budget(pictures, steps, monkeypatch):
+    offered = {}
+
+    def offer(self, rows, point, loss, success, step):
+        offered[step] = point.clone()
+        return real(self, rows, point, loss, success, step)
+
+    real = Best.offer
+    monkeypatch.setattr(Best, "offer", offer)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(40, 30), nn.Tanh(), nn.Linear(30, 3)).double().eval()
+    APGD(1.5, "l1", steps=steps, early_stop=False)(model, pictures, model(pictures).argmax(1))
+    assert max(offered) == steps
+    assert max(float(norms(point - pictures, "l1").max()) for point in offered.values()) <= 1.5 + 1e-9
+    if steps == 2:
+        assert not torch.equal(offered[2], offered[1])
 
 
 def test_masked_coordinates_stay(pictures):

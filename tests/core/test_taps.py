@@ -55,6 +55,9 @@ WAYS = {
     "gate": lambda x: x * torch.sigmoid(1.7 * x),
     "hand-written gelu": lambda x: 0.5 * x * (1 + torch.erf(x / 2**0.5)),
     "softsign": F.softsign,
+    "over a power": lambda x: x / (1 + x**2),
+    "over the root of a power": lambda x: x / (1 + x.square()).sqrt(),
+    "times the exponential of a power": lambda x: x * torch.exp(-x.pow(2)),
 }
 
 
@@ -116,6 +119,52 @@ def test_a_network_that_is_monitored_in_part_says_which():
         acts = extract(model, [X])
     assert acts.unmonitored == ("c1",)
     assert list(extract(model, [X], ["c1", "c2.0"]).layers) == ["c2.0", "c1"]
+
+
+BENDING = {
+    "maxout": lambda x: x.unflatten(1, (2, 2)).amax(2).repeat(1, 2, 1, 1),
+    "maximum pool": lambda x: F.max_pool2d(x, 2, 1),
+    "polynomial": lambda x: x + 0.1 * x**2,
+    "quotient": lambda x: x / (3 + x),
+}
+
+
+@pytest.mark.parametrize("act", BENDING.values(), ids=BENDING)
+def test_a_form_that_may_be_part_of_another_is_named_where_none_follows(act):
+    model = Net(nn.ReLU())
+    model.c1 = nn.Sequential(model.c1, Of(act))
+    assert extract(model, [X]).unmonitored == ()
+    assert extract(Net(act), [X]).unmonitored == ("c1", "c2")
+    assert extract(Net(torch.square), [X]).unmonitored == ("c1", "c2")
+
+
+class Of(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+NORMS = {
+    "rms": lambda x: x * torch.rsqrt(x.pow(2).mean(1, keepdim=True) + 1e-5),
+    "layer": lambda x: (x - x.mean(1, keepdim=True)) / ((x - x.mean(1, keepdim=True)) ** 2).mean(1, True).sqrt(),
+    "moments": lambda x: x / (x.square().mean(1, keepdim=True) - x.mean(1, keepdim=True) ** 2 + 1).sqrt(),
+    "length": lambda x: x / x.norm(dim=1, keepdim=True),
+    "sum": lambda x: x / x.sum(1, keepdim=True),
+}
+
+
+@pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
+def test_a_hand_written_norm_is_no_non_linearity(norm):
+    model = Net(nn.ReLU())
+    model.c1 = nn.Sequential(model.c1, Of(norm))
+    for batch in (X, X[:1]):
+        acts = extract(model, [batch])
+        assert (list(acts.layers), acts.unmonitored) == (["c1.0", "c2"], ())
+    with torch.no_grad():
+        torch.testing.assert_close(extract(model, [X]).layers["c1.0"][:, 4:8], model.c1(X).amax((2, 3)))
 
 
 def test_the_weights_of_a_recurrent_layer_are_said_to_be_hidden():

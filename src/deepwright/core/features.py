@@ -254,8 +254,8 @@ def _unmonitored(model: nn.Module, x: Tensor, tap: Tap, layers: str | Sequence[s
         if lost and first and tap.layers:
             message = (
                 f"the network is monitored in part: {_listed(list(tap.layers))}; not {_listed(lost)}, whose results go "
-                "where no torch function is seen (compiled, fused or NumPy code). layers=[...] takes the outputs of "
-                "any modules that you name"
+                "where no torch function is seen (compiled, fused or NumPy code) or into no activation but a maximum, "
+                "a power or a quotient. layers=[...] takes the outputs of any modules that you name"
             )
             warnings.warn(message, stacklevel=3)
         return tuple(lost)

@@ -6,8 +6,9 @@ functional calls, reused ReLUs, hand-written activations and `torch.export` prog
 
 Two kinds of function count as non-linearities: PyTorch's own by name, wherever they stand; and any other that isn't
 known to be linear (`clamp`, `maximum`, `x * sigmoid(x)`), where what enters comes out of a linear map and hasn't been
-recorded yet. A linear map whose output vanishes (into compiled code, NumPy, a fused layer) isn't monitored, and
-`unmonitored` names it. Attention's own softmax is left alone.
+recorded yet. A linear map whose output vanishes (into compiled code, NumPy, a fused layer) or is only bent on its way
+to the next one (a maxout, a power, see `core.flow`) isn't monitored, and `unmonitored` names it. Attention's own
+softmax is left alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from deepwright.core.flow import NAMED, Flow, tensors
+from deepwright.core.flow import NAMED, Flow, Origins, tensors
 
 _MODULES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
@@ -172,7 +173,7 @@ class Tap(TorchFunctionMode):
         if self._paused:
             return func(*args, **kwargs)
         name = _name_of(func)
-        origins = self._enter(name, args, kwargs) if self._layers != () else frozenset()
+        origins: Origins = self._enter(name, args, kwargs) if self._layers != () else frozenset()
         out = func(*args, **kwargs)
         if self._layers != ():
             self._flow.leave(out, origins)
@@ -180,7 +181,7 @@ class Tap(TorchFunctionMode):
             self._remember_linear(name, (*args, *kwargs.values()), out)
         return out
 
-    def _enter(self, name: str, args: Any, kwargs: Any) -> frozenset[int]:
+    def _enter(self, name: str, args: Any, kwargs: Any) -> Origins:
         given = [t for t in tensors((args, kwargs)) if t.is_floating_point()]
         if name.strip("_") in NAMED and given and (self._record(self._flow.last, given[0]) or given[0].ndim < 2):
             self._flow.settle(given[:1])

@@ -5,7 +5,6 @@ Points come in float64 on the CPU, so that a seed gives the same ones on every d
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -18,7 +17,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.physics.levels import both
-from deepwright.physics.points import collect, newton_to_zero, unit_directions, unit_points
+from deepwright.physics.points import collect, newton_to_zero, sample_where, slack, unit_directions, unit_points
 
 
 @runtime_checkable
@@ -94,8 +93,8 @@ class Box:
         Args:
             x: points, on any device.
         """
-        slack = 1e-9 * self._size
-        return ((x >= (self._low - slack).to(x)) & (x <= (self._high + slack).to(x))).all(1)
+        off = torch.tensor([slack(x, b - a, [(a, b)]) for a, b in self.bounds], dtype=torch.float64)
+        return ((x >= (self._low - off).to(x)) & (x <= (self._high + off).to(x))).all(1)
 
     def sample(
         self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
@@ -193,7 +192,7 @@ class Ball:
         Args:
             x: points, on any device.
         """
-        return (x - self.centre.to(x)).norm(dim=1) <= self.radius * (1 + 1e-9)
+        return self.distance(x) <= slack(x, self.radius, self.bounds)
 
     def sample(
         self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
@@ -286,7 +285,11 @@ class LevelSet:
         Args:
             x: points, on any device.
         """
-        return (self.phi(x) <= 1e-9) & self.box.contains(x)
+        off = slack(x, 0.0, self.bounds)
+        if off < 1e-9:
+            return (self.phi(x) <= 1e-9) & self.box.contains(x)
+        value, slope = self.slope(x)  # how far off the boundary, to first order
+        return (value <= 1e-9 + off * slope.norm(dim=1).nan_to_num(0.0)) & self.box.contains(x)
 
     def sample(
         self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
@@ -298,14 +301,8 @@ class LevelSet:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        rng = _generator(generator)
-        ways = itertools.chain([method], itertools.repeat("sobol"))  # a second grid would be the first one again
-
-        def draw() -> tuple[Tensor]:
-            x = self.box.sample(max(2 * n, 256), next(ways), generator=rng)
-            return (x[self.phi(x) < 0],)
-
-        return collect(draw, n, "LevelSet", "a region with phi < 0 in the box, not much smaller than it")[0]
+        expected = "a region with phi < 0 in the box, not much smaller than it"
+        return sample_where(lambda x: self.phi(x) < 0, self.bounds, n, method, generator, "LevelSet", expected)
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Points of the box pulled to phi = 0 by Newton's steps along the gradient.
@@ -363,8 +360,8 @@ class SpaceTime:
         Args:
             x: points, on any device.
         """
-        slack = 1e-9 * (self.span[1] - self.span[0])
-        inside = (x[:, -1] >= self.span[0] - slack) & (x[:, -1] <= self.span[1] + slack)
+        off = slack(x, self.span[1] - self.span[0], [self.span])
+        inside = (x[:, -1] >= self.span[0] - off) & (x[:, -1] <= self.span[1] + off)
         return inside & self.space.contains(x[:, :-1])
 
     def _with_time(self, x: Tensor, t: Tensor) -> Tensor:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.requirements import require_whole
+from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole, unknown_name
 
 METHODS = ("sobol", "lhs", "uniform", "grid")
 
@@ -55,6 +56,18 @@ def unit_directions(u: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-300)
 
 
+def slack(x: Tensor, size: float, axes: Iterable[tuple[float, float]]) -> float:
+    """How far outside a point of the boundary may come to lie by rounding alone.
+
+    Args:
+        x: points; their precision counts.
+        size: of the region.
+        axes: the region's bounds: what is far from 0 is rounded more.
+    """
+    eps = torch.finfo(x.dtype).eps if x.is_floating_point() else 0.0
+    return max(1e-9 * size, 4 * eps * max(abs(end) for axis in axes for end in axis))
+
+
 def collect(
     draw: Callable[[], tuple[Tensor, ...]], n: int, what: str, expected: str, *, draws: int = 1000
 ) -> tuple[Tensor, ...]:
@@ -83,6 +96,43 @@ def collect(
             return tuple(torch.cat(parts)[:n] for parts in zip(*found))
     given = f"{have} of {n} points in {draws} draws" if have else "no point"
     raise InputError(what, given=given, expected=expected)
+
+
+def sample_where(
+    inside: Callable[[Tensor], Tensor],
+    bounds: Sequence[tuple[float, float]],
+    n: int,
+    method: str,
+    generator: torch.Generator | None,
+    what: str,
+    expected: str,
+    draws: int = 1000,
+) -> Float[Tensor, "n d"]:
+    """Even points of a region, by rejection of those of a box around it.
+
+    Args:
+        inside: (N, d) -> (N,): which points count.
+        bounds: (low, high) of the box on each axis.
+        n: how many.
+        method: see `points.unit_points`.
+        generator: of the draw, on the CPU; seed 0 where not given.
+        what: the region, for the error.
+        expected: what would have given points, for the error.
+        draws: so many at most.
+
+    Raises:
+        InputError: none asked for; too few found.
+    """
+    require_whole(1, points=n)
+    rng = torch.Generator().manual_seed(0) if generator is None else generator
+    low, high = torch.tensor(bounds, dtype=torch.float64).T
+    ways = itertools.chain([method], itertools.repeat("sobol"))  # a second grid would be the first one again
+
+    def draw() -> tuple[Tensor]:
+        x = low + (high - low) * unit_points(max(2 * n, 256), len(bounds), next(ways), rng)
+        return (x[inside(x)],)
+
+    return collect(draw, n, what, expected, draws=draws)[0]
 
 
 def newton_to_zero(

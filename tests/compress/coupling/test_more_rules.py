@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from deepwright.compress import Plan, ShrinkGraph, cost, shrink
+from deepwright.core.errors import InputError
 
 
 class Finer(nn.Module):
@@ -155,6 +156,48 @@ def test_attention_of_whole_heads_is_pytorchs():
             assert all(torch.allclose(p, q, atol=1e-6) for p, q in zip(a, b))
     assert torch.allclose(theirs(x, m, m, attn_mask=per_head)[0], ours(x, m, m, attn_mask=per_head)[0], atol=1e-6)
     assert torch.allclose(theirs(x[0], m[0], m[0])[0], ours(x[0], m[0], m[0])[0], atol=1e-6)
+
+
+X2, M2 = torch.randn(2, 5, 12), torch.randn(2, 7, 12)
+UNFIT = {
+    "a mask of the heads that were": ((X2[:1], M2[:1], M2[:1]), {"attn_mask": torch.zeros(6, 5, 7)}),
+    "a mask for each sample": ((X2, M2, M2), {"attn_mask": torch.zeros(2, 5, 7)}),
+    "a mask for one query": ((X2, M2, M2), {"attn_mask": torch.zeros(1, 7)}),
+    "a mask of one axis": ((X2, M2, M2), {"attn_mask": torch.zeros(7)}),
+    "a mask of whole numbers": ((X2, M2, M2), {"attn_mask": torch.zeros(5, 7, dtype=torch.long)}),
+    "keys of one sample": ((X2, M2[:1], M2[:1]), {}),
+    "values of one sample": ((X2, M2, M2[:1]), {}),
+    "padding of one sample": ((X2, M2, M2), {"key_padding_mask": torch.zeros(1, 7, dtype=torch.bool)}),
+    "a hint without a mask": ((X2, M2, M2), {"is_causal": True}),
+    "no batch for the keys": ((X2[0], M2, M2), {}),
+}
+
+
+@pytest.mark.parametrize(("inputs", "options"), UNFIT.values(), ids=UNFIT)
+def test_attention_of_whole_heads_refuses_what_pytorchs_does(inputs, options):
+    from deepwright.compress.surgery.whole_heads import WholeHeads
+
+    module = nn.MultiheadAttention(12, 3, batch_first=True).eval()
+    with pytest.raises((AssertionError, RuntimeError)):
+        module(*inputs, **options)
+    module.__class__ = WholeHeads
+    with pytest.raises(InputError):
+        module(*inputs, **options)
+
+
+def test_a_mask_of_removed_heads_is_refused_with_words():
+    """Two heads of three stay: PyTorch's own mask for a batch of 2 would pass for one of 3."""
+    from deepwright.compress.surgery.whole_heads import follow_widths
+
+    module = nn.MultiheadAttention(12, 3, batch_first=True).eval()
+    kept = torch.cat([torch.arange(8) + 12 * k for k in range(3)])
+    module.in_proj_weight = nn.Parameter(module.in_proj_weight.detach()[kept])
+    module.in_proj_bias = nn.Parameter(module.in_proj_bias.detach()[kept])
+    module.out_proj.weight = nn.Parameter(module.out_proj.weight.detach()[:, :8])
+    follow_widths(module)
+    assert module(X2, M2, M2, attn_mask=torch.zeros(4, 5, 7))[0].shape == (2, 5, 12)
+    with pytest.raises(InputError, match=r"given: shape \(6, 5, 7\); expected: .*2 heads; to do: .*removed"):
+        module(X2, M2, M2, attn_mask=torch.zeros(6, 5, 7))
 
 
 def test_a_stock_transformer_loses_heads_in_place():

@@ -26,16 +26,17 @@ _FEWER = 0.95  # than this share of the coordinates used before: the best point 
 
 
 def plan(steps: int) -> list[tuple[float, int]]:
-    """(multiple of eps, steps) of each ball in turn.
+    """(multiple of eps, steps) of each ball in turn that has any; the last, the budget's own, always has one.
 
     Args:
         steps: of all of them together.
     """
     ends, share = [0], 0.0
-    for _, part in RADII:
+    for _, part in RADII[:-1]:
         share += part
-        ends.append(round(share * steps))
-    return [(multiple, end - begin) for (multiple, _), begin, end in zip(RADII, ends, ends[1:], strict=False)]
+        ends.append(max(0, min(round(share * steps), steps - 1)))
+    spans = zip(RADII, ends, [*ends[1:], steps], strict=True)
+    return [(multiple, end - begin) for (multiple, _), begin, end in spans if end > begin]
 
 
 def adapts_every(steps: int) -> int:

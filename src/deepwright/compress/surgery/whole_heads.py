@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deepwright.core.errors import InputError
+
 
 class WholeHeads(nn.MultiheadAttention):
     """Attention over `num_heads` heads of `head_dim` each, whatever the width of the input.
@@ -42,13 +44,20 @@ class WholeHeads(nn.MultiheadAttention):
             attn_mask: (length, keys) or (batch * heads, length, keys), likewise.
             average_attn_weights: over heads.
             is_causal: a hint that `attn_mask` is causal; the mask itself is used.
+
+        Raises:
+            InputError: what PyTorch's module refuses: shapes that only broadcasting would bring together, a mask of
+                other heads, masks of whole numbers, the hint without a mask.
         """
+        if is_causal and attn_mask is None:
+            raise InputError("is_causal", given="no attn_mask", expected="the causal mask along with the hint")
         single = query.ndim == 2
         if single:
             query, key, value = (x[None] for x in (query, key, value))
             key_padding_mask = None if key_padding_mask is None else key_padding_mask[None]
         elif not self.batch_first:
             query, key, value = (x.transpose(0, 1) for x in (query, key, value))
+        self._require_fit(query, key, value, attn_mask, key_padding_mask)
         q, k, v = (self._headed(x, w, b) for x, (w, b) in zip((query, key, value), self._projections()))
         scores = q @ k.transpose(-1, -2) / math.sqrt(self.head_dim)
         for mask in (self._over_heads(attn_mask), _over_keys(key_padding_mask)):
@@ -64,6 +73,29 @@ class WholeHeads(nn.MultiheadAttention):
             return out, None
         told = weights.mean(1) if average_attn_weights else weights
         return out, told[0] if single else told
+
+    def _require_fit(
+        self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None
+    ) -> None:
+        """Batches, lengths and masks belong together: broadcasting would answer for others silently."""
+        if not query.ndim == key.ndim == value.ndim == 3:
+            given = f"{query.ndim}, {key.ndim} and {value.ndim} axes"
+            raise InputError("query, key and value", given=given, expected="3 axes each, or 2 each without a batch")
+        n, length, keys = len(query), query.shape[1], key.shape[1]
+        if key.shape[:2] != value.shape[:2] or len(key) != n:
+            given = ", ".join(str(tuple(x.shape[:2])) for x in (query, key, value))
+            expected = "one batch size, and one length of keys and values"
+            raise InputError("(batch, length) of query, key and value", given=given, expected=expected)
+        if attn_mask is not None and attn_mask.shape not in ((length, keys), (n * self.num_heads, length, keys)):
+            expected = f"({length}, {keys}), or ({n * self.num_heads}, {length}, {keys}): {self.num_heads} heads"
+            hint = "a mask for each head must lose the rows of the heads that were removed"
+            raise InputError("attn_mask", given=f"shape {tuple(attn_mask.shape)}", expected=expected, hint=hint)
+        if key_padding_mask is not None and key_padding_mask.shape != (n, keys):
+            expected = f"({n}, {keys}): one row a sample"
+            raise InputError("key_padding_mask", given=f"shape {tuple(key_padding_mask.shape)}", expected=expected)
+        for name, mask in (("attn_mask", attn_mask), ("key_padding_mask", key_padding_mask)):
+            if mask is not None and mask.dtype != torch.bool and not mask.is_floating_point():
+                raise InputError(name, given=mask.dtype, expected="bool, or floating numbers that are added")
 
     def _projections(self) -> list[tuple[Tensor, Tensor | None]]:
         weights = (

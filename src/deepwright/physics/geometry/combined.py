@@ -17,9 +17,8 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
-from deepwright.physics.domains import Box
 from deepwright.physics.levels import both, either
-from deepwright.physics.points import collect
+from deepwright.physics.points import collect, sample_where, slack
 
 _OFF = 1e-6  # of the size: how far off the boundary its two sides are asked
 Part = Any  # Box, Ball, Polygon, Mesh, or a combination: what has `distance`, `level` and `sample_boundary`
@@ -52,6 +51,7 @@ class _Combined:
         if any(not a < b for a, b in self.bounds):
             raise InputError(name, given="regions that have nothing in common", expected="a region that isn't empty")
         self._size = math.dist(*zip(*self.bounds))
+        self._axes = [axis for part in parts for axis in getattr(part, "_axes", part.bounds)]  # of all that is asked
 
     def _bounds(self) -> tuple[tuple[float, float], ...]:
         raise NotImplementedError
@@ -62,7 +62,7 @@ class _Combined:
         Args:
             x: points, on any device.
         """
-        return self.distance(x) <= 1e-9 * self._size
+        return self.distance(x) <= slack(x, self._size, self._axes)
 
     def distance(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """A signed bound of the distance to the boundary: below 0 inside, never larger than the distance in size.
@@ -82,16 +82,10 @@ class _Combined:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        require_whole(1, points=n)
-        rng = torch.Generator().manual_seed(0) if generator is None else generator
-        box, ways = Box(*self.bounds), [method]
-
-        def draw() -> tuple[Tensor]:
-            x = box.sample(max(2 * n, 256), ways.pop() if ways else "sobol", generator=rng)
-            return (x[self.distance(x) < 0],)
-
-        expected = "a region that isn't empty, nor much smaller than its bounds"
-        return collect(draw, n, type(self).__name__, expected, draws=200)[0]
+        name, expected = type(self).__name__, "a region that isn't empty, nor much smaller than its bounds"
+        return sample_where(
+            lambda x: self.distance(x) < 0, self.bounds, n, method, generator, name, expected, draws=200
+        )
 
     @property
     def area(self) -> float:
@@ -164,6 +158,7 @@ class Union(_Combined):
         parts: two or more: `Box`, `Ball`, `Polygon`, `Mesh`, or combinations.
 
     Example:
+        >>> from deepwright.physics import Box
         >>> corner = Union(Box((0, 2), (0, 1)), Box((0, 1), (0, 2)))
         >>> corner.contains(torch.tensor([[1.5, 0.5], [1.5, 1.5]])).tolist()
         [True, False]
@@ -269,6 +264,7 @@ class Difference(_Combined):
         parts: the region, and what is taken away.
 
     Example:
+        >>> from deepwright.physics import Ball, Box
         >>> plate = Difference(Box((0, 1), (0, 1)), Ball((0.5, 0.5), 0.2))
         >>> plate.contains(torch.tensor([[0.5, 0.5], [0.1, 0.1]])).tolist()
         [False, True]

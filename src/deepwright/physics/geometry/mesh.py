@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import zipfile
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.physics.levels import along_segments, distance_to_segments
-from deepwright.physics.points import unit_points
+from deepwright.physics.points import slack, unit_points
 
 _VERTICES, _CELLS = ("vertices", "points"), ("triangles", "tetrahedra", "cells")
 
@@ -127,12 +128,20 @@ class Mesh:
             x: points, on any device.
         """
         origin = self._origin.to(x)
-        inverse = torch.linalg.inv(self._edges).to(x)  # x - origin = share @ edges
+        inverse = self._inverse.to(x)
+        off = slack(x, 0.0, self.bounds)
+        least = -1e-9 - off * inverse.norm(dim=1)  # a share's change over that distance
+        most = 1 + 1e-9 + off * inverse.sum(2).norm(dim=1)
         found = []
         for part in x.split(max(1, 2**22 // len(origin))):
             share = torch.einsum("ntd,tde->nte", part[:, None] - origin, inverse)
-            found.append(((share >= -1e-9).all(2) & (share.sum(2) <= 1 + 1e-9)).any(1))
+            found.append(((share >= least).all(2) & (share.sum(2) <= most)).any(1))
         return torch.cat(found) if found else torch.zeros(0, dtype=torch.bool, device=x.device)
+
+    @cached_property
+    def _inverse(self) -> Tensor:
+        """(T, d, edges): x - origin = share @ edges."""
+        return torch.linalg.inv(self._edges)
 
     def sample(
         self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
-from deepwright.physics.domains import Box
 from deepwright.physics.geometry.chains import Chains
 from deepwright.physics.levels import along_segments, distance_to_segments
-from deepwright.physics.points import collect, unit_points
+from deepwright.physics.points import sample_where, slack, unit_points
 
 _MOST = 5000  # corners: all pairs of sides are looked at for crossings
 
@@ -110,7 +109,7 @@ class Polygon:
         Args:
             x: points, on any device.
         """
-        return self.distance(x) <= 1e-9 * self._lengths.max().to(x)
+        return self.distance(x) <= slack(x, float(self._lengths.max()), self.bounds)
 
     def _inside(self, x: Tensor) -> Tensor:
         """By how often a line to the right crosses sides."""
@@ -164,15 +163,8 @@ class Polygon:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        require_whole(1, points=n)
-        rng = torch.Generator().manual_seed(0) if generator is None else generator
-        box, ways = Box(*self.bounds), [method]
-
-        def draw() -> tuple[Tensor]:
-            x = box.sample(max(2 * n, 256), ways.pop() if ways else "sobol", generator=rng)
-            return (x[self._inside(x)],)
-
-        return collect(draw, n, "Polygon", "an area not much smaller than its bounds")[0]
+        expected = "an area not much smaller than its bounds"
+        return sample_where(self._inside, self.bounds, n, method, generator, "Polygon", expected)
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Points evenly along the sides, and outward unit normals.
