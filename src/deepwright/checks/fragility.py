@@ -13,6 +13,7 @@ from PIL import Image
 
 from deepwright.checks.finding import Finding
 from deepwright.checks.grading import Graded, graded_down, no_skill
+from deepwright.checks.held_out import REMEDY, held_out, why_none
 from deepwright.checks.subject import Subject
 from deepwright.core.errors import NotIdentified
 from deepwright.core.inference import logits_of
@@ -32,9 +33,8 @@ def check_fragility(subject: Subject) -> Finding:
     if not subject.has_classes:
         return Finding.not_applicable("fragility", f"a {subject.task.kind} has no margin between classes of a sample")
     data = subject.data
-    held_out = (subject.logits("validation"), data.validation.y) if len(data.validation) else None
     report = fragility_report(
-        subject.logits(), data.test.y, held_out=held_out, class_names=subject.class_names, seed=subject.seed
+        subject.logits(), data.test.y, held_out=held_out(subject), class_names=subject.class_names, seed=subject.seed
     )
     found, rule, base = _against_baseline(subject, report)
     xi = misjudgment(subject.logits(), data.test.y)
@@ -101,7 +101,8 @@ def _against_baseline(subject: Subject, report: FragilityReport) -> tuple[Graded
         return *_of_no_error(subject, report.n, base), base
     matched = report.matched
     if matched is None:
-        why = f"Not graded, for FI compares at matched temperatures only: {report.unmatched}."
+        why = why_none(subject) or report.unmatched
+        why = f"Not graded, for FI compares at matched temperatures only: {why}. {REMEDY}"
         return Graded("info"), why, None
     nfi = matched.nfi
     if base is not None and math.isfinite(base):
