@@ -1,5 +1,7 @@
 """The point lies inside its interval, whatever the network and however few the samples."""
 
+import math
+
 import pytest
 import subjects
 import torch
@@ -78,3 +80,33 @@ def test_what_chance_shows_is_the_percentile_of_calibrated_draws():
     limit = ece_by_chance(drawn(300, 1.0, 0)[0])
     shown = torch.tensor([ece(*drawn(300, 1.0, seed)) for seed in range(100)])
     assert 0.85 <= float((shown <= limit).double().mean()) <= 1.0
+
+
+def always(confidence, accuracy, n, rng):
+    """Two classes, one confidence, right with a probability of `accuracy`."""
+    z = torch.zeros(n, 2, dtype=torch.float64)
+    z[:, 0] = math.log(confidence / (1 - confidence))
+    return z, (torch.rand(n, generator=rng) >= accuracy).long()
+
+
+def coverage(confidence, accuracy, n, repeats):
+    rng = subjects.generator(n)
+    found = [ece_interval(*always(confidence, accuracy, n, rng)) for _ in range(repeats)]
+    return sum(each.low <= abs(confidence - accuracy) <= each.high for each in found) / repeats
+
+
+def test_eight_of_eight_right_do_not_say_never_wrong():
+    """Of 8 the share of wrong ones may be Jeffreys' 26 % (0.975 quantile of Beta(0.5, 8.5)): an error of 0.2 and more."""
+    z, y = always(0.98, 1.0, 8, subjects.generator())
+    assert 0.15 < ece_interval(z, y).high < 0.3
+
+
+def test_coverage_where_few_are_wrong():
+    assert coverage(0.98, 0.93, 30, 60) >= 0.85  # 0.90, less the noise of 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [12, 30, 60, 200])
+@pytest.mark.parametrize(("confidence", "accuracy"), [(0.98, 0.85), (0.98, 0.93), (0.95, 0.88), (0.9, 0.99)])
+def test_coverage_of_many_repeats(confidence, accuracy, n):
+    assert coverage(confidence, accuracy, n, 400) >= 0.9

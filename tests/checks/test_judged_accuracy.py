@@ -8,7 +8,7 @@ from torch import nn
 
 from deepwright.checks import Subject, audit
 from deepwright.checks.confusions import other_order
-from deepwright.checks.simple_models import fit_simple_models
+from deepwright.checks.simple_models import SimpleModels, fit_simple_models
 from deepwright.data import Split, load
 
 
@@ -150,3 +150,48 @@ def test_sixty_samples_clearly_above_guessing_are_not_an_e():
     assert found.number("accuracy") == pytest.approx(47 / 60)
     assert found.grade != "E"
     assert found.could_be  # and what sixty samples leave open is said
+
+
+# -- the fewer the training samples, the weaker what is to be beaten: no reason for a better grade --------------------
+
+
+def always_right(train, test=600):
+    """A subject that is right on 97 %, beside simple methods that get better with each training sample."""
+    n = train + test
+    y = torch.arange(n) % 3
+    x = torch.randn(n, 40, generator=subjects.generator(4)) + 0.9 * torch.eye(40)[y * 2]
+    answers = torch.where(torch.arange(n) % 33 == 0, (y + 1) % 3, y)
+    x = torch.cat([answers[:, None].float(), x], 1)
+    seen = Split(torch.cat([torch.zeros(train, 1), x[:train, 1:]], 1), y[:train])  # the answer is of no use to them
+    made = subjects.data("tabular", x, y, ("a", "b", "c"))
+    made = subjects.replaced(made, train=seen, validation=Split(x[:0], y[:0]), test=Split(x[train:], y[train:]))
+    return Subject(Told(3), made)
+
+
+@pytest.mark.parametrize("train", [0, 20, 100, 499])
+def test_few_training_samples_are_no_baseline_for_more_than_a_c(train):
+    found = accuracy(always_right(train))
+    assert found.grade == "C"
+    assert not {"A", "B"} & set(found.could_be)
+    assert f"{train} training samples" in found.summary
+    assert "Nothing to do" not in found.remedy
+
+
+def test_enough_training_samples_are_one():
+    assert accuracy(always_right(1000)).grade in "AB"
+
+
+def test_a_learning_curve_goes_on_as_it_went():
+    """40 % wrong on half and 20 % on all of 500: of 2,000, two doublings more, 5 %."""
+    right, half = torch.arange(100) >= 20, torch.arange(100) >= 40
+    models = SimpleModels(torch.arange(100), 500, {"a": right}, {"a": half})
+    assert models.error_of_more("a") == pytest.approx(0.05)
+    assert SimpleModels(torch.arange(100), 500, {"a": half}, {"a": right}).error_of_more("a") == pytest.approx(0.4)
+
+
+def test_guessing_names_what_was_frequent_in_training():
+    y = torch.arange(90) % 3
+    subject = told(y, y)
+    seen = subjects.replaced(subject.data, train=Split(subject.data.train.x, torch.full((30,), 2)))
+    test = Split(subject.data.test.x[:50], torch.cat([torch.zeros(40), torch.full((10,), 2)]).long())
+    assert "guessing on 80.0%" in accuracy(Subject(Told(3), subjects.replaced(seen, test=test))).rule

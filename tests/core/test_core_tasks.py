@@ -326,8 +326,9 @@ def test_outputs_that_a_task_cannot_read(task, out, words):
 def test_softmax_rows_are_recognised(classes, dtype, scale):
     p = (scale * normal(60, classes)).softmax(1).to(dtype)
     for task in [Classification(classes), *([Binary()] if classes == 2 else [])]:
-        with pytest.raises(InputError, match=r"outputs='probabilities'.*outputs='logits'"):
+        with pytest.raises(InputError, match="outputs='probabilities'") as caught:
             task.read(p, 60)
+        assert "outputs='logits'" not in str(caught.value)  # no check would take them as such
 
 
 @pytest.mark.parametrize("seed", range(20))

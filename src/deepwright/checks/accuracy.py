@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deepwright.checks.confusions import classes_table, confusion_figure, other_order
-from deepwright.checks.finding import Finding
+from deepwright.checks.finding import Finding, at_best
 from deepwright.checks.grading import Graded, at_most, graded
 from deepwright.checks.metrics import measured
 from deepwright.checks.subject import Subject
@@ -20,6 +20,9 @@ _OF_SIMPLE = (0.25, 0.5, 1.0)  # the best simple method's error, for A to C
 _OF_GUESSING = 0.1  # of the error of guessing: A has no more, and no more is C at least
 _NEARLY_NONE = 0.02  # of the error of guessing: B at least
 _BETTER = 0.95  # of the error of guessing: what is clearly better
+
+_FEW = 500  # training samples: a method that was fitted on fewer is easily beaten
+_AT_BEST = "C"  # where nothing stronger was there to be beaten
 
 _GUESS = "always naming the most frequent class"
 
@@ -51,6 +54,7 @@ def _of_classes(subject: Subject) -> Finding:
     found, rule = _grade(subject, accuracy, name, best)
     rows, weakest = classes_table(subject, predicted)
     order = other_order(subject, predicted)
+    weak = _weak(subject)
     notes = [f"Weakest class: {weakest}." if weakest else "No test sample is wrong.", *_silent_classes(subject)]
     if order is not None:
         values["accuracy_in_another_order"] = order.accuracy
@@ -62,7 +66,7 @@ def _of_classes(subject: Subject) -> Finding:
         grade=found.grade,
         summary=f"Right on {accuracy.value:.1%} of {n} test samples (95 % interval {accuracy.low:.1%} to "
         f"{accuracy.high:.1%}); the best simple method, {name}, on {float(best[1].double().mean()):.1%}. "
-        f"{' '.join(notes)}",
+        f"{' '.join(notes)}{f' Graded {weak}' if weak and found.grade != 'info' else ''}",
         values=values,
         rule=rule,
         remedy=order.remedy(subject) if order is not None else _remedy(subject, found, weakest),
@@ -75,9 +79,21 @@ def _of_classes(subject: Subject) -> Finding:
 
 
 def _guess(subject: Subject) -> Tensor:
-    """(N,) where always naming the most frequent class is right."""
-    y = subject.data.test.y
-    return y == torch.bincount(y, minlength=subject.classes).argmax()
+    """(N,) where always naming the most frequent class is right: of the training samples, where there are any."""
+    y, seen = subject.data.test.y, subject.data.train.y
+    return y == torch.bincount(seen if len(seen) else y, minlength=subject.classes).argmax()
+
+
+def _weak(subject: Subject) -> str:
+    """Why there is no simple method worth beating; empty where there is one."""
+    n = len(subject.data.train)
+    if subject.simple_models is not None and n >= _FEW:
+        return ""
+    had = "some classes have no training sample" if n >= _FEW else f"{n} training samples were given"
+    return (
+        f"{_AT_BEST} at best, for {had} and a simple method says little when fitted on fewer than {_FEW}, "
+        "some of each class: give more (`train=`)."
+    )
 
 
 def _best_simple(subject: Subject) -> tuple[str, tuple[Tensor, Tensor]]:
@@ -93,11 +109,14 @@ def _best_simple(subject: Subject) -> tuple[str, tuple[Tensor, Tensor]]:
 def _grade(subject: Subject, accuracy: Interval, name: str, best: tuple[Tensor, Tensor]) -> tuple[Graded, str]:
     """By the error over the best simple method's and over that of guessing, each with its interval."""
     wrong = 1 - float(_guess(subject).double().mean())
-    if wrong == 0:
+    if len(subject.data.test.y.unique()) == 1:
         return Graded("info"), "Not graded: all test samples are of one class, which is told without looking."
     right = subject.right
     error, simple = _error(right), _error(best[1])
-    guessing = Interval(wrong, wrong, wrong)
+    if name != _GUESS and subject.simple_models is not None:
+        # Fitted on more samples it might err less, which the network isn't to gain from.
+        simple = Interval(simple.value, min(simple.low, subject.simple_models.error_of_more(name)), simple.high)
+    guessing, weak = Interval(wrong, wrong, wrong), _weak(subject)
     r = _correlation(right[best[0]], best[1])
 
     def letter(side: int) -> str:
@@ -111,6 +130,8 @@ def _grade(subject: Subject, accuracy: Interval, name: str, best: tuple[Tensor, 
         return "D" if at_most(error, _BETTER, guessing, side) else "E"
 
     found = graded(letter)
+    if weak and found.grade != "info":  # what is too few to tell stays so
+        found = graded(lambda side: at_best(letter(side), _AT_BEST))
     few = ""
     if name != _GUESS and subject.simple_models is not None:
         few = f" (fitted on {subject.simple_models.train:,} training samples)"
@@ -121,7 +142,7 @@ def _grade(subject: Subject, accuracy: Interval, name: str, best: tuple[Tensor, 
         "while clearly "
         f"better than guessing (0.95 of its error), E beyond.{found.words}"
     )
-    return found, rule
+    return found, f"{rule} {weak}".rstrip()
 
 
 def _error(right: Tensor) -> Interval:

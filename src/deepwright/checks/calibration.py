@@ -10,6 +10,7 @@ import torch
 
 from deepwright.checks.finding import Finding, at_best, grade_down
 from deepwright.checks.grading import Graded, at_end, graded, no_skill
+from deepwright.checks.held_out import REMEDY, held_out, why_none
 from deepwright.checks.subject import Subject
 from deepwright.core.errors import NotIdentified
 from deepwright.core.results import Figure
@@ -147,7 +148,7 @@ class _Scaled:
 
     def remedy(self, before: float, values: Mapping[str, Any], grade: str) -> str:
         if self.temperature is None:
-            return "The validation data determine no temperature: take more of them, with some that are misjudged."
+            return f"No temperature is advised. {REMEDY}"
         if self.saved.low > 0 and values["ece_after_temperature"] < before:
             return (
                 f"Divide the logits by {self.temperature:.3g} before the softmax (`subject.logits() / "
@@ -162,15 +163,16 @@ class _Scaled:
 
     def words(self, values: Mapping[str, Any]) -> str:
         if self.temperature is None:
-            return f"No temperature can be fitted on the validation data: {self.why}."
+            return f"No temperature can be fitted: {self.why}."
         text = f"Temperature {self.temperature:.2f} (fitted on validation data) changes it to "
         return f"{text}{values['ece_after_temperature']:.3f}."
 
 
 def _scaled(subject: Subject) -> _Scaled:
-    if not len(subject.data.validation):
-        return _Scaled(None, Interval(0.0, 0.0, 0.0), "there is no validation sample")
-    logits, y = subject.logits("validation"), subject.data.validation.y
+    found = held_out(subject)
+    if found is None:
+        return _Scaled(None, Interval(0.0, 0.0, 0.0), why_none(subject))
+    logits, y = found
     try:
         temperature = fit_temperature(logits, y)
     except NotIdentified as error:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from deepwright.checks.finding import Finding
 from deepwright.checks.grading import Graded, graded_down, no_skill
+from deepwright.checks.held_out import REMEDY, held_out, why_none
 from deepwright.checks.subject import Subject
 from deepwright.core.errors import NotIdentified
 from deepwright.core.inference import logits_of
@@ -20,6 +21,8 @@ from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
 from deepwright.risk import FragilityReport, fragility_index, fragility_report, misjudgment
 from deepwright.risk.calibration import fit_temperature
+
+_STEPS = (0.5, 0.8, 1.0, 1.5)  # of the reference's index, for A to D
 
 
 def check_fragility(subject: Subject) -> Finding:
@@ -30,9 +33,8 @@ def check_fragility(subject: Subject) -> Finding:
     if not subject.has_classes:
         return Finding.not_applicable("fragility", f"a {subject.task.kind} has no margin between classes of a sample")
     data = subject.data
-    held_out = (subject.logits("validation"), data.validation.y) if len(data.validation) else None
     report = fragility_report(
-        subject.logits(), data.test.y, held_out=held_out, class_names=subject.class_names, seed=subject.seed
+        subject.logits(), data.test.y, held_out=held_out(subject), class_names=subject.class_names, seed=subject.seed
     )
     found, rule, base = _against_baseline(subject, report)
     xi = misjudgment(subject.logits(), data.test.y)
@@ -56,7 +58,7 @@ def check_fragility(subject: Subject) -> Finding:
         summary=f"{_in_words(report)} {confident.value:.2%} of all samples are confidently wrong (margin above 0.8).",
         values=values,
         rule=rule,
-        remedy=_remedy(found),
+        remedy=_remedy(found, report.nfi.value > 0),
         tables=[_per_class(report), _cases(subject, report)],
         figures=figures,
         could_be=found.could_be,
@@ -65,9 +67,11 @@ def check_fragility(subject: Subject) -> Finding:
     )
 
 
-def _remedy(found: Graded) -> str:
+def _remedy(found: Graded, errors: bool) -> str:
     if found.grade == "A":
         return "Review the cases below when the data change."
+    if not errors:
+        return "No sample misses the target: measure more of them to tell how sure it is when it is wrong."
     return (
         "Review the cases below first. To lower the index, train with `risk.FragilityLoss(target=0.5)(logits, y)` in "
         "place of cross-entropy, on the logits and labels of each training batch; by how much is known when it is "
@@ -92,26 +96,56 @@ def _against_baseline(subject: Subject, report: FragilityReport) -> tuple[Graded
     why = no_skill(subject)
     if why:
         return Graded("info"), f"Not graded: {why}; mistakes are all that there is.", None
+    base = _baseline_nfi(subject)
+    if report.nfi.value == 0:
+        return *_of_no_error(subject, report.n, base), base
     matched = report.matched
     if matched is None:
-        if report.nfi.value == 0:
-            return Graded("A"), "FI is 0 at every temperature: no score misses the target. A.", None
-        why = f"Not graded, for FI compares at matched temperatures only: {report.unmatched}."
+        why = why_none(subject) or report.unmatched
+        why = f"Not graded, for FI compares at matched temperatures only: {why}. {REMEDY}"
         return Graded("info"), why, None
-    base, nfi = _baseline_nfi(subject), matched.nfi
+    nfi = matched.nfi
     if base is not None and math.isfinite(base):
         name, reference = "nearest class mean", base
     else:
-        # Without a baseline: a classifier that errs as often and is always fully sure, FI = 1 / log((1 - q) / q).
+        # Without a baseline: a classifier that errs as often and is always fully sure.
         q = min(max(1 - matched.accuracy, 0.5 / matched.n), 0.499)
-        name, reference = "a classifier as accurate that is always fully sure", 1 / math.log((1 - q) / q) / (1 - 2 * q)
+        name, reference = "a classifier as accurate that is always fully sure", _always_sure(q)
     ratio = Interval(*(_ratio(end, reference) for end in (nfi.value, nfi.low, nfi.high)))
-    found = graded_down(ratio, (0.5, 0.8, 1.0, 1.5))
+    found = graded_down(ratio, _STEPS)
     rule = (
         f"Normalised FI at matched temperature ({nfi.value:.3f}) over that of {name} ({reference:.3f}) is "
         f"{ratio.value:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond or infinite.{found.words}"
     )
     return found, rule, base
+
+
+def _of_no_error(subject: Subject, n: int, base: float | None) -> tuple[Graded, str]:
+    """The grade where FI is 0 at every temperature, since no score misses the target: by what n samples leave open.
+
+    With 0 of n wrong, up to 3 of n may be (at 95 %), and fully sure. Without a baseline whose index is above 0 and
+    finite, that is held against a classifier that is always sure and errs a tenth as often as guessing.
+    """
+    if base is not None and math.isfinite(base) and base > 0:
+        name, reference = "nearest class mean", base
+    else:
+        name, reference = (
+            "a classifier that is always sure and errs a tenth as often as guessing",
+            _always_sure(max(0.1 * (1 - subject.chance), 0.5 / n)),
+        )
+    most = 3 / n  # the rule of three
+    ratio = Interval(0.0, 0.0, _ratio(_always_sure(most), reference))
+    found = graded_down(ratio, _STEPS)
+    return found, (
+        f"FI is 0 at every temperature, for no score of {n} misses the target; {min(most, 1):.1%} of all may still do "
+        f"(3 of n, at 95 %), and fully sure. That would be {ratio.high:.2f} of the index of {name} ({reference:.3f}): "
+        f"A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond.{found.words}"
+    )
+
+
+def _always_sure(q: float) -> float:
+    """Normalised FI of a classifier that errs on a share q and is always fully sure; infinite from a half on."""
+    return 1 / math.log((1 - q) / q) / (1 - 2 * q) if q < 0.5 else math.inf
 
 
 def _ratio(value: float, reference: float) -> float:

@@ -81,12 +81,13 @@ def subject_from_loaders(
     if not names and isinstance(seen, Classification):
         names = seen.names or tuple(map(str, range(seen.classes)))
     kind = {4: "image", 3: "series"}.get(x.ndim, "tabular")
-    data = Data(name, kind, names, train_part, validation_part, test_part, notes=(note,) if note else ())
+    notes, seen_validation = (note,) if note else (), bool(note) and train is not None
+    data = Data(name, kind, names, train_part, validation_part, test_part, notes=notes, seen_validation=seen_validation)
     return Subject(model, data, name, task=seen, **options)
 
 
 def _fitted_on(train: Iterable[Any], validation: Iterable[Any] | None, task: Task) -> tuple[Split, Split, str]:
-    """The training and the validation part, and what to tell about them."""
+    """The training and the validation part, and what to tell where the second is cut from the first."""
     given = _split(train, "train", task)
     if validation is not None:
         return given, _split(validation, "validation", task), ""

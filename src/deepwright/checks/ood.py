@@ -10,6 +10,7 @@ from torch import Tensor
 
 from deepwright.checks.finding import Finding, at_best, grade_up
 from deepwright.checks.grading import Graded, at_end, graded, no_skill
+from deepwright.checks.held_out import why_none
 from deepwright.checks.subject import Subject
 from deepwright.core.features import extract
 from deepwright.core.results import Figure, Table
@@ -40,6 +41,8 @@ def check_ood(subject: Subject) -> Finding:
         detectors["BBAS"] = BBAS(use="single")
         detectors.pop("OutsideTheBox")
     suite = DetectorSuite(subject.model, detectors, task=subject.task).fit(train.batches(subject.batch_size))
+    if "MSP" not in suite.detectors:
+        return Finding.not_applicable("ood", f"the network's confidence can't be read: {suite.skipped['MSP']}")
     known = subject.data.test.take(2 * subject.ood_limit, subject.seed)
     inside = suite.score(x for x, _ in known.batches(subject.batch_size))
     sets = subject.ood
@@ -65,8 +68,8 @@ def check_ood(subject: Subject) -> Finding:
         values=values,
         higher_is_better=tuple(values),
         rule=rule,
-        remedy=_remedy(best, detectors[best], mean, _mean(areas[best], judged)),
-        tables=[_table(areas, sets, suite), *_explain(subject, suite, sets, [s for s in judged if s in sets])],
+        remedy=_remedy(subject, best, detectors[best], mean, _mean(areas[best], judged)),
+        tables=[_table(areas, judged, suite), *_explain(subject, suite, sets, [s for s in judged if s in sets])],
         figures=[_figure(areas, sets)],
         could_be=found.could_be,
         graded_by=("auroc_worst", "auroc_mean"),
@@ -108,17 +111,19 @@ def _grade(subject: Subject, mean: Interval, worst: Interval) -> tuple[Graded, s
     )
 
 
-def _remedy(best: str, detector: Any, own: Interval, area: Interval) -> str:
+def _remedy(subject: Subject, best: str, detector: Any, own: Interval, area: Interval) -> str:
     """A detector to put beside the network, where one is clearly better than its confidence and far from chance."""
     if best != "MSP" and area.low >= _USEFUL and area.value >= own.value + _BETTER:
+        threshold = "from samples that the network was never trained on, which aren't there"
+        if not why_none(subject):
+            part = "beside.score(subject.data.validation.batches(250))"
+            threshold = f"from `beside.detectors['{best}'].calibrate({part}['{best}'])`"
         made = "ood.BBAS(use='single')" if best == "BBAS" and detector.use == "single" else f"ood.{best}()"
         return (
             f"Put {best} beside the network: `beside = ood.DetectorSuite(subject.model, {{'{best}': {made}}}, "
-            "task=subject.task).fit(subject.data.train.batches(250))`, with a threshold from "
-            f"`beside.detectors['{best}'].calibrate(beside.score(subject.data.validation.batches(250))['{best}'])`: on "
-            f"these sets it changes the mean AUROC from {own.value:.3f} to {area.value:.3f}. Check it on "
-            "foreign inputs "
-            "of your own before you rely on it."
+            f"task=subject.task).fit(subject.data.train.batches(250))`, with a threshold {threshold}: on these sets it "
+            f"changes the mean AUROC from {own.value:.3f} to {area.value:.3f}. Check it on foreign inputs of your own "
+            "before you rely on it."
         )
     if own.value >= _MEAN[0]:
         return "Nothing to do here: try foreign inputs of your own, which are what counts."
@@ -142,13 +147,19 @@ def _mean(areas: dict[str, Interval], judged: list[str]) -> Interval:
     return Interval(*(sum(values) / len(parts) for values in zip(*((p.value, p.low, p.high) for p in parts))))
 
 
-def _table(areas: dict[str, dict[str, Interval]], sets: dict[str, Tensor], suite: DetectorSuite) -> Table:
-    values = {d: [area.value for area in found.values()] for d, found in areas.items()}
-    rows: list[list[Any]] = [[d, *v, sum(v) / len(v), min(v)] for d, v in values.items()]
+def _table(areas: dict[str, dict[str, Interval]], judged: list[str], suite: DetectorSuite) -> Table:
+    """All sets; mean and worst are of those that are judged, as in the summary."""
+    rows: list[list[Any]] = [
+        [d, *(area.value for area in found.values()), _mean(found, judged).value, min(found[s].value for s in judged)]
+        for d, found in areas.items()
+    ]
+    sets = list(next(iter(areas.values())))
     rows.sort(key=lambda row: -row[-1])
     skipped = "".join(f"; {name} left out ({reason.split(';')[0]})" for name, reason in suite.skipped.items())
     return Table(
-        ["detector", *sets, "mean", "worst"], rows, f"AUROC of every detector from one forward pass a set{skipped}"
+        ["detector", *sets, "mean", "worst"],
+        rows,
+        f"AUROC of every detector from one forward pass a set; mean and worst of those that are judged{skipped}",
     )
 
 

@@ -113,7 +113,8 @@ def audit(
         model: a module that takes pixels in [0, 1] (or features) and gives what the task reads, or a ready `Subject`.
         test: batches of (inputs, targets), or a `Data`.
         train: batches for detectors and baselines; cut from `test` when missing.
-        validation: batches for temperature; cut from `train` or `test` when missing.
+        validation: batches for temperature, on which the network wasn't trained; cut from `test` when missing, or from
+            `train`, from which no temperature is taken.
         class_names: index = label.
         task: what outputs and targets mean; told from them when None.
         checks: names of the built-in ones, or functions Subject -> Finding; all built-in ones by default.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,18 +31,35 @@ class SimpleModels:
 
     Attributes:
         rows: (M,) the test samples that they were measured on.
-        right: name -> (M,) whether it is right.
         train: how many training samples they were fitted on.
+        right: name -> (M,) whether it is right.
+        right_of_half: likewise, fitted on half of these training samples; empty where there were `MOST` of them.
     """
 
     rows: Int64[Tensor, " m"]
     train: int
     right: dict[str, Bool[Tensor, " m"]] = field(default_factory=dict)
+    right_of_half: dict[str, Bool[Tensor, " m"]] = field(default_factory=dict)
 
     def best(self) -> tuple[str, Bool[Tensor, " m"]]:
         """The one that is right most often on the test samples: the benefit of the doubt is theirs."""
         name = max(self.right, key=lambda n: int(self.right[n].sum()))
         return name, self.right[name]
+
+    def error_of_more(self, name: str) -> float:
+        """What a method would err with `MOST` training samples, by its learning curve: a power of their number.
+
+        Each doubling is taken to lower the error by the factor by which the last one did.
+
+        Args:
+            name: of the method.
+        """
+        error = 1 - float(self.right[name].double().mean())
+        if name not in self.right_of_half or error == 0:
+            return error
+        before = 1 - float(self.right_of_half[name].double().mean())
+        factor = min(1.0, error / before) if before > 0 else 1.0
+        return error * float(factor ** max(0.0, math.log2(MOST / self.train)))
 
 
 def fit_simple_models(data: Data, seed: int = 0) -> SimpleModels:
@@ -59,18 +77,35 @@ def fit_simple_models(data: Data, seed: int = 0) -> SimpleModels:
     test = Split(data.test.x[rows], data.test.y[rows])
     found = SimpleModels(rows, len(train))
     parts = [_features(part, seed) for part in (train, validation, test)]
-    labels = [part.y.numpy() for part in (train, validation, test)]
+    labels = [part.y for part in (train, validation, test)]
     scaled = _standardised(parts, by_feature=data.kind != "image")
-    truth = test.y
-    found.right["nearest class mean"] = _nearest_mean(parts[0], train.y, parts[2]) == truth
-    found.right["5 nearest neighbours"] = _neighbours(scaled[0], labels[0], scaled[2]) == truth
-    if len(np.unique(labels[0])) < 2:
-        return found
-    found.right["logistic regression"] = _logistic(scaled, labels) == truth
     random = [_random_network(part, scaled[i], seed) for i, part in enumerate((train, validation, test))]
-    ys = [train.y, validation.y]
-    found.right["a frozen random network"] = _ridge(_standardised(random, by_feature=True), ys) == truth
+    features = (parts, scaled, _standardised(random, by_feature=True))
+    found.right.update(_right(features, labels))
+    if 2 <= len(train) < MOST:
+        half = stratified_order(train.y, seed)[: len(train) // 2]
+        fewer = tuple([each[0][half], *each[1:]] for each in features)
+        found.right_of_half.update(_right(fewer, [labels[0][half], *labels[1:]]))
     return found
+
+
+def _right(features: tuple[list[Tensor], ...], labels: list[Tensor]) -> dict[str, Bool[Tensor, " m"]]:
+    """Which test samples each method is right on.
+
+    Args:
+        features: raw, standardised and of the random network; of the training, validation and test samples each.
+        labels: of these parts.
+    """
+    raw, scaled, random = features
+    numbers = [y.numpy() for y in labels]
+    found = {
+        "nearest class mean": _nearest_mean(raw[0], labels[0], raw[2]),
+        "5 nearest neighbours": _neighbours(scaled[0], numbers[0], scaled[2]),
+    }
+    if len(labels[0].unique()) > 1:
+        found["logistic regression"] = _logistic(scaled, numbers)
+        found["a frozen random network"] = _ridge(random, labels[:2])
+    return {name: predicted == labels[2] for name, predicted in found.items()}
 
 
 def _features(split: Split, seed: int) -> Float[Tensor, "n d"]:

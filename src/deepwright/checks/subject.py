@@ -339,6 +339,7 @@ class Subject:
             "test": self.data.test,
             "foreign data": self.data.ood,
             "classes": self.data.classes,
+            "whether validation data may have been seen": self.data.seen_validation,
             "options": {name: getattr(self, name) for name in OPTIONS},
         }
 

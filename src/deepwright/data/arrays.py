@@ -73,7 +73,17 @@ def load_npz(
     parts, notes = _completed(found, str(path), shares, split, seed)
     names = _names(parts, classes, path)
     kind = "image" if parts["test"].x.ndim == 4 else "tabular"
-    data = Data(path.stem, kind, names, parts["train"], parts["validation"], parts["test"], notes=tuple(notes))
+    seen = cut_note("validation", "train", len(parts["validation"])) in notes
+    data = Data(
+        path.stem,
+        kind,
+        names,
+        parts["train"],
+        parts["validation"],
+        parts["test"],
+        notes=tuple(notes),
+        seen_validation=seen,
+    )
     return data.limited(limit, train_limit, seed)
 
 

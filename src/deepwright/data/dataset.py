@@ -104,6 +104,8 @@ class Data:
         center: what was taken off each feature of a table (the mean of its training rows).
         scale: what it was then divided by (their deviation).
         notes: what a reader of the numbers must know (skipped files, re-encoded images).
+        seen_validation: whether the validation split was cut from the training samples, so that a network that comes
+            from elsewhere may have been trained on it.
     """
 
     name: str
@@ -117,6 +119,7 @@ class Data:
     center: Tensor | None = None
     scale: Tensor | None = None
     notes: tuple[str, ...] = ()
+    seen_validation: bool = False
 
     def limited(self, test: int | None, train: int | None = None, seed: int = 0) -> Data:
         """The same data with at most so many samples per split.

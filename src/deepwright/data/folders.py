@@ -85,7 +85,16 @@ def load_folder(
         parts[part] = Split(pixels, labels[rows][kept])
     nothing = Split(parts["test"].x[:0], parts["test"].y[:0])
     train, validation = (parts.get(part, nothing) for part in ("train", "validation"))
-    return Data(path.stem, "image", order.classes, train, validation, parts["test"], notes=tuple(notes))
+    return Data(
+        path.stem,
+        "image",
+        order.classes,
+        train,
+        validation,
+        parts["test"],
+        notes=tuple(notes),
+        seen_validation=cut_note("validation", "train", len(validation)) in notes,
+    )
 
 
 def _order(found: Sequence[str], classes: Sequence[str] | None, outputs: Sequence[Named] | None, path: Path) -> Matched:

@@ -103,35 +103,47 @@ def ece_interval(
     The plain estimate sum_b w_b |g_b|, with g_b the gap between accuracy and confidence in bin b and w_b the bin's
     share, is too large: a calibrated network has gaps of either sign, and their sizes don't cancel. With s_b the
     standard error of g_b, it is reduced by sum_b w_b (E|N(g_b, s_b^2)| - |g_b|), where E|N(g, s^2)| =
-    s sqrt(2 / pi) exp(-g^2 / 2 s^2) + g (1 - 2 Phi(-g / s)). The interval is 1.96 bootstrap deviations on either side,
-    so it holds its point; it reaches down to 0 where the plain estimate is within what a calibrated network shows
-    (`ece_by_chance`).
+    s sqrt(2 / pi) exp(-g^2 / 2 s^2) + g (1 - 2 Phi(-g / s)). The interval is made of the same estimate for accuracies
+    that each bin's samples allow: draws from Beta(right + 1/2, wrong + 1/2), the posterior of a share under Jeffreys'
+    prior, by which 8 of 8 right don't say that the bin is never wrong. It is widened to hold its point, and reaches
+    down to 0 where the plain estimate is within what a calibrated network shows (`ece_by_chance`).
 
     Args:
         logits: (N, K).
         labels: (N,).
         bins: of equal width.
-        seed: of the resamples.
-        rows: number of resamples.
+        seed: of the draws.
+        rows: number of draws.
 
     Raises:
         InputError: as `reliability`.
 
-    Source: "Verified Uncertainty Calibration", arXiv 1909.10155 (the bias of a binned estimate and its removal).
+    Source: "Verified Uncertainty Calibration", arXiv 1909.10155 (the bias of a binned estimate and its removal);
+    L. D. Brown, T. T. Cai, A. DasGupta, "Interval Estimation for a Binomial Proportion", 2001 (Jeffreys' prior).
     """
     z, labels = _read(logits, labels)
     require_whole(1, bins=bins, rows=rows)
-    rows = max(50, min(rows, _MOST_DRAWS // len(z)))
     confidence, predicted = z.softmax(1).max(1)
-    right = (predicted == labels).double()
     index = confidence_bins(confidence, bins)
-    value = float(_less_bias(right, confidence, index, bins))
-    draws = torch.randint(0, len(z), (rows, len(z)), generator=generator(seed, "ece")).to(z.device)
-    gaps = right - confidence
-    half = 1.96 * float(_eces(gaps[draws], index[draws], bins).std())
-    plain = float(_eces(gaps[None], index[None], bins))
-    low = 0.0 if plain <= _by_chance(confidence, index, bins, seed, rows) else max(0.0, value - half)
-    return Interval(value, low, min(1.0, value + half))
+    count = torch.bincount(index, minlength=bins).double()
+    sums = torch.stack([(predicted == labels).double(), confidence])
+    hits, sure = sums.new_zeros(2, bins).index_add_(1, index, sums)[:, count > 0]
+    count = count[count > 0]
+    value = float(_less_bias(hits, sure, count))
+    drawn = _less_bias(count * _allowed(hits, count, rows, seed), sure, count)
+    low, high = drawn.quantile(drawn.new_tensor([0.025, 0.975])).tolist()
+    plain = float((hits - sure).abs().sum() / count.sum())
+    low = 0.0 if plain <= _by_chance(confidence, index, bins, seed, rows) else min(value, low)
+    return Interval(value, low, min(1.0, max(value, high)))
+
+
+def _allowed(hits: Tensor, count: Tensor, rows: int, seed: int) -> Float[Tensor, "rows bins"]:
+    """Accuracies that each bin's samples allow, by inverting the distribution function of Jeffreys' posterior."""
+    from scipy import special
+
+    u = torch.rand(rows, len(hits), dtype=torch.float64, generator=generator(seed, "ece")).numpy()
+    right, wrong = (part.cpu().numpy() + 0.5 for part in (hits, count - hits))
+    return torch.from_numpy(special.betaincinv(right, wrong, u)).to(hits.device)
 
 
 def ece_by_chance(logits: Float[Tensor, "n classes"], bins: int = 15, seed: int = 0, rows: int = 400) -> float:
@@ -171,18 +183,19 @@ def _eces(gaps: Tensor, index: Tensor, bins: int) -> Tensor:
     return sums.abs().sum(1) / gaps.shape[1]
 
 
-def _less_bias(right: Tensor, confidence: Tensor, index: Tensor, bins: int) -> Tensor:
-    """The plain estimate less what the noise of each bin's accuracy adds to it, at least 0."""
-    count = torch.bincount(index, minlength=bins).double()
-    sums = torch.stack([right, confidence])
-    hits, sure = sums.new_zeros(2, bins).index_add_(1, index, sums)
-    used = count > 0
-    count, hits, sure = count[used], hits[used], sure[used]
+def _less_bias(hits: Tensor, sure: Tensor, count: Tensor) -> Tensor:
+    """The plain estimate less what the noise of each bin's accuracy adds to it, at least 0.
+
+    Args:
+        hits: (..., bins) right samples.
+        sure: (bins,) sum of the confidences.
+        count: (bins,) samples, 1 or more.
+    """
     gap = (hits - sure).abs() / count
     share = (hits + 1) / (count + 2)  # never 0 or 1, so that a bin of one sample has noise too
     noise = (share * (1 - share) / count).sqrt()
     folded = noise * (2 / torch.pi) ** 0.5 * (-((gap / noise) ** 2) / 2).exp() + gap * torch.erf(gap / noise / 2**0.5)
-    return ((2 * gap - folded) * count / count.sum()).sum().clamp_min(0)
+    return ((2 * gap - folded) * count / count.sum()).sum(-1).clamp_min(0)
 
 
 def brier(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:

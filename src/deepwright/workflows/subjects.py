@@ -163,6 +163,8 @@ def build_subject(
     if options.ood is not None:
         data = replace(data, ood={f"own {Path(options.ood).name}": _foreign(options, data)})
     model, name = _network(options, data, say)
+    if options.model is None:  # it was trained here, and not on the validation part
+        data = replace(data, seen_validation=False)
     if options.mean is not None or options.std is not None:
         model = Normalised(model, list(options.mean or (0.0,)), list(options.std or (1.0,))).eval()
     model = placed(model, options.device, options.precision, mixed=mixed)

@@ -130,7 +130,7 @@ def as_logits(out: Float[Tensor, "n classes ..."], outputs: str, strict: bool) -
         InputError: probabilities where logits were expected, or the other way round.
     """
     if strict and outputs == "auto" and looks_like_probabilities(out):
-        raise _unexpected_probabilities("rows that are 0 or more and sum to 1")
+        raise _unexpected_probabilities("rows that are 0 or more and sum to 1", may_be_logits=False)
     if outputs == "probabilities":
         if strict and not bool(_are_probabilities(out).all()):
             total = out.sum(1)
@@ -171,7 +171,7 @@ def column_logit(out: Float[Tensor, "n columns ..."], outputs: str, strict: bool
     """
     if outputs in ("auto", "logits"):
         if strict and outputs == "auto" and _within(out, 0.0, 1.0) and _distinct(_some_rows(out)) >= 8:
-            raise _unexpected_probabilities(f"{len(out)} samples, all within [0, 1]")
+            raise _unexpected_probabilities(f"{len(out)} samples, all within [0, 1]", may_be_logits=True)
         return out
     high = 1.0 if outputs == "probabilities" else 0.0
     low = 0.0 if outputs == "probabilities" else -torch.inf
@@ -231,11 +231,12 @@ def _within(out: Tensor, low: float, high: float) -> bool:
     return bool(((out >= low) & (out <= high)).all())
 
 
-def _unexpected_probabilities(seen: str) -> InputError:
+def _unexpected_probabilities(seen: str, *, may_be_logits: bool) -> InputError:
+    insisting = "outputs='logits' says that they are logits; " if may_be_logits else ""
     return InputError(
         "the network's output",
         given=f"{seen}: these look like probabilities",
         expected="logits",
-        hint="outputs='probabilities' of the task reads their logarithm; outputs='logits' says that they are logits; "
+        hint=f"outputs='probabilities' of the task reads their logarithm; {insisting}"
         "or take the last softmax or sigmoid out of the network",
     )
