@@ -236,6 +236,7 @@ def _unexpected_probabilities(seen: str) -> InputError:
         "the network's output",
         given=f"{seen}: these look like probabilities",
         expected="logits",
-        hint="outputs='probabilities' of the task reads their logarithm; outputs='logits' says that they are logits; "
-        "or take the last softmax or sigmoid out of the network",
+        hint="--outputs probabilities on the command line, or outputs='probabilities' of the task from Python "
+        "(Classification(classes, outputs='probabilities') of deepwright.core.tasks), reads their logarithm; "
+        "outputs='logits' says that they are logits; or take the last softmax or sigmoid out of the network",
     )
