@@ -242,11 +242,10 @@ def test_data_without_classes_need_a_task():
         Subject(model, made)
 
 
-def test_one_logit_for_two_classes_is_named_binary():
+def test_one_logit_for_two_classes_is_binary():
     model, made, _ = subjects.binary()
     named = Data("made up", "tabular", ("no", "yes"), made.train, made.validation, made.test)
-    with pytest.raises(InputError, match="Binary"):
-        Subject(model, named)
+    assert isinstance(Subject(model, named).task, Binary)
 
 
 def test_a_task_of_other_classes_than_the_data():

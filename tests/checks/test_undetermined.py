@@ -59,4 +59,4 @@ def test_a_network_worse_than_the_limit_has_no_bound():
     part = Split(x, y)
     report = audit(Subject(model.eval(), Data("made up", "tabular", ("a", "b", "c"), part, part, part)))
     assert "nothing bounds it" in report["fragility"].summary
-    assert "stays below" not in render(report)
+    assert "at the very most" not in render(report)

@@ -12,12 +12,13 @@ Example:
 """
 
 from deepwright.checks.baselines import NearestMean, TrivialPredictor
+from deepwright.checks.columns import in_deviations
 from deepwright.checks.comparison import compare, read_findings, read_report, require_alike
 from deepwright.checks.finding import Finding, NotApplicableError, at_best, grade_down, grade_up
 from deepwright.checks.gates import Gate, evaluate, parse, read_config, require_gates
 from deepwright.checks.loaders import subject_from_loaders
 from deepwright.checks.running import BUILTIN, AuditReport, Check, audit, load_checks, resolve, run_check
-from deepwright.checks.subject import Subject
+from deepwright.checks.subject import Subject, class_task
 
 __all__ = [
     "BUILTIN",
@@ -31,10 +32,12 @@ __all__ = [
     "TrivialPredictor",
     "at_best",
     "audit",
+    "class_task",
     "compare",
     "evaluate",
     "grade_down",
     "grade_up",
+    "in_deviations",
     "load_checks",
     "parse",
     "read_config",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepwright.checks.finding import Finding, at_best, grade_down
+from deepwright.checks.finding import Finding, at_best, from_to, grade_down
 from deepwright.checks.grading import LEAST_SKILL, Graded, at_end, graded, no_skill
 from deepwright.checks.subject import Subject
 from deepwright.core.statistics import Interval
 from deepwright.corruptions import ALL, TABLES, CorruptionReport, Suite
 
 _STEPS = (0.1, 0.25, 0.5, 0.75)
+_MIXES = "sample_pairing"  # another picture shows through: its class may be the truer one
 
 
 def check_corruptions(subject: Subject) -> Finding:
@@ -28,11 +29,12 @@ def check_corruptions(subject: Subject) -> Finding:
     lost = _lost(subject, report)
     found, rule = _grade(subject, report, lost)
     worst = [str(row[0]) for row in report.table().rows[:3]]
-    space = "standardised features" if subject.data.kind == "tabular" else "images"
+    rows = "rows as given" if subject.data.scale is None else "standardised features"
+    space = rows if subject.data.kind == "tabular" else "images"
     return Finding(
         check="corruptions",
         grade=found.grade,
-        summary=f"{subject.score_name.capitalize()} falls from {clean:.1%} to {mean:.1%} on average over "
+        summary=f"{subject.score_name.capitalize()} {from_to(clean, mean)} on average over "
         f"{len(report.errors)} perturbations of {space} x 5 severities ({report.n} samples). "
         f"Worst: {', '.join(worst)}.",
         values=_values(report, lost),
@@ -96,8 +98,9 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
     """What to train with: the worst perturbations under which the targets stay what they are."""
     rows = report.table().rows
     table = subject.data.kind == "tabular"
-    known = {p.name for p in TABLES} if table else {p.name for p in ALL if p.label_preserving}
+    known = {p.name for p in TABLES} if table else {p.name for p in ALL if p.label_preserving} - {_MIXES}
     worst = [str(row[0]) for row in rows if row[0] in known][:3]
+    left_out = [str(row[0]) for row in rows[:3] if row[0] not in known]
     if found.grade == "A":
         return "Nothing to do here; look at the worst rows below when the conditions change."
     error = sum(sum(report.errors[name]) / len(report.severities) for name in worst) / max(len(worst), 1)
@@ -106,6 +109,11 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
         "it becomes is "
         "known when it is trained: test on the others, too, which training didn't see."
     )
+    if left_out:
+        gain += (
+            f" {', '.join(left_out)}: measured and not trained on here, because pixels that move or mix may need "
+            "another label."
+        )
     if table:
         call = f"[p(x, 3, seed=step) for p in corruptions.TABLES if p.name in {worst}]"
         return f"Train on rows x as they are and as `{call}` gives them: {gain}"

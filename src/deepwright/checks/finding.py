@@ -180,3 +180,15 @@ def at_best(grade: str, cap: str) -> str:
         cap: the best that it may be.
     """
     return max(grade, cap)
+
+
+def from_to(before: float, after: float) -> str:
+    """What becomes of a share, in words that fit its direction as shown.
+
+    Args:
+        before: without an attack or a perturbation.
+        after: with it.
+    """
+    if f"{before:.1%}" == f"{after:.1%}":
+        return f"stays at {before:.1%}"
+    return f"{'falls' if after < before else 'rises'} from {before:.1%} to {after:.1%}"

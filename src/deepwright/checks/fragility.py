@@ -55,7 +55,8 @@ def check_fragility(subject: Subject) -> Finding:
     return Finding(
         check="fragility",
         grade=found.grade,
-        summary=f"{_in_words(report)} {confident.value:.2%} of all samples are confidently wrong (margin above 0.8).",
+        summary=f"{_in_words(report, float(xi.mean()))} "
+        f"{confident.value:.2%} of all samples are confidently wrong (margin above 0.8).",
         values=values,
         rule=rule,
         remedy=_remedy(found, report.nfi.value > 0),
@@ -79,15 +80,20 @@ def _remedy(found: Graded, errors: bool) -> str:
     )
 
 
-def _in_words(report: FragilityReport) -> str:
+def _in_words(report: FragilityReport, today: float) -> str:
     fi = report.fi.value
     if math.isinf(fi):
         return (
             "FI is infinite: the mean misjudgment isn't below a coin flip on the test set itself, so nothing bounds it."
         )
+    high = report.fi.high
+    said = f"FI {fi:.3g} (95 % interval {report.fi.low:.3g} to {high:.3g}): the mean misjudgment is {today:.3g} today"
+    scale = "(-1 = sure and right, 0 = a coin flip between the true and the best other class, 1 = sure and wrong)"
+    if math.isinf(high):
+        return f"{said} {scale}; the interval leaves no bound on what a drift of the population makes of it."
     return (
-        f"FI {fi:.3g}: if the population drifts from the test set by a divergence of 0.1, the expected misjudgment "
-        f"stays below {0.1 * fi:.3g} (0 = a coin flip between the true and the best other class)."
+        f"{said} {scale}; a drift of the population by a divergence of 0.1 raises it to {0.1 * high:.3g} at the very "
+        "most, a loose bound (from the interval's upper end) and no forecast."
     )
 
 

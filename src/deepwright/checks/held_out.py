@@ -8,8 +8,8 @@ from torch import Tensor
 from deepwright.checks.subject import Subject
 
 REMEDY = (
-    "Give validation samples that the network was never trained on (as validation=..., or a validation part of the data), "
-    "with some that it misjudges."
+    "Give validation samples that the network was never trained on (as validation=..., or a validation part of the "
+    "data), with some that it misjudges."
 )
 
 

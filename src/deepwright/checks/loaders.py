@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset
 
+from deepwright.checks.columns import in_deviations
 from deepwright.checks.subject import OPTIONS, Subject
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
@@ -35,6 +36,9 @@ def subject_from_loaders(
 
     With only a test loader, 30 % of it (stratified) fit what needs fitting and the rest is measured. With a training
     loader and no validation, a fifth of the training samples are taken out of it for that. Notes say so.
+
+    The network gets rows (N, columns) as they are; the subject's own are in deviations of each column, and its `model`
+    undoes that, so that a budget or a perturbation means the same in every unit.
 
     Args:
         model: see `Subject`.
@@ -83,6 +87,8 @@ def subject_from_loaders(
     kind = {4: "image", 3: "series"}.get(x.ndim, "tabular")
     notes, seen_validation = (note,) if note else (), bool(note) and train is not None
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=notes, seen_validation=seen_validation)
+    if kind == "tabular" and x.ndim == 2:
+        model, data = in_deviations(model, data)
     return Subject(model, data, name, task=seen, **options)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from deepwright.adversarial import AttackSuite, Noise, curve, masking_flags, suite
 from deepwright.checks.baselines import TrivialPredictor
-from deepwright.checks.finding import Finding, at_best, grade_up
+from deepwright.checks.finding import Finding, at_best, from_to, grade_up
 from deepwright.checks.grading import Graded, at_end, graded, no_skill
 from deepwright.checks.subject import Subject
 from deepwright.core.devices import device_of, dtype_of, to_model
@@ -66,7 +66,8 @@ def _usual(subject: Subject) -> tuple[tuple[float, ...], Any, str]:
     if data.kind == "series":
         return (), None, ""
     if data.kind == "tabular":
-        return (0.05, 0.1, 0.2, 0.4), 0.1, "of a deviation; tables have no usual budget, this one is ours"
+        unit = "of the rows' unit" if data.scale is None else "of a deviation"
+        return (0.05, 0.1, 0.2, 0.4), 0.1, f"{unit}; tables have no usual budget, this one is ours"
     small = max(data.shape[1:]) <= _SMALL
     if data.shape[0] != 1:
         field = ("small", 8) if small else ("large", 4)
@@ -180,7 +181,8 @@ def _finding(
     chance = subject.chance if subject.has_classes or base is None else base[0].value
     found, rule = _grade(subject, kept, network[at], chance, bool(flags))
     rule = f"Judged at a budget of {_short(chosen.judged)} ({chosen.why}). {rule}"
-    units = {"tabular": "deviations", "series": "units of the series"}
+    rows = "units of the rows as given" if subject.data.scale is None else "deviations"
+    units = {"tabular": rows, "series": "units of the series"}
     unit = units.get(subject.data.kind, "of the pixel range")
     values: dict[str, Any] = {"clean_accuracy": network[0]}
     if kept is not None:
@@ -200,10 +202,9 @@ def _finding(
     return Finding(
         check="robustness",
         grade=found.grade,
-        summary=f"Under attack ({_names(subject)}, L-inf, {n} samples) {shown} falls from {network[0].value:.1%} to "
-        f"{network[at].value:.1%} at a budget of {_short(chosen.judged)} and {told}; random noise of the "
-        "largest budget "
-        f"leaves {noise[-1].value:.1%}. Gradient masking: {verdict}.",
+        summary=f"Under attack ({_names(subject)}, L-inf, {n} samples) {shown} "
+        f"{from_to(network[0].value, network[at].value)} at a budget of {_short(chosen.judged)} and {told}; "
+        f"random noise of the largest budget leaves {noise[-1].value:.1%}. Gradient masking: {verdict}.",
         values=values,
         rule=rule,
         remedy=_remedy(subject, found, chosen, network[at]),
@@ -292,6 +293,8 @@ def _grade(
 
 
 def _short(eps: float) -> str:
+    if eps == 0:
+        return "0"
     steps = eps * 255
     return f"{round(steps)}/255" if abs(steps - round(steps)) < 1e-6 and eps < 0.1 else f"{eps:g}"
 

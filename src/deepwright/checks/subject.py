@@ -45,7 +45,7 @@ class Subject:
 
     Attributes:
         model: takes pixels in [0, 1], standardised features or series, and gives what its task reads; its preprocessing
-            is inside.
+            is inside (`in_deviations` puts it there for a network that takes a table's columns as they are).
         data: train, validation and test splits with class names; kept on the CPU, each batch goes to the model.
         name: for the report.
         batch_size: for every pass.
@@ -98,7 +98,7 @@ class Subject:
         for part in PARTS:
             require_finite_inputs(getattr(self.data, part).x, f"{part} inputs")
         self._check_pixels()
-        self.task = self._class_task() if self.task is None else self._named_task(self.task)
+        self.task = self._named_task(class_task(self.model, self.data) if self.task is None else self.task)
         self.data = self._checked_data()
         train = self.data.train
         if len(train):
@@ -130,27 +130,6 @@ class Subject:
                     expected="[0, 1]",
                     hint="divide by 255, and put the normalisation into the model",
                 )
-
-    def _class_task(self) -> Task:
-        """One of the classes that the data name; refused where the network has another number of outputs."""
-        classes = len(self.data.classes)
-        if classes < 2:
-            raise InputError(
-                "task",
-                given=f"none, for data {self.data.name!r} with {classes} classes",
-                expected="what the outputs mean",
-                hint="task=Regression(outputs), Segmentation(classes), ... of deepwright.core.tasks",
-            )
-        found = read_outputs(self.model, [self.data.test.inputs(slice(0, 2))], lambda out, n: _columns(out))[0]
-        if found not in (None, classes):
-            raise InputError(
-                "the network's outputs",
-                given=f"{found}",
-                expected=f"{classes}, one for each class of {self.data.name!r}",
-                hint="folders are classes in alphabetical order; a single logit is read by task=Binary(), "
-                "other outputs by another task of deepwright.core.tasks",
-            )
-        return self._named_task(Classification(classes))
 
     def _named_task(self, task: Task) -> Task:
         """The task, if it can read what the network gives and has as many classes as the data name."""
@@ -364,8 +343,58 @@ class Subject:
         }
 
 
-def _columns(out: Any) -> int | None:
-    return out.shape[1] if isinstance(out, Tensor) and out.ndim == 2 else None
+def class_task(model: nn.Module, data: Data, outputs: str = "auto") -> Task:
+    """One of the classes that the data name; of two classes, a single logit may say which.
+
+    Args:
+        model: a network.
+        data: with class names.
+        outputs: what its columns are; see `Classification`.
+
+    Raises:
+        InputError: data without classes; a network with another number of outputs.
+    """
+    classes = len(data.classes)
+    if classes < 2:
+        raise InputError(
+            "task",
+            given=f"none, for data {data.name!r} with {classes} classes",
+            expected="what the outputs mean",
+            hint="task=Regression(outputs), Segmentation(classes), ... of deepwright.core.tasks",
+        )
+    shape = read_outputs(model, [data.test.inputs(slice(0, 2))], lambda out, n: _shape(out))[0]
+    columns = None if shape is None else 1 if len(shape) == 1 else shape[1] if len(shape) == 2 else None
+    if columns == 1 and classes == 2:
+        return Binary(outputs=outputs)
+    if columns not in (None, classes):
+        raise InputError(
+            "the network's outputs",
+            given=f"shape {('N', *shape[1:])}".replace("'", ""),
+            expected=f"(N, {classes}), one column for each class of {data.name!r} ({_listed(data.classes)})",
+            hint=_other_count(columns, classes),
+        )
+    return Classification(classes, outputs=outputs)
+
+
+def _other_count(columns: int, classes: int) -> str:
+    """What to do about a network with another number of columns than the data have classes."""
+    if columns == 1:
+        return (
+            "a single column tells two classes apart; a number is audited from Python: "
+            "`from deepwright.core.tasks import Regression`, `dw.audit(model, loader, task=Regression())`"
+        )
+    names = ",".join(f"name{i}" for i in range(min(columns, 3))) + (",..." if columns > 3 else "")
+    if columns > classes:
+        return f"name all {columns} classes in the order of the outputs: --classes {names} (classes= from Python)"
+    return f"the data have {classes - columns} classes more than the network: leave those samples out"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _shape(out: Any) -> tuple[int, ...] | None:
+    return tuple(out.shape) if isinstance(out, Tensor) else None
 
 
 def class_count(task: Task) -> int | None:

@@ -191,6 +191,12 @@ def subject(of: str, *, split: bool = False) -> Decorator:
         SEED,
         DEVICE,
         precision(of, ("32-true", "64-true", "16-mixed", "bf16-mixed")),
+        click.option(
+            "--outputs",
+            type=click.Choice(["logits", "probabilities", "log-probabilities"]),
+            help="What your network's columns are, where it ends in a softmax or sigmoid.",
+        ),
+        click.option("--standardised", is_flag=True, help="Your network takes a table's columns standardised."),
         click.option("--skip-broken", is_flag=True, help="Leave broken files and rows out instead of refusing."),
     )
 

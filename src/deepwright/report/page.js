@@ -31,6 +31,15 @@
       for (const row of input.closest(".table").querySelectorAll("tbody tr")) row.hidden = !row.textContent.toLowerCase().includes(wanted);
     });
   }
+  const hint = () => {
+    for (const box of document.querySelectorAll(".scroll")) {
+      const table = box.firstElementChild;
+      box.classList.toggle("wide", table.offsetWidth > box.clientWidth);
+    }
+  };
+  hint();
+  addEventListener("resize", hint);
+  addEventListener("toggle", hint, true);
   const tip = document.getElementById("tip");
   const show = (event) => {
     const target = event.target.closest("[data-tip]");

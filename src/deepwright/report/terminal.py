@@ -52,7 +52,9 @@ def print_audit(report: AuditReport) -> None:
         )
     if report.comparison is not None:
         changes = [row for row in report.comparison.rows if row[-1] in ("better", "worse")]
-        console.print(f"{len(changes)} values differ from the earlier report by more than noise:", highlight=False)
+        counted = {0: "No value differs", 1: "1 value differs"}.get(len(changes), f"{len(changes)} values differ")
+        end = ":" if changes else "."
+        console.print(f"{counted} from the earlier report by more than noise{end}", highlight=False)
         for row in changes:
             console.print(f"  {row[0]} {row[1]}: {show(row[2])} -> {show(row[3])} ({row[-1]})", highlight=False)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepwright.checks import Subject
+from deepwright.checks import Subject, class_task, in_deviations
 from deepwright.core.devices import resolve
 from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
@@ -71,6 +71,10 @@ class SubjectOptions:
         device: where the network is measured; where it lives by default (the CPU for one that is loaded).
         precision: in which it is measured; see `core.devices.resolve_precision`. Its own by default.
         skip_broken: leave broken files and rows out instead of refusing.
+        standardised: a network of yours takes a table's columns standardised, as those do that are trained here; by
+            default it gets them as they are.
+        outputs: what the columns are: "logits", "probabilities" or "log-probabilities"; by default logits, and what
+            looks like probabilities is refused.
         task: what outputs and targets mean; one of the data's classes a sample by default.
 
     Raises:
@@ -97,6 +101,8 @@ class SubjectOptions:
     device: str | None = None
     precision: str | None = None
     skip_broken: bool = False
+    standardised: bool = False
+    outputs: str | None = None
     task: Task | None = None
 
     def __post_init__(self) -> None:
@@ -105,6 +111,10 @@ class SubjectOptions:
         require_whole(0, seed=self.seed)
         if self.split is not None:
             require_choice("split", self.split, ("test",))
+        if self.outputs is not None:
+            require_choice("outputs", self.outputs, ("logits", "probabilities", "log-probabilities"))
+            if self.task is not None:
+                raise InputError("outputs", given=f"{self.outputs!r} beside a task", expected="none: the task says it")
         for name in ("mean", "std", "eps"):
             if getattr(self, name) is not None:
                 require_several(name, getattr(self, name))
@@ -167,15 +177,40 @@ def build_subject(
         data = replace(data, seen_validation=False)
     if options.mean is not None or options.std is not None:
         model = Normalised(model, list(options.mean or (0.0,)), list(options.std or (1.0,))).eval()
+    if _takes_columns_as_they_are(options, data):
+        model, data = (model, _raw(data)) if trains else in_deviations(model, data)
+        data = replace(
+            data, notes=(f"{data.notes[0]}; --standardised where it takes them standardised", *data.notes[1:])
+        )
     model = placed(model, options.device, options.precision, mixed=mixed)
     batch = 250 if data.kind == "tabular" or data.shape[-1] <= 64 else 25
     settings: dict[str, Any] = {**_limits(options, data), "eps": None if options.eps is None else tuple(options.eps)}
-    return Subject(model, data, name, batch, options.seed, task=cast(Any, options.task), **settings)
+    task = class_task(model, data, options.outputs) if options.outputs is not None else options.task
+    return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
 
 
 def _tabular(options: SubjectOptions) -> bool:
     """Whether data are given and no network: then they must be a table, on which one is trained."""
     return options.data is not None and options.model is None
+
+
+def _takes_columns_as_they_are(options: SubjectOptions, data: Data) -> bool:
+    """Whether the network is the user's and the table a file: a ready `Data` is what its network takes."""
+    own = options.model is not None and not options.standardised and not isinstance(options.data, Data)
+    return own and data.kind == "tabular" and data.test.x.ndim == 2
+
+
+def _raw(data: Data) -> Data:
+    """A table in its own units: what trains its network must give it what it takes, and saves it as it is."""
+    note = "the network gets the columns as they are"
+    if data.center is None or data.scale is None:
+        return replace(data, notes=(note, *data.notes))
+    center, scale = data.center.double(), data.scale.double()
+    rows: dict[str, Any] = {
+        part: replace(split, x=(split.x.double() * scale + center).to(split.x.dtype))
+        for part, split in (("train", data.train), ("validation", data.validation), ("test", data.test))
+    }
+    return replace(data, center=None, scale=None, notes=(note, *data.notes[1:]), **rows)
 
 
 def _entry(options: SubjectOptions) -> ZooEntry | None:

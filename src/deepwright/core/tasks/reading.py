@@ -237,6 +237,7 @@ def _unexpected_probabilities(seen: str, *, may_be_logits: bool) -> InputError:
         "the network's output",
         given=f"{seen}: these look like probabilities",
         expected="logits",
-        hint=f"outputs='probabilities' of the task reads their logarithm; {insisting}"
-        "or take the last softmax or sigmoid out of the network",
+        hint="--outputs probabilities on the command line, or outputs='probabilities' of the task from Python "
+        "(Classification(classes, outputs='probabilities') of deepwright.core.tasks), reads their logarithm; "
+        f"{insisting}or take the last softmax or sigmoid out of the network",
     )

@@ -1,0 +1,97 @@
+"""A network that takes a table's columns as they are, measured in deviations of each column."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deepwright.core.devices import device_of, dtype_of
+from deepwright.data import Data, Split
+
+_SNAP = 1e-4  # how near a whole number of a column of whole numbers counts as that number
+
+
+class FromDeviations(nn.Module):
+    """Deviations back to the columns' own units, then the network: attacks and corruptions act before it.
+
+    Columns of whole numbers (codes, yes or no) come back as the very numbers that they were: a code of 2 that rounding
+    makes 1.9999999 would be another code.
+
+    Args:
+        network: takes columns in their own units.
+        center: of each column.
+        scale: the deviation of each column.
+        whole: whether each column holds whole numbers only.
+    """
+
+    center: Tensor
+    scale: Tensor
+    whole: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        center: Float[Tensor, " columns"],
+        scale: Float[Tensor, " columns"],
+        whole: Tensor,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        place = device_of(network)
+        dtype = torch.float64 if dtype_of(network) == torch.float64 else torch.float32
+        self.register_buffer("center", center.to(place, dtype))
+        self.register_buffer("scale", scale.to(place, dtype))
+        self.register_buffer("whole", whole.to(place))
+        self.training = network.training
+
+    def forward(self, z: Float[Tensor, "n columns"]) -> Tensor:
+        """The network on rows in their own units."""
+        x = z * self.scale + self.center
+        nearest = x.detach().round()
+        snap = self.whole & ((x.detach() - nearest).abs() < _SNAP)
+        return self.network(torch.where(snap, x + (nearest - x.detach()), x))
+
+
+def in_deviations(model: nn.Module, data: Data) -> tuple[nn.Module, Data]:
+    """The same network and table, with rows in deviations of each column and the way back inside the network.
+
+    Args:
+        model: takes the columns as they are.
+        data: a table; its rows are standardised by the training rows (by the measured ones where there are none),
+            unless they are already.
+
+    Returns:
+        the network on standardised rows, and those rows.
+    """
+    if data.center is None or data.scale is None:
+        data = _standardised(data)
+    assert data.center is not None
+    assert data.scale is not None
+    rows = data.train if len(data.train) else data.test
+    raw = rows.x.double() * data.scale.double() + data.center.double()
+    whole = ((raw - raw.round()).abs() < _SNAP).all(0) & (raw.abs() < 1 / _SNAP).all(0)
+    own = "training rows" if len(data.train) else "measured rows themselves"
+    note = (
+        "the network gets the columns as they are; attacks and corruptions act in standard deviations of each column "
+        f"(of the {own})"
+    )
+    notes = (note, *(text for text in data.notes if not text.startswith("inputs are standardised")))
+    return FromDeviations(model, data.center, data.scale, whole), replace(data, notes=notes)
+
+
+def _standardised(data: Data) -> Data:
+    """Rows in deviations; a column that never moves keeps its unit."""
+    known = (data.train if len(data.train) else data.test).x.double()
+    center, scale = known.mean(0), known.std(0, correction=min(1, len(known) - 1))
+    scale = torch.where(scale > 1e-7 * center.abs(), scale, 1.0)
+
+    def moved(split: Split) -> Split:
+        return replace(split, x=((split.x.double() - center) / scale).to(split.x.dtype))
+
+    ood = {name: ((x.double() - center) / scale).to(x.dtype) for name, x in data.ood.items()}
+    parts: dict[str, Any] = {part: moved(getattr(data, part)) for part in ("train", "validation", "test")}
+    return replace(data, ood=ood, center=center.float(), scale=scale.float(), **parts)

@@ -1,0 +1,91 @@
+"""A network of the user's gets a table's columns as they are, whatever their units; deviations are the audit's own."""
+
+import pytest
+import torch
+from torch import nn
+
+import deepwright as dw
+from deepwright.checks import in_deviations
+from deepwright.data import Data, Split
+from deepwright.workflows import AuditOptions
+from deepwright.workflows.subjects import SubjectOptions, build_subject
+
+UNITS = torch.tensor([0.002, 1.0, 588.0])
+MEANS = torch.tensor([0.1, -3.0, 2000.0])
+
+
+class Raw(nn.Module):
+    """Knows the units of its columns: the class is the sign of the standardised columns' sum."""
+
+    def forward(self, x):
+        score = ((x - MEANS) / UNITS).sum(1)
+        return torch.stack([-score, score], 1)
+
+
+class Codes(nn.Module):
+    """A table of three codes: what is cut off at 1.9999999 is another class."""
+
+    def forward(self, x):
+        return nn.functional.one_hot(x[:, 0].long(), 3).float()
+
+
+def rows(n=300, seed=0):
+    z = torch.randn(n, 3, generator=torch.Generator().manual_seed(seed))
+    return z * UNITS + MEANS, (z.sum(1) > 0).long()
+
+
+@pytest.fixture
+def table(tmp_path):
+    x, y = rows()
+    path = tmp_path / "table.csv"
+    lines = [",".join([*map(str, row.tolist()), str(int(c))]) for row, c in zip(x, y)]
+    path.write_text("\n".join(["a,b,c,sick", *lines]))
+    return path
+
+
+def test_a_network_of_yours_is_right_on_its_own_columns(table):
+    subject = build_subject(SubjectOptions(Raw(), data=table, target="sick"), trains=False)
+    assert float(subject.right.double().mean()) > 0.98
+    assert "columns as they are" in subject.data.notes[0]
+    assert "--standardised" in subject.data.notes[0]
+
+
+def test_a_workflow_that_trains_feeds_the_columns_too(table):
+    subject = build_subject(SubjectOptions(Raw(), data=table, target="sick"), trains=True)
+    assert isinstance(subject.model, Raw)
+    assert float(subject.right.double().mean()) > 0.98
+
+
+def test_standardised_feeds_deviations(table):
+    subject = build_subject(SubjectOptions(Raw(), data=table, target="sick", standardised=True), trains=False)
+    assert float(subject.data.test.x.std(0).max()) < 1.5
+    assert isinstance(subject.model, Raw)
+
+
+def test_a_budget_means_the_same_in_every_unit():
+    x, y = rows()
+    z = (x - MEANS) / UNITS
+
+    class Standard(nn.Module):
+        def forward(self, x):
+            return Raw()(x * UNITS + MEANS)
+
+    options = {"checks": ["robustness"], "attack_limit": 60}
+    raw, same = (
+        dw.audit(net, test=[(a[100:], y[100:])], train=[(a[:100], y[:100])], **options)["robustness"]
+        for net, a in ((Raw().eval(), x), (Standard().eval(), z))
+    )
+    for name in ("clean_accuracy", "robust_accuracy_at_0.1", "robust_accuracy_at_0.4"):
+        assert raw.number(name) == pytest.approx(same.number(name), abs=0.02), name
+    assert "of a deviation" in raw.rule
+
+
+def test_codes_come_back_as_the_numbers_that_they_were():
+    x = (torch.arange(300) % 3).float()[:, None]
+    part = Split(x, x[:, 0].long())
+    model, data = in_deviations(Codes(), Data("codes", "tabular", ("a", "b", "c"), part, part, part))
+    assert torch.equal(model(data.test.x).argmax(1), part.y)
+
+
+def test_audits_from_python_have_the_option():
+    assert AuditOptions(standardised=True).standardised
