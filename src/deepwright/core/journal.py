@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import DamagedFileError, ForeignFileError, cannot_write, set_aside, write_bytes
+from deepwright.core.files import (
+    DamagedFileError,
+    ForeignFileError,
+    cannot_write,
+    require_plain_file,
+    set_aside,
+    write_bytes,
+)
 from deepwright.core.lock import Lock, LockedError, lock
 from deepwright.core.resume import OtherWorkError, identified, place, warn_damaged
 
@@ -210,6 +217,7 @@ def _seal(body: bytes) -> bytes:
 
 def _lines(path: Path) -> list[bytes]:
     try:
+        require_plain_file(path, f"cannot read {path}")
         with path.open("rb") as stream:
             return stream.readlines() or [b""]
     except OSError as error:
