@@ -281,6 +281,11 @@ ROWS = [
     Bad("pairs of unlike lengths", lambda _: paired_permutation([1.0, 2.0], [1.0]), ("2", "1")),
     Bad("pairs that are NaN", lambda _: paired_permutation([1.0, NAN], [1.0, 2.0]), ("nan",)),
     Bad("two classifiers on unlike samples", lambda _: mcnemar(torch.ones(3).bool(), torch.ones(1).bool()), ("3", "1")),
+    Bad(
+        "two classifiers, one in a column",
+        lambda _: mcnemar(torch.ones(3).bool(), torch.ones(3, 1).bool()),
+        ("right", "(3, 1)"),
+    ),
     Bad("two classifiers' scores", lambda _: mcnemar(torch.rand(3), torch.rand(3)), ("float32", "bool")),
     Bad("p-values above 1", lambda _: statistics.holm([0.1, 1.5]), ("p-values", "1.5")),
     Bad("p-values that are NaN", lambda _: statistics.benjamini_hochberg([0.1, NAN]), ("p-values", "nan")),
