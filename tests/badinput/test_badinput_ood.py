@@ -275,6 +275,7 @@ ROWS = [
     Bad("an interval at level 1", lambda _: wilson(1, 3, level=1.0), ("level", "1.0")),
     Bad("a bootstrap at a level in percent", lambda _: bootstrap(ONE, level=95), ("level", "95")),
     Bad("a bootstrap of what is NaN", lambda _: bootstrap(torch.tensor([NAN, 1.0])), ("values", "nan")),
+    Bad("a bootstrap of one sample", lambda _: bootstrap(ONE[:1]), ("values", "1 of them", "two")),
     Bad("a bootstrap of no resample", lambda _: bootstrap(ONE, rows=0), ("rows", "0")),
     Bad("the mean of nothing", lambda _: statistics.mean_interval([]), ("values", "none")),
     Bad("the mean of what is NaN", lambda _: statistics.mean_interval([1.0, NAN]), ("values", "nan")),

@@ -147,10 +147,10 @@ def bootstrap(
         seed: of the draws, which are the same on every device.
 
     Raises:
-        InputError: no values.
+        InputError: fewer than two samples: all resamples of one are alike, and their interval would have no width.
     """
-    if len(values) == 0:
-        raise InputError("values to bootstrap", given="none", expected="at least one")
+    if len(values) < 2:
+        raise InputError("values to bootstrap", given=f"{len(values)} of them", expected="two samples or more")
     require_finite(values, "values to bootstrap")
     require_whole(1, rows=rows)
     _require_level(level)
