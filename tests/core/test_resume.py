@@ -677,3 +677,15 @@ def test_what_another_work_is_writing_is_left_alone(tmp_path):
 def test_the_number_of_threads_is_part_of_a_trial(tmp_path):
     threads = [run(torch.get_num_threads, [{}], store=tmp_path, threads=n)[0] for n in (1, 2)]
     assert threads == [1, 2]
+
+
+def test_a_header_that_stands_twice_is_damage(tmp_path):
+    path = tmp_path / "journal"
+    with_row = Journal(path, 1, durable=True)
+    with_row.add("x", 1)
+    with_row.close()
+    header, row = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header + header + row)
+    with pytest.raises(DamagedFileError, match="line 2 "):
+        Journal(path, 1, durable=True)
+    assert stored_rows(path)[1:] == ({"x": 1}, [2])

@@ -19,7 +19,7 @@ Subjects = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 def read_report(path: Path | str) -> tuple[dict[str, Any], list[Finding]]:
     """The subject and the findings of an earlier report.json."""
-    with reading(f"cannot compare with {path}", "a report.json of deepwright audit"):
+    with reading(f"cannot compare with {path}", "a report.json of deepwright audit", path):
         content = json.loads(Path(path).read_text())
         return dict(content["subject"]), [Finding.from_dict(row) for row in content["findings"]]
 

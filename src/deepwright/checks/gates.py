@@ -139,7 +139,7 @@ def read_config(path: Path | str) -> list[str]:
     Raises:
         InputError: a file that is no TOML in UTF-8, anything in it that isn't read, a list of something else.
     """
-    with reading(f"cannot read {path}", "TOML in UTF-8"):
+    with reading(f"cannot read {path}", "TOML in UTF-8", path):
         content = tomllib.loads(Path(path).read_bytes().decode())
     _require_keys(path, content, ("fail-on", "gates"))
     table = content.get("gates", {})

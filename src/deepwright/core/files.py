@@ -35,33 +35,63 @@ def write_atomic(path: Path | str, write: Callable[[BinaryIO], object]) -> Path:
     """Write through a temporary file beside `path`, then rename: a reader sees the old file or the new one.
 
     File and folder reach the disk before this returns, so a power cut leaves the one or the other too. The file gets
-    the mode that the process's umask asks for.
+    the mode that the process's umask asks for. A symlink stays, and the file that it points to is written.
 
     Args:
         path: where to; missing folders are made.
         write: gets the open file.
 
     Raises:
-        InputError: the disk is full, the folder can't be written, ...; what was at `path` is still there.
+        InputError: the disk is full, the folder can't be written, a pipe or a device is there, ...; what was at `path`
+            is still there.
     """
     path = Path(path)
     if not path.name or "\0" in str(path):
         raise InputError("cannot write a file", given=repr(str(path)), expected="the name of a file")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    target = _target(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
     except BaseException as error:
         _forget(temporary)
         if isinstance(error, OSError):
             raise cannot_write(path, error) from error
         raise
     return path
+
+
+def _target(path: Path) -> Path:
+    """The file that a rename may replace: renaming onto a symlink, a pipe or a device would put an end to it."""
+    try:
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        require_plain_file(target, f"cannot write {path}")
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    if target.is_symlink():
+        raise InputError(f"cannot write {path}", given="a symlink that leads back to itself", expected="a plain file")
+    return target
+
+
+def require_plain_file(path: Path | str, what: str) -> None:
+    """Refuse pipes, devices and sockets, which may have no end; what isn't there and folders have their own errors.
+
+    Args:
+        path: of the file; a symlink is followed.
+        what: begins the message, as in "cannot read report.json".
+
+    Raises:
+        InputError: something is there that is no plain file.
+        OSError: the disk doesn't say what is there.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(what, given=f"{path}, which is no plain file", expected="a plain file")
 
 
 def cannot_write(path: Path, error: OSError) -> InputError:
@@ -106,17 +136,20 @@ def write_json(path: Path | str, value: Any) -> Path:
 
 
 @contextmanager
-def reading(what: str, expected: str) -> Iterator[None]:
+def reading(what: str, expected: str, path: Path | str | None = None) -> Iterator[None]:
     """Turn what goes wrong with a user's file in this block into an `InputError`.
 
     Args:
         what: begins the message, as in "cannot read report.json".
         expected: what the file should have been.
+        path: of the file that the block opens; a pipe or a device, which may have no end, is refused before.
 
     Raises:
         InputError: the block couldn't open the file, or what it holds has another form.
     """
     try:
+        if path is not None:
+            require_plain_file(path, what)
         yield
     except InputError:
         raise
@@ -197,7 +230,10 @@ def read_sealed(path: Path | str, *, map_location: str | torch.device = "cpu") -
 
 def _content(path: Path | str) -> bytes:
     try:
+        require_plain_file(path, f"cannot read {path}")
         return Path(path).read_bytes()
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}", given=getattr(error, "strerror", None) or str(error)) from error
 

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import DamagedFileError, ForeignFileError, cannot_write, set_aside, write_bytes
+from deepwright.core.files import (
+    DamagedFileError,
+    ForeignFileError,
+    cannot_write,
+    require_plain_file,
+    set_aside,
+    write_bytes,
+)
 from deepwright.core.lock import Lock, LockedError, lock
 from deepwright.core.resume import OtherWorkError, identified, place, warn_damaged
 
@@ -185,12 +192,18 @@ def _header(path: Path, first: bytes, kind: str) -> dict[str, Any] | None:
 
 def _rows(lines: list[bytes]) -> tuple[dict[str, Any], list[int], bool]:
     """Rows, the numbers of damaged lines, and whether the last line was being written when the process died."""
-    rows = [_parsed(line) for line in lines]
+    rows = [_row(line) for line in lines]
     torn = bool(lines) and rows[-1] is None and _WHOLE.search(lines[-1]) is None
     if torn:
         rows.pop()
     bad = [number for number, row in enumerate(rows, 2) if row is None]
     return {row["name"]: row["value"] for row in rows if row is not None}, bad, torn
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """A row, or None where the line isn't as it was written, or is no row: a header that stands twice."""
+    row = _parsed(line)
+    return row if row is not None and {"name", "value"} <= row.keys() else None
 
 
 def _write_all(stream: FileIO, data: bytes) -> None:
@@ -210,6 +223,7 @@ def _seal(body: bytes) -> bytes:
 
 def _lines(path: Path) -> list[bytes]:
     try:
+        require_plain_file(path, f"cannot read {path}")
         with path.open("rb") as stream:
             return stream.readlines() or [b""]
     except OSError as error:
@@ -217,7 +231,7 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """A row, or None where the line isn't as it was written."""
+    """A row or the header, or None where the line isn't as it was written."""
     found = _SEALED.fullmatch(line.removesuffix(b"\n"))
     if found is None or found["seal"] != _seal(found["body"]):
         return None

@@ -62,7 +62,7 @@ def read_csv(path: Path | str, what: str, expected: str) -> list[dict[str, str]]
     Raises:
         InputError: no text, or a row with more cells than there are columns (a comma outside quotes shifts them).
     """
-    with reading(what, expected), Path(path).open(newline="", encoding="utf-8-sig") as stream:
+    with reading(what, expected, path), Path(path).open(newline="", encoding="utf-8-sig") as stream:
         text = stream.read()
         first = text.partition("\n")[0]
         found = csv.reader(io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ",")

@@ -147,10 +147,10 @@ def bootstrap(
         seed: of the draws, which are the same on every device.
 
     Raises:
-        InputError: no values.
+        InputError: fewer than two samples: all resamples of one are alike, and their interval would have no width.
     """
-    if len(values) == 0:
-        raise InputError("values to bootstrap", given="none", expected="at least one")
+    if len(values) < 2:
+        raise InputError("values to bootstrap", given=f"{len(values)} of them", expected="two samples or more")
     require_finite(values, "values to bootstrap")
     require_whole(1, rows=rows)
     _require_level(level)
@@ -336,12 +336,17 @@ def mcnemar(right_a: Tensor, right_b: Tensor) -> float:
     Args:
         right_a: (N,) whether the first is right.
         right_b: (N,) whether the second is.
+
+    Raises:
+        InputError: what isn't two rows of truth values of one length.
     """
     from scipy import stats
 
     for right in (right_a, right_b):
         if right.dtype != torch.bool:
             raise InputError("right", given=str(right.dtype), expected="torch.bool: whether each sample is right")
+        if right.ndim != 1:
+            raise InputError("right", given=f"shape {tuple(right.shape)}", expected="(N,): one value a sample")
     require_same_length(right_a, right_b, "two classifiers' samples")
     right_b = right_b.to(right_a.device)
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())

@@ -55,7 +55,8 @@ def read_classes(source: Path | str) -> tuple[str, ...]:
     Raises:
         InputError: no such file, text in another coding, fewer than two names, one that comes twice.
     """
-    with reading(f"cannot read the classes of {source}", "a text file with a name a line, or a list in JSON"):
+    expected = "a text file with a name a line, or a list in JSON"
+    with reading(f"cannot read the classes of {source}", expected, source):
         text = Path(source).read_text(encoding="utf-8-sig")
         names = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
         found = tuple(str(name).strip() for name in names)

@@ -117,7 +117,7 @@ def load_coco(
     Raises:
         InputError: JSON of another layout, pictures that are missing, boxes outside the picture.
     """
-    with reading(f"cannot read {annotations}", "COCO's images, annotations and categories"):
+    with reading(f"cannot read {annotations}", "COCO's images, annotations and categories", annotations):
         data = json.loads(Path(annotations).read_text())
         names = {c["id"]: _text(c["name"], "name of a category") for c in data["categories"]}
         rows = {i["id"]: _Row(_text(i["file_name"], "file_name"), []) for i in data["images"]}
@@ -161,7 +161,7 @@ def _yolo_boxes(
     file: Path, width: int, height: int, classes: Sequence[str]
 ) -> list[tuple[float, float, float, float, str, bool]]:
     found = []
-    with reading(f"cannot read {file}", "a text of lines: class cx cy w h"):
+    with reading(f"cannot read {file}", "a text of lines: class cx cy w h", file):
         lines = file.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():

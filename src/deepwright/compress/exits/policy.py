@@ -109,7 +109,7 @@ class ExitPolicy:
         Raises:
             InputError: not a policy, or calibrated on other weights.
         """
-        with reading(f"cannot read {path}", "a policy written by ExitPolicy.save"):
+        with reading(f"cannot read {path}", "a policy written by ExitPolicy.save", path):
             row: Any = json.loads(Path(path).read_text())
             for name in ("thresholds", "bounds"):  # infinities are words in JSON
                 row[name] = [float(v) for v in row[name]]

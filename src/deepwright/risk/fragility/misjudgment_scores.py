@@ -36,6 +36,28 @@ def require_scores(xi: Tensor, ndim: int = 1, name: str = "xi") -> Tensor:
     return to_float64(xi)
 
 
+def require_probabilities(p: Tensor, name: str, hint: str | None = None) -> Tensor:
+    """Rows of probabilities in float64: one sample or more, two classes or more, 0 or more, and a sum of 1 (1e-3).
+
+    Args:
+        p: (N, K).
+        name: how the user knows them.
+        hint: what else they might be.
+
+    Raises:
+        InputError: anything else.
+    """
+    if p.ndim != 2 or len(p) == 0 or p.shape[1] < 2:
+        expected = "(N, K): one sample or more, two classes or more"
+        raise InputError(name, given=f"shape {tuple(p.shape)}", expected=expected)
+    p = to_float64(p)
+    off, least = float((p.sum(1) - 1).abs().max()), float(p.min())
+    if not (off <= 1e-3 and least >= -1e-6):  # NaN is neither
+        given = f"rows summing to 1 +- {off:.3g}, minimum {least:.3g}"
+        raise InputError(name, given=given, expected="probabilities", hint=hint)
+    return p
+
+
 SCORES = ("prob_margin", "score_margin", "true_prob", "brier", "loss")
 
 
@@ -91,12 +113,7 @@ def misjudgment(
     if score == "score_margin":
         return _margin(scores, target)
     if input == "probs":
-        off = float((scores.sum(1) - 1).abs().max())
-        if off > 1e-3 or float(scores.min()) < -1e-6:
-            raise InputError(
-                "probs", given=f"rows summing to 1 +- {off:.3g}", expected="probabilities", hint='input="logits"?'
-            )
-        p = scores
+        p = require_probabilities(scores, "probs", hint='input="logits"?')
     else:
         if looks_like_probabilities(scores):
             raise InputError(

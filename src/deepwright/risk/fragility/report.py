@@ -13,13 +13,15 @@ from torch import Tensor
 from deepwright.core.errors import InputError, NotIdentified
 from deepwright.core.files import jsonable, write_json
 from deepwright.core.randomness import generator
-from deepwright.core.requirements import require_whole
+from deepwright.core.requirements import numbers, require_finite, require_number, require_whole
 from deepwright.core.results import Figure
 from deepwright.core.statistics import Interval
+from deepwright.core.tasks import Classification
 from deepwright.core.tasks.ranking import auroc
+from deepwright.core.tasks.targets import one_a_sample, whole_labels
 from deepwright.risk.calibration import ece, fit_temperature, nll
 from deepwright.risk.fragility.index import kl_roots, normalised
-from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment, require_scores
+from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment, require_probabilities, require_scores
 from deepwright.risk.fragility.worst_case import fragility_curve, worst_case_weights
 
 
@@ -170,11 +172,8 @@ def _report(
     worst_5 = xi.sort(descending=True).values[: max(1, round(0.05 * n))]
     cost, rejected = expected_cost(logits.double().softmax(1), y, cost_matrix, reject_cost)
     per_class = {names[int(k)]: _index(xi[y == k], tau) for k in y.unique()}
-    per_group = (
-        {}
-        if groups is None
-        else {str(int(g)): _index(xi[groups.to(xi.device) == g], tau) for g in groups.unique().tolist()}
-    )
+    ids = None if groups is None else _groups(groups, xi)
+    per_group = {} if ids is None else {str(g): _index(xi[ids == g], tau) for g in ids.unique().tolist()}
     return FragilityReport(
         n=n,
         tau=tau,
@@ -256,13 +255,12 @@ def group_gap_pvalue(
         seed: of the permutations, which are the same on every device.
 
     Raises:
-        InputError: groups of another shape, no permutation.
+        InputError: no score, scores or groups that are NaN, groups of another length, no permutation.
     """
-    if groups.shape != xi.shape or rows < 1:
-        given = f"groups of shape {tuple(groups.shape)} for {len(xi)} scores, rows={rows}"
-        raise InputError("group_gap_pvalue", given=given, expected="one group a score, 1 row or more")
-    xi = xi.double()
-    groups = groups.to(xi.device)
+    xi = require_scores(xi)
+    groups = _groups(groups, xi)
+    require_whole(1, rows=rows)
+    require_number(infinite=True, tau=tau)
     sizes = groups.unique(return_counts=True)[1].tolist()
 
     def gaps(assignments: Tensor) -> Tensor:  # (B, N) -> (B,)
@@ -279,6 +277,11 @@ def group_gap_pvalue(
     return (hits + 1) / (rows + 1)
 
 
+def _groups(groups: Tensor, xi: Tensor) -> Int64[Tensor, " n"]:
+    """Group ids beside the scores, one a score."""
+    return one_a_sample(whole_labels(groups, "groups"), len(xi), "groups").to(xi.device)
+
+
 def selective_curve(xi: Tensor, confidence: Tensor, tau: float = 0.0, points: int = 20) -> dict[str, list[float]]:
     """FI of the most confident share of cases, for shares from 1 / points up to all.
 
@@ -289,12 +292,14 @@ def selective_curve(xi: Tensor, confidence: Tensor, tau: float = 0.0, points: in
         points: number of shares.
 
     Raises:
-        InputError: other lengths, no point, scores that are NaN.
+        InputError: other lengths, no point, scores or confidences that are NaN.
     """
     xi = require_scores(xi)
     require_whole(1, points=points)
     if confidence.shape != xi.shape:
         raise InputError("confidence", given=f"{tuple(confidence.shape)} for {len(xi)} scores", expected="one a score")
+    require_number(infinite=True, tau=tau)
+    confidence = numbers(confidence, "confidence")
     order = confidence.to(xi.device).argsort(descending=True)
     shares = [(i + 1) / points for i in range(points)]
     kept = [xi[order[: max(1, round(s * len(xi)))]] for s in shares]
@@ -313,18 +318,22 @@ def expected_cost(
         reject_cost: price of handing a case to a person; None = no such option.
 
     Raises:
-        InputError: a cost matrix of the wrong shape.
+        InputError: no probabilities, labels out of range, a cost matrix of the wrong shape or that isn't finite.
     """
-    classes = probabilities.shape[1]
+    p = require_probabilities(probabilities, "probabilities", hint="logits.softmax(1)")
+    classes = p.shape[1]
+    y = Classification(classes).check_targets(y, len(p))
     costs = 1 - torch.eye(classes) if matrix is None else matrix
-    costs = costs.to(probabilities.device).double()
+    costs = costs.to(p)
     if costs.shape != (classes, classes):
         raise InputError("cost_matrix", given=f"shape {tuple(costs.shape)}", expected=f"({classes}, {classes})")
-    expected = probabilities.double() @ costs
+    require_finite(costs, "cost_matrix")
+    expected = p @ costs
     best, decision = expected.min(1)
     real = costs[y.to(costs.device), decision]
     if reject_cost is None:
         return float(real.mean()), 0.0
+    require_number(infinite=True, reject_cost=reject_cost)
     handed = best > reject_cost
     return float(torch.where(handed, float(reject_cost), real).mean()), float(handed.double().mean())
 
