@@ -120,6 +120,15 @@ EDITS = {
     "operation that reads a file": first("target", "torch.ops.aten.from_file.default"),
     "operation that writes a file": first("target", "torch.ops.aten.save.default"),
     "operation, by dunder": first("target", "torch.ops.aten.__class__.default"),
+    "operation that trusts indices, sparse": first("target", "torch.ops.aten._sparse_coo_tensor_unsafe.default"),
+    "operation that trusts indices, rows": first("target", "torch.ops.aten._sparse_csr_tensor_unsafe.default"),
+    "operation that trusts indices, public": first("target", "torch.ops.aten.segment_reduce.default"),
+    "operation that trusts indices, a gradient": first(
+        "target", "torch.ops.aten.max_pool2d_with_indices_backward.default"
+    ),
+    "operation that trusts strides": first("target", "torch.ops.aten._reshape_alias.default"),
+    "operation of foreign memory": first("target", "torch.ops.aten.set_.source_Storage"),
+    "operation of memory as it was": first("target", "torch.ops.aten.resize.default"),
     "operation of operator": first("target", "_operator.methodcaller"),
     "operation of a module behind operator": first("target", "_operator.add.__self__"),
     "operation over a delegate": first("target", "torch.ops.higher_order.executorch_call_delegate"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.spatial import Delaunay
 
+from deepwright.core.errors import InputError
 from deepwright.physics import Ball, Box, Difference, require_inside
 from deepwright.physics.geometry import Mesh, Polygon
 
@@ -80,3 +81,10 @@ def test_files(names, tmp_path):
     region, _ = disc()
     np.savez(tmp_path / "disc.npz", **dict(zip(names, (region.vertices.numpy(), region.cells.numpy()))))
     assert Mesh.read(tmp_path / "disc.npz").volume == region.volume
+
+
+@pytest.mark.parametrize("beside", [[], [[3, 4, 5]]])
+def test_a_triangle_given_twice_is_refused(beside):
+    corners = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [5.0, 0.0], [6.0, 0.0], [5.0, 1.0]]
+    with pytest.raises(InputError, match="1 of them given twice"):
+        Mesh(corners, [[0, 1, 2], [1, 2, 0], *beside])

@@ -28,7 +28,8 @@ class Mesh:
         cells: (T, d + 1) rows of vertices, in any order.
 
     Raises:
-        InputError: other shapes, rows that aren't vertices, cells without a volume, three cells at one facet.
+        InputError: other shapes, rows that aren't vertices, cells without a volume or given twice, three cells at one facet,
+            no boundary.
 
     Example:
         >>> square = Mesh([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2], [0, 2, 3]])
@@ -108,6 +109,10 @@ class Mesh:
     def _boundary(self) -> tuple[Tensor, Tensor]:
         """Facets of one cell only, and their normals away from it."""
         d = self.dim
+        once = len(self.cells.sort(1)[0].unique(dim=0))
+        if once < len(self.cells):
+            given = f"{len(self.cells)} cells, {len(self.cells) - once} of them given twice"
+            raise InputError("cells", given=given, expected="each once", hint="np.unique(np.sort(cells, 1), axis=0)")
         picks = list(itertools.combinations(range(d + 1), d))
         facets = torch.cat([self.cells[:, list(pick)] for pick in picks])
         opposite = torch.cat([self.cells[:, next(i for i in range(d + 1) if i not in pick)] for pick in picks])
@@ -115,6 +120,8 @@ class Mesh:
         if int(counts.max()) > 2:
             raise InputError("cells", given=f"a facet of {int(counts.max())} cells", expected="at most two")
         outer = counts[index] == 1
+        if not bool(outer.any()):
+            raise InputError("cells", given="every facet is of two cells", expected="a mesh with a boundary")
         facets, opposite = facets[outer], opposite[outer]
         corners = self.vertices[facets]
         normals = _normals(corners)
