@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_whole, unknown_name
+from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.requirements import require_whole
 
 METHODS = ("sobol", "lhs", "uniform", "grid")
 
