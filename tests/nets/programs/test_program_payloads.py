@@ -86,6 +86,8 @@ CALLED = ("graph_module", "module_call_graph", 0, "signature")
 ENUM = [{"__enum__": True, "fqn": "evil:Kind", "name": "A"}]
 FACTORY = {"default_factory_module": "evil", "default_factory_name": "make", "dict_context": ["a", "b"]}
 TEXT = {"as_string": f"' == 0 or {CODE} or '"}
+SUM = "Add(" + ", ".join(f"Symbol('s{i}', integer=True)" for i in range(8)) + ")"
+POWERS = f"Pow({SUM}, Integer(12)), Add(Pow({SUM}, Integer(6)), Integer(1))"
 EDITS = {
     "size, a call": first("expr_str", CODE),
     "size, a call inside": first("expr_str", f"Add(Integer(1), {CODE})"),
@@ -100,6 +102,9 @@ EDITS = {
     "size, a power that never ends": first("expr_str", "9**9**9**9"),
     "size, a power in words": first("expr_str", "Pow(Integer(9), Pow(Integer(9), Integer(99)))"),
     "size, powers of powers": first("expr_str", "(((9**16)**16)**16)**16"),
+    "size, a remainder of powers": first("expr_str", f"Mod({POWERS})"),
+    "size, a quotient of powers": first("expr_str", f"FloorDiv({POWERS})"),
+    "size, a maximum of powers": first("expr_str", f"Max({POWERS})"),
     "size, a shift": first("expr_str", "LShift(Integer(1), Integer(99999999999))"),
     "size, a function that sympy has": first("expr_str", "sympify('1')"),
     "size, without end": first("expr_str", "(" * 500 + "1" + ")" * 500),
@@ -123,6 +128,7 @@ EDITS = {
     "operation that trusts indices, sparse": first("target", "torch.ops.aten._sparse_coo_tensor_unsafe.default"),
     "operation that trusts indices, rows": first("target", "torch.ops.aten._sparse_csr_tensor_unsafe.default"),
     "operation that trusts indices, public": first("target", "torch.ops.aten.segment_reduce.default"),
+    "operation that trusts labels": first("target", "torch.ops.aten.ctc_loss.IntList"),
     "operation that trusts indices, a gradient": first(
         "target", "torch.ops.aten.max_pool2d_with_indices_backward.default"
     ),

@@ -9,7 +9,7 @@ from torch import nn
 
 from deepwright.physics import Box, SpaceTime, field
 from deepwright.physics.bundled import poisson, poisson_bands
-from deepwright.physics.solve import Condition, PDEProblem, certify
+from deepwright.physics.solve import Certificate, Condition, PDEProblem, certify
 
 
 def test_poisson_is_solved_and_certified(tmp_path):
@@ -117,3 +117,10 @@ def test_points_of_ones_own_are_not_called_fresh():
     assert (set(report.trained), set(report.fresh), set(report.dense)) == ({"law", "seen"}, {"law"}, {"law"})
     assert "seen: RMS" in str(report)
     assert "not checked between them" in str(report)
+
+
+@pytest.mark.parametrize("bound", [math.nan, math.inf])
+def test_a_bound_that_is_no_number_certifies_nothing(bound):
+    found = Certificate({}, {}, {}, bound=bound, seen="waves")
+    assert not found.certified
+    assert found.verdict == f"not certified: the bound is {bound:g}"

@@ -111,3 +111,10 @@ def test_a_plate_with_a_hole():
     found = problem.solve(network=field(2, hidden=(10,)), schedule=[("lm", 30)])
     assert found.errors["u"] < 1e-3
     assert certify(problem, found.network).certified
+
+
+@pytest.mark.parametrize("name", ["distance", "value"])
+def test_held_values_that_are_no_numbers_are_refused(name):
+    hole = {"distance": LINE.smooth_distance} | {name: lambda x: torch.where(x > 0.5, torch.nan, 0 * x)}
+    with pytest.raises(InputError, match=f"{name} of Hard.*no finite number at 1 of 2 points"):
+        getattr(Hard(**hole), f"{name}_at")(torch.tensor([[0.2], [0.7]]))

@@ -7,14 +7,16 @@ symbol (`2*s0`), and what it assumed about inputs as Python (`L['x'].size()[0] /
 from __future__ import annotations
 
 import ast
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from deepwright.nets.programs.refusal import RefusedProgram, short
 
 _LONGEST = 20_000  # characters
 _LARGEST = 4_000  # of the sum of all exponents: what sympy multiplies out must stay small
 _STEEPEST = 16  # of one exponent
+_RAISED = 17  # of a power inside a division: a symbol's steepest power, or a short sum's square
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.BitAnd, ast.BitOr, ast.BitXor)
 _SIGNS = (ast.USub, ast.UAdd, ast.Not, ast.Invert)
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -24,6 +26,8 @@ _ASSUMED = {
     *("integer", "positive", "negative", "nonnegative", "nonpositive", "zero", "nonzero", "real", "finite", "even"),
     *("odd", "rational", "commutative", "extended_real"),
 }
+# Of these, sympy looks for what their arguments have in common, which costs the product of their sizes and more.
+_DIVIDED = {"FloorDiv", "ModularIndexing", "PythonMod", "Mod", "CleanDiv", "CeilDiv", "Max", "Min"}
 _SHIFTS, _POWERS = {"LShift", "RShift"}, {"Pow", "PowByNatural", "FloatPow"}
 _FUNCTIONS = {
     *("Add", "Mul", "Integer", "Rational", "Max", "Min", "Abs", "floor", "ceiling", "And", "Or", "Not", "Xor"),
@@ -114,12 +118,32 @@ def _arithmetic(node: ast.AST, rule: _Rule) -> int | None:
             return _measured(inner, rule)
         case ast.BinOp(left=base, op=ast.Pow(), right=exponent):
             return _power(base, exponent, rule)
+        case ast.BinOp(left=left, op=ast.FloorDiv() | ast.Mod(), right=right):
+            return _divided((left, right), rule)
         case ast.BinOp(left=left, op=op, right=right) if isinstance(op, _ARITHMETIC):
             return _measured(left, rule) + _measured(right, rule)
         case ast.BoolOp(values=values):
             return sum(_measured(value, rule) for value in values)
         case ast.Compare(left=left, ops=ops, comparators=rest) if all(isinstance(op, _COMPARISONS) for op in ops):
             return sum(_measured(each, rule) for each in (left, *rest))
+    return None
+
+
+def _divided(arguments: Sequence[ast.AST], rule: _Rule) -> int:
+    """What is divided is made one polynomial first, and that of a sum's power has more terms than can be written."""
+    for inner in (n for each in arguments for n in ast.walk(each)):
+        if _raised(inner) is not None and _measured(inner, rule) > _RAISED:
+            raise RefusedProgram(short(ast.unparse(inner)), "a power of few terms, where it is divided")
+    return 1 + math.prod(_measured(each, rule) for each in arguments)
+
+
+def _raised(node: ast.AST) -> ast.AST | None:
+    """What a power is of, or None where a node is none."""
+    match node:
+        case ast.BinOp(left=base, op=ast.Pow()):
+            return base
+        case ast.Call(func=ast.Name(id=name), args=[base, _]) if name in _POWERS:
+            return base
     return None
 
 
@@ -156,6 +180,8 @@ def _of_symbols(node: ast.AST) -> int | None:
             return 1 if plain and _NUMBER.fullmatch(number) else None
         case ast.Call(func=ast.Name(id=name), args=[base, exponent], keywords=[]) if name in _POWERS | _SHIFTS:
             return _power(base, exponent, _of_symbols)
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _DIVIDED:
+            return _divided(arguments, _of_symbols)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
             return 1 + sum(_measured(each, _of_symbols) for each in arguments)
         case ast.Tuple(elts=parts):  # of a Piecewise

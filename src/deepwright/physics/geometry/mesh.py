@@ -28,8 +28,8 @@ class Mesh:
         cells: (T, d + 1) rows of vertices, in any order.
 
     Raises:
-        InputError: other shapes, rows that aren't vertices, cells without a volume or given twice, three cells at one facet,
-            no boundary.
+        InputError: other shapes, rows that aren't vertices, cells without a volume or given twice, three cells at one
+            facet, no boundary.
 
     Example:
         >>> square = Mesh([[0, 0], [1, 0], [1, 1], [0, 1]], [[0, 1, 2], [0, 2, 3]])

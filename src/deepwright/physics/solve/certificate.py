@@ -8,6 +8,7 @@ told, the answer is "not certified".
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +76,7 @@ class Certificate:
     @property
     def certified(self) -> bool:
         """Whether residuals bound the error: the problem was linearised, and nothing speaks against it."""
-        return self.bound is not None and not self.doubts
+        return self.bound is not None and math.isfinite(self.bound) and not self.doubts
 
     @property
     def verdict(self) -> str:
@@ -83,7 +84,8 @@ class Certificate:
         if self.certified:
             assert self.bound is not None
             return f"certified: relative error at most {self.bound:.2g}, for errors of {self.seen}"
-        return "not certified: " + "; ".join(self.doubts or ["the linearised problem wasn't looked at"])
+        looked = "the linearised problem wasn't looked at" if self.bound is None else f"the bound is {self.bound:g}"
+        return "not certified: " + "; ".join(self.doubts or [looked])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, the verdict among them."""

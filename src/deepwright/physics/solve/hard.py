@@ -56,6 +56,11 @@ def _column(values: Tensor, x: Tensor, name: str) -> Tensor:
     if not isinstance(values, Tensor) or values.ndim not in (1, 2) or len(values) != len(x):
         given = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
         raise InputError(f"{name} of Hard", given=f"{given} for {len(x)} points", expected="(N,), (N, 1) or (N, C)")
+    plain = values.detach()
+    traced = torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(plain)  # no values yet
+    if not traced and not bool(plain.isfinite().all()):
+        bad = int((~plain.isfinite()).reshape(len(plain), -1).any(1).sum())
+        raise InputError(f"{name} of Hard", given=f"no finite number at {bad} of {len(x)} points", expected="numbers")
     return values[:, None] if values.ndim == 1 else values
 
 
