@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import prune
 
 from deepwright.compress import ShrinkGraph, gradient_scores, importance, plan, shrink, verify
 from deepwright.compress.surgery import CRITERIA, GRADIENT_CRITERIA
@@ -88,3 +89,12 @@ def test_a_proof_over_nothing_is_refused(net, data, count):
     small = shrink(net, chosen).model
     with pytest.raises(InputError, match="batches"):
         verify(chosen, small, batches=count)
+
+
+def test_a_pruned_weight_must_be_made_permanent_first(net):
+    prune.l1_unstructured(net[0], "weight", 0.5)
+    example = torch.randn(2, 5)
+    with pytest.raises(InputError, match=r"prune\.remove\(model\.get_submodule\('0'\), 'weight'\)"):
+        importance(ShrinkGraph.from_module(net, example), "l1")
+    prune.remove(net.get_submodule("0"), "weight")
+    assert importance(ShrinkGraph.from_module(net, example), "l1")

@@ -103,6 +103,7 @@ EDITS = {
     "size, a power in words": first("expr_str", "Pow(Integer(9), Pow(Integer(9), Integer(99)))"),
     "size, powers of powers": first("expr_str", "(((9**16)**16)**16)**16"),
     "size, a remainder of powers": first("expr_str", f"Mod({POWERS})"),
+    "size, a remainder of a product": first("expr_str", f"Mod(Mul({', '.join([SUM] * 12)}), {SUM})"),
     "size, a quotient of powers": first("expr_str", f"FloorDiv({POWERS})"),
     "size, a maximum of powers": first("expr_str", f"Max({POWERS})"),
     "size, a shift": first("expr_str", "LShift(Integer(1), Integer(99999999999))"),

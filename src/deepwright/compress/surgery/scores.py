@@ -67,6 +67,7 @@ def importance(
         draw = {g: torch.rand(g.size, generator=rng, dtype=torch.float64, device=rng.device) for g in graph.groups}
         return back_to(draw, graph.model)
     weights = {k: v.detach() for k, v in graph.model.named_parameters()}
+    _require_own_weights(graph, weights)
     for name, w in weights.items():
         if not torch.isfinite(w).all():
             raise InputError(f"parameter {name!r}", given="NaN or infinity", expected="finite weights")
@@ -93,6 +94,20 @@ def importance(
             )
         out[group] = total.sqrt() if criterion == "l2" else total
     return back_to(out, graph.model)
+
+
+def _require_own_weights(graph: ShrinkGraph, weights: dict[str, Tensor]) -> None:
+    """Refuse weights that are computed at each call: from weight_orig and weight_mask, or by a parametrization."""
+    for name in dict.fromkeys(fqn for group in graph.groups for fqn, _ in group.producers):
+        if name not in weights:
+            owner, _, leaf = name.removesuffix("_mask").removesuffix("_orig").rpartition(".")
+            hint = (
+                f"make it permanent and take the graph anew: torch.nn.utils.prune.remove(model.get_submodule("
+                f"{owner!r}), {leaf!r}), torch.nn.utils.parametrize.remove_parametrizations(...), "
+                "or handle.remove() of a mask"
+            )
+            given = "computed from others at each call, as by pruning or a parametrization"
+            raise InputError(f"weight {name!r}", given=given, expected="a parameter", hint=hint)
 
 
 def _require_its_words(criterion: str | Criterion, data: Any, loss: Any, reduction: str, generator: Any) -> None:

@@ -16,6 +16,7 @@ from deepwright.nets.programs.refusal import RefusedProgram, short
 _LONGEST = 20_000  # characters
 _LARGEST = 4_000  # of the sum of all exponents: what sympy multiplies out must stay small
 _STEEPEST = 16  # of one exponent
+_MULTIPLIED = 256  # of a product inside a division: its terms once it is multiplied out
 _RAISED = 17  # of a power inside a division: a symbol's steepest power, or a short sum's square
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.BitAnd, ast.BitOr, ast.BitXor)
 _SIGNS = (ast.USub, ast.UAdd, ast.Not, ast.Invert)
@@ -134,7 +135,19 @@ def _divided(arguments: Sequence[ast.AST], rule: _Rule) -> int:
     for inner in (n for each in arguments for n in ast.walk(each)):
         if _raised(inner) is not None and _measured(inner, rule) > _RAISED:
             raise RefusedProgram(short(ast.unparse(inner)), "a power of few terms, where it is divided")
+        if math.prod(_measured(each, rule) for each in _factors(inner)) > _MULTIPLIED:
+            raise RefusedProgram(short(ast.unparse(inner)), "a product of few terms, where it is divided")
     return 1 + math.prod(_measured(each, rule) for each in arguments)
+
+
+def _factors(node: ast.AST) -> list[ast.expr]:
+    """What a product is of; nothing where a node is none."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return [left, right]
+        case ast.Call(func=ast.Name(id="Mul"), args=factors):
+            return factors
+    return []
 
 
 def _raised(node: ast.AST) -> ast.AST | None:

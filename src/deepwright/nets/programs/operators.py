@@ -40,7 +40,7 @@ _PRIVATE = {
     *("_functional_assert_scalar", "_functional_sym_constrain_range", "_functional_sym_constrain_range_for_size"),
     *("_grouped_mm", "_int_mm", "_is_all_true", "_is_any_true", "_linalg_check_errors", "_linalg_det"),
     *("_linalg_eigh", "_linalg_eigvals", "_linalg_slogdet", "_linalg_solve_ex", "_linalg_svd", "_local_scalar_dense"),
-    *("_log_softmax", "_logcumsumexp", "_native_batch_norm_legit", "_native_batch_norm_legit_functional"),
+    *("_log_softmax", "_logcumsumexp"),
     *("_native_batch_norm_legit_no_training", "_native_multi_head_attention", "_neg_view", "_pdist_forward"),
     *("_prelu_kernel", "_safe_softmax", "_scaled_dot_product_attention_math", "_scaled_dot_product_cudnn_attention"),
     *("_scaled_dot_product_efficient_attention", "_scaled_dot_product_flash_attention"),
@@ -58,8 +58,8 @@ _PRIVATE = {
 _SAFE = {"unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes"}  # views of what they are given, whatever the name
 # Public ones that trust indices or sizes, leave memory as it was, or build tensors that aren't plain.
 _TRUSTING = re.compile(
-    r".*(unsafe|sparse|nested|quantized|_backward|resize|fbgemm).*|(mkldnn|cudnn|miopen)_.*|set_?|segment_reduce|ctc_loss"
-    r"|to_(mkldnn|padded_tensor)",
+    r".*(unsafe|sparse|nested|quantized|_backward|resize|fbgemm).*|(mkldnn|cudnn|miopen)_.*|set_?"
+    r"|segment_reduce|ctc_loss|native_batch_norm|to_(mkldnn|padded_tensor)",
     re.ASCII,
 )
 
