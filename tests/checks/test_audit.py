@@ -305,6 +305,7 @@ def test_comparison_on_the_command_line(project):
     assert all(row[-1] == "same" for row in content["comparison"]["rows"])
 
 
+@pytest.mark.slow
 def test_interrupt_and_resume(tmp_path):
     own = tmp_path / "slow.py"
     own.write_text(

@@ -30,6 +30,7 @@ def words(tmp_path, *more):
     return ["shrink", "--check", "accuracy", "--limit", "200", "--out", str(tmp_path / "s"), *more]
 
 
+@pytest.mark.slow
 def test_one_shot_from_the_command(tmp_path):
     done = CliRunner().invoke(
         main, words(tmp_path, "--goal", "macs=0.5", "--epochs", "1", "--json", str(tmp_path / "r.json"))
@@ -215,6 +216,7 @@ TASKS = [(Binary(), 1), (MultiLabel(3), 3), (Regression(1), 1)]
 
 
 @pytest.mark.parametrize(("task", "outputs"), TASKS, ids=["binary", "multi-label", "regression"])
+@pytest.mark.slow
 def test_fine_tuning_learns_the_task(task, outputs, tmp_path):
     """The network starts untrained, so what the smaller one can do it was taught after the cut."""
     found = shrink_workflow(task_options(task, outputs, tmp_path))
@@ -233,6 +235,7 @@ def test_the_table_has_the_score_of_the_audit(task, outputs, tmp_path):
 
 
 @pytest.mark.parametrize("importance", ["taylor", "hessian_diag"])
+@pytest.mark.slow
 def test_units_are_scored_by_the_loss_of_the_task(importance, tmp_path):
     """The output reads four units: the squared error knows that, a softmax over its one column has no gradient."""
     read = [5, 11, 17, 23]
