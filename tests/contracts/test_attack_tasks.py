@@ -438,7 +438,7 @@ def test_accuracy_under_a_targeted_attack_is_refused(measure):
 @pytest.mark.parametrize("eps", [[-0.1], [0.1, float("nan")]])
 def test_a_curve_over_no_budgets_is_refused(eps):
     _, model, x, y = CASES["classes"]()
-    with pytest.raises(InputError, match="budgets|eps"):
+    with pytest.raises(InputError, match=r"budgets|eps"):
         curve(model, x, y, PGD(0.1, steps=2), eps)
 
 
