@@ -89,3 +89,26 @@ def test_codes_come_back_as_the_numbers_that_they_were():
 
 def test_audits_from_python_have_the_option():
     assert AuditOptions(standardised=True).standardised
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_column_far_from_zero_comes_back_as_it_was(dtype):
+    z = torch.randn(300, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = (1234567.37 + z).to(dtype)
+    part = Split(x, (z[:, 0] > 0).long())
+    seen = []
+
+    class Looks(nn.Linear):
+        def forward(self, rows):
+            seen.append(rows)
+            return super().forward(rows)
+
+    model, data = in_deviations(Looks(1, 2).double(), Data("far", "tabular", ("a", "b"), part, part, part))
+    model(data.test.x.double())
+    assert float((seen[0] - x.double()).abs().max()) < 1e-6 * float(z.std())
+
+
+def test_a_network_in_half_precision_gets_its_own_dtype():
+    x, y = rows(60)
+    net = nn.Linear(3, 2).bfloat16().eval()
+    assert dw.audit(net, test=[(x, y)], checks=["accuracy"])["accuracy"].grade != "failed"
