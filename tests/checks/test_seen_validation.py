@@ -79,3 +79,11 @@ def test_folders_say_it_whatever_is_left_of_the_part(tmp_path, limits):
     found = load(tmp_path, **limits)
     assert found.seen_validation
     assert len(found.validation) < len(whole.validation) or not limits
+
+
+def test_of_too_few_training_samples_none_is_taken_and_nothing_told():
+    model, test, train, _ = loaders()
+    few = [(x[:4], y[:4]) for x, y in train]
+    data = subject_from_loaders(model, test, few).data
+    assert (len(data.train), len(data.validation), data.seen_validation) == (4, 0, False)
+    assert not any("taken out" in note for note in data.notes)
