@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import deepwright as dw
-from deepwright.checks import in_deviations
+from deepwright.checks import in_deviations, in_own_units
 from deepwright.data import Data, Split
 from deepwright.workflows import AuditOptions
 from deepwright.workflows.subjects import SubjectOptions, build_subject
@@ -112,3 +112,22 @@ def test_a_network_in_half_precision_gets_its_own_dtype():
     x, y = rows(60)
     net = nn.Linear(3, 2).bfloat16().eval()
     assert dw.audit(net, test=[(x, y)], checks=["accuracy"])["accuracy"].grade != "failed"
+
+
+def test_a_workflow_that_trains_gets_codes_as_the_numbers_that_they_were(tmp_path):
+    codes = torch.multinomial(torch.tensor([0.2, 0.5, 0.3]), 200, True, generator=torch.Generator().manual_seed(0))
+    path = tmp_path / "codes.csv"
+    path.write_text("\n".join(["code,y", *(f"{c},{c}" for c in codes.tolist())]))
+    data = build_subject(SubjectOptions(nn.Linear(1, 3), data=path, target="y"), trains=True).data
+    for part in (data.train, data.validation, data.test):
+        assert torch.equal(part.x[:, 0], part.y.float())
+
+
+def test_foreign_rows_go_back_with_the_others():
+    x, y = rows()
+    part = Split(x, y)
+    _, made = in_deviations(Raw(), Data("t", "tabular", ("a", "b"), part, part, part, ood={"own rows": x + 1}))
+    back = in_own_units(made)
+    torch.testing.assert_close(back.ood["own rows"], x + 1)
+    torch.testing.assert_close(back.test.x, x)
+    assert in_own_units(back) is back
