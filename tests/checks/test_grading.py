@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from deepwright.checks import Finding, Subject, audit
-from deepwright.checks.grading import at_most, graded_down, graded_up, no_skill
+from deepwright.checks import Finding, Subject, audit, grade_up
+from deepwright.checks.grading import at_end, at_most, graded, graded_down, no_skill
 from deepwright.core.statistics import Interval, wilson
 from deepwright.data import Split
 
@@ -35,7 +35,9 @@ def test_what_could_be_anything_is_not_graded():
 
 
 def test_large_is_good_the_other_way_round():
-    assert graded_up(Interval(0.85, 0.75, 0.95), (0.9, 0.8, 0.7, 0.6)).could_be == ("A", "C")
+    value = Interval(0.85, 0.75, 0.95)
+    found = graded(lambda side: grade_up(at_end(value, side, lower_is_better=False), (0.9, 0.8, 0.7, 0.6)))
+    assert found.could_be == ("A", "C")
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.floats(0.1, 2.0))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import subjects
 import torch
+from PIL import Image
 
 from deepwright.checks import audit
 from deepwright.checks.loaders import subject_from_loaders
@@ -60,3 +61,29 @@ def test_what_is_cut_from_training_samples_is_marked():
     assert subject_from_loaders(model, test, train).data.seen_validation
     assert not subject_from_loaders(model, test, train, validation).data.seen_validation
     assert not subject_from_loaders(model, test).data.seen_validation
+
+
+@pytest.mark.parametrize("limits", [{}, {"limit": 2}, {"skip_broken": True}])
+def test_folders_say_it_whatever_is_left_of_the_part(tmp_path, limits):
+    """A limit and broken pictures make the part smaller than what was cut, and no less known."""
+    for part in ("train", "test"):
+        for name in ("dark", "light"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for i in range(20):
+                Image.new("L", (4, 4), 10 * i).save(tmp_path / part / name / f"{i}.png")
+    whole = load(tmp_path)
+    assert whole.seen_validation
+    if "skip_broken" in limits:
+        for picture in (tmp_path / "train").glob("*/?.png"):
+            picture.write_bytes(b"broken")
+    found = load(tmp_path, **limits)
+    assert found.seen_validation
+    assert len(found.validation) < len(whole.validation) or not limits
+
+
+def test_of_too_few_training_samples_none_is_taken_and_nothing_told():
+    model, test, train, _ = loaders()
+    few = [(x[:4], y[:4]) for x, y in train]
+    data = subject_from_loaders(model, test, few).data
+    assert (len(data.train), len(data.validation), data.seen_validation) == (4, 0, False)
+    assert not any("taken out" in note for note in data.notes)

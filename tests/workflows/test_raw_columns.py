@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import deepwright as dw
-from deepwright.checks import in_deviations
+from deepwright.checks import in_deviations, in_own_units
 from deepwright.data import Data, Split
 from deepwright.workflows import AuditOptions
 from deepwright.workflows.subjects import SubjectOptions, build_subject
@@ -89,3 +89,45 @@ def test_codes_come_back_as_the_numbers_that_they_were():
 
 def test_audits_from_python_have_the_option():
     assert AuditOptions(standardised=True).standardised
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_column_far_from_zero_comes_back_as_it_was(dtype):
+    z = torch.randn(300, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = (1234567.37 + z).to(dtype)
+    part = Split(x, (z[:, 0] > 0).long())
+    seen = []
+
+    class Looks(nn.Linear):
+        def forward(self, rows):
+            seen.append(rows)
+            return super().forward(rows)
+
+    model, data = in_deviations(Looks(1, 2).double(), Data("far", "tabular", ("a", "b"), part, part, part))
+    model(data.test.x.double())
+    assert float((seen[0] - x.double()).abs().max()) < 1e-6 * float(z.std())
+
+
+def test_a_network_in_half_precision_gets_its_own_dtype():
+    x, y = rows(60)
+    net = nn.Linear(3, 2).bfloat16().eval()
+    assert dw.audit(net, test=[(x, y)], checks=["accuracy"])["accuracy"].grade != "failed"
+
+
+def test_a_workflow_that_trains_gets_codes_as_the_numbers_that_they_were(tmp_path):
+    codes = torch.multinomial(torch.tensor([0.2, 0.5, 0.3]), 200, True, generator=torch.Generator().manual_seed(0))
+    path = tmp_path / "codes.csv"
+    path.write_text("\n".join(["code,y", *(f"{c},{c}" for c in codes.tolist())]))
+    data = build_subject(SubjectOptions(nn.Linear(1, 3), data=path, target="y"), trains=True).data
+    for part in (data.train, data.validation, data.test):
+        assert torch.equal(part.x[:, 0], part.y.float())
+
+
+def test_foreign_rows_go_back_with_the_others():
+    x, y = rows()
+    part = Split(x, y)
+    _, made = in_deviations(Raw(), Data("t", "tabular", ("a", "b"), part, part, part, ood={"own rows": x + 1}))
+    back = in_own_units(made)
+    torch.testing.assert_close(back.ood["own rows"], x + 1)
+    torch.testing.assert_close(back.test.x, x)
+    assert in_own_units(back) is back

@@ -12,7 +12,7 @@ Example:
 """
 
 from deepwright.checks.baselines import NearestMean, TrivialPredictor
-from deepwright.checks.columns import in_deviations
+from deepwright.checks.columns import in_deviations, in_own_units
 from deepwright.checks.comparison import compare, read_findings, read_report, require_alike
 from deepwright.checks.finding import Finding, NotApplicableError, at_best, grade_down, grade_up
 from deepwright.checks.gates import Gate, evaluate, parse, read_config, require_gates
@@ -38,6 +38,7 @@ __all__ = [
     "grade_down",
     "grade_up",
     "in_deviations",
+    "in_own_units",
     "load_checks",
     "parse",
     "read_config",

@@ -42,18 +42,31 @@ class FromDeviations(nn.Module):
         super().__init__()
         self.network = network
         place = device_of(network)
-        dtype = torch.float64 if dtype_of(network) == torch.float64 else torch.float32
+        dtype = _dtype_of_columns(network)
         self.register_buffer("center", center.to(place, dtype))
         self.register_buffer("scale", scale.to(place, dtype))
         self.register_buffer("whole", whole.to(place))
         self.training = network.training
 
     def forward(self, z: Float[Tensor, "n columns"]) -> Tensor:
-        """The network on rows in their own units."""
-        x = z * self.scale + self.center
-        nearest = x.detach().round()
-        snap = self.whole & ((x.detach() - nearest).abs() < _SNAP)
-        return self.network(torch.where(snap, x + (nearest - x.detach()), x))
+        """The network on rows in their own units, in the dtype that they came in."""
+        return self.network(_in_units(z, self.center, self.scale, self.whole).to(z.dtype))
+
+
+def _in_units(z: Tensor, center: Tensor, scale: Tensor, whole: Tensor) -> Tensor:
+    x = z * scale + center
+    nearest = x.detach().round()
+    snap = whole & ((x.detach() - nearest).abs() < _SNAP)
+    return torch.where(snap, x + (nearest - x.detach()), x)
+
+
+def _whole_columns(x: Tensor) -> Tensor:
+    return ((x - x.round()).abs() < _SNAP).all(0) & (x.abs() < 1 / _SNAP).all(0)
+
+
+def _dtype_of_columns(network: nn.Module) -> torch.dtype:
+    """In which centers and scales are held: half precision would round a column of thousands to whole numbers."""
+    return torch.float64 if dtype_of(network) == torch.float64 else torch.float32
 
 
 def in_deviations(model: nn.Module, data: Data) -> tuple[nn.Module, Data]:
@@ -68,30 +81,57 @@ def in_deviations(model: nn.Module, data: Data) -> tuple[nn.Module, Data]:
         the network on standardised rows, and those rows.
     """
     if data.center is None or data.scale is None:
-        data = _standardised(data)
+        data = _standardised(data, _dtype_of_columns(model))
     assert data.center is not None
     assert data.scale is not None
     rows = data.train if len(data.train) else data.test
     raw = rows.x.double() * data.scale.double() + data.center.double()
-    whole = ((raw - raw.round()).abs() < _SNAP).all(0) & (raw.abs() < 1 / _SNAP).all(0)
     own = "training rows" if len(data.train) else "measured rows themselves"
     note = (
         "the network gets the columns as they are; attacks and corruptions act in standard deviations of each column "
         f"(of the {own})"
     )
     notes = (note, *(text for text in data.notes if not text.startswith("inputs are standardised")))
-    return FromDeviations(model, data.center, data.scale, whole), replace(data, notes=notes)
+    return FromDeviations(model, data.center, data.scale, _whole_columns(raw)), replace(data, notes=notes)
 
 
-def _standardised(data: Data) -> Data:
-    """Rows in deviations; a column that never moves keeps its unit."""
+def in_own_units(data: Data) -> Data:
+    """A standardised table's rows as they were, whole numbers (codes, yes or no) exactly; other data as they are.
+
+    Args:
+        data: a table.
+    """
+    if data.center is None or data.scale is None:
+        return data
+    center, scale = data.center.double(), data.scale.double()
+    known = (data.train if len(data.train) else data.test).x.double()
+    whole = _whole_columns(known * scale + center)
+
+    def back(x: Tensor) -> Tensor:
+        return _in_units(x.double(), center, scale, whole).to(x.dtype)
+
+    parts: dict[str, Any] = {part: replace(split, x=back(split.x)) for part, split in _parts(data).items()}
+    return replace(data, ood={name: back(x) for name, x in data.ood.items()}, center=None, scale=None, **parts)
+
+
+def _parts(data: Data) -> dict[str, Split]:
+    return {"train": data.train, "validation": data.validation, "test": data.test}
+
+
+def _standardised(data: Data, dtype: torch.dtype) -> Data:
+    """Rows in deviations; a column that never moves keeps its unit.
+
+    Center and scale are rounded to the dtype of the way back before anything is divided by them: at 1e6 the rounding
+    is a good part of a deviation, and the rows must come back as they were.
+    """
     known = (data.train if len(data.train) else data.test).x.double()
     center, scale = known.mean(0), known.std(0, correction=min(1, len(known) - 1))
     scale = torch.where(scale > 1e-7 * center.abs(), scale, 1.0)
+    center, scale = center.to(dtype), scale.to(dtype)
 
     def moved(split: Split) -> Split:
         return replace(split, x=((split.x.double() - center) / scale).to(split.x.dtype))
 
     ood = {name: ((x.double() - center) / scale).to(x.dtype) for name, x in data.ood.items()}
-    parts: dict[str, Any] = {part: moved(getattr(data, part)) for part in ("train", "validation", "test")}
-    return replace(data, ood=ood, center=center.float(), scale=scale.float(), **parts)
+    parts: dict[str, Any] = {part: moved(split) for part, split in _parts(data).items()}
+    return replace(data, ood=ood, center=center, scale=scale, **parts)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deepwright.checks.finding import LETTERS, grade_down, grade_up
+from deepwright.checks.finding import LETTERS, grade_down
 from deepwright.core.statistics import Interval, newcombe, wilson
 from deepwright.core.tasks.ranking import auroc
 
@@ -74,16 +74,6 @@ def graded_down(value: Interval, steps: Sequence[float]) -> Graded:
         steps: four rising limits, of A to D.
     """
     return graded(lambda side: grade_down(at_end(value, side, lower_is_better=True), steps))
-
-
-def graded_up(value: Interval, steps: Sequence[float]) -> Graded:
-    """The grade of a value that is better when large.
-
-    Args:
-        value: with its interval.
-        steps: four falling limits, of A to D.
-    """
-    return graded(lambda side: grade_up(at_end(value, side, lower_is_better=False), steps))
 
 
 def at_most(value: Interval, times: float, other: Interval, side: int = 0, correlation: float = 0.0) -> bool:

@@ -99,7 +99,8 @@ def _fitted_on(train: Iterable[Any], validation: Iterable[Any] | None, task: Tas
         return given, _split(validation, "validation", task), ""
     count = len(given) // 5
     order = stratified_order(given.y, 0)
-    return given.where(order[count:]), given.where(order[:count]), cut_note("validation", "train", count)
+    note = cut_note("validation", "train", count) if count else ""
+    return given.where(order[count:]), given.where(order[:count]), note
 
 
 def _seen_task(model: nn.Module, x: Tensor, y: Any) -> Task:

@@ -69,7 +69,7 @@ def check_ood(subject: Subject) -> Finding:
         higher_is_better=tuple(values),
         rule=rule,
         remedy=_remedy(subject, best, detectors[best], mean, _mean(areas[best], judged)),
-        tables=[_table(areas, judged, suite), *_explain(subject, suite, sets, [s for s in judged if s in sets])],
+        tables=[_table(areas, judged, suite), *_explain(subject, suite, sets, judged)],
         figures=[_figure(areas, sets)],
         could_be=found.could_be,
         graded_by=("auroc_worst", "auroc_mean"),
@@ -170,13 +170,13 @@ def _figure(areas: dict[str, dict[str, Interval]], sets: dict[str, Tensor]) -> F
     return Figure("heatmap", "AUROC: detector x set", series, y_range=(0.5, 1.0))
 
 
-def _explain(subject: Subject, suite: DetectorSuite, sets: dict[str, Tensor], far: list[str]) -> list[Table]:
+def _explain(subject: Subject, suite: DetectorSuite, sets: dict[str, Tensor], judged: list[str]) -> list[Table]:
     """Which variables leave the boxes most on each set that is judged."""
     detector = suite.detectors.get("BBAS")
     if not isinstance(detector, BBAS):
         return []
     rows: list[list[Any]] = []
-    for name in far:
+    for name in judged:
         acts = extract(subject.model, [sets[name][:50]], task=subject.task)
         tally: dict[tuple[str, str], list[float]] = {}
         for sample in detector.explain(acts, top=5):

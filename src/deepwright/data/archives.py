@@ -80,7 +80,7 @@ class ImageSource:
             InputError: no picture.
         """
         try:
-            with Image.open(io.BytesIO(self.read(name))) as picture:
+            with Image.open(self.path / name if self._zip is None else io.BytesIO(self.read(name))) as picture:
                 return picture.size
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             if isinstance(error, InputError):

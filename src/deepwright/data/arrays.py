@@ -14,7 +14,7 @@ from deepwright.core.zips import DAMAGE, open_zip
 from deepwright.data.class_order import require_names
 from deepwright.data.dataset import Data, Split, stratified_order
 from deepwright.data.labels import class_labels
-from deepwright.data.pieces import FOR_TRAINING, SHARES, cut_note, one_piece, with_parts
+from deepwright.data.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
 
 _KEYS = {
     "train": (("train_images", "train_labels"), ("x_train", "y_train"), ("X_train", "y_train")),
@@ -73,7 +73,6 @@ def load_npz(
     parts, notes = _completed(found, str(path), shares, split, seed)
     names = _names(parts, classes, path)
     kind = "image" if parts["test"].x.ndim == 4 else "tabular"
-    seen = cut_note("validation", "train", len(parts["validation"])) in notes
     data = Data(
         path.stem,
         kind,
@@ -82,7 +81,7 @@ def load_npz(
         parts["validation"],
         parts["test"],
         notes=tuple(notes),
-        seen_validation=seen,
+        seen_validation=seen_validation(found),
     )
     return data.limited(limit, train_limit, seed)
 
@@ -131,12 +130,8 @@ def _completed(
     with_parts(split, name)
     if len(found) == len(_KEYS):
         return found, []
-    missing = next(part for part in _KEYS if part not in found)
-    source = "train" if "train" in found else "test"
+    missing, source, count = part_to_cut({part: len(s) for part, s in found.items()}, f"samples of {name}")
     whole = found[source]
-    count = max(1, round(len(whole) * SHARES[missing] / (SHARES[missing] + SHARES[source])))
-    if count >= len(whole):
-        raise InputError(f"{source} samples of {name}", given=len(whole), expected=f"enough for a {missing} part too")
     order = stratified_order(whole.y, seed)
     cut = {missing: whole.where(order[:count]), source: whole.where(order[count:])}
     return {**found, **cut}, [cut_note(missing, source, count)]

@@ -12,7 +12,7 @@ from deepwright.core.errors import InputError
 from deepwright.data.archives import Decoding, ImageSource, decode
 from deepwright.data.class_order import Matched, Named, in_order, listed, matched, order_note
 from deepwright.data.dataset import Data, Split, stratified_order
-from deepwright.data.pieces import FOR_TRAINING, SHARES, cut_note, one_piece, with_parts
+from deepwright.data.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
 
 _PARTS = {
     "train": "train",
@@ -70,6 +70,7 @@ def load_folder(
         if not any(label == order.index[class_name] for _, label in pools[part]):
             where = class_name if not _has_parts(source) else f"{part}/{class_name}"
             raise InputError(f"class folder {where!r} of {path}", given="no image", hint="fill it or remove it")
+    seen = seen_validation(part for part, items in pools.items() if items)
     pools, told = _complete(pools, str(path), shares, split, seed)
     notes = [*told, *([order.note] if order.note else [])]
     parts = {}
@@ -93,7 +94,7 @@ def load_folder(
         validation,
         parts["test"],
         notes=tuple(notes),
-        seen_validation=cut_note("validation", "train", len(validation)) in notes,
+        seen_validation=seen,
     )
 
 
@@ -175,11 +176,7 @@ def _complete(
     with_parts(split, name)
     if len(there) == len(pools):
         return pools, []
-    missing = next(part for part in pools if part not in there)
-    source = "train" if pools["train"] else "test"
+    missing, source, count = part_to_cut({part: len(pools[part]) for part in there}, f"images of {name}")
     pool = pools[source]
     order = [pool[i] for i in stratified_order(torch.tensor([label for _, label in pool]), seed).tolist()]
-    count = max(1, round(len(order) * SHARES[missing] / (SHARES[missing] + SHARES[source])))
-    if count >= len(order):
-        raise InputError(f"{source} images of {name}", given=len(order), expected=f"enough for a {missing} part too")
     return {**pools, missing: order[:count], source: order[count:]}, [cut_note(missing, source, count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -76,6 +77,33 @@ def with_parts(split: str | None, name: str) -> None:
     require_split(split)
     if split is not None:
         raise InputError("split", given=f"{split!r} for {name}, which has parts of its own", expected="none")
+
+
+def part_to_cut(counts: Mapping[str, int], what: str) -> tuple[str, str, int]:
+    """Of data with two parts of three: the part that is missing, the one that it is cut from, and how many samples.
+
+    Args:
+        counts: samples of the parts that are there.
+        what: of which data, as "images of cats.zip"; for the message.
+
+    Raises:
+        InputError: too few samples for two parts.
+    """
+    missing = next(part for part in SHARES if part not in counts)
+    source = "train" if "train" in counts else "test"
+    count = max(1, round(counts[source] * SHARES[missing] / (SHARES[missing] + SHARES[source])))
+    if count >= counts[source]:
+        raise InputError(f"{source} {what}", given=counts[source], expected=f"enough for a {missing} part too")
+    return missing, source, count
+
+
+def seen_validation(there: Iterable[str]) -> bool:
+    """Whether a validation part is cut from training samples, which a network from elsewhere may have learned.
+
+    Args:
+        there: the parts that data come with.
+    """
+    return set(there) == {"train", "test"}
 
 
 def cut_note(missing: str, source: str, n: int) -> str:

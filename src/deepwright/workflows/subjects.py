@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepwright.checks import Subject, class_task, in_deviations
+from deepwright.checks import Subject, class_task, in_deviations, in_own_units
 from deepwright.core.devices import resolve
 from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
@@ -205,12 +205,7 @@ def _raw(data: Data) -> Data:
     note = "the network gets the columns as they are"
     if data.center is None or data.scale is None:
         return replace(data, notes=(note, *data.notes))
-    center, scale = data.center.double(), data.scale.double()
-    rows: dict[str, Any] = {
-        part: replace(split, x=(split.x.double() * scale + center).to(split.x.dtype))
-        for part, split in (("train", data.train), ("validation", data.validation), ("test", data.test))
-    }
-    return replace(data, center=None, scale=None, notes=(note, *data.notes[1:]), **rows)
+    return replace(in_own_units(data), notes=(note, *data.notes[1:]))
 
 
 def _entry(options: SubjectOptions) -> ZooEntry | None:
