@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.devices import to_model
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, first_line
 from deepwright.core.features import read_logits
 from deepwright.core.inference import evaluating
 from deepwright.core.tasks import Task
@@ -111,7 +111,7 @@ def count_columns(network: nn.Module, x: Tensor, task: Task | None) -> int | Non
                 raise
             raise InputError(
                 "pool",
-                given=f"a sample of shape {tuple(x.shape[1:])}, {x.dtype}: {str(error).splitlines()[0]}",
+                given=f"a sample of shape {tuple(x.shape[1:])}, {x.dtype}: {first_line(error)}",
                 expected="samples that the selector's network takes",
             ) from error
         logits = read_logits(out, task)
