@@ -176,11 +176,11 @@ def _pair(batch: Any) -> tuple[Tensor, Any]:
     Raises:
         InputError: no tensor of floats with at least one sample, or more than inputs and labels.
     """
-    x, y = (batch, None) if not isinstance(batch, list | tuple) else batch if len(batch) == 2 else (None, None)
-    if isinstance(batch, list | tuple) and len(batch) != 2:
-        raise InputError(
-            "a batch", given=f"{type(batch).__name__} of {len(batch)}", expected="inputs, or (inputs, labels)"
-        )
+    parts = batch if isinstance(batch, list | tuple) else (batch, None)
+    if len(parts) != 2:
+        given = f"{type(batch).__name__} of {len(parts)}"
+        raise InputError("a batch", given=given, expected="inputs, or (inputs, labels)")
+    x, y = parts
     if not isinstance(x, Tensor) or x.ndim == 0:
         raise InputError(
             "input batch", given=type(x).__name__, expected="a tensor (N, ...)", hint="torch.as_tensor(...)"
