@@ -70,20 +70,6 @@ def running(name: str, inputs: object) -> Iterator[None]:
         raise ShapeError(name, given=given, expected="inputs that the network takes") from error
 
 
-def require_mapping(name: str, value: object, expected: str) -> None:
-    """Refuse what has no names.
-
-    Args:
-        name: of the argument.
-        value: what was given.
-        expected: what it must be, in words.
-
-    Raises:
-        InputError: no mapping.
-    """
-    require_type(name, value, Mapping, expected)
-
-
 def calibration_batches(calibration: Any, like: tuple[int, ...] | None, minimum: int) -> list[Tensor]:
     """The inputs of calibration batches, which may hold labels too.
 
