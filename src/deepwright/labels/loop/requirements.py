@@ -12,6 +12,7 @@ from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError, first_line
 from deepwright.core.features import read_logits
 from deepwright.core.inference import evaluating
+from deepwright.core.requirements import require_callable
 from deepwright.core.tasks import Task
 from deepwright.core.tasks.targets import as_tensor
 
@@ -86,8 +87,8 @@ def require_parts(selector: Any, trainer: Any, oracle: Any, task: Any) -> None:
         given = type(selector).__name__
         raise InputError("selector", given=given, expected="an object with fresh() -> network", hint=hint)
     for name, part in (("trainer", trainer), ("oracle", oracle)):
-        if part is not None and not callable(part):
-            raise InputError(name, given=repr(part), expected="a function")
+        if part is not None:
+            require_callable(name, part, "a function")
     if task is not None and (isinstance(task, type) or not isinstance(task, Task)):
         raise InputError("task", given=repr(task), expected="a task of core.tasks, such as Classification(10)")
 

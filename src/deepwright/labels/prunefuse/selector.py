@@ -21,6 +21,7 @@ from deepwright.compress import CostPolynomial, Group, Plan, ShrinkGraph, Shrink
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.features import read_logits
+from deepwright.core.requirements import require_network
 from deepwright.core.tasks import Task
 
 
@@ -56,8 +57,7 @@ class PrunedSelector:
     ) -> None:
         if not 0 <= removed < 1:
             raise InputError("removed", given=removed, expected="a share in [0, 1)")
-        if not isinstance(model, nn.Module):
-            raise InputError("model", given=type(model).__name__, expected="a torch.nn.Module")
+        require_network(model)
         if generator is not None and criterion != "random":
             raise InputError("generator", given=f"for the criterion {criterion!r}", expected="none, or 'random'")
         self.dense, self.removed, self.criterion, self.rescale = model, removed, criterion, rescale
