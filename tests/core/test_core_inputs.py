@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from deepwright.core import randomness
+from deepwright.core.errors import InputError
+from deepwright.core.features import extract
 from deepwright.core.fit import fit
+from deepwright.core.inference import logits_of
 from deepwright.core.randomness import Streams, derive_seed
 from deepwright.core.tasks import Binary, Classification, Regression
 
@@ -61,3 +64,16 @@ def test_a_fit_under_no_grad_trains_all_the_same():
     with torch.no_grad():
         fit(model, (x, torch.arange(8) % 2), epochs=1, batch_size=8)
     assert not torch.equal(model.weight, before)
+
+
+class Silent(torch.nn.Module):
+    """Fails without a word."""
+
+    def forward(self, x):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("run", [extract, logits_of])
+def test_a_network_that_fails_without_a_word_is_told_by_the_kind_of_its_error(run):
+    with pytest.raises(InputError, match=r"shape \(2, 3\): RuntimeError"):
+        run(Silent(), [torch.zeros(2, 3)])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from deepwright.compress.errors import ShapeError
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, first_line
 from deepwright.core.requirements import require_whole
 
 
@@ -66,24 +66,8 @@ def running(name: str, inputs: object) -> Iterator[None]:
         raise
     except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
         shapes = [tuple(t.shape) for t in torch.utils._pytree.tree_leaves(inputs) if isinstance(t, Tensor)]
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise ShapeError(
-            name, given=f"{shapes or type(inputs).__name__}: {said[0][:200]}", expected="inputs that the network takes"
-        ) from error
-
-
-def require_mapping(name: str, value: object, expected: str) -> None:
-    """Refuse what has no names.
-
-    Args:
-        name: of the argument.
-        value: what was given.
-        expected: what it must be, in words.
-
-    Raises:
-        InputError: no mapping.
-    """
-    require_type(name, value, Mapping, expected)
+        given = f"{shapes or type(inputs).__name__}: {first_line(error)[:200]}"
+        raise ShapeError(name, given=given, expected="inputs that the network takes") from error
 
 
 def calibration_batches(calibration: Any, like: tuple[int, ...] | None, minimum: int) -> list[Tensor]:

@@ -57,6 +57,16 @@ class MissingExtraError(InputError, ImportError):
         )
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first, or its kind where it says nothing.
+
+    Args:
+        error: of any kind.
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """The error for a name that isn't in a catalogue, with the closest ones listed.
 

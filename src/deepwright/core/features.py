@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from deepwright.core.devices import device_of, to_model
-from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.errors import InputError, first_line, unknown_name
 from deepwright.core.inference import evaluating, fast_layout, require_labels
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network
@@ -176,11 +176,11 @@ def _pair(batch: Any) -> tuple[Tensor, Any]:
     Raises:
         InputError: no tensor of floats with at least one sample, or more than inputs and labels.
     """
-    x, y = (batch, None) if not isinstance(batch, list | tuple) else batch if len(batch) == 2 else (None, None)
-    if isinstance(batch, list | tuple) and len(batch) != 2:
-        raise InputError(
-            "a batch", given=f"{type(batch).__name__} of {len(batch)}", expected="inputs, or (inputs, labels)"
-        )
+    parts = batch if isinstance(batch, list | tuple) else (batch, None)
+    if len(parts) != 2:
+        given = f"{type(batch).__name__} of {len(parts)}"
+        raise InputError("a batch", given=given, expected="inputs, or (inputs, labels)")
+    x, y = parts
     if not isinstance(x, Tensor) or x.ndim == 0:
         raise InputError(
             "input batch", given=type(x).__name__, expected="a tensor (N, ...)", hint="torch.as_tensor(...)"
@@ -199,8 +199,7 @@ def _called(model: nn.Module, x: Tensor) -> Any:
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        words = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        given = f"input of shape {tuple(x.shape)}: {words}"
+        given = f"input of shape {tuple(x.shape)}: {first_line(error)}"
         raise InputError(
             "the network failed on its input", given=given, hint="check shape and preprocessing"
         ) from error

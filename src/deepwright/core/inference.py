@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.devices import to_model
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, first_line
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def read_outputs(model: nn.Module, batches: Iterable[Tensor], read: Callable[[An
             except RuntimeError as error:
                 raise InputError(
                     "the network failed on its input",
-                    given=f"input of shape {tuple(x.shape)}: {str(error).splitlines()[0]}",
+                    given=f"input of shape {tuple(x.shape)}: {first_line(error)}",
                     hint="check the input size, the channels and the preprocessing (--size, --mean, --std)",
                 ) from error
             found = read(out, len(x))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, first_line
 from deepwright.nets import zoo
 from deepwright.nets.factories import named_network
 from deepwright.nets.programs import RefusedProgram, read_program
@@ -78,5 +78,6 @@ def load_exported(path: Path | str) -> Exported:
     except RefusedProgram as error:
         raise InputError(f"cannot load {path}", given=error.given, expected=error.expected, hint=error.hint) from error
     except Exception as error:
-        said = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"cannot load {path}", given=said, expected="a program of torch.export.save") from error
+        raise InputError(
+            f"cannot load {path}", given=first_line(error), expected="a program of torch.export.save"
+        ) from error

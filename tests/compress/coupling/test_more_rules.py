@@ -138,7 +138,7 @@ def test_cut_and_proved(name):
 
 def test_attention_of_whole_heads_is_pytorchs():
     """With all heads kept: the same outputs and the same attention, with masks and without a batch."""
-    from deepwright.compress.surgery.whole_heads import WholeHeads
+    from deepwright.compress.whole_heads import WholeHeads
 
     torch.manual_seed(0)
     theirs = nn.MultiheadAttention(12, 3, batch_first=True).eval()
@@ -175,7 +175,7 @@ UNFIT = {
 
 @pytest.mark.parametrize(("inputs", "options"), UNFIT.values(), ids=UNFIT)
 def test_attention_of_whole_heads_refuses_what_pytorchs_does(inputs, options):
-    from deepwright.compress.surgery.whole_heads import WholeHeads
+    from deepwright.compress.whole_heads import WholeHeads
 
     module = nn.MultiheadAttention(12, 3, batch_first=True).eval()
     with pytest.raises((AssertionError, RuntimeError)):
@@ -187,7 +187,7 @@ def test_attention_of_whole_heads_refuses_what_pytorchs_does(inputs, options):
 
 def test_a_mask_of_removed_heads_is_refused_with_words():
     """Two heads of three stay: PyTorch's own mask for a batch of 2 would pass for one of 3."""
-    from deepwright.compress.surgery.whole_heads import follow_widths
+    from deepwright.compress.whole_heads import follow_widths
 
     module = nn.MultiheadAttention(12, 3, batch_first=True).eval()
     kept = torch.cat([torch.arange(8) + 12 * k for k in range(3)])

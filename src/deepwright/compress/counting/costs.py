@@ -87,12 +87,7 @@ def cost(
     from torch.utils.flop_counter import FlopCounterMode
 
     require_network(model)
-    require_type(
-        "example",
-        example,
-        Tensor,
-        "one tensor of inputs",
-    )
+    require_type("example", example, Tensor, "one tensor of inputs")
     n = require_batch(example, "example")
     x = to_model(example, model)
     counter, others = FlopCounterMode(display=False, custom_mapping=formulas()), Others()

@@ -39,7 +39,7 @@ _unique2 unique_dim cummax cummin kthvalue mode isin set_ _prelu_kernel
 _assert_async _assert_scalar _assert_tensor_metadata
 """
 _KNOWN_APART = frozenset([*_APART.split(), *(set(RULES) - set(PRODUCTS) - set(RECURRENT))])
-KNOWN_PRODUCTS = frozenset(_PRODUCTS.split())
+_KNOWN_PRODUCTS = frozenset(_PRODUCTS.split())
 
 
 def formulas() -> dict[Any, Callable[..., int]]:
@@ -95,7 +95,7 @@ class Others(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         space, _, name = func._schema.name.partition("::")
         is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
-        if space == "aten" and (name in KNOWN_PRODUCTS or is_view):
+        if space == "aten" and (name in _KNOWN_PRODUCTS or is_view):
             return out
         values = [v for v in (out if isinstance(out, tuple | list) else (out,)) if isinstance(v, Tensor)]
         base = name.removesuffix("_") if not name.endswith("__") else name

@@ -28,6 +28,7 @@ from deepwright.compress.coupling.nodes import module_of, op_name, shape_of, sou
 from deepwright.compress.coupling.rules.table import RULES
 from deepwright.compress.coupling.walk import Walk, flat_labels, frozen_like
 from deepwright.compress.exporting import export_program
+from deepwright.compress.whole_heads import WholeHeads
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_network
@@ -336,7 +337,7 @@ def _tie_named(space: LabelSpace, together: Sequence[tuple[str, str]]) -> None:
 
 def _fixed(module: nn.MultiheadAttention, space: LabelSpace) -> bool:
     """Whether nothing of it can go: attention of whole heads does without these."""
-    own_forward = type(module).forward is not nn.MultiheadAttention.forward and not hasattr(module, "_over_heads")
+    own_forward = type(module).forward not in (nn.MultiheadAttention.forward, WholeHeads.forward)
     return space.attention != "heads" or module.bias_k is not None or module.add_zero_attn or own_forward
 
 

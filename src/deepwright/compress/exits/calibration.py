@@ -15,6 +15,7 @@ from deepwright.compress.exits.policy import ExitPolicy, certify
 from deepwright.core.devices import back_to
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
+from deepwright.core.requirements import require_within
 
 
 @torch.no_grad()
@@ -83,8 +84,9 @@ def calibrate_exits(
         InputError: two goals at once; max_map_drop without metric; a share or confidence outside (0, 1); inputs or
             scores with NaN; flags of another length or with other values.
     """
-    if not 0 < confidence < 1:
-        raise InputError("confidence", given=confidence, expected="a share in (0, 1)")
+    require_within(0, 1, ends="()", confidence=confidence)
+    if max_false_skip is not None:
+        require_within(0, 1, ends="()", max_false_skip=max_false_skip)
     goal = _one_goal(
         max_false_skip=max_false_skip,
         target_speedup=target_speedup,
@@ -97,8 +99,6 @@ def calibrate_exits(
     ready, relevant, harm = _defined(model, logits, relevant, harmful)
     if goal == "max_false_skip":
         alpha = 0.05 if max_false_skip is None else max_false_skip
-        if not 0 < alpha < 1:
-            raise InputError("max_false_skip", given=alpha, expected="a share in (0, 1)")
         part, share = alpha / len(model.cuts), 1 - (1 - confidence) / len(model.cuts)
         found = [certify(ready[c], relevant, harm[c], max_harm=part, confidence=share) for c in model.cuts]
         thresholds, events, bounds = (tuple(column) for column in zip(*found))

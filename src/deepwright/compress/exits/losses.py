@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_number
 
 
 class BlankSkipLoss(nn.Module):
@@ -26,9 +25,7 @@ class BlankSkipLoss(nn.Module):
 
     def __init__(self, weight: float = 1.0, pos_weight: float = 1.0) -> None:
         super().__init__()
-        for name, value in (("weight", weight), ("pos_weight", pos_weight)):
-            if not 0 <= value < math.inf:
-                raise InputError(f"BlankSkipLoss's {name}", given=value, expected="0 or more")
+        require_number(0, weight=weight, pos_weight=pos_weight)
         self.weight, self.pos_weight = weight, pos_weight
 
     def forward(self, detector_loss: Tensor | float, exit_logits: dict[str, Tensor], occupied: Tensor) -> Tensor:

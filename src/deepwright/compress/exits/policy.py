@@ -23,6 +23,7 @@ from torch import Tensor
 from deepwright.compress.exits.inputs import read_flags, require_scores
 from deepwright.core.errors import InputError
 from deepwright.core.files import reading, write_json
+from deepwright.core.requirements import require_whole, require_within
 
 
 class CalibrationError(InputError):
@@ -51,9 +52,8 @@ def samples_needed(alpha: float, delta: float, cuts: int = 1) -> int:
     Raises:
         InputError: shares outside (0, 1), or no cut.
     """
-    if not 0 < alpha < 1 or not 0 < delta < 1 or cuts < 1:
-        given = f"alpha={alpha}, delta={delta}, cuts={cuts}"
-        raise InputError("samples_needed", given=given, expected="shares in (0, 1), at least one cut")
+    require_within(0, 1, ends="()", alpha=alpha, delta=delta)
+    require_whole(1, cuts=cuts)
     return math.ceil(math.log(delta / cuts) / math.log(1 - alpha / cuts))
 
 
@@ -160,10 +160,7 @@ def certify(
         CalibrationError: no relevant or no irrelevant sample; too few to certify alpha at all (the number is told).
         InputError: shares outside (0, 1); scores or thresholds that are NaN; flags of another length or other values.
     """
-    if not 0 < max_harm < 1 or not 0 < confidence < 1:
-        raise InputError(
-            "calibration", given=f"max_harm={max_harm}, confidence={confidence}", expected="shares in (0, 1)"
-        )
+    require_within(0, 1, ends="()", max_harm=max_harm, confidence=confidence)
     if not isinstance(scores, Tensor) or scores.ndim != 1:
         raise InputError("scores", given=_shape(scores), expected="(N,), one a sample")
     require_scores(scores)

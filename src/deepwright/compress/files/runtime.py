@@ -109,12 +109,7 @@ def quantize_file(data: bytes, calibration: Iterable[Any], minimum: int = MINIMU
     from onnxruntime.quantization.calibrate import CalibrationDataReader
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    require_type(
-        "data",
-        data,
-        bytes,
-        "the bytes of an ONNX file",
-    )
+    require_type("data", data, bytes, "the bytes of an ONNX file")
     inputs = session(data).get_inputs()
     if len(inputs) != 1:
         raise InputError("data", given=f"a file of {len(inputs)} inputs", expected="one input")

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 from torch import Tensor, nn
 
+from deepwright.compress.arguments import require_type
 from deepwright.compress.search.objectives import Accuracy
 from deepwright.compress.search.racing import Mistakes, beaten
 from deepwright.compress.search.space import Space
@@ -26,6 +27,7 @@ from deepwright.core.fit import adamw, fit
 from deepwright.core.inference import require_float_images
 from deepwright.core.pareto import nondominated
 from deepwright.core.randomness import generator
+from deepwright.core.requirements import require_positive, require_whole
 
 BACKWARD = 3  # a step costs about three forward passes of its batch
 
@@ -58,16 +60,13 @@ class Preparation:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if len(self.x) < 2 or self.statistics < 0 or self.statistics == 1 or self.steps < 0:
-            given = f"{len(self.x)} inputs, statistics={self.statistics}, steps={self.steps}"
-            raise InputError(
-                "preparation",
-                given=given,
-                expected="two inputs, steps of 0 or more, statistics of 0, 2 or more",
-            )
-        if self.batch_size < 2 or not 0 < self.lr < float("inf"):
-            given = f"batch_size={self.batch_size}, lr={self.lr}"
-            raise InputError("preparation", given=given, expected="batches of 2 or more, a rate above 0")
+        require_type("preparation", self.x, Tensor, "a tensor of training inputs")
+        require_whole(0, statistics=self.statistics, steps=self.steps)
+        require_whole(2, batch_size=self.batch_size)
+        require_positive(lr=self.lr)
+        if len(self.x) < 2 or self.statistics == 1:
+            given = f"{len(self.x)} inputs, statistics={self.statistics}"
+            raise InputError("preparation", given=given, expected="two inputs, statistics of 0, 2 or more")
         if self.steps and (self.y is None or len(self.y) != len(self.x)):
             given = "no targets" if self.y is None else f"{len(self.y)} targets of {len(self.x)} inputs"
             raise InputError("preparation", given=given, expected="a target for each input, for the steps")

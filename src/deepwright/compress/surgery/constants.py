@@ -119,7 +119,7 @@ class Constants:
             if name in ELEMENTWISE:
                 return self._elementwise(node, name)
         except (RuntimeError, TypeError, ValueError, KeyError, IndexError, AttributeError):
-            pass  # a call of another form: nothing is known of it
+            return _NOTHING  # a call of another form
         return _NOTHING
 
     def _parameter(self, node: Node) -> Table:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from deepwright.compress.arguments import require_mapping, require_type
+from deepwright.compress.arguments import require_type
 from deepwright.compress.coupling.graph import ShrinkGraph
 from deepwright.compress.surgery.cutting import ShrinkResult, shrink
 from deepwright.compress.surgery.dead import find_dead
@@ -150,7 +150,7 @@ def mask_weights(model: nn.Module, masks: Mapping[str, Tensor]) -> MaskHandle:
         InputError: an unknown name, or a mask of another shape or type.
     """
     require_network(model)
-    require_mapping("masks", masks, "parameter -> bool of its shape")
+    require_type("masks", masks, Mapping, "parameter -> bool of its shape")
     parameters = dict(model.named_parameters())
     handle = MaskHandle(model, dict(masks))
     for name, keep in masks.items():

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepwright.compress.arguments import require_mapping, require_type
+from deepwright.compress.arguments import require_type
 from deepwright.compress.counting import CostPolynomial
 from deepwright.compress.coupling import Group, ShrinkGraph
 from deepwright.compress.errors import OverPruneError
@@ -188,7 +188,7 @@ def _share(ratio: float) -> float:
 
 def _ordered_scores(graph: ShrinkGraph, scores: Mapping[Any, Tensor], global_: bool) -> np.ndarray:
     """(units,) scores in the graph's order, normalised per group by their mean where groups compete."""
-    require_mapping("scores", scores, "group -> one score a unit, as importance(graph) gives them")
+    require_type("scores", scores, Mapping, "group -> one score a unit, as importance(graph) gives them")
     named = {k if isinstance(k, str) else k.name: v for k, v in scores.items()}
     parts = []
     for group in graph.groups:
@@ -262,7 +262,7 @@ def _reach(
     graph: ShrinkGraph, scores: np.ndarray, limits: _Limits, target: Mapping[str, float], global_: bool
 ) -> np.ndarray:
     """Bisection on the number of removed units (or the share of each group) with the cost polynomial."""
-    require_mapping("target", target, "a goal such as {'macs': 0.5}")
+    require_type("target", target, Mapping, "a goal such as {'macs': 0.5}")
     if len(target) != 1 or next(iter(target)) not in TARGETS:
         hint = "plan_for_latency(graph, scores, milliseconds)" if "latency_ms" in target else None
         expected = f"one of {', '.join(TARGETS)} with a number"

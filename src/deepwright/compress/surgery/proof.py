@@ -22,7 +22,7 @@ from deepwright.compress.surgery.fixed_sizes import Removed, fixed_sizes
 from deepwright.compress.surgery.masked_original import MaskedOriginal, to_dtype
 from deepwright.compress.surgery.plans import Plan, kept_indices
 from deepwright.core.devices import device_of
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, first_line
 from deepwright.core.inference import evaluating
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_network
@@ -144,7 +144,7 @@ def _run_both(
                 continue
             raise SurgeryError(
                 "the shrunk network fails on its input",
-                given=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                given=first_line(error),
                 expected="the masked original's output",
                 hint=_where_sizes_are_fixed(plan),
             ) from error

@@ -17,7 +17,7 @@ from torch.fx import Node
 from deepwright.compress.coupling.nodes import module_of
 from deepwright.compress.surgery.fixed_sizes import fixed_sizes
 from deepwright.compress.surgery.plans import Plan
-from deepwright.compress.surgery.whole_heads import follow_widths
+from deepwright.compress.whole_heads import follow_widths
 from deepwright.core.inference import evaluating
 
 _PICKS = 3  # candidates for one number

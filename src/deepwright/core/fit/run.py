@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from deepwright.core.devices import dtype_of
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, first_line
 from deepwright.core.fit.losses import Losses
 from deepwright.core.fit.order import Order
 from deepwright.core.fit.recipe import Recipe, TrainData
@@ -119,9 +119,8 @@ class Run:
                 raise InputError("targets", given=given, expected="one shape", hint=hint) from None
             except (IndexError, RuntimeError) as error:
                 seen = f"inputs {x.dtype} {tuple(x.shape)}, targets {y.dtype} {tuple(y.shape)}"
-                words = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
                 expected = "a batch that network and loss take"
-                raise InputError("the first batch", given=f"{seen}: {words}", expected=expected) from error
+                raise InputError("the first batch", given=f"{seen}: {first_line(error)}", expected=expected) from error
         if value.numel() != 1:
             given = f"shape {tuple(value.shape)}"
             raise InputError("the loss", given=given, expected="one number a batch", hint="reduction='mean'")

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.devices import to_model
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, first_line
 from deepwright.core.features import read_logits
 from deepwright.core.inference import evaluating
+from deepwright.core.requirements import require_callable
 from deepwright.core.tasks import Task
 from deepwright.core.tasks.targets import as_tensor
 
@@ -86,8 +87,8 @@ def require_parts(selector: Any, trainer: Any, oracle: Any, task: Any) -> None:
         given = type(selector).__name__
         raise InputError("selector", given=given, expected="an object with fresh() -> network", hint=hint)
     for name, part in (("trainer", trainer), ("oracle", oracle)):
-        if part is not None and not callable(part):
-            raise InputError(name, given=repr(part), expected="a function")
+        if part is not None:
+            require_callable(name, part, "a function")
     if task is not None and (isinstance(task, type) or not isinstance(task, Task)):
         raise InputError("task", given=repr(task), expected="a task of core.tasks, such as Classification(10)")
 
@@ -111,7 +112,7 @@ def count_columns(network: nn.Module, x: Tensor, task: Task | None) -> int | Non
                 raise
             raise InputError(
                 "pool",
-                given=f"a sample of shape {tuple(x.shape[1:])}, {x.dtype}: {str(error).splitlines()[0]}",
+                given=f"a sample of shape {tuple(x.shape[1:])}, {x.dtype}: {first_line(error)}",
                 expected="samples that the selector's network takes",
             ) from error
         logits = read_logits(out, task)

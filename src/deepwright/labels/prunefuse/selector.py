@@ -21,6 +21,7 @@ from deepwright.compress import CostPolynomial, Group, Plan, ShrinkGraph, Shrink
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.features import read_logits
+from deepwright.core.requirements import require_network, require_positive, require_within
 from deepwright.core.tasks import Task
 
 
@@ -54,10 +55,8 @@ class PrunedSelector:
         generator: torch.Generator | None = None,
         rescale: bool = True,
     ) -> None:
-        if not 0 <= removed < 1:
-            raise InputError("removed", given=removed, expected="a share in [0, 1)")
-        if not isinstance(model, nn.Module):
-            raise InputError("model", given=type(model).__name__, expected="a torch.nn.Module")
+        require_within(0, 1, ends="[)", removed=removed)
+        require_network(model)
         if generator is not None and criterion != "random":
             raise InputError("generator", given=f"for the criterion {criterion!r}", expected="none, or 'random'")
         self.dense, self.removed, self.criterion, self.rescale = model, removed, criterion, rescale
@@ -162,10 +161,8 @@ class DistillLoss(nn.Module):
         task: Task | None = None,
     ) -> None:
         super().__init__()
-        if not 0 <= weight <= 1 or not 0 < temperature < float("inf"):
-            raise InputError(
-                "DistillLoss", given=f"weight={weight}, temperature={temperature}", expected="in [0, 1], above 0"
-            )
+        require_within(0, 1, weight=weight)
+        require_positive(temperature=temperature)
         self.teacher = None if teacher is None else copy.deepcopy(teacher).eval().requires_grad_(False)
         self.weight, self.temperature, self.task = weight, temperature, task
 

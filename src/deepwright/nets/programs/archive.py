@@ -15,6 +15,7 @@ from torch._export.serde import schema
 from torch.export import ExportedProgram
 from torch.export.pt2_archive import PT2ArchiveWriter
 
+from deepwright.core.errors import first_line
 from deepwright.nets.programs.fields import checked
 from deepwright.nets.programs.refusal import RefusedProgram, short
 from deepwright.nets.programs.trees import key_fits
@@ -131,7 +132,7 @@ def _samples(content: bytes) -> Any:
     except RefusedProgram as error:
         raise error.within(_SAMPLES) from None
     except Exception as error:
-        raise RefusedProgram(f"{_SAMPLES}: {str(error).splitlines()[0]}", "tensors and plain data") from error
+        raise RefusedProgram(f"{_SAMPLES}: {first_line(error)}", "tensors and plain data") from error
     return _plain(found)
 
 
