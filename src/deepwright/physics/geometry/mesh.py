@@ -143,7 +143,7 @@ class Mesh:
         for part in x.split(max(1, 2**22 // len(origin))):
             share = torch.einsum("ntd,tde->nte", part[:, None] - origin, inverse)
             found.append(((share >= least).all(2) & (share.sum(2) <= most)).any(1))
-        return torch.cat(found) if found else torch.zeros(0, dtype=torch.bool, device=x.device)
+        return torch.cat(found)
 
     @cached_property
     def _inverse(self) -> Tensor:

@@ -121,7 +121,7 @@ class Polygon:
             rise = torch.where(b[:, 1] == a[:, 1], 1.0, b[:, 1] - a[:, 1])
             at = a[:, 0] + (py - a[:, 1]) / rise * (b[:, 0] - a[:, 0])
             found.append((spans & (px < at)).sum(1) % 2 == 1)
-        return torch.cat(found) if found else torch.zeros(0, dtype=torch.bool, device=x.device)
+        return torch.cat(found)
 
     def distance(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         """Signed distance to the boundary, exact, below 0 inside.
