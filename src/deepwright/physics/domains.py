@@ -17,7 +17,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.physics.levels import both
-from deepwright.physics.points import collect, newton_to_zero, sample_where, slack, unit_directions, unit_points
+from deepwright.physics.points import collect, newton_to_zero, sample_where, seeded, slack, unit_directions, unit_points
 
 
 @runtime_checkable
@@ -53,10 +53,6 @@ class Domain(Protocol):
             generator: of the draw, on the CPU.
         """
         ...
-
-
-def _generator(generator: torch.Generator | None) -> torch.Generator:
-    return torch.Generator().manual_seed(0) if generator is None else generator
 
 
 class Box:
@@ -106,7 +102,7 @@ class Box:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        return self._low + self._size * unit_points(n, self.dim, method, _generator(generator))
+        return self._low + self._size * unit_points(n, self.dim, method, seeded(generator))
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Faces in turn by their area, so that every face has its share to within one point.
@@ -116,7 +112,7 @@ class Box:
             generator: of the draw, on the CPU; seed 0 where not given.
         """
         require_whole(1, points=n)
-        draw = _generator(generator)
+        draw = seeded(generator)
         areas = self.volume / self._size.repeat_interleave(2)
         edges = (areas.cumsum(0) / areas.sum() * n).round().long()
         counts = torch.diff(edges, prepend=torch.zeros(1, dtype=torch.long))
@@ -204,7 +200,7 @@ class Ball:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        u = unit_points(n, self.dim + 1, method, _generator(generator))
+        u = unit_points(n, self.dim + 1, method, seeded(generator))
         return self.centre + self.radius * u[:, -1:] ** (1 / self.dim) * unit_directions(u[:, :-1])
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
@@ -214,7 +210,7 @@ class Ball:
             n: how many.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        normal = unit_directions(unit_points(n, self.dim, "sobol", _generator(generator)))
+        normal = unit_directions(unit_points(n, self.dim, "sobol", seeded(generator)))
         return self.centre + self.radius * normal, normal
 
     @property
@@ -311,7 +307,7 @@ class LevelSet:
             n: how many.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        rng = _generator(generator)
+        rng = seeded(generator)
 
         def draw() -> tuple[Tensor, Tensor]:
             x, value, slope = newton_to_zero(self.slope, self.box.sample(4 * n, generator=rng), 20)
@@ -377,7 +373,7 @@ class SpaceTime:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        draw = _generator(generator)
+        draw = seeded(generator)
         if isinstance(self.space, Box):
             return Box(*self.bounds).sample(n, method, generator=draw)
         return self._with_time(self.space.sample(n, method, generator=draw), unit_points(n, 1, "lhs", draw)[:, 0])
@@ -389,7 +385,7 @@ class SpaceTime:
             n: how many.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        draw = _generator(generator)
+        draw = seeded(generator)
         x, normal = self.space.sample_boundary(n, generator=draw)
         t = unit_points(n, 1, "lhs", draw)[:, 0]
         return self._with_time(x, t), torch.cat([normal, torch.zeros(n, 1, dtype=normal.dtype)], 1)
@@ -404,7 +400,7 @@ class SpaceTime:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        x = self.space.sample(n, method, generator=_generator(generator))
+        x = self.space.sample(n, method, generator=seeded(generator))
         return self._with_time(x, torch.zeros(n, dtype=x.dtype))
 
 
