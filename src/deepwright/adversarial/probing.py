@@ -55,8 +55,8 @@ def probed(
     copy = few.clone()
     with torch.no_grad():
         first = forward(copy)
-        if not _same_bits(copy, few):
-            forward = on_copies(forward)
+        if not torch.equal(copy, few):
+            forward = _on_copies(forward)
         again = forward(few)
     named = aim.task is not None
     aim = aim.settled(first, len(few), y)
@@ -74,18 +74,8 @@ def probed(
     return aim, read, forward
 
 
-def on_copies(forward: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
-    """`forward` of a copy of its input.
-
-    Args:
-        forward: from inputs to raw outputs.
-    """
+def _on_copies(forward: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
     return lambda x: forward(x.clone())
-
-
-def _same_bits(a: Tensor, b: Tensor) -> bool:
-    """Whether nothing was written into a copy (inputs are finite)."""
-    return torch.equal(a, b)
 
 
 def _require_meaning(aim: Aim, forward: Callable[[Tensor], Any], x: Tensor, first: Any) -> None:

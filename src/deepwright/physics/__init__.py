@@ -16,8 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from deepwright.physics.derivatives import Jet, curl2d, divergence, hessian_diag, jacobian, jet, laplacian
-from deepwright.physics.domains import Ball, Box, LevelSet, SpaceTime, require_inside
-from deepwright.physics.geometry import Difference, Intersection, Mesh, Polygon, Union
+from deepwright.physics.domains import Ball, Box, SpaceTime, require_inside
+from deepwright.physics.geometry import Difference, Intersection, LevelSet, Mesh, Polygon, Union
 from deepwright.physics.networks import FourierFeatures, Rescale, ResidualBlock, Sine, field
 from deepwright.physics.points import adaptive
 from deepwright.physics.solve import (

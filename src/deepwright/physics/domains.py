@@ -6,7 +6,7 @@ Points come in float64 on the CPU, so that a seed gives the same ones on every d
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from typing import Protocol, runtime_checkable
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.physics.levels import both
-from deepwright.physics.points import collect, newton_to_zero, sample_where, slack, unit_directions, unit_points
+from deepwright.physics.points import seeded, slack, unit_directions, unit_points
 
 
 @runtime_checkable
@@ -53,10 +53,6 @@ class Domain(Protocol):
             generator: of the draw, on the CPU.
         """
         ...
-
-
-def _generator(generator: torch.Generator | None) -> torch.Generator:
-    return torch.Generator().manual_seed(0) if generator is None else generator
 
 
 class Box:
@@ -106,7 +102,7 @@ class Box:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        return self._low + self._size * unit_points(n, self.dim, method, _generator(generator))
+        return self._low + self._size * unit_points(n, self.dim, method, seeded(generator))
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Faces in turn by their area, so that every face has its share to within one point.
@@ -116,7 +112,7 @@ class Box:
             generator: of the draw, on the CPU; seed 0 where not given.
         """
         require_whole(1, points=n)
-        draw = _generator(generator)
+        draw = seeded(generator)
         areas = self.volume / self._size.repeat_interleave(2)
         edges = (areas.cumsum(0) / areas.sum() * n).round().long()
         counts = torch.diff(edges, prepend=torch.zeros(1, dtype=torch.long))
@@ -204,7 +200,7 @@ class Ball:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        u = unit_points(n, self.dim + 1, method, _generator(generator))
+        u = unit_points(n, self.dim + 1, method, seeded(generator))
         return self.centre + self.radius * u[:, -1:] ** (1 / self.dim) * unit_directions(u[:, :-1])
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
@@ -214,7 +210,7 @@ class Ball:
             n: how many.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        normal = unit_directions(unit_points(n, self.dim, "sobol", _generator(generator)))
+        normal = unit_directions(unit_points(n, self.dim, "sobol", seeded(generator)))
         return self.centre + self.radius * normal, normal
 
     @property
@@ -250,88 +246,6 @@ class Ball:
             x: points, on any device.
         """
         return 2 / self.radius * self.level(x)
-
-
-class LevelSet:
-    """Where phi < 0, inside a box.
-
-    Args:
-        phi: (N, d) -> (N,) or (N, 1), smooth near its zeros.
-        box: that holds the region.
-    """
-
-    def __init__(self, phi: Callable[[Tensor], Tensor], box: Box) -> None:
-        if not callable(phi) or not isinstance(box, Box):
-            given = f"{type(phi).__name__} and {type(box).__name__}"
-            raise InputError("phi and box", given=given, expected="a function of points, and a Box")
-        self._phi, self.box = phi, box
-        self.dim, self.bounds = box.dim, box.bounds
-
-    def phi(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """Its values.
-
-        Args:
-            x: points.
-        """
-        value = self._phi(x)
-        if value.numel() != len(x):
-            given = f"{tuple(value.shape)} for {len(x)} points"
-            raise InputError("phi", given=given, expected="(N,) or (N, 1)")
-        return value.reshape(len(x))
-
-    def contains(self, x: Float[Tensor, "n d"]) -> Tensor:
-        """See `Domain`.
-
-        Args:
-            x: points, on any device.
-        """
-        off = slack(x, 0.0, self.bounds)
-        if off < 1e-9:
-            return (self.phi(x) <= 1e-9) & self.box.contains(x)
-        value, slope = self.slope(x)  # how far off the boundary, to first order
-        return (value <= 1e-9 + off * slope.norm(dim=1).nan_to_num(0.0)) & self.box.contains(x)
-
-    def sample(
-        self, n: int, method: str = "sobol", *, generator: torch.Generator | None = None
-    ) -> Float[Tensor, "n d"]:
-        """Points of the box that are inside.
-
-        Args:
-            n: how many.
-            method: see `points.unit_points`.
-            generator: of the draw, on the CPU; seed 0 where not given.
-        """
-        expected = "a region with phi < 0 in the box, not much smaller than it"
-        return sample_where(lambda x: self.phi(x) < 0, self.bounds, n, method, generator, "LevelSet", expected)
-
-    def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Points of the box pulled to phi = 0 by Newton's steps along the gradient.
-
-        Args:
-            n: how many.
-            generator: of the draw, on the CPU; seed 0 where not given.
-        """
-        rng = _generator(generator)
-
-        def draw() -> tuple[Tensor, Tensor]:
-            x, value, slope = newton_to_zero(self.slope, self.box.sample(4 * n, generator=rng), 20)
-            good = (value.abs() < 1e-10) & self.box.contains(x) & (slope.norm(dim=1) > 1e-8)
-            return x[good], slope[good] / slope[good].norm(dim=1, keepdim=True)
-
-        x, normal = collect(draw, n, "LevelSet", "zeros of phi, with a slope, in the box", draws=50)
-        return x, normal
-
-    def slope(self, x: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]:
-        """phi and its gradient.
-
-        Args:
-            x: points.
-        """
-        with torch.enable_grad():
-            own = x.detach().clone().requires_grad_(True)
-            value = self.phi(own)
-            (slope,) = torch.autograd.grad(value.sum(), own)
-        return value.detach(), slope
 
 
 class SpaceTime:
@@ -377,7 +291,7 @@ class SpaceTime:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        draw = _generator(generator)
+        draw = seeded(generator)
         if isinstance(self.space, Box):
             return Box(*self.bounds).sample(n, method, generator=draw)
         return self._with_time(self.space.sample(n, method, generator=draw), unit_points(n, 1, "lhs", draw)[:, 0])
@@ -389,7 +303,7 @@ class SpaceTime:
             n: how many.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        draw = _generator(generator)
+        draw = seeded(generator)
         x, normal = self.space.sample_boundary(n, generator=draw)
         t = unit_points(n, 1, "lhs", draw)[:, 0]
         return self._with_time(x, t), torch.cat([normal, torch.zeros(n, 1, dtype=normal.dtype)], 1)
@@ -404,7 +318,7 @@ class SpaceTime:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        x = self.space.sample(n, method, generator=_generator(generator))
+        x = self.space.sample(n, method, generator=seeded(generator))
         return self._with_time(x, torch.zeros(n, dtype=x.dtype))
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _TINY = 1e-24  # under a root: its slope at 0 has no value
+_MOST = 2**22  # pairs of points and segments that are looked at at once
 
 
 def both(a: Float[Tensor, " n"], b: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -59,7 +60,7 @@ def along_segments(
 
 
 def distance_to_segments(
-    x: Float[Tensor, "n 2"], start: Float[Tensor, "s 2"], end: Float[Tensor, "s 2"], most: int = 2**22
+    x: Float[Tensor, "n 2"], start: Float[Tensor, "s 2"], end: Float[Tensor, "s 2"]
 ) -> Float[Tensor, " n"]:
     """The distance to the nearest of some segments.
 
@@ -67,12 +68,11 @@ def distance_to_segments(
         x: points.
         start: of each segment.
         end: of each segment.
-        most: pairs that are looked at at once.
     """
     side = end - start
     found = []
-    for part in x.split(max(1, most // len(side))):
+    for part in x.split(max(1, _MOST // len(side))):
         away = part[:, None] - start
         share = ((away * side).sum(2) / side.square().sum(1)).clamp(0, 1)
         found.append((away - share[..., None] * side).norm(dim=2).amin(1))
-    return torch.cat(found) if found else x.new_zeros(0)
+    return torch.cat(found)

@@ -16,6 +16,15 @@ from deepwright.core.requirements import require_whole
 METHODS = ("sobol", "lhs", "uniform", "grid")
 
 
+def seeded(generator: torch.Generator | None) -> torch.Generator:
+    """The generator of a draw: of seed 0, on the CPU, where none was given.
+
+    Args:
+        generator: as given.
+    """
+    return torch.Generator().manual_seed(0) if generator is None else generator
+
+
 def unit_points(n: int, dim: int, method: str, generator: torch.Generator) -> Float[Tensor, "n d"]:
     """n points of the unit cube, float64, on the CPU (so that they are the same wherever they are used).
 
@@ -124,7 +133,7 @@ def sample_where(
         InputError: none asked for; too few found.
     """
     require_whole(1, points=n)
-    rng = torch.Generator().manual_seed(0) if generator is None else generator
+    rng = seeded(generator)
     low, high = torch.tensor(bounds, dtype=torch.float64).T
     ways = itertools.chain([method], itertools.repeat("sobol"))  # a second grid would be the first one again
 

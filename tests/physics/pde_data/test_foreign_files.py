@@ -46,3 +46,14 @@ def test_a_group_that_holds_itself_is_read(tmp_path):
         loop["self"] = loop
         file["soft"] = h5py.SoftLink("/tensor")
     assert np.array_equal(read_pdebench(tmp_path / "a.h5").u[..., 0], U)
+
+
+def test_groups_that_are_held_many_times_are_looked_at_once(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["tensor"], file["t-coordinate"], file["x-coordinate"] = U, np.arange(4.0), np.arange(8.0)
+        group = file.create_group("first")
+        for _ in range(60):  # 2^60 ways to the last one
+            held = group.create_group("a")
+            group["b"] = held
+            group = held
+    assert np.array_equal(read_pdebench(tmp_path / "a.h5").u[..., 0], U)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from deepwright.adversarial.aim import LossFunction
+from deepwright.adversarial.attacks.climbing import Climb
 from deepwright.adversarial.attacks.sparse import SparseClimb, adapts_every, plan
 from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import ascend, column, greedy, random_start
 from deepwright.adversarial.victim import Batch, Best, Victim, selected
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.core.tasks.class_losses import targeted_dlr
+
+C = TypeVar("C", bound=Climb)
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -81,22 +84,13 @@ class APGD(Attack):
     def _ascend_with_inertia(
         self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int, other: Tensor | None
     ) -> None:
-        x, y, eps, mask, ids, callback, _ = batch
-        mask, other = (None if t is None else t[rows] for t in (mask, other))
-        s = _Climb(x[rows], y[rows], eps[rows], mask, other, rows)
-        start = random_start(s.x, s.eps, self.norm, self._streams(ids[rows.cpu()], x, restart))
-        s.point = self._project(s.x + start, s.x, s.eps, s.mask)
+        s = self._begun(_Climb, victim, batch, best, rows, restart, other)
         s.previous = s.point
-        self._look(victim, s, best, 0)
         marks = checkpoints(self.steps)
-        every = 1 if x.device.type == "cpu" else 10
         for step in range(1, self.steps + 1):
-            if self.early_stop and step % every == 0:
-                active = ~best.success[s.rows]
-                if not bool(active.any()):
-                    return
-                if not bool(active.all()):
-                    s = s.keep(active)
+            s = self._standing(s, best, step)
+            if len(s.rows) == 0:
+                return
             gradient = s.gradient if s.mask is None else s.gradient * s.mask
             forward = s.point + ascend(gradient, s.alpha, self.norm, s.point, self.bounds)
             z = self._project(forward, s.x, s.eps, s.mask)
@@ -106,8 +100,8 @@ class APGD(Attack):
             before = s.loss
             self._look(victim, s, best, step)
             s.rises += (s.loss > before).long()
-            if callback is not None:
-                callback(step, best.success)
+            if batch.callback is not None:
+                batch.callback(step, best.success)
             if step in marks[1:] and step < self.steps:
                 s.adapt(step - marks[marks.index(step) - 1], self.rho)
 
@@ -115,24 +109,16 @@ class APGD(Attack):
         self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int, other: Tensor | None
     ) -> None:
         """In L1: the linear optimum first, then `SparseClimb` through balls that shrink to the budget's."""
-        x, y, eps, mask, ids, callback, _ = batch
-        mask, other = (None if t is None else t[rows] for t in (mask, other))
-        s = SparseClimb(x[rows], y[rows], eps[rows], mask, other, rows)
-        start = random_start(s.x, s.eps, self.norm, self._streams(ids[rows.cpu()], x, restart))
-        s.point = self._project(s.x + start, s.x, s.eps, s.mask)
-        self._look(victim, s, best, 0)
+        s = self._begun(SparseClimb, victim, batch, best, rows, restart, other)
         s.point = self._project(s.x + greedy(s.gradient, s.eps, s.x, self.bounds), s.x, s.eps, s.mask)
         self._look(victim, s, best, 1)
         done, before = 1, 1.0
-        every = 1 if x.device.type == "cpu" else 10
         for multiple, steps in plan(self.steps - 1):
             s.enter(multiple)
             for k in range(steps):
-                if self.early_stop and k % every == 0:
-                    active = ~best.success[s.rows]
-                    if not bool(active.any()):
-                        return
-                    s = s.keep(active)
+                s = self._standing(s, best, k)
+                if len(s.rows) == 0:
+                    return
                 enters = k == 0 and multiple < before
                 moved = s.point if enters else s.point + s.step(self.bounds)
                 s.point = self._project(moved, s.x, s.radius, s.mask)
@@ -142,11 +128,36 @@ class APGD(Attack):
                     s.forget()
                 elif (k + 1) % adapts_every(steps) == 0:
                     s.adapt()
-                if callback is not None:
-                    callback(done, best.success)
+                if batch.callback is not None:
+                    batch.callback(done, best.success)
             before = multiple
 
-    def _look(self, victim: Victim, s: _Climb | SparseClimb, best: Best | None, step: int) -> None:
+    def _begun(
+        self,
+        kind: type[C],
+        victim: Victim,
+        batch: Batch,
+        best: Best,
+        rows: Tensor,
+        restart: int,
+        other: Tensor | None,
+    ) -> C:
+        """Some samples at their random starts, looked at."""
+        mask, other = (None if t is None else t[rows] for t in (batch.mask, other))
+        s = kind(batch.x[rows], batch.y[rows], batch.eps[rows], mask, other, rows)
+        start = random_start(s.x, s.eps, self.norm, self._streams(batch.ids[rows.cpu()], batch.x, restart))
+        s.point = self._project(s.x + start, s.x, s.eps, s.mask)
+        self._look(victim, s, best, 0)
+        return s
+
+    def _standing(self, s: C, best: Best, step: int) -> C:
+        """The samples that aren't fooled, asked for now and then on an accelerator: each time waits for it."""
+        if not self.early_stop or step % (1 if s.rows.device.type == "cpu" else 10):
+            return s
+        active = ~best.success[s.rows]
+        return s if bool(active.all()) else selected(s, active)
+
+    def _look(self, victim: Victim, s: Climb, best: Best | None, step: int) -> None:
         """Loss and gradient where it stands; offered where it stands within the budget."""
         s.loss, s.gradient, out = victim.gradient(s.point, s.y, s.rows, self._objective(victim, s.other))
         if s.mask is not None and isinstance(s, SparseClimb):
@@ -162,26 +173,16 @@ class APGD(Attack):
         return lambda out, y: targeted_dlr(victim.logits(out), y, other)
 
 
-class _Climb:
-    """Per-sample state of the ascent."""
+class _Climb(Climb):
+    """Of the ascent with inertia."""
 
     def __init__(self, x: Tensor, y: Any, eps: Tensor, mask: Tensor | None, other: Tensor | None, rows: Tensor) -> None:
-        n = len(x)
-        self.x, self.y, self.eps, self.mask, self.other, self.rows = x, y, eps, mask, other, rows
+        super().__init__(x, y, eps, mask, other, rows)
         self.alpha = 2 * eps
         self.alpha_before = self.alpha.clone()
-        self.point = self.previous = self.top_point = x
-        self.gradient = self.top_gradient = torch.zeros_like(x)
-        self.loss = torch.full_like(eps, -torch.inf)
-        self.top, self.top_before = self.loss.clone(), self.loss.clone()
-        self.rises = torch.zeros(n, dtype=torch.long, device=x.device)
-
-    def record(self) -> None:
-        better = self.loss > self.top
-        wide = column(better, self.x)
-        self.top = torch.where(better, self.loss, self.top)
-        self.top_point = torch.where(wide, self.point, self.top_point)
-        self.top_gradient = torch.where(wide, self.gradient, self.top_gradient)
+        self.previous = x
+        self.top_before = self.top.clone()
+        self.rises = torch.zeros(len(x), dtype=torch.long, device=x.device)
 
     def adapt(self, length: int, rho: float) -> None:
         few = self.rises < rho * length
@@ -195,9 +196,6 @@ class _Climb:
         self.gradient = torch.where(wide, self.top_gradient, self.gradient)
         self.loss = torch.where(halve, self.top, self.loss)
         self.rises.zero_()
-
-    def keep(self, active: Tensor) -> _Climb:
-        return selected(self, active)
 
 
 class APGDT(APGD):

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from deepwright.adversarial.attacks.climbing import Climb
 from deepwright.adversarial.projections import column
-from deepwright.adversarial.victim import selected
 
 RADII = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
 """(multiple of eps, share of the steps): what a larger ball finds is pulled into the next one."""
@@ -48,7 +48,7 @@ def adapts_every(steps: int) -> int:
     return max(1, int(_EVERY * steps))
 
 
-class SparseClimb:
+class SparseClimb(Climb):
     """Per-sample state of the ascent.
 
     Args:
@@ -69,12 +69,8 @@ class SparseClimb:
         other: Tensor | None,
         rows: Tensor,
     ) -> None:
-        self.x, self.y, self.eps, self.mask, self.other, self.rows = x, y, eps, mask, other, rows
+        super().__init__(x, y, eps, mask, other, rows)
         self.radius, self.alpha = eps.clone(), eps.clone()
-        self.point = self.top_point = x
-        self.gradient = self.top_gradient = torch.zeros_like(x)
-        self.loss = torch.full_like(eps, -torch.inf)
-        self.top = self.loss.clone()
         self.used = torch.full_like(eps, float(x[0].numel()))
         self.count = self.used * _FIRST_SHARE
 
@@ -91,14 +87,6 @@ class SparseClimb:
     def forget(self) -> None:
         """The best point so far is the one where it stands: what a larger ball reached doesn't count in this one."""
         self.top, self.top_point, self.top_gradient = self.loss, self.point, self.gradient
-
-    def record(self) -> None:
-        """Keep what is better than the best point."""
-        better = self.loss > self.top
-        wide = column(better, self.x)
-        self.top = torch.where(better, self.loss, self.top)
-        self.top_point = torch.where(wide, self.point, self.top_point)
-        self.top_gradient = torch.where(wide, self.gradient, self.top_gradient)
 
     def step(self, bounds: tuple[float, float]) -> Float[Tensor, "n ..."]:
         """A step of length alpha, alike on the `count` unsaturated coordinates with the largest gradients.
@@ -124,11 +112,3 @@ class SparseClimb:
         wide = column(sparser, self.x)
         self.point = torch.where(wide, self.top_point, self.point)
         self.gradient = torch.where(wide, self.top_gradient, self.gradient)
-
-    def keep(self, active: Tensor) -> SparseClimb:
-        """The active samples.
-
-        Args:
-            active: a mask over them.
-        """
-        return selected(self, active)

@@ -1,7 +1,7 @@
-"""Regions built from others, drawn by corners, or given as a mesh; each is a `Domain` of a problem.
+"""Regions built from others, drawn by corners, or given as a mesh or a level set; each is a `Domain` of a problem.
 
-All have even points inside and on the boundary, outward normals, `distance` (signed, below 0 inside; exact, or a bound
-where it says so) and `smooth_distance` (0 on the boundary, for `Hard` conditions).
+All have even points inside and on the boundary and outward normals; all but level sets have `distance` (signed, below 0
+inside; exact, or a bound where it says so) and `smooth_distance` (0 on the boundary, for `Hard` conditions).
 
 Example:
     >>> from deepwright.physics import Ball, Box
@@ -12,7 +12,8 @@ Example:
 """
 
 from deepwright.physics.geometry.combined import Difference, Intersection, Union
+from deepwright.physics.geometry.level_set import LevelSet
 from deepwright.physics.geometry.mesh import Mesh
 from deepwright.physics.geometry.polygon import Polygon
 
-__all__ = ["Difference", "Intersection", "Mesh", "Polygon", "Union"]
+__all__ = ["Difference", "Intersection", "LevelSet", "Mesh", "Polygon", "Union"]

@@ -18,7 +18,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.physics.levels import both, either
-from deepwright.physics.points import collect, sample_where, slack
+from deepwright.physics.points import collect, sample_where, seeded, slack
 
 _OFF = 1e-6  # of the size: how far off the boundary its two sides are asked
 Part = Any  # Box, Ball, Polygon, Mesh, or a combination: what has `distance`, `level` and `sample_boundary`
@@ -103,7 +103,7 @@ class _Combined:
             InputError: none asked for; no boundary found.
         """
         require_whole(1, points=n)
-        rng = torch.Generator().manual_seed(0) if generator is None else generator
+        rng = seeded(generator)
 
         def draw() -> tuple[Tensor, Tensor]:
             x, normal = self.boundary_at(max(2 * n, 64) / self.area, rng)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.physics.levels import along_segments, distance_to_segments
-from deepwright.physics.points import slack, unit_points
+from deepwright.physics.points import seeded, slack, unit_points
 
 _VERTICES, _CELLS = ("vertices", "points"), ("triangles", "tetrahedra", "cells")
 
@@ -143,7 +143,7 @@ class Mesh:
         for part in x.split(max(1, 2**22 // len(origin))):
             share = torch.einsum("ntd,tde->nte", part[:, None] - origin, inverse)
             found.append(((share >= least).all(2) & (share.sum(2) <= most)).any(1))
-        return torch.cat(found) if found else torch.zeros(0, dtype=torch.bool, device=x.device)
+        return torch.cat(found)
 
     @cached_property
     def _inverse(self) -> Tensor:
@@ -160,7 +160,7 @@ class Mesh:
             method: see `points.unit_points`.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        rng = torch.Generator().manual_seed(0) if generator is None else generator
+        rng = seeded(generator)
         u = unit_points(n, self.dim + 1, method, rng)
         cell = _chosen(self._volumes, u[:, 0])
         return _within(self.vertices[self.cells[cell]], u[:, 1:])
@@ -172,7 +172,7 @@ class Mesh:
             n: how many.
             generator: of the draw, on the CPU; seed 0 where not given.
         """
-        rng = torch.Generator().manual_seed(0) if generator is None else generator
+        rng = seeded(generator)
         u = unit_points(n, self.dim, "sobol", rng)
         facet = _chosen(self._areas, u[:, 0])
         return _within(self.vertices[self._facets[facet]], u[:, 1:]), self._normals[facet]

@@ -16,7 +16,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.physics.geometry.chains import Chains
 from deepwright.physics.levels import along_segments, distance_to_segments
-from deepwright.physics.points import sample_where, slack, unit_points
+from deepwright.physics.points import sample_where, seeded, slack, unit_points
 
 _MOST = 5000  # corners: all pairs of sides are looked at for crossings
 
@@ -121,7 +121,7 @@ class Polygon:
             rise = torch.where(b[:, 1] == a[:, 1], 1.0, b[:, 1] - a[:, 1])
             at = a[:, 0] + (py - a[:, 1]) / rise * (b[:, 0] - a[:, 0])
             found.append((spans & (px < at)).sum(1) % 2 == 1)
-        return torch.cat(found) if found else torch.zeros(0, dtype=torch.bool, device=x.device)
+        return torch.cat(found)
 
     def distance(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         """Signed distance to the boundary, exact, below 0 inside.
@@ -174,7 +174,7 @@ class Polygon:
             generator: of the draw, on the CPU; seed 0 where not given.
         """
         require_whole(1, points=n)
-        rng = torch.Generator().manual_seed(0) if generator is None else generator
+        rng = seeded(generator)
         along = self.area * (torch.arange(n, dtype=torch.float64) + unit_points(1, 1, "uniform", rng)[0]) / n
         ends = self._lengths.cumsum(0)
         side = torch.searchsorted(ends, along).clamp_max(len(ends) - 1)

@@ -109,17 +109,21 @@ def _require_ranks(file: Any, layout: str) -> None:
         raise InputError(f"{Path(file.filename).name}", given=given, expected="arrays of one shape")
 
 
-def _require_own_data(group: Any, path: Path | str, seen: frozenset[Any] = frozenset()) -> None:
+def _require_own_data(file: Any, path: Path | str) -> None:
     """Refuse what would be read out of other files: a file of a stranger may point at anything on this disk."""
     h5py = _h5py()
-    for name in group:
-        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
-            raise _elsewhere(path, name, "a link to another file")
-        item = group.get(name)
-        if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-            raise _elsewhere(path, name, "numbers of another file")
-        if isinstance(item, h5py.Group) and item.id not in seen:  # a group may hold itself
-            _require_own_data(item, path, seen | {group.id, item.id})
+    left, seen = [file], set()
+    while left:
+        group = left.pop()
+        for name in group:
+            if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+                raise _elsewhere(path, name, "a link to another file")
+            item = group.get(name)
+            if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+                raise _elsewhere(path, name, "numbers of another file")
+            if isinstance(item, h5py.Group) and item.id not in seen:  # a group may hold itself, or be held many times
+                seen.add(item.id)
+                left.append(item)
 
 
 def _elsewhere(path: Path | str, name: str, what: str) -> InputError:

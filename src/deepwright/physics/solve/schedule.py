@@ -33,7 +33,7 @@ class Phase:
 
     def __post_init__(self) -> None:
         require_whole(0, steps=self.steps)
-        if self.optimizer not in OPTIMIZERS or self.steps < 0 or (self.lr is not None and not 0 < self.lr < math.inf):
+        if self.optimizer not in OPTIMIZERS or (self.lr is not None and not 0 < self.lr < math.inf):
             raise InputError(
                 "phase",
                 given=f"({self.optimizer!r}, {self.steps}, {self.lr})",

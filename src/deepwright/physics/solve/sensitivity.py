@@ -59,7 +59,9 @@ def sensitivity(problem: Any, u: nn.Module, seed: int) -> Sensitivity:
         u: the solution; it stays as it is.
         seed: of the points.
     """
-    exact = copy.deepcopy(u).double()  # rounding must not look like a correction that residuals don't notice
+    exact = copy.deepcopy(u)
+    exact = exact.cpu() if device_of(u).type == "mps" else exact  # MPS has no float64
+    exact = exact.double()  # rounding must not look like a correction that residuals don't notice
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*has no rule for jets")

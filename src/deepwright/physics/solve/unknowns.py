@@ -120,8 +120,9 @@ def estimates(
     spread: Float[Tensor, " k"] = torch.full((len(names),), math.nan, dtype=torch.float64)
     if noise:
         with suppress(torch.linalg.LinAlgError):  # directions that nothing decides: no interval, but the values stay
-            spread = covariance(problem, noise, names).diagonal().clamp_min(0).sqrt().double().cpu()
-            spread[~torch.tensor(determined(problem, names))] = math.nan
+            decided = torch.tensor(determined(problem, names))
+            deviations = covariance(problem, noise, names).diagonal().clamp_min(0).sqrt()
+            spread = deviations.double().cpu().masked_fill(~decided, math.nan)
     found = {}
     for unknown, name, deviation in zip(unknowns, names, spread):
         raw = own[name].detach().double().cpu()

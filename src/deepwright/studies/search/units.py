@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def _compared(
         out[name] = {"macs": float(front.F[chosen, 1]), **_trained(result.model, data, seed)}
     out["one-shot L2"] = _trained(_cut(model, graph, "l2", data, share), data, seed)
     out["one-shot, chosen"] = _trained(_chosen_cut(model, graph, data, share), data, seed)
-    return out | {"error": max(errors, default=0.0)}
+    return out | {"error": max(errors)}
 
 
 def _trained(cut: nn.Module, data: Samples, seed: int) -> dict[str, float]:
@@ -116,15 +117,15 @@ def _cut(model: nn.Module, graph: ShrinkGraph, criterion: str, data: Samples, sh
 
 def _chosen_cut(model: nn.Module, graph: ShrinkGraph, data: Samples, share: float) -> nn.Module:
     """The best of the one-shot cuts on the validation set, each with the statistics and steps that candidates get."""
-    best, cuts = [], []
+    cuts = [_cut(model, graph, criterion, data, share) for criterion in CRITERIA]
     preparation = _preparation(data, 256, 8)
-    for criterion in CRITERIA:
-        cuts.append(_cut(model, graph, criterion, data, share))
-        trial = _cut(model, graph, criterion, data, share)
+    found = []
+    for cut in cuts:
+        trial = copy.deepcopy(cut)
         preparation.refresh(trial)
         preparation.train(trial)
-        best.append(accuracy(trial, data.validation))
-    return cuts[int(np.argmax(best))]
+        found.append(accuracy(trial, data.validation))
+    return cuts[int(np.argmax(found))]
 
 
 def cifar_trial(seed: int, root: str) -> dict[str, Any]:
