@@ -17,7 +17,7 @@ from torch import nn
 
 import deepwright as dw
 from deepwright.checks import Finding, NearestMean, Subject, audit, compare, evaluate, grade_down, grade_up, load_checks
-from deepwright.checks.gates import parse, read_config
+from deepwright.checks.findings.gates import parse, read_config
 from deepwright.cli import main
 from deepwright.core.errors import InputError
 from deepwright.core.statistics import Interval

@@ -3,7 +3,7 @@
 import pytest
 
 from deepwright.checks import BUILTIN, Finding, evaluate, read_config, require_gates
-from deepwright.checks.measurable import MEASURABLE
+from deepwright.checks.findings.measurable import MEASURABLE
 from deepwright.core.errors import InputError
 
 

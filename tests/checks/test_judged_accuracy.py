@@ -8,7 +8,7 @@ from torch import nn
 
 from deepwright.checks import Subject, audit
 from deepwright.checks.confusions import other_order
-from deepwright.checks.simple_models import SimpleModels, fit_simple_models
+from deepwright.checks.subjects.simple_models import SimpleModels, fit_simple_models
 from deepwright.data import Split, load
 
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from deepwright.checks import audit
-from deepwright.checks.loaders import subject_from_loaders
+from deepwright.checks.subjects.loaders import subject_from_loaders
 from deepwright.data import load
 
 CHECKS = ["calibration", "fragility"]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from deepwright.checks import Finding, NotApplicableError, Subject, audit, subject_from_loaders
-from deepwright.checks.measurable import bounds_of
+from deepwright.checks.findings.measurable import bounds_of
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Segmentation
 from deepwright.data import Data, Split

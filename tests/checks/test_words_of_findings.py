@@ -8,7 +8,7 @@ from torch import nn
 
 from deepwright.checks import Subject
 from deepwright.checks.corruptions import _remedy
-from deepwright.checks.finding import from_to
+from deepwright.checks.findings.finding import from_to
 from deepwright.checks.fragility import check_fragility
 from deepwright.checks.grading import Graded
 from deepwright.checks.robustness import _short

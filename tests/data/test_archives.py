@@ -59,7 +59,7 @@ def test_a_harmed_picture_can_be_left_out(zipped, harm):
 
 
 def test_a_picture_that_would_fill_the_memory_is_refused(zipped, monkeypatch):
-    monkeypatch.setattr("deepwright.data.archives._LARGEST_FILE", 50)
+    monkeypatch.setattr("deepwright.data.files.archives._LARGEST_FILE", 50)
     with pytest.raises(InputError, match="expected: to 50"):
         load(zipped)
 
@@ -67,7 +67,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused(zipped, monkeypatch):
 def test_few_files_are_held_at_a_time(zipped, monkeypatch):
     """Whatever is read at a time, the pictures are the same and in the same order."""
     whole = load(zipped).train.x
-    monkeypatch.setattr("deepwright.data.archives._HELD", 1)
+    monkeypatch.setattr("deepwright.data.files.archives._HELD", 1)
     assert (load(zipped).train.x == whole).all()
 
 

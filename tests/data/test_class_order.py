@@ -6,7 +6,7 @@ from PIL import Image
 
 from deepwright.core.errors import InputError
 from deepwright.data import load, read_classes
-from deepwright.data.class_order import in_order, listed, matched, order_note
+from deepwright.data.files.class_order import in_order, listed, matched, order_note
 
 
 def folder(root, names, each=12, base="images"):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from deepwright.checks import Finding
-from deepwright.checks.comparison import compare
+from deepwright.checks.findings.comparison import compare
 from deepwright.compress import Latency, measure_in_turns
 from deepwright.core.errors import InputError
 from deepwright.core.statistics import Interval

@@ -11,14 +11,14 @@ Example:
     0.5
 """
 
-from deepwright.checks.baselines import NearestMean, TrivialPredictor
-from deepwright.checks.columns import in_deviations, in_own_units
-from deepwright.checks.comparison import compare, read_findings, read_report, require_alike
-from deepwright.checks.finding import Finding, NotApplicableError, at_best, grade_down, grade_up
-from deepwright.checks.gates import Gate, evaluate, parse, read_config, require_gates
-from deepwright.checks.loaders import subject_from_loaders
+from deepwright.checks.findings.comparison import compare, read_findings, read_report, require_alike
+from deepwright.checks.findings.finding import Finding, NotApplicableError, at_best, grade_down, grade_up
+from deepwright.checks.findings.gates import Gate, evaluate, parse, read_config, require_gates
 from deepwright.checks.running import BUILTIN, AuditReport, Check, audit, load_checks, resolve, run_check
-from deepwright.checks.subject import Subject, class_task
+from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor
+from deepwright.checks.subjects.columns import in_deviations, in_own_units
+from deepwright.checks.subjects.loaders import subject_from_loaders
+from deepwright.checks.subjects.subject import Subject, class_task
 
 __all__ = [
     "BUILTIN",

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from deepwright.checks.confusions import classes_table, confusion_figure, other_order
-from deepwright.checks.finding import Finding, at_best
+from deepwright.checks.findings.finding import Finding, at_best
 from deepwright.checks.grading import Graded, at_most, graded
 from deepwright.checks.metrics import measured
-from deepwright.checks.subject import Subject
+from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval, mcnemar, wilson
 from deepwright.core.tasks import Binary

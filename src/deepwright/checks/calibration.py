@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from deepwright.checks.finding import Finding, at_best, grade_down
+from deepwright.checks.findings.finding import Finding, at_best, grade_down
 from deepwright.checks.grading import Graded, at_end, graded, no_skill
 from deepwright.checks.held_out import REMEDY, held_out, why_none
-from deepwright.checks.subject import Subject
+from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import NotIdentified
 from deepwright.core.results import Figure
 from deepwright.core.statistics import Interval, weighted_bootstrap

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepwright.checks.subject import Subject
+from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
 

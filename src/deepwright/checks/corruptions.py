@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepwright.checks.finding import Finding, at_best, from_to, grade_down
+from deepwright.checks.findings.finding import Finding, at_best, from_to, grade_down
 from deepwright.checks.grading import LEAST_SKILL, Graded, at_end, graded, no_skill
-from deepwright.checks.subject import Subject
+from deepwright.checks.subjects.subject import Subject
 from deepwright.core.statistics import Interval
 from deepwright.corruptions import ALL, TABLES, CorruptionReport, Suite
 

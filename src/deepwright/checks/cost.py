@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepwright.checks.finding import Finding
-from deepwright.checks.subject import Subject
+from deepwright.checks.findings.finding import Finding
+from deepwright.checks.subjects.subject import Subject
 from deepwright.compress import cost
 from deepwright.core.results import Figure
 

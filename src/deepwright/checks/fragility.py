@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from deepwright.checks.finding import Finding
+from deepwright.checks.findings.finding import Finding
 from deepwright.checks.grading import Graded, graded_down, no_skill
 from deepwright.checks.held_out import REMEDY, held_out, why_none
-from deepwright.checks.subject import Subject
+from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import NotIdentified
 from deepwright.core.inference import logits_of
 from deepwright.core.results import Figure, Table

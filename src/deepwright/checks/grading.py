@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deepwright.checks.finding import LETTERS, grade_down
+from deepwright.checks.findings.finding import LETTERS, grade_down
 from deepwright.core.statistics import Interval, newcombe, wilson
 from deepwright.core.tasks.ranking import auroc
 
 if TYPE_CHECKING:
-    from deepwright.checks.subject import Subject
+    from deepwright.checks.subjects.subject import Subject
 
 _MOST_APART = 2  # letters between the ends of an interval that is still graded
 LEAST_SKILL = 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from deepwright.checks.subject import Subject
+from deepwright.checks.subjects.subject import Subject
 
 REMEDY = (
     "Give validation samples that the network was never trained on (as validation=..., or a validation part of the "

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from deepwright.checks.finding import Finding
+from deepwright.checks.findings.finding import Finding
 from deepwright.checks.grading import Graded, at_most, graded
-from deepwright.checks.subject import Subject
+from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import Regression, Segmentation

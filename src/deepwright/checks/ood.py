@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepwright.checks.finding import Finding, at_best, grade_up
+from deepwright.checks.findings.finding import Finding, at_best, grade_up
 from deepwright.checks.grading import Graded, at_end, graded, no_skill
 from deepwright.checks.held_out import why_none
-from deepwright.checks.subject import Subject
+from deepwright.checks.subjects.subject import Subject
 from deepwright.core.features import extract
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, newcombe

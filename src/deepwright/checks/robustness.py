@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.adversarial import AttackSuite, Noise, curve, masking_flags, suite
-from deepwright.checks.baselines import TrivialPredictor
-from deepwright.checks.finding import Finding, at_best, from_to, grade_up
+from deepwright.checks.findings.finding import Finding, at_best, from_to, grade_up
 from deepwright.checks.grading import Graded, at_end, graded, no_skill
-from deepwright.checks.subject import Subject
+from deepwright.checks.subjects.baselines import TrivialPredictor
+from deepwright.checks.subjects.subject import Subject
 from deepwright.core.devices import device_of, dtype_of, to_model
 from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table

@@ -15,16 +15,16 @@ from torch import nn
 
 from deepwright.checks.accuracy import check_accuracy
 from deepwright.checks.calibration import check_calibration
-from deepwright.checks.comparison import compare, read_report, require_alike
 from deepwright.checks.corruptions import check_corruptions
 from deepwright.checks.cost import check_cost
-from deepwright.checks.finding import Finding, NotApplicableError
+from deepwright.checks.findings.comparison import compare, read_report, require_alike
+from deepwright.checks.findings.finding import Finding, NotApplicableError
+from deepwright.checks.findings.gates import Gate, evaluate, require_gates
 from deepwright.checks.fragility import check_fragility
-from deepwright.checks.gates import Gate, evaluate, require_gates
-from deepwright.checks.loaders import subject_from_loaders
 from deepwright.checks.ood import check_ood
 from deepwright.checks.robustness import check_robustness
-from deepwright.checks.subject import Subject
+from deepwright.checks.subjects.loaders import subject_from_loaders
+from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import jsonable
 from deepwright.core.identity import digest

@@ -9,24 +9,29 @@ Example:
     torch.Size([359, 1, 8, 8])
 """
 
-from deepwright.data.archives import Decoding, ImageSource, decode
-from deepwright.data.arrays import load_npz
 from deepwright.data.augment import jitter_digits, shift_and_flip
-from deepwright.data.camvid import load_camvid
 from deepwright.data.catalogue import ENTRIES, Entry, classes_of, load
-from deepwright.data.cifar import load_cifar10
-from deepwright.data.class_order import Named, in_order, read_classes, require_names
 from deepwright.data.companions import class_blends, letters, ood_companions, photo_patches, shuffle_pixels
 from deepwright.data.dataset import Data, Split, split_three, stratified_order, to_float
-from deepwright.data.detection import BoxData, load_coco, load_voc, load_yolo
-from deepwright.data.embedded import load_breast_cancer, load_digits, load_mnist, mnist_5k
-from deepwright.data.folders import load_folder, load_images
-from deepwright.data.imagenet import imagenet_classes, imagenet_names, load_imagenet_sample
-from deepwright.data.labels import class_labels
-from deepwright.data.pieces import FOR_MEASURING, FOR_TRAINING, cut_note, one_piece, with_parts
-from deepwright.data.scenes import Scenes, make_scenes, stream_scenes
-from deepwright.data.synthetic import boxes_ood, load_confident_error, make_confident_error_data, make_redundant_pool
-from deepwright.data.tables import load_csv, load_heart_failure, table_data
+from deepwright.data.files.archives import Decoding, ImageSource, decode
+from deepwright.data.files.arrays import load_npz
+from deepwright.data.files.class_order import Named, in_order, read_classes, require_names
+from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_yolo
+from deepwright.data.files.folders import load_folder, load_images
+from deepwright.data.files.labels import class_labels
+from deepwright.data.files.pieces import FOR_MEASURING, FOR_TRAINING, cut_note, one_piece, with_parts
+from deepwright.data.files.tables import load_csv, load_heart_failure, table_data
+from deepwright.data.named.camvid import load_camvid
+from deepwright.data.named.cifar import load_cifar10
+from deepwright.data.named.embedded import load_breast_cancer, load_digits, load_mnist, mnist_5k
+from deepwright.data.named.imagenet import imagenet_classes, imagenet_names, load_imagenet_sample
+from deepwright.data.named.scenes import Scenes, make_scenes, stream_scenes
+from deepwright.data.named.synthetic import (
+    boxes_ood,
+    load_confident_error,
+    make_confident_error_data,
+    make_redundant_pool,
+)
 
 __all__ = [
     "ENTRIES",

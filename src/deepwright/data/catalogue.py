@@ -10,19 +10,19 @@ from typing import Any
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import require_whole
-from deepwright.data.archives import Decoding
-from deepwright.data.arrays import load_npz
-from deepwright.data.camvid import load_camvid
-from deepwright.data.cifar import CLASSES as CIFAR10
-from deepwright.data.cifar import load_cifar10
-from deepwright.data.class_order import Named, require_names
 from deepwright.data.dataset import Data
-from deepwright.data.embedded import DIGITS, load_breast_cancer, load_digits, load_mnist
-from deepwright.data.folders import load_folder
-from deepwright.data.imagenet import imagenet_classes, load_imagenet_sample
-from deepwright.data.pieces import FOR_TRAINING, require_split, with_parts
-from deepwright.data.synthetic import load_confident_error
-from deepwright.data.tables import load_csv, load_heart_failure
+from deepwright.data.files.archives import Decoding
+from deepwright.data.files.arrays import load_npz
+from deepwright.data.files.class_order import Named, require_names
+from deepwright.data.files.folders import load_folder
+from deepwright.data.files.pieces import FOR_TRAINING, require_split, with_parts
+from deepwright.data.files.tables import load_csv, load_heart_failure
+from deepwright.data.named.camvid import load_camvid
+from deepwright.data.named.cifar import CLASSES as CIFAR10
+from deepwright.data.named.cifar import load_cifar10
+from deepwright.data.named.embedded import DIGITS, load_breast_cancer, load_digits, load_mnist
+from deepwright.data.named.imagenet import imagenet_classes, load_imagenet_sample
+from deepwright.data.named.synthetic import load_confident_error
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from deepwright.checks.finding import Finding
+from deepwright.checks.findings.finding import Finding
 from deepwright.checks.running import AuditReport
 from deepwright.core.files import write_json, write_text
 from deepwright.core.results import Table, show

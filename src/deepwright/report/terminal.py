@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepwright.checks.finding import Finding
+from deepwright.checks.findings.finding import Finding
 from deepwright.checks.running import AuditReport
 from deepwright.core.results import StudyResult, Table, show
 

@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.data.archives import Decoding, ImageSource, decode
 from deepwright.data.dataset import Data, Split
+from deepwright.data.files.archives import Decoding, ImageSource, decode
 
 CLASSES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
 VOID = 11

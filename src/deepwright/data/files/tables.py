@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.data.class_order import listed, require_names
 from deepwright.data.dataset import Data, Split, split_three
-from deepwright.data.labels import class_labels, require_whole_values
-from deepwright.data.pieces import FOR_TRAINING, piece_note, require_split
+from deepwright.data.files.class_order import listed, require_names
+from deepwright.data.files.labels import class_labels, require_whole_values
+from deepwright.data.files.pieces import FOR_TRAINING, piece_note, require_split
 
 _MOST_CLASSES = 100
 

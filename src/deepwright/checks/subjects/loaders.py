@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset
 
-from deepwright.checks.columns import in_deviations
-from deepwright.checks.subject import OPTIONS, Subject
+from deepwright.checks.subjects.columns import in_deviations
+from deepwright.checks.subjects.subject import OPTIONS, Subject
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
 from deepwright.core.requirements import require_network

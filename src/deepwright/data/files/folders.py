@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.data.archives import Decoding, ImageSource, decode
-from deepwright.data.class_order import Matched, Named, in_order, listed, matched, order_note
 from deepwright.data.dataset import Data, Split, stratified_order
-from deepwright.data.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
+from deepwright.data.files.archives import Decoding, ImageSource, decode
+from deepwright.data.files.class_order import Matched, Named, in_order, listed, matched, order_note
+from deepwright.data.files.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
 
 _PARTS = {
     "train": "train",

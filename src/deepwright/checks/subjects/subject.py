@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from deepwright.checks.baselines import NearestMean, TrivialPredictor, repeats_history
-from deepwright.checks.finding import NotApplicableError
-from deepwright.checks.reader import read_by
-from deepwright.checks.simple_models import SimpleModels, fit_simple_models
+from deepwright.checks.findings.finding import NotApplicableError
+from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor, repeats_history
+from deepwright.checks.subjects.reader import read_by
+from deepwright.checks.subjects.simple_models import SimpleModels, fit_simple_models
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest

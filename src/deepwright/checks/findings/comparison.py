@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deepwright.checks.finding import LETTERS, Finding
+from deepwright.checks.findings.finding import LETTERS, Finding
 from deepwright.core.errors import InputError
 from deepwright.core.files import jsonable, reading
 from deepwright.core.results import Table

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.data.archives import Decoding, ImageSource, decode
 from deepwright.data.dataset import Data, Split, stratified_order
+from deepwright.data.files.archives import Decoding, ImageSource, decode
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _VALIDATION = 5000

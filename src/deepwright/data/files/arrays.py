@@ -11,10 +11,10 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.zips import DAMAGE, open_zip
-from deepwright.data.class_order import require_names
 from deepwright.data.dataset import Data, Split, stratified_order
-from deepwright.data.labels import class_labels
-from deepwright.data.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
+from deepwright.data.files.class_order import require_names
+from deepwright.data.files.labels import class_labels
+from deepwright.data.files.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
 
 _KEYS = {
     "train": (("train_images", "train_labels"), ("x_train", "y_train"), ("X_train", "y_train")),

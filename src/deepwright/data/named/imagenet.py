@@ -8,9 +8,9 @@ import torch
 
 from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.core.randomness import generator
-from deepwright.data.archives import Decoding, ImageSource, decode
-from deepwright.data.class_order import Named, shown
 from deepwright.data.dataset import Data, Split
+from deepwright.data.files.archives import Decoding, ImageSource, decode
+from deepwright.data.files.class_order import Named, shown
 
 
 def load_imagenet_sample(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.data.dataset import Data, Split, split_three
-from deepwright.data.tables import table_data
+from deepwright.data.files.tables import table_data
 
 DIGITS = tuple(str(i) for i in range(10))
 

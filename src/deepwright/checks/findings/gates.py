@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepwright.checks.finding import LETTERS, Finding
-from deepwright.checks.measurable import INF, MEASURABLE, Bounds, bounds_of
+from deepwright.checks.findings.finding import LETTERS, Finding
+from deepwright.checks.findings.measurable import INF, MEASURABLE, Bounds, bounds_of
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import reading
 

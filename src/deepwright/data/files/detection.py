@@ -17,7 +17,7 @@ from torch import Tensor
 from deepwright.core.boxes import Detections, require_boxes
 from deepwright.core.errors import InputError
 from deepwright.core.files import reading
-from deepwright.data.archives import Decoding, ImageSource, decode
+from deepwright.data.files.archives import Decoding, ImageSource, decode
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.data.dataset import Data, Split
-from deepwright.data.tables import table_data
+from deepwright.data.files.tables import table_data
 
 
 def make_confident_error_data(n: int, d: int = 12, minority: float = 0.12, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,1 @@
+"""Data sets that have a name: embedded ones, real ones below a data root, and drawn ones with a known answer."""
