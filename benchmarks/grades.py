@@ -29,7 +29,7 @@ from deepwright.nets import load as load_model
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- grades: written by benchmarks/grades.py -->", "<!-- end of grades -->"
 CHECKS = ("accuracy", "calibration", "fragility", "robustness", "corruptions", "ood")
-FOLDER = os.environ.pop("DEEPWRIGHT_DATA", None)  # the digits are the bundled ones, wherever others are
+FOLDER = os.environ.get("DEEPWRIGHT_DATA")
 LIMITS: dict[str, int] = {"attack_limit": 200, "corruption_limit": 100, "ood_limit": 200}
 
 
@@ -221,6 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of names of networks, to measure only these")
     options = parser.parse_args()
+    os.environ.pop("DEEPWRIGHT_DATA", None)  # the digits are the bundled ones, wherever others are
     path, page = Path(__file__).parent / "grades.json", ROOT / "docs" / "audit.md"
     known = [*EMBEDDED, *(REAL if FOLDER is not None else ())]
     kept = {(row["network"], row["data"]): row for row in (json.loads(path.read_text()) if path.exists() else [])}

@@ -88,7 +88,7 @@ def _weak(subject: Subject) -> str:
     """Why there is no simple method worth beating; empty where there is one."""
     n = len(subject.data.train)
     if subject.simple_models is not None and n >= _FEW:
-        return ""
+        return subject.thin_classes and f"{_AT_BEST} at best. {subject.thin_classes}"
     had = "some classes have no training sample" if n >= _FEW else f"{n} training samples were given"
     return (
         f"{_AT_BEST} at best, for {had} and a simple method says little when fitted on fewer than {_FEW}, "

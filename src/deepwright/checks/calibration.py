@@ -18,8 +18,7 @@ from deepwright.core.statistics import Interval, weighted_bootstrap
 from deepwright.risk.calibration import (
     brier,
     ece,
-    ece_by_chance,
-    ece_interval,
+    ece_beside_chance,
     fit_temperature,
     nll,
     reliability,
@@ -40,8 +39,8 @@ def check_calibration(subject: Subject) -> Finding:
             "calibration", f"a {subject.task.kind} states no confidence in one class a sample"
         )
     logits, y = subject.logits(), subject.data.test.y
-    diagram, found = reliability(logits, y), ece_interval(logits, y, seed=subject.seed)
-    floor = ece_by_chance(logits, seed=subject.seed)
+    diagram = reliability(logits, y)
+    found, floor = ece_beside_chance(logits, y, seed=subject.seed)
     confidence, predicted = logits.double().softmax(1).max(1)
     gap = float(confidence.mean()) - float((predicted == y).double().mean())
     direction = "over-confident" if gap > 0 else "under-confident"

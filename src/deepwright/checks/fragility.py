@@ -21,6 +21,7 @@ from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
 from deepwright.risk import FragilityReport, fragility_index, fragility_report, misjudgment
 from deepwright.risk.calibration import fit_temperature
+from deepwright.risk.fragility.report import FEW
 
 _STEPS = (0.5, 0.8, 1.0, 1.5)  # of the reference's index, for A to D
 
@@ -119,11 +120,18 @@ def _against_baseline(subject: Subject, report: FragilityReport) -> tuple[Graded
         name, reference = "a classifier as accurate that is always fully sure", _always_sure(q)
     ratio = Interval(*(_ratio(end, reference) for end in (nfi.value, nfi.low, nfi.high)))
     found = graded_down(ratio, _STEPS)
+    few = ""
+    wrong = int((misjudgment(subject.logits(), subject.data.test.y) > 0).sum())
+    if wrong < FEW:
+        few = (
+            f" Only {wrong} of {matched.n} samples miss the target: the interval allows for as many, fully sure, as "
+            "that number leaves open; measure more samples."
+        )
     rule = (
         f"Normalised FI at matched temperature ({nfi.value:.3f}) over that of {name} ({reference:.3f}) is "
-        f"{ratio.value:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond or infinite.{found.words}"
+        f"{ratio.value:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond or infinite.{found.words}{few}"
     )
-    return found, rule, base
+    return found, f"{rule} {subject.thin_classes}".rstrip(), base
 
 
 def _of_no_error(subject: Subject, n: int, base: float | None) -> tuple[Graded, str]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from deepwright.core.errors import InputError
+from deepwright.core.scales import STATED
 
 Decorator = Callable[[Any], Any]
 
@@ -193,7 +194,7 @@ def subject(of: str, *, split: bool = False) -> Decorator:
         precision(of, ("32-true", "64-true", "16-mixed", "bf16-mixed")),
         click.option(
             "--outputs",
-            type=click.Choice(["logits", "probabilities", "log-probabilities"]),
+            type=click.Choice(STATED),
             help="What your network's columns are, where it ends in a softmax or sigmoid.",
         ),
         click.option("--standardised", is_flag=True, help="Your network takes a table's columns standardised."),

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from deepwright.compress.errors import ShapeError
-from deepwright.core.errors import InputError, first_line
+from deepwright.core.errors import InputError
+from deepwright.core.inference import failed_on
 from deepwright.core.requirements import require_whole
 
 
@@ -65,9 +66,7 @@ def running(name: str, inputs: object) -> Iterator[None]:
     except InputError:
         raise
     except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
-        shapes = [tuple(t.shape) for t in torch.utils._pytree.tree_leaves(inputs) if isinstance(t, Tensor)]
-        given = f"{shapes or type(inputs).__name__}: {first_line(error)[:200]}"
-        raise ShapeError(name, given=given, expected="inputs that the network takes") from error
+        raise failed_on(inputs, error, name, kind=ShapeError, expected="inputs that the network takes") from error
 
 
 def calibration_batches(calibration: Any, like: tuple[int, ...] | None, minimum: int) -> list[Tensor]:

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from deepwright.core.devices import device_of, to_model
-from deepwright.core.errors import InputError, first_line, unknown_name
-from deepwright.core.inference import evaluating, fast_layout, require_labels
+from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.inference import evaluating, failed_on, fast_layout, require_labels
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network
 from deepwright.core.shards import Shards
@@ -199,10 +199,7 @@ def _called(model: nn.Module, x: Tensor) -> Any:
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        given = f"input of shape {tuple(x.shape)}: {first_line(error)}"
-        raise InputError(
-            "the network failed on its input", given=given, hint="check shape and preprocessing"
-        ) from error
+        raise failed_on(x, error, hint="check shape and preprocessing") from error
 
 
 def _state(parts: list[Activations]) -> dict[str, Any] | None:

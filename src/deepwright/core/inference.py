@@ -113,6 +113,28 @@ def logits_of(model: nn.Module, batches: Iterable[Tensor]) -> Float[Tensor, "n c
     return torch.cat(read_outputs(model, batches, _checked))
 
 
+def failed_on(
+    inputs: Any,
+    error: Exception,
+    what: str = "the network failed on its input",
+    *,
+    kind: type[InputError] = InputError,
+    **words: Any,
+) -> InputError:
+    """The house's error for what somebody's network raised: it tells of the inputs.
+
+    Args:
+        inputs: tensors, nested or not; their shapes and types are told.
+        error: what was raised.
+        what: begins the message.
+        kind: of error.
+        words: what else the error says (expected, hint).
+    """
+    tensors = [t for t in torch.utils._pytree.tree_leaves(inputs) if isinstance(t, Tensor)]
+    seen = ", ".join(f"{t.dtype} of shape {tuple(t.shape)}".removeprefix("torch.") for t in tensors)
+    return kind(what, given=f"{seen or type(inputs).__name__}: {first_line(error)[:200]}", **words)
+
+
 def read_outputs(model: nn.Module, batches: Iterable[Tensor], read: Callable[[Any, int], Any]) -> list[Any]:
     """What is read from the network's output on each batch: eval mode, no gradients.
 
@@ -132,11 +154,8 @@ def read_outputs(model: nn.Module, batches: Iterable[Tensor], read: Callable[[An
             try:
                 out = model(to_model(x, model))
             except RuntimeError as error:
-                raise InputError(
-                    "the network failed on its input",
-                    given=f"input of shape {tuple(x.shape)}: {first_line(error)}",
-                    hint="check the input size, the channels and the preprocessing (--size, --mean, --std)",
-                ) from error
+                hint = "check the input size, the channels and the preprocessing (--size, --mean, --std)"
+                raise failed_on(x, error, hint=hint) from error
             found = read(out, len(x))
             rows.append(found.to(where) if hasattr(found, "to") else found)
     if not rows:

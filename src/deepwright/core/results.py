@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import jsonable, write_json
+from deepwright.core.files import jsonable, reading, write_json
 
 Cell = str | int | float | bool | None
 
@@ -123,6 +124,13 @@ class Claim:
     n: int
     spread: float = 0.0
 
+    @property
+    def verdict(self) -> str:
+        """ "holds", "fails", or why it isn't shown: the end of an interval over one seed is no number."""
+        if math.isfinite(self.measured):
+            return "holds" if self.holds else "fails"
+        return "one seed: not shown" if self.n == 1 else "no number: not shown"
+
     @classmethod
     def at_least(cls, text: str, values: Sequence[float] | float, threshold: float) -> Claim:
         """A claim that the mean of `values` is at least `threshold`.
@@ -149,7 +157,7 @@ class Claim:
     def _of(cls, text: str, values: Sequence[float] | float, threshold: float, sense: str) -> Claim:
         array = np.atleast_1d(np.asarray(values, dtype=float))
         mean = float(array.mean())
-        holds = mean >= threshold if sense == ">=" else mean <= threshold  # NaN never holds
+        holds = math.isfinite(mean) and (mean >= threshold if sense == ">=" else mean <= threshold)
         spread = float(array.std(ddof=1)) if len(array) > 1 else 0.0
         return cls(text, mean, float(threshold), sense, bool(holds), len(array), spread)
 
@@ -190,7 +198,8 @@ class StudyResult:
     @classmethod
     def from_json(cls, path: Path | str) -> StudyResult:
         """Read JSON."""
-        return cls.from_dict(json.loads(Path(path).read_text()))
+        with reading(f"cannot read {path}", "what StudyResult.to_json writes", path):
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
 def _numbers(claim: dict[str, Any]) -> dict[str, Any]:

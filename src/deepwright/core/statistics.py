@@ -42,8 +42,17 @@ class Interval:
         """Whether two intervals share a point."""
         return self.low <= other.high and other.low <= self.high
 
+    @property
+    def known(self) -> bool:
+        """Whether both ends are numbers: one value, for one, says nothing about its spread."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def __format__(self, spec: str) -> str:
+        value = format(self.value, spec)
+        return f"{value} [{self.low:{spec}}, {self.high:{spec}}]" if self.known else f"{value} (interval not known)"
+
     def __str__(self) -> str:
-        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
+        return format(self, ".4g")
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
@@ -100,7 +109,7 @@ def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Interval:
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Student's interval for the mean of few values (seeds); zero width when there is one value.
+    """Student's interval for the mean of few values (seeds); infinite ends where there is one, which shows no spread.
 
     Args:
         values: at least one.
@@ -111,7 +120,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     _require_level(level)
     array = require_finite(numbers(values, "values"), "values").double().cpu().numpy()
     if len(array) == 1:
-        return Interval(float(array[0]), float(array[0]), float(array[0]))
+        return _unknown(float(array[0]), is_share=False)
     half = stats.t.ppf(0.5 + level / 2, len(array) - 1) * array.std(ddof=1) / math.sqrt(len(array))
     return Interval(float(array.mean()), float(array.mean() - half), float(array.mean() + half))
 

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import require_plain_file
 
 MOST_MEMBERS = 1_000_000
 LARGEST_RATIO = 200  # pictures and weights hardly shrink; a bomb shrinks a thousandfold
@@ -25,6 +26,7 @@ def open_zip(path: Path | str, expected: str = "a zip file") -> zipfile.ZipFile:
     Raises:
         InputError: no zip file, a damaged one, one with a million members, one that unpacks to far more than it is.
     """
+    require_plain_file(path, f"cannot read {path}")
     try:
         opened = zipfile.ZipFile(path)
     except DAMAGE as error:

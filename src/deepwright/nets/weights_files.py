@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import write_bytes
+from deepwright.core.files import require_plain_file, write_bytes
 from deepwright.core.zips import open_zip
 
 
@@ -23,6 +23,7 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
         InputError: no such file, one that holds more than tensors, or no state dict.
     """
     path = Path(path)
+    require_plain_file(path, f"cannot read {path}")
     if not path.is_file():
         given = f"{path}, a folder" if path.is_dir() else f"{path} does not exist"
         raise InputError("weights", given=given, expected="a .safetensors or .pt file")

@@ -8,6 +8,8 @@ from deepwright.core.files import write_text
 from deepwright.core.results import StudyResult, in_table, show
 from deepwright.report.plots import png
 
+_WORDS = {"holds": "yes", "fails": "**no**"}
+
 
 def write_study(result: StudyResult, folder: Path | str) -> Path:
     """Write `<study>.json`, `<study>.png` and `<study>.md`; returns the page's path.
@@ -28,7 +30,7 @@ def markdown(result: StudyResult) -> str:
     lines = [f"# Study: {result.study}", "", result.summary, "", "## Claims", ""]
     lines += ["| claim | measured | asked | spread | n | holds |", "|---|---|---|---|---|---|"]
     for c in result.claims:
-        asked, holds = f"{c.sense} {show(c.threshold)}", "yes" if c.holds else "**no**"
+        asked, holds = f"{c.sense} {show(c.threshold)}", _WORDS.get(c.verdict, c.verdict)
         cells = [in_table(c.text), show(c.measured), asked, show(c.spread), str(c.n), holds]
         lines.append(f"| {' | '.join(cells)} |")
     if result.figures:

@@ -86,6 +86,6 @@ def print_study(result: StudyResult) -> None:
     console = Console()
     print_table(result.table, result.study)
     for claim in result.claims:
-        mark = "[green]holds[/]" if claim.holds else "[bold red]fails[/]"
+        mark = f"[green]{claim.verdict}[/]" if claim.holds else f"[bold red]{claim.verdict}[/]"
         measured = f"{show(claim.measured)} {claim.sense} {show(claim.threshold)} (n={claim.n})"
         console.print(f"{mark}  {escape(claim.text)}: {escape(measured)}", highlight=False)

@@ -15,6 +15,7 @@ from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import Classification
 from deepwright.core.tasks.reading import looks_like_probabilities
+from deepwright.core.tasks.targets import as_tensor
 
 # log T is looked for between these: T in [0.0067, 148].
 _LOG_T = (-5.0, 5.0)
@@ -121,6 +122,21 @@ def ece_interval(
     Source: "Verified Uncertainty Calibration", arXiv 1909.10155 (the bias of a binned estimate and its removal);
     L. D. Brown, T. T. Cai, A. DasGupta, "Interval Estimation for a Binomial Proportion", 2001 (Jeffreys' prior).
     """
+    return ece_beside_chance(logits, labels, bins, seed, rows)[0]
+
+
+def ece_beside_chance(
+    logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"], bins: int = 15, seed: int = 0, rows: int = 400
+) -> tuple[Interval, float]:
+    """`ece_interval` and `ece_by_chance` of one set of draws.
+
+    Args:
+        logits: (N, K).
+        labels: (N,).
+        bins: of equal width.
+        seed: of the draws.
+        rows: number of draws.
+    """
     z, labels = _read(logits, labels)
     require_whole(1, bins=bins, rows=rows)
     confidence, predicted = z.softmax(1).max(1)
@@ -133,8 +149,9 @@ def ece_interval(
     drawn = _less_bias(count * _allowed(hits, count, rows, seed), sure, count)
     low, high = drawn.quantile(drawn.new_tensor([0.025, 0.975])).tolist()
     plain = float((hits - sure).abs().sum() / count.sum())
-    low = 0.0 if plain <= _by_chance(confidence, index, bins, seed, rows) else min(value, low)
-    return Interval(value, low, min(1.0, max(value, high)))
+    floor = _by_chance(confidence, index, bins, seed, rows)
+    low = 0.0 if plain <= floor else min(value, low)
+    return Interval(value, low, min(1.0, max(value, high))), floor
 
 
 def _allowed(hits: Tensor, count: Tensor, rows: int, seed: int) -> Float[Tensor, "rows bins"]:
@@ -306,6 +323,7 @@ def _temperature(z: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> 
 
 def _read(logits: Tensor, labels: Tensor) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:
     """Logits in double precision and labels beside them, both checked."""
+    logits = as_tensor(logits, "logits")
     if logits.ndim != 2 or len(logits) == 0 or logits.shape[1] < 2:
         raise InputError(
             "logits", given=f"shape {tuple(logits.shape)}", expected="(N, K): one sample or more, two classes or more"

@@ -82,7 +82,7 @@ class Runs:
         return mean(self.values(measure))
 
     def interval(self, measure: Measure) -> Interval:
-        """Mean over the trials with Student's 95 % interval; of one trial, itself.
+        """Mean over the trials with Student's 95 % interval, which one trial doesn't have.
 
         Args:
             measure: what is read.
@@ -189,7 +189,7 @@ def _paired(a: Runs, b: Runs, measure: Measure, other: Measure | None) -> list[t
 
 
 def banded(name: str, x: Sequence[Any], samples: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """A figure's series of means, with 95 % intervals over the seeds.
+    """A figure's series of means, with 95 % intervals over the seeds where every point has one.
 
     Args:
         name: in the legend.
@@ -197,13 +197,19 @@ def banded(name: str, x: Sequence[Any], samples: Sequence[Sequence[float]]) -> d
         samples: the values over seeds at each point.
     """
     points = [mean_interval(values) for values in samples]
-    return {
-        "name": name,
-        "x": list(x),
-        "y": [p.value for p in points],
-        "low": [p.low for p in points],
-        "high": [p.high for p in points],
-    }
+    means = curve(name, x, [p.value for p in points])
+    if not all(p.known for p in points):
+        return means
+    return {**means, "low": [p.low for p in points], "high": [p.high for p in points]}
+
+
+def ends(interval: Interval) -> tuple[float | None, float | None]:
+    """An interval's ends as cells of a table: none where they aren't known.
+
+    Args:
+        interval: over the seeds.
+    """
+    return (interval.low, interval.high) if interval.known else (None, None)
 
 
 def curve(name: str, x: Sequence[Any], y: Sequence[Any], **more: Any) -> dict[str, Any]:

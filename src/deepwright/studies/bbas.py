@@ -24,7 +24,7 @@ from deepwright.ood import BBAS, MDS, DetectorSuite, auroc, fpr_at_tpr
 from deepwright.ood.detector import Detector
 from deepwright.ood.suite import ALL
 from deepwright.studies import Settings
-from deepwright.studies._frame import Runs, cross, curve, gaps, mean, run_grid, study_result
+from deepwright.studies._frame import Runs, cross, curve, ends, gaps, mean, run_grid, study_result
 
 SETS = ("near", "far noise", "far patches", "far inverted", "far shuffled")
 FAR = SETS[1:]
@@ -236,7 +236,7 @@ def _near_table(pairs: Runs) -> Table:
     rows: list[list[Any]] = []
     for d in _shared(pairs):
         areas, gap = pairs.values(_on(d, "near")), mean_interval(_near(pairs, OURS, d))
-        rows.append([d, mean(areas), min(areas), max(areas), gap.value, gap.low, gap.high])
+        rows.append([d, mean(areas), min(areas), max(areas), gap.value, *ends(gap)])
     columns = ["detector", "near", "smallest", "largest", "AggBBAS minus it", "low", "high"]
     caption = f"AUROC on two unknown digits, over {len(pairs)} pairs of them; gaps with 95 % intervals"
     rows.sort(key=lambda row: -row[1])
@@ -302,7 +302,7 @@ def _summary(runs: Runs, pairs: Runs, by_length: dict[int, Runs]) -> str:
         f"Networks reach {runs.mean('accuracy'):.1%} on their eight digits. On its worst far set AggBBAS keeps "
         f"{ours:.3f}, MSP {msp:.3f}. On two unknown digits, over {len(pairs)} pairs, AggBBAS has "
         f"{pairs.mean(_on(OURS, 'near')):.3f}: "
-        + ", ".join(f"{v.value:+.3f} [{v.low:+.3f}, {v.high:+.3f}] against {d}" for d, v in gap.items())
+        + ", ".join(f"{v:+.3f} against {d}" for d, v in gap.items())
         + f". Which digits are held out moves the gap to MSP from {min(each):+.3f} to {max(each):+.3f}; by epochs "
         f"of training, over the splits, it is {', '.join(lengths)}."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from typing import Any
@@ -193,7 +194,7 @@ def _more_claims(arms: dict[str, Runs]) -> list[Claim]:
     return [
         Claim.at_most(
             "L2 at initialisation against units at random: the 95 % interval of the difference holds 0 (0 = it does)",
-            0.0 if interval.low <= 0 <= interval.high else 1.0,
+            float(not interval.low <= 0 <= interval.high) if interval.known else math.nan,
             0.0,
         ),
         Claim.at_least(
@@ -241,10 +242,9 @@ def _summary(arms: dict[str, Runs], timing: dict[str, float]) -> str:
     early, late = (mean_interval(gaps(ours, ours, f"fused {e} random", f"scratch {e}")) for e in (3, 10))
     fair = mean_interval(gaps(ours, ours, "fused 3 random, small batches", "scratch 3, small batches"))
     return (
-        f"On the same labels the fused network is {fair.value:+.3f} [{fair.low:+.3f}, {fair.high:+.3f}] above scratch "
-        f"after 3 epochs in batches of 16 (90 steps). In batches of 32 it is {early.value:+.3f} [{early.low:+.3f}, "
-        f"{early.high:+.3f}], most of which is a scratch network that 45 steps have starved. After 10 epochs: "
-        f"{late.value:+.3f} [{late.low:+.3f}, {late.high:+.3f}]. Selection costs "
+        f"On the same labels the fused network is {fair:+.3f} above scratch after 3 epochs in batches of 16 (90 "
+        f"steps). In batches of 32 it is {early:+.3f}, most of which is a scratch network that 45 steps have starved. "
+        f"After 10 epochs: {late:+.3f}. Selection costs "
         f"{mean(ratios(ours, arms[WHOLE], 'macs')):.2f} of the whole network's MACs; one round at width 32 takes "
         f"{timing['pruned']:.1f} s against {timing['whole']:.1f} s. At width 8 the small selector isn't faster in "
         "seconds: overhead decides there."

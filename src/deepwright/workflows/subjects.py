@@ -18,6 +18,7 @@ from deepwright.core.fit import Selection, adamw, fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
 from deepwright.core.requirements import require_number, require_positive, require_whole
+from deepwright.core.scales import STATED
 from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Task
 from deepwright.data import ENTRIES as DATA_SETS
 from deepwright.data import (
@@ -112,7 +113,7 @@ class SubjectOptions:
         if self.split is not None:
             require_choice("split", self.split, ("test",))
         if self.outputs is not None:
-            require_choice("outputs", self.outputs, ("logits", "probabilities", "log-probabilities"))
+            require_choice("outputs", self.outputs, STATED)
             if self.task is not None:
                 raise InputError("outputs", given=f"{self.outputs!r} beside a task", expected="none: the task says it")
         for name in ("mean", "std", "eps"):

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from deepwright.checks.subjects.columns import in_deviations
 from deepwright.checks.subjects.subject import OPTIONS, Subject
+from deepwright.core.devices import dtype_of
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
 from deepwright.core.requirements import require_network
@@ -66,7 +67,8 @@ def subject_from_loaders(
         return Subject(model, test, name, task=cast(Task, task), **options)
     if task is not None and not isinstance(task, Task):
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
-    x, y = _gather(test, "test")
+    wide = dtype_of(model) == torch.float64
+    x, y = _gather(test, "test", wide)
     seen = _seen_task(model, x, y) if task is None else task
     whole = Split(x, seen.check_targets(y, len(x), "test labels"))
     if train is None and validation is None:
@@ -76,7 +78,7 @@ def subject_from_loaders(
         raise InputError("train", given="nothing, beside validation data", expected="training data, or neither of them")
     else:
         with_parts(split, "data with training batches")
-        train_part, validation_part, note = _fitted_on(train, validation, seen)
+        train_part, validation_part, note = _fitted_on(train, validation, seen, wide)
         test_part = whole
     names = tuple(class_names or ())
     if len(set(names)) < len(names):
@@ -92,11 +94,13 @@ def subject_from_loaders(
     return Subject(model, data, name, task=seen, **options)
 
 
-def _fitted_on(train: Iterable[Any], validation: Iterable[Any] | None, task: Task) -> tuple[Split, Split, str]:
+def _fitted_on(
+    train: Iterable[Any], validation: Iterable[Any] | None, task: Task, wide: bool
+) -> tuple[Split, Split, str]:
     """The training and the validation part, and what to tell where the second is cut from the first."""
-    given = _split(train, "train", task)
+    given = _split(train, "train", task, wide)
     if validation is not None:
-        return given, _split(validation, "validation", task), ""
+        return given, _split(validation, "validation", task, wide), ""
     count = len(given) // 5
     order = stratified_order(given.y, 0)
     note = cut_note("validation", "train", count) if count else ""
@@ -121,13 +125,13 @@ def _one_whole_number_each(y: Any) -> bool:
     return flat and bool((y == y.round()).all())
 
 
-def _split(loader: Iterable[Any], what: str, task: Task) -> Split:
-    x, y = _gather(loader, what)
+def _split(loader: Iterable[Any], what: str, task: Task, wide: bool) -> Split:
+    x, y = _gather(loader, what, wide)
     return Split(x, task.check_targets(y, len(x), f"{what} labels"))
 
 
-def _gather(loader: Iterable[Any], what: str) -> tuple[Tensor, Any]:
-    """All inputs, and all targets as they come, on the CPU."""
+def _gather(loader: Iterable[Any], what: str, wide: bool) -> tuple[Tensor, Any]:
+    """All inputs, and all targets as they come, on the CPU; double precision is kept for a network in it."""
     xs: list[Tensor] = []
     ys: list[Any] = []
     for batch in _batches(loader, what):
@@ -148,7 +152,10 @@ def _gather(loader: Iterable[Any], what: str) -> tuple[Tensor, Any]:
         )
     if x.is_floating_point() and not torch.isfinite(x).all():
         raise InputError(f"{what} inputs", given="NaN or infinity", expected="finite numbers")
-    return x if x.dtype == torch.uint8 else x.float(), _joined(ys, what)
+    if x.dtype != torch.uint8:
+        kept = wide and (x.dtype == torch.float64 or not x.is_floating_point())
+        x = x.double() if kept else x.float()
+    return x, _joined(ys, what)
 
 
 def _batches(loader: Iterable[Any], what: str) -> Iterator[Any]:

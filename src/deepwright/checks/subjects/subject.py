@@ -36,6 +36,7 @@ _SCORES = {
     "detection": "mean score",
 }
 _LOG_PROBABILITIES = "the outputs are log-probabilities, which are read as logits: their softmax is the same"
+LEAST_OF_A_CLASS = 5  # training samples: of fewer, its mean or a neighbour says little
 OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps")
 
 
@@ -274,6 +275,23 @@ class Subject:
         if bool((counts[self.data.test.y.unique()] == 0).any()):
             return None
         return NearestMean.fit(train, self.classes).to(self.device)
+
+    @property
+    def thin_classes(self) -> str:
+        """Why simple methods are a weak bar here: classes of few training samples; empty where all have enough."""
+        if not self.has_classes or self.baseline is None:
+            return ""
+        counts = torch.bincount(self.data.train.y, minlength=self.classes)
+        tested = torch.bincount(self.data.test.y, minlength=self.classes) > 0
+        thin = ((counts < LEAST_OF_A_CLASS) & tested).nonzero().flatten().tolist()
+        if not thin:
+            return ""
+        named = ", ".join(f"{self.class_names[k]!r} has {int(counts[k])}" for k in thin[:3])
+        more = f" (and {len(thin) - 3} more classes)" if len(thin) > 3 else ""
+        return (
+            f"Simple methods are a weak bar here: class {named}{more} training samples, and a class mean or a "
+            f"neighbour says little of fewer than {LEAST_OF_A_CLASS}."
+        )
 
     @property
     def baseline_name(self) -> str:

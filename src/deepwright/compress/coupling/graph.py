@@ -11,6 +11,7 @@ Example:
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -117,7 +118,8 @@ class ShrinkGraph:
 
         Raises:
             ExportError: the network can't be exported; names the source line.
-            InputError: arguments, or a name in `frozen` that is no parameter's.
+            InputError: arguments, or a name in `frozen` that is no parameter's; a network all of whose weights are
+                computed at each call (weight norm, parametrizations). Where some are, a warning names their layers.
         """
         if attention not in POLICIES or on_norm not in ("allow", "freeze"):
             raise InputError(
@@ -152,6 +154,7 @@ class ShrinkGraph:
         component = consumed_components(space, walk)
         groups, unit_of = groups_of(space, walk, component)
         unsupported = [Unsupported(op_name(n.target), module_of(n), source_of(n)) for n in walk.unsupported]
+        _tell_computed(model, unsupported, bool(groups))
         options = {"attention": attention, "on_norm": on_norm, "frozen": tuple(frozen), "together": tuple(together)}
         return cls(model, example, kwargs, program, walk, space, component, groups, unsupported, unit_of, options)
 
@@ -262,6 +265,23 @@ def _require_finite(inputs: Any) -> None:
     for value in torch.utils._pytree.tree_leaves(inputs):
         if isinstance(value, Tensor) and value.is_floating_point() and value.isnan().any():
             raise InputError("example_inputs", given="NaN", expected="numbers")
+
+
+def _tell_computed(model: nn.Module, unsupported: Sequence[Unsupported], any_left: bool) -> None:
+    """Layers whose weights are computed at each call by what has no rule: nothing of them can be removed."""
+    old = {name for name, module in model.named_modules() if "weight_g" in module._parameters}
+    named = [u.fqn.partition(".parametrizations")[0] for u in unsupported if ".parametrizations" in u.fqn]
+    layers = list(dict.fromkeys([*named, *(u.fqn for u in unsupported if u.fqn in old)]))
+    if not layers:
+        return
+    given = f"weights that are computed at each call, in {', '.join(layers[:5])}{', ...' if len(layers) > 5 else ''}"
+    hint = (
+        "make them plain: torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight'), or "
+        "torch.nn.utils.remove_weight_norm(layer) of the older kind"
+    )
+    if not any_left:
+        raise InputError("model", given=given, expected="weights that are parameters", hint=hint)
+    warnings.warn(f"nothing is removed from {given}; {hint}", stacklevel=3)
 
 
 def _rebuilt(

@@ -9,6 +9,7 @@ Source: arXiv 2603.28149 (head, losses and the threshold rule are ours where the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -110,6 +111,11 @@ class AdaptiveModel(nn.Module):
 
     # --- inference ---------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _magnitude(self) -> float:
+        """Of the example, which never changes: asking each time would make every call wait for the device."""
+        return magnitude(self.example)
+
     def pieces(self) -> list[nn.Module]:
         """The network between its cuts; the pieces share its parameters."""
         return self._exported()[1]
@@ -162,7 +168,7 @@ class AdaptiveModel(nn.Module):
             thresholds, largest = self._own(self.policy).thresholds, self.policy.largest
         else:
             require_thresholds(thresholds, len(self.cuts))
-            largest = magnitude(self.example)
+            largest = self._magnitude
         require_frames(x, self.example, largest)
         pieces, given = self.pieces(), x
         x = to_model(x, self.model)

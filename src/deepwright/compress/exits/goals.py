@@ -19,6 +19,7 @@ from torch import Tensor
 
 from deepwright.compress.exits.policy import CalibrationError, just_above
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_number, require_within
 
 LEVELS = 200
 
@@ -103,8 +104,7 @@ class Levels:
         Raises:
             CalibrationError: no level is that fast (the fastest is told).
         """
-        if not 1 < wanted < math.inf:
-            raise InputError("target_speedup", given=wanted, expected="above 1, and finite")
+        require_within(1.0, math.inf, ends="()", target_speedup=wanted)
         whole = float(self.paths[-1]) if static is None else static
         reached = [whole / self.cost(self._honest(self.left(self.thresholds(j)))) for j in self.levels]
         for level, factor in zip(self.levels, reached):
@@ -124,7 +124,8 @@ class Levels:
             cost_harm: of a sample that leaves in harm.
             cost_sample: of a sample that runs to the end.
         """
-        if not (cost_harm >= 0 and cost_sample >= 0 and 0 < cost_harm + cost_sample < math.inf):
+        require_number(0, cost_harm=cost_harm, cost_sample=cost_sample)
+        if cost_harm == cost_sample == 0:
             raise InputError("utility", given=(cost_harm, cost_sample), expected="two finite costs, not both 0")
 
         def loss(level: int) -> float:
@@ -141,8 +142,7 @@ class Levels:
             metric: (N,) where each sample leaves -> a number, higher = better (mAP of the calibration frames).
             most: the fall allowed.
         """
-        if not 0 <= most < math.inf:
-            raise InputError("max_map_drop", given=most, expected="0 or more")
+        require_number(0, max_map_drop=most)
         cuts = self.readiness.shape[1]
         whole = metric(torch.full((len(self.readiness),), cuts))
         if not math.isfinite(whole):

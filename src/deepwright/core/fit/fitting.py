@@ -20,7 +20,7 @@ from deepwright.core.fit.run import FitResult, Run
 from deepwright.core.interrupt import graceful
 from deepwright.core.progress import bar
 from deepwright.core.randomness import local_rng
-from deepwright.core.requirements import require_callable, require_network, require_whole
+from deepwright.core.requirements import require_callable, require_network, require_positive, require_whole
 from deepwright.core.resume import Resume
 
 
@@ -182,10 +182,10 @@ def _check_parts(loss: Any, step: Any, optimizer: Any, scheduler: Any, augment: 
 
 def _check_options(model: nn.Module, epochs: int, batch_size: int, every: int, clip_norm: float | None) -> None:
     require_network(model)
-    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in (epochs, batch_size, every))
-    if not whole or epochs < 0 or batch_size < 1 or every < 1 or (clip_norm is not None and not clip_norm > 0):
-        given = f"epochs={epochs}, batch_size={batch_size}, every={every}, clip_norm={clip_norm}"
-        raise InputError("fit", given=given, expected="whole epochs, 0 or more; the others 1 or more; clip_norm > 0")
+    require_whole(0, epochs=epochs)
+    require_whole(1, batch_size=batch_size, every=every)
+    if clip_norm is not None:
+        require_positive(infinite=True, clip_norm=clip_norm)
     if not any(p.requires_grad for p in model.parameters()):
         hint = "model.requires_grad_(True), or leave parts of it trainable"
         raise InputError("model", given="no parameter that asks for gradients", expected="one or more", hint=hint)

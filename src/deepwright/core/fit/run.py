@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from deepwright.core.devices import dtype_of
-from deepwright.core.errors import InputError, first_line
+from deepwright.core.errors import InputError
 from deepwright.core.fit.losses import Losses
 from deepwright.core.fit.order import Order
 from deepwright.core.fit.recipe import Recipe, TrainData
+from deepwright.core.inference import failed_on
 from deepwright.core.randomness import derive_seed, generator, local_seeds
 from deepwright.core.resume import Resume
 
@@ -118,9 +119,8 @@ class Run:
                 hint = "targets of the outputs' shape: y[:, None], or .squeeze(1) of the outputs"
                 raise InputError("targets", given=given, expected="one shape", hint=hint) from None
             except (IndexError, RuntimeError) as error:
-                seen = f"inputs {x.dtype} {tuple(x.shape)}, targets {y.dtype} {tuple(y.shape)}"
-                expected = "a batch that network and loss take"
-                raise InputError("the first batch", given=f"{seen}: {first_line(error)}", expected=expected) from error
+                expected = "a batch (inputs, targets) that network and loss take"
+                raise failed_on((x, y), error, "the first batch", expected=expected) from error
         if value.numel() != 1:
             given = f"shape {tuple(value.shape)}"
             raise InputError("the loss", given=given, expected="one number a batch", hint="reduction='mean'")

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import array_tensor
-
-SCALES = ("auto", "logits", "probabilities", "log-probabilities")
+from deepwright.core.scales import SCALES
 
 # How far from 1 the sum of a row of probabilities may lie: a softmax in half precision rounds each of its terms.
 _SUM_TOLERANCE = {torch.float16: 5e-3, torch.bfloat16: 2e-2}

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.files import require_plain_file
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_whole
 from deepwright.core.zips import open_zip, read_member
@@ -66,6 +67,7 @@ class ImageSource:
         if self._zip is not None:
             return read_member(self._zip, name, _LARGEST_FILE)
         try:
+            require_plain_file(self.path / name, f"cannot read {name} of {self.path}")
             return (self.path / name).read_bytes()
         except OSError as error:
             raise InputError(f"{name} of {self.path}", given=error.strerror or str(error)) from error
@@ -80,6 +82,8 @@ class ImageSource:
             InputError: no picture.
         """
         try:
+            if self._zip is None:
+                require_plain_file(self.path / name, f"cannot read {name} of {self.path}")
             with Image.open(self.path / name if self._zip is None else io.BytesIO(self.read(name))) as picture:
                 return picture.size
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

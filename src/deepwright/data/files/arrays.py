@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import require_plain_file
 from deepwright.core.zips import DAMAGE, open_zip
-from deepwright.data.dataset import Data, Split, stratified_order
+from deepwright.data.dataset import Data, Split, stratified_order, to_float
 from deepwright.data.files.class_order import require_names
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
+from deepwright.data.files.tables import standardised
 
 _KEYS = {
     "train": (("train_images", "train_labels"), ("x_train", "y_train"), ("X_train", "y_train")),
@@ -35,7 +37,8 @@ def load_npz(
 ) -> Data:
     """An `.npz` with `x` and `y`, with `x_train`/`y_train`/..., or in MedMNIST's layout.
 
-    Images may be (N, H, W), (N, H, W, C) or (N, C, H, W); uint8, or floats in [0, 1]. Vectors (N, d) are a table.
+    Images may be (N, H, W), (N, H, W, C) or (N, C, H, W); uint8, or floats in [0, 1]. Vectors (N, d) are a
+    table, which is standardised as that of a .csv.
 
     Args:
         path: the file.
@@ -83,11 +86,13 @@ def load_npz(
         notes=tuple(notes),
         seen_validation=seen_validation(found),
     )
+    data = standardised(data) if data.test.x.ndim == 2 else data
     return data.limited(limit, train_limit, seed)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     expected = "an .npz of plain arrays (numpy.savez)"
+    require_plain_file(path, f"cannot read {path}")
     with path.open("rb") as file:
         if file.read(6) == b"\x93NUMPY":
             raise InputError(f"{path.name}", given="one array, as numpy.save writes it", expected=expected)
@@ -162,6 +167,8 @@ def _images(array: np.ndarray, name: str) -> Tensor:
         x = x.permute(0, 3, 1, 2).contiguous()
     if x.ndim not in (2, 4) or 0 in x.shape[1:]:
         raise InputError(name, given=f"shape {array.shape}", expected="(N, d), (N, H, W), (N, H, W, C) or (N, C, H, W)")
+    if x.ndim == 2:
+        return to_float(x)
     if x.ndim == 4 and x.is_floating_point() and x.numel() and (float(x.min()) < 0 or float(x.max()) > 1):
         raise InputError(
             name,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from deepwright.core.boxes import Detections, require_boxes
 from deepwright.core.errors import InputError
-from deepwright.core.files import reading
+from deepwright.core.files import reading, require_plain_file
 from deepwright.data.files.archives import Decoding, ImageSource, decode
 
 
@@ -83,6 +83,7 @@ def load_voc(
 
 
 def _voc_boxes(file: Path) -> list[tuple[float, float, float, float, str, bool]]:
+    require_plain_file(file, f"cannot read {file}")
     try:
         root = ElementTree.fromstring(file.read_bytes())
         found = []

@@ -49,16 +49,32 @@ def table_data(
     labels = class_labels(y, f"labels of {name}")
     _require_table(name, inputs, labels, classes, features)
     train, validation, test = split_three(inputs, labels, shares, seed)
-    known = train.x if len(train) else test.x
+    return standardised(Data(name, "tabular", classes, train, validation, test, features=features))
+
+
+def standardised(data: Data) -> Data:
+    """A table in deviations of its training rows (of the measured ones where there are none), which its notes say.
+
+    Args:
+        data: rows of finite numbers.
+    """
+    known = data.train.x if len(data.train) else data.test.x
     center, scale = known.mean(0), known.std(0, correction=min(1, len(known) - 1)).clamp_min(1e-6)
 
-    def standardised(split: Split) -> Split:
+    def moved(split: Split) -> Split:
         return replace(split, x=(split.x - center) / scale)
 
-    own = "" if len(train) else " (of the measured rows themselves)"
-    notes = (f"inputs are standardised features: attacks and corruptions act in units of standard deviations{own}",)
-    parts = (standardised(train), standardised(validation), standardised(test))
-    return Data(name, "tabular", classes, *parts, features=features, center=center, scale=scale, notes=notes)
+    own = "" if len(data.train) else " (of the measured rows themselves)"
+    note = f"inputs are standardised features: attacks and corruptions act in units of standard deviations{own}"
+    return replace(
+        data,
+        train=moved(data.train),
+        validation=moved(data.validation),
+        test=moved(data.test),
+        center=center,
+        scale=scale,
+        notes=(note, *data.notes),
+    )
 
 
 def _require_table(

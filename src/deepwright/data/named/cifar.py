@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import require_plain_file
 from deepwright.data.dataset import Data, Split, stratified_order
 from deepwright.data.files.archives import Decoding, ImageSource, decode
 
@@ -95,6 +96,7 @@ def _from_images(path: Path, limit: int | None, train_limit: int | None, seed: i
 def _from_batches(folder: Path) -> Data:
     def read(name: str) -> tuple[Tensor, Tensor]:
         path = folder / name
+        require_plain_file(path, f"cannot read {path}")
         try:
             content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
             pixels = torch.from_numpy(np.ascontiguousarray(content[b"data"], dtype=np.uint8)).view(-1, 3, 32, 32)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import require_plain_file
 from deepwright.data.dataset import Data, Split, split_three
 from deepwright.data.files.tables import table_data
 
@@ -92,6 +93,7 @@ def _read_idx(folder: Path, stem: str, dimensions: int) -> Tensor:
     path = _idx(folder, stem)
     if path is None:
         raise InputError(f"{folder}", given=f"no {stem}[.gz]", expected="the MNIST release's IDX files")
+    require_plain_file(path, f"cannot read {path}")
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         magic, *shape = struct.unpack(f">{dimensions + 1}I", content[: 4 * (dimensions + 1)])

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.devices import to_model
-from deepwright.core.errors import InputError, first_line
+from deepwright.core.errors import InputError
 from deepwright.core.features import read_logits
-from deepwright.core.inference import evaluating
+from deepwright.core.inference import evaluating, failed_on
 from deepwright.core.requirements import require_callable
 from deepwright.core.tasks import Task
 from deepwright.core.tasks.targets import as_tensor
@@ -110,10 +110,6 @@ def count_columns(network: nn.Module, x: Tensor, task: Task | None) -> int | Non
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             if isinstance(error, InputError | torch.OutOfMemoryError):
                 raise
-            raise InputError(
-                "pool",
-                given=f"a sample of shape {tuple(x.shape[1:])}, {x.dtype}: {first_line(error)}",
-                expected="samples that the selector's network takes",
-            ) from error
+            raise failed_on(x, error, "pool", expected="samples that the selector's network takes") from error
         logits = read_logits(out, task)
     return logits.shape[1] if isinstance(logits, Tensor) and logits.ndim == 2 else None

@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 from torch.export.pt2_archive import PT2ArchiveWriter
 
 from deepwright.core.errors import first_line
+from deepwright.core.files import require_plain_file
 from deepwright.nets.programs.fields import checked
 from deepwright.nets.programs.refusal import RefusedProgram, short
 from deepwright.nets.programs.trees import key_fits
@@ -37,6 +38,7 @@ def read_program(path: Path | str) -> ExportedProgram:
         OSError: the file can't be read.
         zipfile.BadZipFile: the file is no archive, or a damaged one.
     """
+    require_plain_file(path, f"cannot read {path}")
     with zipfile.ZipFile(path) as source:
         parts = _Parts(source, Path(path).stat().st_size)
         clean = io.BytesIO()

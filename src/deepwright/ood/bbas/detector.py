@@ -190,7 +190,7 @@ class BBAS(Detector):
             boxes_low_=low - spread,
             boxes_high_=high + spread,
             box_class_=torch.tensor([k for k, _ in members], device=phi.device),
-            scale_=deviation.clamp_min(max(1e-6 * float(deviation.median()), 1e-12)),
+            scale_=deviation.clamp_min(max(1e-6 * _typical(deviation), 1e-12)),
         )
         names = self._names(acts, self.layers)
         self.shape_ = [(name, acts.kinds[name], acts.layers[name].shape[1]) for name in names]
@@ -361,3 +361,12 @@ class BBAS(Detector):
         """The inverse of `get_extra_state`; another detector's is refused."""
         super().set_extra_state(state)
         self.shape_ = [(str(layer), str(kind), int(width)) for layer, kind, width in state["shape"]]
+
+
+def _typical(deviation: Float[Tensor, " m"]) -> float:
+    """The median deviation; where most variables never vary, that of the others; 1e6 (a scale of 1) where none does."""
+    median = float(deviation.median())
+    if median > 0:
+        return median
+    moving = deviation[deviation > 0]
+    return float(moving.median()) if len(moving) else 1e6

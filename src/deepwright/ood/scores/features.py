@@ -89,6 +89,13 @@ class ViM(Detector):
         _, vectors = torch.linalg.eigh(centred.T @ centred / len(h))
         residual = vectors[:, : d - principal]
         norm = (centred @ residual).norm(dim=1).mean()
+        if not norm > 1e-6 * centred.norm(dim=1).mean():  # float32 can't tell less from nothing
+            raise InputError(
+                "ViM: activations",
+                given=f"nothing outside of the {principal} principal directions",
+                expected="features of more dimensions",
+                hint=f"fewer, as in ViM(dimensions={max(1, principal // 2)}), or another detector",
+            )
         alpha = acts.logits.double().amax(1).mean() / norm.clamp_min(1e-12)
         self.remember(origin_=origin.float(), residual_=residual.float(), alpha_=alpha.float())
 

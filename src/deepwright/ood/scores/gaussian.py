@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from deepwright.core.errors import unknown_name
+from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.features import Activations
 from deepwright.ood.detector import Detector, require_classes
 
@@ -87,6 +87,13 @@ class MDS(Detector):
 
     def _class_distances(self, acts: Activations) -> Tensor:
         """(N, K) squared distances."""
+        if self.whiten_.shape[1] == 0:
+            raise InputError(
+                f"{self.name}: activations",
+                given="samples of a class that are all alike",
+                expected="some that differ",
+                hint="fit on more samples, or use KNN",
+            )
         h = self._vectors(acts) @ self.whiten_
         return torch.cdist(h, self.mean_ @ self.whiten_, compute_mode="donot_use_mm_for_euclid_dist").square()
 

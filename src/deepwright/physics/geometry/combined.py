@@ -21,6 +21,7 @@ from deepwright.physics.levels import both, either
 from deepwright.physics.points import collect, sample_where, seeded, slack
 
 _OFF = 1e-6  # of the size: how far off the boundary its two sides are asked
+_COUNTED = 1 << 16
 Part = Any  # Box, Ball, Polygon, Mesh, or a combination: what has `distance`, `level` and `sample_boundary`
 
 
@@ -87,10 +88,16 @@ class _Combined:
             lambda x: self.distance(x) < 0, self.bounds, n, method, generator, name, expected, draws=200
         )
 
-    @property
+    @cached_property
     def area(self) -> float:
-        """Of the parts' boundaries together: at least that of the whole."""
-        return sum(part.area for part in self.parts)
+        """Of the whole's boundary (a length in the plane), counted on 65,536 points of the parts': to about 1 %."""
+        density = _COUNTED / self._area_of_parts
+        return len(self.boundary_at(density, torch.Generator().manual_seed(7))[0]) / density
+
+    @property
+    def _area_of_parts(self) -> float:
+        """Of their boundaries together, which is at least that of the whole."""
+        return sum(part._area_of_parts if isinstance(part, _Combined) else part.area for part in self.parts)
 
     def sample_boundary(self, n: int, *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Even points of the boundary and their outward unit normals.
@@ -106,7 +113,7 @@ class _Combined:
         rng = seeded(generator)
 
         def draw() -> tuple[Tensor, Tensor]:
-            x, normal = self.boundary_at(max(2 * n, 64) / self.area, rng)
+            x, normal = self.boundary_at(max(2 * n, 64) / self._area_of_parts, rng)
             order = torch.randperm(len(x), generator=rng)  # parts come one after the other: the first n weren't even
             return x[order], normal[order]
 

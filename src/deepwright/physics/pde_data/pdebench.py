@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from deepwright.core.errors import InputError, MissingExtraError
+from deepwright.core.files import require_plain_file, write_atomic
 from deepwright.physics.pde_data.trajectories import PDEDataset
 
 LAYOUTS = ("tensor", "cfd", "seeds", "flow")
@@ -71,6 +72,7 @@ def read_pdebench(
     h5py = _h5py()
     if reduce_x < 1 or reduce_t < 1:
         raise InputError("reduce", given=f"x {reduce_x}, t {reduce_t}", expected="at least 1 each")
+    require_plain_file(path, f"cannot read {path}")
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -218,13 +220,12 @@ def write_pdebench(data: PDEDataset, path: Path | str, layout: str | None = None
     if chosen not in LAYOUTS or not _holds(chosen, data):
         expected = f"one of {', '.join(LAYOUTS)} that holds {data.channels} on {data.dim} axes"
         raise InputError("layout", given=repr(layout), expected=expected)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with h5py.File(partial, "w") as file:
-        _write(file, data, chosen)
-    partial.replace(path)
-    return path
+
+    def fill(stream: BinaryIO) -> None:
+        with h5py.File(stream, "w") as file:
+            _write(file, data, chosen)
+
+    return write_atomic(path, fill)
 
 
 def _layout_for(data: PDEDataset) -> str:

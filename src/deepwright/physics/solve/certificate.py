@@ -138,8 +138,8 @@ def certify(problem: PDEProblem, u: nn.Module, *, seed: int = 0, times: int = 4)
                 "training points than on them; train on more points"
             )
     seen = sensitivity(problem, u, seed + 7919)
-    for name in ("missed", "bound", "amplification", "undetermined", "seen"):
-        setattr(report, name, getattr(seen, name))
+    report.missed, report.bound, report.amplification = seen.missed, seen.bound, seen.amplification
+    report.undetermined, report.seen = seen.undetermined, seen.seen
     report.doubts = [*_lacking(problem), *seen.doubts]
     if report.missed is not None and report.missed > MISSED:
         report.warnings.append(

@@ -17,7 +17,12 @@ from deepwright.physics.solve.least_squares import LeastSquaresProblem
 
 
 def covariance(
-    problem: LeastSquaresProblem, noise: Mapping[str, float], names: Sequence[str] | None = None, ridge: float = 1e-12
+    problem: LeastSquaresProblem,
+    noise: Mapping[str, float],
+    names: Sequence[str] | None = None,
+    ridge: float = 1e-12,
+    *,
+    normal: Float[Tensor, "p p"] | None = None,
 ) -> Float[Tensor, "k k"]:
     """Covariance of fitted parameters, linearised about where they are.
 
@@ -27,6 +32,7 @@ def covariance(
         names: parameters of the model that are asked for, in this order (all by default).
         ridge: added to the diagonal of H, relative to its largest entry: directions that nothing decides would have no
             bound.
+        normal: H = J'J where it is known already.
 
     Raises:
         InputError: no measured block; an unknown parameter; a negative noise.
@@ -40,7 +46,7 @@ def covariance(
     if set(wanted) - set(problem.names):
         raise InputError("names", given=sorted(set(wanted) - set(problem.names)), expected="fitted parameters")
     vector = problem.vector()
-    h, _, _ = problem.normal_equations(vector)
+    h = problem.normal_equations(vector)[0] if normal is None else normal.clone()
     spread = torch.zeros_like(h)
     for block in measured:
         part = LeastSquaresProblem(problem.model, [block], max_jac_bytes=problem.max_jac_bytes)
@@ -58,7 +64,9 @@ def covariance(
     return solved.T @ spread @ solved
 
 
-def determined(problem: LeastSquaresProblem, names: Sequence[str]) -> list[bool]:
+def determined(
+    problem: LeastSquaresProblem, names: Sequence[str], *, normal: Float[Tensor, "p p"] | None = None
+) -> list[bool]:
     """Whether residuals decide each fitted number, with all other parameters free: 1 - R^2 of its column of J.
 
     `covariance` doesn't see it: where only the product of two numbers counts, noise moves each of them by nothing.
@@ -66,8 +74,9 @@ def determined(problem: LeastSquaresProblem, names: Sequence[str]) -> list[bool]
     Args:
         problem: fitted.
         names: parameters of one number each.
+        normal: H = J'J where it is known already.
     """
-    h, _, _ = problem.normal_equations(problem.vector())
+    h = problem.normal_equations(problem.vector())[0] if normal is None else normal
     sizes = [s.numel() for s in problem.shapes.values()]
     starts = dict(zip(problem.shapes, torch.tensor([0, *sizes]).cumsum(0).tolist()))
     index = torch.tensor([starts[n] for n in names], device=h.device)

@@ -120,8 +120,9 @@ def estimates(
     spread: Float[Tensor, " k"] = torch.full((len(names),), math.nan, dtype=torch.float64)
     if noise:
         with suppress(torch.linalg.LinAlgError):  # directions that nothing decides: no interval, but the values stay
-            decided = torch.tensor(determined(problem, names))
-            deviations = covariance(problem, noise, names).diagonal().clamp_min(0).sqrt()
+            normal = problem.normal_equations(problem.vector())[0]
+            decided = torch.tensor(determined(problem, names, normal=normal))
+            deviations = covariance(problem, noise, names, normal=normal).diagonal().clamp_min(0).sqrt()
             spread = deviations.double().cpu().masked_fill(~decided, math.nan)
     found = {}
     for unknown, name, deviation in zip(unknowns, names, spread):

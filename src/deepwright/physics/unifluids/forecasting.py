@@ -11,6 +11,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.physics.pde_data import PDEBatch
+from deepwright.physics.points import seeded
 from deepwright.physics.unifluids.flow_matching import (
     Parameterization,
     euler_sample,
@@ -101,7 +102,7 @@ def sample(
         raise InputError("conserve", given=given, expected="whole context frames")
     if members < 1:
         raise InputError("members", given=members, expected="1 or more")
-    rng = torch.Generator().manual_seed(0) if generator is None else generator
+    rng = seeded(generator)
     sampler = _Sampler(model, data, flow)
     return torch.stack([sampler.member(rng) for _ in range(members)])
 

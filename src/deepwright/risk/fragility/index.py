@@ -90,7 +90,7 @@ def _xi(scores: Tensor, target: Tensor | None, score: Score, input: str) -> Tens
         raise InputError("input", given=repr(input), expected="'logits', 'probs' or 'xi'")
     if input != "xi" and score != "loss" and target is None:
         raise InputError("target", given="None", expected="labels", hint='pass input="xi" for ready misjudgment scores')
-    if scores.numel() == 0:
+    if len(scores) == 0:
         raise InputError("scores", given="0 samples", expected="at least one")
     return misjudgment(scores, target, score, input)
 

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
+from deepwright.core.tasks.targets import as_tensor
 from deepwright.risk.fragility.index import fragility_index
 
 
 def _losses(logits: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy of each sample. Labels out of range are seen where they fail: looking for them would make every
     training step wait for the device."""
+    target = as_tensor(target, "target")
     if target.is_floating_point() or target.dtype == torch.bool:
         raise InputError("target", given=f"{target.dtype}", expected="whole numbers, one class a sample")
     try:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from deepwright.core.errors import InputError
+from deepwright.core.tasks.targets import as_tensor, whole_labels
 from deepwright.risk.fragility.index import fragility_index, kl_roots
 from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment
 
@@ -57,6 +58,8 @@ class FragilityIndex(Metric):
             target: (N, ...) labels.
             group: (N, ...) integer ids, for `compute_groups`.
         """
+        scores, target = as_tensor(scores, "scores"), whole_labels(target, "target")
+        group = None if group is None else whole_labels(group, "group")
         if scores.ndim > 2:
             scores = scores.movedim(1, -1).reshape(-1, scores.shape[1])
             target = target.reshape(-1)

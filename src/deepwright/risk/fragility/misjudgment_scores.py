@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.inference import require_labels
+from deepwright.core.tasks import Classification
 from deepwright.core.tasks.reading import looks_like_probabilities
+from deepwright.core.tasks.targets import as_tensor
 
 Score = str | Callable[[Tensor, Tensor], Tensor]
 
@@ -80,6 +81,7 @@ def misjudgment(
         InputError: NaN or +infinity, probabilities that don't sum to 1 (1e-3) or that were given as logits, labels out
             of range, fewer than two classes.
     """
+    scores = as_tensor(scores, "scores")
     if not bool((scores < math.inf).all()):  # NaN and +inf; -inf is a class that is ruled out
         raise InputError(
             "scores",
@@ -97,15 +99,14 @@ def misjudgment(
         )
     if scores.ndim > 2:  # dense targets: (N, K, ...) -> (N * ..., K)
         scores = scores.movedim(1, -1).reshape(-1, scores.shape[1])
-        target = None if target is None else target.reshape(-1)
+        target = None if target is None else as_tensor(target, "target").reshape(-1)
     if len(scores) == 0:
         raise InputError("scores", given="0 samples", expected="at least one")
     if scores.shape[1] < 2:
         raise InputError("scores", given=f"{scores.shape[1]} classes", expected="at least two")
     if target is None:
         raise InputError("target", given="None", expected="labels")
-    require_labels(target, scores.shape[1], len(scores), "target")
-    target = target.to(scores.device)
+    target = Classification(scores.shape[1]).check_targets(target, len(scores), "target").to(scores.device)
     if callable(score):
         return to_float64(score(scores, target))
     if score not in SCORES:

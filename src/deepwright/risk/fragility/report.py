@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,17 @@ from deepwright.core.files import jsonable, write_json
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import numbers, require_finite, require_number, require_whole
 from deepwright.core.results import Figure
-from deepwright.core.statistics import Interval
+from deepwright.core.statistics import Interval, clopper_pearson
 from deepwright.core.tasks import Classification
 from deepwright.core.tasks.ranking import auroc
-from deepwright.core.tasks.targets import one_a_sample, whole_labels
+from deepwright.core.tasks.targets import as_tensor, one_a_sample, whole_labels
 from deepwright.risk.calibration import ece, fit_temperature, nll
 from deepwright.risk.fragility.index import kl_roots, normalised
 from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment, require_probabilities, require_scores
 from deepwright.risk.fragility.worst_case import fragility_curve, worst_case_weights
+
+FEW = 5  # errors: with fewer, resamples say nothing of those that weren't met
+_LARGEST = {"prob_margin": 1.0, "true_prob": 1.0, "brier": 2.0}  # score of a sample; others have no end
 
 
 @dataclass
@@ -33,7 +37,8 @@ class FragilityReport:
         n: number of samples.
         tau: target.
         score: the misjudgment score.
-        fi: index, with its 95 % bootstrap interval.
+        fi: index, with its 95 % interval: of resamples, and where fewer than five scores miss the target, up to as
+            many of the largest score as their number allows (Clopper and Pearson).
         nfi: normalised index, with its interval.
         accuracy: share of right predictions.
         auc: area under the ROC curve (one against the rest, averaged over the classes).
@@ -133,7 +138,8 @@ def fragility_report(
         bootstrap_rows: of the intervals.
         seed: of the bootstrap.
     """
-    target = target.to(scores.device)
+    scores = as_tensor(scores, "scores")
+    target = whole_labels(target, "target").to(scores.device)
     report = _report(scores, target, tau, score, groups, cost_matrix, reject_cost, class_names, bootstrap_rows, seed)
     if held_out is None:
         return report
@@ -166,6 +172,8 @@ def _report(
     n, classes = logits.shape
     names = names or tuple(str(i) for i in range(classes))
     fi, nfi = bootstrap_index(xi, tau, rows, seed)
+    if int((xi > tau).sum()) < FEW:
+        fi, nfi = _for_few(xi, tau, fi, nfi, _LARGEST.get(score, math.inf) if isinstance(score, str) else math.inf)
     weights = worst_case_weights(xi, tau)
     top = weights.topk(min(24, n))
     taus = torch.linspace(float(xi.mean()), float(xi.max()), 33, dtype=torch.float64, device=xi.device)
@@ -217,6 +225,33 @@ def bootstrap_index(
     draws = torch.cat([_index_and_normalised(xi[part], tau) for part in index.split(max(1, 4_000_000 // len(xi)))], 1)
     centre = _index_and_normalised(xi[None], tau)[:, 0]
     return _corrected(float(centre[0]), draws[0]), _corrected(float(centre[1]), draws[1])
+
+
+def _for_few(xi: Tensor, tau: float, fi: Interval, nfi: Interval, largest: float) -> tuple[Interval, Interval]:
+    """Intervals that reach up to what so few scores above the target leave open.
+
+    Resamples of one error hold it once or a few times, and nothing but it. As many errors as Clopper and Pearson's
+    interval of their share allows may be there, each with the largest score that there is.
+
+    Args:
+        xi: the scores.
+        tau: the target.
+        fi: the index with its interval by resamples.
+        nfi: likewise, normalised.
+        largest: score.
+    """
+    if not math.isfinite(largest):
+        ends: list[float] = [math.inf, math.inf]
+    else:
+        below = xi[xi <= tau]
+        most = clopper_pearson(len(xi) - len(below), len(xi)).high if len(below) else 1.0
+        rows = torch.cat([below, below.new_tensor([largest])]).double()
+        weights = rows.new_full((len(rows),), (1 - most) / max(1, len(below)))
+        weights[-1] = most
+        k = kl_roots(rows[None], rows.new_tensor([tau]), weights.log()[None])[0]
+        ends = [float(k), float(normalised(k, tau - (weights * rows).sum()))]
+    first, second = (Interval(i.value, i.low, max(i.high, end)) for i, end in zip((fi, nfi), ends))
+    return first, second
 
 
 def _corrected(point: float, draws: Tensor) -> Interval:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from deepwright.core import trials
 from deepwright.core.errors import InputError, NotIdentified
 from deepwright.core.requirements import require_whole
+from deepwright.core.tasks.targets import as_tensor, whole_labels
 from deepwright.risk.calibration import fit_temperature
 from deepwright.risk.fragility.index import fragility_index
 
@@ -98,7 +99,8 @@ def _trial(target: float | None, train: Train, evaluate: Evaluate) -> dict[str, 
     """Train at one target, and measure."""
     model = train(target)
     logits, labels = evaluate(model)
-    labels = labels.to(logits.device)
+    logits = as_tensor(logits, "logits")
+    labels = whole_labels(labels, "labels").to(logits.device)
     return {
         "target": math.inf if target is None else target,
         "accuracy": float((logits.argmax(1) == labels).double().mean()),

@@ -155,8 +155,8 @@ def _summary(runs: Runs, best: str) -> str:
     speed = runs.interval(_at(best, 0.05, "speedup"))
     before, after = (sum(runs.values(_at(best, 0.05, f"false boxes {k}"))) for k in ("before", "after"))
     return (
-        f"With false skips certified below 5 % the exit after {best} makes {speed.value:.2f} [{speed.low:.2f}, "
-        f"{speed.high:.2f}] times fewer MACs at a change of {at('change'):+.4f} mean average precision. Precision is "
+        f"With false skips certified below 5 % the exit after {best} makes {speed:.2f} "
+        f"times fewer MACs at a change of {at('change'):+.4f} mean average precision. Precision is "
         f"blind to skips: false boxes on empty frames fall from {before} to {after}, and {at('false skip'):.1%} of the "
         f"frames with objects are missed whole ({at('false skip, small objects'):.1%} of those with small ones only). "
         "What precision loses is about the share of frames missed whole: with a detector as good as this one, 0.02 "

@@ -10,7 +10,7 @@ from deepwright.physics.linear_grids import CELG, CellGrid
 from deepwright.physics.pictures import field_image
 from deepwright.physics.splines import KERNELS
 from deepwright.studies import Settings
-from deepwright.studies._frame import Runs, cross, curve, ratios, run_grid, study_result
+from deepwright.studies._frame import Runs, cross, curve, ends, ratios, run_grid, study_result
 from deepwright.studies.linear_grids.timing import step_times
 from deepwright.studies.linear_grids.trials import NETWORKS, PROBLEMS, trial
 
@@ -109,9 +109,8 @@ def _table(arms: Arms, budget: float, n: int) -> Table:
     rows: list[list[Any]] = []
     for (problem, name), runs in arms.items():
         error = runs.interval("error")
-        ends = (error.low, error.high) if len(runs) > 1 else (None, None)
         cost = (runs.mean("steps"), runs.mean("seconds"))
-        rows.append([problem, name, runs[0]["parameters"], error.value, *ends, *cost])
+        rows.append([problem, name, runs[0]["parameters"], error.value, *ends(error), *cost])
     return Table(
         ["problem", "network", "parameters", "relative L2 error", "low", "high", "steps", "CPU seconds"],
         rows,

@@ -7,7 +7,7 @@ from typing import Any
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.statistics import mean_interval, paired_permutation
 from deepwright.studies import Settings
-from deepwright.studies._frame import Runs, banded, cross, curve, gaps, mean, run_grid, study_result
+from deepwright.studies._frame import Runs, banded, cross, curve, ends, gaps, mean, run_grid, study_result
 from deepwright.studies.search.units import SEARCHES, cifar_trial, units_trial
 from deepwright.studies.search.weights import METHODS, weights_trial
 
@@ -133,7 +133,7 @@ def _table(arms: dict[str, Runs], n: int) -> Table:
         runs = arms[method]
         volume = runs.interval("hypervolume")
         picked = (runs.mean(k) for k in ("picked validation error", "picked test error"))
-        rows.append([method, volume.value, volume.low, volume.high, runs.interval("reduction").value, *picked])
+        rows.append([method, volume.value, *ends(volume), runs.interval("reduction").value, *picked])
     picked_columns = ["picked: validation error", "picked: test error"]
     return Table(
         ["search", "hypervolume", "low", "high", "weights gone at <= 1 point", *picked_columns],
@@ -186,9 +186,9 @@ def _summary(arms: dict[str, Runs], units: Runs) -> str:
         other: (mean_interval(_above(arms, other)), paired_permutation(ours, arms[other].values("hypervolume")))
         for other in (LONG, UNGUIDED)
     }
-    long, guided = (f"{i.value:+.4f} [{i.low:+.4f}, {i.high:+.4f}], p = {p:.2g}" for i, p in against.values())
+    long, guided = (f"{i:+.4f}, p = {p:.2g}" for i, p in against.values())
     gaps_after = {o: mean_interval(_after(units, TUNED, o)) for o in (AS_CUT, "one-shot L2", "one-shot, chosen")}
-    cut, plain, chosen = (f"{i.value:+.3f} [{i.low:+.3f}, {i.high:+.3f}]" for i in gaps_after.values())
+    cut, plain, chosen = (f"{i:+.3f}" for i in gaps_after.values())
     return (
         f"The hierarchy is what counts: {mean(_above(arms, FLAT)):+.3f} hypervolume over a flat search, "
         f"{mean(_above(arms, 'global magnitude')):+.4f} over the magnitude sweep. Whether phase 2 beats a longer phase "
