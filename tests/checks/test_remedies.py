@@ -138,13 +138,18 @@ def test_no_detector_is_advised_at_chance():
     assert run(found.remedy, subject) == []
 
 
-def test_a_detector_that_is_advised_is_better_than_confidence(audited):
-    subject, report = audited("classification")
-    found = report["ood"]
-    if "`" in found.remedy:
-        best = re.search(r"Put (\w+) beside", found.remedy)[1]
-        assert found.number(f"auroc_{best}_mean") > found.number("auroc_mean")
-        run(found.remedy, subject)
+def test_a_detector_that_is_advised_is_better_than_confidence():
+    """Foreign rows lie far out where the network is surest: confidence takes them for its own, distances don't."""
+    model, made, task = subjects.classification()
+    out = model.weight[0] / model.weight[0].norm() - (model.weight[1] + model.weight[2]) / 10
+    foreign = (20 * out + 0.5 * torch.randn(60, 4, generator=subjects.generator(9))).detach()
+    subject = Subject(model, subjects.replaced(made, ood={"far out": foreign}), task=task, **subjects.LIMITS)
+    subject.__dict__["ood"] = {"far out": foreign}
+    found = audit(subject, checks=["ood"])["ood"]
+    best = re.search(r"Put (\w+) beside", found.remedy)[1]
+    assert found.number("auroc_mean") < 0.5
+    assert found.number(f"auroc_{best}_mean") > 0.9
+    run(found.remedy, subject)
 
 
 class Brightness(nn.Module):

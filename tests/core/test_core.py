@@ -1,5 +1,6 @@
 """Resumption bit for bit, equal numbers for any worker count, intervals against references, JSON round trips."""
 
+import json
 import math
 import os
 import signal
@@ -34,6 +35,7 @@ from deepwright.core.statistics import (
     wilson,
 )
 from deepwright.core.trials import run
+from deepwright.report.study import markdown
 
 FIT = """
 import sys, torch
@@ -356,3 +358,27 @@ def test_bars_stay_inside_table_cells():
     text = Table(["a|b", "c"], [["|phi|", 1.0]]).markdown()
     assert text.splitlines()[2] == r"| \|phi\| | 1 |"
     assert text.splitlines()[0] == r"| a\|b | c |"
+
+
+def test_one_value_shows_no_spread():
+    one = mean_interval([0.3])
+    assert (one.value, one.low, one.high, one.known) == (0.3, -math.inf, math.inf, False)
+    assert (f"{one:+.3f}", f"{mean_interval([1.0, 1.0]):.2f}") == ("+0.300 (interval not known)", "1.00 [1.00, 1.00]")
+
+
+def test_an_end_over_one_seed_shows_nothing():
+    """An end of an interval that isn't known is no number: neither side of any bar, and back from JSON the same."""
+    one, two = mean_interval([0.3]), mean_interval([0.3, 0.31])
+    claims = [
+        Claim.at_least("low", one.low, 0.0),
+        Claim.at_most("high", one.low, 0.0),
+        Claim.at_most("holds 0", math.nan, 0.0),
+        Claim.at_least("two seeds", two.low, 0.0),
+        Claim.at_least("two seeds", two.low, 1.0),
+    ]
+    result = StudyResult("s", claims, Table(["a"], [[one.low]]))
+    back = StudyResult.from_dict(json.loads(json.dumps(result.to_dict())))
+    for found in (claims, back.claims):
+        assert [c.holds for c in found] == [False, False, False, True, False]
+        assert [c.verdict for c in found] == [*["one seed: not shown"] * 3, "holds", "fails"]
+    assert markdown(result).count("| one seed: not shown |") == 3

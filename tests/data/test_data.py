@@ -137,7 +137,12 @@ def test_npz(tmp_path, layout):
     data = load(path)
     assert len(data.classes) == 3
     assert data.kind == ("tabular" if layout == "table" else "image")
-    assert data.test.inputs().max() <= 1
+    if layout == "table":
+        assert "inputs are standardised features" in data.notes[0]
+        assert torch.allclose(data.train.x.mean(0), torch.zeros(4), atol=1e-6)
+        assert torch.allclose(data.train.x.std(0), torch.ones(4), atol=1e-6)
+    else:
+        assert data.test.inputs().max() <= 1
 
 
 @pytest.mark.parametrize(

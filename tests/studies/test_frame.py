@@ -7,10 +7,23 @@ import pytest
 
 from deepwright.core.errors import InputError
 from deepwright.core.results import Claim, Figure, Table
+from deepwright.core.statistics import mean_interval
 from deepwright.report.study import markdown
 from deepwright.studies import Settings
 from deepwright.studies._clock import median_ms
-from deepwright.studies._frame import Runs, _Timed, banded, cross, curve, gaps, mean, ratios, run_grid, study_result
+from deepwright.studies._frame import (
+    Runs,
+    _Timed,
+    banded,
+    cross,
+    curve,
+    ends,
+    gaps,
+    mean,
+    ratios,
+    run_grid,
+    study_result,
+)
 
 
 def scaled(factor, seed):
@@ -99,11 +112,18 @@ def test_arms_of_other_seeds_are_not_paired():
 
 
 def test_a_banded_series_has_means_and_intervals():
-    series = banded("ours", ("a", "b"), [[1.0, 3.0], [5.0]])
+    series = banded("ours", ("a", "b"), [[1.0, 3.0], [5.0, 5.0]])
     half = 12.706205  # t(0.975, 1) times a standard error of 1
     assert series["y"] == [2.0, 5.0]
     assert series["low"] == pytest.approx([2 - half, 5.0])
     assert series["high"] == pytest.approx([2 + half, 5.0])
+
+
+def test_a_series_of_single_seeds_has_no_band():
+    """One value shows no spread: neither a whisker of no length nor one without an end."""
+    assert banded("ours", ("a", "b"), [[1.0, 3.0], [5.0]]) == {"name": "ours", "x": ["a", "b"], "y": [2.0, 5.0]}
+    assert ends(mean_interval([5.0])) == (None, None)
+    assert ends(mean_interval([5.0, 5.0])) == (5.0, 5.0)
 
 
 def test_a_curve_takes_what_else_a_figure_reads():

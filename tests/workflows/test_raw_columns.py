@@ -1,5 +1,6 @@
 """A network of the user's gets a table's columns as they are, whatever their units; deviations are the audit's own."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -131,3 +132,27 @@ def test_foreign_rows_go_back_with_the_others():
     torch.testing.assert_close(back.ood["own rows"], x + 1)
     torch.testing.assert_close(back.test.x, x)
     assert in_own_units(back) is back
+
+
+@pytest.mark.parametrize("kind", ["float64", "uint8"])
+def test_an_npz_without_a_network_is_standardised_and_with_one_it_is_not(tmp_path, kind):
+    """Columns of 0..1 and of thousands: an MLP that is trained on them raw sees the second only."""
+    rng = torch.Generator().manual_seed(0)
+    y = torch.arange(80) % 2
+    x = torch.stack([y + 0.2 * torch.randn(80, generator=rng), 1000 * torch.randn(80, generator=rng) + 4000], 1)
+    if kind == "uint8":
+        x = torch.stack([20 * y + torch.randint(0, 9, (80,), generator=rng), torch.randint(0, 255, (80,))], 1)
+    path = tmp_path / "table.npz"
+    np.savez(path, x=x.numpy().astype(kind), y=y.numpy())
+    trained = build_subject(SubjectOptions(data=path))
+    assert trained.data.train.x.std(0).tolist() == pytest.approx([1.0, 1.0], abs=1e-4)
+    assert "standardised" in trained.data.notes[0]
+    assert float(trained.right.double().mean()) > 0.9
+    seen = []
+    network = nn.Linear(2, 2)
+    network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().clone()))
+    given = build_subject(SubjectOptions(network.eval(), data=path))
+    given.outputs()
+    own = torch.cat(seen)[-len(given.data.test) :]
+    values = x.float() / 255 if kind == "uint8" else x.float()
+    assert float(torch.cdist(own.double(), values.double()).amin(1).max()) < 1e-2

@@ -38,6 +38,7 @@ def check_fragility(subject: Subject) -> Finding:
         subject.logits(), data.test.y, held_out=held_out(subject), class_names=subject.class_names, seed=subject.seed
     )
     found, rule, base = _against_baseline(subject, report)
+    rule = f"{rule} {subject.thin_classes if base is not None else ''}".rstrip()
     xi = misjudgment(subject.logits(), data.test.y)
     confident = wilson(int((xi > 0.8).sum()), len(xi))
     values: dict[str, Any] = {
@@ -131,7 +132,7 @@ def _against_baseline(subject: Subject, report: FragilityReport) -> tuple[Graded
         f"Normalised FI at matched temperature ({nfi.value:.3f}) over that of {name} ({reference:.3f}) is "
         f"{ratio.value:.2f}: A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond or infinite.{found.words}{few}"
     )
-    return found, f"{rule} {subject.thin_classes}".rstrip(), base
+    return found, rule, base
 
 
 def _of_no_error(subject: Subject, n: int, base: float | None) -> tuple[Graded, str]:

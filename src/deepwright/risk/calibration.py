@@ -15,7 +15,7 @@ from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import Classification
 from deepwright.core.tasks.reading import looks_like_probabilities
-from deepwright.core.tasks.targets import as_tensor
+from deepwright.core.tasks.targets import Labels, Rows, as_tensor
 
 # log T is looked for between these: T in [0.0067, 148].
 _LOG_T = (-5.0, 5.0)
@@ -39,7 +39,7 @@ class Reliability:
 
 
 def reliability(
-    logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"], bins: int = 15, adaptive: bool = False
+    logits: Float[Rows, "n classes"], labels: Labels, bins: int = 15, adaptive: bool = False
 ) -> Reliability:
     """Bin the samples by the confidence of their prediction.
 
@@ -82,9 +82,7 @@ def confidence_bins(confidence: Float[Tensor, " n"], bins: int = 15) -> Int64[Te
     return ((confidence * bins).ceil().long() - 1).clamp(0, bins - 1)
 
 
-def ece(
-    logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"], bins: int = 15, adaptive: bool = False
-) -> float:
+def ece(logits: Float[Rows, "n classes"], labels: Labels, bins: int = 15, adaptive: bool = False) -> float:
     """Expected calibration error in [0, 1].
 
     Args:
@@ -97,7 +95,7 @@ def ece(
 
 
 def ece_interval(
-    logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"], bins: int = 15, seed: int = 0, rows: int = 400
+    logits: Float[Rows, "n classes"], labels: Labels, bins: int = 15, seed: int = 0, rows: int = 400
 ) -> Interval:
     """Expected calibration error without the part that few samples add, with its 95 % interval.
 
@@ -126,7 +124,7 @@ def ece_interval(
 
 
 def ece_beside_chance(
-    logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"], bins: int = 15, seed: int = 0, rows: int = 400
+    logits: Float[Rows, "n classes"], labels: Labels, bins: int = 15, seed: int = 0, rows: int = 400
 ) -> tuple[Interval, float]:
     """`ece_interval` and `ece_by_chance` of one set of draws.
 
@@ -163,7 +161,7 @@ def _allowed(hits: Tensor, count: Tensor, rows: int, seed: int) -> Float[Tensor,
     return torch.from_numpy(special.betaincinv(right, wrong, u)).to(hits.device)
 
 
-def ece_by_chance(logits: Float[Tensor, "n classes"], bins: int = 15, seed: int = 0, rows: int = 400) -> float:
+def ece_by_chance(logits: Float[Rows, "n classes"], bins: int = 15, seed: int = 0, rows: int = 400) -> float:
     """The 95th percentile of the ECE that a perfectly calibrated network with these confidences would show.
 
     Args:
@@ -215,7 +213,7 @@ def _less_bias(hits: Tensor, sure: Tensor, count: Tensor) -> Tensor:
     return ((2 * gap - folded) * count / count.sum()).sum(-1).clamp_min(0)
 
 
-def brier(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
+def brier(logits: Float[Rows, "n classes"], labels: Labels) -> Float[Tensor, " n"]:
     """Per-sample Brier score sum_k (p_k - 1[k = y])^2 in [0, 2].
 
     Args:
@@ -230,7 +228,7 @@ def brier(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Fl
     return (p**2).sum(1) - 2 * p.gather(1, labels[:, None])[:, 0] + 1
 
 
-def nll(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
+def nll(logits: Float[Rows, "n classes"], labels: Labels) -> Float[Tensor, " n"]:
     """Per-sample negative log likelihood in nats.
 
     Args:
@@ -244,7 +242,7 @@ def nll(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Floa
     return F.cross_entropy(z, labels, reduction="none")
 
 
-def fit_temperature(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> float:
+def fit_temperature(logits: Float[Rows, "n classes"], labels: Labels) -> float:
     """The T > 0 that minimises the likelihood loss of logits / T on held-out data.
 
     The loss is convex in 1 / T; the root of its derivative is bracketed and bisected on log T in [-5, 5].
@@ -263,7 +261,7 @@ def fit_temperature(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " 
 
 
 def temperature_gain(
-    logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"], folds: int = 5, seed: int = 0
+    logits: Float[Rows, "n classes"], labels: Labels, folds: int = 5, seed: int = 0
 ) -> Float[Tensor, " n"]:
     """By how much a temperature lowers each sample's likelihood loss, in nats, when it was fitted without that sample.
 
@@ -321,7 +319,7 @@ def _temperature(z: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> 
     return float(torch.tensor((low + high) / 2).exp())
 
 
-def _read(logits: Tensor, labels: Tensor) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:
+def _read(logits: Rows, labels: Labels) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:
     """Logits in double precision and labels beside them, both checked."""
     logits = as_tensor(logits, "logits")
     if logits.ndim != 2 or len(logits) == 0 or logits.shape[1] < 2:

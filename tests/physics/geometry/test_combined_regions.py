@@ -119,3 +119,10 @@ def test_level_sets_are_combined_by_their_functions():
     level = LevelSet(lambda x: x.norm(dim=1) - 1, Box((-2, 2), (-2, 2)))
     with pytest.raises(InputError, match=r"LevelSet.*torch\.maximum"):
         Union(level, SQUARE)
+
+
+@pytest.mark.parametrize("name", [name for name, (*_, length) in KNOWN.items() if length is not None])
+def test_the_area_is_that_of_the_whole_boundary(name):
+    """Parts that overlap, or a hole's far side, don't count twice."""
+    region, _, length = KNOWN[name]
+    assert region.area == pytest.approx(length, rel=0.01)

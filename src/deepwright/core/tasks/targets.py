@@ -13,6 +13,11 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import array_tensor
 
+Labels = Tensor | np.ndarray | Sequence[Any]
+"""Classes as people have them: of any type of whole numbers; `Task.check_targets` makes int64 of them."""
+Rows = Tensor | np.ndarray
+"""Outputs as people have them."""
+
 
 def as_tensor(y: Any, name: str) -> Tensor:
     """A tensor of real numbers from a tensor, array or list."""

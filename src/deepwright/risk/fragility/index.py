@@ -24,12 +24,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.tasks.targets import Labels, Rows
 from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment, require_scores, to_float64
 
 
 def fragility_index(
-    scores: Tensor,
-    target: Tensor | None = None,
+    scores: Rows,
+    target: Labels | None = None,
     *,
     tau: float = 0.0,
     score: Score = "prob_margin",
@@ -85,7 +86,7 @@ def normalised(k: Float[Tensor, "..."], gap: Float[Tensor, "..."]) -> Float[Tens
     return torch.where(met | (k == 0), ratio, math.inf)
 
 
-def _xi(scores: Tensor, target: Tensor | None, score: Score, input: str) -> Tensor:
+def _xi(scores: Rows, target: Labels | None, score: Score, input: str) -> Tensor:
     if input not in ("logits", "probs", "xi"):
         raise InputError("input", given=repr(input), expected="'logits', 'probs' or 'xi'")
     if input != "xi" and score != "loss" and target is None:

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
-from deepwright.core.tasks.targets import as_tensor
+from deepwright.core.tasks.targets import Labels, as_tensor
 from deepwright.risk.fragility.index import fragility_index
 
 
-def _losses(logits: Tensor, target: Tensor) -> Tensor:
+def _losses(logits: Tensor, target: Labels) -> Tensor:
     """Cross-entropy of each sample. Labels out of range are seen where they fail: looking for them would make every
     training step wait for the device."""
     target = as_tensor(target, "target")
@@ -65,7 +65,7 @@ class FragilityLoss(nn.Module):
         self.register_buffer("log_norm", torch.tensor(math.nan, dtype=torch.float64))
         self.register_buffer("running_k", torch.tensor(math.nan, dtype=torch.float64))
 
-    def forward(self, losses: Tensor, target: Tensor | None = None) -> Float[Tensor, ""]:
+    def forward(self, losses: Tensor, target: Labels | None = None) -> Float[Tensor, ""]:
         """The loss where its input is, in the input's dtype; the running values follow it there.
 
         Args:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from deepwright.core.errors import InputError
-from deepwright.core.tasks.targets import as_tensor, whole_labels
+from deepwright.core.tasks.targets import Labels, Rows, as_tensor, whole_labels
 from deepwright.risk.fragility.index import fragility_index, kl_roots
 from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment
 
@@ -50,7 +50,7 @@ class FragilityIndex(Metric):
         else:
             self.add_state("histogram", default=torch.zeros(bins, dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, scores: Tensor, target: Tensor, group: Tensor | None = None) -> None:
+    def update(self, scores: Rows, target: Labels, group: Labels | None = None) -> None:
         """Add a batch.
 
         Args:

@@ -12,7 +12,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Classification
 from deepwright.core.tasks.reading import looks_like_probabilities
-from deepwright.core.tasks.targets import as_tensor
+from deepwright.core.tasks.targets import Labels, Rows, as_tensor
 
 Score = str | Callable[[Tensor, Tensor], Tensor]
 
@@ -63,8 +63,8 @@ SCORES = ("prob_margin", "score_margin", "true_prob", "brier", "loss")
 
 
 def misjudgment(
-    scores: Float[Tensor, "n ..."],
-    target: Tensor | None,
+    scores: Rows,
+    target: Labels | None,
     score: Score = "prob_margin",
     input: str = "logits",
 ) -> Float[Tensor, " m"]:

@@ -19,7 +19,7 @@ from deepwright.core.results import Figure
 from deepwright.core.statistics import Interval, clopper_pearson
 from deepwright.core.tasks import Classification
 from deepwright.core.tasks.ranking import auroc
-from deepwright.core.tasks.targets import as_tensor, one_a_sample, whole_labels
+from deepwright.core.tasks.targets import Labels, Rows, as_tensor, one_a_sample, whole_labels
 from deepwright.risk.calibration import ece, fit_temperature, nll
 from deepwright.risk.fragility.index import kl_roots, normalised
 from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment, require_probabilities, require_scores
@@ -110,13 +110,13 @@ class FragilityReport:
 
 
 def fragility_report(
-    scores: Float[Tensor, "n classes"],
-    target: Int64[Tensor, " n"],
+    scores: Float[Rows, "n classes"],
+    target: Labels,
     *,
     tau: float = 0.0,
     score: Score = "prob_margin",
     groups: Tensor | None = None,
-    held_out: tuple[Tensor, Tensor] | None = None,
+    held_out: tuple[Rows, Labels] | None = None,
     cost_matrix: Tensor | None = None,
     reject_cost: float | None = None,
     class_names: tuple[str, ...] | None = None,
@@ -342,7 +342,7 @@ def selective_curve(xi: Tensor, confidence: Tensor, tau: float = 0.0, points: in
 
 
 def expected_cost(
-    probabilities: Tensor, y: Tensor, matrix: Tensor | None = None, reject_cost: float | None = None
+    probabilities: Tensor, y: Labels, matrix: Tensor | None = None, reject_cost: float | None = None
 ) -> tuple[float, float]:
     """Mean cost of the decisions that look cheapest to the model, and the share that it hands on.
 

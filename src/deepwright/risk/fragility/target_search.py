@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from deepwright.core import trials
 from deepwright.core.errors import InputError, NotIdentified
 from deepwright.core.requirements import require_whole
-from deepwright.core.tasks.targets import as_tensor, whole_labels
+from deepwright.core.tasks.targets import Labels, Rows, as_tensor, whole_labels
 from deepwright.risk.calibration import fit_temperature
 from deepwright.risk.fragility.index import fragility_index
 
 Train = Callable[[float | None], nn.Module]
-Evaluate = Callable[[nn.Module], tuple[Tensor, Tensor]]
+Evaluate = Callable[[nn.Module], tuple[Rows, Labels]]
 
 
 @dataclass(frozen=True)

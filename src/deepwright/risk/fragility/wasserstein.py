@@ -18,6 +18,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole
+from deepwright.core.tasks.targets import Labels
 from deepwright.risk.fragility.misjudgment_scores import misjudgment
 
 
@@ -31,7 +32,7 @@ class WassersteinInterval:
 
 
 def lipschitz_estimate(
-    model: nn.Module, x: Float[Tensor, "n ..."], y: Tensor, score: str = "score_margin", steps: int = 20, seed: int = 0
+    model: nn.Module, x: Float[Tensor, "n ..."], y: Labels, score: str = "score_margin", steps: int = 20, seed: int = 0
 ) -> float:
     """Largest input-gradient norm of the margin near the data: an estimate from below, not a bound.
 
@@ -60,7 +61,7 @@ def lipschitz_estimate(
 def wasserstein_interval(
     model: nn.Module,
     x: Float[Tensor, "n ..."],
-    y: Tensor,
+    y: Labels,
     *,
     tau: float = 0.0,
     score: str = "score_margin",
@@ -106,7 +107,7 @@ def wasserstein_interval(
 def _worst_mean(
     model: nn.Module,
     x: Tensor,
-    y: Tensor,
+    y: Labels,
     score: str,
     k: float,
     bounds: tuple[float, float] | None,
