@@ -210,7 +210,11 @@ ROWS = [
     Bad("index of probabilities", lambda _: fragility_index(Z.softmax(1), Y), ("probabilities",)),
     Bad("index of nothing", lambda _: fragility_index(Z[:0], Y[:0]), ("0 samples",)),
     Bad("index without labels", lambda _: fragility_index(Z), ("target", "labels")),
-    Bad("index of labels with fractions", lambda _: fragility_index(Z, Y + 0.5), ("target", "integer")),
+    Bad(
+        "index of labels with fractions",
+        lambda _: fragility_index(Z, Y + 0.5),
+        ("target", "whole numbers", "regression"),
+    ),
     Bad("index at a target that is NaN", lambda _: fragility_index(Z, Y, tau=NAN), ("tau", "NaN")),
     Bad("index of an unknown divergence", lambda _: fragility_index(Z, Y, divergence="js"), ("js", "kl")),
     Bad("index of an unknown input", lambda _: fragility_index(Z, Y, input="scores"), ("scores", "xi")),

@@ -230,7 +230,11 @@ EXITS = [
     Bad("calibrate_exits: certainty", lambda _: calibrated(confidence=1.0), ("confidence", "1.0")),
     Bad("calibrate_exits: a word of certainty", lambda _: calibrated(confidence="95 %"), ("confidence", "95 %")),
     Bad("calibrate_exits: a negative share", lambda _: calibrated(max_false_skip=-0.1), ("max_false_skip", "-0.1")),
-    Bad("calibrate_exits: slower", lambda _: calibrated(relevant=HALF, target_speedup=0.5), ("above 1", "0.5")),
+    Bad(
+        "calibrate_exits: slower",
+        lambda _: calibrated(relevant=HALF, target_speedup=0.5),
+        ("target_speedup", "(1, inf)", "0.5"),
+    ),
     Bad("calibrate_exits: NaN times faster", lambda _: calibrated(relevant=HALF, target_speedup=NAN), ("nan",)),
     Bad("calibrate_exits: a cost of NaN", lambda _: calibrated(relevant=HALF, utility=(NAN, 1.0)), ("utility",)),
     Bad(

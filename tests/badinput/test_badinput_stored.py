@@ -206,7 +206,7 @@ LOOP_ROWS = [
     Bad("no pool", lambda _: loop(None), ("pool", "nonetype")),
     Bad("a pool of rank 0", lambda _: loop(torch.tensor(3.0)), ("pool", "shape ()")),
     Bad("a pool of booleans", lambda _: loop(X > 0), ("pool", "bool")),
-    Bad("a pool of another width", lambda _: loop(torch.randn(12, 5)), ("pool", "(5,)", "network takes")),
+    Bad("a pool of another width", lambda _: loop(torch.randn(12, 5)), ("pool", "(1, 5)", "network takes")),
     Bad("a network for a selector", lambda _: loop(selector=NET), ("selector", "wholeselector(model)")),
     Bad("no selector", lambda _: LabelingLoop(X, None, budget=6, round_size=3), ("selector", "nonetype")),
     Bad("a task by its name", lambda _: loop(task="classification"), ("task", "classification(10)")),

@@ -124,7 +124,7 @@ class Levels:
             cost_harm: of a sample that leaves in harm.
             cost_sample: of a sample that runs to the end.
         """
-        require_number(0, cost_harm=cost_harm, cost_sample=cost_sample)
+        require_number(0, **{"cost of harm in utility": cost_harm, "cost of a sample in utility": cost_sample})
         if cost_harm == cost_sample == 0:
             raise InputError("utility", given=(cost_harm, cost_sample), expected="two finite costs, not both 0")
 
