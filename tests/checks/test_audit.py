@@ -93,7 +93,7 @@ def test_tables_are_audited():
     from deepwright.core.fit import fit
 
     fit(model, (data.train.x, data.train.y), epochs=20, batch_size=32)
-    report = audit(Subject(model, data, attack_limit=50))
+    report = audit(Subject(model, data, attack_limit=20, corruption_limit=40, ood_limit=40, eps=(0.1, 0.4)))
     assert "failed" not in {f.grade for f in report.findings}, [f.summary for f in report.findings]
     assert "standardised features" in report["corruptions"].summary
     assert any("standard deviations" in note for note in report.subject["notes"])
