@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from deepwright.core.pictures import Decoded, decode
 from deepwright.core.results import Figure, show
 
 _W, _H = 680, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 14, 48
+_DRAWING, _SMALL, _FEW = 256, 96, 4  # pixels of a drawing, of a network's input; pictures of a short strip
 COLORS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#65a30d")
 
 
 def svg(figure: Figure) -> str:
     """An inline SVG (or a gallery of pictures); every word escaped."""
-    draw = {"line": _xy, "scatter": _xy, "bar": _bars, "heatmap": _heatmap, "images": _gallery}[figure.kind]
+    draw = {"line": _xy, "scatter": _xy, "bar": _bars, "heatmap": _heatmap, "images": _gallery, "strips": _strips}[
+        figure.kind
+    ]
     note = f'<p class="note">{escape(figure.note)}</p>' if figure.note else ""
     body = draw(figure) if figure.series else '<p class="note">no data</p>'
     return f"<figure><figcaption>{escape(figure.title)}</figcaption>{body}{note}</figure>"
@@ -223,15 +226,29 @@ def value_range(values: Sequence[Sequence[float]]) -> tuple[float, float]:
 
 
 def _gallery(figure: Figure) -> str:
-    items = []
-    widest = 0
-    for item in figure.series:
-        data = base64.b64decode(item["png"], validate=True)  # a picture, not a way into the page
-        widest = max(widest, int.from_bytes(data[16:20], "big"))
-        note = f"<small>{escape(item.get('note', ''))}</small>"
-        items.append(
-            f'<div><img alt="" src="data:image/png;base64,{item["png"]}"/>'
-            f"<span>{escape(item['caption'])}</span>{note}</div>"
-        )
-    kind = "gallery wide" if widest > 256 else "gallery"  # drawings are shown large, network inputs as thumbnails
-    return f'<div class="{kind}">{"".join(items)}</div>'
+    pictures = [decode(item["png"]) for item in figure.series]  # pictures, not a way into the page
+    wide = max(p.width for p in pictures) > _DRAWING  # drawings are shown large, network inputs as thumbnails
+    items = "".join(_picture(picture, item) for picture, item in zip(pictures, figure.series))
+    return f'<div class="gallery{" wide" if wide else ""}">{items}</div>'
+
+
+def _strips(figure: Figure) -> str:
+    rows = []
+    for row in figure.series:
+        items = "".join(_picture(decode(item["png"]), item) for item in row["pictures"])
+        note = f" <small>{escape(row['note'])}</small>" if row.get("note") else ""
+        rows.append(f'<div class="strip"><p>{escape(row["name"])}{note}</p><div class="row">{items}</div></div>')
+    most = max(len(row["pictures"]) for row in figure.series)
+    return f'<div class="strips{" few" if most <= _FEW else ""}">{"".join(rows)}</div>'
+
+
+def _picture(picture: Decoded, item: dict[str, Any]) -> str:
+    """One picture over its words; small ones keep their pixels."""
+    kind = ' class="exact"' if max(picture.width, picture.height) <= _SMALL else ""
+    note = f"<small>{escape(item['note'])}</small>" if item.get("note") else ""
+    words = f"<span>{escape(item['caption'])}</span>" if item["caption"] else ""
+    size = f'width="{picture.width}" height="{picture.height}"'
+    return f'<div><img alt="" {size}{kind} loading="lazy" src="{picture.uri}">{words}{note}</div>'
+
+
+_DRAW = {"line": _xy, "scatter": _xy, "bar": _bars, "heatmap": _heatmap, "images": _gallery, "strips": _strips}
