@@ -155,7 +155,7 @@ def risk_coverage(confidence: Tensor, right: Tensor) -> Figure:
         [series, whole],
         "share of the samples kept, surest first",
         "share of them that is wrong",
-        note="Falling to the left: leaving the unsure ones to a person pays. The band is the 95 % interval.",
+        note="Where it falls to the left, leaving the unsure ones to a person pays. The band is the 95 % interval.",
     )
 
 

@@ -71,9 +71,9 @@ class Figure:
         title: words.
         x_label: words with a unit.
         y_label: words with a unit.
-        series: for line and scatter {name, x, y, low?, high?, dashed?}; for bar {name, x (labels), y, low?, high?}; for
-            heatmap one {rows, columns, values}; for images {png (base64 of PNG or WebP), caption, note?}; for strips
-            (`core.pictures.strips` makes them) {name, note?, pictures: what images have}.
+        series: for line and scatter {name, x, y, low?, high?, dashed?, smooth? (no dots)}; for bar {name, x (labels),
+            y, low?, high?}; for heatmap one {rows, columns, values}; for images {png (base64 of PNG or WebP), caption,
+            note?}; for strips (`core.pictures.strips` makes them) {name, note?, pictures: what images have}.
         log_x: logarithmic.
         log_y: logarithmic.
         y_range: ends of the vertical axis; those of the data when None.

@@ -14,7 +14,7 @@ from deepwright.report.tables import cut
 
 _W, _H = 440, 250  # small, so that the text of a chart is read on a phone
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 10, 26
-_EMPTY, _TALL = 0.005, 16  # a share that is left blank; rows of a heat map that is folded
+_EMPTY, _TALL = 0.005, 20  # a share that is left blank; rows of a heat map that is folded
 _DRAWING, _SMALL, _FEW = 256, 96, 4  # pixels of a drawing, of a network's input; pictures of a short strip
 COLORS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#65a30d")
 
@@ -121,7 +121,7 @@ def _xy(figure: Figure) -> str:
             path = " ".join(f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in points)
             parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"{dash}/>')
         radius = 3.2 if len(points) <= 40 else 2
-        for a, b in points:
+        for a, b in [] if series.get("smooth") else points:
             tip = escape(f"{series['name']}: {show(float(b))} at {show(float(a))}", quote=True)
             parts.append(
                 f'<circle class="dot" cx="{x.at(a):.1f}" cy="{y.at(b):.1f}" r="{radius}" fill="{color}" '

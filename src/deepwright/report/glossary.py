@@ -76,7 +76,7 @@ TERMS: tuple[tuple[str, str], ...] = (
         "data, “far” ones don't.",
     ),
 )
-_DRIFT = [i / 20 for i in range(25)]
+_DRIFT = [1.2 * (i / 40) ** 2 for i in range(41)]  # close where the root is steep
 
 
 def glossary_html() -> str:
@@ -96,12 +96,18 @@ def fragility_picture() -> Figure:
         "line",
         "The Fragility Index in one picture",
         [
-            {"name": "worst mean misjudgment", "x": _DRIFT, "y": [start + rise * math.sqrt(x) for x in _DRIFT]},
+            {
+                "name": "worst mean misjudgment",
+                "x": _DRIFT,
+                "y": [start + rise * math.sqrt(x) for x in _DRIFT],
+                "smooth": True,
+            },
             {
                 "name": "flattest line that stays above it: FI is its slope",
                 "x": [0.0, 1.2],
                 "y": [0.0, 1.2 * slope],
                 "dashed": True,
+                "smooth": True,
             },
         ],
         "how far the population drifts (KL divergence)",
