@@ -37,6 +37,7 @@ def test_what_was_not_judged_is_not_called_anything():
     assert side(Finding.not_applicable("ood", "no classes")) == ASIDE
     assert side(finding("ood", "info", rule="Not graded: no skill.")) == UNTOLD
     assert side(finding("ood", "failed")) == UNTOLD
+    assert side(finding("ood", "info", ("A", "B", "C", "D"), rule="A from 1. Not graded: so few samples.")) == UNSETTLED
     kept = {"clean_accuracy_kept": Interval(0.8, 0.7, 0.9)}
     assert side(finding("robustness", "D", values=kept)) == UNTOLD  # capped for masked gradients
     assert side(finding("robustness", "D", values={"clean_accuracy_kept": Interval(0.2, 0.1, 0.28)})) == BAD
@@ -44,7 +45,7 @@ def test_what_was_not_judged_is_not_called_anything():
 
 def test_the_sentence_says_what_the_sides_are():
     findings = [
-        finding("accuracy", "A"),
+        finding("accuracy", "A", values={"accuracy": Interval(0.85, 0.8, 0.9)}),
         finding("calibration", "E", values={"overconfidence": -0.3}),
         finding("fragility", "B", ("C",)),
         finding("robustness", "C"),
@@ -53,8 +54,8 @@ def test_the_sentence_says_what_the_sides_are():
     ]
     said = sentence_of(findings)
     assert said == (
-        "It is accurate, but less sure than it should be. Fragility needs more samples to be settled. "
-        "Foreign inputs can't be told."
+        "It is right on 85.0 % of its test samples, but less sure than it should be. Fragility needs more samples to "
+        "be settled. Foreign inputs can't be judged."
     )
     assert sentence_of([finding("robustness", "C")]) == "Nothing stands out, good or bad."
     assert sentence_of([finding("accuracy", "B", ("C",))]).startswith("Nothing is settled.")

@@ -101,7 +101,8 @@ def check_robustness(subject: Subject) -> Finding:
         flags = _masking(subject, split, eps[len(eps) // 2])
         running.advance()
     finding = _finding(subject, len(split), network, noise, base, flags)
-    figures, tables = attacked(subject, split, _attacks(subject, subject.task), budgets(subject).judged)
+    judged = budgets(subject).judged
+    figures, tables = attacked(subject, split, _attacks(subject, subject.task), judged, _short(judged))
     finding.figures += figures
     finding.tables += tables
     return finding

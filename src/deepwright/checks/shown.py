@@ -23,7 +23,9 @@ _ATTACKED, _PERTURBED, _FOREIGN, _COLUMNS, _POINTS = 4, 6, 6, 8, 40
 _LEVEL = 3  # of 1..5: at 5 people can't tell many pictures either
 
 
-def attacked(subject: Subject, split: Split, attacks: AttackSuite, eps: float) -> tuple[list[Figure], list[Table]]:
+def attacked(
+    subject: Subject, split: Split, attacks: AttackSuite, eps: float, budget: str
+) -> tuple[list[Figure], list[Table]]:
     """A few samples that are right, before and after an attack: pictures with the difference, or rows of a table.
 
     Args:
@@ -31,6 +33,7 @@ def attacked(subject: Subject, split: Split, attacks: AttackSuite, eps: float) -
         split: the samples that were attacked.
         attacks: as they were measured.
         eps: the budget.
+        budget: in words.
     """
     images = _has_pictures(subject)
     if not images and subject.data.kind != "tabular":
@@ -51,7 +54,7 @@ def attacked(subject: Subject, split: Split, attacks: AttackSuite, eps: float) -
         Strip("", torch.stack([a, b, 0.5 + gain * (b - a)]), [p, q, f"difference x {gain:.3g}"])
         for a, b, p, q in zip(before, after, *told, strict=True)
     ]
-    note = f"The first {len(rows)} of the attacked samples that are right without attack, at a budget of {eps:.3g}."
+    note = f"The first {len(rows)} of the attacked samples that are right without attack, at a budget of {budget}."
     return [strips("Before and after the attack", shown, note=note)], []
 
 

@@ -17,8 +17,14 @@ from deepwright.core.results import Figure
 
 LIMIT = 60_000
 """Characters that the pictures of one figure may take together."""
-_SIDES = (112, 80, 56, 40)  # pixels of the longer side
-_EXACT = 40  # up to this side a picture is kept pixel by pixel
+_TRIED = (
+    (112, True),
+    (112, False),
+    (80, False),
+    (56, False),
+    (40, False),
+)  # pixels a side, whether small ones are exact
+_EXACT = 40  # up to this side a picture can be kept pixel by pixel
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Strip:
 def strips(title: str, rows: Sequence[Strip], *, note: str = "", limit: int = LIMIT) -> Figure:
     """A figure of kind "strips": rows of pictures, each with a name.
 
-    All are drawn smaller until they fit the limit together; where the smallest don't, the last rows are left out and
+    All lose detail until they fit the limit together; where the smallest don't, the last rows are left out and
     the note says so.
 
     Args:
@@ -66,8 +72,8 @@ def strips(title: str, rows: Sequence[Strip], *, note: str = "", limit: int = LI
     rows = list(rows)
     if not rows:
         raise InputError("strips", given="no rows", expected="at least one Strip")
-    for side in _SIDES:
-        coded = [[encode(image, side) for image in row.images] for row in rows]
+    for side, exact in _TRIED:
+        coded = [[encode(image, side, exact) for image in row.images] for row in rows]
         if sum(map(len, (code for row in coded for code in row))) <= limit:
             break
     kept = _kept(coded, limit)
@@ -92,12 +98,13 @@ def _series(row: Strip, codes: Sequence[str]) -> dict[str, Any]:
     return {"name": row.name, "note": row.note, "pictures": pictures}
 
 
-def encode(image: Tensor, side: int = 96) -> str:
+def encode(image: Tensor, side: int = 96, exact: bool = True) -> str:
     """A picture in [0, 1] as base64: PNG, pixel by pixel, up to 40 a side; else WebP of at most `side` pixels.
 
     Args:
         image: (C, H, W), grey or colour; of other numbers of channels the first is shown.
         side: pixels of the longer side.
+        exact: whether small ones are PNG, which is larger.
     """
     from PIL import Image
 
@@ -109,7 +116,7 @@ def encode(image: Tensor, side: int = 96) -> str:
     array = levels.permute(1, 2, 0).contiguous().numpy()
     picture = Image.fromarray(array if array.shape[2] == 3 else array[:, :, 0])
     stream = io.BytesIO()
-    if max(picture.size) <= _EXACT:
+    if exact and max(picture.size) <= _EXACT:
         picture.save(stream, "PNG", optimize=True)
     else:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)

@@ -30,7 +30,14 @@ from deepwright.report.verdict import (
 )
 from deepwright.report.words import sentence, spread, title_of, words_of, written
 
-_SIDES = {GOOD: "Good", FAIR: "Fair", BAD: "Bad", UNSETTLED: "Unsettled", UNTOLD: "Can't be told", ASIDE: "Not judged"}
+_SIDES = {
+    GOOD: "Good",
+    FAIR: "Fair",
+    BAD: "Bad",
+    UNSETTLED: "Unsettled",
+    UNTOLD: "Can't be judged",
+    ASIDE: "Not judged",
+}
 _NOTES = 2  # that stand open
 
 

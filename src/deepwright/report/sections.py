@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from deepwright.checks.findings.finding import Finding
+from deepwright.checks.findings.finding import LETTERS, Finding
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval
 from deepwright.report.figures import svg
@@ -23,8 +23,8 @@ def finding_html(finding: Finding) -> str:
     """
     f = finding
     parts = [
-        f'<p class="summary">{escape(f.summary)}</p>',
-        f'<div class="rule"><b>Why this grade.</b> {escape(f.rule)}</div>' if f.rule else "",
+        f'<div class="summary">{code(f.summary)}</div>',
+        f'<div class="rule"><b>Why this grade.</b> {code(f.rule)}</div>' if f.rule else "",
         f'<div class="remedy"><b>What to do.</b> {code(f.remedy)}</div>' if f.remedy else "",
         f'<div class="figures">{"".join(map(svg, f.figures))}</div>' if f.figures else "",
         _values(f),
@@ -74,7 +74,12 @@ def maybe(finding: Finding) -> str:
     Args:
         finding: of any check.
     """
-    return f'<small class="maybe">or {", ".join(map(escape, finding.could_be))}</small>' if finding.could_be else ""
+    if not finding.could_be:
+        return ""
+    words = f"or {', '.join(finding.could_be)}"
+    if finding.grade not in LETTERS:
+        words = f"{finding.could_be[0]} to {finding.could_be[-1]}"
+    return f'<small class="maybe">{escape(words)}</small>'
 
 
 def code(words: str) -> str:
@@ -83,7 +88,7 @@ def code(words: str) -> str:
     Args:
         words: of a remedy.
     """
-    parts = []
+    parts: list[str] = []
     for i, part in enumerate(words.split("`")):
         if i % 2 == 0:
             parts.append(escape(re.sub(r"^[:,;.] ", "", part) if i and parts[-1].startswith("<span") else part))

@@ -1,8 +1,9 @@
 """What the findings say together, by rule: a sentence, what to do first, the five numbers that matter.
 
 A check counts as good when its grade and all others that its interval reaches (`could_be`) are A or B, as bad when all
-are D or E, as fair when all are C. Where they lie on more than one of these sides the check is unsettled; what couldn't
-be graded can't be told. The sentence says of good and bad checks what the rule of their grade says, and nothing more.
+are D or E, as fair when all are C. Where they lie on more than one of these sides the check is unsettled; one that
+couldn't be graded for another reason can't be judged. The sentence says of good and bad checks what the rule of their
+grade says, and nothing more.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import Any
 
 from deepwright.checks.findings.finding import LETTERS, Finding
 from deepwright.core.statistics import Interval
-from deepwright.report.words import sentence, title_of, words_of
+from deepwright.report.words import sentence, title_of, words_of, written
 
 GOOD, FAIR, BAD, UNSETTLED, UNTOLD, ASIDE = "good", "fair", "bad", "unsettled", "untold", "aside"
 _SIDES = {"A": GOOD, "B": GOOD, "C": FAIR, "D": BAD, "E": BAD}
 _MOST = 3
 _REST = (
     (UNSETTLED, "needs more samples to be settled", "need more samples to be settled"),
-    (UNTOLD, "can't be told", "can't be told"),
+    (UNTOLD, "can't be judged", "can't be judged"),
 )
 ORDER = (
     "What could not run comes first, then the worst grade; equal grades stand in the order of the sections. "
@@ -38,7 +39,9 @@ def side(finding: Finding) -> str:
     if finding.grade == "failed" or _masked(finding):
         return UNTOLD
     if finding.grade not in LETTERS:
-        return UNTOLD if finding.rule.startswith("Not graded") else ASIDE
+        if finding.could_be:
+            return UNSETTLED
+        return UNTOLD if finding.rule.startswith(("Not graded", "Not judged")) else ASIDE
     sides = {_SIDES[letter] for letter in (finding.grade, *finding.could_be)}
     return sides.pop() if len(sides) == 1 else UNSETTLED
 
@@ -68,8 +71,12 @@ def sentence_of(findings: Sequence[Finding]) -> str:
     for kind, one, many in _REST:
         names = [title_of(f.check).lower() for f in findings if side(f) == kind]
         if names:
-            parts.append(f"{sentence(_listed(names))} {one if len(names) == 1 else many}.")
+            parts.append(f"{sentence(_listed(names))} {many if _plural(names) else one}.")
     return " ".join(parts)
+
+
+def _plural(names: Sequence[str]) -> bool:
+    return len(names) > 1 or (names[0].endswith("s") and not names[0].endswith("ss"))
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -87,6 +94,13 @@ def _reference(f: Finding) -> str:
     return "a simple method" if by_means else "a classifier that is always sure"
 
 
+def _right(f: Finding) -> str:
+    share = f.values.get("accuracy")
+    if share is None:
+        return "far better than a constant answer"
+    return f"right on {written(share, 'share')} of its test samples"
+
+
 def _too_sure(f: Finding) -> str:
     gap = f.values.get("overconfidence")
     if gap is None:
@@ -102,7 +116,7 @@ def _shaken(f: Finding) -> str:
 
 
 _GOOD: dict[str, Callable[[Finding], str]] = {
-    "accuracy": lambda f: "accurate",
+    "accuracy": _right,
     "calibration": lambda f: "honest about how sure it is",
     "fragility": lambda f: f"milder in its mistakes than {_reference(f)}",
     "robustness": lambda f: "hard to fool on purpose",
