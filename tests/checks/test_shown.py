@@ -84,6 +84,16 @@ def test_tables_show_rows(audited):
         assert max(abs(a - b) for a, b in zip(before[3:], after[3:], strict=True)) <= eps + 1e-5
 
 
+def test_series_are_drawn_over_time():
+    model, made, task = subjects.forecast()
+    subject = Subject(model.eval(), made, task=task, **subjects.LIMITS)
+    found = audit(subject, checks=["robustness"])["robustness"]
+    before, after = next(f for f in found.figures if f.title.startswith("Before and after")).series
+    assert len(before["y"]) == subject.data.shape[0]
+    moved = [abs(a - b) for a, b in zip(before["y"], after["y"], strict=True)]
+    assert 0 < max(moved) <= found.conditions["judged at"] + 1e-5
+
+
 def test_errors_among_the_surest_by_hand():
     figure = risk_coverage(torch.tensor([0.9, 0.5, 0.8, 0.6]), torch.tensor([True, False, True, False]))
     line = figure.series[0]

@@ -67,6 +67,12 @@ def test_grades_of_own_checks_appear_beside_the_sentence_only():
     assert sentence_of([finding("mine", "A")]) == "Nothing stands out, good or bad."
 
 
+def test_a_long_name_is_short_in_the_sentence():
+    said = sentence_of([finding("my very long " * 30, "C", ("D",))])
+    assert len(said) < 110
+    assert "…" in said
+
+
 def test_what_comes_first():
     findings = [
         finding("accuracy", "B"),

@@ -235,8 +235,9 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) 
     )
     if found.grade in ("A", "info"):
         return f"Confirm with {measure}."
+    begin = f"Measure with {measure}. To raise it, train" if robust.value > 0 else "Train"  # nothing is left to lower
     return (
-        f"Measure with {measure}. To raise it, train on `adversarial.PGD({options})(subject.network, x, y).x_adv` in "
+        f"{begin} on `adversarial.PGD({options})(subject.network, x, y).x_adv` in "
         "place of each training batch x, y; by how much is known when it is trained: audit again with --compare."
     )
 

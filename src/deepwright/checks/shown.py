@@ -19,14 +19,14 @@ from deepwright.core.tasks import Binary
 from deepwright.corruptions import CorruptionReport, Suite
 from deepwright.data import Split
 
-_ATTACKED, _PERTURBED, _FOREIGN, _COLUMNS, _POINTS = 4, 6, 6, 8, 40
+_ATTACKED, _PERTURBED, _FOREIGN, _COLUMNS, _POINTS, _VARIABLES = 4, 6, 6, 8, 40, 3
 _LEVEL = 3  # of 1..5: at 5 people can't tell many pictures either
 
 
 def attacked(
     subject: Subject, split: Split, attacks: AttackSuite, eps: float, budget: str
 ) -> tuple[list[Figure], list[Table]]:
-    """A few samples that are right, before and after an attack: pictures with the difference, or rows of a table.
+    """A few samples that are right, before and after an attack: pictures with the difference, rows, or lines over time.
 
     Args:
         subject: whose inputs they are.
@@ -35,8 +35,8 @@ def attacked(
         eps: the budget.
         budget: in words.
     """
-    images = _has_pictures(subject)
-    if not images and subject.data.kind != "tabular":
+    images, series = _has_pictures(subject), subject.data.kind == "series" and len(subject.data.shape) == 2
+    if not images and not series and subject.data.kind != "tabular":
         return [], []
     few = split.take(4 * _ATTACKED, subject.seed)
     x = _on(subject, few.inputs())
@@ -46,6 +46,8 @@ def attacked(
     ids = rows.to(x.device)
     after = attacks(subject.model, x[ids], few.y[rows].to(x.device), eps=eps, ids=rows).x_adv.cpu()
     before, y = x[ids].cpu(), few.y[rows]
+    if series:
+        return [_attacked_series(before[0], after[0], budget)], []
     told = _told(subject, before, y), _told(subject, after, y)
     if not images:
         return [], [_attacked_rows(subject, before, after, told)]
@@ -56,6 +58,18 @@ def attacked(
     ]
     note = f"The first {len(rows)} of the attacked samples that are right without attack, at a budget of {budget}."
     return [strips("Before and after the attack", shown, note=note)], []
+
+
+def _attacked_series(before: Tensor, after: Tensor, budget: str) -> Figure:
+    """The first variables of one (T, C) series over time."""
+    steps = list(range(len(before)))
+    series = [
+        {"name": f"{word}{f', variable {c}' if before.shape[1] > 1 else ''}", "x": steps, "y": x[:, c].tolist(), **more}
+        for c in range(min(before.shape[1], _VARIABLES))
+        for word, x, more in (("as it is", before, {}), ("attacked", after, {"dashed": True}))
+    ]
+    note = f"The first of the attacked samples that are right without attack, at a budget of {budget}."
+    return Figure("line", "Before and after the attack", series, "step", "value", note=note)
 
 
 def _attacked_rows(subject: Subject, before: Tensor, after: Tensor, told: tuple[list[str], list[str]]) -> Table:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from deepwright.checks.findings.finding import LETTERS, Finding
@@ -19,7 +20,7 @@ from deepwright.report.words import sentence, title_of, words_of, written
 
 GOOD, FAIR, BAD, UNSETTLED, UNTOLD, ASIDE = "good", "fair", "bad", "unsettled", "untold", "aside"
 _SIDES = {"A": GOOD, "B": GOOD, "C": FAIR, "D": BAD, "E": BAD}
-_MOST = 3
+_MOST, _NAME = 3, 40  # things to do; characters of a check's name in the sentence
 _REST = (
     (UNSETTLED, "needs more samples to be settled", "need more samples to be settled"),
     (UNTOLD, "can't be judged", "can't be judged"),
@@ -69,7 +70,7 @@ def sentence_of(findings: Sequence[Finding]) -> str:
     if not parts:
         parts.append("Nothing stands out, good or bad." if settled else "Nothing is settled.")
     for kind, one, many in _REST:
-        names = [title_of(f.check).lower() for f in findings if side(f) == kind]
+        names = [shorten(title_of(f.check).lower(), _NAME, placeholder="…") for f in findings if side(f) == kind]
         if names:
             parts.append(f"{sentence(_listed(names))} {many if _plural(names) else one}.")
     return " ".join(parts)
