@@ -30,7 +30,8 @@ def of_pictures(request):
         half[0, :, 4:] = -1
         model[1].weight.copy_(torch.stack([-half.flatten(), half.flatten()]) * 0.6)
         model[1].bias.zero_()
-    subject = Subject(model.eval(), subjects.data("image", x, y, ("left", "<b>right")), **subjects.LIMITS)
+    few = {**subjects.LIMITS, "corruption_limit": 6, "attack_limit": 8}
+    subject = Subject(model.eval(), subjects.data("image", x, y, ("left", "<b>right")), **few)
     return subject, audit(subject, checks=["robustness", "corruptions", "ood"])
 
 
@@ -86,7 +87,7 @@ def test_tables_show_rows(audited):
 
 def test_series_are_drawn_over_time():
     model, made, task = subjects.forecast()
-    subject = Subject(model.eval(), made, task=task, **subjects.LIMITS)
+    subject = Subject(model.eval(), made, task=task, **subjects.QUICK)
     found = audit(subject, checks=["robustness"])["robustness"]
     before, after = next(f for f in found.figures if f.title.startswith("Before and after")).series
     assert len(before["y"]) == subject.data.shape[0]
