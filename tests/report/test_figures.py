@@ -1,5 +1,9 @@
 """Figures as data, drawn."""
 
+import re
+
+import pytest
+
 from deepwright.core.results import Figure
 from deepwright.report import png, svg
 from deepwright.report.figures import categories
@@ -13,8 +17,16 @@ def test_bars_stand_at_their_own_category(tmp_path):
     ]
     figure = Figure("bar", "t", series, "x", "y")
     assert categories(figure) == ["one", "two", "three"]
-    drawn = svg(figure)
-    assert "b, three: 5" in drawn
-    places = [float(part.split('"')[0]) for part in drawn.split('<rect class="dot" x="')[1:]]
-    assert places[3] > places[2] > places[1] > places[0]
+    rows = svg(figure).split('<div class="bar-row">')[1:]
+    assert [row.count('class="bar"') for row in rows] == [1, 1, 2]
+    assert "b, three: 5" in rows[2]
+    widths = [float(w) for w in re.findall(r"width:([\d.]+)%", "".join(rows))]
+    assert widths == pytest.approx([20, 40, 60, 100])
     assert png([figure], tmp_path / "f.png").stat().st_size > 1000
+
+
+def test_bars_below_zero_begin_at_zero():
+    drawn = svg(Figure("bar", "t", [{"name": "a", "x": ["p", "q"], "y": [2.0, -2.0]}]))
+    ends = [(float(a), float(w)) for a, w in re.findall(r"left:([\d.]+)%;width:([\d.]+)%", drawn)]
+    assert ends[0][0] == pytest.approx(ends[1][0] + ends[1][1], abs=0.11)
+    assert ends[0][1] == pytest.approx(ends[1][1], abs=0.11)

@@ -48,7 +48,7 @@ def test_a_problem_of_ones_own(tmp_path):
     page = (tmp_path / "s" / "solution.html").read_text()
     assert "heat &lt;on&gt; a rod" in page
     assert page.count("data:image/png;base64") == 3
-    assert '<table class="data"><caption>residuals</caption>' in page
+    assert '<table class="data" aria-label="residuals">' in page
     assert load_file(tmp_path / "s" / "weights.safetensors")["0.weight"].shape == (10, 2)
     again = call(
         tmp_path / "mine.py", "--steps", 30, "--out", tmp_path / "s"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from deepwright.adversarial import AttackSuite, Noise, curve, masking_flags, suite
 from deepwright.checks.findings.finding import Finding, at_best, from_to, grade_up
 from deepwright.checks.grading import Graded, at_end, graded, no_skill
+from deepwright.checks.shown import attacked
 from deepwright.checks.subjects.baselines import TrivialPredictor
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.devices import device_of, dtype_of, to_model
@@ -99,7 +100,12 @@ def check_robustness(subject: Subject) -> Finding:
         running.advance(1, "masked gradients")
         flags = _masking(subject, split, eps[len(eps) // 2])
         running.advance()
-    return _finding(subject, len(split), network, noise, base, flags)
+    finding = _finding(subject, len(split), network, noise, base, flags)
+    judged = budgets(subject).judged
+    figures, tables = attacked(subject, split, _attacks(subject, subject.task), judged, _short(judged))
+    finding.figures += figures
+    finding.tables += tables
+    return finding
 
 
 def _common(subject: Subject, task: Task) -> dict[str, Any]:
@@ -229,8 +235,9 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) 
     )
     if found.grade in ("A", "info"):
         return f"Confirm with {measure}."
+    begin = f"Measure with {measure}. To raise it, train" if robust.value > 0 else "Train"  # nothing is left to lower
     return (
-        f"Measure with {measure}. To raise it, train on `adversarial.PGD({options})(subject.network, x, y).x_adv` in "
+        f"{begin} on `adversarial.PGD({options})(subject.network, x, y).x_adv` in "
         "place of each training batch x, y; by how much is known when it is trained: audit again with --compare."
     )
 

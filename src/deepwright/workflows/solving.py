@@ -22,7 +22,8 @@ from deepwright.nets import write_weights
 from deepwright.physics.solve import Certificate, LeastSquaresProblem, PDEProblem, Phase, Training, certify
 from deepwright.physics.two_phase import TwoPhasePINN, TwoPhaseProblem
 from deepwright.report import svg
-from deepwright.report.page import document, table_html
+from deepwright.report.page import document
+from deepwright.report.tables import table_html
 from deepwright.workflows.options import (
     Say,
     quiet,
@@ -221,6 +222,7 @@ def _table(certificate: Certificate) -> Table:
 
 
 def _page(name: str, solved: Solved, figures: list[Figure]) -> str:
+    head = f'<header><p class="kind">Deepwright solution</p><h1>{escape(name)}</h1></header>'
     text = "".join(f"<p>{escape(line)}</p>" for line in solved.lines())
-    drawn = "".join(svg(f) for f in figures)
-    return document(name, f"<h1>{escape(name)}</h1>{text}{table_html(solved.table)}{drawn}")
+    drawn = "".join(f'<section class="page">{svg(f)}</section>' for f in figures)
+    return document(name, f'{head}<section class="page">{text}{table_html(solved.table)}</section>{drawn}')

@@ -6,6 +6,7 @@ from deepwright.core.boxes import box_iou, class_nms, decode, encode, nms
 from deepwright.core.devices import back_to, home, to_model
 from deepwright.core.features import extract, layer_names
 from deepwright.core.inference import logits_of
+from deepwright.core.pictures import Strip, strips
 from deepwright.core.randomness import Streams, generator
 from deepwright.core.statistics import bootstrap, conformal_pvalues, mcnemar, paired_permutation
 from deepwright.core.taps import Tap, summarise_map
@@ -93,6 +94,11 @@ def box_calls(device):
     return box_iou(boxes, boxes), codes, decode(codes, boxes.flip(0)), kept
 
 
+def pictures(device, dtype=torch.float32):
+    rows = Strip("grey", uniform(2, 1, 8, 8).to(device, dtype)), Strip("colour", uniform(2, 3, 60, 8).to(device, dtype))
+    return [[picture["png"] for picture in row["pictures"]] for row in strips("t", rows).series]
+
+
 def intervals(device):
     a, b = normal(40).to(device), normal(40, seed=1).to(device)
     return bootstrap(a, rows=50), paired_permutation(a, b, rows=100), mcnemar(a > 0, b > 0)
@@ -126,6 +132,7 @@ ENTRIES = [
     Entry("Streams", streams, tolerance=1e-6),
     Entry("generator", drawn, random=True),
     Entry("boxes", box_calls),
+    Entry("strips", pictures),
     Entry("bootstrap, paired_permutation, mcnemar", intervals),
     Entry("paired_permutation, exact", exact_permutation),
     Entry("conformal_pvalues", pvalues),
