@@ -5,10 +5,12 @@ Images stay uint8 (N, C, H, W) until a batch is used; tables are float32 (N, fea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -25,6 +27,7 @@ class Split:
     Args:
         x: (N, ...) inputs, one a row.
         y: labels (N,) as int64, or the targets of another task: one a row, indexed as a tensor is (`core.tasks`).
+        columns: what else is known of each sample and isn't fed to a network: name -> N numbers or texts.
 
     Raises:
         InputError: other lengths.
@@ -32,12 +35,17 @@ class Split:
 
     x: Tensor
     y: Any
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
             raise InputError(
                 "a split", given=f"{len(self.x)} inputs and {len(self.y)} labels", expected="equal lengths"
             )
+        for name, values in self.columns.items():
+            if len(values) != len(self.y):
+                given = f"{len(values)} values for {len(self.y)} samples"
+                raise InputError(f"column {name!r} of a split", given=given, expected="one a sample")
 
     def __len__(self) -> int:
         return len(self.y)
@@ -80,7 +88,9 @@ class Split:
         Args:
             mask: (N,) booleans, or indices.
         """
-        return Split(self.x[_beside(mask, self.x)], self.y[_beside(mask, self.y)])
+        rows = mask.cpu().numpy()
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        return Split(self.x[_beside(mask, self.x)], self.y[_beside(mask, self.y)], columns)
 
 
 def _beside(rows: Tensor | slice, x: Any) -> Tensor | slice:
@@ -175,7 +185,11 @@ def stratified_order(labels: Any, seed: int) -> Tensor:
 
 
 def split_three(
-    x: Tensor, y: Any, shares: tuple[float, float] = (0.7, 0.1), seed: int = 0
+    x: Tensor,
+    y: Any,
+    shares: tuple[float, float] = (0.7, 0.1),
+    seed: int = 0,
+    columns: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> tuple[Split, Split, Split]:
     """Stratified train, validation and test splits.
 
@@ -184,15 +198,16 @@ def split_three(
         y: (N,) labels.
         shares: of the training and the validation split; the rest is the test split.
         seed: of the splits.
+        columns: see `Split`.
 
     Raises:
         InputError: shares that are none, or together more than all; unlike lengths.
     """
     require_within(0, 1, train=shares[0], validation=shares[1])
     require_within(0, 1 + 1e-9, shares=sum(shares))
-    Split(x, y)
+    whole = Split(x, y, dict(columns))
     order = stratified_order(y, seed)
     first, second = round(shares[0] * len(y)), round((shares[0] + shares[1]) * len(y))
     parts = (order[:first], order[first:second], order[second:])
-    train, validation, test = (Split(x, y).where(rows) for rows in parts)
+    train, validation, test = (whole.where(rows) for rows in parts)
     return train, validation, test

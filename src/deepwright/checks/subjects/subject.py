@@ -162,7 +162,7 @@ class Subject:
         if len(split):
             y = self.task.check_targets(y, len(split), f"{part} labels")
         y = y.to("cpu") if hasattr(y, "to") else y
-        return split if x is split.x and y is split.y else Split(x, y)
+        return split if x is split.x and y is split.y else replace(split, x=x, y=y)
 
     @property
     def class_names(self) -> tuple[str, ...]:
