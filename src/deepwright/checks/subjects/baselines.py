@@ -48,7 +48,7 @@ class NearestMean(nn.Module):
         if not len(split):
             raise InputError("training data", given="no sample", expected="at least one")
         require_range(split.y, classes, "labels")
-        d = split.x[0].numel()
+        d = split.x.shape[1:].numel()
         total = torch.zeros(classes, d, dtype=torch.float64, device=split.x.device)
         squares, largest = 0.0, 1.0
         for x, y in split.batches(batch):
@@ -101,12 +101,12 @@ class TrivialPredictor(nn.Module):
         return self.task.baseline(everyone, everyone, x) if self.persists else everyone
 
 
-def repeats_history(task: Task, history: Tensor) -> bool:
+def repeats_history(task: Task, history: Any) -> bool:
     """Whether inputs are histories (N, time, channels) of what a task forecasts.
 
     Args:
         task: any task.
-        history: inputs.
+        history: inputs, a tensor or `Rows`.
     """
     if not isinstance(task, Forecast):
         return False
