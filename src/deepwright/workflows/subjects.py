@@ -233,7 +233,7 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         source = entry.data
     zoo = None if _tabular(options) else entry
     own = str(source) not in {e.name for e in DATA_SETS}
-    decoded = str(source) == "imagenet-sample" or (own and not str(source).endswith((".csv", ".npz", ".parquet")))
+    decoded = str(source) == "imagenet-sample" or (own and not _holds_numbers(source))
     return load(
         source,
         classes=_class_names(options.classes),
@@ -250,6 +250,11 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         skip_broken=options.skip_broken,
         stream=False if trains and options.stream is None else options.stream,
     )
+
+
+def _holds_numbers(source: str | Path) -> bool:
+    """Whether a path is of a table or of arrays, which aren't decoded."""
+    return str(source).endswith((".csv", ".npz", ".parquet")) or next(Path(source).glob("*.npy"), None) is not None
 
 
 def _class_names(given: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -221,4 +221,4 @@ def numbers_of(found: Survey, frame: Any, labels: dict[Any, int]) -> tuple[np.nd
             if name != column:
                 column, texts = name, frame[name].map(str).to_numpy(dtype=object)
             out[:, place] = texts == value
-    return out, torch.from_numpy(frame[found.target].map(labels).to_numpy(np.int64))
+    return out, torch.tensor(frame[found.target].map(labels).to_numpy(np.int64))

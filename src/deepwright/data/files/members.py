@@ -6,7 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -120,7 +120,7 @@ class _Nowhere:
 Header = tuple[tuple[int, ...], np.dtype]
 
 
-def _header(stream: IO[bytes]) -> Header | None:
+def _header(stream: Any) -> Header | None:
     """Shape and dtype of an array, whose rows then follow; None where they don't lie one after another."""
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
@@ -134,7 +134,7 @@ def _header(stream: IO[bytes]) -> Header | None:
 
 
 def _lying(
-    file: IO[bytes], offset: int, header: Header, change: Callable[[np.ndarray], Tensor], what: str
+    file: Any, offset: int, header: Header, change: Callable[[np.ndarray], Tensor], what: str
 ) -> StoredRows:
     shape, dtype = header
     file.flush()

@@ -46,7 +46,7 @@ class PictureRows(Rows):
                     expected="the file that was there at the start",
                     hint="begin again, and leave the files alone meanwhile",
                 )
-            out[place] = torch.from_numpy(np.ascontiguousarray(file.pixels)).permute(2, 0, 1)
+            out[place] = torch.from_numpy(np.array(file.pixels)).permute(2, 0, 1)
         return out
 
 

@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class StoredRows(Rows):
 
     def __init__(
         self,
-        file: IO[bytes],
+        file: Any,
         offset: int,
         dtype: np.dtype,
         shape: Sequence[int],
@@ -62,7 +62,7 @@ class StoredRows(Rows):
         with self.lock:  # the file has one position, and the next batch is read while another is used
             self.file.seek(position)
             while done < len(room):
-                count = self.file.readinto(memoryview(room)[done:])  # type: ignore[attr-defined]
+                count = self.file.readinto(memoryview(room)[done:])
                 if not count:
                     raise self._changed()
                 done += count
@@ -103,7 +103,7 @@ class Spool:
         self._write(lambda: self.file.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data))
         self.rows += len(part)
 
-    def copy(self, stream: IO[bytes]) -> None:
+    def copy(self, stream: Any) -> None:
         """Write what a stream still holds.
 
         Args:
@@ -143,7 +143,7 @@ def floats(rows: np.ndarray) -> Tensor:
     return torch.from_numpy(rows)
 
 
-def opened(path: Path) -> IO[bytes]:
+def opened(path: Path) -> Any:
     """A file, open for reading as long as somebody holds it.
 
     Args:
