@@ -100,6 +100,7 @@ def audit(
     validation: Iterable[Any] | None = None,
     class_names: Sequence[str] | None = None,
     task: Task | None = None,
+    keys: Sequence[str] | None = None,
     checks: Sequence[str | Check] | None = None,
     fail_on: Sequence[str] = (),
     compare_with: Path | str | None = None,
@@ -111,12 +112,13 @@ def audit(
 
     Args:
         model: a module that takes pixels in [0, 1] (or features) and gives what the task reads, or a ready `Subject`.
-        test: batches of (inputs, targets), or a `Data`.
+        test: batches of (inputs, targets), of dicts that hold them, or a `Data`.
         train: batches for detectors and baselines; cut from `test` when missing.
         validation: batches for temperature, on which the network wasn't trained; cut from `test` when missing, or from
             `train`, from which no temperature is taken.
         class_names: index = label.
         task: what outputs and targets mean; told from them when None.
+        keys: of inputs and targets where batches are dicts, as ("image", "label"); told from the usual names when None.
         checks: names of the built-in ones, or functions Subject -> Finding; all built-in ones by default.
         fail_on: gates, e.g. ["fi>0.5"].
         compare_with: an earlier report.json of the same task and classes.
@@ -135,6 +137,7 @@ def audit(
     chosen = resolve(checks)
     require_gates(fail_on, chosen)
     given = {"test": test, "train": train, "validation": validation, "class_names": class_names, "task": task}
+    given["keys"] = keys
     subject = _subject(model, given, options)
     facts = subject.describe()
     before = None if compare_with is None else read_report(compare_with)

@@ -175,7 +175,7 @@ def subject(of: str, *, split: bool = False) -> Decorator:
     """
     return words(
         click.argument("model", required=False),
-        click.option("--data", help="A name of `deepwright list data`, an image folder or zip, .npz or .csv."),
+        click.option("--data", help="A name of `deepwright list data`, an image folder or zip, .npz, .csv, .parquet."),
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors (or a state dict) for package.module:factory."),
         TARGET,

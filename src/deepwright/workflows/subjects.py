@@ -50,11 +50,11 @@ class SubjectOptions:
         model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, a module that takes pixels in [0, 1]
             (or features) and gives logits, or a ready `Subject` (which has its data with it). None is
             `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
-        data: a name of `deepwright list data`, an image folder or zip, an .npz, a .csv, or a `Data`. The model's own
-            by default.
+        data: a name of `deepwright list data`, an image folder or zip, an .npz, a .csv or .parquet, a folder of
+            Hugging Face's `datasets`, or a `Data`. The model's own by default.
         data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.
         weights: safetensors (or a state dict) for `package.module:factory`.
-        target: the column to predict, for a CSV.
+        target: the column to predict, for a table.
         classes: a file of class names in the order of the network's outputs (a name a line, or JSON), those names
             themselves, or "imagenet"; there may be more of them than occur in the data. By default the folders' names
             are matched to those of the zoo's network, else taken in their order.
@@ -71,6 +71,8 @@ class SubjectOptions:
         device: where the network is measured; where it lives by default (the CPU for one that is loaded).
         precision: in which it is measured; see `core.devices.resolve_precision`. Its own by default.
         skip_broken: leave broken files and rows out instead of refusing.
+        stream: read samples from their files when they are needed (True), or hold all of them in memory (False); by
+            default what is over 512 MiB is streamed where a network is only measured.
         standardised: a network of yours takes a table's columns standardised, as those do that are trained here; by
             default it gets them as they are.
         outputs: what the columns are: "logits", "probabilities" or "log-probabilities"; by default logits, and what
@@ -101,6 +103,7 @@ class SubjectOptions:
     device: str | None = None
     precision: str | None = None
     skip_broken: bool = False
+    stream: bool | None = None
     standardised: bool = False
     outputs: str | None = None
     task: Task | None = None
@@ -135,7 +138,7 @@ class SubjectOptions:
         if isinstance(self.model, nn.Module):
             self._refuse(["weights"], "a ready network")
         if isinstance(self.data, Data):
-            self._refuse(["data_root", "target", "size", "skip_broken", "classes", "split"], "ready data")
+            self._refuse(["data_root", "target", "size", "skip_broken", "classes", "split", "stream"], "ready data")
         if self.model is None and self.data is not None:
             self._refuse(["weights"], "no network")
 
@@ -225,12 +228,12 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         return source.limited(options.limit, train_limit, options.seed)
     if source is None:
         if entry is None:
-            hint = "a folder of images, an .npz, a .csv, or a name of `deepwright list data`"
+            hint = "a folder of images, an .npz, a .csv, a .parquet, or a name of `deepwright list data`"
             raise InputError("data", given="nothing", expected="the data to measure on", hint=hint)
         source = entry.data
     zoo = None if _tabular(options) else entry
     own = str(source) not in {e.name for e in DATA_SETS}
-    decoded = str(source) == "imagenet-sample" or (own and not str(source).endswith((".csv", ".npz")))
+    decoded = str(source) == "imagenet-sample" or (own and not _holds_numbers(source))
     return load(
         source,
         classes=_class_names(options.classes),
@@ -245,7 +248,13 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         mode={1: "L", 3: "RGB"}[zoo.channels] if zoo is not None and own and decoded else None,
         seed=options.seed,
         skip_broken=options.skip_broken,
+        stream=False if trains and options.stream is None else options.stream,
     )
+
+
+def _holds_numbers(source: str | Path) -> bool:
+    """Whether a path is of a table or of arrays, which aren't decoded."""
+    return str(source).endswith((".csv", ".npz", ".parquet")) or next(Path(source).glob("*.npy"), None) is not None
 
 
 def _class_names(given: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -349,12 +358,12 @@ def train_mlp(
         known, held = (known - centre) / scale, (held - centre) / scale
     result = fit(
         model,
-        (data.train.x, known),
+        (data.train.inputs(), known),
         epochs=200,
         batch_size=32,
         loss=loss,
         optimizer=adamw(1e-3, 1e-2),
-        selection=Selection(_ValidationLoss(data.validation.x, held, loss), "validation_loss", mode="min", patience=20),
+        selection=Selection(_ValidationLoss(data.validation.inputs(), held, loss), "validation_loss", mode="min", patience=20),
         seed=seed,
         description="train mlp",
     )

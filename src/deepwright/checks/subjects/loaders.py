@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader
 
+from deepwright.checks.subjects.batches import batches_of, joined, one_batch, require_keys, require_plain
 from deepwright.checks.subjects.columns import in_deviations
+from deepwright.checks.subjects.rereading import is_large, read_again
 from deepwright.checks.subjects.subject import OPTIONS, Subject
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
@@ -30,15 +31,19 @@ def subject_from_loaders(
     name: str = "network",
     task: Task | None = None,
     split: str | None = None,
+    keys: Sequence[str] | None = None,
     **options: Any,
 ) -> Subject:
-    """A subject from loaders of (inputs, targets); a missing validation or training split is cut from another one.
+    """A subject from loaders of (inputs, targets), or of dicts that hold them; a missing validation or training split is cut from another one.
 
     With only a test loader, 30 % of it (stratified) fit what needs fitting and the rest is measured. With a training
     loader and no validation, a fifth of the training samples are taken out of it for that. Notes say so.
 
     The network gets rows (N, columns) as they are; the subject's own are in deviations of each column, and its `model`
     undoes that, so that a budget or a perturbation means the same in every unit.
+
+    What a `DataLoader` over a map-style data set gives is read again when it is needed where it is over 512 MiB: each
+    sample must then be the same at every reading.
 
     Args:
         model: see `Subject`.
@@ -49,6 +54,7 @@ def subject_from_loaders(
         name: for the report.
         task: what outputs and targets mean; told from them when None.
         split: "test" measures all of `test` where it comes alone.
+        keys: of inputs and targets where batches are dicts, as ("image", "label"); told from the usual names when None.
         options: further fields of `Subject`.
 
     Raises:
@@ -58,15 +64,16 @@ def subject_from_loaders(
     for word in options:
         if word not in OPTIONS:
             raise unknown_name("option of a subject", word, OPTIONS)
+    require_keys(keys)
     if isinstance(test, Data):
-        refused = {"train": train, "validation": validation, "class_names": class_names}
+        refused = {"train": train, "validation": validation, "class_names": class_names, "keys": keys}
         given = [word for word, value in refused.items() if value is not None]
         if given:
             raise InputError(", ".join(given), given="beside a Data", expected="none: a Data has splits and classes")
         return Subject(model, test, name, task=cast(Task, task), **options)
     if task is not None and not isinstance(task, Task):
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
-    x, y = _gather(test, "test")
+    x, y = _gather(test, "test", keys)
     seen = _seen_task(model, x, y) if task is None else task
     whole = Split(x, seen.check_targets(y, len(x), "test labels"))
     if train is None and validation is None:
@@ -76,7 +83,7 @@ def subject_from_loaders(
         raise InputError("train", given="nothing, beside validation data", expected="training data, or neither of them")
     else:
         with_parts(split, "data with training batches")
-        train_part, validation_part, note = _fitted_on(train, validation, seen)
+        train_part, validation_part, note = _fitted_on(train, validation, seen, keys)
         test_part = whole
     names = tuple(class_names or ())
     if len(set(names)) < len(names):
@@ -92,18 +99,20 @@ def subject_from_loaders(
     return Subject(model, data, name, task=seen, **options)
 
 
-def _fitted_on(train: Iterable[Any], validation: Iterable[Any] | None, task: Task) -> tuple[Split, Split, str]:
+def _fitted_on(
+    train: Iterable[Any], validation: Iterable[Any] | None, task: Task, keys: Sequence[str] | None
+) -> tuple[Split, Split, str]:
     """The training and the validation part, and what to tell where the second is cut from the first."""
-    given = _split(train, "train", task)
+    given = _split(train, "train", task, keys)
     if validation is not None:
-        return given, _split(validation, "validation", task), ""
+        return given, _split(validation, "validation", task, keys), ""
     count = len(given) // 5
     order = stratified_order(given.y, 0)
     note = cut_note("validation", "train", count) if count else ""
     return given.where(order[count:]), given.where(order[:count]), note
 
 
-def _seen_task(model: nn.Module, x: Tensor, y: Any) -> Task:
+def _seen_task(model: nn.Module, x: Any, y: Any) -> Task:
     """The task that outputs and targets fit."""
     rows = slice(0, _SEEN)
 
@@ -121,17 +130,19 @@ def _one_whole_number_each(y: Any) -> bool:
     return flat and bool((y == y.round()).all())
 
 
-def _split(loader: Iterable[Any], what: str, task: Task) -> Split:
-    x, y = _gather(loader, what)
+def _split(loader: Iterable[Any], what: str, task: Task, keys: Sequence[str] | None) -> Split:
+    x, y = _gather(loader, what, keys)
     return Split(x, task.check_targets(y, len(x), f"{what} labels"))
 
 
-def _gather(loader: Iterable[Any], what: str) -> tuple[Tensor, Any]:
-    """All inputs, and all targets as they come, on the CPU."""
+def _gather(loader: Iterable[Any], what: str, keys: Sequence[str] | None) -> tuple[Any, Any]:
+    """All inputs, in memory or (of a large loader) in its data set, and all targets as they come, on the CPU."""
+    if isinstance(loader, DataLoader) and is_large(loader, keys, what):
+        return read_again(loader, keys, what)
     xs: list[Tensor] = []
     ys: list[Any] = []
-    for batch in _batches(loader, what):
-        x, y = _one(batch, what)
+    for batch in batches_of(loader, what):
+        x, y = one_batch(batch, what, keys)
         if xs and x.shape[1:] != xs[0].shape[1:]:
             given = f"samples of shape {tuple(x.shape[1:])} after {tuple(xs[0].shape[1:])}"
             raise InputError(f"{what} loader", given=given, expected="one shape in all batches")
@@ -142,58 +153,4 @@ def _gather(loader: Iterable[Any], what: str) -> tuple[Tensor, Any]:
     x = torch.cat(xs)
     if len(x) == 0:
         raise InputError(f"{what} loader", given="no sample", expected="at least one")
-    if x.dtype == torch.uint8 and x.ndim != 4:
-        raise InputError(
-            f"{what} inputs", given=f"uint8 of shape {tuple(x.shape)}", expected="floats, or images (N, C, H, W)"
-        )
-    if x.is_floating_point() and not torch.isfinite(x).all():
-        raise InputError(f"{what} inputs", given="NaN or infinity", expected="finite numbers")
-    return x if x.dtype == torch.uint8 else x.float(), _joined(ys, what)
-
-
-def _batches(loader: Iterable[Any], what: str) -> Iterator[Any]:
-    """What a loader gives; a data set gives single samples and is no loader."""
-    if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
-        hint = "torch.utils.data.DataLoader(dataset, batch_size=100)"
-        raise InputError(f"{what} loader", given=f"a {type(loader).__name__}", expected="batches", hint=hint)
-    if isinstance(loader, str | bytes | Tensor | Mapping) or not hasattr(loader, "__iter__"):
-        raise InputError(f"{what} loader", given=type(loader).__name__, expected="batches of (inputs, targets)")
-    yield from loader
-
-
-def _one(batch: Any, what: str) -> tuple[Tensor, Any]:
-    """Inputs on the CPU and targets of a batch, one target a sample."""
-    expected = "batches of (inputs, targets)"
-    if not isinstance(batch, list | tuple) or len(batch) < 2:
-        raise InputError(f"{what} loader", given=type(batch).__name__, expected=expected)
-    try:
-        x = torch.as_tensor(batch[0]).cpu()
-    except (TypeError, ValueError, RuntimeError) as error:
-        given = f"inputs that are a {type(batch[0]).__name__}: {str(error).splitlines()[0]}"
-        raise InputError(f"{what} loader", given=given, expected="tensors or arrays of numbers") from error
-    y = batch[1]
-    labels = len(y) if hasattr(y, "__len__") and getattr(y, "ndim", 1) > 0 else None
-    if x.ndim == 0 or labels is None:
-        given = f"inputs of shape {tuple(x.shape)} and one target: a single sample"
-        hint = "torch.utils.data.DataLoader(dataset, batch_size=100) makes batches"
-        raise InputError(f"{what} loader", given=given, expected=expected, hint=hint)
-    if len(x) != labels:
-        given = f"a batch of {len(x)} inputs and {labels} targets"
-        raise InputError(f"{what} loader", given=given, expected="one target a sample")
-    return x, y
-
-
-def _joined(ys: list[Any], what: str) -> Any:
-    """Targets of all batches: one tensor, or one list where they are lists of objects."""
-    try:
-        if all(isinstance(y, Tensor | np.ndarray | int | float) or _is_numbers(y) for y in ys):
-            return torch.cat([torch.atleast_1d(torch.as_tensor(y)).cpu() for y in ys])
-        return [each for y in ys for each in y]
-    except (RuntimeError, TypeError) as error:
-        raise InputError(
-            f"{what} labels", given=str(error).splitlines()[0], expected="batches of one shape, one row a sample"
-        ) from error
-
-
-def _is_numbers(y: Any) -> bool:
-    return isinstance(y, list | tuple) and all(isinstance(each, int | float) for each in y)
+    return require_plain(x, what), joined(ys, what)

@@ -74,7 +74,7 @@ def fit_simple_models(data: Data, seed: int = 0) -> SimpleModels:
     """
     train, validation = data.train.take(MOST, seed), data.validation.take(MOST // 4, seed)
     rows = stratified_order(data.test.y, seed)[:MOST].sort().values
-    test = Split(data.test.x[rows], data.test.y[rows])
+    test = data.test.where(rows)
     found = SimpleModels(rows, len(train))
     parts = [_features(part, seed) for part in (train, validation, test)]
     labels = [part.y for part in (train, validation, test)]

@@ -22,6 +22,7 @@ from deepwright.core.identity import digest
 from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network, require_whole
+from deepwright.core.rows import require_finite, value_range
 from deepwright.core.tasks import Binary, Classification, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
@@ -96,7 +97,7 @@ class Subject:
         if len(self.data.test) == 0:
             raise InputError("test data", given="no sample", expected="at least one")
         for part in PARTS:
-            require_finite_inputs(getattr(self.data, part).x, f"{part} inputs")
+            require_finite(getattr(self.data, part).x, f"{part} inputs")
         self._check_pixels()
         self.task = self._named_task(class_task(self.model, self.data) if self.task is None else self.task)
         self.data = self._checked_data()
@@ -122,7 +123,7 @@ class Subject:
     def _check_pixels(self) -> None:
         x = self.data.test.x
         if self.data.kind == "image" and x.is_floating_point():
-            low, high = float(x.min()), float(x.max())
+            low, high = value_range(x)
             if not (low >= -1e-6 and high <= 1 + 1e-6):
                 raise InputError(
                     "test images",
@@ -401,10 +402,3 @@ def class_count(task: Task) -> int | None:
     """How many classes or labels a task has; None where it has none."""
     found = getattr(task, "classes", getattr(task, "labels", None))
     return found if isinstance(found, int) else None
-
-
-def require_finite_inputs(x: Tensor, name: str) -> None:
-    """Refuse NaN and infinity, and name the first samples that have them."""
-    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
-        rows = (~torch.isfinite(x)).flatten(1).any(1).nonzero().flatten()[:5].tolist()
-        raise InputError(name, given=f"NaN or infinity in samples {rows}", expected="finite numbers")
