@@ -160,9 +160,11 @@ def _remedy(subject: Subject, found: Graded, weakest: str) -> str:
     if not weakest or found.grade == "A":
         return "Measure more samples before you rely on it." if found.could_be else "Nothing to do for accuracy here."
     wrong = ~subject.right
-    missed = int((wrong & (subject.data.test.y == subject.class_names.index(weakest))).sum())
+    k = subject.class_names.index(weakest)
+    missed = int((wrong & (subject.data.test.y == k)).sum())
     return (
-        f"Look at the confusions of {weakest!r} first; more or cleaner samples of it are the cheapest gain: it has "
+        f"Look at the confusions of {weakest!r} first: `(~subject.right & (subject.data.test.y == {k})).nonzero()` are "
+        "the numbers of its test samples that are wrong. More or cleaner samples of it are the cheapest gain: it has "
         f"{missed} of the {int(wrong.sum())} test samples that are wrong."
     )
 

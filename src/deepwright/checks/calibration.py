@@ -11,6 +11,7 @@ import torch
 from deepwright.checks.findings.finding import Finding, at_best, grade_down
 from deepwright.checks.grading import Graded, at_end, graded, no_skill
 from deepwright.checks.held_out import REMEDY, held_out, why_none
+from deepwright.checks.shown import risk_coverage
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import NotIdentified
 from deepwright.core.results import Figure
@@ -80,7 +81,8 @@ def check_calibration(subject: Subject) -> Finding:
                 "confidence",
                 "accuracy",
                 y_range=(0.0, 1.0),
-            )
+            ),
+            risk_coverage(confidence, predicted == y),
         ],
         lower_is_better=("ece", "ece_debiased", "ece_adaptive", "brier", "nll"),
         could_be=grade.could_be,

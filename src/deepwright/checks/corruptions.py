@@ -6,6 +6,7 @@ from typing import Any
 
 from deepwright.checks.findings.finding import Finding, at_best, from_to, grade_down
 from deepwright.checks.grading import LEAST_SKILL, Graded, at_end, graded, no_skill
+from deepwright.checks.shown import perturbed
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.statistics import Interval
 from deepwright.corruptions import ALL, TABLES, CorruptionReport, Suite
@@ -41,7 +42,7 @@ def check_corruptions(subject: Subject) -> Finding:
         rule=rule,
         remedy=_remedy(subject, report, found),
         tables=[report.table()],
-        figures=[report.figure()],
+        figures=[report.figure(), *perturbed(subject, split, suite, report)],
         lower_is_better=("mean_error", "mce", "relative_error", "skill_lost"),
         could_be=found.could_be,
         graded_by=("skill_lost", "mean_error") if lost is not None else ("mean_error",),

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
 from deepwright.checks.findings.finding import Finding
 from deepwright.checks.grading import Graded, graded_down, no_skill
@@ -17,6 +13,7 @@ from deepwright.checks.held_out import REMEDY, held_out, why_none
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import NotIdentified
 from deepwright.core.inference import logits_of
+from deepwright.core.pictures import encode
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
 from deepwright.risk import FragilityReport, fragility_index, fragility_report, misjudgment
@@ -205,24 +202,6 @@ def _pictures(subject: Subject, report: FragilityReport) -> Figure:
         caption = f"{subject.class_names[label]} taken for {subject.class_names[guess]} ({float(p[i, guess]):.0%})"
         if label == guess:
             caption = f"{subject.class_names[label]}, right ({float(p[i, guess]):.0%})"
-        picture = png(subject.data.test.inputs(torch.tensor([i]))[0])
+        picture = encode(subject.data.test.inputs(torch.tensor([i]))[0])
         series.append({"png": picture, "caption": caption, "note": f"weight x{weight:.0f}"})
     return Figure("images", "Cases to review first", series, note="ordered by worst-case weight")
-
-
-def png(image: torch.Tensor, side: int = 96) -> str:
-    """A (C, H, W) image in [0, 1] as base64 PNG, small ones enlarged pixel by pixel.
-
-    Args:
-        image: grey or colour; of other numbers of channels the first is shown.
-        side: pixels of the longer side, about.
-    """
-    array = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    picture = Image.fromarray(array[:, :, 0] if array.shape[2] != 3 else np.ascontiguousarray(array))
-    factor = max(1, side // max(picture.size))
-    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    if max(picture.size) > 2 * side:
-        picture.thumbnail((2 * side, 2 * side))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()

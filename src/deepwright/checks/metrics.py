@@ -46,7 +46,8 @@ def measured(subject: Subject, check: str) -> Finding:
         f"{head.high:.3g}){against}.",
         values=values,
         rule=rule,
-        remedy="Look at the samples with the largest loss below."
+        remedy="Look at the samples with the largest loss first: `subject.task.loss(subject.outputs(), "
+        "subject.data.test.y).argsort(descending=True)[:20]` are their numbers."
         if found_grade.grade != "A"
         else "Nothing to do for accuracy; look at the largest losses when the data change.",
         tables=[*_classes(subject), _worst(subject)],

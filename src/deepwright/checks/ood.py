@@ -11,6 +11,7 @@ from torch import Tensor
 from deepwright.checks.findings.finding import Finding, at_best, grade_up
 from deepwright.checks.grading import Graded, at_end, graded, no_skill
 from deepwright.checks.held_out import why_none
+from deepwright.checks.shown import foreign
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.features import extract
 from deepwright.core.results import Figure, Table
@@ -70,7 +71,12 @@ def check_ood(subject: Subject) -> Finding:
         rule=rule,
         remedy=_remedy(subject, best, detectors[best], mean, _mean(areas[best], judged)),
         tables=[_table(areas, judged, suite), *_explain(subject, suite, sets, judged)],
-        figures=[_figure(areas, sets)],
+        figures=[
+            _figure(areas, sets),
+            *foreign(
+                subject, known, {s: sets[s] for s in judged}, inside[best], {s: outside[s]["MSP"] for s in judged}, best
+            ),
+        ],
         could_be=found.could_be,
         graded_by=("auroc_worst", "auroc_mean"),
         conditions={"foreign sets": list(sets), "judged": judged},

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from deepwright.adversarial import AttackSuite, Noise, curve, masking_flags, suite
 from deepwright.checks.findings.finding import Finding, at_best, from_to, grade_up
 from deepwright.checks.grading import Graded, at_end, graded, no_skill
+from deepwright.checks.shown import attacked
 from deepwright.checks.subjects.baselines import TrivialPredictor
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.devices import device_of, dtype_of, to_model
@@ -99,7 +100,11 @@ def check_robustness(subject: Subject) -> Finding:
         running.advance(1, "masked gradients")
         flags = _masking(subject, split, eps[len(eps) // 2])
         running.advance()
-    return _finding(subject, len(split), network, noise, base, flags)
+    finding = _finding(subject, len(split), network, noise, base, flags)
+    figures, tables = attacked(subject, split, _attacks(subject, subject.task), budgets(subject).judged)
+    finding.figures += figures
+    finding.tables += tables
+    return finding
 
 
 def _common(subject: Subject, task: Task) -> dict[str, Any]:

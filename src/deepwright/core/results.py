@@ -14,6 +14,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.files import jsonable, write_json
 
 Cell = str | int | float | bool | None
+KINDS = ("line", "bar", "heatmap", "scatter", "images", "strips")
 
 
 @dataclass
@@ -66,12 +67,13 @@ class Figure:
     """A drawing as data; `report.figures` draws it as SVG or PNG.
 
     Attributes:
-        kind: "line", "bar", "heatmap", "scatter" or "images".
+        kind: "line", "bar", "heatmap", "scatter", "images" or "strips".
         title: words.
         x_label: words with a unit.
         y_label: words with a unit.
         series: for line and scatter {name, x, y, low?, high?, dashed?}; for bar {name, x (labels), y, low?, high?}; for
-            heatmap one {rows, columns, values}; for images {png (base64), caption, note?}.
+            heatmap one {rows, columns, values}; for images {png (base64 of PNG or WebP), caption, note?}; for strips
+            (`core.pictures.strips` makes them) {name, note?, pictures: what images have}.
         log_x: logarithmic.
         log_y: logarithmic.
         y_range: ends of the vertical axis; those of the data when None.
@@ -91,8 +93,8 @@ class Figure:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in ("line", "bar", "heatmap", "scatter", "images"):
-            raise InputError("figure kind", given=self.kind, expected="line, bar, heatmap, scatter or images")
+        if self.kind not in KINDS:
+            raise InputError("figure kind", given=self.kind, expected=", ".join(KINDS))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Figure:

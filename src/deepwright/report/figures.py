@@ -1,26 +1,30 @@
-"""Figures as data drawn for the page: SVG and tables in light and dark, values under the pointer."""
+"""Figures as data drawn for the page: SVG, bars, heat maps and pictures in light and dark, values under the pointer."""
 
 from __future__ import annotations
 
-import base64
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from deepwright.core.pictures import Decoded, decode
 from deepwright.core.results import Figure, show
+from deepwright.report.tables import cut
 
-_W, _H = 680, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 14, 48
+_W, _H = 440, 250  # small, so that the text of a chart is read on a phone
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 10, 26
+_EMPTY, _TALL = 0.005, 16  # a share that is left blank; rows of a heat map that is folded
+_DRAWING, _SMALL, _FEW = 256, 96, 4  # pixels of a drawing, of a network's input; pictures of a short strip
 COLORS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#65a30d")
 
 
 def svg(figure: Figure) -> str:
-    """An inline SVG (or a gallery of pictures); every word escaped."""
-    draw = {"line": _xy, "scatter": _xy, "bar": _bars, "heatmap": _heatmap, "images": _gallery}[figure.kind]
+    """A chart, a heat map or pictures as HTML; every word escaped."""
     note = f'<p class="note">{escape(figure.note)}</p>' if figure.note else ""
-    body = draw(figure) if figure.series else '<p class="note">no data</p>'
-    return f"<figure><figcaption>{escape(figure.title)}</figcaption>{body}{note}</figure>"
+    body = _DRAW[figure.kind](figure) if figure.series else '<p class="note">no data</p>'
+    kind = "chart" if figure.kind in ("line", "scatter", "bar") else "whole"
+    return f'<figure class="{kind}"><figcaption>{escape(figure.title)}</figcaption>{body}{note}</figure>'
 
 
 class _Axis:
@@ -63,11 +67,13 @@ def finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _open() -> str:
-    return f'<svg viewBox="0 0 {_W} {_H}" role="img" preserveAspectRatio="xMidYMid meet">'
+def _open(figure: Figure) -> str:
+    names = ", ".join(str(s["name"]) for s in figure.series)
+    label = escape(f"{figure.title}: {names}; {figure.y_label} over {figure.x_label}", quote=True)
+    return f'<svg viewBox="0 0 {_W} {_H}" role="img" aria-label="{label}" preserveAspectRatio="xMidYMid meet">'
 
 
-def _frame(figure: Figure, y: _Axis, x: _Axis | None) -> str:
+def _frame(y: _Axis, x: _Axis) -> str:
     parts = []
     for tick in y.ticks():
         py = y.at(tick)
@@ -75,20 +81,17 @@ def _frame(figure: Figure, y: _Axis, x: _Axis | None) -> str:
         parts.append(
             f'<text class="tick" x="{_LEFT - 6}" y="{py + 4:.1f}" text-anchor="end">{show(float(tick), 3)}</text>'
         )
-    for tick in x.ticks() if x else []:
-        px = x.at(tick)  # type: ignore[union-attr]
-        parts.append(
-            f'<text class="tick" x="{px:.1f}" y="{_H - _BOTTOM + 16}" text-anchor="middle">'
-            f"{show(float(tick), 3)}</text>"
-        )
-    middle = (_LEFT + _W - _RIGHT) / 2
-    parts.append(f'<text class="label" x="{middle}" y="{_H - 10}" text-anchor="middle">{escape(figure.x_label)}</text>')
-    centre = (_TOP + _H - _BOTTOM) / 2
-    parts.append(
-        f'<text class="label" transform="translate(14 {centre}) rotate(-90)" text-anchor="middle">'
-        f"{escape(figure.y_label)}</text>"
-    )
+    for tick in x.ticks():
+        place = f'x="{x.at(tick):.1f}" y="{_H - _BOTTOM + 18}"'
+        parts.append(f'<text class="tick" {place} text-anchor="middle">{show(float(tick), 3)}</text>')
     return "".join(parts)
+
+
+def _labelled(figure: Figure, drawing: str) -> str:
+    """A drawing between its axes' labels, which wrap as other words do."""
+    above = f'<p class="axis">{escape(figure.y_label)}</p>' if figure.y_label else ""
+    below = f'<p class="axis x">{escape(figure.x_label)}</p>' if figure.x_label else ""
+    return f"{above}{drawing}{below}"
 
 
 def _legend(names: Sequence[str]) -> str:
@@ -105,7 +108,7 @@ def _xy(figure: Figure) -> str:
     every_y = [v for s in figure.series for key in ("y", "low", "high") for v in s.get(key) or []]
     x = _Axis(every_x, _LEFT, _W - _RIGHT, figure.log_x)
     y = _Axis(every_y, _H - _BOTTOM, _TOP, figure.log_y, figure.y_range)
-    parts = [_open(), _frame(figure, y, x)]
+    parts = [_open(figure), _frame(y, x)]
     for i, series in enumerate(figure.series):
         color = COLORS[i % len(COLORS)]
         points = [(a, b) for a, b in zip(series["x"], series["y"]) if finite(a) and finite(b)]
@@ -124,7 +127,7 @@ def _xy(figure: Figure) -> str:
                 f'<circle class="dot" cx="{x.at(a):.1f}" cy="{y.at(b):.1f}" r="{radius}" fill="{color}" '
                 f'data-tip="{tip}"/>'
             )
-    return "".join(parts) + "</svg>" + _legend([s["name"] for s in figure.series])
+    return _labelled(figure, "".join(parts) + "</svg>") + _legend([s["name"] for s in figure.series])
 
 
 def categories(figure: Figure) -> list[str]:
@@ -133,48 +136,62 @@ def categories(figure: Figure) -> list[str]:
 
 
 def _bars(figure: Figure) -> str:
-    labels = categories(figure)
-    values = [v for s in figure.series for key in ("y", "high") for v in s.get(key) or []]
-    y = _Axis([0.0, *values], _H - _BOTTOM, _TOP, figure.log_y, figure.y_range)
-    slot = (_W - _LEFT - _RIGHT) / max(1, len(labels))
-    width = 0.8 * slot / len(figure.series)
-    parts = [_open(), _frame(figure, y, None)]
-    for i, series in enumerate(figure.series):
-        color = COLORS[i % len(COLORS)]
-        for j, value in enumerate(series["y"]):
-            if not finite(value):
-                continue
-            place = labels.index(str(series["x"][j]))
-            px, base, top = _LEFT + place * slot + 0.1 * slot + i * width, y.at(max(0.0, y.low)), y.at(value)
-            tip = escape(f"{series['name']}, {labels[place]}: {show(float(value))}", quote=True)
-            parts.append(
-                f'<rect class="dot" x="{px:.1f}" y="{min(top, base):.1f}" width="{width:.1f}" '
-                f'height="{abs(base - top):.1f}" fill="{color}" data-tip="{tip}"/>'
-            )
-            if series.get("low"):
-                mid = px + width / 2
-                low, high = y.at(series["low"][j]), y.at(series["high"][j])
-                parts.append(f'<line class="whisker" x1="{mid:.1f}" x2="{mid:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>')
-    for j, label in enumerate(labels):
-        text = str(label) if len(str(label)) <= 14 else str(label)[:6] + "…" + str(label)[-7:]
-        px = _LEFT + (j + 0.5) * slot
-        turn = (
-            f' transform="rotate(-24 {px:.1f} {_H - _BOTTOM + 12})" text-anchor="end"'
-            if len(labels) > 6
-            else ' text-anchor="middle"'
-        )
-        parts.append(f'<text class="tick" x="{px:.1f}" y="{_H - _BOTTOM + 14}"{turn}>{escape(text)}</text>')
-    return "".join(parts) + "</svg>" + _legend([s["name"] for s in figure.series])
+    """Lying bars, one row a category, so that long names have room and stay readable on a phone."""
+    values = [v for s in figure.series for key in ("y", "low", "high") for v in s.get(key) or []]
+    scale = _Axis([0.0, *values], 0.0, 100.0, figure.log_y, figure.y_range or _from_zero(values, figure.log_y))
+    rows = []
+    for label in categories(figure):
+        bars = "".join(_bar(figure, i, label, scale) for i in range(len(figure.series)))
+        name = escape(label, quote=True)
+        rows.append(f'<div class="bar-row"><span class="bar-name" title="{name}">{escape(label)}</span>{bars}</div>')
+    return (
+        f'<p class="axis">{escape(" by ".join(t for t in (figure.y_label, figure.x_label) if t))}</p>'
+        f'<div class="bars">{"".join(rows)}</div>{_legend([s["name"] for s in figure.series])}'
+    )
+
+
+def _from_zero(values: Sequence[Any], log: bool) -> tuple[float, float] | None:
+    """Bars begin at 0 where no value is below it."""
+    known = [float(v) for v in values if finite(v)]
+    if log or not known or max(known) <= 0 or min(known) < 0:
+        return None
+    return 0.0, max(known)
+
+
+def _short(value: float) -> str:
+    """A number beside its bar: at most seven characters."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= 10 * size or (abs(value) >= size and size > 1e3):
+            return f"{value / size:.3g} {unit}"
+    return f"{value:,.0f}" if value == round(value) else show(value, 3)
+
+
+def _bar(figure: Figure, i: int, label: str, scale: _Axis) -> str:
+    series, color = figure.series[i], COLORS[i % len(COLORS)]
+    places = [j for j, x in enumerate(series["x"]) if str(x) == label]
+    if not places or not finite(series["y"][places[0]]):
+        return ""
+    j, value = places[0], float(series["y"][places[0]])
+    base, end = scale.at(max(0.0, scale.low)), scale.at(value)
+    left, width = min(base, end), max(abs(end - base), 0.3)
+    whisker = ""
+    if series.get("low"):
+        low, high = scale.at(series["low"][j]), scale.at(series["high"][j])
+        whisker = f'<i class="whisker" style="left:{low:.1f}%;width:{max(0.0, high - low):.1f}%"></i>'
+    tip = escape(f"{series['name']}, {label}: {show(value)}", quote=True)
+    style = f"left:{left:.1f}%;width:{width:.1f}%;background:{color}"
+    track = f'<span class="track"><i class="dot" style="{style}"></i>{whisker}</span>'
+    return f'<span class="bar" data-tip="{tip}">{track}<b>{_short(value)}</b></span>'
 
 
 _PALETTES = {
     "quality": ((178, 34, 52), (244, 221, 140), (22, 122, 74)),
-    "share": (None, (122, 160, 235), (29, 78, 216)),
+    "share": ((222, 232, 252), (122, 160, 235), (29, 78, 216)),
 }
 
 
 def shade(share: float, palette: str = "quality") -> str:
-    """A colour of the palette; grey for what isn't a number, nothing for a share of zero.
+    """A colour of the palette; grey for what isn't a number.
 
     Args:
         share: 0 to 1.
@@ -184,17 +201,29 @@ def shade(share: float, palette: str = "quality") -> str:
         return "#9ca3af"
     t = min(1.0, max(0.0, share))
     first, middle, last = _PALETTES[palette]
-    if first is None:
-        return "transparent" if t < 0.005 else f"rgba(29,78,216,{0.12 + 0.88 * t:.2f})"
     (a, low), (b, high) = ((0.0, first), (0.5, middle)) if t < 0.5 else ((0.5, middle), (1.0, last))
     mix = [round(p + (q - p) * (t - a) / (b - a)) for p, q in zip(low, high)]
     return f"rgb({mix[0]},{mix[1]},{mix[2]})"
 
 
+def _ink(share: float, palette: str) -> str:
+    """Black or white, whichever is read more easily on a shade."""
+    found = re.fullmatch(r"rgb\((\d+),(\d+),(\d+)\)", shade(share, palette))
+    if found is None:
+        return "#000"
+    linear = [
+        (int(v) / 255 / 12.92 if int(v) < 11 else ((int(v) / 255 + 0.055) / 1.055) ** 2.4) for v in found.groups()
+    ]
+    light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000" if light > 0.179 else "#fff"  # where both have the same contrast
+
+
 def _heatmap(figure: Figure) -> str:
     grid = figure.series[0]
     low, high = figure.y_range or value_range(grid["values"])
-    head = "".join(f"<th>{escape(str(c))}</th>" for c in grid["columns"])
+    head = "".join(
+        f'<th scope="col" title="{escape(str(c), quote=True)}">{escape(str(c))}</th>' for c in grid["columns"]
+    )
     rows = []
     for name, values in zip(grid["rows"], grid["values"]):
         cells = []
@@ -202,18 +231,24 @@ def _heatmap(figure: Figure) -> str:
             number = float(value)
             share = (number - low) / (high - low) if high > low else 0.5
             tip = escape(f"{name}, {column}: {show(number)}", quote=True)
-            if figure.palette == "share":
-                ink = "inherit" if share < 0.45 else "#fff"
-            else:
-                ink = "#111" if 0.22 < share < 0.8 else "#fff"
-            style = f"background:{shade(share, figure.palette)};color:{ink}"
-            cells.append(f'<td class="dot" style="{style}" data-tip="{tip}">{number:.2f}</td>')
-        rows.append(f"<tr><th>{escape(str(name))}</th>{''.join(cells)}</tr>")
+            empty = figure.palette == "share" and share < _EMPTY
+            style = f"background:{shade(share, figure.palette)};color:{_ink(share, figure.palette)}"
+            cells.append(
+                f'<td class="none" data-tip="{tip}">{number:.2f}</td>'
+                if empty
+                else f'<td class="dot" style="{style}" data-tip="{tip}">{number:.2f}</td>'
+            )
+        label = escape(str(name), quote=True)
+        rows.append(f'<tr><th scope="row" title="{label}">{escape(str(name))}</th>{"".join(cells)}</tr>')
     corner = escape(" / ".join(t for t in (figure.y_label, figure.x_label) if t))
-    return (
-        f'<div class="scroll"><table class="heat"><thead><tr><th>{corner}</th>{head}</tr></thead>'
+    table = (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(figure.title, quote=True)}">'
+        f'<table class="heat"><thead><tr><td>{corner}</td>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
+    if len(rows) <= _TALL:
+        return table
+    return f"<details><summary>All {len(rows)} rows</summary>{table}</details>"
 
 
 def value_range(values: Sequence[Sequence[float]]) -> tuple[float, float]:
@@ -223,15 +258,29 @@ def value_range(values: Sequence[Sequence[float]]) -> tuple[float, float]:
 
 
 def _gallery(figure: Figure) -> str:
-    items = []
-    widest = 0
-    for item in figure.series:
-        data = base64.b64decode(item["png"], validate=True)  # a picture, not a way into the page
-        widest = max(widest, int.from_bytes(data[16:20], "big"))
-        note = f"<small>{escape(item.get('note', ''))}</small>"
-        items.append(
-            f'<div><img alt="" src="data:image/png;base64,{item["png"]}"/>'
-            f"<span>{escape(item['caption'])}</span>{note}</div>"
-        )
-    kind = "gallery wide" if widest > 256 else "gallery"  # drawings are shown large, network inputs as thumbnails
-    return f'<div class="{kind}">{"".join(items)}</div>'
+    pictures = [decode(item["png"]) for item in figure.series]  # pictures, not a way into the page
+    wide = max(p.width for p in pictures) > _DRAWING  # drawings are shown large, network inputs as thumbnails
+    items = "".join(_picture(picture, item) for picture, item in zip(pictures, figure.series))
+    return f'<div class="gallery{" wide" if wide else ""}">{items}</div>'
+
+
+def _strips(figure: Figure) -> str:
+    rows = []
+    for row in figure.series:
+        items = "".join(_picture(decode(item["png"]), item) for item in row["pictures"])
+        note = f" <small>{escape(row['note'])}</small>" if row.get("note") else ""
+        rows.append(f'<div class="strip"><p>{escape(row["name"])}{note}</p><div class="row">{items}</div></div>')
+    most = max(len(row["pictures"]) for row in figure.series)
+    return f'<div class="strips{" few" if most <= _FEW else ""}">{"".join(rows)}</div>'
+
+
+def _picture(picture: Decoded, item: dict[str, Any]) -> str:
+    """One picture over its words; small ones keep their pixels."""
+    kind = ' class="exact"' if max(picture.width, picture.height) <= _SMALL else ""
+    note = f"<small>{escape(item['note'])}</small>" if item.get("note") else ""
+    words = f"<span>{cut(item['caption'])}</span>" if item["caption"] else ""
+    size = f'width="{picture.width}" height="{picture.height}"'
+    return f'<div><img alt="" {size}{kind} src="{picture.uri}">{words}{note}</div>'
+
+
+_DRAW = {"line": _xy, "scatter": _xy, "bar": _bars, "heatmap": _heatmap, "images": _gallery, "strips": _strips}

@@ -10,9 +10,28 @@ from typing import Any
 from deepwright.checks.findings.finding import Finding
 from deepwright.checks.running import AuditReport
 from deepwright.core.files import write_json, write_text
-from deepwright.core.results import Table, show
-from deepwright.core.statistics import Interval
-from deepwright.report.figures import svg
+from deepwright.core.results import Table
+from deepwright.report.glossary import glossary_html
+from deepwright.report.sections import badge, code, finding_html, folded, maybe
+from deepwright.report.tables import cut, table_html
+from deepwright.report.verdict import (
+    ASIDE,
+    BAD,
+    FAIR,
+    GOOD,
+    ORDER,
+    UNSETTLED,
+    UNTOLD,
+    Number,
+    first_things,
+    five_numbers,
+    sentence_of,
+    side,
+)
+from deepwright.report.words import sentence, spread, title_of, words_of, written
+
+_SIDES = {GOOD: "Good", FAIR: "Fair", BAD: "Bad", UNSETTLED: "Unsettled", UNTOLD: "Can't be told", ASIDE: "Not judged"}
+_NOTES = 2  # that stand open
 
 
 def write_report(report: AuditReport, folder: Path | str) -> Path:
@@ -34,14 +53,14 @@ def render(report: AuditReport) -> str:
     """The page as a string."""
     subject = report.subject
     title = f"{subject['name']} on {subject['data']}"
-    sections = [_header(report, title), _grades(report)]
-    if report.gates:
-        rows: list[list[Any]] = [[g.condition, g.measured, "failed" if g.failed else "passed"] for g in report.gates]
-        sections.append(_section("gates", "Gates", table_html(Table(["fails when", "measured", "result"], rows))))
+    top = [_header(report, title), _verdict(report), _numbers(report.findings), _first(report.findings)]
+    sections = []
     if report.comparison is not None:
-        sections.append(_section("comparison", "Before and after", table_html(report.comparison)))
-    sections += [_finding(f) for f in report.findings]
-    return document(f"Audit: {title}", "".join(sections))
+        sections.append(folded("comparison", "Before and after", table_html(_in_words(report.comparison)), opened=True))
+    sections += [finding_html(f) for f in report.findings]
+    sections.append(folded("glossary", "What the words mean", glossary_html()))
+    bar = '<div class="sections"><h2>In detail</h2><button type="button" id="all">Open all</button></div>'
+    return document(f"Audit: {title}", f"{''.join(top)}{bar}{''.join(sections)}{_footer(report)}")
 
 
 def document(title: str, body: str) -> str:
@@ -52,8 +71,8 @@ def document(title: str, body: str) -> str:
         body: HTML whose words are escaped.
     """
     assets = resources.files("deepwright.report")
-    style = (assets / "page.css").read_text()
-    script = (assets / "page.js").read_text()
+    style = (assets / "page.css").read_text(encoding="utf-8")
+    script = (assets / "page.js").read_text(encoding="utf-8")
     policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
     return (
         "<!doctype html>\n"
@@ -61,12 +80,8 @@ def document(title: str, body: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f'<link rel="icon" href="data:,"><style>{style}</style></head>'
-        f'<body><main>{body}</main><div id="tip" hidden></div><script>{script}</script></body></html>\n'
+        f'<body><main>{body}</main><div id="tip" role="tooltip" hidden></div><script>{script}</script></body></html>\n'
     )
-
-
-def _section(anchor: str, title: str, body: str) -> str:
-    return f'<section id="{escape(anchor, quote=True)}"><h2>{escape(title)}</h2>{body}</section>'
 
 
 def _header(report: AuditReport, title: str) -> str:
@@ -75,96 +90,113 @@ def _header(report: AuditReport, title: str) -> str:
         f"{s['network']}, {s['parameters']:,} parameters",
         f"{_answers(s)}, inputs {' x '.join(map(str, s['input']))}",
         f"{s['train']:,} / {s['validation']:,} / {s['test']:,} samples to fit, to calibrate, to measure",
-        f"{report.seconds:.0f} seconds on {s['device']}",
     ]
-    notes = "".join(f'<p class="note">{escape(n)}</p>' for n in s["notes"][:20])
+    notes = [f'<p class="note">{escape(n)}</p>' for n in s["notes"][:20]]
+    more = "".join(notes[_NOTES:])
+    rest = f"<details><summary>{len(notes) - _NOTES} more notes</summary>{more}</details>" if more else ""
     listed = "".join(f"<li>{escape(f)}</li>" for f in facts)
     head = f'<p class="kind">Deepwright audit</p><h1>{escape(title)}</h1>'
-    return f'<header>{head}<ul class="facts">{listed}</ul>{notes}</header>'
+    return f'<header>{head}<ul class="facts">{listed}</ul>{"".join(notes[:_NOTES])}{rest}</header>'
 
 
 def _answers(subject: dict[str, Any]) -> str:
     """What the network answers with: classes, labels, or its task's name."""
     task, classes = subject.get("task", "classification"), subject["classes"]
     if not classes:
-        return task
+        return str(task)
     return f"{classes} classes" if task == "classification" else f"{task} with {classes} classes"
 
 
-def _grades(report: AuditReport) -> str:
-    cards = []
-    for f in report.findings:
-        cards.append(
-            f'<a class="card" href="#{escape(f.check, quote=True)}">{_badge(f)}<b>{escape(f.check)}</b>'
-            f"<span>{escape(f.summary.split('. ')[0].split('; ')[0])}{escape(_unsure(f))}</span></a>"
-        )
-    return f'<section class="cards">{"".join(cards)}</section>'
-
-
-def _badge(finding: Finding) -> str:
-    grade = finding.grade
-    text = {"info": "i", "failed": "!", "n/a": "–"}.get(grade, grade)
-    title = {"n/a": "does not apply", "failed": "could not run", "info": "not graded"}.get(grade, f"grade {grade}")
-    title += _unsure(finding)
-    kind = grade.replace("/", "")
-    return f'<span class="badge g-{escape(kind, quote=True)}" title="{escape(title, quote=True)}">{escape(text)}</span>'
-
-
-def _unsure(finding: Finding) -> str:
-    """What else the grade could be, in words."""
-    return f" (could be {' or '.join(finding.could_be)})" if finding.could_be else ""
-
-
-def _code(words: str) -> str:
-    """Words in which `...` is set as code."""
-    parts = escape(words).split("`")
-    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
-
-
-def _finding(f: Finding) -> str:
-    values: list[list[Any]] = []
-    for name, value in f.values.items():
-        interval = isinstance(value, Interval)
-        row = [name.replace("_", " "), value.value if interval else value]
-        values.append([*row, f"{show(value.low)} … {show(value.high)}" if interval else None])
-    parts = [
-        f'<p class="summary">{escape(f.summary)}</p>',
-        f'<p class="rule"><b>Why this grade.</b> {escape(f.rule)}</p>' if f.rule else "",
-        f'<p class="remedy"><b>What to do.</b> {_code(f.remedy)}</p>' if f.remedy else "",
-        "".join(svg(figure) for figure in f.figures),
-        table_html(Table(["value", "measured", "95 % interval"], values)) if values else "",
-        "".join(_folded(t) for t in f.tables),
-        f'<p class="note">{f.seconds:.1f} seconds</p>',
-    ]
-    anchor = escape(f.check, quote=True)
-    return f'<section id="{anchor}"><h2>{_badge(f)} {escape(_sentence(f.check))}</h2>{"".join(parts)}</section>'
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
-
-
-def _folded(table: Table) -> str:
-    """A table that opens at a click, so that the page stays short."""
-    words = table.caption.split(" (")[0].split(";")[0] or "table"
-    title = f"{escape(_sentence(words))} ({len(table.rows)} rows)"
-    return f"<details><summary>{title}</summary>{table_html(table)}</details>"
-
-
-def table_html(table: Table) -> str:
-    """A sortable, filterable table."""
-    head = "".join(f'<th tabindex="0" role="button" aria-sort="none">{escape(c)}</th>' for c in table.columns)
-    rows = "".join(f"<tr>{''.join(_cell(c) for c in row)}</tr>" for row in table.rows)
-    search = '<input type="search" placeholder="filter" aria-label="filter rows">' if len(table.rows) > 8 else ""
-    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+def _verdict(report: AuditReport) -> str:
+    rows = []
+    for name, words in _SIDES.items():
+        found = [f for f in report.findings if side(f) == name]
+        if found:
+            rows.append(f'<li class="{name}"><span>{words}</span><div>{"".join(map(_chip, found))}</div></li>')
     return (
-        f'<div class="table">{search}<div class="scroll"><table class="data">{caption}'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></div>"
+        f'<section class="verdict" aria-label="Verdict"><p class="said">{escape(sentence_of(report.findings))}</p>'
+        f'<ul class="sides">{"".join(rows)}</ul>{_gates(report)}</section>'
     )
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        words = show(value) if isinstance(value, float) else f"{value:,}"
-        return f'<td class="n" data-v="{escape(str(value), quote=True)}">{escape(words)}</td>'
-    return f"<td>{escape(show(value))}</td>"
+def _chip(finding: Finding) -> str:
+    """A check with its grade, leading to its section."""
+    place = escape(finding.check, quote=True)
+    return f'<a class="chip" href="#{place}">{badge(finding)}<b>{cut(title_of(finding.check))}</b>{maybe(finding)}</a>'
+
+
+def _gates(report: AuditReport) -> str:
+    if not report.gates:
+        return ""
+    failed = [g for g in report.gates if g.failed]
+    words = f"{len(failed)} of {len(report.gates)} gates failed" if failed else f"All {len(report.gates)} gates passed"
+    rows: list[list[Any]] = [[g.condition, g.measured, "failed" if g.failed else "passed"] for g in report.gates]
+    table = table_html(Table(["fails when", "measured", "result"], rows))
+    opened = " open" if failed else ""
+    return (
+        f'<details id="gates" class="{"bad" if failed else "good"}"{opened}><summary>{words}</summary>{table}</details>'
+    )
+
+
+def _numbers(findings: list[Finding]) -> str:
+    tiles = "".join(map(_tile, five_numbers(findings)))
+    return f'<section class="numbers" aria-label="The numbers that matter">{tiles}</section>' if tiles else ""
+
+
+def _tile(number: Number) -> str:
+    place = escape(number.check, quote=True)
+    interval = spread(number.value, number.unit)
+    told = f"<small>{interval} (95 %)</small>" if interval else "<small>no interval</small>"
+    better = f"<small>{number.better} is better</small>" if number.better else ""
+    return (
+        f'<a class="tile" href="#{place}"><span>{escape(sentence(number.name))}</span>'
+        f"<strong>{written(number.value, number.unit)}</strong>{told}{_scale(number)}{better}</a>"
+    )
+
+
+def _scale(number: Number) -> str:
+    """Where the number and its interval lie between 0 and the end of its scale."""
+    value = number.value
+    point, low, high = (getattr(value, k, value) for k in ("value", "low", "high"))
+    places = [100 * min(1.0, max(0.0, v / number.top)) if v == v else 0.0 for v in (point, low, high)]
+    end = written(number.top, number.unit) if number.unit != "share" else "100 %"
+    style = f"--v:{places[0]:.1f}%;--l:{places[1]:.1f}%;--h:{max(0.0, places[2] - places[1]):.1f}%"
+    return f'<span class="scale" aria-hidden="true" style="{style}"><i></i><b></b></span><em><i>0</i><i>{end}</i></em>'
+
+
+def _first(findings: list[Finding]) -> str:
+    things = first_things(findings)
+    if not things:
+        return ""
+    items = []
+    for f in things:
+        name, place = cut(title_of(f.check)), escape(f.check, quote=True)
+        items.append(f'<li>{badge(f)}<div><h3><a href="#{place}">{name}</a></h3><p>{code(f.remedy)}</p></div></li>')
+    note = (
+        f"{ORDER} In the Python, subject is the audited Subject, x and y a batch of its data, logits what the network "
+        "gives for it, and step a number that counts batches."
+    )
+    return (
+        f'<section class="first"><h2>What to do first</h2><ol>{"".join(items)}</ol>'
+        f"<details><summary>How these were chosen, and what runs the Python</summary>"
+        f'<p class="note">{escape(note)}</p></details></section>'
+    )
+
+
+def _in_words(comparison: Table) -> Table:
+    """The comparison with checks and values by their words."""
+    if comparison.columns[:2] != ["check", "value"]:
+        return comparison
+    rows: list[list[Any]] = []
+    for check, value, *rest in comparison.rows:
+        words = value if value == "grade" else words_of(str(check), str(value)).words
+        rows.append([title_of(str(check)), words, *rest])
+    return Table(comparison.columns, rows, comparison.caption)
+
+
+def _footer(report: AuditReport) -> str:
+    device = escape(str(report.subject["device"]))
+    return (
+        f'<footer class="note">Measured in {report.seconds:.0f} seconds on {device}. Every number of this page, with '
+        "its key for gates (--fail-on), is in report.json beside it.</footer>"
+    )

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
 from deepwright.core.results import Figure
@@ -31,8 +33,8 @@ def png(figures: Sequence[Figure], path: Path | str) -> Path:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    drawn = [f for f in figures if f.kind != "images"]
-    pictures = [f for f in figures if f.kind == "images" and f.series]
+    drawn = [f for f in figures if f.kind not in ("images", "strips")]
+    pictures = [row for f in figures if f.kind in ("images", "strips") for row in _rows(f)]
     rows = max([len(f.series[0]["rows"]) for f in drawn if f.kind == "heatmap"], default=0)
     width = max(6.2 * len(drawn), max((3.1 * len(f.series) for f in pictures), default=0.0))
     heights = [max(4.2, 1.2 + 0.24 * rows)] * bool(drawn) + [2.9] * len(pictures)
@@ -44,13 +46,26 @@ def png(figures: Sequence[Figure], path: Path | str) -> Path:
     for part, figure in zip(parts[bool(drawn) :], pictures):
         part.suptitle(figure.title, fontsize=11)
         for ax, item in zip(part.subplots(1, len(figure.series), squeeze=False)[0], figure.series):
-            ax.imshow(plt.imread(io.BytesIO(base64.b64decode(item["png"]))))
+            ax.imshow(_pixels(item["png"]))
             ax.set_title(item["caption"], fontsize=9)
             ax.axis("off")
     buffer = io.BytesIO()
     fig.savefig(buffer, dpi=130, metadata={"Software": ""})
     plt.close(fig)
     return write_bytes(path, buffer.getvalue())
+
+
+def _rows(figure: Figure) -> list[Figure]:
+    """One figure a row of pictures."""
+    if figure.kind == "images":
+        return [figure] if figure.series else []
+    return [Figure("images", f"{figure.title}: {row['name']}", row["pictures"]) for row in figure.series]
+
+
+def _pixels(code: str) -> Any:
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(code))).convert("RGB"))
 
 
 def _plot(ax: Any, figure: Figure) -> None:

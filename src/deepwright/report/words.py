@@ -1,0 +1,210 @@
+"""Every value in words: what a report calls it and how it writes it. Keys stay in the JSON and in gates."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from deepwright.core.results import show
+from deepwright.core.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Word:
+    """One kind of value.
+
+    Attributes:
+        key: a regular expression for the name of the value.
+        words: what it is called; {0}, {1} are the groups of the expression.
+        unit: "share" (written in percent), "number", "count", "bytes" or "ms".
+    """
+
+    key: str
+    words: str
+    unit: str = "number"
+
+
+# Of every task: the field's metrics, as `accuracy` reports them.
+_METRICS = (
+    Word("accuracy", "right answers", "share"),
+    Word("balanced_accuracy", "right answers, each class counted alike", "share"),
+    Word("top5_accuracy", "right class among the first five", "share"),
+    Word("subset_accuracy", "samples with all labels right", "share"),
+    Word("label_accuracy", "right labels", "share"),
+    Word("sensitivity", "events that are found (sensitivity)", "share"),
+    Word("specificity", "non-events that are left alone (specificity)", "share"),
+    Word("auroc", "AUROC"),
+    Word("average_precision", "average precision"),
+    Word("mean_average_precision|map", "mean average precision"),
+    Word("ap50", "average precision at an overlap of 0.5"),
+    Word("f1", "F1"),
+    Word("micro_f1", "F1 over all labels"),
+    Word("macro_f1", "F1, each label counted alike"),
+    Word("mean_iou", "mean IoU"),
+    Word("pixel_accuracy", "right pixels", "share"),
+    Word("within_tolerance", "answers within the tolerance", "share"),
+    Word("mae", "mean absolute error"),
+    Word("rmse", "root mean square error"),
+    Word("mase", "mean absolute error over that of repeating the last value"),
+    Word("r2", "variance explained (R²)"),
+)
+
+WORDS: dict[str, tuple[Word, ...]] = {
+    "accuracy": (
+        *_METRICS,
+        *(Word(f"baseline_(?:{w.key})", f"the simple method's {w.words}", w.unit) for w in _METRICS),
+        Word("chance", "score of the best constant answer", "share"),
+        Word("score", "mean score of a sample", "share"),
+        Word("p_value_against_(.+)", "p-value against the {0}"),
+        Word("accuracy_in_another_order", "right answers with the outputs in another order", "share"),
+    ),
+    "calibration": (
+        Word("ece", "expected calibration error (ECE), as the field computes it"),
+        Word("ece_debiased", "ECE without what few samples add"),
+        Word("ece_adaptive", "ECE with bins of equal size"),
+        Word("ece_of_perfect_calibration", "ECE that a perfectly calibrated network may show"),
+        Word("ece_after_temperature", "ECE after temperature scaling"),
+        Word("ece_(.+)", "ECE, {0}"),
+        Word("brier", "Brier score"),
+        Word("nll", "negative log-likelihood (nats)"),
+        Word("temperature", "temperature that fits validation data"),
+        Word("overconfidence", "mean confidence less share of right answers"),
+        Word("nll_saved_by_temperature", "nats saved by that temperature on validation data"),
+    ),
+    "fragility": (
+        Word("fi", "Fragility Index (FI)"),
+        Word("nfi", "FI, normalised"),
+        Word("fi_matched", "FI at matched temperature"),
+        Word("nfi_matched", "FI, normalised, at matched temperature"),
+        Word("baseline_nfi", "nearest class mean's FI, normalised, at matched temperature"),
+        Word("confident_errors", "samples that are confidently wrong", "share"),
+        Word("cvar95", "mean misjudgment of the worst 5 %"),
+    ),
+    "robustness": (
+        Word("clean_accuracy", "right without attack", "share"),
+        Word("clean_accuracy_kept", "of what is right, stays right under attack", "share"),
+        Word("robust_accuracy_at_(.+)", "right under attack, at a budget of {0}", "share"),
+        Word("noise_accuracy", "right under random noise of the largest budget", "share"),
+        Word("area", "mean share right over the budgets", "share"),
+        Word("baseline_area", "the simple baseline's mean share over the budgets", "share"),
+        Word("eps_half", "budget at which half of it is lost"),
+    ),
+    "corruptions": (
+        Word("clean_error", "error without perturbation", "share"),
+        Word("mean_error", "error under perturbations, on average", "share"),
+        Word("mce", "error under perturbations over that of the simple baseline (mCE)"),
+        Word("relative_error", "error under perturbations over that without"),
+        Word("skill_lost", "skill above chance that is lost", "share"),
+    ),
+    "ood": (
+        Word("auroc_worst", "AUROC of its own confidence, on the worst foreign set"),
+        Word("auroc_mean", "AUROC of its own confidence, mean over the foreign sets"),
+        Word("auroc_(.+)_mean", "AUROC of {0}, mean over the foreign sets"),
+        Word("auroc_(.+)_worst", "AUROC of {0}, on the worst foreign set"),
+        Word("auroc_(.+)", "AUROC, {0}"),
+    ),
+    "cost": (
+        Word("params", "parameters", "count"),
+        Word("param_bytes", "size of the parameters", "bytes"),
+        Word("macs", "multiply-accumulates of one input", "count"),
+        Word("elementwise_ops", "other operations of one input", "count"),
+        Word("latency_ms", "time of one input", "ms"),
+        Word("onnx_latency_ms", "time of one input in ONNX Runtime", "ms"),
+        Word("activation_bytes", "activations at the peak", "bytes"),
+    ),
+}
+"""Check -> its values, the first that fits counts. A test holds it against `checks.findings.measurable`."""
+
+TITLES: dict[str, tuple[str, str]] = {
+    "accuracy": ("Accuracy", "How often is it right?"),
+    "calibration": ("Calibration", "Does its confidence mean what it says?"),
+    "fragility": ("Fragility", "How sure is it when it is wrong?"),
+    "robustness": ("Robustness", "Can it be fooled on purpose?"),
+    "corruptions": ("Corruptions", "Does it break in bad conditions?"),
+    "ood": ("Foreign inputs", "Does it know what it does not know?"),
+    "cost": ("Cost", "What does it take to run?"),
+}
+"""Check -> (name of its section, its question)."""
+
+
+def title_of(check: str) -> str:
+    """A check's name for people.
+
+    Args:
+        check: built-in, or the user's own, whose name becomes words.
+    """
+    return TITLES[check][0] if check in TITLES else sentence(check.replace("_", " "))
+
+
+def words_of(check: str, key: str) -> Word:
+    """A value's words with the groups filled in; a value of the user's own is called by its name.
+
+    Args:
+        check: that reports it.
+        key: its name.
+    """
+    for word in WORDS.get(check, ()):
+        found = re.fullmatch(word.key, key)
+        if found:
+            groups = [group.replace("_", " ") for group in found.groups()]
+            return Word(key, word.words.format(*groups), word.unit)
+    return Word(key, key.replace("_", " "))
+
+
+def written(value: Any, unit: str = "number") -> str:
+    """A number as people read it.
+
+    Args:
+        value: number or interval, of which the point is written.
+        unit: of a `Word`.
+    """
+    if isinstance(value, Interval):
+        value = value.value
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return show(value)
+    if value != value or value in (float("inf"), float("-inf")):
+        return {"inf": "infinite", "-inf": "minus infinite"}.get(str(value), "–")
+    if unit == "share":
+        return f"{100 * value:.1f} %"
+    if unit == "bytes":
+        return in_bytes(value)
+    if unit == "ms":
+        return f"{value:.3g} ms"
+    if unit == "count" or isinstance(value, int):
+        return f"{value:,.0f}"
+    return show(float(value), 3)
+
+
+def spread(value: Any, unit: str = "number") -> str:
+    """The ends of an interval; empty where there is none.
+
+    Args:
+        value: number or interval.
+        unit: of a `Word`.
+    """
+    if not isinstance(value, Interval):
+        return ""
+    low, high = written(value.low, unit), written(value.high, unit)
+    return f"{low.removesuffix(' %')} to {high}" if unit == "share" else f"{low} to {high}"
+
+
+def in_bytes(n: float) -> str:
+    """A size in decimal units.
+
+    Args:
+        n: bytes.
+    """
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n >= size:
+            return f"{n / size:.1f} {unit}"
+    return f"{n:.0f} bytes"
+
+
+def sentence(words: str) -> str:
+    """With a capital first letter.
+
+    Args:
+        words: any.
+    """
+    return words[:1].upper() + words[1:]
