@@ -179,6 +179,7 @@ def subject(of: str, *, split: bool = False) -> Decorator:
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors (or a state dict) for package.module:factory."),
         TARGET,
+        click.option("--aside", metavar="COLUMN", multiple=True, help="A column that the network doesn't get."),
         click.option(
             "--classes",
             help="Order of the network's outputs: a FILE with a class name a line, names between commas, or imagenet.",

@@ -73,6 +73,7 @@ def load(
     shares: tuple[float, float] = FOR_TRAINING,
     split: str | None = None,
     stream: bool | None = None,
+    aside: Sequence[str] = (),
 ) -> Data:
     """A data set by catalogue name or by path.
 
@@ -93,6 +94,7 @@ def load(
         split: "test" makes data that come in one piece the test part, all of them.
         stream: leave samples in their files and read them when they are needed (True), or hold all of them in memory
             (False); None streams what is over 512 MiB. The numbers that come of it are the same.
+        aside: columns of a table that no network gets; see `load_csv`.
 
     Raises:
         InputError: an unknown name, a missing root, broken files, options that the data don't look at.
@@ -126,10 +128,14 @@ def load(
             raise InputError("target", given=f"{target!r} for {entry.name}, which is no .csv", expected="none")
         if classes is not None:
             raise InputError("classes", given=f"beside {entry.name}, which has its own", expected="none")
+        if aside:
+            raise InputError("aside", given=f"{list(aside)} for {entry.name}", expected="none: it is for files")
         with_parts(split, entry.name)
         data = _named(entry.name, folder, limit, train_limit, size, seed, skip_broken, stream)
         return data.limited(limit, train_limit, seed)
     path = Path(source)
+    if aside and path.suffix not in (".csv", ".parquet"):
+        raise InputError("aside", given=f"{list(aside)} for {path.name}, which is no table", expected="none")
     if not str(source) or "\0" in str(source):
         raise InputError(
             "data", given=repr(str(source)), expected="a file, a folder or a name of `deepwright list data`"
@@ -147,6 +153,7 @@ def load(
         if target is None:
             raise InputError(f"{path.name} needs a target column", hint="--target NAME")
         said: dict[str, Any] = {"classes": classes, "split": split, "skip_broken": skip_broken, "seed": seed}
+        said["aside"] = tuple(aside)
         return tables[path.suffix](path, target, stream=stream, **said).limited(limit, train_limit, seed)
     if target is not None and not is_arrow_folder(path):
         raise InputError("target", given=f"{target!r} for {path.name}, which is no .csv", expected="none")

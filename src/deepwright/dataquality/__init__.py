@@ -18,10 +18,11 @@ from deepwright.dataquality.fingerprints import (
     row_fingerprints,
     text_fingerprints,
 )
-from deepwright.dataquality.hashes import content_hashes, perceptual_hashes
+from deepwright.dataquality.hashes import content_hashes, grey, perceptual_hashes
 from deepwright.dataquality.label_errors import LabelErrors, find_label_errors
 from deepwright.dataquality.label_noise import LabelNoise, fit_label_noise
 from deepwright.dataquality.logistic import out_of_fold, random_features
+from deepwright.dataquality.neighbours import close_pairs, equal_pairs, groups_of
 from deepwright.dataquality.subgroups import Gap, Group, Grouping, compare_groups, grouping
 from deepwright.dataquality.two_samples import Moved, TwoSampleTest, classifier_two_sample_test, moved_columns
 from deepwright.dataquality.weak_slices import Slice, find_weak_slices
@@ -39,13 +40,17 @@ __all__ = [
     "Slice",
     "TwoSampleTest",
     "classifier_two_sample_test",
+    "close_pairs",
     "compare_groups",
     "content_hashes",
+    "equal_pairs",
     "find_duplicates",
     "find_label_errors",
     "find_weak_slices",
     "fit_label_noise",
+    "grey",
     "grouping",
+    "groups_of",
     "literals_of",
     "moved_columns",
     "out_of_fold",

@@ -22,9 +22,9 @@ _MOST_VALUES = 20  # of a column that is taken value by value
 def picture_statistics(images: Float[Tensor, "n channels height width"]) -> dict[str, Float[Tensor, " n"]]:
     """Brightness, contrast, sharpness and (of three channels) colourfulness of each picture.
 
-    Brightness is the mean of the grey picture, contrast its deviation, sharpness the deviation of its discrete Laplacian
-    (of the picture at 32 x 32), and colourfulness s + 0.3 m with s and m the root sums of squares of deviations and of
-    means of R - G and (R + G) / 2 - B.
+    Brightness is the mean of the grey picture, contrast its deviation, sharpness the deviation of its discrete
+    Laplacian (of the picture at 32 x 32), and colourfulness s + 0.3 m with s and m the root sums of squares of the
+    deviations and of the means of R - G and (R + G) / 2 - B.
 
     Args:
         images: in [0, 1].
@@ -91,14 +91,16 @@ def literals_of(attributes: Mapping[str, Any], *, bins: int = 4, least: int = 1)
         column = values.cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
         length = len(column) if length is None else length
         if column.ndim != 1 or len(column) != length:
-            raise InputError(f"attribute {name!r}", given=f"shape {column.shape}", expected=f"({length},) as the others")
+            raise InputError(
+                f"attribute {name!r}", given=f"shape {column.shape}", expected=f"({length},) as the others"
+            )
         for text, holds in _statements(name, column, bins):
             if least <= int(holds.sum()) < len(holds):
                 words.append(text)
                 of.append(name)
                 columns.append(holds)
-    holds = torch.from_numpy(np.stack(columns, axis=1)) if columns else torch.zeros(length or 0, 0, dtype=torch.bool)
-    return Literals(tuple(words), tuple(of), holds)
+    table = torch.from_numpy(np.stack(columns, axis=1)) if columns else torch.zeros(length or 0, 0, dtype=torch.bool)
+    return Literals(tuple(words), tuple(of), table)
 
 
 def _statements(name: str, column: np.ndarray, bins: int) -> Iterable[tuple[str, np.ndarray]]:

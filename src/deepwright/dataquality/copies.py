@@ -74,9 +74,10 @@ def find_duplicates(samples: Tensor | Sequence[str] | Fingerprints, *, near: boo
 
     Near copies are looked for among pairs whose 64-bit hashes nearly agree, which are found by sorting, and are those
     that are closer than two different samples of the set would come by chance. That distance is told from nearest
-    neighbours within the set: if F is their distribution, F(t) = 0.25 (t / q)^d below its quartile q, with the dimension
-    d from the ratios of second to first distances, and t is such that 0.05 pairs are expected. Both quantiles stand as
-    long as fewer than a quarter of the samples have a near copy.
+    neighbours within the set: if F is their distribution, F(t) = 0.25 (t / q)^d below its quartile q, with the
+    dimension d from the ratios of second to first distances, and t is such that 0.05 pairs are expected. That stands as
+    long as fewer than a quarter of the samples have a near copy. The same is asked of
+    the distance to the fifth of the samples around either one: where a class is dense, near is usual.
 
     Args:
         samples: pictures (N, C, H, W) in [0, 1], rows (N, columns), texts, or the fingerprints of any of these.
@@ -90,10 +91,10 @@ def find_duplicates(samples: Tensor | Sequence[str] | Fingerprints, *, near: boo
     prints = _fingerprints(samples, seed)
     n = len(prints)
     equal = equal_pairs(prints.exact)
-    limit = _limit(prints, seed) if near else math.nan
+    limit, ratio = _limits(prints, seed) if near else (math.nan, math.nan)
     close, distance = torch.zeros(0, 2, dtype=torch.long), torch.zeros(0)
     if limit > 0:
-        close, distance = _near(prints, equal, limit, seed)
+        close, distance = _near(prints, equal, (limit, ratio), seed)
     pairs = torch.cat([equal, close])
     is_exact = torch.arange(len(pairs)) < len(equal)
     return Duplicates(pairs, is_exact, torch.cat([torch.zeros(len(equal)), distance]), groups_of(pairs, n), limit)
@@ -112,7 +113,7 @@ def _fingerprints(samples: Tensor | Sequence[str] | Fingerprints, seed: int) -> 
     return text_fingerprints(samples, seed)
 
 
-def _near(prints: Fingerprints, equal: Tensor, limit: float, seed: int) -> tuple[Tensor, Tensor]:
+def _near(prints: Fingerprints, equal: Tensor, limits: tuple[float, float], seed: int) -> tuple[Tensor, Tensor]:
     """Near pairs and their distances; of equal samples only the first is looked at."""
     first = groups_of(equal, len(prints)) == torch.arange(len(prints))
     rows = (first & prints.telling).nonzero().flatten()
@@ -123,26 +124,26 @@ def _near(prints: Fingerprints, equal: Tensor, limit: float, seed: int) -> tuple
     keys = torch.unique(found[:, 0] * len(rows) + found[:, 1])
     a, b = rows[keys // max(1, len(rows))], rows[keys % max(1, len(rows))]
     distance = prints.distance(a, b)
-    near = (distance <= limit).nonzero().flatten()
+    near = (distance <= limits[0]).nonzero().flatten()
     near = near[distance[near].argsort(stable=True)]
-    near = near[_nearer_than_others(prints, a[near], b[near], distance[near], seed)]
+    around = _around(prints, a[near], b[near], seed)
+    near = near[distance[near] <= limits[1] * around]
     return torch.stack([a[near], b[near]], dim=1), distance[near]
 
 
-def _nearer_than_others(prints: Fingerprints, a: Tensor, b: Tensor, distance: Tensor, seed: int) -> Tensor:
-    """(pairs,) whether both samples of a pair are nearer to each other than to what else is around them.
+def _around(prints: Fingerprints, a: Tensor, b: Tensor, seed: int) -> Tensor:
+    """(pairs,) how far the fifth of the other samples is from the denser of the two of each pair.
 
     Some classes are denser than others (handwritten ones), and what is near in the whole set is usual there.
     """
     if prints.texts or not len(a):
-        return torch.ones(len(a), dtype=torch.bool)
+        return torch.full((len(a),), math.inf)
     ends = torch.stack([a, b]).unique()
     rows = _sampled(prints, seed)
     apart = torch.cat([torch.cdist(part, prints.points(rows)) for part in prints.points(ends).split(500)])
     apart[ends[:, None] == rows] = math.inf
     around = apart.kthvalue(min(_AROUND, len(rows)), dim=1).values
-    where = torch.searchsorted(ends, torch.stack([a, b]))
-    return distance <= _NEARER * around[where].amin(0)
+    return around[torch.searchsorted(ends, torch.stack([a, b]))].amin(0)
 
 
 def _sampled(prints: Fingerprints, seed: int) -> Tensor:
@@ -151,23 +152,29 @@ def _sampled(prints: Fingerprints, seed: int) -> Tensor:
     return rows[torch.randperm(len(rows), generator=generator(seed, "neighbours"))[:_AMONG]]
 
 
-def _limit(prints: Fingerprints, seed: int) -> float:
-    """The distance below which two samples are copies; NaN where the samples are too few or too alike to tell."""
+def _limits(prints: Fingerprints, seed: int) -> tuple[float, float]:
+    """The distance up to which two samples are copies, in the whole set and as a share of that to others around them.
+
+    NaN where the samples are too few or too alike to tell.
+    """
     if prints.texts:
-        return _UNLIKE
+        return _UNLIKE, 1.0
     rows = _sampled(prints, seed)
     if len(rows) < 50:
-        return math.nan
+        return math.nan, math.nan
     points = prints.points(rows)
     first, second = _nearest(points)
     apart = first > 1e-6 * float(points.std())  # of copies nothing is learnt
     first, second = first[apart], second[apart]
     if len(first) < 20:
-        return math.nan
+        return math.nan, math.nan
     dimension = math.log(2) / max(float((second / first).log().median()), 1e-9)
-    dense = float(torch.quantile(first, _DENSE))
-    per_pair = len(prints) ** 2 / len(rows) * _DENSE / 2
-    return dense * min(_NEAREST, (_BY_CHANCE / per_pair) ** (1 / dimension))
+    per_pair = len(prints) ** 2 / len(rows) / 2  # a share of samples with a neighbour -> expected pairs
+
+    def shrunk(share: float, most: float) -> float:
+        return min(most, (_BY_CHANCE / (share * per_pair)) ** (1 / dimension))
+
+    return float(torch.quantile(first, _DENSE)) * shrunk(_DENSE, _NEAREST), shrunk(_AROUND, _NEARER)
 
 
 def _nearest(points: Float[Tensor, "m d"]) -> tuple[Tensor, Tensor]:

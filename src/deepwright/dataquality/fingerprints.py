@@ -1,4 +1,4 @@
-"""What is kept of each sample to tell copies: a hash of all of it, hashes that copies nearly share, and a way to check."""
+"""What is kept of each sample to tell copies: a hash of all of it, hashes that copies nearly share, and details."""
 
 from __future__ import annotations
 
@@ -64,8 +64,10 @@ class Fingerprints:
         """
         if not parts:
             raise InputError("fingerprints", given="none", expected="at least one set")
-        tensors = (torch.cat([getattr(p, name) for p in parts]) for name in ("exact", "near", "detail", "telling"))
-        return cls(*tensors, texts=tuple(text for p in parts for text in p.texts))
+        exact, near, detail, telling = (
+            torch.cat([getattr(p, name) for p in parts]) for name in ("exact", "near", "detail", "telling")
+        )
+        return cls(exact, near, detail, telling, tuple(text for p in parts for text in p.texts))
 
     def distance(self, a: Int64[Tensor, " pairs"], b: Int64[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
         """How far the samples of each pair are apart.
@@ -104,7 +106,9 @@ def picture_fingerprints(batches: Iterable[Float[Tensor, "n channels height widt
     parts = [_of_pictures(batch) for batch in batches]
     if not parts:
         nothing = torch.zeros(0, 2, dtype=torch.long)
-        return Fingerprints(nothing, nothing[:, :1].expand(0, len(_MOVES)), torch.zeros(0, SIDE, SIDE), nothing[:, 0] > 0)
+        return Fingerprints(
+            nothing, nothing[:, :1].expand(0, len(_MOVES)), torch.zeros(0, SIDE, SIDE), nothing[:, 0] > 0
+        )
     return Fingerprints.cat(parts)
 
 

@@ -51,7 +51,9 @@ def fit_label_noise(probabilities: Float[Tensor, "n classes"], labels: Int64[Ten
     temperature, profile = _profile(logs, labels, _COARSE, rates, others)
     rate = float(rates[int(profile.argmax())])
     about = max(6 * math.sqrt((rate + 1 / len(logs)) / len(logs)), 0.3 * rate)  # six deviations, and the coarse step
-    rates = torch.linspace(max(0.0, rate - about), min(float(rates[-1]), rate + about), _FINE_RATES, dtype=torch.float64)
+    rates = torch.linspace(
+        max(0.0, rate - about), min(float(rates[-1]), rate + about), _FINE_RATES, dtype=torch.float64
+    )
     step = math.log10(float(_COARSE[1] / _COARSE[0]))
     near = math.log10(temperature) + torch.linspace(-step, step, _FINE, dtype=torch.float64)
     t, profile = _profile(logs, labels, 10**near, rates, others)

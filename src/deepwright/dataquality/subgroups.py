@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,7 @@ def _index(values: np.ndarray, known: np.ndarray) -> Tensor:
 def _quarters(values: np.ndarray) -> Grouping:
     known = values[np.isfinite(values)]
     ends = np.unique(np.quantile(known, (0.25, 0.5, 0.75)))
-    names = [f"up to {ends[0]:.4g}", *(f"{a:.4g} to {b:.4g}" for a, b in zip(ends, ends[1:])), f"above {ends[-1]:.4g}"]
+    names = [f"up to {ends[0]:.4g}", *(f"{a:.4g} to {b:.4g}" for a, b in pairwise(ends)), f"above {ends[-1]:.4g}"]
     index = np.where(np.isfinite(values), np.searchsorted(ends, values), -1)
     return Grouping(tuple(names), torch.from_numpy(index))
 
@@ -177,4 +177,3 @@ def _permuted(first: Tensor, second: Tensor, seed: int) -> float:
         mixed = both[torch.randperm(len(both), generator=source)]
         hits += abs(float(mixed[:n].mean() - mixed[n:].mean())) >= seen - 1e-12
     return (1 + hits) / (_PERMUTATIONS + 1)
-

@@ -148,7 +148,7 @@ class Moved:
 
 
 def moved_columns(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Moved]:
-    """Each column of two sets compared: numbers by Kolmogorov and Smirnov's test, values by chi square. Most moved first.
+    """Each column of two sets, most moved first: numbers by Kolmogorov and Smirnov's test, values by chi square.
 
     Args:
         first: name -> values, numbers or texts.
@@ -189,7 +189,8 @@ def _compared(name: str, a: np.ndarray, b: np.ndarray) -> Moved:
     shares = counts / counts.sum(1, keepdims=True)
     most = int(np.abs(shares[0] - shares[1]).argmax())
     variation = float(np.abs(shares[0] - shares[1]).sum() / 2)
-    return Moved(name, "chi square", variation, _chi_square(counts), *shares[:, most].tolist(), str(values[most]))
+    before, after = float(shares[0, most]), float(shares[1, most])
+    return Moved(name, "chi square", variation, _chi_square(counts), before, after, str(values[most]))
 
 
 def _chi_square(counts: np.ndarray) -> float:

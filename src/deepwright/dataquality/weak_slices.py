@@ -58,10 +58,10 @@ def find_weak_slices(
     """Slices whose losses are higher than elsewhere: those that stand, and those that were tested and don't.
 
     On one half of the samples conjunctions of statements about attributes are searched level by level: those with
-    fewer than `least` samples are cut off with all that they would hold, and of each level the best are made longer. The
-    score is SliceLine's, a (e / E - 1) - (1 - a) (n / s - 1) with the mean losses e within and E over all, size s and
-    a = 0.95. The ten best that aren't nearly the same are tested on the other half, which had no part in the search:
-    exactly (hypergeometric) where losses are 0 or 1, else by permutation, and adjusted by Holm.
+    fewer than `least` samples are cut off with all that they would hold, and of each level the best are made longer.
+    The score is SliceLine's, a (e / E - 1) - (1 - a) (n / s - 1), with the mean losses e within and E over all, size s
+    and a = 0.95. The ten best that aren't nearly the same are tested on the other half, which had no part in the
+    search: exactly (hypergeometric) where losses are 0 or 1, else by permutation, and adjusted by Holm.
 
     Args:
         losses: of each sample; 1 for an error and 0 for none, or any numbers.
@@ -74,7 +74,8 @@ def find_weak_slices(
     Returns:
         Slices that pass, lowest p first, and the others that were tested.
 
-    Source: S. Sagadeeva and M. Boehm, "SliceLine: Fast, Linear-Algebra-based Slice Finding for ML Model Debugging", 2021.
+    Source: S. Sagadeeva and M. Boehm, "SliceLine: Fast, Linear-Algebra-based Slice Finding for ML Model Debugging",
+    2021.
     """
     require_whole(1, depth=depth, least=least)
     require_within(0.0, 1.0, ends="()", level=level)

@@ -25,6 +25,7 @@ from deepwright.data import (
     FOR_TRAINING,
     Data,
     Decoding,
+    Split,
     classes_of,
     imagenet_names,
     load,
@@ -73,6 +74,7 @@ class SubjectOptions:
         skip_broken: leave broken files and rows out instead of refusing.
         stream: read samples from their files when they are needed (True), or hold all of them in memory (False); by
             default what is over 512 MiB is streamed where a network is only measured.
+        aside: columns of a table that the network doesn't get, for groups and slices.
         standardised: a network of yours takes a table's columns standardised, as those do that are trained here; by
             default it gets them as they are.
         outputs: what the columns are: "logits", "probabilities" or "log-probabilities"; by default logits, and what
@@ -104,6 +106,7 @@ class SubjectOptions:
     precision: str | None = None
     skip_broken: bool = False
     stream: bool | None = None
+    aside: Sequence[str] = ()
     standardised: bool = False
     outputs: str | None = None
     task: Task | None = None
@@ -118,6 +121,7 @@ class SubjectOptions:
             require_choice("outputs", self.outputs, ("logits", "probabilities", "log-probabilities"))
             if self.task is not None:
                 raise InputError("outputs", given=f"{self.outputs!r} beside a task", expected="none: the task says it")
+        require_several("aside", self.aside)
         for name in ("mean", "std", "eps"):
             if getattr(self, name) is not None:
                 require_several(name, getattr(self, name))
@@ -138,7 +142,9 @@ class SubjectOptions:
         if isinstance(self.model, nn.Module):
             self._refuse(["weights"], "a ready network")
         if isinstance(self.data, Data):
-            self._refuse(["data_root", "target", "size", "skip_broken", "classes", "split", "stream"], "ready data")
+            self._refuse(
+                ["data_root", "target", "size", "skip_broken", "classes", "split", "aside", "stream"], "ready data"
+            )
         if self.model is None and self.data is not None:
             self._refuse(["weights"], "no network")
 
@@ -249,7 +255,41 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         seed=options.seed,
         skip_broken=options.skip_broken,
         stream=False if trains and options.stream is None else options.stream,
+        aside=options.aside,
     )
+
+
+def load_reference(source: str | Path | Split, subject: Subject, options: SubjectOptions) -> Split:
+    """Samples to compare the measured ones with: of data in one piece all, of others the test part.
+
+    Args:
+        source: samples, or what `data` may be.
+        subject: whose classes, columns and pixels they are to have.
+        options: as for its own data.
+
+    Raises:
+        InputError: data that don't fit the network's.
+    """
+    if isinstance(source, Split):
+        return source
+    data, (channels, *size) = subject.data, (subject.data.shape if len(subject.data.shape) == 3 else (0,))
+    own = str(source) not in {e.name for e in DATA_SETS}
+    decoded = own and not _holds_numbers(source)
+    common: dict[str, Any] = {"root": options.data_root, "seed": options.seed, "skip_broken": options.skip_broken}
+    if own:
+        common |= {"target": options.target, "classes": data.classes or None, "aside": options.aside}
+    if decoded and size:
+        common |= {"size": tuple(size), "mode": {1: "L", 3: "RGB"}.get(channels)}
+    try:
+        found = load(source, split="test" if own else None, **common)
+    except InputError as error:
+        if error.what != "split":
+            raise
+        found = load(source, **common)
+    if data.features and found.features != data.features:
+        differ = sorted(set(found.features) ^ set(data.features))
+        raise InputError("reference", given=f"other columns: {', '.join(differ[:5])}", expected="those of the data")
+    return in_own_units(found).test
 
 
 def _holds_numbers(source: str | Path) -> bool:
@@ -363,7 +403,9 @@ def train_mlp(
         batch_size=32,
         loss=loss,
         optimizer=adamw(1e-3, 1e-2),
-        selection=Selection(_ValidationLoss(data.validation.inputs(), held, loss), "validation_loss", mode="min", patience=20),
+        selection=Selection(
+            _ValidationLoss(data.validation.inputs(), held, loss), "validation_loss", mode="min", patience=20
+        ),
         seed=seed,
         description="train mlp",
     )

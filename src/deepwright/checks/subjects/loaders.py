@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from deepwright.checks.subjects.batches import batches_of, joined, one_batch, require_keys, require_plain
-from deepwright.checks.subjects.columns import in_deviations
+from deepwright.checks.subjects.columns import in_deviations, in_own_units
 from deepwright.checks.subjects.rereading import is_large, read_again
 from deepwright.checks.subjects.subject import OPTIONS, Subject
 from deepwright.core.errors import InputError, unknown_name
@@ -32,6 +34,8 @@ def subject_from_loaders(
     task: Task | None = None,
     split: str | None = None,
     keys: Sequence[str] | None = None,
+    groups: str | Sequence[Any] | None = None,
+    reference: Iterable[Any] | Data | Split | None = None,
     **options: Any,
 ) -> Subject:
     """A subject from loaders of (inputs, targets), or of dicts that hold them; a missing validation or training split is cut from another one.
@@ -55,6 +59,8 @@ def subject_from_loaders(
         task: what outputs and targets mean; told from them when None.
         split: "test" measures all of `test` where it comes alone.
         keys: of inputs and targets where batches are dicts, as ("image", "label"); told from the usual names when None.
+        groups: by which groups are compared: a column's name, or a value for each sample of `test`.
+        reference: batches, a `Data` (its test part) or a `Split` that the test samples are compared with.
         options: further fields of `Subject`.
 
     Raises:
@@ -70,12 +76,15 @@ def subject_from_loaders(
         given = [word for word, value in refused.items() if value is not None]
         if given:
             raise InputError(", ".join(given), given="beside a Data", expected="none: a Data has splits and classes")
-        return Subject(model, test, name, task=cast(Task, task), **options)
+        test, column = _grouped(test, groups)
+        other = _reference(reference, task, None)
+        return Subject(model, test, name, task=cast(Task, task), groups=column, reference=other, **options)
     if task is not None and not isinstance(task, Task):
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
     x, y = _gather(test, "test", keys)
     seen = _seen_task(model, x, y) if task is None else task
-    whole = Split(x, seen.check_targets(y, len(x), "test labels"))
+    column, beside = _column(groups, len(x))
+    whole = Split(x, seen.check_targets(y, len(x), "test labels"), beside)
     if train is None and validation is None:
         rows, note = one_piece(whole.y, FOR_MEASURING, split, 0)
         train_part, validation_part, test_part = (whole.where(rows[part]) for part in ("train", "validation", "test"))
@@ -96,7 +105,33 @@ def subject_from_loaders(
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=notes, seen_validation=seen_validation)
     if kind == "tabular" and x.ndim == 2:
         model, data = in_deviations(model, data)
-    return Subject(model, data, name, task=seen, **options)
+    other = _reference(reference, seen, keys)
+    return Subject(model, data, name, task=seen, groups=column, reference=other, **options)
+
+
+def _column(groups: str | Sequence[Any] | None, n: int) -> tuple[str | None, dict[str, np.ndarray]]:
+    """The name of the column of groups, and that column where its values were given."""
+    if groups is None or isinstance(groups, str):
+        return groups, {}
+    values = groups.cpu().numpy() if isinstance(groups, Tensor) else np.asarray(groups)
+    if values.ndim != 1 or len(values) != n:
+        raise InputError("groups", given=f"shape {values.shape}", expected=f"a column's name, or {n} values")
+    return "group", {"group": values.astype(np.float64) if values.dtype.kind in "iuf" else values.astype(str)}
+
+
+def _grouped(data: Data, groups: str | Sequence[Any] | None) -> tuple[Data, str | None]:
+    column, beside = _column(groups, len(data.test))
+    return replace(data, test=replace(data.test, columns={**data.test.columns, **beside})) if beside else data, column
+
+
+def _reference(given: Any, task: Task | None, keys: Sequence[str] | None) -> Split | None:
+    """Samples to compare with: of a `Data` the test part, in its own units."""
+    if given is None or isinstance(given, Split):
+        return given
+    if isinstance(given, Data):
+        return in_own_units(given).test
+    x, y = _gather(given, "reference", keys)
+    return Split(x, y if task is None else task.check_targets(y, len(x), "reference labels"))
 
 
 def _fitted_on(

@@ -57,6 +57,10 @@ class Subject:
         eps: rising budgets of the robustness curve; chosen by the kind of data when None.
         task: what outputs and targets mean; None takes one class a sample of those that the data name. What it leaves
             open (a tolerance) is taken from the training targets.
+        groups: a column by which its numbers are compared between groups: of the table, of what is known beside the
+            inputs (`Split.columns`), a statistic of pictures as "brightness", or "class".
+        reference: samples that the test samples are compared with, of the same form (rows of a table in their own
+            units); the training samples by default.
 
     Raises:
         InputError: data, outputs and task that don't fit each other; pixels outside [0, 1]; options that make no sense.
@@ -75,6 +79,8 @@ class Subject:
         task: Task = cast(Task, None)
     else:
         task: Task | None = None
+    groups: str | None = None
+    reference: Split | None = None
     _outputs: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _log_probabilities: bool = field(default=False, init=False, repr=False)
 
@@ -99,6 +105,7 @@ class Subject:
         for part in PARTS:
             require_finite(getattr(self.data, part).x, f"{part} inputs")
         self._check_pixels()
+        self._check_reference()
         self.task = self._named_task(class_task(self.model, self.data) if self.task is None else self.task)
         self.data = self._checked_data()
         train = self.data.train
@@ -119,6 +126,26 @@ class Subject:
         rising = all(a < b for a, b in zip((0.0, *self.eps), self.eps))
         if not self.eps or not rising or not all(map(math.isfinite, self.eps)):
             raise InputError("eps", given=self.eps, expected="budgets above 0, each larger than the one before")
+
+    def _check_reference(self) -> None:
+        if self.groups is not None and (not isinstance(self.groups, str) or not self.groups):
+            raise InputError("groups", given=repr(self.groups), expected="the name of a column")
+        if self.reference is None:
+            return
+        if not isinstance(self.reference, Split):
+            given, hint = type(self.reference).__name__, "Split(inputs, targets)"
+            raise InputError("reference", given=given, expected="a Split", hint=hint)
+        if tuple(self.reference.x.shape[1:]) != self.data.shape:
+            given = f"samples of shape {tuple(self.reference.x.shape[1:])}"
+            raise InputError("reference", given=given, expected=f"{self.data.shape}, as the test samples")
+        require_finite(self.reference.x, "reference inputs")
+        if len(self.reference) and self.reference.y is not None:
+            y = (
+                self.task.check_targets(self.reference.y, len(self.reference), "reference labels")
+                if self.task
+                else None
+            )
+            self.reference = self.reference if y is None else replace(self.reference, y=y)
 
     def _check_pixels(self) -> None:
         x = self.data.test.x
@@ -320,6 +347,8 @@ class Subject:
             "foreign data": self.data.ood,
             "classes": self.data.classes,
             "whether validation data may have been seen": self.data.seen_validation,
+            "reference": self.reference,
+            "groups": self.groups,
             "options": {name: getattr(self, name) for name in OPTIONS},
         }
 

@@ -34,6 +34,7 @@ class Survey:
         rows: that are whole.
         broken: rows with missing or infinite values.
         holes: column -> the first numbers of rows in which it has none.
+        aside: columns that no network gets.
         turned: columns that hold numbers at first and texts later: the numbers are texts, too.
     """
 
@@ -45,6 +46,7 @@ class Survey:
     rows: int = 0
     broken: int = 0
     holes: dict[str, list[int]] = field(default_factory=dict)
+    aside: tuple[str, ...] = ()
     turned: set[str] = field(default_factory=set)
 
     @property
@@ -59,19 +61,20 @@ class Survey:
         return tuple(column if value is None else f"{column}_{value}" for column, value in self.inputs)
 
 
-def surveyed(frames: Frames, target: str, skip_broken: bool) -> Survey:
+def surveyed(frames: Frames, target: str, skip_broken: bool, aside: Sequence[str] = ()) -> Survey:
     """What the columns hold.
 
     Args:
         frames: the table.
         target: the column to predict.
         skip_broken: leave out rows with missing or infinite values instead of refusing.
+        aside: columns that no network gets.
 
     Raises:
         InputError: no such column (the columns are listed), no other one, missing values (column and rows are named),
             texts of too many values.
     """
-    found, path = Survey(target), frames.path
+    found, path = Survey(target, aside=tuple(aside)), frames.path
     every: list[str] = []
     for frame in frames:
         frame.columns = frame.columns.map(str)
@@ -81,7 +84,11 @@ def surveyed(frames: Frames, target: str, skip_broken: bool) -> Survey:
             raise InputError(
                 f"target column of {path.name}", given=repr(target), expected=expected, hint="--target NAME"
             )
-        found.columns = tuple(c for c in every if c != target)
+        unknown = [c for c in aside if c not in every or c == target]
+        if unknown:
+            expected = "columns beside the target: " + ", ".join(c for c in every if c != target)
+            raise InputError("aside", given=repr(unknown[0]), expected=expected)
+        found.columns = tuple(c for c in every if c != target and c not in aside)
         _look(found, frame, skip_broken)
     if not every:
         raise InputError(f"cannot read {path}", given="no column", expected="a table with a header")
@@ -162,7 +169,9 @@ def whole_rows(found: Survey, frame: Any) -> Any:
     return frame[~(frame.isna() | frame.isin([np.inf, -np.inf])).any(axis=1)] if found.broken else frame
 
 
-def classes_of_target(found: Survey, path: Path, classes: Sequence[str] | None) -> tuple[dict[Any, int], tuple[str, ...]]:
+def classes_of_target(
+    found: Survey, path: Path, classes: Sequence[str] | None
+) -> tuple[dict[Any, int], tuple[str, ...]]:
     """Which label each value of the target column is, and the names of the classes.
 
     Args:
@@ -222,3 +231,24 @@ def numbers_of(found: Survey, frame: Any, labels: dict[Any, int]) -> tuple[np.nd
                 column, texts = name, frame[name].map(str).to_numpy(dtype=object)
             out[:, place] = texts == value
     return out, torch.tensor(frame[found.target].map(labels).to_numpy(np.int64))
+
+
+def beside_of(found: Survey, frames: Frames) -> dict[str, np.ndarray]:
+    """What is known of the whole rows beside the numbers that a network gets: columns aside, and texts as they are.
+
+    Args:
+        found: what the columns hold.
+        frames: the table.
+    """
+    names = [*found.aside, *(c for c in found.columns if found.kinds[c] == _TEXT)]
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for frame in frames if names else ():
+        whole = whole_rows(found, frame)
+        for name in names:
+            parts[name].append(whole[name].to_numpy())
+    return {name: _plain(np.concatenate(values)) for name, values in parts.items()}
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    """Numbers as floats, all else as text."""
+    return values.astype(np.float64) if values.dtype.kind in "iuf" else values.astype(str)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,8 +13,17 @@ from deepwright.core.errors import InputError
 from deepwright.data.dataset import Data, Split, limit_note, stratified_order
 from deepwright.data.files.archives import Decoding, ImageSource, Pictures, decode
 from deepwright.data.files.class_order import Matched, Named, in_order, listed, matched, order_note
+from deepwright.data.files.facts import picture_facts
 from deepwright.data.files.pictures import pictures
-from deepwright.data.files.pieces import FOR_TRAINING, Cut, cut_note, one_piece, part_to_cut, seen_validation, with_parts
+from deepwright.data.files.pieces import (
+    FOR_TRAINING,
+    Cut,
+    cut_note,
+    one_piece,
+    part_to_cut,
+    seen_validation,
+    with_parts,
+)
 
 PARTS = {
     "train": "train",
@@ -108,7 +118,9 @@ def labelled_pictures(
     parts = {}
     for part, (pixels, kept, skipped) in pictures(source, names, how, cut.stream).items():
         notes += [f"skipped {line}" for line in skipped]
-        parts[part] = Split(pixels, labels[part][kept])
+        files = [names[part][i] for i in kept]
+        beside = picture_facts(source, files) if part == "test" else {"file": np.array(files, dtype=str)}
+        parts[part] = Split(pixels, labels[part][kept], beside)
     nothing = Split(parts["test"].x[:0], parts["test"].y[:0])
     train, validation = (parts.get(part, nothing) for part in ("train", "validation"))
     return Data(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.rows import Rows, column_moments, moved, pieces
 from deepwright.data.dataset import Data, Split, split_three
-from deepwright.data.files.columns import Survey, classes_of_target, numbers_of, require_few_values, surveyed
+from deepwright.data.files.columns import Survey, beside_of, classes_of_target, numbers_of, require_few_values, surveyed
 from deepwright.data.files.frames import Frames, csv_frames, parquet_frames
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.pictures import STREAMED
@@ -30,6 +31,7 @@ def table_data(
     features: tuple[str, ...],
     shares: tuple[float, float] = (0.7, 0.1),
     seed: int = 0,
+    columns: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Data:
     """Split a numeric table (stratified, seeded) and standardise it by its training rows' mean and deviation.
 
@@ -42,6 +44,7 @@ def table_data(
         shares: of the training and the validation split; (0, 0) gives all rows to the test split, which are then
             standardised by themselves.
         seed: of the splits.
+        columns: what else is known of each row; see `Split`.
 
     Raises:
         InputError: labels that aren't whole numbers or that have no name; NaN or infinity in float32; unlike lengths.
@@ -50,7 +53,7 @@ def table_data(
     inputs: Any = held if isinstance(held, Rows) else held.to(torch.float32)
     labels = class_labels(y, f"labels of {name}")
     _require_table(name, inputs, labels, classes, features)
-    train, validation, test = split_three(inputs, labels, shares, seed)
+    train, validation, test = split_three(inputs, labels, shares, seed, columns)
     center, scale = column_moments(train.x if len(train) else test.x)
     scale = scale.clamp_min(1e-6)
 
@@ -63,9 +66,7 @@ def table_data(
     return Data(name, "tabular", classes, *parts, features=features, center=center, scale=scale, notes=notes)
 
 
-def _require_table(
-    name: str, inputs: Any, labels: Tensor, classes: tuple[str, ...], features: tuple[str, ...]
-) -> None:
+def _require_table(name: str, inputs: Any, labels: Tensor, classes: tuple[str, ...], features: tuple[str, ...]) -> None:
     if inputs.ndim != 2 or len(inputs) != len(labels) or len(labels) == 0 or inputs.shape[1] != len(features):
         given = f"{tuple(inputs.shape)} numbers, {len(labels)} labels, {len(features)} names of columns"
         raise InputError(f"table {name}", given=given, expected="(rows, columns), a label a row, a name a column")
@@ -106,6 +107,7 @@ def load_csv(
     skip_broken: bool = False,
     seed: int = 0,
     stream: bool | None = None,
+    aside: Sequence[str] = (),
 ) -> Data:
     """A CSV file with a header; text columns become one column a value.
 
@@ -118,13 +120,14 @@ def load_csv(
         seed: of the split.
         stream: keep the numbers in a file without a name and read rows when they are needed; None does so where they
             are over 512 MiB.
+        aside: columns that no network gets; they stand in `Split.columns`, as columns of text do.
 
     Raises:
         InputError: no such column (the columns are listed), missing values (column and rows are named), too many
             classes.
     """
     path = _there(path, "a CSV file")
-    return load_frames(csv_frames(path), target, classes, split, skip_broken, seed, stream)
+    return load_frames(csv_frames(path), target, classes, split, skip_broken, seed, stream, aside)
 
 
 def load_parquet(
@@ -136,6 +139,7 @@ def load_parquet(
     skip_broken: bool = False,
     seed: int = 0,
     stream: bool | None = None,
+    aside: Sequence[str] = (),
 ) -> Data:
     """A Parquet file, as `load_csv` takes a CSV file: the same columns give the same data.
 
@@ -147,13 +151,14 @@ def load_parquet(
         skip_broken: see `load_csv`.
         seed: see `load_csv`.
         stream: see `load_csv`.
+        aside: see `load_csv`.
 
     Raises:
         InputError: as `load_csv` does; columns that are neither numbers nor text.
         MissingExtraError: the package that reads it isn't installed.
     """
     path = _there(path, "a Parquet file")
-    return load_frames(parquet_frames(path), target, classes, split, skip_broken, seed, stream)
+    return load_frames(parquet_frames(path), target, classes, split, skip_broken, seed, stream, aside)
 
 
 def _there(path: Path | str, expected: str) -> Path:
@@ -171,6 +176,7 @@ def load_frames(
     skip_broken: bool,
     seed: int,
     stream: bool | None,
+    aside: Sequence[str] = (),
 ) -> Data:
     """A table out of frames: one pass tells what its columns hold, another turns them into numbers.
 
@@ -182,15 +188,17 @@ def load_frames(
         skip_broken: see `load_csv`.
         seed: see `load_csv`.
         stream: see `load_csv`.
+        aside: see `load_csv`.
     """
     path = frames.path
     require_split(split)
-    found = surveyed(frames, target, skip_broken)
+    found = surveyed(frames, target, skip_broken, aside)
     index, names = classes_of_target(found, path, classes)
     require_few_values(found, path)
     x, labels = _numbers(frames, found, index, stream)
+    beside = beside_of(found, frames)
     shares = (0.0, 0.0) if split == "test" else FOR_TRAINING
-    data = table_data(path.stem, x, labels, names, found.names, shares, seed=seed)
+    data = table_data(path.stem, x, labels, names, found.names, shares, seed=seed, columns=beside)
     told = piece_note(len(labels), len(data.train), len(data.validation))
     left = (f"{found.broken} rows with missing or infinite values were left out",) if found.broken else ()
     return replace(data, notes=(*data.notes, told, *left))
