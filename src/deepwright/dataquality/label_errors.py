@@ -8,10 +8,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_finite, require_same_length
 from deepwright.core.statistics import Interval
-from deepwright.dataquality.label_noise import fit_label_noise
+from deepwright.dataquality.label_noise import fit_label_noise, require_probabilities
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def find_label_errors(probabilities: Float[Tensor, "n classes"], labels: Int64[T
 
     Source: C. Northcutt et al., "Confident Learning: Estimating Uncertainty in Dataset Labels", arXiv 1911.00068.
     """
-    p = _checked(probabilities, labels)
+    p = require_probabilities(probabilities, labels)
     labels = labels.to(p.device)
     classes = p.shape[1]
     own = p.gather(1, labels[:, None])[:, 0]
@@ -72,23 +70,6 @@ def find_label_errors(probabilities: Float[Tensor, "n classes"], labels: Int64[T
     noise, n = fit_label_noise(p, labels), len(p)
     expected = Interval(n * noise.rate.value, n * noise.rate.low, n * noise.rate.high)
     return LabelErrors(rows, confident[rows], margin, noise.wrong, counts, joint, expected)
-
-
-def _checked(probabilities: Tensor, labels: Tensor) -> Tensor:
-    if probabilities.ndim != 2 or not probabilities.is_floating_point() or probabilities.shape[1] < 2:
-        given = f"{probabilities.dtype} of shape {tuple(probabilities.shape)}"
-        raise InputError("probabilities", given=given, expected="floats (N, classes), two classes or more")
-    require_same_length(probabilities, labels, "probabilities and labels")
-    if not len(labels):
-        raise InputError("probabilities", given="no sample", expected="at least one")
-    require_finite(probabilities, "probabilities")
-    p = probabilities.double()
-    if float(p.min()) < -1e-6 or float((p.sum(1) - 1).abs().max()) > 1e-3:
-        raise InputError("probabilities", given="rows that don't sum to 1", expected="probabilities", hint="a softmax")
-    if labels.ndim != 1 or labels.is_floating_point() or int(labels.min()) < 0 or int(labels.max()) >= p.shape[1]:
-        given = f"{labels.dtype} up to {labels.max()}"
-        raise InputError("labels", given=given, expected=f"whole numbers (N,), 0 to {p.shape[1] - 1}")
-    return p
 
 
 def _confident(p: Tensor, labels: Tensor) -> Int64[Tensor, " n"]:

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_finite, require_same_length
 from deepwright.core.statistics import Interval
 
 _COARSE = torch.logspace(-0.6, 0.6, 13, dtype=torch.float64)
@@ -43,8 +45,11 @@ def fit_label_noise(probabilities: Float[Tensor, "n classes"], labels: Int64[Ten
     Args:
         probabilities: of a classifier that didn't learn these labels.
         labels: as they were given.
+
+    Raises:
+        InputError: rows that aren't probabilities, labels out of range, no samples.
     """
-    logs = probabilities.double().clamp_min(1e-30).log()
+    logs = require_probabilities(probabilities, labels).clamp_min(1e-30).log()
     labels = labels.to(logs.device)
     others = logs.shape[1] - 1
     rates = _RATES * min(1.0, others / logs.shape[1])  # at (K - 1) / K a label says nothing
@@ -79,3 +84,29 @@ def _likelihood(own: Tensor, rates: Tensor, others: int) -> Tensor:
     """Log-likelihood of each rate."""
     found = [((1 - e) * own + e * (1 - own) / others).clamp_min(1e-300).log().sum() for e in rates.tolist()]
     return torch.stack(found).cpu()
+
+
+def require_probabilities(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Probabilities in float64, refused with their labels where either isn't what it is called.
+
+    Args:
+        probabilities: (N, classes), rows that sum to 1.
+        labels: (N,) classes.
+
+    Raises:
+        InputError: anything else.
+    """
+    if probabilities.ndim != 2 or not probabilities.is_floating_point() or probabilities.shape[1] < 2:
+        given = f"{probabilities.dtype} of shape {tuple(probabilities.shape)}"
+        raise InputError("probabilities", given=given, expected="floats (N, classes), two classes or more")
+    require_same_length(probabilities, labels, "probabilities and labels")
+    if not len(labels):
+        raise InputError("probabilities", given="no sample", expected="at least one")
+    require_finite(probabilities, "probabilities")
+    p = probabilities.double()
+    if float(p.min()) < -1e-6 or float((p.sum(1) - 1).abs().max()) > 1e-3:
+        raise InputError("probabilities", given="rows that don't sum to 1", expected="probabilities", hint="a softmax")
+    if labels.ndim != 1 or labels.is_floating_point() or int(labels.min()) < 0 or int(labels.max()) >= p.shape[1]:
+        given = f"{labels.dtype} up to {labels.max()}"
+        raise InputError("labels", given=given, expected=f"whole numbers (N,), 0 to {p.shape[1] - 1}")
+    return p

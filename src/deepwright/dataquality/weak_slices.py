@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
-from deepwright.core.requirements import numbers, require_finite, require_same_length, require_whole, require_within
+from deepwright.core.requirements import numbers, require_finite, require_whole, require_within
 from deepwright.core.statistics import Interval, bootstrap, holm, share_difference
 from deepwright.dataquality.attributes import Literals, literals_of
 
@@ -81,7 +81,8 @@ def find_weak_slices(
     require_within(0.0, 1.0, ends="()", level=level)
     loss = require_finite(numbers(losses, "losses"), "losses").double().cpu()
     for name, values in attributes.items():
-        require_same_length(loss, values, f"losses and attribute {name!r}")
+        if len(values) != len(loss):
+            raise InputError(f"attribute {name!r}", given=f"{len(values)} values", expected=f"{len(loss)}, one a loss")
     half = torch.randperm(len(loss), generator=generator(seed, "halves"))
     search, test = half[: len(loss) // 2].sort().values, half[len(loss) // 2 :].sort().values
     literals = literals_of(attributes, least=least)

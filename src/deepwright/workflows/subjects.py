@@ -283,6 +283,8 @@ def load_reference(source: str | Path | Split, subject: Subject, options: Subjec
     try:
         found = load(source, split="test" if own else None, **common)
     except InputError as error:
+        if error.what == "data":
+            raise InputError("reference", given=error.given, expected=error.expected, hint=error.hint) from error
         if error.what != "split":
             raise
         found = load(source, **common)
