@@ -26,6 +26,7 @@ from deepwright.dataquality import (
 
 _STEPS = (0.001, 0.01, 0.05, 0.1)
 _PAIRS = 6
+_LEAST = 20  # test samples whose share of leaks is graded
 
 
 def check_duplicates(subject: Subject) -> Finding:
@@ -97,6 +98,8 @@ def _grade(subject: Subject, found: Duplicates, part_of: Tensor, leaked: Tensor)
     train = part_of == 0
     if not bool((part_of < 2).any()):
         return "info", "Not graded: there is no training part that a test sample could have a copy in."
+    if len(leaked) < _LEAST:
+        return "info", f"Not graded: {len(leaked)} test samples say little about the share that leaks ({_LEAST} at least)."
     share = float(leaked.double().mean())
     rule = (
         f"{share:.2%} of the test samples have a copy in the training or validation part: A up to 0.1 %, B up to 1 %, "
