@@ -98,7 +98,9 @@ ROWS = [
     Bad("a column of another length", lambda _: Split(X, Y, {"site": X[:5, 0].numpy()}), ("'site'", "60 samples")),
     Bad("aside of pictures", lambda d: command("audit", "--aside", "a", "--data", "digits"), ("aside", "digits")),
     Bad(
-        "no such reference", lambda d: command("audit", "--data", "digits", "--reference", d / "no.zip"), ("reference",)
+        "no such reference",
+        lambda d: command("audit", "resnet8-mnist", "--limit", 50, "--reference", d / "no.zip", "--out", d),
+        ("--reference", "does not exist"),
     ),
 ]
 

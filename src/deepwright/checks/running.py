@@ -152,7 +152,13 @@ def audit(
         raise InputError("checks", given="none", expected='a list, as ["accuracy", "cost"], or None for all')
     chosen = resolve(checks)
     require_gates(fail_on, chosen)
-    given = {"test": test, "train": train, "validation": validation, "class_names": class_names, "task": task}
+    given: dict[str, Any] = {
+        "test": test,
+        "train": train,
+        "validation": validation,
+        "class_names": class_names,
+        "task": task,
+    }
     given |= {"keys": keys, "groups": groups, "reference": reference}
     subject = _subject(model, given, options)
     facts = subject.describe()
