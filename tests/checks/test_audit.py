@@ -63,13 +63,18 @@ def test_every_check_runs_on_any_module_and_loader(report):
         "corruptions",
         "ood",
         "cost",
+        "duplicates",
+        "labels",
+        "slices",
+        "drift",
+        "groups",
     ]
     assert "failed" not in {f.grade for f in report.findings}, [f.summary for f in report.findings]
     assert report["accuracy"].number("accuracy") > 0.95
     for finding in report.findings:
         assert finding.summary
-        assert finding.rule
-        assert finding.remedy
+        assert finding.grade == "n/a" or finding.rule
+        assert finding.grade == "n/a" or finding.remedy
     data = json.loads(json.dumps(report.to_dict()))
     assert set(data) >= {"subject", "findings", "gates"}
     assert set(data["findings"][0]) >= {"check", "grade", "values", "remedy"}

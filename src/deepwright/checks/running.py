@@ -22,6 +22,11 @@ from deepwright.checks.findings.finding import Finding, NotApplicableError
 from deepwright.checks.findings.gates import Gate, evaluate, require_gates
 from deepwright.checks.fragility import check_fragility
 from deepwright.checks.ood import check_ood
+from deepwright.checks.quality.drift import check_drift
+from deepwright.checks.quality.duplicates import check_duplicates
+from deepwright.checks.quality.groups import check_groups
+from deepwright.checks.quality.labels import check_labels
+from deepwright.checks.quality.slices import check_slices
 from deepwright.checks.robustness import check_robustness
 from deepwright.checks.subjects.loaders import subject_from_loaders
 from deepwright.checks.subjects.subject import Subject
@@ -32,6 +37,7 @@ from deepwright.core.journal import Journal
 from deepwright.core.results import Table
 from deepwright.core.tasks import Task
 from deepwright.core.user_code import stops_the_process, users_code
+from deepwright.data import Data, Split
 
 Check = Callable[[Subject], Finding]
 
@@ -43,6 +49,11 @@ BUILTIN: dict[str, Check] = {
     "corruptions": check_corruptions,
     "ood": check_ood,
     "cost": check_cost,
+    "duplicates": check_duplicates,
+    "labels": check_labels,
+    "slices": check_slices,
+    "drift": check_drift,
+    "groups": check_groups,
 }
 
 
@@ -100,6 +111,9 @@ def audit(
     validation: Iterable[Any] | None = None,
     class_names: Sequence[str] | None = None,
     task: Task | None = None,
+    keys: Sequence[str] | None = None,
+    groups: str | Sequence[Any] | None = None,
+    reference: Iterable[Any] | Data | Split | None = None,
     checks: Sequence[str | Check] | None = None,
     fail_on: Sequence[str] = (),
     compare_with: Path | str | None = None,
@@ -111,12 +125,16 @@ def audit(
 
     Args:
         model: a module that takes pixels in [0, 1] (or features) and gives what the task reads, or a ready `Subject`.
-        test: batches of (inputs, targets), or a `Data`.
+        test: batches of (inputs, targets), of dicts that hold them, or a `Data`.
         train: batches for detectors and baselines; cut from `test` when missing.
         validation: batches for temperature, on which the network wasn't trained; cut from `test` when missing, or from
             `train`, from which no temperature is taken.
         class_names: index = label.
         task: what outputs and targets mean; told from them when None.
+        keys: of inputs and targets where batches are dicts, as ("image", "label"); told from the usual names when None.
+        groups: by which groups are compared: a column's name (see `Subject`), or a value for each sample of `test`.
+        reference: batches, a `Data` (its test part) or a `Split` that the test samples are compared with; the training
+            samples by default.
         checks: names of the built-in ones, or functions Subject -> Finding; all built-in ones by default.
         fail_on: gates, e.g. ["fi>0.5"].
         compare_with: an earlier report.json of the same task and classes.
@@ -134,7 +152,14 @@ def audit(
         raise InputError("checks", given="none", expected='a list, as ["accuracy", "cost"], or None for all')
     chosen = resolve(checks)
     require_gates(fail_on, chosen)
-    given = {"test": test, "train": train, "validation": validation, "class_names": class_names, "task": task}
+    given: dict[str, Any] = {
+        "test": test,
+        "train": train,
+        "validation": validation,
+        "class_names": class_names,
+        "task": task,
+    }
+    given |= {"keys": keys, "groups": groups, "reference": reference}
     subject = _subject(model, given, options)
     facts = subject.describe()
     before = None if compare_with is None else read_report(compare_with)

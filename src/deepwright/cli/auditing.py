@@ -17,6 +17,8 @@ _CONFIG = Path("deepwright.toml")
 @words(
     subject("Of every pass", split=True),
     DISTURBED,
+    click.option("--group", "groups", metavar="COLUMN", help="Compare the groups of this column."),
+    click.option("--reference", metavar="DATA", help="Compare the test samples with these data; see --data."),
     CHECK,
     click.option("--fail-on", multiple=True, help='A gate, e.g. "fi>0.5"; the exit code is then 1 when it is met.'),
     click.option("--compare", "compare_with", type=PATH, help="An earlier report.json."),

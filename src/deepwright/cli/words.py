@@ -176,10 +176,11 @@ def subject(of: str, *, split: bool = False) -> Decorator:
     """
     return words(
         click.argument("model", required=False),
-        click.option("--data", help="A name of `deepwright list data`, an image folder or zip, .npz or .csv."),
+        click.option("--data", help="A name of `deepwright list data`, an image folder or zip, .npz, .csv, .parquet."),
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors (or a state dict) for package.module:factory."),
         TARGET,
+        click.option("--aside", metavar="COLUMN", multiple=True, help="A column that the network doesn't get."),
         click.option(
             "--classes",
             help="Order of the network's outputs: a FILE with a class name a line, names between commas, or imagenet.",

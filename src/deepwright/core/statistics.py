@@ -417,3 +417,22 @@ def drift_pvalue(alarms: int, n: int, rate: float) -> float:
         raise InputError("alarms", given=f"{alarms} of {n}", expected="0 <= alarms <= n")
     require_within(0.0, 1.0, rate=rate)
     return float(stats.binom.sf(alarms - 1, n, rate))
+
+
+def share_difference(successes_a: int, n_a: int, successes_b: int, n_b: int, level: float = 0.95) -> Interval:
+    """Newcombe's interval for the difference of two independent shares, a - b (his method 10, from Wilson's intervals).
+
+    Args:
+        successes_a: how many of the first.
+        n_a: how many in the first.
+        successes_b: how many of the second.
+        n_b: how many in the second.
+        level: of the interval.
+
+    Source: R. G. Newcombe, "Interval estimation for the difference between independent proportions", Statistics in
+    Medicine 17, 1998.
+    """
+    a, b = wilson(successes_a, n_a, level), wilson(successes_b, n_b, level)
+    value = a.value - b.value
+    below, above = math.hypot(a.value - a.low, b.high - b.value), math.hypot(a.high - a.value, b.value - b.low)
+    return Interval(value, value - below, value + above)

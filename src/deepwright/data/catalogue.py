@@ -12,11 +12,12 @@ from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import require_whole
 from deepwright.data.dataset import Data
 from deepwright.data.files.archives import Decoding
-from deepwright.data.files.arrays import load_npz
+from deepwright.data.files.arrays import holds_arrays, load_npz
+from deepwright.data.files.arrow_folders import is_arrow_folder, load_arrow_folder
 from deepwright.data.files.class_order import Named, require_names
 from deepwright.data.files.folders import load_folder
-from deepwright.data.files.pieces import FOR_TRAINING, require_split, with_parts
-from deepwright.data.files.tables import load_csv, load_heart_failure
+from deepwright.data.files.pieces import FOR_TRAINING, Cut, require_split, with_parts
+from deepwright.data.files.tables import load_csv, load_heart_failure, load_parquet
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import CLASSES as CIFAR10
 from deepwright.data.named.cifar import load_cifar10
@@ -71,13 +72,16 @@ def load(
     outputs: Sequence[Named] | None = None,
     shares: tuple[float, float] = FOR_TRAINING,
     split: str | None = None,
+    stream: bool | None = None,
+    aside: Sequence[str] = (),
 ) -> Data:
     """A data set by catalogue name or by path.
 
     Args:
-        source: a name of the catalogue, an image folder or zip, an `.npz`, or a `.csv`.
+        source: a name of the catalogue, an image folder or zip, an `.npz` or a folder of `.npy`, a `.csv`, a `.parquet`,
+            or a folder that `save_to_disk` of Hugging Face's `datasets` wrote.
         root: folder of the real data sets; the environment's DEEPWRIGHT_DATA when not given.
-        target: the column to predict, for a CSV.
+        target: the column to predict, for a table.
         limit: at most so many test (and validation) samples.
         train_limit: at most so many training samples.
         size: resize images to this (height, width), or to a square; photographs keep their aspect and are cropped.
@@ -88,6 +92,9 @@ def load(
         outputs: the network's own classes, each under all its names: class folders of such names are those classes.
         shares: of the training and the validation part, where your data come in one piece (a table keeps 0.7 and 0.1).
         split: "test" makes data that come in one piece the test part, all of them.
+        stream: leave samples in their files and read them when they are needed (True), or hold all of them in memory
+            (False); None streams what is over 512 MiB. The numbers that come of it are the same.
+        aside: columns of a table that no network gets; see `load_csv`.
 
     Raises:
         InputError: an unknown name, a missing root, broken files, options that the data don't look at.
@@ -121,10 +128,14 @@ def load(
             raise InputError("target", given=f"{target!r} for {entry.name}, which is no .csv", expected="none")
         if classes is not None:
             raise InputError("classes", given=f"beside {entry.name}, which has its own", expected="none")
+        if aside:
+            raise InputError("aside", given=f"{list(aside)} for {entry.name}", expected="none: it is for files")
         with_parts(split, entry.name)
-        data = _named(entry.name, folder, limit, train_limit, size, seed, skip_broken)
+        data = _named(entry.name, folder, limit, train_limit, size, seed, skip_broken, stream)
         return data.limited(limit, train_limit, seed)
     path = Path(source)
+    if aside and path.suffix not in (".csv", ".parquet"):
+        raise InputError("aside", given=f"{list(aside)} for {path.name}, which is no table", expected="none")
     if not str(source) or "\0" in str(source):
         raise InputError(
             "data", given=repr(str(source)), expected="a file, a folder or a name of `deepwright list data`"
@@ -135,21 +146,26 @@ def load(
                 "data", given=f"{path} does not exist", expected="a file, a folder or a name of `deepwright list data`"
             )
         raise unknown_name("data set", str(source), [e.name for e in ENTRIES])
-    if path.suffix in (".csv", ".npz"):
+    tables: dict[str, Callable[..., Data]] = {".csv": load_csv, ".parquet": load_parquet}
+    if path.suffix in (*tables, ".npz") or holds_arrays(path):
         _refuse_size(size, mode, path.name)
-    if path.suffix == ".csv":
+    if path.suffix in tables:
         if target is None:
             raise InputError(f"{path.name} needs a target column", hint="--target NAME")
-        table = load_csv(path, target, classes=classes, split=split, skip_broken=skip_broken, seed=seed)
-        return table.limited(limit, train_limit, seed)
-    if target is not None:
+        said: dict[str, Any] = {"classes": classes, "split": split, "skip_broken": skip_broken, "seed": seed}
+        said["aside"] = tuple(aside)
+        return tables[path.suffix](path, target, stream=stream, **said).limited(limit, train_limit, seed)
+    if target is not None and not is_arrow_folder(path):
         raise InputError("target", given=f"{target!r} for {path.name}, which is no .csv", expected="none")
-    limits: dict[str, Any] = {"limit": limit, "train_limit": train_limit, "seed": seed}
-    if path.suffix == ".npz":
+    limits: dict[str, Any] = {"limit": limit, "train_limit": train_limit, "seed": seed, "stream": stream}
+    if path.suffix == ".npz" or holds_arrays(path):
         return load_npz(path, classes=classes, shares=shares, split=split, **limits)
     square = (size, size) if isinstance(size, int) else size
     short = round(min(square) / 0.875) if square and min(square) >= 160 else None
     how = Decoding(square, mode or "keep", short, skip_broken)
+    if is_arrow_folder(path):
+        cut = Cut(shares, split, **limits)
+        return load_arrow_folder(path, how, cut, target=target, classes=classes, outputs=outputs)
     return load_folder(path, how, classes=classes, outputs=outputs, shares=shares, split=split, **limits)
 
 
@@ -183,6 +199,7 @@ def _named(
     size: int | tuple[int, int] | None,
     seed: int,
     skip: bool,
+    stream: bool | None,
 ) -> Data:
     here = root if root is not None else Path()
     side = size if isinstance(size, int) else 224
@@ -190,7 +207,7 @@ def _named(
         "mnist": lambda: load_mnist(root),
         "digits": load_digits,
         "cifar10": lambda: load_cifar10(here, limit=limit, train_limit=train_limit, seed=seed),
-        "imagenet-sample": lambda: load_imagenet_sample(here, limit=limit, size=side, skip_broken=skip),
+        "imagenet-sample": lambda: load_imagenet_sample(here, limit=limit, size=side, skip_broken=skip, stream=stream),
         "camvid": lambda: load_camvid(here, limit=limit, train_limit=train_limit),
         "heart-failure": lambda: load_heart_failure(here),
         "breast-cancer": load_breast_cancer,

@@ -16,6 +16,7 @@ from deepwright.core.devices import back_to
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole
+from deepwright.core.rows import pieces
 from deepwright.data.dataset import Data, to_float
 
 
@@ -33,11 +34,9 @@ def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Float[T
     """
     require_whole(1, n=n)
     given = {name: to_float(x[:n]) for name, x in data.ood.items()}
-    x = data.test.inputs()
-    rows = torch.randperm(len(x), generator=generator(seed, "companions"))[:n].to(x.device)
     if data.kind == "tabular":
         return given | _table_companions(data, n, seed)
-    x = x[rows]
+    x = data.test.inputs(torch.randperm(len(data.test), generator=generator(seed, "companions"))[:n])
     sets = {
         "far uniform noise": torch.rand(min(n, 400), *x.shape[1:], generator=generator(seed, "noise")),
         "far photo patches": photo_patches(min(n, 400), tuple(x.shape[1:]), seed),
@@ -153,11 +152,13 @@ def letters(n: int, size: int, seed: int = 0) -> Float[Tensor, "n 1 size size"]:
 
 
 def _table_companions(data: Data, n: int, seed: int) -> dict[str, Tensor]:
-    x = data.test.inputs()
+    count, width = data.test.x.shape
     rng = generator(seed, "table-companions")
-    columns = torch.stack([torch.randperm(len(x), generator=rng)[:n] for _ in range(x.shape[1])], 1).to(x.device)
-    far = data.train.x.amax(0) * 3
+    columns = torch.stack([torch.randperm(count, generator=rng)[:n] for _ in range(width)], 1)
+    rows, places = columns.unique(return_inverse=True)  # only those are read
+    x = data.test.inputs(rows)
+    far = torch.stack([piece.amax(0) for piece in pieces(data.train.x)]).amax(0) * 3
     return {
-        "near shuffled columns": x.gather(0, columns),
-        "far beyond the range": far * (1 + torch.rand(min(n, len(x)), x.shape[1], generator=rng).to(far.device)),
+        "near shuffled columns": x.gather(0, places.to(x.device)),
+        "far beyond the range": far * (1 + torch.rand(min(n, count), width, generator=rng).to(far.device)),
     }

@@ -1,14 +1,17 @@
-"""What a data set is in this house: three splits in memory, class names, and how to read a pixel.
+"""What a data set is in this house: three splits, class names, and how to read a pixel.
 
-Images stay uint8 (N, C, H, W) until a batch is used; tables are float32 (N, features).
+Images stay uint8 (N, C, H, W) until a batch is used; tables are float32 (N, features). Inputs are a tensor, or `Rows`,
+which are read when they are asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,6 +19,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole, require_within
+from deepwright.core.rows import Rows, picked, read_ahead
 
 
 @dataclass(frozen=True)
@@ -23,21 +27,27 @@ class Split:
     """Inputs and labels of equal length.
 
     Args:
-        x: (N, ...) inputs, one a row.
+        x: (N, ...) inputs, one a row: a tensor, or `Rows`, which are read when they are asked for.
         y: labels (N,) as int64, or the targets of another task: one a row, indexed as a tensor is (`core.tasks`).
+        columns: what else is known of each sample and isn't fed to a network: name -> N numbers or texts.
 
     Raises:
         InputError: other lengths.
     """
 
-    x: Tensor
+    x: Any
     y: Any
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
             raise InputError(
                 "a split", given=f"{len(self.x)} inputs and {len(self.y)} labels", expected="equal lengths"
             )
+        for name, values in self.columns.items():
+            if len(values) != len(self.y):
+                given = f"{len(values)} values for {len(self.y)} samples"
+                raise InputError(f"column {name!r} of a split", given=given, expected="one a sample")
 
     def __len__(self) -> int:
         return len(self.y)
@@ -57,8 +67,11 @@ class Split:
             size: of each batch but the last.
         """
         require_whole(1, size=size)
-        for start in range(0, len(self), size):
-            yield self.inputs(slice(start, start + size)), self.y[start : start + size]
+        parts = [slice(start, start + size) for start in range(0, len(self), size)]
+        streamed = isinstance(self.x, Rows)
+        inputs = read_ahead(self.inputs, parts) if streamed else (self.inputs(part) for part in parts)
+        for part, x in zip(parts, inputs):
+            yield x, self.y[part]
 
     def take(self, n: int | None, seed: int = 0) -> Split:
         """At most n samples, spread over the classes as in the whole, the same ones for the same seed.
@@ -80,7 +93,13 @@ class Split:
         Args:
             mask: (N,) booleans, or indices.
         """
-        return Split(self.x[_beside(mask, self.x)], self.y[_beside(mask, self.y)])
+        rows = mask.cpu().numpy()
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        return Split(picked(self.x, _beside(mask, self.x)), self.y[_beside(mask, self.y)], columns)
+
+    def loaded(self) -> Split:
+        """The same samples with their inputs in memory."""
+        return replace(self, x=self.x[:]) if isinstance(self.x, Rows) else self
 
 
 def _beside(rows: Tensor | slice, x: Any) -> Tensor | slice:
@@ -129,13 +148,19 @@ class Data:
             train: of the training split; None for all.
             seed: which ones.
         """
+        note = limit_note(self.test.y, test, seed)
         return replace(
             self,
             train=self.train.take(train, seed),
             validation=self.validation.take(test, seed),
             test=self.test.take(test, seed),
             ood={name: x[:test] if test else x for name, x in self.ood.items()},
+            notes=(*self.notes, *note),
         )
+
+    def loaded(self) -> Data:
+        """The same data with all inputs in memory: for what trains on them again and again."""
+        return replace(self, train=self.train.loaded(), validation=self.validation.loaded(), test=self.test.loaded())
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -152,6 +177,29 @@ def to_float(x: Tensor) -> Tensor:
     return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
 
 
+def limit_note(y: Any, limit: int | None, seed: int) -> tuple[str, ...]:
+    """What to tell about test samples that were drawn from more of them.
+
+    Args:
+        y: the targets of all of them.
+        limit: how many were asked for; None for all.
+        seed: of the draw.
+    """
+    if limit is None or limit >= len(y):
+        return ()
+    how = "stratified by class" if of_classes(y) else "drawn at random"
+    return (f"{limit:,} of {len(y):,} test samples, {how}, seed {seed}",)
+
+
+def of_classes(y: Any) -> bool:
+    """Whether targets are one class a sample, so that a draw can keep the classes' shares.
+
+    Args:
+        y: targets of any task.
+    """
+    return isinstance(y, Tensor) and y.ndim == 1 and not y.is_floating_point()
+
+
 def stratified_order(labels: Any, seed: int) -> Tensor:
     """An order in which every prefix holds the classes in about their overall shares; any order for other targets.
 
@@ -164,7 +212,7 @@ def stratified_order(labels: Any, seed: int) -> Tensor:
     """
     n, place = len(labels), getattr(labels, "device", "cpu")
     shuffled = torch.randperm(n, generator=generator(seed, "stratify")).to(place)
-    if n == 0 or not isinstance(labels, Tensor) or labels.ndim != 1 or labels.is_floating_point():
+    if n == 0 or not of_classes(labels):
         return shuffled
     by_class = shuffled[labels[shuffled].argsort(stable=True)]
     counts = torch.unique_consecutive(labels[by_class], return_counts=True)[1].tolist()
@@ -175,24 +223,29 @@ def stratified_order(labels: Any, seed: int) -> Tensor:
 
 
 def split_three(
-    x: Tensor, y: Any, shares: tuple[float, float] = (0.7, 0.1), seed: int = 0
+    x: Any,
+    y: Any,
+    shares: tuple[float, float] = (0.7, 0.1),
+    seed: int = 0,
+    columns: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> tuple[Split, Split, Split]:
     """Stratified train, validation and test splits.
 
     Args:
-        x: (N, ...) inputs.
+        x: (N, ...) inputs, a tensor or `Rows`.
         y: (N,) labels.
         shares: of the training and the validation split; the rest is the test split.
         seed: of the splits.
+        columns: see `Split`.
 
     Raises:
         InputError: shares that are none, or together more than all; unlike lengths.
     """
     require_within(0, 1, train=shares[0], validation=shares[1])
     require_within(0, 1 + 1e-9, shares=sum(shares))
-    Split(x, y)
+    whole = Split(x, y, dict(columns))
     order = stratified_order(y, seed)
     first, second = round(shares[0] * len(y)), round((shares[0] + shares[1]) * len(y))
     parts = (order[:first], order[first:second], order[second:])
-    train, validation, test = (Split(x, y).where(rows) for rows in parts)
+    train, validation, test = (whole.where(rows) for rows in parts)
     return train, validation, test

@@ -113,6 +113,39 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("onnx_latency_ms", "time of one input in ONNX Runtime", "ms"),
         Word("activation_bytes", "activations at the peak", "bytes"),
     ),
+    "duplicates": (
+        Word("leaked", "test samples with a copy in the training or validation part", "share"),
+        Word("leaked_equal", "those of them with an equal one", "share"),
+        Word("copies_within_test", "test samples with a copy in the test part", "share"),
+        Word("accuracy_without_leaked", "right, without leaked samples", "share"),
+        Word("equal_pairs", "pairs of equal samples", "count"),
+        Word("near_pairs", "pairs of nearly equal samples", "count"),
+        Word("conflicting_pairs", "pairs of copies with different labels", "count"),
+    ),
+    "labels": (
+        Word("wrong_(.+)_labels", "{0} labels that seem wrong", "share"),
+        Word("suspect_(.+)_labels", "suspect {0} labels", "count"),
+    ),
+    "slices": (
+        Word("weak_slices", "weak slices that stand", "count"),
+        Word("tested_slices", "candidates that were tested", "count"),
+        Word("largest_gap", "largest gap between a slice and the rest"),
+    ),
+    "drift": (
+        Word("auroc", "AUROC of a classifier that tells the two sets apart"),
+        Word("network_auroc", "the same on the network's own features"),
+        Word("p_value", "p-value of no drift, all tests together"),
+        Word("data_p_value", "p-value of the classifier on the data"),
+        Word("label_p_value", "p-value of equal shares of classes"),
+        Word("moved_columns", "columns that moved", "count"),
+    ),
+    "groups": (
+        Word("worst_group", "score of the worst group", "share"),
+        Word("best_group", "score of the best group", "share"),
+        Word("largest_gap", "gap between them", "share"),
+        Word("smallest_p_value", "smallest p-value of a pair of groups"),
+        Word("(.+)_gap", "largest gap in {0}", "share"),
+    ),
 }
 """Check -> its values, the first that fits counts. A test holds it against `checks.findings.measurable`."""
 
@@ -124,6 +157,11 @@ TITLES: dict[str, tuple[str, str]] = {
     "corruptions": ("Corruptions", "Does it break in bad conditions?"),
     "ood": ("Foreign inputs", "Does it know what it does not know?"),
     "cost": ("Cost", "What does it take to run?"),
+    "duplicates": ("Duplicates and leaks", "Are there copies, and did test samples leak?"),
+    "labels": ("Wrong labels", "Which labels are likely wrong?"),
+    "slices": ("Weak slices", "On which kinds of samples is it weak?"),
+    "drift": ("Drift", "Do the test samples come from where the others came from?"),
+    "groups": ("Groups", "Does it fare worse for some groups?"),
 }
 """Check -> (name of its section, its question)."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
 from deepwright.checks import AuditReport, Check, Finding, parse, read_config, read_report, require_gates, resolve
 from deepwright.checks import audit as run_checks
+from deepwright.data import Split
 from deepwright.report import write_report
 from deepwright.workflows.named_checks import chosen_checks, require_checks
 from deepwright.workflows.options import Say, finished, quiet, require_several, require_writable, unfinished
-from deepwright.workflows.subjects import SubjectOptions, build_subject
+from deepwright.workflows.subjects import SubjectOptions, build_subject, load_reference
 
 _TRAIN_LIMIT = 5000  # training samples that detectors and baselines are fitted on
 
@@ -28,6 +29,9 @@ class AuditOptions(SubjectOptions):
         compare_with: an earlier report.json.
         out: folder of `index.html` and `report.json`, and of what an interrupted audit goes on from; None writes
             nothing.
+        groups: a column by which groups are compared; see `Subject`.
+        reference: data that the test samples are compared with (a name, a path, or a `Split`): of data in one piece
+            all, of others the test part. The training samples by default.
         fresh: forget what an interrupted audit left.
 
     Raises:
@@ -39,6 +43,8 @@ class AuditOptions(SubjectOptions):
     fail_on: Sequence[str] = ()
     config: Path | str | None = None
     compare_with: Path | str | None = None
+    groups: str | None = None
+    reference: str | Path | Split | None = None
     out: Path | str | None = Path("report")
     fresh: bool = False
 
@@ -79,6 +85,9 @@ def audit(
     if options.out is not None:
         require_writable(options.out)
     subject = build_subject(options, train_limit=_TRAIN_LIMIT, trains=False, say=say)
+    if options.groups is not None or options.reference is not None:
+        other = None if options.reference is None else load_reference(options.reference, subject, options)
+        subject = replace(subject, groups=options.groups, reference=other)
     journal = None if options.out is None else unfinished(options.out, options.fresh) / "findings.jsonl"
     if journal is not None and journal.exists():
         say(f"going on from {journal} (start afresh with --fresh)")

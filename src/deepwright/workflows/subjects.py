@@ -26,6 +26,7 @@ from deepwright.data import (
     FOR_TRAINING,
     Data,
     Decoding,
+    Split,
     classes_of,
     imagenet_names,
     load,
@@ -51,11 +52,11 @@ class SubjectOptions:
         model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, a module that takes pixels in [0, 1]
             (or features) and gives logits, or a ready `Subject` (which has its data with it). None is
             `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
-        data: a name of `deepwright list data`, an image folder or zip, an .npz, a .csv, or a `Data`. The model's own
-            by default.
+        data: a name of `deepwright list data`, an image folder or zip, an .npz, a .csv or .parquet, a folder of
+            Hugging Face's `datasets`, or a `Data`. The model's own by default.
         data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.
         weights: safetensors (or a state dict) for `package.module:factory`.
-        target: the column to predict, for a CSV.
+        target: the column to predict, for a table.
         classes: a file of class names in the order of the network's outputs (a name a line, or JSON), those names
             themselves, or "imagenet"; there may be more of them than occur in the data. By default the folders' names
             are matched to those of the zoo's network, else taken in their order.
@@ -72,6 +73,9 @@ class SubjectOptions:
         device: where the network is measured; where it lives by default (the CPU for one that is loaded).
         precision: in which it is measured; see `core.devices.resolve_precision`. Its own by default.
         skip_broken: leave broken files and rows out instead of refusing.
+        stream: read samples from their files when they are needed (True), or hold all of them in memory (False); by
+            default what is over 512 MiB is streamed where a network is only measured.
+        aside: columns of a table that the network doesn't get, for groups and slices.
         standardised: a network of yours takes a table's columns standardised, as those do that are trained here; by
             default it gets them as they are.
         outputs: what the columns are: "logits", "probabilities" or "log-probabilities"; by default logits, and what
@@ -102,6 +106,8 @@ class SubjectOptions:
     device: str | None = None
     precision: str | None = None
     skip_broken: bool = False
+    stream: bool | None = None
+    aside: Sequence[str] = ()
     standardised: bool = False
     outputs: str | None = None
     task: Task | None = None
@@ -116,6 +122,7 @@ class SubjectOptions:
             require_choice("outputs", self.outputs, STATED)
             if self.task is not None:
                 raise InputError("outputs", given=f"{self.outputs!r} beside a task", expected="none: the task says it")
+        require_several("aside", self.aside)
         for name in ("mean", "std", "eps"):
             if getattr(self, name) is not None:
                 require_several(name, getattr(self, name))
@@ -136,7 +143,9 @@ class SubjectOptions:
         if isinstance(self.model, nn.Module):
             self._refuse(["weights"], "a ready network")
         if isinstance(self.data, Data):
-            self._refuse(["data_root", "target", "size", "skip_broken", "classes", "split"], "ready data")
+            self._refuse(
+                ["data_root", "target", "size", "skip_broken", "classes", "split", "aside", "stream"], "ready data"
+            )
         if self.model is None and self.data is not None:
             self._refuse(["weights"], "no network")
 
@@ -226,12 +235,12 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         return source.limited(options.limit, train_limit, options.seed)
     if source is None:
         if entry is None:
-            hint = "a folder of images, an .npz, a .csv, or a name of `deepwright list data`"
+            hint = "a folder of images, an .npz, a .csv, a .parquet, or a name of `deepwright list data`"
             raise InputError("data", given="nothing", expected="the data to measure on", hint=hint)
         source = entry.data
     zoo = None if _tabular(options) else entry
     own = str(source) not in {e.name for e in DATA_SETS}
-    decoded = str(source) == "imagenet-sample" or (own and not str(source).endswith((".csv", ".npz")))
+    decoded = str(source) == "imagenet-sample" or (own and not _holds_numbers(source))
     return load(
         source,
         classes=_class_names(options.classes),
@@ -246,7 +255,49 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         mode={1: "L", 3: "RGB"}[zoo.channels] if zoo is not None and own and decoded else None,
         seed=options.seed,
         skip_broken=options.skip_broken,
+        stream=False if trains and options.stream is None else options.stream,
+        aside=options.aside,
     )
+
+
+def load_reference(source: str | Path | Split, subject: Subject, options: SubjectOptions) -> Split:
+    """Samples to compare the measured ones with: of data in one piece all, of others the test part.
+
+    Args:
+        source: samples, or what `data` may be.
+        subject: whose classes, columns and pixels they are to have.
+        options: as for its own data.
+
+    Raises:
+        InputError: data that don't fit the network's.
+    """
+    if isinstance(source, Split):
+        return source
+    data, (channels, *size) = subject.data, (subject.data.shape if len(subject.data.shape) == 3 else (0,))
+    own = str(source) not in {e.name for e in DATA_SETS}
+    decoded = own and not _holds_numbers(source)
+    common: dict[str, Any] = {"root": options.data_root, "seed": options.seed, "skip_broken": options.skip_broken}
+    if own:
+        common |= {"target": options.target, "classes": data.classes or None, "aside": options.aside}
+    if decoded and size:
+        common |= {"size": tuple(size), "mode": {1: "L", 3: "RGB"}.get(channels)}
+    try:
+        found = load(source, split="test" if own else None, **common)
+    except InputError as error:
+        if error.what == "data":
+            raise InputError("reference", given=error.given, expected=error.expected, hint=error.hint) from error
+        if error.what != "split":
+            raise
+        found = load(source, **common)
+    if data.features and found.features != data.features:
+        differ = sorted(set(found.features) ^ set(data.features))
+        raise InputError("reference", given=f"other columns: {', '.join(differ[:5])}", expected="those of the data")
+    return in_own_units(found).test
+
+
+def _holds_numbers(source: str | Path) -> bool:
+    """Whether a path is of a table or of arrays, which aren't decoded."""
+    return str(source).endswith((".csv", ".npz", ".parquet")) or next(Path(source).glob("*.npy"), None) is not None
 
 
 def _class_names(given: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -350,12 +401,14 @@ def train_mlp(
         known, held = (known - centre) / scale, (held - centre) / scale
     result = fit(
         model,
-        (data.train.x, known),
+        (data.train.inputs(), known),
         epochs=200,
         batch_size=32,
         loss=loss,
         optimizer=adamw(1e-3, 1e-2),
-        selection=Selection(_ValidationLoss(data.validation.x, held, loss), "validation_loss", mode="min", patience=20),
+        selection=Selection(
+            _ValidationLoss(data.validation.inputs(), held, loss), "validation_loss", mode="min", patience=20
+        ),
         seed=seed,
         description="train mlp",
     )

@@ -45,6 +45,7 @@ def audited(
     seed=0,
     limit=20,
     classes="abc",
+    groups="class",
     outputs="auto",
     last=None,
 ):
@@ -58,6 +59,7 @@ def audited(
         checks=["accuracy", counting(1.0), "calibration", *([] if last is None else [last])],
         journal=folder / "audit.jsonl",
         seed=seed,
+        groups=groups,
         attack_limit=limit,
     )
     return [(f.check, f.grade, f.summary) for f in report.findings]
@@ -76,6 +78,7 @@ DOORS = [
             "another test": {"shifted": True},
             "classes": {"classes": "abd"},
             "task": {"outputs": "logits"},
+            "groups": {"groups": "brightness"},
             "seed": {"seed": 1},
             "attack_limit": {"limit": 10},
         },

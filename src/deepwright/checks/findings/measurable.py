@@ -60,6 +60,20 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         "onnx_latency_ms",
         "activation_bytes",
     ),
+    "duplicates": [
+        *_named(_SHARE, "leaked", "leaked_equal", "copies_within_test", "accuracy_without_leaked"),
+        *_named(_POSITIVE, "equal_pairs", "near_pairs", "conflicting_pairs"),
+    ],
+    "labels": [*_named(_SHARE, "wrong_.+_labels"), *_named(_POSITIVE, "suspect_.+_labels")],
+    "slices": [*_named(_POSITIVE, "weak_slices", "tested_slices"), *_named((-1.0, 1.0), "largest_gap")],
+    "drift": [
+        *_named(_SHARE, "auroc", "network_auroc", "p_value", "data_p_value", "label_p_value"),
+        *_named(_POSITIVE, "moved_columns"),
+    ],
+    "groups": [
+        *_named(_SHARE, "worst_group", "best_group", "smallest_p_value"),
+        *_named((-1.0, 1.0), "largest_gap", "true_positive_rate_gap", "false_positive_rate_gap"),
+    ],
 }
 """Check -> (name of a value as a regular expression, the bounds that it can't leave)."""
 

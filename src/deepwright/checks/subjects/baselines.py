@@ -13,6 +13,8 @@ from deepwright.core.tasks import DetectionBatch, Forecast, Task
 from deepwright.core.tasks.targets import require_range
 from deepwright.data import Split
 
+_AT_ONCE = 2**22  # numbers
+
 
 class NearestMean(nn.Module):
     """logits_k = -||x - m_k||^2 / (2 sqrt(d) s^2): nearest class mean as a differentiable classifier.
@@ -35,7 +37,7 @@ class NearestMean(nn.Module):
         self.register_buffer("scale", scale)
 
     @classmethod
-    def fit(cls, split: Split, classes: int, batch: int = 512) -> NearestMean:
+    def fit(cls, split: Split, classes: int, batch: int | None = None) -> NearestMean:
         """Means of the training inputs; s^2 is the mean squared distance to the own class's mean per dimension.
 
         The network lives where the split is.
@@ -43,15 +45,15 @@ class NearestMean(nn.Module):
         Args:
             split: training inputs and labels.
             classes: how many; one without samples is never the nearest.
-            batch: samples that are turned into floats at once.
+            batch: samples that are turned into floats at once; fewer of large ones by default.
         """
         if not len(split):
             raise InputError("training data", given="no sample", expected="at least one")
         require_range(split.y, classes, "labels")
-        d = split.x[0].numel()
+        d = split.x.shape[1:].numel()
         total = torch.zeros(classes, d, dtype=torch.float64, device=split.x.device)
         squares, largest = 0.0, 1.0
-        for x, y in split.batches(batch):
+        for x, y in split.batches(batch or max(1, min(512, _AT_ONCE // d))):
             flat = x.flatten(1).double()
             total.index_add_(0, y, flat)
             squares += float(flat.square().sum())
@@ -101,12 +103,12 @@ class TrivialPredictor(nn.Module):
         return self.task.baseline(everyone, everyone, x) if self.persists else everyone
 
 
-def repeats_history(task: Task, history: Tensor) -> bool:
+def repeats_history(task: Task, history: Any) -> bool:
     """Whether inputs are histories (N, time, channels) of what a task forecasts.
 
     Args:
         task: any task.
-        history: inputs.
+        history: inputs, a tensor or `Rows`.
     """
     if not isinstance(task, Forecast):
         return False

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.devices import device_of, dtype_of
+from deepwright.core.rows import column_moments, moved, pieces
 from deepwright.data import Data, Split
 
 _SNAP = 1e-4  # how near a whole number of a column of whole numbers counts as that number
@@ -60,8 +61,13 @@ def _in_units(z: Tensor, center: Tensor, scale: Tensor, whole: Tensor) -> Tensor
     return torch.where(snap, x + (nearest - x.detach()), x)
 
 
-def _whole_columns(x: Tensor) -> Tensor:
-    return ((x - x.round()).abs() < _SNAP).all(0) & (x.abs() < 1 / _SNAP).all(0)
+def _whole_columns(rows: Any, center: Tensor, scale: Tensor) -> Tensor:
+    """Which columns hold whole numbers only, in their own units."""
+    whole = torch.ones(rows.shape[1], dtype=torch.bool, device=center.device)
+    for piece in pieces(rows):
+        x = piece.double() * scale.double() + center.double()
+        whole &= ((x - x.round()).abs() < _SNAP).all(0) & (x.abs() < 1 / _SNAP).all(0)
+    return whole
 
 
 def _dtype_of_columns(network: nn.Module) -> torch.dtype:
@@ -85,14 +91,14 @@ def in_deviations(model: nn.Module, data: Data) -> tuple[nn.Module, Data]:
     assert data.center is not None
     assert data.scale is not None
     rows = data.train if len(data.train) else data.test
-    raw = rows.x.double() * data.scale.double() + data.center.double()
+    whole = _whole_columns(rows.x, data.center, data.scale)
     own = "training rows" if len(data.train) else "measured rows themselves"
     note = (
         "the network gets the columns as they are; attacks and corruptions act in standard deviations of each column "
         f"(of the {own})"
     )
     notes = (note, *(text for text in data.notes if not text.startswith("inputs are standardised")))
-    return FromDeviations(model, data.center, data.scale, _whole_columns(raw)), replace(data, notes=notes)
+    return FromDeviations(model, data.center, data.scale, whole), replace(data, notes=notes)
 
 
 def in_own_units(data: Data) -> Data:
@@ -104,13 +110,12 @@ def in_own_units(data: Data) -> Data:
     if data.center is None or data.scale is None:
         return data
     center, scale = data.center.double(), data.scale.double()
-    known = (data.train if len(data.train) else data.test).x.double()
-    whole = _whole_columns(known * scale + center)
+    whole = _whole_columns((data.train if len(data.train) else data.test).x, center, scale)
 
     def back(x: Tensor) -> Tensor:
         return _in_units(x.double(), center, scale, whole).to(x.dtype)
 
-    parts: dict[str, Any] = {part: replace(split, x=back(split.x)) for part, split in _parts(data).items()}
+    parts: dict[str, Any] = {part: replace(split, x=moved(split.x, back)) for part, split in _parts(data).items()}
     return replace(data, ood={name: back(x) for name, x in data.ood.items()}, center=None, scale=None, **parts)
 
 
@@ -124,14 +129,14 @@ def _standardised(data: Data, dtype: torch.dtype) -> Data:
     Center and scale are rounded to the dtype of the way back before anything is divided by them: at 1e6 the rounding
     is a good part of a deviation, and the rows must come back as they were.
     """
-    known = (data.train if len(data.train) else data.test).x.double()
-    center, scale = known.mean(0), known.std(0, correction=min(1, len(known) - 1))
+    known = data.train if len(data.train) else data.test
+    center, scale = column_moments(moved(known.x, Tensor.double, torch.float64))
     scale = torch.where(scale > 1e-7 * center.abs(), scale, 1.0)
     center, scale = center.to(dtype), scale.to(dtype)
 
-    def moved(split: Split) -> Split:
-        return replace(split, x=((split.x.double() - center) / scale).to(split.x.dtype))
+    def standard(x: Tensor) -> Tensor:
+        return ((x.double() - center) / scale).to(x.dtype)
 
-    ood = {name: ((x.double() - center) / scale).to(x.dtype) for name, x in data.ood.items()}
-    parts: dict[str, Any] = {part: moved(split) for part, split in _parts(data).items()}
+    ood = {name: standard(x) for name, x in data.ood.items()}
+    parts: dict[str, Any] = {part: replace(split, x=moved(split.x, standard)) for part, split in _parts(data).items()}
     return replace(data, ood=ood, center=center, scale=scale, **parts)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader
 
-from deepwright.checks.subjects.columns import in_deviations
+from deepwright.checks.subjects.batches import batches_of, joined, one_batch, require_keys, require_plain
+from deepwright.checks.subjects.columns import in_deviations, in_own_units
+from deepwright.checks.subjects.rereading import is_large, read_again
 from deepwright.checks.subjects.subject import OPTIONS, Subject
 from deepwright.core.devices import dtype_of
 from deepwright.core.errors import InputError, unknown_name
@@ -31,15 +34,21 @@ def subject_from_loaders(
     name: str = "network",
     task: Task | None = None,
     split: str | None = None,
+    keys: Sequence[str] | None = None,
+    groups: str | Sequence[Any] | None = None,
+    reference: Iterable[Any] | Data | Split | None = None,
     **options: Any,
 ) -> Subject:
-    """A subject from loaders of (inputs, targets); a missing validation or training split is cut from another one.
+    """A subject from loaders of (inputs, targets), or of dicts that hold them; a missing validation or training split is cut from another one.
 
     With only a test loader, 30 % of it (stratified) fit what needs fitting and the rest is measured. With a training
     loader and no validation, a fifth of the training samples are taken out of it for that. Notes say so.
 
     The network gets rows (N, columns) as they are; the subject's own are in deviations of each column, and its `model`
     undoes that, so that a budget or a perturbation means the same in every unit.
+
+    What a `DataLoader` over a map-style data set gives is read again when it is needed where it is over 512 MiB: each
+    sample must then be the same at every reading.
 
     Args:
         model: see `Subject`.
@@ -50,6 +59,9 @@ def subject_from_loaders(
         name: for the report.
         task: what outputs and targets mean; told from them when None.
         split: "test" measures all of `test` where it comes alone.
+        keys: of inputs and targets where batches are dicts, as ("image", "label"); told from the usual names when None.
+        groups: by which groups are compared: a column's name, or a value for each sample of `test`.
+        reference: batches, a `Data` (its test part) or a `Split` that the test samples are compared with.
         options: further fields of `Subject`.
 
     Raises:
@@ -59,18 +71,22 @@ def subject_from_loaders(
     for word in options:
         if word not in OPTIONS:
             raise unknown_name("option of a subject", word, OPTIONS)
+    require_keys(keys)
     if isinstance(test, Data):
-        refused = {"train": train, "validation": validation, "class_names": class_names}
+        refused = {"train": train, "validation": validation, "class_names": class_names, "keys": keys}
         given = [word for word, value in refused.items() if value is not None]
         if given:
             raise InputError(", ".join(given), given="beside a Data", expected="none: a Data has splits and classes")
-        return Subject(model, test, name, task=cast(Task, task), **options)
+        test, column = _grouped(test, groups)
+        other = _reference(reference, task, None)
+        return Subject(model, test, name, task=cast(Task, task), groups=column, reference=other, **options)
     if task is not None and not isinstance(task, Task):
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
     wide = dtype_of(model) == torch.float64
-    x, y = _gather(test, "test", wide)
+    x, y = _gather(test, "test", keys, wide)
     seen = _seen_task(model, x, y) if task is None else task
-    whole = Split(x, seen.check_targets(y, len(x), "test labels"))
+    column, beside = _column(groups, len(x))
+    whole = Split(x, seen.check_targets(y, len(x), "test labels"), beside)
     if train is None and validation is None:
         rows, note = one_piece(whole.y, FOR_MEASURING, split, 0)
         train_part, validation_part, test_part = (whole.where(rows[part]) for part in ("train", "validation", "test"))
@@ -78,7 +94,7 @@ def subject_from_loaders(
         raise InputError("train", given="nothing, beside validation data", expected="training data, or neither of them")
     else:
         with_parts(split, "data with training batches")
-        train_part, validation_part, note = _fitted_on(train, validation, seen, wide)
+        train_part, validation_part, note = _fitted_on(train, validation, seen, keys, wide)
         test_part = whole
     names = tuple(class_names or ())
     if len(set(names)) < len(names):
@@ -91,23 +107,49 @@ def subject_from_loaders(
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=notes, seen_validation=seen_validation)
     if kind == "tabular" and x.ndim == 2:
         model, data = in_deviations(model, data)
-    return Subject(model, data, name, task=seen, **options)
+    other = _reference(reference, seen, keys)
+    return Subject(model, data, name, task=seen, groups=column, reference=other, **options)
+
+
+def _column(groups: str | Sequence[Any] | None, n: int) -> tuple[str | None, dict[str, np.ndarray]]:
+    """The name of the column of groups, and that column where its values were given."""
+    if groups is None or isinstance(groups, str):
+        return groups, {}
+    values = groups.cpu().numpy() if isinstance(groups, Tensor) else np.asarray(groups)
+    if values.ndim != 1 or len(values) != n:
+        raise InputError("groups", given=f"shape {values.shape}", expected=f"a column's name, or {n} values")
+    return "group", {"group": values.astype(np.float64) if values.dtype.kind in "iuf" else values.astype(str)}
+
+
+def _grouped(data: Data, groups: str | Sequence[Any] | None) -> tuple[Data, str | None]:
+    column, beside = _column(groups, len(data.test))
+    return replace(data, test=replace(data.test, columns={**data.test.columns, **beside})) if beside else data, column
+
+
+def _reference(given: Any, task: Task | None, keys: Sequence[str] | None) -> Split | None:
+    """Samples to compare with: of a `Data` the test part, in its own units."""
+    if given is None or isinstance(given, Split):
+        return given
+    if isinstance(given, Data):
+        return in_own_units(given).test
+    x, y = _gather(given, "reference", keys)
+    return Split(x, y if task is None else task.check_targets(y, len(x), "reference labels"))
 
 
 def _fitted_on(
-    train: Iterable[Any], validation: Iterable[Any] | None, task: Task, wide: bool
+    train: Iterable[Any], validation: Iterable[Any] | None, task: Task, keys: Sequence[str] | None, wide: bool
 ) -> tuple[Split, Split, str]:
     """The training and the validation part, and what to tell where the second is cut from the first."""
-    given = _split(train, "train", task, wide)
+    given = _split(train, "train", task, keys, wide)
     if validation is not None:
-        return given, _split(validation, "validation", task, wide), ""
+        return given, _split(validation, "validation", task, keys, wide), ""
     count = len(given) // 5
     order = stratified_order(given.y, 0)
     note = cut_note("validation", "train", count) if count else ""
     return given.where(order[count:]), given.where(order[:count]), note
 
 
-def _seen_task(model: nn.Module, x: Tensor, y: Any) -> Task:
+def _seen_task(model: nn.Module, x: Any, y: Any) -> Task:
     """The task that outputs and targets fit."""
     rows = slice(0, _SEEN)
 
@@ -125,17 +167,22 @@ def _one_whole_number_each(y: Any) -> bool:
     return flat and bool((y == y.round()).all())
 
 
-def _split(loader: Iterable[Any], what: str, task: Task, wide: bool) -> Split:
-    x, y = _gather(loader, what, wide)
+def _split(loader: Iterable[Any], what: str, task: Task, keys: Sequence[str] | None, wide: bool) -> Split:
+    x, y = _gather(loader, what, keys, wide)
     return Split(x, task.check_targets(y, len(x), f"{what} labels"))
 
 
-def _gather(loader: Iterable[Any], what: str, wide: bool) -> tuple[Tensor, Any]:
-    """All inputs, and all targets as they come, on the CPU; double precision is kept for a network in it."""
+def _gather(loader: Iterable[Any], what: str, keys: Sequence[str] | None, wide: bool = False) -> tuple[Any, Any]:
+    """All inputs, in memory or (of a large loader) in its data set, and all targets as they come, on the CPU.
+
+    Double precision is kept for a network in it.
+    """
+    if isinstance(loader, DataLoader) and is_large(loader, keys, what):
+        return read_again(loader, keys, what, wide)
     xs: list[Tensor] = []
     ys: list[Any] = []
-    for batch in _batches(loader, what):
-        x, y = _one(batch, what)
+    for batch in batches_of(loader, what):
+        x, y = one_batch(batch, what, keys)
         if xs and x.shape[1:] != xs[0].shape[1:]:
             given = f"samples of shape {tuple(x.shape[1:])} after {tuple(xs[0].shape[1:])}"
             raise InputError(f"{what} loader", given=given, expected="one shape in all batches")
@@ -146,61 +193,4 @@ def _gather(loader: Iterable[Any], what: str, wide: bool) -> tuple[Tensor, Any]:
     x = torch.cat(xs)
     if len(x) == 0:
         raise InputError(f"{what} loader", given="no sample", expected="at least one")
-    if x.dtype == torch.uint8 and x.ndim != 4:
-        raise InputError(
-            f"{what} inputs", given=f"uint8 of shape {tuple(x.shape)}", expected="floats, or images (N, C, H, W)"
-        )
-    if x.is_floating_point() and not torch.isfinite(x).all():
-        raise InputError(f"{what} inputs", given="NaN or infinity", expected="finite numbers")
-    if x.dtype != torch.uint8:
-        kept = wide and (x.dtype == torch.float64 or not x.is_floating_point())
-        x = x.double() if kept else x.float()
-    return x, _joined(ys, what)
-
-
-def _batches(loader: Iterable[Any], what: str) -> Iterator[Any]:
-    """What a loader gives; a data set gives single samples and is no loader."""
-    if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
-        hint = "torch.utils.data.DataLoader(dataset, batch_size=100)"
-        raise InputError(f"{what} loader", given=f"a {type(loader).__name__}", expected="batches", hint=hint)
-    if isinstance(loader, str | bytes | Tensor | Mapping) or not hasattr(loader, "__iter__"):
-        raise InputError(f"{what} loader", given=type(loader).__name__, expected="batches of (inputs, targets)")
-    yield from loader
-
-
-def _one(batch: Any, what: str) -> tuple[Tensor, Any]:
-    """Inputs on the CPU and targets of a batch, one target a sample."""
-    expected = "batches of (inputs, targets)"
-    if not isinstance(batch, list | tuple) or len(batch) < 2:
-        raise InputError(f"{what} loader", given=type(batch).__name__, expected=expected)
-    try:
-        x = torch.as_tensor(batch[0]).cpu()
-    except (TypeError, ValueError, RuntimeError) as error:
-        given = f"inputs that are a {type(batch[0]).__name__}: {str(error).splitlines()[0]}"
-        raise InputError(f"{what} loader", given=given, expected="tensors or arrays of numbers") from error
-    y = batch[1]
-    labels = len(y) if hasattr(y, "__len__") and getattr(y, "ndim", 1) > 0 else None
-    if x.ndim == 0 or labels is None:
-        given = f"inputs of shape {tuple(x.shape)} and one target: a single sample"
-        hint = "torch.utils.data.DataLoader(dataset, batch_size=100) makes batches"
-        raise InputError(f"{what} loader", given=given, expected=expected, hint=hint)
-    if len(x) != labels:
-        given = f"a batch of {len(x)} inputs and {labels} targets"
-        raise InputError(f"{what} loader", given=given, expected="one target a sample")
-    return x, y
-
-
-def _joined(ys: list[Any], what: str) -> Any:
-    """Targets of all batches: one tensor, or one list where they are lists of objects."""
-    try:
-        if all(isinstance(y, Tensor | np.ndarray | int | float) or _is_numbers(y) for y in ys):
-            return torch.cat([torch.atleast_1d(torch.as_tensor(y)).cpu() for y in ys])
-        return [each for y in ys for each in y]
-    except (RuntimeError, TypeError) as error:
-        raise InputError(
-            f"{what} labels", given=str(error).splitlines()[0], expected="batches of one shape, one row a sample"
-        ) from error
-
-
-def _is_numbers(y: Any) -> bool:
-    return isinstance(y, list | tuple) and all(isinstance(each, int | float) for each in y)
+    return require_plain(x, what, wide), joined(ys, what)

@@ -74,9 +74,9 @@ def fit_simple_models(data: Data, seed: int = 0) -> SimpleModels:
     """
     train, validation = data.train.take(MOST, seed), data.validation.take(MOST // 4, seed)
     rows = stratified_order(data.test.y, seed)[:MOST].sort().values
-    test = Split(data.test.x[rows], data.test.y[rows])
+    test = data.test.where(rows)
     found = SimpleModels(rows, len(train))
-    parts = [_features(part, seed) for part in (train, validation, test)]
+    parts = [feature_rows(part, seed) for part in (train, validation, test)]
     labels = [part.y for part in (train, validation, test)]
     scaled = _standardised(parts, by_feature=data.kind != "image")
     random = [_random_network(part, scaled[i], seed) for i, part in enumerate((train, validation, test))]
@@ -108,8 +108,13 @@ def _right(features: tuple[list[Tensor], ...], labels: list[Tensor]) -> dict[str
     return {name: predicted == labels[2] for name, predicted in found.items()}
 
 
-def _features(split: Split, seed: int) -> Float[Tensor, "n d"]:
-    """Rows of numbers: features, pixels of at most 32 x 32, series; of very long ones random projections."""
+def feature_rows(split: Split, seed: int) -> Float[Tensor, "n d"]:
+    """Rows of numbers: features, pixels of at most 32 x 32, series; of very long ones random projections.
+
+    Args:
+        split: of any inputs.
+        seed: of the projections.
+    """
     length = _small(split.inputs(slice(0, 0))).flatten(1).shape[1]
     weight = None
     if length > _LONGEST:

@@ -22,6 +22,7 @@ from deepwright.core.identity import digest
 from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network, require_whole
+from deepwright.core.rows import require_finite, value_range
 from deepwright.core.tasks import Binary, Classification, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
@@ -57,6 +58,10 @@ class Subject:
         eps: rising budgets of the robustness curve; chosen by the kind of data when None.
         task: what outputs and targets mean; None takes one class a sample of those that the data name. What it leaves
             open (a tolerance) is taken from the training targets.
+        groups: a column by which its numbers are compared between groups: of the table, of what is known beside the
+            inputs (`Split.columns`), a statistic of pictures as "brightness", or "class".
+        reference: samples that the test samples are compared with, of the same form (rows of a table in their own
+            units); the training samples by default.
 
     Raises:
         InputError: data, outputs and task that don't fit each other; pixels outside [0, 1]; options that make no sense.
@@ -75,6 +80,8 @@ class Subject:
         task: Task = cast(Task, None)
     else:
         task: Task | None = None
+    groups: str | None = None
+    reference: Split | None = None
     _outputs: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _log_probabilities: bool = field(default=False, init=False, repr=False)
 
@@ -97,8 +104,9 @@ class Subject:
         if len(self.data.test) == 0:
             raise InputError("test data", given="no sample", expected="at least one")
         for part in PARTS:
-            require_finite_inputs(getattr(self.data, part).x, f"{part} inputs")
+            require_finite(getattr(self.data, part).x, f"{part} inputs")
         self._check_pixels()
+        self._check_reference()
         self.task = self._named_task(class_task(self.model, self.data) if self.task is None else self.task)
         self.data = self._checked_data()
         train = self.data.train
@@ -120,10 +128,30 @@ class Subject:
         if not self.eps or not rising or not all(map(math.isfinite, self.eps)):
             raise InputError("eps", given=self.eps, expected="budgets above 0, each larger than the one before")
 
+    def _check_reference(self) -> None:
+        if self.groups is not None and (not isinstance(self.groups, str) or not self.groups):
+            raise InputError("groups", given=repr(self.groups), expected="the name of a column")
+        if self.reference is None:
+            return
+        if not isinstance(self.reference, Split):
+            given, hint = type(self.reference).__name__, "Split(inputs, targets)"
+            raise InputError("reference", given=given, expected="a Split", hint=hint)
+        if tuple(self.reference.x.shape[1:]) != self.data.shape:
+            given = f"samples of shape {tuple(self.reference.x.shape[1:])}"
+            raise InputError("reference", given=given, expected=f"{self.data.shape}, as the test samples")
+        require_finite(self.reference.x, "reference inputs")
+        if len(self.reference) and self.reference.y is not None:
+            y = (
+                self.task.check_targets(self.reference.y, len(self.reference), "reference labels")
+                if self.task
+                else None
+            )
+            self.reference = self.reference if y is None else replace(self.reference, y=y)
+
     def _check_pixels(self) -> None:
         x = self.data.test.x
         if self.data.kind == "image" and x.is_floating_point():
-            low, high = float(x.min()), float(x.max())
+            low, high = value_range(x)
             if not (low >= -1e-6 and high <= 1 + 1e-6):
                 raise InputError(
                     "test images",
@@ -163,7 +191,7 @@ class Subject:
         if len(split):
             y = self.task.check_targets(y, len(split), f"{part} labels")
         y = y.to("cpu") if hasattr(y, "to") else y
-        return split if x is split.x and y is split.y else Split(x, y)
+        return split if x is split.x and y is split.y else replace(split, x=x, y=y)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -337,6 +365,8 @@ class Subject:
             "foreign data": self.data.ood,
             "classes": self.data.classes,
             "whether validation data may have been seen": self.data.seen_validation,
+            "reference": self.reference,
+            "groups": self.groups,
             "options": {name: getattr(self, name) for name in OPTIONS},
         }
 
@@ -419,10 +449,3 @@ def class_count(task: Task) -> int | None:
     """How many classes or labels a task has; None where it has none."""
     found = getattr(task, "classes", getattr(task, "labels", None))
     return found if isinstance(found, int) else None
-
-
-def require_finite_inputs(x: Tensor, name: str) -> None:
-    """Refuse NaN and infinity, and name the first samples that have them."""
-    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
-        rows = (~torch.isfinite(x)).flatten(1).any(1).nonzero().flatten()[:5].tolist()
-        raise InputError(name, given=f"NaN or infinity in samples {rows}", expected="finite numbers")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from deepwright.core.files import contiguous
 from deepwright.core.identity.walk import Walk
+from deepwright.core.rows import Rows, pieces
 
 _TENSORS = (Tensor, nn.Parameter, nn.Buffer, nn.UninitializedParameter)
 
@@ -36,6 +37,14 @@ def take_tensor(walk: Walk, value: Tensor) -> None:
         _beside(walk, value)
     if data.numel():
         walk.hash.update(data.reshape(-1).view(torch.uint8).numpy().data)
+
+
+def take_rows(walk: Walk, value: Rows) -> None:
+    """Rows that are read when asked for: what a tensor of them would be, so that it doesn't matter who holds it."""
+    walk.word("tensor", f"{value.dtype} {tuple(value.shape)}")
+    for piece in pieces(value):
+        if piece.numel():
+            walk.hash.update(contiguous(piece).reshape(-1).view(torch.uint8).numpy().data)
 
 
 def take_array(walk: Walk, value: np.ndarray | np.generic) -> None:

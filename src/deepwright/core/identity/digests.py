@@ -15,12 +15,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from deepwright.core.identity import code, data, datasets, objects
 from deepwright.core.identity.walk import Digest, Takers, Walk
+from deepwright.core.rows import Rows
 
 _TORCH_WORDS = (torch.dtype, torch.device, torch.layout, torch.memory_format, torch._ops.OpOverload)
 _TAKERS: Takers = (  # the first that fits
     (type, code.take_class),
     (nn.Module, objects.take_network),
     (Tensor, data.take_tensor),
+    (Rows, data.take_rows),
     ((np.ndarray, np.generic), data.take_array),
     (Dataset, datasets.take_dataset),
     (DataLoader, datasets.take_loader),

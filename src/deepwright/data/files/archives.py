@@ -6,10 +6,13 @@ Zip files are read in place, never unpacked, so no path inside one can reach the
 from __future__ import annotations
 
 import io
+import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,6 +30,19 @@ _MODES = ("RGB", "L", "keep")
 _LARGEST = 16 * 2**30  # bytes of decoded pixels that we are willing to hold
 _LARGEST_FILE = 2**30  # bytes of one file: Pillow's own limit of pixels, in the widest format
 _HELD = 64 * 2**20  # bytes of files that are held before they are decoded
+_TOGETHER = 64  # files that are decoded before the first of them is handed on
+_WORKERS = min(8, os.cpu_count() or 1)
+
+
+@runtime_checkable
+class Pictures(Protocol):
+    """Where files of pictures come from."""
+
+    path: Path
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file."""
+        ...
 
 
 class ImageSource:
@@ -121,7 +137,79 @@ class Decoding:
             require_whole(1, resize_short=self.resize_short)
 
 
-def decode(source: ImageSource, names: Sequence[str], how: Decoding) -> tuple[Tensor, list[int], list[str]]:
+@dataclass(frozen=True)
+class Decoded:
+    """One file, decoded.
+
+    Attributes:
+        pixels: uint8 (H, W, C), or what is wrong with the file.
+        checksum: of the file's bytes.
+    """
+
+    pixels: np.ndarray | str
+    checksum: int
+
+
+def decoded(source: Pictures, names: Iterable[str], how: Decoding) -> Iterator[Decoded]:
+    """Files one by one, in their order; several are decoded at the same time.
+
+    Args:
+        source: where they are.
+        names: which ones.
+        how: size and mode.
+    """
+
+    def one(content: tuple[str, bytes | str]) -> Decoded:
+        name, raw = content
+        if isinstance(raw, str):
+            return Decoded(raw, 0)
+        checksum = zlib.crc32(raw)
+        try:
+            with Image.open(io.BytesIO(raw)) as image:
+                image.load()
+                return Decoded(_to_array(image, how), checksum)
+        except Exception as error:
+            return Decoded(f"{name}: {error}", checksum)
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for part in _read(source, names):
+            yield from pool.map(one, part)
+
+
+def broken(source: Pictures, why: str) -> InputError:
+    """The refusal of a file that can't be decoded.
+
+    Args:
+        source: where it is.
+        why: its name and what is wrong with it.
+    """
+    hint = "mend it, or pass --skip-broken to leave it out"
+    return InputError(f"broken image in {source.path}", given=why, hint=hint)
+
+
+def unlike(source: Pictures, shapes: Iterable[tuple[int, ...]]) -> InputError:
+    """The refusal of pictures that aren't of one shape.
+
+    Args:
+        source: where they are.
+        shapes: (H, W, C) of some of them.
+    """
+    examples = ", ".join(f"{w}x{h}x{c}" for h, w, c in shapes)
+    what = f"images of different sizes or modes in {source.path}"
+    return InputError(what, given=examples, hint="say --size N to resize them all")
+
+
+def none_read(source: Pictures) -> InputError:
+    """The refusal of pictures of which none is sound.
+
+    Args:
+        source: where they are.
+    """
+    hint = "check the folder and the files' formats"
+    return InputError(f"images in {source.path}", given="none could be read", hint=hint)
+
+
+def decode(source: Pictures, names: Sequence[str], how: Decoding) -> tuple[Tensor, list[int], list[str]]:
     """Decode images to one uint8 tensor (N, C, H, W).
 
     Args:
@@ -135,61 +223,33 @@ def decode(source: ImageSource, names: Sequence[str], how: Decoding) -> tuple[Te
     Raises:
         InputError: a broken file (named, with the reason), or images of different sizes when `size` is None.
     """
-
-    def one(content: tuple[str, bytes | str]) -> np.ndarray | str:
-        name, raw = content
-        if isinstance(raw, str):
-            return raw
-        try:
-            with Image.open(io.BytesIO(raw)) as image:
-                image.load()
-                return _to_array(image, how)
-        except Exception as error:
-            return f"{name}: {error}"
-
     arrays: list[np.ndarray] = []
     kept: list[int] = []
     skipped: list[str] = []
     held = 0
-    position = 0
-    with ThreadPoolExecutor(2) as pool:
-        for part in _read(source, track(names, f"decode {source.path.name}")):
-            for result in pool.map(one, part):
-                position += 1
-                if isinstance(result, str):
-                    if not how.skip_broken:
-                        raise InputError(
-                            f"broken image in {source.path}",
-                            given=result,
-                            hint="mend it, or pass --skip-broken to leave it out",
-                        )
-                    skipped.append(result)
-                    continue
-                held += result.nbytes
-                if held > _LARGEST:
-                    raise InputError(
-                        "images", given=f"over {_LARGEST >> 30} GiB decoded", hint="use --limit N, or a smaller size"
-                    )
-                arrays.append(result)
-                kept.append(position - 1)
-    shapes = {a.shape for a in arrays}
+    files = decoded(source, track(names, f"decode {source.path.name}"), how)
+    for position, file in enumerate(files):
+        if isinstance(file.pixels, str):
+            if not how.skip_broken:
+                raise broken(source, file.pixels)
+            skipped.append(file.pixels)
+            continue
+        held += file.pixels.nbytes
+        if held > _LARGEST:
+            raise InputError(
+                "images", given=f"over {_LARGEST >> 30} GiB decoded", hint="use --limit N, or a smaller size"
+            )
+        arrays.append(file.pixels)
+        kept.append(position)
+    shapes = list({a.shape: None for a in arrays})
     if len(shapes) > 1:
-        examples = ", ".join(
-            f"{a.shape[1]}x{a.shape[0]}x{a.shape[2]}" for a in list({a.shape: a for a in arrays}.values())[:3]
-        )
-        raise InputError(
-            f"images of different sizes or modes in {source.path}",
-            given=examples,
-            hint="say --size N to resize them all",
-        )
+        raise unlike(source, shapes[:3])
     if not arrays:
-        raise InputError(
-            f"images in {source.path}", given="none could be read", hint="check the folder and the files' formats"
-        )
+        raise none_read(source)
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous(), kept, skipped
 
 
-def _read(source: ImageSource, names: Iterable[str]) -> Iterator[list[tuple[str, bytes | str]]]:
+def _read(source: Pictures, names: Iterable[str]) -> Iterator[list[tuple[str, bytes | str]]]:
     """(name, content or what is wrong with it), some at a time; on one thread, for a zip file has one position."""
     part: list[tuple[str, bytes | str]] = []
     held = 0
@@ -200,7 +260,7 @@ def _read(source: ImageSource, names: Iterable[str]) -> Iterator[list[tuple[str,
             content = str(error)
         part.append((name, content))
         held += len(content)
-        if held > _HELD or len(part) == 512:
+        if held > _HELD or len(part) == _TOGETHER:
             yield part
             part, held = [], 0
     if part:

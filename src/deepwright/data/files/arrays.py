@@ -1,20 +1,23 @@
-"""`.npz` files: `x` and `y`, `x_train` and `y_train` ..., or MedMNIST's keys."""
+"""`.npz` files and folders of `.npy`: `x` and `y`, `x_train` and `y_train` ..., or MedMNIST's keys."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import require_plain_file
-from deepwright.core.zips import DAMAGE, open_zip
-from deepwright.data.dataset import Data, Split, stratified_order, to_float
+from deepwright.core.rows import pieces, value_range
+from deepwright.data.dataset import Data, Split, stratified_order
 from deepwright.data.files.class_order import require_names
 from deepwright.data.files.labels import class_labels
+from deepwright.data.files.members import Members
+from deepwright.data.files.pictures import STREAMED
 from deepwright.data.files.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
 from deepwright.data.files.tables import standardised
 
@@ -34,20 +37,23 @@ def load_npz(
     limit: int | None = None,
     train_limit: int | None = None,
     seed: int = 0,
+    stream: bool | None = None,
 ) -> Data:
-    """An `.npz` with `x` and `y`, with `x_train`/`y_train`/..., or in MedMNIST's layout.
+    """An `.npz` (or a folder of `.npy`) with `x` and `y`, with `x_train`/`y_train`/..., or in MedMNIST's layout.
 
     Images may be (N, H, W), (N, H, W, C) or (N, C, H, W); uint8, or floats in [0, 1]. Vectors (N, d) are a
     table, which is standardised as that of a .csv.
 
     Args:
-        path: the file.
+        path: the file or the folder.
         classes: names, index = label; there may be more of them than occur.
         shares: of the training and the validation part, where the samples come in one piece.
         split: "test" makes such samples the test part, all of them.
         limit: at most so many test and validation samples each.
         train_limit: at most so many training samples.
         seed: of splits and limits.
+        stream: read samples from the file when they are needed; None does so where it holds over 512 MiB. A compressed
+            file is unpacked to one without a name first.
 
     Raises:
         InputError: other keys, types, shapes or ranges; unlike numbers of inputs and labels; labels that are no
@@ -56,18 +62,19 @@ def load_npz(
     path = Path(path)
     if not path.exists():
         raise InputError("data", given=f"{path} does not exist", expected="an .npz file")
-    arrays = _arrays(path)
+    arrays = Members(path)
+    stream = arrays.nbytes > STREAMED if stream is None else stream
     found = {}
     for part, options in _KEYS.items():
-        keys = next((k for k in options if set(k) <= set(arrays)), None)
+        keys = next((k for k in options if set(k) <= set(arrays.names)), None)
         if keys:
-            found[part] = _pair(arrays, *keys, path)
-    if not found and {"x", "y"} <= set(arrays):
-        found["train"] = _pair(arrays, "x", "y", path)
+            found[part] = _pair(arrays, *keys, stream)
+    if not found and {"x", "y"} <= set(arrays.names):
+        found["train"] = _pair(arrays, "x", "y", stream)
     if not found:
         raise InputError(
             f"{path.name}",
-            given=f"keys {sorted(arrays)}",
+            given=f"keys {sorted(arrays.names)}",
             expected="x and y, or train_images, train_labels, test_images, ...",
         )
     shapes = {part: tuple(s.x.shape[1:]) for part, s in found.items()}
@@ -90,28 +97,19 @@ def load_npz(
     return data.limited(limit, train_limit, seed)
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    expected = "an .npz of plain arrays (numpy.savez)"
-    require_plain_file(path, f"cannot read {path}")
-    with path.open("rb") as file:
-        if file.read(6) == b"\x93NUMPY":
-            raise InputError(f"{path.name}", given="one array, as numpy.save writes it", expected=expected)
-    open_zip(path, expected).close()
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {key: file[key] for key in file.files}
-    except (*DAMAGE, MemoryError, TypeError, KeyError, SyntaxError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"cannot read {path}", given=said, expected=expected) from error
-    for key, array in found.items():
-        if not isinstance(array, np.ndarray):  # a member that is no .npy comes as bytes
-            raise InputError(f"{path.name}:{key}", given=type(array).__name__, expected="an array")
-    return found
+def holds_arrays(path: Path) -> bool:
+    """Whether a path is a folder of `.npy` files.
+
+    Args:
+        path: of the folder.
+    """
+    return path.is_dir() and next(path.glob("*.npy"), None) is not None
 
 
-def _pair(arrays: dict[str, np.ndarray], x: str, y: str, path: Path) -> Split:
-    inputs = _images(arrays[x], f"{path.name}:{x}")
-    labels = class_labels(arrays[y], f"{path.name}:{y}")
+def _pair(members: Members, x: str, y: str, stream: bool) -> Split:
+    path = members.path
+    inputs = _images(members, x, stream)
+    labels = class_labels(members.array(y), f"{path.name}:{y}")
     if len(inputs) != len(labels):
         given = f"{len(inputs)} in {x!r} and {len(labels)} in {y!r}"
         raise InputError(f"{path.name}", given=given, expected="one label a sample")
@@ -154,26 +152,35 @@ def _names(parts: dict[str, Split], classes: Sequence[str] | None, path: Path) -
     return names
 
 
-def _images(array: np.ndarray, name: str) -> Tensor:
+def _images(members: Members, key: str, stream: bool) -> Any:
+    """The inputs under a key, in memory or left where they are; checked in the same way, some at a time."""
+    name = f"{members.path.name}:{key}"
+    change = partial(_tensor, name=name)
+    x: Any = members.rows(key, change) if stream else None
+    shape = None if x is None else x.stored
+    if x is None:
+        array = members.array(key)
+        x, shape = change(array), array.shape
+    if x.is_floating_point() and not all(bool(torch.isfinite(piece).all()) for piece in pieces(x)):
+        raise InputError(name, given="NaN or infinity (as float32)", expected="finite numbers")
+    if x.ndim not in (2, 4) or 0 in x.shape[1:]:
+        raise InputError(name, given=f"shape {shape}", expected="(N, d), (N, H, W), (N, H, W, C) or (N, C, H, W)")
+    if x.ndim == 4 and x.is_floating_point() and len(x):
+        low, high = value_range(x)
+        if low < 0 or high > 1:
+            given, hint = f"range {low:.3g}..{high:.3g}", "store uint8, or divide by 255"
+            raise InputError(name, given=given, expected="[0, 1]", hint=hint)
+    return x
+
+
+def _tensor(array: np.ndarray, name: str) -> Tensor:
+    """Rows as they are used: uint8 or float32, images as (N, C, H, W)."""
     if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
         raise InputError(name, given=str(array.dtype), expected="uint8 or floats")
-    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
         x = torch.from_numpy(np.ascontiguousarray(array) if array.dtype == np.uint8 else array.astype(np.float32))
-    if not array.dtype == np.uint8 and not torch.isfinite(x).all():
-        raise InputError(name, given="NaN or infinity (as float32)", expected="finite numbers")
     if x.ndim == 3:
-        x = x[:, None]
-    elif x.ndim == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3):
-        x = x.permute(0, 3, 1, 2).contiguous()
-    if x.ndim not in (2, 4) or 0 in x.shape[1:]:
-        raise InputError(name, given=f"shape {array.shape}", expected="(N, d), (N, H, W), (N, H, W, C) or (N, C, H, W)")
-    if x.ndim == 2:
-        return to_float(x)
-    if x.ndim == 4 and x.is_floating_point() and x.numel() and (float(x.min()) < 0 or float(x.max()) > 1):
-        raise InputError(
-            name,
-            given=f"range {float(x.min()):.3g}..{float(x.max()):.3g}",
-            expected="[0, 1]",
-            hint="store uint8, or divide by 255",
-        )
+        return x[:, None]
+    if x.ndim == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3):
+        return x.permute(0, 3, 1, 2).contiguous()
     return x

@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.data.dataset import Data, Split, stratified_order
-from deepwright.data.files.archives import Decoding, ImageSource, decode
+from deepwright.data.dataset import Data, Split, limit_note, stratified_order
+from deepwright.data.files.archives import Decoding, ImageSource, Pictures, decode
 from deepwright.data.files.class_order import Matched, Named, in_order, listed, matched, order_note
-from deepwright.data.files.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
+from deepwright.data.files.facts import picture_facts
+from deepwright.data.files.pictures import pictures
+from deepwright.data.files.pieces import (
+    FOR_TRAINING,
+    Cut,
+    cut_note,
+    one_piece,
+    part_to_cut,
+    seen_validation,
+    with_parts,
+)
 
-_PARTS = {
+PARTS = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -35,6 +46,7 @@ def load_folder(
     limit: int | None = None,
     train_limit: int | None = None,
     seed: int = 0,
+    stream: bool | None = None,
 ) -> Data:
     """Images in one folder a class.
 
@@ -52,6 +64,8 @@ def load_folder(
         limit: at most so many test and validation images each.
         train_limit: at most so many training images.
         seed: of splits and limits.
+        stream: leave the images in their files and decode them when they are needed; None does so where they are over
+            512 MiB when decoded.
 
     Raises:
         InputError: a class without images, a broken image (both named), images of different sizes without `size`.
@@ -70,24 +84,47 @@ def load_folder(
         if not any(label == order.index[class_name] for _, label in pools[part]):
             where = class_name if not _has_parts(source) else f"{part}/{class_name}"
             raise InputError(f"class folder {where!r} of {path}", given="no image", hint="fill it or remove it")
+    return labelled_pictures(source, pools, order, how, Cut(shares, split, limit, train_limit, seed, stream))
+
+
+def labelled_pictures(
+    source: Pictures,
+    pools: dict[str, list[tuple[str, int]]],
+    order: Matched,
+    how: Decoding,
+    cut: Cut,
+) -> Data:
+    """Data of pictures whose classes are known.
+
+    Args:
+        source: where the files are.
+        pools: part -> (file, label) of its pictures; empty ones are cut from others.
+        order: names of the classes.
+        how: size, mode, and what to do with broken images.
+        cut: how they are divided and limited.
+    """
     seen = seen_validation(part for part, items in pools.items() if items)
-    pools, told = _complete(pools, str(path), shares, split, seed)
-    notes = [*told, *([order.note] if order.note else [])]
-    parts = {}
+    pools, told = _complete(pools, str(source.path), cut.shares, cut.split, cut.seed)
+    labels = {part: torch.tensor([label for _, label in items], dtype=torch.long) for part, items in pools.items()}
+    drawn = limit_note(labels["test"], cut.limit, cut.seed)
+    notes = [*told, *([order.note] if order.note else []), *drawn]
+    names = {}
     for part, items in pools.items():
-        most = train_limit if part == "train" else limit
-        labels = torch.tensor([label for _, label in items], dtype=torch.long)
-        rows = stratified_order(labels, seed)[:most].sort().values if most is not None else torch.arange(len(items))
-        names = [items[i][0] for i in rows.tolist()]
-        if not names:
-            continue
-        pixels, kept, skipped = decode(source, names, how)
+        most = cut.train_limit if part == "train" else cut.limit
+        if most is not None:
+            rows = stratified_order(labels[part], cut.seed)[:most].sort().values
+            items, labels[part] = [items[i] for i in rows.tolist()], labels[part][rows]
+        names[part] = [name for name, _ in items]
+    parts = {}
+    for part, (pixels, kept, skipped) in pictures(source, names, how, cut.stream).items():
         notes += [f"skipped {line}" for line in skipped]
-        parts[part] = Split(pixels, labels[rows][kept])
+        files = [names[part][i] for i in kept]
+        beside = picture_facts(source, files) if part == "test" else {"file": np.array(files, dtype=str)}
+        parts[part] = Split(pixels, labels[part][kept], beside)
     nothing = Split(parts["test"].x[:0], parts["test"].y[:0])
     train, validation = (parts.get(part, nothing) for part in ("train", "validation"))
     return Data(
-        path.stem,
+        source.path.stem,
         "image",
         order.classes,
         train,
@@ -100,12 +137,24 @@ def load_folder(
 
 def _order(found: Sequence[str], classes: Sequence[str] | None, outputs: Sequence[Named] | None, path: Path) -> Matched:
     """Which output each folder is: by the user's list, by the network's names, else by the order of their names."""
+    by_name = outputs_by_name(found, classes, outputs, f"class folder of {path}")
+    return by_name or Matched(tuple(found), {name: i for i, name in enumerate(found)}, "".join(order_note(found)))
+
+
+def outputs_by_name(
+    found: Sequence[str], classes: Sequence[str] | None, outputs: Sequence[Named] | None, what: str
+) -> Matched | None:
+    """Which output each class is, by the user's list or by the network's names; None where neither tells it.
+
+    Args:
+        found: names of the classes.
+        classes: names of all outputs in their order.
+        outputs: a network's own classes, each under all its names.
+        what: begins a message.
+    """
     if classes is not None:
-        return listed(found, classes, f"class folder of {path}")
-    by_name = None if outputs is None else matched(found, outputs, f"class folder of {path}")
-    if by_name is not None:
-        return by_name
-    return Matched(tuple(found), {name: i for i, name in enumerate(found)}, "".join(order_note(found)))
+        return listed(found, classes, what)
+    return None if outputs is None else matched(found, outputs, what)
 
 
 def load_images(path: Path | str, how: Decoding, limit: int | None = None) -> Tensor:
@@ -125,7 +174,7 @@ def _strip(source: ImageSource) -> int:
     parents = [PurePosixPath(n).parts[:-1] for n in source.images()]
     shared = 0
     while parents and len({p[: shared + 1] for p in parents}) == 1 and all(len(p) > shared + 1 for p in parents):
-        if parents[0][shared].lower() in _PARTS:
+        if parents[0][shared].lower() in PARTS:
             break
         shared += 1
     return shared
@@ -134,7 +183,7 @@ def _strip(source: ImageSource) -> int:
 def _has_parts(source: ImageSource) -> bool:
     shared = _strip(source)
     return any(
-        len(p) > shared + 1 and p[shared].lower() in _PARTS for p in (PurePosixPath(n).parts for n in source.images())
+        len(p) > shared + 1 and p[shared].lower() in PARTS for p in (PurePosixPath(n).parts for n in source.images())
     )
 
 
@@ -144,7 +193,7 @@ def _layout(source: ImageSource) -> tuple[list[tuple[str, str, str]], set[tuple[
     images = []
     for name in source.images():
         parts = PurePosixPath(name).parts[shared:]
-        part, rest = (_PARTS.get(parts[0].lower(), ""), parts[1:]) if with_parts else ("train", parts)
+        part, rest = (PARTS.get(parts[0].lower(), ""), parts[1:]) if with_parts else ("train", parts)
         if part and len(rest) > 1:
             images.append((part, rest[0], name))
     if not images:
@@ -155,8 +204,8 @@ def _layout(source: ImageSource) -> tuple[list[tuple[str, str, str]], set[tuple[
             if folder.is_dir() and not folder.name.startswith("."):
                 if not with_parts:
                     folders.add(("train", folder.name))
-                elif folder.name.lower() in _PARTS:
-                    folders |= {(_PARTS[folder.name.lower()], f.name) for f in folder.iterdir() if f.is_dir()}
+                elif folder.name.lower() in PARTS:
+                    folders |= {(PARTS[folder.name.lower()], f.name) for f in folder.iterdir() if f.is_dir()}
     return images, folders
 
 

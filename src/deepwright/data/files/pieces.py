@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -14,6 +15,27 @@ FOR_TRAINING = (0.7, 0.1)  # of training and validation where a network is train
 FOR_MEASURING = (0.2, 0.1)  # where one is only measured: most of the samples are for that
 SPLITS = ("test",)
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How data are divided, limited and held.
+
+    Attributes:
+        shares: of the training and the validation part, where the samples come in one piece.
+        split: "test" makes such samples the test part, all of them.
+        limit: at most so many test and validation samples each.
+        train_limit: at most so many training samples.
+        seed: of splits and limits.
+        stream: leave the samples in their files and read them when they are needed; None decides by their size.
+    """
+
+    shares: tuple[float, float] = FOR_TRAINING
+    split: str | None = None
+    limit: int | None = None
+    train_limit: int | None = None
+    seed: int = 0
+    stream: bool | None = None
 
 
 def require_split(split: str | None) -> None:

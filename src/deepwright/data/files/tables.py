@@ -1,11 +1,11 @@
-"""Tables: CSV files with a target column, standardised on their training rows."""
+"""Tables: CSV and Parquet files with a target column, standardised on their training rows."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.rows import Rows, column_moments, moved, pieces
 from deepwright.data.dataset import Data, Split, split_three
-from deepwright.data.files.class_order import listed, require_names
-from deepwright.data.files.labels import class_labels, require_whole_values
+from deepwright.data.files.columns import Survey, beside_of, classes_of_target, numbers_of, require_few_values, surveyed
+from deepwright.data.files.frames import Frames, csv_frames, parquet_frames
+from deepwright.data.files.labels import class_labels
+from deepwright.data.files.pictures import STREAMED
 from deepwright.data.files.pieces import FOR_TRAINING, piece_note, require_split
-
-_MOST_CLASSES = 100
+from deepwright.data.files.stored import Spool, floats
 
 
 def table_data(
@@ -29,26 +31,29 @@ def table_data(
     features: tuple[str, ...],
     shares: tuple[float, float] = (0.7, 0.1),
     seed: int = 0,
+    columns: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> Data:
     """Split a numeric table (stratified, seeded) and standardise it by its training rows' mean and deviation.
 
     Args:
         name: of the data set.
-        x: (N, features) numbers.
+        x: (N, features) numbers: an array, a tensor, or `Rows` of float32.
         y: (N,) labels.
         classes: class names, index = label.
         features: names of the columns.
         shares: of the training and the validation split; (0, 0) gives all rows to the test split, which are then
             standardised by themselves.
         seed: of the splits.
+        columns: what else is known of each row; see `Split`.
 
     Raises:
         InputError: labels that aren't whole numbers or that have no name; NaN or infinity in float32; unlike lengths.
     """
-    inputs = (x if isinstance(x, Tensor) else torch.as_tensor(np.array(x))).to(torch.float32)
+    held = x if isinstance(x, Tensor | Rows) else torch.as_tensor(np.array(x))
+    inputs: Any = held if isinstance(held, Rows) else held.to(torch.float32)
     labels = class_labels(y, f"labels of {name}")
     _require_table(name, inputs, labels, classes, features)
-    train, validation, test = split_three(inputs, labels, shares, seed)
+    train, validation, test = split_three(inputs, labels, shares, seed, columns)
     return standardised(Data(name, "tabular", classes, train, validation, test, features=features))
 
 
@@ -58,49 +63,52 @@ def standardised(data: Data) -> Data:
     Args:
         data: rows of finite numbers.
     """
-    known = data.train.x if len(data.train) else data.test.x
-    center, scale = known.mean(0), known.std(0, correction=min(1, len(known) - 1)).clamp_min(1e-6)
+    center, scale = column_moments(data.train.x if len(data.train) else data.test.x)
+    scale = scale.clamp_min(1e-6)
 
-    def moved(split: Split) -> Split:
-        return replace(split, x=(split.x - center) / scale)
+    def in_deviations(split: Split) -> Split:
+        return replace(split, x=moved(split.x, lambda rows: (rows - center) / scale))
 
     own = "" if len(data.train) else " (of the measured rows themselves)"
     note = f"inputs are standardised features: attacks and corruptions act in units of standard deviations{own}"
     return replace(
         data,
-        train=moved(data.train),
-        validation=moved(data.validation),
-        test=moved(data.test),
+        train=in_deviations(data.train),
+        validation=in_deviations(data.validation),
+        test=in_deviations(data.test),
         center=center,
         scale=scale,
         notes=(note, *data.notes),
     )
 
 
-def _require_table(
-    name: str, inputs: Tensor, labels: Tensor, classes: tuple[str, ...], features: tuple[str, ...]
-) -> None:
+def _require_table(name: str, inputs: Any, labels: Tensor, classes: tuple[str, ...], features: tuple[str, ...]) -> None:
     if inputs.ndim != 2 or len(inputs) != len(labels) or len(labels) == 0 or inputs.shape[1] != len(features):
         given = f"{tuple(inputs.shape)} numbers, {len(labels)} labels, {len(features)} names of columns"
         raise InputError(f"table {name}", given=given, expected="(rows, columns), a label a row, a name a column")
     if int(labels.max()) >= len(classes):
         raise InputError(f"labels of {name}", given=f"up to {int(labels.max())}", expected=f"below {len(classes)}")
-    bad = ~torch.isfinite(inputs)
-    if bool(bad.any()):
-        row, column = bad.nonzero()[0].tolist()
-        raise InputError(
-            f"column {features[column]!r} of {name}",
-            given=f"row {row + 1} has no finite number in float32 (up to 3.4e38)",
-            expected="finite numbers",
-            hint="scale the column, or leave the row out",
-        )
-    span = inputs.double().amax(0) - inputs.double().amin(0)
-    wide = span > 1e18  # its square, a variance, leaves float32
+    start, lows, highs = 0, [], []
+    for piece in pieces(inputs):
+        bad = ~torch.isfinite(piece)
+        if bool(bad.any()):
+            row, column = bad.nonzero()[0].tolist()
+            raise InputError(
+                f"column {features[column]!r} of {name}",
+                given=f"row {start + row + 1} has no finite number in float32 (up to 3.4e38)",
+                expected="finite numbers",
+                hint="scale the column, or leave the row out",
+            )
+        start += len(piece)
+        lows.append(piece.amin(0).double())
+        highs.append(piece.amax(0).double())
+    low, high = torch.stack(lows).amin(0), torch.stack(highs).amax(0)
+    wide = high - low > 1e18  # its square, a variance, leaves float32
     if bool(wide.any()):
         column = int(wide.nonzero()[0])
         raise InputError(
             f"column {features[column]!r} of {name}",
-            given=f"values from {float(inputs[:, column].min()):.3g} to {float(inputs[:, column].max()):.3g}",
+            given=f"values from {float(low[column]):.3g} to {float(high[column]):.3g}",
             expected="a range below 1e18",
             hint="scale the column, or leave the row out",
         )
@@ -114,6 +122,8 @@ def load_csv(
     split: str | None = None,
     skip_broken: bool = False,
     seed: int = 0,
+    stream: bool | None = None,
+    aside: Sequence[str] = (),
 ) -> Data:
     """A CSV file with a header; text columns become one column a value.
 
@@ -124,98 +134,104 @@ def load_csv(
         split: "test" measures all rows.
         skip_broken: leave out rows with missing or infinite values instead of refusing.
         seed: of the split.
+        stream: keep the numbers in a file without a name and read rows when they are needed; None does so where they
+            are over 512 MiB.
+        aside: columns that no network gets; they stand in `Split.columns`, as columns of text do.
 
     Raises:
         InputError: no such column (the columns are listed), missing values (column and rows are named), too many
             classes.
     """
-    import pandas as pd
+    path = _there(path, "a CSV file")
+    return load_frames(csv_frames(path), target, classes, split, skip_broken, seed, stream, aside)
 
+
+def load_parquet(
+    path: Path | str,
+    target: str,
+    *,
+    classes: Sequence[str] | None = None,
+    split: str | None = None,
+    skip_broken: bool = False,
+    seed: int = 0,
+    stream: bool | None = None,
+    aside: Sequence[str] = (),
+) -> Data:
+    """A Parquet file, as `load_csv` takes a CSV file: the same columns give the same data.
+
+    Args:
+        path: the file.
+        target: see `load_csv`.
+        classes: see `load_csv`.
+        split: see `load_csv`.
+        skip_broken: see `load_csv`.
+        seed: see `load_csv`.
+        stream: see `load_csv`.
+        aside: see `load_csv`.
+
+    Raises:
+        InputError: as `load_csv` does; columns that are neither numbers nor text.
+        MissingExtraError: the package that reads it isn't installed.
+    """
+    path = _there(path, "a Parquet file")
+    return load_frames(parquet_frames(path), target, classes, split, skip_broken, seed, stream, aside)
+
+
+def _there(path: Path | str, expected: str) -> Path:
     path = Path(path)
     if not path.exists():
-        raise InputError("data", given=f"{path} does not exist", expected="a CSV file")
-    try:
-        frame = pd.read_csv(path)
-    except (ValueError, OSError, OverflowError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"cannot read {path}", given=said, expected="a CSV file with a header") from error
-    if _has_unnamed_column(path):
-        raise InputError(
-            f"cannot read {path}", given="rows with more fields than the header", expected="a name for each column"
-        )
-    if target not in frame.columns:
-        raise InputError(
-            f"target column of {path.name}",
-            given=repr(target),
-            expected="one of " + ", ".join(map(str, frame.columns)),
-            hint="--target NAME",
-        )
-    numeric = frame.select_dtypes("number").columns
-    bad = frame.isna() | frame[numeric].isin([np.inf, -np.inf]).reindex(columns=frame.columns, fill_value=False)
-    rows = bad.any(axis=1)
-    notes: tuple[str, ...] = ()
-    if rows.any():
-        column = bad.any(axis=0).idxmax()
-        where = (frame.index[bad[column]][:3] + 2).tolist()
-        if not skip_broken:
-            raise InputError(
-                f"{path.name}",
-                given=f"missing or infinite values in {int(rows.sum())} rows, "
-                f"first in column {column!r} at lines {where}",
-                hint="fill them, or pass --skip-broken to leave those rows out",
-            )
-        notes = (f"{int(rows.sum())} rows with missing or infinite values were left out",)
-        frame = frame[~rows]
-    if frame.shape[1] == 1:
-        raise InputError(f"{path.name}", given="no column beside the target", expected="at least one feature")
-    labels, names = _encode(frame[target], path, classes)
-    inputs = pd.get_dummies(frame.drop(columns=[target]), dtype=float)
-    wide = [c for c in frame.columns if c != target and c not in numeric and frame[c].nunique() > _MOST_CLASSES]
-    if wide:
-        raise InputError(
-            f"{path.name}",
-            given=f"text column {wide[0]!r} with {frame[wide[0]].nunique()} values",
-            hint="drop identifiers and free text",
-        )
+        raise InputError("data", given=f"{path} does not exist", expected=expected)
+    return path
+
+
+def load_frames(
+    frames: Frames,
+    target: str,
+    classes: Sequence[str] | None,
+    split: str | None,
+    skip_broken: bool,
+    seed: int,
+    stream: bool | None,
+    aside: Sequence[str] = (),
+) -> Data:
+    """A table out of frames: one pass tells what its columns hold, another turns them into numbers.
+
+    Args:
+        frames: the rows.
+        target: see `load_csv`.
+        classes: see `load_csv`.
+        split: see `load_csv`.
+        skip_broken: see `load_csv`.
+        seed: see `load_csv`.
+        stream: see `load_csv`.
+        aside: see `load_csv`.
+    """
+    path = frames.path
     require_split(split)
+    found = surveyed(frames, target, skip_broken, aside)
+    index, names = classes_of_target(found, path, classes)
+    require_few_values(found, path)
+    x, labels = _numbers(frames, found, index, stream)
+    beside = beside_of(found, frames)
     shares = (0.0, 0.0) if split == "test" else FOR_TRAINING
-    columns = tuple(map(str, inputs.columns))
-    data = table_data(path.stem, inputs.to_numpy(), labels, names, columns, shares, seed=seed)
+    data = table_data(path.stem, x, labels, names, found.names, shares, seed=seed, columns=beside)
     told = piece_note(len(labels), len(data.train), len(data.validation))
-    return replace(data, notes=(*data.notes, told, *notes))
+    left = (f"{found.broken} rows with missing or infinite values were left out",) if found.broken else ()
+    return replace(data, notes=(*data.notes, told, *left))
 
 
-def _has_unnamed_column(path: Path) -> bool:
-    """Whether rows have more fields than the header: pandas would take their first for names of the rows."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        header, first = (next(csv.reader(stream), []) for _ in range(2))
-    return len(first) > len(header)
-
-
-def _encode(column: Any, path: Path, classes: Sequence[str] | None) -> tuple[Tensor, tuple[str, ...]]:
-    what = f"target column of {path.name}"
-    if column.dtype.kind == "f":
-        require_whole_values(column.to_numpy(), what)
-        column = column.astype("int64")
-    values = sorted(column.unique(), key=lambda v: (isinstance(v, str), v))
-    if not 2 <= len(values) <= _MOST_CLASSES:
-        raise InputError(
-            what,
-            given=f"{len(values)} distinct values",
-            expected=f"2 to {_MOST_CLASSES} classes",
-            hint="regression targets must be binned first",
-        )
-    few = [v for v in values if int((column == v).sum()) < 3]
-    if few:
-        raise InputError(
-            f"class {few[0]!r} of {path.name}", given="fewer than 3 rows", hint="merge it with another class"
-        )
-    index = {str(v): i for i, v in enumerate(values)}
-    names = tuple(index)
-    if classes is not None:
-        order = listed(names, require_names(classes, "classes"), f"value in the {what}")
-        index, names = order.index, order.classes
-    return torch.tensor([index[str(v)] for v in column]), names
+def _numbers(frames: Frames, found: Survey, index: dict[Any, int], stream: bool | None) -> tuple[Any, Tensor]:
+    """(rows, columns) float32 in memory or in a file, and the labels."""
+    parts = (numbers_of(found, frame, index) for frame in frames)
+    width = len(found.names)
+    if not (4 * width * found.rows > STREAMED if stream is None else stream):
+        rows, labels = zip(*parts)
+        return torch.from_numpy(np.concatenate(rows)), torch.cat(labels)
+    spool, kept = Spool(f"the numbers of {frames.path.name}"), []
+    for part, labels_of_part in parts:
+        spool.add(part)
+        kept.append(labels_of_part)
+    return spool.read_as(np.dtype(np.float32), (spool.rows, width), floats), torch.cat(kept)
 
 
 def load_heart_failure(root: Path) -> Data:

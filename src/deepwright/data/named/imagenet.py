@@ -9,12 +9,19 @@ import torch
 from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.core.randomness import generator
 from deepwright.data.dataset import Data, Split
-from deepwright.data.files.archives import Decoding, ImageSource, decode
+from deepwright.data.files.archives import Decoding, ImageSource
 from deepwright.data.files.class_order import Named, shown
+from deepwright.data.files.pictures import pictures
 
 
 def load_imagenet_sample(
-    root: Path, *, limit: int | None = None, size: int = 224, seed: int = 0, skip_broken: bool = False
+    root: Path,
+    *,
+    limit: int | None = None,
+    size: int = 224,
+    seed: int = 0,
+    skip_broken: bool = False,
+    stream: bool | None = None,
 ) -> Data:
     """Photographs at `size` pixels (short side size / 0.875, bicubic, centre crop).
 
@@ -27,6 +34,8 @@ def load_imagenet_sample(
         size: of the sides in pixels.
         seed: of the splits.
         skip_broken: leave broken files out instead of refusing.
+        stream: leave the photographs in their files and decode them when they are needed; None does so where they are
+            over 512 MiB when decoded.
 
     Raises:
         InputError: no such files, fewer than 100 of them, names without a synset of the 1,000 classes.
@@ -51,9 +60,9 @@ def load_imagenet_sample(
         f"{n} photographs of {len(labels.unique())} of the 1,000 classes, told by the synsets in their names; they may "
         "come from ImageNet's training split, so accuracy is optimistic"
     ]
-    for part, row in rows.items():
-        pixels, kept, skipped = decode(source, [names[i] for i in row.tolist()], how)
-        parts[part] = Split(pixels, labels[row][kept])
+    chosen = {part: [names[i] for i in row.tolist()] for part, row in rows.items()}
+    for part, (pixels, kept, skipped) in pictures(source, chosen, how, stream).items():
+        parts[part] = Split(pixels, labels[rows[part]][kept])
         notes += [f"skipped {line}" for line in skipped]
     classes = imagenet_names()
     return Data(

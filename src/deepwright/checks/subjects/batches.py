@@ -1,0 +1,166 @@
+"""What a loader's batch is: inputs and targets, in pairs or under keys, one target a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset
+
+from deepwright.core.errors import InputError
+
+INPUTS = (
+    "pixel_values",
+    "image",
+    "images",
+    "img",
+    "input_values",
+    "input_features",
+    "inputs",
+    "input",
+    "x",
+    "features",
+)
+TARGETS = ("labels", "label", "targets", "target", "y")
+_PAIRS = "batches of (inputs, targets)"
+_MAKES = "torch.utils.data.DataLoader(dataset, batch_size=100) makes batches"
+
+
+def batches_of(loader: Iterable[Any], what: str) -> Iterator[Any]:
+    """What a loader gives; a data set gives single samples and is no loader.
+
+    Args:
+        loader: of a user.
+        what: "train", "validation" or "test", for messages.
+
+    Raises:
+        InputError: a data set, a tensor, one batch by itself.
+    """
+    if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
+        hint = "torch.utils.data.DataLoader(dataset, batch_size=100)"
+        raise InputError(f"{what} loader", given=f"a {type(loader).__name__}", expected="batches", hint=hint)
+    if isinstance(loader, str | bytes | Tensor | Mapping) or not hasattr(loader, "__iter__"):
+        raise InputError(f"{what} loader", given=type(loader).__name__, expected=_PAIRS)
+    yield from loader
+
+
+def require_keys(keys: object) -> None:
+    """Refuse what can't name the inputs and the targets of a batch.
+
+    Args:
+        keys: two names, or None.
+
+    Raises:
+        InputError: anything else.
+    """
+    if keys is None:
+        return
+    if isinstance(keys, str) or not isinstance(keys, Sequence) or len(keys) != 2 or keys[0] == keys[1]:
+        raise InputError("keys", given=repr(keys), expected='two names, of inputs and targets: ("image", "label")')
+
+
+def one_batch(batch: Any, what: str, keys: Sequence[str] | None = None) -> tuple[Tensor, Any]:
+    """Inputs on the CPU and targets of a batch, one target a sample.
+
+    Args:
+        batch: a pair, or a dict.
+        what: "train", "validation" or "test", for messages.
+        keys: of inputs and targets in a dict; told from the usual names when None.
+
+    Raises:
+        InputError: a batch of another form.
+    """
+    inputs, y = _pair(batch, what, keys)
+    try:
+        x = torch.as_tensor(inputs).cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        given = f"inputs that are a {type(inputs).__name__}: {str(error).splitlines()[0]}"
+        raise InputError(f"{what} loader", given=given, expected="tensors or arrays of numbers") from error
+    labels = len(y) if hasattr(y, "__len__") and getattr(y, "ndim", 1) > 0 else None
+    if x.ndim == 0 or labels is None:
+        given = f"inputs of shape {tuple(x.shape)} and one target: a single sample"
+        raise InputError(f"{what} loader", given=given, expected=_PAIRS, hint=_MAKES)
+    if len(x) != labels:
+        given = f"a batch of {len(x)} inputs and {labels} targets"
+        raise InputError(f"{what} loader", given=given, expected="one target a sample")
+    return x, y
+
+
+def _pair(batch: Any, what: str, keys: Sequence[str] | None) -> tuple[Any, Any]:
+    if isinstance(batch, Mapping):
+        names = keys or _told(batch, what)
+        if names[0] == "input_ids":  # numbers that mean nothing by their size
+            raise InputError(f"{what} loader", given="token ids as inputs", expected="pictures, rows or series")
+        missing = [name for name in names if name not in batch]
+        if missing:
+            seen = f"no {missing[0]!r} among {', '.join(map(repr, batch))}"
+            raise InputError(f"{what} loader", given=seen, expected="batches with both keys")
+        return batch[names[0]], batch[names[1]]
+    if keys is not None:
+        given = f"{tuple(keys)}, and batches that are a {type(batch).__name__}"
+        raise InputError("keys", given=given, expected="none: keys are for dicts")
+    if not isinstance(batch, list | tuple) or len(batch) < 2:
+        raise InputError(f"{what} loader", given=type(batch).__name__, expected=_PAIRS)
+    return batch[0], batch[1]
+
+
+def _told(batch: Mapping[str, Any], what: str) -> tuple[str, str]:
+    """Which of a batch's keys are inputs and targets, by their usual names."""
+    found = [[name for name in usual if name in batch] for usual in (INPUTS, TARGETS)]
+    if len(found[0]) == len(found[1]) == 1:
+        return found[0][0], found[1][0]
+    words = [f"{' or '.join(map(repr, names)) or 'nothing'} as {of}" for names, of in zip(found, ("inputs", "targets"))]
+    raise InputError(
+        f"{what} loader",
+        given=f"dicts of {', '.join(map(repr, batch))}, with {' and '.join(words)}",
+        expected="one key of each that is told by its name",
+        hint='name both: keys=("image", "label")',
+    )
+
+
+def require_plain(x: Tensor, what: str, wide: bool = False) -> Tensor:
+    """Inputs as they are used: uint8 images, else float32, or float64 where that is asked for.
+
+    Args:
+        x: (n, ...) inputs of a batch.
+        what: "train", "validation" or "test", for messages.
+        wide: keep double precision, for a network in it; whole numbers are then doubles too.
+
+    Raises:
+        InputError: uint8 of another shape, NaN or infinity.
+    """
+    if x.dtype == torch.uint8 and x.ndim != 4:
+        given = f"uint8 of shape {tuple(x.shape)}"
+        raise InputError(f"{what} inputs", given=given, expected="floats, or images (N, C, H, W)")
+    if x.is_floating_point() and not torch.isfinite(x).all():
+        raise InputError(f"{what} inputs", given="NaN or infinity", expected="finite numbers")
+    if x.dtype == torch.uint8:
+        return x
+    return x.double() if wide and (x.dtype == torch.float64 or not x.is_floating_point()) else x.float()
+
+
+def joined(ys: list[Any], what: str) -> Any:
+    """Targets of all batches: one tensor, or one list where they are lists of objects.
+
+    Args:
+        ys: of each batch.
+        what: "train", "validation" or "test", for messages.
+
+    Raises:
+        InputError: batches of unlike shapes.
+    """
+    try:
+        if all(isinstance(y, Tensor | np.ndarray | int | float) or _is_numbers(y) for y in ys):
+            return torch.cat([torch.atleast_1d(torch.as_tensor(y)).cpu() for y in ys])
+        return [each for y in ys for each in y]
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"{what} labels", given=str(error).splitlines()[0], expected="batches of one shape, one row a sample"
+        ) from error
+
+
+def _is_numbers(y: Any) -> bool:
+    return isinstance(y, list | tuple) and all(isinstance(each, int | float) for each in y)

@@ -1,0 +1,254 @@
+"""From the columns of a table to numbers: what its columns hold, and each row as float32."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.data.files.class_order import listed, require_names
+from deepwright.data.files.frames import Frames
+from deepwright.data.files.labels import require_whole_values
+
+MOST_CLASSES = 100
+_NUMBER, _FLAG, _TEXT = "number", "flag", "text"
+
+
+@dataclass
+class Survey:
+    """What the columns of a table hold, gathered in one pass.
+
+    Attributes:
+        target: the column to predict.
+        columns: all columns.
+        kinds: column -> "number", "flag" (yes or no) or "text".
+        values: text column -> the texts that were seen, some more than are allowed at most.
+        labels: value of the target -> rows.
+        rows: that are whole.
+        broken: rows with missing or infinite values.
+        holes: column -> the first numbers of rows in which it has none.
+        aside: columns that no network gets.
+        turned: columns that hold numbers at first and texts later: the numbers are texts, too.
+    """
+
+    target: str
+    columns: tuple[str, ...] = ()
+    kinds: dict[str, str] = field(default_factory=dict)
+    values: dict[str, set[str]] = field(default_factory=dict)
+    labels: Counter[Any] = field(default_factory=Counter)
+    rows: int = 0
+    broken: int = 0
+    holes: dict[str, list[int]] = field(default_factory=dict)
+    aside: tuple[str, ...] = ()
+    turned: set[str] = field(default_factory=set)
+
+    @property
+    def inputs(self) -> tuple[tuple[str, str | None], ...]:
+        """(column, text that it has or None): the columns of the numbers; first the numbers, then the texts."""
+        numbers = [(c, None) for c in self.columns if self.kinds[c] != _TEXT]
+        return (*numbers, *((c, v) for c in self.columns if c in self.values for v in sorted(self.values[c])))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns of the numbers."""
+        return tuple(column if value is None else f"{column}_{value}" for column, value in self.inputs)
+
+
+def surveyed(frames: Frames, target: str, skip_broken: bool, aside: Sequence[str] = ()) -> Survey:
+    """What the columns hold.
+
+    Args:
+        frames: the table.
+        target: the column to predict.
+        skip_broken: leave out rows with missing or infinite values instead of refusing.
+        aside: columns that no network gets.
+
+    Raises:
+        InputError: no such column (the columns are listed), no other one, missing values (column and rows are named),
+            texts of too many values.
+    """
+    found, path = Survey(target, aside=tuple(aside)), frames.path
+    every: list[str] = []
+    for frame in frames:
+        frame.columns = frame.columns.map(str)
+        every = list(frame.columns)
+        if target not in every:
+            expected = "one of " + ", ".join(every)
+            raise InputError(
+                f"target column of {path.name}", given=repr(target), expected=expected, hint="--target NAME"
+            )
+        unknown = [c for c in aside if c not in every or c == target]
+        if unknown:
+            expected = "columns beside the target: " + ", ".join(c for c in every if c != target)
+            raise InputError("aside", given=repr(unknown[0]), expected=expected)
+        found.columns = tuple(c for c in every if c != target and c not in aside)
+        _look(found, frame, skip_broken)
+    if not every:
+        raise InputError(f"cannot read {path}", given="no column", expected="a table with a header")
+    if found.broken and not skip_broken:
+        column = next(c for c in every if c in found.holes)
+        lines = [row + frames.first for row in found.holes[column][:3]]
+        raise InputError(
+            f"{path.name}",
+            given=f"missing or infinite values in {found.broken} rows, first in column {column!r} at {frames.word} {lines}",
+            hint="fill them, or pass --skip-broken to leave those rows out",
+        )
+    if not found.columns:
+        raise InputError(f"{path.name}", given="no column beside the target", expected="at least one feature")
+    if not found.rows:
+        raise InputError(f"{path.name}", given="no row that is whole", expected="at least one")
+    for frame in frames if found.turned else ():
+        for column in found.turned:
+            _note_texts(found, column, whole_rows(found, frame)[column])
+    return found
+
+
+def require_few_values(found: Survey, path: Path) -> None:
+    """Refuse texts of so many values that they are names and not kinds.
+
+    Args:
+        found: what the columns hold.
+        path: for the message.
+
+    Raises:
+        InputError: with the column.
+    """
+    for column, values in found.values.items():
+        if len(values) > MOST_CLASSES:
+            given = f"text column {column!r} with over {MOST_CLASSES} values"
+            raise InputError(f"{path.name}", given=given, hint="drop identifiers and free text")
+
+
+def _look(found: Survey, frame: Any, skip_broken: bool) -> None:
+    """Take in one frame."""
+    numeric = frame.select_dtypes("number").columns
+    bad = frame.isna() | frame[numeric].isin([np.inf, -np.inf]).reindex(columns=frame.columns, fill_value=False)
+    rows = bad.any(axis=1)
+    if rows.any():
+        found.broken += int(rows.sum())
+        for column in bad.columns[bad.any(axis=0)]:
+            places = found.holes.setdefault(column, [])
+            places += frame.index[bad[column]][: 3 - len(places)].tolist()
+        if not skip_broken:
+            return
+        frame = frame[~rows]
+    if not len(frame):
+        return
+    found.rows += len(frame)
+    for value, n in frame[found.target].value_counts().to_dict().items():
+        found.labels[value.item() if isinstance(value, np.generic) else value] += n
+    for column in found.columns:
+        kind = _FLAG if frame[column].dtype.kind == "b" else _NUMBER if column in numeric else _TEXT
+        before = found.kinds.get(column, kind)
+        found.kinds[column] = kind if kind == before else _NUMBER if {kind, before} == {_FLAG, _NUMBER} else _TEXT
+        if found.kinds[column] == _TEXT:
+            if before != _TEXT:
+                found.turned.add(column)
+            _note_texts(found, column, frame[column])
+
+
+def _note_texts(found: Survey, column: str, cells: Any) -> None:
+    if len(found.values.setdefault(column, set())) <= MOST_CLASSES:
+        found.values[column].update(map(str, cells.unique()[: 2 * MOST_CLASSES + 2]))
+
+
+def whole_rows(found: Survey, frame: Any) -> Any:
+    """The rows of a frame that have a finite value in each column.
+
+    Args:
+        found: what the columns hold.
+        frame: some rows.
+    """
+    return frame[~(frame.isna() | frame.isin([np.inf, -np.inf])).any(axis=1)] if found.broken else frame
+
+
+def classes_of_target(
+    found: Survey, path: Path, classes: Sequence[str] | None
+) -> tuple[dict[Any, int], tuple[str, ...]]:
+    """Which label each value of the target column is, and the names of the classes.
+
+    Args:
+        found: what the columns hold.
+        path: for the message.
+        classes: values in the order of the labels; sorted by default, numbers by their value.
+
+    Raises:
+        InputError: fractions, too many or too few values, a value in less than 3 rows, one that isn't in `classes`.
+    """
+    what = f"target column of {path.name}"
+    fractions = np.array([v for v in found.labels if isinstance(v, float)])
+    require_whole_values(fractions, what)
+    counts: Counter[Any] = Counter()
+    for value, n in found.labels.items():
+        counts[int(value) if isinstance(value, float) else value] += n
+    values = sorted(counts, key=lambda v: (isinstance(v, str), v))
+    if not 2 <= len(values) <= MOST_CLASSES:
+        raise InputError(
+            what,
+            given=f"{len(values)} distinct values",
+            expected=f"2 to {MOST_CLASSES} classes",
+            hint="regression targets must be binned first",
+        )
+    few = [v for v in values if counts[v] < 3]
+    if few:
+        given, hint = "fewer than 3 rows", "merge it with another class"
+        raise InputError(f"class {few[0]!r} of {path.name}", given=given, hint=hint)
+    index = {str(v): i for i, v in enumerate(values)}
+    names = tuple(index)
+    if classes is not None:
+        order = listed(names, require_names(classes, "classes"), f"value in the {what}")
+        index, names = order.index, order.classes
+    return {v: index[str(int(v) if isinstance(v, float) else v)] for v in found.labels}, names
+
+
+def numbers_of(found: Survey, frame: Any, labels: dict[Any, int]) -> tuple[np.ndarray, Tensor]:
+    """The whole rows of a frame as float32, a column a number and a column for each text that a column may hold.
+
+    Args:
+        found: what the columns hold.
+        frame: some rows.
+        labels: value of the target -> label.
+
+    Returns:
+        (n, columns) numbers and (n,) labels.
+    """
+    frame = whole_rows(found, frame)
+    out = np.empty((len(frame), len(found.inputs)), np.float32)
+    column, texts = "", np.empty(0, dtype=object)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        for place, (name, value) in enumerate(found.inputs):
+            if value is None:
+                out[:, place] = frame[name].to_numpy().astype(np.float64)
+                continue
+            if name != column:
+                column, texts = name, frame[name].map(str).to_numpy(dtype=object)
+            out[:, place] = texts == value
+    return out, torch.tensor(frame[found.target].map(labels).to_numpy(np.int64))
+
+
+def beside_of(found: Survey, frames: Frames) -> dict[str, np.ndarray]:
+    """What is known of the whole rows beside the numbers that a network gets: columns aside, and texts as they are.
+
+    Args:
+        found: what the columns hold.
+        frames: the table.
+    """
+    names = [*found.aside, *(c for c in found.columns if found.kinds[c] == _TEXT)]
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for frame in frames if names else ():
+        whole = whole_rows(found, frame)
+        for name in names:
+            parts[name].append(whole[name].to_numpy())
+    return {name: _plain(np.concatenate(values)) for name, values in parts.items()}
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    """Numbers as floats, all else as text."""
+    return values.astype(np.float64) if values.dtype.kind in "iuf" else values.astype(str)
