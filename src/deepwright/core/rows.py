@@ -185,7 +185,7 @@ def read_ahead(read: Callable[[K], V], keys: Iterable[K]) -> Iterator[V]:
             yield waiting.result()
 
 
-def require_finite(x: Any, name: str) -> None:
+def require_finite_rows(x: Any, name: str) -> None:
     """Refuse NaN and infinity, and name the first samples that have them.
 
     Args:
