@@ -65,7 +65,9 @@ def make_table(root: Path, n: int) -> Path:
     writer = None
     for start in range(0, n if not path.exists() else 0, 100_000):
         count, rng = min(100_000, n - start), np.random.default_rng(start)
-        frame = pd.DataFrame(rng.normal(size=(count, 18)) * 10.0 ** rng.integers(-2, 3), columns=[f"x{i}" for i in range(18)])
+        frame = pd.DataFrame(
+            rng.normal(size=(count, 18)) * 10.0 ** rng.integers(-2, 3), columns=[f"x{i}" for i in range(18)]
+        )
         frame["code"] = rng.integers(0, 5, count)
         frame["town"] = rng.choice(["Ulm", "Bonn", "Kiel"], count)
         frame["y"] = (rng.random(count) + (frame["code"] - 2) / 4 > 0.5).astype(int)
@@ -98,7 +100,7 @@ def picture_network(root: Path):
     return nn.Sequential(body, head).eval()
 
 
-def measure(what: str, root: Path, n: int, stream: bool | None, checks: tuple[str, ...]) -> dict[str, object]:
+def measure(what: str, root: Path, n: int, stream: bool, checks: tuple[str, ...]) -> dict[str, object]:
     """The audit, in this process."""
     from deepwright.workflows.auditing import AuditOptions, audit
 
@@ -131,8 +133,8 @@ def main() -> None:
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.here:
-        stream = False if given.in_memory else True
-        print(json.dumps(measure(given.what, given.dir, given.n, stream, tuple(given.checks.split(",")))))
+        checks = tuple(given.checks.split(","))
+        print(json.dumps(measure(given.what, given.dir, given.n, not given.in_memory, checks)))
         return
     make_pictures(given.dir, given.n) if given.what == "pictures" else make_table(given.dir, given.n)
     subprocess.run([sys.executable, *sys.argv, "--here"], check=True)

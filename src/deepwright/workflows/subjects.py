@@ -363,7 +363,9 @@ def train_mlp(
         batch_size=32,
         loss=loss,
         optimizer=adamw(1e-3, 1e-2),
-        selection=Selection(_ValidationLoss(data.validation.inputs(), held, loss), "validation_loss", mode="min", patience=20),
+        selection=Selection(
+            _ValidationLoss(data.validation.inputs(), held, loss), "validation_loss", mode="min", patience=20
+        ),
         seed=seed,
         description="train mlp",
     )

@@ -13,7 +13,6 @@ from deepwright.core.tasks import DetectionBatch, Forecast, Task
 from deepwright.core.tasks.targets import require_range
 from deepwright.data import Split
 
-
 _AT_ONCE = 2**22  # numbers
 
 

@@ -12,7 +12,18 @@ from torch.utils.data import Dataset, IterableDataset
 
 from deepwright.core.errors import InputError
 
-INPUTS = ("pixel_values", "image", "images", "img", "input_values", "input_features", "inputs", "input", "x", "features")
+INPUTS = (
+    "pixel_values",
+    "image",
+    "images",
+    "img",
+    "input_values",
+    "input_features",
+    "inputs",
+    "input",
+    "x",
+    "features",
+)
 TARGETS = ("labels", "label", "targets", "target", "y")
 _PAIRS = "batches of (inputs, targets)"
 _MAKES = "torch.utils.data.DataLoader(dataset, batch_size=100) makes batches"

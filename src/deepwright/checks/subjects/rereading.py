@@ -120,7 +120,8 @@ def read_again(loader: DataLoader, keys: Sequence[str] | None, what: str) -> tup
     """
     order = [list(batch) for batch in loader.batch_sampler or ()]
     same = {
-        name: getattr(loader, name) for name in ("num_workers", "collate_fn", "worker_init_fn", "multiprocessing_context")
+        name: getattr(loader, name)
+        for name in ("num_workers", "collate_fn", "worker_init_fn", "multiprocessing_context")
     }
     once = DataLoader(loader.dataset, batch_sampler=order, **same)  # type: ignore[arg-type]
     checksums: list[int] = []

@@ -194,7 +194,9 @@ class ArrowPictures:
         large = pa.types.is_large_binary(contents.type)
         _, starts, data = contents.buffers()
         count, kind = len(contents), np.int64 if large else np.int32
-        ends = np.frombuffer(starts, kind)[contents.offset : contents.offset + count + 1] if count else np.zeros(1, kind)
+        ends = (
+            np.frombuffer(starts, kind)[contents.offset : contents.offset + count + 1] if count else np.zeros(1, kind)
+        )
         begin = 0 if data is None else data.address - whole.address
         if not 0 <= begin <= whole.size - int(ends[-1]):
             hint = "load_from_disk and save_to_disk of `datasets` write it anew"
@@ -282,9 +284,7 @@ def _class_names(kind: dict[str, Any], count: int, path: Path) -> tuple[str, ...
     return require_names(tuple(map(str, names)), f"names of the classes of {path}")
 
 
-def _table(
-    path: Path, split: _Split, target: str, how: Decoding, cut: Cut, classes: Sequence[str] | None
-) -> Data:
+def _table(path: Path, split: _Split, target: str, how: Decoding, cut: Cut, classes: Sequence[str] | None) -> Data:
     """A table, in which class labels go by their names."""
     pa = arrow(f"reading {path.name}")
     named = {name: kind["names"] for name, kind in split.features.items() if isinstance(kind.get("names"), list)}

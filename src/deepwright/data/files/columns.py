@@ -87,10 +87,10 @@ def surveyed(frames: Frames, target: str, skip_broken: bool) -> Survey:
         raise InputError(f"cannot read {path}", given="no column", expected="a table with a header")
     if found.broken and not skip_broken:
         column = next(c for c in every if c in found.holes)
-        lines = [row + frames.first for row in found.holes[column][:3]]
+        where = f"{frames.word} {[row + frames.first for row in found.holes[column][:3]]}"
         raise InputError(
             f"{path.name}",
-            given=f"missing or infinite values in {found.broken} rows, first in column {column!r} at {frames.word} {lines}",
+            given=f"missing or infinite values in {found.broken} rows, first in column {column!r} at {where}",
             hint="fill them, or pass --skip-broken to leave those rows out",
         )
     if not found.columns:
@@ -162,7 +162,9 @@ def whole_rows(found: Survey, frame: Any) -> Any:
     return frame[~(frame.isna() | frame.isin([np.inf, -np.inf])).any(axis=1)] if found.broken else frame
 
 
-def classes_of_target(found: Survey, path: Path, classes: Sequence[str] | None) -> tuple[dict[Any, int], tuple[str, ...]]:
+def classes_of_target(
+    found: Survey, path: Path, classes: Sequence[str] | None
+) -> tuple[dict[Any, int], tuple[str, ...]]:
     """Which label each value of the target column is, and the names of the classes.
 
     Args:

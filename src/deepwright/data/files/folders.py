@@ -13,7 +13,15 @@ from deepwright.data.dataset import Data, Split, limit_note, stratified_order
 from deepwright.data.files.archives import Decoding, ImageSource, Pictures, decode
 from deepwright.data.files.class_order import Matched, Named, in_order, listed, matched, order_note
 from deepwright.data.files.pictures import pictures
-from deepwright.data.files.pieces import FOR_TRAINING, Cut, cut_note, one_piece, part_to_cut, seen_validation, with_parts
+from deepwright.data.files.pieces import (
+    FOR_TRAINING,
+    Cut,
+    cut_note,
+    one_piece,
+    part_to_cut,
+    seen_validation,
+    with_parts,
+)
 
 PARTS = {
     "train": "train",

@@ -133,9 +133,7 @@ def _header(stream: Any) -> Header | None:
     return (shape, dtype) if plain else None
 
 
-def _lying(
-    file: Any, offset: int, header: Header, change: Callable[[np.ndarray], Tensor], what: str
-) -> StoredRows:
+def _lying(file: Any, offset: int, header: Header, change: Callable[[np.ndarray], Tensor], what: str) -> StoredRows:
     shape, dtype = header
     file.flush()
     needed = offset + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize

@@ -63,9 +63,7 @@ def table_data(
     return Data(name, "tabular", classes, *parts, features=features, center=center, scale=scale, notes=notes)
 
 
-def _require_table(
-    name: str, inputs: Any, labels: Tensor, classes: tuple[str, ...], features: tuple[str, ...]
-) -> None:
+def _require_table(name: str, inputs: Any, labels: Tensor, classes: tuple[str, ...], features: tuple[str, ...]) -> None:
     if inputs.ndim != 2 or len(inputs) != len(labels) or len(labels) == 0 or inputs.shape[1] != len(features):
         given = f"{tuple(inputs.shape)} numbers, {len(labels)} labels, {len(features)} names of columns"
         raise InputError(f"table {name}", given=given, expected="(rows, columns), a label a row, a name a column")
