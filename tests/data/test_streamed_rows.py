@@ -6,7 +6,7 @@ import torch
 
 from deepwright import InputError
 from deepwright.core.identity import digest
-from deepwright.core.rows import MOMENT_ROWS, Rows, column_moments, pieces, read_ahead, require_finite, value_range
+from deepwright.core.rows import MOMENT_ROWS, Rows, column_moments, pieces, read_ahead, require_finite_rows, value_range
 from deepwright.data import Data, Split, ood_companions
 
 
@@ -123,7 +123,7 @@ def test_ends_and_holes_are_found_piece_by_piece(both):
     x[13, 0], x[4, 2] = float("nan"), float("inf")
     for each in (x, streamed):
         with pytest.raises(InputError, match=r"\[4, 13\]"):
-            require_finite(each, "test inputs")
+            require_finite_rows(each, "test inputs")
     assert [len(piece) for piece in pieces(streamed, 8)] == [8, 8, 4]
 
 

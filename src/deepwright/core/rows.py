@@ -1,7 +1,7 @@
 """Rows that are read when they are asked for: what a tensor answers to, without holding it.
 
-A `Rows` has a tensor's length, shape and dtype, and gives a tensor for a slice, a mask or indices; `pick` and `moved` take
-some of its rows or change each, and read nothing.
+A `Rows` has a tensor's length, shape and dtype, and gives a tensor for a slice, a mask or indices; `pick` and `moved`
+take some of its rows or change each, and read nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.memory import release
 
 K, V = TypeVar("K"), TypeVar("V")
 PIECE = 32 * 2**20  # bytes that are read at once, where all rows are gone through
+_BETWEEN = 32  # pieces after which memory that was freed is given back
 
 
 class Rows:
@@ -174,18 +176,25 @@ def read_ahead(read: Callable[[K], V], keys: Iterable[K]) -> Iterator[V]:
         read: key -> value.
         keys: in order.
     """
-    with ThreadPoolExecutor(1) as pool:
+    pool = ThreadPoolExecutor(1)
+    try:
         waiting: Future[V] | None = None
-        for key in keys:
+        for count, key in enumerate(keys):
             following = pool.submit(read, key)
             if waiting is not None:
                 yield waiting.result()
             waiting = following
+            if count % _BETWEEN == _BETWEEN - 1:
+                release()
         if waiting is not None:
             yield waiting.result()
+    finally:
+        pool.shutdown()
+        waiting = None
+        release()
 
 
-def require_finite(x: Any, name: str) -> None:
+def require_finite_rows(x: Any, name: str) -> None:
     """Refuse NaN and infinity, and name the first samples that have them.
 
     Args:

@@ -78,8 +78,8 @@ def load(
     """A data set by catalogue name or by path.
 
     Args:
-        source: a name of the catalogue, an image folder or zip, an `.npz` or a folder of `.npy`, a `.csv`, a `.parquet`,
-            or a folder that `save_to_disk` of Hugging Face's `datasets` wrote.
+        source: a name of the catalogue, an image folder or zip, an `.npz` or a folder of `.npy`, a `.csv`, a
+            `.parquet`, or a folder that `save_to_disk` of Hugging Face's `datasets` wrote.
         root: folder of the real data sets; the environment's DEEPWRIGHT_DATA when not given.
         target: the column to predict, for a table.
         limit: at most so many test (and validation) samples.

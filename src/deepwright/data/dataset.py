@@ -68,10 +68,9 @@ class Split:
         """
         require_whole(1, size=size)
         parts = [slice(start, start + size) for start in range(0, len(self), size)]
-        streamed = isinstance(self.x, Rows)
-        inputs = read_ahead(self.inputs, parts) if streamed else (self.inputs(part) for part in parts)
-        for part, x in zip(parts, inputs):
-            yield x, self.y[part]
+        read = read_ahead(self.x.__getitem__, parts) if isinstance(self.x, Rows) else (self.x[part] for part in parts)
+        for part, x in zip(parts, read, strict=True):
+            yield to_float(x), self.y[part]
 
     def take(self, n: int | None, seed: int = 0) -> Split:
         """At most n samples, spread over the classes as in the whole, the same ones for the same seed.

@@ -20,6 +20,7 @@ from deepwright.core.tasks.targets import Labels, Rows, as_tensor
 # log T is looked for between these: T in [0.0067, 148].
 _LOG_T = (-5.0, 5.0)
 _MOST_DRAWS = 20_000_000  # samples times resamples
+_AT_ONCE = 4_000_000  # of these
 
 
 @dataclass(frozen=True)
@@ -181,9 +182,13 @@ def ece_by_chance(logits: Float[Rows, "n classes"], bins: int = 15, seed: int = 
 
 def _by_chance(confidence: Tensor, index: Tensor, bins: int, seed: int, rows: int) -> float:
     rows = max(50, min(rows, _MOST_DRAWS // len(confidence)))
-    draws = torch.rand(rows, len(confidence), dtype=torch.float64, generator=generator(seed, "calibration-floor"))
-    gaps = (draws.to(confidence.device) < confidence).double() - confidence
-    return float(_eces(gaps, index.expand(rows, -1), bins).quantile(0.95))
+    source, block = generator(seed, "calibration-floor"), max(1, _AT_ONCE // len(confidence))
+    found = []
+    for start in range(0, rows, block):
+        size = (min(block, rows - start), len(confidence))
+        draws = torch.rand(*size, dtype=torch.float64, generator=source).to(confidence.device)
+        found.append(_eces((draws < confidence).double() - confidence, index.expand(size), bins))
+    return float(torch.cat(found).quantile(0.95))
 
 
 def _eces(gaps: Tensor, index: Tensor, bins: int) -> Tensor:

@@ -3,6 +3,7 @@
 import torch
 
 from deepwright.core.randomness import generator
+from deepwright.core.rows import Rows
 from deepwright.data import (
     Data,
     Scenes,
@@ -42,6 +43,23 @@ def split_by_rows_there(device):
     part = Split(pixels(), labels())
     rows = torch.tensor([5, 0, 7], device=device)
     return part.inputs(rows), part.where(rows), part.where((labels() == 2).to(device))
+
+
+class Stored(Rows):
+    """Pixels that are read when they are asked for."""
+
+    def __init__(self):
+        super().__init__((40, 1, 8, 8), torch.uint8)
+
+    def _read(self, rows):
+        return pixels()[rows]
+
+
+def split_of_rows(device):
+    """Inputs that are read from files, rows and labels that live on the device."""
+    part = Split(Stored(), labels().to(device))
+    kept = [part.inputs(torch.tensor([3, 1], device=device)), part.where(part.y == 2).inputs(), part.take(11).inputs()]
+    return kept, [x for x, _ in part.batches(16)], part.loaded().x
 
 
 def limited(device):
@@ -94,6 +112,7 @@ def moved_scenes(device):
 ENTRIES = [
     Entry("Split", split),
     Entry("Split on the CPU, rows on the device", split_by_rows_there, returns="cpu"),
+    Entry("Split of Rows, rows on the device", split_of_rows, returns="cpu"),
     Entry("split_three, Data.limited", limited),
     Entry("split_three, inputs on the CPU", labels_there, returns="cpu"),
     Entry("stratified_order", lambda d: stratified_order(labels().to(d), 3)),

@@ -39,10 +39,11 @@ def subject_from_loaders(
     reference: Iterable[Any] | Data | Split | None = None,
     **options: Any,
 ) -> Subject:
-    """A subject from loaders of (inputs, targets), or of dicts that hold them; a missing validation or training split is cut from another one.
+    """A subject from loaders of (inputs, targets), or of dicts that hold them.
 
-    With only a test loader, 30 % of it (stratified) fit what needs fitting and the rest is measured. With a training
-    loader and no validation, a fifth of the training samples are taken out of it for that. Notes say so.
+    A missing validation or training split is cut from another one: with only a test loader, 30 % of it (stratified) fit
+    what needs fitting and the rest is measured. With a training loader and no validation, a fifth of the training
+    samples are taken out of it for that. Notes say so.
 
     The network gets rows (N, columns) as they are; the subject's own are in deviations of each column, and its `model`
     undoes that, so that a budget or a perturbation means the same in every unit.

@@ -22,7 +22,7 @@ from deepwright.core.identity import digest
 from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network, require_whole
-from deepwright.core.rows import require_finite, value_range
+from deepwright.core.rows import require_finite_rows, value_range
 from deepwright.core.tasks import Binary, Classification, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
@@ -104,7 +104,7 @@ class Subject:
         if len(self.data.test) == 0:
             raise InputError("test data", given="no sample", expected="at least one")
         for part in PARTS:
-            require_finite(getattr(self.data, part).x, f"{part} inputs")
+            require_finite_rows(getattr(self.data, part).x, f"{part} inputs")
         self._check_pixels()
         self._check_reference()
         self.task = self._named_task(class_task(self.model, self.data) if self.task is None else self.task)

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
@@ -171,9 +172,18 @@ def decoded(source: Pictures, names: Iterable[str], how: Decoding) -> Iterator[D
         except Exception as error:
             return Decoded(f"{name}: {error}", checksum)
 
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        for part in _read(source, names):
-            yield from pool.map(one, part)
+    for part in _read(source, names):
+        yield from _decoders().map(one, part)
+
+
+@lru_cache(maxsize=1)
+def _decoders() -> ThreadPoolExecutor:
+    """Threads for all decoding: each new one would take memory of its own that C's allocator hardly gives back."""
+    return ThreadPoolExecutor(_WORKERS, "decode")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of these threads
+    os.register_at_fork(after_in_child=_decoders.cache_clear)
 
 
 def broken(source: Pictures, why: str) -> InputError:

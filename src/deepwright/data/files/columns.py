@@ -94,10 +94,10 @@ def surveyed(frames: Frames, target: str, skip_broken: bool, aside: Sequence[str
         raise InputError(f"cannot read {path}", given="no column", expected="a table with a header")
     if found.broken and not skip_broken:
         column = next(c for c in every if c in found.holes)
-        lines = [row + frames.first for row in found.holes[column][:3]]
+        where = f"{frames.word} {[row + frames.first for row in found.holes[column][:3]]}"
         raise InputError(
             f"{path.name}",
-            given=f"missing or infinite values in {found.broken} rows, first in column {column!r} at {frames.word} {lines}",
+            given=f"missing or infinite values in {found.broken} rows, first in column {column!r} at {where}",
             hint="fill them, or pass --skip-broken to leave those rows out",
         )
     if not found.columns:

@@ -1,4 +1,4 @@
-"""Tables as frames of some thousand rows each: out of CSV and Parquet files, which are read as often as they are asked for."""
+"""Tables as frames of some thousand rows each, out of CSV and Parquet files that are read as often as asked for."""
 
 from __future__ import annotations
 
@@ -85,16 +85,16 @@ def parquet_frames(path: Path) -> Frames:
         MissingExtraError: the package that reads it isn't installed.
         InputError: columns of types that are neither numbers nor text.
     """
-    pyarrow = arrow(f"reading {path.name}")
+    pa = arrow(f"reading {path.name}")
 
     def read() -> Iterator[Any]:
-        import pyarrow.parquet
+        from pyarrow.parquet import ParquetFile
 
         try:
-            with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=2**20) as file:
+            with ParquetFile(path, pre_buffer=False, buffer_size=2**20) as file:
                 require_columns(file.schema_arrow, path)
                 yield from numbered(file.iter_batches(CHUNK))
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise InputError(f"cannot read {path}", given=first_line(error), expected="a Parquet file") from error
 
     return Frames(path, read, 1, "rows")

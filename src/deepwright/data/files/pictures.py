@@ -1,4 +1,4 @@
-"""Pictures that are decoded when they are asked for; all of them were looked at once, so that none breaks in the middle."""
+"""Pictures that are decoded when they are asked for, after each was looked at once, so that none breaks midway."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class Spool:
 
     def __init__(self, what: str) -> None:
         self.what, self.rows = what, 0
-        self.file = tempfile.TemporaryFile(prefix="deepwright-")
+        self.file = tempfile.TemporaryFile(prefix="deepwright-")  # noqa: SIM115 - it lives as long as its rows
 
     def add(self, part: np.ndarray) -> None:
         """Write some rows.

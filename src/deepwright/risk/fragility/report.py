@@ -27,6 +27,7 @@ from deepwright.risk.fragility.worst_case import fragility_curve, worst_case_wei
 
 FEW = 5  # errors: with fewer, resamples say nothing of those that weren't met
 _LARGEST = {"prob_margin": 1.0, "true_prob": 1.0, "brier": 2.0}  # score of a sample; others have no end
+_AT_ONCE = 4_000_000  # scores of resamples
 
 
 @dataclass
@@ -221,8 +222,12 @@ def bootstrap_index(
     """
     xi = require_scores(xi)
     require_whole(1, rows=rows)
-    index = torch.randint(0, len(xi), (rows, len(xi)), generator=generator(seed, "bootstrap-fi")).to(xi.device)
-    draws = torch.cat([_index_and_normalised(xi[part], tau) for part in index.split(max(1, 4_000_000 // len(xi)))], 1)
+    source, block = generator(seed, "bootstrap-fi"), max(1, _AT_ONCE // len(xi))
+    parts = []
+    for start in range(0, rows, block):
+        index = torch.randint(0, len(xi), (min(block, rows - start), len(xi)), generator=source).to(xi.device)
+        parts.append(_index_and_normalised(xi[index], tau))
+    draws = torch.cat(parts, 1)
     centre = _index_and_normalised(xi[None], tau)[:, 0]
     return _corrected(float(centre[0]), draws[0]), _corrected(float(centre[1]), draws[1])
 
@@ -306,9 +311,11 @@ def group_gap_pvalue(
 
     observed = gaps(groups[None])
     rng = generator(seed, "group-gap")
-    orders = torch.stack([torch.randperm(len(groups), generator=rng) for _ in range(rows)]).to(groups.device)
-    blocks = orders.split(max(1, 4_000_000 // len(xi)))
-    hits = sum(int((gaps(groups[block]) >= observed).sum()) for block in blocks)
+    block, hits = max(1, _AT_ONCE // len(xi)), 0
+    for start in range(0, rows, block):
+        count = min(block, rows - start)
+        orders = torch.stack([torch.randperm(len(groups), generator=rng) for _ in range(count)]).to(groups.device)
+        hits += int((gaps(groups[orders]) >= observed).sum())
     return (hits + 1) / (rows + 1)
 
 
