@@ -8,6 +8,7 @@ Example:
     >>> network = load("resnet8-mnist")  # takes pixels in [0, 1]
 """
 
+from deepwright.nets.doors import HuggingFace
 from deepwright.nets.efficientnet import EfficientNetLite0, pretrained_lite0
 from deepwright.nets.loading import Exported, load, load_exported
 from deepwright.nets.perceptron import mlp
@@ -24,6 +25,7 @@ __all__ = [
     "Bottleneck",
     "EfficientNetLite0",
     "Exported",
+    "HuggingFace",
     "Normalised",
     "ResNet",
     "SSDDetector",
