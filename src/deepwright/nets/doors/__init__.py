@@ -10,6 +10,22 @@ Example:
     torch.Size([2, 3])
 """
 
+from deepwright.nets.doors.exported import Exported, fixed_batch, load_exported
 from deepwright.nets.doors.hugging_face import HuggingFace
+from deepwright.nets.doors.hugging_face_folder import FolderCard, load_hugging_face, read_card
+from deepwright.nets.doors.objects import Opened, as_network
+from deepwright.nets.doors.torchscript import load_torchscript, weights_hidden
 
-__all__ = ["HuggingFace"]
+__all__ = [
+    "Exported",
+    "FolderCard",
+    "HuggingFace",
+    "Opened",
+    "as_network",
+    "fixed_batch",
+    "load_exported",
+    "load_hugging_face",
+    "load_torchscript",
+    "read_card",
+    "weights_hidden",
+]

@@ -35,7 +35,7 @@ class HuggingFace(nn.Module):
         super().__init__()
         if not isinstance(getattr(model, "main_input_name", None), str) or not hasattr(model, "config"):
             raise InputError("model", given=type(model).__name__, expected="a PreTrainedModel of transformers")
-        self.model = model
+        self.network = model
         self.pad = _pad(model.config) if pad is None else pad
         self._masked = "attention_mask" in inspect.signature(model.forward).parameters
         self.training = model.training
@@ -43,7 +43,7 @@ class HuggingFace(nn.Module):
     @property
     def takes_tokens(self) -> bool:
         """Whether its inputs are token ids (N, L)."""
-        return self.model.main_input_name in _TOKENS
+        return self.network.main_input_name in _TOKENS
 
     def forward(self, x: Tensor) -> Any:
         """Logits; the whole output where a head gives something else (boxes, answers, a sequence).
@@ -51,15 +51,15 @@ class HuggingFace(nn.Module):
         Args:
             x: pixels (N, C, H, W) or another signal as floats, or token ids (N, L).
         """
-        out = self.model(**self._named(x), return_dict=True)
-        return _read(out, self.model, x)
+        out = self.network(**self._named(x), return_dict=True)
+        return _read(out, self.network, x)
 
     def _named(self, x: Tensor) -> dict[str, Tensor]:
-        name = str(self.model.main_input_name)
+        name = str(self.network.main_input_name)
         if x.is_floating_point() == self.takes_tokens:
             given = f"{x.dtype} of shape {tuple(x.shape)}"
             expected = f"{name}, " + ("token ids (N, L) as int64" if self.takes_tokens else "floats")
-            raise InputError(f"inputs of {type(self.model).__name__}", given=given, expected=expected)
+            raise InputError(f"inputs of {type(self.network).__name__}", given=given, expected=expected)
         if not self.takes_tokens:
             return {name: x}
         if x.ndim != 2:
