@@ -13,7 +13,8 @@ from torch import nn
 from deepwright.core.errors import InputError
 from deepwright.nets import zoo
 from deepwright.nets.doors.exported import load_exported
-from deepwright.nets.doors.hugging_face_folder import is_folder, load_hugging_face
+from deepwright.nets.doors.hugging_face import is_pretrained
+from deepwright.nets.doors.hugging_face_folder import fill, is_folder, load_hugging_face
 from deepwright.nets.doors.objects import as_network
 from deepwright.nets.doors.torchscript import is_torchscript, load_torchscript
 from deepwright.nets.factories import named_network
@@ -89,7 +90,7 @@ def load(source: str, weights: Path | str | None = None, *, trust_file: bool = F
     if own and ":" in source:
         model = named_network(source)
         if weights is not None:
-            load_weights(model, weights)
+            (fill if is_pretrained(model) else load_weights)(model, weights)
         return as_network(model.eval()).network
     if weights is not None:
         what = f"{weights} beside {source!r}, which has its own"

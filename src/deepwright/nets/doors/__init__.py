@@ -14,6 +14,7 @@ from deepwright.nets.doors.exported import Exported, fixed_batch, load_exported
 from deepwright.nets.doors.hugging_face import HuggingFace
 from deepwright.nets.doors.hugging_face_folder import FolderCard, load_hugging_face, read_card
 from deepwright.nets.doors.objects import Opened, as_network
+from deepwright.nets.doors.output import Output
 from deepwright.nets.doors.torchscript import load_torchscript, weights_hidden
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "FolderCard",
     "HuggingFace",
     "Opened",
+    "Output",
     "as_network",
     "fixed_batch",
     "load_exported",

@@ -113,14 +113,32 @@ def load_hugging_face(folder: Path | str) -> nn.Module:
         given = f"{card.kind}, which is no model of transformers {transformers.__version__}"
         hint = "build it in Python, package.module:factory with --weights: code in a folder is never run"
         raise InputError(f"the model in {folder}", given=given, expected="one of its own", hint=hint)
-    with _offline(), _told(folder):
+    with _told(folder):
         settings = kind.config_class.from_dict(config)
-        found, info = kind.from_pretrained(
-            None, config=settings, state_dict=read_weights(weights), output_loading_info=True, local_files_only=True
-        )
-    _require_all(info, folder)
-    network: nn.Module = HuggingFace(found.eval())
+    network: nn.Module = HuggingFace(_made(kind, settings, weights).eval())
     return Normalised(network, list(card.mean), list(card.std)).eval() if card.mean else network
+
+
+def fill(model: nn.Module, weights: Path | str) -> None:
+    """Weights into a model of transformers, whose names on the disk are often others than those in memory.
+
+    Args:
+        model: takes them, where it lives and in its dtype.
+        weights: see `read_weights`.
+
+    Raises:
+        InputError: weights that don't match.
+    """
+    model.load_state_dict(_made(type(model), model.config, Path(weights)).state_dict())
+
+
+def _made(kind: Any, config: Any, weights: Path) -> nn.Module:
+    with _offline(), _told(weights):
+        found, info = kind.from_pretrained(
+            None, config=config, state_dict=read_weights(weights), output_loading_info=True, local_files_only=True
+        )
+    _require_all(info, weights)
+    return found
 
 
 @contextmanager
@@ -153,14 +171,14 @@ def _told(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _require_all(info: dict[str, Any], folder: Path) -> None:
+def _require_all(info: dict[str, Any], weights: Path) -> None:
     """Refuse weights that are missing (they would be random), too many, or of another shape."""
     for kind in ("missing_keys", "mismatched_keys", "unexpected_keys", "error_msgs"):
         found = sorted(map(str, info.get(kind) or ()))
         if found:
             what = kind.replace("_", " ")
             raise InputError(
-                f"the weights in {folder}", given=f"{what}: {', '.join(found[:3])}", expected="those of its config.json"
+                f"the weights in {weights}", given=f"{what}: {', '.join(found[:3])}", expected="those of the model"
             )
 
 
