@@ -9,6 +9,7 @@ Example:
 """
 
 from deepwright.nets.doors import (
+    Detecting,
     Exported,
     FolderCard,
     HuggingFace,
@@ -36,6 +37,7 @@ __all__ = [
     "SSD",
     "BasicBlock",
     "Bottleneck",
+    "Detecting",
     "EfficientNetLite0",
     "Exported",
     "FolderCard",

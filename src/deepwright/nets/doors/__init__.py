@@ -10,6 +10,7 @@ Example:
     torch.Size([2, 3])
 """
 
+from deepwright.nets.doors.detecting import Detecting
 from deepwright.nets.doors.exported import Exported, fixed_batch, load_exported
 from deepwright.nets.doors.hugging_face import HuggingFace
 from deepwright.nets.doors.hugging_face_folder import FolderCard, load_hugging_face, read_card
@@ -18,6 +19,7 @@ from deepwright.nets.doors.output import Output
 from deepwright.nets.doors.torchscript import load_torchscript, weights_hidden
 
 __all__ = [
+    "Detecting",
     "Exported",
     "FolderCard",
     "HuggingFace",

@@ -12,8 +12,10 @@ from torch.utils import _pytree as pytree
 from deepwright.core.devices import dtype_of, to_model
 from deepwright.core.errors import InputError, first_line
 from deepwright.core.inference import evaluating
+from deepwright.nets.doors.detecting import Detecting
 from deepwright.nets.doors.exported import Exported
 from deepwright.nets.doors.hugging_face import HuggingFace, is_pretrained
+from deepwright.nets.ssd import SSD
 
 _COMPARED = 16  # rows
 _TOLERANCE = {torch.float16: 1e-2, torch.bfloat16: 5e-2, torch.float64: 1e-6}
@@ -49,6 +51,8 @@ def as_network(model: Any, example: Tensor | None = None) -> Opened:
         return Opened(moded)
     if is_pretrained(model):
         return Opened(HuggingFace(model))
+    if isinstance(model, SSD):
+        return Opened(Detecting(model))
     return Opened(model)
 
 
