@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from deepwright.core.boxes import Detections
+from deepwright.core.errors import InputError
 from deepwright.nets.ssd import SSD
 
 
@@ -13,10 +14,15 @@ class Detecting(nn.Module):
 
     Args:
         network: gives codes and logits of its anchors.
+
+    Raises:
+        InputError: another network.
     """
 
     def __init__(self, network: SSD) -> None:
         super().__init__()
+        if not isinstance(network, SSD):
+            raise InputError("network", given=type(network).__name__, expected="an SSD of deepwright.nets")
         self.network = network
         self.training = network.training
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from deepwright.core.errors import InputError, first_line
+from deepwright.core.taps import unseen
 from deepwright.nets.programs import RefusedProgram, read_program
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ class Exported(nn.Module):
         """The program's output."""
         if self.batch is None:
             return self._called(x)
-        # What watches torch's functions would see pieces, and take one for the whole where their sizes happen to agree.
-        with torch._C.DisableTorchFunction():
+        with unseen():  # a tap would take a piece for the whole where their sizes happen to agree
             parts = [self._piece(piece) for piece in x.split(self.batch)]
         return parts[0] if len(parts) == 1 else pytree.tree_map(lambda *rows: torch.cat(rows), *parts)
 
