@@ -180,6 +180,8 @@ def build_subject(
     data = replace(data, notes=(*data.notes, note)) if note else data
     if options.model is None:  # it was trained here, and not on the validation part
         data = replace(data, seen_validation=False)
+    if isinstance(options.model, str) and data.kind == "image" and Path(options.model).is_dir():
+        data = _told_of_pixels(options, data)
     if options.mean is not None or options.std is not None:
         model = Normalised(model, list(options.mean or (0.0,)), list(options.std or (1.0,))).eval()
     if _takes_columns_as_they_are(options, data):
@@ -308,6 +310,25 @@ def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, 
         return train_mlp(data, task=options.task, seed=options.seed, device=options.device or "cpu", say=say), "mlp"
     name = str(model or DEFAULT_MODEL)
     return load_model(name, options.weights, trust_file=options.trust_file), name
+
+
+def _told_of_pixels(options: SubjectOptions, data: Data) -> Data:
+    """The data, with a note where a folder doesn't say how its network's pixels are prepared.
+
+    Raises:
+        InputError: a normalisation of the user's beside the folder's own.
+    """
+    card, own = read_card(str(options.model)), options.mean is not None or options.std is not None
+    if card.mean and own:
+        given = f"beside the folder's own, {card.mean} and {card.std}"
+        raise InputError("mean, std", given=given, expected="none: its preprocessor_config.json is inside the network")
+    if card.preprocessed or own:
+        return data
+    note = (
+        f"{options.model} has no preprocessor_config.json: the network gets pixels in [0, 1] as they are; --mean and "
+        "--std normalise them"
+    )
+    return replace(data, notes=(*data.notes, note))
 
 
 def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:

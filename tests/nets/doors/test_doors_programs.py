@@ -12,6 +12,7 @@ import deepwright as dw
 from deepwright.compress import cost
 from deepwright.core.errors import InputError
 from deepwright.core.features import extract
+from deepwright.core.identity import digest
 from deepwright.nets import Exported, as_network, fixed_batch, load, load_torchscript, weights_hidden
 
 X = torch.rand(30, 1, 12, 12, generator=torch.Generator().manual_seed(3))
@@ -124,6 +125,24 @@ def test_a_frozen_script_is_measured_but_for_its_weights():
     assert "constants of its code" in report["cost"].summary
     assert weights_hidden(frozen)
     assert not hasattr(frozen, "training")  # left as it was
+
+
+FORMS = {
+    "script": torch.jit.script,
+    "trace": lambda m: torch.jit.trace(m, torch.ones(2, 3)),
+    "frozen": lambda m: torch.jit.freeze(torch.jit.script(m)),
+    "exported": lambda m: Exported.of(export(m, (torch.ones(2, 3),))),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_resumed_work_knows_a_program_by_its_weights_and_code_alone(form):
+    def made(seed, act=nn.ReLU):
+        torch.manual_seed(seed)
+        return digest(FORMS[form](nn.Sequential(nn.Linear(3, 400), act(), nn.Linear(400, 2)).eval()))
+
+    assert made(0) == made(0)
+    assert len({made(0), made(1), made(0, nn.Tanh)}) == 3
 
 
 def test_a_script_file_is_opened_only_where_it_is_trusted(tmp_path):

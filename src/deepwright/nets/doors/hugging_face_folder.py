@@ -107,7 +107,7 @@ def load_hugging_face(folder: Path | str) -> nn.Module:
         import transformers
     except ImportError as error:
         raise MissingExtraError("transformers", "huggingface", f"the model in {folder}") from error
-    kind = getattr(transformers, card.kind, None)
+    kind: Any = getattr(transformers, card.kind, None)
     base = transformers.PreTrainedModel
     if not isinstance(kind, type) or not issubclass(kind, base) or not kind.__module__.startswith("transformers."):
         given = f"{card.kind}, which is no model of transformers {transformers.__version__}"
