@@ -54,7 +54,7 @@ ROWS = [
     Bad("a configuration that is a list", opened(folder("[1]")), ("list", "an object")),
     Bad("a configuration without a class", opened(folder({"model_type": "vit"})), ("architectures", "None")),
     Bad("a class that is no name", opened(folder({"architectures": ["os.system('x')"]})), ("architectures",)),
-    Bad("a folder of a class that nobody has", opened(folder({"architectures": ["Evil"]})), ("weights", "none")),
+    Bad("a folder of a class that nobody has", opened(folder({"architectures": ["Evil"]})), ("weights", "without any")),
     Bad("quantised weights", opened(folder(NAMED | {"quantization_config": {"bits": 4}})), ("quantised", "factory")),
     Bad("kernels of elsewhere", opened(folder(NAMED | {"kernel_config": {"a": "b"}})), ("kernels from elsewhere",)),
     Bad(

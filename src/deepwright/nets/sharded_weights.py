@@ -57,7 +57,7 @@ def weights_in(folder: Path) -> Path:
     pickled = sorted(path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".pth", ".ckpt"))
     raise InputError(
         f"the weights in {folder}",
-        given=f"{pickled[0]}, a pickle, which can run code when it is read" if pickled else "none",
+        given=f"{pickled[0]}, a pickle, which can run code when it is read" if pickled else "a folder without any",
         expected=f"{SINGLE}, or {INDEX}",
         hint=_CONVERT if pickled else None,
     )

@@ -114,7 +114,8 @@ def load_hugging_face(folder: Path | str) -> nn.Module:
         hint = "build it in Python, package.module:factory with --weights: code in a folder is never run"
         raise InputError(f"the model in {folder}", given=given, expected="one of its own", hint=hint)
     with _told(folder):
-        settings = kind.config_class.from_dict(config)
+        described: Any = kind.config_class
+        settings = described.from_dict(config)
     network: nn.Module = HuggingFace(_made(kind, settings, weights).eval())
     return Normalised(network, list(card.mean), list(card.std)).eval() if card.mean else network
 
