@@ -105,7 +105,7 @@ class AuditReport:
 
 def audit(
     model: nn.Module | Subject,
-    test: Iterable[Any] | None = None,
+    test: Iterable[Any] | Data | None = None,
     *,
     train: Iterable[Any] | None = None,
     validation: Iterable[Any] | None = None,

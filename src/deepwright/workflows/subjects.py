@@ -20,6 +20,7 @@ from deepwright.core.randomness import local_rng
 from deepwright.core.requirements import require_number, require_positive, require_whole
 from deepwright.core.scales import STATED
 from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Task
+from deepwright.core.tasks.reading import TELLING_ROWS
 from deepwright.data import ENTRIES as DATA_SETS
 from deepwright.data import (
     FOR_MEASURING,
@@ -34,7 +35,7 @@ from deepwright.data import (
     read_classes,
     require_names,
 )
-from deepwright.nets import Normalised, ZooEntry, mlp
+from deepwright.nets import Normalised, ZooEntry, as_network, is_own, mlp, read_card
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
 from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
@@ -49,13 +50,14 @@ class SubjectOptions:
     """A network, and everything that says what it is measured on.
 
     Attributes:
-        model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, a module that takes pixels in [0, 1]
-            (or features) and gives logits, or a ready `Subject` (which has its data with it). None is
-            `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
+        model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, a Hugging Face folder, a TorchScript
+            file, a module that takes pixels in [0, 1] (or features) and gives logits, or a ready `Subject` (which has
+            its data with it). None is `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
         data: a name of `deepwright list data`, an image folder or zip, an .npz, a .csv or .parquet, a folder of
             Hugging Face's `datasets`, or a `Data`. The model's own by default.
         data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.
-        weights: safetensors (or a state dict) for `package.module:factory`.
+        weights: for `package.module:factory`: safetensors, an index of them, a state dict or a Lightning checkpoint.
+        trust_file: run the code in a TorchScript file.
         target: the column to predict, for a table.
         classes: a file of class names in the order of the network's outputs (a name a line, or JSON), those names
             themselves, or "imagenet"; there may be more of them than occur in the data. By default the folders' names
@@ -91,6 +93,7 @@ class SubjectOptions:
     data: str | Path | Data | None = None
     data_root: Path | str | None = None
     weights: Path | str | None = None
+    trust_file: bool = False
     target: str | None = None
     classes: str | Path | Sequence[str] | None = None
     split: str | None = None
@@ -141,7 +144,7 @@ class SubjectOptions:
         if isinstance(self.model, Subject):
             self._refuse([f.name for f in fields(SubjectOptions) if f.name != "model"], "a ready Subject")
         if isinstance(self.model, nn.Module):
-            self._refuse(["weights"], "a ready network")
+            self._refuse(["weights", "trust_file"], "a ready network")
         if isinstance(self.data, Data):
             self._refuse(
                 ["data_root", "target", "size", "skip_broken", "classes", "split", "aside", "stream"], "ready data"
@@ -183,8 +186,12 @@ def build_subject(
     if options.ood is not None:
         data = replace(data, ood={f"own {Path(options.ood).name}": _foreign(options, data)})
     model, name = _network(options, data, say)
+    model, note = as_network(model, data.test.inputs(slice(0, TELLING_ROWS)))
+    data = replace(data, notes=(*data.notes, note)) if note else data
     if options.model is None:  # it was trained here, and not on the validation part
         data = replace(data, seen_validation=False)
+    if isinstance(options.model, str) and data.kind == "image" and Path(options.model).is_dir():
+        data = _told_of_pixels(options, data)
     if options.mean is not None or options.std is not None:
         model = Normalised(model, list(options.mean or (0.0,)), list(options.std or (1.0,))).eval()
     if _takes_columns_as_they_are(options, data):
@@ -221,9 +228,28 @@ def _raw(data: Data) -> Data:
 def _entry(options: SubjectOptions) -> ZooEntry | None:
     """The zoo's entry of the network, where it is one of the zoo's."""
     name = options.model
-    if isinstance(name, nn.Module) or (isinstance(name, str) and (":" in name or name.endswith(".pt2"))):
+    if isinstance(name, nn.Module) or (isinstance(name, str) and is_own(name)):
         return None
     return zoo_entry(str(name or DEFAULT_MODEL))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a network says about the pictures that it takes, and the classes of its outputs in their order."""
+
+    outputs: Sequence[tuple[str, ...]] | None = None
+    size: int | None = None
+    channels: int | None = None
+
+
+def _wanted(options: SubjectOptions, entry: ZooEntry | None) -> _Wanted:
+    """What the zoo knows of its networks, and a folder of Hugging Face's of its."""
+    if entry is not None:
+        return _Wanted(classes_of(entry.data) or None, entry.size if entry.size > 32 else None, entry.channels)
+    if isinstance(options.model, str) and ":" not in options.model and Path(options.model).is_dir():
+        card = read_card(options.model)
+        return _Wanted(card.labels or None, card.size, card.channels)
+    return _Wanted()
 
 
 def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Data:
@@ -238,21 +264,21 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
             hint = "a folder of images, an .npz, a .csv, a .parquet, or a name of `deepwright list data`"
             raise InputError("data", given="nothing", expected="the data to measure on", hint=hint)
         source = entry.data
-    zoo = None if _tabular(options) else entry
+    wanted = _Wanted() if _tabular(options) else _wanted(options, entry)
     own = str(source) not in {e.name for e in DATA_SETS}
     decoded = str(source) == "imagenet-sample" or (own and not _holds_numbers(source))
     return load(
         source,
         classes=_class_names(options.classes),
-        outputs=classes_of(zoo.data) or None if zoo is not None and own and decoded else None,
+        outputs=wanted.outputs if own and decoded else None,
         shares=FOR_TRAINING if trains else FOR_MEASURING,
         split=options.split,
         root=options.data_root,
         target=options.target,
         limit=options.limit,
         train_limit=train_limit,
-        size=options.size or (zoo.size if zoo is not None and zoo.size > 32 and decoded else None),
-        mode={1: "L", 3: "RGB"}[zoo.channels] if zoo is not None and own and decoded else None,
+        size=options.size or (wanted.size if decoded else None),
+        mode={1: "L", 3: "RGB"}.get(wanted.channels or 0) if own and decoded else None,
         seed=options.seed,
         skip_broken=options.skip_broken,
         stream=False if trains and options.stream is None else options.stream,
@@ -327,7 +353,7 @@ def _foreign(options: SubjectOptions, data: Data) -> Tensor:
 def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, str]:
     model = options.model
     if isinstance(model, nn.Module):
-        return model, type(model).__name__
+        return model, type(getattr(model, "_orig_mod", model)).__name__
     if _tabular(options):
         if data.kind != "tabular":
             raise InputError(
@@ -335,7 +361,26 @@ def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, 
             )
         return train_mlp(data, task=options.task, seed=options.seed, device=options.device or "cpu", say=say), "mlp"
     name = str(model or DEFAULT_MODEL)
-    return load_model(name, options.weights), name
+    return load_model(name, options.weights, trust_file=options.trust_file), name
+
+
+def _told_of_pixels(options: SubjectOptions, data: Data) -> Data:
+    """The data, with a note where a folder doesn't say how its network's pixels are prepared.
+
+    Raises:
+        InputError: a normalisation of the user's beside the folder's own.
+    """
+    card, own = read_card(str(options.model)), options.mean is not None or options.std is not None
+    if card.mean and own:
+        given = f"beside the folder's own, {card.mean} and {card.std}"
+        raise InputError("mean, std", given=given, expected="none: its preprocessor_config.json is inside the network")
+    if card.preprocessed or own:
+        return data
+    note = (
+        f"{options.model} has no preprocessor_config.json: the network gets pixels in [0, 1] as they are; --mean and "
+        "--std normalise them"
+    )
+    return replace(data, notes=(*data.notes, note))
 
 
 def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from deepwright.core.inference import read_outputs
 from deepwright.core.requirements import require_network
 from deepwright.core.tasks import Classification, Task, infer
 from deepwright.data import FOR_MEASURING, Data, Split, cut_note, one_piece, stratified_order, to_float, with_parts
+from deepwright.nets import as_network
 
 _SEEN = 250  # samples from which the task is told
 
@@ -68,7 +69,7 @@ def subject_from_loaders(
     Raises:
         InputError: batches of another form; outputs and targets whose task can't be told.
     """
-    require_network(model)
+    require_network(as_network(model).network)
     for word in options:
         if word not in OPTIONS:
             raise unknown_name("option of a subject", word, OPTIONS)
@@ -83,8 +84,9 @@ def subject_from_loaders(
         return Subject(model, test, name, task=cast(Task, task), groups=column, reference=other, **options)
     if task is not None and not isinstance(task, Task):
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
-    wide = dtype_of(model) == torch.float64
+    wide = dtype_of(as_network(model).network) == torch.float64
     x, y = _gather(test, "test", keys, wide)
+    model, said = as_network(model, to_float(x[:_SEEN]))
     seen = _seen_task(model, x, y) if task is None else task
     column, beside = _column(groups, len(x))
     whole = Split(x, seen.check_targets(y, len(x), "test labels"), beside)
@@ -104,7 +106,7 @@ def subject_from_loaders(
     if not names and isinstance(seen, Classification):
         names = seen.names or tuple(map(str, range(seen.classes)))
     kind = {4: "image", 3: "series"}.get(x.ndim, "tabular")
-    notes, seen_validation = (note,) if note else (), bool(note) and train is not None
+    notes, seen_validation = tuple(text for text in (note, said) if text), bool(note) and train is not None
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=notes, seen_validation=seen_validation)
     if kind == "tabular" and x.ndim == 2:
         model, data = in_deviations(model, data)

@@ -6,6 +6,7 @@ import copyreg
 import dataclasses
 import functools
 import inspect
+import re
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from deepwright.core.identity.data import take_attributes, take_tensor
 from deepwright.core.identity.walk import Walk
 
 _RUNNING = set(vars(nn.Module()))  # how a module runs at the moment, and what is taken in by itself
+_OF_THIS_PROCESS = re.compile(r"\.?___torch_mangle_\d+| # [^\n]*|, scope: [^\n#]*")
 _TRACED = ("_code", "_prologue_start")  # of a graph: its code, which is taken in by itself
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -45,7 +47,7 @@ def take_network(walk: Walk, value: nn.Module) -> None:
         return
     walk.feed(type(value))
     if isinstance(value, torch.jit.ScriptModule):
-        walk.word("script", str(value.inlined_graph))
+        _script(walk, value.inlined_graph)
         _tensors(walk, value.state_dict())
         _scripted(walk, value)
         return
@@ -61,6 +63,17 @@ def take_network(walk: Walk, value: nn.Module) -> None:
     for name in _HOOKS:
         for hook in getattr(value, name, {}).values():
             walk.feed(hook)
+
+
+def _script(walk: Walk, graph: Any) -> None:
+    """What a script computes, and the tensors that are constants of it: a frozen one's weights are.
+
+    Numbers that torch adds to the names of types, and places in files, are those of this process.
+    """
+    walk.word("script", _OF_THIS_PROCESS.sub("", str(graph)))
+    for node in graph.findAllNodes("prim::Constant", True):
+        if node.hasAttribute("value") and node.kindOf("value") == "t":
+            _tensors(walk, {"constant": node.t("value")})
 
 
 def _scripted(walk: Walk, value: Any) -> None:
