@@ -22,7 +22,7 @@ from deepwright.core.identity import digest
 from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network, require_whole
-from deepwright.core.tasks import Binary, Classification, Segmentation, Task
+from deepwright.core.tasks import Binary, Classification, Regression, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
 
@@ -36,7 +36,7 @@ _SCORES = {
     "detection": "mean score",
 }
 _LOG_PROBABILITIES = "the outputs are log-probabilities, which are read as logits: their softmax is the same"
-OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps")
+OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps", "sensitivity")
 
 
 @dataclass
@@ -54,6 +54,8 @@ class Subject:
         corruption_limit: at most so many samples are perturbed.
         ood_limit: of each set that belongs to no class.
         eps: rising budgets of the robustness curve; chosen by the kind of data when None.
+        sensitivity: of two classes, the share of the events that the threshold shall find: it is then chosen on
+            validation samples, in place of the task's own.
         task: what outputs and targets mean; None takes one class a sample of those that the data name. What it leaves
             open (a tolerance) is taken from the training targets.
 
@@ -70,6 +72,7 @@ class Subject:
     corruption_limit: int = 300
     ood_limit: int = 400
     eps: tuple[float, ...] | None = None
+    sensitivity: float | None = None
     if TYPE_CHECKING:  # None is settled when the subject is made, so that nobody has to ask for it later
         task: Task = cast(Task, None)
     else:
@@ -104,6 +107,26 @@ class Subject:
         if len(train):
             history = train.inputs() if repeats_history(self.task, train.x) else None
             self.task = self.task.fitted(train.y, history)
+        if self.sensitivity is not None:
+            self.task = self._at_sensitivity(self.sensitivity)
+
+    def _at_sensitivity(self, wanted: float) -> Task:
+        """The task at the threshold that finds the wanted share of the events of the validation samples."""
+        if not isinstance(self.task, Binary):
+            given = f"{wanted} beside a {self.task.kind}"
+            raise InputError("sensitivity", given=given, expected="none: it chooses the threshold of Binary()")
+        if not len(self.data.validation) or self.data.seen_validation:
+            had = "were cut from training samples" if len(self.data.validation) else "are missing"
+            given = f"{wanted}, and validation samples {had}"
+            raise InputError("sensitivity", given=given, expected="validation samples that the network never saw")
+        return self.task.at_sensitivity(self.outputs("validation"), self.data.validation.y, wanted)
+
+    @property
+    def threshold_from(self) -> str:
+        """Where the threshold of two classes comes from, in words."""
+        if self.sensitivity is not None:
+            return f"chosen on {len(self.data.validation)} validation samples for a sensitivity of {self.sensitivity:.0%}"
+        return "the more probable label" if getattr(self.task, "threshold", 0.5) == 0.5 else "as it was given"
 
     def _check_options(self) -> None:
         limits = ("batch_size", "attack_limit", "corruption_limit", "ood_limit")
@@ -286,6 +309,8 @@ class Subject:
     @property
     def baseline_task(self) -> Task:
         """The task as it reads the baseline, which gives logits whatever the network gives."""
+        if isinstance(self.task, Regression):
+            return self.task.reread
         scale = getattr(self.task, "outputs", None)
         return replace(self.task, outputs="logits") if isinstance(scale, str) else self.task  # type: ignore[type-var]
 
