@@ -46,11 +46,12 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
     ],
     "robustness": [
         *_named(_SHARE, "clean_accuracy", "noise_accuracy", "robust_accuracy_at_.+", "clean_accuracy_kept"),
-        *_named(_POSITIVE, "area", "baseline_area", "eps_half"),
+        *_named(_POSITIVE, "area", "baseline_area", "eps_half", "clean_headline", "attacked_headline"),
     ],
     "corruptions": [
         *_named(_SHARE, "clean_error", "mean_error"),
         *_named(_ANY, "mce", "relative_error", "skill_lost"),
+        *_named(_POSITIVE, "clean_headline", "mean_headline"),
     ],
     "ood": _named(_SHARE, "auroc_.+"),
     "cost": _named(
