@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from deepwright.cli.commands import Command, audited
-from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, PATH, out, subject, tell, words
+from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, PATH, TASK, out, subject, tell, words
 
 _CONFIG = Path("deepwright.toml")
 
@@ -16,6 +16,7 @@ _CONFIG = Path("deepwright.toml")
 @click.command(cls=Command, example="deepwright audit resnet8-mnist --check accuracy --limit 200")
 @words(
     subject("Of every pass", split=True),
+    TASK,
     DISTURBED,
     CHECK,
     click.option("--fail-on", multiple=True, help='A gate, e.g. "fi>0.5"; the exit code is then 1 when it is met.'),

@@ -124,6 +124,11 @@ class Names(click.ParamType):
         return value if isinstance(value, tuple) else tuple(part.strip() for part in value.split(","))
 
 
+def _columns(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | str | None:
+    """One column as it is, several as they are."""
+    return value[0] if len(value) == 1 else value or None
+
+
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of every draw.")
 DEVICE = click.option("--device", help="Where to work: cpu (the default), cuda, cuda:1, mps, or auto for the best.")
 JSON = click.option("--json", "json_file", type=NewFile(), help="Write the results here too.")
@@ -134,7 +139,18 @@ CHECK = click.option(
     help="Only these checks, all by default; a .py file adds its check_...(subject).",
 )
 FRESH = click.option("--fresh", is_flag=True, help="Forget what an interrupted run left.")
-TARGET = click.option("--target", metavar="COLUMN", help="Column to predict, for a CSV.")
+TARGET = click.option(
+    "--target", metavar="COLUMN", multiple=True, callback=_columns, help="Column to predict, for a CSV; may come again."
+)
+TASK = words(
+    click.option(
+        "--task",
+        type=click.Choice(["classification", "binary", "multilabel", "regression", "segmentation", "detection"]),
+        help="What outputs and targets mean; told by the data by default.",
+    ),
+    click.option("--threshold", type=float, help="Of the probability of the event, or of each label."),
+    click.option("--sensitivity", type=float, help="Of two classes: choose the threshold that finds this share of events."),
+)
 SPLIT = click.option("--split", type=click.Choice(["test"]), help="Measure all of data that come in one piece.")
 SIZE = click.option("--size", type=int, help="Resize images to this side.")
 DISTURBED = words(
@@ -175,7 +191,11 @@ def subject(of: str, *, split: bool = False) -> Decorator:
     """
     return words(
         click.argument("model", required=False),
-        click.option("--data", help="A name of `deepwright list data`, an image folder or zip, .npz or .csv."),
+        click.option(
+            "--data",
+            help="A name of `deepwright list data`, a folder or zip of images (of classes, with masks, with COCO, VOC or "
+            "YOLO boxes), .npz or .csv.",
+        ),
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors (or a state dict) for package.module:factory."),
         TARGET,

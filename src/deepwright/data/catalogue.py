@@ -13,10 +13,13 @@ from deepwright.core.requirements import require_whole
 from deepwright.data.dataset import Data
 from deepwright.data.files.archives import Decoding
 from deepwright.data.files.arrays import load_npz
+from deepwright.data.files.box_folders import holds_boxes, load_boxes
 from deepwright.data.files.class_order import Named, require_names
 from deepwright.data.files.folders import load_folder
+from deepwright.data.files.mask_folders import holds_masks, load_masks
 from deepwright.data.files.pieces import FOR_TRAINING, require_split, with_parts
 from deepwright.data.files.tables import load_csv, load_heart_failure
+from deepwright.data.files.target_tables import holds_labels, load_targets
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import CLASSES as CIFAR10
 from deepwright.data.named.cifar import load_cifar10
@@ -42,6 +45,9 @@ class Entry:
     needs_root: bool
 
 
+WORDS = ("classification", "binary", "multilabel", "regression", "segmentation", "detection")
+_OF_TABLES = WORDS[:4]
+
 ENTRIES = (
     Entry(
         "mnist", "image", "5,000 handwritten digits, 28 x 28 (bundled); the 10,000 test digits with a data root", False
@@ -60,7 +66,7 @@ def load(
     source: str | Path,
     *,
     root: Path | str | None = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     limit: int | None = None,
     train_limit: int | None = None,
     size: int | tuple[int, int] | None = None,
@@ -71,13 +77,15 @@ def load(
     outputs: Sequence[Named] | None = None,
     shares: tuple[float, float] = FOR_TRAINING,
     split: str | None = None,
+    task: str | None = None,
 ) -> Data:
     """A data set by catalogue name or by path.
 
     Args:
-        source: a name of the catalogue, an image folder or zip, an `.npz`, or a `.csv`.
+        source: a name of the catalogue, an image folder or zip (of classes, of label maps, or with boxes in COCO, VOC or
+            YOLO form), an `.npz`, or a `.csv`.
         root: folder of the real data sets; the environment's DEEPWRIGHT_DATA when not given.
-        target: the column to predict, for a CSV.
+        target: the column to predict, for a CSV; several of numbers, or of 0 and 1.
         limit: at most so many test (and validation) samples.
         train_limit: at most so many training samples.
         size: resize images to this (height, width), or to a square; photographs keep their aspect and are cropped.
@@ -88,6 +96,8 @@ def load(
         outputs: the network's own classes, each under all its names: class folders of such names are those classes.
         shares: of the training and the validation part, where your data come in one piece (a table keeps 0.7 and 0.1).
         split: "test" makes data that come in one piece the test part, all of them.
+        task: how your own files are read, one of `WORDS` ("regression", "segmentation", ...); told from the files when
+            None, where one class a sample is the usual reading.
 
     Raises:
         InputError: an unknown name, a missing root, broken files, options that the data don't look at.
@@ -100,6 +110,8 @@ def load(
         if value is not None:
             require_whole(1, **{name: value})
     require_split(split)
+    if task is not None and task not in WORDS:
+        raise unknown_name("task", str(task), WORDS)
     classes = None if classes is None else require_names(classes, "classes")
     folder = (
         Path(root)
@@ -121,6 +133,7 @@ def load(
             raise InputError("target", given=f"{target!r} for {entry.name}, which is no .csv", expected="none")
         if classes is not None:
             raise InputError("classes", given=f"beside {entry.name}, which has its own", expected="none")
+        _require_reading(task, "segmentation" if entry.kind == "segmentation" else "classification", entry.name)
         with_parts(split, entry.name)
         data = _named(entry.name, folder, limit, train_limit, size, seed, skip_broken)
         return data.limited(limit, train_limit, seed)
@@ -138,19 +151,55 @@ def load(
     if path.suffix in (".csv", ".npz"):
         _refuse_size(size, mode, path.name)
     if path.suffix == ".csv":
-        if target is None:
+        if target is None or not target:
             raise InputError(f"{path.name} needs a target column", hint="--target NAME")
-        table = load_csv(path, target, classes=classes, split=split, skip_broken=skip_broken, seed=seed)
+        table = _table(path, target, task, classes, split=split, skip_broken=skip_broken, seed=seed)
         return table.limited(limit, train_limit, seed)
     if target is not None:
         raise InputError("target", given=f"{target!r} for {path.name}, which is no .csv", expected="none")
     limits: dict[str, Any] = {"limit": limit, "train_limit": train_limit, "seed": seed}
     if path.suffix == ".npz":
+        _require_reading(task, "classification", path.name)
         return load_npz(path, classes=classes, shares=shares, split=split, **limits)
     square = (size, size) if isinstance(size, int) else size
+    seen = task or ("detection" if holds_boxes(path) else "segmentation" if holds_masks(path) else "classification")
+    if seen in ("detection", "segmentation"):
+        reader = load_boxes if seen == "detection" else load_masks
+        return reader(path, classes=classes, size=square, mode=mode or "keep", shares=shares, split=split, **limits)
+    _require_reading(task, "classification", path.name)
     short = round(min(square) / 0.875) if square and min(square) >= 160 else None
     how = Decoding(square, mode or "keep", short, skip_broken)
     return load_folder(path, how, classes=classes, outputs=outputs, shares=shares, split=split, **limits)
+
+
+def _table(
+    path: Path, target: str | Sequence[str], task: str | None, classes: Sequence[str] | None, **options: Any
+) -> Data:
+    """A table by its task: several targets are labels where all are 0 or 1, else numbers; one is a class."""
+    targets = (target,) if isinstance(target, str) else tuple(target)
+    if task is None:
+        several = len(targets) > 1
+        labels = several and holds_labels(path, targets, options["skip_broken"])
+        task = "multilabel" if labels else "regression" if several else "classification"
+    if task in ("regression", "multilabel"):
+        if classes is not None:
+            hint = "the labels are the target columns" if task == "multilabel" else "numbers have no classes"
+            raise InputError("classes", given=f"beside --task {task}", expected="none", hint=hint)
+        return load_targets(path, targets, labels=task == "multilabel", **options)
+    if task in ("segmentation", "detection"):
+        raise InputError("task", given=f"{task} for {path.name}", expected=", ".join(_OF_TABLES))
+    if len(targets) > 1:
+        hint = "--task multilabel for columns of 0 and 1, --task regression for numbers"
+        raise InputError("target", given=f"{len(targets)} columns for {task}", expected="one", hint=hint)
+    return load_csv(path, targets[0], classes=classes, **options)
+
+
+def _require_reading(task: str | None, has: str, name: str) -> None:
+    """Refuse a task whose targets these data can't have: classes may be of two, and so binary."""
+    fits = {has, "binary"} if has == "classification" else {has}
+    if task is not None and task not in fits:
+        hint = "numbers and labels come from a .csv, or from loaders in Python" if has == "classification" else None
+        raise InputError("task", given=f"{task} for {name}, whose targets are those of {has}", expected=has, hint=hint)
 
 
 def _refuse_size(size: object, mode: object, name: str) -> None:

@@ -13,19 +13,20 @@ from deepwright.nets.loading import Exported, load, load_exported
 from deepwright.nets.perceptron import mlp
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.resnet import BasicBlock, Bottleneck, ResNet, cifar_resnet, imagenet_resnet
-from deepwright.nets.ssd import SSD, SSDDetector, anchor_boxes, match_anchors, small_ssd, ssd_loss
+from deepwright.nets.ssd import SSD, FinalDetections, SSDDetector, anchor_boxes, match_anchors, small_ssd, ssd_loss
 from deepwright.nets.weights_files import load_weights, read_weights, write_weights
 from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
 
 __all__ = [
     "ENTRIES",
-    "SSD",
     "BasicBlock",
     "Bottleneck",
     "EfficientNetLite0",
     "Exported",
+    "FinalDetections",
     "Normalised",
     "ResNet",
+    "SSD",
     "SSDDetector",
     "ZooEntry",
     "anchor_boxes",

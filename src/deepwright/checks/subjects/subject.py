@@ -23,7 +23,7 @@ from deepwright.core.identity import digest
 from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network, require_whole
-from deepwright.core.tasks import Binary, Classification, Regression, Segmentation, Task
+from deepwright.core.tasks import Binary, Classification, Detection, Regression, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
 
@@ -88,9 +88,10 @@ class Subject:
                 "data", given=type(self.data).__name__, expected="a Data", hint="audit(model, loader) takes loaders"
             )
         self._check_options()
-        if self.data.kind == "segmentation":  # images with label maps
+        dense = {"segmentation": Segmentation, "detection": Detection}.get(self.data.kind)
+        if dense is not None:  # images with label maps, or with boxes
+            self.task = dense(len(self.data.classes)) if self.task is None else self.task
             self.data = replace(self.data, kind="image")
-            self.task = Segmentation(len(self.data.classes)) if self.task is None else self.task
         if self.data.kind not in KINDS:
             raise InputError(
                 "data",
@@ -414,8 +415,8 @@ def _other_count(columns: int, classes: int) -> str:
     """What to do about a network with another number of columns than the data have classes."""
     if columns == 1:
         return (
-            "a single column tells two classes apart; a number is audited from Python: "
-            "`from deepwright.core.tasks import Regression`, `dw.audit(model, loader, task=Regression())`"
+            "a single column tells two classes apart; a number is predicted with --task regression (from Python "
+            "`from deepwright.core.tasks import Regression`, `dw.audit(model, loader, task=Regression())`)"
         )
     names = ",".join(f"name{i}" for i in range(min(columns, 3))) + (",..." if columns > 3 else "")
     if columns > classes:

@@ -47,8 +47,36 @@ def table_data(
     """
     inputs = (x if isinstance(x, Tensor) else torch.as_tensor(np.array(x))).to(torch.float32)
     labels = class_labels(y, f"labels of {name}")
-    _require_table(name, inputs, labels, classes, features)
-    train, validation, test = split_three(inputs, labels, shares, seed)
+    if len(labels) and int(labels.max()) >= len(classes):
+        raise InputError(f"labels of {name}", given=f"up to {int(labels.max())}", expected=f"below {len(classes)}")
+    return standardised_table(name, inputs, labels, classes, features, shares, seed)
+
+
+def standardised_table(
+    name: str,
+    inputs: Tensor,
+    y: Tensor,
+    classes: tuple[str, ...],
+    features: tuple[str, ...],
+    shares: tuple[float, float],
+    seed: int,
+) -> Data:
+    """`table_data` for targets of any task.
+
+    Args:
+        name: of the data set.
+        inputs: (N, features) floats.
+        y: (N, ...) targets.
+        classes: names of classes or labels; none for numbers.
+        features: names of the columns.
+        shares: of the training and the validation split.
+        seed: of the splits.
+
+    Raises:
+        InputError: as `table_data`.
+    """
+    _require_table(name, inputs, y, features)
+    train, validation, test = split_three(inputs, y, shares, seed)
     known = train.x if len(train) else test.x
     center, scale = known.mean(0), known.std(0, correction=min(1, len(known) - 1)).clamp_min(1e-6)
 
@@ -61,14 +89,10 @@ def table_data(
     return Data(name, "tabular", classes, *parts, features=features, center=center, scale=scale, notes=notes)
 
 
-def _require_table(
-    name: str, inputs: Tensor, labels: Tensor, classes: tuple[str, ...], features: tuple[str, ...]
-) -> None:
+def _require_table(name: str, inputs: Tensor, labels: Tensor, features: tuple[str, ...]) -> None:
     if inputs.ndim != 2 or len(inputs) != len(labels) or len(labels) == 0 or inputs.shape[1] != len(features):
         given = f"{tuple(inputs.shape)} numbers, {len(labels)} labels, {len(features)} names of columns"
         raise InputError(f"table {name}", given=given, expected="(rows, columns), a label a row, a name a column")
-    if int(labels.max()) >= len(classes):
-        raise InputError(f"labels of {name}", given=f"up to {int(labels.max())}", expected=f"below {len(classes)}")
     bad = ~torch.isfinite(inputs)
     if bool(bad.any()):
         row, column = bad.nonzero()[0].tolist()
@@ -113,6 +137,28 @@ def load_csv(
         InputError: no such column (the columns are listed), missing values (column and rows are named), too many
             classes.
     """
+    frame, notes = read_rows(path, (target,), skip_broken)
+    labels, names = _encode(frame[target], Path(path), classes)
+    inputs = features_of(frame, (target,), Path(path))
+    require_split(split)
+    shares = (0.0, 0.0) if split == "test" else FOR_TRAINING
+    columns = tuple(map(str, inputs.columns))
+    data = table_data(Path(path).stem, inputs.to_numpy(), labels, names, columns, shares, seed=seed)
+    told = piece_note(len(labels), len(data.train), len(data.validation))
+    return replace(data, notes=(*data.notes, told, *notes))
+
+
+def read_rows(path: Path | str, targets: Sequence[str], skip_broken: bool) -> tuple[Any, tuple[str, ...]]:
+    """The rows of a CSV file as a frame, whole ones only, and what to tell of those that were left out.
+
+    Args:
+        path: the file.
+        targets: columns that it must have, beside others.
+        skip_broken: leave out rows with missing or infinite values instead of refusing.
+
+    Raises:
+        InputError: as `load_csv`.
+    """
     import pandas as pd
 
     path = Path(path)
@@ -127,10 +173,11 @@ def load_csv(
         raise InputError(
             f"cannot read {path}", given="rows with more fields than the header", expected="a name for each column"
         )
-    if target not in frame.columns:
+    strange = next((name for name in targets if name not in frame.columns), None)
+    if strange is not None:
         raise InputError(
             f"target column of {path.name}",
-            given=repr(target),
+            given=repr(strange),
             expected="one of " + ", ".join(map(str, frame.columns)),
             hint="--target NAME",
         )
@@ -150,23 +197,34 @@ def load_csv(
             )
         notes = (f"{int(rows.sum())} rows with missing or infinite values were left out",)
         frame = frame[~rows]
-    if frame.shape[1] == 1:
+    if frame.shape[1] == len(targets):
         raise InputError(f"{path.name}", given="no column beside the target", expected="at least one feature")
-    labels, names = _encode(frame[target], path, classes)
-    inputs = pd.get_dummies(frame.drop(columns=[target]), dtype=float)
-    wide = [c for c in frame.columns if c != target and c not in numeric and frame[c].nunique() > _MOST_CLASSES]
+    return frame, notes
+
+
+def features_of(frame: Any, targets: Sequence[str], path: Path) -> Any:
+    """The columns beside the targets as numbers; a text column becomes one column a value.
+
+    Args:
+        frame: of `read_rows`.
+        targets: columns that are predicted.
+        path: the file, for messages.
+
+    Raises:
+        InputError: text with too many values.
+    """
+    import pandas as pd
+
+    inputs = frame.drop(columns=list(targets))
+    numeric = inputs.select_dtypes("number").columns
+    wide = [c for c in inputs.columns if c not in numeric and inputs[c].nunique() > _MOST_CLASSES]
     if wide:
         raise InputError(
             f"{path.name}",
-            given=f"text column {wide[0]!r} with {frame[wide[0]].nunique()} values",
+            given=f"text column {wide[0]!r} with {inputs[wide[0]].nunique()} values",
             hint="drop identifiers and free text",
         )
-    require_split(split)
-    shares = (0.0, 0.0) if split == "test" else FOR_TRAINING
-    columns = tuple(map(str, inputs.columns))
-    data = table_data(path.stem, inputs.to_numpy(), labels, names, columns, shares, seed=seed)
-    told = piece_note(len(labels), len(data.train), len(data.validation))
-    return replace(data, notes=(*data.notes, told, *notes))
+    return pd.get_dummies(inputs, dtype=float)
 
 
 def _has_unnamed_column(path: Path) -> bool:
@@ -187,7 +245,7 @@ def _encode(column: Any, path: Path, classes: Sequence[str] | None) -> tuple[Ten
             what,
             given=f"{len(values)} distinct values",
             expected=f"2 to {_MOST_CLASSES} classes",
-            hint="regression targets must be binned first",
+            hint="numbers are predicted with --task regression (task='regression' from Python)",
         )
     few = [v for v in values if int((column == v).sum()) < 3]
     if few:
