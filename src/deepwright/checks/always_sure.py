@@ -1,4 +1,4 @@
-"""The reference of a fragility index where there is no other: a classifier that errs as often and is always fully sure."""
+"""What a fragility index is held against where there is nothing else: one that errs as often and is always sure."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from deepwright.checks.metrics import named
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval
+from deepwright.core.tasks import Detection, Segmentation
 from deepwright.corruptions import ALL, TABLES, CorruptionReport, Suite
 
 _STEPS = (0.1, 0.25, 0.5, 0.75)
@@ -42,7 +43,7 @@ def check_corruptions(subject: Subject) -> Finding:
     return Finding(
         check="corruptions",
         grade=found.grade,
-        summary=f"{told}{subject.score_name.capitalize()} {from_to(clean, mean)} on average over "
+        summary=f"{told}{subject.score_name[0].upper()}{subject.score_name[1:]} {from_to(clean, mean)} on average over "
         f"{len(report.errors)} perturbations of {space} x 5 severities ({report.n} samples). "
         f"Worst: {', '.join(worst)}.{skipped}",
         values=values,
@@ -85,7 +86,9 @@ def _more_tables(subject: Subject, report: CorruptionReport) -> list[Table]:
     if report.headlines:
         tables.append(report.headline_table(report.headline in subject.task.higher_is_better))
     if report.skipped:
-        tables.append(Table(["left out", "because"], [[k, v] for k, v in report.skipped.items()], "perturbations left out"))
+        tables.append(
+            Table(["left out", "because"], [[k, v] for k, v in report.skipped.items()], "perturbations left out")
+        )
     return tables
 
 
@@ -131,7 +134,9 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
     """What to train with: the worst perturbations under which the targets stay what they are."""
     rows = report.table().rows
     table = subject.data.kind == "tabular"
-    known = {p.name for p in TABLES} if table else {p.name for p in ALL if p.label_preserving} - {_MIXES}
+    dense = isinstance(subject.task, Segmentation | Detection)
+    still = {p.name for p in ALL if p.label_preserving and not (dense and p.moves_pixels)} - {_MIXES}
+    known = {p.name for p in TABLES} if table else still
     worst = [str(row[0]) for row in rows if row[0] in known][:3]
     left_out = [str(row[0]) for row in rows[:3] if row[0] not in known]
     if found.grade == "A":

@@ -1,7 +1,7 @@
 """Fragility of tasks that decide many things a sample: each label, each pixel is a decision between classes.
 
-The index is one of a population of decisions: a drift changes how often each kind of them comes. Its interval draws whole
-samples, since the decisions of one aren't independent.
+The index is one of a population of decisions: a drift changes how often each kind of them comes. Its interval draws
+whole samples, since the decisions of one aren't independent.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ def decision_fragility(subject: Subject, drawn: Decisions) -> Finding:
     return Finding(
         check="fragility",
         grade=found.grade,
-        summary=f"Fragility Index over {len(xi):,} decisions ({drawn.word}s) of {len(subject.data.test)} samples: {how}. "
-        f"The mean misjudgment is {mean:.3g} (-1 = sure and right, 0 = a coin flip, 1 = sure and wrong); "
+        summary=f"Fragility Index over {len(xi):,} {drawn.word}s of {len(subject.data.test)} samples: {how}."
+        f" The mean misjudgment is {mean:.3g} (-1 = sure and right, 0 = a coin flip, 1 = sure and wrong); "
         f"{confident:.2%} of the {drawn.word}s are confidently wrong (margin above {_CONFIDENT}). "
         f"{f'Measured on {drawn.note}.' if drawn.note else ''}".rstrip(),
         values=values,
         rule=rule,
         remedy="Nothing to do here; look at the kinds below when the data change."
         if found.grade == "A"
-        else f"Look at the {drawn.word}s of the first kinds below, where it is most sure when it is wrong. To lower the "
-        f"index, train with `risk.FragilityLoss(target=0.5)` on the logits and classes of all {drawn.word}s.",
+        else f"Look at the {drawn.word}s of the first kinds below, where it is most sure when it is wrong. To lower "
+        f"the index, train with `risk.FragilityLoss(target=0.5)` on the logits and classes of all {drawn.word}s.",
         tables=[_kinds(drawn, xi)],
         could_be=found.could_be,
         graded_by=("nfi_matched",) if matched is not None else ("nfi",),
@@ -75,7 +75,9 @@ def _grade(
     if why:
         return Graded("info"), f"Not graded: {why}; mistakes are all that there is."
     if float(xi.max()) <= 0:
-        return Graded("info"), f"Not graded: no {drawn.word} of {len(xi):,} is wrong, so nothing says how sure it is then."
+        return Graded(
+            "info"
+        ), f"Not graded: no {drawn.word} of {len(xi):,} is wrong, so nothing says how sure it is then."
     if matched is None:
         return Graded("info"), f"Not graded, for FI compares at matched temperatures only: {unmatched}. {REMEDY}"
     q = min(max(float((xi > 0).double().mean()), 0.5 / len(xi)), 0.499)
@@ -84,8 +86,8 @@ def _grade(
     found = graded_down(ratio, STEPS)
     return found, (
         f"Normalised FI at matched temperature ({matched.value:.3f}) over that of a network that errs on as many "
-        f"{drawn.word}s ({q:.1%}) and is always fully sure ({reference:.3f}) is {ratio.value:.2f}: A up to 0.5, B up to "
-        f"0.8, C up to 1, D up to 1.5, E beyond or infinite.{found.words}"
+        f"{drawn.word}s ({q:.1%}) and is always fully sure ({reference:.3f}) is {ratio.value:.2f}: A up to 0.5, B up "
+        f"to 0.8, C up to 1, D up to 1.5, E beyond or infinite.{found.words}"
     )
 
 

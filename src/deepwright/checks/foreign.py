@@ -1,7 +1,7 @@
-"""Foreign inputs to networks whose samples haven't one class each: detectors of features, and the task's own confidence.
+"""Foreign inputs to networks without one class a sample: detectors of features, and the task's own confidence.
 
-Detectors see one pseudo-class of all training samples. Their features are what enters the last linear map, or, where the
-network doesn't end in one (segmentation, detection), the channels' numbers of its widest layer.
+Detectors see one pseudo-class of all training samples. Their features are what enters the last linear map, or, where
+the network doesn't end in one (segmentation, detection), the channels' numbers of its widest layer.
 """
 
 from __future__ import annotations
@@ -144,9 +144,7 @@ def _scores(
     return found
 
 
-def _finding(
-    subject: Subject, areas: dict[str, dict[str, Any]], own: str | None, skipped: dict[str, str]
-) -> Finding:
+def _finding(subject: Subject, areas: dict[str, dict[str, Any]], own: str | None, skipped: dict[str, str]) -> Finding:
     judged = judged_sets(subject)
     best = max(areas, key=lambda d: mean_area(areas[d], judged).value)
     values: dict[str, Any] = {}
@@ -189,11 +187,13 @@ def _remedy(best: str, own: str | None, top: Any, values: dict[str, Any]) -> str
     if own is not None and before >= MEAN[0]:
         return "Nothing to do here: try foreign inputs of your own, which are what counts."
     if best == own or top.low < _USEFUL or top.value < before + 0.02:
-        return "No detector of the house is clearly better here: nothing to put beside it. Foreign inputs of your own say more."
+        return (
+            "No detector of the house is clearly better here: nothing to put beside it. Try foreign inputs of your own."
+        )
     made = cast(str, {"KNN": "ood.KNN()", "MDS": "ood.MDS()", "BBAS": "ood.BBAS(use='single')"}[best])
     batches = "(x for x, _ in subject.data.train.batches(250))"
     return (
-        f"Put {best} beside the network: `beside = {made}.fit(checks.task_activations(subject.model, {batches}))`, which "
+        f"Put {best} beside the network: `beside = {made}.fit(checks.task_activations(subject.model, {batches}))`; it "
         f"scores `checks.task_activations(subject.model, [x])`: on these sets its mean AUROC is {top.value:.3f}. Check "
         "it on foreign inputs of your own before you rely on it."
     )

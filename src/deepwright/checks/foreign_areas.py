@@ -88,7 +88,12 @@ def mean_area(areas: dict[str, Interval], judged: list[str]) -> Interval:
 def areas_table(areas: dict[str, dict[str, Interval]], judged: list[str], left_out: Mapping[str, str]) -> Table:
     """All sets; mean and worst are of those that are judged, as in the summary."""
     rows: list[list[Any]] = [
-        [d, *(area.value for area in found.values()), mean_area(found, judged).value, min(found[s].value for s in judged)]
+        [
+            d,
+            *(area.value for area in found.values()),
+            mean_area(found, judged).value,
+            min(found[s].value for s in judged),
+        ]
         for d, found in areas.items()
     ]
     sets = list(next(iter(areas.values())))

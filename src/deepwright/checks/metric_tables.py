@@ -109,7 +109,10 @@ def _regions(subject: Subject) -> Pieces:
     notes = _missing(subject, [int(count) for count in true], "classes", "pixel")
     wrong = [subject.class_names[k] for k in range(len(true)) if not true[k] and called[k]]
     if wrong:  # they count with an IoU of 0
-        notes = [note.replace(" and aren't in it", f"; of them {', '.join(wrong[:8])} are predicted, IoU 0") for note in notes]
+        notes = [
+            note.replace(" and aren't in it", f"; of them {', '.join(wrong[:8])} are predicted, IoU 0")
+            for note in notes
+        ]
     return [table], notes
 
 
@@ -133,7 +136,13 @@ def _objects(subject: Subject) -> Pieces:
         [names[c], count[c], ap, ap50, said[c]] for c, (ap, ap50) in task.class_precisions(out, y).items()
     ]
     rows.sort(key=lambda row: row[2])
-    columns = ["class", "objects", "average precision", "at an overlap of 0.5", f"claimed from {task.score_threshold:g}"]
+    columns = [
+        "class",
+        "objects",
+        "average precision",
+        "at an overlap of 0.5",
+        f"claimed from {task.score_threshold:g}",
+    ]
     return [Table(columns, rows[:_ROWS], "classes, lowest average precision first")], _missing(
         subject, count, "classes", "object"
     )

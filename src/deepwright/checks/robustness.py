@@ -155,7 +155,9 @@ def _headline(subject: Subject, split: Split) -> tuple[float, float] | None:
     outputs: list[tuple[Any, Any]] = []
     for x, y in split.batches(subject.batch_size):
         placed = _for(subject.model, x)
-        moved = attack(subject.model, placed, y.to(device_of(subject.model)), ids=torch.arange(start, start + len(x))).x_adv
+        moved = attack(
+            subject.model, placed, y.to(device_of(subject.model)), ids=torch.arange(start, start + len(x))
+        ).x_adv
         outputs.append((subject.read([placed]), subject.read([moved])))
         start += len(x)
     clean, attacked = (task.join(parts) for parts in zip(*outputs))

@@ -149,7 +149,9 @@ TASK = words(
         help="What outputs and targets mean; told by the data by default.",
     ),
     click.option("--threshold", type=float, help="Of the probability of the event, or of each label."),
-    click.option("--sensitivity", type=float, help="Of two classes: choose the threshold that finds this share of events."),
+    click.option(
+        "--sensitivity", type=float, help="Of two classes: choose the threshold that finds this share of events."
+    ),
 )
 SPLIT = click.option("--split", type=click.Choice(["test"]), help="Measure all of data that come in one piece.")
 SIZE = click.option("--size", type=int, help="Resize images to this side.")
@@ -193,8 +195,8 @@ def subject(of: str, *, split: bool = False) -> Decorator:
         click.argument("model", required=False),
         click.option(
             "--data",
-            help="A name of `deepwright list data`, a folder or zip of images (of classes, with masks, with COCO, VOC or "
-            "YOLO boxes), .npz or .csv.",
+            help="A name of `deepwright list data`, a folder or zip of images (of classes, with masks, with COCO, VOC "
+            "or YOLO boxes), .npz or .csv.",
         ),
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors (or a state dict) for package.module:factory."),

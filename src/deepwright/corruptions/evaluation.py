@@ -152,7 +152,9 @@ def evaluate_on(
                 if f"{p.name}/{s}" not in log.rows:
                     log.add(f"{p.name}/{s}", cells.perturbed(p, s))
                 running.advance(1, p.name)
-    found = _report(log.rows, [p.name for p in kept], tuple(severities), skipped, _chance(error.task, data), len(models))
+    found = _report(
+        log.rows, [p.name for p in kept], tuple(severities), skipped, _chance(error.task, data), len(models)
+    )
     if error.headline and error.task is not None:
         found.headline = error.task.headline
     return found
@@ -318,9 +320,7 @@ def _report(
     """Means, ratios and intervals of what was summed."""
     clean = torch.tensor(rows["clean"][0], dtype=torch.float64)
     n = len(clean)
-    tables = [
-        {name: [rows[f"{name}/{s}"][i] / n for s in severities] for name in names} for i in range(networks)
-    ]
+    tables = [{name: [rows[f"{name}/{s}"][i] / n for s in severities] for name in names} for i in range(networks)]
     errors = tables[0]
     reference = tables[1] if len(tables) > 1 else {name: [1.0] * len(severities) for name in names}
     ratios = [sum(values) / max(sum(reference[name]), 1 / n) for name, values in errors.items()]

@@ -1,8 +1,8 @@
 """Perturbations that move pixels: label maps and boxes move along; where targets can't, the perturbation is left out.
 
 A perturbation that moves pixels is applied, with the same random streams, to a picture whose two first channels are the
-row and the column of each pixel. What comes back says where each pixel came from; the label map is read there, and a box
-is drawn around all that came from inside of it.
+row and the column of each pixel. What comes back says where each pixel came from; the label map is read there, and a
+box is drawn around all that came from inside of it.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def load(
     """A data set by catalogue name or by path.
 
     Args:
-        source: a name of the catalogue, an image folder or zip (of classes, of label maps, or with boxes in COCO, VOC or
-            YOLO form), an `.npz`, or a `.csv`.
+        source: a name of the catalogue, an image folder or zip (of classes, of label maps, or with boxes in COCO, VOC
+            or YOLO form), an `.npz`, or a `.csv`.
         root: folder of the real data sets; the environment's DEEPWRIGHT_DATA when not given.
         target: the column to predict, for a CSV; several of numbers, or of 0 and 1.
         limit: at most so many test (and validation) samples.

@@ -19,6 +19,7 @@ from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
 
 __all__ = [
     "ENTRIES",
+    "SSD",
     "BasicBlock",
     "Bottleneck",
     "EfficientNetLite0",
@@ -26,7 +27,6 @@ __all__ = [
     "FinalDetections",
     "Normalised",
     "ResNet",
-    "SSD",
     "SSDDetector",
     "ZooEntry",
     "anchor_boxes",

@@ -234,7 +234,7 @@ def _less_bias(hits: Tensor, sure: Tensor, count: Tensor) -> Tensor:
 
 
 def less_noise(gap: Float[Tensor, "..."], noise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """The size of a measured gap less what its noise adds to sizes: 2 g - E|N(g, s^2)|, below 0 for gaps of noise alone.
+    """A measured gap less what its noise adds to sizes: 2 g - E|N(g, s^2)|, below 0 for gaps of noise alone.
 
     Args:
         gap: g >= 0.

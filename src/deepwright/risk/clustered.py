@@ -105,7 +105,9 @@ def _reduced(weights: Float[Tensor, "rows groups"], gaps: Tensor, count: Tensor)
     """The estimate of each weighting of the groups, less what noise adds to it."""
     gap, n = weights @ gaps, weights @ count
     ratio = gap / n.clamp_min(1)
-    spread = weights @ gaps.square() - 2 * ratio * (weights @ (gaps * count)) + ratio.square() * (weights @ count.square())
+    spread = (
+        weights @ gaps.square() - 2 * ratio * (weights @ (gaps * count)) + ratio.square() * (weights @ count.square())
+    )
     lone = (weights @ (count > 0).double()) <= 1  # one group says nothing about its noise: as large as the gap
     noise = torch.where(lone, gap.abs(), spread.clamp_min(0).sqrt()).clamp_min(1e-12)
     return (less_noise(gap.abs(), noise).where(n > 0, 0.0)).sum(1).clamp_min(0) / n.sum(1)

@@ -1,4 +1,4 @@
-"""Intervals of numbers: how often claimed ones hold the truth, and the conformal ones that a point predictor could have.
+"""Intervals of numbers: how often claimed ones hold the truth, and conformal ones for a point predictor.
 
 A network that gives one number claims no uncertainty. Its errors on samples that it never saw say how wide intervals
 must be, and split conformal prediction makes that a guarantee on average over exchangeable samples.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -37,9 +37,7 @@ class Coverage:
     width: float
 
 
-def coverage(
-    low: Float[Tensor, " n"], high: Float[Tensor, " n"], y: Float[Tensor, " n"], level: float
-) -> Coverage:
+def coverage(low: Float[Tensor, " n"], high: Float[Tensor, " n"], y: Float[Tensor, " n"], level: float) -> Coverage:
     """Share of the targets that lie within their intervals, ends included.
 
     Args:
@@ -81,9 +79,7 @@ def conformal_half_width(errors: Float[Tensor, " n"], level: float) -> float:
     return float(size[rank - 1]) if 1 <= rank <= len(size) else math.inf
 
 
-def miscoverage(
-    held: Mapping[float, Float[Tensor, "n outputs"]], seed: int = 0, resamples: int = 500
-) -> Interval:
+def miscoverage(held: Mapping[float, Bool[Tensor, "n outputs"]], seed: int = 0, resamples: int = 500) -> Interval:
     """Mean over levels and outputs of |share held - level|, less what few samples add to it, with its 95 % interval.
 
     Args:

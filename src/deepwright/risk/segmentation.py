@@ -13,6 +13,7 @@ from deepwright.core.requirements import require_positive, require_whole
 
 _BLOCK = 4_000_000  # positions that are ranked at once
 
+
 def boundary_f1(
     called: Int64[Tensor, "n h w"],
     truth: Int64[Tensor, "n h w"],
@@ -78,7 +79,7 @@ def _grown(border: Tensor, disc: Tensor) -> Tensor:
 
 
 def drawn_pixels(
-    truth: Int64[Tensor, "n *positions"], most: int, seed: int = 0, *, ignore_index: int | None = None
+    truth: Int64[Tensor, "n ..."], most: int, seed: int = 0, *, ignore_index: int | None = None
 ) -> tuple[Int64[Tensor, " m"], Int64[Tensor, " m"]]:
     """At most so many positions of each image, drawn at random from those that count.
 

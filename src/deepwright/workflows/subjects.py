@@ -20,7 +20,6 @@ from deepwright.core.randomness import local_rng
 from deepwright.core.requirements import require_number, require_positive, require_whole, require_within
 from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Task
 from deepwright.data import ENTRIES as DATA_SETS
-from deepwright.data import WORDS as TASK_WORDS
 from deepwright.data import (
     FOR_MEASURING,
     FOR_TRAINING,
@@ -33,6 +32,7 @@ from deepwright.data import (
     read_classes,
     require_names,
 )
+from deepwright.data import WORDS as TASK_WORDS
 from deepwright.nets import Normalised, ZooEntry, mlp
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
@@ -52,8 +52,8 @@ class SubjectOptions:
         model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, a module that takes pixels in [0, 1]
             (or features) and gives logits, or a ready `Subject` (which has its data with it). None is
             `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
-        data: a name of `deepwright list data`, an image folder or zip (of classes, of label maps, or with boxes in COCO,
-            VOC or YOLO form), an .npz, a .csv, or a `Data`. The model's own by default.
+        data: a name of `deepwright list data`, an image folder or zip (of classes, of label maps, or with boxes in
+            COCO, VOC or YOLO form), an .npz, a .csv, or a `Data`. The model's own by default.
         data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.
         weights: safetensors (or a state dict) for `package.module:factory`.
         target: the column to predict, for a CSV; several of numbers, or of labels that are 0 or 1.
@@ -80,7 +80,7 @@ class SubjectOptions:
         task: what outputs and targets mean, or the word for it: "classification", "binary", "multilabel", "regression",
             "segmentation" or "detection". Told by the data by default, where one class a sample is the usual reading.
         threshold: of the probability of the event, or of each label; 0.5 by default.
-        sensitivity: of two classes, the share of the events that the threshold shall find, chosen on validation samples.
+        sensitivity: of two classes, the share of events that the threshold shall find, chosen on validation samples.
 
     Raises:
         InputError: numbers out of their range, a device that isn't here, data beside a ready `Subject`.
@@ -304,7 +304,9 @@ def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, 
             raise InputError(
                 "model", given="nothing", expected=f"a network for {data.name!r}", hint="deepwright list models"
             )
-        return train_mlp(data, task=task_of(options.task, data), seed=options.seed, device=options.device or "cpu", say=say), "mlp"
+        return train_mlp(
+            data, task=task_of(options.task, data), seed=options.seed, device=options.device or "cpu", say=say
+        ), "mlp"
     name = str(model or DEFAULT_MODEL)
     return load_model(name, options.weights), name
 

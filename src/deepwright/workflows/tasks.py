@@ -93,7 +93,9 @@ def _require_outputs(task: Task, word: str, data: Data, model: nn.Module) -> Non
     kind, shape = seen
     like = _looks_like(kind, shape)
     if like and word not in like:
-        given = f"{word}, and outputs of shape {('N', *shape[1:])}".replace("'", "") if shape else f"{word}, and a {kind}"
+        given = (
+            f"{word}, and outputs of shape {('N', *shape[1:])}".replace("'", "") if shape else f"{word}, and a {kind}"
+        )
         hint = f"outputs like these are of {' or '.join(like)}"
         raise InputError("task", given=given, expected=_form_of(task), hint=hint)
 

@@ -78,7 +78,7 @@ def box_calibration(subject: Subject) -> Finding:
         check="calibration",
         grade=grade.grade,
         summary=f"Expected calibration error of a box's score against its precision at an overlap of {task.iou:g}: "
-        f"{whole.ece:.3f}; without what {whole.groups} images with boxes add by chance {whole.debiased.value:.3f} (95 % "
+        f"{whole.ece:.3f}; without what {whole.groups} images add by chance {whole.debiased.value:.3f} (95 % "
         f"interval by images {whole.debiased.low:.3f} to {whole.debiased.high:.3f}; {len(found.score):,} boxes). On "
         f"average {direction(gap)} by {abs(gap):.1%}. {fitted.words(values)}",
         values=values,

@@ -49,8 +49,8 @@ def interval_calibration(subject: Subject) -> Finding:
         check="calibration",
         grade=grade.grade,
         summary=f"Intervals that claim {level:.0%} hold {means[level][0].value:.1%} of {len(y)} test targets (95 % "
-        f"interval {means[level][0].low:.1%} to {means[level][0].high:.1%}) at a mean width of {means[level][1]:.3g}. In "
-        f"the mean over levels and outputs coverage is off by {found}; on the whole they are {way}."
+        f"interval {means[level][0].low:.1%} to {means[level][0].high:.1%}) at a mean width of {means[level][1]:.3g}. "
+        f"In the mean over levels and outputs coverage is off by {found}; on the whole they are {way}."
         f"{_conformal_words(subject, conformal, level)}",
         values=values,
         rule=rule,
@@ -78,17 +78,17 @@ def _of_points(subject: Subject, conformal: Ends) -> Finding:
         check="calibration",
         grade="info",
         summary=f"The network claims no uncertainty; this is what conformal intervals would be: {level:.0%} of the "
-        f"targets within an interval of width {width:.3g} (fitted on {len(subject.data.validation)} validation samples), "
+        f"targets within a width of {width:.3g} (fitted on {len(subject.data.validation)} validation samples), "
         f"which holds {share.value:.1%} of {len(subject.data.test)} test targets (95 % interval {share.low:.1%} to "
         f"{share.high:.1%}).",
         values=_conformal_values(subject, conformal),
         rule="Not graded: there is no claim that could be wrong.",
-        remedy=f"To give an interval with each number, take `subject.outputs() - {width / 2:.4g}` to `subject.outputs() "
+        remedy=f"For an interval around each number take `subject.outputs() - {width / 2:.4g}` to `subject.outputs() "
         f"+ {width / 2:.4g}`: as wide for every sample. A network that predicts its own spread "
         "(`Regression(spread='variance')`, or 'quantiles') can be narrower where it is sure."
         if subject.task.columns == (1,)
-        else "Add and subtract half of each output's width below: as wide for every sample. A network that predicts its "
-        "own spread (`Regression(outputs, spread='variance')`, or 'quantiles') can be narrower where it is sure.",
+        else "Add and subtract half of each output's width below: as wide for every sample. A network that predicts "
+        "its own spread (`Regression(outputs, spread='variance')`, or 'quantiles') can be narrower where it is sure.",
         tables=_conformal_table(subject, conformal),
         figures=[_figure(rows)],
     )

@@ -67,8 +67,8 @@ def label_calibration(subject: Subject) -> Finding:
         check="calibration",
         grade=found.grade,
         summary=f"Expected calibration error of a label's probability, without what {len(y)} samples add by chance: "
-        f"{mean.value:.3f} in the mean over {len(each)} labels (95 % interval {mean.low:.3f} to {mean.high:.3f}); worst "
-        f"for {names[worst]!r}: {each[worst].value:.3f}. All labels together {pooled.ece:.3f}. {fitted.words(values)}",
+        f"{mean.value:.3f} in the mean over {len(each)} labels (95 % interval {mean.low:.3f} to {mean.high:.3f}); "
+        f"worst for {names[worst]!r}: {each[worst].value:.3f}. All together {pooled.ece:.3f}. {fitted.words(values)}",
         values=values,
         rule=rule,
         remedy=fitted.remedy(

@@ -59,8 +59,8 @@ def pixel_calibration(subject: Subject) -> Finding:
     return Finding(
         check="calibration",
         grade=grade.grade,
-        summary=f"Expected calibration error of a pixel's class {found.ece:.3f}; without what {found.groups} images add "
-        f"by chance {found.debiased.value:.3f} (95 % interval by images {found.debiased.low:.3f} to "
+        summary=f"Expected calibration error of a pixel's class {found.ece:.3f}; without what {found.groups} images "
+        f"add by chance {found.debiased.value:.3f} (95 % interval by images {found.debiased.low:.3f} to "
         f"{found.debiased.high:.3f}). On average {direction(gap)} by {abs(gap):.1%}. {fitted.words(values)}"
         f"{f' Measured on {drawn.note}.' if drawn.note else ''}",
         values=values,

@@ -34,7 +34,7 @@ _SCORES = {
     "regression": "share within the tolerance",
     "forecast": "share within the tolerance",
     "segmentation": "share of right pixels",
-    "detection": "mean score",
+    "detection": "F1 of an image's boxes",
 }
 _LOG_PROBABILITIES = "the outputs are log-probabilities, which are read as logits: their softmax is the same"
 OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps", "sensitivity")
@@ -127,7 +127,9 @@ class Subject:
     def threshold_from(self) -> str:
         """Where the threshold of two classes comes from, in words."""
         if self.sensitivity is not None:
-            return f"chosen on {len(self.data.validation)} validation samples for a sensitivity of {self.sensitivity:.0%}"
+            return (
+                f"chosen on {len(self.data.validation)} validation samples for a sensitivity of {self.sensitivity:.0%}"
+            )
         return "the more probable label" if getattr(self.task, "threshold", 0.5) == 0.5 else "as it was given"
 
     def _check_options(self) -> None:

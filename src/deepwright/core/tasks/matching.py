@@ -11,7 +11,6 @@ from torch import Tensor
 
 from deepwright.core.boxes import Detections, box_iou, greedy_matches
 
-
 Area = tuple[float, float]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -24,11 +25,13 @@ def require_levels(spread: str, levels: Sequence[float]) -> tuple[float, ...]:
     found = tuple(levels)
     if spread != "quantiles":
         if found:
-            raise InputError("levels", given=f"{found} beside spread={spread!r}", expected="none: they are of quantiles")
+            raise InputError(
+                "levels", given=f"{found} beside spread={spread!r}", expected="none: they are of quantiles"
+            )
         return ()
     for level in found:
         require_within(0, 1, ends="()", levels=level)
-    if len(found) < 2 or any(a >= b for a, b in zip(found, found[1:])):
+    if len(found) < 2 or any(a >= b for a, b in itertools.pairwise(found)):
         raise InputError("levels", given=f"{found}", expected="two or more, rising, as (0.05, 0.5, 0.95)")
     return tuple(map(float, found))
 

@@ -73,7 +73,9 @@ def load_boxes(
     pieces = _pieces(path) if path.is_dir() else {}
     if not pieces:
         hint = "COCO: *.json; VOC: Annotations/*.xml; YOLO: labels/*.txt with data.yaml or classes.txt"
-        raise InputError(f"{path}", given="no boxes that can be read", expected="a folder of pictures with boxes", hint=hint)
+        raise InputError(
+            f"{path}", given="no boxes that can be read", expected="a folder of pictures with boxes", hint=hint
+        )
     first = next(iter(pieces.values()))
     shape, channels = _form_of_pictures(first.pictures, size, mode)
     names = classes if classes is not None else _class_names(path, first)
@@ -128,7 +130,9 @@ def _one(path: Path) -> _Piece | None:
 
 def _coco_pieces(path: Path) -> dict[str, _Piece]:
     """COCO files beside the pictures or in `annotations/`, by the part that their names say."""
-    files = [file for folder in (path, path / "annotations") if folder.is_dir() for file in sorted(folder.glob("*.json"))]
+    files = [
+        file for folder in (path, path / "annotations") if folder.is_dir() for file in sorted(folder.glob("*.json"))
+    ]
     files = [file for file in files if _is_coco(file)]
     if len(files) == 1:
         part = part_in(files[0].stem.removeprefix("instances_"))
@@ -140,7 +144,9 @@ def _coco_pieces(path: Path) -> dict[str, _Piece]:
 def _pictures_of(path: Path, part: str) -> Path:
     """The folder of a part's pictures, where there is one of its own."""
     homes = [path, path / "images"]
-    own = [f for home in homes if home.is_dir() for f in sorted(home.iterdir()) if f.is_dir() and part_in(f.name) == part]
+    own = [
+        f for home in homes if home.is_dir() for f in sorted(home.iterdir()) if f.is_dir() and part_in(f.name) == part
+    ]
     return own[0] if own else path
 
 
@@ -165,7 +171,9 @@ def _form_of_pictures(folder: Path, size: tuple[int, int] | None, mode: str) -> 
     if other is not None:
         wide, high = source.size_of(other)
         given = f"{names[0]} of {width} x {height}, {other} of {wide} x {high}"
-        raise InputError(f"pictures of {folder}", given=given, expected="one size", hint="say --size N to resize them all")
+        raise InputError(
+            f"pictures of {folder}", given=given, expected="one size", hint="say --size N to resize them all"
+        )
     return (height, width), first.shape[1]
 
 
@@ -189,10 +197,14 @@ def _class_names(path: Path, piece: _Piece) -> Sequence[str] | None:
     for folder in (path, piece.pictures, piece.marks):
         for name in _CLASS_FILES:
             if (folder / name).is_file():
-                return [line.strip() for line in (folder / name).read_text(encoding="utf-8").splitlines() if line.strip()]
+                return [
+                    line.strip() for line in (folder / name).read_text(encoding="utf-8").splitlines() if line.strip()
+                ]
         if (folder / "data.yaml").is_file():
             return _yaml_names(folder / "data.yaml")
-    raise InputError(f"class names of {path}", given="none", expected="data.yaml or classes.txt", hint="or --classes a,b,c")
+    raise InputError(
+        f"class names of {path}", given="none", expected="data.yaml or classes.txt", hint="or --classes a,b,c"
+    )
 
 
 def _yaml_names(file: Path) -> list[str]:
@@ -205,4 +217,3 @@ def _yaml_names(file: Path) -> list[str]:
         except (yaml.YAMLError, RecursionError) as error:
             raise ValueError(str(error).splitlines()[0]) from error
         return [str(names[k]) for k in sorted(names)] if isinstance(names, dict) else [str(name) for name in names]
-

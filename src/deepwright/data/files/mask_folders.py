@@ -64,9 +64,9 @@ def load_masks(
 ) -> Data:
     """Pictures with label maps as data for a segmentation: uint8 (N, C, H, W) and int64 (N, H, W).
 
-    Maps stand in a folder of their own (`masks`, `labels`, `annotations`, `gt`, or `trainannot` beside `train`) under the
-    names of their pictures, with or without `_mask`; folders `train`, `val`, `test` may stand above or below. A map is
-    a PNG of one channel: its numbers are classes from 0, and 255 is what doesn't count. Maps of 0 and 255 alone are of
+    Maps stand in a folder of their own (`masks`, `labels`, `annotations`, `gt`, or `trainannot` beside `train`) under
+    the names of their pictures, with or without `_mask`; `train`, `val`, `test` may stand above or below. A map is a
+    PNG of one channel: its numbers are classes from 0, and 255 is what doesn't count. Maps of 0 and 255 alone are of
     two classes, nothing and something.
 
     Args:
@@ -153,7 +153,9 @@ def _map(source: ImageSource, name: str, size: tuple[int, int], resized: bool) -
         with Image.open(io.BytesIO(source.read(name))) as image:
             if image.mode not in _MODES:
                 hint = "write the number of each pixel's class into a grey or palette PNG"
-                raise InputError(what, given=f"a picture in colours ({image.mode})", expected="class numbers", hint=hint)
+                raise InputError(
+                    what, given=f"a picture in colours ({image.mode})", expected="class numbers", hint=hint
+                )
             if resized and image.size != (size[1], size[0]):
                 image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
             ids = np.asarray(image)

@@ -69,7 +69,9 @@ def complete_parts(
         with_parts(split, name)
         parts, notes = dict(given), []
         if len(given) == 2:
-            missing, source, count = part_to_cut({part: len(each) for part, each in given.items()}, f"samples of {name}")
+            missing, source, count = part_to_cut(
+                {part: len(each) for part, each in given.items()}, f"samples of {name}"
+            )
             order: Tensor = stratified_order(given[source].y, seed)
             parts[missing], parts[source] = given[source].where(order[:count]), given[source].where(order[count:])
             notes = [cut_note(missing, source, count)]
