@@ -38,7 +38,7 @@ from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
 from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
 from deepwright.workflows.precision import placed
-from deepwright.workflows.tasks import task_of
+from deepwright.workflows.tasks import task_of, word_for
 
 DEFAULT_MODEL = "resnet8-mnist"
 _MOST_OOD = 1000  # images of a folder of the user's that belong to no class
@@ -267,7 +267,7 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         mode={1: "L", 3: "RGB"}[zoo.channels] if zoo is not None and own and decoded else None,
         seed=options.seed,
         skip_broken=options.skip_broken,
-        task=options.task if isinstance(options.task, str) else None,
+        task=word_for(options.task),
     )
 
 

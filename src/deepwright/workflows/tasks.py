@@ -47,9 +47,27 @@ def task_of(
         return _with(class_task(model, data, outputs or "auto"), None, threshold)
     _require_targets(word, data)
     task = _made(word, data)
-    if model is not None and given is not None:
+    if model is not None:
         _require_outputs(task, word, data, model)
     return _with(task, outputs, threshold)
+
+
+def word_for(task: Task | str | None) -> str | None:
+    """How data are read for a task; None where the data tell it.
+
+    Args:
+        task: one, its word, or None.
+    """
+    if task is None or isinstance(task, str):
+        return task
+    words: dict[type[Any], str] = {
+        Binary: "binary",
+        MultiLabel: "multilabel",
+        Regression: "regression",
+        Segmentation: "segmentation",
+        Detection: "detection",
+    }
+    return words.get(type(task))
 
 
 def _told_by(data: Data) -> str | None:

@@ -108,7 +108,7 @@ def final(device):
     model = small_ssd()
     with torch.no_grad():
         for i, p in enumerate(model.parameters()):
-            p.add_(0.05 * normal(*p.shape, seed=i))
+            p.copy_(0.2 * normal(*p.shape, seed=i))
     found = FinalDetections(model.to(device).eval(), score=0.01)(uniform(2, 1, 48, 64).to(device))
     return [(each.boxes, each.labels, each.scores) for each in found]
 
