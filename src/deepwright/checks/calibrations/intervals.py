@@ -97,7 +97,7 @@ def _of_points(subject: Subject, conformal: Ends) -> Finding:
 def _claimed(subject: Subject) -> Ends:
     """Ends of the central intervals that the network gives, by level."""
     task, out = cast(Regression, subject.task), subject.outputs().double()
-    levels = LEVELS
+    levels: tuple[float, ...] = LEVELS
     if task.spread == "quantiles":
         levels = tuple(sorted({round(1 - 2 * p, 9) for p in task.levels if p < 0.5}))
     found = {level: task.interval(out, level) for level in levels}

@@ -90,7 +90,16 @@ def load_boxes(
     notes = [f"{first.form} boxes; labels are {order}", *notes]
     if ignored:
         notes.append(f"{ignored} pictures hold only boxes marked difficult or crowd, which don't count as objects")
-    return Data(path.name, "detection", found, **parts, notes=tuple(notes), seen_validation=seen)
+    return Data(
+        path.name,
+        "detection",
+        found,
+        parts["train"],
+        parts["validation"],
+        parts["test"],
+        notes=tuple(notes),
+        seen_validation=seen,
+    )
 
 
 def _pieces(path: Path) -> dict[str, _Piece]:

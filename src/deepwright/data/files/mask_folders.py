@@ -101,7 +101,9 @@ def load_masks(
         seen, notes = [0, 1], ["label maps hold 0 and 255 only: read as two classes, 0 and 1"]
     names = _names(seen, classes, path)
     parts, told, validation = complete_parts(splits, str(path), shares, split, limit, train_limit, seed)
-    data = Data(path.stem, "segmentation", names, **parts, notes=(*notes, *told))
+    data = Data(
+        path.stem, "segmentation", names, parts["train"], parts["validation"], parts["test"], notes=(*notes, *told)
+    )
     return replace(data, seen_validation=validation)
 
 
@@ -156,9 +158,8 @@ def _map(source: ImageSource, name: str, size: tuple[int, int], resized: bool) -
                 raise InputError(
                     what, given=f"a picture in colours ({image.mode})", expected="class numbers", hint=hint
                 )
-            if resized and image.size != (size[1], size[0]):
-                image = image.resize((size[1], size[0]), Image.Resampling.NEAREST)
-            ids = np.asarray(image)
+            moved = resized and image.size != (size[1], size[0])
+            ids = np.asarray(image.resize((size[1], size[0]), Image.Resampling.NEAREST) if moved else image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):
             raise
