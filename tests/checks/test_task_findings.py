@@ -65,7 +65,9 @@ def test_a_network_of_numbers_alone_claims_nothing(audited):
     gap = (out_of(subject, "validation") - subject.data.validation.y).abs().double()
     n = len(gap)
     half = gap.sort(0).values[math.ceil((n + 1) * 0.8) - 1]
-    assert found.number("conformal_width_80") == pytest.approx(float(2 * half.mean()), rel=1e-5)
+    assert found.number("conformal_width_80") == pytest.approx(
+        float((2 * half / subject.data.test.y.std(0, correction=0)).mean()), rel=1e-5
+    )
     inside = (out_of(subject) - subject.data.test.y).abs() <= half
     assert found.number("conformal_coverage_80") == pytest.approx(float(inside.double().mean()))
 

@@ -55,7 +55,7 @@ def colour_ssd():
 
 def ssd():
     torch.manual_seed(0)
-    return FinalDetections(small_ssd(2), score=0.015)
+    return FinalDetections(small_ssd(2), score=0.015, limit=8)
 
 
 def one_logit():

@@ -84,7 +84,8 @@ def _more_tables(subject: Subject, report: CorruptionReport) -> list[Table]:
     """The headline metric, and what was left out, each where there is some."""
     tables = []
     if report.headlines:
-        tables.append(report.headline_table(report.headline in subject.task.higher_is_better))
+        word = named(str(report.headline))
+        tables.append(report.headline_table(report.headline in subject.task.higher_is_better, word))
     if report.skipped:
         tables.append(
             Table(["left out", "because"], [[k, v] for k, v in report.skipped.items()], "perturbations left out")

@@ -139,8 +139,13 @@ CHECK = click.option(
     help="Only these checks, all by default; a .py file adds its check_...(subject).",
 )
 FRESH = click.option("--fresh", is_flag=True, help="Forget what an interrupted run left.")
-TARGET = click.option(
-    "--target", metavar="COLUMN", multiple=True, callback=_columns, help="Column to predict, for a CSV; may come again."
+TARGET = click.option("--target", metavar="COLUMN", help="Column to predict, for a CSV.")
+TARGETS = click.option(
+    "--target",
+    metavar="COLUMN",
+    multiple=True,
+    callback=_columns,
+    help="Column to predict, for a CSV; several of numbers, or of 0 and 1.",
 )
 TASK = words(
     click.option(
@@ -200,7 +205,7 @@ def subject(of: str, *, split: bool = False) -> Decorator:
         ),
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors (or a state dict) for package.module:factory."),
-        TARGET,
+        TARGETS,
         click.option(
             "--classes",
             help="Order of the network's outputs: a FILE with a class name a line, names between commas, or imagenet.",

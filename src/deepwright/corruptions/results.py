@@ -54,20 +54,22 @@ class CorruptionReport:
         found = [value for value in values if value is not None]
         return sum(found) / len(found) if found and len(found) == len(values) else None
 
-    def headline_table(self, rises: bool) -> Table:
+    def headline_table(self, rises: bool, name: str | None = None) -> Table:
         """The headline metric of each perturbation and severity, worst first.
 
         Args:
             rises: whether it is better when it is larger.
+            name: of the metric in words; its key by default.
         """
         rows: list[list[Any]] = []
-        for name, values in self.headlines.items():
+        for perturbation, values in self.headlines.items():
             known = [value for value in values if value is not None]
-            rows.append([name, *values, sum(known) / len(known) if known else None])
+            rows.append([perturbation, *values, sum(known) / len(known) if known else None])
         worst = float("-inf") if rises else float("inf")
         rows.sort(key=lambda row: (1 if rises else -1) * (worst if row[-1] is None else row[-1]))
         columns = ["perturbation", *(f"severity {s}" for s in self.severities), "mean"]
-        return Table(columns, rows, f"{self.headline} on {self.n} samples; {self.clean_headline} without perturbation")
+        clean = "undefined" if self.clean_headline is None else f"{self.clean_headline:.3g}"
+        return Table(columns, rows, f"{name or self.headline} on {self.n} samples; {clean} without perturbation")
 
     def figure(self) -> Figure:
         """Accuracy as a heat map."""

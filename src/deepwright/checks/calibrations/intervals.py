@@ -38,7 +38,7 @@ def interval_calibration(subject: Subject) -> Finding:
     grade, rule = _grade(subject, found)
     rows = _rows(subject, claimed)
     level = min(claimed, key=lambda each: abs(each - _TOLD))
-    means = _means(rows)
+    means, unit = _means(subject, rows), _unit(subject)
     values: dict[str, Any] = {"miscoverage": found}
     values |= {f"coverage_{round(100 * each)}": share for each, (share, _) in means.items()}
     values |= {f"width_{round(100 * each)}": width for each, (_, width) in means.items()}
@@ -48,9 +48,9 @@ def interval_calibration(subject: Subject) -> Finding:
     return Finding(
         check="calibration",
         grade=grade.grade,
-        summary=f"Intervals that claim {level:.0%} hold {means[level][0].value:.1%} of {len(y)} test targets (95 % "
-        f"interval {means[level][0].low:.1%} to {means[level][0].high:.1%}) at a mean width of {means[level][1]:.3g}. "
-        f"In the mean over levels and outputs coverage is off by {found}; on the whole they are {way}."
+        summary=f"Intervals that claim {level:.0%} hold {means[level][0].value:.1%} of {len(y)} test targets "
+        f"(95 % interval {means[level][0].low:.1%} to {means[level][0].high:.1%}) at a mean "
+        f"width of {means[level][1]:.3g}{unit}. In the mean over levels and outputs coverage is off by {found}; on the whole they are {way}."
         f"{_conformal_words(subject, conformal, level)}",
         values=values,
         rule=rule,
@@ -73,12 +73,12 @@ def _of_points(subject: Subject, conformal: Ends) -> Finding:
         )
     rows = _rows(subject, conformal)
     level = min(conformal, key=lambda each: abs(each - _TOLD))
-    share, width = _means(rows)[level]
+    (share, width), unit = _means(subject, rows)[level], _unit(subject)
     return Finding(
         check="calibration",
         grade="info",
         summary=f"The network claims no uncertainty; this is what conformal intervals would be: {level:.0%} of the "
-        f"targets within a width of {width:.3g} (fitted on {len(subject.data.validation)} validation samples), "
+        f"targets within a width of {width:.3g}{unit} (fitted on {len(subject.data.validation)} validation samples), "
         f"which holds {share.value:.1%} of {len(subject.data.test)} test targets (95 % interval {share.low:.1%} to "
         f"{share.high:.1%}).",
         values=_conformal_values(subject, conformal),
@@ -113,7 +113,7 @@ def _conformal(subject: Subject) -> Ends:
     point = task.point(subject.outputs()).double()
     found: Ends = {}
     for level in LEVELS:
-        half = torch.tensor([conformal_half_width(errors[:, i], level) for i in range(errors.shape[1])])
+        half = point.new_tensor([conformal_half_width(errors[:, i], level) for i in range(errors.shape[1])])
         if bool(torch.isfinite(half).all()):
             found[level] = (point - half, point + half)
     return found
@@ -130,13 +130,26 @@ def _rows(subject: Subject, ends: Ends) -> list[tuple[str, Coverage]]:
     ]
 
 
-def _means(rows: list[tuple[str, Coverage]]) -> dict[float, tuple[Interval, float]]:
-    """Share held and width of each level, in the mean over outputs (which share their samples)."""
+def _unit(subject: Subject) -> str:
+    """What mean widths are in, in words that follow a number."""
+    return "" if subject.data.test.y.shape[1] == 1 else " deviations of each target"
+
+
+def _means(subject: Subject, rows: list[tuple[str, Coverage]]) -> dict[float, tuple[Interval, float]]:
+    """Share held and width of each level, in the mean over outputs (which share their samples).
+
+    Outputs have units of their own, so widths of several are in deviations of their targets.
+    """
+    y = subject.data.test.y.double()
+    scale = y.std(0, correction=0).clamp_min(1e-12).tolist() if y.shape[1] > 1 else [1.0]
     found = {}
     for level in sorted({c.level for _, c in rows}):
         mine = [c for _, c in rows if c.level == level]
         ends = zip(*((c.held.value, c.held.low, c.held.high) for c in mine))
-        found[level] = Interval(*(sum(e) / len(mine) for e in ends)), sum(c.width for c in mine) / len(mine)
+        found[level] = (
+            Interval(*(sum(e) / len(mine) for e in ends)),
+            sum(c.width / s for c, s in zip(mine, scale)) / len(mine),
+        )
     return found
 
 
@@ -176,7 +189,7 @@ def _remedy(subject: Subject, grade: Graded, level: float) -> str:
 
 def _conformal_values(subject: Subject, conformal: Ends) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for level, (share, width) in _means(_rows(subject, conformal)).items() if conformal else ():
+    for level, (share, width) in _means(subject, _rows(subject, conformal)).items() if conformal else ():
         values[f"conformal_coverage_{round(100 * level)}"] = share
         values[f"conformal_width_{round(100 * level)}"] = width
     return values
@@ -185,8 +198,11 @@ def _conformal_values(subject: Subject, conformal: Ends) -> dict[str, Any]:
 def _conformal_words(subject: Subject, conformal: Ends, level: float) -> str:
     if level not in conformal:
         return ""
-    share, width = _means(_rows(subject, conformal))[level]
-    return f" Conformal ones of the same level around its numbers are {width:.3g} wide and hold {share.value:.1%}."
+    share, width = _means(subject, _rows(subject, conformal))[level]
+    return (
+        f" Conformal ones of the same level around its numbers are {width:.3g}{_unit(subject)} wide and hold "
+        f"{share.value:.1%}."
+    )
 
 
 def _conformal_table(subject: Subject, conformal: Ends) -> list[Table]:

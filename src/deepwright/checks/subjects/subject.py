@@ -359,6 +359,12 @@ class Subject:
             "options": {name: getattr(self, name) for name in OPTIONS},
         }
 
+    def _more_notes(self) -> list[str]:
+        """What a reader must know of how the outputs are read."""
+        notes = [_LOG_PROBABILITIES] if self._log_probabilities else []
+        threshold = getattr(self.task, "threshold", 0.5)
+        return notes if threshold == 0.5 else [*notes, f"the threshold is {threshold:.4g}, {self.threshold_from}"]
+
     def describe(self) -> dict[str, Any]:
         """Plain facts for the report."""
         return {
@@ -376,7 +382,7 @@ class Subject:
             "test": len(self.data.test),
             "test_digest": digest(self.data.test),
             "device": str(self.device),
-            "notes": [*self.data.notes, *([_LOG_PROBABILITIES] if self._log_probabilities else [])],
+            "notes": [*self.data.notes, *self._more_notes()],
         }
 
 

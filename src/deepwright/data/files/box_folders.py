@@ -16,6 +16,7 @@ from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_y
 from deepwright.data.files.parts import complete_parts, part_in
 from deepwright.data.files.pieces import FOR_TRAINING
 
+_HEAD = 1 << 20  # bytes that a JSON file is told by
 _CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 
 
@@ -162,8 +163,9 @@ def _pictures_of(path: Path, part: str) -> Path:
 def _is_coco(file: Path) -> bool:
     """Whether a JSON file begins like one of boxes; the whole is read where it is used."""
     with file.open("rb") as stream:
-        head = stream.read(1 << 20)
-    return b'"images"' in head or b'"annotations"' in head or b'"categories"' in head
+        head = stream.read(_HEAD)
+    words = [word in head for word in (b'"images"', b'"annotations"', b'"categories"')]
+    return any(words) if len(head) == _HEAD else all(words)
 
 
 def _form_of_pictures(folder: Path, size: tuple[int, int] | None, mode: str) -> tuple[tuple[int, int], int]:
