@@ -50,7 +50,8 @@ def interval_calibration(subject: Subject) -> Finding:
         grade=grade.grade,
         summary=f"Intervals that claim {level:.0%} hold {means[level][0].value:.1%} of {len(y)} test targets "
         f"(95 % interval {means[level][0].low:.1%} to {means[level][0].high:.1%}) at a mean "
-        f"width of {means[level][1]:.3g}{unit}. In the mean over levels and outputs coverage is off by {found}; on the whole they are {way}."
+        f"width of {means[level][1]:.3g}{unit}. In the mean over levels and outputs coverage "
+        f"is off by {found}; on the whole they are {way}."
         f"{_conformal_words(subject, conformal, level)}",
         values=values,
         rule=rule,
