@@ -86,10 +86,10 @@ def _of_points(subject: Subject, conformal: Ends) -> Finding:
         rule="Not graded: there is no claim that could be wrong.",
         remedy=f"For an interval around each number take `subject.outputs() - {width / 2:.4g}` to `subject.outputs() "
         f"+ {width / 2:.4g}`: as wide for every sample. A network that predicts its own spread "
-        "(`Regression(spread='variance')`, or 'quantiles') can be narrower where it is sure."
+        "(a task with spread='variance' or 'quantiles') can be narrower where it is sure."
         if subject.task.columns == (1,)
         else "Add and subtract half of each output's width below: as wide for every sample. A network that predicts "
-        "its own spread (`Regression(outputs, spread='variance')`, or 'quantiles') can be narrower where it is sure.",
+        "its own spread (a task with spread='variance' or 'quantiles') can be narrower where it is sure.",
         tables=_conformal_table(subject, conformal),
         figures=[_figure(rows)],
     )
