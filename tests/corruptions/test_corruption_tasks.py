@@ -295,7 +295,7 @@ def test_keep_targets_leaves_nothing_out():
 
 
 def test_nothing_left_to_measure_is_refused():
-    task, answer, y, _ = CASES["detection"]
+    task, answer, y, _ = CASES["regression"]
     with pytest.raises(InputError, match="moves pixels"):
         measured(task, answer, y, which=["rotate"])
 
