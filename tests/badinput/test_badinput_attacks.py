@@ -26,8 +26,9 @@ from deepwright.adversarial import (
     robust_accuracy,
     suite,
 )
+from deepwright.core.boxes import Detections
 from deepwright.core.tasks import Binary, Classification, Segmentation
-from deepwright.corruptions import Compose, Suite, apply, get, move_labels, names
+from deepwright.corruptions import Compose, Suite, apply, get, move_boxes, move_labels, names
 from deepwright.corruptions.tables import TABLES
 
 torch.manual_seed(0)
@@ -157,6 +158,8 @@ ATTACKS = [
     Bad("masking of NaN", lambda _: masking_flags(NET, HOLED, Y, 0.1), ("NaN",)),
 ]
 
+BOXES = [Detections(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([0]))]
+
 CORRUPTIONS = [
     Bad("a severity between levels", lambda _: apply(X, "contrast", 2.5), ("severity", "2.5", "whole number")),
     Bad("a severity as a word", lambda _: apply(X, "contrast", "3"), ("severity", "'3'", "0..5")),
@@ -210,6 +213,8 @@ CORRUPTIONS = [
     Bad("rows as a list", lambda _: TABLES[0]([[1.0]], 1), ("rows", "list")),
     Bad("half a severity of rows", lambda _: TABLES[0](X.flatten(1), 1.5), ("severity", "1.5")),
     Bad("ids of other rows", lambda _: TABLES[0](X.flatten(1), 1, ids=torch.arange(2)), ("ids", "(4,)")),
+    Bad("a headline without a task", lambda _: suited((X, Y), wrong=print, headline=True), ("headline", "wrong")),
+    Bad("boxes of small images", lambda _: move_boxes(get("rotate"), BOXES, (4, 4), 1), ("8",)),
     Bad("labels of a list", lambda _: move_labels(get("rotate"), Y, 1, outside=0), ("labels", "(4,)")),
 ]
 

@@ -11,7 +11,7 @@ import subjects
 import torch
 from torch import nn
 
-from deepwright import adversarial, corruptions, ood, risk, workflows
+from deepwright import adversarial, checks, corruptions, ood, risk, workflows
 from deepwright.checks import Subject, audit, evaluate
 from deepwright.data import Split
 from deepwright.risk import ece
@@ -31,6 +31,7 @@ def run(remedy, subject):
         "adversarial": QUICK,
         "corruptions": corruptions,
         "ood": ood,
+        "checks": checks,
         "risk": risk,
         "torch": torch,
         "math": math,

@@ -7,7 +7,7 @@ from torch import nn
 from deepwright.core.boxes import Detections
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Binary, Classification, Detection, MultiLabel, Regression, Segmentation
-from deepwright.corruptions import ALL, Suite, get, move_labels
+from deepwright.corruptions import ALL, Suite, get, move_boxes, move_labels
 
 # decrease_brightness multiplies by 0.9, 0.75, 0.6, 0.4 and 0.2: a grey of 0.5 becomes these.
 GREYS = (0.45, 0.375, 0.3, 0.2, 0.1)
@@ -233,11 +233,44 @@ def test_segmentation_follows_what_moves(name):
     assert max(stays.errors[name]) > 0.3
 
 
+@pytest.mark.parametrize("severity", [1, 4])
+@pytest.mark.parametrize("name", ["translate", "scale", "shear", "rotate", "reflection"])
+def test_boxes_follow_what_moves(name, severity):
+    """The box around a white block is where the white pixels are afterwards."""
+    x, box = torch.zeros(6, 3, 40, 48), torch.tensor([[14.0, 12.0, 30.0, 24.0]])
+    x[:, :, 12:24, 14:30] = 1
+    boxes = [Detections(box, torch.tensor([2]))] * 6
+    p = get(name)
+    moved = move_boxes(p, boxes, (40, 48), severity, 3)
+    for picture, found in zip(p(x, severity, 3), moved):
+        seen = (picture.mean(0) > 0.5).nonzero()
+        low, high = seen.amin(0), seen.amax(0) + 1
+        around = torch.tensor([low[1], low[0], high[1], high[0]]).float()
+        assert found.labels.tolist() == [2]
+        assert float((found.boxes[0] - around).abs().max()) <= 1
+
+
+def test_a_box_that_left_the_picture_is_gone():
+    corner = [Detections(torch.tensor([[0.0, 0.0, 3.0, 3.0], [20.0, 16.0, 28.0, 24.0]]), torch.tensor([0, 1]))] * 20
+    moved = move_boxes(get("scale"), corner, (40, 48), 5, 0)  # some are drawn larger: the corner leaves
+    assert {len(each) for each in moved} <= {1, 2}
+    assert all(1 in each.labels.tolist() for each in moved)
+
+
+def test_the_headline_is_the_tasks_metric_over_all_samples():
+    task, answer, y, _ = CASES["regression"]
+    report = measured(task, answer, y, headline=True)
+    assert report.headline == "mae"
+    assert report.clean_headline == pytest.approx(0)
+    assert report.headlines["decrease_brightness"] == pytest.approx([0.5 - grey for grey in GREYS], abs=1e-6)
+    assert report.mean_headline() == pytest.approx(sum(0.5 - grey for grey in GREYS) / 5, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("task", "answer", "y", "left_out"),
     [
         (Segmentation(2, ignore_index=None), *CASES["segmentation"][1:3], {p.name for p in MOVING}),
-        (Detection(1), *CASES["detection"][1:3], {p.name for p in MOVING}),
+        (Detection(1), *CASES["detection"][1:3], set()),
         (Regression(tolerance=0.15), *CASES["regression"][1:3], NOT_LABEL_PRESERVING),
         (Binary(), *CASES["binary"][1:3], set()),
     ],
@@ -262,7 +295,7 @@ def test_keep_targets_leaves_nothing_out():
 
 
 def test_nothing_left_to_measure_is_refused():
-    task, answer, y, _ = CASES["detection"]
+    task, answer, y, _ = CASES["regression"]
     with pytest.raises(InputError, match="moves pixels"):
         measured(task, answer, y, which=["rotate"])
 

@@ -14,6 +14,7 @@ Example:
 from deepwright.checks.findings.comparison import compare, read_findings, read_report, require_alike
 from deepwright.checks.findings.finding import Finding, NotApplicableError, at_best, grade_down, grade_up
 from deepwright.checks.findings.gates import Gate, evaluate, parse, read_config, require_gates
+from deepwright.checks.foreign import task_activations
 from deepwright.checks.running import BUILTIN, AuditReport, Check, audit, load_checks, resolve, run_check
 from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor
 from deepwright.checks.subjects.columns import in_deviations, in_own_units
@@ -49,4 +50,5 @@ __all__ = [
     "resolve",
     "run_check",
     "subject_from_loaders",
+    "task_activations",
 ]

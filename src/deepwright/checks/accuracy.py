@@ -10,6 +10,7 @@ from torch import Tensor
 from deepwright.checks.confusions import classes_table, confusion_figure, other_order
 from deepwright.checks.findings.finding import Finding, at_best
 from deepwright.checks.grading import Graded, at_most, graded
+from deepwright.checks.metric_tables import operating_points
 from deepwright.checks.metrics import measured
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Table
@@ -55,7 +56,10 @@ def _of_classes(subject: Subject) -> Finding:
     rows, weakest = classes_table(subject, predicted)
     order = other_order(subject, predicted)
     weak = _weak(subject)
+    more = [operating_points(subject)] if _more(subject) else []
+    more_tables, more_figures = [table for table, _ in more], [figure for _, figure in more]
     notes = [f"Weakest class: {weakest}." if weakest else "No test sample is wrong.", *_silent_classes(subject)]
+    notes += _at_the_threshold(subject, values)
     if order is not None:
         values["accuracy_in_another_order"] = order.accuracy
         notes.insert(0, order.words(subject.class_names))
@@ -70,9 +74,9 @@ def _of_classes(subject: Subject) -> Finding:
         values=values,
         rule=rule,
         remedy=order.remedy(subject) if order is not None else _remedy(subject, found, weakest),
-        tables=[rows, *_simple_table(subject)],
+        tables=[rows, *more_tables, *_simple_table(subject)],
         higher_is_better=("accuracy", "top5_accuracy", *_more(subject)),
-        figures=[confusion_figure(subject, predicted)] if subject.classes <= 25 else [],
+        figures=[*([confusion_figure(subject, predicted)] if subject.classes <= 25 else []), *more_figures],
         could_be=found.could_be,
         graded_by=("accuracy",),
     )
@@ -190,6 +194,15 @@ def _simple_table(subject: Subject) -> list[Table]:
     rows.sort(key=lambda row: -float(row[1]))
     caption = f"simple methods, fitted on {found.train:,} training and measured on {len(found.rows):,} test samples"
     return [Table(["method", "accuracy", "low", "high"], rows, caption)]
+
+
+def _at_the_threshold(subject: Subject, values: dict[str, Any]) -> list[str]:
+    """What a binary network finds and spares at its threshold, and where that comes from."""
+    if not isinstance(subject.task, Binary):
+        return []
+    shown = [f"{name} {values[name].value:.1%}" for name in ("sensitivity", "specificity") if name in values]
+    area = f"; AUROC {values['auroc'].value:.3f}" if "auroc" in values else "; one label only, so there is no AUROC"
+    return [f"At a threshold of {subject.task.threshold:.3g} ({subject.threshold_from}): {', '.join(shown)}{area}."]
 
 
 def _more(subject: Subject) -> tuple[str, ...]:

@@ -6,9 +6,12 @@ from typing import Any
 
 from deepwright.checks.findings.finding import Finding, at_best, from_to, grade_down
 from deepwright.checks.grading import LEAST_SKILL, Graded, at_end, graded, no_skill
+from deepwright.checks.metrics import named
 from deepwright.checks.shown import perturbed
 from deepwright.checks.subjects.subject import Subject
+from deepwright.core.results import Table
 from deepwright.core.statistics import Interval
+from deepwright.core.tasks import Detection, Segmentation
 from deepwright.corruptions import ALL, TABLES, CorruptionReport, Suite
 
 _STEPS = (0.1, 0.25, 0.5, 0.75)
@@ -18,8 +21,9 @@ _MIXES = "sample_pairing"  # another picture shows through: its class may be the
 def check_corruptions(subject: Subject) -> Finding:
     """Score under every perturbation and severity, against the simple baseline on the same inputs.
 
-    Applies to every task on images and tables. Where pixels move, label maps move along; perturbations under which
-    other targets would have to move (boxes, numbers) are left out.
+    Applies to every task on images and tables; where a sample hasn't one class, the task's headline metric is measured
+    beside the score. Where pixels move, label maps and boxes move along; perturbations under which numbers would have
+    to move are left out.
     """
     if subject.data.kind == "series":
         return Finding.not_applicable("corruptions", "no perturbations of series are known")
@@ -32,16 +36,21 @@ def check_corruptions(subject: Subject) -> Finding:
     worst = [str(row[0]) for row in report.table().rows[:3]]
     rows = "rows as given" if subject.data.scale is None else "standardised features"
     space = rows if subject.data.kind == "tabular" else "images"
+    values, told = _values(report, lost), ""
+    if report.clean_headline is not None and report.mean_headline() is not None:
+        values |= {"clean_headline": report.clean_headline, "mean_headline": report.mean_headline()}
+        told = f"{_in_its_words(report)}. "
+    skipped = f" {len(report.skipped)} perturbations were left out." if report.skipped else ""
     return Finding(
         check="corruptions",
         grade=found.grade,
-        summary=f"{subject.score_name.capitalize()} {from_to(clean, mean)} on average over "
+        summary=f"{told}{subject.score_name[0].upper()}{subject.score_name[1:]} {from_to(clean, mean)} on average over "
         f"{len(report.errors)} perturbations of {space} x 5 severities ({report.n} samples). "
-        f"Worst: {', '.join(worst)}.",
-        values=_values(report, lost),
+        f"Worst: {', '.join(worst)}.{skipped}",
+        values=values,
         rule=rule,
         remedy=_remedy(subject, report, found),
-        tables=[report.table()],
+        tables=[report.table(), *_more_tables(subject, report)],
         figures=[report.figure(), *perturbed(subject, split, suite, report)],
         lower_is_better=("mean_error", "mce", "relative_error", "skill_lost"),
         could_be=found.could_be,
@@ -53,8 +62,36 @@ def check_corruptions(subject: Subject) -> Finding:
 def _evaluated(subject: Subject, suite: Suite, batches: list[Any]) -> CorruptionReport:
     """Errors of the network and of the baseline, each as its task reads it."""
     return suite.evaluate(
-        subject.network, batches, task=subject.baseline_task, baseline=subject.baseline, description="corruptions"
+        subject.network,
+        batches,
+        task=subject.baseline_task,
+        headline=not subject.has_classes,
+        baseline=subject.baseline,
+        description="corruptions",
     )
+
+
+def _in_its_words(report: CorruptionReport) -> str:
+    """What becomes of the task's headline metric, in the field's words."""
+    name, before, after = named(str(report.headline)), report.clean_headline, report.mean_headline()
+    assert before is not None
+    assert after is not None
+    went = "stays at" if f"{before:.3g}" == f"{after:.3g}" else f"{'falls' if after < before else 'rises'} from"
+    to = "" if went == "stays at" else f" to {after:.3g}"
+    return f"{name[0].upper()}{name[1:]} {went} {before:.3g}{to}"
+
+
+def _more_tables(subject: Subject, report: CorruptionReport) -> list[Table]:
+    """The headline metric, and what was left out, each where there is some."""
+    tables = []
+    if report.headlines:
+        word = named(str(report.headline))
+        tables.append(report.headline_table(report.headline in subject.task.higher_is_better, word))
+    if report.skipped:
+        tables.append(
+            Table(["left out", "because"], [[k, v] for k, v in report.skipped.items()], "perturbations left out")
+        )
+    return tables
 
 
 def _lost(subject: Subject, report: CorruptionReport) -> Interval | None:
@@ -99,7 +136,9 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
     """What to train with: the worst perturbations under which the targets stay what they are."""
     rows = report.table().rows
     table = subject.data.kind == "tabular"
-    known = {p.name for p in TABLES} if table else {p.name for p in ALL if p.label_preserving} - {_MIXES}
+    dense = isinstance(subject.task, Segmentation | Detection)
+    still = {p.name for p in ALL if p.label_preserving and not (dense and p.moves_pixels)} - {_MIXES}
+    known = {p.name for p in TABLES} if table else still
     worst = [str(row[0]) for row in rows if row[0] in known][:3]
     left_out = [str(row[0]) for row in rows[:3] if row[0] not in known]
     if found.grade == "A":

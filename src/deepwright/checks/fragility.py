@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 
+from deepwright.checks.always_sure import STEPS, always_sure, over
+from deepwright.checks.decision_fragility import decision_fragility
+from deepwright.checks.decisions import decisions
 from deepwright.checks.findings.finding import Finding
 from deepwright.checks.grading import Graded, graded_down, no_skill
 from deepwright.checks.held_out import REMEDY, held_out, why_none
@@ -16,20 +19,25 @@ from deepwright.core.inference import logits_of
 from deepwright.core.pictures import encode
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
+from deepwright.core.tasks import Detection
 from deepwright.risk import FragilityReport, fragility_index, fragility_report, misjudgment
 from deepwright.risk.calibration import fit_temperature
 from deepwright.risk.fragility.report import FEW
-
-_STEPS = (0.5, 0.8, 1.0, 1.5)  # of the reference's index, for A to D
 
 
 def check_fragility(subject: Subject) -> Finding:
     """Fragility Index, normalised and at matched temperature, with the cases to review.
 
-    Applies where each sample has one class.
+    Applies where there are margins between classes: of a sample, of its labels, of its pixels.
     """
     if not subject.has_classes:
-        return Finding.not_applicable("fragility", f"a {subject.task.kind} has no margin between classes of a sample")
+        drawn = decisions(subject)
+        if drawn is not None:
+            return decision_fragility(subject, drawn)
+        why = "the index is of margins between classes, and it has none"
+        if isinstance(subject.task, Detection):
+            why = "the index is of margins between classes, and objects that aren't found have no scores to take one of"
+        return Finding.not_applicable("fragility", f"a {subject.task.kind}: {why}")
     data = subject.data
     report = fragility_report(
         subject.logits(), data.test.y, held_out=held_out(subject), class_names=subject.class_names, seed=subject.seed
@@ -115,9 +123,9 @@ def _against_baseline(subject: Subject, report: FragilityReport) -> tuple[Graded
     else:
         # Without a baseline: a classifier that errs as often and is always fully sure.
         q = min(max(1 - matched.accuracy, 0.5 / matched.n), 0.499)
-        name, reference = "a classifier as accurate that is always fully sure", _always_sure(q)
-    ratio = Interval(*(_ratio(end, reference) for end in (nfi.value, nfi.low, nfi.high)))
-    found = graded_down(ratio, _STEPS)
+        name, reference = "a classifier as accurate that is always fully sure", always_sure(q)
+    ratio = Interval(*(over(end, reference) for end in (nfi.value, nfi.low, nfi.high)))
+    found = graded_down(ratio, STEPS)
     few = ""
     wrong = int((misjudgment(subject.logits(), subject.data.test.y) > 0).sum())
     if wrong < FEW:
@@ -143,27 +151,16 @@ def _of_no_error(subject: Subject, n: int, base: float | None) -> tuple[Graded, 
     else:
         name, reference = (
             "a classifier that is always sure and errs a tenth as often as guessing",
-            _always_sure(max(0.1 * (1 - subject.chance), 0.5 / n)),
+            always_sure(max(0.1 * (1 - subject.chance), 0.5 / n)),
         )
     most = 3 / n  # the rule of three
-    ratio = Interval(0.0, 0.0, _ratio(_always_sure(most), reference))
-    found = graded_down(ratio, _STEPS)
+    ratio = Interval(0.0, 0.0, over(always_sure(most), reference))
+    found = graded_down(ratio, STEPS)
     return found, (
         f"FI is 0 at every temperature, for no score of {n} misses the target; {min(most, 1):.1%} of all may still do "
         f"(3 of n, at 95 %), and fully sure. That would be {ratio.high:.2f} of the index of {name} ({reference:.3f}): "
         f"A up to 0.5, B up to 0.8, C up to 1, D up to 1.5, E beyond.{found.words}"
     )
-
-
-def _always_sure(q: float) -> float:
-    """Normalised FI of a classifier that errs on a share q and is always fully sure; infinite from a half on."""
-    return 1 / math.log((1 - q) / q) / (1 - 2 * q) if q < 0.5 else math.inf
-
-
-def _ratio(value: float, reference: float) -> float:
-    if reference > 0:
-        return value / reference
-    return 0.0 if value == 0 else math.inf
 
 
 def _baseline_nfi(subject: Subject) -> float | None:

@@ -8,10 +8,11 @@ import torch
 
 from deepwright.checks.findings.finding import Finding
 from deepwright.checks.grading import Graded, at_most, graded
+from deepwright.checks.metric_tables import pieces
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
-from deepwright.core.tasks import Regression, Segmentation
+from deepwright.core.tasks import Regression
 
 _STEPS = (0.25, 0.5, 0.75, 1.0)
 _SHOWN = 300  # points of a drawing
@@ -28,7 +29,7 @@ def measured(subject: Subject, check: str) -> Finding:
     found = task.metrics(subject.outputs(), y, seed=subject.seed)
     name = task.headline
     if name not in found:
-        return Finding.not_applicable(check, f"the test targets don't define {_words(name)}")
+        return Finding.not_applicable(check, f"the test targets don't define {named(name)}")
     values: dict[str, Any] = {**found, "score": float(subject.score.mean()), "chance": subject.chance}
     found_grade, against = Graded("info"), ""
     rule = "Not judged: there are no training targets to make a simple baseline from."
@@ -37,20 +38,22 @@ def measured(subject: Subject, check: str) -> Finding:
         values |= {f"baseline_{key}": value.value for key, value in base.items()}
         found_grade, rule = _grade(subject, found[name], base[name])
         against = f"; {subject.baseline_name} reaches {base[name].value:.3g}"
-    head = found[name]
+    head, (tables, notes) = found[name], pieces(subject)
+    beside = ", ".join(f"{named(other)} {found[other].value:.3g}" for other in found if other != name)
+    notes = [*([f"Beside it: {beside}."] if beside else []), *notes]
     sides = {key for key in found if key in task.higher_is_better}
     return Finding(
         check=check,
         grade=found_grade.grade,
-        summary=f"{_sentence(_words(name))} {head.value:.3g} on {n} test samples (95 % interval {head.low:.3g} to "
-        f"{head.high:.3g}){against}.",
+        summary=f"{_sentence(named(name))} {head.value:.3g} on {n} test samples (95 % interval {head.low:.3g} to "
+        f"{head.high:.3g}){against}. {' '.join(notes)}".rstrip(),
         values=values,
         rule=rule,
         remedy="Look at the samples with the largest loss first: `subject.task.loss(subject.outputs(), "
         "subject.data.test.y).argsort(descending=True)[:20]` are their numbers."
         if found_grade.grade != "A"
         else "Nothing to do for accuracy; look at the largest losses when the data change.",
-        tables=[*_classes(subject), _worst(subject)],
+        tables=[*tables, _worst(subject)],
         figures=_figures(subject),
         lower_is_better=tuple(key for key in found if key not in sides),
         higher_is_better=("score", *sorted(sides)),
@@ -59,9 +62,34 @@ def measured(subject: Subject, check: str) -> Finding:
     )
 
 
-def _words(name: str) -> str:
-    known = {"mae": "mean absolute error", "mean_iou": "mean IoU", "map": "mean average precision"}
-    return known.get(name, name.replace("_", " "))
+_NAMES = {
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R2",
+    "crps": "CRPS",
+    "nll": "negative log likelihood",
+    "pinball": "pinball loss",
+    "mase": "mean absolute scaled error",
+    "within_tolerance": "share within the tolerance",
+    "mean_iou": "mean IoU",
+    "mean_dice": "mean Dice",
+    "map": "average precision over overlaps of 0.5 to 0.95 (mAP)",
+    "ap50": "average precision at an overlap of 0.5",
+    "map_small": "mAP of objects up to 32 x 32 pixels",
+    "map_medium": "mAP up to 96 x 96",
+    "map_large": "mAP above",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+}
+
+
+def named(metric: str) -> str:
+    """A metric in words.
+
+    Args:
+        metric: as a task calls it.
+    """
+    return _NAMES.get(metric, metric.replace("_", " "))
 
 
 def _sentence(words: str) -> str:
@@ -79,7 +107,7 @@ def _grade(subject: Subject, head: Interval, base: Interval) -> tuple[Graded, st
         return next((grade for grade, holds in zip("ABCD", reached) if holds), "E")
 
     found = graded(letter)
-    what = f"1 - {_words(name)}" if rises else _words(name)
+    what = f"1 - {named(name)}" if rises else named(name)
     share = f"{error.value / simple.value:.2f}" if simple.value > 0 else "no ratio (the baseline has no error)"
     return found, (
         f"{_sentence(what)} ({error.value:.3g}) over that of {subject.baseline_name} ({simple.value:.3g}) is {share}: "
@@ -98,22 +126,12 @@ def _worst(subject: Subject) -> Table:
     return Table(["test sample", "loss", "score", "right"], rows, "the samples with the largest loss")
 
 
-def _classes(subject: Subject) -> list[Table]:
-    """IoU of each class of a segmentation, lowest first."""
-    if not isinstance(subject.task, Segmentation):
-        return []
-    areas = subject.task.class_iou(subject.outputs(), subject.data.test.y).tolist()
-    rows: list[list[Any]] = [[k, v] for k, v in zip(subject.class_names, areas) if v == v]
-    rows.sort(key=lambda row: float(row[1]))
-    return [Table(["class", "IoU"], rows[:100], "IoU per class, lowest first")]
-
-
 def _figures(subject: Subject) -> list[Figure]:
     """Predicted against true numbers, for regression."""
     if not isinstance(subject.task, Regression):
         return []
     rows = torch.arange(len(subject.data.test))[:: max(1, -(-len(subject.data.test) // _SHOWN))]
-    truth, found = subject.data.test.y[rows], subject.outputs()[rows]
+    truth, found = subject.data.test.y[rows], subject.task.point(subject.outputs())[rows]
     names = subject.task.names or tuple(f"output {i}" for i in range(truth.shape[1]))
     series = [{"name": name, "x": truth[:, i].tolist(), "y": found[:, i].tolist()} for i, name in enumerate(names[:6])]
     note = f"{len(rows)} of {len(subject.data.test)} test samples" if len(rows) < len(subject.data.test) else ""

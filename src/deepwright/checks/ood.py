@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from deepwright.checks.findings.finding import Finding, at_best, grade_up
-from deepwright.checks.grading import Graded, at_end, graded, no_skill
+from deepwright.checks.findings.finding import Finding
+from deepwright.checks.foreign import foreign_to_a_task
+from deepwright.checks.foreign_areas import (
+    MEAN,
+    area,
+    areas_figure,
+    areas_table,
+    graded_areas,
+    in_batches,
+    judged_sets,
+    mean_area,
+)
 from deepwright.checks.held_out import why_none
 from deepwright.checks.shown import foreign
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.features import extract
-from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval, newcombe
-from deepwright.ood import BBAS, DetectorSuite, auroc
+from deepwright.core.results import Table
+from deepwright.core.statistics import Interval
+from deepwright.ood import BBAS, DetectorSuite
 from deepwright.ood.suite import ALL
 
 _FIT_LIMIT = 4000
-_UNSURE = ("far inverted", "near class blends", "near shuffled columns")
-_MEAN, _WORST = (0.95, 0.9, 0.8, 0.65), (0.9, 0.8, 0.65, 0.5)
 _USEFUL, _BETTER = 0.7, 0.02  # of a detector that is advised: at least so good, and so much better than confidence
 
 
 def check_ood(subject: Subject) -> Finding:
     """Every detector on near and far sets from one forward pass each; the network's own confidence is what is graded.
 
-    Applies where each sample has one class, to images and tables, and to series with foreign sets of their own.
+    Where a sample hasn't one class, detectors of features, and what confidence the task states; without one (numbers)
+    nothing is graded. Applies to images and tables, and to series with foreign sets of their own.
     """
-    if not subject.has_classes:
-        return Finding.not_applicable("ood", f"a {subject.task.kind} has no classes that an input could belong to")
     if not len(subject.data.train):  # before foreign sets are made, some of which are made from training samples
         return Finding.not_applicable("ood", "there are no training samples to fit detectors on")
     if not subject.ood:
         return Finding.not_applicable("ood", f"no sets are known that are foreign to {subject.data.kind} data")
+    if not subject.has_classes:
+        return foreign_to_a_task(subject)
     train = subject.data.train.take(_FIT_LIMIT, subject.seed)
     detectors = {cls.__name__: cls() for cls in ALL}
     if bool((torch.bincount(train.y, minlength=subject.classes) == 0).any()):
@@ -47,16 +55,16 @@ def check_ood(subject: Subject) -> Finding:
     known = subject.data.test.take(2 * subject.ood_limit, subject.seed)
     inside = suite.score(x for x, _ in known.batches(subject.batch_size))
     sets = subject.ood
-    outside = {name: suite.score(_batches(x, subject.batch_size)) for name, x in sets.items()}
-    areas = {d: {s: _area(inside[d], outside[s][d]) for s in sets} for d in suite.detectors}
-    judged = _judged(subject)
-    own, best = areas["MSP"], max(areas, key=lambda d: _mean(areas[d], judged).value)
+    outside = {name: suite.score(in_batches(x, subject.batch_size)) for name, x in sets.items()}
+    areas = {d: {s: area(inside[d], outside[s][d]) for s in sets} for d in suite.detectors}
+    judged = judged_sets(subject)
+    own, best = areas["MSP"], max(areas, key=lambda d: mean_area(areas[d], judged).value)
     worst = min(judged, key=lambda s: own[s].value)
-    mean = _mean(own, judged)
+    mean = mean_area(own, judged)
     values: dict[str, Any] = {"auroc_worst": own[worst], "auroc_mean": mean}
-    values |= {f"auroc_{d}_mean": _mean(areas[d], judged) for d in ("MSP", "BBAS", best) if d in areas}
+    values |= {f"auroc_{d}_mean": mean_area(areas[d], judged) for d in ("MSP", "BBAS", best) if d in areas}
     values |= {f"auroc_{best}_worst": min((areas[best][s] for s in judged), key=lambda a: a.value)}
-    found, rule = _grade(subject, mean, own[worst])
+    found, rule = graded_areas(subject, mean, own[worst])
     shown = [s for s in sets if s not in judged]
     if shown:
         rule += f" Shown and not judged, for they may still belong to a class: {', '.join(shown)}."
@@ -65,14 +73,14 @@ def check_ood(subject: Subject) -> Finding:
         grade=found.grade,
         summary=f"By its confidence alone (MSP) the network tells foreign inputs from its own test data with a mean "
         f"AUROC of {mean.value:.3f} (0.5 is chance), and {worst!r} worst: {own[worst].value:.3f}. {best} does best: "
-        f"{_mean(areas[best], judged).value:.3f} in the mean.",
+        f"{mean_area(areas[best], judged).value:.3f} in the mean.",
         values=values,
         higher_is_better=tuple(values),
         rule=rule,
-        remedy=_remedy(subject, best, detectors[best], mean, _mean(areas[best], judged)),
-        tables=[_table(areas, judged, suite), *_explain(subject, suite, sets, judged)],
+        remedy=_remedy(subject, best, detectors[best], mean, mean_area(areas[best], judged)),
+        tables=[areas_table(areas, judged, suite.skipped), *_explain(subject, suite, sets, judged)],
         figures=[
-            _figure(areas, sets),
+            areas_figure(areas, sets),
             *foreign(
                 subject, known, {s: sets[s] for s in judged}, inside[best], {s: outside[s]["MSP"] for s in judged}, best
             ),
@@ -80,40 +88,6 @@ def check_ood(subject: Subject) -> Finding:
         could_be=found.could_be,
         graded_by=("auroc_worst", "auroc_mean"),
         conditions={"foreign sets": list(sets), "judged": judged},
-    )
-
-
-def _judged(subject: Subject) -> list[str]:
-    """The sets that belong to no class, whatever the classes are.
-
-    Inverted pictures and shuffled columns may keep their class, blends have two, and patches of photographs may show
-    what large photographs are of.
-    """
-    data = subject.data
-    unsure = set(_UNSURE)
-    if data.kind == "image" and data.shape[0] == 3 and max(data.shape[1:]) > 64:
-        unsure.add("far photo patches")
-    return [name for name in subject.ood if name in data.ood or name not in unsure]
-
-
-def _grade(subject: Subject, mean: Interval, worst: Interval) -> tuple[Graded, str]:
-    why = no_skill(subject)
-    if why:
-        return Graded("info"), f"Not graded: {why}; what doesn't know its own classes can't know what is foreign."
-
-    def letter(side: int) -> str:
-        return at_best(
-            grade_up(at_end(mean, side, lower_is_better=False), _MEAN),
-            grade_up(at_end(worst, side, lower_is_better=False), _WORST),
-        )
-
-    found = graded(letter)
-    return found, (
-        f"AUROC of the network's own confidence is {mean.value:.3f} in the mean over the foreign sets and "
-        f"{worst.value:.3f} on the worst of them: A from 0.95 in the mean and 0.9 on the worst, B from 0.9 "
-        "and 0.8, C from "
-        f"0.8 and 0.65, D from 0.65 and 0.5, E below.{found.words} Detectors are reported beside it; choosing one by "
-        "these sets is optimistic."
     )
 
 
@@ -131,49 +105,12 @@ def _remedy(subject: Subject, best: str, detector: Any, own: Interval, area: Int
             f"changes the mean AUROC from {own.value:.3f} to {area.value:.3f}. Check it on foreign inputs of your own "
             "before you rely on it."
         )
-    if own.value >= _MEAN[0]:
+    if own.value >= MEAN[0]:
         return "Nothing to do here: try foreign inputs of your own, which are what counts."
     return (
         f"No detector of the house is clearly better here than the network's own confidence (the best, {best}, reaches "
         f"{area.value:.3f} against {own.value:.3f}): nothing to put beside it. Foreign inputs of your own say more."
     )
-
-
-def _batches(x: Tensor, size: int) -> Iterator[Tensor]:
-    yield from x.split(size)
-
-
-def _area(inside: Tensor, outside: Tensor) -> Interval:
-    return newcombe(auroc(inside, outside), len(outside), len(inside))
-
-
-def _mean(areas: dict[str, Interval], judged: list[str]) -> Interval:
-    """Mean over sets; its ends are the means of theirs, since all share the same inputs inside."""
-    parts = [areas[name] for name in judged]
-    return Interval(*(sum(values) / len(parts) for values in zip(*((p.value, p.low, p.high) for p in parts))))
-
-
-def _table(areas: dict[str, dict[str, Interval]], judged: list[str], suite: DetectorSuite) -> Table:
-    """All sets; mean and worst are of those that are judged, as in the summary."""
-    rows: list[list[Any]] = [
-        [d, *(area.value for area in found.values()), _mean(found, judged).value, min(found[s].value for s in judged)]
-        for d, found in areas.items()
-    ]
-    sets = list(next(iter(areas.values())))
-    rows.sort(key=lambda row: -row[-1])
-    skipped = "".join(f"; {name} left out ({reason.split(';')[0]})" for name, reason in suite.skipped.items())
-    return Table(
-        ["detector", *sets, "mean", "worst"],
-        rows,
-        f"AUROC of every detector from one forward pass a set; mean and worst of those that are judged{skipped}",
-    )
-
-
-def _figure(areas: dict[str, dict[str, Interval]], sets: dict[str, Tensor]) -> Figure:
-    values = {d: [area.value for area in found.values()] for d, found in areas.items()}
-    order = sorted(values, key=lambda d: -min(values[d]))
-    series = [{"rows": order, "columns": list(sets), "values": [values[d] for d in order]}]
-    return Figure("heatmap", "AUROC: detector x set", series, y_range=(0.5, 1.0))
 
 
 def _explain(subject: Subject, suite: DetectorSuite, sets: dict[str, Tensor], judged: list[str]) -> list[Table]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from deepwright.adversarial import AttackSuite, Noise, curve, masking_flags, suite
 from deepwright.checks.findings.finding import Finding, at_best, from_to, grade_up
 from deepwright.checks.grading import Graded, at_end, graded, no_skill
+from deepwright.checks.metrics import named
 from deepwright.checks.shown import attacked
 from deepwright.checks.subjects.baselines import TrivialPredictor
 from deepwright.checks.subjects.subject import Subject
@@ -91,7 +92,7 @@ def check_robustness(subject: Subject) -> Finding:
         return Finding.not_applicable("robustness", why)
     eps = budgets(subject).eps
     split = subject.data.test.take(subject.attack_limit, subject.seed)
-    with bar("robustness", 4) as running:
+    with bar("robustness", 5) as running:
         network = _curve(subject.model, split, _attacks(subject, subject.task), eps, subject.batch_size)
         running.advance(1, "noise")
         noise = _curve(subject.model, split, _noise(subject), eps, subject.batch_size)
@@ -99,8 +100,10 @@ def check_robustness(subject: Subject) -> Finding:
         base = _baseline_curve(subject, split, eps)
         running.advance(1, "masked gradients")
         flags = _masking(subject, split, eps[len(eps) // 2])
+        running.advance(1, "headline")
+        headline = None if subject.has_classes else _headline(subject, split)
         running.advance()
-    finding = _finding(subject, len(split), network, noise, base, flags)
+    finding = _finding(subject, len(split), network, noise, base, flags, headline)
     judged = budgets(subject).judged
     figures, tables = attacked(subject, split, _attacks(subject, subject.task), judged, _short(judged))
     finding.figures += figures
@@ -148,6 +151,29 @@ def _masking(subject: Subject, split: Split, eps: float) -> dict[str, str]:
     return found
 
 
+def _headline(subject: Subject, split: Split) -> tuple[float, float] | None:
+    """The task's headline metric before and under the first attack at the judged budget; None where it isn't defined.
+
+    Samples leave the attack as soon as they aren't right any more, so the metric may still fall further.
+    """
+    task, read, start = subject.task, subject.baseline_task, 0
+    attack = suite("quick", budgets(subject).judged, **_common(subject, task)).attacks[0]
+    outputs: list[tuple[Any, Any]] = []
+    for x, y in split.batches(subject.batch_size):
+        placed = _for(subject.model, x)
+        moved = attack(
+            subject.model, placed, y.to(device_of(subject.model)), ids=torch.arange(start, start + len(x))
+        ).x_adv
+        outputs.append((subject.read([placed]), subject.read([moved])))
+        start += len(x)
+    clean, attacked = (task.join(parts) for parts in zip(*outputs))
+    if not bool(read.finite(attacked).all()):
+        return None
+    y = split.y.to(device_of(subject.model)) if hasattr(split.y, "to") else split.y
+    before, after = read.headline_value(clean, y), read.headline_value(attacked, y)
+    return None if math.isnan(before) or math.isnan(after) else (before, after)
+
+
 def _for(model: nn.Module, x: Tensor) -> Tensor:
     """Inputs where the model lives, in its dtype where that is finer than theirs."""
     return to_model(x, model) if dtype_of(model) == torch.float64 else x.to(device_of(model))
@@ -174,6 +200,7 @@ def _finding(
     noise: list[Interval],
     base: list[Interval] | None,
     flags: dict[str, str],
+    headline: tuple[float, float] | None,
 ) -> Finding:
     chosen = budgets(subject)
     eps = chosen.eps
@@ -204,19 +231,25 @@ def _finding(
         else "never falls to half within the budgets tried"
     )
     verdict = "; ".join(flags.values()) if flags else "no sign of masked gradients"
-    shown = "accuracy" if subject.has_classes else "the share that is right"
+    shown, worth = ("accuracy", "") if subject.has_classes else (f"the share that is right ({_is_right(subject)})", "")
+    if headline is not None:
+        values |= {"clean_headline": headline[0], "attacked_headline": headline[1]}
+        name, (before, after) = named(subject.task.headline), headline
+        went = "falls" if after < before else "rises"
+        worth = f" {name[0].upper()}{name[1:]} {went} from {before:.3g} to {after:.3g} there, or beyond."
+        worth = worth if f"{before:.3g}" != f"{after:.3g}" else f" {name[0].upper()}{name[1:]} stays at {before:.3g}."
     return Finding(
         check="robustness",
         grade=found.grade,
         summary=f"Under attack ({_names(subject)}, L-inf, {n} samples) {shown} "
         f"{from_to(network[0].value, network[at].value)} at a budget of {_short(chosen.judged)} and {told}; "
-        f"random noise of the largest budget leaves {noise[-1].value:.1%}. Gradient masking: {verdict}.",
+        f"random noise of the largest budget leaves {noise[-1].value:.1%}.{worth} Gradient masking: {verdict}.",
         values=values,
         rule=rule,
         remedy=_remedy(subject, found, chosen, network[at]),
         tables=[_table(eps, network, noise, base, subject.baseline_name)],
         figures=[_figure(grid, network, noise, base, unit, subject)],
-        higher_is_better=tuple(name for name in values if name != "baseline_area"),
+        higher_is_better=tuple(name for name in values if name != "baseline_area" and "headline" not in name),
         could_be=found.could_be,
         graded_by=("clean_accuracy_kept",) if kept is not None else (f"robust_accuracy_at_{_short(chosen.judged)}",),
         conditions={"budgets": list(eps), "judged at": chosen.judged},
@@ -240,6 +273,17 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) 
         f"{begin} on `adversarial.PGD({options})(subject.network, x, y).x_adv` in "
         "place of each training batch x, y; by how much is known when it is trained: audit again with --compare."
     )
+
+
+def _is_right(subject: Subject) -> str:
+    """What a sample that is right is, for tasks without one class a sample."""
+    task = subject.task
+    words = {
+        "multi-label classification": "all of its labels",
+        "segmentation": f"a mean IoU of {getattr(task, 'iou', 0.5):g} or more",
+        "detection": "all of its objects found",
+    }
+    return words.get(task.kind, "within the tolerance")
 
 
 def _names(subject: Subject) -> str:

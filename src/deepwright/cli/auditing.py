@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from deepwright.cli.commands import Command, audited
-from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, PATH, out, subject, tell, words
+from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, PATH, TASK, out, subject, tell, words
 
 _CONFIG = Path("deepwright.toml")
 
@@ -16,6 +16,7 @@ _CONFIG = Path("deepwright.toml")
 @click.command(cls=Command, example="deepwright audit resnet8-mnist --check accuracy --limit 200")
 @words(
     subject("Of every pass", split=True),
+    TASK,
     DISTURBED,
     click.option("--group", "groups", metavar="COLUMN", help="Compare the groups of this column."),
     click.option("--reference", metavar="DATA", help="Compare the test samples with these data; see --data."),

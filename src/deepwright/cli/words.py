@@ -125,6 +125,11 @@ class Names(click.ParamType):
         return value if isinstance(value, tuple) else tuple(part.strip() for part in value.split(","))
 
 
+def _columns(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | str | None:
+    """One column as it is, several as they are."""
+    return value[0] if len(value) == 1 else value or None
+
+
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of every draw.")
 DEVICE = click.option("--device", help="Where to work: cpu (the default), cuda, cuda:1, mps, or auto for the best.")
 JSON = click.option("--json", "json_file", type=NewFile(), help="Write the results here too.")
@@ -136,6 +141,24 @@ CHECK = click.option(
 )
 FRESH = click.option("--fresh", is_flag=True, help="Forget what an interrupted run left.")
 TARGET = click.option("--target", metavar="COLUMN", help="Column to predict, for a CSV.")
+TARGETS = click.option(
+    "--target",
+    metavar="COLUMN",
+    multiple=True,
+    callback=_columns,
+    help="Column to predict, for a CSV; several of numbers, or of 0 and 1.",
+)
+TASK = words(
+    click.option(
+        "--task",
+        type=click.Choice(["classification", "binary", "multilabel", "regression", "segmentation", "detection"]),
+        help="What outputs and targets mean; told by the data by default.",
+    ),
+    click.option("--threshold", type=float, help="Of the probability of the event, or of each label."),
+    click.option(
+        "--sensitivity", type=float, help="Of two classes: choose the threshold that finds this share of events."
+    ),
+)
 SPLIT = click.option("--split", type=click.Choice(["test"]), help="Measure all of data that come in one piece.")
 SIZE = click.option("--size", type=int, help="Resize images to this side.")
 DISTURBED = words(
@@ -176,11 +199,15 @@ def subject(of: str, *, split: bool = False) -> Decorator:
     """
     return words(
         click.argument("model", required=False),
-        click.option("--data", help="A name of `deepwright list data`, an image folder or zip, .npz, .csv, .parquet."),
+        click.option(
+            "--data",
+            help="A name of `deepwright list data`, a folder or zip of images (of classes, with masks, with COCO, VOC "
+            "or YOLO boxes), .npz, .csv or .parquet.",
+        ),
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors, an index, .ckpt or .pt for package.module:factory."),
         click.option("--trust-file", is_flag=True, help="Run the code in a TorchScript file."),
-        TARGET,
+        TARGETS,
         click.option("--aside", metavar="COLUMN", multiple=True, help="A column that the network doesn't get."),
         click.option(
             "--classes",

@@ -8,7 +8,7 @@ Example:
 """
 
 from deepwright.corruptions.engine import Context, Perturbation
-from deepwright.corruptions.moving import move_labels
+from deepwright.corruptions.moving import move_boxes, move_labels
 from deepwright.corruptions.results import CorruptionReport
 from deepwright.corruptions.static import diamond_square, differentiable_jpeg
 from deepwright.corruptions.suite import ALL, IMAGENET_C, Compose, Suite, apply, get, names
@@ -28,6 +28,7 @@ __all__ = [
     "diamond_square",
     "differentiable_jpeg",
     "get",
+    "move_boxes",
     "move_labels",
     "names",
 ]

@@ -19,10 +19,10 @@ from deepwright.core.inference import evaluating
 from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
 from deepwright.core.statistics import Interval, wilson
-from deepwright.core.tasks import Binary, Classification, MultiLabel, Segmentation, Task, mean_score
+from deepwright.core.tasks import Binary, Classification, Detection, MultiLabel, Segmentation, Task, mean_score
 from deepwright.core.tasks.reading import TELLING_ROWS
 from deepwright.corruptions.engine import Perturbation
-from deepwright.corruptions.moving import move_labels, reason_to_leave_out
+from deepwright.corruptions.moving import move_boxes, move_labels, reason_to_leave_out
 from deepwright.corruptions.results import CorruptionReport
 from deepwright.corruptions.tables import TablePerturbation
 
@@ -40,23 +40,28 @@ class ErrorOf:
         measure: "score" for 1 - `task.score`, "right" for 1 where `task.right` is False.
         wrong: (outputs, targets) -> errors; used as it is.
         keep_targets: whether targets stay as they are where pixels move.
+        headline: whether the task's headline metric is measured beside it, over all samples together.
     """
 
     task: Task | None = None
     measure: str = "score"
     wrong: Wrong | None = None
     keep_targets: bool = False
+    headline: bool = False
 
     def __post_init__(self) -> None:
         if self.measure not in _MEASURES:
             raise unknown_name("measure", self.measure, _MEASURES)
         if self.wrong is not None and (self.task is not None or self.measure != "score"):
             raise InputError("wrong", given="beside a task or a measure", expected="one way of counting errors")
+        if self.headline and self.wrong is not None:
+            raise InputError("headline", given="beside `wrong`", expected="a task, which has one")
 
     def made_from(self) -> dict[str, Any]:
         """What determines it, for an identity."""
         task = None if self.task is None else self.task.identity()
-        return {"wrong": self.wrong, "task": task, "measure": self.measure, "keep_targets": self.keep_targets}
+        options = {name: getattr(self, name) for name in ("measure", "keep_targets", "headline")}
+        return {"wrong": self.wrong, "task": task, **options}
 
     def targets(self, y: Any, n: int) -> Any:
         """Targets in the task's form."""
@@ -139,13 +144,20 @@ def evaluate_on(
             stack.enter_context(evaluating(each))
         if "clean" not in log.rows:
             log.add("clean", cells.clean())
+        if error.headline and "headline" not in log.rows:
+            log.add("headline", cells.headline())
         running.advance()
         for p in kept:
             for s in severities:
                 if f"{p.name}/{s}" not in log.rows:
                     log.add(f"{p.name}/{s}", cells.perturbed(p, s))
                 running.advance(1, p.name)
-    return _report(log.rows, [p.name for p in kept], tuple(severities), skipped, _chance(error.task, data))
+    found = _report(
+        log.rows, [p.name for p in kept], tuple(severities), skipped, _chance(error.task, data), len(models)
+    )
+    if error.headline and error.task is not None:
+        found.headline = error.task.headline
+    return found
 
 
 def _chance(task: Task | None, data: list[tuple[Any, Any]]) -> float:
@@ -245,28 +257,48 @@ class _Cells:
         if self.error.task is not None and len(parts) > 1 and all(isinstance(part, Tensor) for part in parts):
             self.error.task.read(torch.cat(parts), strict=True)
 
-    def perturbed(self, p: AnyPerturbation, severity: int) -> list[float]:
-        """Summed error of each network; every sample is perturbed once."""
+    def perturbed(self, p: AnyPerturbation, severity: int) -> list[float | None]:
+        """Summed error of each network, and the headline of the first; every sample is perturbed once."""
         totals, start = [0.0] * len(self.models), 0
+        read: list[tuple[Any, Any]] = []
         for x, y in self.data:
             ids = torch.arange(start, start + len(x))
             moved = p(x, severity, self.seed, ids=ids)
+            along = self._along(p, x, y, severity, ids)
             for i, model in enumerate(self.models):
-                totals[i] += float(self._errors(model, moved, self._along(p, y, severity, ids)).sum())
+                out = self._outputs(model, moved)
+                totals[i] += float(self._error_of(model, out, along, len(x), clean=False).sum())
+                if i == 0 and self.error.headline and self.error.task is not None:
+                    read.append((self.error.task.read(out, len(x), strict=False), along))
             start += len(x)
-        return totals
+        return [*totals, *([self._headline(read)] if self.error.headline else [])]
 
-    def _along(self, p: AnyPerturbation, y: Any, severity: int, ids: Tensor) -> Any:
-        """The targets beside the perturbed samples: label maps move along."""
+    def headline(self) -> float | None:
+        """The headline metric of the network on the samples as they are."""
+        task = self.error.task
+        assert task is not None
+        return self._headline([(task.read(self._outputs(self.models[0], x), len(x)), y) for x, y in self.data])
+
+    def _headline(self, read: list[tuple[Any, Any]]) -> float | None:
+        """Of all batches together; None where it isn't defined, as where outputs aren't finite."""
+        task = self.error.task
+        assert task is not None
+        out, y = (task.join(parts) for parts in zip(*read))
+        if not bool(task.finite(out).all()):
+            return None
+        value = task.headline_value(out, y.to(device_of(self.models[0])))
+        return None if np.isnan(value) else value
+
+    def _along(self, p: AnyPerturbation, x: Tensor, y: Any, severity: int, ids: Tensor) -> Any:
+        """The targets beside the perturbed samples: label maps and boxes move along."""
         task = self.error.task
         if self.error.keep_targets or not isinstance(p, Perturbation) or not p.moves_pixels:
             return y
+        if isinstance(task, Detection):
+            return move_boxes(p, y, (x.shape[-2], x.shape[-1]), severity, self.seed, ids=ids)
         if not isinstance(task, Segmentation) or task.ignore_index is None:
             return y
         return move_labels(p, y, severity, self.seed, ids=ids, outside=task.ignore_index)
-
-    def _errors(self, model: nn.Module, x: Tensor, y: Any) -> Tensor:
-        return self._error_of(model, self._outputs(model, x), y, len(x), clean=False)
 
     @staticmethod
     def _outputs(model: nn.Module, x: Tensor) -> Any:
@@ -278,14 +310,17 @@ class _Cells:
 
 
 def _report(
-    rows: dict[str, Any], names: list[str], severities: tuple[int, ...], skipped: dict[str, str], chance: float
+    rows: dict[str, Any],
+    names: list[str],
+    severities: tuple[int, ...],
+    skipped: dict[str, str],
+    chance: float,
+    networks: int,
 ) -> CorruptionReport:
     """Means, ratios and intervals of what was summed."""
     clean = torch.tensor(rows["clean"][0], dtype=torch.float64)
     n = len(clean)
-    tables = [
-        {name: [rows[f"{name}/{s}"][i] / n for s in severities] for name in names} for i in range(len(rows["clean"]))
-    ]
+    tables = [{name: [rows[f"{name}/{s}"][i] / n for s in severities] for name in names} for i in range(networks)]
     errors = tables[0]
     reference = tables[1] if len(tables) > 1 else {name: [1.0] * len(severities) for name in names}
     ratios = [sum(values) / max(sum(reference[name]), 1 / n) for name, values in errors.items()]
@@ -301,4 +336,8 @@ def _report(
         mean / before.value if 0 < before.value < 1 - chance else None,
         Interval(mean, min(mean, spread.low), max(mean, spread.high)),
         skipped,
+        clean_headline=rows.get("headline"),
+        headlines={name: [rows[f"{name}/{s}"][networks] for s in severities] for name in names}
+        if "headline" in rows
+        else {},
     )

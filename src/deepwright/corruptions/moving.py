@@ -1,20 +1,34 @@
-"""Perturbations that move pixels: a label map moves along; where targets can't, the perturbation is left out.
+"""Perturbations that move pixels: label maps and boxes move along; where targets can't, the perturbation is left out.
 
 A perturbation that moves pixels is applied, with the same random streams, to a picture whose two first channels are the
-row and the column of each pixel. What comes back says where each pixel came from; the label map is read there.
+row and the column of each pixel. What comes back says where each pixel came from; the label map is read there, and a
+box is drawn around all that came from inside of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from deepwright.core.boxes import Detections
 from deepwright.core.errors import InputError
-from deepwright.core.tasks import Binary, Classification, Detection, GraphClassification, MultiLabel, Segmentation, Task
+from deepwright.core.tasks import (
+    Binary,
+    Classification,
+    Detection,
+    DetectionBatch,
+    GraphClassification,
+    MultiLabel,
+    Segmentation,
+    Task,
+)
 from deepwright.corruptions.engine import Perturbation
+
+_LEAST_LEFT = 0.25  # of a box in view: less is no object to be found any more
 
 # Tasks whose targets belong to the whole picture, wherever things in it are.
 _OF_WHOLE_PICTURES = (Classification, Binary, MultiLabel, GraphClassification)
@@ -47,15 +61,81 @@ def move_labels(
     if severity == 0 or not perturbation.moves_pixels:
         return labels.clone()
     n, h, w = labels.shape
-    down = torch.linspace(0, 1, h, device=labels.device)[:, None].expand(h, w)
-    across = torch.linspace(0, 1, w, device=labels.device).expand(h, w)
+    down, across, inside = _sources(perturbation, n, (h, w), severity, seed, ids, labels.device)
+    rows, columns = down.round().long().clamp(0, h - 1), across.round().long().clamp(0, w - 1)
+    found = labels.flatten(1).gather(1, (rows * w + columns).flatten(1)).view(n, h, w)
+    return torch.where(inside, found, outside)
+
+
+def _sources(
+    perturbation: Perturbation,
+    n: int,
+    size: tuple[int, int],
+    severity: int,
+    seed: int,
+    ids: Tensor | None,
+    device: torch.device,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The row and the column (N, H, W) that each pixel came from, and whether it came from inside of the picture."""
+    h, w = size
+    down = torch.linspace(0, 1, h, device=device)[:, None].expand(h, w)
+    across = torch.linspace(0, 1, w, device=device).expand(h, w)
     places = torch.stack([down, across, torch.ones_like(down)]).repeat(n, 1, 1, 1)
     down, across, inside = perturbation(places, severity, seed, ids=ids).unbind(1)
     weight = inside.clamp_min(0.5)  # at the rim the black outside has its share in the coordinates
-    rows = (down / weight * (h - 1)).round().long().clamp(0, h - 1)
-    columns = (across / weight * (w - 1)).round().long().clamp(0, w - 1)
-    found = labels.flatten(1).gather(1, (rows * w + columns).flatten(1)).view(n, h, w)
-    return torch.where(inside > 0.5, found, outside)
+    return down / weight * (h - 1), across / weight * (w - 1), inside > 0.5
+
+
+def move_boxes(
+    perturbation: Perturbation,
+    boxes: Sequence[Detections],
+    size: tuple[int, int],
+    severity: int,
+    seed: int = 0,
+    *,
+    ids: Tensor | None = None,
+) -> DetectionBatch:
+    """Boxes moved as `perturbation(images, severity, seed, ids=ids)` moves the pixels of images.
+
+    Each is the extent of the pixels that came from inside of it: what a person would draw around a full box. One of
+    which less than a quarter is left in view is gone.
+
+    Args:
+        perturbation: any; one that doesn't move pixels leaves the boxes as they are.
+        boxes: of each image, corners in its pixels.
+        size: height and width of the images.
+        severity: 0..5.
+        seed: of the streams.
+        ids: (N,) identity of each image (0..N-1 by default).
+
+    Raises:
+        InputError: images smaller than 8 x 8.
+    """
+    if severity == 0 or not perturbation.moves_pixels or len(boxes) == 0:
+        return DetectionBatch(boxes)
+    down, across, inside = _sources(perturbation, len(boxes), size, severity, seed, ids, boxes[0].boxes.device)
+    return DetectionBatch(
+        _moved(each, y + 0.5, x + 0.5, there) for each, y, x, there in zip(boxes, down, across, inside)
+    )
+
+
+def _moved(found: Detections, y: Tensor, x: Tensor, inside: Tensor) -> Detections:
+    """The boxes of one image, from the places (H, W) that its pixels came from."""
+    kept, corners = [], []
+    for i, (x1, y1, x2, y2) in enumerate(found.boxes.tolist()):
+        mask = inside & (x >= x1) & (x <= x2) & (y >= y1) & (y <= y2)
+        if not bool(mask.any()):
+            continue
+        seen_x, seen_y = x[mask], y[mask]
+        left = (float(seen_x.max() - seen_x.min()) + 1) * (float(seen_y.max() - seen_y.min()) + 1)
+        if left < _LEAST_LEFT * (x2 - x1) * (y2 - y1):
+            continue
+        rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
+        kept.append(i)
+        corners.append([int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1])
+    index = torch.tensor(kept, dtype=torch.long, device=found.boxes.device)
+    moved = torch.tensor(corners, dtype=found.boxes.dtype, device=found.boxes.device).reshape(-1, 4)
+    return Detections(moved, found.labels[index], None if found.scores is None else found.scores[index])
 
 
 def reason_to_leave_out(perturbation: Perturbation, task: Task, x: Tensor, y: Any) -> str | None:
@@ -69,8 +149,10 @@ def reason_to_leave_out(perturbation: Perturbation, task: Task, x: Tensor, y: An
     """
     if isinstance(task, _OF_WHOLE_PICTURES):
         return None
+    if isinstance(task, Detection):
+        return None
     if not isinstance(task, Segmentation):
-        moving = perturbation.moves_pixels if isinstance(task, Detection) else not perturbation.label_preserving
+        moving = not perturbation.label_preserving
         return f"it moves pixels, and the targets of {task.kind} aren't moved along" if moving else None
     if not perturbation.moves_pixels:
         return None

@@ -24,6 +24,9 @@ class CorruptionReport:
         mean_error: mean over perturbations and severities, with Wilson's interval of a share of n samples (errors
             within [0, 1] vary at most as much as a share does).
         skipped: name -> why a perturbation was left out.
+        headline: the task's metric that was measured beside the errors; None where none was.
+        clean_headline: that metric without perturbation; None where it isn't defined.
+        headlines: name -> that metric at each severity, likewise.
     """
 
     n: int
@@ -34,6 +37,9 @@ class CorruptionReport:
     relative: float | None
     mean_error: Interval
     skipped: dict[str, str] = field(default_factory=dict)
+    headline: str | None = None
+    clean_headline: float | None = None
+    headlines: dict[str, list[float | None]] = field(default_factory=dict)
 
     def table(self) -> Table:
         """One row a perturbation, worst first."""
@@ -41,6 +47,29 @@ class CorruptionReport:
         rows.sort(key=lambda row: -float(row[-1]))
         columns = ["perturbation", *(f"severity {s}" for s in self.severities), "mean"]
         return Table(columns, rows, f"error on {self.n} samples; {self.clean.value:.3f} without perturbation")
+
+    def mean_headline(self) -> float | None:
+        """Mean of the headline metric over perturbations and severities; None where it isn't defined in all of them."""
+        values = [value for row in self.headlines.values() for value in row]
+        found = [value for value in values if value is not None]
+        return sum(found) / len(found) if found and len(found) == len(values) else None
+
+    def headline_table(self, rises: bool, name: str | None = None) -> Table:
+        """The headline metric of each perturbation and severity, worst first.
+
+        Args:
+            rises: whether it is better when it is larger.
+            name: of the metric in words; its key by default.
+        """
+        rows: list[list[Any]] = []
+        for perturbation, values in self.headlines.items():
+            known = [value for value in values if value is not None]
+            rows.append([perturbation, *values, sum(known) / len(known) if known else None])
+        worst = float("-inf") if rises else float("inf")
+        rows.sort(key=lambda row: (1 if rises else -1) * (worst if row[-1] is None else row[-1]))
+        columns = ["perturbation", *(f"severity {s}" for s in self.severities), "mean"]
+        clean = "undefined" if self.clean_headline is None else f"{self.clean_headline:.3g}"
+        return Table(columns, rows, f"{name or self.headline} on {self.n} samples; {clean} without perturbation")
 
     def figure(self) -> Figure:
         """Accuracy as a heat map."""

@@ -207,6 +207,7 @@ class Suite:
         task: Task | None = None,
         measure: str = "score",
         keep_targets: bool = False,
+        headline: bool = False,
         checkpoint: Path | str | None = None,
         baseline: nn.Module | None = None,
         description: str = "corruptions",
@@ -214,9 +215,9 @@ class Suite:
         """Errors of a network (on pixels in [0, 1]) on perturbed images.
 
         Where things are matters to some tasks. Under perturbations that move pixels, the label maps of `Segmentation`
-        move along, and what comes into view from outside gets its `ignore_index`. Boxes don't move along: `Detection`
-        leaves these perturbations out, and tasks with numbers as targets (`Regression`) those that aren't
-        `label_preserving`. `skipped` of the report says so.
+        move along, and what comes into view from outside gets its `ignore_index`; so do the boxes of `Detection`, of
+        which those are gone that are hardly in view any more. Tasks with numbers as targets (`Regression`) leave those
+        out that aren't `label_preserving`. `skipped` of the report says so.
 
         Args:
             model: left as found.
@@ -227,6 +228,7 @@ class Suite:
             measure: "score" takes 1 - `task.score` as a sample's error (the share of its pixels, labels or objects that
                 are wrong), "right" takes 1 where `task.right` is False.
             keep_targets: take the targets as they are, whatever moves, and leave nothing out.
+            headline: measure the task's headline metric beside the errors, over all samples of a cell together.
             checkpoint: JSON lines, one finished cell each; an interrupted run resumes. Another model, baseline, image,
                 target, task, `wrong`, option, seed or set of perturbations is an error that says which.
             baseline: a network whose errors on the same perturbed images are the reference of the mean corruption
@@ -243,7 +245,7 @@ class Suite:
             self.seed,
             model,
             batches,
-            ErrorOf(task, measure, wrong, keep_targets),
+            ErrorOf(task, measure, wrong, keep_targets, headline),
             checkpoint=checkpoint,
             baseline=baseline,
             description=description,

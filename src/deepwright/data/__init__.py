@@ -10,18 +10,21 @@ Example:
 """
 
 from deepwright.data.augment import jitter_digits, shift_and_flip
-from deepwright.data.catalogue import ENTRIES, Entry, classes_of, load
+from deepwright.data.catalogue import ENTRIES, WORDS, Entry, classes_of, load
 from deepwright.data.companions import class_blends, letters, ood_companions, photo_patches, shuffle_pixels
 from deepwright.data.dataset import Data, Split, split_three, stratified_order, to_float
 from deepwright.data.files.archives import Decoding, ImageSource, decode
 from deepwright.data.files.arrays import load_npz
 from deepwright.data.files.arrow_folders import load_arrow_folder
+from deepwright.data.files.box_folders import load_boxes
 from deepwright.data.files.class_order import Named, in_order, read_classes, require_names
 from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_yolo
 from deepwright.data.files.folders import load_folder, load_images
 from deepwright.data.files.labels import class_labels
+from deepwright.data.files.mask_folders import load_masks
 from deepwright.data.files.pieces import FOR_MEASURING, FOR_TRAINING, Cut, cut_note, one_piece, with_parts
 from deepwright.data.files.tables import load_csv, load_heart_failure, load_parquet, table_data
+from deepwright.data.files.target_tables import load_targets
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import load_cifar10
 from deepwright.data.named.embedded import load_breast_cancer, load_digits, load_mnist, mnist_5k
@@ -38,6 +41,7 @@ __all__ = [
     "ENTRIES",
     "FOR_MEASURING",
     "FOR_TRAINING",
+    "WORDS",
     "BoxData",
     "Cut",
     "Data",
@@ -60,6 +64,7 @@ __all__ = [
     "letters",
     "load",
     "load_arrow_folder",
+    "load_boxes",
     "load_breast_cancer",
     "load_camvid",
     "load_cifar10",
@@ -71,9 +76,11 @@ __all__ = [
     "load_heart_failure",
     "load_imagenet_sample",
     "load_images",
+    "load_masks",
     "load_mnist",
     "load_npz",
     "load_parquet",
+    "load_targets",
     "load_voc",
     "load_yolo",
     "make_confident_error_data",

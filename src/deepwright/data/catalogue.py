@@ -14,10 +14,13 @@ from deepwright.data.dataset import Data
 from deepwright.data.files.archives import Decoding
 from deepwright.data.files.arrays import holds_arrays, load_npz
 from deepwright.data.files.arrow_folders import is_arrow_folder, load_arrow_folder
+from deepwright.data.files.box_folders import holds_boxes, load_boxes
 from deepwright.data.files.class_order import Named, require_names
 from deepwright.data.files.folders import load_folder
+from deepwright.data.files.mask_folders import holds_masks, load_masks
 from deepwright.data.files.pieces import FOR_TRAINING, Cut, require_split, with_parts
 from deepwright.data.files.tables import load_csv, load_heart_failure, load_parquet
+from deepwright.data.files.target_tables import holds_labels, load_targets
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import CLASSES as CIFAR10
 from deepwright.data.named.cifar import load_cifar10
@@ -43,6 +46,9 @@ class Entry:
     needs_root: bool
 
 
+WORDS = ("classification", "binary", "multilabel", "regression", "segmentation", "detection")
+_OF_TABLES = WORDS[:4]
+
 ENTRIES = (
     Entry(
         "mnist", "image", "5,000 handwritten digits, 28 x 28 (bundled); the 10,000 test digits with a data root", False
@@ -61,7 +67,7 @@ def load(
     source: str | Path,
     *,
     root: Path | str | None = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     limit: int | None = None,
     train_limit: int | None = None,
     size: int | tuple[int, int] | None = None,
@@ -74,14 +80,16 @@ def load(
     split: str | None = None,
     stream: bool | None = None,
     aside: Sequence[str] = (),
+    task: str | None = None,
 ) -> Data:
     """A data set by catalogue name or by path.
 
     Args:
-        source: a name of the catalogue, an image folder or zip, an `.npz` or a folder of `.npy`, a `.csv`, a
-            `.parquet`, or a folder that `save_to_disk` of Hugging Face's `datasets` wrote.
+        source: a name of the catalogue, an image folder or zip (of classes, of label maps, or with boxes in COCO, VOC
+            or YOLO form), an `.npz` or a folder of `.npy`, a `.csv`, a `.parquet`, or a folder that `save_to_disk` of
+            Hugging Face's `datasets` wrote.
         root: folder of the real data sets; the environment's DEEPWRIGHT_DATA when not given.
-        target: the column to predict, for a table.
+        target: the column to predict, for a table; several of numbers, or of 0 and 1.
         limit: at most so many test (and validation) samples.
         train_limit: at most so many training samples.
         size: resize images to this (height, width), or to a square; photographs keep their aspect and are cropped.
@@ -95,6 +103,8 @@ def load(
         stream: leave samples in their files and read them when they are needed (True), or hold all of them in memory
             (False); None streams what is over 512 MiB. The numbers that come of it are the same.
         aside: columns of a table that no network gets; see `load_csv`.
+        task: how your own files are read, one of `WORDS` ("regression", "segmentation", ...); told from the files when
+            None, where one class a sample is the usual reading.
 
     Raises:
         InputError: an unknown name, a missing root, broken files, options that the data don't look at.
@@ -107,6 +117,8 @@ def load(
         if value is not None:
             require_whole(1, **{name: value})
     require_split(split)
+    if task is not None and task not in WORDS:
+        raise unknown_name("task", str(task), WORDS)
     classes = None if classes is None else require_names(classes, "classes")
     folder = (
         Path(root)
@@ -130,6 +142,7 @@ def load(
             raise InputError("classes", given=f"beside {entry.name}, which has its own", expected="none")
         if aside:
             raise InputError("aside", given=f"{list(aside)} for {entry.name}", expected="none: it is for files")
+        _require_reading(task, "segmentation" if entry.kind == "segmentation" else "classification", entry.name)
         with_parts(split, entry.name)
         data = _named(entry.name, folder, limit, train_limit, size, seed, skip_broken, stream)
         return data.limited(limit, train_limit, seed)
@@ -150,23 +163,78 @@ def load(
     if path.suffix in (*tables, ".npz") or holds_arrays(path):
         _refuse_size(size, mode, path.name)
     if path.suffix in tables:
-        if target is None:
+        if target is None or not target:
             raise InputError(f"{path.name} needs a target column", hint="--target NAME")
-        said: dict[str, Any] = {"classes": classes, "split": split, "skip_broken": skip_broken, "seed": seed}
-        said["aside"] = tuple(aside)
-        return tables[path.suffix](path, target, stream=stream, **said).limited(limit, train_limit, seed)
-    if target is not None and not is_arrow_folder(path):
+        said: dict[str, Any] = {"split": split, "skip_broken": skip_broken, "seed": seed, "stream": stream}
+        table = _table(path, tables[path.suffix], target, task, classes, aside=tuple(aside), **said)
+        return table.limited(limit, train_limit, seed)
+    arrow = is_arrow_folder(path)
+    if target is not None and not arrow:
         raise InputError("target", given=f"{target!r} for {path.name}, which is no .csv", expected="none")
     limits: dict[str, Any] = {"limit": limit, "train_limit": train_limit, "seed": seed, "stream": stream}
     if path.suffix == ".npz" or holds_arrays(path):
+        _require_reading(task, "classification", path.name)
         return load_npz(path, classes=classes, shares=shares, split=split, **limits)
     square = (size, size) if isinstance(size, int) else size
+    told = (
+        "classification" if arrow else "detection" if holds_boxes(path) else "segmentation" if holds_masks(path) else ""
+    )
+    seen = task or told
+    if seen in ("detection", "segmentation") and not arrow:
+        if stream:
+            raise InputError("stream", given=f"True for {seen} data", expected="None: they are held in memory")
+        del limits["stream"]
+        reader = load_boxes if seen == "detection" else load_masks
+        return reader(path, classes=classes, size=square, mode=mode or "keep", shares=shares, split=split, **limits)
+    _require_reading(task, "classification", path.name)
     short = round(min(square) / 0.875) if square and min(square) >= 160 else None
     how = Decoding(square, mode or "keep", short, skip_broken)
-    if is_arrow_folder(path):
+    if arrow:
+        one = target if target is None or isinstance(target, str) else _one_target(target)
         cut = Cut(shares, split, **limits)
-        return load_arrow_folder(path, how, cut, target=target, classes=classes, outputs=outputs)
+        return load_arrow_folder(path, how, cut, target=one, classes=classes, outputs=outputs)
     return load_folder(path, how, classes=classes, outputs=outputs, shares=shares, split=split, **limits)
+
+
+def _one_target(target: Sequence[str]) -> str:
+    if len(target) != 1:
+        raise InputError("target", given=f"{len(target)} columns", expected="one")
+    return target[0]
+
+
+def _table(
+    path: Path,
+    read: Callable[..., Data],
+    target: str | Sequence[str],
+    task: str | None,
+    classes: Sequence[str] | None,
+    **options: Any,
+) -> Data:
+    """A table by its task: several targets are labels where all are 0 or 1, else numbers; one is a class."""
+    targets = (target,) if isinstance(target, str) else tuple(target)
+    if task is None:
+        several = len(targets) > 1
+        labels = several and holds_labels(path, targets)
+        task = "multilabel" if labels else "regression" if several else "classification"
+    if task in ("regression", "multilabel"):
+        if classes is not None:
+            hint = "the labels are the target columns" if task == "multilabel" else "numbers have no classes"
+            raise InputError("classes", given=f"beside --task {task}", expected="none", hint=hint)
+        return load_targets(path, targets, labels=task == "multilabel", **options)
+    if task in ("segmentation", "detection"):
+        raise InputError("task", given=f"{task} for {path.name}", expected=", ".join(_OF_TABLES))
+    if len(targets) > 1:
+        hint = "--task multilabel for columns of 0 and 1, --task regression for numbers"
+        raise InputError("target", given=f"{len(targets)} columns for {task}", expected="one", hint=hint)
+    return read(path, targets[0], classes=classes, **options)
+
+
+def _require_reading(task: str | None, has: str, name: str) -> None:
+    """Refuse a task whose targets these data can't have: classes may be of two, and so binary."""
+    fits = {has, "binary"} if has == "classification" else {has}
+    if task is not None and task not in fits:
+        hint = "numbers and labels come from a .csv, or from loaders in Python" if has == "classification" else None
+        raise InputError("task", given=f"{task} for {name}, whose targets are those of {has}", expected=has, hint=hint)
 
 
 def _refuse_size(size: object, mode: object, name: str) -> None:

@@ -42,8 +42,9 @@ def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Float[T
         "far photo patches": photo_patches(min(n, 400), tuple(x.shape[1:]), seed),
         "far inverted": 1 - x,
         "far shuffled pixels": shuffle_pixels(x, seed),
-        "near class blends": class_blends(data, n, seed),
     }
+    if isinstance(data.test.y, Tensor) and data.test.y.ndim == 1 and not data.test.y.is_floating_point():
+        sets["near class blends"] = class_blends(data, n, seed)
     if data.name in ("mnist", "digits"):
         sets["near letters"] = letters(n, data.shape[-1], seed)
     return given | back_to(sets, x)

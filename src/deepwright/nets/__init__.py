@@ -28,7 +28,7 @@ from deepwright.nets.loading import is_own, load
 from deepwright.nets.perceptron import mlp
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.resnet import BasicBlock, Bottleneck, ResNet, cifar_resnet, imagenet_resnet
-from deepwright.nets.ssd import SSD, SSDDetector, anchor_boxes, match_anchors, small_ssd, ssd_loss
+from deepwright.nets.ssd import SSD, FinalDetections, SSDDetector, anchor_boxes, match_anchors, small_ssd, ssd_loss
 from deepwright.nets.weights_files import load_weights, read_weights, write_weights
 from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
 
@@ -40,6 +40,7 @@ __all__ = [
     "Detecting",
     "EfficientNetLite0",
     "Exported",
+    "FinalDetections",
     "FolderCard",
     "HuggingFace",
     "Normalised",

@@ -1,4 +1,4 @@
-"""Risk of being wrong: the Fragility Index (metric, loss, exact linear training, report) and calibration.
+"""Risk of being wrong: the Fragility Index (metric, loss, exact linear training, report), calibration, intervals.
 
 Example:
     >>> import torch
@@ -14,6 +14,7 @@ from deepwright.risk import fragility
 from deepwright.risk.calibration import (
     Reliability,
     brier,
+    confidence_ece,
     ece,
     ece_by_chance,
     ece_interval,
@@ -22,6 +23,7 @@ from deepwright.risk.calibration import (
     reliability,
     temperature_gain,
 )
+from deepwright.risk.clustered import GroupedCalibration, grouped_calibration
 from deepwright.risk.fragility import (
     CROSS_ENTROPY_BOUND,
     HINGE_BOUND,
@@ -47,6 +49,8 @@ from deepwright.risk.fragility import (
     worst_case_mean,
     worst_case_weights,
 )
+from deepwright.risk.intervals import Coverage, conformal_half_width, coverage, miscoverage
+from deepwright.risk.segmentation import boundary_f1, drawn_pixels
 
 if TYPE_CHECKING:
     from deepwright.risk.fragility import (
@@ -59,17 +63,24 @@ if TYPE_CHECKING:
 __all__ = [
     "CROSS_ENTROPY_BOUND",
     "HINGE_BOUND",
+    "Coverage",
     "FragileLinearClassifier",
     "FragilityIndex",
     "FragilityLoss",
     "FragilityReport",
     "FragilityTargetSearch",
+    "GroupedCalibration",
     "Reliability",
     "SurrogateBound",
     "TargetTrial",
     "WassersteinInterval",
     "bootstrap_index",
+    "boundary_f1",
     "brier",
+    "confidence_ece",
+    "conformal_half_width",
+    "coverage",
+    "drawn_pixels",
     "ece",
     "ece_by_chance",
     "ece_interval",
@@ -81,9 +92,11 @@ __all__ = [
     "fragility_index",
     "fragility_report",
     "group_gap_pvalue",
+    "grouped_calibration",
     "kl_roots",
     "linear_wasserstein_index",
     "lipschitz_estimate",
+    "miscoverage",
     "misjudgment",
     "nll",
     "reliability",

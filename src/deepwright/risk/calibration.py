@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -137,11 +137,30 @@ def ece_beside_chance(
         rows: number of draws.
     """
     z, labels = _read(logits, labels)
-    require_whole(1, bins=bins, rows=rows)
     confidence, predicted = z.softmax(1).max(1)
+    return confidence_ece(confidence, predicted == labels, bins, seed, rows)
+
+
+def confidence_ece(
+    confidence: Float[Tensor, " n"], right: Bool[Tensor, " n"], bins: int = 15, seed: int = 0, rows: int = 400
+) -> Interval:
+    """The estimate of `ece_interval` for any claim with a probability: an event that happens, a label that applies.
+
+    Args:
+        confidence: (N,) probabilities that were claimed.
+        right: (N,) whether what was claimed came true.
+        bins: of equal width.
+        seed: of the draws.
+        rows: number of draws.
+
+    Raises:
+        InputError: no claim, probabilities outside [0, 1] or NaN, other lengths.
+    """
+    require_whole(1, bins=bins, rows=rows)
+    confidence, right = require_claims(confidence, right)
     index = confidence_bins(confidence, bins)
     count = torch.bincount(index, minlength=bins).double()
-    sums = torch.stack([(predicted == labels).double(), confidence])
+    sums = torch.stack([right.double(), confidence])
     hits, sure = sums.new_zeros(2, bins).index_add_(1, index, sums)[:, count > 0]
     count = count[count > 0]
     value = float(_less_bias(hits, sure, count))
@@ -151,6 +170,23 @@ def ece_beside_chance(
     floor = _by_chance(confidence, index, bins, seed, rows)
     low = 0.0 if plain <= floor else min(value, low)
     return Interval(value, low, min(1.0, max(value, high))), floor
+
+
+def require_claims(confidence: Tensor, right: Tensor) -> tuple[Float[Tensor, " n"], Bool[Tensor, " n"]]:
+    """Probabilities in double precision, and what came true beside them, both checked.
+
+    Args:
+        confidence: (N,) probabilities.
+        right: (N,) booleans.
+    """
+    if confidence.ndim != 1 or len(confidence) == 0 or right.shape != confidence.shape:
+        given = f"{tuple(confidence.shape)} probabilities, {tuple(right.shape)} outcomes"
+        raise InputError("claims", given=given, expected="(N,) of both, one or more")
+    p = confidence.detach().double()
+    if not bool(((p >= 0) & (p <= 1)).all()):  # NaN is neither
+        given = f"{float(p.min()):.4g}..{float(p.max()):.4g}"
+        raise InputError("confidence", given=given, expected="probabilities in [0, 1]")
+    return p, right.to(p.device).bool()
 
 
 def _allowed(hits: Tensor, count: Tensor, rows: int, seed: int) -> Float[Tensor, "rows bins"]:
@@ -214,8 +250,18 @@ def _less_bias(hits: Tensor, sure: Tensor, count: Tensor) -> Tensor:
     gap = (hits - sure).abs() / count
     share = (hits + 1) / (count + 2)  # never 0 or 1, so that a bin of one sample has noise too
     noise = (share * (1 - share) / count).sqrt()
+    return (less_noise(gap, noise) * count / count.sum()).sum(-1).clamp_min(0)
+
+
+def less_noise(gap: Float[Tensor, "..."], noise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """A measured gap less what its noise adds to sizes: 2 g - E|N(g, s^2)|, below 0 for gaps of noise alone.
+
+    Args:
+        gap: g >= 0.
+        noise: s > 0, its standard error.
+    """
     folded = noise * (2 / torch.pi) ** 0.5 * (-((gap / noise) ** 2) / 2).exp() + gap * torch.erf(gap / noise / 2**0.5)
-    return ((2 * gap - folded) * count / count.sum()).sum(-1).clamp_min(0)
+    return 2 * gap - folded
 
 
 def brier(logits: Float[Rows, "n classes"], labels: Labels) -> Float[Tensor, " n"]:

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepwright.checks import Subject, class_task, in_deviations, in_own_units
+from deepwright.checks import Subject, in_deviations, in_own_units
 from deepwright.core.devices import resolve
 from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
-from deepwright.core.requirements import require_number, require_positive, require_whole
+from deepwright.core.requirements import require_number, require_positive, require_whole, require_within
 from deepwright.core.scales import STATED
 from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Task
 from deepwright.core.tasks.reading import TELLING_ROWS
@@ -35,11 +35,13 @@ from deepwright.data import (
     read_classes,
     require_names,
 )
+from deepwright.data import WORDS as TASK_WORDS
 from deepwright.nets import Normalised, ZooEntry, as_network, is_own, mlp, read_card
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
 from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
 from deepwright.workflows.precision import placed
+from deepwright.workflows.tasks import task_of, word_for
 
 DEFAULT_MODEL = "resnet8-mnist"
 _MOST_OOD = 1000  # images of a folder of the user's that belong to no class
@@ -53,12 +55,13 @@ class SubjectOptions:
         model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, a Hugging Face folder, a TorchScript
             file, a module that takes pixels in [0, 1] (or features) and gives logits, or a ready `Subject` (which has
             its data with it). None is `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
-        data: a name of `deepwright list data`, an image folder or zip, an .npz, a .csv or .parquet, a folder of
-            Hugging Face's `datasets`, or a `Data`. The model's own by default.
+        data: a name of `deepwright list data`, an image folder or zip (of classes, of label maps, or with boxes in
+            COCO, VOC or YOLO form), an .npz, a .csv or .parquet, a folder of Hugging Face's `datasets`, or a `Data`.
+            The model's own by default.
         data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.
         weights: for `package.module:factory`: safetensors, an index of them, a state dict or a Lightning checkpoint.
         trust_file: run the code in a TorchScript file.
-        target: the column to predict, for a table.
+        target: the column to predict, for a table; several of numbers, or of labels that are 0 or 1.
         classes: a file of class names in the order of the network's outputs (a name a line, or JSON), those names
             themselves, or "imagenet"; there may be more of them than occur in the data. By default the folders' names
             are matched to those of the zoo's network, else taken in their order.
@@ -82,7 +85,10 @@ class SubjectOptions:
             default it gets them as they are.
         outputs: what the columns are: "logits", "probabilities" or "log-probabilities"; by default logits, and what
             looks like probabilities is refused.
-        task: what outputs and targets mean; one of the data's classes a sample by default.
+        task: what outputs and targets mean, or the word for it: "classification", "binary", "multilabel", "regression",
+            "segmentation" or "detection". Told by the data by default, where one class a sample is the usual reading.
+        threshold: of the probability of the event, or of each label; 0.5 by default.
+        sensitivity: of two classes, the share of events that the threshold shall find, chosen on validation samples.
 
     Raises:
         InputError: numbers out of their range, a device that isn't here, data beside a ready `Subject`.
@@ -94,7 +100,7 @@ class SubjectOptions:
     data_root: Path | str | None = None
     weights: Path | str | None = None
     trust_file: bool = False
-    target: str | None = None
+    target: str | Sequence[str] | None = None
     classes: str | Path | Sequence[str] | None = None
     split: str | None = None
     limit: int | None = None
@@ -113,9 +119,14 @@ class SubjectOptions:
     aside: Sequence[str] = ()
     standardised: bool = False
     outputs: str | None = None
-    task: Task | None = None
+    task: Task | str | None = None
+    threshold: float | None = None
+    sensitivity: float | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.task, str):
+            require_choice("task", self.task, TASK_WORDS)
+        self._require_threshold()
         limits = {"attack_limit": self.attack_limit, "corruption_limit": self.corruption_limit}
         require_whole(1, **said(limit=self.limit, size=self.size, **limits))
         require_whole(0, seed=self.seed)
@@ -123,7 +134,7 @@ class SubjectOptions:
             require_choice("split", self.split, ("test",))
         if self.outputs is not None:
             require_choice("outputs", self.outputs, STATED)
-            if self.task is not None:
+            if self.task is not None and not isinstance(self.task, str):
                 raise InputError("outputs", given=f"{self.outputs!r} beside a task", expected="none: the task says it")
         require_several("aside", self.aside)
         for name in ("mean", "std", "eps"):
@@ -138,6 +149,17 @@ class SubjectOptions:
         model = self.model.model if isinstance(self.model, Subject) else self.model
         require_place(self.device, self.precision, model=model if isinstance(model, nn.Module) else None)
         self._require_heard()
+
+    def _require_threshold(self) -> None:
+        """One of two ways to a threshold, and only beside what may have one."""
+        if self.threshold is not None:
+            require_within(0, 1, ends="()", threshold=self.threshold)
+        if self.sensitivity is not None:
+            require_within(0, 1, ends="(]", sensitivity=self.sensitivity)
+        if self.threshold is not None and self.sensitivity is not None:
+            raise InputError("threshold", given="beside sensitivity", expected="one of them: either chooses it")
+        if self.threshold is not None and isinstance(self.task, Task):
+            raise InputError("threshold", given="beside a task", expected="none: the task says it")
 
     def _require_heard(self) -> None:
         """Nothing may be given and then not be looked at: what is ready already has its own."""
@@ -202,7 +224,8 @@ def build_subject(
     model = placed(model, options.device, options.precision, mixed=mixed)
     batch = 250 if data.kind == "tabular" or data.shape[-1] <= 64 else 25
     settings: dict[str, Any] = {**_limits(options, data), "eps": None if options.eps is None else tuple(options.eps)}
-    task = class_task(model, data, options.outputs) if options.outputs is not None else options.task
+    settings["sensitivity"] = options.sensitivity
+    task = task_of(options.task, data, model, outputs=options.outputs, threshold=options.threshold)
     return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
 
 
@@ -283,6 +306,7 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         skip_broken=options.skip_broken,
         stream=False if trains and options.stream is None else options.stream,
         aside=options.aside,
+        task=word_for(options.task),
     )
 
 
@@ -359,7 +383,9 @@ def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, 
             raise InputError(
                 "model", given="nothing", expected=f"a network for {data.name!r}", hint="deepwright list models"
             )
-        return train_mlp(data, task=options.task, seed=options.seed, device=options.device or "cpu", say=say), "mlp"
+        return train_mlp(
+            data, task=task_of(options.task, data), seed=options.seed, device=options.device or "cpu", say=say
+        ), "mlp"
     name = str(model or DEFAULT_MODEL)
     return load_model(name, options.weights, trust_file=options.trust_file), name
 

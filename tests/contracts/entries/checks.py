@@ -29,6 +29,7 @@ from deepwright.checks import (
     resolve,
     run_check,
     subject_from_loaders,
+    task_activations,
 )
 from deepwright.core.results import Claim, StudyResult, Table
 from deepwright.core.tasks import Binary, MultiLabel, Regression, Segmentation
@@ -125,6 +126,11 @@ def subject(device):
     return read, made.logits(), made.right, made.score, made.chance, made.baseline_outputs, made.ood
 
 
+def activations(device):
+    acts = task_activations(linear(4, 3, device), [normal(12, 4).to(device)])
+    return acts.features, acts.labels, acts.logits
+
+
 def loaders(device):
     x, y = normal(60, 4), torch.arange(60) % 3
     made = subject_from_loaders(linear(4, 3, device), [(x.to(device), y.to(device))], batch_size=20)
@@ -200,6 +206,7 @@ ENTRIES = [
     Entry("audit, data on the device", on_device, tolerance=1e-3),
     Entry("Subject", subject, returns="cpu"),
     Entry("subject_from_loaders, data on the device", loaders, returns="cpu"),
+    Entry("task_activations", activations),
     Entry("NearestMean", nearest),
     Entry("TrivialPredictor", trivial),
     Entry("compare, require_alike, evaluate, grades", plain, tolerance=1e-3),

@@ -3,6 +3,7 @@
 import torch
 from torch.nn.functional import interpolate
 
+from deepwright.core.boxes import Detections
 from deepwright.core.tasks import Segmentation
 from deepwright.corruptions import (
     ALL,
@@ -13,6 +14,7 @@ from deepwright.corruptions import (
     diamond_square,
     differentiable_jpeg,
     get,
+    move_boxes,
     move_labels,
 )
 from entries import Entry, Placed, image_classifier, normal, seeded, uniform
@@ -61,6 +63,14 @@ def labels_moved(device):
     return [Placed(m) for m in moved]
 
 
+def boxes_moved(device):
+    boxes = torch.tensor([[2.0, 3.0, 9.0, 9.0]], device=device)
+    found = Detections(boxes, torch.zeros(1, dtype=torch.long, device=device))
+    return [
+        [each.boxes for each in move_boxes(get(name), [found] * 2, (12, 16), 2)] for name in ("translate", "contrast")
+    ]
+
+
 def segmented(where):
     def call(device):
         torch.manual_seed(0)
@@ -88,6 +98,7 @@ ENTRIES = [
     Entry("Suite.evaluate, Segmentation, data on the CPU", segmented("cpu"), tolerance=5e-3),
     Entry("Compose", composed, tolerance=5e-3),
     Entry("move_labels", labels_moved),
+    Entry("move_boxes", boxes_moved),
     Entry("diamond_square, differentiable_jpeg, apply", helpers, tolerance=5e-3),
     *(Entry(f"table: {p.name}", rows_perturbed(p)) for p in TABLES),
 ]

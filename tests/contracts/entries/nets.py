@@ -15,6 +15,7 @@ from deepwright.nets import (
     Bottleneck,
     EfficientNetLite0,
     Exported,
+    FinalDetections,
     HuggingFace,
     Normalised,
     Output,
@@ -38,7 +39,7 @@ from deepwright.nets import (
     ssd_loss,
     weights_hidden,
 )
-from entries import Entry, uniform
+from entries import Entry, normal, uniform
 
 
 def made(build, *shape):
@@ -155,6 +156,15 @@ def detector(device, dtype=torch.float32):
     return model.to(device, dtype)
 
 
+def final(device):
+    model = small_ssd()
+    with torch.no_grad():
+        for i, p in enumerate(model.parameters()):
+            p.copy_(0.2 * normal(*p.shape, seed=i))
+    found = FinalDetections(model.to(device).eval(), score=0.01)(uniform(2, 1, 48, 64).to(device))
+    return [(each.boxes, each.labels, each.scores) for each in found]
+
+
 def detected(where):
     def call(device):
         model = detector(device)
@@ -228,6 +238,7 @@ ENTRIES = [
     Entry("SSD, over features there", features_there, dtypes=DOUBLE),
     Entry("SSD, postprocess, no_detections", raw_and_empty),
     Entry("SSD.detect", detected("device")),
+    Entry("FinalDetections", final),
     Entry("SSD.detect, data on the CPU", detected("cpu"), returns="cpu"),
     Entry("ssd_loss", loss_of("device")),
     Entry("ssd_loss, boxes on the CPU", loss_of("cpu")),

@@ -10,7 +10,12 @@ from deepwright.risk import (
     FragilityLoss,
     FragilityTargetSearch,
     bootstrap_index,
+    boundary_f1,
     brier,
+    confidence_ece,
+    conformal_half_width,
+    coverage,
+    drawn_pixels,
     ece,
     ece_by_chance,
     ece_interval,
@@ -22,9 +27,11 @@ from deepwright.risk import (
     fragility_index,
     fragility_report,
     group_gap_pvalue,
+    grouped_calibration,
     kl_roots,
     linear_wasserstein_index,
     lipschitz_estimate,
+    miscoverage,
     misjudgment,
     nll,
     reliability,
@@ -42,6 +49,24 @@ def logits(device, n=120, k=4, dtype=torch.float32):
     z, y = 2 * normal(n, k, dtype=dtype), torch.randint(k, (n,), generator=seeded(1))
     z[torch.arange(n), y] += 3.0
     return z.to(device), y.to(device)
+
+
+def claims(device):
+    z, y = logits(device)
+    sure, called = z.softmax(1).max(1)
+    return sure, called == y, torch.arange(120) // 4
+
+
+def intervals(device):
+    gap = normal(60).to(device)
+    half = conformal_half_width(gap, 0.9)
+    held = {0.9: (gap.abs() < 1.6)[:, None], 0.5: (gap.abs() < 0.5)[:, None]}
+    return half, coverage(gap - half, gap + half, gap, 0.9), miscoverage(held, resamples=200)
+
+
+def regions(device):
+    maps = [torch.randint(0, 3, (3, 12, 16), generator=seeded(s)).to(device) for s in (0, 1)]
+    return boundary_f1(*maps, 3), drawn_pixels(maps[0], 9, 2)
 
 
 def errors(device):
@@ -153,6 +178,13 @@ ENTRIES = [
     Entry("brier, nll, fit_temperature", lambda d: (brier(*logits(d)), nll(*logits(d)), fit_temperature(*logits(d)))),
     Entry("temperature_gain", lambda d: temperature_gain(*logits(d))),
     Entry("labels on the CPU", labels_on_the_host),
+    Entry(
+        "confidence_ece, grouped_calibration",
+        lambda d: (confidence_ece(*claims(d)[:2]), grouped_calibration(*claims(d))),
+    ),
+    Entry("conformal_half_width, coverage, miscoverage", intervals),
+    Entry("boundary_f1, drawn_pixels", regions),
+    Entry("bootstrap_index, groups", lambda d: bootstrap_index(errors(d), rows=50, group=torch.arange(120) // 3)),
     Entry("fragility_report", report),
     Entry("bootstrap_index", lambda d: bootstrap_index(errors(d))),
     Entry("group_gap_pvalue", lambda d: group_gap_pvalue(errors(d), torch.arange(120) % 2, rows=20)),

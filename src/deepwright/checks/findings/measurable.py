@@ -17,9 +17,10 @@ def _named(bounds: Bounds, *patterns: str) -> list[tuple[str, Bounds]]:
 _TASK_METRICS = [
     *_named(_SHARE, "accuracy", "balanced_accuracy", "top5_accuracy", "subset_accuracy", "label_accuracy"),
     *_named(_SHARE, "sensitivity", "specificity", "auroc", "average_precision", "mean_average_precision"),
-    *_named(_SHARE, "f1", "micro_f1", "macro_f1", "map", "ap50", "mean_iou", "pixel_accuracy"),
+    *_named(_SHARE, "f1", "micro_f1", "macro_f1", "map", "ap50", "map_.+", "mean_iou", "mean_dice", "pixel_accuracy"),
     *_named(_SHARE, "within_tolerance"),
-    *_named(_POSITIVE, "mae", "rmse", "mase"),
+    *_named(_POSITIVE, "mae", "rmse", "mase", "crps", "pinball"),
+    *_named(_ANY, "nll"),
     *_named((-INF, 1.0), "r2"),
 ]
 
@@ -30,7 +31,9 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_named(_SHARE, "chance", "score", "p_value_against_.+", "accuracy_in_another_order"),
     ],
     "calibration": [
-        *_named(_SHARE, "ece", "ece_.+"),
+        *_named(_SHARE, "ece", "ece_.+", "localisation_ece", "miscoverage", "coverage_.+", "conformal_coverage_.+"),
+        *_named(_POSITIVE, "conformal_width_.+"),
+        *_named(_ANY, "width_.+"),
         *_named((0.0, 2.0), "brier"),
         *_named(_POSITIVE, "nll", "temperature"),
         *_named((-1.0, 1.0), "overconfidence"),
@@ -43,11 +46,12 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
     ],
     "robustness": [
         *_named(_SHARE, "clean_accuracy", "noise_accuracy", "robust_accuracy_at_.+", "clean_accuracy_kept"),
-        *_named(_POSITIVE, "area", "baseline_area", "eps_half"),
+        *_named(_POSITIVE, "area", "baseline_area", "eps_half", "clean_headline", "attacked_headline"),
     ],
     "corruptions": [
         *_named(_SHARE, "clean_error", "mean_error"),
         *_named(_ANY, "mce", "relative_error", "skill_lost"),
+        *_named(_POSITIVE, "clean_headline", "mean_headline"),
     ],
     "ood": _named(_SHARE, "auroc_.+"),
     "cost": _named(

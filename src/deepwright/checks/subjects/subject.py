@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -23,7 +24,7 @@ from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network, require_whole
 from deepwright.core.rows import require_finite_rows, value_range
-from deepwright.core.tasks import Binary, Classification, Segmentation, Task
+from deepwright.core.tasks import Binary, Classification, Detection, Regression, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
 from deepwright.nets import as_network
@@ -35,11 +36,11 @@ _SCORES = {
     "regression": "share within the tolerance",
     "forecast": "share within the tolerance",
     "segmentation": "share of right pixels",
-    "detection": "mean score",
+    "detection": "F1 of an image's boxes",
 }
 _LOG_PROBABILITIES = "the outputs are log-probabilities, which are read as logits: their softmax is the same"
 LEAST_OF_A_CLASS = 5  # training samples: of fewer, its mean or a neighbour says little
-OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps")
+OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps", "sensitivity")
 
 
 @dataclass
@@ -57,6 +58,8 @@ class Subject:
         corruption_limit: at most so many samples are perturbed.
         ood_limit: of each set that belongs to no class.
         eps: rising budgets of the robustness curve; chosen by the kind of data when None.
+        sensitivity: of two classes, the share of the events that the threshold shall find: it is then chosen on
+            validation samples, in place of the task's own.
         task: what outputs and targets mean; None takes one class a sample of those that the data name. What it leaves
             open (a tolerance) is taken from the training targets.
         groups: a column by which its numbers are compared between groups: of the table, of what is known beside the
@@ -77,6 +80,7 @@ class Subject:
     corruption_limit: int = 300
     ood_limit: int = 400
     eps: tuple[float, ...] | None = None
+    sensitivity: float | None = None
     if TYPE_CHECKING:  # None is settled when the subject is made, so that nobody has to ask for it later
         task: Task = cast(Task, None)
     else:
@@ -96,9 +100,10 @@ class Subject:
             self.model, note = as_network(self.model, self.data.test.inputs(slice(0, TELLING_ROWS)))
             self.data = replace(self.data, notes=(*self.data.notes, note)) if note else self.data
         self._check_options()
-        if self.data.kind == "segmentation":  # images with label maps
+        dense = {"segmentation": Segmentation, "detection": Detection}.get(self.data.kind)
+        if dense is not None:  # images with label maps, or with boxes
+            self.task = dense(len(self.data.classes)) if self.task is None else self.task
             self.data = replace(self.data, kind="image")
-            self.task = Segmentation(len(self.data.classes)) if self.task is None else self.task
         if self.data.kind not in KINDS:
             raise InputError(
                 "data",
@@ -117,6 +122,28 @@ class Subject:
         if len(train):
             history = train.inputs() if repeats_history(self.task, train.x) else None
             self.task = self.task.fitted(train.y, history)
+        if self.sensitivity is not None:
+            self.task = self._at_sensitivity(self.sensitivity)
+
+    def _at_sensitivity(self, wanted: float) -> Task:
+        """The task at the threshold that finds the wanted share of the events of the validation samples."""
+        if not isinstance(self.task, Binary):
+            given = f"{wanted} beside a {self.task.kind}"
+            raise InputError("sensitivity", given=given, expected="none: it chooses the threshold of Binary()")
+        if not len(self.data.validation) or self.data.seen_validation:
+            had = "were cut from training samples" if len(self.data.validation) else "are missing"
+            given = f"{wanted}, and validation samples {had}"
+            raise InputError("sensitivity", given=given, expected="validation samples that the network never saw")
+        return self.task.at_sensitivity(self.outputs("validation"), self.data.validation.y, wanted)
+
+    @property
+    def threshold_from(self) -> str:
+        """Where the threshold of two classes comes from, in words."""
+        if self.sensitivity is not None:
+            return (
+                f"chosen on {len(self.data.validation)} validation samples for a sensitivity of {self.sensitivity:.0%}"
+            )
+        return "the more probable label" if getattr(self.task, "threshold", 0.5) == 0.5 else "as it was given"
 
     def _check_options(self) -> None:
         limits = ("batch_size", "attack_limit", "corruption_limit", "ood_limit")
@@ -143,7 +170,7 @@ class Subject:
         if tuple(self.reference.x.shape[1:]) != self.data.shape:
             given = f"samples of shape {tuple(self.reference.x.shape[1:])}"
             raise InputError("reference", given=given, expected=f"{self.data.shape}, as the test samples")
-        require_finite(self.reference.x, "reference inputs")
+        require_finite_rows(self.reference.x, "reference inputs")
         if len(self.reference) and self.reference.y is not None:
             y = (
                 self.task.check_targets(self.reference.y, len(self.reference), "reference labels")
@@ -235,6 +262,14 @@ class Subject:
             split: Split = getattr(self.data, part)
             self._outputs[part] = self._pass(self.model, self.task, split, f"{part} outputs")
         return self._outputs[part]
+
+    def read(self, batches: Iterable[Tensor]) -> Any:
+        """What the task reads from the network on any inputs; values aren't looked at, so that foreign ones pass.
+
+        Args:
+            batches: inputs (N, ...).
+        """
+        return self.task.join(read_outputs(self.model, batches, lambda out, n: self.task.read(out, n, strict=False)))
 
     def _pass(self, model: nn.Module, task: Task, split: Split, what: str) -> Any:
         def read(out: Any, n: int) -> Any:
@@ -336,6 +371,8 @@ class Subject:
     @property
     def baseline_task(self) -> Task:
         """The task as it reads the baseline, which gives logits whatever the network gives."""
+        if isinstance(self.task, Regression):
+            return self.task.reread
         scale = getattr(self.task, "outputs", None)
         return replace(self.task, outputs="logits") if isinstance(scale, str) else self.task  # type: ignore[type-var]
 
@@ -374,6 +411,12 @@ class Subject:
             "options": {name: getattr(self, name) for name in OPTIONS},
         }
 
+    def _more_notes(self) -> list[str]:
+        """What a reader must know of how the outputs are read."""
+        notes = [_LOG_PROBABILITIES] if self._log_probabilities else []
+        threshold = getattr(self.task, "threshold", 0.5)
+        return notes if threshold == 0.5 else [*notes, f"the threshold is {threshold:.4g}, {self.threshold_from}"]
+
     def describe(self) -> dict[str, Any]:
         """Plain facts for the report."""
         return {
@@ -391,11 +434,7 @@ class Subject:
             "test": len(self.data.test),
             "test_digest": digest(self.data.test),
             "device": str(self.device),
-            "notes": [
-                *self.data.notes,
-                *([_LOG_PROBABILITIES] if self._log_probabilities else []),
-                *_precision_note(dtype_of(self.model)),
-            ],
+            "notes": [*self.data.notes, *self._more_notes(), *_precision_note(dtype_of(self.model))],
         }
 
 
@@ -449,8 +488,8 @@ def _other_count(columns: int, classes: int) -> str:
     """What to do about a network with another number of columns than the data have classes."""
     if columns == 1:
         return (
-            "a single column tells two classes apart; a number is audited from Python: "
-            "`from deepwright.core.tasks import Regression`, `dw.audit(model, loader, task=Regression())`"
+            "a single column tells two classes apart; a number is predicted with --task regression (from Python "
+            "`from deepwright.core.tasks import Regression`, `dw.audit(model, loader, task=Regression())`)"
         )
     names = ",".join(f"name{i}" for i in range(min(columns, 3))) + (",..." if columns > 3 else "")
     if columns > classes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_within
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.class_losses import cross_entropy
 from deepwright.core.tasks.intervals import bootstrap, newcombe, share
@@ -177,6 +178,31 @@ class Binary(Task):
         if "sensitivity" in found and "specificity" in found:
             found["auroc"] = newcombe(auroc(z, positive), int(positive.sum()), int((~positive).sum()))
         return found
+
+    def at_sensitivity(self, out: Float[Tensor, "n 2"], y: Int64[Tensor, " n"], sensitivity: float) -> Binary:
+        """The same task at the highest threshold that finds at least this share of the events.
+
+        It lies halfway (on the logit scale) between the last event that is found and the next lower output. Choose it
+        on samples that aren't measured afterwards: on those themselves the sensitivity would be as wished, by design.
+
+        Args:
+            out: as `read` gives it.
+            y: labels.
+            sensitivity: wanted, in (0, 1].
+
+        Raises:
+            InputError: no event among the labels.
+        """
+        require_within(0, 1, ends="(]", sensitivity=sensitivity)
+        z = self.event_logit(out).double()
+        events = z[beside(out, y) == 1].sort(descending=True).values
+        if not len(events):
+            raise InputError("labels", given="no event", expected="some, of which a share is to be found")
+        last = events[math.ceil(sensitivity * len(events) - 1e-9) - 1]
+        lower = z[z < last]
+        boundary = float((last + lower.max()) / 2) if len(lower) else float(last) - 1.0
+        tiny = 1e-12
+        return replace(self, threshold=min(max(1 / (1 + math.exp(-boundary)), tiny), 1 - tiny))
 
     def baseline(
         self, train: Int64[Tensor, " m"], y: Int64[Tensor, " n"], history: Tensor | None = None

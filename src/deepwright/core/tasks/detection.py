@@ -22,6 +22,7 @@ from deepwright.core.tasks.reading import raised
 from deepwright.core.tasks.targets import beside, require_names
 
 _COCO_OVERLAPS = tuple(0.5 + 0.05 * i for i in range(10))
+SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # pixels, as COCO has them
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Detection(Task):
 
     kind: ClassVar[str] = "detection"
     headline: ClassVar[str] = "map"
-    higher_is_better: ClassVar[tuple[str, ...]] = ("map", "ap50")
+    higher_is_better: ClassVar[tuple[str, ...]] = ("map", "ap50", "map_small", "map_medium", "map_large")
     lower_is_better: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
@@ -154,24 +155,49 @@ class Detection(Task):
         assert y is not None
         return self.loss(out, y)
 
+    def headline_value(self, out: DetectionBatch, y: DetectionBatch) -> float:
+        """Mean average precision over overlaps and classes."""
+        y = beside(out, y)
+        if not any(len(d) for d in y):
+            return float("nan")
+        ranked = WeightedDetections(out.detach(), y, _COCO_OVERLAPS)
+        return float(ranked(torch.ones(1, len(y), dtype=torch.float64, device=y[0].boxes.device)).mean())
+
     def metrics(
         self, out: DetectionBatch, y: DetectionBatch, *, resamples: int = 1000, seed: int = 0
     ) -> dict[str, Interval]:
         """Average precision at an overlap of 0.5, and its mean over 0.5, 0.55 ... 0.95, as COCO reads them.
 
-        They equal `core.boxes.mean_average_precision`; the bootstrap draws whole images. Empty without a true box.
+        The mean also by size of the objects (up to 32 x 32, up to 96 x 96, and above, in pixels of the inputs), where
+        some are of it. The first two equal `core.boxes.mean_average_precision`; the bootstrap draws whole images. Empty
+        without a true box.
         """
         y = beside(out, y)
         if not any(len(d) for d in y):
             return {}
         ranked = WeightedDetections(out.detach(), y, _COCO_OVERLAPS)
+        sized = {
+            f"map_{name}": WeightedDetections(out.detach(), y, _COCO_OVERLAPS, area=area)
+            for name, area in SIZES.items()
+        }
+        sized = {name: of for name, of in sized.items() if of.classes}
 
         def both(w: Tensor) -> dict[str, Tensor]:
             values = ranked(w)
-            return {"map": values.mean(1), "ap50": values[:, 0]}
+            means = {name: of(w).mean(1) for name, of in sized.items()}
+            return {"map": values.mean(1), "ap50": values[:, 0], **means}
 
-        shares = dict.fromkeys(("map", "ap50"), sum(len(d) > 0 for d in y))
+        with_objects = sum(len(d) > 0 for d in y)
+        shares = dict.fromkeys(("map", "ap50", *sized), with_objects)
         return bootstrap(len(y), both, resamples=resamples, seed=seed, shares=shares, device=y[0].boxes.device)
+
+    def class_precisions(self, out: DetectionBatch, y: DetectionBatch) -> dict[int, tuple[float, float]]:
+        """Average precision over all overlaps, and at 0.5, of each class that has a true box."""
+        y = beside(out, y)
+        ranked = WeightedDetections(out.detach(), y, _COCO_OVERLAPS)
+        one = torch.ones(1, len(y), dtype=torch.float64, device=y[0].boxes.device)
+        found = {c: ranked.of_class(one, c)[0] for c in ranked.classes}
+        return {c: (float(values.mean()), float(values[0])) for c, values in found.items()}
 
     def baseline(self, train: DetectionBatch, y: DetectionBatch, history: Tensor | None = None) -> DetectionBatch:
         """No detections: right on the images without objects."""

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from deepwright.core.boxes import Detections, box_iou, greedy_matches
 
+Area = tuple[float, float]
+
 
 def matches(guess: Detections, truth: Detections, iou: Float[Tensor, " t"]) -> Bool[Tensor, "t k"]:
     """Which detections are hits at each overlap.
@@ -35,6 +37,37 @@ def matches(guess: Detections, truth: Detections, iou: Float[Tensor, " t"]) -> B
     return hits
 
 
+def matches_within(
+    guess: Detections, truth: Detections, iou: Float[Tensor, " t"], area: Area
+) -> tuple[Bool[Tensor, "t k"], Bool[Tensor, "t k"]]:
+    """Which detections are hits among objects of a size, and which don't count at all.
+
+    Objects of other sizes neither count as found nor as missed: a detection may take one where no object of the size is
+    left for it, and then doesn't count; nor does one that finds nothing and is of another size itself.
+
+    Args:
+        guess: k detections with scores.
+        truth: the true boxes.
+        iou: overlaps.
+        area: least and largest number of pixels of a box, both included.
+    """
+    inside = _within(truth.boxes, area)
+    wanted = Detections(truth.boxes[inside], truth.labels[inside])
+    hits = matches(guess, wanted, iou)
+    others = Detections(truth.boxes[~inside], truth.labels[~inside])
+    beside = torch.zeros_like(hits)
+    for level in range(len(iou)):  # what an object of the size took is no longer there for the others
+        left = ~hits[level]
+        rest = Detections(guess.boxes[left], guess.labels[left], None if guess.scores is None else guess.scores[left])
+        beside[level, left] = matches(rest, others, iou[level : level + 1])[0]
+    return hits, beside | (~hits & ~_within(guess.boxes, area))
+
+
+def _within(boxes: Tensor, area: Area) -> Bool[Tensor, " k"]:
+    size = (boxes[:, 2:] - boxes[:, :2]).double().prod(1)
+    return (size >= area[0]) & (size <= area[1])
+
+
 class WeightedDetections:
     """Average precision over classes and overlaps, for many weightings of the images.
 
@@ -46,6 +79,7 @@ class WeightedDetections:
         iou: overlaps, all of which are averaged.
         points: recalls at which the precision is read.
         limit: detections of a class in an image that count, by score.
+        area: only objects of so many pixels, see `matches_within`; all of them when None.
     """
 
     def __init__(
@@ -55,36 +89,50 @@ class WeightedDetections:
         iou: Sequence[float],
         points: int = 101,
         limit: int = 100,
+        area: Area | None = None,
     ) -> None:
         device = truths[0].boxes.device
         levels = torch.tensor(iou, dtype=torch.float64, device=device)
         kept = [_first(guess, limit) for guess in guesses]
-        hits = torch.cat([matches(g, t, levels) for g, t in zip(kept, truths)], 1).double()
+        if area is None:
+            hits = torch.cat([matches(g, t, levels) for g, t in zip(kept, truths)], 1).double()
+            counted = torch.ones_like(hits)
+        else:
+            pairs = [matches_within(g, t, levels, area) for g, t in zip(kept, truths)]
+            hits = torch.cat([hit for hit, _ in pairs], 1).double()
+            counted = torch.cat([~left_out for _, left_out in pairs], 1).double()
+            truths = [Detections(t.boxes[_within(t.boxes, area)], t.labels[_within(t.boxes, area)]) for t in truths]
         labels = torch.cat([g.labels for g in kept])
         image = torch.cat([torch.full_like(g.labels, i) for i, g in enumerate(kept)])
         scores = torch.cat([g.scores for g in kept if g.scores is not None])
         order = scores.argsort(descending=True, stable=True)
         self.hits, self.labels, self.image = hits[:, order], labels[order], image[order]
+        self.counted = counted[:, order]
         self.counts = _per_class(truths, device)
         self.classes = [c for c in range(self.counts.shape[1]) if bool(self.counts[:, c].any())]
         self.recalls = torch.from_numpy(np.linspace(0, 1, points)).to(device)  # to the last bit those of core.boxes
 
     def __call__(self, weights: Float[Tensor, "rows n"]) -> Float[Tensor, "rows t"]:
         """Mean average precision of each weighting at each overlap; NaN where no true box is left."""
-        columns = [self._one_class(weights, c) for c in self.classes]
+        columns = [self.of_class(weights, c) for c in self.classes]
         if not columns:
             return torch.full((len(weights), len(self.hits)), torch.nan, dtype=torch.float64, device=weights.device)
         return torch.stack(columns).nanmean(0)
 
-    def _one_class(self, weights: Tensor, c: int) -> Tensor:
-        """(rows, t) of one class."""
+    def of_class(self, weights: Float[Tensor, "rows n"], c: int) -> Float[Tensor, "rows t"]:
+        """Average precision of one class.
+
+        Args:
+            weights: of the images.
+            c: its label, one of `classes`.
+        """
         total = weights @ self.counts[:, c]
         mine = (self.labels == c).nonzero().flatten()
         if len(mine) == 0:
             return torch.where(total > 0, 0.0, torch.nan)[:, None].expand(-1, len(self.hits))
         w = weights[:, self.image[mine]]
-        claimed = w.cumsum(1)
-        values = [self._interpolated((w * hit).cumsum(1), claimed, total) for hit in self.hits[:, mine]]
+        pairs = zip(self.hits[:, mine], self.counted[:, mine])
+        values = [self._interpolated((w * hit).cumsum(1), (w * there).cumsum(1), total) for hit, there in pairs]
         return torch.stack(values, 1)
 
     def _interpolated(self, hit: Tensor, claimed: Tensor, total: Tensor) -> Tensor:

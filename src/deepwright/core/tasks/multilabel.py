@@ -151,6 +151,14 @@ class MultiLabel(Task):
             value = ((1 - 2 * aim) * (raised(out) - self._boundary)).amax(1)
         return value if target is None else -value
 
+    def headline_value(self, out: Float[Tensor, "n labels"], y: Int64[Tensor, "n labels"]) -> float:
+        """Mean average precision over the labels that occur."""
+        y = beside(out, y)
+        z, truth = raised(out), y == 1
+        one = torch.ones(1, len(y), dtype=torch.float64, device=out.device)
+        found = [float(AveragePrecision(z[:, k], truth[:, k])(one)) for k in truth.any(0).nonzero().flatten().tolist()]
+        return sum(found) / len(found) if found else math.nan
+
     def metrics(
         self, out: Float[Tensor, "n labels"], y: Int64[Tensor, "n labels"], *, resamples: int = 1000, seed: int = 0
     ) -> dict[str, Interval]:

@@ -139,6 +139,11 @@ class Task(Protocol):
         """
         ...
 
+    def headline_value(self, out: Any, y: Any) -> float:
+        """The headline metric without its interval; NaN where these targets don't define it."""
+        found = self.metrics(out, y, resamples=1)
+        return found[self.headline].value if self.headline in found else float("nan")
+
     def baseline(self, train: Any, y: Any, history: Tensor | None = None) -> Any:
         """Outputs of the trivial predictor, which knows the training targets and no input, for the samples of y.
 

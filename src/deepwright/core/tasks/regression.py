@@ -1,4 +1,4 @@
-"""Numbers: outputs and targets (N, outputs)."""
+"""Numbers: targets (N, outputs), and outputs that are the same, alone or with a spread or quantiles beside them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_whole
+from deepwright.core.requirements import require_whole, require_within
 from deepwright.core.statistics import Interval
+from deepwright.core.tasks import spreads
 from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
 from deepwright.core.tasks.protocol import Task, chosen_loss
 from deepwright.core.tasks.reading import columns, raised, require_finite, require_form, unwrap
@@ -28,16 +29,23 @@ class Regression(Task):
         tolerance: a sample is right when each output is off by no more; one number, or one an output. None leaves it
             open until `fitted` takes it from training targets.
         names: of the outputs, or none.
+        spread: what stands beside each number: "none", its "deviation", "variance" or "log-variance" (of a Gaussian),
+            or "quantiles", which then are all that the network gives.
+        levels: of the quantiles, rising within (0, 1).
+
+    With a spread, outputs are read as (N, D, 2), number and deviation; with quantiles as (N, D, levels).
     """
 
     outputs: int = 1
     tolerance: float | tuple[float, ...] | None = None
     names: tuple[str, ...] = ()
+    spread: str = "none"
+    levels: tuple[float, ...] = ()
 
     kind: ClassVar[str] = "regression"
     headline: ClassVar[str] = "mae"
     higher_is_better: ClassVar[tuple[str, ...]] = ("r2", "within_tolerance")
-    lower_is_better: ClassVar[tuple[str, ...]] = ("mae", "rmse")
+    lower_is_better: ClassVar[tuple[str, ...]] = ("mae", "rmse", "crps", "nll", "pinball")
 
     def __post_init__(self) -> None:
         require_whole(1, outputs=self.outputs)
@@ -45,25 +53,40 @@ class Regression(Task):
         object.__setattr__(self, "tolerance", require_tolerance(self.tolerance, self.outputs))
         if len(self.names) not in (0, self.outputs):
             raise InputError("names", given=len(self.names), expected=f"{self.outputs}, one an output, or none")
+        object.__setattr__(self, "levels", spreads.require_levels(self.spread, self.levels))
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """D."""
-        return (self.outputs,)
+        """D; of one number with its spread, or quantiles of one, as many as there are of these."""
+        return (self.outputs * self.width,) if self.outputs == 1 else (self.outputs,)
+
+    @property
+    def width(self) -> int:
+        """Numbers an output: 1, 2 with a spread, or one a quantile."""
+        return {"none": 1, "quantiles": len(self.levels)}.get(self.spread, 2)
+
+    @property
+    def reread(self) -> Regression:
+        """The task that reads once more what `read` gave: a variance is a deviation by then."""
+        return self if self.spread in ("none", "quantiles") else replace(self, spread="deviation")
 
     @property
     def attack_losses(self) -> tuple[str, ...]:
         """Sums of squared and of absolute errors."""
         return ("squared_error", "absolute_error")
 
-    def read(self, out: Any, n: int | None = None, *, strict: bool = True) -> Float[Tensor, "n outputs"]:
-        """Numbers (N, D); whole numbers become floats."""
+    def read(self, out: Any, n: int | None = None, *, strict: bool = True) -> Float[Tensor, "n outputs *spread"]:
+        """Numbers (N, D), or (N, D, 2) and (N, D, levels); whole numbers become floats."""
+        if self.spread != "none":
+            return spreads.read(out, n, self.outputs, self.spread, self.levels, strict)
         expected = f"(N, {self.outputs}), one column an output" + (", or (N,)" if self.outputs == 1 else "")
         found = columns(unwrap(out, n, self._fits, expected), n)
         if not found.is_floating_point() and not found.is_complex() and found.dtype != torch.bool:
             found = found.to(torch.get_default_dtype())
         wide = found.ndim == 2 and found.shape[1] != self.outputs
         hint = f"this looks like Regression(outputs={found.shape[1]}) or a classification" if wide else None
+        if wide and self.outputs == 1:
+            hint = f"{hint}; a number with its spread is Regression(spread='variance'), see its docstring"
         require_form(found, n, self._fits(found), expected, hint)
         if strict:
             require_finite(found)
@@ -71,6 +94,24 @@ class Regression(Task):
 
     def _fits(self, out: Tensor) -> bool:
         return columns(out, None).shape[1:] == (self.outputs,)
+
+    def point(self, out: Float[Tensor, "n outputs *spread"]) -> Float[Tensor, "n outputs"]:
+        """The numbers alone: of quantiles the median, between its neighbours where it isn't among them."""
+        if self.spread == "none":
+            return out
+        return spreads.median(out, self.levels) if self.spread == "quantiles" else out[..., 0]
+
+    def interval(
+        self, out: Float[Tensor, "n outputs *spread"], level: float
+    ) -> tuple[Float[Tensor, "n outputs"], Float[Tensor, "n outputs"]] | None:
+        """Ends of the central interval that the network claims; None where it claims none of that level.
+
+        Args:
+            out: as `read` gives it.
+            level: share of the targets that it should hold, within (0, 1).
+        """
+        require_within(0, 1, ends="()", level=level)
+        return None if self.spread == "none" else spreads.interval(out, self.spread, self.levels, level)
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """Batches as one."""
@@ -80,23 +121,23 @@ class Regression(Task):
         """Finite floats (N, D); (N,) is taken for one output, whole numbers become floats."""
         return real_targets(y, (self.outputs,), n, name)
 
-    def loss(self, out: Float[Tensor, "n outputs"], y: Float[Tensor, "n outputs"]) -> Float[Tensor, " n"]:
+    def loss(self, out: Float[Tensor, "n outputs *spread"], y: Float[Tensor, "n outputs"]) -> Float[Tensor, " n"]:
         """Mean of the squared errors over the outputs."""
         y = beside(out, y)
-        return errors(out, y).square().mean(1)
+        return errors(self.point(out), y).square().mean(1)
 
-    def right(self, out: Float[Tensor, "n outputs"], y: Float[Tensor, "n outputs"]) -> Bool[Tensor, " n"]:
+    def right(self, out: Float[Tensor, "n outputs *spread"], y: Float[Tensor, "n outputs"]) -> Bool[Tensor, " n"]:
         """Whether each output is within its tolerance."""
         y = beside(out, y)
-        return (errors(out, y).abs() <= tolerance_on(self.tolerance, out)).all(1)
+        return (errors(self.point(out), y).abs() <= tolerance_on(self.tolerance, out)).all(1)
 
-    def prediction(self, out: Float[Tensor, "n outputs"]) -> Float[Tensor, "n outputs"]:
+    def prediction(self, out: Float[Tensor, "n outputs *spread"]) -> Float[Tensor, "n outputs"]:
         """The numbers themselves."""
-        return out
+        return self.point(out)
 
     def adversarial_loss(
         self,
-        out: Float[Tensor, "n outputs"],
+        out: Float[Tensor, "n outputs *spread"],
         y: Float[Tensor, "n outputs"] | None = None,
         target: Float[Tensor, "n outputs"] | None = None,
         *,
@@ -104,21 +145,33 @@ class Regression(Task):
     ) -> Float[Tensor, " n"]:
         """Sum of squared or absolute errors; minus those to the target."""
         y, target = beside(out, y), beside(out, target)
-        return error_loss(self, out, y, target, loss)
+        return error_loss(self, self.point(out), y, target, loss)
+
+    def headline_value(self, out: Float[Tensor, "n outputs *spread"], y: Float[Tensor, "n outputs"]) -> float:
+        """MAE."""
+        return float(errors(self.point(out), beside(out, y)).double().abs().mean())
 
     def metrics(
-        self, out: Float[Tensor, "n outputs"], y: Float[Tensor, "n outputs"], *, resamples: int = 1000, seed: int = 0
+        self,
+        out: Float[Tensor, "n outputs *spread"],
+        y: Float[Tensor, "n outputs"],
+        *,
+        resamples: int = 1000,
+        seed: int = 0,
     ) -> dict[str, Interval]:
         """MAE, RMSE and R2, each the mean over the outputs, and the share within the tolerance where there is one.
 
-        R2 is absent where a target never varies.
+        With a spread also the CRPS and the negative log likelihood (nats an output) of the Gaussians; with quantiles
+        the pinball loss, its mean over levels. R2 is absent where a target never varies.
         """
         y = beside(out, y)
-        gap, truth = errors(out, y).double(), y.double() - y.double().mean(0)
+        rows = spreads.losses(out, y, self.spread, self.levels)
+        gap, truth = errors(self.point(out), y).double(), y.double() - y.double().mean(0)
 
         def all_of_them(w: Tensor) -> dict[str, Tensor]:
             squared = weighted_mean(w, gap.square())
             found = {"mae": weighted_mean(w, gap.abs()).mean(1), "rmse": squared.sqrt().mean(1)}
+            found |= {name: weighted_mean(w, values) for name, values in rows.items()}
             if bool((truth != 0).any(0).all()):
                 variance = weighted_mean(w, truth.square()) - weighted_mean(w, truth).square()
                 varies = variance > 1e-12 * truth.square().mean(0)
@@ -130,10 +183,16 @@ class Regression(Task):
 
     def baseline(
         self, train: Float[Tensor, "m outputs"], y: Float[Tensor, "n outputs"], history: Tensor | None = None
-    ) -> Float[Tensor, "n outputs"]:
-        """The training targets' mean."""
+    ) -> Float[Tensor, "n outputs *spread"]:
+        """The training targets' mean, with their deviation beside it, or their quantiles, as the network gives them."""
         require_some(train)
-        return train.mean(0).expand(len(y), -1)
+        if self.spread == "none":
+            return train.mean(0).expand(len(y), -1)
+        if self.spread == "quantiles":
+            levels = torch.tensor(self.levels, dtype=train.dtype, device=train.device)
+            return train.quantile(levels, dim=0).T.expand(len(y), -1, -1)
+        spread = train.std(0, correction=min(1, len(train) - 1)).clamp_min(1e-12)
+        return torch.stack([train.mean(0), spread], 1).expand(len(y), -1, -1)
 
     def fitted(self, train: Float[Tensor, "m outputs"], history: Tensor | None = None) -> Regression:
         """An open tolerance becomes the median distance of the training targets from their median.

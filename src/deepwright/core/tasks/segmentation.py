@@ -57,7 +57,7 @@ class Segmentation(Task):
 
     kind: ClassVar[str] = "segmentation"
     headline: ClassVar[str] = "mean_iou"
-    higher_is_better: ClassVar[tuple[str, ...]] = ("mean_iou", "pixel_accuracy")
+    higher_is_better: ClassVar[tuple[str, ...]] = ("mean_iou", "mean_dice", "pixel_accuracy")
     lower_is_better: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
@@ -207,7 +207,7 @@ class Segmentation(Task):
         resamples: int = 1000,
         seed: int = 0,
     ) -> dict[str, Interval]:
-        """Mean IoU over the classes that occur or are predicted, and pixel accuracy, over all positions that count.
+        """Mean IoU and Dice over the classes that occur or are predicted, and pixel accuracy, over all that counts.
 
         Whole samples are drawn by the bootstrap: the positions of one aren't independent.
         """
@@ -218,16 +218,30 @@ class Segmentation(Task):
 
         def all_of_them(w: Tensor) -> dict[str, Tensor]:
             total = (w @ counts.flatten(1)).reshape(-1, 3, self.classes)
-            return {"mean_iou": _mean_iou(total), "pixel_accuracy": total[:, 0].sum(1) / total[:, 2].sum(1)}
+            return {
+                "mean_iou": _mean_iou(total),
+                "mean_dice": (2 * total[:, 0] / (total[:, 1] + total[:, 2])).nanmean(1),
+                "pixel_accuracy": total[:, 0].sum(1) / total[:, 2].sum(1),
+            }
 
         shares = dict.fromkeys(self.higher_is_better, len(y))
         return bootstrap(len(y), all_of_them, resamples=resamples, seed=seed, shares=shares, device=out.device)
+
+    def headline_value(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> float:
+        """Mean IoU."""
+        return float(_mean_iou(self._counts(out, beside(out, y)).sum(0)))
 
     def class_iou(
         self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]
     ) -> Float[Tensor, " classes"]:
         """IoU of each class over all samples; NaN for a class that neither occurs nor is predicted."""
         return _ious(self._counts(out, y).sum(0))
+
+    def class_counts(
+        self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]
+    ) -> Float[Tensor, "three classes"]:
+        """Hits, predicted and true positions of each class over all samples, of those that count."""
+        return self._counts(out, beside(out, y)).sum(0)
 
     def baseline(
         self, train: Int64[Tensor, "m ..."], y: Int64[Tensor, "n ..."], history: Tensor | None = None

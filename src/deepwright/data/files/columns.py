@@ -194,7 +194,7 @@ def classes_of_target(
             what,
             given=f"{len(values)} distinct values",
             expected=f"2 to {MOST_CLASSES} classes",
-            hint="regression targets must be binned first",
+            hint="numbers are predicted with --task regression (task='regression' from Python)",
         )
     few = [v for v in values if counts[v] < 3]
     if few:

@@ -135,7 +135,14 @@ def _text(value: object, what: str) -> str:
     return value
 
 
-def load_yolo(folder: Path | str, size: tuple[int, int], classes: Sequence[str], *, channels: int = 1) -> BoxData:
+def load_yolo(
+    folder: Path | str,
+    size: tuple[int, int],
+    classes: Sequence[str],
+    *,
+    channels: int = 1,
+    marks: Path | str | None = None,
+) -> BoxData:
     """Pictures with a text file each: `class cx cy w h` a line, as shares of the picture (in `labels/` or beside them).
 
     Args:
@@ -143,16 +150,18 @@ def load_yolo(folder: Path | str, size: tuple[int, int], classes: Sequence[str],
         size: (height, width) that all are resized to.
         classes: names in the order of the class numbers.
         channels: 1 for grey, 3 for colour.
+        marks: the folder of the text files, where it is another.
 
     Raises:
         InputError: lines of another form, a class number without a name, boxes outside the picture.
     """
     folder = Path(folder)
-    marks = folder / "labels" if (folder / "labels").is_dir() else folder
+    beside = folder / "labels" if (folder / "labels").is_dir() else folder
+    home = beside if marks is None else Path(marks)
     rows = []
     source = ImageSource(folder)
     for name in source.images():
-        file = marks / f"{Path(name).stem}.txt"
+        file = home / f"{Path(name).stem}.txt"
         width, height = source.size_of(name)
         rows.append(_Row(name, _yolo_boxes(file, width, height, classes) if file.exists() else []))
     return _assemble(folder, rows, size, channels, classes)

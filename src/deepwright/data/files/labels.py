@@ -14,8 +14,8 @@ from deepwright.core.errors import InputError
 
 MOST_CLASSES = 100_000
 _REGRESSION = (
-    "this looks like regression: audit it from Python, deepwright.audit(model, batches, task=Regression(outputs=1)); "
-    "or bin it into classes"
+    "this looks like regression: --task regression for a .csv, or from Python "
+    "deepwright.audit(model, batches, task=Regression(outputs=1))"
 )
 
 

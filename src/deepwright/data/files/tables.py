@@ -52,8 +52,38 @@ def table_data(
     held = x if isinstance(x, Tensor | Rows) else torch.as_tensor(np.array(x))
     inputs: Any = held if isinstance(held, Rows) else held.to(torch.float32)
     labels = class_labels(y, f"labels of {name}")
-    _require_table(name, inputs, labels, classes, features)
-    train, validation, test = split_three(inputs, labels, shares, seed, columns)
+    if len(labels) and int(labels.max()) >= len(classes):
+        raise InputError(f"labels of {name}", given=f"up to {int(labels.max())}", expected=f"below {len(classes)}")
+    return standardised_table(name, inputs, labels, classes, features, shares, seed, columns)
+
+
+def standardised_table(
+    name: str,
+    inputs: Any,
+    y: Tensor,
+    classes: tuple[str, ...],
+    features: tuple[str, ...],
+    shares: tuple[float, float],
+    seed: int,
+    columns: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> Data:
+    """`table_data` for targets of any task.
+
+    Args:
+        name: of the data set.
+        inputs: (N, features) floats: a tensor, or `Rows` of float32.
+        y: (N, ...) targets.
+        classes: names of classes or labels; none for numbers.
+        features: names of the columns.
+        shares: of the training and the validation split.
+        seed: of the splits.
+        columns: what else is known of each row; see `Split`.
+
+    Raises:
+        InputError: as `table_data`.
+    """
+    _require_table(name, inputs, y, features)
+    train, validation, test = split_three(inputs, y, shares, seed, columns)
     return standardised(Data(name, "tabular", classes, train, validation, test, features=features))
 
 
@@ -82,12 +112,10 @@ def standardised(data: Data) -> Data:
     )
 
 
-def _require_table(name: str, inputs: Any, labels: Tensor, classes: tuple[str, ...], features: tuple[str, ...]) -> None:
+def _require_table(name: str, inputs: Any, labels: Tensor, features: tuple[str, ...]) -> None:
     if inputs.ndim != 2 or len(inputs) != len(labels) or len(labels) == 0 or inputs.shape[1] != len(features):
         given = f"{tuple(inputs.shape)} numbers, {len(labels)} labels, {len(features)} names of columns"
         raise InputError(f"table {name}", given=given, expected="(rows, columns), a label a row, a name a column")
-    if int(labels.max()) >= len(classes):
-        raise InputError(f"labels of {name}", given=f"up to {int(labels.max())}", expected=f"below {len(classes)}")
     start, lows, highs = 0, [], []
     for piece in pieces(inputs):
         bad = ~torch.isfinite(piece)
@@ -177,6 +205,19 @@ def load_parquet(
     return load_frames(parquet_frames(path), target, classes, split, skip_broken, seed, stream, aside)
 
 
+def frames_of(path: Path | str) -> Frames:
+    """The rows of a CSV or Parquet file, by its name.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: no such file.
+    """
+    path = _there(path, "a CSV or Parquet file")
+    return parquet_frames(path) if path.suffix == ".parquet" else csv_frames(path)
+
+
 def _there(path: Path | str, expected: str) -> Path:
     path = Path(path)
     if not path.exists():
@@ -211,7 +252,7 @@ def load_frames(
     found = surveyed(frames, target, skip_broken, aside)
     index, names = classes_of_target(found, path, classes)
     require_few_values(found, path)
-    x, labels = _numbers(frames, found, index, stream)
+    x, labels = numbers_in(frames, found, index, stream)
     beside = beside_of(found, frames)
     shares = (0.0, 0.0) if split == "test" else FOR_TRAINING
     data = table_data(path.stem, x, labels, names, found.names, shares, seed=seed, columns=beside)
@@ -220,8 +261,15 @@ def load_frames(
     return replace(data, notes=(*data.notes, told, *left))
 
 
-def _numbers(frames: Frames, found: Survey, index: dict[Any, int], stream: bool | None) -> tuple[Any, Tensor]:
-    """(rows, columns) float32 in memory or in a file, and the labels."""
+def numbers_in(frames: Frames, found: Survey, index: dict[Any, int], stream: bool | None) -> tuple[Any, Tensor]:
+    """(rows, columns) float32 in memory or in a file, and the labels.
+
+    Args:
+        frames: the rows.
+        found: what their columns hold.
+        index: value of the target -> label.
+        stream: see `load_csv`.
+    """
     parts = (numbers_of(found, frame, index) for frame in frames)
     width = len(found.names)
     if not (4 * width * found.rows > STREAMED if stream is None else stream):

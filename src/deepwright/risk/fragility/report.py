@@ -205,7 +205,7 @@ def _report(
 
 
 def bootstrap_index(
-    xi: Float[Tensor, " n"], tau: float = 0.0, rows: int = 500, seed: int = 0
+    xi: Float[Tensor, " n"], tau: float = 0.0, rows: int = 500, seed: int = 0, *, group: Tensor | None = None
 ) -> tuple[Interval, Interval]:
     """FI and normalised FI with bias-corrected intervals; all resamples are solved by one batched Newton iteration.
 
@@ -217,11 +217,17 @@ def bootstrap_index(
         tau: target.
         rows: number of resamples.
         seed: of the draws, which are the same on every device.
+        group: (N,) whole numbers: scores of one group (the pixels of an image) are drawn together.
+
+    Raises:
+        InputError: scores that are NaN, groups of another length.
 
     Source: B. Efron, "Nonparametric standard errors and confidence intervals", 1981 (the correction).
     """
     xi = require_scores(xi)
     require_whole(1, rows=rows)
+    if group is not None:
+        return _grouped_index(xi, tau, rows, seed, group)
     source, block = generator(seed, "bootstrap-fi"), max(1, _AT_ONCE // len(xi))
     parts = []
     for start in range(0, rows, block):
@@ -257,6 +263,26 @@ def _for_few(xi: Tensor, tau: float, fi: Interval, nfi: Interval, largest: float
         ends = [float(k), float(normalised(k, tau - (weights * rows).sum()))]
     first, second = (Interval(i.value, i.low, max(i.high, end)) for i, end in zip((fi, nfi), ends))
     return first, second
+
+
+def _grouped_index(xi: Tensor, tau: float, rows: int, seed: int, group: Tensor) -> tuple[Interval, Interval]:
+    """The intervals by resamples of whole groups, as weights of their scores."""
+    if group.shape != xi.shape:
+        raise InputError("group", given=f"shape {tuple(group.shape)}", expected=f"{tuple(xi.shape)}, one a score")
+    place = group.to(xi.device).unique(return_inverse=True)[1]
+    groups = int(place.max()) + 1
+    index = torch.randint(0, groups, (rows, groups), generator=generator(seed, "bootstrap-fi")).to(xi.device)
+    counts = xi.new_zeros(rows, groups).scatter_add_(1, index, xi.new_ones(rows, groups))
+    found = []
+    for part in counts.split(max(1, _AT_ONCE // len(xi))):
+        weights = part[:, place]
+        p = weights / weights.sum(1, keepdim=True)
+        everyone = xi.expand(len(p), -1)
+        k = kl_roots(everyone, xi.new_full((len(p),), tau), p.log())
+        found.append(torch.stack([k, normalised(k, tau - (p * xi).sum(1))]))
+    draws = torch.cat(found, 1)
+    centre = _index_and_normalised(xi[None], tau)[:, 0]
+    return _corrected(float(centre[0]), draws[0]), _corrected(float(centre[1]), draws[1])
 
 
 def _corrected(point: float, draws: Tensor) -> Interval:

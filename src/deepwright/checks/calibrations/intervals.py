@@ -1,0 +1,232 @@
+"""Calibration of numbers: do 90 % intervals hold 90 % of the targets, and how wide must they be to do so?"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from deepwright.checks.confidences import STEPS
+from deepwright.checks.findings.finding import Finding
+from deepwright.checks.grading import Graded, graded_down, no_skill
+from deepwright.checks.held_out import REMEDY, why_none
+from deepwright.checks.subjects.subject import Subject
+from deepwright.core.results import Figure, Table
+from deepwright.core.statistics import Interval
+from deepwright.core.tasks import Regression
+from deepwright.risk import Coverage, conformal_half_width, coverage, miscoverage
+from deepwright.risk.intervals import LEVELS
+
+_TOLD = 0.9  # the level that the summary speaks of, where it is there
+Ends = dict[float, tuple[Tensor, Tensor]]
+
+
+def interval_calibration(subject: Subject) -> Finding:
+    """Coverage and width of claimed intervals, or of conformal ones where the network gives numbers alone.
+
+    Args:
+        subject: of a regression.
+    """
+    claimed, conformal = _claimed(subject), _conformal(subject)
+    if not claimed:
+        return _of_points(subject, conformal)
+    y = subject.data.test.y
+    held = {level: (low <= y) & (y <= high) for level, (low, high) in claimed.items()}
+    found = miscoverage(held, subject.seed)
+    grade, rule = _grade(subject, found)
+    rows = _rows(subject, claimed)
+    level = min(claimed, key=lambda each: abs(each - _TOLD))
+    means, unit = _means(subject, rows), _unit(subject)
+    values: dict[str, Any] = {"miscoverage": found}
+    values |= {f"coverage_{round(100 * each)}": share for each, (share, _) in means.items()}
+    values |= {f"width_{round(100 * each)}": width for each, (_, width) in means.items()}
+    values |= _conformal_values(subject, conformal)
+    gaps = [share.value - each for each, (share, _) in means.items()]
+    way = "too narrow" if sum(gaps) < 0 else "too wide"
+    return Finding(
+        check="calibration",
+        grade=grade.grade,
+        summary=f"Intervals that claim {level:.0%} hold {means[level][0].value:.1%} of {len(y)} test targets "
+        f"(95 % interval {means[level][0].low:.1%} to {means[level][0].high:.1%}) at a mean "
+        f"width of {means[level][1]:.3g}{unit}. In the mean over levels and outputs coverage "
+        f"is off by {found}; on the whole they are {way}."
+        f"{_conformal_words(subject, conformal, level)}",
+        values=values,
+        rule=rule,
+        remedy=_remedy(subject, grade, level),
+        tables=[_table(rows, "claimed intervals"), *_conformal_table(subject, conformal)],
+        figures=[_figure(rows)],
+        lower_is_better=("miscoverage",),
+        could_be=grade.could_be,
+        graded_by=("miscoverage",),
+        conditions={"levels": sorted(claimed)},
+    )
+
+
+def _of_points(subject: Subject, conformal: Ends) -> Finding:
+    """A network that gives numbers alone."""
+    if not conformal:
+        why = why_none(subject) or "there are too few validation samples for conformal ones"
+        return Finding.not_applicable(
+            "calibration", f"the network claims no uncertainty, and {why}, so that conformal intervals can't be fitted"
+        )
+    rows = _rows(subject, conformal)
+    level = min(conformal, key=lambda each: abs(each - _TOLD))
+    (share, width), unit = _means(subject, rows)[level], _unit(subject)
+    return Finding(
+        check="calibration",
+        grade="info",
+        summary=f"The network claims no uncertainty; this is what conformal intervals would be: {level:.0%} of the "
+        f"targets within a width of {width:.3g}{unit} (fitted on {len(subject.data.validation)} validation samples), "
+        f"which holds {share.value:.1%} of {len(subject.data.test)} test targets (95 % interval {share.low:.1%} to "
+        f"{share.high:.1%}).",
+        values=_conformal_values(subject, conformal),
+        rule="Not graded: there is no claim that could be wrong.",
+        remedy=f"For an interval around each number take `subject.outputs() - {width / 2:.4g}` to `subject.outputs() "
+        f"+ {width / 2:.4g}`: as wide for every sample. A network that predicts its own spread "
+        "(a task with spread='variance' or 'quantiles') can be narrower where it is sure."
+        if subject.task.columns == (1,)
+        else "Add and subtract half of each output's width below: as wide for every sample. A network that predicts "
+        "its own spread (a task with spread='variance' or 'quantiles') can be narrower where it is sure.",
+        tables=_conformal_table(subject, conformal),
+        figures=[_figure(rows)],
+    )
+
+
+def _claimed(subject: Subject) -> Ends:
+    """Ends of the central intervals that the network gives, by level."""
+    task, out = cast(Regression, subject.task), subject.outputs().double()
+    levels: tuple[float, ...] = LEVELS
+    if task.spread == "quantiles":
+        levels = tuple(sorted({round(1 - 2 * p, 9) for p in task.levels if p < 0.5}))
+    found = {level: task.interval(out, level) for level in levels}
+    return {level: ends for level, ends in found.items() if ends is not None}
+
+
+def _conformal(subject: Subject) -> Ends:
+    """Ends of split-conformal intervals around the network's numbers, where validation samples allow them."""
+    if why_none(subject):
+        return {}
+    task, known = cast(Regression, subject.task), subject.data.validation.y.double()
+    errors = task.point(subject.outputs("validation")).double() - known
+    point = task.point(subject.outputs()).double()
+    found: Ends = {}
+    for level in LEVELS:
+        half = point.new_tensor([conformal_half_width(errors[:, i], level) for i in range(errors.shape[1])])
+        if bool(torch.isfinite(half).all()):
+            found[level] = (point - half, point + half)
+    return found
+
+
+def _rows(subject: Subject, ends: Ends) -> list[tuple[str, Coverage]]:
+    """Coverage of each output at each level."""
+    y = subject.data.test.y.double()
+    names = cast(Regression, subject.task).names or tuple(f"output {i}" for i in range(y.shape[1]))
+    return [
+        (name, coverage(low[:, i], high[:, i], y[:, i], level))
+        for level, (low, high) in sorted(ends.items())
+        for i, name in enumerate(names)
+    ]
+
+
+def _unit(subject: Subject) -> str:
+    """What mean widths are in, in words that follow a number."""
+    return "" if subject.data.test.y.shape[1] == 1 else " deviations of each target"
+
+
+def _means(subject: Subject, rows: list[tuple[str, Coverage]]) -> dict[float, tuple[Interval, float]]:
+    """Share held and width of each level, in the mean over outputs (which share their samples).
+
+    Outputs have units of their own, so widths of several are in deviations of their targets.
+    """
+    y = subject.data.test.y.double()
+    scale = y.std(0, correction=0).clamp_min(1e-12).tolist() if y.shape[1] > 1 else [1.0]
+    found = {}
+    for level in sorted({c.level for _, c in rows}):
+        mine = [c for _, c in rows if c.level == level]
+        ends = zip(*((c.held.value, c.held.low, c.held.high) for c in mine))
+        found[level] = (
+            Interval(*(sum(e) / len(mine) for e in ends)),
+            sum(c.width / s for c, s in zip(mine, scale)) / len(mine),
+        )
+    return found
+
+
+def _grade(subject: Subject, found: Interval) -> tuple[Graded, str]:
+    why = no_skill(subject)
+    if why:
+        return Graded("info"), f"Not graded: {why}; an interval around a guess is of no use, however true."
+    grade = graded_down(found, STEPS)
+    rule = (
+        f"Coverage is off by {found.value:.3f} in the mean over levels and outputs, without what few samples add: A up "
+        f"to 0.02, B up to 0.05, C up to 0.1, D up to 0.2, E beyond.{grade.words}"
+    )
+    return grade, rule
+
+
+def _remedy(subject: Subject, grade: Graded, level: float) -> str:
+    if grade.grade == "A":
+        return "Nothing to do for the intervals."
+    why = why_none(subject)
+    if why:
+        return f"No correction is advised, for {why}. {REMEDY}"
+    task, known = cast(Regression, subject.task), subject.data.validation.y.double()
+    ends = task.interval(subject.outputs("validation").double(), level)
+    assert ends is not None
+    # The conformal correction of claimed intervals: by how much targets leave them, at the level wanted.
+    outside = torch.maximum(ends[0] - known, known - ends[1]).amax(1)
+    rank = math.ceil((len(outside) + 1) * level - 1e-9)
+    if rank > len(outside):
+        return f"No correction is advised: {len(outside)} validation samples are too few for {level:.0%}. {REMEDY}"
+    move = float(outside.sort().values[rank - 1])
+    way = f"Widen both ends by {move:.4g}" if move > 0 else f"Pull both ends in by {-move:.4g}"
+    return (
+        f"{way} (fitted on {len(outside)} validation samples): the {level:.0%} interval then holds all outputs of that "
+        "share of new samples or more, on average."
+    )
+
+
+def _conformal_values(subject: Subject, conformal: Ends) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for level, (share, width) in _means(subject, _rows(subject, conformal)).items() if conformal else ():
+        values[f"conformal_coverage_{round(100 * level)}"] = share
+        values[f"conformal_width_{round(100 * level)}"] = width
+    return values
+
+
+def _conformal_words(subject: Subject, conformal: Ends, level: float) -> str:
+    if level not in conformal:
+        return ""
+    share, width = _means(subject, _rows(subject, conformal))[level]
+    return (
+        f" Conformal ones of the same level around its numbers are {width:.3g}{_unit(subject)} wide and hold "
+        f"{share.value:.1%}."
+    )
+
+
+def _conformal_table(subject: Subject, conformal: Ends) -> list[Table]:
+    return [_table(_rows(subject, conformal), "conformal intervals, from validation errors")] if conformal else []
+
+
+def _table(rows: list[tuple[str, Coverage]], caption: str) -> Table:
+    columns = ["output", "level", "share held", "low", "high", "mean width"]
+    data: list[list[Any]] = [[name, c.level, c.held.value, c.held.low, c.held.high, c.width] for name, c in rows]
+    return Table(columns, data[:200], caption)
+
+
+def _figure(rows: list[tuple[str, Coverage]]) -> Figure:
+    names = list(dict.fromkeys(name for name, _ in rows))[:6]
+    series = [
+        {
+            "name": name,
+            "x": [c.level for other, c in rows if other == name],
+            "y": [c.held.value for other, c in rows if other == name],
+            "low": [c.held.low for other, c in rows if other == name],
+            "high": [c.held.high for other, c in rows if other == name],
+        }
+        for name in names
+    ]
+    perfect = {"name": "as claimed", "x": [0, 1], "y": [0, 1], "dashed": True}
+    return Figure("line", "Coverage of intervals", [*series, perfect], "level", "share held", y_range=(0.0, 1.0))
