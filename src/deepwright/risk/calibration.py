@@ -138,7 +138,7 @@ def ece_beside_chance(
     """
     z, labels = _read(logits, labels)
     confidence, predicted = z.softmax(1).max(1)
-    return confidence_ece(confidence, predicted == labels, bins, seed, rows)
+    return _beside_chance(confidence, predicted == labels, bins, seed, rows)
 
 
 def confidence_ece(
@@ -156,6 +156,11 @@ def confidence_ece(
     Raises:
         InputError: no claim, probabilities outside [0, 1] or NaN, other lengths.
     """
+    return _beside_chance(confidence, right, bins, seed, rows)[0]
+
+
+def _beside_chance(confidence: Tensor, right: Tensor, bins: int, seed: int, rows: int) -> tuple[Interval, float]:
+    """`confidence_ece`, and what a calibrated network would show."""
     require_whole(1, bins=bins, rows=rows)
     confidence, right = require_claims(confidence, right)
     index = confidence_bins(confidence, bins)

@@ -124,7 +124,8 @@ class Levels:
             cost_harm: of a sample that leaves in harm.
             cost_sample: of a sample that runs to the end.
         """
-        require_number(0, **{"cost of harm in utility": cost_harm, "cost of a sample in utility": cost_sample})
+        costs: dict[str, Any] = {"cost of harm in utility": cost_harm, "cost of a sample in utility": cost_sample}
+        require_number(0, **costs)
         if cost_harm == cost_sample == 0:
             raise InputError("utility", given=(cost_harm, cost_sample), expected="two finite costs, not both 0")
 
