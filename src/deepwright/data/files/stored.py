@@ -62,7 +62,7 @@ class StoredRows(Rows):
         with self.lock:  # the file has one position, and the next batch is read while another is used
             self.file.seek(position)
             while done < len(room):
-                count = self.file.readinto(memoryview(room)[done:])
+                count = self.file.readinto(room[done:].data)
                 if not count:
                     raise self._changed()
                 done += count
