@@ -111,8 +111,10 @@ class Picked(Rows):
 
     def __init__(self, rows: Rows, which: Tensor) -> None:
         super().__init__((len(which), *rows.shape[1:]), rows.dtype)
-        self.rows: Rows = rows.rows if isinstance(rows, Picked) else rows
-        self.which: Tensor = rows.which[which] if isinstance(rows, Picked) else which
+        self.rows: Rows = rows
+        self.which: Tensor = which
+        if isinstance(rows, Picked):
+            self.rows, self.which = rows.rows, rows.which[which]
 
     def _read(self, rows: Tensor) -> Tensor:
         return self.rows._read(self.which[rows])
