@@ -17,11 +17,13 @@ from deepwright.data.files.class_order import Named, require_names
 from deepwright.data.files.folders import load_folder
 from deepwright.data.files.pieces import FOR_TRAINING, require_split, with_parts
 from deepwright.data.files.tables import load_csv, load_heart_failure
+from deepwright.data.files.texts import holds_texts, load_texts
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import CLASSES as CIFAR10
 from deepwright.data.named.cifar import load_cifar10
 from deepwright.data.named.embedded import DIGITS, load_breast_cancer, load_digits, load_mnist
 from deepwright.data.named.imagenet import imagenet_classes, load_imagenet_sample
+from deepwright.data.named.sentences import load_sentences
 from deepwright.data.named.synthetic import load_confident_error
 
 
@@ -31,7 +33,7 @@ class Entry:
 
     Attributes:
         name: as `load` takes it.
-        kind: "image", "tabular" or "segmentation".
+        kind: "image", "tabular", "text" or "segmentation".
         what: in words.
         needs_root: whether it lies in a data root, and isn't bundled.
     """
@@ -53,6 +55,7 @@ ENTRIES = (
     Entry("heart-failure", "tabular", "299 patients, 12 features", True),
     Entry("breast-cancer", "tabular", "569 biopsies, 30 features (scikit-learn)", False),
     Entry("confident-error", "tabular", "synthetic: a hidden subgroup with the reversed mechanism", False),
+    Entry("sentences", "text", "1,500 sentences from templates: praise or blame, with a known answer", False),
 )
 
 
@@ -71,11 +74,12 @@ def load(
     outputs: Sequence[Named] | None = None,
     shares: tuple[float, float] = FOR_TRAINING,
     split: str | None = None,
+    text: str | None = None,
 ) -> Data:
     """A data set by catalogue name or by path.
 
     Args:
-        source: a name of the catalogue, an image folder or zip, an `.npz`, or a `.csv`.
+        source: a name of the catalogue, an image folder or zip, an `.npz`, a `.csv`, or texts (see `load_texts`).
         root: folder of the real data sets; the environment's DEEPWRIGHT_DATA when not given.
         target: the column to predict, for a CSV.
         limit: at most so many test (and validation) samples.
@@ -88,6 +92,7 @@ def load(
         outputs: the network's own classes, each under all its names: class folders of such names are those classes.
         shares: of the training and the validation part, where your data come in one piece (a table keeps 0.7 and 0.1).
         split: "test" makes data that come in one piece the test part, all of them.
+        text: the column that the network reads, where a .csv holds texts; "text" of a .tsv or .jsonl by default.
 
     Raises:
         InputError: an unknown name, a missing root, broken files, options that the data don't look at.
@@ -119,6 +124,8 @@ def load(
             _refuse_size(size, mode, entry.name)
         if target is not None:
             raise InputError("target", given=f"{target!r} for {entry.name}, which is no .csv", expected="none")
+        if text is not None:
+            raise InputError("text", given=f"{text!r} for {entry.name}, which is no file", expected="none")
         if classes is not None:
             raise InputError("classes", given=f"beside {entry.name}, which has its own", expected="none")
         with_parts(split, entry.name)
@@ -135,6 +142,13 @@ def load(
                 "data", given=f"{path} does not exist", expected="a file, a folder or a name of `deepwright list data`"
             )
         raise unknown_name("data set", str(source), [e.name for e in ENTRIES])
+    if path.suffix in (".tsv", ".jsonl") or (path.suffix == ".csv" and text is not None) or holds_texts(path):
+        _refuse_size(size, mode, path.name)
+        limits: dict[str, Any] = {"limit": limit, "train_limit": train_limit, "seed": seed, "skip_broken": skip_broken}
+        columns = {"text": text or "text", "target": target or "label"}
+        return load_texts(path, classes=classes, shares=shares, split=split, **columns, **limits)
+    if text is not None:
+        raise InputError("text", given=f"{text!r} for {path.name}, which holds no texts", expected="none")
     if path.suffix in (".csv", ".npz"):
         _refuse_size(size, mode, path.name)
     if path.suffix == ".csv":
@@ -144,7 +158,7 @@ def load(
         return table.limited(limit, train_limit, seed)
     if target is not None:
         raise InputError("target", given=f"{target!r} for {path.name}, which is no .csv", expected="none")
-    limits: dict[str, Any] = {"limit": limit, "train_limit": train_limit, "seed": seed}
+    limits = {"limit": limit, "train_limit": train_limit, "seed": seed}
     if path.suffix == ".npz":
         return load_npz(path, classes=classes, shares=shares, split=split, **limits)
     square = (size, size) if isinstance(size, int) else size
@@ -194,6 +208,7 @@ def _named(
         "camvid": lambda: load_camvid(here, limit=limit, train_limit=train_limit),
         "heart-failure": lambda: load_heart_failure(here),
         "breast-cancer": load_breast_cancer,
+        "sentences": lambda: load_sentences(seed=seed),
         "confident-error": lambda: load_confident_error(seed),
     }
     return loaders[name]()

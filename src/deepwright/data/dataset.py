@@ -1,6 +1,7 @@
 """What a data set is in this house: three splits in memory, class names, and how to read a pixel.
 
-Images stay uint8 (N, C, H, W) until a batch is used; tables are float32 (N, features).
+Images stay uint8 (N, C, H, W) until a batch is used; tables are float32 (N, features), series float32 (N, time, channels),
+texts int32 code points (N, characters).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -42,8 +43,8 @@ class Split:
     def __len__(self) -> int:
         return len(self.y)
 
-    def inputs(self, rows: Tensor | slice = slice(None)) -> Float[Tensor, "n ..."]:
-        """Float inputs of some rows; images in [0, 1].
+    def inputs(self, rows: Tensor | slice = slice(None)) -> Shaped[Tensor, "n ..."]:
+        """Inputs of some rows: floats, images in [0, 1]; texts are code points.
 
         Args:
             rows: indices, a mask or a slice.
@@ -51,7 +52,7 @@ class Split:
         return to_float(self.x[_beside(rows, self.x)])
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(float inputs, labels) in order.
+        """(inputs, labels) in order.
 
         Args:
             size: of each batch but the last.
@@ -94,7 +95,7 @@ class Data:
 
     Attributes:
         name: as in the catalogue, or the path it came from.
-        kind: "image", "tabular", "series" or "segmentation".
+        kind: "image", "tabular", "series", "text" or "segmentation".
         classes: class names, index = label; none where targets aren't classes.
         train: for fitting.
         validation: for choosing.

@@ -159,7 +159,7 @@ def load_csv(
         raise InputError(
             f"{path.name}",
             given=f"text column {wide[0]!r} with {frame[wide[0]].nunique()} values",
-            hint="drop identifiers and free text",
+            hint=f"drop identifiers and free text, or say --text {wide[0]} where the network reads it",
         )
     require_split(split)
     shares = (0.0, 0.0) if split == "test" else FOR_TRAINING
