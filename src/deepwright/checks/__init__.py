@@ -18,6 +18,7 @@ from deepwright.checks.running import BUILTIN, AuditReport, Check, audit, load_c
 from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor
 from deepwright.checks.subjects.columns import in_deviations, in_own_units
 from deepwright.checks.subjects.loaders import subject_from_loaders
+from deepwright.checks.subjects.series import series_in_deviations
 from deepwright.checks.subjects.subject import Subject, class_task
 
 __all__ = [
@@ -48,5 +49,6 @@ __all__ = [
     "require_gates",
     "resolve",
     "run_check",
+    "series_in_deviations",
     "subject_from_loaders",
 ]

@@ -6,31 +6,31 @@ from typing import Any
 
 from deepwright.checks.findings.finding import Finding, at_best, from_to, grade_down
 from deepwright.checks.grading import LEAST_SKILL, Graded, at_end, graded, no_skill
+from deepwright.checks.subjects.series import channel_scale
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.statistics import Interval
-from deepwright.corruptions import ALL, TABLES, CorruptionReport, Suite
+from deepwright.corruptions import ALL, SERIES, TABLES, TEXTS, CorruptionReport, Suite, series_in_units
 
 _STEPS = (0.1, 0.25, 0.5, 0.75)
+_MOVED = "pixels that move or mix"
+_WHY = {"text": "words that are lost or moved"}
 _MIXES = "sample_pairing"  # another picture shows through: its class may be the truer one
 
 
 def check_corruptions(subject: Subject) -> Finding:
     """Score under every perturbation and severity, against the simple baseline on the same inputs.
 
-    Applies to every task on images and tables. Where pixels move, label maps move along; perturbations under which
+    Applies to every task on images, tables, series and texts. Where pixels move, label maps move along; perturbations under which
     other targets would have to move (boxes, numbers) are left out.
     """
-    if subject.data.kind == "series":
-        return Finding.not_applicable("corruptions", "no perturbations of series are known")
     split = subject.data.test.take(subject.corruption_limit, subject.seed)
-    suite = Suite("tables" if subject.data.kind == "tabular" else "all", seed=subject.seed)
-    report = _evaluated(subject, suite, list(split.batches(subject.batch_size)))
+    report = _evaluated(subject, _suite(subject), list(split.batches(subject.batch_size)))
     clean, mean = 1 - report.clean.value, 1 - report.mean_error.value
     lost = _lost(subject, report)
     found, rule = _grade(subject, report, lost)
     worst = [str(row[0]) for row in report.table().rows[:3]]
     rows = "rows as given" if subject.data.scale is None else "standardised features"
-    space = rows if subject.data.kind == "tabular" else "images"
+    space = {"tabular": rows, "series": "series", "text": "texts"}.get(subject.data.kind, "images")
     return Finding(
         check="corruptions",
         grade=found.grade,
@@ -47,6 +47,14 @@ def check_corruptions(subject: Subject) -> Finding:
         graded_by=("skill_lost", "mean_error") if lost is not None else ("mean_error",),
         conditions={"perturbations": sorted(report.errors)},
     )
+
+
+def _suite(subject: Subject) -> Suite:
+    """The perturbations of a kind of data; of series in the units of the training samples."""
+    data = subject.data
+    if data.kind == "series":
+        return Suite(series_in_units(*channel_scale(data.train if len(data.train) else data.test)), seed=subject.seed)
+    return Suite({"tabular": "tables", "text": "texts"}.get(data.kind, "all"), seed=subject.seed)
 
 
 def _evaluated(subject: Subject, suite: Suite, batches: list[Any]) -> CorruptionReport:
@@ -97,8 +105,8 @@ def _grade(subject: Subject, report: CorruptionReport, lost: Interval | None) ->
 def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
     """What to train with: the worst perturbations under which the targets stay what they are."""
     rows = report.table().rows
-    table = subject.data.kind == "tabular"
-    known = {p.name for p in TABLES} if table else {p.name for p in ALL if p.label_preserving} - {_MIXES}
+    kind = subject.data.kind
+    known = _trainable(kind)
     worst = [str(row[0]) for row in rows if row[0] in known][:3]
     left_out = [str(row[0]) for row in rows[:3] if row[0] not in known]
     if found.grade == "A":
@@ -111,10 +119,17 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
     )
     if left_out:
         gain += (
-            f" {', '.join(left_out)}: measured and not trained on here, because pixels that move or mix may need "
-            "another label."
+            f" {', '.join(left_out)}: measured and not trained on here, because {_WHY.get(kind, _MOVED)} may "
+            "need another label."
         )
-    if table:
+    if kind == "text":
+        call = f"[p(x, 3, seed=step) for p in corruptions.TEXTS if p.name in {worst}]"
+        return f"Train on texts x (`core.texts.to_codes` of them) as they are and as `{call}` gives them: {gain}"
+    if kind == "series":
+        units = "corruptions.series_in_units(x.mean((0, 1)), x.std((0, 1)))"
+        call = f"[p(x, 3, seed=step) for p in {units} if p.name in {worst}]"
+        return f"Train on series x as they are and as `{call}` gives them: {gain}"
+    if kind == "tabular":
         call = f"[p(x, 3, seed=step) for p in corruptions.TABLES if p.name in {worst}]"
         return f"Train on rows x as they are and as `{call}` gives them: {gain}"
     steps = [(name, 3) for name in worst[:1]]
@@ -122,6 +137,17 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
         f"Train on pictures x as they are and as `corruptions.Compose({steps}, seed=step)(x)` gives them, and likewise "
         f"with {' and '.join(worst[1:]) or 'others'}: {gain}"
     )
+
+
+def _trainable(kind: str) -> set[str]:
+    """Perturbations under which targets stay what they are."""
+    if kind == "tabular":
+        return {p.name for p in TABLES}
+    if kind == "series":
+        return {p.name for p in SERIES}
+    if kind == "text":
+        return {p.name for p in TEXTS if p.label_preserving}
+    return {p.name for p in ALL if p.label_preserving} - {_MIXES}
 
 
 def _values(report: CorruptionReport, lost: Interval | None) -> dict[str, Any]:

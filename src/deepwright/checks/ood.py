@@ -19,7 +19,7 @@ from deepwright.ood import BBAS, DetectorSuite, auroc
 from deepwright.ood.suite import ALL
 
 _FIT_LIMIT = 4000
-_UNSURE = ("far inverted", "near class blends", "near shuffled columns")
+_UNSURE = ("far inverted", "near class blends", "near shuffled columns", "near words out of order", "near time out of order")
 _MEAN, _WORST = (0.95, 0.9, 0.8, 0.65), (0.9, 0.8, 0.65, 0.5)
 _USEFUL, _BETTER = 0.7, 0.02  # of a detector that is advised: at least so good, and so much better than confidence
 
@@ -27,7 +27,7 @@ _USEFUL, _BETTER = 0.7, 0.02  # of a detector that is advised: at least so good,
 def check_ood(subject: Subject) -> Finding:
     """Every detector on near and far sets from one forward pass each; the network's own confidence is what is graded.
 
-    Applies where each sample has one class, to images and tables, and to series with foreign sets of their own.
+    Applies where each sample has one class.
     """
     if not subject.has_classes:
         return Finding.not_applicable("ood", f"a {subject.task.kind} has no classes that an input could belong to")
@@ -37,6 +37,8 @@ def check_ood(subject: Subject) -> Finding:
         return Finding.not_applicable("ood", "there are no training samples to fit detectors on")
     train = subject.data.train.take(_FIT_LIMIT, subject.seed)
     detectors = {cls.__name__: cls() for cls in ALL}
+    if subject.data.kind == "text":  # no gradient reaches a text
+        detectors = {name: each for name, each in detectors.items() if "input_grad" not in each.needs}
     if bool((torch.bincount(train.y, minlength=subject.classes) == 0).any()):
         detectors["BBAS"] = BBAS(use="single")
         detectors.pop("OutsideTheBox")
@@ -80,7 +82,7 @@ def check_ood(subject: Subject) -> Finding:
 def _judged(subject: Subject) -> list[str]:
     """The sets that belong to no class, whatever the classes are.
 
-    Inverted pictures and shuffled columns may keep their class, blends have two, and patches of photographs may show
+    Inverted pictures, shuffled columns, words and times may keep their class, blends have two, and patches of photographs may show
     what large photographs are of.
     """
     data = subject.data

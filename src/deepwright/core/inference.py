@@ -131,7 +131,7 @@ def read_outputs(model: nn.Module, batches: Iterable[Tensor], read: Callable[[An
             where = where or x.device
             try:
                 out = model(to_model(x, model))
-            except RuntimeError as error:
+            except (RuntimeError, IndexError) as error:
                 raise InputError(
                     "the network failed on its input",
                     given=f"input of shape {tuple(x.shape)}: {first_line(error)}",

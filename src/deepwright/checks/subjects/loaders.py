@@ -12,10 +12,12 @@ from torch.utils.data import Dataset, IterableDataset
 
 from deepwright.checks.subjects.columns import in_deviations
 from deepwright.checks.subjects.subject import OPTIONS, Subject
+from deepwright.checks.subjects.texts import reads_texts
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
 from deepwright.core.requirements import require_network
 from deepwright.core.tasks import Classification, Task, infer
+from deepwright.core.texts import are_codes, are_texts, joined_codes, to_codes
 from deepwright.data import FOR_MEASURING, Data, Split, cut_note, one_piece, stratified_order, to_float, with_parts
 
 _SEEN = 250  # samples from which the task is told
@@ -30,6 +32,7 @@ def subject_from_loaders(
     name: str = "network",
     task: Task | None = None,
     split: str | None = None,
+    tokenizer: Any = None,
     **options: Any,
 ) -> Subject:
     """A subject from loaders of (inputs, targets); a missing validation or training split is cut from another one.
@@ -49,6 +52,7 @@ def subject_from_loaders(
         name: for the report.
         task: what outputs and targets mean; told from them when None.
         split: "test" measures all of `test` where it comes alone.
+        tokenizer: list of strings -> token ids, for batches of texts; see `nets.texts.as_tokenizer`.
         options: further fields of `Subject`.
 
     Raises:
@@ -63,10 +67,12 @@ def subject_from_loaders(
         given = [word for word, value in refused.items() if value is not None]
         if given:
             raise InputError(", ".join(given), given="beside a Data", expected="none: a Data has splits and classes")
+        model = _reading(model, test.kind == "text", tokenizer)
         return Subject(model, test, name, task=cast(Task, task), **options)
     if task is not None and not isinstance(task, Task):
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
     x, y = _gather(test, "test")
+    model = _reading(model, are_codes(x), tokenizer)
     seen = _seen_task(model, x, y) if task is None else task
     whole = Split(x, seen.check_targets(y, len(x), "test labels"))
     if train is None and validation is None:
@@ -84,12 +90,19 @@ def subject_from_loaders(
         raise InputError("class_names", given=f"several of {', '.join(twice)}", expected="different names")
     if not names and isinstance(seen, Classification):
         names = seen.names or tuple(map(str, range(seen.classes)))
-    kind = {4: "image", 3: "series"}.get(x.ndim, "tabular")
+    kind = "text" if are_codes(x) else {4: "image", 3: "series"}.get(x.ndim, "tabular")
     notes, seen_validation = (note,) if note else (), bool(note) and train is not None
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=notes, seen_validation=seen_validation)
     if kind == "tabular" and x.ndim == 2:
         model, data = in_deviations(model, data)
     return Subject(model, data, name, task=seen, **options)
+
+
+def _reading(model: nn.Module, texts: bool, tokenizer: Any) -> nn.Module:
+    """The network, with its tokenizer in front where it reads texts."""
+    if not texts and tokenizer is not None:
+        raise InputError("tokenizer", given="one, beside inputs that are no texts", expected="none")
+    return reads_texts(model, tokenizer) if texts else model
 
 
 def _fitted_on(train: Iterable[Any], validation: Iterable[Any] | None, task: Task) -> tuple[Split, Split, str]:
@@ -132,13 +145,15 @@ def _gather(loader: Iterable[Any], what: str) -> tuple[Tensor, Any]:
     ys: list[Any] = []
     for batch in _batches(loader, what):
         x, y = _one(batch, what)
-        if xs and x.shape[1:] != xs[0].shape[1:]:
+        if xs and x.shape[1:] != xs[0].shape[1:] and not (are_codes(x) and are_codes(xs[0])):
             given = f"samples of shape {tuple(x.shape[1:])} after {tuple(xs[0].shape[1:])}"
             raise InputError(f"{what} loader", given=given, expected="one shape in all batches")
         xs.append(x)
         ys.append(y)
     if not xs:
         raise InputError(f"{what} loader", given="no batch", expected="at least one")
+    if are_codes(xs[0]):
+        return joined_codes(xs), _joined(ys, what)
     x = torch.cat(xs)
     if len(x) == 0:
         raise InputError(f"{what} loader", given="no sample", expected="at least one")
@@ -164,6 +179,8 @@ def _batches(loader: Iterable[Any], what: str) -> Iterator[Any]:
 def _one(batch: Any, what: str) -> tuple[Tensor, Any]:
     """Inputs on the CPU and targets of a batch, one target a sample."""
     expected = "batches of (inputs, targets)"
+    if isinstance(batch, list | tuple) and len(batch) > 1 and are_texts(batch[0]):
+        batch = (to_codes(batch[0]), *batch[1:])
     if not isinstance(batch, list | tuple) or len(batch) < 2:
         raise InputError(f"{what} loader", given=type(batch).__name__, expected=expected)
     try:

@@ -16,6 +16,7 @@ from deepwright.checks.findings.finding import NotApplicableError
 from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor, repeats_history
 from deepwright.checks.subjects.reader import read_by
 from deepwright.checks.subjects.simple_models import SimpleModels, fit_simple_models
+from deepwright.checks.subjects.texts import OnBags, bags, reads_texts
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
@@ -26,7 +27,7 @@ from deepwright.core.tasks import Binary, Classification, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
 
-KINDS = ("image", "tabular", "series")
+KINDS = ("image", "tabular", "series", "text")
 PARTS = ("train", "validation", "test")
 _SCORES = {
     "multi-label classification": "share of right labels",
@@ -36,7 +37,7 @@ _SCORES = {
     "detection": "mean score",
 }
 _LOG_PROBABILITIES = "the outputs are log-probabilities, which are read as logits: their softmax is the same"
-OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps")
+OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps", "substitutions")
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Subject:
     """A network under audit.
 
     Attributes:
-        model: takes pixels in [0, 1], standardised features or series, and gives what its task reads; its preprocessing
+        model: takes pixels in [0, 1], standardised features, series or texts (`nets.texts.Tokenized`), and gives what its task reads; its preprocessing
             is inside (`in_deviations` puts it there for a network that takes a table's columns as they are).
         data: train, validation and test splits with class names; kept on the CPU, each batch goes to the model.
         name: for the report.
@@ -53,7 +54,9 @@ class Subject:
         attack_limit: at most so many samples are attacked.
         corruption_limit: at most so many samples are perturbed.
         ood_limit: of each set that belongs to no class.
-        eps: rising budgets of the robustness curve; chosen by the kind of data when None.
+        eps: rising budgets of the robustness curve; chosen by the kind of data when None. Of texts: shares of the words.
+        substitutions: of texts, word -> what may stand in its place (`adversarial.text.Substitutions`); slips of the
+            keyboard when None.
         task: what outputs and targets mean; None takes one class a sample of those that the data name. What it leaves
             open (a tolerance) is taken from the training targets.
 
@@ -70,6 +73,7 @@ class Subject:
     corruption_limit: int = 300
     ood_limit: int = 400
     eps: tuple[float, ...] | None = None
+    substitutions: Any = None
     if TYPE_CHECKING:  # None is settled when the subject is made, so that nobody has to ask for it later
         task: Task = cast(Task, None)
     else:
@@ -95,6 +99,7 @@ class Subject:
             )
         if len(self.data.test) == 0:
             raise InputError("test data", given="no sample", expected="at least one")
+        self._check_texts()
         for part in PARTS:
             require_finite_inputs(getattr(self.data, part).x, f"{part} inputs")
         self._check_pixels()
@@ -118,6 +123,12 @@ class Subject:
         rising = all(a < b for a, b in zip((0.0, *self.eps), self.eps))
         if not self.eps or not rising or not all(map(math.isfinite, self.eps)):
             raise InputError("eps", given=self.eps, expected="budgets above 0, each larger than the one before")
+
+    def _check_texts(self) -> None:
+        if self.data.kind == "text":
+            self.model = reads_texts(self.model)
+        elif self.substitutions is not None:
+            raise InputError("substitutions", given=f"beside {self.data.kind} data", expected="none: they are of words")
 
     def _check_pixels(self) -> None:
         x = self.data.test.x
@@ -273,13 +284,15 @@ class Subject:
         counts = torch.bincount(train.y, minlength=self.classes)
         if bool((counts[self.data.test.y.unique()] == 0).any()):
             return None
+        if self.data.kind == "text":
+            return OnBags(NearestMean.fit(bags(train), self.classes)).to(self.device)
         return NearestMean.fit(train, self.classes).to(self.device)
 
     @property
     def baseline_name(self) -> str:
         """What the baseline is, in words."""
         if self.has_classes:
-            return "nearest class mean"
+            return "nearest class mean of word counts" if self.data.kind == "text" else "nearest class mean"
         persists = isinstance(self.baseline, TrivialPredictor) and self.baseline.persists
         return "the last season repeated" if persists else "the best answer that looks at no input"
 
@@ -303,9 +316,7 @@ class Subject:
 
     @cached_property
     def ood(self) -> dict[str, Tensor]:
-        """Inputs that belong to no class; of series only those that the data bring."""
-        if self.data.kind == "series":
-            return {name: x[: self.ood_limit] for name, x in self.data.ood.items()}
+        """Inputs that belong to no class."""
         return ood_companions(self.data, min(self.ood_limit, len(self.data.test)), self.seed)
 
     def settings(self) -> dict[str, Any]:
