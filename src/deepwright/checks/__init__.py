@@ -20,6 +20,7 @@ from deepwright.checks.subjects.columns import in_deviations, in_own_units
 from deepwright.checks.subjects.loaders import subject_from_loaders
 from deepwright.checks.subjects.series import series_in_deviations
 from deepwright.checks.subjects.subject import Subject, class_task
+from deepwright.checks.subjects.texts import reads_texts
 
 __all__ = [
     "BUILTIN",
@@ -45,6 +46,7 @@ __all__ = [
     "read_config",
     "read_findings",
     "read_report",
+    "reads_texts",
     "require_alike",
     "require_gates",
     "resolve",

@@ -9,6 +9,7 @@ from deepwright.checks.grading import LEAST_SKILL, Graded, at_end, graded, no_sk
 from deepwright.checks.subjects.series import channel_scale
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.statistics import Interval
+from deepwright.core.tasks import GraphClassification
 from deepwright.corruptions import ALL, SERIES, TABLES, TEXTS, CorruptionReport, Suite, series_in_units
 
 _STEPS = (0.1, 0.25, 0.5, 0.75)
@@ -20,9 +21,11 @@ _MIXES = "sample_pairing"  # another picture shows through: its class may be the
 def check_corruptions(subject: Subject) -> Finding:
     """Score under every perturbation and severity, against the simple baseline on the same inputs.
 
-    Applies to every task on images, tables, series and texts. Where pixels move, label maps move along; perturbations under which
-    other targets would have to move (boxes, numbers) are left out.
+    Applies to every task on images, tables, series and texts, but not to graphs. Where pixels move, label maps move
+    along; perturbations under which other targets would have to move (boxes, numbers) are left out.
     """
+    if isinstance(subject.task, GraphClassification):
+        return Finding.not_applicable("corruptions", "no perturbations of graphs are known: nodes are no times")
     split = subject.data.test.take(subject.corruption_limit, subject.seed)
     report = _evaluated(subject, _suite(subject), list(split.batches(subject.batch_size)))
     clean, mean = 1 - report.clean.value, 1 - report.mean_error.value

@@ -18,7 +18,8 @@ def check_cost(subject: Subject) -> Finding:
     """
     model, x = subject.model, subject.data.test.inputs(slice(0, 1))
     if isinstance(model, Tokenized):  # the tokenizer works on strings, whose cost isn't counted in products
-        model, x = model.network, model.encode(x)
+        x = model.encode(x)
+        model = model.network
     report = cost(model, x, latency=True)
     assert report.latency is not None
     latency = report.latency

@@ -19,7 +19,13 @@ from deepwright.ood import BBAS, DetectorSuite, auroc
 from deepwright.ood.suite import ALL
 
 _FIT_LIMIT = 4000
-_UNSURE = ("far inverted", "near class blends", "near shuffled columns", "near words out of order", "near time out of order")
+_UNSURE = (
+    "far inverted",
+    "near class blends",
+    "near shuffled columns",
+    "near words out of order",
+    "near time out of order",
+)
 _MEAN, _WORST = (0.95, 0.9, 0.8, 0.65), (0.9, 0.8, 0.65, 0.5)
 _USEFUL, _BETTER = 0.7, 0.02  # of a detector that is advised: at least so good, and so much better than confidence
 
@@ -82,8 +88,8 @@ def check_ood(subject: Subject) -> Finding:
 def _judged(subject: Subject) -> list[str]:
     """The sets that belong to no class, whatever the classes are.
 
-    Inverted pictures, shuffled columns, words and times may keep their class, blends have two, and patches of photographs may show
-    what large photographs are of.
+    Inverted pictures, shuffled columns, words and times may keep their class, blends have two, and patches of
+    photographs may show what large photographs are of.
     """
     data = subject.data
     unsure = set(_UNSURE)

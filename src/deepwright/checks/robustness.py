@@ -85,8 +85,8 @@ def _usual(subject: Subject) -> tuple[tuple[float, ...], Any, str]:
 def check_robustness(subject: Subject) -> Finding:
     """Share that stays right over the budget, with a noise control, the baseline's curve and signs of masked gradients.
 
-    Applies to every task, on images, tables and series (in deviations of each channel); of texts words and embeddings are
-    attacked. What is right is the task's to say:
+    Applies to every task, on images, tables and series (in deviations of each channel); of texts words and embeddings
+    are attacked. What is right is the task's to say:
     the class, all labels, a number within the tolerance, a mean IoU.
     """
     if subject.data.kind == "text":

@@ -1,4 +1,4 @@
-"""Can a network that reads texts be fooled: by exchanged words, which can be typed, and by moved embeddings, which can't."""
+"""Can a network that reads texts be fooled: by other words, which can be typed, and by moved embeddings, which can't?"""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Words:
 
 
 def attacked_texts(subject: Subject) -> Finding:
-    """Share of texts that stays right over the share of words that may change, with a random control and the baseline's.
+    """Share of texts that stays right over the share of words that may change, with a random control and the baseline.
 
     Beside it, and not graded: the same under attacks on the embedding's output, whose points no text need give.
 
@@ -185,19 +185,19 @@ def _finding(
     if embedded:
         l2 = embedded["l2"]
         beside = (
-            f" Beside that, and no text need give such points: embeddings moved by up to a tenth of a word's own length "
-            f"in all (L2) leave {l2[1].value:.1%} of {l2[0].value:.1%} right."
+            f" Beside that, and no text need give such points: embeddings moved by up to a tenth of a word's own "
+            f"length in all (L2) leave {l2[1].value:.1%} of {l2[0].value:.1%} right."
         )
     better = tuple(name for name in values if name.startswith(("clean", "robust", "random", "embedding")))
     return Finding(
         check="robustness",
         grade=found.grade,
-        summary=f"With up to {judged:.0%} of the words exchanged ({means}, greedily; {n} texts) the share that is right "
-        f"{from_to(network.right[0].value, network.right[at].value)}; as many random words leave "
+        summary=f"With up to {judged:.0%} of the words exchanged ({means}, greedily; {n} texts) the share that is "
+        f"right {from_to(network.right[0].value, network.right[at].value)}; as many random words leave "
         f"{control.right[at].value:.1%}.{beside}",
         values=values,
-        rule=f"Judged at {judged:.0%} of the words (rounded up; texts have no usual budget, this one is ours). {rule} The "
-        "search is greedy: where more than one word may change, a text that stands may still fall to other choices.",
+        rule=f"Judged at {judged:.0%} of the words (rounded up; texts have no usual budget, this one is ours). {rule} "
+        "The search is greedy: where more than one word may change, a text that stands may still fall to other choices.",
         remedy=_remedy(subject, found, judged),
         tables=[
             _table(shares, network, control, base, subject.baseline_name),
@@ -220,8 +220,8 @@ def _remedy(subject: Subject, found: Graded, judged: float) -> str:
     if subject.substitutions is not None:
         made = f"adversarial.text.WordSubstitution(subject.task, subject.substitutions, {judged:g})"
     return (
-        f"Train on the texts that `{made}(subject.model, texts, labels).texts` gives beside the training texts, each with "
-        "its label, or correct the spelling before the network reads; by how much it helps is known when that is done: "
+        f"Train on the texts that `{made}(subject.model, texts, labels).texts` gives beside the training texts, each "
+        "with its label, or correct the spelling before the network reads; by how much it helps is known when that is done: "
         "audit again with --compare."
     )
 
@@ -244,8 +244,8 @@ def _embedding_table(embedded: dict[str, list[Interval]]) -> list[Table]:
     for norm, points in embedded.items():
         rows += [[names[norm], e, p.value, p.low, p.high] for e, p in zip((0.0, *_EMBEDDED), points)]
     caption = (
-        "moved embeddings, which no text need give: budgets are relative to the mean length of a word's embedding (L2), "
-        "or to that over the root of its numbers (L-inf)"
+        "moved embeddings, which no text need give: budgets are relative to the mean length of a word's embedding "
+        "(L2), or to that over the root of its numbers (L-inf)"
     )
     return [Table(["norm", "budget", "share right", "low", "high"], rows, caption)] if rows else []
 
@@ -269,5 +269,10 @@ def _figure(
     series = [line("network", network.right), line("random words", control.right, True)]
     series += [] if base is None else [line(name, base, True)]
     return Figure(
-        "line", "Share right by exchanged words", series, "share of words that may change", "share right", y_range=(0.0, 1.0)
+        "line",
+        "Share right by exchanged words",
+        series,
+        "share of words that may change",
+        "share right",
+        y_range=(0.0, 1.0),
     )

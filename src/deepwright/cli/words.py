@@ -134,12 +134,13 @@ CHECK = click.option(
     help="Only these checks, all by default; a .py file adds its check_...(subject).",
 )
 FRESH = click.option("--fresh", is_flag=True, help="Forget what an interrupted run left.")
-TARGET = click.option("--target", metavar="COLUMN", help="Column to predict, for a CSV.")
+TARGET = click.option("--target", metavar="COLUMN", help="Column to predict, for a CSV or texts.")
 SPLIT = click.option("--split", type=click.Choice(["test"]), help="Measure all of data that come in one piece.")
 SIZE = click.option("--size", type=int, help="Resize images to this side.")
 DISTURBED = words(
-    click.option("--ood", type=PATH, help="A folder of images that belong to no class."),
+    click.option("--ood", type=PATH, help="A folder of images (or a .txt file of texts) that belong to no class."),
     click.option("--eps", type=Numbers(), help="Budgets of the robustness curve (4/255,8/255)."),
+    click.option("--substitutions", type=PATH, help="Of texts: a file with lines word,candidate,candidate, or JSON."),
     click.option("--attack-limit", type=int, help="Attack at most so many samples."),
     click.option("--corruption-limit", type=int, help="Perturb at most so many samples."),
 )
@@ -175,10 +176,14 @@ def subject(of: str, *, split: bool = False) -> Decorator:
     """
     return words(
         click.argument("model", required=False),
-        click.option("--data", help="A name of `deepwright list data`, an image folder or zip, .npz or .csv."),
+        click.option("--data", help="A name of `deepwright list data`, an image folder or zip, .npz, .csv, or texts."),
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors (or a state dict) for package.module:factory."),
         TARGET,
+        click.option(
+            "--text", metavar="COLUMN", help="Column that the network reads, of a .csv, .tsv or .jsonl of texts."
+        ),
+        click.option("--tokenizer", help="Of texts: a folder of Hugging Face, or package.module:name."),
         click.option(
             "--classes",
             help="Order of the network's outputs: a FILE with a class name a line, names between commas, or imagenet.",

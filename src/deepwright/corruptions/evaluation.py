@@ -174,7 +174,9 @@ def _require_samples(batches: Sequence[tuple[Any, Any]]) -> None:
     strange = next((x for x, _ in batches if not isinstance(x, Tensor) or x.ndim < 2), None)
     if strange is not None:
         given = f"shape {tuple(strange.shape)}" if isinstance(strange, Tensor) else type(strange).__name__
-        raise InputError("batches", given=given, expected="(N, C, H, W) images, (N, features) rows, series or texts, and targets")
+        raise InputError(
+            "batches", given=given, expected="(N, C, H, W) images, (N, features) rows, series or texts, and targets"
+        )
     if sum(len(x) for x, _ in batches) == 0:
         raise InputError("batches", given="no samples", expected="at least one")
     for x, y in batches:

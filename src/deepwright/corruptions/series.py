@@ -67,7 +67,11 @@ class SeriesPerturbation:
         x = series if series.ndim == 3 else series[..., None]
         if x.shape[2] < self.channels or len(self.center) not in (1, x.shape[2]):
             needed = max(self.channels, len(self.center))
-            raise InputError(f"{self.name}: channels", given=x.shape[2], expected=f"{needed} or more" if len(self.center) == 1 else needed)
+            raise InputError(
+                f"{self.name}: channels",
+                given=x.shape[2],
+                expected=f"{needed} or more" if len(self.center) == 1 else needed,
+            )
         level = int(severities_of(severity, 1))
         if level == 0:
             return series.clone()
@@ -92,8 +96,8 @@ def series_in_units(
     if center.shape != scale.shape or center.ndim != 1 or not bool((scale > 0).all() & torch.isfinite(scale).all()):
         given = f"shapes {tuple(center.shape)} and {tuple(scale.shape)}"
         raise InputError("scale", given=given, expected="a mean and a deviation above 0 for each channel")
-    units = {"center": tuple(center.tolist()), "scale": tuple(scale.tolist())}
-    return tuple(replace(p, **units) for p in SERIES if p.channels <= len(center))
+    middle, unit = tuple(center.tolist()), tuple(scale.tolist())
+    return tuple(replace(p, center=middle, scale=unit) for p in SERIES if p.channels <= len(center))
 
 
 def _noise(x: Tensor, deviation: float, streams: Streams) -> Tensor:
@@ -126,8 +130,8 @@ def _lost_channels(x: Tensor, share: float, streams: Streams) -> Tensor:
 
 
 def _warped(x: Tensor, strength: float, streams: Streams) -> Tensor:
-    """Read at t + a sin(2 pi (t + phase)) / (2 pi) - its value at 0, for t in [0, 1]: a clock that runs unevenly, never back."""
-    n, steps, channels = x.shape
+    """Read at t + a (sin(2 pi t + phase) - sin(phase)) / (2 pi) for t in [0, 1]: a clock that is uneven, never back."""
+    n, steps, _ = x.shape
     t = torch.linspace(0, 1, steps, device=x.device)
     turn = 2 * math.pi
     phase = turn * streams.uniform(1)

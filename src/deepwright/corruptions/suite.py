@@ -176,7 +176,10 @@ class Suite:
     """
 
     def __init__(
-        self, which: str | Sequence[str | AnyPerturbation] = "all", severities: Sequence[int] = (1, 2, 3, 4, 5), seed: int = 0
+        self,
+        which: str | Sequence[str | AnyPerturbation] = "all",
+        severities: Sequence[int] = (1, 2, 3, 4, 5),
+        seed: int = 0,
     ) -> None:
         chosen: list[Any]
         if which == "tables":

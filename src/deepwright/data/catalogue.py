@@ -144,9 +144,18 @@ def load(
         raise unknown_name("data set", str(source), [e.name for e in ENTRIES])
     if path.suffix in (".tsv", ".jsonl") or (path.suffix == ".csv" and text is not None) or holds_texts(path):
         _refuse_size(size, mode, path.name)
-        limits: dict[str, Any] = {"limit": limit, "train_limit": train_limit, "seed": seed, "skip_broken": skip_broken}
-        columns = {"text": text or "text", "target": target or "label"}
-        return load_texts(path, classes=classes, shares=shares, split=split, **columns, **limits)
+        return load_texts(
+            path,
+            text=text or "text",
+            target=target or "label",
+            classes=classes,
+            shares=shares,
+            split=split,
+            limit=limit,
+            train_limit=train_limit,
+            seed=seed,
+            skip_broken=skip_broken,
+        )
     if text is not None:
         raise InputError("text", given=f"{text!r} for {path.name}, which holds no texts", expected="none")
     if path.suffix in (".csv", ".npz"):
@@ -158,7 +167,7 @@ def load(
         return table.limited(limit, train_limit, seed)
     if target is not None:
         raise InputError("target", given=f"{target!r} for {path.name}, which is no .csv", expected="none")
-    limits = {"limit": limit, "train_limit": train_limit, "seed": seed}
+    limits: dict[str, Any] = {"limit": limit, "train_limit": train_limit, "seed": seed}
     if path.suffix == ".npz":
         return load_npz(path, classes=classes, shares=shares, split=split, **limits)
     square = (size, size) if isinstance(size, int) else size

@@ -1,7 +1,7 @@
 """What a data set is in this house: three splits in memory, class names, and how to read a pixel.
 
-Images stay uint8 (N, C, H, W) until a batch is used; tables are float32 (N, features), series float32 (N, time, channels),
-texts int32 code points (N, characters).
+Images stay uint8 (N, C, H, W) until a batch is used; tables are float32 (N, features), series float32
+(N, time, channels), texts int32 code points (N, characters).
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepwright.checks import Subject, class_task, in_deviations, in_own_units
+from deepwright.adversarial.text import Substitutions, read_substitutions
+from deepwright.checks import Subject, class_task, in_deviations, in_own_units, reads_texts
 from deepwright.core.devices import resolve
 from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
@@ -29,14 +30,17 @@ from deepwright.data import (
     imagenet_names,
     load,
     load_images,
+    load_strings,
     read_classes,
     require_names,
 )
 from deepwright.nets import Normalised, ZooEntry, mlp
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
+from deepwright.nets.texts import Tokenized, named_tokenizer
 from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
 from deepwright.workflows.precision import placed
+from deepwright.workflows.text_networks import train_text_network
 
 DEFAULT_MODEL = "resnet8-mnist"
 _MOST_OOD = 1000  # images of a folder of the user's that belong to no class
@@ -54,7 +58,11 @@ class SubjectOptions:
             by default.
         data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.
         weights: safetensors (or a state dict) for `package.module:factory`.
-        target: the column to predict, for a CSV.
+        target: the column to predict, for a CSV; the classes' of texts, "label" by default.
+        text: the column that the network reads, where a .csv, .tsv or .jsonl holds texts.
+        tokenizer: of a network that reads texts: list of strings -> token ids (see `nets.texts.as_tokenizer`), a folder
+            of Hugging Face, or `package.module:name`; by default the one in the network's folder.
+        substitutions: of texts, a file or mapping word -> what may stand in its place; see `read_substitutions`.
         classes: a file of class names in the order of the network's outputs (a name a line, or JSON), those names
             themselves, or "imagenet"; there may be more of them than occur in the data. By default the folders' names
             are matched to those of the zoo's network, else taken in their order.
@@ -63,9 +71,9 @@ class SubjectOptions:
         size: resize images to this side.
         mean: normalisation inside the model, one number or one a channel.
         std: as `mean`.
-        ood: a folder of images that belong to no class.
+        ood: a folder of images that belong to no class; of texts a .txt file, a text a line, or a folder of them.
         seed: of every draw.
-        eps: budgets of the robustness curve; by the kind of data when None.
+        eps: budgets of the robustness curve (of texts: shares of the words); by the kind of data when None.
         attack_limit: attack at most so many samples; by the size of the pictures when None.
         corruption_limit: perturb at most so many samples; by the size of the pictures when None.
         device: where the network is measured; where it lives by default (the CPU for one that is loaded).
@@ -87,6 +95,9 @@ class SubjectOptions:
     data_root: Path | str | None = None
     weights: Path | str | None = None
     target: str | None = None
+    text: str | None = None
+    tokenizer: Any = None
+    substitutions: Any = None
     classes: str | Path | Sequence[str] | None = None
     split: str | None = None
     limit: int | None = None
@@ -135,9 +146,9 @@ class SubjectOptions:
         if isinstance(self.model, nn.Module):
             self._refuse(["weights"], "a ready network")
         if isinstance(self.data, Data):
-            self._refuse(["data_root", "target", "size", "skip_broken", "classes", "split"], "ready data")
+            self._refuse(["data_root", "target", "text", "size", "skip_broken", "classes", "split"], "ready data")
         if self.model is None and self.data is not None:
-            self._refuse(["weights"], "no network")
+            self._refuse(["weights", "tokenizer"], "no network")
 
     def _refuse(self, names: Sequence[str], beside: str) -> None:
         defaults = {f.name: f.default for f in fields(SubjectOptions)}
@@ -172,6 +183,8 @@ def build_subject(
     data = _data(options, train_limit, trains or _tabular(options))
     if options.ood is not None:
         data = replace(data, ood={f"own {Path(options.ood).name}": _foreign(options, data)})
+    if trains and data.kind == "text":
+        raise InputError("data", given=f"texts ({data.name})", expected="images or a table: texts can be audited")
     model, name = _network(options, data, say)
     if options.model is None:  # it was trained here, and not on the validation part
         data = replace(data, seen_validation=False)
@@ -182,11 +195,41 @@ def build_subject(
         data = replace(
             data, notes=(f"{data.notes[0]}; --standardised where it takes them standardised", *data.notes[1:])
         )
-    model = placed(model, options.device, options.precision, mixed=mixed)
-    batch = 250 if data.kind == "tabular" or data.shape[-1] <= 64 else 25
+    model = _reading(options, placed(_without(model), options.device, options.precision, mixed=mixed), model, data)
+    batch = 64 if data.kind == "text" else 250 if data.kind == "tabular" or data.shape[-1] <= 64 else 25
     settings: dict[str, Any] = {**_limits(options, data), "eps": None if options.eps is None else tuple(options.eps)}
+    if options.substitutions is not None:
+        settings["substitutions"] = _substitutions(options.substitutions)
     task = class_task(model, data, options.outputs) if options.outputs is not None else options.task
     return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
+
+
+def _without(model: nn.Module) -> nn.Module:
+    """The network behind its tokenizer."""
+    return model.network if isinstance(model, Tokenized) else model
+
+
+def _reading(options: SubjectOptions, network: nn.Module, model: nn.Module, data: Data) -> nn.Module:
+    """The placed network, with its tokenizer in front where the data are texts."""
+    if data.kind != "text":
+        for name in ("tokenizer", "substitutions"):
+            if getattr(options, name) is not None:
+                raise InputError(name, given=f"beside {data.kind} data", expected="none: they are of texts")
+        return network
+    tokenizer = options.tokenizer
+    if isinstance(model, Tokenized):
+        if tokenizer is not None:
+            raise InputError("tokenizer", given="one beside a network that has its own", expected="none")
+        return Tokenized(network, model.tokenizer)
+    if tokenizer is None and isinstance(options.model, str) and Path(options.model).is_dir():
+        tokenizer = options.model
+    return reads_texts(network, named_tokenizer(str(tokenizer)) if isinstance(tokenizer, str | Path) else tokenizer)
+
+
+def _substitutions(given: Any) -> Any:
+    if isinstance(given, str | Path):
+        return read_substitutions(given)
+    return given if callable(given) else Substitutions(given)
 
 
 def _tabular(options: SubjectOptions) -> bool:
@@ -230,7 +273,7 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         source = entry.data
     zoo = None if _tabular(options) else entry
     own = str(source) not in {e.name for e in DATA_SETS}
-    decoded = str(source) == "imagenet-sample" or (own and not str(source).endswith((".csv", ".npz")))
+    decoded = str(source) == "imagenet-sample" or (own and not str(source).endswith((".csv", ".tsv", ".jsonl", ".npz")))
     return load(
         source,
         classes=_class_names(options.classes),
@@ -239,6 +282,7 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         split=options.split,
         root=options.data_root,
         target=options.target,
+        text=options.text,
         limit=options.limit,
         train_limit=train_limit,
         size=options.size or (zoo.size if zoo is not None and zoo.size > 32 and decoded else None),
@@ -264,7 +308,9 @@ def _class_names(given: str | Path | Sequence[str] | None) -> tuple[str, ...] | 
 
 
 def _foreign(options: SubjectOptions, data: Data) -> Tensor:
-    """The user's images that belong to no class, in the form of the data."""
+    """The user's images or texts that belong to no class, in the form of the data."""
+    if data.kind == "text":
+        return load_strings(Path(str(options.ood)), _MOST_OOD)
     if len(data.shape) != 3:
         raise InputError("ood", given=f"images, beside {data.kind} data {data.name!r}", expected="none")
     channels, height, width = data.shape
@@ -277,6 +323,8 @@ def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, 
     if isinstance(model, nn.Module):
         return model, type(model).__name__
     if _tabular(options):
+        if data.kind == "text":
+            return train_text_network(data, seed=options.seed, device=options.device or "cpu", say=say), "text network"
         if data.kind != "tabular":
             raise InputError(
                 "model", given="nothing", expected=f"a network for {data.name!r}", hint="deepwright list models"
@@ -292,6 +340,8 @@ def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:
     given = {name: value for name, value in given.items() if value is not None}
     if not given and data.kind == "image" and data.shape[-1] > 64:
         given = {"attack_limit": 24, "corruption_limit": 24, "ood_limit": 100}
+    if not given and data.kind == "text":  # each text is asked about some dozen times
+        given = {"attack_limit": 100, "corruption_limit": 200, "ood_limit": 200}
     return given
 
 

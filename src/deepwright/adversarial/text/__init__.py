@@ -1,7 +1,7 @@
 """Attacks on networks that read texts.
 
-Two kinds, which aren't the same thing: `WordSubstitution` changes words of the text, so that what it finds can be typed;
-`FromEmbeddings` lets any attack of the engine move what comes out of the embedding, where no text need lie.
+Two kinds, which aren't the same thing: `WordSubstitution` changes words of the text, so that what it finds can be
+typed; `FromEmbeddings` lets any attack of the engine move what comes out of the embedding, where no text need lie.
 
 Example:
     >>> from deepwright.adversarial.text import Substitutions

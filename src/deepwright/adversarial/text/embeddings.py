@@ -67,7 +67,7 @@ class FromEmbeddings(nn.Module):
         self.layer = _embedding_of(network, ids)
         lengths = self._embedded(ids).float().norm(dim=2)
         lengths = lengths if real is None else lengths[real]
-        unit = lengths.mean() if norm == "l2" else lengths.mean() / self._module().embedding_dim**0.5
+        unit = lengths.mean() if norm == "l2" else lengths.mean() / self._module().embedding_dim ** 0.5
         if not float(unit) > 0:
             raise InputError("embeddings", given="all of length 0", expected="a trained embedding")
         self.register_buffer("unit", unit.detach())
@@ -83,9 +83,7 @@ class FromEmbeddings(nn.Module):
         with torch.no_grad():
             return self._module()(ids)
 
-    def embed(
-        self, ids: Int64[Tensor, "n length"], real: Bool[Tensor, "n length"] | None = None
-    ) -> EmbeddedTexts:
+    def embed(self, ids: Int64[Tensor, "n length"], real: Bool[Tensor, "n length"] | None = None) -> EmbeddedTexts:
         """Inputs of this network for token ids.
 
         Args:

@@ -30,7 +30,7 @@ class SubstitutionResult:
 
     Attributes:
         texts: the texts found; one that isn't fooled keeps its strongest try.
-        success: (N,) whether the task's aim is reached: not y any more. True without a change where it is wrong already.
+        success: (N,) whether the answer is no longer y; True without a change where it is wrong already.
         changed: (N,) words that differ.
         words: (N,) words of the text.
         queries: (N,) texts that the network was asked about.
@@ -52,7 +52,7 @@ class _Text:
     row: int
     text: str
     spans: list[tuple[int, int]]
-    candidates: list[Sequence[str]]
+    candidates: list[tuple[str, ...]]
     allowed: int
     loss: float
     order: list[int] = field(default_factory=list)
@@ -193,13 +193,13 @@ class WordSubstitution:
         for (s, i, _), value in zip(tries, ask.tried(tries)[0]):
             best[s.row, i] = max(best.get((s.row, i), -math.inf), value)
         for s in rest:
-            s.order = sorted(s.places, key=lambda i, s=s: -best[s.row, i])
+            s.order = sorted(s.places, key=_fallen(best, s.row))
 
     def _by_importance(self, ask: _Asked, states: list[_Text]) -> None:
         tries = [(s, i, "") for s in states for i in s.places]
         loss = {(s.row, i): value for (s, i, _), value in zip(tries, ask.tried(tries)[0])}
         for s in states:
-            s.order = sorted(s.places, key=lambda i, s=s: -loss[s.row, i])
+            s.order = sorted(s.places, key=_fallen(loss, s.row))
 
     @staticmethod
     def _take_best(ask: _Asked, choices: list[tuple[_Text, list[int]]]) -> None:
@@ -223,12 +223,17 @@ class WordSubstitution:
         most = max(len(s.spans) for s in live)
         first, second = streams.uniform(most).tolist(), streams.uniform(most).tolist()
         for s, a, b in zip(live, first, second):
-            for i in sorted(s.places, key=lambda i, a=a: a[i])[: s.allowed]:
+            for i in sorted(s.places, key=a.__getitem__)[: s.allowed]:
                 s.now[i] = s.candidates[i][int(b[i] * len(s.candidates[i]))]
         loss, fooled = ask([(s.row, s.built()) for s in live])
         for s, value, wrong in zip(live, loss, fooled):
             s.loss, s.success = value, wrong
             s.queries += 1
+
+
+def _fallen(values: dict[tuple[int, int], float], row: int) -> Callable[[int], float]:
+    """Sorts the words of a text by their values, the largest first."""
+    return lambda i: -values[row, i]
 
 
 class _Asked:

@@ -51,5 +51,5 @@ def series_in_deviations(subject: Subject) -> Subject:
     parts: dict[str, Any] = {part: moved(getattr(data, part)) for part in PARTS}
     found.data = replace(data, center=center, scale=scale, **parts)
     found.model = way_back(subject.model)
-    found.__dict__["baseline"] = None if subject.baseline is None else way_back(subject.baseline)
+    found.__dict__["baseline"] = None if subject.baseline is None else way_back(subject.baseline).eval()
     return found

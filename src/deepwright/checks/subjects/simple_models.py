@@ -67,7 +67,8 @@ def fit_simple_models(data: Data, seed: int = 0) -> SimpleModels:
     """Nearest class mean, 5 nearest neighbours, logistic regression, and a readout of a frozen random network.
 
     The random network is one layer of 128 random filters with rectified averages over nine parts of the picture, or 512
-    random rectified features of a row; of texts they see how often each word comes. Logistic regression's penalty is chosen on the validation samples.
+    random rectified features of a row; of texts they see how often each word comes. Logistic regression's penalty is
+    chosen on the validation samples.
 
     Args:
         data: with labels of classes; at most 2,000 training and 2,000 test samples are used, in their classes' shares.

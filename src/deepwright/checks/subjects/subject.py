@@ -23,7 +23,7 @@ from deepwright.core.identity import digest
 from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network, require_whole
-from deepwright.core.tasks import Binary, Classification, Segmentation, Task
+from deepwright.core.tasks import Binary, Classification, GraphClassification, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
 
@@ -45,8 +45,8 @@ class Subject:
     """A network under audit.
 
     Attributes:
-        model: takes pixels in [0, 1], standardised features, series or texts (`nets.texts.Tokenized`), and gives what its task reads; its preprocessing
-            is inside (`in_deviations` puts it there for a network that takes a table's columns as they are).
+        model: takes pixels in [0, 1], standardised features, series or texts (`nets.texts.Tokenized`), and gives what
+            its task reads; its preprocessing is inside (`in_deviations` puts it there for a network that takes a table's columns as they are).
         data: train, validation and test splits with class names; kept on the CPU, each batch goes to the model.
         name: for the report.
         batch_size: for every pass.
@@ -54,7 +54,7 @@ class Subject:
         attack_limit: at most so many samples are attacked.
         corruption_limit: at most so many samples are perturbed.
         ood_limit: of each set that belongs to no class.
-        eps: rising budgets of the robustness curve; chosen by the kind of data when None. Of texts: shares of the words.
+        eps: rising budgets of the robustness curve (of texts: shares of the words); chosen by the kind of data when None.
         substitutions: of texts, word -> what may stand in its place (`adversarial.text.Substitutions`); slips of the
             keyboard when None.
         task: what outputs and targets mean; None takes one class a sample of those that the data name. What it leaves
@@ -316,7 +316,9 @@ class Subject:
 
     @cached_property
     def ood(self) -> dict[str, Tensor]:
-        """Inputs that belong to no class."""
+        """Inputs that belong to no class; of graphs only those that the data bring."""
+        if isinstance(self.task, GraphClassification):
+            return {name: x[: self.ood_limit] for name, x in self.data.ood.items()}
         return ood_companions(self.data, min(self.ood_limit, len(self.data.test)), self.seed)
 
     def settings(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Texts as tensors: code points (N, characters), zeros behind the end, so that they are cut, drawn and hashed as all data.
+"""Texts as tensors: code points (N, characters), zeros behind the end; they are cut, drawn and hashed as all data.
 
 Example:
     >>> from deepwright.core.texts import to_codes, to_texts

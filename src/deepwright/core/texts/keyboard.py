@@ -9,7 +9,9 @@ _SHIFT = (0.0, 0.25, 0.75)  # of a key, to the right of the row's first one
 def _neighbours() -> dict[str, str]:
     """The letters whose keys touch: centres at most 1.2 keys apart."""
     places = {
-        letter: (column + _SHIFT[row], float(row)) for row, keys in enumerate(_ROWS) for column, letter in enumerate(keys)
+        letter: (column + _SHIFT[row], float(row))
+        for row, keys in enumerate(_ROWS)
+        for column, letter in enumerate(keys)
     }
     near: dict[str, str] = {}
     for letter, (x, y) in places.items():

@@ -6,6 +6,7 @@ The first letter of a word stays where letters are lost or swapped, so that ther
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from deepwright.corruptions.text.perturbation import TextPerturbation, mapped, r
 
 # What optical recognition takes for one another.
 _PAIRS = "o0 O0 l1 I1 i1 1l ec ce s5 S5 b6 B8 8B gq qg 9g uv vu hb rn mn tf ft ao zZ Z2 2Z 5S 0O 6b nh"
-_ALIKE = {seen: taken for seen, taken in _PAIRS.split()}
+_ALIKE = {pair[0]: pair[1] for pair in _PAIRS.split()}
 _OF_LETTERS = (0.02, 0.05, 0.1, 0.2, 0.3)
 
 
@@ -39,13 +40,14 @@ def _drawn(streams: Streams, codes: Tensor) -> Tensor:
 def _beside(codes: Tensor, pick: Tensor) -> Tensor:
     """A key beside each letter's."""
     most = max(map(len, NEIGHBOURS.values()))
-    tables = [mapped(codes, lambda c, k=k: _key(c, k)) for k in range(most)]
+    tables = [mapped(codes, partial(_key, k)) for k in range(most)]
     count = mapped(codes, lambda c: max(1, len(NEIGHBOURS.get(c, "")))).long().clamp_(min=1)
     which = (pick * count).long().clamp_(max=count - 1)
     return torch.stack(tables, -1).gather(-1, which[..., None])[..., 0]
 
 
-def _key(c: str, k: int) -> int:
+def _key(k: int, c: str) -> int:
+    """The k-th key beside one; the last of them where there are fewer."""
     near = NEIGHBOURS.get(c, c)
     return ord(near[min(k, len(near) - 1)])
 

@@ -55,7 +55,9 @@ class TextPerturbation:
             InputError: no code points; a severity outside 0..5.
         """
         if not are_codes(texts):
-            given = f"{texts.dtype} of shape {tuple(texts.shape)}" if isinstance(texts, Tensor) else type(texts).__name__
+            given = (
+                f"{texts.dtype} of shape {tuple(texts.shape)}" if isinstance(texts, Tensor) else type(texts).__name__
+            )
             hint = "core.texts.to_codes(list of strings)"
             raise InputError("texts", given=given, expected="int32 code points (N, characters)", hint=hint)
         level = int(severities_of(severity, 1))

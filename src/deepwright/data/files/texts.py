@@ -1,4 +1,4 @@
-"""Texts of the user's own: a table with a column of texts (CSV, TSV, JSON lines), or folders of .txt files, one a class."""
+"""Texts of the user's own: a column of a table (CSV, TSV, JSON lines), or folders of .txt files, one a class."""
 
 from __future__ import annotations
 

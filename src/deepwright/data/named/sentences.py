@@ -12,9 +12,35 @@ from deepwright.core.requirements import require_whole
 from deepwright.core.texts import to_codes
 from deepwright.data.dataset import Data, split_three
 
-PRAISE = ("good", "great", "lovely", "bright", "clever", "warm", "honest", "smooth", "superb", "charming", "fresh", "solid")
+PRAISE = (
+    "good",
+    "great",
+    "lovely",
+    "bright",
+    "clever",
+    "warm",
+    "honest",
+    "smooth",
+    "superb",
+    "charming",
+    "fresh",
+    "solid",
+)
 BLAME = ("bad", "awful", "boring", "dull", "clumsy", "cold", "false", "rough", "terrible", "annoying", "stale", "weak")
-_THINGS = ("plot", "music", "acting", "ending", "camera", "script", "sound", "pace", "cast", "story", "light", "dialogue")
+_THINGS = (
+    "plot",
+    "music",
+    "acting",
+    "ending",
+    "camera",
+    "script",
+    "sound",
+    "pace",
+    "cast",
+    "story",
+    "light",
+    "dialogue",
+)
 _FRAMES = (
     "the {thing} was {word}",
     "I found the {thing} {word}",

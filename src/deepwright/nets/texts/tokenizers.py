@@ -60,7 +60,9 @@ class HuggingFaceTokenizer:
     def __init__(self, tokenizer: Any, longest: int | None = None) -> None:
         if tokenizer.pad_token_id is None:
             hint = "tokenizer.pad_token = tokenizer.eos_token"
-            raise InputError("tokenizer", given="no padding token", expected="one, for texts of unlike lengths", hint=hint)
+            raise InputError(
+                "tokenizer", given="no padding token", expected="one, for texts of unlike lengths", hint=hint
+            )
         self.tokenizer, self.pad_id = tokenizer, int(tokenizer.pad_token_id)
         known = [n for n in (tokenizer.model_max_length, longest) if n is not None and n < _UNLIMITED]
         self.longest = min(known) if known else None
