@@ -32,6 +32,7 @@ from deepwright.core.journal import Journal
 from deepwright.core.results import Table
 from deepwright.core.tasks import Task
 from deepwright.core.user_code import stops_the_process, users_code
+from deepwright.data import Data
 
 Check = Callable[[Subject], Finding]
 
@@ -94,7 +95,7 @@ class AuditReport:
 
 def audit(
     model: nn.Module | Subject,
-    test: Iterable[Any] | None = None,
+    test: Iterable[Any] | Data | None = None,
     *,
     train: Iterable[Any] | None = None,
     validation: Iterable[Any] | None = None,

@@ -1,4 +1,4 @@
-"""Can a network that reads texts be fooled: by other words, which can be typed, and by moved embeddings, which can't?"""
+"""Can a network that reads texts be fooled: by other words, which can be typed, or moved embeddings, which can't?"""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def _finding(
         f"{control.right[at].value:.1%}.{beside}",
         values=values,
         rule=f"Judged at {judged:.0%} of the words (rounded up; texts have no usual budget, this one is ours). {rule} "
-        "The search is greedy: where more than one word may change, a text that stands may still fall to other choices.",
+        "The search is greedy: where several words may change, a text that stands may still fall to other choices.",
         remedy=_remedy(subject, found, judged),
         tables=[
             _table(shares, network, control, base, subject.baseline_name),
@@ -221,8 +221,8 @@ def _remedy(subject: Subject, found: Graded, judged: float) -> str:
         made = f"adversarial.text.WordSubstitution(subject.task, subject.substitutions, {judged:g})"
     return (
         f"Train on the texts that `{made}(subject.model, texts, labels).texts` gives beside the training texts, each "
-        "with its label, or correct the spelling before the network reads; by how much it helps is known when that is done: "
-        "audit again with --compare."
+        "with its label, or correct the spelling before the network reads; by how much it helps is known when that is "
+        "done: audit again with --compare."
     )
 
 

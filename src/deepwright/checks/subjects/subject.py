@@ -46,7 +46,8 @@ class Subject:
 
     Attributes:
         model: takes pixels in [0, 1], standardised features, series or texts (`nets.texts.Tokenized`), and gives what
-            its task reads; its preprocessing is inside (`in_deviations` puts it there for a network that takes a table's columns as they are).
+            its task reads; its preprocessing is inside (`in_deviations` puts it there for a network that takes a table's
+            columns as they are).
         data: train, validation and test splits with class names; kept on the CPU, each batch goes to the model.
         name: for the report.
         batch_size: for every pass.
@@ -54,7 +55,7 @@ class Subject:
         attack_limit: at most so many samples are attacked.
         corruption_limit: at most so many samples are perturbed.
         ood_limit: of each set that belongs to no class.
-        eps: rising budgets of the robustness curve (of texts: shares of the words); chosen by the kind of data when None.
+        eps: rising budgets of the robustness curve (of texts: shares of the words); by the kind of data when None.
         substitutions: of texts, word -> what may stand in its place (`adversarial.text.Substitutions`); slips of the
             keyboard when None.
         task: what outputs and targets mean; None takes one class a sample of those that the data name. What it leaves
