@@ -35,8 +35,12 @@ class HashedWords(nn.Module):
         Args:
             texts: strings, or their code points.
         """
-        found = torch.zeros(len(texts), self.columns)
-        for i, text in enumerate(to_texts(texts) if isinstance(texts, Tensor) else texts):
-            for word in WORD.findall(text.lower()):
-                found[i, zlib.crc32(word.encode("utf-8", "replace")) % self.columns] += 1
-        return found.log1p().to(self.place)
+        strings = to_texts(texts) if isinstance(texts, Tensor) else texts
+        rows, columns = [], []
+        for i, text in enumerate(strings):
+            found = [zlib.crc32(word.encode("utf-8", "replace")) % self.columns for word in WORD.findall(text.lower())]
+            rows += [i] * len(found)
+            columns += found
+        counts = torch.zeros(len(strings), self.columns)
+        counts.index_put_((torch.tensor(rows).long(), torch.tensor(columns).long()), torch.ones(len(rows)), True)
+        return counts.log1p().to(self.place)
