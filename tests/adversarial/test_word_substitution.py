@@ -44,7 +44,10 @@ class Pairs(nn.Module):
     def forward(self, texts):
         words = [[t[a:b].lower() for a, b in word_spans(t)] for t in texts]
         s = torch.tensor(
-            [sum(math.sin(len(a) * 3.1 + 7 * len(b) + WEIGHTS.get(a, 0)) for a, b in itertools.pairwise(row)) for row in words]
+            [
+                sum(math.sin(len(a) * 3.1 + 7 * len(b) + WEIGHTS.get(a, 0)) for a, b in itertools.pairwise(row))
+                for row in words
+            ]
         )
         return torch.stack([-s, s], 1)
 

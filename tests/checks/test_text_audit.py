@@ -174,7 +174,11 @@ def test_the_vocabulary_travels_with_the_weights(known, tmp_path):
     write_weights(tmp_path / "w.safetensors", network)
     other = WordTokenizer(["another"], length=3)
     other.load_state_dict(
-        {k.removeprefix("tokenizer."): v for k, v in read_weights(tmp_path / "w.safetensors").items() if "tokenizer" in k}
+        {
+            k.removeprefix("tokenizer."): v
+            for k, v in read_weights(tmp_path / "w.safetensors").items()
+            if "tokenizer" in k
+        }
     )
     texts = to_texts(data.test.x[:5])
     assert torch.equal(other(texts), network.tokenizer(texts))
@@ -210,7 +214,11 @@ def test_a_tiny_bert_is_audited():
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="[PAD]", unk_token="[UNK]")
     torch.manual_seed(0)
     config = transformers.BertConfig(
-        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
         max_position_embeddings=40,
     )
 
@@ -256,7 +264,9 @@ def test_multi_label_and_other_tasks_read_texts(known):
             return self.inner(ids).flip(1)
 
     limits = {**LIMITS, "attack_limit": 8, "corruption_limit": 8}
-    subject = Subject(Tokenized(Two().eval(), network.tokenizer), two, task=MultiLabel(2), substitutions=SWAPS, **limits)
+    subject = Subject(
+        Tokenized(Two().eval(), network.tokenizer), two, task=MultiLabel(2), substitutions=SWAPS, **limits
+    )
     found = audit(subject, checks=["accuracy", "robustness", "ood"])
     assert {f.check: f.grade for f in found.findings if f.grade == "failed"} == {}
     assert found["robustness"].number("clean_accuracy") == 1.0

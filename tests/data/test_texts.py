@@ -9,7 +9,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.texts import joined_codes, to_codes, to_texts
 from deepwright.data import load, load_strings, load_texts, ood_companions
 
-ROWS = [(f"text {i}, with a \"quote\"\nand a line\u2028of its own; é日", ["no", "yes"][i % 2]) for i in range(20)]
+ROWS = [(f'text {i}, with a "quote"\nand a line\u2028of its own; é日', ["no", "yes"][i % 2]) for i in range(20)]
 
 
 def as_csv(path, delimiter=",", rows=ROWS, head=("body", "answer")):

@@ -183,6 +183,10 @@ def subject(of: str, *, split: bool = False) -> Decorator:
         click.option(
             "--text", metavar="COLUMN", help="Column that the network reads, of a .csv, .tsv or .jsonl of texts."
         ),
+        click.option("--entity", metavar="COLUMN", help="Of a .csv of series: whose a row is."),
+        click.option("--time", metavar="COLUMN", help="Of a .csv of series: what orders the rows of an entity."),
+        click.option("--history", type=int, help="Of series: rows that the network sees."),
+        click.option("--horizon", type=int, help="Of series: rows ahead of which the target is forecast."),
         click.option("--tokenizer", help="Of texts: a folder of Hugging Face, or package.module:name."),
         click.option(
             "--classes",

@@ -20,6 +20,7 @@ from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_y
 from deepwright.data.files.folders import load_folder, load_images
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.pieces import FOR_MEASURING, FOR_TRAINING, cut_note, one_piece, with_parts
+from deepwright.data.files.series import BySeries, load_series
 from deepwright.data.files.tables import load_csv, load_heart_failure, table_data
 from deepwright.data.files.texts import load_strings, load_texts
 from deepwright.data.named.camvid import load_camvid
@@ -40,6 +41,7 @@ __all__ = [
     "FOR_MEASURING",
     "FOR_TRAINING",
     "BoxData",
+    "BySeries",
     "Data",
     "Decoding",
     "Entry",
@@ -73,6 +75,7 @@ __all__ = [
     "load_mnist",
     "load_npz",
     "load_sentences",
+    "load_series",
     "load_strings",
     "load_texts",
     "load_voc",

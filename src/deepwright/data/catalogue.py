@@ -16,6 +16,7 @@ from deepwright.data.files.arrays import load_npz
 from deepwright.data.files.class_order import Named, require_names
 from deepwright.data.files.folders import load_folder
 from deepwright.data.files.pieces import FOR_TRAINING, require_split, with_parts
+from deepwright.data.files.series import BySeries, load_series
 from deepwright.data.files.tables import load_csv, load_heart_failure
 from deepwright.data.files.texts import holds_texts, load_texts
 from deepwright.data.named.camvid import load_camvid
@@ -75,6 +76,7 @@ def load(
     shares: tuple[float, float] = FOR_TRAINING,
     split: str | None = None,
     text: str | None = None,
+    series: BySeries | None = None,
 ) -> Data:
     """A data set by catalogue name or by path.
 
@@ -93,6 +95,7 @@ def load(
         shares: of the training and the validation part, where your data come in one piece (a table keeps 0.7 and 0.1).
         split: "test" makes data that come in one piece the test part, all of them.
         text: the column that the network reads, where a .csv holds texts; "text" of a .tsv or .jsonl by default.
+        series: how the rows of a .csv are series.
 
     Raises:
         InputError: an unknown name, a missing root, broken files, options that the data don't look at.
@@ -126,6 +129,8 @@ def load(
             raise InputError("target", given=f"{target!r} for {entry.name}, which is no .csv", expected="none")
         if text is not None:
             raise InputError("text", given=f"{text!r} for {entry.name}, which is no file", expected="none")
+        if series is not None:
+            raise InputError("entity", given=f"{series.entity!r} for {entry.name}, which is no .csv", expected="none")
         if classes is not None:
             raise InputError("classes", given=f"beside {entry.name}, which has its own", expected="none")
         with_parts(split, entry.name)
@@ -142,6 +147,15 @@ def load(
                 "data", given=f"{path} does not exist", expected="a file, a folder or a name of `deepwright list data`"
             )
         raise unknown_name("data set", str(source), [e.name for e in ENTRIES])
+    if series is not None:
+        if path.suffix != ".csv" or text is not None or target is None:
+            given = f"{path.name}, target {target!r}, text {text!r}"
+            raise InputError(
+                "entity", given=given, expected="a .csv with a target column and without a column of texts"
+            )
+        _refuse_size(size, mode, path.name)
+        limited = {"limit": limit, "train_limit": train_limit, "seed": seed}
+        return load_series(path, target, series, classes=classes, shares=shares, split=split, **limited)
     if path.suffix in (".tsv", ".jsonl") or (path.suffix == ".csv" and text is not None) or holds_texts(path):
         _refuse_size(size, mode, path.name)
         return load_texts(

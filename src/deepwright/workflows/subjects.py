@@ -19,11 +19,12 @@ from deepwright.core.fit import Selection, adamw, fit
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
 from deepwright.core.requirements import require_number, require_positive, require_whole
-from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Task
+from deepwright.core.tasks import Binary, Classification, Forecast, MultiLabel, Regression, Task
 from deepwright.data import ENTRIES as DATA_SETS
 from deepwright.data import (
     FOR_MEASURING,
     FOR_TRAINING,
+    BySeries,
     Data,
     Decoding,
     classes_of,
@@ -60,6 +61,10 @@ class SubjectOptions:
         weights: safetensors (or a state dict) for `package.module:factory`.
         target: the column to predict, for a CSV; the classes' of texts, "label" by default.
         text: the column that the network reads, where a .csv, .tsv or .jsonl holds texts.
+        entity: column that says whose a row of a .csv is, where its rows are series; with `time`.
+        time: column that orders the rows of an entity.
+        history: rows that the network sees; see `data.BySeries`.
+        horizon: rows ahead of which the target is forecast; see `data.BySeries`.
         tokenizer: of a network that reads texts: list of strings -> token ids (see `nets.texts.as_tokenizer`), a folder
             of Hugging Face, or `package.module:name`; by default the one in the network's folder.
         substitutions: of texts, a file or mapping word -> what may stand in its place; see `read_substitutions`.
@@ -96,6 +101,10 @@ class SubjectOptions:
     weights: Path | str | None = None
     target: str | None = None
     text: str | None = None
+    entity: str | None = None
+    time: str | None = None
+    history: int | None = None
+    horizon: int | None = None
     tokenizer: Any = None
     substitutions: Any = None
     classes: str | Path | Sequence[str] | None = None
@@ -146,7 +155,10 @@ class SubjectOptions:
         if isinstance(self.model, nn.Module):
             self._refuse(["weights"], "a ready network")
         if isinstance(self.data, Data):
-            self._refuse(["data_root", "target", "text", "size", "skip_broken", "classes", "split"], "ready data")
+            self._refuse(
+                ["data_root", "target", "text", "entity", "time", "size", "skip_broken", "classes", "split"],
+                "ready data",
+            )
         if self.model is None and self.data is not None:
             self._refuse(["weights", "tokenizer"], "no network")
 
@@ -201,7 +213,19 @@ def build_subject(
     if options.substitutions is not None:
         settings["substitutions"] = _substitutions(options.substitutions)
     task = class_task(model, data, options.outputs) if options.outputs is not None else options.task
+    if task is None and options.horizon is not None:
+        task = Forecast(options.horizon)
     return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
+
+
+def _series(options: SubjectOptions) -> BySeries | None:
+    """How rows are series, where an entity is named."""
+    given = {name: getattr(options, name) for name in ("entity", "time", "history", "horizon")}
+    if all(value is None for value in given.values()):
+        return None
+    if options.entity is None or options.time is None:
+        raise InputError("entity and time", given=repr(said(**given)), expected="both columns, for series")
+    return BySeries(options.entity, options.time, options.history, options.horizon)
 
 
 def _without(model: nn.Module) -> nn.Module:
@@ -283,6 +307,7 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         root=options.data_root,
         target=options.target,
         text=options.text,
+        series=_series(options),
         limit=options.limit,
         train_limit=train_limit,
         size=options.size or (zoo.size if zoo is not None and zoo.size > 32 and decoded else None),

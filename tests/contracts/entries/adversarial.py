@@ -198,6 +198,7 @@ OTHERS = (
     [] if find_spec("foolbox") is None else [Entry("to_foolbox", foolbox), Entry("from_foolbox", from_other_library)]
 )
 
+
 def text_network(device, dtype=torch.float32):
     """A network of words that it classifies as it does, and its texts."""
     texts = ["the weather was surprisingly good", "nobody liked the ending", "plain words follow here"]

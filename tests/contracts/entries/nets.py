@@ -154,6 +154,7 @@ def matched(device):
 
 DOUBLE = (torch.float64,)
 
+
 def texts_read(device, dtype=torch.float32):
     """Strings and their code points, through the tokenizer to where the network lives."""
     texts = ["a good film", "a bad one, and long"]
