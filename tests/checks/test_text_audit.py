@@ -69,7 +69,7 @@ def test_the_known_answer_is_right_everywhere(report):
 
 def test_robust_accuracy_is_that_of_the_exchanges_that_the_list_allows(known, report):
     """A text falls within k words iff its lead is less than 2 k and so many of its words are in the list: counted here."""
-    network, data = known
+    _, data = known
     some = data.test.take(LIMITS["attack_limit"], 0)
     texts = to_texts(some.x)
     found = report["robustness"]
@@ -241,6 +241,53 @@ def test_a_tiny_bert_is_audited():
     assert {f.check: f.summary for f in found.findings if f.grade == "failed"} == {}
     assert found["robustness"].number("embedding_l2_accuracy_at_1") <= found["robustness"].number("clean_accuracy")
     assert network.tokenizer.fingerprint == print_before  # whatever was padded in between
+
+
+def test_an_interrupted_audit_knows_words_and_tokenizer(known, tmp_path):
+    network, data = known
+    journal = tmp_path / "findings.jsonl"
+    audit(Subject(network, data, substitutions=SWAPS), checks=["calibration"], journal=journal)
+    audit(Subject(network, data, substitutions=SWAPS), checks=["calibration"], journal=journal)
+    with pytest.raises(InputError, match="options"):
+        audit(
+            Subject(network, data, substitutions=Substitutions({"a": ["b"]})), checks=["calibration"], journal=journal
+        )
+    shorter = Tokenized(network.network, WordTokenizer(to_texts(network.tokenizer.vocabulary), length=20))
+    with pytest.raises(InputError, match="model"):
+        audit(Subject(shorter, data, substitutions=SWAPS), checks=["calibration"], journal=journal)
+
+
+def test_the_command_reads_texts(tmp_path, monkeypatch):
+    """A network and a tokenizer of the user's by their names, texts by their columns, words from a file."""
+    from click.testing import CliRunner
+
+    from deepwright.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_reader.py").write_text(
+        "import torch\n"
+        "def tokens(texts):\n"
+        "    return [[1 + ('good' in w) + 2 * ('bad' in w) for w in t.split()] for t in texts]\n"
+        "class Reader(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.e = torch.nn.Embedding(4, 2)\n"
+        "        self.e.weight.data = torch.tensor([[0., 0.], [0., 0.], [0., 2.], [2., 0.]])\n"
+        "    def forward(self, ids):\n"
+        "        return self.e(ids).sum(1)\n"
+    )
+    rows = [f"it was a {['bad', 'good'][i % 2]} day number {i},{['sad', 'glad'][i % 2]}" for i in range(60)]
+    (tmp_path / "days.csv").write_text("said,mood\n" + "\n".join(rows) + "\n")
+    (tmp_path / "words.csv").write_text("good,bad\n")
+    words = "audit own_reader:Reader --tokenizer own_reader:tokens --data days.csv --text said --target mood --classes"
+    words = f"{words} sad,glad --substitutions words.csv --check accuracy --check robustness --json found.json"
+    result = CliRunner().invoke(main, words.split())
+    assert result.exit_code == 0, result.output
+    found = {f["check"]: f for f in json.loads((tmp_path / "found.json").read_text())["findings"]}
+    assert found["accuracy"]["values"]["accuracy"]["value"] == 1.0
+    share = found["robustness"]["values"]["robust_accuracy_at_0.1"]["value"]
+    assert share == pytest.approx(0.5, abs=0.02)  # each good day becomes a bad one, no bad day a good one
 
 
 def test_multi_label_and_other_tasks_read_texts(known):

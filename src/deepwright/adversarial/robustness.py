@@ -237,8 +237,8 @@ def curve(
     for budget in sorted(budgets):
         rows = alive.nonzero().flatten()
         if len(rows) and budget > 0:
-            held = {} if mask is None else {"mask": mask[rows]}
-            alive[rows] = ~attack(model, x[rows], y[rows], eps=budget, ids=ids[rows], **held).success.cpu()
+            held = None if mask is None else mask[rows]
+            alive[rows] = ~attack(model, x[rows], y[rows], mask=held, eps=budget, ids=ids[rows]).success.cpu()
         points[budget] = wilson(int(alive.sum()), len(x))
     return [points[e] for e in budgets]
 

@@ -154,8 +154,8 @@ def load(
                 "entity", given=given, expected="a .csv with a target column and without a column of texts"
             )
         _refuse_size(size, mode, path.name)
-        limited = {"limit": limit, "train_limit": train_limit, "seed": seed}
-        return load_series(path, target, series, classes=classes, shares=shares, split=split, **limited)
+        found = load_series(path, target, series, classes=classes, shares=shares, split=split, seed=seed)
+        return found.limited(limit, train_limit, seed)
     if path.suffix in (".tsv", ".jsonl") or (path.suffix == ".csv" and text is not None) or holds_texts(path):
         _refuse_size(size, mode, path.name)
         return load_texts(

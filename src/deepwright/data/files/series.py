@@ -50,8 +50,6 @@ def load_series(
     classes: Sequence[str] | None = None,
     shares: tuple[float, float] = FOR_TRAINING,
     split: str | None = None,
-    limit: int | None = None,
-    train_limit: int | None = None,
     seed: int = 0,
 ) -> Data:
     """Series (N, time, channels) and their classes, or the target's next values (N, horizon, 1).
@@ -71,9 +69,7 @@ def load_series(
         classes: names of all outputs in their order.
         shares: of the training and the validation part: of the entities, or of the time.
         split: "test" measures all windows.
-        limit: at most so many test and validation samples each.
-        train_limit: at most so many training samples.
-        seed: of splits and limits.
+        seed: of the split of entities.
 
     Raises:
         InputError: no such column, values that are missing or no numbers, a time that comes twice for an entity, an
@@ -90,7 +86,8 @@ def load_series(
         data, told = _forecast(frame, channels, target, by, path, shares, split)
     if len(np.unique(np.concatenate([np.diff(rows.to_numpy()) for _, rows in frame.groupby(by.entity)[by.time]]))) > 1:
         told.append("times aren't evenly spaced: each row is taken for a step")
-    return Data(path.stem, "series", *data, features=channels, notes=tuple(told)).limited(limit, train_limit, seed)
+    names, train, validation, test = data
+    return Data(path.stem, "series", names, train, validation, test, features=channels, notes=tuple(told))
 
 
 def _table(path: Path, target: str, by: BySeries) -> tuple[Any, tuple[str, ...]]:
@@ -178,7 +175,8 @@ def _classified(
     rows_of, note = one_piece(y, shares, split, seed)
     parts = []
     for part in ("train", "validation", "test"):
-        xs, ys = [], []
+        xs: list[np.ndarray] = []
+        ys: list[int] = []
         for i in rows_of[part].tolist():
             values = groups[i][1][list(channels)].to_numpy(dtype=np.float32)
             first = len(values) % steps
@@ -188,8 +186,10 @@ def _classified(
         parts.append(Split(x, torch.tensor(ys, dtype=torch.long)))
     if not len(parts[2]):
         raise InputError("history", given=f"{steps} rows", expected=f"at most the {lengths[-1]} that an entity has")
-    told = f"{len(groups)} entities, windows of {steps} rows; no entity is in two parts: {note.replace('samples', 'entities')}"
-    return (found, *parts), [told, *notes]
+    told = f"{len(groups)} entities, windows of {steps} rows, each entity in one part"
+    if lengths[-1] >= 2 * steps:
+        told += "; windows of one entity are alike, so that intervals are too narrow"
+    return (found, *parts), [told, note.replace("samples", "entities"), *notes]
 
 
 def _forecast(
