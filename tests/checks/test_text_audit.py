@@ -17,6 +17,8 @@ from deepwright.core.texts import HashedWords, to_codes, to_texts
 from deepwright.data import Data, Split, load, make_sentences
 from deepwright.data.named.sentences import BLAME, PRAISE
 from deepwright.nets.texts import Tokenized, WordTokenizer
+from deepwright.workflows import AuditOptions
+from deepwright.workflows.subjects import build_subject
 from deepwright.workflows.text_networks import train_text_network
 
 LIMITS = {"attack_limit": 16, "corruption_limit": 16, "ood_limit": 40, "batch_size": 64}
@@ -200,9 +202,8 @@ def test_a_network_that_is_trained_here_learns_them():
     assert bool(attack(network, to_texts(data.test.x[:20]), data.test.y[:20]).success.any())
 
 
-@pytest.mark.slow
-def test_a_tiny_bert_is_audited():
-    """From a config, with a tokenizer of words that is built here: attention masks follow the padding."""
+def tiny_bert():
+    """transformers, the sentences, a tokenizer of their words and a small configuration."""
     transformers = pytest.importorskip("transformers")
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -222,15 +223,14 @@ def test_a_tiny_bert_is_audited():
         max_position_embeddings=40,
     )
 
-    class Wrapped(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.bert = transformers.BertForSequenceClassification(config)
+    return transformers, data, tokenizer, config
 
-        def forward(self, ids):
-            return self.bert(input_ids=ids, attention_mask=(ids != 0).long()).logits
 
-    network = Tokenized(Wrapped().eval(), tokenizer)
+@pytest.mark.slow
+def test_a_tiny_bert_is_audited():
+    """From a config, with a tokenizer of words that is built here: attention masks follow the padding."""
+    transformers, data, tokenizer, config = tiny_bert()
+    network = Tokenized(transformers.BertForSequenceClassification(config).eval(), tokenizer)
     assert network.tokenizer.longest == 40
     assert network.encode(["word " * 100]).shape == (1, 40)
     short, long = network(["the plot was good"]), network(["the plot was good", "the plot was good " * 9])
@@ -241,6 +241,31 @@ def test_a_tiny_bert_is_audited():
     assert {f.check: f.summary for f in found.findings if f.grade == "failed"} == {}
     assert found["robustness"].number("embedding_l2_accuracy_at_1") <= found["robustness"].number("clean_accuracy")
     assert network.tokenizer.fingerprint == print_before  # whatever was padded in between
+
+
+@pytest.mark.slow
+def test_a_folder_of_save_pretrained_brings_its_tokenizer_and_the_order_of_its_classes(tmp_path):
+    transformers, data, tokenizer, config = tiny_bert()
+    config.id2label, config.label2id = {0: "Praise", 1: "Blame"}, {"Praise": 0, "Blame": 1}
+    config.pad_token_id = 1  # not the tokenizer's, whose padding counts
+    model = transformers.BertForSequenceClassification(config).eval()
+    model.save_pretrained(tmp_path / "bert")
+    tokenizer.save_pretrained(tmp_path / "bert")
+    rows = [
+        json.dumps({"text": t, "label": data.classes[k]})
+        for t, k in zip(to_texts(data.test.x[:60]), data.test.y[:60].tolist())
+    ]
+    (tmp_path / "s.jsonl").write_text("\n".join(rows))
+    options = AuditOptions(model=str(tmp_path / "bert"), data=tmp_path / "s.jsonl", split="test", out=None)
+    subject = build_subject(options, trains=False)
+    assert subject.class_names == ("Praise", "Blame")
+    texts = to_texts(subject.data.test.x)
+    named = tokenizer(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        want = model(input_ids=named["input_ids"], attention_mask=named["attention_mask"]).logits
+    assert torch.allclose(subject.logits(), want, atol=1e-5)
+    truth = {t: data.classes[k] for t, k in zip(to_texts(data.test.x), data.test.y.tolist())}
+    assert [subject.class_names[k].lower() for k in subject.data.test.y.tolist()] == [truth[t] for t in texts]
 
 
 def test_an_interrupted_audit_knows_words_and_tokenizer(known, tmp_path):

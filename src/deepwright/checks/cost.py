@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepwright.checks.findings.finding import Finding
+from deepwright.checks.findings.finding import Finding, NotApplicableError
 from deepwright.checks.subjects.subject import Subject
 from deepwright.compress import cost
 from deepwright.core.results import Figure
+from deepwright.nets import weights_hidden
 from deepwright.nets.texts import Tokenized
 
 
 def check_cost(subject: Subject) -> Finding:
     """Parameters, bytes, MACs, peak activations and measured latency of one input.
 
-    Applies to every task.
+    Applies to every task; not to a frozen TorchScript program, whose weights have become constants of its code.
     """
+    if weights_hidden(subject.model):
+        raise NotApplicableError("the weights of a frozen TorchScript program are constants of its code, not counted")
     model, x = subject.model, subject.data.test.inputs(slice(0, 1))
     if isinstance(model, Tokenized):  # the tokenizer works on strings, whose cost isn't counted in products
         x = model.encode(x)
@@ -43,6 +46,7 @@ def check_cost(subject: Subject) -> Finding:
         "module",
         "MACs per input",
     )
+    one = "one input" if report.batch == 1 else f"a full batch of {report.batch}, the only one it takes,"
     least = "at least " if report.not_counted else ""
     memory = f", {_bytes(report.activation_bytes)} of activations at the peak" if report.activation_bytes else ""
     runtime = f", {1e3 * onnx.median:.2f} ms in ONNX Runtime" if onnx is not None else ""
@@ -50,7 +54,7 @@ def check_cost(subject: Subject) -> Finding:
         check="cost",
         grade="info",
         summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {least}{_millions(report.macs)} MACs "
-        f"per input{memory}; {1e3 * latency.median:.2f} ms for one input on {latency.threads} thread(s) of "
+        f"per input{memory}; {1e3 * latency.median:.2f} ms for {one} on {latency.threads} thread(s) of "
         f"{latency.device} (quartiles {1e3 * latency.low:.2f} to "
         f"{1e3 * latency.high:.2f}){runtime}. {report.note}".strip(),
         values=values,

@@ -37,10 +37,10 @@ def check_ood(subject: Subject) -> Finding:
     """
     if not subject.has_classes:
         return Finding.not_applicable("ood", f"a {subject.task.kind} has no classes that an input could belong to")
+    if not len(subject.data.train):  # before foreign sets are made, some of which are made from training samples
+        return Finding.not_applicable("ood", "there are no training samples to fit detectors on")
     if not subject.ood:
         return Finding.not_applicable("ood", f"no sets are known that are foreign to {subject.data.kind} data")
-    if not len(subject.data.train):
-        return Finding.not_applicable("ood", "there are no training samples to fit detectors on")
     train = subject.data.train.take(_FIT_LIMIT, subject.seed)
     detectors = {cls.__name__: cls() for cls in ALL}
     if subject.data.kind == "text":  # no gradient reaches a text

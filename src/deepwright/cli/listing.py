@@ -42,7 +42,12 @@ def _systems(files: tuple[str, ...]) -> dict[str, str]:
 def _models(files: tuple[str, ...]) -> dict[str, str]:
     from deepwright.nets import ENTRIES
 
-    own = {"package.module:factory": "your own, with --weights", "FILE.pt2": "torch.export"}
+    own = {
+        "package.module:factory": "your own, with --weights",
+        "FILE.pt2": "torch.export",
+        "FOLDER": "Hugging Face, save_pretrained",
+        "FILE.pt": "TorchScript, with --trust-file",
+    }
     return {e.name: e.what for e in ENTRIES} | own
 
 

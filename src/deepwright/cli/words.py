@@ -178,7 +178,8 @@ def subject(of: str, *, split: bool = False) -> Decorator:
         click.argument("model", required=False),
         click.option("--data", help="A name of `deepwright list data`, an image folder or zip, .npz, .csv, or texts."),
         DATA_ROOT,
-        click.option("--weights", type=PATH, help="safetensors (or a state dict) for package.module:factory."),
+        click.option("--weights", type=PATH, help="safetensors, an index, .ckpt or .pt for package.module:factory."),
+        click.option("--trust-file", is_flag=True, help="Run the code in a TorchScript file."),
         TARGET,
         click.option(
             "--text", metavar="COLUMN", help="Column that the network reads, of a .csv, .tsv or .jsonl of texts."

@@ -222,7 +222,10 @@ def _collect(
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
         shape = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         expected = "logits of shape (N, classes)"
-        raise InputError("the network's output", given=f"{shape} for {len(x)} inputs", expected=expected)
+        hint = (
+            None if isinstance(logits, Tensor) else "task=Classification(classes) of deepwright.core.tasks reads them"
+        )
+        raise InputError("the network's output", given=f"{shape} for {len(x)} inputs", expected=expected, hint=hint)
     unmonitored = _unmonitored(model, x, tap, layers, first)
     features = weight = bias = None
     if tap.linear is not None and _same(tap.linear[3], logits) and tap.linear[0].ndim == 2:

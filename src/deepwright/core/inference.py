@@ -17,7 +17,8 @@ from deepwright.core.errors import InputError, first_line
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
     """Every sub-module in eval mode inside the block; each one's own mode is put back after it."""
-    modes = {module: module.training for module in model.modules()}
+    # a TorchScript module that was frozen has no mode any more
+    modes = {module: module.training for module in model.modules() if hasattr(module, "training")}
     for module in modes:
         module.training = False
     try:
@@ -131,7 +132,9 @@ def read_outputs(model: nn.Module, batches: Iterable[Tensor], read: Callable[[An
             where = where or x.device
             try:
                 out = model(to_model(x, model))
-            except (RuntimeError, IndexError) as error:
+            except InputError:
+                raise
+            except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
                 raise InputError(
                     "the network failed on its input",
                     given=f"input of shape {tuple(x.shape)}: {first_line(error)}",

@@ -13,7 +13,9 @@ softmax is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -24,6 +26,19 @@ from torch.overrides import TorchFunctionMode
 from deepwright.core.flow import NAMED, Flow, Origins, tensors
 
 _MODULES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+
+
+_hidden: ContextVar[bool] = ContextVar("hidden from taps", default=False)
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """No tap looks inside the block: for work on other rows than those of the batch (a batch that is filled up)."""
+    token = _hidden.set(True)
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
 
 
 def summarise_map(pre: Float[Tensor, "n c *positions"]) -> Float[Tensor, "n three_c"]:
@@ -170,7 +185,7 @@ class Tap(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Called for every torch function while the tap is on."""
         kwargs = kwargs or {}
-        if self._paused:
+        if self._paused or _hidden.get():
             return func(*args, **kwargs)
         name = _name_of(func)
         origins: Origins = self._enter(name, args, kwargs) if self._layers != () else frozenset()

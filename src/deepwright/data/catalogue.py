@@ -163,6 +163,7 @@ def load(
             text=text or "text",
             target=target or "label",
             classes=classes,
+            outputs=outputs,
             shares=shares,
             split=split,
             limit=limit,

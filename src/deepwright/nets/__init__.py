@@ -1,15 +1,30 @@
 """Reference networks, and the way to load anybody's.
 
-`load` gives a network of the zoo by name (on pixels in [0, 1]), one of the user's by `package.module:factory`, or a
-`torch.export` program. Nothing is unpickled.
+`load` gives a network of the zoo by name (on pixels in [0, 1]), one of the user's by `package.module:factory`, a
+`torch.export` program, or a folder of Hugging Face's. Nothing is unpickled.
 
 Example:
     >>> from deepwright.nets import load
     >>> network = load("resnet8-mnist")  # takes pixels in [0, 1]
 """
 
+from deepwright.nets.doors import (
+    Detecting,
+    Exported,
+    FolderCard,
+    HuggingFace,
+    Opened,
+    Output,
+    as_network,
+    fixed_batch,
+    load_exported,
+    load_hugging_face,
+    load_torchscript,
+    read_card,
+    weights_hidden,
+)
 from deepwright.nets.efficientnet import EfficientNetLite0, pretrained_lite0
-from deepwright.nets.loading import Exported, load, load_exported
+from deepwright.nets.loading import is_own, load
 from deepwright.nets.perceptron import mlp
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.resnet import BasicBlock, Bottleneck, ResNet, cifar_resnet, imagenet_resnet
@@ -22,24 +37,36 @@ __all__ = [
     "SSD",
     "BasicBlock",
     "Bottleneck",
+    "Detecting",
     "EfficientNetLite0",
     "Exported",
+    "FolderCard",
+    "HuggingFace",
     "Normalised",
+    "Opened",
+    "Output",
     "ResNet",
     "SSDDetector",
     "ZooEntry",
     "anchor_boxes",
+    "as_network",
     "cifar_resnet",
     "entry",
+    "fixed_batch",
     "imagenet_resnet",
+    "is_own",
     "load",
     "load_exported",
+    "load_hugging_face",
+    "load_torchscript",
     "load_weights",
     "match_anchors",
     "mlp",
     "pretrained_lite0",
+    "read_card",
     "read_weights",
     "small_ssd",
     "ssd_loss",
+    "weights_hidden",
     "write_weights",
 ]

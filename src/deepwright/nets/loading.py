@@ -1,83 +1,108 @@
-"""A network from what the user has: a zoo name, `package.module:factory` with weights, or a `torch.export` program.
+"""A network from what the user has: one word names it, and what the word is tells how it is opened.
 
-Nothing is ever unpickled: weights come from safetensors or through `torch.load(weights_only=True)`.
+Nothing is ever unpickled, and no file runs code but one that the user trusts by name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
-from deepwright.core.errors import InputError, first_line
+from deepwright.core.errors import InputError
 from deepwright.nets import zoo
+from deepwright.nets.doors.exported import load_exported
+from deepwright.nets.doors.hugging_face import is_pretrained
+from deepwright.nets.doors.hugging_face_folder import fill, is_folder, load_hugging_face
+from deepwright.nets.doors.objects import as_network
+from deepwright.nets.doors.torchscript import is_torchscript, load_torchscript
 from deepwright.nets.factories import named_network
-from deepwright.nets.programs import RefusedProgram, read_program
 from deepwright.nets.weights_files import load_weights
 
+Opener = Callable[[str, bool], nn.Module]
 
-def load(source: str, weights: Path | str | None = None) -> nn.Module:
+
+def _scripted(source: str, trust_file: bool) -> nn.Module:
+    if Path(source).is_file() and not is_torchscript(source):
+        raise InputError(
+            "model",
+            given=f"{source}, a file of weights",
+            expected="a network",
+            hint="package.module:factory builds it, and --weights gives it this file",
+        )
+    return load_torchscript(source, trust_file=trust_file)
+
+
+def _refused(what: str, hint: str) -> Opener:
+    def opener(source: str, trust_file: bool) -> nn.Module:
+        raise InputError("model", given=f"{source}, {what}", expected="a network that this version opens", hint=hint)
+
+    return opener
+
+
+_WEIGHTS = "package.module:factory builds the network, and --weights gives it this file"
+_OPENERS: dict[str, Opener] = {
+    ".pt2": lambda source, trust_file: load_exported(source),
+    **dict.fromkeys((".pt", ".pth", ".ts", ".torchscript"), _scripted),
+    ".safetensors": _refused("a file of weights", _WEIGHTS),
+    ".json": _refused("an index or a configuration", "name the folder that it is in"),
+    ".ckpt": _refused("a checkpoint", _WEIGHTS),
+    ".onnx": _refused("an ONNX file", "export the module with torch.export.save, or name its package.module:factory"),
+    ".skops": _refused("a file of skops", "only networks of torch are opened"),
+    **dict.fromkeys(
+        (".pkl", ".pickle", ".joblib", ".bin"), _refused("a pickle, which can run code when it is read", _WEIGHTS)
+    ),
+}
+"""How a file is opened, by its suffix; each is given the path, and whether the user trusts the file."""
+
+
+def is_own(source: str) -> bool:
+    """Whether a word names something of the user's: a factory, a file or a folder; the zoo's names are all else.
+
+    Args:
+        source: as `load` takes it.
+    """
+    if source in {each.name for each in zoo.ENTRIES}:
+        return False
+    return ":" in source or Path(source).suffix in _OPENERS or Path(source).is_dir()
+
+
+def load(source: str, weights: Path | str | None = None, *, trust_file: bool = False) -> nn.Module:
     """A network in eval mode.
 
     Args:
-        source: a zoo name, `package.module:factory` (the current folder is searched too), or a `.pt2` file.
-        weights: a state dict for a factory's network.
+        source: a zoo name, `package.module:factory` (the current folder is searched too), a `torch.export` .pt2 file,
+            a Hugging Face folder of `save_pretrained`, or a TorchScript file.
+        weights: for a factory's network; see `read_weights`.
+        trust_file: run the code in a TorchScript file.
 
     Raises:
-        InputError: unknown name, import errors, pickled weights, weights that don't match.
+        InputError: unknown name, import errors, pickled weights, weights that don't match, code that nobody trusted.
     """
-    if source.endswith(".pt2"):
-        if weights is not None:
-            raise InputError("--weights", given=str(weights), expected="none: an exported program holds its own")
-        return load_exported(source)
-    if ":" in source:
+    own = is_own(source)
+    opener = _OPENERS.get(Path(source).suffix) if own and ":" not in source else None
+    scripted = opener is _scripted
+    if trust_file and not scripted:
+        raise InputError(
+            "--trust-file", given=f"beside {source!r}", expected="a TorchScript file, which alone needs it"
+        )
+    if own and ":" in source:
         model = named_network(source)
         if weights is not None:
-            load_weights(model, weights)
-        return model.eval()
+            (fill if is_pretrained(model) else load_weights)(model, weights)
+        return as_network(model.eval()).network
     if weights is not None:
+        what = f"{weights} beside {source!r}, which has its own"
+        raise InputError("--weights", given=what, expected="package.module:factory")
+    if opener is not None and not Path(source).is_dir():
+        return opener(source, trust_file)
+    return _folder(source) if own else zoo.entry(source).build()
+
+
+def _folder(source: str) -> nn.Module:
+    if not is_folder(source):
         raise InputError(
-            "--weights", given=f"{weights} with the zoo network {source!r}", expected="package.module:factory"
+            "model", given=f"{source}, a folder without config.json", expected="a folder of save_pretrained"
         )
-    return zoo.entry(source).build()
-
-
-class Exported(nn.Module):
-    """A `torch.export` program as a module; train and eval mode are fixed in it.
-
-    Args:
-        graph: the program's module.
-    """
-
-    def __init__(self, graph: nn.Module) -> None:
-        super().__init__()
-        self.graph = graph
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The program's output."""
-        return self.graph(x)
-
-    def train(self, mode: bool = True) -> Exported:
-        """Do nothing: an exported program has one mode."""
-        return self
-
-
-def load_exported(path: Path | str) -> Exported:
-    """A `torch.export.save`d program.
-
-    Args:
-        path: a `.pt2` file.
-
-    Raises:
-        InputError: no such file, or one that holds what could run (see `deepwright.nets.programs`).
-    """
-    if not Path(path).exists():
-        raise InputError("network", given=f"{path} does not exist", expected="a .pt2 file of torch.export.save")
-    try:
-        return Exported(read_program(path).module())
-    except RefusedProgram as error:
-        raise InputError(f"cannot load {path}", given=error.given, expected=error.expected, hint=error.hint) from error
-    except Exception as error:
-        raise InputError(
-            f"cannot load {path}", given=first_line(error), expected="a program of torch.export.save"
-        ) from error
+    return load_hugging_face(source)

@@ -11,31 +11,39 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
 from deepwright.core.zips import open_zip
+from deepwright.nets.sharded_weights import read_safetensors, read_shards, weights_in
+
+_HOW_TO_EXPORT = {
+    False: "pickles can run code when they are read; in the program that made the file, save "
+    "`safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')` and use that",
+    True: "it holds objects of classes beside its tensors (hyperparameters, callbacks), and a pickle of them can run "
+    "code when it is read; in the program that made it, save its tensors alone: "
+    "`torch.save(torch.load('it.ckpt', weights_only=False)['state_dict'], 'weights.pt')`",
+}
+"""What to do about a pickle that is refused, by whether it is named as Lightning names its checkpoints."""
 
 
 def read_weights(path: Path | str) -> dict[str, Tensor]:
     """A state dict from safetensors, or from a `torch.save` file without unpickling code.
 
     Args:
-        path: a `.safetensors` file, or one of `torch.save`.
+        path: a `.safetensors` file, the `.safetensors.index.json` of several, a folder of `save_pretrained` with
+            either, a checkpoint of Lightning's, or a file of `torch.save`.
 
     Raises:
         InputError: no such file, one that holds more than tensors, or no state dict.
     """
     path = Path(path)
+    if path.is_dir():
+        path = weights_in(path)
     if not path.is_file():
-        given = f"{path}, a folder" if path.is_dir() else f"{path} does not exist"
-        raise InputError("weights", given=given, expected="a .safetensors or .pt file")
+        raise InputError("weights", given=f"{path} does not exist", expected="a .safetensors or .pt file")
+    if path.name.endswith(".safetensors.index.json"):
+        return read_shards(path)
     if zipfile.is_zipfile(path):
         open_zip(path, "a file of torch.save").close()
     if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"cannot read {path}", given=str(error), expected="a safetensors file") from error
+        return read_safetensors(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -48,8 +56,7 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
             f"weights {path} refused",
             given=kind,
             expected="a state dict of tensors",
-            hint="pickles can run code when they are read; in the program that made the file, save "
-            "`safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')` and use that",
+            hint=_HOW_TO_EXPORT[path.suffix == ".ckpt"],
         ) from error
     for wrapper in ("state_dict", "model", "model_state_dict"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
@@ -108,7 +115,11 @@ def _tied(module: nn.Module) -> list[list[str]]:
 
 
 def load_weights(model: nn.Module, path: Path | str) -> None:
-    """Load strictly; `module.` prefixes of DataParallel are removed, and one name of a tied tensor is enough.
+    """Load strictly; one name of a tied tensor is enough.
+
+    Where the network's names stand under one prefix (`module.` of DataParallel, `model.` or `net.` of a Lightning
+    module, `_orig_mod.` of a compiled one), that part of the file is taken, and what isn't under it (a loss's weights,
+    metrics) is left.
 
     Args:
         model: takes the weights, where it lives.
@@ -117,9 +128,7 @@ def load_weights(model: nn.Module, path: Path | str) -> None:
     Raises:
         InputError: names the first key that is missing, unexpected or of another shape.
     """
-    state = read_weights(path)
-    if state and all(k.startswith("module.") for k in state):
-        state = {k.removeprefix("module."): v for k, v in state.items()}
+    state = _part_of(model, read_weights(path), path)
     for names in _tied(model):
         there = [n for n in names if n in state]
         state |= {n: state[there[0]] for n in names if there and n not in state}
@@ -146,6 +155,37 @@ def load_weights(model: nn.Module, path: Path | str) -> None:
             expected="only the network's own keys",
         )
     model.load_state_dict(state)
+
+
+def _part_of(model: nn.Module, state: dict[str, Tensor], path: Path | str) -> dict[str, Tensor]:
+    """What of a state is the network's: all of it, or the part under the prefix that has most of its names and shapes.
+
+    Raises:
+        InputError: several parts that could be the network (a teacher and a student, a mean of weights).
+    """
+    own, first = model.state_dict(), _first_names(model)
+    if not own or any(name in state for name in first):
+        return state
+    ends = tuple(f".{name}" for name in first)
+    there = {key[: len(key) - len(end) + 1] for key in state for end in ends if key.endswith(end)}
+    shapes = {key: value.shape for key, value in state.items()}
+    fit = {prefix: sum(shapes.get(prefix + name) == value.shape for name, value in own.items()) for prefix in there}
+    best = sorted(prefix for prefix, count in fit.items() if count == max(fit.values()))
+    if len(best) > 1:
+        raise InputError(
+            f"weights {path}",
+            given=f"the network's names under {' and under '.join(map(repr, best))}",
+            expected="one network",
+            hint="save the one that you mean: model.state_dict() of it",
+        )
+    if not best:
+        return state
+    return {key.removeprefix(best[0]): value for key, value in state.items() if key.startswith(best[0])}
+
+
+def _first_names(model: nn.Module) -> list[str]:
+    """The names of the first tensor of a state: several where it is tied."""
+    return next(iter(_tied(model)), [])
 
 
 def _require_numbers(path: Path | str, key: str, given: Tensor, own: Tensor) -> None:

@@ -20,6 +20,7 @@ from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
 from deepwright.core.requirements import require_number, require_positive, require_whole
 from deepwright.core.tasks import Binary, Classification, Forecast, MultiLabel, Regression, Task
+from deepwright.core.tasks.reading import TELLING_ROWS
 from deepwright.data import ENTRIES as DATA_SETS
 from deepwright.data import (
     FOR_MEASURING,
@@ -35,7 +36,7 @@ from deepwright.data import (
     read_classes,
     require_names,
 )
-from deepwright.nets import Normalised, ZooEntry, mlp
+from deepwright.nets import Normalised, ZooEntry, as_network, is_own, mlp, read_card
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
 from deepwright.nets.texts import Tokenized, named_tokenizer
@@ -52,13 +53,14 @@ class SubjectOptions:
     """A network, and everything that says what it is measured on.
 
     Attributes:
-        model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, a module that takes pixels in [0, 1]
-            (or features) and gives logits, or a ready `Subject` (which has its data with it). None is
-            `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
+        model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, a Hugging Face folder, a TorchScript
+            file, a module that takes pixels in [0, 1] (or features) and gives logits, or a ready `Subject` (which has
+            its data with it). None is `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
         data: a name of `deepwright list data`, an image folder or zip, an .npz, a .csv, or a `Data`. The model's own
             by default.
         data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.
-        weights: safetensors (or a state dict) for `package.module:factory`.
+        weights: for `package.module:factory`: safetensors, an index of them, a state dict or a Lightning checkpoint.
+        trust_file: run the code in a TorchScript file.
         target: the column to predict, for a CSV; the classes' of texts, "label" by default.
         text: the column that the network reads, where a .csv, .tsv or .jsonl holds texts.
         entity: column that says whose a row of a .csv is, where its rows are series; with `time`.
@@ -99,6 +101,7 @@ class SubjectOptions:
     data: str | Path | Data | None = None
     data_root: Path | str | None = None
     weights: Path | str | None = None
+    trust_file: bool = False
     target: str | None = None
     text: str | None = None
     entity: str | None = None
@@ -153,7 +156,7 @@ class SubjectOptions:
         if isinstance(self.model, Subject):
             self._refuse([f.name for f in fields(SubjectOptions) if f.name != "model"], "a ready Subject")
         if isinstance(self.model, nn.Module):
-            self._refuse(["weights"], "a ready network")
+            self._refuse(["weights", "trust_file"], "a ready network")
         if isinstance(self.data, Data):
             self._refuse(
                 ["data_root", "target", "text", "entity", "time", "size", "skip_broken", "classes", "split"],
@@ -198,6 +201,8 @@ def build_subject(
     if trains and data.kind == "text":
         raise InputError("data", given=f"texts ({data.name})", expected="images or a table: texts can be audited")
     model, name = _network(options, data, say)
+    model, note = as_network(model, None if data.kind == "text" else data.test.inputs(slice(0, TELLING_ROWS)))
+    data = replace(data, notes=(*data.notes, note)) if note else data
     if options.model is None:  # it was trained here, and not on the validation part
         data = replace(data, seen_validation=False)
     if options.mean is not None or options.std is not None:
@@ -278,9 +283,28 @@ def _raw(data: Data) -> Data:
 def _entry(options: SubjectOptions) -> ZooEntry | None:
     """The zoo's entry of the network, where it is one of the zoo's."""
     name = options.model
-    if isinstance(name, nn.Module) or (isinstance(name, str) and (":" in name or name.endswith(".pt2"))):
+    if isinstance(name, nn.Module) or (isinstance(name, str) and is_own(name)):
         return None
     return zoo_entry(str(name or DEFAULT_MODEL))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a network says about the pictures that it takes, and the classes of its outputs in their order."""
+
+    outputs: Sequence[tuple[str, ...]] | None = None
+    size: int | None = None
+    channels: int | None = None
+
+
+def _wanted(options: SubjectOptions, entry: ZooEntry | None) -> _Wanted:
+    """What the zoo knows of its networks, and a folder of Hugging Face's of its."""
+    if entry is not None:
+        return _Wanted(classes_of(entry.data) or None, entry.size if entry.size > 32 else None, entry.channels)
+    if isinstance(options.model, str) and ":" not in options.model and Path(options.model).is_dir():
+        card = read_card(options.model)
+        return _Wanted(card.labels or None, card.size, card.channels)
+    return _Wanted()
 
 
 def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Data:
@@ -295,13 +319,13 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
             hint = "a folder of images, an .npz, a .csv, or a name of `deepwright list data`"
             raise InputError("data", given="nothing", expected="the data to measure on", hint=hint)
         source = entry.data
-    zoo = None if _tabular(options) else entry
+    wanted = _Wanted() if _tabular(options) else _wanted(options, entry)
     own = str(source) not in {e.name for e in DATA_SETS}
     decoded = str(source) == "imagenet-sample" or (own and not str(source).endswith((".csv", ".tsv", ".jsonl", ".npz")))
     return load(
         source,
         classes=_class_names(options.classes),
-        outputs=classes_of(zoo.data) or None if zoo is not None and own and decoded else None,
+        outputs=wanted.outputs if own else None,
         shares=FOR_TRAINING if trains else FOR_MEASURING,
         split=options.split,
         root=options.data_root,
@@ -310,8 +334,8 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         series=_series(options),
         limit=options.limit,
         train_limit=train_limit,
-        size=options.size or (zoo.size if zoo is not None and zoo.size > 32 and decoded else None),
-        mode={1: "L", 3: "RGB"}[zoo.channels] if zoo is not None and own and decoded else None,
+        size=options.size or (wanted.size if decoded else None),
+        mode={1: "L", 3: "RGB"}.get(wanted.channels or 0) if own and decoded else None,
         seed=options.seed,
         skip_broken=options.skip_broken,
     )
@@ -346,7 +370,7 @@ def _foreign(options: SubjectOptions, data: Data) -> Tensor:
 def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, str]:
     model = options.model
     if isinstance(model, nn.Module):
-        return model, type(model).__name__
+        return model, type(getattr(model, "_orig_mod", model)).__name__
     if _tabular(options):
         if data.kind == "text":
             return train_text_network(data, seed=options.seed, device=options.device or "cpu", say=say), "text network"
@@ -356,7 +380,7 @@ def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, 
             )
         return train_mlp(data, task=options.task, seed=options.seed, device=options.device or "cpu", say=say), "mlp"
     name = str(model or DEFAULT_MODEL)
-    return load_model(name, options.weights), name
+    return load_model(name, options.weights, trust_file=options.trust_file), name
 
 
 def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:

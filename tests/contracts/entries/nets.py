@@ -15,20 +15,29 @@ from deepwright.nets import (
     BasicBlock,
     Bottleneck,
     EfficientNetLite0,
+    Exported,
+    HuggingFace,
     Normalised,
+    Output,
     ResNet,
     SSDDetector,
     anchor_boxes,
+    as_network,
     cifar_resnet,
+    fixed_batch,
     imagenet_resnet,
     load,
     load_exported,
+    load_hugging_face,
+    load_torchscript,
     load_weights,
     match_anchors,
     mlp,
+    read_card,
     read_weights,
     small_ssd,
     ssd_loss,
+    weights_hidden,
 )
 from deepwright.nets.texts import Tokenized, WordTokenizer, text_cnn
 from entries import Entry, uniform
@@ -93,6 +102,49 @@ def exported(device):
         model = load_exported(path).to(device)
     with torch.no_grad():
         return model(uniform(2, 3).to(device)), model
+
+
+def exported_for_one_size(device):
+    """A fixed batch of 2, filled up for 3 rows."""
+    torch.manual_seed(0)
+    model = Exported.of(torch.export.export(mlp(3, 2), (uniform(2, 3),))).to(device)
+    with torch.no_grad():
+        return model(uniform(3, 3).to(device)), model, fixed_batch(model)
+
+
+def transformer():
+    """A vision transformer of random weights."""
+    from transformers import ViTConfig, ViTForImageClassification
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    return ViTForImageClassification(ViTConfig(image_size=8, patch_size=4, num_labels=3, **sizes)).eval()
+
+
+def folder_loaded(device):
+    with tempfile.TemporaryDirectory() as folder:
+        transformer().save_pretrained(folder)
+        model = load_hugging_face(folder).to(device)
+        card = read_card(folder)
+    with torch.no_grad():
+        return model(uniform(2, 3, 8, 8).to(device)), model, card.kind
+
+
+def script_loaded(device):
+    """A script's tensors are C++'s own: the file is read on the CPU, and torch moves it."""
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.pt"
+        torch.jit.script(mlp(3, 2)).save(str(path))
+        model = load_torchscript(path, trust_file=True)
+    with torch.no_grad():
+        return model(uniform(2, 3)), weights_hidden(model)
+
+
+def detections_there(device):
+    model = as_network(detector(device)).network
+    with torch.no_grad():
+        return model(uniform(2, 1, 48, 64).to(device))
 
 
 def detector(device, dtype=torch.float32):
@@ -180,6 +232,12 @@ ENTRIES = [
     Entry("load_weights", weights_loaded),
     Entry("read_weights", weights_read, returns="cpu"),
     Entry("load_exported", exported),
+    Entry("Exported, fixed_batch", exported_for_one_size),
+    Entry("HuggingFace", made(lambda: HuggingFace(transformer()), 3, 8, 8), dtypes=DOUBLE),
+    Entry("load_hugging_face, read_card", folder_loaded),
+    Entry("load_torchscript, weights_hidden", script_loaded, returns="cpu"),
+    Entry("as_network, Detecting", detections_there),
+    Entry("Output", made(lambda: Output(small_ssd(), "logits"), 1, 48, 64), dtypes=DOUBLE),
     Entry("SSDDetector", made(lambda: SSDDetector(2, 0.5, image_size=(64, 96)), 1, 64, 96), dtypes=DOUBLE),
     Entry("SSD, over features there", features_there, dtypes=DOUBLE),
     Entry("SSD, postprocess, no_detections", raw_and_empty),

@@ -7,6 +7,7 @@ from torch import nn
 from torch.export import Dim, export
 from torch.utils import _pytree as pytree
 
+from deepwright.core.errors import InputError
 from deepwright.nets import cifar_resnet, load_exported
 
 
@@ -100,7 +101,7 @@ def test_what_it_assumed_about_inputs_is_still_checked(tmp_path):
     path = save(tmp_path / "p.pt2", Half(), shapes=({0: Dim.AUTO, 1: Dim.AUTO},))
     network = load_exported(path)
     assert network(torch.ones(3, 8)).tolist() == [1.0] * 3
-    with pytest.raises(AssertionError, match="Guard failed"):
+    with pytest.raises(InputError, match="Guard failed"):
         network(torch.ones(3, 7))
 
 

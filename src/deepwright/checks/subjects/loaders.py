@@ -19,6 +19,7 @@ from deepwright.core.requirements import require_network
 from deepwright.core.tasks import Classification, Task, infer
 from deepwright.core.texts import are_codes, are_texts, joined_codes, to_codes
 from deepwright.data import FOR_MEASURING, Data, Split, cut_note, one_piece, stratified_order, to_float, with_parts
+from deepwright.nets import as_network
 
 _SEEN = 250  # samples from which the task is told
 
@@ -58,7 +59,7 @@ def subject_from_loaders(
     Raises:
         InputError: batches of another form; outputs and targets whose task can't be told.
     """
-    require_network(model)
+    require_network(as_network(model).network)
     for word in options:
         if word not in OPTIONS:
             raise unknown_name("option of a subject", word, OPTIONS)
@@ -72,7 +73,10 @@ def subject_from_loaders(
     if task is not None and not isinstance(task, Task):
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
     x, y = _gather(test, "test")
-    model = _reading(model, are_codes(x), tokenizer)
+    if are_codes(x) or tokenizer is not None:
+        model, said = _reading(model, are_codes(x), tokenizer), ""
+    else:
+        model, said = as_network(model, to_float(x[:_SEEN]))
     seen = _seen_task(model, x, y) if task is None else task
     whole = Split(x, seen.check_targets(y, len(x), "test labels"))
     if train is None and validation is None:
@@ -91,7 +95,7 @@ def subject_from_loaders(
     if not names and isinstance(seen, Classification):
         names = seen.names or tuple(map(str, range(seen.classes)))
     kind = "text" if are_codes(x) else {4: "image", 3: "series"}.get(x.ndim, "tabular")
-    notes, seen_validation = (note,) if note else (), bool(note) and train is not None
+    notes, seen_validation = tuple(text for text in (note, said) if text), bool(note) and train is not None
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=notes, seen_validation=seen_validation)
     if kind == "tabular" and x.ndim == 2:
         model, data = in_deviations(model, data)
@@ -163,7 +167,7 @@ def _gather(loader: Iterable[Any], what: str) -> tuple[Tensor, Any]:
         )
     if x.is_floating_point() and not torch.isfinite(x).all():
         raise InputError(f"{what} inputs", given="NaN or infinity", expected="finite numbers")
-    return x if x.dtype == torch.uint8 else x.float(), _joined(ys, what)
+    return x if x.dtype in (torch.uint8, torch.float64) else x.float(), _joined(ys, what)
 
 
 def _batches(loader: Iterable[Any], what: str) -> Iterator[Any]:

@@ -17,7 +17,7 @@ from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor, 
 from deepwright.checks.subjects.reader import read_by
 from deepwright.checks.subjects.simple_models import SimpleModels, fit_simple_models
 from deepwright.checks.subjects.texts import OnBags, bags, reads_texts
-from deepwright.core.devices import device_of
+from deepwright.core.devices import device_of, dtype_of
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
 from deepwright.core.inference import read_outputs
@@ -26,6 +26,7 @@ from deepwright.core.requirements import require_network, require_whole
 from deepwright.core.tasks import Binary, Classification, GraphClassification, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
+from deepwright.nets import as_network
 
 KINDS = ("image", "tabular", "series", "text")
 PARTS = ("train", "validation", "test")
@@ -83,11 +84,15 @@ class Subject:
     _log_probabilities: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        require_network(self.model)
+        require_network(as_network(self.model).network)
         if not isinstance(self.data, Data):
             raise InputError(
                 "data", given=type(self.data).__name__, expected="a Data", hint="audit(model, loader) takes loaders"
             )
+        if len(self.data.test):
+            example = None if self.data.kind == "text" else self.data.test.inputs(slice(0, TELLING_ROWS))
+            self.model, note = as_network(self.model, example)
+            self.data = replace(self.data, notes=(*self.data.notes, note)) if note else self.data
         self._check_options()
         if self.data.kind == "segmentation":  # images with label maps
             self.data = replace(self.data, kind="image")
@@ -353,8 +358,25 @@ class Subject:
             "test": len(self.data.test),
             "test_digest": digest(self.data.test),
             "device": str(self.device),
-            "notes": [*self.data.notes, *([_LOG_PROBABILITIES] if self._log_probabilities else [])],
+            "notes": [
+                *self.data.notes,
+                *([_LOG_PROBABILITIES] if self._log_probabilities else []),
+                *_precision_note(dtype_of(self.model)),
+            ],
         }
+
+
+def _precision_note(dtype: torch.dtype) -> list[str]:
+    """What a reader must know about a network that doesn't compute in float32."""
+    if dtype == torch.float32:
+        return []
+    name = str(dtype).removeprefix("torch.")
+    if dtype == torch.float64:
+        return [f"the network computes in {name}, and so do attacks on it"]
+    return [
+        f"the network computes in {name}, to which inputs are rounded before each pass; attacks look for their next "
+        "step in float32, and scores, intervals and distances are computed in float32 or float64"
+    ]
 
 
 def class_task(model: nn.Module, data: Data, outputs: str = "auto") -> Task:

@@ -21,6 +21,7 @@ from deepwright.core.devices import to_model
 from deepwright.core.inference import evaluating
 from deepwright.core.requirements import require_network
 from deepwright.core.results import Table
+from deepwright.nets import fixed_batch
 
 
 @dataclass
@@ -76,7 +77,8 @@ def cost(
 
     Args:
         model: left as found.
-        example: an input batch (N, ...); MACs are reported per sample.
+        example: an input batch (N, ...); MACs are reported per sample. A program for one batch size only is measured
+            on a full batch of these.
         latency: measure it too, in eager mode and, where the extra `export` is installed, in ONNX Runtime.
         threads: pinned while measuring; the current number by default.
         min_run_time: seconds of measurement at least.
@@ -88,8 +90,9 @@ def cost(
 
     require_network(model)
     require_type("example", example, Tensor, "one tensor of inputs")
-    n = require_batch(example, "example")
-    x = to_model(example, model)
+    require_batch(example, "example")
+    x = _full(to_model(example, model), fixed_batch(model))
+    n = len(x)
     counter, others = FlopCounterMode(display=False, custom_mapping=formulas()), Others()
     with evaluating(model), torch.no_grad(), plain_attention(), running("example", x), counter, others:
         model(x)
@@ -114,6 +117,11 @@ def cost(
         report.latency = measure_latency(model, x, threads=threads, min_run_time=min_run_time)
         report.onnx_latency = onnx_latency(model, x, threads=threads, min_run_time=min_run_time)
     return report
+
+
+def _full(x: Tensor, batch: int | None) -> Tensor:
+    """Samples again and again up to a full batch, where only full ones are computed."""
+    return x if batch is None else x[torch.arange(-(-len(x) // batch) * batch, device=x.device) % len(x)]
 
 
 def _at_least(unknown: set[str]) -> str:

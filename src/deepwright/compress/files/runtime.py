@@ -38,7 +38,7 @@ def session(data: bytes | Path | str, threads: int | None = None, fused: bool = 
 
     source = _source(data)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised, and told by us
     if not fused:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if threads:

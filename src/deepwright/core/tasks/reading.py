@@ -65,7 +65,10 @@ def unwrap(out: Any, n: int | None, fits: Callable[[Tensor], bool], expected: st
             "the network's output",
             given=f"{type(out).__name__}{f' of {seen}' if seen else ''}",
             expected=expected,
-            hint="several of them fit: let the network return one" if fitting else "let the network return one tensor",
+            hint="several of them fit: let the network return one, or take it by its place or name: "
+            "deepwright.nets.Output(model, 0)"
+            if fitting
+            else "let the network return one tensor",
         )
     return fitting[0]
 

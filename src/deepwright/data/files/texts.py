@@ -15,7 +15,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.files import reading
 from deepwright.core.texts import to_codes
 from deepwright.data.dataset import Data, Split, stratified_order
-from deepwright.data.files.class_order import in_order, listed, order_note, require_names
+from deepwright.data.files.class_order import Matched, Named, in_order, listed, matched, order_note, require_names
 from deepwright.data.files.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
 
 TEXT_FILES = (".csv", ".tsv", ".jsonl")
@@ -31,6 +31,7 @@ def load_texts(
     text: str = "text",
     target: str = "label",
     classes: Sequence[str] | None = None,
+    outputs: Sequence[Named] | None = None,
     shares: tuple[float, float] = FOR_TRAINING,
     split: str | None = None,
     limit: int | None = None,
@@ -49,6 +50,7 @@ def load_texts(
         text: column of the texts.
         target: column of the classes.
         classes: names of all outputs in their order; by default those that occur, numbers by their value.
+        outputs: a network's own classes, each under all its names; classes of such names are those.
         shares: of the training and the validation part, where the texts come in one piece.
         split: "test" makes such texts the test part, all of them.
         limit: at most so many test and validation texts each.
@@ -66,12 +68,9 @@ def load_texts(
         raise InputError(
             f"classes of {path.name}", given=f"{len(found)} ({', '.join(found[:3])})", expected=f"2 to {_MOST_CLASSES}"
         )
-    if classes is None:
-        names, index = found, {name: i for i, name in enumerate(found)}
-        notes += order_note(found)
-    else:
-        order = listed(found, require_names(classes, "classes"), f"class of {path.name}")
-        names, index = order.classes, order.index
+    order = _order(found, classes, outputs, f"class of {path.name}")
+    names, index = order.classes, order.index
+    notes += [order.note] if order.note else []
     labels = {part: torch.tensor([index[label] for _, label in rows]) for part, rows in pools.items()}
     texts = {part: [each for each, _ in rows] for part, rows in pools.items()}
     cut = sum(len(each) > LONGEST for rows in texts.values() for each in rows)
@@ -90,6 +89,18 @@ def load_texts(
         seen_validation=seen_validation(whole) if len(whole) > 1 else False,
     )
     return data.limited(limit, train_limit, seed)
+
+
+def _order(
+    found: tuple[str, ...], classes: Sequence[str] | None, outputs: Sequence[Named] | None, what: str
+) -> Matched:
+    """Which output each class is: by the user's list, by the network's names, else by the order of their names."""
+    if classes is not None:
+        return listed(found, require_names(classes, "classes"), what)
+    by_name = None if outputs is None else matched(found, outputs, what)
+    if by_name is not None:
+        return by_name
+    return Matched(found, {name: i for i, name in enumerate(found)}, "".join(order_note(found)))
 
 
 def load_strings(path: Path | str, limit: int | None = None) -> torch.Tensor:

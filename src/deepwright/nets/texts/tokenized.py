@@ -13,6 +13,8 @@ from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_network
 from deepwright.core.texts import to_texts
+from deepwright.nets.doors.hugging_face import HuggingFace
+from deepwright.nets.doors.objects import as_network
 from deepwright.nets.texts.tokenizers import as_tokenizer
 
 
@@ -20,15 +22,18 @@ class Tokenized(nn.Module):
     """Texts (a list, or their code points as `core.texts.to_codes` gives them) -> the network's outputs on their ids.
 
     Args:
-        network: takes token ids (N, L).
+        network: takes token ids (N, L); a model of transformers among them.
         tokenizer: list of strings -> ids, see `as_tokenizer`.
     """
 
     def __init__(self, network: nn.Module, tokenizer: Callable[..., Any]) -> None:
         super().__init__()
+        network = as_network(network).network
         require_network(network)
-        self.network = network
         self.tokenizer = as_tokenizer(tokenizer, longest=_longest(network))
+        if isinstance(network, HuggingFace) and self.pad_id is not None and network.pad != self.pad_id:
+            network = HuggingFace(network.network, self.pad_id)  # what isn't text is what the tokenizer says
+        self.network = network
         self.training = network.training
 
     @property

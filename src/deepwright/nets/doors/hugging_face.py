@@ -1,0 +1,107 @@
+"""Models of Hugging Face's `transformers` as plain modules: one tensor in, raw outputs out."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from deepwright.core.errors import InputError
+
+_TOKENS = ("input_ids", "decoder_input_ids")
+
+
+class HuggingFace(nn.Module):
+    """A model of `transformers` that takes one tensor: pixels or another signal, or token ids with their mask.
+
+    Floats become what the model's `main_input_name` says (`pixel_values`, `input_values`, ...), integers `input_ids`
+    with `attention_mask` = (ids != pad id). A map of classes comes back in the size of the picture, interpolated as
+    the model's own post-processing does it.
+
+    Args:
+        model: with a head, as `AutoModelForImageClassification` or `BertForSequenceClassification`; it lives on where
+            and as it is.
+        pad: the id of tokens that are no text; the configuration's by default.
+
+    Raises:
+        InputError: no model of transformers.
+    """
+
+    def __init__(self, model: nn.Module, pad: int | None = None) -> None:
+        super().__init__()
+        if not isinstance(getattr(model, "main_input_name", None), str) or not hasattr(model, "config"):
+            raise InputError("model", given=type(model).__name__, expected="a PreTrainedModel of transformers")
+        self.network = model
+        self.pad = _pad(model.config) if pad is None else pad
+        self._masked = "attention_mask" in inspect.signature(model.forward).parameters
+        self.training = model.training
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether its inputs are token ids (N, L)."""
+        return self.network.main_input_name in _TOKENS
+
+    def forward(self, x: Tensor) -> Any:
+        """Logits; the whole output where a head gives something else (boxes, answers, a sequence).
+
+        Args:
+            x: pixels (N, C, H, W) or another signal as floats, or token ids (N, L).
+        """
+        out = self.network(**self._named(x), return_dict=True)
+        return _read(out, self.network, x)
+
+    def _named(self, x: Tensor) -> dict[str, Tensor]:
+        name = str(self.network.main_input_name)
+        if x.is_floating_point() == self.takes_tokens:
+            given = f"{x.dtype} of shape {tuple(x.shape)}"
+            expected = f"{name}, " + ("token ids (N, L) as int64" if self.takes_tokens else "floats")
+            raise InputError(f"inputs of {type(self.network).__name__}", given=given, expected=expected)
+        if not self.takes_tokens:
+            return {name: x}
+        if x.ndim != 2:
+            raise InputError("token ids", given=f"shape {tuple(x.shape)}", expected="(N, L), each text padded to L")
+        named = {name: x.long()}
+        if self.pad is not None and self._masked:
+            named["attention_mask"] = (x != self.pad).long()
+        return named
+
+
+def _pad(config: Any) -> int | None:
+    """The configured id of padding; None where there is none."""
+    found = getattr(config, "pad_token_id", None)
+    if found is None and hasattr(config, "get_text_config"):
+        found = getattr(config.get_text_config(), "pad_token_id", None)
+    return found if isinstance(found, int) and found >= 0 else None
+
+
+def _read(out: Any, model: nn.Module, x: Tensor) -> Any:
+    logits = getattr(out, "logits", None)
+    if not isinstance(logits, Tensor):
+        if isinstance(out, Mapping) and "last_hidden_state" in out:
+            raise InputError(
+                f"the output of {type(model).__name__}",
+                given=", ".join(out),
+                expected="logits",
+                hint="this is a body without a head: load it as AutoModelFor... (ImageClassification, ...)",
+            )
+        return out
+    if isinstance(getattr(out, "pred_boxes", None), Tensor):
+        return out
+    if logits.ndim == 4 and x.ndim == 4 and logits.shape[-2:] != x.shape[-2:]:
+        return F.interpolate(logits, x.shape[-2:], mode="bilinear", align_corners=False)
+    return logits
+
+
+def is_pretrained(model: object) -> bool:
+    """Whether something is a model of `transformers`; the package isn't imported to find out.
+
+    Args:
+        model: anything.
+    """
+    package = sys.modules.get("transformers")
+    kind = getattr(package, "PreTrainedModel", None)
+    return inspect.isclass(kind) and isinstance(model, kind)

@@ -1,0 +1,184 @@
+"""Exported, TorchScript and compiled networks: the same outputs as the module that they were made from."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.export import Dim, export, save
+from torch.utils.data import DataLoader, TensorDataset
+
+import deepwright as dw
+from deepwright.compress import cost
+from deepwright.core.errors import InputError
+from deepwright.core.features import extract
+from deepwright.nets import Exported, as_network, fixed_batch, load, load_torchscript, weights_hidden
+
+X = torch.rand(30, 1, 12, 12, generator=torch.Generator().manual_seed(3))
+Y = torch.arange(30) % 3
+
+
+def plain():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    ).eval()
+
+
+def program(path, network, batch, free=False):
+    shapes = ({0: Dim("batch", min=1, max=1000)},) if free else None
+    save(export(network, (X[:batch],), dynamic_shapes=shapes), path)
+    return load(str(path))
+
+
+def audited(network, *checks):
+    report = dw.audit(network, DataLoader(TensorDataset(X, Y), 10), checks=checks, attack_limit=3, corruption_limit=2)
+    assert not report.failed, [f.summary for f in report.findings]
+    return report
+
+
+@pytest.mark.parametrize("batch", [1, 4, 7])
+@pytest.mark.parametrize("rows", [1, 3, 4, 7, 9])
+def test_a_fixed_batch_is_filled_up_and_cut(batch, rows, tmp_path):
+    network, model = plain(), None
+    model = Exported.of(export(network, (X[:batch],)))
+    assert fixed_batch(model) == batch
+    with torch.no_grad():
+        assert torch.allclose(model(X[:rows]), network(X[:rows]), atol=1e-6)
+
+
+def test_gradients_of_a_fixed_batch_are_each_samples_own():
+    network, x, z = plain(), X[:5].clone().requires_grad_(True), X[:5].clone().requires_grad_(True)
+    Exported.of(export(network, (X[:4],)))(x).sum().backward()
+    network(z).sum().backward()
+    assert torch.allclose(x.grad, z.grad, atol=1e-6)
+
+
+def test_a_fixed_batch_keeps_the_form_of_the_output_and_refuses_what_has_no_rows():
+    class Several(nn.Module):
+        def forward(self, x):
+            return {"logits": x.flatten(1)[:, :3], "both": (x.mean((1, 2, 3)), x[:, 0])}
+
+    class Mean(nn.Module):
+        def forward(self, x):
+            return x.mean()
+
+    out = Exported.of(export(Several(), (X[:4],)))(X[:5])
+    assert out["logits"].shape == (5, 3)
+    assert torch.equal(out["both"][0], X[:5].mean((1, 2, 3)))
+    with pytest.raises(InputError, match=r"program for batches of 4; given: shape \(\).*dynamic_shapes"):
+        Exported.of(export(Mean(), (X[:4],)))(X[:5])
+
+
+def test_a_static_program_is_audited(tmp_path):
+    network = plain()
+    static = program(tmp_path / "static.pt2", network, 4)
+    assert static.training is False
+    want, got = audited(network, "accuracy"), audited(static, "accuracy")
+    assert want["accuracy"].values["accuracy"] == got["accuracy"].values["accuracy"]
+    with pytest.raises(InputError, match="input of the exported program"):
+        static(torch.rand(4, 1, 20, 20))
+
+
+def test_nothing_inside_a_static_program_is_taken_for_the_whole():
+    static = Exported.of(export(plain(), (X[:4],)))
+    found = extract(static, X.split(4))  # the last batch has 2
+    assert found.layers == {}
+    assert found.features is None
+
+
+def test_the_cost_of_a_static_program_is_that_of_a_sample():
+    static, free = (
+        Exported.of(export(plain(), (X[:4],), dynamic_shapes=shapes)) for shapes in (None, ({0: Dim.AUTO},))
+    )
+    assert fixed_batch(free) is None
+    assert cost(static, X[:1]).macs == cost(free, X[:1]).macs == cost(plain(), X[:1]).macs
+    assert cost(static, X[:1]).batch == 4
+
+
+def test_several_inputs_of_a_program_are_refused():
+    class Two(nn.Module):
+        def forward(self, x, y):
+            return x + y
+
+    with pytest.raises(InputError, match="2 inputs"):
+        Exported.of(export(Two(), (X[:2], X[:2])))
+
+
+@pytest.mark.parametrize("make", [torch.jit.script, lambda m: torch.jit.trace(m, X[:2])], ids=["script", "trace"])
+def test_a_script_gives_what_its_module_gives_in_an_audit(make):
+    network = plain()
+    scripted = make(copy.deepcopy(network))
+    assert audited(network, "accuracy")["accuracy"].values == audited(scripted, "accuracy")["accuracy"].values
+    x, z = (X[:3].clone().requires_grad_(True) for _ in range(2))
+    network(x).sum().backward()
+    scripted(z).sum().backward()
+    assert torch.allclose(x.grad, z.grad, atol=1e-6)
+
+
+def test_a_frozen_script_is_measured_but_for_its_weights():
+    frozen = torch.jit.freeze(torch.jit.script(plain()))
+    report = audited(frozen, "accuracy", "cost")
+    assert report["accuracy"].values == audited(plain(), "accuracy")["accuracy"].values
+    assert report["cost"].grade == "n/a"
+    assert "constants of its code" in report["cost"].summary
+    assert weights_hidden(frozen)
+    assert not hasattr(frozen, "training")  # left as it was
+
+
+def test_a_script_file_is_opened_only_where_it_is_trusted(tmp_path):
+    class Writes(nn.Module):
+        def __init__(self, path: str):
+            super().__init__()
+            self.path = path
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, x):
+            torch.save([x], self.path)
+            return self.linear(x)
+
+    path, ran = tmp_path / "net.pt", tmp_path / "ran"
+    torch.jit.script(Writes(str(ran))).save(str(path))
+    with pytest.raises(InputError, match=r"code that runs with your rights.*--trust-file"):
+        load(str(path))
+    assert not ran.exists()
+    load(str(path), trust_file=True)(torch.zeros(1, 3))
+    assert ran.exists()  # which is why it isn't opened unasked
+    network = plain()
+    torch.jit.script(network).save(str(path))
+    assert torch.equal(load_torchscript(path, trust_file=True)(X), network(X))
+
+
+def test_words_that_are_no_networks_say_what_they_are(tmp_path):
+    state = tmp_path / "weights.pt"
+    torch.save(plain().state_dict(), state)
+    with pytest.raises(InputError, match=r"a file of weights.*--weights"):
+        load(str(state))
+    for name in ("a.safetensors", "a.ckpt", "a.onnx", "a.skops", "a.pkl", "a.joblib"):
+        with pytest.raises(InputError, match="expected: a network"):
+            load(name)
+    with pytest.raises(InputError, match="does not exist"):
+        load(str(tmp_path / "nowhere.pt"))
+    with pytest.raises(InputError, match="--trust-file"):
+        load("resnet8-mnist", trust_file=True)
+
+
+def test_a_compiled_network_is_measured_as_what_it_was_compiled_from():
+    network = plain()
+    report = audited(torch.compile(network, backend="eager"), "accuracy")
+    assert any("outputs equal on 16 samples" in note for note in report.subject["notes"])
+    assert report["accuracy"].values == audited(network, "accuracy")["accuracy"].values
+
+
+def test_a_compiled_network_that_says_something_else_is_refused():
+    def wrong(graph, example):
+        return lambda *given: [out + 1 for out in graph(*given)]
+
+    with pytest.raises(InputError, match="the compiled network; given: outputs that differ"):
+        audited(torch.compile(plain(), backend=wrong), "accuracy")
+
+    def broken(graph, example):
+        raise RuntimeError("no compiler here")
+
+    found = as_network(torch.compile(plain(), backend=broken), X)
+    assert "the compiled form didn't run here" in found.note
