@@ -318,7 +318,7 @@ ROWS = [
     Bad("an audit of a number", audited(3), ("int", "batches")),
     Bad("an audit of a tensor", audited(X), ("tensor", "batches")),
     Bad("an audit of a name", audited("digits"), ("str", "batches")),
-    Bad("an audit of text as inputs", audited([(["a"] * 3, Y[:3])]), ("tensors or arrays",)),
+    Bad("an audit of text as inputs", audited([(["a"] * 3, Y[:3])]), ("tokenizer", "none, for texts")),
     Bad("an audit of labels of -1", audited([(X, Y - 1)]), ("-1..1",)),
     Bad("an audit of labels shifted by one", audited([(X, Y + 1)]), ("y - 1",)),
     Bad("an audit of labels with fractions", audited([(X, Y + 0.7)]), ("regression",)),

@@ -11,7 +11,7 @@ import subjects
 import torch
 from torch import nn
 
-from deepwright import adversarial, corruptions, ood, risk, workflows
+from deepwright import adversarial, checks, corruptions, ood, risk, workflows
 from deepwright.checks import Subject, audit, evaluate
 from deepwright.data import Split
 from deepwright.risk import ece
@@ -29,6 +29,7 @@ def run(remedy, subject):
         "y": subject.data.test.y[few],
         "step": 7,
         "adversarial": QUICK,
+        "checks": checks,
         "corruptions": corruptions,
         "ood": ood,
         "risk": risk,

@@ -227,11 +227,12 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) 
     options = f"{chosen.judged:.6g}, task=subject.baseline_task, bounds=subject.bounds"
     if subject.bounds[0] == -math.inf:
         options = f"{chosen.judged:.6g}, task=subject.baseline_task, bounds=(-math.inf, math.inf)"
-    where = "the test data"
+    first, where = "", "the test data"
     if subject.data.kind == "series":
-        where = "`checks.series_in_deviations(subject).data.test`, with that subject's network"
+        first, where = "`subject = checks.series_in_deviations(subject)` and then ", "its test data"
     measure = (
-        f"`adversarial.suite('standard', {options})(subject.network, x, y)` on a batch x, y of {where}: it can only "
+        f"{first}`adversarial.suite('standard', {options})(subject.network, x, y)` on a batch x, y of {where}: it can "
+        "only "
         f"lower the {robust.value:.1%} here"
     )
     if found.grade in ("A", "info"):
