@@ -237,7 +237,7 @@ ROWS = [
     Bad("text named .npz", npz_bytes(b"hello"), ("cannot read", "npz")),
     Bad("nothing named .npz", npz_bytes(b""), ("cannot read",)),
     # tables
-    Bad("a CSV without rows", csv(["a,y"]), ("0 distinct values",)),
+    Bad("a CSV without rows", csv(["a,y"]), ("no row that is whole",)),
     Bad("an empty CSV", csv([]), ("a CSV file with a header",)),
     Bad("a ragged CSV", csv([*ROWS_CSV, "1,2,3,4,5"]), ("line 32",)),
     Bad("a CSV with more fields than names", csv(["a,y", *(f"{i},{i % 2},7" for i in range(30))]), ("more fields",)),
@@ -318,7 +318,7 @@ ROWS = [
     Bad("an audit of a number", audited(3), ("int", "batches")),
     Bad("an audit of a tensor", audited(X), ("tensor", "batches")),
     Bad("an audit of a name", audited("digits"), ("str", "batches")),
-    Bad("an audit of text as inputs", audited([(["a"] * 3, Y[:3])]), ("tensors or arrays",)),
+    Bad("an audit of text as inputs", audited([(["a"] * 3, Y[:3])]), ("tokenizer", "none, for texts")),
     Bad("an audit of labels of -1", audited([(X, Y - 1)]), ("-1..1",)),
     Bad("an audit of labels shifted by one", audited([(X, Y + 1)]), ("y - 1",)),
     Bad("an audit of labels with fractions", audited([(X, Y + 0.7)]), ("regression",)),

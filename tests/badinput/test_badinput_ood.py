@@ -188,7 +188,8 @@ ROWS = [
     # activations
     Bad("activations of no batch", lambda _: extract(NET, []), ("no batch",)),
     Bad("activations of an empty batch", lambda _: extract(NET, [X[:0]]), ("0 samples",)),
-    Bad("activations of whole numbers", lambda _: extract(NET, [X.long()]), ("int64", "floats")),
+    Bad("activations of bytes", lambda _: extract(NET, [X.to(torch.uint8)]), ("uint8", "floats", "/ 255")),
+    Bad("activations of token ids of a network of floats", lambda _: extract(NET, [X.long()]), ("failed", "long")),
     Bad("activations of arrays", lambda _: extract(NET, [X.numpy()]), ("input batch", "ndarray")),
     Bad("activations of inputs that are NaN", lambda _: extract(NET, [X * NAN]), ("nan",)),
     Bad("activations of inputs of another width", lambda _: extract(NET, [torch.rand(4, 5)]), ("(4, 5)", "input")),

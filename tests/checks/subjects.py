@@ -178,6 +178,4 @@ MAKERS = {
 def subject(name, **options):
     model, made, task = MAKERS[name]()
     limits = {**LIMITS, **QUICK} if name == "detection" else LIMITS
-    if made.kind == "series":
-        limits = {k: v for k, v in LIMITS.items() if k != "eps"}  # of which no usual budget is known
     return Subject(model.eval(), made, name, task=task, **{**limits, **options})

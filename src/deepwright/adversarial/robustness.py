@@ -204,6 +204,7 @@ def curve(
     attack: Attack | AttackSuite,
     eps: Sequence[float],
     ids: Int64[Tensor, " n"] | None = None,
+    mask: Tensor | None = None,
 ) -> list[Interval]:
     """Robust accuracy at each budget; what a smaller budget fooled stays fooled, so only survivors are attacked.
 
@@ -214,6 +215,7 @@ def curve(
         attack: an attack or a suite, not a targeted one.
         eps: budgets, in any order.
         ids: identity of each sample, for its random stream (0..N-1 by default).
+        mask: of x's shape, 1 where numbers may change.
 
     Returns:
         Wilson intervals, in the order of `eps`.
@@ -235,7 +237,8 @@ def curve(
     for budget in sorted(budgets):
         rows = alive.nonzero().flatten()
         if len(rows) and budget > 0:
-            alive[rows] = ~attack(model, x[rows], y[rows], eps=budget, ids=ids[rows]).success.cpu()
+            held = None if mask is None else mask[rows]
+            alive[rows] = ~attack(model, x[rows], y[rows], mask=held, eps=budget, ids=ids[rows]).success.cpu()
         points[budget] = wilson(int(alive.sum()), len(x))
     return [points[e] for e in budgets]
 

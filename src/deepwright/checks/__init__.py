@@ -19,7 +19,9 @@ from deepwright.checks.running import BUILTIN, AuditReport, Check, audit, load_c
 from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor
 from deepwright.checks.subjects.columns import in_deviations, in_own_units
 from deepwright.checks.subjects.loaders import subject_from_loaders
+from deepwright.checks.subjects.series import series_in_deviations
 from deepwright.checks.subjects.subject import Subject, class_task
+from deepwright.checks.subjects.texts import reads_texts
 
 __all__ = [
     "BUILTIN",
@@ -45,10 +47,12 @@ __all__ = [
     "read_config",
     "read_findings",
     "read_report",
+    "reads_texts",
     "require_alike",
     "require_gates",
     "resolve",
     "run_check",
+    "series_in_deviations",
     "subject_from_loaders",
     "task_activations",
 ]

@@ -8,34 +8,37 @@ from deepwright.checks.findings.finding import Finding, at_best, from_to, grade_
 from deepwright.checks.grading import LEAST_SKILL, Graded, at_end, graded, no_skill
 from deepwright.checks.metrics import named
 from deepwright.checks.shown import perturbed
+from deepwright.checks.subjects.series import channel_scale
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval
-from deepwright.core.tasks import Detection, Segmentation
-from deepwright.corruptions import ALL, TABLES, CorruptionReport, Suite
+from deepwright.core.tasks import Detection, GraphClassification, Segmentation
+from deepwright.corruptions import ALL, SERIES, TABLES, TEXTS, CorruptionReport, Suite, series_in_units
 
 _STEPS = (0.1, 0.25, 0.5, 0.75)
+_MOVED = "pixels that move or mix"
+_WHY = {"text": "words that are lost or moved"}
 _MIXES = "sample_pairing"  # another picture shows through: its class may be the truer one
 
 
 def check_corruptions(subject: Subject) -> Finding:
     """Score under every perturbation and severity, against the simple baseline on the same inputs.
 
-    Applies to every task on images and tables; where a sample hasn't one class, the task's headline metric is measured
-    beside the score. Where pixels move, label maps and boxes move along; perturbations under which numbers would have
-    to move are left out.
+    Applies to every task on images, tables, series and texts, but not to graphs; where a sample hasn't one class, the
+    task's headline metric is measured beside the score. Where pixels move, label maps and boxes move along;
+    perturbations under which numbers would have to move are left out.
     """
-    if subject.data.kind == "series":
-        return Finding.not_applicable("corruptions", "no perturbations of series are known")
+    if isinstance(subject.task, GraphClassification):
+        return Finding.not_applicable("corruptions", "no perturbations of graphs are known: nodes are no times")
     split = subject.data.test.take(subject.corruption_limit, subject.seed)
-    suite = Suite("tables" if subject.data.kind == "tabular" else "all", seed=subject.seed)
+    suite = _suite(subject)
     report = _evaluated(subject, suite, list(split.batches(subject.batch_size)))
     clean, mean = 1 - report.clean.value, 1 - report.mean_error.value
     lost = _lost(subject, report)
     found, rule = _grade(subject, report, lost)
     worst = [str(row[0]) for row in report.table().rows[:3]]
     rows = "rows as given" if subject.data.scale is None else "standardised features"
-    space = rows if subject.data.kind == "tabular" else "images"
+    space = {"tabular": rows, "series": "series", "text": "texts"}.get(subject.data.kind, "images")
     values, told = _values(report, lost), ""
     if report.clean_headline is not None and report.mean_headline() is not None:
         values |= {"clean_headline": report.clean_headline, "mean_headline": report.mean_headline()}
@@ -57,6 +60,14 @@ def check_corruptions(subject: Subject) -> Finding:
         graded_by=("skill_lost", "mean_error") if lost is not None else ("mean_error",),
         conditions={"perturbations": sorted(report.errors)},
     )
+
+
+def _suite(subject: Subject) -> Suite:
+    """The perturbations of a kind of data; of series in the units of the training samples."""
+    data = subject.data
+    if data.kind == "series":
+        return Suite(series_in_units(*channel_scale(data.train if len(data.train) else data.test)), seed=subject.seed)
+    return Suite({"tabular": "tables", "text": "texts"}.get(data.kind, "all"), seed=subject.seed)
 
 
 def _evaluated(subject: Subject, suite: Suite, batches: list[Any]) -> CorruptionReport:
@@ -135,10 +146,8 @@ def _grade(subject: Subject, report: CorruptionReport, lost: Interval | None) ->
 def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
     """What to train with: the worst perturbations under which the targets stay what they are."""
     rows = report.table().rows
-    table = subject.data.kind == "tabular"
-    dense = isinstance(subject.task, Segmentation | Detection)
-    still = {p.name for p in ALL if p.label_preserving and not (dense and p.moves_pixels)} - {_MIXES}
-    known = {p.name for p in TABLES} if table else still
+    kind = subject.data.kind
+    known = _trainable(subject)
     worst = [str(row[0]) for row in rows if row[0] in known][:3]
     left_out = [str(row[0]) for row in rows[:3] if row[0] not in known]
     if found.grade == "A":
@@ -151,10 +160,17 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
     )
     if left_out:
         gain += (
-            f" {', '.join(left_out)}: measured and not trained on here, because pixels that move or mix may need "
-            "another label."
+            f" {', '.join(left_out)}: measured and not trained on here, because {_WHY.get(kind, _MOVED)} may "
+            "need another label."
         )
-    if table:
+    if kind == "text":
+        call = f"[p(x, 3, seed=step) for p in corruptions.TEXTS if p.name in {worst}]"
+        return f"Train on texts x (`core.texts.to_codes` of them) as they are and as `{call}` gives them: {gain}"
+    if kind == "series":
+        units = "corruptions.series_in_units(x.mean((0, 1)), x.std((0, 1)))"
+        call = f"[p(x, 3, seed=step) for p in {units} if p.name in {worst}]"
+        return f"Train on series x as they are and as `{call}` gives them: {gain}"
+    if kind == "tabular":
         call = f"[p(x, 3, seed=step) for p in corruptions.TABLES if p.name in {worst}]"
         return f"Train on rows x as they are and as `{call}` gives them: {gain}"
     steps = [(name, 3) for name in worst[:1]]
@@ -162,6 +178,19 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
         f"Train on pictures x as they are and as `corruptions.Compose({steps}, seed=step)(x)` gives them, and likewise "
         f"with {' and '.join(worst[1:]) or 'others'}: {gain}"
     )
+
+
+def _trainable(subject: Subject) -> set[str]:
+    """Perturbations under which targets stay what they are."""
+    kind = subject.data.kind
+    if kind == "tabular":
+        return {p.name for p in TABLES}
+    if kind == "series":
+        return {p.name for p in SERIES}
+    if kind == "text":
+        return {p.name for p in TEXTS if p.label_preserving}
+    dense = isinstance(subject.task, Segmentation | Detection)
+    return {p.name for p in ALL if p.label_preserving and not (dense and p.moves_pixels)} - {_MIXES}
 
 
 def _values(report: CorruptionReport, lost: Interval | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from deepwright.checks.subjects.subject import Subject
 from deepwright.compress import cost
 from deepwright.core.results import Figure
 from deepwright.nets import weights_hidden
+from deepwright.nets.texts import Tokenized
 
 
 def check_cost(subject: Subject) -> Finding:
@@ -18,7 +19,11 @@ def check_cost(subject: Subject) -> Finding:
     """
     if weights_hidden(subject.model):
         raise NotApplicableError("the weights of a frozen TorchScript program are constants of its code, not counted")
-    report = cost(subject.model, subject.data.test.inputs(slice(0, 1)), latency=True)
+    model, x = subject.model, subject.data.test.inputs(slice(0, 1))
+    if isinstance(model, Tokenized):  # the tokenizer works on strings, whose cost isn't counted in products
+        x = model.encode(x)
+        model = model.network
+    report = cost(model, x, latency=True)
     assert report.latency is not None
     latency = report.latency
     values: dict[str, Any] = {

@@ -14,15 +14,21 @@ from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, newcombe
 from deepwright.ood import auroc
 
-_UNSURE = ("far inverted", "near class blends", "near shuffled columns")
+_UNSURE = (
+    "far inverted",
+    "near class blends",
+    "near shuffled columns",
+    "near words out of order",
+    "near time out of order",
+)
 MEAN, _WORST = (0.95, 0.9, 0.8, 0.65), (0.9, 0.8, 0.65, 0.5)
 
 
 def judged_sets(subject: Subject) -> list[str]:
     """The sets that belong to no class, whatever the classes are.
 
-    Inverted pictures and shuffled columns may keep their class, blends have two, and patches of photographs may show
-    what large photographs are of.
+    Inverted pictures, shuffled columns, words and times may keep their class, blends have two, and patches of
+    photographs may show what large photographs are of.
     """
     data = subject.data
     unsure = set(_UNSURE)

@@ -14,6 +14,7 @@ from deepwright.checks.findings.finding import Finding
 from deepwright.checks.grading import Graded, graded_down, no_skill
 from deepwright.checks.held_out import REMEDY, held_out, why_none
 from deepwright.checks.subjects.subject import Subject
+from deepwright.checks.subjects.texts import excerpt
 from deepwright.core.errors import NotIdentified
 from deepwright.core.inference import logits_of
 from deepwright.core.pictures import encode
@@ -194,9 +195,11 @@ def _cases(subject: Subject, report: FragilityReport) -> Table:
                 float(p[i, guess]),
                 float(p[i, label]),
                 weight,
+                *([excerpt(subject.data.test.x[i])] if subject.data.kind == "text" else []),
             ]
         )
     columns = ["test sample", "true class", "predicted", "confidence", "probability of truth", "worst-case weight"]
+    columns += ["text"] if subject.data.kind == "text" else []
     return Table(columns, rows, "the cases that a worst-case shift would multiply (weight relative to today)")
 
 

@@ -36,7 +36,7 @@ def check_ood(subject: Subject) -> Finding:
     """Every detector on near and far sets from one forward pass each; the network's own confidence is what is graded.
 
     Where a sample hasn't one class, detectors of features, and what confidence the task states; without one (numbers)
-    nothing is graded. Applies to images and tables, and to series with foreign sets of their own.
+    nothing is graded. Applies to images, tables, series and texts; to graphs with foreign sets of their own.
     """
     if not len(subject.data.train):  # before foreign sets are made, some of which are made from training samples
         return Finding.not_applicable("ood", "there are no training samples to fit detectors on")
@@ -46,6 +46,8 @@ def check_ood(subject: Subject) -> Finding:
         return foreign_to_a_task(subject)
     train = subject.data.train.take(_FIT_LIMIT, subject.seed)
     detectors = {cls.__name__: cls() for cls in ALL}
+    if subject.data.kind == "text":  # no gradient reaches a text
+        detectors = {name: each for name, each in detectors.items() if "input_grad" not in each.needs}
     if bool((torch.bincount(train.y, minlength=subject.classes) == 0).any()):
         detectors["BBAS"] = BBAS(use="single")
         detectors.pop("OutsideTheBox")

@@ -12,12 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.adversarial import AttackSuite, Noise, curve, masking_flags, suite
-from deepwright.checks.findings.finding import Finding, at_best, from_to, grade_up
-from deepwright.checks.grading import Graded, at_end, graded, no_skill
+from deepwright.checks.findings.finding import Finding, from_to
+from deepwright.checks.grading import Graded
+from deepwright.checks.kept import grade_kept, share_kept
 from deepwright.checks.metrics import named
 from deepwright.checks.shown import attacked
 from deepwright.checks.subjects.baselines import TrivialPredictor
+from deepwright.checks.subjects.series import series_in_deviations
 from deepwright.checks.subjects.subject import Subject
+from deepwright.checks.text_attacks import attacked_texts
 from deepwright.core.devices import device_of, dtype_of, to_model
 from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
@@ -26,7 +29,6 @@ from deepwright.core.tasks import Task
 from deepwright.data import Split
 
 _SMALL = 64  # pixels of the longer side
-_STEPS = (0.7, 0.5, 0.3, 0.1)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def budgets(subject: Subject) -> Budgets:
 def _usual(subject: Subject) -> tuple[tuple[float, ...], Any, str]:
     data = subject.data
     if data.kind == "series":
-        return (), None, ""
+        why = "of a deviation of each channel; series have no usual budget, this one is ours"
+        return (0.05, 0.1, 0.2, 0.4), 0.1, why
     if data.kind == "tabular":
         unit = "of the rows' unit" if data.scale is None else "of a deviation"
         return (0.05, 0.1, 0.2, 0.4), 0.1, f"{unit}; tables have no usual budget, this one is ours"
@@ -84,12 +87,14 @@ def _usual(subject: Subject) -> tuple[tuple[float, ...], Any, str]:
 def check_robustness(subject: Subject) -> Finding:
     """Share that stays right over the budget, with a noise control, the baseline's curve and signs of masked gradients.
 
-    Applies to every task, on images and tables; on series where budgets are named. What is right is the task's to say:
+    Applies to every task, on images, tables and series (in deviations of each channel); of texts words and embeddings
+    are attacked. What is right is the task's to say:
     the class, all labels, a number within the tolerance, a mean IoU.
     """
-    if subject.data.kind == "series" and subject.eps is None:
-        why = "no usual budget is known for series; name budgets in their unit (eps)"
-        return Finding.not_applicable("robustness", why)
+    if subject.data.kind == "text":
+        return attacked_texts(subject)
+    if subject.data.kind == "series":
+        subject = series_in_deviations(subject)
     eps = budgets(subject).eps
     split = subject.data.test.take(subject.attack_limit, subject.seed)
     with bar("robustness", 5) as running:
@@ -210,12 +215,12 @@ def _finding(
     if not subject.has_classes and network[weakest].value > noise[weakest].value + 2 / n + 0.02:
         flags = {**flags, "noise": f"random noise fools more than the attacks at a budget of {_short(grid[weakest])}"}
     at = 1 + eps.index(chosen.judged)
-    kept = _kept(network[0], network[at], n)
+    kept = share_kept(network[0], network[at], n)
     chance = subject.chance if subject.has_classes or base is None else base[0].value
-    found, rule = _grade(subject, kept, network[at], chance, bool(flags))
+    found, rule = grade_kept(subject, kept, network[at], chance, bool(flags))
     rule = f"Judged at a budget of {_short(chosen.judged)} ({chosen.why}). {rule}"
     rows = "units of the rows as given" if subject.data.scale is None else "deviations"
-    units = {"tabular": rows, "series": "units of the series"}
+    units = {"tabular": rows, "series": "deviations of each channel"}
     unit = units.get(subject.data.kind, "of the pixel range")
     values: dict[str, Any] = {"clean_accuracy": network[0]}
     if kept is not None:
@@ -261,9 +266,12 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) 
     options = f"{chosen.judged:.6g}, task=subject.baseline_task, bounds=subject.bounds"
     if subject.bounds[0] == -math.inf:
         options = f"{chosen.judged:.6g}, task=subject.baseline_task, bounds=(-math.inf, math.inf)"
+    first, where = "", "the test data"
+    if subject.data.kind == "series":
+        first, where = "`subject = checks.series_in_deviations(subject)` and then ", "its test data"
     measure = (
-        f"`adversarial.suite('standard', {options})(subject.network, x, y)` on a batch x, y of the test "
-        "data: it can only "
+        f"{first}`adversarial.suite('standard', {options})(subject.network, x, y)` on a batch x, y of {where}: it can "
+        "only "
         f"lower the {robust.value:.1%} here"
     )
     if found.grade in ("A", "info"):
@@ -311,36 +319,6 @@ def _half(grid: Sequence[float], points: Sequence[Interval]) -> float:
             a, b = points[i - 1].value, points[i].value
             return grid[i - 1] + (grid[i] - grid[i - 1]) * ((a - goal) / (a - b) if a > b else 0.0)
     return float("inf")
-
-
-def _kept(clean: Interval, robust: Interval, n: int) -> Interval | None:
-    """The share of the samples right without attack that stay right; None where none is."""
-    right = round(clean.value * n)
-    return wilson(min(round(robust.value * n), right), right) if right else None
-
-
-def _grade(
-    subject: Subject, kept: Interval | None, robust: Interval, chance: float, masked: bool
-) -> tuple[Graded, str]:
-    why = no_skill(subject)
-    if why or kept is None:
-        why = why or "no sample that was attacked is right without an attack"
-        return Graded("info"), f"Not graded: {why}, so that there is nothing to lose."
-
-    def letter(side: int) -> str:
-        grade = grade_up(at_end(kept, side, lower_is_better=False), _STEPS)
-        if at_end(robust, side, lower_is_better=False) <= chance:
-            grade = "E"
-        return at_best(grade, "D") if masked else grade
-
-    found = graded(letter)
-    rule = (
-        f"{kept.value:.0%} of what is right without attack stays right: A from 70 %, B from 50 %, C from 30 %, D from "
-        f"10 %, E below, and E where no more stays right than a constant answer has ({chance:.1%})."
-    )
-    if masked:
-        rule += " Signs of masked gradients cap the grade at D: the attacks may underestimate."
-    return found, rule + found.words
 
 
 def _short(eps: float) -> str:

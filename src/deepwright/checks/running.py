@@ -141,8 +141,8 @@ def audit(
         journal: a file for finished checks: an interrupted audit goes on there. Another network, task, split or option
             is an error that says which; a check whose source changed is run again.
         on_finding: called after each check.
-        options: of `Subject` (name, batch_size, seed, attack_limit, corruption_limit, ood_limit, eps), and split="test"
-            to measure all of `test` where it comes alone.
+        options: of `Subject` (name, batch_size, seed, attack_limit, corruption_limit, ood_limit, eps, substitutions);
+            split="test" to measure all of `test` where it comes alone; tokenizer= for batches of texts.
 
     Raises:
         InputError: bad input of any kind. A check that fails by itself becomes a finding with the grade "failed".

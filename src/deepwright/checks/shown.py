@@ -47,6 +47,7 @@ def attacked(
     after = attacks(subject.model, x[ids], few.y[rows].to(x.device), eps=eps, ids=rows).x_adv.cpu()
     before, y = x[ids].cpu(), few.y[rows]
     if series:
+        before, after = _in_own_units(subject, before), _in_own_units(subject, after)
         return [_attacked_series(before[0], after[0], budget)], []
     told = _told(subject, before, y), _told(subject, after, y)
     if not images:
@@ -58,6 +59,11 @@ def attacked(
     ]
     note = f"The first {len(rows)} of the attacked samples that are right without attack, at a budget of {budget}."
     return [strips("Before and after the attack", shown, note=note)], []
+
+
+def _in_own_units(subject: Subject, x: Tensor) -> Tensor:
+    data = subject.data
+    return x if data.center is None or data.scale is None else x * data.scale + data.center
 
 
 def _attacked_series(before: Tensor, after: Tensor, budget: str) -> Figure:

@@ -146,7 +146,7 @@ TARGETS = click.option(
     metavar="COLUMN",
     multiple=True,
     callback=_columns,
-    help="Column to predict, for a CSV; several of numbers, or of 0 and 1.",
+    help="Column to predict, for a CSV or texts; several of numbers, or of 0 and 1.",
 )
 TASK = words(
     click.option(
@@ -162,8 +162,9 @@ TASK = words(
 SPLIT = click.option("--split", type=click.Choice(["test"]), help="Measure all of data that come in one piece.")
 SIZE = click.option("--size", type=int, help="Resize images to this side.")
 DISTURBED = words(
-    click.option("--ood", type=PATH, help="A folder of images that belong to no class."),
+    click.option("--ood", type=PATH, help="A folder of images (or a .txt file of texts) that belong to no class."),
     click.option("--eps", type=Numbers(), help="Budgets of the robustness curve (4/255,8/255)."),
+    click.option("--substitutions", type=PATH, help="Of texts: a file with lines word,candidate,candidate, or JSON."),
     click.option("--attack-limit", type=int, help="Attack at most so many samples."),
     click.option("--corruption-limit", type=int, help="Perturb at most so many samples."),
 )
@@ -202,13 +203,21 @@ def subject(of: str, *, split: bool = False) -> Decorator:
         click.option(
             "--data",
             help="A name of `deepwright list data`, a folder or zip of images (of classes, with masks, with COCO, VOC "
-            "or YOLO boxes), .npz, .csv or .parquet.",
+            "or YOLO boxes), .npz, .csv, .parquet, or texts.",
         ),
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors, an index, .ckpt or .pt for package.module:factory."),
         click.option("--trust-file", is_flag=True, help="Run the code in a TorchScript file."),
         TARGETS,
         click.option("--aside", metavar="COLUMN", multiple=True, help="A column that the network doesn't get."),
+        click.option(
+            "--text", metavar="COLUMN", help="Column that the network reads, of a .csv, .tsv or .jsonl of texts."
+        ),
+        click.option("--entity", metavar="COLUMN", help="Of a .csv of series: whose a row is."),
+        click.option("--time", metavar="COLUMN", help="Of a .csv of series: what orders the rows of an entity."),
+        click.option("--history", type=int, help="Of series: rows that the network sees."),
+        click.option("--horizon", type=int, help="Of series: rows ahead of which the target is forecast."),
+        click.option("--tokenizer", help="Of texts: a folder of Hugging Face, or package.module:name."),
         click.option(
             "--classes",
             help="Order of the network's outputs: a FILE with a class name a line, names between commas, or imagenet.",

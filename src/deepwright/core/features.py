@@ -185,7 +185,8 @@ def _pair(batch: Any) -> tuple[Tensor, Any]:
         raise InputError(
             "input batch", given=type(x).__name__, expected="a tensor (N, ...)", hint="torch.as_tensor(...)"
         )
-    if not x.is_floating_point():
+    tokens = x.dtype in (torch.int32, torch.int64) and x.ndim == 2
+    if not x.is_floating_point() and not tokens:
         hint = "use x.float() / 255 for images"
         raise InputError("input batch", given=f"dtype {x.dtype}", expected="floats", hint=hint)
     if len(x) == 0:

@@ -10,20 +10,26 @@ Example:
 from deepwright.corruptions.engine import Context, Perturbation
 from deepwright.corruptions.moving import move_boxes, move_labels
 from deepwright.corruptions.results import CorruptionReport
+from deepwright.corruptions.series import SERIES, SeriesPerturbation, series_in_units
 from deepwright.corruptions.static import diamond_square, differentiable_jpeg
 from deepwright.corruptions.suite import ALL, IMAGENET_C, Compose, Suite, apply, get, names
 from deepwright.corruptions.tables import TABLES, TablePerturbation
+from deepwright.corruptions.text import TEXTS, TextPerturbation
 
 __all__ = [
     "ALL",
     "IMAGENET_C",
+    "SERIES",
     "TABLES",
+    "TEXTS",
     "Compose",
     "Context",
     "CorruptionReport",
     "Perturbation",
+    "SeriesPerturbation",
     "Suite",
     "TablePerturbation",
+    "TextPerturbation",
     "apply",
     "diamond_square",
     "differentiable_jpeg",
@@ -31,4 +37,5 @@ __all__ = [
     "move_boxes",
     "move_labels",
     "names",
+    "series_in_units",
 ]

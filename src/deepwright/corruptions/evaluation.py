@@ -24,10 +24,12 @@ from deepwright.core.tasks.reading import TELLING_ROWS
 from deepwright.corruptions.engine import Perturbation
 from deepwright.corruptions.moving import move_boxes, move_labels, reason_to_leave_out
 from deepwright.corruptions.results import CorruptionReport
+from deepwright.corruptions.series import SeriesPerturbation
 from deepwright.corruptions.tables import TablePerturbation
+from deepwright.corruptions.text import TextPerturbation
 
 Wrong = Callable[[Any, Any], Tensor]
-AnyPerturbation = Perturbation | TablePerturbation
+AnyPerturbation = Perturbation | TablePerturbation | SeriesPerturbation | TextPerturbation
 _MEASURES = ("score", "right")
 
 
@@ -184,7 +186,9 @@ def _require_samples(batches: Sequence[tuple[Any, Any]]) -> None:
     strange = next((x for x, _ in batches if not isinstance(x, Tensor) or x.ndim < 2), None)
     if strange is not None:
         given = f"shape {tuple(strange.shape)}" if isinstance(strange, Tensor) else type(strange).__name__
-        raise InputError("batches", given=given, expected="(N, C, H, W) images or (N, features) rows, and targets")
+        raise InputError(
+            "batches", given=given, expected="(N, C, H, W) images, (N, features) rows, series or texts, and targets"
+        )
     if sum(len(x) for x, _ in batches) == 0:
         raise InputError("batches", given="no samples", expected="at least one")
     for x, y in batches:

@@ -15,8 +15,9 @@ from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import derive_seed
 from deepwright.core.tasks import Task
 from deepwright.corruptions.engine import Perturbation, to_numpy_batch
-from deepwright.corruptions.evaluation import ErrorOf, evaluate_on
+from deepwright.corruptions.evaluation import AnyPerturbation, ErrorOf, evaluate_on
 from deepwright.corruptions.results import CorruptionReport
+from deepwright.corruptions.series import SeriesPerturbation
 from deepwright.corruptions.static.blur import BLUR
 from deepwright.corruptions.static.codec import CODEC
 from deepwright.corruptions.static.geometry import GEOMETRY
@@ -24,8 +25,10 @@ from deepwright.corruptions.static.noise import NOISE
 from deepwright.corruptions.static.occlusion import OCCLUSION
 from deepwright.corruptions.static.tone import TONE
 from deepwright.corruptions.static.weather import WEATHER
-from deepwright.corruptions.tables import TABLES
+from deepwright.corruptions.tables import TABLES, TablePerturbation
+from deepwright.corruptions.text import TEXTS, TextPerturbation
 
+_KINDS = (Perturbation, TablePerturbation, SeriesPerturbation, TextPerturbation)
 ALL: tuple[Perturbation, ...] = NOISE + BLUR + TONE + GEOMETRY + OCCLUSION + CODEC + WEATHER
 
 # The fifteen families of ImageNet-C, by our names.
@@ -166,17 +169,23 @@ class Suite:
     """A set of perturbations and severities.
 
     Args:
-        which: "all", "imagenet-c", "label_preserving", a category, or names; "tables" for rows of features.
+        which: "all", "imagenet-c", "label_preserving", a category, or names; "tables" for rows of features, "texts" for
+            code points; or perturbations themselves, as `series_in_units` gives them.
         severities: of 1..5.
         seed: of the streams.
     """
 
     def __init__(
-        self, which: str | Sequence[str] = "all", severities: Sequence[int] = (1, 2, 3, 4, 5), seed: int = 0
+        self,
+        which: str | Sequence[str | AnyPerturbation] = "all",
+        severities: Sequence[int] = (1, 2, 3, 4, 5),
+        seed: int = 0,
     ) -> None:
         chosen: list[Any]
         if which == "tables":
             chosen = list(TABLES)
+        elif which == "texts":
+            chosen = list(TEXTS)
         elif which == "all":
             chosen = list(ALL)
         elif which == "imagenet-c":
@@ -185,8 +194,8 @@ class Suite:
             chosen = [p for p in ALL if p.label_preserving]
         elif isinstance(which, str):
             chosen = [get(name) for name in names(which)]
-        elif isinstance(which, Sequence) and all(isinstance(name, str) for name in which):
-            chosen = [get(name) for name in which]
+        elif isinstance(which, Sequence) and all(isinstance(each, (str, *_KINDS)) for each in which):
+            chosen = [get(each) if isinstance(each, str) else each for each in which]
         else:
             raise InputError(
                 "which", given=repr(which), expected="a name of a set, or a list of names of perturbations"

@@ -23,13 +23,16 @@ from deepwright.data.files.folders import load_folder, load_images
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.mask_folders import load_masks
 from deepwright.data.files.pieces import FOR_MEASURING, FOR_TRAINING, Cut, cut_note, one_piece, with_parts
+from deepwright.data.files.series import BySeries, load_series
 from deepwright.data.files.tables import load_csv, load_heart_failure, load_parquet, table_data
 from deepwright.data.files.target_tables import load_targets
+from deepwright.data.files.texts import load_strings, load_texts
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import load_cifar10
 from deepwright.data.named.embedded import load_breast_cancer, load_digits, load_mnist, mnist_5k
 from deepwright.data.named.imagenet import imagenet_classes, imagenet_names, load_imagenet_sample
 from deepwright.data.named.scenes import Scenes, make_scenes, stream_scenes
+from deepwright.data.named.sentences import load_sentences, make_sentences
 from deepwright.data.named.synthetic import (
     boxes_ood,
     load_confident_error,
@@ -43,6 +46,7 @@ __all__ = [
     "FOR_TRAINING",
     "WORDS",
     "BoxData",
+    "BySeries",
     "Cut",
     "Data",
     "Decoding",
@@ -80,12 +84,17 @@ __all__ = [
     "load_mnist",
     "load_npz",
     "load_parquet",
+    "load_sentences",
+    "load_series",
+    "load_strings",
     "load_targets",
+    "load_texts",
     "load_voc",
     "load_yolo",
     "make_confident_error_data",
     "make_redundant_pool",
     "make_scenes",
+    "make_sentences",
     "mnist_5k",
     "one_piece",
     "ood_companions",

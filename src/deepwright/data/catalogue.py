@@ -19,13 +19,16 @@ from deepwright.data.files.class_order import Named, require_names
 from deepwright.data.files.folders import load_folder
 from deepwright.data.files.mask_folders import holds_masks, load_masks
 from deepwright.data.files.pieces import FOR_TRAINING, Cut, require_split, with_parts
+from deepwright.data.files.series import BySeries, load_series
 from deepwright.data.files.tables import load_csv, load_heart_failure, load_parquet
 from deepwright.data.files.target_tables import holds_labels, load_targets
+from deepwright.data.files.texts import holds_texts, load_texts
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import CLASSES as CIFAR10
 from deepwright.data.named.cifar import load_cifar10
 from deepwright.data.named.embedded import DIGITS, load_breast_cancer, load_digits, load_mnist
 from deepwright.data.named.imagenet import imagenet_classes, load_imagenet_sample
+from deepwright.data.named.sentences import load_sentences
 from deepwright.data.named.synthetic import load_confident_error
 
 
@@ -35,7 +38,7 @@ class Entry:
 
     Attributes:
         name: as `load` takes it.
-        kind: "image", "tabular" or "segmentation".
+        kind: "image", "tabular", "text" or "segmentation".
         what: in words.
         needs_root: whether it lies in a data root, and isn't bundled.
     """
@@ -60,6 +63,7 @@ ENTRIES = (
     Entry("heart-failure", "tabular", "299 patients, 12 features", True),
     Entry("breast-cancer", "tabular", "569 biopsies, 30 features (scikit-learn)", False),
     Entry("confident-error", "tabular", "synthetic: a hidden subgroup with the reversed mechanism", False),
+    Entry("sentences", "text", "1,500 sentences from templates: praise or blame, with a known answer", False),
 )
 
 
@@ -81,13 +85,15 @@ def load(
     stream: bool | None = None,
     aside: Sequence[str] = (),
     task: str | None = None,
+    text: str | None = None,
+    series: BySeries | None = None,
 ) -> Data:
     """A data set by catalogue name or by path.
 
     Args:
         source: a name of the catalogue, an image folder or zip (of classes, of label maps, or with boxes in COCO, VOC
-            or YOLO form), an `.npz` or a folder of `.npy`, a `.csv`, a `.parquet`, or a folder that `save_to_disk` of
-            Hugging Face's `datasets` wrote.
+            or YOLO form), an `.npz` or a folder of `.npy`, a `.csv`, a `.parquet`, a folder that `save_to_disk` of
+            Hugging Face's `datasets` wrote, or texts (see `load_texts`).
         root: folder of the real data sets; the environment's DEEPWRIGHT_DATA when not given.
         target: the column to predict, for a table; several of numbers, or of 0 and 1.
         limit: at most so many test (and validation) samples.
@@ -105,6 +111,8 @@ def load(
         aside: columns of a table that no network gets; see `load_csv`.
         task: how your own files are read, one of `WORDS` ("regression", "segmentation", ...); told from the files when
             None, where one class a sample is the usual reading.
+        text: the column that the network reads, where a .csv holds texts; "text" of a .tsv or .jsonl by default.
+        series: how the rows of a .csv are series.
 
     Raises:
         InputError: an unknown name, a missing root, broken files, options that the data don't look at.
@@ -138,6 +146,10 @@ def load(
             _refuse_size(size, mode, entry.name)
         if target is not None:
             raise InputError("target", given=f"{target!r} for {entry.name}, which is no .csv", expected="none")
+        if text is not None:
+            raise InputError("text", given=f"{text!r} for {entry.name}, which is no file", expected="none")
+        if series is not None:
+            raise InputError("entity", given=f"{series.entity!r} for {entry.name}, which is no .csv", expected="none")
         if classes is not None:
             raise InputError("classes", given=f"beside {entry.name}, which has its own", expected="none")
         if aside:
@@ -159,6 +171,36 @@ def load(
                 "data", given=f"{path} does not exist", expected="a file, a folder or a name of `deepwright list data`"
             )
         raise unknown_name("data set", str(source), [e.name for e in ENTRIES])
+    if series is not None:
+        if path.suffix != ".csv" or text is not None or target is None:
+            given = f"{path.name}, target {target!r}, text {text!r}"
+            raise InputError(
+                "entity", given=given, expected="a .csv with a target column and without a column of texts"
+            )
+        _require_in_memory(path, "series", stream, aside)
+        _refuse_size(size, mode, path.name)
+        _require_reading(task, "classification" if series.horizon is None else "a forecast", path.name)
+        found = load_series(path, _one_target(target), series, classes=classes, shares=shares, split=split, seed=seed)
+        return found.limited(limit, train_limit, seed)
+    if path.suffix in (".tsv", ".jsonl") or (path.suffix == ".csv" and text is not None) or holds_texts(path):
+        _require_in_memory(path, "texts", stream, aside)
+        _refuse_size(size, mode, path.name)
+        _require_reading(task, "classification", path.name)
+        return load_texts(
+            path,
+            text=text or "text",
+            target=_one_target(target or "label"),
+            classes=classes,
+            outputs=outputs,
+            shares=shares,
+            split=split,
+            limit=limit,
+            train_limit=train_limit,
+            seed=seed,
+            skip_broken=skip_broken,
+        )
+    if text is not None:
+        raise InputError("text", given=f"{text!r} for {path.name}, which holds no texts", expected="none")
     tables: dict[str, Callable[..., Data]] = {".csv": load_csv, ".parquet": load_parquet}
     if path.suffix in (*tables, ".npz") or holds_arrays(path):
         _refuse_size(size, mode, path.name)
@@ -190,13 +232,24 @@ def load(
     short = round(min(square) / 0.875) if square and min(square) >= 160 else None
     how = Decoding(square, mode or "keep", short, skip_broken)
     if arrow:
-        one = target if target is None or isinstance(target, str) else _one_target(target)
+        one = None if target is None else _one_target(target)
         cut = Cut(shares, split, **limits)
         return load_arrow_folder(path, how, cut, target=one, classes=classes, outputs=outputs)
     return load_folder(path, how, classes=classes, outputs=outputs, shares=shares, split=split, **limits)
 
 
-def _one_target(target: Sequence[str]) -> str:
+def _require_in_memory(path: Path, what: str, stream: bool | None, aside: Sequence[str]) -> None:
+    if stream:
+        raise InputError("stream", given=f"True for {what}", expected="None: they are held in memory")
+    if aside:
+        raise InputError(
+            "aside", given=f"{list(aside)} for the {what} of {path.name}", expected="none: it is of tables"
+        )
+
+
+def _one_target(target: str | Sequence[str]) -> str:
+    if isinstance(target, str):
+        return target
     if len(target) != 1:
         raise InputError("target", given=f"{len(target)} columns", expected="one")
     return target[0]
@@ -279,6 +332,7 @@ def _named(
         "camvid": lambda: load_camvid(here, limit=limit, train_limit=train_limit),
         "heart-failure": lambda: load_heart_failure(here),
         "breast-cancer": load_breast_cancer,
+        "sentences": lambda: load_sentences(seed=seed),
         "confident-error": lambda: load_confident_error(seed),
     }
     return loaders[name]()

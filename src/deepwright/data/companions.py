@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,14 +17,19 @@ from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole
 from deepwright.core.rows import pieces
+from deepwright.core.texts import to_codes, to_texts
 from deepwright.data.dataset import Data, to_float
 
+_KNOWN = 10_000  # training series of which means and deviations are taken
 
-def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Float[Tensor, "n ..."]]:
-    """The companions that suit a data set, float inputs by name ("near ..." or "far ...").
+
+def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Shaped[Tensor, "n ..."]]:
+    """The companions that suit a data set, inputs by name ("near ..." or "far ...").
 
     Images: uniform noise, patches of two photographs, inverted and pixel-shuffled test images (far); blends of two
     classes' test images, and letters for digit data (near). Tables: shuffled columns (near), far-out rows (far).
+    Texts: their words out of order (near), words of random letters (far). Series: their time out of order (near),
+    constant ones, and ones of ten times the deviation (far).
     Sets that the data brings itself (`data.ood`) come first. All are where the data are.
 
     Args:
@@ -37,6 +42,10 @@ def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Float[T
     if data.kind == "tabular":
         return given | _table_companions(data, n, seed)
     x = data.test.inputs(torch.randperm(len(data.test), generator=generator(seed, "companions"))[:n])
+    if data.kind == "text":
+        return given | _text_companions(x, seed)
+    if data.kind == "series":
+        return given | _series_companions(x, data, seed)
     sets = {
         "far uniform noise": torch.rand(min(n, 400), *x.shape[1:], generator=generator(seed, "noise")),
         "far photo patches": photo_patches(min(n, 400), tuple(x.shape[1:]), seed),
@@ -163,3 +172,34 @@ def _table_companions(data: Data, n: int, seed: int) -> dict[str, Tensor]:
         "near shuffled columns": x.gather(0, places.to(x.device)),
         "far beyond the range": far * (1 + torch.rand(min(n, count), width, generator=rng).to(far.device)),
     }
+
+
+def _text_companions(codes: Tensor, seed: int) -> dict[str, Tensor]:
+    """The words of each text out of order; and as many words as long, of letters drawn evenly."""
+    rng = generator(seed, "text-companions")
+    shuffled, random = [], []
+    for text in to_texts(codes):
+        words = text.split()
+        shuffled.append(" ".join(words[i] for i in torch.randperm(len(words), generator=rng).tolist()) or text)
+        letters = [torch.randint(97, 123, (len(word),), generator=rng).tolist() for word in words]
+        random.append(" ".join("".join(map(chr, word)) for word in letters) or text)
+    return {
+        "near words out of order": to_codes(shuffled).to(codes.device),
+        "far random letters": to_codes(random).to(codes.device),
+    }
+
+
+def _series_companions(x: Tensor, data: Data, seed: int) -> dict[str, Tensor]:
+    """In units of each channel over the training samples (the test samples where there are none)."""
+    known = (data.train if len(data.train) else data.test).take(_KNOWN, seed).inputs()
+    known = known.reshape(-1, known.shape[-1]) if known.ndim == 3 else known.reshape(-1, 1)
+    mean, deviation = known.mean(0), known.std(0, correction=min(1, len(known) - 1))
+    flat = x if x.ndim == 3 else x[..., None]
+    orders = torch.stack([torch.randperm(flat.shape[1], generator=generator(seed, "time", i)) for i in range(len(x))])
+    level = flat[torch.arange(len(x)), orders[:, 0].to(x.device)][:, None]
+    sets = {
+        "near time out of order": flat.gather(1, orders.to(x.device)[..., None].expand_as(flat)),
+        "far constant": level.expand_as(flat).contiguous(),
+        "far ten times the deviation": mean + 10 * torch.where(deviation > 0, (flat - mean), 1.0),
+    }
+    return {name: each.reshape(x.shape) for name, each in sets.items()}

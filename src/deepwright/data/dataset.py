@@ -1,7 +1,8 @@
 """What a data set is in this house: three splits, class names, and how to read a pixel.
 
-Images stay uint8 (N, C, H, W) until a batch is used; tables are float32 (N, features). Inputs are a tensor, or `Rows`,
-which are read when they are asked for.
+Images stay uint8 (N, C, H, W) until a batch is used; tables are float32 (N, features), series float32
+(N, time, channels), texts int32 code points (N, characters). Inputs are a tensor, or `Rows`, which are read when they
+are asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -52,8 +53,8 @@ class Split:
     def __len__(self) -> int:
         return len(self.y)
 
-    def inputs(self, rows: Tensor | slice = slice(None)) -> Float[Tensor, "n ..."]:
-        """Float inputs of some rows; images in [0, 1].
+    def inputs(self, rows: Tensor | slice = slice(None)) -> Shaped[Tensor, "n ..."]:
+        """Inputs of some rows: floats, images in [0, 1]; texts are code points.
 
         Args:
             rows: indices, a mask or a slice.
@@ -61,7 +62,7 @@ class Split:
         return to_float(self.x[_beside(rows, self.x)])
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(float inputs, labels) in order.
+        """(inputs, labels) in order.
 
         Args:
             size: of each batch but the last.
@@ -112,7 +113,7 @@ class Data:
 
     Attributes:
         name: as in the catalogue, or the path it came from.
-        kind: "image", "tabular", "series", "segmentation" (images with label maps) or "detection" (with boxes).
+        kind: "image", "tabular", "series", "text", "segmentation" (images with label maps) or "detection" (with boxes).
         classes: class names, index = label; none where targets aren't classes.
         train: for fitting.
         validation: for choosing.

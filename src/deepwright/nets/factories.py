@@ -38,7 +38,7 @@ def named_network(source: str) -> nn.Module:
     if is_file or not all(part.isidentifier() for part in [*module_name.split("."), name]):
         hint = f"without .py: {module_name[:-3].replace('/', '.')}:{name}" if is_file else None
         raise InputError("model", given=repr(source), expected=_EXPECTED, hint=hint)
-    module = _imported(module_name)
+    module = imported(module_name)
     made = getattr(module, name, None)
     if made is None:
         known = [n for n, value in vars(module).items() if not n.startswith("_") and _may_be_a_factory(value)]
@@ -53,7 +53,15 @@ def named_network(source: str) -> nn.Module:
     return network
 
 
-def _imported(name: str) -> types.ModuleType:
+def imported(name: str) -> types.ModuleType:
+    """A module of the user's; the current folder is searched too.
+
+    Args:
+        name: as `import` takes it.
+
+    Raises:
+        InputError: it isn't there, or can't be imported.
+    """
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     with users_code(f"cannot import {name}", "a module that can be imported"):

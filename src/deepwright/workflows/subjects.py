@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepwright.checks import Subject, in_deviations, in_own_units
+from deepwright.adversarial.text import Substitutions, read_substitutions
+from deepwright.checks import Subject, in_deviations, in_own_units, reads_texts
 from deepwright.core.devices import resolve
 from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
@@ -19,12 +20,13 @@ from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
 from deepwright.core.requirements import require_number, require_positive, require_whole, require_within
 from deepwright.core.scales import STATED
-from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Task
+from deepwright.core.tasks import Binary, Classification, Forecast, MultiLabel, Regression, Task
 from deepwright.core.tasks.reading import TELLING_ROWS
 from deepwright.data import ENTRIES as DATA_SETS
 from deepwright.data import (
     FOR_MEASURING,
     FOR_TRAINING,
+    BySeries,
     Data,
     Decoding,
     Split,
@@ -32,6 +34,7 @@ from deepwright.data import (
     imagenet_names,
     load,
     load_images,
+    load_strings,
     read_classes,
     require_names,
 )
@@ -39,9 +42,11 @@ from deepwright.data import WORDS as TASK_WORDS
 from deepwright.nets import Normalised, ZooEntry, as_network, is_own, mlp, read_card
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
+from deepwright.nets.texts import Tokenized, named_tokenizer
 from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
 from deepwright.workflows.precision import placed
 from deepwright.workflows.tasks import task_of, word_for
+from deepwright.workflows.text_networks import train_text_network
 
 DEFAULT_MODEL = "resnet8-mnist"
 _MOST_OOD = 1000  # images of a folder of the user's that belong to no class
@@ -61,7 +66,16 @@ class SubjectOptions:
         data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.
         weights: for `package.module:factory`: safetensors, an index of them, a state dict or a Lightning checkpoint.
         trust_file: run the code in a TorchScript file.
-        target: the column to predict, for a table; several of numbers, or of labels that are 0 or 1.
+        target: the column to predict, for a table; several of numbers, or of labels that are 0 or 1; the classes' of
+            texts, "label" by default.
+        text: the column that the network reads, where a .csv, .tsv or .jsonl holds texts.
+        entity: column that says whose a row of a .csv is, where its rows are series; with `time`.
+        time: column that orders the rows of an entity.
+        history: rows that the network sees; see `data.BySeries`.
+        horizon: rows ahead of which the target is forecast; see `data.BySeries`.
+        tokenizer: of a network that reads texts: list of strings -> token ids (see `nets.texts.as_tokenizer`), a folder
+            of Hugging Face, or `package.module:name`; by default the one in the network's folder.
+        substitutions: of texts, a file or mapping word -> what may stand in its place; see `read_substitutions`.
         classes: a file of class names in the order of the network's outputs (a name a line, or JSON), those names
             themselves, or "imagenet"; there may be more of them than occur in the data. By default the folders' names
             are matched to those of the zoo's network, else taken in their order.
@@ -70,9 +84,9 @@ class SubjectOptions:
         size: resize images to this side.
         mean: normalisation inside the model, one number or one a channel.
         std: as `mean`.
-        ood: a folder of images that belong to no class.
+        ood: a folder of images that belong to no class; of texts a .txt file, a text a line, or a folder of them.
         seed: of every draw.
-        eps: budgets of the robustness curve; by the kind of data when None.
+        eps: budgets of the robustness curve (of texts: shares of the words); by the kind of data when None.
         attack_limit: attack at most so many samples; by the size of the pictures when None.
         corruption_limit: perturb at most so many samples; by the size of the pictures when None.
         device: where the network is measured; where it lives by default (the CPU for one that is loaded).
@@ -101,6 +115,13 @@ class SubjectOptions:
     weights: Path | str | None = None
     trust_file: bool = False
     target: str | Sequence[str] | None = None
+    text: str | None = None
+    entity: str | None = None
+    time: str | None = None
+    history: int | None = None
+    horizon: int | None = None
+    tokenizer: Any = None
+    substitutions: Any = None
     classes: str | Path | Sequence[str] | None = None
     split: str | None = None
     limit: int | None = None
@@ -168,11 +189,10 @@ class SubjectOptions:
         if isinstance(self.model, nn.Module):
             self._refuse(["weights", "trust_file"], "a ready network")
         if isinstance(self.data, Data):
-            self._refuse(
-                ["data_root", "target", "size", "skip_broken", "classes", "split", "aside", "stream"], "ready data"
-            )
+            files = ("data_root", "target", "text", "entity", "time", "history", "size", "skip_broken", "classes")
+            self._refuse([*files, "split", "aside", "stream"], "ready data")
         if self.model is None and self.data is not None:
-            self._refuse(["weights"], "no network")
+            self._refuse(["weights", "tokenizer"], "no network")
 
     def _refuse(self, names: Sequence[str], beside: str) -> None:
         defaults = {f.name: f.default for f in fields(SubjectOptions)}
@@ -207,8 +227,10 @@ def build_subject(
     data = _data(options, train_limit, trains or _tabular(options))
     if options.ood is not None:
         data = replace(data, ood={f"own {Path(options.ood).name}": _foreign(options, data)})
+    if trains and data.kind == "text":
+        raise InputError("data", given=f"texts ({data.name})", expected="images or a table: texts can be audited")
     model, name = _network(options, data, say)
-    model, note = as_network(model, data.test.inputs(slice(0, TELLING_ROWS)))
+    model, note = as_network(model, None if data.kind == "text" else data.test.inputs(slice(0, TELLING_ROWS)))
     data = replace(data, notes=(*data.notes, note)) if note else data
     if options.model is None:  # it was trained here, and not on the validation part
         data = replace(data, seen_validation=False)
@@ -221,12 +243,54 @@ def build_subject(
         data = replace(
             data, notes=(f"{data.notes[0]}; --standardised where it takes them standardised", *data.notes[1:])
         )
-    model = placed(model, options.device, options.precision, mixed=mixed)
-    batch = 250 if data.kind == "tabular" or data.shape[-1] <= 64 else 25
+    model = _reading(options, placed(_without(model), options.device, options.precision, mixed=mixed), model, data)
+    batch = 64 if data.kind == "text" else 250 if data.kind == "tabular" or data.shape[-1] <= 64 else 25
     settings: dict[str, Any] = {**_limits(options, data), "eps": None if options.eps is None else tuple(options.eps)}
     settings["sensitivity"] = options.sensitivity
-    task = task_of(options.task, data, model, outputs=options.outputs, threshold=options.threshold)
+    if options.substitutions is not None:
+        settings["substitutions"] = _substitutions(options.substitutions)
+    ahead = options.task is None and options.horizon is not None
+    given = Forecast(cast(int, options.horizon)) if ahead else options.task
+    task = task_of(given, data, model, outputs=options.outputs, threshold=options.threshold)
     return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
+
+
+def _series(options: SubjectOptions) -> BySeries | None:
+    """How rows are series, where an entity is named."""
+    given = {name: getattr(options, name) for name in ("entity", "time", "history", "horizon")}
+    if all(value is None for value in given.values()):
+        return None
+    if options.entity is None or options.time is None:
+        raise InputError("entity and time", given=repr(said(**given)), expected="both columns, for series")
+    return BySeries(options.entity, options.time, options.history, options.horizon)
+
+
+def _without(model: nn.Module) -> nn.Module:
+    """The network behind its tokenizer."""
+    return model.network if isinstance(model, Tokenized) else model
+
+
+def _reading(options: SubjectOptions, network: nn.Module, model: nn.Module, data: Data) -> nn.Module:
+    """The placed network, with its tokenizer in front where the data are texts."""
+    if data.kind != "text":
+        for name in ("tokenizer", "substitutions"):
+            if getattr(options, name) is not None:
+                raise InputError(name, given=f"beside {data.kind} data", expected="none: they are of texts")
+        return network
+    tokenizer = options.tokenizer
+    if isinstance(model, Tokenized):
+        if tokenizer is not None:
+            raise InputError("tokenizer", given="one beside a network that has its own", expected="none")
+        return Tokenized(network, model.tokenizer)
+    if tokenizer is None and isinstance(options.model, str) and Path(options.model).is_dir():
+        tokenizer = options.model
+    return reads_texts(network, named_tokenizer(str(tokenizer)) if isinstance(tokenizer, str | Path) else tokenizer)
+
+
+def _substitutions(given: Any) -> Any:
+    if isinstance(given, str | Path):
+        return read_substitutions(given)
+    return given if callable(given) else Substitutions(given)
 
 
 def _tabular(options: SubjectOptions) -> bool:
@@ -293,11 +357,13 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
     return load(
         source,
         classes=_class_names(options.classes),
-        outputs=wanted.outputs if own and decoded else None,
+        outputs=wanted.outputs if own else None,
         shares=FOR_TRAINING if trains else FOR_MEASURING,
         split=options.split,
         root=options.data_root,
         target=options.target,
+        text=options.text,
+        series=_series(options),
         limit=options.limit,
         train_limit=train_limit,
         size=options.size or (wanted.size if decoded else None),
@@ -329,6 +395,7 @@ def load_reference(source: str | Path | Split, subject: Subject, options: Subjec
     common: dict[str, Any] = {"root": options.data_root, "seed": options.seed, "skip_broken": options.skip_broken}
     if own:
         common |= {"target": options.target, "classes": data.classes or None, "aside": options.aside}
+        common |= {"text": options.text, "series": _series(options)}
     if decoded and size:
         common |= {"size": tuple(size), "mode": {1: "L", 3: "RGB"}.get(channels)}
     try:
@@ -346,8 +413,11 @@ def load_reference(source: str | Path | Split, subject: Subject, options: Subjec
 
 
 def _holds_numbers(source: str | Path) -> bool:
-    """Whether a path is of a table or of arrays, which aren't decoded."""
-    return str(source).endswith((".csv", ".npz", ".parquet")) or next(Path(source).glob("*.npy"), None) is not None
+    """Whether a path is of a table, of texts or of arrays, which aren't decoded."""
+    return (
+        str(source).endswith((".csv", ".tsv", ".jsonl", ".npz", ".parquet"))
+        or next(Path(source).glob("*.npy"), None) is not None
+    )
 
 
 def _class_names(given: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -366,7 +436,9 @@ def _class_names(given: str | Path | Sequence[str] | None) -> tuple[str, ...] | 
 
 
 def _foreign(options: SubjectOptions, data: Data) -> Tensor:
-    """The user's images that belong to no class, in the form of the data."""
+    """The user's images or texts that belong to no class, in the form of the data."""
+    if data.kind == "text":
+        return load_strings(Path(str(options.ood)), _MOST_OOD)
     if len(data.shape) != 3:
         raise InputError("ood", given=f"images, beside {data.kind} data {data.name!r}", expected="none")
     channels, height, width = data.shape
@@ -379,6 +451,8 @@ def _network(options: SubjectOptions, data: Data, say: Say) -> tuple[nn.Module, 
     if isinstance(model, nn.Module):
         return model, type(getattr(model, "_orig_mod", model)).__name__
     if _tabular(options):
+        if data.kind == "text":
+            return train_text_network(data, seed=options.seed, device=options.device or "cpu", say=say), "text network"
         if data.kind != "tabular":
             raise InputError(
                 "model", given="nothing", expected=f"a network for {data.name!r}", hint="deepwright list models"
@@ -415,6 +489,8 @@ def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:
     given = {name: value for name, value in given.items() if value is not None}
     if not given and data.kind == "image" and data.shape[-1] > 64:
         given = {"attack_limit": 24, "corruption_limit": 24, "ood_limit": 100}
+    if not given and data.kind == "text":  # each text is asked about some dozen times
+        given = {"attack_limit": 100, "corruption_limit": 200, "ood_limit": 200}
     return given
 
 

@@ -38,7 +38,7 @@ def task_of(
             threshold or a scale of outputs beside a task that has none.
     """
     if isinstance(given, Task):
-        return given
+        return _with(given, outputs, threshold)
     word = given or _told_by(data)
     if word is None:
         if outputs is None and threshold is None:

@@ -31,7 +31,9 @@ from deepwright.adversarial import (
     suite,
     to_foolbox,
 )
-from deepwright.core.tasks import Binary, MultiLabel, Regression, Segmentation
+from deepwright.adversarial.text import FromEmbeddings, WordSubstitution
+from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Segmentation
+from deepwright.nets.texts import Tokenized, WordTokenizer, text_cnn
 from entries import Entry, Placed, image_classifier, uniform
 
 ATTACKS = {
@@ -196,7 +198,37 @@ OTHERS = (
     [] if find_spec("foolbox") is None else [Entry("to_foolbox", foolbox), Entry("from_foolbox", from_other_library)]
 )
 
+
+def text_network(device, dtype=torch.float32):
+    """A network of words that it classifies as it does, and its texts."""
+    texts = ["the weather was surprisingly good", "nobody liked the ending", "plain words follow here"]
+    tokenizer = WordTokenizer.of(texts)
+    torch.manual_seed(0)
+    model = Tokenized(text_cnn(len(tokenizer), 2), tokenizer).eval().to(device, dtype)
+    with torch.no_grad():
+        return model, texts, model(texts).argmax(1)
+
+
+def words_exchanged(device):
+    """What it gives about texts is on the CPU, as texts are."""
+    model, texts, y = text_network(device)
+    found = WordSubstitution(Classification(2), share=0.5)(model, texts, y)
+    return found.texts, found.success, found.changed, found.queries, found.loss
+
+
+def embeddings_moved(device, dtype=torch.float32):
+    model, texts, y = text_network(device, dtype)
+    ids = model.encode(texts)
+    inner = FromEmbeddings(model.network, ids, model.real(ids))
+    embedded = inner.embed(ids, model.real(ids))
+    free = {"bounds": (-float("inf"), float("inf")), "task": Classification(2)}
+    found = PGD(0.5, "l2", steps=3, **free)(inner, embedded.x, y, mask=embedded.mask)
+    return embedded.x, embedded.mask, inner(embedded.x).detach(), Placed(found.x_adv), inner
+
+
 ENTRIES = [
+    Entry("WordSubstitution", words_exchanged, returns="cpu"),
+    Entry("FromEmbeddings", embeddings_moved),
     *(Entry(name, attacked(name), dtypes=ALSO.get(name, ())) for name in ATTACKS),
     Entry("PGD, budgets, ids and mask elsewhere", options_elsewhere),
     Entry("PGD, data on the CPU", data_elsewhere, returns="cpu"),

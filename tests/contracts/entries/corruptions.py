@@ -5,9 +5,12 @@ from torch.nn.functional import interpolate
 
 from deepwright.core.boxes import Detections
 from deepwright.core.tasks import Segmentation
+from deepwright.core.texts import to_codes
 from deepwright.corruptions import (
     ALL,
+    SERIES,
     TABLES,
+    TEXTS,
     Compose,
     Suite,
     apply,
@@ -16,6 +19,7 @@ from deepwright.corruptions import (
     get,
     move_boxes,
     move_labels,
+    series_in_units,
 )
 from entries import Entry, Placed, image_classifier, normal, seeded, uniform
 
@@ -49,6 +53,20 @@ def composed(device):
 
 def rows_perturbed(p):
     return lambda device: p(normal(6, 4).to(device), 3, seed=1, ids=torch.arange(6, device=device))
+
+
+def texts_perturbed(p):
+    codes = to_codes(["Some words, and more of them follow.", "A second text!"])
+    return lambda device: p(codes.to(device), 4, seed=1, ids=torch.arange(2, device=device))
+
+
+def series_perturbed(p):
+    return lambda device: p(normal(4, 20, 3).to(device), 3, seed=1, ids=torch.arange(4, device=device))
+
+
+def series_in_their_units(device):
+    made = series_in_units(uniform(3).to(device), 1 + uniform(3).to(device))
+    return [p(normal(4, 20, 3).to(device), 2) for p in made]
 
 
 def label_maps(n=2, h=12, w=16):
@@ -101,4 +119,7 @@ ENTRIES = [
     Entry("move_boxes", boxes_moved),
     Entry("diamond_square, differentiable_jpeg, apply", helpers, tolerance=5e-3),
     *(Entry(f"table: {p.name}", rows_perturbed(p)) for p in TABLES),
+    *(Entry(f"text: {p.name}", texts_perturbed(p)) for p in TEXTS),
+    *(Entry(f"series: {p.name}", series_perturbed(p)) for p in SERIES),
+    Entry("series_in_units", series_in_their_units),
 ]

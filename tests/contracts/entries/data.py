@@ -4,6 +4,7 @@ import torch
 
 from deepwright.core.randomness import generator
 from deepwright.core.rows import Rows
+from deepwright.core.texts import to_codes
 from deepwright.data import (
     Data,
     Scenes,
@@ -11,6 +12,7 @@ from deepwright.data import (
     class_blends,
     jitter_digits,
     make_scenes,
+    make_sentences,
     ood_companions,
     shift_and_flip,
     shuffle_pixels,
@@ -85,6 +87,14 @@ def table_companions(device):
     return ood_companions(data, 5), data.train, data.test, data.center, data.scale
 
 
+def text_and_series_companions(device):
+    texts, y = make_sentences(60)
+    parts = [Split(part.x.to(device), part.y.to(device)) for part in split_three(to_codes(texts), y)]
+    words = ood_companions(Data("texts", "text", ("no", "yes"), *parts), 5)
+    parts = [Split(part.x.to(device), part.y) for part in split_three(normal(60, 9, 2), y)]
+    return words, ood_companions(Data("series", "series", ("no", "yes"), *parts), 5)
+
+
 def augmented(device):
     x = pixels().to(device)
     each = [shift_and_flip(2), jitter_digits()]
@@ -119,6 +129,7 @@ ENTRIES = [
     Entry("to_float", lambda d: (to_float(pixels().to(d)), to_float(uniform(3, 2).to(d)))),
     Entry("ood_companions, class_blends, shuffle_pixels", companions),
     Entry("table_data, ood_companions", table_companions),
+    Entry("ood_companions of texts and series", text_and_series_companions),
     Entry("shift_and_flip, jitter_digits", augmented, random=True),
     Entry("make_scenes, Scenes", scenes),
     Entry("make_scenes, stream_scenes on the CPU", scenes_on_the_cpu, returns="cpu"),

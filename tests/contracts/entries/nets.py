@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from deepwright.core.boxes import Detections
+from deepwright.core.texts import to_codes
 from deepwright.nets import (
     SSD,
     BasicBlock,
@@ -39,6 +40,7 @@ from deepwright.nets import (
     ssd_loss,
     weights_hidden,
 )
+from deepwright.nets.texts import Tokenized, WordTokenizer, text_cnn
 from entries import Entry, normal, uniform
 
 
@@ -214,7 +216,19 @@ def matched(device):
 
 DOUBLE = (torch.float64,)
 
+
+def texts_read(device, dtype=torch.float32):
+    """Strings and their code points, through the tokenizer to where the network lives."""
+    texts = ["a good film", "a bad one, and long"]
+    tokenizer = WordTokenizer.of(texts)
+    torch.manual_seed(0)
+    model = Tokenized(text_cnn(len(tokenizer), 2), tokenizer).eval().to(device, dtype)
+    with torch.no_grad():
+        return model(texts), model(to_codes(texts).to(device)), model.encode(texts), model
+
+
 ENTRIES = [
+    Entry("Tokenized, WordTokenizer, text_cnn", texts_read, dtypes=(torch.float64, torch.bfloat16)),
     Entry("mlp", made(lambda: mlp(4, 3), 4), dtypes=(torch.float64, torch.bfloat16)),
     Entry("cifar_resnet", made(lambda: cifar_resnet(8), 3, 12, 12), dtypes=DOUBLE),
     Entry("imagenet_resnet", made(lambda: imagenet_resnet(18, classes=5), 3, 32, 32), dtypes=DOUBLE),

@@ -13,6 +13,7 @@ from deepwright.checks.subjects.subject import Subject
 from deepwright.core.features import extract
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, holm
+from deepwright.core.texts import are_codes
 from deepwright.data import Split
 from deepwright.dataquality import Moved, TwoSampleTest, classifier_two_sample_test, grey, moved_columns, statistics_of
 
@@ -81,12 +82,15 @@ def _columns(subject: Subject, split: Split, *, raw: bool) -> dict[str, Any]:
 
 
 def _rows(columns: dict[str, Any], split: Split) -> Tensor:
-    """What the classifier looks at: columns, and of pictures coarse pixels too."""
+    """What the classifier looks at: columns, and of pictures coarse pixels too, of texts counts of words."""
     known = torch.stack([v.double() for v in columns.values()], dim=1) if columns else None
     if are_pictures(split):
         coarse = torch.cat([torch.nn.functional.avg_pool2d(grey(x), _POOL).flatten(1) for x, _ in split.batches(500)])
         return coarse.double() if known is None else torch.cat([known, coarse.double()], dim=1)
-    return floats_of(split).double() if known is None else known
+    if known is None or are_codes(split.x):
+        rows = floats_of(split).double()
+        return rows if known is None else torch.cat([known, rows], dim=1)
+    return known
 
 
 def _label_shift(subject: Subject, first: Split, second: Split) -> Moved | None:

@@ -14,6 +14,7 @@ from deepwright.checks.subjects.subject import PARTS, Subject
 from deepwright.core.pictures import Strip, strips
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import wilson
+from deepwright.core.texts import to_texts
 from deepwright.data import Split
 from deepwright.dataquality import (
     Duplicates,
@@ -22,6 +23,7 @@ from deepwright.dataquality import (
     groups_of,
     picture_fingerprints,
     row_fingerprints,
+    text_fingerprints,
 )
 
 _STEPS = (0.001, 0.01, 0.05, 0.1)
@@ -76,13 +78,17 @@ def _fingerprints(subject: Subject, splits: dict[str, Split]) -> Fingerprints:
     if are_pictures(subject.data.test):
         parts = [picture_fingerprints(x for x, _ in split.batches(500)) for split in splits.values() if len(split)]
         return Fingerprints.cat(parts)
+    if subject.data.kind == "text":
+        return text_fingerprints([text for split in splits.values() for text in to_texts(split.x)], subject.seed)
     rows = torch.cat([floats_of(split) for split in splits.values() if len(split)])
     return row_fingerprints(rows, subject.seed)
 
 
 def _can_be_near(subject: Subject) -> bool:
-    """Whether inputs are amounts: codes and tokens are equal or not."""
-    return bool(subject.data.test.x.is_floating_point()) or are_pictures(subject.data.test)
+    """Whether inputs are amounts, or words: codes and tokens are equal or not."""
+    return (
+        bool(subject.data.test.x.is_floating_point()) or are_pictures(subject.data.test) or subject.data.kind == "text"
+    )
 
 
 def _only_exact(found: Duplicates) -> Duplicates:

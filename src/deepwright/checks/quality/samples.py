@@ -13,21 +13,25 @@ from torch import Tensor
 from deepwright.checks.findings.finding import NotApplicableError
 from deepwright.checks.subjects.columns import in_own_units
 from deepwright.checks.subjects.subject import Subject
+from deepwright.checks.subjects.texts import bags, excerpt
 from deepwright.core.pictures import encode
+from deepwright.core.texts import are_codes, to_texts
 from deepwright.data import Data, Split
 from deepwright.dataquality import statistics_of
 
 _BATCH = 500
 _MOST_COLUMNS = 100
+_CHARACTERS = 80  # of a text, beside its place
 SHOWN = 20
 
 
 def floats_of(split: Split) -> Float[Tensor, "n d"]:
-    """All inputs of a split as rows of numbers, read batch by batch.
+    """All inputs of a split as rows of numbers, read batch by batch; of texts how often each word comes.
 
     Args:
-        split: of a table or of series.
+        split: of a table, of series or of texts.
     """
+    split = bags(split) if are_codes(split.x) else split
     parts = [x.flatten(1) for x, _ in split.batches(_BATCH)]
     if not parts:
         return torch.zeros(0, 0)
@@ -44,19 +48,21 @@ def are_pictures(split: Split) -> bool:
 
 
 def name_of(split: Split, i: int) -> str:
-    """How the user finds a sample: its file where it is known, else its place.
+    """How the user finds a sample: its file where it is known, else its place; and the beginning of a text.
 
     Args:
         split: whose sample it is.
         i: its index.
     """
-    return str(split.columns["file"][i]) if "file" in split.columns else str(i)
+    name = str(split.columns["file"][i]) if "file" in split.columns else str(i)
+    return f"{name}: {excerpt(split.x[i], _CHARACTERS)}" if are_codes(split.x) else name
 
 
 def attributes_of(subject: Subject, split: Split, *, labels: bool = True) -> dict[str, Any]:
     """What the samples of a split can be sorted by: name -> values.
 
-    Columns of a table in their own units, statistics of pictures, what is known beside, and the class.
+    Columns of a table in their own units, statistics of pictures, lengths of texts, what is known beside, and the
+    class.
 
     Args:
         subject: whose split it is.
@@ -66,6 +72,10 @@ def attributes_of(subject: Subject, split: Split, *, labels: bool = True) -> dic
     found: dict[str, Any] = {}
     if are_pictures(split):
         found |= statistics_of(x for x, _ in split.batches(_BATCH))
+    elif subject.data.kind == "text":
+        texts = to_texts(split.x)
+        found |= {"characters": torch.tensor([float(len(text)) for text in texts])}
+        found |= {"words": torch.tensor([float(len(text.split())) for text in texts])}
     elif subject.data.kind == "tabular":
         found |= table_columns(subject, split)
     found |= {name: values for name, values in split.columns.items() if name != "file"}

@@ -95,7 +95,7 @@ class TrivialPredictor(nn.Module):
         else:
             self.answer = answer
 
-    def forward(self, x: Float[Tensor, "n ..."]) -> Any:
+    def forward(self, x: Any) -> Any:
         """Outputs in the task's form, one a sample."""
         if isinstance(self.answer, DetectionBatch):
             return DetectionBatch([self.answer[0]] * len(x)).to(x.device)

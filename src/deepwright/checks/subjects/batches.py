@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from deepwright.core.errors import InputError
+from deepwright.core.texts import are_codes, are_texts, to_codes
 
 INPUTS = (
     "pixel_values",
@@ -63,7 +64,7 @@ def require_keys(keys: object) -> None:
 
 
 def one_batch(batch: Any, what: str, keys: Sequence[str] | None = None) -> tuple[Tensor, Any]:
-    """Inputs on the CPU and targets of a batch, one target a sample.
+    """Inputs on the CPU and targets of a batch, one target a sample; strings are code points.
 
     Args:
         batch: a pair, or a dict.
@@ -75,7 +76,7 @@ def one_batch(batch: Any, what: str, keys: Sequence[str] | None = None) -> tuple
     """
     inputs, y = _pair(batch, what, keys)
     try:
-        x = torch.as_tensor(inputs).cpu()
+        x = to_codes(inputs) if are_texts(inputs) else _numbers(inputs)
     except (TypeError, ValueError, RuntimeError) as error:
         given = f"inputs that are a {type(inputs).__name__}: {str(error).splitlines()[0]}"
         raise InputError(f"{what} loader", given=given, expected="tensors or arrays of numbers") from error
@@ -87,6 +88,12 @@ def one_batch(batch: Any, what: str, keys: Sequence[str] | None = None) -> tuple
         given = f"a batch of {len(x)} inputs and {labels} targets"
         raise InputError(f"{what} loader", given=given, expected="one target a sample")
     return x, y
+
+
+def _numbers(inputs: Any) -> Tensor:
+    """Inputs that are no texts: rows of whole numbers don't look like code points."""
+    x = torch.as_tensor(inputs).cpu()
+    return x.long() if are_codes(x) else x
 
 
 def _pair(batch: Any, what: str, keys: Sequence[str] | None) -> tuple[Any, Any]:

@@ -49,8 +49,8 @@ class FromDeviations(nn.Module):
         self.register_buffer("whole", whole.to(place))
         self.training = network.training
 
-    def forward(self, z: Float[Tensor, "n columns"]) -> Any:
-        """The network on rows in their own units, in the dtype that they came in."""
+    def forward(self, z: Float[Tensor, "n ... columns"]) -> Any:
+        """The network on rows (or series) in their own units, in the dtype that they came in."""
         return self.network(_in_units(z, self.center, self.scale, self.whole).to(z.dtype))
 
 

@@ -15,11 +15,13 @@ from deepwright.checks.subjects.batches import batches_of, joined, one_batch, re
 from deepwright.checks.subjects.columns import in_deviations, in_own_units
 from deepwright.checks.subjects.rereading import is_large, read_again
 from deepwright.checks.subjects.subject import OPTIONS, Subject
+from deepwright.checks.subjects.texts import reads_texts
 from deepwright.core.devices import dtype_of
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import read_outputs
 from deepwright.core.requirements import require_network
 from deepwright.core.tasks import Classification, Task, infer
+from deepwright.core.texts import are_codes, joined_codes
 from deepwright.data import FOR_MEASURING, Data, Split, cut_note, one_piece, stratified_order, to_float, with_parts
 from deepwright.nets import as_network
 
@@ -38,6 +40,7 @@ def subject_from_loaders(
     keys: Sequence[str] | None = None,
     groups: str | Sequence[Any] | None = None,
     reference: Iterable[Any] | Data | Split | None = None,
+    tokenizer: Any = None,
     **options: Any,
 ) -> Subject:
     """A subject from loaders of (inputs, targets), or of dicts that hold them.
@@ -64,6 +67,7 @@ def subject_from_loaders(
         keys: of inputs and targets where batches are dicts, as ("image", "label"); told from the usual names when None.
         groups: by which groups are compared: a column's name, or a value for each sample of `test`.
         reference: batches, a `Data` (its test part) or a `Split` that the test samples are compared with.
+        tokenizer: list of strings -> token ids, for batches of texts; see `nets.texts.as_tokenizer`.
         options: further fields of `Subject`.
 
     Raises:
@@ -79,6 +83,7 @@ def subject_from_loaders(
         given = [word for word, value in refused.items() if value is not None]
         if given:
             raise InputError(", ".join(given), given="beside a Data", expected="none: a Data has splits and classes")
+        model = _reading(model, test.kind == "text", tokenizer)
         test, column = _grouped(test, groups)
         other = _reference(reference, task, None)
         return Subject(model, test, name, task=cast(Task, task), groups=column, reference=other, **options)
@@ -86,7 +91,10 @@ def subject_from_loaders(
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
     wide = dtype_of(as_network(model).network) == torch.float64
     x, y = _gather(test, "test", keys, wide)
-    model, said = as_network(model, to_float(x[:_SEEN]))
+    if are_codes(x) or tokenizer is not None:
+        model, said = _reading(model, are_codes(x), tokenizer), ""
+    else:
+        model, said = as_network(model, to_float(x[:_SEEN]))
     seen = _seen_task(model, x, y) if task is None else task
     column, beside = _column(groups, len(x))
     whole = Split(x, seen.check_targets(y, len(x), "test labels"), beside)
@@ -105,7 +113,7 @@ def subject_from_loaders(
         raise InputError("class_names", given=f"several of {', '.join(twice)}", expected="different names")
     if not names and isinstance(seen, Classification):
         names = seen.names or tuple(map(str, range(seen.classes)))
-    kind = {4: "image", 3: "series"}.get(x.ndim, "tabular")
+    kind = "text" if are_codes(x) else {4: "image", 3: "series"}.get(x.ndim, "tabular")
     notes, seen_validation = tuple(text for text in (note, said) if text), bool(note) and train is not None
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=notes, seen_validation=seen_validation)
     if kind == "tabular" and x.ndim == 2:
@@ -137,6 +145,13 @@ def _reference(given: Any, task: Task | None, keys: Sequence[str] | None) -> Spl
         return in_own_units(given).test
     x, y = _gather(given, "reference", keys)
     return Split(x, y if task is None else task.check_targets(y, len(x), "reference labels"))
+
+
+def _reading(model: nn.Module, texts: bool, tokenizer: Any) -> nn.Module:
+    """The network, with its tokenizer in front where it reads texts."""
+    if not texts and tokenizer is not None:
+        raise InputError("tokenizer", given="one, beside inputs that are no texts", expected="none")
+    return reads_texts(model, tokenizer) if texts else model
 
 
 def _fitted_on(
@@ -186,13 +201,15 @@ def _gather(loader: Iterable[Any], what: str, keys: Sequence[str] | None, wide: 
     ys: list[Any] = []
     for batch in batches_of(loader, what):
         x, y = one_batch(batch, what, keys)
-        if xs and x.shape[1:] != xs[0].shape[1:]:
+        if xs and x.shape[1:] != xs[0].shape[1:] and not (are_codes(x) and are_codes(xs[0])):
             given = f"samples of shape {tuple(x.shape[1:])} after {tuple(xs[0].shape[1:])}"
             raise InputError(f"{what} loader", given=given, expected="one shape in all batches")
         xs.append(x)
         ys.append(y)
     if not xs:
         raise InputError(f"{what} loader", given="no batch", expected="at least one")
+    if are_codes(xs[0]):
+        return joined_codes(xs), joined(ys, what)
     x = torch.cat(xs)
     if len(x) == 0:
         raise InputError(f"{what} loader", given="no sample", expected="at least one")

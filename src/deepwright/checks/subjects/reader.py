@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from deepwright.core.tasks import Classification, Task
@@ -22,7 +23,7 @@ class Reader(nn.Module):
         super().__init__()
         self.network, self.task = network, task
 
-    def forward(self, x: Float[Tensor, "n ..."]) -> Any:
+    def forward(self, x: Shaped[Tensor, "n ..."] | Sequence[str]) -> Any:
         """Outputs in the task's form."""
         return self.task.read(self.network(x), len(x), strict=False)
 

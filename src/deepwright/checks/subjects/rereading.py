@@ -15,6 +15,7 @@ from deepwright.checks.subjects.batches import joined, one_batch, require_plain
 from deepwright.core.errors import InputError
 from deepwright.core.progress import track
 from deepwright.core.rows import Rows
+from deepwright.core.texts import are_codes
 
 STREAMED = 512 * 2**20  # bytes of inputs: so much is gathered, and more is read again
 
@@ -93,7 +94,10 @@ def is_large(loader: object, keys: Sequence[str] | None, what: str) -> bool:
         first = loader.collate_fn(_items(loader.dataset, [0]))  # type: ignore[attr-defined]
     except Exception:  # a data set with keys of its own: it is gathered, as it says
         return False
-    x = require_plain(one_batch(first, what, keys)[0], what)
+    x = one_batch(first, what, keys)[0]
+    if are_codes(x):  # texts of several lengths make no rows
+        return False
+    x = require_plain(x, what)
     return x.nbytes * len(loader.dataset) > STREAMED  # type: ignore[attr-defined]
 
 

@@ -13,7 +13,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from deepwright.checks.subjects.texts import as_bags, bags
 from deepwright.core.randomness import generator
+from deepwright.core.texts import are_codes
 from deepwright.data import Data, Split
 from deepwright.data.dataset import stratified_order
 
@@ -66,12 +68,15 @@ def fit_simple_models(data: Data, seed: int = 0) -> SimpleModels:
     """Nearest class mean, 5 nearest neighbours, logistic regression, and a readout of a frozen random network.
 
     The random network is one layer of 128 random filters with rectified averages over nine parts of the picture, or 512
-    random rectified features of a row. Logistic regression's penalty is chosen on the validation samples.
+    random rectified features of a row; of texts they see how often each word comes. Logistic regression's penalty is
+    chosen on the validation samples.
 
     Args:
         data: with labels of classes; at most 2,000 training and 2,000 test samples are used, in their classes' shares.
         seed: of the samples and of the random network.
     """
+    if data.kind == "text":
+        data = as_bags(data)
     train, validation = data.train.take(MOST, seed), data.validation.take(MOST // 4, seed)
     rows = stratified_order(data.test.y, seed)[:MOST].sort().values
     test = data.test.where(rows)
@@ -109,12 +114,14 @@ def _right(features: tuple[list[Tensor], ...], labels: list[Tensor]) -> dict[str
 
 
 def feature_rows(split: Split, seed: int) -> Float[Tensor, "n d"]:
-    """Rows of numbers: features, pixels of at most 32 x 32, series; of very long ones random projections.
+    """Rows of numbers: features, pixels of at most 32 x 32, series, counts of words; of very long ones random
+    projections.
 
     Args:
         split: of any inputs.
         seed: of the projections.
     """
+    split = bags(split) if are_codes(split.x) else split
     length = _small(split.inputs(slice(0, 0))).flatten(1).shape[1]
     weight = None
     if length > _LONGEST:

@@ -17,6 +17,7 @@ from deepwright.checks.findings.finding import NotApplicableError
 from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor, repeats_history
 from deepwright.checks.subjects.reader import read_by
 from deepwright.checks.subjects.simple_models import SimpleModels, fit_simple_models
+from deepwright.checks.subjects.texts import OnBags, bags, reads_texts
 from deepwright.core.devices import device_of, dtype_of
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
@@ -24,12 +25,21 @@ from deepwright.core.inference import read_outputs
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network, require_whole
 from deepwright.core.rows import require_finite_rows, value_range
-from deepwright.core.tasks import Binary, Classification, Detection, Regression, Segmentation, Task
+from deepwright.core.tasks import (
+    Binary,
+    Classification,
+    Detection,
+    GraphClassification,
+    Regression,
+    Segmentation,
+    Task,
+)
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
+from deepwright.core.texts import are_codes
 from deepwright.data import Data, Split, ood_companions
 from deepwright.nets import as_network
 
-KINDS = ("image", "tabular", "series")
+KINDS = ("image", "tabular", "series", "text")
 PARTS = ("train", "validation", "test")
 _SCORES = {
     "multi-label classification": "share of right labels",
@@ -40,7 +50,7 @@ _SCORES = {
 }
 _LOG_PROBABILITIES = "the outputs are log-probabilities, which are read as logits: their softmax is the same"
 LEAST_OF_A_CLASS = 5  # training samples: of fewer, its mean or a neighbour says little
-OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps", "sensitivity")
+OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps", "sensitivity", "substitutions")
 
 
 @dataclass
@@ -48,8 +58,9 @@ class Subject:
     """A network under audit.
 
     Attributes:
-        model: takes pixels in [0, 1], standardised features or series, and gives what its task reads; its preprocessing
-            is inside (`in_deviations` puts it there for a network that takes a table's columns as they are).
+        model: takes pixels in [0, 1], standardised features, series or texts (`nets.texts.Tokenized`), and gives what
+            its task reads; its preprocessing is inside (`in_deviations` puts it there for a network that takes a
+            table's columns as they are).
         data: train, validation and test splits with class names; kept on the CPU, each batch goes to the model.
         name: for the report.
         batch_size: for every pass.
@@ -57,9 +68,11 @@ class Subject:
         attack_limit: at most so many samples are attacked.
         corruption_limit: at most so many samples are perturbed.
         ood_limit: of each set that belongs to no class.
-        eps: rising budgets of the robustness curve; chosen by the kind of data when None.
+        eps: rising budgets of the robustness curve (of texts: shares of the words); by the kind of data when None.
         sensitivity: of two classes, the share of the events that the threshold shall find: it is then chosen on
             validation samples, in place of the task's own.
+        substitutions: of texts, word -> what may stand in its place (`adversarial.text.Substitutions`); slips of the
+            keyboard when None.
         task: what outputs and targets mean; None takes one class a sample of those that the data name. What it leaves
             open (a tolerance) is taken from the training targets.
         groups: a column by which its numbers are compared between groups: of the table, of what is known beside the
@@ -81,6 +94,7 @@ class Subject:
     ood_limit: int = 400
     eps: tuple[float, ...] | None = None
     sensitivity: float | None = None
+    substitutions: Any = None
     if TYPE_CHECKING:  # None is settled when the subject is made, so that nobody has to ask for it later
         task: Task = cast(Task, None)
     else:
@@ -97,7 +111,8 @@ class Subject:
                 "data", given=type(self.data).__name__, expected="a Data", hint="audit(model, loader) takes loaders"
             )
         if len(self.data.test):
-            self.model, note = as_network(self.model, self.data.test.inputs(slice(0, TELLING_ROWS)))
+            example = None if self.data.kind == "text" else self.data.test.inputs(slice(0, TELLING_ROWS))
+            self.model, note = as_network(self.model, example)
             self.data = replace(self.data, notes=(*self.data.notes, note)) if note else self.data
         self._check_options()
         dense = {"segmentation": Segmentation, "detection": Detection}.get(self.data.kind)
@@ -112,6 +127,7 @@ class Subject:
             )
         if len(self.data.test) == 0:
             raise InputError("test data", given="no sample", expected="at least one")
+        self._check_texts()
         for part in PARTS:
             require_finite_rows(getattr(self.data, part).x, f"{part} inputs")
         self._check_pixels()
@@ -167,7 +183,8 @@ class Subject:
         if not isinstance(self.reference, Split):
             given, hint = type(self.reference).__name__, "Split(inputs, targets)"
             raise InputError("reference", given=given, expected="a Split", hint=hint)
-        if tuple(self.reference.x.shape[1:]) != self.data.shape:
+        texts = self.data.kind == "text" and are_codes(self.reference.x)  # of any length
+        if not texts and tuple(self.reference.x.shape[1:]) != self.data.shape:
             given = f"samples of shape {tuple(self.reference.x.shape[1:])}"
             raise InputError("reference", given=given, expected=f"{self.data.shape}, as the test samples")
         require_finite_rows(self.reference.x, "reference inputs")
@@ -178,6 +195,12 @@ class Subject:
                 else None
             )
             self.reference = self.reference if y is None else replace(self.reference, y=y)
+
+    def _check_texts(self) -> None:
+        if self.data.kind == "text":
+            self.model = reads_texts(self.model)
+        elif self.substitutions is not None:
+            raise InputError("substitutions", given=f"beside {self.data.kind} data", expected="none: they are of words")
 
     def _check_pixels(self) -> None:
         x = self.data.test.x
@@ -341,6 +364,8 @@ class Subject:
         counts = torch.bincount(train.y, minlength=self.classes)
         if bool((counts[self.data.test.y.unique()] == 0).any()):
             return None
+        if self.data.kind == "text":
+            return OnBags(NearestMean.fit(bags(train), self.classes)).to(self.device)
         return NearestMean.fit(train, self.classes).to(self.device)
 
     @property
@@ -364,7 +389,7 @@ class Subject:
     def baseline_name(self) -> str:
         """What the baseline is, in words."""
         if self.has_classes:
-            return "nearest class mean"
+            return "nearest class mean of word counts" if self.data.kind == "text" else "nearest class mean"
         persists = isinstance(self.baseline, TrivialPredictor) and self.baseline.persists
         return "the last season repeated" if persists else "the best answer that looks at no input"
 
@@ -390,8 +415,8 @@ class Subject:
 
     @cached_property
     def ood(self) -> dict[str, Tensor]:
-        """Inputs that belong to no class; of series only those that the data bring."""
-        if self.data.kind == "series":
+        """Inputs that belong to no class; of graphs only those that the data bring."""
+        if isinstance(self.task, GraphClassification):
             return {name: x[: self.ood_limit] for name, x in self.data.ood.items()}
         return ood_companions(self.data, min(self.ood_limit, len(self.data.test)), self.seed)
 

@@ -123,7 +123,8 @@ def require_few_values(found: Survey, path: Path) -> None:
     for column, values in found.values.items():
         if len(values) > MOST_CLASSES:
             given = f"text column {column!r} with over {MOST_CLASSES} values"
-            raise InputError(f"{path.name}", given=given, hint="drop identifiers and free text")
+            hint = f"drop identifiers and free text, or say --text {column} where the network reads it"
+            raise InputError(f"{path.name}", given=given, hint=hint)
 
 
 def _look(found: Survey, frame: Any, skip_broken: bool) -> None:
