@@ -1,0 +1,69 @@
+"""Tensors that are made, and types that are changed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from deepwright.nets.onnx_files.node import Node, Operator, require_size, whole
+
+
+def _shape(node: Node, x: Tensor) -> Tensor:
+    part = x.shape[node.get("start", 0) : node.get("end")]
+    return torch.tensor(list(part), dtype=torch.long, device=x.device)
+
+
+def _size(node: Node, x: Tensor) -> Tensor:
+    return torch.tensor(x.numel(), dtype=torch.long, device=x.device)
+
+
+def _constant_of_shape(node: Node, shape: Tensor) -> Tensor:
+    sizes, value = whole(shape) or [], node.get("value")
+    require_size(sizes, "ConstantOfShape")
+    if value is None:
+        return torch.zeros(sizes, dtype=node.dtype(1), device=shape.device)
+    dtype = node.precision.now if value.dtype == node.precision.file else value.dtype
+    return torch.full(sizes, value.item(), dtype=dtype, device=shape.device)
+
+
+def _range(node: Node, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
+    first, last, step = (t.item() for t in (start, limit, delta))
+    count = max(0, -int(-(last - first) // step)) if step else -1
+    require_size([count], "Range")
+    return (first + step * torch.arange(count, device=start.device)).to(start.dtype)
+
+
+def _cast(node: Node, x: Tensor) -> Tensor:
+    return x.to(node.dtype(node.get("to")))
+
+
+def _cast_like(node: Node, x: Tensor, like: Tensor) -> Tensor:
+    return x.to(like.dtype)
+
+
+def _one_hot(node: Node, indices: Tensor, depth: Tensor, values: Tensor) -> Tensor:
+    count = int(depth)
+    require_size([*indices.shape, count], "OneHot")
+    axis = node.get("axis", -1)
+    places = torch.where(indices < 0, indices + count, indices).long().unsqueeze(axis)
+    shape = [1] * places.ndim
+    shape[axis] = count
+    hot = places == torch.arange(count, device=indices.device).reshape(shape)
+    return torch.where(hot, values[1], values[0])
+
+
+def _eye_like(node: Node, x: Tensor) -> Tensor:
+    dtype = x.dtype if node.get("dtype") is None else node.dtype(node.get("dtype"))
+    return torch.ones(x.shape, dtype=dtype, device=x.device).triu(node.get("k", 0)).tril(node.get("k", 0))
+
+
+MAKING: dict[str, Operator] = {
+    "Cast": _cast,
+    "CastLike": _cast_like,
+    "ConstantOfShape": _constant_of_shape,
+    "EyeLike": _eye_like,
+    "OneHot": _one_hot,
+    "Range": _range,
+    "Shape": _shape,
+    "Size": _size,
+}
