@@ -39,6 +39,8 @@ def check_calibration(subject: Subject) -> Finding:
         return Finding.not_applicable(
             "calibration", f"a {subject.task.kind} states no confidence in one class a sample"
         )
+    if subject.without_scores:
+        return Finding.not_applicable("calibration", subject.without_scores)
     logits, y = subject.logits(), subject.data.test.y
     diagram, found = reliability(logits, y), ece_interval(logits, y, seed=subject.seed)
     floor = ece_by_chance(logits, seed=subject.seed)

@@ -13,8 +13,11 @@ from deepwright.core.results import Figure
 def check_cost(subject: Subject) -> Finding:
     """Parameters, bytes, MACs, peak activations and measured latency of one input.
 
-    Applies to every task.
+    Applies to every task; not to a network that another runtime runs.
     """
+    if not subject.has_gradients:
+        why = "what the network is made of can't be looked at: parameters and multiply-accumulates aren't counted"
+        return Finding.not_applicable("cost", why)
     report = cost(subject.model, subject.data.test.inputs(slice(0, 1)), latency=True)
     assert report.latency is not None
     latency = report.latency

@@ -32,6 +32,8 @@ def check_fragility(subject: Subject) -> Finding:
     """
     if not subject.has_classes:
         return Finding.not_applicable("fragility", f"a {subject.task.kind} has no margin between classes of a sample")
+    if subject.without_scores:
+        return Finding.not_applicable("fragility", subject.without_scores)
     data = subject.data
     report = fragility_report(
         subject.logits(), data.test.y, held_out=held_out(subject), class_names=subject.class_names, seed=subject.seed

@@ -12,15 +12,18 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError, first_line
 from deepwright.nets import zoo
 from deepwright.nets.factories import named_network
+from deepwright.nets.onnx_files import open_onnx
 from deepwright.nets.programs import RefusedProgram, read_program
 from deepwright.nets.weights_files import load_weights
+
+PICKLES = (".pkl", ".pickle", ".joblib")
 
 
 def load(source: str, weights: Path | str | None = None) -> nn.Module:
     """A network in eval mode.
 
     Args:
-        source: a zoo name, `package.module:factory` (the current folder is searched too), or a `.pt2` file.
+        source: a zoo name, `package.module:factory` (the current folder is searched too), a `.pt2` file or an `.onnx` file.
         weights: a state dict for a factory's network.
 
     Raises:
@@ -30,6 +33,18 @@ def load(source: str, weights: Path | str | None = None) -> nn.Module:
         if weights is not None:
             raise InputError("--weights", given=str(weights), expected="none: an exported program holds its own")
         return load_exported(source)
+    if source.endswith(".onnx"):
+        if weights is not None:
+            raise InputError("--weights", given=str(weights), expected="none: an ONNX file holds its own")
+        return open_onnx(source)
+    if source.endswith(PICKLES):
+        raise InputError(
+            "model",
+            given=f"{source}, a pickle, which can run code when it is read",
+            expected="a file that holds numbers only, or code of yours",
+            hint="write an ONNX file (skl2onnx does it for scikit-learn), or name package.module:function, a function of "
+            "your own that loads and returns the estimator",
+        )
     if ":" in source:
         model = named_network(source)
         if weights is not None:

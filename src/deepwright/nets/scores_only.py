@@ -25,6 +25,9 @@ class ScoresOnly(nn.Module):
         class_names: of the columns, in their order, where the function knows them.
         labels_only: whether the scores are 1 for the label that it gives and 0 elsewhere.
         outputs: what the columns are ("probabilities", "logits"), where that is known.
+
+    Attributes:
+        notes: what to tell about it.
     """
 
     scores_only = True
@@ -41,6 +44,7 @@ class ScoresOnly(nn.Module):
     ) -> None:
         super().__init__()
         self.function, self.what = function, what
+        self.notes: tuple[str, ...] = ()
         self.class_names, self.labels_only, self.outputs = tuple(class_names), labels_only, outputs
         if dtype is not None:  # says where it lives and in which precision data are brought to it
             self.register_buffer("place", torch.zeros((), dtype=dtype))
@@ -113,3 +117,21 @@ def require_steady(model: nn.Module, x: Float[Tensor, "n ..."]) -> None:
 
 def _gap(a: Tensor, b: Tensor) -> float:
     return float((a.double() - b.double()).abs().max()) if a.numel() else 0.0
+
+
+def declared_outputs(network: Any) -> str | None:
+    """What the columns of a network are, where it says so itself: "probabilities" of an estimator.
+
+    Args:
+        network: any.
+    """
+    return network.outputs if isinstance(network, ScoresOnly) else None
+
+
+def gives_labels_only(model: nn.Module) -> bool:
+    """Whether a network has no scores but 1 for the label that it gives.
+
+    Args:
+        model: any; what it wraps is looked at too.
+    """
+    return any(isinstance(module, ScoresOnly) and module.labels_only for module in model.modules())

@@ -35,6 +35,8 @@ from deepwright.data import (
 from deepwright.nets import Normalised, ZooEntry, mlp
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
+from deepwright.nets.doors import as_scores_only, in_class_order
+from deepwright.nets.scores_only import declared_outputs
 from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
 from deepwright.workflows.precision import placed
 
@@ -47,8 +49,9 @@ class SubjectOptions:
     """A network, and everything that says what it is measured on.
 
     Attributes:
-        model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, a module that takes pixels in [0, 1]
-            (or features) and gives logits, or a ready `Subject` (which has its data with it). None is
+        model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, an .onnx file, a module that takes
+            pixels in [0, 1] (or features) and gives logits, a fitted scikit-learn estimator or a function of arrays that
+            gives scores, or a ready `Subject` (which has its data with it). None is
             `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
         data: a name of `deepwright list data`, an image folder or zip, an .npz, a .csv, or a `Data`. The model's own
             by default.
@@ -106,6 +109,7 @@ class SubjectOptions:
     task: Task | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "model", as_scores_only(self.model))
         limits = {"attack_limit": self.attack_limit, "corruption_limit": self.corruption_limit}
         require_whole(1, **said(limit=self.limit, size=self.size, **limits))
         require_whole(0, seed=self.seed)
@@ -173,6 +177,8 @@ def build_subject(
     if options.ood is not None:
         data = replace(data, ood={f"own {Path(options.ood).name}": _foreign(options, data)})
     model, name = _network(options, data, say)
+    model = in_class_order(model, data.classes)
+    outputs = options.outputs or (declared_outputs(model) if options.task is None else None)
     if options.model is None:  # it was trained here, and not on the validation part
         data = replace(data, seen_validation=False)
     if options.mean is not None or options.std is not None:
@@ -185,7 +191,7 @@ def build_subject(
     model = placed(model, options.device, options.precision, mixed=mixed)
     batch = 250 if data.kind == "tabular" or data.shape[-1] <= 64 else 25
     settings: dict[str, Any] = {**_limits(options, data), "eps": None if options.eps is None else tuple(options.eps)}
-    task = class_task(model, data, options.outputs) if options.outputs is not None else options.task
+    task = class_task(model, data, outputs) if outputs is not None else options.task
     return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
 
 
@@ -211,7 +217,7 @@ def _raw(data: Data) -> Data:
 def _entry(options: SubjectOptions) -> ZooEntry | None:
     """The zoo's entry of the network, where it is one of the zoo's."""
     name = options.model
-    if isinstance(name, nn.Module) or (isinstance(name, str) and (":" in name or name.endswith(".pt2"))):
+    if isinstance(name, nn.Module) or (isinstance(name, str) and (":" in name or name.endswith((".pt2", ".onnx")))):
         return None
     return zoo_entry(str(name or DEFAULT_MODEL))
 

@@ -17,6 +17,8 @@ from deepwright.core.inference import read_outputs
 from deepwright.core.requirements import require_network
 from deepwright.core.tasks import Classification, Task, infer
 from deepwright.data import FOR_MEASURING, Data, Split, cut_note, one_piece, stratified_order, to_float, with_parts
+from deepwright.nets.doors import as_scores_only, in_class_order
+from deepwright.nets.scores_only import declared_outputs
 
 _SEEN = 250  # samples from which the task is told
 
@@ -54,7 +56,7 @@ def subject_from_loaders(
     Raises:
         InputError: batches of another form; outputs and targets whose task can't be told.
     """
-    require_network(model)
+    require_network(as_scores_only(model))
     for word in options:
         if word not in OPTIONS:
             raise unknown_name("option of a subject", word, OPTIONS)
@@ -67,6 +69,7 @@ def subject_from_loaders(
     if task is not None and not isinstance(task, Task):
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
     x, y = _gather(test, "test")
+    model = in_class_order(as_scores_only(model, to_float(x[:2])), tuple(class_names or ()))
     seen = _seen_task(model, x, y) if task is None else task
     whole = Split(x, seen.check_targets(y, len(x), "test labels"))
     if train is None and validation is None:
@@ -78,7 +81,7 @@ def subject_from_loaders(
         with_parts(split, "data with training batches")
         train_part, validation_part, note = _fitted_on(train, validation, seen)
         test_part = whole
-    names = tuple(class_names or ())
+    names = tuple(class_names or getattr(model, "class_names", ()))
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InputError("class_names", given=f"several of {', '.join(twice)}", expected="different names")
@@ -110,7 +113,7 @@ def _seen_task(model: nn.Module, x: Tensor, y: Any) -> Task:
     def read(out: Any, n: int) -> Task:
         columns = out.shape[1] if isinstance(out, Tensor) and out.ndim == 2 else 0
         if columns > 1 and _one_whole_number_each(y):
-            return Classification(columns)
+            return Classification(columns, outputs=declared_outputs(model) or "auto")
         return infer(out, y[rows])
 
     return read_outputs(model, [to_float(x[rows])], read)[0]

@@ -15,7 +15,7 @@ from deepwright.core.devices import dtype_of
 from deepwright.core.errors import InputError, first_line
 from deepwright.core.randomness import generator
 from deepwright.nets.onnx_files.interface import Interface
-from deepwright.nets.onnx_files.node import UnsupportedError
+from deepwright.nets.onnx_files.node import TooLargeError, UnsupportedError
 from deepwright.nets.onnx_files.reading import Graph, Port, read_graph
 from deepwright.nets.onnx_files.runtime import session
 from deepwright.nets.onnx_files.twin import OnnxTwin, missing_operators
@@ -78,6 +78,15 @@ def _rows(out: Any) -> Any:
     return torch.from_numpy(np.array(out)) if isinstance(out, np.ndarray) and out.dtype.kind in "biuf" else out
 
 
+class Told:
+    """What to tell about a network, by subject; it is no part of what the network is."""
+
+    fingerprint = "what is told about a network"
+
+    def __init__(self, **lines: str) -> None:
+        self.lines = lines
+
+
 class OnnxNetwork(nn.Module):
     """An ONNX file that takes one batch of samples and gives their scores.
 
@@ -85,13 +94,18 @@ class OnnxNetwork(nn.Module):
         twin: the file's operators in torch, with gradients; None where it can't be had or isn't the same.
         runtime: the file in ONNX Runtime.
         interface: how samples go in.
-        notes: what was compared, or why there are scores only.
+        told: what was compared, or why there are scores only.
     """
 
-    def __init__(self, twin: OnnxTwin | None, runtime: Runtime, interface: Interface, notes: tuple[str, ...]) -> None:
+    def __init__(self, twin: OnnxTwin | None, runtime: Runtime, interface: Interface, told: Told) -> None:
         super().__init__()
-        self.twin, self.runtime, self.interface, self.notes = twin, runtime, interface, notes
+        self.twin, self.runtime, self.interface, self.told = twin, runtime, interface, told
         self.train(False)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell about it: what was compared, or why there are scores only."""
+        return tuple(self.told.lines.values())
 
     @property
     def scores_only(self) -> bool:
@@ -138,11 +152,14 @@ class OnnxNetwork(nn.Module):
         try:
             with torch.no_grad():
                 gap, allowed, fine = self._gap(x)
+        except TooLargeError:
+            raise
         except (UnsupportedError, InputError) as error:
             self._distrust(first_line(error))
             return
         if fine:
-            self.notes += (f"equal to ONNX Runtime on {len(x)} {what} within {gap:.2g} of the largest output",)
+            said = f"equal to ONNX Runtime on {len(x)} {what} within {gap:.2g} of the largest output"
+            self.told.lines[what] = said
         else:
             self._distrust(
                 f"its torch twin differs from ONNX Runtime on {what} by {gap:.2g} of the largest output "
@@ -151,7 +168,7 @@ class OnnxNetwork(nn.Module):
 
     def _distrust(self, why: str) -> None:
         self.twin = None
-        self.notes = (f"scores only, by ONNX Runtime: {why}",)
+        self.told.lines = {"file": f"scores only, by ONNX Runtime: {why}"}
 
     def _gap(self, x: Tensor) -> tuple[float, float, bool]:
         """(largest difference, what rounding explains, whether it is no more), relative to the largest output."""
@@ -174,7 +191,7 @@ class OnnxNetwork(nn.Module):
 
     def _rounding(self, x: Tensor, single: Tensor, size: float) -> float:
         """Four times what single precision costs this network, found by its twin in double precision."""
-        exact = OnnxNetwork(copy.deepcopy(self.twin).double(), self.runtime, self.interface, ())  # type: ignore[union-attr]
+        exact = OnnxNetwork(copy.deepcopy(self.twin).double(), self.runtime, self.interface, Told())
         lost = float((exact._by_twin(x) - single.double()).abs().max()) / size
         return min(LOOSEST, max(TOLERANCE, 4 * lost))
 
@@ -215,10 +232,11 @@ def open_onnx(
     lacking = _without_gradients(graph)
     runtime = Runtime(graph.path, graph.digest)
     if lacking:
-        notes = (f"scores only, by ONNX Runtime: no torch twin, for {', '.join(lacking)}",)
-        network = OnnxNetwork(None, runtime, interface, notes)
+        told = Told(file=f"scores only, by ONNX Runtime: no torch twin, for {', '.join(lacking)}")
+        network = OnnxNetwork(None, runtime, interface, told)
     else:
-        network = OnnxNetwork(OnnxTwin(graph), runtime, interface, (_what(graph),))
+        told = Told(file=f"an ONNX file of opset {graph.opset}, run by a torch twin of its operators")
+        network = OnnxNetwork(OnnxTwin(graph), runtime, interface, told)
     x = _runnable(network, example)
     if x is not None:
         network.compare(x, "random inputs")
@@ -230,10 +248,6 @@ def open_onnx(
     if network.twin is not None:
         runtime.unload()
     return network
-
-
-def _what(graph: Graph) -> str:
-    return f"an ONNX file of opset {graph.opset}, run by a torch twin of its operators"
 
 
 def _without_gradients(graph: Graph) -> list[str]:
@@ -256,6 +270,8 @@ def _runnable(network: OnnxNetwork, example: Tensor | None) -> Tensor | None:
                 network._by_runtime(x[:rows])
             except UnsupportedError as error:
                 network._distrust(f"no torch twin, for {error}")
+            except TooLargeError:
+                raise
             except InputError:
                 continue
             else:

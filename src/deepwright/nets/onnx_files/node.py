@@ -15,6 +15,9 @@ from deepwright.core.errors import InputError
 Operator = Callable[..., Any]
 """(node, *inputs) -> a tensor, or a tuple of them; an input that is left out is None."""
 
+Numbers = Tensor | Sequence[Any]
+"""Axes, shapes, scales and the like: a tensor where they are computed, Python's numbers where they are known."""
+
 LARGEST = 2**31
 """Numbers in one tensor: what a file asks for beyond it is taken for an attack on the memory."""
 
@@ -33,6 +36,10 @@ CONVERTED = {
 """ONNX's number of a type -> torch's."""
 
 
+class TooLargeError(InputError):
+    """A tensor that no memory is meant to hold."""
+
+
 class UnsupportedError(Exception):
     """A node that no operator here computes, in words."""
 
@@ -48,6 +55,11 @@ class Precision:
 
     file: torch.dtype = torch.float32
     now: torch.dtype = torch.float32
+
+    @property
+    def fingerprint(self) -> str:
+        """What it is made from; not of the last pass."""
+        return f"precision {self.file}"
 
 
 @dataclass
@@ -91,18 +103,18 @@ class Node:
         return self.precision.now if found == self.precision.file else found
 
 
-def whole(values: Tensor | Sequence[int] | None) -> list[int] | None:
-    """Numbers of axes, shapes and the like, as Python has them.
+def whole(values: Numbers | None) -> list[Any] | None:
+    """Numbers of axes, shapes, scales and the like, as Python has them.
 
     Args:
         values: a tensor, a sequence, or None, which stays.
     """
     if values is None:
         return None
-    return [int(v) for v in (values.reshape(-1).tolist() if isinstance(values, Tensor) else values)]
+    return values.reshape(-1).tolist() if isinstance(values, Tensor) else list(values)
 
 
-def axes_of(node: Node, given: Tensor | None) -> list[int] | None:
+def axes_of(node: Node, given: Numbers | None) -> list[int] | None:
     """The axes that an operator names as an input, or (in older files) as an attribute.
 
     Args:
@@ -120,10 +132,10 @@ def require_size(shape: Sequence[int], what: str) -> None:
         what: makes it.
 
     Raises:
-        InputError: more numbers than `LARGEST`, or a negative size.
+        TooLargeError: more numbers than `LARGEST`, or a negative size.
     """
     if any(n < 0 for n in shape) or math.prod(shape) > LARGEST:
-        raise InputError(
+        raise TooLargeError(
             f"the ONNX file's {what}",
             given=f"a tensor of shape {tuple(shape)}",
             expected=f"at most {LARGEST:,} numbers in one tensor",

@@ -174,9 +174,7 @@ def _graph(path: Path, model: Any) -> Graph:
     if model.ByteSize() >= 2**31:
         for name, value in constants.items():
             digest.update(name.encode() + value.contiguous().view(torch.uint8).numpy().tobytes())
-    return Graph(
-        path, digest.hexdigest(), opset, inputs, outputs, constants, steps, precision, sorted(set(lacking))
-    )
+    return Graph(path, digest.hexdigest(), opset, inputs, outputs, constants, steps, precision, sorted(set(lacking)))
 
 
 def _port(value: Any) -> Port:

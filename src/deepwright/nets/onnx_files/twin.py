@@ -10,12 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, first_line
-from deepwright.nets.onnx_files.node import Node, Operator, UnsupportedError
+from deepwright.nets.onnx_files.node import Node, Operator
 from deepwright.nets.onnx_files.operators import OPERATORS
-from deepwright.nets.onnx_files.reading import Graph, Port, Step
+from deepwright.nets.onnx_files.reading import Graph, Step
 
-OPSETS = range(11, 23)
+OPSETS = range(11, 26)
 _STATISTICS = {"BatchNormalization": (3, 4), "QuantizeLinear": (1, 2), "DequantizeLinear": (1, 2), "Resize": (1, 2, 3)}
+_REDUCED = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
+_NUMBERS: dict[str, tuple[int, ...]] = {
+    **{f"Reduce{name}": (1,) for name in _REDUCED},
+    **dict.fromkeys(("CumSum", "Expand", "Reshape", "Split", "Squeeze", "Tile", "TopK", "Unsqueeze"), (1,)),
+    "Pad": (1, 2, 3),
+    "Resize": (2, 3),
+    "Slice": (1, 2, 3, 4),
+}
+"""Inputs that are shapes, axes and the like: where they are constant, Python holds them, and no device is asked."""
 _WORDS = {1: "weight", 2: "bias", 3: "mean", 4: "variance"}
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LayerNormalization")
 
@@ -36,7 +45,11 @@ class Operation(nn.Module):
         super().__init__()
         self.node, self.operator, self.given = node, operator, tuple(given)
         self._names: dict[int, str] = {}
+        self._numbers: dict[int, list[Any]] = {}
         for position, value in constants.items():
+            if position in _NUMBERS.get(node.kind, ()):
+                self._numbers[position] = value.detach().reshape(-1).tolist()
+                continue
             name = _WORDS.get(position, "") if node.kind in _WEIGHTED else ""
             self._names[position] = name = name or f"input_{position}"
             if isinstance(value, nn.Parameter):
@@ -52,10 +65,14 @@ class Operation(nn.Module):
         """
         rest = iter(given)
         inputs = [
-            None if comes is None else next(rest) if comes else getattr(self, self._names[position])
+            None if comes is None else next(rest) if comes else self._constant(position)
             for position, comes in enumerate(self.given)
         ]
         return self.operator(self.node, *inputs)
+
+    def _constant(self, position: int) -> Any:
+        name = self._names.get(position)
+        return self._numbers[position] if name is None else getattr(self, name)
 
     def extra_repr(self) -> str:
         """The operator's name."""
@@ -178,6 +195,3 @@ def _module_name(name: str, taken: nn.ModuleDict) -> str:
         count += 1
         chosen = f"{plain}_{count}"
     return chosen
-
-
-__all__ = ["OPSETS", "OnnxTwin", "Operation", "Port", "UnsupportedError", "missing_operators"]

@@ -17,7 +17,7 @@ def _from_the_front(indices: Tensor, size: int) -> Tensor:
 def _gather(node: Node, x: Tensor, indices: Tensor) -> Tensor:
     axis = node.get("axis", 0) % x.ndim
     picked = x.index_select(axis, _from_the_front(indices, x.shape[axis]).reshape(-1))
-    return picked.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    return picked.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
 def _gather_elements(node: Node, x: Tensor, indices: Tensor) -> Tensor:

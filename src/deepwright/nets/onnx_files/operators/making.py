@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -21,9 +23,13 @@ def _constant_of_shape(node: Node, shape: Tensor) -> Tensor:
     sizes, value = whole(shape) or [], node.get("value")
     require_size(sizes, "ConstantOfShape")
     if value is None:
-        return torch.zeros(sizes, dtype=node.dtype(1), device=shape.device)
+        return torch.zeros(sizes, dtype=node.dtype(1), device=_place(shape))
     dtype = node.precision.now if value.dtype == node.precision.file else value.dtype
-    return torch.full(sizes, value.item(), dtype=dtype, device=shape.device)
+    return torch.full(sizes, value.item(), dtype=dtype, device=_place(shape))
+
+
+def _place(shape: Any) -> torch.device | None:
+    return shape.device if isinstance(shape, Tensor) else None
 
 
 def _range(node: Node, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:

@@ -46,7 +46,8 @@ def _response(node: Node, x: Tensor) -> Tensor:
 
 
 def _length(node: Node, x: Tensor) -> Tensor:
-    return x / torch.linalg.vector_norm(x, node.get("p", 2), node.get("axis", -1), keepdim=True)
+    length = torch.linalg.vector_norm(x, node.get("p", 2), node.get("axis", -1), keepdim=True)
+    return torch.where(length == 0, torch.zeros_like(x), x / length)
 
 
 NORMALISATION: dict[str, Operator] = {

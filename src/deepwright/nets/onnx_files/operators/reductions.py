@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from deepwright.nets.onnx_files.node import Node, Operator, axes_of, whole
+from deepwright.nets.onnx_files.node import Node, Numbers, Operator, axes_of, whole
 
 
 def _reduced(function: Callable[..., Tensor]) -> Operator:
     """An operator over axes: an attribute in older files, an input in newer ones, all of them where none is named."""
 
-    def operator(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
+    def operator(node: Node, x: Tensor, axes: Numbers | None = None) -> Tensor:
         chosen = axes_of(node, axes)
         if not chosen:
             if node.get("noop_with_empty_axes", 0):
@@ -64,13 +64,14 @@ def _argument(largest: bool) -> Operator:
     return operator
 
 
-def _top_k(node: Node, x: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+def _top_k(node: Node, x: Tensor, k: Numbers) -> tuple[Tensor, Tensor]:
     (count,) = whole(k) or [0]
-    found = torch.topk(x, count, node.get("axis", -1), bool(node.get("largest", 1)), bool(node.get("sorted", 1)))
-    return found.values, found.indices
+    axis = node.get("axis", -1)
+    found = x.sort(dim=axis, descending=bool(node.get("largest", 1)), stable=True)  # of equal values the first, as ONNX
+    return found.values.narrow(axis, 0, count), found.indices.narrow(axis, 0, count)
 
 
-def _cumulated(node: Node, x: Tensor, axis: Tensor) -> Tensor:
+def _cumulated(node: Node, x: Tensor, axis: Numbers) -> Tensor:
     (along,) = whole(axis) or [0]
     turned = x.flip(along) if node.get("reverse", 0) else x
     total = turned.cumsum(along, dtype=x.dtype)

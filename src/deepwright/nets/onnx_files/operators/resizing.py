@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deepwright.nets.onnx_files.node import Node, Operator, UnsupportedError, require_size, whole
+from deepwright.nets.onnx_files.node import Node, Numbers, Operator, UnsupportedError, require_size, whole
 
 
 def _resize(
-    node: Node, x: Tensor, roi: Tensor | None = None, scales: Tensor | None = None, sizes: Tensor | None = None
+    node: Node, x: Tensor, roi: Tensor | None = None, scales: Numbers | None = None, sizes: Numbers | None = None
 ) -> Tensor:
     mode, place = node.get("mode", "nearest"), node.get("coordinate_transformation_mode", "half_pixel")
     if node.get("antialias", 0) or node.get("keep_aspect_ratio_policy", "stretch") != "stretch":
@@ -34,15 +34,13 @@ def _resize(
     return x
 
 
-def _targets(
-    x: Tensor, axes: Sequence[int], scales: Tensor | None, sizes: Tensor | None
-) -> list[tuple[int, float]]:
+def _targets(x: Tensor, axes: Sequence[int], scales: Numbers | None, sizes: Numbers | None) -> list[tuple[int, float]]:
     """(size, scale) of each axis; the size is rounded down from the scale."""
-    if sizes is not None and sizes.numel():
-        return [(n, n / x.shape[a]) for a, n in zip(axes, whole(sizes) or [])]
-    if scales is None or not scales.numel():
+    wanted, factors = whole(sizes), whole(scales)
+    if wanted:
+        return [(n, n / x.shape[a]) for a, n in zip(axes, wanted)]
+    if not factors:
         raise UnsupportedError("Resize without scales or sizes")
-    factors = [float(s) for s in scales.tolist()]
     return [(math.floor(x.shape[a] * s), s) for a, s in zip(axes, factors)]
 
 

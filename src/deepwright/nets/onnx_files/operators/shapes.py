@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from deepwright.nets.onnx_files.node import Node, Operator, UnsupportedError, axes_of, require_size, whole
+from deepwright.nets.onnx_files.node import Node, Numbers, Operator, UnsupportedError, axes_of, require_size, whole
 from deepwright.nets.onnx_files.operators.convolutions import padding_of
 
 
-def _reshape(node: Node, x: Tensor, shape: Tensor) -> Tensor:
+def _reshape(node: Node, x: Tensor, shape: Numbers) -> Tensor:
     wanted = whole(shape) or []
     if not node.get("allowzero", 0):
         wanted = [x.shape[i] if n == 0 else n for i, n in enumerate(wanted)]
@@ -26,12 +26,12 @@ def _flatten(node: Node, x: Tensor) -> Tensor:
     return x.reshape(math.prod(x.shape[:axis]), -1) if x.numel() else x.reshape(math.prod(x.shape[:axis]), 0)
 
 
-def _squeeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
+def _squeeze(node: Node, x: Tensor, axes: Numbers | None = None) -> Tensor:
     chosen = axes_of(node, axes)
     return x.squeeze() if chosen is None else x.squeeze(tuple(chosen))
 
 
-def _unsqueeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
+def _unsqueeze(node: Node, x: Tensor, axes: Numbers | None = None) -> Tensor:
     chosen = axes_of(node, axes) or []
     for axis in sorted(a % (x.ndim + len(chosen)) for a in chosen):
         x = x.unsqueeze(axis)
@@ -42,7 +42,7 @@ def _transpose(node: Node, x: Tensor) -> Tensor:
     return x.permute(node.get("perm", list(reversed(range(x.ndim)))))
 
 
-def _expand(node: Node, x: Tensor, shape: Tensor) -> Tensor:
+def _expand(node: Node, x: Tensor, shape: Numbers) -> Tensor:
     wanted = torch.broadcast_shapes(x.shape, tuple(whole(shape) or []))
     require_size(wanted, "Expand")
     return x.expand(wanted)
@@ -52,7 +52,7 @@ def _concat(node: Node, *parts: Tensor) -> Tensor:
     return torch.cat(parts, node.get("axis"))
 
 
-def _split(node: Node, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
+def _split(node: Node, x: Tensor, sizes: Numbers | None = None) -> tuple[Tensor, ...]:
     axis, given = node.get("axis", 0), whole(sizes if sizes is not None else node.get("split"))
     if given is None:
         each = -(-x.shape[axis] // (node.get("num_outputs") or node.outputs))
@@ -63,17 +63,21 @@ def _split(node: Node, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, 
 def _slice(
     node: Node,
     x: Tensor,
-    starts: Tensor,
-    ends: Tensor,
-    axes: Tensor | None = None,
-    steps: Tensor | None = None,
+    starts: Numbers,
+    ends: Numbers,
+    axes: Numbers | None = None,
+    steps: Numbers | None = None,
 ) -> Tensor:
     first, last = whole(starts) or [], whole(ends) or []
     along, by = whole(axes) or list(range(len(first))), whole(steps) or [1] * len(first)
     for axis, start, end, step in zip(along, first, last, by):
         rows = range(x.shape[axis])[slice(start, _stop(end, x.shape[axis], step), step)]
         if step > 0:
-            x = x.narrow(axis, rows.start, rows.stop - rows.start if len(rows) else 0) if step == 1 else _picked(x, axis, rows)
+            x = (
+                x.narrow(axis, rows.start, rows.stop - rows.start if len(rows) else 0)
+                if step == 1
+                else _picked(x, axis, rows)
+            )
         else:
             x = _picked(x, axis, rows)
     return x
@@ -88,9 +92,7 @@ def _picked(x: Tensor, axis: int, rows: range) -> Tensor:
     return x.index_select(axis, torch.tensor(list(rows), dtype=torch.long, device=x.device))
 
 
-def _pad(
-    node: Node, x: Tensor, pads: Tensor, value: Tensor | None = None, axes: Tensor | None = None
-) -> Tensor:
+def _pad(node: Node, x: Tensor, pads: Numbers, value: Numbers | None = None, axes: Numbers | None = None) -> Tensor:
     ends, along = whole(pads) or [], [a % x.ndim for a in whole(axes) or range(x.ndim)]
     before, after = [0] * x.ndim, [0] * x.ndim
     for i, axis in enumerate(along):
@@ -98,7 +100,7 @@ def _pad(
     require_size([max(0, n + b + a) for n, b, a in zip(x.shape, before, after)], "Pad")
     mode = node.get("mode", "constant")
     if mode == "constant":
-        return F.pad(x, padding_of(before, after), value=0.0 if value is None else value.item())
+        return F.pad(x, padding_of(before, after), value=(whole(value) or [0.0])[0])
     if mode not in ("reflect", "edge", "wrap"):
         raise UnsupportedError(f"Pad in the mode {mode}")
     for axis, (b, a) in enumerate(zip(before, after)):
@@ -119,7 +121,7 @@ def _mirrored(size: int, before: int, after: int, mode: str) -> Tensor:
     return torch.where(place < size, place, period - place)
 
 
-def _tile(node: Node, x: Tensor, repeats: Tensor) -> Tensor:
+def _tile(node: Node, x: Tensor, repeats: Numbers) -> Tensor:
     times = whole(repeats) or []
     require_size([n * t for n, t in zip(x.shape, times)], "Tile")
     return x.repeat(times)
