@@ -35,7 +35,7 @@ from deepwright.data import (
 from deepwright.nets import Normalised, ZooEntry, mlp
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
-from deepwright.nets.doors import as_scores_only, in_class_order
+from deepwright.nets.doors import Brought, as_scores_only, in_class_order
 from deepwright.nets.scores_only import declared_outputs
 from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
 from deepwright.workflows.precision import placed
@@ -84,7 +84,7 @@ class SubjectOptions:
         InputError: numbers out of their range, a device that isn't here, data beside a ready `Subject`.
     """
 
-    model: str | nn.Module | Subject | None = None
+    model: str | Brought | Subject | None = None
     _: KW_ONLY
     data: str | Path | Data | None = None
     data_root: Path | str | None = None

@@ -17,14 +17,14 @@ from deepwright.core.inference import read_outputs
 from deepwright.core.requirements import require_network
 from deepwright.core.tasks import Classification, Task, infer
 from deepwright.data import FOR_MEASURING, Data, Split, cut_note, one_piece, stratified_order, to_float, with_parts
-from deepwright.nets.doors import as_scores_only, in_class_order
+from deepwright.nets.doors import Brought, as_scores_only, in_class_order
 from deepwright.nets.scores_only import declared_outputs
 
 _SEEN = 250  # samples from which the task is told
 
 
 def subject_from_loaders(
-    model: nn.Module,
+    model: Brought,
     test: Iterable[Any] | Data,
     train: Iterable[Any] | None = None,
     validation: Iterable[Any] | None = None,
@@ -61,6 +61,7 @@ def subject_from_loaders(
         if word not in OPTIONS:
             raise unknown_name("option of a subject", word, OPTIONS)
     if isinstance(test, Data):
+        model = as_scores_only(model, test.test.inputs(slice(0, 2)))
         refused = {"train": train, "validation": validation, "class_names": class_names}
         given = [word for word, value in refused.items() if value is not None]
         if given:

@@ -25,7 +25,7 @@ from deepwright.core.requirements import require_network, require_whole
 from deepwright.core.tasks import Binary, Classification, Segmentation, Task
 from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabilities
 from deepwright.data import Data, Split, ood_companions
-from deepwright.nets.doors import as_scores_only, examine, in_class_order
+from deepwright.nets.doors import examine, in_class_order
 from deepwright.nets.scores_only import declared_outputs, gives_labels_only
 
 KINDS = ("image", "tabular", "series")
@@ -80,7 +80,6 @@ class Subject:
     _log_probabilities: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.model = as_scores_only(self.model)
         require_network(self.model)
         if not isinstance(self.data, Data):
             raise InputError(

@@ -8,7 +8,7 @@ Example:
 """
 
 from deepwright.nets.doors.callables import from_callable
-from deepwright.nets.doors.estimators import from_estimator, in_class_order
-from deepwright.nets.doors.opening import as_scores_only, examine
+from deepwright.nets.doors.estimators import Estimator, from_estimator, in_class_order
+from deepwright.nets.doors.opening import Brought, as_scores_only, examine
 
-__all__ = ["as_scores_only", "examine", "from_callable", "from_estimator", "in_class_order"]
+__all__ = ["Brought", "Estimator", "as_scores_only", "examine", "from_callable", "from_estimator", "in_class_order"]

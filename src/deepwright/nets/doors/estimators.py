@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +17,17 @@ _READ_AS_LOGITS = (
     "of their softmax"
 )
 _LABELS = "it gives labels and no scores: where scores are needed, the label that it gives counts as certain"
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """What speaks scikit-learn's protocol."""
+
+    def fit(self, X: Any, y: Any) -> Any:
+        """Learn from rows."""
+
+    def predict(self, X: Any) -> Any:
+        """One answer a row."""
 
 
 def is_estimator(model: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,9 +12,12 @@ from torch import Tensor, nn
 from deepwright.core.devices import to_model
 from deepwright.core.inference import evaluating, has_gradients
 from deepwright.nets.doors.callables import from_callable
-from deepwright.nets.doors.estimators import from_estimator, is_estimator
+from deepwright.nets.doors.estimators import Estimator, from_estimator, is_estimator
 from deepwright.nets.onnx_files import OnnxNetwork
 from deepwright.nets.scores_only import require_steady
+
+Brought = nn.Module | Estimator | Callable[[Any], Any]
+"""What a person may bring as a network."""
 
 
 def as_scores_only(model: Any, example: Tensor | None = None) -> Any:

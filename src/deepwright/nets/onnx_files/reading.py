@@ -106,7 +106,7 @@ def read_graph(path: Path | str) -> Graph:
         model = onnx.inliner.inline_local_functions(onnx.load(str(path))) if proto.functions else onnx.load(str(path))
         onnx.checker.check_model(str(path))
         _require_known_shapes(model, str(path))
-        return _graph(path, model)
+        return graph_of(path, model)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # the checker's and protobuf's errors have no base of their own
@@ -143,7 +143,13 @@ def _require_known_shapes(model: Any, what: str) -> None:
         _require_numbers(sizes, what, value.name)
 
 
-def _graph(path: Path, model: Any) -> Graph:
+def graph_of(path: Path, model: Any) -> Graph:
+    """A model that was read and checked, as plain parts.
+
+    Args:
+        path: of its file.
+        model: of onnx.
+    """
     graph, lacking = model.graph, []
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     constants: dict[str, Tensor] = {}
