@@ -91,7 +91,9 @@ def test_a_function_and_its_randomness():
     rng = np.random.default_rng(0)
     with pytest.raises(InputError, match="fix its seed"):
         audit(lambda x: rng.random((len(x), 3)), batches(TEST), checks=["accuracy"])
-    report = audit(lambda x: -((x[:, None] - X[:3].mean(0)) ** 2).sum(2).repeat(3, 1), batches(TEST), checks=["accuracy"])
+    report = audit(
+        lambda x: -((x[:, None] - X[:3].mean(0)) ** 2).sum(2).repeat(3, 1), batches(TEST), checks=["accuracy"]
+    )
     assert report["accuracy"].grade != "failed"
 
 

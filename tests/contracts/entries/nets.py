@@ -4,10 +4,13 @@ import io
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+import onnx_networks
 from deepwright.core.boxes import Detections
 from deepwright.nets import (
     SSD,
@@ -16,15 +19,19 @@ from deepwright.nets import (
     EfficientNetLite0,
     Normalised,
     ResNet,
+    ScoresOnly,
     SSDDetector,
     anchor_boxes,
     cifar_resnet,
+    from_callable,
+    from_estimator,
     imagenet_resnet,
     load,
     load_exported,
     load_weights,
     match_anchors,
     mlp,
+    open_onnx,
     read_weights,
     small_ssd,
     ssd_loss,
@@ -150,6 +157,35 @@ def matched(device):
     return match_anchors(there, boxes.to(device)), match_anchors(there, boxes)
 
 
+def onnx_twin(device, dtype=torch.float32):
+    """The twin moves as any network; ONNX Runtime has agreed with it on the CPU."""
+    network, shape = onnx_networks.made("perceptron")
+    with tempfile.TemporaryDirectory() as folder:
+        model = open_onnx(onnx_networks.write(network, shape, Path(folder) / "n.onnx")).to(device, dtype)
+    with torch.no_grad():
+        return model(uniform(5, 4).to(device, dtype)), model.twin
+
+
+def _sums(x):
+    return np.stack([x.sum(1), -x.sum(1)], 1)
+
+
+def scores_only(make):
+    """What is no torch is asked on the CPU; its scores are where the inputs were."""
+
+    def call(device):
+        model = make().to(device)
+        x = uniform(5, 4).to(device)
+        return model(x), ScoresOnly(_sums)(x)
+
+    return call
+
+
+def estimator():
+    x = uniform(30, 4).double().numpy()
+    return LogisticRegression().fit(x, x[:, 0] > 0.5)
+
+
 DOUBLE = (torch.float64,)
 
 ENTRIES = [
@@ -166,6 +202,9 @@ ENTRIES = [
     Entry("load_weights", weights_loaded),
     Entry("read_weights", weights_read, returns="cpu"),
     Entry("load_exported", exported),
+    Entry("open_onnx, OnnxNetwork", onnx_twin, dtypes=DOUBLE),
+    Entry("from_estimator", scores_only(lambda: from_estimator(estimator()))),
+    Entry("from_callable, ScoresOnly", scores_only(lambda: from_callable(_sums))),
     Entry("SSDDetector", made(lambda: SSDDetector(2, 0.5, image_size=(64, 96)), 1, 64, 96), dtypes=DOUBLE),
     Entry("SSD, over features there", features_there, dtypes=DOUBLE),
     Entry("SSD, postprocess, no_detections", raw_and_empty),

@@ -65,7 +65,9 @@ def test_pictures_are_rows_and_named_columns_keep_their_names():
 
     frame = pd.DataFrame(X, columns=list("abcd"))
     chosen = make_pipeline(ColumnTransformer([("one", "passthrough", ["d", "a"])]), LogisticRegression()).fit(frame, Y)
-    assert np.allclose(from_estimator(chosen)(ROWS), chosen.predict_proba(pd.DataFrame(ROWS.numpy(), columns=list("abcd"))))
+    assert np.allclose(
+        from_estimator(chosen)(ROWS), chosen.predict_proba(pd.DataFrame(ROWS.numpy(), columns=list("abcd")))
+    )
     with pytest.raises(InputError, match="3 columns"):
         flat(ROWS[:, :3])
 

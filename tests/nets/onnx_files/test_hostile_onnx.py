@@ -82,7 +82,10 @@ def test_graphs_that_cannot_run(nodes, constants, tmp_path):
 
 BOMBS = {
     "ConstantOfShape": ([helper.make_node("ConstantOfShape", ["shape"], ["y"])], [shaped(1 << 20, 1 << 20)]),
-    "Expand": ([helper.make_node("Expand", ["w", "shape"], ["y"])], [numpy_helper.from_array(np.ones((1, 4), np.float32), "w"), shaped(1 << 40, 4)]),
+    "Expand": (
+        [helper.make_node("Expand", ["w", "shape"], ["y"])],
+        [numpy_helper.from_array(np.ones((1, 4), np.float32), "w"), shaped(1 << 40, 4)],
+    ),
     "Tile": ([helper.make_node("Tile", ["x", "shape"], ["y"])], [shaped(1 << 40, 1)]),
     "Pad": ([helper.make_node("Pad", ["x", "shape"], ["y"])], [shaped(0, 0, 0, 1 << 40)]),
     "made at run time": (
@@ -99,7 +102,7 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_tensors_that_no_memory_is_meant_to_hold(name, tmp_path):
     nodes, constants = BOMBS[name]
-    with pytest.raises(InputError, match="numbers in one tensor|ONNX Runtime"):
+    with pytest.raises(InputError, match="numbers in one tensor"):
         open_onnx(saved(tmp_path / "n.onnx", nodes, constants))
 
 
@@ -134,7 +137,9 @@ def test_flipped_bytes_never_crash(tmp_path):
 
 
 def test_several_inputs_and_labels_alone_are_refused(tmp_path):
-    two = lambda model: model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [4]))
+    def two(model):
+        model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [4]))
+
     with pytest.raises(InputError, match="2 inputs"):
         open_onnx(saved(tmp_path / "n.onnx", ADD, change=two))
 

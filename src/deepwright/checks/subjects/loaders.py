@@ -61,17 +61,17 @@ def subject_from_loaders(
         if word not in OPTIONS:
             raise unknown_name("option of a subject", word, OPTIONS)
     if isinstance(test, Data):
-        model = as_scores_only(model, test.test.inputs(slice(0, 2)))
+        network = as_scores_only(model, test.test.inputs(slice(0, 2)))
         refused = {"train": train, "validation": validation, "class_names": class_names}
         given = [word for word, value in refused.items() if value is not None]
         if given:
             raise InputError(", ".join(given), given="beside a Data", expected="none: a Data has splits and classes")
-        return Subject(model, test, name, task=cast(Task, task), **options)
+        return Subject(network, test, name, task=cast(Task, task), **options)
     if task is not None and not isinstance(task, Task):
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
     x, y = _gather(test, "test")
-    model = in_class_order(as_scores_only(model, to_float(x[:2])), tuple(class_names or ()))
-    seen = _seen_task(model, x, y) if task is None else task
+    network = in_class_order(as_scores_only(model, to_float(x[:2])), tuple(class_names or ()))
+    seen = _seen_task(network, x, y) if task is None else task
     whole = Split(x, seen.check_targets(y, len(x), "test labels"))
     if train is None and validation is None:
         rows, note = one_piece(whole.y, FOR_MEASURING, split, 0)
@@ -82,7 +82,7 @@ def subject_from_loaders(
         with_parts(split, "data with training batches")
         train_part, validation_part, note = _fitted_on(train, validation, seen)
         test_part = whole
-    names = tuple(class_names or getattr(model, "class_names", ()))
+    names = tuple(class_names or getattr(network, "class_names", ()))
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InputError("class_names", given=f"several of {', '.join(twice)}", expected="different names")
@@ -92,8 +92,8 @@ def subject_from_loaders(
     notes, seen_validation = (note,) if note else (), bool(note) and train is not None
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=notes, seen_validation=seen_validation)
     if kind == "tabular" and x.ndim == 2:
-        model, data = in_deviations(model, data)
-    return Subject(model, data, name, task=seen, **options)
+        network, data = in_deviations(network, data)
+    return Subject(network, data, name, task=seen, **options)
 
 
 def _fitted_on(train: Iterable[Any], validation: Iterable[Any] | None, task: Task) -> tuple[Split, Split, str]:

@@ -45,7 +45,7 @@ def from_callable(
         raise InputError("takes", given=repr(takes), expected="'numpy' or 'tensor'")
     name = getattr(function, "__name__", type(function).__name__)
     what = "a function" if name == "<lambda>" else f"the function {name}"
-    forms = {"numpy": function, "tensor": _OnTensors(function)}
+    forms: dict[str, Callable[[np.ndarray], Any]] = {"numpy": function, "tensor": _OnTensors(function)}
     known = takes or _annotated(function)
     if known is None and example is not None:
         known = _tried(forms, example[:2], what)

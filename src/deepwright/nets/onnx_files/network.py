@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from deepwright.nets.onnx_files.interface import Interface
 from deepwright.nets.onnx_files.node import TooLargeError, UnsupportedError
 from deepwright.nets.onnx_files.reading import Graph, Port, read_graph
 from deepwright.nets.onnx_files.runtime import session
-from deepwright.nets.onnx_files.twin import OnnxTwin, missing_operators
+from deepwright.nets.onnx_files.twin import OnnxTwin, Operation, missing_operators
 
 TOLERANCE, LOOSEST = 1e-5, 1e-4  # relative to the largest output
 _ROWS = 5
@@ -191,13 +191,14 @@ class OnnxNetwork(nn.Module):
 
     def _rounding(self, x: Tensor, single: Tensor, size: float) -> float:
         """Four times what single precision costs this network, found by its twin in double precision."""
+        assert self.twin is not None
         exact = OnnxNetwork(copy.deepcopy(self.twin).double(), self.runtime, self.interface, Told())
         lost = float((exact._by_twin(x) - single.double()).abs().max()) / size
         return min(LOOSEST, max(TOLERANCE, 4 * lost))
 
     def _quantised(self) -> bool:
         assert self.twin is not None
-        return any(m.node.kind == "QuantizeLinear" for m in self.twin.operations.values())  # type: ignore[union-attr]
+        return any(cast(Operation, m).node.kind == "QuantizeLinear" for m in self.twin.operations.values())
 
     def train(self, mode: bool = True) -> OnnxNetwork:
         """Stay in eval mode: the file has one."""

@@ -51,10 +51,12 @@ class Precision:
     Attributes:
         file: of the file's input.
         now: of the inputs of the running pass.
+        device: of the running pass.
     """
 
     file: torch.dtype = torch.float32
     now: torch.dtype = torch.float32
+    device: torch.device = torch.device("cpu")
 
     @property
     def fingerprint(self) -> str:

@@ -98,7 +98,7 @@ def read_graph(path: Path | str) -> Graph:
     if not path.is_file():
         raise InputError("ONNX file", given=str(path), expected="a file")
     proto = read_proto(path)
-    import onnx
+    import onnx.inliner
 
     require_beside(proto, path.resolve().parent, str(path))
     _require_modest(proto.graph.initializer, str(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from deepwright.core.errors import InputError, first_line
 from deepwright.nets.onnx_files.node import Node, Operator
 from deepwright.nets.onnx_files.operators import OPERATORS
 from deepwright.nets.onnx_files.reading import Graph, Step
+from deepwright.nets.onnx_files.sizes import ON_SIZES, Sizes, constant_sizes
 
 OPSETS = range(11, 26)
 _STATISTICS = {"BatchNormalization": (3, 4), "QuantizeLinear": (1, 2), "DequantizeLinear": (1, 2), "Resize": (1, 2, 3)}
@@ -46,6 +47,7 @@ class Operation(nn.Module):
         self.node, self.operator, self.given = node, operator, tuple(given)
         self._names: dict[int, str] = {}
         self._numbers: dict[int, list[Any]] = {}
+        self._sizes = {i: s for i, v in constants.items() if (s := constant_sizes(v)) is not None}
         for position, value in constants.items():
             if position in _NUMBERS.get(node.kind, ()):
                 self._numbers[position] = value.detach().reshape(-1).tolist()
@@ -57,18 +59,38 @@ class Operation(nn.Module):
             else:
                 self.register_buffer(name, value)
 
-    def forward(self, *given: Tensor) -> Any:
+    def forward(self, *given: Any) -> Any:
         """What the operator gives.
 
         Args:
             given: the inputs that are no constants, in order.
         """
+        if any(isinstance(value, Sizes) for value in given):
+            found = self._of_sizes(given)
+            if found is not None:
+                return found
         rest = iter(given)
         inputs = [
-            None if comes is None else next(rest) if comes else self._constant(position)
+            None if comes is None else self._fit(position, next(rest)) if comes else self._constant(position)
             for position, comes in enumerate(self.given)
         ]
         return self.operator(self.node, *inputs)
+
+    def _of_sizes(self, given: Sequence[Any]) -> Sizes | None:
+        """The result where all inputs are shapes and constants, in Python."""
+        if self.node.kind not in ON_SIZES:
+            return None
+        rest = iter(given)
+        known = [next(rest) if comes else self._sizes.get(i) for i, comes in enumerate(self.given)]
+        if not all(isinstance(value, Sizes) for value in known):
+            return None
+        return ON_SIZES[self.node.kind](self.node, *known)
+
+    def _fit(self, position: int, value: Any) -> Any:
+        """Sizes stay what they are where an operator asks for numbers."""
+        if isinstance(value, Sizes) and position not in _NUMBERS.get(self.node.kind, ()):
+            return value.tensor(self.node.precision.device)
+        return value
 
     def _constant(self, position: int) -> Any:
         name = self._names.get(position)
@@ -123,9 +145,10 @@ class OnnxTwin(nn.Module):
             )
         floating = next((x.dtype for x in inputs if x.is_floating_point()), None)
         self.precision.now = floating or self.precision.file
+        self.precision.device = inputs[0].device if inputs else torch.device("cpu")
         values: dict[str, Any] = dict(zip(self.inputs, inputs))
         for name, comes, outputs, done in self._steps:
-            operation = self.operations[name]
+            operation = cast(Operation, self.operations[name])
             try:
                 found = operation(*(values[n] for n in comes))
             except (RuntimeError, IndexError, ValueError, TypeError) as error:
@@ -137,6 +160,7 @@ class OnnxTwin(nn.Module):
             for n in done:
                 del values[n]
         results = tuple(values[n] if n in values else getattr(self, self.kept[n]) for n in self.outputs)
+        results = tuple(r.tensor(self.precision.device) if isinstance(r, Sizes) else r for r in results)
         return results[0] if len(results) == 1 else results
 
     def train(self, mode: bool = True) -> OnnxTwin:

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from deepwright.nets.onnx_files.node import Node, Operator, require_size, whole
+from deepwright.nets.onnx_files.sizes import Sizes
 
 
-def _shape(node: Node, x: Tensor) -> Tensor:
-    part = x.shape[node.get("start", 0) : node.get("end")]
-    return torch.tensor(list(part), dtype=torch.long, device=x.device)
+def _shape(node: Node, x: Tensor) -> Sizes:
+    return Sizes(x.shape[node.get("start", 0) : node.get("end")])
 
 
 def _size(node: Node, x: Tensor) -> Tensor:

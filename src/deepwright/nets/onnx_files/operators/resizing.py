@@ -41,7 +41,7 @@ def _targets(x: Tensor, axes: Sequence[int], scales: Numbers | None, sizes: Numb
         return [(n, n / x.shape[a]) for a, n in zip(axes, wanted)]
     if not factors:
         raise UnsupportedError("Resize without scales or sizes")
-    return [(math.floor(x.shape[a] * s), s) for a, s in zip(axes, factors)]
+    return [(x.shape[a] if s == 1 else math.floor(x.shape[a] * s), s) for a, s in zip(axes, factors)]
 
 
 def _places(mode: str, size: int, target: int, scale: float) -> Tensor:
