@@ -30,8 +30,8 @@ _DRAWS = 20  # of sign noise before them
 
 
 _WEAKER = (
-    "The network gives scores only, so these attacks search without gradients: a weaker test, and an upper bound on what "
-    "stands under attack."
+    "The network gives scores only, so these attacks search without gradients: a weaker test, and an upper bound on "
+    "what stands under attack."
 )
 
 
@@ -249,9 +249,9 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) 
     )
     if not subject.has_gradients:
         return (
-            f"Search longer: `adversarial.Square({options}, queries=5000)(subject.network, x, y)` on a batch x, y of the "
-            f"test data can only lower the {robust.value:.1%} here. A test that can be relied on needs gradients: audit "
-            "the network as a torch module, or as an ONNX file whose operators have a twin."
+            f"Search longer: `adversarial.Square({options}, queries=5000)(subject.network, x, y)` on a batch x, y of "
+            f"the test data can only lower the {robust.value:.1%} here. A test that can be relied on needs gradients: "
+            "audit the network as a torch module, or as an ONNX file whose operators have a twin."
         )
     if found.grade in ("A", "info"):
         return f"Confirm with {measure}."

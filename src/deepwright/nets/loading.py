@@ -23,7 +23,7 @@ def load(source: str, weights: Path | str | None = None) -> nn.Module:
     """A network in eval mode.
 
     Args:
-        source: a zoo name, `package.module:factory` (the current folder is searched too), a `.pt2` file or an `.onnx` file.
+        source: a zoo name, `package.module:factory` (the current folder is searched too), a `.pt2` or an `.onnx` file.
         weights: a state dict for a factory's network.
 
     Raises:
@@ -42,8 +42,8 @@ def load(source: str, weights: Path | str | None = None) -> nn.Module:
             "model",
             given=f"{source}, a pickle, which can run code when it is read",
             expected="a file that holds numbers only, or code of yours",
-            hint="write an ONNX file (skl2onnx does it for scikit-learn), or name package.module:function, a function of "
-            "your own that loads and returns the estimator",
+            hint="write an ONNX file (skl2onnx does it for scikit-learn), or name package.module:function, a function "
+            "of your own that loads and returns the estimator",
         )
     if ":" in source:
         model = named_network(source)

@@ -50,9 +50,9 @@ class SubjectOptions:
 
     Attributes:
         model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, an .onnx file, a module that takes
-            pixels in [0, 1] (or features) and gives logits, a fitted scikit-learn estimator or a function of arrays that
-            gives scores, or a ready `Subject` (which has its data with it). None is
-            `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
+            pixels in [0, 1] (or features) and gives logits, a fitted scikit-learn estimator or a function of arrays
+            that gives scores, or a ready `Subject` (which has its data with it). None is `resnet8-mnist`, or an MLP
+            that is trained on the table where `data` is one.
         data: a name of `deepwright list data`, an image folder or zip, an .npz, a .csv, or a `Data`. The model's own
             by default.
         data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.

@@ -82,7 +82,7 @@ def subject_from_loaders(
         with_parts(split, "data with training batches")
         train_part, validation_part, note = _fitted_on(train, validation, seen)
         test_part = whole
-    names = tuple(class_names or getattr(network, "class_names", ()))
+    names = tuple(class_names) if class_names else tuple(getattr(network, "class_names", ()))
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InputError("class_names", given=f"several of {', '.join(twice)}", expected="different names")

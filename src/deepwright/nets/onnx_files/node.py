@@ -56,7 +56,7 @@ class Precision:
 
     file: torch.dtype = torch.float32
     now: torch.dtype = torch.float32
-    device: torch.device = torch.device("cpu")
+    device: torch.device | str = "cpu"
 
     @property
     def fingerprint(self) -> str:

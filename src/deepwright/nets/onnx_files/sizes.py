@@ -27,7 +27,7 @@ class Sizes(list[Any]):
         super().__init__(numbers)
         self.scalar = scalar
 
-    def tensor(self, device: torch.device) -> Tensor:
+    def tensor(self, device: torch.device | str) -> Tensor:
         """The same for an operator that takes tensors.
 
         Args:

@@ -145,7 +145,7 @@ class OnnxTwin(nn.Module):
             )
         floating = next((x.dtype for x in inputs if x.is_floating_point()), None)
         self.precision.now = floating or self.precision.file
-        self.precision.device = inputs[0].device if inputs else torch.device("cpu")
+        self.precision.device = inputs[0].device if inputs else "cpu"
         values: dict[str, Any] = dict(zip(self.inputs, inputs))
         for name, comes, outputs, done in self._steps:
             operation = cast(Operation, self.operations[name])
