@@ -51,6 +51,18 @@ class SmallUNet(nn.Module):
         return self.c(F.pad(torch.cat([a, up], 1), (1, 1, 1, 1), mode="reflect"))
 
 
+class Memory(nn.Module):
+    """Both kinds of recurrent layer over a series (time, channels), read in both directions."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.LSTM(3, 5, 2, batch_first=True, bidirectional=True), nn.GRU(10, 4, batch_first=True)
+        self.last = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.last(self.two(self.one(x)[0])[0][:, -1])
+
+
 def perceptron():
     layers = [nn.Linear(4, 8), nn.ELU(), nn.LayerNorm(8), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3), nn.LogSoftmax(1)]
     return nn.Sequential(*layers)
@@ -60,6 +72,7 @@ NETWORKS = {
     "pools": (Pools, (3, 33, 33)),
     "attention": (Attention, (7, 6)),
     "unet": (SmallUNet, (1, 16, 16)),
+    "memory": (Memory, (9, 3)),
     "perceptron": (perceptron, (4,)),
 }
 

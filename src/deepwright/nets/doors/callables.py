@@ -84,7 +84,8 @@ def _tried(forms: dict[str, Callable[[np.ndarray], Any]], few: Tensor, what: str
         try:
             ScoresOnly(form, what=what)(few)
         except Exception as error:  # a user's function may raise anything
-            failed[name] = f"{type(error).__name__}: {first_line(error)}"
+            own = isinstance(error, InputError)
+            failed[name] = str(getattr(error, "given", "")) if own else f"{type(error).__name__}: {first_line(error)}"
         else:
             return name
     raise InputError(

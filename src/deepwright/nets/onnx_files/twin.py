@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, first_line

@@ -13,6 +13,7 @@ from deepwright.nets.onnx_files.operators.normalisation import NORMALISATION
 from deepwright.nets.onnx_files.operators.pooling import POOLING
 from deepwright.nets.onnx_files.operators.products import PRODUCTS
 from deepwright.nets.onnx_files.operators.quantisation import QUANTISATION
+from deepwright.nets.onnx_files.operators.recurrent import RECURRENT
 from deepwright.nets.onnx_files.operators.reductions import REDUCTIONS
 from deepwright.nets.onnx_files.operators.resizing import RESIZING
 from deepwright.nets.onnx_files.operators.shapes import SHAPES
@@ -27,6 +28,7 @@ OPERATORS: dict[str, Operator] = {
     **POOLING,
     **PRODUCTS,
     **QUANTISATION,
+    **RECURRENT,
     **REDUCTIONS,
     **RESIZING,
     **SHAPES,
