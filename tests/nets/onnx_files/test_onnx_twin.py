@@ -231,3 +231,31 @@ def test_load_opens_a_file_by_its_ending(tmp_path):
     assert torch.allclose(load(str(path))(torch.ones(1, 4)), network(torch.ones(1, 4)), atol=1e-6)
     with pytest.raises(InputError, match="an ONNX file holds its own"):
         load(str(path), weights="w.safetensors")
+
+
+def test_functions_of_a_file_are_taken_apart(tmp_path):
+    body = [helper.make_node("Relu", ["a"], ["r"]), helper.make_node("Neg", ["r"], ["b"])]
+    own = helper.make_function("mine", "Fall", ["a"], ["b"], body, [helper.make_opsetid("", 17)])
+    node = helper.make_node("Fall", ["x"], ["y"], domain="mine")
+    path = file(tmp_path / "f.onnx", [node], [ROW], [("y", TensorProto.FLOAT, ["n", 4])], functions=[own])
+    model = onnx.load(str(path))
+    model.opset_import.append(helper.make_opsetid("mine", 1))
+    onnx.save(model, str(path))
+    found = open_onnx(path)
+    assert has_gradients(found), found.notes
+    x = torch.tensor([[-1.0, 0.0, 1.0, 2.0]])
+    assert torch.equal(found(x), -x.relu())
+
+
+def test_a_twin_can_be_exported_with_a_free_batch_size(tmp_path):
+    """Shapes that the graph computes stay Python's, so that `torch.export` (memory, shrinking) can follow."""
+
+    class Halves(nn.Module):
+        def forward(self, x):
+            return x.reshape(x.shape[0], x.shape[1] // 2, -1).mean(2)
+
+    found = open_onnx(write(Halves(), (8,), tmp_path / "n.onnx"))
+    sizes = ({0: torch.export.Dim("n")},)
+    program = torch.export.export(found, (torch.rand(2, 8),), dynamic_shapes=sizes).module()
+    x = torch.rand(5, 8)
+    assert torch.allclose(program(x), Halves()(x))

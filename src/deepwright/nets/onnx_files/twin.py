@@ -21,6 +21,7 @@ _NUMBERS: dict[str, tuple[int, ...]] = {
     **{f"Reduce{name}": (1,) for name in _REDUCED},
     **dict.fromkeys(("CumSum", "Expand", "Reshape", "Split", "Squeeze", "Tile", "TopK", "Unsqueeze"), (1,)),
     "Pad": (1, 2, 3),
+    "Range": (0, 1, 2),
     "Resize": (2, 3),
     "Slice": (1, 2, 3, 4),
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from deepwright.nets.onnx_files.node import Node, Operator, require_size, whole
+from deepwright.nets.onnx_files.node import Node, Numbers, Operator, require_size, whole
 from deepwright.nets.onnx_files.sizes import Sizes
 
 
@@ -32,11 +33,18 @@ def _place(shape: Any) -> torch.device | None:
     return shape.device if isinstance(shape, Tensor) else None
 
 
-def _range(node: Node, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
-    first, last, step = (t.item() for t in (start, limit, delta))
-    count = max(0, -int(-(last - first) // step)) if step else -1
-    require_size([count], "Range")
-    return (first + step * torch.arange(count, device=start.device)).to(start.dtype)
+def _range(node: Node, start: Numbers, limit: Numbers, delta: Numbers) -> Tensor:
+    first, last, step = ((whole(n) or [0])[0] for n in (start, limit, delta))
+    device = node.precision.device
+    if any(isinstance(n, float) for n in (first, last, step)):
+        count = max(0, math.ceil((last - first) / step)) if step else -1
+        require_size([count], "Range")
+        dtype = start.dtype if isinstance(start, Tensor) else node.precision.now
+        return (first + step * torch.arange(count, device=device)).to(dtype)
+    if all(isinstance(n, int) for n in (first, last, step)):
+        require_size([len(range(first, last, step)) if step else -1], "Range")
+    dtype = start.dtype if isinstance(start, Tensor) else torch.long
+    return torch.arange(first, last, step, dtype=dtype, device=device)
 
 
 def _cast(node: Node, x: Tensor) -> Tensor:
