@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from refusals import Bad, command, over
 from safetensors.torch import save_file
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -38,7 +39,17 @@ from deepwright.data import (
     split_three,
     table_data,
 )
-from deepwright.nets import Normalised, cifar_resnet, load_weights, mlp, read_weights, small_ssd
+from deepwright.nets import (
+    Normalised,
+    ScoresOnly,
+    cifar_resnet,
+    from_callable,
+    from_estimator,
+    load_weights,
+    mlp,
+    read_weights,
+    small_ssd,
+)
 from deepwright.nets import load as load_model
 from deepwright.workflows import (
     AuditOptions,
@@ -60,6 +71,11 @@ ROWS_CSV = ["a,b,y"] + [f"{i},{i % 7},{i % 2}" for i in range(30)]
 
 
 # --- what is given -----------------------------------------------------------------------------------------------------
+
+
+def _written(path):
+    path.write_text("no network")
+    return path
 
 
 def npz(**arrays):
@@ -352,6 +368,25 @@ ROWS = [
     Bad("errors of a negative number", lambda _: make_confident_error_data(-3), ("n", "-3")),
     Bad("jitter of NaN", lambda _: jitter_digits(float("nan")), ("degrees", "nan")),
     Bad("shifts beyond the picture", lambda _: shift_and_flip(9)(torch.rand(2, 1, 8, 8), None), ("pad", "8 x 8")),
+    Bad("an ONNX file that isn't there", lambda d: load_model(str(d / "n.onnx")), ("onnx file", "a file")),
+    Bad("an ONNX file of words", lambda d: load_model(str(_written(d / "n.onnx"))), ("cannot read", "an onnx file")),
+    Bad("a pickled estimator", lambda d: load_model(str(d / "e.joblib")), ("a pickle", "skl2onnx")),
+    Bad(
+        "an estimator that wasn't fitted", lambda _: from_estimator(LogisticRegression()), ("not fitted", ".fit(x, y)")
+    ),
+    Bad("a function of two inputs", lambda _: from_callable(lambda a, b: a), ("a, b", "one batch")),
+    Bad("a function of lists", lambda _: from_callable(np.sum, takes="lists"), ("takes", "'numpy' or 'tensor'")),
+    Bad(
+        "an estimator of other columns",
+        lambda _: dw.audit(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), [(X, Y)]),
+        ("columns", "as it was fitted"),
+    ),
+    Bad("scores that are words", lambda _: ScoresOnly(lambda x: np.array(["a"] * len(x)))(X), ("numbers", "array")),
+    Bad(
+        "a function that draws",
+        lambda _: dw.audit(lambda x: np.random.default_rng().random((len(x), 3)), [(X, Y)]),
+        ("two answers", "seed"),
+    ),
     Bad("a perceptron of no input", lambda _: mlp(0, 2), ("inputs", "0")),
     Bad("a perceptron with an empty layer", lambda _: mlp(3, 2, (4, 0)), ("hidden[1]", "0")),
     Bad("a ResNet of no class", lambda _: cifar_resnet(8, classes=0), ("classes", "0")),

@@ -99,7 +99,7 @@ def evaluation(rows):
 ROWS = [
     # -- an audit, and its subject ------------------------------------------------------------------------------------
     Bad("audit of nothing", lambda _: dw.audit(NET), ("test", "nothing")),
-    Bad("audit of a function", lambda _: dw.audit(len, [(X, Y)]), ("nn.Module", "builtin")),
+    Bad("audit of a function", lambda _: dw.audit(len, [(X, Y)]), ("function len", "one row of scores")),
     Bad("audit of no batch", lambda _: dw.audit(NET, []), ("no batch",)),
     Bad("audit of an empty batch", lambda _: audit(x=X[:0], y=Y[:0]), ("sample",)),
     Bad("audit of batches without labels", lambda _: dw.audit(NET, [X]), ("batches of (inputs, targets)",)),

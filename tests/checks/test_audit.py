@@ -177,7 +177,8 @@ def test_baseline_is_the_nearest_mean():
         (lambda: Brightness(), lambda: [x for x, _ in batches()], "batches of"),
         (lambda: Brightness(), lambda: [], "no batch"),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(7, 2)), lambda: batches(), "input size"),
-        (lambda: len, lambda: batches(), "nn.Module"),
+        (lambda: len, lambda: batches(), "one row of scores a sample"),
+        (lambda: nn.Linear, lambda: batches(), "nn.Module"),
     ],
 )
 def test_bad_input(model, test, message):

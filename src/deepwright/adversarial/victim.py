@@ -143,7 +143,7 @@ class Victim:
             raise InputError(
                 "the model's output",
                 given="no gradient path to its input",
-                hint="remove no_grad/detach, or use bpda(...) for that step",
+                hint="remove no_grad/detach, or use bpda(...) for that step; Square needs scores only",
             )
         (gradient,) = torch.autograd.grad(loss.sum(), point)
         gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)

@@ -48,6 +48,8 @@ def check_calibration(subject: Subject) -> Finding:
 
 
 def _of_classes(subject: Subject) -> Finding:
+    if subject.without_scores:
+        return Finding.not_applicable("calibration", subject.without_scores)
     logits, y = subject.logits(), subject.data.test.y
     diagram = reliability(logits, y)
     found, floor = ece_beside_chance(logits, y, seed=subject.seed)

@@ -15,8 +15,12 @@ from deepwright.nets.texts import Tokenized
 def check_cost(subject: Subject) -> Finding:
     """Parameters, bytes, MACs, peak activations and measured latency of one input.
 
-    Applies to every task; not to a frozen TorchScript program, whose weights have become constants of its code.
+    Applies to every task; not to a network that another runtime runs, nor to a frozen TorchScript program, whose
+    weights have become constants of its code.
     """
+    if not subject.has_gradients:
+        why = "what the network is made of can't be looked at: parameters and multiply-accumulates aren't counted"
+        return Finding.not_applicable("cost", why)
     if weights_hidden(subject.model):
         raise NotApplicableError("the weights of a frozen TorchScript program are constants of its code, not counted")
     model, x = subject.model, subject.data.test.inputs(slice(0, 1))

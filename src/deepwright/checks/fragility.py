@@ -39,6 +39,8 @@ def check_fragility(subject: Subject) -> Finding:
         if isinstance(subject.task, Detection):
             why = "the index is of margins between classes, and objects that aren't found have no scores to take one of"
         return Finding.not_applicable("fragility", f"a {subject.task.kind}: {why}")
+    if subject.without_scores:
+        return Finding.not_applicable("fragility", subject.without_scores)
     data = subject.data
     report = fragility_report(
         subject.logits(), data.test.y, held_out=held_out(subject), class_names=subject.class_names, seed=subject.seed
@@ -67,7 +69,7 @@ def check_fragility(subject: Subject) -> Finding:
         f"{confident.value:.2%} of all samples are confidently wrong (margin above 0.8).",
         values=values,
         rule=rule,
-        remedy=_remedy(found, report.nfi.value > 0),
+        remedy=_remedy(found, report.nfi.value > 0, subject.has_gradients),
         tables=[_per_class(report), _cases(subject, report)],
         figures=figures,
         could_be=found.could_be,
@@ -76,11 +78,13 @@ def check_fragility(subject: Subject) -> Finding:
     )
 
 
-def _remedy(found: Graded, errors: bool) -> str:
+def _remedy(found: Graded, errors: bool, trainable: bool = True) -> str:
     if found.grade == "A":
         return "Review the cases below when the data change."
     if not errors:
         return "No sample misses the target: measure more of them to tell how sure it is when it is wrong."
+    if not trainable:
+        return "Review the cases below first. Losses that lower the index train torch networks: there is none here."
     return (
         "Review the cases below first. To lower the index, train with `risk.FragilityLoss(target=0.5)(logits, y)` in "
         "place of cross-entropy, on the logits and labels of each training batch; by how much is known when it is "

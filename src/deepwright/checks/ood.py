@@ -40,6 +40,8 @@ def check_ood(subject: Subject) -> Finding:
     """
     if not len(subject.data.train):  # before foreign sets are made, some of which are made from training samples
         return Finding.not_applicable("ood", "there are no training samples to fit detectors on")
+    if subject.has_classes and subject.without_scores:
+        return Finding.not_applicable("ood", subject.without_scores)
     if not subject.ood:
         return Finding.not_applicable("ood", f"no sets are known that are foreign to {subject.data.kind} data")
     if not subject.has_classes:
@@ -51,7 +53,13 @@ def check_ood(subject: Subject) -> Finding:
     if bool((torch.bincount(train.y, minlength=subject.classes) == 0).any()):
         detectors["BBAS"] = BBAS(use="single")
         detectors.pop("OutsideTheBox")
-    suite = DetectorSuite(subject.model, detectors, task=subject.task).fit(train.batches(subject.batch_size))
+    if not subject.has_gradients:
+        detectors = {name: d for name, d in detectors.items() if "input_grad" not in d.needs}
+    suite = DetectorSuite(subject.model, detectors, task=subject.task)
+    if subject.gives_probabilities:
+        suite.skipped["Energy"] = "probabilities sum to 1, which leaves no energy to tell by"
+        suite.detectors.pop("Energy")
+    suite.fit(train.batches(subject.batch_size))
     if "MSP" not in suite.detectors:
         return Finding.not_applicable("ood", f"the network's confidence can't be read: {suite.skipped['MSP']}")
     known = subject.data.test.take(2 * subject.ood_limit, subject.seed)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepwright.adversarial import AttackSuite, Noise, curve, masking_flags, suite
+from deepwright.adversarial import AttackSuite, Noise, Square, curve, masking_flags, suite
 from deepwright.checks.findings.finding import Finding, from_to
 from deepwright.checks.grading import Graded
 from deepwright.checks.kept import grade_kept, share_kept
@@ -29,6 +29,14 @@ from deepwright.core.tasks import Task
 from deepwright.data import Split
 
 _SMALL = 64  # pixels of the longer side
+_QUERIES = 300  # a sample and budget, where there are no gradients
+_DRAWS = 20  # of sign noise before them
+
+
+_WEAKER = (
+    "The network gives scores only, so these attacks search without gradients: a weaker test, and an upper bound on "
+    "what stands under attack."
+)
 
 
 @dataclass(frozen=True)
@@ -123,8 +131,13 @@ def _common(subject: Subject, task: Task) -> dict[str, Any]:
 def _attacks(subject: Subject, task: Task) -> AttackSuite:
     """Two losses; for tasks without classes each from several starts.
 
-    An error that is raised from one start can end on the near side of a target whose far side is what breaks it.
+    An error that is raised from one start can end on the near side of a target whose far side is what breaks it. Where
+    the network has no gradients: the worst of random signs, then a search by scores.
     """
+    if not subject.has_gradients:
+        eps, common = budgets(subject).eps[0], _common(subject, task)
+        attacks = [Noise(eps, kind="sign", repeats=_DRAWS, **common), Square(eps, queries=_QUERIES, p=0.3, **common)]
+        return AttackSuite(attacks, "black box")
     restarts = 1 if subject.has_classes else 3
     return suite("quick", budgets(subject).eps[0], restarts=restarts, **_common(subject, task))
 
@@ -145,6 +158,8 @@ def _baseline_curve(subject: Subject, split: Split, eps: Sequence[float]) -> lis
 
 def _masking(subject: Subject, split: Split, eps: float) -> dict[str, str]:
     """Signs of masked gradients on a few samples that are right; none are looked for on less than five."""
+    if not subject.has_gradients:
+        return {}
     few = split.take(min(60, max(8, subject.attack_limit // 2)), subject.seed)
     x = _for(subject.model, few.inputs())
     right = _attacks(subject, subject.task).stands(subject.model, x, few.y.to(x.device)).cpu()
@@ -218,6 +233,8 @@ def _finding(
     kept = share_kept(network[0], network[at], n)
     chance = subject.chance if subject.has_classes or base is None else base[0].value
     found, rule = grade_kept(subject, kept, network[at], chance, bool(flags))
+    if not subject.has_gradients:
+        found, rule = _bounded(found, rule)
     rule = f"Judged at a budget of {_short(chosen.judged)} ({chosen.why}). {rule}"
     rows = "units of the rows as given" if subject.data.scale is None else "deviations"
     units = {"tabular": rows, "series": "deviations of each channel"}
@@ -235,7 +252,9 @@ def _finding(
         if np.isfinite(half)
         else "never falls to half within the budgets tried"
     )
-    verdict = "; ".join(flags.values()) if flags else "no sign of masked gradients"
+    verdict = " Gradient masking: " + ("; ".join(flags.values()) if flags else "no sign of masked gradients") + "."
+    if not subject.has_gradients:
+        verdict = f" {_WEAKER}"
     shown, worth = ("accuracy", "") if subject.has_classes else (f"the share that is right ({_is_right(subject)})", "")
     if headline is not None:
         values |= {"clean_headline": headline[0], "attacked_headline": headline[1]}
@@ -248,7 +267,7 @@ def _finding(
         grade=found.grade,
         summary=f"Under attack ({_names(subject)}, L-inf, {n} samples) {shown} "
         f"{from_to(network[0].value, network[at].value)} at a budget of {_short(chosen.judged)} and {told}; "
-        f"random noise of the largest budget leaves {noise[-1].value:.1%}.{worth} Gradient masking: {verdict}.",
+        f"random noise of the largest budget leaves {noise[-1].value:.1%}.{worth}{verdict}",
         values=values,
         rule=rule,
         remedy=_remedy(subject, found, chosen, network[at]),
@@ -257,7 +276,8 @@ def _finding(
         higher_is_better=tuple(name for name in values if name != "baseline_area" and "headline" not in name),
         could_be=found.could_be,
         graded_by=("clean_accuracy_kept",) if kept is not None else (f"robust_accuracy_at_{_short(chosen.judged)}",),
-        conditions={"budgets": list(eps), "judged at": chosen.judged},
+        conditions={"budgets": list(eps), "judged at": chosen.judged}
+        | ({} if subject.has_gradients else {"attack": f"by scores, {_QUERIES} queries"}),
     )
 
 
@@ -274,6 +294,12 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) 
         "only "
         f"lower the {robust.value:.1%} here"
     )
+    if not subject.has_gradients:
+        return (
+            f"Search longer: `adversarial.Square({options}, queries=5000)(subject.network, x, y)` on a batch x, y of "
+            f"the test data can only lower the {robust.value:.1%} here. A test that can be relied on needs gradients: "
+            "audit the network as a torch module, or as an ONNX file whose operators have a twin."
+        )
     if found.grade in ("A", "info"):
         return f"Confirm with {measure}."
     begin = f"Measure with {measure}. To raise it, train" if robust.value > 0 else "Train"  # nothing is left to lower
@@ -294,9 +320,23 @@ def _is_right(subject: Subject) -> str:
     return words.get(task.kind, "within the tolerance")
 
 
+def _bounded(found: Graded, rule: str) -> tuple[Graded, str]:
+    """The grade of an upper bound: what is bad by it is no better in truth; what is good says nothing."""
+    if found.grade == "info":
+        return found, rule
+    rule = rule.removesuffix(found.words)
+    if found.grade not in ("D", "E"):
+        why = "attacks without gradients bound what stands from above, which is no evidence for a good grade"
+        return Graded("info"), f"{rule} Not graded: {why}."
+    worse = f" An upper bound, found without gradients: {found.grade}{' or worse' if found.grade == 'D' else ''}."
+    return Graded(found.grade, ("E",) if found.grade == "D" else ()), rule + worse
+
+
 def _names(subject: Subject) -> str:
     """The attacks in words: by their names where samples have classes, else by what they raise."""
     attacks = _attacks(subject, subject.task).attacks
+    if not subject.has_gradients:
+        return f"{_DRAWS} draws of random signs, then Square with {_QUERIES} queries"
     if subject.has_classes:
         return " and ".join(attack.name for attack in attacks)
     words = {"ce": "cross-entropy"}

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from deepwright.checks.accuracy import check_accuracy
 from deepwright.checks.calibration import check_calibration
 from deepwright.checks.corruptions import check_corruptions
@@ -38,6 +36,7 @@ from deepwright.core.results import Table
 from deepwright.core.tasks import Task
 from deepwright.core.user_code import stops_the_process, users_code
 from deepwright.data import Data, Split
+from deepwright.nets.doors import Brought
 
 Check = Callable[[Subject], Finding]
 
@@ -104,7 +103,7 @@ class AuditReport:
 
 
 def audit(
-    model: nn.Module | Subject,
+    model: Brought | Subject,
     test: Iterable[Any] | Data | None = None,
     *,
     train: Iterable[Any] | None = None,
@@ -124,7 +123,9 @@ def audit(
     """Measure a network.
 
     Args:
-        model: a module that takes pixels in [0, 1] (or features) and gives what the task reads, or a ready `Subject`.
+        model: a module that takes pixels in [0, 1] (or features) and gives what the task reads, or a ready `Subject`. A
+            fitted scikit-learn estimator and a function of arrays give scores only: what needs gradients or weights
+            doesn't apply to them.
         test: batches of (inputs, targets), of dicts that hold them, or a `Data`.
         train: batches for detectors and baselines; cut from `test` when missing.
         validation: batches for temperature, on which the network wasn't trained; cut from `test` when missing, or from
@@ -185,7 +186,7 @@ def audit(
     return report
 
 
-def _subject(model: nn.Module | Subject, given: dict[str, Any], options: dict[str, Any]) -> Subject:
+def _subject(model: Brought | Subject, given: dict[str, Any], options: dict[str, Any]) -> Subject:
     """The subject that was given, or the one that the data make."""
     if not isinstance(model, Subject):
         if given["test"] is None:

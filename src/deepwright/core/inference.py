@@ -47,6 +47,36 @@ def fast_layout(model: nn.Module) -> Iterator[nn.Module]:
             weight.data = data
 
 
+def has_gradients(model: nn.Module) -> bool:
+    """Whether gradients reach the input: not where any part of it says that it gives scores only.
+
+    What runs an ONNX file, a scikit-learn estimator or a plain function says so, by an attribute `scores_only`.
+
+    Args:
+        model: any module.
+    """
+    return not any(getattr(module, "scores_only", False) is True for module in model.modules())
+
+
+def require_gradients(model: nn.Module, what: str) -> None:
+    """Refuse a network that gives scores only.
+
+    Args:
+        model: any module.
+        what: needs gradients or weights.
+
+    Raises:
+        InputError: it has none.
+    """
+    if not has_gradients(model):
+        raise InputError(
+            what,
+            given="a network that gives scores only",
+            expected="a torch network, whose weights and gradients are there",
+            hint="only `audit` takes a network that is a file for another runtime, an estimator or a function",
+        )
+
+
 @contextmanager
 def without_gradients(model: nn.Module) -> Iterator[nn.Module]:
     """Every parameter's gradient off; afterwards each is asked for as it was."""

@@ -1,7 +1,8 @@
 """Reference networks, and the way to load anybody's.
 
 `load` gives a network of the zoo by name (on pixels in [0, 1]), one of the user's by `package.module:factory`, a
-`torch.export` program, or a folder of Hugging Face's. Nothing is unpickled.
+`torch.export` program, an ONNX file, or a folder of Hugging Face's. `from_estimator` and `from_callable` make networks
+of scikit-learn's estimators and of functions, which give scores only. Nothing is unpickled.
 
 Example:
     >>> from deepwright.nets import load
@@ -17,6 +18,8 @@ from deepwright.nets.doors import (
     Output,
     as_network,
     fixed_batch,
+    from_callable,
+    from_estimator,
     load_exported,
     load_hugging_face,
     load_torchscript,
@@ -25,9 +28,11 @@ from deepwright.nets.doors import (
 )
 from deepwright.nets.efficientnet import EfficientNetLite0, pretrained_lite0
 from deepwright.nets.loading import is_own, load
+from deepwright.nets.onnx_files import OnnxNetwork, open_onnx
 from deepwright.nets.perceptron import mlp
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.resnet import BasicBlock, Bottleneck, ResNet, cifar_resnet, imagenet_resnet
+from deepwright.nets.scores_only import ScoresOnly
 from deepwright.nets.ssd import SSD, FinalDetections, SSDDetector, anchor_boxes, match_anchors, small_ssd, ssd_loss
 from deepwright.nets.weights_files import load_weights, read_weights, write_weights
 from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
@@ -44,16 +49,20 @@ __all__ = [
     "FolderCard",
     "HuggingFace",
     "Normalised",
+    "OnnxNetwork",
     "Opened",
     "Output",
     "ResNet",
     "SSDDetector",
+    "ScoresOnly",
     "ZooEntry",
     "anchor_boxes",
     "as_network",
     "cifar_resnet",
     "entry",
     "fixed_batch",
+    "from_callable",
+    "from_estimator",
     "imagenet_resnet",
     "is_own",
     "load",
@@ -63,6 +72,7 @@ __all__ = [
     "load_weights",
     "match_anchors",
     "mlp",
+    "open_onnx",
     "pretrained_lite0",
     "read_card",
     "read_weights",

@@ -16,12 +16,16 @@ from torch import nn
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.user_code import users_code
+from deepwright.nets.doors import as_scores_only, from_estimator
+from deepwright.nets.doors.estimators import is_estimator
 
 _EXPECTED = "package.module:name, a class of networks, or a function without required arguments that makes one"
 
 
 def named_network(source: str) -> nn.Module:
     """The network that `package.module:name` is, or makes when it is called without arguments.
+
+    It may make a fitted scikit-learn estimator too, or a function of inputs that gives scores.
 
     What it is, is told before the call: a subclass of `nn.Module`, or a Python function of that package that doesn't
     say that it returns something else. A builtin, a function of the standard library, or one that needs arguments is
@@ -45,11 +49,14 @@ def named_network(source: str) -> nn.Module:
         raise unknown_name(f"name in {module_name}", name, known or [_EXPECTED])
     if isinstance(made, nn.Module):
         return made
+    if is_estimator(made):
+        return from_estimator(made)
     _require_factory(source, module_name, made)
     with users_code(f"calling {source}()", "a network"):
-        network = made()
+        network = as_scores_only(made())
     if not isinstance(network, nn.Module):
-        raise InputError(f"{source}()", given=type(network).__name__, expected="an nn.Module")
+        expected = "an nn.Module, a scikit-learn estimator or a function of inputs that gives scores"
+        raise InputError(f"{source}()", given=type(network).__name__, expected=expected)
     return network
 
 
@@ -131,7 +138,7 @@ def _may_be_network(said: Any) -> bool:
         return any(_may_be_network(each) for each in typing.get_args(said))
     if said is inspect.Signature.empty or not inspect.isclass(said) or typing.get_origin(said) is not None:
         return True
-    return issubclass(said, nn.Module) or issubclass(nn.Module, said)
+    return issubclass(said, nn.Module) or issubclass(nn.Module, said) or hasattr(said, "predict")
 
 
 def _required(made: Callable[..., Any]) -> list[str]:

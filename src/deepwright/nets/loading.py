@@ -18,6 +18,7 @@ from deepwright.nets.doors.hugging_face_folder import fill, is_folder, load_hugg
 from deepwright.nets.doors.objects import as_network
 from deepwright.nets.doors.torchscript import is_torchscript, load_torchscript
 from deepwright.nets.factories import named_network
+from deepwright.nets.onnx_files import open_onnx
 from deepwright.nets.weights_files import load_weights
 
 Opener = Callable[[str, bool], nn.Module]
@@ -42,17 +43,23 @@ def _refused(what: str, hint: str) -> Opener:
 
 
 _WEIGHTS = "package.module:factory builds the network, and --weights gives it this file"
+_PICKLE = "a pickle, which can run code when it is read"
+_ESTIMATOR = (
+    "write an ONNX file (skl2onnx does it for scikit-learn), or name package.module:function, a function of your own "
+    "that loads and returns the estimator"
+)
 _OPENERS: dict[str, Opener] = {
     ".pt2": lambda source, trust_file: load_exported(source),
     **dict.fromkeys((".pt", ".pth", ".ts", ".torchscript"), _scripted),
     ".safetensors": _refused("a file of weights", _WEIGHTS),
     ".json": _refused("an index or a configuration", "name the folder that it is in"),
     ".ckpt": _refused("a checkpoint", _WEIGHTS),
-    ".onnx": _refused("an ONNX file", "export the module with torch.export.save, or name its package.module:factory"),
-    ".skops": _refused("a file of skops", "only networks of torch are opened"),
+    ".onnx": lambda source, trust_file: open_onnx(source),
+    ".skops": _refused("a file of skops", _ESTIMATOR),
     **dict.fromkeys(
-        (".pkl", ".pickle", ".joblib", ".bin"), _refused("a pickle, which can run code when it is read", _WEIGHTS)
+        (".pkl", ".pickle", ".joblib"), _refused("a pickle, which can run code when it is read", _ESTIMATOR)
     ),
+    ".bin": _refused("a pickle, which can run code when it is read", _WEIGHTS),
 }
 """How a file is opened, by its suffix; each is given the path, and whether the user trusts the file."""
 
@@ -73,7 +80,7 @@ def load(source: str, weights: Path | str | None = None, *, trust_file: bool = F
 
     Args:
         source: a zoo name, `package.module:factory` (the current folder is searched too), a `torch.export` .pt2 file,
-            a Hugging Face folder of `save_pretrained`, or a TorchScript file.
+            an .onnx file, a Hugging Face folder of `save_pretrained`, or a TorchScript file.
         weights: for a factory's network; see `read_weights`.
         trust_file: run the code in a TorchScript file.
 

@@ -25,7 +25,7 @@ from deepwright.compress import (
 from deepwright.core.devices import Compute, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.fit import adamw, fit, one_cycle
-from deepwright.core.inference import evaluating, read_outputs, without_gradients
+from deepwright.core.inference import evaluating, read_outputs, require_gradients, without_gradients
 from deepwright.core.randomness import local_rng
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.core.results import Table
@@ -114,6 +114,7 @@ def exits(options: ExitOptions = ExitOptions(), *, say: Say = quiet) -> WithExit
     require_writable(options.out)
     out, state = Path(options.out), unfinished(options.out, options.fresh)
     subject = build_subject(options, mixed=False, say=say)
+    require_gradients(subject.model, "exits")
     _require_classes(subject)
     example = subject.data.test.inputs(slice(0, 2)).to(subject.device)
     cuts = _cuts(subject.model, example, options.shares)

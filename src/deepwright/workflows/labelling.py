@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import write_text
-from deepwright.core.inference import logits_of
+from deepwright.core.inference import logits_of, require_gradients
 from deepwright.core.journal import stored_rows
 from deepwright.core.randomness import local_rng
 from deepwright.core.requirements import require_whole, require_within
@@ -274,7 +274,9 @@ def _network(options: LabelOptions, pool: _Pool) -> nn.Module:
     classes = len(pool.classes)
     with local_rng(options.seed):
         if options.model:
-            return load_model(options.model)
+            network = load_model(options.model)
+            require_gradients(network, "label")
+            return network
         if pool.x.ndim == 2:
             return mlp(pool.x.shape[1], classes)
         channels, side = pool.x.shape[1], pool.x.shape[-1]

@@ -34,6 +34,7 @@ from deepwright.compress import shrink as cut
 from deepwright.core.devices import Compute
 from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit, one_cycle
+from deepwright.core.inference import require_gradients
 from deepwright.core.requirements import require_positive, require_whole
 from deepwright.core.results import Table
 from deepwright.core.resume import Resume
@@ -181,6 +182,7 @@ def shrink(options: ShrinkOptions = ShrinkOptions(), *, say: Say = quiet) -> Shr
     require_writable(options.out)
     out, state = Path(options.out), unfinished(options.out, options.fresh)
     subject = build_subject(options, mixed=False, say=say)
+    require_gradients(subject.model, "shrink")
     checks = chosen_checks(options.checks)
     with Resume(state / "plan.pt", _identity(subject, options), kind="shrink") as kept:
         stored = kept.load()  # work on something else is refused before anything is computed

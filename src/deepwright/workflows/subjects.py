@@ -42,6 +42,8 @@ from deepwright.data import WORDS as TASK_WORDS
 from deepwright.nets import Normalised, ZooEntry, as_network, is_own, mlp, read_card
 from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
+from deepwright.nets.doors import Brought, as_scores_only, in_class_order
+from deepwright.nets.scores_only import declared_outputs
 from deepwright.nets.texts import Tokenized, named_tokenizer
 from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
 from deepwright.workflows.precision import placed
@@ -57,9 +59,10 @@ class SubjectOptions:
     """A network, and everything that says what it is measured on.
 
     Attributes:
-        model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, a Hugging Face folder, a TorchScript
-            file, a module that takes pixels in [0, 1] (or features) and gives logits, or a ready `Subject` (which has
-            its data with it). None is `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
+        model: a zoo name, `package.module:factory`, a `torch.export` .pt2 file, an .onnx file, a Hugging Face folder, a
+            TorchScript file, a module that takes pixels in [0, 1] (or features) and gives logits, a fitted scikit-learn
+            estimator or a function of arrays that gives scores, or a ready `Subject` (which has its data with it).
+            None is `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
         data: a name of `deepwright list data`, an image folder or zip (of classes, of label maps, or with boxes in
             COCO, VOC or YOLO form), an .npz, a .csv or .parquet, a folder of Hugging Face's `datasets`, or a `Data`.
             The model's own by default.
@@ -108,7 +111,7 @@ class SubjectOptions:
         InputError: numbers out of their range, a device that isn't here, data beside a ready `Subject`.
     """
 
-    model: str | nn.Module | Subject | None = None
+    model: str | Brought | Subject | None = None
     _: KW_ONLY
     data: str | Path | Data | None = None
     data_root: Path | str | None = None
@@ -145,6 +148,7 @@ class SubjectOptions:
     sensitivity: float | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "model", as_scores_only(self.model))
         if isinstance(self.task, str):
             require_choice("task", self.task, TASK_WORDS)
         self._require_threshold()
@@ -231,6 +235,7 @@ def build_subject(
         raise InputError("data", given=f"texts ({data.name})", expected="images or a table: texts can be audited")
     model, name = _network(options, data, say)
     model, note = as_network(model, None if data.kind == "text" else data.test.inputs(slice(0, TELLING_ROWS)))
+    model = in_class_order(model, data.classes)
     data = replace(data, notes=(*data.notes, note)) if note else data
     if options.model is None:  # it was trained here, and not on the validation part
         data = replace(data, seen_validation=False)
@@ -251,7 +256,8 @@ def build_subject(
         settings["substitutions"] = _substitutions(options.substitutions)
     ahead = options.task is None and options.horizon is not None
     given = Forecast(cast(int, options.horizon)) if ahead else options.task
-    task = task_of(given, data, model, outputs=options.outputs, threshold=options.threshold)
+    outputs = options.outputs or (declared_outputs(model) if given is None else None)
+    task = task_of(given, data, model, outputs=outputs, threshold=options.threshold)
     return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
 
 

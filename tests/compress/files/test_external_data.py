@@ -6,7 +6,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from deepwright.compress.files.runtime import run, session
+from deepwright.compress.files import run, session
 from deepwright.core.errors import InputError
 
 

@@ -4,10 +4,13 @@ import io
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+import onnx_networks
 from deepwright.core.boxes import Detections
 from deepwright.core.texts import to_codes
 from deepwright.nets import (
@@ -21,11 +24,14 @@ from deepwright.nets import (
     Normalised,
     Output,
     ResNet,
+    ScoresOnly,
     SSDDetector,
     anchor_boxes,
     as_network,
     cifar_resnet,
     fixed_batch,
+    from_callable,
+    from_estimator,
     imagenet_resnet,
     load,
     load_exported,
@@ -34,6 +40,7 @@ from deepwright.nets import (
     load_weights,
     match_anchors,
     mlp,
+    open_onnx,
     read_card,
     read_weights,
     small_ssd,
@@ -214,6 +221,35 @@ def matched(device):
     return match_anchors(there, boxes.to(device)), match_anchors(there, boxes)
 
 
+def onnx_twin(device, dtype=torch.float32):
+    """The twin moves as any network; ONNX Runtime has agreed with it on the CPU."""
+    network, shape = onnx_networks.made("perceptron")
+    with tempfile.TemporaryDirectory() as folder:
+        model = open_onnx(onnx_networks.write(network, shape, Path(folder) / "n.onnx")).to(device, dtype)
+    with torch.no_grad():
+        return model(uniform(5, 4).to(device, dtype)), model.twin
+
+
+def _sums(x):
+    return np.stack([x.sum(1), -x.sum(1)], 1)
+
+
+def scores_only(make):
+    """What is no torch is asked on the CPU; its scores are where the inputs were."""
+
+    def call(device):
+        model = make().to(device)
+        x = uniform(5, 4).to(device)
+        return model(x), ScoresOnly(_sums)(x)
+
+    return call
+
+
+def estimator():
+    x = uniform(30, 4).double().numpy()
+    return LogisticRegression().fit(x, x[:, 0] > 0.5)
+
+
 DOUBLE = (torch.float64,)
 
 
@@ -248,6 +284,9 @@ ENTRIES = [
     Entry("load_torchscript, weights_hidden", script_loaded, returns="cpu"),
     Entry("as_network, Detecting", detections_there),
     Entry("Output", made(lambda: Output(small_ssd(), "logits"), 1, 48, 64), dtypes=DOUBLE),
+    Entry("open_onnx, OnnxNetwork", onnx_twin, dtypes=DOUBLE),
+    Entry("from_estimator", scores_only(lambda: from_estimator(estimator()))),
+    Entry("from_callable, ScoresOnly", scores_only(lambda: from_callable(_sums))),
     Entry("SSDDetector", made(lambda: SSDDetector(2, 0.5, image_size=(64, 96)), 1, 64, 96), dtypes=DOUBLE),
     Entry("SSD, over features there", features_there, dtypes=DOUBLE),
     Entry("SSD, postprocess, no_detections", raw_and_empty),

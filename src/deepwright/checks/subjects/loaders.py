@@ -24,12 +24,14 @@ from deepwright.core.tasks import Classification, Task, infer
 from deepwright.core.texts import are_codes, joined_codes
 from deepwright.data import FOR_MEASURING, Data, Split, cut_note, one_piece, stratified_order, to_float, with_parts
 from deepwright.nets import as_network
+from deepwright.nets.doors import Brought, in_class_order
+from deepwright.nets.scores_only import declared_outputs
 
 _SEEN = 250  # samples from which the task is told
 
 
 def subject_from_loaders(
-    model: nn.Module,
+    model: Brought,
     test: Iterable[Any] | Data,
     train: Iterable[Any] | None = None,
     validation: Iterable[Any] | None = None,
@@ -86,16 +88,19 @@ def subject_from_loaders(
         model = _reading(model, test.kind == "text", tokenizer)
         test, column = _grouped(test, groups)
         other = _reference(reference, task, None)
-        return Subject(model, test, name, task=cast(Task, task), groups=column, reference=other, **options)
+        return Subject(
+            cast(nn.Module, model), test, name, task=cast(Task, task), groups=column, reference=other, **options
+        )
     if task is not None and not isinstance(task, Task):
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
     wide = dtype_of(as_network(model).network) == torch.float64
     x, y = _gather(test, "test", keys, wide)
     if are_codes(x) or tokenizer is not None:
-        model, said = _reading(model, are_codes(x), tokenizer), ""
+        opened, said = _reading(model, are_codes(x), tokenizer), ""
     else:
-        model, said = as_network(model, to_float(x[:_SEEN]))
-    seen = _seen_task(model, x, y) if task is None else task
+        opened, said = as_network(model, to_float(x[:_SEEN]))
+    network = in_class_order(opened, tuple(class_names or ()))
+    seen = _seen_task(network, x, y) if task is None else task
     column, beside = _column(groups, len(x))
     whole = Split(x, seen.check_targets(y, len(x), "test labels"), beside)
     if train is None and validation is None:
@@ -107,7 +112,7 @@ def subject_from_loaders(
         with_parts(split, "data with training batches")
         train_part, validation_part, note = _fitted_on(train, validation, seen, keys, wide)
         test_part = whole
-    names = tuple(class_names or ())
+    names = tuple(class_names) if class_names else tuple(getattr(network, "class_names", ()))
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise InputError("class_names", given=f"several of {', '.join(twice)}", expected="different names")
@@ -117,9 +122,9 @@ def subject_from_loaders(
     notes, seen_validation = tuple(text for text in (note, said) if text), bool(note) and train is not None
     data = Data(name, kind, names, train_part, validation_part, test_part, notes=notes, seen_validation=seen_validation)
     if kind == "tabular" and x.ndim == 2:
-        model, data = in_deviations(model, data)
+        network, data = in_deviations(network, data)
     other = _reference(reference, seen, keys)
-    return Subject(model, data, name, task=seen, groups=column, reference=other, **options)
+    return Subject(network, data, name, task=seen, groups=column, reference=other, **options)
 
 
 def _column(groups: str | Sequence[Any] | None, n: int) -> tuple[str | None, dict[str, np.ndarray]]:
@@ -174,7 +179,7 @@ def _seen_task(model: nn.Module, x: Any, y: Any) -> Task:
     def read(out: Any, n: int) -> Task:
         columns = out.shape[1] if isinstance(out, Tensor) and out.ndim == 2 else 0
         if columns > 1 and _one_whole_number_each(y):
-            return Classification(columns)
+            return Classification(columns, outputs=declared_outputs(model) or "auto")
         return infer(out, y[rows])
 
     return read_outputs(model, [to_float(x[rows])], read)[0]

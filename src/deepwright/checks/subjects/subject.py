@@ -21,7 +21,7 @@ from deepwright.checks.subjects.texts import OnBags, bags, reads_texts
 from deepwright.core.devices import device_of, dtype_of
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
-from deepwright.core.inference import read_outputs
+from deepwright.core.inference import has_gradients, read_outputs
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network, require_whole
 from deepwright.core.rows import require_finite_rows, value_range
@@ -38,6 +38,8 @@ from deepwright.core.tasks.reading import TELLING_ROWS, looks_like_log_probabili
 from deepwright.core.texts import are_codes
 from deepwright.data import Data, Split, ood_companions
 from deepwright.nets import as_network
+from deepwright.nets.doors import examine, in_class_order
+from deepwright.nets.scores_only import declared_outputs, gives_labels_only
 
 KINDS = ("image", "tabular", "series", "text")
 PARTS = ("train", "validation", "test")
@@ -132,6 +134,8 @@ class Subject:
             require_finite_rows(getattr(self.data, part).x, f"{part} inputs")
         self._check_pixels()
         self._check_reference()
+        self.model = in_class_order(self.model, self.data.classes)
+        examine(self.model, self.data.test.inputs(slice(0, TELLING_ROWS)))
         self.task = self._named_task(class_task(self.model, self.data) if self.task is None else self.task)
         self.data = self._checked_data()
         train = self.data.train
@@ -267,6 +271,21 @@ class Subject:
     def device(self) -> torch.device:
         """Where the model lives."""
         return device_of(self.model)
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether attacks can follow gradients; not where the network is run by something else than torch."""
+        return has_gradients(self.model)
+
+    @property
+    def without_scores(self) -> str:
+        """Why nothing can be said about how sure the network is; empty where its scores say it."""
+        return "the network gives labels and no scores" if gives_labels_only(self.model) else ""
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the outputs are probabilities or their logarithms, and so tell nothing by their size."""
+        return self._log_probabilities or "probabilities" in getattr(self.task, "outputs", "")
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -459,35 +478,38 @@ class Subject:
             "test": len(self.data.test),
             "test_digest": digest(self.data.test),
             "device": str(self.device),
-            "notes": [*self.data.notes, *self._more_notes(), *_precision_note(dtype_of(self.model))],
+            "notes": [*self.data.notes, *self._more_notes(), *_notes_of(self.model)],
         }
 
 
-def _precision_note(dtype: torch.dtype) -> list[str]:
-    """What a reader must know about a network that doesn't compute in float32."""
+def _notes_of(model: nn.Module) -> list[str]:
+    """What a reader must know about a network: what its parts say, and that it doesn't compute in float32."""
+    said = [note for part in model.modules() for note in getattr(part, "notes", ())]
+    dtype = dtype_of(model)
     if dtype == torch.float32:
-        return []
+        return said
     name = str(dtype).removeprefix("torch.")
     if dtype == torch.float64:
-        return [f"the network computes in {name}, and so do attacks on it"]
+        return [*said, f"the network computes in {name}, and so do attacks on it"]
     return [
+        *said,
         f"the network computes in {name}, to which inputs are rounded before each pass; attacks look for their next "
-        "step in float32, and scores, intervals and distances are computed in float32 or float64"
+        "step in float32, and scores, intervals and distances are computed in float32 or float64",
     ]
 
 
-def class_task(model: nn.Module, data: Data, outputs: str = "auto") -> Task:
+def class_task(model: nn.Module, data: Data, outputs: str | None = None) -> Task:
     """One of the classes that the data name; of two classes, a single logit may say which.
 
     Args:
         model: a network.
         data: with class names.
-        outputs: what its columns are; see `Classification`.
+        outputs: what its columns are; see `Classification`. By default what the network says itself, else "auto".
 
     Raises:
         InputError: data without classes; a network with another number of outputs.
     """
-    classes = len(data.classes)
+    classes, outputs = len(data.classes), outputs or declared_outputs(model) or "auto"
     if classes < 2:
         raise InputError(
             "task",

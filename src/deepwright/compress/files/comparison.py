@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.compress.errors import MismatchError
-from deepwright.compress.files.runtime import run, session
 from deepwright.core.inference import evaluating
 from deepwright.core.randomness import generator
+from deepwright.nets.onnx_files import run, session
 
 LEAST_AGREEMENT = 0.97
 

@@ -20,11 +20,12 @@ from deepwright.compress.errors import OnnxError
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files.comparison import compare
 from deepwright.compress.files.int8 import MINIMUM_SAMPLES, quantize
-from deepwright.compress.files.requirements import chosen_quantiser, require, require_export
+from deepwright.compress.files.requirements import chosen_quantiser, require_export
 from deepwright.compress.files.runtime import quantize_file
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
+from deepwright.core.packages import require_package
 from deepwright.core.requirements import require_network
 
 OPSET = 18
@@ -155,7 +156,7 @@ def onnx_bytes(program: Any) -> bytes:
         MissingExtraError: onnx or onnxscript is missing.
     """
     for package in ("onnx", "onnxscript"):
-        require(package, "export", "writing ONNX")
+        require_package(package, "export", "writing ONNX")
     import onnx
 
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 
-from deepwright.core.errors import InputError, MissingExtraError
+from deepwright.core.errors import InputError
+from deepwright.core.packages import require_package
 
 QUANTISERS = ("torchao", "onnxruntime")
 
@@ -22,7 +22,7 @@ def require_export(int8: bool = False, quantiser: str | None = None) -> None:
         InputError: an unknown quantiser.
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        require(package, "export", "writing and checking ONNX files")
+        require_package(package, "export", "writing and checking ONNX files")
     if int8 and chosen_quantiser(quantiser) == "torchao":
         require_torchao()
 
@@ -47,37 +47,5 @@ def require_torchao() -> None:
     Raises:
         MissingExtraError: it is missing or too old.
     """
-    require("torchao", "quant", "int8 quantisation")
-    require("torchao.quantization.pt2e", "quant", "int8 quantisation")
-
-
-def require(module: str, extra: str, purpose: str) -> None:
-    """Refuse where a module isn't there.
-
-    Args:
-        module: a package, or a module inside one.
-        extra: the extra of this project that brings it.
-        purpose: what needs it.
-
-    Raises:
-        MissingExtraError: there is no such package, or its version lacks the module.
-    """
-    try:
-        found = importlib.util.find_spec(module) is not None
-    except ImportError:
-        found = False
-    if not found:
-        raise missing(module, extra, purpose)
-
-
-def missing(module: str, extra: str, purpose: str) -> MissingExtraError:
-    """The error for a package that isn't installed, or that is but lacks a module."""
-    package = module.partition(".")[0]
-    error = MissingExtraError(module, extra, purpose)
-    if package != module:
-        try:
-            error.given = f"{package} {importlib.metadata.version(package)}, which has no {module}"
-        except importlib.metadata.PackageNotFoundError:
-            return error
-        error.args = (f"{error.what}; given: {error.given}; to do: pip install -U 'deepwright[{extra}]'",)
-    return error
+    require_package("torchao", "quant", "int8 quantisation")
+    require_package("torchao.quantization.pt2e", "quant", "int8 quantisation")

@@ -15,6 +15,7 @@ from deepwright.core.inference import evaluating
 from deepwright.nets.doors.detecting import Detecting
 from deepwright.nets.doors.exported import Exported
 from deepwright.nets.doors.hugging_face import HuggingFace, is_pretrained
+from deepwright.nets.doors.opening import as_scores_only
 from deepwright.nets.ssd import SSD
 
 _COMPARED = 16  # rows
@@ -30,6 +31,8 @@ class Opened(NamedTuple):
 
 def as_network(model: Any, example: Tensor | None = None) -> Opened:
     """What a user gives as a module of one tensor: models of transformers, compiled modules and programs among it.
+
+    Of scikit-learn's estimators and plain functions it is one that gives scores only.
 
     Args:
         model: anything; what isn't known is given back as it is.
@@ -53,7 +56,7 @@ def as_network(model: Any, example: Tensor | None = None) -> Opened:
         return Opened(HuggingFace(model))
     if isinstance(model, SSD):
         return Opened(Detecting(model))
-    return Opened(model)
+    return Opened(as_scores_only(model, example))
 
 
 def _compared(compiled: nn.Module, original: nn.Module, opened: nn.Module, example: Tensor | None) -> str:

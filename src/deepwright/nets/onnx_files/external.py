@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deepwright.compress.files.requirements import require
 from deepwright.core.errors import InputError
+from deepwright.core.packages import require_package
+
+LARGEST_FILE = 2 * 2**30  # bytes: protobuf holds no more
+LARGEST_WEIGHTS = 64 * 2**30  # bytes in the files beside it
 
 
 def require_own_data(data: bytes | Path | str) -> None:
@@ -19,11 +22,28 @@ def require_own_data(data: bytes | Path | str) -> None:
         MissingExtraError: onnx is missing.
         InputError: a place outside, or a file that is no ONNX.
     """
-    require("onnx", "export", "reading ONNX")
+    read_proto(data)
+
+
+def read_proto(data: bytes | Path | str) -> Any:
+    """The file's own message; tensors that lie beside it aren't read, but where they lie is looked at.
+
+    Args:
+        data: the file's bytes, which have no folder, or its path.
+
+    Raises:
+        MissingExtraError: onnx is missing.
+        InputError: tensors outside of the file's folder or in files that aren't there, a file that is no ONNX or is
+            larger than one can be.
+    """
+    require_package("onnx", "export", "reading ONNX")
     import onnx
 
-    folder = None if isinstance(data, bytes) else Path(data).resolve().parent
     what = "an ONNX file" if isinstance(data, bytes) else str(data)
+    folder = None if isinstance(data, bytes) else Path(data).resolve().parent
+    size = len(data) if isinstance(data, bytes) else Path(data).stat().st_size
+    if size > LARGEST_FILE:
+        raise InputError(what, given=f"{size:,} bytes", expected=f"at most {LARGEST_FILE:,}, as protobuf has it")
     try:
         model = onnx.load_from_string(data) if isinstance(data, bytes) else onnx.load(data, load_external_data=False)
     except Exception as error:  # protobuf's errors have no base of their own
@@ -33,6 +53,28 @@ def require_own_data(data: bytes | Path | str) -> None:
             raise InputError(
                 what, given=f"tensors in {place!r}", expected="tensors in the file, or in files of its own folder"
             )
+    return model
+
+
+def require_beside(model: Any, folder: Path, what: str) -> None:
+    """Refuse where a file of weights is missing, or all of them are too large.
+
+    Args:
+        model: see `read_proto`.
+        folder: of the ONNX file.
+        what: the file, in words.
+
+    Raises:
+        InputError: no such file beside it; more bytes than `LARGEST_WEIGHTS`.
+    """
+    total = 0
+    for place in sorted(_places(model)):
+        path = folder / place
+        if not path.is_file():
+            raise InputError(what, given=f"weights in {place!r}, which isn't there", expected="all of its files")
+        total += path.stat().st_size
+    if total > LARGEST_WEIGHTS:
+        raise InputError(what, given=f"{total:,} bytes of weights", expected=f"at most {LARGEST_WEIGHTS:,}")
 
 
 def _places(message: Any) -> set[str]:

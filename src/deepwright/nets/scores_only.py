@@ -1,0 +1,137 @@
+"""Networks that give scores and no gradients: what runs them is no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from deepwright.core.errors import InputError
+
+
+class ScoresOnly(nn.Module):
+    """A function of arrays as a network without parameters and without gradients.
+
+    `core.inference.has_gradients` is False for it and for whatever wraps it: attacks that follow gradients, costs and
+    detectors of activations then say that they don't apply.
+
+    Args:
+        function: (N, ...) array -> scores (N, ...), as an array or a tensor.
+        dtype: in which the function is given its inputs; None for as they come.
+        what: it is, in words.
+        class_names: of the columns, in their order, where the function knows them.
+        labels_only: whether the scores are 1 for the label that it gives and 0 elsewhere.
+        outputs: what the columns are ("probabilities", "logits"), where that is known.
+
+    Attributes:
+        notes: what to tell about it.
+    """
+
+    scores_only = True
+
+    def __init__(
+        self,
+        function: Any,
+        *,
+        dtype: torch.dtype | None = None,
+        what: str = "a function",
+        class_names: tuple[str, ...] = (),
+        labels_only: bool = False,
+        outputs: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.function, self.what = function, what
+        self.notes: tuple[str, ...] = ()
+        self.class_names, self.labels_only, self.outputs = tuple(class_names), labels_only, outputs
+        if dtype is not None:  # says where it lives and in which precision data are brought to it
+            self.register_buffer("place", torch.zeros((), dtype=dtype))
+        self.train(False)
+
+    def forward(self, x: Float[Tensor, "n ..."]) -> Tensor:
+        """Scores, where x is.
+
+        Args:
+            x: inputs.
+
+        Raises:
+            InputError: no numbers, or not one row a sample.
+        """
+        array = (x.detach().float() if x.dtype in (torch.float16, torch.bfloat16) else x.detach()).cpu().numpy()
+        out = self.function(array)
+        scores = out.detach() if isinstance(out, Tensor) else self._as_tensor(out)
+        if scores.ndim == 0 or len(scores) != len(x):
+            raise InputError(
+                f"the answer of {self.what}",
+                given=f"shape {tuple(scores.shape)} for {len(x)} inputs",
+                expected="one row of scores a sample",
+            )
+        return scores.to(x.device)
+
+    def _as_tensor(self, out: Any) -> Tensor:
+        array = np.asarray(out)
+        if array.dtype.kind not in "biuf":
+            raise InputError(
+                f"the answer of {self.what}", given=f"an array of {array.dtype}", expected="numbers, one row a sample"
+            )
+        return torch.from_numpy(np.array(array, dtype=np.float64 if array.dtype.kind in "biu" else array.dtype))
+
+    def train(self, mode: bool = True) -> ScoresOnly:
+        """Stay in eval mode: there is no other."""
+        return super().train(False)
+
+
+def require_steady(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
+    """Refuse scores that differ from call to call, or with what else is in the batch.
+
+    Args:
+        model: a network.
+        x: inputs, of which a few are asked about.
+
+    Raises:
+        InputError: other scores for the same inputs: no number measured on them would mean anything.
+    """
+    few = x[:4]
+    with torch.no_grad():
+        once, again, alone = model(few), model(few), model(few[:1])
+    if not all(isinstance(out, Tensor) for out in (once, again, alone)):
+        return  # what it is, its task says
+    size = max(1.0, float(once.double().abs().max())) if once.numel() else 1.0
+    if not torch.equal(torch.nan_to_num(once), torch.nan_to_num(again)):
+        raise InputError(
+            "the network's scores",
+            given=f"two answers for the same inputs, {_gap(once, again):.3g} apart",
+            expected="the same scores for the same inputs",
+            hint="fix its seed, and turn dropout and other noise off",
+        )
+    if _gap(once[:1], alone) > 1e-4 * size:
+        raise InputError(
+            "the network's scores",
+            given=f"another answer for an input alone than among others, {_gap(once[:1], alone):.3g} apart",
+            expected="scores that don't depend on the rest of the batch",
+            hint="statistics of the batch must not enter: use those of the training",
+        )
+
+
+def _gap(a: Tensor, b: Tensor) -> float:
+    return float((a.double() - b.double()).abs().max()) if a.numel() else 0.0
+
+
+def declared_outputs(network: Any) -> str | None:
+    """What the columns of a network are, where it says so itself: "probabilities" of an estimator.
+
+    Args:
+        network: any.
+    """
+    return network.outputs if isinstance(network, ScoresOnly) else None
+
+
+def gives_labels_only(model: nn.Module) -> bool:
+    """Whether a network has no scores but 1 for the label that it gives.
+
+    Args:
+        model: any; what it wraps is looked at too.
+    """
+    return any(isinstance(module, ScoresOnly) and module.labels_only for module in model.modules())
