@@ -21,6 +21,7 @@ NET = Tokenized(TextCNN(4, 2).eval(), TOKENIZER)
 TWO = ["a good one", "a bad one"]
 Y = torch.tensor([0, 1])
 SENTENCES = load("sentences", limit=20)
+ROWS = "text\tlabel\none\ta\ntwo\tb\n"
 
 
 def attack(texts=TWO, y=Y, **options):
@@ -34,6 +35,10 @@ def written(folder, name, text):
 
 def audited(**options):
     return build_subject(AuditOptions(data=SENTENCES, out=None, **options), trains=False)
+
+
+def of_rows(**options):
+    return build_subject(AuditOptions(nn.Linear(30, 2), data="breast-cancer", out=None, **options), trains=False)
 
 
 TEXT_ROWS = [
@@ -69,13 +74,21 @@ TEXT_ROWS = [
     Bad("no such column", lambda d: load_texts(written(d, "a.csv", "a,b\n1,2\n")), ("text", "a, b", "--text")),
     Bad("lines that are no JSON", lambda d: load_texts(written(d, "a.jsonl", "{")), ("a.jsonl",)),
     Bad("an empty folder", lambda d: load_texts(d), ("class", ".txt")),
+    Bad("texts that are streamed", lambda d: load(written(d, "a.tsv", ROWS), stream=True), ("stream", "texts")),
+    Bad(
+        "a column aside of texts",
+        lambda d: load(written(d, "a.csv", ROWS), text="text", aside=["n"]),
+        ("aside", "texts"),
+    ),
+    Bad("texts with numbers", lambda d: load(written(d, "a.tsv", ROWS), task="regression"), ("task", "classification")),
+    Bad("two classes of a text", lambda d: load(written(d, "a.tsv", ROWS), target=("a", "b")), ("target", "2 columns")),
     Bad("foreign texts that aren't there", lambda d: load_strings(d / "none.txt"), ("none.txt",)),
     Bad("texts in floats to corrupt", lambda _: TEXTS[0](torch.rand(2, 3), 1), ("code points", "to_codes")),
     Bad("a severity of texts", lambda _: TEXTS[0](to_codes(TWO), 7), ("severity", "7")),
     Bad("a ready network and its tokenizer twice", lambda _: audited(model=NET, tokenizer=TOKENIZER), ("tokenizer",)),
     Bad("a network without a tokenizer", lambda _: audited(model=NET.network), ("tokenizer", "--tokenizer")),
-    Bad("pictures with a tokenizer", lambda _: command("audit", "--tokenizer", "a:b"), ("tokenizer", "texts")),
-    Bad("pictures with words", lambda _: command("audit", "--substitutions", "a.csv"), ("substitutions", "texts")),
+    Bad("rows with a tokenizer", lambda _: of_rows(tokenizer=len), ("tokenizer", "tabular", "texts")),
+    Bad("rows with words", lambda _: of_rows(substitutions="a.csv"), ("substitutions", "tabular", "texts")),
     Bad("pictures with a column of texts", lambda _: command("audit", "--text", "body"), ("text", "mnist")),
     Bad("texts to shrink", lambda _: command("shrink", "--data", "sentences"), ("texts", "sentences")),
     Bad(

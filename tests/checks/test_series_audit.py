@@ -62,7 +62,8 @@ def trained(network, data, steps=150):
     return network.eval()
 
 
-@pytest.mark.parametrize("network", [CNN, pytest.param(LSTM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [CNN, LSTM])
 def test_a_classifier_of_series_is_audited(network):
     data = series()
     report = audit(Subject(trained(network, data), data, **LIMITS), checks=CHECKS)
@@ -122,6 +123,7 @@ def history(n=200, steps=12):
     return x[:, :steps, None], x[:, steps:, None]
 
 
+@pytest.mark.slow
 def test_a_forecaster_is_audited_by_its_fields_metrics():
     """MASE by hand: mean absolute error over that of the last value repeated, one step ahead, in training."""
     x, y = history()

@@ -2,6 +2,7 @@
 
 import functools
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from deepwright.adversarial.text import Substitutions, WordSubstitution
 from deepwright.checks import Subject, audit, reads_texts
+from deepwright.checks.subjects.simple_models import feature_rows
 from deepwright.compress import cost
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Classification
@@ -124,6 +126,55 @@ def test_simple_methods_see_words(known):
     assert torch.equal(count(to_codes(["x y z"])), count(["x y z"]))
     network, data = known
     assert Subject(network, data).simple_models.best()[0] != ""
+
+
+def test_leaks_are_the_test_texts_that_were_trained_on(known, report):
+    network, data = known
+    seen = {t for part in (data.train, data.validation) for t in to_texts(part.x)}
+    share = sum(t in seen for t in to_texts(data.test.x)) / len(data.test)
+    assert report["duplicates"].number("leaked_equal") == pytest.approx(share)
+    copied = data.test.where(torch.arange(40))
+    copied = replace(copied, x=torch.cat([data.train.x[:10], copied.x[10:]]))
+    found = audit(Subject(network, replace(data, test=copied), **LIMITS), checks=["duplicates"])["duplicates"]
+    share = (10 + sum(t in seen for t in to_texts(copied.x[10:]))) / 40
+    assert found.number("leaked_equal") == pytest.approx(share)
+    first = found.tables[0].rows[0]
+    assert to_texts(data.train.x[:1])[0][:30] in str(found.tables[0].rows)
+    assert first[0] == "test"
+
+
+def test_a_reference_of_other_lengths_differs_in_words(known):
+    network, data = known
+    other, y = make_sentences(120, parts=5, seed=9)
+    longer = Split(to_codes(other), y)
+    found = audit(Subject(network, data, reference=longer, **LIMITS), checks=["drift"])["drift"]
+    row = next(row for row in found.tables[0].rows if row[0] == "words")
+    assert row[2] == pytest.approx(sum(len(t.split()) for t in other) / len(other))
+    assert found.number("p_value") < 0.01
+
+
+def test_simple_methods_judge_labels_by_counts_of_words(known):
+    _, data = known
+    assert torch.equal(feature_rows(data.validation, 0), HashedWords()(data.validation.x))
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_rows_of_whole_numbers_are_no_texts(dtype):
+    rows = torch.randint(0, 9, (90, 3), generator=torch.Generator().manual_seed(0))
+    network = nn.Linear(3, 2)
+    y = network(rows.float()).argmax(1)
+    found = audit(network, [(rows.to(dtype), y)], checks=["accuracy"])
+    assert found.subject["kind"] == "tabular"
+    assert found["accuracy"].number("accuracy") == 1.0
+
+
+def test_texts_are_never_read_again_from_a_loader(known, monkeypatch):
+    """However large: texts of several lengths make no rows."""
+    network, data = known
+    monkeypatch.setattr("deepwright.checks.subjects.rereading.STREAMED", 1)
+    texts = list(zip(to_texts(data.test.x[:60]), data.test.y[:60].tolist()))
+    found = audit(network, DataLoader(texts, 20), checks=["accuracy"])
+    assert found["accuracy"].number("accuracy") == 1.0
 
 
 def test_a_network_without_gradients_is_attacked_by_words_only(known):
@@ -285,6 +336,7 @@ def test_an_interrupted_audit_knows_words_and_tokenizer(known, tmp_path):
         audit(Subject(shorter, data, substitutions=SWAPS), checks=["calibration"], journal=journal)
 
 
+@pytest.mark.slow
 def test_the_command_reads_texts(tmp_path, monkeypatch):
     """A network and a tokenizer of the user's by their names, texts by their columns, words from a file."""
     from click.testing import CliRunner
@@ -318,6 +370,7 @@ def test_the_command_reads_texts(tmp_path, monkeypatch):
     assert share == pytest.approx(0.5, abs=0.02)  # each good day becomes a bad one, no bad day a good one
 
 
+@pytest.mark.slow
 def test_multi_label_and_other_tasks_read_texts(known):
     """The trivial predictor is the baseline; the attack takes the task's own losses."""
     from deepwright.core.tasks import MultiLabel
