@@ -1,0 +1,36 @@
+"""Calls of what stands between the house and other tools."""
+
+import torch
+
+from deepwright.adversarial import FGSM
+from deepwright.data import Split
+from deepwright.integrations.maite import MaiteAugmentation, MaiteBatches, MaiteDataset, MaiteMetric, MaiteModel
+from deepwright.integrations.metrics import CalibrationError, ForeignAUROC, MeanCorruptionError, RobustAccuracy
+from entries import Entry, image_classifier, normal
+
+
+def metrics(device):
+    z, y = 3 * normal(60, 3).to(device), (torch.arange(60) % 3).to(device)
+    flags = z[:, 0] > 0
+    ece, area, kept, mce = CalibrationError(), ForeignAUROC(), RobustAccuracy(), MeanCorruptionError(["fog"])
+    for metric in (kept, mce):
+        metric.to(device)
+    ece.update(z, y)
+    area.update(z[:, 1], flags)
+    kept.update(flags)
+    mce.update("fog", flags)
+    return [metric.compute() for metric in (ece, area, kept, mce)]
+
+
+def exchanged(device):
+    """MAITE speaks NumPy: results are on the CPU, work is where the network lives."""
+    network, x, y = image_classifier(device)
+    dataset = MaiteDataset(Split(x, y), "pictures", tuple("abcdefghij"))
+    batch = tuple(zip(*(dataset[i] for i in range(len(dataset)))))
+    metric, model = MaiteMetric(10), MaiteModel(network, "network")
+    metric.update(model(batch[0]), batch[1], batch[2])
+    moved = MaiteAugmentation.of_attack(FGSM(eps=0.1), network)(batch)
+    return metric.compute(), [x.shape for x in moved[0]], [list(x.shape) for x, _ in MaiteBatches(dataset)]
+
+
+ENTRIES = [Entry("metrics", metrics), Entry("MAITE, both ways", exchanged, returns="cpu")]
