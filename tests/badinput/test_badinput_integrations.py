@@ -1,5 +1,7 @@
 """Bad input to what stands between the house and other tools: tests, metrics, MAITE."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from refusals import Bad, over
@@ -8,10 +10,12 @@ from deepwright.checks import AuditReport, Finding
 from deepwright.data import Split
 from deepwright.integrations import assert_audit
 from deepwright.integrations.maite import MaiteBatches, MaiteDataset, MaiteMetric, MaiteModel, MaiteNetwork
+from deepwright.integrations.maite_detection import MaiteDetectionDataset, MaiteDetectionMetric, MaiteDetector
 from deepwright.integrations.metrics import CalibrationError, ForeignAUROC, MeanCorruptionError, RobustAccuracy
 
 REPORT = AuditReport({}, [Finding("fragility", "D", "It fails.", {"fi": 0.6})])
 TWO = [np.array([0.3, 0.7])]
+BOX = SimpleNamespace(boxes=np.ones((1, 4)), labels=np.array([0, 1]), scores=np.ones(1))
 TIED, FLAT = [np.array([1.0, 1])], ([np.zeros((8, 8))], [np.array([1, 0])], [{"id": 0}])
 
 ROWS = [
@@ -45,6 +49,10 @@ ROWS = [
         lambda _: MaiteDataset(Split(torch.ones(1, 1, 8, 8), torch.tensor([1])), "x", ("a",)),
         ("1",),
     ),
+    Bad("boxes that are none", lambda _: MaiteDetector(lambda x: x)(torch.ones(1, 1, 8, 8)), ("output", "boxes")),
+    Bad("fewer boxes", lambda _: MaiteDetectionMetric(2).update([BOX], [BOX]), ("predictions", "2 labels")),
+    Bad("no box at all", lambda _: MaiteDetectionMetric(2).compute(), ("no true box",)),
+    Bad("a table of boxes", lambda _: MaiteDetectionDataset(Split(torch.ones(1, 4), [{}]), "x", ("a",)), ("split",)),
 ]
 
 test_it_is_refused = over(ROWS)

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError
 from deepwright.core.features import read_logits
 from deepwright.core.inference import read_outputs
-from deepwright.core.requirements import require_finite, require_network, require_whole
+from deepwright.core.requirements import require_network, require_whole
 from deepwright.core.tasks import Classification, Task
 from deepwright.data import Split, to_float
+from deepwright.integrations.arrays import array_of, images_of, metadata_of
 from deepwright.integrations.metrics import CalibrationError
 from deepwright.risk import FragilityIndex
 
@@ -50,7 +51,7 @@ class MaiteNetwork(nn.Module):
             x: (N, C, H, W).
         """
         out = self.model(list(x.detach().cpu().numpy()))
-        rows = [_array(row, "the model's output") for row in out]
+        rows = [array_of(row, "the model's output") for row in out]
         if len(rows) != len(x) or any(row.ndim != 1 or row.shape != rows[0].shape for row in rows):
             given = f"{len(rows)} outputs of shapes {sorted({tuple(r.shape) for r in rows})} for {len(x)} inputs"
             raise InputError("the model's output", given=given, expected="one (classes,) array an input")
@@ -69,9 +70,13 @@ class MaiteBatches:
         require_whole(1, batch_size=batch_size)
         self.source, self.batch_size = source, batch_size
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Any]]:
         for inputs, targets, _ in self._batches():
-            yield _images(inputs), torch.stack([_label(target) for target in targets])
+            yield images_of(inputs), self.read_targets(targets)
+
+    def read_targets(self, targets: Sequence[Any]) -> Any:
+        """Labels (N,) of one-hot targets."""
+        return torch.stack([_label(target) for target in targets])
 
     def _batches(self) -> Iterable[Batch]:
         if not (hasattr(self.source, "__getitem__") and hasattr(self.source, "metadata")):  # a list is a loader
@@ -95,11 +100,13 @@ class MaiteModel:
     def __init__(self, network: nn.Module, name: str, classes: Sequence[str] = (), task: Task | None = None) -> None:
         require_network(network, "network")
         self.network, self.task = network, task
-        self.metadata = _metadata(name, classes)
+        self.metadata = metadata_of(name, classes)
 
     def __call__(self, batch: Sequence[Any], /) -> list[np.ndarray]:
         """(classes,) probabilities of each image."""
-        read = read_outputs(self.network, [_images(batch)], lambda out, n: read_logits(out, self.task, strict=True))[0]
+        read = read_outputs(self.network, [images_of(batch)], lambda out, n: read_logits(out, self.task, strict=True))[
+            0
+        ]
         return list(read.detach().double().softmax(1).cpu().numpy())
 
 
@@ -118,7 +125,7 @@ class MaiteDataset:
         if not whole or split.x.ndim != 4 or (len(split) and int(labels.max()) >= len(classes)):
             raise InputError("split", given="something else", expected=f"images, each of one of {len(classes)} classes")
         self.split = split
-        self.metadata = _metadata(name, classes)
+        self.metadata = metadata_of(name, classes)
         self._classes = len(classes)
 
     def __len__(self) -> int:
@@ -156,7 +163,7 @@ class MaiteMetric:
         if len(predictions) != len(targets) or not len(targets):
             given = f"{len(predictions)} predictions and {len(targets)} targets"
             raise InputError("a batch", given=given, expected="as many of both, one at least")
-        out = torch.stack([_array(row, "predictions") for row in predictions])
+        out = torch.stack([array_of(row, "predictions") for row in predictions])
         logits = read_logits(out, self.task, strict=True)
         labels = torch.stack([_label(target) for target in targets])
         self._ece.update(logits, labels)
@@ -211,32 +218,13 @@ class MaiteAugmentation:
         """The batch with other images; targets and metadata are the same."""
         inputs, targets, metadata = batch
         ids = torch.tensor([zlib.crc32(repr(row["id"]).encode()) for row in metadata])
-        changed = self.change(_images(inputs), torch.stack([_label(target) for target in targets]), ids)
+        changed = self.change(images_of(inputs), torch.stack([_label(target) for target in targets]), ids)
         return list(changed.detach().cpu().numpy()), targets, metadata
-
-
-def _images(inputs: Sequence[Any]) -> Tensor:
-    """Float images (N, C, H, W); 8-bit ones in [0, 1]."""
-    rows = [to_float(_array(row, "images", keep=True)) for row in inputs]
-    if not rows or any(row.ndim != 3 or row.shape != rows[0].shape for row in rows):
-        given = ", ".join(sorted({str(tuple(row.shape)) for row in rows})) or "none"
-        raise InputError("images", given=given, expected="(C, H, W) arrays of one shape", hint="resize them first")
-    return torch.stack(rows)
-
-
-def _array(value: Any, name: str, keep: bool = False) -> Tensor:
-    """An array-like as a tensor of finite floats (8-bit ones as they are with `keep`)."""
-    tensor = value.detach().cpu() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
-    return tensor if keep and tensor.dtype == torch.uint8 else require_finite(tensor.float(), name)
 
 
 def _label(target: Any) -> Tensor:
     """The class of a one-hot (or clearly largest) target."""
-    row = _array(target, "targets")
+    row = array_of(target, "targets")
     if row.ndim != 1 or len(row) == 0 or int((row == row.max()).sum()) != 1:
         raise InputError("targets", given=f"{row.tolist()}"[:80], expected="(classes,) with one largest entry")
     return row.argmax()
-
-
-def _metadata(name: str, classes: Sequence[str]) -> dict[str, Any]:
-    return {"id": name, **({"index2label": dict(enumerate(classes))} if classes else {})}

@@ -1,12 +1,22 @@
 """Calls of what stands between the house and other tools."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import torch
 
 from deepwright.adversarial import FGSM
 from deepwright.data import Split
 from deepwright.integrations.maite import MaiteAugmentation, MaiteBatches, MaiteDataset, MaiteMetric, MaiteModel
+from deepwright.integrations.maite_detection import (
+    MaiteDetectionBatches,
+    MaiteDetectionDataset,
+    MaiteDetectionMetric,
+    MaiteDetectionModel,
+    MaiteDetector,
+)
 from deepwright.integrations.metrics import CalibrationError, ForeignAUROC, MeanCorruptionError, RobustAccuracy
-from entries import Entry, image_classifier, normal
+from entries import Entry, image_classifier, normal, uniform
 
 
 def metrics(device):
@@ -33,4 +43,20 @@ def exchanged(device):
     return metric.compute(), [x.shape for x in moved[0]], [list(x.shape) for x, _ in MaiteBatches(dataset)]
 
 
-ENTRIES = [Entry("metrics", metrics), Entry("MAITE, both ways", exchanged, returns="cpu")]
+def found(device):
+    def everything(images):
+        return [SimpleNamespace(boxes=np.array([[0, 0, 4, 4.0]]), labels=[0], scores=[float(x.mean())]) for x in images]
+
+    detector, x = MaiteDetector(everything), uniform(4, 1, 8, 8).to(device)
+    model, metric = MaiteDetectionModel(detector, "finder", ("a",)), MaiteDetectionMetric(1)
+    dataset = MaiteDetectionDataset(Split(x, detector(x)), "boxes", ("a",))
+    metric.update(model([dataset[i][0] for i in range(4)]), [dataset[i][1] for i in range(4)])
+    assert all(boxes.boxes.device.type == device.type for boxes in detector(x))
+    return metric.compute(), [len(targets) for _, targets in MaiteDetectionBatches(dataset, 3)]
+
+
+ENTRIES = [
+    Entry("MAITE detection, both ways", found),
+    Entry("metrics", metrics),
+    Entry("MAITE, both ways", exchanged, returns="cpu"),
+]
