@@ -12,6 +12,8 @@ from deepwright.integrations import assert_audit
 from deepwright.integrations.maite import MaiteBatches, MaiteDataset, MaiteMetric, MaiteModel, MaiteNetwork
 from deepwright.integrations.maite_detection import MaiteDetectionDataset, MaiteDetectionMetric, MaiteDetector
 from deepwright.integrations.metrics import CalibrationError, ForeignAUROC, MeanCorruptionError, RobustAccuracy
+from deepwright.integrations.sklearn_estimators import NetworkClassifier, OutlierDetector
+from deepwright.ood import MSP
 
 REPORT = AuditReport({}, [Finding("fragility", "D", "It fails.", {"fi": 0.6})])
 TWO = [np.array([0.3, 0.7])]
@@ -53,6 +55,10 @@ ROWS = [
     Bad("fewer boxes", lambda _: MaiteDetectionMetric(2).update([BOX], [BOX]), ("predictions", "2 labels")),
     Bad("no box at all", lambda _: MaiteDetectionMetric(2).compute(), ("no true box",)),
     Bad("a table of boxes", lambda _: MaiteDetectionDataset(Split(torch.ones(1, 4), [{}]), "x", ("a",)), ("split",)),
+    Bad("one label", lambda _: NetworkClassifier().fit(np.eye(3), [1, 1, 1]), ("y", "1 class")),
+    Bad("all outliers", lambda _: OutlierDetector(contamination=0.6).fit(np.eye(3)), ("contamination", "0.6")),
+    Bad("a detector of logits", lambda _: OutlierDetector(MSP()).fit(np.eye(3)), ("detector", "MSP", "KNN")),
+    Bad("no detector", lambda _: OutlierDetector("knn").fit(np.eye(3)), ("detector", "knn")),
 ]
 
 test_it_is_refused = over(ROWS)

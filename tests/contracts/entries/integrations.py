@@ -16,6 +16,7 @@ from deepwright.integrations.maite_detection import (
     MaiteDetector,
 )
 from deepwright.integrations.metrics import CalibrationError, ForeignAUROC, MeanCorruptionError, RobustAccuracy
+from deepwright.integrations.sklearn_estimators import NetworkClassifier, OutlierDetector
 from entries import Entry, image_classifier, normal, uniform
 
 
@@ -55,7 +56,16 @@ def found(device):
     return metric.compute(), [len(targets) for _, targets in MaiteDetectionBatches(dataset, 3)]
 
 
+def estimators(device):
+    """Arrays in, arrays out, on the CPU as scikit-learn works."""
+    X, y = normal(40, 3).numpy(), np.arange(40) % 2
+    classifier = NetworkClassifier(epochs=1).fit(X, y)
+    outliers = OutlierDetector().fit(X)
+    return classifier.predict_proba(X).tolist(), outliers.score_samples(X).tolist(), outliers.predict(X).tolist()
+
+
 ENTRIES = [
+    Entry("estimators", estimators, returns="cpu"),
     Entry("MAITE detection, both ways", found),
     Entry("metrics", metrics),
     Entry("MAITE, both ways", exchanged, returns="cpu"),
