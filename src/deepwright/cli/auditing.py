@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from deepwright.cli.commands import Command, audited
-from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, PATH, out, subject, tell, words
+from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, OUTPUTS, PATH, out, subject, tell, words
 
 _CONFIG = Path("deepwright.toml")
 
@@ -21,6 +21,7 @@ _CONFIG = Path("deepwright.toml")
     click.option("--fail-on", multiple=True, help='A gate, e.g. "fi>0.5"; the exit code is then 1 when it is met.'),
     click.option("--compare", "compare_with", type=PATH, help="An earlier report.json."),
     out("report", "the report"),
+    OUTPUTS,
     JSON,
     FRESH,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import require_new_file
 from deepwright.core.scales import STATED
 
 Decorator = Callable[[Any], Any]
@@ -101,11 +101,7 @@ class NewFile(AnyPath):
         """
         name = param.opts[0] if param is not None else "file"
         path = super().convert(value, param, ctx)
-        if path.is_dir():
-            raise InputError(name, given=f"{path}, a folder", expected="the name of a file")
-        there = next(folder for folder in path.absolute().parents if folder.exists())
-        if not there.is_dir() or not os.access(path if path.exists() else there, os.W_OK):
-            raise InputError(name, given=f"{path}, which can't be written", expected="a file that you may write")
+        require_new_file(path, name)
         return path
 
 
@@ -128,6 +124,10 @@ class Names(click.ParamType):
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of every draw.")
 DEVICE = click.option("--device", help="Where to work: cpu (the default), cuda, cuda:1, mps, or auto for the best.")
 JSON = click.option("--json", "json_file", type=NewFile(), help="Write the results here too.")
+OUTPUTS = words(
+    click.option("--markdown", type=NewFile(), help="Write a summary in Markdown here too, as for a CI run's page."),
+    click.option("--junit", type=NewFile(), help="Write JUnit XML here too: each check and each gate is a test."),
+)
 CHECK = click.option(
     "--check",
     "checks",

@@ -1,12 +1,18 @@
-"""Results for people: one self-contained page, JSON, terminal tables, figures."""
+"""Results for people and for CI: one self-contained page, JSON, terminal tables, figures, Markdown, JUnit XML."""
 
 from deepwright.report.figures import svg
+from deepwright.report.junit import as_junit
+from deepwright.report.markdown import as_markdown
+from deepwright.report.notebook import as_fragment
 from deepwright.report.page import render, write_report
 from deepwright.report.plots import png
 from deepwright.report.study import write_study
 from deepwright.report.terminal import print_audit, print_finding, print_study, print_table
 
 __all__ = [
+    "as_fragment",
+    "as_junit",
+    "as_markdown",
     "png",
     "print_audit",
     "print_finding",

@@ -9,6 +9,7 @@ from pathlib import Path
 from deepwright.checks import AuditReport, Check, Finding, parse, read_config, read_report, require_gates, resolve
 from deepwright.checks import audit as run_checks
 from deepwright.report import write_report
+from deepwright.workflows.audit_outputs import Outputs
 from deepwright.workflows.named_checks import chosen_checks, require_checks
 from deepwright.workflows.options import Say, finished, quiet, require_several, require_writable, unfinished
 from deepwright.workflows.subjects import SubjectOptions, build_subject
@@ -17,7 +18,7 @@ _TRAIN_LIMIT = 5000  # training samples that detectors and baselines are fitted 
 
 
 @dataclass(frozen=True)
-class AuditOptions(SubjectOptions):
+class AuditOptions(Outputs, SubjectOptions):
     """What is audited, by which checks, against what, and where the report goes.
 
     Attributes:
@@ -31,7 +32,7 @@ class AuditOptions(SubjectOptions):
         fresh: forget what an interrupted audit left.
 
     Raises:
-        InputError: an unknown check, a condition that isn't one; see also `SubjectOptions`.
+        InputError: an unknown check, a condition that isn't one; see also `SubjectOptions` and `Outputs`.
     """
 
     _: KW_ONLY
@@ -43,7 +44,8 @@ class AuditOptions(SubjectOptions):
     fresh: bool = False
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        SubjectOptions.__post_init__(self)
+        Outputs.__post_init__(self)
         require_several("checks", self.checks)
         require_several("fail_on", self.fail_on)
         require_checks(self.checks)
@@ -90,6 +92,7 @@ def audit(
         journal=journal,
         on_finding=on_finding,
     )
+    options.write(report)
     if options.out is not None:
         write_report(report, options.out)
         finished(options.out)

@@ -34,6 +34,9 @@ from deepwright.core.results import Claim, StudyResult, Table
 from deepwright.core.tasks import Binary, MultiLabel, Regression, Segmentation
 from deepwright.data import Data, Split
 from deepwright.report import (
+    as_fragment,
+    as_junit,
+    as_markdown,
     png,
     print_audit,
     print_finding,
@@ -187,7 +190,8 @@ def drawn(device):
     print_table(report.table())
     print_study(study)
     whole = Finding.from_dict(report.findings[0].to_dict())
-    return svg(figure), picture, page, "accuracy" in render(report), numbers(whole)
+    summary = len(as_markdown(report).splitlines()), as_junit(report).count("<testcase"), as_fragment(report)[:4]
+    return svg(figure), picture, page, "accuracy" in render(report), numbers(whole), summary
 
 
 SLOW = {("images", "corruptions"), ("images", "cost"), ("tables", "cost"), ("tables", "robustness")}

@@ -1,0 +1,30 @@
+"""Bad input where a report goes: refused before any work."""
+
+from refusals import Bad, command, over
+
+from deepwright.workflows import AuditOptions
+
+
+def to(folder, **places):
+    return AuditOptions(out=None, **{name: folder / place for name, place in places.items()})
+
+
+def file(folder):
+    (folder / "file").write_text("")
+    return folder
+
+
+ROWS = [
+    Bad("a folder for Markdown", lambda p: to(p, markdown="."), ("markdown", "a folder")),
+    Bad("a name of nothing for JUnit", lambda p: AuditOptions(junit=""), ("junit", "name of a file")),
+    Bad("a file in a file", lambda p: to(file(p), junit="file/a.xml"), ("junit", "can't be written")),
+    Bad("one file for two forms", lambda p: to(p, markdown="a", junit="a"), ("junit", "the file of markdown")),
+    Bad("--junit into a folder", lambda p: command("audit", "--junit", p), ("--junit", "a folder")),
+    Bad(
+        "--markdown and --junit into one file",
+        lambda p: command("audit", "--out", p, "--junit", p / "a", "--markdown", p / "a"),
+        ("--junit", "the file of markdown"),
+    ),
+]
+
+test_it_is_refused = over(ROWS)
