@@ -2,6 +2,8 @@
 
 from refusals import Bad, command, over
 
+from deepwright.checks.running import AuditReport
+from deepwright.report import as_evidence
 from deepwright.workflows import AuditOptions
 
 
@@ -14,11 +16,20 @@ def file(folder):
     return folder
 
 
+def binary(folder):
+    (folder / "b").write_bytes(b"\xff\xfe")
+    return folder
+
+
 ROWS = [
     Bad("a folder for Markdown", lambda p: to(p, markdown="."), ("markdown", "a folder")),
     Bad("a name of nothing for JUnit", lambda p: AuditOptions(junit=""), ("junit", "name of a file")),
     Bad("a file in a file", lambda p: to(file(p), junit="file/a.xml"), ("junit", "can't be written")),
     Bad("one file for two forms", lambda p: to(p, markdown="a", junit="a"), ("junit", "the file of markdown")),
+    Bad("evidence in another form", lambda p: to(p, evidence="e.pdf"), ("evidence", ".md, .csv, .json")),
+    Bad("evidence of another form", lambda p: as_evidence(AuditReport({}, []), ".pdf"), ("form", ".csv")),
+    Bad("a card over bytes", lambda p: to(binary(p), card="b"), ("card", "a card that an audit wrote")),
+    Bad("--card over a README", lambda p: command("audit", "--card", file(p) / "file"), ("--card", "something else")),
     Bad("--junit into a folder", lambda p: command("audit", "--junit", p), ("--junit", "a folder")),
     Bad(
         "--markdown and --junit into one file",

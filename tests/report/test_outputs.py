@@ -161,8 +161,11 @@ def test_the_fragment_is_html_of_our_own(report, evil):
 
 def test_the_command_writes_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = "audit resnet8-mnist --check accuracy --limit 40 --fail-on accuracy>0.5 --markdown s/a.md --junit a.xml"
+    words = "audit resnet8-mnist --check accuracy --limit 40 --fail-on accuracy>0.5 --markdown s/a.md --junit a.xml "
+    words += "--evidence e.csv --card README.md"
     done = CliRunner().invoke(main, words.split())
     assert done.exit_code == 1, done.output
     assert "failed" in (tmp_path / "s" / "a.md").read_text()
     assert ElementTree.parse(tmp_path / "a.xml").getroot().get("failures") == "1"
+    assert "Annex IV" in (tmp_path / "e.csv").read_text()
+    assert "model-index" in (tmp_path / "README.md").read_text()

@@ -127,6 +127,12 @@ JSON = click.option("--json", "json_file", type=NewFile(), help="Write the resul
 OUTPUTS = words(
     click.option("--markdown", type=NewFile(), help="Write a summary in Markdown here too, as for a CI run's page."),
     click.option("--junit", type=NewFile(), help="Write JUnit XML here too: each check and each gate is a test."),
+    click.option(
+        "--evidence",
+        type=NewFile(),
+        help="Write what was measured for ISO/IEC 24029 and the EU AI Act, and what is missing (.md, .csv, .json).",
+    ),
+    click.option("--card", type=NewFile(), help="Write a model card (README.md) with the numbers in its head here."),
 )
 CHECK = click.option(
     "--check",

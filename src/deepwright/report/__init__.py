@@ -1,5 +1,7 @@
-"""Results for people and for CI: one self-contained page, JSON, terminal tables, figures, Markdown, JUnit XML."""
+"""Results for people, CI and auditors: a page, JSON, terminal tables, figures, Markdown, JUnit XML, evidence, a card."""
 
+from deepwright.report.card import as_card
+from deepwright.report.evidence import as_evidence, evidence_of, evidence_table
 from deepwright.report.figures import svg
 from deepwright.report.junit import as_junit
 from deepwright.report.markdown import as_markdown
@@ -10,9 +12,13 @@ from deepwright.report.study import write_study
 from deepwright.report.terminal import print_audit, print_finding, print_study, print_table
 
 __all__ = [
+    "as_card",
+    "as_evidence",
     "as_fragment",
     "as_junit",
     "as_markdown",
+    "evidence_of",
+    "evidence_table",
     "png",
     "print_audit",
     "print_finding",

@@ -24,19 +24,27 @@ def as_markdown(report: AuditReport) -> str:
     Args:
         report: of an audit.
     """
-    subject = report.subject
+    title = f"# Audit: {plain(report.subject['name'])} on {plain(report.subject['data'])}"
+    return f"{title}\n\n{summary_markdown(report)}\n"
+
+
+def summary_markdown(report: AuditReport) -> str:
+    """What `as_markdown` writes under its title, for a page that has another one.
+
+    Args:
+        report: of an audit.
+    """
     parts = [
-        f"# Audit: {plain(subject['name'])} on {plain(subject['data'])}",
         f"**{plain(sentence_of(report.findings))}**",
-        numbers_markdown(report.findings),
+        _numbers(report.findings),
         _grades(report.findings),
         _gates(report),
         _first(report.findings),
         _changes(report),
-        _notes(subject),
-        plain(facts_of(subject)),
+        _notes(report.subject),
+        plain(facts_of(report.subject)),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part for part in parts if part)
 
 
 def plain(words: Any) -> str:
@@ -108,12 +116,7 @@ def facts_of(subject: dict[str, Any]) -> str:
     return f"{network}; {counts} to fit, to calibrate, to measure; on {subject['device']}."
 
 
-def numbers_markdown(findings: Sequence[Finding]) -> str:
-    """The five numbers that matter; empty where there are none.
-
-    Args:
-        findings: of an audit.
-    """
+def _numbers(findings: Sequence[Finding]) -> str:
     rows = [
         [sentence(n.name), written(n.value, n.unit), spread(n.value, n.unit) or "no interval", n.better or "–"]
         for n in five_numbers(findings)

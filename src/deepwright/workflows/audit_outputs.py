@@ -8,10 +8,17 @@ from pathlib import Path
 
 from deepwright.checks import AuditReport
 from deepwright.core.errors import InputError
-from deepwright.core.files import require_new_file, write_text
-from deepwright.report import as_junit, as_markdown
+from deepwright.core.files import reading, require_new_file, write_text
+from deepwright.report import as_card, as_evidence, as_junit, as_markdown
+from deepwright.report.card import MARK
+from deepwright.report.evidence import require_form
 
-_WRITERS: Mapping[str, Callable[[AuditReport], str]] = {"markdown": as_markdown, "junit": as_junit}
+_WRITERS: Mapping[str, Callable[[AuditReport, Path], str]] = {
+    "markdown": lambda report, path: as_markdown(report),
+    "junit": lambda report, path: as_junit(report),
+    "evidence": lambda report, path: as_evidence(report, path.suffix.lower()),
+    "card": lambda report, path: as_card(report),
+}
 
 
 @dataclass(frozen=True)
@@ -21,14 +28,20 @@ class Outputs:
     Attributes:
         markdown: file of a summary, for the page of a CI run.
         junit: file in which each check and each gate is a test.
+        evidence: file of what was measured for the clauses of ISO/IEC 24029 and the EU AI Act, and of what is missing;
+            it ends in .md, .csv or .json.
+        card: a model card (README.md) with the numbers in its head.
 
     Raises:
-        InputError: a file that can't be written, or one for two forms.
+        InputError: a file that can't be written, or one for two forms; evidence in another form; a card where there is
+            a file that `card` didn't write.
     """
 
     _: KW_ONLY
     markdown: Path | str | None = None
     junit: Path | str | None = None
+    evidence: Path | str | None = None
+    card: Path | str | None = None
 
     def __post_init__(self) -> None:
         taken: dict[Path, str] = {}
@@ -37,6 +50,10 @@ class Outputs:
             other = taken.setdefault(Path(path).resolve(), name)
             if other != name:
                 raise InputError(name, given=f"{path}, the file of {other}", expected="a file of its own")
+        if self.evidence is not None:
+            require_form(self.evidence, "evidence")
+        if self.card is not None:
+            _require_our_card(Path(self.card))
 
     def asked(self) -> dict[str, Path | str]:
         """The forms that were asked for, each with its file."""
@@ -53,4 +70,15 @@ class Outputs:
             InputError: a file that can't be written.
         """
         for name, path in self.asked().items():
-            write_text(path, _WRITERS[name](report))
+            write_text(path, _WRITERS[name](report, Path(path)))
+
+
+def _require_our_card(path: Path) -> None:
+    """A README may be somebody's work: only one that an audit wrote is written anew."""
+    if not path.exists():
+        return
+    with reading("card", "a card that an audit wrote, or no file"):
+        ours = MARK in path.read_text(encoding="utf-8")
+    if not ours:
+        hint = "choose another name, or move it away"
+        raise InputError("card", given=f"{path}, which something else wrote", expected="a new file", hint=hint)

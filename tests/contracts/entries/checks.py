@@ -34,9 +34,13 @@ from deepwright.core.results import Claim, StudyResult, Table
 from deepwright.core.tasks import Binary, MultiLabel, Regression, Segmentation
 from deepwright.data import Data, Split
 from deepwright.report import (
+    as_card,
+    as_evidence,
     as_fragment,
     as_junit,
     as_markdown,
+    evidence_of,
+    evidence_table,
     png,
     print_audit,
     print_finding,
@@ -191,7 +195,9 @@ def drawn(device):
     print_study(study)
     whole = Finding.from_dict(report.findings[0].to_dict())
     summary = len(as_markdown(report).splitlines()), as_junit(report).count("<testcase"), as_fragment(report)[:4]
-    return svg(figure), picture, page, "accuracy" in render(report), numbers(whole), summary
+    told = [e.clause for e in evidence_of(report)], len(evidence_table(report).rows), as_evidence(report, ".csv")[:8]
+    card = as_card(report).count("type:")
+    return svg(figure), picture, page, "accuracy" in render(report), numbers(whole), summary, told, card
 
 
 SLOW = {("images", "corruptions"), ("images", "cost"), ("tables", "cost"), ("tables", "robustness")}
