@@ -3,7 +3,7 @@
 from refusals import Bad, command, over
 
 from deepwright.checks.running import AuditReport
-from deepwright.report import as_evidence
+from deepwright.report import as_evidence, write_history
 from deepwright.workflows import AuditOptions
 
 
@@ -21,6 +21,11 @@ def binary(folder):
     return folder
 
 
+def single(folder):
+    (folder / "report.json").write_text("{}")
+    return folder
+
+
 ROWS = [
     Bad("a folder for Markdown", lambda p: to(p, markdown="."), ("markdown", "a folder")),
     Bad("a name of nothing for JUnit", lambda p: AuditOptions(junit=""), ("junit", "name of a file")),
@@ -30,6 +35,10 @@ ROWS = [
     Bad("evidence of another form", lambda p: as_evidence(AuditReport({}, []), ".pdf"), ("form", ".csv")),
     Bad("a card over bytes", lambda p: to(binary(p), card="b"), ("card", "a card that an audit wrote")),
     Bad("--card over a README", lambda p: command("audit", "--card", file(p) / "file"), ("--card", "something else")),
+    Bad("keep without a folder", lambda p: AuditOptions(out=None, keep=True), ("keep", "no folder")),
+    Bad("a history of no folder", lambda p: write_history(p / "none"), ("history", "none", "folder of kept reports")),
+    Bad("a history of a file", lambda p: write_history(file(p) / "file"), ("history", "no folder")),
+    Bad("--keep beside a report", lambda p: command("audit", "--keep", "--out", single(p)), ("keep", "--out")),
     Bad("--junit into a folder", lambda p: command("audit", "--junit", p), ("--junit", "a folder")),
     Bad(
         "--markdown and --junit into one file",

@@ -1,8 +1,9 @@
-"""Results for people, CI and auditors: a page, JSON, terminal tables, figures, Markdown, JUnit XML, evidence, a card."""
+"""Results for people, CI and auditors: a page, JSON, tables, figures, Markdown, JUnit XML, evidence, cards, history."""
 
 from deepwright.report.card import as_card
 from deepwright.report.evidence import as_evidence, evidence_of, evidence_table
 from deepwright.report.figures import svg
+from deepwright.report.history import keep, write_history
 from deepwright.report.junit import as_junit
 from deepwright.report.markdown import as_markdown
 from deepwright.report.notebook import as_fragment
@@ -19,6 +20,7 @@ __all__ = [
     "as_markdown",
     "evidence_of",
     "evidence_table",
+    "keep",
     "png",
     "print_audit",
     "print_finding",
@@ -26,6 +28,7 @@ __all__ = [
     "print_table",
     "render",
     "svg",
+    "write_history",
     "write_report",
     "write_study",
 ]

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from deepwright.checks import AuditReport, Check, Finding, parse, read_config, read_report, require_gates, resolve
 from deepwright.checks import audit as run_checks
-from deepwright.report import write_report
+from deepwright.core.errors import InputError
+from deepwright.report import keep, write_report
+from deepwright.report.kept import require_history
 from deepwright.workflows.audit_outputs import Outputs
 from deepwright.workflows.named_checks import chosen_checks, require_checks
 from deepwright.workflows.options import Say, finished, quiet, require_several, require_writable, unfinished
@@ -29,6 +31,7 @@ class AuditOptions(Outputs, SubjectOptions):
         compare_with: an earlier report.json.
         out: folder of `index.html` and `report.json`, and of what an interrupted audit goes on from; None writes
             nothing.
+        keep: `out` holds the reports of all audits, each in a dated folder, and a page that draws them over time.
         fresh: forget what an interrupted audit left.
 
     Raises:
@@ -41,6 +44,7 @@ class AuditOptions(Outputs, SubjectOptions):
     config: Path | str | None = None
     compare_with: Path | str | None = None
     out: Path | str | None = Path("report")
+    keep: bool = False
     fresh: bool = False
 
     def __post_init__(self) -> None:
@@ -49,6 +53,8 @@ class AuditOptions(Outputs, SubjectOptions):
         require_several("checks", self.checks)
         require_several("fail_on", self.fail_on)
         require_checks(self.checks)
+        if self.keep:
+            require_history(_folder(self.out))
         for condition in self.fail_on:
             parse(condition)
 
@@ -94,6 +100,15 @@ def audit(
     )
     options.write(report)
     if options.out is not None:
-        write_report(report, options.out)
+        if options.keep:
+            say(f"kept as {keep(report, options.out)}")
+        else:
+            write_report(report, options.out)
         finished(options.out)
     return report
+
+
+def _folder(out: Path | str | None) -> Path | str:
+    if out is None:
+        raise InputError("keep", given="no folder", expected="out=, the folder of all reports")
+    return out
