@@ -3,7 +3,7 @@
 from refusals import Bad, command, over
 
 from deepwright.checks.running import AuditReport
-from deepwright.report import as_evidence, write_history
+from deepwright.report import as_evidence, log_report, write_history
 from deepwright.workflows import AuditOptions
 
 
@@ -39,6 +39,10 @@ ROWS = [
     Bad("a history of no folder", lambda p: write_history(p / "none"), ("history", "none", "folder of kept reports")),
     Bad("a history of a file", lambda p: write_history(file(p) / "file"), ("history", "no folder")),
     Bad("--keep beside a report", lambda p: command("audit", "--keep", "--out", single(p)), ("keep", "--out")),
+    Bad("an unknown tracker", lambda _: AuditOptions(log=["mlflo"]), ("unknown log", "mlflow")),
+    Bad("a text for trackers", lambda _: AuditOptions(log="wandb"), ("log", "several")),
+    Bad("an unknown tracker to log to", lambda _: log_report(AuditReport({}, []), "x"), ("unknown log", "wandb")),
+    Bad("--log to an unknown tracker", lambda _: command("audit", "--log", "neptune"), ("--log", "mlflow")),
     Bad("--junit into a folder", lambda p: command("audit", "--junit", p), ("--junit", "a folder")),
     Bad(
         "--markdown and --junit into one file",

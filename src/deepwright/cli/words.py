@@ -133,6 +133,7 @@ OUTPUTS = words(
         help="Write what was measured for ISO/IEC 24029 and the EU AI Act, and what is missing (.md, .csv, .json).",
     ),
     click.option("--card", type=NewFile(), help="Write a model card (README.md) with the numbers in its head here."),
+    click.option("--log", multiple=True, help="Log numbers and page to mlflow or wandb, as these are set up here."),
 )
 CHECK = click.option(
     "--check",

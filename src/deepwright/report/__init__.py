@@ -11,6 +11,7 @@ from deepwright.report.page import render, write_report
 from deepwright.report.plots import png
 from deepwright.report.study import write_study
 from deepwright.report.terminal import print_audit, print_finding, print_study, print_table
+from deepwright.report.tracking import log_report
 
 __all__ = [
     "as_card",
@@ -21,6 +22,7 @@ __all__ = [
     "evidence_of",
     "evidence_table",
     "keep",
+    "log_report",
     "png",
     "print_audit",
     "print_finding",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from deepwright.checks import AuditReport
 from deepwright.core.errors import InputError
 from deepwright.core.files import reading, require_new_file, write_text
-from deepwright.report import as_card, as_evidence, as_junit, as_markdown
+from deepwright.report import as_card, as_evidence, as_junit, as_markdown, log_report
 from deepwright.report.card import MARK
 from deepwright.report.evidence import require_form
+from deepwright.report.tracking import tracker_of
+from deepwright.workflows.options import require_several
 
 _WRITERS: Mapping[str, Callable[[AuditReport, Path], str]] = {
     "markdown": lambda report, path: as_markdown(report),
@@ -31,10 +33,11 @@ class Outputs:
         evidence: file of what was measured for the clauses of ISO/IEC 24029 and the EU AI Act, and of what is missing;
             it ends in .md, .csv or .json.
         card: a model card (README.md) with the numbers in its head.
+        log: trackers that get the numbers and the page, by name: "mlflow", "wandb".
 
     Raises:
         InputError: a file that can't be written, or one for two forms; evidence in another form; a card where there is
-            a file that `card` didn't write.
+            a file that `card` didn't write; a tracker that isn't there.
     """
 
     _: KW_ONLY
@@ -42,6 +45,7 @@ class Outputs:
     junit: Path | str | None = None
     evidence: Path | str | None = None
     card: Path | str | None = None
+    log: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         taken: dict[Path, str] = {}
@@ -50,6 +54,9 @@ class Outputs:
             other = taken.setdefault(Path(path).resolve(), name)
             if other != name:
                 raise InputError(name, given=f"{path}, the file of {other}", expected="a file of its own")
+        require_several("log", self.log)
+        for name in self.log:
+            tracker_of(name)
         if self.evidence is not None:
             require_form(self.evidence, "evidence")
         if self.card is not None:
@@ -71,6 +78,18 @@ class Outputs:
         """
         for name, path in self.asked().items():
             write_text(path, _WRITERS[name](report, Path(path)))
+
+    def track(self, report: AuditReport) -> None:
+        """Log it.
+
+        Args:
+            report: of an audit.
+
+        Raises:
+            InputError: a tracker refuses.
+        """
+        for name in dict.fromkeys(self.log):
+            log_report(report, name)
 
 
 def _require_our_card(path: Path) -> None:

@@ -105,6 +105,7 @@ def audit(
         else:
             write_report(report, options.out)
         finished(options.out)
+    options.track(report)  # last: a server that is down costs nothing of the above
     return report
 
 
