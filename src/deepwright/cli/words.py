@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import require_new_file
 from deepwright.core.scales import STATED
 
 Decorator = Callable[[Any], Any]
@@ -99,6 +98,8 @@ class NewFile(AnyPath):
         Raises:
             InputError: a folder, a name that no file can have, a place that can't be written.
         """
+        from deepwright.core.files import require_new_file  # which loads torch: `--help` does without
+
         name = param.opts[0] if param is not None else "file"
         path = super().convert(value, param, ctx)
         require_new_file(path, name)
