@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepwright.core.version import __version__
 
-__all__ = ["InputError", "__version__", "audit", "load_data", "load_model", "write_report"]
+__all__ = ["InputError", "__version__", "audit", "guard", "load_data", "load_model", "write_report"]
 
 if TYPE_CHECKING:
     from deepwright.checks import audit
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from deepwright.data import load as load_data
     from deepwright.nets import load as load_model
     from deepwright.report import write_report
+    from deepwright.workflows.guarded import guard_network as guard
 
 _LAZY = {
     "audit": ("deepwright.checks", "audit"),
+    "guard": ("deepwright.workflows.guarded", "guard_network"),
     "InputError": ("deepwright.core.errors", "InputError"),
     "load_data": ("deepwright.data", "load"),
     "load_model": ("deepwright.nets", "load"),

@@ -54,11 +54,13 @@ from deepwright.nets import load as load_model
 from deepwright.workflows import (
     AuditOptions,
     ExitOptions,
+    GuardOptions,
     LabelOptions,
     ShrinkOptions,
     SolveOptions,
     audit,
     build_subject,
+    guard,
     solve,
 )
 
@@ -418,6 +420,11 @@ ROWS = [
     Bad("a solution in less than no time", lambda _: SolveOptions("poisson", max_time=-1), ("max_time", "-1")),
     Bad("a solution into nothing", lambda _: solve(SolveOptions("poisson", out="")), ("out", "''")),
     Bad("exits for no share", lambda _: ExitOptions(shares=()), ("shares", "at least one")),
+    Bad("a guard that can't leave", lambda _: GuardOptions(detector="odin"), ("detector", "odin", "bbas")),
+    Bad("a guard nobody knows", lambda _: GuardOptions(detector="mps"), ("detector", "mps", "MSP")),
+    Bad("a guard that accepts all", lambda _: GuardOptions(tpr=1), ("tpr", "1")),
+    Bad("a guard under autocast", lambda _: GuardOptions(precision="bf16-mixed"), ("precision", "bf16-mixed")),
+    Bad("a guard into a zero byte", lambda _: guard(GuardOptions(out="a\0b")), ("out",)),
     Bad("shrinking by NaN", lambda _: ShrinkOptions(goal=("macs", float("nan"))), ("goal", "nan")),
     Bad("labelling of nothing", lambda _: LabelOptions("digits", budget=0), ("budget", "0")),
     Bad("exits at one share", lambda _: ExitOptions(shares=0.3), ("shares", "several")),

@@ -8,6 +8,7 @@ from deepwright.core.errors import InputError, NotCalibratedError, NotFittedErro
 from deepwright.core.features import Activations, extract
 from deepwright.core.protocols import Detector as DetectorProtocol
 from deepwright.core.tasks import Classification, Regression
+from deepwright.core.tracing import observed
 from deepwright.nets import cifar_resnet
 from deepwright.ood import (
     ALL,
@@ -70,6 +71,25 @@ def test_each_sample_has_one_score(cls, world):
     assert scores.shape == (40,)
     assert scores.is_floating_point()
     assert not torch.isnan(scores).any()
+
+
+VARIANTS = [
+    BBAS(use="single"),
+    BBAS(aggregate=False, scale="none"),
+    BBAS(kind="count", layer_reduce="mean"),
+    BBAS(scale="width", prob_floor=0.3, layer_reduce="concat"),
+    KNN(1),
+]
+
+
+@pytest.mark.parametrize("detector", [*(cls() for cls in ON_ACTIVATIONS), *VARIANTS], ids=lambda d: d.name)
+def test_the_scores_of_a_graph_are_its_scores(detector, world):
+    model, x, known, _ = world
+    with torch.no_grad():
+        graph = detector.fit(known).graph_score(observed(model, x)[1])
+    scores = detector.score(known)
+    assert graph.dtype == scores.dtype
+    assert torch.allclose(graph, scores, rtol=1e-4, atol=1e-6 + 1e-5 * float(scores.abs().max()))
 
 
 @each

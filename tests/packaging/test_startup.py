@@ -7,7 +7,10 @@ import pytest
 
 HEAVY = ("lightning", "lightning_fabric", "matplotlib", "onnx", "pandas", "sklearn", "torchmetrics", "transformers")
 LISTS = (("list", "checks"), ("list", "data"), ("list", "models"), ("list", "systems"))
-HELPS = (("--help",), *((name, "--help") for name in ("audit", "exits", "label", "list", "shrink", "solve", "study")))
+HELPS = (
+    ("--help",),
+    *((name, "--help") for name in ("audit", "exits", "guard", "label", "list", "shrink", "solve", "study")),
+)
 LIGHT = (("list", "checks"), ("list", "systems"))
 SCRIPT = """
 import sys

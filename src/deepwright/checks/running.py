@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import json
@@ -90,6 +91,10 @@ class AuditReport:
         """The grades."""
         rows: list[list[Any]] = [[f.check, f.grade, f.summary] for f in self.findings]
         return Table(["check", "grade", "finding"], rows)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; drawn by the report, a floor above, which is looked up when somebody sees it."""
+        return importlib.import_module("deepwright.report").as_fragment(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: subject, findings, gates, comparison, seconds."""

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from deepwright.cli.commands import Command, audited
-from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, PATH, TASK, out, subject, tell, words
+from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, OUTPUTS, PATH, TASK, out, subject, tell, words
 
 _CONFIG = Path("deepwright.toml")
 
@@ -24,6 +24,8 @@ _CONFIG = Path("deepwright.toml")
     click.option("--fail-on", multiple=True, help='A gate, e.g. "fi>0.5"; the exit code is then 1 when it is met.'),
     click.option("--compare", "compare_with", type=PATH, help="An earlier report.json."),
     out("report", "the report"),
+    click.option("--keep", is_flag=True, help="Keep the reports of all audits in --out, and draw them over time."),
+    OUTPUTS,
     JSON,
     FRESH,
 )
@@ -42,5 +44,6 @@ def audit(json_file: Path | None, **options: Any) -> int:
     if json_file is not None:
         write_json(json_file, report.to_dict())
     print_audit(report)
-    click.echo(f"{options['out'] / 'index.html'}\n{options['out'] / 'report.json'}")
+    names = ["index.html"] if options["keep"] else ["index.html", "report.json"]
+    click.echo("\n".join(str(options["out"] / name) for name in names))
     return audited(report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,13 +98,11 @@ class NewFile(AnyPath):
         Raises:
             InputError: a folder, a name that no file can have, a place that can't be written.
         """
+        from deepwright.core.files import require_new_file  # which loads torch: `--help` does without
+
         name = param.opts[0] if param is not None else "file"
         path = super().convert(value, param, ctx)
-        if path.is_dir():
-            raise InputError(name, given=f"{path}, a folder", expected="the name of a file")
-        there = next(folder for folder in path.absolute().parents if folder.exists())
-        if not there.is_dir() or not os.access(path if path.exists() else there, os.W_OK):
-            raise InputError(name, given=f"{path}, which can't be written", expected="a file that you may write")
+        require_new_file(path, name)
         return path
 
 
@@ -133,6 +130,17 @@ def _columns(ctx: click.Context, param: click.Parameter, value: tuple[str, ...])
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of every draw.")
 DEVICE = click.option("--device", help="Where to work: cpu (the default), cuda, cuda:1, mps, or auto for the best.")
 JSON = click.option("--json", "json_file", type=NewFile(), help="Write the results here too.")
+OUTPUTS = words(
+    click.option("--markdown", type=NewFile(), help="Write a summary in Markdown here too, as for a CI run's page."),
+    click.option("--junit", type=NewFile(), help="Write JUnit XML here too: each check and each gate is a test."),
+    click.option(
+        "--evidence",
+        type=NewFile(),
+        help="Write what was measured for ISO/IEC 24029 and the EU AI Act, and what is missing (.md, .csv, .json).",
+    ),
+    click.option("--card", type=NewFile(), help="Write a model card (README.md) with the numbers in its head here."),
+    click.option("--log", multiple=True, help="Log numbers and page to mlflow or wandb, as these are set up here."),
+)
 CHECK = click.option(
     "--check",
     "checks",

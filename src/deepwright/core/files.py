@@ -94,6 +94,27 @@ def require_plain_file(path: Path | str, what: str) -> None:
         raise InputError(what, given=f"{path}, which is no plain file", expected="a plain file")
 
 
+def require_new_file(path: Path | str, what: str) -> None:
+    """Refuse a place where no file can be written: before the work, not after it.
+
+    Args:
+        path: of the file; it may be there, and so may its folder.
+        what: begins the message.
+
+    Raises:
+        InputError: no name, a folder, something that is no plain file, a place that can't be written.
+    """
+    if not str(path) or "\0" in str(path):
+        raise InputError(what, given=repr(str(path)), expected="the name of a file")
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(what, given=f"{path}, a folder", expected="the name of a file")
+    require_plain_file(path, what)
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(path if path.exists() else there, os.W_OK):
+        raise InputError(what, given=f"{path}, which can't be written", expected="a file that you may write")
+
+
 def cannot_write(path: Path, error: OSError) -> InputError:
     """What went wrong at the disk, as bad input: the user chose the place."""
     hint = _TOLD.get(error.errno or 0, "choose a folder that you may write to (--out DIR)")

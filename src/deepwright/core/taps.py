@@ -89,7 +89,7 @@ class Tap(TorchFunctionMode):
         self._paused = False
         self.reset()
 
-    def reset(self, samples: int | None = None) -> None:
+    def reset(self, samples: int | torch.SymInt | None = None) -> None:
         """Forget what was recorded (call before each forward pass).
 
         Args:
@@ -165,7 +165,8 @@ class Tap(TorchFunctionMode):
         return self._layers == "auto" or name in self._layers or _plain(name) in self._layers
 
     def _fits(self, pre: Tensor) -> bool:
-        return pre.ndim > 1 and pre.is_floating_point() and self._samples in (None, len(pre))
+        of_samples = self._samples is None or pre.shape[:1] == (self._samples,)  # len() would fix a free batch size
+        return pre.ndim > 1 and pre.is_floating_point() and of_samples
 
     def _summary(self, pre: Tensor) -> tuple[Tensor, str]:
         if pre.ndim == 3:  # tokens: (N, positions, channels)

@@ -11,7 +11,7 @@ from deepwright.ood.adapters import WrappedDetector, wrap_pytorch_ood
 from deepwright.ood.bbas import BBAS, Exceedance, OutsideTheBox, complete_linkage
 from deepwright.ood.conformal import ConformalFusion, DriftAlarm
 from deepwright.ood.detector import Detector
-from deepwright.ood.metrics import aupr, auroc, detection_error, fpr_at_tpr
+from deepwright.ood.metrics import aupr, auroc, conformal_threshold, detection_error, fpr_at_tpr
 from deepwright.ood.scores import (
     ASH,
     DICE,
@@ -60,6 +60,7 @@ __all__ = [
     "aupr",
     "auroc",
     "complete_linkage",
+    "conformal_threshold",
     "detection_error",
     "extract",
     "fpr_at_tpr",

@@ -20,6 +20,8 @@ class WrappedDetector(Detector):
         on: "features" or "logits".
     """
 
+    exports = False  # its insides are another library's
+
     def __init__(self, inner: Any, on: str = "features") -> None:
         super().__init__()
         if on not in ("features", "logits"):

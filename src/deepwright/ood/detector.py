@@ -36,6 +36,7 @@ class Detector(nn.Module):
     needs: frozenset[str] = frozenset({"logits"})
     trainable: bool = True
     incidental: frozenset[str] = frozenset()  # options that change no score
+    exports: bool = True  # whether `graph_score` gives what `score` gives
     threshold_: Tensor
 
     def __init__(self) -> None:
@@ -119,6 +120,14 @@ class Detector(nn.Module):
         if torch.isnan(scores).any():
             raise InputError(f"{self.name}: activations", given="scores are NaN", hint="check the network's outputs")
         return scores.to(home(acts_or_x if isinstance(acts_or_x, Tensor) else acts_or_x.logits))
+
+    def graph_score(self, acts: Activations) -> Float[Tensor, " n"]:
+        """The scores of `score` in tensor operations alone, nothing checked: what `torch.export` can take.
+
+        Args:
+            acts: see `core.tracing.observed`.
+        """
+        return self._score(acts)
 
     def calibrate(self, id_scores: Float[Tensor, " n"], tpr: float = 0.95) -> Self:
         """Set the threshold at the `tpr` quantile of held-out in-distribution scores.

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import numbers
+from deepwright.core.requirements import numbers, require_within
 from deepwright.core.tasks import ranking
 
 
@@ -72,6 +72,38 @@ def acceptance_threshold(scores: Float[Tensor, " n"], tpr: float) -> float:
     ordered = scores.sort().values
     rank = -(-round(tpr * len(ordered) * 1e9) // 10**9)  # ceil, without 0.95 * 100 = 95.00000000000001
     return float(ordered[max(rank, 1) - 1])
+
+
+def conformal_threshold(scores: Float[Tensor, " n"], tpr: float) -> float:
+    """The threshold below which a new sample like these falls with a probability of at least `tpr`.
+
+    The ceil((n + 1) tpr)-th smallest of n held-out scores: split conformal prediction, whatever the distribution of
+    scores; the probability is over held-out and new samples together.
+
+    Args:
+        scores: (n,) held-out in-distribution scores.
+        tpr: the share to accept, in (0, 1).
+
+    Raises:
+        InputError: fewer samples than the share needs; more than 1 - tpr of them have the highest score.
+    """
+    require_within(0.0, 1.0, ends="()", tpr=tpr)
+    ordered = numbers(scores, "held-out scores").cpu().double().sort().values
+    n, rank = len(ordered), -(-round((len(ordered) + 1) * tpr * 1e9) // 10**9)
+    if rank > n:
+        needed = -(-round(tpr / (1 - tpr) * 1e9) // 10**9)
+        expected = f"at least {needed} to accept {tpr:.0%} of new ones"
+        raise InputError("held-out samples", given=n, expected=expected, hint="more of them, or a lower tpr")
+    threshold = ordered[rank - 1]
+    tied = float((ordered == threshold).double().mean())
+    if threshold == ordered[-1] and tied > max(1 - tpr, 1 / n):
+        raise InputError(
+            "held-out scores",
+            given=f"{tied:.0%} of them the highest, {float(threshold):.6g}",
+            expected=f"at most {1 - tpr:.0%}: no threshold accepts {tpr:.0%} and leaves anything foreign",
+            hint="another detector",
+        )
+    return float(threshold)
 
 
 def aupr(id_scores: Float[Tensor, " n"], ood_scores: Float[Tensor, " m"], positive: str = "ood") -> float:

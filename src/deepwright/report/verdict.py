@@ -156,6 +156,7 @@ class Number:
         unit: how it is written.
         better: "higher" or "lower"; empty where that isn't said.
         top: end of the scale on which it is drawn, from 0.
+        key: of the value among its check's.
     """
 
     check: str
@@ -164,6 +165,7 @@ class Number:
     unit: str
     better: str
     top: float
+    key: str = ""
 
 
 _HEADLINES = {
@@ -195,7 +197,7 @@ def _headline(finding: Finding) -> Number | None:
         return None
     value, word = finding.values[key], words_of(finding.check, key)
     better = "lower" if key in finding.lower_is_better else "higher" if key in finding.higher_is_better else ""
-    return Number(finding.check, word.words, value, word.unit, better, _top(value, word.unit))
+    return Number(finding.check, word.words, value, word.unit, better, _top(value, word.unit), key)
 
 
 def _top(value: Any, unit: str) -> float:

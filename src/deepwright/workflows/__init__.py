@@ -12,6 +12,9 @@ Example:
 
 from deepwright.workflows.auditing import AuditOptions, audit
 from deepwright.workflows.exiting import ExitOptions, WithExits, exits
+from deepwright.workflows.guarded import Guarded
+from deepwright.workflows.guarded_files import GuardFiles
+from deepwright.workflows.guarding import GuardOptions, GuardResult, guard
 from deepwright.workflows.labelling import Labelled, LabelOptions, Question, label
 from deepwright.workflows.problems import catalogue
 from deepwright.workflows.shrinking import ShrinkOptions, Shrunk, shrink
@@ -21,6 +24,10 @@ from deepwright.workflows.subjects import SubjectOptions, build_subject
 __all__ = [
     "AuditOptions",
     "ExitOptions",
+    "GuardFiles",
+    "GuardOptions",
+    "GuardResult",
+    "Guarded",
     "LabelOptions",
     "Labelled",
     "Question",
@@ -34,6 +41,7 @@ __all__ = [
     "build_subject",
     "catalogue",
     "exits",
+    "guard",
     "label",
     "shrink",
     "solve",

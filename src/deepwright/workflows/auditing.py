@@ -8,8 +8,11 @@ from pathlib import Path
 
 from deepwright.checks import AuditReport, Check, Finding, parse, read_config, read_report, require_gates, resolve
 from deepwright.checks import audit as run_checks
+from deepwright.core.errors import InputError
 from deepwright.data import Split
-from deepwright.report import write_report
+from deepwright.report import keep, write_report
+from deepwright.report.kept import require_history
+from deepwright.workflows.audit_outputs import Outputs
 from deepwright.workflows.named_checks import chosen_checks, require_checks
 from deepwright.workflows.options import Say, finished, quiet, require_several, require_writable, unfinished
 from deepwright.workflows.subjects import SubjectOptions, build_subject, load_reference
@@ -18,7 +21,7 @@ _TRAIN_LIMIT = 5000  # training samples that detectors and baselines are fitted 
 
 
 @dataclass(frozen=True)
-class AuditOptions(SubjectOptions):
+class AuditOptions(Outputs, SubjectOptions):
     """What is audited, by which checks, against what, and where the report goes.
 
     Attributes:
@@ -32,10 +35,11 @@ class AuditOptions(SubjectOptions):
         groups: a column by which groups are compared; see `Subject`.
         reference: data that the test samples are compared with (a name, a path, or a `Split`): of data in one piece
             all, of others the test part. The training samples by default.
+        keep: `out` holds the reports of all audits, each in a dated folder, and a page that draws them over time.
         fresh: forget what an interrupted audit left.
 
     Raises:
-        InputError: an unknown check, a condition that isn't one; see also `SubjectOptions`.
+        InputError: an unknown check, a condition that isn't one; see also `SubjectOptions` and `Outputs`.
     """
 
     _: KW_ONLY
@@ -46,13 +50,17 @@ class AuditOptions(SubjectOptions):
     groups: str | None = None
     reference: str | Path | Split | None = None
     out: Path | str | None = Path("report")
+    keep: bool = False
     fresh: bool = False
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        SubjectOptions.__post_init__(self)
+        Outputs.__post_init__(self)
         require_several("checks", self.checks)
         require_several("fail_on", self.fail_on)
         require_checks(self.checks)
+        if self.keep:
+            require_history(_folder(self.out))
         for condition in self.fail_on:
             parse(condition)
 
@@ -99,7 +107,18 @@ def audit(
         journal=journal,
         on_finding=on_finding,
     )
+    options.write(report)
     if options.out is not None:
-        write_report(report, options.out)
+        if options.keep:
+            say(f"kept as {keep(report, options.out)}")
+        else:
+            write_report(report, options.out)
         finished(options.out)
+    options.track(report)  # last: a server that is down costs nothing of the above
     return report
+
+
+def _folder(out: Path | str | None) -> Path | str:
+    if out is None:
+        raise InputError("keep", given="no folder", expected="out=, the folder of all reports")
+    return out

@@ -35,6 +35,14 @@ from deepwright.core.results import Claim, StudyResult, Table
 from deepwright.core.tasks import Binary, MultiLabel, Regression, Segmentation
 from deepwright.data import Data, Split
 from deepwright.report import (
+    as_card,
+    as_evidence,
+    as_fragment,
+    as_junit,
+    as_markdown,
+    evidence_of,
+    evidence_table,
+    keep,
     png,
     print_audit,
     print_finding,
@@ -42,6 +50,7 @@ from deepwright.report import (
     print_table,
     render,
     svg,
+    write_history,
     write_report,
     write_study,
 )
@@ -188,12 +197,17 @@ def drawn(device):
     with tempfile.TemporaryDirectory() as name:
         picture = png([figure], Path(name) / "f.png").stat().st_size > 0
         page = write_study(study, Path(name)).read_text()
+        dated = keep(report, Path(name) / "runs")
+        history = len(list(dated.iterdir())), write_history(dated.parent).name
     print_audit(report)
     print_finding(report.findings[0])
     print_table(report.table())
     print_study(study)
     whole = Finding.from_dict(report.findings[0].to_dict())
-    return svg(figure), picture, page, "accuracy" in render(report), numbers(whole)
+    summary = len(as_markdown(report).splitlines()), as_junit(report).count("<testcase"), as_fragment(report)[:4]
+    told = [e.clause for e in evidence_of(report)], len(evidence_table(report).rows), as_evidence(report, ".csv")[:8]
+    card = as_card(report).count("type:")
+    return svg(figure), picture, page, "accuracy" in render(report), numbers(whole), summary, told, card, history
 
 
 SLOW = {("images", "corruptions"), ("images", "cost"), ("tables", "cost"), ("tables", "robustness")}

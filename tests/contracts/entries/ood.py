@@ -13,6 +13,7 @@ from deepwright.ood import (
     aupr,
     auroc,
     complete_linkage,
+    conformal_threshold,
     detection_error,
     fpr_at_tpr,
     wrap_pytorch_ood,
@@ -115,7 +116,7 @@ def alarm(device):
 
 def metrics(device):
     a, b = normal(60).to(device), normal(60, seed=1).to(device) + 1
-    return auroc(a, b), aupr(a, b), fpr_at_tpr(a, b), detection_error(a, b)
+    return conformal_threshold(a, 0.5), auroc(a, b), aupr(a, b), fpr_at_tpr(a, b), detection_error(a, b)
 
 
 def fused(device, how="min"):

@@ -11,16 +11,19 @@ from deepwright.physics.solve import Condition, PDEProblem
 from deepwright.workflows import (
     AuditOptions,
     ExitOptions,
+    GuardOptions,
     LabelOptions,
     ShrinkOptions,
     SolveOptions,
     audit,
     build_subject,
     exits,
+    guard,
     label,
     shrink,
     solve,
 )
+from deepwright.workflows.guarded import guard_network
 from entries import Entry, Placed, normal, uniform
 
 FAST = ("accuracy", "calibration", "fragility")
@@ -82,6 +85,20 @@ def with_exits(device):
     return found.model, len(found.table.rows)
 
 
+def guarded(device):
+    model, x = network(device), normal(80, 6).to(device)
+    with torch.no_grad():
+        y = model(x).argmax(1)
+    module = guard_network(model, [(x, y)], "knn", 0.9, [x.flip(0)])
+    return module, module(x[:5])
+
+
+def with_guard(device):
+    with tempfile.TemporaryDirectory() as folder:
+        found = guard(GuardOptions(network(device), data=rows(), detector="msp", tpr=0.8, out=folder))
+    return found.model, found.table.rows
+
+
 def labelled(device):
     with tempfile.TemporaryDirectory() as folder:
         options = LabelOptions(
@@ -112,6 +129,8 @@ ENTRIES = [
     Entry("build_subject, device by name", subject),
     Entry("shrink", shrunk),
     Entry("exits", with_exits),
+    Entry("guard_network", guarded),
+    Entry("guard", with_guard, slow=True),
     Entry("label, device by name", labelled),
     Entry("solve, device by name", solved),
 ]

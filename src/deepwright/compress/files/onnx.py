@@ -7,7 +7,7 @@ Runtime against the network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,11 +145,12 @@ def _chosen(
     return chosen
 
 
-def onnx_bytes(program: Any) -> bytes:
+def onnx_bytes(program: Any, outputs: Sequence[str] | None = None) -> bytes:
     """An exported program as one self-contained ONNX file, checked.
 
     Args:
         program: see `export_program`.
+        outputs: their names in the file; the exporter's own by default.
 
     Raises:
         OnnxError: ONNX has no form for an operation of it.
@@ -160,7 +161,9 @@ def onnx_bytes(program: Any) -> bytes:
     import onnx
 
     try:
-        written = torch.onnx.export(program, dynamo=True, external_data=False, opset_version=OPSET, verbose=False)
+        written = torch.onnx.export(
+            program, dynamo=True, external_data=False, opset_version=OPSET, verbose=False, output_names=outputs
+        )
     except Exception as error:
         raise OnnxError(error) from error
     proto = written.model_proto  # type: ignore[union-attr]

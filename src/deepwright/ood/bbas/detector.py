@@ -27,7 +27,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.features import Activations
 from deepwright.core.requirements import require_finite, require_whole
-from deepwright.ood.bbas.boxes import ATOL, NARROWEST, Exceedance, box_values, left_out, sides
+from deepwright.ood.bbas.boxes import ATOL, NARROWEST, Exceedance, box_values, every_box, left_out, sides
 from deepwright.ood.bbas.clustering import complete_linkage
 from deepwright.ood.detector import Detector, require
 
@@ -279,6 +279,21 @@ class BBAS(Detector):
         values = self._class_values(parts, p > self.prob_floor)
         return (p * values).sum(1)
 
+    def graph_score(self, acts: Activations) -> Tensor:
+        """Every box at once; see `Detector.graph_score`."""
+        phi = torch.cat([acts.layers[name] for name in self._names(acts, self.layers)], 1).float()
+        boxes = every_box(phi, *self._in_deviations(self.kind), count=self.kind == "count")
+        classes = 1 if self.use == "single" else acts.logits.shape[1]
+        index = self.get_buffer("box_class_").expand(phi.shape[0], -1)
+        values = torch.full((phi.shape[0], classes), torch.inf, device=phi.device)
+        values = values.scatter_reduce(1, index, boxes, "amin")
+        if self.use == "single":
+            return values[:, 0]
+        p = acts.logits.softmax(1)
+        if not self.aggregate:
+            return values.gather(1, p.argmax(1, keepdim=True))[:, 0]
+        return (p * values.masked_fill(p <= self.prob_floor, 0.0)).sum(1)
+
     def class_scores(self, acts: Activations) -> Float[Tensor, "n classes"]:
         """AS(x, k) for every class."""
         return self._class_values(self._parts(acts), self._every(acts.logits))
@@ -297,12 +312,17 @@ class BBAS(Detector):
 
     def _box_values(self, parts: list[Tensor], kind: str, needed: Tensor) -> Float[Tensor, "n boxes"]:
         """EC or ED against each box."""
+        owner = self.get_buffer("box_class_").tolist()
+        scale, low, high, factors = self._in_deviations(kind)
+        return box_values(parts, low, high, scale, factors, owner, needed, count=kind == "count")
+
+    def _in_deviations(self, kind: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Deviations (M,), sides in them (B, M) and what a unit of exceedance counts (B, M)."""
         scale, low, high = (self.get_buffer(n) for n in ("scale_", "boxes_low_", "boxes_high_"))
         factors = self._weights().expand_as(low)
         if kind == "distance":
             factors = factors * self._units()
-        owner = self.get_buffer("box_class_").tolist()
-        return box_values(parts, low / scale, high / scale, scale, factors, owner, needed, count=kind == "count")
+        return scale, low / scale, high / scale, factors
 
     def _units(self) -> Tensor:
         """What one deviation outside a box is: broadcasts with (B, M)."""
@@ -313,9 +333,8 @@ class BBAS(Detector):
 
     def _weights(self) -> Float[Tensor, " m"]:
         """What each variable counts; they sum to 1."""
-        each = [width for *_, width in self.shape_]
-        share = self.get_buffer("layer_weight_") / torch.tensor(each, device=self.get_buffer("scale_").device)
-        return share.repeat_interleave(torch.tensor(each, device=share.device))
+        weights = self.get_buffer("layer_weight_")
+        return torch.cat([(weights[i] / width).expand(width) for i, (*_, width) in enumerate(self.shape_)])
 
     # -- explain --------------------------------------------------------------------------------------------------
 

@@ -35,3 +35,7 @@ class OutsideTheBox(BBAS):
 
     def _score(self, acts: Activations) -> Tensor:
         return (super()._score(acts) > 0).float()
+
+    def graph_score(self, acts: Activations) -> Tensor:
+        """See `Detector.graph_score`."""
+        return (super().graph_score(acts) > 0).float()

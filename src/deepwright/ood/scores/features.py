@@ -50,14 +50,17 @@ class KNN(Detector):
         return self
 
     def _score(self, acts: Activations) -> Tensor:
+        chunk = max(1, 20_000_000 // len(self.get_buffer("bank_")))
+        return torch.cat([self._distances(h) for h in F.normalize(_features(acts), dim=1).split(chunk)])
+
+    def graph_score(self, acts: Activations) -> Tensor:
+        """All samples at once; see `Detector.graph_score`."""
+        return self._distances(F.normalize(_features(acts), dim=1))
+
+    def _distances(self, h: Tensor) -> Tensor:
         bank = self.get_buffer("bank_")
-        k = min(self.k, len(bank))
-        chunk = max(1, 20_000_000 // len(bank))
-        parts = []
-        for h in F.normalize(_features(acts), dim=1).split(chunk):
-            nearest = (h @ bank.T).topk(k, dim=1).indices[:, -1]
-            parts.append((h - bank[nearest]).norm(dim=1))  # exact difference: 2 - 2 cos loses the small ones
-        return torch.cat(parts)
+        nearest = (h @ bank.T).topk(min(self.k, len(bank)), dim=1).indices[:, -1]
+        return (h - bank[nearest]).norm(dim=1)  # exact difference: 2 - 2 cos loses the small ones
 
 
 class ViM(Detector):

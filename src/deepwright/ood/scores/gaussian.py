@@ -100,6 +100,12 @@ class MDS(Detector):
     def _score(self, acts: Activations) -> Tensor:
         return self._class_distances(acts).amin(1)
 
+    def graph_score(self, acts: Activations) -> Tensor:
+        """By |a|^2 + |b|^2 - 2 a'b in float64, for which ONNX has operations; see `Detector.graph_score`."""
+        h, means = self._vectors(acts) @ self.whiten_, self.mean_ @ self.whiten_
+        squares = h.square().sum(1, keepdim=True) + means.square().sum(1) - 2 * h @ means.T
+        return squares.clamp_min(0).amin(1)
+
 
 class RMDS(MDS):
     """min_k d_k(h) - d_0(h), d_0 the distance under one Gaussian for all classes. Source: arXiv 2106.09022."""
@@ -108,8 +114,14 @@ class RMDS(MDS):
         return {"background_": _whitening((self.scatter_ + self.between_) / n)}
 
     def _score(self, acts: Activations) -> Tensor:
-        background = ((self._vectors(acts) - self.whole_) @ self.background_).square().sum(1)
-        return self._class_distances(acts).amin(1) - background
+        return self._class_distances(acts).amin(1) - self._background(acts)
+
+    def graph_score(self, acts: Activations) -> Tensor:
+        """See `MDS.graph_score`."""
+        return super().graph_score(acts) - self._background(acts)
+
+    def _background(self, acts: Activations) -> Tensor:
+        return ((self._vectors(acts) - self.whole_) @ self.background_).square().sum(1)
 
 
 def _whitening(covariance: Tensor) -> Tensor:

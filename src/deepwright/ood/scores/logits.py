@@ -98,6 +98,7 @@ class ODIN(Detector):
     """
 
     trainable = False
+    exports = False  # it takes gradients
     needs = frozenset({"input_grad"})
 
     def __init__(self, temperature: float = 1000.0, epsilon: float = 0.0014) -> None:
