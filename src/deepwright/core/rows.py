@@ -241,7 +241,7 @@ def column_moments(x: Any) -> tuple[Tensor, Tensor]:
     Of long tables the rows are taken by the same pieces in both cases, and summed up in float64.
 
     Args:
-        x: (N, columns) numbers, at least one row; of whole ones the moments are float32.
+        x: (N, columns) floats, at least one row.
     """
     parts = list(_moments(x))
     if len(parts) == 1:
@@ -251,15 +251,13 @@ def column_moments(x: Any) -> tuple[Tensor, Tensor]:
         delta = centre - mean
         squares = squares + spread + delta.square() * (n * count / (n + count))
         mean, n = mean + delta * (count / (n + count)), n + count
-    dtype = x.dtype if x.is_floating_point() else torch.float32
-    return mean.to(dtype), (squares / (n - 1)).sqrt().to(dtype)
+    return mean.to(x.dtype), (squares / (n - 1)).sqrt().to(x.dtype)
 
 
 def _moments(x: Any) -> Iterator[tuple[int, Tensor, Tensor]]:
     """(rows, mean, deviation) of a short table; (rows, mean, sum of squared deviations) of each piece of a long one."""
     if len(x) <= MOMENT_ROWS:
         whole = next(pieces(x, MOMENT_ROWS))
-        whole = whole if whole.is_floating_point() else whole.float()
         yield len(whole), whole.mean(0), whole.std(0, correction=min(1, len(whole) - 1))
         return
     for piece in pieces(x, MOMENT_ROWS):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.rows import Rows, column_moments, moved, pieces
-from deepwright.data.dataset import Data, Split, split_three
+from deepwright.data.dataset import Data, Split, split_three, to_float
 from deepwright.data.files.columns import Survey, beside_of, classes_of_target, numbers_of, require_few_values, surveyed
 from deepwright.data.files.frames import Frames, csv_frames, parquet_frames
 from deepwright.data.files.labels import class_labels
@@ -87,13 +87,19 @@ def standardised_table(
     return standardised(Data(name, "tabular", classes, train, validation, test, features=features))
 
 
+def _in_floats(split: Split) -> Split:
+    """Rows of bytes as networks get them."""
+    return split if split.x.is_floating_point() else replace(split, x=moved(split.x, to_float, torch.float32))
+
+
 def standardised(data: Data) -> Data:
     """A table in deviations of its training rows (of the measured ones where there are none), which its notes say.
 
     Args:
         data: rows of finite numbers.
     """
-    center, scale = column_moments(data.train.x if len(data.train) else data.test.x)
+    splits = {part: _in_floats(getattr(data, part)) for part in ("train", "validation", "test")}
+    center, scale = column_moments(splits["train" if len(data.train) else "test"].x)
     scale = scale.clamp_min(1e-6)
 
     def in_deviations(split: Split) -> Split:
@@ -103,9 +109,9 @@ def standardised(data: Data) -> Data:
     note = f"inputs are standardised features: attacks and corruptions act in units of standard deviations{own}"
     return replace(
         data,
-        train=in_deviations(data.train),
-        validation=in_deviations(data.validation),
-        test=in_deviations(data.test),
+        train=in_deviations(splits["train"]),
+        validation=in_deviations(splits["validation"]),
+        test=in_deviations(splits["test"]),
         center=center,
         scale=scale,
         notes=(note, *data.notes),
