@@ -137,3 +137,18 @@ def test_fingerprints_do_not_depend_on_batches():
     assert torch.equal(whole.near, parts.near)
     assert torch.equal(whole.exact, parts.exact)
     assert torch.equal(whole.detail, parts.detail)
+
+
+def test_what_is_too_far_apart_is_left_out_and_nothing_else():
+    """Low waves only bound distances from below: what is within a limit has the distance it has without one."""
+    images = torch.cat(
+        [scenes(60), torch.roll(scenes(60), (1, 1), (2, 3)), jpeg(scenes(60), 60), torch.zeros(1, 3, 40, 40)]
+    )
+    prints = picture_fingerprints(images.split(50))
+    a, b = torch.triu_indices(len(images), len(images), 1)
+    known = prints.distance(a, b)
+    for limit in (0.0, 0.2, 0.6, 1.2):
+        found = prints.distance(a, b, limit)
+        assert torch.equal(found[known <= limit], known[known <= limit])
+        assert bool((found[known > limit] > limit).all())
+    assert bool(found.isinf().any())

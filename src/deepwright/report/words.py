@@ -37,17 +37,22 @@ _METRICS = (
     Word("auroc", "AUROC"),
     Word("average_precision", "average precision"),
     Word("mean_average_precision|map", "mean average precision"),
+    Word("map_(.+)", "mean average precision, {0} objects"),
     Word("ap50", "average precision at an overlap of 0.5"),
     Word("f1", "F1"),
     Word("micro_f1", "F1 over all labels"),
     Word("macro_f1", "F1, each label counted alike"),
     Word("mean_iou", "mean IoU"),
+    Word("mean_dice", "mean Dice"),
     Word("pixel_accuracy", "right pixels", "share"),
     Word("within_tolerance", "answers within the tolerance", "share"),
     Word("mae", "mean absolute error"),
     Word("rmse", "root mean square error"),
     Word("mase", "mean absolute error over that of repeating the last value"),
     Word("r2", "variance explained (R²)"),
+    Word("crps", "CRPS (continuous ranked probability score)"),
+    Word("nll", "negative log-likelihood (nats)"),
+    Word("pinball", "pinball loss"),
 )
 
 WORDS: dict[str, tuple[Word, ...]] = {
@@ -66,6 +71,12 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("ece_of_perfect_calibration", "ECE that a perfectly calibrated network may show"),
         Word("ece_after_temperature", "ECE after temperature scaling"),
         Word("ece_(.+)", "ECE, {0}"),
+        Word("localisation_ece", "ECE of scores against overlaps (LaECE)"),
+        Word("miscoverage", "mean gap between claimed and real coverage"),
+        Word("coverage_(.+)", "targets inside its {0} % intervals", "share"),
+        Word("width_(.+)", "mean width of its {0} % intervals"),
+        Word("conformal_coverage_(.+)", "targets inside conformal {0} % intervals", "share"),
+        Word("conformal_width_(.+)", "mean width of conformal {0} % intervals"),
         Word("brier", "Brier score"),
         Word("nll", "negative log-likelihood (nats)"),
         Word("temperature", "temperature that fits validation data"),
@@ -89,6 +100,8 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("area", "mean share right over the budgets", "share"),
         Word("baseline_area", "the simple baseline's mean share over the budgets", "share"),
         Word("eps_half", "budget at which half of it is lost"),
+        Word("clean_headline", "the task's own metric without attack"),
+        Word("attacked_headline", "the task's own metric under attack"),
     ),
     "corruptions": (
         Word("clean_error", "error without perturbation", "share"),
@@ -96,6 +109,8 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("mce", "error under perturbations over that of the simple baseline (mCE)"),
         Word("relative_error", "error under perturbations over that without"),
         Word("skill_lost", "skill above chance that is lost", "share"),
+        Word("clean_headline", "the task's own metric without perturbation"),
+        Word("mean_headline", "the task's own metric under perturbations, on average"),
     ),
     "ood": (
         Word("auroc_worst", "AUROC of its own confidence, on the worst foreign set"),
@@ -124,7 +139,7 @@ WORDS: dict[str, tuple[Word, ...]] = {
     ),
     "labels": (
         Word("wrong_(.+)_labels", "{0} labels that seem wrong", "share"),
-        Word("suspect_(.+)_labels", "suspect {0} labels", "count"),
+        Word("suspect_(.+)_labels", "{0} labels under suspicion", "count"),
     ),
     "slices": (
         Word("weak_slices", "weak slices that stand", "count"),
