@@ -45,7 +45,7 @@ class Pictures(Protocol):
         """The bytes of one file."""
         ...
 
-    def opened(self, name: str) -> io.BufferedIOBase:
+    def opened(self, name: str) -> io.BytesIO | io.BufferedReader:
         """One file, open for reading."""
         ...
 
@@ -76,7 +76,7 @@ class ImageSource:
         """Names that look like images."""
         return [n for n in self.names if PurePosixPath(n).suffix.lower() in SUFFIXES and "__MACOSX" not in n]
 
-    def opened(self, name: str) -> io.BufferedIOBase:
+    def opened(self, name: str) -> io.BytesIO | io.BufferedReader:
         """One file, open for reading: of a folder's, only what is asked for is read.
 
         Args:

@@ -229,7 +229,7 @@ class ArrowPictures:
             self.files[file].seek(position)
             return self.files[file].read(size)
 
-    def opened(self, name: str) -> io.BufferedIOBase:
+    def opened(self, name: str) -> io.BytesIO:
         """One picture, open for reading.
 
         Args:
