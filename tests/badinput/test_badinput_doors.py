@@ -69,7 +69,7 @@ X, Y = torch.randn(30, 4, generator=torch.Generator().manual_seed(0)), torch.ara
 PIXELS = np.zeros((60, 8, 8), np.uint8)
 DIGITS = load("digits")
 LABELS = np.arange(60) % 3
-ROWS_CSV = ["a,b,y"] + [f"{i},{i % 7},{i % 2}" for i in range(30)]
+LINES_CSV = ["a,b,y"] + [f"{i},{i % 7},{i % 2}" for i in range(30)]
 
 
 # --- what is given -----------------------------------------------------------------------------------------------------
@@ -257,17 +257,17 @@ ROWS = [
     # tables
     Bad("a CSV without rows", csv(["a,y"]), ("no row that is whole",)),
     Bad("an empty CSV", csv([]), ("a CSV file with a header",)),
-    Bad("a ragged CSV", csv([*ROWS_CSV, "1,2,3,4,5"]), ("line 32",)),
+    Bad("a ragged CSV", csv([*LINES_CSV, "1,2,3,4,5"]), ("line 32",)),
     Bad("a CSV with more fields than names", csv(["a,y", *(f"{i},{i % 2},7" for i in range(30))]), ("more fields",)),
     Bad("a CSV of its target only", csv(["y", *(str(i % 2) for i in range(30))]), ("no column beside",)),
-    Bad("a CSV with one 1e39", csv([*ROWS_CSV, "1e39,1,1"]), ("'a'", "float32")),
-    Bad("a CSV with one 1e30", csv([*ROWS_CSV, "1e30,1,1"]), ("'a'", "below 1e18")),
-    Bad("a CSV with infinity", csv([*ROWS_CSV, "inf,1,1"]), ("'a'", "skip-broken")),
+    Bad("a CSV with one 1e39", csv([*LINES_CSV, "1e39,1,1"]), ("'a'", "float32")),
+    Bad("a CSV with one 1e30", csv([*LINES_CSV, "1e30,1,1"]), ("'a'", "below 1e18")),
+    Bad("a CSV with infinity", csv([*LINES_CSV, "inf,1,1"]), ("'a'", "skip-broken")),
     Bad("a CSV with fractions as target", csv(["a,y", *(f"{i},{i % 3}.5" for i in range(30))]), ("regression",)),
     Bad("a CSV with a target of one value", csv(["a,y", *(f"{i},1" for i in range(30))]), ("1 distinct",)),
     Bad("a CSV of bytes", csv(bytes(range(256)) * 4), ("cannot read",)),
-    Bad("a CSV without its target", csv(ROWS_CSV, "price"), ("'price'", "a, b, y")),
-    Bad("a CSV whose classes aren't listed", csv(ROWS_CSV, classes=["1", "2"]), ("'0'", "list of classes")),
+    Bad("a CSV without its target", csv(LINES_CSV, "price"), ("'price'", "a, b, y")),
+    Bad("a CSV whose classes aren't listed", csv(LINES_CSV, classes=["1", "2"]), ("'0'", "list of classes")),
     Bad("a folder named .csv", lambda d: ((d / "t.csv").mkdir(), load(d / "t.csv", target="y")), ("cannot read",)),
     Bad(
         "a table with fractions as labels",

@@ -329,7 +329,11 @@ FILE_ROWS = [
 
 PROGRAM_ROWS = [
     Bad("a program that isn't there", lambda f: load(str(f / "none.pt2")), ("none.pt2", "does not exist")),
-    Bad("a program that is a folder", lambda f: ((f / "a.pt2").mkdir(), load(str(f / "a.pt2")))[1], ("cannot load",)),
+    Bad(
+        "a program that is a folder",
+        lambda f: ((f / "a.pt2").mkdir(), load(str(f / "a.pt2")))[1],
+        ("a.pt2", "a folder"),
+    ),
     Bad("a program that is empty", lambda f: load_exported(_written(f, b"")), ("cannot load", "zip")),
     Bad("a program that is a pickle", lambda f: load_exported(_written(f, b"\x80\x04N.")), ("cannot load", "zip")),
     Bad("a program without its description", without("model.json"), ("models/model.json",)),
@@ -337,7 +341,7 @@ PROGRAM_ROWS = [
     Bad(
         "a program with weights beside",
         lambda f: load(str(f / "a.pt2"), weights="w.safetensors"),
-        ("--weights", "none"),
+        ("--weights", "has its own"),
     ),
     Bad(
         "a program that calls the system",

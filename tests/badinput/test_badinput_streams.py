@@ -15,7 +15,7 @@ from torch import nn
 import deepwright as dw
 from deepwright.data import load
 
-ROWS = 40
+LONG = 40
 X, Y = torch.zeros(60, 4), torch.arange(60) % 2
 
 
@@ -23,7 +23,7 @@ X, Y = torch.zeros(60, 4), torch.arange(60) % 2
 
 
 def frame(**columns):
-    return {"u": [float(i) for i in range(ROWS)], "y": [i % 2 for i in range(ROWS)], **columns}
+    return {"u": [float(i) for i in range(LONG)], "y": [i % 2 for i in range(LONG)], **columns}
 
 
 def parquet(columns, target="y", change=None, **options):
@@ -127,7 +127,7 @@ def audited(batches, **options):
 
 
 def on_the_command_line(folder):
-    pd.DataFrame(frame(u=[np.nan] + [1.0] * (ROWS - 1))).to_parquet(folder / "t.parquet")
+    pd.DataFrame(frame(u=[np.nan] + [1.0] * (LONG - 1))).to_parquet(folder / "t.parquet")
     return command("audit", "--data", folder / "t.parquet", "--target", "y", "--out", folder / "out")
 
 
@@ -136,7 +136,7 @@ def splits(own):
     (own / "dataset_dict.json").write_text(json.dumps({"splits": ["extra"]}))
 
 
-BAD = [
+ROWS = [
     # Parquet
     Bad("text named .parquet", text_as_parquet, ("cannot read", "a Parquet file")),
     Bad("a Parquet file cut in half", parquet(frame(), change=lambda b: b[: len(b) // 2]), ("cannot read", "parquet")),
@@ -156,16 +156,16 @@ BAD = [
     ),
     Bad("NaN in a Parquet table", parquet(frame(u=[1.0] * 39 + [np.nan])), ("'u' at rows [40]",)),
     Bad("infinity in a Parquet table", parquet(frame(u=[1.0] * 39 + [np.inf])), ("'u' at rows [40]",)),
-    Bad("a Parquet table beyond float32", parquet(frame(u=[1e39] * ROWS)), ("float32", "scale the column")),
+    Bad("a Parquet table beyond float32", parquet(frame(u=[1e39] * LONG)), ("float32", "scale the column")),
     Bad(
         "a Parquet table of broken rows only",
-        parquet(frame(u=[np.nan] * ROWS), skip_broken=True),
+        parquet(frame(u=[np.nan] * LONG), skip_broken=True),
         ("no row that is whole",),
     ),
-    Bad("lists in a Parquet table", parquet(frame(l=[[1.0]] * ROWS)), ("'l'", "list", "leave it out")),
-    Bad("dates in a Parquet table", parquet(frame(t=pd.date_range("2026", periods=ROWS))), ("'t'", "timestamp")),
+    Bad("lists in a Parquet table", parquet(frame(l=[[1.0]] * LONG)), ("'l'", "list", "leave it out")),
+    Bad("dates in a Parquet table", parquet(frame(t=pd.date_range("2026", periods=LONG))), ("'t'", "timestamp")),
     Bad(
-        "names in a Parquet table", parquet(frame(n=[f"n{i}" for i in range(ROWS)]), target="n"), ("fewer than 3 rows",)
+        "names in a Parquet table", parquet(frame(n=[f"n{i}" for i in range(LONG)]), target="n"), ("fewer than 3 rows",)
     ),
     Bad("a fraction as a class in Parquet", parquet(frame(y=[0.5, 1.0] * 20)), ("fractions", "0.5", "regression")),
     Bad(
@@ -274,4 +274,4 @@ BAD = [
     Bad("a dict of single samples", audited([{"image": X[0, 0], "label": 1}]), ("a single sample", "DataLoader")),
 ]
 
-test_it_is_refused = over(BAD)
+test_it_is_refused = over(ROWS)

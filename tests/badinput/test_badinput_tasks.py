@@ -74,6 +74,11 @@ FILES = [
         ("2 columns", "one"),
     ),
     Bad("a target twice", lambda f: load_targets(table(f), ["y", "y"], labels=False), ("target", "once")),
+    Bad(
+        "a target aside",
+        lambda f: load_targets(table(f), ["y", "z"], labels=False, aside=["z"]),
+        ("aside", "'z', a target"),
+    ),
     Bad("a column that isn't there", lambda f: load_targets(table(f), ["w"], labels=False), ("'w'", "a, y, z")),
     Bad("text as a number", lambda f: load_targets(table(f, "a,y\n1,x\n2,z\n"), ["y"], labels=False), ("'y'", "text")),
     Bad("numbers as labels", lambda f: load_targets(table(f), ["y"], labels=True), ("'y'", "0.5", "regression")),
@@ -104,4 +109,6 @@ WORDS = [
     Bad("a sensitivity of ten classes", lambda _: command("audit", "--sensitivity", "0.9"), ("sensitivity", "Binary")),
 ]
 
-test_it_is_refused = over(CLAIMS + FILES + WORDS)
+ROWS = CLAIMS + FILES + WORDS
+
+test_it_is_refused = over(ROWS)

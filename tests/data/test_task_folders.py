@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -256,6 +257,31 @@ def test_labels_of_a_table(table):
     assert data.classes == ("red", "round")
     x = data.test.x * data.scale + data.center
     assert torch.equal(data.test.y, (x[:, :2] > 0).long())
+
+
+@pytest.mark.parametrize("targets", [["price", "weight"], ["red", "holes"]])
+def test_targets_of_parquet_are_those_of_a_csv(table, targets):
+    """Holes in inputs and targets go with their rows, columns aside stay beside, and streams give the same bits."""
+    rows = pd.read_csv(table)
+    rows["holes"] = (rows["round"] > 0).astype(object)
+    rows.loc[3, "a"], rows.loc[7, targets[1]] = np.nan, None
+    rows.to_csv(table, index=False)
+    rows.to_parquet(table.with_suffix(".parquet"))
+    options = {"target": targets, "skip_broken": True, "aside": ["round"]}
+    known, stored = load(table, **options), load(table.with_suffix(".parquet"), **options)
+    streamed = load(table.with_suffix(".parquet"), stream=True, **options)
+    whole = rows.dropna()
+    for part in ("train", "validation", "test"):
+        one, *others = (getattr(data, part) for data in (known, stored, streamed))
+        places = [int((whole["b"] - b).abs().argmin()) for b in (one.x * known.scale + known.center)[:, 1].tolist()]
+        expected = whole[targets].iloc[places].to_numpy().astype(np.float32)
+        assert np.array_equal(one.y.numpy(), expected)
+        assert one.columns["round"].tolist() == whole["round"].iloc[places].tolist()
+        for other in others:
+            assert torch.equal(other.inputs(), one.inputs())
+            assert torch.equal(other.y, one.y)
+    assert "round" not in known.features
+    assert "2 rows" in known.notes[-1]
 
 
 def test_a_fraction_is_no_class_and_the_word_is_told(table):

@@ -61,7 +61,7 @@ def test_different_pictures_have_no_copies():
 
 
 def test_blank_pictures_are_copies_only_where_they_are_equal():
-    x = torch.cat([scenes(60), torch.full((3, 3, 40, 40), 0.5), torch.full((1, 3, 40, 40), 0.51)])
+    x = torch.cat([scenes(20), torch.full((3, 3, 40, 40), 0.5), torch.full((1, 3, 40, 40), 0.51)])
     found = find_duplicates(x)
     assert found.pairs.tolist() == [[60, 61], [61, 62]]
     assert found.group[60:].tolist() == [60, 60, 60, 63]
@@ -137,3 +137,18 @@ def test_fingerprints_do_not_depend_on_batches():
     assert torch.equal(whole.near, parts.near)
     assert torch.equal(whole.exact, parts.exact)
     assert torch.equal(whole.detail, parts.detail)
+
+
+def test_what_is_too_far_apart_is_left_out_and_nothing_else():
+    """Low waves only bound distances from below: what is within a limit has the distance it has without one."""
+    images = torch.cat(
+        [scenes(20), torch.roll(scenes(20), (1, 1), (2, 3)), jpeg(scenes(20), 60), torch.zeros(1, 3, 40, 40)]
+    )
+    prints = picture_fingerprints(images.split(50))
+    a, b = torch.triu_indices(len(images), len(images), 1)
+    known = prints.distance(a, b)
+    for limit in (0.0, 0.2, 0.6, 1.2):
+        found = prints.distance(a, b, limit)
+        assert torch.equal(found[known <= limit], known[known <= limit])
+        assert bool((found[known > limit] > limit).all())
+    assert bool(found.isinf().any())

@@ -64,7 +64,7 @@ def requirement_calls():
 
 
 def _is_call(node):
-    return isinstance(node, ast.Call) and _name(node.func) == "require"
+    return isinstance(node, ast.Call) and _name(node.func) == "require_package"
 
 
 def imported_packages():

@@ -123,7 +123,7 @@ def _near(prints: Fingerprints, equal: Tensor, limits: tuple[float, float], seed
     found = found[found[:, 0] != found[:, 1]].sort(dim=1).values
     keys = torch.unique(found[:, 0] * len(rows) + found[:, 1])
     a, b = rows[keys // max(1, len(rows))], rows[keys % max(1, len(rows))]
-    distance = prints.distance(a, b)
+    distance = prints.distance(a, b, limits[0])
     near = (distance <= limits[0]).nonzero().flatten()
     near = near[distance[near].argsort(stable=True)]
     around = _around(prints, a[near], b[near], seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ from deepwright.dataquality.hashes import (
 _BLUR = 5  # pixels whose mean is taken off: what is left is a picture's detail, which tells pictures apart
 _MOVES = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))  # two pictures meet in one of these where one lies two pixels aside
 _SHIFT = 2
+_WAVES = 10  # along either side: what of a detail is compared first
+_SPARE = 1e-3  # of a distance, for rounding
 _CHUNK = 2000
 
 
@@ -69,7 +72,9 @@ class Fingerprints:
         )
         return cls(exact, near, detail, telling, tuple(text for p in parts for text in p.texts))
 
-    def distance(self, a: Int64[Tensor, " pairs"], b: Int64[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
+    def distance(
+        self, a: Int64[Tensor, " pairs"], b: Int64[Tensor, " pairs"], up_to: float = math.inf
+    ) -> Float[Tensor, " pairs"]:
         """How far the samples of each pair are apart.
 
         Of pictures sqrt(2 (1 - c)) with the correlation c of their details in the best of 25 small shifts; of rows the
@@ -78,14 +83,37 @@ class Fingerprints:
         Args:
             a: the first sample of each pair.
             b: the second.
+            up_to: what is farther apart may be said to be infinitely far, which is quicker.
         """
         if self.texts:
             return torch.tensor([_unlike(self.texts[i], self.texts[j]) for i, j in zip(a.tolist(), b.tolist())])
+        if self.of_pictures and up_to < math.inf:
+            near = self._within(a, b, up_to)
+            out = torch.full((len(a),), math.inf)
+            out[near] = self.distance(a[near], b[near])
+            return out
         parts = [torch.zeros(0)]
         for i, j in zip(a.split(_CHUNK), b.split(_CHUNK)):
             first, second = self.detail[i].float(), self.detail[j].float()
             parts.append(_shifted(first, second) if self.of_pictures else (first - second).norm(dim=1))
         return torch.cat(parts)
+
+    def _within(self, a: Tensor, b: Tensor, limit: float) -> Tensor:
+        """Indices of pairs, among them all that aren't farther apart than a limit: those whose low waves aren't.
+
+        Low waves are a projection of the details, and no projection moves two points apart.
+        """
+        whole, of_first = a.unique(return_inverse=True)
+        inner = slice(_SHIFT, SIDE - _SHIFT)
+        first = torch.cat([_waves(self.detail[part, inner, inner].float()) for part in whole.split(_CHUNK)])[:, 0]
+        kept = [torch.zeros(0, dtype=torch.long)]
+        for part in b.argsort(stable=True).split(_CHUNK):
+            second, of_second = b[part].unique(return_inverse=True)
+            windows, one = _waves(self.detail[second].float()), first[of_first[part]]
+            squares = windows.square().sum(-1)[of_second] + one.square().sum(-1, keepdim=True)
+            apart = (squares - 2 * (windows[of_second] @ one[..., None])[..., 0]).amin(1).clamp_min(0).sqrt()
+            kept.append(part[apart <= limit + _SPARE])
+        return torch.cat(kept).sort().values
 
     def points(self, rows: Tensor) -> Float[Tensor, "m d"]:
         """Samples as points whose distances are those of `distance`, but for shifts.
@@ -166,6 +194,23 @@ def _shifted(a: Float[Tensor, "n side side"], b: Float[Tensor, "n side side"]) -
         for j in range(2 * _SHIFT + 1):
             best = torch.maximum(best, (inner * _unit(b[:, i : i + side, j : j + side].flatten(1))).sum(1))
     return (2 * (1 - best.clamp(-1, 1))).sqrt()
+
+
+def _waves(pictures: Float[Tensor, "n high wide"]) -> Float[Tensor, "n shifts waves"]:
+    """Low waves (of a cosine transform) of each window of a picture, made of mean 0 and length 1.
+
+    The windows are those that `_shifted` compares; a picture that has one window's size is its only one.
+    """
+    side, steps = SIDE - 2 * _SHIFT, pictures.shape[1] - SIDE + 2 * _SHIFT + 1
+    at = (torch.arange(side) + 0.5) * math.pi / side
+    cosines = torch.cos(torch.arange(_WAVES)[:, None] * at) * math.sqrt(2 / side)
+    cosines[0] = math.sqrt(1 / side)
+    moved = torch.stack([F.pad(cosines, (i, steps - 1 - i)) for i in range(steps)]).flatten(0, 1)
+    waves = (moved @ pictures @ moved.T).unflatten(1, (steps, _WAVES)).unflatten(3, (steps, _WAVES))
+    waves = waves.transpose(2, 3).flatten(3).flatten(1, 2)[..., 1:]  # without the first, the mean
+    total, squares = (F.avg_pool2d(x[:, None], side, 1).flatten(1) * side**2 for x in (pictures, pictures.square()))
+    length = (squares - total.square() / side**2).clamp_min(0).sqrt()
+    return waves / length.clamp_min(1e-9)[..., None]
 
 
 def _unlike(a: str, b: str) -> float:

@@ -172,6 +172,8 @@ def _part_of(model: nn.Module, state: dict[str, Tensor], path: Path | str) -> di
     shapes = {key: value.shape for key, value in state.items()}
     fit = {prefix: sum(shapes.get(prefix + name) == value.shape for name, value in own.items()) for prefix in there}
     best = sorted(prefix for prefix, count in fit.items() if count == max(fit.values()))
+    if len(best) > 1 and not any(fit.values()):
+        return state  # another network's
     if len(best) > 1:
         raise InputError(
             f"weights {path}",

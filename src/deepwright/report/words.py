@@ -37,11 +37,13 @@ _METRICS = (
     Word("auroc", "AUROC"),
     Word("average_precision", "average precision"),
     Word("mean_average_precision|map", "mean average precision"),
+    Word("map_(.+)", "mean average precision, {0} objects"),
     Word("ap50", "average precision at an overlap of 0.5"),
     Word("f1", "F1"),
     Word("micro_f1", "F1 over all labels"),
     Word("macro_f1", "F1, each label counted alike"),
     Word("mean_iou", "mean IoU"),
+    Word("mean_dice", "mean Dice"),
     Word("pixel_accuracy", "right pixels", "share"),
     Word("mean_dice", "mean Dice"),
     Word("map_(small|medium|large)", "mean average precision of {0} objects"),
@@ -54,6 +56,9 @@ _METRICS = (
     Word("rmse", "root mean square error"),
     Word("mase", "mean absolute error over that of repeating the last value"),
     Word("r2", "variance explained (R²)"),
+    Word("crps", "CRPS (continuous ranked probability score)"),
+    Word("nll", "negative log-likelihood (nats)"),
+    Word("pinball", "pinball loss"),
 )
 
 WORDS: dict[str, tuple[Word, ...]] = {
@@ -73,11 +78,11 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("ece_after_temperature", "ECE after temperature scaling"),
         Word("ece_of_claimed", "ECE of the claimed boxes' scores"),
         Word("ece_(.+)", "ECE, {0}"),
-        Word("localisation_ece", "ECE of scores taken for overlaps"),
-        Word("miscoverage", "how far its intervals' coverage is from what they claim", "share"),
-        Word("coverage_(.+)", "truths inside its {0} % intervals", "share"),
+        Word("localisation_ece", "ECE of scores against overlaps (LaECE)"),
+        Word("miscoverage", "mean gap between claimed and real coverage"),
+        Word("coverage_(.+)", "targets inside its {0} % intervals", "share"),
         Word("width_(.+)", "mean width of its {0} % intervals"),
-        Word("conformal_coverage_(.+)", "truths inside conformal {0} % intervals", "share"),
+        Word("conformal_coverage_(.+)", "targets inside conformal {0} % intervals", "share"),
         Word("conformal_width_(.+)", "mean width of conformal {0} % intervals"),
         Word("brier", "Brier score"),
         Word("nll", "negative log-likelihood (nats)"),
@@ -106,8 +111,8 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("area", "mean share right over the budgets", "share"),
         Word("baseline_area", "the simple baseline's mean share over the budgets", "share"),
         Word("eps_half", "budget at which half of it is lost"),
-        Word("clean_headline", "the task's metric without attack"),
-        Word("attacked_headline", "the task's metric under attack, at the judged budget"),
+        Word("clean_headline", "the task's own metric without attack"),
+        Word("attacked_headline", "the task's own metric under attack"),
     ),
     "corruptions": (
         Word("clean_error", "error without perturbation", "share"),
@@ -117,6 +122,8 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("clean_headline", "the task's metric without perturbation"),
         Word("mean_headline", "the task's metric under perturbations, on average"),
         Word("skill_lost", "skill above chance that is lost", "share"),
+        Word("clean_headline", "the task's own metric without perturbation"),
+        Word("mean_headline", "the task's own metric under perturbations, on average"),
     ),
     "ood": (
         Word("auroc_worst", "AUROC of its own confidence, on the worst foreign set"),
@@ -145,7 +152,7 @@ WORDS: dict[str, tuple[Word, ...]] = {
     ),
     "labels": (
         Word("wrong_(.+)_labels", "{0} labels that seem wrong", "share"),
-        Word("suspect_(.+)_labels", "{0} labels that are suspect", "count"),
+        Word("suspect_(.+)_labels", "{0} labels under suspicion", "count"),
     ),
     "slices": (
         Word("weak_slices", "weak slices that stand", "count"),

@@ -45,6 +45,10 @@ class Pictures(Protocol):
         """The bytes of one file."""
         ...
 
+    def opened(self, name: str) -> io.BytesIO | io.BufferedReader:
+        """One file, open for reading."""
+        ...
+
 
 class ImageSource:
     """A folder or a zip file of images, addressed by relative POSIX path.
@@ -71,6 +75,21 @@ class ImageSource:
     def images(self) -> list[str]:
         """Names that look like images."""
         return [n for n in self.names if PurePosixPath(n).suffix.lower() in SUFFIXES and "__MACOSX" not in n]
+
+    def opened(self, name: str) -> io.BytesIO | io.BufferedReader:
+        """One file, open for reading: of a folder's, only what is asked for is read.
+
+        Args:
+            name: as in `names`.
+
+        Raises:
+            InputError: as `read`.
+            OSError: it can't be opened.
+        """
+        if self._zip is not None:
+            return io.BytesIO(self.read(name))
+        require_plain_file(self.path / name, f"cannot read {name} of {self.path}")
+        return (self.path / name).open("rb")
 
     def read(self, name: str) -> bytes:
         """The bytes of one file.
@@ -99,9 +118,7 @@ class ImageSource:
             InputError: no picture.
         """
         try:
-            if self._zip is None:
-                require_plain_file(self.path / name, f"cannot read {name} of {self.path}")
-            with Image.open(self.path / name if self._zip is None else io.BytesIO(self.read(name))) as picture:
+            with self.opened(name) as stream, Image.open(stream) as picture:
                 return picture.size
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             if isinstance(error, InputError):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.rows import pieces, value_range
-from deepwright.data.dataset import Data, Split, stratified_order
+from deepwright.data.dataset import Data, Split, stratified_order, to_float
 from deepwright.data.files.class_order import require_names
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.members import Members
@@ -174,11 +174,13 @@ def _images(members: Members, key: str, stream: bool) -> Any:
 
 
 def _tensor(array: np.ndarray, name: str) -> Tensor:
-    """Rows as they are used: uint8 or float32, images as (N, C, H, W)."""
+    """Rows as they are used: images as (N, C, H, W), uint8 or float32; columns as float32."""
     if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
         raise InputError(name, given=str(array.dtype), expected="uint8 or floats")
     with np.errstate(over="ignore"):  # what becomes infinite is refused
         x = torch.from_numpy(np.ascontiguousarray(array) if array.dtype == np.uint8 else array.astype(np.float32))
+    if x.ndim == 2:
+        return to_float(x)
     if x.ndim == 3:
         return x[:, None]
     if x.ndim == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -227,6 +228,17 @@ class ArrowPictures:
         with self.lock:
             self.files[file].seek(position)
             return self.files[file].read(size)
+
+    def opened(self, name: str) -> io.BytesIO:
+        """One picture, open for reading.
+
+        Args:
+            name: as `enter` gave it.
+
+        Raises:
+            InputError: as `read`.
+        """
+        return io.BytesIO(self.read(name))
 
 
 def _pictures(

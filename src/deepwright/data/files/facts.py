@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -45,7 +44,7 @@ def picture_facts(source: Pictures, names: Sequence[str]) -> dict[str, np.ndarra
 
 def _header(source: Pictures, name: str) -> dict[str, float | str]:
     try:
-        with Image.open(io.BytesIO(source.read(name))) as picture:
+        with source.opened(name) as stream, Image.open(stream) as picture:
             width, height = picture.size
             tags = picture.getexif()
             taken = tags.get_ifd(_EXIF).get(_TAKEN) or tags.get(_TIME) or ""

@@ -64,6 +64,9 @@ def load_targets(
         raise InputError("target", given=f"{names}", expected="one column or more, each once")
     require_split(split)
     _require_columns(frames, names)
+    both = [name for name in aside if name in names]
+    if both:
+        raise InputError("aside", given=f"{both[0]!r}, a target", expected="columns beside the targets")
     found = surveyed(frames, names[0], skip_broken, (*names[1:], *aside))
     require_few_values(found, frames.path)
     y = torch.from_numpy(np.concatenate([_targets(whole_rows(found, f), names, frames.path, labels) for f in frames]))
@@ -93,6 +96,7 @@ def _targets(frame: Any, names: Sequence[str], path: Path, labels: bool) -> np.n
 
 def _numbers(column: Any, name: str, path: Path, labels: bool) -> np.ndarray:
     what = f"target column {name!r} of {path.name}"
+    column = column.infer_objects()  # yes and no, out of a column that had holes
     if column.dtype.kind not in "biuf":
         expected = "0 and 1" if labels else "numbers"
         hint = "names of classes are predicted with --task classification"
