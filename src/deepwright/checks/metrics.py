@@ -8,7 +8,7 @@ import torch
 
 from deepwright.checks.findings.finding import Finding
 from deepwright.checks.grading import Graded, at_most, graded
-from deepwright.checks.metric_tables import pieces
+from deepwright.checks.metric_tables import pieces, without_samples
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
@@ -39,6 +39,8 @@ def measured(subject: Subject, check: str) -> Finding:
         found_grade, rule = _grade(subject, found[name], base[name])
         against = f"; {subject.baseline_name} reaches {base[name].value:.3g}"
     head, (tables, notes) = found[name], pieces(subject)
+    if (silent := without_samples(subject)) > 0:
+        values["classes_without_samples"] = silent
     beside = ", ".join(f"{named(other)} {found[other].value:.3g}" for other in found if other != name)
     notes = [*([f"Beside it: {beside}."] if beside else []), *notes]
     sides = {key for key in found if key in task.higher_is_better}
