@@ -1,6 +1,7 @@
 """What a finding says is what it was graded by, and what can't be judged isn't."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import subjects
 import torch
 from torch import nn
 
-from deepwright.checks import Subject, audit
+from deepwright.checks import Subject, audit, metric_tables
 from deepwright.checks.calibrations.boxes import _boxes
 from deepwright.checks.cost import _remedy
 from deepwright.core.boxes import Detections, box_iou
@@ -115,6 +116,21 @@ def test_quantiles_that_cross_or_do_not_pair_are_said():
     found = audit(unpaired, checks=["calibration"])["calibration"]
     assert "one of its quantiles 0.1, 0.5, 0.8 pair" in found.summary
     assert "claims no uncertainty" not in found.summary
+
+
+def test_intervals_are_corrected_in_the_units_of_each_output():
+    subject = quantiles((0.1, 0.9), lambda z: z[:, :2, None] + torch.tensor([[-0.5, 0.5], [-4.0, 4.0]]))
+    found = audit(subject, checks=["calibration"])["calibration"]
+    assert re.match(r"Widen both ends by 0\.\d+ for output 0; pull both ends in by 2\.\d+ for output 1", found.remedy)
+
+
+def test_borders_of_some_pictures_say_of_how_many(monkeypatch):
+    x = torch.rand(12, 1, 8, 8, generator=RNG())
+    data = subjects.data("image", x, (x[:, 0] > 0.5).long(), ("a", "b"))
+    subject = Subject(Answers(lambda z: torch.cat([0.5 - z, z - 0.5], 1)), data, task=Segmentation(2), **subjects.QUICK)
+    for most, said in ((10**6, "an empty boundary F1 was not measured"), (300, "boundary F1 on 2 of 6 test samples")):
+        monkeypatch.setattr(metric_tables, "_BORDERS", most)
+        assert said in audit(subject, checks=["accuracy"])["accuracy"].tables[0].caption
 
 
 @pytest.mark.parametrize("value", [180.0, 1000.0, -1000.0])
