@@ -790,10 +790,11 @@ def test_chance_of_a_binary_task_does_not_depend_on_the_threshold():
     assert [Binary(threshold=t).chance(y) for t in (0.1, 0.5, 0.9)] == [0.75] * 3
 
 
-def test_the_mean_explains_nothing():
-    y = normal(50, 1)
-    task = Regression()
-    assert task.metrics(task.baseline(y, y), y)["r2"].value == pytest.approx(0, abs=1e-5)
+def test_no_constant_has_a_smaller_error_than_the_trivial_predictor():
+    y = normal(51, 2).exp()
+    task = Regression(2)
+    best = task.headline_value(task.baseline(y, y), y)
+    assert all(task.headline_value(c.expand_as(y), y) >= best - 1e-6 for c in (y.mean(0), *y[:, None].unbind()[:20]))
 
 
 def test_trivial_frequencies_are_calibrated():

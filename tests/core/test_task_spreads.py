@@ -70,7 +70,9 @@ def test_intervals_of_gaussians():
 def test_the_baseline_of_a_spread_is_the_targets_own():
     train = torch.randn(500, 2, generator=seeded())
     gaussian, quantiles = Regression(2, spread="variance"), Regression(2, spread="quantiles", levels=(0.1, 0.9))
-    assert torch.allclose(gaussian.baseline(train, train[:3])[0], torch.stack([train.mean(0), train.std(0)], 1))
+    assert torch.allclose(
+        gaussian.baseline(train, train[:3])[0], torch.stack([train.median(0).values, train.std(0)], 1)
+    )
     assert torch.allclose(quantiles.baseline(train, train[:3])[0, :, 0], train.quantile(0.1, dim=0))
 
 

@@ -17,6 +17,10 @@ from deepwright.core.errors import InputError
 State = TypeVar("State")
 
 
+class NoGradientError(InputError):
+    """A network whose outputs don't hang on its inputs by differentiable steps."""
+
+
 class Victim:
     """The network under attack: outputs, gradients and counts for a changing subset of samples.
 
@@ -140,7 +144,7 @@ class Victim:
         out = self.outputs(point, rows)
         loss = self.loss(out, y, rows, function)
         if not loss.requires_grad:
-            raise InputError(
+            raise NoGradientError(
                 "the model's output",
                 given="no gradient path to its input",
                 hint="remove no_grad/detach, or use bpda(...) for that step; Square needs scores only",

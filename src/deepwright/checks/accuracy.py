@@ -43,16 +43,22 @@ def _of_classes(subject: Subject) -> Finding:
     n = len(y)
     accuracy = wilson(int(subject.right.sum()), n)
     values: dict[str, Any] = {"accuracy": accuracy, "chance": subject.chance}
+    silent = subject.classes - len(y.unique())
+    if silent:
+        values["classes_without_samples"] = silent
     name, best = _best_simple(subject)
     if name != _GUESS:
         values["baseline_accuracy"] = wilson(int(best[1].sum()), len(best[1]))
-        values["p_value_against_baseline"] = mcnemar(subject.right[best[0]], best[1])
+        values["p_value_against_baseline"] = mcnemar(_judged_right(subject)[best[0]], best[1])
     if subject.classes > 5:
         top5 = subject.logits().topk(5, dim=1).indices.eq(y[:, None]).any(1)
         values["top5_accuracy"] = wilson(int(top5.sum()), n)
     if _more(subject):
         values |= subject.task.metrics(subject.outputs(), y, seed=subject.seed)
-    found, rule = _grade(subject, accuracy, name, best)
+    found, rule = _grade(subject, name, best)
+    by = "accuracy"
+    if _moved_threshold(subject):
+        values["accuracy_at_a_half"], by = _share(_judged_right(subject)), "accuracy_at_a_half"
     rows, weakest = classes_table(subject, predicted)
     order = other_order(subject, predicted)
     weak = _weak(subject)
@@ -75,11 +81,29 @@ def _of_classes(subject: Subject) -> Finding:
         rule=rule,
         remedy=order.remedy(subject) if order is not None else _remedy(subject, found, weakest),
         tables=[rows, *more_tables, *_simple_table(subject)],
-        higher_is_better=("accuracy", "top5_accuracy", *_more(subject)),
+        higher_is_better=("accuracy", "top5_accuracy", "accuracy_at_a_half", *_more(subject)),
         figures=[*([confusion_figure(subject, predicted)] if subject.classes <= 25 else []), *more_figures],
         could_be=found.could_be,
-        graded_by=("accuracy",),
+        graded_by=(by,),
     )
+
+
+def _moved_threshold(subject: Subject) -> bool:
+    return isinstance(subject.task, Binary) and subject.task.threshold != 0.5
+
+
+def _judged_right(subject: Subject) -> Tensor:
+    """(N,) where it is right as its rivals are held: by the more probable class, whatever threshold the user wants.
+
+    A threshold that finds more events at the price of false alarms doesn't make a network worse.
+    """
+    if not _moved_threshold(subject):
+        return subject.right
+    return subject.logits().argmax(1) == subject.data.test.y
+
+
+def _share(right: Tensor) -> Interval:
+    return wilson(int(right.sum()), len(right))
 
 
 def _guess(subject: Subject) -> Tensor:
@@ -110,12 +134,12 @@ def _best_simple(subject: Subject) -> tuple[str, tuple[Tensor, Tensor]]:
     return (name, (subject.simple_models.rows, right)) if better else guess
 
 
-def _grade(subject: Subject, accuracy: Interval, name: str, best: tuple[Tensor, Tensor]) -> tuple[Graded, str]:
+def _grade(subject: Subject, name: str, best: tuple[Tensor, Tensor]) -> tuple[Graded, str]:
     """By the error over the best simple method's and over that of guessing, each with its interval."""
     wrong = 1 - float(_guess(subject).double().mean())
     if len(subject.data.test.y.unique()) == 1:
         return Graded("info"), "Not graded: all test samples are of one class, which is told without looking."
-    right = subject.right
+    right = _judged_right(subject)
     error, simple = _error(right), _error(best[1])
     if name != _GUESS and subject.simple_models is not None:
         # Fitted on more samples it might err less, which the network isn't to gain from.
@@ -139,8 +163,9 @@ def _grade(subject: Subject, accuracy: Interval, name: str, best: tuple[Tensor, 
     few = ""
     if name != _GUESS and subject.simple_models is not None:
         few = f" (fitted on {subject.simple_models.train:,} training samples)"
+    at = "All at a threshold of 0.5, as the simple methods are held: " if _moved_threshold(subject) else ""
     rule = (
-        f"It errs on {error.value:.1%}, {name}{few} on {simple.value:.1%}, and guessing on {guessing.value:.1%}: "
+        f"{at}It errs on {error.value:.1%}, {name}{few} on {simple.value:.1%}, and guessing on {guessing.value:.1%}: "
         "A up to a quarter of the best simple method's error and a tenth of guessing's, B up to half of the simple "
         "method's (or a fiftieth of guessing's), C up to the simple method's (or a tenth of guessing's), D "
         "while clearly "
@@ -202,7 +227,10 @@ def _at_the_threshold(subject: Subject, values: dict[str, Any]) -> list[str]:
         return []
     shown = [f"{name} {values[name].value:.1%}" for name in ("sensitivity", "specificity") if name in values]
     area = f"; AUROC {values['auroc'].value:.3f}" if "auroc" in values else "; one label only, so there is no AUROC"
-    return [f"At a threshold of {subject.task.threshold:.3g} ({subject.threshold_from}): {', '.join(shown)}{area}."]
+    words = [f"At a threshold of {subject.task.threshold:.3g} ({subject.threshold_from}): {', '.join(shown)}{area}."]
+    if "accuracy_at_a_half" in values:
+        words.append(f"At 0.5, where the grade is taken, it is right on {values['accuracy_at_a_half'].value:.1%}.")
+    return words
 
 
 def _more(subject: Subject) -> tuple[str, ...]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
+from torch import Tensor
+
 from deepwright.checks.calibrations.boxes import box_calibration
 from deepwright.checks.calibrations.intervals import interval_calibration
 from deepwright.checks.calibrations.labels import label_calibration
@@ -11,7 +16,7 @@ from deepwright.checks.findings.finding import Finding
 from deepwright.checks.held_out import held_out, why_none
 from deepwright.checks.shown import risk_coverage
 from deepwright.checks.subjects.subject import Subject
-from deepwright.checks.temperatures import mean_of, scaled
+from deepwright.checks.temperatures import Scaled, mean_of, scaled
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import Binary, Detection, MultiLabel, Regression, Segmentation
 from deepwright.risk.calibration import (
@@ -23,6 +28,7 @@ from deepwright.risk.calibration import (
     reliability,
 )
 
+_SMOOTH = "Mix a little of the classes' shares into its probabilities, so that none is 0, and measure anew."
 _DIVIDE = "Divide the logits by {0} before the softmax (`subject.logits() / {0}`)"
 
 
@@ -47,6 +53,18 @@ def check_calibration(subject: Subject) -> Finding:
     return Finding.not_applicable("calibration", f"a {subject.task.kind} claims no confidence and no interval")
 
 
+def _impossible(subject: Subject, logits: Tensor, y: Tensor) -> int:
+    """How many samples' own label got a probability of 0, which is kept as the smallest number that there is."""
+    if getattr(subject.task, "outputs", "") != "probabilities":
+        return 0
+    own = logits.double().log_softmax(1).gather(1, y[:, None])
+    return int((own < math.log(torch.finfo(logits.dtype).tiny) + 0.01).sum())
+
+
+def _of(count: int, n: int, part: str) -> str:
+    return f"the label of {count} of {n} {part} samples got a probability of 0"
+
+
 def _of_classes(subject: Subject) -> Finding:
     if subject.without_scores:
         return Finding.not_applicable("calibration", subject.without_scores)
@@ -55,7 +73,13 @@ def _of_classes(subject: Subject) -> Finding:
     found, floor = ece_beside_chance(logits, y, seed=subject.seed)
     confidence, predicted = logits.double().softmax(1).max(1)
     gap = float(confidence.mean()) - float((predicted == y).double().mean())
-    fitted = scaled(held_out(subject), why_none(subject), subject.seed)
+    held = held_out(subject)
+    fitted = scaled(held, why_none(subject), subject.seed)
+    certain = 0 if held is None else _impossible(subject, *held)
+    if held is not None and certain:
+        fitted = Scaled(
+            None, fitted.saved, f"{_of(certain, len(held[1]), 'validation')}, which no temperature changes", _SMOOTH
+        )
     values: dict[str, Interval | float] = {
         "ece": diagram.ece,
         "ece_debiased": found,
@@ -65,14 +89,20 @@ def _of_classes(subject: Subject) -> Finding:
         "nll": mean_of(nll(logits, y), subject.seed),
         "overconfidence": gap,
     }
-    event = ""
+    ruled_out, event = _impossible(subject, logits, y), ""
+    if ruled_out:
+        values["nll"] = math.inf
+        event = f"{_of(ruled_out, len(y), 'test').capitalize()}, so that the negative log likelihood is infinite. "
     if isinstance(subject.task, Binary):
         happens = logits.double().softmax(1)[:, 1]
         values["ece_of_the_event"] = confidence_ece(happens, y == 1, seed=subject.seed)
-        event = (
+        event += (
             f"Probabilities of {subject.class_names[1]!r} itself are off by {values['ece_of_the_event']} "
             f"(mean {float(happens.mean()):.1%}, it happens in {float((y == 1).double().mean()):.1%}). "
         )
+        if subject.task.threshold != 0.5:
+            right = float((predicted == y).double().mean())
+            event += f"Confidence is in the more probable label, which is right on {right:.1%} (a threshold of 0.5). "
     lines = [("network", diagram)]
     if fitted.temperature is not None:
         after = reliability(logits / fitted.temperature, y)

@@ -81,6 +81,8 @@ def check_cost(subject: Subject) -> Finding:
 
 def _remedy(macs: int) -> str:
     """A budget of what is counted: the same network's latency was seen to vary by 2.5 times from run to run."""
+    if macs == 0:
+        return "Nothing to do: no multiply-accumulate was counted, so there is no budget to set."
     return (
         f'Set a budget in deepwright.toml, e.g. `fail-on = ["cost.macs>{round(1.1 * macs)}"]`: an audit then fails '
         "where a network needs a tenth more multiply-accumulates than this one. Latencies vary too much between runs "

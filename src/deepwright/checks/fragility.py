@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import torch
@@ -42,10 +43,16 @@ def check_fragility(subject: Subject) -> Finding:
     if subject.without_scores:
         return Finding.not_applicable("fragility", subject.without_scores)
     data = subject.data
-    report = fragility_report(
-        subject.logits(), data.test.y, held_out=held_out(subject), class_names=subject.class_names, seed=subject.seed
-    )
-    found, rule, base = _against_baseline(subject, report)
+    with warnings.catch_warnings():  # where tau lies is said in the summary
+        warnings.filterwarnings("ignore", message="tau = ")
+        report = fragility_report(
+            subject.logits(),
+            data.test.y,
+            held_out=held_out(subject),
+            class_names=subject.class_names,
+            seed=subject.seed,
+        )
+        found, rule, base = _against_baseline(subject, report)
     rule = f"{rule} {subject.thin_classes if base is not None else ''}".rstrip()
     xi = misjudgment(subject.logits(), data.test.y)
     confident = wilson(int((xi > 0.8).sum()), len(xi))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from deepwright.checks.findings.finding import LETTERS, grade_down
 from deepwright.core.statistics import Interval, newcombe, wilson
+from deepwright.core.tasks import Regression
 from deepwright.core.tasks.ranking import auroc
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def no_skill(subject: Subject) -> str:
     if not subject.has_classes:
         constant = chance if subject.baseline_outputs is None else _constant_score(subject)
         if share - constant >= LEAST_SKILL * (1 - constant) > 0:
-            return ""
+            return _no_nearer(subject)
         return f"its {subject.score_name} ({share:.1%}) is not clearly above that of a constant answer ({constant:.1%})"
     found = wilson(int(subject.right.sum()), len(subject.right))
     if chance < 1 and found.low > chance and found.value - chance >= LEAST_SKILL * (1 - chance):
@@ -131,6 +132,26 @@ def no_skill(subject: Subject) -> str:
 def _constant_score(subject: Subject) -> float:
     y = subject.data.test.y
     return float(subject.baseline_task.score(subject.baseline_outputs, y).double().mean())
+
+
+def _no_nearer(subject: Subject) -> str:
+    """Why numbers aren't nearer to the truth than the best constant is; empty where they are, and for other tasks.
+
+    Some other constant may lie within the tolerance of more samples, but none has a smaller mean absolute error.
+    """
+    if not isinstance(subject.task, Regression) or subject.baseline_outputs is None:
+        return ""
+    y = subject.data.test.y.double()
+    own = (subject.task.point(subject.outputs()).double() - y).abs().mean(1)
+    constant = (subject.task.point(subject.baseline_outputs).double() - y).abs().mean(1)
+    gain, n = constant - own, len(y)
+    margin = 1.96 * float(gain.std(correction=min(1, n - 1))) / math.sqrt(n)
+    if float(gain.mean()) > margin and float(gain.mean()) >= LEAST_SKILL * float(constant.mean()):
+        return ""
+    return (
+        f"its mean absolute error ({float(own.mean()):.3g}) is not clearly below that of a constant answer "
+        f"({float(constant.mean()):.3g})"
+    )
 
 
 def _ranks(subject: Subject) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from deepwright.checks.subjects.subject import Subject
+from deepwright.core.randomness import generator
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import wilson
 from deepwright.core.tasks import Binary, Detection, MultiLabel, Regression, Segmentation
@@ -35,6 +36,22 @@ def pieces(subject: Subject) -> Pieces:
     if isinstance(task, Segmentation):
         return _regions(subject)
     return _objects(subject) if isinstance(task, Detection) else ([], [])
+
+
+def without_samples(subject: Subject) -> int:
+    """How many labels or classes no test sample has; 0 for tasks of numbers.
+
+    Args:
+        subject: of any task.
+    """
+    y = subject.data.test.y
+    if isinstance(subject.task, MultiLabel):
+        return int((y.sum(0) == 0).sum())
+    if isinstance(subject.task, Segmentation):
+        return int((torch.stack([(y == k).any() for k in range(subject.task.classes)]) == 0).sum())
+    if isinstance(subject.task, Detection):
+        return subject.task.classes - len(torch.cat([d.labels for d in y]).unique())
+    return 0
 
 
 def _missing(subject: Subject, counts: Sequence[int], what: str, of: str) -> list[str]:
@@ -95,7 +112,7 @@ def _scored(name: str) -> str:
 def _regions(subject: Subject) -> Pieces:
     task, y, out = cast(Segmentation, subject.task), subject.data.test.y, subject.outputs()
     hits, called, true = task.class_counts(out, y)
-    border = _borders(subject, out, y)
+    drawn, border = _borders(subject, out, y)
     rows = list[list[Any]]()
     for k, name in enumerate(subject.class_names):
         both = float(called[k] + true[k])
@@ -105,7 +122,10 @@ def _regions(subject: Subject) -> Pieces:
             rows.append([*row, f1, float(true[k] / true.sum())])
     rows.sort(key=lambda row: row[1])
     columns = ["class", "IoU", "Dice", "boundary F1", "share of pixels"]
-    table = Table(columns, rows[:_ROWS], "classes, lowest IoU first; an empty boundary F1 was not measured")
+    of = "an empty boundary F1 was not measured"
+    if drawn < len(y):
+        of = f"boundary F1 on {drawn} of {len(y)} test samples, drawn at random" if drawn else of
+    table = Table(columns, rows[:_ROWS], f"classes, lowest IoU first; {of}")
     notes = _missing(subject, [int(count) for count in true], "classes", "pixel")
     wrong = [subject.class_names[k] for k in range(len(true)) if not true[k] and called[k]]
     if wrong:  # they count with an IoU of 0
@@ -116,14 +136,15 @@ def _regions(subject: Subject) -> Pieces:
     return [table], notes
 
 
-def _borders(subject: Subject, out: Tensor, y: Tensor) -> Tensor | None:
-    """Boundary F1 of each class on as many images as are cheap; None where labels are no pictures."""
+def _borders(subject: Subject, out: Tensor, y: Tensor) -> tuple[int, Tensor | None]:
+    """Boundary F1 of each class on as many random images as are cheap, and their number; None of other labels."""
     if y.ndim != 3:
-        return None
+        return 0, None
     task = cast(Segmentation, subject.task)
     few = max(1, _BORDERS // (y[0].numel() * task.classes))
-    called = task.prediction(out[:few])
-    return boundary_f1(called, y[:few], task.classes, ignore_index=task.ignore_index)
+    rows = torch.randperm(len(y), generator=generator(subject.seed, "borders"))[:few].sort().values.to(y.device)
+    called = task.prediction(out[rows])
+    return len(rows), boundary_f1(called, y[rows], task.classes, ignore_index=task.ignore_index)
 
 
 def _objects(subject: Subject) -> Pieces:
@@ -145,7 +166,22 @@ def _objects(subject: Subject) -> Pieces:
     ]
     return [Table(columns, rows[:_ROWS], "classes, lowest average precision first")], _missing(
         subject, count, "classes", "object"
-    )
+    ) + _strange_boxes(subject)
+
+
+def _strange_boxes(subject: Subject) -> list[str]:
+    """What true boxes show of another unit or another picture."""
+    boxes = torch.cat([d.boxes for d in subject.data.test.y])
+    if not len(boxes) or subject.data.kind != "image":
+        return []
+    height, width = subject.data.shape[-2:]
+    if float(boxes.max()) <= 1 < min(height, width):
+        return ["All true boxes lie within 0..1, less than a pixel: corners are in pixels of the inputs."]
+    ends = boxes.new_tensor([width, height, width, height])
+    outside = int(((boxes < -0.5) | (boxes > ends + 0.5)).any(1).sum())
+    if not outside:
+        return []
+    return [f"{outside} of {len(boxes)} true boxes reach outside of their pictures of {height} x {width} pixels."]
 
 
 def operating_points(subject: Subject) -> tuple[Table, Figure]:

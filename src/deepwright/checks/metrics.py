@@ -8,7 +8,7 @@ import torch
 
 from deepwright.checks.findings.finding import Finding
 from deepwright.checks.grading import Graded, at_most, graded
-from deepwright.checks.metric_tables import pieces
+from deepwright.checks.metric_tables import pieces, without_samples
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
@@ -39,6 +39,8 @@ def measured(subject: Subject, check: str) -> Finding:
         found_grade, rule = _grade(subject, found[name], base[name])
         against = f"; {subject.baseline_name} reaches {base[name].value:.3g}"
     head, (tables, notes) = found[name], pieces(subject)
+    if (silent := without_samples(subject)) > 0:
+        values["classes_without_samples"] = silent
     beside = ", ".join(f"{named(other)} {found[other].value:.3g}" for other in found if other != name)
     notes = [*([f"Beside it: {beside}."] if beside else []), *notes]
     sides = {key for key in found if key in task.higher_is_better}
@@ -101,9 +103,10 @@ def _grade(subject: Subject, head: Interval, base: Interval) -> tuple[Graded, st
     name = subject.task.headline
     rises = name in subject.task.higher_is_better
     error, simple = (_flipped(head), _flipped(base)) if rises else (head, base)
+    r = _together(subject)
 
     def letter(side: int) -> str:
-        reached = (at_most(error, limit, simple, side) for limit in _STEPS)
+        reached = (at_most(error, limit, simple, side, r) for limit in _STEPS)
         return next((grade for grade, holds in zip("ABCD", reached) if holds), "E")
 
     found = graded(letter)
@@ -113,6 +116,21 @@ def _grade(subject: Subject, head: Interval, base: Interval) -> tuple[Graded, st
         f"{_sentence(what)} ({error.value:.3g}) over that of {subject.baseline_name} ({simple.value:.3g}) is {share}: "
         f"A up to 0.25, B up to 0.5, C up to 0.75, D up to 1, E beyond.{found.words}"
     )
+
+
+def _together(subject: Subject) -> float:
+    """How far the errors of network and baseline rise and fall together over the samples; 0 where that isn't known.
+
+    A constant answer's error hangs on the same few far samples as the baseline's: their ratio is known far better than
+    either.
+    """
+    task = subject.task
+    if not isinstance(task, Regression) or len(subject.data.test) < 2:
+        return 0.0
+    y = subject.data.test.y.double()
+    gaps = [(task.point(out).double() - y).abs().mean(1) for out in (subject.outputs(), subject.baseline_outputs)]
+    r = float(torch.corrcoef(torch.stack(gaps))[0, 1])
+    return min(1.0, max(0.0, r)) if r == r else 0.0
 
 
 def _flipped(value: Interval) -> Interval:

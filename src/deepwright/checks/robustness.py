@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.adversarial import AttackSuite, Noise, Square, curve, masking_flags, suite
-from deepwright.checks.findings.finding import Finding, from_to
+from deepwright.adversarial.victim import NoGradientError
+from deepwright.checks.findings.finding import Finding, NotApplicableError, from_to
 from deepwright.checks.grading import Graded
 from deepwright.checks.kept import grade_kept, share_kept
 from deepwright.checks.metrics import named
@@ -106,7 +107,13 @@ def check_robustness(subject: Subject) -> Finding:
     eps = budgets(subject).eps
     split = subject.data.test.take(subject.attack_limit, subject.seed)
     with bar("robustness", 5) as running:
-        network = _curve(subject.model, split, _attacks(subject, subject.task), eps, subject.batch_size)
+        try:
+            network = _curve(subject.model, split, _attacks(subject, subject.task), eps, subject.batch_size)
+        except NoGradientError as error:
+            raise NotApplicableError(
+                f"no gradient leads from the outputs of this {subject.task.kind} network back to its inputs, and the "
+                f"attacks follow one ({error.hint})"
+            ) from error
         running.advance(1, "noise")
         noise = _curve(subject.model, split, _noise(subject), eps, subject.batch_size)
         running.advance(1, "baseline")

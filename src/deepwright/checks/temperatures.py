@@ -27,11 +27,13 @@ class Scaled:
         temperature: fitted on validation data; None where they have none.
         saved: nats of NLL that it saves a decision there, out of the fit.
         why: there is none.
+        instead: what to do where there is none.
     """
 
     temperature: float | None
     saved: Interval
     why: str = ""
+    instead: str = REMEDY
 
     def remedy(self, before: float, values: Mapping[str, Any], grade: str, division: str) -> str:
         """What to do, with what it changes.
@@ -43,7 +45,7 @@ class Scaled:
             division: how the temperature is applied, a sentence without its end; `{}` is the number.
         """
         if self.temperature is None:
-            return f"No temperature is advised. {REMEDY}"
+            return f"No temperature is advised. {self.instead}"
         if self.saved.low > 0 and values["ece_after_temperature"] < before:
             return (
                 f"{division.format(f'{self.temperature:.3g}')}: it changes the ECE here from {before:.3f} to "

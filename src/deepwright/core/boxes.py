@@ -17,12 +17,39 @@ _SIZE_LIMIT = math.log(1000 / 16)
 
 
 @dataclass
+class Aside:
+    """True boxes that neither count as found nor as missed, as those marked crowd or difficult.
+
+    Attributes:
+        boxes: corners in pixels (M, 4).
+        labels: their classes (M,).
+        crowd: (M,) whether a box holds many objects: a detection overlaps it by the share of its own area.
+    """
+
+    boxes: Float[Tensor, "m 4"]
+    labels: Int64[Tensor, " m"]
+    crowd: Bool[Tensor, " m"]
+
+    def overlaps(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n m"]:
+        """Of detections with each: intersection over union, of a crowd over the detection's own area.
+
+        Args:
+            boxes: (n, 4) corners.
+        """
+        return torch.where(self.crowd, shares_inside(boxes, self.boxes), box_iou(boxes, self.boxes))
+
+
+@dataclass
 class Detections:
-    """Boxes in one image: corners in pixels (N, 4), class labels (N,), and for predictions scores (N,)."""
+    """Boxes in one image: corners in pixels (N, 4), class labels (N,), and for predictions scores (N,).
+
+    A true image may hold boxes that don't count, `aside`.
+    """
 
     boxes: Float[Tensor, "n 4"]
     labels: Int64[Tensor, " n"]
     scores: Float[Tensor, " n"] | None = None
+    aside: Aside | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -41,6 +68,19 @@ def box_iou(a: Float[Tensor, "*batch n 4"], b: Float[Tensor, "*batch m 4"]) -> F
     area = lambda x: (x[..., 2:] - x[..., :2]).clamp_min(0).prod(-1)  # noqa: E731
     union = area(a)[..., :, None] + area(b)[..., None, :] - inter
     return torch.where(union > 0, inter / union.clamp_min(1e-30), torch.zeros_like(inter))
+
+
+def shares_inside(a: Float[Tensor, "n 4"], b: Float[Tensor, "m 4"]) -> Float[Tensor, "n m"]:
+    """The share of each box of `a` that lies inside each of `b`; 0 for boxes without area.
+
+    Args:
+        a: (n, 4) corners.
+        b: (m, 4) corners.
+    """
+    low, high = torch.maximum(a[:, None, :2], b[:, :2]), torch.minimum(a[:, None, 2:], b[:, 2:])
+    area = (a[:, 2:] - a[:, :2]).clamp_min(0).prod(-1)[:, None]
+    inter = (high - low).clamp_min(0).prod(-1)
+    return torch.where(area > 0, inter / area.clamp_min(1e-30), torch.zeros_like(inter))
 
 
 def to_centre(boxes: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
@@ -151,7 +191,8 @@ def mean_average_precision(
     """Mean over classes (and overlaps) of the interpolated average precision; classes without a true box are left out.
 
     Detections of a class are taken by score (stable) over all images; each is matched to the free true box of its image
-    that it overlaps most, if by at least `iou`; precision is made monotone from the right and read at `points` recalls.
+    that it overlaps most, if by at least `iou`; one that finds none and lies on a box set `aside` doesn't count.
+    Precision is made monotone from the right and read at `points` recalls.
 
     Args:
         predictions: one an image, with scores.
@@ -182,6 +223,7 @@ def average_precisions(
     classes = 1 + max((int(d.labels.max()) for d in (*predictions, *truth) if len(d)), default=-1)
     scores: list[list[np.ndarray]] = [[] for _ in range(classes)]
     hits: list[list[np.ndarray]] = [[] for _ in range(classes)]
+    counted: list[list[np.ndarray]] = [[] for _ in range(classes)]
     counts = np.zeros(classes, int)
     for guess, real in zip(predictions, truth):
         if guess.scores is None and len(guess):
@@ -196,7 +238,14 @@ def average_precisions(
             order = mine[torch.argsort(guess.scores[mine], descending=True, stable=True)][:limit]
             scores[c].append(guess.scores[order].double().cpu().numpy())
             overlap = box_iou(guess.boxes[order].double(), true.double()).cpu().numpy()
-            hits[c].append(greedy_matches(overlap, thresholds))
+            found_here = greedy_matches(overlap, thresholds)
+            hits[c].append(found_here)
+            beside = np.zeros(len(order))
+            if real.aside is not None and len(real.aside.labels):
+                same = real.aside.labels == c
+                lies = torch.where(same, real.aside.overlaps(guess.boxes[order].double()), 0.0)
+                beside = lies.amax(1).cpu().numpy()
+            counted[c].append(found_here | (beside[None] < thresholds[:, None] - 1e-12))
     result = np.full((len(thresholds), classes), np.nan)
     for c in range(classes):
         if counts[c] == 0:
@@ -206,7 +255,8 @@ def average_precisions(
             continue
         order_all = np.argsort(-np.concatenate(scores[c]), kind="stable")
         found = np.concatenate(hits[c], 1)[:, order_all]
-        result[:, c] = [_interpolated(row, counts[c], points) for row in found]
+        there = np.concatenate(counted[c], 1)[:, order_all]
+        result[:, c] = [_interpolated(row[some], counts[c], points) for row, some in zip(found, there)]
     return result
 
 
@@ -219,7 +269,22 @@ def greedy_matches(
         overlap: of detections, by falling score, and true boxes; negative where they are of other classes.
         thresholds: the least overlap of a hit, several at once.
     """
-    found = np.zeros((len(thresholds), len(overlap)), bool)
+    return greedy_choices(overlap, thresholds) >= 0
+
+
+def greedy_choices(
+    overlap: Float[np.ndarray, "k t"],
+    thresholds: Float[np.ndarray, " levels"],
+    shared: Bool[np.ndarray, " t"] | None = None,
+) -> Int64[np.ndarray, "levels k"]:
+    """The true box that each detection takes, see `greedy_matches`; -1 for none.
+
+    Args:
+        overlap: of detections, by falling score, and true boxes; negative where they are of other classes.
+        thresholds: the least overlap of a hit, several at once.
+        shared: boxes that stay free for the next one; none by default.
+    """
+    found = np.full((len(thresholds), len(overlap)), -1)
     if overlap.shape[1] == 0:
         return found
     taken = np.zeros((len(thresholds), overlap.shape[1]), bool)
@@ -227,8 +292,8 @@ def greedy_matches(
         free = np.where(taken, -1.0, overlap[i][None])
         best = free.argmax(1)
         rows = np.flatnonzero(free[np.arange(len(thresholds)), best] >= thresholds - 1e-12)
-        taken[rows, best[rows]] = True
-        found[rows, i] = True
+        taken[rows, best[rows]] = True if shared is None else ~shared[best[rows]]
+        found[rows, i] = best[rows]
     return found
 
 

@@ -48,6 +48,7 @@ class Interval:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     def __format__(self, spec: str) -> str:
+        spec = spec or ".4g"  # f"{interval}" is as str(interval)
         value = format(self.value, spec)
         return f"{value} [{self.low:{spec}}, {self.high:{spec}}]" if self.known else f"{value} (interval not known)"
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from deepwright.core.boxes import Detections
+from deepwright.core.boxes import Aside, Detections
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import (
     Binary,
@@ -121,8 +121,18 @@ def move_boxes(
 
 def _moved(found: Detections, y: Tensor, x: Tensor, inside: Tensor) -> Detections:
     """The boxes of one image, from the places (H, W) that its pixels came from."""
+    index, corners = _seen(found.boxes, y, x, inside)
+    scores, beside = None if found.scores is None else found.scores[index], found.aside
+    if beside is not None:
+        rest, moved = _seen(beside.boxes, y, x, inside)
+        beside = Aside(moved, beside.labels[rest], beside.crowd[rest])
+    return Detections(corners, found.labels[index], scores, beside)
+
+
+def _seen(boxes: Tensor, y: Tensor, x: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+    """Which boxes are left in view, and their corners there."""
     kept, corners = [], []
-    for i, (x1, y1, x2, y2) in enumerate(found.boxes.tolist()):
+    for i, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
         mask = inside & (x >= x1) & (x <= x2) & (y >= y1) & (y <= y2)
         if not bool(mask.any()):
             continue
@@ -133,9 +143,8 @@ def _moved(found: Detections, y: Tensor, x: Tensor, inside: Tensor) -> Detection
         rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
         kept.append(i)
         corners.append([int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1])
-    index = torch.tensor(kept, dtype=torch.long, device=found.boxes.device)
-    moved = torch.tensor(corners, dtype=found.boxes.dtype, device=found.boxes.device).reshape(-1, 4)
-    return Detections(moved, found.labels[index], None if found.scores is None else found.scores[index])
+    index = torch.tensor(kept, dtype=torch.long, device=boxes.device)
+    return index, torch.tensor(corners, dtype=boxes.dtype, device=boxes.device).reshape(-1, 4)
 
 
 def reason_to_leave_out(perturbation: Perturbation, task: Task, x: Tensor, y: Any) -> str | None:

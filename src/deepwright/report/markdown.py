@@ -163,5 +163,5 @@ def _notes(subject: dict[str, Any]) -> str:
     notes = list(subject["notes"])
     lines = [f"- {plain(note)}" for note in notes[:_NOTES]]
     if len(notes) > _NOTES:
-        lines.append(f"- and {len(notes) - _NOTES} more notes, in the report")
+        lines.append(f"- and {len(notes) - _NOTES} more note{'s' * (len(notes) > _NOTES + 1)}, in the report")
     return "## Notes\n\n" + "\n".join(lines) if lines else ""

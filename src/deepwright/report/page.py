@@ -100,7 +100,11 @@ def _header(report: AuditReport, title: str) -> str:
     ]
     notes = [f'<p class="note">{escape(n)}</p>' for n in s["notes"][:20]]
     more = "".join(notes[_NOTES:])
-    rest = f"<details><summary>{len(notes) - _NOTES} more notes</summary>{more}</details>" if more else ""
+    rest = (
+        f"<details><summary>{len(notes) - _NOTES} more note{'s' * (len(notes) > _NOTES + 1)}</summary>{more}</details>"
+        if more
+        else ""
+    )
     listed = "".join(f"<li>{escape(f)}</li>" for f in facts)
     head = f'<p class="kind">Deepwright audit</p><h1>{escape(title)}</h1>'
     return f'<header>{head}<ul class="facts">{listed}</ul>{"".join(notes[:_NOTES])}{rest}</header>'

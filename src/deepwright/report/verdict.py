@@ -20,6 +20,8 @@ from deepwright.report.words import sentence, title_of, words_of, written
 
 GOOD, FAIR, BAD, UNSETTLED, UNTOLD, ASIDE = "good", "fair", "bad", "unsettled", "untold", "aside"
 _SIDES = {"A": GOOD, "B": GOOD, "C": FAIR, "D": BAD, "E": BAD}
+_REPORTED = ("labels", "slices", "drift", "groups")  # their findings have no grade, whatever they find
+_IDLE = ("Nothing", "No detector of the house", "No temperature is shown to help")  # remedies that hold nothing to do
 _MOST, _NAME = 3, 40  # things to do; characters of a check's name in the sentence
 _REST = (
     (UNSETTLED, "needs more samples to be settled", "need more samples to be settled"),
@@ -39,6 +41,8 @@ def side(finding: Finding) -> str:
     """
     if finding.grade == "failed" or _masked(finding):
         return UNTOLD
+    if finding.check in _REPORTED and finding.grade == "info" and finding.values:
+        return ASIDE
     if finding.grade not in LETTERS:
         if finding.could_be:
             return UNSETTLED
@@ -69,6 +73,10 @@ def sentence_of(findings: Sequence[Finding]) -> str:
     settled = any(side(f) in (GOOD, FAIR, BAD) for f in findings)
     if not parts:
         parts.append("Nothing stands out, good or bad." if settled else "Nothing is settled.")
+    silent = sum(int(_value(f.values.get("classes_without_samples", 0))) for f in findings if f.check == "accuracy")
+    if silent:
+        which, them = ("classes have", "them") if silent > 1 else ("class has", "it")
+        parts.append(f"{silent} {which} no test sample, so nothing is known of {them}.")
     for kind, one, many in _REST:
         names = [shorten(title_of(f.check).lower(), _NAME, placeholder="…") for f in findings if side(f) == kind]
         if names:
@@ -109,6 +117,11 @@ def _too_sure(f: Finding) -> str:
     return "far too sure of itself" if _value(gap) > 0 else "less sure than it should be"
 
 
+def _leaky(f: Finding) -> str:
+    share = f"{written(f.values['leaked'], 'share')} of its test samples" if "leaked" in f.values else "test samples"
+    return f"measured on what it may have learned by heart ({share} have a copy in the training part)"
+
+
 def _shaken(f: Finding) -> str:
     lost = f.values.get("skill_lost")
     if lost is not None and _value(lost) > 0.5:
@@ -123,6 +136,7 @@ _GOOD: dict[str, Callable[[Finding], str]] = {
     "robustness": lambda f: "hard to fool on purpose",
     "corruptions": lambda f: "steady under corruptions",
     "ood": lambda f: "aware of foreign inputs",
+    "duplicates": lambda f: "measured on samples that it can hardly have learned by heart",
 }
 _BAD: dict[str, Callable[[Finding], str]] = {
     "accuracy": lambda f: "little or no better than a simple method",
@@ -131,6 +145,7 @@ _BAD: dict[str, Callable[[Finding], str]] = {
     "robustness": lambda f: "easily fooled on purpose",
     "corruptions": _shaken,
     "ood": lambda f: "poor at telling foreign inputs by its confidence",
+    "duplicates": _leaky,
 }
 
 
@@ -141,7 +156,7 @@ def first_things(findings: Sequence[Finding]) -> list[Finding]:
         findings: in the order of the sections.
     """
     rank = {"failed": 0, "E": 1, "D": 2, "C": 3, "B": 4}
-    asked = [f for f in findings if f.grade in rank and f.remedy and not f.remedy.startswith("Nothing to do")]
+    asked = [f for f in findings if f.grade in rank and f.remedy and not f.remedy.startswith(_IDLE)]
     return sorted(asked, key=lambda f: rank[f.grade])[:_MOST]  # stable: equal grades keep the order
 
 

@@ -68,6 +68,8 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("chance", "score of the best constant answer", "share"),
         Word("score", "mean score of a sample", "share"),
         Word("p_value_against_(.+)", "p-value against the {0}"),
+        Word("accuracy_at_a_half", "right answers at a threshold of 0.5", "share"),
+        Word("classes_without_samples", "classes that no test sample has", "count"),
         Word("accuracy_in_another_order", "right answers with the outputs in another order", "share"),
     ),
     "calibration": (

@@ -16,7 +16,7 @@ from deepwright.checks.temperatures import scaled
 from deepwright.core.boxes import box_iou
 from deepwright.core.results import Table
 from deepwright.core.tasks import Detection
-from deepwright.core.tasks.matching import matches
+from deepwright.core.tasks.matching import beside_aside, choices
 from deepwright.risk import GroupedCalibration, grouped_calibration
 
 
@@ -98,14 +98,15 @@ def _boxes(subject: Subject, part: str) -> _Boxes:
     task, parts = cast(Detection, subject.task), []
     level = torch.tensor([task.iou], dtype=torch.float64)
     for i, (guess, truth) in enumerate(zip(subject.outputs(part), getattr(subject.data, part).y, strict=True)):
-        hit = matches(guess, truth, level.to(guess.boxes.device))[0]
-        overlap = torch.zeros(len(guess), dtype=torch.float64, device=guess.boxes.device)
-        if len(guess) and len(truth):
-            same = guess.labels[:, None] == truth.labels
-            best = torch.where(same, box_iou(guess.boxes.double(), truth.boxes.double()), 0.0).amax(1)
-            overlap = torch.where(hit, best, overlap)
         assert guess.scores is not None
-        parts.append((guess.scores.double(), hit, overlap, guess.labels, torch.full_like(guess.labels, i)))
+        at = level.to(guess.boxes.device)
+        place, judged = choices(guess, truth, at)[0], ~beside_aside(guess, truth, at)[0]
+        hit, overlap = place >= 0, torch.zeros(len(guess), dtype=torch.float64, device=guess.boxes.device)
+        if len(guess) and len(truth):  # with the box that it was given, which needn't be the nearest
+            own = box_iou(guess.boxes.double(), truth.boxes.double()).gather(1, place.clamp_min(0)[:, None])[:, 0]
+            overlap = torch.where(hit, own, overlap)
+        row = (guess.scores.double(), hit, overlap, guess.labels, torch.full_like(guess.labels, i))
+        parts.append(tuple(each[judged] for each in row))
     return _Boxes(*(torch.cat(each).cpu() for each in zip(*parts)))
 
 

@@ -19,6 +19,7 @@ from deepwright.core.tasks import Regression
 from deepwright.risk import Coverage, conformal_half_width, coverage, miscoverage
 from deepwright.risk.intervals import LEVELS
 
+_MOVES = 8  # outputs whose correction is written out
 _TOLD = 0.9  # the level that the summary speaks of, where it is there
 Ends = dict[float, tuple[Tensor, Tensor]]
 
@@ -43,6 +44,7 @@ def interval_calibration(subject: Subject) -> Finding:
     values |= {f"coverage_{round(100 * each)}": share for each, (share, _) in means.items()}
     values |= {f"width_{round(100 * each)}": width for each, (_, width) in means.items()}
     values |= _conformal_values(subject, conformal)
+    crossing = _crossing(subject)
     gaps = [share.value - each for each, (share, _) in means.items()]
     way = "too narrow" if sum(gaps) < 0 else "too wide"
     return Finding(
@@ -52,7 +54,7 @@ def interval_calibration(subject: Subject) -> Finding:
         f"(95 % interval {means[level][0].low:.1%} to {means[level][0].high:.1%}) at a mean "
         f"width of {means[level][1]:.3g}{unit}. In the mean over levels and outputs coverage "
         f"is off by {found}; on the whole they are {way}."
-        f"{_conformal_words(subject, conformal, level)}",
+        f"{crossing}{_conformal_words(subject, conformal, level)}",
         values=values,
         rule=rule,
         remedy=_remedy(subject, grade, level),
@@ -65,12 +67,16 @@ def interval_calibration(subject: Subject) -> Finding:
     )
 
 
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
 def _of_points(subject: Subject, conformal: Ends) -> Finding:
     """A network that gives numbers alone."""
     if not conformal:
         why = why_none(subject) or "there are too few validation samples for conformal ones"
         return Finding.not_applicable(
-            "calibration", f"the network claims no uncertainty, and {why}, so that conformal intervals can't be fitted"
+            "calibration", f"{_claims(subject)}, and {why}, so that conformal intervals can't be fitted"
         )
     rows = _rows(subject, conformal)
     level = min(conformal, key=lambda each: abs(each - _TOLD))
@@ -78,12 +84,14 @@ def _of_points(subject: Subject, conformal: Ends) -> Finding:
     return Finding(
         check="calibration",
         grade="info",
-        summary=f"The network claims no uncertainty; this is what conformal intervals would be: {level:.0%} of the "
+        summary=f"{_sentence(_claims(subject))}; this is what conformal intervals would be: {level:.0%} of the "
         f"targets within a width of {width:.3g}{unit} (fitted on {len(subject.data.validation)} validation samples), "
         f"which holds {share.value:.1%} of {len(subject.data.test)} test targets (95 % interval {share.low:.1%} to "
         f"{share.high:.1%}).",
         values=_conformal_values(subject, conformal),
-        rule="Not graded: there is no claim that could be wrong.",
+        rule="Not graded: there is no claim that could be wrong."
+        if cast(Regression, subject.task).spread == "none"
+        else "Not graded: quantiles that don't pair, as 0.05 and 0.95 do, claim no interval that could be judged.",
         remedy=f"For an interval around each number take `subject.outputs() - {width / 2:.4g}` to `subject.outputs() "
         f"+ {width / 2:.4g}`: as wide for every sample. A network that predicts its own spread "
         "(a task with spread='variance' or 'quantiles') can be narrower where it is sure."
@@ -102,7 +110,25 @@ def _claimed(subject: Subject) -> Ends:
     if task.spread == "quantiles":
         levels = tuple(sorted({round(1 - 2 * p, 9) for p in task.levels if p < 0.5}))
     found = {level: task.interval(out, level) for level in levels}
-    return {level: ends for level, ends in found.items() if ends is not None}
+    # ends that cross would hold nothing at a negative width: they are put in order, which `_crossing` says
+    return {level: (torch.minimum(*ends), torch.maximum(*ends)) for level, ends in found.items() if ends is not None}
+
+
+def _crossing(subject: Subject) -> str:
+    """On how many samples quantiles cross, in a sentence; empty where none do."""
+    if cast(Regression, subject.task).spread != "quantiles":
+        return ""
+    out = subject.outputs()
+    count = int((out[..., 1:] < out[..., :-1]).flatten(1).any(1).sum())
+    return f" Its quantiles cross on {count} of {len(out)} test samples; crossed ends were put in order." * (count > 0)
+
+
+def _claims(subject: Subject) -> str:
+    """What the network says of its uncertainty where it gives no interval."""
+    task = cast(Regression, subject.task)
+    if task.spread != "quantiles":
+        return "the network claims no uncertainty"
+    return f"none of its quantiles {', '.join(f'{p:g}' for p in task.levels)} pair to a central interval"
 
 
 def _conformal(subject: Subject) -> Ends:
@@ -175,16 +201,22 @@ def _remedy(subject: Subject, grade: Graded, level: float) -> str:
     task, known = cast(Regression, subject.task), subject.data.validation.y.double()
     ends = task.interval(subject.outputs("validation").double(), level)
     assert ends is not None
-    # The conformal correction of claimed intervals: by how much targets leave them, at the level wanted.
-    outside = torch.maximum(ends[0] - known, known - ends[1]).amax(1)
+    # The conformal correction of claimed intervals: by how much targets leave them, each output in its own units.
+    outside = torch.maximum(torch.minimum(*ends) - known, known - torch.maximum(*ends))
     rank = math.ceil((len(outside) + 1) * level - 1e-9)
     if rank > len(outside):
         return f"No correction is advised: {len(outside)} validation samples are too few for {level:.0%}. {REMEDY}"
-    move = float(outside.sort().values[rank - 1])
-    way = f"Widen both ends by {move:.4g}" if move > 0 else f"Pull both ends in by {-move:.4g}"
+    moves = outside.sort(0).values[rank - 1].tolist()
+    names = task.names or tuple(f"output {i}" for i in range(len(moves)))
+    many = len(moves) > 1
+    ways = [
+        f"{'widen both ends' if move > 0 else 'pull both ends in'} by {abs(move):.4g}{f' for {name}' if many else ''}"
+        for name, move in zip(names[:_MOVES], moves)
+    ]
+    rest = f"; and so on for {len(moves) - _MOVES} more" if len(moves) > _MOVES else ""
     return (
-        f"{way} (fitted on {len(outside)} validation samples): the {level:.0%} interval then holds all outputs of that "
-        "share of new samples or more, on average."
+        f"{_sentence('; '.join(ways))}{rest} (fitted on {len(outside)} validation samples): the {level:.0%} interval"
+        f"{' of each output' if many else ''} then holds that share of new samples or more, on average."
     )
 
 

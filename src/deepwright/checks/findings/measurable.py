@@ -29,6 +29,8 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_TASK_METRICS,
         *[(f"baseline_{pattern}", bounds) for pattern, bounds in _TASK_METRICS],
         *_named(_SHARE, "chance", "score", "p_value_against_.+", "accuracy_in_another_order"),
+        *_named(_SHARE, "accuracy_at_a_half"),
+        *_named(_POSITIVE, "classes_without_samples"),
     ],
     "calibration": [
         *_named(_SHARE, "ece", "ece_.+", "localisation_ece", "miscoverage", "coverage_.+", "conformal_coverage_.+"),

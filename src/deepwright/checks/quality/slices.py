@@ -57,7 +57,9 @@ def check_slices(subject: Subject) -> Finding:
 
 
 def _summary(found: list[Slice], others: list[Slice], names: list[str], what: str, shares: bool) -> str:
-    tested = f"{len(found) + len(others)} candidates of the search were tested on the other half"
+    count = len(found) + len(others)
+    were = "candidate of the search was" if count == 1 else "candidates of the search were"
+    tested = f"{count} {were} tested on the other half"
     if not found:
         return f"No weak slice stands: {tested} of the test samples ({len(names)} attributes)."
     worst = found[0]

@@ -16,7 +16,7 @@ from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.detection_batch import DetectionBatch, detection_batch
 from deepwright.core.tasks.intervals import bootstrap
-from deepwright.core.tasks.matching import WeightedDetections, matches
+from deepwright.core.tasks.matching import WeightedDetections, beside_aside, matches
 from deepwright.core.tasks.protocol import Task, chosen_loss
 from deepwright.core.tasks.reading import raised
 from deepwright.core.tasks.targets import beside, require_names
@@ -89,7 +89,7 @@ class Detection(Task):
         """Mean -log of each object's best score, plus -log(1 - score) of detections of nothing over all detections.
 
         A detection finds an object when it has its class and overlaps it by `iou`; an object without one has a score of
-        1e-6. Gradients flow through the scores.
+        1e-6. Detections of nothing on a box that is set aside are left out. Gradients flow through the scores.
         """
         y = beside(out, y)
         rows = [self._loss_of(guess, truth) for guess, truth in zip(out, y, strict=True)]
@@ -106,6 +106,9 @@ class Detection(Task):
             value = value - best.log().mean()
         if len(guess):
             lost = ~finds.any(1)
+            if truth.aside is not None and len(truth.aside.labels):
+                lies = truth.aside.overlaps(guess.boxes.to(truth.aside.boxes.dtype)) >= self.iou
+                lost &= ~(lies & (guess.labels[:, None] == truth.aside.labels)).any(1)
             value = value - (torch.where(lost, (1 - scores).log(), torch.zeros_like(scores))).sum() / len(guess)
         return value
 
@@ -115,7 +118,8 @@ class Detection(Task):
         for guess, truth in zip(self.prediction(out), y, strict=True):
             level = torch.tensor([self.iou], dtype=torch.float64, device=guess.boxes.device)
             hits = matches(guess, truth, level).sum()
-            rows.append(torch.stack([hits, torch.full_like(hits, len(guess)), torch.full_like(hits, len(truth))]))
+            claimed = len(guess) - beside_aside(guess, truth, level).sum()
+            rows.append(torch.stack([hits, claimed, torch.full_like(hits, len(truth))]))
         return torch.stack(rows).double() if rows else torch.zeros(0, 3, dtype=torch.float64)
 
     def right(self, out: DetectionBatch, y: DetectionBatch) -> Bool[Tensor, " n"]:

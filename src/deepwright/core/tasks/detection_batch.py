@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from deepwright.core.boxes import Detections
+from deepwright.core.boxes import Aside, Detections
 from deepwright.core.errors import InputError
 from deepwright.core.tasks.targets import whole_labels
 
@@ -43,7 +43,13 @@ class DetectionBatch(Sequence[Detections]):
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> DetectionBatch:
         return DetectionBatch(
-            Detections(change(d.boxes), change(d.labels), None if d.scores is None else change(d.scores)) for d in self
+            Detections(
+                change(d.boxes),
+                change(d.labels),
+                None if d.scores is None else change(d.scores),
+                d.aside and Aside(change(d.aside.boxes), change(d.aside.labels), change(d.aside.crowd)),
+            )
+            for d in self
         )
 
     def to(self, device: torch.device | str) -> DetectionBatch:
@@ -65,6 +71,8 @@ class DetectionBatch(Sequence[Detections]):
 
 def detection_batch(images: Any, n: int | None, classes: int, name: str, scored: bool, strict: bool) -> DetectionBatch:
     """Detections from a list of them or of dicts with boxes, labels and, for predictions, scores.
+
+    True boxes with a 1 in "iscrowd" are set aside.
 
     Args:
         images: one entry an image.
@@ -106,7 +114,12 @@ def _one(image: Any, name: str) -> Detections:
     if not isinstance(boxes, Tensor) or not isinstance(labels, Tensor) or not isinstance(scores, Tensor | None):
         seen = ", ".join(f"{key}: {type(value).__name__}" for key, value in image.items())
         raise InputError(name, given=seen, expected="tensors")
-    return Detections(boxes, whole_labels(labels, f"labels of {name}"), scores)
+    labels, crowd = whole_labels(labels, f"labels of {name}"), image.get("iscrowd")
+    if not isinstance(crowd, Tensor) or crowd.shape != labels.shape or boxes.shape[:1] != labels.shape:
+        return Detections(boxes, labels, scores)
+    many = crowd.bool()
+    beside = Aside(boxes[many], labels[many], many[many]) if bool(many.any()) else None
+    return Detections(boxes[~many], labels[~many], None if scores is None else scores[~many], beside)
 
 
 def _check(image: Detections, name: str, classes: int, scored: bool, strict: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,9 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from deepwright.core.boxes import Detections, box_iou, greedy_matches
+from deepwright.core.boxes import Detections, box_iou, greedy_choices
 
 Area = tuple[float, float]
+EVERY_SIZE: Area = (-math.inf, math.inf)
 
 
 def matches(guess: Detections, truth: Detections, iou: Float[Tensor, " t"]) -> Bool[Tensor, "t k"]:
@@ -24,17 +26,45 @@ def matches(guess: Detections, truth: Detections, iou: Float[Tensor, " t"]) -> B
         truth: the true boxes.
         iou: overlaps.
     """
-    device = guess.boxes.device
-    if len(guess) == 0 or len(truth) == 0 or guess.scores is None:
-        return torch.zeros(len(iou), len(guess), dtype=torch.bool, device=device)
+    return choices(guess, truth, iou) >= 0
+
+
+def choices(guess: Detections, truth: Detections, iou: Float[Tensor, " t"]) -> Int64[Tensor, "t k"]:
+    """The true box that each detection finds at each overlap, see `matches`; -1 for none.
+
+    Args:
+        guess: k detections with scores.
+        truth: the true boxes.
+        iou: overlaps.
+    """
+    if len(truth) == 0:
+        return _greedy(guess, guess.boxes.new_zeros(len(guess), 0), iou)
+    same = guess.labels[:, None] == truth.labels
+    return _greedy(guess, torch.where(same, box_iou(guess.boxes.double(), truth.boxes.double()), -1.0), iou)
+
+
+def _greedy(guess: Detections, overlap: Tensor, iou: Tensor, shared: Tensor | None = None) -> Int64[Tensor, "t k"]:
+    """By falling score the column of `overlap` that each detection takes; -1 for none."""
+    found = torch.full((len(iou), len(guess)), -1, dtype=torch.long, device=guess.boxes.device)
+    if overlap.numel() == 0 or guess.scores is None:
+        return found
     order = guess.scores.argsort(descending=True, stable=True)
-    same = guess.labels[order, None] == truth.labels
-    overlap = torch.where(same, box_iou(guess.boxes[order].double(), truth.boxes.double()), -1.0)
     # One transfer an image: each detection's choice depends on those before it, which no kernel does well.
-    found = greedy_matches(overlap.detach().cpu().numpy(), iou.detach().cpu().numpy())
-    hits = torch.zeros(len(iou), len(guess), dtype=torch.bool, device=device)
-    hits[:, order] = torch.from_numpy(found).to(device)
-    return hits
+    held = None if shared is None else shared.cpu().numpy()
+    taken = greedy_choices(overlap[order].detach().cpu().numpy(), iou.detach().cpu().numpy(), held)
+    found[:, order] = torch.from_numpy(taken).to(found.device)
+    return found
+
+
+def beside_aside(guess: Detections, truth: Detections, iou: Float[Tensor, " t"]) -> Bool[Tensor, "t k"]:
+    """Which detections find nothing and lie on a box of their class that is set aside, so that they don't count.
+
+    Args:
+        guess: k detections with scores.
+        truth: the true boxes.
+        iou: overlaps.
+    """
+    return matches_within(guess, truth, iou, EVERY_SIZE)[1]
 
 
 def matches_within(
@@ -43,7 +73,8 @@ def matches_within(
     """Which detections are hits among objects of a size, and which don't count at all.
 
     Objects of other sizes neither count as found nor as missed: a detection may take one where no object of the size is
-    left for it, and then doesn't count; nor does one that finds nothing and is of another size itself.
+    left for it, and then doesn't count; nor does one that finds nothing and is of another size itself. The same holds
+    of boxes that are set aside, which any number of detections may lie on.
 
     Args:
         guess: k detections with scores.
@@ -54,13 +85,27 @@ def matches_within(
     inside = _within(truth.boxes, area)
     wanted = Detections(truth.boxes[inside], truth.labels[inside])
     hits = matches(guess, wanted, iou)
-    others = Detections(truth.boxes[~inside], truth.labels[~inside])
+    overlap, shared = _of_others(guess, Detections(truth.boxes[~inside], truth.labels[~inside], None, truth.aside))
     beside = torch.zeros_like(hits)
+    if overlap.numel() == 0:
+        return hits, beside | (~hits & ~_within(guess.boxes, area))
     for level in range(len(iou)):  # what an object of the size took is no longer there for the others
         left = ~hits[level]
         rest = Detections(guess.boxes[left], guess.labels[left], None if guess.scores is None else guess.scores[left])
-        beside[level, left] = matches(rest, others, iou[level : level + 1])[0]
+        beside[level, left] = _greedy(rest, overlap[left], iou[level : level + 1], shared)[0] >= 0
     return hits, beside | (~hits & ~_within(guess.boxes, area))
+
+
+def _of_others(guess: Detections, others: Detections) -> tuple[Tensor, Bool[Tensor, " m"]]:
+    """Overlaps of detections with true boxes that don't count, and which of these many detections may take."""
+    same = guess.labels[:, None] == others.labels
+    overlap = torch.where(same, box_iou(guess.boxes.double(), others.boxes.double()), -1.0)
+    shared = torch.zeros(len(others), dtype=torch.bool, device=overlap.device)
+    if others.aside is None or len(others.aside.labels) == 0:
+        return overlap, shared
+    same = guess.labels[:, None] == others.aside.labels
+    lies = torch.where(same, others.aside.overlaps(guess.boxes.double()), -1.0)
+    return torch.cat([overlap, lies], 1), torch.cat([shared, torch.ones_like(others.aside.crowd)])
 
 
 def _within(boxes: Tensor, area: Area) -> Bool[Tensor, " k"]:
@@ -94,13 +139,10 @@ class WeightedDetections:
         device = truths[0].boxes.device
         levels = torch.tensor(iou, dtype=torch.float64, device=device)
         kept = [_first(guess, limit) for guess in guesses]
-        if area is None:
-            hits = torch.cat([matches(g, t, levels) for g, t in zip(kept, truths)], 1).double()
-            counted = torch.ones_like(hits)
-        else:
-            pairs = [matches_within(g, t, levels, area) for g, t in zip(kept, truths)]
-            hits = torch.cat([hit for hit, _ in pairs], 1).double()
-            counted = torch.cat([~left_out for _, left_out in pairs], 1).double()
+        pairs = [matches_within(g, t, levels, area or EVERY_SIZE) for g, t in zip(kept, truths)]
+        hits = torch.cat([hit for hit, _ in pairs], 1).double()
+        counted = torch.cat([~left_out for _, left_out in pairs], 1).double()
+        if area is not None:
             truths = [Detections(t.boxes[_within(t.boxes, area)], t.labels[_within(t.boxes, area)]) for t in truths]
         labels = torch.cat([g.labels for g in kept])
         image = torch.cat([torch.full_like(g.labels, i) for i, g in enumerate(kept)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -18,6 +19,8 @@ from deepwright.core.tasks.intervals import bootstrap, share, weighted_mean
 from deepwright.core.tasks.protocol import Task, chosen_loss
 from deepwright.core.tasks.reading import columns, raised, require_finite, require_form, unwrap
 from deepwright.core.tasks.targets import beside, real_targets, require_some
+
+_CONSTANT = 0.025  # of the resamples may have a constant target, for an interval of R2
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,8 @@ class Regression(Task):
         """MAE, RMSE and R2, each the mean over the outputs, and the share within the tolerance where there is one.
 
         With a spread also the CRPS and the negative log likelihood (nats an output) of the Gaussians; with quantiles
-        the pinball loss, its mean over levels. R2 is absent where a target never varies.
+        the pinball loss, its mean over levels. R2 is absent where a target never varies, and its interval isn't known
+        where it doesn't in many resamples.
         """
         y = beside(out, y)
         rows = spreads.losses(out, y, self.spread, self.levels)
@@ -176,23 +180,31 @@ class Regression(Task):
                 variance = weighted_mean(w, truth.square()) - weighted_mean(w, truth).square()
                 varies = variance > 1e-12 * truth.square().mean(0)
                 found["r2"] = torch.where(varies, 1 - squared / variance, torch.nan).mean(1)
+                constant.append((~varies).any(1).double().mean())
             return found
 
+        constant: list[Tensor] = []
         found = bootstrap(len(y), all_of_them, resamples=resamples, seed=seed, device=out.device)
+        if "r2" in found and max(map(float, constant)) > _CONSTANT:  # the others don't speak for those without an R2
+            found["r2"] = replace(found["r2"], low=-math.inf, high=1.0)
         return found if self.tolerance is None else found | {"within_tolerance": share(self.right(out, y))}
 
     def baseline(
         self, train: Float[Tensor, "m outputs"], y: Float[Tensor, "n outputs"], history: Tensor | None = None
     ) -> Float[Tensor, "n outputs *spread"]:
-        """The training targets' mean, with their deviation beside it, or their quantiles, as the network gives them."""
+        """The training targets' median, with their deviation beside it, or their quantiles, as the network gives them.
+
+        No other constant has a smaller MAE on them, which is the headline.
+        """
         require_some(train)
+        middle = train.median(0).values
         if self.spread == "none":
-            return train.mean(0).expand(len(y), -1)
+            return middle.expand(len(y), -1)
         if self.spread == "quantiles":
             levels = torch.tensor(self.levels, dtype=train.dtype, device=train.device)
             return train.quantile(levels, dim=0).T.expand(len(y), -1, -1)
         spread = train.std(0, correction=min(1, len(train) - 1)).clamp_min(1e-12)
-        return torch.stack([train.mean(0), spread], 1).expand(len(y), -1, -1)
+        return torch.stack([middle, spread], 1).expand(len(y), -1, -1)
 
     def fitted(self, train: Float[Tensor, "m outputs"], history: Tensor | None = None) -> Regression:
         """An open tolerance becomes the median distance of the training targets from their median.

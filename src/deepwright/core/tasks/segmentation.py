@@ -121,6 +121,13 @@ class Segmentation(Task):
             given = f"samples {blank[:5].tolist()}{'...' if len(blank) > 5 else ''} without a position that counts"
             hint = "leave them out: they would count as right whatever the network says"
             raise InputError(name, given=given, expected="something labelled in each", hint=hint)
+        if self.ignore_index == 255 and len(y) > 1 and y.unique().tolist() == [0, 255]:  # masks of black and white
+            raise InputError(
+                name,
+                given="0 and 255 only, and 255 is the label of what doesn't count",
+                expected=f"labels 0..{self.classes - 1}",
+                hint="divide masks of 0 and 255 by 255",
+            )
         return y
 
     def _valid(self, y: Tensor) -> Tensor:

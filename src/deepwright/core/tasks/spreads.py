@@ -71,7 +71,16 @@ def read(
         hint = "spread='log-variance' where the network gives its logarithm"
         raise InputError("the network's output", given=f"a {spread} of 0 or less in samples {rows}", hint=hint)
     deviation = {"deviation": lambda s: s, "variance": torch.sqrt, "log-variance": lambda s: (s / 2).exp()}[spread]
-    return torch.stack([z[..., 0], deviation(beside)], -1)
+    found = deviation(beside)
+    bad = (~torch.isfinite(found) | (found <= 0)).any(1)
+    if strict and bool(bad.any()):
+        rows, seen = bad.nonzero().flatten()[:5].tolist(), beside[bad].abs().max()
+        raise InputError(
+            "the network's output",
+            given=f"a {spread} of size {float(seen):.4g} in samples {rows}, whose deviation is 0 or infinite",
+            expected="deviations that a number can hold",
+        )
+    return torch.stack([z[..., 0], found], -1)
 
 
 def _pair(out: Sequence[Any], outputs: int) -> Tensor | None:

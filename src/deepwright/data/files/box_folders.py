@@ -90,7 +90,8 @@ def load_boxes(
     order = ", ".join(f"{i} {name}" for i, name in enumerate(found[:20])) + (", ..." if len(found) > 20 else "")
     notes = [f"{first.form} boxes; labels are {order}", *notes]
     if ignored:
-        notes.append(f"{ignored} pictures hold only boxes marked difficult or crowd, which don't count as objects")
+        what = "pictures hold" if ignored > 1 else "picture holds"
+        notes.append(f"{ignored} {what} only boxes marked difficult or crowd, which don't count as objects")
     return Data(
         path.name,
         "detection",

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import torch
 from torch import Tensor
 
-from deepwright.core.boxes import Detections, require_boxes
+from deepwright.core.boxes import Aside, Detections, require_boxes
 from deepwright.core.errors import InputError
 from deepwright.core.files import reading, require_plain_file
 from deepwright.data.files.archives import Decoding, ImageSource, decode
@@ -26,7 +26,7 @@ class BoxData:
 
     Attributes:
         images: uint8 (N, C, H, W).
-        truth: the boxes in each, in pixels of these images.
+        truth: the boxes in each, in pixels of these images; difficult and crowd ones are set `aside`.
         classes: class names, index = label.
         names: of the files.
         occupied: (N,) 1 for frames with a box that counts, 0 for empty ones, -1 where all boxes are marked difficult or
@@ -49,6 +49,7 @@ class _Row:
 
     name: str
     boxes: list[tuple[float, float, float, float, str, bool]]
+    crowd: bool = False  # whether boxes that don't count hold many objects
 
 
 def load_voc(
@@ -106,7 +107,7 @@ def load_coco(
     channels: int = 1,
     classes: Sequence[str] | None = None,
 ) -> BoxData:
-    """A COCO JSON file and the folder of its pictures; crowd boxes don't count.
+    """A COCO JSON file and the folder of its pictures; crowd boxes are set aside, as COCO's measure has it.
 
     Args:
         annotations: the JSON file.
@@ -121,7 +122,7 @@ def load_coco(
     with reading(f"cannot read {annotations}", "COCO's images, annotations and categories", annotations):
         data = json.loads(Path(annotations).read_text())
         names = {c["id"]: _text(c["name"], "name of a category") for c in data["categories"]}
-        rows = {i["id"]: _Row(_text(i["file_name"], "file_name"), []) for i in data["images"]}
+        rows = {i["id"]: _Row(_text(i["file_name"], "file_name"), [], True) for i in data["images"]}
         for a in data["annotations"]:
             x, y, w, h = a["bbox"]
             rows[a["image_id"]].boxes.append((x, y, x + w, y + h, names[a["category_id"]], not a.get("iscrowd", 0)))
@@ -225,7 +226,9 @@ def _assemble(
         boxes *= torch.tensor([size[1] / width, size[0] / height] * 2)
         counts = torch.tensor([b[5] for b in row.boxes], dtype=torch.bool)
         labels = torch.tensor([names.index(b[4]) for b in row.boxes], dtype=torch.long)
-        truth.append(Detections(boxes[counts], labels[counts]))
+        many = torch.tensor([row.crowd for _ in row.boxes], dtype=torch.bool)[~counts]
+        beside = None if bool(counts.all()) else Aside(boxes[~counts], labels[~counts], many)
+        truth.append(Detections(boxes[counts], labels[counts], None, beside))
         occupied.append(1 if counts.any() else (-1 if len(counts) else 0))
     pixels, _, _ = decode(source, files, Decoding(size, "L" if channels == 1 else "RGB", None, False))
     return BoxData(pixels, truth, names, tuple(files), torch.tensor(occupied))
