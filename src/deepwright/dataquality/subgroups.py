@@ -21,7 +21,9 @@ _MOST_VALUES = 20  # of a column of numbers whose values are the groups; more ar
 _MOST_GROUPS = 50
 _PERMUTATIONS = 2000
 _FLOOR = 1 / (_PERMUTATIONS + 1)
-_RARE = 10  # permutations as far out, below which the p-value comes from a fitted tail: of many pairs Holm asks for less
+_RARE = (
+    10  # permutations as far out, below which the p-value comes from a fitted tail: of many pairs Holm asks for less
+)
 _MANY = 500  # samples of each group from which on Student's distribution stands in for permutations
 
 
@@ -182,10 +184,11 @@ def _permuted(first: Tensor, second: Tensor, seed: int) -> float:
     """Two-sided p-value of equal means under random exchange."""
     from scipy import stats
 
-    if min(len(first), len(second)) >= _MANY:  # the exchange's distribution is Student's (Pitman 1937)
-        p = float(stats.ttest_ind(first.numpy(), second.numpy()).pvalue)
-        return p if np.isfinite(p) else 1.0
     both, n = torch.cat([first, second]), len(first)
+    if float(both.min()) == float(both.max()):
+        return 1.0
+    if min(len(first), len(second)) >= _MANY:  # the exchange's distribution is Student's (Pitman 1937)
+        return float(stats.ttest_ind(first.numpy(), second.numpy()).pvalue)
     centred = both - both.mean()
     seen = abs(float(centred[:n].sum()))
     drawn = np.abs(subset_sums(centred, [n], _PERMUTATIONS, seed)[0])

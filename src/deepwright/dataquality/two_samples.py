@@ -81,7 +81,7 @@ def classifier_two_sample_test(
     fold = folds_of(torch.zeros(len(x), dtype=torch.long, device=x.device), _FOLDS, seed)
     scores = _cross_fitted(x, sets, fold, penalty)
     areas = _areas(scores, sets)
-    p = float((1 + (areas[1:] >= areas[0] - 1e-12).sum()) / (permutations + 1))
+    p = (1 + int((areas[1:] >= areas[0] - 1e-12).sum())) / (permutations + 1)
     return TwoSampleTest(newcombe(float(areas[0]), len(second), len(first)), p, scores[:, 0])
 
 
@@ -204,7 +204,9 @@ def _compared(name: str, first: Any, second: Any) -> Moved:
     most = int(np.abs(shares[0] - shares[1]).argmax())
     variation = float(np.abs(shares[0] - shares[1]).sum() / 2)
     before, after = float(shares[0, most]), float(shares[1, most])
-    return Moved(name, "chi square", variation, _chi_square(counts), before, after, name_of_value(values[most]), unknown)
+    return Moved(
+        name, "chi square", variation, _chi_square(counts), before, after, name_of_value(values[most]), unknown
+    )
 
 
 def _chi_square(counts: np.ndarray) -> float:
