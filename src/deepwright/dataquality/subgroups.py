@@ -123,8 +123,8 @@ def compare_groups(
     """The mean of each group, and each pair of groups compared.
 
     Shares (of booleans) have Wilson's intervals, their differences Newcombe's, and pairs Fisher's exact test; other
-    values have bootstrapped intervals (a pair's from both, by MOVER) and a permutation test, whose far tail is fitted and
-    which is Student's where both groups have 500 samples. Groups with fewer than `least` samples are shown and not
+    values have bootstrapped intervals (a pair's from both, by MOVER) and a permutation test, whose far tail is fitted
+    and which is Student's where both groups have 500 samples. Groups with fewer than `least` samples are shown and not
     compared.
 
     Args:

@@ -61,12 +61,15 @@ def find_weak_slices(
     """Slices whose losses are higher than elsewhere: those that stand, and those that were tested and don't.
 
     On one half of the samples conjunctions of statements about attributes are searched level by level: those with
-    fewer than `least` samples are cut off with all that they would hold, and so are those whose mean isn't above that of
-    all (a slice whose every part looks average isn't found); of each level the best are made longer.
-    The score is a (e - E) / D - (1 - a) (n / s - 1), with the mean losses e within and E over all, their mean distance D
-    from the median, size s and a = 0.95: SliceLine's where losses are 0 or 1 and fewer than half are 1 (there D = E), and
-    the same for losses of any sign, whatever is added to all. The ten best that aren't nearly the same are tested on the
-    other half, which had no part in the search: exactly (hypergeometric) where losses are 0 or 1, else by permutation, and adjusted by Holm.
+    fewer than `least` samples are cut off with all that they would hold, and so are those whose mean isn't above that
+    of all (a slice whose every part looks average isn't found); of each level the best are made longer.
+
+    The score is a (e - E) / D - (1 - a) (n / s - 1), with the mean losses e within and E over all, their mean distance
+    D from the median, size s and a = 0.95: SliceLine's where losses are 0 or 1 and fewer than half are 1 (there D = E),
+    and for losses of any sign the same whatever is added to all.
+
+    The ten best that aren't nearly the same are tested on the other half, which had no part in the search: exactly
+    (hypergeometric) where losses are 0 or 1, else by permutation, and adjusted by Holm.
 
     Args:
         losses: of each sample; 1 for an error and 0 for none, or any numbers.

@@ -119,12 +119,13 @@ def _summary(area: Interval, found: list[str], moved: list[Moved], name: str, si
         f"A classifier tells {sizes[1]} test samples from {sizes[0]} {name} samples with an out-of-fold AUROC of "
         f"{area.value:.3f} (95 % interval {area.low:.3f} to {area.high:.3f}; 0.5 is chance)"
     )
+    told_p = f"p = {p:.2g}" if p > 0 else "p < 1e-300"
     if not found:
-        return f"No drift is seen (p = {p:.2g}). {told}."
+        return f"No drift is seen ({told_p}). {told}."
     columns = [m.name for m in moved if m.p < _LEVEL]
     more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
     most = f" Moved most: {', '.join(columns[:_NAMED])}{more}." if columns else ""
-    return f"The two sets differ in {' and '.join(found)} (p = {p:.2g}). {told}.{most}"
+    return f"The two sets differ in {' and '.join(found)} ({told_p}). {told}.{most}"
 
 
 def _remedy(found: list[str], name: str) -> str:

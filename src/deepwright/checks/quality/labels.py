@@ -143,8 +143,8 @@ def _remedy(judged: list[_Judged]) -> str:
         )
     if all(_among(each) < _ONE for each in judged):
         return (
-            "Nothing says that labels need correcting: where it disagrees with a label, likelier it errs itself. Look at "
-            "the first samples below if labels are in doubt for other reasons."
+            "Nothing says that labels need correcting: where it disagrees with a label, likelier it errs itself. "
+            "Look at the first samples below if labels are in doubt for other reasons."
         )
     return (
         "Look at the suspect samples below, first ones first, and correct the labels that are wrong; then measure anew."
