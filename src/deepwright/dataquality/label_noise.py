@@ -13,8 +13,8 @@ from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_finite, require_same_length
 from deepwright.core.statistics import Interval
 
-_COARSE = torch.logspace(-0.6, 1.0, 17, dtype=torch.float64)
-_RATES = torch.cat([torch.zeros(1, dtype=torch.float64), torch.logspace(-5, -0.2, 40, dtype=torch.float64)])
+_COARSE = torch.logspace(-0.6, 1.4, 21, dtype=torch.float64)
+_RATES = torch.cat([torch.zeros(1, dtype=torch.float64), torch.logspace(-5, -0.01, 42, dtype=torch.float64)])
 _FINE, _FINE_RATES = 9, 101
 _WIDENED = 5  # times that the fine rates are spread, till the interval ends within them
 _DROP = 1.9207  # half of the 95 % quantile of chi square with one degree of freedom
@@ -30,7 +30,7 @@ class LabelNoise:
         temperature: of the classifier's probabilities.
         wrong: (N,) probability that each label is wrong; NaN where the rate isn't identified.
         identified: whether these labels and this classifier tell the rate: the interval ends before the rates that were
-            tried do (0.63 (K - 1) / K; at (K - 1) / K a label says nothing), and so does the temperature (10).
+            tried do (0.98 (K - 1) / K; at (K - 1) / K a label says nothing), and so does the temperature (25).
     """
 
     rate: Interval
