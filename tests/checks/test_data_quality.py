@@ -7,6 +7,7 @@ import pytest
 import subjects
 import torch
 from PIL import Image
+from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import nn
 
 import deepwright as dw
@@ -14,6 +15,7 @@ from deepwright.checks import Subject, run_check, subject_from_loaders
 from deepwright.checks.running import BUILTIN
 from deepwright.data import Data, Split, load_csv, load_folder
 from deepwright.data.files.archives import Decoding
+from deepwright.nets.doors import from_estimator
 from deepwright.workflows import AuditOptions
 from deepwright.workflows import audit as whole_job
 
@@ -195,3 +197,47 @@ def test_the_whole_job_takes_groups_aside_and_a_reference(tmp_path):
     assert {row[0] for row in report["groups"].tables[0].rows} == {"m", "f"}
     with pytest.raises(dw.InputError, match="reference"):
         whole_job(AuditOptions(nn.Linear(2, 2).eval(), **options, reference="nowhere.csv"))
+
+
+class Vote(ClassifierMixin, BaseEstimator):
+    """An estimator that gives labels and no scores."""
+
+    classes_ = np.array([0, 1])
+    n_features_in_ = 4
+
+    def predict(self, x):
+        return (x[:, 0] > 0).astype(int)
+
+
+def test_labels_alone_tell_no_wrong_labels_and_no_confidence():
+    _, x, y = table(n=600)
+    y[500:530] = 1 - y[500:530]
+    subject = subject_of(from_estimator(Vote()), x, y, {"site": np.array(["u", "v"] * 300)}, groups="site")
+    found = check("labels", subject)
+    assert found.grade == "n/a"
+    assert "labels and no scores" in found.summary
+    assert "confidence - accuracy" not in check("groups", subject).tables[0].columns
+
+
+def test_every_column_of_a_wide_table_is_tested_and_can_be_a_group():
+    x = torch.randn(400, 130, generator=subjects.generator(8))
+    x[200:, 129] += 3
+    model, y = nn.Linear(130, 2).eval(), torch.arange(400) % 2
+    parts = [Split(x[:200], y[:200]), Split(x[:50], y[:50]), Split(x[200:], y[200:])]
+    names = tuple(f"c{i}" for i in range(130))
+    subject = Subject(model, Data("made up", "tabular", ("no", "yes"), *parts, features=names), groups="c129")
+    found = check("drift", subject)
+    assert found.number("p_value") < 0.01
+    assert found.number("auroc") > 0.9
+    assert "c129" in found.summary
+    assert "(30 of 131 that were tested)" in found.tables[0].caption
+    assert len(check("groups", subject).tables[0].rows) == 4
+    assert "the first 100" in check("slices", subject).rule
+
+
+def test_labels_that_a_network_without_skill_contradicts_are_not_counted():
+    model, x, y = table()
+    flipped = torch.where(torch.rand(len(y), generator=subjects.generator(6)) < 0.1, y, 1 - y)
+    found = check("labels", subject_of(model, x, flipped))
+    assert "wrong_test_labels" not in found.values
+    assert "correct the labels" not in found.remedy

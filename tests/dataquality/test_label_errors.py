@@ -87,3 +87,19 @@ def test_out_of_fold_is_logistic_regression():
         # two columns of weights, w and -w: the penalty of their difference is half of one column's
         theirs = LogisticRegression(C=1 / (0.01 * n), tol=1e-8).fit(z[seen].numpy(), y[seen].numpy())
         assert np.allclose(mine[~seen].numpy(), theirs.predict_proba(z[~seen].numpy()), atol=2e-3)
+
+
+def test_a_rate_that_nothing_bounds_is_not_told():
+    uniform, y = torch.full((200, 3), 1 / 3, dtype=torch.float64), torch.arange(200) % 3
+    against = torch.full((200, 3), 0.01, dtype=torch.float64).scatter(1, ((y + 1) % 3)[:, None], 0.98)
+    for p in (uniform, against):
+        found = fit_label_noise(p, y)
+        assert not found.identified
+        assert np.isnan(found.rate.value)
+        assert found.rate.high == 1.0
+        assert bool(found.wrong.isnan().all())
+        assert not find_label_errors(p, y).identified
+    p, y = drawn(1000)
+    found = fit_label_noise(p, y)
+    assert found.identified
+    assert found.rate.high < 0.2

@@ -6,6 +6,7 @@ import torch
 
 from deepwright.core.statistics import share_difference
 from deepwright.dataquality import find_weak_slices, literals_of, picture_statistics
+from deepwright.dataquality.resampling import subset_sums
 
 
 def seeded(seed=0):
@@ -75,3 +76,35 @@ def test_statistics_of_pictures_have_closed_forms():
 def test_newcombes_interval_of_a_difference_is_his_example():
     found = share_difference(56, 70, 48, 80)  # Newcombe (1998), method 10
     assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def test_slices_are_the_same_whatever_is_added_to_all_losses():
+    source = seeded(2)
+    known = attributes(600, source, more=2)
+    losses = (torch.rand(600, generator=source, dtype=torch.float64) + 0.5 * (known["site"] == 2)).round(decimals=3)
+    found = [find_weak_slices(losses + by, known)[0] for by in (0.0, -5.0, 7.0)]
+    assert found[0][0].words == "site = 2"
+    assert len({tuple(s.words for s in some) for some in found}) == 1
+    assert [s.p for s in found[1]] == [s.p for s in found[0]]
+
+
+def test_statements_name_values_exactly_and_hold_for_no_unknown_value():
+    known = literals_of({"id": np.array([10000001, 10000002, 10000003] * 10)})
+    assert known.words == ("id = 10000001", "id = 10000002", "id = 10000003")
+    many = literals_of({"id": np.arange(10000001, 10000101)})
+    assert len(set(many.words)) == 4
+    mixed = literals_of({"s": np.array(["a", "b", np.nan, None] * 10, dtype=object)})
+    assert set(mixed.words) == {"s = a", "s = b"}
+    assert mixed.holds.sum(0).tolist() == [10, 10]
+    endless = literals_of({"x": [*range(98), np.inf, -np.inf]})
+    assert int(endless.holds.sum()) == 98
+
+
+def test_sums_over_subsets_have_the_mean_and_variance_of_drawing_without_replacement():
+    values = torch.randn(40, generator=seeded(), dtype=torch.float64)
+    n, mean, spread = len(values), float(values.mean()), float(values.var())
+    for k, sums in zip((5, 20, 39), subset_sums(values, [5, 20, 39], 4000, 0)):
+        deviation = (k * (n - k) / n * spread) ** 0.5
+        assert abs(sums.mean() - k * mean) < 5 * deviation / 4000**0.5
+        assert sums.std() == pytest.approx(deviation, rel=0.06)
+    assert np.allclose(subset_sums(values, [40], 3, 0), float(values.sum()))

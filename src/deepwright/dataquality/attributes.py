@@ -14,8 +14,8 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.dataquality.hashes import grey
+from deepwright.dataquality.values import column_of_values, is_unknown, name_of_value, names_of_ends
 
-STATISTICS = ("brightness", "contrast", "colourfulness", "sharpness")
 _MOST_VALUES = 20  # of a column that is taken value by value
 
 
@@ -76,21 +76,22 @@ def literals_of(attributes: Mapping[str, Any], *, bins: int = 4, least: int = 1)
     """Statements about each attribute: one a value where there are few, else one a quantile bin.
 
     Args:
-        attributes: name -> N numbers, texts or booleans; of numbers NaN is unknown, of texts "".
+        attributes: name -> N numbers, texts or booleans; of what is unknown (NaN, infinities, None, "") no statement
+            holds.
         bins: quantile bins of a column of many numbers.
         least: samples for which a statement must hold to be one.
 
     Raises:
-        InputError: columns of different lengths.
+        InputError: columns of different lengths; a column that isn't one.
     """
     require_whole(2, bins=bins)
     require_whole(1, least=least)
     words, of, columns = [], [], []
     length = None
     for name, values in attributes.items():
-        column = values.cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+        column = column_of_values(values, f"attribute {name!r}")
         length = len(column) if length is None else length
-        if column.ndim != 1 or len(column) != length:
+        if len(column) != length:
             raise InputError(
                 f"attribute {name!r}", given=f"shape {column.shape}", expected=f"({length},) as the others"
             )
@@ -104,28 +105,25 @@ def literals_of(attributes: Mapping[str, Any], *, bins: int = 4, least: int = 1)
 
 
 def _statements(name: str, column: np.ndarray, bins: int) -> Iterable[tuple[str, np.ndarray]]:
+    known = column[~is_unknown(column)]
+    values, counts = np.unique(known, return_counts=True)
     if column.dtype.kind in "fiu":
-        numbers = column.astype(float)
-        known = numbers[np.isfinite(numbers)]
-        values = np.unique(known)
         if len(values) > min(_MOST_VALUES, 2 * bins):
-            yield from _bins(name, numbers, known, bins)
+            yield from _bins(name, column.astype(float), known.astype(float), bins)
             return
-        yield from ((f"{name} = {value:.6g}", numbers == value) for value in values)
+        yield from ((f"{name} = {name_of_value(value)}", column == value) for value in values)
         return
-    texts = column.astype(str)
-    values, counts = np.unique(texts, return_counts=True)
     for value in values[np.argsort(-counts, kind="stable")][:_MOST_VALUES]:
-        if value:
-            yield f"{name} = {value}", texts == value
+        yield f"{name} = {value}", column == value
 
 
 def _bins(name: str, numbers: np.ndarray, known: np.ndarray, bins: int) -> Iterable[tuple[str, np.ndarray]]:
     """Quantile bins; of a column with one very frequent value some ends fall together."""
     ends = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))
+    names = names_of_ends(ends, known)
     for i, low in enumerate([-np.inf, *ends]):
         high = ends[i] if i < len(ends) else np.inf
-        inside = (numbers > low) & (numbers <= high)
-        left = "" if i == 0 else f"{low:.4g} < "
-        right = "" if i == len(ends) else f" <= {high:.4g}"
-        yield (f"{left}{name}{right}" if right else f"{name} > {low:.4g}"), inside
+        inside = np.isfinite(numbers) & (numbers > low) & (numbers <= high)
+        left = "" if i == 0 else f"{names[i - 1]} < "
+        right = "" if i == len(ends) else f" <= {names[i]}"
+        yield (f"{left}{name}{right}" if right else f"{name} > {names[i - 1]}"), inside

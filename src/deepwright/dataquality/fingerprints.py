@@ -77,8 +77,10 @@ class Fingerprints:
     ) -> Float[Tensor, " pairs"]:
         """How far the samples of each pair are apart.
 
-        Of pictures sqrt(2 (1 - c)) with the correlation c of their details in the best of 25 small shifts; of rows the
-        Euclidean distance; of texts 1 - Jaccard similarity of their runs of three words.
+        Of pictures sqrt(2 (1 - c)) with the correlation c of their details in the best of 25 small shifts (by up to two
+        of 32 pixels along each axis; `find_duplicates` meets those pairs whose shift is by up to two along one axis, or
+        by one along both); of rows the Euclidean distance; of texts 1 - Jaccard similarity of their runs of three
+        words.
 
         Args:
             a: the first sample of each pair.

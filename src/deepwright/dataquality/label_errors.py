@@ -20,10 +20,13 @@ class LabelErrors:
         rows: indices of the samples, likeliest first.
         suggested: the class that each of them seems to have.
         margin: (N,) p(label) - largest other p, of all samples: the lower, the likelier its label is wrong.
-        wrong: (N,) probability that a label is wrong, as far as the classifier's confident errors are few.
+        wrong: (N,) probability that a label is wrong, as far as the classifier's confident errors are few; NaN where
+            it isn't identified.
         confident: (classes, classes) how many samples of each label are confidently of each class.
         joint: (classes, classes) estimated share of samples by label and true class.
-        expected: number of wrong labels that is likeliest, with its 95 % interval; see `fit_label_noise`.
+        expected: number of wrong labels that is likeliest, with its 95 % interval; see `fit_label_noise`. NaN in an
+            interval up to N where it isn't identified.
+        identified: whether it is.
     """
 
     rows: Int64[Tensor, " found"]
@@ -33,6 +36,7 @@ class LabelErrors:
     confident: Int64[Tensor, "classes classes"]
     joint: Float[Tensor, "classes classes"]
     expected: Interval
+    identified: bool
 
 
 def find_label_errors(probabilities: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> LabelErrors:
@@ -56,7 +60,7 @@ def find_label_errors(probabilities: Float[Tensor, "n classes"], labels: Int64[T
     Source: C. Northcutt et al., "Confident Learning: Estimating Uncertainty in Dataset Labels", arXiv 1911.00068.
     """
     p = require_probabilities(probabilities, labels)
-    labels = labels.to(p.device)
+    labels = labels.to(p.device).long()
     classes = p.shape[1]
     own = p.gather(1, labels[:, None])[:, 0]
     others = p.scatter(1, labels[:, None], -1.0)
@@ -69,7 +73,7 @@ def find_label_errors(probabilities: Float[Tensor, "n classes"], labels: Int64[T
     rows = rows[margin[rows].argsort(stable=True)]
     noise, n = fit_label_noise(p, labels), len(p)
     expected = Interval(n * noise.rate.value, n * noise.rate.low, n * noise.rate.high)
-    return LabelErrors(rows, confident[rows], margin, noise.wrong, counts, joint, expected)
+    return LabelErrors(rows, confident[rows], margin, noise.wrong, counts, joint, expected, noise.identified)
 
 
 def _confident(p: Tensor, labels: Tensor) -> Int64[Tensor, " n"]:

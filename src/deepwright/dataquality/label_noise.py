@@ -13,9 +13,10 @@ from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_finite, require_same_length
 from deepwright.core.statistics import Interval
 
-_COARSE = torch.logspace(-0.6, 0.6, 13, dtype=torch.float64)
-_RATES = torch.cat([torch.zeros(1, dtype=torch.float64), torch.logspace(-5, -0.2, 40, dtype=torch.float64)])
+_COARSE = torch.logspace(-0.6, 1.4, 21, dtype=torch.float64)
+_RATES = torch.cat([torch.zeros(1, dtype=torch.float64), torch.logspace(-5, -0.01, 42, dtype=torch.float64)])
 _FINE, _FINE_RATES = 9, 101
+_WIDENED = 5  # times that the fine rates are spread, till the interval ends within them
 _DROP = 1.9207  # half of the 95 % quantile of chi square with one degree of freedom
 
 
@@ -24,14 +25,18 @@ class LabelNoise:
     """Uniform noise of labels.
 
     Attributes:
-        rate: share of wrong labels, with its 95 % profile-likelihood interval.
+        rate: share of wrong labels, with its 95 % profile-likelihood interval. Where it isn't identified, NaN in an
+            interval up to 1.
         temperature: of the classifier's probabilities.
-        wrong: (N,) probability that each label is wrong.
+        wrong: (N,) probability that each label is wrong; NaN where the rate isn't identified.
+        identified: whether these labels and this classifier tell the rate: the interval ends before the rates that were
+            tried do (0.98 (K - 1) / K; at (K - 1) / K a label says nothing), and so does the temperature (25).
     """
 
     rate: Interval
     temperature: float
     wrong: Float[Tensor, " n"]
+    identified: bool
 
 
 def fit_label_noise(probabilities: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> LabelNoise:
@@ -50,24 +55,32 @@ def fit_label_noise(probabilities: Float[Tensor, "n classes"], labels: Int64[Ten
         InputError: rows that aren't probabilities, labels out of range, no samples.
     """
     logs = require_probabilities(probabilities, labels).clamp_min(1e-30).log()
-    labels = labels.to(logs.device)
+    labels = labels.to(logs.device).long()
     others = logs.shape[1] - 1
     rates = _RATES * min(1.0, others / logs.shape[1])  # at (K - 1) / K a label says nothing
     temperature, profile = _profile(logs, labels, _COARSE, rates, others)
     rate = float(rates[int(profile.argmax())])
     about = max(6 * math.sqrt((rate + 1 / len(logs)) / len(logs)), 0.3 * rate)  # six deviations, and the coarse step
-    rates = torch.linspace(
-        max(0.0, rate - about), min(float(rates[-1]), rate + about), _FINE_RATES, dtype=torch.float64
-    )
-    step = math.log10(float(_COARSE[1] / _COARSE[0]))
+    cap, step = float(rates[-1]), math.log10(float(_COARSE[1] / _COARSE[0]))
     near = math.log10(temperature) + torch.linspace(-step, step, _FINE, dtype=torch.float64)
-    t, profile = _profile(logs, labels, 10**near, rates, others)
+    for _ in range(_WIDENED):
+        low, high = max(0.0, rate - about), min(cap, rate + about)
+        rates = torch.linspace(low, high, _FINE_RATES, dtype=torch.float64)
+        t, profile = _profile(logs, labels, 10**near, rates, others)
+        inside = rates[profile >= profile.max() - _DROP]
+        ends = float(inside.min()), float(inside.max())
+        if (ends[0] > low or low == 0) and (ends[1] < high or high == cap):
+            break
+        about *= 3
+    if ends[1] >= cap or temperature >= float(_COARSE[-1]):
+        low = ends[0] if temperature < float(_COARSE[-1]) else 0.0
+        unknown = torch.full_like(logs[:, 0], math.nan)
+        return LabelNoise(Interval(math.nan, low, 1.0), t, unknown, identified=False)
     rate = float(rates[int(profile.argmax())])
-    inside = rates[profile >= profile.max() - _DROP]
     q = _own(logs, labels, t)
     noise = rate * (1 - q) / others
     wrong = noise / ((1 - rate) * q + noise).clamp_min(1e-300)
-    return LabelNoise(Interval(rate, float(inside.min()), float(inside.max())), t, wrong)
+    return LabelNoise(Interval(rate, *ends), t, wrong, identified=True)
 
 
 def _profile(logs: Tensor, labels: Tensor, temperatures: Tensor, rates: Tensor, others: int) -> tuple[float, Tensor]:
@@ -106,7 +119,11 @@ def require_probabilities(probabilities: Tensor, labels: Tensor) -> Tensor:
     p = probabilities.double()
     if float(p.min()) < -1e-6 or float((p.sum(1) - 1).abs().max()) > 1e-3:
         raise InputError("probabilities", given="rows that don't sum to 1", expected="probabilities", hint="a softmax")
-    if labels.ndim != 1 or labels.is_floating_point() or int(labels.min()) < 0 or int(labels.max()) >= p.shape[1]:
-        given = f"{labels.dtype} up to {labels.max()}"
+    if labels.ndim != 1 or _is_no_count(labels) or int(labels.min()) < 0 or int(labels.max()) >= p.shape[1]:
+        given = f"{labels.dtype}" if _is_no_count(labels) else f"{labels.dtype}, {labels.min()} to {labels.max()}"
         raise InputError("labels", given=given, expected=f"whole numbers (N,), 0 to {p.shape[1] - 1}")
     return p
+
+
+def _is_no_count(labels: Tensor) -> bool:
+    return labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool

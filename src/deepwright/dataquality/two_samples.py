@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_finite, require_whole
 from deepwright.core.statistics import Interval, holm, newcombe
 from deepwright.dataquality.logistic import folds_of, random_features
+from deepwright.dataquality.values import column_of_values, is_unknown, name_of_value
 
 _FOLDS = 5
 _LEAST = 20  # samples of each set
@@ -69,9 +70,7 @@ def classifier_two_sample_test(
     """
     require_whole(1, permutations=permutations)
     require_whole(0, features=features, seed=seed)
-    x = _both(first, second)
-    scale = x.std(0, correction=0)
-    x = ((x - x.mean(0)) / scale.clamp_min(1e-9))[:, scale > 1e-9]
+    x = _scaled(_both(first, second))
     if x.shape[1] == 0:
         return TwoSampleTest(Interval(0.5, 0.5, 0.5), 1.0, x.new_zeros(len(x)))
     x = torch.cat([x, random_features(x, features, seed)], dim=1) if features else x
@@ -82,7 +81,7 @@ def classifier_two_sample_test(
     fold = folds_of(torch.zeros(len(x), dtype=torch.long, device=x.device), _FOLDS, seed)
     scores = _cross_fitted(x, sets, fold, penalty)
     areas = _areas(scores, sets)
-    p = float((1 + (areas[1:] >= areas[0] - 1e-12).sum()) / (permutations + 1))
+    p = (1 + int((areas[1:] >= areas[0] - 1e-12).sum())) / (permutations + 1)
     return TwoSampleTest(newcombe(float(areas[0]), len(second), len(first)), p, scores[:, 0])
 
 
@@ -99,6 +98,15 @@ def _both(first: Tensor, second: Tensor) -> Tensor:
     return torch.cat([first.double(), second.double().to(first.device)])
 
 
+def _scaled(x: Tensor) -> Tensor:
+    """Standardised columns, without those of one value; numbers of any size, whose squares needn't be finite."""
+    largest = x.abs().amax(0) if x.shape[1] else x.new_zeros(0)
+    x = x / torch.where(largest > 0, largest, 1.0)
+    low, high = (x.amin(0), x.amax(0)) if x.shape[1] else (largest, largest)
+    x = (x - low)[:, high > low] / (high - low)[high > low]
+    return (x - x.mean(0)) / x.std(0, correction=0) if x.shape[1] else x
+
+
 def _cross_fitted(x: Tensor, sets: Float[Tensor, "n columns"], fold: Tensor, penalty: float) -> Tensor:
     """Scores of each sample by the fit to the other folds, for each column of sets."""
     scores = torch.empty_like(sets)
@@ -107,18 +115,21 @@ def _cross_fitted(x: Tensor, sets: Float[Tensor, "n columns"], fold: Tensor, pen
         mean = sets[seen].mean(0)
         centre = x[seen].mean(0)
         inner = x[seen] - centre
-        gram = inner.T @ inner + penalty * len(inner) * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-        weight = torch.linalg.solve(gram, inner.T @ (sets[seen] - mean))
+        wide = inner.shape[1] > len(inner)  # then the same fit is cheaper from the other side
+        gram = inner @ inner.T if wide else inner.T @ inner
+        gram.diagonal().add_(penalty * len(inner))
+        target = sets[seen] - mean
+        weight = inner.T @ torch.linalg.solve(gram, target) if wide else torch.linalg.solve(gram, inner.T @ target)
         scores[out] = (x[out] - centre) @ weight  # without the mean, which knows how many of a set are left out
     return scores
 
 
 def _areas(scores: Float[Tensor, "n columns"], sets: Float[Tensor, "n columns"]) -> Float[Tensor, " columns"]:
-    """AUROC of each column; ties of real numbers are of no account."""
-    order = scores.argsort(dim=0)
-    ranks = torch.empty_like(scores)
-    place = torch.arange(1, len(scores) + 1, dtype=scores.dtype, device=scores.device)[:, None]
-    ranks.scatter_(0, order, place.expand_as(scores))
+    """AUROC of each column, equal scores half: equal up to rounding, for a sum's last bits depend on its place."""
+    rows = (scores / scores.abs().amax(0).clamp_min(1e-300) * 1e10).round().T.contiguous()
+    ordered = rows.sort(dim=1).values
+    below = torch.searchsorted(ordered, rows, right=False)
+    ranks = (below + torch.searchsorted(ordered, rows, right=True) + 1).T.to(scores.dtype) / 2
     m = sets.sum(0)
     return ((ranks * sets).sum(0) - m * (m + 1) / 2) / (m * (len(scores) - m))
 
@@ -136,6 +147,7 @@ class Moved:
         before: mean in the first set, or its most moved value's share.
         after: the same in the second.
         value: the value that moved most; empty for numbers.
+        unknown: samples of the first set and of the second that were left out, for their value is unknown.
     """
 
     name: str
@@ -145,52 +157,56 @@ class Moved:
     before: float
     after: float
     value: str = ""
+    unknown: tuple[int, int] = (0, 0)
 
 
 def moved_columns(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Moved]:
     """Each column of two sets, most moved first: numbers by Kolmogorov and Smirnov's test, values by chi square.
 
     Args:
-        first: name -> values, numbers or texts.
-        second: the same names.
+        first: name -> values, numbers or texts; what is unknown (NaN, infinities, None, "") is left out of its column.
+        second: the same names, in any order.
 
     Raises:
-        InputError: other names; a column without values.
+        InputError: other names; a column without a known value in one of the sets.
     """
-    if list(first) != list(second):
+    if set(first) != set(second):
         missing = sorted(set(first) ^ set(second))
         raise InputError("columns", given=f"{missing} in one set only", expected="the same names in both")
-    found = [_compared(name, _array(first[name]), _array(second[name])) for name in first]
+    found = [_compared(name, first[name], second[name]) for name in first]
     if not found:
         return []
     adjusted = holm([m.p for m in found])
-    judged = [Moved(m.name, m.test, m.statistic, p, m.before, m.after, m.value) for m, p in zip(found, adjusted)]
+    judged = [replace(m, p=p) for m, p in zip(found, adjusted)]
     return sorted(judged, key=lambda m: (m.p, -m.statistic))
 
 
-def _array(values: Any) -> np.ndarray:
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-
-
-def _compared(name: str, a: np.ndarray, b: np.ndarray) -> Moved:
+def _compared(name: str, first: Any, second: Any) -> Moved:
     from scipy import stats
 
-    if a.ndim != 1 or b.ndim != 1 or not len(a) or not len(b):
-        raise InputError(f"column {name!r}", given=f"shapes {a.shape} and {b.shape}", expected="values in both sets")
+    a, b = (column_of_values(side, f"column {name!r}") for side in (first, second))
+    unknown = int(is_unknown(a).sum()), int(is_unknown(b).sum())
+    a, b = a[~is_unknown(a)], b[~is_unknown(b)]
+    if not len(a) or not len(b):
+        given = f"{len(a)} and {len(b)} known values"
+        raise InputError(f"column {name!r}", given=given, expected="known values in both sets")
     is_number = a.dtype.kind in "fiub" and b.dtype.kind in "fiub"
     if is_number and len(np.unique(np.concatenate([a, b]))) > _MOST_VALUES:
         found = stats.ks_2samp(a.astype(float), b.astype(float), method="asymp")
         p = min(1.0, float(found.pvalue))
-        return Moved(name, "Kolmogorov-Smirnov", float(found.statistic), p, float(a.mean()), float(b.mean()))
-    if not is_number:
-        a, b = a.astype(str), b.astype(str)
+        means = float(a.astype(float).mean()), float(b.astype(float).mean())
+        return Moved(name, "Kolmogorov-Smirnov", float(found.statistic), p, *means, unknown=unknown)
+    if a.dtype.kind != b.dtype.kind and not is_number:
+        a, b = (np.array([name_of_value(v) for v in side]) for side in (a, b))
     values = np.unique(np.concatenate([a, b]))
     counts = np.array([[(side == value).sum() for value in values] for side in (a, b)], dtype=float)
     shares = counts / counts.sum(1, keepdims=True)
     most = int(np.abs(shares[0] - shares[1]).argmax())
     variation = float(np.abs(shares[0] - shares[1]).sum() / 2)
     before, after = float(shares[0, most]), float(shares[1, most])
-    return Moved(name, "chi square", variation, _chi_square(counts), before, after, str(values[most]))
+    return Moved(
+        name, "chi square", variation, _chi_square(counts), before, after, name_of_value(values[most]), unknown
+    )
 
 
 def _chi_square(counts: np.ndarray) -> float:

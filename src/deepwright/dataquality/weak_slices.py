@@ -16,6 +16,8 @@ from deepwright.core.randomness import generator
 from deepwright.core.requirements import numbers, require_finite, require_whole, require_within
 from deepwright.core.statistics import Interval, bootstrap, holm, share_difference
 from deepwright.dataquality.attributes import Literals, literals_of
+from deepwright.dataquality.resampling import difference_of_means, subset_sums
+from deepwright.dataquality.values import column_of_values
 
 _BEAM = 60  # slices of a level that are made longer
 _TESTED = 10
@@ -33,7 +35,8 @@ class Slice:
         size: of its samples in the half that it was tested on.
         loss: mean there.
         elsewhere: mean loss of the other samples of that half.
-        gap: loss - elsewhere, with its 95 % interval.
+        gap: loss - elsewhere, with an interval that holds for all slices that were tested at once, with 95 %
+            (Bonferroni).
         p: one-sided, adjusted by Holm over all slices that were tested.
     """
 
@@ -58,10 +61,15 @@ def find_weak_slices(
     """Slices whose losses are higher than elsewhere: those that stand, and those that were tested and don't.
 
     On one half of the samples conjunctions of statements about attributes are searched level by level: those with
-    fewer than `least` samples are cut off with all that they would hold, and of each level the best are made longer.
-    The score is SliceLine's, a (e / E - 1) - (1 - a) (n / s - 1), with the mean losses e within and E over all, size s
-    and a = 0.95. The ten best that aren't nearly the same are tested on the other half, which had no part in the
-    search: exactly (hypergeometric) where losses are 0 or 1, else by permutation, and adjusted by Holm.
+    fewer than `least` samples are cut off with all that they would hold, and so are those whose mean isn't above that
+    of all (a slice whose every part looks average isn't found); of each level the best are made longer.
+
+    The score is a (e - E) / D - (1 - a) (n / s - 1), with the mean losses e within and E over all, their mean distance
+    D from the median, size s and a = 0.95: SliceLine's where losses are 0 or 1 and fewer than half are 1 (there D = E),
+    and for losses of any sign the same whatever is added to all.
+
+    The ten best that aren't nearly the same are tested on the other half, which had no part in the search: exactly
+    (hypergeometric) where losses are 0 or 1, else by permutation, and adjusted by Holm.
 
     Args:
         losses: of each sample; 1 for an error and 0 for none, or any numbers.
@@ -81,8 +89,8 @@ def find_weak_slices(
     require_within(0.0, 1.0, ends="()", level=level)
     loss = require_finite(numbers(losses, "losses"), "losses").double().cpu()
     for name, values in attributes.items():
-        if len(values) != len(loss):
-            raise InputError(f"attribute {name!r}", given=f"{len(values)} values", expected=f"{len(loss)}, one a loss")
+        if (length := len(column_of_values(values, f"attribute {name!r}"))) != len(loss):
+            raise InputError(f"attribute {name!r}", given=f"{length} values", expected=f"{len(loss)}, one a loss")
     half = torch.randperm(len(loss), generator=generator(seed, "halves"))
     search, test = half[: len(loss) // 2].sort().values, half[len(loss) // 2 :].sort().values
     literals = literals_of(attributes, least=least)
@@ -90,9 +98,10 @@ def find_weak_slices(
         return [], []
     found = _searched(loss[search], literals, search, depth, least)
     tested = [members for members in found if int(literals.holds[test][:, list(members)].all(1).sum()) >= least]
-    slices = [_tested(loss, literals, members, test, seed) for members in _distinct(tested, literals)]
-    if not slices:
+    kept = _distinct(tested, literals)
+    if not kept:
         return [], []
+    slices = _judged(loss, literals, kept, test, seed)
     adjusted = holm([s.p for s in slices])
     judged = sorted((_with_p(s, p) for s, p in zip(slices, adjusted)), key=lambda s: s.p)
     return [s for s in judged if s.p < level], [s for s in judged if s.p >= level]
@@ -102,7 +111,8 @@ def _searched(loss: Tensor, literals: Literals, rows: Tensor, depth: int, least:
     """Literals of the slices with a higher loss than the mean, best score first."""
     holds = literals.holds[rows].double()
     total, n = float(loss.mean()), len(loss)
-    if total <= 0:
+    spread = float((loss - loss.median()).abs().mean())
+    if spread <= 0:
         return []
     frontier: list[tuple[int, ...]] = [()]
     member = torch.ones(n, 1, dtype=torch.float64)
@@ -111,7 +121,7 @@ def _searched(loss: Tensor, literals: Literals, rows: Tensor, depth: int, least:
         sizes = member.T @ holds
         sums = (member * loss[:, None]).T @ holds
         mean = sums / sizes.clamp_min(1)
-        score = 0.95 * (mean / total - 1) - 0.05 * (n / sizes.clamp_min(1) - 1)
+        score = 0.95 * (mean - total) / spread - 0.05 * (n / sizes.clamp_min(1) - 1)
         level: dict[tuple[int, ...], float] = {}
         for i, j in ((sizes >= least) & (mean > total)).nonzero().tolist():
             name = tuple(sorted({*frontier[i], j}))
@@ -144,28 +154,36 @@ def _distinct(found: list[tuple[int, ...]], literals: Literals) -> list[tuple[in
     return kept
 
 
-def _tested(loss: Tensor, literals: Literals, members: tuple[int, ...], test: Tensor, seed: int) -> Slice:
-    whole = literals.holds[:, list(members)].all(1)
-    inside, values = whole[test], loss[test]
-    within, rest = values[inside], values[~inside]
-    binary = bool(((loss == 0) | (loss == 1)).all())
-    if not len(rest):
+def _judged(loss: Tensor, literals: Literals, kept: list[tuple[int, ...]], test: Tensor, seed: int) -> list[Slice]:
+    """Slices on the half that had no part in the search, their p-values not yet adjusted."""
+    values = loss[test]
+    wholes = [literals.holds[:, list(members)].all(1) for members in kept]
+    insides = [whole[test] for whole in wholes]
+    if any(bool(inside.all()) for inside in insides):
         raise InputError("a slice", given="all samples", expected="some of them")
-    p = _exact(within, values) if binary else _permuted(within, values, seed)
+    binary = bool(((loss == 0) | (loss == 1)).all())
+    ps = [_exact(values[i], values) for i in insides] if binary else _permuted(values, insides, seed)
+    level = 1 - 0.05 / len(kept)
+    return [
+        _slice(" and ".join(literals.words[k] for k in members), whole, values, inside, level, p, binary, seed)
+        for members, whole, inside, p in zip(kept, wholes, insides, ps)
+    ]
+
+
+def _slice(
+    words: str, whole: Tensor, values: Tensor, inside: Tensor, level: float, p: float, binary: bool, seed: int
+) -> Slice:
+    within, rest = values[inside], values[~inside]
     if binary:
-        gap = share_difference(int(within.sum()), len(within), int(rest.sum()), len(rest))
+        gap = share_difference(int(within.sum()), len(within), int(rest.sum()), len(rest), level)
     else:
-        spread = bootstrap(within, seed=seed), bootstrap(rest, seed=seed)
-        value = spread[0].value - spread[1].value
-        low, high = (((a - spread[0].value) ** 2 + (b - spread[1].value) ** 2) ** 0.5 for a, b in _ends(*spread))
-        gap = Interval(value, value - low, value + high)
-    words = " and ".join(literals.words[k] for k in members)
+        gap = difference_of_means(_mean(within, seed), _mean(rest, seed), level)
     rows = whole.nonzero().flatten()
     return Slice(words, rows, len(within), float(within.mean()), float(rest.mean()), gap, p)
 
 
-def _ends(a: Interval, b: Interval) -> tuple[tuple[float, float], tuple[float, float]]:
-    return (a.low, b.high), (a.high, b.low)
+def _mean(values: Tensor, seed: int) -> Interval:
+    return bootstrap(values, seed=seed) if len(values) > 1 else Interval(float(values[0]), -torch.inf, torch.inf)
 
 
 def _exact(within: Tensor, values: Tensor) -> float:
@@ -175,12 +193,13 @@ def _exact(within: Tensor, values: Tensor) -> float:
     return float(stats.hypergeom.sf(int(within.sum()) - 1, len(values), int(values.sum()), len(within)))
 
 
-def _permuted(within: Tensor, values: Tensor, seed: int) -> float:
-    """Share of random subsets of the same size whose sum is as large."""
-    source = generator(seed, "subsets")
-    keys = torch.rand(_PERMUTATIONS, len(values), generator=source)
-    sums = values[keys.topk(len(within), dim=1).indices].sum(1)
-    return (1 + int((sums >= float(within.sum()) - 1e-12).sum())) / (_PERMUTATIONS + 1)
+def _permuted(values: Tensor, insides: list[Tensor], seed: int) -> list[float]:
+    """Of each slice the share of random subsets of its size whose sum is as large."""
+    centred = values - values.mean()
+    seen = [float(centred[inside].sum()) for inside in insides]
+    drawn = subset_sums(centred, [int(inside.sum()) for inside in insides], _PERMUTATIONS, seed)
+    slack = 1e-12 * float(centred.abs().sum())
+    return [(1 + int((sums >= value - slack).sum())) / (_PERMUTATIONS + 1) for value, sums in zip(seen, drawn)]
 
 
 def _with_p(found: Slice, p: float) -> Slice:

@@ -21,7 +21,7 @@ _TAKEN = 1000  # samples of each set
 _LEAST = 50
 _POOL = 4  # pixels a side of 32 that are averaged
 _LEVEL = 0.05
-_BARS = 12
+_BARS, _ROWS, _NAMED = 12, 30, 5  # columns that are shown: drawn, listed and named; all are tested
 
 
 def check_drift(subject: Subject) -> Finding:
@@ -75,7 +75,7 @@ def _columns(subject: Subject, split: Split, *, raw: bool) -> dict[str, Any]:
     if raw and subject.data.kind == "tabular":
         names = subject.data.features or tuple(f"column {i}" for i in range(split.x.shape[1]))
         x = floats_of(split)
-        return {name: x[:, i] for i, name in enumerate(names[:100])}
+        return {name: x[:, i] for i, name in enumerate(names)}
     if are_pictures(split):
         return dict(statistics_of(x for x, _ in split.batches(500)))
     return {k: v for k, v in attributes_of(subject, split, labels=False).items() if k not in split.columns}
@@ -119,11 +119,13 @@ def _summary(area: Interval, found: list[str], moved: list[Moved], name: str, si
         f"A classifier tells {sizes[1]} test samples from {sizes[0]} {name} samples with an out-of-fold AUROC of "
         f"{area.value:.3f} (95 % interval {area.low:.3f} to {area.high:.3f}; 0.5 is chance)"
     )
+    told_p = f"p = {p:.2g}" if p > 0 else "p < 1e-300"
     if not found:
-        return f"No drift is seen (p = {p:.2g}). {told}."
+        return f"No drift is seen ({told_p}). {told}."
     columns = [m.name for m in moved if m.p < _LEVEL]
-    most = f" Moved most: {', '.join(columns[:5])}." if columns else ""
-    return f"The two sets differ in {' and '.join(found)} (p = {p:.2g}). {told}.{most}"
+    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+    most = f" Moved most: {', '.join(columns[:_NAMED])}{more}." if columns else ""
+    return f"The two sets differ in {' and '.join(found)} ({told_p}). {told}.{most}"
 
 
 def _remedy(found: list[str], name: str) -> str:
@@ -138,10 +140,12 @@ def _remedy(found: list[str], name: str) -> str:
 
 def _tables(moved: list[Moved], labels: Moved | None) -> list[Table]:
     rows: list[list[Any]] = []
-    for m in [*([labels] if labels else []), *moved][:30]:
+    tested = [*([labels] if labels else []), *moved]
+    for m in tested[:_ROWS]:
         rows.append([m.name, m.value or None, m.before, m.after, m.statistic, m.test, m.p])
     columns = ["column", "value", "before", "after", "distance", "test", "p"]
-    return [Table(columns, rows, "columns, most moved first: means (or the share of the value that moved most)")]
+    more = f" ({len(rows)} of {len(tested)} that were tested)" if len(rows) < len(tested) else ""
+    return [Table(columns, rows, f"columns, most moved first: means (or the share of the value that moved most){more}")]
 
 
 def _figures(moved: list[Moved]) -> list[Figure]:
@@ -149,4 +153,12 @@ def _figures(moved: list[Moved]) -> list[Figure]:
         return []
     shown = sorted(moved, key=lambda m: -m.statistic)[:_BARS]
     series = [{"name": "distance", "x": [m.name for m in shown], "y": [m.statistic for m in shown]}]
-    return [Figure("bar", "How far each column moved", series, "", "distance, 0 to 1")]
+    return [
+        Figure(
+            "bar",
+            "How far each column moved" if len(moved) <= _BARS else "Columns that moved most",
+            series,
+            "",
+            "distance, 0 to 1",
+        )
+    ]

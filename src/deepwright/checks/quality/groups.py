@@ -48,7 +48,9 @@ def check_groups(subject: Subject) -> Finding:
         summary=_summary(subject.groups, metric, worst, best, widest, real),
         values=measured,
         rule="Not graded: how much of a gap may be is yours to say (a gate on largest_gap). "
-        f"Groups of {_LEAST} samples or more are compared, {len(gaps)} pairs, with Holm's correction.",
+        f"Groups of {_LEAST} samples or more are compared, {len(gaps)} pairs, with Holm's correction; the intervals of "
+        "gaps hold for all pairs at once (Bonferroni), so that the largest may be picked."
+        + (f" {groups.unknown} samples without a value are in no group." if groups.unknown else ""),
         remedy=f"Gather more training samples of {worst.name!r}, and ask why they are harder."
         if real
         else "Nothing to do here: no gap is more than chance would give.",
@@ -76,7 +78,7 @@ def _rates(subject: Subject, groups: Grouping) -> dict[str, tuple[dict[str, Grou
 
 
 def _summary(column: str, metric: str, worst: Group, best: Group, widest: Gap, real: list[Gap]) -> str:
-    gap = f"{widest.gap.value:.1%} (95 % interval {widest.gap.low:.1%} to {widest.gap.high:.1%})"
+    gap = f"{widest.gap.value:.1%} (simultaneous 95 % interval {widest.gap.low:.1%} to {widest.gap.high:.1%})"
     ends = (
         f"By {column}, the {metric} is lowest for {worst.name} ({worst.value.value:.1%} of {worst.size}) and highest "
         f"for {best.name} ({best.value.value:.1%} of {best.size}): a gap of {gap}."
@@ -107,7 +109,7 @@ def _ends(value: Interval) -> list[float | None]:
 
 def _overconfidence(subject: Subject, groups: Grouping) -> dict[str, list[Any]]:
     """Mean confidence less accuracy of each group: 0 is calibrated in the large."""
-    if not subject.has_classes:
+    if not subject.has_classes or subject.without_scores:
         return {}
     gap: Tensor = subject.logits().softmax(1).max(1).values.double() - subject.right.double()
     parts = {name: gap[groups.index == k] for k, name in enumerate(groups.names)}

@@ -24,6 +24,7 @@ _FITTED = 2000  # training samples that the cross-validated classifier judges
 _PENALTY = 1e-2
 _GOOD = 0.8  # of the out-of-fold answers must be right, before its doubt says something about labels
 _PICTURES = 12
+_ONE = 0.5  # expected wrong labels that round to one
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ def check_labels(subject: Subject) -> Finding:
         raise NotApplicableError(f"a {subject.task.kind} has no classes of which each sample has one")
     if len(subject.data.test) < _LEAST:
         raise NotApplicableError(f"{len(subject.data.test)} test samples are too few ({_LEAST} at least)")
+    if subject.without_scores:
+        raise NotApplicableError(f"{subject.without_scores}, which tell how sure it is of another class")
     why = no_skill(subject)
     if why:
         raise NotApplicableError(f"{why}; what doesn't know the classes can't tell wrong labels")
@@ -59,7 +62,8 @@ def check_labels(subject: Subject) -> Finding:
     values: dict[str, Any] = {}
     for each in judged:
         n, expected = len(each.rows), each.found.expected
-        values[f"wrong_{each.part}_labels"] = Interval(expected.value / n, expected.low / n, expected.high / n)
+        if each.found.identified:
+            values[f"wrong_{each.part}_labels"] = Interval(expected.value / n, expected.low / n, expected.high / n)
         values[f"suspect_{each.part}_labels"] = len(each.found.rows)
     return Finding(
         check="labels",
@@ -106,18 +110,42 @@ def _by_cross_validation(subject: Subject) -> tuple[_Judged | None, str]:
 
 
 def _words(each: _Judged) -> str:
-    expected, n = each.found.expected, len(each.rows)
-    among = float(each.found.wrong[each.found.rows].sum())
-    return (
+    expected, n, suspects = each.found.expected, len(each.rows), len(each.found.rows)
+    if not each.found.identified:
+        return (
+            f"How many of {n:,} {each.part} labels are wrong can't be told by {each.by}: its doubt and wrong labels "
+            f"explain its disagreements equally well. It disagrees clearly with {suspects}."
+        )
+    told = (
         f"Of {n:,} {each.part} labels about {expected.value:.0f} seem wrong (95 % interval {expected.low:.0f} to "
-        f"{expected.high:.0f}), by {each.by}; {len(each.found.rows)} samples are suspect, of which about {among:.0f} "
-        "are expected to be wrong."
+        f"{expected.high:.0f}), by {each.by}"
     )
+    among = _among(each)
+    if not suspects:
+        return f"{told}; no sample is suspect."
+    if among < _ONE:
+        return f"{told}; it disagrees clearly with {suspects}, and none of these is expected to be a wrong label."
+    return f"{told}; {suspects} samples are suspect, of which about {among:.0f} are expected to be wrong."
+
+
+def _among(each: _Judged) -> float:
+    """Wrong labels that are expected among the suspects; 0 where that isn't identified."""
+    return float(each.found.wrong[each.found.rows].sum()) if each.found.identified else 0.0
 
 
 def _remedy(judged: list[_Judged]) -> str:
     if not any(len(each.found.rows) for each in judged):
         return "Nothing to do here."
+    if not any(each.found.identified for each in judged):
+        return (
+            "Whether labels are wrong can't be told by this network: have people look at a random hundred of them, or "
+            "judge them by a better one."
+        )
+    if all(_among(each) < _ONE for each in judged):
+        return (
+            "Nothing says that labels need correcting: where it disagrees with a label, likelier it errs itself. "
+            "Look at the first samples below if labels are in doubt for other reasons."
+        )
     return (
         "Look at the suspect samples below, first ones first, and correct the labels that are wrong; then measure anew."
     )
@@ -129,9 +157,10 @@ def _table(subject: Subject, each: _Judged) -> Table:
     for i, k in zip(found.rows[:SHOWN].tolist(), found.suggested[:SHOWN].tolist()):
         label = int(each.split.y[i])
         p = each.probabilities[i]
-        row = [name_of(each.split, i), names[label], names[k], float(p[label]), float(p[k]), float(found.wrong[i])]
-        rows.append(row)
-    columns = ["sample", "label", "seems to be", "p(label)", "p(other)", "probably wrong"]
+        row = [name_of(each.split, i), names[label], names[k], float(p[label]), float(p[k])]
+        rows.append([*row, float(found.wrong[i])] if found.identified else row)
+    columns = ["sample", "label", "seems to be", "p(label)", "p(other)"]
+    columns += ["probably wrong"] if found.identified else []
     more = f" ({len(rows)} of {len(found.rows)})" if len(rows) < len(found.rows) else ""
     return Table(columns, rows, f"suspect {each.part} labels, likeliest first{more}")
 

@@ -20,7 +20,6 @@ from deepwright.data import Data, Split
 from deepwright.dataquality import statistics_of
 
 _BATCH = 500
-_MOST_COLUMNS = 100
 _CHARACTERS = 80  # of a text, beside its place
 SHOWN = 20
 
@@ -58,7 +57,7 @@ def name_of(split: Split, i: int) -> str:
     return f"{name}: {excerpt(split.x[i], _CHARACTERS)}" if are_codes(split.x) else name
 
 
-def attributes_of(subject: Subject, split: Split, *, labels: bool = True) -> dict[str, Any]:
+def attributes_of(subject: Subject, split: Split, *, labels: bool = True, most: int | None = None) -> dict[str, Any]:
     """What the samples of a split can be sorted by: name -> values.
 
     Columns of a table in their own units, statistics of pictures, lengths of texts, what is known beside, and the
@@ -68,6 +67,7 @@ def attributes_of(subject: Subject, split: Split, *, labels: bool = True) -> dic
         subject: whose split it is.
         split: one of its, or some of its samples.
         labels: with the class.
+        most: columns of a table at most; None for all.
     """
     found: dict[str, Any] = {}
     if are_pictures(split):
@@ -77,7 +77,7 @@ def attributes_of(subject: Subject, split: Split, *, labels: bool = True) -> dic
         found |= {"characters": torch.tensor([float(len(text)) for text in texts])}
         found |= {"words": torch.tensor([float(len(text.split())) for text in texts])}
     elif subject.data.kind == "tabular":
-        found |= table_columns(subject, split)
+        found |= dict(list(table_columns(subject, split).items())[:most])
     found |= {name: values for name, values in split.columns.items() if name != "file"}
     if labels and subject.has_classes:
         found["class"] = [subject.class_names[k] for k in split.y.tolist()]
@@ -85,7 +85,7 @@ def attributes_of(subject: Subject, split: Split, *, labels: bool = True) -> dic
 
 
 def table_columns(subject: Subject, split: Split) -> dict[str, Tensor]:
-    """Columns of a table in their own units; the first hundred.
+    """Columns of a table in their own units.
 
     Args:
         subject: of a table.
@@ -96,7 +96,7 @@ def table_columns(subject: Subject, split: Split) -> dict[str, Tensor]:
     if data.center is not None and data.scale is not None:
         split = in_own_units_of(data, split)
     x = floats_of(split)
-    return {name: x[:, i] for i, name in enumerate(names[:_MOST_COLUMNS])}
+    return {name: x[:, i] for i, name in enumerate(names)}
 
 
 def in_own_units_of(data: Data, split: Split) -> Split:
@@ -121,7 +121,9 @@ def column_of(subject: Subject, name: str) -> Any:
     """
     known = attributes_of(subject, subject.data.test)
     if name not in known:
-        raise NotApplicableError(f"the test samples have no column {name!r}; they have {', '.join(known) or 'none'}")
+        more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+        there = ", ".join([*known][-SHOWN:]) + more if known else "none"
+        raise NotApplicableError(f"the test samples have no column {name!r}; they have {there}")
     return known[name]
 
 

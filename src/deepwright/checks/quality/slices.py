@@ -13,10 +13,12 @@ from deepwright.core.pictures import Strip, strips
 from deepwright.core.results import Figure, Table
 from deepwright.data import Split, stratified_order
 from deepwright.dataquality import Slice, find_weak_slices
+from deepwright.dataquality.values import column_of_values, is_unknown
 
 _MOST = 20_000  # test samples that are searched
 _LEAST, _SHARE = 20, 0.01  # samples of a slice in each half: so many, and so large a share
 _STRIPS, _PICTURES, _NAMED = 5, 6, 10
+_COLUMNS = 100  # of a table that are searched: pairs of statements grow with their square
 
 
 def check_slices(subject: Subject) -> Finding:
@@ -33,7 +35,8 @@ def check_slices(subject: Subject) -> Finding:
     losses = (~subject.right[rows]).double() if subject.has_classes else 1 - subject.score[rows].double()
     if float(losses.max()) <= 0:
         raise NotApplicableError("no test sample is wrong")
-    attributes = attributes_of(subject, split)
+    attributes = attributes_of(subject, split, most=_COLUMNS)
+    columns = split.x.shape[1] if subject.data.kind == "tabular" else 0
     if not attributes:
         raise NotApplicableError("nothing is known of the samples that they could be sorted by")
     found, others = find_weak_slices(losses, attributes, least=least, seed=seed)
@@ -48,7 +51,10 @@ def check_slices(subject: Subject) -> Finding:
         values=values,
         rule=f"Not graded. Searched: descriptions of up to two statements about {_listed(list(attributes))}, with "
         f"{least} samples or more in each half; a slice stands if its loss is higher on the half that had no part in "
-        "the search, at p < 0.05 after Holm's correction over all that were tested.",
+        "the search, at p < 0.05 after Holm's correction over all that were tested, "
+        "and intervals of gaps hold for all of them at once."
+        + (f" Of the table's {columns} columns the first {_COLUMNS} were searched." if columns > _COLUMNS else "")
+        + _unknown(attributes),
         remedy=_remedy(found),
         tables=_tables(found, others, split, rows, what),
         figures=_figures(found, split, losses),
@@ -72,6 +78,13 @@ def _summary(found: list[Slice], others: list[Slice], names: list[str], what: st
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def _unknown(attributes: dict[str, Any]) -> str:
+    """How many values aren't known: no statement holds for them."""
+    counts = {name: int(is_unknown(column_of_values(v, name)).sum()) for name, v in attributes.items()}
+    some = [f"{name} of {n} samples" for name, n in counts.items() if n]
+    return f" Unknown, and so in no slice of its column: {_listed(some)}." if some else ""
 
 
 def _remedy(found: list[Slice]) -> str:
