@@ -82,7 +82,8 @@ class SubjectOptions:
         classes: a file of class names in the order of the network's outputs (a name a line, or JSON), those names
             themselves, or "imagenet"; there may be more of them than occur in the data. By default the folders' names
             are matched to those of the zoo's network, else taken in their order.
-        split: "test" measures all of the data that come in one piece; by default some of them fit what needs fitting.
+        split: "test" measures all of the data that come in one piece (by default some of them fit what needs fitting),
+            or the whole validation part where there is no test part (by default some of it calibrates).
         limit: at most so many test samples.
         size: resize images to this side.
         mean: normalisation inside the model, one number or one a channel.
