@@ -237,6 +237,7 @@ def build_subject(
     model, name = _network(options, data, say)
     model, note = as_network(model, None if data.kind == "text" else data.test.inputs(slice(0, TELLING_ROWS)))
     model = in_class_order(model, data.classes)
+    says = declared_outputs(model)  # before anything is put around it
     data = replace(data, notes=(*data.notes, note)) if note else data
     if options.model is None:  # it was trained here, and not on the validation part
         data = replace(data, seen_validation=False)
@@ -257,7 +258,7 @@ def build_subject(
         settings["substitutions"] = _substitutions(options.substitutions)
     ahead = options.task is None and options.horizon is not None
     given = Forecast(cast(int, options.horizon)) if ahead else options.task
-    outputs = options.outputs or (declared_outputs(model) if given is None else None)
+    outputs = options.outputs or (says if given is None else None)
     task = task_of(given, data, model, outputs=outputs, threshold=options.threshold)
     return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
 
