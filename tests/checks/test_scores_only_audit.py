@@ -18,6 +18,7 @@ from deepwright.checks import robustness
 from deepwright.checks.grading import Graded
 from deepwright.cli import main
 from deepwright.core.errors import InputError
+from deepwright.workflows import AuditOptions, build_subject
 from onnx_networks import made, write
 
 X, Y = load_iris(return_X_y=True)
@@ -38,6 +39,14 @@ def quick(monkeypatch):
 @pytest.fixture(scope="module")
 def pipeline():
     return make_pipeline(StandardScaler(), LogisticRegression()).fit(X[TRAIN], Y[TRAIN])
+
+
+def test_an_estimator_says_what_it_gives_of_a_table_too(pipeline, tmp_path):
+    """Its columns are turned back from deviations, which is wrapped around it and hides no word of its own."""
+    lines = [",".join(f"{value:.3f}" for value in row) + f",{label}" for row, label in zip(X, Y, strict=True)]
+    (tmp_path / "iris.csv").write_text("\n".join(["a,b,c,d,kind", *lines]))
+    subject = build_subject(AuditOptions(pipeline, data=tmp_path / "iris.csv", target="kind"), trains=False)
+    assert subject.task.outputs == "probabilities"
 
 
 def test_a_pipeline_from_end_to_end(pipeline, quick):

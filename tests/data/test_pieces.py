@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from deepwright.checks import audit, subject_from_loaders
@@ -86,6 +87,37 @@ def test_a_part_that_is_cut_from_another_is_told(tmp_path):
     data = load(tmp_path / "d.npz")
     assert lengths(data) == [52, 8, 9]
     assert "no validation part: 8 samples were taken out of the train part" in data.notes[0]
+
+
+@pytest.mark.parametrize("form", ["npz", "folders", "masks"])
+def test_without_a_test_part_the_validation_part_is_measured(tmp_path, form):
+    """Its pictures are bright and the training pictures dark: none of these is ever measured."""
+    dark, bright = np.zeros((12, 4, 4), np.uint8), np.full((20, 4, 4), 200, np.uint8)
+    source, marks = tmp_path / "data", np.arange(32) % 2
+    if form == "npz":
+        source = tmp_path / "d.npz"
+        np.savez(source, x_train=dark, y_train=marks[:12], x_val=bright, y_val=marks[:20])
+    for part, pictures in (("train", dark), ("val", bright)) if form != "npz" else ():
+        for i, picture in enumerate(pictures):
+            place = source / part / ("images" if form == "masks" else str(i % 2))
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(place / f"{i:02d}.png")
+            if form == "masks":
+                place.with_name("masks").mkdir(exist_ok=True)
+                Image.fromarray(np.uint8(picture > 100)).save(place.with_name("masks") / f"{i:02d}.png")
+    task = "segmentation" if form == "masks" else None
+    data = load(source, task=task)
+    assert lengths(data) == [12, 4, 16]
+    assert not data.seen_validation
+    assert (data.train.x == 0).all()
+    assert (data.validation.x == 200).all()
+    assert (data.test.x == 200).all()
+    assert any("4 of its 20 samples calibrate, 16 are measured" in note for note in data.notes)
+    if form != "masks":
+        assert torch.bincount(data.test.y).tolist() == [8, 8]  # stratified
+    whole = load(source, task=task, split="test")
+    assert lengths(whole) == [12, 0, 20]
+    assert any("all 20 samples of it" in note for note in whole.notes)
 
 
 @pytest.mark.parametrize("source", ["digits", "parts"])

@@ -75,12 +75,19 @@ def test_forecasts_are_cut_in_time(tmp_path):
         assert bool((joined.diff(dim=1) == 1).all())  # one entity each, the target's own past first
         targets = part.y % 1000
         ends.append((float(targets.min()), float(targets.max())))
-    assert ends[0][1] < 30 <= ends[1][0] <= ends[1][1] < 42 <= ends[2][0]
+    assert ends[0][1] < 32 <= ends[1][0] <= ends[1][1] < 44 <= ends[2][0]
     assert data.features == ("load", "day")
     assert data.classes == ()
     whole = load_series(moving(tmp_path / "a.csv"), "load", by, split="test")
     assert len(whole.train) == len(whole.validation) == 0
     assert len(whole.test) == 4 * ((60 - 8) // 3)
+
+
+def test_shares_are_of_windows(tmp_path):
+    """A fifth of the moments has no target after a history of 40 of 120 rows; a fifth of the windows has."""
+    by = BySeries("who", "when", history=40, horizon=8)
+    data = load_series(moving(tmp_path / "a.csv", steps=120), "load", by, shares=(0.2, 0.1))
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [8, 4, 28]
 
 
 def test_a_forecaster_from_the_command_lines_options(tmp_path):

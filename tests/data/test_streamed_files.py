@@ -78,7 +78,7 @@ def test_a_limit_decodes_only_what_it_keeps_and_says_so(folder, monkeypatch):
     read = archives.ImageSource.read
     monkeypatch.setattr(archives.ImageSource, "read", lambda self, name: seen.append(name) or read(self, name))
     data = load(folder, split="test", limit=6, stream=True, seed=3)
-    assert len(seen) == 6
+    assert len(set(seen)) == 6  # each for its pixels and for what else the file says
     assert torch.bincount(data.test.y).tolist() == [2, 2, 2]
     assert data.notes[-1] == "6 of 48 test samples, stratified by class, seed 3"
 
@@ -198,6 +198,36 @@ def test_a_table_of_many_frames_is_that_of_one(tmp_path, monkeypatch):
     same(one, load(tmp_path / "t.csv", target="y", skip_broken=True))
     with pytest.raises(InputError, match=r"2 rows, first in column 'u' at lines \[22, 252\]"):
         load(tmp_path / "t.csv", target="y")
+
+
+@pytest.mark.parametrize("word", [5, 70, 199])
+def test_values_of_a_text_column_are_the_files_own(tmp_path, monkeypatch, word):
+    """`1.50` and `2` stay what they are wherever the word that makes them texts stands, in inputs, targets and aside."""
+    codes = ["1.50" if i % 2 else "2" for i in range(200)]
+    codes[word] = codes[word - 2] = codes[word - 4] = "x"
+    rows = [f"{code},{i % 7},{code},{code},{i % 2 == 0}" for i, code in enumerate(codes)]
+    (tmp_path / "t.csv").write_text("\n".join(["code,n,beside,y,even", *rows]))
+
+    def read():
+        return load(tmp_path / "t.csv", target="y", aside=["beside"], split="test")
+
+    one = read()
+    assert one.features == ("n", "even", "code_1.50", "code_2", "code_x")
+    assert one.classes == ("1.50", "2", "x")
+    assert sorted(set(one.test.columns["beside"])) == ["1.50", "2", "x"]
+    assert "5 columns were fed, in this order: n, even, code_1.50, code_2, code_x" in one.notes
+    monkeypatch.setattr("deepwright.data.files.frames.CHUNK", 64)
+    many = read()
+    same(one, many)
+    assert many.test.columns["beside"].tolist() == one.test.columns["beside"].tolist()
+
+
+def test_a_note_of_columns_names_thirty(tmp_path):
+    header, row = ",".join(f"c{i}" for i in range(40)), ",".join("0" * 40)
+    (tmp_path / "t.csv").write_text("\n".join([header + ",y", *(f"{row},{i % 2}" for i in range(20))]))
+    note = next(note for note in load(tmp_path / "t.csv", target="y").notes if "were fed" in note)
+    assert note.startswith("40 columns")
+    assert note.endswith("c29, ...")
 
 
 def test_types_of_parquet_that_are_numbers_or_text(tmp_path):

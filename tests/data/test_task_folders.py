@@ -119,8 +119,8 @@ def coco_folders(root):
 def test_parts_of_boxes(tmp_path, layout):
     layout(tmp_path)
     data = load_boxes(tmp_path)
-    assert (len(data.train) + len(data.test), len(data.validation)) == (8, 4)
-    assert sum(len(image) for image in data.validation.y) == 2
+    assert (len(data.train), len(data.validation), len(data.test)) == (8, 1, 3)
+    assert sum(len(image) for part in (data.validation, data.test) for image in part.y) == 2
     assert any("no test part" in note for note in data.notes)
 
 

@@ -167,7 +167,11 @@ TASK = words(
         "--sensitivity", type=float, help="Of two classes: choose the threshold that finds this share of events."
     ),
 )
-SPLIT = click.option("--split", type=click.Choice(["test"]), help="Measure all of data that come in one piece.")
+SPLIT = click.option(
+    "--split",
+    type=click.Choice(["test"]),
+    help="Measure all of data that come in one piece, or all of val where there is no test.",
+)
 SIZE = click.option("--size", type=int, help="Resize images to this side.")
 DISTURBED = words(
     click.option("--ood", type=PATH, help="A folder of images (or a .txt file of texts) that belong to no class."),

@@ -18,6 +18,7 @@ from deepwright.core.memory import release
 
 K, V = TypeVar("K"), TypeVar("V")
 PIECE = 32 * 2**20  # bytes that are read at once, where all rows are gone through
+STREAMED = 512 * 2**20  # bytes of inputs: so much is held in memory, and more is read when it is needed
 _BETWEEN = 32  # pieces after which memory that was freed is given back
 
 

@@ -105,7 +105,8 @@ def load(
         classes: names of your own data's classes in the order of the network's outputs; there may be more than occur.
         outputs: the network's own classes, each under all its names: class folders of such names are those classes.
         shares: of the training and the validation part, where your data come in one piece (a table keeps 0.7 and 0.1).
-        split: "test" makes data that come in one piece the test part, all of them.
+        split: "test" makes data that come in one piece the test part, all of them; where there are training and
+            validation parts alone, the whole validation part.
         stream: leave samples in their files and read them when they are needed (True), or hold all of them in memory
             (False); None streams what is over 512 MiB. The numbers that come of it are the same.
         aside: columns of a table that no network gets; see `load_csv`.
@@ -182,7 +183,8 @@ def load(
         _require_reading(task, "classification" if series.horizon is None else "a forecast", path.name)
         found = load_series(path, _one_target(target), series, classes=classes, shares=shares, split=split, seed=seed)
         return found.limited(limit, train_limit, seed)
-    if path.suffix in (".tsv", ".jsonl") or (path.suffix == ".csv" and text is not None) or holds_texts(path):
+    text_folder = holds_texts(path) and not holds_boxes(path)  # YOLO's boxes stand in .txt files, too
+    if path.suffix in (".tsv", ".jsonl") or (path.suffix == ".csv" and text is not None) or text_folder:
         _require_in_memory(path, "texts", stream, aside)
         _refuse_size(size, mode, path.name)
         _require_reading(task, "classification", path.name)

@@ -82,7 +82,8 @@ class SubjectOptions:
         classes: a file of class names in the order of the network's outputs (a name a line, or JSON), those names
             themselves, or "imagenet"; there may be more of them than occur in the data. By default the folders' names
             are matched to those of the zoo's network, else taken in their order.
-        split: "test" measures all of the data that come in one piece; by default some of them fit what needs fitting.
+        split: "test" measures all of the data that come in one piece (by default some of them fit what needs fitting),
+            or the whole validation part where there is no test part (by default some of it calibrates).
         limit: at most so many test samples.
         size: resize images to this side.
         mean: normalisation inside the model, one number or one a channel.
@@ -236,6 +237,7 @@ def build_subject(
     model, name = _network(options, data, say)
     model, note = as_network(model, None if data.kind == "text" else data.test.inputs(slice(0, TELLING_ROWS)))
     model = in_class_order(model, data.classes)
+    says = declared_outputs(model)  # before anything is put around it
     data = replace(data, notes=(*data.notes, note)) if note else data
     if options.model is None:  # it was trained here, and not on the validation part
         data = replace(data, seen_validation=False)
@@ -256,7 +258,7 @@ def build_subject(
         settings["substitutions"] = _substitutions(options.substitutions)
     ahead = options.task is None and options.horizon is not None
     given = Forecast(cast(int, options.horizon)) if ahead else options.task
-    outputs = options.outputs or (declared_outputs(model) if given is None else None)
+    outputs = options.outputs or (says if given is None else None)
     task = task_of(given, data, model, outputs=outputs, threshold=options.threshold)
     return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
 

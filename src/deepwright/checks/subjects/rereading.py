@@ -14,10 +14,8 @@ from torch.utils.data import DataLoader, IterableDataset
 from deepwright.checks.subjects.batches import joined, one_batch, require_plain
 from deepwright.core.errors import InputError
 from deepwright.core.progress import track
-from deepwright.core.rows import Rows
+from deepwright.core.rows import STREAMED, Rows
 from deepwright.core.texts import are_codes
-
-STREAMED = 512 * 2**20  # bytes of inputs: so much is gathered, and more is read again
 
 
 class LoaderRows(Rows):

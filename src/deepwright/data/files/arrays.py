@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.rows import pieces, value_range
-from deepwright.data.dataset import Data, Split, stratified_order, to_float
+from deepwright.core.rows import STREAMED, pieces, value_range
+from deepwright.data.dataset import Data, Split, to_float
 from deepwright.data.files.class_order import require_names
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.members import Members
-from deepwright.data.files.pictures import STREAMED
-from deepwright.data.files.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
+from deepwright.data.files.pieces import FOR_TRAINING, missing_part, one_piece, seen_validation
 from deepwright.data.files.tables import standardised
 
 _KEYS = {
@@ -130,14 +129,8 @@ def _completed(
             )
         rows, note = one_piece(whole.y, shares, split, seed)
         return {part: whole.where(row) for part, row in rows.items()}, [note]
-    with_parts(split, name)
-    if len(found) == len(_KEYS):
-        return found, []
-    missing, source, count = part_to_cut({part: len(s) for part, s in found.items()}, f"samples of {name}")
-    whole = found[source]
-    order = stratified_order(whole.y, seed)
-    cut = {missing: whole.where(order[:count]), source: whole.where(order[count:])}
-    return {**found, **cut}, [cut_note(missing, source, count)]
+    cut, notes = missing_part({part: s.y for part, s in found.items()}, f"samples of {name}", split, seed)
+    return {**found, **{part: found[source].where(rows) for part, (source, rows) in cut.items()}}, notes
 
 
 def _names(parts: dict[str, Split], classes: Sequence[str] | None, path: Path) -> tuple[str, ...]:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.data.files.class_order import listed, require_names
@@ -28,14 +26,14 @@ class Survey:
     Attributes:
         target: the column to predict.
         columns: all columns.
-        kinds: column -> "number", "flag" (yes or no) or "text".
+        kinds: column, of any use -> "number", "flag" (yes or no) or "text".
         values: text column -> the texts that were seen, some more than are allowed at most.
-        labels: value of the target -> rows.
+        labels: value of the target -> rows, where it is tallied.
         rows: that are whole.
         broken: rows with missing or infinite values.
         holes: column -> the first numbers of rows in which it has none.
         aside: columns that no network gets.
-        turned: columns that hold numbers at first and texts later: the numbers are texts, too.
+        turned: columns that hold numbers in some frames and texts in others: the numbers are texts, too.
     """
 
     target: str
@@ -61,14 +59,17 @@ class Survey:
         return tuple(column if value is None else f"{column}_{value}" for column, value in self.inputs)
 
 
-def surveyed(frames: Frames, target: str, skip_broken: bool, aside: Sequence[str] = ()) -> Survey:
-    """What the columns hold.
+def surveyed(
+    frames: Frames, target: str, skip_broken: bool, aside: Sequence[str] = (), *, tally: bool = True
+) -> Survey:
+    """What the columns hold; a column that isn't numbers throughout is read as the file's own text.
 
     Args:
         frames: the table.
         target: the column to predict.
         skip_broken: leave out rows with missing or infinite values instead of refusing.
         aside: columns that no network gets.
+        tally: count the values of the target, as classes need it.
 
     Raises:
         InputError: no such column (the columns are listed), no other one, missing values (column and rows are named),
@@ -89,7 +90,9 @@ def surveyed(frames: Frames, target: str, skip_broken: bool, aside: Sequence[str
             expected = "columns beside the target: " + ", ".join(c for c in every if c != target)
             raise InputError("aside", given=repr(unknown[0]), expected=expected)
         found.columns = tuple(c for c in every if c != target and c not in aside)
-        _look(found, frame, skip_broken)
+        _look(found, frame, skip_broken, tally)
+    if found.turned and frames.leave_as_texts(found.turned):
+        return surveyed(frames, target, skip_broken, aside, tally=tally)
     if not every:
         raise InputError(f"cannot read {path}", given="no column", expected="a table with a header")
     if found.broken and not skip_broken:
@@ -104,9 +107,6 @@ def surveyed(frames: Frames, target: str, skip_broken: bool, aside: Sequence[str
         raise InputError(f"{path.name}", given="no column beside the target", expected="at least one feature")
     if not found.rows:
         raise InputError(f"{path.name}", given="no row that is whole", expected="at least one")
-    for frame in frames if found.turned else ():
-        for column in found.turned:
-            _note_texts(found, column, whole_rows(found, frame)[column])
     return found
 
 
@@ -127,7 +127,7 @@ def require_few_values(found: Survey, path: Path) -> None:
             raise InputError(f"{path.name}", given=given, hint=hint)
 
 
-def _look(found: Survey, frame: Any, skip_broken: bool) -> None:
+def _look(found: Survey, frame: Any, skip_broken: bool, tally: bool) -> None:
     """Take in one frame."""
     numeric = frame.select_dtypes("number").columns
     bad = frame.isna() | frame[numeric].isin([np.inf, -np.inf]).reindex(columns=frame.columns, fill_value=False)
@@ -143,16 +143,19 @@ def _look(found: Survey, frame: Any, skip_broken: bool) -> None:
     if not len(frame):
         return
     found.rows += len(frame)
-    for value, n in frame[found.target].value_counts().to_dict().items():
-        found.labels[value.item() if isinstance(value, np.generic) else value] += n
-    for column in found.columns:
-        kind = _FLAG if frame[column].dtype.kind == "b" else _NUMBER if column in numeric else _TEXT
+    if tally:
+        counts = frame[found.target].value_counts()
+        found.labels.update(dict(zip(counts.index.tolist(), counts.tolist())))
+    for column in frame.columns:
+        # yes and no beside holes are objects: they are a flag where the holes are left out
+        cells = frame[column].infer_objects() if frame[column].dtype.kind == "O" else frame[column]
+        kind = _FLAG if cells.dtype.kind == "b" else _NUMBER if column in numeric else _TEXT
         before = found.kinds.get(column, kind)
         found.kinds[column] = kind if kind == before else _NUMBER if {kind, before} == {_FLAG, _NUMBER} else _TEXT
-        if found.kinds[column] == _TEXT:
-            if before != _TEXT:
-                found.turned.add(column)
-            _note_texts(found, column, frame[column])
+        if found.kinds[column] == _TEXT and kind != before:
+            found.turned.add(column)
+        if found.kinds[column] == _TEXT and column in found.columns:
+            _note_texts(found, column, cells)
 
 
 def _note_texts(found: Survey, column: str, cells: Any) -> None:
@@ -209,18 +212,13 @@ def classes_of_target(
     return {v: index[str(int(v) if isinstance(v, float) else v)] for v in found.labels}, names
 
 
-def numbers_of(found: Survey, frame: Any, labels: dict[Any, int]) -> tuple[np.ndarray, Tensor]:
-    """The whole rows of a frame as float32, a column a number and a column for each text that a column may hold.
+def numbers_of(found: Survey, frame: Any) -> np.ndarray:
+    """Rows as float32 (n, columns), a column a number and a column for each text that a column may hold.
 
     Args:
         found: what the columns hold.
-        frame: some rows.
-        labels: value of the target -> label.
-
-    Returns:
-        (n, columns) numbers and (n,) labels.
+        frame: some rows, whole ones.
     """
-    frame = whole_rows(found, frame)
     out = np.empty((len(frame), len(found.inputs)), np.float32)
     column, texts = "", np.empty(0, dtype=object)
     with np.errstate(over="ignore"):  # what becomes infinite is refused
@@ -231,25 +229,20 @@ def numbers_of(found: Survey, frame: Any, labels: dict[Any, int]) -> tuple[np.nd
             if name != column:
                 column, texts = name, frame[name].map(str).to_numpy(dtype=object)
             out[:, place] = texts == value
-    return out, torch.tensor(frame[found.target].map(labels).to_numpy(np.int64))
+    return out
 
 
-def beside_of(found: Survey, frames: Frames) -> dict[str, np.ndarray]:
-    """What is known of the whole rows beside the numbers that a network gets: columns aside, and texts as they are.
+def beside_of(found: Survey, frame: Any) -> dict[str, np.ndarray]:
+    """What is known of rows beside the numbers that a network gets: columns aside, and texts as they are.
 
     Args:
         found: what the columns hold.
-        frames: the table.
+        frame: some rows, whole ones.
     """
     names = [*found.aside, *(c for c in found.columns if found.kinds[c] == _TEXT)]
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for frame in frames if names else ():
-        whole = whole_rows(found, frame)
-        for name in names:
-            parts[name].append(whole[name].to_numpy())
-    return {name: _plain(np.concatenate(values)) for name, values in parts.items()}
+    return {name: _plain(frame[name].to_numpy(), found.kinds[name]) for name in names}
 
 
-def _plain(values: np.ndarray) -> np.ndarray:
+def _plain(values: np.ndarray, kind: str) -> np.ndarray:
     """Numbers as floats, all else as text."""
-    return values.astype(np.float64) if values.dtype.kind in "iuf" else values.astype(str)
+    return values.astype(np.float64) if kind == _NUMBER else values.astype(str)

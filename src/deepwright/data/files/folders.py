@@ -18,11 +18,9 @@ from deepwright.data.files.pictures import pictures
 from deepwright.data.files.pieces import (
     FOR_TRAINING,
     Cut,
-    cut_note,
+    missing_part,
     one_piece,
-    part_to_cut,
     seen_validation,
-    with_parts,
 )
 
 PARTS = {
@@ -222,10 +220,6 @@ def _complete(
             )
         rows, note = one_piece(torch.tensor([label for _, label in pool]), shares, split, seed)
         return {part: [pool[i] for i in row.tolist()] for part, row in rows.items()}, [note]
-    with_parts(split, name)
-    if len(there) == len(pools):
-        return pools, []
-    missing, source, count = part_to_cut({part: len(pools[part]) for part in there}, f"images of {name}")
-    pool = pools[source]
-    order = [pool[i] for i in stratified_order(torch.tensor([label for _, label in pool]), seed).tolist()]
-    return {**pools, missing: order[:count], source: order[count:]}, [cut_note(missing, source, count)]
+    labels = {part: torch.tensor([label for _, label in pools[part]]) for part in there}
+    cut, notes = missing_part(labels, f"images of {name}", split, seed)
+    return {**pools, **{part: [pools[source][i] for i in rows.tolist()] for part, (source, rows) in cut.items()}}, notes

@@ -24,11 +24,32 @@ class Frames:
         read: gives the frames from the first, with rows numbered from 0.
         first: the number under which the first row is found in the file.
         word: what the rows are there, "lines" or "rows".
+        as_texts: columns that `read` leaves as the file's own text, where a file doesn't say the types of its columns.
     """
 
-    def __init__(self, path: Path, read: Callable[[], Iterator[Any]], first: int, word: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        read: Callable[[], Iterator[Any]],
+        first: int,
+        word: str,
+        as_texts: set[str] | None = None,
+    ) -> None:
         self.path, self.read, self.first, self.word = path, read, first, word
+        self._as_texts = as_texts
         self._only: Any = None
+
+    def leave_as_texts(self, columns: set[str]) -> bool:
+        """Read columns as the file's own text from now on; False where nothing changes by it.
+
+        Args:
+            columns: names.
+        """
+        if self._as_texts is None or columns <= self._as_texts:
+            return False
+        self._as_texts |= columns
+        self._only = None
+        return True
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
         if self._only is not None:
@@ -48,11 +69,15 @@ def csv_frames(path: Path) -> Frames:
         path: the file.
     """
 
+    as_texts: set[str] = set()
+
     def read() -> Iterator[Any]:
         import pandas as pd
 
+        types: Any = dict.fromkeys(as_texts, str)
         try:
-            with pd.read_csv(path, chunksize=CHUNK) as reader:
+            # `low_memory` would tell types from smaller parts still
+            with pd.read_csv(path, chunksize=CHUNK, dtype=types, low_memory=False) as reader:
                 for number, frame in enumerate(reader):
                     if number == 0:
                         _require_named_columns(path)
@@ -63,7 +88,7 @@ def csv_frames(path: Path) -> Frames:
             expected = "a CSV file with a header"
             raise InputError(f"cannot read {path}", given=first_line(error), expected=expected) from error
 
-    return Frames(path, read, 2, "lines")
+    return Frames(path, read, 2, "lines", as_texts)
 
 
 def _require_named_columns(path: Path) -> None:

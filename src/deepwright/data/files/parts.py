@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 import torch
-from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.data.dataset import Split, stratified_order
-from deepwright.data.files.pieces import cut_note, one_piece, part_to_cut, seen_validation, with_parts
+from deepwright.data.dataset import Split
+from deepwright.data.files.pieces import missing_part, one_piece, seen_validation
 
 PART_OF = {
     "train": "train",
@@ -66,15 +65,8 @@ def complete_parts(
         rows, note = one_piece(whole.y, shares, split, seed)
         parts, notes = {part: whole.where(rows[part]) for part in ("train", "validation", "test")}, [note]
     else:
-        with_parts(split, name)
-        parts, notes = dict(given), []
-        if len(given) == 2:
-            missing, source, count = part_to_cut(
-                {part: len(each) for part, each in given.items()}, f"samples of {name}"
-            )
-            order: Tensor = stratified_order(given[source].y, seed)
-            parts[missing], parts[source] = given[source].where(order[:count]), given[source].where(order[count:])
-            notes = [cut_note(missing, source, count)]
+        cut, notes = missing_part({part: each.y for part, each in given.items()}, f"samples of {name}", split, seed)
+        parts = {**given, **{part: given[source].where(rows) for part, (source, rows) in cut.items()}}
     most = {"train": train_limit, "validation": limit, "test": limit}
     empty = torch.zeros(0, dtype=torch.long)
     limited = {

@@ -11,10 +11,8 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.progress import track
-from deepwright.core.rows import Rows
+from deepwright.core.rows import STREAMED, Rows
 from deepwright.data.files.archives import Decoding, Pictures, broken, decode, decoded, none_read, unlike
-
-STREAMED = 512 * 2**20  # decoded bytes: so much is held in memory, and more is read when it is needed
 
 
 class PictureRows(Rows):

@@ -15,6 +15,7 @@ FOR_TRAINING = (0.7, 0.1)  # of training and validation where a network is train
 FOR_MEASURING = (0.2, 0.1)  # where one is only measured: most of the samples are for that
 SPLITS = ("test",)
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
+_CALIBRATE = 0.2  # of a validation part that is measured
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def piece_note(n: int, train: int, validation: int) -> str:
 
 
 def with_parts(split: str | None, name: str) -> None:
-    """Refuse `split` where data have parts of their own.
+    """Refuse `split` where data have a test part of their own.
 
     Args:
         split: as it was given.
@@ -101,22 +102,45 @@ def with_parts(split: str | None, name: str) -> None:
         raise InputError("split", given=f"{split!r} for {name}, which has parts of its own", expected="none")
 
 
-def part_to_cut(counts: Mapping[str, int], what: str) -> tuple[str, str, int]:
-    """Of data with two parts of three: the part that is missing, the one that it is cut from, and how many samples.
+def missing_part(
+    targets: Mapping[str, Any], what: str, split: str | None, seed: int
+) -> tuple[dict[str, tuple[str, Tensor]], list[str]]:
+    """The rows of the part that data don't have, and those that remain of the part that it is cut from.
+
+    Where there is no test part, the validation part is what is measured, and a share of it calibrates: training samples
+    are never measured.
 
     Args:
-        counts: samples of the parts that are there.
-        what: of which data, as "images of cats.zip"; for the message.
+        targets: of the samples of each part that is there, two or all.
+        what: of which data, as "images of cats.zip"; for messages.
+        split: "test" measures the whole validation part where there is no test part.
+        seed: of the draw, which is stratified.
+
+    Returns:
+        part -> the part that its rows come from, and which; and what to tell. Parts that stay as they are aren't named.
 
     Raises:
-        InputError: too few samples for two parts.
+        InputError: too few samples for two parts; `split` with a test part.
     """
-    missing = next(part for part in SHARES if part not in counts)
-    source = "train" if "train" in counts else "test"
-    count = max(1, round(counts[source] * SHARES[missing] / (SHARES[missing] + SHARES[source])))
-    if count >= counts[source]:
-        raise InputError(f"{source} {what}", given=counts[source], expected=f"enough for a {missing} part too")
-    return missing, source, count
+    if "test" in targets or "validation" not in targets:
+        with_parts(split, what)
+    require_split(split)
+    missing = next((part for part in SHARES if part not in targets), None)
+    if missing is None:
+        return {}, []
+    source = "validation" if missing == "test" else "train" if "train" in targets else "test"
+    n = len(targets[source])
+    share = _CALIBRATE if missing == "test" else SHARES[missing] / (SHARES[missing] + SHARES[source])
+    count = 0 if missing == "test" and split == "test" else max(1, round(n * share))
+    if count >= n:
+        raise InputError(f"{source} {what}", given=n, expected=f"enough for a {missing} part too")
+    order = stratified_order(targets[source], seed)
+    few, others = order[:count], order[count:]
+    if missing != "test":
+        return {missing: (source, few), source: (source, others)}, [cut_note(missing, source, count)]
+    calibrate = f"{count} of its {n} samples calibrate, {n - count} are measured; --split test measures all"
+    told = f"no test part: the validation part was measured ({calibrate if count else f'all {n} samples of it'})"
+    return {"validation": (source, few.sort().values), "test": (source, others.sort().values)}, [told]
 
 
 def seen_validation(there: Iterable[str]) -> bool:

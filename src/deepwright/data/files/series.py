@@ -205,21 +205,27 @@ def _forecast(
     assert by.history is not None
     assert by.horizon is not None
     times = np.unique(frame[by.time].to_numpy())
-    cuts = (0, 0) if split == "test" else (round(shares[0] * len(times)), round(sum(shares) * len(times)))
     step = {time: i for i, time in enumerate(times.tolist())}
     found: list[tuple[list[Any], list[Any]]] = [([], []), ([], []), ([], [])]
-    left_out = 0
+    windows: list[tuple[int, int, Any, Any]] = []
     for _, rows in frame.groupby(by.entity, sort=True):
         values = rows[list(channels)].to_numpy(dtype=np.float32)
         places = np.array([step[t] for t in rows[by.time].to_numpy().tolist()])
         for k in range(by.history, len(values) - by.horizon + 1, by.horizon):
-            ends = places[k], places[k + by.horizon - 1]
-            part = [sum(end >= cut for cut in cuts) for end in ends]
-            if part[0] != part[1]:
-                left_out += 1
-                continue
-            found[part[0]][0].append(values[k - by.history : k])
-            found[part[0]][1].append(values[k : k + by.horizon, :1])
+            ends = int(places[k]), int(places[k + by.horizon - 1])
+            windows.append((*ends, values[k - by.history : k], values[k : k + by.horizon, :1]))
+    # shares are of windows: the first moments of the file have no targets
+    starts, n = sorted(start for start, _, _, _ in windows), len(windows)
+    whole = split == "test" or not windows
+    cuts = (0, 0) if whole else tuple(starts[min(round(share * n), n - 1)] for share in (shares[0], sum(shares)))
+    left_out = 0
+    for start, end, x, y in windows:
+        part = sum(start >= cut for cut in cuts)
+        if part != sum(end >= cut for cut in cuts):
+            left_out += 1
+            continue
+        found[part][0].append(x)
+        found[part][1].append(y)
     if not found[2][0]:
         given = f"no window of {by.history} + {by.horizon} rows"
         raise InputError(

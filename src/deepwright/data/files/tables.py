@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,14 +13,23 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.rows import Rows, column_moments, moved, pieces
+from deepwright.core.rows import STREAMED, Rows, column_moments, moved, pieces
 from deepwright.data.dataset import Data, Split, split_three, to_float
-from deepwright.data.files.columns import Survey, beside_of, classes_of_target, numbers_of, require_few_values, surveyed
+from deepwright.data.files.columns import (
+    Survey,
+    beside_of,
+    classes_of_target,
+    numbers_of,
+    require_few_values,
+    surveyed,
+    whole_rows,
+)
 from deepwright.data.files.frames import Frames, csv_frames, parquet_frames
 from deepwright.data.files.labels import class_labels
-from deepwright.data.files.pictures import STREAMED
 from deepwright.data.files.pieces import FOR_TRAINING, piece_note, require_split
 from deepwright.data.files.stored import Spool, floats
+
+_MOST_NAMES = 30  # of columns, that a note lists
 
 
 def table_data(
@@ -258,34 +267,62 @@ def load_frames(
     found = surveyed(frames, target, skip_broken, aside)
     index, names = classes_of_target(found, path, classes)
     require_few_values(found, path)
-    x, labels = numbers_in(frames, found, index, stream)
-    beside = beside_of(found, frames)
+
+    def labels_of(frame: Any) -> Tensor:
+        return torch.tensor(frame[target].map(index).to_numpy(np.int64))
+
+    x, labels, beside = numbers_in(frames, found, labels_of, stream)
     shares = (0.0, 0.0) if split == "test" else FOR_TRAINING
     data = table_data(path.stem, x, labels, names, found.names, shares, seed=seed, columns=beside)
-    told = piece_note(len(labels), len(data.train), len(data.validation))
-    left = (f"{found.broken} rows with missing or infinite values were left out",) if found.broken else ()
-    return replace(data, notes=(*data.notes, told, *left))
+    return told_table(data, found)
 
 
-def numbers_in(frames: Frames, found: Survey, index: dict[Any, int], stream: bool | None) -> tuple[Any, Tensor]:
-    """(rows, columns) float32 in memory or in a file, and the labels.
+def told_table(data: Data, found: Survey) -> Data:
+    """A table with what is told of it: how it is divided, which rows were left out, which columns a network gets.
+
+    Args:
+        data: made of all whole rows.
+        found: what the columns hold.
+    """
+    train, validation = len(data.train), len(data.validation)
+    more = ", ..." if len(found.names) > _MOST_NAMES else ""
+    told = [
+        piece_note(train + validation + len(data.test), train, validation),
+        f"{len(found.names)} columns were fed, in this order: {', '.join(found.names[:_MOST_NAMES])}{more}",
+    ]
+    if found.broken:
+        told.append(f"{found.broken} rows with missing or infinite values were left out")
+    return replace(data, notes=(*data.notes, *told))
+
+
+def numbers_in(
+    frames: Frames, found: Survey, targets_of: Callable[[Any], Tensor], stream: bool | None
+) -> tuple[Any, Tensor, dict[str, np.ndarray]]:
+    """(rows, columns) float32 in memory or in a file, the targets, and what is known of the rows beside; in one pass.
 
     Args:
         frames: the rows.
         found: what their columns hold.
-        index: value of the target -> label.
+        targets_of: whole rows of a frame -> their targets.
         stream: see `load_csv`.
     """
-    parts = (numbers_of(found, frame, index) for frame in frames)
     width = len(found.names)
-    if not (4 * width * found.rows > STREAMED if stream is None else stream):
-        rows, labels = zip(*parts)
-        return torch.from_numpy(np.concatenate(rows)), torch.cat(labels)
-    spool, kept = Spool(f"the numbers of {frames.path.name}"), []
-    for part, labels_of_part in parts:
-        spool.add(part)
-        kept.append(labels_of_part)
-    return spool.read_as(np.dtype(np.float32), (spool.rows, width), floats), torch.cat(kept)
+    streamed = 4 * width * found.rows > STREAMED if stream is None else stream
+    spool = Spool(f"the numbers of {frames.path.name}") if streamed else None
+    rows: list[np.ndarray] = []
+    targets: list[Tensor] = []
+    beside: dict[str, list[np.ndarray]] = {}
+    for frame in frames:
+        whole = whole_rows(found, frame)
+        part = numbers_of(found, whole)
+        rows.append(part) if spool is None else spool.add(part)
+        targets.append(targets_of(whole))
+        for name, values in beside_of(found, whole).items():
+            beside.setdefault(name, []).append(values)
+    columns = {name: np.concatenate(values) for name, values in beside.items()}
+    if spool is None:
+        return torch.from_numpy(np.concatenate(rows)), torch.cat(targets), columns
+    return spool.read_as(np.dtype(np.float32), (spool.rows, width), floats), torch.cat(targets), columns
 
 
 def load_heart_failure(root: Path) -> Data:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.data.dataset import Data
-from deepwright.data.files.columns import beside_of, require_few_values, surveyed, whole_rows
+from deepwright.data.files.columns import require_few_values, surveyed
 from deepwright.data.files.frames import Frames
-from deepwright.data.files.pieces import FOR_TRAINING, piece_note, require_split
-from deepwright.data.files.tables import frames_of, numbers_in, standardised_table
+from deepwright.data.files.pieces import FOR_TRAINING, require_split
+from deepwright.data.files.tables import frames_of, numbers_in, standardised_table, told_table
 
 
 def holds_labels(path: Path | str, targets: Sequence[str]) -> bool:
@@ -67,16 +67,17 @@ def load_targets(
     both = [name for name in aside if name in names]
     if both:
         raise InputError("aside", given=f"{both[0]!r}, a target", expected="columns beside the targets")
-    found = surveyed(frames, names[0], skip_broken, (*names[1:], *aside))
+    found = surveyed(frames, names[0], skip_broken, (*names[1:], *aside), tally=False)
     require_few_values(found, frames.path)
-    y = torch.from_numpy(np.concatenate([_targets(whole_rows(found, f), names, frames.path, labels) for f in frames]))
-    x, _ = numbers_in(frames, found, dict.fromkeys(found.labels, 0), stream)  # its labels are of classes
-    beside = {name: values for name, values in beside_of(found, frames).items() if name not in names}
+
+    def targets_of(frame: Any) -> Tensor:
+        return torch.from_numpy(_targets(frame, names, frames.path, labels))
+
+    x, y, known = numbers_in(frames, found, targets_of, stream)
+    beside = {name: values for name, values in known.items() if name not in names}
     shares = (0.0, 0.0) if split == "test" else FOR_TRAINING
     data = standardised_table(frames.path.stem, x, y, names if labels else (), found.names, shares, seed, beside)
-    told = piece_note(len(y), len(data.train), len(data.validation))
-    left = (f"{found.broken} rows with missing or infinite values were left out",) if found.broken else ()
-    return replace(data, notes=(*data.notes, told, *left))
+    return told_table(data, found)
 
 
 def _require_columns(frames: Frames, names: Sequence[str]) -> None:

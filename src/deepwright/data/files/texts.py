@@ -14,9 +14,9 @@ import torch
 from deepwright.core.errors import InputError
 from deepwright.core.files import reading
 from deepwright.core.texts import to_codes
-from deepwright.data.dataset import Data, Split, stratified_order
+from deepwright.data.dataset import Data, Split
 from deepwright.data.files.class_order import Matched, Named, in_order, listed, matched, order_note, require_names
-from deepwright.data.files.pieces import FOR_TRAINING, cut_note, one_piece, part_to_cut, seen_validation, with_parts
+from deepwright.data.files.pieces import FOR_TRAINING, missing_part, one_piece, seen_validation
 
 TEXT_FILES = (".csv", ".tsv", ".jsonl")
 LONGEST = 20_000  # characters of a text that are kept
@@ -216,12 +216,5 @@ def _completed(
             raise InputError("texts", given=f"{len(one)} to split into three parts", expected="at least 10")
         rows, note = one_piece(one.y, shares, split, seed)
         return {part: one.where(row) for part, row in rows.items()}, [note]
-    with_parts(split, name)
-    if len(whole) == 3:
-        return whole, []
-    missing, source, count = part_to_cut({part: len(each) for part, each in whole.items()}, f"texts of {name}")
-    order = stratified_order(whole[source].y, seed)
-    given = whole[source]
-    return {**whole, missing: given.where(order[:count]), source: given.where(order[count:])}, [
-        cut_note(missing, source, count)
-    ]
+    cut, notes = missing_part({part: each.y for part, each in whole.items()}, f"texts of {name}", split, seed)
+    return {**whole, **{part: whole[source].where(rows) for part, (source, rows) in cut.items()}}, notes
