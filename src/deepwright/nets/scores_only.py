@@ -100,12 +100,12 @@ def require_steady(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
     Raises:
         InputError: other scores for the same inputs: no number measured on them would mean anything.
     """
-    few = x[:4]
+    few, one = x[:16], len(x[:16]) // 2
     with torch.no_grad():
-        once, again, alone = model(few), model(few), model(few[:1])
+        once, again, alone = model(few), model(few), model(few[one : one + 1])
     if not all(isinstance(out, Tensor) for out in (once, again, alone)):
         return  # what it is, its task says
-    if once.shape != again.shape or once[:1].shape != alone.shape:
+    if once.shape != again.shape or once[one : one + 1].shape != alone.shape:
         raise InputError(
             "the network's scores",
             given=f"shape {tuple(alone.shape)} for one input, {tuple(once.shape)} and {tuple(again.shape)} for "
@@ -119,7 +119,7 @@ def require_steady(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
             expected="the same scores for the same inputs",
             hint="fix its seed, and turn dropout and other noise off",
         )
-    _require_alone(once, alone, 1e-4)
+    _require_alone(once, once[one : one + 1], alone, 1e-4)
 
 
 def require_unmixed(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
@@ -135,26 +135,28 @@ def require_unmixed(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
     Raises:
         InputError: what is measured of it would hang on the order of the samples.
     """
-    few = x[:4]
+    few, one = x[:4], len(x[:4]) // 2
     try:
         with torch.no_grad(), local_rng(0):
-            once, again, alone = model(few), model(few), model(few[:1])
+            pair = few[[one, one]]  # beside itself: many a module squeezes a single row away, or can't norm it
+            once, again, twice = model(few), model(few), model(pair)
     except Exception:  # it is told where the outputs are read
         return
-    if not all(isinstance(out, Tensor) and out.is_floating_point() and out.ndim for out in (once, again, alone)):
+    if not all(isinstance(out, Tensor) and out.is_floating_point() and out.ndim for out in (once, again, twice)):
         return
-    if once.shape == again.shape and once[:1].shape == alone.shape and torch.equal(once, again):
-        _require_alone(once, alone, 5e-2)
+    steady = once.shape == again.shape and torch.equal(once, again)
+    if steady and len(once) == len(few) and len(twice) == 2 and once.shape[1:] == twice.shape[1:]:
+        _require_alone(once, once[[one, one]], twice, 5e-2, least=2e-3)
 
 
-def _require_alone(once: Tensor, alone: Tensor, tolerance: float) -> None:
-    size = max(1.0, float(once.double().abs().max())) if once.numel() else 1.0
-    if _gap(once[:1], alone) > tolerance * size:
+def _require_alone(once: Tensor, among: Tensor, alone: Tensor, tolerance: float, least: float = 1.0) -> None:
+    size = max(least, float(once.double().abs().max())) if once.numel() else least
+    if _gap(among, alone) > tolerance * size:
         raise InputError(
             "the network's scores",
-            given=f"another answer for an input alone than among others, {_gap(once[:1], alone):.3g} apart",
+            given=f"another answer for an input alone than among others, {_gap(among, alone):.3g} apart",
             expected="scores that don't depend on the rest of the batch",
-            hint="statistics of the batch must not enter: use those of the training",
+            hint="statistics of the batch must not enter (use those of the training), nor the padding of texts (mask it)",
         )
 
 

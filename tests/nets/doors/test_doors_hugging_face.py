@@ -294,4 +294,4 @@ def test_token_ids_that_the_model_has_not_are_refused(ids):
             network(wrong)
         assert words in str(refusal.value)
     with pytest.raises(InputError, match="pad"):
-        HuggingFace(bert(), pad="x")
+        HuggingFace(bert(), pad=-1)

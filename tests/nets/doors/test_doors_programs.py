@@ -207,14 +207,27 @@ def test_a_compiled_network_that_says_something_else_is_refused():
 
 
 class Mixing(nn.Module):
-    """Takes the mean of the batch away."""
+    """Takes the mean of the batch away, or one of its samples."""
+
+    def __init__(self, which=slice(None)):
+        super().__init__()
+        self.which = which
 
     def forward(self, x):
-        z = x.flatten(1)[:, :3]
-        return z - z.mean(0)
+        z = x.flatten(1)[:, :3] / 10
+        return z - z[self.which].reshape(-1, 3).mean(0)
 
 
-@pytest.mark.parametrize("opened", [lambda: Mixing(), lambda: Exported.of(export(Mixing(), (X[:7],)))])
+@pytest.mark.parametrize(
+    "opened",
+    [
+        lambda: Mixing(),
+        lambda: Mixing(0),
+        lambda: Mixing(-1),
+        lambda: nn.Sequential(nn.Flatten(), nn.BatchNorm1d(144, track_running_stats=False), nn.Linear(144, 3)),
+        lambda: Exported.of(export(Mixing(), (X[:7],))),
+    ],
+)
 def test_networks_that_mix_the_samples_of_a_batch_are_refused(opened):
     with pytest.raises(InputError, match="alone than among others"):
         dw.audit(opened(), [(X, Y)], checks=["accuracy"])

@@ -56,12 +56,13 @@ def examine(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
     Raises:
         InputError: see `require_steady` and `require_unmixed`.
     """
-    few = to_model(x[:8], model)
+    some = to_model(x[:16], model)
+    few = some[:8]
     with evaluating(model), torch.no_grad():
         for part in [m for m in model.modules() if isinstance(m, OnnxNetwork) and not m.scores_only]:
             for given in _entering(part, model, few):
                 part.compare(given, "real inputs")
-        (require_unmixed if has_gradients(model) else require_steady)(model, few)
+        (require_unmixed if has_gradients(model) else require_steady)(model, some)
 
 
 def _entering(part: nn.Module, model: nn.Module, x: Tensor) -> list[Tensor]:
