@@ -156,7 +156,7 @@ def _require_alone(once: Tensor, among: Tensor, alone: Tensor, tolerance: float,
             "the network's scores",
             given=f"another answer for an input alone than among others, {_gap(among, alone):.3g} apart",
             expected="scores that don't depend on the rest of the batch",
-            hint="statistics of the batch must not enter (use those of the training), nor the padding of texts (mask it)",
+            hint="use statistics of the training instead of the batch's, and mask the padding of texts",
         )
 
 
