@@ -317,8 +317,8 @@ def _normalisation(pixels: dict[str, Any], folder: Path) -> tuple[tuple[float, .
 
 def _row(pixels: dict[str, Any], name: str, folder: Path) -> tuple[float, ...]:
     """One number or several: finite, and above 0 unless they are a mean."""
-    value = pixels.get(name)
-    numbers = value if isinstance(value, list) else [value]
+    value: Any = pixels.get(name)
+    numbers: list[Any] = value if isinstance(value, list) else [value]
     plain = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
     if not numbers or not plain or (name != "image_mean" and not all(n > 0 for n in numbers)):
         expected = "finite numbers" if name == "image_mean" else "finite numbers above 0"
