@@ -1,14 +1,17 @@
-"""Loaders of dicts: keys are told by their usual names, or named; what can't be told is refused with what was seen."""
+"""Loaders of dicts: keys are told by their usual names, or named; batches are kept as they came, in memory of theirs."""
 
 from collections import UserDict
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from deepwright import InputError
 from deepwright.checks import audit, subject_from_loaders
+from deepwright.checks.subjects import rereading
 from deepwright.core.identity import digest
+from deepwright.core.rows import Rows
 
 X = torch.rand(60, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(60) % 2
@@ -50,3 +53,44 @@ def test_what_cannot_be_told_is_refused_with_what_was_seen(batch, words):
     with pytest.raises(InputError) as refusal:
         subject_from_loaders(nn.Linear(4, 2), [batch])
     assert [word for word in words if word not in str(refusal.value)] == []
+
+
+class Refilled:
+    """A loader that gives one piece of memory again and again."""
+
+    def __init__(self, form):
+        self.form = form
+
+    def __iter__(self):
+        inputs, labels = torch.empty(10, 4), torch.empty(10, dtype=torch.long)
+        for start in range(0, 60, 10):
+            inputs.copy_(X[start : start + 10])
+            labels.copy_(Y[start : start + 10])
+            yield self.form(inputs), self.form(labels)
+
+
+@pytest.mark.parametrize("form", [lambda t: t, lambda t: t.numpy()], ids=["tensors", "arrays"])
+def test_a_loader_may_fill_the_same_memory_again(form):
+    same(Refilled(form))
+
+
+def test_a_large_loaders_samples_do_not_share_memory(monkeypatch):
+    monkeypatch.setattr(rereading, "STREAMED", 10)
+    memory = torch.empty(60, 4)
+
+    def collated(items):
+        for i, (x, _) in enumerate(items):
+            memory[i] = x
+        return memory[: len(items)], torch.stack([y for _, y in items])
+
+    loader = DataLoader(TensorDataset(X, Y), 10, collate_fn=collated)
+    rows = subject_from_loaders(nn.Linear(4, 2).eval(), loader, split="test").data.test.x
+    assert isinstance(rows, Rows)
+    first, second = rows[:5], rows[5:10]
+    assert not torch.equal(first, second)
+
+
+def test_inputs_with_gradients_are_taken_and_sparse_ones_refused():
+    same([(X.clone().requires_grad_(True), Y)])
+    with pytest.raises(InputError, match="dense tensors"):
+        subject_from_loaders(nn.Linear(4, 2), [(X.to_sparse(), Y)])

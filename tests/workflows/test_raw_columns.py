@@ -89,7 +89,7 @@ def test_codes_come_back_as_the_numbers_that_they_were():
 
 
 def test_audits_from_python_have_the_option():
-    assert AuditOptions(standardised=True).standardised
+    assert AuditOptions(Raw(), standardised=True).standardised
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

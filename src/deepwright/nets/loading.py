@@ -56,10 +56,8 @@ _OPENERS: dict[str, Opener] = {
     ".ckpt": _refused("a checkpoint", _WEIGHTS),
     ".onnx": lambda source, trust_file: open_onnx(source),
     ".skops": _refused("a file of skops", _ESTIMATOR),
-    **dict.fromkeys(
-        (".pkl", ".pickle", ".joblib"), _refused("a pickle, which can run code when it is read", _ESTIMATOR)
-    ),
-    ".bin": _refused("a pickle, which can run code when it is read", _WEIGHTS),
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), _refused(_PICKLE, _ESTIMATOR)),
+    ".bin": _refused(_PICKLE, _WEIGHTS),
 }
 """How a file is opened, by its suffix; each is given the path, and whether the user trusts the file."""
 

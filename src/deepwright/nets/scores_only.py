@@ -10,6 +10,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
+from deepwright.core.randomness import local_rng
 
 
 class ScoresOnly(nn.Module):
@@ -28,6 +29,8 @@ class ScoresOnly(nn.Module):
 
     Attributes:
         notes: what to tell about it.
+        undecided: the function, where nothing has told yet whether it takes arrays or tensors.
+        of_function: whether it is a person's own function, of which nothing says what its numbers are.
     """
 
     scores_only = True
@@ -45,6 +48,8 @@ class ScoresOnly(nn.Module):
         super().__init__()
         self.function, self.what = function, what
         self.notes: tuple[str, ...] = ()
+        self.undecided: Any = None
+        self.of_function = False
         self.class_names, self.labels_only, self.outputs = tuple(class_names), labels_only, outputs
         if dtype is not None:  # says where it lives and in which precision data are brought to it
             self.register_buffer("place", torch.zeros((), dtype=dtype))
@@ -59,8 +64,8 @@ class ScoresOnly(nn.Module):
         Raises:
             InputError: no numbers, or not one row a sample.
         """
-        array = (x.detach().float() if x.dtype in (torch.float16, torch.bfloat16) else x.detach()).cpu().numpy()
-        out = self.function(array)
+        known = x.detach().float() if x.dtype in (torch.float16, torch.bfloat16) else x.detach()
+        out = self.function(np.array(known.cpu().numpy()))  # a copy: the function may work in place
         scores = out.detach() if isinstance(out, Tensor) else self._as_tensor(out)
         if scores.ndim == 0 or len(scores) != len(x):
             raise InputError(
@@ -76,6 +81,8 @@ class ScoresOnly(nn.Module):
             raise InputError(
                 f"the answer of {self.what}", given=f"an array of {array.dtype}", expected="numbers, one row a sample"
             )
+        if array.dtype.kind in "biu" and array.ndim == 1:  # labels: refused as a module's are
+            return torch.from_numpy(array.astype(np.int64))
         return torch.from_numpy(np.array(array, dtype=np.float64 if array.dtype.kind in "biu" else array.dtype))
 
     def train(self, mode: bool = True) -> ScoresOnly:
@@ -93,12 +100,18 @@ def require_steady(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
     Raises:
         InputError: other scores for the same inputs: no number measured on them would mean anything.
     """
-    few = x[:4]
+    few, one = x[:16], len(x[:16]) // 2
     with torch.no_grad():
-        once, again, alone = model(few), model(few), model(few[:1])
+        once, again, alone = model(few), model(few), model(few[one : one + 1])
     if not all(isinstance(out, Tensor) for out in (once, again, alone)):
         return  # what it is, its task says
-    size = max(1.0, float(once.double().abs().max())) if once.numel() else 1.0
+    if once.shape != again.shape or once[one : one + 1].shape != alone.shape:
+        raise InputError(
+            "the network's scores",
+            given=f"shape {tuple(alone.shape)} for one input, {tuple(once.shape)} and {tuple(again.shape)} for "
+            f"{len(few)}",
+            expected="the same number of scores for each sample",
+        )
     if not torch.equal(torch.nan_to_num(once), torch.nan_to_num(again)):
         raise InputError(
             "the network's scores",
@@ -106,12 +119,67 @@ def require_steady(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
             expected="the same scores for the same inputs",
             hint="fix its seed, and turn dropout and other noise off",
         )
-    if _gap(once[:1], alone) > 1e-4 * size:
+    _require_alone(once, once[one : one + 1], alone, 1e-4)
+
+
+def require_unmixed(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
+    """Refuse a module whose answer for a sample is another one with what else is in the batch.
+
+    Said only of what differs by more than kernels for other sizes and activations quantised by the batch do, and of a
+    module that gives the same answer when it is asked twice.
+
+    Args:
+        model: a network.
+        x: inputs, of which a few are asked about.
+
+    Raises:
+        InputError: what is measured of it would hang on the order of the samples.
+    """
+    few, one = x[:4], len(x[:4]) // 2
+    try:
+        with torch.no_grad(), local_rng(0):
+            pair = few[[one, one]]  # beside itself: many a module squeezes a single row away, or can't norm it
+            once, again, twice = model(few), model(few), model(pair)
+    except Exception:  # it is told where the outputs are read
+        return
+    if not all(isinstance(out, Tensor) and out.is_floating_point() and out.ndim for out in (once, again, twice)):
+        return
+    steady = once.shape == again.shape and torch.equal(once, again)
+    if steady and len(once) == len(few) and len(twice) == 2 and once.shape[1:] == twice.shape[1:]:
+        _require_alone(once, once[[one, one]], twice, 5e-2, least=2e-3)
+
+
+def _require_alone(once: Tensor, among: Tensor, alone: Tensor, tolerance: float, least: float = 1.0) -> None:
+    size = max(least, float(once.double().abs().max())) if once.numel() else least
+    if _gap(among, alone) > tolerance * size:
         raise InputError(
             "the network's scores",
-            given=f"another answer for an input alone than among others, {_gap(once[:1], alone):.3g} apart",
+            given=f"another answer for an input alone than among others, {_gap(among, alone):.3g} apart",
             expected="scores that don't depend on the rest of the batch",
-            hint="statistics of the batch must not enter: use those of the training",
+            hint="use statistics of the training instead of the batch's, and mask the padding of texts",
+        )
+
+
+def require_no_labels(network: nn.Module, out: Any) -> None:
+    """Refuse one column of whole numbers from a function: they are labels, and no logits of an event.
+
+    Args:
+        network: any; what it wraps is looked at too.
+        out: its answer for some samples.
+
+    Raises:
+        InputError: such a column.
+    """
+    column = isinstance(out, Tensor) and (out.ndim == 1 or (out.ndim == 2 and out.shape[1] == 1))
+    if not column or len(out) < 8 or not bool((out == out.round()).all()):
+        return
+    if any(isinstance(module, ScoresOnly) and module.of_function for module in network.modules()):
+        raise InputError(
+            "the network's output",
+            given=f"whole numbers {out.min():g}..{out.max():g} of shape {tuple(out.shape)}",
+            expected="floats, scores of the classes",
+            hint="return dense scores, not the indices of the predicted classes; numbers to be read as they are need "
+            "a task: deepwright.core.tasks.Regression()",
         )
 
 
@@ -123,9 +191,10 @@ def declared_outputs(network: Any) -> str | None:
     """What the columns of a network are, where it says so itself: "probabilities" of an estimator.
 
     Args:
-        network: any.
+        network: any; what it wraps is looked at too.
     """
-    return network.outputs if isinstance(network, ScoresOnly) else None
+    modules = network.modules() if isinstance(network, nn.Module) else ()
+    return next((module.outputs for module in modules if isinstance(module, ScoresOnly)), None)
 
 
 def gives_labels_only(model: nn.Module) -> bool:

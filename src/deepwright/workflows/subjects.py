@@ -197,7 +197,9 @@ class SubjectOptions:
             files = ("data_root", "target", "text", "entity", "time", "history", "size", "skip_broken", "classes")
             self._refuse([*files, "split", "aside", "stream"], "ready data")
         if self.model is None and self.data is not None:
-            self._refuse(["weights", "tokenizer"], "no network")
+            self._refuse(["weights", "tokenizer", "mean", "std"], "no network")
+        if self.model is None:
+            self._refuse(["trust_file", "standardised"], "no network")
 
     def _refuse(self, names: Sequence[str], beside: str) -> None:
         defaults = {f.name: f.default for f in fields(SubjectOptions)}
@@ -482,6 +484,9 @@ def _told_of_pixels(options: SubjectOptions, data: Data) -> Data:
     if card.mean and own:
         given = f"beside the folder's own, {card.mean} and {card.std}"
         raise InputError("mean, std", given=given, expected="none: its preprocessor_config.json is inside the network")
+    if card.unfollowed:
+        said = f"{options.model}'s preprocessing isn't followed in all: {'; '.join(card.unfollowed)}"
+        data = replace(data, notes=(*data.notes, said))
     if card.preprocessed or own:
         return data
     note = (

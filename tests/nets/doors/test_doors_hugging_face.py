@@ -228,3 +228,70 @@ def test_words_that_name_folders(tmp_path):
     with pytest.raises(InputError, match=r"a folder without config\.json"):
         load(str(tmp_path))
     assert as_network(vit()).network.takes_tokens is False
+
+
+PIXELS = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"rescale_factor": "x"},
+        {"rescale_factor": 0},
+        {"image_mean": "abc"},
+        {"image_mean": None},
+        {"image_mean": [float("nan")] * 3},
+        {"image_std": [0, 0, 0]},
+        {"image_std": None},
+    ],
+    ids=str,
+)
+def test_preprocessing_that_is_no_number_is_refused(given, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["ViTForImageClassification"]}))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(PIXELS | given))
+    with pytest.raises(InputError, match=next(iter(given))):
+        read_card(tmp_path)
+
+
+@pytest.mark.parametrize("given", ["x", None, 0, True])
+def test_channels_that_are_no_number_are_refused(given, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["A"], "num_channels": given}))
+    with pytest.raises(InputError, match="num_channels"):
+        read_card(tmp_path)
+
+
+def test_what_is_not_followed_of_the_preprocessing_is_named(tmp_path, pixels):
+    folder = saved(vit(), tmp_path)
+    followed = {"do_resize": True, "size": {"height": 16, "width": 16}, "resample": 3, "rescale_factor": 1 / 255}
+    other = {"resample": 2, "do_center_crop": True, "size": {"shortest_edge": 20}, "crop_size": 16, "crop_pct": 0.8}
+    for pre, words in ((followed, []), (other, ["bilinear", "do_center_crop", "crop_pct"])):
+        (folder / "preprocessor_config.json").write_text(json.dumps(PIXELS | pre))
+        assert [any(word in said for said in read_card(folder).unfollowed) for word in words] == [True] * len(words)
+        subject = build_subject(SubjectOptions(str(folder), data=images(pixels)), trains=False)
+        assert any("isn't followed" in note for note in subject.data.notes) == bool(words)
+
+
+def test_more_layers_than_weights_are_refused_before_they_are_built(tmp_path):
+    folder = saved(bert(), tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 10**7}))
+    with pytest.raises(InputError, match="num_hidden_layers"):
+        load(str(folder))
+
+
+def test_weights_of_another_shape_are_named(tmp_path):
+    folder = saved(vit(), tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"id2label": {"0": "a", "1": "b"}, "label2id": {}}))
+    with pytest.raises(InputError, match=r"another shape: classifier.* of shape \(3,"):
+        load(str(folder))
+
+
+def test_token_ids_that_the_model_has_not_are_refused(ids):
+    network = HuggingFace(bert())
+    for wrong, words in ((ids + 49, "0..49"), (ids - 1, "0..49"), (ids.repeat(1, 3), "at most 20")):
+        with pytest.raises(InputError, match="token ids") as refusal:
+            network(wrong)
+        assert words in str(refusal.value)
+    with pytest.raises(InputError, match="pad"):
+        HuggingFace(bert(), pad=-1)

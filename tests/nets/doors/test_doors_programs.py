@@ -13,7 +13,10 @@ from deepwright.compress import cost
 from deepwright.core.errors import InputError
 from deepwright.core.features import extract
 from deepwright.core.identity import digest
+from deepwright.data import Data, Split
 from deepwright.nets import Exported, as_network, fixed_batch, load, load_torchscript, weights_hidden
+from deepwright.nets.doors import examine
+from deepwright.workflows.subjects import SubjectOptions, build_subject
 
 X = torch.rand(30, 1, 12, 12, generator=torch.Generator().manual_seed(3))
 Y = torch.arange(30) % 3
@@ -201,3 +204,63 @@ def test_a_compiled_network_that_says_something_else_is_refused():
 
     found = as_network(torch.compile(plain(), backend=broken), X)
     assert "the compiled form didn't run here" in found.note
+
+
+class Mixing(nn.Module):
+    """Takes the mean of the batch away, or one of its samples."""
+
+    def __init__(self, which=slice(None)):
+        super().__init__()
+        self.which = which
+
+    def forward(self, x):
+        z = x.flatten(1)[:, :3] / 10
+        return z - z[self.which].reshape(-1, 3).mean(0)
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        lambda: Mixing(),
+        lambda: Mixing(0),
+        lambda: Mixing(-1),
+        lambda: nn.Sequential(nn.Flatten(), nn.BatchNorm1d(144, track_running_stats=False), nn.Linear(144, 3)),
+        lambda: Exported.of(export(Mixing(), (X[:7],))),
+    ],
+)
+def test_networks_that_mix_the_samples_of_a_batch_are_refused(opened):
+    with pytest.raises(InputError, match="alone than among others"):
+        dw.audit(opened(), [(X, Y)], checks=["accuracy"])
+
+
+def test_a_network_that_draws_is_not_said_to_mix_and_the_global_generator_stays():
+    class Drawing(nn.Module):
+        def forward(self, x):
+            return x.flatten(1)[:, :3] + torch.rand(len(x), 3)
+
+    before = torch.get_rng_state()
+    examine(Drawing(), X)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("x", "words"), [(X[:0], "shape (0,"), (X[0, 0, 0], "float32 of shape ("), (X[:3].double(), "float64 of")]
+)
+@pytest.mark.parametrize("batch", [3, 7])
+def test_what_a_program_does_not_take_is_said_in_one_line(x, words, batch):
+    with pytest.raises(InputError) as refusal:
+        Exported.of(export(plain(), (X[:batch],)))(x)
+    assert words in str(refusal.value)
+
+
+def test_a_program_as_an_option_is_a_network_with_gradients():
+    options = SubjectOptions(
+        export(plain(), (X[:4],)), data=Data("pictures", "image", ("a", "b", "c"), *3 * (Split(X, Y),))
+    )
+    assert build_subject(options, trains=False).has_gradients
+
+
+@pytest.mark.parametrize("name", ["mean", "trust_file", "standardised"])
+def test_what_speaks_of_a_network_is_refused_without_one(name):
+    with pytest.raises(InputError, match="no network"):
+        SubjectOptions(data="table.csv", **{name: (0.5,) if name == "mean" else True})

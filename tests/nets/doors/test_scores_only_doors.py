@@ -14,13 +14,19 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeRegressor
+from torch import nn
 
 from deepwright.adversarial import APGD, Square
+from deepwright.checks import subject_from_loaders
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
 from deepwright.core.inference import has_gradients, require_gradients
+from deepwright.core.tasks import Binary, Regression
 from deepwright.nets import Normalised, load
 from deepwright.nets.doors import as_scores_only, examine, from_callable, from_estimator, in_class_order
+from deepwright.nets.scores_only import declared_outputs
+from deepwright.workflows.subjects import SubjectOptions, build_subject
 
 X, Y = load_iris(return_X_y=True)
 ROWS = torch.from_numpy(X[::10])
@@ -187,3 +193,59 @@ def test_pickles_are_refused_with_the_way_out(ending, tmp_path):
         load(str(tmp_path / f"estimator.{ending}"))
     assert "ONNX" in str(refused.value)
     assert "package.module:function" in str(refused.value)
+
+
+def test_a_function_that_works_in_place_changes_no_data():
+    def clipped(x: np.ndarray):
+        return np.clip(x, 0, 1, out=x)
+
+    x = 3 * torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    kept = x.clone()
+    assert torch.equal(from_callable(clipped)(x), kept.clamp(0, 1))
+    assert torch.equal(x, kept)
+
+
+@pytest.mark.parametrize("form", [np.int64, np.float64, np.bool_])
+@pytest.mark.parametrize("task", [None, Binary()], ids=["told", "named"])
+def test_labels_of_a_function_are_no_scores(form, task):
+    x, y = ROWS.repeat(3, 1).float(), (ROWS.repeat(3, 1)[:, 0] > 5.5).long()
+    with pytest.raises(InputError, match="not the indices of the predicted classes"):
+        subject_from_loaders(lambda x: (x[:, 0] > 5.5).astype(form), [(x, y)], task=task)
+
+
+def test_whole_numbers_are_numbers_where_the_task_says_so_or_a_regressor_gives_them():
+    x, y = ROWS.repeat(3, 1).float(), ROWS.repeat(3, 1)[:, :1].round()
+    subject = subject_from_loaders(lambda x: x[:, :1].round(), [(x, y)], task=Regression())
+    assert float(subject.score.double().mean()) == pytest.approx(1.0)
+    tree = DecisionTreeRegressor(random_state=0).fit(x.numpy(), y[:, 0].numpy())
+    assert subject_from_loaders(tree, [(x, y)]).task.kind == "regression"
+
+
+def test_a_function_of_tensors_is_told_by_the_data(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b,sick\n" + "".join(f"{i % 7},{i % 5},{int(i % 7 > i % 5)}\n" for i in range(60)))
+
+    def scores(x):
+        return torch.stack([x[:, 1] - x[:, 0], x[:, 0] - x[:, 1]], dim=1)
+
+    subject = build_subject(SubjectOptions(scores, data=path, target="sick"), trains=False)
+    want = ROWS.new_tensor([[0.0, 0.0]])
+    assert torch.equal(as_scores_only(as_scores_only(scores), want)(want), want)
+    assert float(subject.right.double().mean()) > 0.8  # ties go to the first class
+
+
+def test_the_number_of_columns_may_not_change_with_the_batch():
+    with pytest.raises(InputError, match="same number of scores"):
+        examine(from_callable(lambda x: x[:, :2] if len(x) > 1 else x[:, :3]), ROWS)
+
+
+def test_an_estimators_outputs_are_known_behind_what_wraps_it(tmp_path):
+    path = tmp_path / "iris.csv"
+    lines = [",".join([*map(str, row), "abc"[c]]) for row, c in zip(X, Y)]
+    path.write_text("\n".join(["one,two,three,four,kind", *lines]))
+    model = LogisticRegression(max_iter=500).fit(X[::2], Y[::2])
+    subject = build_subject(SubjectOptions(model, data=path, target="kind"), trains=False)
+    assert subject.gives_probabilities
+    assert declared_outputs(nn.Sequential(Normalised(from_estimator(model), [0.0], [1.0]))) == "probabilities"
+    want = model.score(subject.data.test.x.double() * subject.data.scale + subject.data.center, subject.data.test.y)
+    assert float(subject.right.double().mean()) == pytest.approx(want)

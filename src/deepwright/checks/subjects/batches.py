@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ def one_batch(batch: Any, what: str, keys: Sequence[str] | None = None) -> tuple
         x = to_codes(inputs) if are_texts(inputs) else _numbers(inputs)
     except (TypeError, ValueError, RuntimeError) as error:
         given = f"inputs that are a {type(inputs).__name__}: {str(error).splitlines()[0]}"
-        raise InputError(f"{what} loader", given=given, expected="tensors or arrays of numbers") from error
+        raise InputError(f"{what} loader", given=given, expected="dense tensors or arrays of numbers") from error
     labels = len(y) if hasattr(y, "__len__") and getattr(y, "ndim", 1) > 0 else None
     if x.ndim == 0 or labels is None:
         given = f"inputs of shape {tuple(x.shape)} and one target: a single sample"
@@ -90,9 +91,21 @@ def one_batch(batch: Any, what: str, keys: Sequence[str] | None = None) -> tuple
     return x, y
 
 
+def copied(x: Tensor, y: Any) -> tuple[Tensor, Any]:
+    """A batch of its own: a loader may fill the same memory again for the next one.
+
+    Args:
+        x: inputs.
+        y: targets in any form.
+    """
+    return x.clone(), y.detach().clone() if isinstance(y, Tensor) else deepcopy(y)
+
+
 def _numbers(inputs: Any) -> Tensor:
     """Inputs that are no texts: rows of whole numbers don't look like code points."""
-    x = torch.as_tensor(inputs).cpu()
+    x = torch.as_tensor(inputs).detach().cpu()
+    if x.layout != torch.strided or x.is_quantized or x.is_complex():
+        raise TypeError(f"{x.dtype} ({x.layout})")
     return x.long() if are_codes(x) else x
 
 
@@ -161,7 +174,7 @@ def joined(ys: list[Any], what: str) -> Any:
     """
     try:
         if all(isinstance(y, Tensor | np.ndarray | int | float) or _is_numbers(y) for y in ys):
-            return torch.cat([torch.atleast_1d(torch.as_tensor(y)).cpu() for y in ys])
+            return torch.cat([torch.atleast_1d(torch.as_tensor(y)).detach().cpu() for y in ys])
         return [each for y in ys for each in y]
     except (RuntimeError, TypeError) as error:
         raise InputError(

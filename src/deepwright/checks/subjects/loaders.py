@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from deepwright.checks.subjects.batches import batches_of, joined, one_batch, require_keys, require_plain
+from deepwright.checks.subjects.batches import batches_of, copied, joined, one_batch, require_keys, require_plain
 from deepwright.checks.subjects.columns import in_deviations, in_own_units
 from deepwright.checks.subjects.rereading import is_large, read_again
 from deepwright.checks.subjects.subject import OPTIONS, Subject
@@ -25,7 +25,7 @@ from deepwright.core.texts import are_codes, joined_codes
 from deepwright.data import FOR_MEASURING, Data, Split, cut_note, one_piece, stratified_order, to_float, with_parts
 from deepwright.nets import as_network
 from deepwright.nets.doors import Brought, in_class_order
-from deepwright.nets.scores_only import declared_outputs
+from deepwright.nets.scores_only import declared_outputs, require_no_labels
 
 _SEEN = 250  # samples from which the task is told
 
@@ -177,6 +177,7 @@ def _seen_task(model: nn.Module, x: Any, y: Any) -> Task:
     rows = slice(0, _SEEN)
 
     def read(out: Any, n: int) -> Task:
+        require_no_labels(model, out)
         columns = out.shape[1] if isinstance(out, Tensor) and out.ndim == 2 else 0
         if columns > 1 and _one_whole_number_each(y):
             return Classification(columns, outputs=declared_outputs(model) or "auto")
@@ -209,6 +210,7 @@ def _gather(loader: Iterable[Any], what: str, keys: Sequence[str] | None, wide: 
         if xs and x.shape[1:] != xs[0].shape[1:] and not (are_codes(x) and are_codes(xs[0])):
             given = f"samples of shape {tuple(x.shape[1:])} after {tuple(xs[0].shape[1:])}"
             raise InputError(f"{what} loader", given=given, expected="one shape in all batches")
+        x, y = (x, y) if isinstance(loader, list | tuple) else copied(x, y)
         xs.append(x)
         ys.append(y)
     if not xs:

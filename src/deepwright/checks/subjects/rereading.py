@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from deepwright.checks.subjects.batches import joined, one_batch, require_plain
+from deepwright.checks.subjects.batches import copied, joined, one_batch, require_plain
 from deepwright.core.errors import InputError
 from deepwright.core.progress import track
 from deepwright.core.rows import STREAMED, Rows
@@ -52,7 +52,7 @@ class LoaderRows(Rows):
             return torch.empty(0, *self.shape[1:], dtype=self.dtype)
         with self.lock:
             batch = self.loader.collate_fn(_items(self.loader.dataset, [self.items[i] for i in numbers]))
-        x = require_plain(one_batch(batch, self.what, self.keys)[0], self.what, self.wide)
+            x = require_plain(one_batch(batch, self.what, self.keys)[0], self.what, self.wide).clone()
         if x.shape[1:] != self.shape[1:] or checksums_of(x) != [self.checksums[i] for i in numbers]:
             raise InputError(
                 f"{self.what} loader",
@@ -134,7 +134,7 @@ def read_again(loader: DataLoader, keys: Sequence[str] | None, what: str, wide: 
     ys: list[Any] = []
     like: Tensor | None = None
     for batch in track(once, f"look through {what} data", len(order)):
-        x, y = one_batch(batch, what, keys)
+        x, y = copied(*one_batch(batch, what, keys))
         x = require_plain(x, what, wide)
         like = x if like is None else like
         if x.shape[1:] != like.shape[1:]:

@@ -39,7 +39,7 @@ from deepwright.core.texts import are_codes
 from deepwright.data import Data, Split, ood_companions
 from deepwright.nets import as_network
 from deepwright.nets.doors import examine, in_class_order
-from deepwright.nets.scores_only import declared_outputs, gives_labels_only
+from deepwright.nets.scores_only import declared_outputs, gives_labels_only, require_no_labels
 
 KINDS = ("image", "tabular", "series", "text")
 PARTS = ("train", "validation", "test")
@@ -229,7 +229,14 @@ class Subject:
                 given=f"{known} classes or labels",
                 expected=f"{len(self.data.classes)}, one for each class of {self.data.name!r}",
             )
-        seen = read_outputs(self.model, [self.data.test.inputs(slice(0, TELLING_ROWS))], task.read)[0]
+        logit = isinstance(task, Binary) and "probabilities" not in task.outputs
+
+        def read(out: Any, n: int) -> Any:
+            if logit:
+                require_no_labels(self.model, out)
+            return task.read(out, n)
+
+        seen = read_outputs(self.model, [self.data.test.inputs(slice(0, TELLING_ROWS))], read)[0]
         if getattr(task, "outputs", "") == "auto" and isinstance(task, Classification):
             self._log_probabilities = looks_like_log_probabilities(seen)
         return task

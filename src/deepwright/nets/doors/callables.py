@@ -49,7 +49,9 @@ def from_callable(
     known = takes or _annotated(function)
     if known is None and example is not None:
         known = _tried(forms, example[:2], what)
-    return ScoresOnly(forms[known or "numpy"], what=what)
+    made = ScoresOnly(forms[known or "numpy"], what=what)
+    made.undecided, made.of_function = None if known else function, True
+    return made
 
 
 def _require_one_argument(function: Any) -> None:

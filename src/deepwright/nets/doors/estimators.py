@@ -53,7 +53,8 @@ class _Asked:
     def __call__(self, array: np.ndarray) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return getattr(self.estimator, self.method)(self._rows(array))
+            found = np.asarray(getattr(self.estimator, self.method)(self._rows(array)))
+        return found.astype(np.float64) if found.dtype.kind in "iu" else found  # a regressor's are numbers, no labels
 
     def _rows(self, array: np.ndarray) -> Any:
         """Rows of numbers; under the columns' names where the estimator knows them."""

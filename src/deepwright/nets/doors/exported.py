@@ -58,6 +58,8 @@ class Exported(nn.Module):
         """The program's output."""
         if self.batch is None:
             return self._called(x)
+        if x.ndim == 0 or len(x) == 0:
+            raise _misfit(x, f"at least one sample, of batches of {self.batch}")
         with unseen():  # a tap would take a piece for the whole where their sizes happen to agree
             parts = [self._piece(piece) for piece in x.split(self.batch)]
         return parts[0] if len(parts) == 1 else pytree.tree_map(lambda *rows: torch.cat(rows), *parts)
@@ -81,14 +83,21 @@ class Exported(nn.Module):
     def _called(self, x: Tensor) -> Any:
         try:
             return self.graph(x)
+        except torch.OutOfMemoryError:
+            raise
         except AssertionError as error:  # torch's guards on the sizes for which it was exported
-            raise InputError(
-                "input of the exported program", given=f"shape {tuple(x.shape)}", expected=first_line(error)
-            ) from error
+            raise _misfit(x, first_line(error)) from error
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise _misfit(x, f"what it was exported for: {first_line(error)[:200]}") from error
 
     def train(self, mode: bool = True) -> Exported:
         """Do nothing: an exported program has one mode."""
         return self
+
+
+def _misfit(x: Tensor, expected: str) -> InputError:
+    given = f"{x.dtype} of shape {tuple(x.shape)}".removeprefix("torch.")
+    return InputError("input of the exported program", given=given, expected=expected)
 
 
 def fixed_batch(model: nn.Module) -> int | None:

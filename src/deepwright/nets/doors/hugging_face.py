@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 
 _TOKENS = ("input_ids", "decoder_input_ids")
+_PLACES = ("position_embeddings", "wpe", "embed_positions")
 
 
 class HuggingFace(nn.Module):
@@ -36,6 +38,8 @@ class HuggingFace(nn.Module):
         if not isinstance(getattr(model, "main_input_name", None), str) or not hasattr(model, "config"):
             raise InputError("model", given=type(model).__name__, expected="a PreTrainedModel of transformers")
         self.network = model
+        if pad is not None:
+            require_whole(0, pad=pad)
         self.pad = _pad(model.config) if pad is None else pad
         self._masked = "attention_mask" in inspect.signature(model.forward).parameters
         self.training = model.training
@@ -64,10 +68,25 @@ class HuggingFace(nn.Module):
             return {name: x}
         if x.ndim != 2:
             raise InputError("token ids", given=f"shape {tuple(x.shape)}", expected="(N, L), each text padded to L")
+        self._require_ids(x)
         named = {name: x.long()}
         if self.pad is not None and self._masked:
             named["attention_mask"] = (x != self.pad).long()
         return named
+
+    def _require_ids(self, x: Tensor) -> None:
+        """Refuse ids and lengths that the tables of the model don't have: indices fail deep inside, or on the GPU."""
+        table = self.network.get_input_embeddings()  # type: ignore[operator]
+        known = getattr(table, "num_embeddings", None)
+        if isinstance(known, int) and x.numel() and not (int(x.min()) >= 0 and int(x.max()) < known):
+            raise InputError("token ids", given=f"{int(x.min())}..{int(x.max())}", expected=f"0..{known - 1}")
+        places = [
+            module.num_embeddings
+            for name, module in self.network.named_modules()
+            if type(module) is nn.Embedding and name.endswith(_PLACES)
+        ]
+        if places and x.shape[1] > min(places):
+            raise InputError("token ids", given=f"{x.shape[1]} a text", expected=f"at most {min(places)}")
 
 
 def _pad(config: Any) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, MissingExtraError, first_line
 from deepwright.nets.doors.hugging_face import HuggingFace
@@ -29,7 +29,10 @@ _REFUSED = {
     "transformers_weights": "weights of another name",
 }
 _CHOSEN_HERE = ("auto_map", "name_or_path", "attn_implementation", "experts_implementation", "custom_pipelines")
+_LEAST_DEPTH = 200  # layers that any configuration may name: they are built before weights are looked at
 _UNNAMED = re.compile(r"LABEL_\d+", re.ASCII)
+_BICUBIC = 3  # of Pillow's filters
+_FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", _BICUBIC: "bicubic", 4: "box", 5: "hamming"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class FolderCard:
         mean: of normalised pixels, on pixels in [0, 1]; none where the model takes these as they are.
         std: as `mean`.
         preprocessed: whether the folder says how pixels are prepared.
+        unfollowed: what it says about that and this house does otherwise, in words.
     """
 
     kind: str
@@ -53,6 +57,7 @@ class FolderCard:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     preprocessed: bool
+    unfollowed: tuple[str, ...] = ()
 
 
 def is_folder(source: Path | str) -> bool:
@@ -79,11 +84,12 @@ def read_card(folder: Path | str) -> FolderCard:
     return FolderCard(
         _architecture(config, folder),
         _size(config, pixels),
-        int(config.get("num_channels", 3)) if pixels or "image_size" in config or "num_channels" in config else None,
+        _channels(config, folder) if pixels or "image_size" in config or "num_channels" in config else None,
         _labels(config),
         mean,
         std,
         bool(pixels),
+        _unfollowed(pixels),
     )
 
 
@@ -113,10 +119,12 @@ def load_hugging_face(folder: Path | str) -> nn.Module:
         given = f"{card.kind}, which is no model of transformers {transformers.__version__}"
         hint = "build it in Python, package.module:factory with --weights: code in a folder is never run"
         raise InputError(f"the model in {folder}", given=given, expected="one of its own", hint=hint)
+    state = read_weights(weights)
+    _require_depth(config, max(len(state), _LEAST_DEPTH), folder)
     with _told(folder):
         described: Any = kind.config_class
         settings = described.from_dict(config)
-    network: nn.Module = HuggingFace(_made(kind, settings, weights).eval())
+    network: nn.Module = HuggingFace(_made(kind, settings, state, weights).eval())
     return Normalised(network, list(card.mean), list(card.std)).eval() if card.mean else network
 
 
@@ -130,13 +138,19 @@ def fill(model: nn.Module, weights: Path | str) -> None:
     Raises:
         InputError: weights that don't match.
     """
-    model.load_state_dict(_made(type(model), model.config, Path(weights)).state_dict())
+    state = read_weights(weights)
+    model.load_state_dict(_made(type(model), model.config, state, Path(weights)).state_dict())
 
 
-def _made(kind: Any, config: Any, weights: Path) -> nn.Module:
+def _made(kind: Any, config: Any, state: dict[str, Tensor], weights: Path) -> nn.Module:
     with _offline(), _told(weights):
         found, info = kind.from_pretrained(
-            None, config=config, state_dict=read_weights(weights), output_loading_info=True, local_files_only=True
+            None,
+            config=config,
+            state_dict=state,
+            output_loading_info=True,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
         )
     _require_all(info, weights)
     return found
@@ -174,7 +188,9 @@ def _told(folder: Path) -> Iterator[None]:
 
 def _require_all(info: dict[str, Any], weights: Path) -> None:
     """Refuse weights that are missing (they would be random), too many, or of another shape."""
-    for kind in ("missing_keys", "mismatched_keys", "unexpected_keys", "error_msgs"):
+    shapes = [f"{key} of shape {tuple(had)} for {tuple(own)}" for key, had, own in info.get("mismatched_keys") or ()]
+    info = info | {"weights_of_another_shape": shapes}
+    for kind in ("weights_of_another_shape", "missing_keys", "unexpected_keys", "error_msgs"):
         found = sorted(map(str, info.get(kind) or ()))
         if found:
             what = kind.replace("_", " ")
@@ -206,6 +222,23 @@ def _architecture(config: dict[str, Any], folder: Path) -> str:
     if not isinstance(named, list) or len(named) != 1 or not str(named[0]).isidentifier():
         raise InputError(f"{folder}/config.json", given=f"architectures: {named}", expected="the class of the model")
     return str(named[0])
+
+
+def _channels(config: dict[str, Any], folder: Path) -> int:
+    channels = config.get("num_channels", 3)
+    if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
+        raise InputError(f"{folder}/config.json", given=f"num_channels: {channels!r}", expected="a number of channels")
+    return channels
+
+
+def _require_depth(config: Any, most: int, folder: Path) -> None:
+    """Refuse more layers than there are tensors in the weights: building them could take hours."""
+    for key, value in config.items() if isinstance(config, dict) else ():
+        counts = [n for n in (value if isinstance(value, list) else [value]) if isinstance(n, int)]
+        if re.search(r"layers?$|layers_|depths$|(?<!max_)depth$|blocks$", key) and max(counts, default=0) > most:
+            given, expected = f"{key}: {value!r:.60}", "as many layers as the weights have"
+            raise InputError(f"{folder}/config.json", given=given, expected=expected)
+        _require_depth(value, most, folder)
 
 
 def _labels(config: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
@@ -240,6 +273,30 @@ def _size(config: dict[str, Any], pixels: dict[str, Any]) -> int | None:
     return None
 
 
+def _unfollowed(pixels: dict[str, Any]) -> tuple[str, ...]:
+    """What a folder says about its pictures that isn't done here: they are resized straight to a square, bicubic."""
+    found = []
+    if pixels.get("do_resize", True):
+        resample = pixels.get("resample", _BICUBIC)
+        if resample != _BICUBIC:
+            found.append(f"resample {resample} ({_FILTERS.get(resample, 'unknown')}; bicubic is used)")
+        size = pixels.get("size")
+        if isinstance(size, dict) and "shortest_edge" in size and not pixels.get("do_center_crop"):
+            found.append(f"size {size} (pictures that aren't square are distorted)")
+        if pixels.get("crop_pct") is not None:
+            found.append(f"crop_pct {pixels['crop_pct']} (nothing is cropped)")
+    if pixels.get("do_center_crop") and pixels.get("size") != pixels.get("crop_size"):
+        found.append(
+            f"do_center_crop from {pixels.get('size')} to {pixels.get('crop_size')} (whole pictures are resized to "
+            "the latter)"
+        )
+    if not pixels.get("do_rescale", True):
+        found.append("do_rescale false (the network gets pixels from 0 to 255, normalised as the folder says)")
+    if pixels.get("do_pad"):
+        found.append("do_pad (nothing is padded)")
+    return tuple(found)
+
+
 def _normalisation(pixels: dict[str, Any], folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation on pixels in [0, 1], from (255 x factor - mean) / std; none where pixels stay as they are."""
     if not pixels:
@@ -248,14 +305,22 @@ def _normalisation(pixels: dict[str, Any], folder: Path) -> tuple[tuple[float, .
         given = "channels in another order" if pixels.get("do_flip_channel_order") else "pixels with an offset"
         hint = "build it in Python, package.module:factory, with that inside"
         raise InputError(f"the preprocessing of {folder}", given=given, expected="a mean and a deviation", hint=hint)
-    scale = 255 * float(pixels.get("rescale_factor", 1 / 255)) if pixels.get("do_rescale", True) else 255.0
+    factor = _row(pixels, "rescale_factor", folder) if "rescale_factor" in pixels else (1 / 255,)
+    scale = 255 * factor[0] if pixels.get("do_rescale", True) else 255.0
     normal = pixels.get("do_normalize", True)
-    mean, std = (_row(pixels["image_mean"]), _row(pixels["image_std"])) if normal else ((0.0,), (1.0,))
+    mean = _row(pixels, "image_mean", folder) if normal else (0.0,)
+    std = _row(pixels, "image_std", folder) if normal else (1.0,)
     mean, std = tuple(m / scale for m in mean), tuple(s / scale for s in std)
     plain = all(abs(m) < 1e-9 for m in mean) and all(abs(s - 1) < 1e-9 for s in std)
     return ((), ()) if plain else (mean, std)
 
 
-def _row(values: Any) -> tuple[float, ...]:
-    flat = torch.as_tensor(values, dtype=torch.float64).reshape(-1)
-    return tuple(flat.tolist())
+def _row(pixels: dict[str, Any], name: str, folder: Path) -> tuple[float, ...]:
+    """One number or several: finite, and above 0 unless they are a mean."""
+    value: Any = pixels.get(name)
+    numbers: list[Any] = value if isinstance(value, list) else [value]
+    plain = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
+    if not numbers or not plain or (name != "image_mean" and not all(n > 0 for n in numbers)):
+        expected = "finite numbers" if name == "image_mean" else "finite numbers above 0"
+        raise InputError(f"the preprocessing of {folder}", given=f"{name}: {value!r:.60}", expected=expected)
+    return tuple(map(float, numbers))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +12,6 @@ from deepwright.core.devices import dtype_of, to_model
 from deepwright.core.errors import InputError, first_line
 from deepwright.core.inference import evaluating
 from deepwright.nets.doors.detecting import Detecting
-from deepwright.nets.doors.exported import Exported
 from deepwright.nets.doors.hugging_face import HuggingFace, is_pretrained
 from deepwright.nets.doors.opening import as_scores_only
 from deepwright.nets.ssd import SSD
@@ -41,9 +39,6 @@ def as_network(model: Any, example: Tensor | None = None) -> Opened:
     Raises:
         InputError: a compiled module that gives something else than its original.
     """
-    program = getattr(sys.modules.get("torch.export"), "ExportedProgram", None)
-    if program is not None and isinstance(model, program):
-        return Opened(Exported.of(model))
     original = getattr(model, "_orig_mod", None)
     if isinstance(model, nn.Module) and isinstance(original, nn.Module):
         opened = as_network(original).network
