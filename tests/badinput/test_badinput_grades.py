@@ -106,7 +106,7 @@ ROWS = [
     Bad("audit of a tensor", lambda _: dw.audit(NET, X), ("batches of (inputs, targets)",)),
     Bad("audit of a number", lambda _: dw.audit(NET, 3), ("int", "batches")),
     Bad("audit of ragged batches", lambda _: dw.audit(NET, [(X, Y), (X[:, :3], Y)]), ("shape",)),
-    Bad("audit of words", lambda _: dw.audit(NET, [(["a", "b"], Y[:2])]), ("test loader", "list")),
+    Bad("audit of words", lambda _: dw.audit(NET, [(["a", "b"], Y[:2])]), ("tokenizer",)),
     Bad("audit of NaN inputs", lambda _: audit(x=with_nan(X)), ("NaN",)),
     Bad("audit of infinite inputs", lambda _: audit(x=X.clone().fill_(math.inf)), ("infinity",)),
     Bad("audit of fewer labels than inputs", lambda _: audit(y=Y[:20]), ("20", "30")),

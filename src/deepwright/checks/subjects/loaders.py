@@ -152,7 +152,7 @@ def _reference(given: Any, task: Task | None, keys: Sequence[str] | None) -> Spl
     return Split(x, y if task is None else task.check_targets(y, len(x), "reference labels"))
 
 
-def _reading(model: nn.Module, texts: bool, tokenizer: Any) -> nn.Module:
+def _reading(model: Any, texts: bool, tokenizer: Any) -> Any:
     """The network, with its tokenizer in front where it reads texts."""
     if not texts and tokenizer is not None:
         raise InputError("tokenizer", given="one, beside inputs that are no texts", expected="none")
