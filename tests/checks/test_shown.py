@@ -92,7 +92,9 @@ def test_series_are_drawn_over_time():
     before, after = next(f for f in found.figures if f.title.startswith("Before and after")).series
     assert len(before["y"]) == subject.data.shape[0]
     moved = [abs(a - b) for a, b in zip(before["y"], after["y"], strict=True)]
-    scale = float(subject.data.scale.flatten()[0])  # the budget is in deviations of a channel, the picture in its units
+    scale = float(
+        subject.data.train.x[..., 0].std()
+    )  # the budget is in deviations of a channel, the picture in its units
     assert 0 < max(moved) <= found.conditions["judged at"] * scale + 1e-4
 
 
