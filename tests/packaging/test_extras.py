@@ -168,4 +168,5 @@ def test_the_extra_all_holds_every_extra_for_users():
 
 
 def test_the_developers_extra_installs_everything_that_tests_use():
-    assert packages_of("dev") >= set().union(*(packages_of(e) for e in EXTRAS if e != "docs"))
+    """But for MLflow, whose own limits on packages the pinned ones exceed; its test runs where it is installed."""
+    assert packages_of("dev") >= set().union(*(packages_of(e) for e in EXTRAS if e not in ("docs", "mlflow")))

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -155,6 +156,15 @@ def _tables(path: Path) -> dict[str, Path]:
     return found
 
 
+def _records(content: str, delimiter: str) -> list[dict[str, Any]]:
+    """The rows of a table; a text may be longer than csv's usual limit, which is everybody's and put back."""
+    usual = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    try:
+        return list(csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter))
+    finally:
+        csv.field_size_limit(usual)
+
+
 def _rows(file: Path, text: str, target: str, skip: bool) -> tuple[list[tuple[str, str]], int]:
     suffix = file.suffix.lower()
     if suffix not in TEXT_FILES:
@@ -164,9 +174,7 @@ def _rows(file: Path, text: str, target: str, skip: bool) -> tuple[list[tuple[st
         if suffix == ".jsonl":
             records = [json.loads(line) for line in content.split("\n") if line.strip()]
         else:
-            csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-            delimiter = "\t" if suffix == ".tsv" else ","
-            records = list(csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter))
+            records = _records(content, "\t" if suffix == ".tsv" else ",")
     columns = list(records[0]) if records and isinstance(records[0], dict) else []
     for name, option in ((text, "--text"), (target, "--target")):
         if name not in columns:
