@@ -248,6 +248,7 @@ def test_units_are_scored_by_the_loss_of_the_task(importance, tmp_path):
     assert set(plan.kept(group).tolist()) <= set(read)
 
 
+@pytest.mark.slow
 def test_a_search_counts_errors_as_the_task_does(tmp_path):
     """What a right number is only the subject's task knows: its tolerance comes from the training targets."""
     options = task_options(Regression(1), 1, tmp_path, method="evolve", generations=2, epochs=0, importance="taylor")

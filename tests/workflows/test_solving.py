@@ -57,7 +57,7 @@ def test_a_problem_of_ones_own(tmp_path):
     assert again.exit_code == 0
 
 
-@pytest.mark.parametrize("name", ["droplet", "flow-mixing-3d"])
+@pytest.mark.parametrize("name", ["droplet", pytest.param("flow-mixing-3d", marks=pytest.mark.slow)])
 def test_bundled_flows_make_films(name, tmp_path):
     done = call(name, "--steps", 2, "--optimizer", "adam", "--out", tmp_path)
     assert done.exit_code == 0, done.output
