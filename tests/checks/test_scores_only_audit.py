@@ -168,6 +168,6 @@ def test_an_onnx_file_on_the_command_line(tmp_path, monkeypatch):
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     grades = {f["check"]: f["grade"] for f in report["findings"]}
     assert "failed" not in grades.values()
-    assert "n/a" not in grades.values()
+    assert {name for name, grade in grades.items() if grade == "n/a"} <= {"slices", "groups"}  # few samples, no column
     assert any("torch twin" in note for note in report["subject"]["notes"])
     assert APGD.__name__ in json.dumps(report)

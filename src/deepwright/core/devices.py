@@ -7,6 +7,7 @@ its results back to where the data came from (`home` before the work, `back_to` 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -243,3 +244,21 @@ def _alone_on(device: torch.device) -> Any:
             """Nothing to set up: the model lives there already."""
 
     return SingleDeviceStrategy(device=device, accelerator=Anywhere())
+
+
+def copy_on_cpu(model: nn.Module) -> nn.Module:
+    """A copy whose parameters and buffers are on the CPU, for files; tied ones stay tied.
+
+    Args:
+        model: which is given back as it is where it lives there.
+    """
+    if device_of(model).type == "cpu":
+        return model
+    copied = copy.deepcopy(model)
+    moved: dict[int, nn.Parameter] = {}
+    for module in copied.modules():
+        for name, p in list(module.named_parameters(recurse=False)):
+            setattr(module, name, moved.setdefault(id(p), nn.Parameter(p.detach().cpu(), p.requires_grad)))
+        for name, b in list(module.named_buffers(recurse=False)):
+            setattr(module, name, b.cpu())
+    return copied

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from deepwright.compress.errors import MismatchError
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files import onnx_bytes, require_export, run, session
+from deepwright.core.devices import copy_on_cpu
 from deepwright.core.files import write_atomic, write_bytes, write_json
 from deepwright.core.randomness import generator
 from deepwright.nets import load_exported
@@ -61,7 +61,7 @@ def write_guard(guarded: nn.Module, inputs: Tensor, facts: dict[str, Any], folde
         MismatchError: a file computes something else.
     """
     require_export()
-    module, inputs = copy.deepcopy(guarded).cpu(), inputs.cpu()
+    module, inputs = copy_on_cpu(guarded), inputs.cpu()
     with quiet():
         program = export_program(module, (inputs[:2],), dynamic_batch=True)
         data = onnx_bytes(program, NAMES)

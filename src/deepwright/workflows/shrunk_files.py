@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from deepwright.compress.counting.latency import LEAST_ROUNDS
 from deepwright.compress.exporting import export_program
 from deepwright.compress.exporting import quiet as silent
 from deepwright.compress.files import Exported, onnx_bytes, run, session
-from deepwright.core.devices import device_of, to_model
+from deepwright.core.devices import copy_on_cpu, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_atomic, write_json, write_text
 from deepwright.core.inference import read_outputs
@@ -114,22 +113,8 @@ def _write_plan(out: Path, result: ShrinkResult, plan: Plan) -> None:
 
 def _write_program(path: Path, model: nn.Module, example: Tensor) -> None:
     """A program of the CPU: the file shall open where there is no such device as here."""
-    program = export_program(_on_cpu(model), (example.cpu(),), dynamic_batch=True)
+    program = export_program(copy_on_cpu(model), (example.cpu(),), dynamic_batch=True)
     write_atomic(path, lambda stream: torch.export.save(program, stream))
-
-
-def _on_cpu(model: nn.Module) -> nn.Module:
-    """A copy whose parameters and buffers are on the CPU; tied ones stay tied."""
-    if device_of(model).type == "cpu":
-        return model
-    copied = copy.deepcopy(model)
-    moved: dict[int, nn.Parameter] = {}
-    for module in copied.modules():
-        for name, p in list(module.named_parameters(recurse=False)):
-            setattr(module, name, moved.setdefault(id(p), nn.Parameter(p.detach().cpu(), p.requires_grad)))
-        for name, b in list(module.named_buffers(recurse=False)):
-            setattr(module, name, b.cpu())
-    return copied
 
 
 def _write_int8(out: Path, subject: Subject, model: nn.Module, example: Tensor, say: Say) -> Exported:
