@@ -231,7 +231,9 @@ def test_labels_whole(here):
     words = ("--data", table(here / "t.csv", LABELS, 300), "--target", "red", "--target", "round", "--target", "new")
     found = audited(*words)
     assert found["accuracy"]["values"]["mean_average_precision"]["value"] > 0.9
-    assert {f["grade"] for f in found.values()} <= set("ABCDE") | {"info"}
+    left_out = {name for name, f in found.items() if f["grade"] == "n/a"}
+    assert left_out <= {"labels", "slices", "drift", "groups"}  # about classes, so few samples, no column
+    assert {f["grade"] for f in found.values()} <= set("ABCDE") | {"info", "n/a"}
 
 
 @pytest.mark.slow
