@@ -136,7 +136,7 @@ _GOOD: dict[str, Callable[[Finding], str]] = {
     "robustness": lambda f: "hard to fool on purpose",
     "corruptions": lambda f: "steady under corruptions",
     "ood": lambda f: "aware of foreign inputs",
-    "duplicates": lambda f: "measured on samples that it can hardly have learned by heart",
+    "duplicates": lambda f: "measured on samples that the training part given holds next to no copies of",
 }
 _BAD: dict[str, Callable[[Finding], str]] = {
     "accuracy": lambda f: "little or no better than a simple method",
