@@ -49,7 +49,7 @@ ROWS = [
     Bad(
         "a class too many",
         lambda _: MaiteDataset(Split(torch.ones(1, 1, 8, 8), torch.tensor([1])), "x", ("a",)),
-        ("1",),
+        ("labels up to 1", "one of 1 classes"),
     ),
     Bad("boxes that are none", lambda _: MaiteDetector(lambda x: x)(torch.ones(1, 1, 8, 8)), ("output", "boxes")),
     Bad("fewer boxes", lambda _: MaiteDetectionMetric(2).update([BOX], [BOX]), ("predictions", "2 labels")),

@@ -91,7 +91,8 @@ def test_real_perturbations_and_attacks_fit(world):
 
     network, split, dataset = world
     batch = tuple(zip(*(dataset[i] for i in range(6))))
-    name, perturbation = next(iter(ALL.items())) if isinstance(ALL, dict) else ("first", ALL[0])
-    assert np.shape(MaiteAugmentation.of_perturbation(perturbation, 2)(batch)[0]) == (6, 3, 8, 8), name
+    noisy = np.stack(MaiteAugmentation.of_perturbation(ALL[0], 2)(batch)[0])
+    assert noisy.shape == (6, 3, 8, 8)
+    assert all((a != b).any() for a, b in zip(noisy, split.x[:6].numpy()))
     moved = np.stack(MaiteAugmentation.of_attack(FGSM(eps=0.1), network)(batch)[0])
     assert 0 < np.abs(moved - split.x[:6].numpy()).max() <= 0.1 + 1e-6

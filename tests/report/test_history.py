@@ -50,10 +50,13 @@ def kept(folder, *reports):
     return (folder / "index.html").read_text()
 
 
+def figure(page, title):
+    return next(f for f in page.split("<figure")[1:] if f"<figcaption>{title}</figcaption>" in f)
+
+
 def lines(page, title):
     """The points of each line of a figure."""
-    figure = next(f for f in page.split("<figure")[1:] if f"<figcaption>{title}</figcaption>" in f)
-    return [len(points.split()) for points in re.findall(r'<polyline points="([^"]*)"', figure)]
+    return [len(points.split()) for points in re.findall(r'<polyline points="([^"]*)"', figure(page, title))]
 
 
 def test_reports_come_back_as_they_were(tmp_path):
@@ -80,6 +83,20 @@ def test_other_samples_have_a_line_of_their_own(tmp_path):
     page = kept(tmp_path, audited(0.8), audited(0.7, test_digest="d2"), audited(0.9), audited(0.6, task="binary"))
     assert lines(page, "Right answers") == [2, 1, 1]
     assert "each kind has a line of its own" in page
+
+
+def test_a_line_of_one_audit_shows_its_interval(tmp_path):
+    page = kept(tmp_path, audited(0.8), audited(0.7, test_digest="d2"))
+    bands = re.findall(r'<polygon points="([^"]*)" fill="[^"]*" stroke=', figure(page, "Right answers"))
+    ends = [[tuple(map(float, point.split(","))) for point in band.split()] for band in bands]
+    assert len(ends) == 2
+    assert all(high[0] == low[0] and low[1] - high[1] > 10 for high, low in ends)  # pixels, counted downwards
+
+
+def test_the_head_of_a_check_says_what_its_grade_could_be(tmp_path):
+    sure, unsure = audited(0.9, "A"), audited(0.8)
+    unsure.findings[0].could_be = ("A", "C")
+    assert "<small>B (or A, C) → A</small>" in kept(tmp_path, unsure, sure)
 
 
 def test_other_conditions_have_a_line_of_their_own(tmp_path):

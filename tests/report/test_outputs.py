@@ -13,7 +13,7 @@ from deepwright.checks.running import AuditReport
 from deepwright.cli import main
 from deepwright.core.statistics import Interval
 from deepwright.report import as_fragment, as_junit, as_markdown
-from deepwright.report.markdown import coded, grade_words, plain, table_markdown
+from deepwright.report.markdown import coded, facts_of, grade_words, plain, table_markdown
 
 
 class Tags(HTMLParser):
@@ -97,6 +97,11 @@ def test_code_of_a_remedy_stays_code():
 )
 def test_grades_in_words(grade, could_be, words):
     assert grade_words(Finding("x", grade, "", {}, could_be=could_be)) == words
+
+
+def test_the_length_of_texts_is_called_so(report):
+    assert "inputs 12 x 3;" in facts_of({**report.subject, "kind": "series", "input": [12, 3]})
+    assert "texts of up to 113 characters;" in facts_of({**report.subject, "kind": "text", "input": [113]})
 
 
 # What CI servers read: tag -> (attributes that it needs, those that it may have, children).

@@ -30,7 +30,7 @@ _CONFIG = Path("deepwright.toml")
     FRESH,
 )
 def audit(json_file: Path | None, **options: Any) -> int:
-    """Measure a network: MODEL is a zoo name, package.module:factory, a .pt2 or .onnx file, or a Hugging Face folder.
+    """Measure MODEL: a zoo name, package.module:factory, a .pt2, .onnx or .pt file, or a Hugging Face folder.
 
     Without arguments: resnet8-mnist on the embedded digits. Gates are read from deepwright.toml, too. Interrupted, the
     same command goes on from the last finished check.

@@ -45,6 +45,7 @@ def _models(files: tuple[str, ...]) -> dict[str, str]:
     own = {
         "package.module:factory": "your own, with --weights",
         "FILE.pt2": "torch.export",
+        "FILE.onnx": "ONNX",
         "FOLDER": "Hugging Face, save_pretrained",
         "FILE.pt": "TorchScript, with --trust-file",
     }

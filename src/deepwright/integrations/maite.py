@@ -123,7 +123,11 @@ class MaiteDataset:
         labels = split.y
         whole = isinstance(labels, Tensor) and labels.ndim == 1 and not labels.is_floating_point()
         if not whole or split.x.ndim != 4 or (len(split) and int(labels.max()) >= len(classes)):
-            raise InputError("split", given="something else", expected=f"images, each of one of {len(classes)} classes")
+            told = f"targets {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+            if whole and len(split):
+                told = f"labels up to {int(labels.max())}"
+            given = f"inputs of {split.x.ndim} axes, {told}"
+            raise InputError("split", given=given, expected=f"images, each of one of {len(classes)} classes")
         self.split = split
         self.metadata = metadata_of(name, classes)
         self._classes = len(classes)

@@ -149,7 +149,7 @@ def _detections(value: Any, name: str, scored: bool) -> Detections:
             name, given=f"{type(value).__name__} without {missing[0]}", expected="boxes, labels and scores"
         )
     boxes = array_of(value.boxes, f"boxes of {name}")
-    labels = torch.as_tensor(np.array(value.labels)).long().reshape(-1)
+    labels = array_of(value.labels, f"labels of {name}").long().reshape(-1)
     boxes = boxes.reshape(0, 4) if boxes.numel() == 0 else boxes
     if boxes.ndim != 2 or boxes.shape != (len(labels), 4):
         raise InputError(name, given=f"boxes {tuple(boxes.shape)} for {len(labels)} labels", expected="(labels, 4)")

@@ -127,7 +127,7 @@ class RobustAccuracy(Metric):
         """
         if success.dtype != torch.bool or success.ndim != 1:
             raise InputError("success", given=f"{success.dtype} of {success.ndim} axes", expected="booleans (N,)")
-        self.held += int((~success).sum())
+        self.held += (~success).sum().to(self.held.device)  # asks no device to wait
         self.total += len(success)
 
     def compute(self) -> Tensor:
@@ -174,7 +174,7 @@ class MeanCorruptionError(Metric):
             raise InputError("perturbation", given=repr(perturbation), expected=", ".join(names))
         if wrong.dtype != torch.bool or wrong.ndim != 1:
             raise InputError("wrong", given=f"{wrong.dtype} of {wrong.ndim} axes", expected="booleans (N,)")
-        self.wrong[names.index(perturbation)] += int(wrong.sum())
+        self.wrong[names.index(perturbation)] += wrong.sum().to(self.wrong.device)
         self.total[names.index(perturbation)] += len(wrong)
 
     def compute(self) -> Tensor:

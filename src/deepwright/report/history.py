@@ -22,6 +22,7 @@ from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 from deepwright.report.figures import svg
 from deepwright.report.kept import Kept, alone, keep_report, kept_reports, same_measure
+from deepwright.report.markdown import grade_words
 from deepwright.report.page import document
 from deepwright.report.sections import folded
 from deepwright.report.tables import table_html
@@ -137,7 +138,7 @@ def _check(check: str, reports: Sequence[Kept]) -> str:
         named = f"{len(rest)} more number{'' if len(rest) == 1 else 's'}"
         parts.append(f'<details><summary>{named}</summary><div class="figures">{more}</div></details>')
     parts.append(f"<details><summary>All as a table</summary>{table_html(_numbers(check, keys, runs))}</details>")
-    grades = " → ".join(escape(run.finding.grade) for run in runs[-_GRADES:])
+    grades = " → ".join(escape(grade_words(run.finding)) for run in runs[-_GRADES:])
     return folded(check, title_of(check), "".join(parts), after=f"<small>{grades}</small>")
 
 

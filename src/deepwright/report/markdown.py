@@ -110,10 +110,19 @@ def facts_of(subject: dict[str, Any]) -> str:
     Args:
         subject: of an `AuditReport`.
     """
-    size = " x ".join(map(str, subject["input"]))
     counts = f"{subject['train']:,} / {subject['validation']:,} / {subject['test']:,} samples"
-    network = f"{subject['network']}, {subject['parameters']:,} parameters, inputs {size}"
+    network = f"{subject['network']}, {subject['parameters']:,} parameters, {inputs_of(subject)}"
     return f"{network}; {counts} to fit, to calibrate, to measure; on {subject['device']}."
+
+
+def inputs_of(subject: dict[str, Any]) -> str:
+    """The size of an input, in words.
+
+    Args:
+        subject: of an `AuditReport`.
+    """
+    size = " x ".join(map(str, subject["input"]))
+    return f"texts of up to {size} characters" if subject["kind"] == "text" else f"inputs {size}"
 
 
 def _numbers(findings: Sequence[Finding]) -> str:

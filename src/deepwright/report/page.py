@@ -12,6 +12,7 @@ from deepwright.checks.running import AuditReport
 from deepwright.core.files import write_json, write_text
 from deepwright.core.results import Table
 from deepwright.report.glossary import glossary_html
+from deepwright.report.markdown import inputs_of
 from deepwright.report.sections import badge, code, finding_html, folded, maybe
 from deepwright.report.tables import cut, table_html
 from deepwright.report.verdict import (
@@ -95,7 +96,7 @@ def _header(report: AuditReport, title: str) -> str:
     s = report.subject
     facts = [
         f"{s['network']}, {s['parameters']:,} parameters",
-        f"{_answers(s)}, inputs {' x '.join(map(str, s['input']))}",
+        f"{_answers(s)}, {inputs_of(s)}",
         f"{s['train']:,} / {s['validation']:,} / {s['test']:,} samples to fit, to calibrate, to measure",
     ]
     notes = [f'<p class="note">{escape(n)}</p>' for n in s["notes"][:20]]
@@ -208,6 +209,6 @@ def _in_words(comparison: Table) -> Table:
 def _footer(report: AuditReport) -> str:
     device = escape(str(report.subject["device"]))
     return (
-        f'<footer class="note">Measured in {report.seconds:.0f} seconds on {device}. Every number of this page, with '
+        f'<footer class="note">Measured in {report.seconds:.1f} seconds on {device}. Every number of this page, with '
         "its key for gates (--fail-on), is in report.json beside it.</footer>"
     )

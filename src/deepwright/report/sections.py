@@ -9,7 +9,7 @@ from deepwright.checks.findings.finding import LETTERS, Finding
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval
 from deepwright.report.figures import svg
-from deepwright.report.tables import cut, table_html
+from deepwright.report.tables import cut, framed, table_html
 from deepwright.report.words import TITLES, sentence, spread, title_of, words_of, written
 
 _BLOCK = 40  # characters from which Python stands on lines of its own, with a button that copies it
@@ -115,12 +115,8 @@ def _values(finding: Finding) -> str:
             f'<tr><td>{cut(sentence(word.words))}</td><td class="n" data-v="{data}">{written(number, word.unit)}</td>'
             f'<td class="n">{spread(value, word.unit) or "–"}</td><td>{_better(finding, key)}</td></tr>'
         )
-    frame = Table(["what", "measured", "95 % interval", "better"], [], f"numbers of {title_of(finding.check).lower()}")
-    return (
-        table_html(frame)
-        .replace('class="data"', 'class="data values"')
-        .replace("<tbody></tbody>", f"<tbody>{''.join(rows)}</tbody>")
-    )
+    columns = ["what", "measured", "95 % interval", "better"]
+    return framed(columns, rows, f"numbers of {title_of(finding.check).lower()}", kind="data values")
 
 
 def _better(finding: Finding, key: str) -> str:

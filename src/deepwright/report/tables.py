@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -17,22 +18,33 @@ def table_html(table: Table) -> str:
     Args:
         table: any; every word is escaped.
     """
-    head = "".join(_head(c) for c in table.columns)
-    rows = "".join(f"<tr>{''.join(cell(c) for c in row)}</tr>" for row in table.rows)
-    name = escape(table.caption or "table", quote=True)
-    search = (
-        f'<input type="search" placeholder="Search" aria-label="Search in {name}">'
-        if len(table.rows) > _SEARCHED
-        else ""
-    )
+    rows = [f"<tr>{''.join(cell(c) for c in row)}</tr>" for row in table.rows]
+    return framed(table.columns, rows, table.caption, searched=len(rows) > _SEARCHED)
+
+
+def framed(
+    columns: Sequence[str], rows: Sequence[str], caption: str, *, kind: str = "data", searched: bool = False
+) -> str:
+    """Rows under the names of their columns, with the tools of a table.
+
+    Args:
+        columns: words.
+        rows: HTML whose words are escaped.
+        caption: words.
+        kind: classes of the style.
+        searched: with a field to search in it.
+    """
+    head = "".join(_head(c) for c in columns)
+    name = escape(caption or "table", quote=True)
+    search = f'<input type="search" placeholder="Search" aria-label="Search in {name}">' if searched else ""
     tools = (
-        f'<div class="tools"><p>{escape(table.caption)}</p>{search}<button type="button" data-copy>Copy</button>'
+        f'<div class="tools"><p>{escape(caption)}</p>{search}<button type="button" data-copy>Copy</button>'
         '<button type="button" data-csv>CSV</button></div>'
     )
     return (
         f'<div class="table">{tools}<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
-        f'<table class="data" aria-label="{name}"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div></div>"
+        f'<table class="{kind}" aria-label="{name}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div></div>"
     )
 
 

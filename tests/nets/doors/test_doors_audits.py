@@ -94,11 +94,21 @@ def lightning_module():
     return Module().eval()
 
 
-VIT = {"image_size": 16, "patch_size": 8, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}  # fmt: skip
+VIT = {
+    "image_size": 16,
+    "patch_size": 8,
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 8,
+}
 RESNET = {"num_channels": 3, "embedding_size": 4, "hidden_sizes": [4, 8], "depths": [1, 1], "layer_type": "basic"}
 NETWORKS = {
     "convolutional": (convolutional, IMAGES),
-    "one-dimensional": (lambda: nn.Sequential(nn.Conv1d(12, 8, 1), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)).eval(), SERIES),
+    "one-dimensional": (
+        lambda: nn.Sequential(nn.Conv1d(12, 8, 1), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)).eval(),
+        SERIES,
+    ),
     "recurrent": (lambda: Recurrent().eval(), SERIES),
     "dense": (dense, ROWS),
     "vit": (lambda: hugging_face("ViTForImageClassification", "ViTConfig", **VIT), IMAGES),
@@ -111,7 +121,7 @@ NETWORKS = {
     "dictionary": (lambda: Told(convolutional(), lambda z: {"logits": z, "hidden": z * 2}), IMAGES),
     "record": (lambda: Told(convolutional(), Record), IMAGES),
     "tuple": (lambda: Told(convolutional(), lambda z: (z, z.new_zeros(len(z), 7))), IMAGES),
-}  # fmt: skip
+}
 
 
 def made(name):

@@ -81,9 +81,17 @@ def test_gradients_reach_the_pixels(pixels):
 def test_a_map_comes_in_the_size_of_the_picture():
     torch.manual_seed(0)
     config = transformers.SegformerConfig(
-        num_encoder_blocks=1, depths=[1], sr_ratios=[1], hidden_sizes=[8], patch_sizes=[7], strides=[4],
-        num_attention_heads=[1], mlp_ratios=[2], decoder_hidden_size=8, num_labels=3,
-    )  # fmt: off
+        num_encoder_blocks=1,
+        depths=[1],
+        sr_ratios=[1],
+        hidden_sizes=[8],
+        patch_sizes=[7],
+        strides=[4],
+        num_attention_heads=[1],
+        mlp_ratios=[2],
+        decoder_hidden_size=8,
+        num_labels=3,
+    )
     model, x = transformers.SegformerForSemanticSegmentation(config).eval(), torch.rand(2, 3, 32, 32)
     small = model(x).logits
     assert small.shape == (2, 3, 8, 8)
