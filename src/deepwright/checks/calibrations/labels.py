@@ -27,8 +27,7 @@ def label_calibration(subject: Subject) -> Finding:
     assert p is not None
     p = p.double()
     each = [confidence_ece(p[:, k], y[:, k] == 1, seed=subject.seed) for k in range(p.shape[1])]
-    # All labels share their samples, so their intervals don't shrink in the mean.
-    mean = Interval(*(sum(parts) / len(each) for parts in zip(*((e.value, e.low, e.high) for e in each))))
+    mean = Interval.mean_of(each)
     worst = max(range(len(each)), key=lambda k: each[k].value)
     pooled = _pooled(subject, p)
     sure, right = torch.maximum(p, 1 - p), (p > 0.5) == (y == 1)
