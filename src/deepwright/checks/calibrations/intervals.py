@@ -172,11 +172,8 @@ def _means(subject: Subject, rows: list[tuple[str, Coverage]]) -> dict[float, tu
     found = {}
     for level in sorted({c.level for _, c in rows}):
         mine = [c for _, c in rows if c.level == level]
-        ends = zip(*((c.held.value, c.held.low, c.held.high) for c in mine))
-        found[level] = (
-            Interval(*(sum(e) / len(mine) for e in ends)),
-            sum(c.width / s for c, s in zip(mine, scale)) / len(mine),
-        )
+        width = sum(c.width / s for c, s in zip(mine, scale)) / len(mine)
+        found[level] = Interval.mean_of([c.held for c in mine]), width
     return found
 
 
