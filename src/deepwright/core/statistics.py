@@ -427,6 +427,19 @@ def conformal_pvalues(calibration: Float[Tensor, " m"], scores: Float[Tensor, " 
     return (1 + at_least).double() / (len(ordered) + 1)
 
 
+def conformal_rank(n: int, level: float) -> int:
+    """The rank among n held-out scores below which a new one falls with a probability of at least `level`.
+
+    ceil((n + 1) level), whatever the scores' distribution; above n where so few can't promise that level.
+
+    Args:
+        n: how many held-out scores there are.
+        level: wanted, within (0, 1).
+    """
+    _require_level(level)
+    return max(1, math.ceil((n + 1) * level - 1e-9))  # 0.95 of 20 is 19, though not in floats
+
+
 def drift_pvalue(alarms: int, n: int, rate: float) -> float:
     """P(at least so many alarms among n) when each comes with probability `rate`: small means drift.
 
