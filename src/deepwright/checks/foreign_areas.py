@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -63,16 +63,6 @@ def graded_areas(subject: Subject, mean: Interval, worst: Interval) -> tuple[Gra
         f"0.8 and 0.65, D from 0.65 and 0.5, E below.{found.words} Detectors are reported beside it; choosing one by "
         "these sets is optimistic."
     )
-
-
-def in_batches(x: Tensor, size: int) -> Iterator[Tensor]:
-    """Inputs, so many at a time.
-
-    Args:
-        x: (N, ...).
-        size: of each batch but the last.
-    """
-    yield from x.split(size)
 
 
 def area(inside: Tensor, outside: Tensor) -> Interval:
