@@ -103,7 +103,8 @@ TEXT_ROWS = [
     ),
     Bad("a suite of words", lambda _: Suite([1, 2]), ("which", "1")),
     Bad("series without time", lambda _: SERIES[0](torch.rand(5), 1), ("series", "(N, time, channels)")),
-    Bad("series of NaN", lambda _: SERIES[0](torch.rand(2, 5, 1) / 0, 1), ("series", "finite")),
+    Bad("series of NaN", lambda _: SERIES[0](torch.rand(2, 5, 1) / 0, 1), ("series", "NaN or infinity", "finite")),
+    Bad("series of whole numbers", lambda _: SERIES[0](torch.ones(2, 5).long(), 1), ("series", "int64", "floats")),
     Bad("too few channels", lambda _: SERIES[4](torch.rand(2, 5, 1), 1), ("channels", "2 or more")),
     Bad("no deviation", lambda _: series_in_units(torch.zeros(2), torch.zeros(2)), ("scale", "above 0")),
 ]

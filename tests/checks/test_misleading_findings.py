@@ -15,7 +15,15 @@ from deepwright.checks.cost import _remedy
 from deepwright.core.boxes import Detections, box_iou
 from deepwright.core.errors import InputError
 from deepwright.core.statistics import Interval
-from deepwright.core.tasks import Binary, Classification, Detection, DetectionBatch, Regression, Segmentation
+from deepwright.core.tasks import (
+    Binary,
+    Classification,
+    Detection,
+    DetectionBatch,
+    MultiLabel,
+    Regression,
+    Segmentation,
+)
 from deepwright.report.verdict import ASIDE, first_things, sentence_of, side
 
 RNG = subjects.generator
@@ -72,6 +80,19 @@ def test_probabilities_of_zero_are_said_and_no_temperature_is_fitted_to_them():
     found = audit(subject, checks=["calibration"])["calibration"]
     assert found.number("nll") == math.inf
     assert f"label of {wrong} of {len(subject.right)} test samples got a probability of 0" in found.summary
+
+
+def test_labels_ruled_out_have_no_temperature_and_no_likelihood():
+    x = torch.randn(300, 4, generator=RNG())
+    y = (x[:, :2] + 0.5 * torch.randn(300, 2, generator=RNG(1)) > 0).long()
+    subject = of_rows(lambda z: (z[:, :2] > 0).float(), x, y, MultiLabel(2, outputs="probabilities"))
+    wrong = int((subject.task.prediction(subject.outputs()) != subject.data.test.y).sum())
+    found = audit(subject, checks=["calibration"])["calibration"]
+    assert wrong
+    assert found.number("nll") == math.inf
+    assert f"truth of {wrong} of {subject.data.test.y.numel()} test labels got a probability of 0" in found.summary
+    assert "which no temperature changes" in found.summary
+    assert "temperature" not in found.values
 
 
 class Found(nn.Module):

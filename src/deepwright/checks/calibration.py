@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
-from torch import Tensor
-
 from deepwright.checks.calibrations.boxes import box_calibration
 from deepwright.checks.calibrations.intervals import interval_calibration
 from deepwright.checks.calibrations.labels import label_calibration
 from deepwright.checks.calibrations.pixels import pixel_calibration
 from deepwright.checks.confidences import direction, graded_confidence, reliability_figure
 from deepwright.checks.findings.finding import Finding
-from deepwright.checks.held_out import held_out, why_none
+from deepwright.checks.held_out import held_out
 from deepwright.checks.shown import risk_coverage
 from deepwright.checks.subjects.subject import Subject
-from deepwright.checks.temperatures import Scaled, mean_of, scaled
+from deepwright.checks.temperatures import advised, endless, mean_of, ruled_out
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import Binary, Detection, MultiLabel, Regression, Segmentation
 from deepwright.risk.calibration import (
@@ -28,7 +23,6 @@ from deepwright.risk.calibration import (
     reliability,
 )
 
-_SMOOTH = "Mix a little of the classes' shares into its probabilities, so that none is 0, and measure anew."
 _DIVIDE = "Divide the logits by {0} before the softmax (`subject.logits() / {0}`)"
 
 
@@ -53,18 +47,6 @@ def check_calibration(subject: Subject) -> Finding:
     return Finding.not_applicable("calibration", f"a {subject.task.kind} claims no confidence and no interval")
 
 
-def _impossible(subject: Subject, logits: Tensor, y: Tensor) -> int:
-    """How many samples' own label got a probability of 0, which is kept as the smallest number that there is."""
-    if getattr(subject.task, "outputs", "") != "probabilities":
-        return 0
-    own = logits.double().log_softmax(1).gather(1, y[:, None])
-    return int((own < math.log(torch.finfo(logits.dtype).tiny) + 0.01).sum())
-
-
-def _of(count: int, n: int, part: str) -> str:
-    return f"the label of {count} of {n} {part} samples got a probability of 0"
-
-
 def _of_classes(subject: Subject) -> Finding:
     if subject.without_scores:
         return Finding.not_applicable("calibration", subject.without_scores)
@@ -73,13 +55,7 @@ def _of_classes(subject: Subject) -> Finding:
     found, floor = ece_beside_chance(logits, y, seed=subject.seed)
     confidence, predicted = logits.double().softmax(1).max(1)
     gap = float(confidence.mean()) - float((predicted == y).double().mean())
-    held = held_out(subject)
-    fitted = scaled(held, why_none(subject), subject.seed)
-    certain = 0 if held is None else _impossible(subject, *held)
-    if held is not None and certain:
-        fitted = Scaled(
-            None, fitted.saved, f"{_of(certain, len(held[1]), 'validation')}, which no temperature changes", _SMOOTH
-        )
+    fitted = advised(subject, held_out(subject))
     values: dict[str, Interval | float] = {
         "ece": diagram.ece,
         "ece_debiased": found,
@@ -89,10 +65,7 @@ def _of_classes(subject: Subject) -> Finding:
         "nll": mean_of(nll(logits, y), subject.seed),
         "overconfidence": gap,
     }
-    ruled_out, event = _impossible(subject, logits, y), ""
-    if ruled_out:
-        values["nll"] = math.inf
-        event = f"{_of(ruled_out, len(y), 'test').capitalize()}, so that the negative log likelihood is infinite. "
+    event = endless(values, ruled_out(subject, logits, y))
     if isinstance(subject.task, Binary):
         happens = logits.double().softmax(1)[:, 1]
         values["ece_of_the_event"] = confidence_ece(happens, y == 1, seed=subject.seed)

@@ -21,7 +21,6 @@ from deepwright.checks.foreign_areas import (
     areas_figure,
     areas_table,
     graded_areas,
-    in_batches,
     judged_sets,
     mean_area,
 )
@@ -137,9 +136,9 @@ def _scores(
 ) -> dict[str, Float[Tensor, " n"]]:
     found: dict[str, Tensor] = {}
     if own is not None:
-        found[own.name] = own.score(subject.read(in_batches(x, subject.batch_size))).double().cpu()
+        found[own.name] = own.score(subject.read(x.split(subject.batch_size))).double().cpu()
     if detectors:
-        acts = task_activations(subject.model, in_batches(x, subject.batch_size))
+        acts = task_activations(subject.model, x.split(subject.batch_size))
         found |= {name: detector.score(acts).cpu() for name, detector in detectors.items()}
     return found
 

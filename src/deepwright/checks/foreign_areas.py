@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -65,16 +65,6 @@ def graded_areas(subject: Subject, mean: Interval, worst: Interval) -> tuple[Gra
     )
 
 
-def in_batches(x: Tensor, size: int) -> Iterator[Tensor]:
-    """Inputs, so many at a time.
-
-    Args:
-        x: (N, ...).
-        size: of each batch but the last.
-    """
-    yield from x.split(size)
-
-
 def area(inside: Tensor, outside: Tensor) -> Interval:
     """AUROC of scores that are larger for foreign inputs.
 
@@ -87,8 +77,7 @@ def area(inside: Tensor, outside: Tensor) -> Interval:
 
 def mean_area(areas: dict[str, Interval], judged: list[str]) -> Interval:
     """Mean over sets; its ends are the means of theirs, since all share the same inputs inside."""
-    parts = [areas[name] for name in judged]
-    return Interval(*(sum(values) / len(parts) for values in zip(*((p.value, p.low, p.high) for p in parts))))
+    return Interval.mean_of([areas[name] for name in judged])
 
 
 def areas_table(areas: dict[str, dict[str, Interval]], judged: list[str], left_out: Mapping[str, str]) -> Table:

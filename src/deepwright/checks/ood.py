@@ -15,7 +15,6 @@ from deepwright.checks.foreign_areas import (
     areas_figure,
     areas_table,
     graded_areas,
-    in_batches,
     judged_sets,
     mean_area,
 )
@@ -65,7 +64,7 @@ def check_ood(subject: Subject) -> Finding:
     known = subject.data.test.take(2 * subject.ood_limit, subject.seed)
     inside = suite.score(x for x, _ in known.batches(subject.batch_size))
     sets = subject.ood
-    outside = {name: suite.score(in_batches(x, subject.batch_size)) for name, x in sets.items()}
+    outside = {name: suite.score(x.split(subject.batch_size)) for name, x in sets.items()}
     areas = {d: {s: area(inside[d], outside[s][d]) for s in sets} for d in suite.detectors}
     judged = judged_sets(subject)
     own, best = areas["MSP"], max(areas, key=lambda d: mean_area(areas[d], judged).value)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from deepwright.adversarial import AttackSuite, Noise, Square, curve, masking_flags, suite
+from deepwright.adversarial import AttackSuite, Noise, Square, masking_flags, suite
 from deepwright.adversarial.victim import NoGradientError
+from deepwright.checks.curves import curve_in_batches, line, placed
 from deepwright.checks.findings.finding import Finding, NotApplicableError, from_to
 from deepwright.checks.grading import Graded
 from deepwright.checks.kept import grade_kept, share_kept
@@ -22,10 +22,10 @@ from deepwright.checks.subjects.baselines import TrivialPredictor
 from deepwright.checks.subjects.series import series_in_deviations
 from deepwright.checks.subjects.subject import Subject
 from deepwright.checks.text_attacks import attacked_texts
-from deepwright.core.devices import device_of, dtype_of, to_model
+from deepwright.core.devices import device_of
 from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval, wilson
+from deepwright.core.statistics import Interval
 from deepwright.core.tasks import Task
 from deepwright.data import Split
 
@@ -168,7 +168,7 @@ def _masking(subject: Subject, split: Split, eps: float) -> dict[str, str]:
     if not subject.has_gradients:
         return {}
     few = split.take(min(60, max(8, subject.attack_limit // 2)), subject.seed)
-    x = _for(subject.model, few.inputs())
+    x = placed(few.inputs(), subject.model)
     right = _attacks(subject, subject.task).stands(subject.model, x, few.y.to(x.device)).cpu()
     if int(right.sum()) < 5:
         return {}
@@ -187,37 +187,23 @@ def _headline(subject: Subject, split: Split) -> tuple[float, float] | None:
     attack = suite("quick", budgets(subject).judged, **_common(subject, task)).attacks[0]
     outputs: list[tuple[Any, Any]] = []
     for x, y in split.batches(subject.batch_size):
-        placed = _for(subject.model, x)
-        moved = attack(
-            subject.model, placed, y.to(device_of(subject.model)), ids=torch.arange(start, start + len(x))
-        ).x_adv
-        outputs.append((subject.read([placed]), subject.read([moved])))
+        before, ids = placed(x, subject.model), torch.arange(start, start + len(x))
+        moved = attack(subject.model, before, y.to(device_of(subject.model)), ids=ids).x_adv
+        outputs.append((subject.read([before]), subject.read([moved])))
         start += len(x)
     clean, attacked = (task.join(parts) for parts in zip(*outputs))
     if not bool(read.finite(attacked).all()):
         return None
     y = split.y.to(device_of(subject.model)) if hasattr(split.y, "to") else split.y
-    before, after = read.headline_value(clean, y), read.headline_value(attacked, y)
-    return None if math.isnan(before) or math.isnan(after) else (before, after)
-
-
-def _for(model: nn.Module, x: Tensor) -> Tensor:
-    """Inputs where the model lives, in its dtype where that is finer than theirs."""
-    return to_model(x, model) if dtype_of(model) == torch.float64 else x.to(device_of(model))
+    values = read.headline_value(clean, y), read.headline_value(attacked, y)
+    return None if any(map(math.isnan, values)) else values
 
 
 def _curve(
     model: nn.Module, split: Split, attack: AttackSuite | Noise, eps: Sequence[float], batch: int
 ) -> list[Interval]:
     """Share that is right at budget 0 and at each of `eps`."""
-    hits = np.zeros(len(eps) + 1)
-    start = 0
-    for x, y in split.batches(batch):
-        ids = torch.arange(start, start + len(x))
-        points = curve(model, _for(model, x), y.to(device_of(model)), attack, [0.0, *eps], ids=ids)
-        hits += [round(p.value * len(x)) for p in points]
-        start += len(x)
-    return [wilson(int(h), len(split)) for h in hits]
+    return curve_in_batches(model, ((x, y, None) for x, y in split.batches(batch)), attack, eps)
 
 
 def _finding(
@@ -256,13 +242,13 @@ def _finding(
     half = values["eps_half"]
     told = (
         f"falls to half at a budget of {half:.3g} {unit}"
-        if np.isfinite(half)
+        if math.isfinite(half)
         else "never falls to half within the budgets tried"
     )
     verdict = " Gradient masking: " + ("; ".join(flags.values()) if flags else "no sign of masked gradients") + "."
     if not subject.has_gradients:
         verdict = f" {_WEAKER}"
-    shown, worth = ("accuracy", "") if subject.has_classes else (f"the share that is right ({_is_right(subject)})", "")
+    shown, worth = "accuracy" if subject.has_classes else f"the share that is right ({_is_right(subject)})", ""
     if headline is not None:
         values |= {"clean_headline": headline[0], "attacked_headline": headline[1]}
         name, (before, after) = named(subject.task.headline), headline
@@ -278,7 +264,7 @@ def _finding(
         values=values,
         rule=rule,
         remedy=_remedy(subject, found, chosen, network[at]),
-        tables=[_table(eps, network, noise, base, subject.baseline_name)],
+        tables=[_table(eps, network, noise, base, subject)],
         figures=[_figure(grid, network, noise, base, unit, subject)],
         higher_is_better=tuple(name for name in values if name != "baseline_area" and "headline" not in name),
         could_be=found.could_be,
@@ -376,14 +362,15 @@ def _short(eps: float) -> str:
 
 
 def _table(
-    eps: Sequence[float], network: list[Interval], noise: list[Interval], base: list[Interval] | None, name: str
+    eps: Sequence[float], network: list[Interval], noise: list[Interval], base: list[Interval] | None, subject: Subject
 ) -> Table:
-    columns = ["budget", "robust accuracy", "low", "high", "under noise"] + ([] if base is None else [name])
+    columns = ["budget", "robust accuracy", "low", "high", "under noise"]
+    columns += [] if base is None else [subject.baseline_name]
     rows: list[list[Any]] = []
     for i, e in enumerate((0.0, *eps)):
         row: list[Any] = [_short(e), network[i].value, network[i].low, network[i].high, noise[i].value]
         rows.append(row + ([] if base is None else [base[i].value]))
-    return Table(columns, rows, f"{'accuracy' if name == 'nearest class mean' else 'share right'} by L-inf budget")
+    return Table(columns, rows, f"{'accuracy' if subject.has_classes else 'share right'} by L-inf budget")
 
 
 def _figure(
@@ -394,18 +381,8 @@ def _figure(
     unit: str,
     subject: Subject,
 ) -> Figure:
-    def line(name: str, points: list[Interval], dashed: bool = False) -> dict[str, Any]:
-        return {
-            "name": name,
-            "x": list(grid),
-            "y": [p.value for p in points],
-            "low": [p.low for p in points],
-            "high": [p.high for p in points],
-            "dashed": dashed,
-        }
-
-    series = [line("attack", network), line("noise of the same size", noise, True)]
+    series = [line("attack", grid, network), line("noise of the same size", grid, noise, True)]
     if base is not None:
-        series.append(line(f"{subject.baseline_name}, attacked", base, True))
+        series.append(line(f"{subject.baseline_name}, attacked", grid, base, True))
     title, label = ("Accuracy under attack", "accuracy") if subject.has_classes else ("Under attack", "share right")
     return Figure("line", title, series, f"L-inf budget ({unit})", label, y_range=(0.0, 1.0))

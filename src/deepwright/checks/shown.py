@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial import AttackSuite
+from deepwright.checks.curves import line, placed
 from deepwright.checks.subjects.subject import Subject
-from deepwright.core.devices import device_of, dtype_of, to_model
 from deepwright.core.inference import read_outputs
 from deepwright.core.pictures import Strip, strips
 from deepwright.core.results import Figure, Table
@@ -39,7 +39,7 @@ def attacked(
     if not images and not series and subject.data.kind != "tabular":
         return [], []
     few = split.take(4 * _ATTACKED, subject.seed)
-    x = _on(subject, few.inputs())
+    x = placed(few.inputs(), subject.model)
     rows = attacks.stands(subject.model, x, few.y.to(x.device)).cpu().nonzero().flatten()[:_ATTACKED]
     if len(rows) == 0:
         return [], []
@@ -163,13 +163,7 @@ def risk_coverage(confidence: Tensor, right: Tensor) -> Figure:
     wrong = (~right[confidence.argsort(descending=True, stable=True)]).cumsum(0)
     kept = sorted({max(1, round(n * k / _POINTS)) for k in range(1, _POINTS + 1)})
     points = [wilson(int(wrong[k - 1]), k) for k in kept]
-    series = {
-        "name": "network",
-        "x": [k / n for k in kept],
-        "y": [p.value for p in points],
-        "low": [p.low for p in points],
-        "high": [p.high for p in points],
-    }
+    series = line("network", [k / n for k in kept], points)
     overall = float((~right).double().mean())
     whole = {"name": "all samples", "x": [0.0, 1.0], "y": [overall, overall], "dashed": True}
     return Figure(
@@ -186,14 +180,9 @@ def _has_pictures(subject: Subject) -> bool:
     return subject.data.kind == "image" and len(subject.data.shape) == 3
 
 
-def _on(subject: Subject, x: Tensor) -> Tensor:
-    """Inputs where the model lives, in its dtype where that is finer than theirs."""
-    return to_model(x, subject.model) if dtype_of(subject.model) == torch.float64 else x.to(device_of(subject.model))
-
-
 def _told(subject: Subject, x: Tensor, y: Any) -> list[str]:
     """What the network says of each input, and whether that is right; targets None where there are none."""
-    out = subject.task.join(read_outputs(subject.model, [_on(subject, x)], subject.task.read))
+    out = subject.task.join(read_outputs(subject.model, [placed(x, subject.model)], subject.task.read))
     if not subject.has_classes:
         return [""] * len(x) if y is None else [f"score {float(s):.2f}" for s in subject.task.score(out, y)]
     logits = out if isinstance(subject.task, Binary) else subject.task.class_logits(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,16 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from deepwright.checks.held_out import REMEDY
+from deepwright.checks.decisions import decisions
+from deepwright.checks.held_out import REMEDY, why_none
+from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import NotIdentified
 from deepwright.core.statistics import Interval, weighted_bootstrap
 from deepwright.risk.calibration import fit_temperature, temperature_gain
 
 _NONE = Interval(0.0, 0.0, 0.0)
+_SMOOTH = "Mix a little of the classes' shares into its probabilities, so that none is 0, and measure anew."
+_TRUTH = {"sample": "label", "label": "truth", "pixel": "class"}
 _MOST = 50_000  # decisions that a temperature is fitted on: one number needs no more
 
 
@@ -67,6 +72,76 @@ class Scaled:
             return f"No temperature can be fitted: {self.why}."
         text = f"Temperature {self.temperature:.2f} (fitted on validation data) changes it to "
         return f"{text}{values['ece_after_temperature']:.3f}."
+
+
+def advised(
+    subject: Subject,
+    found: tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]] | None,
+    group: Int64[Tensor, " n"] | None = None,
+    word: str = "sample",
+) -> Scaled:
+    """The temperature of a subject's held-out decisions; none where what came true had been given a probability of 0.
+
+    Args:
+        subject: of any task with confidences.
+        found: logits and labels of the validation part; None where there are none.
+        group: (N,) decisions of one sample, whose gains count as one.
+        word: for a decision.
+    """
+    why = "" if found is None else ruled_out(subject, *found, word=word, part="validation")
+    if why:
+        return Scaled(None, _NONE, f"{why}, which no temperature changes", _SMOOTH)
+    return scaled(found, why_none(subject), subject.seed, group)
+
+
+def advised_of_decisions(subject: Subject) -> Scaled:
+    """`advised` for tasks that decide many things a sample.
+
+    Args:
+        subject: of a multi-label task or a segmentation.
+    """
+    held = None if why_none(subject) else decisions(subject, "validation")
+    if held is None:
+        return advised(subject, None)
+    return advised(subject, (held.logits, held.labels), held.sample, held.word)
+
+
+def ruled_out(
+    subject: Subject,
+    logits: Float[Tensor, "n classes"],
+    labels: Int64[Tensor, " n"],
+    word: str = "sample",
+    part: str = "test",
+) -> str:
+    """How often what is true got a probability of 0, in words; empty where it never did.
+
+    Such a probability is kept as the smallest number that there is, whose logarithm says nothing.
+
+    Args:
+        subject: of any task.
+        logits: (N, K).
+        labels: (N,) true classes.
+        word: for a decision.
+        part: of the data.
+    """
+    if getattr(subject.task, "outputs", "") != "probabilities":
+        return ""
+    own = logits.double().log_softmax(1).gather(1, labels[:, None])
+    count = int((own < math.log(torch.finfo(subject.outputs(part).dtype).tiny) + 0.01).sum())
+    return f"the {_TRUTH[word]} of {count:,} of {len(labels):,} {part} {word}s got a probability of 0" * (count > 0)
+
+
+def endless(values: dict[str, Any], why: str) -> str:
+    """The negative log likelihood set to infinity where something ruled out came true, and that in a sentence.
+
+    Args:
+        values: of the finding; changed.
+        why: see `ruled_out`.
+    """
+    if not why:
+        return ""
+    values["nll"] = math.inf
+    return f"{why.capitalize()}, so that the negative log likelihood is infinite. "
 
 
 def scaled(

@@ -9,20 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepwright.adversarial import curve, suite
-from deepwright.adversarial.text import FromEmbeddings, WordSubstitution, typos
+from deepwright.adversarial import suite
+from deepwright.adversarial.text import EmbeddedTexts, FromEmbeddings, WordSubstitution, typos
+from deepwright.checks.curves import curve_in_batches, line
 from deepwright.checks.findings.finding import Finding, NotApplicableError, from_to
 from deepwright.checks.grading import Graded
 from deepwright.checks.kept import grade_kept, share_kept
 from deepwright.checks.subjects.baselines import TrivialPredictor
 from deepwright.checks.subjects.subject import Subject
 from deepwright.checks.subjects.texts import excerpt
-from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
-from deepwright.core.tasks import Task
 from deepwright.core.texts import to_codes, to_texts
 from deepwright.data import Split
 from deepwright.nets.texts import Tokenized
@@ -131,26 +130,17 @@ def _moved_embeddings(subject: Subject, split: Split) -> tuple[dict[str, list[In
     try:
         for norm in ("l2", "linf"):
             inner = FromEmbeddings(model.network, ids, model.real(ids), norm)
-            embedded = inner.embed(ids, model.real(ids))
-            found[norm] = _curve(inner, embedded.x, embedded.mask, split.y, norm, subject.task, subject)
+            found[norm] = _curve(inner, inner.embed(ids, model.real(ids)), split.y, norm, subject)
     except InputError as error:
         return {}, f"{error.what}: {error.given}" if error.given else error.what
     return found, ""
 
 
-def _curve(
-    model: nn.Module, x: Tensor, mask: Tensor, y: Any, norm: str, task: Task, subject: Subject
-) -> list[Interval]:
+def _curve(model: nn.Module, embedded: EmbeddedTexts, y: Tensor, norm: str, subject: Subject) -> list[Interval]:
     bounds = (-math.inf, math.inf)
-    attack = suite("quick", _EMBEDDED[0], norm, task=task, seed=subject.seed, bounds=bounds)
-    hits = torch.zeros(len(_EMBEDDED) + 1)
-    for start in range(0, len(x), subject.batch_size):
-        rows = slice(start, start + subject.batch_size)
-        ids = torch.arange(start, start + len(x[rows]))
-        there = y[rows].to(device_of(model))
-        points = curve(model, x[rows], there, attack, [0.0, *_EMBEDDED], ids=ids, mask=mask[rows])
-        hits += torch.tensor([round(p.value * len(ids)) for p in points])
-    return [wilson(int(h), len(x)) for h in hits.tolist()]
+    attack = suite("quick", _EMBEDDED[0], norm, task=subject.task, seed=subject.seed, bounds=bounds)
+    batches = zip(*(part.split(subject.batch_size) for part in (embedded.x, y, embedded.mask)))
+    return curve_in_batches(model, batches, attack, _EMBEDDED)
 
 
 def _finding(
@@ -261,13 +251,8 @@ def _figure(
     shares: tuple[float, ...], network: _Words, control: _Words, base: list[Interval] | None, name: str
 ) -> Figure:
     grid = [0.0, *shares]
-
-    def line(what: str, points: list[Interval], dashed: bool = False) -> dict[str, Any]:
-        ends = {"low": [p.low for p in points], "high": [p.high for p in points]}
-        return {"name": what, "x": grid, "y": [p.value for p in points], **ends, "dashed": dashed}
-
-    series = [line("network", network.right), line("random words", control.right, True)]
-    series += [] if base is None else [line(name, base, True)]
+    series = [line("network", grid, network.right), line("random words", grid, control.right, True)]
+    series += [] if base is None else [line(name, grid, base, True)]
     return Figure(
         "line",
         "Share right by exchanged words",

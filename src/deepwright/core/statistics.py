@@ -42,6 +42,29 @@ class Interval:
         """Whether two intervals share a point."""
         return self.low <= other.high and other.low <= self.high
 
+    def minus(self, other: Interval) -> Interval:
+        """The difference to an independent value: each end from the two distances that add up to it (MOVER).
+
+        Args:
+            other: what is taken off, with an interval of the same level.
+
+        Source: G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures", 2008.
+        """
+        value = self.value - other.value
+        below = math.hypot(self.value - self.low, other.high - other.value)
+        above = math.hypot(self.high - self.value, other.value - other.low)
+        return Interval(value, value - below, value + above)
+
+    @classmethod
+    def mean_of(cls, parts: Sequence[Interval]) -> Interval:
+        """The mean of values that share their samples: their intervals don't shrink in it, so its ends are their means.
+
+        Args:
+            parts: at least one.
+        """
+        ends = zip(*((part.value, part.low, part.high) for part in parts))
+        return cls(*(sum(values) / len(parts) for values in ends))
+
     @property
     def known(self) -> bool:
         """Whether both ends are numbers: one value, for one, says nothing about its spread."""
@@ -404,6 +427,19 @@ def conformal_pvalues(calibration: Float[Tensor, " m"], scores: Float[Tensor, " 
     return (1 + at_least).double() / (len(ordered) + 1)
 
 
+def conformal_rank(n: int, level: float) -> int:
+    """The rank among n held-out scores below which a new one falls with a probability of at least `level`.
+
+    ceil((n + 1) level), whatever the scores' distribution; above n where so few can't promise that level.
+
+    Args:
+        n: how many held-out scores there are.
+        level: wanted, within (0, 1).
+    """
+    _require_level(level)
+    return max(1, math.ceil((n + 1) * level - 1e-9))  # 0.95 of 20 is 19, though not in floats
+
+
 def drift_pvalue(alarms: int, n: int, rate: float) -> float:
     """P(at least so many alarms among n) when each comes with probability `rate`: small means drift.
 
@@ -433,7 +469,4 @@ def share_difference(successes_a: int, n_a: int, successes_b: int, n_b: int, lev
     Source: R. G. Newcombe, "Interval estimation for the difference between independent proportions", Statistics in
     Medicine 17, 1998.
     """
-    a, b = wilson(successes_a, n_a, level), wilson(successes_b, n_b, level)
-    value = a.value - b.value
-    below, above = math.hypot(a.value - a.low, b.high - b.value), math.hypot(a.high - a.value, b.value - b.low)
-    return Interval(value, value - below, value + above)
+    return wilson(successes_a, n_a, level).minus(wilson(successes_b, n_b, level))

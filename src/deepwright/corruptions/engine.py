@@ -182,6 +182,18 @@ class Perturbation:
             )
 
 
+def described(samples: Any) -> str:
+    """What was given in place of samples, for the message that refuses it.
+
+    Args:
+        samples: anything.
+    """
+    if not isinstance(samples, Tensor):
+        return type(samples).__name__
+    broken = samples.is_floating_point() and not bool(torch.isfinite(samples).all())
+    return f"{samples.dtype} of shape {tuple(samples.shape)}" + (" with NaN or infinity" if broken else "")
+
+
 def identities(ids: Tensor | None, n: int) -> Tensor:
     """(N,) identity of each sample, for its random stream.
 

@@ -156,9 +156,7 @@ def reason_to_leave_out(perturbation: Perturbation, task: Task, x: Tensor, y: An
         x: (N, C, H, W) images.
         y: their targets, as `task.check_targets` gives them.
     """
-    if isinstance(task, _OF_WHOLE_PICTURES):
-        return None
-    if isinstance(task, Detection):
+    if isinstance(task, (*_OF_WHOLE_PICTURES, Detection)):
         return None
     if not isinstance(task, Segmentation):
         moving = not perturbation.label_preserving

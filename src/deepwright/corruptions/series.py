@@ -15,7 +15,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
-from deepwright.corruptions.engine import identities, severities_of
+from deepwright.corruptions.engine import described, identities, severities_of
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ class SeriesPerturbation:
         """
         fine = isinstance(series, Tensor) and series.ndim in (2, 3) and series.is_floating_point()
         if not fine or not bool(torch.isfinite(series).all()):
-            given = f"{series.dtype} of shape {tuple(series.shape)}" if fine else type(series).__name__
-            raise InputError("series", given=given, expected="finite floats (N, time, channels)")
+            raise InputError("series", given=described(series), expected="finite floats (N, time, channels)")
         x = series if series.ndim == 3 else series[..., None]
         if x.shape[2] < self.channels or len(self.center) not in (1, x.shape[2]):
             needed = max(self.channels, len(self.center))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
-from deepwright.corruptions.engine import identities, severities_of
+from deepwright.corruptions.engine import described, identities, severities_of
 
 
 @dataclass(frozen=True)
@@ -58,19 +58,12 @@ class TablePerturbation:
             or not rows.is_floating_point()
             or not torch.isfinite(rows).all()
         ):
-            raise InputError("rows", given=_described(rows), expected="finite floats (N, features)")
+            raise InputError("rows", given=described(rows), expected="finite floats (N, features)")
         level = int(severities_of(severity, 1))
         if level == 0:
             return rows.clone()
         streams = Streams(seed, identities(ids, len(rows)), self.name, t, rows.device)
         return self.function(rows, self.levels[level - 1], streams)
-
-
-def _described(rows: object) -> str:
-    if not isinstance(rows, Tensor):
-        return type(rows).__name__
-    broken = rows.is_floating_point() and not bool(torch.isfinite(rows).all())
-    return f"{rows.dtype} of shape {tuple(rows.shape)}" + (" with NaN or infinity" if broken else "")
 
 
 def _noise(x: Tensor, deviation: float, streams: Streams) -> Tensor:

@@ -1,7 +1,8 @@
-"""Random subsets, many at once, and the interval of a difference of means."""
+"""Random subsets, many at once, and intervals of means and of their differences."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.randomness import generator
-from deepwright.core.statistics import Interval
+from deepwright.core.statistics import Interval, bootstrap, share_difference, wilson
 
 _CHUNK = 1 << 21  # values that are shuffled at a time
 
@@ -38,20 +39,31 @@ def _sums(rows: np.ndarray) -> np.ndarray:
     return rows.sum(axis=1, keepdims=True)
 
 
-def difference_of_means(a: Interval, b: Interval, level: float) -> Interval:
-    """Interval of a - b from the 95 % intervals of both (MOVER), widened to another level as a normal one is.
+def interval_of_mean(values: Tensor, seed: int) -> Interval:
+    """95 % interval: Wilson's of a share, else bootstrapped; without ends where there is one value.
 
     Args:
-        a: the first mean.
-        b: the second.
-        level: of the interval.
-
-    Source: G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures", 2008.
+        values: (N,) numbers, or booleans, whose mean is a share.
+        seed: of the resamples.
     """
-    from scipy import stats
+    if values.dtype == torch.bool:
+        return wilson(int(values.sum()), len(values))
+    return bootstrap(values, seed=seed) if len(values) > 1 else Interval(float(values[0]), -math.inf, math.inf)
 
-    wider = float(stats.norm.isf((1 - level) / 2) / stats.norm.isf(0.025))
-    value = a.value - b.value
-    below = float(np.hypot(a.value - a.low, b.high - b.value))
-    above = float(np.hypot(a.high - a.value, b.value - b.low))
-    return Interval(value, value - wider * below, value + wider * above)
+
+def interval_of_gap(parts: tuple[Tensor, Tensor], means: tuple[Interval, Interval], level: float) -> Interval:
+    """Interval of the first mean less the second: Newcombe's of shares, else from both, widened as a normal one is.
+
+    Args:
+        parts: numbers, or booleans, of two independent sets of samples.
+        means: of both, as `interval_of_mean` gives them.
+        level: of the interval.
+    """
+    first, second = parts
+    if first.dtype == torch.bool:
+        return share_difference(int(first.sum()), len(first), int(second.sum()), len(second), level)
+    from scipy import special
+
+    wider = float(special.ndtri(0.5 + level / 2) / special.ndtri(0.975))
+    gap = means[0].minus(means[1])
+    return Interval(gap.value, gap.value - wider * (gap.value - gap.low), gap.value + wider * (gap.high - gap.value))

@@ -13,17 +13,16 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_finite, require_whole
-from deepwright.core.statistics import Interval, bootstrap, holm, share_difference, wilson
-from deepwright.dataquality.resampling import difference_of_means, subset_sums
+from deepwright.core.statistics import Interval, holm
+from deepwright.dataquality.resampling import interval_of_gap, interval_of_mean, subset_sums
 from deepwright.dataquality.values import column_of_values, is_unknown, name_of_value, names_of_ends
 
 _MOST_VALUES = 20  # of a column of numbers whose values are the groups; more are cut into quartiles
 _MOST_GROUPS = 50
 _PERMUTATIONS = 2000
 _FLOOR = 1 / (_PERMUTATIONS + 1)
-_RARE = (
-    10  # permutations as far out, below which the p-value comes from a fitted tail: of many pairs Holm asks for less
-)
+# Permutations as far out, below which the p-value comes from a fitted tail: of many pairs Holm asks for less.
+_RARE = 10
 _MANY = 500  # samples of each group from which on Student's distribution stands in for permutations
 
 
@@ -147,7 +146,7 @@ def compare_groups(
     if v.dtype != torch.bool:
         v = require_finite(v.double(), "values")
     parts = {name: v[groups.index == k] for k, name in enumerate(groups.names)}
-    found = [Group(name, len(part), _mean(part, seed)) for name, part in parts.items() if len(part)]
+    found = [Group(name, len(part), interval_of_mean(part, seed)) for name, part in parts.items() if len(part)]
     compared = [g.name for g in found if g.size >= least]
     means = {g.name: g.value for g in found}
     pairs = list(combinations(compared, 2))
@@ -158,26 +157,21 @@ def compare_groups(
     return sorted(found, key=lambda g: g.value.value), gaps
 
 
-def _mean(values: Tensor, seed: int) -> Interval:
-    if values.dtype == torch.bool:
-        return wilson(int(values.sum()), len(values))
-    return bootstrap(values, seed=seed) if len(values) > 1 else Interval(float(values[0]), -torch.inf, torch.inf)
-
-
 def _gap(
     names: tuple[str, str], parts: tuple[Tensor, Tensor], means: tuple[Interval, Interval], level: float, seed: int
 ) -> Gap:
     """Two groups compared; the interval's level is that of one pair."""
     if float(parts[0].double().mean()) < float(parts[1].double().mean()):
         names, parts, means = names[::-1], parts[::-1], means[::-1]
-    first, second = parts
-    if first.dtype == torch.bool:
-        from scipy import stats
+    p = _exact(*parts) if parts[0].dtype == torch.bool else _permuted(*parts, seed)
+    return Gap(*names, interval_of_gap(parts, means, level), p)
 
-        hits, sizes = (int(first.sum()), int(second.sum())), (len(first), len(second))
-        p = float(stats.fisher_exact([[hits[0], sizes[0] - hits[0]], [hits[1], sizes[1] - hits[1]]]).pvalue)
-        return Gap(*names, share_difference(hits[0], sizes[0], hits[1], sizes[1], level), p)
-    return Gap(*names, difference_of_means(*means, level), _permuted(first, second, seed))
+
+def _exact(first: Tensor, second: Tensor) -> float:
+    """Two-sided p-value of equal shares (Fisher)."""
+    from scipy import stats
+
+    return float(stats.fisher_exact([[int(part.sum()), int((~part).sum())] for part in (first, second)]).pvalue)
 
 
 def _permuted(first: Tensor, second: Tensor, seed: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,9 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import numbers, require_finite, require_whole, require_within
-from deepwright.core.statistics import Interval, bootstrap, holm, share_difference
+from deepwright.core.statistics import Interval, holm
 from deepwright.dataquality.attributes import Literals, literals_of
-from deepwright.dataquality.resampling import difference_of_means, subset_sums
+from deepwright.dataquality.resampling import interval_of_gap, interval_of_mean, subset_sums
 from deepwright.dataquality.values import column_of_values
 
 _BEAM = 60  # slices of a level that are made longer
@@ -103,7 +103,7 @@ def find_weak_slices(
         return [], []
     slices = _judged(loss, literals, kept, test, seed)
     adjusted = holm([s.p for s in slices])
-    judged = sorted((_with_p(s, p) for s, p in zip(slices, adjusted)), key=lambda s: s.p)
+    judged = sorted((replace(s, p=p) for s, p in zip(slices, adjusted)), key=lambda s: s.p)
     return [s for s in judged if s.p < level], [s for s in judged if s.p >= level]
 
 
@@ -156,34 +156,25 @@ def _distinct(found: list[tuple[int, ...]], literals: Literals) -> list[tuple[in
 
 def _judged(loss: Tensor, literals: Literals, kept: list[tuple[int, ...]], test: Tensor, seed: int) -> list[Slice]:
     """Slices on the half that had no part in the search, their p-values not yet adjusted."""
-    values = loss[test]
+    binary = bool(((loss == 0) | (loss == 1)).all())
+    values = loss[test] > 0 if binary else loss[test]
     wholes = [literals.holds[:, list(members)].all(1) for members in kept]
     insides = [whole[test] for whole in wholes]
     if any(bool(inside.all()) for inside in insides):
         raise InputError("a slice", given="all samples", expected="some of them")
-    binary = bool(((loss == 0) | (loss == 1)).all())
     ps = [_exact(values[i], values) for i in insides] if binary else _permuted(values, insides, seed)
     level = 1 - 0.05 / len(kept)
     return [
-        _slice(" and ".join(literals.words[k] for k in members), whole, values, inside, level, p, binary, seed)
+        _slice(" and ".join(literals.words[k] for k in members), whole, values, inside, level, p, seed)
         for members, whole, inside, p in zip(kept, wholes, insides, ps)
     ]
 
 
-def _slice(
-    words: str, whole: Tensor, values: Tensor, inside: Tensor, level: float, p: float, binary: bool, seed: int
-) -> Slice:
-    within, rest = values[inside], values[~inside]
-    if binary:
-        gap = share_difference(int(within.sum()), len(within), int(rest.sum()), len(rest), level)
-    else:
-        gap = difference_of_means(_mean(within, seed), _mean(rest, seed), level)
-    rows = whole.nonzero().flatten()
-    return Slice(words, rows, len(within), float(within.mean()), float(rest.mean()), gap, p)
-
-
-def _mean(values: Tensor, seed: int) -> Interval:
-    return bootstrap(values, seed=seed) if len(values) > 1 else Interval(float(values[0]), -torch.inf, torch.inf)
+def _slice(words: str, whole: Tensor, values: Tensor, inside: Tensor, level: float, p: float, seed: int) -> Slice:
+    parts = values[inside], values[~inside]
+    within, rest = interval_of_mean(parts[0], seed), interval_of_mean(parts[1], seed)
+    gap = interval_of_gap(parts, (within, rest), level)
+    return Slice(words, whole.nonzero().flatten(), len(parts[0]), within.value, rest.value, gap, p)
 
 
 def _exact(within: Tensor, values: Tensor) -> float:
@@ -200,7 +191,3 @@ def _permuted(values: Tensor, insides: list[Tensor], seed: int) -> list[float]:
     drawn = subset_sums(centred, [int(inside.sum()) for inside in insides], _PERMUTATIONS, seed)
     slack = 1e-12 * float(centred.abs().sum())
     return [(1 + int((sums >= value - slack).sum())) / (_PERMUTATIONS + 1) for value, sums in zip(seen, drawn)]
-
-
-def _with_p(found: Slice, p: float) -> Slice:
-    return Slice(found.words, found.rows, found.size, found.loss, found.elsewhere, found.gap, p)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import numbers, require_within
+from deepwright.core.statistics import conformal_rank
 from deepwright.core.tasks import ranking
 
 
@@ -89,7 +90,7 @@ def conformal_threshold(scores: Float[Tensor, " n"], tpr: float) -> float:
     """
     require_within(0.0, 1.0, ends="()", tpr=tpr)
     ordered = numbers(scores, "held-out scores").cpu().double().sort().values
-    n, rank = len(ordered), -(-round((len(ordered) + 1) * tpr * 1e9) // 10**9)
+    n, rank = len(ordered), conformal_rank(len(ordered), tpr)
     if rank > n:
         needed = -(-round(tpr / (1 - tpr) * 1e9) // 10**9)
         expected = f"at least {needed} to accept {tpr:.0%} of new ones"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_finite, require_within
-from deepwright.core.statistics import Interval, weighted_bootstrap, wilson
+from deepwright.core.statistics import Interval, conformal_rank, weighted_bootstrap, wilson
 from deepwright.risk.calibration import less_noise
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -75,8 +75,8 @@ def conformal_half_width(errors: Float[Tensor, " n"], level: float) -> float:
     if errors.ndim != 1:
         raise InputError("errors", given=f"shape {tuple(errors.shape)}", expected="(N,)")
     size = require_finite(errors, "errors").double().abs().sort().values
-    rank = math.ceil((len(size) + 1) * level - 1e-9)
-    return float(size[rank - 1]) if 1 <= rank <= len(size) else math.inf
+    rank = conformal_rank(len(size), level)
+    return float(size[rank - 1]) if rank <= len(size) else math.inf
 
 
 def miscoverage(held: Mapping[float, Bool[Tensor, "n outputs"]], seed: int = 0, resamples: int = 500) -> Interval:

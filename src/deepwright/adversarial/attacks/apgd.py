@@ -176,13 +176,12 @@ class APGD(Attack):
 class _Climb(Climb):
     """Of the ascent with inertia."""
 
-    def __init__(self, x: Tensor, y: Any, eps: Tensor, mask: Tensor | None, other: Tensor | None, rows: Tensor) -> None:
-        super().__init__(x, y, eps, mask, other, rows)
-        self.alpha = 2 * eps
+    def begin(self) -> None:
+        self.alpha = 2 * self.eps
         self.alpha_before = self.alpha.clone()
-        self.previous = x
+        self.previous = self.x
         self.top_before = self.top.clone()
-        self.rises = torch.zeros(len(x), dtype=torch.long, device=x.device)
+        self.rises = torch.zeros(len(self.x), dtype=torch.long, device=self.x.device)
 
     def adapt(self, length: int, rho: float) -> None:
         few = self.rises < rho * length

@@ -37,6 +37,10 @@ class Climb:
         self.gradient = self.top_gradient = torch.zeros_like(x)
         self.loss = torch.full_like(eps, -torch.inf)
         self.top = self.loss.clone()
+        self.begin()
+
+    def begin(self) -> None:
+        """What one ascent keeps besides; nothing by default."""
 
     def record(self) -> None:
         """Keep what is better than the best point."""

@@ -6,10 +6,8 @@ of the linearised loss within ball and box, which for an affine network is the o
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.adversarial.attacks.climbing import Climb
@@ -49,29 +47,12 @@ def adapts_every(steps: int) -> int:
 
 
 class SparseClimb(Climb):
-    """Per-sample state of the ascent.
+    """Per-sample state of the ascent, made as a `Climb` is."""
 
-    Args:
-        x: clean inputs.
-        y: their targets.
-        eps: budgets.
-        mask: 1 where a number may change, or None.
-        other: the class aimed at, or None.
-        rows: which samples they are.
-    """
-
-    def __init__(
-        self,
-        x: Float[Tensor, "n ..."],
-        y: Any,
-        eps: Float[Tensor, " n"],
-        mask: Shaped[Tensor, "n ..."] | None,
-        other: Tensor | None,
-        rows: Tensor,
-    ) -> None:
-        super().__init__(x, y, eps, mask, other, rows)
-        self.radius, self.alpha = eps.clone(), eps.clone()
-        self.used = torch.full_like(eps, float(x[0].numel()))
+    def begin(self) -> None:
+        """The radius of the ball, the step's length, and how many coordinates the best point and a step use."""
+        self.radius, self.alpha = self.eps.clone(), self.eps.clone()
+        self.used = torch.full_like(self.eps, float(self.x[0].numel()))
         self.count = self.used * _FIRST_SHARE
 
     def enter(self, multiple: float) -> None:

@@ -132,7 +132,7 @@ def _embedding_of(network: nn.Module, ids: Tensor) -> str:
     finally:
         for hook in hooks:
             hook.remove()
-    if len(set(seen)) != 1 or len(seen) != 1:
+    if len(seen) != 1:
         given = "none that gets the token ids once" if len(seen) == 0 else f"{len(seen)} look-ups of the token ids"
         raise InputError("embedding", given=given, expected="an nn.Embedding that is asked once for the token ids")
     return seen[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
 import torch
@@ -14,7 +13,7 @@ from deepwright.checks.grading import Graded, graded_down, no_skill
 from deepwright.checks.held_out import REMEDY, why_none
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval
+from deepwright.core.statistics import Interval, conformal_rank
 from deepwright.core.tasks import Regression
 from deepwright.risk import Coverage, conformal_half_width, coverage, miscoverage
 from deepwright.risk.intervals import LEVELS
@@ -172,11 +171,8 @@ def _means(subject: Subject, rows: list[tuple[str, Coverage]]) -> dict[float, tu
     found = {}
     for level in sorted({c.level for _, c in rows}):
         mine = [c for _, c in rows if c.level == level]
-        ends = zip(*((c.held.value, c.held.low, c.held.high) for c in mine))
-        found[level] = (
-            Interval(*(sum(e) / len(mine) for e in ends)),
-            sum(c.width / s for c, s in zip(mine, scale)) / len(mine),
-        )
+        width = sum(c.width / s for c, s in zip(mine, scale)) / len(mine)
+        found[level] = Interval.mean_of([c.held for c in mine]), width
     return found
 
 
@@ -203,7 +199,7 @@ def _remedy(subject: Subject, grade: Graded, level: float) -> str:
     assert ends is not None
     # The conformal correction of claimed intervals: by how much targets leave them, each output in its own units.
     outside = torch.maximum(torch.minimum(*ends) - known, known - torch.maximum(*ends))
-    rank = math.ceil((len(outside) + 1) * level - 1e-9)
+    rank = conformal_rank(len(outside), level)
     if rank > len(outside):
         return f"No correction is advised: {len(outside)} validation samples are too few for {level:.0%}. {REMEDY}"
     moves = outside.sort(0).values[rank - 1].tolist()

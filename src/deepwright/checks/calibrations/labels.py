@@ -9,9 +9,8 @@ import torch
 from deepwright.checks.confidences import graded_confidence, reliability_figure
 from deepwright.checks.decisions import decisions
 from deepwright.checks.findings.finding import Finding
-from deepwright.checks.held_out import why_none
 from deepwright.checks.subjects.subject import Subject
-from deepwright.checks.temperatures import mean_of, scaled
+from deepwright.checks.temperatures import advised_of_decisions, endless, mean_of, ruled_out
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval
 from deepwright.risk import confidence_ece, grouped_calibration
@@ -27,19 +26,12 @@ def label_calibration(subject: Subject) -> Finding:
     assert p is not None
     p = p.double()
     each = [confidence_ece(p[:, k], y[:, k] == 1, seed=subject.seed) for k in range(p.shape[1])]
-    # All labels share their samples, so their intervals don't shrink in the mean.
-    mean = Interval(*(sum(parts) / len(each) for parts in zip(*((e.value, e.low, e.high) for e in each))))
+    mean = Interval.mean_of(each)
     worst = max(range(len(each)), key=lambda k: each[k].value)
     pooled = _pooled(subject, p)
     sure, right = torch.maximum(p, 1 - p), (p > 0.5) == (y == 1)
     gap = float(sure.mean() - right.double().mean())
-    held = None if why_none(subject) else decisions(subject, "validation")
-    fitted = scaled(
-        None if held is None else (held.logits, held.labels),
-        why_none(subject),
-        subject.seed,
-        None if held is None else held.sample,
-    )
+    fitted = advised_of_decisions(subject)
     values: dict[str, Any] = {
         "ece": pooled.ece,
         "ece_debiased": mean,
@@ -49,6 +41,9 @@ def label_calibration(subject: Subject) -> Finding:
         "nll": mean_of(subject.task.loss(subject.outputs(), y), subject.seed),
         "overconfidence": gap,
     }
+    drawn = decisions(subject)
+    assert drawn is not None
+    event = endless(values, ruled_out(subject, drawn.logits, drawn.labels, word=drawn.word))
     lines = [("network", pooled.reliability)]
     if fitted.temperature is not None:
         after = _pooled(subject, (subject.outputs().double() / fitted.temperature).sigmoid())
@@ -68,7 +63,8 @@ def label_calibration(subject: Subject) -> Finding:
         grade=found.grade,
         summary=f"Expected calibration error of a label's probability, without what {len(y)} samples add by chance: "
         f"{mean.value:.3f} in the mean over {len(each)} labels (95 % interval {mean.low:.3f} to {mean.high:.3f}); "
-        f"worst for {names[worst]!r}: {each[worst].value:.3f}. All together {pooled.ece:.3f}. {fitted.words(values)}",
+        f"worst for {names[worst]!r}: {each[worst].value:.3f}. All together {pooled.ece:.3f}. "
+        f"{event}{fitted.words(values)}",
         values=values,
         rule=rule,
         remedy=fitted.remedy(

@@ -7,9 +7,8 @@ from typing import Any
 from deepwright.checks.confidences import direction, graded_confidence, reliability_figure
 from deepwright.checks.decisions import Decisions, decisions
 from deepwright.checks.findings.finding import Finding
-from deepwright.checks.held_out import why_none
 from deepwright.checks.subjects.subject import Subject
-from deepwright.checks.temperatures import scaled
+from deepwright.checks.temperatures import advised_of_decisions
 from deepwright.core.results import Table
 from deepwright.risk import GroupedCalibration, grouped_calibration
 
@@ -23,13 +22,7 @@ def pixel_calibration(subject: Subject) -> Finding:
     drawn = decisions(subject)
     assert drawn is not None
     found = _grouped(subject, drawn)
-    held = None if why_none(subject) else decisions(subject, "validation")
-    fitted = scaled(
-        None if held is None else (held.logits, held.labels),
-        why_none(subject),
-        subject.seed,
-        None if held is None else held.sample,
-    )
+    fitted = advised_of_decisions(subject)
     values: dict[str, Any] = {
         "ece": found.ece,
         "ece_debiased": found.debiased,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deepwright.checks.findings.finding import Finding, NotApplicableError
-from deepwright.checks.quality.samples import are_pictures, attributes_of, floats_of
+from deepwright.checks.quality.samples import are_pictures, attributes_of, columns_as_given, floats_of
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.features import extract
 from deepwright.core.results import Figure, Table
@@ -73,9 +73,7 @@ def check_drift(subject: Subject) -> Finding:
 def _columns(subject: Subject, split: Split, *, raw: bool) -> dict[str, Any]:
     """What is compared column by column; a reference's table comes in its own units."""
     if raw and subject.data.kind == "tabular":
-        names = subject.data.features or tuple(f"column {i}" for i in range(split.x.shape[1]))
-        x = floats_of(split)
-        return {name: x[:, i] for i, name in enumerate(names)}
+        return dict(columns_as_given(subject, split))
     if are_pictures(split):
         return dict(statistics_of(x for x, _ in split.batches(500)))
     return {k: v for k, v in attributes_of(subject, split, labels=False).items() if k not in split.columns}

@@ -92,10 +92,20 @@ def table_columns(subject: Subject, split: Split) -> dict[str, Tensor]:
         split: some of its rows.
     """
     data = subject.data
-    names = data.features or tuple(f"column {i}" for i in range(split.x.shape[1]))
     if data.center is not None and data.scale is not None:
         split = in_own_units_of(data, split)
+    return columns_as_given(subject, split)
+
+
+def columns_as_given(subject: Subject, split: Split) -> dict[str, Tensor]:
+    """Columns of a table as they are: of a reference that is the user's own units already.
+
+    Args:
+        subject: of a table.
+        split: some of its rows.
+    """
     x = floats_of(split)
+    names = subject.data.features or tuple(f"column {i}" for i in range(x.shape[1]))
     return {name: x[:, i] for i, name in enumerate(names)}
 
 

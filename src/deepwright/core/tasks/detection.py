@@ -16,7 +16,7 @@ from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks.detection_batch import DetectionBatch, detection_batch
 from deepwright.core.tasks.intervals import bootstrap
-from deepwright.core.tasks.matching import WeightedDetections, beside_aside, matches
+from deepwright.core.tasks.matching import EVERY_SIZE, WeightedDetections, matches_within
 from deepwright.core.tasks.protocol import Task, chosen_loss
 from deepwright.core.tasks.reading import raised
 from deepwright.core.tasks.targets import beside, require_names
@@ -117,9 +117,9 @@ class Detection(Task):
         rows = []
         for guess, truth in zip(self.prediction(out), y, strict=True):
             level = torch.tensor([self.iou], dtype=torch.float64, device=guess.boxes.device)
-            hits = matches(guess, truth, level).sum()
-            claimed = len(guess) - beside_aside(guess, truth, level).sum()
-            rows.append(torch.stack([hits, claimed, torch.full_like(hits, len(truth))]))
+            found, beside = matches_within(guess, truth, level, EVERY_SIZE)
+            hits = found.sum()
+            rows.append(torch.stack([hits, len(guess) - beside.sum(), torch.full_like(hits, len(truth))]))
         return torch.stack(rows).double() if rows else torch.zeros(0, 3, dtype=torch.float64)
 
     def right(self, out: DetectionBatch, y: DetectionBatch) -> Bool[Tensor, " n"]:

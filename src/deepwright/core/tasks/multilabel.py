@@ -153,11 +153,9 @@ class MultiLabel(Task):
 
     def headline_value(self, out: Float[Tensor, "n labels"], y: Int64[Tensor, "n labels"]) -> float:
         """Mean average precision over the labels that occur."""
-        y = beside(out, y)
-        z, truth = raised(out), y == 1
+        ranked = _ranked(out, beside(out, y) == 1)
         one = torch.ones(1, len(y), dtype=torch.float64, device=out.device)
-        found = [float(AveragePrecision(z[:, k], truth[:, k])(one)) for k in truth.any(0).nonzero().flatten().tolist()]
-        return sum(found) / len(found) if found else math.nan
+        return float(torch.stack([each(one) for each in ranked]).mean()) if ranked else math.nan
 
     def metrics(
         self, out: Float[Tensor, "n labels"], y: Int64[Tensor, "n labels"], *, resamples: int = 1000, seed: int = 0
@@ -169,8 +167,7 @@ class MultiLabel(Task):
         y = beside(out, y)
         truth, called = y == 1, self.prediction(out) == 1
         hits = torch.stack([called & truth, called, truth], 1).double().flatten(1)
-        z, label_score = raised(out), self.score(out, y)
-        ranked = [AveragePrecision(z[:, k], truth[:, k]) for k in truth.any(0).nonzero().flatten().tolist()]
+        label_score, ranked = self.score(out, y), _ranked(out, truth)
 
         def all_of_them(w: Tensor) -> dict[str, Tensor]:
             hit, claimed, true = (w @ hits).reshape(len(w), 3, -1).unbind(1)
@@ -196,3 +193,9 @@ class MultiLabel(Task):
         """Log odds of each label in training, half a sample added to either side."""
         count = train.sum(0)
         return ((count + 0.5) / (len(train) - count + 0.5)).log().expand(len(y), -1)
+
+
+def _ranked(out: Tensor, truth: Tensor) -> list[AveragePrecision]:
+    """The average precision of each label that occurs."""
+    z = raised(out)
+    return [AveragePrecision(z[:, k], truth[:, k]) for k in truth.any(0).nonzero().flatten().tolist()]

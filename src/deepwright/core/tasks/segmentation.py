@@ -236,13 +236,13 @@ class Segmentation(Task):
 
     def headline_value(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> float:
         """Mean IoU."""
-        return float(_mean_iou(self._counts(out, beside(out, y)).sum(0)))
+        return float(_mean_iou(self.class_counts(out, y)))
 
     def class_iou(
         self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]
     ) -> Float[Tensor, " classes"]:
         """IoU of each class over all samples; NaN for a class that neither occurs nor is predicted."""
-        return _ious(self._counts(out, y).sum(0))
+        return _ious(self.class_counts(out, y))
 
     def class_counts(
         self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]

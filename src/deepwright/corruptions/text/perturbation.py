@@ -12,7 +12,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
 from deepwright.core.texts import are_codes
-from deepwright.corruptions.engine import identities, severities_of
+from deepwright.corruptions.engine import described, identities, severities_of
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,8 @@ class TextPerturbation:
             InputError: no code points; a severity outside 0..5.
         """
         if not are_codes(texts):
-            given = (
-                f"{texts.dtype} of shape {tuple(texts.shape)}" if isinstance(texts, Tensor) else type(texts).__name__
-            )
             hint = "core.texts.to_codes(list of strings)"
-            raise InputError("texts", given=given, expected="int32 code points (N, characters)", hint=hint)
+            raise InputError("texts", given=described(texts), expected="int32 code points (N, characters)", hint=hint)
         level = int(severities_of(severity, 1))
         if level == 0 or not texts.numel():
             return texts.clone()

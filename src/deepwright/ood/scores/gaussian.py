@@ -11,6 +11,8 @@ from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.features import Activations
 from deepwright.ood.detector import Detector, require_classes
 
+_ROUNDING = 1e-24  # of the squares: what float64's rounding makes of samples that are alike, and float32 can't tell
+
 
 class MDS(Detector):
     """min_k (h - mu_k)' P (h - mu_k), P the pseudo-inverse of the tied within-class covariance.
@@ -43,6 +45,16 @@ class MDS(Detector):
         assert acts.features is not None
         return acts.features.double()
 
+    def fit(self, acts: Activations) -> Self:
+        """See `Detector.fit`.
+
+        Raises:
+            InputError: as `Detector.fit`, and where all samples of a class are alike, in every class.
+        """
+        super().fit(acts)
+        self._require_spread()
+        return self
+
     def _fit(self, acts: Activations) -> None:
         assert acts.labels is not None
         classes = acts.logits.shape[1]
@@ -60,7 +72,7 @@ class MDS(Detector):
     def partial_fit(self, acts: Activations) -> Self:
         """Add samples: the same as one fit on everything (Chan's update in float64)."""
         if not self._has("fitted_"):
-            return self.fit(acts)
+            return super().fit(acts)  # a first batch may have one sample a class
         self._require(acts, fitting=True)
         self._add(acts)
         return self
@@ -87,15 +99,20 @@ class MDS(Detector):
 
     def _class_distances(self, acts: Activations) -> Tensor:
         """(N, K) squared distances."""
-        if self.whiten_.shape[1] == 0:
+        self._require_spread()
+        h = self._vectors(acts) @ self.whiten_
+        return torch.cdist(h, self.mean_ @ self.whiten_, compute_mode="donot_use_mm_for_euclid_dist").square()
+
+    def _require_spread(self) -> None:
+        """Refuse classes whose samples differ by nothing, or by how their mean rounds."""
+        size = (self.count_ * self.mean_.square().sum(1)).sum()
+        if bool(self.scatter_.diagonal().sum() <= _ROUNDING * size):
             raise InputError(
                 f"{self.name}: activations",
                 given="samples of a class that are all alike",
                 expected="some that differ",
                 hint="fit on more samples, or use KNN",
             )
-        h = self._vectors(acts) @ self.whiten_
-        return torch.cdist(h, self.mean_ @ self.whiten_, compute_mode="donot_use_mm_for_euclid_dist").square()
 
     def _score(self, acts: Activations) -> Tensor:
         return self._class_distances(acts).amin(1)
