@@ -95,29 +95,25 @@ def _lstm(
     return _layer(node, _lstm_cell, x, w, r, bias, lengths, [h, c])
 
 
-def _gru(
-    node: Node,
-    x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    bias: Tensor | None = None,
-    lengths: Any = None,
-    h: Tensor | None = None,
-) -> tuple[Tensor, ...]:
-    cell = _gru_cell(bool(node.get("linear_before_reset", 0)))
-    return _layer(node, cell, x, w, r, bias, lengths, [h])
+def _one_state(cell_of: Callable[[Node], Cell]) -> Operator:
+    """A layer whose state is what comes out of it."""
+
+    def layer(
+        node: Node,
+        x: Tensor,
+        w: Tensor,
+        r: Tensor,
+        bias: Tensor | None = None,
+        lengths: Any = None,
+        h: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        return _layer(node, cell_of(node), x, w, r, bias, lengths, [h])
+
+    return layer
 
 
-def _rnn(
-    node: Node,
-    x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    bias: Tensor | None = None,
-    lengths: Any = None,
-    h: Tensor | None = None,
-) -> tuple[Tensor, ...]:
-    return _layer(node, _rnn_cell, x, w, r, bias, lengths, [h])
-
-
-RECURRENT: dict[str, Operator] = {"GRU": _gru, "LSTM": _lstm, "RNN": _rnn}
+RECURRENT: dict[str, Operator] = {
+    "GRU": _one_state(lambda node: _gru_cell(bool(node.get("linear_before_reset", 0)))),
+    "LSTM": _lstm,
+    "RNN": _one_state(lambda node: _rnn_cell),
+}
