@@ -62,8 +62,8 @@ def _layer(
     direction = node.get("direction", "forward")
     for d in range(w.shape[0]):
         width = w.shape[1]
-        own, back = (torch.zeros(width).to(w),) * 2 if bias is None else (bias[d, :width], bias[d, width:])
-        zero = torch.zeros(x.shape[1], r.shape[2]).to(x)
+        own, back = (w.new_zeros(width),) * 2 if bias is None else (bias[d, :width], bias[d, width:])
+        zero = x.new_zeros(x.shape[1], r.shape[2])
         state = tuple(zero if s is None else s[d] for s in start)
         steps, turned = F.linear(x, w[d], own), direction == "reverse" or d == 1
         rows = []
