@@ -9,8 +9,8 @@ from torch.export import export
 
 import deepwright as dw
 from deepwright.nets import (
-    Detecting,
     Exported,
+    FinalDetections,
     HuggingFace,
     Output,
     load_hugging_face,
@@ -78,7 +78,7 @@ ROWS = [
     Bad("a layer as a model of transformers", lambda tmp: HuggingFace(NET), ("Linear", "PreTrainedModel")),
     Bad("an output of no network", lambda tmp: Output("net", 0), ("str", "nn.Module")),
     Bad("a third output of two", lambda tmp: Output(nn.LSTM(2, 2), 2)(torch.zeros(1, 1, 2)), ("2", "0..1")),
-    Bad("a detector that is none", lambda tmp: Detecting(NET), ("Linear", "SSD")),
+    Bad("a detector that is none", lambda tmp: FinalDetections(NET), ("Linear", "SSD")),
     Bad(
         "a program of two inputs",
         lambda tmp: Exported.of(export(nn.Bilinear(2, 2, 2), (torch.ones(1, 2), torch.ones(1, 2)))),

@@ -90,7 +90,7 @@ def test_one_piece_of_boxes(tmp_path, layout):
     assert len(found) == N // 2
     assert all(torch.allclose(image.boxes, torch.tensor([BOX]).float(), atol=1e-3) for image in found)
     assert {data.classes[int(image.labels[0])] for image in found} == {"can"}
-    assert "labels are 0" in data.notes[0]
+    assert any("labels are 0" in note for note in data.notes)
 
 
 def coco_parts(root):
@@ -195,6 +195,23 @@ def test_label_maps(tmp_path, layout):
         there[BOX[1] : BOX[3], BOX[0] : BOX[2]] = bool(x[0, 15, 15] == 200)
         assert torch.equal(y == 1, there)
         assert bool((y[:2] == 255).all())
+
+
+@pytest.mark.parametrize("layout", [masks_beside, coco_flat])
+def test_a_limit_is_told(tmp_path, layout):
+    layout(tmp_path)
+    data = load(tmp_path, split="test", limit=5)
+    assert len(data.test) == 5
+    assert any(f"5 of {N} test samples" in note for note in data.notes)
+
+
+def test_a_picture_of_no_part_is_refused_beside_parts(tmp_path):
+    masks_of_parts(tmp_path)
+    for folder, content in (("pictures", picture(0)), ("masks", label_map(0))):
+        (tmp_path / folder).mkdir()
+        content.save(tmp_path / folder / "lost.png")
+    with pytest.raises(InputError, match="1 samples of no part beside"):
+        load_masks(tmp_path)
 
 
 def test_masks_of_0_and_255_are_two_classes(tmp_path):

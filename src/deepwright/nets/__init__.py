@@ -10,7 +10,6 @@ Example:
 """
 
 from deepwright.nets.doors import (
-    Detecting,
     Exported,
     FolderCard,
     HuggingFace,
@@ -42,7 +41,6 @@ __all__ = [
     "SSD",
     "BasicBlock",
     "Bottleneck",
-    "Detecting",
     "EfficientNetLite0",
     "Exported",
     "FinalDetections",

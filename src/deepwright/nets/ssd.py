@@ -216,21 +216,31 @@ class FinalDetections(nn.Module):
     Gradients reach the input through the scores of the boxes that are kept.
 
     Args:
-        detector: gives codes and logits.
+        network: gives codes and logits of its anchors.
         score: least score of a box.
         iou: overlap with a better box of its class from which a box is suppressed.
         limit: most boxes an image.
+
+    Raises:
+        InputError: another network; numbers out of their range.
     """
 
-    def __init__(self, detector: SSD, *, score: float = 0.05, iou: float = 0.5, limit: int = 100) -> None:
+    def __init__(self, network: SSD, *, score: float = 0.05, iou: float = 0.5, limit: int = 100) -> None:
         super().__init__()
+        if not isinstance(network, SSD):
+            raise InputError("network", given=type(network).__name__, expected="an SSD of deepwright.nets")
         require_within(0, 1, score=score, iou=iou)
         require_whole(1, limit=limit)
-        self.detector, self.score, self.iou, self.limit = detector, score, iou, limit
+        self.network, self.score, self.iou, self.limit = network, score, iou, limit
+        self.training = network.training
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> list[Detections]:
-        """Boxes in pixels of each image, best first."""
-        return self.detector.postprocess(self.detector(x), score=self.score, iou=self.iou, limit=self.limit)
+        """Boxes in pixels of each image, best first.
+
+        Args:
+            x: images of the network's size.
+        """
+        return self.network.postprocess(self.network(x), score=self.score, iou=self.iou, limit=self.limit)
 
 
 _BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from deepwright.checks import Subject
 from deepwright.checks.held_out import why_none
@@ -109,11 +110,12 @@ def guard(options: GuardOptions = GuardOptions(), *, say: Say = quiet) -> GuardR
 
 
 def _flagged(subject: Subject, guarded: Guarded) -> Table:
-    sets = {"test": subject.data.test.inputs(), **subject.ood}
+    size = subject.batch_size
+    sets: dict[str, Iterable[Tensor]] = {"test": (x for x, _ in subject.data.test.batches(size))}
+    sets.update({name: x.split(size) for name, x in subject.ood.items()})
     rows: list[list[Any]] = []
-    for name, x in sets.items():
-        parts = read_outputs(guarded, x.split(subject.batch_size), lambda out, n: out[2])
-        found = torch.cat([torch.as_tensor(part).cpu() for part in parts])
+    for name, batches in sets.items():
+        found = torch.cat(read_outputs(guarded, batches, lambda out, n: out[2]))
         share = clopper_pearson(int(found.sum()), len(found))
         rows.append([name, len(found), share.value, share.low, share.high])
     facts = guarded.facts

@@ -16,7 +16,6 @@ from deepwright.checks import Subject, in_deviations, in_own_units, reads_texts
 from deepwright.core.devices import resolve
 from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
-from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
 from deepwright.core.requirements import require_number, require_positive, require_whole, require_within
 from deepwright.core.scales import STATED
@@ -49,6 +48,7 @@ from deepwright.workflows.options import Say, quiet, require_choice, require_pla
 from deepwright.workflows.precision import placed
 from deepwright.workflows.tasks import task_of, word_for
 from deepwright.workflows.text_networks import train_text_network
+from deepwright.workflows.validation import ValidationLoss
 
 DEFAULT_MODEL = "resnet8-mnist"
 _MOST_OOD = 1000  # images of a folder of the user's that belong to no class
@@ -517,18 +517,6 @@ class _Loss:
         return self.task.loss(self.task.read(out, strict=False), y).mean()
 
 
-@dataclass(frozen=True)
-class _ValidationLoss:
-    """A loss on a validation split; knows no more than that, since a checkpoint is bound to what it knows."""
-
-    x: Tensor
-    y: Tensor
-    loss: Callable[[Tensor, Tensor], Tensor]
-
-    def __call__(self, network: nn.Module) -> dict[str, float]:
-        return {"validation_loss": float(self.loss(logits_of(network, [self.x]), self.y))}
-
-
 def train_mlp(
     data: Data, *, task: Task | None = None, seed: int = 0, device: str = "cpu", say: Say = quiet
 ) -> nn.Module:
@@ -567,7 +555,7 @@ def train_mlp(
         loss=loss,
         optimizer=adamw(1e-3, 1e-2),
         selection=Selection(
-            _ValidationLoss(data.validation.inputs(), held, loss), "validation_loss", mode="min", patience=20
+            ValidationLoss(data.validation.inputs(), held, loss), "validation_loss", mode="min", patience=20
         ),
         seed=seed,
         description="train mlp",

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from torch import Tensor, nn
+from torch.nn import functional as F
 
 from deepwright.core.devices import resolve
 from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
-from deepwright.core.inference import logits_of
 from deepwright.core.randomness import local_rng
 from deepwright.core.texts import to_texts
 from deepwright.data import Data
 from deepwright.nets.texts import Tokenized, WordTokenizer, text_cnn
 from deepwright.workflows.options import Say, quiet
-
-
-@dataclass(frozen=True)
-class _ValidationLoss:
-    ids: Tensor
-    y: Tensor
-
-    def __call__(self, network: nn.Module) -> dict[str, float]:
-        return {"validation_loss": float(nn.functional.cross_entropy(logits_of(network, [self.ids]), self.y))}
+from deepwright.workflows.validation import ValidationLoss
 
 
 def train_text_network(data: Data, *, seed: int = 0, device: str = "cpu", say: Say = quiet) -> Tokenized:
@@ -49,7 +38,9 @@ def train_text_network(data: Data, *, seed: int = 0, device: str = "cpu", say: S
         network = text_cnn(len(tokenizer), len(data.classes))
     network = network.to(resolve(device, "device"))
     known, held = (tokenizer(to_texts(part.x)) for part in (data.train, data.validation))
-    selection = Selection(_ValidationLoss(held, data.validation.y), "validation_loss", mode="min", patience=5)
+    selection = Selection(
+        ValidationLoss(held, data.validation.y, F.cross_entropy), "validation_loss", mode="min", patience=5
+    )
     result = fit(
         network,
         (known, data.train.y),

@@ -282,7 +282,7 @@ ENTRIES = [
     Entry("HuggingFace", made(lambda: HuggingFace(transformer()), 3, 8, 8), dtypes=DOUBLE),
     Entry("load_hugging_face, read_card", folder_loaded),
     Entry("load_torchscript, weights_hidden", script_loaded, returns="cpu"),
-    Entry("as_network, Detecting", detections_there),
+    Entry("as_network, a detector", detections_there),
     Entry("Output", made(lambda: Output(small_ssd(), "logits"), 1, 48, 64), dtypes=DOUBLE),
     Entry("open_onnx, OnnxNetwork", onnx_twin, dtypes=DOUBLE),
     Entry("from_estimator", scores_only(lambda: from_estimator(estimator()))),

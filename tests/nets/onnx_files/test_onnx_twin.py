@@ -15,6 +15,7 @@ from deepwright.core.identity import digest
 from deepwright.core.inference import has_gradients
 from deepwright.nets import load
 from deepwright.nets.onnx_files import open_onnx
+from deepwright.nets.onnx_files.reading import read_graph
 from onnx_networks import NETWORKS, made, write
 
 
@@ -85,6 +86,25 @@ def test_double_precision_and_copies(tmp_path):
     assert torch.allclose(double(x), copy.deepcopy(network).double()(x), rtol=1e-6)  # weights were rounded once
     assert double(x).dtype == torch.float64
     assert digest(found) == digest(copy.deepcopy(found)) != digest(double)
+
+
+@pytest.mark.parametrize("changed", ["net.onnx", "net.weights"])
+def test_a_file_is_told_by_all_that_it_is_made_of(tmp_path, changed):
+    network, shape = made("perceptron")
+    model = onnx.load(str(write(network, shape, tmp_path / "one.onnx")))
+    where = {"location": "net.weights", "size_threshold": 0}
+    onnx.save(model, str(tmp_path / "net.onnx"), save_as_external_data=True, all_tensors_to_one_file=True, **where)
+    before = read_graph(tmp_path / "net.onnx").digest
+    assert before == read_graph(tmp_path / "net.onnx").digest
+    if changed == "net.onnx":
+        again = onnx.load(str(tmp_path / changed), load_external_data=False)
+        again.graph.node[0].name = "another"
+        onnx.save(again, str(tmp_path / changed))
+    else:
+        content = bytearray((tmp_path / changed).read_bytes())
+        content[0] ^= 1
+        (tmp_path / changed).write_bytes(content)
+    assert read_graph(tmp_path / "net.onnx").digest != before
 
 
 def file(path, nodes, inputs, outputs, constants=(), opset=17, **options):

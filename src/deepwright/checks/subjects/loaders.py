@@ -75,7 +75,8 @@ def subject_from_loaders(
     Raises:
         InputError: batches of another form; outputs and targets whose task can't be told.
     """
-    require_network(as_network(model).network)
+    first = as_network(model).network
+    require_network(first)
     for word in options:
         if word not in OPTIONS:
             raise unknown_name("option of a subject", word, OPTIONS)
@@ -93,7 +94,7 @@ def subject_from_loaders(
         )
     if task is not None and not isinstance(task, Task):
         raise InputError("task", given=repr(task), expected="a task of deepwright.core.tasks")
-    wide = dtype_of(as_network(model).network) == torch.float64
+    wide = dtype_of(first) == torch.float64
     x, y = _gather(test, "test", keys, wide)
     if are_codes(x) or tokenizer is not None:
         opened, said = _reading(model, are_codes(x), tokenizer), ""

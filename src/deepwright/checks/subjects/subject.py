@@ -107,15 +107,15 @@ class Subject:
     _log_probabilities: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        require_network(as_network(self.model).network)
         if not isinstance(self.data, Data):
             raise InputError(
                 "data", given=type(self.data).__name__, expected="a Data", hint="audit(model, loader) takes loaders"
             )
-        if len(self.data.test):
-            example = None if self.data.kind == "text" else self.data.test.inputs(slice(0, TELLING_ROWS))
-            self.model, note = as_network(self.model, example)
-            self.data = replace(self.data, notes=(*self.data.notes, note)) if note else self.data
+        told_by_inputs = self.data.kind != "text" and len(self.data.test)
+        example = self.data.test.inputs(slice(0, TELLING_ROWS)) if told_by_inputs else None
+        self.model, note = as_network(self.model, example)
+        require_network(self.model)
+        self.data = replace(self.data, notes=(*self.data.notes, note)) if note else self.data
         self._check_options()
         dense = {"segmentation": Segmentation, "detection": Detection}.get(self.data.kind)
         if dense is not None:  # images with label maps, or with boxes

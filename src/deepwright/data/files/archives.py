@@ -203,15 +203,28 @@ if hasattr(os, "register_at_fork"):  # a forked process has none of these thread
     os.register_at_fork(after_in_child=_decoders.cache_clear)
 
 
-def broken(source: Pictures, why: str) -> InputError:
-    """The refusal of a file that can't be decoded.
+def sound(
+    source: Pictures, names: Iterable[str], how: Decoding, skipped: list[str]
+) -> Iterator[tuple[int, np.ndarray, int]]:
+    """Files that can be decoded: the place in `names`, uint8 pixels (H, W, C), the checksum of the bytes.
 
     Args:
-        source: where it is.
-        why: its name and what is wrong with it.
+        source: where they are.
+        names: which ones.
+        how: size, mode, and what to do with broken ones.
+        skipped: gets a line for each file that is left out.
+
+    Raises:
+        InputError: a broken file (named, with the reason), where they aren't left out.
     """
-    hint = "mend it, or pass --skip-broken to leave it out"
-    return InputError(f"broken image in {source.path}", given=why, hint=hint)
+    for position, file in enumerate(decoded(source, names, how)):
+        if not isinstance(file.pixels, str):
+            yield position, file.pixels, file.checksum
+            continue
+        if not how.skip_broken:
+            hint = "mend it, or pass --skip-broken to leave it out"
+            raise InputError(f"broken image in {source.path}", given=file.pixels, hint=hint)
+        skipped.append(file.pixels)
 
 
 def unlike(source: Pictures, shapes: Iterable[tuple[int, ...]]) -> InputError:
@@ -254,19 +267,13 @@ def decode(source: Pictures, names: Sequence[str], how: Decoding) -> tuple[Tenso
     kept: list[int] = []
     skipped: list[str] = []
     held = 0
-    files = decoded(source, track(names, f"decode {source.path.name}"), how)
-    for position, file in enumerate(files):
-        if isinstance(file.pixels, str):
-            if not how.skip_broken:
-                raise broken(source, file.pixels)
-            skipped.append(file.pixels)
-            continue
-        held += file.pixels.nbytes
+    for position, pixels, _ in sound(source, track(names, f"decode {source.path.name}"), how, skipped):
+        held += pixels.nbytes
         if held > _LARGEST:
             raise InputError(
                 "images", given=f"over {_LARGEST >> 30} GiB decoded", hint="use --limit N, or a smaller size"
             )
-        arrays.append(file.pixels)
+        arrays.append(pixels)
         kept.append(position)
     shapes = list({a.shape: None for a in arrays})
     if len(shapes) > 1:

@@ -17,7 +17,8 @@ from deepwright.data.dataset import Data, Split, to_float
 from deepwright.data.files.class_order import require_names
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.members import Members
-from deepwright.data.files.pieces import FOR_TRAINING, missing_part, one_piece, seen_validation
+from deepwright.data.files.parts import data_of_parts
+from deepwright.data.files.pieces import FOR_TRAINING
 from deepwright.data.files.tables import standardised
 
 _KEYS = {
@@ -79,19 +80,8 @@ def load_npz(
     shapes = {part: tuple(s.x.shape[1:]) for part, s in found.items()}
     if len(set(shapes.values())) > 1:
         raise InputError(f"{path.name}", given=f"samples of shapes {shapes}", expected="one shape in all parts")
-    parts, notes = _completed(found, str(path), shares, split, seed)
-    names = _names(parts, classes, path)
-    kind = "image" if parts["test"].x.ndim == 4 else "tabular"
-    data = Data(
-        path.stem,
-        kind,
-        names,
-        parts["train"],
-        parts["validation"],
-        parts["test"],
-        notes=tuple(notes),
-        seen_validation=seen_validation(found),
-    )
+    kind = "image" if len(next(iter(shapes.values()))) == 3 else "tabular"
+    data = data_of_parts(path, kind, _names(found, classes, path), found, shares=shares, split=split, seed=seed)
     data = standardised(data) if data.test.x.ndim == 2 else data
     return data.limited(limit, train_limit, seed)
 
@@ -115,22 +105,6 @@ def _pair(members: Members, x: str, y: str, stream: bool) -> Split:
     if len(labels) == 0:
         raise InputError(f"{path.name}:{x}", given="no sample", expected="at least one")
     return Split(inputs, labels)
-
-
-def _completed(
-    found: dict[str, Split], name: str, shares: tuple[float, float], split: str | None, seed: int
-) -> tuple[dict[str, Split], list[str]]:
-    """The parts, missing ones cut from those that are there, and what to tell about it."""
-    if len(found) == 1:
-        whole = next(iter(found.values()))
-        if len(whole) < 10 and split is None:
-            raise InputError(
-                name, given=f"{len(whole)} samples to split into train, validation and test", expected="at least 10"
-            )
-        rows, note = one_piece(whole.y, shares, split, seed)
-        return {part: whole.where(row) for part, row in rows.items()}, [note]
-    cut, notes = missing_part({part: s.y for part, s in found.items()}, f"samples of {name}", split, seed)
-    return {**found, **{part: found[source].where(rows) for part, (source, rows) in cut.items()}}, notes
 
 
 def _names(parts: dict[str, Split], classes: Sequence[str] | None, path: Path) -> tuple[str, ...]:

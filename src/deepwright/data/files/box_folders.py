@@ -13,7 +13,7 @@ from deepwright.core.tasks import DetectionBatch
 from deepwright.data.dataset import Data, Split
 from deepwright.data.files.archives import Decoding, ImageSource, decode
 from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_yolo
-from deepwright.data.files.parts import complete_parts, part_in
+from deepwright.data.files.parts import data_of_parts, part_in
 from deepwright.data.files.pieces import FOR_TRAINING
 
 _HEAD = 1 << 20  # bytes that a JSON file is told by
@@ -85,23 +85,14 @@ def load_boxes(
     if any(each.classes != found for each in read.values()):  # VOC names its classes box by box
         read = {part: _read(piece, shape, channels, found) for part, piece in pieces.items()}
     splits = {part: Split(each.images, DetectionBatch(each.truth)) for part, each in read.items()}
-    parts, notes, seen = complete_parts(splits, str(path), shares, split, limit, train_limit, seed)
     ignored = sum(int((each.occupied == -1).sum()) for each in read.values())
     order = ", ".join(f"{i} {name}" for i, name in enumerate(found[:20])) + (", ..." if len(found) > 20 else "")
-    notes = [f"{first.form} boxes; labels are {order}", *notes]
+    notes = [f"{first.form} boxes; labels are {order}"]
     if ignored:
         what = "pictures hold" if ignored > 1 else "picture holds"
         notes.append(f"{ignored} {what} only boxes marked difficult or crowd, which don't count as objects")
-    return Data(
-        path.name,
-        "detection",
-        found,
-        parts["train"],
-        parts["validation"],
-        parts["test"],
-        notes=tuple(notes),
-        seen_validation=seen,
-    )
+    data = data_of_parts(path, "detection", found, splits, shares=shares, split=split, seed=seed, notes=notes)
+    return data.limited(limit, train_limit, seed)
 
 
 def _pieces(path: Path) -> dict[str, _Piece]:

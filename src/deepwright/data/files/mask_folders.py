@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.data.dataset import Data, Split
 from deepwright.data.files.archives import Decoding, ImageSource, decode
-from deepwright.data.files.parts import complete_parts, part_in
+from deepwright.data.files.parts import data_of_parts, part_in
 from deepwright.data.files.pieces import FOR_TRAINING
 
 IGNORED = 255
@@ -100,11 +100,8 @@ def load_masks(
         splits = {part: Split(each.x, (each.y == IGNORED).long()) for part, each in splits.items()}
         seen, notes = [0, 1], ["label maps hold 0 and 255 only: read as two classes, 0 and 1"]
     names = _names(seen, classes, path)
-    parts, told, validation = complete_parts(splits, str(path), shares, split, limit, train_limit, seed)
-    data = Data(
-        path.stem, "segmentation", names, parts["train"], parts["validation"], parts["test"], notes=(*notes, *told)
-    )
-    return replace(data, seen_validation=validation)
+    data = data_of_parts(path, "segmentation", names, splits, shares=shares, split=split, seed=seed, notes=notes)
+    return data.limited(limit, train_limit, seed)
 
 
 def _names(seen: Sequence[int], classes: Sequence[str] | None, path: Path) -> tuple[str, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-
-import torch
+from collections.abc import Sequence
+from pathlib import Path
 
 from deepwright.core.errors import InputError
-from deepwright.data.dataset import Split
-from deepwright.data.files.pieces import missing_part, one_piece, seen_validation
+from deepwright.data.dataset import Data, Split
+from deepwright.data.files.pieces import SHARES, missing_part, one_piece, seen_validation
 
 PART_OF = {
     "train": "train",
@@ -31,46 +31,61 @@ def part_in(name: str) -> str:
     return PART_OF.get(re.sub(r"[\d_\-.]*$", "", name.lower()), "")
 
 
-def complete_parts(
+def data_of_parts(
+    path: Path,
+    kind: str,
+    classes: tuple[str, ...],
     given: dict[str, Split],
-    name: str,
+    *,
     shares: tuple[float, float],
     split: str | None,
-    limit: int | None,
-    train_limit: int | None,
     seed: int,
-) -> tuple[dict[str, Split], list[str], bool]:
-    """Train, validation and test of the parts that there are, what to tell, and whether validation may have been seen.
+    what: str = "samples",
+    notes: Sequence[str] = (),
+) -> Data:
+    """A data set of the parts that there are; one that is missing is cut from another one, and notes say so.
 
     Args:
-        given: by part; data in one piece under "" (a lone part counts as that).
-        name: of the data.
+        path: of the data, which are named by it.
+        kind: see `Data`.
+        classes: their names.
+        given: by part; a single one counts as data in one piece.
         shares: of the training and the validation part of data in one piece.
         split: "test" makes such data the test part.
-        limit: at most so many test and validation samples each.
-        train_limit: at most so many training samples.
         seed: of the draws.
+        what: the samples are, in words.
+        notes: what else to tell.
 
     Raises:
-        InputError: too few samples to cut.
+        InputError: too few samples to cut; samples of no part beside others.
     """
-    seen = seen_validation(given)
+    parts, told = _completed(given, path, what, shares, split, seed)
+    return Data(
+        path.stem if path.is_file() else path.name,
+        kind,
+        classes,
+        parts["train"],
+        parts["validation"],
+        parts["test"],
+        notes=(*told, *notes),
+        seen_validation=seen_validation(given),
+    )
+
+
+def _completed(
+    given: dict[str, Split], path: Path, what: str, shares: tuple[float, float], split: str | None, seed: int
+) -> tuple[dict[str, Split], list[str]]:
     if len(given) == 1:
         whole = next(iter(given.values()))
         if len(whole) < _LEAST and split is None:
-            expected = f"at least {_LEAST}"
-            raise InputError(
-                "samples", given=f"{len(whole)} to split", expected=expected, hint="--split test measures all"
-            )
+            told = f"{len(whole)} {what} to split into train, validation and test"
+            hint = "--split test measures all"
+            raise InputError(str(path), given=told, expected=f"at least {_LEAST}", hint=hint)
         rows, note = one_piece(whole.y, shares, split, seed)
-        parts, notes = {part: whole.where(rows[part]) for part in ("train", "validation", "test")}, [note]
-    else:
-        cut, notes = missing_part({part: each.y for part, each in given.items()}, f"samples of {name}", split, seed)
-        parts = {**given, **{part: given[source].where(rows) for part, (source, rows) in cut.items()}}
-    most = {"train": train_limit, "validation": limit, "test": limit}
-    empty = torch.zeros(0, dtype=torch.long)
-    limited = {
-        part: parts[part].take(most[part], seed) if part in parts else next(iter(parts.values())).where(empty)
-        for part in most
-    }
-    return limited, notes, seen
+        return {part: whole.where(row) for part, row in rows.items()}, [note]
+    beside = [each for part, each in given.items() if part not in SHARES]
+    if beside:
+        told = f"{len(beside[0])} {what} of no part beside {', '.join(part for part in given if part in SHARES)}"
+        raise InputError(str(path), given=told, expected="all in train, validation or test, or none")
+    cut, notes = missing_part({part: each.y for part, each in given.items()}, f"{what} of {path}", split, seed)
+    return {**given, **{part: given[source].where(rows) for part, (source, rows) in cut.items()}}, notes

@@ -12,7 +12,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.progress import track
 from deepwright.core.rows import STREAMED, Rows
-from deepwright.data.files.archives import Decoding, Pictures, broken, decode, decoded, none_read, unlike
+from deepwright.data.files.archives import Decoding, Pictures, decode, decoded, none_read, sound, unlike
 
 
 class PictureRows(Rows):
@@ -66,18 +66,12 @@ def looked_at(source: Pictures, names: Sequence[str], how: Decoding) -> tuple[Pi
     checksums: list[int] = []
     skipped: list[str] = []
     shape: tuple[int, ...] | None = None
-    files = decoded(source, track(names, f"look through {source.path.name}"), how)
-    for position, file in enumerate(files):
-        if isinstance(file.pixels, str):
-            if not how.skip_broken:
-                raise broken(source, file.pixels)
-            skipped.append(file.pixels)
-            continue
-        shape = shape or file.pixels.shape
-        if file.pixels.shape != shape:
-            raise unlike(source, (shape, file.pixels.shape))
+    for position, pixels, checksum in sound(source, track(names, f"look through {source.path.name}"), how, skipped):
+        shape = shape or pixels.shape
+        if pixels.shape != shape:
+            raise unlike(source, (shape, pixels.shape))
         kept.append(position)
-        checksums.append(file.checksum)
+        checksums.append(checksum)
     if shape is None:
         raise none_read(source)
     height, width, channels = shape

@@ -271,19 +271,36 @@ def load_frames(
     def labels_of(frame: Any) -> Tensor:
         return torch.tensor(frame[target].map(index).to_numpy(np.int64))
 
-    x, labels, beside = numbers_in(frames, found, labels_of, stream)
-    shares = (0.0, 0.0) if split == "test" else FOR_TRAINING
-    data = table_data(path.stem, x, labels, names, found.names, shares, seed=seed, columns=beside)
-    return told_table(data, found)
+    return table_of(frames, found, labels_of, names, split, seed, stream)
 
 
-def told_table(data: Data, found: Survey) -> Data:
-    """A table with what is told of it: how it is divided, which rows were left out, which columns a network gets.
+def table_of(
+    frames: Frames,
+    found: Survey,
+    targets_of: Callable[[Any], Tensor],
+    classes: tuple[str, ...],
+    split: str | None,
+    seed: int,
+    stream: bool | None,
+) -> Data:
+    """A table out of frames whose columns are known; its notes say how it is divided and what a network gets.
 
     Args:
-        data: made of all whole rows.
-        found: what the columns hold.
+        frames: the rows.
+        found: what their columns hold.
+        targets_of: whole rows of a frame -> their targets.
+        classes: names of classes or labels; none for numbers.
+        split: see `load_csv`.
+        seed: see `load_csv`.
+        stream: see `load_csv`.
     """
+    x, y, beside = _numbers_in(frames, found, targets_of, stream)
+    shares = (0.0, 0.0) if split == "test" else FOR_TRAINING
+    return _told(standardised_table(frames.path.stem, x, y, classes, found.names, shares, seed, beside), found)
+
+
+def _told(data: Data, found: Survey) -> Data:
+    """A table with what is told of it: how it is divided, which rows were left out, which columns a network gets."""
     train, validation = len(data.train), len(data.validation)
     more = ", ..." if len(found.names) > _MOST_NAMES else ""
     told = [
@@ -295,17 +312,10 @@ def told_table(data: Data, found: Survey) -> Data:
     return replace(data, notes=(*data.notes, *told))
 
 
-def numbers_in(
+def _numbers_in(
     frames: Frames, found: Survey, targets_of: Callable[[Any], Tensor], stream: bool | None
 ) -> tuple[Any, Tensor, dict[str, np.ndarray]]:
-    """(rows, columns) float32 in memory or in a file, the targets, and what is known of the rows beside; in one pass.
-
-    Args:
-        frames: the rows.
-        found: what their columns hold.
-        targets_of: whole rows of a frame -> their targets.
-        stream: see `load_csv`.
-    """
+    """(rows, columns) float32 in memory or in a file, the targets, and what is known of the rows beside; one pass."""
     width = len(found.names)
     streamed = 4 * width * found.rows > STREAMED if stream is None else stream
     spool = Spool(f"the numbers of {frames.path.name}") if streamed else None

@@ -14,8 +14,8 @@ from deepwright.core.errors import InputError
 from deepwright.data.dataset import Data
 from deepwright.data.files.columns import require_few_values, surveyed
 from deepwright.data.files.frames import Frames
-from deepwright.data.files.pieces import FOR_TRAINING, require_split
-from deepwright.data.files.tables import frames_of, numbers_in, standardised_table, told_table
+from deepwright.data.files.pieces import require_split
+from deepwright.data.files.tables import frames_of, table_of
 
 
 def holds_labels(path: Path | str, targets: Sequence[str]) -> bool:
@@ -68,16 +68,13 @@ def load_targets(
     if both:
         raise InputError("aside", given=f"{both[0]!r}, a target", expected="columns beside the targets")
     found = surveyed(frames, names[0], skip_broken, (*names[1:], *aside), tally=False)
+    found.aside = tuple(aside)  # the other targets aren't known beside the inputs
     require_few_values(found, frames.path)
 
     def targets_of(frame: Any) -> Tensor:
         return torch.from_numpy(_targets(frame, names, frames.path, labels))
 
-    x, y, known = numbers_in(frames, found, targets_of, stream)
-    beside = {name: values for name, values in known.items() if name not in names}
-    shares = (0.0, 0.0) if split == "test" else FOR_TRAINING
-    data = standardised_table(frames.path.stem, x, y, names if labels else (), found.names, shares, seed, beside)
-    return told_table(data, found)
+    return table_of(frames, found, targets_of, names if labels else (), split, seed, stream)
 
 
 def _require_columns(frames: Frames, names: Sequence[str]) -> None:

@@ -17,7 +17,8 @@ from deepwright.core.files import reading
 from deepwright.core.texts import to_codes
 from deepwright.data.dataset import Data, Split
 from deepwright.data.files.class_order import Matched, Named, in_order, listed, matched, order_note, require_names
-from deepwright.data.files.pieces import FOR_TRAINING, missing_part, one_piece, seen_validation
+from deepwright.data.files.parts import data_of_parts
+from deepwright.data.files.pieces import FOR_TRAINING
 
 TEXT_FILES = (".csv", ".tsv", ".jsonl")
 LONGEST = 20_000  # characters of a text that are kept
@@ -78,17 +79,7 @@ def load_texts(
     if cut:
         notes.append(f"{cut} texts were cut at {LONGEST:,} characters")
     whole = {part: Split(to_codes([each[:LONGEST] for each in rows]), labels[part]) for part, rows in texts.items()}
-    parts, told = _completed(whole, str(path), shares, split, seed)
-    data = Data(
-        path.stem,
-        "text",
-        names,
-        parts["train"],
-        parts["validation"],
-        parts["test"],
-        notes=(*told, *notes),
-        seen_validation=seen_validation(whole) if len(whole) > 1 else False,
-    )
+    data = data_of_parts(path, "text", names, whole, shares=shares, split=split, seed=seed, what="texts", notes=notes)
     return data.limited(limit, train_limit, seed)
 
 
@@ -212,17 +203,3 @@ def _folders(path: Path) -> dict[str, list[tuple[str, str]]]:
     if not pools:
         raise InputError(f"{path}", given="no class folders with .txt files", expected="class/text.txt")
     return {"all": next(iter(pools.values()))} if len(pools) == 1 else pools
-
-
-def _completed(
-    whole: dict[str, Split], name: str, shares: tuple[float, float], split: str | None, seed: int
-) -> tuple[dict[str, Split], list[str]]:
-    """All three parts, and what to tell about those that were cut."""
-    if len(whole) == 1:
-        one = next(iter(whole.values()))
-        if len(one) < 10 and split is None:
-            raise InputError("texts", given=f"{len(one)} to split into three parts", expected="at least 10")
-        rows, note = one_piece(one.y, shares, split, seed)
-        return {part: one.where(row) for part, row in rows.items()}, [note]
-    cut, notes = missing_part({part: each.y for part, each in whole.items()}, f"texts of {name}", split, seed)
-    return {**whole, **{part: whole[source].where(rows) for part, (source, rows) in cut.items()}}, notes

@@ -8,7 +8,6 @@ Example:
 """
 
 from deepwright.nets.doors.callables import from_callable
-from deepwright.nets.doors.detecting import Detecting
 from deepwright.nets.doors.estimators import Estimator, from_estimator, in_class_order
 from deepwright.nets.doors.exported import Exported, fixed_batch, load_exported
 from deepwright.nets.doors.hugging_face import HuggingFace
@@ -20,7 +19,6 @@ from deepwright.nets.doors.torchscript import load_torchscript, weights_hidden
 
 __all__ = [
     "Brought",
-    "Detecting",
     "Estimator",
     "Exported",
     "FolderCard",

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from deepwright.core.errors import InputError, first_line
 from deepwright.core.taps import unseen
+from deepwright.nets.fixed_batches import in_full_batches
 from deepwright.nets.programs import RefusedProgram, read_program
 
 if TYPE_CHECKING:
@@ -58,27 +58,9 @@ class Exported(nn.Module):
         """The program's output."""
         if self.batch is None:
             return self._called(x)
-        if x.ndim == 0 or len(x) == 0:
-            raise _misfit(x, f"at least one sample, of batches of {self.batch}")
+        hint = "export it with a free batch size: dynamic_shapes=({0: torch.export.Dim('batch')},)"
         with unseen():  # a tap would take a piece for the whole where their sizes happen to agree
-            parts = [self._piece(piece) for piece in x.split(self.batch)]
-        return parts[0] if len(parts) == 1 else pytree.tree_map(lambda *rows: torch.cat(rows), *parts)
-
-    def _piece(self, piece: Tensor) -> Any:
-        missing = (self.batch or 0) - len(piece)
-        filled = torch.cat([piece, piece[-1:].expand(missing, *piece.shape[1:])]) if missing else piece
-        return pytree.tree_map(lambda out: self._rows(out, len(piece)), self._called(filled))
-
-    def _rows(self, out: Any, count: int) -> Tensor:
-        if not isinstance(out, Tensor) or out.ndim == 0 or len(out) != self.batch:
-            given = f"shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
-            raise InputError(
-                f"the output of a program for batches of {self.batch}",
-                given=given,
-                expected=f"({self.batch}, ...), one row a sample",
-                hint="export it with a free batch size: dynamic_shapes=({0: torch.export.Dim('batch')},)",
-            )
-        return out[:count]
+            return in_full_batches(x, self.batch, self._called, "a program", hint)
 
     def _called(self, x: Tensor) -> Any:
         try:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -78,8 +79,10 @@ class HuggingFace(nn.Module):
         """Refuse ids and lengths that the tables of the model don't have: indices fail deep inside, or on the GPU."""
         table = self.network.get_input_embeddings()  # type: ignore[operator]
         known = getattr(table, "num_embeddings", None)
-        if isinstance(known, int) and x.numel() and not (int(x.min()) >= 0 and int(x.max()) < known):
-            raise InputError("token ids", given=f"{int(x.min())}..{int(x.max())}", expected=f"0..{known - 1}")
+        if isinstance(known, int) and x.numel():
+            low, high = torch.stack(x.aminmax()).tolist()  # one wait for the device
+            if low < 0 or high >= known:
+                raise InputError("token ids", given=f"{low}..{high}", expected=f"0..{known - 1}")
         places = [
             module.num_embeddings
             for name, module in self.network.named_modules()

@@ -11,10 +11,9 @@ from torch.utils import _pytree as pytree
 from deepwright.core.devices import dtype_of, to_model
 from deepwright.core.errors import InputError, first_line
 from deepwright.core.inference import evaluating
-from deepwright.nets.doors.detecting import Detecting
 from deepwright.nets.doors.hugging_face import HuggingFace, is_pretrained
 from deepwright.nets.doors.opening import as_scores_only
-from deepwright.nets.ssd import SSD
+from deepwright.nets.ssd import SSD, FinalDetections
 
 _COMPARED = 16  # rows
 _TOLERANCE = {torch.float16: 1e-2, torch.bfloat16: 5e-2, torch.float64: 1e-6}
@@ -50,7 +49,7 @@ def as_network(model: Any, example: Tensor | None = None) -> Opened:
     if is_pretrained(model):
         return Opened(HuggingFace(model))
     if isinstance(model, SSD):
-        return Opened(Detecting(model))
+        return Opened(FinalDetections(model))
     return Opened(as_scores_only(model, example))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,20 @@ def require_beside(model: Any, folder: Path, what: str) -> None:
         total += path.stat().st_size
     if total > LARGEST_WEIGHTS:
         raise InputError(what, given=f"{total:,} bytes of weights", expected=f"at most {LARGEST_WEIGHTS:,}")
+
+
+def content_digest(path: Path, model: Any) -> str:
+    """SHA-256 of an ONNX file and of the files that hold its weights, whatever their sizes.
+
+    Args:
+        path: of the file.
+        model: see `read_proto`.
+    """
+    whole = hashlib.sha256()
+    for part in (path, *(path.resolve().parent / place for place in sorted(_places(model)))):
+        with part.open("rb") as stream:
+            whole.update(hashlib.file_digest(stream, "sha256").digest())
+    return whole.hexdigest()
 
 
 def _places(message: Any) -> set[str]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.nets.fixed_batches import in_full_batches
 from deepwright.nets.onnx_files.reading import Graph, Port
 
 
@@ -97,23 +98,10 @@ class Interface:
             x: a batch of any size, fitted.
             call: takes batches of that size.
         """
-        size = self.batch
-        if size is None:
+        if self.batch is None:
             return call(x)
-        parts = []
-        for piece in x.split(size):
-            missing = size - len(piece)
-            filled = torch.cat([piece, piece[-1:].expand(missing, *piece.shape[1:])]) if missing else piece
-            out = call(filled)
-            if out.ndim == 0 or len(out) != size:
-                raise InputError(
-                    f"the scores of an ONNX file for batches of {size}",
-                    given=f"shape {tuple(out.shape)}",
-                    expected=f"({size}, ...), one row a sample",
-                    hint="export it with a free batch size",
-                )
-            parts.append(out[: len(piece)])
-        return torch.cat(parts)
+        found: Tensor = in_full_batches(x, self.batch, call, "an ONNX file", "export it with a free batch size")
+        return found
 
     def chosen(self, out: Any) -> Any:
         """The scores among a file's outputs.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError, first_line
-from deepwright.nets.onnx_files.external import read_proto, require_beside
+from deepwright.nets.onnx_files.external import content_digest, read_proto, require_beside
 from deepwright.nets.onnx_files.node import CONVERTED, LARGEST, Node, Precision
 
 
@@ -62,7 +61,7 @@ class Graph:
 
     Attributes:
         path: of the file.
-        digest: SHA-256 of all that it is made of.
+        digest: SHA-256 of the file and of those beside it that hold its weights.
         opset: of ONNX's own operators.
         inputs: without those that have a constant.
         outputs: in order.
@@ -106,7 +105,7 @@ def read_graph(path: Path | str) -> Graph:
         model = onnx.inliner.inline_local_functions(onnx.load(str(path))) if proto.functions else onnx.load(str(path))
         onnx.checker.check_model(str(path))
         _require_known_shapes(model, str(path))
-        return graph_of(path, model)
+        return graph_of(path, model, content_digest(path, proto))
     except (InputError, MemoryError):
         raise
     except Exception as error:  # the checker's and protobuf's errors have no base of their own
@@ -143,12 +142,13 @@ def _require_known_shapes(model: Any, what: str) -> None:
         _require_numbers(sizes, what, value.name)
 
 
-def graph_of(path: Path, model: Any) -> Graph:
+def graph_of(path: Path, model: Any, digest: str = "") -> Graph:
     """A model that was read and checked, as plain parts.
 
     Args:
         path: of its file.
         model: of onnx.
+        digest: of all that it is made of.
     """
     graph, lacking = model.graph, []
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
@@ -176,11 +176,7 @@ def graph_of(path: Path, model: Any) -> Graph:
         else:
             steps.append(step)
     outputs = [_port(v) for v in graph.output]
-    digest = hashlib.sha256(model.SerializeToString(deterministic=True) if model.ByteSize() < 2**31 else b"")
-    if model.ByteSize() >= 2**31:
-        for name, value in constants.items():
-            digest.update(name.encode() + value.contiguous().view(torch.uint8).numpy().tobytes())
-    return Graph(path, digest.hexdigest(), opset, inputs, outputs, constants, steps, precision, sorted(set(lacking)))
+    return Graph(path, digest, opset, inputs, outputs, constants, steps, precision, sorted(set(lacking)))
 
 
 def _port(value: Any) -> Port:

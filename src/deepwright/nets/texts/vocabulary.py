@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
-from deepwright.core.texts import to_codes, to_texts
+from deepwright.core.texts import WORD, to_codes, to_texts
 
-_TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+_TOKEN = re.compile(rf"{WORD.pattern}|[^\w\s]")
 _PAD, _UNKNOWN = 0, 1
 _LONGEST = 256
 

@@ -62,8 +62,8 @@ def _layer(
     direction = node.get("direction", "forward")
     for d in range(w.shape[0]):
         width = w.shape[1]
-        own, back = (torch.zeros(width).to(w),) * 2 if bias is None else (bias[d, :width], bias[d, width:])
-        zero = torch.zeros(x.shape[1], r.shape[2]).to(x)
+        own, back = (w.new_zeros(width),) * 2 if bias is None else (bias[d, :width], bias[d, width:])
+        zero = x.new_zeros(x.shape[1], r.shape[2])
         state = tuple(zero if s is None else s[d] for s in start)
         steps, turned = F.linear(x, w[d], own), direction == "reverse" or d == 1
         rows = []
@@ -95,29 +95,25 @@ def _lstm(
     return _layer(node, _lstm_cell, x, w, r, bias, lengths, [h, c])
 
 
-def _gru(
-    node: Node,
-    x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    bias: Tensor | None = None,
-    lengths: Any = None,
-    h: Tensor | None = None,
-) -> tuple[Tensor, ...]:
-    cell = _gru_cell(bool(node.get("linear_before_reset", 0)))
-    return _layer(node, cell, x, w, r, bias, lengths, [h])
+def _one_state(cell_of: Callable[[Node], Cell]) -> Operator:
+    """A layer whose state is what comes out of it."""
+
+    def layer(
+        node: Node,
+        x: Tensor,
+        w: Tensor,
+        r: Tensor,
+        bias: Tensor | None = None,
+        lengths: Any = None,
+        h: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        return _layer(node, cell_of(node), x, w, r, bias, lengths, [h])
+
+    return layer
 
 
-def _rnn(
-    node: Node,
-    x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    bias: Tensor | None = None,
-    lengths: Any = None,
-    h: Tensor | None = None,
-) -> tuple[Tensor, ...]:
-    return _layer(node, _rnn_cell, x, w, r, bias, lengths, [h])
-
-
-RECURRENT: dict[str, Operator] = {"GRU": _gru, "LSTM": _lstm, "RNN": _rnn}
+RECURRENT: dict[str, Operator] = {
+    "GRU": _one_state(lambda node: _gru_cell(bool(node.get("linear_before_reset", 0)))),
+    "LSTM": _lstm,
+    "RNN": _one_state(lambda node: _rnn_cell),
+}
