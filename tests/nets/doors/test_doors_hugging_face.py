@@ -303,3 +303,16 @@ def test_token_ids_that_the_model_has_not_are_refused(ids):
         assert words in str(refusal.value)
     with pytest.raises(InputError, match="pad"):
         HuggingFace(bert(), pad=-1)
+
+
+def test_asking_whether_a_network_is_pretrained_loads_nothing(monkeypatch):
+    """The package loads its models, for seconds, when a name is asked of it; others import its top alone."""
+
+    class Lazy:
+        def __getattr__(self, name):
+            raise AssertionError(f"{name} was loaded")
+
+    monkeypatch.setitem(sys.modules, "transformers", Lazy())
+    monkeypatch.delitem(sys.modules, "transformers.modeling_utils", raising=False)
+    network = torch.nn.Linear(2, 2)
+    assert as_network(network)[0] is network

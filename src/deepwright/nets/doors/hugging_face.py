@@ -124,6 +124,6 @@ def is_pretrained(model: object) -> bool:
     Args:
         model: anything.
     """
-    package = sys.modules.get("transformers")
-    kind = getattr(package, "PreTrainedModel", None)
+    # Where the class was not loaded no model has it; asking the package for it would load it, for seconds.
+    kind = getattr(sys.modules.get("transformers.modeling_utils"), "PreTrainedModel", None)
     return inspect.isclass(kind) and isinstance(model, kind)
