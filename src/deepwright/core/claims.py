@@ -144,7 +144,8 @@ class Claim:
             holds = (found.value if ends[1] is None else ends[1]) <= threshold
         many = counted if n is None else int(n)
         holds = holds and not (rule == "mean" and many == 1)
-        return cls(text, found.value, threshold, sense, bool(holds), many, spread, *ends, rule=rule, basis=basis)
+        low, high = ends
+        return cls(text, found.value, threshold, sense, bool(holds), many, spread, low, high, rule, basis)
 
 
 def _rule(values: Sequence[float] | float | Interval, every: bool, timing: bool) -> str:

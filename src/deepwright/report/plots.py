@@ -17,7 +17,7 @@ from deepwright.report.figures import categories, finite, value_range
 from deepwright.report.palette import TRUTH, looks
 
 _MARKED = 12  # points of a line that bear a mark
-_SALT = {"svg.hashsalt": "deepwright", "svg.fonttype": "path"}  # names inside the file don't change from run to run
+_SAME: dict[Any, Any] = {"svg.hashsalt": "deepwright", "svg.fonttype": "path"}  # names inside a file stay the same
 
 
 def png(figures: Sequence[Figure], path: Path | str) -> Path:
@@ -54,7 +54,7 @@ def _written(figures: Sequence[Figure], path: Path | str, kind: str, metadata: d
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    with matplotlib.rc_context(_SALT):
+    with matplotlib.rc_context(_SAME):
         fig = _drawn(figures, plt)
         buffer = io.BytesIO()
         fig.savefig(buffer, format=kind, dpi=130, metadata=metadata)
