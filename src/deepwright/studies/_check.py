@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from deepwright.core.errors import InputError
-from deepwright.core.results import Claim, StudyResult, Table
+from deepwright.core.results import Cell, Claim, StudyResult, Table
 
 LEVEL = 0.05  # the chance that a rerun on other seeds differs anywhere, shared out over all that is compared
 TIMES = 2.0  # by how much seconds may differ, either way
@@ -89,10 +89,11 @@ def _claim_row(text: str, old: Claim | None, new: Claim | None, judged: int) -> 
     if old is None or new is None:
         return [text, old and old.measured, new and new.measured, None, f"only {'now' if old is None else 'committed'}"]
     if old.rule == "timing" or new.rule == "timing":
-        near, allowed = _within_times(old.measured, new.measured), f"x {TIMES:g} (timing)"
+        near = _within_times(old.measured, new.measured)
+        allowed: str | float = f"x {TIMES:g} (timing)"
     else:
-        margin = _margin(old, new.n, judged)
-        near, allowed = _near(old.measured, new.measured, margin), margin
+        allowed = _margin(old, new.n, judged)
+        near = _near(old.measured, new.measured, allowed)
     result = "agrees" if near else "differs"
     if {old.verdict, new.verdict} == {"holds", "fails"}:
         result = f"{new.verdict}, and the committed one {old.verdict}"
@@ -106,7 +107,7 @@ def _within_times(old: float, new: float) -> bool:
 def _near(old: float, new: float, margin: float) -> bool:
     if not (math.isfinite(old) and math.isfinite(new)):
         return not math.isfinite(old) and not math.isfinite(new)
-    return abs(old - new) <= margin
+    return bool(abs(old - new) <= margin)
 
 
 def _margin(old: Claim, n: int, judged: int) -> float:
@@ -153,34 +154,29 @@ def _cells(now: StudyResult, committed: StudyResult) -> Iterator[_Cell]:
     seeds = (_seeds(committed), _seeds(now))
     if min(seeds) < 2:
         return
-    for old, new in _tables(now, committed):
-        after = {_key(row): row for row in new.rows}
-        for row in old.rows:
-            for i in range(len(row) - 2):
-                names = [c.strip() for c in old.columns[i : i + 3]]
-                value, low, high = row[i : i + 3]
-                if names[1:] != ["low", "high"] or not all(_number(v) for v in (value, low, high)):
-                    continue
-                again = after.get(_key(row), [None] * len(row))[i]
-                if _number(again):
-                    half = max(float(high) - float(value), float(value) - float(low))  # type: ignore[arg-type]
-                    name = f"{', '.join(_key(row))}: {names[0]}"
-                    yield _Cell(name, float(value), half, float(again), seeds)  # type: ignore[arg-type]
+    for columns, row, again in _pairs(now, committed):
+        for i in range(len(row) - 2):
+            names = [column.strip() for column in columns[i : i + 3]]
+            value, low, high, new = *row[i : i + 3], again[i]
+            if names[1:] == ["low", "high"] and _number(value) and _number(low) and _number(high) and _number(new):
+                name = f"{', '.join(_key(row))}: {names[0]}"
+                yield _Cell(name, value, max(high - value, value - low), new, seeds)
 
 
-def _tables(now: StudyResult, committed: StudyResult) -> Iterator[tuple[Table, Table]]:
-    """Tables at the same place with the same columns."""
+def _pairs(now: StudyResult, committed: StudyResult) -> Iterator[tuple[list[str], list[Cell], list[Cell]]]:
+    """Columns and rows that both results have, in tables at the same place with the same columns."""
     for old, new in zip((committed.table, *committed.tables), (now.table, *now.tables)):
         if old.columns == new.columns:
-            yield old, new
+            after = {_key(row): row for row in new.rows}
+            yield from ((old.columns, row, after[_key(row)]) for row in old.rows if _key(row) in after)
 
 
-def _key(row: list[Any]) -> tuple[str, ...]:
+def _key(row: list[Cell]) -> tuple[str, ...]:
     """A row's words: what tells it from the others."""
     return tuple(cell for cell in row if isinstance(cell, str)) or (str(row[0]),)
 
 
-def _number(value: Any) -> bool:
+def _number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -208,13 +204,11 @@ def _how(now: StudyResult, committed: StudyResult) -> Iterator[str]:
 
 def _unjudged(now: StudyResult, committed: StudyResult) -> Iterator[str]:
     total = far = 0
-    for old, new in _tables(now, committed):
-        after = {_key(row): row for row in new.rows}
-        for row in old.rows:
-            for value, again in zip(row, after.get(_key(row), [])):
-                if _number(value) and _number(again):
-                    total += 1
-                    far += abs(value - again) > _LARGE * max(abs(value), abs(again))
+    for _, row, again in _pairs(now, committed):
+        for value, other in zip(row, again):
+            if _number(value) and _number(other):
+                total += 1
+                far += abs(value - other) > _LARGE * max(abs(value), abs(other))
     if total:
         told = f"Of {total} numbers in tables, {far} differ by more than {_LARGE:.0%}"
         yield f"{told}; those without an interval aren't judged."
