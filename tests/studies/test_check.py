@@ -145,6 +145,18 @@ def test_the_command_fails_where_a_number_differs(stub, tmp_path):
     assert file.read_bytes() == before
 
 
+def test_the_command_says_what_keeps_a_result_from_being_evidence(stub, tmp_path):
+    words = "not yet evidence: it doesn't say what it doesn't show (limits)"
+    assert words in command(tmp_path).output
+    assert words not in command(tmp_path, "--quick").output
+    assert words not in command(tmp_path, "--seeds", "1-5").output
+
+
+def test_a_smoke_test_of_one_seed_shows_nothing_and_fails_nothing(stub, tmp_path):
+    assert command(tmp_path, "--seeds", "1").exit_code == 1
+    assert command(tmp_path, "--seeds", "1", "--quick").exit_code == 0
+
+
 @pytest.mark.parametrize(
     "words", [("--check", "--quick"), ("--against", "x.json"), ("bbas", "--check", "--against", "x")]
 )

@@ -8,7 +8,7 @@ from deepwright.core.results import StudyResult
 from deepwright.report.figures import svg
 from deepwright.report.page import document
 from deepwright.report.sections import folded
-from deepwright.report.study import arms_table, claims_table, counted, reasons, run_lines
+from deepwright.report.study_words import arms_table, claims_table, counted, reasons, run_lines
 from deepwright.report.tables import table_html
 
 
@@ -18,7 +18,7 @@ def study_page(result: StudyResult) -> str:
     Args:
         result: of a study; every word is escaped.
     """
-    why = "".join(f"<li><b>{escape(claim.text)}</b> {escape(words)}</li>" for claim, words in reasons(result))
+    why = "".join(f"<li><b>{escape(claim.text)}</b>: {escape(words)}</li>" for claim, words in reasons(result))
     limits = "".join(f"<li>{escape(line)}</li>" for line in result.limits)
     parts = [
         f'<header><p class="kind">Deepwright study</p><h1>{escape(result.study)}</h1></header>',
