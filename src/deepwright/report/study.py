@@ -1,18 +1,20 @@
-"""A study's result as JSON, a figure and a page of the documentation."""
+"""A study's result as JSON, figures and pages: what fails stands first, with its reason."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from deepwright.core.files import write_text
-from deepwright.core.results import StudyResult, in_table, show
-from deepwright.report.plots import png
+from deepwright.core.results import StudyResult
+from deepwright.report.plots import png, vector
+from deepwright.report.study_page import study_page
+from deepwright.report.study_words import arms_table, claims_table, counted, reasons, run_lines
 
 _WORDS = {"holds": "yes", "fails": "**no**"}
 
 
 def write_study(result: StudyResult, folder: Path | str) -> Path:
-    """Write `<study>.json`, `<study>.png` and `<study>.md`; returns the page's path.
+    """Write `<study>.json`, `.md`, `.html` and the figures as `.png` and `.svg`; returns the Markdown page's path.
 
     Args:
         result: of a study.
@@ -22,28 +24,29 @@ def write_study(result: StudyResult, folder: Path | str) -> Path:
     result.to_json(folder / f"{result.study}.json")
     if result.figures:
         png(result.figures, folder / f"{result.study}.png")
+        vector(result.figures, folder / f"{result.study}.svg")
+    write_text(folder / f"{result.study}.html", study_page(result))
     return write_text(folder / f"{result.study}.md", markdown(result))
 
 
 def markdown(result: StudyResult) -> str:
-    """The page: summary, claims, figure, tables, settings."""
-    lines = [f"# Study: {result.study}", "", result.summary, "", "## Claims", ""]
-    lines += ["| claim | measured | asked | spread | n | holds |", "|---|---|---|---|---|---|"]
-    for c in result.claims:
-        asked, holds = f"{c.sense} {show(c.threshold)}", _WORDS.get(c.verdict, c.verdict)
-        cells = [in_table(c.text), show(c.measured), asked, show(c.spread), str(c.n), holds]
-        lines.append(f"| {' | '.join(cells)} |")
+    """The page: summary, claims, what it doesn't show, figures, tables, arms, how it was run."""
+    lines = [f"# Study: {result.study}", "", result.summary, "", "## Claims", "", counted(result), ""]
+    claims = claims_table(result)
+    claims.rows = [[*row[:-1], _WORDS.get(str(row[-1]), row[-1])] for row in claims.rows]
+    lines += [claims.markdown()]
+    why = reasons(result)
+    if why:
+        lines += ["", *(f"- **{claim.text}**: {words}" for claim, words in why)]
+    if result.limits:
+        lines += ["", "## What this does not show", "", *(f"- {line}" for line in result.limits)]
     if result.figures:
-        lines += ["", f"![{result.study}]({result.study}.png)"]
+        lines += ["", f"![{result.study}]({result.study}.png)", ""]
+        lines += [f"- *{figure.title}*: {figure.note}" for figure in result.figures if figure.note]
+        lines += [f"- [The same as a vector graphic]({result.study}.svg)"]
     for table in [result.table, *result.tables]:
         lines += ["", f"**{table.caption}**" if table.caption else "", "", table.markdown()]
-    return "\n".join([*lines, "", _how(result), ""])
-
-
-def _how(result: StudyResult) -> str:
-    """Command, seconds and settings; what was replayed is said beside the seconds, which count it as it was run."""
-    settings = dict(result.settings)
-    replayed = settings.pop("replayed from the store", None)
-    told = "" if replayed is None else f" ({replayed} replayed from the store, counted with the seconds they took)"
-    words = ", ".join(f"{k} = {v}" for k, v in settings.items())
-    return f"Run with `deepwright study {result.study}`: {result.seconds:.0f} seconds{told}. Settings: {words}."
+    if result.arms:
+        lines += ["", "## How the arms were selected", "", arms_table(result).markdown()]
+    lines += ["", "## How it was run", "", *(f"- {line}" for line in run_lines(result)), ""]
+    return "\n".join(lines)

@@ -1,0 +1,106 @@
+"""A study's pages and figures: what fails first, one colour a method, the same bytes for the same data."""
+
+import re
+
+import pytest
+
+from deepwright.core.results import Arm, Claim, Figure, StudyResult, Table
+from deepwright.report.palette import BASELINE, COLORS, METHODS, OURS, light, looks
+from deepwright.report.plots import png, vector
+from deepwright.report.study import markdown
+from deepwright.report.study_page import study_page
+from deepwright.studies._frame import curve
+
+VALUES = [0.3, 0.32, 0.31, 0.29, 0.33]
+RESULT = StudyResult(
+    "tiny",
+    [
+        Claim.at_least("holding", VALUES, 0.1),
+        Claim.at_least("undecided", VALUES, 0.31),
+        Claim.at_least("failing <b>", VALUES, 0.6).because("It is half of it.", "errors"),
+    ],
+    Table(["arm", "error"], [["ours", 0.62]], "errors"),
+    [Figure("bar", "Errors", [{"name": "ours", "x": ["a"], "y": [0.6]}], note="one seed's")],
+    seconds=12.0,
+    settings={"seeds": [1, 2, 3, 4, 5]},
+    summary="A sentence.",
+    arms=[Arm("ours", "lowest loss", "a split", "30 epochs", {"lr": [1, 2, 3]}, 3, {"lr = 1": 5}, 5)],
+    limits=["Only digits."],
+    machine={"cpu": "Fast 9000", "cores": 2},
+)
+
+
+@pytest.mark.parametrize("page", [markdown, study_page])
+def test_a_page_has_failing_claims_first_with_reason_and_experiment(page):
+    text = page(RESULT)
+    places = [text.index(word) for word in ("failing", "undecided", "holding")]
+    assert places == sorted(places)
+    for words in ("It is half of it.", "“errors”", "5 seeds don't decide it", "1 holds, 1 fails, 1 not shown"):
+        assert words.replace("'", "&#x27;") in text or words in text
+
+
+@pytest.mark.parametrize("page", [markdown, study_page])
+def test_a_page_says_what_it_doesnt_show_how_arms_were_selected_and_where_it_ran(page):
+    text = page(RESULT)
+    for words in (
+        "Only digits.",
+        "lr = 1 (5)",
+        "5 of 5 seeds",
+        "Fast 9000",
+        "12 seconds",
+        "1, 2, 3, 4, 5",
+        "30 epochs",
+    ):
+        assert words in text
+
+
+def test_the_html_page_escapes_and_fetches_nothing():
+    text = study_page(RESULT)
+    assert "failing <b>" not in text
+    assert not re.search(r'(src|href)="(?!data:|#)', text)
+
+
+def test_a_method_has_one_colour_in_every_figure():
+    first, second = looks([curve("erm", [], []), curve("focal", [], [])]), looks([curve("focal", [], [])])
+    assert first[1] == second[0]
+    assert first[0].color == BASELINE
+
+
+def test_ours_is_blue_and_no_other_method_of_a_figure_is():
+    found = [look.color for look in looks([curve(n, [], []) for n in ("new", "newer", "CELG", "newest")])]
+    assert found[2] == OURS
+    assert len(set(found)) == 4
+
+
+def test_names_of_no_method_have_the_colours_in_turn():
+    assert [look.color for look in looks([curve(f"s{i}", [], []) for i in range(9)])] == [*COLORS, COLORS[0]]
+
+
+def test_a_dashed_variant_has_its_colour():
+    series = [curve("a", [], []), curve("b", [], []), curve("b, smoothed", [], [], dashed=True)]
+    assert looks(series)[2].color == looks(series)[1].color
+
+
+def test_a_gap_to_a_method_is_drawn_as_the_method():
+    assert looks([curve("minus KNN", [], [])])[0].color == METHODS["KNN"]
+
+
+def test_marks_tell_methods_of_the_house_apart():
+    """Of two with one mark, one is the light variant of the other."""
+    marks = {}
+    for name in METHODS:
+        look = looks([curve(name, [], [])])[0]
+        marks.setdefault(look.color, set()).add((look.marker, look.hatch))
+    assert all(len(found) == 1 for found in marks.values())
+
+
+def test_a_light_colour_is_halfway_to_white():
+    assert light("#2040fe") == "#8f9ffe"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", [png, vector])
+def test_the_same_figures_have_the_same_bytes(draw, tmp_path):
+    figures = [*RESULT.figures, Figure("line", "t", [curve("a", [1, 2], [3, 4], low=[2, 3], high=[4, 5])])]
+    one, two = (draw(figures, tmp_path / name).read_bytes() for name in ("one", "two"))
+    assert one == two
