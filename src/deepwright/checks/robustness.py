@@ -363,7 +363,7 @@ def _short(eps: float) -> str:
 def _table(
     eps: Sequence[float], network: list[Interval], noise: list[Interval], base: list[Interval] | None, subject: Subject
 ) -> Table:
-    columns = ["budget", "robust accuracy", "low", "high", "under noise"]
+    columns = ["budget", "robust accuracy", "95 % from", "95 % to", "under noise"]
     columns += [] if base is None else [subject.baseline_name]
     rows: list[list[Any]] = []
     for i, e in enumerate((0.0, *eps)):

@@ -116,6 +116,8 @@ def _answers(subject: dict[str, Any]) -> str:
     task, classes = subject.get("task", "classification"), subject["classes"]
     if not classes:
         return str(task)
+    if task == "multi-label classification":
+        return f"{task} with {classes} labels"
     return f"{classes} classes" if task == "classification" else f"{task} with {classes} classes"
 
 

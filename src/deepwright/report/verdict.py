@@ -24,6 +24,7 @@ _REPORTED = ("labels", "slices", "drift", "groups")  # their findings have no gr
 _IDLE = ("Nothing", "No detector of the house", "No temperature is shown to help")  # remedies that hold nothing to do
 _MOST, _NAME = 3, 40  # things to do; characters of a check's name in the sentence
 _REST = (
+    (FAIR, "is fair", "are fair"),
     (UNSETTLED, "needs more samples to be settled", "need more samples to be settled"),
     (UNTOLD, "can't be judged", "can't be judged"),
 )
@@ -64,6 +65,7 @@ def sentence_of(findings: Sequence[Finding]) -> str:
         findings: of an audit.
     """
     good = [_GOOD[f.check](f) for f in findings if side(f) == GOOD and f.check in _GOOD]
+    clean = any(side(f) == GOOD and f.check == "duplicates" for f in findings)  # of the data, not of the network
     bad = [_BAD[f.check](f) for f in findings if side(f) == BAD and f.check in _BAD]
     parts = []
     if good and bad:
@@ -71,8 +73,8 @@ def sentence_of(findings: Sequence[Finding]) -> str:
     elif good or bad:
         parts.append(f"It is {_listed(good or bad)}.")
     settled = any(side(f) in (GOOD, FAIR, BAD) for f in findings)
-    if not parts:
-        parts.append("Nothing stands out, good or bad." if settled else "Nothing is settled.")
+    if not good and not bad:
+        parts.insert(0, "Nothing stands out, good or bad." if settled else "Nothing is settled.")
     silent = sum(int(_value(f.values.get("classes_without_samples", 0))) for f in findings if f.check == "accuracy")
     if silent:
         which, them = ("classes have", "them") if silent > 1 else ("class has", "it")
@@ -81,6 +83,8 @@ def sentence_of(findings: Sequence[Finding]) -> str:
         names = [shorten(title_of(f.check).lower(), _NAME, placeholder="…") for f in findings if side(f) == kind]
         if names:
             parts.append(f"{sentence(_listed(names))} {many if _plural(names) else one}.")
+    if clean:
+        parts.append("Next to none of its test samples has a copy in the training part given.")
     return " ".join(parts)
 
 
@@ -110,6 +114,13 @@ def _right(f: Finding) -> str:
     return f"right on {written(share, 'share')} of its test samples"
 
 
+def _wrong(f: Finding) -> str:
+    share, chance = f.values.get("accuracy"), f.values.get("chance")
+    if isinstance(share, Interval) and chance is not None and share.high < _value(chance):
+        return "worse than always giving the commonest answer: network and data may not mean the same"
+    return "little or no better than a simple method"
+
+
 def _too_sure(f: Finding) -> str:
     gap = f.values.get("overconfidence")
     if gap is None:
@@ -136,10 +147,9 @@ _GOOD: dict[str, Callable[[Finding], str]] = {
     "robustness": lambda f: "hard to fool on purpose",
     "corruptions": lambda f: "steady under corruptions",
     "ood": lambda f: "aware of foreign inputs",
-    "duplicates": lambda f: "measured on samples that the training part given holds next to no copies of",
 }
 _BAD: dict[str, Callable[[Finding], str]] = {
-    "accuracy": lambda f: "little or no better than a simple method",
+    "accuracy": _wrong,
     "calibration": _too_sure,
     "fragility": lambda f: f"worse in its mistakes than {_reference(f)}",
     "robustness": lambda f: "easily fooled on purpose",
