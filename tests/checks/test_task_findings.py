@@ -154,7 +154,7 @@ def test_each_output_has_its_errors(audited):
     z, y = out_of(subject).numpy(), subject.data.test.y.numpy()
     rows = table(report["accuracy"], "output")
     for i in range(2):
-        assert rows[f"output {i}"]["root mean square error"] == pytest.approx(
+        assert rows[f"output {i}"]["root mean squared error"] == pytest.approx(
             np.sqrt(((z - y)[:, i] ** 2).mean()), rel=1e-5
         )
         assert rows[f"output {i}"]["R²"] == pytest.approx(r2_score(y[:, i], z[:, i]), rel=1e-5)

@@ -6,6 +6,7 @@ from deepwright.checks import Finding
 from deepwright.checks.findings.finding import with_interval
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval
+from deepwright.report import render
 from deepwright.report.sections import finding_html
 from deepwright.report.words import spread, words_of
 
@@ -29,3 +30,19 @@ def test_intervals_in_sentences_are_words():
 @pytest.mark.parametrize(("key", "norm"), [("l2", "(L2)"), ("linf", "(L-inf)")])
 def test_norms_are_written_as_the_field_does(key, norm):
     assert words_of("robustness", f"embedding_{key}_accuracy_at_0.1").words.endswith(f"by 0.1 {norm}")
+
+
+@pytest.mark.parametrize(
+    ("task", "classes", "said"),
+    [
+        ("classification", 3, "3 classes"),
+        ("multi-label classification", 3, "multi-label classification with 3 labels"),
+        ("segmentation", 4, "segmentation with 4 classes"),
+        ("regression", 2, "regression of 2 numbers"),
+        ("regression", 1, "regression of 1 number"),
+        ("forecast", 0, "forecast"),
+    ],
+)
+def test_what_a_network_answers_with(report, task, classes, said):
+    report.subject |= {"task": task, "classes": classes}
+    assert f"<li>{said}, inputs" in render(report)

@@ -67,7 +67,7 @@ def measured(subject: Subject, check: str) -> Finding:
 _NAMES = {
     "mae": "mean absolute error",
     "rmse": "root mean squared error",
-    "r2": "R2",
+    "r2": "R²",
     "crps": "CRPS",
     "nll": "negative log likelihood",
     "pinball": "pinball loss",
@@ -156,9 +156,10 @@ def _figures(subject: Subject) -> list[Figure]:
     for i, name in enumerate(names[:_DRAWN]):  # each in its own unit
         x, y = truth[:, i].tolist(), found[:, i].tolist()
         ends = [min(x), max(x)]
-        series = [{"name": "network", "x": x, "y": y}, {"name": "exact", "x": ends, "y": ends}]
-        title = (
-            "Predicted against true" if len(names) == 1 else f"{name[:1].upper() + name[1:]}: predicted against true"
-        )
+        series = [
+            {"name": "network", "x": x, "y": y},
+            {"name": "exact", "x": ends, "y": ends, "dashed": True, "smooth": True},
+        ]
+        title = "Predicted against true" if len(names) == 1 else f"{name}: predicted against true"
         figures.append(Figure("scatter", title, series, "true", "predicted", note=note))
     return figures

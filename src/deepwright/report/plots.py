@@ -123,7 +123,7 @@ def _bars(ax: Any, figure: Figure, i: int) -> None:
 def _points(ax: Any, figure: Figure, i: int) -> None:
     """The i-th series as a line or as points, with its band."""
     series, color = figure.series[i], COLORS[i % len(COLORS)]
-    style = {"linestyle": "none" if figure.kind == "scatter" else "--" if series.get("dashed") else "-"}
+    style = {"linestyle": "--" if series.get("dashed") else "none" if figure.kind == "scatter" else "-"}
     points = [(a, b) for a, b in zip(series["x"], series["y"]) if finite(a) and finite(b)]
     x, y = [p[0] for p in points], [p[1] for p in points]
     ax.plot(x, y, marker="o", ms=3.5, color=color, label=series["name"], **style)

@@ -16,7 +16,7 @@ from typing import Any
 
 from deepwright.checks.findings.finding import LETTERS, Finding
 from deepwright.core.statistics import Interval
-from deepwright.report.words import sentence, title_of, words_of, written
+from deepwright.report.words import ends_of, sentence, title_of, words_of, written
 
 GOOD, FAIR, BAD, UNSETTLED, UNTOLD, ASIDE = "good", "fair", "bad", "unsettled", "untold", "aside"
 _SIDES = {"A": GOOD, "B": GOOD, "C": FAIR, "D": BAD, "E": BAD}
@@ -97,7 +97,7 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _value(value: Any) -> float:
-    return value.value if isinstance(value, Interval) else float(value)
+    return ends_of(value)[0]
 
 
 def _reference(f: Finding) -> str:
@@ -227,8 +227,8 @@ def _headline(finding: Finding) -> Number | None:
 
 def _top(value: Any, unit: str) -> float:
     """1 for a share; else a round number above the interval."""
-    ends = [value.value, value.high] if isinstance(value, Interval) else [float(value)]
-    largest = max([v for v in ends if math.isfinite(v)], default=1.0)
+    point, _, high = ends_of(value)
+    largest = max([v for v in (point, high) if math.isfinite(v)], default=1.0)
     if unit == "share":
         return 1.0
     power = 10.0 ** math.floor(math.log10(largest)) if largest > 0 else 1.0

@@ -54,7 +54,7 @@ _METRICS = (
     Word("nll", "negative log-likelihood (nats)"),
     Word("within_tolerance", "answers within the tolerance", "share"),
     Word("mae", "mean absolute error"),
-    Word("rmse", "root mean square error"),
+    Word("rmse", "root mean squared error"),
     Word("mase", "mean absolute error over that of repeating the last value"),
     Word("r2", "variance explained (R²)"),
     Word("crps", "CRPS (continuous ranked probability score)"),
@@ -259,6 +259,17 @@ def spread(value: Any, unit: str = "number") -> str:
     if low == high and not math.isfinite(value.low):
         return low
     return f"{low.removesuffix(' %')} to {high}" if unit == "share" else f"{low} to {high}"
+
+
+def ends_of(value: Any) -> tuple[float, float, float]:
+    """A number and the ends of its interval; the number itself three times where it has none.
+
+    Args:
+        value: number or interval.
+    """
+    if isinstance(value, Interval):
+        return value.value, value.low, value.high
+    return (float(value),) * 3
 
 
 def in_bytes(n: float) -> str:

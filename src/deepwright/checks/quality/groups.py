@@ -12,6 +12,7 @@ from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 from deepwright.dataquality import Gap, Group, Grouping, compare_groups, grouping
+from deepwright.dataquality.resampling import interval_of_mean
 
 _LEAST = 30
 _LEVEL = 0.05
@@ -34,7 +35,11 @@ def check_groups(subject: Subject) -> Finding:
         )
     worst, best = large[0], large[-1]
     widest = next(g for g in gaps if {g.better, g.worse} == {worst.name, best.name})
-    measured: dict[str, Any] = {"worst_group": worst.value, "best_group": best.value, "largest_gap": widest.gap}
+    measured: dict[str, Any] = {}
+    for which, group in (("worst_group", worst), ("best_group", best)):  # picked, so that all intervals must hold
+        rows = groups.index == groups.names.index(group.name)
+        measured[which] = interval_of_mean(values.cpu()[rows], subject.seed, 1 - 0.05 / len(large))
+    measured["largest_gap"] = widest.gap
     measured["smallest_p_value"] = gaps[0].p
     rates = _rates(subject, groups)
     for name, (_, odds) in rates.items():
@@ -49,7 +54,8 @@ def check_groups(subject: Subject) -> Finding:
         values=measured,
         rule="Not graded: how much of a gap may be is yours to say (a gate on largest_gap). "
         f"Groups of {_LEAST} samples or more are compared, {len(gaps)} pair{'s' * (len(gaps) != 1)}, with Holm's "
-        "correction; the intervals of gaps hold for all pairs at once (Bonferroni), so that the largest may be picked."
+        "correction; the intervals of gaps hold for all pairs at once (Bonferroni), so that the largest may be picked, "
+        "and those of the worst and the best group for all groups at once."
         + (f" {groups.unknown} samples without a value are in no group." if groups.unknown else ""),
         remedy=f"Gather more training samples of {worst.name!r}, and ask why they are harder."
         if real
