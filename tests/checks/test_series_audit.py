@@ -156,6 +156,29 @@ def test_a_forecaster_is_audited_by_its_fields_metrics():
     assert report["corruptions"].number("mean_error") >= report["corruptions"].number("clean_error")
 
 
+class LastStep(nn.Module):
+    """The next three values, from the last one; the second channel says nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(1, 3)
+
+    def forward(self, x):
+        return self.head(x[:, -1, :1])[..., None]
+
+
+@pytest.mark.parametrize(("channels", "name"), [(1, "the last season repeated"), (2, "the best answer that looks at")])
+def test_forecasts_are_attacked_beside_their_baseline(channels, name):
+    """One channel is repeated by the baseline; of a history with other channels it looks at none."""
+    x, y = history(60)
+    x = torch.cat([x, torch.zeros_like(x)], 2)[:, :, :channels]
+    parts = [Split(x[a:b], y[a:b]) for a, b in ((0, 30), (30, 40), (40, 60))]
+    subject = Subject(LastStep().eval(), Data("heat", "series", (), *parts), task=Forecast(3), attack_limit=8)
+    found = audit(subject, checks=["robustness"])["robustness"]
+    assert found.grade != "failed", found.summary
+    assert any(name in column for column in found.tables[0].columns)
+
+
 def test_foreign_series_are_what_they_are_called():
     data = series()
     sets = ood_companions(data, 30, seed=2)

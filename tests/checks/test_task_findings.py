@@ -157,7 +157,7 @@ def test_each_output_has_its_errors(audited):
         assert rows[f"output {i}"]["root mean squared error"] == pytest.approx(
             np.sqrt(((z - y)[:, i] ** 2).mean()), rel=1e-5
         )
-        assert rows[f"output {i}"]["R2"] == pytest.approx(r2_score(y[:, i], z[:, i]), rel=1e-5)
+        assert rows[f"output {i}"]["R²"] == pytest.approx(r2_score(y[:, i], z[:, i]), rel=1e-5)
 
 
 def test_each_class_of_pixels_has_its_metrics(audited):

@@ -137,6 +137,13 @@ def test_a_sample_is_fooled_or_not_in_any_batch(attacked, in_parts):
     assert torch.equal(torch.cat([part.success for part in in_parts]), attacked.result.success)
 
 
+def test_how_the_inputs_lie_in_memory_does_not_matter(attacked, in_parts):
+    """Windows of a series, for one, are views with strides of their own."""
+    model, x, y = attacked.model, attacked.x[:7].transpose(1, -1).contiguous().transpose(1, -1), attacked.y[:7]
+    found = attacked.attack(model, x, y, ids=torch.arange(7))
+    assert torch.allclose(found.x_adv, in_parts[0].x_adv, atol=1e-5)
+
+
 def test_without_a_budget_nothing_moves(attacked):
     assert float((attacked.again(eps=0.0).x_adv - attacked.x).abs().max()) < 1e-6
 

@@ -17,11 +17,14 @@ def seeded(seed=0):
 def test_the_level_is_kept_where_both_sets_are_alike():
     source = seeded()
     small = {"permutations": 39, "features": 16}
-    ps = []
+    ps, away = [], 0
     for seed in range(120):
         a, b = torch.randn(60, 4, generator=source), torch.randn(40, 4, generator=source)
-        ps.append(classifier_two_sample_test(a, b, seed=seed, **small).p)
+        found = classifier_two_sample_test(a, b, seed=seed, **small)
+        ps.append(found.p)
+        away += not found.auroc.low <= 0.5 <= found.auroc.high
     ps = torch.tensor(ps)
+    assert away / len(ps) <= 0.11
     assert float((ps <= 0.05).double().mean()) <= 0.11  # 5 %, and three deviations
     assert stats.kstest(ps.numpy() - 0.0125, "uniform").pvalue > 0.005
 

@@ -38,7 +38,7 @@ def test_what_a_row_looks_for_is_measured_by_the_check(check, pattern):
 def test_each_clause_is_once_there_and_lacks_something():
     places = [(c.source, c.number) for c in CLAUSES]
     assert len(set(places)) == len(places) == 33
-    assert all(c.missing and c.asks for c in CLAUSES)
+    assert all(c.missing and c.about for c in CLAUSES)
 
 
 def test_a_report_without_findings_covers_nothing_by_measurement(report):

@@ -54,13 +54,26 @@ def test_the_sentence_says_what_the_sides_are():
     ]
     said = sentence_of(findings)
     assert said == (
-        "It is right on 85.0 % of its test samples, but less sure than it should be. Fragility needs more samples to "
-        "be settled. Foreign inputs can't be judged."
+        "It is right on 85.0 % of its test samples, but less sure than it should be. Robustness is fair. "
+        "Fragility needs more samples to be settled. Foreign inputs can't be judged."
     )
-    assert sentence_of([finding("robustness", "C")]) == "Nothing stands out, good or bad."
+    assert sentence_of([finding("robustness", "C")]) == "Nothing stands out, good or bad. Robustness is fair."
     assert sentence_of([finding("accuracy", "B", ("C",))]).startswith("Nothing is settled.")
     assert sentence_of([]) == "Nothing is settled."
     assert "always sure" in sentence_of([finding("fragility", "A", values={"baseline_nfi": float("inf")})])
+
+
+def test_what_is_said_of_the_data_stands_apart_from_the_network():
+    said = sentence_of([finding("duplicates", "A"), finding("robustness", "E")])
+    assert said.startswith("It is easily fooled on purpose. ")
+    assert said.endswith("has a copy in the training part given.")
+
+
+def test_a_network_that_guessing_beats_is_called_that():
+    values = {"accuracy": Interval(0.1, 0.05, 0.15), "chance": 0.5}
+    assert "worse than always giving the commonest answer" in sentence_of([finding("accuracy", "E", values=values)])
+    values["accuracy"] = Interval(0.45, 0.4, 0.51)
+    assert "little or no better than a simple method" in sentence_of([finding("accuracy", "E", values=values)])
 
 
 def test_grades_of_own_checks_appear_beside_the_sentence_only():

@@ -144,7 +144,7 @@ def greedy(
     room = (room * (flat != 0)).gather(1, order)
     spent = room.cumsum(1) - room
     used = (alpha[:, None] - spent).clamp_min(0).minimum(room)
-    return (flat.sign() * torch.zeros_like(flat).scatter(1, order, used)).view_as(gradient)
+    return (flat.sign() * torch.zeros_like(flat).scatter(1, order, used)).reshape(gradient.shape)
 
 
 def random_start(x: Float[Tensor, "n ..."], eps: Float[Tensor, " n"], norm: str, streams: Streams) -> Tensor:

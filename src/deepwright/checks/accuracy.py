@@ -66,10 +66,11 @@ def _of_classes(subject: Subject) -> Finding:
     more_tables, more_figures = [table for table, _ in more], [figure for _, figure in more]
     notes = [f"Weakest class: {weakest}." if weakest else "No test sample is wrong.", *_silent_classes(subject)]
     notes += _at_the_threshold(subject, values)
+    below_guessing = accuracy.high < min(1 / subject.classes, subject.chance)
     if order is not None:
         values["accuracy_in_another_order"] = order.accuracy
         notes.insert(0, order.words(subject.class_names))
-    elif accuracy.high < min(1 / subject.classes, subject.chance):
+    elif below_guessing:
         notes.insert(0, "That is below blind guessing: labels or outputs seem to mean something else.")
     return Finding(
         check="accuracy",
@@ -79,7 +80,7 @@ def _of_classes(subject: Subject) -> Finding:
         f"{' '.join(notes)}{f' Graded {weak}' if weak and found.grade != 'info' else ''}",
         values=values,
         rule=rule,
-        remedy=order.remedy(subject) if order is not None else _remedy(subject, found, weakest),
+        remedy=order.remedy(subject) if order is not None else _remedy(subject, found, weakest, below_guessing),
         tables=[rows, *more_tables, *_simple_table(subject)],
         higher_is_better=("accuracy", "top5_accuracy", "accuracy_at_a_half", *_more(subject)),
         figures=[*([confusion_figure(subject, predicted)] if subject.classes <= 25 else []), *more_figures],
@@ -185,7 +186,16 @@ def _correlation(a: Tensor, b: Tensor) -> float:
     return max(0.0, float(torch.corrcoef(torch.stack([a, b]).double())[0, 1]))
 
 
-def _remedy(subject: Subject, found: Graded, weakest: str) -> str:
+def _remedy(subject: Subject, found: Graded, weakest: str, below_guessing: bool) -> str:
+    if below_guessing:
+        scale = {
+            "tabular": "whether its columns are standardised (--standardised), ",
+            "image": "its normalisation (--mean and --std), ",
+        }.get(subject.data.kind, "")
+        return (
+            "Make sure first that network and data mean the same: the order of the classes (--classes), "
+            f"{scale}and what its outputs are (--outputs). Until then no other number here means anything."
+        )
     if not weakest or found.grade == "A":
         return "Measure more samples before you rely on it." if found.could_be else "Nothing to do for accuracy here."
     wrong = ~subject.right
@@ -218,7 +228,7 @@ def _simple_table(subject: Subject) -> list[Table]:
         rows.append([name, share.value, share.low, share.high])
     rows.sort(key=lambda row: -float(row[1]))
     caption = f"simple methods, fitted on {found.train:,} training and measured on {len(found.rows):,} test samples"
-    return [Table(["method", "accuracy", "low", "high"], rows, caption)]
+    return [Table(["method", "accuracy", "95 % from", "95 % to"], rows, caption)]
 
 
 def _at_the_threshold(subject: Subject, values: dict[str, Any]) -> list[str]:

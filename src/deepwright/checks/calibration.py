@@ -7,7 +7,7 @@ from deepwright.checks.calibrations.intervals import interval_calibration
 from deepwright.checks.calibrations.labels import label_calibration
 from deepwright.checks.calibrations.pixels import pixel_calibration
 from deepwright.checks.confidences import direction, graded_confidence, reliability_figure
-from deepwright.checks.findings.finding import Finding
+from deepwright.checks.findings.finding import Finding, with_interval
 from deepwright.checks.held_out import held_out
 from deepwright.checks.shown import risk_coverage
 from deepwright.checks.subjects.subject import Subject
@@ -68,9 +68,9 @@ def _of_classes(subject: Subject) -> Finding:
     event = endless(values, ruled_out(subject, logits, y))
     if isinstance(subject.task, Binary):
         happens = logits.double().softmax(1)[:, 1]
-        values["ece_of_the_event"] = confidence_ece(happens, y == 1, seed=subject.seed)
+        values["ece_of_the_event"] = off = confidence_ece(happens, y == 1, seed=subject.seed)
         event += (
-            f"Probabilities of {subject.class_names[1]!r} itself are off by {values['ece_of_the_event']} "
+            f"Probabilities of {subject.class_names[1]!r} itself are off by {with_interval(off)} "
             f"(mean {float(happens.mean()):.1%}, it happens in {float((y == 1).double().mean()):.1%}). "
         )
         if subject.task.threshold != 0.5:

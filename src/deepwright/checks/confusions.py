@@ -49,7 +49,7 @@ def classes_table(subject: Subject, predicted: Tensor) -> tuple[Table, str]:
         rows.append([names[i], int(count[i]), recall.value, recall.low, recall.high, precision, confused])
     rows.sort(key=lambda row: (row[2] == 1, row[3]))  # a class that is all right is never the weakest
     shown = rows[:100]
-    columns = ["class", "samples", "recall", "low", "high", "precision", "most confused with"]
+    columns = ["class", "samples", "recall", "95 % from", "95 % to", "precision", "most confused with"]
     caption = "per class, weakest first" + ("" if len(rows) <= 100 else f" (100 of {len(rows)})")
     return Table(columns, shown, caption), str(rows[0][0]) if rows[0][2] < 1 else ""
 

@@ -36,7 +36,7 @@ def check_corruptions(subject: Subject) -> Finding:
     clean, mean = 1 - report.clean.value, 1 - report.mean_error.value
     lost = _lost(subject, report)
     found, rule = _grade(subject, report, lost)
-    worst = [str(row[0]) for row in report.table().rows[:3]]
+    worst = [str(row[0]).replace("_", " ") for row in report.table().rows[:3]]
     rows = "rows as given" if subject.data.scale is None else "standardised features"
     space = {"tabular": rows, "series": "series", "text": "texts"}.get(subject.data.kind, "images")
     values, told = _values(report, lost), ""

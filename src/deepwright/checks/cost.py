@@ -58,8 +58,8 @@ def check_cost(subject: Subject) -> Finding:
         check="cost",
         grade="info",
         summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {least}{_millions(report.macs)} MACs "
-        f"per input{memory}; {1e3 * latency.median:.2f} ms for {one} on {latency.threads} thread(s) of "
-        f"{latency.device} (quartiles {1e3 * latency.low:.2f} to "
+        f"per input{memory}; {1e3 * latency.median:.2f} ms for {one} on {latency.threads} "
+        f"thread{'s' * (latency.threads != 1)} of {latency.device} (quartiles {1e3 * latency.low:.2f} to "
         f"{1e3 * latency.high:.2f}){runtime}. {report.note}".strip(),
         values=values,
         rule="Cost is reported, not judged: what is cheap depends on where it runs. Set a gate (latency_ms, macs, "

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from deepwright.checks.always_sure import STEPS, always_sure, over
 from deepwright.checks.decisions import Decisions, decisions
-from deepwright.checks.findings.finding import Finding
+from deepwright.checks.findings.finding import Finding, with_interval
 from deepwright.checks.grading import Graded, graded_down, no_skill
 from deepwright.checks.held_out import REMEDY, why_none
 from deepwright.checks.subjects.subject import Subject
@@ -46,7 +46,7 @@ def decision_fragility(subject: Subject, drawn: Decisions) -> Finding:
         values["nfi_matched"] = matched
     found, rule = _grade(subject, xi, matched, fitted.why, drawn)
     mean = float(xi.mean())
-    how = "infinite: the mean decision is no better than a coin flip" if math.isinf(fi.value) else f"{fi}"
+    how = "infinite: the mean decision is no better than a coin flip" if math.isinf(fi.value) else with_interval(fi)
     return Finding(
         check="fragility",
         grade=found.grade,

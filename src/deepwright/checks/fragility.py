@@ -36,10 +36,12 @@ def check_fragility(subject: Subject) -> Finding:
         drawn = decisions(subject)
         if drawn is not None:
             return decision_fragility(subject, drawn)
-        why = "the index is of margins between classes, and it has none"
+        why = f"the index is of margins between classes, and a {subject.task.kind} has none"
         if isinstance(subject.task, Detection):
-            why = "the index is of margins between classes, and objects that aren't found have no scores to take one of"
-        return Finding.not_applicable("fragility", f"a {subject.task.kind}: {why}")
+            why = (
+                "the index is of margins between classes, and objects that aren't found have no score to take one from"
+            )
+        return Finding.not_applicable("fragility", why)
     if subject.without_scores:
         return Finding.not_applicable("fragility", subject.without_scores)
     data = subject.data

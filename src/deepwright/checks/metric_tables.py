@@ -101,7 +101,7 @@ def _outputs(subject: Subject) -> Table:
         varies = spread > 1e-12 * float(y[:, i].square().mean())
         r2 = 1 - squared / spread if varies else None
         rows.append([name, float(gap[:, i].abs().mean()), squared**0.5, r2, *(float(part[s].mean()) for s in scores)])
-    columns = ["output", "mean absolute error", "root mean squared error", "R2", *(_scored(s) for s in scores)]
+    columns = ["output", "mean absolute error", "root mean squared error", "R²", *(_scored(s) for s in scores)]
     return Table(columns, rows[:_ROWS], "each output, in its own units")
 
 

@@ -15,7 +15,7 @@ from deepwright.core.statistics import Interval
 from deepwright.core.tasks import Regression
 
 _STEPS = (0.25, 0.5, 0.75, 1.0)
-_SHOWN = 300  # points of a drawing
+_SHOWN, _DRAWN = 300, 6  # points of a drawing; outputs that are drawn
 
 
 def measured(subject: Subject, check: str) -> Finding:
@@ -67,7 +67,7 @@ def measured(subject: Subject, check: str) -> Finding:
 _NAMES = {
     "mae": "mean absolute error",
     "rmse": "root mean squared error",
-    "r2": "R2",
+    "r2": "R²",
     "crps": "CRPS",
     "nll": "negative log likelihood",
     "pinball": "pinball loss",
@@ -151,6 +151,15 @@ def _figures(subject: Subject) -> list[Figure]:
     rows = torch.arange(len(subject.data.test))[:: max(1, -(-len(subject.data.test) // _SHOWN))]
     truth, found = subject.data.test.y[rows], subject.task.point(subject.outputs())[rows]
     names = subject.task.names or tuple(f"output {i}" for i in range(truth.shape[1]))
-    series = [{"name": name, "x": truth[:, i].tolist(), "y": found[:, i].tolist()} for i, name in enumerate(names[:6])]
     note = f"{len(rows)} of {len(subject.data.test)} test samples" if len(rows) < len(subject.data.test) else ""
-    return [Figure("scatter", "Predicted against true", series, "true", "predicted", note=note)]
+    figures = []
+    for i, name in enumerate(names[:_DRAWN]):  # each in its own unit
+        x, y = truth[:, i].tolist(), found[:, i].tolist()
+        ends = [min(x), max(x)]
+        series = [
+            {"name": "network", "x": x, "y": y},
+            {"name": "exact", "x": ends, "y": ends, "dashed": True, "smooth": True},
+        ]
+        title = "Predicted against true" if len(names) == 1 else f"{name}: predicted against true"
+        figures.append(Figure("scatter", title, series, "true", "predicted", note=note))
+    return figures

@@ -18,7 +18,6 @@ from deepwright.checks.grading import Graded
 from deepwright.checks.kept import grade_kept, share_kept
 from deepwright.checks.metrics import named
 from deepwright.checks.shown import attacked
-from deepwright.checks.subjects.baselines import TrivialPredictor
 from deepwright.checks.subjects.series import series_in_deviations
 from deepwright.checks.subjects.subject import Subject
 from deepwright.checks.text_attacks import attacked_texts
@@ -158,7 +157,7 @@ def _baseline_curve(subject: Subject, split: Split, eps: Sequence[float]) -> lis
     if subject.baseline is None:
         return None
     attacks = _attacks(subject, subject.baseline_task)
-    if isinstance(subject.baseline, TrivialPredictor) and not subject.baseline.persists:
+    if not subject.baseline_looks:
         return _curve(subject.baseline, split, attacks, (), subject.batch_size) * (len(eps) + 1)
     return _curve(subject.baseline, split, attacks, eps, subject.batch_size)
 
@@ -364,7 +363,7 @@ def _short(eps: float) -> str:
 def _table(
     eps: Sequence[float], network: list[Interval], noise: list[Interval], base: list[Interval] | None, subject: Subject
 ) -> Table:
-    columns = ["budget", "robust accuracy", "low", "high", "under noise"]
+    columns = ["budget", "robust accuracy", "95 % from", "95 % to", "under noise"]
     columns += [] if base is None else [subject.baseline_name]
     rows: list[list[Any]] = []
     for i, e in enumerate((0.0, *eps)):

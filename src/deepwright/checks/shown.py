@@ -84,8 +84,9 @@ def _attacked_rows(subject: Subject, before: Tensor, after: Tensor, told: tuple[
     for i, pair in enumerate(zip(before.tolist(), after.tolist(), strict=True)):
         for word, values, said in zip(("as it is", "attacked"), pair, (told[0][i], told[1][i]), strict=True):
             rows.append([i + 1, word, said, *values[:_COLUMNS]])
+    units = "" if subject.data.scale is None else ", in deviations of each column from its mean"
     more = f" (the first {_COLUMNS} of {len(names)} columns)" if len(names) > _COLUMNS else ""
-    return Table(["sample", "row", "answer", *names[:_COLUMNS]], rows, f"rows before and after the attack{more}")
+    return Table(["sample", "row", "answer", *names[:_COLUMNS]], rows, f"rows before and after the attack{units}{more}")
 
 
 def perturbed(subject: Subject, split: Split, suite: Suite, report: CorruptionReport) -> list[Figure]:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from deepwright.checks.decisions import decisions
+from deepwright.checks.findings.finding import with_interval
 from deepwright.checks.held_out import REMEDY, why_none
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import NotIdentified
@@ -59,8 +60,11 @@ class Scaled:
         if grade == "A":
             return "Nothing to do for calibration."
         if self.saved.low > 0:
-            return f"A temperature saves {self.saved} nats a sample on validation data, but doesn't lower the ECE here."
-        return f"No temperature is shown to help: on validation data one saves {self.saved} nats a sample."
+            saved = f"A temperature saves {with_interval(self.saved)} nats a sample on validation data"
+            return f"{saved}, but doesn't lower the ECE here."
+        return (
+            f"No temperature is shown to help: on validation data one saves {with_interval(self.saved)} nats a sample."
+        )
 
     def words(self, values: Mapping[str, Any]) -> str:
         """What it changes, in a sentence.

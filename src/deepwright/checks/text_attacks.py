@@ -219,7 +219,9 @@ def _remedy(subject: Subject, found: Graded, judged: float) -> str:
 def _table(
     shares: tuple[float, ...], network: _Words, control: _Words, base: list[Interval] | None, name: str
 ) -> Table:
-    columns = ["words that may change", "share right", "low", "high", "random words"] + ([name] if base else [])
+    columns = ["words that may change", "share right", "95 % from", "95 % to", "random words"] + (
+        [name] if base else []
+    )
     rows: list[list[Any]] = []
     for i, share in enumerate((0.0, *shares)):
         point = network.right[i]
@@ -237,7 +239,7 @@ def _embedding_table(embedded: dict[str, list[Interval]]) -> list[Table]:
         "moved embeddings, which no text need give: budgets are relative to the mean length of a word's embedding "
         "(L2), or to that over the root of its numbers (L-inf)"
     )
-    return [Table(["norm", "budget", "share right", "low", "high"], rows, caption)] if rows else []
+    return [Table(["norm", "budget", "share right", "95 % from", "95 % to"], rows, caption)] if rows else []
 
 
 def _examples(subject: Subject, split: Split, network: _Words) -> list[Table]:

@@ -75,5 +75,6 @@ class CorruptionReport:
         """Accuracy as a heat map."""
         order = [row[0] for row in self.table().rows]
         values = [[1 - e for e in self.errors[str(name)]] for name in order]
-        series = [{"rows": order, "columns": [str(s) for s in self.severities], "values": values}]
+        rows = [str(name).replace("_", " ") for name in order]
+        series = [{"rows": rows, "columns": [str(s) for s in self.severities], "values": values}]
         return Figure("heatmap", "Accuracy under each perturbation", series, "severity", "", y_range=(0.0, 1.0))

@@ -39,16 +39,21 @@ def _sums(rows: np.ndarray) -> np.ndarray:
     return rows.sum(axis=1, keepdims=True)
 
 
-def interval_of_mean(values: Tensor, seed: int) -> Interval:
-    """95 % interval: Wilson's of a share, else bootstrapped; without ends where there is one value.
+def interval_of_mean(values: Tensor, seed: int, level: float = 0.95) -> Interval:
+    """Interval of a mean: Wilson's of a share, else bootstrapped; without ends where there is one value.
 
     Args:
         values: (N,) numbers, or booleans, whose mean is a share.
         seed: of the resamples.
+        level: of the interval.
     """
     if values.dtype == torch.bool:
-        return wilson(int(values.sum()), len(values))
-    return bootstrap(values, seed=seed) if len(values) > 1 else Interval(float(values[0]), -math.inf, math.inf)
+        return wilson(int(values.sum()), len(values), level)
+    return (
+        bootstrap(values, seed=seed, level=level)
+        if len(values) > 1
+        else Interval(float(values[0]), -math.inf, math.inf)
+    )
 
 
 def interval_of_gap(parts: tuple[Tensor, Tensor], means: tuple[Interval, Interval], level: float) -> Interval:

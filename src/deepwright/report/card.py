@@ -12,7 +12,7 @@ from deepwright.checks.running import AuditReport
 from deepwright.core.statistics import Interval
 from deepwright.report.markdown import plain, summary_markdown
 from deepwright.report.verdict import Number, five_numbers
-from deepwright.report.words import sentence, spread
+from deepwright.report.words import ends_of, sentence, spread
 
 MARK = "<!-- Written by deepwright audit. Delete this line to keep the file from being written anew. -->"
 _TASKS = {
@@ -67,7 +67,7 @@ def _task(subject: dict[str, Any]) -> str:
 
 
 def _known(value: Any) -> bool:
-    return all(map(math.isfinite, (value.value, value.low, value.high) if isinstance(value, Interval) else (value,)))
+    return all(map(math.isfinite, ends_of(value)))
 
 
 def _metric(number: Number) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""What standards and law ask of a network's evidence, clause by clause in our own words, and what an audit says to it.
+"""What standards and law say of a network's evidence, clause by clause, and what an audit has for it.
 
-Numbers of clauses are those of ISO/IEC TR 24029-1:2021, ISO/IEC 24029-2:2023 and Regulation (EU) 2024/1689. What they
-ask is told in brief and by us: the documents themselves decide.
+Numbers of clauses are those of ISO/IEC TR 24029-1:2021 (a report, which asks nothing), ISO/IEC 24029-2:2023 and
+Regulation (EU) 2024/1689. Rows of ISO/IEC 24029 were written from its published tables of contents: they name the
+subject of a clause and nothing more. Those of the law tell it in brief and in our words. The documents alone decide.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Clause:
     Attributes:
         source: the document.
         number: of the clause in it.
-        asks: what it is about.
+        about: what it is about.
         missing: what an audit doesn't give for it.
         values: (check, regular expressions of its values) that speak to it; without an expression, what its grade comes
             from.
@@ -30,7 +31,7 @@ class Clause:
 
     source: str
     number: str
-    asks: str
+    about: str
     missing: str
     values: tuple[tuple[str, tuple[str, ...]], ...] = ()
     facts: tuple[str, ...] = ()
@@ -48,14 +49,14 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(
         PART_1,
         "4.1.2",
-        "State a goal for robustness before testing, choose measures and methods, test, and judge against the goal.",
+        "A typical workflow for assessing robustness.",
         "Where the goals come from, who agreed to them, and a written test plan.",
         facts=("gates",),
     ),
     Clause(
         PART_1,
         "5.2",
-        "Measure performance by statistics of a sample, in the measures of the task.",
+        "Statistical methods: measures of performance and robustness.",
         "That the test samples stand for those of use: an interval covers chance in drawing them and nothing else.",
         (_RIGHT, _SURE),
         ("data",),
@@ -63,21 +64,21 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(
         PART_1,
         "5.3",
-        "Compare performance on inputs as they are and on altered ones.",
+        "Statistical methods of measuring robustness.",
         "That these alterations, and their strength, are those that your inputs meet.",
         (_PERTURBED, _ATTACKED),
     ),
     Clause(
         PART_1,
         "6",
-        "Formal methods: prove that a property holds for every input of a set.",
+        "Formal methods.",
         "All of it: an audit samples and attacks, and proves nothing.",
     ),
-    Clause(PART_1, "7.2", "Trials in the field, under real conditions.", "All of it."),
+    Clause(PART_1, "7.2", "Empirical methods: field trials.", "All of it."),
     Clause(
         PART_1,
         "7.3",
-        "Test the finished network from outside on inputs that it was not made with.",
+        "Empirical methods: testing of the finished network (a posteriori).",
         "Inputs collected in use, after the release.",
         (_RIGHT, _FOREIGN),
         ("data",),
@@ -85,21 +86,21 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(
         PART_1,
         "7.4",
-        "Compare with other methods on the same data.",
+        "Empirical methods: benchmarking.",
         "Other networks for the same job, and public benchmarks.",
         (("accuracy", ("baseline_.+", "chance")), ("fragility", ("baseline_nfi",))),
     ),
     Clause(
         PART_1,
         "Annex A",
-        "Which alterations of data may be met: noise, weather, changed shapes, deliberate changes.",
+        "Perturbations of data.",
         "Alterations that are special to your sensors and your place of use.",
         (_PERTURBED, ("robustness", ("noise_accuracy",))),
     ),
     Clause(
         PART_2,
         "5.2",
-        "Say for which set of inputs a property is claimed, with bounds that can be checked.",
+        "The domain on which robustness is assessed.",
         "The domain of use, in bounds of its attributes. Budgets around test samples are not it.",
         (_FOREIGN, ("robustness", ("robust_accuracy_at_.+",))),
         ("data",),
@@ -107,39 +108,39 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(
         PART_2,
         "5.3",
-        "Stability: the answer stays as it should while the input moves within a bounded set.",
+        "Stability.",
         "A proof. Attacks find counterexamples: what stayed right under them may still be fooled by others.",
         (_ATTACKED,),
     ),
     Clause(
         PART_2,
         "5.4",
-        "Sensitivity: how strongly the answer follows changes of the input.",
+        "Sensitivity.",
         "A bound that holds over the whole domain, and its dependence on single attributes.",
         (("robustness", ("area", "eps_half", "noise_accuracy")),),
     ),
     Clause(
         PART_2,
         "5.5",
-        "Relevance: which parts of the input drive an answer, and whether they should.",
+        "Relevance.",
         "All of it: an audit explains no answer.",
     ),
     Clause(
         PART_2,
         "5.6",
-        "Reachability: which states a system that the network steers can come to.",
+        "Reachability.",
         "All of it: the network is looked at alone, one answer at a time.",
     ),
     Clause(
         PART_2,
         "6",
-        "Choose formal methods that fit the architecture and the kind of inputs.",
+        "To which networks and kinds of input formal methods apply.",
         "All of it: no formal method is applied.",
     ),
     Clause(
         PART_2,
         "7",
-        "Look after robustness over the life of the system, from design to operation.",
+        "Robustness over the life cycle of the system.",
         "Everything between two audits: monitoring, and who acts on it.",
         facts=("comparison",),
     ),

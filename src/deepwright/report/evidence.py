@@ -1,6 +1,6 @@
 """What an audit has to show for ISO/IEC 24029 and the EU AI Act, row by row, with what is missing.
 
-A row says what a clause asks, what was measured for it, where, and what isn't there. Rows for which nothing was
+A row says what a clause is about, what was measured for it, where, and what isn't there. Rows for which nothing was
 measured stay: they are "not covered". No row says that a clause is met; that is for people to judge, by the documents.
 """
 
@@ -22,13 +22,16 @@ from deepwright.core.spreadsheets import csv_text
 from deepwright.core.statistics import Interval
 from deepwright.report.clauses import CLAUSES, Clause
 from deepwright.report.markdown import facts_of, plain, table_markdown
+from deepwright.report.verdict import UNTOLD, side
 from deepwright.report.words import sentence, spread, title_of, words_of, written
 
 UNCOVERED = "not covered"
 FORMS = (".md", ".csv", ".json")
 NOTE = (
-    "What each clause asks is told in our words and in brief. A row shows what was measured for it and what is "
-    "missing; none says that a clause is met, and this table is no declaration of conformity."
+    "The text of the standard and of the law alone says what a clause asks. Rows of ISO/IEC 24029 name the subject of "
+    "a clause, as its published table of contents does; rows of the AI Act tell the law in brief and in our words. A "
+    "row shows what was measured for it and what is missing; none says that a clause is met, and this table is no "
+    "declaration of conformity."
 )
 _FEW = 4  # values of a check that a row shows
 
@@ -40,7 +43,7 @@ class Evidence:
     Attributes:
         source: the document.
         clause: its number there.
-        asks: what it is about.
+        about: what it is about.
         measured: in words with intervals, or "not covered".
         where: sections and anchors of the report.
         missing: what isn't there.
@@ -49,7 +52,7 @@ class Evidence:
 
     source: str
     clause: str
-    asks: str
+    about: str
     measured: str
     where: str
     missing: str
@@ -71,8 +74,8 @@ def evidence_table(report: AuditReport) -> Table:
     Args:
         report: of an audit.
     """
-    columns = ["document", "clause", "what it asks", "what was measured", "where", "what is missing"]
-    rows: list[list[Any]] = [[e.source, e.clause, e.asks, e.measured, e.where, e.missing] for e in evidence_of(report)]
+    columns = ["document", "clause", "what it is about", "what was measured", "where", "what is missing"]
+    rows: list[list[Any]] = [[e.source, e.clause, e.about, e.measured, e.where, e.missing] for e in evidence_of(report)]
     return Table(columns, rows, "evidence for ISO/IEC 24029 and the EU AI Act")
 
 
@@ -130,6 +133,8 @@ def _row(clause: Clause, report: AuditReport) -> Evidence:
         found = findings[check]
         told.append(f"{title_of(check)}: {'; '.join(_number(found, key) for key in keys)}.")
         places.append(f"{title_of(check)} (index.html#{check})")
+        if side(found) == UNTOLD:
+            missing.append(f"{title_of(check)} could not be judged: its section says why.")
         numbers += [_plain_number(found, key) for key in keys]
     for fact in clause.facts:
         words, gap, place = _FACTS[fact](report)
@@ -138,7 +143,7 @@ def _row(clause: Clause, report: AuditReport) -> Evidence:
         places += [place] if words else []
     measured = " ".join(told) or UNCOVERED
     where = ", ".join(dict.fromkeys(places)) or "–"
-    return Evidence(clause.source, clause.number, clause.asks, measured, where, " ".join(missing), tuple(numbers))
+    return Evidence(clause.source, clause.number, clause.about, measured, where, " ".join(missing), tuple(numbers))
 
 
 def _silence(check: str, finding: Finding | None) -> str:

@@ -19,7 +19,6 @@ from deepwright.checks.running import AuditReport
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_text
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval
 from deepwright.report.figures import svg
 from deepwright.report.kept import Kept, alone, keep_report, kept_reports, same_measure
 from deepwright.report.markdown import grade_words
@@ -27,7 +26,7 @@ from deepwright.report.page import document
 from deepwright.report.sections import folded
 from deepwright.report.tables import table_html
 from deepwright.report.verdict import sentence_of
-from deepwright.report.words import sentence, spread, title_of, words_of, written
+from deepwright.report.words import ends_of, sentence, spread, title_of, words_of, written
 
 _GRADES = 12  # that a section's head shows, the last ones
 _UNITS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
@@ -178,9 +177,7 @@ def _figure(check: str, key: str, runs: Sequence[_Run], time: _Time) -> Figure:
         name = f"{run.kept.subject.get('data')}, from audit {run.number}"
         alike = same_measure(run.kept.subject, run.finding)
         line = lines.setdefault(alike, {"name": name, "x": [], "y": [], "low": [], "high": []})
-        value, point = run.finding.values[key], run.finding.number(key)
-        ends = (value.low, value.high) if isinstance(value, Interval) else (point, point)
-        for part, v in zip(("x", "y", "low", "high"), (time.of(run.kept), point, *ends)):
+        for part, v in zip(("x", "y", "low", "high"), (time.of(run.kept), *ends_of(run.finding.values[key]))):
             line[part].append(v)
     words = sentence(words_of(check, key).words)
     return Figure("line", words, list(lines.values()), time.label, "", note=_APART if len(lines) > 1 else "")

@@ -8,7 +8,7 @@ from typing import Any
 
 from deepwright.checks.findings.finding import LETTERS, Finding
 from deepwright.checks.running import AuditReport
-from deepwright.core.results import show
+from deepwright.core.results import Table, show
 from deepwright.report.verdict import first_things, five_numbers, sentence_of
 from deepwright.report.words import sentence, spread, title_of, words_of, written
 
@@ -125,6 +125,25 @@ def inputs_of(subject: dict[str, Any]) -> str:
     return f"texts of up to {size} characters" if subject["kind"] == "text" else f"inputs {size}"
 
 
+def compared_in_words(comparison: Table) -> Table:
+    """The comparison with checks by their titles, and values by their words in their units.
+
+    Args:
+        comparison: of an `AuditReport`; other tables stay as they are.
+    """
+    if comparison.columns[:2] != ["check", "value"]:
+        return comparison
+    return Table(comparison.columns, [_compared(row) for row in comparison.rows], comparison.caption)
+
+
+def _compared(row: Sequence[Any]) -> list[Any]:
+    check, value, *numbers, verdict = row
+    if value == "grade":
+        return [title_of(str(check)), "grade", *numbers, verdict]
+    word = words_of(str(check), str(value))
+    return [title_of(str(check)), word.words, *("–" if v is None else written(v, word.unit) for v in numbers), verdict]
+
+
 def _numbers(findings: Sequence[Finding]) -> str:
     rows = [
         [sentence(n.name), written(n.value, n.unit), spread(n.value, n.unit) or "no interval", n.better or "–"]
@@ -154,18 +173,11 @@ def _changes(report: AuditReport) -> str:
     """The rows of the comparison that are more than noise."""
     if report.comparison is None:
         return ""
-    rows = [_in_words(row) for row in report.comparison.rows if row[-1] in ("better", "worse")]
+    told = compared_in_words(report.comparison)
+    rows = [[*row[:4], row[-1]] for row in told.rows if row[-1] in ("better", "worse")]
     if not rows:
         return "## Before and after\n\nNo value differs from the earlier report by more than noise."
     return f"## Before and after\n\n{table_markdown(['Check', 'Value', 'Before', 'After', 'Verdict'], rows)}"
-
-
-def _in_words(row: Sequence[Any]) -> list[Any]:
-    check, value, before, after, verdict = row[0], row[1], row[2], row[3], row[-1]
-    if value == "grade":
-        return [title_of(check), "grade", before, after, verdict]
-    word = words_of(check, value)
-    return [title_of(check), word.words, written(before, word.unit), written(after, word.unit), verdict]
 
 
 def _notes(subject: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from deepwright.checks.running import AuditReport
 from deepwright.core.files import write_json, write_text
 from deepwright.core.results import Table
 from deepwright.report.glossary import glossary_html
-from deepwright.report.markdown import inputs_of
+from deepwright.report.markdown import compared_in_words, inputs_of
 from deepwright.report.sections import badge, code, finding_html, folded, maybe
 from deepwright.report.tables import cut, table_html
 from deepwright.report.verdict import (
@@ -29,7 +29,7 @@ from deepwright.report.verdict import (
     sentence_of,
     side,
 )
-from deepwright.report.words import sentence, spread, title_of, words_of, written
+from deepwright.report.words import ends_of, sentence, spread, title_of, written
 
 _SIDES = {
     GOOD: "Good",
@@ -64,7 +64,9 @@ def render(report: AuditReport) -> str:
     top = [_header(report, title), _verdict(report), _numbers(report.findings), _first(report.findings)]
     sections = []
     if report.comparison is not None:
-        sections.append(folded("comparison", "Before and after", table_html(_in_words(report.comparison)), opened=True))
+        sections.append(
+            folded("comparison", "Before and after", table_html(compared_in_words(report.comparison)), opened=True)
+        )
     sections += [finding_html(f) for f in report.findings]
     sections.append(folded("glossary", "What the words mean", glossary_html()))
     bar = '<div class="sections"><h2>In detail</h2><button type="button" id="all">Open all</button></div>'
@@ -116,6 +118,10 @@ def _answers(subject: dict[str, Any]) -> str:
     task, classes = subject.get("task", "classification"), subject["classes"]
     if not classes:
         return str(task)
+    if task in ("regression", "forecast"):
+        return f"{task} of {classes} number{'s' * (classes != 1)}"
+    if task == "multi-label classification":
+        return f"{task} with {classes} labels"
     return f"{classes} classes" if task == "classification" else f"{task} with {classes} classes"
 
 
@@ -168,9 +174,7 @@ def _tile(number: Number) -> str:
 
 def _scale(number: Number) -> str:
     """Where the number and its interval lie between 0 and the end of its scale."""
-    value = number.value
-    point, low, high = (getattr(value, k, value) for k in ("value", "low", "high"))
-    places = [100 * min(1.0, max(0.0, v / number.top)) if v == v else 0.0 for v in (point, low, high)]
+    places = [100 * min(1.0, max(0.0, v / number.top)) if v == v else 0.0 for v in ends_of(number.value)]
     end = written(number.top, number.unit) if number.unit != "share" else "100 %"
     style = f"--v:{places[0]:.1f}%;--l:{places[1]:.1f}%;--h:{max(0.0, places[2] - places[1]):.1f}%"
     return f'<span class="scale" aria-hidden="true" style="{style}"><i></i><b></b></span><em><i>0</i><i>{end}</i></em>'
@@ -193,17 +197,6 @@ def _first(findings: list[Finding]) -> str:
         f"<details><summary>How these were chosen, and what runs the Python</summary>"
         f'<p class="note">{escape(note)}</p></details></section>'
     )
-
-
-def _in_words(comparison: Table) -> Table:
-    """The comparison with checks and values by their words."""
-    if comparison.columns[:2] != ["check", "value"]:
-        return comparison
-    rows: list[list[Any]] = []
-    for check, value, *rest in comparison.rows:
-        words = value if value == "grade" else words_of(str(check), str(value)).words
-        rows.append([title_of(str(check)), words, *rest])
-    return Table(comparison.columns, rows, comparison.caption)
 
 
 def _footer(report: AuditReport) -> str:

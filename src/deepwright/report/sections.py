@@ -128,5 +128,5 @@ def _better(finding: Finding, key: str) -> str:
 def _table(table: Table) -> str:
     """A table that opens at a click, so that the page stays short."""
     words = table.caption.split(" (")[0].split(";")[0] or "table"
-    title = f"{escape(sentence(words))} ({len(table.rows)} rows)"
+    title = f"{escape(sentence(words))} ({len(table.rows)} row{'s' * (len(table.rows) != 1)})"
     return f"<details><summary>{title}</summary>{table_html(table)}</details>"

@@ -16,7 +16,7 @@ from typing import Any
 
 from deepwright.checks.findings.finding import LETTERS, Finding
 from deepwright.core.statistics import Interval
-from deepwright.report.words import sentence, title_of, words_of, written
+from deepwright.report.words import ends_of, sentence, title_of, words_of, written
 
 GOOD, FAIR, BAD, UNSETTLED, UNTOLD, ASIDE = "good", "fair", "bad", "unsettled", "untold", "aside"
 _SIDES = {"A": GOOD, "B": GOOD, "C": FAIR, "D": BAD, "E": BAD}
@@ -24,6 +24,7 @@ _REPORTED = ("labels", "slices", "drift", "groups")  # their findings have no gr
 _IDLE = ("Nothing", "No detector of the house", "No temperature is shown to help")  # remedies that hold nothing to do
 _MOST, _NAME = 3, 40  # things to do; characters of a check's name in the sentence
 _REST = (
+    (FAIR, "is fair", "are fair"),
     (UNSETTLED, "needs more samples to be settled", "need more samples to be settled"),
     (UNTOLD, "can't be judged", "can't be judged"),
 )
@@ -64,6 +65,7 @@ def sentence_of(findings: Sequence[Finding]) -> str:
         findings: of an audit.
     """
     good = [_GOOD[f.check](f) for f in findings if side(f) == GOOD and f.check in _GOOD]
+    clean = any(side(f) == GOOD and f.check == "duplicates" for f in findings)  # of the data, not of the network
     bad = [_BAD[f.check](f) for f in findings if side(f) == BAD and f.check in _BAD]
     parts = []
     if good and bad:
@@ -71,8 +73,8 @@ def sentence_of(findings: Sequence[Finding]) -> str:
     elif good or bad:
         parts.append(f"It is {_listed(good or bad)}.")
     settled = any(side(f) in (GOOD, FAIR, BAD) for f in findings)
-    if not parts:
-        parts.append("Nothing stands out, good or bad." if settled else "Nothing is settled.")
+    if not good and not bad:
+        parts.insert(0, "Nothing stands out, good or bad." if settled else "Nothing is settled.")
     silent = sum(int(_value(f.values.get("classes_without_samples", 0))) for f in findings if f.check == "accuracy")
     if silent:
         which, them = ("classes have", "them") if silent > 1 else ("class has", "it")
@@ -81,6 +83,8 @@ def sentence_of(findings: Sequence[Finding]) -> str:
         names = [shorten(title_of(f.check).lower(), _NAME, placeholder="…") for f in findings if side(f) == kind]
         if names:
             parts.append(f"{sentence(_listed(names))} {many if _plural(names) else one}.")
+    if clean:
+        parts.append("Next to none of its test samples has a copy in the training part given.")
     return " ".join(parts)
 
 
@@ -93,7 +97,7 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _value(value: Any) -> float:
-    return value.value if isinstance(value, Interval) else float(value)
+    return ends_of(value)[0]
 
 
 def _reference(f: Finding) -> str:
@@ -108,6 +112,13 @@ def _right(f: Finding) -> str:
     if share is None:
         return "far better than a constant answer"
     return f"right on {written(share, 'share')} of its test samples"
+
+
+def _wrong(f: Finding) -> str:
+    share, chance = f.values.get("accuracy"), f.values.get("chance")
+    if isinstance(share, Interval) and chance is not None and share.high < _value(chance):
+        return "worse than always giving the commonest answer: network and data may not mean the same"
+    return "little or no better than a simple method"
 
 
 def _too_sure(f: Finding) -> str:
@@ -136,10 +147,9 @@ _GOOD: dict[str, Callable[[Finding], str]] = {
     "robustness": lambda f: "hard to fool on purpose",
     "corruptions": lambda f: "steady under corruptions",
     "ood": lambda f: "aware of foreign inputs",
-    "duplicates": lambda f: "measured on samples that the training part given holds next to no copies of",
 }
 _BAD: dict[str, Callable[[Finding], str]] = {
-    "accuracy": lambda f: "little or no better than a simple method",
+    "accuracy": _wrong,
     "calibration": _too_sure,
     "fragility": lambda f: f"worse in its mistakes than {_reference(f)}",
     "robustness": lambda f: "easily fooled on purpose",
@@ -217,8 +227,8 @@ def _headline(finding: Finding) -> Number | None:
 
 def _top(value: Any, unit: str) -> float:
     """1 for a share; else a round number above the interval."""
-    ends = [value.value, value.high] if isinstance(value, Interval) else [float(value)]
-    largest = max([v for v in ends if math.isfinite(v)], default=1.0)
+    point, _, high = ends_of(value)
+    largest = max([v for v in (point, high) if math.isfinite(v)], default=1.0)
     if unit == "share":
         return 1.0
     power = 10.0 ** math.floor(math.log10(largest)) if largest > 0 else 1.0

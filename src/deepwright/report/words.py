@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ _METRICS = (
     Word("nll", "negative log-likelihood (nats)"),
     Word("within_tolerance", "answers within the tolerance", "share"),
     Word("mae", "mean absolute error"),
-    Word("rmse", "root mean square error"),
+    Word("rmse", "root mean squared error"),
     Word("mase", "mean absolute error over that of repeating the last value"),
     Word("r2", "variance explained (R²)"),
     Word("crps", "CRPS (continuous ranked probability score)"),
@@ -107,7 +108,8 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("robust_accuracy_at_(.+)", "right under attack, at a budget of {0}", "share"),
         Word("random_accuracy_at_(.+)", "right with as many random words, at a share of {0}", "share"),
         Word("baseline_robust_accuracy_at_(.+)", "the simple baseline's share right under attack, at {0}", "share"),
-        Word("embedding_(.+)_accuracy_at_(.+)", "right with embeddings moved by {1} ({0})", "share"),
+        Word("embedding_l2_accuracy_at_(.+)", "right with embeddings moved by {0} (L2)", "share"),
+        Word("embedding_linf_accuracy_at_(.+)", "right with embeddings moved by {0} (L-inf)", "share"),
         Word("queries_per_text", "questions to the network that an attack on a text takes"),
         Word("noise_accuracy", "right under random noise of the largest budget", "share"),
         Word("area", "mean share right over the budgets", "share"),
@@ -254,7 +256,20 @@ def spread(value: Any, unit: str = "number") -> str:
     if not isinstance(value, Interval):
         return ""
     low, high = written(value.low, unit), written(value.high, unit)
+    if low == high and not math.isfinite(value.low):
+        return low
     return f"{low.removesuffix(' %')} to {high}" if unit == "share" else f"{low} to {high}"
+
+
+def ends_of(value: Any) -> tuple[float, float, float]:
+    """A number and the ends of its interval; the number itself three times where it has none.
+
+    Args:
+        value: number or interval.
+    """
+    if isinstance(value, Interval):
+        return value.value, value.low, value.high
+    return (float(value),) * 3
 
 
 def in_bytes(n: float) -> str:

@@ -261,8 +261,12 @@ def build_subject(
     ahead = options.task is None and options.horizon is not None
     given = Forecast(cast(int, options.horizon)) if ahead else options.task
     outputs = options.outputs or (says if given is None else None)
-    task = task_of(given, data, model, outputs=outputs, threshold=options.threshold)
+    task = task_of(given, data, model, outputs=outputs, threshold=options.threshold, names=_columns_of(options.target))
     return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
+
+
+def _columns_of(target: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (target,) if isinstance(target, str) else tuple(target or ())
 
 
 def _series(options: SubjectOptions) -> BySeries | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ def task_of(
     *,
     outputs: str | None = None,
     threshold: float | None = None,
+    names: Sequence[str] = (),
 ) -> Task | None:
     """The task of a word on data, or of the data alone; None where that is one of the data's classes a sample.
 
@@ -32,6 +34,7 @@ def task_of(
         model: the network, where there is one already, whose outputs are then held against the word.
         outputs: what the columns are, where that was said.
         threshold: of probabilities, where one was said.
+        names: of numbers that are predicted, where they are known.
 
     Raises:
         InputError: a word that the data's targets or the network's outputs don't fit, with what they look like; a
@@ -46,7 +49,7 @@ def task_of(
         assert model is not None
         return _with(class_task(model, data, outputs or "auto"), None, threshold)
     _require_targets(word, data)
-    task = _made(word, data)
+    task = _made(word, data, names)
     if model is not None:
         _require_outputs(task, word, data, model)
     return _with(task, outputs, threshold)
@@ -92,10 +95,11 @@ def _require_targets(word: str, data: Data) -> None:
         raise InputError("task", given=f"binary, and {len(data.classes)} classes", expected="two of them", hint=hint)
 
 
-def _made(word: str, data: Data) -> Task:
+def _made(word: str, data: Data, columns: Sequence[str]) -> Task:
     names = data.classes
     if word == "regression":
-        return Regression(data.test.y.shape[1])
+        outputs = data.test.y.shape[1]
+        return Regression(outputs, names=tuple(columns) if len(columns) == outputs else ())
     made: dict[str, Any] = {
         "classification": Classification,
         "multilabel": MultiLabel,

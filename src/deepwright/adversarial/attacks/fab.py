@@ -116,7 +116,7 @@ class FABT(Attack):
             moved = (1 - alpha) * (here + self.eta * from_here) + alpha * (start + self.eta * from_start)
             if part_mask is not None:
                 moved = torch.where(part_mask > 0, moved, start)
-            point = moved.clamp(*self.bounds).view_as(origin)
+            point = moved.clamp(*self.bounds).reshape(origin.shape)
             success = victim.succeeded(victim.out(point, rows), label)
             length = norms(point - origin, self.norm)
             closer = success & (length < distance[rows])

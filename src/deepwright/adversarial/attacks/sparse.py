@@ -81,7 +81,7 @@ class SparseClimb(Climb):
         last = self.count.long().clamp(1, g.shape[1]) - 1
         least = size.sort(1, descending=True).values.gather(1, last[:, None])
         way = g.sign() * ((size >= least) & (size > 0))
-        return (way * (self.alpha / way.abs().sum(1).clamp_min(1))[:, None]).view_as(self.point)
+        return (way * (self.alpha / way.abs().sum(1).clamp_min(1))[:, None]).reshape(self.point.shape)
 
     def adapt(self) -> None:
         """Step on fewer coordinates; anew from the best point while it gets sparser, and shorter once it doesn't."""

@@ -61,7 +61,7 @@ class Square(Attack):
                 return
             streams = part.streams(self.seed, query, self.queries)
             change = self._change(part, query, streams)
-            moved = self._project((part.origin + change).view_as(part.x), part.x, part.eps, part.mask)
+            moved = self._project((part.origin + change).reshape(part.x.shape), part.x, part.eps, part.mask)
             out = victim.out(moved, part.rows)
             value, success = victim.loss(out, part.y, part.rows), victim.succeeded(out, part.y)
             part.keep_better(moved, value, success)
@@ -75,7 +75,7 @@ class Square(Attack):
         """What is tried beside x, as an image."""
         if query == 0:
             return self._first(part.origin, part.eps, streams)
-        delta = (part.current - part.x).view_as(part.origin)
+        delta = (part.current - part.x).reshape(part.origin.shape)  # not a view: inputs may be strided
         if self.norm == "linf":
             return self._square(delta, part.eps, self.share(query), streams)
         return self._bump(delta, part.origin, part.eps, self.share(query), streams)

@@ -239,7 +239,7 @@ def _conformal_table(subject: Subject, conformal: Ends) -> list[Table]:
 
 
 def _table(rows: list[tuple[str, Coverage]], caption: str) -> Table:
-    columns = ["output", "level", "share held", "low", "high", "mean width"]
+    columns = ["output", "level", "share held", "95 % from", "95 % to", "mean width"]
     data: list[list[Any]] = [[name, c.level, c.held.value, c.held.low, c.held.high, c.width] for name, c in rows]
     return Table(columns, data[:200], caption)
 

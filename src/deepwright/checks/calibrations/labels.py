@@ -57,7 +57,7 @@ def label_calibration(subject: Subject) -> Finding:
         for k, e in enumerate(each)
     ]
     rows.sort(key=lambda row: -row[1])
-    columns = ["label", "calibration error", "low", "high", "mean probability", "share that has it"]
+    columns = ["label", "calibration error", "95 % from", "95 % to", "mean probability", "share that has it"]
     return Finding(
         check="calibration",
         grade=found.grade,

@@ -182,6 +182,18 @@ def at_best(grade: str, cap: str) -> str:
     return max(grade, cap)
 
 
+def with_interval(value: Interval, spec: str = ".3g") -> str:
+    """A number and its interval in words.
+
+    Args:
+        value: measured.
+        spec: how each number is written.
+    """
+    if not value.known:
+        return f"{value.value:{spec}} (interval not known)"
+    return f"{value.value:{spec}} (95 % interval {value.low:{spec}} to {value.high:{spec}})"
+
+
 def from_to(before: float, after: float) -> str:
     """What becomes of a share, in words that fit its direction as shown.
 

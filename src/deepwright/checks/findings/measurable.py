@@ -48,7 +48,13 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
     ],
     "robustness": [
         *_named(_SHARE, "clean_accuracy", "noise_accuracy", "robust_accuracy_at_.+", "clean_accuracy_kept"),
-        *_named(_SHARE, "random_accuracy_at_.+", "baseline_robust_accuracy_at_.+", "embedding_.+_accuracy_at_.+"),
+        *_named(
+            _SHARE,
+            "random_accuracy_at_.+",
+            "baseline_robust_accuracy_at_.+",
+            "embedding_l2_accuracy_at_.+",
+            "embedding_linf_accuracy_at_.+",
+        ),
         *_named(_POSITIVE, "area", "baseline_area", "eps_half", "clean_headline", "attacked_headline"),
         *_named(_POSITIVE, "queries_per_text"),
     ],

@@ -158,5 +158,6 @@ def _figures(moved: list[Moved]) -> list[Figure]:
             series,
             "",
             "distance, 0 to 1",
+            y_range=(0.0, 1.0),
         )
     ]

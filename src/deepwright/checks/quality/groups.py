@@ -12,6 +12,7 @@ from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 from deepwright.dataquality import Gap, Group, Grouping, compare_groups, grouping
+from deepwright.dataquality.resampling import interval_of_mean
 
 _LEAST = 30
 _LEVEL = 0.05
@@ -34,7 +35,11 @@ def check_groups(subject: Subject) -> Finding:
         )
     worst, best = large[0], large[-1]
     widest = next(g for g in gaps if {g.better, g.worse} == {worst.name, best.name})
-    measured: dict[str, Any] = {"worst_group": worst.value, "best_group": best.value, "largest_gap": widest.gap}
+    measured: dict[str, Any] = {}
+    for which, group in (("worst_group", worst), ("best_group", best)):  # picked, so that all intervals must hold
+        rows = groups.index == groups.names.index(group.name)
+        measured[which] = interval_of_mean(values.cpu()[rows], subject.seed, 1 - 0.05 / len(large))
+    measured["largest_gap"] = widest.gap
     measured["smallest_p_value"] = gaps[0].p
     rates = _rates(subject, groups)
     for name, (_, odds) in rates.items():
@@ -48,8 +53,9 @@ def check_groups(subject: Subject) -> Finding:
         summary=_summary(subject.groups, metric, worst, best, widest, real),
         values=measured,
         rule="Not graded: how much of a gap may be is yours to say (a gate on largest_gap). "
-        f"Groups of {_LEAST} samples or more are compared, {len(gaps)} pairs, with Holm's correction; the intervals of "
-        "gaps hold for all pairs at once (Bonferroni), so that the largest may be picked."
+        f"Groups of {_LEAST} samples or more are compared, {len(gaps)} pair{'s' * (len(gaps) != 1)}, with Holm's "
+        "correction; the intervals of gaps hold for all pairs at once (Bonferroni), so that the largest may be picked, "
+        "and those of the worst and the best group for all groups at once."
         + (f" {groups.unknown} samples without a value are in no group." if groups.unknown else ""),
         remedy=f"Gather more training samples of {worst.name!r}, and ask why they are harder."
         if real
@@ -97,7 +103,7 @@ def _table(subject: Subject, groups: Grouping, found: list[Group], rates: dict[s
         row += [part[g.name].value.value if g.name in part else None for part, _ in rates.values()]
         rows.append([*row, *sure.get(g.name, [])])
     more = [name.replace("_", " ") for name in rates]
-    columns = ["group", "samples", metric, "low", "high", *more, *(["confidence - accuracy"] if sure else [])]
+    columns = ["group", "samples", metric, "95 % from", "95 % to", *more, *(["confidence - accuracy"] if sure else [])]
     few = any(g.size < _LEAST for g in found)
     note = f"; those with fewer than {_LEAST} samples aren't compared" if few else ""
     return Table(columns, rows, f"groups of {subject.groups}, worst first{note}")
@@ -120,7 +126,9 @@ def _pairs(gaps: list[Gap]) -> list[Table]:
     rows: list[list[Any]] = [[g.better, g.worse, g.gap.value, g.gap.low, g.gap.high, g.p] for g in gaps[:30]]
     more = f" ({len(rows)} of {len(gaps)})" if len(rows) < len(gaps) else ""
     return (
-        [Table(["better", "worse", "gap", "low", "high", "p (Holm)"], rows, f"pairs of groups{more}")] if rows else []
+        [Table(["better", "worse", "gap", "95 % from", "95 % to", "p (Holm)"], rows, f"pairs of groups{more}")]
+        if rows
+        else []
     )
 
 
@@ -128,4 +136,4 @@ def _figure(found: list[Group], metric: str) -> Figure:
     shown = found[:20]
     series = {"name": metric, "x": [g.name for g in shown], "y": [g.value.value for g in shown]}
     series |= {"low": [max(0.0, g.value.low) for g in shown], "high": [min(1.0, g.value.high) for g in shown]}
-    return Figure("bar", f"{metric} by group", [series], "", metric, y_range=(0.0, 1.0))
+    return Figure("bar", f"{metric[:1].upper()}{metric[1:]} by group", [series], "", metric, y_range=(0.0, 1.0))

@@ -67,7 +67,7 @@ def _summary(found: list[Slice], others: list[Slice], names: list[str], what: st
     were = "candidate of the search was" if count == 1 else "candidates of the search were"
     tested = f"{count} {were} tested on the other half"
     if not found:
-        return f"No weak slice stands: {tested} of the test samples ({len(names)} attributes)."
+        return f"No weak slice stands: {tested} of the test samples ({len(names)} attribute{'s' * (len(names) != 1)})."
     worst = found[0]
     loss, rest = (f"{v:.1%}" if shares else f"{v:.3g}" for v in (worst.loss, worst.elsewhere))
     return (
@@ -97,7 +97,7 @@ def _tables(found: list[Slice], others: list[Slice], split: Split, rows: Any, wh
     def cells(s: Slice) -> list[Any]:
         return [s.words, s.size, s.loss, s.elsewhere, s.gap.value, s.gap.low, s.gap.high, s.p]
 
-    columns = ["slice", "samples", what, "elsewhere", "gap", "low", "high", "p (Holm)"]
+    columns = ["slice", "samples", what, "elsewhere", "gap", "95 % from", "95 % to", "p (Holm)"]
     shown = [
         Table(columns, [cells(s) for s in part], caption)
         for part, caption in ((found, "slices that stand"), (others, "candidates that don't stand on the other half"))

@@ -416,8 +416,12 @@ class Subject:
         """What the baseline is, in words."""
         if self.has_classes:
             return "nearest class mean of word counts" if self.data.kind == "text" else "nearest class mean"
-        persists = isinstance(self.baseline, TrivialPredictor) and self.baseline.persists
-        return "the last season repeated" if persists else "the best answer that looks at no input"
+        return "the last season repeated" if self.baseline_looks else "the best answer that looks at no input"
+
+    @property
+    def baseline_looks(self) -> bool:
+        """Whether the baseline's answer depends on the input."""
+        return self.has_classes or repeats_history(self.task, self.data.train.x)
 
     @property
     def baseline_task(self) -> Task:
