@@ -1,0 +1,96 @@
+"""Checks in one process, in several that share their passes, or over a cluster: the same numbers from all."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from deepwright.checks.findings.finding import Finding
+from deepwright.checks.subjects.subject import Subject
+from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.spreading import Ranks, alone, on_ray, require_devices, require_ray
+
+BACKENDS = ("local", "ray")
+Run = Callable[[str, Any, Subject], Finding]
+
+
+def require_spread(devices: int, backend: str, device: torch.device) -> None:
+    """Refuse processes and clusters that can't be had.
+
+    Args:
+        devices: how many processes.
+        backend: "local" or "ray".
+        device: where the network is measured.
+
+    Raises:
+        InputError: devices that aren't there, an unknown backend, several devices beside a cluster, no Ray.
+    """
+    require_devices(devices, device)
+    if backend not in BACKENDS:
+        raise unknown_name("backend", str(backend), BACKENDS)
+    if backend == "ray":
+        if devices > 1:
+            raise InputError(
+                "devices", given=f"{devices} beside backend='ray'", expected="1: the cluster says how many workers run"
+            )
+        require_ray()
+
+
+@contextmanager
+def running_on(subject: Subject, run: Run, devices: int, backend: str) -> Iterator[Callable[[str, Any, bool], Finding]]:
+    """How a check is run: (name, check, whether it is a user's own) -> finding.
+
+    Processes and clusters start with the first check, and end with the block.
+
+    Args:
+        subject: what the checks look at.
+        run: (name, check, subject) -> finding.
+        devices: see `require_spread`.
+        backend: likewise.
+
+    Raises:
+        InputError: see `require_spread`.
+    """
+    require_spread(devices, backend, subject.device)
+    with ExitStack() as stack:
+        ranks: list[Ranks] = []
+        begun = backend == "local"
+
+        def one(name: str, check: Any, own: bool) -> Finding:
+            nonlocal begun
+            if devices > 1:
+                if not ranks:
+                    ranks.append(stack.enter_context(Ranks(_plain(subject), devices, subject.device, _moved)))
+                found: Finding = ranks[0].call(_beside, run, name, check, own)
+                return found
+            if not begun:
+                stack.enter_context(on_ray(subject.device))
+                begun = True
+            return run(name, check, subject)
+
+        yield one
+
+
+def _plain(subject: Subject) -> Subject:
+    """The subject without what it has computed: each process computes that beside the others."""
+    found = copy.copy(subject)
+    fields = type(subject).__dataclass_fields__
+    found.__dict__ = {name: value for name, value in vars(subject).items() if name in fields} | {"_outputs": {}}
+    return found
+
+
+def _moved(subject: Subject, device: torch.device) -> Subject:
+    """In a process: the network on its device."""
+    subject.model.to(device)
+    return subject
+
+
+def _beside(subject: Subject, run: Run, name: str, check: Any, own: bool) -> Finding:
+    """In a process: a check beside the others; a user's own only in the first, on a subject that isn't shared."""
+    if not own:
+        return run(name, check, subject)
+    return alone(lambda: run(name, check, _plain(subject)))
