@@ -157,7 +157,8 @@ def audit(
             split="test" to measure all of `test` where it comes alone; tokenizer= for batches of texts.
 
     Raises:
-        InputError: bad input of any kind; devices that aren't there, a network that can't be sent to them. A check that fails by itself becomes a finding with the grade "failed".
+        InputError: bad input of any kind; devices that aren't there, a network that can't be sent to them. A check
+            that fails by itself becomes a finding with the grade "failed".
     """
     begin = time.perf_counter()
     if checks is not None and not checks:

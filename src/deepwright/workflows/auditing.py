@@ -57,7 +57,8 @@ class AuditOptions(Outputs, SubjectOptions):
         backend: "local", or "ray" for a cluster's workers in place of them.
 
     Raises:
-        InputError: an unknown check, devices that aren't there, a condition that isn't one; see also `SubjectOptions` and `Outputs`.
+        InputError: an unknown check, devices that aren't there, a condition that isn't one; see also `SubjectOptions`
+            and `Outputs`.
     """
 
     _: KW_ONLY

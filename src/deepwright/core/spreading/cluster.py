@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -101,7 +101,7 @@ class Cluster:
             shared = self.ray.put(packed(pieces))
             for numbers in self._numbers(len(pieces)):  # type: ignore[arg-type]
                 yield shared, numbers
-        elif hasattr(pieces, "__len__"):
+        elif isinstance(pieces, Sized):
             for numbers in self._numbers(len(pieces)):
                 yield packed(list(chosen(pieces, numbers))), numbers
         else:

@@ -10,9 +10,10 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from itertools import count, islice
 from typing import Any, BinaryIO
 
@@ -68,8 +69,8 @@ class Together:
 
     def _mine(self, pieces: Iterable[Any]) -> Any:
         """(number, piece) of this process's pieces, read when they are asked for."""
-        if hasattr(pieces, "__len__"):
-            numbers = range(self.rank, len(pieces), self.size)  # type: ignore[arg-type]
+        if isinstance(pieces, Sized):
+            numbers = range(self.rank, len(pieces), self.size)
             return zip(numbers, chosen(pieces, numbers))
         return islice(enumerate(pieces), self.rank, None, self.size)
 
@@ -96,8 +97,8 @@ class Together:
                     state = "value", packed(function())
                 except Exception as error:
                     state = "error", failed(error)
-        state, message = self._gather("alone", state)[0]
-        if state == "error":
+        kind, message = self._gather("alone", state)[0]
+        if kind == "error":
             raise unpacked(message)
         return unpacked(message)
 
@@ -138,8 +139,7 @@ def main() -> None:
     together = Together(dist.get_rank(), size)
     _answer(answers, together, lambda: None)
     while True:
-        message = told.get()
-        _answer(answers, together, lambda message=message: _called(message, given))
+        _answer(answers, together, partial(_called, told.get(), given))
 
 
 def _listen(told: queue.Queue[bytes]) -> None:

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import torch
@@ -107,7 +108,7 @@ class Ranks:
                 raise self._ended(rank)
             kind, value = unpacked(message)
             if kind == "lost":
-                raise self._lost(rank, value)
+                raise self._lost(value, {*found, rank})
             found[rank] = (kind, value)
         for kind, value in (found[rank] for rank in sorted(found)):
             if kind == "error":
@@ -124,20 +125,21 @@ class Ranks:
                 if end is not None and time.monotonic() > end:
                     raise
 
-    def _lost(self, rank: int, why: str) -> RankError:
-        """A process lost the others: because one of them ended, which is then seen within moments, or by itself."""
-        try:
-            while True:
-                other, message = self._next(_GRACE)
+    def _lost(self, why: str, heard: set[int]) -> RankError:
+        """A process lost the others: one of them ended, which is seen within moments, or says nothing more."""
+        end = time.monotonic() + _GRACE
+        with suppress(queue.Empty):
+            while time.monotonic() < end:
+                rank, message = self._next(_GRACE)
                 if message is None:
-                    return self._ended(other)
-        except queue.Empty:
-            return RankError(
-                f"process {rank} of {self.devices}",
-                given=why,
-                expected="processes that all do the same",
-                hint="the same command without --devices works in one process and goes on from what is finished",
-            )
+                    return self._ended(rank)
+                heard.add(rank)
+        silent = [f"process {rank} of {self.devices}" for rank in range(self.devices) if rank not in heard]
+        return RankError(
+            f"{', '.join(silent)} fell silent" if silent else f"{self.devices} processes can't go on together",
+            given=why,
+            hint="what is finished is kept: the same command goes on there, without --devices in one process",
+        )
 
     def _ended(self, rank: int) -> RankError:
         how, last = self._members[rank].obituary()
@@ -208,10 +210,8 @@ class _Member:
         self._reader.join(_GRACE)
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             if stream is not None:
-                try:
+                with suppress(BrokenPipeError):  # of what wasn't read any more
                     stream.close()
-                except BrokenPipeError:  # what wasn't read any more
-                    pass
 
 
 def require_devices(devices: int, device: torch.device) -> None:

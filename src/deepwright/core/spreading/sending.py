@@ -34,10 +34,14 @@ class _Packer(cloudpickle.Pickler):
         if isinstance(obj, Tensor) and obj.device.type != "cpu":
             grown = obj.requires_grad, isinstance(obj, nn.Parameter)
             return _arrived, (obj.detach().cpu(), obj.device.type, *grown)
-        if not self.whole and type(obj) is Tensor and obj.layout == torch.strided and not obj.requires_grad:
-            if obj.untyped_storage().nbytes() > obj.nbytes:
-                return obj.clone(memory_format=torch.contiguous_format).__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+        if not self.whole and type(obj) is Tensor and _is_a_part(obj):
+            return obj.clone(memory_format=torch.contiguous_format).__reduce_ex__(pickle.HIGHEST_PROTOCOL)
         return super().reducer_override(obj)
+
+
+def _is_a_part(t: Tensor) -> bool:
+    """Whether a plain tensor is a view of more numbers than its own, all of which would go along."""
+    return t.layout == torch.strided and not t.requires_grad and t.untyped_storage().nbytes() > t.nbytes
 
 
 def _arrived(t: Tensor, kind: str, wanted: bool, parameter: bool) -> Tensor:
@@ -125,6 +129,7 @@ def settle(found: dict[str, Any]) -> None:
     torch.set_num_threads(found["threads"])
     torch.set_default_dtype(found["dtype"])
     torch.set_float32_matmul_precision(found["matmul"])
-    torch.use_deterministic_algorithms(found["deterministic"])
+    if found["deterministic"] != torch.are_deterministic_algorithms_enabled():  # which takes seconds to say
+        torch.use_deterministic_algorithms(found["deterministic"])
     for name, value in found["cudnn"].items():
         setattr(torch.backends.cudnn, name, value)

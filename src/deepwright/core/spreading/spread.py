@@ -6,10 +6,10 @@ another way. What a piece calls in turn stays in its process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from deepwright.core.progress import bar
 
@@ -24,6 +24,7 @@ Kept = Callable[[int, Any], object]
 """Is told (number, result) of each piece, in order."""
 
 
+@runtime_checkable
 class Spread(Protocol):
     """Where pieces are worked on."""
 
@@ -82,7 +83,7 @@ def spread_map(
         BaseException: what the first piece that fails raises.
     """
     results: list[Any] = []
-    size = total if total is not None or not hasattr(pieces, "__len__") else len(pieces)  # type: ignore[arg-type]
+    size = len(pieces) if total is None and isinstance(pieces, Sized) else total
     with bar(progress or "", size, enabled=None if progress else False) as running:
 
         def keep(number: int, result: Any) -> None:
