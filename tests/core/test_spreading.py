@@ -132,11 +132,13 @@ def test_every_spread_gives_what_a_plain_loop_gives(form):
 def test_the_first_piece_that_fails_is_told_by_all():
     opened = partial(refusing, 4, 3)
     for error in beside(lambda rank: spread_map(opened, range(6))):
-        assert isinstance(error, InputError) and error.given == 3
+        assert isinstance(error, InputError)
+        assert error.given == 3
     told = []
     with using(Cluster(HereAsRay(), 0)), pytest.raises(InputError) as raised:
         spread_map(opened, range(6), kept=lambda number, value: told.append(value))
-    assert raised.value.given == 3 and told == [0, 1, 2]
+    assert raised.value.given == 3
+    assert told == [0, 1, 2]
 
 
 def test_a_process_reads_its_own_batches_only():
@@ -153,7 +155,8 @@ def test_what_is_done_alone_is_done_once():
         return len(done)
 
     assert alone(work) == 1
-    assert beside(lambda rank: alone(work)) == [2, 2, 2] and len(done) == 2
+    assert beside(lambda rank: alone(work)) == [2, 2, 2]
+    assert len(done) == 2
 
     def refuse():
         raise InputError("no")
@@ -180,7 +183,9 @@ def test_processes_that_go_different_ways_are_told():
 def test_batches_are_those_of_a_loop():
     x, y = torch.arange(7), torch.arange(7) * 10
     batches = Batches(x, y, 3, lambda t: t.float())
-    assert len(batches) == 3 and len(batches.inputs) == 3 and not batches.in_files
+    assert len(batches) == 3
+    assert len(batches.inputs) == 3
+    assert not batches.in_files
     for _ in range(2):  # they can be gone through again
         assert [a.tolist() for a, _ in batches] == [[0, 1, 2], [3, 4, 5], [6]]
     assert [b.tolist() for _, b in batches.only([2, 0])] == [[60], [0, 10, 20]]
@@ -197,7 +202,8 @@ def test_what_a_network_shares_stays_shared():
     net = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
     net[1].weight = net[0].weight
     found = unpacked(sendable(net, "net"))
-    assert found[1].weight is found[0].weight and isinstance(found[0].weight, torch.nn.Parameter)
+    assert found[1].weight is found[0].weight
+    assert isinstance(found[0].weight, torch.nn.Parameter)
 
 
 def test_errors_arrive_as_they_were():
@@ -208,7 +214,8 @@ def test_errors_arrive_as_they_were():
         LostError("gone"),
     ):
         found = unpacked(failed(error))
-        assert type(found) is type(error) and str(found) == str(error)
+        assert type(found) is type(error)
+        assert str(found) == str(error)
     assert unpacked(failed(InputError("x", given=3))).given == 3
 
     class Strange(Exception):
@@ -217,7 +224,8 @@ def test_errors_arrive_as_they_were():
             self.held = threading.Lock()
 
     found = unpacked(failed(Strange()))
-    assert isinstance(found, RuntimeError) and "Strange: strange" in str(found)
+    assert isinstance(found, RuntimeError)
+    assert "Strange: strange" in str(found)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ import torch
 from deepwright.checks.findings.finding import Finding
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.spreading import Ranks, alone, on_ray, require_devices, require_ray
+from deepwright.core.spreading import Cluster, Ranks, alone, on_ray, require_devices, require_ray
 
 BACKENDS = ("local", "ray")
 Run = Callable[[str, Any, Subject], Finding]
@@ -57,22 +58,32 @@ def running_on(subject: Subject, run: Run, devices: int, backend: str) -> Iterat
     """
     require_spread(devices, backend, subject.device)
     with ExitStack() as stack:
-        ranks: list[Ranks] = []
-        begun = backend == "local"
 
-        def one(name: str, check: Any, own: bool) -> Finding:
-            nonlocal begun
-            if devices > 1:
-                if not ranks:
-                    ranks.append(stack.enter_context(Ranks(_plain(subject), devices, subject.device, _moved)))
-                found: Finding = ranks[0].call(_beside, run, name, check, own)
-                return found
-            if not begun:
-                stack.enter_context(on_ray(subject.device))
-                begun = True
-            return run(name, check, subject)
+        @cache
+        def ranks() -> Ranks:
+            return stack.enter_context(Ranks(_plain(subject), devices, subject.device, _moved))
 
-        yield one
+        @cache
+        def cluster() -> Cluster:
+            return stack.enter_context(on_ray(subject.device))
+
+        def in_ranks(name: str, check: Any, own: bool) -> Finding:
+            found: Finding = ranks().call(_beside, run, name, check, own)
+            return found
+
+        def in_cluster(name: str, check: Any, own: bool) -> Finding:
+            spread = cluster()  # in force from the first check on
+            found = run(name, check, subject)
+            if spread.lost is not None:  # which isn't the check's own failure
+                raise spread.lost
+            return found
+
+        if devices > 1:
+            yield in_ranks
+        elif backend == "ray":
+            yield in_cluster
+        else:
+            yield lambda name, check, own: run(name, check, subject)
 
 
 def _plain(subject: Subject) -> Subject:

@@ -18,6 +18,10 @@ _STREAM = 8  # pieces in a block of a stream whose length isn't known
 _RETRIES = 3  # of a block whose worker died
 
 
+class ClusterError(InputError, RuntimeError):
+    """A cluster's worker can't do what it is sent, or died again and again."""
+
+
 def require_ray() -> Any:
     """The package.
 
@@ -31,8 +35,14 @@ def require_ray() -> Any:
     return ray
 
 
+def _said(error: BaseException) -> str:
+    """What went wrong in a worker: the last line of what Ray tells of it."""
+    lines = str(error).strip().splitlines()
+    return lines[-1][:300] if lines else type(error).__name__
+
+
 @contextmanager
-def on_ray(device: torch.device) -> Iterator[None]:
+def on_ray(device: torch.device) -> Iterator[Cluster]:
     """Send the pieces of every `spread_map` in the block to the running cluster, or to one on this machine.
 
     Args:
@@ -48,8 +58,9 @@ def on_ray(device: torch.device) -> Iterator[None]:
     if ours:
         ray.init(log_to_driver=False, include_dashboard=False)
     try:
-        with using(Cluster(ray, 1 if device.type == "cuda" else 0)):
-            yield
+        cluster = Cluster(ray, 1 if device.type == "cuda" else 0)
+        with using(cluster):
+            yield cluster
     finally:
         if ours:
             ray.shutdown()
@@ -61,10 +72,14 @@ class Cluster:
     Args:
         ray: the package.
         gpus: that a task takes.
+
+    Attributes:
+        lost: why the cluster can't go on, once it can't.
     """
 
     def __init__(self, ray: Any, gpus: int) -> None:
         self.ray = ray
+        self.lost: ClusterError | None = None
         self.workers = max(1, int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)))
         self.task = ray.remote(_block).options(num_gpus=gpus, max_retries=_RETRIES)
 
@@ -87,7 +102,17 @@ class Cluster:
             number = self._take(each, kept, number)
 
     def _take(self, block: Any, kept: Kept, number: int) -> int:
-        for state, message in self.ray.get(block):
+        try:
+            results = self.ray.get(block)
+        except self.ray.exceptions.RayError as error:
+            self.lost = ClusterError(
+                "a worker of the Ray cluster failed",
+                given=_said(error),
+                expected="workers that have the same packages, modules and files as this process",
+                hint="what is finished is kept: the same command goes on there",
+            )
+            raise self.lost from error
+        for state, message in results:
             value = unpacked(message)
             if state == "error":
                 raise value
@@ -126,12 +151,11 @@ class Cluster:
 
 def _block(given: tuple[bytes, bytes], held: bytes, numbers: list[int]) -> list[tuple[str, bytes]]:
     """In a worker: the results of some pieces; after one that fails no more are worked on."""
-    opened, found = given
-    settle(unpacked(found))
-    pieces, results = unpacked(held), list[tuple[str, bytes]]()
+    opened, pieces, results = unpacked(given[0]), unpacked(held), list[tuple[str, bytes]]()
+    settle(unpacked(given[1]))
     some = pieces if isinstance(pieces, list) else chosen(pieces, numbers)
     try:
-        work(unpacked(opened), zip(numbers, some), lambda _, value: results.append(("value", packed(value))))
+        work(opened, zip(numbers, some), lambda _, value: results.append(("value", packed(value))))
     except Exception as error:
         results.append(("error", failed(error)))
     return results
