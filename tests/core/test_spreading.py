@@ -230,7 +230,7 @@ def test_errors_arrive_as_they_were():
 
 @pytest.mark.usefixtures("unchecked")
 def test_what_cannot_be_sent_is_refused_before_a_process_starts():
-    with pytest.raises(InputError, match="can't be sent to another process.*in one process"):
+    with pytest.raises(InputError, match=r"can't be sent to another process.*in one process"):
         Ranks(threading.Lock(), 2, torch.device("cpu"), lambda given, device: given)
     for devices, word in ((0, "1 or more"), (True, "whole number"), ("2", "whole number")):
         with pytest.raises(InputError, match=word):

@@ -176,7 +176,7 @@ def read_outputs(
     Args:
         model: any module; it is left as found.
         batches: inputs (N, ...), which are brought to the model's device and dtype.
-        read: (output, number of samples) -> what is kept, which is brought to where the batch was.
+        read: (output, number of samples) -> what is kept, which is brought to where the first batch was.
         progress: what a bar says; None shows none.
 
     Raises:
@@ -185,14 +185,21 @@ def read_outputs(
     rows = spread_map(partial(_reader, model, read), batches, progress=progress)
     if not rows:
         raise InputError("data", given="no batch", expected="at least one")
-    return rows
+    first = rows[0][0]
+    return [found if where == first else _brought(found, first) for where, found in rows]
+
+
+def _brought(found: Any, where: torch.device) -> Any:
+    return found.to(where) if hasattr(found, "to") else found
 
 
 @contextmanager
-def _reader(model: nn.Module, read: Callable[[Any, int], Any]) -> Iterator[Callable[[int, Tensor], Any]]:
-    """What is read from the output on a batch, brought to where the batch was."""
+def _reader(
+    model: nn.Module, read: Callable[[Any, int], Any]
+) -> Iterator[Callable[[int, Tensor], tuple[torch.device, Any]]]:
+    """Of a batch: where it is, and what is read from the output, brought there."""
 
-    def one(number: int, x: Tensor) -> Any:
+    def one(number: int, x: Tensor) -> tuple[torch.device, Any]:
         try:
             out = model(to_model(x, model))
         except InputError:
@@ -200,8 +207,7 @@ def _reader(model: nn.Module, read: Callable[[Any, int], Any]) -> Iterator[Calla
         except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
             hint = "check the input size, the channels and the preprocessing (--size, --mean, --std)"
             raise failed_on(x, error, hint=hint) from error
-        found = read(out, len(x))
-        return found.to(x.device) if hasattr(found, "to") else found
+        return x.device, _brought(read(out, len(x)), x.device)
 
     with evaluating(model), fast_layout(model), torch.no_grad():
         yield one
