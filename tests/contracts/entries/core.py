@@ -38,7 +38,9 @@ def outputs_of_mixed_data(device):
 
 def spread(device, dtype=torch.float32):
     x = uniform(9, 3, dtype=dtype).to(device)
-    return spread_map(lambda: nullcontext(lambda number, piece: piece.sum(0) * number), x.split(2)), alone(lambda: x + 1)
+    return spread_map(lambda: nullcontext(lambda number, piece: piece.sum(0) * number), x.split(2)), alone(
+        lambda: x + 1
+    )
 
 
 def activations(device):
