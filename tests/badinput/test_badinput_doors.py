@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import zipfile
 
 import numpy as np
@@ -199,6 +200,14 @@ def bytes_as(name, content, read):
         return read(folder / name)
 
     return give
+
+
+class Locked(nn.Linear):
+    """A network that can't be sent to another process."""
+
+    def __init__(self):
+        super().__init__(4, 3)
+        self.lock = threading.Lock()
 
 
 def audited(test, model=NET, **options):
@@ -412,6 +421,14 @@ ROWS = [
     Bad("a gate on a grade Z", lambda _: require_gates(["accuracy.grade>Z"], ["accuracy"]), ("A (best) to E",)),
     Bad("a gate on nothing", lambda _: evaluate([""], []), ("gate",)),
     Bad("a gate file that is a folder", lambda d: read_config(d), ("cannot read",)),
+    Bad("an audit on no device", audited([(X, Y)], devices=0), ("devices", "0")),
+    Bad("an audit over an unknown backend", audited([(X, Y)], backend="dask"), ("backend", "dask", "ray")),
+    Bad("an audit on two devices of a cluster", audited([(X, Y)], devices=2, backend="ray"), ("devices", "cluster")),
+    Bad(
+        "an audit beside another process of what has a lock",
+        audited([(X, Y)], model=Locked(), devices=2),
+        ("devices=2", "can't be sent", "in one process"),
+    ),
     # options from Python
     Bad("an audit with a negative attack limit", lambda _: AuditOptions(attack_limit=-5), ("attack_limit", "-5")),
     Bad("an audit with a budget of NaN", lambda _: AuditOptions(eps=[float("nan")]), ("eps", "nan")),

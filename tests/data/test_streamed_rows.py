@@ -75,7 +75,7 @@ def test_batches_are_those_of_a_tensor_and_one_is_read_ahead(both):
         assert torch.equal(a, c)
         assert torch.equal(b, d)
     streamed.read.clear()
-    next(Split(streamed, y).batches(6))
+    next(iter(Split(streamed, y).batches(6)))
     assert len(streamed.read) <= 12
 
 

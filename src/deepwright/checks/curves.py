@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from deepwright.adversarial import Attack, AttackSuite, curve
 from deepwright.core.devices import device_of, dtype_of, to_model
+from deepwright.core.spreading import spread_map
 from deepwright.core.statistics import Interval, wilson
 
 
@@ -37,13 +40,34 @@ def curve_in_batches(
         attack: see `adversarial.curve`.
         eps: budgets.
     """
-    hits, n = torch.zeros(len(eps) + 1), 0
-    for x, y, mask in batches:
-        ids = torch.arange(n, n + len(x))
-        points = curve(model, placed(x, model), y.to(device_of(model)), attack, [0.0, *eps], ids=ids, mask=mask)
-        hits += torch.tensor([round(p.value * len(x)) for p in points])
-        n += len(x)
-    return [wilson(int(h), n) for h in hits.tolist()]
+    hits = spread_map(partial(_attacked, model, attack, (0.0, *eps)), numbered(batches))
+    return [wilson(h, sum(n for n, _ in hits)) for h in (sum(points) for points in zip(*(each for _, each in hits)))]
+
+
+def numbered(batches: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+    """Batches with the numbers of their samples before them.
+
+    Args:
+        batches: inputs and what goes with them.
+    """
+    n = 0
+    for batch in batches:
+        yield torch.arange(n, n + len(batch[0])), *batch
+        n += len(batch[0])
+
+
+@contextmanager
+def _attacked(
+    model: nn.Module, attack: Attack | AttackSuite, eps: Sequence[float]
+) -> Iterator[Callable[[int, Any], tuple[int, list[int]]]]:
+    """Of a batch: how many samples there are, and are right at each budget."""
+
+    def one(number: int, batch: Any) -> tuple[int, list[int]]:
+        ids, x, y, mask = batch
+        points = curve(model, placed(x, model), y.to(device_of(model)), attack, eps, ids=ids, mask=mask)
+        return len(x), [round(p.value * len(x)) for p in points]
+
+    yield one
 
 
 def line(name: str, x: Sequence[float], points: Sequence[Interval], dashed: bool = False) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def foreign_to_a_task(subject: Subject) -> Finding:
         subject: without one class a sample, with foreign sets and training samples.
     """
     train = subject.data.train.take(_FIT_LIMIT, subject.seed)
-    known = task_activations(subject.model, (x for x, _ in train.batches(subject.batch_size)))
+    known = task_activations(subject.model, train.batches(subject.batch_size).inputs)
     chosen: dict[str, Detector] = {"KNN": KNN(), "MDS": MDS(), "BBAS": BBAS(use="single")}
     fitted, skipped = dict[str, Detector](), dict[str, str]()
     for name, detector in chosen.items():

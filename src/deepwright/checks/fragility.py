@@ -180,7 +180,7 @@ def _of_no_error(subject: Subject, n: int, base: float | None) -> tuple[Graded, 
 def _baseline_nfi(subject: Subject) -> float | None:
     if subject.baseline is None or subject.baseline_outputs is None or not len(subject.data.validation):
         return None
-    validation = logits_of(subject.baseline, (x for x, _ in subject.data.validation.batches(subject.batch_size)))
+    validation = logits_of(subject.baseline, subject.data.validation.batches(subject.batch_size).inputs)
     try:
         temperature = fit_temperature(validation, subject.data.validation.y)
     except NotIdentified:

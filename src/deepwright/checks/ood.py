@@ -62,7 +62,7 @@ def check_ood(subject: Subject) -> Finding:
     if "MSP" not in suite.detectors:
         return Finding.not_applicable("ood", f"the network's confidence can't be read: {suite.skipped['MSP']}")
     known = subject.data.test.take(2 * subject.ood_limit, subject.seed)
-    inside = suite.score(x for x, _ in known.batches(subject.batch_size))
+    inside = suite.score(known.batches(subject.batch_size).inputs)
     sets = subject.ood
     outside = {name: suite.score(x.split(subject.batch_size)) for name, x in sets.items()}
     areas = {d: {s: area(inside[d], outside[s][d]) for s in sets} for d in suite.detectors}

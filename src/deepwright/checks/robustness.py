@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from deepwright.adversarial import AttackSuite, Noise, Square, masking_flags, suite
 from deepwright.adversarial.victim import NoGradientError
-from deepwright.checks.curves import curve_in_batches, line, placed
+from deepwright.checks.curves import curve_in_batches, line, numbered, placed
 from deepwright.checks.findings.finding import Finding, NotApplicableError, from_to
 from deepwright.checks.grading import Graded
 from deepwright.checks.kept import grade_kept, share_kept
@@ -22,8 +24,10 @@ from deepwright.checks.subjects.series import series_in_deviations
 from deepwright.checks.subjects.subject import Subject
 from deepwright.checks.text_attacks import attacked_texts
 from deepwright.core.devices import device_of
+from deepwright.core.inference import read_outputs
 from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
+from deepwright.core.spreading import spread_map
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import Task
 from deepwright.data import Split
@@ -182,20 +186,31 @@ def _headline(subject: Subject, split: Split) -> tuple[float, float] | None:
 
     Samples leave the attack as soon as they aren't right any more, so the metric may still fall further.
     """
-    task, read, start = subject.task, subject.baseline_task, 0
+    task, read = subject.task, subject.baseline_task
     attack = suite("quick", budgets(subject).judged, **_common(subject, task)).attacks[0]
-    outputs: list[tuple[Any, Any]] = []
-    for x, y in split.batches(subject.batch_size):
-        before, ids = placed(x, subject.model), torch.arange(start, start + len(x))
-        moved = attack(subject.model, before, y.to(device_of(subject.model)), ids=ids).x_adv
-        outputs.append((subject.read([before]), subject.read([moved])))
-        start += len(x)
+    opened = partial(_before_and_after, subject.model, task, attack)
+    outputs = spread_map(opened, numbered(split.batches(subject.batch_size)))
     clean, attacked = (task.join(parts) for parts in zip(*outputs))
     if not bool(read.finite(attacked).all()):
         return None
     y = split.y.to(device_of(subject.model)) if hasattr(split.y, "to") else split.y
     values = read.headline_value(clean, y), read.headline_value(attacked, y)
     return None if any(map(math.isnan, values)) else values
+
+
+@contextmanager
+def _before_and_after(model: nn.Module, task: Task, attack: Any) -> Iterator[Callable[[int, Any], tuple[Any, Any]]]:
+    """What the task reads from a batch as it is, and from the batch attacked."""
+
+    def read(x: Tensor) -> Any:
+        return task.join(read_outputs(model, [x], lambda out, n: task.read(out, n, strict=False)))
+
+    def one(number: int, batch: Any) -> tuple[Any, Any]:
+        ids, x, y = batch
+        before = placed(x, model)
+        return read(before), read(attack(model, before, y.to(device_of(model)), ids=ids).x_adv)
+
+    yield one
 
 
 def _curve(

@@ -27,6 +27,7 @@ from deepwright.checks.quality.groups import check_groups
 from deepwright.checks.quality.labels import check_labels
 from deepwright.checks.quality.slices import check_slices
 from deepwright.checks.robustness import check_robustness
+from deepwright.checks.side_by_side import running_on
 from deepwright.checks.subjects.loaders import subject_from_loaders
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import InputError, unknown_name
@@ -123,6 +124,8 @@ def audit(
     compare_with: Path | str | None = None,
     journal: Path | str | None = None,
     on_finding: Callable[[Finding], object] | None = None,
+    devices: int = 1,
+    backend: str = "local",
     **options: Any,
 ) -> AuditReport:
     """Measure a network.
@@ -147,11 +150,15 @@ def audit(
         journal: a file for finished checks: an interrupted audit goes on there. Another network, task, split or option
             is an error that says which; a check whose source changed is run again.
         on_finding: called after each check.
+        devices: processes, each with a device of its own, that share the passes over data, the attacks and the
+            corruptions; the numbers are those of one.
+        backend: "local", or "ray" to send the same to the workers of a cluster.
         options: of `Subject` (name, batch_size, seed, attack_limit, corruption_limit, ood_limit, eps, substitutions);
             split="test" to measure all of `test` where it comes alone; tokenizer= for batches of texts.
 
     Raises:
-        InputError: bad input of any kind. A check that fails by itself becomes a finding with the grade "failed".
+        InputError: bad input of any kind; devices that aren't there, a network that can't be sent to them. A check
+            that fails by itself becomes a finding with the grade "failed".
     """
     begin = time.perf_counter()
     if checks is not None and not checks:
@@ -173,17 +180,18 @@ def audit(
         require_alike(before[0], facts)  # before minutes of work, not after
     log = Journal(journal, {} if journal is None else subject.settings(), kind="audit")
     findings = []
-    for name, check in chosen.items():
-        row = name if journal is None else f"{name} {digest(check)}"  # a check that was edited is run again
-        if row in log.rows:
-            finding = Finding.from_dict(log.rows[row])
-        else:
-            finding = run_check(name, check, subject)
-            if finding.grade != "failed":
-                log.add(row, finding.to_dict())
-        findings.append(finding)
-        if on_finding is not None:
-            on_finding(finding)
+    with running_on(subject, run_check, devices, backend) as run:
+        for name, check in chosen.items():
+            row = name if journal is None else f"{name} {digest(check)}"  # a check that was edited is run again
+            if row in log.rows:
+                finding = Finding.from_dict(log.rows[row])
+            else:
+                finding = run(name, check, check is not BUILTIN.get(name))
+                if finding.grade != "failed":
+                    log.add(row, finding.to_dict())
+            findings.append(finding)
+            if on_finding is not None:
+                on_finding(finding)
     report = AuditReport(facts, findings, evaluate(fail_on, findings))
     if before is not None:
         report.comparison = compare(before[1], findings, (before[0], facts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class InputError(ValueError):
@@ -26,6 +27,16 @@ class InputError(ValueError):
         if hint is not None:
             parts.append(f"to do: {hint}")
         super().__init__("; ".join(parts))
+
+    def __reduce__(self) -> Any:
+        """As it is, whatever a subclass asks for when it is made: errors come from other processes, too."""
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _as_it_was(kind: type[InputError], args: tuple[Any, ...], state: dict[str, Any]) -> InputError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class NotFittedError(InputError, RuntimeError):

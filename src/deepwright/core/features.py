@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from deepwright.core.inference import evaluating, failed_on, fast_layout, requir
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_network
 from deepwright.core.shards import Shards
+from deepwright.core.spreading import spread_map
 from deepwright.core.taps import Tap
 
 if TYPE_CHECKING:
@@ -141,33 +143,57 @@ def extract(
             "layers", given=repr(layers), expected="'auto' or a sequence of names", hint=f"layers=[{layers!r}]"
         )
     keep = device_of(model) if offload is None else torch.device(offload)
-    made_from = {"model": model, "layers": layers, "task": task}
+    opened = partial(_collector, model, layers, task, keep)
+    if store is None:
+        parts = spread_map(opened, batches, progress=progress)
+    else:
+        with Shards(store, {"model": model, "layers": layers, "task": task}, every) as shards, opened() as one:
+            parts = [Activations(**state).to(keep) for state in _in_shards(shards, one, track(batches, progress))]
+    if not parts:
+        raise InputError("data", given="no batch", expected="at least one")
+    _require_alike(parts)
+    return Activations.cat(parts)
+
+
+@contextmanager
+def _collector(
+    model: nn.Module, layers: str | Sequence[str], task: Task | None, keep: torch.device
+) -> Iterator[Callable[[int, Any], Activations]]:
+    """What is kept of a batch; the first one is looked at more strictly."""
     with (
-        nullcontext(None) if store is None else Shards(store, made_from, every) as shards,
         evaluating(model),
         fast_layout(model),
         torch.no_grad(),
         Tap(model, layers if layers == "auto" else tuple(layers)) as tap,
     ):
-        parts: list[Activations] = []
-        for batch in track(batches, progress):
-            if shards is None or shards.needs(batch):
-                x, y = _pair(batch)
-                parts.append(_collect(model, to_model(x, model), y, tap, layers, task, first=not parts).to(keep))
-                if (parts[-1].labels is None) != (parts[0].labels is None):
-                    raise InputError("labels", given="in some batches only", expected="in each batch, or in none")
-            if shards is not None and shards.full:
-                shards.end(_state(parts))
-                parts = []
-        if shards is not None:
-            if shards.begun:
-                shards.end(_state(parts))
-            if shards.states:  # a stream that gave nothing isn't finished work
-                shards.finish()
-            parts = [Activations(**state).to(keep) for state in shards.states]
-    if not parts:
-        raise InputError("data", given="no batch", expected="at least one")
-    return Activations.cat(parts)
+
+        def one(number: int, batch: Any) -> Activations:
+            x, y = _pair(batch)
+            return _collect(model, to_model(x, model), y, tap, layers, task, first=number == 0).to(keep)
+
+        yield one
+
+
+def _in_shards(shards: Shards, one: Callable[[int, Any], Activations], batches: Iterable[Any]) -> list[Any]:
+    """What each shard holds, when all are on disk."""
+    parts: list[Activations] = []
+    for batch in batches:
+        if shards.needs(batch):
+            parts.append(one(len(parts), batch))
+            _require_alike(parts)
+        if shards.full:
+            shards.end(_state(parts))
+            parts = []
+    if shards.begun:
+        shards.end(_state(parts))
+    if shards.states:  # a stream that gave nothing isn't finished work
+        shards.finish()
+    return shards.states
+
+
+def _require_alike(parts: list[Activations]) -> None:
+    if any((part.labels is None) != (parts[0].labels is None) for part in parts):
+        raise InputError("labels", given="in some batches only", expected="in each batch, or in none")
 
 
 def _pair(batch: Any) -> tuple[Tensor, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError, first_line
+from deepwright.core.spreading import spread_map
 
 
 @contextmanager
@@ -166,34 +168,49 @@ def failed_on(
     return kind(what, given=f"{seen or type(inputs).__name__}: {first_line(error)[:200]}", **words)
 
 
-def read_outputs(model: nn.Module, batches: Iterable[Tensor], read: Callable[[Any, int], Any]) -> list[Any]:
+def read_outputs(
+    model: nn.Module, batches: Iterable[Tensor], read: Callable[[Any, int], Any], *, progress: str | None = None
+) -> list[Any]:
     """What is read from the network's output on each batch: eval mode, no gradients.
 
     Args:
         model: any module; it is left as found.
         batches: inputs (N, ...), which are brought to the model's device and dtype.
         read: (output, number of samples) -> what is kept, which is brought to where the first batch was.
+        progress: what a bar says; None shows none.
 
     Raises:
         InputError: a network that fails on its input; no batch.
     """
-    rows: list[Any] = []
-    where: torch.device | None = None
-    with evaluating(model), fast_layout(model), torch.no_grad():
-        for x in batches:
-            where = where or x.device
-            try:
-                out = model(to_model(x, model))
-            except InputError:
-                raise
-            except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-                hint = "check the input size, the channels and the preprocessing (--size, --mean, --std)"
-                raise failed_on(x, error, hint=hint) from error
-            found = read(out, len(x))
-            rows.append(found.to(where) if hasattr(found, "to") else found)
+    rows = spread_map(partial(_reader, model, read), batches, progress=progress)
     if not rows:
         raise InputError("data", given="no batch", expected="at least one")
-    return rows
+    first = rows[0][0]
+    return [found if where == first else _brought(found, first) for where, found in rows]
+
+
+def _brought(found: Any, where: torch.device) -> Any:
+    return found.to(where) if hasattr(found, "to") else found
+
+
+@contextmanager
+def _reader(
+    model: nn.Module, read: Callable[[Any, int], Any]
+) -> Iterator[Callable[[int, Tensor], tuple[torch.device, Any]]]:
+    """Of a batch: where it is, and what is read from the output, brought there."""
+
+    def one(number: int, x: Tensor) -> tuple[torch.device, Any]:
+        try:
+            out = model(to_model(x, model))
+        except InputError:
+            raise
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+            hint = "check the input size, the channels and the preprocessing (--size, --mean, --std)"
+            raise failed_on(x, error, hint=hint) from error
+        return x.device, _brought(read(out, len(x)), x.device)
+
+    with evaluating(model), fast_layout(model), torch.no_grad():
+        yield one
 
 
 def _checked(out: object, n: int) -> Tensor:

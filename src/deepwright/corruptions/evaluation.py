@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import evaluating
 from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
+from deepwright.core.spreading import spread_map
 from deepwright.core.statistics import Interval, wilson
 from deepwright.core.tasks import Binary, Classification, Detection, MultiLabel, Segmentation, Task, mean_score
 from deepwright.core.tasks.reading import TELLING_ROWS
@@ -140,26 +142,39 @@ def evaluate_on(
         reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items())
         raise InputError("perturbations", given=f"none that can be measured ({reasons})", expected="at least one")
     log = Journal(checkpoint, made_from | error.made_from(), kind="corruptions")
-    with ExitStack() as stack, bar(description, len(kept) * len(severities) + 1) as running:
-        stack.enter_context(torch.no_grad())
-        for each in models:
-            stack.enter_context(evaluating(each))
-        if "clean" not in log.rows:
-            log.add("clean", cells.clean())
-        if error.headline and "headline" not in log.rows:
-            log.add("headline", cells.headline())
+    with bar(description, len(kept) * len(severities) + 1) as running:
+        with _opened(cells):
+            if "clean" not in log.rows:
+                log.add("clean", cells.clean())
+            if error.headline and "headline" not in log.rows:
+                log.add("headline", cells.headline())
         running.advance()
-        for p in kept:
-            for s in severities:
-                if f"{p.name}/{s}" not in log.rows:
-                    log.add(f"{p.name}/{s}", cells.perturbed(p, s))
-                running.advance(1, p.name)
+        asked = [(p, s) for p in kept for s in severities]
+        waiting = [(p, s) for p, s in asked if f"{p.name}/{s}" not in log.rows]
+        running.advance(len(asked) - len(waiting))
+
+        def keep(number: int, value: Any) -> None:
+            p, s = waiting[number]
+            log.add(f"{p.name}/{s}", value)
+            running.advance(1, p.name)
+
+        spread_map(partial(_opened, cells), waiting, kept=keep)
     found = _report(
         log.rows, [p.name for p in kept], tuple(severities), skipped, _chance(error.task, data), len(models)
     )
     if error.headline and error.task is not None:
         found.headline = error.task.headline
     return found
+
+
+@contextmanager
+def _opened(cells: _Cells) -> Iterator[Callable[[int, Any], Any]]:
+    """What is measured in one cell."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        for each in cells.models:
+            stack.enter_context(evaluating(each))
+        yield lambda number, cell: cells.perturbed(*cell)
 
 
 def _chance(task: Task | None, data: list[tuple[Any, Any]]) -> float:

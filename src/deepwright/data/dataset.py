@@ -7,7 +7,7 @@ are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -17,10 +17,11 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from deepwright.core.batches import Batches
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole, require_within
-from deepwright.core.rows import Rows, picked, read_ahead
+from deepwright.core.rows import Rows, picked
 
 
 @dataclass(frozen=True)
@@ -61,17 +62,14 @@ class Split:
         """
         return to_float(self.x[_beside(rows, self.x)])
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(inputs, labels) in order.
+    def batches(self, size: int) -> Batches:
+        """(inputs, labels) in order; `.inputs` of them are the inputs alone.
 
         Args:
             size: of each batch but the last.
         """
         require_whole(1, size=size)
-        parts = [slice(start, start + size) for start in range(0, len(self), size)]
-        read = read_ahead(self.x.__getitem__, parts) if isinstance(self.x, Rows) else (self.x[part] for part in parts)
-        for part, x in zip(parts, read, strict=True):
-            yield to_float(x), self.y[part]
+        return Batches(self.x, self.y, size, to_float)
 
     def take(self, n: int | None, seed: int = 0) -> Split:
         """At most n samples, spread over the classes as in the whole, the same ones for the same seed.

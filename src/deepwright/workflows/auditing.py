@@ -6,8 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
-from deepwright.checks import AuditReport, Check, Finding, parse, read_config, read_report, require_gates, resolve
+import torch
+from torch import nn
+
+from deepwright.checks import (
+    AuditReport,
+    Check,
+    Finding,
+    Subject,
+    parse,
+    read_config,
+    read_report,
+    require_gates,
+    resolve,
+)
 from deepwright.checks import audit as run_checks
+from deepwright.checks.side_by_side import require_spread
+from deepwright.core.devices import device_of
+from deepwright.core.devices import resolve as resolve_device
 from deepwright.core.errors import InputError
 from deepwright.data import Split
 from deepwright.report import keep, write_report
@@ -37,9 +53,12 @@ class AuditOptions(Outputs, SubjectOptions):
             all, of others the test part. The training samples by default.
         keep: `out` holds the reports of all audits, each in a dated folder, and a page that draws them over time.
         fresh: forget what an interrupted audit left.
+        devices: processes that share passes, attacks and corruptions, each with a device of its own from `device` on.
+        backend: "local", or "ray" for a cluster's workers in place of them.
 
     Raises:
-        InputError: an unknown check, a condition that isn't one; see also `SubjectOptions` and `Outputs`.
+        InputError: an unknown check, devices that aren't there, a condition that isn't one; see also `SubjectOptions`
+            and `Outputs`.
     """
 
     _: KW_ONLY
@@ -52,6 +71,8 @@ class AuditOptions(Outputs, SubjectOptions):
     out: Path | str | None = Path("report")
     keep: bool = False
     fresh: bool = False
+    devices: int = 1
+    backend: str = "local"
 
     def __post_init__(self) -> None:
         SubjectOptions.__post_init__(self)
@@ -59,6 +80,9 @@ class AuditOptions(Outputs, SubjectOptions):
         require_several("checks", self.checks)
         require_several("fail_on", self.fail_on)
         require_checks(self.checks)
+        model = self.model.model if isinstance(self.model, Subject) else self.model
+        lives = device_of(model) if isinstance(model, nn.Module) else torch.device("cpu")
+        require_spread(self.devices, self.backend, lives if self.device is None else resolve_device(self.device))
         if self.keep:
             require_history(_folder(self.out))
         for condition in self.fail_on:
@@ -106,6 +130,8 @@ def audit(
         compare_with=options.compare_with,
         journal=journal,
         on_finding=on_finding,
+        devices=options.devices,
+        backend=options.backend,
     )
     options.write(report)
     if options.out is not None:

@@ -1,5 +1,7 @@
 """Calls of the ground floor."""
 
+from contextlib import nullcontext
+
 import torch
 
 from deepwright.core.boxes import box_iou, class_nms, decode, encode, nms
@@ -8,6 +10,7 @@ from deepwright.core.features import extract, layer_names
 from deepwright.core.inference import logits_of
 from deepwright.core.pictures import Strip, strips
 from deepwright.core.randomness import Streams, generator
+from deepwright.core.spreading import alone, spread_map
 from deepwright.core.statistics import bootstrap, conformal_pvalues, mcnemar, paired_permutation
 from deepwright.core.taps import Tap, summarise_map
 from entries import Entry, image_classifier, normal, residual_classifier, seeded, uniform
@@ -31,6 +34,13 @@ def outputs_of_host_data(device):
 def outputs_of_mixed_data(device):
     model, x, _ = image_classifier(device)
     return logits_of(model, [x, x.cpu()])
+
+
+def spread(device, dtype=torch.float32):
+    x = uniform(9, 3, dtype=dtype).to(device)
+    return spread_map(lambda: nullcontext(lambda number, piece: piece.sum(0) * number), x.split(2)), alone(
+        lambda: x + 1
+    )
 
 
 def activations(device):
@@ -122,6 +132,7 @@ ENTRIES = [
     Entry("logits_of", outputs, dtypes=(torch.float64,)),
     Entry("logits_of, data on the CPU", outputs_of_host_data, returns="cpu"),
     Entry("logits_of, data on both", outputs_of_mixed_data),
+    Entry("spread_map, alone", spread, dtypes=(torch.float64,)),
     Entry("extract", activations),
     Entry("extract, data on the CPU", activations_of_host_data),
     Entry("extract, offloaded", activations_offloaded, returns="cpu"),

@@ -105,7 +105,7 @@ def _network_features(subject: Subject, first: Split, second: Split) -> TwoSampl
         return None
     parts = []
     for part in (first, second):
-        found = extract(subject.model, (x for x, _ in part.batches(subject.batch_size)), (), task=subject.task).features
+        found = extract(subject.model, part.batches(subject.batch_size).inputs, (), task=subject.task).features
         if found is None:
             return None
         parts.append(found.cpu().double())

@@ -46,6 +46,12 @@ class LoaderRows(Rows):
         self.keys, self.what, self.wide = keys, what, wide
         self.lock = threading.Lock()  # a data set of a user's may not be read by two at once
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"lock": threading.Lock()})
+
     def _read(self, rows: Tensor) -> Tensor:
         numbers = rows.tolist()
         if not numbers:

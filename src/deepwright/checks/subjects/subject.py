@@ -22,7 +22,6 @@ from deepwright.core.devices import device_of, dtype_of
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
 from deepwright.core.inference import has_gradients, read_outputs
-from deepwright.core.progress import track
 from deepwright.core.requirements import require_network, require_whole
 from deepwright.core.rows import require_finite_rows, value_range
 from deepwright.core.tasks import (
@@ -326,9 +325,7 @@ class Subject:
             half = isinstance(found, Tensor) and found.dtype in (torch.float16, torch.bfloat16)
             return found.float() if half else found
 
-        batches = (x for x, _ in split.batches(self.batch_size))
-        total = -(-len(split) // self.batch_size)
-        return task.join(read_outputs(model, track(batches, what, total), read))
+        return task.join(read_outputs(model, split.batches(self.batch_size).inputs, read, progress=what))
 
     def logits(self, part: str = "test") -> Float[Tensor, "n classes"]:
         """Logits of classes of which each sample has one, as their probabilities come out of the network.

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -71,6 +71,14 @@ class ImageSource:
             self.names = sorted({n for n in self._zip.namelist() if not n.endswith("/")})
         else:
             raise InputError("data", given=f"{self.path} does not exist", expected="a folder or a zip file of images")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which opens a zip anew; each picture is compared with what it was."""
+        return vars(self) | {"path": self.path.absolute(), "_zip": self._zip is not None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        again = open_zip(state["path"], "a zip file or a folder") if state["_zip"] else None
+        self.__dict__.update(state | {"_zip": again})
 
     def images(self) -> list[str]:
         """Names that look like images."""

@@ -174,6 +174,14 @@ class ArrowPictures:
         self.files: dict[Path, Any] = {}
         self.lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which opens the files anew; each picture is compared with what it was."""
+        return vars(self) | {"lock": None, "files": {file: file.absolute() for file in self.files}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        files = {file: opened(path) for file, path in state["files"].items()}
+        self.__dict__.update(state | {"lock": threading.Lock(), "files": files})
+
     def enter(self, part: str, file: Path, whole: Any, column: Any) -> list[str]:
         """Remember where the pictures of a batch lie.
 

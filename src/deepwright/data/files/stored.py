@@ -45,6 +45,31 @@ class StoredRows(Rows):
         self.file, self.offset, self.kind, self.change, self.what = file, offset, dtype, change, what
         self.made, self.lock = self._stamp(), threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which opens the file anew: by its name, or as long as this process holds it."""
+        return vars(self) | {"file": None, "lock": None, "opened_from": _places(self.file)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        places = state.pop("opened_from")
+        self.__dict__.update(state)
+        self.file, self.lock = self._opened_again(places), threading.Lock()
+
+    def _opened_again(self, places: Sequence[str]) -> Any:
+        for path in places:
+            try:
+                self.file = Path(path).open("rb")  # noqa: SIM115 - it is held as long as its rows
+            except OSError:
+                continue
+            if self._stamp() == self.made:
+                return self.file
+            self.file.close()
+        raise InputError(
+            self.what,
+            given="rows in a file that this process can't open",
+            expected="a file that all processes see under one name, unchanged",
+            hint="hold the data in memory (stream=False), or unpack them first",
+        )
+
     def _read(self, rows: Tensor) -> Tensor:
         if self._stamp() != self.made:
             raise self._changed()
@@ -78,6 +103,12 @@ class StoredRows(Rows):
             expected="the file that was there at the start",
             hint="begin again, and leave the file alone meanwhile",
         )
+
+
+def _places(file: Any) -> list[str]:
+    """Where other processes may find an open file; one without a name is seen in /proc by those of this machine."""
+    named = [] if isinstance(file.name, int) else [os.path.abspath(file.name)]
+    return [*named, f"/proc/{os.getpid()}/fd/{file.fileno()}"]
 
 
 class Spool:
