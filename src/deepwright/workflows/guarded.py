@@ -19,6 +19,7 @@ from deepwright.core.statistics import Interval, clopper_pearson
 from deepwright.core.tasks import Task
 from deepwright.core.tracing import observed
 from deepwright.data import stratified_order
+from deepwright.nets import as_network
 from deepwright.ood import ALL, BBAS, Detector, conformal_threshold
 from deepwright.workflows.guarded_files import GuardFiles, write_guard
 
@@ -64,6 +65,7 @@ class Guarded(nn.Module):
         inputs: Tensor | None = None,
     ) -> None:
         super().__init__()
+        network = as_network(network).network
         require_network(network, "network")
         require_exported(detector)
         threshold = dict(detector.named_buffers()).get("threshold_")
@@ -87,8 +89,10 @@ class Guarded(nn.Module):
         """
         out, acts = observed(self.network, x, self.layers, self.task)
         score = self.detector.graph_score(acts)
-        finite = torch.isfinite(x).flatten(1).all(1)
-        foreign = torch.logical_not(torch.logical_and(score.double() <= self.threshold, finite))
+        known = score.double() <= self.threshold
+        if x.is_floating_point():  # token ids are finite, and ONNX doesn't ask whole numbers
+            known = torch.logical_and(known, torch.isfinite(x).flatten(1).all(1))
+        foreign = torch.logical_not(known)
         return (out if isinstance(out, Tensor) else acts.logits), score, foreign
 
     def train(self, mode: bool = True) -> Guarded:
@@ -147,6 +151,7 @@ def guard_network(
     Raises:
         InputError: a detector that can't be exported, too few held-out samples, scores that tell nothing apart.
     """
+    model = as_network(model).network
     require_network(model)
     require_within(0.0, 1.0, ends="()", tpr=tpr)
     chosen = _fresh(detector)
