@@ -84,6 +84,7 @@ def _budgets(metric, d, rows):
 
 
 CASES = {
+    "Accuracy": Case(m.Accuracy, _by("logits", "labels")),
     "AccuracyKept": Case(m.AccuracyKept, _by("flag", "other")),
     "AreaUnderRiskCoverage": Case(m.AreaUnderRiskCoverage, _by("score", "flag")),
     "E-AURC": Case(lambda: m.AreaUnderRiskCoverage(excess=True), _by("score", "flag")),

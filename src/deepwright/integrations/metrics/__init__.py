@@ -14,6 +14,7 @@ Example:
 """
 
 from deepwright.integrations.metrics.calibration import (
+    Accuracy,
     BrierScore,
     CalibrationError,
     ClaimCalibrationError,
@@ -31,6 +32,7 @@ from deepwright.integrations.metrics.selective import AreaUnderRiskCoverage, Ris
 from deepwright.integrations.metrics.tasks import DetectionMetrics, SegmentationMetrics, TaskMetrics
 
 ALL = (
+    Accuracy,
     AccuracyKept,
     AreaUnderRiskCoverage,
     BrierScore,
@@ -62,6 +64,7 @@ ALL = (
 
 __all__ = [
     "ALL",
+    "Accuracy",
     "AccuracyKept",
     "AreaUnderRiskCoverage",
     "BrierScore",

@@ -9,8 +9,9 @@ from torchmetrics import Metric
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_same_length, require_whole
 from deepwright.core.statistics import Interval
+from deepwright.core.tasks import Classification
 from deepwright.core.tasks.targets import Labels, Rows, whole_labels
-from deepwright.integrations.metrics.states import Mean, gathered, scalar, whole
+from deepwright.integrations.metrics.states import Mean, Share, gathered, scalar, whole
 from deepwright.risk import (
     brier,
     confidence_ece,
@@ -204,3 +205,20 @@ class Overconfidence(Mean):
         """
         p, hit = require_claims(confidence, right)
         self._see(p - hit.double())
+
+
+class Accuracy(Share):
+    """Share of the samples whose largest logit is the true class's."""
+
+    higher_is_better = True
+
+    def update(self, logits: Rows, labels: Labels) -> None:
+        """Add a batch.
+
+        Args:
+            logits: (N, K).
+            labels: (N,).
+        """
+        z = torch.as_tensor(logits)
+        y = Classification(z.shape[-1]).check_targets(labels, len(z)).to(z.device)
+        self._see(z.argmax(1) == y)
