@@ -7,16 +7,40 @@ import torch
 from refusals import Bad, over
 
 from deepwright.checks import AuditReport, Finding
+from deepwright.core.tasks import Detection, Segmentation
 from deepwright.data import Split
 from deepwright.integrations import assert_audit
 from deepwright.integrations.maite import MaiteBatches, MaiteDataset, MaiteMetric, MaiteModel, MaiteNetwork
 from deepwright.integrations.maite_detection import MaiteDetectionDataset, MaiteDetectionMetric, MaiteDetector
-from deepwright.integrations.metrics import CalibrationError, ForeignAUROC, MeanCorruptionError, RobustAccuracy
+from deepwright.integrations.metrics import (
+    AccuracyKept,
+    AreaUnderRiskCoverage,
+    CalibrationError,
+    ClaimCalibrationError,
+    DetectionMetrics,
+    ForeignAUPR,
+    ForeignAUROC,
+    ForeignFPR,
+    FragilityIndex,
+    GroupScores,
+    IntervalCoverage,
+    LocalisationCalibrationError,
+    MeanCorruptionError,
+    Miscoverage,
+    RelativeError,
+    RiskAtCoverage,
+    RobustAccuracy,
+    RobustnessArea,
+    SegmentationMetrics,
+    TaskMetrics,
+    WorstMisjudgment,
+)
 from deepwright.integrations.sklearn_estimators import NetworkClassifier, OutlierDetector
 from deepwright.ood import MSP
 
 REPORT = AuditReport({}, [Finding("fragility", "D", "It fails.", {"fi": 0.6})])
 TWO = [np.array([0.3, 0.7])]
+ONES, YES = torch.ones(3), torch.tensor([True, False, True])
 BOX = SimpleNamespace(boxes=np.ones((1, 4)), labels=np.array([0, 1]), scores=np.ones(1))
 TIED, FLAT = [np.array([1.0, 1])], ([np.zeros((8, 8))], [np.array([1, 0])], [{"id": 0}])
 
@@ -37,6 +61,34 @@ ROWS = [
     Bad("no reference", lambda _: MeanCorruptionError({}), ("reference",)),
     Bad("a reference of 0", lambda _: MeanCorruptionError({"fog": 0.0}), ("reference", "above 0")),
     Bad("no such corruption", lambda _: MeanCorruptionError(["fog"]).update("fox", torch.tensor([True])), ("fox",)),
+    Bad("both of ECE", lambda _: CalibrationError(debiased=True, adaptive=True), ("debiased", "adaptive")),
+    Bad("claims above 1", lambda _: ClaimCalibrationError().update(2 * ONES, YES), ("confidence", "[0, 1]")),
+    Bad("groups unasked", lambda _: ClaimCalibrationError().update(ONES, YES, ONES.long()), ("group", "none")),
+    Bad("no groups", lambda _: ClaimCalibrationError(grouped=True).update(ONES, YES), ("group", "one a claim")),
+    Bad("errors below 0", lambda _: AreaUnderRiskCoverage().update(ONES, -ONES), ("errors", "-1")),
+    Bad("fewer errors", lambda _: AreaUnderRiskCoverage().update(ONES, ONES[:2]), ("errors", "3 and 2")),
+    Bad("a coverage of 0", lambda _: RiskAtCoverage(0), ("coverage", "0")),
+    Bad("another side", lambda _: ForeignAUPR("foreign"), ("positive", "ood")),
+    Bad("a rate above 1", lambda _: ForeignFPR(95), ("tpr", "95")),
+    Bad("a normalised histogram", lambda _: FragilityIndex(bins=50, normalised=True), ("bins=50",)),
+    Bad("a group too many", lambda _: GroupScores(2).update(ONES, torch.tensor([0, 1, 2])), ("group", "0..2")),
+    Bad("one group", lambda _: GroupScores(1), ("groups", "1")),
+    Bad("ends of two shapes", lambda _: IntervalCoverage().update(ONES, ONES, ONES[:2]), ("intervals", "(2,)")),
+    Bad("an end of NaN", lambda _: IntervalCoverage().update(ONES / 0, ONES, ONES), ("intervals", "infinity")),
+    Bad("no level", lambda _: Miscoverage(()), ("levels",)),
+    Bad("ends of one level", lambda _: Miscoverage((0.5,)).update(ONES, ONES, ONES), ("lower ends", "1, outputs")),
+    Bad("an overlap of 3", lambda _: LocalisationCalibrationError().update(ONES, 3 * ONES, YES.long()), ("overlaps",)),
+    Bad("fewer outcomes", lambda _: AccuracyKept().update(YES, YES[:2]), ("right and success", "3 and 2")),
+    Bad("budgets that fall", lambda _: RobustnessArea((0, 2, 1)), ("budgets", "rising")),
+    Bad("another budget", lambda _: RobustnessArea((0, 1)).update(0.5, YES), ("budget", "0.5")),
+    Bad("a clean error above", lambda _: MeanCorruptionError({"fog": 0.2}, clean=0.3), ("reference", "above 0.3")),
+    Bad("no perturbation", lambda _: RelativeError([]), ("perturbations",)),
+    Bad("a letter each", lambda _: RelativeError("fog"), ("perturbations", "list")),
+    Bad("a share of 0", lambda _: WorstMisjudgment(0), ("share", "0")),
+    Bad("a task that is none", lambda _: TaskMetrics("binary"), ("task", "binary")),
+    Bad("boxes elsewhere", lambda _: TaskMetrics(Detection(2)), ("task", "detectionmetrics")),
+    Bad("no regions", lambda _: SegmentationMetrics(Detection(2)), ("task", "segmentation")),
+    Bad("no boxes", lambda _: DetectionMetrics(Segmentation(2)), ("task", "detection")),
     Bad("a model that is none", lambda _: MaiteNetwork(3), ("model", "int")),
     Bad("an output too few", lambda _: MaiteNetwork(lambda x: [np.ones(2)])(torch.ones(2, 1, 8, 8)), ("output", "2")),
     Bad("a network that is none", lambda _: MaiteModel(len, "x"), ("network",)),

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from deepwright.core.files import jsonable, load_state, save_state, write_json
 from deepwright.core.fit import Selection, adamw, fit, one_cycle, sgd
 from deepwright.core.inference import evaluating, fast_layout, frozen, logits_of, require_labels
 from deepwright.core.journal import Journal
-from deepwright.core.randomness import Streams, derive_seed, generator, local_rng
+from deepwright.core.randomness import Streams, derive_seed, generator, local_rng, restored_rng
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.core.resume import stored
 from deepwright.core.statistics import (
@@ -171,6 +172,16 @@ def test_fit_learns_and_leaves_the_global_generator_alone():
     fit(again, (x, y), epochs=2, seed=1)
     fit(other, dataset, epochs=2, seed=1)
     assert torch.equal(again.weight, other.weight)
+
+
+def test_global_generators_are_put_back_after_failures_too():
+    def drawn():
+        return random.random(), np.random.rand(), float(torch.rand(()))  # noqa: NPY002 - the global ones are meant
+
+    with pytest.raises(KeyError), restored_rng():
+        found = drawn()
+        raise KeyError
+    assert drawn() == found
 
 
 @pytest.mark.parametrize("samples", [1, 3, 4, 5, 9, 40])

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -52,10 +52,30 @@ def generator(seed: int, *parts: object, device: torch.device | str = "cpu") -> 
 @contextmanager
 def local_rng(seed: int) -> Iterator[None]:
     """Seed the global generators inside the block and put them back after it (for code that can't take a generator)."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=_cuda()):
         torch.manual_seed(seed)
         yield
+
+
+def _cuda() -> list[int]:
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+
+
+@contextmanager
+def restored_rng(devices: Sequence[int] | None = None) -> Iterator[None]:
+    """Put the global generators of torch, NumPy and Python back after the block, whatever draws from them in it.
+
+    Args:
+        devices: the CUDA devices whose generators are put back too; all by default.
+    """
+    chosen = _cuda() if devices is None else devices
+    python, array = random.getstate(), np.random.get_state()  # noqa: NPY002 - put back below
+    try:
+        with torch.random.fork_rng(devices=chosen):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(array)  # noqa: NPY002
 
 
 @contextmanager
@@ -65,16 +85,11 @@ def local_seeds(seed: int) -> Iterator[None]:
     Args:
         seed: of all three.
     """
-    python, array = random.getstate(), np.random.get_state()  # noqa: NPY002 - put back below
-    random.seed(seed)
-    np.random.seed(seed & _MASK32)  # noqa: NPY002
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(array)  # noqa: NPY002
+    with restored_rng(devices=()):
+        random.seed(seed)
+        np.random.seed(seed & _MASK32)  # noqa: NPY002
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def _signed32(value: int) -> int:

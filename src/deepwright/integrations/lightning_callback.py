@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from deepwright.checks import AuditReport, audit, require_gates
-from deepwright.core.errors import InputError, MissingExtraError
-from deepwright.core.requirements import require_whole
+from deepwright.checks import AuditReport
+from deepwright.core.errors import MissingExtraError
+from deepwright.integrations.training_audits import TrainingAudits, numbers_of
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -21,13 +22,15 @@ class AuditCallback(Callback):
     """Audit the network after every few epochs of training, log its numbers, stop where a gate fails.
 
     Numbers are logged as `audit/<check>/<value>`. Each process runs the audit on all of `test`, so all of them log and
-    decide the same.
+    decide the same. The training doesn't notice it: see `training_audits.TrainingAudits`.
 
     Args:
         test: batches of (inputs, targets) that can be read again and again; see `deepwright.audit`.
-        every_n_epochs: between two audits.
+        every_n_epochs: between two audits; 0 for none but at the end.
+        at_end: audit after the last epoch too, whose numbers go to the loggers alone.
         checks: names of checks, quick ones by default.
         fail_on: gates, as "accuracy<0.5": training stops at the first audit that one fails.
+        out: folder in which the first process keeps each report, with a page of all of them; None keeps none.
         network: takes the LightningModule and gives the network to audit; the module itself by default.
         **options: of `deepwright.audit`.
 
@@ -40,19 +43,21 @@ class AuditCallback(Callback):
         test: Iterable[Any],
         *,
         every_n_epochs: int = 1,
+        at_end: bool = False,
         checks: Sequence[str] = ("accuracy", "calibration"),
         fail_on: Sequence[str] = (),
+        out: Path | str | None = None,
         network: Callable[[LightningModule], nn.Module] | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
-        require_whole(1, every_n_epochs=every_n_epochs)
-        require_gates(fail_on, checks)
-        if iter(test) is test:
-            raise InputError("test", given=f"a {type(test).__name__}, which ends", expected="a list or a loader")
-        self.test, self.every_n_epochs, self.network, self.options = test, every_n_epochs, network, options
-        self.checks, self.fail_on = tuple(checks), tuple(fail_on)
-        self.reports: list[AuditReport] = []
+        every = {"every_n_epochs": every_n_epochs}
+        self.network, self.audits = network, TrainingAudits(test, every, at_end, checks, fail_on, out, options)
+
+    @property
+    def reports(self) -> list[AuditReport]:
+        """One an audit."""
+        return self.audits.reports
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Audit, where it is time.
@@ -61,13 +66,27 @@ class AuditCallback(Callback):
             trainer: stops where a gate fails.
             pl_module: in training.
         """
-        if (trainer.current_epoch + 1) % self.every_n_epochs:
+        if not self.audits.due(trainer.current_epoch + 1):
             return
-        network = pl_module if self.network is None else self.network(pl_module)
-        report = audit(network, self.test, checks=self.checks, fail_on=self.fail_on, **self.options)
-        self.reports.append(report)
-        for finding in report.findings:
-            for name in finding.values:
-                pl_module.log(f"audit/{finding.check}/{name}", finding.number(name))
+        report = self._run(trainer, pl_module)
+        for name, value in numbers_of(report).items():
+            pl_module.log(name, value)
         if report.failed:
             trainer.should_stop = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Audit once more, if that was asked for.
+
+        Args:
+            trainer: whose loggers get the numbers.
+            pl_module: trained.
+        """
+        if not self.audits.at_end:
+            return
+        numbers = numbers_of(self._run(trainer, pl_module))
+        for logger in trainer.loggers:
+            logger.log_metrics(numbers, step=trainer.global_step)
+
+    def _run(self, trainer: Trainer, module: LightningModule) -> AuditReport:
+        network = module if self.network is None else self.network(module)
+        return self.audits.run(network, kept=trainer.is_global_zero)

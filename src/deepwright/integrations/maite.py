@@ -9,13 +9,14 @@ the house's numbers and its perturbations and attacks as their objects. The prot
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from deepwright.core.errors import InputError
 from deepwright.core.features import read_logits
@@ -24,8 +25,8 @@ from deepwright.core.requirements import require_network, require_whole
 from deepwright.core.tasks import Classification, Task
 from deepwright.data import Split, to_float
 from deepwright.integrations.arrays import array_of, images_of, metadata_of
-from deepwright.integrations.metrics import CalibrationError
-from deepwright.risk import FragilityIndex
+from deepwright.integrations.metrics import Accuracy, CalibrationError, FragilityIndex
+from deepwright.nets import as_network
 
 Batch = tuple[Sequence[Any], Sequence[Any], Sequence[Any]]
 """Inputs, targets and metadata of some samples, one each."""
@@ -98,6 +99,7 @@ class MaiteModel:
     """
 
     def __init__(self, network: nn.Module, name: str, classes: Sequence[str] = (), task: Task | None = None) -> None:
+        network = as_network(network).network  # models of transformers among them
         require_network(network, "network")
         self.network, self.task = network, task
         self.metadata = metadata_of(name, classes)
@@ -145,22 +147,33 @@ class MaiteDataset:
 
 
 class MaiteMetric:
-    """Accuracy, debiased calibration error and Fragility Index as a MAITE metric.
+    """Numbers of the house as one MAITE metric: accuracy, debiased calibration error and Fragility Index by default.
 
     Args:
         classes: how many there are.
         outputs: what predictions are: "probabilities", "log-probabilities" or "logits".
+        numbers: metrics of (logits, labels) by name: of `integrations.metrics`, of torchmetrics or your own.
     """
 
-    def __init__(self, classes: int, outputs: str = "probabilities") -> None:
+    def __init__(
+        self, classes: int, outputs: str = "probabilities", numbers: Mapping[str, Metric] | None = None
+    ) -> None:
         self.task = Classification(classes, outputs=outputs)
-        self.metadata = {"id": "deepwright: accuracy, ece, fi"}
+        default = {"accuracy": Accuracy(), "ece": CalibrationError(), "fi": FragilityIndex()}
+        self.numbers = dict(default if numbers is None else numbers)
+        if not self.numbers or not all(isinstance(each, Metric) for each in self.numbers.values()):
+            given = ", ".join(type(each).__name__ for each in self.numbers.values()) or "none"
+            raise InputError(
+                "numbers", given=given, expected="torchmetrics.Metric by name", hint="integrations.metrics"
+            )
+        self.metadata = {"id": f"deepwright: {', '.join(self.numbers)}"}
         self.reset()
 
     def reset(self) -> None:
         """Forget what was seen."""
-        self._ece, self._fi = CalibrationError(), FragilityIndex()
-        self._right, self._seen = 0, 0
+        self._seen = 0
+        for number in self.numbers.values():
+            number.reset()
 
     def update(self, predictions: Sequence[Any], targets: Sequence[Any], metadata: Sequence[Any] = (), /) -> None:
         """Add a batch: (classes,) arrays of predictions and of targets."""
@@ -170,18 +183,22 @@ class MaiteMetric:
         out = torch.stack([array_of(row, "predictions") for row in predictions])
         logits = read_logits(out, self.task, strict=True)
         labels = torch.stack([_label(target) for target in targets])
-        self._ece.update(logits, labels)
-        self._fi.update(logits, labels)
-        self._right += int((logits.argmax(1) == labels).sum())
+        for number in self.numbers.values():
+            number.update(logits, labels)
         self._seen += len(labels)
 
     def compute(self) -> dict[str, float]:
-        """The three numbers of everything seen; see `risk`."""
+        """The numbers of everything seen; where one metric gives several, `name_its name`."""
         if not self._seen:
             raise InputError("MaiteMetric", given="no data", hint="call update first")
-        fi = self._fi.compute()
-        assert isinstance(fi, Tensor)
-        return {"accuracy": self._right / self._seen, "ece": float(self._ece.compute()), "fi": float(fi)}
+        found: dict[str, float] = {}
+        for name, number in self.numbers.items():
+            value = number.compute()
+            several = (
+                {f"{name}_{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
+            )
+            found |= {key: float(each) for key, each in several.items()}
+        return found
 
 
 class MaiteAugmentation:

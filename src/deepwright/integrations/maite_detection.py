@@ -11,15 +11,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.boxes import Detections
-from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import evaluating
+from deepwright.core.inference import read_outputs
 from deepwright.core.requirements import require_network
 from deepwright.core.tasks import Detection
 from deepwright.core.tasks.detection_batch import DetectionBatch
 from deepwright.data import Split, to_float
 from deepwright.integrations.arrays import array_of, images_of, metadata_of
 from deepwright.integrations.maite import MaiteBatches
+from deepwright.integrations.metrics import DetectionMetrics
+from deepwright.nets import as_network
 
 
 class MaiteDetector(nn.Module):
@@ -68,15 +69,15 @@ class MaiteDetectionModel:
     """
 
     def __init__(self, network: nn.Module, name: str, classes: Sequence[str]) -> None:
+        network = as_network(network).network  # an SSD with its decoding, models of transformers
         require_network(network, "network")
         self.network, self.task = network, Detection(len(classes))
         self.metadata = metadata_of(name, classes)
 
     def __call__(self, batch: Sequence[Any], /) -> list[Detections]:
         """Boxes, labels and scores of each image."""
-        x = images_of(batch)
-        with evaluating(self.network), torch.no_grad():
-            return list(self.task.read(self.network(to_model(x, self.network)), len(x)).detach().to("cpu"))
+        read = read_outputs(self.network, [images_of(batch)], lambda out, n: self.task.read(out, n).detach())[0]
+        return list(read.to("cpu"))
 
 
 class MaiteDetectionDataset:
@@ -107,21 +108,21 @@ class MaiteDetectionDataset:
 
 
 class MaiteDetectionMetric:
-    """Mean average precision (COCO's) and that at an overlap of 0.5, as a MAITE metric.
+    """Mean average precision (COCO's), that at an overlap of 0.5 and those by size, as a MAITE metric.
 
     Args:
         classes: how many there are.
     """
 
     def __init__(self, classes: int) -> None:
-        self.task = Detection(classes)
+        self.numbers = DetectionMetrics(Detection(classes))
         self.metadata = {"id": "deepwright: map, ap50"}
         self.reset()
 
     def reset(self) -> None:
         """Forget what was seen."""
-        self._found: list[Detections] = []
-        self._true: list[Detections] = []
+        self._true = 0
+        self.numbers.reset()
 
     def update(self, predictions: Sequence[Any], targets: Sequence[Any], metadata: Sequence[Any] = (), /) -> None:
         """Add a batch: what was found in each image, and what is there."""
@@ -130,15 +131,14 @@ class MaiteDetectionMetric:
             raise InputError("a batch", given=given, expected="as many of both, one at least")
         found = [_detections(one, "predictions", scored=True) for one in predictions]
         true = [_detections(one, "targets", scored=False) for one in targets]
-        self._found += self.task.read(found, len(found))
-        self._true += self.task.check_targets(true, len(true))
+        self.numbers.update(found, true)
+        self._true += sum(map(len, true))
 
     def compute(self) -> dict[str, float]:
-        """Both numbers of everything seen; see `Detection.metrics`."""
-        if not any(map(len, self._true)):
+        """The numbers of everything seen; see `Detection.metrics`."""
+        if not self._true:
             raise InputError("MaiteDetectionMetric", given="no true box", expected="one at least", hint="call update")
-        found, true = self.task.read(self._found), self.task.check_targets(self._true)
-        return {name: each.value for name, each in self.task.metrics(found, true, resamples=2).items()}
+        return {name: float(each) for name, each in self.numbers.compute().items()}
 
 
 def _detections(value: Any, name: str, scored: bool) -> Detections:

@@ -50,7 +50,9 @@ from deepwright.risk.fragility import (
     worst_case_weights,
 )
 from deepwright.risk.intervals import Coverage, conformal_half_width, coverage, miscoverage
+from deepwright.risk.localisation import localisation_ece
 from deepwright.risk.segmentation import boundary_f1, drawn_pixels
+from deepwright.risk.selective import aurc, excess_aurc, risk_at_coverage
 
 if TYPE_CHECKING:
     from deepwright.risk.fragility import (
@@ -74,6 +76,7 @@ __all__ = [
     "SurrogateBound",
     "TargetTrial",
     "WassersteinInterval",
+    "aurc",
     "bootstrap_index",
     "boundary_f1",
     "brier",
@@ -84,6 +87,7 @@ __all__ = [
     "ece",
     "ece_by_chance",
     "ece_interval",
+    "excess_aurc",
     "expected_cost",
     "expected_cost_bound",
     "fit_temperature",
@@ -96,10 +100,12 @@ __all__ = [
     "kl_roots",
     "linear_wasserstein_index",
     "lipschitz_estimate",
+    "localisation_ece",
     "miscoverage",
     "misjudgment",
     "nll",
     "reliability",
+    "risk_at_coverage",
     "selective_curve",
     "tail_bound",
     "temperature_gain",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from torch import Tensor, nn
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.features import Activations, extract
+from deepwright.core.inference import read_outputs
 from deepwright.core.requirements import require_network, require_within
 from deepwright.core.statistics import Interval, clopper_pearson
-from deepwright.core.tasks import Task
+from deepwright.core.tasks import Binary, Task
 from deepwright.core.tracing import observed
 from deepwright.data import stratified_order
+from deepwright.nets import as_network
 from deepwright.ood import ALL, BBAS, Detector, conformal_threshold
 from deepwright.workflows.guarded_files import GuardFiles, write_guard
 
@@ -64,6 +67,7 @@ class Guarded(nn.Module):
         inputs: Tensor | None = None,
     ) -> None:
         super().__init__()
+        network = as_network(network).network
         require_network(network, "network")
         require_exported(detector)
         threshold = dict(detector.named_buffers()).get("threshold_")
@@ -87,8 +91,10 @@ class Guarded(nn.Module):
         """
         out, acts = observed(self.network, x, self.layers, self.task)
         score = self.detector.graph_score(acts)
-        finite = torch.isfinite(x).flatten(1).all(1)
-        foreign = torch.logical_not(torch.logical_and(score.double() <= self.threshold, finite))
+        known = score.double() <= self.threshold
+        if x.is_floating_point():  # token ids are finite, and ONNX doesn't ask whole numbers
+            known = torch.logical_and(known, torch.isfinite(x).flatten(1).all(1))
+        foreign = torch.logical_not(known)
         return (out if isinstance(out, Tensor) else acts.logits), score, foreign
 
     def train(self, mode: bool = True) -> Guarded:
@@ -147,9 +153,11 @@ def guard_network(
     Raises:
         InputError: a detector that can't be exported, too few held-out samples, scores that tell nothing apart.
     """
+    model = as_network(model).network
     require_network(model)
     require_within(0.0, 1.0, ends="()", tpr=tpr)
     chosen = _fresh(detector)
+    task, train = (task, train) if task is not None else _told(model, train)
     if test is not None and validation is None:
         raise InputError("test", given="without validation", expected="validation too, which sets the threshold")
     kept: list[Tensor] = []
@@ -239,6 +247,18 @@ def _copied(detector: Detector) -> Detector:
     copied = type(detector)(**detector.options)
     copied.load_state_dict(detector.state_dict())
     return copied
+
+
+def _told(model: nn.Module, train: Iterable[Any]) -> tuple[Task | None, Iterable[Any]]:
+    """The task where outputs say it (one logit a sample, which has two classes), and all batches."""
+    source = iter(train)
+    first = next(source, None)
+    x = first[0] if isinstance(first, list | tuple) and first else first
+    if not isinstance(x, Tensor) or not len(x):
+        return None, train if first is None else chain([first], source)
+    (out,) = read_outputs(model, [x[:2]], lambda out, n: out)
+    single = isinstance(out, Tensor) and (out.ndim == 1 or (out.ndim == 2 and out.shape[1] == 1))
+    return Binary() if single else None, chain([first], source)
 
 
 def _extracted(

@@ -15,22 +15,18 @@ from deepwright.integrations.maite_detection import (
     MaiteDetectionModel,
     MaiteDetector,
 )
-from deepwright.integrations.metrics import CalibrationError, ForeignAUROC, MeanCorruptionError, RobustAccuracy
 from deepwright.integrations.sklearn_estimators import NetworkClassifier, OutlierDetector
 from entries import Entry, image_classifier, normal, uniform
+from metric_cases import CASES, data
 
 
 def metrics(device):
-    z, y = 3 * normal(60, 3).to(device), (torch.arange(60) % 3).to(device)
-    flags = z[:, 0] > 0
-    ece, area, kept, mce = CalibrationError(), ForeignAUROC(), RobustAccuracy(), MeanCorruptionError(["fog"])
-    for metric in (kept, mce):
-        metric.to(device)
-    ece.update(z, y)
-    area.update(z[:, 1], flags)
-    kept.update(flags)
-    mce.update("fog", flags)
-    return [metric.compute() for metric in (ece, area, kept, mce)]
+    """Every number of `integrations.metrics`; each is computed where its data are."""
+    found = data(device)
+    made = {name: case.make().to(device) for name, case in CASES.items()}
+    for name, metric in made.items():
+        CASES[name].update(metric, found, torch.arange(60).to(device))
+    return [metric.compute() for metric in made.values()]
 
 
 def exchanged(device):

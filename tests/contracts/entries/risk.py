@@ -9,6 +9,7 @@ from deepwright.risk import (
     FragilityIndex,
     FragilityLoss,
     FragilityTargetSearch,
+    aurc,
     bootstrap_index,
     boundary_f1,
     brier,
@@ -19,6 +20,7 @@ from deepwright.risk import (
     ece,
     ece_by_chance,
     ece_interval,
+    excess_aurc,
     expected_cost,
     expected_cost_bound,
     fit_temperature,
@@ -31,10 +33,12 @@ from deepwright.risk import (
     kl_roots,
     linear_wasserstein_index,
     lipschitz_estimate,
+    localisation_ece,
     miscoverage,
     misjudgment,
     nll,
     reliability,
+    risk_at_coverage,
     selective_curve,
     tail_bound,
     temperature_gain,
@@ -67,6 +71,14 @@ def intervals(device):
 def regions(device):
     maps = [torch.randint(0, 3, (3, 12, 16), generator=seeded(s)).to(device) for s in (0, 1)]
     return boundary_f1(*maps, 3), drawn_pixels(maps[0], 9, 2)
+
+
+def kept(device):
+    """Confidences beside the errors; flags on the host are taken along."""
+    sure, right, image = claims(device)
+    wrong = ~right
+    areas = aurc(sure, wrong), excess_aurc(sure, wrong.cpu()), risk_at_coverage(sure, wrong, 0.8)
+    return areas, localisation_ece(sure, right.float(), image)
 
 
 def errors(device):
@@ -183,6 +195,7 @@ ENTRIES = [
         lambda d: (confidence_ece(*claims(d)[:2]), grouped_calibration(*claims(d))),
     ),
     Entry("conformal_half_width, coverage, miscoverage", intervals),
+    Entry("aurc, excess_aurc, risk_at_coverage, localisation_ece", kept),
     Entry("boundary_f1, drawn_pixels", regions),
     Entry("bootstrap_index, groups", lambda d: bootstrap_index(errors(d), rows=50, group=torch.arange(120) // 3)),
     Entry("fragility_report", report),

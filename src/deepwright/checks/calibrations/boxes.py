@@ -17,7 +17,7 @@ from deepwright.core.boxes import box_iou
 from deepwright.core.results import Table
 from deepwright.core.tasks import Detection
 from deepwright.core.tasks.matching import beside_aside, choices
-from deepwright.risk import GroupedCalibration, grouped_calibration
+from deepwright.risk import GroupedCalibration, grouped_calibration, localisation_ece
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def box_calibration(subject: Subject) -> Finding:
         "ece": whole.ece,
         "ece_debiased": whole.debiased,
         "ece_of_perfect_calibration": whole.by_chance,
-        "localisation_ece": _localisation(found),
+        "localisation_ece": localisation_ece(found.score, found.overlap, found.label),
         "overconfidence": whole.overconfidence,
     }
     if bool(claimed.any()):
@@ -113,17 +113,6 @@ def _boxes(subject: Subject, part: str) -> _Boxes:
 def _grouped(subject: Subject, found: _Boxes, temperature: float = 1.0) -> GroupedCalibration:
     p = found.score if temperature == 1 else (found.logits[:, 1] / temperature).sigmoid()
     return grouped_calibration(p, found.hit, found.image, seed=subject.seed)
-
-
-def _localisation(found: _Boxes) -> float:
-    """Mean over classes of sum_b |sum of (overlap - score)| / N in 25 bins: a score should be precision times IoU."""
-    values = []
-    for c in found.label.unique().tolist():
-        mine = found.label == c
-        place = ((found.score[mine] * 25).ceil().long() - 1).clamp(0, 24)
-        gaps = torch.zeros(25, dtype=torch.float64).index_add_(0, place, (found.overlap - found.score)[mine])
-        values.append(float(gaps.abs().sum() / mine.sum()))
-    return sum(values) / len(values)
 
 
 def _classes(subject: Subject, found: _Boxes) -> Table:

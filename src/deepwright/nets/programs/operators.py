@@ -34,6 +34,7 @@ _WORDS = {  # what arguments that are words mean where a kernel only computes; o
 # torch's checks of shapes and indices are in the public operations; their private halves trust what they are given. Of
 # those, only what exports write, and what checks for itself.
 _PRIVATE = {
+    *(f"__{name}__" for name in ("and", "or", "xor", "lshift", "rshift")),  # Python's operators, by element
     *("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_aminmax", "_assert_async", "_assert_scalar"),
     *("_assert_tensor_metadata", "_cdist_forward", "_conj", "_conj_physical", "_convolution", "_embedding_bag"),
     *("_embedding_bag_forward_only", "_functional_assert_async"),

@@ -8,7 +8,7 @@ from torchmetrics import Metric
 
 from deepwright.core.errors import InputError
 from deepwright.core.tasks.targets import Labels, Rows, as_tensor, whole_labels
-from deepwright.risk.fragility.index import fragility_index, kl_roots
+from deepwright.risk.fragility.index import fragility_index, kl_roots, normalised
 from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment
 
 
@@ -22,6 +22,7 @@ class FragilityIndex(Metric):
         bins: None keeps every score and is exact; a number keeps a histogram over [-1, 1] and gives an interval that
             surely contains the exact value (mass moved to the left and to the right edges of the bins).
         ignore_index: label of positions to leave out (dense targets).
+        normalised: divided by the distance of the mean from the target; exact mode only.
 
     `compute()` gives a float64 scalar, or {"low", "high"} with `bins`; `compute_groups()` the index of each group.
     """
@@ -39,10 +40,14 @@ class FragilityIndex(Metric):
         input: str = "logits",
         bins: int | None = None,
         ignore_index: int | None = None,
+        normalised: bool = False,
     ) -> None:
         super().__init__()
         if bins is not None and bins < 2:
             raise InputError("bins", given=bins, expected="None, or 2 and more")
+        if bins is not None and normalised:
+            raise InputError("normalised FI", given=f"bins={bins}", expected="bins=None")
+        self.normalised = normalised
         self.tau, self.score, self.input, self.bins, self.ignore_index = tau, score, input, bins, ignore_index
         if bins is None:
             self.add_state("xi", default=[], dist_reduce_fx="cat")
@@ -86,7 +91,9 @@ class FragilityIndex(Metric):
     def compute(self) -> Tensor | dict[str, Tensor]:
         """FI of everything seen."""
         if self.bins is None:
-            return fragility_index(self._seen()[0], input="xi", tau=self.tau)
+            xi = self._seen()[0]
+            fi = fragility_index(xi, input="xi", tau=self.tau)
+            return normalised(fi, self.tau - xi.double().mean()) if self.normalised else fi
         if float(self.histogram.sum()) == 0:
             raise InputError("FragilityIndex", given="no data", hint="call update first")
         edges = torch.linspace(-1, 1, self.bins + 1, dtype=torch.float64, device=self.histogram.device)
