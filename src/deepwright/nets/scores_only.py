@@ -66,14 +66,26 @@ class ScoresOnly(nn.Module):
         """
         known = x.detach().float() if x.dtype in (torch.float16, torch.bfloat16) else x.detach()
         out = self.function(np.array(known.cpu().numpy()))  # a copy: the function may work in place
+        return self.as_scores(out, len(x)).to(x.device)
+
+    def as_scores(self, out: Any, n: int) -> Tensor:
+        """An answer of the function as scores.
+
+        Args:
+            out: an array or a tensor.
+            n: how many samples were asked about.
+
+        Raises:
+            InputError: no numbers, or not one row a sample.
+        """
         scores = out.detach() if isinstance(out, Tensor) else self._as_tensor(out)
-        if scores.ndim == 0 or len(scores) != len(x):
+        if scores.ndim == 0 or len(scores) != n:
             raise InputError(
                 f"the answer of {self.what}",
-                given=f"shape {tuple(scores.shape)} for {len(x)} inputs",
+                given=f"shape {tuple(scores.shape)} for {n} inputs",
                 expected="one row of scores a sample",
             )
-        return scores.to(x.device)
+        return scores
 
     def _as_tensor(self, out: Any) -> Tensor:
         array = np.asarray(out)

@@ -43,7 +43,7 @@ from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
 from deepwright.nets.doors import Brought, as_scores_only, in_class_order
 from deepwright.nets.scores_only import declared_outputs
-from deepwright.nets.texts import Tokenized, named_tokenizer
+from deepwright.nets.texts import Tokenized, named_tokenizer, opened_pipeline
 from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
 from deepwright.workflows.precision import placed
 from deepwright.workflows.tasks import task_of, word_for
@@ -149,7 +149,7 @@ class SubjectOptions:
     sensitivity: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "model", as_scores_only(self.model))
+        object.__setattr__(self, "model", as_scores_only(opened_pipeline(self.model)))
         if isinstance(self.task, str):
             require_choice("task", self.task, TASK_WORDS)
         self._require_threshold()

@@ -17,7 +17,7 @@ from deepwright.checks.findings.finding import NotApplicableError
 from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor, repeats_history
 from deepwright.checks.subjects.reader import read_by
 from deepwright.checks.subjects.simple_models import SimpleModels, fit_simple_models
-from deepwright.checks.subjects.texts import OnBags, bags, reads_texts
+from deepwright.checks.subjects.texts import OnBags, bags, reads_texts, reads_tokens
 from deepwright.core.devices import device_of, dtype_of
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
@@ -40,8 +40,9 @@ from deepwright.data import Data, Split, ood_companions
 from deepwright.nets import as_network
 from deepwright.nets.doors import examine, in_class_order
 from deepwright.nets.scores_only import declared_outputs, gives_labels_only, require_no_labels
+from deepwright.nets.texts import opened_pipeline
 
-KINDS = ("image", "tabular", "series", "text")
+KINDS = ("image", "tabular", "series", "text", "tokens")
 PARTS = ("train", "validation", "test")
 _SCORES = {
     "multi-label classification": "share of right labels",
@@ -60,7 +61,7 @@ class Subject:
     """A network under audit.
 
     Attributes:
-        model: takes pixels in [0, 1], standardised features, series or texts (`nets.texts.Tokenized`), and gives what
+        model: takes pixels in [0, 1], standardised features, series, texts (`nets.texts.Tokenized`) or token ids, and gives what
             its task reads; its preprocessing is inside (`in_deviations` puts it there for a network that takes a
             table's columns as they are).
         data: train, validation and test splits with class names; kept on the CPU, each batch goes to the model.
@@ -111,9 +112,9 @@ class Subject:
             raise InputError(
                 "data", given=type(self.data).__name__, expected="a Data", hint="audit(model, loader) takes loaders"
             )
-        told_by_inputs = self.data.kind != "text" and len(self.data.test)
+        told_by_inputs = self.data.kind not in ("text", "tokens") and len(self.data.test)
         example = self.data.test.inputs(slice(0, TELLING_ROWS)) if told_by_inputs else None
-        self.model, note = as_network(self.model, example)
+        self.model, note = as_network(opened_pipeline(self.model), example)
         require_network(self.model)
         self.data = replace(self.data, notes=(*self.data.notes, note)) if note else self.data
         self._check_options()
@@ -203,7 +204,10 @@ class Subject:
     def _check_texts(self) -> None:
         if self.data.kind == "text":
             self.model = reads_texts(self.model)
-        elif self.substitutions is not None:
+            return
+        if self.data.kind == "tokens":
+            self.model = reads_tokens(self.model)
+        if self.substitutions is not None:
             raise InputError("substitutions", given=f"beside {self.data.kind} data", expected="none: they are of words")
 
     def _check_pixels(self) -> None:
@@ -390,8 +394,9 @@ class Subject:
         counts = torch.bincount(train.y, minlength=self.classes)
         if bool((counts[self.data.test.y.unique()] == 0).any()):
             return None
-        if self.data.kind == "text":
-            return OnBags(NearestMean.fit(bags(train), self.classes)).to(self.device)
+        if self.data.kind in ("text", "tokens"):
+            fitted = NearestMean.fit(bags(train), self.classes)
+            return OnBags(fitted, self.data.kind == "tokens").to(self.device)
         return NearestMean.fit(train, self.classes).to(self.device)
 
     @property
@@ -415,7 +420,8 @@ class Subject:
     def baseline_name(self) -> str:
         """What the baseline is, in words."""
         if self.has_classes:
-            return "nearest class mean of word counts" if self.data.kind == "text" else "nearest class mean"
+            counts = {"text": " of word counts", "tokens": " of token counts"}.get(self.data.kind, "")
+            return f"nearest class mean{counts}"
         persists = isinstance(self.baseline, TrivialPredictor) and self.baseline.persists
         return "the last season repeated" if persists else "the best answer that looks at no input"
 

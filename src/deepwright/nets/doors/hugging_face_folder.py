@@ -124,7 +124,7 @@ def load_hugging_face(folder: Path | str) -> nn.Module:
     with _told(folder):
         described: Any = kind.config_class
         settings = described.from_dict(config)
-    network: nn.Module = HuggingFace(_made(kind, settings, state, weights).eval())
+    network: nn.Module = HuggingFace(_made(kind, settings, state, weights).eval(), folder=str(folder))
     return Normalised(network, list(card.mean), list(card.std)).eval() if card.mean else network
 
 
