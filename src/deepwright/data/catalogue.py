@@ -85,7 +85,7 @@ def load(
     stream: bool | None = None,
     aside: Sequence[str] = (),
     task: str | None = None,
-    text: str | None = None,
+    text: str | Sequence[str] | None = None,
     series: BySeries | None = None,
 ) -> Data:
     """A data set by catalogue name or by path.
@@ -112,7 +112,8 @@ def load(
         aside: columns of a table that no network gets; see `load_csv`.
         task: how your own files are read, one of `WORDS` ("regression", "segmentation", ...); told from the files when
             None, where one class a sample is the usual reading.
-        text: the column that the network reads, where a .csv holds texts; "text" of a .tsv or .jsonl by default.
+        text: the column that the network reads, where a .csv, a .parquet or a folder of Hugging Face's `datasets` holds
+            texts; "text" of a .tsv or .jsonl by default.
         series: how the rows of a .csv are series.
 
     Raises:
@@ -183,15 +184,19 @@ def load(
         _require_reading(task, "classification" if series.horizon is None else "a forecast", path.name)
         found = load_series(path, _one_target(target), series, classes=classes, shares=shares, split=split, seed=seed)
         return found.limited(limit, train_limit, seed)
+    text = _one_text(text)
     text_folder = holds_texts(path) and not holds_boxes(path)  # YOLO's boxes stand in .txt files, too
-    if path.suffix in (".tsv", ".jsonl") or (path.suffix == ".csv" and text is not None) or text_folder:
+    by_column = path.suffix in (".csv", ".parquet") or is_arrow_folder(path)
+    if path.suffix in (".tsv", ".jsonl") or (by_column and text is not None) or text_folder:
         _require_in_memory(path, "texts", stream, aside)
         _refuse_size(size, mode, path.name)
-        _require_reading(task, "classification", path.name)
+        if task in ("segmentation", "detection"):
+            raise InputError("task", given=f"{task} for {path.name}", expected=", ".join(_OF_TABLES))
         return load_texts(
             path,
             text=text or "text",
-            target=_one_target(target or "label"),
+            target=target or "label",
+            task=task,
             classes=classes,
             outputs=outputs,
             shares=shares,
@@ -247,6 +252,21 @@ def _require_in_memory(path: Path, what: str, stream: bool | None, aside: Sequen
         raise InputError(
             "aside", given=f"{list(aside)} for the {what} of {path.name}", expected="none: it is of tables"
         )
+
+
+def _one_text(text: str | Sequence[str] | None) -> str | None:
+    """The column of texts; of pairs the network would have to be told which text is which."""
+    if text is None or isinstance(text, str):
+        return text
+    if len(text) != 1:
+        raise InputError(
+            "text",
+            given=f"{len(text)} columns ({', '.join(map(str, text))}), as of pairs of texts" if text else "none",
+            expected="one column",
+            hint="pairs are measured as token ids, from Python: batches of input_ids, attention_mask, token_type_ids "
+            "and labels",
+        )
+    return str(text[0])
 
 
 def _one_target(target: str | Sequence[str]) -> str:

@@ -113,7 +113,8 @@ class Data:
 
     Attributes:
         name: as in the catalogue, or the path it came from.
-        kind: "image", "tabular", "series", "text", "tokens", "segmentation" (images with label maps) or "detection" (with boxes).
+        kind: "image", "tabular", "series", "text", "tokens", "segmentation" (images with label maps) or
+            "detection" (with boxes).
         classes: class names, index = label; none where targets aren't classes.
         train: for fitting.
         validation: for choosing.

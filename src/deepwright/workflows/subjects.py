@@ -71,7 +71,8 @@ class SubjectOptions:
         trust_file: run the code in a TorchScript file.
         target: the column to predict, for a table; several of numbers, or of labels that are 0 or 1; the classes' of
             texts, "label" by default.
-        text: the column that the network reads, where a .csv, .tsv or .jsonl holds texts.
+        text: the column that the network reads, where a .csv, .tsv, .jsonl, .parquet or a folder of Hugging Face's
+            `datasets` holds texts.
         entity: column that says whose a row of a .csv is, where its rows are series; with `time`.
         time: column that orders the rows of an entity.
         history: rows that the network sees; see `data.BySeries`.
@@ -119,7 +120,7 @@ class SubjectOptions:
     weights: Path | str | None = None
     trust_file: bool = False
     target: str | Sequence[str] | None = None
-    text: str | None = None
+    text: str | Sequence[str] | None = None
     entity: str | None = None
     time: str | None = None
     history: int | None = None

@@ -140,7 +140,7 @@ def _pair(batch: Any, what: str, keys: Sequence[str] | None) -> tuple[Any, Any]:
 
 
 def _tokens(batch: Mapping[str, Any], what: str) -> Tensor:
-    """Token ids with their mask and segments; what else a network would be given changes its answers, and is refused."""
+    """Token ids with their mask and segments; what else would change a network's answers is refused."""
     if "input_ids" not in batch:
         given = f"inputs that are a dict of {', '.join(map(repr, batch))}"
         raise InputError(f"{what} loader", given=given, expected="one tensor, or input_ids with their attention_mask")
@@ -151,8 +151,8 @@ def _tokens(batch: Mapping[str, Any], what: str) -> Tensor:
             given=f"{', '.join(more)} beside input_ids",
             expected="input_ids, attention_mask and token_type_ids, which a network of one text or pair gets",
         )
-    given = [None if part is None else torch.as_tensor(part).detach().cpu() for part in map(batch.get, _MASKS)]
-    return to_tokens(torch.as_tensor(batch["input_ids"]).detach().cpu(), *given)
+    beside = [None if part is None else torch.as_tensor(part).detach().cpu() for part in map(batch.get, _MASKS)]
+    return to_tokens(torch.as_tensor(batch["input_ids"]).detach().cpu(), *beside)
 
 
 def _told(batch: Mapping[str, Any], what: str) -> tuple[str, str]:

@@ -100,8 +100,8 @@ def subject_from_loaders(
     wide = dtype_of(first) == torch.float64
     if train is None and validation is not None:
         raise InputError("train", given="nothing, beside validation data", expected="training data, or neither of them")
-    given = {"test": test, "train": train, "validation": validation}
-    parts = {part: _gather(each, part, keys, wide) for part, each in given.items() if each is not None}
+    loaders = {"test": test, "train": train, "validation": validation}
+    parts = {part: _gather(each, part, keys, wide) for part, each in loaders.items() if each is not None}
     x, y = parts["test"]
     rows = {part: as_tokens(_inner(first), inputs) for part, (inputs, _) in parts.items()}
     if are_tokens(rows["test"]):

@@ -61,9 +61,9 @@ class Subject:
     """A network under audit.
 
     Attributes:
-        model: takes pixels in [0, 1], standardised features, series, texts (`nets.texts.Tokenized`) or token ids, and gives what
-            its task reads; its preprocessing is inside (`in_deviations` puts it there for a network that takes a
-            table's columns as they are).
+        model: takes pixels in [0, 1], standardised features, series, texts (`nets.texts.Tokenized`) or token ids, and
+            gives what its task reads; its preprocessing is inside (`in_deviations` puts it there for a network that
+            takes a table's columns as they are).
         data: train, validation and test splits with class names; kept on the CPU, each batch goes to the model.
         name: for the report.
         batch_size: for every pass.

@@ -54,7 +54,7 @@ def _runs(network: nn.Module, x: Tensor) -> bool:
 
 
 def as_texts(network: Tokenized, parts: dict[str, Tensor]) -> tuple[dict[str, Tensor] | None, str]:
-    """The texts that tokens came from, as code points, and what to tell; none where a row doesn't come back from its own.
+    """The texts that tokens came from, as code points, and what to tell; none where a row doesn't come back from them.
 
     Args:
         network: with the tokenizer.

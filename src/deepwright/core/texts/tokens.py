@@ -27,9 +27,7 @@ def are_tokens(x: Any) -> bool:
     return isinstance(x, Tensor) and x.dtype == torch.int64 and x.ndim == 2
 
 
-def to_tokens(
-    ids: Tensor, mask: Tensor | None = None, segments: Tensor | None = None
-) -> Int64[Tensor, "n length"]:
+def to_tokens(ids: Tensor, mask: Tensor | None = None, segments: Tensor | None = None) -> Int64[Tensor, "n length"]:
     """One whole number a token: id + 2^21 x segment, and -1 - id where the mask says that nothing stands.
 
     Args:

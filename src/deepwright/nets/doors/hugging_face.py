@@ -79,7 +79,8 @@ class HuggingFace(nn.Module):
             **named: what else the model's `forward` gets, by its names.
         """
         self._require_ids(ids)
-        return _read(self.network(**{self.network.main_input_name: ids}, **named, return_dict=True), self.network, ids)
+        given = {str(self.network.main_input_name): ids, **named}
+        return _read(self.network(**given, return_dict=True), self.network, ids)
 
     def _named(self, x: Tensor) -> dict[str, Tensor]:
         name = str(self.network.main_input_name)

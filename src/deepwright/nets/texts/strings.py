@@ -8,7 +8,6 @@ from typing import Any
 from jaxtyping import Int32
 from torch import Tensor
 
-from deepwright.core.errors import InputError
 from deepwright.core.texts import to_texts
 from deepwright.core.user_code import users_code
 from deepwright.nets.scores_only import ScoresOnly

@@ -77,7 +77,9 @@ class Tokenized(nn.Module):
             texts: one a row.
             tokens: as `core.texts.to_tokens` gives them.
         """
-        made = self.tokenizer.rows(texts)
+        rows = getattr(self.tokenizer, "rows", None)
+        assert rows is not None  # only one that gives texts is asked
+        made = rows(texts)
         return torch.tensor([row == ids[ids >= 0].tolist() for row, ids in zip(made, tokens, strict=True)])
 
     def forward(self, texts: Tensor | Sequence[str]) -> Any:
