@@ -10,6 +10,7 @@ from typing import Any
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import require_whole
+from deepwright.core.resizing import Resizing
 from deepwright.data.dataset import Data
 from deepwright.data.files.archives import Decoding
 from deepwright.data.files.arrays import holds_arrays, load_npz
@@ -87,6 +88,7 @@ def load(
     task: str | None = None,
     text: str | Sequence[str] | None = None,
     series: BySeries | None = None,
+    resizing: Resizing | None = None,
 ) -> Data:
     """A data set by catalogue name or by path.
 
@@ -115,6 +117,7 @@ def load(
         text: the column that the network reads, where a .csv, a .parquet or a folder of Hugging Face's `datasets` holds
             texts; "text" of a .tsv or .jsonl by default.
         series: how the rows of a .csv are series.
+        resizing: what is done to pictures of class folders in place of `size`; others are stretched to its size.
 
     Raises:
         InputError: an unknown name, a missing root, broken files, options that the data don't look at.
@@ -127,6 +130,8 @@ def load(
         if value is not None:
             require_whole(1, **{name: value})
     require_split(split)
+    if resizing is not None and size is not None:
+        raise InputError("resizing", given=f"beside size {size}", expected="one of them")
     if task is not None and task not in WORDS:
         raise unknown_name("task", str(task), WORDS)
     classes = None if classes is None else require_names(classes, "classes")
@@ -144,6 +149,8 @@ def load(
             )
         if folder is not None and not folder.is_dir():
             raise InputError("data root", given=f"{folder} is no folder", hint="--data-root DIR")
+        if resizing is not None:
+            raise InputError("resizing", given=f"beside {entry.name}", expected="none: it is for files")
         if entry.name != "imagenet-sample":
             _refuse_size(size, mode, entry.name)
         if target is not None:
@@ -225,6 +232,7 @@ def load(
         _require_reading(task, "classification", path.name)
         return load_npz(path, classes=classes, shares=shares, split=split, **limits)
     square = (size, size) if isinstance(size, int) else size
+    stretched = square if resizing is None else resizing.size
     told = (
         "classification" if arrow else "detection" if holds_boxes(path) else "segmentation" if holds_masks(path) else ""
     )
@@ -234,10 +242,10 @@ def load(
             raise InputError("stream", given=f"True for {seen} data", expected="None: they are held in memory")
         del limits["stream"]
         reader = load_boxes if seen == "detection" else load_masks
-        return reader(path, classes=classes, size=square, mode=mode or "keep", shares=shares, split=split, **limits)
+        return reader(path, classes=classes, size=stretched, mode=mode or "keep", shares=shares, split=split, **limits)
     _require_reading(task, "classification", path.name)
     short = round(min(square) / 0.875) if square and min(square) >= 160 else None
-    how = Decoding(square, mode or "keep", short, skip_broken)
+    how = Decoding(square, mode or "keep", short, skip_broken, resizing)
     if arrow:
         one = None if target is None else _one_target(target)
         cut = Cut(shares, split, **limits)
