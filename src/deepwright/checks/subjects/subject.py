@@ -23,6 +23,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
 from deepwright.core.inference import has_gradients, read_outputs
 from deepwright.core.progress import track
+from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_network, require_whole
 from deepwright.core.rows import require_finite_rows, value_range
 from deepwright.core.tasks import (
@@ -52,6 +53,7 @@ _SCORES = {
     "detection": "F1 of an image's boxes",
 }
 _LOG_PROBABILITIES = "the outputs are log-probabilities, which are read as logits: their softmax is the same"
+_LARGE = 3 * 128 * 128  # numbers of an input of which fewer samples are looked at
 LEAST_OF_A_CLASS = 5  # training samples: of fewer, its mean or a neighbour says little
 OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps", "sensitivity", "substitutions")
 
@@ -136,7 +138,7 @@ class Subject:
         self._check_pixels()
         self._check_reference()
         self.model = in_class_order(self.model, self.data.classes)
-        examine(self.model, self.data.test.inputs(slice(0, TELLING_ROWS)))
+        examine(self.model, self.data.test.inputs(self._looked_at()))
         self.task = self._named_task(class_task(self.model, self.data) if self.task is None else self.task)
         self.data = self._checked_data()
         train = self.data.train
@@ -145,6 +147,12 @@ class Subject:
             self.task = self.task.fitted(train.y, history)
         if self.sensitivity is not None:
             self.task = self._at_sensitivity(self.sensitivity)
+
+    def _looked_at(self) -> Tensor:
+        """Test samples at random positions, of which it is told whether the network mixes the samples of a batch."""
+        large = math.prod(self.data.shape) > _LARGE
+        n = len(self.data.test)
+        return torch.randperm(n, generator=generator(0, "looked at"))[: TELLING_ROWS // 2 if large else TELLING_ROWS]
 
     def _at_sensitivity(self, wanted: float) -> Task:
         """The task at the threshold that finds the wanted share of the events of the validation samples."""
@@ -490,6 +498,7 @@ class Subject:
             "validation": len(self.data.validation),
             "test": len(self.data.test),
             "test_digest": digest(self.data.test),
+            "mixing": f"looked for in {len(self._looked_at())} test samples at random positions, each in two batches",
             "device": str(self.device),
             "notes": [*self.data.notes, *self._more_notes(), *_notes_of(self.model)],
         }
