@@ -8,16 +8,27 @@ import deepwright as dw
 from deepwright.adversarial.text import FromEmbeddings, Substitutions, WordSubstitution, read_substitutions, typos
 from deepwright.checks import Subject
 from deepwright.core.tasks import Classification
-from deepwright.core.texts import HashedWords, to_codes, to_texts
+from deepwright.core.texts import HashedTokens, HashedWords, joined_tokens, to_codes, to_texts, to_tokens
 from deepwright.corruptions import SERIES, TEXTS, Suite, series_in_units
 from deepwright.data import load, load_strings, load_texts, make_sentences
-from deepwright.nets.texts import TextCNN, Tokenized, WordTokenizer, as_tokenizer, folder_tokenizer, named_tokenizer
+from deepwright.nets import from_callable
+from deepwright.nets.texts import (
+    TextCNN,
+    Tokenized,
+    TokenNetwork,
+    WordTokenizer,
+    as_tokenizer,
+    folder_tokenizer,
+    named_tokenizer,
+    of_strings,
+)
 from deepwright.workflows import AuditOptions
 from deepwright.workflows.subjects import build_subject
 
 TASK = Classification(2)
 TOKENIZER = WordTokenizer(["good", "bad"], length=4)
 NET = Tokenized(TextCNN(4, 2).eval(), TOKENIZER)
+IDS = torch.tensor([[1, 2, 3], [3, 2, 1]])
 TWO = ["a good one", "a bad one"]
 Y = torch.tensor([0, 1])
 SENTENCES = load("sentences", limit=20)
@@ -46,6 +57,7 @@ TEXT_ROWS = [
     Bad("no texts", lambda _: to_codes([]), ("texts", "at least one")),
     Bad("floats as code points", lambda _: to_texts(torch.rand(2, 3)), ("float32", "code points")),
     Bad("no columns for words", lambda _: HashedWords(0), ("columns", "1")),
+    Bad("no columns for tokens", lambda _: HashedTokens(0), ("columns", "1")),
     Bad("a share of 0", lambda _: attack(share=0.0), ("share", "0")),
     Bad("a share of 20 %, in per cent", lambda _: attack(share=20), ("share", "20")),
     Bad("an unknown order", lambda _: attack(order="luck"), ("order", "luck", "importance")),
@@ -80,8 +92,35 @@ TEXT_ROWS = [
         lambda d: load(written(d, "a.csv", ROWS), text="text", aside=["n"]),
         ("aside", "texts"),
     ),
-    Bad("texts with numbers", lambda d: load(written(d, "a.tsv", ROWS), task="regression"), ("task", "classification")),
-    Bad("two classes of a text", lambda d: load(written(d, "a.tsv", ROWS), target=("a", "b")), ("target", "2 columns")),
+    Bad(
+        "texts with numbers", lambda d: load(written(d, "a.tsv", ROWS), task="regression"), ("target", "finite numbers")
+    ),
+    Bad(
+        "two columns of texts",
+        lambda d: load(written(d, "a.tsv", ROWS), text=("a", "b")),
+        ("text", "pairs", "one column", "token_type_ids"),
+    ),
+    Bad(
+        "a column that is text and target", lambda d: load(written(d, "a.tsv", ROWS), text="a", target="a"), ("target",)
+    ),
+    Bad("boxes of texts", lambda d: load(written(d, "a.tsv", ROWS), task="detection"), ("task", "regression")),
+    Bad("tokens in floats", lambda _: to_tokens(torch.ones(2, 3)), ("input_ids", "whole numbers")),
+    Bad("a mask of other numbers", lambda _: to_tokens(IDS, IDS), ("attention_mask", "0..1")),
+    Bad("a mask of another shape", lambda _: to_tokens(IDS, IDS[:1]), ("attention_mask", "(1, 3)")),
+    Bad("ids below 0", lambda _: to_tokens(IDS - 2), ("input_ids", "-1")),
+    Bad("tokens of unlike lengths", lambda _: joined_tokens([IDS, IDS[:, :2]]), ("attention_mask", "2 to 3")),
+    Bad("no network of tokens", lambda _: TokenNetwork("bert"), ("model", "nn.Module")),
+    Bad("ids beyond the embedding", lambda _: TokenNetwork(NET.network)(99999 * IDS), ("input_ids", "embedding")),
+    Bad(
+        "an estimator of rows for strings",
+        lambda _: of_strings(from_callable(lambda x: x.sum(1)))(["a text"]),
+        ("function", "strings"),
+    ),
+    Bad(
+        "two classes of a text",
+        lambda d: load(written(d, "a.tsv", ROWS), target=("a", "b")),
+        ("column", "text, label", "--target"),
+    ),
     Bad("foreign texts that aren't there", lambda d: load_strings(d / "none.txt"), ("none.txt",)),
     Bad("texts in floats to corrupt", lambda _: TEXTS[0](torch.rand(2, 3), 1), ("code points", "to_codes")),
     Bad("a severity of texts", lambda _: TEXTS[0](to_codes(TWO), 7), ("severity", "7")),

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas
 import pytest
 import torch
 
@@ -52,6 +53,47 @@ def test_every_form_gives_the_same_texts(tmp_path):
         data = read(path)
         assert pairs(data) == sorted(ROWS), path
         assert (data.kind, data.classes) == ("text", ("no", "yes"))
+
+
+def as_parquet(path, rows=ROWS):
+    pandas.DataFrame({"body": [t for t, _ in rows], "answer": [y for _, y in rows], "more": 1}).to_parquet(path)
+    return path
+
+
+def as_arrow(path, rows=ROWS, names=("yes", "no")):
+    """As `save_to_disk` of `datasets` writes it; the class labels are in an order of their own."""
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    kinds = datasets.Features({"body": datasets.Value("string"), "answer": datasets.ClassLabel(names=list(names))})
+    columns = {"body": [t for t, _ in rows], "answer": [names.index(y) for _, y in rows]}
+    datasets.Dataset.from_dict(columns, features=kinds).save_to_disk(str(path))
+    return path
+
+
+def test_parquet_and_folders_of_datasets_give_the_same_texts(tmp_path):
+    data = read(as_parquet(tmp_path / "a.parquet"))
+    assert (pairs(data), data.classes) == (sorted(ROWS), ("no", "yes"))
+    data = read(as_arrow(tmp_path / "arrow"))
+    assert (pairs(data), data.classes) == (sorted(ROWS), ("yes", "no"))
+    named = load(tmp_path / "a.parquet", text=("body",), target="answer", split="test")
+    assert named.kind == load(tmp_path / "arrow", text="body", target="answer").kind == "text"
+    with pytest.raises(InputError, match=r"'text'.*body, answer.*--text"):
+        load(tmp_path / "arrow", text="text")
+
+
+def test_targets_of_texts_are_numbers_or_labels_where_they_are_named_so(tmp_path):
+    rows = [(f"text {i}", i / 4, i % 2, i % 3 == 0) for i in range(20)]
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n".join(json.dumps(dict(zip("tnab", row))) for row in rows))
+    numbers = load(file, text="t", target="n", task="regression", split="test").test
+    assert {t: y for t, y in zip(to_texts(numbers.x), numbers.y.flatten().tolist())} == {r[0]: r[1] for r in rows}
+    labels = load(file, text="t", target=("a", "b"), split="test")
+    assert (labels.classes, labels.test.y.dtype) == (("a", "b"), torch.int64)
+    both = {t: y for t, y in zip(to_texts(labels.test.x), labels.test.y.tolist())}
+    assert both == {r[0]: [int(r[2]), int(r[3])] for r in rows}
+    assert load(file, text="t", target=("n", "a")).test.y.dtype == torch.float32
+    with pytest.raises(InputError, match=r"column 'n'.*'0.25' in row 2.*0 and 1"):
+        load(file, text="t", target=("n", "a"), task="multilabel")
 
 
 def test_load_knows_texts_by_their_column_or_ending(tmp_path):

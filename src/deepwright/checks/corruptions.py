@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepwright.checks.findings.finding import Finding, at_best, from_to, grade_down
+from deepwright.checks.findings.finding import Finding, NotApplicableError, at_best, from_to, grade_down
 from deepwright.checks.grading import LEAST_SKILL, Graded, at_end, graded, no_skill
 from deepwright.checks.metrics import named
 from deepwright.checks.shown import perturbed
@@ -30,6 +30,11 @@ def check_corruptions(subject: Subject) -> Finding:
     """
     if isinstance(subject.task, GraphClassification):
         return Finding.not_applicable("corruptions", "no perturbations of graphs are known: nodes are no times")
+    if subject.data.kind == "tokens":
+        raise NotApplicableError(
+            "slips of the keyboard act on letters, and these are token ids without the tokenizer that made them "
+            "(tokenizer=, --tokenizer)"
+        )
     split = subject.data.test.take(subject.corruption_limit, subject.seed)
     suite = _suite(subject)
     report = _evaluated(subject, suite, list(split.batches(subject.batch_size)))

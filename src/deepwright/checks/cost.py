@@ -10,7 +10,7 @@ from deepwright.compress import cost
 from deepwright.core.results import Figure
 from deepwright.core.spreading import alone
 from deepwright.nets import weights_hidden
-from deepwright.nets.texts import Tokenized
+from deepwright.nets.texts import Tokenized, TokenNetwork
 
 
 def check_cost(subject: Subject) -> Finding:
@@ -25,7 +25,7 @@ def check_cost(subject: Subject) -> Finding:
     if weights_hidden(subject.model):
         raise NotApplicableError("the weights of a frozen TorchScript program are constants of its code, not counted")
     model, x = subject.model, subject.data.test.inputs(slice(0, 1))
-    if isinstance(model, Tokenized):  # the tokenizer works on strings, whose cost isn't counted in products
+    if isinstance(model, Tokenized | TokenNetwork):  # what a tokenizer does isn't counted in products
         x = model.encode(x)
         model = model.network
     report = alone(lambda: cost(model, x, latency=True))

@@ -47,7 +47,7 @@ def check_ood(subject: Subject) -> Finding:
         return foreign_to_a_task(subject)
     train = subject.data.train.take(_FIT_LIMIT, subject.seed)
     detectors = {cls.__name__: cls() for cls in ALL}
-    if subject.data.kind == "text":  # no gradient reaches a text
+    if subject.data.kind in ("text", "tokens"):  # no gradient reaches a text
         detectors = {name: each for name, each in detectors.items() if "input_grad" not in each.needs}
     if bool((torch.bincount(train.y, minlength=subject.classes) == 0).any()):
         detectors["BBAS"] = BBAS(use="single")

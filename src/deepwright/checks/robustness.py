@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from deepwright.adversarial import AttackSuite, Noise, Square, masking_flags, suite
 from deepwright.adversarial.victim import NoGradientError
 from deepwright.checks.curves import curve_in_batches, line, numbered, placed
+from deepwright.checks.embedding_attacks import attacked_tokens
 from deepwright.checks.findings.finding import Finding, NotApplicableError, from_to
 from deepwright.checks.grading import Graded
 from deepwright.checks.kept import grade_kept, share_kept
@@ -105,6 +106,8 @@ def check_robustness(subject: Subject) -> Finding:
     """
     if subject.data.kind == "text":
         return attacked_texts(subject)
+    if subject.data.kind == "tokens":
+        return attacked_tokens(subject)
     if subject.data.kind == "series":
         subject = series_in_deviations(subject)
     eps = budgets(subject).eps

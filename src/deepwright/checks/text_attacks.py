@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from deepwright.adversarial import suite
-from deepwright.adversarial.text import EmbeddedTexts, FromEmbeddings, WordSubstitution, typos
-from deepwright.checks.curves import curve_in_batches, line
+from deepwright.adversarial.text import WordSubstitution, typos
+from deepwright.checks.curves import line
+from deepwright.checks.embedding_attacks import MOST, embedding_table, embedding_values, moved_embeddings
 from deepwright.checks.findings.finding import Finding, NotApplicableError, from_to
 from deepwright.checks.grading import Graded
 from deepwright.checks.kept import grade_kept, share_kept
@@ -24,11 +23,8 @@ from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, wilson
 from deepwright.core.texts import to_codes, to_texts
 from deepwright.data import Split
-from deepwright.nets.texts import Tokenized
 
 _SHARES, _JUDGED = (0.1, 0.2, 0.3), 0.2
-_EMBEDDED = (0.1, 0.5, 1.0)
-_MOST_EMBEDDED = 100  # texts whose embeddings are attacked
 _SHOWN = 8
 
 
@@ -76,7 +72,7 @@ def attacked_texts(subject: Subject) -> Finding:
         running.advance(1, "baseline")
         base = _baseline(subject, texts, split, candidates, shares)
         running.advance(1, "embeddings")
-        embedded, why = _moved_embeddings(subject, split.take(_MOST_EMBEDDED, subject.seed))
+        embedded, why = moved_embeddings(subject, split.take(MOST, subject.seed))
         running.advance()
     assert control is not None
     return _finding(subject, split, shares, network, control, base, embedded, why)
@@ -121,28 +117,6 @@ def _baseline(
     return None if found is None else found.right
 
 
-def _moved_embeddings(subject: Subject, split: Split) -> tuple[dict[str, list[Interval]], str]:
-    """Norm -> share right at budget 0 and at each of `_EMBEDDED`; or why that can't be measured."""
-    model = subject.model
-    assert isinstance(model, Tokenized)
-    ids = model.encode(split.x)
-    found: dict[str, list[Interval]] = {}
-    try:
-        for norm in ("l2", "linf"):
-            inner = FromEmbeddings(model.network, ids, model.real(ids), norm)
-            found[norm] = _curve(inner, inner.embed(ids, model.real(ids)), split.y, norm, subject)
-    except InputError as error:
-        return {}, f"{error.what}: {error.given}" if error.given else error.what
-    return found, ""
-
-
-def _curve(model: nn.Module, embedded: EmbeddedTexts, y: Tensor, norm: str, subject: Subject) -> list[Interval]:
-    bounds = (-math.inf, math.inf)
-    attack = suite("quick", _EMBEDDED[0], norm, task=subject.task, seed=subject.seed, bounds=bounds)
-    batches = zip(*(part.split(subject.batch_size) for part in (embedded.x, y, embedded.mask)))
-    return curve_in_batches(model, batches, attack, _EMBEDDED)
-
-
 def _finding(
     subject: Subject,
     split: Split,
@@ -165,11 +139,7 @@ def _finding(
     values |= {f"random_accuracy_at_{judged:g}": control.right[at], "queries_per_text": network.queries}
     if base is not None:
         values[f"baseline_robust_accuracy_at_{judged:g}"] = base[at].value
-    values |= {
-        f"embedding_{norm}_accuracy_at_{e:g}": point
-        for norm, points in embedded.items()
-        for e, point in zip(_EMBEDDED, points[1:])
-    }
+    values |= embedding_values(embedded)
     means = "slips of the keyboard" if subject.substitutions is None else "the words of your list"
     beside = f" Embeddings aren't attacked ({why})." if why else ""
     if embedded:
@@ -191,7 +161,7 @@ def _finding(
         remedy=_remedy(subject, found, judged),
         tables=[
             _table(shares, network, control, base, subject.baseline_name),
-            *_embedding_table(embedded),
+            *embedding_table(embedded),
             *_examples(subject, split, network),
         ],
         figures=[_figure(shares, network, control, base, subject.baseline_name)],
@@ -228,18 +198,6 @@ def _table(
         row: list[Any] = [f"{share:.0%}", point.value, point.low, point.high, control.right[i].value]
         rows.append(row + ([] if base is None else [base[i].value]))
     return Table(columns, rows, "share right by the share of the words that may change")
-
-
-def _embedding_table(embedded: dict[str, list[Interval]]) -> list[Table]:
-    rows: list[list[Any]] = []
-    names = {"l2": "L2, over all words", "linf": "L-inf, each number"}
-    for norm, points in embedded.items():
-        rows += [[names[norm], e, p.value, p.low, p.high] for e, p in zip((0.0, *_EMBEDDED), points)]
-    caption = (
-        "moved embeddings, which no text need give: budgets are relative to the mean length of a word's embedding "
-        "(L2), or to that over the root of its numbers (L-inf)"
-    )
-    return [Table(["norm", "budget", "share right", "95 % from", "95 % to"], rows, caption)] if rows else []
 
 
 def _examples(subject: Subject, split: Split, network: _Words) -> list[Table]:

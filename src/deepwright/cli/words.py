@@ -223,7 +223,11 @@ def subject(of: str, *, split: bool = False) -> Decorator:
         TARGETS,
         click.option("--aside", metavar="COLUMN", multiple=True, help="A column that the network doesn't get."),
         click.option(
-            "--text", metavar="COLUMN", help="Column that the network reads, of a .csv, .tsv or .jsonl of texts."
+            "--text",
+            metavar="COLUMN",
+            multiple=True,
+            callback=_columns,
+            help="Column that the network reads, of a table of texts.",
         ),
         click.option("--entity", metavar="COLUMN", help="Of a .csv of series: whose a row is."),
         click.option("--time", metavar="COLUMN", help="Of a .csv of series: what orders the rows of an entity."),

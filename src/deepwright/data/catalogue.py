@@ -10,6 +10,7 @@ from typing import Any
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import require_whole
+from deepwright.core.resizing import Resizing
 from deepwright.data.dataset import Data
 from deepwright.data.files.archives import Decoding
 from deepwright.data.files.arrays import holds_arrays, load_npz
@@ -85,8 +86,9 @@ def load(
     stream: bool | None = None,
     aside: Sequence[str] = (),
     task: str | None = None,
-    text: str | None = None,
+    text: str | Sequence[str] | None = None,
     series: BySeries | None = None,
+    resizing: Resizing | None = None,
 ) -> Data:
     """A data set by catalogue name or by path.
 
@@ -112,8 +114,10 @@ def load(
         aside: columns of a table that no network gets; see `load_csv`.
         task: how your own files are read, one of `WORDS` ("regression", "segmentation", ...); told from the files when
             None, where one class a sample is the usual reading.
-        text: the column that the network reads, where a .csv holds texts; "text" of a .tsv or .jsonl by default.
+        text: the column that the network reads, where a .csv, a .parquet or a folder of Hugging Face's `datasets` holds
+            texts; "text" of a .tsv or .jsonl by default.
         series: how the rows of a .csv are series.
+        resizing: what is done to pictures of class folders in place of `size`; others are stretched to its size.
 
     Raises:
         InputError: an unknown name, a missing root, broken files, options that the data don't look at.
@@ -126,6 +130,8 @@ def load(
         if value is not None:
             require_whole(1, **{name: value})
     require_split(split)
+    if resizing is not None and size is not None:
+        raise InputError("resizing", given=f"beside size {size}", expected="one of them")
     if task is not None and task not in WORDS:
         raise unknown_name("task", str(task), WORDS)
     classes = None if classes is None else require_names(classes, "classes")
@@ -143,6 +149,8 @@ def load(
             )
         if folder is not None and not folder.is_dir():
             raise InputError("data root", given=f"{folder} is no folder", hint="--data-root DIR")
+        if resizing is not None:
+            raise InputError("resizing", given=f"beside {entry.name}", expected="none: it is for files")
         if entry.name != "imagenet-sample":
             _refuse_size(size, mode, entry.name)
         if target is not None:
@@ -183,15 +191,19 @@ def load(
         _require_reading(task, "classification" if series.horizon is None else "a forecast", path.name)
         found = load_series(path, _one_target(target), series, classes=classes, shares=shares, split=split, seed=seed)
         return found.limited(limit, train_limit, seed)
+    text = _one_text(text)
     text_folder = holds_texts(path) and not holds_boxes(path)  # YOLO's boxes stand in .txt files, too
-    if path.suffix in (".tsv", ".jsonl") or (path.suffix == ".csv" and text is not None) or text_folder:
+    by_column = path.suffix in (".csv", ".parquet") or is_arrow_folder(path)
+    if path.suffix in (".tsv", ".jsonl") or (by_column and text is not None) or text_folder:
         _require_in_memory(path, "texts", stream, aside)
         _refuse_size(size, mode, path.name)
-        _require_reading(task, "classification", path.name)
+        if task in ("segmentation", "detection"):
+            raise InputError("task", given=f"{task} for {path.name}", expected=", ".join(_OF_TABLES))
         return load_texts(
             path,
             text=text or "text",
-            target=_one_target(target or "label"),
+            target=target or "label",
+            task=task,
             classes=classes,
             outputs=outputs,
             shares=shares,
@@ -220,6 +232,7 @@ def load(
         _require_reading(task, "classification", path.name)
         return load_npz(path, classes=classes, shares=shares, split=split, **limits)
     square = (size, size) if isinstance(size, int) else size
+    stretched = square if resizing is None else resizing.size
     told = (
         "classification" if arrow else "detection" if holds_boxes(path) else "segmentation" if holds_masks(path) else ""
     )
@@ -229,10 +242,10 @@ def load(
             raise InputError("stream", given=f"True for {seen} data", expected="None: they are held in memory")
         del limits["stream"]
         reader = load_boxes if seen == "detection" else load_masks
-        return reader(path, classes=classes, size=square, mode=mode or "keep", shares=shares, split=split, **limits)
+        return reader(path, classes=classes, size=stretched, mode=mode or "keep", shares=shares, split=split, **limits)
     _require_reading(task, "classification", path.name)
     short = round(min(square) / 0.875) if square and min(square) >= 160 else None
-    how = Decoding(square, mode or "keep", short, skip_broken)
+    how = Decoding(square, mode or "keep", short, skip_broken, resizing)
     if arrow:
         one = None if target is None else _one_target(target)
         cut = Cut(shares, split, **limits)
@@ -247,6 +260,21 @@ def _require_in_memory(path: Path, what: str, stream: bool | None, aside: Sequen
         raise InputError(
             "aside", given=f"{list(aside)} for the {what} of {path.name}", expected="none: it is of tables"
         )
+
+
+def _one_text(text: str | Sequence[str] | None) -> str | None:
+    """The column of texts; of pairs the network would have to be told which text is which."""
+    if text is None or isinstance(text, str):
+        return text
+    if len(text) != 1:
+        raise InputError(
+            "text",
+            given=f"{len(text)} columns ({', '.join(map(str, text))}), as of pairs of texts" if text else "none",
+            expected="one column",
+            hint="pairs are measured as token ids, from Python: batches of input_ids, attention_mask, token_type_ids "
+            "and labels",
+        )
+    return str(text[0])
 
 
 def _one_target(target: str | Sequence[str]) -> str:

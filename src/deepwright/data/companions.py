@@ -17,7 +17,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole
 from deepwright.core.rows import pieces
-from deepwright.core.texts import to_codes, to_texts
+from deepwright.core.texts import SEGMENT, to_codes, to_texts
 from deepwright.data.dataset import Data, to_float
 
 _KNOWN = 10_000  # training series of which means and deviations are taken
@@ -28,7 +28,8 @@ def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Shaped[
 
     Images: uniform noise, patches of two photographs, inverted and pixel-shuffled test images (far); blends of two
     classes' test images, and letters for digit data (near). Tables: shuffled columns (near), far-out rows (far).
-    Texts: their words out of order (near), words of random letters (far). Series: their time out of order (near),
+    Texts: their words out of order (near), words of random letters (far). Token ids: out of order (near), drawn evenly
+    from those that occur (far), all but the first and the last of each row. Series: their time out of order (near),
     constant ones, and ones of ten times the deviation (far).
     Sets that the data brings itself (`data.ood`) come first. All are where the data are.
 
@@ -44,6 +45,8 @@ def ood_companions(data: Data, n: int = 400, seed: int = 0) -> dict[str, Shaped[
     x = data.test.inputs(torch.randperm(len(data.test), generator=generator(seed, "companions"))[:n])
     if data.kind == "text":
         return given | _text_companions(x, seed)
+    if data.kind == "tokens":
+        return given | _token_companions(x, seed)
     if data.kind == "series":
         return given | _series_companions(x, data, seed)
     sets = {
@@ -187,6 +190,19 @@ def _text_companions(codes: Tensor, seed: int) -> dict[str, Tensor]:
         "near words out of order": to_codes(shuffled).to(codes.device),
         "far random letters": to_codes(random).to(codes.device),
     }
+
+
+def _token_companions(tokens: Tensor, seed: int) -> dict[str, Tensor]:
+    """The first and the last token of a row, which often are signs of the tokenizer, stay in their places."""
+    rng = generator(seed, "token-companions")
+    known = tokens[tokens >= 0].unique()
+    shuffled, random = tokens.clone(), tokens.clone()
+    for row, text in enumerate(tokens):
+        places = (text >= 0).nonzero().flatten()[1:-1]
+        shuffled[row, places] = text[places[torch.randperm(len(places), generator=rng).to(places.device)]]
+        drawn = torch.randint(0, max(1, len(known)), (len(places),), generator=rng).to(places.device)
+        random[row, places] = known[drawn] % SEGMENT + text[places] // SEGMENT * SEGMENT
+    return {"near tokens out of order": shuffled, "far random tokens": random}
 
 
 def _series_companions(x: Tensor, data: Data, seed: int) -> dict[str, Tensor]:

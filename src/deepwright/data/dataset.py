@@ -1,8 +1,8 @@
 """What a data set is in this house: three splits, class names, and how to read a pixel.
 
 Images stay uint8 (N, C, H, W) until a batch is used; tables are float32 (N, features), series float32
-(N, time, channels), texts int32 code points (N, characters). Inputs are a tensor, or `Rows`, which are read when they
-are asked for.
+(N, time, channels), texts int32 code points (N, characters), token ids int64 (N, tokens). Inputs are a tensor, or
+`Rows`, which are read when they are asked for.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class Data:
 
     Attributes:
         name: as in the catalogue, or the path it came from.
-        kind: "image", "tabular", "series", "text", "segmentation" (images with label maps) or "detection" (with boxes).
+        kind: "image", "tabular", "series", "text", "tokens", "segmentation" (images with label maps) or
+            "detection" (with boxes).
         classes: class names, index = label; none where targets aren't classes.
         train: for fitting.
         validation: for choosing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -66,14 +67,26 @@ class ScoresOnly(nn.Module):
         """
         known = x.detach().float() if x.dtype in (torch.float16, torch.bfloat16) else x.detach()
         out = self.function(np.array(known.cpu().numpy()))  # a copy: the function may work in place
+        return self.as_scores(out, len(x)).to(x.device)
+
+    def as_scores(self, out: Any, n: int) -> Tensor:
+        """An answer of the function as scores.
+
+        Args:
+            out: an array or a tensor.
+            n: how many samples were asked about.
+
+        Raises:
+            InputError: no numbers, or not one row a sample.
+        """
         scores = out.detach() if isinstance(out, Tensor) else self._as_tensor(out)
-        if scores.ndim == 0 or len(scores) != len(x):
+        if scores.ndim == 0 or len(scores) != n:
             raise InputError(
                 f"the answer of {self.what}",
-                given=f"shape {tuple(scores.shape)} for {len(x)} inputs",
+                given=f"shape {tuple(scores.shape)} for {n} inputs",
                 expected="one row of scores a sample",
             )
-        return scores.to(x.device)
+        return scores
 
     def _as_tensor(self, out: Any) -> Tensor:
         array = np.asarray(out)
@@ -130,23 +143,40 @@ def require_unmixed(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
 
     Args:
         model: a network.
-        x: inputs, of which a few are asked about.
+        x: inputs, all of which are asked about twice.
 
     Raises:
         InputError: what is measured of it would hang on the order of the samples.
     """
-    few, one = x[:4], len(x[:4]) // 2
+    n = len(x)
+    if n == 0:
+        return
+    halves = torch.arange(n).chunk(2)
+    turned = torch.cat([torch.arange(0, n, 2).flip(0), torch.arange(1, n, 2)])
+    unlike = turned.split([n // 3, n - n // 3]) if n > 2 else (turned,)  # other company, other places, other sizes
     try:
         with torch.no_grad(), local_rng(0):
-            pair = few[[one, one]]  # beside itself: many a module squeezes a single row away, or can't norm it
-            once, again, twice = model(few), model(few), model(pair)
+            once, again, other = _answers(model, x, halves), _answers(model, x, halves[:1]), _answers(model, x, unlike)
     except Exception:  # it is told where the outputs are read
         return
-    if not all(isinstance(out, Tensor) and out.is_floating_point() and out.ndim for out in (once, again, twice)):
+    if once is None or again is None or other is None or once.shape != other.shape:
         return
-    steady = once.shape == again.shape and torch.equal(once, again)
-    if steady and len(once) == len(few) and len(twice) == 2 and once.shape[1:] == twice.shape[1:]:
-        _require_alone(once, once[[one, one]], twice, 5e-2, least=2e-3)
+    if torch.equal(once[halves[0]], again):
+        _require_alone(once, once, other, 5e-2, least=2e-3)
+
+
+def _answers(model: nn.Module, x: Tensor, batches: Sequence[Tensor]) -> Tensor | None:
+    """Answers in the order of the samples; None where they aren't one tensor of floats with one row a sample."""
+    found = []
+    for rows in batches:
+        out = model(
+            x[(rows if len(rows) > 1 else rows.repeat(2)).to(x.device)]
+        )  # many a module squeezes a single row away
+        if not isinstance(out, Tensor) or not out.is_floating_point() or out.ndim == 0 or len(out) != max(2, len(rows)):
+            return None
+        found.append(out[: len(rows)])
+    order = torch.cat(list(batches)).argsort()
+    return torch.cat(found)[order.to(found[0].device)]
 
 
 def _require_alone(once: Tensor, among: Tensor, alone: Tensor, tolerance: float, least: float = 1.0) -> None:

@@ -18,6 +18,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.fit import Selection, adamw, fit
 from deepwright.core.randomness import local_rng
 from deepwright.core.requirements import require_number, require_positive, require_whole, require_within
+from deepwright.core.resizing import Resizing
 from deepwright.core.scales import STATED
 from deepwright.core.tasks import Binary, Classification, Forecast, MultiLabel, Regression, Task
 from deepwright.core.tasks.reading import TELLING_ROWS
@@ -43,7 +44,7 @@ from deepwright.nets import entry as zoo_entry
 from deepwright.nets import load as load_model
 from deepwright.nets.doors import Brought, as_scores_only, in_class_order
 from deepwright.nets.scores_only import declared_outputs
-from deepwright.nets.texts import Tokenized, named_tokenizer
+from deepwright.nets.texts import Tokenized, named_tokenizer, opened_pipeline
 from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
 from deepwright.workflows.precision import placed
 from deepwright.workflows.tasks import task_of, word_for
@@ -51,6 +52,7 @@ from deepwright.workflows.text_networks import train_text_network
 from deepwright.workflows.validation import ValidationLoss
 
 DEFAULT_MODEL = "resnet8-mnist"
+_PICTURES = ("image", "segmentation", "detection")
 _MOST_OOD = 1000  # images of a folder of the user's that belong to no class
 
 
@@ -71,7 +73,8 @@ class SubjectOptions:
         trust_file: run the code in a TorchScript file.
         target: the column to predict, for a table; several of numbers, or of labels that are 0 or 1; the classes' of
             texts, "label" by default.
-        text: the column that the network reads, where a .csv, .tsv or .jsonl holds texts.
+        text: the column that the network reads, where a .csv, .tsv, .jsonl, .parquet or a folder of Hugging Face's
+            `datasets` holds texts.
         entity: column that says whose a row of a .csv is, where its rows are series; with `time`.
         time: column that orders the rows of an entity.
         history: rows that the network sees; see `data.BySeries`.
@@ -119,7 +122,7 @@ class SubjectOptions:
     weights: Path | str | None = None
     trust_file: bool = False
     target: str | Sequence[str] | None = None
-    text: str | None = None
+    text: str | Sequence[str] | None = None
     entity: str | None = None
     time: str | None = None
     history: int | None = None
@@ -149,7 +152,7 @@ class SubjectOptions:
     sensitivity: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "model", as_scores_only(self.model))
+        object.__setattr__(self, "model", as_scores_only(opened_pipeline(self.model)))
         if isinstance(self.task, str):
             require_choice("task", self.task, TASK_WORDS)
         self._require_threshold()
@@ -243,7 +246,7 @@ def build_subject(
     data = replace(data, notes=(*data.notes, note)) if note else data
     if options.model is None:  # it was trained here, and not on the validation part
         data = replace(data, seen_validation=False)
-    if isinstance(options.model, str) and data.kind == "image" and Path(options.model).is_dir():
+    if isinstance(options.model, str) and data.kind in _PICTURES and Path(options.model).is_dir():
         data = _told_of_pixels(options, data)
     if options.mean is not None or options.std is not None:
         model = Normalised(model, list(options.mean or (0.0,)), list(options.std or (1.0,))).eval()
@@ -341,6 +344,7 @@ class _Wanted:
     outputs: Sequence[tuple[str, ...]] | None = None
     size: int | None = None
     channels: int | None = None
+    resizing: Resizing | None = None
 
 
 def _wanted(options: SubjectOptions, entry: ZooEntry | None) -> _Wanted:
@@ -349,7 +353,7 @@ def _wanted(options: SubjectOptions, entry: ZooEntry | None) -> _Wanted:
         return _Wanted(classes_of(entry.data) or None, entry.size if entry.size > 32 else None, entry.channels)
     if isinstance(options.model, str) and ":" not in options.model and Path(options.model).is_dir():
         card = read_card(options.model)
-        return _Wanted(card.labels or None, card.size, card.channels)
+        return _Wanted(card.labels or None, card.size, card.channels, card.resizing)
     return _Wanted()
 
 
@@ -368,6 +372,7 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
     wanted = _Wanted() if _tabular(options) else _wanted(options, entry)
     own = str(source) not in {e.name for e in DATA_SETS}
     decoded = str(source) == "imagenet-sample" or (own and not _holds_numbers(source))
+    resizing = wanted.resizing if own and decoded and options.size is None else None
     return load(
         source,
         classes=_class_names(options.classes),
@@ -380,7 +385,8 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         series=_series(options),
         limit=options.limit,
         train_limit=train_limit,
-        size=options.size or (wanted.size if decoded else None),
+        size=options.size or (wanted.size if decoded and resizing is None else None),
+        resizing=resizing,
         mode={1: "L", 3: "RGB"}.get(wanted.channels or 0) if own and decoded else None,
         seed=options.seed,
         skip_broken=options.skip_broken,
@@ -410,8 +416,10 @@ def load_reference(source: str | Path | Split, subject: Subject, options: Subjec
     if own:
         common |= {"target": options.target, "classes": data.classes or None, "aside": options.aside}
         common |= {"text": options.text, "series": _series(options)}
+    resizing = _own_resizing(options, tuple(size)) if decoded and own else None
     if decoded and size:
-        common |= {"size": tuple(size), "mode": {1: "L", 3: "RGB"}.get(channels)}
+        common |= {"size": tuple(size)} if resizing is None else {"resizing": resizing}
+        common |= {"mode": {1: "L", 3: "RGB"}.get(channels)}
     try:
         found = load(source, split="test" if own else None, **common)
     except InputError as error:
@@ -432,6 +440,14 @@ def _holds_numbers(source: str | Path) -> bool:
         str(source).endswith((".csv", ".tsv", ".jsonl", ".npz", ".parquet"))
         or next(Path(source).glob("*.npy"), None) is not None
     )
+
+
+def _own_resizing(options: SubjectOptions, size: tuple[int, ...]) -> Resizing | None:
+    """What a folder's network asks for, where the data were made by it."""
+    if options.size is not None or isinstance(options.model, Subject) or isinstance(options.data, Data):
+        return None
+    found = _wanted(options, None).resizing
+    return found if found is not None and found.size == size else None
 
 
 def _class_names(given: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -457,6 +473,9 @@ def _foreign(options: SubjectOptions, data: Data) -> Tensor:
         raise InputError("ood", given=f"images, beside {data.kind} data {data.name!r}", expected="none")
     channels, height, width = data.shape
     how = Decoding((height, width), "L" if channels == 1 else "RGB", None, options.skip_broken)
+    resizing = _own_resizing(options, (height, width))
+    if resizing is not None:
+        how = replace(how, size=None, resizing=resizing)
     return load_images(Path(str(options.ood)), how, _MOST_OOD)
 
 
@@ -488,8 +507,9 @@ def _told_of_pixels(options: SubjectOptions, data: Data) -> Data:
     if card.mean and own:
         given = f"beside the folder's own, {card.mean} and {card.std}"
         raise InputError("mean, std", given=given, expected="none: its preprocessor_config.json is inside the network")
-    if card.unfollowed:
-        said = f"{options.model}'s preprocessing isn't followed in all: {'; '.join(card.unfollowed)}"
+    unfollowed = [*card.unfollowed, *_not_resized(options, data, card.resizing)]
+    if unfollowed:
+        said = f"{options.model}'s preprocessing isn't followed in all: {'; '.join(unfollowed)}"
         data = replace(data, notes=(*data.notes, said))
     if card.preprocessed or own:
         return data
@@ -498,6 +518,22 @@ def _told_of_pixels(options: SubjectOptions, data: Data) -> Data:
         "--std normalise them"
     )
     return replace(data, notes=(*data.notes, note))
+
+
+def _not_resized(options: SubjectOptions, data: Data, resizing: Resizing | None) -> list[str]:
+    """Why pictures weren't resized as the folder says, where it says anything but a size."""
+    if resizing is None or isinstance(options.data, Data):
+        return []
+    if options.size is not None:
+        return [
+            f"pictures are {options.size} pixels wide and high, as --size says, and not resized and cropped as it asks"
+        ]
+    if str(options.data) in {e.name for e in DATA_SETS}:
+        return [f"pictures of {options.data} come as that set's loader makes them"]
+    if data.kind in ("segmentation", "detection"):
+        plain = Resizing(resizing.size) if resizing.size is not None else None
+        return [] if resizing == plain else ["pictures are stretched to their size, bicubic, as maps and boxes need it"]
+    return []
 
 
 def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:

@@ -30,6 +30,9 @@ def train_text_network(data: Data, *, seed: int = 0, device: str = "cpu", say: S
     Raises:
         InputError: no training or validation text.
     """
+    if data.test.y.ndim != 1:
+        hint = "one class a text is learned here; other targets need a network of yours"
+        raise InputError("model", given="none, for texts with several targets or numbers", expected="one", hint=hint)
     for part in ("train", "validation"):
         if not len(getattr(data, part)):
             raise InputError(f"{part} texts", given="none", expected="some, for a network is trained on them")

@@ -12,7 +12,7 @@ from torch import nn
 
 import onnx_networks
 from deepwright.core.boxes import Detections
-from deepwright.core.texts import to_codes
+from deepwright.core.texts import HashedTokens, joined_tokens, to_codes, to_tokens
 from deepwright.nets import (
     SSD,
     BasicBlock,
@@ -47,7 +47,7 @@ from deepwright.nets import (
     ssd_loss,
     weights_hidden,
 )
-from deepwright.nets.texts import Tokenized, WordTokenizer, text_cnn
+from deepwright.nets.texts import Tokenized, TokenNetwork, WordTokenizer, of_strings, text_cnn
 from entries import Entry, normal, uniform
 
 
@@ -263,7 +263,25 @@ def texts_read(device, dtype=torch.float32):
         return model(texts), model(to_codes(texts).to(device)), model.encode(texts), model
 
 
+def tokens_read(device, dtype=torch.float32):
+    """Ids with their mask, as rows that hold both, to a network there."""
+    torch.manual_seed(0)
+    model = TokenNetwork(text_cnn(6, 2).eval()).to(device, dtype)
+    ids, mask = torch.tensor([[5, 4, 0], [1, 2, 3]]).to(device), torch.tensor([[1, 1, 0], [1, 1, 1]]).to(device)
+    tokens = joined_tokens([to_tokens(ids, mask), to_tokens(ids[:, :2])])
+    with torch.no_grad():
+        return model(tokens), model.encode(tokens), model.real(tokens), HashedTokens(8).to(device, dtype)(tokens), model
+
+
+def strings_read(device):
+    """Code points on the device, asked of a function of strings: its scores come back there."""
+    reader = of_strings(from_callable(lambda texts: np.array([[float(len(t)), 1.0] for t in texts])))
+    return reader(to_codes(["a", "two"]).to(device))
+
+
 ENTRIES = [
+    Entry("TokenNetwork, to_tokens, joined_tokens, HashedTokens", tokens_read, dtypes=(torch.float64,)),
+    Entry("of_strings, OfStrings", strings_read),
     Entry("Tokenized, WordTokenizer, text_cnn", texts_read, dtypes=(torch.float64, torch.bfloat16)),
     Entry("mlp", made(lambda: mlp(4, 3), 4), dtypes=(torch.float64, torch.bfloat16)),
     Entry("cifar_resnet", made(lambda: cifar_resnet(8), 3, 12, 12), dtypes=DOUBLE),

@@ -270,9 +270,9 @@ def test_channels_that_are_no_number_are_refused(given, tmp_path):
 
 def test_what_is_not_followed_of_the_preprocessing_is_named(tmp_path, pixels):
     folder = saved(vit(), tmp_path)
-    followed = {"do_resize": True, "size": {"height": 16, "width": 16}, "resample": 3, "rescale_factor": 1 / 255}
-    other = {"resample": 2, "do_center_crop": True, "size": {"shortest_edge": 20}, "crop_size": 16, "crop_pct": 0.8}
-    for pre, words in ((followed, []), (other, ["bilinear", "do_center_crop", "crop_pct"])):
+    followed = {"do_resize": True, "size": {"height": 16, "width": 16}, "resample": 2, "do_center_crop": True}
+    other = {"image_processor_type": "NewImageProcessor", "size": {"longest_edge": 20}, "do_pad": True}
+    for pre, words in ((followed, []), (other, ["NewImageProcessor", "longest_edge", "do_pad"])):
         (folder / "preprocessor_config.json").write_text(json.dumps(PIXELS | pre))
         assert [any(word in said for said in read_card(folder).unfollowed) for word in words] == [True] * len(words)
         subject = build_subject(SubjectOptions(str(folder), data=images(pixels)), trains=False)

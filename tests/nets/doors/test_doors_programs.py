@@ -233,6 +233,25 @@ def test_networks_that_mix_the_samples_of_a_batch_are_refused(opened):
         dw.audit(opened(), [(X, Y)], checks=["accuracy"])
 
 
+class Leaking(nn.Module):
+    """The mean of two neighbours where a sample is brighter than the rest of the data; else its own."""
+
+    def forward(self, x):
+        own = x.flatten(1)[:, :3]
+        bright = (own.mean(1, keepdim=True) > 5).to(own)
+        return own + bright * own.roll(1, 0)
+
+
+def test_mixing_that_only_some_samples_show_is_found_behind_the_first_ones():
+    x = torch.rand(300, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    x[100:] += 10  # no picture: rows of numbers
+    batches = [(x.flatten(1), torch.arange(300) % 3)]
+    with pytest.raises(InputError, match="alone than among others"):
+        dw.audit(Leaking(), batches, split="test", checks=["accuracy"])
+    clean = dw.audit(Leaking(), [(x[:100].flatten(1), torch.arange(100) % 3)], split="test", checks=["accuracy"])
+    assert clean.subject["mixing"].startswith("looked for in 16 test samples")
+
+
 def test_a_network_that_draws_is_not_said_to_mix_and_the_global_generator_stays():
     class Drawing(nn.Module):
         def forward(self, x):

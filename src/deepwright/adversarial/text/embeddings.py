@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
 from deepwright.core.requirements import require_network
+from deepwright.nets.texts import TokenNetwork
 
-_BASE, _DIGITS = 128, 3  # ids in digits that half precision holds
+_BASE, _DIGITS = 128, 4  # tokens in digits that half precision holds
+_SHIFT = 2**21  # to numbers that aren't negative: see `core.texts.to_tokens`
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,12 @@ class EmbeddedTexts:
     """What an attack gets.
 
     Attributes:
-        x: (N, L, d + 3) embeddings in units of `unit`, and the digits of each token's id behind them.
+        x: (N, L, d + 4) embeddings in units of `unit`, and the digits of each token's id behind them.
         mask: as x, 1 where an attack may change something: embeddings of tokens that aren't padding.
     """
 
-    x: Float[Tensor, "n length d_3"]
-    mask: Float[Tensor, "n length d_3"]
+    x: Float[Tensor, "n length d_4"]
+    mask: Float[Tensor, "n length d_4"]
 
 
 class FromEmbeddings(nn.Module):
@@ -41,7 +43,7 @@ class FromEmbeddings(nn.Module):
     budget of 1 may move each number as far as a usual one is large.
 
     Args:
-        network: takes token ids (N, L).
+        network: takes token ids (N, L), or tokens where it is a `nets.texts.TokenNetwork`.
         ids: some of them, to find the embedding and its unit.
         real: which tokens aren't padding; all by default.
         norm: "l2" or "linf".
@@ -81,7 +83,7 @@ class FromEmbeddings(nn.Module):
     def _embedded(self, ids: Tensor) -> Tensor:
         """What the embedding gives, its own settings and hooks included."""
         with torch.no_grad():
-            return self._module()(ids)
+            return self._module()(_looked_up(self.network, ids))
 
     def embed(self, ids: Int64[Tensor, "n length"], real: Bool[Tensor, "n length"] | None = None) -> EmbeddedTexts:
         """Inputs of this network for token ids.
@@ -92,16 +94,15 @@ class FromEmbeddings(nn.Module):
         """
         e = self._embedded(ids)
         e = (e.float() if e.dtype in (torch.float16, torch.bfloat16) else e) / self.unit
-        digits = torch.stack([(ids // _BASE**k) % _BASE for k in range(_DIGITS)], -1).to(e)
+        digits = torch.stack([((ids + _SHIFT) // _BASE**k) % _BASE for k in range(_DIGITS)], -1).to(e)
         may = torch.ones_like(ids, dtype=torch.bool) if real is None else real
         mask = torch.cat([may[..., None].expand_as(e).to(e), torch.zeros_like(digits)], -1)
         return EmbeddedTexts(torch.cat([e, digits], -1), mask)
 
-    def forward(self, x: Float[Tensor, "n length d_3"]) -> Any:
+    def forward(self, x: Float[Tensor, "n length d_4"]) -> Any:
         """The network's outputs where the embedding gives these points."""
         digits = x[..., -_DIGITS:].detach().round().long()
-        ids = sum(digits[..., k] * _BASE**k for k in range(_DIGITS))
-        assert isinstance(ids, Tensor)
+        ids = torch.stack([digits[..., k] * _BASE**k for k in range(_DIGITS)]).sum(0) - _SHIFT
         points = x[..., :-_DIGITS]
 
         def instead(module: nn.Module, args: Any, out: Tensor) -> Tensor:
@@ -114,15 +115,21 @@ class FromEmbeddings(nn.Module):
             hook.remove()
 
 
+def _looked_up(network: nn.Module, ids: Tensor) -> Tensor:
+    """What the embedding is asked for."""
+    return network.encode(ids) if isinstance(network, TokenNetwork) else ids
+
+
 def _embedding_of(network: nn.Module, ids: Tensor) -> str:
     """The name of the embedding that gets the ids themselves."""
     seen: list[str] = []
+    asked = _looked_up(network, ids)
     hooks = []
     for name, module in network.named_modules():
         if isinstance(module, nn.Embedding):
 
             def look(_: nn.Module, args: tuple[Any, ...], name: str = name) -> None:
-                if args and isinstance(args[0], Tensor) and args[0].shape == ids.shape and bool((args[0] == ids).all()):
+                if args and isinstance(args[0], Tensor) and torch.equal(args[0], asked):
                     seen.append(name)
 
             hooks.append(module.register_forward_pre_hook(look))

@@ -10,10 +10,10 @@ from torch import Tensor
 from deepwright.checks.findings.finding import Finding, NotApplicableError
 from deepwright.checks.quality.samples import are_pictures, attributes_of, columns_as_given, floats_of
 from deepwright.checks.subjects.subject import Subject
+from deepwright.checks.subjects.texts import has_words
 from deepwright.core.features import extract
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, holm
-from deepwright.core.texts import are_codes
 from deepwright.data import Split
 from deepwright.dataquality import Moved, TwoSampleTest, classifier_two_sample_test, grey, moved_columns, statistics_of
 
@@ -85,7 +85,7 @@ def _rows(columns: dict[str, Any], split: Split) -> Tensor:
     if are_pictures(split):
         coarse = torch.cat([torch.nn.functional.avg_pool2d(grey(x), _POOL).flatten(1) for x, _ in split.batches(500)])
         return coarse.double() if known is None else torch.cat([known, coarse.double()], dim=1)
-    if known is None or are_codes(split.x):
+    if known is None or has_words(split):
         rows = floats_of(split).double()
         return rows if known is None else torch.cat([known, rows], dim=1)
     return known

@@ -14,7 +14,7 @@ from deepwright.checks.subjects.subject import PARTS, Subject
 from deepwright.core.pictures import Strip, strips
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import wilson
-from deepwright.core.texts import to_texts
+from deepwright.core.texts import joined_tokens, to_texts
 from deepwright.data import Split
 from deepwright.dataquality import (
     Duplicates,
@@ -80,6 +80,8 @@ def _fingerprints(subject: Subject, splits: dict[str, Split]) -> Fingerprints:
         return Fingerprints.cat(parts)
     if subject.data.kind == "text":
         return text_fingerprints([text for split in splits.values() for text in to_texts(split.x)], subject.seed)
+    if subject.data.kind == "tokens":  # equal is what is equal token by token
+        return row_fingerprints(joined_tokens([split.x for split in splits.values()]).double(), subject.seed)
     rows = torch.cat([floats_of(split) for split in splits.values() if len(split)])
     return row_fingerprints(rows, subject.seed)
 

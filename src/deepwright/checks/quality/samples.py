@@ -13,7 +13,7 @@ from torch import Tensor
 from deepwright.checks.findings.finding import NotApplicableError
 from deepwright.checks.subjects.columns import in_own_units
 from deepwright.checks.subjects.subject import Subject
-from deepwright.checks.subjects.texts import bags, excerpt
+from deepwright.checks.subjects.texts import bags, excerpt, has_words
 from deepwright.core.pictures import encode
 from deepwright.core.texts import are_codes, to_texts
 from deepwright.data import Data, Split
@@ -25,12 +25,12 @@ SHOWN = 20
 
 
 def floats_of(split: Split) -> Float[Tensor, "n d"]:
-    """All inputs of a split as rows of numbers, read batch by batch; of texts how often each word comes.
+    """All inputs of a split as rows of numbers, read batch by batch; of texts how often each word or token comes.
 
     Args:
         split: of a table, of series or of texts.
     """
-    split = bags(split) if are_codes(split.x) else split
+    split = bags(split) if has_words(split) else split
     parts = [x.flatten(1) for x, _ in split.batches(_BATCH)]
     if not parts:
         return torch.zeros(0, 0)
@@ -76,6 +76,8 @@ def attributes_of(subject: Subject, split: Split, *, labels: bool = True, most: 
         texts = to_texts(split.x)
         found |= {"characters": torch.tensor([float(len(text)) for text in texts])}
         found |= {"words": torch.tensor([float(len(text.split())) for text in texts])}
+    elif subject.data.kind == "tokens":
+        found |= {"tokens": (split.x >= 0).sum(1).double()}
     elif subject.data.kind == "tabular":
         found |= dict(list(table_columns(subject, split).items())[:most])
     found |= {name: values for name, values in split.columns.items() if name != "file"}

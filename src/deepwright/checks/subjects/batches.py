@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from deepwright.core.errors import InputError
-from deepwright.core.texts import are_codes, are_texts, to_codes
+from deepwright.core.texts import are_codes, are_texts, are_tokens, to_codes, to_tokens
 
 INPUTS = (
+    "input_ids",
     "pixel_values",
     "image",
     "images",
@@ -27,6 +28,15 @@ INPUTS = (
     "features",
 )
 TARGETS = ("labels", "label", "targets", "target", "y")
+_MASKS = ("attention_mask", "token_type_ids")
+_BESIDE_IDS = (
+    "bbox",
+    "decoder_input_ids",
+    "global_attention_mask",
+    "inputs_embeds",
+    "pixel_values",
+    "position_ids",
+)
 _PAIRS = "batches of (inputs, targets)"
 _MAKES = "torch.utils.data.DataLoader(dataset, batch_size=100) makes batches"
 
@@ -77,7 +87,10 @@ def one_batch(batch: Any, what: str, keys: Sequence[str] | None = None) -> tuple
     """
     inputs, y = _pair(batch, what, keys)
     try:
-        x = to_codes(inputs) if are_texts(inputs) else _numbers(inputs)
+        if isinstance(inputs, Mapping):
+            x = _tokens(inputs, what)
+        else:
+            x = to_codes(inputs) if are_texts(inputs) else _numbers(inputs)
     except (TypeError, ValueError, RuntimeError) as error:
         given = f"inputs that are a {type(inputs).__name__}: {str(error).splitlines()[0]}"
         raise InputError(f"{what} loader", given=given, expected="dense tensors or arrays of numbers") from error
@@ -102,29 +115,44 @@ def copied(x: Tensor, y: Any) -> tuple[Tensor, Any]:
 
 
 def _numbers(inputs: Any) -> Tensor:
-    """Inputs that are no texts: rows of whole numbers don't look like code points."""
+    """Inputs that are no texts: rows of whole numbers don't look like code points, nor like token ids."""
     x = torch.as_tensor(inputs).detach().cpu()
     if x.layout != torch.strided or x.is_quantized or x.is_complex():
         raise TypeError(f"{x.dtype} ({x.layout})")
-    return x.long() if are_codes(x) else x
+    return x.double() if are_codes(x) or are_tokens(x) else x
 
 
 def _pair(batch: Any, what: str, keys: Sequence[str] | None) -> tuple[Any, Any]:
     if isinstance(batch, Mapping):
         names = keys or _told(batch, what)
-        if names[0] == "input_ids":  # numbers that mean nothing by their size
-            raise InputError(f"{what} loader", given="token ids as inputs", expected="pictures, rows or series")
         missing = [name for name in names if name not in batch]
         if missing:
             seen = f"no {missing[0]!r} among {', '.join(map(repr, batch))}"
             raise InputError(f"{what} loader", given=seen, expected="batches with both keys")
-        return batch[names[0]], batch[names[1]]
+        return (batch if names[0] == "input_ids" else batch[names[0]]), batch[names[1]]
     if keys is not None:
         given = f"{tuple(keys)}, and batches that are a {type(batch).__name__}"
         raise InputError("keys", given=given, expected="none: keys are for dicts")
     if not isinstance(batch, list | tuple) or len(batch) < 2:
-        raise InputError(f"{what} loader", given=type(batch).__name__, expected=_PAIRS)
+        hint = "[(texts, labels)], two lists, is one" if isinstance(batch, str) else None
+        raise InputError(f"{what} loader", given=type(batch).__name__, expected=_PAIRS, hint=hint)
     return batch[0], batch[1]
+
+
+def _tokens(batch: Mapping[str, Any], what: str) -> Tensor:
+    """Token ids with their mask and segments; what else would change a network's answers is refused."""
+    if "input_ids" not in batch:
+        given = f"inputs that are a dict of {', '.join(map(repr, batch))}"
+        raise InputError(f"{what} loader", given=given, expected="one tensor, or input_ids with their attention_mask")
+    more = sorted(name for name in _BESIDE_IDS if name in batch)
+    if more:
+        raise InputError(
+            f"{what} loader",
+            given=f"{', '.join(more)} beside input_ids",
+            expected="input_ids, attention_mask and token_type_ids, which a network of one text or pair gets",
+        )
+    beside = [None if part is None else torch.as_tensor(part).detach().cpu() for part in map(batch.get, _MASKS)]
+    return to_tokens(torch.as_tensor(batch["input_ids"]).detach().cpu(), *beside)
 
 
 def _told(batch: Mapping[str, Any], what: str) -> tuple[str, str]:
@@ -142,7 +170,7 @@ def _told(batch: Mapping[str, Any], what: str) -> tuple[str, str]:
 
 
 def require_plain(x: Tensor, what: str, wide: bool = False) -> Tensor:
-    """Inputs as they are used: uint8 images, else float32, or float64 where that is asked for.
+    """Inputs as they are used: uint8 images, token ids, else float32, or float64 where that is asked for.
 
     Args:
         x: (n, ...) inputs of a batch.
@@ -152,6 +180,8 @@ def require_plain(x: Tensor, what: str, wide: bool = False) -> Tensor:
     Raises:
         InputError: uint8 of another shape, NaN or infinity.
     """
+    if are_tokens(x):
+        return x
     if x.dtype == torch.uint8 and x.ndim != 4:
         given = f"uint8 of shape {tuple(x.shape)}"
         raise InputError(f"{what} inputs", given=given, expected="floats, or images (N, C, H, W)")

@@ -15,7 +15,7 @@ from deepwright.checks.subjects.batches import copied, joined, one_batch, requir
 from deepwright.core.errors import InputError
 from deepwright.core.progress import track
 from deepwright.core.rows import STREAMED, Rows
-from deepwright.core.texts import are_codes
+from deepwright.core.texts import are_codes, are_tokens
 
 
 class LoaderRows(Rows):
@@ -99,7 +99,7 @@ def is_large(loader: object, keys: Sequence[str] | None, what: str) -> bool:
     except Exception:  # a data set with keys of its own: it is gathered, as it says
         return False
     x = one_batch(first, what, keys)[0]
-    if are_codes(x):  # texts of several lengths make no rows
+    if are_codes(x) or are_tokens(x):  # texts of several lengths make no rows
         return False
     x = require_plain(x, what)
     return x.nbytes * len(loader.dataset) > STREAMED  # type: ignore[attr-defined]

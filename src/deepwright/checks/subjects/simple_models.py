@@ -13,9 +13,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from deepwright.checks.subjects.texts import as_bags, bags
+from deepwright.checks.subjects.texts import as_bags, bags, has_words
 from deepwright.core.randomness import generator
-from deepwright.core.texts import are_codes
 from deepwright.data import Data, Split
 from deepwright.data.dataset import stratified_order
 
@@ -75,7 +74,7 @@ def fit_simple_models(data: Data, seed: int = 0) -> SimpleModels:
         data: with labels of classes; at most 2,000 training and 2,000 test samples are used, in their classes' shares.
         seed: of the samples and of the random network.
     """
-    if data.kind == "text":
+    if data.kind in ("text", "tokens"):
         data = as_bags(data)
     train, validation = data.train.take(MOST, seed), data.validation.take(MOST // 4, seed)
     rows = stratified_order(data.test.y, seed)[:MOST].sort().values
@@ -121,7 +120,7 @@ def feature_rows(split: Split, seed: int) -> Float[Tensor, "n d"]:
         split: of any inputs.
         seed: of the projections.
     """
-    split = bags(split) if are_codes(split.x) else split
+    split = bags(split) if has_words(split) else split
     length = _small(split.inputs(slice(0, 0))).flatten(1).shape[1]
     weight = None
     if length > _LONGEST:

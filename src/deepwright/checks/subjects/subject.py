@@ -17,11 +17,12 @@ from deepwright.checks.findings.finding import NotApplicableError
 from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor, repeats_history
 from deepwright.checks.subjects.reader import read_by
 from deepwright.checks.subjects.simple_models import SimpleModels, fit_simple_models
-from deepwright.checks.subjects.texts import OnBags, bags, reads_texts
+from deepwright.checks.subjects.texts import OnBags, bags, reads_texts, reads_tokens
 from deepwright.core.devices import device_of, dtype_of
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
 from deepwright.core.inference import has_gradients, read_outputs
+from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_network, require_whole
 from deepwright.core.rows import require_finite_rows, value_range
 from deepwright.core.tasks import (
@@ -39,8 +40,9 @@ from deepwright.data import Data, Split, ood_companions
 from deepwright.nets import as_network
 from deepwright.nets.doors import examine, in_class_order
 from deepwright.nets.scores_only import declared_outputs, gives_labels_only, require_no_labels
+from deepwright.nets.texts import opened_pipeline
 
-KINDS = ("image", "tabular", "series", "text")
+KINDS = ("image", "tabular", "series", "text", "tokens")
 PARTS = ("train", "validation", "test")
 _SCORES = {
     "multi-label classification": "share of right labels",
@@ -50,6 +52,7 @@ _SCORES = {
     "detection": "F1 of an image's boxes",
 }
 _LOG_PROBABILITIES = "the outputs are log-probabilities, which are read as logits: their softmax is the same"
+_LARGE = 3 * 128 * 128  # numbers of an input of which fewer samples are looked at
 LEAST_OF_A_CLASS = 5  # training samples: of fewer, its mean or a neighbour says little
 OPTIONS = ("batch_size", "seed", "attack_limit", "corruption_limit", "ood_limit", "eps", "sensitivity", "substitutions")
 
@@ -59,9 +62,9 @@ class Subject:
     """A network under audit.
 
     Attributes:
-        model: takes pixels in [0, 1], standardised features, series or texts (`nets.texts.Tokenized`), and gives what
-            its task reads; its preprocessing is inside (`in_deviations` puts it there for a network that takes a
-            table's columns as they are).
+        model: takes pixels in [0, 1], standardised features, series, texts (`nets.texts.Tokenized`) or token ids, and
+            gives what its task reads; its preprocessing is inside (`in_deviations` puts it there for a network that
+            takes a table's columns as they are).
         data: train, validation and test splits with class names; kept on the CPU, each batch goes to the model.
         name: for the report.
         batch_size: for every pass.
@@ -110,9 +113,9 @@ class Subject:
             raise InputError(
                 "data", given=type(self.data).__name__, expected="a Data", hint="audit(model, loader) takes loaders"
             )
-        told_by_inputs = self.data.kind != "text" and len(self.data.test)
+        told_by_inputs = self.data.kind not in ("text", "tokens") and len(self.data.test)
         example = self.data.test.inputs(slice(0, TELLING_ROWS)) if told_by_inputs else None
-        self.model, note = as_network(self.model, example)
+        self.model, note = as_network(opened_pipeline(self.model), example)
         require_network(self.model)
         self.data = replace(self.data, notes=(*self.data.notes, note)) if note else self.data
         self._check_options()
@@ -134,7 +137,7 @@ class Subject:
         self._check_pixels()
         self._check_reference()
         self.model = in_class_order(self.model, self.data.classes)
-        examine(self.model, self.data.test.inputs(slice(0, TELLING_ROWS)))
+        examine(self.model, self.data.test.inputs(self._looked_at()))
         self.task = self._named_task(class_task(self.model, self.data) if self.task is None else self.task)
         self.data = self._checked_data()
         train = self.data.train
@@ -143,6 +146,12 @@ class Subject:
             self.task = self.task.fitted(train.y, history)
         if self.sensitivity is not None:
             self.task = self._at_sensitivity(self.sensitivity)
+
+    def _looked_at(self) -> Tensor:
+        """Test samples at random positions, of which it is told whether the network mixes the samples of a batch."""
+        large = math.prod(self.data.shape) > _LARGE
+        n = len(self.data.test)
+        return torch.randperm(n, generator=generator(0, "looked at"))[: TELLING_ROWS // 2 if large else TELLING_ROWS]
 
     def _at_sensitivity(self, wanted: float) -> Task:
         """The task at the threshold that finds the wanted share of the events of the validation samples."""
@@ -202,7 +211,10 @@ class Subject:
     def _check_texts(self) -> None:
         if self.data.kind == "text":
             self.model = reads_texts(self.model)
-        elif self.substitutions is not None:
+            return
+        if self.data.kind == "tokens":
+            self.model = reads_tokens(self.model)
+        if self.substitutions is not None:
             raise InputError("substitutions", given=f"beside {self.data.kind} data", expected="none: they are of words")
 
     def _check_pixels(self) -> None:
@@ -387,8 +399,9 @@ class Subject:
         counts = torch.bincount(train.y, minlength=self.classes)
         if bool((counts[self.data.test.y.unique()] == 0).any()):
             return None
-        if self.data.kind == "text":
-            return OnBags(NearestMean.fit(bags(train), self.classes)).to(self.device)
+        if self.data.kind in ("text", "tokens"):
+            fitted = NearestMean.fit(bags(train), self.classes)
+            return OnBags(fitted, self.data.kind == "tokens").to(self.device)
         return NearestMean.fit(train, self.classes).to(self.device)
 
     @property
@@ -412,7 +425,8 @@ class Subject:
     def baseline_name(self) -> str:
         """What the baseline is, in words."""
         if self.has_classes:
-            return "nearest class mean of word counts" if self.data.kind == "text" else "nearest class mean"
+            counts = {"text": " of word counts", "tokens": " of token counts"}.get(self.data.kind, "")
+            return f"nearest class mean{counts}"
         return "the last season repeated" if self.baseline_looks else "the best answer that looks at no input"
 
     @property
@@ -485,6 +499,7 @@ class Subject:
             "validation": len(self.data.validation),
             "test": len(self.data.test),
             "test_digest": digest(self.data.test),
+            "mixing": f"looked for in {len(self._looked_at())} test samples at random positions, each in two batches",
             "device": str(self.device),
             "notes": [*self.data.notes, *self._more_notes(), *_notes_of(self.model)],
         }

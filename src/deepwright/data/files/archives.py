@@ -24,6 +24,7 @@ from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.files import require_plain_file
 from deepwright.core.progress import track
 from deepwright.core.requirements import require_whole
+from deepwright.core.resizing import Resizing
 from deepwright.core.zips import open_zip, read_member
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
@@ -143,6 +144,7 @@ class Decoding:
         mode: "RGB", "L" or "keep" (the mode of the first image; others are refused).
         resize_short: resize the short side to this many pixels (bicubic) before the centre crop to `size`;
             None resizes straight to `size`.
+        resizing: what is done in place of these two.
         skip_broken: leave broken files out (they are listed) instead of refusing.
 
     Raises:
@@ -153,8 +155,12 @@ class Decoding:
     mode: str = "RGB"
     resize_short: int | None = None
     skip_broken: bool = False
+    resizing: Resizing | None = None
 
     def __post_init__(self) -> None:
+        if self.resizing is not None and (self.size is not None or self.resize_short is not None):
+            given = f"beside size {self.size} and resize_short {self.resize_short}"
+            raise InputError("resizing", given=given, expected="none of these two")
         if self.mode not in _MODES:
             raise unknown_name("mode", str(self.mode), _MODES)
         if self.size is not None:
@@ -317,7 +323,9 @@ def _to_array(image: Image.Image, how: Decoding) -> np.ndarray:
         array = np.asarray(image, dtype=np.float64)
         image = Image.fromarray(np.uint8(np.clip(array / (65535 if array.max() > 255 else 255), 0, 1) * 255))
     image = image.convert(mode)
-    if how.size is not None:
+    if how.resizing is not None:
+        image = how.resizing(image)
+    elif how.size is not None:
         height, width = how.size
         if how.resize_short is not None:
             scale = how.resize_short / min(image.size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -81,6 +81,43 @@ def load_arrow_folder(
         given, hint = f"a table in splits {', '.join(splits)}", f"name one of them: {path / next(iter(splits))}"
         raise InputError(f"{path}", given=given, expected="one split", hint=hint)
     return _table(path, first, target, how, cut, classes)
+
+
+def arrow_columns(
+    path: Path, columns: Sequence[str], require: Callable[[Sequence[str]], None]
+) -> tuple[dict[str, list[tuple[Any, ...]]], dict[str, tuple[str, ...]]]:
+    """Some columns of what `save_to_disk` wrote: rows by split, and the names of class labels by column.
+
+    Args:
+        path: the folder, of one data set or of several by split.
+        columns: their names; class labels come by their names.
+        require: is given the names of all columns, and refuses what is missing.
+
+    Raises:
+        InputError: a damaged folder, labels below 0.
+        MissingExtraError: the package that reads Arrow's files isn't installed.
+    """
+    splits = _splits(path)
+    kinds = next(iter(splits.values())).features
+    require(list(kinds))
+    names = {
+        name: require_names(tuple(map(str, kinds[name]["names"])), f"names of the classes of {path}")
+        for name in columns
+        if isinstance(kinds[name].get("names"), list)
+    }
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for part, split in splits.items():
+        found[part] = []
+        for file, _, batch in split.batches(list(dict.fromkeys(columns))):
+            values = {name: batch.column(name).to_pylist() for name in columns}
+            for name, known in names.items():
+                labels = _labels(batch.column(name), f"column {name!r} of {file}").tolist()
+                if labels and max(labels) >= len(known):
+                    expected = f"below {len(known)}"
+                    raise InputError(f"column {name!r} of {file}", given=f"label {max(labels)}", expected=expected)
+                values[name] = [known[label] for label in labels]
+            found[part] += zip(*(values[name] for name in columns), strict=True)
+    return found, names
 
 
 @dataclass(frozen=True)

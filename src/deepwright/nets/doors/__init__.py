@@ -10,7 +10,7 @@ Example:
 from deepwright.nets.doors.callables import from_callable
 from deepwright.nets.doors.estimators import Estimator, from_estimator, in_class_order
 from deepwright.nets.doors.exported import Exported, fixed_batch, load_exported
-from deepwright.nets.doors.hugging_face import HuggingFace
+from deepwright.nets.doors.hugging_face import HuggingFace, require_one_answer
 from deepwright.nets.doors.hugging_face_folder import FolderCard, load_hugging_face, read_card
 from deepwright.nets.doors.objects import Opened, as_network
 from deepwright.nets.doors.opening import Brought, as_scores_only, examine
@@ -36,5 +36,6 @@ __all__ = [
     "load_hugging_face",
     "load_torchscript",
     "read_card",
+    "require_one_answer",
     "weights_hidden",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -50,14 +51,16 @@ class _Asked:
     def __init__(self, estimator: Any, method: str) -> None:
         self.estimator, self.method = estimator, method
 
-    def __call__(self, array: np.ndarray) -> Any:
+    def __call__(self, array: np.ndarray | list[str]) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = np.asarray(getattr(self.estimator, self.method)(self._rows(array)))
         return found.astype(np.float64) if found.dtype.kind in "iu" else found  # a regressor's are numbers, no labels
 
-    def _rows(self, array: np.ndarray) -> Any:
-        """Rows of numbers; under the columns' names where the estimator knows them."""
+    def _rows(self, array: np.ndarray | list[str]) -> Any:
+        """Rows of numbers, under the columns' names where the estimator knows them; texts as they are."""
+        if isinstance(array, list):
+            return array
         width = getattr(self.estimator, "n_features_in_", None)
         flat = array.reshape(len(array), -1)
         if width is not None and flat.shape[1] != width:
@@ -80,7 +83,7 @@ class _Hot:
     def __init__(self, asked: _Asked, classes: np.ndarray) -> None:
         self.asked, self.classes = asked, classes
 
-    def __call__(self, array: np.ndarray) -> np.ndarray:
+    def __call__(self, array: np.ndarray | list[str]) -> np.ndarray:
         return (np.asarray(self.asked(array))[:, None] == self.classes[None]).astype(np.float64)
 
 
@@ -90,7 +93,7 @@ class _Columns:
     def __init__(self, function: Any, order: list[int]) -> None:
         self.function, self.order = function, order
 
-    def __call__(self, array: np.ndarray) -> np.ndarray:
+    def __call__(self, array: np.ndarray | list[str]) -> np.ndarray:
         return np.asarray(self.function(array))[:, self.order]
 
 
@@ -157,14 +160,8 @@ def in_class_order(network: Any, classes: Sequence[str]) -> Any:
                 expected=f"the data's order: {', '.join(wanted)}",
                 hint="name them in that order: --classes (class_names= from Python)",
             )
-        made = ScoresOnly(
-            _Columns(network.function, [names.index(n) for n in wanted]),
-            dtype=torch.float64,
-            what=network.what,
-            class_names=wanted,
-            labels_only=network.labels_only,
-            outputs=network.outputs,
-        )
+        made = copy.copy(network)  # of arrays or of strings
+        made.function, made.class_names = _Columns(network.function, [names.index(n) for n in wanted]), wanted
         made.notes = (*network.notes, "the estimator's columns were brought into the order of the data's classes")
         return made
     if names == tuple(map(str, range(len(names)))):

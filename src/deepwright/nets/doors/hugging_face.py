@@ -15,6 +15,17 @@ from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 
 _TOKENS = ("input_ids", "decoder_input_ids")
+_OTHER_HEADS = {
+    "ForTokenClassification": "which gives a label for each token",
+    "ForQuestionAnswering": "which points at the answer in a text",
+    "ForMultipleChoice": "which chooses between several texts",
+    "ForMaskedLM": "which fills words in",
+    "ForPreTraining": "which fills words in",
+    "LMHead": "which writes text",
+    "CausalLM": "which writes text",
+    "ConditionalGeneration": "which writes text",
+    "Seq2SeqLM": "which writes text",
+}
 _PLACES = ("position_embeddings", "wpe", "embed_positions")
 
 
@@ -29,16 +40,17 @@ class HuggingFace(nn.Module):
         model: with a head, as `AutoModelForImageClassification` or `BertForSequenceClassification`; it lives on where
             and as it is.
         pad: the id of tokens that are no text; the configuration's by default.
+        folder: that it was loaded from.
 
     Raises:
         InputError: no model of transformers.
     """
 
-    def __init__(self, model: nn.Module, pad: int | None = None) -> None:
+    def __init__(self, model: nn.Module, pad: int | None = None, folder: str | None = None) -> None:
         super().__init__()
         if not isinstance(getattr(model, "main_input_name", None), str) or not hasattr(model, "config"):
             raise InputError("model", given=type(model).__name__, expected="a PreTrainedModel of transformers")
-        self.network = model
+        self.network, self.folder = model, folder
         if pad is not None:
             require_whole(0, pad=pad)
         self.pad = _pad(model.config) if pad is None else pad
@@ -59,6 +71,17 @@ class HuggingFace(nn.Module):
         out = self.network(**self._named(x), return_dict=True)
         return _read(out, self.network, x)
 
+    def asked(self, ids: Tensor, **named: Tensor) -> Any:
+        """Logits for token ids whose mask is known, and not told by the id of padding.
+
+        Args:
+            ids: (N, L).
+            **named: what else the model's `forward` gets, by its names.
+        """
+        self._require_ids(ids)
+        given = {str(self.network.main_input_name): ids, **named}
+        return _read(self.network(**given, return_dict=True), self.network, ids)
+
     def _named(self, x: Tensor) -> dict[str, Tensor]:
         name = str(self.network.main_input_name)
         if x.is_floating_point() == self.takes_tokens:
@@ -78,6 +101,8 @@ class HuggingFace(nn.Module):
 
     def _require_ids(self, x: Tensor) -> None:
         """Refuse ids and lengths that the tables of the model don't have: indices fail deep inside, or on the GPU."""
+        if torch.compiler.is_compiling():  # values aren't known where a graph is traced
+            return
         table = self.network.get_input_embeddings()  # type: ignore[operator]
         known = getattr(table, "num_embeddings", None)
         if isinstance(known, int) and x.numel():
@@ -117,6 +142,27 @@ def _read(out: Any, model: nn.Module, x: Tensor) -> Any:
     if logits.ndim == 4 and x.ndim == 4 and logits.shape[-2:] != x.shape[-2:]:
         return F.interpolate(logits, x.shape[-2:], mode="bilinear", align_corners=False)
     return logits
+
+
+def require_one_answer(model: object) -> None:
+    """Refuse a model of transformers whose head has no one answer for a text.
+
+    Args:
+        model: any network; of other ones the outputs tell.
+
+    Raises:
+        InputError: a head for tokens, for spans, or for the next words.
+    """
+    inner = model.network if isinstance(model, HuggingFace) else model
+    name = type(inner).__name__
+    seen = next((what for head, what in _OTHER_HEADS.items() if head in name), None)
+    if is_pretrained(inner) and seen is not None:
+        raise InputError(
+            "the network of texts",
+            given=f"{name}, {seen}",
+            expected="one class, labels or numbers for each text",
+            hint="...ForSequenceClassification has such a head; the others aren't measured",
+        )
 
 
 def is_pretrained(model: object) -> bool:

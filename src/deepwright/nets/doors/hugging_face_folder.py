@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, MissingExtraError, first_line
+from deepwright.core.resizing import Resizing
 from deepwright.nets.doors.hugging_face import HuggingFace
+from deepwright.nets.doors.pixel_preprocessing import preprocessor_of, read_pixels
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.sharded_weights import read_json, weights_in
 from deepwright.nets.weights_files import read_weights
@@ -31,8 +32,6 @@ _REFUSED = {
 _CHOSEN_HERE = ("auto_map", "name_or_path", "attn_implementation", "experts_implementation", "custom_pipelines")
 _LEAST_DEPTH = 200  # layers that any configuration may name: they are built before weights are looked at
 _UNNAMED = re.compile(r"LABEL_\d+", re.ASCII)
-_BICUBIC = 3  # of Pillow's filters
-_FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", _BICUBIC: "bicubic", 4: "box", 5: "hamming"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,7 @@ class FolderCard:
         std: as `mean`.
         preprocessed: whether the folder says how pixels are prepared.
         unfollowed: what it says about that and this house does otherwise, in words.
+        resizing: how it brings pictures to their size; None where it doesn't say it.
     """
 
     kind: str
@@ -58,6 +58,7 @@ class FolderCard:
     std: tuple[float, ...]
     preprocessed: bool
     unfollowed: tuple[str, ...] = ()
+    resizing: Resizing | None = None
 
 
 def is_folder(source: Path | str) -> bool:
@@ -79,17 +80,18 @@ def read_card(folder: Path | str) -> FolderCard:
         InputError: no such folder, a configuration that names no model.
     """
     folder = Path(folder)
-    config, pixels = _config(folder), _preprocessor(folder)
-    mean, std = _normalisation(pixels, folder)
+    config, pixels = _config(folder), preprocessor_of(folder)
+    prepared = read_pixels(pixels, folder)
     return FolderCard(
         _architecture(config, folder),
-        _size(config, pixels),
+        _size(config, pixels, prepared.resizing),
         _channels(config, folder) if pixels or "image_size" in config or "num_channels" in config else None,
         _labels(config),
-        mean,
-        std,
+        prepared.mean,
+        prepared.std,
         bool(pixels),
-        _unfollowed(pixels),
+        prepared.unfollowed,
+        prepared.resizing,
     )
 
 
@@ -124,7 +126,7 @@ def load_hugging_face(folder: Path | str) -> nn.Module:
     with _told(folder):
         described: Any = kind.config_class
         settings = described.from_dict(config)
-    network: nn.Module = HuggingFace(_made(kind, settings, state, weights).eval())
+    network: nn.Module = HuggingFace(_made(kind, settings, state, weights).eval(), folder=str(folder))
     return Normalised(network, list(card.mean), list(card.std)).eval() if card.mean else network
 
 
@@ -251,76 +253,14 @@ def _labels(config: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(dict.fromkeys([name, *(part.strip() for part in name.split(","))])) for name in names)
 
 
-def _preprocessor(folder: Path) -> dict[str, Any]:
-    """How pictures are prepared; nothing where the folder doesn't say it, or prepares something else."""
-    for name, key in (("preprocessor_config.json", None), ("processor_config.json", "image_processor")):
-        if (folder / name).is_file():
-            found = read_json(folder / name)
-            found = found if key is None else found.get(key) or {}
-            if isinstance(found, dict) and "image_mean" in found:
-                return found
-    return {}
-
-
-def _size(config: dict[str, Any], pixels: dict[str, Any]) -> int | None:
-    """The side of square pictures: what is cropped, else what is resized to, else what the model was built for."""
-    cropped = pixels.get("crop_size") if pixels.get("do_center_crop") else None
-    for size in (cropped, pixels.get("size"), config.get("image_size")):
-        sides = set(size.values()) if isinstance(size, dict) else set(size) if isinstance(size, list) else {size}
+def _size(config: dict[str, Any], pixels: dict[str, Any], resizing: Resizing | None) -> int | None:
+    """The side of square pictures: what comes out of their preparation, else what the model was built for."""
+    made = None if resizing is None else resizing.size
+    for size in (made, pixels.get("size"), config.get("image_size")):
+        sides = (
+            set(size.values()) if isinstance(size, dict) else set(size) if isinstance(size, list | tuple) else {size}
+        )
         side = sides.pop() if len(sides) == 1 else None
         if isinstance(side, int) and side > 0:
             return side
     return None
-
-
-def _unfollowed(pixels: dict[str, Any]) -> tuple[str, ...]:
-    """What a folder says about its pictures that isn't done here: they are resized straight to a square, bicubic."""
-    found = []
-    if pixels.get("do_resize", True):
-        resample = pixels.get("resample", _BICUBIC)
-        if resample != _BICUBIC:
-            found.append(f"resample {resample} ({_FILTERS.get(resample, 'unknown')}; bicubic is used)")
-        size = pixels.get("size")
-        if isinstance(size, dict) and "shortest_edge" in size and not pixels.get("do_center_crop"):
-            found.append(f"size {size} (pictures that aren't square are distorted)")
-        if pixels.get("crop_pct") is not None:
-            found.append(f"crop_pct {pixels['crop_pct']} (nothing is cropped)")
-    if pixels.get("do_center_crop") and pixels.get("size") != pixels.get("crop_size"):
-        found.append(
-            f"do_center_crop from {pixels.get('size')} to {pixels.get('crop_size')} (whole pictures are resized to "
-            "the latter)"
-        )
-    if not pixels.get("do_rescale", True):
-        found.append("do_rescale false (the network gets pixels from 0 to 255, normalised as the folder says)")
-    if pixels.get("do_pad"):
-        found.append("do_pad (nothing is padded)")
-    return tuple(found)
-
-
-def _normalisation(pixels: dict[str, Any], folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation on pixels in [0, 1], from (255 x factor - mean) / std; none where pixels stay as they are."""
-    if not pixels:
-        return (), ()
-    if pixels.get("do_flip_channel_order") or pixels.get("rescale_offset"):
-        given = "channels in another order" if pixels.get("do_flip_channel_order") else "pixels with an offset"
-        hint = "build it in Python, package.module:factory, with that inside"
-        raise InputError(f"the preprocessing of {folder}", given=given, expected="a mean and a deviation", hint=hint)
-    factor = _row(pixels, "rescale_factor", folder) if "rescale_factor" in pixels else (1 / 255,)
-    scale = 255 * factor[0] if pixels.get("do_rescale", True) else 255.0
-    normal = pixels.get("do_normalize", True)
-    mean = _row(pixels, "image_mean", folder) if normal else (0.0,)
-    std = _row(pixels, "image_std", folder) if normal else (1.0,)
-    mean, std = tuple(m / scale for m in mean), tuple(s / scale for s in std)
-    plain = all(abs(m) < 1e-9 for m in mean) and all(abs(s - 1) < 1e-9 for s in std)
-    return ((), ()) if plain else (mean, std)
-
-
-def _row(pixels: dict[str, Any], name: str, folder: Path) -> tuple[float, ...]:
-    """One number or several: finite, and above 0 unless they are a mean."""
-    value: Any = pixels.get(name)
-    numbers: list[Any] = value if isinstance(value, list) else [value]
-    plain = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
-    if not numbers or not plain or (name != "image_mean" and not all(n > 0 for n in numbers)):
-        expected = "finite numbers" if name == "image_mean" else "finite numbers above 0"
-        raise InputError(f"the preprocessing of {folder}", given=f"{name}: {value!r:.60}", expected=expected)
-    return tuple(map(float, numbers))

@@ -51,7 +51,7 @@ def examine(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
 
     Args:
         model: any network; a twin that isn't the same is left for ONNX Runtime, and its notes say so.
-        x: real inputs; the first are taken.
+        x: real inputs, at most 16 of which are taken.
 
     Raises:
         InputError: see `require_steady` and `require_unmixed`.

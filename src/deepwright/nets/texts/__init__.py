@@ -8,16 +8,23 @@ Example:
 """
 
 from deepwright.nets.texts.classifiers import TextCNN, text_cnn
+from deepwright.nets.texts.pipelines import opened_pipeline
+from deepwright.nets.texts.strings import OfStrings, of_strings
+from deepwright.nets.texts.token_network import TokenNetwork
 from deepwright.nets.texts.tokenized import Tokenized
 from deepwright.nets.texts.tokenizers import as_tokenizer, folder_tokenizer, named_tokenizer
 from deepwright.nets.texts.vocabulary import WordTokenizer
 
 __all__ = [
+    "OfStrings",
     "TextCNN",
+    "TokenNetwork",
     "Tokenized",
     "WordTokenizer",
     "as_tokenizer",
     "folder_tokenizer",
     "named_tokenizer",
+    "of_strings",
+    "opened_pipeline",
     "text_cnn",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_network
-from deepwright.core.texts import to_texts
+from deepwright.core.texts import SEGMENT, to_texts
 from deepwright.nets.doors.hugging_face import HuggingFace
 from deepwright.nets.doors.objects import as_network
 from deepwright.nets.texts.tokenizers import as_tokenizer
@@ -57,6 +57,30 @@ class Tokenized(nn.Module):
             ids: as `encode` gives them.
         """
         return torch.ones_like(ids, dtype=torch.bool) if self.pad_id is None else ids != self.pad_id
+
+    def texts_of(self, tokens: Int64[Tensor, "n length"]) -> list[str] | None:
+        """The texts that tokens came from, without signs that no text has; None where the tokenizer can't tell.
+
+        Args:
+            tokens: as `core.texts.to_tokens` gives them.
+        """
+        decode = getattr(getattr(self.tokenizer, "tokenizer", None), "batch_decode", None)
+        if decode is None or not bool((tokens >= 0).any(1).all()):
+            return None
+        found = decode([row[row >= 0] % SEGMENT for row in tokens], skip_special_tokens=True)
+        return [str(text) for text in found]
+
+    def comes_back(self, texts: Sequence[str], tokens: Int64[Tensor, "n length"]) -> Bool[Tensor, " n"]:
+        """Which texts the tokenizer turns into these very tokens, all of the first segment.
+
+        Args:
+            texts: one a row.
+            tokens: as `core.texts.to_tokens` gives them.
+        """
+        rows = getattr(self.tokenizer, "rows", None)
+        assert rows is not None  # only one that gives texts is asked
+        made = rows(texts)
+        return torch.tensor([row == ids[ids >= 0].tolist() for row, ids in zip(made, tokens, strict=True)])
 
     def forward(self, texts: Tensor | Sequence[str]) -> Any:
         """Outputs of the network."""

@@ -69,9 +69,21 @@ class HuggingFaceTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> Int64[Tensor, "n length"]:
         """Ids of texts."""
-        cut = {} if self.longest is None else {"truncation": True, "max_length": self.longest}
-        ids = self.tokenizer(list(texts), padding=True, return_tensors="pt", **cut)["input_ids"].long()
+        ids = self.tokenizer(list(texts), padding=True, return_tensors="pt", **self._cut)["input_ids"].long()
         return ids if ids.shape[1] else torch.full((len(texts), 1), self.pad_id)
+
+    def rows(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of texts, as many of each as it has.
+
+        Args:
+            texts: strings.
+        """
+        found: list[list[int]] = self.tokenizer(list(texts), **self._cut)["input_ids"]
+        return found
+
+    @property
+    def _cut(self) -> dict[str, Any]:
+        return {} if self.longest is None else {"truncation": True, "max_length": self.longest}
 
     @property
     def fingerprint(self) -> str:
