@@ -123,7 +123,7 @@ def _xy(figure: Figure) -> str:
             lower = [f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in zip(series["x"], series["low"])]
             fill = f'stroke="{color}" opacity=".5"' if len(upper) == 1 else 'opacity=".13"'  # one point's has no width
             parts.append(f'<polygon points="{" ".join(upper + lower[::-1])}" fill="{color}" {fill}/>')
-        if figure.kind == "line":
+        if figure.kind == "line" or series.get("dashed"):  # among points a dashed series is a line to compare with
             dash = ' stroke-dasharray="6 5"' if series.get("dashed") else ""
             path = " ".join(f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in points)
             parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"{dash}/>')
