@@ -209,6 +209,20 @@ def test_the_first_table_is_the_main_one():
     assert (result.table.caption, [t.caption for t in result.tables]) == ("first", ["second"])
 
 
+def test_a_result_records_the_machine_of_its_trials():
+    runs = run_grid(scaled, cross(factor=2, seed=(1, 2)), Settings(), "test")
+    assert len(runs.machines) == 1
+    machine = result_of(runs).machine
+    assert machine["threads"] == 1  # trials compute on one, whatever this process has
+    assert {"cpu", "cores", "device", "torch", "deepwright"} <= set(machine)
+
+
+def test_machines_that_differ_are_all_named():
+    one, two = ({"cpu": name, "cores": 2} for name in ("slow", "fast"))
+    runs = Runs(made().specs, made().rows, machines=(one, two))
+    assert result_of(runs).machine == {"cpu": "slow and fast", "cores": 2}
+
+
 def test_the_page_says_what_was_replayed():
     page = markdown(result_of(Runs(made().specs, made().rows, replayed=2, seconds=30.0)))
     assert "30 seconds (2 of 6 trials replayed from the store" in page

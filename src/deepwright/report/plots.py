@@ -161,8 +161,7 @@ def _points(ax: Any, figure: Figure, i: int) -> None:
     """The i-th series as a line or as points, with its band."""
     series, look = figure.series[i], looks(figure.series)[i]
     color = _ink(look.color)
-    line = "--" if series.get("dashed") else "none" if figure.kind == "scatter" else "-"
-    style: dict[str, Any] = {"linestyle": line}
+    style: dict[str, Any] = {"linestyle": "--" if series.get("dashed") else "none" if figure.kind == "scatter" else "-"}
     points = [(a, b) for a, b in zip(series["x"], series["y"]) if finite(a) and finite(b)]
     x, y = [p[0] for p in points], [p[1] for p in points]
     if figure.kind == "line" and len(points) > _MARKED:

@@ -78,7 +78,9 @@ def agreement(now: StudyResult, committed: StudyResult) -> Agreement:
     rows.sort(key=lambda row: row[-1] == "agrees")
     differing = sum(row[-1] != "agrees" for row in rows)
     table = Table(
-        ["what", "committed", "now", "may differ by", "result"], rows, f"{now.study} against what is committed"
+        ["what", "committed", "now", "may differ by", "result"],
+        rows,
+        f"{now.study}: the result it is held against, and this run",
     )
     close = sum(_number(row[1]) and _number(row[2]) and _near(row[1], row[2], _OF_VALUE * abs(row[1])) for row in rows)
     told = f"{close} of {len(rows)} are the same to a thousandth."
