@@ -91,7 +91,7 @@ ROWS = [
     Bad("no boxes", lambda _: DetectionMetrics(Segmentation(2)), ("task", "detection")),
     Bad("a model that is none", lambda _: MaiteNetwork(3), ("model", "int")),
     Bad("an output too few", lambda _: MaiteNetwork(lambda x: [np.ones(2)])(torch.ones(2, 1, 8, 8)), ("output", "2")),
-    Bad("a network that is none", lambda _: MaiteModel(len, "x"), ("network",)),
+    Bad("a network that is none", lambda _: MaiteModel("resnet", "x"), ("network", "str")),
     Bad("a metric of nothing", lambda _: MaiteMetric(2).compute(), ("maitemetric", "no data")),
     Bad("predictions alone", lambda _: MaiteMetric(2).update(TWO, []), ("1 predictions", "0 targets")),
     Bad("targets that tie", lambda _: MaiteMetric(2).update(TWO, TIED), ("targets", "one largest")),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from deepwright.checks import AuditReport, Finding
+from deepwright.checks import AuditReport, Finding, evaluate, require_gates
 from deepwright.core.errors import InputError
 from deepwright.core.statistics import Interval
 from deepwright.integrations import assert_audit
@@ -76,3 +76,17 @@ def test_the_fixture_audits_once(pytester):
         """
     )
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("name", ["robust_accuracy_at_0.1", "robustness.robust_accuracy_at_0.1"])
+def test_names_may_hold_a_dot(name):
+    values = {"robust_accuracy_at_0.1": Interval(0.4, 0.3, 0.5)}
+    report = AuditReport({}, [Finding("robustness", "D", "It falls.", values, rule="A from 70 %.")])
+    assert_audit(report, f"{name}>=0.4")
+    with pytest.raises(AssertionError, match=r"robust_accuracy_at_0.1 is 0.4.*of robustness, D(.|\n)*A from 70 %"):
+        assert_audit(report, f"{name}>0.5")
+    (gate,) = evaluate([f"{name}<0.5"], report.findings)
+    assert gate.failed
+    require_gates([f"{name}<0.5"], ["robustness"])
+    with pytest.raises(InputError, match="--check robustness"):
+        require_gates([f"{name}<0.5"], ["accuracy"])

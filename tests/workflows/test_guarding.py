@@ -11,6 +11,8 @@ import deepwright as dw
 from deepwright.compress.files import run, session
 from deepwright.core.errors import InputError
 from deepwright.core.features import extract
+from deepwright.nets import small_ssd
+from deepwright.nets.texts import Tokenized
 from deepwright.ood import ALL, KNN, ODIN, conformal_threshold
 from deepwright.workflows import Guarded, guarded_files
 from deepwright.workflows.guarded import EXPORTED, guard_network
@@ -118,6 +120,32 @@ def test_what_cannot_leave_is_refused_with_what_can(network):
         Guarded(network, KNN(1).fit(extract(network, [rows(50, 1)])))
 
 
+@pytest.mark.parametrize("detector", ["knn", "vim", "bbas"])
+def test_one_logit_is_two_classes(detector):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1)).eval()
+    x, y = rows(150, 1)
+    found = dw.guard(model, iter([(9 * x[:75], y[:75].clamp_max(1)), (9 * x[75:], y[75:].clamp_max(1))]), detector, 0.8)
+    out, score, _ = found(x)
+    acts = extract(model, [x], task=found.task)
+    assert torch.allclose(acts.features @ acts.weight.T + acts.bias, acts.logits, atol=1e-5)
+    assert torch.equal(out, model(x))
+    assert torch.allclose(score, found.detector.score(acts), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "words"),
+    [
+        (small_ssd(2, width=0.25), torch.rand(2, 1, 48, 64), "boxes.*one class a sample"),
+        (nn.Conv2d(1, 3, 1), torch.rand(2, 1, 8, 8), "maps of shape.*one class a sample"),
+        (Tokenized(nn.Embedding(9, 2), lambda texts: torch.zeros(len(texts), 1).long()), ["a", "b"], "model.encode"),
+    ],
+)
+def test_what_has_no_class_is_refused_in_words(model, x, words):
+    with pytest.raises(InputError, match=words):
+        dw.guard(model.eval(), [(x, torch.tensor([0, 1]))])
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
@@ -133,6 +161,26 @@ def test_both_files_say_what_the_module_says(guarded, files):
             assert torch.allclose(score_, score, rtol=1e-4, atol=1e-5)
             beside = (score - guarded.threshold).abs() < 1e-4 * score.abs().max()
             assert ((foreign_ == foreign) | beside).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ViT", "Bert"])
+def test_models_of_transformers_leave_with_their_guard(kind, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    torch.manual_seed(0)
+    if kind == "ViT":
+        config = transformers.ViTConfig(image_size=16, patch_size=8, num_labels=3, **sizes)
+        model, x = transformers.ViTForImageClassification(config).eval(), torch.rand(150, 3, 16, 16)
+    else:
+        config = transformers.BertConfig(vocab_size=50, max_position_embeddings=20, num_labels=3, **sizes)
+        model, x = transformers.BertForSequenceClassification(config).eval(), torch.randint(0, 50, (150, 9))
+    found = dw.guard(model, [(x, torch.arange(150) % 3)], "knn", 0.8)
+    files = found.save(tmp_path)
+    assert max(files.difference.values()) < 1e-4
+    out = run(session(files.onnx), (x[:5],))[0]
+    with torch.no_grad():
+        assert np.allclose(out, model(x[:5]).logits.numpy(), atol=1e-4)
 
 
 def test_not_finite_is_foreign_in_the_files_too(files):

@@ -250,10 +250,7 @@ def _collect(
         )
         raise InputError("the network's output", given=f"{shape} for {len(x)} inputs", expected=expected, hint=hint)
     unmonitored = _unmonitored(model, x, tap, layers, first)
-    features = weight = bias = None
-    if tap.linear is not None and _same(tap.linear[3], logits) and tap.linear[0].ndim == 2:
-        features, weight, bias = tap.linear[0].float(), tap.linear[1].float(), tap.linear[2]
-        bias = torch.zeros(len(weight), device=weight.device) if bias is None else bias.float()
+    features, weight, bias = last_linear(tap, out, logits)
     _require_finite({"logits": logits, **({} if features is None else {"features": features}), **tap.layers})
     if y is not None:
         require_labels(torch.as_tensor(y), logits.shape[1], len(x))
@@ -267,6 +264,29 @@ def _collect(
         bias,
         unmonitored,
     )
+
+
+def last_linear(tap: Tap, out: Any, logits: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """What enters the linear map that gives the logits, its weight and bias; None where no linear map gives them.
+
+    One logit z that is read as the columns (0, z) has a row of zeros beside its own.
+
+    Args:
+        tap: after the pass.
+        out: the network's output.
+        logits: read from it.
+    """
+    if tap.linear is None or tap.linear[0].ndim != 2:
+        return None, None, None
+    features, weight, bias, given = tap.linear
+    single = logits.shape[1] == 2 and isinstance(out, Tensor) and given.shape == (len(logits), 1)
+    if single and out.data_ptr() == given.data_ptr() and out.numel() == given.numel():
+        weight = torch.cat([torch.zeros_like(weight), weight])
+        bias = None if bias is None else torch.cat([torch.zeros_like(bias), bias])
+    elif not _same(given, logits):
+        return None, None, None
+    bias = torch.zeros(len(weight), device=weight.device) if bias is None else bias.float()
+    return features.float(), weight.float(), bias
 
 
 def _unmonitored(model: nn.Module, x: Tensor, tap: Tap, layers: str | Sequence[str], first: bool) -> tuple[str, ...]:

@@ -40,6 +40,8 @@ def observed(
         features, weight = tap.linear[0].float(), tap.linear[1].float()
         bias = weight.new_zeros(weight.shape[0]) if tap.linear[2] is None else tap.linear[2].float()
     logits = read_logits(out, task).float()
+    if weight is not None and bias is not None and len(weight) == 1 and logits.shape[1] == 2:
+        weight, bias = (torch.cat([torch.zeros_like(part), part]) for part in (weight, bias))  # of (0, z)
     return out, Activations(logits, None, features, dict(tap.layers), dict(tap.kinds), weight, bias)
 
 

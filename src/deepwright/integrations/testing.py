@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepwright.checks import AuditReport, Finding, evaluate, parse, read_findings, require_gates
+from deepwright.checks.findings.gates import split_name
 from deepwright.core.errors import InputError
 from deepwright.core.statistics import Interval
 
@@ -44,7 +45,7 @@ def _broken(condition: str, findings: list[Finding]) -> str:
         raise InputError(what, given=error.given, expected=error.expected, hint=error.hint) from error
     if not gate.failed:
         return ""
-    check, _, value = name.rpartition(".")
+    check, value = split_name(name, [f.check for f in findings])
     finding = next((f for f in findings if (f.check == check if check else value in f.values)), None)
     if finding is None:
         return f"{condition} doesn't hold: {gate.measured}"

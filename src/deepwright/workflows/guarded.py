@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from deepwright.core.devices import device_of
@@ -22,6 +22,7 @@ from deepwright.core.tasks import Binary, Task
 from deepwright.core.tracing import observed
 from deepwright.data import stratified_order
 from deepwright.nets import as_network
+from deepwright.nets.texts import Tokenized
 from deepwright.ood import ALL, BBAS, Detector, conformal_threshold
 from deepwright.workflows.guarded_files import GuardFiles, write_guard
 
@@ -81,13 +82,13 @@ class Guarded(nn.Module):
         self.facts = dict(facts or {})
         self._inputs = inputs
 
-    def forward(self, x: Float[Tensor, "n ..."]) -> tuple[Tensor, Float[Tensor, " n"], Bool[Tensor, " n"]]:
+    def forward(self, x: Shaped[Tensor, "n ..."]) -> tuple[Tensor, Float[Tensor, " n"], Bool[Tensor, " n"]]:
         """The network's output (its class logits where it gives more than one tensor), scores, and what is foreign.
 
         An input with NaN or infinity is foreign, and so is one whose score isn't a number.
 
         Args:
-            x: (N, ...) inputs as the network takes them.
+            x: (N, ...) inputs as the network takes them: floats, or token ids.
         """
         out, acts = observed(self.network, x, self.layers, self.task)
         score = self.detector.graph_score(acts)
@@ -155,6 +156,10 @@ def guard_network(
     """
     model = as_network(model).network
     require_network(model)
+    if any(isinstance(part, Tokenized) for part in model.modules()):
+        expected = "the network behind it: no file holds a tokenizer"
+        hint = "dw.guard(model.network, batches of (model.encode(texts), labels)), all of one length"
+        raise InputError("a guard", given="a network with its tokenizer", expected=expected, hint=hint)
     require_within(0.0, 1.0, ends="()", tpr=tpr)
     chosen = _fresh(detector)
     task, train = (task, train) if task is not None else _told(model, train)
@@ -257,6 +262,10 @@ def _told(model: nn.Module, train: Iterable[Any]) -> tuple[Task | None, Iterable
     if not isinstance(x, Tensor) or not len(x):
         return None, train if first is None else chain([first], source)
     (out,) = read_outputs(model, [x[:2]], lambda out, n: out)
+    if isinstance(out, list) or (isinstance(out, Tensor) and out.ndim > 2):
+        given = "boxes" if isinstance(out, list) else f"maps of shape {tuple(out.shape)} for {len(x[:2])} inputs"
+        hint = "the check `ood` of an audit measures foreign inputs to such networks"
+        raise InputError("a guard", given=f"a network that gives {given}", expected="one class a sample", hint=hint)
     single = isinstance(out, Tensor) and (out.ndim == 1 or (out.ndim == 2 and out.shape[1] == 1))
     return Binary() if single else None, chain([first], source)
 

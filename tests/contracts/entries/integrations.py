@@ -8,6 +8,7 @@ import torch
 from deepwright.adversarial import FGSM
 from deepwright.data import Split
 from deepwright.integrations.maite import MaiteAugmentation, MaiteBatches, MaiteDataset, MaiteMetric, MaiteModel
+from deepwright.integrations.maite_audits import audit_maite
 from deepwright.integrations.maite_detection import (
     MaiteDetectionBatches,
     MaiteDetectionDataset,
@@ -40,6 +41,14 @@ def exchanged(device):
     return metric.compute(), [x.shape for x in moved[0]], [list(x.shape) for x, _ in MaiteBatches(dataset)]
 
 
+def audited(device):
+    """A network as a MAITE model on its own split as a MAITE set: the audit is made where the network lives."""
+    network, x, y = image_classifier(device)
+    names = tuple("abcdefghij")
+    dataset = MaiteDataset(Split(x, y), "pictures", names)
+    return audit_maite(MaiteModel(network, "network", names), dataset, checks=["accuracy"])["accuracy"].values
+
+
 def found(device):
     def everything(images):
         return [SimpleNamespace(boxes=np.array([[0, 0, 4, 4.0]]), labels=[0], scores=[float(x.mean())]) for x in images]
@@ -64,5 +73,6 @@ ENTRIES = [
     Entry("estimators", estimators, returns="cpu"),
     Entry("MAITE detection, both ways", found),
     Entry("metrics", metrics),
+    Entry("audit_maite", audited, returns="cpu"),
     Entry("MAITE, both ways", exchanged, returns="cpu"),
 ]

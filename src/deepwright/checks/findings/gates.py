@@ -47,6 +47,21 @@ def parse(condition: str) -> tuple[str, str, str]:
     return match[1], match[2], match[3]
 
 
+def split_name(name: str, checks: Iterable[str]) -> tuple[str, str]:
+    """The check and the value of a name; no check where none is said. Values may hold a dot themselves.
+
+    Args:
+        name: as "fi", "fragility.fi", "robust_accuracy_at_0.1" or "robustness.robust_accuracy_at_0.1".
+        checks: names of checks, one's own among them.
+    """
+    check, dot, value = name.partition(".")
+    if not dot:
+        return "", name
+    if check not in {*checks, *MEASURABLE} and any(bounds_of(c, name) is not None for c in MEASURABLE):
+        return "", name
+    return check, value
+
+
 def require_gates(conditions: Sequence[str], checks: Iterable[str]) -> None:
     """Refuse gates that can't do what they are for, before anything runs.
 
@@ -64,7 +79,7 @@ def require_gates(conditions: Sequence[str], checks: Iterable[str]) -> None:
     checks = list(checks)
     for condition in conditions:
         name, symbol, limit = parse(condition)
-        check, _, value = name.rpartition(".")
+        check, value = split_name(name, checks)
         if value == "grade":
             _require_check(condition, check, checks)
             _require_grade(condition, symbol, limit)
@@ -201,7 +216,7 @@ def _holds(condition: str, name: str, measured: float | str, symbol: str, limit:
 
 def _unmeasured(name: str, findings: Sequence[Finding], values: Iterable[str]) -> str:
     """Why a value is missing; refused where no check could have had it."""
-    check, _, value = name.rpartition(".")
+    check, value = split_name(name, [f.check for f in findings])
     silent = {f.check: f.grade for f in findings if f.grade in ("failed", "n/a")}
     if check in silent:
         return f"{check} is {silent[check]}"
