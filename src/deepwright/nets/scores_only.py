@@ -169,7 +169,9 @@ def _answers(model: nn.Module, x: Tensor, batches: Sequence[Tensor]) -> Tensor |
     """Answers in the order of the samples; None where they aren't one tensor of floats with one row a sample."""
     found = []
     for rows in batches:
-        out = model(x[(rows if len(rows) > 1 else rows.repeat(2)).to(x.device)])  # many a module squeezes a single row away
+        out = model(
+            x[(rows if len(rows) > 1 else rows.repeat(2)).to(x.device)]
+        )  # many a module squeezes a single row away
         if not isinstance(out, Tensor) or not out.is_floating_point() or out.ndim == 0 or len(out) != max(2, len(rows)):
             return None
         found.append(out[: len(rows)])
