@@ -61,6 +61,29 @@ def test_quantiles():
     assert torch.allclose(between.prediction(between.read(out[:, :2], 40)), out[:, :2].mean(1, keepdim=True))
 
 
+def test_intervals_beside_their_number():
+    """Ends at levels p: their pinball loss is (width + distance outside / p) p for a central interval."""
+    task = Regression(2, spread="interval", levels=(0.1, 0.9))
+    parts = {name: torch.randn(30, 2, generator=seeded(i)) for i, name in enumerate(("mean", "low", "high"))}
+    parts["low"], parts["high"] = parts["mean"] - parts["low"].abs(), parts["mean"] + parts["high"].abs()
+    out, y = task.read(parts, 30), 2 * torch.randn(30, 2, generator=seeded(3))
+    assert torch.equal(task.read(torch.stack(list(parts.values()), -1), 30), out)
+    assert torch.equal(task.reread.read(out, 30), out)
+    assert torch.equal(task.point(out), parts["mean"])
+    assert [torch.equal(*ends) for ends in zip(task.interval(out, 0.8), (parts["low"], parts["high"]))] == [True, True]
+    assert task.interval(out, 0.9) is None
+    outside = (parts["low"] - y).clamp_min(0) + (y - parts["high"]).clamp_min(0)
+    want = (0.1 * (parts["high"] - parts["low"]) + outside).double().mean() / 2
+    assert float(task.metrics(out, y)["pinball"].value) == pytest.approx(float(want), rel=1e-6)
+    base = task.baseline(y, y[:3])
+    assert torch.allclose(base[0], torch.stack([y.median(0).values, *y.quantile(torch.tensor([0.1, 0.9]), dim=0)], 1))
+    one = Regression(spread="interval", levels=(0.1, 0.9))
+    assert one.read({"low": y[:, 0], "median": y[:, 0], "high": y[:, 1]}, 30).shape == (30, 1, 3)
+    for wrong in ({"mean": y, "low": y}, {**parts, "median": y}, {"mean": y, "low": y, "high": y[:, :1]}):
+        with pytest.raises(InputError, match="low"):
+            task.read(wrong, 30)
+
+
 def test_intervals_of_gaussians():
     task = Regression(spread="deviation")
     low, high = task.interval(torch.tensor([[[1.0, 2.0]]]), 0.95)
@@ -91,7 +114,15 @@ def test_outputs_that_are_no_spread(options, out, words):
     assert words in str(error.value)
 
 
-@pytest.mark.parametrize("options", [{"spread": "sigma"}, {"levels": (0.1, 0.9)}, {"spread": "quantiles"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"spread": "sigma"},
+        {"levels": (0.1, 0.9)},
+        {"spread": "quantiles"},
+        {"spread": "interval", "levels": (0.1, 0.5, 0.9)},
+    ],
+)
 def test_spreads_that_are_none(options):
     with pytest.raises(InputError):
         Regression(**options)

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 
@@ -147,7 +148,10 @@ print("FOUND", json.dumps([len(callback.reports), run.state.global_step, found[0
 
 
 def test_one_process_audits_for_all(tmp_path):
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29533", "ACCELERATE_USE_CPU": "true"}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
     here = os.path.dirname(__file__)
     runs = [
         subprocess.Popen(

@@ -70,7 +70,8 @@ def _by_largest_score(out: Any) -> Tensor:
 
 
 def _spread(task: Regression, out: Tensor) -> Tensor:
-    wide = out[..., -1] - out[..., 0] if task.spread == "quantiles" else out[..., 1]
+    first = {"quantiles": 0, "interval": 1}.get(task.spread)
+    wide = out[..., 1] if first is None else out[..., -1] - out[..., first]
     return (wide / wide.mean(0).abs().clamp_min(1e-12)).mean(1)
 
 

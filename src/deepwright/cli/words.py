@@ -166,6 +166,9 @@ TASK = words(
     click.option(
         "--sensitivity", type=float, help="Of two classes: choose the threshold that finds this share of events."
     ),
+    click.option(
+        "--quantiles", type=Numbers(), help="Of numbers: the levels that the network gives, as 0.05,0.5,0.95."
+    ),
 )
 SPLIT = click.option(
     "--split",

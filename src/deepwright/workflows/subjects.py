@@ -110,6 +110,7 @@ class SubjectOptions:
             "segmentation" or "detection". Told by the data by default, where one class a sample is the usual reading.
         threshold: of the probability of the event, or of each label; 0.5 by default.
         sensitivity: of two classes, the share of events that the threshold shall find, chosen on validation samples.
+        quantiles: levels of the quantiles that the network gives of each number, (N, levels) or (N, targets, levels).
 
     Raises:
         InputError: numbers out of their range, a device that isn't here, data beside a ready `Subject`.
@@ -150,6 +151,7 @@ class SubjectOptions:
     task: Task | str | None = None
     threshold: float | None = None
     sensitivity: float | None = None
+    quantiles: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", as_scores_only(opened_pipeline(self.model)))
@@ -166,7 +168,9 @@ class SubjectOptions:
             if self.task is not None and not isinstance(self.task, str):
                 raise InputError("outputs", given=f"{self.outputs!r} beside a task", expected="none: the task says it")
         require_several("aside", self.aside)
-        for name in ("mean", "std", "eps"):
+        if self.quantiles is not None and self.model is None:
+            raise InputError("quantiles", given="no network that gives them", expected="none")
+        for name in ("mean", "std", "eps", "quantiles"):
             if getattr(self, name) is not None:
                 require_several(name, getattr(self, name))
         for value in self.std or ():
@@ -264,7 +268,15 @@ def build_subject(
     ahead = options.task is None and options.horizon is not None
     given = Forecast(cast(int, options.horizon)) if ahead else options.task
     outputs = options.outputs or (says if given is None else None)
-    task = task_of(given, data, model, outputs=outputs, threshold=options.threshold, names=_columns_of(options.target))
+    task = task_of(
+        given,
+        data,
+        model,
+        outputs=outputs,
+        threshold=options.threshold,
+        names=_columns_of(options.target),
+        quantiles=options.quantiles,
+    )
     return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
 
 
@@ -392,7 +404,7 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
         skip_broken=options.skip_broken,
         stream=False if trains and options.stream is None else options.stream,
         aside=options.aside,
-        task=word_for(options.task),
+        task=word_for(options.task) or (None if options.quantiles is None else "regression"),
     )
 
 

@@ -25,6 +25,7 @@ def task_of(
     outputs: str | None = None,
     threshold: float | None = None,
     names: Sequence[str] = (),
+    quantiles: Sequence[float] | None = None,
 ) -> Task | None:
     """The task of a word on data, or of the data alone; None where that is one of the data's classes a sample.
 
@@ -35,21 +36,27 @@ def task_of(
         outputs: what the columns are, where that was said.
         threshold: of probabilities, where one was said.
         names: of numbers that are predicted, where they are known.
+        quantiles: levels that the network gives of each number, where they were said.
 
     Raises:
         InputError: a word that the data's targets or the network's outputs don't fit, with what they look like; a
             threshold or a scale of outputs beside a task that has none.
     """
     if isinstance(given, Task):
+        if quantiles is not None:
+            raise InputError("quantiles", given=f"beside a {given.kind}", expected="none: the task says it")
         return _with(given, outputs, threshold)
     word = given or _told_by(data)
+    if quantiles is not None and word != "regression":
+        hint = "--task regression, where the targets are numbers"
+        raise InputError("quantiles", given=f"beside {word or 'classes'}", expected="numbers as targets", hint=hint)
     if word is None:
         if outputs is None and threshold is None:
             return None
         assert model is not None
         return _with(class_task(model, data, outputs or "auto"), None, threshold)
     _require_targets(word, data)
-    task = _made(word, data, names)
+    task = _made(word, data, names, quantiles)
     if model is not None:
         _require_outputs(task, word, data, model)
     return _with(task, outputs, threshold)
@@ -95,11 +102,12 @@ def _require_targets(word: str, data: Data) -> None:
         raise InputError("task", given=f"binary, and {len(data.classes)} classes", expected="two of them", hint=hint)
 
 
-def _made(word: str, data: Data, columns: Sequence[str]) -> Task:
+def _made(word: str, data: Data, columns: Sequence[str], quantiles: Sequence[float] | None) -> Task:
     names = data.classes
     if word == "regression":
         outputs = data.test.y.shape[1]
-        return Regression(outputs, names=tuple(columns) if len(columns) == outputs else ())
+        levels = {} if quantiles is None else {"spread": "quantiles", "levels": tuple(quantiles)}
+        return Regression(outputs, names=tuple(columns) if len(columns) == outputs else (), **levels)  # type: ignore[arg-type]
     made: dict[str, Any] = {
         "classification": Classification,
         "multilabel": MultiLabel,

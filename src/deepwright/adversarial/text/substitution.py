@@ -63,9 +63,11 @@ class _Text:
     def built(self, place: int | None = None, word: str = "") -> str:
         """The text with the exchanges so far and one more."""
         changes = self.now if place is None else {**self.now, place: word}
-        parts, end = [], 0
-        for i, (a, b) in enumerate(self.spans):
-            parts += [self.text[end:a], changes.get(i, self.text[a:b])]
+        parts: list[str] = []
+        end = 0
+        for i in sorted(changes):  # few of many words
+            a, b = self.spans[i]
+            parts += [self.text[end:a], changes[i]]
             end = b
         return "".join([*parts, self.text[end:]])
 

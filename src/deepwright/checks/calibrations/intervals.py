@@ -93,7 +93,7 @@ def _of_points(subject: Subject, conformal: Ends) -> Finding:
         else "Not graded: quantiles that don't pair, as 0.05 and 0.95 do, claim no interval that could be judged.",
         remedy=f"For an interval around each number take `subject.outputs() - {width / 2:.4g}` to `subject.outputs() "
         f"+ {width / 2:.4g}`: as wide for every sample. A network that predicts its own spread "
-        "(a task with spread='variance' or 'quantiles') can be narrower where it is sure."
+        "(a task with spread='variance', 'interval' or 'quantiles') can be narrower where it is sure."
         if subject.task.columns == (1,)
         else "Add and subtract half of each output's width below: as wide for every sample. A network that predicts "
         "its own spread (a task with spread='variance' or 'quantiles') can be narrower where it is sure.",
@@ -106,7 +106,7 @@ def _claimed(subject: Subject) -> Ends:
     """Ends of the central intervals that the network gives, by level."""
     task, out = cast(Regression, subject.task), subject.outputs().double()
     levels: tuple[float, ...] = LEVELS
-    if task.spread == "quantiles":
+    if task.spread in ("quantiles", "interval"):
         levels = tuple(sorted({round(1 - 2 * p, 9) for p in task.levels if p < 0.5}))
     found = {level: task.interval(out, level) for level in levels}
     # ends that cross would hold nothing at a negative width: they are put in order, which `_crossing` says
@@ -115,17 +115,19 @@ def _claimed(subject: Subject) -> Ends:
 
 def _crossing(subject: Subject) -> str:
     """On how many samples quantiles cross, in a sentence; empty where none do."""
-    if cast(Regression, subject.task).spread != "quantiles":
+    spread = cast(Regression, subject.task).spread
+    if spread not in ("quantiles", "interval"):
         return ""
-    out = subject.outputs()
+    out = subject.outputs()[..., spread == "interval" :]
     count = int((out[..., 1:] < out[..., :-1]).flatten(1).any(1).sum())
-    return f" Its quantiles cross on {count} of {len(out)} test samples; crossed ends were put in order." * (count > 0)
+    what = "quantiles" if spread == "quantiles" else "ends"
+    return f" Its {what} cross on {count} of {len(out)} test samples; crossed ends were put in order." * (count > 0)
 
 
 def _claims(subject: Subject) -> str:
     """What the network says of its uncertainty where it gives no interval."""
     task = cast(Regression, subject.task)
-    if task.spread != "quantiles":
+    if task.spread not in ("quantiles", "interval"):
         return "the network claims no uncertainty"
     return f"none of its quantiles {', '.join(f'{p:g}' for p in task.levels)} pair to a central interval"
 

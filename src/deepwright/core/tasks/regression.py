@@ -33,10 +33,11 @@ class Regression(Task):
             open until `fitted` takes it from training targets.
         names: of the outputs, or none.
         spread: what stands beside each number: "none", its "deviation", "variance" or "log-variance" (of a Gaussian),
-            or "quantiles", which then are all that the network gives.
-        levels: of the quantiles, rising within (0, 1).
+            "quantiles", which then are all that the network gives, or the ends of an "interval".
+        levels: of the quantiles, or of both ends of the interval, rising within (0, 1).
 
-    With a spread, outputs are read as (N, D, 2), number and deviation; with quantiles as (N, D, levels).
+    With a spread, outputs are read as (N, D, 2), number and deviation; with quantiles as (N, D, levels); with an
+    interval as (N, D, 3), number, low and high end, which the network gives so or as a dict of "mean", "low", "high".
     """
 
     outputs: int = 1
@@ -65,13 +66,13 @@ class Regression(Task):
 
     @property
     def width(self) -> int:
-        """Numbers an output: 1, 2 with a spread, or one a quantile."""
-        return {"none": 1, "quantiles": len(self.levels)}.get(self.spread, 2)
+        """Numbers an output: 1, 2 with a spread, 3 with an interval, or one a quantile."""
+        return spreads.width_of(self.spread, self.levels)
 
     @property
     def reread(self) -> Regression:
         """The task that reads once more what `read` gave: a variance is a deviation by then."""
-        return self if self.spread in ("none", "quantiles") else replace(self, spread="deviation")
+        return self if self.spread in ("none", "quantiles", "interval") else replace(self, spread="deviation")
 
     @property
     def attack_losses(self) -> tuple[str, ...]:
@@ -79,7 +80,7 @@ class Regression(Task):
         return ("squared_error", "absolute_error")
 
     def read(self, out: Any, n: int | None = None, *, strict: bool = True) -> Float[Tensor, "n outputs *spread"]:
-        """Numbers (N, D), or (N, D, 2) and (N, D, levels); whole numbers become floats."""
+        """Numbers (N, D), or (N, D, 2), (N, D, 3) and (N, D, levels); whole numbers become floats."""
         if self.spread != "none":
             return spreads.read(out, n, self.outputs, self.spread, self.levels, strict)
         expected = f"(N, {self.outputs}), one column an output" + (", or (N,)" if self.outputs == 1 else "")
@@ -165,8 +166,8 @@ class Regression(Task):
         """MAE, RMSE and R2, each the mean over the outputs, and the share within the tolerance where there is one.
 
         With a spread also the CRPS and the negative log likelihood (nats an output) of the Gaussians; with quantiles
-        the pinball loss, its mean over levels. R2 is absent where a target never varies, and its interval isn't known
-        where it doesn't in many resamples.
+        or intervals the pinball loss, its mean over levels. R2 is absent where a target never varies, and its interval
+        isn't known where it doesn't in many resamples.
         """
         y = beside(out, y)
         rows = spreads.losses(out, y, self.spread, self.levels)
@@ -200,9 +201,11 @@ class Regression(Task):
         middle = train.median(0).values
         if self.spread == "none":
             return middle.expand(len(y), -1)
-        if self.spread == "quantiles":
+        if self.spread in ("quantiles", "interval"):
             levels = torch.tensor(self.levels, dtype=train.dtype, device=train.device)
-            return train.quantile(levels, dim=0).T.expand(len(y), -1, -1)
+            found = train.quantile(levels, dim=0).T
+            found = torch.cat([middle[:, None], found], 1) if self.spread == "interval" else found
+            return found.expand(len(y), -1, -1)
         spread = train.std(0, correction=min(1, len(train) - 1)).clamp_min(1e-12)
         return torch.stack([middle, spread], 1).expand(len(y), -1, -1)
 

@@ -1,10 +1,10 @@
-"""Numbers that come with their uncertainty: a deviation beside each, or quantiles in place of it."""
+"""Numbers that come with their uncertainty: a deviation or an interval beside each, or quantiles in their place."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,8 @@ from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import require_within
 from deepwright.core.tasks.reading import raised, require_finite, require_form, unwrap
 
-SPREADS = ("none", "deviation", "variance", "log-variance", "quantiles")
+SPREADS = ("none", "deviation", "variance", "log-variance", "quantiles", "interval")
+_POINTS = ("mean", "median", "point")  # what the number of an interval is called
 
 
 def require_levels(spread: str, levels: Sequence[float]) -> tuple[float, ...]:
@@ -23,7 +24,7 @@ def require_levels(spread: str, levels: Sequence[float]) -> tuple[float, ...]:
     if spread not in SPREADS:
         raise unknown_name("spread", str(spread), SPREADS)
     found = tuple(levels)
-    if spread != "quantiles":
+    if spread not in ("quantiles", "interval"):
         if found:
             raise InputError(
                 "levels", given=f"{found} beside spread={spread!r}", expected="none: they are of quantiles"
@@ -33,16 +34,29 @@ def require_levels(spread: str, levels: Sequence[float]) -> tuple[float, ...]:
         require_within(0, 1, ends="()", levels=level)
     if len(found) < 2 or any(a >= b for a, b in itertools.pairwise(found)):
         raise InputError("levels", given=f"{found}", expected="two or more, rising, as (0.05, 0.5, 0.95)")
+    if spread == "interval" and len(found) != 2:
+        raise InputError("levels", given=f"{found}", expected="those of both ends, as (0.05, 0.95)")
     return tuple(map(float, found))
+
+
+def width_of(spread: str, levels: Sequence[float]) -> int:
+    """Numbers an output: 1, 2 with a deviation, 3 with an interval, or one a quantile.
+
+    Args:
+        spread: what stands beside the numbers.
+        levels: of quantiles.
+    """
+    return {"none": 1, "quantiles": len(levels), "interval": 3}.get(spread, 2)
 
 
 def read(
     out: Any, n: int | None, outputs: int, spread: str, levels: Sequence[float], strict: bool
 ) -> Float[Tensor, "n outputs width"]:
-    """(N, D, 2) of numbers and deviations, or (N, D, levels).
+    """(N, D, 2) of numbers and deviations, (N, D, 3) of numbers and the ends of their intervals, or (N, D, levels).
 
     Args:
-        out: that shape, (N, width) for one output, or two tensors of (N, D), the number and its spread.
+        out: that shape, (N, width) for one output, or two tensors of (N, D), the number and its spread; an interval as
+            a dict of "low", "high" and "mean", "median" or "point".
         n: number of samples, if known.
         outputs: D.
         spread: what stands beside the numbers.
@@ -52,18 +66,24 @@ def read(
     Raises:
         InputError: another shape; a spread that isn't above 0.
     """
-    width = len(levels) if spread == "quantiles" else 2
+    width = width_of(spread, levels)
     expected = f"(N, {outputs}, {width})" + (f" or (N, {width})" if outputs == 1 else "")
-    if spread != "quantiles":
+    if spread == "interval":
+        expected += f', or {{"mean": (N, {outputs}), "low": ..., "high": ...}}'
+    elif spread != "quantiles":
         expected += f", or two tensors (N, {outputs}), the number and its {spread}"
-    z = _pair(out, outputs) if isinstance(out, list | tuple) and spread != "quantiles" else None
+    z = None
+    if spread == "interval" and isinstance(out, Mapping):
+        z = _interval_of(out, outputs)
+    elif isinstance(out, list | tuple) and spread not in ("quantiles", "interval"):
+        z = _pair(out, outputs)
     if z is None:
         z = unwrap(out, n, lambda t: _fits(t, outputs, width), expected)
     require_form(z, n, _fits(z, outputs, width), expected)
     z = z.reshape(len(z), outputs, width)
     if strict:
         require_finite(z)
-    if spread == "quantiles":
+    if spread in ("quantiles", "interval"):
         return z
     beside = z[..., 1]
     if strict and spread != "log-variance" and not bool((beside > 0).all()):
@@ -91,6 +111,16 @@ def _pair(out: Sequence[Any], outputs: int) -> Tensor | None:
     return torch.stack(both, -1) if all(t.shape[1] == outputs for t in both) and len(both[0]) == len(both[1]) else None
 
 
+def _interval_of(out: Mapping[Any, Any], outputs: int) -> Tensor | None:
+    """The number and both ends of its interval side by side; None where a dict doesn't have these three."""
+    points = [name for name in _POINTS if name in out]
+    parts = [out.get(name) for name in (*points, "low", "high")]
+    if len(parts) != 3 or not all(isinstance(t, Tensor) and t.ndim in (1, 2) for t in parts):
+        return None
+    columns = [t[:, None] if t.ndim == 1 else t for t in parts if isinstance(t, Tensor)]
+    return torch.stack(columns, -1) if {tuple(t.shape) for t in columns} == {(len(columns[0]), outputs)} else None
+
+
 def _fits(out: Tensor, outputs: int, width: int) -> bool:
     return tuple(out.shape[1:]) in {(outputs, width), *({(width,)} if outputs == 1 else ())}
 
@@ -107,7 +137,9 @@ def median(out: Float[Tensor, "n outputs levels"], levels: Sequence[float]) -> F
 
 def interval(out: Tensor, spread: str, levels: Sequence[float], level: float) -> tuple[Tensor, Tensor] | None:
     """Ends of the central interval of a level: mean -+ z deviations, or the two quantiles, where both are given."""
-    if spread != "quantiles":
+    if spread == "interval":
+        out = out[..., 1:]
+    elif spread != "quantiles":
         half = math.sqrt(2) * float(torch.erfinv(torch.tensor(level, dtype=torch.float64)))
         return out[..., 0] - half * out[..., 1], out[..., 0] + half * out[..., 1]
     ends = [
@@ -120,6 +152,8 @@ def interval(out: Tensor, spread: str, levels: Sequence[float], level: float) ->
 def losses(out: Tensor, y: Tensor, spread: str, levels: Sequence[float]) -> dict[str, Float[Tensor, " n"]]:
     """The proper scores of what is claimed, one number a sample (the mean over the outputs); none without a claim.
 
+    Of an interval the pinball loss is that of its two ends.
+
     CRPS of a Gaussian, with z = (y - m) / s: s (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)). Pinball loss of a quantile
     q at level p: max(p (y - q), (p - 1) (y - q)).
 
@@ -128,7 +162,8 @@ def losses(out: Tensor, y: Tensor, spread: str, levels: Sequence[float]) -> dict
     if spread == "none":
         return {}
     z, truth = raised(out).double(), raised(y).double()
-    if spread == "quantiles":
+    if spread in ("quantiles", "interval"):
+        z = z[..., 1:] if spread == "interval" else z
         p = torch.tensor(levels, dtype=torch.float64, device=z.device)
         gap = truth[..., None] - z
         return {"pinball": torch.maximum(p * gap, (p - 1) * gap).mean((1, 2))}

@@ -15,6 +15,7 @@ from deepwright.data.files.archives import Decoding, ImageSource, decode
 from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_yolo
 from deepwright.data.files.parts import data_of_parts, part_in
 from deepwright.data.files.pieces import FOR_TRAINING
+from deepwright.data.files.voc_lists import BOXES, voc_lists
 
 _HEAD = 1 << 20  # bytes that a JSON file is told by
 _CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
@@ -27,6 +28,7 @@ class _Piece:
     form: str
     pictures: Path
     marks: Path
+    only: tuple[str, ...] | None = None  # of the pictures, where a kit of VOC lists them
 
 
 def holds_boxes(path: Path) -> bool:
@@ -53,8 +55,9 @@ def load_boxes(
     """Pictures with boxes as data for a detector, in the form that the folder has.
 
     COCO: a JSON file beside the pictures or in `annotations/`, one a part (`instances_val2017.json`, for `val2017/`).
-    VOC: an XML file a picture, beside it or in `Annotations/`. YOLO: a text file a picture, beside it or in `labels/`,
-    with class names in `data.yaml` or `classes.txt`. Each may stand in folders `train`, `val`, `test`, or in one piece.
+    VOC: an XML file a picture, beside it or in `Annotations/`; the lists in `ImageSets/Main` say the parts. YOLO: a
+    text file a picture, beside it or in `labels/`, with class names in `data.yaml` or `classes.txt`. Each may stand in
+    folders `train`, `val`, `test`, or in one piece.
 
     Args:
         path: the folder.
@@ -88,6 +91,8 @@ def load_boxes(
     ignored = sum(int((each.occupied == -1).sum()) for each in read.values())
     order = ", ".join(f"{i} {name}" for i, name in enumerate(found[:20])) + (", ..." if len(found) > 20 else "")
     notes = [f"{first.form} boxes; labels are {order}"]
+    if first.only is not None:
+        notes.append("parts are those of ImageSets/Main; coordinates count pixels from 1, as VOC's do")
     if ignored:
         what = "pictures hold" if ignored > 1 else "picture holds"
         notes.append(f"{ignored} {what} only boxes marked difficult or crowd, which don't count as objects")
@@ -97,7 +102,7 @@ def load_boxes(
 
 def _pieces(path: Path) -> dict[str, _Piece]:
     """The parts that a folder has, under "" one that has none."""
-    by_file = _coco_pieces(path)
+    by_file = _coco_pieces(path) or _voc_pieces(path)
     if by_file:
         return by_file
     below = {part_in(folder.name): folder for folder in sorted(path.iterdir()) if folder.is_dir()}
@@ -128,6 +133,14 @@ def _one(path: Path) -> _Piece | None:
         return _Piece("YOLO", pictures, path / "labels")
     beside = [file for file in path.glob("*.txt") if file.name not in _CLASS_FILES]
     return _Piece("YOLO", path, path) if named and beside else None
+
+
+def _voc_pieces(path: Path) -> dict[str, _Piece]:
+    """The parts that a kit of VOC lists."""
+    pictures, marks = path / "JPEGImages", path / "Annotations"
+    if not pictures.is_dir() or not marks.is_dir():
+        return {}
+    return {part: _Piece("VOC", pictures, marks, only) for part, only in voc_lists(path, BOXES).items()}
 
 
 def _coco_pieces(path: Path) -> dict[str, _Piece]:
@@ -184,7 +197,8 @@ def _read(piece: _Piece, size: tuple[int, int], channels: int, classes: Sequence
     if piece.form == "COCO":
         return load_coco(piece.marks, piece.pictures, size, channels=channels, classes=classes)
     if piece.form == "VOC":
-        return load_voc(piece.pictures, size, channels=channels, classes=classes)
+        marks = None if piece.only is None else piece.marks
+        return load_voc(piece.pictures, size, channels=channels, classes=classes, marks=marks, only=piece.only)
     assert classes is not None
     return load_yolo(piece.pictures, size, classes, channels=channels, marks=piece.marks)
 

@@ -53,22 +53,34 @@ class _Row:
 
 
 def load_voc(
-    folder: Path | str, size: tuple[int, int], *, channels: int = 1, classes: Sequence[str] | None = None
+    folder: Path | str,
+    size: tuple[int, int],
+    *,
+    channels: int = 1,
+    classes: Sequence[str] | None = None,
+    marks: Path | str | None = None,
+    only: Sequence[str] | None = None,
 ) -> BoxData:
     """A folder of pictures with an XML file each: beside them, or in `Annotations/` with pictures in `JPEGImages/`.
+
+    Boxes marked difficult are set aside, as VOC's measure has it. Of a list of a kit (`only`) coordinates count pixels
+    from 1, both ends included: a box of 1 to W is as wide as the picture.
 
     Args:
         folder: of the pictures.
         size: (height, width) that all are resized to.
         channels: 1 for grey, 3 for colour.
         classes: names in the order of the labels; in alphabetical order by default.
+        marks: the folder of the XML files, where it is another.
+        only: the names of the pictures, without endings, as a kit of VOC lists them; all by default.
 
     Raises:
         InputError: a picture without XML or the other way round, XML that can't be read, boxes outside the picture.
     """
     folder = Path(folder)
-    marks = folder / "Annotations" if (folder / "Annotations").is_dir() else folder
-    files = sorted(marks.glob("*.xml"))
+    beside = folder / "Annotations" if (folder / "Annotations").is_dir() else folder
+    home = beside if marks is None else Path(marks)
+    files = sorted(home.glob("*.xml")) if only is None else [home / f"{stem}.xml" for stem in only]
     if not files:
         raise InputError(f"{folder}", given="no .xml", expected="PASCAL-VOC annotations")
     pictures: dict[str, str] = {}
@@ -79,11 +91,11 @@ def load_voc(
     for file in files:
         if file.stem not in pictures:
             raise InputError(f"{file.name}", given="no picture of that name", expected=f"{file.stem}.jpg or .png")
-        rows.append(_Row(pictures[file.stem], _voc_boxes(file)))
+        rows.append(_Row(pictures[file.stem], _voc_boxes(file, 0 if only is None else 1)))
     return _assemble(folder, rows, size, channels, classes)
 
 
-def _voc_boxes(file: Path) -> list[tuple[float, float, float, float, str, bool]]:
+def _voc_boxes(file: Path, first: int) -> list[tuple[float, float, float, float, str, bool]]:
     require_plain_file(file, f"cannot read {file}")
     try:
         root = ElementTree.fromstring(file.read_bytes())
@@ -92,6 +104,7 @@ def _voc_boxes(file: Path) -> list[tuple[float, float, float, float, str, bool]]
             box = item.find("bndbox")
             assert box is not None
             corners = [float(box.findtext(k, "nan")) for k in ("xmin", "ymin", "xmax", "ymax")]
+            corners[:2] = [corner - first for corner in corners[:2]]  # from numbers of pixels to their outer edges
             counts = item.findtext("difficult", "0").strip() != "1"
             found.append((*corners, item.findtext("name", "").strip(), counts))
         return found  # type: ignore[return-value]

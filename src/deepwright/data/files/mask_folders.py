@@ -17,6 +17,7 @@ from deepwright.data.dataset import Data, Split
 from deepwright.data.files.archives import Decoding, ImageSource, decode
 from deepwright.data.files.parts import data_of_parts, part_in
 from deepwright.data.files.pieces import FOR_TRAINING
+from deepwright.data.files.voc_lists import MAPS, voc_lists
 
 IGNORED = 255
 _MODES = ("1", "L", "P", "I", "I;16")  # one channel
@@ -67,7 +68,7 @@ def load_masks(
     Maps stand in a folder of their own (`masks`, `labels`, `annotations`, `gt`, or `trainannot` beside `train`) under
     the names of their pictures, with or without `_mask`; `train`, `val`, `test` may stand above or below. A map is a
     PNG of one channel: its numbers are classes from 0, and 255 is what doesn't count. Maps of 0 and 255 alone are of
-    two classes, nothing and something.
+    two classes, nothing and something. Of a kit of VOC the parts are those of `ImageSets/Segmentation`.
 
     Args:
         path: a folder or a zip file.
@@ -117,7 +118,13 @@ def _names(seen: Sequence[int], classes: Sequence[str] | None, path: Path) -> tu
 
 
 def _pairs(source: ImageSource, whole: bool = True) -> list[_Pair]:
-    """Pictures with their maps, by part and by name; none where not all have one (told where `whole`)."""
+    """Pictures with their maps, by part and by name; none where not all have one (told where `whole`).
+
+    Of a kit of VOC those that `ImageSets/Segmentation` lists.
+    """
+    lists = voc_lists(source.path, MAPS) if source.path.is_dir() else {}
+    if lists:
+        return _listed_pairs(source, lists)
     pictures: dict[tuple[str, str], str] = {}
     masks: dict[tuple[str, str], str] = {}
     for name in source.images():
@@ -143,6 +150,19 @@ def _pairs(source: ImageSource, whole: bool = True) -> list[_Pair]:
         given = f"{len(lost)} pictures without a map: {', '.join(lost[:3])}{more}"
         raise InputError(f"{source.path}", given=given, expected="a label map for each picture")
     return [_Pair(part, name, masks[part, stem]) for (part, stem), name in sorted(pictures.items())]
+
+
+def _listed_pairs(source: ImageSource, lists: dict[str, tuple[str, ...]]) -> list[_Pair]:
+    home: dict[str, dict[str, str]] = {"JPEGImages": {}, "SegmentationClass": {}}
+    for name in source.images():
+        place = PurePosixPath(name)
+        if str(place.parent) in home:
+            home[str(place.parent)][place.stem] = name
+    for folder, there in home.items():
+        lost = next((stem for stems in lists.values() for stem in stems if stem not in there), None)
+        if lost is not None:
+            raise InputError(f"{source.path}", given=f"no {lost} in {folder}", expected="all that ImageSets lists")
+    return [_Pair(p, *(there[stem] for there in home.values())) for p, stems in lists.items() for stem in stems]
 
 
 def _map(source: ImageSource, name: str, size: tuple[int, int], resized: bool) -> Tensor:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
@@ -72,12 +73,12 @@ class WordTokenizer(nn.Module):
         Args:
             texts: strings.
         """
-        length = self._length
-        found = torch.full((len(texts), length), _PAD)
+        length, known = self._length, self._index
+        found = np.full((len(texts), length), _PAD)
         for i, text in enumerate(texts):
-            ids = [self._index.get(token, _UNKNOWN) for token in _TOKEN.findall(text.lower())[:length]]
-            found[i, : len(ids)] = torch.tensor(ids or [_UNKNOWN])
-        return found
+            ids = [known.get(token, _UNKNOWN) for token in _TOKEN.findall(text.lower())[:length]]
+            found[i, : max(1, len(ids))] = ids or [_UNKNOWN]
+        return torch.from_numpy(found)
 
     def _remember(self) -> None:
         self._index = {word: i + 2 for i, word in enumerate(to_texts(self.vocabulary))}
