@@ -28,7 +28,7 @@ _CONFIG = Path("deepwright.toml")
     OUTPUTS,
     JSON,
     FRESH,
-    click.option("--devices", type=int, default=1, help="Processes with a device each that share the work."),
+    click.option("--devices", type=int, default=1, help="Processes that share the work."),
     click.option(
         "--backend", type=click.Choice(["local", "ray"]), default="local", help="ray: share the work in a cluster."
     ),
