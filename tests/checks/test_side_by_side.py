@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from torch import nn
 
 from deepwright.checks import Finding, Subject, audit
 from deepwright.core.errors import InputError
+from deepwright.core.rows import Rows
 from deepwright.core.spreading import ClusterError, RankError, on_ray, spread_map
 from deepwright.data import Data, Split
 from deepwright.workflows import AuditOptions
-from deepwright.workflows import audit as audit_files
+from deepwright.workflows.subjects import build_subject
 
 SMALL = {"attack_limit": 16, "corruption_limit": 16, "ood_limit": 24, "batch_size": 7}
 
@@ -118,9 +120,10 @@ def table(net, tmp_path, **options):
 def pictures(folder, **options):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 2)).eval()
-    checks = ("accuracy", "calibration", "ood", "drift", own_check)
-    chosen = AuditOptions(net, data=folder, split="test", stream=True, out=None, checks=checks, **options)
-    return numbers(audit_files(chosen))
+    subject = build_subject(AuditOptions(net, data=folder, stream=True), trains=False)
+    assert isinstance(subject.data.test.x, Rows)
+    checks = ["accuracy", "calibration", "ood", "drift", own_check]
+    return numbers(audit(replace(subject, batch_size=5, ood_limit=20), checks=checks, **options))
 
 
 @pytest.mark.parametrize(

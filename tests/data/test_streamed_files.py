@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from PIL import Image
 
 from deepwright import InputError
 from deepwright.core.rows import Rows
+from deepwright.core.spreading.sending import sendable, unpacked
 from deepwright.data import Data, Decoding, Split, load, load_folder, stratified_order
 from deepwright.data.files import archives, pictures
 
@@ -59,6 +61,7 @@ def both(path, **options):
     assert isinstance(held.test.x, torch.Tensor)
     same(streamed, held)
     same(streamed.loaded(), held)
+    same(unpacked(sendable(streamed, "data")), held)  # as another process reads them
     return streamed
 
 
@@ -312,3 +315,12 @@ def test_data_keep_their_fields_when_they_are_loaded(folder):
     assert {f.name: getattr(held, f.name) for f in dataclasses.fields(held) if f.name not in PARTS} == {
         f.name: getattr(data, f.name) for f in dataclasses.fields(data) if f.name not in PARTS
     }
+
+
+def test_a_file_that_changed_is_not_taken_for_what_was_sent(tmp_path):
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=np.random.default_rng(0).random((60, 4)).astype(np.float32), y=np.arange(60) % 3)
+    message = sendable(load(path, stream=True), "data")
+    os.utime(path, (0, 0))
+    with pytest.raises(InputError, match="can't open"):
+        unpacked(message)

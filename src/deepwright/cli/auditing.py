@@ -28,8 +28,10 @@ _CONFIG = Path("deepwright.toml")
     OUTPUTS,
     JSON,
     FRESH,
-    click.option("--devices", type=int, default=1, help="Share the work among so many processes, a device each."),
-    click.option("--backend", type=click.Choice(["local", "ray"]), default="local", help="ray: share it in a cluster."),
+    click.option("--devices", type=int, default=1, help="Processes that share the work."),
+    click.option(
+        "--backend", type=click.Choice(["local", "ray"]), default="local", help="ray: share the work in a cluster."
+    ),
 )
 def audit(json_file: Path | None, **options: Any) -> int:
     """Measure MODEL: a zoo name, package.module:factory, a .pt2, .onnx or .pt file, or a Hugging Face folder.
