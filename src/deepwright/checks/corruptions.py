@@ -170,7 +170,8 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
         )
     if kind == "text":
         call = f"[p(x, 3, seed=step) for p in corruptions.TEXTS if p.name in {worst}]"
-        return f"Train on texts x (`core.texts.to_codes` of them) as they are and as `{call}` gives them: {gain}"
+        codes = "`deepwright.core.texts.to_codes` of them"
+        return f"Train on texts x ({codes}) as they are and as `{call}` gives them: {gain}"
     if kind == "series":
         units = "corruptions.series_in_units(x.mean((0, 1)), x.std((0, 1)))"
         call = f"[p(x, 3, seed=step) for p in {units} if p.name in {worst}]"

@@ -48,7 +48,7 @@ def attacked(
     before, y = x[ids].cpu(), few.y[rows]
     if series:
         before, after = _in_own_units(subject, before), _in_own_units(subject, after)
-        return [_attacked_series(before[0], after[0], budget)], []
+        return [_attacked_series(before[0], after[0], budget, subject.data.features)], []
     told = _told(subject, before, y), _told(subject, after, y)
     if not images:
         return [], [_attacked_rows(subject, before, after, told)]
@@ -66,11 +66,12 @@ def _in_own_units(subject: Subject, x: Tensor) -> Tensor:
     return x if data.center is None or data.scale is None else x * data.scale + data.center
 
 
-def _attacked_series(before: Tensor, after: Tensor, budget: str) -> Figure:
+def _attacked_series(before: Tensor, after: Tensor, budget: str, names: tuple[str, ...]) -> Figure:
     """The first variables of one (T, C) series over time."""
+    names = names if len(names) == before.shape[1] else tuple(f"variable {c}" for c in range(before.shape[1]))
     steps = list(range(len(before)))
     series = [
-        {"name": f"{word}{f', variable {c}' if before.shape[1] > 1 else ''}", "x": steps, "y": x[:, c].tolist(), **more}
+        {"name": f"{word}{f', {names[c]}' if before.shape[1] > 1 else ''}", "x": steps, "y": x[:, c].tolist(), **more}
         for c in range(min(before.shape[1], _VARIABLES))
         for word, x, more in (("as it is", before, {}), ("attacked", after, {"dashed": True}))
     ]

@@ -189,13 +189,15 @@ def _first(findings: list[Finding]) -> str:
         name, place = cut(title_of(f.check)), escape(f.check, quote=True)
         items.append(f'<li>{badge(f)}<div><h3><a href="#{place}">{name}</a></h3><p>{code(f.remedy)}</p></div></li>')
     note = (
-        f"{ORDER} In the Python, subject is the audited Subject, x and y a batch of its data, logits what the network "
-        "gives for it, and step a number that counts batches."
+        f"{ORDER} In the Python, adversarial, checks, corruptions, ood and risk are modules of deepwright, and subject "
+        "is what was audited: `Subject(model, data)` of deepwright.checks, or `build_subject(SubjectOptions(...), "
+        "trains=False)` of deepwright.workflows with the words of your command. x and y are a batch of its data, "
+        "logits what the network gives for it, and step is a number that counts batches."
     )
     return (
         f'<section class="first"><h2>What to do first</h2><ol>{"".join(items)}</ol>'
         f"<details><summary>How these were chosen, and what runs the Python</summary>"
-        f'<p class="note">{escape(note)}</p></details></section>'
+        f'<div class="note">{code(note)}</div></details></section>'
     )
 
 
