@@ -260,7 +260,7 @@ def test_journal_survives_a_torn_line(tmp_path):
 
 
 def test_results_round_trip(tmp_path):
-    claim = Claim.at_least("better", [0.1, 0.3], 0.15)
+    claim = Claim.at_least("better", [0.29, 0.3], 0.15)
     assert (claim.holds, claim.n) == (True, 2)
     assert not Claim.at_most("nan never holds", math.nan, 1.0).holds
     figure = Figure("line", "t", [{"name": "a", "x": [1], "y": [2]}], y_range=(0.0, 1.0))

@@ -2,6 +2,8 @@
 
 import math
 import pickle
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,11 +11,10 @@ from deepwright.core.errors import InputError
 from deepwright.core.results import Claim, Figure, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.report.study import markdown
-from deepwright.studies import Settings
+from deepwright.studies import STUDIES, Settings, run_study
 from deepwright.studies._clock import median_ms
 from deepwright.studies._frame import (
     Runs,
-    _Timed,
     banded,
     cross,
     curve,
@@ -24,11 +25,18 @@ from deepwright.studies._frame import (
     run_grid,
     study_result,
 )
+from deepwright.studies._frame.runs import _Timed
 
 
 def scaled(factor, seed):
     """A trial."""
     return {"value": float(factor * seed), "parts": [factor, seed]}
+
+
+def waiting(seed):
+    """A trial of 0.05 seconds."""
+    time.sleep(0.05)
+    return {"value": float(seed)}
 
 
 def made():
@@ -158,12 +166,25 @@ def test_a_trial_of_another_process_is_not_a_replay(tmp_path):
     assert runs.replayed == 0
 
 
-def test_replayed_trials_bring_the_seconds_they_took(tmp_path, monkeypatch):
-    clock = iter([10.0, 13.5])
+def test_trials_bring_the_seconds_they_took_also_when_they_are_replayed(tmp_path, monkeypatch):
+    ticks = [0.0, 10.0, 13.5, 14.0]  # the call begins, the trial begins and ends, the call ends
     with monkeypatch.context() as patched:
-        patched.setattr("deepwright.studies._frame.time.perf_counter", lambda: next(clock))
-        run_grid(scaled, cross(factor=2, seed=(1,)), Settings(store=tmp_path), "test")
-    assert run_grid(scaled, cross(factor=2, seed=(1,)), Settings(store=tmp_path), "test").replayed_seconds == 3.5
+        patched.setattr("deepwright.studies._frame.runs.time.perf_counter", iter(ticks).__next__)
+        fresh = run_grid(scaled, cross(factor=2, seed=(1,)), Settings(store=tmp_path), "test")
+    again = run_grid(scaled, cross(factor=2, seed=(1,)), Settings(store=tmp_path), "test")
+    assert (fresh.seconds, fresh.waited) == (3.5, 14.0)
+    assert again.seconds == 3.5
+
+
+def test_a_study_counts_a_trial_once_and_a_replay_never(tmp_path, monkeypatch):
+    """Whether its trials come from the store or not, a study has the seconds they took when they ran."""
+
+    def run(settings):
+        return result_of(run_grid(waiting, cross(seed=(1, 2)), settings, "test"))
+
+    monkeypatch.setitem(STUDIES, "tiny", lambda: SimpleNamespace(run=run))
+    seconds = [run_study("tiny", Settings(store=tmp_path)).seconds for _ in range(2)]
+    assert all(0.1 <= s < 0.3 for s in seconds)
 
 
 def result_of(*runs, **settings):
@@ -188,13 +209,8 @@ def test_the_first_table_is_the_main_one():
     assert (result.table.caption, [t.caption for t in result.tables]) == ("first", ["second"])
 
 
-def test_a_result_begins_with_the_seconds_of_what_was_replayed():
-    old = Runs(made().specs, made().rows, 2, 30.0)
-    assert result_of(old, Runs((), (), 1, 12.0)).seconds == 42.0
-
-
 def test_the_page_says_what_was_replayed():
-    page = markdown(result_of(Runs(made().specs, made().rows, 2, 30.0)))
+    page = markdown(result_of(Runs(made().specs, made().rows, replayed=2, seconds=30.0)))
     assert "30 seconds (2 of 6 trials replayed from the store" in page
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ def study(
     from deepwright.core.errors import unknown_name
     from deepwright.core.files import write_json
     from deepwright.report import print_study, write_study
-    from deepwright.studies import STUDIES, Settings, parse_seeds
+    from deepwright.studies import STUDIES, Settings, evidence_faults, parse_seeds, run_study
 
     chosen = list(STUDIES) if names == ("all",) else list(names)
     for name in chosen:
@@ -52,12 +51,13 @@ def study(
     rows: list[dict[str, Any]] = []
     failed = 0
     for name in chosen:
-        begin = time.perf_counter()
-        result = STUDIES[name]().run(how)
-        result.seconds += time.perf_counter() - begin  # beside what replayed trials took when they ran
+        result = run_study(name, how)
         print_study(result)
         click.echo(str(write_study(result, folder)))
         failed += sum(not claim.holds for claim in result.claims)
+        if not quick and seeds is None:
+            for fault in evidence_faults(result):
+                click.echo(f"not yet evidence: {fault}", err=True)
         rows.append(result.to_dict())
     if json_file is not None:
         write_json(json_file, rows[0] if len(rows) == 1 else rows)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from deepwright.core.claims import Arm, Claim
 from deepwright.core.errors import InputError
 from deepwright.core.files import jsonable, reading, write_json
+
+__all__ = ["KINDS", "Arm", "Cell", "Claim", "Figure", "StudyResult", "Table", "in_table", "show"]
 
 Cell = str | int | float | bool | None
 KINDS = ("line", "bar", "heatmap", "scatter", "images", "strips")
@@ -105,68 +104,22 @@ class Figure:
 
 
 @dataclass
-class Claim:
-    """What a paper (or we) assert, what was measured, and whether it holds.
+class StudyResult:
+    """Everything that a study found.
 
     Attributes:
-        text: the claim, with its source.
-        measured: mean over seeds.
-        threshold: the margin that was asked for.
-        sense: ">=" or "<=" (measured, threshold).
-        holds: whether the mean is on the right side.
-        n: seeds or repetitions.
-        spread: standard deviation over them.
+        study: its slug.
+        claims: each can fail.
+        table: the main one.
+        figures: drawings as data.
+        tables: the others.
+        seconds: what its trials and timings took when they ran, one after another; never those of a replay.
+        settings: what the numbers depend on, the seeds among them.
+        summary: the sentence on top.
+        arms: what was compared, and how each was selected.
+        limits: what this doesn't show, one sentence each.
+        machine: on which it ran.
     """
-
-    text: str
-    measured: float
-    threshold: float
-    sense: str
-    holds: bool
-    n: int
-    spread: float = 0.0
-
-    @property
-    def verdict(self) -> str:
-        """ "holds", "fails", or why it isn't shown: the end of an interval over one seed is no number."""
-        if math.isfinite(self.measured):
-            return "holds" if self.holds else "fails"
-        return "one seed: not shown" if self.n == 1 else "no number: not shown"
-
-    @classmethod
-    def at_least(cls, text: str, values: Sequence[float] | float, threshold: float) -> Claim:
-        """A claim that the mean of `values` is at least `threshold`.
-
-        Args:
-            text: what is claimed.
-            values: one a seed, or one.
-            threshold: the bar.
-        """
-        return cls._of(text, values, threshold, ">=")
-
-    @classmethod
-    def at_most(cls, text: str, values: Sequence[float] | float, threshold: float) -> Claim:
-        """A claim that the mean of `values` is at most `threshold`.
-
-        Args:
-            text: what is claimed.
-            values: one a seed, or one.
-            threshold: the bar.
-        """
-        return cls._of(text, values, threshold, "<=")
-
-    @classmethod
-    def _of(cls, text: str, values: Sequence[float] | float, threshold: float, sense: str) -> Claim:
-        array = np.atleast_1d(np.asarray(values, dtype=float))
-        mean = float(array.mean())
-        holds = math.isfinite(mean) and (mean >= threshold if sense == ">=" else mean <= threshold)
-        spread = float(array.std(ddof=1)) if len(array) > 1 else 0.0
-        return cls(text, mean, float(threshold), sense, bool(holds), len(array), spread)
-
-
-@dataclass
-class StudyResult:
-    """Everything that a study found."""
 
     study: str
     claims: list[Claim]
@@ -176,6 +129,9 @@ class StudyResult:
     seconds: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
     summary: str = ""
+    arms: list[Arm] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+    machine: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -187,14 +143,15 @@ class StudyResult:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> StudyResult:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`; what earlier versions wrote has no arms, limits and machine."""
         try:
             plain = {**data, "claims": [Claim(**_numbers(c)) for c in data["claims"]]}
             plain["table"] = Table(**data["table"])
             plain["tables"] = [Table(**t) for t in data.get("tables", [])]
             plain["figures"] = [Figure.from_dict(f) for f in data.get("figures", [])]
+            plain["arms"] = [Arm(**a) for a in data.get("arms", [])]
             return cls(**plain)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError("a study result", given=str(error), expected="what StudyResult.to_dict writes") from error
 
     @classmethod
@@ -205,4 +162,5 @@ class StudyResult:
 
 
 def _numbers(claim: dict[str, Any]) -> dict[str, Any]:
-    return {k: float(v) if k in ("measured", "threshold", "spread") else v for k, v in claim.items()}
+    numbers = ("measured", "threshold", "spread", "low", "high")
+    return {k: float(v) if k in numbers and v is not None else v for k, v in claim.items()}

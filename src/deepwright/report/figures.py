@@ -10,13 +10,13 @@ from typing import Any
 
 from deepwright.core.pictures import Decoded, decode
 from deepwright.core.results import Figure, show
+from deepwright.report.palette import looks
 from deepwright.report.tables import cut
 
 _W, _H = 440, 250  # small, so that the text of a chart is read on a phone
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 10, 26
 _EMPTY, _TALL = 0.005, 20  # a share that is left blank; rows of a heat map that is folded
 _DRAWING, _SMALL, _FEW = 256, 96, 4  # pixels of a drawing, of a network's input; pictures of a short strip
-COLORS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#65a30d")
 
 
 def svg(figure: Figure) -> str:
@@ -94,13 +94,19 @@ def _labelled(figure: Figure, drawing: str) -> str:
     return f"{above}{drawing}{below}"
 
 
-def _legend(names: Sequence[str]) -> str:
-    if len(names) < 2:
+def _legend(figure: Figure) -> str:
+    if len(figure.series) < 2:
         return ""
     keys = (
-        f'<span><i style="background:{COLORS[i % len(COLORS)]}"></i>{escape(n)}</span>' for i, n in enumerate(names)
+        f'<span><i style="background:{_key(series, look.color)}"></i>{escape(series["name"])}</span>'
+        for series, look in zip(figure.series, looks(figure.series))
     )
     return f'<div class="legend">{"".join(keys)}</div>'
+
+
+def _key(series: dict[str, Any], color: str) -> str:
+    """A colour, in dashes where the line is."""
+    return f"repeating-linear-gradient(90deg,{color} 0 4px,transparent 4px 6px)" if series.get("dashed") else color
 
 
 def _xy(figure: Figure) -> str:
@@ -109,8 +115,8 @@ def _xy(figure: Figure) -> str:
     x = _Axis(every_x, _LEFT, _W - _RIGHT, figure.log_x)
     y = _Axis(every_y, _H - _BOTTOM, _TOP, figure.log_y, figure.y_range)
     parts = [_open(figure), _frame(y, x)]
-    for i, series in enumerate(figure.series):
-        color = COLORS[i % len(COLORS)]
+    for series, look in zip(figure.series, looks(figure.series)):
+        color = look.color
         points = [(a, b) for a, b in zip(series["x"], series["y"]) if finite(a) and finite(b)]
         if series.get("low") and series.get("high"):
             upper = [f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in zip(series["x"], series["high"])]
@@ -128,7 +134,7 @@ def _xy(figure: Figure) -> str:
                 f'<circle class="dot" cx="{x.at(a):.1f}" cy="{y.at(b):.1f}" r="{radius}" fill="{color}" '
                 f'data-tip="{tip}"/>'
             )
-    return _labelled(figure, "".join(parts) + "</svg>") + _legend([s["name"] for s in figure.series])
+    return _labelled(figure, "".join(parts) + "</svg>") + _legend(figure)
 
 
 def categories(figure: Figure) -> list[str]:
@@ -147,7 +153,7 @@ def _bars(figure: Figure) -> str:
         rows.append(f'<div class="bar-row"><span class="bar-name" title="{name}">{escape(label)}</span>{bars}</div>')
     return (
         f'<p class="axis">{escape(" by ".join(t for t in (figure.y_label, figure.x_label) if t))}</p>'
-        f'<div class="bars">{"".join(rows)}</div>{_legend([s["name"] for s in figure.series])}'
+        f'<div class="bars">{"".join(rows)}</div>{_legend(figure)}'
     )
 
 
@@ -168,7 +174,7 @@ def _short(value: float) -> str:
 
 
 def _bar(figure: Figure, i: int, label: str, scale: _Axis) -> str:
-    series, color = figure.series[i], COLORS[i % len(COLORS)]
+    series, color = figure.series[i], looks(figure.series)[i].color
     places = [j for j, x in enumerate(series["x"]) if str(x) == label]
     if not places or not finite(series["y"][places[0]]):
         return ""

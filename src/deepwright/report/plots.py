@@ -1,4 +1,4 @@
-"""Figures as data drawn with matplotlib: PNG for papers and the docs."""
+"""Figures as data drawn with matplotlib: PNG for the docs, SVG for papers, the same bytes for the same data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ import numpy as np
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
 from deepwright.core.results import Figure
-from deepwright.report.figures import COLORS, categories, finite, value_range
+from deepwright.report.figures import categories, finite, value_range
+from deepwright.report.palette import TRUTH, looks
+
+_MARKED = 12  # points of a line that bear a mark
+_SALT = {"svg.hashsalt": "deepwright", "svg.fonttype": "path"}  # names inside the file don't change from run to run
 
 
 def png(figures: Sequence[Figure], path: Path | str) -> Path:
@@ -26,6 +30,23 @@ def png(figures: Sequence[Figure], path: Path | str) -> Path:
     Raises:
         InputError: no figure; a file that can't be written.
     """
+    return _written(figures, path, "png", {"Software": ""})
+
+
+def vector(figures: Sequence[Figure], path: Path | str) -> Path:
+    """Draw the same as `png` as a vector graphic that journals take.
+
+    Args:
+        figures: at least one.
+        path: of the SVG file.
+
+    Raises:
+        InputError: no figure; a file that can't be written.
+    """
+    return _written(figures, path, "svg", {"Date": None})
+
+
+def _written(figures: Sequence[Figure], path: Path | str, kind: str, metadata: dict[str, Any]) -> Path:
     if not figures:
         raise InputError("figures", given="none", expected="at least one")
     import matplotlib
@@ -33,26 +54,33 @@ def png(figures: Sequence[Figure], path: Path | str) -> Path:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    with matplotlib.rc_context(_SALT):
+        fig = _drawn(figures, plt)
+        buffer = io.BytesIO()
+        fig.savefig(buffer, format=kind, dpi=130, metadata=metadata)
+        plt.close(fig)
+    return write_bytes(path, buffer.getvalue())
+
+
+def _drawn(figures: Sequence[Figure], plt: Any) -> Any:
+    """All figures on one sheet."""
     drawn = [f for f in figures if f.kind not in ("images", "strips")]
     pictures = [row for f in figures if f.kind in ("images", "strips") for row in _rows(f)]
     rows = max([len(f.series[0]["rows"]) for f in drawn if f.kind == "heatmap"], default=0)
     width = max(6.2 * len(drawn), max((3.1 * len(f.series) for f in pictures), default=0.0))
-    heights = [max(4.2, 1.2 + 0.24 * rows)] * bool(drawn) + [2.9] * len(pictures)
+    heights = [max(4.6, 1.2 + 0.24 * rows)] * bool(drawn) + [2.9] * len(pictures)
     fig = plt.figure(figsize=(width, sum(heights)), layout="constrained")
     parts = fig.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     if drawn:
-        for ax, figure in zip(parts[0].subplots(1, len(drawn), squeeze=False)[0], drawn):
-            _plot(ax, figure)
+        for part, figure in zip(parts[0].subfigures(1, len(drawn), squeeze=False)[0], drawn):
+            _plot(part.subplots(), figure)
     for part, figure in zip(parts[bool(drawn) :], pictures):
         part.suptitle(figure.title, fontsize=11)
         for ax, item in zip(part.subplots(1, len(figure.series), squeeze=False)[0], figure.series):
             ax.imshow(_pixels(item["png"]))
             ax.set_title(item["caption"], fontsize=9)
             ax.axis("off")
-    buffer = io.BytesIO()
-    fig.savefig(buffer, dpi=130, metadata={"Software": ""})
-    plt.close(fig)
-    return write_bytes(path, buffer.getvalue())
+    return fig
 
 
 def _rows(figure: Figure) -> list[Figure]:
@@ -85,24 +113,24 @@ def _plot(ax: Any, figure: Figure) -> None:
         ax.set_yscale("log")
     if figure.y_range:
         ax.set_ylim(*figure.y_range)
-    if len(figure.series) > 1:
-        bars = figure.kind == "bar"  # they fill the axes: the legend stands above them
-        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 0.99), "ncols": 5} if bars else {}
-        if bars:
-            ax.set_title(figure.title, fontsize=11, pad=8 + 14 * -(-len(figure.series) // 5))
-        ax.legend(fontsize=8, frameon=False, **place)
+    if len(figure.series) > 1:  # under the axes, where no curve is
+        columns = 2 if max(len(str(series["name"])) for series in figure.series) > 24 else 3
+        ax.figure.legend(loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
 
 def _heatmap(ax: Any, figure: Figure) -> None:
     grid = figure.series[0]
     low, high = figure.y_range or value_range(grid["values"])
     values = [[float(v) for v in row] for row in grid["values"]]
-    ax.imshow(values, vmin=low, vmax=high, cmap="RdYlGn" if figure.palette == "quality" else "Blues", aspect="auto")
+    cmap = "cividis" if figure.palette == "quality" else "Blues"  # deeper is darker, also where it is printed grey
+    ax.imshow(values, vmin=low, vmax=high, cmap=cmap, aspect="auto")
     ax.set_xticks(range(len(grid["columns"])), grid["columns"], rotation=30, ha="right", fontsize=8)
     ax.set_yticks(range(len(grid["rows"])), grid["rows"], fontsize=8)
     for i, row in enumerate(values):
         for j, value in enumerate(row):
-            ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=6.5)
+            share = (value - low) / (high - low) if high > low else 0.5
+            ink = "white" if (share < 0.5) == (figure.palette == "quality") else "black"
+            ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=6.5, color=ink)
 
 
 def _bars(ax: Any, figure: Figure, i: int) -> None:
@@ -115,17 +143,25 @@ def _bars(ax: Any, figure: Figure, i: int) -> None:
             [v - low for v, low in zip(series["y"], series["low"])],
             [high - v for v, high in zip(series["y"], series["high"])],
         ]
-    color = COLORS[i % len(COLORS)]
-    ax.bar(places, series["y"], 0.8 / n, color=color, label=series["name"], yerr=error, capsize=2)
+    look, width = looks(figure.series)[i], 0.8 / n
+    style = {"color": _ink(look.color), "hatch": look.hatch, "edgecolor": "white", "linewidth": 0.5}
+    ax.bar(places, series["y"], width, label=series["name"], yerr=error, capsize=2, **style)
     ax.set_xticks(range(len(labels)), labels, rotation=30, ha="right", fontsize=8)
 
 
 def _points(ax: Any, figure: Figure, i: int) -> None:
     """The i-th series as a line or as points, with its band."""
-    series, color = figure.series[i], COLORS[i % len(COLORS)]
-    style = {"linestyle": "none" if figure.kind == "scatter" else "--" if series.get("dashed") else "-"}
+    series, look = figure.series[i], looks(figure.series)[i]
+    color = _ink(look.color)
+    style: dict[str, Any] = {"linestyle": "none" if figure.kind == "scatter" else "--" if series.get("dashed") else "-"}
     points = [(a, b) for a, b in zip(series["x"], series["y"]) if finite(a) and finite(b)]
     x, y = [p[0] for p in points], [p[1] for p in points]
-    ax.plot(x, y, marker="o", ms=3.5, color=color, label=series["name"], **style)
+    if figure.kind == "line" and len(points) > _MARKED:
+        style["markevery"] = len(points) // _MARKED  # enough to tell lines apart
+    ax.plot(x, y, marker=look.marker, ms=4, color=color, label=series["name"], **style)
     if series.get("low"):
         ax.fill_between(series["x"], series["low"], series["high"], color=color, alpha=0.15, lw=0)
+
+
+def _ink(color: str) -> str:
+    return "black" if color == TRUTH else color

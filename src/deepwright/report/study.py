@@ -1,49 +1,158 @@
-"""A study's result as JSON, a figure and a page of the documentation."""
+"""A study's result as JSON, figures and pages: what fails stands first, with its reason."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from deepwright.core.files import write_text
-from deepwright.core.results import StudyResult, in_table, show
-from deepwright.report.plots import png
+from deepwright.core.results import Claim, StudyResult, Table, show
+from deepwright.report.plots import png, vector
 
 _WORDS = {"holds": "yes", "fails": "**no**"}
+RULE = (
+    "A claim about a mean holds when its whole 95 % interval (Student's, over the seeds) lies on the side asked for, "
+    "fails when all of it lies on the other side, and is not shown when the bar is inside. A claim about every seed "
+    "is decided by the seed nearest to failing."
+)
 
 
 def write_study(result: StudyResult, folder: Path | str) -> Path:
-    """Write `<study>.json`, `<study>.png` and `<study>.md`; returns the page's path.
+    """Write `<study>.json`, `.md`, `.html` and the figures as `.png` and `.svg`; returns the Markdown page's path.
 
     Args:
         result: of a study.
         folder: where to.
     """
+    from deepwright.report.study_page import study_page
+
     folder = Path(folder)
     result.to_json(folder / f"{result.study}.json")
     if result.figures:
         png(result.figures, folder / f"{result.study}.png")
+        vector(result.figures, folder / f"{result.study}.svg")
+    write_text(folder / f"{result.study}.html", study_page(result))
     return write_text(folder / f"{result.study}.md", markdown(result))
 
 
 def markdown(result: StudyResult) -> str:
-    """The page: summary, claims, figure, tables, settings."""
-    lines = [f"# Study: {result.study}", "", result.summary, "", "## Claims", ""]
-    lines += ["| claim | measured | asked | spread | n | holds |", "|---|---|---|---|---|---|"]
-    for c in result.claims:
-        asked, holds = f"{c.sense} {show(c.threshold)}", _WORDS.get(c.verdict, c.verdict)
-        cells = [in_table(c.text), show(c.measured), asked, show(c.spread), str(c.n), holds]
-        lines.append(f"| {' | '.join(cells)} |")
+    """The page: summary, claims, what it doesn't show, figures, tables, arms, how it was run."""
+    lines = [f"# Study: {result.study}", "", result.summary, "", "## Claims", "", counted(result), ""]
+    claims = claims_table(result)
+    claims.rows = [[*row[:-1], _WORDS.get(str(row[-1]), row[-1])] for row in claims.rows]
+    lines += [claims.markdown()]
+    why = reasons(result)
+    if why:
+        lines += ["", *(f"- **{claim.text}** {words}" for claim, words in why)]
+    if result.limits:
+        lines += ["", "## What this does not show", "", *(f"- {line}" for line in result.limits)]
     if result.figures:
-        lines += ["", f"![{result.study}]({result.study}.png)"]
+        lines += [
+            "",
+            f"![{result.study}]({result.study}.png)",
+            "",
+            f"[The figures as a vector graphic]({result.study}.svg)",
+        ]
+        lines += ["", *(f"- *{figure.title}*: {figure.note}" for figure in result.figures if figure.note)]
     for table in [result.table, *result.tables]:
         lines += ["", f"**{table.caption}**" if table.caption else "", "", table.markdown()]
-    return "\n".join([*lines, "", _how(result), ""])
+    if result.arms:
+        lines += ["", "## How the arms were selected", "", arms_table(result).markdown()]
+    lines += ["", "## How it was run", "", *(f"- {line}" for line in run_lines(result)), ""]
+    return "\n".join(lines)
 
 
-def _how(result: StudyResult) -> str:
-    """Command, seconds and settings; what was replayed is said beside the seconds, which count it as it was run."""
+def counted(result: StudyResult) -> str:
+    """How many claims hold, and the rule by which it is said."""
+    verdicts = [claim.verdict for claim in result.claims]
+    held, failed = verdicts.count("holds"), verdicts.count("fails")
+    rest = len(verdicts) - held - failed
+    shown = f", {rest} not shown" if rest else ""
+    told = f" {RULE}" if any(claim.rule for claim in result.claims) else ""
+    words = f"{held} hold{'s' * (held == 1)}, {failed} fail{'s' * (failed == 1)}{shown}"
+    return f"Of {len(verdicts)} claim{'s' * (len(verdicts) != 1)} {words}.{told}"
+
+
+def ordered(claims: list[Claim]) -> list[Claim]:
+    """Failing claims first, then what isn't shown, then what holds; within each as they were written."""
+    ranks = {"fails": 0, "holds": 2}
+    return sorted(claims, key=lambda claim: ranks.get(claim.verdict, 1))
+
+
+def claims_table(result: StudyResult) -> Table:
+    """Every claim with what was measured, its interval and what was asked."""
+    rows: list[list[Any]] = []
+    for c in ordered(result.claims):
+        over = f"{c.n} {c.basis or 'seeds'}" if c.rule in ("", "mean", "every") else c.basis
+        if c.rule == "":
+            over = str(c.n)
+        rows.append([c.text, c.measured, _interval(c), f"{c.sense} {show(c.threshold)}", c.spread, over, c.verdict])
+    return Table(["claim", "measured", "95 % interval", "asked", "spread", "over", "holds"], rows)
+
+
+def _interval(claim: Claim) -> str:
+    if claim.low is not None and claim.high is not None:
+        return f"{show(claim.low)} to {show(claim.high)}"
+    return {"every": "the seed nearest to failing", "once": "no sample", "timing": "a timing"}.get(claim.rule, "–")
+
+
+def reasons(result: StudyResult) -> list[tuple[Claim, str]]:
+    """Why claims don't hold, in words, with where that is shown."""
+    found = []
+    for claim in ordered(result.claims):
+        if claim.verdict == "holds":
+            continue
+        shown = f" Shown by “{claim.experiment}”." if claim.experiment else ""
+        if claim.reason:
+            found.append((claim, claim.reason + shown))
+        elif claim.verdict == "not shown":
+            found.append((claim, f"{claim.n} seeds don't decide it: the bar lies inside the interval."))
+        elif claim.verdict == "fails" and claim.rule:
+            found.append((claim, "No reason is known yet."))
+    return found
+
+
+def arms_table(result: StudyResult) -> Table:
+    """What was compared, with how each setting was selected and what it cost."""
+    grouped = any(arm.group for arm in result.arms)
+    rows: list[list[Any]] = []
+    for arm in result.arms:
+        chosen = "; ".join(f"{setting} ({n})" for setting, n in arm.chosen.items()) or None
+        edge = f"{arm.at_edge} of {sum(arm.chosen.values())} seeds" if arm.at_edge else None
+        cells = [arm.name, arm.rule, arm.data or None, arm.tried, chosen, edge, arm.budget, arm.why or None]
+        rows.append([arm.group, *cells] if grouped else cells)
+    columns = [
+        "arm",
+        "selected by",
+        "on",
+        "settings tried",
+        "chosen (seeds)",
+        "at the grid's edge",
+        "budget",
+        "differs",
+    ]
+    return Table(["group", *columns] if grouped else columns, rows, "")
+
+
+def run_lines(result: StudyResult) -> list[str]:
+    """Command, seeds, seconds, machine and settings; what was replayed is counted with the seconds it took."""
     settings = dict(result.settings)
-    replayed = settings.pop("replayed from the store", None)
+    replayed, seeds = settings.pop("replayed from the store", None), settings.pop("seeds", None)
     told = "" if replayed is None else f" ({replayed} replayed from the store, counted with the seconds they took)"
-    words = ", ".join(f"{k} = {v}" for k, v in settings.items())
-    return f"Run with `deepwright study {result.study}`: {result.seconds:.0f} seconds{told}. Settings: {words}."
+    lines = [
+        f"`deepwright study {result.study}` runs it again; with `--check` it says what differs from this page.",
+        f"{result.seconds:.0f} seconds{told}, trials counted one after another as they ran.",
+    ]
+    if seeds is not None:
+        lines.append(f"Seeds: {', '.join(map(str, seeds)) if isinstance(seeds, list) else seeds}.")
+    if result.machine:
+        lines.append(f"Machine: {', '.join(f'{k} {v}' for k, v in result.machine.items())}.")
+    if settings:
+        lines.append(f"Settings: {', '.join(f'{k} = {_said(v)}' for k, v in settings.items())}.")
+    return lines
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_said(v)}" for k, v in value.items())
+    return show(value)

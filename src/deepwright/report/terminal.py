@@ -85,7 +85,9 @@ def print_study(result: StudyResult) -> None:
 
     console = Console()
     print_table(result.table, result.study)
-    for claim in result.claims:
+    for claim in sorted(result.claims, key=lambda claim: claim.holds):  # what fails first
         mark = f"[green]{claim.verdict}[/]" if claim.holds else f"[bold red]{claim.verdict}[/]"
-        measured = f"{show(claim.measured)} {claim.sense} {show(claim.threshold)} (n={claim.n})"
-        console.print(f"{mark}  {escape(claim.text)}: {escape(measured)}", highlight=False)
+        interval = "" if claim.low is None else f" [{show(claim.low)}, {show(claim.high)}]"
+        measured = f"{show(claim.measured)}{interval} {claim.sense} {show(claim.threshold)} (n={claim.n})"
+        why = f". {claim.reason}" if claim.reason else ""
+        console.print(f"{mark}  {escape(f'{claim.text}: {measured}{why}')}", highlight=False)

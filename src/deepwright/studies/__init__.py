@@ -1,33 +1,13 @@
 """One file or folder per system: the experiment that holds the system against its baselines.
 
-`STUDIES` maps a slug to a loader of its module, which has `run(settings) -> StudyResult`.
+`STUDIES` maps a slug to a loader of its module, which has `run(settings) -> StudyResult`; `run_study` runs and times
+one.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
-from types import ModuleType
-
+from deepwright.studies._evidence import evidence_faults, unsupported_numbers
+from deepwright.studies._running import STUDIES, run_study
 from deepwright.studies._settings import Settings, parse_seeds
 
-__all__ = ["STUDIES", "Settings", "parse_seeds"]
-
-
-def _module(name: str) -> Callable[[], ModuleType]:
-    return lambda: importlib.import_module(f"deepwright.studies.{name}")
-
-
-STUDIES: dict[str, Callable[[], ModuleType]] = {
-    "fragility-index": _module("fragility"),
-    "bbas": _module("bbas"),
-    "model-surgery": _module("surgery"),
-    "evolutionary-pruning": _module("search"),
-    "prunefuse": _module("prunefuse"),
-    "early-exit": _module("exits"),
-    "sciml-core": _module("solve"),
-    "spline-grid-pinn": _module("linear_grids"),
-    "two-phase-pinn": _module("two_phase"),
-    "kinetic-jko": _module("kinetic"),
-    "unifluids": _module("unifluids"),
-}
+__all__ = ["STUDIES", "Settings", "evidence_faults", "parse_seeds", "run_study", "unsupported_numbers"]

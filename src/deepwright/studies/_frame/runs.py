@@ -1,7 +1,4 @@
-"""The frame of a study: a grid of trials is run, read by arm and seed, and what it says becomes one result.
-
-A study that stands in it has left to write: its trials, its grid, its claims and its sentence.
-"""
+"""A grid of trials is run, or replayed from its store, and read by arm and seed."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepwright.core.errors import InputError
-from deepwright.core.results import Claim, Figure, StudyResult, Table
+from deepwright.core.machine import this_machine
 from deepwright.core.statistics import Interval, mean_interval
 from deepwright.core.trials import run as run_trials
 from deepwright.studies._settings import Settings
@@ -31,13 +28,17 @@ class Runs:
         specs: the trials' arguments.
         rows: their results, in the same order.
         replayed: how many of them were in the store already.
-        replayed_seconds: what those took when they were run.
+        seconds: what all of them took when they were run, one after another.
+        waited: what the call of `run_grid` took.
+        machines: on which they were run, each once.
     """
 
     specs: tuple[dict[str, Any], ...]
     rows: tuple[Any, ...]
     replayed: int = 0
-    replayed_seconds: float = 0.0
+    seconds: float = 0.0
+    waited: float = 0.0
+    machines: tuple[dict[str, Any], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -104,7 +105,8 @@ class _Timed:
     def __call__(self, **trial: Any) -> dict[str, Any]:
         begin = time.perf_counter()
         result = self.function(**trial)
-        return {"result": result, "seconds": time.perf_counter() - begin, "call": self.call}
+        seconds = time.perf_counter() - begin
+        return {"result": result, "seconds": seconds, "call": self.call, "machine": this_machine()}
 
 
 def cross(**axes: Any) -> list[dict[str, Any]]:
@@ -128,12 +130,24 @@ def run_grid(
         settings: store, jobs and backend.
         description: shown beside the bar.
     """
+    begin = time.perf_counter()
     timed = _Timed(function, uuid.uuid4().hex)
     found = run_trials(
         timed, grid, store=settings.store, jobs=settings.jobs, backend=settings.backend, description=description
     )
-    old = [f for f in found if f["call"] != timed.call]
-    return Runs(tuple(grid), tuple(f["result"] for f in found), len(old), sum(f["seconds"] for f in old))
+    machines: list[dict[str, Any]] = []
+    for trial in found:
+        machine = trial.get("machine")  # an earlier version's store doesn't say
+        if machine is not None and machine not in machines:
+            machines.append(machine)
+    return Runs(
+        tuple(grid),
+        tuple(trial["result"] for trial in found),
+        replayed=sum(trial["call"] != timed.call for trial in found),
+        seconds=sum(trial["seconds"] for trial in found),
+        waited=time.perf_counter() - begin,
+        machines=tuple(machines),
+    )
 
 
 def mean(values: Sequence[Any]) -> float:
@@ -148,118 +162,3 @@ def mean(values: Sequence[Any]) -> float:
     if len(values) == 0:
         raise InputError("values to average", given="none", expected="at least one")
     return sum(float(v) for v in values) / len(values)
-
-
-def gaps(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) -> list[float]:
-    """One arm's measure minus another's, seed by seed.
-
-    Args:
-        a: the arm on the left.
-        b: the arm on the right, with the same seeds.
-        measure: what is read from both.
-        other: what is read from `b`, where that is another measure.
-
-    Raises:
-        InputError: the arms' seeds differ.
-    """
-    return [x - y for x, y in _paired(a, b, measure, other)]
-
-
-def ratios(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) -> list[float]:
-    """One arm's measure over another's, seed by seed.
-
-    Args:
-        a: the arm above the line.
-        b: the arm below it, with the same seeds.
-        measure: what is read from both.
-        other: what is read from `b`, where that is another measure.
-
-    Raises:
-        InputError: the arms' seeds differ.
-    """
-    return [x / y for x, y in _paired(a, b, measure, other)]
-
-
-def _paired(a: Runs, b: Runs, measure: Measure, other: Measure | None) -> list[tuple[float, float]]:
-    if a.seeds != b.seeds:
-        raise InputError(
-            "two arms", given=f"seeds {a.seeds} and {b.seeds}", expected="the same seeds in the same order"
-        )
-    return list(zip(a.values(measure), b.values(measure if other is None else other)))
-
-
-def banded(name: str, x: Sequence[Any], samples: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """A figure's series of means, with 95 % intervals over the seeds where every point has one.
-
-    Args:
-        name: in the legend.
-        x: one place or label a point.
-        samples: the values over seeds at each point.
-    """
-    points = [mean_interval(values) for values in samples]
-    means = curve(name, x, [p.value for p in points])
-    if not all(p.known for p in points):
-        return means
-    return {**means, "low": [p.low for p in points], "high": [p.high for p in points]}
-
-
-def ends(interval: Interval) -> tuple[float | None, float | None]:
-    """An interval's ends as cells of a table: none where they aren't known.
-
-    Args:
-        interval: over the seeds.
-    """
-    return (interval.low, interval.high) if interval.known else (None, None)
-
-
-def curve(name: str, x: Sequence[Any], y: Sequence[Any], **more: Any) -> dict[str, Any]:
-    """A figure's series without intervals.
-
-    Args:
-        name: in the legend.
-        x: places or labels.
-        y: values.
-        more: what else `core.results.Figure` reads, `dashed` for one.
-    """
-    return {"name": name, "x": list(x), "y": list(y), **more}
-
-
-def study_result(
-    slug: str,
-    runs: Sequence[Runs],
-    *,
-    seeds: Sequence[int],
-    claims: list[Claim],
-    tables: Sequence[Table],
-    figures: Sequence[Figure],
-    summary: str,
-    settings: dict[str, Any],
-) -> StudyResult:
-    """Everything that a study found, with the seeds it was found on and what of it was replayed.
-
-    `seconds` begins with what the replayed trials took when they were run; whoever times the run adds its own.
-
-    Args:
-        slug: the study's name on the command line.
-        runs: of every grid.
-        seeds: of the main grid.
-        claims: each can fail.
-        tables: the main one first.
-        figures: at least one.
-        summary: the sentence on top.
-        settings: what else the numbers depend on.
-    """
-    recorded = {"seeds": list(seeds), **settings}
-    replayed = sum(r.replayed for r in runs)
-    if replayed:
-        recorded["replayed from the store"] = f"{replayed} of {sum(map(len, runs))} trials"
-    return StudyResult(
-        slug,
-        claims,
-        tables[0],
-        list(figures),
-        list(tables[1:]),
-        seconds=sum(r.replayed_seconds for r in runs),
-        settings=recorded,
-        summary=summary,
-    )

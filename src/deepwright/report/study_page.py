@@ -1,0 +1,37 @@
+"""A study as one self-contained page."""
+
+from __future__ import annotations
+
+from html import escape
+
+from deepwright.core.results import StudyResult
+from deepwright.report.figures import svg
+from deepwright.report.page import document
+from deepwright.report.sections import folded
+from deepwright.report.study import arms_table, claims_table, counted, reasons, run_lines
+from deepwright.report.tables import table_html
+
+
+def study_page(result: StudyResult) -> str:
+    """The page as a string: summary, claims, limits and figures stand open, the rest at a click.
+
+    Args:
+        result: of a study; every word is escaped.
+    """
+    why = "".join(f"<li><b>{escape(claim.text)}</b> {escape(words)}</li>" for claim, words in reasons(result))
+    limits = "".join(f"<li>{escape(line)}</li>" for line in result.limits)
+    parts = [
+        f'<header><p class="kind">Deepwright study</p><h1>{escape(result.study)}</h1></header>',
+        f'<section class="verdict" aria-label="Summary"><p class="said">{escape(result.summary)}</p></section>',
+        f"<section><h2>Claims</h2><p>{escape(counted(result))}</p>{table_html(claims_table(result))}",
+        f"<ul>{why}</ul></section>" if why else "</section>",
+        f"<section><h2>What this does not show</h2><ul>{limits}</ul></section>" if limits else "",
+        f'<section><h2>Figures</h2><div class="figures">{"".join(map(svg, result.figures))}</div></section>',
+    ]
+    for i, table in enumerate((result.table, *result.tables)):
+        parts.append(folded(f"table-{i + 1}", table.caption or f"Table {i + 1}", table_html(table), opened=i == 0))
+    if result.arms:
+        parts.append(folded("arms", "How the arms were selected", table_html(arms_table(result))))
+    lines = "".join(f"<li>{escape(line).replace('`', '')}</li>" for line in run_lines(result))
+    parts.append(folded("run", "How it was run", f"<ul>{lines}</ul>", opened=True))
+    return document(f"Study: {result.study}", "".join(parts))

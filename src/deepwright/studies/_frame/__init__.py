@@ -1,0 +1,26 @@
+"""The frame of a study: a grid of trials is run, read by arm and seed, and what it says becomes one result.
+
+A study that stands in it has left to write: its trials, its grid, its claims and its sentence.
+"""
+
+from deepwright.studies._frame.numbers import banded, curve, ends, gaps, geometric, ratios
+from deepwright.studies._frame.runs import Measure, Runs, cross, mean, run_grid
+from deepwright.studies._frame.selection import Selection, select
+from deepwright.studies._frame.whole import study_result
+
+__all__ = [
+    "Measure",
+    "Runs",
+    "Selection",
+    "banded",
+    "cross",
+    "curve",
+    "ends",
+    "gaps",
+    "geometric",
+    "mean",
+    "ratios",
+    "run_grid",
+    "select",
+    "study_result",
+]

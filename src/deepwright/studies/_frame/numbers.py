@@ -1,0 +1,108 @@
+"""One arm against another, seed by seed, and what comes of it as a figure's series or a table's cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from deepwright.core.errors import InputError
+from deepwright.core.statistics import Interval, mean_interval
+from deepwright.studies._frame.runs import Measure, Runs
+
+
+def gaps(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) -> list[float]:
+    """One arm's measure minus another's, seed by seed.
+
+    Args:
+        a: the arm on the left.
+        b: the arm on the right, with the same seeds.
+        measure: what is read from both.
+        other: what is read from `b`, where that is another measure.
+
+    Raises:
+        InputError: the arms' seeds differ.
+    """
+    return [x - y for x, y in _paired(a, b, measure, other)]
+
+
+def ratios(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) -> list[float]:
+    """One arm's measure over another's, seed by seed.
+
+    Args:
+        a: the arm above the line.
+        b: the arm below it, with the same seeds.
+        measure: what is read from both.
+        other: what is read from `b`, where that is another measure.
+
+    Raises:
+        InputError: the arms' seeds differ.
+    """
+    return [x / y for x, y in _paired(a, b, measure, other)]
+
+
+def _paired(a: Runs, b: Runs, measure: Measure, other: Measure | None) -> list[tuple[float, float]]:
+    if a.seeds != b.seeds:
+        raise InputError(
+            "two arms", given=f"seeds {a.seeds} and {b.seeds}", expected="the same seeds in the same order"
+        )
+    return list(zip(a.values(measure), b.values(measure if other is None else other)))
+
+
+def geometric(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) -> Interval:
+    """Geometric mean of one arm's measure over another's, with the 95 % interval of its logarithm over the seeds.
+
+    What a quotient of errors is worth in the mean: 2 and 1/2 cancel, and no seed outweighs the others.
+
+    Args:
+        a: the arm above the line.
+        b: the arm below it, with the same seeds.
+        measure: what is read from both, above 0.
+        other: what is read from `b`, where that is another measure.
+
+    Raises:
+        InputError: the arms' seeds differ, or a value isn't above 0.
+    """
+    pairs = _paired(a, b, measure, other)
+    low = min(value for pair in pairs for value in pair)
+    if low <= 0:
+        raise InputError("values of a quotient", given=low, expected="all above 0")
+    logs = mean_interval([math.log(x / y) for x, y in pairs])
+    high = math.exp(logs.high) if math.isfinite(logs.high) else math.inf
+    return Interval(math.exp(logs.value), math.exp(logs.low), high)
+
+
+def banded(name: str, x: Sequence[Any], samples: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """A figure's series of means, with 95 % intervals over the seeds where every point has one.
+
+    Args:
+        name: in the legend.
+        x: one place or label a point.
+        samples: the values over seeds at each point.
+    """
+    points = [mean_interval(values) for values in samples]
+    means = curve(name, x, [p.value for p in points])
+    if not all(p.known for p in points):
+        return means
+    return {**means, "low": [p.low for p in points], "high": [p.high for p in points]}
+
+
+def ends(interval: Interval) -> tuple[float | None, float | None]:
+    """An interval's ends as cells of a table: none where they aren't known.
+
+    Args:
+        interval: over the seeds.
+    """
+    return (interval.low, interval.high) if interval.known else (None, None)
+
+
+def curve(name: str, x: Sequence[Any], y: Sequence[Any], **more: Any) -> dict[str, Any]:
+    """A figure's series without intervals.
+
+    Args:
+        name: in the legend.
+        x: places or labels.
+        y: values.
+        more: what else `core.results.Figure` reads, `dashed` for one.
+    """
+    return {"name": name, "x": list(x), "y": list(y), **more}
