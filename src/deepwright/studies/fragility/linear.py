@@ -15,13 +15,22 @@ from deepwright.studies.fragility.measures import cross_entropy, indices, margin
 from deepwright.studies.fragility.trials import RULES
 from deepwright.studies.fragility.worlds import table_of
 
-SLACKS = (0.01, 0.03, 0.1, 0.3, 0.6)  # target: this share of the way from the smallest mean loss up to log 2
-STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
+SLACKS = (
+    0.003,
+    0.01,
+    0.03,
+    0.1,
+    0.2,
+    0.3,
+    0.6,
+    0.9,
+)  # target: this share of the way from the smallest mean loss up to log 2
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 1.0, 10.0, 100.0)  # C, the inverse of the ridge
 MODELS = ("logistic", "kl", "wasserstein")
 
 
 def linear_trial(data: str, arm: str, seed: int, root: str | None) -> list[dict[str, Any]]:
-    """Solve a linear model at each of its five settings.
+    """Solve a linear model at each of its settings.
 
     Args:
         data: a world's name.
