@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from deepwright.core.statistics import Interval, mean_interval, paired_permutation
-from deepwright.studies._frame import Measure, Runs, gaps
+from deepwright.studies._frame import Measure, gaps
+from deepwright.studies.fragility.choosing import Arms
 from deepwright.studies.fragility.worlds import REAL_ROWS, WORLDS
-
-Arms = dict[tuple[str, str], Runs]
 
 
 @dataclass(frozen=True)
@@ -82,24 +80,15 @@ def corrected(differences: list[float], tested: float) -> Gap:
     return Gap(Interval(mean, mean - half, mean + half), p)
 
 
-def relative(arms: Arms, data: str, measure: Measure) -> Gap:
-    """By which share FragilityLoss lowers ERM's measure, seed by seed.
+def lowered(arms: Arms, data: str, measure: Measure, method: str = "fragility", baseline: str = "erm") -> Gap:
+    """By which share a method lowers the baseline's measure, seed by seed.
 
     Args:
         arms: chosen trials by data and method.
         data: a world's name.
         measure: above 0.
+        method: FragilityLoss unless said otherwise.
+        baseline: what it is held against.
     """
-    ours, erm = arms[data, "fragility"].values(measure), arms[data, "erm"].values(measure)
+    ours, erm = arms[data, method].values(measure), arms[data, baseline].values(measure)
     return over_seeds(data, [1 - a / b for a, b in zip(ours, erm)])
-
-
-def only(runs: Runs, keep: Callable[[dict[str, float]], bool]) -> Runs:
-    """The trials whose setting fits.
-
-    Args:
-        runs: of settings.
-        keep: what is asked of a trial's own settings.
-    """
-    at = [i for i, spec in enumerate(runs.specs) if keep(spec["own"])]
-    return runs.at(at)

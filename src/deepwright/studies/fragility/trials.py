@@ -15,6 +15,7 @@ from deepwright.studies.fragility.stacked import Stacks, train
 from deepwright.studies.fragility.worlds import WORLDS, table_of
 
 RULES = ("ce", "nfi")  # on validation rows, at the temperature fitted there; the lower the better
+HIDDEN = (64, 64)
 STEPS, EVERY = 200, 4  # of the optimiser, and between two looks
 
 
@@ -65,7 +66,7 @@ def trial(data: str, arm: str, seed: int, root: str | None, steps: int) -> list[
     """
     world, table, what = WORLDS[data], table_of(data, seed, root), ARMS[arm]
     own, decay = (torch.tensor(column).repeat(len(RATES)) for column in zip(*what.tries))
-    stacks = Stacks((table.shape[0], *world.hidden, len(table.classes)), len(what.tries), RATES, seed)
+    stacks = Stacks((table.shape[0], *HIDDEN, len(table.classes)), len(what.tries), RATES, seed)
     best = Best(table.validation.x, table.validation.y)
     batch = min(world.batch, len(table.train.y))
     per_epoch = math.ceil(len(table.train.y) / batch)

@@ -26,13 +26,12 @@ class World:
     Attributes:
         source: "made", or a real set's name.
         noise: share of reversed rows of the made table, or of wrong labels of the digits.
-    later: share of reversed rows among the test rows, where the population drifts.
+        later: share of reversed rows among the test rows, where the population drifts.
         rows: for training.
         held: for validation, which selects and fits temperatures.
         test: for measuring; 0 means what is left.
         positives: share of positives of the made table; None leaves it.
         batch: rows a step; all of them where it isn't smaller.
-        hidden: the network's layers.
     """
 
     source: str = "made"
@@ -43,7 +42,6 @@ class World:
     test: int = 4000
     positives: float | None = None
     batch: int = 256
-    hidden: tuple[int, ...] = (64, 64)
 
 
 WORLDS = {
@@ -53,7 +51,6 @@ WORLDS = {
     "30 % noise later": World(later=0.3),
     "150 rows": World(rows=150, held=100),
     "5 % positives": World(positives=0.05),
-    "linear network": World(hidden=()),
     "heart failure": World("heart failure", rows=150, held=75, test=0),
     "breast cancer": World("breast cancer", rows=200, held=100, test=0),
     "mislabelled digits": World("digits", noise=0.2, rows=800, held=300, test=0, batch=200),
