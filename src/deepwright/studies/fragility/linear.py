@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from deepwright.risk import FragileLinearClassifier
-from deepwright.studies.fragility.measures import cross_entropy, indices, margins, measured, temperatures
+from deepwright.studies.fragility.measures import at_matched, cross_entropy, indices, margins, measured, temperatures
 from deepwright.studies.fragility.trials import RULES
-from deepwright.studies.fragility.worlds import table_of
+from deepwright.studies.fragility.worlds import MADE, WORLDS, table_of
 
 SLACKS = (
     0.003,
@@ -55,7 +55,9 @@ def linear_trial(data: str, arm: str, seed: int, root: str | None) -> list[dict[
     temperature = temperatures(z, labels)
     matched = z / temperature[:, None, None]
     validation = {"ce": cross_entropy(matched, labels), "nfi": indices(margins(matched, labels))[1]}
-    found = measured(torch.stack(test), table.test.y, temperature)
+    scores = torch.stack(test)
+    few = WORLDS[data].source != MADE
+    found = measured(scores, table.test.y, *at_matched((z, labels), scores, table.test.y, few))
     return [
         {"rule": rule, "setting": setting, "validation": float(validation[rule][i]), **found[i]}
         for rule in RULES

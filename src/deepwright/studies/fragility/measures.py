@@ -48,6 +48,35 @@ def temperatures(z: Float[Tensor, "m n k"], y: Int64[Tensor, " n"]) -> Float[Ten
     return at.exp()
 
 
+def at_matched(
+    held: tuple[Tensor, Tensor], z: Float[Tensor, "m n k"], y: Int64[Tensor, " n"], few: bool
+) -> tuple[Float[Tensor, "m n k"], Float[Tensor, " m"]]:
+    """Test logits at the temperature of held-out rows, and that temperature.
+
+    Where a set is so small that the held-out rows hold a handful of errors, the other half of the test rows joins them,
+    half by half: else every arm is judged by how its temperature happened to fall. No arm is selected by these.
+
+    Args:
+        held: logits and labels of the held-out rows.
+        z: logits of the test rows.
+        y: their labels.
+        few: whether the test rows join.
+
+    Source: "Pitfalls of In-Domain Uncertainty Estimation and Ensembling in Deep Learning", arXiv 2002.06470.
+    """
+    z = z.double()
+    if not few:
+        temperature = temperatures(*held)
+        return z / temperature[:, None, None], temperature
+    matched, found = torch.empty_like(z), []
+    halves = torch.arange(len(y)) % 2 == 0
+    for mine, rest in ((halves, ~halves), (~halves, halves)):
+        with_rest = torch.cat([held[0].double(), z[:, rest]], 1), torch.cat([held[1], y[rest]])
+        found.append(temperatures(*with_rest))
+        matched[:, mine] = z[:, mine] / found[-1][:, None, None]
+    return matched, (found[0] * found[1]).sqrt()
+
+
 def margins(z: Float[Tensor, "m n k"], y: Int64[Tensor, " n"]) -> Float[Tensor, "m n"]:
     """The misjudgment scores xi of each member: the largest wrong probability minus the true class's."""
     p = z.double().softmax(2)
@@ -67,17 +96,20 @@ def indices(xi: Float[Tensor, "m n"]) -> tuple[Float[Tensor, " m"], Float[Tensor
 
 
 def measured(
-    z: Float[Tensor, "m n k"], y: Int64[Tensor, " n"], temperature: Float[Tensor, " m"]
+    z: Float[Tensor, "m n k"],
+    y: Int64[Tensor, " n"],
+    matched: Float[Tensor, "m n k"],
+    temperature: Float[Tensor, " m"],
 ) -> list[dict[str, float | list[float]]]:
     """All measures of each member on test rows.
 
     Args:
         z: raw logits.
         y: labels.
-        temperature: of each member, from other rows.
+        matched: see `at_matched`.
+        temperature: of each member.
     """
     z = z.double()
-    matched = z / temperature[:, None, None]
     columns: dict[str, Tensor] = {"accuracy": (z.argmax(2) == y).double().mean(1), "temperature": temperature}
     for name, logits in (("", z), ("_matched", matched)):
         xi = margins(logits, y)

@@ -10,7 +10,7 @@ import numpy as np
 from deepwright.core.statistics import Interval, mean_interval, paired_permutation
 from deepwright.studies._frame import Measure, gaps
 from deepwright.studies.fragility.choosing import Arms
-from deepwright.studies.fragility.worlds import REAL_ROWS, WORLDS
+from deepwright.studies.fragility.worlds import MADE, REAL_ROWS, WORLDS
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def over_seeds(data: str, differences: list[float]) -> Gap:
     if len(differences) == 1:
         return Gap(Interval(differences[0], -math.inf, math.inf), 1.0)
     world = WORLDS[data]
-    if world.source == "made":
+    if world.source == MADE:
         return Gap(mean_interval(differences), paired_permutation(differences, [0.0] * len(differences)))
     learnt = world.rows + world.held
     return corrected(differences, (REAL_ROWS[world.source] - learnt) / learnt)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from deepwright.data import Data
 from deepwright.studies.fragility.arms import ARMS, RATES
-from deepwright.studies.fragility.measures import cross_entropy, indices, margins, measured, temperatures
+from deepwright.studies.fragility.measures import at_matched, cross_entropy, indices, margins, measured, temperatures
 from deepwright.studies.fragility.stacked import Stacks, train
-from deepwright.studies.fragility.worlds import WORLDS, table_of
+from deepwright.studies.fragility.worlds import MADE, WORLDS, table_of
 
 RULES = ("ce", "nfi")  # on validation rows, at the temperature fitted there; the lower the better
 HIDDEN = (64, 64)
@@ -86,11 +86,13 @@ def trial(data: str, arm: str, seed: int, root: str | None, steps: int) -> list[
         {"setting": setting, "decay": decay, "lr": rate}
         for (setting, decay), rate in zip(what.tries * len(RATES), rates)
     ]
-    return [row for rule in RULES for row in _rows(stacks, best, rule, names, table)]
+    return [row for rule in RULES for row in _rows(stacks, best, rule, names, table, world.source != MADE)]
 
 
 @torch.no_grad()
-def _rows(stacks: Stacks, best: Best, rule: str, names: list[dict[str, float]], table: Data) -> list[dict[str, Any]]:
+def _rows(
+    stacks: Stacks, best: Best, rule: str, names: list[dict[str, float]], table: Data, few: bool
+) -> list[dict[str, Any]]:
     """What the validation says of every setting; the test, of the best at each own setting and weight decay."""
     stacks.load_state_dict(best.weights[rule])
     rows: list[dict[str, Any]] = [
@@ -105,8 +107,10 @@ def _rows(stacks: Stacks, best: Best, rule: str, names: list[dict[str, float]], 
             for value in {row[axis] for row in rows}
         }
     )
-    fitted = temperatures(stacks(best.x), best.y)[winners]
+    test = table.test
+    z = stacks(test.x)[winners]
+    fitted = at_matched((stacks(best.x)[winners], best.y), z, test.y, few)
     learnt = cross_entropy(stacks(table.train.x)[winners], table.train.y)
-    for i, loss, found in zip(winners, learnt, measured(stacks(table.test.x)[winners], table.test.y, fitted)):
+    for i, loss, found in zip(winners, learnt, measured(z, test.y, *fitted)):
         rows[i] |= {"train_ce": float(loss), **found}
     return rows

@@ -18,13 +18,15 @@ from deepwright.data import (
     table_data,
 )
 
+MADE = "made"
+
 
 @dataclass(frozen=True)
 class World:
     """How one table is made and trained on.
 
     Attributes:
-        source: "made", or a real set's name.
+        source: made, or a real set's name.
         noise: share of reversed rows of the made table, or of wrong labels of the digits.
         later: share of reversed rows among the test rows, where the population drifts.
         rows: for training.
@@ -34,7 +36,7 @@ class World:
         batch: rows a step; all of them where it isn't smaller.
     """
 
-    source: str = "made"
+    source: str = MADE
     noise: float = 0.12
     later: float | None = None
     rows: int = 900
@@ -82,7 +84,7 @@ def table_of(name: str, seed: int, root: str | None) -> Data:
 
 
 def _rows(world: World, seed: int, root: str | None) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    if world.source == "made":
+    if world.source == MADE:
         return *_made(world, seed), ("0", "1")
     if world.source == "digits":
         data = load_digits()
