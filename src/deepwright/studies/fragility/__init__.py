@@ -6,7 +6,7 @@ from typing import Any
 
 from deepwright.core.results import StudyResult, Table
 from deepwright.studies import Settings
-from deepwright.studies._frame import Runs, cross, run_grid, study_result
+from deepwright.studies._frame import cross, run_grid, study_result
 from deepwright.studies.fragility.arms import ARMS
 from deepwright.studies.fragility.choosing import WORDS, Arms, chosen, chosen_linear
 from deepwright.studies.fragility.claims import claims_of
@@ -38,7 +38,7 @@ LIMITS = (
 )
 
 
-def grids(settings: Settings) -> tuple[Runs, Runs, Runs]:
+def grids(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
     """Trials of all losses on the main tables, of two losses in every other regime, and of the linear models."""
     seeds, quick = settings.seeds_or(SEEDS[:2] if settings.quick else SEEDS), settings.quick
     root = settings.data_root
@@ -52,16 +52,19 @@ def grids(settings: Settings) -> tuple[Runs, Runs, Runs]:
     linear = [name for name in there if name in LINEAR and not (quick and name not in QUICK)]
     steps = 40 if quick else STEPS
     return (
-        run_grid(trial, cross(data=main, arm=list(ARMS), **more, steps=steps), settings, "fragility-index"),
-        run_grid(trial, cross(data=others, arm=["erm", "fragility"], **more, steps=steps), settings, "regimes"),
-        run_grid(linear_trial, cross(data=linear, arm=MODELS, **more), settings, "linear models"),
+        cross(data=main, arm=list(ARMS), **more, steps=steps),
+        cross(data=others, arm=["erm", "fragility"], **more, steps=steps),
+        cross(data=linear, arm=MODELS, **more),
     )
 
 
 def run(settings: Settings) -> StudyResult:
     """FragilityLoss against ERM, label smoothing, focal, CVaR, tilted and chi2-DRO losses, and in other regimes."""
     seeds = settings.seeds_or(SEEDS[:2] if settings.quick else SEEDS)
-    runs = main, others, linear = grids(settings)
+    most, two, exact_ones = grids(settings)
+    main = run_grid(trial, most, settings, "fragility-index")
+    others = run_grid(trial, two, settings, "regimes")
+    linear = run_grid(linear_trial, exact_ones, settings, "linear models")
     n, names = len(seeds), list(main.by("data"))
     best, by_nfi = chosen(main, "ce"), chosen(main, "nfi")
     elsewhere, lines = chosen(others, "ce"), chosen_linear(linear)
@@ -70,7 +73,7 @@ def run(settings: Settings) -> StudyResult:
     regimes, exact = regimes_table(arms, everywhere), linear_table(lines.arms, list(linear.by("data")))
     return study_result(
         "fragility-index",
-        runs,
+        [main, others, linear],
         seeds=seeds,
         claims=claims_of(arms, by_nfi.arms, n, regimes, exact),
         tables=[
