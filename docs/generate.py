@@ -1,10 +1,11 @@
-"""Write what comes from `deepwright.systems`: README's table and the navigation of the docs.
+"""Write what comes from `deepwright.systems`: README's table, the navigation of the docs, the results in the package.
 
 Run by `make docs`; `tests/test_systems.py` fails where the committed text isn't what this writes.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -46,17 +47,28 @@ def between(text: str, begin: str, end: str, content: str) -> str:
 def written() -> dict[Path, str]:
     """The files as they should be."""
     readme, site = ROOT / "README.md", ROOT / "mkdocs.yml"
-    return {
+    return committed() | {
         readme: between(readme.read_text(), BEGIN, END, table()),
         site: between(site.read_text(), NAV_BEGIN, NAV_END, navigation()),
     }
+
+
+def committed(systems: tuple[System, ...] = SYSTEMS) -> dict[Path, str]:
+    """The studies' results without their figures, as `deepwright study --check` reads them where only a wheel is."""
+    folder, found = ROOT / "src/deepwright/studies/committed", {}
+    for s in systems:
+        if s.study:
+            result = json.loads((ROOT / f"docs/results/{s.slug}.json").read_text(encoding="utf-8"))
+            found[folder / f"{s.slug}.json"] = json.dumps(result | {"figures": []}, indent=1) + "\n"
+    return found
 
 
 def main() -> int:
     """Write them; 1 when something changed."""
     changed = 0
     for path, text in written().items():
-        if path.read_text() != text:
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text)
             print(f"wrote {path.relative_to(ROOT)}")
             changed = 1

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 JUNK = re.compile(
     r"__pycache__|\.py[cod]$|\.egg-info|\.(venv|git|mypy_cache|ruff_cache|pytest_cache|deepwright)(/|$)|\.DS_Store"
 )
+UNKEPT = re.compile(r"docs/results/((quick|check|seeds-[^/]*)/|[^/]*\.html$)")  # what runs leave there, ignored by git
 LARGEST = 4 * 2**20  # bytes of one file: bundled weights of one megabyte are the largest thing that belongs here
 
 
@@ -59,7 +60,7 @@ def inside_wheel(path):
 def source_files(folder):
     """The files of the checkout under a folder, without what interpreters and tools leave there."""
     found = (p.relative_to(ROOT).as_posix() for p in (ROOT / folder).rglob("*") if p.is_file())
-    return {name for name in found if not JUNK.search(name) and not name.startswith("docs/results/quick/")}
+    return {name for name in found if not JUNK.search(name) and not UNKEPT.match(name)}
 
 
 def clean_environment():

@@ -104,6 +104,7 @@ def stub(monkeypatch):
         return StudyResult("stub", claims, table, [figure], settings={"seeds": seeds}, seconds=100.0)
 
     monkeypatch.setitem(STUDIES, "stub", lambda: SimpleNamespace(run=run))
+    monkeypatch.setattr("deepwright.report.write_study", lambda r, folder: r.to_json(folder / f"{r.study}.json"))
 
 
 def command(tmp_path, *more):

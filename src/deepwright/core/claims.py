@@ -144,7 +144,8 @@ class Claim:
             holds = (found.value if ends[1] is None else ends[1]) <= threshold
         many = counted if n is None else int(n)
         holds = holds and not (rule == "mean" and many == 1)
-        return cls(text, found.value, threshold, sense, bool(holds), many, spread, *ends, rule=rule, basis=basis)
+        low, high = ends
+        return cls(text, found.value, threshold, sense, bool(holds), many, spread, low, high, rule, basis)
 
 
 def _rule(values: Sequence[float] | float | Interval, every: bool, timing: bool) -> str:
@@ -162,6 +163,8 @@ def _measured(values: Sequence[float] | float | Interval, rule: str, sense: str)
     if isinstance(values, Interval):
         return values, 0.0, 0
     array = np.atleast_1d(np.asarray(values, dtype=float))
+    if array.ndim != 1 or not len(array):
+        raise InputError("a claim's values", given=f"shape {array.shape}", expected="one a seed, at least one")
     spread = float(array.std(ddof=1)) if len(array) > 1 else 0.0
     if rule == "every":
         worst = float(array.min() if sense == ">=" else array.max())

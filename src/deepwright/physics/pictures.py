@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,23 @@ def field_image(
     figure.savefig(stream, format="png", dpi=110)
     plt.close(figure)
     return {"png": base64.b64encode(stream.getvalue()).decode(), "caption": caption}
+
+
+def field_images(fields: Mapping[str, np.ndarray], **options: Any) -> list[dict[str, Any]]:
+    """Pictures of fields that are compared, on one colour scale.
+
+    Args:
+        fields: (nx, ny) each, by caption, x along the first axis.
+        options: of `field_image` but for `signed` and `limit`, which all share.
+
+    Raises:
+        InputError: no fields.
+    """
+    if not fields:
+        raise InputError("pictures", given="no fields", expected="at least one")
+    limit = float(max(np.nanmax(np.abs(values)) for values in fields.values()))
+    signed = any(bool((values < 0).any()) for values in fields.values())
+    return [field_image(v, caption, signed=signed, limit=limit, **options) for caption, v in fields.items()]
 
 
 def film(

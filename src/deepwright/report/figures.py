@@ -121,8 +121,8 @@ def _xy(figure: Figure) -> str:
         if series.get("low") and series.get("high"):
             upper = [f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in zip(series["x"], series["high"])]
             lower = [f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in zip(series["x"], series["low"])]
-            look = f'stroke="{color}" opacity=".5"' if len(upper) == 1 else 'opacity=".13"'  # one point's has no width
-            parts.append(f'<polygon points="{" ".join(upper + lower[::-1])}" fill="{color}" {look}/>')
+            fill = f'stroke="{color}" opacity=".5"' if len(upper) == 1 else 'opacity=".13"'  # one point's has no width
+            parts.append(f'<polygon points="{" ".join(upper + lower[::-1])}" fill="{color}" {fill}/>')
         if figure.kind == "line":
             dash = ' stroke-dasharray="6 5"' if series.get("dashed") else ""
             path = " ".join(f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in points)

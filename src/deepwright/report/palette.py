@@ -88,6 +88,7 @@ METHODS = {
     "exact": TRUTH,
     "grid": TRUTH,
     "grid of 512 x 512": TRUTH,
+    "grid, no collisions": BASELINE,
     # unifluids
     "flow matching": OURS,
     "flow matching, padded": light(OURS),

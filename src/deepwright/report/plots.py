@@ -17,7 +17,7 @@ from deepwright.report.figures import categories, finite, value_range
 from deepwright.report.palette import TRUTH, looks
 
 _MARKED = 12  # points of a line that bear a mark
-_SALT = {"svg.hashsalt": "deepwright", "svg.fonttype": "path"}  # names inside the file don't change from run to run
+_SAME: dict[Any, Any] = {"svg.hashsalt": "deepwright", "svg.fonttype": "path"}  # names inside a file stay the same
 
 
 def png(figures: Sequence[Figure], path: Path | str) -> Path:
@@ -54,7 +54,7 @@ def _written(figures: Sequence[Figure], path: Path | str, kind: str, metadata: d
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    with matplotlib.rc_context(_SALT):
+    with matplotlib.rc_context(_SAME):
         fig = _drawn(figures, plt)
         buffer = io.BytesIO()
         fig.savefig(buffer, format=kind, dpi=130, metadata=metadata)
@@ -63,24 +63,32 @@ def _written(figures: Sequence[Figure], path: Path | str, kind: str, metadata: d
 
 
 def _drawn(figures: Sequence[Figure], plt: Any) -> Any:
-    """All figures on one sheet."""
-    drawn = [f for f in figures if f.kind not in ("images", "strips")]
+    """All figures on one sheet: plots side by side, then each row of pictures."""
+    plots = [f for f in figures if f.kind not in ("images", "strips")]
+    across = 2 if len(plots) == 4 else 3  # small ones aren't read
+    sheets = [plots[i : i + across] for i in range(0, len(plots), across)]
     pictures = [row for f in figures if f.kind in ("images", "strips") for row in _rows(f)]
-    rows = max([len(f.series[0]["rows"]) for f in drawn if f.kind == "heatmap"], default=0)
-    width = max(6.2 * len(drawn), max((3.1 * len(f.series) for f in pictures), default=0.0))
-    heights = [max(4.6, 1.2 + 0.24 * rows)] * bool(drawn) + [2.9] * len(pictures)
+    width = max([6.2 * len(row) for row in sheets] + [3.1 * len(f.series) for f in pictures])
+    heights = [max(map(_height, row)) for row in sheets] + [2.9] * len(pictures)
     fig = plt.figure(figsize=(width, sum(heights)), layout="constrained")
     parts = fig.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-    if drawn:
-        for part, figure in zip(parts[0].subfigures(1, len(drawn), squeeze=False)[0], drawn):
-            _plot(part.subplots(), figure)
-    for part, figure in zip(parts[bool(drawn) :], pictures):
+    for part, row in zip(parts, sheets):
+        for place, figure in zip(part.subfigures(1, len(row), squeeze=False)[0], row):
+            _plot(place.subplots(), figure)
+    for part, figure in zip(parts[len(sheets) :], pictures):
         part.suptitle(figure.title, fontsize=11)
         for ax, item in zip(part.subplots(1, len(figure.series), squeeze=False)[0], figure.series):
             ax.imshow(_pixels(item["png"]))
             ax.set_title(item["caption"], fontsize=9)
             ax.axis("off")
     return fig
+
+
+def _height(figure: Figure) -> float:
+    """Inches: a heat map has as many lines as rows, and a legend its own."""
+    if figure.kind == "heatmap":
+        return max(4.2, 1.2 + 0.24 * len(figure.series[0]["rows"]))
+    return 4.2 + 0.2 * -(-len(figure.series) // 3)
 
 
 def _rows(figure: Figure) -> list[Figure]:

@@ -47,13 +47,9 @@ def markdown(result: StudyResult) -> str:
     if result.limits:
         lines += ["", "## What this does not show", "", *(f"- {line}" for line in result.limits)]
     if result.figures:
-        lines += [
-            "",
-            f"![{result.study}]({result.study}.png)",
-            "",
-            f"[The figures as a vector graphic]({result.study}.svg)",
-        ]
-        lines += ["", *(f"- *{figure.title}*: {figure.note}" for figure in result.figures if figure.note)]
+        lines += ["", f"![{result.study}]({result.study}.png)", ""]
+        lines += [f"- *{figure.title}*: {figure.note}" for figure in result.figures if figure.note]
+        lines += [f"- [The same as a vector graphic]({result.study}.svg)"]
     for table in [result.table, *result.tables]:
         lines += ["", f"**{table.caption}**" if table.caption else "", "", table.markdown()]
     if result.arms:
@@ -121,16 +117,7 @@ def arms_table(result: StudyResult) -> Table:
         edge = f"{arm.at_edge} of {sum(arm.chosen.values())} seeds" if arm.at_edge else None
         cells = [arm.name, arm.rule, arm.data or None, arm.tried, chosen, edge, arm.budget, arm.why or None]
         rows.append([arm.group, *cells] if grouped else cells)
-    columns = [
-        "arm",
-        "selected by",
-        "on",
-        "settings tried",
-        "chosen (seeds)",
-        "at the grid's edge",
-        "budget",
-        "differs",
-    ]
+    columns = ["arm", "selected by", "on", "tried", "chosen (seeds)", "at the grid's edge", "budget", "why it differs"]
     return Table(["group", *columns] if grouped else columns, rows, "")
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+MEDIAN = "CPU time on one thread, median of repeats that take turns"  # what `median_ms` gives, as a claim's basis
+
 
 @contextmanager
 def one_thread() -> Iterator[None]:

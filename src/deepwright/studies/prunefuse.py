@@ -33,6 +33,11 @@ SELECTIONS = {
     "PruneFuse, TypiClust": ("pruned", "typiclust"),
 }
 SMALL = 16  # samples a step: three epochs of 480 labels are 90 steps, of 32 samples a step only 45
+LIMITS = (
+    "Digits of 14 x 14 and a ResNet-8 of width 8: selection costs little here, and what it saves at the paper's size "
+    "isn't shown.",
+    "Training is short on purpose (3 and 10 epochs): what fusing is worth after long training isn't shown.",
+)
 OURS, WHOLE = "PruneFuse, least confidence", "whole network, least confidence"
 
 
@@ -51,6 +56,7 @@ def run(settings: Settings) -> StudyResult:
         tables=[_table(arms, len(seeds)), _ablation(arms)],
         figures=[_figure(arms)],
         summary=_summary(arms, timing),
+        limits=LIMITS,
         settings={"removed": 0.5, "labels": 480, "timing": {k: round(v, 2) for k, v in timing.items()}},
     )
 
@@ -156,7 +162,7 @@ def _claims(arms: dict[str, Runs], timing: dict[str, float]) -> list[Claim]:
     faster = timing["whole"] / timing["pruned"]
     return [
         Claim.at_least("fused above scratch on the same labels after 3 epochs of 15 steps", early, 0.025),
-        Claim.at_least("... in the worst seed", min(early), 0.01),
+        Claim.at_least("... in the worst seed", early, 0.01, every=True),
         Claim.at_least(
             "fused above scratch after 3 epochs of 30 steps (batches of 16), where scratch isn't starved",
             gaps(ours, ours, "fused 3 random, small batches", "scratch 3, small batches"),
@@ -176,7 +182,13 @@ def _claims(arms: dict[str, Runs], timing: dict[str, float]) -> list[Claim]:
         Claim.at_most(
             "MACs of selection against the whole network's (p = 0.5)", ratios(ours, arms[WHOLE], "macs"), 0.25 * 1.35
         ),
-        Claim.at_least("seconds of a round at width 32: the whole network's over the pruned one's", faster, 2.0),
+        Claim.at_least(
+            "seconds of a round at width 32: the whole network's over the pruned one's",
+            faster,
+            2.0,
+            timing=True,
+            basis="one round each, side by side",
+        ),
         Claim.at_least(
             "zeros in the rest are below random re-initialisation after 3 epochs (they never wake)",
             gaps(ours, ours, "fused 3 random", "fused 3 zero"),
@@ -196,6 +208,7 @@ def _more_claims(arms: dict[str, Runs]) -> list[Claim]:
             "L2 at initialisation against units at random: the 95 % interval of the difference holds 0 (0 = it does)",
             float(not interval.low <= 0 <= interval.high) if interval.known else math.nan,
             0.0,
+            basis="decided by the interval over the seeds",
         ),
         Claim.at_least(
             "pruned selector's labels against a separate small network's (10 epochs, scratch)",

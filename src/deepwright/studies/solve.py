@@ -16,7 +16,7 @@ from deepwright.physics.networks import field
 from deepwright.physics.pictures import field_image
 from deepwright.physics.solve import LeastSquaresProblem, Phase, certify, fit_problem, relative_errors
 from deepwright.studies import Settings
-from deepwright.studies._clock import median_ms
+from deepwright.studies._clock import MEDIAN, median_ms
 from deepwright.studies._frame import Runs, cross, curve, mean, ratios, run_grid, study_result
 
 WAYS: dict[str, list[tuple[Any, ...]]] = {
@@ -30,6 +30,10 @@ WAYS: dict[str, list[tuple[Any, ...]]] = {
     "Levenberg-Marquardt": [("lm", 500)],
     "Levenberg-Marquardt, float32": [("lm", 500)],
 }
+LIMITS = (
+    "One linear, smooth problem in two dimensions with 501 parameters: Levenberg-Marquardt's matrix grows with the "
+    "square of these, and what it is worth on large networks isn't shown.",
+)
 OURS = "Levenberg-Marquardt"
 
 
@@ -51,6 +55,7 @@ def run(settings: Settings) -> StudyResult:
         tables=[_table(arms, budget, len(seeds)), _timing(speed)],
         figures=_figures(arms),
         summary=_summary(arms, speed),
+        limits=LIMITS,
         settings={"budget": budget},
     )
 
@@ -145,15 +150,23 @@ def _better_adam(arms: dict[str, Runs]) -> list[float]:
 
 def _claims(arms: dict[str, Runs], speed: list[dict[str, Any]]) -> list[Claim]:
     ours = arms[OURS].values("error")
-    behind = min(a / b for a, b in zip(_better_adam(arms), ours))
+    behind = [a / b for a, b in zip(_better_adam(arms), ours)]
     claims = [
-        Claim.at_most("Levenberg-Marquardt, 500 steps: relative L2 error in the worst seed", max(ours), 5e-4),
-        Claim.at_least("... the better Adam's error over it at equal CPU time, in the worst seed", behind, 100.0),
+        Claim.at_most("Levenberg-Marquardt, 500 steps: relative L2 error in the worst seed", ours, 5e-4, every=True),
+        Claim.at_least(
+            "... the better Adam's error over it at equal CPU time, in the worst seed", behind, 100.0, every=True
+        ),
         Claim.at_most("SSBroyden: relative L2 error", arms["SSBroyden"].values("error"), 1e-2),
         Claim.at_least(
-            "jets against nested gradients, d = 3, 4,096 points, float64, one thread", speed[1]["ratio"], 1.4
+            "jets against nested gradients, d = 3, 4,096 points, float64, one thread",
+            speed[1]["ratio"],
+            1.4,
+            timing=True,
+            basis=MEDIAN,
         ),
-        Claim.at_least("jets against nested gradients, d = 10, 2,048 points", speed[2]["ratio"], 1.7),
+        Claim.at_least(
+            "jets against nested gradients, d = 10, 2,048 points", speed[2]["ratio"], 1.7, timing=True, basis=MEDIAN
+        ),
     ]
     if "SSBroyden, float32" in arms:
         stalled = ratios(arms["Levenberg-Marquardt, float32"], arms[OURS], "error")
@@ -202,7 +215,15 @@ def _figures(arms: dict[str, Runs]) -> list[Figure]:
         series.append(curve(name, x, y, dashed="float32" in name))
     value, gap = (t.numpy() for t in arms[OURS][0]["picture"])
     return [
-        Figure("line", "Error against CPU time (median seed)", series, "CPU seconds", "relative L2 error", log_y=True),
+        Figure(
+            "line",
+            "Error against CPU time (median seed)",
+            series,
+            "CPU seconds",
+            "relative L2 error",
+            log_y=True,
+            note="one seed each: the table has the best and the worst",
+        ),
         Figure(
             "images",
             "Levenberg-Marquardt's solution and its error",

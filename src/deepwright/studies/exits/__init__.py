@@ -11,6 +11,11 @@ from deepwright.studies._frame import Runs, cross, curve, gaps, mean, run_grid, 
 from deepwright.studies.exits.timing import batched_time, paths
 from deepwright.studies.exits.trials import ALPHAS, CUTS, trial
 
+LIMITS = (
+    "Synthetic scenes of which half are empty, and a detector that is nearly perfect on them: with fewer empty frames "
+    "or a poorer detector the exits pay less.",
+    "The certificate holds for frames drawn as those of the calibration were; a camera that moves on isn't covered.",
+)
 COLUMNS = {
     "skipped": "skipped",
     "of empty": "of empty frames",
@@ -38,6 +43,7 @@ def run(settings: Settings) -> StudyResult:
         tables=[_table(runs), _rivals(runs, best)],
         figures=_figures(runs, best),
         summary=_summary(runs, best),
+        limits=LIMITS,
         settings={"train frames": frames, "calibration frames": 1200, "paths": list(paths())},
     )
 
@@ -59,8 +65,9 @@ def _claims(runs: Runs, best: str) -> list[Claim]:
         Claim.at_least("... mean average precision falls by at most 0.02", runs.values(change), -0.02),
         Claim.at_most(
             "... false skips on test frames: lower end of their 95 % interval below the certified 5 % (worst seed)",
-            max(runs.values(_at(best, 0.05, "false skip, low"))),
+            runs.values(_at(best, 0.05, "false skip, low")),
             0.05,
+            every=True,
         ),
         Claim.at_least(
             "... above random skips at the same rate by 0.05 mean average precision",
@@ -102,7 +109,8 @@ def _rival_claims(runs: Runs, best: str) -> list[Claim]:
 
 
 def _batch_claim(share: float) -> Claim:
-    return Claim.at_most("a batch of 64 of which 80 % leave: time over the static network's", share, 0.45)
+    text = "a batch of 64 of which 80 % leave: time over the static network's"
+    return Claim.at_most(text, share, 0.45, timing=True, basis="median of 15 batches each, taking turns")
 
 
 def _table(runs: Runs) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepwright.core.results import Figure
-from deepwright.physics.pictures import field_image
+from deepwright.physics.pictures import field_images
 from deepwright.studies._frame import Runs, curve
 from deepwright.studies.kinetic.trials import TEN_STEP
 
@@ -52,8 +52,5 @@ def _against(row: dict[str, Any], times: list[float], ours: str, truths: dict[st
 
 def _densities(picture: dict[str, Any]) -> list[dict[str, Any]]:
     names = {"start": "start", "kinetic JKO, t = 1": "ours", "exact, t = 1": "exact"}
-    extent = (-3.5, 3.5, -3.5, 3.5)
-    return [
-        field_image(picture[key].numpy(), name, extent=extent, axes=("x", "v"), signed=False)
-        for name, key in names.items()
-    ]
+    densities = {name: picture[key].numpy() for name, key in names.items()}
+    return field_images(densities, extent=(-3.5, 3.5, -3.5, 3.5), axes=("x", "v"))  # on one colour scale

@@ -10,6 +10,7 @@ from deepwright.physics.linear_grids import CELG, CellGrid
 from deepwright.physics.pictures import field_image
 from deepwright.physics.splines import KERNELS
 from deepwright.studies import Settings
+from deepwright.studies._clock import MEDIAN
 from deepwright.studies._frame import Runs, cross, curve, ends, ratios, run_grid, study_result
 from deepwright.studies.linear_grids.timing import step_times
 from deepwright.studies.linear_grids.trials import NETWORKS, PROBLEMS, trial
@@ -18,6 +19,11 @@ Arms = dict[tuple[str, str], Runs]
 MAIN = ("PINN", "PINN, Fourier features", "SPINN", "PIXEL", "CELG", "CELG, three levels")
 BY_KERNEL = tuple(name for name in NETWORKS if name[6:] in KERNELS)
 ONE_SEED = ("flow-mixing-3d", "helmholtz-3d")
+LIMITS = (
+    "Smooth problems on boxes with one optimiser (Adam) and equal CPU seconds: networks under second-order optimisers "
+    "are in sciml-core.",
+    "In ten dimensions nobody learns; what the grids are worth there isn't shown.",
+)
 PICTURED = "three bands"
 
 
@@ -42,6 +48,7 @@ def run(settings: Settings) -> StudyResult:
         tables=[_table(arms, budget, len(seeds)), _timing(times), _memory()],
         figures=_figures(arms),
         summary=_summary(arms),
+        limits=LIMITS,
         settings={"budget": budget},
     )
 
@@ -57,10 +64,12 @@ def _grid(quick: bool, seeds: tuple[int, ...], budget: float) -> list[dict[str, 
 
 
 def _fixed_claims(fixed: dict[str, Runs]) -> list[Claim]:
-    ours, network = max(fixed["CELG"].values("error")), min(fixed["PINN"].values("error"))
+    ours, network = (fixed[name].values("error") for name in ("CELG", "PINN"))
     return [
-        Claim.at_most("one band (w = 4), 400 steps: relative L2 error of CELG in the worst seed", ours, 3e-2),
-        Claim.at_least("... a 3 x 64 tanh network after 800 steps stays far off (best seed)", network, 0.5),
+        Claim.at_most(
+            "one band (w = 4), 400 steps: relative L2 error of CELG in the worst seed", ours, 3e-2, every=True
+        ),
+        Claim.at_least("... a 3 x 64 tanh network after 800 steps stays far off (best seed)", network, 0.5, every=True),
     ]
 
 
@@ -97,11 +106,13 @@ def _time_claims(times: dict[str, float]) -> list[Claim]:
     two_axes = times["CELG, 2 axes"]
     against = times["CELG, 3 axes"] / times["4 x 64 tanh, 3 axes"]
     cells = times["cells 16 x 16, 16 grids, 2 axes"] / two_axes
+    axes, knots = times["CELG, 10 axes"] / two_axes, times["CELG, 128 knots, 2 axes"] / two_axes
+    how: dict[str, Any] = {"timing": True, "basis": MEDIAN}
     return [
-        Claim.at_most("time of a step: CELG over a 4 x 64 tanh network, 3 axes", against, 1.0),
-        Claim.at_least("time of a step: cells of 16 x 16 over CELG, 2 axes", cells, 5.0),
-        Claim.at_most("time of a step: 10 axes over 2", times["CELG, 10 axes"] / two_axes, 3.0),
-        Claim.at_most("time of a step: 128 knots over 32", times["CELG, 128 knots, 2 axes"] / two_axes, 1.5),
+        Claim.at_most("time of a step: CELG over a 4 x 64 tanh network, 3 axes", against, 1.0, **how),
+        Claim.at_least("time of a step: cells of 16 x 16 over CELG, 2 axes", cells, 5.0, **how),
+        Claim.at_most("time of a step: 10 axes over 2", axes, 3.0, **how),
+        Claim.at_most("time of a step: 128 knots over 32", knots, 1.5, **how),
     ]
 
 
@@ -152,7 +163,15 @@ def _figures(arms: Arms) -> list[Figure]:
     ]
     return [
         Figure("bar", "Error at equal CPU time", bars, "problem", "relative L2 error", log_y=True),
-        Figure("line", "One band: loss by kernel (first seed)", losses, "share of training", "loss", log_y=True),
+        Figure(
+            "line",
+            "One band: loss by kernel (first seed)",
+            losses,
+            "share of training",
+            "loss",
+            log_y=True,
+            note="one seed's",
+        ),
         Figure("images", "Three bands", images),
     ]
 

@@ -37,8 +37,16 @@ def run(settings: Settings) -> StudyResult:
         tables=[_table(arms, len(seeds)), _unit_table(units), *_real_tables(real)],
         figures=_figures(arms),
         summary=_summary(arms, units),
+        limits=LIMITS,
         settings={"unit seeds": len(units), "cifar10": len(real) > 0},
     )
+
+
+LIMITS = (
+    "The fronts are those of a small perceptron on digits, before any training; only the networks in coupled units are "
+    "trained again, for two epochs.",
+    "The paper's networks and budgets are larger by orders of magnitude.",
+)
 
 
 def _above(arms: dict[str, Runs], other: str) -> list[float]:
@@ -54,10 +62,16 @@ def _points(units: Runs, share: float | None = None) -> list[dict[str, Any]]:
 def _claims(arms: dict[str, Runs]) -> list[Claim]:
     return [
         Claim.at_least(
-            "phases 1 + 2 above a flat binary search by 0.10 hypervolume, in every seed", min(_above(arms, FLAT)), 0.10
+            "phases 1 + 2 above a flat binary search by 0.10 hypervolume, in every seed",
+            _above(arms, FLAT),
+            0.10,
+            every=True,
         ),
         Claim.at_least(
-            "phases 1 + 2 above the global magnitude sweep, in every seed", min(_above(arms, "global magnitude")), 0.0
+            "phases 1 + 2 above the global magnitude sweep, in every seed",
+            _above(arms, "global magnitude"),
+            0.0,
+            every=True,
         ),
         Claim.at_least(
             "phases 1 + 2 not below a longer phase 1 of the same budget by more than 0.002", _above(arms, LONG), -0.002
@@ -81,8 +95,9 @@ def _unit_claims(units: Runs) -> list[Claim]:
         Claim.at_least(
             "ResNet-20 in units: at 70 % of the MACs or fewer, test accuracy within 1 point after 2 epochs "
             "(worst seed)",
-            min(lost),
+            lost,
             -0.01,
+            every=True,
         ),
         Claim.at_most("ResNet-20 in units: MACs of that network", [p["macs"] for p in wide], 0.70),
         Claim.at_least(
@@ -104,8 +119,9 @@ def _unit_claims(units: Runs) -> list[Claim]:
         ),
         Claim.at_most(
             "every picked network equals its masked original (largest difference, float64)",
-            max(p["error"] for p in _points(units)),
+            [max(p["error"] for p in u["points"]) for u in units],
             1e-9,
+            every=True,
         ),
     ]
 

@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 
 from deepwright.core.results import Claim, Figure, StudyResult, Table
-from deepwright.physics.pictures import field_image
+from deepwright.physics.pictures import field_images
 from deepwright.studies import Settings
+from deepwright.studies._clock import MEDIAN
 from deepwright.studies._frame import Runs, cross, curve, mean, ratios, run_grid, study_result
 from deepwright.studies.two_phase.timing import gradient_times
 from deepwright.studies.two_phase.trials import MORE, NOISE, OURS, SPREADS, WAYS, trial
 
 Arms = dict[str, Runs]
 ONE = "one network"
+LIMITS = (
+    "Two dimensions (or axes of symmetry), laminar flows, and solutions that are known because they were made: no "
+    "breaking or merging interface, no measured flow.",
+    "Both ways have the same parameters and steps of the same optimiser; a finite-volume solver isn't among them.",
+)
 CONTRASTS = (0.01, 0.1, 1.0, 100.0, 1000.0)
 
 
@@ -33,6 +39,7 @@ def run(settings: Settings) -> StudyResult:
         tables=[_table(arms, steps), _blocks(arms), _more(arms, steps), _unknown(arms["unknown"])],
         figures=[_losses(arms), *_contrasts(arms), _pictures(arms)],
         summary=_summary(arms, steps),
+        limits=LIMITS,
         settings={"steps": steps, "gradient ms": times},
     )
 
@@ -59,14 +66,15 @@ def _droplet_claims(arms: Arms) -> list[Claim]:
     ours, one, free = arms[OURS], arms[ONE], arms["free"]
     velocity = "relative L2 error of the velocity"
     return [
-        Claim.at_most(f"droplet, viscosities 10 : 1: {velocity} (worst seed)", max(ours.values("u")), 3e-3),
-        Claim.at_most("... of the pressure (worst seed)", max(ours.values("p")), 5e-2),
+        Claim.at_most(f"droplet, viscosities 10 : 1: {velocity} (worst seed)", ours.values("u"), 3e-3, every=True),
+        Claim.at_most("... of the pressure (worst seed)", ours.values("p"), 5e-2, every=True),
         Claim.at_least(
             "one network's velocity error over it, same parameters and steps (worst seed)",
-            min(ratios(one, ours, "u")),
+            ratios(one, ours, "u"),
             10.0,
+            every=True,
         ),
-        Claim.at_least("... pressure error", min(ratios(one, ours, "p")), 10.0),
+        Claim.at_least("... pressure error", ratios(one, ours, "p"), 10.0, every=True),
         Claim.at_most(f"general stress jump: {velocity}", arms["general"].values("u"), 1e-2),
         Claim.at_most(f"viscosities 100 : 1: {velocity}", arms["contrast 100"].values("u"), 1e-1),
         Claim.at_most(
@@ -90,14 +98,17 @@ def _further_claims(arms: Arms) -> list[Claim]:
         ),
         Claim.at_most("viscosity and tension from noisy data: largest relative error", unknown.values("worst"), 0.05),
         Claim.at_most(
-            "... in the deviations that the fit itself states (worst seed)", max(unknown.values("deviations")), 3.0
+            "... in the deviations that the fit itself states (worst seed)",
+            unknown.values("deviations"),
+            3.0,
+            every=True,
         ),
     ]
 
 
 def _jets_claim(times: dict[str, float]) -> Claim:
     text = "gradient of the functional: nested gradients' time over jets'"
-    return Claim.at_least(text, times["nested gradients"] / times["jets"], 1.3)
+    return Claim.at_least(text, times["nested gradients"] / times["jets"], 1.3, timing=True, basis=MEDIAN)
 
 
 def _spread_claims(arms: Arms) -> list[Claim]:
@@ -158,7 +169,8 @@ def _unknown(runs: Runs) -> Table:
 
 def _losses(arms: Arms) -> Figure:
     series = [curve(w, *zip(*arms[w][0]["curve"])) for w in WAYS if w in arms]
-    return Figure("line", "Loss against CPU time (first seed)", series, "CPU seconds", "loss", log_y=True)
+    labels = ("Loss against CPU time (first seed)", series, "CPU seconds", "loss")
+    return Figure("line", *labels, log_y=True, note="one seed's: the table has the errors over all")
 
 
 def _contrasts(arms: Arms) -> list[Figure]:
@@ -169,21 +181,23 @@ def _contrasts(arms: Arms) -> list[Figure]:
     x = [c for c, _ in line]
     series = [curve(name, x, [row[k] for _, row in line]) for name, k in (("velocity", "u"), ("pressure", "p"))]
     labels = ("mu inside / outside", "relative L2 error")
-    return [Figure("line", "Error by viscosity contrast", series, *labels, log_x=True, log_y=True)]
+    note = "the first seed's"
+    return [Figure("line", "Error by viscosity contrast", series, *labels, log_x=True, log_y=True, note=note)]
 
 
 def _pictures(arms: Arms) -> Figure:
     ours, other = (arms[w][0]["picture"] for w in (OURS, ONE))
     angle = np.linspace(0, 2 * np.pi, 100)
     circle = np.stack([0.1 + 0.5 * np.cos(angle), 0.1 + 0.5 * np.sin(angle)], 1)
-    pictures = {
-        "pressure at the end, exact": ours["p exact"],
-        "a network per phase": ours["p"],
-        "one network": other["p"],
-        "velocity error, a network per phase": ours["gap"],
-        "velocity error, one network": other["gap"],
-    }
-    images = [field_image(v.numpy(), n, extent=(-1, 1, -1, 1), overlay=[circle]) for n, v in pictures.items()]
+    pressures = {"pressure at the end, exact": ours["p exact"], "a network per phase": ours["p"], ONE: other["p"]}
+    errors = {"velocity error, a network per phase": ours["gap"], "velocity error, one network": other["gap"]}
+    images = [
+        image
+        for compared in (pressures, errors)  # each on one colour scale
+        for image in field_images(
+            {name: values.numpy() for name, values in compared.items()}, extent=(-1, 1, -1, 1), overlay=[circle]
+        )
+    ]
     return Figure("images", "Droplet", images)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.physics.pictures import field_image
+from deepwright.physics.pictures import field_images
 from deepwright.studies._frame import Runs, curve, mean
 from deepwright.studies.unifluids.trials import BLOCKS, KINDS, LINE, MIXED, NFE, OURS, RECIPES, SHARES, STEPPERS
 
@@ -181,6 +181,6 @@ def _images(arms: Arms) -> list[dict[str, Any]]:
     frames = zip(("truth", "one step", "ten steps"), arms[OURS][0]["picture"])
     flow = zip(("vorticity, truth", "vorticity, one model for all"), arms[EVERY][0]["picture"])
     return [
-        *(field_image(f.numpy().T, name, extent=(0, 1, 0, 0.75), axes=("x", "t")) for name, f in frames),
-        *(field_image(f.numpy(), name) for name, f in flow),
+        *field_images({name: f.numpy().T for name, f in frames}, extent=(0, 1, 0, 0.75), axes=("x", "t")),
+        *field_images({name: f.numpy() for name, f in flow}),
     ]

@@ -1,0 +1,214 @@
+"""Whether a rerun agrees with the committed result, within the spread that it states."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from deepwright.core.errors import InputError
+from deepwright.core.results import Cell, Claim, StudyResult, Table
+
+LEVEL = 0.05  # the chance that a rerun on other seeds differs anywhere, shared out over all that is compared
+TIMES = 2.0  # by how much seconds may differ, either way
+_OF_VALUE, _OF_BAR = 1e-3, 1e-2  # what rounding on another machine may change
+_LARGE = 0.1  # of a cell without an interval, that is told
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What was compared.
+
+    Attributes:
+        table: one row a claim and a cell with an interval; what differs first.
+        differing: how many rows differ.
+        words: how it was compared, and what wasn't, one sentence each.
+    """
+
+    table: Table
+    differing: int
+    words: list[str]
+
+
+def committed_result(name: str, against: Path | None = None) -> StudyResult:
+    """The result that is committed, without its figures.
+
+    Args:
+        name: a study's slug.
+        against: a file that `deepwright study` wrote, instead of the one in the package.
+
+    Raises:
+        InputError: there is none, or it is of another study.
+    """
+    if against is not None:
+        result = StudyResult.from_json(against)
+    else:
+        file = resources.files("deepwright.studies") / "committed" / f"{name}.json"
+        if not file.is_file():
+            raise InputError(f"result of {name}", given="none in the package", expected="one", hint="--against FILE")
+        result = StudyResult.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    if result.study != name:
+        raise InputError("--against", given=f"a result of {result.study}", expected=f"one of {name}")
+    return result
+
+
+def agreement(now: StudyResult, committed: StudyResult) -> Agreement:
+    """Compare claim by claim, and cell by cell where a table gives intervals.
+
+    A mean over n' seeds may differ from the committed one over n by t s sqrt(1/n + 1/n'), with s the committed spread
+    and t Student's quantile at 5 % shared out over all that is compared (Bonferroni): a rerun on other seeds differs
+    anywhere in one of twenty. The seed nearest to failing may differ as one new seed does, t s sqrt(1 + 1/n). A number
+    that is no sample may differ by rounding (a thousandth of itself, or a hundredth of its bar), a timing by a factor
+    of two. A claim that held and fails, or failed and holds, differs whatever its numbers.
+
+    Args:
+        now: the rerun.
+        committed: what it is held against.
+    """
+    old, new = ({c.text: c for c in r.claims} for r in (committed, now))
+    cells = list(_cells(now, committed))
+    judged = len(old) + len(cells)
+    rows = [_claim_row(text, old.get(text), new.get(text), judged) for text in dict.fromkeys([*old, *new])] + [
+        cell.row(judged) for cell in cells
+    ]
+    rows.sort(key=lambda row: row[-1] == "agrees")
+    differing = sum(row[-1] != "agrees" for row in rows)
+    table = Table(
+        ["what", "committed", "now", "may differ by", "result"], rows, f"{now.study} against what is committed"
+    )
+    close = sum(_number(row[1]) and _number(row[2]) and _near(row[1], row[2], _OF_VALUE * abs(row[1])) for row in rows)
+    told = f"{close} of {len(rows)} are the same to a thousandth."
+    return Agreement(table, differing, [*_how(now, committed), told, *_unjudged(now, committed)])
+
+
+def _claim_row(text: str, old: Claim | None, new: Claim | None, judged: int) -> list[Any]:
+    if old is None or new is None:
+        return [text, old and old.measured, new and new.measured, None, f"only {'now' if old is None else 'committed'}"]
+    if old.rule == "timing" or new.rule == "timing":
+        near = _within_times(old.measured, new.measured)
+        allowed: str | float = f"x {TIMES:g} (timing)"
+    else:
+        allowed = _margin(old, new.n, judged)
+        near = _near(old.measured, new.measured, allowed)
+    result = "agrees" if near else "differs"
+    if {old.verdict, new.verdict} == {"holds", "fails"}:
+        result = f"{new.verdict}, and the committed one {old.verdict}"
+    return [text, old.measured, new.measured, allowed, result]
+
+
+def _within_times(old: float, new: float) -> bool:
+    return old > 0 and new > 0 and max(old / new, new / old) <= TIMES
+
+
+def _near(old: float, new: float, margin: float) -> bool:
+    if not (math.isfinite(old) and math.isfinite(new)):
+        return not math.isfinite(old) and not math.isfinite(new)
+    return bool(abs(old - new) <= margin)
+
+
+def _margin(old: Claim, n: int, judged: int) -> float:
+    """By how much the rerun's number may differ from a claim's."""
+    rounding = max(_OF_VALUE * abs(old.measured), _OF_BAR * abs(old.threshold))
+    if old.n < 2 or old.rule == "once" or not math.isfinite(old.measured):
+        return rounding
+    if old.rule == "every":
+        return max(rounding, _quantile(old.n, judged) * old.spread * math.sqrt(1 + 1 / old.n))
+    if old.low is not None and old.high is not None:
+        return max(rounding, _of_mean(max(old.high - old.measured, old.measured - old.low), old.n, n, judged))
+    return max(rounding, _quantile(old.n, judged) * old.spread * math.sqrt(1 / old.n + 1 / max(n, 1)))
+
+
+def _of_mean(half: float, old_n: int, new_n: int, judged: int) -> float:
+    """From half of a 95 % interval over `old_n` seeds, how far a mean over `new_n` others may lie."""
+    error = half / _quantile(old_n, 1)
+    return _quantile(old_n, judged) * error * math.sqrt(1 + old_n / max(new_n, 1))
+
+
+def _quantile(n: int, judged: int) -> float:
+    from scipy import special
+
+    return float(special.stdtrit(n - 1, 1 - LEVEL / 2 / max(judged, 1)))
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One cell with its interval, before and now."""
+
+    name: str
+    old: float
+    half: float
+    new: float
+    seeds: tuple[int, int]
+
+    def row(self, judged: int) -> list[Any]:
+        margin = max(_of_mean(self.half, *self.seeds, judged), _OF_VALUE * abs(self.old))
+        return [self.name, self.old, self.new, margin, "agrees" if _near(self.old, self.new, margin) else "differs"]
+
+
+def _cells(now: StudyResult, committed: StudyResult) -> Iterator[_Cell]:
+    """Cells before columns "low" and "high", of rows that both results have."""
+    seeds = (_seeds(committed), _seeds(now))
+    if min(seeds) < 2:
+        return
+    for columns, row, again in _pairs(now, committed):
+        for i in range(len(row) - 2):
+            names = [column.strip() for column in columns[i : i + 3]]
+            value, low, high, new = *row[i : i + 3], again[i]
+            if names[1:] == ["low", "high"] and _number(value) and _number(low) and _number(high) and _number(new):
+                name = f"{', '.join(_key(row))}: {names[0]}"
+                yield _Cell(name, value, max(high - value, value - low), new, seeds)
+
+
+def _pairs(now: StudyResult, committed: StudyResult) -> Iterator[tuple[list[str], list[Cell], list[Cell]]]:
+    """Columns and rows that both results have, in tables at the same place with the same columns."""
+    for old, new in zip((committed.table, *committed.tables), (now.table, *now.tables)):
+        if old.columns == new.columns:
+            after = {_key(row): row for row in new.rows}
+            yield from ((old.columns, row, after[_key(row)]) for row in old.rows if _key(row) in after)
+
+
+def _key(row: list[Cell]) -> tuple[str, ...]:
+    """A row's words: what tells it from the others."""
+    return tuple(cell for cell in row if isinstance(cell, str)) or (str(row[0]),)
+
+
+def _number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _seeds(result: StudyResult) -> int:
+    seeds = result.settings.get("seeds")
+    return len(seeds) if isinstance(seeds, list) else int(seeds or 0)
+
+
+def _how(now: StudyResult, committed: StudyResult) -> Iterator[str]:
+    same = now.settings.get("seeds") == committed.settings.get("seeds")
+    yield (
+        f"Compared on {'the same' if same else 'other'} seeds, within the committed spread: a rerun on other seeds "
+        f"differs anywhere by chance in {LEVEL:.0%} of all reruns."
+    )
+    if any(claim.rule == "timing" for claim in committed.claims):
+        yield f"Timings may differ by a factor of {TIMES:g}: they are another machine's."
+    other = [
+        f"{k} {now.settings[k]} for {v}"
+        for k, v in committed.settings.items()
+        if _number(v) and _number(now.settings.get(k)) and now.settings[k] != v
+    ]
+    if other:
+        yield f"The runs have other sizes ({', '.join(other)}): what differs may come from these."
+
+
+def _unjudged(now: StudyResult, committed: StudyResult) -> Iterator[str]:
+    total = far = 0
+    for _, row, again in _pairs(now, committed):
+        for value, other in zip(row, again):
+            if _number(value) and _number(other):
+                total += 1
+                far += abs(value - other) > _LARGE * max(abs(value), abs(other))
+    if total:
+        told = f"Of {total} numbers in tables, {far} differ by more than {_LARGE:.0%}"
+        yield f"{told}; those without an interval aren't judged."

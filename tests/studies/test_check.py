@@ -1,0 +1,154 @@
+"""`--check`: what agrees within the committed spread, what differs, and the exit code."""
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy import stats
+
+from deepwright.cli import main
+from deepwright.core.errors import InputError
+from deepwright.core.results import Claim, Figure, StudyResult, Table
+from deepwright.studies import STUDIES, agreement, committed_result
+
+VALUES = [0.9, 1.0, 1.1, 1.0, 1.2]
+
+
+def result(*claims, rows=((1, None, None),), seeds=5):
+    table = Table(["arm", "error", "low", "high"], [["ours", *row] for row in rows])
+    figure = Figure("line", "t", [{"name": "n", "x": [0, 1], "y": [1, 2]}])
+    return StudyResult("stub", list(claims), table, [figure], settings={"seeds": list(range(seeds))}, seconds=1.0)
+
+
+def moved(claim, by):
+    return replace(claim, measured=claim.measured + by)
+
+
+def test_a_result_agrees_with_itself():
+    same = result(Claim.at_least("c", VALUES, 0.5), Claim.at_most("d", 1e-12, 1e-9), rows=((1.0, 0.9, 1.1),))
+    found = agreement(same, same)
+    assert found.differing == 0
+    assert {row[-1] for row in found.table.rows} == {"agrees"}
+
+
+def test_a_mean_may_differ_by_what_two_means_of_such_a_spread_do():
+    """One claim: t(0.975, n - 1) s sqrt(1/n + 1/n)."""
+    claim = Claim.at_least("c", VALUES, 0.0)
+    margin = stats.t.ppf(0.975, 4) * claim.spread * math.sqrt(2 / 5)
+    near, far = (agreement(result(moved(claim, f * margin)), result(claim)).differing for f in (0.99, 1.01))
+    assert (near, far) == (0, 1)
+
+
+def test_of_more_claims_each_may_differ_by_more():
+    claims = [Claim.at_least(f"c{i}", VALUES, 0.0) for i in range(5)]
+    margin = stats.t.ppf(1 - 0.025 / 5, 4) * claims[0].spread * math.sqrt(2 / 5)
+    near, far = ([moved(claims[0], f * margin), *claims[1:]] for f in (0.99, 1.01))
+    assert agreement(result(*near), result(*claims)).differing == 0
+    assert agreement(result(*far), result(*claims)).differing == 1
+
+
+def test_a_true_rerun_differs_anywhere_in_one_of_twenty():
+    """100 reruns of four claims over eight seeds: 5 % of them at most, within three standard errors."""
+    rng = np.random.default_rng(0)
+
+    def drawn():
+        return result(*(Claim.at_least(f"c{i}", rng.normal(1, 0.1, 8).tolist(), 0.0) for i in range(4)), seeds=8)
+
+    share = sum(agreement(drawn(), drawn()).differing > 0 for _ in range(100)) / 100
+    assert share < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 100)
+
+
+def test_a_claim_that_held_and_fails_differs_at_any_number():
+    held = Claim.at_least("c", VALUES, 0.85)
+    now = replace(held, holds=False, low=0.8, high=0.84)
+    assert agreement(result(now), result(held)).table.rows[0][-1] == "fails, and the committed one holds"
+
+
+def test_a_claim_that_is_no_longer_shown_still_agrees():
+    held = Claim.at_least("c", VALUES, 0.89)
+    assert agreement(result(replace(held, holds=False, low=0.88)), result(held)).differing == 0
+
+
+def test_a_claim_that_is_gone_differs():
+    rows = agreement(result(), result(Claim.at_least("c", VALUES, 0.0))).table.rows
+    assert [row[-1] for row in rows] == ["only committed"]
+
+
+@pytest.mark.parametrize(("now", "differing"), [(3.9, 0), (1.1, 0), (4.1, 1), (0.9, 1)])
+def test_a_timing_may_differ_by_a_factor_of_two(now, differing):
+    old = Claim.at_least("t", 2.0, 0.5, timing=True)
+    found = agreement(result(replace(old, measured=now)), result(old))
+    assert found.differing == differing
+    assert any("factor of 2" in line for line in found.words)
+
+
+def test_a_cell_with_its_interval_is_compared():
+    old = result(rows=((1.0, 0.9, 1.1),))
+    assert agreement(result(rows=((1.05, 0.9, 1.1),)), old).differing == 0
+    far = agreement(result(rows=((1.5, 1.4, 1.6),)), old)
+    assert far.table.rows[0][:3] == ["ours: error", 1.0, 1.5]
+    assert far.differing == 1
+
+
+def test_cells_without_an_interval_are_counted_and_not_judged():
+    found = agreement(result(rows=((2.0, None, None),)), result(rows=((1.0, None, None),)))
+    assert found.differing == 0
+    assert "Of 1 numbers in tables, 1 differ by more than 10%" in found.words[-1]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_has_its_committed_result_in_the_package(name):
+    assert committed_result(name).study == name
+
+
+def test_a_result_of_another_study_is_refused(tmp_path):
+    path = result().to_json(tmp_path / "r.json")
+    with pytest.raises(InputError, match="stub"):
+        committed_result("bbas", path)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """A study whose number follows its seeds."""
+
+    def run(settings):
+        seeds = settings.seeds_or(range(5))
+        claims = [Claim.at_least("c", [VALUES[s % 5] + (s >= 100) for s in seeds], 0.5)]
+        return replace(result(*claims), settings={"seeds": list(seeds)})
+
+    monkeypatch.setitem(STUDIES, "stub", lambda: SimpleNamespace(run=run))
+    monkeypatch.setattr("deepwright.report.write_study", lambda r, folder: r.to_json(folder / f"{r.study}.json"))
+
+
+def command(tmp_path, *more):
+    folders = ["--out", str(tmp_path / "out"), "--store", str(tmp_path / "store")]
+    return CliRunner().invoke(main, ["study", "stub", *folders, *more])
+
+
+def test_the_command_says_that_a_study_reproduces(stub, tmp_path):
+    command(tmp_path)
+    again = command(tmp_path, "--check", "--against", str(tmp_path / "out" / "stub.json"))
+    assert again.exit_code == 0
+    assert "stub reproduces." in again.output
+
+
+def test_the_command_fails_where_a_number_differs(stub, tmp_path):
+    command(tmp_path)
+    file = tmp_path / "out" / "stub.json"
+    before = file.read_bytes()
+    again = command(tmp_path, "--check", "--against", str(file), "--seeds", "100-104")
+    assert again.exit_code == 1
+    assert "1 of 1 differ" in again.output
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "words", [("--check", "--quick"), ("--against", "x.json"), ("bbas", "--check", "--against", "x")]
+)
+def test_what_cannot_be_compared_is_refused_before_any_work(words, stub, tmp_path):
+    found = command(tmp_path, *words)
+    assert found.exit_code == 2
+    assert not (tmp_path / "out").exists()
