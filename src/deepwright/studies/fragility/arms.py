@@ -13,6 +13,7 @@ from torch import Tensor
 from deepwright.risk import kl_roots
 
 RATES = (1e-3, 3e-3)
+DECAYS = (1e-4, 3e-2)
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Arm:
     setting: str
     grid: tuple[float, ...]
     loss: Callable[[Tensor, Tensor, Tensor], Tensor]
-    decays: tuple[float, ...] = (1e-4, 3e-2)
+    decays: tuple[float, ...] = DECAYS
 
     @property
     def tries(self) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from deepwright.core.results import Arm
 from deepwright.studies._frame import Runs, select
-from deepwright.studies.fragility.arms import ARMS
+from deepwright.studies.fragility.arms import ARMS, DECAYS
 from deepwright.studies.fragility.trials import EVERY, STEPS
 
 WORDS = {
@@ -18,7 +18,7 @@ WORDS = {
 HELD = "held-out rows of each seed, which also fit the temperature"
 FIXED, SMALL, PUSHED = "fragility, target 0.5", "erm, 4 settings", "fragility, targets from 0.6"
 _PARTS: dict[str, tuple[str, Callable[[dict[str, Any]], bool], str]] = {
-    SMALL: ("erm", lambda row: row["decay"] in (1e-4, 3e-2), "the part of ERM's search with the others' weight decays"),
+    SMALL: ("erm", lambda row: row["decay"] in DECAYS, "the part of ERM's search with the others' weight decays"),
     FIXED: ("fragility", lambda row: row["setting"] == 0.5, "the part of its search at the target that is the default"),
     PUSHED: (
         "fragility",

@@ -14,6 +14,7 @@ from deepwright.risk.fragility.index import normalised
 
 FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)  # on the matched temperature
 CONFIDENT = 0.8
+_FOLDS = 10
 _PRIOR = 2.0  # standard deviation of log T: of no weight on hundreds of rows, a bound where all held-out rows are right
 
 
@@ -53,8 +54,9 @@ def at_matched(
 ) -> tuple[Float[Tensor, "m n k"], Float[Tensor, " m"]]:
     """Test logits at the temperature of held-out rows, and that temperature.
 
-    Where a set is so small that the held-out rows hold a handful of errors, the other half of the test rows joins them,
-    half by half: else every arm is judged by how its temperature happened to fall. No arm is selected by these.
+    Where a set is so small that the held-out rows hold a handful of errors, the test rows join them: each tenth has the
+    temperature of the held-out rows and the other nine. Else every arm is judged by how its temperature happened to
+    fall. No arm is selected by these.
 
     Args:
         held: logits and labels of the held-out rows.
@@ -69,12 +71,13 @@ def at_matched(
         temperature = temperatures(*held)
         return z / temperature[:, None, None], temperature
     matched, found = torch.empty_like(z), []
-    halves = torch.arange(len(y)) % 2 == 0
-    for mine, rest in ((halves, ~halves), (~halves, halves)):
-        with_rest = torch.cat([held[0].double(), z[:, rest]], 1), torch.cat([held[1], y[rest]])
-        found.append(temperatures(*with_rest))
+    tenth = torch.arange(len(y)) % _FOLDS
+    for fold in range(_FOLDS):
+        mine, rest = tenth == fold, tenth != fold
+        joined = torch.cat([held[0].double(), z[:, rest]], 1), torch.cat([held[1], y[rest]])
+        found.append(temperatures(*joined))
         matched[:, mine] = z[:, mine] / found[-1][:, None, None]
-    return matched, (found[0] * found[1]).sqrt()
+    return matched, torch.stack(found).log().mean(0).exp()
 
 
 def margins(z: Float[Tensor, "m n k"], y: Int64[Tensor, " n"]) -> Float[Tensor, "m n"]:

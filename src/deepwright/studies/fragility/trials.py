@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from deepwright.data import Data
-from deepwright.studies.fragility.arms import ARMS, RATES
+from deepwright.studies.fragility.arms import ARMS, DECAYS, RATES
 from deepwright.studies.fragility.measures import at_matched, cross_entropy, indices, margins, measured, temperatures
 from deepwright.studies.fragility.stacked import Stacks, train
 from deepwright.studies.fragility.worlds import MADE, WORLDS, table_of
@@ -93,20 +93,19 @@ def trial(data: str, arm: str, seed: int, root: str | None, steps: int) -> list[
 def _rows(
     stacks: Stacks, best: Best, rule: str, names: list[dict[str, float]], table: Data, few: bool
 ) -> list[dict[str, Any]]:
-    """What the validation says of every setting; the test, of the best at each own setting and weight decay."""
+    """What the validation says of all settings; what the test says of the best at each own, and with common decays."""
     stacks.load_state_dict(best.weights[rule])
     rows: list[dict[str, Any]] = [
         {"rule": rule, **name, "validation": float(value), "look": int(look), "looks": best.looks}
         for name, value, look in zip(names, best.value[rule], best.at[rule])
     ]
     values = [row["validation"] for row in rows]
-    winners = sorted(
-        {
-            min((i for i, row in enumerate(rows) if row[axis] == value), key=values.__getitem__)
-            for axis in ("setting", "decay")
-            for value in {row[axis] for row in rows}
-        }
-    )
+    same = [i for i, row in enumerate(rows) if row["decay"] in DECAYS]
+    groups = [
+        same,
+        *([i for i in range(len(rows)) if rows[i]["setting"] == own] for own in {r["setting"] for r in rows}),
+    ]
+    winners = sorted({min(group, key=values.__getitem__) for group in groups})
     test = table.test
     z = stacks(test.x)[winners]
     fitted = at_matched((stacks(best.x)[winners], best.y), z, test.y, few)
