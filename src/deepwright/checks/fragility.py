@@ -95,7 +95,6 @@ def _remedy(found: Graded, errors: bool, trainable: bool = True) -> str:
     return f"Review the cases below first. {BETTER_FIT}"
 
 
-
 def _in_words(report: FragilityReport, today: float) -> str:
     fi = report.fi.value
     if math.isinf(fi):

@@ -14,6 +14,8 @@ from deepwright.studies.fragility.linear import MODELS, linear_trial
 from deepwright.studies.fragility.measures import CONFIDENT
 from deepwright.studies.fragility.paired import lowered
 from deepwright.studies.fragility.showing import (
+    ERM_AS_SOFT,
+    OURS_SURE,
     gap_figure,
     gaps_table,
     linear_table,
@@ -71,6 +73,7 @@ def run(settings: Settings) -> StudyResult:
     arms = best.arms | elsewhere.arms
     everywhere = [name for name in WORLDS if (name, "erm") in arms]
     regimes, exact = regimes_table(arms, everywhere), linear_table(lines.arms, list(linear.by("data")))
+    soft = soft_table(arms, names)
     return study_result(
         "fragility-index",
         [main, others, linear],
@@ -82,17 +85,26 @@ def run(settings: Settings) -> StudyResult:
             gaps_table(by_nfi.arms, names, WORDS["nfi"]),
             regimes,
             targets_table(main, arms, names),
-            soft_table(arms, names),
+            soft,
             exact,
         ],
         figures=[gap_figure(arms, names), regime_figure(arms, everywhere), soft_figure(arms, names[0])],
-        summary=_summary(arms, regimes),
+        summary=_summary(arms, regimes, exact, soft),
         settings={"network": f"perceptron, hidden layers of {HIDDEN}", "confident": f"xi > {CONFIDENT}"},
         arms=[*best.records, *by_nfi.records, *elsewhere.records, *lines.records],
         limits=LIMITS,
     )
 
 
-def _summary(arms: Arms, regimes: Table) -> str:
-    gain = lowered(arms, "stand-in", "nfi_matched").interval
-    return f"{gain} {wins(regimes)}"
+def _summary(arms: Arms, regimes: Table, linear: Table, soft: Table) -> str:
+    change = -100 * lowered(arms, "stand-in", "nfi_matched").interval.value
+    sure, as_soft = (soft.rows[0][soft.columns.index(column)] for column in (OURS_SURE, ERM_AS_SOFT))
+    pays = wins(regimes)
+    verdict = "pays in few regimes" if pays else "doesn't pay in any regime"
+    return (
+        f"With every arm selected alike on held-out rows, training with FragilityLoss {verdict}: its normalised FI at "
+        f"matched temperature differs from ERM's by {change:+.1f} % on the stand-in, and is lower after Holm in {pays} "
+        f"of {len(regimes.rows)} regimes; that of the exact linear classifiers is lower in {wins(linear)} of "
+        f"{len(linear.rows) // 3} tables. Where training meets its target it softens the probabilities: {sure:.2%} of "
+        f"the test rows are confident errors, and {as_soft:.2%} with an ERM that a temperature makes as soft."
+    )
