@@ -14,6 +14,7 @@ from deepwright.studies.fragility.linear import MODELS, linear_trial
 from deepwright.studies.fragility.measures import CONFIDENT
 from deepwright.studies.fragility.paired import lowered
 from deepwright.studies.fragility.showing import (
+    BESIDE,
     ERM_AS_SOFT,
     OURS_SURE,
     gap_figure,
@@ -82,6 +83,7 @@ def run(settings: Settings) -> StudyResult:
         tables=[
             means_table(arms, names, n),
             gaps_table(arms, names, WORDS["ce"]),
+            gaps_table(best.arms, names, WORDS["ce"], BESIDE),
             gaps_table(by_nfi.arms, names, WORDS["nfi"]),
             regimes,
             targets_table(main, arms, names),

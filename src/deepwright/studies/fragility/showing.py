@@ -29,8 +29,10 @@ MEASURES = {
     "confident": "P(xi > 0.8)",
     "confident_matched": "P(xi > 0.8) matched",
     "cvar95_matched": "CVaR95 matched",
+    "look": "best look",
 }
-COMPARED = ("nfi_matched", "ce_matched", "confident_matched", "accuracy")
+MATCHED = ("nfi_matched", "ce_matched", "confident_matched", "accuracy")
+BESIDE = ("auc", "nfi", "ce", "confident", "ece", "ece_matched")
 OURS_SURE, ERM_AS_SOFT = "FragilityLoss's, as trained", "ERM's at FragilityLoss's CE"
 AGAINST_ERM, REGIMES, TARGETS, SOFT, LINEAR_MODELS = (
     "Minus ERM, selected by validation cross-entropy",
@@ -59,26 +61,27 @@ def means_table(arms: Arms, names: list[str], n: int) -> Table:
     return Table(["data", "method", *MEASURES.values()], rows, caption)
 
 
-def gaps_table(arms: Arms, names: list[str], rule: str) -> Table:
+def gaps_table(arms: Arms, names: list[str], rule: str, measures: tuple[str, ...] = MATCHED) -> Table:
     """Every arm minus ERM over the same seeds.
 
     Args:
         arms: chosen by data and method.
         names: of the tables.
         rule: by which they were selected, in words.
+        measures: what is compared; the first is tested.
     """
     rows, p = [], []
     for data in names:
         for method in METHODS[1:]:
-            found = [against(arms, data, method, measure) for measure in COMPARED]
+            found = [against(arms, data, method, measure) for measure in measures]
             cells = [cell for gap in found for cell in (gap.interval.value, *ends(gap.interval))]
             p.append(found[0].p)
             rows.append([data, method, *cells, found[0].p])
-    columns = [c for k in COMPARED for c in (MEASURES[k], "low", "high")]
+    columns = [c for k in measures for c in (MEASURES[k], "low", "high")]
     return Table(
         ["data", "method", *columns, "p", "p (Holm)"],
         [[*row, adjusted] for row, adjusted in zip(rows, holm(p))],
-        f"Minus ERM, selected by {rule}: differences with 95 % intervals, p of the matched nFI, Holm over all rows",
+        f"Minus ERM, selected by {rule}: 95 % intervals; p of {MEASURES[measures[0]]}, Holm over the rows",
     )
 
 
