@@ -26,7 +26,7 @@ from deepwright.risk import bootstrap_index, kl_roots, misjudgment
 BETTER_FIT = (
     "What lowers the index at matched temperature is a better fit: choose epochs, learning rate and weight decay by "
     "the loss on held-out samples, at the temperature fitted there. By how much is known when it is trained: audit "
-    "again with --compare. No other loss that was tried did better (deepwright study fragility-index)."
+    "again with --compare. No other loss lowered it on every table (deepwright study fragility-index)."
 )
 _CONFIDENT, _RESAMPLES = 0.8, 200
 
