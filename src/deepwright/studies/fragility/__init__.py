@@ -109,6 +109,6 @@ def _summary(arms: Arms, regimes: Table, linear: Table, soft: Table) -> str:
         "With every arm selected alike on held-out rows, the normalised FI at matched temperature after training with "
         f"FragilityLoss differs from ERM's by {change:+.1f} % on the stand-in, and is lower after Holm in "
         f"{wins(regimes)} of {len(regimes.rows)} regimes (nearest to it: {nearest}); that of the exact linear "
-        f"classifiers is lower in {of_linear}. Where training meets its target it softens the probabilities: {sure:.2%} of the "
+        f"classifiers is lower in {of_linear}. Where training meets its target it softens: {sure:.2%} of the "
         f"stand-in's test rows are confident errors, and {as_soft:.2%} with an ERM that a temperature makes as soft."
     )
