@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from deepwright.checks.always_sure import STEPS, always_sure, over
-from deepwright.checks.decision_fragility import decision_fragility
+from deepwright.checks.decision_fragility import BETTER_FIT, decision_fragility
 from deepwright.checks.decisions import decisions
 from deepwright.checks.findings.finding import Finding
 from deepwright.checks.grading import Graded, graded_down, no_skill
@@ -93,12 +93,8 @@ def _remedy(found: Graded, errors: bool, trainable: bool = True) -> str:
     if not errors:
         return "No sample misses the target: measure more of them to tell how sure it is when it is wrong."
     if not trainable:
-        return "Review the cases below first. Losses that lower the index train torch networks: there is none here."
-    return (
-        "Review the cases below first. To lower the index, train with `risk.FragilityLoss(target=0.5)(logits, y)` in "
-        "place of cross-entropy, on the logits and labels of each training batch; by how much is known when it is "
-        "trained: audit again with --compare."
-    )
+        return "Review the cases below first."
+    return f"Review the cases below first. {BETTER_FIT}"
 
 
 def _in_words(report: FragilityReport, today: float) -> str:

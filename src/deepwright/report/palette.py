@@ -29,6 +29,7 @@ METHODS = {
     # fragility-index
     "erm": BASELINE,
     "fragility": OURS,
+    "fragility, penalty": light(OURS),
     "label smoothing": _ORANGE,
     "focal": _GREEN,
     "cvar": _RED,

@@ -86,7 +86,8 @@ class LinearProblem:
 
     def tilted_value(self, w: Array, k: float) -> float:
         """phi_k(l(W)), not smoothed."""
-        z = self.losses(w) / k
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = self.losses(w) / k
         if not np.isfinite(z).all():  # far below the root k underflows: phi_k tends to the largest loss
             return float(self.losses(w).max())
         return float(k * (special.logsumexp(z) - np.log(len(z))))

@@ -1,0 +1,114 @@
+"""Training against confident misjudgments, held against seven other losses, with every arm selected alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepwright.core.results import StudyResult, Table
+from deepwright.studies import Settings
+from deepwright.studies._frame import cross, run_grid, study_result
+from deepwright.studies.fragility.arms import ARMS
+from deepwright.studies.fragility.choosing import WORDS, Arms, chosen, chosen_linear
+from deepwright.studies.fragility.claims import claims_of
+from deepwright.studies.fragility.linear import MODELS, linear_trial
+from deepwright.studies.fragility.measures import CONFIDENT
+from deepwright.studies.fragility.paired import lowered
+from deepwright.studies.fragility.showing import (
+    BESIDE,
+    ERM_AS_SOFT,
+    OURS_SURE,
+    gap_figure,
+    gaps_table,
+    linear_table,
+    means_table,
+    regime_figure,
+    regimes_table,
+    soft_figure,
+    soft_table,
+    targets_table,
+    wins,
+)
+from deepwright.studies.fragility.trials import HIDDEN, STEPS, trial
+from deepwright.studies.fragility.worlds import HEART_FILE, LINEAR, MAIN, QUICK, WORLDS
+
+SEEDS = range(200, 210)  # nothing was tuned on them
+LIMITS = (
+    "The published setting with a convolutional network on MedMNIST isn't here: its images are not at hand.",
+    "The published regulariser isn't public; FragilityLoss is ours, built from the same index (see its page).",
+    "Networks are small perceptrons on tables; nothing is said of large ones, of images or of texts.",
+    "Two real sets of 299 and 569 rows leave wide intervals: gains of a few percent there would not be seen.",
+    "Sixteen settings an arm are a coarse search; a finer one may move every arm.",
+)
+
+
+def grids(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Trials of all losses on the main tables, of two losses in every other regime, and of the linear models."""
+    seeds, quick = settings.seeds_or(SEEDS[:2] if settings.quick else SEEDS), settings.quick
+    root = settings.data_root
+    heart = root is not None and (root / HEART_FILE).exists()
+    there = [name for name in WORLDS if heart or name != "heart failure"]
+    more: dict[str, Any] = {"seed": seeds, "root": str(root) if heart else None}
+    main, others = (
+        [name for name in there if (name in MAIN) == wanted and not (quick and name not in QUICK)]
+        for wanted in (True, False)
+    )
+    linear = [name for name in there if name in LINEAR and not (quick and name not in QUICK)]
+    steps = 40 if quick else STEPS
+    return (
+        cross(data=main, arm=list(ARMS), **more, steps=steps),
+        cross(data=others, arm=["erm", "fragility"], **more, steps=steps),
+        cross(data=linear, arm=MODELS, **more),
+    )
+
+
+def run(settings: Settings) -> StudyResult:
+    """FragilityLoss against ERM, label smoothing, focal, CVaR, tilted and chi2-DRO losses, and in other regimes."""
+    seeds = settings.seeds_or(SEEDS[:2] if settings.quick else SEEDS)
+    most, two, exact_ones = grids(settings)
+    main = run_grid(trial, most, settings, "fragility-index")
+    others = run_grid(trial, two, settings, "regimes")
+    linear = run_grid(linear_trial, exact_ones, settings, "linear models")
+    n, names = len(seeds), list(main.by("data"))
+    best, by_nfi = chosen(main, "ce"), chosen(main, "nfi")
+    elsewhere, lines = chosen(others, "ce"), chosen_linear(linear)
+    arms = best.arms | elsewhere.arms
+    everywhere = [name for name in WORLDS if (name, "erm") in arms]
+    regimes, exact = regimes_table(arms, everywhere), linear_table(lines.arms, list(linear.by("data")))
+    soft = soft_table(arms, names)
+    return study_result(
+        "fragility-index",
+        [main, others, linear],
+        seeds=seeds,
+        claims=claims_of(arms, by_nfi.arms, n, regimes, exact),
+        tables=[
+            means_table(arms, names, n),
+            gaps_table(arms, names, WORDS["ce"]),
+            gaps_table(best.arms, names, WORDS["ce"], BESIDE),
+            gaps_table(by_nfi.arms, names, WORDS["nfi"]),
+            regimes,
+            targets_table(main, arms, names),
+            soft,
+            exact,
+        ],
+        figures=[gap_figure(arms, names), regime_figure(arms, everywhere), soft_figure(arms, names[0])],
+        summary=_summary(arms, regimes, exact, soft),
+        settings={"network": f"perceptron, hidden layers of {HIDDEN}", "confident": f"xi > {CONFIDENT}"},
+        arms=[*best.records, *by_nfi.records, *elsewhere.records, *lines.records],
+        limits=LIMITS,
+    )
+
+
+def _summary(arms: Arms, regimes: Table, linear: Table, soft: Table) -> str:
+    change = -100 * lowered(arms, "stand-in", "nfi_matched").interval.value
+    sure, as_soft = (soft.rows[0][soft.columns.index(column)] for column in (OURS_SURE, ERM_AS_SOFT))
+    named = [dict(zip(["regime", *regimes.columns[1:4]], row)) | {"p": row[-1]} for row in regimes.rows]
+    best = min(named, key=lambda row: (row["lowered by"] <= 0, row["p"], -row["lowered by"]))
+    nearest = f"{best['regime']}, {best['lowered by']:.1%} lower, p = {best['p']:.2g}"
+    of_linear = f"{wins(linear)} of {len(linear.rows) // 3} tables"
+    return (
+        "With every arm selected alike on held-out rows, the normalised FI at matched temperature after training with "
+        f"FragilityLoss differs from ERM's by {change:+.1f} % on the stand-in, and is lower after Holm in "
+        f"{wins(regimes)} of {len(regimes.rows)} regimes (nearest to it: {nearest}); that of the exact linear "
+        f"classifiers is lower in {of_linear}. Where training meets its target it softens: {sure:.2%} of the "
+        f"stand-in's test rows are confident errors, and {as_soft:.2%} with an ERM that a temperature makes as soft."
+    )

@@ -1,0 +1,156 @@
+"""What is claimed of training with FragilityLoss; each claim can fail, and says why where it does."""
+
+from __future__ import annotations
+
+from deepwright.core.results import Claim, Table
+from deepwright.studies.fragility.choosing import Arms
+from deepwright.studies.fragility.paired import Gap, against, lowered, over_seeds
+from deepwright.studies.fragility.showing import AGAINST_ERM, LINEAR_MODELS, REGIMES, SOFT, TARGETS, soft_gap, wins
+
+_SPLITS = "splits of one set; the interval allows for the rows that they share"
+_TARGET = (
+    "A target that training can't meet leaves plain cross-entropy, which is what validation mostly picks; one that it "
+    "meets flattens the probabilities, and the temperature undoes that."
+)
+_FEW = "The test rows are so few that the interval is wider than any difference that could be hoped for."
+
+
+def claims_of(arms: Arms, by_nfi: Arms, n: int, regimes: Table, linear: Table) -> list[Claim]:
+    """All claims.
+
+    Args:
+        arms: chosen by validation cross-entropy.
+        by_nfi: chosen by validation normalised FI.
+        n: seeds.
+        regimes: the table of regimes.
+        linear: the table of linear models.
+    """
+    found = [*_stand_in(arms, by_nfi, n), *_real(arms, n)]
+    if ("30 % noise later", "erm") in arms:
+        found.append(
+            _least(
+                "trained at 12 % noise, deployed at 30 %: matched cross-entropy is lower by at least 1 %",
+                lowered(arms, "30 % noise later", "ce_matched"),
+                0.01,
+                n,
+            ).because("The matched probabilities are no better before the drift, and so not after it.", REGIMES)
+        )
+    return [
+        *found,
+        Claim.at_least(
+            f"of {len(regimes.rows)} regimes, those in which the matched normalised FI is lower than ERM's (Holm)",
+            float(wins(regimes)),
+            1.0,
+            basis="a count over all rows of the table of regimes",
+        ).because(_TARGET, REGIMES),
+        Claim.at_least(
+            f"of {len(linear.rows) // 3} tables, those on which an exact linear classifier of least FI has a lower "
+            "matched normalised FI than ridge logistic regression (Holm)",
+            float(wins(linear)),
+            1.0,
+            basis="a count over all rows of the table of linear models",
+        ).because(
+            "Least FI by Wasserstein walks the path of ridge regression; by KL it ends at no better matched values.",
+            LINEAR_MODELS,
+        ),
+    ]
+
+
+def _stand_in(arms: Arms, by_nfi: Arms, n: int) -> list[Claim]:
+    data = "stand-in"
+    ours, erm = arms[data, "fragility"], arms[data, "erm"]
+    rarer = over_seeds(data, [b - 3 * a for a, b in zip(ours.values("confident"), erm.values("confident"))])
+    return [
+        _least(
+            "stand-in: FI as trained is lower than ERM's by at least 25 %", lowered(arms, data, "fi"), 0.25, n
+        ).because(_TARGET, TARGETS),
+        _least(
+            "stand-in: normalised FI at matched temperature is lower by at least 4 %",
+            lowered(arms, data, "nfi_matched"),
+            0.04,
+            n,
+        ).because(_TARGET, TARGETS),
+        _least(
+            "... the same, with every arm selected by validation normalised FI",
+            lowered(by_nfi, data, "nfi_matched"),
+            0.04,
+            n,
+        ).because(_TARGET, TARGETS),
+        _least(
+            "stand-in: confident errors as trained are at least 3 times rarer (ERM's share minus 3 times ours)",
+            rarer,
+            0.0,
+            n,
+        ).because(_TARGET, SOFT),
+        _least(
+            "stand-in: confident errors at matched temperature are rarer by 0.1 points (ERM's share minus ours)",
+            over_seeds(data, [-gap for gap in _gaps(arms, data, "confident_matched")]),
+            0.001,
+            n,
+        ).because(_TARGET, TARGETS),
+        _most(
+            "stand-in: accuracy is not lower by more than 0.5 points (ERM's minus ours)",
+            over_seeds(data, [-gap for gap in _gaps(arms, data, "accuracy")]),
+            0.005,
+            n,
+        ).because("The regimes' table has the difference with its interval.", REGIMES),
+        _least(
+            "stand-in, targets from 0.6: an ERM as soft has at most 0.1 points more confident errors (ours minus its)",
+            soft_gap(arms, data),
+            -0.001,
+            n,
+        ).because("At equal cross-entropy FragilityLoss has fewer.", SOFT),
+        _most(
+            "control without noise: normalised FI at matched temperature is lower by at most 2 %",
+            lowered(arms, "no noise", "nfi_matched"),
+            0.02,
+            n,
+        ).because("It is lower there too.", REGIMES),
+    ]
+
+
+def _real(arms: Arms, n: int) -> list[Claim]:
+    data = "breast cancer"
+    found = [
+        _least(
+            f"{data}: FI as trained is not higher than ERM's (lower by)", lowered(arms, data, "fi"), 0.0, n, _SPLITS
+        ),
+        _most(
+            f"{data}: confident errors as trained are not more frequent (ours minus ERM's)",
+            against(arms, data, "fragility", "confident"),
+            0.0,
+            n,
+            _SPLITS,
+        ),
+        _most(
+            f"{data}: accuracy within 2 points of ERM's (ERM's minus ours)",
+            over_seeds(data, [-gap for gap in _gaps(arms, data, "accuracy")]),
+            0.02,
+            n,
+            _SPLITS,
+        ),
+    ]
+    for name in (data, "heart failure"):
+        if (name, "erm") in arms:
+            found.append(
+                _least(
+                    f"{name}: normalised FI at matched temperature is lower by at least 1 %",
+                    lowered(arms, name, "nfi_matched"),
+                    0.01,
+                    n,
+                    _SPLITS,
+                )
+            )
+    return [claim.because(_FEW, AGAINST_ERM) for claim in found]
+
+
+def _gaps(arms: Arms, data: str, measure: str) -> list[float]:
+    return [a - b for a, b in zip(arms[data, "fragility"].values(measure), arms[data, "erm"].values(measure))]
+
+
+def _least(text: str, gap: Gap, bar: float, n: int, basis: str = "") -> Claim:
+    return Claim.at_least(text, gap.interval, bar, n=n, basis=basis)
+
+
+def _most(text: str, gap: Gap, bar: float, n: int, basis: str = "") -> Claim:
+    return Claim.at_most(text, gap.interval, bar, n=n, basis=basis)

@@ -1,0 +1,334 @@
+"""The study's tables and figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from deepwright.core.results import Figure, Table
+from deepwright.core.statistics import Interval, holm
+from deepwright.studies._frame import Runs, banded, ends, gaps, mean
+from deepwright.studies.fragility.arms import ARMS
+from deepwright.studies.fragility.choosing import FIXED, PUSHED, SMALL, Arms, by_target
+from deepwright.studies.fragility.linear import MODELS
+from deepwright.studies.fragility.measures import FACTORS
+from deepwright.studies.fragility.paired import Gap, against, lowered, over_seeds
+
+METHODS = (*ARMS, FIXED, SMALL)
+MEASURES = {
+    "accuracy": "accuracy",
+    "auc": "AUC",
+    "ce": "CE",
+    "ce_matched": "CE matched",
+    "ece": "ECE",
+    "ece_matched": "ECE matched",
+    "fi": "FI",
+    "nfi": "nFI",
+    "nfi_matched": "nFI matched",
+    "confident": "P(xi > 0.8)",
+    "confident_matched": "P(xi > 0.8) matched",
+    "cvar95_matched": "CVaR95 matched",
+    "look": "best look",
+}
+MATCHED = ("nfi_matched", "ce_matched", "confident_matched", "accuracy")
+BESIDE = ("auc", "nfi", "ce", "confident", "ece", "ece_matched")
+OURS_SURE, ERM_AS_SOFT = "FragilityLoss's, as trained", "ERM's at FragilityLoss's CE"
+AGAINST_ERM, REGIMES, TARGETS, SOFT, LINEAR_MODELS = (
+    "Minus ERM, selected by validation cross-entropy",
+    "FragilityLoss against ERM in every regime",
+    "What the target does",
+    "Softness alone",
+    "The paper's linear models",
+)
+
+
+def means_table(arms: Arms, names: list[str], n: int) -> Table:
+    """Every measure of every arm; as trained, and at the temperature that held-out rows ask for ("matched").
+
+    Args:
+        arms: chosen by data and method.
+        names: of the tables.
+        n: seeds.
+    """
+    rows: list[list[Any]] = []
+    for data in names:
+        rows += [[data, method, *(arms[data, method].mean(k) for k in MEASURES)] for method in METHODS]
+        scaled = {k: f"{k}_matched" if f"{k}_matched" in MEASURES else k for k in MEASURES}
+        scaled |= {"fi": "fi_matched"}
+        rows.append([data, "erm + temperature", *(arms[data, "erm"].mean(scaled[k]) for k in MEASURES)])
+    caption = f"Means over {n} seeds, every arm selected by validation cross-entropy at matched temperature"
+    return Table(["data", "method", *MEASURES.values()], rows, caption)
+
+
+def gaps_table(arms: Arms, names: list[str], rule: str, measures: tuple[str, ...] = MATCHED) -> Table:
+    """Every arm minus ERM over the same seeds.
+
+    Args:
+        arms: chosen by data and method.
+        names: of the tables.
+        rule: by which they were selected, in words.
+        measures: what is compared; the first is tested.
+    """
+    rows, p = [], []
+    for data in names:
+        for method in METHODS[1:]:
+            found = [against(arms, data, method, measure) for measure in measures]
+            cells = [cell for gap in found for cell in (gap.interval.value, *ends(gap.interval))]
+            p.append(found[0].p)
+            rows.append([data, method, *cells, found[0].p])
+    columns = [c for k in measures for c in (MEASURES[k], "low", "high")]
+    return Table(
+        ["data", "method", *columns, "p", "p (Holm)"],
+        [[*row, adjusted] for row, adjusted in zip(rows, holm(p))],
+        f"Minus ERM, selected by {rule}: 95 % intervals; p of {MEASURES[measures[0]]}, Holm over the rows",
+    )
+
+
+def regimes_table(arms: Arms, names: list[str]) -> Table:
+    """FragilityLoss against ERM on every table.
+
+    Args:
+        arms: chosen by data and method.
+        names: of the tables.
+    """
+    rows, p = [], []
+    for data in names:
+        ours, erm = arms[data, "fragility"], arms[data, "erm"]
+        gain, loss = lowered(arms, data, "nfi_matched"), against(arms, data, "fragility", "ce_matched")
+        sure, right = (against(arms, data, "fragility", k) for k in ("confident_matched", "accuracy"))
+        p.append(gain.p)
+        cells = [cell for gap in (gain, loss, sure, right) for cell in (gap.interval.value, *ends(gap.interval))]
+        rows.append([data, erm.mean("nfi_matched"), ours.mean("nfi_matched"), *cells, gain.p])
+    return Table(
+        [
+            "regime",
+            "ERM's matched nFI",
+            "FragilityLoss's",
+            *("lowered by", "low", "high"),
+            *("CE matched, minus ERM", "low", "high"),
+            *("P(xi > 0.8) matched, minus ERM", "low", "high"),
+            *("accuracy, minus ERM", "low", "high"),
+            "p",
+            "p (Holm)",
+        ],
+        [[*row, adjusted] for row, adjusted in zip(rows, holm(p))],
+        f"{REGIMES}: by which share it lowers the matched nFI, with 95 % intervals; Holm over the regimes",
+    )
+
+
+def wins(table: Table) -> int:
+    """In how many rows of `regimes_table` or `linear_table` the matched nFI is lower, after Holm.
+
+    Args:
+        table: one of them.
+    """
+    gain, p = table.columns.index("lowered by"), table.columns.index("p (Holm)")
+    return sum(row[p] is not None and row[gain] > 0 and row[p] <= 0.05 for row in table.rows)
+
+
+def targets_table(runs: Runs, arms: Arms, names: list[str]) -> Table:
+    """FragilityLoss at each of its targets, the rest of its search by the same rule.
+
+    Args:
+        runs: trials of the networks.
+        arms: chosen by data and method, for ERM.
+        names: of the tables.
+    """
+    rows: list[list[Any]] = []
+    for target in ARMS["fragility"].grid:
+        pinned = by_target(runs, target)
+        for data in names:
+            ours, erm = pinned[data, "fragility"], arms[data, "erm"]
+            met = mean([row["train_ce"] < 0.98 * target for row in ours])
+            gap = over_seeds(data, [1 - a / b for a, b in zip(ours.values("nfi_matched"), erm.values("nfi_matched"))])
+            loss = over_seeds(data, gaps(ours, erm, "ce_matched"))
+            cells = [cell for g in (gap, loss) for cell in (g.interval.value, *ends(g.interval))]
+            rows.append([data, target, met, ours.mean("temperature"), *cells])
+    rows.sort(key=lambda row: names.index(row[0]))
+    return Table(
+        [
+            "data",
+            "target (nats)",
+            "met in training (share of seeds)",
+            "temperature",
+            *("nFI matched, lowered by", "low", "high"),
+            *("CE matched, minus ERM", "low", "high"),
+        ],
+        rows,
+        f"{TARGETS}: where training doesn't meet it the loss is ERM's; where it does, it softens (temperature < 1)",
+    )
+
+
+def softened(arms: Arms, data: str) -> list[float]:
+    """ERM's share of confident errors when its temperature makes its cross-entropy FragilityLoss's, seed by seed.
+
+    Args:
+        arms: chosen by data and method.
+        data: a world's name.
+    """
+    return [
+        _at(ours["ce"], erm["softer ce"], erm["softer confident"])
+        for ours, erm in zip(arms[data, PUSHED], arms[data, "erm"])
+    ]
+
+
+def _at(ce: float, losses: list[float], shares: list[float]) -> float:
+    """The share at a cross-entropy on the softer side of the curve, by interpolation."""
+    first = int(np.argmin(losses))
+    return float(np.interp(ce, losses[first:], shares[first:]))
+
+
+def soft_gap(arms: Arms, data: str) -> Gap:
+    """FragilityLoss's share of confident errors as trained minus that of an ERM made as soft.
+
+    Args:
+        arms: chosen by data and method.
+        data: a world's name.
+    """
+    ours = arms[data, PUSHED].values("confident")
+    return over_seeds(data, [a - b for a, b in zip(ours, softened(arms, data))])
+
+
+def soft_table(arms: Arms, names: list[str]) -> Table:
+    """Confident errors as trained, beside those of an ERM that a temperature makes as soft.
+
+    Args:
+        arms: chosen by data and method.
+        names: of the tables.
+    """
+    rows = []
+    for data in names:
+        ours, erm, gap = arms[data, PUSHED], arms[data, "erm"], soft_gap(arms, data)
+        rows.append(
+            [
+                data,
+                erm.mean("ce_matched"),
+                ours.mean("ce"),
+                erm.mean("confident_matched"),
+                ours.mean("confident"),
+                mean(softened(arms, data)),
+                gap.interval.value,
+                *ends(gap.interval),
+            ]
+        )
+    return Table(
+        [
+            "data",
+            "ERM's CE, matched",
+            "FragilityLoss's CE, as trained",
+            "ERM's P(xi > 0.8), matched",
+            OURS_SURE,
+            ERM_AS_SOFT,
+            "FragilityLoss's minus it",
+            "low",
+            "high",
+        ],
+        rows,
+        f"{SOFT}: ERM with its temperature raised until its cross-entropy is that of FragilityLoss (targets from 0.6)",
+    )
+
+
+def linear_table(arms: Arms, names: list[str]) -> Table:
+    """Exact linear classifiers of least FI beside logistic regression.
+
+    Args:
+        arms: chosen by data and model.
+        names: of the tables.
+    """
+    rows, p = [], []
+    for data in names:
+        for model in MODELS:
+            gap = lowered(arms, data, "nfi_matched", model, "logistic")
+            here = arms[data, model]
+            cells = [here.mean(k) for k in ("accuracy", "auc", "ce_matched", "nfi", "nfi_matched", "confident_matched")]
+            first = model == "logistic"
+            p.append(1.0 if first else gap.p)
+            rows.append([data, model, *cells, *((None,) * 3 if first else (gap.interval.value, *ends(gap.interval)))])
+    tested = [i for i, row in enumerate(rows) if row[1] != "logistic"]
+    adjusted = dict(zip(tested, holm([p[i] for i in tested])))
+    columns = [
+        "accuracy",
+        "AUC",
+        "CE matched",
+        "nFI",
+        "nFI matched",
+        "P(xi > 0.8) matched",
+        "lowered by",
+        "low",
+        "high",
+    ]
+    return Table(
+        ["data", "model", *columns, "p (Holm)"],
+        [[*row, adjusted.get(i)] for i, row in enumerate(rows)],
+        f"{LINEAR_MODELS}: ridge logistic regression, least FI by KL and by Wasserstein; matched nFI against the first",
+    )
+
+
+def gap_figure(arms: Arms, names: list[str]) -> Figure:
+    """Each loss's matched nFI minus ERM's.
+
+    Args:
+        arms: chosen by data and method.
+        names: of the tables.
+    """
+    series = []
+    for method in [m for m in ARMS if m != "erm"]:
+        found = [against(arms, data, method, "nfi_matched").interval for data in names]
+        series.append(_barred(method, names, found))
+    return Figure(
+        "bar",
+        "Matched nFI minus ERM's: below 0 is better",
+        series,
+        "data",
+        "difference of normalised FI, 95 % interval",
+    )
+
+
+def regime_figure(arms: Arms, names: list[str]) -> Figure:
+    """By which share FragilityLoss lowers ERM's matched nFI in each regime.
+
+    Args:
+        arms: chosen by data and method.
+        names: of the tables.
+    """
+    found = [lowered(arms, data, "nfi_matched").interval for data in names]
+    per_cent = [Interval(*(100 * end for end in (i.value, i.low, i.high))) for i in found]
+    return Figure(
+        "bar",
+        "By how much FragilityLoss lowers the matched nFI: above 0 it pays",
+        [_barred("fragility", names, per_cent)],
+        "regime",
+        "% of ERM's, 95 % interval",
+    )
+
+
+def soft_figure(arms: Arms, data: str) -> Figure:
+    """Confident errors over cross-entropy as the temperature rises from half to eight times the matched one.
+
+    Args:
+        arms: chosen by data and method.
+        data: a world's name.
+    """
+    series = []
+    for name, method in (("erm", "erm"), ("fragility", PUSHED)):
+        here = arms[data, method]
+        losses, shares = (
+            [[row[key][i] for row in here] for i in range(len(FACTORS))] for key in ("softer ce", "softer confident")
+        )
+        series.append(banded(name, [mean(x) for x in losses], [[100 * s for s in some] for some in shares]))
+    return Figure(
+        "line",
+        f"Softer is what lowers confident errors ({data})",
+        series,
+        "test cross-entropy (nats)",
+        "confident errors (% of test rows)",
+        note=f"one point a temperature, {FACTORS[0]:g} to {FACTORS[-1]:g} times the matched one",
+    )
+
+
+def _barred(name: str, x: list[str], found: list[Interval]) -> dict[str, Any]:
+    series: dict[str, Any] = {"name": name, "x": list(x), "y": [i.value for i in found]}
+    if all(i.known for i in found):
+        series |= {"low": [i.low for i in found], "high": [i.high for i in found]}
+    return series
