@@ -12,7 +12,7 @@ _TARGET = (
     "A target that training can't meet leaves plain cross-entropy, which is what validation mostly picks; one that it "
     "meets flattens the probabilities, and the temperature undoes that."
 )
-_FEW = "The test rows are so few that the interval is wider than any difference that could be hoped for."
+_FEW = "The test rows are so few that the interval holds gains and losses alike."
 
 
 def claims_of(arms: Arms, by_nfi: Arms, n: int, regimes: Table, linear: Table) -> list[Claim]:
@@ -134,7 +134,7 @@ def _real(arms: Arms, n: int) -> list[Claim]:
         if (name, "erm") in arms:
             found.append(
                 _least(
-                    f"{name}: normalised FI at matched temperature is lower by at least 1 %",
+                    f"{name}, by itself: normalised FI at matched temperature is lower by at least 1 %",
                     lowered(arms, name, "nfi_matched"),
                     0.01,
                     n,
