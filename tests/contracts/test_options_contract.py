@@ -26,6 +26,9 @@ FORWARDERS = {
     "corruptions: apply",
     "data: stream_scenes",
     "compress: MaskedOriginal.__call__",  # the network's own keyword inputs
+    "nets: HuggingFace.asked",  # those too
+    "studies: cross",  # the axes of a grid
+    "studies: curve",  # what a figure's series reads
     "ood: Detector.remember",  # names of what was learnt
     "adversarial: APGD",
     "adversarial: APGDT",

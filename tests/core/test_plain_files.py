@@ -79,7 +79,7 @@ def cifar(folder):
 def voc(folder):
     from deepwright.data.files.detection import _voc_boxes
 
-    return _voc_boxes(folder / "a.xml")
+    return _voc_boxes(folder / "a.xml", first=0)
 
 
 READERS = {

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from scipy import stats
 from torch.nn import functional as F
 
 from deepwright.core.statistics import mean_interval
@@ -159,10 +160,17 @@ def test_splits_of_one_set_have_the_corrected_interval():
     assert wider.high - wider.low == pytest.approx((plain.high - plain.low) * math.sqrt((1 / 4 + 0.5) / (1 / 4)))
 
 
-def test_made_tables_have_students_interval_and_an_exact_p():
-    gap = over_seeds("stand-in", [1.0, 2.0, 3.0, 4.0, 5.0])
-    assert gap.interval == mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert gap.p == pytest.approx(2 / 32)
+def test_made_tables_have_students_interval_and_p():
+    values = [1.0, 2.0, 3.0, 4.0, 5.0]
+    gap, plain = over_seeds("stand-in", values), mean_interval(values)
+    ends = (gap.interval.value, gap.interval.low, gap.interval.high)
+    assert ends == pytest.approx((plain.value, plain.low, plain.high))
+    assert gap.p == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+
+
+def test_arms_that_are_one_and_the_same_differ_by_nothing():
+    gap = over_seeds("stand-in", [0.0, 0.0, 0.0])
+    assert (gap.interval.low, gap.interval.high, gap.p) == (0.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("name", [name for name in WORLDS if name != "heart failure"])

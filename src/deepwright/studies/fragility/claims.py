@@ -7,12 +7,12 @@ from deepwright.studies.fragility.choosing import Arms
 from deepwright.studies.fragility.paired import Gap, against, lowered, over_seeds
 from deepwright.studies.fragility.showing import AGAINST_ERM, LINEAR_MODELS, REGIMES, SOFT, TARGETS, soft_gap, wins
 
-_SPLITS = "splits of one set; the interval allows for the rows that they share"
+_SPLITS = "splits of one set"
 _TARGET = (
     "A target that training can't meet leaves plain cross-entropy, which is what validation mostly picks; one that it "
     "meets flattens the probabilities, and the temperature undoes that."
 )
-_FEW = "The test rows are so few that the interval is wider than any difference that could be hoped for."
+_FEW = "The test rows are so few that the interval holds gains and losses alike."
 
 
 def claims_of(arms: Arms, by_nfi: Arms, n: int, regimes: Table, linear: Table) -> list[Claim]:
@@ -41,14 +41,14 @@ def claims_of(arms: Arms, by_nfi: Arms, n: int, regimes: Table, linear: Table) -
             f"of {len(regimes.rows)} regimes, those in which the matched normalised FI is lower than ERM's (Holm)",
             float(wins(regimes)),
             1.0,
-            basis="a count over all rows of the table of regimes",
+            basis="all regimes",
         ).because(_TARGET, REGIMES),
         Claim.at_least(
             f"of {len(linear.rows) // 3} tables, those on which an exact linear classifier of least FI has a lower "
             "matched normalised FI than ridge logistic regression (Holm)",
             float(wins(linear)),
             1.0,
-            basis="a count over all rows of the table of linear models",
+            basis="all tables",
         ).because(
             "Least FI by Wasserstein walks the path of ridge regression; by KL it ends at no better matched values.",
             LINEAR_MODELS,
@@ -134,7 +134,7 @@ def _real(arms: Arms, n: int) -> list[Claim]:
         if (name, "erm") in arms:
             found.append(
                 _least(
-                    f"{name}: normalised FI at matched temperature is lower by at least 1 %",
+                    f"{name}, by itself: normalised FI at matched temperature is lower by at least 1 %",
                     lowered(arms, name, "nfi_matched"),
                     0.01,
                     n,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepwright.core.statistics import Interval, mean_interval, paired_permutation
+from deepwright.core.statistics import Interval
 from deepwright.studies._frame import Measure, gaps
 from deepwright.studies.fragility.choosing import Arms
 from deepwright.studies.fragility.worlds import MADE, REAL_ROWS, WORLDS
@@ -57,18 +57,16 @@ def over_seeds(data: str, differences: list[float]) -> Gap:
     if len(differences) == 1:
         return Gap(Interval(differences[0], -math.inf, math.inf), 1.0)
     world = WORLDS[data]
-    if world.source == MADE:
-        return Gap(mean_interval(differences), paired_permutation(differences, [0.0] * len(differences)))
     learnt = world.rows + world.held
-    return corrected(differences, (REAL_ROWS[world.source] - learnt) / learnt)
+    return corrected(differences, 0.0 if world.source == MADE else (REAL_ROWS[world.source] - learnt) / learnt)
 
 
 def corrected(differences: list[float], tested: float) -> Gap:
-    """Student's interval and p-value for the mean over random splits of one set.
+    """Student's interval and p-value for the mean over random splits of one set, or over sets of their own.
 
     Args:
-        differences: one a split, two or more.
-        tested: test rows over the rows that were learnt from.
+        differences: one a split or set, two or more.
+        tested: test rows over the rows that were learnt from; 0 where no rows are shared.
     """
     from scipy import stats
 
