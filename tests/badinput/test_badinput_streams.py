@@ -259,9 +259,9 @@ ROWS = [
     Bad("dicts with two kinds of inputs", audited([{"image": X, "x": X, "label": Y}]), ("'image' or 'x'", "keys=(")),
     Bad("dicts with unknown keys", audited([{"scan": X, "grade": Y}]), ("'scan', 'grade'", "keys=(")),
     Bad(
-        "dicts of token ids",
+        "dicts of token ids for a network of numbers",
         audited([{"input_ids": X.long(), "label": Y}], keys=("input_ids", "label")),
-        ("token ids",),
+        ("failed on its input", "int64"),
     ),
     Bad(
         "a key that no dict has",
