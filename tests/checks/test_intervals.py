@@ -21,9 +21,10 @@ def holds(value):
     return not isinstance(value, Interval) or value.low <= value.value <= value.high
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "detection" else n for n in subjects.MAKERS]
-)
+LONG = ("detection", "forecast", "segmentation", "multi-label")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in subjects.MAKERS])
 def test_every_value_of_every_check(audited, name):
     for finding in audited(name)[1].findings:
         assert [key for key, value in finding.values.items() if not holds(value)] == []
