@@ -48,6 +48,16 @@ def test_one_seed_shows_nothing():
     assert (claim.holds, claim.verdict, claim.low) == (False, "one seed: not shown", None)
 
 
+def test_a_mean_whose_interval_is_not_known_shows_nothing():
+    claim = Claim.at_least("c", Interval(1.0, -math.inf, math.inf), 0.5, n=5)
+    assert (claim.holds, claim.verdict, claim.low) == (False, "not shown", None)
+
+
+def test_a_mean_does_not_decide_a_claim_of_every_seed():
+    with pytest.raises(InputError, match="one a seed"):
+        Claim.at_least("c", mean_interval(VALUES), 0.95, every=True, n=5)
+
+
 def test_a_number_that_is_no_sample_decides_by_itself():
     claim = Claim.at_most("c", 1e-15, 1e-9, basis="a proof")
     assert (claim.verdict, claim.rule, claim.basis, claim.low) == ("holds", "once", "a proof", None)

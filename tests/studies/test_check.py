@@ -34,6 +34,35 @@ def test_a_result_agrees_with_itself():
     assert {row[-1] for row in found.table.rows} == {"agrees"}
 
 
+def test_rows_of_the_same_words_are_compared_each_with_its_own():
+    """A method at several settings: the setting is a number, and no word tells its rows apart."""
+    rows = [["ours", 0.4, 1.0, 0.9, 1.1], ["ours", 0.5, 5.0, 4.9, 5.1], ["ours", 0.6, 9.0, 8.9, 9.1]]
+    columns = ["arm", "target", "error", "low", "high"]
+    same = replace(result(), table=Table(columns, rows))
+    found = agreement(same, same)
+    assert (found.differing, [row[0] for row in found.table.rows]) == (
+        0,
+        [f"ours, {t}: error" for t in (0.4, 0.5, 0.6)],
+    )
+    off = agreement(replace(same, table=Table(columns, [rows[0], [*rows[1][:2], 7.0, 6.9, 7.1], rows[2]])), same)
+    assert [row[0] for row in off.table.rows if row[-1] == "differs"] == ["ours, 0.5: error"]
+    assert agreement(replace(same, table=Table(columns, rows[:2])), same).table.rows == []  # which two isn't known
+
+
+@pytest.mark.parametrize("now", [math.nan, None])
+def test_a_number_that_is_none_any_more_differs(now):
+    assert agreement(result(rows=((now, None, None),)), result(rows=((1.0, 0.9, 1.1),))).differing == 1
+
+
+def test_what_was_not_measured_now_is_said():
+    committed = result(Claim.at_least("c", VALUES, 0.5), rows=((1.0, 0.9, 1.1),))
+    now = replace(result(), table=Table(committed.table.columns, [["theirs", 1.0, 0.9, 1.1]]))
+    found = agreement(now, committed)
+    assert found.differing == 1
+    assert "counts as a difference: 1." in " ".join(found.words)
+    assert "aren't judged: 1." in " ".join(found.words)
+
+
 def test_a_mean_may_differ_by_what_two_means_of_such_a_spread_do():
     """One claim: t(0.975, n - 1) s sqrt(1/n + 1/n)."""
     claim = Claim.at_least("c", VALUES, 0.0)

@@ -217,6 +217,12 @@ def test_a_result_records_the_machine_of_its_trials():
     assert {"cpu", "cores", "device", "torch", "deepwright"} <= set(machine)
 
 
+def test_a_trial_on_the_cpu_says_so_beside_a_gpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda *device: "a card that did nothing")
+    assert result_of(made()).machine["device"] == "cpu"
+
+
 def test_machines_that_differ_are_all_named():
     one, two = ({"cpu": name, "cores": 2} for name in ("slow", "fast"))
     runs = Runs(made().specs, made().rows, machines=(one, two))

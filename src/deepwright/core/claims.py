@@ -61,8 +61,9 @@ class Claim:
             return "one seed: not shown" if self.n == 1 else "no number: not shown"
         if self.holds:
             return "holds"
-        inside = self.low is not None and self.high is not None and self.low <= self.threshold <= self.high
-        return "not shown" if inside else "fails"
+        if self.low is None or self.high is None:
+            return "not shown" if self.rule == "mean" else "fails"
+        return "not shown" if self.low <= self.threshold <= self.high else "fails"
 
     @classmethod
     def at_least(
@@ -143,14 +144,17 @@ class Claim:
         else:
             holds = (found.value if ends[1] is None else ends[1]) <= threshold
         many = counted if n is None else int(n)
-        holds = holds and not (rule == "mean" and many == 1)
         low, high = ends
+        if rule == "mean" and (many == 1 or low is None):  # a mean alone decides nothing
+            holds = False
         return cls(text, found.value, threshold, sense, bool(holds), many, spread, low, high, rule, basis)
 
 
 def _rule(values: Sequence[float] | float | Interval, every: bool, timing: bool) -> str:
     if every and timing:
         raise InputError("a claim", given="every and timing", expected="one of them")
+    if every and isinstance(values, Interval):
+        raise InputError("a claim of every seed", given="an interval", expected="the values, one a seed")
     if timing:
         return "timing"
     if every:

@@ -205,7 +205,7 @@ class Compute:
         device = self.target(model)
         # "32-true" is Fabric's word for leaving every tensor in its own dtype; "64-true" would cast the whole module.
         precision = "32-true" if self.precision is None else resolve_precision(self.precision, dtype_of(model))
-        self._check(device, precision)
+        self.require(device, precision)
         if self.precision is not None and precision == "32-true" and dtype_of(model) != torch.float32:
             given = f"{self.precision} for a model in {dtype_of(model)}"
             hint = "leave precision out (the model's own dtype), or convert it first: model.float()"
@@ -218,7 +218,16 @@ class Compute:
             return {"accelerator": "cpu", "devices": self.devices, "strategy": self.strategy, "precision": precision}
         return {"strategy": _alone_on(device), "precision": precision}
 
-    def _check(self, device: torch.device, precision: str) -> None:
+    def require(self, device: torch.device, precision: str) -> None:
+        """Refuse what this machine, or Fabric, hasn't.
+
+        Args:
+            device: the first.
+            precision: of the numbers, as Fabric names it.
+
+        Raises:
+            InputError: devices that aren't there, a strategy or a precision that doesn't fit them.
+        """
         if self.devices < 1:
             raise InputError("devices", given=self.devices, expected="1 or more")
         if device.type == "cuda" and (device.index or 0) + self.devices > _count("cuda"):

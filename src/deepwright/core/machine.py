@@ -13,14 +13,18 @@ import torch
 from deepwright.core.version import __version__
 
 
-def this_machine() -> dict[str, Any]:
-    """Processor, cores, threads, device and versions, as words and numbers."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+def this_machine(device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Processor, cores, threads, device and versions, as words and numbers.
+
+    Args:
+        device: on which the numbers were computed, whatever else this machine has.
+    """
+    device = torch.device(device)
     return {
         "cpu": _processor(),
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
-        "device": device,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": str(torch.__version__),

@@ -116,7 +116,7 @@ class MaiteDetectionMetric:
 
     def __init__(self, classes: int) -> None:
         self.numbers = DetectionMetrics(Detection(classes))
-        self.metadata = {"id": "deepwright: map, ap50"}
+        self.metadata = {"id": "deepwright: map, ap50, map_small, map_medium, map_large"}
         self.reset()
 
     def reset(self) -> None:

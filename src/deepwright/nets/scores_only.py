@@ -103,8 +103,8 @@ class ScoresOnly(nn.Module):
         return super().train(False)
 
 
-def require_steady(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
-    """Refuse scores that differ from call to call, or with what else is in the batch.
+def require_steady(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> bool:
+    """Refuse scores that differ from call to call, or with what else is in the batch; whether that could be told.
 
     Args:
         model: a network.
@@ -117,7 +117,7 @@ def require_steady(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
     with torch.no_grad():
         once, again, alone = model(few), model(few), model(few[one : one + 1])
     if not all(isinstance(out, Tensor) for out in (once, again, alone)):
-        return  # what it is, its task says
+        return False  # what it is, its task says
     if once.shape != again.shape or once[one : one + 1].shape != alone.shape:
         raise InputError(
             "the network's scores",
@@ -133,10 +133,11 @@ def require_steady(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
             hint="fix its seed, and turn dropout and other noise off",
         )
     _require_alone(once, once[one : one + 1], alone, 1e-4)
+    return True
 
 
-def require_unmixed(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
-    """Refuse a module whose answer for a sample is another one with what else is in the batch.
+def require_unmixed(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> bool:
+    """Refuse a module whose answer for a sample is another one with what else is in the batch; whether it can be told.
 
     Said only of what differs by more than kernels for other sizes and activations quantised by the batch do, and of a
     module that gives the same answer when it is asked twice.
@@ -150,7 +151,7 @@ def require_unmixed(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
     """
     n = len(x)
     if n == 0:
-        return
+        return False
     halves = torch.arange(n).chunk(2)
     turned = torch.cat([torch.arange(0, n, 2).flip(0), torch.arange(1, n, 2)])
     unlike = turned.split([n // 3, n - n // 3]) if n > 2 else (turned,)  # other company, other places, other sizes
@@ -158,11 +159,13 @@ def require_unmixed(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
         with torch.no_grad(), local_rng(0):
             once, again, other = _answers(model, x, halves), _answers(model, x, halves[:1]), _answers(model, x, unlike)
     except Exception:  # it is told where the outputs are read
-        return
+        return False
     if once is None or again is None or other is None or once.shape != other.shape:
-        return
-    if torch.equal(once[halves[0]], again):
-        _require_alone(once, once, other, 5e-2, least=2e-3)
+        return False
+    if not torch.equal(once[halves[0]], again):
+        return False
+    _require_alone(once, once, other, 5e-2, least=2e-3)
+    return True
 
 
 def _answers(model: nn.Module, x: Tensor, batches: Sequence[Tensor]) -> Tensor | None:

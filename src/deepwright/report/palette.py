@@ -9,7 +9,8 @@ from typing import Any
 COLORS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be185d", "#65a30d")
 OURS, BASELINE, TRUTH = COLORS[0], "#7f8896", "currentColor"
 _ORANGE, _GREEN, _RED, _VIOLET, _CYAN, _ROSE, _LIME = COLORS[1:]
-_MARKERS = dict(zip((OURS, BASELINE, *COLORS[1:], TRUTH), "osD^vPX*<>"))
+_MARKS = "osD^vPX*<>"
+_MARKERS = dict(zip((OURS, BASELINE, *COLORS[1:], TRUTH), _MARKS))
 _HATCHES = dict(
     zip(COLORS[1:], ("//", "\\\\", "xx", "..", "--", "++", "oo"))
 )  # told apart where colours aren't printed
@@ -134,7 +135,7 @@ def looks(series: Sequence[dict[str, Any]]) -> list[Look]:
     found = []
     for i, (name, one) in enumerate(zip(names, series)):
         color = colors[name] if name in colors else colors[str(_stem(name, names, one))]
-        found.append(Look(color, _MARKERS.get(color, "osD^vPX*<>"[i % 10]), _HATCHES.get(color, "")))
+        found.append(Look(color, _MARKERS.get(color, _MARKS[i % len(_MARKS)]), _HATCHES.get(color, "")))
     return found
 
 

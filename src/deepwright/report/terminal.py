@@ -5,6 +5,7 @@ from __future__ import annotations
 from deepwright.checks.findings.finding import Finding
 from deepwright.checks.running import AuditReport
 from deepwright.core.results import StudyResult, Table, show
+from deepwright.report.study_words import ordered
 
 _STYLES = {
     "A": "bold green",
@@ -14,6 +15,7 @@ _STYLES = {
     "E": "bold red",
     "failed": "bold white on red",
 }
+_VERDICTS = {"holds": "green", "fails": "bold red"}
 
 
 def print_finding(finding: Finding) -> None:
@@ -85,8 +87,8 @@ def print_study(result: StudyResult) -> None:
 
     console = Console()
     print_table(result.table, result.study)
-    for claim in sorted(result.claims, key=lambda claim: claim.holds):  # what fails first
-        mark = f"[green]{claim.verdict}[/]" if claim.holds else f"[bold red]{claim.verdict}[/]"
+    for claim in ordered(result.claims):
+        mark = f"[{_VERDICTS.get(claim.verdict, 'yellow')}]{claim.verdict}[/]"
         interval = "" if claim.low is None else f" [{show(claim.low)}, {show(claim.high)}]"
         measured = f"{show(claim.measured)}{interval} {claim.sense} {show(claim.threshold)} (n={claim.n})"
         why = f". {claim.reason}" if claim.reason else ""

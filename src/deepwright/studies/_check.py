@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from deepwright.core.errors import InputError
-from deepwright.core.results import Cell, Claim, StudyResult, Table
+from deepwright.core.results import Cell, Claim, StudyResult, Table, show
 
 LEVEL = 0.05  # the chance that a rerun on other seeds differs anywhere, shared out over all that is compared
 TIMES = 2.0  # by how much seconds may differ, either way
@@ -84,7 +84,9 @@ def agreement(now: StudyResult, committed: StudyResult) -> Agreement:
     )
     close = sum(_number(row[1]) and _number(row[2]) and _near(row[1], row[2], _OF_VALUE * abs(row[1])) for row in rows)
     told = f"{close} of {len(rows)} are the same to a thousandth."
-    return Agreement(table, differing, [*_how(now, committed), told, *_unjudged(now, committed)])
+    return Agreement(
+        table, differing, [*_how(now, committed), told, *_lost(now, committed), *_unjudged(now, committed)]
+    )
 
 
 def _claim_row(text: str, old: Claim | None, new: Claim | None, judged: int) -> list[Any]:
@@ -152,30 +154,49 @@ class _Cell:
 
 
 def _cells(now: StudyResult, committed: StudyResult) -> Iterator[_Cell]:
-    """Cells before columns "low" and "high", of rows that both results have."""
+    """Cells before columns "low" and "high", of rows that both results have; what is no number now is NaN."""
     seeds = (_seeds(committed), _seeds(now))
     if min(seeds) < 2:
         return
-    for columns, row, again in _pairs(now, committed):
-        for i in range(len(row) - 2):
-            names = [column.strip() for column in columns[i : i + 3]]
-            value, low, high, new = *row[i : i + 3], again[i]
-            if names[1:] == ["low", "high"] and _number(value) and _number(low) and _number(high) and _number(new):
-                name = f"{', '.join(_key(row))}: {names[0]}"
-                yield _Cell(name, value, max(high - value, value - low), new, seeds)
+    for name, columns, row, again in _pairs(now, committed):
+        for i, value, half in _intervals(columns, row):
+            new = again[i]
+            yield _Cell(f"{name}: {columns[i].strip()}", value, half, new if _number(new) else math.nan, seeds)
 
 
-def _pairs(now: StudyResult, committed: StudyResult) -> Iterator[tuple[list[str], list[Cell], list[Cell]]]:
-    """Columns and rows that both results have, in tables at the same place with the same columns."""
+def _intervals(columns: list[str], row: list[Cell]) -> Iterator[tuple[int, float, float]]:
+    """Place, value and the longer half of its interval, where a row has both ends."""
+    for i, (value, low, high) in enumerate(zip(row, row[1:], row[2:])):
+        named = [column.strip() for column in columns[i + 1 : i + 3]] == ["low", "high"]
+        if named and _number(value) and _number(low) and _number(high):
+            yield i, value, max(high - value, value - low)
+
+
+def _pairs(now: StudyResult, committed: StudyResult) -> Iterator[tuple[str, list[str], list[Cell], list[Cell]]]:
+    """Name, columns and both rows, of rows that both results have in tables at one place with the same columns."""
     for old, new in zip((committed.table, *committed.tables), (now.table, *now.tables)):
         if old.columns == new.columns:
-            after = {_key(row): row for row in new.rows}
-            yield from ((old.columns, row, after[_key(row)]) for row in old.rows if _key(row) in after)
+            before, after = _by_words(old.rows), _by_words(new.rows)
+            for words, rows in before.items():
+                again = after.get(words, [])
+                if len(again) == len(rows):  # else nobody knows which is which
+                    names = [_named(words, row, len(rows)) for row in rows]
+                    yield from zip(names, [old.columns] * len(rows), rows, again)
 
 
-def _key(row: list[Cell]) -> tuple[str, ...]:
-    """A row's words: what tells it from the others."""
-    return tuple(cell for cell in row if isinstance(cell, str)) or (str(row[0]),)
+def _by_words(rows: Iterable[list[Cell]]) -> dict[tuple[str, ...], list[list[Cell]]]:
+    """Rows by their words; those of the same words (a method at several settings) stay in their order."""
+    found: dict[tuple[str, ...], list[list[Cell]]] = {}
+    for row in rows:
+        words = tuple(cell for cell in row if isinstance(cell, str)) or (str(row[0]),)
+        found.setdefault(words, []).append(row)
+    return found
+
+
+def _named(words: tuple[str, ...], row: list[Cell], alike: int) -> str:
+    """A row's words, and its first number where others have the same words."""
+    number = next((show(cell) for cell in row if _number(cell)), "") if alike > 1 else ""
+    return ", ".join(part for part in (*words, number) if part)
 
 
 def _number(value: object) -> TypeGuard[float]:
@@ -204,9 +225,25 @@ def _how(now: StudyResult, committed: StudyResult) -> Iterator[str]:
         yield f"The runs have other sizes ({', '.join(other)}): what differs may come from these."
 
 
+def _lost(now: StudyResult, committed: StudyResult) -> Iterator[str]:
+    """What this run didn't measure."""
+    claims = len({c.text for c in committed.claims} - {c.text for c in now.claims})
+    if claims:
+        yield (
+            f"Claims of the committed result that weren't measured now, each of which counts as a difference: {claims}."
+            " If they need data that isn't here, say where it is (--data-root DIR)."
+        )
+    every = [(table.columns, row) for table in (committed.table, *committed.tables) for row in table.rows]
+    paired = [(columns, row) for _, columns, row, _ in _pairs(now, committed)]
+    all_of_them, there = (sum(1 for each in rows for _ in _intervals(*each)) for rows in (every, paired))
+    if all_of_them > there:
+        lost = all_of_them - there
+        yield f"Numbers with an interval that have no counterpart in this run, and aren't judged: {lost}."
+
+
 def _unjudged(now: StudyResult, committed: StudyResult) -> Iterator[str]:
     total = far = 0
-    for _, row, again in _pairs(now, committed):
+    for _, _, row, again in _pairs(now, committed):
         for value, other in zip(row, again):
             if _number(value) and _number(other):
                 total += 1

@@ -14,7 +14,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.features import extract
 from deepwright.core.identity import digest
 from deepwright.data import Data, Split
-from deepwright.nets import Exported, as_network, fixed_batch, load, load_torchscript, weights_hidden
+from deepwright.nets import Exported, as_network, fixed_batch, from_callable, load, load_torchscript, weights_hidden
 from deepwright.nets.doors import examine
 from deepwright.workflows.subjects import SubjectOptions, build_subject
 
@@ -258,8 +258,31 @@ def test_a_network_that_draws_is_not_said_to_mix_and_the_global_generator_stays(
             return x.flatten(1)[:, :3] + torch.rand(len(x), 3)
 
     before = torch.get_rng_state()
-    examine(Drawing(), X)
+    assert examine(Drawing(), X).startswith("not looked for")
     assert torch.equal(before, torch.get_rng_state())
+
+
+class Boxes(nn.Module):
+    """Answers that are no rows of numbers, so that it isn't seen whether they mix."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        return [{"boxes": x.mean((0, 2, 3)) + self.shift} for _ in x]
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (Boxes(), "not looked for"),
+        (from_callable(lambda rows: rows.reshape(len(rows), -1)[:, :3], X), "looked for in one of 16 test"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(144, 3)), "looked for in 16 test"),
+    ],
+)
+def test_how_far_mixing_was_looked_for_is_said_as_it_was(network, said):
+    assert examine(network, X).startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ class Subject:
     reference: Split | None = None
     _outputs: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _log_probabilities: bool = field(default=False, init=False, repr=False)
+    _mixing: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.data, Data):
@@ -137,7 +138,7 @@ class Subject:
         self._check_pixels()
         self._check_reference()
         self.model = in_class_order(self.model, self.data.classes)
-        examine(self.model, self.data.test.inputs(self._looked_at()))
+        self._mixing = examine(self.model, self.data.test.inputs(self._looked_at()))
         self.task = self._named_task(class_task(self.model, self.data) if self.task is None else self.task)
         self.data = self._checked_data()
         train = self.data.train
@@ -499,7 +500,7 @@ class Subject:
             "validation": len(self.data.validation),
             "test": len(self.data.test),
             "test_digest": digest(self.data.test),
-            "mixing": f"looked for in {len(self._looked_at())} test samples at random positions, each in two batches",
+            "mixing": self._mixing,
             "device": str(self.device),
             "notes": [*self.data.notes, *self._more_notes(), *_notes_of(self.model)],
         }

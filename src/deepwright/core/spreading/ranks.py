@@ -226,7 +226,7 @@ def require_devices(devices: int, device: torch.device) -> None:
     """
     if isinstance(devices, bool) or not isinstance(devices, int):
         raise InputError("devices", given=repr(devices), expected="a whole number of 1 or more")
-    Compute(device=device, devices=devices)._check(device, "32-true")
+    Compute(device=device, devices=devices).require(device, "32-true")
 
 
 def _environment(rank: int, devices: int, port: int) -> dict[str, str]:

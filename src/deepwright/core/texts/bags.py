@@ -14,11 +14,11 @@ from deepwright.core.texts.codes import to_texts
 from deepwright.core.texts.words import WORD
 
 
-class HashedWords(nn.Module):
-    """(N, columns) log(1 + count) of the words of each text, in lower case, each word in the column of its hash.
+class Hashed(nn.Module):
+    """(N, columns) log(1 + count) of what a text is made of, each kind in the column of its hash.
 
     Args:
-        columns: how many; words that share one are not told apart.
+        columns: how many; what shares one is not told apart.
     """
 
     place: Tensor
@@ -28,6 +28,10 @@ class HashedWords(nn.Module):
         require_whole(1, columns=columns)
         self.columns = columns
         self.register_buffer("place", torch.zeros(0), persistent=False)  # says where the results go
+
+
+class HashedWords(Hashed):
+    """Counts of the words of each text, in lower case; see `Hashed`."""
 
     def forward(self, texts: Tensor | Sequence[str]) -> Float[Tensor, "n columns"]:
         """Counts of each text.

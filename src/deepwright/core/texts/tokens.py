@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_whole
+from deepwright.core.texts.bags import Hashed
 
 SEGMENT = 2**21  # a token is its id + SEGMENT x its segment (`token_type_ids`)
 _SEGMENTS = 64
@@ -90,20 +90,8 @@ def joined_tokens(parts: Sequence[Int64[Tensor, "n length"]]) -> Int64[Tensor, "
     return torch.cat([F.pad(part, (0, max(widths) - part.shape[1]), value=fills) for part in parts])
 
 
-class HashedTokens(nn.Module):
-    """(N, columns) log(1 + count) of the token ids of each row, each id in the column of its hash.
-
-    Args:
-        columns: how many; ids that share one are not told apart.
-    """
-
-    place: Tensor
-
-    def __init__(self, columns: int = 512) -> None:
-        super().__init__()
-        require_whole(1, columns=columns)
-        self.columns = columns
-        self.register_buffer("place", torch.zeros(0), persistent=False)  # says where the results go
+class HashedTokens(Hashed):
+    """Counts of the token ids of each row; see `Hashed`."""
 
     def forward(self, tokens: Int64[Tensor, "n length"]) -> Float[Tensor, "n columns"]:
         """Counts of each row.

@@ -15,10 +15,9 @@ from deepwright.core.errors import InputError, first_line
 from deepwright.core.files import reading
 from deepwright.data.files.arrow_folders import arrow_columns, is_arrow_folder
 from deepwright.data.files.frames import arrow
+from deepwright.data.files.parts import PART_OF
 
 TEXT_FILES = (".csv", ".tsv", ".jsonl", ".parquet")
-_PARTS = {"train": "train", "training": "train", "val": "validation", "valid": "validation"}
-_PARTS |= {"validation": "validation", "dev": "validation", "test": "test"}
 Row = tuple[Any, ...]
 
 
@@ -43,7 +42,7 @@ def part_of(name: str) -> str | None:
     Args:
         name: of the file or folder.
     """
-    return _PARTS.get(name.lower())
+    return PART_OF.get(name.lower())
 
 
 def text_tables(path: Path) -> dict[str, Path]:

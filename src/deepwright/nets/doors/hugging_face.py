@@ -92,8 +92,7 @@ class HuggingFace(nn.Module):
             return {name: x}
         if x.ndim != 2:
             raise InputError("token ids", given=f"shape {tuple(x.shape)}", expected="(N, L), each text padded to L")
-        if not torch.compiler.is_compiling():  # no graph can hold a refusal
-            self._require_ids(x)
+        self._require_ids(x)
         named = {name: x.long()}
         if self.pad is not None and self._masked:
             named["attention_mask"] = (x != self.pad).long()
@@ -101,7 +100,7 @@ class HuggingFace(nn.Module):
 
     def _require_ids(self, x: Tensor) -> None:
         """Refuse ids and lengths that the tables of the model don't have: indices fail deep inside, or on the GPU."""
-        if torch.compiler.is_compiling():  # values aren't known where a graph is traced
+        if torch.compiler.is_compiling():  # no graph can hold a refusal: values aren't known while it is traced
             return
         table = self.network.get_input_embeddings()  # type: ignore[operator]
         known = getattr(table, "num_embeddings", None)

@@ -45,9 +45,9 @@ def as_scores_only(model: Any, example: Tensor | None = None) -> Any:
     return from_callable(model, example) if callable(model) else model
 
 
-def examine(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
+def examine(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> str:
     """Compare an ONNX file's twin with ONNX Runtime on real inputs, and refuse scores that change from call to call,
-    or with what else is in the batch.
+    or with what else is in the batch; how far that was looked for, in words.
 
     Args:
         model: any network; a twin that isn't the same is left for ONNX Runtime, and its notes say so.
@@ -62,7 +62,13 @@ def examine(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> None:
         for part in [m for m in model.modules() if isinstance(m, OnnxNetwork) and not m.scores_only]:
             for given in _entering(part, model, few):
                 part.compare(given, "real inputs")
-        (require_unmixed if has_gradients(model) else require_steady)(model, some)
+        gradients = has_gradients(model)
+        looked = (require_unmixed if gradients else require_steady)(model, some)
+    if not looked:
+        return "not looked for: answers aren't one row of numbers for each sample, or change from call to call"
+    if gradients:
+        return f"looked for in {len(some)} test samples at random positions, each in two batches"
+    return f"looked for in one of {len(some)} test samples at random positions, alone and among the others"
 
 
 def _entering(part: nn.Module, model: nn.Module, x: Tensor) -> list[Tensor]:
