@@ -46,7 +46,7 @@ def worst_pictures(subject: Subject, order: list[int]) -> list[Figure]:
         return []
     rows = order[:_ROWS]
     images = [_shown(image) for image in data.test.inputs(torch.tensor(rows)).float().cpu()]
-    names = [name_of(data.test, i) for i in rows]
+    names = [f"test sample {name}" if (name := name_of(data.test, i)).isdecimal() else name for i in rows]
     if isinstance(task, Segmentation):
         drawn, note = _masks(subject, task, rows, images, names)
     else:
@@ -101,9 +101,12 @@ def _masks(
         share = float(wrong.sum()) / max(1, int(counts[i].sum()))
         red = torch.where(_fit(wrong, image), _color(_WRONG), 0.4 * image.mean(0))
         pictures = [image, _over(image, y[i], colors, counts[i]), _over(image, called[i], colors), red]
-        drawn.append(Strip("", torch.stack(pictures), [name, "target", "output", f"wrong: {share:.0%} of the pixels"]))
+        drawn.append(Strip("", torch.stack(pictures), [name, "target", "output", f"wrong: {share:.1%}"]))
     aside = "" if bool(counts.all()) else ", black what does not count"
-    return drawn, f"Colours: {_legend(subject, colors, classes)}{aside}."
+    return (
+        drawn,
+        f"Colours: {_legend(subject, colors, classes)}{aside}. The last of a row shows the wrong pixels in red.",
+    )
 
 
 def _fit(mask: Tensor, image: Tensor) -> Tensor:
@@ -115,7 +118,9 @@ def _over(image: Tensor, mask: Tensor, colors: dict[int, str], counts: Tensor | 
     mask, painted = _fit(mask, image), _color(_GREY).expand_as(image)
     for k, color in colors.items():
         painted = torch.where(mask == k, _color(COLORS[color]), painted)
-    mixed = _MIXED * painted + (1 - _MIXED) * image
+    mixed = _MIXED * painted + (1 - _MIXED) * image.mean(
+        0
+    )  # on grey, or the picture's own colours would be read as classes
     return mixed if counts is None else torch.where(_fit(counts, image), mixed, _color(_ASIDE))
 
 

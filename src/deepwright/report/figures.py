@@ -278,7 +278,8 @@ def _strips(figure: Figure) -> str:
         note = f" <small>{escape(row['note'])}</small>" if row.get("note") else ""
         rows.append(f'<div class="strip"><p>{escape(row["name"])}{note}</p><div class="row">{items}</div></div>')
     most = max(len(row["pictures"]) for row in figure.series)
-    return f'<div class="strips{" few" if most <= _FEW else ""}">{"".join(rows)}</div>'
+    short = f' few" style="--most:{max(most, 3)}' if most <= _FEW else ""
+    return f'<div class="strips{short}">{"".join(rows)}</div>'
 
 
 def _picture(picture: Decoded, item: dict[str, Any]) -> str:
