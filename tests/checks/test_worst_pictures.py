@@ -55,15 +55,15 @@ def test_masks_are_coloured_by_class(place):
 def test_boxes_are_framed_where_they_are(place):
     subject = subjects.subject("detection")
     order, rows = drawn(subject)
-    boxes = (subject.data.test.y if place == 1 else subject.task.prediction(subject.outputs()))[order[0]].boxes
-    image = pixels(rows[0]["pictures"][place])
+    all_boxes = subject.data.test.y if place == 1 else subject.task.prediction(subject.outputs())
+    at = next(at for at, i in enumerate(order[: len(rows)]) if len(all_boxes[i]))
+    boxes, image = all_boxes[order[at]].boxes, pixels(rows[at]["pictures"][place])
     blue = image[..., 2] - image[..., 0] > 0.2
     framed = np.zeros_like(blue)
     for box in boxes:
         x0, y0, x1, y1 = (round(float(v) * 14) for v in box)
         framed[y0:y1, x0:x1] = True
         framed[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = False
-    assert len(boxes)
     assert (blue != framed).mean() < 0.02  # WebP blurs the edge of a line
     assert rows[0]["pictures"][0]["caption"].startswith("test sample")
 

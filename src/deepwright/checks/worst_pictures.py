@@ -103,10 +103,8 @@ def _masks(
         pictures = [image, _over(image, y[i], colors, counts[i]), _over(image, called[i], colors), red]
         drawn.append(Strip("", torch.stack(pictures), [name, "target", "output", f"wrong: {share:.1%}"]))
     aside = "" if bool(counts.all()) else ", black what does not count"
-    return (
-        drawn,
-        f"Colours: {_legend(subject, colors, classes)}{aside}. The last of a row shows the wrong pixels in red.",
-    )
+    legend = f"Colours: {_legend(subject, colors, classes)}{aside}."
+    return drawn, f"{legend} The last of a row shows the wrong pixels in red."
 
 
 def _fit(mask: Tensor, image: Tensor) -> Tensor:
@@ -118,9 +116,7 @@ def _over(image: Tensor, mask: Tensor, colors: dict[int, str], counts: Tensor | 
     mask, painted = _fit(mask, image), _color(_GREY).expand_as(image)
     for k, color in colors.items():
         painted = torch.where(mask == k, _color(COLORS[color]), painted)
-    mixed = _MIXED * painted + (1 - _MIXED) * image.mean(
-        0
-    )  # on grey, or the picture's own colours would be read as classes
+    mixed = _MIXED * painted + (1 - _MIXED) * image.mean(0)  # grey: the picture's own colours are no classes
     return mixed if counts is None else torch.where(_fit(counts, image), mixed, _color(_ASIDE))
 
 

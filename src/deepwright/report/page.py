@@ -157,17 +157,16 @@ def _gates(report: AuditReport) -> str:
 
 
 def _numbers(findings: list[Finding]) -> str:
-    sides = {f.check: side(f) for f in findings}
-    tiles = "".join(_tile(number, sides[number.check]) for number in five_numbers(findings))
+    tiles = "".join(map(_tile, five_numbers(findings)))
     return f'<section class="numbers" aria-label="The numbers that matter">{tiles}</section>' if tiles else ""
 
 
-def _tile(number: Number, of: str) -> str:
+def _tile(number: Number) -> str:
     place = escape(number.check, quote=True)
     interval = spread(number.value, number.unit)
     told = f"<small>{interval} (95 %)</small>" if interval else "<small>no interval</small>"
     better = f"<small>{number.better} is better</small>" if number.better else ""
-    judged = f"<small>{_SIDES[of].lower()}</small>" if of in (UNTOLD, ASIDE) else ""
+    judged = f"<small>{escape(number.note)}</small>" if number.note else ""
     return (
         f'<a class="tile" href="#{place}"><span>{escape(sentence(number.name))}</span>'
         f"<strong>{written(number.value, number.unit)}</strong>{told}{_scale(number)}{better}{judged}</a>"
