@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -237,10 +238,18 @@ def _at_the_threshold(subject: Subject, values: dict[str, Any]) -> list[str]:
         return []
     shown = [f"{name} {values[name].value:.1%}" for name in ("sensitivity", "specificity") if name in values]
     area = f"; AUROC {values['auroc'].value:.3f}" if "auroc" in values else "; one label only, so there is no AUROC"
-    words = [f"At a threshold of {subject.task.threshold:.3g} ({subject.threshold_from}): {', '.join(shown)}{area}."]
+    words = [
+        f"At a threshold of {_digits(subject.task.threshold)} ({subject.threshold_from}): {', '.join(shown)}{area}."
+    ]
     if "accuracy_at_a_half" in values:
         words.append(f"At 0.5, where the grade is taken, it is right on {values['accuracy_at_a_half'].value:.1%}.")
     return words
+
+
+def _digits(threshold: float) -> str:
+    """With as many digits as tell it from 0 and 1, which are no thresholds."""
+    beside = min(threshold, 1 - threshold)
+    return f"{threshold:.3g}" if beside >= 0.001 or beside <= 0 else f"{threshold:.{2 - int(math.log10(beside))}f}"
 
 
 def _more(subject: Subject) -> tuple[str, ...]:

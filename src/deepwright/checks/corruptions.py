@@ -157,6 +157,8 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
     left_out = [str(row[0]) for row in rows[:3] if row[0] not in known]
     if found.grade == "A":
         return "Nothing to do here; look at the worst rows below when the conditions change."
+    if no_skill(subject):
+        return "Nothing to train against yet: there is no skill that a perturbation could take. See Accuracy first."
     error = sum(sum(report.errors[name]) / len(report.severities) for name in worst) / max(len(worst), 1)
     gain = (
         f"their mean error is {error:.1%} against {report.clean.value:.1%} without perturbation, and what "
@@ -170,8 +172,8 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
         )
     if kind == "text":
         call = f"[p(x, 3, seed=step) for p in corruptions.TEXTS if p.name in {worst}]"
-        codes = "`deepwright.core.texts.to_codes` of them"
-        return f"Train on texts x ({codes}) as they are and as `{call}` gives them: {gain}"
+        own = "`from deepwright.core.texts import to_codes` makes rows of your own"
+        return f"Train on texts x (rows of code points; {own}) as they are and as `{call}` gives them: {gain}"
     if kind == "series":
         units = "corruptions.series_in_units(x.mean((0, 1)), x.std((0, 1)))"
         call = f"[p(x, 3, seed=step) for p in {units} if p.name in {worst}]"

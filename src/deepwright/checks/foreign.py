@@ -23,6 +23,7 @@ from deepwright.checks.foreign_areas import (
     graded_areas,
     judged_sets,
     mean_area,
+    of_near_sets,
 )
 from deepwright.checks.grading import Graded
 from deepwright.checks.subjects.subject import Subject
@@ -165,6 +166,7 @@ def _finding(subject: Subject, areas: dict[str, dict[str, Any]], own: str | None
             f"By its own confidence ({own}) the network tells foreign inputs from its own test data with a mean AUROC "
             f"of {values['auroc_mean'].value:.3f} (0.5 is chance); {best} does best: {top.value:.3f} in the mean."
         )
+    told += of_near_sets(best, areas[best], shown)
     return Finding(
         check="ood",
         grade=found.grade,

@@ -101,6 +101,20 @@ def areas_table(areas: dict[str, dict[str, Interval]], judged: list[str], left_o
     )
 
 
+def of_near_sets(detector: str, areas: dict[str, Interval], near: list[str]) -> str:
+    """A sentence on the sets that the mean leaves out, which would be read into it otherwise; empty without any.
+
+    Args:
+        detector: whose areas.
+        areas: of each set.
+        near: sets that are shown and not judged.
+    """
+    if not near:
+        return ""
+    said = ", ".join(f"{name} {areas[name].value:.3f}" for name in near)
+    return f" Not in the mean, for they may still belong: {said} by {detector}."
+
+
 def areas_figure(areas: dict[str, dict[str, Interval]], sets: dict[str, Tensor]) -> Figure:
     """Detectors against sets as a heat map.
 

@@ -17,7 +17,7 @@ from deepwright.core.tasks.ranking import AveragePrecision, auroc
 from deepwright.core.tasks.spreads import losses
 from deepwright.risk import boundary_f1
 
-_SHOWN, _ROWS = 300, 100
+_SHOWN, _ROWS, _NAMED = 300, 100, 6
 _BORDERS = 20_000_000  # pixels times classes whose borders are looked at
 Pieces = tuple[list[Table], list[str]]
 
@@ -32,7 +32,7 @@ def pieces(subject: Subject) -> Pieces:
     if isinstance(task, MultiLabel):
         return _labels(subject)
     if isinstance(task, Regression):
-        return [_outputs(subject)], []
+        return [_outputs(subject)], _tolerance(task)
     if isinstance(task, Segmentation):
         return _regions(subject)
     return _objects(subject) if isinstance(task, Detection) else ([], [])
@@ -103,6 +103,19 @@ def _outputs(subject: Subject) -> Table:
         rows.append([name, float(gap[:, i].abs().mean()), squared**0.5, r2, *(float(part[s].mean()) for s in scores)])
     columns = ["output", "mean absolute error", "root mean squared error", "R²", *(_scored(s) for s in scores)]
     return Table(columns, rows[:_ROWS], "each output, in its own units")
+
+
+def _tolerance(task: Regression) -> list[str]:
+    """What counts as right."""
+    if task.tolerance is None:
+        return []
+    each = task.tolerance if isinstance(task.tolerance, tuple) else (task.tolerance,)
+    named = task.names if len(task.names) == len(each) > 1 else ()
+    words = [f"{t:.3g}{f' ({named[i]})' if named else ''}" for i, t in enumerate(each)]
+    return [
+        f"An answer counts as right (within the tolerance) when it is off by at most {', '.join(words[:_NAMED])}"
+        f"{f' and {len(words) - _NAMED} more' if len(words) > _NAMED else ''}."
+    ]
 
 
 def _scored(name: str) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from deepwright.checks.findings.finding import Finding
 from deepwright.checks.grading import Graded, at_most, graded
 from deepwright.checks.metric_tables import pieces, without_samples
 from deepwright.checks.subjects.subject import Subject
+from deepwright.checks.worst_pictures import worst_pictures
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import Regression
 
 _STEPS = (0.25, 0.5, 0.75, 1.0)
-_SHOWN, _DRAWN = 300, 6  # points of a drawing; outputs that are drawn
+_SHOWN, _DRAWN, _WORST = 300, 6, 20  # points of a drawing; outputs that are drawn; samples with the largest loss
 
 
 def measured(subject: Subject, check: str) -> Finding:
@@ -43,6 +45,8 @@ def measured(subject: Subject, check: str) -> Finding:
         values["classes_without_samples"] = silent
     beside = ", ".join(f"{named(other)} {found[other].value:.3g}" for other in found if other != name)
     notes = [*([f"Beside it: {beside}."] if beside else []), *notes]
+    loss = task.loss(subject.outputs(), y).double()
+    order = loss.argsort(descending=True, stable=True)[:_WORST].tolist()
     sides = {key for key in found if key in task.higher_is_better}
     return Finding(
         check=check,
@@ -55,8 +59,8 @@ def measured(subject: Subject, check: str) -> Finding:
         "subject.data.test.y).argsort(descending=True)[:20]` are their numbers."
         if found_grade.grade != "A"
         else "Nothing to do for accuracy; look at the largest losses when the data change.",
-        tables=[*tables, _worst(subject)],
-        figures=_figures(subject),
+        tables=[*tables, _worst(subject, loss, order)],
+        figures=[*_figures(subject), *worst_pictures(subject, order)],
         lower_is_better=tuple(key for key in found if key not in sides),
         higher_is_better=("score", *sorted(sides)),
         could_be=found_grade.could_be,
@@ -137,9 +141,7 @@ def _flipped(value: Interval) -> Interval:
     return Interval(1 - value.value, 1 - value.high, 1 - value.low)
 
 
-def _worst(subject: Subject) -> Table:
-    loss = subject.task.loss(subject.outputs(), subject.data.test.y).double()
-    order = loss.argsort(descending=True, stable=True)[:20].tolist()
+def _worst(subject: Subject, loss: Tensor, order: list[int]) -> Table:
     rows: list[list[Any]] = [[i, float(loss[i]), float(subject.score[i]), bool(subject.right[i])] for i in order]
     return Table(["test sample", "loss", "score", "right"], rows, "the samples with the largest loss")
 

@@ -17,6 +17,7 @@ from deepwright.checks.foreign_areas import (
     graded_areas,
     judged_sets,
     mean_area,
+    of_near_sets,
 )
 from deepwright.checks.held_out import why_none
 from deepwright.checks.shown import foreign
@@ -82,7 +83,7 @@ def check_ood(subject: Subject) -> Finding:
         grade=found.grade,
         summary=f"By its confidence alone (MSP) the network tells foreign inputs from its own test data with a mean "
         f"AUROC of {mean.value:.3f} (0.5 is chance), and {worst!r} worst: {own[worst].value:.3f}. {best} does best: "
-        f"{mean_area(areas[best], judged).value:.3f} in the mean.",
+        f"{mean_area(areas[best], judged).value:.3f} in the mean.{of_near_sets(best, areas[best], shown)}",
         values=values,
         higher_is_better=tuple(values),
         rule=rule,

@@ -48,7 +48,7 @@ def attacked(
     before, y = x[ids].cpu(), few.y[rows]
     if series:
         before, after = _in_own_units(subject, before), _in_own_units(subject, after)
-        return [_attacked_series(before[0], after[0], budget, subject.data.features)], []
+        return _attacked_series(before[0], after[0], budget, subject.data.features), []
     told = _told(subject, before, y), _told(subject, after, y)
     if not images:
         return [], [_attacked_rows(subject, before, after, told)]
@@ -66,17 +66,26 @@ def _in_own_units(subject: Subject, x: Tensor) -> Tensor:
     return x if data.center is None or data.scale is None else x * data.scale + data.center
 
 
-def _attacked_series(before: Tensor, after: Tensor, budget: str, names: tuple[str, ...]) -> Figure:
-    """The first variables of one (T, C) series over time."""
+def _attacked_series(before: Tensor, after: Tensor, budget: str, names: tuple[str, ...]) -> list[Figure]:
+    """The first variables of one (T, C) series over time, each in a figure, for each has its own unit."""
     names = names if len(names) == before.shape[1] else tuple(f"variable {c}" for c in range(before.shape[1]))
     steps = list(range(len(before)))
-    series = [
-        {"name": f"{word}{f', {names[c]}' if before.shape[1] > 1 else ''}", "x": steps, "y": x[:, c].tolist(), **more}
-        for c in range(min(before.shape[1], _VARIABLES))
-        for word, x, more in (("as it is", before, {}), ("attacked", after, {"dashed": True}))
-    ]
     note = f"The first of the attacked samples that are right without attack, at a budget of {budget}."
-    return Figure("line", "Before and after the attack", series, "step", "value", note=note)
+    title = "Before and after the attack"
+    return [
+        Figure(
+            "line",
+            title if before.shape[1] == 1 else f"{title}: {names[c]}",
+            [
+                {"name": "as it is", "x": steps, "y": before[:, c].tolist()},
+                {"name": "attacked", "x": steps, "y": after[:, c].tolist(), "dashed": True},
+            ],
+            "step",
+            names[c],
+            note=note,
+        )
+        for c in range(min(before.shape[1], _VARIABLES))
+    ]
 
 
 def _attacked_rows(subject: Subject, before: Tensor, after: Tensor, told: tuple[list[str], list[str]]) -> Table:

@@ -76,7 +76,8 @@ def _metric(number: Number) -> dict[str, Any]:
     metric = {"type": _METRICS.get(number.key, number.key), "value": value, "name": sentence(_line(number.name))}
     if isinstance(value, Interval):
         interval = spread(value, number.unit)
-        metric |= {"value": value.value, "name": f"{metric['name']} (95 % interval {interval})"}
+        note = f"; {number.note}" if number.note else ""
+        metric |= {"value": value.value, "name": f"{metric['name']} (95 % interval {interval}{note})"}
         metric["args"] = {"interval": 0.95, "low": value.low, "high": value.high}
     return metric
 

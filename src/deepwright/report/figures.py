@@ -79,12 +79,21 @@ def _frame(y: _Axis, x: _Axis) -> str:
         py = y.at(tick)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_W - _RIGHT}" y1="{py:.1f}" y2="{py:.1f}"/>')
         parts.append(
-            f'<text class="tick" x="{_LEFT - 6}" y="{py + 4:.1f}" text-anchor="end">{show(float(tick), 3)}</text>'
+            f'<text class="tick" x="{_LEFT - 6}" y="{py + 4:.1f}" text-anchor="end">{_tick(float(tick))}</text>'
         )
     for tick in x.ticks():
         place = f'x="{x.at(tick):.1f}" y="{_H - _BOTTOM + 18}"'
-        parts.append(f'<text class="tick" {place} text-anchor="middle">{show(float(tick), 3)}</text>')
+        parts.append(f'<text class="tick" {place} text-anchor="middle">{_tick(float(tick))}</text>')
     return "".join(parts)
+
+
+def _tick(value: float) -> str:
+    """Few characters, for there is little room beside an axis, and no powers of ten where people don't write them."""
+    size = abs(value)
+    for unit, word in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if max(unit, 1e4) <= size < 1000 * unit:
+            return f"{value / unit:.3g}{word}"
+    return f"{value:.4g}" if 1000 <= size < 1e4 else show(value, 3)
 
 
 def _labelled(figure: Figure, drawing: str) -> str:
@@ -278,7 +287,8 @@ def _strips(figure: Figure) -> str:
         note = f" <small>{escape(row['note'])}</small>" if row.get("note") else ""
         rows.append(f'<div class="strip"><p>{escape(row["name"])}{note}</p><div class="row">{items}</div></div>')
     most = max(len(row["pictures"]) for row in figure.series)
-    return f'<div class="strips{" few" if most <= _FEW else ""}">{"".join(rows)}</div>'
+    short = f' few" style="--most:{max(most, 3)}' if most <= _FEW else ""
+    return f'<div class="strips{short}">{"".join(rows)}</div>'
 
 
 def _picture(picture: Decoded, item: dict[str, Any]) -> str:

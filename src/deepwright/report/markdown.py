@@ -146,7 +146,7 @@ def _compared(row: Sequence[Any]) -> list[Any]:
 
 def _numbers(findings: Sequence[Finding]) -> str:
     rows = [
-        [sentence(n.name), written(n.value, n.unit), spread(n.value, n.unit) or "no interval", n.better or "–"]
+        [sentence(n.name), n.measured, spread(n.value, n.unit) or "no interval", n.better or "–"]
         for n in five_numbers(findings)
     ]
     return table_markdown(["Number", "Measured", "95 % interval", "Better"], rows) if rows else ""

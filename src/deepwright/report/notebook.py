@@ -9,7 +9,7 @@ from deepwright.checks.running import AuditReport
 from deepwright.core.results import show
 from deepwright.report.markdown import facts_of, grade_words
 from deepwright.report.verdict import Number, five_numbers, sentence_of
-from deepwright.report.words import sentence, spread, title_of, written
+from deepwright.report.words import sentence, spread, title_of
 
 _CELL = 'style="text-align:left;vertical-align:top;overflow-wrap:anywhere"'
 
@@ -40,7 +40,7 @@ def _finding(finding: Finding) -> list[str]:
 
 
 def _number(number: Number) -> list[str]:
-    return [sentence(number.name), written(number.value, number.unit), spread(number.value, number.unit) or "none"]
+    return [sentence(number.name), number.measured, spread(number.value, number.unit) or "none"]
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:

@@ -166,9 +166,10 @@ def _tile(number: Number) -> str:
     interval = spread(number.value, number.unit)
     told = f"<small>{interval} (95 %)</small>" if interval else "<small>no interval</small>"
     better = f"<small>{number.better} is better</small>" if number.better else ""
+    judged = f"<small>{escape(number.note)}</small>" if number.note else ""
     return (
         f'<a class="tile" href="#{place}"><span>{escape(sentence(number.name))}</span>'
-        f"<strong>{written(number.value, number.unit)}</strong>{told}{_scale(number)}{better}</a>"
+        f"<strong>{written(number.value, number.unit)}</strong>{told}{_scale(number)}{better}{judged}</a>"
     )
 
 

@@ -182,6 +182,7 @@ class Number:
         better: "higher" or "lower"; empty where that isn't said.
         top: end of the scale on which it is drawn, from 0.
         key: of the value among its check's.
+        note: "not judged" or "can't be judged", where that holds of its check.
     """
 
     check: str
@@ -191,8 +192,15 @@ class Number:
     better: str
     top: float
     key: str = ""
+    note: str = ""
+
+    @property
+    def measured(self) -> str:
+        """The value, and that it isn't judged where it isn't."""
+        return f"{written(self.value, self.unit)}{f' ({self.note})' if self.note else ''}"
 
 
+_NOTES = {UNTOLD: "can't be judged", ASIDE: "not judged"}
 _HEADLINES = {
     "calibration": ("ece_debiased", "ece"),
     "fragility": ("fi",),
@@ -222,7 +230,8 @@ def _headline(finding: Finding) -> Number | None:
         return None
     value, word = finding.values[key], words_of(finding.check, key)
     better = "lower" if key in finding.lower_is_better else "higher" if key in finding.higher_is_better else ""
-    return Number(finding.check, word.words, value, word.unit, better, _top(value, word.unit), key)
+    note = _NOTES.get(side(finding), "")
+    return Number(finding.check, word.words, value, word.unit, better, _top(value, word.unit), key, note)
 
 
 def _top(value: Any, unit: str) -> float:
