@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from deepwright.core.errors import InputError
-from deepwright.data import load_boxes
+from deepwright.data import load, load_boxes
 
 PARTS = {"a": range(12), "b": range(12, 16), "c": range(16, 19)}  # folders whose names say no part
 
@@ -60,6 +60,11 @@ def test_parts_are_those_of_the_file(root, layout):
             torch.allclose(image.boxes, torch.tensor([[column(i) - 2.0, 6, column(i) + 2, 10]]), atol=1e-4)
             for image, i in zip(split.y, numbers, strict=True)
         )
+
+
+def test_the_file_names_its_folder(root):
+    said(root, "train: images/a\nval: images/b\ntest: images/c\n")
+    assert torch.equal(load(root / "data.yaml").test.inputs(), load(root).test.inputs())
 
 
 def test_several_folders_of_one_part(root):
