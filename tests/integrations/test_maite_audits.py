@@ -8,8 +8,9 @@ import torch
 
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Classification
-from deepwright.integrations.maite import MaiteMetric, MaiteModel
+from deepwright.integrations.maite import MaiteMetric, MaiteModel, MaiteNetwork
 from deepwright.integrations.maite_audits import audit_maite
+from deepwright.integrations.maite_detection import MaiteDetector
 from deepwright.integrations.metrics import BrierScore, TaskMetrics
 
 NAMES = {0: "left", 1: "right", 2: "none"}
@@ -61,15 +62,28 @@ class Finder:
 def test_their_classifier_on_their_pictures(scale):
     model = TheirModel()
     model.scale = scale
-    report = audit_maite(model, TheirData(), checks=["accuracy", "calibration", "robustness"])
+    report = audit_maite(model, TheirData(), checks=["accuracy", "calibration", "robustness", "cost"], attack_limit=2, eps=[0.1])
     assert report["accuracy"].number("accuracy") == 1
     assert report.subject["class_names"] == list(NAMES.values())
     assert report.subject["name"] == "by hand"
-    assert report["robustness"].grade == "n/a"
+    assert "search without gradients" in report["robustness"].summary
+    assert report["cost"].grade == "n/a"
     z = torch.from_numpy(np.stack(TheirModel()([TheirData()[i][0] for i in range(90)]))).double()
     wide = report["calibration"].values["nll"]
     loss = torch.nn.functional.cross_entropy(z, torch.arange(90) % 3).item()
     assert wide.low <= loss <= wide.high  # of all of them; the audit measures a part
+
+
+def test_their_models_may_work_in_place():
+    def ones(batch):
+        for image in batch:
+            image[:] = 1
+        return [np.ones(2)] * len(batch)
+
+    x = torch.zeros(3, 1, 2, 2)
+    MaiteNetwork(ones)(x)
+    MaiteDetector(lambda batch: ones(batch) and [SimpleNamespace(boxes=[], labels=[], scores=[])] * len(batch))(x)
+    assert not x.any()
 
 
 def test_their_detector_on_their_boxes():

@@ -1,6 +1,7 @@
 """An audit while the Trainer of transformers trains."""
 
 import json
+import math
 import os
 import random
 import socket
@@ -11,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from deepwright.checks import AuditReport, Finding
 from deepwright.core.errors import InputError
 from deepwright.nets.texts import WordTokenizer
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
-from deepwright.integrations.trainer_callback import AuditTrainerCallback  # noqa: E402 - needs both
+from deepwright.integrations.trainer_callback import AuditTrainerCallback, _chosen  # noqa: E402 - needs both
 
 pytestmark = pytest.mark.slow
 TEXTS = [f"{word} {other} thing" for word in ("good", "bad") for other in "abcdefghijklmnop"]
@@ -106,6 +108,38 @@ def test_the_best_weights_may_be_those_of_an_audit(tmp_path):
     best = max(report["accuracy"].number("accuracy") for report in callback.reports)
     assert run.state.best_metric == best
     assert run.evaluate()["eval_audit/accuracy/accuracy"] == best
+
+
+def finding(value=None, **directions):
+    return Finding("fragility", "info", "", {} if value is None else {"fi": value}, **directions)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "expected"),
+    [
+        ("audit/fragility/fi", 0.3, {}),  # it is logged
+        ("eval_audit/fragility/fi", math.inf, {"eval_audit/fragility/fi": math.inf}),
+        ("audit/fragility/nfi_matched", 0.3, {"eval_audit/fragility/nfi_matched": math.inf}),  # can't be told
+        ("audit/fragility/nonsense", 0.3, {}),  # which the Trainer refuses
+        ("eval_loss", 0.3, {}),
+    ],
+)
+def test_weights_without_a_finite_number_are_never_the_best(tmp_path, metric, value, expected):
+    words = {"metric_for_best_model": metric, "greater_is_better": False, "load_best_model_at_end": True}
+    args = transformers.TrainingArguments(
+        str(tmp_path), use_cpu=True, save_strategy="steps", eval_strategy="steps", **words
+    )
+    assert _chosen(args, AuditReport({}, [finding(value, lower_is_better=("fi",))], [])) == expected
+
+
+def test_the_worst_weights_are_not_kept(tmp_path):
+    words = {"metric_for_best_model": "audit/fragility/fi", "load_best_model_at_end": True}
+    args = transformers.TrainingArguments(
+        str(tmp_path), use_cpu=True, save_strategy="steps", eval_strategy="steps", **words
+    )
+    error = _chosen(args, AuditReport({}, [finding(0.3, lower_is_better=("fi",))], []))
+    with pytest.raises(InputError, match="greater_is_better=False"):
+        raise error
 
 
 def test_a_gate_stops_the_training_at_its_audit(tmp_path):

@@ -24,6 +24,7 @@ from deepwright.data.files.series import BySeries, load_series
 from deepwright.data.files.tables import load_csv, load_heart_failure, load_parquet
 from deepwright.data.files.target_tables import holds_labels, load_targets
 from deepwright.data.files.texts import holds_texts, load_texts
+from deepwright.data.files.yolo_yaml import YAML
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import CLASSES as CIFAR10
 from deepwright.data.named.cifar import load_cifar10
@@ -180,6 +181,7 @@ def load(
                 "data", given=f"{path} does not exist", expected="a file, a folder or a name of `deepwright list data`"
             )
         raise unknown_name("data set", str(source), [e.name for e in ENTRIES])
+    path = path.parent if path.name == YAML and path.is_file() else path  # a YOLO data set is named by its file, too
     if series is not None:
         if path.suffix != ".csv" or text is not None or target is None:
             given = f"{path.name}, target {target!r}, text {text!r}"

@@ -33,17 +33,20 @@ Batch = tuple[Sequence[Any], Sequence[Any], Sequence[Any]]
 
 
 class MaiteNetwork(nn.Module):
-    """A MAITE model as a network that gives (N, classes); nothing has a gradient.
+    """A MAITE model as a network that gives (N, classes), scores only: nothing has a gradient.
 
     Args:
         model: takes a sequence of (C, H, W) arrays and gives one (classes,) array each.
     """
+
+    scores_only = True
 
     def __init__(self, model: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
         super().__init__()
         if not callable(model):
             raise InputError("model", given=type(model).__name__, expected="a MAITE model: arrays in, arrays out")
         self.model = model
+        self.training = False  # but not the model, which may be a module of theirs
 
     def forward(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n classes"]:
         """What the model gives for each.
@@ -51,7 +54,7 @@ class MaiteNetwork(nn.Module):
         Args:
             x: (N, C, H, W).
         """
-        out = self.model(list(x.detach().cpu().numpy()))
+        out = self.model(list(np.array(x.detach().cpu().numpy())))  # a copy: the model may work in place
         rows = [array_of(row, "the model's output") for row in out]
         if len(rows) != len(x) or any(row.ndim != 1 or row.shape != rows[0].shape for row in rows):
             given = f"{len(rows)} outputs of shapes {sorted({tuple(r.shape) for r in rows})} for {len(x)} inputs"

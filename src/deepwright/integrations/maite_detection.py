@@ -24,17 +24,20 @@ from deepwright.nets import as_network
 
 
 class MaiteDetector(nn.Module):
-    """A MAITE detector as a network that gives a list of `Detections`; nothing has a gradient.
+    """A MAITE detector as a network that gives a list of `Detections`, scores only: nothing has a gradient.
 
     Args:
         model: takes a sequence of (C, H, W) arrays and gives boxes, labels and scores of each.
     """
+
+    scores_only = True
 
     def __init__(self, model: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
         super().__init__()
         if not callable(model):
             raise InputError("model", given=type(model).__name__, expected="a MAITE model: arrays in, boxes out")
         self.model = model
+        self.training = False  # but not the model, which may be a module of theirs
 
     def forward(self, x: Float[Tensor, "n ..."]) -> list[Detections]:
         """What the model finds in each.
@@ -42,12 +45,11 @@ class MaiteDetector(nn.Module):
         Args:
             x: (N, C, H, W).
         """
-        found = [
-            _detections(one, "the model's output", scored=True) for one in self.model(list(x.detach().cpu().numpy()))
-        ]
+        given = np.array(x.detach().cpu().numpy())  # a copy: the model may work in place
+        found = [_detections(one, "the model's output", scored=True) for one in self.model(list(given))]
         if len(found) != len(x):
-            given = f"{len(found)} outputs for {len(x)} inputs"
-            raise InputError("the model's output", given=given, expected="one an input")
+            told = f"{len(found)} outputs for {len(x)} inputs"
+            raise InputError("the model's output", given=told, expected="one an input")
         return list(DetectionBatch(found).to(x.device))
 
 

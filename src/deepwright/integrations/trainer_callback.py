@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
@@ -9,10 +10,10 @@ from typing import Any, Self, cast
 import torch.distributed as dist
 from torch import nn
 
-from deepwright.checks import AuditReport
+from deepwright.checks import AuditReport, require_gates
 from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.core.packages import require_package
-from deepwright.integrations.training_audits import TrainingAudits, numbers_of
+from deepwright.integrations.training_audits import TrainingAudits, all_numbers_of, direction_of, numbers_of
 
 require_package("accelerate", "trainer", "the callback of the Trainer")  # else transformers' Trainer is a dummy
 try:
@@ -25,10 +26,11 @@ class AuditTrainerCallback(TrainerCallback):
     """Audit the network after every few evaluations, log its numbers, stop where a gate fails.
 
     Numbers are added to the metrics of the evaluation as `eval_audit/<check>/<value>`, so that
-    `metric_for_best_model="audit/fragility/fi"` keeps the weights that do best in an audit, and to the Trainer's
-    history. Where the callback is attached (`AuditTrainerCallback(test).attach(trainer)`), they are logged to its
-    trackers too. Only the first process of the world runs the audit; the others wait for its numbers. The training
-    doesn't notice it: see `training_audits.TrainingAudits`.
+    `metric_for_best_model="audit/fragility/fi"` with `greater_is_better=False` keeps the weights that do best in an
+    audit (one in which the number is infinite, or can't be told, is never the best), and to the Trainer's history.
+    Where the callback is attached (`AuditTrainerCallback(test).attach(trainer)`), they are logged to its trackers too.
+    Only the first process of the world runs the audit; the others wait for its numbers. The training doesn't notice
+    it: see `training_audits.TrainingAudits`.
 
     Args:
         test: batches of (inputs, targets) that can be read again and again, of dicts or of texts (with `tokenizer=`);
@@ -93,9 +95,9 @@ class AuditTrainerCallback(TrainerCallback):
         """
         self._seen += 1
         if self.audits.due(self._seen):
-            numbers, failed = self._run(args, state, given["model"])
+            numbers, failed, beside = self._run(args, state, given["model"])
             if metrics is not None:
-                metrics.update(numbers)
+                metrics.update({**numbers, **beside})
             control.should_training_stop |= failed
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
@@ -110,8 +112,13 @@ class AuditTrainerCallback(TrainerCallback):
         if self.audits.at_end:
             self._run(args, state, given["model"])
 
-    def _run(self, args: TrainingArguments, state: TrainerState, model: nn.Module) -> tuple[dict[str, float], bool]:
-        """The numbers of an audit, logged, and whether a gate failed; the same in all processes."""
+    def _run(
+        self, args: TrainingArguments, state: TrainerState, model: nn.Module
+    ) -> tuple[dict[str, float], bool, dict[str, float]]:
+        """The numbers of an audit, logged, whether a gate failed, and the Trainer's own metric where it isn't finite.
+
+        They are the same in all processes.
+        """
         if args.fsdp or args.deepspeed:
             given = "weights that are spread over processes (fsdp or deepspeed)"
             hint = "audit the saved model afterwards"
@@ -119,12 +126,49 @@ class AuditTrainerCallback(TrainerCallback):
         found: list[Any] = [None]
         if state.is_world_process_zero:
             report = self.audits.run(model)
-            found = [({f"eval_{name}": value for name, value in numbers_of(report).items()}, report.failed)]
+            numbers = {f"eval_{name}": value for name, value in numbers_of(report).items()}
+            found = [(numbers, report.failed, _chosen(args, report))]
         if dist.is_initialized() and dist.get_world_size() > 1:
             dist.broadcast_object_list(found, src=0)
-        numbers, failed = found[0]
+        numbers, failed, beside = found[0]
+        if isinstance(beside, InputError):
+            raise beside
         if self._trainer is not None:
             self._trainer.log(dict(numbers))
         else:
             state.log_history.append({**numbers, "epoch": state.epoch, "step": state.global_step})
-        return numbers, failed
+        return numbers, failed, beside
+
+
+def _chosen(args: TrainingArguments, report: AuditReport) -> dict[str, float] | InputError:
+    """What the Trainer is to keep the best weights by, where it is a number of the audit that isn't logged.
+
+    It is infinite for a network that knows nothing yet, or can't be told at all (a temperature, a matched index). Such
+    weights are never the best ones; a metric that isn't there would end the training. An error is raised by all
+    processes, or the others would wait for ever.
+    """
+    name = (args.metric_for_best_model or "").removeprefix("eval_")
+    if not name.startswith("audit/"):
+        return {}
+    better = direction_of(report, name)
+    if better is not None and args.greater_is_better is not None and better != args.greater_is_better:
+        return InputError(
+            "greater_is_better",
+            given=f"{args.greater_is_better} (the Trainer's default where it isn't said) for {name}",
+            expected=f"{better}",
+            hint=f"TrainingArguments(greater_is_better={better}), or the worst weights would be kept",
+        )
+    value = all_numbers_of(report).get(name)
+    if value is None and _is_known(name):
+        value = -math.inf if args.greater_is_better else math.inf
+    return {} if value is None or math.isfinite(value) else {f"eval_{name}": value}
+
+
+def _is_known(name: str) -> bool:
+    """Whether some check measures a value of that name."""
+    _, check, value = name.split("/", 2) if name.count("/") > 1 else ("", "", "")
+    try:
+        require_gates([f"{check}.{value}>0"], [check])
+    except InputError:
+        return False
+    return True

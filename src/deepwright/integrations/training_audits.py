@@ -88,5 +88,27 @@ def numbers_of(report: AuditReport) -> dict[str, float]:
     Args:
         report: of an audit.
     """
-    found = {f"audit/{f.check}/{name}": f.number(name) for f in report.findings for name in f.values}
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+    return {name: value for name, value in all_numbers_of(report).items() if math.isfinite(value)}
+
+
+def all_numbers_of(report: AuditReport) -> dict[str, float]:
+    """All values as `audit/<check>/<value>`, infinite ones too.
+
+    Args:
+        report: of an audit.
+    """
+    return {f"audit/{f.check}/{name}": f.number(name) for f in report.findings for name in f.values}
+
+
+def direction_of(report: AuditReport, name: str) -> bool | None:
+    """Whether more is better of a value; None where its check doesn't say, or there is none.
+
+    Args:
+        report: of an audit.
+        name: as `audit/<check>/<value>`.
+    """
+    for finding in report.findings:
+        value = name.removeprefix(f"audit/{finding.check}/")
+        if value in finding.higher_is_better or value in finding.lower_is_better:
+            return value in finding.higher_is_better
+    return None

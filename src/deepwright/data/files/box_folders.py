@@ -16,6 +16,7 @@ from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_y
 from deepwright.data.files.parts import data_of_parts, part_in
 from deepwright.data.files.pieces import FOR_TRAINING
 from deepwright.data.files.voc_lists import BOXES, voc_lists
+from deepwright.data.files.yolo_yaml import YAML, YoloParts, yaml_names, yolo_parts
 
 _HEAD = 1 << 20  # bytes that a JSON file is told by
 _CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
@@ -28,7 +29,7 @@ class _Piece:
     form: str
     pictures: Path
     marks: Path
-    only: tuple[str, ...] | None = None  # of the pictures, where a kit of VOC lists them
+    only: tuple[str, ...] | None = None  # of the pictures, where a kit of VOC or a file of YOLO lists them
 
 
 def holds_boxes(path: Path) -> bool:
@@ -56,8 +57,8 @@ def load_boxes(
 
     COCO: a JSON file beside the pictures or in `annotations/`, one a part (`instances_val2017.json`, for `val2017/`).
     VOC: an XML file a picture, beside it or in `Annotations/`; the lists in `ImageSets/Main` say the parts. YOLO: a
-    text file a picture, beside it or in `labels/`, with class names in `data.yaml` or `classes.txt`. Each may stand in
-    folders `train`, `val`, `test`, or in one piece.
+    text file a picture, beside it or in `labels/`, with class names in `classes.txt` or in `data.yaml`, whose `train:`,
+    `val:` and `test:` say the parts. Each may stand in folders `train`, `val`, `test`, or in one piece.
 
     Args:
         path: the folder.
@@ -81,7 +82,7 @@ def load_boxes(
             f"{path}", given="no boxes that can be read", expected="a folder of pictures with boxes", hint=hint
         )
     first = next(iter(pieces.values()))
-    shape, channels = _form_of_pictures(first.pictures, size, mode)
+    shape, channels = _form_of_pictures(first, size, mode)
     names = classes if classes is not None else _class_names(path, first)
     read = {part: _read(piece, shape, channels, names) for part, piece in pieces.items()}
     found = tuple(names) if names is not None else tuple(sorted({c for each in read.values() for c in each.classes}))
@@ -91,7 +92,9 @@ def load_boxes(
     ignored = sum(int((each.occupied == -1).sum()) for each in read.values())
     order = ", ".join(f"{i} {name}" for i, name in enumerate(found[:20])) + (", ..." if len(found) > 20 else "")
     notes = [f"{first.form} boxes; labels are {order}"]
-    if first.only is not None:
+    if first.form == "YOLO" and (path / YAML).is_file():
+        notes += _notes_of(yolo_parts(path))
+    if first.form == "VOC" and first.only is not None:
         notes.append("parts are those of ImageSets/Main; coordinates count pixels from 1, as VOC's do")
     if ignored:
         what = "pictures hold" if ignored > 1 else "picture holds"
@@ -105,6 +108,9 @@ def _pieces(path: Path) -> dict[str, _Piece]:
     by_file = _coco_pieces(path) or _voc_pieces(path)
     if by_file:
         return by_file
+    said = {part: _Piece("YOLO", path, path, only) for part, only in yolo_parts(path).names.items()}
+    if said:
+        return said
     below = {part_in(folder.name): folder for folder in sorted(path.iterdir()) if folder.is_dir()}
     inside = {part: _one(folder) for part, folder in below.items() if part}
     found = {part: piece for part, piece in inside.items() if piece is not None}
@@ -127,7 +133,7 @@ def _one(path: Path) -> _Piece | None:
         return next(iter(coco.values()))
     if any(path.glob("*.xml")) or any((path / "Annotations").glob("*.xml")):
         return _Piece("VOC", path, path)
-    named = [name for name in _CLASS_FILES if (path / name).exists()] or (path / "data.yaml").exists()
+    named = [name for name in _CLASS_FILES if (path / name).exists()] or (path / YAML).exists()
     if any((path / "labels").glob("*.txt")):
         pictures = path / "images" if (path / "images").is_dir() else path
         return _Piece("YOLO", pictures, path / "labels")
@@ -173,10 +179,16 @@ def _is_coco(file: Path) -> bool:
     return any(words) if len(head) == _HEAD else all(words)
 
 
-def _form_of_pictures(folder: Path, size: tuple[int, int] | None, mode: str) -> tuple[tuple[int, int], int]:
+def _notes_of(said: YoloParts) -> list[str]:
+    """How far the parts are those that a file of YOLO names."""
+    absent = [f"not found below the data's folder, as {YAML} says: {line}" for line in said.absent]
+    return [f"parts are those of {YAML}", *absent] if said.names else absent
+
+
+def _form_of_pictures(piece: _Piece, size: tuple[int, int] | None, mode: str) -> tuple[tuple[int, int], int]:
     """Height and width of all pictures, and their channels."""
-    source = ImageSource(folder)
-    names = source.images()
+    folder, source = piece.pictures, ImageSource(piece.pictures)
+    names = list(piece.only) if piece.form == "YOLO" and piece.only is not None else source.images()
     if not names:
         raise InputError(f"{folder}", given="no picture", expected="at least one")
     first = decode(source, names[:1], Decoding(None, mode))[0]
@@ -200,7 +212,7 @@ def _read(piece: _Piece, size: tuple[int, int], channels: int, classes: Sequence
         marks = None if piece.only is None else piece.marks
         return load_voc(piece.pictures, size, channels=channels, classes=classes, marks=marks, only=piece.only)
     assert classes is not None
-    return load_yolo(piece.pictures, size, classes, channels=channels, marks=piece.marks)
+    return load_yolo(piece.pictures, size, classes, channels=channels, marks=piece.marks, only=piece.only)
 
 
 def _class_names(path: Path, piece: _Piece) -> Sequence[str] | None:
@@ -217,20 +229,8 @@ def _class_names(path: Path, piece: _Piece) -> Sequence[str] | None:
                 return [
                     line.strip() for line in (folder / name).read_text(encoding="utf-8").splitlines() if line.strip()
                 ]
-        if (folder / "data.yaml").is_file():
-            return _yaml_names(folder / "data.yaml")
+        if (folder / YAML).is_file():
+            return yaml_names(folder / YAML)
     raise InputError(
         f"class names of {path}", given="none", expected="data.yaml or classes.txt", hint="or --classes a,b,c"
     )
-
-
-def _yaml_names(file: Path) -> list[str]:
-    """The names of a YOLO `data.yaml`, a list or numbers with names."""
-    import yaml
-
-    with reading(f"cannot read {file}", "names: a list, or numbers with names", file):
-        try:
-            names = yaml.safe_load(file.read_text(encoding="utf-8"))["names"]
-        except (yaml.YAMLError, RecursionError) as error:
-            raise ValueError(str(error).splitlines()[0]) from error
-        return [str(names[k]) for k in sorted(names)] if isinstance(names, dict) else [str(name) for name in names]

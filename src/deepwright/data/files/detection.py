@@ -6,9 +6,10 @@ All give grey or colour images of one size and boxes in its pixels; labels count
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
 import torch
@@ -156,8 +157,12 @@ def load_yolo(
     *,
     channels: int = 1,
     marks: Path | str | None = None,
+    only: Sequence[str] | None = None,
 ) -> BoxData:
     """Pictures with a text file each: `class cx cy w h` a line, as shares of the picture (in `labels/` or beside them).
+
+    A line of three or more points, `class x y x y x y`, is an outline; its box is the one around them. Pictures without
+    a text file hold no object.
 
     Args:
         folder: of the pictures.
@@ -165,20 +170,42 @@ def load_yolo(
         classes: names in the order of the class numbers.
         channels: 1 for grey, 3 for colour.
         marks: the folder of the text files, where it is another.
+        only: the pictures, as paths below `folder`; all by default.
 
     Raises:
-        InputError: lines of another form, a class number without a name, boxes outside the picture.
+        InputError: lines of another form, a class number without a name, boxes outside the picture, no text file that
+            fits a picture.
     """
     folder = Path(folder)
     beside = folder / "labels" if (folder / "labels").is_dir() else folder
     home = beside if marks is None else Path(marks)
     rows = []
     source = ImageSource(folder)
-    for name in source.images():
-        file = home / f"{Path(name).stem}.txt"
+    names = source.images() if only is None else list(only)
+    shared = {stem for stem, times in Counter(PurePosixPath(name).stem for name in names).items() if times > 1}
+    marked = 0
+    for name in names:
+        file = _yolo_text(folder, home, PurePosixPath(name), shared)
+        marked += file is not None
         width, height = source.size_of(name)
-        rows.append(_Row(name, _yolo_boxes(file, width, height, classes) if file.exists() else []))
+        rows.append(_Row(name, [] if file is None else _yolo_boxes(file, width, height, classes)))
+    if rows and not marked:
+        raise InputError(
+            f"{home}", given=f"no text file for any of {len(rows)} pictures", expected=f"{Path(rows[0].name).stem}.txt"
+        )
     return _assemble(folder, rows, size, channels, classes)
+
+
+def _yolo_text(folder: Path, home: Path, name: PurePosixPath, shared: set[str]) -> Path | None:
+    """The text of a picture: with `labels` for `images`, at the same path, or by its name where no other has it."""
+    text = name.with_suffix(".txt")
+    places = [home / text]
+    if "images" in text.parts[:-1]:
+        last = max(i for i, part in enumerate(text.parts[:-1]) if part == "images")
+        places.insert(0, folder.joinpath(*text.parts[:last], "labels", *text.parts[last + 1 :]))
+    if name.stem not in shared:
+        places.append(home / text.name)
+    return next((place for place in places if place.exists()), None)
 
 
 def _yolo_boxes(
@@ -191,11 +218,11 @@ def _yolo_boxes(
         if not line.strip():
             continue
         try:
-            kind, cx, cy, w, h = line.split()[:5]
+            kind, *words = line.split()
             if int(kind) < 0:  # would count from the end
                 raise IndexError(kind)
-            x, y, bw, bh = float(cx) * width, float(cy) * height, float(w) * width, float(h) * height
-            found.append((x - bw / 2, y - bh / 2, x + bw / 2, y + bh / 2, classes[int(kind)], True))
+            x1, y1, x2, y2 = _yolo_corners([float(word) for word in words])
+            found.append((x1 * width, y1 * height, x2 * width, y2 * height, classes[int(kind)], True))
         except (ValueError, IndexError) as error:
             raise InputError(
                 f"{file}, line {number}",
@@ -203,6 +230,17 @@ def _yolo_boxes(
                 expected=f"class cx cy w h, class 0..{len(classes) - 1}",
             ) from error
     return found
+
+
+def _yolo_corners(numbers: list[float]) -> tuple[float, float, float, float]:
+    """The corners of a box (with its score, where a detector wrote it), or of the box around an outline."""
+    if len(numbers) in (4, 5):
+        cx, cy, w, h = numbers[:4]
+        return cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
+    if len(numbers) < 6 or len(numbers) % 2:
+        raise ValueError(f"{len(numbers)} numbers")
+    xs, ys = numbers[::2], numbers[1::2]
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _assemble(
