@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from deepwright.core.errors import InputError
 from deepwright.core.files import reading
@@ -22,11 +24,12 @@ _CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 
 @dataclass(frozen=True)
 class _Piece:
-    """One part of the data: its pictures, and what marks the objects in them."""
+    """One part of the data: its pictures, what marks the objects in them, and which of them it is where a list says."""
 
     form: str
     pictures: Path
     marks: Path
+    only: tuple[str, ...] | None = None
 
 
 def holds_boxes(path: Path) -> bool:
@@ -53,8 +56,10 @@ def load_boxes(
     """Pictures with boxes as data for a detector, in the form that the folder has.
 
     COCO: a JSON file beside the pictures or in `annotations/`, one a part (`instances_val2017.json`, for `val2017/`).
-    VOC: an XML file a picture, beside it or in `Annotations/`. YOLO: a text file a picture, beside it or in `labels/`,
-    with class names in `data.yaml` or `classes.txt`. Each may stand in folders `train`, `val`, `test`, or in one piece.
+    VOC: an XML file a picture, beside it or in `Annotations/`; `ImageSets/Main/train.txt`, `val.txt`, `test.txt` (or
+    `trainval.txt`, which then trains) say which are of which part. YOLO: a text file a picture, beside it or in
+    `labels/`, with class names in `data.yaml` or `classes.txt`; `data.yaml` may name lists (`train: train.txt`). Each
+    may stand in folders `train`, `val`, `test`, or in one piece.
 
     Args:
         path: the folder.
@@ -88,6 +93,8 @@ def load_boxes(
     ignored = sum(int((each.occupied == -1).sum()) for each in read.values())
     order = ", ".join(f"{i} {name}" for i, name in enumerate(found[:20])) + (", ..." if len(found) > 20 else "")
     notes = [f"{first.form} boxes; labels are {order}"]
+    if first.only is not None:
+        notes.append("which picture is of which part is what the data's own lists say")
     if ignored:
         what = "pictures hold" if ignored > 1 else "picture holds"
         notes.append(f"{ignored} {what} only boxes marked difficult or crowd, which don't count as objects")
@@ -112,7 +119,48 @@ def _pieces(path: Path) -> dict[str, _Piece]:
         if found:
             return found
     whole = _one(path)
-    return {} if whole is None else {"": whole}
+    if whole is None:
+        return {}
+    lists = _voc_lists(path) if whole.form == "VOC" else _yolo_lists(path) if whole.form == "YOLO" else {}
+    return {part: replace(whole, only=names) for part, names in lists.items()} or {"": whole}
+
+
+def _voc_lists(path: Path) -> dict[str, tuple[str, ...]]:
+    """The names in each part by VOC's own lists; of one list alone all that it names, lists of other data left out."""
+    marked = {file.stem for file in (path / "Annotations").glob("*.xml")}
+    found: dict[str, tuple[str, ...]] = {}
+    for stem, part in (("train", "train"), ("val", "validation"), ("test", "test"), ("trainval", "train")):
+        file = path / "ImageSets" / "Main" / f"{stem}.txt"
+        if file.is_file() and not (stem == "trainval" and {"train", "validation"} & set(found)):
+            names = _listed(file)
+            if marked & set(names):
+                found[part] = names
+    return _disjoint(found, path)
+
+
+def _yolo_lists(path: Path) -> dict[str, tuple[str, ...]]:
+    """File names in each part, where `data.yaml` names text files that list pictures."""
+    said = _yaml(path / "data.yaml") if (path / "data.yaml").is_file() else {}
+    found: dict[str, tuple[str, ...]] = {}
+    for key, part in (("train", "train"), ("val", "validation"), ("test", "test")):
+        file = path / str(said.get(key))
+        if file.suffix == ".txt" and file.is_file():
+            found[part] = tuple(Path(line).name for line in _listed(file))
+    return _disjoint(found, path)
+
+
+def _listed(file: Path) -> tuple[str, ...]:
+    with reading(f"cannot read {file}", "a name a line", file):
+        lines = file.read_text(encoding="utf-8").splitlines()
+    return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+def _disjoint(lists: dict[str, tuple[str, ...]], path: Path) -> dict[str, tuple[str, ...]]:
+    times = Counter(name for names in lists.values() for name in names)
+    twice = sorted(name for name, count in times.items() if count > 1)
+    if twice:
+        raise InputError(f"lists of {path}", given=f"{twice[0]!r} in two parts", expected="each picture in one")
+    return lists
 
 
 def _one(path: Path) -> _Piece | None:
@@ -184,9 +232,9 @@ def _read(piece: _Piece, size: tuple[int, int], channels: int, classes: Sequence
     if piece.form == "COCO":
         return load_coco(piece.marks, piece.pictures, size, channels=channels, classes=classes)
     if piece.form == "VOC":
-        return load_voc(piece.pictures, size, channels=channels, classes=classes)
+        return load_voc(piece.pictures, size, channels=channels, classes=classes, only=piece.only)
     assert classes is not None
-    return load_yolo(piece.pictures, size, classes, channels=channels, marks=piece.marks)
+    return load_yolo(piece.pictures, size, classes, channels=channels, marks=piece.marks, only=piece.only)
 
 
 def _class_names(path: Path, piece: _Piece) -> Sequence[str] | None:
@@ -212,11 +260,23 @@ def _class_names(path: Path, piece: _Piece) -> Sequence[str] | None:
 
 def _yaml_names(file: Path) -> list[str]:
     """The names of a YOLO `data.yaml`, a list or numbers with names."""
+    with reading(f"cannot read {file}", "names: a list, or numbers with names", file):
+        names = _yaml(file)["names"]
+        if isinstance(names, dict):
+            if sorted(names) != list(range(len(names))):  # the labels in the files are these numbers
+                raise ValueError(f"numbers {sorted(names)} in names, not 0 to {len(names) - 1}")
+            return [str(names[k]) for k in sorted(names)]
+        return [str(name) for name in names]
+
+
+def _yaml(file: Path) -> dict[Any, Any]:
     import yaml
 
     with reading(f"cannot read {file}", "names: a list, or numbers with names", file):
         try:
-            names = yaml.safe_load(file.read_text(encoding="utf-8"))["names"]
+            found = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (yaml.YAMLError, RecursionError) as error:
             raise ValueError(str(error).splitlines()[0]) from error
-        return [str(names[k]) for k in sorted(names)] if isinstance(names, dict) else [str(name) for name in names]
+        if not isinstance(found, dict):
+            raise TypeError(f"{type(found).__name__} on top")
+        return found

@@ -53,7 +53,12 @@ class _Row:
 
 
 def load_voc(
-    folder: Path | str, size: tuple[int, int], *, channels: int = 1, classes: Sequence[str] | None = None
+    folder: Path | str,
+    size: tuple[int, int],
+    *,
+    channels: int = 1,
+    classes: Sequence[str] | None = None,
+    only: Sequence[str] | None = None,
 ) -> BoxData:
     """A folder of pictures with an XML file each: beside them, or in `Annotations/` with pictures in `JPEGImages/`.
 
@@ -62,6 +67,7 @@ def load_voc(
         size: (height, width) that all are resized to.
         channels: 1 for grey, 3 for colour.
         classes: names in the order of the labels; in alphabetical order by default.
+        only: names of the XML files that are read, without their ending; all by default.
 
     Raises:
         InputError: a picture without XML or the other way round, XML that can't be read, boxes outside the picture.
@@ -71,6 +77,12 @@ def load_voc(
     files = sorted(marks.glob("*.xml"))
     if not files:
         raise InputError(f"{folder}", given="no .xml", expected="PASCAL-VOC annotations")
+    if only is not None:
+        there = {file.stem: file for file in files}
+        missing = [name for name in only if name not in there]
+        if missing:
+            raise InputError(f"{folder}", given=f"no .xml of {missing[0]!r}", expected="one for each name in its lists")
+        files = [there[name] for name in only]
     pictures: dict[str, str] = {}
     for name in ImageSource(folder).images():
         if (other := pictures.setdefault(Path(name).stem, str(name))) != str(name):
@@ -123,6 +135,14 @@ def load_coco(
         data = json.loads(Path(annotations).read_text())
         names = {c["id"]: _text(c["name"], "name of a category") for c in data["categories"]}
         rows = {i["id"]: _Row(_text(i["file_name"], "file_name"), [], True) for i in data["images"]}
+        for what, found, told in (
+            ("id of a category", names, data["categories"]),
+            ("name of a category", set(names.values()), data["categories"]),
+            ("id of a picture", rows, data["images"]),
+            ("picture", {row.name for row in rows.values()}, data["images"]),
+        ):
+            if len(found) < len(told):
+                raise ValueError(f"the same {what} twice")
         for a in data["annotations"]:
             x, y, w, h = a["bbox"]
             rows[a["image_id"]].boxes.append((x, y, x + w, y + h, names[a["category_id"]], not a.get("iscrowd", 0)))
@@ -143,6 +163,7 @@ def load_yolo(
     *,
     channels: int = 1,
     marks: Path | str | None = None,
+    only: Sequence[str] | None = None,
 ) -> BoxData:
     """Pictures with a text file each: `class cx cy w h` a line, as shares of the picture (in `labels/` or beside them).
 
@@ -152,6 +173,7 @@ def load_yolo(
         classes: names in the order of the class numbers.
         channels: 1 for grey, 3 for colour.
         marks: the folder of the text files, where it is another.
+        only: file names of the pictures that are read; all by default.
 
     Raises:
         InputError: lines of another form, a class number without a name, boxes outside the picture.
@@ -161,7 +183,14 @@ def load_yolo(
     home = beside if marks is None else Path(marks)
     rows = []
     source = ImageSource(folder)
-    for name in source.images():
+    names = source.images()
+    if only is not None:
+        there = {Path(name).name: name for name in names}
+        missing = [name for name in only if name not in there]
+        if missing:
+            raise InputError(f"{folder}", given=f"no picture {missing[0]!r}", expected="all that its lists name")
+        names = [there[name] for name in only]
+    for name in names:
         file = home / f"{Path(name).stem}.txt"
         width, height = source.size_of(name)
         rows.append(_Row(name, _yolo_boxes(file, width, height, classes) if file.exists() else []))
@@ -178,7 +207,7 @@ def _yolo_boxes(
         if not line.strip():
             continue
         try:
-            kind, cx, cy, w, h = line.split()[:5]
+            kind, cx, cy, w, h = line.split()  # more are an outline's points, or a prediction's score
             if int(kind) < 0:  # would count from the end
                 raise IndexError(kind)
             x, y, bw, bh = float(cx) * width, float(cy) * height, float(w) * width, float(h) * height
