@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,8 @@ def require_levels(spread: str, levels: Sequence[float]) -> tuple[float, ...]:
     """The levels of quantiles as a tuple; none for what has no quantiles."""
     if spread not in SPREADS:
         raise unknown_name("spread", str(spread), SPREADS)
+    if isinstance(levels, str) or not isinstance(levels, Iterable):
+        raise InputError("levels", given=repr(levels), expected="several numbers, as (0.05, 0.5, 0.95)")
     found = tuple(levels)
     if spread != "quantiles":
         if found:
