@@ -259,3 +259,36 @@ def test_binary_says_its_operating_points(audited):
     assert at[0.3][1] == pytest.approx(float((p[y == 1] > 0.3).double().mean()))
     assert at[0.7][2] == pytest.approx(float((p[y == 0] <= 0.7).double().mean()))
     assert isinstance(subject.task, Binary)
+
+
+class Quantiles(nn.Module):
+    """The sum of a row, with quantiles around it whose distance is asked for."""
+
+    def __init__(self, grows, ends=(-1.645, 0, 1.645)):
+        super().__init__()
+        self.line = nn.Linear(3, 1)
+        nn.init.ones_(self.line.weight)
+        self.grows, self.ends = grows, ends
+
+    def forward(self, x):
+        width = 1 + self.grows * x.norm(dim=1, keepdim=True)
+        return self.line(x) + width * torch.tensor(self.ends)
+
+
+def test_a_spread_tells_foreign_inputs_by_its_size_on_known_ones():
+    x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    y = x.sum(1, keepdim=True) + torch.randn(200, 1, generator=torch.Generator().manual_seed(1))
+    task = Regression(spread="quantiles", levels=(0.05, 0.5, 0.95))
+    found = {g: audit(Quantiles(g).eval(), [(x, y)], task=task, checks=["ood"])["ood"] for g in (0.0, 0.3)}
+    assert found[0.3].number("auroc_worst") > 0.99  # far rows have far wider intervals
+    assert found[0.0].number("auroc_worst") == 0.5  # all are as wide, but for rounding
+
+
+def test_quantiles_in_another_order_than_their_levels_are_not_graded():
+    x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    y = x.sum(1, keepdim=True) + torch.randn(200, 1, generator=torch.Generator().manual_seed(1))
+    task = Regression(spread="quantiles", levels=(0.05, 0.5, 0.95))
+    turned = Quantiles(0.0, ends=(1.645, 0, -1.645)).eval()
+    found = audit(turned, [(x, y)], task=task, checks=["calibration"])["calibration"]
+    assert found.grade == "info"
+    assert "cross on 140 of 140" in found.rule

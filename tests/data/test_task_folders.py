@@ -115,13 +115,59 @@ def coco_folders(root):
         (root / part / "_annotations.coco.json").write_text(json.dumps(coco(numbers)))
 
 
-@pytest.mark.parametrize("layout", [coco_parts, yolo_parts, coco_folders])
+def voc_lists(root):
+    voc_devkit(root)
+    home = root / "ImageSets" / "Main"
+    home.mkdir(parents=True)
+    (home / "train.txt").write_text("\n".join(f"{i:02d}" for i in range(8)))
+    (home / "val.txt").write_text("\n".join(f"{i:02d}" for i in range(8, 12)))
+    (home / "trainval.txt").write_text("\n".join(f"{i:02d}" for i in range(12)))
+    (home / "can_val.txt").write_text("08 1\n09 -1\n")
+
+
+def yolo_lists(root):
+    yolo_labels(root)
+    (root / "train.txt").write_text("\n".join(f"./images/{i:02d}.png" for i in range(8)))
+    (root / "val.txt").write_text("\n".join(f"./images/{i:02d}.png" for i in range(8, 12)))
+    (root / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [bottle, can]\n")
+
+
+@pytest.mark.parametrize("layout", [coco_parts, yolo_parts, coco_folders, voc_lists, yolo_lists])
 def test_parts_of_boxes(tmp_path, layout):
     layout(tmp_path)
     data = load_boxes(tmp_path)
     assert (len(data.train), len(data.validation), len(data.test)) == (8, 1, 3)
     assert sum(len(image) for part in (data.validation, data.test) for image in part.y) == 2
     assert any("no test part" in note for note in data.notes)
+
+
+@pytest.mark.parametrize(
+    ("layout", "file"), [(voc_lists, "ImageSets/Main/val.txt"), (yolo_lists, "val.txt")], ids=["voc", "yolo"]
+)
+def test_lists_that_overlap_or_name_what_is_not_there(tmp_path, layout, file):
+    layout(tmp_path)
+    usual = (tmp_path / file).read_text()
+    (tmp_path / file).write_text(usual + "\n" + usual.split()[0].replace("08", "07"))
+    with pytest.raises(InputError, match="in one part"):
+        load_boxes(tmp_path)
+    (tmp_path / file).write_text(usual + "\n" + usual.split()[0].replace("08", "99"))
+    with pytest.raises(InputError, match="99"):
+        load_boxes(tmp_path)
+
+
+def test_labels_that_could_be_read_as_others_are_refused(tmp_path):
+    """Class numbers with a gap, two categories of one number or name."""
+    yolo_labels(tmp_path / "yolo")
+    (tmp_path / "yolo" / "data.yaml").write_text("names:\n  0: bottle\n  2: can\n")
+    with pytest.raises(InputError, match=r"not 0 to 1"):
+        load_boxes(tmp_path / "yolo")
+    for more, words in (({"id": 5, "name": "cup"}, "id of a category"), ({"id": 7, "name": "can"}, "name of a")):
+        marks = coco(range(N))
+        marks["categories"].append(more)
+        write(tmp_path / "coco", range(N))
+        (tmp_path / "coco" / "marks.json").write_text(json.dumps(marks))
+        with pytest.raises(InputError, match=words):
+            load_boxes(tmp_path / "coco")
 
 
 def test_classes_of_boxes_in_the_networks_order(tmp_path):

@@ -189,3 +189,16 @@ def test_companions_are_words_out_of_order_and_letters():
     lengths = {tuple(map(len, t.split())) for t in to_texts(data.test.x)}
     assert all(tuple(map(len, t.split())) in lengths for t in to_texts(sets["far random letters"]))
     assert torch.equal(sets["far random letters"], ood_companions(data, 20, seed=1)["far random letters"])
+
+
+def test_columns_that_come_twice_and_commas_without_quotes_are_refused(tmp_path):
+    """The last of two columns would be read, and what follows a comma in a text would be its class."""
+    twice = as_csv(tmp_path / "twice.csv", rows=[(a, a, b) for a, b in ROWS], head=("body", "body", "answer"))
+    with pytest.raises(InputError, match="'body' 2 times"):
+        read(twice)
+    (tmp_path / "wide.csv").write_text("body,answer\ngood, really,yes\nbad,no\n")
+    with pytest.raises(InputError, match="in 1 rows, first"):
+        read(tmp_path / "wide.csv")
+    (tmp_path / "none.csv").write_text("body,answer\n")
+    with pytest.raises(InputError, match="no row with a text"):
+        read(tmp_path / "none.csv")

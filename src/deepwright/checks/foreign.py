@@ -49,11 +49,12 @@ class Confidence:
     score: Callable[[Any], Float[Tensor, " n"]]
 
 
-def confidence_of(task: Task) -> Confidence | None:
+def confidence_of(task: Task, known: Any) -> Confidence | None:
     """The confidence that a task states in a sample; None where it states none, as numbers alone do.
 
     Args:
         task: without one class a sample.
+        known: outputs on samples that belong, in the task's form; spreads of several numbers are told in theirs.
     """
     if isinstance(task, MultiLabel):
         return Confidence("least sure label", lambda out: -torch.maximum(out.sigmoid(), 1 - out.sigmoid()).amin(1))
@@ -62,7 +63,12 @@ def confidence_of(task: Task) -> Confidence | None:
     if isinstance(task, Detection):
         return Confidence("largest score", _by_largest_score)
     if isinstance(task, Regression) and task.spread != "none":
-        return Confidence("its own spread", lambda out: _spread(task, out))
+        scale = _spreads(task, known).mean(0).clamp_min(1e-12)  # never of the samples that are scored
+
+        def own(out: Tensor) -> Tensor:  # to a thousandth: between large quantiles less is only how floats round
+            return (_spreads(task, out) / scale.to(out.device)).mean(1).round(decimals=3)
+
+        return Confidence("its own spread", own)
     return None
 
 
@@ -70,10 +76,11 @@ def _by_largest_score(out: Any) -> Tensor:
     return torch.stack([-d.scores.amax() if len(d) else torch.zeros((), device=d.boxes.device) for d in out])
 
 
-def _spread(task: Regression, out: Tensor) -> Tensor:
+def _spreads(task: Regression, out: Tensor) -> Float[Tensor, "n outputs"]:
+    """How uncertain each number is: its deviation, or the width of its interval or of all quantiles, in any order."""
     first = {"quantiles": 0, "interval": 1}.get(task.spread)
-    wide = out[..., 1] if first is None else out[..., -1] - out[..., first]
-    return (wide / wide.mean(0).abs().clamp_min(1e-12)).mean(1)
+    wide = out[..., 1] if first is None else out[..., first:].amax(-1) - out[..., first:].amin(-1)
+    return wide.double()
 
 
 class _OneTensor(nn.Module):
@@ -123,7 +130,7 @@ def foreign_to_a_task(subject: Subject) -> Finding:
             fitted[name] = detector.fit(known)
         except InputError as error:
             skipped[name] = str(error)
-    own = confidence_of(subject.task)
+    own = confidence_of(subject.task, subject.outputs())
     if not fitted and own is None:
         return Finding.not_applicable("ood", f"nothing of the network can be watched: {next(iter(skipped.values()))}")
     test = subject.data.test.take(2 * subject.ood_limit, subject.seed).inputs()

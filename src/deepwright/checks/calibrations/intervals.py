@@ -113,15 +113,25 @@ def _claimed(subject: Subject) -> Ends:
     return {level: (torch.minimum(*ends), torch.maximum(*ends)) for level, ends in found.items() if ends is not None}
 
 
-def _crossing(subject: Subject) -> str:
-    """On how many samples quantiles cross, in a sentence; empty where none do."""
+def _crossed(subject: Subject) -> int:
+    """On how many test samples quantiles, or the ends of an interval, cross."""
     spread = cast(Regression, subject.task).spread
     if spread not in ("quantiles", "interval"):
-        return ""
-    out = subject.outputs()[..., spread == "interval" :]
-    count = int((out[..., 1:] < out[..., :-1]).flatten(1).any(1).sum())
-    what = "quantiles" if spread == "quantiles" else "ends"
-    return f" Its {what} cross on {count} of {len(out)} test samples; crossed ends were put in order." * (count > 0)
+        return 0
+    out = subject.outputs()[..., spread == "interval" :]  # of an interval the number itself stands first
+    return int((out[..., 1:] < out[..., :-1]).flatten(1).any(1).sum())
+
+
+def _crossing(subject: Subject) -> str:
+    """On how many samples quantiles cross, in a sentence; empty where none do."""
+    count, n = _crossed(subject), len(subject.outputs())
+    what = "ends" if cast(Regression, subject.task).spread == "interval" else "quantiles"
+    return f" Its {what} cross on {count} of {n} test samples; crossed ends were put in order." * (count > 0)
+
+
+def _disordered(subject: Subject) -> bool:
+    """Whether quantiles cross on most samples: then they come in another order than their levels."""
+    return 2 * _crossed(subject) > len(subject.outputs())
 
 
 def _claims(subject: Subject) -> str:
@@ -182,6 +192,11 @@ def _grade(subject: Subject, found: Interval) -> tuple[Graded, str]:
     why = no_skill(subject)
     if why:
         return Graded("info"), f"Not graded: {why}; an interval around a guess is of no use, however true."
+    if _disordered(subject):
+        many = f"{_crossed(subject)} of {len(subject.outputs())}"
+        return Graded(
+            "info"
+        ), f"Not graded: quantiles that cross on {many} samples aren't in the order of their levels."
     grade = graded_down(found, STEPS)
     rule = (
         f"Coverage is off by {found.value:.3f} in the mean over levels and outputs, without what few samples add: A up "
@@ -191,6 +206,9 @@ def _grade(subject: Subject, found: Interval) -> tuple[Graded, str]:
 
 
 def _remedy(subject: Subject, grade: Graded, level: float) -> str:
+    if _disordered(subject):
+        levels = ", ".join(f"{p:g}" for p in cast(Regression, subject.task).levels)
+        return f"Let the network give its quantiles in the order of their levels ({levels}), or sort them at its end."
     if grade.grade == "A":
         return "Nothing to do for the intervals."
     why = why_none(subject)

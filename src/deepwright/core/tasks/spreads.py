@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,8 @@ def require_levels(spread: str, levels: Sequence[float]) -> tuple[float, ...]:
     """The levels of quantiles as a tuple; none for what has no quantiles."""
     if spread not in SPREADS:
         raise unknown_name("spread", str(spread), SPREADS)
+    if isinstance(levels, str) or not isinstance(levels, Iterable):
+        raise InputError("levels", given=repr(levels), expected="several numbers, as (0.05, 0.5, 0.95)")
     found = tuple(levels)
     if spread not in ("quantiles", "interval"):
         if found:

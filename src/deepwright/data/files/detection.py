@@ -137,6 +137,14 @@ def load_coco(
         data = json.loads(Path(annotations).read_text())
         names = {c["id"]: _text(c["name"], "name of a category") for c in data["categories"]}
         rows = {i["id"]: _Row(_text(i["file_name"], "file_name"), [], True) for i in data["images"]}
+        for what, found, told in (
+            ("id of a category", names, data["categories"]),
+            ("name of a category", set(names.values()), data["categories"]),
+            ("id of a picture", rows, data["images"]),
+            ("picture", {row.name for row in rows.values()}, data["images"]),
+        ):
+            if len(found) < len(told):
+                raise ValueError(f"the same {what} twice")
         for a in data["annotations"]:
             x, y, w, h = a["bbox"]
             rows[a["image_id"]].boxes.append((x, y, x + w, y + h, names[a["category_id"]], not a.get("iscrowd", 0)))

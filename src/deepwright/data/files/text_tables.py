@@ -89,6 +89,10 @@ def _single(parts: dict[str, list[Row]]) -> dict[str, list[Row]]:
 
 def _require(columns: Sequence[str], there: Sequence[str], path: Path) -> None:
     for i, name in enumerate(columns):
+        if there.count(name) > 1:
+            raise InputError(
+                f"column of {path.name}", given=f"{name!r} {there.count(name)} times", expected="each name once"
+            )
         if name not in there:
             raise InputError(
                 f"column of {path.name}",
@@ -108,17 +112,26 @@ def _rows(file: Path, columns: Sequence[str]) -> list[Row]:
         content = file.read_text(encoding="utf-8-sig")
         if suffix == ".jsonl":
             records = [json.loads(line) for line in content.split("\n") if line.strip()]
+            there = list(records[0]) if records and isinstance(records[0], dict) else []
         else:
-            records = _records(content, "\t" if suffix == ".tsv" else ",")
-    _require(columns, list(records[0]) if records and isinstance(records[0], dict) else [], file)
+            there, records = _records(content, "\t" if suffix == ".tsv" else ",")
+    _require(columns, there, file)
+    wide = [number for number, each in enumerate(records, 1) if isinstance(each, dict) and None in each]
+    if wide:  # most likely a text with a comma in it and no quotes around it, by which all that follows is shifted
+        raise InputError(
+            file.name,
+            given=f"more fields than the header's {len(there)} in {len(wide)} rows, first {wide[:3]}",
+            expected="one field a column, in quotes where a separator is part of it",
+        )
     return [tuple(each.get(name) if isinstance(each, dict) else None for name in columns) for each in records]
 
 
-def _records(content: str, delimiter: str) -> list[dict[str, Any]]:
-    """The rows of a table; a text may be longer than csv's usual limit, which is everybody's and put back."""
+def _records(content: str, delimiter: str) -> tuple[list[str], list[dict[Any, Any]]]:
+    """Header and rows of a table; a text may be longer than csv's usual limit, which is everybody's and put back."""
     usual = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
-        return list(csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter))
+        reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter)
+        return list(reader.fieldnames or ()), list(reader)
     finally:
         csv.field_size_limit(usual)
 

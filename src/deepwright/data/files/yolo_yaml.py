@@ -38,7 +38,11 @@ def yaml_names(file: Path) -> list[str]:
     """
     with reading(f"cannot read {file}", "names: a list, or numbers with names", file):
         names = _read(file)["names"]
-        return [str(names[k]) for k in sorted(names)] if isinstance(names, dict) else [str(name) for name in names]
+        if not isinstance(names, dict):
+            return [str(name) for name in names]
+        if sorted(names) != list(range(len(names))):  # the labels in the files are these numbers
+            raise ValueError(f"numbers {sorted(names)} in names, not 0 to {len(names) - 1}")
+        return [str(names[k]) for k in sorted(names)]
 
 
 def yolo_parts(path: Path) -> YoloParts:
