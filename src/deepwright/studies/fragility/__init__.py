@@ -102,7 +102,9 @@ def run(settings: Settings) -> StudyResult:
 def _summary(arms: Arms, regimes: Table, linear: Table, soft: Table) -> str:
     change = -100 * lowered(arms, "stand-in", "nfi_matched").interval.value
     sure, as_soft = (soft.rows[0][soft.columns.index(column)] for column in (OURS_SURE, ERM_AS_SOFT))
-    named = [dict(zip(["regime", *regimes.columns[1:4]], row)) | {"p": row[-1]} for row in regimes.rows]
+    named: list[dict[str, Any]] = [
+        dict(zip(["regime", *regimes.columns[1:4]], row)) | {"p": row[-1]} for row in regimes.rows
+    ]
     best = min(named, key=lambda row: (row["lowered by"] <= 0, row["p"], -row["lowered by"]))
     nearest = f"{best['regime']}, {best['lowered by']:.1%} lower, p = {best['p']:.2g}"
     of_linear = f"{wins(linear)} of {len(linear.rows) // 3} tables"

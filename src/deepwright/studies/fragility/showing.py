@@ -124,7 +124,8 @@ def wins(table: Table) -> int:
         table: one of them.
     """
     gain, p = table.columns.index("lowered by"), table.columns.index("p (Holm)")
-    return sum(row[p] is not None and row[gain] > 0 and row[p] <= 0.05 for row in table.rows)
+    rows: list[list[Any]] = list(table.rows)
+    return sum(row[p] is not None and row[gain] > 0 and row[p] <= 0.05 for row in rows)
 
 
 def targets_table(runs: Runs, arms: Arms, names: list[str]) -> Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -74,7 +75,7 @@ class Stacks(nn.Module):
 
     def squares(self) -> Float[Tensor, " members"]:
         """Sum of each member's squared parameters."""
-        return torch.cat([stack.squares() for stack in self.stacks])
+        return torch.cat([cast(Stack, stack).squares() for stack in self.stacks])
 
 
 def train(
