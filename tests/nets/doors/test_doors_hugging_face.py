@@ -261,6 +261,23 @@ def test_preprocessing_that_is_no_number_is_refused(given, tmp_path):
         read_card(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"feature_extractor_type": "MobileViTFeatureExtractor", "size": 8}, "in another order"),
+        ({"image_processor_type": "ViTImageProcessor", "size": 8}, "no image_mean"),
+        ({"do_normalize": True, "do_rescale": True, "image_mean": [0.5]}, "no image_std"),
+    ],
+    ids=str,
+)
+def test_preprocessing_without_its_numbers_is_not_passed_over(given, words, tmp_path):
+    """Old folders leave to the processor's class what it does by itself."""
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["ViTForImageClassification"]}))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"do_resize": True} | given))
+    with pytest.raises(InputError, match=words):
+        read_card(tmp_path)
+
+
 @pytest.mark.parametrize("given", ["x", None, 0, True])
 def test_channels_that_are_no_number_are_refused(given, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"architectures": ["A"], "num_channels": given}))

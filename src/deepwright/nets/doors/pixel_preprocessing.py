@@ -51,6 +51,10 @@ _USUAL = {
 }
 """Image processors whose steps are known, by the beginning of their names."""
 
+_OF_PICTURES = {"image_mean", "image_processor_type", "do_resize", "do_center_crop", "do_rescale"}
+_OF_PICTURES |= {"do_flip_channel_order", "rescale_factor"}
+"""Words of which one stands in each file about pictures, and none in those about sounds and texts."""
+
 
 @dataclass(frozen=True)
 class PixelCard:
@@ -79,7 +83,7 @@ def preprocessor_of(folder: Path) -> dict[str, Any]:
         if (folder / name).is_file():
             found = read_json(folder / name)
             found = found if key is None else found.get(key) or {}
-            if isinstance(found, dict) and "image_mean" in found:
+            if isinstance(found, dict) and _OF_PICTURES & set(found):
                 return found
     return {}
 
@@ -182,13 +186,14 @@ def _sides(size: Any, short: bool, what: str) -> tuple[int, int] | int:
 
 def _normalisation(pixels: dict[str, Any], kind: str, folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation on pixels in [0, 1], from (255 x factor - mean) / std; none where pixels stay as they are."""
-    if pixels.get("do_flip_channel_order") or pixels.get("rescale_offset"):
-        given = "channels in another order" if pixels.get("do_flip_channel_order") else "pixels with an offset"
+    flipped = _flag(pixels, "do_flip_channel_order", kind == "MobileViT")
+    if flipped or pixels.get("rescale_offset"):
+        given = "channels in another order" if flipped else "pixels with an offset"
         hint = "build it in Python, package.module:factory, with that inside"
         raise InputError(f"the preprocessing of {folder}", given=given, expected="a mean and a deviation", hint=hint)
     factor = _row(pixels, "rescale_factor", folder) if "rescale_factor" in pixels else (1 / 255,)
     scale = 255 * factor[0] if pixels.get("do_rescale", True) else 255.0
-    normal = pixels.get("do_normalize", True)
+    normal = pixels.get("do_normalize", kind != "MobileViT")
     mean = _row(pixels, "image_mean", folder) if normal else (0.0,)
     std = _row(pixels, "image_std", folder) if normal else (1.0,)
     if kind == "EfficientNet" and pixels.get("include_top", True):  # its processor divides once more, in any case
@@ -204,6 +209,9 @@ def _row(pixels: dict[str, Any], name: str, folder: Path) -> tuple[float, ...]:
     value: Any = pixels.get(name)
     numbers: list[Any] = value if isinstance(value, list) else [value]
     plain = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
+    if name not in pixels:  # its processor has numbers of its own, which change between versions
+        hint = f"write {name} into the preprocessor_config.json, as its processor has it"
+        raise InputError(f"the preprocessing of {folder}", given=f"no {name}", expected="finite numbers", hint=hint)
     if not numbers or not plain or (name != "image_mean" and not all(n > 0 for n in numbers)):
         expected = "finite numbers" if name == "image_mean" else "finite numbers above 0"
         raise InputError(f"the preprocessing of {folder}", given=f"{name}: {value!r:.60}", expected=expected)
