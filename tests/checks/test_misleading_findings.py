@@ -1,5 +1,6 @@
 """What a finding says is what it was graded by, and what can't be judged isn't."""
 
+import dataclasses
 import math
 import re
 
@@ -144,6 +145,16 @@ def test_intervals_are_corrected_in_the_units_of_each_output():
     subject = quantiles((0.1, 0.9), lambda z: z[:, :2, None] + torch.tensor([[-0.5, 0.5], [-4.0, 4.0]]))
     found = audit(subject, checks=["calibration"])["calibration"]
     assert re.match(r"Widen both ends by 0\.\d+ for output 0; pull both ends in by 2\.\d+ for output 1", found.remedy)
+
+
+def test_no_correction_where_the_parts_disagree():
+    subject = quantiles((0.1, 0.9), lambda z: z[:, :2, None] + torch.tensor([-0.8, 0.8]))
+    drawn = subject.data.validation
+    narrow = dataclasses.replace(drawn, y=subject.outputs("validation").mean(-1))  # all lie within: too wide for these
+    subject.data = dataclasses.replace(subject.data, validation=narrow)
+    found = audit(subject, checks=["calibration"])["calibration"]
+    assert "too narrow" in found.summary
+    assert "another direction" in found.remedy
 
 
 def test_borders_of_some_pictures_say_of_how_many(monkeypatch):

@@ -206,12 +206,15 @@ def out(default: str, what: str) -> Decorator:
     return click.option("--out", type=PATH, default=Path(default), show_default=True, help=f"Folder of {what}.")
 
 
-def subject(of: str, *, split: bool = False) -> Decorator:
+def subject(
+    of: str, *, split: bool = False, precisions: Sequence[str] = ("32-true", "64-true", "16-mixed", "bf16-mixed")
+) -> Decorator:
     """MODEL and everything that says what it is measured on; the same for every command that takes a network.
 
     Args:
         of: what `--precision` is that of.
         split: whether nothing is trained on the data, so that all of them may be measured.
+        precisions: some of the words that `--precision` takes.
     """
     return words(
         click.argument("model", required=False),
@@ -248,7 +251,7 @@ def subject(of: str, *, split: bool = False) -> Decorator:
         click.option("--std", type=Numbers(), help="As --mean."),
         SEED,
         DEVICE,
-        precision(of, ("32-true", "64-true", "16-mixed", "bf16-mixed")),
+        precision(of, precisions),
         click.option(
             "--outputs",
             type=click.Choice(STATED),

@@ -56,7 +56,7 @@ def interval_calibration(subject: Subject) -> Finding:
         f"{crossing}{_conformal_words(subject, conformal, level)}",
         values=values,
         rule=rule,
-        remedy=_remedy(subject, grade, level),
+        remedy=_remedy(subject, grade, level, [c for _, c in rows if c.level == level]),
         tables=[_table(rows, "claimed intervals"), *_conformal_table(subject, conformal)],
         figures=[_figure(rows)],
         lower_is_better=("miscoverage",),
@@ -205,7 +205,7 @@ def _grade(subject: Subject, found: Interval) -> tuple[Graded, str]:
     return grade, rule
 
 
-def _remedy(subject: Subject, grade: Graded, level: float) -> str:
+def _remedy(subject: Subject, grade: Graded, level: float, held: list[Coverage]) -> str:
     if _disordered(subject):
         levels = ", ".join(f"{p:g}" for p in cast(Regression, subject.task).levels)
         return f"Let the network give its quantiles in the order of their levels ({levels}), or sort them at its end."
@@ -223,6 +223,11 @@ def _remedy(subject: Subject, grade: Graded, level: float) -> str:
     if rank > len(outside):
         return f"No correction is advised: {len(outside)} validation samples are too few for {level:.0%}. {REMEDY}"
     moves = outside.sort(0).values[rank - 1].tolist()
+    if all((each.held.value < level) != (move > 0) for each, move in zip(held, moves, strict=True)):
+        return (
+            f"No correction is advised: {len(outside)} validation samples ask for another direction than the test "
+            "samples, so it isn't determined. Take more validation samples."
+        )
     names = task.names or tuple(f"output {i}" for i in range(len(moves)))
     many = len(moves) > 1
     ways = [
