@@ -30,3 +30,11 @@ def test_bars_below_zero_begin_at_zero():
     ends = [(float(a), float(w)) for a, w in re.findall(r"left:([\d.]+)%;width:([\d.]+)%", drawn)]
     assert ends[0][0] == pytest.approx(ends[1][0] + ends[1][1], abs=0.11)
     assert ends[0][1] == pytest.approx(ends[1][1], abs=0.11)
+
+
+@pytest.mark.parametrize(("top", "written"), [(3000.0, "3000"), (30_000.0, "30k"), (2e6, "2M"), (0.3, "0.3")])
+def test_ticks_are_written_as_people_do(top, written):
+    drawn = svg(Figure("line", "t", [{"name": "a", "x": [0, 1], "y": [0.0, top]}], "x", "y"))
+    ticks = re.findall(r'class="tick"[^>]*>([^<]+)<', drawn)
+    assert written in ticks
+    assert not any("e+" in tick or len(tick) > 5 for tick in ticks)

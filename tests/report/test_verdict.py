@@ -119,3 +119,5 @@ def test_five_numbers_with_what_does_not_apply_left_out():
     assert (numbers[0].name, numbers[0].better, numbers[0].top) == ("mean absolute error", "lower", 20.0)
     assert numbers[1].top == 1.0
     assert numbers[4].top == 5.0
+    assert [n.note for n in numbers] == ["", "", "", "", "not judged"]
+    assert numbers[4].measured.endswith("(not judged)")

@@ -32,7 +32,8 @@ def pieces(subject: Subject) -> Pieces:
     if isinstance(task, MultiLabel):
         return _labels(subject)
     if isinstance(task, Regression):
-        return [_outputs(subject)], _tolerance(task)
+        many = f"Errors are means over its {task.outputs} outputs, whose units may differ: each has its own row below."
+        return [_outputs(subject)], [*([many] if task.outputs > 1 else []), *_tolerance(task)]
     if isinstance(task, Segmentation):
         return _regions(subject)
     return _objects(subject) if isinstance(task, Detection) else ([], [])
