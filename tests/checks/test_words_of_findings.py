@@ -53,6 +53,9 @@ def test_the_worst_perturbation_that_training_leaves_out_is_named_with_the_reaso
     x = torch.rand(40, 1, 12, 12, generator=torch.Generator().manual_seed(0))
     part = Split(x, (x.mean((1, 2, 3)) > x.mean()).long())
     network = nn.Sequential(nn.Flatten(), nn.Linear(144, 2)).eval()
+    with torch.no_grad():  # told by the mean, as the labels are
+        network[1].weight.copy_(torch.tensor([[-1.0], [1.0]]).expand(2, 144))
+        network[1].bias.copy_(torch.tensor([1.0, -1.0]) * 144 * x.mean())
     subject = Subject(network, Data("grey", "image", ("dark", "light"), part, part, part))
     suite = Suite(["sample_pairing", "rotate", "contrast"], seed=0)
     report = suite.evaluate(network, [(x, part.y)], task=subject.task)
