@@ -63,7 +63,7 @@ def test_their_classifier_on_their_pictures(scale):
     model = TheirModel()
     model.scale = scale
     report = audit_maite(
-        model, TheirData(), checks=["accuracy", "calibration", "robustness", "cost"], attack_limit=2, eps=[0.1]
+        model, TheirData(), checks=["accuracy", "calibration", "robustness", "cost"], attack_limit=2, eps=(0.1,)
     )
     assert report["accuracy"].number("accuracy") == 1
     assert report.subject["class_names"] == list(NAMES.values())
