@@ -6,7 +6,7 @@ from typing import Any
 
 from deepwright.core.results import Arm, Table
 from deepwright.studies._frame import Runs, ends
-from deepwright.studies.kinetic.mixtures import HALVED, JUDGED, RATES, SCHEMES, TUNED, VALLEYS
+from deepwright.studies.kinetic.mixtures import HALVED, JUDGED, SCHEMES, VALLEYS
 from deepwright.studies.kinetic.ten import CONTROLS, STEPS, TAU, fall_gap
 
 Arms = dict[Any, Runs]
@@ -72,7 +72,7 @@ def rate_table(tuned: Arms) -> Table:
     Args:
         tuned: the runs by scheme and rate.
     """
-    rows = [[s, lr, tuned[s, lr].mean(_size), tuned[s, lr].mean("w2")] for s in TUNED for lr in RATES]
+    rows: list[list[Any]] = [[*key, runs.mean(_size), runs.mean("w2")] for key, runs in tuned.items()]
     return Table(
         ["scheme", "learning rate", "size of the KL divergence", "sliced W2"],
         rows,

@@ -20,11 +20,9 @@ from deepwright.studies.unifluids.trials import (
     KINDS,
     LINE,
     LONGER,
-    METHODS,
     MIXED,
     NFE,
     OURS,
-    RATES,
     SENSORS,
     SHARES,
     STEPPERS,
@@ -258,7 +256,7 @@ def rate_table(tuned: Arms) -> Table:
         tuned: the runs by method and rate.
     """
     keys = ("validation", *LINE)
-    rows = [[m, lr, *(tuned[m, lr].mean(key) for key in keys)] for m in METHODS for lr in RATES]
+    rows: list[list[Any]] = [[*arm, *(runs.mean(key) for key in keys)] for arm, runs in tuned.items()]
     return Table(
         ["training", "learning rate", "mean error", *LINE],
         rows,
