@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,9 +28,9 @@ SYSTEM = KineticFokkerPlanck(Harmonic(1.0), 1.0, 0.5, 1)
 TAU, JUDGED, DIRECTIONS = 0.05, 32_768, 50
 RATES = (1e-3, 3e-3, 1e-2)
 TUNED = ("constrained", "split", "score")
-VALLEYS: dict[str, tuple[type[KineticJKO], float]] = {
-    "valleys weighted": (ValleyJKO, 0.5),
-    "smoothness penalty": (SmoothJKO, 1e-2),
+VALLEYS: dict[str, Callable[..., KineticJKO]] = {
+    "valleys weighted": functools.partial(ValleyJKO, strength=0.5),
+    "smoothness penalty": functools.partial(SmoothJKO, strength=1e-2),
 }
 SCHEMES = ("constrained", "split", "adaptive", "one control")
 HALVED = "half the step size"
@@ -110,14 +113,16 @@ def _run(scheme: str, lr: float, start: GaussianMixture, end: float, seed: int, 
         "lr": lr,
         "seed": seed,
     }
-    kind, strength = VALLEYS.get(scheme, (KineticJKO, None))
-    run = kind(SYSTEM, start, **options) if strength is None else kind(SYSTEM, start, strength=strength, **options)
-    if scheme == "one control":
-        train_shared(run, round(end / TAU), iterations=20 if quick else 200)
-    elif scheme == "score":
-        take_score_steps(run, round(end / TAU))
-    else:
-        run.run(until=end)
+    make: Callable[..., KineticJKO] = VALLEYS.get(scheme, KineticJKO)
+    run = make(SYSTEM, start, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of steps that are tried again, which the seconds count
+        if scheme == "one control":
+            train_shared(run, round(end / TAU), iterations=20 if quick else 200)
+        elif scheme == "score":
+            take_score_steps(run, round(end / TAU))
+        else:
+            run.run(until=end)
     return run
 
 

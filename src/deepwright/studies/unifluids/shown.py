@@ -241,7 +241,7 @@ def narrow_table(narrow: Arms) -> Table:
     Args:
         narrow: the runs by kind.
     """
-    rows = [[*kind, *_cells(narrow[kind].values("error"))] for kind in NARROW]
+    rows: list[list[Any]] = [[*kind, *_cells(narrow[kind].values("error"))] for kind in NARROW]
     return Table(
         ["predicted", "loss on", "width", *_spread(["error at 10 steps"])],
         rows,
