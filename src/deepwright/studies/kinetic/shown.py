@@ -76,7 +76,7 @@ def rate_table(tuned: Arms) -> Table:
     return Table(
         ["scheme", "learning rate", "size of the KL divergence", "sliced W2"],
         rows,
-        f"{RATES_TRIED} on another mixture (two components, t = 1/4) and other seeds; the smallest size of the KL "
+        f"{RATES_TRIED} on another mixture (two components, t = 1/4) and other draws; the smallest size of the KL "
         "divergence was chosen, and used on the mixture of three",
     )
 

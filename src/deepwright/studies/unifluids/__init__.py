@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from deepwright.core.results import Arm, Claim, StudyResult
 from deepwright.studies import Settings
 from deepwright.studies._clock import MEDIAN
-from deepwright.studies._frame import Runs, Selection, cross, geometric, ratios, run_grid, select, study_result
+from deepwright.studies._frame import Runs, Selection, cross, geometric, mean, ratios, run_grid, select, study_result
 from deepwright.studies.unifluids import shown
 from deepwright.studies.unifluids.narrow import NARROW, narrow_trial
 from deepwright.studies.unifluids.shocks import PATCHES, shock_trial
@@ -19,7 +20,6 @@ from deepwright.studies.unifluids.trials import (
     EVERY,
     HELD_OUT,
     JIT,
-    KINDS,
     LINE,
     LONGER,
     METHODS,
@@ -34,7 +34,6 @@ from deepwright.studies.unifluids.trials import (
 )
 
 Arms = dict[Any, Runs]
-TUNING_SEED = 900
 SPEC = {"advection": 0.040, "burgers": 0.190, "reaction-diffusion": 0.010}
 """What a single pass was measured at on plain waves after 4000 steps, before this house was built."""
 LIMITS = (
@@ -51,22 +50,22 @@ def run(settings: Settings) -> StudyResult:
     """Joint and single training on a line, recipes, numbers of steps, a held-out equation, all dimensions at once."""
     quick = settings.quick
     seeds, steps = settings.seeds_or(range(200, 201 if quick else 205)), 150 if quick else 2000
-    tuning = cross(method=METHODS, lr=RATES[1:2] if quick else RATES, steps=steps, seed=[TUNING_SEED])
+    grid = cross(kind=NARROW, steps=100 if quick else 800, seed=seeds)
+    narrow = run_grid(narrow_trial, grid, settings, "unifluids, narrow networks")
+    tuning = cross(method=METHODS, lr=RATES[1:2] if quick else RATES, steps=steps, seed=seeds[:1])
     tuned = run_grid(tuning_trial, tuning, settings, "unifluids, learning rates")
-    picked = _picked(tuned, steps)
+    by_rate, picked = tuned.by("method", "lr"), _picked(tuned, steps)
     rates = {spec["method"]: spec["lr"] for spec in picked.runs.specs}
     runs = run_grid(trial, _grid(rates, steps, seeds), settings, "unifluids")
     patches = cross(patch=PATCHES, lr=rates[DIRECT], steps=100 if quick else 800, seed=seeds)
     sized = run_grid(shock_trial, patches, settings, "unifluids, patches")
-    grid = cross(kind=NARROW, steps=100 if quick else 800, seed=seeds)
-    narrow = run_grid(narrow_trial, grid, settings, "unifluids, narrow networks")
     arms, shocks, times = runs.by("what"), sized.by("patch"), speeds(3 if quick else 9)
     components, _, values = arms[OURS][0]["dimension"]
     tables = [
         shown.trainings_table(arms, len(seeds)),
         shown.kinds_table(arms),
         shown.patch_table(shocks),
-        shown.rate_table(tuned.by("method", "lr")),
+        shown.rate_table(by_rate),
         shown.steps_table(arms),
         shown.finer_table(arms),
         shown.dimensions_table(arms),
@@ -95,7 +94,6 @@ def run(settings: Settings) -> StudyResult:
         limits=LIMITS,
         settings={
             "steps": steps,
-            "tuning seed": TUNING_SEED,
             "milliseconds": times,
             "components for 99 % of patches": components,
             "patch values": values,
@@ -114,7 +112,7 @@ def _picked(tuned: Runs, steps: int) -> Selection:
         over=("lr",),
         by="validation",
         words="mean relative L2 error over the three equations after a quarter of the training",
-        data="60 trajectories of a seed that is used for nothing else",
+        data="60 trajectories of each equation that nothing else uses",
         budget={m: f"{alone} of {joint}" if m in STEPPERS else joint for m in METHODS},
         pooled=True,
         why=dict.fromkeys(STEPPERS, "they know one equation each; all three together take about the same time"),
@@ -342,11 +340,12 @@ def _summary(arms: Arms, shocks: Arms) -> str:
         return " / ".join(f"{error(arms, name, k, key):.3f}" for k in LINE)
 
     large, small = (shocks[p].mean("at shocks") for p in (PATCHES[0], PATCHES[-1]))
-    ten = " / ".join(f"{arms[OURS].mean(lambda row, k=k: row['curve'][NFE.index(10)]['errors'][k]):.3f}" for k in LINE)
-    folded, windowed = (
-        " / ".join(f"{arms[OURS].mean(lambda row, k=k, kind=kind: row['kinds'][kind][k]):.3f}" for k in LINE)
-        for kind in KINDS[1:]
-    )
+
+    def ours(read: Callable[[Any, str], float]) -> str:
+        return " / ".join(f"{mean([read(row, k) for row in arms[OURS]]):.3f}" for k in LINE)
+
+    ten = ours(lambda row, k: row["curve"][NFE.index(10)]["errors"][k])
+    folded, windowed = ours(lambda row, k: row["kinds"]["folded"][k]), ours(lambda row, k: row["kinds"]["windowed"][k])
     return (
         "On plain waves one step of the sampler forecasts advection / Burgers / reaction-diffusion with relative "
         f"errors {three(OURS)}; the same network as a single-pass regression reaches {three(DIRECT)} ({three(LONGER)} "
