@@ -47,6 +47,18 @@ def test_a_wrapped_domain_has_no_edge(corpus):
         assert torch.allclose(unet(frames.roll(4, 2)), unet(frames).roll(4, 2), atol=1e-5)
 
 
+def test_a_unet_knows_how_large_a_field_is(corpus):
+    """Norms alone would say the same change of a field and of its double, but for the biases."""
+    frames = corpus["burgers"][1].u[:, 0, :4, :, 0, 0]
+    unet = UNet(1, 4, 1, 8, 2)
+
+    def change(x):
+        return unet(x) - x[:, -1:]
+
+    with torch.no_grad():
+        assert (change(8 * frames) - change(4 * frames)).norm() > 0.2 * change(4 * frames).norm()
+
+
 def test_a_grid_that_cannot_be_halved_is_refused():
     with pytest.raises(InputError, match="multiples of 8"):
         UNet(1, 4, 1, 4, 3)(torch.zeros(1, 4, 12))

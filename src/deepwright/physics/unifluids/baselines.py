@@ -198,6 +198,24 @@ class FNO(NextFrame):
         return x[:, -self.channels :] + self.read(h)
 
 
+class _Pair(nn.Module):
+    """Two normalised convolutions beside a linear path: norms forget how large a field is, and the path carries it."""
+
+    def __init__(self, kind: Any, inputs: int, outputs: int, mode: str) -> None:
+        super().__init__()
+
+        def one(i: int) -> list[nn.Module]:
+            groups = nn.GroupNorm(min(8, outputs), outputs)
+            return [kind(i, outputs, 3, padding=1, padding_mode=mode), groups, nn.GELU()]
+
+        self.path = kind(inputs, outputs, 1)
+        self.body = nn.Sequential(*one(inputs), *one(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Both, added."""
+        return self.path(x) + self.body(x)
+
+
 class UNet(NextFrame):
     """Convolutions on ever coarser grids and back, with the finer ones beside; it says the change from the last frame.
 
@@ -224,16 +242,10 @@ class UNet(NextFrame):
         super().__init__(channels, context, dim)
         kind, mode = CONVOLUTIONS[dim], "circular" if bc == "periodic" else "replicate"
 
-        def pair(i: int, o: int) -> nn.Sequential:
-            def one(i: int) -> list[nn.Module]:
-                return [kind(i, o, 3, padding=1, padding_mode=mode), nn.GroupNorm(min(8, o), o), nn.GELU()]
-
-            return nn.Sequential(*one(i), *one(o))
-
         widths = [width * 2**k for k in range(levels + 1)]
         with local_rng(seed):
-            self.down = nn.ModuleList(pair(i, o) for i, o in zip([channels * context, *widths], widths))
-            self.up = nn.ModuleList(pair(2 * w + w, w) for w in reversed(widths[:-1]))
+            self.down = nn.ModuleList(_Pair(kind, i, o, mode) for i, o in zip([channels * context, *widths], widths))
+            self.up = nn.ModuleList(_Pair(kind, 2 * w + w, w, mode) for w in reversed(widths[:-1]))
             self.read = kind(width, channels, 1)
 
     def forward(self, x: Float[Tensor, "b before *space"]) -> Float[Tensor, "b c *space"]:

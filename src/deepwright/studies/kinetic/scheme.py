@@ -17,12 +17,11 @@ from deepwright.physics.kinetic import (
     PhaseSpaceParticles,
     PotentialVelocity,
     gaussian_flow,
-    gaussian_free_energy,
     gaussian_jko,
     harmonic_matrices,
 )
 from deepwright.studies._clock import median_ms
-from deepwright.studies.kinetic.trials import SYSTEM, TEN_STEP, ten_problem
+from deepwright.studies.kinetic.mixtures import SYSTEM
 
 TAUS = (0.2, 0.1, 0.05, 0.025)
 
@@ -84,13 +83,3 @@ def orders() -> list[list[Any]]:
         second = math.log2(rows[-1][3] / better) if i > 1 and better else None
         rows.append([tau, plain, order, better, second])
     return rows
-
-
-def ten_energies(steps: int) -> list[float]:
-    """Free energies in ten dimensions of the scheme's own exact minimisers, step by step.
-
-    Args:
-        steps: how many.
-    """
-    system, k, mean, cov = ten_problem()
-    return [gaussian_free_energy(m, c, k, 0.5) for m, c, _ in gaussian_jko(system, mean, cov, TEN_STEP, steps)]

@@ -2,48 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from deepwright.core.results import Claim, StudyResult
+from deepwright.core.results import Arm, Claim, StudyResult
 from deepwright.studies import Settings
 from deepwright.studies._clock import MEDIAN
-from deepwright.studies._frame import Runs, cross, ratios, run_grid, study_result
-from deepwright.studies.unifluids.narrow import narrow_trial
-from deepwright.studies.unifluids.shown import curve_of, error, errors, figures, tables
+from deepwright.studies._frame import Runs, Selection, cross, geometric, mean, ratios, run_grid, select, study_result
+from deepwright.studies.unifluids import shown
+from deepwright.studies.unifluids.narrow import NARROW, narrow_trial
+from deepwright.studies.unifluids.shocks import PATCHES, shock_trial
+from deepwright.studies.unifluids.shown import error, errors
 from deepwright.studies.unifluids.timing import speeds
-from deepwright.studies.unifluids.trials import BLOCKS, DIRECT, JIT, LINE, MIXED, OURS, RECIPES, STEPPERS, trial
+from deepwright.studies.unifluids.trials import (
+    BLOCKS,
+    DIRECT,
+    EVERY,
+    HELD_OUT,
+    JIT,
+    LINE,
+    LONGER,
+    METHODS,
+    MIXED,
+    NFE,
+    OURS,
+    RATES,
+    SENSORS,
+    STEPPERS,
+    trial,
+    tuning_trial,
+)
 
-Arms = dict[str, Runs]
+Arms = dict[Any, Runs]
+SPEC = {"advection": 0.040, "burgers": 0.190, "reaction-diffusion": 0.010}
+"""What a single pass was measured at on plain waves after 4000 steps, before this house was built."""
+LIMITS = (
+    "Equations of one to three dimensions on small periodic grids, with one network of some hundred thousand weights "
+    "and minutes of one processor: not the paper's size, nor its data.",
+    "FNO and U-Net go frame by frame, one network an equation, and see the equation's parameters in the context alone; "
+    "the transformer is told them. With many times the budget any of them may be the best.",
+    "Learning rates alone were selected; widths, depths and batch sizes are as set beforehand.",
+    "Patch sizes are compared after as many steps, not after as many seconds.",
+)
 
 
 def run(settings: Settings) -> StudyResult:
     """Joint and single training on a line, recipes, numbers of steps, a held-out equation, all dimensions at once."""
-    seeds = settings.seeds_or(range(1 if settings.quick else 3))
-    steps = 150 if settings.quick else 4000
-    names = [DIRECT, OURS, "flow matching, sensors"] if settings.quick else list(RECIPES)
-    names += [f"only {k}" for k in (LINE[:1] if settings.quick else LINE)]
-    names += [] if settings.quick else [MIXED]
-    names += ["held out", "all dimensions", BLOCKS, *STEPPERS]
-    runs = run_grid(trial, cross(what=names, steps=steps, seed=seeds), settings, "unifluids")
-    grid = cross(kind=("x", "v"), steps=100 if settings.quick else 800, seed=seeds)
+    quick = settings.quick
+    seeds, steps = settings.seeds_or(range(200, 201 if quick else 205)), 150 if quick else 2000
+    grid = cross(kind=NARROW, steps=100 if quick else 800, seed=seeds)
     narrow = run_grid(narrow_trial, grid, settings, "unifluids, narrow networks")
-    arms, times = runs.by("what"), speeds(3 if settings.quick else 9)
+    tuning = cross(method=METHODS, lr=RATES[1:2] if quick else RATES, steps=steps, seed=seeds[:1])
+    tuned = run_grid(tuning_trial, tuning, settings, "unifluids, learning rates")
+    by_rate, picked = tuned.by("method", "lr"), _picked(tuned, steps)
+    rates = {spec["method"]: spec["lr"] for spec in picked.runs.specs}
+    runs = run_grid(trial, _grid(rates, steps, seeds), settings, "unifluids")
+    patches = cross(patch=PATCHES, lr=rates[DIRECT], steps=100 if quick else 800, seed=seeds)
+    sized = run_grid(shock_trial, patches, settings, "unifluids, patches")
+    arms, shocks, times = runs.by("what"), sized.by("patch"), speeds(3 if quick else 9)
     components, _, values = arms[OURS][0]["dimension"]
+    tables = [
+        shown.trainings_table(arms, len(seeds)),
+        shown.kinds_table(arms),
+        shown.patch_table(shocks),
+        shown.rate_table(by_rate),
+        shown.steps_table(arms),
+        shown.finer_table(arms),
+        shown.dimensions_table(arms),
+        shown.few_table(arms),
+        shown.new_table(arms),
+        shown.narrow_table(narrow.by("kind")),
+    ]
     return study_result(
         "unifluids",
-        [runs, narrow],
+        [tuned, runs, sized, narrow],
         seeds=seeds,
         claims=[
             *_line_claims(arms),
+            *_rival_claims(arms, len(seeds)),
+            *_shock_claims(shocks),
+            *_step_claims(arms),
             *_new_claims(arms),
             *_narrow_claims(narrow.by("kind")),
             *_further_claims(arms),
             *_time_claims(times),
-            *_recipe_claims(arms),
         ],
-        tables=tables(arms, steps, len(seeds)),
-        figures=figures(arms),
-        summary=_summary(arms),
+        tables=tables,
+        figures=shown.figures(arms, shocks),
+        summary=_summary(arms, shocks),
+        arms=[*picked.arms, *_others(steps), *_sizes(quick)],
         limits=LIMITS,
         settings={
             "steps": steps,
@@ -54,11 +101,50 @@ def run(settings: Settings) -> StudyResult:
     )
 
 
-LIMITS = (
-    "Equations of one to three dimensions on small periodic grids, with one network of some hundred thousand weights: "
-    "not the paper's size, nor its data.",
-    "FNO and U-Net are trained frame by frame, one network an equation; their learning rates are those of the others.",
-)
+def _picked(tuned: Runs, steps: int) -> Selection:
+    joint, alone = (
+        f"{steps // 4} steps of 32 trajectories, for three equations at once",
+        "three networks, in the time",
+    )
+    return select(
+        tuned,
+        arms="method",
+        over=("lr",),
+        by="validation",
+        words="mean relative L2 error over the three equations after a quarter of the training",
+        data="60 trajectories of each equation that nothing else uses",
+        budget={m: f"{alone} of {joint}" if m in STEPPERS else joint for m in METHODS},
+        pooled=True,
+        why=dict.fromkeys(STEPPERS, "they know one equation each; all three together take about the same time"),
+    )
+
+
+def _grid(rates: dict[str, float], steps: int, seeds: tuple[int, ...]) -> list[dict[str, Any]]:
+    single = {BLOCKS: DIRECT, LONGER: DIRECT}
+    names = (*METHODS, LONGER, MIXED, SENSORS, *(f"only {k}" for k in LINE), HELD_OUT, BLOCKS, EVERY)
+    return [
+        {"what": name, "lr": rates.get(name, rates[single.get(name, OURS)]), "steps": steps, "seed": seed}
+        for name in names
+        for seed in seeds
+    ]
+
+
+def _others(steps: int) -> list[Arm]:
+    """Trainings that take a learning rate as it was chosen."""
+    budgets = {name: f"{steps} steps" for name in (MIXED, SENSORS, BLOCKS)}
+    budgets |= {LONGER: f"{2 * steps} steps", EVERY: f"{steps // 2} steps", "only one equation": f"{steps // 3} steps"}
+    unlike = {
+        LONGER: "it is held against a figure that was measured after as many",
+        EVERY: "planes and space cost several times as much a step",
+        "only one equation": "three of them are as many steps as the joint training",
+    }
+    rule = "the learning rate that was chosen for flow matching or for the single pass"
+    return [Arm(n, rule, budget=b, group="variants", why=unlike.get(n, "")) for n, b in budgets.items()]
+
+
+def _sizes(quick: bool) -> list[Arm]:
+    rule, budget = "the single pass's learning rate, as it was chosen", f"{100 if quick else 800} steps"
+    return [Arm(f"patches of {p[0]} x {p[1]}", rule, budget=budget, group="patches") for p in PATCHES]
 
 
 def _worst_ratio(over: Runs, under: Runs) -> list[float]:
@@ -68,50 +154,137 @@ def _worst_ratio(over: Runs, under: Runs) -> list[float]:
 
 def _line_claims(arms: Arms) -> list[Claim]:
     ours = arms[OURS]
-    more_steps = max(curve_of(arms, k)[0] / min(curve_of(arms, k)) for k in LINE)
-    single = [k for k in LINE if f"only {k}" in arms]
-    joint = max(error(arms, OURS, k) / error(arms, f"only {k}", k) for k in single)
-    finer = [[max(v[i] for v in row["finer"].values()) for row in ours] for i in range(2)]
+    short = "Two thousand steps are too few for it: with twice as many a single pass comes nearer, as the table says."
+    falling = "Its error still falls between 2000 and 4000 steps (first rows), and the figure was that of one seed."
     return [
         *(
-            Claim.at_most(f"{k}: relative L2 error in one step", ours.values(errors(k)), limit)
+            Claim.at_most(f"{k}: flow matching's relative L2 error in one step", ours.values(errors(k)), limit).because(
+                short, shown.TRAININGS
+            )
             for k, limit in zip(LINE, (0.15, 0.35, 0.04))
         ),
-        Claim.at_most(
-            "... over a single-pass regression of the same make, worst equation", _worst_ratio(ours, arms[DIRECT]), 2.0
+        *(
+            Claim.at_most(
+                f"{k}, plain waves: a single pass after 4000 steps", arms[LONGER].values(errors(k)), limit
+            ).because(falling, shown.TRAININGS)
+            for k, limit in SPEC.items()
         ),
+        Claim.at_most(
+            "flow matching's error over a single-pass regression's of the same make, worst equation",
+            _worst_ratio(ours, arms[DIRECT]),
+            2.0,
+        ).because("Half of the batches are spent on noise.", shown.TRAININGS),
+        Claim.at_most(
+            "flow matching's error over a single-pass regression's of the same make, worst equation: no loss",
+            _worst_ratio(ours, arms[DIRECT]),
+            1.0,
+        ).because(
+            "Half of the batches are spent on noise, which a deterministic forecast doesn't need.", shown.TRAININGS
+        ),
+    ]
+
+
+def _rival_claims(arms: Arms, n: int) -> list[Claim]:
+    reasons = {
+        "advection": "Frame by frame, errors of phase add up or don't, as the learning rate allows.",
+        "burgers": "Patches of 16 places blur shocks; an FNO sees every place.",
+        "reaction-diffusion": "The change from frame to frame is smooth and small, which is what an FNO learns best.",
+    }
+    pages = dict.fromkeys(LINE, shown.BY_KIND) | {"burgers": shown.BY_PATCH}
+    claims = [
+        Claim.at_most(
+            f"{k}: flow matching's error over the {rival}'s, geometric mean",
+            geometric(arms[OURS], arms[rival], errors(k)),
+            1.0,
+            n=n,
+        ).because(reason, pages[k])
+        for rival in STEPPERS
+        for k, reason in reasons.items()
+    ]
+    over = ratios(arms[JIT], arms[OURS], errors("advection"))
+    jit = Claim.at_least("advection: the JiT recipe's error in one step over ours", over, 5.0).because(
+        "Its weight on late flow times doesn't starve this network: it forecasts, far better than persistence does.",
+        shown.TRAININGS,
+    )
+    return [*claims, jit]
+
+
+def _shock_claims(shocks: Arms) -> list[Claim]:
+    large, small = shocks[PATCHES[0]], shocks[PATCHES[-1]]
+    more = "With more tokens the same number of steps trains the network less."
+    return [
+        Claim.at_most(
+            "Burgers, PDEBench's fields: error of patches of 2 x 8 over that of 4 x 16, at shocks",
+            ratios(small, large, "at shocks"),
+            1.0,
+        ).because(more, shown.BY_PATCH),
+        Claim.at_most(
+            "Burgers, PDEBench's fields: error of patches of 2 x 8 over that of 4 x 16, elsewhere",
+            ratios(small, large, "elsewhere"),
+            1.0,
+        ).because(more, shown.BY_PATCH),
+    ]
+
+
+def _best_over(row: Any) -> float:
+    """One step's error over the best number of steps', on the worst equation."""
+    return max(row["curve"][0]["errors"][k] / min(point["errors"][k] for point in row["curve"]) for k in LINE)
+
+
+def _step_claims(arms: Arms) -> list[Claim]:
+    ours = arms[OURS]
+    joint = [max(column) for column in zip(*(ratios(ours, arms[f"only {k}"], errors(k)) for k in LINE))]
+    finer = [[max(v[i] for v in row["finer"].values()) for row in ours] for i in range(2)]
+    halves = "A patch of 16 places covers half the length it had in training, which the network has never seen."
+    return [
         Claim.at_most(
             "one step is the best point forecast: its error over the best number of steps, worst equation",
-            more_steps,
+            ours.values(_best_over),
             1.05,
+        ).because("More steps come nearer to the mean.", shown.BY_STEPS),
+        Claim.at_most("joint over single training with as many steps an equation, worst equation", joint, 1.5).because(
+            "The equations share weights that each alone would use otherwise.", shown.TRAININGS
         ),
-        Claim.at_most("joint over single training with as many steps an equation, worst equation", joint, 1.5),
-        Claim.at_most("twice as many points as in training: error over that on 64, worst equation", finer[0], 3.0),
-        Claim.at_most("... forecast as two interleaved grids", finer[1], 3.0),
+        Claim.at_most(
+            "twice as many points as in training: error over that on 64, worst equation", finer[0], 3.0
+        ).because(halves, shown.FINER),
+        Claim.at_most(
+            "twice as many points, forecast as two interleaved grids: error over that on 64, worst equation",
+            finer[1],
+            3.0,
+        ).because("Each grid alone is coarse.", shown.FINER),
     ]
 
 
 def _new_claims(arms: Arms) -> list[Claim]:
-    held = arms["held out"]
+    held = arms[HELD_OUT]
     return [
         Claim.at_most(
             "an equation never seen: zero-shot error over persistence's",
             ratios(held, held, "zero-shot", "persistence"),
             1.0,
-        ),
+        ).because("Without name and parameters it is forecast as if it were one of the two that are known.", shown.NEW),
         Claim.at_most(
-            "... fine-tuned on 50 trajectories: error over training from scratch on them",
+            "an equation never seen: error fine-tuned on 50 trajectories over training from scratch on them",
             ratios(held, held, "fine-tuned", "scratch"),
             0.8,
-        ),
+        ).because("Fifty trajectories are enough for a start from scratch to come near.", shown.NEW),
     ]
 
 
 def _narrow_claims(narrow: Arms) -> list[Claim]:
-    x, v = (narrow[kind].values("error") for kind in ("x", "v"))
+    x, v, _, wide = (narrow[kind].values("error") for kind in NARROW)
+    too_narrow = "At width 64 the loss on v, whose weight is largest near data, leaves too little to learn with."
     return [
-        Claim.at_most("narrow network, four numbers in 512: x-prediction's error at 10 steps", x, 0.12),
-        Claim.at_least("... v-prediction's", v, 0.6),
+        Claim.at_most("narrow network, four numbers in 512: x-prediction's error at 10 steps", x, 0.12).because(
+            too_narrow, shown.BY_WIDTH
+        ),
+        Claim.at_least("narrow network, four numbers in 512: v-prediction's error at 10 steps", v, 0.6).because(
+            "It passes on more noise than was thought.", shown.BY_WIDTH
+        ),
+        Claim.at_most(
+            "network of width 256, four numbers in 512: x-prediction's error at 10 steps", wide, 0.12
+        ).because("Width isn't what is missing.", shown.BY_WIDTH),
     ]
 
 
@@ -125,23 +298,26 @@ def _further_claims(arms: Arms) -> list[Claim]:
     def wider(row: Any, k: str) -> float:
         return row["sensors"][-1][k]["spread"] / row["sensors"][0][k]["spread"]
 
-    sensing = arms["flow matching, sensors"]
+    sensing = arms[SENSORS]
     return [
         Claim.at_most(
             "all dimensions at once: error over the better one of persistence and extrapolation, worst equation",
-            [max(simple(e) for e in row["errors"].values()) for row in arms["all dimensions"]],
+            [max(simple(e) for e in row["errors"].values()) for row in arms[EVERY]],
             1.0,
-        ),
+        ).because("Its worst equation, in space, has 100 trajectories and few of the batches.", shown.BY_DIMENSION),
         Claim.at_most(
             "context at a quarter of the places: error over interpolating between them first, worst equation",
             [max(filled(row, k) for k in LINE) for row in sensing],
             1.0,
+        ).because(
+            "Waves of number 2 are interpolated well from 16 places; a model is better where sensors are fewer.",
+            shown.FEW,
         ),
         Claim.at_least(
-            "... spread of the ensemble at a sixteenth over that at all places, smallest over equations",
+            "ensemble's spread with context at a sixteenth of the places over that at all, smallest over equations",
             [min(wider(row, k) for k in LINE) for row in sensing],
             1.5,
-        ),
+        ).because("Its spread is too small where little is known.", shown.FEW),
     ]
 
 
@@ -159,17 +335,22 @@ def _time_claims(times: dict[str, float]) -> list[Claim]:
     ]
 
 
-def _recipe_claims(arms: Arms) -> list[Claim]:
-    if JIT not in arms:
-        return []
-    over = ratios(arms[JIT], arms[OURS], errors("advection"))
-    return [Claim.at_least("advection: the JiT recipe's error in one step over ours", over, 5.0)]
+def _summary(arms: Arms, shocks: Arms) -> str:
+    def three(name: str, key: str = "1") -> str:
+        return " / ".join(f"{error(arms, name, k, key):.3f}" for k in LINE)
 
+    large, small = (shocks[p].mean("at shocks") for p in (PATCHES[0], PATCHES[-1]))
 
-def _summary(arms: Arms) -> str:
-    mine, direct = (" / ".join(f"{error(arms, n, k):.3f}" for k in LINE) for n in (OURS, DIRECT))
+    def ours(read: Callable[[Any, str], float]) -> str:
+        return " / ".join(f"{mean([read(row, k) for row in arms[OURS]]):.3f}" for k in LINE)
+
+    ten = ours(lambda row, k: row["curve"][NFE.index(10)]["errors"][k])
+    folded, windowed = ours(lambda row, k: row["kinds"]["folded"][k]), ours(lambda row, k: row["kinds"]["windowed"][k])
     return (
-        f"One step of the sampler forecasts advection / Burgers / reaction-diffusion with relative errors {mine}; the "
-        f"same network as a single-pass regression reaches {direct}: for a deterministic operator generation costs "
-        "accuracy, and buys an ensemble. Ten steps are worse than one as a point forecast."
+        "On plain waves one step of the sampler forecasts advection / Burgers / reaction-diffusion with relative "
+        f"errors {three(OURS)}; the same network as a single-pass regression reaches {three(DIRECT)} ({three(LONGER)} "
+        f"with twice the steps), an FNO an equation in the same time {three('FNO')}, a U-Net {three('U-Net')}, the "
+        f"JiT recipe {three(JIT)}. Ten steps of the sampler give {ten}: for a deterministic operator generation costs "
+        f"accuracy, and buys an ensemble. Folded fields, never trained on, have {folded}, windowed ones {windowed}. At "
+        f"Burgers' shocks patches of 2 x 8 err by {small:.3f} where those of 4 x 16 err by {large:.3f}."
     )

@@ -38,8 +38,20 @@ class _Residual(nn.Module):
         return self.out(h)
 
 
-def narrow_trial(kind: str, steps: int, seed: int) -> dict[str, Any]:
-    """Four numbers decide a field of 512 values; a network of width 64 can pass on those, but not as much noise."""
+NARROW = (("x", "v", 64), ("v", "v", 64), ("x", "x", 64), ("x", "v", 256))
+"""What is predicted, what the loss is measured on, and the network's width."""
+
+
+def narrow_trial(kind: tuple[str, str, int], steps: int, seed: int) -> dict[str, Any]:
+    """Four numbers decide a field of 512 values; a network of width 64 can pass on those, but not as much noise.
+
+    Args:
+        kind: of `NARROW`.
+        steps: of the training.
+        seed: of everything.
+    """
+    torch.set_num_threads(1)
+    prediction, loss, width = kind
     rng = torch.Generator().manual_seed(seed)
 
     def fields(n: int) -> tuple[Tensor, Tensor]:
@@ -55,9 +67,9 @@ def narrow_trial(kind: str, steps: int, seed: int) -> dict[str, Any]:
     (c, x), (ct, xt) = fields(2000), fields(200)
     scale = x.std()
     x, xt = x / scale, xt / scale
-    how = Parameterization(kind, "v")
+    how = Parameterization(prediction, loss)
     with local_rng(seed):
-        net = _Residual(512, 4, 64)
+        net = _Residual(512, 4, width)
 
     class Objective(nn.Module):
         """One batch's loss."""

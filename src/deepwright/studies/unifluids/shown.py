@@ -6,12 +6,41 @@ from collections.abc import Callable
 from typing import Any
 
 from deepwright.core.results import Figure, Table
+from deepwright.core.statistics import mean_interval
 from deepwright.physics.pictures import field_images
-from deepwright.studies._frame import Runs, curve, mean
-from deepwright.studies.unifluids.trials import BLOCKS, KINDS, LINE, MIXED, NFE, OURS, RECIPES, SHARES, STEPPERS
+from deepwright.studies._frame import Runs, banded, curve, ends, mean
+from deepwright.studies.unifluids.narrow import NARROW
+from deepwright.studies.unifluids.shocks import PATCHES
+from deepwright.studies.unifluids.trials import (
+    BLOCKS,
+    DIRECT,
+    EVERY,
+    HELD_OUT,
+    JIT,
+    KINDS,
+    LINE,
+    LONGER,
+    MIXED,
+    NFE,
+    OURS,
+    SENSORS,
+    SHARES,
+    STEPPERS,
+)
 
-Arms = dict[str, Runs]
-EVERY = "all dimensions"
+Arms = dict[Any, Runs]
+SINGLE = tuple(f"only {k}" for k in LINE)
+EVERY_TRAINING = (DIRECT, LONGER, OURS, JIT, SENSORS, MIXED, *STEPPERS, BLOCKS, *SINGLE, EVERY)
+TRAININGS = "Relative L2 error over 12 forecast frames"
+BY_KIND = "Error by kind of initial field"
+BY_PATCH = "Patch sizes against shocks"
+BY_STEPS = "Steps of the sampler"
+BY_DIMENSION = "One model for equations of one, two and three dimensions"
+FEW = "Context at random places only"
+NEW = "Reaction-diffusion, never trained on"
+BY_WIDTH = "Narrow networks"
+BY_RATE = "Learning rates tried"
+FINER = "Twice as many points as in training"
 
 
 def errors(equation: str, key: str = "1") -> Callable[[Any], float]:
@@ -36,144 +65,240 @@ def error(arms: Arms, what: str, equation: str, key: str = "1") -> float:
     return arms[what].mean(errors(equation, key))
 
 
-def curve_of(arms: Arms, equation: str, key: str = "errors") -> list[float]:
-    """Our mean error by number of steps of the sampler.
+def _cells(values: list[float]) -> tuple[float | None, ...]:
+    found = mean_interval(values)
+    return (found.value, *ends(found))
+
+
+def _spread(names: list[str] | tuple[str, ...]) -> list[str]:
+    """Columns of values, each with the ends of its interval."""
+    return [column for i, name in enumerate(names) for column in (name, "low" + " " * i, "high" + " " * i)]
+
+
+def trainings_table(arms: Arms, seeds: int) -> Table:
+    """Every training's error on the three equations.
 
     Args:
         arms: the runs by kind.
-        equation: its name.
-        key: "errors" for Euler's steps, "heun" for Heun's.
+        seeds: how many.
     """
-    return [mean([row["curve"][i][key][equation] for row in arms[OURS]]) for i in range(len(NFE))]
-
-
-def tables(arms: Arms, steps: int, n: int) -> list[Table]:
-    """All of them, the comparison of trainings first.
-
-    Args:
-        arms: the runs by kind.
-        steps: of a joint training.
-        n: seeds.
-    """
-    return [_trainings(arms, steps, n), _kinds(arms), _steps(arms), _dimensions(arms), _few(arms), _new(arms)]
-
-
-def _trainings(arms: Arms, steps: int, n: int) -> Table:
     rows: list[list[Any]] = []
-    for name in (*RECIPES, BLOCKS, *STEPPERS, *(f"only {k}" for k in LINE), EVERY):
+    for name in EVERY_TRAINING:
         if name not in arms:
             continue
         known = arms[name][0]["errors"]
-        one = [error(arms, name, k) if k in known else None for k in LINE]
-        ten = [error(arms, name, k, "10") if k in known and "10" in known[k] else None for k in LINE]
-        rows.append([name, *one, *ten, arms[name].mean(_seconds)])
+        cells = [c for k in LINE for c in (_cells(arms[name].values(errors(k))) if k in known else [None] * 3)]
+        rows.append([name, *cells, arms[name].mean("seconds")])
     for simple in ("persistence", "extrapolation"):
-        rows.append([simple, *(error(arms, OURS, k, simple) for k in LINE), None, None, None, None])
+        rows.append([simple, *(c for k in LINE for c in _cells(arms[OURS].values(errors(k, simple)))), None])
     return Table(
-        ["training", *LINE, *(f"{k}, 10 steps" for k in LINE), "CPU seconds"],
+        ["training", *_spread(LINE), "CPU seconds"],
         rows,
-        "relative L2 error over 12 forecast frames of 60 test trajectories, one step of the sampler (in blocks of four "
-        "frames; FNO and U-Net: frame by frame, one network an equation); width 64, 3 layers, "
-        f"{steps} steps of 32 (single equations a third each), mean of {n} seeds",
+        f"{TRAININGS} of 60 test trajectories of plain waves (PDEBench's fields for the training so called), one step "
+        "of the sampler; single pass in blocks of four frames; FNO and U-Net frame by frame, one network an equation; "
+        "width 64, 3 layers, 2000 steps of 32 trajectories, single equations a third each, all dimensions a half; "
+        f"{seeds} seeds",
     )
 
 
-def _kinds(arms: Arms) -> Table:
+def kinds_table(arms: Arms) -> Table:
+    """Errors by kind of initial field.
+
+    Args:
+        arms: the runs by kind.
+    """
     rows: list[list[Any]] = []
-    for name in (OURS, MIXED):
+    for name in (DIRECT, OURS, MIXED, *STEPPERS):
         for kind in KINDS if name in arms else ():
             found = [row["kinds"][kind] for row in arms[name]]
-            rows.append([name, kind, *(mean([row[k] for row in found]) for k in LINE)])
+            rows.append([name, kind, *(c for k in LINE for c in _cells([row[k] for row in found]))])
     return Table(
-        ["training", "initial fields", *LINE],
+        ["training", "initial fields", *_spread(LINE)],
         rows,
-        "relative L2 error in one step by kind of initial field: plain waves, folded to |u|, or cut by a window; "
-        "trained on plain ones, and on fields as PDEBench draws them (a tenth of either kind)",
+        f"{BY_KIND}: plain waves, folded to |u|, or cut by a window; all but one trained on plain ones, "
+        "that one on fields as PDEBench draws them (a tenth of either kind); one step of the sampler",
     )
 
 
-def _seconds(row: Any) -> float:
-    return sum(row["seconds"].values()) if isinstance(row["seconds"], dict) else row["seconds"]
+def patch_table(shocks: Arms) -> Table:
+    """Errors by size of the patches.
 
-
-def _steps(arms: Arms) -> Table:
-    ensemble = [mean([row["ensemble"][i] for row in arms[OURS]]) for i in range(2)]
-    curves = [curve_of(arms, k, key) for key in ("errors", "heun") for k in LINE]
-    seconds = [point["seconds"] for point in arms[OURS][0]["curve"]]
+    Args:
+        shocks: the runs by patch.
+    """
+    keys = ("all", *KINDS, "at shocks", "elsewhere")
+    rows: list[list[Any]] = [
+        [f"{p[0]} x {p[1]}", 16 * 64 // (p[0] * p[1])]
+        + [c for key in keys for c in _cells(shocks[p].values(key))]
+        + [shocks[p].mean("seconds")]
+        for p in PATCHES
+    ]
     return Table(
-        ["steps", *LINE, *(f"{k}, Heun" for k in LINE), "CPU seconds"],
-        [[n, *(c[i] for c in curves), seconds[i]] for i, n in enumerate(NFE)],
-        f"steps of the sampler; an ensemble of 8 errs by {ensemble[0]:.3g} on Burgers in the mean, spread over error "
-        f"{ensemble[1]:.2f}",
+        ["frames x places", "tokens", *_spread(keys), "CPU seconds"],
+        rows,
+        f"{BY_PATCH}: a single pass on Burgers alone, trained and tested on fields as PDEBench draws them, as many "
+        "steps for each size; at shocks: the steepest twentieth of each frame; RMS errors over the fields' RMS",
     )
 
 
-def _dimensions(arms: Arms) -> Table:
+def steps_table(arms: Arms) -> Table:
+    """Errors by number of the sampler's steps.
+
+    Args:
+        arms: the runs by kind.
+    """
+    ensemble = [mean([row["ensemble"][i] for row in arms[OURS]]) for i in range(2)]
+    rows: list[list[Any]] = []
+    for i, n in enumerate(NFE):
+        euler = [c for k in LINE for c in _cells([row["curve"][i]["errors"][k] for row in arms[OURS]])]
+        heun = [mean([row["curve"][i]["heun"][k] for row in arms[OURS]]) for k in LINE]
+        rows.append([n, *euler, *heun, mean([row["curve"][i]["seconds"] for row in arms[OURS]])])
+    return Table(
+        ["steps", *_spread(LINE), *(f"{k}, Heun" for k in LINE), "CPU seconds"],
+        rows,
+        f"{BY_STEPS}; an ensemble of 8 in ten steps errs by {ensemble[0]:.3g} on Burgers in the mean, spread over "
+        f"error {ensemble[1]:.2f}",
+    )
+
+
+def dimensions_table(arms: Arms) -> Table:
+    """One model for all dimensions.
+
+    Args:
+        arms: the runs by kind.
+    """
     columns = {
-        "1": "one step",
         "persistence": "persistence",
         "extrapolation": "extrapolation",
         "nrmse": "nRMSE",
         "low": "low modes",
         "middle": "middle",
-        "high": "high",
+        "high": "high modes",
         "mass": "mass",
         "spectrum": "log spectrum",
     }
-    return Table(
-        ["equation", *columns.values()],
-        [[k, *(error(arms, EVERY, k, c) for c in columns)] for k in arms[EVERY][0]["errors"]],
-        "one model for equations of one, two and three dimensions",
-    )
+    rows: list[list[Any]] = [
+        [k, *_cells(arms[EVERY].values(errors(k))), *(error(arms, EVERY, k, c) for c in columns)]
+        for k in arms[EVERY][0]["errors"]
+    ]
+    return Table(["equation", *_spread(["one step"]), *columns.values()], rows, f"{BY_DIMENSION}, 1000 steps")
 
 
-def _sensed(arms: Arms, equation: str, key: str) -> list[float]:
-    """Mean over seeds at each share of the places."""
-    rows = arms["flow matching, sensors"]
-    return [mean([row["sensors"][i][equation][key] for row in rows]) for i in range(len(SHARES))]
+def _sensed(arms: Arms, equation: str, key: str) -> list[list[float]]:
+    """Values over seeds at each share of the places."""
+    return [[row["sensors"][i][equation][key] for row in arms[SENSORS]] for i in range(len(SHARES))]
 
 
-def _few(arms: Arms) -> Table:
-    columns = [_sensed(arms, k, key) for key in ("error", "interpolated", "ratio") for k in LINE]
-    names = [f"{k}{what}" for what in ("", ", interpolated first", ", spread over error") for k in LINE]
-    return Table(
-        ["share of places", *names],
-        [[share, *(column[i] for column in columns)] for i, share in enumerate(SHARES)],
-        "context frames known at random places only, by one model for all shares; ensembles of 8 in ten steps",
-    )
-
-
-def _new(arms: Arms) -> Table:
-    held = arms["held out"]
-    return Table(
-        ["reaction-diffusion, never trained on", "error"],
-        [[k, held.mean(k)] for k in held[0]],
-        "zero-shot without name and parameters; 50 trajectories for the others",
-    )
-
-
-def figures(arms: Arms) -> list[Figure]:
-    """All of them.
+def few_table(arms: Arms) -> Table:
+    """Context at some places only.
 
     Args:
         arms: the runs by kind.
     """
-    label = "relative L2 error"
-    by_steps = [curve(k, NFE, curve_of(arms, k)) for k in LINE]
-    compared = [name for name in (*RECIPES, BLOCKS, *STEPPERS) if name in arms]
-    by_recipe = [curve(name, LINE, [error(arms, name, k) for k in LINE]) for name in compared]
-    ways = {"error": "", "interpolated": ", interpolated first"}
-    sensors = [
-        curve(f"{k}{more}", SHARES, _sensed(arms, k, key), dashed=key == "interpolated")
-        for k in LINE
-        for key, more in ways.items()
+    columns = [[mean(v) for v in _sensed(arms, k, key)] for key in ("error", "interpolated", "ratio") for k in LINE]
+    names = [f"{k}{what}" for what in ("", ", interpolated first", ", spread over error") for k in LINE]
+    return Table(
+        ["share of places", *names],
+        [[share, *(column[i] for column in columns)] for i, share in enumerate(SHARES)],
+        f"{FEW}, by one model for all shares; ensembles of 8 in ten steps",
+    )
+
+
+def new_table(arms: Arms) -> Table:
+    """An equation that was never trained on.
+
+    Args:
+        arms: the runs by kind.
+    """
+    held = arms[HELD_OUT]
+    return Table(
+        ["way", *_spread(["error"])],
+        [[k, *_cells(held.values(k))] for k in held[0]],
+        f"{NEW}: zero-shot without name and parameters; 50 trajectories for the others",
+    )
+
+
+def finer_table(arms: Arms) -> Table:
+    """Forecasts on another grid than that of training.
+
+    Args:
+        arms: the runs by kind.
+    """
+    rows: list[list[Any]] = [
+        [k, *(c for i in range(2) for c in _cells([row["finer"][k][i] for row in arms[OURS]]))] for k in LINE
     ]
-    more_steps, whole_frames = "More steps buy samples, not accuracy", "Sensors instead of whole frames"
+    return Table(
+        ["equation", *_spread(["whole", "as two interleaved grids"])],
+        rows,
+        f"{FINER}: error on 128 points over that on 64; a patch of 16 of them covers half the length, which the "
+        "network has never seen; two interleaved grids have the old spacing",
+    )
+
+
+def narrow_table(narrow: Arms) -> Table:
+    """Narrow networks.
+
+    Args:
+        narrow: the runs by kind.
+    """
+    rows: list[list[Any]] = [[*kind, *_cells(narrow[kind].values("error"))] for kind in NARROW]
+    return Table(
+        ["predicted", "loss on", "width", *_spread(["error at 10 steps"])],
+        rows,
+        f"{BY_WIDTH}: four numbers decide a field of 512 values",
+    )
+
+
+def rate_table(tuned: Arms) -> Table:
+    """Each method's learning rates.
+
+    Args:
+        tuned: the runs by method and rate.
+    """
+    keys = ("validation", *LINE)
+    rows: list[list[Any]] = [[*arm, *(runs.mean(key) for key in keys)] for arm, runs in tuned.items()]
+    return Table(
+        ["training", "learning rate", "mean error", *LINE],
+        rows,
+        f"{BY_RATE} by a quarter of the training, on fields that nothing else uses; the lowest mean was chosen",
+    )
+
+
+def figures(arms: Arms, shocks: Arms) -> list[Figure]:
+    """All of them.
+
+    Args:
+        arms: the runs by kind.
+        shocks: the runs by patch.
+    """
+    label = "relative L2 error"
+    compared = (DIRECT, OURS, JIT, *STEPPERS)
+    by_recipe = [banded(name, LINE, [arms[name].values(errors(k)) for k in LINE]) for name in compared]
+    by_kind = [
+        banded(name, KINDS, [[row["kinds"][kind]["burgers"] for row in arms[name]] for kind in KINDS])
+        for name in (DIRECT, OURS, MIXED, *STEPPERS)
+    ]
+    sizes = {f"{p[0]} x {p[1]}": p for p in PATCHES}
+    parts = ("at shocks", "elsewhere")
+    by_patch = [banded(part, list(sizes), [shocks[p].values(part) for p in sizes.values()]) for part in parts]
+    by_steps = [
+        banded(k, NFE, [[r["curve"][i]["errors"][k] for r in arms[OURS]] for i in range(len(NFE))]) for k in LINE
+    ]
+    sensors = [banded(k, SHARES, _sensed(arms, k, "error")) for k in LINE]
+    sensors += [
+        curve(f"{k}, interpolated first", SHARES, [mean(v) for v in _sensed(arms, k, "interpolated")], dashed=True)
+        for k in LINE
+    ]
+    more_steps, whole_frames = "More steps of the sampler buy samples, not accuracy", "Sensors instead of whole frames"
     return [
+        Figure("bar", "One-step error by training, plain waves", by_recipe, "equation", label, log_y=True),
+        Figure("bar", "Burgers by kind of initial field", by_kind, "initial fields", label, log_y=True),
+        Figure(
+            "bar", "Burgers: error by patch", by_patch, "frames x places of a patch", "RMS error over the field's RMS"
+        ),
         Figure("line", more_steps, by_steps, "steps of the sampler", label, log_x=True, log_y=True),
-        Figure("bar", "One-step error by recipe", by_recipe, "equation", label, log_y=True),
         Figure("line", whole_frames, sensors, "share of places", label, log_x=True, log_y=True),
-        Figure("images", "Burgers, frame against place; vorticity at the last frame", _images(arms)),
+        Figure("images", "Burgers, frame against place; vorticity at the last frame (first seed)", _images(arms)),
     ]
 
 

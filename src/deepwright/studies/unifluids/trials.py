@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -36,59 +37,99 @@ from deepwright.physics.unifluids import (
     train_unifluids,
 )
 
+Forecast = Callable[[PDEBatch], Tensor]
 REGISTRY = ChannelRegistry()
 LINE = ("advection", "burgers", "reaction-diffusion")
 OURS, DIRECT, JIT, BLOCKS = "flow matching", "single pass", "x, v-loss, logit-normal (JiT)", "single pass in blocks"
+LONGER, SENSORS, MIXED = "single pass, twice the steps", "flow matching, sensors", "flow matching, PDEBench's fields"
+EVERY, HELD_OUT = "all dimensions", "held out"
+STEPPERS = ("FNO", "U-Net")
+METHODS = (DIRECT, OURS, JIT, *STEPPERS)
 RECIPES: dict[str, dict[str, Any]] = {
     DIRECT: {"noise": 0.0},
+    LONGER: {"noise": 0.0},
     OURS: {},
     JIT: {"loss": "v", "times": LogitNormal()},
-    "v, v-loss": {"prediction": "v", "loss": "v"},
-    "flow matching, padded": {"embed": "pad"},
-    "flow matching of fields only": {"target": "field"},
-    "flow matching, sensors": {},
+    SENSORS: {},
 }
-MIXED = "flow matching, fields as PDEBench draws them"
+RATES = (1e-3, 3e-3, 1e-2)
+ASIDE = 700  # added to a seed: fields on which learning rates are chosen, and nothing else
+EPOCHS = {"FNO": 12, "U-Net": 8}
+"""Passes over each equation's windows that take all three together about as long as 2000 steps of the transformer."""
 KINDS = ("plain", "folded", "windowed")
-STEPPERS = ("FNO", "U-Net")
 NFE = (1, 2, 5, 10, 20)
 SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
 
 
-def trial(what: str, steps: int, seed: int) -> dict[str, Any]:
-    """Train and measure one model."""
+def corpus(small: bool, seed: int, shape: str = "plain") -> dict[str, tuple[PDEBatch, PDEBatch]]:
+    """The three equations on a line.
+
+    Args:
+        small: few trajectories.
+        seed: of the fields.
+        shape: of initial fields.
+    """
+    return unified(line_corpus(*((60, 12) if small else (500, 60)), seed=seed, shape=shape), REGISTRY)
+
+
+def tuning_trial(method: str, lr: float, steps: int, seed: int) -> dict[str, float]:
+    """A method's mean error over the equations after a quarter of the training, on fields that nothing else uses.
+
+    Args:
+        method: of `METHODS`.
+        lr: the cycle's peak.
+        steps: of the whole training.
+        seed: of everything.
+    """
     torch.set_num_threads(1)
-    begin = time.process_time()
+    seed = seed + ASIDE
+    data = corpus(steps < 1000, seed)
+    if method in STEPPERS:
+        found = _stepper(method, data, lr, steps // 4, seed)["errors"]
+        errors = [found[k]["1"] for k in LINE]
+    else:
+        model = UniFluids(REGISTRY, list(LINE), "tiny", **RECIPES[method], seed=seed)
+        best, _ = train_unifluids(model, [data[k][0] for k in LINE], steps=steps // 4, lr=lr, seed=seed)
+        errors = [relative_error(best.predict(data[k][1]), data[k][1]) for k in LINE]
+    return {"validation": sum(errors) / len(errors), **dict(zip(LINE, errors))}
+
+
+def trial(what: str, lr: float, steps: int, seed: int) -> dict[str, Any]:
+    """Train and measure one model.
+
+    Args:
+        what: the arm.
+        lr: the cycle's peak.
+        steps: of a joint training on a line; others take a share of them.
+        seed: of everything.
+    """
+    torch.set_num_threads(1)
     small = steps < 1000
-    shape = "pdebench" if what == MIXED else "plain"
-    data = unified(line_corpus(*((60, 12) if small else (500, 60)), seed=seed, shape=shape), REGISTRY)
+    data = corpus(small, seed, "pdebench" if what == MIXED else "plain")
     if what in STEPPERS:
-        return _stepper(what, data, small, seed)
+        return _stepper(what, data, lr, steps, seed)
     if what == BLOCKS:
-        return _blocks(data, steps, seed)
-    if what == "all dimensions":
+        return _blocks(data, lr, steps, seed)
+    if what == EVERY:
         data |= unified(
             plane_corpus(*((12, 4) if small else (200, 20)), seed=seed)
             | space_corpus(*((12, 4) if small else (100, 10)), seed=seed),
             REGISTRY,
         )
-    if what == "held out":
-        return _held_out(data, steps, seed)
+    if what == HELD_OUT:
+        return _held_out(data, lr, steps, seed)
     names = [what[5:]] if what.startswith("only ") else list(data)
     model = UniFluids(REGISTRY, list(data), "tiny", **RECIPES.get(what, {}), seed=seed)
-    sensors = (0.05, 1.0) if what.endswith("sensors") else None
-    best, _ = train_unifluids(
-        model, [data[k][0] for k in names], steps=steps if len(names) > 1 else steps // 3, seed=seed, sensors=sensors
-    )
-    out: dict[str, Any] = {
-        "seconds": time.process_time() - begin,
-        "parameters": sum(p.numel() for p in model.parameters()),
-    }
+    sensors = (0.05, 1.0) if what == SENSORS else None
+    count = {LONGER: 2 * steps, EVERY: steps // 2}.get(what, steps if len(names) > 1 else steps // 3)
+    begin = time.process_time()
+    best, _ = train_unifluids(model, [data[k][0] for k in names], steps=count, lr=lr, seed=seed, sensors=sensors)
+    out: dict[str, Any] = {"seconds": time.process_time() - begin, "steps": count}
     out["errors"] = {k: _measured(best, data[k][1]) for k in names}
     if sensors:
         out["sensors"] = [_sensors(best, data, share, seed) for share in SHARES]
-    if what in (OURS, MIXED):
-        out["kinds"] = {kind: _kind(best, kind, small, seed) for kind in KINDS}
+    if what in (OURS, DIRECT, MIXED):
+        out["kinds"] = {kind: _kind(best.predict, kind, small, seed) for kind in KINDS}
     if what == OURS:
         out |= {
             "curve": _curve(best, data),
@@ -106,7 +147,7 @@ def trial(what: str, steps: int, seed: int) -> dict[str, Any]:
             best.predict(test)[0, 0, :, :, 0, 0],
             best.sample(test, steps=10)[0, 0, 0, :, :, 0, 0],
         ]
-    if what == "all dimensions":
+    if what == EVERY:
         test = data["navier-stokes"][1]
         out["picture"] = [test.u[0, 0, -1, :, :, 0], best.predict(test)[0, 0, -1, :, :, 0]]
     return out
@@ -129,10 +170,10 @@ def _curve(model: UniFluids, data: dict[str, tuple[PDEBatch, PDEBatch]]) -> list
     return rows
 
 
-def _kind(model: UniFluids, kind: str, small: bool, seed: int) -> dict[str, float]:
+def _kind(forecast: Forecast, kind: str, small: bool, seed: int, names: tuple[str, ...] = LINE) -> dict[str, float]:
     """Errors where all initial fields are of one kind; reaction-diffusion starts at |u|, so plain ones are folded."""
     data = unified(line_corpus(*((4, 12) if small else (4, 60)), seed=seed + 70, shape=kind), REGISTRY)
-    return {k: relative_error(model.predict(data[k][1]), data[k][1]) for k in LINE}
+    return {k: relative_error(forecast(data[k][1]), data[k][1]) for k in names}
 
 
 def _sensors(model: UniFluids, data: dict[str, tuple[PDEBatch, PDEBatch]], share: float, seed: int) -> dict[str, Any]:
@@ -175,10 +216,10 @@ def _finer(model: UniFluids, small: bool, seed: int) -> dict[str, list[float]]:
     return found
 
 
-def _held_out(data: dict[str, tuple[PDEBatch, PDEBatch]], steps: int, seed: int) -> dict[str, Any]:
+def _held_out(data: dict[str, tuple[PDEBatch, PDEBatch]], lr: float, steps: int, seed: int) -> dict[str, Any]:
     """Advection and Burgers in training, reaction-diffusion never seen; then fine-tuned on few trajectories."""
     model = UniFluids(REGISTRY, ["advection", "burgers", "reaction-diffusion"], "tiny", seed=seed)
-    best, _ = train_unifluids(model, [data[k][0] for k in LINE[:2]], steps=2 * steps // 3, seed=seed)
+    best, _ = train_unifluids(model, [data[k][0] for k in LINE[:2]], steps=2 * steps // 3, lr=lr, seed=seed)
     few, test = (
         data["reaction-diffusion"][0].rows(torch.arange(min(50, len(data["reaction-diffusion"][0])))),
         data["reaction-diffusion"][1],
@@ -192,7 +233,7 @@ def _held_out(data: dict[str, tuple[PDEBatch, PDEBatch]], steps: int, seed: int)
     tuned.fit_units([data[k][0] for k in LINE[:2]] + [few])
     tuned, _ = train_unifluids(tuned, [few], steps=max(20, steps // 10), lr=1e-3, seed=seed + 1, fresh_units=False)
     scratch = UniFluids(REGISTRY, model.pdes, "tiny", seed=seed)
-    scratch, _ = train_unifluids(scratch, [few], steps=max(20, steps // 10), lr=1e-3, seed=seed + 1)
+    scratch, _ = train_unifluids(scratch, [few], steps=max(20, steps // 10), lr=lr, seed=seed + 1)
     return {
         "zero-shot": zero,
         "fine-tuned": relative_error(tuned.predict(test), test),
@@ -201,42 +242,37 @@ def _held_out(data: dict[str, tuple[PDEBatch, PDEBatch]], steps: int, seed: int)
     }
 
 
-def _stepper(what: str, data: dict[str, tuple[PDEBatch, PDEBatch]], small: bool, seed: int) -> dict[str, Any]:
-    """One operator an equation, frame by frame; epochs give all three together about the time of one joint training."""
-    out: dict[str, Any] = {"errors": {}, "seconds": {}}
+def _stepper(what: str, data: dict[str, tuple[PDEBatch, PDEBatch]], lr: float, steps: int, seed: int) -> dict[str, Any]:
+    """One operator an equation, frame by frame; all three together take about the time of one joint training."""
+    small = steps < 250
+    epochs = 1 if small else max(1, round(EPOCHS[what] * steps / 2000))
+    out: dict[str, Any] = {"errors": {}, "kinds": {kind: {} for kind in KINDS}, "seconds": 0.0}
     for k in LINE:
+        model: NextFrame = FNO(1, 4, 1, seed=seed) if what == "FNO" else UNet(1, 4, 1, 8, seed=seed)
         begin = time.process_time()
-        if what == "FNO":
-            model: NextFrame = FNO(1, 4, 1, seed=seed)
-            train_next_frame(model, data[k][0], epochs=1 if small else 24, seed=seed)
-        else:
-            model = UNet(1, 4, 1, 8, seed=seed)
-            train_next_frame(model, data[k][0], epochs=1 if small else 16, push=True, seed=seed)
-        out["seconds"][k] = time.process_time() - begin
-        begin = time.process_time()
-        out["errors"][k] = {"1": relative_error(model.eval().rollout(data[k][1]), data[k][1])}
-        out["errors"][k]["rollout seconds"] = time.process_time() - begin
+        train_next_frame(model, data[k][0], epochs=epochs, lr=lr, push=what == "U-Net", seed=seed)
+        out["seconds"] += time.process_time() - begin
+        forecast = model.eval().rollout
+        out["errors"][k] = {"1": relative_error(forecast(data[k][1]), data[k][1])}
+        for kind in KINDS:
+            out["kinds"][kind] |= _kind(forecast, kind, small, seed, (k,))
     return out
 
 
-def _blocks(data: dict[str, tuple[PDEBatch, PDEBatch]], steps: int, seed: int) -> dict[str, Any]:
+def _blocks(data: dict[str, tuple[PDEBatch, PDEBatch]], lr: float, steps: int, seed: int) -> dict[str, Any]:
     """The single pass in blocks of four frames, each from the last four: the transformer as an autoregressive model."""
-    begin, window = time.process_time(), 8
-    sets = []
+    window, sets = 8, []
     for k in LINE:
         train_set = data[k][0]
         starts = range(0, train_set.u.shape[2] - window + 1, 2)
         u = torch.cat([train_set.u[:, :, s : s + window] for s in starts])
         sets.append(replace(train_set, u=u, params=train_set.params.repeat(len(starts), 1)))
     model = UniFluids(REGISTRY, list(LINE), "tiny", noise=0.0, seed=seed)
-    best, _ = train_unifluids(model, sets, steps=steps, seed=seed)
+    begin = time.process_time()
+    best, _ = train_unifluids(model, sets, steps=steps, lr=lr, seed=seed)
     out: dict[str, Any] = {"seconds": time.process_time() - begin, "errors": {}}
     for k in LINE:
         test = data[k][1]
-        begin = time.process_time()
         rest = best.rollout(replace(test, u=test.u[:, :, :window].contiguous()), 3)
-        out["errors"][k] = {
-            "1": relative_error(torch.cat([test.u[:, :, :4], rest], 2), test),
-            "rollout seconds": time.process_time() - begin,
-        }
+        out["errors"][k] = {"1": relative_error(torch.cat([test.u[:, :, :4], rest], 2), test)}
     return out
