@@ -32,9 +32,8 @@ def run(settings: Settings) -> StudyResult:
     def trial(pair: tuple[int, int], epochs: int) -> dict[str, object]:
         return {"seed": seed_of[pair], "epochs": epochs, "unknown": pair, "chosen": chosen.digits}
 
-    some = AT_EACH_LENGTH[:1] if quick else AT_EACH_LENGTH
     main, lengths = (QUICK_EPOCHS, (1, QUICK_EPOCHS)) if quick else (EPOCHS, LENGTHS)
-    tested = PAIRS[:: 44 // max(1, len(seeds))] if quick else PAIRS
+    tested, some = (PAIRS[::44], PAIRS[:1]) if quick else (PAIRS, AT_EACH_LENGTH)
     pairs = run_grid(digits_trial, [trial(pair, main) for pair in tested], settings, "pairs of unknown digits")
     others = [trial(pair, epochs) for epochs in lengths if epochs != main for pair in some]
     longer = run_grid(digits_trial, others, settings, "lengths of training")
@@ -45,7 +44,8 @@ def run(settings: Settings) -> StudyResult:
         drawn = run_grid(
             photographs_trial, [{**spec, "chosen": chosen.photographs} for spec in grid], settings, "photographs"
         )
-    found = Found(pairs, {**longer.by("epochs"), main: pairs}, main, boxes, drawn, chosen)
+    by_length = {**longer.by("epochs"), main: pairs}
+    found = Found(pairs, {n: by_length[n] for n in lengths}, main, boxes, drawn, chosen)
     return study_result(
         "bbas",
         [*chosen.runs, pairs, longer, boxes, *([] if drawn is None else [drawn])],

@@ -65,11 +65,12 @@ def _sorted(rows: list[list[Any]], column: int) -> list[list[Any]]:
 def _near(found: Found) -> Table:
     rows: list[list[Any]] = []
     for d in shared(found.pairs):
-        areas = found.pairs.values(area(d, "near"))
-        gap = over_pairs(found.pairs, gaps_to(found.pairs, d, "near"))
-        rows.append([d, _words(found.chosen.digits[d]), mean(areas), min(areas), max(areas), gap.value, *ends(gap)])
+        each = gaps_to(found.pairs, d, "near")
+        gap = over_pairs(found.pairs, each)
+        near = mean_area(found.pairs, d, "near")
+        rows.append([d, _words(found.chosen.digits[d]), near, gap.value, *ends(gap), min(each), max(each)])
     caption = f"{NEAR}, over {len(found.pairs)} pairs of them, each detector at its chosen setting"
-    return Table(["detector", "setting", "near", "smallest", "largest", *_MINUS], _sorted(rows, 2), caption)
+    return Table(["detector", "setting", "near", *_MINUS, "least gap", "largest gap"], _sorted(rows, 2), caption)
 
 
 def _far(found: Found) -> Table:
