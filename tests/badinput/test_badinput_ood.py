@@ -35,6 +35,7 @@ from deepwright.ood import (
     detection_error,
     fpr_at_tpr,
 )
+from deepwright.ood.bbas.clustering import k_means
 
 NAN, INF = float("nan"), float("inf")
 NET = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))
@@ -185,6 +186,8 @@ ROWS = [
     Bad("a drift alarm on scores", lambda _: DriftAlarm(0.1).update(torch.rand(5)), ("alarms", "float")),
     Bad("clustering of what is NaN", lambda _: complete_linkage(torch.full((5, 2), NAN), 2), ("points", "nan")),
     Bad("clustering into no cluster", lambda _: complete_linkage(torch.rand(5, 2), 0), ("clusters", "0")),
+    Bad("k-means with no least gain", lambda _: k_means(torch.rand(5, 2), 0.0), ("tau", "0")),
+    Bad("k-means of nothing", lambda _: k_means(torch.rand(0, 2), 0.1), ("points", "none")),
     # activations
     Bad("activations of no batch", lambda _: extract(NET, []), ("no batch",)),
     Bad("activations of an empty batch", lambda _: extract(NET, [X[:0]]), ("0 samples",)),

@@ -200,6 +200,7 @@ WRONG = [
     (BBAS, {"scale": "wide"}),
     (BBAS, {"layer_reduce": "sum"}),
     (OutsideTheBox, {"use": "all"}),
+    (OutsideTheBox, {"tau": 1.0}),
 ]
 
 

@@ -8,6 +8,7 @@ from deepwright.core.features import Activations, extract
 from deepwright.nets import cifar_resnet
 from deepwright.ood import BBAS, OutsideTheBox
 from deepwright.ood.bbas.boxes import left_out
+from deepwright.ood.bbas.clustering import k_means
 
 RNG = torch.Generator().manual_seed(0)
 
@@ -84,3 +85,42 @@ def test_outside_the_box_monitors_the_last_hidden_layer():
     assert OutsideTheBox().fit(acts).shape_ == [(last, "map", 3 * 64)]
     named = OutsideTheBox(layers=[last]).fit(acts)
     assert torch.equal(OutsideTheBox().fit(acts).score(acts), named.score(acts))
+
+
+def heaps(rows, centres, classes=1):
+    """`rows` points around each centre, a tenth wide; their classes, and activations of them as a layer's outputs."""
+    rng = torch.Generator().manual_seed(0)
+    x = torch.cat([c + 0.1 * torch.rand(rows, 2, generator=rng) for c in torch.tensor(centres)])
+    y = torch.arange(len(x)) % classes
+    logits = 4.0 * torch.nn.functional.one_hot(y, classes).float() if classes > 1 else torch.zeros(len(x), 1)
+    return Activations(logits, y, x, {"outputs": x}, {"outputs": "plain"})
+
+
+@pytest.mark.parametrize("centres", [[[0.0, 0.0]], [[0.0, 0.0], [5.0, 0.0]], [[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]]])
+def test_k_means_stops_at_as_many_clusters_as_there_are(centres):
+    points = heaps(30, centres).features
+    ids = k_means(points, 0.6)
+    heap = torch.arange(len(centres)).repeat_interleave(30)
+    assert len(ids.unique()) == len(centres)
+    assert all(len(ids[heap == c].unique()) == 1 for c in range(len(centres)))
+
+
+def test_k_means_of_points_that_are_all_alike_is_one_cluster():
+    assert k_means(torch.ones(20, 3), 0.07).tolist() == [0] * 20
+
+
+def test_outside_the_box_as_published_accepts_what_is_in_a_box_and_warns_between_them():
+    acts = heaps(30, [[0.0, 0.0], [5.0, 0.0]])
+    monitor = OutsideTheBox(tau=0.6, use="correct").fit(acts)
+    between = torch.tensor([[2.5, 0.05], [0.05, 0.05], [5.05, 0.05]])
+    asked = Activations(torch.zeros(3, 1), None, between, {"outputs": between}, {"outputs": "plain"})
+    assert monitor.score(asked).tolist() == [1.0, 0.0, 0.0]
+    assert not monitor.score(acts).any()
+    assert OutsideTheBox(n_clusters=1).fit(acts).score(asked).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_margin_enlarges_the_boxes_of_outside_the_box():
+    acts = heaps(30, [[0.0, 0.0]])
+    nearby = acts.features.amax(0, keepdim=True) + 0.005
+    asked = Activations(torch.zeros(1, 1), None, nearby, {"outputs": nearby}, {"outputs": "plain"})
+    assert [float(OutsideTheBox(margin=m).fit(acts).score(asked)) for m in (0.0, 0.2)] == [1.0, 0.0]

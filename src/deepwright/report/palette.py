@@ -37,7 +37,7 @@ METHODS = {
     "tilted": _VIOLET,
     "chi2-dro": _CYAN,
     # bbas
-    "AggBBAS distance K=5": OURS,
+    "AggBBAS": OURS,
     "MSP": BASELINE,
     "KNN": _ORANGE,
     "RMDS": _GREEN,

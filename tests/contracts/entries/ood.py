@@ -18,6 +18,7 @@ from deepwright.ood import (
     fpr_at_tpr,
     wrap_pytorch_ood,
 )
+from deepwright.ood.bbas.clustering import k_means
 from entries import Entry, normal, residual_classifier, uniform
 
 
@@ -146,6 +147,7 @@ ENTRIES = [
     Entry("DriftAlarm", alarm),
     Entry("complete_linkage", lambda d: complete_linkage(normal(30, 4).to(d), 3)),
     Entry("complete_linkage, of a subset", lambda d: complete_linkage(normal(60, 4).to(d), 3, most=20)),
+    Entry("k_means", lambda d: k_means(normal(30, 4).to(d), 0.5)),
     Entry("ConformalFusion, fisher", lambda d: fused(d, "fisher")),
     Entry("metrics", metrics),
     Entry("ConformalFusion", fused),

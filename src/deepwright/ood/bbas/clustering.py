@@ -1,4 +1,4 @@
-"""Complete-linkage clustering of one class's activation patterns."""
+"""Clustering of one class's activations: complete linkage of their patterns, or k-means of their values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
-from deepwright.core.requirements import require_finite, require_whole
+from deepwright.core.requirements import require_finite, require_whole, require_within
 
 
 def complete_linkage(psi: Float[Tensor, "n d"], clusters: int, most: int = 4000, seed: int = 0) -> Tensor:
@@ -48,3 +48,30 @@ def complete_linkage(psi: Float[Tensor, "n d"], clusters: int, most: int = 4000,
     tree = linkage(psi.cpu().double().numpy(), "complete")
     ids = fcluster(tree, clusters, "maxclust")
     return torch.from_numpy(np.unique(ids, return_inverse=True)[1]).long().to(psi.device)
+
+
+def k_means(phi: Float[Tensor, "n d"], tau: float, seed: int = 0) -> Tensor:
+    """(N,) cluster ids from 0: k-means with the smallest k after which one more cluster gains less than `tau`.
+
+    The gain is the share by which the sum of squared distances to the centres falls. It runs on the CPU.
+
+    Args:
+        phi: (N, d) points.
+        tau: the least gain, in (0, 1).
+        seed: of the starting centres.
+
+    Source: arXiv 1911.09032.
+    """
+    require_within(0.0, 1.0, ends="()", tau=tau)
+    if len(phi) == 0:
+        raise InputError("points to cluster", given="none", expected="at least one")
+    points = require_finite(phi, "points to cluster").double().cpu().numpy()
+    from sklearn.cluster import KMeans
+
+    ids, before = np.zeros(len(points), dtype=np.int64), float(((points - points.mean(0)) ** 2).sum())
+    for k in range(2, len(np.unique(points, axis=0)) + 1):
+        found = KMeans(k, n_init=10, random_state=seed).fit(points)
+        if before - found.inertia_ < tau * before:
+            break
+        ids, before = found.labels_, float(found.inertia_)
+    return torch.from_numpy(np.unique(ids, return_inverse=True)[1]).long().to(phi.device)

@@ -176,7 +176,7 @@ class BBAS(Detector):
         phi, psi = self._variables(acts), self._patterns(acts)
         groups = self._groups(acts)
         assigned = Parallel(n_jobs=self.jobs, prefer="threads")(
-            delayed(complete_linkage)(psi[rows], self.n_clusters, self.max_linkage, self.seed + k) for k, rows in groups
+            delayed(self._clusters)(phi[rows], psi[rows], k) for k, rows in groups
         )
         members = [
             (k, phi[rows[clusters == c]])
@@ -195,6 +195,10 @@ class BBAS(Detector):
         names = self._names(acts, self.layers)
         self.shape_ = [(name, acts.kinds[name], acts.layers[name].shape[1]) for name in names]
         self.remember(layer_weight_=self._layer_weights([own for _, own in members]))
+
+    def _clusters(self, phi: Tensor, psi: Tensor, k: int) -> Tensor:
+        """Cluster ids of the samples of class k, of which the variables and the patterns are given."""
+        return complete_linkage(psi, self.n_clusters, self.max_linkage, self.seed + k)
 
     def _layer_weights(self, members: list[Tensor]) -> Float[Tensor, " layers"]:
         """What each layer counts.
