@@ -53,8 +53,8 @@ def to_tokens(ids: Tensor, mask: Tensor | None = None, segments: Tensor | None =
     empty = [] if mask is None else (~mask.bool().any(1)).nonzero().flatten().tolist()
     if empty:  # what a network says of nothing is no answer
         rows = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
-        given = f"0 throughout in {len(empty)} of {len(ids)} rows (of this batch, from 0: {rows})"
-        raise InputError("attention_mask", given=given, expected="a 1 for at least one token of each text")
+        seen = f"0 throughout in {len(empty)} of {len(ids)} rows (of this batch, from 0: {rows})"
+        raise InputError("attention_mask", given=seen, expected="a 1 for at least one token of each text")
     found = ids.long()
     tokens = found if segments is None else found + SEGMENT * segments.long()
     return tokens.clone() if mask is None else torch.where(mask.bool(), tokens, -1 - found)
