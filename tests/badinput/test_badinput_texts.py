@@ -107,6 +107,11 @@ TEXT_ROWS = [
     Bad("tokens in floats", lambda _: to_tokens(torch.ones(2, 3)), ("input_ids", "whole numbers")),
     Bad("a mask of other numbers", lambda _: to_tokens(IDS, IDS), ("attention_mask", "0..1")),
     Bad("a mask of another shape", lambda _: to_tokens(IDS, IDS[:1]), ("attention_mask", "(1, 3)")),
+    Bad(
+        "masks of texts without a token",
+        lambda _: to_tokens(IDS, torch.zeros_like(IDS).index_fill(0, torch.tensor([0]), 1)),
+        ("attention_mask", f"{len(IDS) - 1} of {len(IDS)} rows", "from 0: 1"),
+    ),
     Bad("ids below 0", lambda _: to_tokens(IDS - 2), ("input_ids", "-1")),
     Bad("tokens of unlike lengths", lambda _: joined_tokens([IDS, IDS[:, :2]]), ("attention_mask", "2 to 3")),
     Bad("no network of tokens", lambda _: TokenNetwork("bert"), ("model", "nn.Module")),

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import types
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -209,3 +210,23 @@ def test_work_that_cannot_be_sent_to_workers_is_refused(cluster):
     held = threading.Lock()
     with on_ray(torch.device("cpu")), pytest.raises(InputError, match="can't be sent to another process"):
         spread_map(lambda: held, [1, 2])  # type: ignore[arg-type]
+
+
+class Drawing(torch.nn.Module):
+    """Draws random numbers when it is asked."""
+
+    def forward(self, x):
+        return x.flatten(1)[:, :2] + torch.rand(len(x), 2)
+
+
+@pytest.mark.parametrize(("network", "devices", "said"), [(Drawing(), 2, 1), (Drawing(), 1, 0), (None, 2, 0)])
+def test_a_network_that_draws_is_told_where_several_processes_work(monkeypatch, network, devices, said):
+    @contextmanager
+    def in_one(subject, run, devices, backend):
+        yield lambda name, check, own: run(name, check, subject)
+
+    monkeypatch.setattr("deepwright.checks.running.running_on", in_one)
+    x, y = torch.rand(40, 3, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
+    model = network or torch.nn.Linear(3, 2)
+    report = audit(model, [(x, y)], split="test", checks=["accuracy"], devices=devices)
+    assert sum("draws random numbers" in note for note in report.subject["notes"]) == said

@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 
 from deepwright.checks import audit
+from deepwright.checks.subjects.batches import one_batch
 from deepwright.checks.subjects.loaders import subject_from_loaders
 from deepwright.core.errors import InputError
 from deepwright.core.texts import HashedTokens, joined_tokens, to_codes, to_texts, to_tokens, token_parts
@@ -226,3 +227,21 @@ def test_no_check_of_an_audit_of_strings_fails():
     report = audit(pipeline(), [(TEXTS, LABELS)], class_names=["no", "yes"], **LIMITS)
     assert [f.summary for f in report.findings if f.grade == "failed"] == []
     assert "takes strings" in report["robustness"].summary
+
+
+@pytest.mark.parametrize("strange", [None, float("nan"), b"bad"])
+@pytest.mark.parametrize("form", [list, tuple, lambda rows: np.array(rows, dtype=object)])
+def test_texts_that_are_none_are_refused_by_their_rows(strange, form):
+    with pytest.raises(InputError, match=r"texts of the test loader.*in row 1, no string in 1 of 3"):
+        one_batch((form(["good", strange, "fine"]), torch.zeros(3)), "test")
+
+
+def test_arrays_of_strings_are_texts():
+    for given in (np.array(["good", "bad"]), np.array(["good", "bad"], dtype=object)):
+        assert to_texts(one_batch((given, torch.zeros(2)), "test")[0]) == ["good", "bad"]
+
+
+def test_texts_without_a_token_are_refused():
+    batch = {"input_ids": torch.ones(3, 2).long(), "attention_mask": torch.tensor([[1, 0], [0, 0], [0, 0]])}
+    with pytest.raises(InputError, match=r"attention_mask.*2 of 3 rows.*from 0: 1, 2"):
+        one_batch({**batch, "labels": torch.zeros(3)}, "test")

@@ -77,9 +77,9 @@ def cifar(folder):
 
 
 def voc(folder):
-    from deepwright.data.files.detection import _voc_boxes
+    from deepwright.data.files.detection import _read_voc
 
-    return _voc_boxes(folder / "a.xml", first=0)
+    return _read_voc(folder / "a.xml", 0)
 
 
 READERS = {

@@ -64,6 +64,39 @@ def test_coco(folder):
         load_coco(folder / "marks.json", folder, (40, 200))
 
 
+SIZE = "<size><width>{}</width><height>{}</height></size>"
+
+
+def test_the_size_that_is_said_is_the_pictures(folder):
+    marks, xml = folder / "marks.json", folder / "a.xml"
+    image, category = {"id": 0, "file_name": "a.png"}, [{"id": 1, "name": "can"}]
+    boxes = [{"image_id": 0, "category_id": 1, "bbox": [10, 20, 40, 40]}]
+    for width, height in ((100, 80), (0, 0)):  # 0: some tools don't know it
+        said = [image | {"width": width, "height": height}]
+        marks.write_text(json.dumps({"images": said, "categories": category, "annotations": boxes}))
+        xml.write_text(XML.format(SIZE.format(width, height) + OBJECT.format(10, 20, 50, 60, "can", 0)))
+        for data in (load_coco(marks, folder, (80, 100)), load_voc(folder, (80, 100))):
+            assert data.truth[0].boxes.tolist() == [[10, 20, 50, 60]]
+    said = [image | {"width": 200, "height": 160}]
+    marks.write_text(json.dumps({"images": said, "categories": category, "annotations": boxes}))
+    xml.write_text(XML.format(SIZE.format(200, 160) + OBJECT.format(10, 20, 50, 60, "can", 0)))
+    for load in (lambda: load_coco(marks, folder, (80, 100)), lambda: load_voc(folder, (80, 100))):
+        with pytest.raises(InputError, match=r"a\.png.*200 x 160.*100 x 80"):
+            load()
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_object_without_a_class(folder, name):
+    (folder / "a.xml").write_text(XML.format(OBJECT.format(10, 20, 50, 60, name, 0)))
+    with pytest.raises(InputError, match=r"a\.xml.*name of an object"):
+        load_voc(folder, (80, 100))
+    category = [{"id": 1, "name": name}]
+    content = {"images": [{"id": 0, "file_name": "a.png"}], "categories": category, "annotations": []}
+    (folder / "marks.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="name of a category"):
+        load_coco(folder / "marks.json", folder, (80, 100))
+
+
 def test_yolo(folder):
     (folder / "labels").mkdir()
     (folder / "labels" / "a.txt").write_text("1 0.3 0.5 0.4 0.5\n")

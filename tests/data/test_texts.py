@@ -202,3 +202,17 @@ def test_columns_that_come_twice_and_commas_without_quotes_are_refused(tmp_path)
     (tmp_path / "none.csv").write_text("body,answer\n")
     with pytest.raises(InputError, match="no row with a text"):
         read(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([(b"good", "yes"), (b"bad", "no")], r"b'good' \(bytes\) in row 1"),
+        ([(3.5, "yes"), (4.5, "no")], r"3\.5 \(float\) in row 1"),
+        ([("good", b"yes"), ("bad", b"no")], r"b'yes' \(bytes\) in row 1"),
+    ],
+)
+def test_what_is_no_text_is_named(tmp_path, rows, words, skip):
+    with pytest.raises(InputError, match=words):
+        read(as_parquet(tmp_path / "a.parquet", rows), skip_broken=skip)

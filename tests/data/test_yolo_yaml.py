@@ -109,3 +109,10 @@ def test_texts_that_fit_no_picture(root):
         (root / "labels" / folder).rename(root / f"texts-{folder}")
     with pytest.raises(InputError, match="no text file for any"):
         load_boxes(said(root, "train: images/a\nval: images/b\n"))
+
+
+@pytest.mark.parametrize("names", ['[can, ""]', "{0: can, 1: }", "[can, null]"])
+def test_a_class_without_a_name(root, names):
+    (root / "data.yaml").write_text(f"names: {names}\ntrain: images/a\nval: images/b\n")
+    with pytest.raises(InputError, match="empty name"):
+        load_boxes(root)

@@ -137,9 +137,8 @@ def test_the_worst_weights_are_not_kept(tmp_path):
     args = transformers.TrainingArguments(
         str(tmp_path), use_cpu=True, save_strategy="steps", eval_strategy="steps", **words
     )
-    error = _chosen(args, AuditReport({}, [finding(0.3, lower_is_better=("fi",))], []))
     with pytest.raises(InputError, match="greater_is_better=False"):
-        raise error
+        _chosen(args, AuditReport({}, [finding(0.3, lower_is_better=("fi",))], []))
 
 
 def test_a_gate_stops_the_training_at_its_audit(tmp_path):
@@ -181,7 +180,24 @@ print("FOUND", json.dumps([len(callback.reports), run.state.global_step, found[0
 """
 
 
-def test_one_process_audits_for_all(tmp_path):
+FAILING = """
+import os, torch.distributed as dist
+from deepwright.core.errors import InputError
+from deepwright.integrations.trainer_callback import _from_the_first
+dist.init_process_group("gloo")
+first = dist.get_rank() == 0
+def work():
+    raise OSError("no space left")
+try:
+    _from_the_first(first, work)
+except (OSError, InputError) as error:
+    print("FOUND", type(error).__name__, error)
+print("ENDED", _from_the_first(first, lambda: ({"a": 1.0}, False, {})))
+"""
+
+
+def in_two_processes(worker, tmp_path):
+    """What each process of a world of two writes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -189,7 +205,7 @@ def test_one_process_audits_for_all(tmp_path):
     here = os.path.dirname(__file__)
     runs = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, here, str(tmp_path)],
+            [sys.executable, "-c", worker, here, str(tmp_path)],
             env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             text=True,
@@ -198,6 +214,18 @@ def test_one_process_audits_for_all(tmp_path):
     ]
     said = [run.communicate(timeout=240)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
+    return said
+
+
+def test_an_audit_that_fails_in_the_first_process_ends_all(tmp_path):
+    first, second = in_two_processes(FAILING, tmp_path)
+    assert "FOUND OSError no space left" in first
+    assert "FOUND InputError the audit of the first process; given: OSError: no space left" in second
+    assert all("ENDED ({'a': 1.0}, False, {})" in said for said in (first, second))
+
+
+def test_one_process_audits_for_all(tmp_path):
+    said = in_two_processes(WORKER, tmp_path)
     first, second = (json.loads(text.partition("FOUND ")[2].splitlines()[0]) for text in said)
     assert (first[0], second[0]) == (1, 0)  # reports
     assert first[1:] == second[1:]

@@ -1,6 +1,8 @@
 """`--check`: what agrees within the committed spread, what differs, and the exit code."""
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -193,3 +195,22 @@ def test_what_cannot_be_compared_is_refused_before_any_work(words, stub, tmp_pat
     found = command(tmp_path, *words)
     assert found.exit_code == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_two_checks_of_one_study_do_not_share_a_store(stub, tmp_path):
+    command(tmp_path)
+    words = ("--check", "--against", str(tmp_path / "out" / "stub.json"))
+    store = tmp_path / "store" / "check" / "stub"
+    holding = f"from pathlib import Path; from deepwright.core.lock import lock; a = lock(Path({str(store)!r})); "
+    other = subprocess.Popen(
+        [sys.executable, "-c", holding + "print('held', flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert other.stdout.readline() == b"held\n"
+    refused = command(tmp_path, *words)
+    assert refused.exit_code == 2
+    assert f"{store} is in use" in refused.output
+    other.communicate(b"\n", timeout=60)
+    assert command(tmp_path, *words).exit_code == 0
+    assert list(store.parent.iterdir()) == []  # neither the store nor its lock

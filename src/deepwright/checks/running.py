@@ -175,6 +175,8 @@ def audit(
     given |= {"keys": keys, "groups": groups, "reference": reference}
     subject = _subject(model, given, options)
     facts = subject.describe()
+    if subject.draws and (devices > 1 or backend != "local"):
+        facts["notes"].append(_DRAWS)
     before = None if compare_with is None else read_report(compare_with)
     if before is not None:
         require_alike(before[0], facts)  # before minutes of work, not after
@@ -197,6 +199,12 @@ def audit(
         report.comparison = compare(before[1], findings, (before[0], facts))
     report.seconds = time.perf_counter() - begin
     return report
+
+
+_DRAWS = (
+    "the network draws random numbers when it is asked, each process its own: with one process, or with another number "
+    "of them, its numbers are others"
+)
 
 
 def _subject(model: Brought | Subject, given: dict[str, Any], options: dict[str, Any]) -> Subject:

@@ -106,11 +106,13 @@ def _checked(name: str, how: Settings, against: Path | None) -> tuple[StudyResul
     from dataclasses import replace
     from shutil import rmtree
 
+    from deepwright.core.lock import lock
     from deepwright.report import print_table
     from deepwright.studies import agreement, committed_result, run_study
 
     committed = committed_result(name, against)  # before hours of work
     store = None if how.store is None else how.store / "check" / name  # a replay of older trials would check nothing
+    held = None if store is None else lock(store)  # kept when interrupted, and removed at the end: one check at a time
     result = run_study(name, replace(how, store=store))
     found = agreement(result, committed)
     print_table(found.table)
@@ -120,4 +122,5 @@ def _checked(name: str, how: Settings, against: Path | None) -> tuple[StudyResul
     click.echo(f"{name} reproduces." if not found.differing else f"{name}: {found.differing} of {judged} differ.")
     if store is not None:
         rmtree(store, ignore_errors=True)  # what was checked once is run again by the next check
+    del held
     return result, found.differing

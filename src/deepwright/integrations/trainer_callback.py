@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import nn
 
 from deepwright.checks import AuditReport, require_gates
-from deepwright.core.errors import InputError, MissingExtraError
+from deepwright.core.errors import InputError, MissingExtraError, first_line
 from deepwright.core.packages import require_package
 from deepwright.integrations.training_audits import TrainingAudits, all_numbers_of, direction_of, numbers_of
 
@@ -20,6 +20,9 @@ try:
     from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 except ImportError as error:
     raise MissingExtraError("transformers", "trainer", "the callback of the Trainer") from error
+
+
+Numbers = tuple[dict[str, float], bool, dict[str, float]]
 
 
 class AuditTrainerCallback(TrainerCallback):
@@ -112,9 +115,12 @@ class AuditTrainerCallback(TrainerCallback):
         if self.audits.at_end:
             self._run(args, state, given["model"])
 
-    def _run(
-        self, args: TrainingArguments, state: TrainerState, model: nn.Module
-    ) -> tuple[dict[str, float], bool, dict[str, float]]:
+    def _audited(self, args: TrainingArguments, model: nn.Module) -> Numbers:
+        report = self.audits.run(model)
+        numbers = {f"eval_{name}": value for name, value in numbers_of(report).items()}
+        return numbers, report.failed, _chosen(args, report)
+
+    def _run(self, args: TrainingArguments, state: TrainerState, model: nn.Module) -> Numbers:
         """The numbers of an audit, logged, whether a gate failed, and the Trainer's own metric where it isn't finite.
 
         They are the same in all processes.
@@ -123,16 +129,7 @@ class AuditTrainerCallback(TrainerCallback):
             given = "weights that are spread over processes (fsdp or deepspeed)"
             hint = "audit the saved model afterwards"
             raise InputError("the Trainer", given=given, expected="whole weights in each process", hint=hint)
-        found: list[Any] = [None]
-        if state.is_world_process_zero:
-            report = self.audits.run(model)
-            numbers = {f"eval_{name}": value for name, value in numbers_of(report).items()}
-            found = [(numbers, report.failed, _chosen(args, report))]
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            dist.broadcast_object_list(found, src=0)
-        numbers, failed, beside = found[0]
-        if isinstance(beside, InputError):
-            raise beside
+        numbers, failed, beside = _from_the_first(state.is_world_process_zero, lambda: self._audited(args, model))
         if self._trainer is not None:
             self._trainer.log(dict(numbers))
         else:
@@ -140,19 +137,41 @@ class AuditTrainerCallback(TrainerCallback):
         return numbers, failed, beside
 
 
-def _chosen(args: TrainingArguments, report: AuditReport) -> dict[str, float] | InputError:
+def _from_the_first(first: bool, work: Callable[[], Numbers]) -> Numbers:
+    """What the first process of the world finds, in all of them; its error ends all, or they'd wait for ever."""
+    found: list[Any] = [None, None]  # what was found, and what the first process raised, in words
+    several = dist.is_initialized() and dist.get_world_size() > 1
+    error: BaseException | None = None
+    if first:
+        try:
+            found[0] = work()
+        except BaseException as raised:
+            error, found[1] = raised, f"{type(raised).__name__}: {first_line(raised)}"
+    if several:
+        dist.broadcast_object_list(found, src=0)
+    if error is not None:
+        raise error
+    if found[1] is not None:
+        raise InputError("the audit of the first process", given=found[1], expected="numbers for all processes")
+    numbers: Numbers = found[0]
+    return numbers
+
+
+def _chosen(args: TrainingArguments, report: AuditReport) -> dict[str, float]:
     """What the Trainer is to keep the best weights by, where it is a number of the audit that isn't logged.
 
     It is infinite for a network that knows nothing yet, or can't be told at all (a temperature, a matched index). Such
-    weights are never the best ones; a metric that isn't there would end the training. An error is raised by all
-    processes, or the others would wait for ever.
+    weights are never the best ones; a metric that isn't there would end the training.
+
+    Raises:
+        InputError: the Trainer would keep the worst weights.
     """
     name = (args.metric_for_best_model or "").removeprefix("eval_")
     if not name.startswith("audit/"):
         return {}
     better = direction_of(report, name)
     if better is not None and args.greater_is_better is not None and better != args.greater_is_better:
-        return InputError(
+        raise InputError(
             "greater_is_better",
             given=f"{args.greater_is_better} (the Trainer's default where it isn't said) for {name}",
             expected=f"{better}",

@@ -136,8 +136,10 @@ def require_steady(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> bool:
     return True
 
 
-def require_unmixed(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> bool:
+def require_unmixed(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> bool | None:
     """Refuse a module whose answer for a sample is another one with what else is in the batch; whether it can be told.
+
+    None where it can't because answers change from call to call.
 
     Said only of what differs by more than kernels for other sizes and activations quantised by the batch do, and of a
     module that gives the same answer when it is asked twice.
@@ -163,7 +165,7 @@ def require_unmixed(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> bool:
     if once is None or again is None or other is None or once.shape != other.shape:
         return False
     if not torch.equal(once[halves[0]], again):
-        return False
+        return None
     _require_alone(once, once, other, 5e-2, least=2e-3)
     return True
 

@@ -31,6 +31,11 @@ PROCESSORS = {
     "Levit": {"size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}},
     "PoolFormer": {"size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16}, "crop_pct": 0.7},
     "DeiT": {"size": {"height": 20, "width": 20}, "crop_size": {"height": 16, "width": 16}},
+    "Segformer": {  # which never crops
+        "size": {"height": 20, "width": 18},
+        "do_center_crop": True,
+        "crop_size": {"height": 16, "width": 16},
+    },
     "EfficientNet": {"size": {"height": 16, "width": 16}, "include_top": True},
 }
 

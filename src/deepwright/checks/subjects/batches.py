@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from deepwright.core.errors import InputError
-from deepwright.core.texts import are_codes, are_texts, are_tokens, to_codes, to_tokens
+from deepwright.core.texts import are_codes, are_tokens, to_codes, to_tokens
 
 INPUTS = (
     "input_ids",
@@ -87,10 +87,14 @@ def one_batch(batch: Any, what: str, keys: Sequence[str] | None = None) -> tuple
     """
     inputs, y = _pair(batch, what, keys)
     try:
-        if isinstance(inputs, Mapping):
+        if _seem_texts(inputs):
+            x = to_codes(list(inputs), f"texts of the {what} loader")
+        elif isinstance(inputs, Mapping):
             x = _tokens(inputs, what)
         else:
-            x = to_codes(inputs) if are_texts(inputs) else _numbers(inputs)
+            x = _numbers(inputs)
+    except InputError:
+        raise
     except (TypeError, ValueError, RuntimeError) as error:
         given = f"inputs that are a {type(inputs).__name__}: {str(error).splitlines()[0]}"
         raise InputError(f"{what} loader", given=given, expected="dense tensors or arrays of numbers") from error
@@ -112,6 +116,13 @@ def copied(x: Tensor, y: Any) -> tuple[Tensor, Any]:
         y: targets in any form.
     """
     return x.clone(), y.detach().clone() if isinstance(y, Tensor) else deepcopy(y)
+
+
+def _seem_texts(inputs: Any) -> bool:
+    """Whether inputs are meant as strings, though some may be missing or bytes."""
+    row = isinstance(inputs, np.ndarray) and inputs.ndim == 1 and inputs.dtype.kind in "USO"
+    flat = row or isinstance(inputs, list | tuple)
+    return flat and any(each is None or isinstance(each, str | bytes) for each in inputs)
 
 
 def _numbers(inputs: Any) -> Tensor:

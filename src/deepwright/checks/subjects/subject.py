@@ -39,6 +39,7 @@ from deepwright.core.texts import are_codes
 from deepwright.data import Data, Split, ood_companions
 from deepwright.nets import as_network
 from deepwright.nets.doors import examine, in_class_order
+from deepwright.nets.doors.opening import DRAWS
 from deepwright.nets.scores_only import declared_outputs, gives_labels_only, require_no_labels
 from deepwright.nets.texts import opened_pipeline
 
@@ -477,6 +478,11 @@ class Subject:
             "groups": self.groups,
             "options": {name: getattr(self, name) for name in OPTIONS},
         }
+
+    @property
+    def draws(self) -> bool:
+        """Whether the network's answers change from call to call."""
+        return self._mixing.endswith(DRAWS)
 
     def _more_notes(self) -> list[str]:
         """What a reader must know of how the outputs are read."""

@@ -34,23 +34,34 @@ def are_codes(x: Any) -> bool:
     return isinstance(x, Tensor) and x.dtype == torch.int32 and x.ndim == 2
 
 
-def to_codes(texts: Sequence[str]) -> Int32[Tensor, "n characters"]:
+def to_codes(texts: Sequence[Any], what: str = "texts") -> Int32[Tensor, "n characters"]:
     """Code points of texts, with zeros behind the end of each.
 
     What no text can hold becomes a space (the zero byte) or the replacement character (half of a surrogate pair).
 
     Args:
         texts: strings, at least one.
+        what: they are, for messages.
 
     Raises:
         InputError: something else than strings.
     """
     if not are_texts(list(texts) if isinstance(texts, np.ndarray) else texts):
-        given = repr(texts) if isinstance(texts, str) else type(texts).__name__
-        raise InputError("texts", given=given, expected="a list of strings, at least one")
+        raise InputError(what, given=_instead(texts), expected="a list of strings, at least one")
     clean = [str(text).translate(_NOT_TEXT) for text in texts]
     width = max(1, *map(len, clean))
     return torch.from_numpy(np.array(clean, dtype=f"U{width}").view(np.int32).reshape(len(clean), width).copy())
+
+
+def _instead(texts: Any) -> str:
+    """What there is in place of strings: the first that is none."""
+    if isinstance(texts, str) or not isinstance(texts, list | tuple | np.ndarray):
+        return repr(texts) if isinstance(texts, str) else type(texts).__name__
+    strange = [(row, each) for row, each in enumerate(texts) if not isinstance(each, str)]
+    if not strange:
+        return f"an empty {type(texts).__name__}"
+    row, each = strange[0]
+    return f"{each!r:.40} ({type(each).__name__}) in row {row}, no string in {len(strange)} of {len(texts)}"
 
 
 def to_texts(codes: Int32[Tensor, "n characters"]) -> list[str]:

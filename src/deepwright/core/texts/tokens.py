@@ -36,7 +36,7 @@ def to_tokens(ids: Tensor, mask: Tensor | None = None, segments: Tensor | None =
         segments: (N, L), of which text of a pair each token is (`token_type_ids`); 0 by default.
 
     Raises:
-        InputError: other shapes, a mask of other numbers, ids that are none.
+        InputError: other shapes, a mask of other numbers or of a text without a token, ids that are none.
     """
     named = {"input_ids": ids, "attention_mask": mask, "token_type_ids": segments}
     for name, given in named.items():
@@ -50,6 +50,11 @@ def to_tokens(ids: Tensor, mask: Tensor | None = None, segments: Tensor | None =
         low, high = (0, 0) if not given.numel() else (int(given.min()), int(given.max()))
         if low < 0 or high > most:
             raise InputError(name, given=f"{low}..{high}", expected=f"0..{most}")
+    empty = [] if mask is None else (~mask.bool().any(1)).nonzero().flatten().tolist()
+    if empty:  # what a network says of nothing is no answer
+        rows = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
+        seen = f"0 throughout in {len(empty)} of {len(ids)} rows (of this batch, from 0: {rows})"
+        raise InputError("attention_mask", given=seen, expected="a 1 for at least one token of each text")
     found = ids.long()
     tokens = found if segments is None else found + SEGMENT * segments.long()
     return tokens.clone() if mask is None else torch.where(mask.bool(), tokens, -1 - found)

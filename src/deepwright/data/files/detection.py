@@ -46,11 +46,16 @@ class BoxData:
 
 @dataclass
 class _Row:
-    """One picture as a file says it: boxes as (x1, y1, x2, y2, class, counts)."""
+    """One picture as a file says it: boxes as (x1, y1, x2, y2, class, counts), in pixels of a picture of the size said.
+
+    Attributes:
+        said: width and height, where the file says them.
+    """
 
     name: str
     boxes: list[tuple[float, float, float, float, str, bool]]
     crowd: bool = False  # whether boxes that don't count hold many objects
+    said: tuple[float, float] | None = None
 
 
 def load_voc(
@@ -76,7 +81,8 @@ def load_voc(
         only: the names of the pictures, without endings, as a kit of VOC lists them; all by default.
 
     Raises:
-        InputError: a picture without XML or the other way round, XML that can't be read, boxes outside the picture.
+        InputError: a picture without XML or the other way round, XML that can't be read, boxes outside the picture or
+            without a class, a size that isn't the picture's.
     """
     folder = Path(folder)
     beside = folder / "Annotations" if (folder / "Annotations").is_dir() else folder
@@ -92,11 +98,15 @@ def load_voc(
     for file in files:
         if file.stem not in pictures:
             raise InputError(f"{file.name}", given="no picture of that name", expected=f"{file.stem}.jpg or .png")
-        rows.append(_Row(pictures[file.stem], _voc_boxes(file, 0 if only is None else 1)))
+        boxes, said = _read_voc(file, 0 if only is None else 1)
+        rows.append(_Row(pictures[file.stem], boxes, said=said))
     return _assemble(folder, rows, size, channels, classes)
 
 
-def _voc_boxes(file: Path, first: int) -> list[tuple[float, float, float, float, str, bool]]:
+def _read_voc(
+    file: Path, first: int
+) -> tuple[list[tuple[float, float, float, float, str, bool]], tuple[float, float] | None]:
+    """Boxes of a file, and the size that it says."""
     require_plain_file(file, f"cannot read {file}")
     try:
         root = ElementTree.fromstring(file.read_bytes())
@@ -107,10 +117,19 @@ def _voc_boxes(file: Path, first: int) -> list[tuple[float, float, float, float,
             corners = [float(box.findtext(k, "nan")) for k in ("xmin", "ymin", "xmax", "ymax")]
             corners[:2] = [corner - first for corner in corners[:2]]  # from numbers of pixels to their outer edges
             counts = item.findtext("difficult", "0").strip() != "1"
-            found.append((*corners, item.findtext("name", "").strip(), counts))
-        return found  # type: ignore[return-value]
-    except (ElementTree.ParseError, AssertionError, ValueError) as error:
+            found.append((*corners, _named(item.findtext("name", ""), "the name of an object").strip(), counts))
+        said = _size_said(root.findtext("size/width"), root.findtext("size/height"))
+        return found, said  # type: ignore[return-value]
+    except (ElementTree.ParseError, AssertionError, TypeError, ValueError) as error:
         raise InputError(f"cannot read {file}", given=str(error), expected="PASCAL-VOC XML") from error
+
+
+def _size_said(width: object, height: object) -> tuple[float, float] | None:
+    """Width and height as a file says them; None where it doesn't, or writes 0, as some tools do."""
+    if width is None or height is None:
+        return None
+    sides = float(str(width)), float(str(height))
+    return sides if all(sides) else None
 
 
 def load_coco(
@@ -131,12 +150,16 @@ def load_coco(
         classes: names in the order of the labels; in the order of the file's numbers by default.
 
     Raises:
-        InputError: JSON of another layout, pictures that are missing, boxes outside the picture.
+        InputError: JSON of another layout, pictures that are missing, boxes outside the picture, a size that isn't the
+            picture's.
     """
     with reading(f"cannot read {annotations}", "COCO's images, annotations and categories", annotations):
         data = json.loads(Path(annotations).read_text())
-        names = {c["id"]: _text(c["name"], "name of a category") for c in data["categories"]}
-        rows = {i["id"]: _Row(_text(i["file_name"], "file_name"), [], True) for i in data["images"]}
+        names = {c["id"]: _named(c["name"], "the name of a category") for c in data["categories"]}
+        rows = {
+            i["id"]: _Row(_named(i["file_name"], "file_name"), [], True, _size_said(i.get("width"), i.get("height")))
+            for i in data["images"]
+        }
         for what, found, told in (
             ("id of a category", names, data["categories"]),
             ("name of a category", set(names.values()), data["categories"]),
@@ -152,9 +175,9 @@ def load_coco(
     return _assemble(Path(folder), list(rows.values()), size, channels, order)
 
 
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{what} is {value!r}, no text")
+def _named(value: object, what: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise TypeError(f"{what} is {value!r}, no text" if value else f"{what} is empty")
     return value
 
 
@@ -277,6 +300,11 @@ def _assemble(
         file = found[0]
         files.append(str(file))
         width, height = source.size_of(file)
+        if row.said not in (None, (width, height)):
+            said = " x ".join(f"{side:g}" for side in row.said or ())
+            given = f"{said} pixels, and a picture of {width} x {height}"
+            hint = "was the picture resized or turned? Its boxes count the pixels of the size that is said"
+            raise InputError(f"the size said of {row.name}", given=given, expected="one size", hint=hint)
         strange = next((b[4] for b in row.boxes if b[4] not in names), None)
         if strange is not None:
             raise InputError(f"a box of {row.name}", given=f"class {strange!r}", expected=", ".join(names))

@@ -106,7 +106,16 @@ def _read(path: Path, text: str, targets: Sequence[str]) -> TextRows:
 
 def _label(value: Any) -> str:
     """A class as it is called; empty where there is none."""
-    return "" if value is None or isinstance(value, dict | list) else str(value).strip()
+    return "" if value is None or isinstance(value, dict | list | bytes) else str(value).strip()
+
+
+def _strange(rows: Sequence[tuple[Any, ...]]) -> str:
+    """The first value that is there and is no text, or no target; empty where cells are only empty."""
+    for number, row in enumerate(rows, 1):
+        no_text = not isinstance(row[0], str) and row[0] is not None
+        for value in ([row[0]] if no_text else []) + [v for v in row[1:] if v is not None and _label(v) == "" != v]:
+            return f"; {value!r:.40} ({type(value).__name__}) in row {number}"
+    return ""
 
 
 def _whole_rows(found: TextRows, skip: bool) -> tuple[TextRows, list[str]]:
@@ -117,13 +126,15 @@ def _whole_rows(found: TextRows, skip: bool) -> tuple[TextRows, list[str]]:
         broken = [i + 1 for i, fine in enumerate(whole) if not fine]
         file = found.files[part]
         if broken and not skip:
-            given = f"no text or no class in {len(broken)} rows, first {broken[:3]}"
-            raise InputError(file, given=given, hint="fill them, or pass --skip-broken to leave those rows out")
+            given = f"no text or no class in {len(broken)} rows, first {broken[:3]}{_strange(rows)}"
+            raise InputError(
+                file, given=given, expected="strings", hint="fill them, or pass --skip-broken to leave those rows out"
+            )
         if broken:
             notes.append(f"{len(broken)} rows of {file} without a text or a class were left out")
         parts[part] = [row for row, fine in zip(rows, whole, strict=True) if fine]
         if not parts[part]:
-            raise InputError(file, given="no row with a text", expected="at least one")
+            raise InputError(file, given=f"no row with a text{_strange(rows)}", expected="at least one")
     return TextRows(parts, found.files, found.classes), notes
 
 

@@ -38,6 +38,9 @@ def yaml_names(file: Path) -> list[str]:
     """
     with reading(f"cannot read {file}", "names: a list, or numbers with names", file):
         names = _read(file)["names"]
+        for name in names.values() if isinstance(names, dict) else names:
+            if name is None or not str(name).strip():
+                raise ValueError(f"an empty name among {len(names)}")
         if not isinstance(names, dict):
             return [str(name) for name in names]
         if sorted(names) != list(range(len(names))):  # the labels in the files are these numbers

@@ -18,6 +18,9 @@ from deepwright.nets.doors.exported import Exported
 from deepwright.nets.onnx_files import OnnxNetwork
 from deepwright.nets.scores_only import ScoresOnly, require_steady, require_unmixed
 
+DRAWS = "answers change from call to call"
+"""Why it can't be told whether a network mixes the samples of a batch: it draws random numbers."""
+
 Brought = nn.Module | Estimator | Callable[[Any], Any]
 """What a person may bring as a network."""
 
@@ -64,8 +67,10 @@ def examine(model: nn.Module, x: Shaped[Tensor, "n ..."]) -> str:
                 part.compare(given, "real inputs")
         gradients = has_gradients(model)
         looked = (require_unmixed if gradients else require_steady)(model, some)
+    if looked is None:
+        return f"not looked for: {DRAWS}"
     if not looked:
-        return "not looked for: answers aren't one row of numbers for each sample, or change from call to call"
+        return "not looked for: answers aren't one row of numbers for each sample"
     if gradients:
         return f"looked for in {len(some)} test samples at random positions, each in two batches"
     return f"looked for in one of {len(some)} test samples at random positions, alone and among the others"

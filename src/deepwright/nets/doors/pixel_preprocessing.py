@@ -23,12 +23,14 @@ class _Usual:
         resample: Pillow's filter.
         short: whether one number as a size is that of the short side; else it is that of a square.
         crop: whether the middle is cut out.
+        cuts: whether it can be, whatever the file says.
         crop_pct: share of the resized picture that is cut out.
     """
 
     resample: int = BICUBIC
     short: bool = False
     crop: bool = False
+    cuts: bool = True
     crop_pct: float | None = None
 
 
@@ -45,7 +47,7 @@ _USUAL = {
     "MobileViT": _Usual(short=True, crop=True),
     "PoolFormer": _Usual(short=True, crop=True, crop_pct=0.9),
     "Pvt": _Usual(),
-    "Segformer": _Usual(_BILINEAR),
+    "Segformer": _Usual(_BILINEAR, cuts=False),
     "Siglip": _Usual(),
     "ViT": _Usual(_BILINEAR),
 }
@@ -119,7 +121,7 @@ def _resizing(pixels: dict[str, Any], kind: str, folder: Path) -> tuple[Resizing
     usual = _USUAL.get(kind, _Usual(_BILINEAR))
     unfollowed = ["do_pad (nothing is padded)"] if pixels.get("do_pad") else []
     crop: tuple[int, int] | None = None
-    if _flag(pixels, "do_center_crop", usual.crop) and pixels.get("crop_size") is not None:
+    if usual.cuts and _flag(pixels, "do_center_crop", usual.crop) and pixels.get("crop_size") is not None:
         cut = _sides(pixels["crop_size"], False, f"crop_size of {folder}")
         crop = cut if isinstance(cut, tuple) else (cut, cut)
     resample = pixels.get("resample")
