@@ -31,7 +31,7 @@ from deepwright.studies.fragility.showing import (
 from deepwright.studies.fragility.trials import HIDDEN, STEPS, trial
 from deepwright.studies.fragility.worlds import HEART_FILE, LINEAR, MAIN, QUICK, WORLDS
 
-SEEDS = range(200, 210)  # nothing was tuned on them
+SEEDS = range(300, 310)  # looked at only once everything was decided; 0 to 4 and 200 to 204 were seen on the way
 LIMITS = (
     "The published setting with a convolutional network on MedMNIST isn't here: its images are not at hand.",
     "The published regulariser isn't public; FragilityLoss is ours, built from the same index (see its page).",
