@@ -183,9 +183,7 @@ DISTURBED = words(
     click.option("--attack-limit", type=int, help="Attack at most so many samples."),
     click.option("--corruption-limit", type=int, help="Perturb at most so many samples."),
 )
-DATA_ROOT = click.option(
-    "--data-root", type=PATH, envvar="DEEPWRIGHT_DATA", help="Folder of the real data sets (or DEEPWRIGHT_DATA)."
-)
+DATA_ROOT = click.option("--data-root", type=PATH, help="Folder of the real data sets (or DEEPWRIGHT_DATA).")
 
 
 def precision(of: str, known: Sequence[str]) -> Decorator:

@@ -69,6 +69,16 @@ ENTRIES = (
 )
 
 
+def root_of(root: Path | str | None = None) -> Path | None:
+    """The folder of the real data sets: the given one, else the environment's DEEPWRIGHT_DATA; None without both.
+
+    Args:
+        root: the folder.
+    """
+    found = os.environ.get("DEEPWRIGHT_DATA") if root is None else root
+    return None if found is None else Path(found)
+
+
 def load(
     source: str | Path,
     *,
@@ -136,11 +146,7 @@ def load(
     if task is not None and task not in WORDS:
         raise unknown_name("task", str(task), WORDS)
     classes = None if classes is None else require_names(classes, "classes")
-    folder = (
-        Path(root)
-        if root is not None
-        else (Path(os.environ["DEEPWRIGHT_DATA"]) if "DEEPWRIGHT_DATA" in os.environ else None)
-    )
+    folder = root_of(root)
     entry = next((e for e in ENTRIES if e.name == str(source)), None)
     if entry is not None:
         if entry.needs_root and folder is None:
