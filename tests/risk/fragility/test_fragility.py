@@ -179,7 +179,7 @@ def test_groups_are_normalised_too():
     z, y = torch.randn(400, 3, generator=rng) * 3, torch.arange(400) % 3
     z[torch.arange(300), y[:300]] += 6
     group = torch.arange(400) % 2
-    metric = FragilityIndex(normalised=True)
+    metric = FragilityIndex(normalize=True)
     metric.update(z, y, group)
     for g, value in metric.compute_groups().items():
         mine = group == g

@@ -22,7 +22,7 @@ class FragilityIndex(Metric):
         bins: None keeps every score and is exact; a number keeps a histogram over [-1, 1] and gives an interval that
             surely contains the exact value (mass moved to the left and to the right edges of the bins).
         ignore_index: label of positions to leave out (dense targets).
-        normalised: divided by the distance of the mean from the target; exact mode only.
+        normalize: divided by the distance of the mean from the target; exact mode only.
 
     `compute()` gives a float64 scalar, or {"low", "high"} with `bins`; `compute_groups()` the index of each group.
     """
@@ -40,14 +40,14 @@ class FragilityIndex(Metric):
         input: str = "logits",
         bins: int | None = None,
         ignore_index: int | None = None,
-        normalised: bool = False,
+        normalize: bool = False,
     ) -> None:
         super().__init__()
         if bins is not None and bins < 2:
             raise InputError("bins", given=bins, expected="None, or 2 and more")
-        if bins is not None and normalised:
+        if bins is not None and normalize:
             raise InputError("normalised FI", given=f"bins={bins}", expected="bins=None")
-        self.normalised = normalised
+        self.normalize = normalize
         self.tau, self.score, self.input, self.bins, self.ignore_index = tau, score, input, bins, ignore_index
         if bins is None:
             self.add_state("xi", default=[], dist_reduce_fx="cat")
@@ -108,7 +108,7 @@ class FragilityIndex(Metric):
         return {int(g): self._of(xi[group == g]) for g in group.unique()}
 
     def _of(self, xi: Tensor) -> Tensor:
-        return fragility_index(xi, input="xi", tau=self.tau, normalize=self.normalised)
+        return fragility_index(xi, input="xi", tau=self.tau, normalize=self.normalize)
 
     def _seen(self) -> tuple[Tensor, Tensor]:
         if isinstance(self.xi, Tensor):  # merged across processes already
