@@ -128,7 +128,7 @@ def _write_int8(out: Path, subject: Subject, model: nn.Module, example: Tensor, 
 def _row(subject: Subject, model: nn.Module) -> list[Any]:
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     split = subject.data.test
-    parts = read_outputs(model, (x for x, _ in split.batches(subject.batch_size)), subject.task.read)
+    parts = read_outputs(model, split.batches(subject.batch_size).inputs, subject.task.read)
     return [size, *_score(subject, parts)]
 
 
