@@ -49,6 +49,11 @@ def test_every_command_that_makes_files_has_a_folder_and_a_seed(name):
     assert {"--out", "--seed"} <= words_of(name)
 
 
+def test_a_guard_offers_no_words_of_texts_which_it_refuses():
+    assert not {"--text", "--tokenizer"} & words_of("guard")
+    assert {"--text", "--tokenizer"} <= words_of("audit")
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_every_workflow_has_a_place(name):
     assert {"--device", "--precision"} <= words_of(name)
