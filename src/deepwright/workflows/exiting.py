@@ -265,7 +265,7 @@ def _measured(model: AdaptiveModel, subject: Subject) -> WithExits:
         f"together certified below {policy.max_harm:.2%} at {policy.confidence:.0%} on {policy.relevant} validation "
         f"samples. {cost}"
     )
-    return WithExits(model, cost, Table(["way", "share", "MACs", "accuracy", "low", "high"], rows, caption))
+    return WithExits(model, cost, Table(["way", "share", "MACs", "accuracy", "95 % from", "95 % to"], rows, caption))
 
 
 def _outcomes(model: AdaptiveModel, subject: Subject) -> tuple[Tensor, Tensor]:

@@ -125,4 +125,4 @@ def _flagged(subject: Subject, guarded: Guarded) -> Table:
         f"({facts['accepted']['low']:.1%} to {facts['accepted']['high']:.1%})"
         + (f": {facts['note']}" if "note" in facts else "")
     )
-    return Table(["set", "samples", "called foreign", "low", "high"], rows, caption)
+    return Table(["set", "samples", "called foreign", "95 % from", "95 % to"], rows, caption)

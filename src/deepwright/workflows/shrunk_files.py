@@ -75,7 +75,7 @@ def write_files(
         notes.append(f"no ONNX file: {error}")
     say("latencies, in turns")
     measured = times(calls, example[:1])
-    columns = ["network", "form", "bytes", f"test {subject.score_name}", "low", "high"]
+    columns = ["network", "form", "bytes", f"test {subject.score_name}", "95 % from", "95 % to"]
     columns += ["ms for one input", "ms from", "ms to"]
     order = [(when, form) for form in ("torch", "ONNX float", "ONNX int8") for when in ("before", "after")]
     table = [
