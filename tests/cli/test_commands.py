@@ -49,9 +49,9 @@ def test_every_command_that_makes_files_has_a_folder_and_a_seed(name):
     assert {"--out", "--seed"} <= words_of(name)
 
 
-def test_a_guard_offers_no_words_of_texts_which_it_refuses():
-    assert not {"--text", "--tokenizer"} & words_of("guard")
-    assert {"--text", "--tokenizer"} <= words_of("audit")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_only_an_audit_which_takes_texts_offers_words_of_them(name):
+    assert {"--text", "--tokenizer"} & words_of(name) == ({"--text", "--tokenizer"} if name == "audit" else set())
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

@@ -13,7 +13,7 @@ from deepwright.cli.words import JSON, PATH, out, subject, tell, words
 
 @click.command(cls=Command, example="deepwright guard resnet8-mnist --detector knn --limit 500")
 @words(
-    subject("Of the whole", texts=False, precisions=("32-true", "64-true", "16-true", "bf16-true")),
+    subject("Of the whole", precisions=("32-true", "64-true", "16-true", "bf16-true")),
     click.option("--ood", type=PATH, help="A folder of images that belong to no class."),
     click.option("--detector", default="bbas", show_default=True, help="A detector of `deepwright.ood`, by its name."),
     click.option("--tpr", type=float, default=0.95, show_default=True, help="The share of known inputs to accept."),
