@@ -70,7 +70,7 @@ ROWS = [
     Bad("a coverage of 0", lambda _: RiskAtCoverage(0), ("coverage", "0")),
     Bad("another side", lambda _: ForeignAUPR("foreign"), ("positive", "ood")),
     Bad("a rate above 1", lambda _: ForeignFPR(95), ("tpr", "95")),
-    Bad("a normalised histogram", lambda _: FragilityIndex(bins=50, normalised=True), ("bins=50",)),
+    Bad("a normalised histogram", lambda _: FragilityIndex(bins=50, normalize=True), ("bins=50",)),
     Bad("a group too many", lambda _: GroupScores(2).update(ONES, torch.tensor([0, 1, 2])), ("group", "0..2")),
     Bad("one group", lambda _: GroupScores(1), ("groups", "1")),
     Bad("ends of two shapes", lambda _: IntervalCoverage().update(ONES, ONES, ONES[:2]), ("intervals", "(2,)")),

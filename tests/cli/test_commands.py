@@ -49,6 +49,11 @@ def test_every_command_that_makes_files_has_a_folder_and_a_seed(name):
     assert {"--out", "--seed"} <= words_of(name)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_only_an_audit_which_takes_texts_offers_words_of_them(name):
+    assert {"--text", "--tokenizer"} & words_of(name) == ({"--text", "--tokenizer"} if name == "audit" else set())
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_every_workflow_has_a_place(name):
     assert {"--device", "--precision"} <= words_of(name)
