@@ -84,7 +84,7 @@ def chosen_linear(runs: Runs) -> Chosen:
 
 
 def by_target(runs: Runs, target: float) -> Arms:
-    """The best network at one target of `FragilityLoss` and the best of ERM, by cross-entropy.
+    """The best network at one target of `FragilityLoss`, by cross-entropy.
 
     Args:
         runs: of `trials.trial`.
