@@ -93,6 +93,10 @@ BREACHES = {
     "no claim": ({"claims": []}, "nothing is claimed"),
     "decided by a mean alone": ({"claims": [Claim("c", 1.0, 0.5, ">=", True, 5)]}, "without its interval"),
     "a bar that nothing reaches": ({"claims": [Claim.at_most("c", VALUES, float("inf"))]}, "can't fail"),
+    "a timing that wasn't had": (
+        {"claims": [Claim.at_least("c", float("nan"), 1.5, timing=True, basis="median")]},
+        "has no number",
+    ),
     "a claim on three seeds": ({"claims": [Claim.at_least("c", VALUES[:3], 0.0)]}, "stands on 3 seeds"),
     "one number": ({"claims": [Claim.at_least("c", 1.0, 0.0)]}, "why that is enough"),
     "no reason": ({"claims": [Claim.at_least("c", VALUES, 0.6)]}, "without a reason"),

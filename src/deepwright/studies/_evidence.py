@@ -67,6 +67,8 @@ def _claim_faults(claim: Claim, result: StudyResult) -> Iterator[str]:
     if claim.rule not in RULES:
         yield f"{name} was decided by a mean without its interval"
         return
+    if not math.isfinite(claim.measured):
+        yield f"{name} has no number: {show(claim.measured)}"
     if not math.isfinite(claim.threshold):
         yield f"{name} can't fail: its bar is {show(claim.threshold)}"
     if claim.rule in ("mean", "every") and claim.n < FEWEST_SEEDS:
