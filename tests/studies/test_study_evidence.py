@@ -81,6 +81,7 @@ def arms(**changes):
     return [GOOD.arms[0], replace(GOOD.arms[1], **changes)]
 
 
+BARE = {"name": "theirs", "x": ["a"], "y": [1]}
 BREACHES = {
     "no seeds recorded": ({"settings": {}}, "seeds aren't recorded"),
     "four seeds": ({"settings": {"seeds": [1, 2, 3, 4], "epochs": 30}}, "4 seeds"),
@@ -106,7 +107,11 @@ BREACHES = {
     "no machine": ({"machine": {}}, "machine"),
     "no seconds": ({"seconds": 0.0}, "seconds"),
     "no figure": ({"figures": []}, "draws nothing"),
-    "bare bars": ({"figures": [Figure("bar", "t", [{"name": "a", "x": ["a"], "y": [1]}])]}, "no intervals"),
+    "bare bars": ({"figures": [Figure("bar", "t", [BARE])]}, "without intervals"),
+    "bare bars beside others": (
+        {"figures": [Figure("bar", "t", [*GOOD.figures[0].series, BARE])]},
+        "without intervals",
+    ),
     "a number from nowhere": ({"summary": "Ours errs by 0.617."}, "0.617"),
 }
 
