@@ -9,7 +9,7 @@ from typing import Any
 from deepwright.core.results import Arm
 from deepwright.studies._frame import Runs, select
 from deepwright.studies.fragility.arms import ARMS, DECAYS
-from deepwright.studies.fragility.trials import EVERY, STEPS
+from deepwright.studies.fragility.trials import EVERY
 
 WORDS = {
     "ce": "validation cross-entropy at matched temperature",
@@ -52,7 +52,7 @@ def chosen(runs: Runs, rule: str) -> Chosen:
         by="validation",
         words=WORDS[rule],
         data=HELD,
-        budget=f"{STEPS} steps of Adam, the best of the looks taken every {EVERY}",
+        budget=f"{runs.specs[0]['steps']} steps of Adam, the best of the looks taken every {EVERY}",
         why={(spec["data"], name): part[2] for spec in everything.specs for name, part in _PARTS.items()},
     )
     return Chosen(found.runs.by("data", "arm"), [_of(arm, rule) for arm in found.arms])
