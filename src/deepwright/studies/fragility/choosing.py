@@ -72,7 +72,7 @@ def chosen_linear(runs: Runs) -> Chosen:
                 specs.append({k: spec[k] for k in ("data", "arm", "seed")} | {"own": {word: row["setting"]}})
                 rows.append(row)
     found = select(
-        replace(runs, specs=tuple(specs), rows=tuple(rows)),
+        Runs(tuple(specs), tuple(rows)),
         arms=("data", "arm"),
         over=("own",),
         by="validation",
@@ -92,9 +92,14 @@ def by_target(runs: Runs, target: float) -> Arms:
     """
     everything = _settings(runs, "ce")
     at = [i for i, s in enumerate(everything.specs) if s["arm"] == "fragility" and everything[i]["setting"] == target]
-    kept = replace(everything, specs=tuple(everything.specs[i] for i in at), rows=tuple(everything[i] for i in at))
     found = select(
-        kept, arms=("data", "arm"), over=("own",), by="validation", words=WORDS["ce"], data=HELD, budget="the same"
+        everything.only(at),
+        arms=("data", "arm"),
+        over=("own",),
+        by="validation",
+        words=WORDS["ce"],
+        data=HELD,
+        budget="the same",
     )
     return found.runs.by("data", "arm")
 
@@ -111,7 +116,7 @@ def _settings(runs: Runs, rule: str) -> Runs:
                 if row["rule"] == rule and (keep is None or keep(row)):
                     specs.append({"data": spec["data"], "arm": name, "seed": spec["seed"], "own": own})
                     rows.append(row)
-    return replace(runs, specs=tuple(specs), rows=tuple(rows))
+    return Runs(tuple(specs), tuple(rows))
 
 
 def _of(arm: Arm, rule: str) -> Arm:
