@@ -15,14 +15,15 @@ LIMITS = (
     "Accuracy is that of one small network on digits; the networks from elsewhere are cut and proved, not trained.",
     "Latency is one processor's, one thread, batches of 32; accelerators and other runtimes aren't measured.",
 )
+ALL, FEW = {"trained": 3500, "tested": 10_000}, {"trained": 500, "tested": 1000}  # digits of mnist's splits
 Speed = dict[Any, tuple[float, float]]
 
 
 def run(settings: Settings) -> StudyResult:
     """ResNet-20 cut to 75, 50 and 25 % of its MACs: accuracy, size, latency; foreign networks; masks."""
     seeds = settings.seeds_or(range(1 if settings.quick else 3))
-    epochs = 2 if settings.quick else 10
-    runs = run_grid(trial, cross(seed=seeds, epochs=epochs), settings, "model-surgery")
+    size = {"epochs": 10, **(FEW if settings.quick else ALL)}
+    runs = run_grid(trial, cross(seed=seeds, **size), settings, "model-surgery")
     speed, others = latencies(), foreign()
     return study_result(
         "model-surgery",
@@ -33,7 +34,7 @@ def run(settings: Settings) -> StudyResult:
         figures=[_accuracies(runs), _latencies(speed)],
         summary=_summary(speed, len(others)),
         limits=LIMITS,
-        settings={"epochs": epochs, "fine-tuning": 3},
+        settings={**size, "fine-tuning": 3},
     )
 
 
