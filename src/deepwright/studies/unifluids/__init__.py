@@ -14,6 +14,11 @@ from deepwright.studies.unifluids.timing import speeds
 from deepwright.studies.unifluids.trials import BLOCKS, DIRECT, JIT, LINE, MIXED, OURS, RECIPES, STEPPERS, trial
 
 Arms = dict[str, Runs]
+LIMITS = (
+    "Equations of one to three dimensions on small periodic grids, with one network of some hundred thousand weights: "
+    "not the paper's size, nor its data.",
+    "FNO and U-Net are trained frame by frame, one network an equation; their learning rates are those of the others.",
+)
 
 
 def run(settings: Settings) -> StudyResult:
@@ -52,13 +57,6 @@ def run(settings: Settings) -> StudyResult:
             "patch values": values,
         },
     )
-
-
-LIMITS = (
-    "Equations of one to three dimensions on small periodic grids, with one network of some hundred thousand weights: "
-    "not the paper's size, nor its data.",
-    "FNO and U-Net are trained frame by frame, one network an equation; their learning rates are those of the others.",
-)
 
 
 def _worst_ratio(over: Runs, under: Runs) -> list[float]:
