@@ -101,7 +101,7 @@ CASES = {
     "ForeignDetectionError": Case(m.ForeignDetectionError, _by("score", "flag")),
     "ForeignFPR": Case(m.ForeignFPR, _by("score", "flag")),
     "FragilityIndex": Case(lambda: m.FragilityIndex(tau=0.5), _by("logits", "labels")),
-    "normalised FI": Case(lambda: m.FragilityIndex(tau=0.5, normalised=True), _by("logits", "labels")),
+    "normalised FI": Case(lambda: m.FragilityIndex(tau=0.5, normalize=True), _by("logits", "labels")),
     "GroupScores": Case(lambda: m.GroupScores(3, least=1), _by("flag", "group")),
     "IntervalCoverage": Case(
         m.IntervalCoverage, lambda s, d, r: s.update(d["low"][r, 0], d["high"][r, 0], d["number"][r])

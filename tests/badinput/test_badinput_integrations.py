@@ -13,6 +13,7 @@ from deepwright.integrations import assert_audit
 from deepwright.integrations.maite import MaiteBatches, MaiteDataset, MaiteMetric, MaiteModel, MaiteNetwork
 from deepwright.integrations.maite_detection import MaiteDetectionDataset, MaiteDetectionMetric, MaiteDetector
 from deepwright.integrations.metrics import (
+    Accuracy,
     AccuracyKept,
     AreaUnderRiskCoverage,
     CalibrationError,
@@ -52,6 +53,8 @@ ROWS = [
     Bad("a report that isn't there", lambda tmp: assert_audit(tmp / "report.json", "fi<1"), ("report.json",)),
     Bad("no bins", lambda _: CalibrationError(bins=0), ("bins", "0")),
     Bad("fewer labels", lambda _: CalibrationError().update(torch.ones(3, 2), torch.tensor([0, 1])), ("labels",)),
+    Bad("logits of NaN", lambda _: Accuracy().update(torch.full((2, 3), float("nan")), torch.tensor([0, 1])), ("nan",)),
+    Bad("logits of one axis", lambda _: Accuracy().update(ONES, YES.long()), ("logits", "(3,)")),
     Bad("nothing seen", lambda _: CalibrationError().compute(), ("calibrationerror", "no data")),
     Bad("numbers for flags", lambda _: ForeignAUROC().update(torch.ones(3), torch.ones(3)), ("is_foreign", "booleans")),
     Bad("fewer flags", lambda _: ForeignAUROC().update(torch.ones(3), torch.tensor([True])), ("is_foreign", "3")),
@@ -70,7 +73,7 @@ ROWS = [
     Bad("a coverage of 0", lambda _: RiskAtCoverage(0), ("coverage", "0")),
     Bad("another side", lambda _: ForeignAUPR("foreign"), ("positive", "ood")),
     Bad("a rate above 1", lambda _: ForeignFPR(95), ("tpr", "95")),
-    Bad("a normalised histogram", lambda _: FragilityIndex(bins=50, normalised=True), ("bins=50",)),
+    Bad("a normalised histogram", lambda _: FragilityIndex(bins=50, normalize=True), ("bins=50",)),
     Bad("a group too many", lambda _: GroupScores(2).update(ONES, torch.tensor([0, 1, 2])), ("group", "0..2")),
     Bad("one group", lambda _: GroupScores(1), ("groups", "1")),
     Bad("ends of two shapes", lambda _: IntervalCoverage().update(ONES, ONES, ONES[:2]), ("intervals", "(2,)")),

@@ -68,7 +68,7 @@ def test_what_is_no_gate_is_refused_in_words(gate, told):
 
 @pytest.mark.parametrize("gate", ["fi>1", "fragility.fi>1", "fragility.grade>C"])
 def test_a_gate_on_a_check_that_does_not_run_names_it(gate):
-    with pytest.raises(InputError, match="--check fragility"):
+    with pytest.raises(InputError, match=r"--check fragility, from Python checks=\('fragility', ...\)"):
         require_gates([gate], ["accuracy"])
 
 

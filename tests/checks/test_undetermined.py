@@ -49,7 +49,7 @@ def test_fragility_is_measured_and_not_graded(audited):
 
 def test_a_network_worse_than_the_limit_has_no_bound():
     """Confidently wrong: 0 is the best index and +infinity the worst, and no bound is printed from it."""
-    z, y = torch.tensor([[4.0, 0.0, 0.0]] * 6), torch.tensor([1, 2, 1, 2, 1, 0])
+    z, y = torch.tensor([[4.0, 0.0, 0.0]] * 6), torch.tensor([0, 2, 1, 2, 1, 1])
     assert float(fragility_index(z, y, normalize=True)) == float("inf")
     model = nn.Linear(2, 3)
     with torch.no_grad():
@@ -61,4 +61,7 @@ def test_a_network_worse_than_the_limit_has_no_bound():
         Subject(model.eval(), Data("made up", "tabular", ("a", "b", "c"), part, part, part)), checks=["fragility"]
     )
     assert "nothing bounds it" in report["fragility"].summary
+    cases = report["fragility"].tables[1]
+    assert [row[0] for row in cases.rows] == [1, 2, 3, 4, 5, 0]  # the one that is right comes last
+    assert "infinite" in cases.caption
     assert "at the very most" not in render(report)

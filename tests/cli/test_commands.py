@@ -49,6 +49,11 @@ def test_every_command_that_makes_files_has_a_folder_and_a_seed(name):
     assert {"--out", "--seed"} <= words_of(name)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_only_an_audit_which_takes_texts_offers_words_of_them(name):
+    assert {"--text", "--tokenizer"} & words_of(name) == ({"--text", "--tokenizer"} if name == "audit" else set())
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_every_workflow_has_a_place(name):
     assert {"--device", "--precision"} <= words_of(name)
@@ -201,3 +206,21 @@ def test_the_listed_checks_are_the_built_in_ones():
 def test_lists_go_to_json(tmp_path):
     assert run("list", "checks", "--json", tmp_path / "l.json").exit_code == 0
     assert json.loads((tmp_path / "l.json").read_text()) == {"checks": builtin_checks()}
+
+
+def test_a_study_takes_the_real_data_that_the_environment_names(tmp_path, monkeypatch):
+    from deepwright import studies
+
+    asked = []
+
+    class Told(Exception):
+        pass
+
+    def told(name, settings):
+        asked.append(settings.data_root)
+        raise Told
+
+    monkeypatch.setattr(studies, "run_study", told)
+    monkeypatch.setenv("DEEPWRIGHT_DATA", str(tmp_path))
+    run("study", "fragility-index", "--out", str(tmp_path / "out"), "--store", str(tmp_path / "store"))
+    assert asked == [tmp_path]

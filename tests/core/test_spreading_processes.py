@@ -31,7 +31,7 @@ def ends(net, how):
     """The second process ends before the first one can go on."""
     if os.environ["LOCAL_RANK"] == "1":
         print("a stranger's last words")
-        os.kill(os.getpid(), how) if how else time.sleep(60)
+        os.kill(os.getpid(), how) if how else time.sleep(600)
     return work(net, torch.zeros(4, 3).split(1))
 
 
@@ -71,10 +71,10 @@ def test_processes_share_the_pieces_until_one_of_them_dies():
 
 
 def test_a_process_that_hangs_ends_the_work_with_its_name():
-    begin = time.monotonic()
+    begin = time.monotonic()  # processes take their time to start where the machine is busy
     with Ranks(torch.nn.Linear(3, 2), 2, CPU, kept, patience=4.0) as ranks:
         pids = [member.process.pid for member in ranks._members]
         with pytest.raises(RankError, match=r"process 1 of 2 fell silent.*lost the others"):
             ranks.call(ends, 0)
-    assert time.monotonic() - begin < 50
+    assert time.monotonic() - begin < 300
     assert all(map(dead, pids))

@@ -1,6 +1,7 @@
 """Folders with boxes and label maps, tables of numbers and of labels: the same content in every layout people have."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -152,6 +153,24 @@ def test_lists_that_overlap_or_name_what_is_not_there(tmp_path, layout, file):
         load_boxes(tmp_path)
     (tmp_path / file).write_text(usual + "\n" + usual.split()[0].replace("08", "99"))
     with pytest.raises(InputError, match="99"):
+        load_boxes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("layout", "places"),
+    [
+        (coco_parts, {"annotations/instances_val2017.json": "annotations/instances_val2014.json"}),
+        (coco_folders, {"valid": "val"}),
+        (yolo_parts, {"images/val": "images/valid", "labels/val": "labels/valid"}),
+    ],
+)
+def test_two_of_one_part_are_refused(tmp_path, layout, places):
+    """One of them would be passed over."""
+    layout(tmp_path)
+    for place, another in places.items():
+        copied = shutil.copytree if (tmp_path / place).is_dir() else shutil.copy
+        copied(tmp_path / place, tmp_path / another)
+    with pytest.raises(InputError, match="both the validation part"):
         load_boxes(tmp_path)
 
 

@@ -216,3 +216,25 @@ def test_columns_that_come_twice_and_commas_without_quotes_are_refused(tmp_path)
 def test_what_is_no_text_is_named(tmp_path, rows, words, skip):
     with pytest.raises(InputError, match=words):
         read(as_parquet(tmp_path / "a.parquet", rows), skip_broken=skip)
+
+
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        (("train.csv", "train.tsv", "test.csv"), "train.csv and train.tsv, both the train part"),
+        (("train.csv", "dev.csv", "val.csv"), "dev.csv and val.csv, both the validation part"),
+    ],
+)
+def test_two_tables_of_one_part_are_refused(tmp_path, places, words):
+    """One of them would be passed over."""
+    for name in places:
+        as_csv(tmp_path / name, delimiter="\t" if name.endswith(".tsv") else ",")
+    with pytest.raises(InputError, match=words):
+        read(tmp_path)
+
+
+def test_two_folders_of_one_part_are_refused(tmp_path):
+    for part in ("train", "dev", "val"):
+        as_folder(tmp_path / part)
+    with pytest.raises(InputError, match="dev and val, both the validation part"):
+        load(tmp_path)

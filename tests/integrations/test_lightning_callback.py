@@ -94,6 +94,8 @@ def test_bad_words_are_refused(test_batches):
         (lambda: AuditCallback(test_batches, every_n_epochs=0), "every_n_epochs.*at_end"),
         (lambda: AuditCallback(test_batches, checks=["accuracy"], fail_on=["fi>1"]), "fi>1"),
         (lambda: AuditCallback(iter(test_batches)), "which ends"),
+        (lambda: AuditCallback(test_batches, checks=["acuracy"]), "did you mean 'accuracy'"),
+        (lambda: AuditCallback(test_batches, attack_limt=8), "did you mean 'attack_limit'"),
     ):
         with pytest.raises(InputError, match=words):
             call()

@@ -1,6 +1,7 @@
 """A study's pages and figures: what fails first, one colour a method, the same bytes for the same data."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +59,11 @@ def test_the_html_page_escapes_and_fetches_nothing():
     text = study_page(RESULT)
     assert "failing <b>" not in text
     assert not re.search(r'(src|href)="(?!data:|#)', text)
+
+
+def test_a_study_without_figures_has_no_heading_for_them():
+    assert "<h2>Figures</h2>" in study_page(RESULT)
+    assert "<h2>Figures</h2>" not in study_page(replace(RESULT, figures=[]))
 
 
 def test_a_method_has_one_colour_in_every_figure():

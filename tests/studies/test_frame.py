@@ -9,13 +9,14 @@ import pytest
 
 from deepwright.core.errors import InputError
 from deepwright.core.results import Claim, Figure, Table
-from deepwright.core.statistics import mean_interval
+from deepwright.core.statistics import Interval, mean_interval
 from deepwright.report.study import markdown
 from deepwright.studies import STUDIES, Settings, run_study
 from deepwright.studies._clock import median_ms
 from deepwright.studies._frame import (
     Runs,
     banded,
+    barred,
     cross,
     curve,
     ends,
@@ -132,6 +133,13 @@ def test_a_series_of_single_seeds_has_no_band():
     assert banded("ours", ("a", "b"), [[1.0, 3.0], [5.0]]) == {"name": "ours", "x": ["a", "b"], "y": [2.0, 5.0]}
     assert ends(mean_interval([5.0])) == (None, None)
     assert ends(mean_interval([5.0, 5.0])) == (5.0, 5.0)
+
+
+def test_a_barred_series_has_the_intervals_it_was_given():
+    points = [Interval(2.0, 1.0, 4.0), Interval(5.0, 5.0, 6.0)]
+    ours = {"name": "ours", "x": ["a", "b"], "y": [2.0, 5.0]}
+    assert barred("ours", ("a", "b"), points) == {**ours, "low": [1.0, 5.0], "high": [4.0, 6.0]}
+    assert barred("ours", ("a", "b"), [points[0], Interval(5.0, -math.inf, math.inf)]) == ours
 
 
 def test_a_curve_takes_what_else_a_figure_reads():

@@ -81,6 +81,7 @@ def arms(**changes):
     return [GOOD.arms[0], replace(GOOD.arms[1], **changes)]
 
 
+BARE = {"name": "theirs", "x": ["a"], "y": [1]}
 BREACHES = {
     "no seeds recorded": ({"settings": {}}, "seeds aren't recorded"),
     "four seeds": ({"settings": {"seeds": [1, 2, 3, 4], "epochs": 30}}, "4 seeds"),
@@ -93,6 +94,10 @@ BREACHES = {
     "no claim": ({"claims": []}, "nothing is claimed"),
     "decided by a mean alone": ({"claims": [Claim("c", 1.0, 0.5, ">=", True, 5)]}, "without its interval"),
     "a bar that nothing reaches": ({"claims": [Claim.at_most("c", VALUES, float("inf"))]}, "can't fail"),
+    "a timing that wasn't had": (
+        {"claims": [Claim.at_least("c", float("nan"), 1.5, timing=True, basis="median")]},
+        "has no number",
+    ),
     "a claim on three seeds": ({"claims": [Claim.at_least("c", VALUES[:3], 0.0)]}, "stands on 3 seeds"),
     "one number": ({"claims": [Claim.at_least("c", 1.0, 0.0)]}, "why that is enough"),
     "no reason": ({"claims": [Claim.at_least("c", VALUES, 0.6)]}, "without a reason"),
@@ -102,7 +107,11 @@ BREACHES = {
     "no machine": ({"machine": {}}, "machine"),
     "no seconds": ({"seconds": 0.0}, "seconds"),
     "no figure": ({"figures": []}, "draws nothing"),
-    "bare bars": ({"figures": [Figure("bar", "t", [{"name": "a", "x": ["a"], "y": [1]}])]}, "no intervals"),
+    "bare bars": ({"figures": [Figure("bar", "t", [BARE])]}, "without intervals"),
+    "bare bars beside others": (
+        {"figures": [Figure("bar", "t", [*GOOD.figures[0].series, BARE])]},
+        "without intervals",
+    ),
     "a number from nowhere": ({"summary": "Ours errs by 0.617."}, "0.617"),
 }
 

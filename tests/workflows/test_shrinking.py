@@ -284,6 +284,13 @@ def test_a_finished_run_leaves_no_state(tmp_path):
     assert not (tmp_path / "s" / ".unfinished").exists()
 
 
+def test_a_refusal_leaves_no_folder(tmp_path):
+    options = ShrinkOptions(nn.Linear(4, 2), data=tmp_path / "none.csv", out=tmp_path / "a" / "s")
+    with pytest.raises(InputError):
+        shrink_workflow(options)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_that_stopped_after_the_cut_keeps_its_plan(tmp_path):
     """Whatever would be chosen today: the plan that was kept is the one that goes on."""
 

@@ -40,7 +40,7 @@ def attacked_tokens(subject: Subject) -> Finding:
     return Finding(
         check="robustness",
         grade="info",
-        summary=f"Embeddings moved by up to a tenth of a token's own length in all (L2; {len(split)} texts): the share "
+        summary=f"Embeddings moved by up to a tenth of their mean length in all (L2; {len(split)} texts): the share "
         f"that is right {from_to(l2[0].value, l2[1].value)}. No text need give such points; {words}.",
         values={"clean_accuracy": l2[0]} | embedding_values(found),
         rule="Not graded: embeddings have no usual budget, and what moves them need be no text.",

@@ -209,7 +209,10 @@ def _cases(subject: Subject, report: FragilityReport) -> Table:
         )
     columns = ["test sample", "true class", "predicted", "confidence", "probability of truth", "worst-case weight"]
     columns += ["text"] if subject.data.kind == "text" else []
-    return Table(columns, rows, "the cases that a worst-case shift would multiply (weight relative to today)")
+    caption = "the cases that a worst-case shift would multiply (weight relative to today)"
+    if math.isinf(report.fi.value):
+        caption = "the most misjudged cases first: FI is infinite, so that no worst-case shift weighs them"
+    return Table(columns, rows, caption)
 
 
 def _pictures(subject: Subject, report: FragilityReport) -> Figure:
@@ -222,4 +225,4 @@ def _pictures(subject: Subject, report: FragilityReport) -> Figure:
             caption = f"{subject.class_names[label]}, right ({float(p[i, guess]):.0%})"
         picture = encode(subject.data.test.inputs(torch.tensor([i]))[0])
         series.append({"png": picture, "caption": caption, "note": f"weight x{weight:.0f}"})
-    return Figure("images", "Cases to review first", series, note="ordered by worst-case weight")
+    return Figure("images", "Cases to review first", series, note="the most misjudged first")

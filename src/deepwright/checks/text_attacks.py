@@ -145,8 +145,8 @@ def _finding(
     if embedded:
         l2 = embedded["l2"]
         beside = (
-            f" Beside that, and no text need give such points: embeddings moved by up to a tenth of a word's own "
-            f"length in all (L2) leave {l2[1].value:.1%} of {l2[0].value:.1%} right."
+            " Beside that, and no text need give such points: embeddings moved by up to a tenth of their mean length "
+            f"in all (L2; {min(MOST, n)} texts) leave {l2[1].value:.1%} of {l2[0].value:.1%} right."
         )
     better = tuple(name for name in values if name.startswith(("clean", "robust", "random", "embedding")))
     return Finding(

@@ -15,7 +15,7 @@ _CONFIG = Path("deepwright.toml")
 
 @click.command(cls=Command, example="deepwright audit resnet8-mnist --check accuracy --limit 200")
 @words(
-    subject("Of every pass", split=True),
+    subject("Of every pass", trains=False),
     TASK,
     DISTURBED,
     click.option("--group", "groups", metavar="COLUMN", help="Compare the groups of this column."),

@@ -43,6 +43,7 @@ def study(
     check: bool,
     against: Path | None,
     json_file: Path | None,
+    data_root: Path | None,
     **settings: Any,
 ) -> int:
     """Reproduce a system against its baselines (names of `deepwright list studies`, or `all`).
@@ -53,6 +54,7 @@ def study(
     """
     from deepwright.core.errors import unknown_name
     from deepwright.core.files import write_json
+    from deepwright.data.catalogue import root_of
     from deepwright.report import print_study, write_study
     from deepwright.studies import STUDIES, Settings, evidence_faults, parse_seeds, run_study
 
@@ -61,7 +63,8 @@ def study(
         if name not in STUDIES:
             raise unknown_name("study", name, STUDIES)
     _require_comparable(chosen, quick, check, against)
-    how = Settings(quick=quick, seeds=None if seeds is None else parse_seeds(seeds), **settings)
+    of_seeds = None if seeds is None else parse_seeds(seeds)
+    how = Settings(quick=quick, seeds=of_seeds, data_root=root_of(data_root), **settings)
     # Neither a check, a smoke test nor other seeds replace what is committed.
     folder = out / "check" if check else out
     folder = folder / "quick" if quick else folder

@@ -170,6 +170,14 @@ TASK = words(
         "--quantiles", type=Numbers(), help="Of numbers: the levels that the network gives, as 0.05,0.5,0.95."
     ),
 )
+TEXT = click.option(
+    "--text",
+    metavar="COLUMN",
+    multiple=True,
+    callback=_columns,
+    help="Column that the network reads, of a table of texts.",
+)
+TOKENIZER = click.option("--tokenizer", help="Of texts: a folder of Hugging Face, or package.module:name.")
 SPLIT = click.option(
     "--split",
     type=click.Choice(["test"]),
@@ -207,13 +215,16 @@ def out(default: str, what: str) -> Decorator:
 
 
 def subject(
-    of: str, *, split: bool = False, precisions: Sequence[str] = ("32-true", "64-true", "16-mixed", "bf16-mixed")
+    of: str,
+    *,
+    trains: bool = True,
+    precisions: Sequence[str] = ("32-true", "64-true", "16-mixed", "bf16-mixed"),
 ) -> Decorator:
     """MODEL and everything that says what it is measured on; the same for every command that takes a network.
 
     Args:
         of: what `--precision` is that of.
-        split: whether nothing is trained on the data, so that all of them may be measured.
+        trains: whether the command trains something on the data: not all of them may be measured then, and no texts.
         precisions: some of the words that `--precision` takes.
     """
     return words(
@@ -221,30 +232,24 @@ def subject(
         click.option(
             "--data",
             help="A name of `deepwright list data`, a folder or zip of images (of classes, with masks, with COCO, VOC "
-            "or YOLO boxes), .npz, .csv, .parquet, or texts.",
+            f"or YOLO boxes), .npz, .csv{' or .parquet' if trains else ', .parquet, or texts'}.",
         ),
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors, an index, .ckpt or .pt for package.module:factory."),
         click.option("--trust-file", is_flag=True, help="Run the code in a TorchScript file."),
         TARGETS,
         click.option("--aside", metavar="COLUMN", multiple=True, help="A column that the network doesn't get."),
-        click.option(
-            "--text",
-            metavar="COLUMN",
-            multiple=True,
-            callback=_columns,
-            help="Column that the network reads, of a table of texts.",
-        ),
+        *(() if trains else (TEXT,)),
         click.option("--entity", metavar="COLUMN", help="Of a .csv of series: whose a row is."),
         click.option("--time", metavar="COLUMN", help="Of a .csv of series: what orders the rows of an entity."),
         click.option("--history", type=int, help="Of series: rows that the network sees."),
         click.option("--horizon", type=int, help="Of series: rows ahead of which the target is forecast."),
-        click.option("--tokenizer", help="Of texts: a folder of Hugging Face, or package.module:name."),
+        *(() if trains else (TOKENIZER,)),
         click.option(
             "--classes",
             help="Order of the network's outputs: a FILE with a class name a line, names between commas, or imagenet.",
         ),
-        *((SPLIT,) if split else ()),
+        *(() if trains else (SPLIT,)),
         click.option("--limit", type=int, help="At most so many test samples."),
         SIZE,
         click.option("--mean", type=Numbers(), help="Normalisation inside the model: one number or one a channel."),

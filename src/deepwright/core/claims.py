@@ -87,6 +87,9 @@ class Claim:
             every: it is claimed of every seed, and decided by the one that is nearest to failing.
             timing: seconds or quotients of them, which another machine repeats only roughly.
             basis: what n counts where that isn't seeds, or why one number is enough.
+
+        Raises:
+            InputError: no values, or not one a seed; an interval of every seed; every seed and a timing.
         """
         return cls._of(text, values, float(threshold), ">=", n, _rule(values, every, timing), basis)
 
@@ -112,6 +115,9 @@ class Claim:
             every: it is claimed of every seed, and decided by the one that is nearest to failing.
             timing: seconds or quotients of them, which another machine repeats only roughly.
             basis: what n counts where that isn't seeds, or why one number is enough.
+
+        Raises:
+            InputError: no values, or not one a seed; an interval of every seed; every seed and a timing.
         """
         return cls._of(text, values, float(threshold), "<=", n, _rule(values, every, timing), basis)
 

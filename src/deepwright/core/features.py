@@ -250,7 +250,7 @@ def _collect(
         )
         raise InputError("the network's output", given=f"{shape} for {len(x)} inputs", expected=expected, hint=hint)
     unmonitored = _unmonitored(model, x, tap, layers, first)
-    features, weight, bias = last_linear(tap, out, logits)
+    features, weight, bias = _last_linear(tap, out, logits)
     _require_finite({"logits": logits, **({} if features is None else {"features": features}), **tap.layers})
     if y is not None:
         require_labels(torch.as_tensor(y), logits.shape[1], len(x))
@@ -266,15 +266,10 @@ def _collect(
     )
 
 
-def last_linear(tap: Tap, out: Any, logits: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+def _last_linear(tap: Tap, out: Any, logits: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """What enters the linear map that gives the logits, its weight and bias; None where no linear map gives them.
 
     One logit z that is read as the columns (0, z) has a row of zeros beside its own.
-
-    Args:
-        tap: after the pass.
-        out: the network's output.
-        logits: read from it.
     """
     if tap.linear is None or tap.linear[0].ndim != 2:
         return None, None, None

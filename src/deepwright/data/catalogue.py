@@ -69,6 +69,16 @@ ENTRIES = (
 )
 
 
+def root_of(root: Path | str | None = None) -> Path | None:
+    """The folder of the real data sets: the given one, else the environment's DEEPWRIGHT_DATA; None without both.
+
+    Args:
+        root: the folder.
+    """
+    found = os.environ.get("DEEPWRIGHT_DATA") if root is None else root
+    return None if found is None else Path(found)
+
+
 def load(
     source: str | Path,
     *,
@@ -136,11 +146,7 @@ def load(
     if task is not None and task not in WORDS:
         raise unknown_name("task", str(task), WORDS)
     classes = None if classes is None else require_names(classes, "classes")
-    folder = (
-        Path(root)
-        if root is not None
-        else (Path(os.environ["DEEPWRIGHT_DATA"]) if "DEEPWRIGHT_DATA" in os.environ else None)
-    )
+    folder = root_of(root)
     entry = next((e for e in ENTRIES if e.name == str(source)), None)
     if entry is not None:
         if entry.needs_root and folder is None:
@@ -194,8 +200,10 @@ def load(
         found = load_series(path, _one_target(target), series, classes=classes, shares=shares, split=split, seed=seed)
         return found.limited(limit, train_limit, seed)
     text = _one_text(text)
-    text_folder = holds_texts(path) and not holds_boxes(path)  # YOLO's boxes stand in .txt files, too
-    by_column = path.suffix in (".csv", ".parquet") or is_arrow_folder(path)
+    arrow = is_arrow_folder(path)
+    boxes = not arrow and holds_boxes(path)  # lists of pictures are long: once
+    text_folder = holds_texts(path) and not boxes  # YOLO's boxes stand in .txt files, too
+    by_column = path.suffix in (".csv", ".parquet") or arrow
     if path.suffix in (".tsv", ".jsonl") or (by_column and text is not None) or text_folder:
         _require_in_memory(path, "texts", stream, aside)
         _refuse_size(size, mode, path.name)
@@ -226,7 +234,6 @@ def load(
         said: dict[str, Any] = {"split": split, "skip_broken": skip_broken, "seed": seed, "stream": stream}
         table = _table(path, tables[path.suffix], target, task, classes, aside=tuple(aside), **said)
         return table.limited(limit, train_limit, seed)
-    arrow = is_arrow_folder(path)
     if target is not None and not arrow:
         raise InputError("target", given=f"{target!r} for {path.name}, which is no .csv", expected="none")
     limits: dict[str, Any] = {"limit": limit, "train_limit": train_limit, "seed": seed, "stream": stream}
@@ -235,9 +242,7 @@ def load(
         return load_npz(path, classes=classes, shares=shares, split=split, **limits)
     square = (size, size) if isinstance(size, int) else size
     stretched = square if resizing is None else resizing.size
-    told = (
-        "classification" if arrow else "detection" if holds_boxes(path) else "segmentation" if holds_masks(path) else ""
-    )
+    told = "classification" if arrow else "detection" if boxes else "segmentation" if holds_masks(path) else ""
     seen = task or told
     if seen in ("detection", "segmentation") and not arrow:
         if stream:

@@ -195,13 +195,13 @@ def _text_companions(codes: Tensor, seed: int) -> dict[str, Tensor]:
 def _token_companions(tokens: Tensor, seed: int) -> dict[str, Tensor]:
     """The first and the last token of a row, which often are signs of the tokenizer, stay in their places."""
     rng = generator(seed, "token-companions")
-    known = tokens[tokens >= 0].unique()
+    known = (tokens[tokens >= 0] % SEGMENT).unique()
     shuffled, random = tokens.clone(), tokens.clone()
     for row, text in enumerate(tokens):
         places = (text >= 0).nonzero().flatten()[1:-1]
         shuffled[row, places] = text[places[torch.randperm(len(places), generator=rng).to(places.device)]]
         drawn = torch.randint(0, max(1, len(known)), (len(places),), generator=rng).to(places.device)
-        random[row, places] = known[drawn] % SEGMENT + text[places] // SEGMENT * SEGMENT
+        random[row, places] = known[drawn] + text[places] // SEGMENT * SEGMENT
     return {"near tokens out of order": shuffled, "far random tokens": random}
 
 

@@ -53,11 +53,7 @@ class AuditCallback(Callback):
         super().__init__()
         every = {"every_n_epochs": every_n_epochs}
         self.network, self.audits = network, TrainingAudits(test, every, at_end, checks, fail_on, out, options)
-
-    @property
-    def reports(self) -> list[AuditReport]:
-        """One an audit."""
-        return self.audits.reports
+        self.reports = self.audits.reports
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Audit, where it is time.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import torch.distributed as dist
 from torch import nn
@@ -62,12 +62,9 @@ class AuditTrainerCallback(TrainerCallback):
     ) -> None:
         every = {"every_n_evaluations": every_n_evaluations}
         self.audits = TrainingAudits(test, every, at_end, checks, fail_on, out, options)
-        self._seen, self._trainer = 0, cast(Trainer | None, None)
-
-    @property
-    def reports(self) -> list[AuditReport]:
-        """One an audit, on the first process."""
-        return self.audits.reports
+        self.reports = self.audits.reports
+        self._seen = 0
+        self._trainer: Trainer | None = None
 
     def attach(self, trainer: Trainer) -> Self:
         """Add it to a Trainer, and log by that.

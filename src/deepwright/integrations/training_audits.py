@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from deepwright.checks import AuditReport, audit, require_gates
-from deepwright.core.errors import InputError
+from deepwright.checks import AuditReport, audit, require_gates, resolve, subject_from_loaders
+from deepwright.checks.subjects.subject import OPTIONS
+from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import restored_rng
 from deepwright.core.requirements import require_whole
 from deepwright.report import keep
@@ -35,7 +37,8 @@ class TrainingAudits:
         reports: one an audit.
 
     Raises:
-        InputError: batches that end, no audit at all, gates on what isn't measured.
+        InputError: batches that end, no audit at all, gates on what isn't measured, checks and options that there
+            aren't; after hours of training it would be late to say so.
     """
 
     def __init__(
@@ -52,7 +55,8 @@ class TrainingAudits:
         ((name, self.every),) = every.items()
         if not self.every and not at_end:
             raise InputError(name, given=0, expected="1 or more, or at_end=True", hint="else nothing is audited")
-        require_gates(fail_on, checks)
+        require_gates(fail_on, resolve(checks))
+        _require_words(options)
         if iter(test) is test:
             raise InputError("test", given=f"a {type(test).__name__}, which ends", expected="a list or a loader")
         self.test, self.at_end, self.out = test, at_end, out
@@ -80,6 +84,15 @@ class TrainingAudits:
                 keep(report, self.out)
         self.reports.append(report)
         return report
+
+
+def _require_words(options: Mapping[str, Any]) -> None:
+    """Refuse options that an audit doesn't have."""
+    calls = (audit, subject_from_loaders)
+    words = {*OPTIONS, *(word for call in calls for word in signature(call).parameters)} - {"model", "test", "options"}
+    for word in options:
+        if word not in words:
+            raise unknown_name("option of an audit", word, words)
 
 
 def numbers_of(report: AuditReport) -> dict[str, float]:

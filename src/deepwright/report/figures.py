@@ -155,9 +155,9 @@ def _bars(figure: Figure) -> str:
     """Lying bars, one row a category, so that long names have room and stay readable on a phone."""
     values = [v for s in figure.series for key in ("y", "low", "high") for v in s.get(key) or []]
     scale = _Axis([0.0, *values], 0.0, 100.0, figure.log_y, figure.y_range or _from_zero(values, figure.log_y))
-    rows = []
+    rows, drawn = [], [(series, look.color) for series, look in zip(figure.series, looks(figure.series))]
     for label in categories(figure):
-        bars = "".join(_bar(figure, i, label, scale) for i in range(len(figure.series)))
+        bars = "".join(_bar(series, color, label, scale) for series, color in drawn)
         name = escape(label, quote=True)
         rows.append(f'<div class="bar-row"><span class="bar-name" title="{name}">{escape(label)}</span>{bars}</div>')
     return (
@@ -182,8 +182,7 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else show(value, 3)
 
 
-def _bar(figure: Figure, i: int, label: str, scale: _Axis) -> str:
-    series, color = figure.series[i], looks(figure.series)[i].color
+def _bar(series: dict[str, Any], color: str, label: str, scale: _Axis) -> str:
     places = [j for j, x in enumerate(series["x"]) if str(x) == label]
     if not places or not finite(series["y"][places[0]]):
         return ""

@@ -14,7 +14,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
 from deepwright.core.results import Figure
 from deepwright.report.figures import categories, finite, value_range
-from deepwright.report.palette import TRUTH, looks
+from deepwright.report.palette import TRUTH, Look, looks
 
 _MARKED = 12  # points of a line that bear a mark
 _SAME: dict[Any, Any] = {"svg.hashsalt": "deepwright", "svg.fonttype": "path"}  # names inside a file stay the same
@@ -113,8 +113,8 @@ def _plot(ax: Any, figure: Figure) -> None:
         return
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25)
-    for i in range(len(figure.series)):
-        (_bars if figure.kind == "bar" else _points)(ax, figure, i)
+    for i, look in enumerate(looks(figure.series)):
+        (_bars if figure.kind == "bar" else _points)(ax, figure, i, look)
     if figure.log_x:
         ax.set_xscale("log")
     if figure.log_y:
@@ -141,7 +141,7 @@ def _heatmap(ax: Any, figure: Figure) -> None:
             ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=6.5, color=ink)
 
 
-def _bars(ax: Any, figure: Figure, i: int) -> None:
+def _bars(ax: Any, figure: Figure, i: int, look: Look) -> None:
     """The i-th series as bars beside those of the others."""
     series, n, labels = figure.series[i], len(figure.series), categories(figure)
     places = [labels.index(str(x)) + (i - (n - 1) / 2) * 0.8 / n for x in series["x"]]
@@ -151,16 +151,14 @@ def _bars(ax: Any, figure: Figure, i: int) -> None:
             [v - low for v, low in zip(series["y"], series["low"])],
             [high - v for v, high in zip(series["y"], series["high"])],
         ]
-    look, width = looks(figure.series)[i], 0.8 / n
     style = {"color": _ink(look.color), "hatch": look.hatch, "edgecolor": "white", "linewidth": 0.5}
-    ax.bar(places, series["y"], width, label=series["name"], yerr=error, capsize=2, **style)
+    ax.bar(places, series["y"], 0.8 / n, label=series["name"], yerr=error, capsize=2, **style)
     ax.set_xticks(range(len(labels)), labels, rotation=30, ha="right", fontsize=8)
 
 
-def _points(ax: Any, figure: Figure, i: int) -> None:
+def _points(ax: Any, figure: Figure, i: int, look: Look) -> None:
     """The i-th series as a line or as points, with its band."""
-    series, look = figure.series[i], looks(figure.series)[i]
-    color = _ink(look.color)
+    series, color = figure.series[i], _ink(look.color)
     style: dict[str, Any] = {"linestyle": "--" if series.get("dashed") else "none" if figure.kind == "scatter" else "-"}
     points = [(a, b) for a, b in zip(series["x"], series["y"]) if finite(a) and finite(b)]
     x, y = [p[0] for p in points], [p[1] for p in points]

@@ -20,13 +20,14 @@ def study_page(result: StudyResult) -> str:
     """
     why = "".join(f"<li><b>{escape(claim.text)}</b>: {escape(words)}</li>" for claim, words in reasons(result))
     limits = "".join(f"<li>{escape(line)}</li>" for line in result.limits)
+    figures = "".join(map(svg, result.figures))
     parts = [
         f'<header><p class="kind">Deepwright study</p><h1>{escape(result.study)}</h1></header>',
         f'<section class="verdict" aria-label="Summary"><p class="said">{escape(result.summary)}</p></section>',
         f"<section><h2>Claims</h2><p>{escape(counted(result))}</p>{table_html(claims_table(result))}",
         f"<ul>{why}</ul></section>" if why else "</section>",
         f"<section><h2>What this does not show</h2><ul>{limits}</ul></section>" if limits else "",
-        f'<section><h2>Figures</h2><div class="figures">{"".join(map(svg, result.figures))}</div></section>',
+        f'<section><h2>Figures</h2><div class="figures">{figures}</div></section>' if figures else "",
     ]
     for i, table in enumerate((result.table, *result.tables)):
         parts.append(folded(f"table-{i + 1}", table.caption or f"Table {i + 1}", table_html(table), opened=i == 0))

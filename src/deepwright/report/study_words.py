@@ -34,9 +34,7 @@ def claims_table(result: StudyResult) -> Table:
     """Every claim with what was measured, its interval and what was asked."""
     rows: list[list[Any]] = []
     for c in ordered(result.claims):
-        over = f"{c.n} {c.basis or 'seeds'}" if c.rule in ("", "mean", "every") else c.basis
-        if c.rule == "":
-            over = str(c.n)
+        over = f"{c.n} {c.basis or 'seeds'}" if c.rule in ("mean", "every") else c.basis or str(c.n)
         rows.append([c.text, c.measured, _interval(c), f"{c.sense} {show(c.threshold)}", c.spread, over, c.verdict])
     return Table(["claim", "measured", "95 % interval", "asked", "spread", "over", "holds"], rows)
 

@@ -56,7 +56,7 @@ def reliability(
     Source: "On Calibration of Modern Neural Networks", arXiv 1706.04599; adaptive bins: arXiv 1904.01685.
     """
     require_whole(1, bins=bins)
-    z, labels = _read(logits, labels)
+    z, labels = require_logits(logits, labels)
     device = z.device
     confidence, predicted = z.softmax(1).max(1)
     right = (predicted == labels).double()
@@ -136,7 +136,7 @@ def ece_beside_chance(
         seed: of the draws.
         rows: number of draws.
     """
-    z, labels = _read(logits, labels)
+    z, labels = require_logits(logits, labels)
     confidence, predicted = z.softmax(1).max(1)
     return _beside_chance(confidence, predicted == labels, bins, seed, rows)
 
@@ -215,7 +215,7 @@ def ece_by_chance(logits: Float[Rows, "n classes"], bins: int = 15, seed: int = 
     Raises:
         InputError: as `reliability`.
     """
-    z, _ = _read(logits, torch.zeros(len(logits), dtype=torch.long))
+    z, _ = require_logits(logits, torch.zeros(len(logits), dtype=torch.long))
     require_whole(1, bins=bins, rows=rows)
     confidence = z.softmax(1).amax(1)
     return _by_chance(confidence, confidence_bins(confidence, bins), bins, seed, rows)
@@ -279,7 +279,7 @@ def brier(logits: Float[Rows, "n classes"], labels: Labels) -> Float[Tensor, " n
     Raises:
         InputError: as `reliability`.
     """
-    z, labels = _read(logits, labels)
+    z, labels = require_logits(logits, labels)
     p = z.softmax(1)
     return (p**2).sum(1) - 2 * p.gather(1, labels[:, None])[:, 0] + 1
 
@@ -294,7 +294,7 @@ def nll(logits: Float[Rows, "n classes"], labels: Labels) -> Float[Tensor, " n"]
     Raises:
         InputError: as `reliability`.
     """
-    z, labels = _read(logits, labels)
+    z, labels = require_logits(logits, labels)
     return F.cross_entropy(z, labels, reduction="none")
 
 
@@ -312,7 +312,7 @@ def fit_temperature(logits: Float[Rows, "n classes"], labels: Labels) -> float:
             or as T grows (the logits say less than nothing about the labels).
         InputError: as `reliability`.
     """
-    z, labels = _read(logits, labels)
+    z, labels = require_logits(logits, labels)
     return _temperature(z, labels)
 
 
@@ -333,7 +333,7 @@ def temperature_gain(
     Raises:
         InputError: fewer samples than folds; otherwise as `reliability`.
     """
-    z, labels = _read(logits, labels)
+    z, labels = require_logits(logits, labels)
     if not 2 <= folds <= len(z):
         raise InputError("folds", given=folds, expected=f"2..{len(z)} for {len(z)} samples")
     order = torch.randperm(len(z), generator=generator(seed, "temperature-folds")).to(z.device)
@@ -375,8 +375,16 @@ def _temperature(z: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> 
     return float(torch.tensor((low + high) / 2).exp())
 
 
-def _read(logits: Rows, labels: Labels) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:
-    """Logits in double precision and labels beside them, both checked."""
+def require_logits(logits: Rows, labels: Labels) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:
+    """Logits in double precision and labels beside them, both checked.
+
+    Args:
+        logits: (N, K).
+        labels: (N,).
+
+    Raises:
+        InputError: as `reliability`.
+    """
     logits = as_tensor(logits, "logits")
     if logits.ndim != 2 or len(logits) == 0 or logits.shape[1] < 2:
         raise InputError(

@@ -26,7 +26,7 @@ def aurc(confidence: Float[Tensor, " n"], errors: Shaped[Tensor, " n"]) -> float
 
     Source: "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", arXiv 1805.08206.
     """
-    return float(_risks(*_checked(confidence, errors)).mean())
+    return float(_risks(*require_ranked(confidence, errors)).mean())
 
 
 def excess_aurc(confidence: Float[Tensor, " n"], errors: Shaped[Tensor, " n"]) -> float:
@@ -41,7 +41,7 @@ def excess_aurc(confidence: Float[Tensor, " n"], errors: Shaped[Tensor, " n"]) -
 
     Source: arXiv 1805.08206; the best ranking's area is summed here, not approximated by r + (1 - r) ln(1 - r).
     """
-    sure, wrong = _checked(confidence, errors)
+    sure, wrong = require_ranked(confidence, errors)
     best = wrong.sort().values.cumsum(0) / torch.arange(1, len(wrong) + 1, device=wrong.device)
     return max(0.0, float(_risks(sure, wrong).mean() - best.mean()))
 
@@ -60,7 +60,7 @@ def risk_at_coverage(confidence: Float[Tensor, " n"], errors: Shaped[Tensor, " n
     Source: "Selective Classification for Deep Neural Networks", arXiv 1705.08500.
     """
     require_within(0, 1, ends="(]", coverage=coverage)
-    sure, wrong = _checked(confidence, errors)
+    sure, wrong = require_ranked(confidence, errors)
     kept = max(1, math.ceil(round(coverage * len(sure), 9)))  # 0.95 * 100 isn't 95.00000000000001 samples
     return float(wrong[sure >= sure.sort(descending=True).values[kept - 1]].mean())
 
@@ -73,7 +73,16 @@ def _risks(confidence: Tensor, errors: Tensor) -> Float[Tensor, " n"]:
     return means[last]
 
 
-def _checked(confidence: Tensor, errors: Tensor) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+def require_ranked(confidence: Tensor, errors: Tensor) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Confidences and errors beside them in double precision, both checked.
+
+    Args:
+        confidence: (N,) larger = kept longer.
+        errors: (N,) booleans, or any loss of 0 or more.
+
+    Raises:
+        InputError: as `aurc`.
+    """
     sure = numbers(confidence, "confidence").double()
     wrong = require_finite(numbers(errors, "errors").double(), "errors")
     require_same_length(sure, wrong, "confidence and errors")

@@ -67,6 +67,8 @@ def _claim_faults(claim: Claim, result: StudyResult) -> Iterator[str]:
     if claim.rule not in RULES:
         yield f"{name} was decided by a mean without its interval"
         return
+    if not math.isfinite(claim.measured):
+        yield f"{name} has no number: {show(claim.measured)}"
     if not math.isfinite(claim.threshold):
         yield f"{name} can't fail: its bar is {show(claim.threshold)}"
     if claim.rule in ("mean", "every") and claim.n < FEWEST_SEEDS:
@@ -99,9 +101,9 @@ def _page_faults(result: StudyResult) -> Iterator[str]:
     if not result.figures:
         yield "it draws nothing"
     for figure in result.figures:
-        bare = figure.kind in ("line", "bar") and not any(s.get("low") for s in figure.series)
+        bare = figure.kind in ("line", "bar") and not all(s.get("low") for s in figure.series)
         if bare and not figure.note:
-            yield f"figure {figure.title!r} has no intervals, and no note says why"
+            yield f"figure {figure.title!r} has series without intervals, and no note says why"
 
 
 def unsupported_numbers(result: StudyResult) -> list[str]:

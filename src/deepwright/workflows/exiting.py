@@ -228,10 +228,11 @@ def _calibrate(model: AdaptiveModel, subject: Subject, options: ExitOptions) -> 
     """Thresholds under which leaving early breaks no more than was allowed."""
     validation = subject.data.validation
     whole = subject.logits("validation").argmax(1) == validation.y
-    heads = head_logits(model, (x for x, _ in validation.batches(subject.batch_size)))
+    batches = validation.batches(subject.batch_size).inputs
+    heads = head_logits(model, batches)
     calibrate_exits(
         model,
-        [x for x, _ in validation.batches(subject.batch_size)],
+        list(batches),
         torch.ones(len(validation), dtype=torch.bool),
         max_false_skip=options.max_harm,
         confidence=options.confidence,
@@ -264,7 +265,7 @@ def _measured(model: AdaptiveModel, subject: Subject) -> WithExits:
         f"together certified below {policy.max_harm:.2%} at {policy.confidence:.0%} on {policy.relevant} validation "
         f"samples. {cost}"
     )
-    return WithExits(model, cost, Table(["way", "share", "MACs", "accuracy", "low", "high"], rows, caption))
+    return WithExits(model, cost, Table(["way", "share", "MACs", "accuracy", "95 % from", "95 % to"], rows, caption))
 
 
 def _outcomes(model: AdaptiveModel, subject: Subject) -> tuple[Tensor, Tensor]:

@@ -111,7 +111,7 @@ def guard(options: GuardOptions = GuardOptions(), *, say: Say = quiet) -> GuardR
 
 def _flagged(subject: Subject, guarded: Guarded) -> Table:
     size = subject.batch_size
-    sets: dict[str, Iterable[Tensor]] = {"test": (x for x, _ in subject.data.test.batches(size))}
+    sets: dict[str, Iterable[Tensor]] = {"test": subject.data.test.batches(size).inputs}
     sets.update({name: x.split(size) for name, x in subject.ood.items()})
     rows: list[list[Any]] = []
     for name, batches in sets.items():
@@ -125,4 +125,4 @@ def _flagged(subject: Subject, guarded: Guarded) -> Table:
         f"({facts['accepted']['low']:.1%} to {facts['accepted']['high']:.1%})"
         + (f": {facts['note']}" if "note" in facts else "")
     )
-    return Table(["set", "samples", "called foreign", "low", "high"], rows, caption)
+    return Table(["set", "samples", "called foreign", "95 % from", "95 % to"], rows, caption)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +95,7 @@ def require_writable(out: Path | str) -> None:
     """Refuse a folder that can't be written: before minutes of work, not after.
 
     Args:
-        out: the folder; it is made where it is missing.
+        out: the folder; where it is missing it stays so, for what follows may still be refused.
 
     Raises:
         InputError: why it can't be written.
@@ -101,8 +103,12 @@ def require_writable(out: Path | str) -> None:
     if not str(out) or "\0" in str(out):
         raise InputError("out", given=repr(str(out)), expected="the name of a folder", hint='"." is the current one')
     probe = Path(out) / ".writable"
+    missing = [folder for folder in probe.parents if not os.path.exists(folder)]
     write_text(probe, "")
     probe.unlink()
+    for folder in missing:
+        with suppress(OSError):  # another process has begun its work there
+            folder.rmdir()
 
 
 def unfinished(out: Path | str, fresh: bool = False) -> Path:

@@ -47,6 +47,6 @@ class ValidationScore:
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """The score, as `core.fit` takes it."""
-        batches = (x for x, _ in self.split.batches(self.batch_size))
-        out = self.task.join(read_outputs(network, batches, self.task.read))
+        batches = self.split.batches(self.batch_size)
+        out = self.task.join(read_outputs(network, batches.inputs, self.task.read))
         return {"score": float(self.task.score(out, self.split.y).double().mean())}

@@ -75,7 +75,7 @@ def write_files(
         notes.append(f"no ONNX file: {error}")
     say("latencies, in turns")
     measured = times(calls, example[:1])
-    columns = ["network", "form", "bytes", f"test {subject.score_name}", "low", "high"]
+    columns = ["network", "form", "bytes", f"test {subject.score_name}", "95 % from", "95 % to"]
     columns += ["ms for one input", "ms from", "ms to"]
     order = [(when, form) for form in ("torch", "ONNX float", "ONNX int8") for when in ("before", "after")]
     table = [
@@ -128,7 +128,7 @@ def _write_int8(out: Path, subject: Subject, model: nn.Module, example: Tensor, 
 def _row(subject: Subject, model: nn.Module) -> list[Any]:
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     split = subject.data.test
-    parts = read_outputs(model, (x for x, _ in split.batches(subject.batch_size)), subject.task.read)
+    parts = read_outputs(model, split.batches(subject.batch_size).inputs, subject.task.read)
     return [size, *_score(subject, parts)]
 
 

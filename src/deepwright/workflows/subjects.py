@@ -169,7 +169,8 @@ class SubjectOptions:
                 raise InputError("outputs", given=f"{self.outputs!r} beside a task", expected="none: the task says it")
         require_several("aside", self.aside)
         if self.quantiles is not None and self.model is None:
-            raise InputError("quantiles", given="no network that gives them", expected="none")
+            hint = "name it as MODEL (model= from Python)"
+            raise InputError("quantiles", given="no network", expected="one that gives them", hint=hint)
         for name in ("mean", "std", "eps", "quantiles"):
             if getattr(self, name) is not None:
                 require_several(name, getattr(self, name))

@@ -1,6 +1,7 @@
 """Models of transformers, built here from tiny configurations, and the folders that they save."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 import deepwright as dw
 from deepwright.core.errors import InputError
+from deepwright.core.identity import digest
 from deepwright.data import Data, Split
 from deepwright.nets import HuggingFace, as_network, is_own, load, load_hugging_face, read_card
 from deepwright.workflows import SubjectOptions
@@ -135,6 +137,14 @@ def test_a_folder_gives_the_model_that_was_saved(make, size, tmp_path, pixels, i
     assert not loaded.training
     assert torch.equal(loaded(x), HuggingFace(model)(x))
     assert next(loaded.parameters()).dtype == next(model.parameters()).dtype
+
+
+def test_a_network_is_the_same_wherever_its_folder_lies(tmp_path):
+    """An audit goes on under another spelling of the path, and after the folder was moved."""
+    folder = saved(bert(), tmp_path / "there")
+    loaded, moved = load_hugging_face(folder), load_hugging_face(shutil.copytree(folder, tmp_path / "moved"))
+    assert loaded.folder != moved.folder
+    assert digest(loaded) == digest(moved) != digest(load_hugging_face(saved(bert(num_labels=2), tmp_path / "other")))
 
 
 def test_the_normalisation_of_a_folder_is_put_inside(tmp_path, pixels):

@@ -174,6 +174,18 @@ def test_stream_contains_the_exact_value():
     assert abs(float(whole.compute()) - exact) < 1e-12
 
 
+def test_groups_are_normalised_too():
+    rng = torch.Generator().manual_seed(7)
+    z, y = torch.randn(400, 3, generator=rng) * 3, torch.arange(400) % 3
+    z[torch.arange(300), y[:300]] += 6
+    group = torch.arange(400) % 2
+    metric = FragilityIndex(normalize=True)
+    metric.update(z, y, group)
+    for g, value in metric.compute_groups().items():
+        mine = group == g
+        assert float(value) == float(fragility_index(z[mine], y[mine], normalize=True))
+
+
 def test_dense_targets_and_ignored_positions():
     z = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(7)) * 3
     y = z.argmax(1)

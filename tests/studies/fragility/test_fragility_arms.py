@@ -83,6 +83,24 @@ def test_cvar_is_the_mean_of_the_worst():
     assert float(of_arm("cvar", 0.3)(out, y)) == pytest.approx(float(losses.sort().values[-3:].mean()))
 
 
+def test_focal_weighs_a_sample_by_its_wrong_probability():
+    """gamma = 2 at p = 0.9 and 0.5: 0.1^2 and 0.5^2 times -log p."""
+    p = torch.tensor([0.9, 0.5])
+    out = torch.stack([p.logit(), torch.zeros(2)], 1)
+    expected = (0.01 * -math.log(0.9) + 0.25 * math.log(2)) / 2
+    assert float(of_arm("focal", 2.0)(out, torch.zeros(2, dtype=torch.long))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_chi2_is_the_mean_under_the_worst_weights_of_its_ball():
+    """Weights w / n with mean (w - 1)^2 / 2 = rho that lean towards the losses."""
+    out, y = logits_and_labels()
+    losses = F.cross_entropy(out, y, reduction="none")
+    lean = (losses - losses.mean()) / losses.std(correction=0)
+    w = 1 + math.sqrt(2 * 0.05) * lean
+    assert float((w - 1).square().mean() / 2) == pytest.approx(0.05, rel=1e-5)
+    assert float(of_arm("chi2-dro", 0.05)(out, y)) == pytest.approx(float((w * losses).mean()), rel=1e-5)
+
+
 def test_every_arm_has_as_many_settings():
     assert {len(arm.tries) for arm in ARMS.values()} == {8}
 

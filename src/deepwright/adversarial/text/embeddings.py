@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
 from deepwright.core.requirements import require_network
+from deepwright.core.texts import SEGMENT
 from deepwright.nets.texts import TokenNetwork
 
-_BASE, _DIGITS = 128, 4  # tokens in digits that half precision holds
-_SHIFT = 2**21  # to numbers that aren't negative: see `core.texts.to_tokens`
+_BASE, _DIGITS = 128, 4  # tokens, of which none is below -SEGMENT, in digits that half precision holds
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class FromEmbeddings(nn.Module):
         """
         e = self._embedded(ids)
         e = (e.float() if e.dtype in (torch.float16, torch.bfloat16) else e) / self.unit
-        digits = torch.stack([((ids + _SHIFT) // _BASE**k) % _BASE for k in range(_DIGITS)], -1).to(e)
+        digits = torch.stack([((ids + SEGMENT) // _BASE**k) % _BASE for k in range(_DIGITS)], -1).to(e)
         may = torch.ones_like(ids, dtype=torch.bool) if real is None else real
         mask = torch.cat([may[..., None].expand_as(e).to(e), torch.zeros_like(digits)], -1)
         return EmbeddedTexts(torch.cat([e, digits], -1), mask)
@@ -102,7 +102,7 @@ class FromEmbeddings(nn.Module):
     def forward(self, x: Float[Tensor, "n length d_4"]) -> Any:
         """The network's outputs where the embedding gives these points."""
         digits = x[..., -_DIGITS:].detach().round().long()
-        ids = torch.stack([digits[..., k] * _BASE**k for k in range(_DIGITS)]).sum(0) - _SHIFT
+        ids = torch.stack([digits[..., k] * _BASE**k for k in range(_DIGITS)]).sum(0) - SEGMENT
         points = x[..., :-_DIGITS]
 
         def instead(module: nn.Module, args: Any, out: Tensor) -> Tensor:

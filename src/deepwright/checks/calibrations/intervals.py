@@ -20,6 +20,10 @@ from deepwright.risk.intervals import LEVELS
 
 _MOVES = 8  # outputs whose correction is written out
 _TOLD = 0.9  # the level that the summary speaks of, where it is there
+_NARROWER = (
+    "as wide for every sample. A network that predicts its own spread (a task with spread='variance', 'interval' or "
+    "'quantiles') can be narrower where it is sure."
+)
 Ends = dict[float, tuple[Tensor, Tensor]]
 
 
@@ -92,11 +96,9 @@ def _of_points(subject: Subject, conformal: Ends) -> Finding:
         if cast(Regression, subject.task).spread == "none"
         else "Not graded: quantiles that don't pair, as 0.05 and 0.95 do, claim no interval that could be judged.",
         remedy=f"For an interval around each number take `subject.outputs() - {width / 2:.4g}` to `subject.outputs() "
-        f"+ {width / 2:.4g}`: as wide for every sample. A network that predicts its own spread "
-        "(a task with spread='variance', 'interval' or 'quantiles') can be narrower where it is sure."
+        f"+ {width / 2:.4g}`: {_NARROWER}"
         if subject.task.columns == (1,)
-        else "Add and subtract half of each output's width below: as wide for every sample. A network that predicts "
-        "its own spread (a task with spread='variance' or 'quantiles') can be narrower where it is sure.",
+        else f"Add and subtract half of each output's width below: {_NARROWER}",
         tables=_conformal_table(subject, conformal),
         figures=[_figure(rows)],
     )
@@ -194,9 +196,8 @@ def _grade(subject: Subject, found: Interval) -> tuple[Graded, str]:
         return Graded("info"), f"Not graded: {why}; an interval around a guess is of no use, however true."
     if _disordered(subject):
         many = f"{_crossed(subject)} of {len(subject.outputs())}"
-        return Graded(
-            "info"
-        ), f"Not graded: quantiles that cross on {many} samples aren't in the order of their levels."
+        why = f"Not graded: quantiles that cross on {many} samples aren't in the order of their levels."
+        return Graded("info"), why
     grade = graded_down(found, STEPS)
     rule = (
         f"Coverage is off by {found.value:.3f} in the mean over levels and outputs, without what few samples add: A up "

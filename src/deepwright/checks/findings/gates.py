@@ -92,9 +92,8 @@ def _require_check(condition: str, check: str, checks: Sequence[str]) -> None:
     if check in checks:
         return
     if check in MEASURABLE:
-        raise InputError(
-            "gate", given=f"{condition!r}", expected="a value of a check that runs", hint=f"--check {check}"
-        )
+        hint = f"let {check} run too: --check {check}, from Python checks=({check!r}, ...)"
+        raise InputError("gate", given=f"{condition!r}", expected="a value of a check that runs", hint=hint)
     raise unknown_name(f"check in the gate {condition!r}", check, checks)
 
 

@@ -75,7 +75,7 @@ def _columns(subject: Subject, split: Split, *, raw: bool) -> dict[str, Any]:
     if raw and subject.data.kind == "tabular":
         return dict(columns_as_given(subject, split))
     if are_pictures(split):
-        return dict(statistics_of(x for x, _ in split.batches(500)))
+        return dict(statistics_of(split.batches(500).inputs))
     return {k: v for k, v in attributes_of(subject, split, labels=False).items() if k not in split.columns}
 
 

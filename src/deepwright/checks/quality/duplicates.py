@@ -76,7 +76,7 @@ def check_duplicates(subject: Subject) -> Finding:
 
 def _fingerprints(subject: Subject, splits: dict[str, Split]) -> Fingerprints:
     if are_pictures(subject.data.test):
-        parts = [picture_fingerprints(x for x, _ in split.batches(500)) for split in splits.values() if len(split)]
+        parts = [picture_fingerprints(split.batches(500).inputs) for split in splits.values() if len(split)]
         return Fingerprints.cat(parts)
     if subject.data.kind == "text":
         return text_fingerprints([text for split in splits.values() for text in to_texts(split.x)], subject.seed)

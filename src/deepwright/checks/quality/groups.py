@@ -38,7 +38,7 @@ def check_groups(subject: Subject) -> Finding:
     measured: dict[str, Any] = {}
     for which, group in (("worst_group", worst), ("best_group", best)):  # picked, so that all intervals must hold
         rows = groups.index == groups.names.index(group.name)
-        measured[which] = interval_of_mean(values.cpu()[rows], subject.seed, 1 - 0.05 / len(large))
+        measured[which] = interval_of_mean(values.cpu()[rows], subject.seed, 1 - _LEVEL / len(large))
     measured["largest_gap"] = widest.gap
     measured["smallest_p_value"] = gaps[0].p
     rates = _rates(subject, groups)

@@ -71,7 +71,7 @@ def attributes_of(subject: Subject, split: Split, *, labels: bool = True, most: 
     """
     found: dict[str, Any] = {}
     if are_pictures(split):
-        found |= statistics_of(x for x, _ in split.batches(_BATCH))
+        found |= statistics_of(split.batches(_BATCH).inputs)
     elif subject.data.kind == "text":
         texts = to_texts(split.x)
         found |= {"characters": torch.tensor([float(len(text)) for text in texts])}

@@ -68,7 +68,6 @@ def spread_map(
     *,
     kept: Kept | None = None,
     progress: str | None = None,
-    total: int | None = None,
 ) -> list[Any]:
     """The result of each piece, in their order: in this process, unless a spread is in force.
 
@@ -77,13 +76,12 @@ def spread_map(
         pieces: an iterable; of a sequence, or of what is asked by number (`core.batches`), each process takes its own.
         kept: is told each result as soon as those before it are there, in the process that calls.
         progress: what a bar says; None shows none.
-        total: how many pieces there are, where they don't say it.
 
     Raises:
         BaseException: what the first piece that fails raises.
     """
     results: list[Any] = []
-    size = len(pieces) if total is None and isinstance(pieces, Sized) else total
+    size = len(pieces) if isinstance(pieces, Sized) else None
     with bar(progress or "", size, enabled=None if progress else False) as running:
 
         def keep(number: int, result: Any) -> None:

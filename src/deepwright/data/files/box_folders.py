@@ -13,10 +13,10 @@ from deepwright.core.tasks import DetectionBatch
 from deepwright.data.dataset import Data, Split
 from deepwright.data.files.archives import Decoding, ImageSource, decode
 from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_yolo
-from deepwright.data.files.parts import data_of_parts, part_in
+from deepwright.data.files.parts import by_part, data_of_parts, part_in
 from deepwright.data.files.pieces import FOR_TRAINING
 from deepwright.data.files.voc_lists import BOXES, voc_lists
-from deepwright.data.files.yolo_yaml import YAML, YoloParts, yaml_names, yolo_parts
+from deepwright.data.files.yolo_yaml import YAML, yaml_names, yolo_parts
 
 _HEAD = 1 << 20  # bytes that a JSON file is told by
 _CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
@@ -38,7 +38,7 @@ def holds_boxes(path: Path) -> bool:
     Args:
         path: any.
     """
-    return path.is_dir() and bool(_pieces(path))
+    return path.is_dir() and bool(_pieces(path)[0])
 
 
 def load_boxes(
@@ -75,7 +75,7 @@ def load_boxes(
         InputError: no form that is known, pictures of several sizes without `size`, class names that are missing.
     """
     path = Path(path)
-    pieces = _pieces(path) if path.is_dir() else {}
+    pieces, told = _pieces(path) if path.is_dir() else ({}, [])
     if not pieces:
         hint = "COCO: *.json; VOC: Annotations/*.xml; YOLO: labels/*.txt with data.yaml or classes.txt"
         raise InputError(
@@ -91,11 +91,7 @@ def load_boxes(
     splits = {part: Split(each.images, DetectionBatch(each.truth)) for part, each in read.items()}
     ignored = sum(int((each.occupied == -1).sum()) for each in read.values())
     order = ", ".join(f"{i} {name}" for i, name in enumerate(found[:20])) + (", ..." if len(found) > 20 else "")
-    notes = [f"{first.form} boxes; labels are {order}"]
-    if first.form == "YOLO" and (path / YAML).is_file():
-        notes += _notes_of(yolo_parts(path))
-    if first.form == "VOC" and first.only is not None:
-        notes.append("parts are those of ImageSets/Main; coordinates count pixels from 1, as VOC's do")
+    notes = [f"{first.form} boxes; labels are {order}", *told]
     if ignored:
         what = "pictures hold" if ignored > 1 else "picture holds"
         notes.append(f"{ignored} {what} only boxes marked difficult or crowd, which don't count as objects")
@@ -103,27 +99,36 @@ def load_boxes(
     return data.limited(limit, train_limit, seed)
 
 
-def _pieces(path: Path) -> dict[str, _Piece]:
-    """The parts that a folder has, under "" one that has none."""
-    by_file = _coco_pieces(path) or _voc_pieces(path)
-    if by_file:
-        return by_file
-    said = {part: _Piece("YOLO", path, path, only) for part, only in yolo_parts(path).names.items()}
-    if said:
-        return said
-    below = {part_in(folder.name): folder for folder in sorted(path.iterdir()) if folder.is_dir()}
-    inside = {part: _one(folder) for part, folder in below.items() if part}
-    found = {part: piece for part, piece in inside.items() if piece is not None}
-    if found:
-        return found
+def _pieces(path: Path) -> tuple[dict[str, _Piece], list[str]]:
+    """The parts that a folder has, under "" one that has none, and what to tell of where they are from."""
+    coco = _coco_pieces(path)
+    if coco:
+        return coco, []
+    voc = _voc_pieces(path)
+    if voc:
+        return voc, ["parts are those of ImageSets/Main; coordinates count pixels from 1, as VOC's do"]
+    said = yolo_parts(path)
+    absent = [f"not found below the data's folder, as {YAML} says: {line}" for line in said.absent]
+    if said.names:
+        yolo = {part: _Piece("YOLO", path, path, only) for part, only in said.names.items()}
+        return yolo, [f"parts are those of {YAML}", *absent]
+    return _pieces_of_folders(path), absent
+
+
+def _pieces_of_folders(path: Path) -> dict[str, _Piece]:
+    """The parts that folders are named as, under "" one that has none."""
+    inside = [(part_in(f.name), f.name, _one(f)) for f in _folders_of_parts(path)]
+    found = by_part(((part, name, piece) for part, name, piece in inside if piece is not None), path)
     pictures, marks = path / "images", path / "labels"
-    if pictures.is_dir() and marks.is_dir():
-        each = {part_in(f.name): _Piece("YOLO", f, marks / f.name) for f in sorted(pictures.iterdir()) if f.is_dir()}
-        found = {part: piece for part, piece in each.items() if part and any(piece.marks.glob("*.txt"))}
-        if found:
-            return found
-    whole = _one(path)
-    return {} if whole is None else {"": whole}
+    if not found and pictures.is_dir() and marks.is_dir():
+        marked = [f for f in _folders_of_parts(pictures) if any((marks / f.name).glob("*.txt"))]
+        found = by_part(((part_in(f.name), f.name, _Piece("YOLO", f, marks / f.name)) for f in marked), pictures)
+    whole = None if found else _one(path)
+    return found if whole is None else {"": whole}
+
+
+def _folders_of_parts(path: Path) -> list[Path]:
+    return [folder for folder in sorted(path.iterdir()) if folder.is_dir() and part_in(folder.name)]
 
 
 def _one(path: Path) -> _Piece | None:
@@ -158,8 +163,9 @@ def _coco_pieces(path: Path) -> dict[str, _Piece]:
     if len(files) == 1:
         part = part_in(files[0].stem.removeprefix("instances_"))
         return {part: _Piece("COCO", path, files[0])}
-    found = {part_in(file.stem.removeprefix("instances_")): file for file in files}
-    return {part: _Piece("COCO", _pictures_of(path, part), file) for part, file in found.items() if part}
+    named = [(part_in(file.stem.removeprefix("instances_")), file.name, file) for file in files]
+    found = by_part((each for each in named if each[0]), path)
+    return {part: _Piece("COCO", _pictures_of(path, part), file) for part, file in found.items()}
 
 
 def _pictures_of(path: Path, part: str) -> Path:
@@ -177,12 +183,6 @@ def _is_coco(file: Path) -> bool:
         head = stream.read(_HEAD)
     words = [word in head for word in (b'"images"', b'"annotations"', b'"categories"')]
     return any(words) if len(head) == _HEAD else all(words)
-
-
-def _notes_of(said: YoloParts) -> list[str]:
-    """How far the parts are those that a file of YOLO names."""
-    absent = [f"not found below the data's folder, as {YAML} says: {line}" for line in said.absent]
-    return [f"parts are those of {YAML}", *absent] if said.names else absent
 
 
 def _form_of_pictures(piece: _Piece, size: tuple[int, int] | None, mode: str) -> tuple[tuple[int, int], int]:

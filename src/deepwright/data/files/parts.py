@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from deepwright.core.errors import InputError
 from deepwright.data.dataset import Data, Split
 from deepwright.data.files.pieces import SHARES, missing_part, one_piece, seen_validation
 
+T = TypeVar("T")
 PART_OF = {
     "train": "train",
     "training": "train",
@@ -30,6 +32,26 @@ def part_in(name: str) -> str:
         name: without its ending.
     """
     return PART_OF.get(re.sub(r"[\d_\-.]*$", "", name.lower()), "")
+
+
+def by_part(found: Iterable[tuple[str, str, T]], path: Path) -> dict[str, T]:
+    """Part -> what is of it.
+
+    Args:
+        found: (part, its name in the data, what it is).
+        path: of the data.
+
+    Raises:
+        InputError: two of one part, of which one would be passed over.
+    """
+    names: dict[str, str] = {}
+    parts: dict[str, T] = {}
+    for part, name, each in found:
+        if part in parts:
+            given, hint = f"{names[part]} and {name}, both the {part} part", "join them, or take one of them away"
+            raise InputError(f"{path}", given=given, expected="one of each part", hint=hint)
+        names[part], parts[part] = name, each
+    return parts
 
 
 def data_of_parts(

@@ -15,7 +15,7 @@ from deepwright.core.errors import InputError, first_line
 from deepwright.core.files import reading
 from deepwright.data.files.arrow_folders import arrow_columns, is_arrow_folder
 from deepwright.data.files.frames import arrow
-from deepwright.data.files.parts import PART_OF
+from deepwright.data.files.parts import PART_OF, by_part
 
 TEXT_FILES = (".csv", ".tsv", ".jsonl", ".parquet")
 Row = tuple[Any, ...]
@@ -26,7 +26,7 @@ class TextRows:
     """A text and its targets in each row, as they stand in the files.
 
     Attributes:
-        parts: rows of each part; a single one is called "all".
+        parts: rows of each part; a single one, whatever it is called, are data in one piece.
         files: where each part's rows are from, for messages.
         classes: of the only target, in the order that the data set itself names; None where it names none.
     """
@@ -36,27 +36,22 @@ class TextRows:
     classes: tuple[str, ...] | None = None
 
 
-def part_of(name: str) -> str | None:
-    """The part that a file or a folder is of, by its name without its ending; None for others.
+def part_of(name: str) -> str:
+    """The part that a file or a folder is of, by its name without its ending; "" for others.
 
     Args:
         name: of the file or folder.
     """
-    return PART_OF.get(name.lower())
+    return PART_OF.get(name.lower(), "")
 
 
-def text_tables(path: Path) -> dict[str, Path]:
-    """Part -> file, of a folder's tables that are named as parts are.
+def text_tables(path: Path) -> list[Path]:
+    """A folder's tables that are named as parts are.
 
     Args:
         path: the folder.
     """
-    found = {}
-    for file in sorted(path.iterdir()):
-        part = part_of(file.stem)
-        if file.suffix.lower() in TEXT_FILES and part is not None:
-            found[part] = file
-    return found
+    return [file for file in sorted(path.iterdir()) if file.suffix.lower() in TEXT_FILES and part_of(file.stem)]
 
 
 def read_rows(path: Path, text: str, targets: Sequence[str]) -> TextRows:
@@ -68,23 +63,21 @@ def read_rows(path: Path, text: str, targets: Sequence[str]) -> TextRows:
         targets: columns of what is predicted.
 
     Raises:
-        InputError: damaged files, columns that aren't there (those that are, are listed).
+        InputError: damaged files, two of one part, columns that aren't there (those that are, are listed).
         MissingExtraError: the package that reads Arrow's and Parquet's files isn't installed.
     """
     columns = (text, *targets)
     if is_arrow_folder(path):
         found, names = arrow_columns(path, columns, lambda there: _require(columns, there, path))
-        named = {(part_of(name) or name): rows for name, rows in found.items()}
+        parts = by_part(((part_of(name), name, rows) for name, rows in found.items()), path)
         own = names.get(targets[0]) if len(targets) == 1 else None
-        return TextRows(_single(named), {part: path.name for part in (*named, "all")}, own)
-    tables = {"all": path} if path.is_file() else text_tables(path)
-    parts = {part: _rows(file, columns) for part, file in tables.items()}
-    files = {part: file.name for part, file in tables.items()} | {"all": next(iter(tables.values())).name}
-    return TextRows(_single(parts), files)
-
-
-def _single(parts: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    return {"all": next(iter(parts.values()))} if len(parts) == 1 else parts
+        return TextRows(parts, dict.fromkeys(parts, path.name), own)
+    files = [path] if path.is_file() else text_tables(path)
+    tables = by_part(((part_of(file.stem), file.name, file) for file in files), path)
+    return TextRows(
+        {part: _rows(file, columns) for part, file in tables.items()},
+        {part: file.name for part, file in tables.items()},
+    )
 
 
 def _require(columns: Sequence[str], there: Sequence[str], path: Path) -> None:

@@ -16,7 +16,7 @@ from deepwright.core.texts import to_codes
 from deepwright.data.dataset import Data, Split
 from deepwright.data.files.arrow_folders import is_arrow_folder
 from deepwright.data.files.class_order import Matched, Named, in_order, listed, matched, order_note, require_names
-from deepwright.data.files.parts import data_of_parts
+from deepwright.data.files.parts import by_part, data_of_parts
 from deepwright.data.files.pieces import FOR_TRAINING
 from deepwright.data.files.text_tables import TextRows, part_of, read_rows, text_tables
 
@@ -213,8 +213,8 @@ def holds_texts(path: Path) -> bool:
 
 def _folders(path: Path) -> TextRows:
     pools: dict[str, list[tuple[Any, ...]]] = {}
-    parts = {f.name: part for f in path.iterdir() if f.is_dir() and (part := part_of(f.name)) is not None}
-    roots = {part: path / name for name, part in parts.items()} or {"all": path}
+    inside = [folder for folder in sorted(path.iterdir()) if folder.is_dir() and part_of(folder.name)]
+    roots = by_part(((part_of(folder.name), folder.name, folder) for folder in inside), path) or {"": path}
     for part, root in roots.items():
         for file in sorted(root.glob("*/*.txt")):
             with reading(f"cannot read {file}", "text in UTF-8", file):
@@ -224,5 +224,4 @@ def _folders(path: Path) -> TextRows:
             pools.setdefault(part, []).append((body, file.parent.name))
     if not pools:
         raise InputError(f"{path}", given="no class folders with .txt files", expected="class/text.txt")
-    pools = {"all": next(iter(pools.values()))} if len(pools) == 1 else pools
     return TextRows(pools, dict.fromkeys(pools, path.name))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from deepwright.core.errors import InputError
 from deepwright.core.files import reading
+from deepwright.data.files.parts import PART_OF
 
 BOXES, MAPS = "Main", "Segmentation"
-_LISTS = {"train": "train", "val": "validation", "test": "test"}
+_LISTS = ("train", "val", "test")
 
 
 def voc_lists(path: Path, of: str) -> dict[str, tuple[str, ...]]:
@@ -27,12 +29,12 @@ def voc_lists(path: Path, of: str) -> dict[str, tuple[str, ...]]:
     home = path / "ImageSets" / of
     if not home.is_dir():
         return {}
-    names = {name: part for name, part in _LISTS.items() if (home / f"{name}.txt").is_file()}
-    if "train" not in names and "val" not in names and (home / "trainval.txt").is_file():
-        names["trainval"] = "train"
-    found = {part: _listed(home / f"{name}.txt") for name, part in names.items()}
-    every = [stem for stems in found.values() for stem in stems]
-    twice = next((stem for stem in every if every.count(stem) > 1), None) if len(set(every)) < len(every) else None
+    names = {PART_OF[name]: name for name in _LISTS if (home / f"{name}.txt").is_file()}
+    if not {"train", "validation"} & set(names) and (home / "trainval.txt").is_file():
+        names["train"] = "trainval"
+    found = {part: _listed(home / f"{name}.txt") for part, name in names.items()}
+    times = Counter(stem for stems in found.values() for stem in stems)
+    twice = next((stem for stem, n in times.items() if n > 1), None)
     if twice is not None:
         raise InputError(f"{home}", given=f"{twice!r} twice", expected="each picture once, in one part")
     return found

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from deepwright.core.errors import InputError
 from deepwright.core.files import reading
 from deepwright.data.files.archives import ImageSource
+from deepwright.data.files.parts import PART_OF
 
 YAML = "data.yaml"
-_PARTS = {"train": "train", "val": "validation", "test": "test"}
+_WORDS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -68,17 +70,18 @@ def yolo_parts(path: Path) -> YoloParts:
         said = dict(_read(file))
     if "kpt_shape" in said:
         raise InputError(f"{file}", given="key points (kpt_shape)", expected="boxes: lines of class cx cy w h")
-    bases = [path / str(said["path"]), path] if said.get("path") else [path]
-    source = ImageSource(path)
+    home, source = path.resolve(), ImageSource(path)
+    bases = [home / str(said["path"]), home] if said.get("path") else [home]
     names, absent = dict[str, tuple[str, ...]](), list[str]()
-    for word, part in _PARTS.items():
+    for word in _WORDS:
         value = said.get(word)
         entries = [str(entry) for entry in (value if isinstance(value, list) else [value] if value else [])]
-        places = [_below(path, bases, entry) for entry in entries]
+        places = [_below(home, bases, entry) for entry in entries]
         if any(place is None for place in places):
             absent += [f"{word}: {entry}" for entry, place in zip(entries, places, strict=True) if place is None]
         elif places:
-            names[part] = tuple(name for place in places if place for name in _pictures(path, source, bases, place))
+            found = [_pictures(source, home, bases, place) for place in places if place]
+            names[PART_OF[word]] = tuple(chain.from_iterable(found))
     _require_apart(file, names)
     return YoloParts(names, tuple(absent))
 
@@ -92,20 +95,18 @@ def _read(file: Path) -> Any:
         raise ValueError(str(error).splitlines()[0]) from error
 
 
-def _below(path: Path, bases: list[Path], entry: str) -> Path | None:
-    """Where a path leads inside the data's folder; None where it leads out of it or nowhere."""
-    home = path.resolve()
+def _below(home: Path, bases: list[Path], entry: str) -> Path | None:
+    """Where a path leads inside the data's folder, which is resolved; None where it leads out of it or nowhere."""
     inside = entry.removeprefix("../")
-    for place in (*(base / entry for base in bases), path / inside):
+    for place in (*(base / entry for base in bases), home / inside):
         found = place.resolve()
         if found.exists() and found.is_relative_to(home):
             return found
     return None
 
 
-def _pictures(path: Path, source: ImageSource, bases: list[Path], place: Path) -> list[str]:
+def _pictures(source: ImageSource, home: Path, bases: list[Path], place: Path) -> list[str]:
     """The pictures of a folder, or those that a list names."""
-    home = path.resolve()
     if place.is_dir():
         start = "" if place == home else f"{place.relative_to(home).as_posix()}/"
         found = [name for name in source.images() if name.startswith(start)]
@@ -114,13 +115,13 @@ def _pictures(path: Path, source: ImageSource, bases: list[Path], place: Path) -
             lines = [line.strip() for line in place.read_text(encoding="utf-8").splitlines() if line.strip()]
         found, known = [], set(source.images())
         for line in lines:
-            picture = _below(path, [place.parent, *bases], line)
+            picture = _below(home, [place.parent, *bases], line)
             name = "" if picture is None else picture.relative_to(home).as_posix()
             if name not in known:
-                raise InputError(f"{place}", given=line[:80], expected=f"pictures below {path}")
+                raise InputError(f"{place}", given=line[:80], expected=f"pictures below {home}")
             found.append(name)
     if not found:
-        raise InputError(f"{place}", given="no picture", expected=f"at least one, as {path / YAML} says")
+        raise InputError(f"{place}", given="no picture", expected=f"at least one, as {home / YAML} says")
     return found
 
 

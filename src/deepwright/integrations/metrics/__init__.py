@@ -13,6 +13,8 @@ Example:
     0.5
 """
 
+from torchmetrics import Metric
+
 from deepwright.integrations.metrics.calibration import (
     Accuracy,
     BrierScore,
@@ -30,37 +32,6 @@ from deepwright.integrations.metrics.intervals import IntervalCoverage, Interval
 from deepwright.integrations.metrics.robustness import AccuracyKept, RobustAccuracy, RobustnessArea
 from deepwright.integrations.metrics.selective import AreaUnderRiskCoverage, RiskAtCoverage
 from deepwright.integrations.metrics.tasks import DetectionMetrics, SegmentationMetrics, TaskMetrics
-
-ALL = (
-    Accuracy,
-    AccuracyKept,
-    AreaUnderRiskCoverage,
-    BrierScore,
-    CalibrationError,
-    ClaimCalibrationError,
-    ConfidentErrors,
-    DetectionMetrics,
-    ForeignAUPR,
-    ForeignAUROC,
-    ForeignDetectionError,
-    ForeignFPR,
-    FragilityIndex,
-    GroupScores,
-    IntervalCoverage,
-    IntervalWidth,
-    LocalisationCalibrationError,
-    MeanCorruptionError,
-    Miscoverage,
-    NegativeLogLikelihood,
-    Overconfidence,
-    RelativeError,
-    RiskAtCoverage,
-    RobustAccuracy,
-    RobustnessArea,
-    SegmentationMetrics,
-    TaskMetrics,
-    WorstMisjudgment,
-)
 
 __all__ = [
     "ALL",
@@ -93,3 +64,5 @@ __all__ = [
     "TaskMetrics",
     "WorstMisjudgment",
 ]
+
+ALL: tuple[type[Metric], ...] = tuple(globals()[name] for name in __all__ if name != "ALL")

@@ -9,7 +9,6 @@ from torchmetrics import Metric
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_same_length, require_whole
 from deepwright.core.statistics import Interval
-from deepwright.core.tasks import Classification
 from deepwright.core.tasks.targets import Labels, Rows, whole_labels
 from deepwright.integrations.metrics.states import Mean, Share, gathered, scalar, whole
 from deepwright.risk import (
@@ -21,7 +20,8 @@ from deepwright.risk import (
     localisation_ece,
     nll,
 )
-from deepwright.risk.calibration import require_claims
+from deepwright.risk.calibration import require_claims, require_logits
+from deepwright.risk.localisation import require_overlaps
 
 
 class CalibrationError(Metric):
@@ -54,10 +54,9 @@ class CalibrationError(Metric):
             logits: (N, K).
             labels: (N,).
         """
-        logits, labels = torch.as_tensor(logits).detach(), torch.as_tensor(labels)
-        ece(logits, labels, self.bins)  # refuses a bad batch while it can still be named
-        self.logits.append(logits)
-        self.labels.append(labels.to(logits.device))
+        _, y = require_logits(logits, labels)
+        self.logits.append(torch.as_tensor(logits).detach())
+        self.labels.append(y)
 
     def compute(self) -> Tensor:
         """The error of everything seen, a float64 scalar."""
@@ -151,7 +150,7 @@ class LocalisationCalibrationError(Metric):
             overlap: (N,) of each with the true box that it finds, 0 where it finds none.
             label: (N,) the class that is claimed.
         """
-        localisation_ece(score, overlap, label, self.bins)  # refuses a bad batch while it can still be named
+        require_overlaps(score, overlap, label)
         self.score.append(score.detach())
         self.overlap.append(overlap.detach().to(score.device))
         self.label.append(label.to(score.device))
@@ -219,6 +218,5 @@ class Accuracy(Share):
             logits: (N, K).
             labels: (N,).
         """
-        z = torch.as_tensor(logits)
-        y = Classification(z.shape[-1]).check_targets(labels, len(z)).to(z.device)
+        z, y = require_logits(logits, labels)
         self._see(z.argmax(1) == y)

@@ -32,9 +32,8 @@ class _Errors(Sums):
         if perturbation not in known:
             raise InputError("perturbation", given=repr(perturbation), expected=", ".join(map(str, known)))
         missed = flags(wrong, "wrong")
-        here = torch.eye(len(known), dtype=torch.float64)[known.index(perturbation)].to(missed.device)
-        self._add("wrong", here * missed.sum())
-        self._add("count", here * len(missed))
+        self._add("wrong", missed.sum(), known.index(perturbation))
+        self._add("count", len(missed), known.index(perturbation))
 
     def _means(self) -> Tensor:
         count = self._sum("count")

@@ -70,9 +70,8 @@ class RobustnessArea(Sums):
         if budget not in self.budgets:
             raise InputError("budget", given=budget, expected=", ".join(map(str, self.budgets)))
         held = ~flags(success, "success")
-        here = torch.eye(len(self.budgets), dtype=torch.float64)[self.budgets.index(budget)].to(held.device)
-        self._add("held", here * held.sum())
-        self._add("count", here * len(held))
+        self._add("held", held.sum(), self.budgets.index(budget))
+        self._add("count", len(held), self.budgets.index(budget))
 
     def compute(self) -> Tensor:
         """The mean, a float64 scalar."""

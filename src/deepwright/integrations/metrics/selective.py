@@ -8,6 +8,7 @@ from torchmetrics import Metric
 from deepwright.core.requirements import require_within
 from deepwright.integrations.metrics.states import gathered, scalar, whole
 from deepwright.risk import aurc, excess_aurc, risk_at_coverage
+from deepwright.risk.selective import require_ranked
 
 
 class _Ranked(Metric):
@@ -29,9 +30,9 @@ class _Ranked(Metric):
             confidence: (N,) larger = kept longer.
             errors: (N,) booleans, or any loss of 0 or more.
         """
-        aurc(confidence, errors)  # refuses a bad batch while it can still be named
+        _, wrong = require_ranked(confidence, errors)
         self.confidence.append(confidence.detach())
-        self.errors.append(errors.detach().to(confidence.device).double())
+        self.errors.append(wrong)
 
 
 class AreaUnderRiskCoverage(_Ranked):

@@ -33,11 +33,13 @@ class Sums(Metric):
             zeros = torch.zeros(shape, dtype=torch.float64)
             self.add_state(f"{name}_{self._suffix}", default=zeros, dist_reduce_fx="sum")
 
-    def _add(self, name: str, value: Tensor | int) -> None:
+    def _add(self, name: str, value: Tensor | int, place: int | None = None) -> None:
+        """Add to a sum, or to one place of it."""
         state = f"{name}_{self._suffix}"
-        sums = getattr(self, state)
-        more = value.to(sums.device) if isinstance(value, Tensor) else value  # asks no device to wait
-        setattr(self, state, sums + more)
+        sums = getattr(self, state).clone()
+        more = value.to(sums.device) if isinstance(value, Tensor) else value  # a number asks no device to wait
+        sums[... if place is None else place] += more
+        setattr(self, state, sums)
 
     def _sum(self, name: str) -> Tensor:
         return getattr(self, f"{name}_{self._suffix}")

@@ -29,6 +29,15 @@ _OTHER_HEADS = {
 _PLACES = ("position_embeddings", "wpe", "embed_positions")
 
 
+class _Home:
+    """The folder that a network was loaded from; it is no part of what the network is."""
+
+    fingerprint = "where a network was loaded from"
+
+    def __init__(self, folder: str | None) -> None:
+        self.folder = folder
+
+
 class HuggingFace(nn.Module):
     """A model of `transformers` that takes one tensor: pixels or another signal, or token ids with their mask.
 
@@ -50,12 +59,17 @@ class HuggingFace(nn.Module):
         super().__init__()
         if not isinstance(getattr(model, "main_input_name", None), str) or not hasattr(model, "config"):
             raise InputError("model", given=type(model).__name__, expected="a PreTrainedModel of transformers")
-        self.network, self.folder = model, folder
+        self.network, self._home = model, _Home(folder)
         if pad is not None:
             require_whole(0, pad=pad)
         self.pad = _pad(model.config) if pad is None else pad
         self._masked = "attention_mask" in inspect.signature(model.forward).parameters
         self.training = model.training
+
+    @property
+    def folder(self) -> str | None:
+        """The folder that it was loaded from; None for one that was made otherwise."""
+        return self._home.folder
 
     @property
     def takes_tokens(self) -> bool:

@@ -104,14 +104,19 @@ def read_pixels(pixels: dict[str, Any], folder: Path) -> PixelCard:
         return PixelCard()
     kind = _kind(pixels)
     mean, std = _normalisation(pixels, kind, folder)
-    said = str(pixels.get("image_processor_type") or pixels.get("feature_extractor_type") or "")
+    said = _processor(pixels)
     unfollowed = [] if kind or not said else [f"{said} isn't known here; its steps are followed as most others do them"]
     resizing, more = _resizing(pixels, kind, folder)
     return PixelCard(resizing, mean, std, (*unfollowed, *more))
 
 
+def _processor(pixels: dict[str, Any]) -> str:
+    return str(pixels.get("image_processor_type") or pixels.get("feature_extractor_type") or "")
+
+
 def _kind(pixels: dict[str, Any]) -> str:
-    said = str(pixels.get("image_processor_type") or pixels.get("feature_extractor_type") or "")
+    """The image processor among those that are known; "" for others."""
+    said = _processor(pixels)
     for ending in ("Fast", "Pil", "ImageProcessor", "FeatureExtractor"):
         said = said.removesuffix(ending)
     return said if said in _USUAL else ""

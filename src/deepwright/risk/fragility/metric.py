@@ -8,7 +8,7 @@ from torchmetrics import Metric
 
 from deepwright.core.errors import InputError
 from deepwright.core.tasks.targets import Labels, Rows, as_tensor, whole_labels
-from deepwright.risk.fragility.index import fragility_index, kl_roots, normalised
+from deepwright.risk.fragility.index import fragility_index, kl_roots
 from deepwright.risk.fragility.misjudgment_scores import Score, misjudgment
 
 
@@ -22,7 +22,7 @@ class FragilityIndex(Metric):
         bins: None keeps every score and is exact; a number keeps a histogram over [-1, 1] and gives an interval that
             surely contains the exact value (mass moved to the left and to the right edges of the bins).
         ignore_index: label of positions to leave out (dense targets).
-        normalised: divided by the distance of the mean from the target; exact mode only.
+        normalize: divided by the distance of the mean from the target; exact mode only.
 
     `compute()` gives a float64 scalar, or {"low", "high"} with `bins`; `compute_groups()` the index of each group.
     """
@@ -40,14 +40,14 @@ class FragilityIndex(Metric):
         input: str = "logits",
         bins: int | None = None,
         ignore_index: int | None = None,
-        normalised: bool = False,
+        normalize: bool = False,
     ) -> None:
         super().__init__()
         if bins is not None and bins < 2:
             raise InputError("bins", given=bins, expected="None, or 2 and more")
-        if bins is not None and normalised:
+        if bins is not None and normalize:
             raise InputError("normalised FI", given=f"bins={bins}", expected="bins=None")
-        self.normalised = normalised
+        self.normalize = normalize
         self.tau, self.score, self.input, self.bins, self.ignore_index = tau, score, input, bins, ignore_index
         if bins is None:
             self.add_state("xi", default=[], dist_reduce_fx="cat")
@@ -91,9 +91,7 @@ class FragilityIndex(Metric):
     def compute(self) -> Tensor | dict[str, Tensor]:
         """FI of everything seen."""
         if self.bins is None:
-            xi = self._seen()[0]
-            fi = fragility_index(xi, input="xi", tau=self.tau)
-            return normalised(fi, self.tau - xi.double().mean()) if self.normalised else fi
+            return self._of(self._seen()[0])
         if float(self.histogram.sum()) == 0:
             raise InputError("FragilityIndex", given="no data", hint="call update first")
         edges = torch.linspace(-1, 1, self.bins + 1, dtype=torch.float64, device=self.histogram.device)
@@ -103,11 +101,14 @@ class FragilityIndex(Metric):
         return {"low": low, "high": high}
 
     def compute_groups(self) -> dict[int, Tensor]:
-        """FI of each group (exact mode only)."""
+        """FI of each group (exact mode only), normalised where that was asked for."""
         if self.bins is not None:
             raise InputError("per-group FI", given=f"bins={self.bins}", expected="bins=None")
         xi, group = self._seen()
-        return {int(g): fragility_index(xi[group == g], input="xi", tau=self.tau) for g in group.unique()}
+        return {int(g): self._of(xi[group == g]) for g in group.unique()}
+
+    def _of(self, xi: Tensor) -> Tensor:
+        return fragility_index(xi, input="xi", tau=self.tau, normalize=self.normalize)
 
     def _seen(self) -> tuple[Tensor, Tensor]:
         if isinstance(self.xi, Tensor):  # merged across processes already

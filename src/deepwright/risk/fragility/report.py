@@ -53,7 +53,8 @@ class FragilityReport:
         rejected: share of cases handed on.
         per_class: FI of each class.
         per_group: FI of each group.
-        worst: indices of the cases with the most worst-case weight, and that weight (relative to 1 / n).
+        worst: indices of the 24 largest scores, which have the most worst-case weight, and that weight (relative to
+            1 / n); where the index is infinite all weigh alike.
         temperature: fitted on held-out data; None where there are none, or where they don't identify it.
         matched: this report at that temperature.
         unmatched: why there is no temperature, in words.
@@ -176,7 +177,7 @@ def _report(
     if int((xi > tau).sum()) < FEW:
         fi, nfi = _for_few(xi, tau, fi, nfi, _LARGEST.get(score, math.inf) if isinstance(score, str) else math.inf)
     weights = worst_case_weights(xi, tau)
-    top = weights.topk(min(24, n))
+    top = xi.argsort(descending=True, stable=True)[:24]  # as weights rise, but where these tie: an index of 0 or inf
     taus = torch.linspace(float(xi.mean()), float(xi.max()), 33, dtype=torch.float64, device=xi.device)
     worst_5 = xi.sort(descending=True).values[: max(1, round(0.05 * n))]
     cost, rejected = expected_cost(logits.double().softmax(1), y, cost_matrix, reject_cost)
@@ -200,7 +201,7 @@ def _report(
         curve={"tau": taus[1:-1].tolist(), "fi": fragility_curve(xi, taus[1:-1]).tolist()},
         per_class=per_class,
         per_group=per_group,
-        worst=[(int(i), float(w) * n) for i, w in zip(top.indices, top.values)],
+        worst=[(i, float(weights[i]) * n) for i in top.tolist()],
     )
 
 

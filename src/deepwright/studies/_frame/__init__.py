@@ -3,7 +3,7 @@
 A study that stands in it has left to write: its trials, its grid, its claims and its sentence.
 """
 
-from deepwright.studies._frame.numbers import banded, curve, ends, gaps, geometric, ratios
+from deepwright.studies._frame.numbers import banded, barred, curve, ends, gaps, geometric, ratios
 from deepwright.studies._frame.runs import Measure, Runs, cross, mean, run_grid
 from deepwright.studies._frame.selection import Selection, select
 from deepwright.studies._frame.whole import study_result
@@ -13,6 +13,7 @@ __all__ = [
     "Runs",
     "Selection",
     "banded",
+    "barred",
     "cross",
     "curve",
     "ends",

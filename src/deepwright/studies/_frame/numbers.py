@@ -80,11 +80,21 @@ def banded(name: str, x: Sequence[Any], samples: Sequence[Sequence[float]]) -> d
         x: one place or label a point.
         samples: the values over seeds at each point.
     """
-    points = [mean_interval(values) for values in samples]
-    means = curve(name, x, [p.value for p in points])
+    return barred(name, x, [mean_interval(values) for values in samples])
+
+
+def barred(name: str, x: Sequence[Any], points: Sequence[Interval]) -> dict[str, Any]:
+    """A figure's series of values, with their intervals where every point has one.
+
+    Args:
+        name: in the legend.
+        x: one place or label a point.
+        points: the intervals.
+    """
+    values = curve(name, x, [p.value for p in points])
     if not all(p.known for p in points):
-        return means
-    return {**means, "low": [p.low for p in points], "high": [p.high for p in points]}
+        return values
+    return {**values, "low": [p.low for p in points], "high": [p.high for p in points]}
 
 
 def ends(interval: Interval) -> tuple[float | None, float | None]:

@@ -55,11 +55,27 @@ class Runs:
         Args:
             axes: the arguments' names.
         """
+        return {key: self.only(places) for key, places in self.places(*axes).items()}
+
+    def places(self, *axes: str) -> dict[Any, list[int]]:
+        """The arms as `by` has them: the places of their trials.
+
+        Args:
+            axes: the arguments' names.
+        """
         arms: dict[Any, list[int]] = {}
         for i, spec in enumerate(self.specs):
             key = spec[axes[0]] if len(axes) == 1 else tuple(spec[a] for a in axes)
             arms.setdefault(key, []).append(i)
-        return {k: Runs(tuple(self.specs[i] for i in at), tuple(self.rows[i] for i in at)) for k, at in arms.items()}
+        return arms
+
+    def only(self, places: Sequence[int]) -> Runs:
+        """Some of the trials, without the seconds and machines, which are those of all.
+
+        Args:
+            places: of the trials.
+        """
+        return Runs(tuple(self.specs[i] for i in places), tuple(self.rows[i] for i in places))
 
     @property
     def seeds(self) -> tuple[int, ...]:

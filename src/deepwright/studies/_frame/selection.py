@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from deepwright.core.errors import InputError
@@ -63,7 +63,7 @@ def select(
     scores = [sign * float(value) for value in runs.values(by)]
     rule = f"{'highest' if largest else 'lowest'} {words}, {'mean over the seeds' if pooled else 'seed by seed'}"
     found, picked = [], []
-    for key, members in _members(runs, axes).items():
+    for key, members in runs.places(*axes).items():
         table = _settings(runs, members, over, key)
         chosen = _choices(table, scores, pooled, key)
         places = [table[setting][seed] for seed, setting in chosen.items()]
@@ -83,16 +83,7 @@ def select(
                 why=(why or {}).get(key, ""),
             )
         )
-    kept = sorted(picked)
-    return Selection(replace(runs, specs=tuple(runs.specs[i] for i in kept), rows=tuple(runs[i] for i in kept)), found)
-
-
-def _members(runs: Runs, axes: list[str]) -> dict[Any, list[int]]:
-    """The trials' places, by arm."""
-    members: dict[Any, list[int]] = {}
-    for i, spec in enumerate(runs.specs):
-        members.setdefault(spec[axes[0]] if len(axes) == 1 else tuple(spec[a] for a in axes), []).append(i)
-    return members
+    return Selection(runs.only(sorted(picked)), found)
 
 
 def _settings(runs: Runs, members: list[int], over: Sequence[str], key: Any) -> dict[str, dict[int, int]]:

@@ -31,7 +31,7 @@ from deepwright.studies.fragility.showing import (
 from deepwright.studies.fragility.trials import HIDDEN, STEPS, trial
 from deepwright.studies.fragility.worlds import HEART_FILE, LINEAR, MAIN, QUICK, WORLDS
 
-SEEDS = range(200, 210)  # nothing was tuned on them
+SEEDS = range(300, 310)  # looked at only once everything was decided; 0 to 4 and 200 to 204 were seen on the way
 LIMITS = (
     "The published setting with a convolutional network on MedMNIST isn't here: its images are not at hand.",
     "The published regulariser isn't public; FragilityLoss is ours, built from the same index (see its page).",
@@ -42,18 +42,18 @@ LIMITS = (
 )
 
 
+def _seeds(settings: Settings) -> tuple[int, ...]:
+    return settings.seeds_or(SEEDS[:2] if settings.quick else SEEDS)
+
+
 def grids(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
     """Trials of all losses on the main tables, of two losses in every other regime, and of the linear models."""
-    seeds, quick = settings.seeds_or(SEEDS[:2] if settings.quick else SEEDS), settings.quick
-    root = settings.data_root
+    seeds, quick, root = _seeds(settings), settings.quick, settings.data_root
     heart = root is not None and (root / HEART_FILE).exists()
-    there = [name for name in WORLDS if heart or name != "heart failure"]
+    there = [name for name in WORLDS if (heart or name != "heart failure") and (not quick or name in QUICK)]
     more: dict[str, Any] = {"seed": seeds, "root": str(root) if heart else None}
-    main, others = (
-        [name for name in there if (name in MAIN) == wanted and not (quick and name not in QUICK)]
-        for wanted in (True, False)
-    )
-    linear = [name for name in there if name in LINEAR and not (quick and name not in QUICK)]
+    main, others = ([name for name in there if (name in MAIN) == wanted] for wanted in (True, False))
+    linear = [name for name in there if name in LINEAR]
     steps = 40 if quick else STEPS
     return (
         cross(data=main, arm=list(ARMS), **more, steps=steps),
@@ -64,7 +64,7 @@ def grids(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]
 
 def run(settings: Settings) -> StudyResult:
     """FragilityLoss against ERM, label smoothing, focal, CVaR, tilted and chi2-DRO losses, and in other regimes."""
-    seeds = settings.seeds_or(SEEDS[:2] if settings.quick else SEEDS)
+    seeds = _seeds(settings)
     most, two, exact_ones = grids(settings)
     main = run_grid(trial, most, settings, "fragility-index")
     others = run_grid(trial, two, settings, "regimes")
@@ -102,12 +102,10 @@ def run(settings: Settings) -> StudyResult:
 def _summary(arms: Arms, regimes: Table, linear: Table, soft: Table) -> str:
     change = -100 * lowered(arms, "stand-in", "nfi_matched").interval.value
     sure, as_soft = (soft.rows[0][soft.columns.index(column)] for column in (OURS_SURE, ERM_AS_SOFT))
-    named: list[dict[str, Any]] = [
-        dict(zip(["regime", *regimes.columns[1:4]], row)) | {"p": row[-1]} for row in regimes.rows
-    ]
+    named: list[dict[str, Any]] = [dict(zip(regimes.columns[:4], row)) | {"p": row[-1]} for row in regimes.rows]
     best = min(named, key=lambda row: (row["lowered by"] <= 0, row["p"], -row["lowered by"]))
     nearest = f"{best['regime']}, {best['lowered by']:.1%} lower, p = {best['p']:.2g}"
-    of_linear = f"{wins(linear)} of {len(linear.rows) // 3} tables"
+    of_linear = f"{wins(linear)} of {len(linear.rows) // len(MODELS)} tables"
     return (
         "With every arm selected alike on held-out rows, the normalised FI at matched temperature after training with "
         f"FragilityLoss differs from ERM's by {change:+.1f} % on the stand-in, and is lower after Holm in "

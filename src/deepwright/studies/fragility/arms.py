@@ -17,7 +17,7 @@ DECAYS = (1e-4, 3e-2)
 
 
 @dataclass(frozen=True)
-class Arm:
+class SearchedLoss:
     """A loss and what it is searched over, beside the learning rates: settings of its own times weight decays.
 
     Attributes:
@@ -117,12 +117,12 @@ def _at_value(losses: Tensor, value: Tensor, slopes: Tensor, met: Tensor) -> Ten
 
 
 ARMS = {
-    "erm": Arm("none", (0.0,), _erm, (0.0, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)),
-    "label smoothing": Arm("share smoothed", (0.02, 0.05, 0.1, 0.2), _smoothed),
-    "focal": Arm("gamma", (0.5, 1.0, 2.0, 3.0), _focal),
-    "cvar": Arm("share of the losses", (0.3, 0.5, 0.7, 0.9), _cvar),
-    "tilted": Arm("t", (0.1, 0.3, 1.0, 2.0), _tilted),
-    "chi2-dro": Arm("rho", (0.01, 0.05, 0.1, 0.5), _chi2),
-    "fragility": Arm("target, in log K / log 2", (0.4, 0.5, 0.6, 0.65), _fragility),
-    "fragility, penalty": Arm("weight", (0.03, 0.1, 0.3, 1.0), _penalty),
+    "erm": SearchedLoss("none", (0.0,), _erm, (0.0, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)),
+    "label smoothing": SearchedLoss("share smoothed", (0.02, 0.05, 0.1, 0.2), _smoothed),
+    "focal": SearchedLoss("gamma", (0.5, 1.0, 2.0, 3.0), _focal),
+    "cvar": SearchedLoss("share of the losses", (0.3, 0.5, 0.7, 0.9), _cvar),
+    "tilted": SearchedLoss("t", (0.1, 0.3, 1.0, 2.0), _tilted),
+    "chi2-dro": SearchedLoss("rho", (0.01, 0.05, 0.1, 0.5), _chi2),
+    "fragility": SearchedLoss("target, in log K / log 2", (0.4, 0.5, 0.6, 0.65), _fragility),
+    "fragility, penalty": SearchedLoss("weight", (0.03, 0.1, 0.3, 1.0), _penalty),
 }

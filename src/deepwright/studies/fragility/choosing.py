@@ -9,7 +9,7 @@ from typing import Any
 from deepwright.core.results import Arm
 from deepwright.studies._frame import Runs, select
 from deepwright.studies.fragility.arms import ARMS, DECAYS
-from deepwright.studies.fragility.trials import EVERY, STEPS
+from deepwright.studies.fragility.trials import EVERY
 
 WORDS = {
     "ce": "validation cross-entropy at matched temperature",
@@ -52,7 +52,7 @@ def chosen(runs: Runs, rule: str) -> Chosen:
         by="validation",
         words=WORDS[rule],
         data=HELD,
-        budget=f"{STEPS} steps of Adam, the best of the looks taken every {EVERY}",
+        budget=f"{runs.specs[0]['steps']} steps of Adam, the best of the looks taken every {EVERY}",
         why={(spec["data"], name): part[2] for spec in everything.specs for name, part in _PARTS.items()},
     )
     return Chosen(found.runs.by("data", "arm"), [_of(arm, rule) for arm in found.arms])
@@ -72,7 +72,7 @@ def chosen_linear(runs: Runs) -> Chosen:
                 specs.append({k: spec[k] for k in ("data", "arm", "seed")} | {"own": {word: row["setting"]}})
                 rows.append(row)
     found = select(
-        replace(runs, specs=tuple(specs), rows=tuple(rows)),
+        Runs(tuple(specs), tuple(rows)),
         arms=("data", "arm"),
         over=("own",),
         by="validation",
@@ -84,7 +84,7 @@ def chosen_linear(runs: Runs) -> Chosen:
 
 
 def by_target(runs: Runs, target: float) -> Arms:
-    """The best network at one target of `FragilityLoss` and the best of ERM, by cross-entropy.
+    """The best network at one target of `FragilityLoss`, by cross-entropy.
 
     Args:
         runs: of `trials.trial`.
@@ -92,9 +92,14 @@ def by_target(runs: Runs, target: float) -> Arms:
     """
     everything = _settings(runs, "ce")
     at = [i for i, s in enumerate(everything.specs) if s["arm"] == "fragility" and everything[i]["setting"] == target]
-    kept = replace(everything, specs=tuple(everything.specs[i] for i in at), rows=tuple(everything[i] for i in at))
     found = select(
-        kept, arms=("data", "arm"), over=("own",), by="validation", words=WORDS["ce"], data=HELD, budget="the same"
+        everything.only(at),
+        arms=("data", "arm"),
+        over=("own",),
+        by="validation",
+        words=WORDS["ce"],
+        data=HELD,
+        budget="the same",
     )
     return found.runs.by("data", "arm")
 
@@ -111,7 +116,7 @@ def _settings(runs: Runs, rule: str) -> Runs:
                 if row["rule"] == rule and (keep is None or keep(row)):
                     specs.append({"data": spec["data"], "arm": name, "seed": spec["seed"], "own": own})
                     rows.append(row)
-    return replace(runs, specs=tuple(specs), rows=tuple(rows))
+    return Runs(tuple(specs), tuple(rows))
 
 
 def _of(arm: Arm, rule: str) -> Arm:

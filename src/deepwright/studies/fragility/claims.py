@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from deepwright.core.results import Claim, Table
 from deepwright.studies.fragility.choosing import Arms
-from deepwright.studies.fragility.paired import Gap, against, lowered, over_seeds
+from deepwright.studies.fragility.linear import MODELS
+from deepwright.studies.fragility.paired import Gap, against, lowered
 from deepwright.studies.fragility.showing import AGAINST_ERM, LINEAR_MODELS, REGIMES, SOFT, TARGETS, soft_gap, wins
 
 _SPLITS = "splits of one set"
@@ -44,8 +45,8 @@ def claims_of(arms: Arms, by_nfi: Arms, n: int, regimes: Table, linear: Table) -
             basis="all regimes",
         ).because(_TARGET, REGIMES),
         Claim.at_least(
-            f"of {len(linear.rows) // 3} tables, those on which an exact linear classifier of least FI has a lower "
-            "matched normalised FI than ridge logistic regression (Holm)",
+            f"of {len(linear.rows) // len(MODELS)} tables, those on which an exact linear classifier of least FI has a "
+            "lower matched normalised FI than ridge logistic regression (Holm)",
             float(wins(linear)),
             1.0,
             basis="all tables",
@@ -58,8 +59,7 @@ def claims_of(arms: Arms, by_nfi: Arms, n: int, regimes: Table, linear: Table) -
 
 def _stand_in(arms: Arms, by_nfi: Arms, n: int) -> list[Claim]:
     data = "stand-in"
-    ours, erm = arms[data, "fragility"], arms[data, "erm"]
-    rarer = over_seeds(data, [b - 3 * a for a, b in zip(ours.values("confident"), erm.values("confident"))])
+    rarer = against(arms, data, "erm", "confident", "fragility", lambda row: 3 * row["confident"])
     return [
         _least(
             "stand-in: FI as trained is lower than ERM's by at least 25 %", lowered(arms, data, "fi"), 0.25, n
@@ -84,13 +84,13 @@ def _stand_in(arms: Arms, by_nfi: Arms, n: int) -> list[Claim]:
         ).because(_TARGET, SOFT),
         _least(
             "stand-in: confident errors at matched temperature are rarer by 0.1 points (ERM's share minus ours)",
-            over_seeds(data, [-gap for gap in _gaps(arms, data, "confident_matched")]),
+            against(arms, data, "erm", "confident_matched", "fragility"),
             0.001,
             n,
         ).because(_TARGET, TARGETS),
         _most(
             "stand-in: accuracy is not lower by more than 0.5 points (ERM's minus ours)",
-            over_seeds(data, [-gap for gap in _gaps(arms, data, "accuracy")]),
+            against(arms, data, "erm", "accuracy", "fragility"),
             0.005,
             n,
         ).because("The regimes' table has the difference with its interval.", REGIMES),
@@ -124,7 +124,7 @@ def _real(arms: Arms, n: int) -> list[Claim]:
         ),
         _most(
             f"{data}: accuracy within 2 points of ERM's (ERM's minus ours)",
-            over_seeds(data, [-gap for gap in _gaps(arms, data, "accuracy")]),
+            against(arms, data, "erm", "accuracy", "fragility"),
             0.02,
             n,
             _SPLITS,
@@ -142,10 +142,6 @@ def _real(arms: Arms, n: int) -> list[Claim]:
                 )
             )
     return [claim.because(_FEW, AGAINST_ERM) for claim in found]
-
-
-def _gaps(arms: Arms, data: str, measure: str) -> list[float]:
-    return [a - b for a, b in zip(arms[data, "fragility"].values(measure), arms[data, "erm"].values(measure))]
 
 
 def _least(text: str, gap: Gap, bar: float, n: int, basis: str = "") -> Claim:

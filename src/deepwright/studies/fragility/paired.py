@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepwright.core.statistics import Interval
-from deepwright.studies._frame import Measure, gaps
+from deepwright.studies._frame import Measure, ends, gaps, ratios
 from deepwright.studies.fragility.choosing import Arms
 from deepwright.studies.fragility.worlds import MADE, REAL_ROWS, WORLDS
 
@@ -24,6 +24,11 @@ class Gap:
 
     interval: Interval
     p: float
+
+    @property
+    def cells(self) -> tuple[float | None, ...]:
+        """The mean and both ends, as cells of a table."""
+        return (self.interval.value, *ends(self.interval))
 
 
 def against(
@@ -88,5 +93,4 @@ def lowered(arms: Arms, data: str, measure: Measure, method: str = "fragility", 
         method: FragilityLoss unless said otherwise.
         baseline: what it is held against.
     """
-    ours, erm = arms[data, method].values(measure), arms[data, baseline].values(measure)
-    return over_seeds(data, [1 - a / b for a, b in zip(ours, erm)])
+    return over_seeds(data, [1 - ratio for ratio in ratios(arms[data, method], arms[data, baseline], measure)])

@@ -8,7 +8,7 @@ import numpy as np
 
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, holm
-from deepwright.studies._frame import Runs, banded, ends, gaps, mean
+from deepwright.studies._frame import Runs, banded, barred, mean
 from deepwright.studies.fragility.arms import ARMS
 from deepwright.studies.fragility.choosing import FIXED, PUSHED, SMALL, Arms, by_target
 from deepwright.studies.fragility.linear import MODELS
@@ -74,9 +74,8 @@ def gaps_table(arms: Arms, names: list[str], rule: str, measures: tuple[str, ...
     for data in names:
         for method in METHODS[1:]:
             found = [against(arms, data, method, measure) for measure in measures]
-            cells = [cell for gap in found for cell in (gap.interval.value, *ends(gap.interval))]
             p.append(found[0].p)
-            rows.append([data, method, *cells, found[0].p])
+            rows.append([data, method, *_cells(*found), found[0].p])
     columns = [c for k in measures for c in (MEASURES[k], "low", "high")]
     return Table(
         ["data", "method", *columns, "p", "p (Holm)"],
@@ -98,8 +97,8 @@ def regimes_table(arms: Arms, names: list[str]) -> Table:
         gain, loss = lowered(arms, data, "nfi_matched"), against(arms, data, "fragility", "ce_matched")
         sure, right = (against(arms, data, "fragility", k) for k in ("confident_matched", "accuracy"))
         p.append(gain.p)
-        cells = [cell for gap in (gain, loss, sure, right) for cell in (gap.interval.value, *ends(gap.interval))]
-        rows.append([data, erm.mean("nfi_matched"), ours.mean("nfi_matched"), *cells, gain.p])
+        means = (erm.mean("nfi_matched"), ours.mean("nfi_matched"))
+        rows.append([data, *means, *_cells(gain, loss, sure, right), gain.p])
     return Table(
         [
             "regime",
@@ -138,14 +137,12 @@ def targets_table(runs: Runs, arms: Arms, names: list[str]) -> Table:
     """
     rows: list[list[Any]] = []
     for target in ARMS["fragility"].grid:
-        pinned = by_target(runs, target)
+        pinned = arms | by_target(runs, target)
         for data in names:
-            ours, erm = pinned[data, "fragility"], arms[data, "erm"]
+            ours = pinned[data, "fragility"]
             met = mean([row["train_ce"] < 0.98 * target for row in ours])
-            gap = over_seeds(data, [1 - a / b for a, b in zip(ours.values("nfi_matched"), erm.values("nfi_matched"))])
-            loss = over_seeds(data, gaps(ours, erm, "ce_matched"))
-            cells = [cell for g in (gap, loss) for cell in (g.interval.value, *ends(g.interval))]
-            rows.append([data, target, met, ours.mean("temperature"), *cells])
+            gain, loss = lowered(pinned, data, "nfi_matched"), against(pinned, data, "fragility", "ce_matched")
+            rows.append([data, target, met, ours.mean("temperature"), *_cells(gain, loss)])
     rows.sort(key=lambda row: names.index(row[0]))
     return Table(
         [
@@ -209,8 +206,7 @@ def soft_table(arms: Arms, names: list[str]) -> Table:
                 erm.mean("confident_matched"),
                 ours.mean("confident"),
                 mean(softened(arms, data)),
-                gap.interval.value,
-                *ends(gap.interval),
+                *gap.cells,
             ]
         )
     return Table(
@@ -237,17 +233,19 @@ def linear_table(arms: Arms, names: list[str]) -> Table:
         arms: chosen by data and model.
         names: of the tables.
     """
-    rows, p = [], []
+    measures = ("accuracy", "auc", "ce_matched", "nfi", "nfi_matched", "confident_matched")
+    rows: list[list[Any]] = []
+    p: dict[int, float] = {}  # by row; that of the baseline has none
     for data in names:
         for model in MODELS:
-            gap = lowered(arms, data, "nfi_matched", model, "logistic")
-            here = arms[data, model]
-            cells = [here.mean(k) for k in ("accuracy", "auc", "ce_matched", "nfi", "nfi_matched", "confident_matched")]
-            first = model == "logistic"
-            p.append(1.0 if first else gap.p)
-            rows.append([data, model, *cells, *((None,) * 3 if first else (gap.interval.value, *ends(gap.interval)))])
-    tested = [i for i, row in enumerate(rows) if row[1] != "logistic"]
-    adjusted = dict(zip(tested, holm([p[i] for i in tested])))
+            row = [data, model, *(arms[data, model].mean(k) for k in measures)]
+            if model == "logistic":
+                rows.append([*row, None, None, None])
+            else:
+                gain = lowered(arms, data, "nfi_matched", model, "logistic")
+                p[len(rows)] = gain.p
+                rows.append([*row, *gain.cells])
+    adjusted = dict(zip(p, holm(list(p.values()))))
     columns = [
         "accuracy",
         "AUC",
@@ -276,7 +274,7 @@ def gap_figure(arms: Arms, names: list[str]) -> Figure:
     series = []
     for method in [m for m in ARMS if m != "erm"]:
         found = [against(arms, data, method, "nfi_matched").interval for data in names]
-        series.append(_barred(method, names, found))
+        series.append(barred(method, names, found))
     return Figure(
         "bar",
         "Matched nFI minus ERM's: below 0 is better",
@@ -298,7 +296,7 @@ def regime_figure(arms: Arms, names: list[str]) -> Figure:
     return Figure(
         "bar",
         "By how much FragilityLoss lowers the matched nFI: above 0 it pays",
-        [_barred("fragility", names, per_cent)],
+        [barred("fragility", names, per_cent)],
         "regime",
         "% of ERM's, 95 % interval",
     )
@@ -328,8 +326,5 @@ def soft_figure(arms: Arms, data: str) -> Figure:
     )
 
 
-def _barred(name: str, x: list[str], found: list[Interval]) -> dict[str, Any]:
-    series: dict[str, Any] = {"name": name, "x": list(x), "y": [i.value for i in found]}
-    if all(i.known for i in found):
-        series |= {"low": [i.low for i in found], "high": [i.high for i in found]}
-    return series
+def _cells(*gaps: Gap) -> list[float | None]:
+    return [cell for gap in gaps for cell in gap.cells]

@@ -15,6 +15,11 @@ OURS = "phase 1 + 2"
 LONG, UNGUIDED, FLAT = "phase 1, full budget", "phase 1 + 2, unguided", "flat binary"
 AS_CUT, TUNED = next(iter(SEARCHES)), list(SEARCHES)[-1]
 UNIT_ARMS = (*SEARCHES, "one-shot L2", "one-shot, chosen")
+LIMITS = (
+    "The fronts are those of a small perceptron on digits, before any training; only the networks in coupled units are "
+    "trained again, for two epochs.",
+    "The paper's networks and budgets are larger by orders of magnitude.",
+)
 
 
 def run(settings: Settings) -> StudyResult:
@@ -40,13 +45,6 @@ def run(settings: Settings) -> StudyResult:
         limits=LIMITS,
         settings={"unit seeds": len(units), "cifar10": len(real) > 0},
     )
-
-
-LIMITS = (
-    "The fronts are those of a small perceptron on digits, before any training; only the networks in coupled units are "
-    "trained again, for two epochs.",
-    "The paper's networks and budgets are larger by orders of magnitude.",
-)
 
 
 def _above(arms: dict[str, Runs], other: str) -> list[float]:

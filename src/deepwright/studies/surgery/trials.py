@@ -26,12 +26,20 @@ SHARES = (0.75, 0.5, 0.25)
 CRITERIA = ("l2", "taylor", "random")
 
 
-def trial(seed: int, epochs: int) -> dict[str, Any]:
-    """Train one ResNet-20, cut it nine ways, fine-tune each."""
+def trial(seed: int, epochs: int, trained: int, tested: int) -> dict[str, Any]:
+    """Train one ResNet-20, cut it nine ways, fine-tune each.
+
+    Args:
+        seed: of the start, the batches and the units chosen at random.
+        epochs: of the dense network.
+        trained: digits to train on.
+        tested: digits to test on.
+    """
     data = mnist_small()
-    model = train(built(partial(cifar_resnet, 20, channels=1), seed), data.train, epochs, seed)
-    graph = ShrinkGraph.from_module(model, data.test[0][:2])
-    batches = list(zip(data.train[0][:512].split(128), data.train[1][:512].split(128)))
+    learnt, held = ((x[:n], y[:n]) for (x, y), n in ((data.train, trained), (data.test, tested)))
+    model = train(built(partial(cifar_resnet, 20, channels=1), seed), learnt, epochs, seed)
+    graph = ShrinkGraph.from_module(model, held[0][:2])
+    batches = list(zip(learnt[0][:512].split(128), learnt[1][:512].split(128)))
     cut: dict[str, Any] = {}
     for criterion in CRITERIA:
         rng = torch.Generator().manual_seed(seed) if criterion == "random" else None
@@ -40,16 +48,16 @@ def trial(seed: int, epochs: int) -> dict[str, Any]:
             chosen = plan(graph, scores, target={"macs": share})
             result = shrink(model, chosen)
             assert result.verification is not None
-            before = accuracy(result.model, data.test)
-            train(result.model, data.train, 3, seed, lr=1e-3)
+            before = accuracy(result.model, held)
+            train(result.model, learnt, 3, seed, lr=1e-3)
             cut[f"{criterion}-{share}"] = {
                 **{k: float(v) for k, v in chosen.cost().items()},
                 "before": before,
-                "after": accuracy(result.model, data.test),
+                "after": accuracy(result.model, held),
                 "error": result.verification.error,
             }
-    dense = cost(model, data.test[0][:1])
-    return {"dense": accuracy(model, data.test), "params": dense.params, "macs": dense.macs, "cut": cut}
+    dense = cost(model, held[0][:1])
+    return {"dense": accuracy(model, held), "params": dense.params, "macs": dense.macs, "cut": cut}
 
 
 def latencies() -> dict[Any, tuple[float, float]]:

@@ -42,22 +42,32 @@ def _gru_cell(reset_after: bool) -> Cell:
     return cell
 
 
+_CELLS: dict[str, Callable[[Node], Cell]] = {
+    "GRU": lambda node: _gru_cell(bool(node.get("linear_before_reset", 0))),
+    "LSTM": lambda node: _lstm_cell,
+    "RNN": lambda node: _rnn_cell,
+}
+
+
 def _layer(
     node: Node,
-    cell: Cell,
     x: Tensor,
     w: Tensor,
     r: Tensor,
-    bias: Tensor | None,
-    lengths: Any,
-    start: list[Tensor | None],
+    bias: Tensor | None = None,
+    lengths: Any = None,
+    h: Tensor | None = None,
+    c: Tensor | None = None,
+    peepholes: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
-    """All directions over all steps: what comes out at each step, and the last states."""
+    """All directions over all steps: what comes out at each step, and the last states; an LSTM alone has c."""
     plain = _PLAIN[node.kind] * w.shape[0]
     given = node.get("activations")
     strange = [name for name in ("clip", "input_forget", "layout") if node.get(name)]
+    strange += [] if peepholes is None else ["peepholes"]
     if strange or lengths is not None or (given is not None and [_word(g) for g in given] != plain):
         raise UnsupportedError(f"{node.kind} with {', '.join(strange) or 'lengths or activations of its own'}")
+    cell, start = _CELLS[node.kind](node), [h, c] if node.kind == "LSTM" else [h]
     outputs, last = [], []
     direction = node.get("direction", "forward")
     for d in range(w.shape[0]):
@@ -79,41 +89,4 @@ def _word(name: Any) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _lstm(
-    node: Node,
-    x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    bias: Tensor | None = None,
-    lengths: Any = None,
-    h: Tensor | None = None,
-    c: Tensor | None = None,
-    peepholes: Tensor | None = None,
-) -> tuple[Tensor, ...]:
-    if peepholes is not None:
-        raise UnsupportedError("LSTM with peepholes")
-    return _layer(node, _lstm_cell, x, w, r, bias, lengths, [h, c])
-
-
-def _one_state(cell_of: Callable[[Node], Cell]) -> Operator:
-    """A layer whose state is what comes out of it."""
-
-    def layer(
-        node: Node,
-        x: Tensor,
-        w: Tensor,
-        r: Tensor,
-        bias: Tensor | None = None,
-        lengths: Any = None,
-        h: Tensor | None = None,
-    ) -> tuple[Tensor, ...]:
-        return _layer(node, cell_of(node), x, w, r, bias, lengths, [h])
-
-    return layer
-
-
-RECURRENT: dict[str, Operator] = {
-    "GRU": _one_state(lambda node: _gru_cell(bool(node.get("linear_before_reset", 0)))),
-    "LSTM": _lstm,
-    "RNN": _one_state(lambda node: _rnn_cell),
-}
+RECURRENT: dict[str, Operator] = dict.fromkeys(_CELLS, _layer)
