@@ -123,4 +123,4 @@ def test_a_margin_enlarges_the_boxes_of_outside_the_box():
     acts = heaps(30, [[0.0, 0.0]])
     nearby = acts.features.amax(0, keepdim=True) + 0.005
     asked = Activations(torch.zeros(1, 1), None, nearby, {"outputs": nearby}, {"outputs": "plain"})
-    assert [float(OutsideTheBox(margin=m).fit(acts).score(asked)) for m in (0.0, 0.2)] == [1.0, 0.0]
+    assert [float(OutsideTheBox(n_clusters=1, margin=m).fit(acts).score(asked)) for m in (0.0, 0.2)] == [1.0, 0.0]
