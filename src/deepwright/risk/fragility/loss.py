@@ -36,7 +36,7 @@ class FragilityLoss(nn.Module):
 
     Where the target is met it softens the probabilities, which lowers the raw index and improves nothing by itself: at
     matched temperature, with epochs, learning rate and weight decay selected alike, it beats cross-entropy beyond doubt
-    on no table of its study (`deepwright study fragility-index`).
+    in one of the nine regimes of its study, few positives, and by 2 % (`deepwright study fragility-index`).
 
     Args:
         target: tau, an absolute loss in nats (networks that interpolate have a training loss near 0).
