@@ -384,7 +384,7 @@ class KineticJKO:
         return self.steps.sample(n, self._rng("sample", seed), step)
 
     def log_prob(
-        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], step: int | None = None
+        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], step: int | None = None, *, drop: bool = False
     ) -> Float[Tensor, " n"]:
         """Log-density at any points after a step: see `TakenSteps.log_prob`.
 
@@ -392,5 +392,6 @@ class KineticJKO:
             x: positions.
             v: velocities.
             step: steps before them (all by default).
+            drop: NaN at points from which there is no way back, in place of an error.
         """
-        return self.steps.log_prob(x, v, step)
+        return self.steps.log_prob(x, v, step, drop=drop)

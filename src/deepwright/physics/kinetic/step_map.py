@@ -7,6 +7,7 @@ transport first and then the control alone with positions held ("split").
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -159,7 +160,13 @@ class StepMap:
                 p = p.rows(~error.rows)
 
     def back(
-        self, control: nn.Module, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], tau: float, clouds: list[Tensor]
+        self,
+        control: nn.Module,
+        x: Float[Tensor, "n d"],
+        v: Float[Tensor, "n d"],
+        tau: float,
+        clouds: list[Tensor],
+        drop: bool = False,
     ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"], Float[Tensor, " n"]]:
         """Where particles were before the step, and the log-determinant of the map forward.
 
@@ -169,9 +176,10 @@ class StepMap:
             v: velocities after the step.
             tau: as in `forward`.
             clouds: where forces were felt on the way forward (empty without an interaction).
+            drop: NaN in rows without a way back, in place of an error.
 
         Raises:
-            InputError: a kick that can't be inverted.
+            InputError: a kick that can't be inverted, without `drop`.
         """
         h, total = tau / self.substeps, x.new_zeros(len(x))
         for move, steer in reversed(self._passes):
@@ -181,23 +189,51 @@ class StepMap:
                 if move:
                     kick = self.system.force(x, clouds[i] if clouds else x)
                 target = v - h * kick
-                v, logdet = _unkick(control, i * h, h, x, target) if steer else (target, torch.zeros_like(total))
+                v, logdet = target, torch.zeros_like(total)
+                if steer:
+                    v, logdet = _unkick(control, i * h, h, x, target, drop)
                 total = total + logdet
                 x = x - h / 2 * v if move else x
         return x, v, total
 
 
-def _unkick(control: nn.Module, s: float, h: float, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """v with v + h a(s, x, v) = target, by Newton's method, and the kick's log-determinant there."""
+def _unkick(control: nn.Module, s: float, h: float, x: Tensor, target: Tensor, drop: bool) -> tuple[Tensor, Tensor]:
+    """v with v + h a(s, x, v) = target, by Newton's method, and the kick's log-determinant there.
+
+    A step that doesn't bring a row nearer is halved, so that steep controls don't throw it back and forth.
+    """
     v, (done, enough) = target.clone(), INVERTED.get(target.dtype, INVERTED[torch.float32])
     eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-    for _ in range(30):
-        a, slope = control(s, x, v)
-        gap = v + h * a - target
-        if float(gap.detach().abs().max()) < done:
-            return v, _logdet(slope, h)
-        v = v - torch.linalg.solve(eye + h * slope, gap[:, :, None])[:, :, 0]
-    left = float(gap.detach().abs().max())
-    if not left <= enough:
-        raise InputError("log_prob", given=f"a kick that is inverted only to {left:.2g}", expected="a smaller step")
-    return v, _logdet(control(s, x, v)[1], h)
+    a, slope = control(s, x, v)
+    gap = v + h * a - target
+    left = gap.detach().abs().amax(1)
+    share = torch.ones_like(left)
+    for _ in range(60):
+        if not bool((left >= done).any()):
+            break
+        tried = v - share[:, None] * torch.linalg.solve(eye + h * slope, gap[:, :, None])[:, :, 0]
+        a, steeper = control(s, x, tried)
+        missed = tried + h * a - target
+        size = missed.detach().abs().amax(1)
+        nearer = size < left
+        v, gap = torch.where(nearer[:, None], tried, v), torch.where(nearer[:, None], missed, gap)
+        slope, left = torch.where(nearer[:, None, None], steeper, slope), torch.where(nearer, size, left)
+        share = torch.where(nearer, (2 * share).clamp_max(1), share / 2)
+    lost = ~(left <= enough)
+    if drop:
+        return _without(v, slope, lost, h)
+    if bool(lost.any()):
+        given = f"a kick that is inverted only to {float(left.max()):.2g}"
+        raise InputError("log_prob", given=given, expected="a smaller step", hint="halve step_size, or drop=True")
+    return v, _logdet(slope, h)
+
+
+def _without(v: Tensor, slope: Tensor, lost: Tensor, h: float) -> tuple[Tensor, Tensor]:
+    """The same with NaN in rows that are lost, or at which the map folds."""
+    slope = slope.masked_fill(lost[:, None, None], math.nan)
+    try:
+        logdet = _logdet(slope, h)
+    except FoldedError as error:
+        lost = lost | error.rows
+        logdet = _logdet(slope.masked_fill(lost[:, None, None], math.nan), h)
+    return v.masked_fill(lost[:, None], math.nan), logdet

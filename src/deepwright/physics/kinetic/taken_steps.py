@@ -133,7 +133,7 @@ class TakenSteps:
         return PhaseSpaceParticles.together(parts)
 
     def log_prob(
-        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], step: int | None = None
+        self, x: Float[Tensor, "n d"], v: Float[Tensor, "n d"], step: int | None = None, *, drop: bool = False
     ) -> Float[Tensor, " n"]:
         """Log-density at any points after a step: back through every map, by Newton's method on each kick.
 
@@ -141,10 +141,11 @@ class TakenSteps:
             x: positions.
             v: velocities.
             step: steps before them (all by default).
+            drop: NaN at points from which there is no way back, in place of an error.
 
         Raises:
-            InputError: a step that isn't there; a kick that can't be inverted; an interaction that draws its partners
-                anew each time, whose maps can't be gone back through.
+            InputError: a step that isn't there; a kick that can't be inverted, without `drop`; an interaction that
+                draws its partners anew each time, whose maps can't be gone back through.
         """
         if getattr(self.map.system.interaction, "draws", False):
             expected = "an interaction over all pairs (batch=0)"
@@ -157,7 +158,7 @@ class TakenSteps:
         with torch.no_grad():
             for k in reversed(range(self._upto(step))):
                 clouds = self.clouds[k] if self.clouds else []
-                x, v, logdet = self.map.back(self.controls[k], x, v, self.infos[k].tau, clouds)
+                x, v, logdet = self.map.back(self.controls[k], x, v, self.infos[k].tau, clouds, drop)
                 total = total - logdet
             begin = self.start.log_prob(x.to(self._home), v.to(self._home)).to(self.device)
             return (begin + total).to(home)

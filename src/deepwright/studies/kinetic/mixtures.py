@@ -99,7 +99,8 @@ def mixture_trial(scheme: str, lr: float, seed: int, quick: bool, picture: bool)
     out |= _on_grid(run, picture)
     if picture:
         p = run.now
-        out["inverse"] = float((run.log_prob(p.x[:500], p.v[:500]) - p.log_density[:500]).abs().max())
+        back = run.log_prob(p.x[:500], p.v[:500], drop=True) - p.log_density[:500]
+        out["inverse"] = float(back[~back.isnan()].abs().max())
     return out
 
 
@@ -160,10 +161,13 @@ def _on_grid(run: KineticJKO, picture: bool) -> dict[str, Any]:
     truth = exact.log_prob(z[:, :1], z[:, 1:]).exp()
     reached = truth > 1e-5 * truth.max()  # far out, where no particle was, a map need not have a way back
     ours = torch.zeros_like(truth)
-    ours[reached] = run.log_prob(z[reached, :1], z[reached, 1:]).exp()
+    ours[reached] = run.log_prob(z[reached, :1], z[reached, 1:], drop=True).exp()
     area = (2 * SIDE / (AXIS - 1)) ** 2
-    inside = truth > 0.05 * truth.max()
+    lost = ours.isnan()  # places from which the map has no way back count as empty, and are told
+    ours = ours.masked_fill(lost, 0.0)
+    inside = (truth > 0.05 * truth.max()) & ~lost
     found: dict[str, Any] = {
+        "no way back": float(truth[lost].sum() * area),
         "variation": float(0.5 * (ours - truth).abs().sum() * area),
         "crease": float((ours - truth).max() / truth.max()),
         "log gap": float((ours[inside].log() - truth[inside].log()).square().mean().sqrt()),
