@@ -211,7 +211,7 @@ def _unkick(control: nn.Module, s: float, h: float, x: Tensor, target: Tensor, d
     for _ in range(60):
         if not bool((left >= done).any()):
             break
-        tried = v - share[:, None] * torch.linalg.solve(eye + h * slope, gap[:, :, None])[:, :, 0]
+        tried = v - share[:, None] * torch.linalg.solve_ex(eye + h * slope, gap[:, :, None])[0][:, :, 0]
         a, steeper = control(s, x, tried)
         missed = tried + h * a - target
         size = missed.detach().abs().amax(1)
