@@ -26,6 +26,7 @@ from deepwright.studies.solve.trials import BURGERS, HARD, KINDS, POISSON, trial
 TUNING = (9000, 9001)
 """Seeds that settings are chosen on and that nothing else uses."""
 WEIGHTS = {POISSON: (10.0, 100.0, 1000.0), BURGERS: (1.0, 10.0, 100.0)}
+RATES = (1e-2, 3e-2)
 RIVALS = [name for name in KINDS if name != LM]
 SINGLE = tuple(f"{name}, float32" for name in ("SSBroyden", LM))
 NETWORK = "2 x 20 tanh (501 parameters)"
@@ -48,12 +49,12 @@ def run(settings: Settings) -> StudyResult:
     """Every optimiser at its own best setting for the same CPU seconds; derivative engines side by side."""
     quick = settings.quick
     seeds = settings.seeds_or(range(100, 101 if quick else 105))
-    budget = 0.3 if quick else 3.0
+    budget = 0.2 if quick else 3.0
     tuned = run_grid(trial, _tuning(quick, budget), settings, "sciml-core, settings")
     picked = _picked(tuned, budget)
     runs = run_grid(trial, _final(picked, seeds, budget), settings, "sciml-core")
     arms, speed = _ordered(runs.by("problem", "method")), engines(3 if quick else 9)
-    each = f"after {budget:g} CPU seconds on one thread, {len(seeds)} seeds"
+    each = f"after {budget:g} CPU seconds on one thread, {len(seeds)} seeds; a step of L-BFGS is 20 iterations"
     problems = tuple(dict.fromkeys(problem for problem, _ in arms))
     return study_result(
         "sciml-core",
@@ -73,11 +74,18 @@ def run(settings: Settings) -> StudyResult:
     )
 
 
-def _own(method: str, quick: bool) -> list[dict[str, float]]:
-    """An optimiser's own settings."""
+def _settings(problem: str, method: str, quick: bool) -> list[dict[str, float]]:
+    """As many for each: Adam's rate and two weights; three weights, and one of them after a start by Adam."""
+    if problem == HARD:
+        both = [{"learning rate": lr} for lr in RATES] if method == "Adam" else [{"Adam first": a} for a in (0.0, 0.1)]
+        return both[: 1 if quick else 2]
+    low, middle, high = WEIGHTS[problem]
     if method == "Adam":
-        return [{"learning rate": lr} for lr in ((1e-2,) if quick else (1e-2, 3e-2))]
-    return [{"Adam first": share} for share in ((0.0,) if quick else (0.0, 0.1))]
+        found = [{"boundary weight": w, "learning rate": lr} for w in (low, middle) for lr in RATES]
+    else:
+        found = [{"boundary weight": w, "Adam first": 0.0} for w in (middle, low, high)]
+        found.append({"boundary weight": middle, "Adam first": 0.1})
+    return found[: 1 if quick else 4]
 
 
 def _tuning(quick: bool, budget: float) -> list[dict[str, Any]]:
@@ -85,8 +93,7 @@ def _tuning(quick: bool, budget: float) -> list[dict[str, Any]]:
     for seed in TUNING[:1] if quick else TUNING:
         for problem in (POISSON, HARD, BURGERS):
             for method in KINDS:
-                weights = [{"boundary weight": w} for w in WEIGHTS.get(problem, ())[: 1 if quick else None]] or [{}]
-                own = [weight | setting for weight in weights for setting in _own(method, quick)]
+                own = _settings(problem, method, quick)
                 grid += cross(problem=problem, method=method, setting=own, seed=seed, budget=budget)
     return grid
 

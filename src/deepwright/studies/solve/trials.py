@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.physics.bundled import burgers, poisson
+from deepwright.physics.domains import Box
 from deepwright.physics.networks import field
 from deepwright.physics.solve import (
     Hard,
@@ -46,6 +47,7 @@ def problem_of(name: str, weight: float = 1.0) -> PDEProblem:
     """
     whole = burgers(0.03 / math.pi, 800) if name == BURGERS else poisson(500)
     if name == HARD:
+        assert isinstance(whole.domain, Box)
         kept = [c for c in whole.conditions if c.name == "equation"]
         return replace(whole, conditions=kept, hard=Hard(whole.domain.smooth_distance))
     return replace(
@@ -131,7 +133,7 @@ def _phases(kind: str, setting: Mapping[str, float], budget: float, fresh: Least
 def _pace(kind: str, fresh: LeastSquaresProblem) -> float:
     """Seconds of a step of Adam, once everything that a first step loads is loaded."""
     fit_problem(fresh, [("adam", 5, 1e-3), (kind, 2)])
-    return fit_problem(fresh, [("adam", 40, 1e-3)]).seconds / 40
+    return fit_problem(fresh, [("adam", 25, 1e-3)]).seconds / 25
 
 
 def error_of(u: nn.Module, problem: str, part: str) -> float:
