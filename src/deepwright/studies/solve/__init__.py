@@ -25,7 +25,7 @@ from deepwright.studies.solve.trials import BURGERS, HARD, KINDS, POISSON, trial
 
 TUNING = (9000, 9001)
 """Seeds that settings are chosen on and that nothing else uses."""
-WEIGHTS = {POISSON: (10.0, 100.0, 1000.0), BURGERS: (1.0, 10.0, 100.0)}
+WEIGHTS = {POISSON: (100.0, 1000.0, 10_000.0), BURGERS: (1.0, 10.0, 100.0)}
 RATES = (1e-2, 3e-2)
 RIVALS = [name for name in KINDS if name != LM]
 SINGLE = tuple(f"{name}, float32" for name in ("SSBroyden", LM))
