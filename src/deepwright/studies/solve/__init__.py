@@ -53,7 +53,7 @@ def run(settings: Settings) -> StudyResult:
     tuned = run_grid(trial, _tuning(quick, budget), settings, "sciml-core, settings")
     picked = _picked(tuned, budget)
     runs = run_grid(trial, _final(picked, seeds, budget), settings, "sciml-core")
-    arms, speed = _ordered(runs.by("problem", "method")), engines(3 if quick else 9)
+    arms, speed = _ordered(runs.by("problem", "method")), engines(1 if quick else 9)
     each = f"after {budget:g} CPU seconds on one thread, {len(seeds)} seeds; a step of L-BFGS is 20 iterations"
     problems = tuple(dict.fromkeys(problem for problem, _ in arms))
     return study_result(
