@@ -7,9 +7,8 @@ from typing import Any
 
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, holm, mean_interval
-from deepwright.physics.pictures import field_image
 from deepwright.studies._frame import Runs, barred, ends, geometric
-from deepwright.studies.solve.trials import BURGERS, LOOKS
+from deepwright.studies.solve.trials import LOOKS
 
 Arms = dict[Any, Runs]
 LM = "Levenberg-Marquardt"
@@ -62,17 +61,23 @@ def quotients_table(arms: Arms, n: int) -> Table:
         arms: chosen, by problem and optimiser.
         n: seeds.
     """
-    rows, p = [], []
-    for problem, method in arms:
-        if method != LM:
-            a, b = arms[problem, method], arms[problem, LM]
-            found = geometric(a, b, "error")
-            rows.append([problem, method, found.value, *ends(found)])
-            p.append(_p(a, b))
-    adjusted = holm(p) if all(map(math.isfinite, p)) else [None] * len(p)
+    rows = []
+    for (problem, method), p in holm_p(arms).items():
+        found = geometric(arms[problem, method], arms[problem, LM], "error")
+        rows.append([problem, method, found.value, *ends(found), p])
     caption = f"{QUOTIENTS}, seed by seed: geometric means over {n} seeds; p of a quotient of 1, Holm over the rows"
-    columns = ["problem", "optimiser", "quotient", "low", "high", "p (Holm)"]
-    return Table(columns, [[*row, one] for row, one in zip(rows, adjusted)], caption)
+    return Table(["problem", "optimiser", "quotient", "low", "high", "p (Holm)"], rows, caption)
+
+
+def holm_p(arms: Arms) -> dict[tuple[str, str], float | None]:
+    """By problem and optimiser, p of an error as large as Levenberg-Marquardt's, adjusted for how many are tested.
+
+    Args:
+        arms: chosen, by problem and optimiser.
+    """
+    p = {key: _p(arms[key], arms[key[0], LM]) for key in arms if key[1] != LM}
+    known = all(map(math.isfinite, p.values()))
+    return dict(zip(p, holm(list(p.values())) if known else [None] * len(p)))
 
 
 def _p(a: Runs, b: Runs) -> float:
@@ -92,32 +97,20 @@ def path_title(problem: str) -> str:
     return f"Error against CPU time: {problem}"
 
 
-def figures(arms: Arms, problems: tuple[str, ...], budget: float) -> list[Figure]:
-    """A path of errors for each problem, and what Levenberg-Marquardt found of the Burgers equation.
+def figures(arms: Arms, budgets: dict[str, float]) -> list[Figure]:
+    """A path of errors for each problem.
 
     Args:
         arms: chosen, by problem and optimiser.
-        problems: in this order.
-        budget: CPU seconds.
+        budgets: CPU seconds by problem, in this order.
     """
+    note = "geometric means and their 95 % intervals over the seeds; a line begins where every seed has ended a step"
     found = []
-    for problem in problems:
+    for problem, budget in budgets.items():
         series = [_path(method, runs, budget) for (of, method), runs in arms.items() if of == problem]
-        found.append(
-            Figure(
-                "line",
-                path_title(problem),
-                series,
-                "CPU seconds",
-                "relative L2 error",
-                log_y=True,
-                note="geometric means and their 95 % intervals over the seeds; a line begins where every seed has "
-                "ended a step",
-            )
-        )
-    value, gap = (t.numpy() for t in arms[BURGERS, LM][0]["picture"])
-    images = [field_image(value, "u"), field_image(gap, "u - exact")]
-    return [*found, Figure("images", "Burgers: Levenberg-Marquardt's solution and its error, first seed", images)]
+        title = path_title(problem)
+        found.append(Figure("line", title, series, "CPU seconds", "relative L2 error", log_y=True, note=note))
+    return found
 
 
 def _path(method: str, runs: Runs, budget: float) -> dict[str, Any]:

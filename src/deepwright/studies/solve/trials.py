@@ -34,6 +34,8 @@ KINDS = {
     "Levenberg-Marquardt": "lm",
 }
 POISSON, HARD, BURGERS = "Poisson", "Poisson, edge by form", "Burgers"
+LONG = "Poisson, edge by form, longer"
+"""The same as `HARD`, where other arms are run for other seconds."""
 LOOKS = 24
 """At so many times, evenly apart, the error is looked at."""
 
@@ -42,11 +44,11 @@ def problem_of(name: str, weight: float = 1.0) -> PDEProblem:
     """A problem, with one weight for whatever isn't its equation.
 
     Args:
-        name: `POISSON`, `HARD` or `BURGERS`.
+        name: `POISSON`, `HARD`, `LONG` or `BURGERS`.
         weight: of the edge (and of the start) against the equation.
     """
     whole = burgers(0.03 / math.pi, 800) if name == BURGERS else poisson(500)
-    if name == HARD:
+    if name in (HARD, LONG):
         assert isinstance(whole.domain, Box)
         kept = [c for c in whole.conditions if c.name == "equation"]
         return replace(whole, conditions=kept, hard=Hard(whole.domain.smooth_distance))
@@ -67,9 +69,7 @@ def network_of(problem: PDEProblem, seed: int, dtype: torch.dtype = torch.float6
     return inner if problem.hard is None else HardNetwork(inner, problem.hard)
 
 
-def trial(
-    problem: str, method: str, setting: Mapping[str, float], seed: int, budget: float, picture: bool = False
-) -> dict[str, Any]:
+def trial(problem: str, method: str, setting: Mapping[str, float], seed: int, budget: float) -> dict[str, Any]:
     """Errors on the validation's and the test's points after the budget, and the path of the latter.
 
     Args:
@@ -79,15 +79,12 @@ def trial(
             share of the budget that another optimiser's start is given.
         seed: of the network and of the points.
         budget: CPU seconds of training.
-        picture: whether the solution and its error are drawn.
     """
     with one_thread():
-        return _trial(problem, method, setting, seed, budget, picture)
+        return _trial(problem, method, setting, seed, budget)
 
 
-def _trial(
-    name: str, method: str, setting: Mapping[str, float], seed: int, budget: float, picture: bool
-) -> dict[str, Any]:
+def _trial(name: str, method: str, setting: Mapping[str, float], seed: int, budget: float) -> dict[str, Any]:
     dtype = torch.float32 if method.endswith("float32") else torch.float64
     problem = problem_of(name, setting.get("boundary weight", 1.0))
     fresh = LeastSquaresProblem(network_of(problem, seed, dtype), problem.blocks(seed, dtype=dtype))
@@ -117,7 +114,6 @@ def _trial(
         "path": path,
         "stopped": training.stopped,
         "between points": _rms(u, problem, seed + 10_000, dtype) / max(_rms(u, problem, seed, dtype), 1e-30),
-        "picture": _picture(u, problem) if picture else None,
     }
 
 
@@ -160,13 +156,3 @@ def _rms(u: nn.Module, problem: PDEProblem, seed: int, dtype: torch.dtype) -> fl
     """Of the equation's residual on the points of a seed."""
     squares = LeastSquaresProblem(u, problem.blocks(seed, dtype=dtype))
     return squares.breakdown()["equation"]
-
-
-def _picture(u: nn.Module, problem: PDEProblem, n: int = 96) -> list[Tensor]:
-    assert problem.exact is not None
-    low, high = problem.domain.bounds
-    axes = [torch.linspace(float(a), float(b), n, dtype=torch.float64) for a, b in zip(low, high)]
-    x = torch.cartesian_prod(*axes)
-    with torch.no_grad():
-        value = u(x).double()
-    return [value.reshape(n, n), (value - problem.exact(x)).reshape(n, n)]
