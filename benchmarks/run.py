@@ -20,12 +20,14 @@ from common import machine
 
 import corruptions
 import physics
+import solvers
 
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
     "corruptions": corruptions.run,
     "shrinking": shrinking.run,
     "physics": physics.run,
+    "solvers": solvers.run,
     "ood": others.ood,
     "fragility": others.fragility,
     "profile": others.profile,
