@@ -1,4 +1,4 @@
-"""Derivatives against DeepXDE, the kinetic step against torchdiffeq, forecasts against an FNO: same work and threads."""
+"""Derivatives against DeepXDE, the kinetic step against torchdiffeq, forecasts against an FNO; one thread."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 import attacks
 import others
 import shrinking
+import solvers
 from common import machine
 
 import corruptions
 import physics
-import solvers
 
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
