@@ -1,18 +1,16 @@
-"""Derivatives and training against DeepXDE and PINA, the kinetic step against torchdiffeq: same problem and threads."""
+"""Derivatives against DeepXDE, the kinetic step against torchdiffeq, forecasts against an FNO; one thread."""
 
 from __future__ import annotations
 
-import math
-import os
 import time
 from collections.abc import Callable
 from typing import Any
 
+import solvers
 import torch
 from torch import Tensor
 
-from deepwright.physics import LeastSquaresProblem, fit_problem, laplacian
-from deepwright.physics.bundled import poisson
+from deepwright.physics import laplacian
 from deepwright.physics.kinetic import (
     GaussianMixture,
     Harmonic,
@@ -23,7 +21,6 @@ from deepwright.physics.kinetic import (
 )
 from deepwright.physics.networks import field
 from deepwright.physics.pde_data import ChannelRegistry, line_corpus, unified
-from deepwright.physics.solve.problem import relative_errors
 from deepwright.physics.unifluids import FNO, UniFluids, relative_error, train_next_frame, train_unifluids
 
 
@@ -32,7 +29,9 @@ def run() -> list[dict[str, Any]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return [*_gradients(), *_accuracy(), *_kinetic(), *_rollouts()]
+        rows = _gradients()
+        torch.set_default_dtype(torch.float32)  # DeepXDE has changed it for everybody
+        return [*rows, *_kinetic(), *_rollouts()]
     finally:
         torch.set_num_threads(threads)
 
@@ -88,20 +87,10 @@ def _gradients() -> list[dict[str, Any]]:
     return rows
 
 
-def _deepxde() -> Any:
-    os.environ["DDE_BACKEND"] = "pytorch"
-    try:
-        import deepxde
-    except ImportError:
-        return None
-    deepxde.config.set_default_float("float64")
-    torch.set_default_device("cpu")
-    return deepxde
-
-
 def _deepxde_step(d: int, n: int) -> Callable[[], Any] | None:
-    dde = _deepxde()
-    if dde is None:
+    try:
+        dde = solvers.deepxde()
+    except ImportError:
         return None
     box = dde.geometry.Hypercube([0.0] * d, [1.0] * d)
 
@@ -119,122 +108,6 @@ def _deepxde_step(d: int, n: int) -> Callable[[], Any] | None:
         )
 
     return step
-
-
-def _accuracy(budget: float = 12.0) -> list[dict[str, Any]]:
-    """Relative error on the Poisson problem after the same CPU seconds: 2 x 20 tanh, 600 points."""
-    problem = poisson(500)
-    rows, x = [], problem.domain.sample(8192, generator=torch.Generator().manual_seed(3))
-    ours = []
-    for seed in range(3):
-        u = field(2, 1, (20, 20), seed=seed)
-        fit_problem(LeastSquaresProblem(u, problem.blocks(seed)), [("lm", 2000)], max_time=budget)
-        ours.append(relative_errors(u, problem.exact, x)["u"])
-    for name, train in (
-        ("DeepXDE, default training (Adam 1e-3)", _deepxde_poisson),
-        ("PINA, PINN solver (Adam 1e-3)", _pina_poisson),
-    ):
-        theirs = [train(budget, seed) for seed in range(3)]
-        found = [t for t in theirs if t is not None]
-        if not found:
-            continue
-        error, other = max(ours), min(e for e, _ in found)
-        note = f"ours: worst of 3 seeds, peer: best of 3; its CPU seconds {found[0][1]:.1f}"
-        rows.append(
-            _row(f"relative L2 error on Poisson after {budget:g} CPU seconds (not seconds)", error, name, other, note)
-        )
-    return rows
-
-
-def _deepxde_poisson(budget: float, seed: int) -> tuple[float, float] | None:
-    dde = _deepxde()
-    if dde is None:
-        return None
-    dde.config.set_random_seed(seed)
-    box = dde.geometry.Rectangle([0, 0], [1, 1])
-
-    def exact(x: Any) -> Any:
-        return math.nan
-
-    def equation(x: Tensor, y: Tensor) -> Tensor:
-        force = 8 * math.pi**2 * torch.sin(2 * math.pi * x[:, :1]) * torch.sin(2 * math.pi * x[:, 1:])
-        return dde.grad.hessian(y, x, i=0, j=0) + dde.grad.hessian(y, x, i=1, j=1) + force
-
-    edge = dde.icbc.DirichletBC(box, lambda x: 0.0 * x[:, :1], lambda x, on: on)
-    data = dde.data.PDE(box, equation, edge, num_domain=500, num_boundary=100)
-    model = dde.Model(data, dde.nn.FNN([2, 20, 20, 1], "tanh", "Glorot normal"))
-    model.compile("adam", lr=1e-3, verbose=0)
-    begin = time.process_time()
-    while time.process_time() - begin < budget:
-        model.train(iterations=200, display_every=10**6, verbose=0)
-    spent = time.process_time() - begin
-    x = poisson().domain.sample(8192, generator=torch.Generator().manual_seed(3))
-    guess = torch.from_numpy(model.predict(x.numpy()))
-    truth = torch.sin(2 * math.pi * x).prod(1, keepdim=True)
-    return float((guess - truth).norm() / truth.norm()), spent
-
-
-def _pina_poisson(budget: float, seed: int) -> tuple[float, float] | None:
-    try:
-        from pina import Condition, Trainer
-        from pina.domain import CartesianDomain
-        from pina.equation import Equation, FixedValue
-        from pina.model import FeedForward
-        from pina.operator import laplacian as theirs
-        from pina.problem import SpatialProblem
-        from pina.solver import PINN
-    except ImportError:
-        return None
-    import logging
-    import warnings
-
-    logging.disable(logging.WARNING)
-    warnings.simplefilter("ignore")
-    torch.manual_seed(seed)
-    torch.set_default_dtype(torch.float32)  # DeepXDE has changed it for everybody
-    torch.set_default_device(None)
-
-    def equation(x: Any, u: Any) -> Any:
-        force = 8 * math.pi**2 * torch.sin(2 * math.pi * x.extract(["x"])) * torch.sin(2 * math.pi * x.extract(["y"]))
-        return theirs(u, x, components=["u"], d=["x", "y"]) + force
-
-    class Poisson(SpatialProblem):
-        output_variables = ["u"]
-        spatial_domain = CartesianDomain({"x": [0, 1], "y": [0, 1]})
-        domains = {
-            "inside": spatial_domain,
-            "left": CartesianDomain({"x": 0, "y": [0, 1]}),
-            "right": CartesianDomain({"x": 1, "y": [0, 1]}),
-            "low": CartesianDomain({"x": [0, 1], "y": 0}),
-            "high": CartesianDomain({"x": [0, 1], "y": 1}),
-        }
-        conditions = {
-            "inside": Condition(domain="inside", equation=Equation(equation)),
-            **{k: Condition(domain=k, equation=FixedValue(0.0)) for k in ("left", "right", "low", "high")},
-        }
-
-    problem = Poisson()
-    problem.discretise_domain(500, "random", domains=["inside"])
-    problem.discretise_domain(25, "random", domains=["left", "right", "low", "high"])
-    model = FeedForward(2, 1, layers=[20, 20])
-    solver = PINN(problem, model)
-    begin = time.process_time()
-    Trainer(
-        solver,
-        max_epochs=10**6,
-        max_time={"seconds": math.ceil(budget)},
-        accelerator="cpu",
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        logger=False,
-        enable_checkpointing=False,
-    ).train()
-    spent = time.process_time() - begin
-    x = poisson().domain.sample(8192, generator=torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        guess = model(x.float()).double().as_subclass(Tensor)
-    truth = torch.sin(2 * math.pi * x).prod(1, keepdim=True)
-    return float((guess - truth).norm() / truth.norm()), spent
 
 
 def _kinetic() -> list[dict[str, Any]]:
@@ -260,23 +133,22 @@ def _kinetic() -> list[dict[str, Any]]:
         trace = sum(torch.autograd.grad(g[:, i].sum(), own, create_graph=True)[0][:, i] for i in range(d))
         return v, system.force(x, x) - g, trace, 0.5 * g.square().sum(1)  # type: ignore[return-value]
 
-    def theirs() -> None:
-        net.zero_grad()
-        zero = torch.zeros_like(p.log_density)
-        path = odeint(
-            rate, (p.x, p.v.clone(), p.log_density, zero), torch.tensor([0.0, 0.05], dtype=torch.float64), method="rk4"
-        )
-        x, v, log, cost = (s[-1] for s in path)
-        (cost.mean() + system.free_energy(x, v, log)).backward()
+    def integrated(method: str) -> Callable[[], None]:
+        def theirs() -> None:
+            net.zero_grad()
+            zero, ends = torch.zeros_like(p.log_density), torch.tensor([0.0, 0.05], dtype=torch.float64)
+            path = odeint(rate, (p.x, p.v.clone(), p.log_density, zero), ends, method=method)
+            x, v, log, cost = (s[-1] for s in path)
+            (cost.mean() + system.free_energy(x, v, log)).backward()
 
-    timed = _cpu({"ours": ours, "theirs": theirs}, 5)
+        return theirs
+
+    timed = _cpu({"ours": ours, "rk4": integrated("rk4"), "euler": integrated("euler")}, 5)
+    what = "kinetic step, training iteration, d = 10, width 128, 2,048 particles"
+    order = {"rk4": "fourth order in the step, ours is of first", "euler": "of first order, as ours"}
     return [
-        _row(
-            "kinetic step, training iteration, d = 10, width 128, 2,048 particles",
-            timed["ours"],
-            "torchdiffeq rk4, traces by autograd",
-            timed["theirs"],
-        )
+        _row(what, timed["ours"], f"torchdiffeq {name}, traces by autograd", timed[name], note)
+        for name, note in order.items()
     ]
 
 
@@ -300,7 +172,7 @@ def _rollouts(budget: float = 60.0) -> list[dict[str, Any]]:
     train_next_frame(fno, data, epochs=max(1, int(budget / epoch())))
     seconds = _cpu({"ours": lambda: model.predict(test), "fno": lambda: fno.eval().rollout(test)}, 5)
     errors = [relative_error(u, test) for u in (model.predict(test), fno.rollout(test))]
-    note = f"relative error {errors[0]:.3f} against {errors[1]:.3f}"
+    note = f"of the forecast alone; relative error {errors[0]:.3f} against {errors[1]:.3f}, one training each"
     return [
         _row(
             "12 frames of 60 trajectories, Burgers, both trained for a minute",

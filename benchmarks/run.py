@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import attacks
 import others
 import shrinking
+import solvers
 from common import machine
 
 import corruptions
@@ -26,6 +27,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "corruptions": corruptions.run,
     "shrinking": shrinking.run,
     "physics": physics.run,
+    "solvers": solvers.run,
     "ood": others.ood,
     "fragility": others.fragility,
     "profile": others.profile,

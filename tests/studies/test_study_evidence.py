@@ -17,7 +17,6 @@ TO_RUN_AGAIN = (
     "evolutionary-pruning",
     "prunefuse",
     "early-exit",
-    "sciml-core",
     "spline-grid-pinn",
     "two-phase-pinn",
     "kinetic-jko",

@@ -60,11 +60,9 @@ METHODS = {
     # sciml-core
     "Levenberg-Marquardt": OURS,
     "Levenberg-Marquardt, float32": light(OURS),
-    "Adam 1e-3": BASELINE,
-    "Adam 1e-2, cosine": light(BASELINE),
+    "Adam": BASELINE,
     "L-BFGS": _ORANGE,
     "BFGS": _GREEN,
-    "SSBFGS": _RED,
     "SSBroyden": _VIOLET,
     "SSBroyden, float32": light(_VIOLET),
     # spline-grid-pinn
