@@ -7,6 +7,7 @@ from typing import Any
 from deepwright.core.results import Claim, StudyResult
 from deepwright.core.statistics import mean_interval
 from deepwright.studies import Settings
+from deepwright.studies._clock import MEDIAN
 from deepwright.studies._frame import Runs, cross, gaps, mean, run_grid, select, study_result
 from deepwright.studies._retraining import spread
 from deepwright.studies.surgery.foreign_networks import SHARE, foreign
@@ -40,7 +41,7 @@ def run(settings: Settings) -> StudyResult:
     seeds = settings.seeds_or(range(100, 101 if quick else 105))
     sizes = FEW if quick else SIZES
     runs = run_grid(trial, cross(seed=seeds, **sizes), settings, "model-surgery")
-    cuts = run_grid(foreign, cross(seed=seeds), settings, "networks from elsewhere")
+    cuts = run_grid(foreign, cross(seed=seeds, few=quick), settings, "networks from elsewhere")
     others, speed = [row for rows in cuts for row in rows], latencies(quick)
     rows = spread(runs, "arm", "share", "lr")
     named = tuple({**spec, "share": _asked(spec["share"])} for spec in rows.specs)
@@ -125,7 +126,7 @@ def _gains(speed: Speed, key: Any) -> tuple[float, float]:
 
 
 def _speed_claims(speed: Speed) -> list[Claim]:
-    how: dict[str, Any] = {"timing": True, "basis": "median of three medians of a batch's latency, one thread"}
+    how: dict[str, Any] = {"timing": True, "basis": MEDIAN}
     eager, onnx = _gains(speed, 0.25)
     masked = speed["mask"][0] / speed[1.0][0]
     small = "What doesn't shrink with the widths (calls, memory) is most of a small network's time."

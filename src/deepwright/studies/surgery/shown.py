@@ -52,8 +52,8 @@ def latency_table(speed: Speed) -> Table:
     return Table(
         ["network", "eager ms", "ONNX Runtime ms", "times faster, eager", "times faster, ONNX Runtime"],
         rows,
-        f"{LATENCY} of a batch of 32 digits of 28 x 28 through a ResNet-20 of 16 channels at first, one thread: median "
-        "of three medians, in turns; no seeds",
+        f"{LATENCY} of a batch of 32 digits of 28 x 28 through a ResNet-20 of 16 channels at first, CPU "
+        "time on one thread, median of 41 that take turns; no seeds",
     )
 
 
@@ -95,7 +95,7 @@ def figures(arms: Arms, speed: Speed) -> list[Figure]:
     keys: list[Any] = [1.0, *(k for s in SHARES for k in (s, f"{s}/8")), "mask"]
     labels = ["100%", *(t for s in SHARES for t in (f"{s:.0%}", f"{s:.0%}, 8s")), "mask 25%"]
     bars = [curve(n, labels, [speed[k][i] for k in keys]) for i, n in ((0, "eager"), (1, "ONNX Runtime"))]
-    title = "Latency of a batch of 32, one thread (8s: widths are multiples of 8)"
+    title = "CPU time of a batch of 32, one thread (8s: widths are multiples of 8)"
     return [
         Figure("line", "Accuracy after cutting and one epoch", series, "share of MACs kept", "test accuracy"),
         Figure("bar", title, bars, "share of MACs", "milliseconds", note="one machine's medians: no seeds"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,17 +13,16 @@ from torch import Tensor, nn
 
 from deepwright.compress import (
     GRADIENT_CRITERIA,
-    Latency,
     ShrinkGraph,
     cost,
+    export,
     importance,
     mask,
-    measure_latency,
-    onnx_latency,
     plan,
     shrink,
 )
 from deepwright.nets import cifar_resnet
+from deepwright.studies._clock import median_ms
 from deepwright.studies._networks import accuracy, built, train
 from deepwright.studies._retraining import retrained, split_mnist
 from deepwright.studies.surgery import peer
@@ -73,13 +75,13 @@ def _rows(same: dict[str, Any], cut: nn.Module, example: Tensor, data: Any, seed
 
 
 def latencies(short: bool) -> dict[Any, tuple[float, float]]:
-    """(eager, ONNX Runtime) milliseconds of a batch of 32 on one thread: at each share with any width, with widths that
-    are multiples of 8, and of a mask at 25 %. All networks are measured in turn, three times; medians.
+    """(eager, ONNX Runtime) milliseconds of a batch of 32: at each share with any width, with widths that are multiples
+    of 8, and of a mask at 25 %.
 
     Args:
-        short: measure for less time.
+        short: a smaller network, measured less often.
     """
-    make = partial(cifar_resnet, 20, channels=1)
+    make = partial(cifar_resnet, 8 if short else 20, channels=1)
     model = built(make, 0).eval()
     x = torch.rand(32, 1, 28, 28)
     graph = ShrinkGraph.from_module(model, x[:2])
@@ -92,11 +94,23 @@ def latencies(short: bool) -> dict[Any, tuple[float, float]]:
     again = ShrinkGraph.from_module(masked, x[:2])
     mask(masked, plan(again, scores, target={"macs": 0.25})).remove(keep_zeros=True)  # what a masking library leaves
     networks["mask"] = masked
-    times: dict[Any, list[tuple[float, float]]] = {k: [] for k in networks}
-    least = 0.05 if short else 0.4
-    for _ in range(3):
-        for key, network in networks.items():
-            eager = measure_latency(network, x, threads=1, min_run_time=least)
-            runtime: Latency | None = onnx_latency(network, x, threads=1, min_run_time=least)
-            times[key].append((1e3 * eager.median, 1e3 * runtime.median if runtime is not None else float("nan")))
-    return {k: (sorted(a for a, _ in v)[1], sorted(b for _, b in v)[1]) for k, v in times.items()}
+    repeats = 5 if short else 41
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        files = {k: _in_onnx_runtime(m, x, Path(folder) / f"{i}.onnx") for i, (k, m) in enumerate(networks.items())}
+        eager = median_ms({k: partial(m, x) for k, m in networks.items()}, repeats)
+        runtime = median_ms({k: call for k, call in files.items() if call is not None}, repeats)
+    return {k: (eager[k], runtime.get(k, float("nan"))) for k in networks}
+
+
+def _in_onnx_runtime(model: nn.Module, x: Tensor, path: Path) -> Callable[[], Any] | None:
+    """A call of the network's file on one thread; None without ONNX Runtime."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    export(model, x, path, dynamic_batch=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    given = {session.get_inputs()[0].name: x.numpy()}
+    return lambda: session.run(None, given)
