@@ -46,12 +46,15 @@ from deepwright.studies.search.weights import GENERATIONS, METHODS, POPULATION, 
 
 Arms = dict[Any, Runs]
 OURS, LONG, UNGUIDED, FLAT = "phase 1 + 2", "phase 1, full budget", "phase 1 + 2, unguided", "flat binary"
+_CURSE = "The more networks a search judges on 400 validation digits, the more of what it finds is their noise."
 LIMITS = (
     "Networks of at most 17,024 searched weights, small ResNets in units, searches of 100 passes or less there: the "
     "paper's networks and budgets are larger by orders of magnitude, and its hypervolume's scale isn't known.",
     "One epoch of training after the cut; a longer one may bring all cuts nearer to each other.",
     "Searches and cuts get the same training and learning rates, but a search also costs its passes: the table's "
     "networks don't pay for them.",
+    "Where a front holds nothing near a share, the network taken from it is Taylor's cut in part or wholly: there the "
+    "searches can't differ much from it.",
     "Fewer nonzero weights aren't a smaller or faster network: only the cuts in units are.",
 )
 
@@ -78,7 +81,7 @@ def run(settings: Settings) -> StudyResult:
     tables = [
         unit_table(arms, best, _size_words(units, sizes)),
         foretold_table(arms),
-        *_photo_tables(real),
+        *_photo_tables(photos, real),
         room_table(rooms.by("network"), exact),
         weight_table(methods, len(seeds), budget),
     ]
@@ -127,17 +130,17 @@ def _size_words(units: Runs, sizes: dict[str, int]) -> str:
     )
 
 
-def _photo_tables(real: Selection | None) -> list[Table]:
-    if real is None:
+def _photo_tables(photos: Runs | None, real: Selection | None) -> list[Table]:
+    if photos is None or real is None:
         return []
-    arms = real.runs.by("share", "arm")
-    dense = mean([row["dense"] for row in real.runs])
+    dense = mean([trial["dense"] for trial in photos])
+    passes = mean([trial["evaluations"][ANEW] for trial in photos])
     words = (
-        f"{PHOTOS}: the bundled ResNet-20 on CIFAR-10, {len(next(iter(arms.values())))} seeds, test accuracy; dense "
-        f"{dense:.4f}; one epoch of {PHOTO_SIZES['trained']} photographs from each cut; the search has "
-        f"{PHOTO_SIZES['budget']} passes over {PHOTO_SIZES['validated']} photographs"
+        f"{PHOTOS}: the bundled ResNet-20 on CIFAR-10, {len(photos)} seeds, test accuracy; dense {dense:.4f}; one "
+        f"epoch of {PHOTO_SIZES['trained']} photographs from each cut; the search has {passes:.0f} passes over "
+        f"{PHOTO_SIZES['validated']} photographs and ranks units by Taylor"
     )
-    return [unit_table(arms, {}, words)]
+    return [unit_table(real.runs.by("share", "arm"), {}, words)]
 
 
 def _over_shares(arms: Arms, arm: str, other: str, key: str, suffix: str = "") -> list[float]:
@@ -151,38 +154,48 @@ def _best_gaps(best: Arms) -> list[float]:
 
 
 def _trained_claims(arms: Arms, best: Arms, units: Runs) -> list[Claim]:
-    why = "Accuracy before training, which a search goes by, is a poor guide to that after it."
-    wide = best[f"{share_words(SHARES[0])}, best of three", SEARCHED]
+    guide = (
+        "What a search goes by says nothing (as cut) or only something (statistics anew) of accuracy after training; a "
+        "cut by Taylor, whose scores the search uses too, ends as high without it."
+    )
+    broken = "The gain is that of single seeds in which the search as cut leaves a network that doesn't learn again."
     after = [
-        (ANEW, AS_CUT, "a search that takes statistics anew above one that judges cuts as they are"),
-        (ANEW, L2, "that search above one-shot L2"),
-        (ANEW, TAYLOR, "that search above one-shot Taylor"),
-        (ANEW, RANDOM, "that search above units chosen at random"),
-        (STEPS, ANEW, "8 steps of training for each candidate add to it at an equal budget"),
+        (ANEW, AS_CUT, "a search that takes statistics anew above one that judges cuts as they are", broken, UNITS),
+        (ANEW, L2, "that search above one-shot L2", guide, FORETOLD),
+        (ANEW, TAYLOR, "that search above one-shot Taylor", guide, FORETOLD),
+        (ANEW, RANDOM, "that search above units chosen at random", "One epoch mends a random cut as well.", UNITS),
+        (
+            STEPS,
+            ANEW,
+            "8 steps of training for each candidate add to it at an equal budget",
+            "Steps cost passes, so that fewer networks are seen.",
+            UNITS,
+        ),
     ]
+    wide = best[f"{share_words(SHARES[0])}, best of three", SEARCHED]
     return [
         Claim.at_least(
             "units, after equal training: the best of three searches above the best of three one-shot cuts, both "
             "chosen on validation with their learning rates (mean over three shares of the MACs)",
             _best_gaps(best),
             0.0,
-        ).because(why, FORETOLD),
+        ).because(guide, FORETOLD),
         *(
-            Claim.at_least(f"units, after equal training: {text}", _over_shares(arms, a, b, "test"), 0.0).because(
-                why, FORETOLD
+            Claim.at_least(f"units, after equal training: {text}", _over_shares(arms, one, other, "test"), 0.0).because(
+                why, shown
             )
-            for a, b, text in after
+            for one, other, text, why, shown in after
         ),
         Claim.at_least(
             "units, before any training: the search that judges cuts as they are above one-shot L2",
             _over_shares(arms, AS_CUT, L2, "before"),
             0.0,
-        ).because("Both networks are broken before training.", UNITS),
+        ).because("Without new statistics both networks are broken, but at the largest share.", UNITS),
         Claim.at_least(
             f"units, at most {share_words(SHARES[0])}: the best search's network within 1 point of the dense one",
             [row["test"] - row["dense"] for row in wide],
             -0.01,
-        ).because("One epoch doesn't mend the cut; one-shot cuts stand beside it.", UNITS),
+        ).because("One epoch of so small a network doesn't mend a cut, by whichever rule it is made.", UNITS),
         Claim.at_most(
             "every network equals its masked original (largest difference, float64)",
             [max(row["error"] for row in u["rows"]) for u in units],
@@ -197,7 +210,10 @@ def _photo_claims(real: Selection | None) -> list[Claim]:
         return []
     arms = real.runs.by("share", "arm")
     share = next(share for share, _ in arms)
-    why = "A search of so few passes sees few networks, and picks by accuracy before training."
+    why = (
+        "The search takes its units' order from Taylor, which is behind L2 on this network, and few passes over few "
+        "photographs don't make up for it."
+    )
     claims = [
         Claim.at_least(
             f"photographs, after equal training: the search above one-shot {other} at {share_words(PHOTO_SHARES[0])}",
@@ -208,7 +224,12 @@ def _photo_claims(real: Selection | None) -> list[Claim]:
     ]
     lost = [row["test"] - row["dense"] for row in arms[share, ANEW]]
     text = f"photographs, {share_words(PHOTO_SHARES[0])}: the search's network within 2 points of the dense one"
-    return [*claims, Claim.at_least(text, lost, -0.02).because("One short epoch doesn't mend the cut.", PHOTOS)]
+    return [
+        *claims,
+        Claim.at_least(text, lost, -0.02).because(
+            "So few photographs don't mend a cut, by whichever rule it is made.", PHOTOS
+        ),
+    ]
 
 
 def _phase_claims(methods: Arms, exact: Runs) -> list[Claim]:
@@ -226,7 +247,9 @@ def _phase_claims(methods: Arms, exact: Runs) -> list[Claim]:
             "where all masks can be tried (18 weights): phase 2 adds 0.04 hypervolume to its own phase 1",
             gaps(exact, exact, OURS, "phase 1"),
             0.04,
-        ).because("Thresholds alone come near to the true front.", ROOM),
+        ).because(
+            "In some of these networks phase 1 leaves less than that, and phase 2 can't take more than is left.", ROOM
+        ),
         Claim.at_least(
             "phases 1 + 2 not below a longer phase 1 of the same budget by more than 0.002",
             gaps(methods[OURS], methods[LONG], "hypervolume"),
@@ -236,7 +259,10 @@ def _phase_claims(methods: Arms, exact: Runs) -> list[Claim]:
             "importance guides phase 2: above unguided bits",
             gaps(methods[OURS], methods[UNGUIDED], "hypervolume"),
             0.0,
-        ).because("Within the corridor the order by magnitude says little.", WEIGHTS),
+        ).because(
+            "Within the corridor magnitude's order says little of what can go: bits flipped without it end as high.",
+            WEIGHTS,
+        ),
     ]
 
 
@@ -259,12 +285,27 @@ def _weight_claims(methods: Arms) -> list[Claim]:
             "on test digits: phases 1 + 2 above LAMP, the best of the sweeps",
             gaps(ours, methods["LAMP"], "held out"),
             0.0,
-        ).because("What a search finds on validation digits is in part their noise.", WEIGHTS),
+        ).because(_CURSE, WEIGHTS),
+        Claim.at_least(
+            "on test digits: phases 1 + 2 above their own phase 1",
+            gaps(ours, methods["phase 1"], "held out"),
+            0.0,
+        ).because(_CURSE, WEIGHTS),
+        Claim.at_least(
+            "on test digits: phases 1 + 2 not below a longer phase 1 by more than 0.002",
+            gaps(ours, methods[LONG], "held out"),
+            -0.002,
+        ).because(_CURSE, WEIGHTS),
+        Claim.at_most(
+            "the sparsest network within 1 point on validation: test error no higher than that of LAMP's",
+            gaps(ours, methods["LAMP"], "picked test error"),
+            0.0,
+        ).because(f"It has fewer weights, and {_CURSE[0].lower()}{_CURSE[1:]}", WEIGHTS),
         Claim.at_least(
             "winner's curse: test error of the picked network minus its validation error is positive",
             gaps(ours, ours, "picked test error", "picked validation error"),
             0.0,
-        ),
+        ).because("The pick is no luckier than others.", WEIGHTS),
     ]
 
 
@@ -272,30 +313,43 @@ def _photo_words(real: Selection) -> str:
     arms = real.runs.by("share", "arm")
     share = next(share for share, _ in arms)
     plain, taylor = (f"{mean_interval(gaps(arms[share, ANEW], arms[share, o], 'test')):+.4f}" for o in (L2, TAYLOR))
-    return f" On photographs a search of few passes is {plain} against L2 and {taylor} against Taylor after training."
+    lost = [mean([row["test"] - row["dense"] for row in arms[share, name]]) for name in (ANEW, L2)]
+    return (
+        f" On photographs the search with statistics anew is {plain} against L2 and {taylor} "
+        f"against Taylor, and {lost[0]:+.3f} against the dense "
+        f"network (L2: {lost[1]:+.3f}) after few photographs."
+    )
 
 
 def _summary(arms: Arms, best: Arms, methods: Arms, rooms: Runs, exact: Runs, photos: Selection | None) -> str:
-    real = "" if photos is None else _photo_words(photos)
-
     def after(one: str, other: str) -> str:
         return f"{mean_interval(_over_shares(arms, one, other, 'test')):+.4f}"
 
-    ours, first = methods[OURS], methods["phase 1"]
+    def over(other: str, key: str) -> str:
+        return f"{mean_interval(gaps(ours, methods[other], key)):+.4f}"
+
+    ours, first = methods[OURS], "phase 1"
     main = rooms.by("network")[MAIN]
-    left = mean([trial[-1]["best"] - trial[-1]["phase 1"] for trial in main])
-    tiny = mean(gaps(exact, exact, OURS, "phase 1"))
+    short, full = ([trial[i] for trial in main] for i in (0, -1))
+    left = [mean([t["best"] - t[first] for t in trials]) for trials in (short, full)]
+    added = [mean([t[key] - t[first] for t in short]) for key in (OURS, LONG)]
+    wide = best[f"{share_words(SHARES[0])}, best of three", SEARCHED]
+    picked = [methods[m].mean("picked test error") for m in (OURS, "LAMP")]
     return (
         "After equal training, in coupled units, the best of three searches is "
         f"{mean_interval(_best_gaps(best)):+.4f} in test accuracy against the best of three one-shot cuts, as a mean "
-        f"over three shares of the MACs; a search with statistics anew is {after(ANEW, L2)} against one-shot L2, "
-        f"{after(ANEW, TAYLOR)} against Taylor, {after(ANEW, RANDOM)} against random units and {after(ANEW, AS_CUT)} "
-        "against a search that judges cuts as they are; before training the latter is "
-        f"{mean(_over_shares(arms, AS_CUT, L2, 'before')):+.4f} against L2.{real} Over single weights phase 2 adds "
-        f"{mean(gaps(ours, first, 'hypervolume')):+.4f} hypervolume to its own phase 1 (the paper: 0.04 at least), of "
-        f"{left:.4f} that are known to be left, and is {mean_interval(gaps(ours, methods[LONG], 'hypervolume')):+.4f} "
-        f"against a longer phase 1; where all masks can be tried it adds {tiny:+.4f}. Importance "
-        f"against none: {mean_interval(gaps(ours, methods[UNGUIDED], 'hypervolume')):+.4f}. Two phases are "
-        f"{min(gaps(ours, methods[FLAT], 'hypervolume')):+.4f} or more against a flat search and on test digits "
-        f"{mean_interval(gaps(ours, methods['LAMP'], 'held out')):+.4f} against LAMP, the best sweep."
+        f"over three shares of the MACs, and {mean([row['test'] - row['dense'] for row in wide]):+.4f} against the "
+        f"dense network at the largest; a search with statistics anew is {after(ANEW, L2)} against one-shot L2, "
+        f"{after(ANEW, TAYLOR)} against Taylor, {after(ANEW, RANDOM)} against random units, {after(ANEW, AS_CUT)} "
+        f"against a search that judges cuts as they are; 8 steps for each candidate add {after(STEPS, ANEW)}. Before "
+        f"training the search as cut is {mean_interval(_over_shares(arms, AS_CUT, L2, 'before')):+.4f} against L2."
+        f"{'' if photos is None else _photo_words(photos)} Over single weights phase 2 adds "
+        f"{over(first, 'hypervolume')} on validation to its own phase 1 (the paper: 0.04 at least) of {left[1]:.4f} "
+        f"that are known to be left, on test digits {over(first, 'held out')}; against a longer phase 1 it is "
+        f"{over(LONG, 'hypervolume')} and {over(LONG, 'held out')}. Where phase 1 is cut short {left[0]:.4f} are left: "
+        f"phase 2 takes {added[0]:.4f} of it, phase 1 going on {added[1]:.4f}; where all masks can be tried phase 2 "
+        f"adds {mean(gaps(exact, exact, OURS, first)):+.4f}. Importance against none: {over(UNGUIDED, 'hypervolume')}. "
+        f"The sparsest network within 1 point on validation errs on {picked[0]:.1%} of the test digits, LAMP's, with "
+        f"more weights, on {picked[1]:.1%}. Two phases are {min(gaps(ours, methods[FLAT], 'hypervolume')):+.4f} or "
+        f"more against a flat search and on test digits {over('LAMP', 'held out')} against LAMP, the best sweep."
     )

@@ -218,9 +218,8 @@ def figures(weights: Arms, kinds: Arms, arms: Arms, shares: tuple[float, ...]) -
     ]
     trained += [banded(a, shares, [arms[share_words(s), a].values("test") for s in shares]) for a in (RANDOM,)]
     before = [
-        banded(f"{name}, untrained", shares, [arms[share_words(s), name].values("before") for s in shares])
-        | {"dashed": True}
-        for name in (AS_CUT, L2)
+        banded(name, shares, [arms[share_words(s), name].values("before") for s in shares])
+        for name in (AS_CUT, L2, RANDOM)
     ]
     fronts = []
     for method in ("global magnitude", "flat binary", "phase 1", "phase 1 + 2"):
@@ -229,9 +228,8 @@ def figures(weights: Arms, kinds: Arms, arms: Arms, shares: tuple[float, ...]) -
     volumes = [banded("hypervolume", METHODS, [weights[m].values("hypervolume") for m in METHODS])]
     volumes += [banded("on test digits", METHODS, [weights[m].values("held out") for m in METHODS])]
     return [
-        Figure(
-            "line", "Coupled units: before and after the same training", [*trained, *before], "MACs asked", "accuracy"
-        ),
+        Figure("line", "Coupled units: after the same training", trained, "MACs asked", "test accuracy"),
+        Figure("line", "Coupled units: cut, before training", before, "MACs asked", "test accuracy"),
         Figure("bar", "Single weights: hypervolume (higher is better)", volumes, "search", "hypervolume"),
         Figure("scatter", "Single weights: fronts of one seed", fronts, "share of weights kept", "validation error"),
     ]
