@@ -14,7 +14,6 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
 TO_RUN_AGAIN = (
     "bbas",
     "model-surgery",
-    "evolutionary-pruning",
     "prunefuse",
     "early-exit",
     "spline-grid-pinn",

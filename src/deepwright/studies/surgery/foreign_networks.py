@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from deepwright.compress import ShrinkGraph, export, importance, plan, shrink
 from deepwright.core.errors import InputError
 from deepwright.nets import load
 from deepwright.studies._networks import built
+from deepwright.studies.surgery import peer
 
 
 class _Logits(nn.Module):
@@ -103,30 +105,55 @@ def _networks() -> dict[str, Any]:
     return found
 
 
-def foreign() -> list[list[Any]]:
-    """One row a network: what was found, what is frozen, whether the cut was proved and exported."""
-    rows = []
-    for name, make in _networks().items():
-        made: Any = built(make, 0)
-        model, x = made[0].eval(), made[1]
-        graph = ShrinkGraph.from_module(model, x)
-        frozen = [f for f in graph.frozen_axes() if f[3] == f[2]]
-        reason = graph.why_frozen(frozen[0][0], frozen[0][1])[-1].split(": ")[0] if frozen else ""
-        head: list[Any] = [name, len(graph.groups), graph.units, len(frozen), reason]
-        try:
-            result = shrink(model, plan(graph, importance(graph), target={"macs": 0.6}))
-            assert result.verification is not None
-            proof: list[Any] = ["yes", result.verification.error]
-            with tempfile.TemporaryDirectory() as folder:
-                agrees = _exports(result.model, x, Path(folder))
-            rows.append([*head, *proof, agrees, len(result.repaired)])
-        except InputError as error:
-            rows.append([*head, f"no: {str(error)[:80]}", None, "no", 0])
-    return rows
+SHARE = 0.6  # of the MACs
 
 
-def _exports(model: nn.Module, x: torch.Tensor, folder: Path) -> str:
+def foreign(seed: int, few: bool) -> list[dict[str, Any]]:
+    """One row a network: what was found, what is frozen, whether a cut of units drawn by the seed was proved and
+    exported, and whether torch-pruning's default call runs.
+
+    Args:
+        seed: of networks without weights of their own, and of the units that go.
+        few: the first two alone.
+    """
+    networks = list(_networks().items())[: 2 if few else None]
+    return [_one(name, make, seed) for name, make in networks]
+
+
+def _one(name: str, make: Callable[[], tuple[nn.Module, torch.Tensor]], seed: int) -> dict[str, Any]:
+    made: Any = built(make, seed)
+    model, x = made[0].eval(), made[1]
+    graph = ShrinkGraph.from_module(model, x)
+    frozen = [f for f in graph.frozen_axes() if f[3] == f[2]]
+    reason = graph.why_frozen(frozen[0][0], frozen[0][1])[-1].split(": ")[0] if frozen else ""
+    row: dict[str, Any] = {
+        "network": name,
+        "groups": len(graph.groups),
+        "units": graph.units,
+        "frozen": len(frozen),
+        "reason": reason,
+        "peer": peer.tried(model, x),
+    }
+    scores = importance(graph, "random", generator=torch.Generator().manual_seed(seed))
     try:
-        return "yes" if export(model, x, folder / "m.onnx", dynamic_batch=False).agreement == 1.0 else "no"
+        result = shrink(model, plan(graph, scores, target={"macs": SHARE}))
     except InputError as error:
-        return f"no: {str(error)[:80]}"
+        return row | {"proved": False, "error": None, "agrees": False, "repaired": 0, "said": str(error)[:80]}
+    assert result.verification is not None
+    with tempfile.TemporaryDirectory() as folder:
+        agrees = _exports(result.model, x, Path(folder))
+    repaired = len(result.repaired)
+    return row | {
+        "proved": True,
+        "error": result.verification.error,
+        "agrees": agrees,
+        "repaired": repaired,
+        "said": "",
+    }
+
+
+def _exports(model: nn.Module, x: torch.Tensor, folder: Path) -> bool:
+    try:
+        return export(model, x, folder / "m.onnx", dynamic_batch=False).agreement == 1.0
+    except InputError:
+        return False

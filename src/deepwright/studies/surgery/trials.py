@@ -1,69 +1,87 @@
-"""One ResNet-20, cut nine ways and fine-tuned; the latencies of cut, rounded and masked networks."""
+"""One ResNet, cut by every importance and by a peer, each trained again alike; latencies of cut and masked networks."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from deepwright.compress import (
-    Latency,
+    GRADIENT_CRITERIA,
     ShrinkGraph,
     cost,
+    export,
     importance,
     mask,
-    measure_latency,
-    onnx_latency,
     plan,
     shrink,
 )
 from deepwright.nets import cifar_resnet
-from deepwright.studies._networks import accuracy, built, mnist_small, train
+from deepwright.studies._clock import median_ms
+from deepwright.studies._networks import accuracy, built, train
+from deepwright.studies._retraining import retrained, split_mnist
+from deepwright.studies.surgery import peer
 
 SHARES = (0.75, 0.5, 0.25)
-CRITERIA = ("l2", "taylor", "random")
+RATES = (3e-3, 1e-2, 3e-2)
+CRITERIA = ("l2", "l1", "bn_scale", "taylor", "hessian_diag", "random")
+PEER = "torch-pruning, l2"
+SIZES = {"depth": 8, "width": 8, "trained": 2000, "judged": 1000, "epochs": 10}
+FEW = {"depth": 8, "width": 4, "trained": 200, "judged": 150, "epochs": 2}
 
 
-def trial(seed: int, epochs: int, trained: int, tested: int) -> dict[str, Any]:
-    """Train one ResNet-20, cut it nine ways, fine-tune each.
+def trial(seed: int, depth: int, width: int, trained: int, judged: int, epochs: int) -> dict[str, Any]:
+    """Train one ResNet, cut it to three shares of its MACs in every way, train each cut again at every rate.
 
     Args:
-        seed: of the start, the batches and the units chosen at random.
+        seed: of the digits' split, the start, the batches and the units chosen at random.
+        depth: of the network.
+        width: of its first stage.
+        trained: digits to train on, at first and again.
+        judged: digits to choose on, and as many to test on.
         epochs: of the dense network.
-        trained: digits to train on.
-        tested: digits to test on.
     """
-    data = mnist_small()
-    learnt, held = ((x[:n], y[:n]) for (x, y), n in ((data.train, trained), (data.test, tested)))
-    model = train(built(partial(cifar_resnet, 20, channels=1), seed), learnt, epochs, seed)
-    graph = ShrinkGraph.from_module(model, held[0][:2])
-    batches = list(zip(learnt[0][:512].split(128), learnt[1][:512].split(128)))
-    cut: dict[str, Any] = {}
+    data = split_mnist(seed, 14, trained, judged)
+    model = train(built(partial(cifar_resnet, depth, channels=1, width=width), seed), data.train, epochs, seed)
+    example = data.test[0][:2]
+    graph = ShrinkGraph.from_module(model, example)
+    batches = [(data.train[0][:512], data.train[1][:512])]
+    dense = cost(model, example[:1])
+    rows: list[dict[str, Any]] = []
     for criterion in CRITERIA:
         rng = torch.Generator().manual_seed(seed) if criterion == "random" else None
-        scores = importance(graph, criterion, batches if criterion == "taylor" else None, generator=rng)
+        scores = importance(graph, criterion, batches if criterion in GRADIENT_CRITERIA else None, generator=rng)
         for share in SHARES:
-            chosen = plan(graph, scores, target={"macs": share})
-            result = shrink(model, chosen)
+            result = shrink(model, plan(graph, scores, target={"macs": share}))
             assert result.verification is not None
-            before = accuracy(result.model, held)
-            train(result.model, learnt, 3, seed, lr=1e-3)
-            cut[f"{criterion}-{share}"] = {
-                **{k: float(v) for k, v in chosen.cost().items()},
-                "before": before,
-                "after": accuracy(result.model, held),
-                "error": result.verification.error,
-            }
-    dense = cost(model, held[0][:1])
-    return {"dense": accuracy(model, held), "params": dense.params, "macs": dense.macs, "cut": cut}
+            same = {"arm": criterion, "share": share, "error": result.verification.error}
+            rows += _rows(same, result.model, example, data, seed)
+    if peer.version():
+        for share in SHARES:
+            cut = peer.cut_to(model, example, share)
+            rows += _rows({"arm": PEER, "share": share, "error": 0.0}, cut, example, data, seed)
+    return {"dense": accuracy(model, data.test), "params": dense.params, "macs": dense.macs, "rows": rows}
 
 
-def latencies() -> dict[Any, tuple[float, float]]:
-    """(eager, ONNX Runtime) milliseconds of a batch of 32 on one thread: at each share with any width, with widths that
-    are multiples of 8, and of a mask at 25 %. All networks are measured in turn, three times; medians."""
-    make = partial(cifar_resnet, 20, channels=1)
+def _rows(same: dict[str, Any], cut: nn.Module, example: Tensor, data: Any, seed: int) -> list[dict[str, Any]]:
+    size = cost(cut, example[:1])
+    sizes = {"params": float(size.params), "macs": float(size.macs)}
+    return [same | sizes | row for row in retrained(cut, data, RATES, 1, seed)]
+
+
+def latencies(short: bool) -> dict[Any, tuple[float, float]]:
+    """(eager, ONNX Runtime) milliseconds of a batch of 32: at each share with any width, with widths that are multiples
+    of 8, and of a mask at 25 %.
+
+    Args:
+        short: a smaller network, measured less often.
+    """
+    make = partial(cifar_resnet, 8 if short else 20, channels=1)
     model = built(make, 0).eval()
     x = torch.rand(32, 1, 28, 28)
     graph = ShrinkGraph.from_module(model, x[:2])
@@ -76,10 +94,23 @@ def latencies() -> dict[Any, tuple[float, float]]:
     again = ShrinkGraph.from_module(masked, x[:2])
     mask(masked, plan(again, scores, target={"macs": 0.25})).remove(keep_zeros=True)  # what a masking library leaves
     networks["mask"] = masked
-    times: dict[Any, list[tuple[float, float]]] = {k: [] for k in networks}
-    for _ in range(3):
-        for key, network in networks.items():
-            eager = measure_latency(network, x, threads=1, min_run_time=0.4)
-            runtime: Latency | None = onnx_latency(network, x, threads=1, min_run_time=0.4)
-            times[key].append((1e3 * eager.median, 1e3 * runtime.median if runtime is not None else float("nan")))
-    return {k: (sorted(a for a, _ in v)[1], sorted(b for _, b in v)[1]) for k, v in times.items()}
+    repeats = 5 if short else 41
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        files = {k: _in_onnx_runtime(m, x, Path(folder) / f"{i}.onnx") for i, (k, m) in enumerate(networks.items())}
+        eager = median_ms({k: partial(m, x) for k, m in networks.items()}, repeats)
+        runtime = median_ms({k: call for k, call in files.items() if call is not None}, repeats)
+    return {k: (eager[k], runtime.get(k, float("nan"))) for k in networks}
+
+
+def _in_onnx_runtime(model: nn.Module, x: Tensor, path: Path) -> Callable[[], Any] | None:
+    """A call of the network's file on one thread; None without ONNX Runtime."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    export(model, x, path, dynamic_batch=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    given = {session.get_inputs()[0].name: x.numpy()}
+    return lambda: session.run(None, given)
