@@ -34,7 +34,7 @@ def run(settings: Settings) -> StudyResult:
     tried = cross(group="detectors", arm=DETECTORS, **sizes)
     tried += cross(group="networks that tell empty frames", arm=FRONT, **sizes)
     tuned = run_grid(tuning_trial, tried, settings, "early-exit, learning rates")
-    rates, found = rates_of(tuned, tuning, frames)
+    rates, found = rates_of(tuned.by("group"), tuning, frames)
     grid = [{"seed": s, "steps": steps, "frames": frames, "rates": rates, "repeats": repeats} for s in seeds]
     runs = run_grid(trial, grid, settings, "early-exit")
     picked = chosen(runs, triggers, steps)

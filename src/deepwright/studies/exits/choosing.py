@@ -34,18 +34,18 @@ class Chosen:
     arms: list[Arm]
 
 
-def rates_of(tuned: Runs, steps: int, frames: int) -> tuple[dict[str, float], list[Arm]]:
+def rates_of(tuned: dict[str, Runs], steps: int, frames: int) -> tuple[dict[str, float], list[Arm]]:
     """Learning rate of each arm.
 
     Args:
-        tuned: all that were tried.
+        tuned: all that were tried, by group.
         steps: of each training.
         frames: that it saw.
     """
     rates: dict[str, float] = {}
     arms: list[Arm] = []
     measures = {"detectors": "mean average precision", "networks that tell empty frames": "area under the curve"}
-    for group, runs in tuned.by("group").items():
+    for group, runs in tuned.items():
         found = select(
             runs,
             arms=("group", "arm"),
