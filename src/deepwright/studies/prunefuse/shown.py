@@ -216,14 +216,19 @@ def summary(selectors: Selection, trained: Trained, rounds: dict[int, Runs]) -> 
     wide, narrow = ([row[OURS] / row[WHOLE] for row in rounds[w]] for w in (max(rounds), min(rounds)))
     matched = ""
     if trained.has(MATCHED, OURS, SCRATCH):
-        matched = f"and {fused(SMALL, MATCHED):+.3f} against scratch with the selector's MACs trained in its place, "
+        matched = f"{fused(SMALL, MATCHED):+.3f} against scratch with the selector's MACs trained in its place, "
     starved = trained.at(STARVED, OURS, SCRATCH).mean("test")
+    chosen = "; ".join(
+        f"against {words}, {_judged(gap(TEN, labels))} and {_judged(gap(last, labels))}"
+        for labels, words in (
+            (SEPARATE, "those of a separate small network of the same cost"),
+            (RANDOM, "random ones"),
+            (WHOLE, "the whole network's"),
+        )
+    )
     return (
-        f"A pruned selector's labels against those of a separate small network of the same cost: {gap(last):+.3f} test "
-        f"accuracy after {last} ({_word(gap(last))}), {gap(TEN):+.3f} after {TEN} ({_word(gap(TEN))}); against random ones: "
-        f"{gap(last, RANDOM):+.3f} ({_word(gap(last, RANDOM))}), {gap(TEN, RANDOM):+.3f} "
-        f"({_word(gap(TEN, RANDOM))}); against the whole network's: {gap(last, WHOLE):+.3f} "
-        f"({_word(gap(last, WHOLE))}), {gap(TEN, WHOLE):+.3f} ({_word(gap(TEN, WHOLE))}). On the same labels fusing is "
+        f"Test accuracy that a pruned selector's labels add, from scratch after {TEN} and after {last}: {chosen}. On the "
+        "same labels fusing is "
         f"worth {fused(last):+.3f} after {last}, {fused(TEN):+.3f} after {TEN}, {fused(SMALL):+.3f} "
         f"after {SMALL}, {matched}and {fused(STARVED):+.3f} after {STARVED}, where scratch has learned {starved:.3f}. "
         f"Selection costs {macs:.2f} of the whole network's MACs; a round takes {mean(wide):.2f} of its CPU time at "
@@ -231,7 +236,7 @@ def summary(selectors: Selection, trained: Trained, rounds: dict[int, Runs]) -> 
     )
 
 
-def _word(interval: Interval) -> str:
+def _judged(interval: Interval) -> str:
     if not interval.known or interval.low <= 0 <= interval.high:
-        return "a difference is not shown"
-    return "better" if interval.low > 0 else "worse"
+        return f"{interval:+.3f} (a difference is not shown)"
+    return f"{interval:+.3f} ({'better' if interval.low > 0 else 'worse'})"
