@@ -227,8 +227,8 @@ def summary(selectors: Selection, trained: Trained, rounds: dict[int, Runs]) -> 
         )
     )
     return (
-        f"Test accuracy that a pruned selector's labels add, from scratch after {TEN} and after {last}: {chosen}. On the "
-        "same labels fusing is "
+        f"Test accuracy that a pruned selector's labels add, from scratch after {TEN} and after {last}: {chosen}. "
+        "On the same labels fusing is "
         f"worth {fused(last):+.3f} after {last}, {fused(TEN):+.3f} after {TEN}, {fused(SMALL):+.3f} "
         f"after {SMALL}, {matched}and {fused(STARVED):+.3f} after {STARVED}, where scratch has learned {starved:.3f}. "
         f"Selection costs {macs:.2f} of the whole network's MACs; a round takes {mean(wide):.2f} of its CPU time at "
