@@ -8,6 +8,7 @@ from deepwright.core.boxes import Detections, box_iou, encode
 from deepwright.core.errors import InputError
 from deepwright.data import make_scenes, stream_scenes
 from deepwright.nets import SSDDetector, anchor_boxes, match_anchors, small_ssd, ssd_loss
+from deepwright.nets.ssd import SSDTargets
 
 
 @pytest.mark.parametrize(("width", "params", "frames"), [(1.0, 4.63e6, 1.6), (0.5, 1.43e6, 4.3)])
@@ -65,6 +66,16 @@ def test_loss_takes_hard_negatives():
     assert float(ssd_loss(perfect, model.anchors, truth, (48, 64))) < 1e-3
     with pytest.raises(InputError, match="image 0"):
         ssd_loss(raw, model.anchors, [Detections(torch.tensor([[0.0, 0, 99, 5]]), torch.tensor([0]))], (48, 64))
+
+
+def test_targets_that_were_made_before_give_the_same_loss():
+    """Of the rows that are taken, in the order in which they are."""
+    scenes, model = make_scenes(6, seed=2), small_ssd().eval()
+    rows = torch.tensor([4, 0, 5])
+    raw = model(scenes.images[rows])
+    made = SSDTargets.of(model.anchors, scenes.truth, (48, 64), 2)
+    afresh = ssd_loss(raw, model.anchors, [scenes.truth[i] for i in rows.tolist()], (48, 64))
+    assert float(ssd_loss(raw, model.anchors, made.take(rows), (48, 64))) == float(afresh)
 
 
 def test_detections_are_decoded_and_suppressed():

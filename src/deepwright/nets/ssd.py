@@ -8,9 +8,10 @@ arXiv 1801.04381.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -356,10 +357,65 @@ def match_anchors(
     return matched
 
 
+@dataclass(frozen=True)
+class SSDTargets:
+    """What `ssd_loss` asks of each anchor: made once where the same images come again.
+
+    Attributes:
+        goal: the classes wanted, 0 or 1.
+        positive: anchors that answer for a box.
+        codes: of those boxes.
+    """
+
+    goal: Float[Tensor, "n anchors classes"]
+    positive: Bool[Tensor, "n anchors"]
+    codes: Float[Tensor, "n anchors 4"]
+
+    @classmethod
+    def of(
+        cls, anchors: Float[Tensor, "a 4"], truth: Sequence[Detections], image_size: tuple[int, int], classes: int
+    ) -> SSDTargets:
+        """Match boxes to anchors.
+
+        Args:
+            anchors: corners relative to the image.
+            truth: boxes in pixels of each image.
+            image_size: height and width.
+            classes: without a background.
+
+        Raises:
+            InputError: boxes outside the frame, turned round or NaN (the image is named).
+        """
+        height, width = image_size
+        scale = torch.tensor([width, height, width, height], dtype=anchors.dtype, device=anchors.device)
+        place, wanted = [], []
+        for i, t in enumerate(truth):
+            require_boxes(t.boxes, height, width, f"boxes of image {i}")
+            targets = t.boxes.to(anchors) / scale
+            matched = match_anchors(anchors, targets)
+            place.append(matched)
+            wanted.append(encode(targets[matched.clamp_min(0)] if len(targets) else anchors, anchors))
+        matched_all = torch.stack(place)
+        positive = matched_all >= 0
+        goal = torch.zeros(*positive.shape, classes, dtype=anchors.dtype, device=anchors.device)
+        for i, t in enumerate(truth):
+            rows = torch.nonzero(positive[i]).flatten()
+            goal[i, rows, t.labels.to(goal.device)[matched_all[i, rows]]] = 1.0
+        return cls(goal, positive, torch.stack(wanted))
+
+    def take(self, rows: Tensor) -> SSDTargets:
+        """Those of some images.
+
+        Args:
+            rows: their indices.
+        """
+        return SSDTargets(self.goal[rows], self.positive[rows], self.codes[rows])
+
+
 def ssd_loss(
     raw: dict[str, Tensor],
     anchors: Float[Tensor, "a 4"],
-    truth: Sequence[Detections],
+    truth: Sequence[Detections] | SSDTargets,
     image_size: tuple[int, int],
     *,
     negatives: int = 3,
@@ -370,7 +426,7 @@ def ssd_loss(
     Args:
         raw: as `SSD.forward` gives it.
         anchors: corners relative to the image.
-        truth: boxes in pixels of each image.
+        truth: boxes in pixels of each image, or what was made of them before.
         image_size: height and width.
         negatives: for each match.
         minimum: negatives an image at least.
@@ -378,24 +434,11 @@ def ssd_loss(
     Raises:
         InputError: boxes outside the frame, turned round or NaN (the image is named).
     """
-    height, width = image_size
-    scale = torch.tensor([width, height, width, height], dtype=anchors.dtype, device=anchors.device)
-    place, wanted = [], []
-    for i, t in enumerate(truth):
-        require_boxes(t.boxes, height, width, f"boxes of image {i}")
-        matched = match_anchors(anchors, t.boxes.to(anchors) / scale)
-        place.append(matched)
-        targets = t.boxes.to(anchors) / scale
-        chosen = targets[matched.clamp_min(0)] if len(targets) else anchors
-        wanted.append(encode(chosen, anchors))
-    matched_all, codes = torch.stack(place), torch.stack(wanted)
-    positive = matched_all >= 0
     logits = raw["logits"]
-    goal = torch.zeros_like(logits)
-    for i, t in enumerate(truth):
-        rows = torch.nonzero(positive[i]).flatten()
-        goal[i, rows, t.labels.to(goal.device)[matched_all[i, rows]]] = 1.0
-    losses = F.binary_cross_entropy_with_logits(logits, goal, reduction="none").sum(2)
+    if not isinstance(truth, SSDTargets):
+        truth = SSDTargets.of(anchors, truth, image_size, logits.shape[-1])
+    positive = truth.positive
+    losses = F.binary_cross_entropy_with_logits(logits, truth.goal.to(logits), reduction="none").sum(2)
     with torch.no_grad():  # the negatives that are taken for objects most
         hard = losses.masked_fill(positive, -1.0)
         rank = hard.argsort(1, descending=True).argsort(1)
@@ -403,5 +446,5 @@ def ssd_loss(
         chosen_negatives = (rank < count[:, None]) & ~positive
     matches = positive.sum().clamp_min(1)
     classification = losses[positive | chosen_negatives].sum() / matches
-    location = F.smooth_l1_loss(raw["codes"][positive], codes[positive], reduction="sum") / matches
+    location = F.smooth_l1_loss(raw["codes"][positive], truth.codes[positive], reduction="sum") / matches
     return classification + location
