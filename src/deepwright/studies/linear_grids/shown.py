@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval, mean_interval
+from deepwright.core.statistics import Interval
 from deepwright.physics.linear_grids import CELG, CellGrid
 from deepwright.physics.pictures import field_images
+from deepwright.studies import _frame
 from deepwright.studies._frame import Runs, barred, curve, ends, geometric
 from deepwright.studies.linear_grids.methods import BUDGET, BY_KERNEL, LEVELS, MAIN, OURS
 from deepwright.studies.linear_grids.products import COUNTS
@@ -24,15 +25,13 @@ KERNELS_SEEN = "One band: loss by kernel"
 PICTURED = "three bands"
 
 
-def geometric_mean(runs: Runs, measure: str = "error") -> Interval:
-    """Geometric mean over the seeds with the 95 % interval of its logarithm: both ends are above 0.
+def geometric_mean(runs: Runs) -> Interval:
+    """Geometric mean of the errors of an arm over its seeds.
 
     Args:
-        runs: of an arm.
-        measure: what is read, above 0.
+        runs: of the arm.
     """
-    logs = mean_interval([math.log(v) for v in runs.values(measure)])
-    return Interval(*(math.exp(min(v, 700.0)) for v in (logs.value, logs.low, logs.high)))
+    return _frame.geometric_mean(runs.values("error"))
 
 
 def main_table(arms: Arms, seeds: int) -> Table:
@@ -201,8 +200,7 @@ def figures(arms: Arms) -> list[Figure]:
 def _loss(runs: Runs, name: str) -> dict[str, Any]:
     curves: Sequence[Sequence[float]] = list(zip(*runs.values("curve")))
     x = [(k + 1) / len(curves) for k in range(len(curves))]
-    means = [mean_interval([math.log(v) for v in values]) for values in curves]
-    points = [Interval(*(math.exp(min(v, 700.0)) for v in (m.value, m.low, m.high))) for m in means]
+    points = [_frame.geometric_mean(values) for values in curves]
     if len(runs) == 1:
         return curve(name, x, [p.value for p in points])
     return barred(name, x, points)
