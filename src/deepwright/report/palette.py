@@ -87,12 +87,18 @@ METHODS = {
     "PINN, Fourier features": _ORANGE,
     "SPINN": _GREEN,
     "PIXEL": _RED,
+    "CELG, linear": BASELINE,
+    "CELG, cosine": _ORANGE,
+    "CELG, hermite": _GREEN,
+    "CELG, bspline3": _VIOLET,
     # two-phase-pinn
     "a network per phase": OURS,
     "a network per phase, stream function": light(OURS),
     "one network": BASELINE,
     "one network, smeared interface": light(BASELINE),
     "one network, |phi| as input": _ORANGE,
+    "a network per phase, Adam": _GREEN,
+    "a network per phase, L-BFGS": _RED,
     # kinetic-jko
     "constrained": OURS,
     "kinetic JKO": OURS,

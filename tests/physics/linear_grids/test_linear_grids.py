@@ -109,7 +109,12 @@ def test_jets_of_grids(fusion, d):
 
 @pytest.mark.parametrize(
     "net",
-    [CellGrid([(-1, 1)] * 2, 2, 5, 3, 4), CellGrid([(0, 1)] * 3, 1, 3, 2, 2), Separable([(-1, 1)] * 3, 2, 4, (6,))],
+    [
+        CellGrid([(-1, 1)] * 2, 2, 5, 3, 4),
+        CellGrid([(0, 1)] * 3, 1, 3, 2, 2),
+        Separable([(-1, 1)] * 3, 2, 4, (6,)),
+        Separable([(-1, 1)] * 2, 1, 3, (5,), activation="sin"),
+    ],
 )
 def test_jets_of_baselines(net):
     d = len(net.axes)

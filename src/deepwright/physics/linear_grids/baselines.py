@@ -184,6 +184,7 @@ class Separable(nn.Module):
         out_features: components.
         rank: r.
         hidden: widths of each perceptron.
+        activation: of each perceptron; see `networks.field`.
         dtype: of the weights.
         seed: of the weights.
     """
@@ -195,6 +196,7 @@ class Separable(nn.Module):
         rank: int = 32,
         hidden: Sequence[int] = (64, 64, 64),
         *,
+        activation: str = "tanh",
         dtype: torch.dtype = torch.float64,
         seed: int = 0,
     ) -> None:
@@ -202,7 +204,8 @@ class Separable(nn.Module):
         self.rank, self.out_features = rank, out_features
         self.scale = Rescale(bounds)
         self.axes = nn.ModuleList(
-            field(1, rank * out_features, hidden, dtype=dtype, seed=seed * 100 + d) for d in range(len(bounds))
+            field(1, rank * out_features, hidden, activation=activation, dtype=dtype, seed=seed * 100 + d)
+            for d in range(len(bounds))
         )
 
     def _sum(self, t: Tensor) -> Tensor:

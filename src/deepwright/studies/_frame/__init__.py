@@ -3,7 +3,7 @@
 A study that stands in it has left to write: its trials, its grid, its claims and its sentence.
 """
 
-from deepwright.studies._frame.numbers import banded, barred, curve, ends, gaps, geometric, ratios
+from deepwright.studies._frame.numbers import banded, barred, curve, ends, gaps, geometric, geometric_mean, ratios
 from deepwright.studies._frame.runs import Measure, Runs, cross, mean, run_grid
 from deepwright.studies._frame.selection import Selection, select
 from deepwright.studies._frame.whole import study_result
@@ -19,6 +19,7 @@ __all__ = [
     "ends",
     "gaps",
     "geometric",
+    "geometric_mean",
     "mean",
     "ratios",
     "run_grid",

@@ -72,6 +72,23 @@ def geometric(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) 
     return Interval(math.exp(logs.value), math.exp(logs.low), high)
 
 
+def geometric_mean(values: Sequence[float]) -> Interval:
+    """Geometric mean with the 95 % interval of its logarithm: what errors over several powers of ten have; both ends
+    are above 0.
+
+    Args:
+        values: one a seed, above 0.
+
+    Raises:
+        InputError: a value isn't above 0.
+    """
+    if not min(values) > 0:
+        raise InputError("values of a geometric mean", given=min(values), expected="all above 0")
+    logs = mean_interval([math.log(v) for v in values])
+    high = math.exp(logs.high) if math.isfinite(logs.high) else math.inf
+    return Interval(math.exp(logs.value), math.exp(logs.low), high)
+
+
 def banded(name: str, x: Sequence[Any], samples: Sequence[Sequence[float]]) -> dict[str, Any]:
     """A figure's series of means, with 95 % intervals over the seeds where every point has one.
 
