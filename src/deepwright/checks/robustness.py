@@ -30,7 +30,7 @@ from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
 from deepwright.core.spreading import spread_map
 from deepwright.core.statistics import Interval
-from deepwright.core.tasks import Task
+from deepwright.core.tasks import Segmentation, Task
 from deepwright.data import Split
 
 _SMALL = 64  # pixels of the longer side
@@ -151,8 +151,14 @@ def _attacks(subject: Subject, task: Task) -> AttackSuite:
         eps, common = budgets(subject).eps[0], _common(subject, task)
         attacks = [Noise(eps, kind="sign", repeats=_DRAWS, **common), Square(eps, queries=_QUERIES, p=0.3, **common)]
         return AttackSuite(attacks, "black box")
+    if isinstance(task, Segmentation):  # in turn: here it counts only whether an image falls below the bound
+        return AttackSuite(_dense(subject, task, budgets(subject).eps[0]).attacks, "dense")
     restarts = 1 if subject.has_classes else 3
     return suite("quick", budgets(subject).eps[0], restarts=restarts, **_common(subject, task))
+
+
+def _dense(subject: Subject, task: Task, eps: float) -> AttackSuite:
+    return suite("dense", eps, **_common(subject, task))
 
 
 def _noise(subject: Subject) -> Noise:
@@ -185,12 +191,16 @@ def _masking(subject: Subject, split: Split, eps: float) -> dict[str, str]:
 
 
 def _headline(subject: Subject, split: Split) -> tuple[float, float] | None:
-    """The task's headline metric before and under the first attack at the judged budget; None where it isn't defined.
+    """The task's headline metric before and under attack at the judged budget; None where it isn't defined.
 
-    Samples leave the attack as soon as they aren't right any more, so the metric may still fall further.
+    Of label maps each image's worst over the dense suite. Elsewhere under its first attack, which samples leave as soon
+    as they aren't right any more, so that the metric may still fall further.
     """
     task, read = subject.task, subject.baseline_task
-    attack = suite("quick", budgets(subject).judged, **_common(subject, task)).attacks[0]
+    judged = budgets(subject).judged
+    attack: Any = suite("quick", judged, **_common(subject, task)).attacks[0]
+    if isinstance(task, Segmentation) and subject.has_gradients:
+        attack = _dense(subject, task, judged)
     opened = partial(_before_and_after, subject.model, task, attack)
     outputs = spread_map(opened, numbered(split.batches(subject.batch_size)))
     clean, attacked = (task.join(parts) for parts in zip(*outputs))
@@ -270,7 +280,8 @@ def _finding(
         values |= {"clean_headline": headline[0], "attacked_headline": headline[1]}
         name, (before, after) = named(subject.task.headline), headline
         went = "falls" if after < before else "rises"
-        worth = f" {name[0].upper()}{name[1:]} {went} from {before:.3g} to {after:.3g} there, or beyond."
+        end = "there" if isinstance(subject.task, Segmentation) else "there, or beyond"
+        worth = f" {name[0].upper()}{name[1:]} {went} from {before:.3g} to {after:.3g} {end}."
         worth = worth if f"{before:.3g}" != f"{after:.3g}" else f" {name[0].upper()}{name[1:]} stays at {before:.3g}."
     return Finding(
         check="robustness",
@@ -347,8 +358,9 @@ def _names(subject: Subject) -> str:
     attacks = _attacks(subject, subject.task).attacks
     if not subject.has_gradients:
         return f"{_DRAWS} draws of random signs, then Square with {_QUERIES} queries"
-    if subject.has_classes:
-        return " and ".join(attack.name for attack in attacks)
+    if subject.has_classes or isinstance(subject.task, Segmentation):
+        names = [attack.name for attack in attacks]
+        return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     words = {"ce": "cross-entropy"}
     named = (words.get(attack.loss_name, attack.loss_name.replace("_", " ")) for attack in attacks)
     return " and ".join(f"APGD on {name}" for name in named)

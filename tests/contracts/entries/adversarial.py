@@ -12,13 +12,20 @@ from deepwright.adversarial import (
     BIM,
     FABT,
     FGSM,
+    MIFGSM,
+    NIFGSM,
     PGD,
     RFGSM,
+    VMIFGSM,
     AttackSuite,
     CarliniWagner,
     DeepFool,
+    DiverseInputs,
     Noise,
+    Scales,
+    SmoothGradients,
     Square,
+    Surrogates,
     bpda,
     curve,
     from_art,
@@ -52,6 +59,9 @@ ATTACKS = {
     "DeepFool linf": DeepFool(0.1, "linf", steps=4),
     "CarliniWagner": CarliniWagner(2.0, steps=6, rounds=2, initial_c=1.0),
     "Noise": Noise(0.1),
+    "MIFGSM": MIFGSM(0.1, steps=3, variations=[DiverseInputs(), Scales(2), SmoothGradients(5, 1.0)]),
+    "NIFGSM": NIFGSM(0.1, steps=3),
+    "VMIFGSM": VMIFGSM(0.1, steps=3, neighbours=2),
 }
 
 
@@ -152,6 +162,12 @@ def ready(device):
     return {"x_adv": Placed(found.x_adv), "success": found.success}
 
 
+def several(device, dtype=torch.float32):
+    model, x, y = image_classifier(device, dtype)
+    both = Surrogates([model, image_classifier(device, dtype)[0]], [1, 3])
+    return both(x).detach(), Placed(MIFGSM(0.1, steps=3)(both, x, y).x_adv), both
+
+
 def geometry(device):
     x, delta = uniform(6, 1, 4, 4).to(device), (uniform(6, 1, 4, 4, seed=1) - 0.5).to(device)
     eps = torch.linspace(0.1, 1.0, 6).to(device)
@@ -193,7 +209,7 @@ def flags(device):
 
 # All attacks are held to their dtype on the CPU (test_attack_precision.py); these, one of a kind, on a second device too.
 ALSO = {"PGD": (torch.float64, torch.float16, torch.bfloat16)}
-ALSO |= dict.fromkeys(("Square", "CarliniWagner", "DeepFool"), (torch.float64, torch.float16))
+ALSO |= dict.fromkeys(("Square", "CarliniWagner", "DeepFool", "MIFGSM"), (torch.float64, torch.float16))
 OTHERS = (
     [] if find_spec("foolbox") is None else [Entry("to_foolbox", foolbox), Entry("from_foolbox", from_other_library)]
 )
@@ -239,6 +255,7 @@ ENTRIES = [
     Entry("masking_flags", flags, slow=True),
     *(Entry(f"PGD and Square, {name}", call) for name, call in TASKS.items()),
     Entry("suite", ready),
+    Entry("Surrogates", several, dtypes=(torch.float64,)),
     Entry("project and norms", geometry),
     Entry("bpda", through_rounding),
     Entry("from_art", from_arrays),
