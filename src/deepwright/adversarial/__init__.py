@@ -24,18 +24,25 @@ from deepwright.adversarial.attacks import (
     PGD,
     RFGSM,
     VMIFGSM,
+    Boundary,
     CarliniWagner,
     ClassRemoval,
     CosPGD,
     DeepFool,
     DensePGD,
     DiverseInputs,
+    Fabricate,
+    HopSkipJump,
+    Mislabel,
     Noise,
     Scales,
     SegPGD,
     SmoothGradients,
+    Spatial,
     Square,
     TargetScene,
+    UniversalPerturbation,
+    Vanish,
 )
 from deepwright.adversarial.engine import Attack, AttackResult
 from deepwright.adversarial.masking import masking_flags
@@ -47,10 +54,12 @@ from deepwright.adversarial.surrogates import Surrogates, bpda
 ALL: tuple[type[Attack], ...] = (
     *(FGSM, RFGSM, BIM, PGD, APGD, APGDT, FABT, DeepFool, CarliniWagner),
     *(MIFGSM, NIFGSM, VMIFGSM),
-    *(Square, Noise),
+    *(Square, Boundary, HopSkipJump, Noise),
 )
 DENSE: tuple[type[Attack], ...] = (DensePGD, SegPGD, CosPGD, DAG, TargetScene, ClassRemoval)
 """Those for a class at every position."""
+DETECTING: tuple[type[Attack], ...] = (Vanish, Fabricate, Mislabel, DAG)
+"""Those for the candidates of a detector."""
 
 __all__ = [
     "ALL",
@@ -59,6 +68,7 @@ __all__ = [
     "BIM",
     "DAG",
     "DENSE",
+    "DETECTING",
     "FABT",
     "FGSM",
     "MIFGSM",
@@ -69,20 +79,27 @@ __all__ = [
     "Attack",
     "AttackResult",
     "AttackSuite",
+    "Boundary",
     "CarliniWagner",
     "ClassRemoval",
     "CosPGD",
     "DeepFool",
     "DensePGD",
     "DiverseInputs",
+    "Fabricate",
+    "HopSkipJump",
+    "Mislabel",
     "Noise",
     "RobustnessReport",
     "Scales",
     "SegPGD",
     "SmoothGradients",
+    "Spatial",
     "Square",
     "Surrogates",
     "TargetScene",
+    "UniversalPerturbation",
+    "Vanish",
     "WorstImages",
     "bpda",
     "curve",

@@ -78,8 +78,8 @@ class Attack:
 
     needs_classes: ClassVar[str] = ""
     """Why it only applies where each sample has one class; empty where it applies to every task."""
-    applies_to: ClassVar[type[Task] | None] = None
-    """The one kind of task that it is made for; None where the outputs' form doesn't matter."""
+    applies_to: ClassVar[tuple[type[Task], ...]] = ()
+    """The kinds of task that it is made for; none named where the outputs' form doesn't matter."""
     needs_clean: ClassVar[bool] = False
     """Whether it begins with the outputs at x, which its batch then has."""
     keeps_what_holds: bool = True
@@ -115,9 +115,11 @@ class Attack:
         require_task(task)
         if self.needs_classes and not may_have_classes(task):
             raise self._does_not_apply(task)
-        if self.applies_to is not None and not isinstance(task, self.applies_to):
-            kind, wanted = "no task" if task is None else task.kind, self.applies_to.__name__
-            raise InputError(self.name, given=kind, expected=f"task={wanted}(...): it does not apply to anything else")
+        if self.applies_to and not isinstance(task, self.applies_to):
+            given = "no task" if task is None else type(task).__name__
+            wanted = " or ".join(f"task={kind.__name__}(...)" for kind in self.applies_to)
+            name = type(self).__name__
+            raise InputError(name, given=given, expected=f"{wanted}: it does not apply to anything else")
         if loss is None or isinstance(loss, str):
             return Aim(task, loss_name(task, loss, self.preferred_loss), success, targeted)
         if task is None and success is None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepwright.adversarial import AttackSuite, Noise, Square, masking_flags, suite
+from deepwright.adversarial import Attack, AttackSuite, HopSkipJump, Noise, Square, masking_flags, suite
 from deepwright.adversarial.victim import NoGradientError
 from deepwright.checks.curves import curve_in_batches, line, numbered, placed
 from deepwright.checks.embedding_attacks import attacked_tokens
@@ -35,11 +35,12 @@ from deepwright.data import Split
 
 _SMALL = 64  # pixels of the longer side
 _QUERIES = 300  # a sample and budget, where there are no gradients
+_DECISIONS = 600  # likewise, where there are no scores either
 _DRAWS = 20  # of sign noise before them
 
 
 _WEAKER = (
-    "The network gives scores only, so these attacks search without gradients: a weaker test, and an upper bound on "
+    "The network gives no gradients, so these attacks search without gradients: a weaker test, and an upper bound on "
     "what stands under attack."
 )
 
@@ -149,8 +150,11 @@ def _attacks(subject: Subject, task: Task) -> AttackSuite:
     """
     if not subject.has_gradients:
         eps, common = budgets(subject).eps[0], _common(subject, task)
-        attacks = [Noise(eps, kind="sign", repeats=_DRAWS, **common), Square(eps, queries=_QUERIES, p=0.3, **common)]
-        return AttackSuite(attacks, "black box")
+        noise = Noise(eps, kind="sign", repeats=_DRAWS, **common)
+        search: Attack = Square(eps, queries=_QUERIES, p=0.3, **common)
+        if subject.without_scores:  # one that follows scores is blind
+            search = HopSkipJump(eps, "linf", evaluations=30, queries=_DECISIONS, **common)
+        return AttackSuite([noise, search], "black box")
     if isinstance(task, Segmentation):  # in turn: here it counts only whether an image falls below the bound
         return AttackSuite(_dense(subject, task, budgets(subject).eps[0]).attacks, "dense")
     restarts = 1 if subject.has_classes else 3
@@ -298,7 +302,7 @@ def _finding(
         could_be=found.could_be,
         graded_by=("clean_accuracy_kept",) if kept is not None else (f"robust_accuracy_at_{_short(chosen.judged)}",),
         conditions={"budgets": list(eps), "judged at": chosen.judged}
-        | ({} if subject.has_gradients else {"attack": f"by scores, {_QUERIES} queries"}),
+        | ({} if subject.has_gradients else {"attack": _searched(subject)}),
     )
 
 
@@ -316,8 +320,10 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) 
         f"lower the {robust.value:.1%} here"
     )
     if not subject.has_gradients:
+        longer = f"HopSkipJump({options}, norm='linf', queries=10_000)"
+        longer = longer if subject.without_scores else f"Square({options}, queries=5000)"
         return (
-            f"Search longer: `adversarial.Square({options}, queries=5000)(subject.network, x, y)` on a batch x, y of "
+            f"Search longer: `adversarial.{longer}(subject.network, x, y)` on a batch x, y of "
             f"the test data can only lower the {robust.value:.1%} here. A test that can be relied on needs gradients: "
             "audit the network as a torch module, or as an ONNX file whose operators have a twin."
         )
@@ -353,11 +359,16 @@ def _bounded(found: Graded, rule: str) -> tuple[Graded, str]:
     return Graded(found.grade, ("E",) if found.grade == "D" else ()), rule + worse
 
 
+def _searched(subject: Subject) -> str:
+    return f"by decisions, {_DECISIONS} queries" if subject.without_scores else f"by scores, {_QUERIES} queries"
+
+
 def _names(subject: Subject) -> str:
     """The attacks in words: by their names where samples have classes, else by what they raise."""
     attacks = _attacks(subject, subject.task).attacks
     if not subject.has_gradients:
-        return f"{_DRAWS} draws of random signs, then Square with {_QUERIES} queries"
+        search, queries = ("HopSkipJump", _DECISIONS) if subject.without_scores else ("Square", _QUERIES)
+        return f"{_DRAWS} draws of random signs, then {search} with {queries} queries"
     if subject.has_classes or isinstance(subject.task, Segmentation):
         names = [attack.name for attack in attacks]
         return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,4 +1,4 @@
-"""DAG on a class at every position: push what still has its label towards another one, until nothing has.
+"""DAG on a class at every position or candidate: push what still has its label towards another, until nothing has.
 
 Source: "Adversarial Examples for Semantic Segmentation and Object Detection", arXiv 1703.08603.
 """
@@ -6,17 +6,20 @@ Source: "Adversarial Examples for Semantic Segmentation and Object Detection", a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from deepwright.adversarial.aim import Aim
+from deepwright.adversarial.attacks.detecting import Lost
 from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import column
 from deepwright.adversarial.victim import Batch, Best, Victim, selected
+from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_positive, require_whole
-from deepwright.core.tasks import Segmentation
+from deepwright.core.tasks import CandidateDetection, Detection, Segmentation
 
 
 class DAG(Attack):
@@ -27,15 +30,20 @@ class DAG(Attack):
     has its target. Tries are compared by the task's loss. Images without a position that counts are skipped, and with
     `targeted` those that are on target already.
 
+    Of a detector the positions are the candidates that belong to an object at x; y is the object's label, and a
+    candidate is active while it claims it. Success is that no object is found any more. Images without such candidates
+    are skipped.
+
     Args:
         eps: budget; none by default, as in the source.
         norm: "linf", "l2" or "l1".
-        steps: at most so many.
+        steps: at most so many; 200, of a detector 150, by default.
         gamma: length of the largest component of a step.
-        options: of `Attack`, `task=Segmentation(...)` among them: success, targeted, bounds, seed.
+        options: of `Attack`, `task=Segmentation(...)` or `CandidateDetection(...)` among them: success, targeted (not
+            of a detector), bounds, seed.
     """
 
-    applies_to = Segmentation
+    applies_to = (Segmentation, CandidateDetection)
     needs_clean = True
     refused = {"loss": "it has an objective of its own", "early_stop": "an image is left when no position is active"}
 
@@ -43,28 +51,48 @@ class DAG(Attack):
         self,
         eps: float | Tensor = math.inf,
         norm: str = "linf",
-        steps: int = 200,
+        steps: int | None = None,
         gamma: float = 0.5 / 255,
         **options: Any,
     ) -> None:
         super().__init__(eps, norm, **options)
+        steps = (150 if isinstance(self.task, CandidateDetection) else 200) if steps is None else steps
         require_whole(1, steps=steps)
         require_positive(gamma=gamma)
         self.steps, self.gamma = int(steps), float(gamma)
 
+    def _aimed(self, task: Any, loss: Any, success: Any, targeted: bool) -> Aim:
+        aim = super()._aimed(task, loss, success, targeted)
+        if not isinstance(task, CandidateDetection):
+            return aim
+        if targeted:
+            raise InputError("targeted", given=True, expected="False for a detector", hint="Mislabel(label=...)")
+        return Aim(task, "vanish", success or Lost(task, 0.0), False)
+
     def _taken(self, aim: Aim, y: Any, n: int) -> Any:
-        assert isinstance(self.task, Segmentation)
-        return self.task.label_maps(y, n, "y")
+        return self.task.label_maps(y, n, "y") if isinstance(self.task, Segmentation) else super()._taken(aim, y, n)
 
     def _skipped(self, out: Any, y: Any, reached: Tensor) -> Tensor | None:
-        assert isinstance(self.task, Segmentation)
-        blank = ~self.task.valid(y).flatten(1).any(1)
+        blank = ~self._labels(out, y)[1].flatten(1).any(1)
         return blank | reached if self.aim.targeted else blank
+
+    def _labels(self, out: Any, y: Any) -> tuple[Tensor, Tensor]:
+        """(N, *positions) labels, and which positions count."""
+        if isinstance(self.task, Segmentation):
+            valid = self.task.valid(y)
+            return y.where(valid, 0), valid
+        assert isinstance(self.task, CandidateDetection)
+        mine, labels = self.task.belonging(out, y)
+        return labels.gather(1, mine.int().argmax(2)).clamp_min(0), mine.any(2)
+
+    def _scores(self, out: Any) -> Tensor:
+        """(N, classes, *positions) of outputs."""
+        return out if isinstance(self.task, Segmentation) else out[..., 4:].transpose(1, 2)
 
     def _run(self, victim: Victim, batch: Batch, best: Best) -> None:
         part = _Pushed(batch, *self._pairs(batch))
         for step in range(self.steps):
-            objective = _Active(part.source, part.goal, part.valid, self.aim.targeted)
+            objective = _Active(part.source, part.goal, part.valid, self.aim.targeted, self._scores, self._claim)
             _, gradient, out = victim.gradient(part.point, part.y, part.rows, objective)
             best.offer(part.rows, part.point, victim.loss(out, part.y, part.rows), victim.succeeded(out, part.y), step)
             if batch.callback is not None:
@@ -81,14 +109,18 @@ class DAG(Attack):
             part.point = self._project(moved, part.x, part.eps, part.mask)
         best.offer(part.rows, part.point, *victim.judge(part.point, part.y, part.rows), self.steps)
 
+    @property
+    def _claim(self) -> float | None:
+        """Logit from which a candidate claims a label; None where the largest does."""
+        return float(torch.logit(torch.tensor(self.task.score_threshold))) if isinstance(self.task, Detection) else None
+
     def _pairs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """(y, y', which positions count)."""
-        assert isinstance(self.task, Segmentation)
-        valid = self.task.valid(batch.y)
-        labels = batch.y.where(valid, 0)
+        labels, valid = self._labels(batch.out, batch.y)
         if self.aim.targeted:
             return batch.out.argmax(1), labels, valid
-        order = self._streams(batch.ids, batch.x).uniform(self.task.classes).argsort(1)
+        classes = self._scores(batch.out).shape[1]
+        order = self._streams(batch.ids, batch.x).uniform(classes).argsort(1)
         follows = torch.zeros_like(order).scatter(1, order, order.roll(-1, 1))
         return labels, follows.gather(1, labels.flatten(1)).reshape(labels.shape), valid
 
@@ -96,16 +128,31 @@ class DAG(Attack):
 class _Active:
     """The sum of f_{y'} - f_y over the active positions, to be raised also where targets are wanted."""
 
-    def __init__(self, source: Tensor, goal: Tensor, valid: Tensor, targeted: bool) -> None:
+    def __init__(
+        self,
+        source: Tensor,
+        goal: Tensor,
+        valid: Tensor,
+        targeted: bool,
+        scores: Callable[[Any], Tensor],
+        claim: float | None,
+    ) -> None:
         self.source, self.goal, self.valid, self.targeted = source, goal, valid, targeted
+        self.scores, self.claim = scores, claim
 
-    def active(self, out: Tensor) -> Tensor:
+    def active(self, out: Any) -> Tensor:
         """(N, *positions)."""
-        seen = out.argmax(1)
+        z = self.scores(out)
+        if self.claim is not None:
+            return self.valid & (z.gather(1, self.source[:, None])[:, 0] >= self.claim)
+        seen = z.argmax(1)
         return self.valid & (seen != self.goal if self.targeted else seen == self.source)
 
-    def __call__(self, out: Tensor, y: Any) -> Tensor:
-        pull = out.gather(1, self.goal[:, None])[:, 0] - out.gather(1, self.source[:, None])[:, 0]
+    def __call__(self, out: Any, y: Any) -> Tensor:
+        z = self.scores(out)
+        pull = -z.gather(1, self.source[:, None])[:, 0]
+        if z.shape[1] > 1:  # a detector of one class has no other label
+            pull = pull + z.gather(1, self.goal[:, None])[:, 0]
         total = torch.where(self.active(out), pull, torch.zeros_like(pull)).flatten(1).sum(1)
         return -total if self.targeted else total  # what is given to a targeted attack is lowered
 

@@ -33,7 +33,7 @@ class DensePGD(PGD):
         options: of `PGD`, with `task=Segmentation(...)` among them.
     """
 
-    applies_to = Segmentation
+    applies_to = (Segmentation,)
 
     def __init__(
         self, eps: float | Tensor, norm: str = "linf", steps: int = 20, *, early_stop: bool = False, **options: Any
