@@ -18,6 +18,9 @@ class Corner(nn.Module):
         return torch.stack([x[:, 0, 0, 0], 0.5 - x[:, 0, 0, 0]], 1)
 
 
+CORNER = Corner().eval()
+
+
 class Seen(nn.Module):
     """Keeps what it is shown; two classes that never change."""
 
@@ -62,11 +65,11 @@ def test_a_bright_corner_is_moved_out(options):
     x[:, :, :3, :3] = 1.0
     y = torch.zeros(4, dtype=torch.long)
     attack = Spatial(rotation=20, translation=0.4, **options)
-    found = attack(Corner(), x, y)
+    found = attack(CORNER, x, y)
     assert bool(found.success.all())
-    assert torch.equal(found.success, Corner()(found.x_adv).argmax(1) != y)
-    assert torch.equal(attack(Corner(), x, y, eps=0.0).x_adv, x)
-    parts = [attack(Corner(), x[i : i + 2], y[:2], ids=torch.tensor([i, i + 1])).x_adv for i in (0, 2)]
+    assert torch.equal(found.success, CORNER(found.x_adv).argmax(1) != y)
+    assert torch.equal(attack(CORNER, x, y, eps=0.0).x_adv, x)
+    parts = [attack(CORNER, x[i : i + 2], y[:2], ids=torch.tensor([i, i + 1])).x_adv for i in (0, 2)]
     assert torch.equal(torch.cat(parts), found.x_adv)
 
 
@@ -74,17 +77,17 @@ def test_shares_of_the_ranges_make_a_curve_and_a_smallest_one():
     x = torch.zeros(2, 1, 10, 10)
     x[0, :, :1, :1], x[1, :, :4, :4] = 1.0, 1.0
     y = torch.zeros(2, dtype=torch.long)
-    attack = Spatial(rotation=0, translation=0.5, grid=(1, 1, 3))
-    points = curve(Corner(), x, y, attack, [0.1, 0.5, 1.0])
-    assert [p.value for p in points] == [0.5, 0.5, 0.0]
-    least = minimal_eps(Corner(), x, y, attack, high=1.0, tol=0.01)
+    attack = Spatial(rotation=0, translation=0.5, grid=(1, 1, 3), padding="border")  # it must move by 0.75 and 3.75
+    points = curve(CORNER, x, y, attack, [0.1, 0.5, 1.0])
+    assert [p.value for p in points] == [1.0, 0.5, 0.0]
+    least = minimal_eps(CORNER, x, y, attack, high=1.0, tol=0.01)
     assert 0.05 < float(least[0]) < 0.2 < 0.6 < float(least[1]) < 0.9
 
 
 def test_early_stop_saves_queries_and_the_seed_counts_for_draws_only():
     x, y = torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.long)
     x[:, :, :2, :2] = 1.0
-    short, long = (Spatial(early_stop=stop, grid=(3, 3, 3))(Corner(), x, y) for stop in (True, False))
+    short, long = (Spatial(early_stop=stop, grid=(3, 3, 3))(CORNER, x, y) for stop in (True, False))
     assert torch.equal(short.success, long.success)
     assert int(short.queries.sum()) < int(long.queries.sum())
     with pytest.raises(InputError, match="draws nothing"):

@@ -43,7 +43,7 @@ from deepwright.adversarial import (
     suite,
 )
 from deepwright.core.boxes import Detections
-from deepwright.core.tasks import Binary, CandidateDetection, Classification, Segmentation
+from deepwright.core.tasks import Binary, CandidateDetection, Classification, DetectionBatch, Segmentation
 from deepwright.corruptions import Compose, Suite, apply, get, move_boxes, move_labels, names
 from deepwright.corruptions.tables import TABLES
 from deepwright.nets import CandidateBoxes
@@ -182,13 +182,21 @@ ATTACKS = [
     Bad("a success besides", lambda _: Vanish(0.1, success=print, task=OBJECTS), ("success", "its own")),
     Bad("scores in percent", lambda _: CandidateDetection(2, least=5), ("least", "5")),
     Bad("no detections", lambda _: CandidateDetection(2, limit=0), ("limit", "1 or more")),
-    Bad("classes as candidates", lambda _: attack(y=[BOXES[0]] * 4, by=VANISH), ("(4, 3)", "CandidateBoxes")),
+    Bad("classes as candidates", lambda _: attack(y=[BOXES[0]] * 4, by=VANISH), ("candidates", "CandidateBoxes")),
     Bad("candidates of no detector", lambda _: CandidateBoxes(NET), ("network", "Sequential", "SSD")),
-    Bad("rates of nothing", lambda _: OBJECTS.error_rates([], []), ("targets", "no boxes")),
+    Bad(
+        "rates of nothing",
+        lambda _: OBJECTS.error_rates(DetectionBatch([]), DetectionBatch([])),
+        ("targets", "no boxes"),
+    ),
     Bad("a boundary in L-inf", lambda _: Boundary(norm="linf"), ("norm", "'linf'", "HopSkipJump")),
     Bad("HopSkipJump in L1", lambda _: HopSkipJump(norm="l1"), ("norm", "'l1'")),
     Bad("no evaluations", lambda _: HopSkipJump(evaluations=0), ("evaluations", "1 or more")),
-    Bad("starts of another shape", lambda _: attack(by=Boundary(starting=lambda x, y: x[:1])), ("starting", "shape")),
+    Bad(
+        "starts of another shape",
+        lambda _: attack(by=Boundary(starting=lambda x, y: x[..., :4])),
+        ("starting", "shape"),
+    ),
     Bad(
         "starts outside", lambda _: attack(by=Boundary(starting=lambda x, y: x + 9)), ("starting", "within (0.0, 1.0)")
     ),

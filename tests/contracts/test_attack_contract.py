@@ -335,7 +335,7 @@ NONSENSE = {
     DeepFool: ({"steps": 0}, {"candidates": 1}, {"overshoot": -0.1}),
     CarliniWagner: ({"steps": 0}, {"rounds": 0}, {"lr": 0.0}, {"initial_c": 0.0}),
     Noise: ({"repeats": 0}, {"kind": "pink"}),
-    MIFGSM: ({"steps": 0}, {"alpha": 0.0}, {"decay": -1.0}, {"variations": [1]}),
+    MIFGSM: ({"steps": 0}, {"alpha": 0.0}, {"decay": -1.0}),
     Boundary: ({"steps": 0}, {"sphere": 0.0}, {"step": 0.0}, {"converged": 0.0}, {"tries": 0}, {"norm": "linf"}),
     HopSkipJump: ({"iterations": 0}, {"evaluations": 0}, {"most": 0}, {"queries": 0}, {"gamma": 0.0}, {"norm": "l1"}),
     VMIFGSM: ({"neighbours": 0}, {"radius": 0.0}),

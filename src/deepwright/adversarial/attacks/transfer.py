@@ -84,7 +84,7 @@ class MIFGSM(Attack):
                 best.offer(part.rows, part.point, *victim.judge(part.point, part.y, part.rows), step + 1)
                 active = ~best.success[part.rows]
                 if not bool(active.all()):
-                    part = selected(part, active)
+                    part = part.keep(active)
             if batch.callback is not None:
                 batch.callback(step, best.success)
             if len(part.rows) == 0:
@@ -98,6 +98,7 @@ class MIFGSM(Attack):
 
     def _gradient(self, victim: Victim, part: _Moving, point: Tensor, step: int, draw: int = 0) -> Tensor:
         """Of the mean loss over all copies of the variations at a point."""
+        assert part.ids is not None
         total = torch.zeros_like(point)
         copies = list(itertools.product(*(range(v.copies) for v in self.variations)))
         for number, copy in enumerate(copies):
@@ -152,9 +153,10 @@ class VMIFGSM(MIFGSM):
         own = super()._followed(victim, part, step)
         followed = own + part.beyond
         if step < self.steps - 1:
+            assert part.ids is not None
             around = torch.zeros_like(own)
+            streams = Streams(self.seed, part.ids, f"{self.name}-neighbours", step, own.device)
             for i in range(self.neighbours):
-                streams = Streams(self.seed, part.ids, f"{self.name}-neighbour-{i}", step, own.device)
                 drawn = streams.uniform(*own.shape[1:], low=-self.radius, high=self.radius).to(own.dtype)
                 near = part.point + drawn * column(part.eps, own)
                 around += self._gradient(victim, part, near, step, draw=i + 1)
@@ -167,7 +169,14 @@ class _Moving:
 
     def __init__(self, batch: Batch, alpha: Tensor) -> None:
         self.rows, self.x, self.y, self.eps, self.mask = batch.rows, batch.x, batch.y, batch.eps, batch.mask
-        self.ids, self.alpha = batch.ids.to(batch.x.device), alpha
-        self.point = batch.x
+        self.alpha, self.point = alpha, batch.x
         self.momentum = torch.zeros_like(batch.x)
         self.beyond = torch.zeros_like(batch.x)
+        self.ids: Tensor | None = batch.ids.cpu()  # where streams take them: no step waits for the device
+
+    def keep(self, active: Tensor) -> _Moving:
+        """The active ones."""
+        ids, self.ids = self.ids, None
+        part = selected(self, active)
+        part.ids = None if ids is None else ids[active.cpu()]
+        return part

@@ -107,6 +107,8 @@ class Scales(Variation):
 class SmoothGradients(Variation):
     """TI: gradients smoothed by a Gaussian kernel, which stands for the mean over shifted images.
 
+    The authors' code spreads three deviations over half of the kernel: that is sigma = 7/3 for a size of 15.
+
     Args:
         size: side of the kernel, odd.
         sigma: its deviation, in pixels.

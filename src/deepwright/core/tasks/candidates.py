@@ -115,6 +115,15 @@ class CandidateDetection(Detection):
         """The detections that are claimed."""
         return super().prediction(self.final(out))
 
+    def error_rates(self, out: Any, y: DetectionBatch) -> dict[str, float]:
+        """Share of objects that no claimed detection finds, and claimed detections of nothing an image.
+
+        Args:
+            out: candidates.
+            y: true boxes, at least one of them.
+        """
+        return super().error_rates(self.final(out), y)
+
     def headline_value(self, out: Any, y: DetectionBatch) -> float:
         """Mean average precision over overlaps and classes."""
         return super().headline_value(self.final(out), y)
