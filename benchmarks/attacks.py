@@ -17,10 +17,14 @@ from deepwright.adversarial import (
     APGD,
     APGDT,
     FABT,
+    MIFGSM,
     PGD,
+    VMIFGSM,
     AttackSuite,
+    Boundary,
     CarliniWagner,
     DeepFool,
+    HopSkipJump,
     Square,
     suite,
 )
@@ -72,6 +76,10 @@ def _pairs(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, tuple[Call, dict
         "Square, 500 queries": lambda: Square(EPS, queries=500)(model, x, y),
         "Square in L2, 500 queries": lambda: Square(0.5, "l2", queries=500)(model, x, y),
         "these four in turn, 20 steps and 500 queries": lambda: four(model, x, y),
+        "MI-FGSM, 10 steps": lambda: MIFGSM(EPS)(model, x, y),
+        "VMI-FGSM, 10 steps, 20 neighbours": lambda: VMIFGSM(EPS)(model, x, y),
+        "HopSkipJump in L2, 10 iterations": lambda: HopSkipJump(iterations=10)(model, x, y),
+        "boundary attack, 1,000 steps": lambda: Boundary(steps=1000)(model, x, y),
     }
     return {what: (call, peers[what]) for what, call in ours.items() if what in peers}
 
@@ -97,11 +105,14 @@ def _foolbox(model: nn.Module, x: Tensor, y: Tensor, steps: int, alpha: float) -
     wrapped = foolbox.PyTorchModel(model, bounds=(0, 1))
     pgd = foolbox.attacks.LinfPGD(abs_stepsize=alpha, steps=steps)
     deepfool = foolbox.attacks.L2DeepFoolAttack(steps=50, candidates=10)
+    jump, walk = foolbox.attacks.HopSkipJumpAttack(steps=10), foolbox.attacks.BoundaryAttack(steps=1000)
     carlini = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=100)
     return [
         ("PGD-40", "foolbox", lambda: pgd(wrapped, x, y, epsilons=EPS)[1]),
         ("DeepFool", "foolbox", lambda: deepfool(wrapped, x, y, epsilons=None)[1]),
         ("Carlini-Wagner 9 x 100", "foolbox", lambda: carlini(wrapped, x, y, epsilons=None)[1]),
+        ("HopSkipJump in L2, 10 iterations", "foolbox", lambda: jump(wrapped, x, y, epsilons=None)[1]),
+        ("boundary attack, 1,000 steps", "foolbox", lambda: walk(wrapped, x, y, epsilons=None)[1]),
     ]
 
 
@@ -124,6 +135,8 @@ def _torchattacks(model: nn.Module, x: Tensor, y: Tensor, steps: int, alpha: flo
         "Square, 500 queries": square,
         "Square in L2, 500 queries": peer.Square(model, norm="L2", eps=0.5, n_queries=500),
         "these four in turn, 20 steps and 500 queries": four,
+        "MI-FGSM, 10 steps": peer.MIFGSM(model, eps=EPS, alpha=EPS / 10, steps=10),
+        "VMI-FGSM, 10 steps, 20 neighbours": peer.VMIFGSM(model, eps=EPS, alpha=EPS / 10, steps=10, N=20),
     }
     return [(what, "torchattacks", lambda a=attack: a(x, y)) for what, attack in attacks.items()]
 

@@ -12,12 +12,28 @@ from deepwright.adversarial import (
     APGDT,
     FABT,
     FGSM,
+    MIFGSM,
     PGD,
+    VMIFGSM,
     AttackSuite,
+    Boundary,
     CarliniWagner,
+    ClassRemoval,
     DeepFool,
+    DiverseInputs,
+    Fabricate,
+    HopSkipJump,
+    Mislabel,
     Noise,
+    Scales,
+    SegPGD,
+    SmoothGradients,
+    Spatial,
     Square,
+    Surrogates,
+    UniversalPerturbation,
+    Vanish,
+    WorstImages,
     curve,
     from_art,
     from_foolbox,
@@ -27,9 +43,10 @@ from deepwright.adversarial import (
     suite,
 )
 from deepwright.core.boxes import Detections
-from deepwright.core.tasks import Binary, Classification, Segmentation
+from deepwright.core.tasks import Binary, CandidateDetection, Classification, DetectionBatch, Segmentation
 from deepwright.corruptions import Compose, Suite, apply, get, move_boxes, move_labels, names
 from deepwright.corruptions.tables import TABLES
+from deepwright.nets import CandidateBoxes
 
 torch.manual_seed(0)
 NET = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval()
@@ -38,6 +55,9 @@ HOLED = X.clone()
 HOLED[1, 0, 0, 0] = math.nan
 SHORT = PGD(0.1, steps=1)
 NONE = X[:0]
+OBJECTS = CandidateDetection(2)
+VANISH = Vanish(0.1, task=OBJECTS)
+BOXES = [Detections(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([0]))]
 
 
 class Nothing(nn.Module):
@@ -133,6 +153,66 @@ ATTACKS = [
     Bad("APGD-T with no target", lambda _: APGDT(0.1, targets=0), ("targets", "1 or more")),
     Bad("an unknown noise", lambda _: Noise(0.1, kind="pink"), ("kind", "'pink'", "gaussian")),
     Bad("noise never drawn", lambda _: Noise(0.1, repeats=0), ("repeats", "1 or more")),
+    Bad("a momentum below 0", lambda _: MIFGSM(0.1, decay=-1), ("decay", "-1", "0 or more")),
+    Bad("a variation as a word", lambda _: MIFGSM(0.1, variations=["di"]), ("variations", "di", "DiverseInputs()")),
+    Bad("a seed for nothing drawn", lambda _: MIFGSM(0.1, seed=1), ("seed", "nothing is drawn")),
+    Bad("no neighbours", lambda _: VMIFGSM(0.1, neighbours=0), ("neighbours", "1 or more")),
+    Bad("a probability in percent", lambda _: DiverseInputs(50), ("probability", "50")),
+    Bad("a canvas below the image", lambda _: DiverseInputs(0.5, 0.9), ("largest", "0.9", "1 or more")),
+    Bad("no scales", lambda _: Scales(0), ("copies", "1 or more")),
+    Bad("a kernel of even size", lambda _: SmoothGradients(4), ("size", "4", "odd")),
+    Bad("a kernel of no width", lambda _: SmoothGradients(5, 0), ("sigma", "above 0")),
+    Bad("no surrogates", lambda _: Surrogates([]), ("models", "none")),
+    Bad("a function as a surrogate", lambda _: Surrogates([print]), ("models", "builtin", "networks")),
+    Bad("weights of other surrogates", lambda _: Surrogates([NET], [1, 2]), ("weights", "1 numbers")),
+    Bad("weights of 0", lambda _: Surrogates([NET], [0]), ("weights", "not all 0")),
+    Bad("surrogates of two dtypes", lambda _: Surrogates([NET, nn.Linear(2, 2).double()]), ("models", "float64")),
+    Bad("other outputs", lambda _: Surrogates([NET, nn.Flatten()])(X), ("outputs", "(4, 3), (4, 64)")),
+    Bad("a dense attack on classes", lambda _: SegPGD(0.1, task=Classification(3)), ("SegPGD", "does not apply")),
+    Bad("a dense attack without a task", lambda _: SegPGD(0.1), ("no task", "task=Segmentation")),
+    Bad("a class beyond all", lambda _: ClassRemoval(0.1, 3, task=Segmentation(3)), ("label", "3", "0..2")),
+    Bad("all may be left", lambda _: ClassRemoval(0.1, 1, left=1.0, task=Segmentation(3)), ("left", "1.0")),
+    Bad("a dense suite of classes", lambda _: WorstImages([SHORT]), ("attacks", "no task", "Segmentation")),
+    Bad("objects on classes", lambda _: Vanish(0.1, task=Classification(3)), ("Vanish", "CandidateDetection")),
+    Bad("all objects may be left", lambda _: Vanish(0.1, left=1.0, task=OBJECTS), ("left", "1.0")),
+    Bad("nothing to make up", lambda _: Fabricate(0.1, count=0, task=OBJECTS), ("count", "1 or more")),
+    Bad("a label beyond all", lambda _: Mislabel(0.1, label=2, task=OBJECTS), ("label", "2", "0..1")),
+    Bad("no share", lambda _: Mislabel(0.1, share=0, task=OBJECTS), ("share", "0")),
+    Bad("no other label", lambda _: Mislabel(0.1, task=CandidateDetection(1)), ("one class", "two or more")),
+    Bad("a success besides", lambda _: Vanish(0.1, success=print, task=OBJECTS), ("success", "its own")),
+    Bad("scores in percent", lambda _: CandidateDetection(2, least=5), ("least", "5")),
+    Bad("no detections", lambda _: CandidateDetection(2, limit=0), ("limit", "1 or more")),
+    Bad("classes as candidates", lambda _: attack(y=[BOXES[0]] * 4, by=VANISH), ("candidates", "CandidateBoxes")),
+    Bad("candidates of no detector", lambda _: CandidateBoxes(NET), ("network", "Sequential", "SSD")),
+    Bad(
+        "rates of nothing",
+        lambda _: OBJECTS.error_rates(DetectionBatch([]), DetectionBatch([])),
+        ("targets", "no boxes"),
+    ),
+    Bad("a boundary in L-inf", lambda _: Boundary(norm="linf"), ("norm", "'linf'", "HopSkipJump")),
+    Bad("HopSkipJump in L1", lambda _: HopSkipJump(norm="l1"), ("norm", "'l1'")),
+    Bad("no evaluations", lambda _: HopSkipJump(evaluations=0), ("evaluations", "1 or more")),
+    Bad(
+        "starts of another shape",
+        lambda _: attack(by=Boundary(starting=lambda x, y: x[..., :4])),
+        ("starting", "shape"),
+    ),
+    Bad(
+        "starts outside", lambda _: attack(by=Boundary(starting=lambda x, y: x + 9)), ("starting", "within (0.0, 1.0)")
+    ),
+    Bad("an angle of NaN", lambda _: Spatial(rotation=math.nan), ("rotation", "nan")),
+    Bad("a shift in pixels", lambda _: Spatial(translation=3), ("translation", "3")),
+    Bad("a grid of one number", lambda _: Spatial(grid=5), ("grid", "5", "three counts")),
+    Bad("an unknown padding", lambda _: Spatial(padding="mirror"), ("padding", "'mirror'", "border")),
+    Bad("more than the ranges", lambda _: attack(by=Spatial(), eps=2.0), ("eps", "2", "0..1")),
+    Bad("a mask for turns", lambda _: attack(by=Spatial(), mask=torch.ones_like(X)), ("mask", "None")),
+    Bad("levels for turns", lambda _: attack(by=Spatial(), quantize=255), ("quantize", "None")),
+    Bad("turned rows", lambda _: attack(X.flatten(1), by=Spatial()), ("x", "(4, 64)", "images")),
+    Bad("turned label maps", lambda _: Spatial(task=Segmentation(3)), ("Spatial", "places")),
+    Bad("a perturbation not fitted", lambda _: attack(by=UniversalPerturbation(0.1)), ("not fitted", ".fit")),
+    Bad("no epochs", lambda _: UniversalPerturbation(0.1, epochs=0), ("epochs", "1 or more")),
+    Bad("batches once", lambda _: UniversalPerturbation(0.1).fit(NET, iter([(X, Y)])), ("batches", "list(...)")),
+    Bad("nothing to fit on", lambda _: UniversalPerturbation(0.1).fit(NET, []), ("batches", "none")),
     Bad("an unknown suite", lambda _: suite("best", 0.1), ("suite", "'best'", "'standard'")),
     Bad("a suite of no attacks", lambda _: AttackSuite([]), ("attacks", "none")),
     Bad("a suite of classes", lambda _: AttackSuite([PGD]), ("attacks", "like PGD(0.1)")),
@@ -158,7 +238,6 @@ ATTACKS = [
     Bad("masking of NaN", lambda _: masking_flags(NET, HOLED, Y, 0.1), ("NaN",)),
 ]
 
-BOXES = [Detections(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([0]))]
 
 CORRUPTIONS = [
     Bad("a severity between levels", lambda _: apply(X, "contrast", 2.5), ("severity", "2.5", "whole number")),

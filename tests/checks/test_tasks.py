@@ -197,6 +197,7 @@ def test_robust_regression_is_what_the_attack_leaves(audited):
         ("binary", "APGD-CE and APGD-MARGIN"),  # two classes have no DLR
         ("regression", "APGD on squared error and APGD on absolute error"),
         ("detection", "APGD on cross-entropy"),
+        ("segmentation", "PGD on cross-entropy, SegPGD, CosPGD and PGD on margin"),
     ],
 )
 def test_the_attacks_are_called_what_they_are(audited, name, attacks):

@@ -14,10 +14,15 @@ from deepwright.adversarial import (
     BIM,
     FABT,
     FGSM,
+    MIFGSM,
+    NIFGSM,
     PGD,
     RFGSM,
+    VMIFGSM,
+    Boundary,
     CarliniWagner,
     DeepFool,
+    HopSkipJump,
     Noise,
     Square,
     suite,
@@ -42,6 +47,13 @@ SMALL = {
     "DeepFool-linf": lambda **o: DeepFool(0.1, "linf", steps=8, **o),
     "C&W": lambda **o: CarliniWagner(2.0, steps=20, rounds=2, initial_c=1.0, **o),
     "noise": lambda **o: Noise(0.1, **o),
+    "MI": lambda **o: MIFGSM(0.1, steps=4, **o),
+    "MI-l2": lambda **o: MIFGSM(1.0, "l2", steps=4, **o),
+    "NI": lambda **o: NIFGSM(0.1, steps=4, **o),
+    "Boundary": lambda **o: Boundary(2.0, steps=40, **o),
+    "HopSkipJump": lambda **o: HopSkipJump(2.0, iterations=2, evaluations=8, **o),
+    "HopSkipJump-linf": lambda **o: HopSkipJump(0.1, "linf", iterations=2, evaluations=8, **o),
+    "VMI": lambda **o: VMIFGSM(0.1, steps=3, neighbours=2, **o),
 }
 
 
@@ -220,10 +232,15 @@ AIMING = {
     DeepFool: lambda **o: DeepFool(3.0, **o),
     CarliniWagner: lambda **o: CarliniWagner(20.0, steps=200, rounds=3, initial_c=1.0, **o),
     Noise: lambda **o: Noise(3.0, **o),
+    MIFGSM: lambda **o: MIFGSM(3.0, steps=20, **o),
+    NIFGSM: lambda **o: NIFGSM(3.0, steps=20, **o),
+    Boundary: lambda **o: Boundary(20.0, steps=100, **o),
+    HopSkipJump: lambda **o: HopSkipJump(20.0, iterations=3, evaluations=20, **o),
+    VMIFGSM: lambda **o: VMIFGSM(3.0, steps=20, neighbours=3, **o),
 }
-BLIND, DEAF = {FABT, DeepFool, Noise}, {APGDT, FABT, DeepFool, CarliniWagner}
-STILL = {FGSM, BIM, FABT, DeepFool, CarliniWagner}  # these begin at x and draw nothing
-STOPPING = {PGD, BIM, APGD, APGDT, FABT}
+BLIND, DEAF = {FABT, DeepFool, Noise}, {APGDT, FABT, DeepFool, CarliniWagner, Boundary, HopSkipJump}
+STILL = {FGSM, BIM, FABT, DeepFool, CarliniWagner, MIFGSM, NIFGSM}  # these begin at x and draw nothing
+STOPPING = {PGD, BIM, APGD, APGDT, FABT, MIFGSM, NIFGSM, VMIFGSM}
 
 
 def affine():
@@ -318,6 +335,10 @@ NONSENSE = {
     DeepFool: ({"steps": 0}, {"candidates": 1}, {"overshoot": -0.1}),
     CarliniWagner: ({"steps": 0}, {"rounds": 0}, {"lr": 0.0}, {"initial_c": 0.0}),
     Noise: ({"repeats": 0}, {"kind": "pink"}),
+    MIFGSM: ({"steps": 0}, {"alpha": 0.0}, {"decay": -1.0}),
+    Boundary: ({"steps": 0}, {"sphere": 0.0}, {"step": 0.0}, {"converged": 0.0}, {"tries": 0}, {"norm": "linf"}),
+    HopSkipJump: ({"iterations": 0}, {"evaluations": 0}, {"most": 0}, {"queries": 0}, {"gamma": 0.0}, {"norm": "l1"}),
+    VMIFGSM: ({"neighbours": 0}, {"radius": 0.0}),
 }
 
 

@@ -16,41 +16,91 @@ from deepwright.adversarial.attacks import (
     APGD,
     APGDT,
     BIM,
+    DAG,
     FABT,
     FGSM,
+    MIFGSM,
+    NIFGSM,
     PGD,
     RFGSM,
+    VMIFGSM,
+    Boundary,
     CarliniWagner,
+    ClassRemoval,
+    CosPGD,
     DeepFool,
+    DensePGD,
+    DiverseInputs,
+    Fabricate,
+    HopSkipJump,
+    Mislabel,
     Noise,
+    Scales,
+    SegPGD,
+    SmoothGradients,
+    Spatial,
     Square,
+    TargetScene,
+    UniversalPerturbation,
+    Vanish,
 )
 from deepwright.adversarial.engine import Attack, AttackResult
 from deepwright.adversarial.masking import masking_flags
 from deepwright.adversarial.projections import norms, project
 from deepwright.adversarial.robustness import RobustnessReport, curve, minimal_eps, robust_accuracy
-from deepwright.adversarial.suites import AttackSuite, suite
-from deepwright.adversarial.surrogates import bpda
+from deepwright.adversarial.suites import AttackSuite, WorstImages, suite
+from deepwright.adversarial.surrogates import Surrogates, bpda
 
-ALL: tuple[type[Attack], ...] = (FGSM, RFGSM, BIM, PGD, APGD, APGDT, FABT, Square, DeepFool, CarliniWagner, Noise)
+ALL: tuple[type[Attack], ...] = (
+    *(FGSM, RFGSM, BIM, PGD, APGD, APGDT, FABT, DeepFool, CarliniWagner),
+    *(MIFGSM, NIFGSM, VMIFGSM),
+    *(Square, Boundary, HopSkipJump, Noise),
+)
+DENSE: tuple[type[Attack], ...] = (DensePGD, SegPGD, CosPGD, DAG, TargetScene, ClassRemoval)
+"""Those for a class at every position."""
+DETECTING: tuple[type[Attack], ...] = (Vanish, Fabricate, Mislabel, DAG)
+"""Those for the candidates of a detector."""
 
 __all__ = [
     "ALL",
     "APGD",
     "APGDT",
     "BIM",
+    "DAG",
+    "DENSE",
+    "DETECTING",
     "FABT",
     "FGSM",
+    "MIFGSM",
+    "NIFGSM",
     "PGD",
     "RFGSM",
+    "VMIFGSM",
     "Attack",
     "AttackResult",
     "AttackSuite",
+    "Boundary",
     "CarliniWagner",
+    "ClassRemoval",
+    "CosPGD",
     "DeepFool",
+    "DensePGD",
+    "DiverseInputs",
+    "Fabricate",
+    "HopSkipJump",
+    "Mislabel",
     "Noise",
     "RobustnessReport",
+    "Scales",
+    "SegPGD",
+    "SmoothGradients",
+    "Spatial",
     "Square",
+    "Surrogates",
+    "TargetScene",
+    "UniversalPerturbation",
+    "Vanish",
+    "WorstImages",
     "bpda",
     "curve",
     "from_art",

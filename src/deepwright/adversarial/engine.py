@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 
 from deepwright.adversarial.aim import Aim, LossFunction, SuccessFunction, loss_name, may_have_classes, require_task
@@ -42,7 +42,8 @@ class AttackResult:
         norm: (N,) of x_adv - x.
         queries: (N,) forward passes.
         steps: (N,) iterations.
-        flags: shares of samples with a zero gradient, with outputs that aren't finite, whose loss never rose.
+        flags: shares of samples with a zero gradient, with outputs that aren't finite, whose loss never rose; and that
+            were skipped, by attacks that have no meaning on some.
         by_attack: of a suite, name of each attack -> (N,) whether it fooled the sample. A later attack is shown only
             what its predecessors left, so its row isn't what it would fool alone.
     """
@@ -77,8 +78,12 @@ class Attack:
 
     needs_classes: ClassVar[str] = ""
     """Why it only applies where each sample has one class; empty where it applies to every task."""
+    applies_to: ClassVar[tuple[type[Task], ...]] = ()
+    """The kinds of task that it is made for; none named where the outputs' form doesn't matter."""
     needs_clean: ClassVar[bool] = False
     """Whether it begins with the outputs at x, which its batch then has."""
+    keeps_what_holds: bool = True
+    """Whether a sample where the aim holds already comes back as it is."""
     preferred_loss: ClassVar[str] = "ce"
     refused: ClassVar[Mapping[str, str]] = {}
     """Arguments that it doesn't look at -> why: any value but the default is an error, never swallowed."""
@@ -110,6 +115,11 @@ class Attack:
         require_task(task)
         if self.needs_classes and not may_have_classes(task):
             raise self._does_not_apply(task)
+        if self.applies_to and not isinstance(task, self.applies_to):
+            given = "no task" if task is None else type(task).__name__
+            wanted = " or ".join(f"task={kind.__name__}(...)" for kind in self.applies_to)
+            name = type(self).__name__
+            raise InputError(name, given=given, expected=f"{wanted}: it does not apply to anything else")
         if loss is None or isinstance(loss, str):
             return Aim(task, loss_name(task, loss, self.preferred_loss), success, targeted)
         if task is None and success is None:
@@ -137,9 +147,13 @@ class Attack:
         """How tables call it."""
         return type(self).__name__
 
+    def _refusals(self) -> Mapping[str, str]:
+        """Those of `refused`, and of an attack that depends on how it is made."""
+        return self.refused
+
     def _refuse(self, options: Mapping[str, Any]) -> None:
         defaults = inspect.signature(Attack).parameters
-        for word, reason in self.refused.items():
+        for word, reason in self._refusals().items():
             default = defaults[word].default
             if options[word] != default:
                 given = f"{type(self).__name__}({word}={options[word]!r})"
@@ -177,7 +191,8 @@ class Attack:
 
         Returns:
             tensors where x is; x_adv in its dtype, every coordinate rounded no farther from x than it was found. Where
-            the aim holds without an attack, x itself; so too where an attack ends in numbers that aren't finite.
+            the aim holds without an attack, x itself (but for transfer attacks, whose aim is another network); so too
+            where an attack ends in numbers that aren't finite.
 
         Raises:
             InputError: x outside bounds, targets or outputs that the task can't read, a task that the attack doesn't
@@ -197,16 +212,28 @@ class Attack:
             mask = None if mask is None else mask.to(work).expand(len(x), *mask.shape[1:])
             rows = torch.arange(len(x), device=work.device)
             out = victim.out(work, rows)
+            y = self._wanted(out, y)
             batch = Batch(work, y, radii.to(work.device), mask, ids, callback, out if self.needs_clean else None)
             loss, reached = victim.loss(out, y, rows), victim.succeeded(out, y)
+            skipped = self._skipped(out, y, reached)
             del out
             self._run(victim, batch, best)
             if quantize is not None:
                 best.x = on_levels(best.x, work, quantize, batch.eps, self.norm, self.bounds)
                 best.loss, best.success = victim.judge(best.x, y, rows)
-            best.stay(reached, work, loss, reached)
+            best.stay(reached & self.keeps_what_holds, work, loss, reached)
             best.stay(~torch.isfinite(best.x).flatten(1).all(1), work, loss, reached)
-        return _moved(self._result(victim, best), x.device)
+            if skipped is not None:
+                best.stay(skipped, work, loss, torch.zeros_like(reached))
+        return _moved(self._result(victim, best, skipped), x.device)
+
+    def _wanted(self, out: Any, y: Any) -> Any:
+        """The targets that are followed, where they hang on what the network says at x."""
+        return y
+
+    def _skipped(self, out: Any, y: Any, reached: Tensor) -> Tensor | None:
+        """(N,) samples on which the attack has no meaning: they come back as they are, and are no success."""
+        return None
 
     def _victim(
         self, model: nn.Module, x: Tensor, y: Any, through: Sequence[Callable[[Tensor], Tensor]], eot: int
@@ -218,7 +245,7 @@ class Attack:
         aim, read, forward = probed(self.aim, forward, x, y, eot)
         if self.needs_classes and aim.class_logits(read) is None:
             raise self._does_not_apply(aim.task)
-        y = aim.check_targets(y, len(x))
+        y = self._taken(aim, y, len(x))
         if isinstance(y, Tensor):
             real = y.is_floating_point() and not aim.raw
             y = y.to(device, working_dtype(x.dtype)) if real else y.to(device)
@@ -226,13 +253,20 @@ class Attack:
             y = y.to(device)
         return Victim(forward, aim, x, eot), y
 
-    def _result(self, victim: Victim, best: Best) -> AttackResult:
+    def _taken(self, aim: Aim, y: Any, n: int) -> Any:
+        """Targets of a call; those of a share (`check_targets`) may have to be more."""
+        return aim.check_targets(y, n)
+
+    def _result(self, victim: Victim, best: Best, skipped: Tensor | None) -> AttackResult:
         found, clean = towards(best.x.detach(), victim.x), victim.x.to(best.x.dtype)
-        flags = {
-            "zero_gradients": float(victim.zero_gradient.double().mean()),
-            "not_finite": float(victim.broken.double().mean()),
-            "loss_never_rose": float(((best.loss <= best.first) & ~best.success).double().mean()),
+        shares = {
+            "zero_gradients": victim.zero_gradient,
+            "not_finite": victim.broken,
+            "loss_never_rose": (best.loss <= best.first) & ~best.success,
         }
+        if skipped is not None:  # what no attack was made on is no sign of anything
+            shares = {name: rows & ~skipped for name, rows in shares.items()} | {"skipped": skipped}
+        flags = {name: float(rows.double().mean()) for name, rows in shares.items()}
         sign = -1 if self.aim.targeted else 1
         size = norms(found.to(clean.dtype) - clean, self.norm)
         return AttackResult(found, best.success, sign * best.loss, size, victim.queries, best.steps, flags)
@@ -261,13 +295,49 @@ class Attack:
         Raises:
             InputError: as for a call.
         """
+        victim, out, y = self._looked(model, x, y, through, eot)
+        return (victim.aim.finite(out) & ~victim.succeeded(out, y)).to(x.device)
+
+    def measured(
+        self,
+        model: nn.Module,
+        x: Float[Tensor, "n ..."],
+        y: Any,
+        measure: Callable[[Any, Any], Tensor],
+        *,
+        through: Sequence[Callable[[Tensor], Tensor]] = (),
+        eot: int = 1,
+    ) -> Shaped[Tensor, "n ..."]:
+        """What some measure says of inputs as they are.
+
+        Args:
+            model: left as found.
+            x: inputs.
+            y: targets as for a call.
+            measure: (outputs as the task reads them, targets as it takes them) -> a row a sample.
+            through: as for a call.
+            eot: as for a call.
+
+        Returns:
+            the rows, where x is.
+
+        Raises:
+            InputError: as for a call.
+        """
+        _, out, y = self._looked(model, x, y, through, eot)
+        return measure(out, y).to(x.device)
+
+    def _looked(
+        self, model: nn.Module, x: Tensor, y: Any, through: Sequence[Callable[[Tensor], Tensor]], eot: int
+    ) -> tuple[Victim, Any, Any]:
+        """The network, what it says of inputs as they are, and the targets that are followed."""
         self.check_inputs(x, y)
         through = steps_before(through)
         require_whole(1, eot=eot)
         with frozen(model):
             victim, y = self._victim(model, x, y, through, eot)
             out = victim.out(victim.x.to(working_dtype(x.dtype)), torch.arange(len(x), device=victim.x.device))
-            return (victim.aim.finite(out) & ~victim.succeeded(out, y)).to(x.device)
+        return victim, out, self._wanted(out, y)
 
     def check_targets(self, y: Any, n: int) -> Any:
         """Targets as the task takes them, so that they can be indexed by rows; as they are without a task.

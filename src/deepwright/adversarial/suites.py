@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,13 +13,16 @@ from torch import Tensor, nn
 
 from deepwright.adversarial.aim import may_have_classes, require_task
 from deepwright.adversarial.attacks.apgd import APGD, APGDT
+from deepwright.adversarial.attacks.dense import CosPGD, DensePGD, SegPGD
 from deepwright.adversarial.attacks.fab import FABT
 from deepwright.adversarial.attacks.square import Square
 from deepwright.adversarial.engine import Attack, AttackResult
 from deepwright.adversarial.projections import column
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
-from deepwright.core.tasks import Task
+from deepwright.core.tasks import Segmentation, Task
+
+_STEPS = {"quick": 20, "fast": 50, "standard": 100, "dense": 20}
 
 
 class AttackSuite:
@@ -128,6 +133,105 @@ class AttackSuite:
         return total
 
 
+class WorstImages(AttackSuite):
+    """Attacks on a class at every position, all of them on all images; the result is each image's worst mean IoU.
+
+    Where only success matters, `AttackSuite(worst.attacks)` is cheaper: it drops images once they are below the bound.
+
+    Args:
+        attacks: all of one `Segmentation` task and one aim.
+        name: for tables.
+    """
+
+    def __init__(self, attacks: Sequence[Attack], name: str = "dense") -> None:
+        super().__init__(attacks, name)
+        if not isinstance(self.task, Segmentation):
+            kind = "no task" if self.task is None else self.task.kind
+            raise InputError("attacks", given=kind, expected="task=Segmentation(...)")
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x: Float[Tensor, "n ..."],
+        y: Any,
+        *,
+        eps: float | Tensor | None = None,
+        ids: Int64[Tensor, " n"] | None = None,
+        **options: Any,
+    ) -> AttackResult:
+        """Run on a batch; images without a position that counts are skipped.
+
+        `loss` of the result is the cross-entropy, whatever each attack raised; its flags have each attack's mean IoU
+        over images ("SegPGD: mean_iou"), and the share that was skipped.
+
+        Args:
+            model: left as found.
+            x: floats within bounds.
+            y: label maps.
+            eps: overrides the attacks' budgets; (N,) gives each image its own.
+            ids: (N,) identity of each image, for its random streams.
+            options: of a call of `Attack`: mask, through, eot, quantize, callback.
+
+        Raises:
+            InputError: as for an attack; a batch in which no position counts.
+        """
+        self.check_inputs(x, y)
+        n, task = len(x), self.task
+        assert isinstance(task, Segmentation)
+        y = task.label_maps(y, n, "y").to(x.device)
+        ids = torch.arange(n) if ids is None else ids
+        counts = task.valid(y).flatten(1).any(1)
+        if not bool(counts.any()):
+            raise InputError("y", given=f"only {task.ignore_index}", expected="positions that count in some image")
+        rows = counts.nonzero().flatten()
+        part = {k: v[rows.to(v.device)] if by_sample(k, v, n) else v for k, v in {**options, "eps": eps}.items()}
+        found = self._worst(model, x[rows], y[rows], ids[rows.to(ids.device)], part)
+        found.flags["skipped"] = float((~counts).double().mean())
+        return found if bool(counts.all()) else _among(found, x, rows)
+
+    def _worst(self, model: nn.Module, x: Tensor, y: Tensor, ids: Tensor, options: dict[str, Any]) -> AttackResult:
+        looking = {k: v for k, v in options.items() if k in ("through", "eot")}
+        total: AttackResult | None = None
+        worst = torch.zeros(0)
+        by_attack: dict[str, Tensor] = {}
+        flags: dict[str, float] = {}
+        for name, attack in zip(self.names, self.attacks, strict=True):
+            found = attack(model, x, y, ids=ids, **options)
+            iou, found.loss = attack.measured(model, found.x_adv, y, _iou_and_loss(attack.task), **looking).unbind(1)
+            by_attack[name] = found.success
+            flags |= {f"{name}: {k}": v for k, v in found.flags.items()} | {f"{name}: mean_iou": float(iou.mean())}
+            if total is None:
+                total, worst = found, iou
+                continue
+            lower = iou < worst
+            worst = torch.minimum(worst, iou)
+            for field in ("x_adv", "loss", "norm"):
+                old, new = getattr(total, field), getattr(found, field)
+                setattr(total, field, torch.where(column(lower, new), new, old))
+            total.success = total.success | found.success
+            total.queries, total.steps = total.queries + found.queries, total.steps + found.steps
+        assert total is not None
+        total.flags, total.by_attack = flags | {"mean_iou": float(worst.mean())}, by_attack
+        return total
+
+
+def _iou_and_loss(task: Any) -> Callable[[Any, Any], Tensor]:
+    """(N, 2) of outputs and labels: each image's mean IoU and mean cross-entropy."""
+    return lambda out, y: torch.stack([task.image_iou(out, y), task.loss(out, y).double()], 1)
+
+
+def _among(found: AttackResult, x: Tensor, rows: Tensor) -> AttackResult:
+    """A result on some samples as one on all; the others are as they were, and no success."""
+    whole = x.clone()
+    whole[rows] = found.x_adv
+    other = {}
+    for name in ("success", "loss", "norm", "queries", "steps"):
+        values = getattr(found, name)
+        other[name] = values.new_zeros(len(x)).index_copy(0, rows, values)
+    by_attack = {k: v.new_zeros(len(x)).index_copy(0, rows, v) for k, v in found.by_attack.items()}
+    return replace(found, x_adv=whole, by_attack=by_attack, **other)
+
+
 def by_sample(name: str, value: Any, n: int) -> bool:
     """Whether an option of a call has a row for each sample of a batch.
 
@@ -170,9 +274,11 @@ def suite(
     "fast" is APGD on the first and the last of the task's losses (for classes cross-entropy and DLR) with 50 steps, and
     "quick", for audits, the same with 20. "standard" (AutoAttack-style) is for classes APGD-CE, APGD-T and FAB-T with
     up to nine targets and 100 steps, and Square with 5,000 queries; for other tasks "fast" with 100 steps, and Square.
+    "dense", for segmentation, is PGD on cross-entropy, SegPGD, CosPGD and PGD on the margin with 20 steps, all on all
+    images, and the worst mean IoU of each.
 
     Args:
-        name: "quick", "fast" or "standard".
+        name: "quick", "fast", "standard" or "dense".
         eps: budget.
         norm: "linf", "l2" or "l1"; Square is left out in L1.
         task: what outputs mean; None for classes.
@@ -180,19 +286,25 @@ def suite(
         seed: of all random starts.
         bounds: pixel box.
         steps: of each attack, in place of the suite's own, 1 or more; Square has 50 queries a step.
-        restarts: random starts of each APGD; its name then tells them. The targeted attacks have one for each target.
+        restarts: random starts of each APGD (or PGD of "dense"); its name then tells them. The targeted attacks have
+            one for each target.
 
     Raises:
-        InputError: an unknown name.
+        InputError: an unknown name; "dense" for another task.
     """
-    if name not in ("quick", "fast", "standard"):
-        raise InputError("suite", given=repr(name), expected="'quick', 'fast' or 'standard'")
+    if name not in _STEPS:
+        raise InputError("suite", given=repr(name), expected="'quick', 'fast', 'standard' or 'dense'")
     still: dict[str, Any] = {"norm": norm, "bounds": bounds, "task": task}
     common = {**still, "seed": seed}
-    steps = {"quick": 20, "fast": 50, "standard": 100}[name] if steps is None else steps
+    steps = _STEPS[name] if steps is None else steps
     require_whole(1, steps=steps, restarts=restarts)
     require_whole(2, classes=classes)
     require_task(task)
+    full = name if restarts == 1 else f"{name}, {restarts} starts"
+    if name == "dense":
+        several: dict[str, Any] = {**common, "steps": steps, "restarts": restarts}
+        kinds = (partial(DensePGD, loss="ce"), SegPGD, CosPGD, partial(DensePGD, loss="margin"))
+        return WorstImages([kind(eps, **several) for kind in kinds], full)
     losses = _losses(task, classes)
     attacks: list[Attack]
     if name == "standard" and may_have_classes(task):
@@ -206,7 +318,7 @@ def suite(
         attacks = [APGD(eps, steps=steps, restarts=restarts, loss=loss, **common) for loss in losses]
     if name == "standard" and norm != "l1":
         attacks.append(Square(eps, queries=50 * steps, **common))
-    return AttackSuite(attacks, name if restarts == 1 else f"{name}, {restarts} starts")
+    return AttackSuite(attacks, full)
 
 
 def _losses(task: Task | None, classes: int) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ class Victim:
             point: inputs in the working precision.
             rows: which samples they belong to.
         """
-        self.queries[rows] += self.eot
+        self.queries.index_add_(0, rows, torch.full_like(rows, self.eot))  # a sample may be asked several times at once
         if point.dtype != self.x.dtype:
             point = rounded(point, self.x[rows])
         if self.eot == 1:
@@ -127,7 +127,12 @@ class Victim:
         return torch.where(bad, torch.zeros_like(value), value)
 
     def gradient(
-        self, x: Float[Tensor, "k ..."], y: Any, rows: Int64[Tensor, " k"], function: LossFunction | None = None
+        self,
+        x: Float[Tensor, "k ..."],
+        y: Any,
+        rows: Int64[Tensor, " k"],
+        function: LossFunction | None = None,
+        vary: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Float[Tensor, " k"], Float[Tensor, "k ..."], Any]:
         """(loss, its gradient with respect to x, outputs) at x; one forward and one backward pass.
 
@@ -136,12 +141,13 @@ class Victim:
             y: targets.
             rows: which samples they belong to.
             function: see `loss`.
+            vary: what the network is shown in place of x, differentiable.
 
         Raises:
             InputError: a network without a gradient path.
         """
         point = x.detach().requires_grad_(True)
-        out = self.outputs(point, rows)
+        out = self.outputs(point if vary is None else vary(point), rows)
         loss = self.loss(out, y, rows, function)
         if not loss.requires_grad:
             raise NoGradientError(
@@ -208,6 +214,26 @@ class Best:
         self.loss[rows] = torch.where(better, loss, highest)
         self.success[rows] = done | success
         self.steps[rows] = step
+
+    def take(
+        self,
+        rows: Int64[Tensor, " k"],
+        x: Float[Tensor, "k ..."],
+        loss: Float[Tensor, " k"],
+        success: Bool[Tensor, " k"],
+        step: int,
+    ) -> None:
+        """Take the tries as they are, better or not: for attacks that end at their last iterate.
+
+        Args:
+            rows: which samples they belong to.
+            x: the tries.
+            loss: what is raised, there.
+            success: whether the aim is reached, there.
+            step: iterations until here.
+        """
+        self.loss[rows], self.success[rows] = -torch.inf, False
+        self.offer(rows, x, loss, success, step)
 
     def stay(self, rows: Bool[Tensor, " n"], x: Float[Tensor, "n ..."], loss: Tensor, success: Tensor) -> None:
         """Put the clean input in the place of what was found.

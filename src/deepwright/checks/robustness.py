@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepwright.adversarial import AttackSuite, Noise, Square, masking_flags, suite
+from deepwright.adversarial import Attack, AttackSuite, HopSkipJump, Noise, Square, masking_flags, suite
 from deepwright.adversarial.victim import NoGradientError
 from deepwright.checks.curves import curve_in_batches, line, numbered, placed
 from deepwright.checks.embedding_attacks import attacked_tokens
@@ -30,16 +30,17 @@ from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
 from deepwright.core.spreading import spread_map
 from deepwright.core.statistics import Interval
-from deepwright.core.tasks import Task
+from deepwright.core.tasks import Segmentation, Task
 from deepwright.data import Split
 
 _SMALL = 64  # pixels of the longer side
 _QUERIES = 300  # a sample and budget, where there are no gradients
+_DECISIONS = 600  # likewise, where there are no scores either
 _DRAWS = 20  # of sign noise before them
 
 
 _WEAKER = (
-    "The network gives scores only, so these attacks search without gradients: a weaker test, and an upper bound on "
+    "The network gives no gradients, so these attacks search without gradients: a weaker test, and an upper bound on "
     "what stands under attack."
 )
 
@@ -149,10 +150,19 @@ def _attacks(subject: Subject, task: Task) -> AttackSuite:
     """
     if not subject.has_gradients:
         eps, common = budgets(subject).eps[0], _common(subject, task)
-        attacks = [Noise(eps, kind="sign", repeats=_DRAWS, **common), Square(eps, queries=_QUERIES, p=0.3, **common)]
-        return AttackSuite(attacks, "black box")
+        noise = Noise(eps, kind="sign", repeats=_DRAWS, **common)
+        search: Attack = Square(eps, queries=_QUERIES, p=0.3, **common)
+        if subject.without_scores:  # one that follows scores is blind
+            search = HopSkipJump(eps, "linf", evaluations=30, queries=_DECISIONS, **common)
+        return AttackSuite([noise, search], "black box")
+    if isinstance(task, Segmentation):  # in turn: here it counts only whether an image falls below the bound
+        return AttackSuite(_dense(subject, task, budgets(subject).eps[0]).attacks, "dense")
     restarts = 1 if subject.has_classes else 3
     return suite("quick", budgets(subject).eps[0], restarts=restarts, **_common(subject, task))
+
+
+def _dense(subject: Subject, task: Task, eps: float) -> AttackSuite:
+    return suite("dense", eps, **_common(subject, task))
 
 
 def _noise(subject: Subject) -> Noise:
@@ -185,12 +195,16 @@ def _masking(subject: Subject, split: Split, eps: float) -> dict[str, str]:
 
 
 def _headline(subject: Subject, split: Split) -> tuple[float, float] | None:
-    """The task's headline metric before and under the first attack at the judged budget; None where it isn't defined.
+    """The task's headline metric before and under attack at the judged budget; None where it isn't defined.
 
-    Samples leave the attack as soon as they aren't right any more, so the metric may still fall further.
+    Of label maps each image's worst over the dense suite. Elsewhere under its first attack, which samples leave as soon
+    as they aren't right any more, so that the metric may still fall further.
     """
     task, read = subject.task, subject.baseline_task
-    attack = suite("quick", budgets(subject).judged, **_common(subject, task)).attacks[0]
+    judged = budgets(subject).judged
+    attack: Any = suite("quick", judged, **_common(subject, task)).attacks[0]
+    if isinstance(task, Segmentation) and subject.has_gradients:
+        attack = _dense(subject, task, judged)
     opened = partial(_before_and_after, subject.model, task, attack)
     outputs = spread_map(opened, numbered(split.batches(subject.batch_size)))
     clean, attacked = (task.join(parts) for parts in zip(*outputs))
@@ -270,7 +284,8 @@ def _finding(
         values |= {"clean_headline": headline[0], "attacked_headline": headline[1]}
         name, (before, after) = named(subject.task.headline), headline
         went = "falls" if after < before else "rises"
-        worth = f" {name[0].upper()}{name[1:]} {went} from {before:.3g} to {after:.3g} there, or beyond."
+        end = "there" if isinstance(subject.task, Segmentation) else "there, or beyond"
+        worth = f" {name[0].upper()}{name[1:]} {went} from {before:.3g} to {after:.3g} {end}."
         worth = worth if f"{before:.3g}" != f"{after:.3g}" else f" {name[0].upper()}{name[1:]} stays at {before:.3g}."
     return Finding(
         check="robustness",
@@ -287,7 +302,7 @@ def _finding(
         could_be=found.could_be,
         graded_by=("clean_accuracy_kept",) if kept is not None else (f"robust_accuracy_at_{_short(chosen.judged)}",),
         conditions={"budgets": list(eps), "judged at": chosen.judged}
-        | ({} if subject.has_gradients else {"attack": f"by scores, {_QUERIES} queries"}),
+        | ({} if subject.has_gradients else {"attack": _searched(subject)}),
     )
 
 
@@ -305,8 +320,10 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) 
         f"lower the {robust.value:.1%} here"
     )
     if not subject.has_gradients:
+        longer = f"HopSkipJump({options}, norm='linf', queries=10_000)"
+        longer = longer if subject.without_scores else f"Square({options}, queries=5000)"
         return (
-            f"Search longer: `adversarial.Square({options}, queries=5000)(subject.network, x, y)` on a batch x, y of "
+            f"Search longer: `adversarial.{longer}(subject.network, x, y)` on a batch x, y of "
             f"the test data can only lower the {robust.value:.1%} here. A test that can be relied on needs gradients: "
             "audit the network as a torch module, or as an ONNX file whose operators have a twin."
         )
@@ -342,13 +359,19 @@ def _bounded(found: Graded, rule: str) -> tuple[Graded, str]:
     return Graded(found.grade, ("E",) if found.grade == "D" else ()), rule + worse
 
 
+def _searched(subject: Subject) -> str:
+    return f"by decisions, {_DECISIONS} queries" if subject.without_scores else f"by scores, {_QUERIES} queries"
+
+
 def _names(subject: Subject) -> str:
     """The attacks in words: by their names where samples have classes, else by what they raise."""
     attacks = _attacks(subject, subject.task).attacks
     if not subject.has_gradients:
-        return f"{_DRAWS} draws of random signs, then Square with {_QUERIES} queries"
-    if subject.has_classes:
-        return " and ".join(attack.name for attack in attacks)
+        search, queries = ("HopSkipJump", _DECISIONS) if subject.without_scores else ("Square", _QUERIES)
+        return f"{_DRAWS} draws of random signs, then {search} with {queries} queries"
+    if subject.has_classes or isinstance(subject.task, Segmentation):
+        names = [attack.name for attack in attacks]
+        return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     words = {"ce": "cross-entropy"}
     named = (words.get(attack.loss_name, attack.loss_name.replace("_", " ")) for attack in attacks)
     return " and ".join(f"APGD on {name}" for name in named)

@@ -32,7 +32,16 @@ from deepwright.nets.perceptron import mlp
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.resnet import BasicBlock, Bottleneck, ResNet, cifar_resnet, imagenet_resnet
 from deepwright.nets.scores_only import ScoresOnly
-from deepwright.nets.ssd import SSD, FinalDetections, SSDDetector, anchor_boxes, match_anchors, small_ssd, ssd_loss
+from deepwright.nets.ssd import (
+    SSD,
+    CandidateBoxes,
+    FinalDetections,
+    SSDDetector,
+    anchor_boxes,
+    match_anchors,
+    small_ssd,
+    ssd_loss,
+)
 from deepwright.nets.weights_files import load_weights, read_weights, write_weights
 from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
 
@@ -41,6 +50,7 @@ __all__ = [
     "SSD",
     "BasicBlock",
     "Bottleneck",
+    "CandidateBoxes",
     "EfficientNetLite0",
     "Exported",
     "FinalDetections",

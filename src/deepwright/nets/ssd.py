@@ -175,9 +175,7 @@ class SSD(nn.Module):
             iou: overlap with a better box of its class from which a box is suppressed.
             limit: most boxes an image.
         """
-        height, width = self.image_size
-        scale = torch.tensor([width, height, width, height], dtype=raw["codes"].dtype, device=raw["codes"].device)
-        boxes = decode(raw["codes"], self.anchors).clamp(0, 1) * scale
+        boxes = self.boxes(raw["codes"])
         chances = raw["logits"].sigmoid()
         results = []
         for corners, p in zip(boxes, chances):
@@ -189,6 +187,16 @@ class SSD(nn.Module):
             keep = class_nms(corners[place], value, label, iou)[:limit]
             results.append(Detections(corners[place][keep], label[keep], value[keep]))
         return results
+
+    def boxes(self, codes: Float[Tensor, "n anchors 4"]) -> Float[Tensor, "n anchors 4"]:
+        """Corners in pixels.
+
+        Args:
+            codes: as `forward` gives them.
+        """
+        height, width = self.image_size
+        scale = torch.tensor([width, height, width, height], dtype=codes.dtype, device=codes.device)
+        return decode(codes, self.anchors).clamp(0, 1) * scale
 
     def no_detections(self) -> Detections:
         """What is said of an empty frame."""
@@ -242,6 +250,35 @@ class FinalDetections(nn.Module):
             x: images of the network's size.
         """
         return self.network.postprocess(self.network(x), score=self.score, iou=self.iou, limit=self.limit)
+
+
+class CandidateBoxes(nn.Module):
+    """A detector whose output is all its candidates, (N, anchors, 4 + classes): corners in pixels, and logits.
+
+    As `core.tasks.CandidateDetection` reads them: gradients of attacks reach all of them, not only what is claimed.
+
+    Args:
+        network: gives codes and logits of its anchors.
+
+    Raises:
+        InputError: another network.
+    """
+
+    def __init__(self, network: SSD) -> None:
+        super().__init__()
+        if not isinstance(network, SSD):
+            raise InputError("network", given=type(network).__name__, expected="an SSD of deepwright.nets")
+        self.network = network
+        self.training = network.training
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n anchors columns"]:
+        """Corners and logits of each candidate.
+
+        Args:
+            x: images of the network's size.
+        """
+        raw = self.network(x)
+        return torch.cat([self.network.boxes(raw["codes"]), raw["logits"]], -1)
 
 
 _BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))

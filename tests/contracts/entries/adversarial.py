@@ -10,15 +10,35 @@ from deepwright.adversarial import (
     APGD,
     APGDT,
     BIM,
+    DAG,
     FABT,
     FGSM,
+    MIFGSM,
+    NIFGSM,
     PGD,
     RFGSM,
+    VMIFGSM,
     AttackSuite,
+    Boundary,
     CarliniWagner,
+    ClassRemoval,
+    CosPGD,
     DeepFool,
+    DensePGD,
+    DiverseInputs,
+    Fabricate,
+    HopSkipJump,
+    Mislabel,
     Noise,
+    Scales,
+    SegPGD,
+    SmoothGradients,
+    Spatial,
     Square,
+    Surrogates,
+    TargetScene,
+    UniversalPerturbation,
+    Vanish,
     bpda,
     curve,
     from_art,
@@ -32,7 +52,9 @@ from deepwright.adversarial import (
     to_foolbox,
 )
 from deepwright.adversarial.text import FromEmbeddings, WordSubstitution
-from deepwright.core.tasks import Binary, Classification, MultiLabel, Regression, Segmentation
+from deepwright.core.boxes import Detections
+from deepwright.core.tasks import Binary, CandidateDetection, Classification, MultiLabel, Regression, Segmentation
+from deepwright.nets import CandidateBoxes, small_ssd
 from deepwright.nets.texts import Tokenized, WordTokenizer, text_cnn
 from entries import Entry, Placed, image_classifier, uniform
 
@@ -52,6 +74,14 @@ ATTACKS = {
     "DeepFool linf": DeepFool(0.1, "linf", steps=4),
     "CarliniWagner": CarliniWagner(2.0, steps=6, rounds=2, initial_c=1.0),
     "Noise": Noise(0.1),
+    "Boundary": Boundary(2.0, steps=12),
+    "HopSkipJump": HopSkipJump(2.0, iterations=2, evaluations=6),
+    "HopSkipJump linf": HopSkipJump(0.1, "linf", iterations=2, evaluations=6),
+    "Spatial": Spatial(grid=(3, 1, 3)),
+    "Spatial of draws": Spatial(tries=3),
+    "MIFGSM": MIFGSM(0.1, steps=3, variations=[DiverseInputs(), Scales(2), SmoothGradients(5, 1.0)]),
+    "NIFGSM": NIFGSM(0.1, steps=3),
+    "VMIFGSM": VMIFGSM(0.1, steps=3, neighbours=2),
 }
 
 
@@ -146,10 +176,80 @@ TASKS = {
 }
 
 
+SCENES = {
+    "DensePGD": DensePGD(0.1, steps=3, task=Segmentation(3)),
+    "SegPGD": SegPGD(0.1, steps=3, task=Segmentation(3)),
+    "CosPGD": CosPGD(0.1, steps=3, task=Segmentation(3)),
+    "DAG": DAG(steps=3, task=Segmentation(3)),
+    "TargetScene": TargetScene(0.1, steps=3, task=Segmentation(3)),
+    "ClassRemoval": ClassRemoval(0.1, 1, steps=3, task=Segmentation(3)),
+    "the dense suite": suite("dense", 0.1, steps=2, task=Segmentation(3)),
+}
+
+
+def on_scenes(name):
+    """Labels from the CPU, one image without any that counts."""
+
+    def call(device):
+        model, x, y = pixels(device)
+        y = y.roll(1, 0)
+        y[0] = 255
+        found = SCENES[name](model, x, y)
+        return {"x_adv": Placed(found.x_adv), "success": found.success, "skipped": found.flags["skipped"]}
+
+    return call
+
+
+def universal(device, dtype=torch.float32):
+    model, x, y = image_classifier(device, dtype)
+    attack = UniversalPerturbation(0.2, epochs=2).fit(model, [(x, y)])
+    return Placed(attack.delta), Placed(attack(model, x, y).x_adv), model
+
+
+OBJECTS = CandidateDetection(2)
+AIMS = {
+    "Vanish": Vanish(0.1, steps=2, task=OBJECTS),
+    "Fabricate": Fabricate(0.1, steps=2, task=OBJECTS),
+    "Mislabel": Mislabel(0.1, steps=2, task=OBJECTS),
+    "DAG on candidates": DAG(0.1, steps=2, task=OBJECTS),
+}
+
+
+def detector(device):
+    """A detector's candidates, and images with the boxes that it claims and one that it doesn't."""
+    torch.manual_seed(5)
+    ssd = small_ssd(2, image_size=(32, 32), width=0.5)
+    for head in ssd.heads:
+        torch.nn.init.normal_(head.weight, std=0.5)
+    model, x = CandidateBoxes(ssd).eval(), uniform(3, 1, 32, 32)
+    with torch.no_grad():
+        claims = OBJECTS.prediction(model(x))
+    one = torch.tensor([[4.0, 4.0, 20.0, 24.0]])
+    y = [Detections(torch.cat([d.boxes[:2], one]), torch.cat([d.labels[:2], torch.tensor([1])])) for d in claims]
+    return model.to(device), x.to(device), y
+
+
+def on_objects(name):
+    """True boxes from the CPU."""
+
+    def call(device):
+        model, x, y = detector(device)
+        found = AIMS[name](model, x, y)
+        return {"x_adv": Placed(found.x_adv), "success": found.success, "candidates": model(x).detach()}
+
+    return call
+
+
 def ready(device):
     model, x, y = image_classifier(device)
     found = suite("quick", 0.05, steps=3)(model, x, y)
     return {"x_adv": Placed(found.x_adv), "success": found.success}
+
+
+def several(device, dtype=torch.float32):
+    model, x, y = image_classifier(device, dtype)
+    both = Surrogates([model, image_classifier(device, dtype)[0]], [1, 3])
+    return both(x).detach(), Placed(MIFGSM(0.1, steps=3)(both, x, y).x_adv), both
 
 
 def geometry(device):
@@ -193,7 +293,7 @@ def flags(device):
 
 # All attacks are held to their dtype on the CPU (test_attack_precision.py); these, one of a kind, on a second device too.
 ALSO = {"PGD": (torch.float64, torch.float16, torch.bfloat16)}
-ALSO |= dict.fromkeys(("Square", "CarliniWagner", "DeepFool"), (torch.float64, torch.float16))
+ALSO |= dict.fromkeys(("Square", "CarliniWagner", "DeepFool", "MIFGSM"), (torch.float64, torch.float16))
 OTHERS = (
     [] if find_spec("foolbox") is None else [Entry("to_foolbox", foolbox), Entry("from_foolbox", from_other_library)]
 )
@@ -239,6 +339,10 @@ ENTRIES = [
     Entry("masking_flags", flags, slow=True),
     *(Entry(f"PGD and Square, {name}", call) for name, call in TASKS.items()),
     Entry("suite", ready),
+    *(Entry(name, on_scenes(name)) for name in SCENES),
+    *(Entry(name, on_objects(name)) for name in AIMS),
+    Entry("UniversalPerturbation", universal, dtypes=(torch.float64,)),
+    Entry("Surrogates", several, dtypes=(torch.float64,)),
     Entry("project and norms", geometry),
     Entry("bpda", through_rounding),
     Entry("from_art", from_arrays),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepwright.adversarial.aim import LossFunction
 from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.options import switch
 from deepwright.adversarial.projections import ascend, column, random_start
@@ -68,8 +69,11 @@ class PGD(Attack):
         # On a GPU, asking who is still active waits for the device: do it every tenth step only.
         every = 1 if x.device.type == "cpu" else 10
         for step in range(self.steps):
-            loss, gradient, out = victim.gradient(point, part.y, part.rows)
+            function = self._objective(step)
+            loss, gradient, out = victim.gradient(point, part.y, part.rows, function)
             success = victim.succeeded(out, part.y)
+            if function is not None:  # it may change from step to step: tries are compared by the one loss
+                loss = victim.loss(out, part.y, part.rows)
             best.offer(part.rows, point, loss, success, step)
             if callback is not None:
                 callback(step, best.success)
@@ -81,6 +85,10 @@ class PGD(Attack):
             point = self._step(point, gradient, part)
         loss, success = victim.judge(point, part.y, part.rows)
         best.offer(part.rows, point, loss, success, self.steps)
+
+    def _objective(self, step: int) -> LossFunction | None:
+        """What is followed at a step in place of the loss by which tries are compared, if not that itself."""
+        return None
 
     def _step(self, point: Tensor, gradient: Tensor, part: _Part) -> Tensor:
         if part.mask is not None:

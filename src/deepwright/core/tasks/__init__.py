@@ -13,6 +13,7 @@ Example:
 """
 
 from deepwright.core.tasks.binary import Binary
+from deepwright.core.tasks.candidates import CandidateDetection
 from deepwright.core.tasks.classes import Classification, GraphClassification
 from deepwright.core.tasks.detection import Detection
 from deepwright.core.tasks.detection_batch import DetectionBatch
@@ -39,6 +40,7 @@ ALL: tuple[type[Task], ...] = (
 __all__ = [
     "ALL",
     "Binary",
+    "CandidateDetection",
     "Classification",
     "Detection",
     "DetectionBatch",

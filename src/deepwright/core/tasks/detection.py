@@ -159,6 +159,18 @@ class Detection(Task):
         assert y is not None
         return self.loss(out, y)
 
+    def error_rates(self, out: DetectionBatch, y: DetectionBatch) -> dict[str, float]:
+        """Share of objects that no claimed detection finds, and claimed detections of nothing an image.
+
+        Args:
+            out: as `read` gives it.
+            y: true boxes, at least one of them.
+        """
+        hits, claimed, true = self._tallies(out, beside(out, y)).sum(0).tolist()
+        if not true:
+            raise InputError("targets", given="no boxes", expected="at least one")
+        return {"false_negative_rate": 1 - hits / true, "false_positives_per_image": (claimed - hits) / len(y)}
+
     def headline_value(self, out: DetectionBatch, y: DetectionBatch) -> float:
         """Mean average precision over overlaps and classes."""
         y = beside(out, y)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -103,6 +103,22 @@ class Segmentation(Task):
 
     def check_targets(self, y: Any, n: int | None = None, name: str = "labels") -> Int64[Tensor, "n ..."]:
         """Labels (N, *positions) of 0..K-1 or `ignore_index` as int64; (N, 1, H, W) and booleans are taken too."""
+        y = self.label_maps(y, n, name)
+        blank = (~self.valid(y).flatten(1).any(1)).nonzero().flatten()
+        if len(blank):
+            given = f"samples {blank[:5].tolist()}{'...' if len(blank) > 5 else ''} without a position that counts"
+            hint = "leave them out: they would count as right whatever the network says"
+            raise InputError(name, given=given, expected="something labelled in each", hint=hint)
+        return y
+
+    def label_maps(self, y: Any, n: int | None = None, name: str = "labels") -> Int64[Tensor, "n ..."]:
+        """`check_targets`, but samples without a position that counts are allowed.
+
+        Args:
+            y: what the data holds.
+            n: number of samples, if known.
+            name: how the user knows them.
+        """
         boolean = isinstance(y, Tensor) and y.dtype == torch.bool and self.classes == 2
         y = y.long() if boolean else whole_labels(y, name)
         if y.ndim == 4 and y.shape[1] == 1:
@@ -116,11 +132,6 @@ class Segmentation(Task):
             )
         require_count(y, n, name)
         require_range(y if self.ignore_index is None else y[y != self.ignore_index], self.classes, name)
-        blank = (~self._valid(y).flatten(1).any(1)).nonzero().flatten()
-        if len(blank):
-            given = f"samples {blank[:5].tolist()}{'...' if len(blank) > 5 else ''} without a position that counts"
-            hint = "leave them out: they would count as right whatever the network says"
-            raise InputError(name, given=given, expected="something labelled in each", hint=hint)
         if self.ignore_index == 255 and len(y) > 1 and y.unique().tolist() == [0, 255]:  # masks of black and white
             raise InputError(
                 name,
@@ -130,11 +141,24 @@ class Segmentation(Task):
             )
         return y
 
-    def _valid(self, y: Tensor) -> Tensor:
+    def valid(self, y: Int64[Tensor, "*n"]) -> Bool[Tensor, "*n"]:
+        """Which positions count.
+
+        Args:
+            y: labels.
+        """
         return torch.ones_like(y, dtype=torch.bool) if self.ignore_index is None else y != self.ignore_index
 
-    def _mean(self, values: Tensor, valid: Tensor, empty: float) -> Tensor:
-        """Mean over each sample's valid positions; `empty` where it has none."""
+    def mean_valid(
+        self, values: Shaped[Tensor, "n ..."], valid: Bool[Tensor, "n ..."], empty: float
+    ) -> Shaped[Tensor, " n"]:
+        """Mean over each sample's valid positions.
+
+        Args:
+            values: at each position.
+            valid: which count.
+            empty: the mean of a sample that has none.
+        """
         count = valid.flatten(1).sum(1)
         total = torch.where(valid, values, torch.zeros_like(values)).flatten(1).sum(1)
         return torch.where(count > 0, total / count.clamp_min(1), torch.full_like(total, empty))
@@ -143,7 +167,7 @@ class Segmentation(Task):
         """Cross-entropy, its mean over the positions that count (0 where none does)."""
         y = beside(out, y)
         valid = self._same_size(out, y)
-        return self._mean(class_losses.cross_entropy(out, y.where(valid, 0)), valid, 0.0)
+        return self.mean_valid(class_losses.cross_entropy(out, y.where(valid, 0)), valid, 0.0)
 
     def _same_size(self, out: Tensor, y: Tensor) -> Tensor:
         if out.shape[2:] != y.shape[1:] or len(out) != len(y):
@@ -153,7 +177,7 @@ class Segmentation(Task):
                 expected="the same positions",
                 hint="resize the outputs inside the network to the labels' size",
             )
-        return self._valid(y)
+        return self.valid(y)
 
     def right(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Bool[Tensor, " n"]:
         """Whether a sample's mean IoU reaches `iou`; one without a position that counts is right."""
@@ -164,7 +188,7 @@ class Segmentation(Task):
         """Share of the positions that count whose class is right."""
         y = beside(out, y)
         valid = self._same_size(out, y)
-        return self._mean((out.argmax(1) == y).double(), valid, 1.0)
+        return self.mean_valid((out.argmax(1) == y).double(), valid, 1.0)
 
     def prediction(self, out: Float[Tensor, "n classes *positions"]) -> Int64[Tensor, "n ..."]:
         """The class with the largest logit at each position."""
@@ -195,7 +219,7 @@ class Segmentation(Task):
             return value if target is None else -value
         valid = self._same_size(out, aim)
         margin = class_losses.margin(out, aim.where(valid, 0))
-        return self._mean((margin if target is None else -margin).clamp_max(0), valid, 0.0)
+        return self.mean_valid((margin if target is None else -margin).clamp_max(0), valid, 0.0)
 
     def _counts(self, out: Tensor, y: Tensor) -> Float[Tensor, "n three classes"]:
         """Hits, predictions and true labels of each class in each sample, over the positions that count."""
@@ -238,6 +262,10 @@ class Segmentation(Task):
         """Mean IoU."""
         return float(_mean_iou(self.class_counts(out, y)))
 
+    def image_iou(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Float[Tensor, " n"]:
+        """Mean IoU of each sample, over the classes that it has or is said to have; NaN where no position counts."""
+        return _mean_iou(self._counts(out, beside(out, y)))
+
     def class_iou(
         self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]
     ) -> Float[Tensor, " classes"]:
@@ -254,7 +282,7 @@ class Segmentation(Task):
         self, train: Int64[Tensor, "m ..."], y: Int64[Tensor, "n ..."], history: Tensor | None = None
     ) -> Float[Tensor, "n classes *positions"]:
         """Logarithms of the training frequencies at every position."""
-        counts = torch.bincount(train[self._valid(train)], minlength=self.classes) + 0.5
+        counts = torch.bincount(train[self.valid(train)], minlength=self.classes) + 0.5
         row = (counts / counts.sum()).log().reshape(1, -1, *[1] * (y.ndim - 1))
         return row.expand(len(y), -1, *y.shape[1:])
 
