@@ -29,6 +29,8 @@ from deepwright.adversarial.engine import Attack, AttackResult
 from deepwright.adversarial.masking import masking_flags
 from deepwright.adversarial.projections import norms, project
 from deepwright.adversarial.robustness import RobustnessReport, curve, minimal_eps, robust_accuracy
+from deepwright.adversarial.sharpening import BiLevel, ContrastStretch, FastPreemption, LaplacianSharpen, Unsharp
+from deepwright.adversarial.smoothing import Smoothed, certified_accuracy
 from deepwright.adversarial.suites import AttackSuite, suite
 from deepwright.adversarial.surrogates import bpda
 
@@ -46,12 +48,19 @@ __all__ = [
     "Attack",
     "AttackResult",
     "AttackSuite",
+    "BiLevel",
     "CarliniWagner",
+    "ContrastStretch",
     "DeepFool",
+    "FastPreemption",
+    "LaplacianSharpen",
     "Noise",
     "RobustnessReport",
+    "Smoothed",
     "Square",
+    "Unsharp",
     "bpda",
+    "certified_accuracy",
     "curve",
     "from_art",
     "from_foolbox",
