@@ -70,7 +70,15 @@ SYSTEMS: tuple[System, ...] = (
         ("PGD", "APGD", "FABT", "Square", "DeepFool", "CarliniWagner", "suite", "robust_accuracy"),
         missing="detection, dense and transfer attacks",
     ),
-    System("sharpening", "Robust before the attack: sharpened images", "2603.25244", "adversarial"),
+    System(
+        "sharpening",
+        "Robust before the attack: sharpened images, their rivals and controls; certified radii",
+        "2603.25244",
+        "adversarial",
+        "sharpening",
+        ("LaplacianSharpen", "Unsharp", "ContrastStretch", "BiLevel", "FastPreemption", "Smoothed"),
+        missing="its study",
+    ),
     System("saap", "Attenuation patches against detectors in radar images", "2604.00887", "adversarial"),
     System(
         "perturbation-drive",
