@@ -207,5 +207,5 @@ def load_texture_waves(seed: int = 0) -> Data:
     x = (x * 255).round().to(torch.uint8)
     degrees = [int(k * 180 / _ORIENTATIONS) for k in range(_ORIENTATIONS)]
     names = tuple(f"{d} degrees, {kind}" for kind in ("coarse", "fine") for d in degrees)
-    parts = (Split(x[a:b], y[a:b]) for a, b in ((0, 4000), (4000, 4400), (4400, 4800)))
-    return Data("texture-waves", "image", names, *parts)
+    train, validation, test = (Split(x[a:b], y[a:b]) for a, b in ((0, 4000), (4000, 4400), (4400, 4800)))
+    return Data("texture-waves", "image", names, train, validation, test)
