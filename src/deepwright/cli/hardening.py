@@ -46,7 +46,8 @@ def harden(json_file: Path | None, images: Path | None, **options: Any) -> int |
     goes on.
     """
     if images is not None:
-        return _pictures(images, json_file, options)
+        _pictures(images, json_file, options)
+        return None
     of_pictures = [name for name in _OF_PICTURES if options.pop(name)]
     if of_pictures:
         raise InputError(of_pictures[0], given="without --images", expected="a folder of pictures with it")

@@ -145,7 +145,7 @@ def publish(options: PublishOptions, *, say: Say = quiet) -> Published:
     _require_free(out, names, state)
     write_json(state / _PLAN, names)
     say(f"{len(names)} pictures")
-    work = [
+    work: list[dict[str, Any]] = [
         {
             "source": str(source / n),
             "target": str(out / n),
