@@ -15,7 +15,8 @@ _OF_PICTURES = ("psnr", "ssim", "space", "max_change", "linear", "jobs")
 
 
 @click.command(
-    cls=Command, example="deepwright harden resnet8-mnist --with smoothing --limit 100 --epochs 1 --check accuracy"
+    cls=Command,
+    example="deepwright harden resnet8-mnist --with sharpening --epochs 0 --limit 60 --attack-limit 8 --check accuracy",
 )
 @words(
     subject("Mixed: of the training, else of the whole"),
