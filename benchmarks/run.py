@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import attacks
 import others
+import sharpening
 import shrinking
 import solvers
 from common import machine
@@ -25,6 +26,7 @@ import physics
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
     "corruptions": corruptions.run,
+    "sharpening": sharpening.run,
     "shrinking": shrinking.run,
     "physics": physics.run,
     "solvers": solvers.run,

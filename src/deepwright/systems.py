@@ -74,7 +74,15 @@ SYSTEMS: tuple[System, ...] = (
         ),
         missing="detection of attacked inputs",
     ),
-    System("sharpening", "Robust before the attack: sharpened images", "2603.25244", "adversarial"),
+    System(
+        "sharpening",
+        "Robust before the attack: sharpened images, their rivals and controls; certified radii",
+        "2603.25244",
+        "adversarial",
+        "sharpening",
+        ("LaplacianSharpen", "Unsharp", "ContrastStretch", "BiLevel", "FastPreemption", "Smoothed"),
+        missing="its study",
+    ),
     System("saap", "Attenuation patches against detectors in radar images", "2604.00887", "adversarial"),
     System(
         "perturbation-drive",

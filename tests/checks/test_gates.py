@@ -2,13 +2,13 @@
 
 import pytest
 
-from deepwright.checks import BUILTIN, Finding, evaluate, read_config, require_gates
+from deepwright.checks import BUILTIN, ON_REQUEST, Finding, evaluate, read_config, require_gates
 from deepwright.checks.findings.measurable import MEASURABLE
 from deepwright.core.errors import InputError
 
 
 def test_every_built_in_check_says_what_it_can_measure():
-    assert MEASURABLE.keys() == BUILTIN.keys()
+    assert MEASURABLE.keys() == BUILTIN.keys() | ON_REQUEST.keys()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from deepwright.checks import BUILTIN
+from deepwright.checks import BUILTIN, ON_REQUEST
 from deepwright.cli import main
 from deepwright.cli.listing import builtin_checks
 
@@ -200,7 +200,8 @@ def test_signals_are_heard_as_before_after_a_command(number):
 
 
 def test_the_listed_checks_are_the_built_in_ones():
-    assert builtin_checks() == {name: check.__doc__.split("\n")[0] for name, check in BUILTIN.items()}
+    both = BUILTIN | ON_REQUEST
+    assert builtin_checks() == {name: check.__doc__.split("\n")[0] for name, check in both.items()}
 
 
 def test_lists_go_to_json(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from deepwright.checks.findings.measurable import MEASURABLE
-from deepwright.checks.running import BUILTIN
+from deepwright.checks.running import BUILTIN, ON_REQUEST
 from deepwright.core.statistics import Interval
 from deepwright.report.words import TITLES, WORDS, spread, title_of, words_of, written
 
@@ -20,7 +20,7 @@ def test_every_value_has_words(check, key):
 
 
 def test_every_check_has_a_title_and_words():
-    assert set(TITLES) >= set(BUILTIN)
+    assert set(TITLES) >= {*BUILTIN, *ON_REQUEST}
     assert set(WORDS) >= set(MEASURABLE)
     assert title_of("my_own") == "My own"
     assert words_of("my_own", "a_b").words == "a b"

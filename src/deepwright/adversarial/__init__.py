@@ -48,6 +48,8 @@ from deepwright.adversarial.engine import Attack, AttackResult
 from deepwright.adversarial.masking import masking_flags
 from deepwright.adversarial.projections import norms, project
 from deepwright.adversarial.robustness import RobustnessReport, curve, minimal_eps, robust_accuracy
+from deepwright.adversarial.sharpening import BiLevel, ContrastStretch, FastPreemption, LaplacianSharpen, Unsharp
+from deepwright.adversarial.smoothing import Smoothed, certified_accuracy
 from deepwright.adversarial.suites import AttackSuite, WorstImages, suite
 from deepwright.adversarial.surrogates import Surrogates, bpda
 
@@ -79,29 +81,36 @@ __all__ = [
     "Attack",
     "AttackResult",
     "AttackSuite",
+    "BiLevel",
     "Boundary",
     "CarliniWagner",
     "ClassRemoval",
+    "ContrastStretch",
     "CosPGD",
     "DeepFool",
     "DensePGD",
     "DiverseInputs",
     "Fabricate",
+    "FastPreemption",
     "HopSkipJump",
+    "LaplacianSharpen",
     "Mislabel",
     "Noise",
     "RobustnessReport",
     "Scales",
     "SegPGD",
     "SmoothGradients",
+    "Smoothed",
     "Spatial",
     "Square",
     "Surrogates",
     "TargetScene",
     "UniversalPerturbation",
+    "Unsharp",
     "Vanish",
     "WorstImages",
     "bpda",
+    "certified_accuracy",
     "curve",
     "from_art",
     "from_foolbox",

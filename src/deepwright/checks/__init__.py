@@ -15,7 +15,7 @@ from deepwright.checks.findings.comparison import compare, read_findings, read_r
 from deepwright.checks.findings.finding import Finding, NotApplicableError, at_best, grade_down, grade_up
 from deepwright.checks.findings.gates import Gate, evaluate, parse, read_config, require_gates
 from deepwright.checks.foreign import task_activations
-from deepwright.checks.running import BUILTIN, AuditReport, Check, audit, load_checks, resolve, run_check
+from deepwright.checks.running import BUILTIN, ON_REQUEST, AuditReport, Check, audit, load_checks, resolve, run_check
 from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor
 from deepwright.checks.subjects.columns import in_deviations, in_own_units
 from deepwright.checks.subjects.loaders import subject_from_loaders
@@ -25,6 +25,7 @@ from deepwright.checks.subjects.texts import reads_texts
 
 __all__ = [
     "BUILTIN",
+    "ON_REQUEST",
     "AuditReport",
     "Check",
     "Finding",

@@ -21,6 +21,7 @@ from deepwright.checks.findings.finding import Finding, NotApplicableError
 from deepwright.checks.findings.gates import Gate, evaluate, require_gates
 from deepwright.checks.fragility import check_fragility
 from deepwright.checks.ood import check_ood
+from deepwright.checks.preemptive import check_preemptive
 from deepwright.checks.quality.drift import check_drift
 from deepwright.checks.quality.duplicates import check_duplicates
 from deepwright.checks.quality.groups import check_groups
@@ -28,6 +29,7 @@ from deepwright.checks.quality.labels import check_labels
 from deepwright.checks.quality.slices import check_slices
 from deepwright.checks.robustness import check_robustness
 from deepwright.checks.side_by_side import running_on
+from deepwright.checks.smoothing import check_smoothing
 from deepwright.checks.subjects.loaders import subject_from_loaders
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import InputError, unknown_name
@@ -56,6 +58,8 @@ BUILTIN: dict[str, Check] = {
     "drift": check_drift,
     "groups": check_groups,
 }
+ON_REQUEST: dict[str, Check] = {"smoothing": check_smoothing, "preemptive": check_preemptive}
+"""Built-in checks that run where they are named: they take long, or measure what few ask for."""
 
 
 @dataclass
@@ -144,7 +148,8 @@ def audit(
         groups: by which groups are compared: a column's name (see `Subject`), or a value for each sample of `test`.
         reference: batches, a `Data` (its test part) or a `Split` that the test samples are compared with; the training
             samples by default.
-        checks: names of the built-in ones, or functions Subject -> Finding; all built-in ones by default.
+        checks: names of the built-in ones, or functions Subject -> Finding; by default all built-in ones but those of
+            `ON_REQUEST`.
         fail_on: gates, e.g. ["fi>0.5"].
         compare_with: an earlier report.json of the same task and classes.
         journal: a file for finished checks: an interrupted audit goes on there. Another network, task, split or option
@@ -188,7 +193,7 @@ def audit(
             if row in log.rows:
                 finding = Finding.from_dict(log.rows[row])
             else:
-                finding = run(name, check, check is not BUILTIN.get(name))
+                finding = run(name, check, check is not built_in(name))
                 if finding.grade != "failed":
                     log.add(row, finding.to_dict())
             findings.append(finding)
@@ -235,7 +240,7 @@ def run_check(name: str, check: Check, subject: Subject) -> Finding:
         if not isinstance(finding, Finding):
             raise InputError(f"check {name!r}", given=f"it returned {type(finding).__name__}", expected="a Finding")
         finding.require_numbers()
-        if check is not BUILTIN.get(name):
+        if check is not built_in(name):
             finding.conditions = {**finding.conditions, **_source(check)}
         json.dumps(finding.to_dict())  # a report has to hold it
     except NotApplicableError as error:
@@ -280,9 +285,19 @@ def resolve(checks: Sequence[str | Check] | None) -> dict[str, Check]:
 def _named(check: str | Check) -> tuple[str, Check]:
     if callable(check):
         return getattr(check, "__name__", type(check).__name__).removeprefix("check_"), check
-    if not isinstance(check, str) or check not in BUILTIN:
-        raise unknown_name("check", str(check), BUILTIN)
-    return check, BUILTIN[check]
+    known = built_in(check) if isinstance(check, str) else None
+    if known is None:
+        raise unknown_name("check", str(check), [*BUILTIN, *ON_REQUEST])
+    return str(check), known
+
+
+def built_in(name: str) -> Check | None:
+    """The house's check of a name, those on request among them; None for a name that is the user's.
+
+    Args:
+        name: of a check.
+    """
+    return BUILTIN.get(name) or ON_REQUEST.get(name)
 
 
 def load_checks(path: Path | str) -> dict[str, Check]:

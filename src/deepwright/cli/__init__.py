@@ -11,6 +11,7 @@ from deepwright.cli.auditing import audit
 from deepwright.cli.commands import Group
 from deepwright.cli.exiting import exits
 from deepwright.cli.guarding import guard
+from deepwright.cli.hardening import harden
 from deepwright.cli.labelling import label
 from deepwright.cli.listing import list_
 from deepwright.cli.shrinking import shrink
@@ -27,5 +28,5 @@ def main() -> None:
     """Measure, harden, shrink and explain your own deep network; solve differential equations with one."""
 
 
-for _command in (audit, shrink, exits, guard, label, solve, study, list_):
+for _command in (audit, harden, shrink, exits, guard, label, solve, study, list_):
     main.add_command(_command)

@@ -78,16 +78,18 @@ _CATALOGUES = {"systems": _systems, "models": _models, "data": _data, "checks": 
 
 
 def builtin_checks() -> dict[str, str]:
-    """Name of each check of `checks.BUILTIN` -> the first line of its docstring, read from the source.
+    """Name of each check of `checks.BUILTIN` and `ON_REQUEST` -> the first line of its docstring, read from the source.
 
     Importing them takes seconds (torch, scipy, the rooms that they look with), and a list needs none of it.
     """
     running = ast.parse((_ROOMS / "checks" / "running.py").read_text())
     home = {a.name: str(n.module) for n in running.body if isinstance(n, ast.ImportFrom) for a in n.names}
-    table = next(n for n in running.body if isinstance(n, ast.AnnAssign) and getattr(n.target, "id", "") == "BUILTIN")
-    assert isinstance(table.value, ast.Dict)
-    rows = zip(table.value.keys, table.value.values)
-    names = {ast.literal_eval(k): v.id for k, v in rows if k is not None and isinstance(v, ast.Name)}
+    names = {}
+    for table in running.body:
+        if isinstance(table, ast.AnnAssign) and getattr(table.target, "id", "") in ("BUILTIN", "ON_REQUEST"):
+            assert isinstance(table.value, ast.Dict)
+            rows = zip(table.value.keys, table.value.values)
+            names |= {ast.literal_eval(k): v.id for k, v in rows if k is not None and isinstance(v, ast.Name)}
     return {name: _documented(home[function], function) for name, function in names.items()}
 
 

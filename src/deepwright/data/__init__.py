@@ -36,8 +36,10 @@ from deepwright.data.named.sentences import load_sentences, make_sentences
 from deepwright.data.named.synthetic import (
     boxes_ood,
     load_confident_error,
+    load_texture_waves,
     make_confident_error_data,
     make_redundant_pool,
+    texture_waves,
 )
 
 __all__ = [
@@ -89,6 +91,7 @@ __all__ = [
     "load_strings",
     "load_targets",
     "load_texts",
+    "load_texture_waves",
     "load_voc",
     "load_yolo",
     "make_confident_error_data",
@@ -107,6 +110,7 @@ __all__ = [
     "stratified_order",
     "stream_scenes",
     "table_data",
+    "texture_waves",
     "to_float",
     "with_parts",
 ]

@@ -31,7 +31,7 @@ from deepwright.data.named.cifar import load_cifar10
 from deepwright.data.named.embedded import DIGITS, load_breast_cancer, load_digits, load_mnist
 from deepwright.data.named.imagenet import imagenet_classes, load_imagenet_sample
 from deepwright.data.named.sentences import load_sentences
-from deepwright.data.named.synthetic import load_confident_error
+from deepwright.data.named.synthetic import load_confident_error, load_texture_waves
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ ENTRIES = (
     Entry("heart-failure", "tabular", "299 patients, 12 features", True),
     Entry("breast-cancer", "tabular", "569 biopsies, 30 features (scikit-learn)", False),
     Entry("confident-error", "tabular", "synthetic: a hidden subgroup with the reversed mechanism", False),
+    Entry("texture-waves", "image", "synthetic: waves of eight kinds in 1/f noise, 32 x 32, grey", False),
     Entry("sentences", "text", "1,500 sentences from templates: praise or blame, with a known answer", False),
 )
 
@@ -371,5 +372,6 @@ def _named(
         "breast-cancer": load_breast_cancer,
         "sentences": lambda: load_sentences(seed=seed),
         "confident-error": lambda: load_confident_error(seed),
+        "texture-waves": lambda: load_texture_waves(seed),
     }
     return loaders[name]()

@@ -178,6 +178,20 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("smallest_p_value", "smallest p-value of a pair of groups"),
         Word("(.+)_gap", "largest gap in {0}", "share"),
     ),
+    "smoothing": (
+        Word("certified_accuracy_at_(.+)", "right and certified within an L2 radius of {0}", "share"),
+        Word("abstained", "samples on which the noise doesn't decide", "share"),
+        Word("mean_radius", "mean certified radius, 0 where wrong or undecided"),
+    ),
+    "preemptive": (
+        Word("robust_accuracy_as_it_is", "right under attack, released as it is", "share"),
+        Word("robust_accuracy_sharpened", "right under attack, sharpened before release", "share"),
+        Word("robust_accuracy_contrast", "right under attack, with more contrast at the same error", "share"),
+        Word("clean_accuracy_sharpened", "right without attack, sharpened before release", "share"),
+        Word("p_value", "p of McNemar's test that sharpening changes nothing"),
+        Word("texture_correlation", "rank correlation of texture and the smallest budget that fools"),
+        Word("contrast_correlation", "rank correlation of contrast and that budget"),
+    ),
 }
 """Check -> its values, the first that fits counts. A test holds it against `checks.findings.measurable`."""
 
@@ -194,6 +208,8 @@ TITLES: dict[str, tuple[str, str]] = {
     "slices": ("Weak slices", "On which kinds of samples is it weak?"),
     "drift": ("Drift", "Do the test samples come from where the others came from?"),
     "groups": ("Groups", "Does it fare worse for some groups?"),
+    "preemptive": ("Sharpened before release", "Would it be harder to fool if pictures were sharpened first?"),
+    "smoothing": ("Certified radii", "How far does its answer surely hold, when noise is voted on?"),
 }
 """Check -> (name of its section, its question)."""
 

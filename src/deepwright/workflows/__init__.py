@@ -15,8 +15,10 @@ from deepwright.workflows.exiting import ExitOptions, WithExits, exits
 from deepwright.workflows.guarded import Guarded
 from deepwright.workflows.guarded_files import GuardFiles
 from deepwright.workflows.guarding import GuardOptions, GuardResult, guard
+from deepwright.workflows.hardening import HardenOptions, HardenResult, harden
 from deepwright.workflows.labelling import Labelled, LabelOptions, Question, label
 from deepwright.workflows.problems import catalogue
+from deepwright.workflows.publishing import Published, PublishOptions, publish
 from deepwright.workflows.shrinking import ShrinkOptions, Shrunk, shrink
 from deepwright.workflows.solving import Solved, SolveOptions, solve
 from deepwright.workflows.subjects import SubjectOptions, build_subject
@@ -28,8 +30,12 @@ __all__ = [
     "GuardOptions",
     "GuardResult",
     "Guarded",
+    "HardenOptions",
+    "HardenResult",
     "LabelOptions",
     "Labelled",
+    "PublishOptions",
+    "Published",
     "Question",
     "ShrinkOptions",
     "Shrunk",
@@ -42,7 +48,9 @@ __all__ = [
     "catalogue",
     "exits",
     "guard",
+    "harden",
     "label",
+    "publish",
     "shrink",
     "solve",
 ]

@@ -50,7 +50,7 @@ def write_files(
     model, example = result.model, to_model(subject.data.test.inputs(slice(0, 2)), result.model)
     _write_plan(out, result, plan)
     write_weights(out / "weights.safetensors", model)
-    _write_program(out / "network.pt2", model, example)
+    write_program(out / "network.pt2", model, example)
     rows: dict[Form, list[Any]] = {}
     calls: dict[Form, Callable[[Tensor], Any]] = {}
     for when, network in (("before", subject.model), ("after", model)):
@@ -111,8 +111,17 @@ def _write_plan(out: Path, result: ShrinkResult, plan: Plan) -> None:
     )
 
 
-def _write_program(path: Path, model: nn.Module, example: Tensor) -> None:
-    """A program of the CPU: the file shall open where there is no such device as here."""
+def write_program(path: Path, model: nn.Module, example: Tensor) -> None:
+    """A program of the CPU: the file shall open where there is no such device as here.
+
+    Args:
+        path: the `.pt2` file.
+        model: left as found.
+        example: inputs.
+
+    Raises:
+        ExportError: the network can't be exported.
+    """
     program = export_program(copy_on_cpu(model), (example.cpu(),), dynamic_batch=True)
     write_atomic(path, lambda stream: torch.export.save(program, stream))
 

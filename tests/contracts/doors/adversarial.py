@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from deepwright.adversarial import APGD, PGD, AttackSuite, robust_accuracy
+from deepwright.adversarial.sharpening import LaplacianSharpen, LastIterate, compare
+from deepwright.adversarial.smoothing import Smoothed, certified_accuracy
 from deepwright.core.randomness import generator, local_rng
 from deepwright.core.tasks import Binary, Regression
 from doors import Door
@@ -77,7 +79,54 @@ def on_numbers(folder, *, tolerance=0.2, targets=0.0, loss="squared_error", inpu
     return found.clean, found.robust, found.right
 
 
+def certified(folder, *, start=0, seed=0, shifted=False, sigma=0.2, draws=60, noise=0):
+    made = Smoothed(network(start), sigma, seed=noise)
+    found = certified_accuracy(made, batches(seed, shifted), draws=draws, checkpoint=folder / "certified.jsonl")
+    return found.right, found.radius, found.curve
+
+
+def compared(folder, *, start=0, other=1, seed=0, shifted=False, strength=0.2, eps=0.05, steps=3):
+    found = compare(
+        {"sharpened": LaplacianSharpen(strength)},
+        network(start),
+        network(other),
+        batches(seed, shifted),
+        [eps],
+        attack=LastIterate(eps, steps=steps),
+        equal_mse=False,
+        checkpoint=folder / "compared.jsonl",
+    )
+    return [(r.name, r.error, r.clean, r.right) for r in found.rows]
+
+
 DOORS = [
+    Door(
+        "certified_accuracy",
+        certified,
+        file="certified.jsonl",
+        changes={
+            "model": {"start": 1},
+            "inputs": {"seed": 1},
+            "labels": {"shifted": True},
+            "sigma": {"sigma": 0.3},
+            "draws": {"draws": 70},
+            "seed": {"noise": 1},
+        },
+    ),
+    Door(
+        "compare publishers",
+        compared,
+        file="compared.jsonl",
+        changes={
+            "surrogate": {"start": 2},
+            "target": {"other": 2},
+            "inputs": {"seed": 1},
+            "labels": {"shifted": True},
+            "methods": {"strength": 0.3},
+            "attack": {"steps": 4},
+            "eps": {"eps": 0.1},
+        },
+    ),
     Door(
         "robust_accuracy",
         attacked,

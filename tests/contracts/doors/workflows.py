@@ -20,11 +20,13 @@ from deepwright.physics.solve import Condition, PDEProblem
 from deepwright.workflows import (
     AuditOptions,
     ExitOptions,
+    HardenOptions,
     LabelOptions,
     ShrinkOptions,
     SolveOptions,
     audit,
     exits,
+    harden,
     label,
     shrink,
     solve,
@@ -112,6 +114,26 @@ def shrunk(folder, *, start=0, share=0.5, criterion="l2", epochs=2, seed=0, stop
         return [stored(state / "plan.pt")[1], tuned["model"], [(f["check"], f["summary"]) for f in kept]]
 
 
+def hardened(folder, *, start=0, epochs=2, strength=None, seed=0, stop=None, **data):
+    options = HardenOptions(
+        network(start),
+        data=rows(**data),
+        method="smoothing",
+        epochs=epochs,
+        strength=strength,
+        checks=["accuracy", counting(1.0)],
+        attack_limit=5,
+        seed=seed,
+        out=folder,
+    )
+    try:
+        harden(options, say=stop or Stop("files", Enough))
+    except Enough:
+        state = folder / ".unfinished"
+        kept = [json.loads(line)["value"] for line in (state / "after.jsonl").read_text().splitlines()[1:]]
+        return [stored(state / "training.pt")[1]["model"], [(f["check"], f["summary"]) for f in kept]]
+
+
 def with_exits(folder, *, start=0, epochs=2, seed=0, **data):
     with local_rng(start):
         model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 3)).eval()
@@ -182,6 +204,19 @@ DOORS = [
             "epochs": {"epochs": 1},
         },
         interrupt={"stop": Stop("audit of the shrunk network", KeyboardInterrupt)},
+        flips=4,
+    ),
+    Door(
+        "workflows.harden",
+        hardened,
+        file=".unfinished/harden.pt",
+        changes={
+            "model": {"start": 1},
+            "validation": {"validation": 5},
+            "strength": {"strength": 0.5},
+            "epochs": {"epochs": 1},
+        },
+        interrupt={"stop": Stop("certificates", KeyboardInterrupt)},
         flips=4,
     ),
     Door(

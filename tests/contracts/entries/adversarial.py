@@ -51,6 +51,30 @@ from deepwright.adversarial import (
     suite,
     to_foolbox,
 )
+from deepwright.adversarial.sharpening import (
+    BiLevel,
+    BitDepth,
+    Blur,
+    ContrastStretch,
+    FastPreemption,
+    GaussianNoise,
+    GuidedSharpen,
+    Jpeg,
+    LaplacianSharpen,
+    LastIterate,
+    Unsharp,
+    align_surrogate,
+    blocking,
+    compare,
+    gain,
+    laplacian,
+    psnr,
+    reverse,
+    ssim,
+    texture_correlation,
+    texture_intensity,
+)
+from deepwright.adversarial.smoothing import NoisyMean, Smoothed, certified_accuracy
 from deepwright.adversarial.text import FromEmbeddings, WordSubstitution
 from deepwright.core.boxes import Detections
 from deepwright.core.tasks import Binary, CandidateDetection, Classification, MultiLabel, Regression, Segmentation
@@ -326,7 +350,98 @@ def embeddings_moved(device, dtype=torch.float32):
     return embedded.x, embedded.mask, inner(embedded.x).detach(), Placed(found.x_adv), inner
 
 
+def published(method):
+    """Pictures, and these at strengths that reach a target."""
+
+    def call(device, dtype=torch.float32):
+        x = (uniform(3, 3, 12, 12) * 0.6 + 0.2).to(device, dtype)
+        return method(x), method(x[0]), method.strengths(x).strength.to(dtype)
+
+    return call
+
+
+PUBLISHERS = {
+    "LaplacianSharpen": LaplacianSharpen(0.3),
+    "LaplacianSharpen, 8 neighbours of a Gaussian": LaplacianSharpen(0.3, 8, sigma=1.0, max_change=0.05, quantize=255),
+    "LaplacianSharpen, luma": LaplacianSharpen(0.3, space="luma", linear=True),
+    "LaplacianSharpen to a PSNR": LaplacianSharpen("psnr:30"),
+    "Unsharp to an SSIM": Unsharp(1.5, "ssim:0.95"),
+    "GuidedSharpen": GuidedSharpen(),
+    "ContrastStretch": ContrastStretch(),
+    "Blur": Blur(),
+    "GaussianNoise": GaussianNoise(),
+}
+
+
+def of_pictures(device):
+    x = (uniform(3, 1, 12, 12) * 0.6 + 0.2).to(device)
+    y = LaplacianSharpen(0.2)(x)
+    w = torch.linspace(0, 3, 5).to(device)
+    texture = [texture_intensity(x, kind) for kind in ("laplacian", "gradient", "deviation", "contrast")]
+    return laplacian(x), reverse(y, 0.2), gain(w, w), psnr(x, y), ssim(x, y), texture, blocking(x)
+
+
+def textures_and_budgets(device):
+    model, x, y = image_classifier(device)
+    return str(sorted(texture_correlation(model, x, y, FGSM(0.1))))
+
+
+def as_stored(device):
+    x = uniform(2, 3, 8, 8).to(device)
+    return BitDepth(3)(x), Jpeg(90)(x), LaplacianSharpen(0.3)((x * 255).to(torch.uint8))
+
+
+def robust_points(device, dtype=torch.float32):
+    model, x, _ = image_classifier(device, dtype, n=4)
+    made = BiLevel(model, 0.03, iters=2, attack=PGD(0.03, steps=1)), FastPreemption(model, max_change=0.03)
+    return [Placed(m(x)) for m in made], Placed(made[1].reconstruct(x)), model
+
+
+def last_steps(device):
+    model, x, y = image_classifier(device, n=4)
+    return Placed(LastIterate(0.05, steps=2)(model, x, y).x_adv)
+
+
+def published_side_by_side(device):
+    model, x, y = image_classifier(device, n=6)
+    other, _, _ = image_classifier(device, n=6)
+    methods = {"sharpened": LaplacianSharpen(0.2), "fast": FastPreemption(model, steps=1, copies=1)}
+    found = compare(methods, model, other, [(x, y), (x.cpu(), y.cpu())], [0.02], attack=LastIterate(0.02, steps=2))
+    return [r.clean for r in found.rows], [r.name for r in found.rows]
+
+
+def aligned(device):
+    x = uniform(20, 4).to(device)
+    torch.manual_seed(0)
+    model, witness = torch.nn.Linear(4, 3).to(device), torch.nn.Linear(4, 3).to(device)
+    return align_surrogate(model, [witness], x, batch_size=10)
+
+
+def smoothed(device, dtype=torch.float32):
+    model, x, y = image_classifier(device, dtype, n=3)
+    made = Smoothed(model, 0.1, batch_size=100)
+    found = made.certify(x, 60, 0.01, first=20)
+    report = certified_accuracy(made, [(x, y)], draws=60, alpha=0.01)
+    return found, made.predict(x, 60, 0.01), report.right, report.radius
+
+
+def noisy_mean(device, dtype=torch.float32):
+    model, x, _ = image_classifier(device, dtype, n=3)
+    made = NoisyMean(model, 0.1, (1, 8, 8), draws=4)
+    return made(x).detach(), made
+
+
 ENTRIES = [
+    *(Entry(name, published(method), dtypes=(torch.float64, torch.float16)) for name, method in PUBLISHERS.items()),
+    Entry("what is measured of pictures", of_pictures),
+    Entry("texture_correlation", textures_and_budgets),
+    Entry("BitDepth and Jpeg", as_stored),
+    Entry("BiLevel and FastPreemption", robust_points, dtypes=(torch.float64,)),
+    Entry("LastIterate", last_steps),
+    Entry("compare publishers", published_side_by_side),
+    Entry("align_surrogate", aligned),
+    Entry("Smoothed and certified_accuracy", smoothed),
+    Entry("NoisyMean", noisy_mean, dtypes=(torch.float64,)),
     Entry("WordSubstitution", words_exchanged, returns="cpu"),
     Entry("FromEmbeddings", embeddings_moved),
     *(Entry(name, attacked(name), dtypes=ALSO.get(name, ())) for name in ATTACKS),

@@ -1,8 +1,11 @@
 """Calls of the workflows."""
 
 import tempfile
+from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from deepwright.data import Data, Split
@@ -12,14 +15,18 @@ from deepwright.workflows import (
     AuditOptions,
     ExitOptions,
     GuardOptions,
+    HardenOptions,
     LabelOptions,
+    PublishOptions,
     ShrinkOptions,
     SolveOptions,
     audit,
     build_subject,
     exits,
     guard,
+    harden,
     label,
+    publish,
     shrink,
     solve,
 )
@@ -76,6 +83,29 @@ def shrunk(device):
     return found.surgery.model, told(found.before), [(r[:2], r[3:6]) for r in found.table.rows]
 
 
+def hardened(method):
+    def call(device):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval().to(device)
+        with tempfile.TemporaryDirectory() as folder:
+            options = HardenOptions(
+                model, data=pictures(), method=method, epochs=1, checks=FAST[:1], attack_limit=4, out=folder
+            )
+            found = harden(options)
+        return found.hardened.model, told(found.before)[:1], len(found.after.findings)
+
+    return call
+
+
+def published(device):
+    """Files, on the CPU wherever they are read."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "in").mkdir()
+        grey = (uniform(16, 16) * 100 + 70).to(torch.uint8).numpy()
+        Image.fromarray(np.ascontiguousarray(grey)).save(Path(folder) / "in" / "grey.png")
+        return publish(PublishOptions(Path(folder) / "in", out=Path(folder) / "out")).rows
+
+
 def with_exits(device):
     torch.manual_seed(0)
     layers = nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1), nn.ReLU(), nn.Flatten()
@@ -128,6 +158,9 @@ ENTRIES = [
     Entry("audit, device by name", audited_there),
     Entry("build_subject, device by name", subject),
     Entry("shrink", shrunk),
+    Entry("harden by smoothing", hardened("smoothing")),
+    Entry("harden by sharpening", hardened("sharpening")),
+    Entry("publish", published, returns="cpu"),
     Entry("exits", with_exits),
     Entry("guard_network", guarded),
     Entry("guard", with_guard, slow=True),

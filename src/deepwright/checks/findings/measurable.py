@@ -88,6 +88,12 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_named(_SHARE, "worst_group", "best_group", "smallest_p_value"),
         *_named((-1.0, 1.0), "largest_gap", "true_positive_rate_gap", "false_positive_rate_gap"),
     ],
+    "smoothing": [*_named(_SHARE, "certified_accuracy_at_.+", "abstained"), *_named(_POSITIVE, "mean_radius")],
+    "preemptive": [
+        *_named(_SHARE, "robust_accuracy_as_it_is", "robust_accuracy_sharpened", "robust_accuracy_contrast"),
+        *_named(_SHARE, "clean_accuracy_sharpened", "p_value"),
+        *_named((-1.0, 1.0), "texture_correlation", "contrast_correlation"),
+    ],
 }
 """Check -> (name of a value as a regular expression, the bounds that it can't leave)."""
 

@@ -1,0 +1,180 @@
+"""The methods that harden a network: each gives a module, and what was measured on the way."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepwright.adversarial.sharpening import LaplacianSharpen
+from deepwright.adversarial.smoothing import NoisyMean
+from deepwright.checks import Finding, Subject, run_check
+from deepwright.checks.preemptive import measured_preemptive, require_pictures, usual_strength
+from deepwright.checks.smoothing import SIGMA, check_smoothing, require_smoothable
+from deepwright.core.devices import Compute, device_of
+from deepwright.core.errors import InputError
+from deepwright.core.fit import Selection, adamw, fit, one_cycle
+from deepwright.core.inference import read_outputs
+from deepwright.workflows.options import Say
+from deepwright.workflows.precision import training_precision
+from deepwright.workflows.scoring import TaskLoss, ValidationScore
+
+_DRAWS = 16
+
+
+@dataclass
+class Hardened:
+    """What a method gives.
+
+    Attributes:
+        model: the module, on the subject's device, in evaluation mode.
+        before: findings about the network as it was that the audit doesn't make.
+        after: the same of the module.
+        notes: what a reader must know.
+    """
+
+    model: nn.Module
+    before: list[Finding] = field(default_factory=list)
+    after: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every method is given beside the subject.
+
+    Attributes:
+        epochs: of training; the method's own where None.
+        precision: of training.
+        checkpoint: the file from which an interrupted training goes on.
+        strength: of what the method has one of; its own where None.
+        say: told about each step.
+    """
+
+    epochs: int | None
+    precision: str | None
+    checkpoint: Path
+    strength: float | None
+    say: Say
+
+
+def smoothing(subject: Subject, recipe: Recipe) -> Hardened:
+    """Train on Gaussian noise, then average over it; certified radii before and after.
+
+    Args:
+        subject: of one class a sample.
+        recipe: the strength is the deviation of the noise, 0.25 by default; 3 epochs.
+    """
+    sigma = SIGMA if recipe.strength is None else recipe.strength
+    recipe.say(f"training on noise of deviation {sigma:g}")
+    base = copy.deepcopy(subject.model)
+    _trained(base, subject, recipe, 3, augment=Noisy(sigma))
+    shape = tuple(subject.data.shape)
+    model = NoisyMean(base, sigma, shape, draws=_DRAWS, seed=subject.seed).to(subject.device)
+    recipe.say("certificates")
+    both = [run_check("smoothing", check_smoothing, replace(subject, model=m)) for m in (subject.model, base)]
+    notes = [
+        f"the module averages over {_DRAWS} fixed draws of noise and costs as many passes; its certificates are those "
+        f"of `Smoothed(module.model, {sigma:g})`, and certified radii are measured at deviation {SIGMA:g}"
+    ]
+    return Hardened(model.eval(), both[:1], both[1:], notes=notes)
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """Inputs with Gaussian noise, as `core.fit` augments.
+
+    Attributes:
+        sigma: its deviation.
+    """
+
+    sigma: float
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """x + sigma * z."""
+        z = torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype)
+        return x + self.sigma * z.to(x.device)
+
+
+def sharpening(subject: Subject, recipe: Recipe) -> Hardened:
+    """Sharpen inputs before the network and train on, and tell what sharpening before release would do without that.
+
+    Args:
+        subject: of pictures in [0, 1].
+        recipe: the strength is that of `LaplacianSharpen`, by the size of the pictures by default; 1 epoch.
+    """
+    strength = usual_strength(subject) if recipe.strength is None else recipe.strength
+    model = nn.Sequential(LaplacianSharpen(strength), copy.deepcopy(subject.model))
+    recipe.say(f"training behind sharpening of strength {strength:g}")
+    _trained(model, subject, recipe, 1)
+    recipe.say("pictures sharpened before release")
+    released = run_check("preemptive", lambda whole: measured_preemptive(whole, strength), subject)
+    note = "pictures that are sharpened before an attacker has them are another thing: see the section on release"
+    return Hardened(model.eval(), [released], notes=[note])
+
+
+def _trained(model: nn.Module, subject: Subject, recipe: Recipe, epochs: int, **options: Any) -> None:
+    """Train on, and keep the epoch that is best on the validation split."""
+    data = subject.data
+    epochs = epochs if recipe.epochs is None else recipe.epochs
+    if epochs:
+        fit(
+            model,
+            (data.train.inputs(), data.train.y),
+            epochs=epochs,
+            batch_size=min(64, max(8, len(data.train) // 20)),
+            optimizer=adamw(1e-3),
+            scheduler=one_cycle(1e-3),
+            loss=TaskLoss(subject.task),
+            selection=Selection(ValidationScore(data.validation, subject.batch_size, subject.task), "score"),
+            checkpoint=recipe.checkpoint,
+            seed=subject.seed,
+            compute=Compute(precision=training_precision(recipe.precision)),
+            description="hardening",
+            **options,
+        )
+    model.eval()
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to harden a network.
+
+    Attributes:
+        require: refuses a subject that it doesn't apply to (`NotApplicableError`), before any work.
+        run: what it does.
+    """
+
+    require: Callable[[Subject], None]
+    run: Callable[[Subject, Recipe], Hardened]
+
+
+METHODS = {"smoothing": Method(require_smoothable, smoothing), "sharpening": Method(require_pictures, sharpening)}
+"""Name -> the method; one more needs two functions and a row."""
+
+
+def opened_alike(model: nn.Module, program: nn.Module, x: Tensor, tolerance: float = 1e-4) -> float:
+    """The largest difference of a program's outputs to those of the module it was made from, over the largest of them.
+
+    Args:
+        model: the module.
+        program: opened from its file, on the CPU.
+        x: inputs.
+        tolerance: the largest that is allowed.
+
+    Raises:
+        InputError: it is larger.
+    """
+    wanted = torch.cat(read_outputs(model, [x.to(device_of(model))], lambda out, n: out.detach())).cpu().double()
+    found = torch.cat(read_outputs(program, [x.cpu()], lambda out, n: out.detach())).double()
+    gap = float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-6))
+    if not gap <= tolerance:
+        raise InputError(
+            "network.pt2 differs from the module", given=f"{gap:.3g} of the largest output", expected=f"{tolerance:g}"
+        )
+    return gap

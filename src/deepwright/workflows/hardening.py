@@ -1,0 +1,161 @@
+"""Harden a network and show what that changed: the same audit before and after, on held-out data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from deepwright.checks import AuditReport, Check, NotApplicableError, Subject, compare
+from deepwright.checks import audit as run_checks
+from deepwright.compress.errors import ExportError
+from deepwright.core.devices import copy_on_cpu
+from deepwright.core.errors import InputError
+from deepwright.core.inference import require_gradients
+from deepwright.core.requirements import require_positive, require_whole
+from deepwright.core.resume import Resume
+from deepwright.nets import load_exported, write_weights
+from deepwright.report import write_report
+from deepwright.workflows.hardened import METHODS, Hardened, Recipe, opened_alike
+from deepwright.workflows.named_checks import chosen_checks, require_checks
+from deepwright.workflows.options import (
+    Say,
+    finished,
+    quiet,
+    require_choice,
+    require_several,
+    require_writable,
+    said,
+    unfinished,
+)
+from deepwright.workflows.shrunk_files import write_program
+from deepwright.workflows.subjects import SubjectOptions, build_subject
+
+CHECKS = ("accuracy", "calibration", "robustness", "corruptions")
+"""What is measured before and after where no check is named."""
+
+
+@dataclass(frozen=True)
+class HardenOptions(SubjectOptions):
+    """Which network is hardened, how, and where the files go. A mixed precision is that of the training.
+
+    Attributes:
+        method: "smoothing" or "sharpening".
+        epochs: of the method's training; its own number by default, 0 for none.
+        strength: of smoothing the deviation of the noise, of sharpening its strength; the method's own by default.
+        checks: of the audits; accuracy, calibration, robustness and corruptions by default.
+        out: folder of the files, and of what an interrupted run goes on from.
+        fresh: forget what an interrupted run left.
+
+    Raises:
+        InputError: words or numbers out of their range; see also `SubjectOptions`.
+    """
+
+    _: KW_ONLY
+    method: str = "smoothing"
+    epochs: int | None = None
+    strength: float | None = None
+    checks: Sequence[str | Check] = CHECKS
+    out: Path | str = Path("hardened")
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("method", self.method, METHODS)
+        require_whole(0, **said(epochs=self.epochs))
+        require_positive(**said(strength=self.strength))
+        require_several("checks", self.checks)
+        require_checks(self.checks)
+
+
+@dataclass
+class HardenResult:
+    """A hardened network with the audits of both.
+
+    Attributes:
+        hardened: the module and what the method measured by itself.
+        before: the audit of the network as it was.
+        after: the same audit of the hardened one; `after.comparison` has the differences.
+        difference: of the program's outputs to the module's, over the largest; None where there is no program.
+        notes: what a reader must know.
+    """
+
+    hardened: Hardened
+    before: AuditReport
+    after: AuditReport
+    difference: float | None
+    notes: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: notes and both audits."""
+        return {
+            "difference": self.difference,
+            "notes": self.notes,
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+        }
+
+
+def harden(options: HardenOptions = HardenOptions(), *, say: Say = quiet) -> HardenResult:
+    """Harden, write files, audit before and after.
+
+    The training split trains, the validation split selects, the test split only measures. An interrupted run goes on
+    from what it had done; with another network, data or options it is refused by name. In `out` are then
+    `weights.safetensors` (the module's state), `network.pt2` (run and compared with it), and the pages of both audits.
+
+    Args:
+        options: the network, the data, and the rest.
+        say: told about each step.
+
+    Raises:
+        InputError: what the method doesn't apply to; bad input of any kind.
+        OtherWorkError: an interrupted run on something else lies in `out`.
+    """
+    require_writable(options.out)
+    out, state = Path(options.out), unfinished(options.out, options.fresh)
+    subject = build_subject(options, mixed=False, say=say)
+    require_gradients(subject.model, "harden")
+    try:
+        METHODS[options.method].require(subject)
+    except NotApplicableError as error:
+        raise InputError(options.method, given=error.why, expected="something that it applies to") from error
+    checks = chosen_checks(options.checks)
+    with Resume(state / "harden.pt", _identity(subject, options), kind="harden") as kept:
+        kept.load()  # work on something else is refused before anything is computed
+        kept.save({})
+        say("audit of the network as it is")
+        before = run_checks(subject, checks=checks, journal=state / "before.jsonl")
+        recipe = Recipe(options.epochs, options.precision, state / "training.pt", options.strength, say)
+        found = METHODS[options.method].run(subject, recipe)
+        say("audit of the hardened network")
+        after = run_checks(
+            replace(subject, model=found.model, name=f"{subject.name} with {options.method}"),
+            checks=checks,
+            journal=state / "after.jsonl",
+        )
+        before.findings += found.before
+        after.findings += found.after
+        after.comparison = compare(before.findings, after.findings, (before.subject, after.subject))
+        say("files")
+        difference, notes = _files(out, subject, found)
+        write_report(before, out / "before")
+        write_report(after, out)
+    finished(out)
+    return HardenResult(found, before, after, difference, [*found.notes, *notes])
+
+
+def _identity(subject: Subject, options: HardenOptions) -> dict[str, Any]:
+    """What an interrupted run is bound to, but for its checks: those that were edited are run again."""
+    return {**subject.settings(), **{n: getattr(options, n) for n in ("method", "epochs", "strength", "precision")}}
+
+
+def _files(out: Path, subject: Subject, found: Hardened) -> tuple[float | None, list[str]]:
+    """Weights and program; the difference of the second, or a note why there is none."""
+    write_weights(out / "weights.safetensors", found.model)
+    x = subject.data.test.inputs(slice(0, 7))
+    try:
+        write_program(out / "network.pt2", found.model, x[:2])
+    except ExportError as error:
+        return None, [f"no network.pt2: {error}"]
+    return opened_alike(copy_on_cpu(found.model), load_exported(out / "network.pt2"), x), []
