@@ -1,4 +1,6 @@
-"""What the world does to images: 43 perturbations at five severities, batched, seeded per sample, on any device.
+"""What the world does to images: 49 perturbations of pictures and nine of films, at five severities and between them.
+
+All are batched, seeded per sample, and run on any device.
 
 Example:
     >>> import torch
@@ -7,24 +9,35 @@ Example:
     torch.Size([2, 3, 64, 64])
 """
 
+from deepwright.corruptions.dynamic import FRAME_FAULTS, Camera, FrameFault, film
 from deepwright.corruptions.engine import Context, Perturbation
+from deepwright.corruptions.guided import ActivationEnergy, GradCAM, Guided, InputGradient, region_of, unit_range
 from deepwright.corruptions.moving import move_boxes, move_labels
+from deepwright.corruptions.overlays import overlay
 from deepwright.corruptions.results import CorruptionReport
 from deepwright.corruptions.series import SERIES, SeriesPerturbation, series_in_units
 from deepwright.corruptions.static import diamond_square, differentiable_jpeg
-from deepwright.corruptions.suite import ALL, IMAGENET_C, Compose, Suite, apply, get, names
+from deepwright.corruptions.suite import ALL, DYNAMIC, IMAGENET_C, Compose, Suite, apply, get, names
 from deepwright.corruptions.tables import TABLES, TablePerturbation
 from deepwright.corruptions.text import TEXTS, TextPerturbation
 
 __all__ = [
     "ALL",
+    "DYNAMIC",
+    "FRAME_FAULTS",
     "IMAGENET_C",
     "SERIES",
     "TABLES",
     "TEXTS",
+    "ActivationEnergy",
+    "Camera",
     "Compose",
     "Context",
     "CorruptionReport",
+    "FrameFault",
+    "GradCAM",
+    "Guided",
+    "InputGradient",
     "Perturbation",
     "SeriesPerturbation",
     "Suite",
@@ -33,9 +46,13 @@ __all__ = [
     "apply",
     "diamond_square",
     "differentiable_jpeg",
+    "film",
     "get",
     "move_boxes",
     "move_labels",
     "names",
+    "overlay",
+    "region_of",
     "series_in_units",
+    "unit_range",
 ]

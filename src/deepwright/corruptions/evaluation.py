@@ -24,6 +24,7 @@ from deepwright.core.statistics import Interval, wilson
 from deepwright.core.tasks import Binary, Classification, Detection, MultiLabel, Segmentation, Task, mean_score
 from deepwright.core.tasks.reading import TELLING_ROWS
 from deepwright.corruptions.engine import Perturbation
+from deepwright.corruptions.guided.perturbation import Guided
 from deepwright.corruptions.moving import move_boxes, move_labels, reason_to_leave_out
 from deepwright.corruptions.results import CorruptionReport
 from deepwright.corruptions.series import SeriesPerturbation
@@ -31,7 +32,7 @@ from deepwright.corruptions.tables import TablePerturbation
 from deepwright.corruptions.text import TextPerturbation
 
 Wrong = Callable[[Any, Any], Tensor]
-AnyPerturbation = Perturbation | TablePerturbation | SeriesPerturbation | TextPerturbation
+AnyPerturbation = Perturbation | Guided | TablePerturbation | SeriesPerturbation | TextPerturbation
 _MEASURES = ("score", "right")
 
 
@@ -138,6 +139,7 @@ def evaluate_on(
     cells = _Cells(models, data, error, seed)
     skipped = cells.left_out(perturbations)
     kept = [p for p in perturbations if p.name not in skipped]
+    blind = cells.without_attention(kept)
     if not kept:
         reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items())
         raise InputError("perturbations", given=f"none that can be measured ({reasons})", expected="at least one")
@@ -160,7 +162,7 @@ def evaluate_on(
 
         spread_map(partial(_opened, cells), waiting, kept=keep)
     found = _report(
-        log.rows, [p.name for p in kept], tuple(severities), skipped, _chance(error.task, data), len(models)
+        log.rows, [p.name for p in kept], tuple(severities), skipped, _chance(error.task, data), len(models), blind
     )
     if error.headline and error.task is not None:
         found.headline = error.task.headline
@@ -175,6 +177,13 @@ def _opened(cells: _Cells) -> Iterator[Callable[[int, Any], Any]]:
         for each in cells.models:
             stack.enter_context(evaluating(each))
         yield lambda number, cell: cells.perturbed(*cell)
+
+
+def _rows(out: Any, y: Any, kept: Tensor | None) -> tuple[Any, Any]:
+    """Outputs and targets of the samples that count."""
+    if kept is None or bool(kept.all()):
+        return out, y
+    return tuple(each[kept.to(each.device) if isinstance(each, Tensor) else kept.cpu()] for each in (out, y))
 
 
 def _chance(task: Task | None, data: list[tuple[Any, Any]]) -> float:
@@ -244,17 +253,25 @@ class _Cells:
 
     def left_out(self, perturbations: Sequence[AnyPerturbation]) -> dict[str, str]:
         """Perturbations that say nothing on these data, with the reason."""
-        reasons = {p.name: self._reason(p) for p in perturbations if isinstance(p, Perturbation)}
+        reasons = {p.name: self._reason(p) for p in perturbations if isinstance(p, Perturbation | Guided)}
         return {name: reason for name, reason in reasons.items() if reason is not None}
 
-    def _reason(self, p: Perturbation) -> str | None:
+    def _reason(self, p: Perturbation | Guided) -> str | None:
         channels = self.data[0][0].shape[1]
         if channels not in (1, 3) and (p.color or p.category == "codec"):
             return f"{channels} channels"
+        if isinstance(p, Guided) and not any(bool(p.attended(x).any()) for x, _ in self.data):
+            return "no attention: its saliency map is flat or not finite for all samples"
         if self.error.keep_targets or self.error.task is None:
             return None
         found = (reason_to_leave_out(p, self.error.task, x, y) for x, y in self.data)
         return next((reason for reason in found if reason is not None), None)
+
+    def without_attention(self, perturbations: Sequence[AnyPerturbation]) -> dict[str, int]:
+        """Guided perturbations that leave samples out, and how many."""
+        guided = [p for p in perturbations if isinstance(p, Guided)]
+        counts = {p.name: sum(int((~p.attended(x)).sum()) for x, _ in self.data) for p in guided}
+        return {name: count for name, count in counts.items() if count}
 
     def clean(self) -> list[list[float]]:
         """Error of each sample, for each network."""
@@ -277,19 +294,26 @@ class _Cells:
             self.error.task.read(torch.cat(parts), strict=True)
 
     def perturbed(self, p: AnyPerturbation, severity: int) -> list[float | None]:
-        """Summed error of each network, and the headline of the first; every sample is perturbed once."""
-        totals, start = [0.0] * len(self.models), 0
+        """Summed error of each network, and the headline of the first; every sample is perturbed once.
+
+        Where a map shows no attention, a sample is left out: the sum is as of all, if they were as the others.
+        """
+        totals, start, counted = [0.0] * len(self.models), 0, 0
         read: list[tuple[Any, Any]] = []
         for x, y in self.data:
             ids = torch.arange(start, start + len(x))
             moved = p(x, severity, self.seed, ids=ids)
             along = self._along(p, x, y, severity, ids)
+            kept = p.attended(x) if isinstance(p, Guided) else None
+            counted += len(x) if kept is None else int(kept.sum())
             for i, model in enumerate(self.models):
                 out = self._outputs(model, moved)
-                totals[i] += float(self._error_of(model, out, along, len(x), clean=False).sum())
+                errors = self._error_of(model, out, along, len(x), clean=False)
+                totals[i] += float((errors if kept is None else errors[kept.to(errors.device)]).sum())
                 if i == 0 and self.error.headline and self.error.task is not None:
-                    read.append((self.error.task.read(out, len(x), strict=False), along))
+                    read.append(_rows(self.error.task.read(out, len(x), strict=False), along, kept))
             start += len(x)
+        totals = [total * start / counted for total in totals]
         return [*totals, *([self._headline(read)] if self.error.headline else [])]
 
     def headline(self) -> float | None:
@@ -335,6 +359,7 @@ def _report(
     skipped: dict[str, str],
     chance: float,
     networks: int,
+    blind: dict[str, int],
 ) -> CorruptionReport:
     """Means, ratios and intervals of what was summed."""
     clean = torch.tensor(rows["clean"][0], dtype=torch.float64)
@@ -344,7 +369,8 @@ def _report(
     reference = tables[1] if len(tables) > 1 else {name: [1.0] * len(severities) for name in names}
     ratios = [sum(values) / max(sum(reference[name]), 1 / n) for name, values in errors.items()]
     mean = float(np.mean([e for values in errors.values() for e in values]))
-    spread = wilson(round(mean * n), n)
+    least = n - max(blind.values(), default=0)
+    spread = wilson(round(mean * least), least)
     before = mean_score(clean)
     return CorruptionReport(
         n,
@@ -359,4 +385,5 @@ def _report(
         headlines={name: [rows[f"{name}/{s}"][networks] for s in severities] for name in names}
         if "headline" in rows
         else {},
+        without_attention=blind,
     )

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
-from deepwright.corruptions.engine import described, identities, severities_of
+from deepwright.corruptions.levels import described, identities, severities_of
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,22 @@ from deepwright.core.tasks import Segmentation
 from deepwright.core.texts import to_codes
 from deepwright.corruptions import (
     ALL,
+    DYNAMIC,
+    FRAME_FAULTS,
     SERIES,
     TABLES,
     TEXTS,
+    Camera,
     Compose,
     Suite,
     apply,
     diamond_square,
     differentiable_jpeg,
+    film,
     get,
     move_boxes,
     move_labels,
+    overlay,
     series_in_units,
 )
 from entries import Entry, Placed, image_classifier, normal, seeded, uniform
@@ -36,6 +41,22 @@ def perturbed(p):
         return p(x, 3, seed=3), mixed, Placed(p((255 * x).to(torch.uint8), 2))
 
     return call
+
+
+def seen_through(fault):
+    def call(device):
+        camera = Camera(fault, 2, seed=1, ids=torch.arange(2, device=device))
+        return [camera((x * 0.1).to(device)) for x in (photos("cpu") * k for k in range(4))]
+
+    return call
+
+
+def filmed(device):
+    return film(photos(device, 3), get("dynamic_snow"), 3)
+
+
+def overlaid(device):
+    return [overlay(kind, 4.5, size=(12, 16), ids=torch.arange(2), device=device) for kind in ("rain", "smoke")]
 
 
 def evaluated(where):
@@ -109,7 +130,10 @@ def helpers(device):
 
 
 ENTRIES = [
-    *(Entry(p.name, perturbed(p), tolerance=5e-3) for p in ALL),
+    *(Entry(p.name, perturbed(p), tolerance=5e-3) for p in (*ALL, *DYNAMIC, get("impulse_noise_per_pixel"))),
+    *(Entry(f"Camera, {fault.name}", seen_through(fault)) for fault in FRAME_FAULTS),
+    Entry("film", filmed),
+    Entry("overlay", overlaid, tolerance=5e-3),
     Entry("Suite.evaluate", evaluated("device")),
     Entry("Suite.evaluate, data on the CPU", evaluated("cpu")),
     Entry("Suite.evaluate, Segmentation", segmented("device"), tolerance=5e-3),

@@ -172,16 +172,26 @@ def sample_pairing(x: Tensor, keep: float, context: Context) -> Tensor:
 
 
 OCCLUSION = (
-    Perturbation("splatter", "occlusion", splatter, (0.1, 0.2, 0.3, 0.4, 0.5)),
+    Perturbation("splatter", "occlusion", splatter, (0.1, 0.2, 0.3, 0.4, 0.5), between="nothing", sticks=True),
     Perturbation(
         "dotted_lines",
         "occlusion",
         dotted_lines,
         ((5, 0.1), (10, 0.2), (20, 0.3), (30, 0.4), (40, 0.5)),
         monotone=False,
+        between="nothing",
+        sticks=True,
     ),
-    Perturbation("zigzag", "occlusion", zigzag, (0.1, 0.2, 0.3, 0.4, 0.6), monotone=False),
-    Perturbation("cutout", "occlusion", cutout, (1, 2, 4, 6, 10)),
+    Perturbation(
+        "zigzag",
+        "occlusion",
+        zigzag,
+        (0.1, 0.2, 0.3, 0.4, 0.6),
+        monotone=False,
+        between="nothing",
+        sticks=True,
+    ),
+    Perturbation("cutout", "occlusion", cutout, (1, 2, 4, 6, 10), between="nothing", sticks=True),
     Perturbation(
         "canny_edges",
         "occlusion",
@@ -192,5 +202,5 @@ OCCLUSION = (
         differentiable=False,
     ),
     Perturbation("object_overlay", "occlusion", object_overlay, (10, 5, 3, 2, 1.5)),
-    Perturbation("sample_pairing", "occlusion", sample_pairing, (0.9, 0.7, 0.5, 0.3, 0.1)),
+    Perturbation("sample_pairing", "occlusion", sample_pairing, (0.9, 0.7, 0.5, 0.3, 0.1), identity=1),
 )
