@@ -9,6 +9,7 @@ Example:
     torch.Size([2, 3, 64, 64])
 """
 
+from deepwright.corruptions.domains import CycleGAN, as_perturbation, colour_transfer, fourier_swap
 from deepwright.corruptions.dynamic import FRAME_FAULTS, Camera, FrameFault, film
 from deepwright.corruptions.engine import Context, Perturbation
 from deepwright.corruptions.guided import ActivationEnergy, GradCAM, Guided, InputGradient, region_of, unit_range
@@ -20,6 +21,7 @@ from deepwright.corruptions.static import diamond_square, differentiable_jpeg
 from deepwright.corruptions.suite import ALL, DYNAMIC, IMAGENET_C, Compose, Suite, apply, get, names
 from deepwright.corruptions.tables import TABLES, TablePerturbation
 from deepwright.corruptions.text import TEXTS, TextPerturbation
+from deepwright.corruptions.thresholds import FailureThreshold, failing_severity, failure_threshold, severity_for_change
 
 __all__ = [
     "ALL",
@@ -34,6 +36,8 @@ __all__ = [
     "Compose",
     "Context",
     "CorruptionReport",
+    "CycleGAN",
+    "FailureThreshold",
     "FrameFault",
     "GradCAM",
     "Guided",
@@ -44,9 +48,14 @@ __all__ = [
     "TablePerturbation",
     "TextPerturbation",
     "apply",
+    "as_perturbation",
+    "colour_transfer",
     "diamond_square",
     "differentiable_jpeg",
+    "failing_severity",
+    "failure_threshold",
     "film",
+    "fourier_swap",
     "get",
     "move_boxes",
     "move_labels",
@@ -54,5 +63,6 @@ __all__ = [
     "overlay",
     "region_of",
     "series_in_units",
+    "severity_for_change",
     "unit_range",
 ]

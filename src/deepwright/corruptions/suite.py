@@ -14,13 +14,15 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import derive_seed
 from deepwright.core.tasks import Task
+from deepwright.corruptions.cells import AnyPerturbation
 from deepwright.corruptions.dynamic.sensor import SENSOR
 from deepwright.corruptions.engine import Perturbation, to_numpy_batch
-from deepwright.corruptions.evaluation import AnyPerturbation, ErrorOf, evaluate_on
+from deepwright.corruptions.evaluation import evaluate_on
 from deepwright.corruptions.guided.perturbation import Guided
 from deepwright.corruptions.levels import severities_of
 from deepwright.corruptions.overlays.laying import DYNAMIC_OVERLAYS, OVERLAYS
 from deepwright.corruptions.results import CorruptionReport
+from deepwright.corruptions.sample_errors import ErrorOf
 from deepwright.corruptions.series import SeriesPerturbation
 from deepwright.corruptions.static.blur import BLUR
 from deepwright.corruptions.static.codec import CODEC

@@ -41,7 +41,7 @@ def region_of(
     order = streams.uniform(h * w).argsort(1)
     if region != "random_n":
         shuffled = maps.flatten(1).gather(1, order)
-        ranked = shuffled.argsort(1, descending=region == "top_n", stable=True)
+        ranked = shuffled.argsort(dim=1, descending=region == "top_n", stable=True)
         order = order.gather(1, ranked)
     chosen = torch.zeros(n, h * w, dtype=torch.bool, device=maps.device)
     return chosen.scatter_(1, order[:, : round(share * h * w)], True).view(n, h, w)
