@@ -74,12 +74,12 @@ SYSTEMS: tuple[System, ...] = (
     System("saap", "Attenuation patches against detectors in radar images", "2604.00887", "adversarial"),
     System(
         "perturbation-drive",
-        "Image perturbations at five severities; overlays and driving campaigns",
+        "Image perturbations, films of weather, failure thresholds; driving campaigns",
         "2603.23661",
         "corruptions",
         "static",
-        ("apply", "Suite", "Compose", "names"),
-        missing="dynamic overlays, roads, simulators",
+        ("apply", "Suite", "Compose", "names", "overlay", "film", "Camera", "Guided", "CycleGAN", "failure_threshold"),
+        missing="roads, simulators",
     ),
     System(
         "bbas",

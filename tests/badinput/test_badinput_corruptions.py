@@ -1,6 +1,5 @@
 """Bad input to what is laid over pictures, films, other domains and thresholds."""
 
-import pytest
 import torch
 from refusals import Bad, over
 from torch import nn
@@ -68,7 +67,7 @@ ROWS = [
     Bad("a share in percent", lambda _: Guided(get("contrast"), InputGradient(NET), share=30), ("share", "30")),
     Bad("a region that is none", lambda _: region_of(X[:, 0], "top", 0.1, None), ("region", "top_n")),
     Bad("maps of layers", lambda _: Guided(get("contrast"), lambda x: x)(X, 2), ("saliency", "(2, 16, 16)")),
-    Bad("the gradient of a name", lambda _: InputGradient("resnet"), ("model", "resnet")),
+    Bad("the gradient of a name", lambda _: InputGradient("resnet"), ("model", "str", "nn.Module")),
     Bad("no pictures of a domain", lambda folder: colour_transfer(folder), ("none could be read",)),
     Bad("a domain in one picture", lambda _: fourier_swap(X[0]), ("targets", "(M, 3, h, w)")),
     Bad("a domain of bright NaN", lambda _: fourier_swap(X * torch.nan), ("targets", "NaN")),
@@ -85,7 +84,7 @@ ROWS = [
     Bad("a change of nothing", lambda _: severity_for_change("contrast", X, 0.0), ("change", "0")),
 ]
 
-pytestmark = pytest.mark.usefixtures("unchecked")
+
 test_it_is_refused = over(ROWS)
 
 

@@ -121,17 +121,13 @@ def test_a_pool_fills_and_then_mixes():
     assert 10 < int((old != 99).sum()) < 40
 
 
-def test_a_cyclegan_is_saved_as_it_is_and_goes_on(tmp_path):
+def test_a_cyclegan_is_saved_as_it_is(tmp_path):
     day, night = torch.rand(4, 3, 24, 24, generator=rng()), torch.rand(3, 3, 24, 24, generator=rng(1)) / 4
-    whole, halves = CycleGAN(width=2, blocks=1), CycleGAN(width=2, blocks=1)
-    whole.fit(day, night, epochs=2, batch_size=2)
-    file = tmp_path / "fit.pt"
-    halves.fit(day, night, epochs=2, batch_size=2, checkpoint=file)
-    again = CycleGAN(width=2, blocks=1)
-    again.fit(day, night, epochs=2, batch_size=2, checkpoint=file)
+    whole = CycleGAN(width=2, blocks=1)
     x = torch.rand(2, 3, 26, 30, generator=rng(2))
-    assert torch.equal(whole.transform(x), halves.transform(x))
-    assert torch.equal(whole.transform(x), again.transform(x))
+    first = whole.transform(x)
+    whole.fit(day, night, epochs=1, batch_size=2)
+    assert not torch.equal(whole.transform(x), first)
     loaded = CycleGAN.load(whole.save(tmp_path / "gan.pt"))
     assert torch.equal(loaded.transform(x, back=True), whole.transform(x, back=True))
     assert whole.perturbation("night")(x, 5).shape == x.shape

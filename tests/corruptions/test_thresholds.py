@@ -98,7 +98,7 @@ def test_of_numbers_by_their_tolerance():
 
     y = torch.full((20, 1), 0.5)
     found = failure_threshold("decrease_brightness", Mean(), [(X, y)], task=Regression(tolerance=0.1), tolerance=0.01)
-    assert found.severity == pytest.approx(2 + (0.75 - 0.8) / (0.75 - 0.9) - 1, abs=0.02)  # .5 (1 - f) > .1
+    assert found.severity == pytest.approx(1 + (0.9 - 0.8) / (0.9 - 0.75), abs=0.02)  # .5 (1 - f) > .1
     with pytest.raises(InputError, match="moved along"):
         failure_threshold("rotate", Mean(), [(X, y)], task=Regression(tolerance=0.1))
 

@@ -101,7 +101,8 @@ def failing_severity(
         return measured[severity]
 
     def crossing(is_above: Callable[[Interval], bool]) -> float | None:
-        first = next((s for s in range(_MOST + 1) if is_above(at(float(s)))), None)
+        whole = [is_above(at(float(s))) for s in range(_MOST + 1)]
+        first = whole.index(True) if any(whole) else None
         if first is None or first == 0 or least is None or first - 1 < least:
             return None if first is None else float(first)
         below, above = first - 1.0, float(first)
