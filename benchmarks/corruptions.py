@@ -1,7 +1,8 @@
 """Images per second of the common corruptions at severity 3, against imagecorruptions and albumentations.
 
-And of all perturbations at the size of a camera's frame, in batches of 16, against what the authors of PerturbationDrive state
-for their code, image by image on one core of a busy machine: CPU seconds are compared, since their machine is another one.
+And of all perturbations at the size of a camera's frame, in batches of 16, against what the authors of
+PerturbationDrive state for their code, one image at a time on one core of a busy machine: CPU seconds of two
+machines, so mind the ratios.
 """
 
 from __future__ import annotations

@@ -5,7 +5,17 @@ import torch
 from PIL import Image
 
 from deepwright.core.errors import InputError
-from deepwright.corruptions import CycleGAN, Suite, as_perturbation, colour_transfer, fourier_swap
+from deepwright.corruptions import (
+    Compose,
+    CycleGAN,
+    Guided,
+    InputGradient,
+    Suite,
+    as_perturbation,
+    colour_transfer,
+    fourier_swap,
+    get,
+)
 from deepwright.corruptions.domains.cyclegan import _Objective
 from deepwright.corruptions.domains.networks import Generator, PatchDiscriminator
 from deepwright.corruptions.domains.targets import target_pictures
@@ -71,14 +81,24 @@ def test_targets_from_a_folder(image_folder, tmp_path):
     assert torch.allclose(red.mean((0, 2, 3)), torch.tensor([1.0, 0, 0]), atol=0.3)
 
 
-def test_any_function_is_one():
+def test_any_function_is_one(tmp_path):
     inverted = as_perturbation(lambda x: 1 - x, "inverted")
     assert torch.allclose(inverted(X, 2), X + 0.4 * (1 - 2 * X))
     assert torch.allclose(inverted(X, 2.5), X + 0.5 * (1 - 2 * X))
     assert inverted((X * 255).to(torch.uint8), 5).dtype == torch.uint8
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 40 * 48, 2))
-    report = Suite([inverted, "contrast"], (1,)).evaluate(model, [(X, torch.tensor([0, 1]))])
-    assert set(report.errors) == {"inverted", "contrast"}
+    guided = Guided(get("contrast"), InputGradient(model))
+    suite = Suite([inverted, fourier_swap(TARGETS), "static_rain", guided], (1,))
+    first, again = (
+        suite.evaluate(model, [(X, torch.tensor([0, 1]))], checkpoint=tmp_path / "cells.jsonl") for _ in range(2)
+    )
+    assert set(first.errors) == {"inverted", "fourier_swap", "static_rain", guided.name}
+    assert again == first
+    with pytest.raises(InputError, match="perturbations"):
+        other = Suite([inverted, fourier_swap(1 - TARGETS), "static_rain", guided], (1,))
+        other.evaluate(model, [(X, torch.tensor([0, 1]))], checkpoint=tmp_path / "cells.jsonl")
+    chain = Compose([(inverted, 2), (guided, 0.5), ("static_rain", 1)]).eval()
+    assert torch.equal(chain(X), chain(X))
 
 
 def test_the_networks_are_those_of_the_paper():

@@ -118,16 +118,16 @@ class Compose(nn.Module):
     only, or on `ids`. A perturbation that stands in the row twice draws anew.
 
     Args:
-        steps: (name, severity), in order; severities as `Perturbation` takes them.
+        steps: (name or perturbation of pictures, severity), in order; severities as `Perturbation` takes them.
         seed: of the streams.
     """
 
-    def __init__(self, steps: Sequence[tuple[str, int]], seed: int = 0) -> None:
+    def __init__(self, steps: Sequence[tuple[str | Perturbation | Guided, float]], seed: int = 0) -> None:
         super().__init__()
         if isinstance(steps, str) or not isinstance(steps, Sequence) or not all(map(_is_step, steps)):
             hint = 'Compose([("pixelate", 2)])'
             raise InputError("steps", given=repr(steps), expected="pairs (name, severity), severities 0..5", hint=hint)
-        self.steps = [(get(name), severity) for name, severity in steps]
+        self.steps = [(get(p) if isinstance(p, str) else p, severity) for p, severity in steps]
         for perturbation, severity in self.steps:
             severities_of(severity, 1, perturbation.least)
         self.seed, self.seen = seed, 0
@@ -165,8 +165,8 @@ class Compose(nn.Module):
 
 
 def _is_step(step: Any) -> bool:
-    """Whether it is (name, severity)."""
-    pair = isinstance(step, tuple | list) and len(step) == 2 and isinstance(step[0], str)
+    """Whether it is (name or perturbation, severity)."""
+    pair = isinstance(step, tuple | list) and len(step) == 2 and isinstance(step[0], str | Perturbation | Guided)
     return pair and isinstance(step[1], int | float) and not isinstance(step[1], bool) and 0 <= step[1] <= 5
 
 
