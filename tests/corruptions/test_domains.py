@@ -141,6 +141,7 @@ def test_a_pool_fills_and_then_mixes():
     assert 10 < int((old != 99).sum()) < 40
 
 
+@pytest.mark.slow
 def test_a_cyclegan_is_saved_as_it_is(tmp_path):
     day, night = torch.rand(4, 3, 24, 24, generator=rng()), torch.rand(3, 3, 24, 24, generator=rng(1)) / 4
     whole = CycleGAN(width=2, blocks=1)

@@ -41,7 +41,7 @@ class SeriesPerturbation:
     def __call__(
         self,
         series: Float[Tensor, "n time *channels"],
-        severity: int,
+        severity: float,
         seed: int = 0,
         t: int | None = None,
         *,

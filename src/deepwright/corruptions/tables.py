@@ -34,7 +34,7 @@ class TablePerturbation:
     def __call__(
         self,
         rows: Float[Tensor, "n features"],
-        severity: int,
+        severity: float,
         seed: int = 0,
         t: int | None = None,
         *,

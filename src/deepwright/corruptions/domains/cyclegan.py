@@ -31,16 +31,14 @@ _LEAST = 24  # pixels a side that a discriminator needs
 class CycleGAN(nn.Module):
     """Two generators, there and back, each held by a discriminator and by the way round.
 
-    Losses of least squares, |back(there(x)) - x| times 10 and |there(y) - y| times 5. Source: arXiv 1703.10593.
+    Losses of least squares, |back(there(x)) - x| times 10 and |there(y) - y| times 5. Train it with
+    `fit(day, night)`; what is shown here is what it does before. Source: arXiv 1703.10593.
 
     Example:
         >>> import torch
         >>> from deepwright.corruptions import CycleGAN
         >>> gan = CycleGAN(width=4, blocks=1)
-        >>> day, night = torch.rand(2, 3, 24, 24), torch.rand(3, 3, 24, 24) / 4
-        >>> gan.fit(day, night, epochs=1).steps
-        3
-        >>> gan.perturbation("night")(day, severity=3).shape
+        >>> gan.perturbation("night")(torch.rand(2, 3, 24, 24), severity=3).shape
         torch.Size([2, 3, 24, 24])
 
     Args:

@@ -17,12 +17,13 @@ def turned(phase: Tensor, per_frame: Tensor | float, t: float | None) -> Tensor:
         per_frame: rounds a frame; rounded so that a period has a whole number of them, and none stands still.
         t: frames, within a period; None for 0.
     """
-    if isinstance(per_frame, Tensor):
-        rounds = (per_frame * PERIOD).round()
-        rounds = rounds + (rounds == 0)
-    else:
-        rounds = max(1, round(per_frame * PERIOD))
+    rounds: Tensor | float = max(1, round(per_frame * PERIOD)) if isinstance(per_frame, float) else _whole(per_frame)
     return (phase + rounds * ((t or 0.0) / PERIOD)) % 1.0
+
+
+def _whole(per_frame: Tensor) -> Tensor:
+    rounds = (per_frame * PERIOD).round()
+    return rounds + (rounds == 0)
 
 
 def within_period(t: float) -> float:

@@ -70,7 +70,7 @@ def _since(phase: Tensor, t: float | None, flashes: int) -> tuple[Tensor, Tensor
     return (rounds % 1) * _PAUSE, rounds.floor().long() % flashes
 
 
-def _bolt(u: Tensor, size: tuple[int, int], unit: float | None) -> Tensor:
+def _bolt(u: Tensor, size: tuple[int, int], unit: float) -> Tensor:
     """(N, H, W) a random walk from the top down, with branches that start at its points.
 
     Args:

@@ -36,7 +36,7 @@ class TextPerturbation:
     def __call__(
         self,
         texts: Int32[Tensor, "n characters"],
-        severity: int,
+        severity: float,
         seed: int = 0,
         t: int | None = None,
         *,
