@@ -24,6 +24,7 @@ import physics
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
     "corruptions": corruptions.run,
+    "frames": corruptions.frames,
     "shrinking": shrinking.run,
     "physics": physics.run,
     "ood": others.ood,
