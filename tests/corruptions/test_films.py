@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepwright.core.errors import InputError
-from deepwright.corruptions import DYNAMIC, FRAME_FAULTS, Camera, apply, film, get
+from deepwright.corruptions import DYNAMIC, FRAME_FAULTS, FaultyCamera, apply, film, get
 
 GREY = torch.full((2, 3, 16, 20), 0.5)
 LATE, DROPPED, FROZEN = FRAME_FAULTS
@@ -22,7 +22,7 @@ def numbers(seen):
 
 
 def test_noise_is_drawn_anew_and_dirt_sticks():
-    noisy, dirty = Camera(get("gaussian_noise"), 2), Camera(get("splatter"), 5)
+    noisy, dirty = FaultyCamera(get("gaussian_noise"), 2), FaultyCamera(get("splatter"), 5)
     assert not torch.equal(noisy(GREY), noisy(GREY))
     first = dirty(GREY)
     assert torch.equal(first, dirty(GREY))
@@ -31,12 +31,12 @@ def test_noise_is_drawn_anew_and_dirt_sticks():
 
 def test_a_frozen_camera_setting_freezes_all():
     for name in ("gaussian_noise", "dynamic_rain", "banding"):
-        camera = Camera(get(name), 3, frozen=True)
+        camera = FaultyCamera(get(name), 3, frozen=True)
         assert torch.equal(camera(GREY), camera(GREY))
 
 
 def test_what_moves_goes_on_with_the_frame():
-    camera = Camera(get("dynamic_rain"), 3, seed=4)
+    camera = FaultyCamera(get("dynamic_rain"), 3, seed=4)
     seen = [camera(GREY) for _ in range(3)]
     for t, frame in enumerate(seen):
         assert torch.equal(frame, apply(GREY, "dynamic_rain", 3, seed=4, t=t))
@@ -45,21 +45,21 @@ def test_what_moves_goes_on_with_the_frame():
 
 
 def test_a_scene_is_the_same_beside_any_others():
-    both, alone = (Camera(get("speckle_noise"), 3, ids=torch.tensor(i)) for i in ([7, 9], [9]))
+    both, alone = (FaultyCamera(get("speckle_noise"), 3, ids=torch.tensor(i)) for i in ([7, 9], [9]))
     for _ in range(2):
         assert torch.equal(both(GREY)[1:], alone(GREY[1:]))
 
 
 @pytest.mark.parametrize(("severity", "delay"), [(0, 0), (1, 1), (3, 3), (5, 8)])
 def test_latency_shows_what_was_so_many_frames_ago(severity, delay):
-    camera = Camera(LATE, severity)
+    camera = FaultyCamera(LATE, severity)
     assert numbers(map(camera, numbered(15))) == [max(0, k - delay) for k in range(15)]
 
 
 @pytest.mark.parametrize(("fault", "window"), [(DROPPED, 20), (FROZEN, 100)])
 @pytest.mark.parametrize("severity", [1, 5])
 def test_a_gap_a_window_in_which_the_last_frame_stays(fault, window, severity):
-    seen = numbers(map(Camera(fault, severity, seed=1), numbered(2 * window)))
+    seen = numbers(map(FaultyCamera(fault, severity, seed=1), numbered(2 * window)))
     lost = [k for k, n in enumerate(seen) if n != k]
     per_window = [sum(w * window <= k < (w + 1) * window for k in lost) for w in range(2)]
     gap = fault.levels[severity - 1]
@@ -69,7 +69,7 @@ def test_a_gap_a_window_in_which_the_last_frame_stays(fault, window, severity):
 
 
 def test_frames_that_come_arent_the_callers():
-    camera, frame = Camera(DROPPED, 5), torch.zeros(1, 1, 8, 8)
+    camera, frame = FaultyCamera(DROPPED, 5), torch.zeros(1, 1, 8, 8)
     for _ in range(20):
         camera(frame).add_(1)
     assert float(camera(frame).max()) == 0

@@ -9,7 +9,7 @@ from deepwright.core.randomness import Streams
 from deepwright.core.tasks import Classification, Segmentation
 from deepwright.corruptions import (
     ActivationEnergy,
-    Camera,
+    FaultyCamera,
     GradCAM,
     Guided,
     InputGradient,
@@ -171,7 +171,7 @@ def test_dense_targets_arent_moved_inside_of_a_region():
 
 
 def test_through_a_camera():
-    camera = Camera(Guided(get("gaussian_noise"), lambda x: x.mean(1)), 2)
+    camera = FaultyCamera(Guided(get("gaussian_noise"), lambda x: x.mean(1)), 2)
     assert not torch.equal(camera(X), camera(X))
 
 

@@ -10,7 +10,7 @@ Example:
 """
 
 from deepwright.corruptions.domains import CycleGAN, as_perturbation, colour_transfer, fourier_swap
-from deepwright.corruptions.dynamic import FRAME_FAULTS, Camera, FrameFault, film
+from deepwright.corruptions.dynamic import FRAME_FAULTS, FaultyCamera, FrameFault, film
 from deepwright.corruptions.engine import Context, Perturbation
 from deepwright.corruptions.guided import ActivationEnergy, GradCAM, Guided, InputGradient, region_of, unit_range
 from deepwright.corruptions.moving import move_boxes, move_labels
@@ -32,12 +32,12 @@ __all__ = [
     "TABLES",
     "TEXTS",
     "ActivationEnergy",
-    "Camera",
     "Compose",
     "Context",
     "CorruptionReport",
     "CycleGAN",
     "FailureThreshold",
+    "FaultyCamera",
     "FrameFault",
     "GradCAM",
     "Guided",

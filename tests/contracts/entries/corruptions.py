@@ -14,9 +14,9 @@ from deepwright.corruptions import (
     TABLES,
     TEXTS,
     ActivationEnergy,
-    Camera,
     Compose,
     CycleGAN,
+    FaultyCamera,
     GradCAM,
     Guided,
     InputGradient,
@@ -58,7 +58,7 @@ def perturbed(p):
 
 def seen_through(fault):
     def call(device):
-        camera = Camera(fault, 2, seed=1, ids=torch.arange(2, device=device))
+        camera = FaultyCamera(fault, 2, seed=1, ids=torch.arange(2, device=device))
         return [camera((x * 0.1).to(device)) for x in (photos("cpu") * k for k in range(4))]
 
     return call
@@ -186,7 +186,7 @@ def helpers(device):
 
 ENTRIES = [
     *(Entry(p.name, perturbed(p), tolerance=5e-3) for p in (*ALL, *DYNAMIC, get("impulse_noise_per_pixel"))),
-    *(Entry(f"Camera, {fault.name}", seen_through(fault)) for fault in FRAME_FAULTS),
+    *(Entry(f"FaultyCamera, {fault.name}", seen_through(fault)) for fault in FRAME_FAULTS),
     Entry("film", filmed),
     Entry("saliency and Guided", looking("device"), tolerance=5e-3),
     Entry("saliency and Guided, pictures on the CPU", looking("cpu"), returns="cpu", tolerance=5e-3),

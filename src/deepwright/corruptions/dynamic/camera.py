@@ -15,7 +15,7 @@ from deepwright.corruptions.guided.perturbation import Guided
 from deepwright.corruptions.levels import described, identities, severities_of
 
 
-class Camera:
+class FaultyCamera:
     """Shows N scenes frame by frame as one that is perturbed sees them.
 
     Sensor noise is drawn anew for each frame, what sticks to the lens or the scene once for all of them, and what moves
@@ -23,8 +23,8 @@ class Camera:
 
     Example:
         >>> import torch
-        >>> from deepwright.corruptions import Camera, get
-        >>> camera = Camera(get("dynamic_rain"), severity=3)
+        >>> from deepwright.corruptions import FaultyCamera, get
+        >>> camera = FaultyCamera(get("dynamic_rain"), severity=3)
         >>> [camera(torch.rand(2, 3, 32, 32)).shape for _ in range(2)]
         [torch.Size([2, 3, 32, 32]), torch.Size([2, 3, 32, 32])]
 
@@ -112,7 +112,7 @@ def film(
     scene: int = 0,
     frozen: bool = False,
 ) -> Shaped[Tensor, "t c h w"]:
-    """A film of one scene as a camera shows it that something is wrong with; see `Camera`.
+    """A film of one scene as a camera shows it that something is wrong with; see `FaultyCamera`.
 
     Args:
         frames: (T, C, H, W), floats in [0, 1] or uint8.
@@ -120,12 +120,12 @@ def film(
         severity: 0..5.
         seed: of the streams.
         scene: its identity.
-        frozen: see `Camera`.
+        frozen: see `FaultyCamera`.
 
     Raises:
-        InputError: no frames; what `Camera` refuses.
+        InputError: no frames; what `FaultyCamera` refuses.
     """
     if not isinstance(frames, Tensor) or frames.ndim != 4 or not len(frames):
         raise InputError("frames", given=described(frames), expected="(T, C, H, W), one or more")
-    camera = Camera(fault, severity, seed, ids=torch.tensor([scene]), frozen=frozen)
+    camera = FaultyCamera(fault, severity, seed, ids=torch.tensor([scene]), frozen=frozen)
     return torch.cat([camera(frame[None]) for frame in frames])

@@ -13,7 +13,7 @@ from deepwright.core.randomness import Streams
 
 @dataclass(frozen=True)
 class FrameFault:
-    """One way in which frames go wrong; `Camera` and `film` show what is seen.
+    """One way in which frames go wrong; `FaultyCamera` and `film` show what is seen.
 
     Attributes:
         name: as listed.
