@@ -20,10 +20,10 @@ def glass_blur(x: Tensor, reach: float, context: Context) -> Tensor:
     """Every pixel takes the pixel at a uniform integer offset within +-reach, clamped to the image."""
     n, c, h, w = x.shape
     span = reach * context.unit + 0.5
-    offset = context.streams.uniform(2, h, w, low=-span, high=span).round_().long()
-    rows = (offset[:, 0] + torch.arange(h, device=x.device)[:, None]).clamp_(0, h - 1)
-    columns = (offset[:, 1] + torch.arange(w, device=x.device)).clamp_(0, w - 1)
-    index = (rows * w + columns).view(n, 1, h * w).expand(-1, c, -1)
+    offset = context.streams.uniform(2, h, w, low=-span, high=span).round_()
+    rows = offset[:, 0].add_(torch.arange(h, device=x.device)[:, None]).clamp_(0, h - 1).int()
+    columns = offset[:, 1].add_(torch.arange(w, device=x.device)).clamp_(0, w - 1).int()
+    index = rows.mul_(w).add_(columns).long().view(n, 1, h * w).expand(-1, c, -1)
     return x.reshape(n, c, h * w).gather(2, index).view(n, c, h, w)
 
 
