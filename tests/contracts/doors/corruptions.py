@@ -93,12 +93,12 @@ DOORS = [
         domains,
         file="gan.pt",
         changes={
-            "data.source": {"seed": 2},
-            "data.target": {"other": 2},
+            "training data": {"seed": 2},
+            "another training data": {"other": 2},
             "optimizer": {"lr": 1e-3},
             "cycle": {"cycle": 1.0},
             "seed": {"order": 1},
-            "width": {"width": 3},
+            "another model": {"width": 3},
         },
     ),
     Door(
