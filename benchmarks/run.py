@@ -27,6 +27,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
     "corruptions": corruptions.run,
     "sharpening": sharpening.run,
+    "frames": corruptions.frames,
     "shrinking": shrinking.run,
     "physics": physics.run,
     "solvers": solvers.run,

@@ -7,9 +7,10 @@ import torch
 
 from deepwright.core.errors import InputError
 from deepwright.core.protocols import Perturbation
-from deepwright.corruptions import ALL, TABLES
+from deepwright.corruptions import ALL, DYNAMIC, TABLES, get
 
-each = pytest.mark.parametrize("p", ALL, ids=lambda p: p.name)
+EVERY = (*ALL, *DYNAMIC, get("impulse_noise_per_pixel"))
+each = pytest.mark.parametrize("p", EVERY, ids=lambda p: p.name)
 each_severity = pytest.mark.parametrize("severity", [1, 3, 5])
 LEVELS = range(1, 6)
 
@@ -76,11 +77,23 @@ def test_each_sample_has_its_own_severity(p, x):
 
 
 @each
+def test_between_two_levels_lies_what_is_between_them(p, x):
+    for severity in (0.5, 4.4):
+        if p.least is None or severity < p.least:
+            with pytest.raises(InputError, match="severity"):
+                p(x, severity)
+        else:
+            here, near = p(x, severity, seed=3), p(x, severity - 1e-4, seed=3)
+            assert float((here - near).abs().mean()) < 1e-3  # no step on the way
+            assert severity < 1 or not torch.equal(here, p(x, 5, seed=3))
+
+
+@each
 def test_the_highest_severity_changes_something(p, x):
     assert float((p(x, 5, seed=3) - x).abs().mean()) > 0
 
 
-@pytest.mark.parametrize("p", [p for p in ALL if p.monotone], ids=lambda p: p.name)
+@pytest.mark.parametrize("p", [p for p in EVERY if p.monotone], ids=lambda p: p.name)
 def test_changes_grow_with_the_severity(p, x):
     changes = [float((p(x, severity, seed=3) - x).abs().mean()) for severity in LEVELS]
     assert all(b >= a - 1e-3 for a, b in itertools.pairwise(changes)), changes
@@ -107,7 +120,7 @@ def test_one_picture_without_a_batch(p):
     assert p(small()[0], 3).shape == (3, 16, 20)
 
 
-@pytest.mark.parametrize("p", [p for p in ALL if p.differentiable], ids=lambda p: p.name)
+@pytest.mark.parametrize("p", [p for p in EVERY if p.differentiable], ids=lambda p: p.name)
 def test_gradients_pass_through(p, x):
     leaf = x.clone().requires_grad_(True)
     p(leaf, 2, seed=3).sum().backward()

@@ -60,7 +60,7 @@ def test_one_cutout_covers_what_whole_sides_below_a_fifth_cover(size, mean_side)
 @pytest.mark.parametrize("severity", [2.5, torch.tensor(1.5), torch.tensor([1, 2]), "3", None, True, [1, 2.5, 3, 4]])
 def test_severities_that_are_none_are_refused(severity):
     with pytest.raises(InputError, match="severity"):
-        apply(GREY, "contrast", severity)
+        apply(GREY, "posterize", severity)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -1,4 +1,6 @@
-"""What the world does to images: 43 perturbations at five severities, batched, seeded per sample, on any device.
+"""What the world does to images: 49 perturbations of pictures and nine of films, at five severities and between them.
+
+All are batched, seeded per sample, and run on any device.
 
 Example:
     >>> import torch
@@ -7,35 +9,60 @@ Example:
     torch.Size([2, 3, 64, 64])
 """
 
+from deepwright.corruptions.domains import CycleGAN, as_perturbation, colour_transfer, fourier_swap
+from deepwright.corruptions.dynamic import FRAME_FAULTS, FaultyCamera, FrameFault, film
 from deepwright.corruptions.engine import Context, Perturbation
+from deepwright.corruptions.guided import ActivationEnergy, GradCAM, Guided, InputGradient, region_of, unit_range
 from deepwright.corruptions.moving import move_boxes, move_labels
+from deepwright.corruptions.overlays import overlay
 from deepwright.corruptions.results import CorruptionReport
 from deepwright.corruptions.series import SERIES, SeriesPerturbation, series_in_units
 from deepwright.corruptions.static import diamond_square, differentiable_jpeg
-from deepwright.corruptions.suite import ALL, IMAGENET_C, Compose, Suite, apply, get, names
+from deepwright.corruptions.suite import ALL, DYNAMIC, IMAGENET_C, Compose, Suite, apply, get, names
 from deepwright.corruptions.tables import TABLES, TablePerturbation
 from deepwright.corruptions.text import TEXTS, TextPerturbation
+from deepwright.corruptions.thresholds import FailureThreshold, failing_severity, failure_threshold, severity_for_change
 
 __all__ = [
     "ALL",
+    "DYNAMIC",
+    "FRAME_FAULTS",
     "IMAGENET_C",
     "SERIES",
     "TABLES",
     "TEXTS",
+    "ActivationEnergy",
     "Compose",
     "Context",
     "CorruptionReport",
+    "CycleGAN",
+    "FailureThreshold",
+    "FaultyCamera",
+    "FrameFault",
+    "GradCAM",
+    "Guided",
+    "InputGradient",
     "Perturbation",
     "SeriesPerturbation",
     "Suite",
     "TablePerturbation",
     "TextPerturbation",
     "apply",
+    "as_perturbation",
+    "colour_transfer",
     "diamond_square",
     "differentiable_jpeg",
+    "failing_severity",
+    "failure_threshold",
+    "film",
+    "fourier_swap",
     "get",
     "move_boxes",
     "move_labels",
     "names",
+    "overlay",
+    "region_of",
     "series_in_units",
+    "severity_for_change",
+    "unit_range",
 ]

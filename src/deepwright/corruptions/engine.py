@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
+from deepwright.corruptions.levels import Level, between, identities, severities_of
 
-Level = Any
 Function = Callable[[Tensor, Level, "Context"], Tensor]
 
 
@@ -25,14 +25,16 @@ class Context:
     Attributes:
         streams: one random stream a sample.
         unit: pixels per pixel of a 240-line image (H / 240; 1 when sizes are meant literally).
-        severity: 1..5.
+        severity: 1..5, or between two of them.
         literal: reproduce the reference code where ours differs (phase scrambling).
+        time: the frame, any real number, of what moves in closed form; its streams know none.
     """
 
     streams: Streams
     unit: float
-    severity: int
+    severity: float
     literal: bool = False
+    time: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Perturbation:
 
     Call it with images (N, C, H, W) or (C, H, W), float in [0, 1] or uint8; it gives the same type back and never
     touches its input. Severity 0 is the identity, exactly; 1..5 are the field's levels; (N,) gives each image its own.
-    The same (seed, sample id, name, t) gives the same bits whatever the batch.
+    Between two levels its parameters lie between theirs, where that means something (`least` says from where on). The
+    same (seed, sample id, name, t) gives the same bits whatever the batch.
 
     Attributes:
         name: as listed.
@@ -54,6 +57,12 @@ class Perturbation:
         color: works on RGB; one channel is handled as a grey picture, other counts are refused.
         differentiable: gradients pass through.
         has_literal: whether a reference code does it otherwise, so that there is something for `literal=True` to do.
+        between: what a severity between two levels means: "level" for parameters in between, "picture" for a mixture of
+            the two pictures, "nothing" for counts, kinds and codes, which have none in between.
+        identity: the level that changes nothing, from which on severities below 1 have a meaning; None where there is
+            none.
+        sticks: what it draws sticks to the lens or the scene: in a film it is drawn once (t=None), not for each frame.
+        dynamic: it moves in closed form with t, any real number of frames; what moves is drawn without t.
     """
 
     name: str
@@ -66,13 +75,35 @@ class Perturbation:
     color: bool = False
     differentiable: bool = True
     has_literal: bool = False
+    between: str = "level"
+    identity: Level | None = None
+    sticks: bool = False
+    dynamic: bool = False
+
+    @property
+    def least(self) -> float | None:
+        """The severity above which there is something between two levels: 0, 1, or None where there is nothing."""
+        if self.between == "nothing":
+            return None
+        return 1.0 if self.between == "level" and self.identity is None else 0.0
+
+    def level(self, severity: float) -> Level:
+        """The parameters at a severity in (0, 5].
+
+        Args:
+            severity: a level's, or between two.
+        """
+        below = math.floor(severity)
+        if severity == below:
+            return self.levels[below - 1]
+        return between(self.levels[below - 1] if below else self.identity, self.levels[below], severity - below)
 
     def __call__(
         self,
         images: Tensor,
-        severity: int | Tensor,
+        severity: float | Tensor,
         seed: int = 0,
-        t: int | None = None,
+        t: float | None = None,
         *,
         ids: Tensor | None = None,
         reference_height: int | None = 240,
@@ -83,10 +114,10 @@ class Perturbation:
 
         Args:
             images: see the class.
-            severity: 0..5, or (N,) integers.
+            severity: 0..5, or (N,) of them; between two levels from `least` on.
             seed: of the streams.
             t: time step, part of the streams: at another one numbers are drawn anew, so that what draws none stays the
-                same.
+                same. Where things move (`dynamic`), the frame: any real number, None for 0.
             ids: (N,) identity of each image (0..N-1 by default).
             reference_height: pixel sizes refer to this height and are rescaled; None takes them literally.
             literal: see `Context`; for the perturbations that have it.
@@ -94,8 +125,9 @@ class Perturbation:
                 (within 2/255 of ours in the mean); "torch" never does.
 
         Raises:
-            InputError: severity outside 0..5, NaN, floats outside [0, 1], images under 8 pixels, a channel count that a
-                colour perturbation can't take, an option that this perturbation doesn't have.
+            InputError: severity outside 0..5, or between two levels that have nothing between them, NaN, floats outside
+                [0, 1], images under 8 pixels, a channel count that a colour perturbation can't take, an option that
+                this perturbation doesn't have.
         """
         self._check_options(reference_height, literal, backend)
         if not isinstance(images, Tensor):
@@ -103,14 +135,15 @@ class Perturbation:
         single = images.ndim == 3
         batch = images[None] if single else images
         self._check(batch)
-        levels = severities_of(severity, len(batch))
+        t = self._time(t)
+        levels = severities_of(severity, len(batch), self.least)
         present = levels.unique().tolist()
         unit = 1.0 if reference_height is None else batch.shape[2] / reference_height
         in_opencv = backend == "auto" and not literal and self._in_opencv(batch)
-        if len(present) == 1 and present[0] > 0 and in_opencv:
+        if len(present) == 1 and present[0] > 0 and in_opencv and not self._mixes(present[0]):
             from deepwright.corruptions import opencv
 
-            strength = opencv.Strength(self.levels[present[0] - 1], present[0], unit)
+            strength = opencv.Strength(self.level(present[0]), present[0], unit)
             out = opencv.run(self.name, batch, strength)
             return out[0] if single else out
         x = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
@@ -128,15 +161,37 @@ class Perturbation:
         return out[0] if single else out
 
     def _one(
-        self, x: Tensor, severity: int, seed: int, ids: Tensor, t: int | None, unit: float, literal: bool
+        self, x: Tensor, severity: float, seed: int, ids: Tensor, t: float | None, unit: float, literal: bool
     ) -> Float[Tensor, "n c h w"]:
+        """One severity of floats, clipped."""
         if severity == 0:
             return x.clone()
-        context = Context(Streams(seed, ids, self.name, t, x.device), unit, severity, literal)
-        level = self.levels[severity - 1]
+        if self._mixes(severity):
+            low, high = (
+                self._one(x, s, seed, ids, t, unit, literal) for s in (math.floor(severity), math.ceil(severity))
+            )
+            return torch.lerp(low, high, severity - math.floor(severity))
+        streams = Streams(seed, ids, self.name, None if self.dynamic or t is None else int(t), x.device)
+        context = Context(streams, unit, severity, literal, t or 0.0)
+        level = self.level(severity)
         if self.color and x.shape[1] == 1:
             return self.function(x.expand(-1, 3, -1, -1), level, context).clamp(0, 1).mean(1, keepdim=True)
         return self.function(x, level, context).clamp(0, 1)
+
+    def _mixes(self, severity: float) -> bool:
+        """Whether two pictures are mixed there."""
+        return self.between == "picture" and severity != math.floor(severity)
+
+    def _time(self, t: float | None) -> float | None:
+        """The time step, looked at."""
+        if t is None:
+            return None
+        number = isinstance(t, int | float | np.number) and not isinstance(t, bool) and math.isfinite(t)
+        if not number or not (self.dynamic or t == int(t)):
+            expected = "a number of frames" if self.dynamic else "a whole number, or None"
+            hint = None if self.dynamic or not number else "its numbers are drawn anew for each frame"
+            raise InputError(f"{self.name}: t", given=repr(t), expected=expected, hint=hint)
+        return float(t)
 
     def _check_options(self, reference_height: int | None, literal: bool, backend: str) -> None:
         if backend not in ("auto", "torch"):
@@ -180,60 +235,6 @@ class Perturbation:
                 expected="[0, 1]",
                 hint="divide 8-bit images by 255; look for NaN",
             )
-
-
-def described(samples: Any) -> str:
-    """What was given in place of samples, for the message that refuses it.
-
-    Args:
-        samples: anything.
-    """
-    if not isinstance(samples, Tensor):
-        return type(samples).__name__
-    broken = samples.is_floating_point() and not bool(torch.isfinite(samples).all())
-    return f"{samples.dtype} of shape {tuple(samples.shape)}" + (" with NaN or infinity" if broken else "")
-
-
-def identities(ids: Tensor | None, n: int) -> Tensor:
-    """(N,) identity of each sample, for its random stream.
-
-    Args:
-        ids: as given; None for 0..N-1.
-        n: number of samples.
-
-    Raises:
-        InputError: anything but n whole numbers.
-    """
-    found = torch.arange(n) if ids is None else torch.as_tensor(ids)
-    if found.shape != (n,) or found.is_floating_point() or found.is_complex():
-        given = f"{found.dtype} of shape {tuple(found.shape)}"
-        raise InputError("ids", given=given, expected=f"whole numbers ({n},), one an image")
-    return found
-
-
-def severities_of(severity: Any, n: int) -> Tensor:
-    """(N,) whole severities on the CPU.
-
-    Args:
-        severity: one number, or one a sample.
-        n: number of samples.
-
-    Raises:
-        InputError: what is between two severities, outside 0..5, or no number; as many as neither one nor n.
-    """
-    try:
-        found = None if isinstance(severity, str | bool | None) else torch.as_tensor(severity).cpu()
-    except (TypeError, ValueError, RuntimeError):
-        found = None
-    good = found is not None and found.dtype != torch.bool and not found.is_complex() and found.ndim <= 1
-    if good:
-        assert found is not None
-        good = found.numel() in {1, n} and bool(((found >= 0) & (found <= 5) & (found == found.round())).all())
-    if not good or found is None:
-        given = severity if isinstance(severity, Tensor) else repr(severity)
-        hint = "no level lies between two severities" if isinstance(severity, float) else None
-        raise InputError("severity", given=given, expected="0..5, one whole number or one an image", hint=hint)
-    return found.long().reshape(-1).expand(n)
 
 
 def to_numpy_batch(image: np.ndarray) -> Tensor:

@@ -51,6 +51,9 @@ def gaussian(x: Float[Tensor, "n c h w"], sigma: float, radius: int | None = Non
     return down @ (x @ across.T)
 
 
+NO_TAPS = -7 / 3  # of which `kernel_sigma` is 0
+
+
 def kernel_sigma(k: float) -> float:
     """The field's deviation of a Gaussian kernel with k taps."""
     return 0.3 * ((k - 1) / 2 - 1) + 0.8

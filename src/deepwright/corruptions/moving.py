@@ -27,6 +27,7 @@ from deepwright.core.tasks import (
     Task,
 )
 from deepwright.corruptions.engine import Perturbation
+from deepwright.corruptions.guided.perturbation import Guided
 
 _LEAST_LEFT = 0.25  # of a box in view: less is no object to be found any more
 
@@ -37,7 +38,7 @@ _OF_WHOLE_PICTURES = (Classification, Binary, MultiLabel, GraphClassification)
 def move_labels(
     perturbation: Perturbation,
     labels: Int64[Tensor, "n h w"],
-    severity: int,
+    severity: float,
     seed: int = 0,
     *,
     ids: Tensor | None = None,
@@ -71,7 +72,7 @@ def _sources(
     perturbation: Perturbation,
     n: int,
     size: tuple[int, int],
-    severity: int,
+    severity: float,
     seed: int,
     ids: Tensor | None,
     device: torch.device,
@@ -90,7 +91,7 @@ def move_boxes(
     perturbation: Perturbation,
     boxes: Sequence[Detections],
     size: tuple[int, int],
-    severity: int,
+    severity: float,
     seed: int = 0,
     *,
     ids: Tensor | None = None,
@@ -147,7 +148,7 @@ def _seen(boxes: Tensor, y: Tensor, x: Tensor, inside: Tensor) -> tuple[Tensor, 
     return index, torch.tensor(corners, dtype=boxes.dtype, device=boxes.device).reshape(-1, 4)
 
 
-def reason_to_leave_out(perturbation: Perturbation, task: Task, x: Tensor, y: Any) -> str | None:
+def reason_to_leave_out(perturbation: Perturbation | Guided, task: Task, x: Tensor, y: Any) -> str | None:
     """Why a perturbation says nothing about a network on these targets, or None where it does.
 
     Args:
@@ -156,7 +157,11 @@ def reason_to_leave_out(perturbation: Perturbation, task: Task, x: Tensor, y: An
         x: (N, C, H, W) images.
         y: their targets, as `task.check_targets` gives them.
     """
-    if isinstance(task, (*_OF_WHOLE_PICTURES, Detection)):
+    if isinstance(task, _OF_WHOLE_PICTURES):
+        return None
+    if isinstance(perturbation, Guided) and perturbation.moves_pixels and isinstance(task, Detection | Segmentation):
+        return "it moves pixels inside of a region only, and targets can't be moved along there"
+    if isinstance(task, Detection):
         return None
     if not isinstance(task, Segmentation):
         moving = not perturbation.label_preserving

@@ -28,7 +28,7 @@ class Strength:
     """A perturbation's level at one severity, and pixels per pixel of a 240-line image."""
 
     level: Any
-    severity: int
+    severity: float
     unit: float
 
 

@@ -27,6 +27,7 @@ class CorruptionReport:
         headline: the task's metric that was measured beside the errors; None where none was.
         clean_headline: that metric without perturbation; None where it isn't defined.
         headlines: name -> that metric at each severity, likewise.
+        without_attention: name of a guided perturbation -> samples whose map points nowhere, which its row leaves out.
     """
 
     n: int
@@ -40,6 +41,7 @@ class CorruptionReport:
     headline: str | None = None
     clean_headline: float | None = None
     headlines: dict[str, list[float | None]] = field(default_factory=dict)
+    without_attention: dict[str, int] = field(default_factory=dict)
 
     def table(self) -> Table:
         """One row a perturbation, worst first."""

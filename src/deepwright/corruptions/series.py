@@ -15,7 +15,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
-from deepwright.corruptions.engine import described, identities, severities_of
+from deepwright.corruptions.levels import described, identities, severities_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class SeriesPerturbation:
     def __call__(
         self,
         series: Float[Tensor, "n time *channels"],
-        severity: int,
+        severity: float,
         seed: int = 0,
         t: int | None = None,
         *,

@@ -14,22 +14,31 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import derive_seed
 from deepwright.core.tasks import Task
+from deepwright.corruptions.cells import AnyPerturbation
+from deepwright.corruptions.dynamic.sensor import SENSOR
 from deepwright.corruptions.engine import Perturbation, to_numpy_batch
-from deepwright.corruptions.evaluation import AnyPerturbation, ErrorOf, evaluate_on
+from deepwright.corruptions.evaluation import evaluate_on
+from deepwright.corruptions.guided.perturbation import Guided
+from deepwright.corruptions.levels import severities_of
+from deepwright.corruptions.overlays.laying import DYNAMIC_OVERLAYS, OVERLAYS
 from deepwright.corruptions.results import CorruptionReport
+from deepwright.corruptions.sample_errors import ErrorOf
 from deepwright.corruptions.series import SeriesPerturbation
 from deepwright.corruptions.static.blur import BLUR
 from deepwright.corruptions.static.codec import CODEC
 from deepwright.corruptions.static.geometry import GEOMETRY
-from deepwright.corruptions.static.noise import NOISE
+from deepwright.corruptions.static.noise import NOISE, NOISE_VARIANTS
 from deepwright.corruptions.static.occlusion import OCCLUSION
 from deepwright.corruptions.static.tone import TONE
 from deepwright.corruptions.static.weather import WEATHER
 from deepwright.corruptions.tables import TABLES, TablePerturbation
 from deepwright.corruptions.text import TEXTS, TextPerturbation
 
-_KINDS = (Perturbation, TablePerturbation, SeriesPerturbation, TextPerturbation)
-ALL: tuple[Perturbation, ...] = NOISE + BLUR + TONE + GEOMETRY + OCCLUSION + CODEC + WEATHER
+_KINDS = (Perturbation, Guided, TablePerturbation, SeriesPerturbation, TextPerturbation)
+# Of single pictures, and of films (on a picture, as at frame 0).
+ALL: tuple[Perturbation, ...] = NOISE + BLUR + TONE + GEOMETRY + OCCLUSION + CODEC + WEATHER + OVERLAYS
+DYNAMIC: tuple[Perturbation, ...] = DYNAMIC_OVERLAYS + SENSOR
+_KNOWN = ALL + DYNAMIC + NOISE_VARIANTS
 
 # The fifteen families of ImageNet-C, by our names.
 IMAGENET_C = (
@@ -55,12 +64,13 @@ def names(category: str | None = None) -> list[str]:
     """All perturbations, or those of a category.
 
     Args:
-        category: "noise", "blur", "tone", "geometry", "occlusion", "codec" or "weather".
+        category: "noise", "blur", "tone", "geometry", "occlusion", "codec", "weather" or "overlay"; of films "dynamic"
+            (overlays that move) or "sensor".
     """
-    categories = sorted({p.category for p in ALL})
+    categories = sorted({p.category for p in _KNOWN})
     if category is not None and category not in categories:
         raise unknown_name("category", category, categories)
-    return [p.name for p in ALL if category in (None, p.category)]
+    return [p.name for p in _KNOWN if category in (None, p.category)]
 
 
 def get(name: str) -> Perturbation:
@@ -72,23 +82,23 @@ def get(name: str) -> Perturbation:
     Raises:
         InputError: an unknown name; near ones are told.
     """
-    for perturbation in ALL:
+    for perturbation in _KNOWN:
         if perturbation.name == name:
             return perturbation
     raise unknown_name("perturbation", name, names())
 
 
 def apply(
-    x: Tensor | np.ndarray, name: str, severity: int | Tensor, seed: int = 0, t: int | None = None, **options: Any
+    x: Tensor | np.ndarray, name: str, severity: float | Tensor, seed: int = 0, t: float | None = None, **options: Any
 ) -> Tensor | np.ndarray:
     """Perturb tensors (N, C, H, W) or (C, H, W), or one uint8 array (H, W, C) or (H, W); the same type comes back.
 
     Args:
         x: floats in [0, 1], or uint8.
         name: of the perturbation.
-        severity: 0..5, or (N,) integers.
+        severity: 0..5, or (N,) of them; between two levels where the perturbation has something there.
         seed: of the streams.
-        t: time step, part of the streams.
+        t: time step, part of the streams; the frame of what moves.
         **options: ids, reference_height, literal, backend; see `Perturbation.__call__`.
 
     Raises:
@@ -108,16 +118,18 @@ class Compose(nn.Module):
     only, or on `ids`. A perturbation that stands in the row twice draws anew.
 
     Args:
-        steps: (name, severity), in order.
+        steps: (name or perturbation of pictures, severity), in order; severities as `Perturbation` takes them.
         seed: of the streams.
     """
 
-    def __init__(self, steps: Sequence[tuple[str, int]], seed: int = 0) -> None:
+    def __init__(self, steps: Sequence[tuple[str | Perturbation | Guided, float]], seed: int = 0) -> None:
         super().__init__()
         if isinstance(steps, str) or not isinstance(steps, Sequence) or not all(map(_is_step, steps)):
             hint = 'Compose([("pixelate", 2)])'
             raise InputError("steps", given=repr(steps), expected="pairs (name, severity), severities 0..5", hint=hint)
-        self.steps = [(get(name), int(severity)) for name, severity in steps]
+        self.steps = [(get(p) if isinstance(p, str) else p, severity) for p, severity in steps]
+        for perturbation, severity in self.steps:
+            severities_of(severity, 1, perturbation.least)
         self.seed, self.seen = seed, 0
 
     def forward(self, x: Tensor, ids: Tensor | None = None) -> Tensor:
@@ -153,9 +165,9 @@ class Compose(nn.Module):
 
 
 def _is_step(step: Any) -> bool:
-    """Whether it is (name, severity)."""
-    pair = isinstance(step, tuple | list) and len(step) == 2 and isinstance(step[0], str)
-    return pair and isinstance(step[1], int) and not isinstance(step[1], bool) and step[1] in range(6)
+    """Whether it is (name or perturbation, severity)."""
+    pair = isinstance(step, tuple | list) and len(step) == 2 and isinstance(step[0], str | Perturbation | Guided)
+    return pair and isinstance(step[1], int | float) and not isinstance(step[1], bool) and 0 <= step[1] <= 5
 
 
 def _require_each_once(what: str, values: Sequence[Any]) -> None:

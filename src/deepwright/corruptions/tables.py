@@ -14,7 +14,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
-from deepwright.corruptions.engine import described, identities, severities_of
+from deepwright.corruptions.levels import described, identities, severities_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TablePerturbation:
     def __call__(
         self,
         rows: Float[Tensor, "n features"],
-        severity: int,
+        severity: float,
         seed: int = 0,
         t: int | None = None,
         *,

@@ -7,7 +7,7 @@ from torch import nn
 
 from deepwright.core.randomness import generator, local_rng
 from deepwright.core.tasks import Classification
-from deepwright.corruptions import Suite
+from deepwright.corruptions import CycleGAN, Suite, failure_threshold
 from doors import Door
 
 
@@ -53,7 +53,54 @@ def by_task(folder, *, seed=0, shifted=False, outputs="logits", measure="score",
     return report.clean, report.errors, report.mce
 
 
+def threshold(folder, *, start=0, seed=0, shifted=False, draw=0, which="gaussian_noise", level=0.5, share=1.0):
+    return failure_threshold(
+        which,
+        network(start),
+        batches(seed, shifted),
+        wrong=wrong_by(share),
+        level=level,
+        tolerance=0.3,
+        seed=draw,
+        checkpoint=folder / "threshold.jsonl",
+    )
+
+
+def domains(folder, *, seed=0, other=1, lr=2e-4, cycle=10.0, order=0, width=2):
+    day, night = (torch.rand(4, 3, 24, 24, generator=generator(s)) for s in (seed, other))
+    gan = CycleGAN(width=width, blocks=1)
+    found = gan.fit(day, night, epochs=2, batch_size=2, lr=lr, cycle=cycle, seed=order, checkpoint=folder / "gan.pt")
+    return gan.transform(day), [row["loss"] for row in found.history]
+
+
 DOORS = [
+    Door(
+        "failure threshold",
+        threshold,
+        file="threshold.jsonl",
+        changes={
+            "model": {"start": 2},
+            "data": {"seed": 1},
+            "another data": {"shifted": True},
+            "seed": {"draw": 1},
+            "wrong": {"share": 0.5},
+            "perturbation": {"which": "speckle_noise"},
+            "options": {"level": 0.4},
+        },
+    ),
+    Door(
+        "cyclegan",
+        domains,
+        file="gan.pt",
+        changes={
+            "training data": {"seed": 2},
+            "another training data": {"other": 2},
+            "optimizer": {"lr": 1e-3},
+            "cycle": {"cycle": 1.0},
+            "seed": {"order": 1},
+            "another model": {"width": 3},
+        },
+    ),
     Door(
         "corruption suite",
         evaluated,

@@ -8,18 +8,36 @@ from deepwright.core.tasks import Segmentation
 from deepwright.core.texts import to_codes
 from deepwright.corruptions import (
     ALL,
+    DYNAMIC,
+    FRAME_FAULTS,
     SERIES,
     TABLES,
     TEXTS,
+    ActivationEnergy,
     Compose,
+    CycleGAN,
+    FaultyCamera,
+    GradCAM,
+    Guided,
+    InputGradient,
     Suite,
     apply,
+    as_perturbation,
+    colour_transfer,
     diamond_square,
     differentiable_jpeg,
+    failing_severity,
+    failure_threshold,
+    film,
+    fourier_swap,
     get,
     move_boxes,
     move_labels,
+    overlay,
+    region_of,
     series_in_units,
+    severity_for_change,
+    unit_range,
 )
 from entries import Entry, Placed, image_classifier, normal, seeded, uniform
 
@@ -36,6 +54,64 @@ def perturbed(p):
         return p(x, 3, seed=3), mixed, Placed(p((255 * x).to(torch.uint8), 2))
 
     return call
+
+
+def seen_through(fault):
+    def call(device):
+        camera = FaultyCamera(fault, 2, seed=1, ids=torch.arange(2, device=device))
+        return [camera((x * 0.1).to(device)) for x in (photos("cpu") * k for k in range(4))]
+
+    return call
+
+
+def filmed(device):
+    return film(photos(device, 3), get("dynamic_snow"), 3)
+
+
+def overlaid(device):
+    return [overlay(kind, 4.5, size=(12, 16), ids=torch.arange(2), device=device) for kind in ("rain", "smoke")]
+
+
+def looking(where):
+    """A network on `device`, pictures there or on the CPU."""
+
+    def call(device):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Flatten(), torch.nn.Linear(768, 3))
+        model, x = model.to(device), photos(device if where == "device" else "cpu")
+        maps = [InputGradient(model)(x), GradCAM(model, "0")(x), ActivationEnergy(model, "0")(x)]
+        guided = Guided(get("contrast"), InputGradient(model))
+        y = torch.zeros(2, dtype=torch.long, device=x.device)
+        found = failure_threshold(guided, model, [(x, y)], tolerance=0.5)
+        report = Suite([guided], (2,)).evaluate(model, [(x, y)])
+        return [*maps, Placed(guided(x, 3)), Placed(guided.mask(x)), guided.attended(x), found.rates, report.errors]
+
+    return call
+
+
+def regions(device):
+    from deepwright.core.randomness import Streams
+
+    maps = unit_range(uniform(2, 12, 16).to(device))
+    return [region_of(maps, name, 0.3, Streams(0, 2, "ties", device=device)) for name in ("high", "top_n", "random_n")]
+
+
+def other_domains(device):
+    targets = uniform(2, 3, 10, 10, seed=4)
+    made = [fourier_swap(targets), colour_transfer(targets), as_perturbation(lambda x: 1 - x, "inverted")]
+    return [p(photos(device), 3) for p in made]
+
+
+def cyclegan(device):
+    gan = CycleGAN(width=2, blocks=1).to(device)
+    day, night = uniform(2, 3, 24, 24), uniform(2, 3, 24, 24, seed=1)
+    gan.fit(day, night, epochs=1)
+    return Placed(gan.transform(photos(device))), Placed(gan.perturbation()(photos(device), 2))
+
+
+def strengths(device):
+    found = failing_severity(lambda severity: (round(10 * severity), 50))
+    return found.severity, severity_for_change("contrast", photos(device), 0.05)
 
 
 def evaluated(where):
@@ -109,7 +185,16 @@ def helpers(device):
 
 
 ENTRIES = [
-    *(Entry(p.name, perturbed(p), tolerance=5e-3) for p in ALL),
+    *(Entry(p.name, perturbed(p), tolerance=5e-3) for p in (*ALL, *DYNAMIC, get("impulse_noise_per_pixel"))),
+    *(Entry(f"FaultyCamera, {fault.name}", seen_through(fault)) for fault in FRAME_FAULTS),
+    Entry("film", filmed),
+    Entry("saliency and Guided", looking("device"), tolerance=5e-3),
+    Entry("saliency and Guided, pictures on the CPU", looking("cpu"), returns="cpu", tolerance=5e-3),
+    Entry("region_of, unit_range", regions),
+    Entry("fourier_swap, colour_transfer, as_perturbation", other_domains, tolerance=5e-3),
+    Entry("CycleGAN", cyclegan),
+    Entry("failing_severity, severity_for_change", strengths),
+    Entry("overlay", overlaid, tolerance=5e-3),
     Entry("Suite.evaluate", evaluated("device")),
     Entry("Suite.evaluate, data on the CPU", evaluated("cpu")),
     Entry("Suite.evaluate, Segmentation", segmented("device"), tolerance=5e-3),

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.corruptions.engine import Context, Perturbation
-from deepwright.corruptions.filters import disk, fft_filter, gaussian, kernel_sigma, motion, scale_value
+from deepwright.corruptions.filters import NO_TAPS, disk, fft_filter, gaussian, kernel_sigma, motion, scale_value
 
 
 def defocus_blur(x: Tensor, radius: float, context: Context) -> Tensor:
@@ -20,10 +20,10 @@ def glass_blur(x: Tensor, reach: float, context: Context) -> Tensor:
     """Every pixel takes the pixel at a uniform integer offset within +-reach, clamped to the image."""
     n, c, h, w = x.shape
     span = reach * context.unit + 0.5
-    offset = context.streams.uniform(2, h, w, low=-span, high=span).round_().long()
-    rows = (offset[:, 0] + torch.arange(h, device=x.device)[:, None]).clamp_(0, h - 1)
-    columns = (offset[:, 1] + torch.arange(w, device=x.device)).clamp_(0, w - 1)
-    index = (rows * w + columns).view(n, 1, h * w).expand(-1, c, -1)
+    offset = context.streams.uniform(2, h, w, low=-span, high=span).round_()
+    rows = offset[:, 0].add_(torch.arange(h, device=x.device)[:, None]).clamp_(0, h - 1).int()
+    columns = offset[:, 1].add_(torch.arange(w, device=x.device)).clamp_(0, w - 1).int()
+    index = rows.mul_(w).add_(columns).long().view(n, 1, h * w).expand(-1, c, -1)
     return x.reshape(n, c, h * w).gather(2, index).view(n, c, h, w)
 
 
@@ -61,12 +61,16 @@ def low_pass(x: Tensor, taps: float, context: Context) -> Tensor:
 
 
 BLUR = (
-    Perturbation("defocus_blur", "blur", defocus_blur, (2, 5, 6, 9, 12)),
-    Perturbation("glass_blur", "blur", glass_blur, (2, 5, 6, 9, 12)),
-    Perturbation("motion_blur", "blur", motion_blur, ((2, 5), (4, 12), (6, 20), (10, 30), (15, 45))),
+    Perturbation("defocus_blur", "blur", defocus_blur, (2, 5, 6, 9, 12), identity=0),
+    Perturbation("glass_blur", "blur", glass_blur, (2, 5, 6, 9, 12), identity=0),
+    Perturbation("motion_blur", "blur", motion_blur, ((2, 5), (4, 12), (6, 20), (10, 30), (15, 45)), identity=(1, 5)),
     Perturbation(
-        "zoom_blur", "blur", zoom_blur, ((1.01, 0.01), (1.11, 0.01), (1.15, 0.02), (1.21, 0.02), (1.31, 0.03))
+        "zoom_blur",
+        "blur",
+        zoom_blur,
+        ((1.01, 0.01), (1.11, 0.01), (1.15, 0.02), (1.21, 0.02), (1.31, 0.03)),
+        between="picture",  # a mean over zooms, as the mixture is
     ),
-    Perturbation("gaussian_blur", "blur", gaussian_blur, (3, 7, 15, 25, 41)),
-    Perturbation("low_pass", "blur", low_pass, (15, 23, 31, 37, 41), color=True),
+    Perturbation("gaussian_blur", "blur", gaussian_blur, (3, 7, 15, 25, 41), identity=NO_TAPS),
+    Perturbation("low_pass", "blur", low_pass, (15, 23, 31, 37, 41), color=True, identity=NO_TAPS),
 )

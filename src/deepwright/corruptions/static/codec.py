@@ -138,4 +138,4 @@ def _dct(device: torch.device) -> Tensor:
     return matrix.float().to(device)
 
 
-CODEC = (Perturbation("jpeg", "codec", jpeg, (30, 18, 15, 10, 5), differentiable=False),)
+CODEC = (Perturbation("jpeg", "codec", jpeg, (30, 18, 15, 10, 5), differentiable=False, between="nothing"),)

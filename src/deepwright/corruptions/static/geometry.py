@@ -38,7 +38,9 @@ def rotate(x: Tensor, degrees: float, context: Context) -> Tensor:
 def reflection(x: Tensor, share: float, context: Context) -> Tensor:
     """The lowest share of the picture mirrored below it, then resized back."""
     h, w = x.shape[-2:]
-    strip = max(1, round(share * h))
+    strip = round(share * h)
+    if strip == 0:
+        return x
     joined = torch.cat([x, x[..., h - strip :, :].flip(2)], 2)
     return F.interpolate(joined, size=(h, w), mode="bilinear", align_corners=False, antialias=True)
 
@@ -61,22 +63,32 @@ def pixelate(x: Tensor, factor: float, context: Context) -> Tensor:
 
 
 GEOMETRY = (
-    Perturbation("shear", "geometry", shear, (0.12, 0.2, 0.32, 0.45, 0.6), label_preserving=False, moves_pixels=True),
+    Perturbation(
+        "shear",
+        "geometry",
+        shear,
+        (0.12, 0.2, 0.32, 0.45, 0.6),
+        label_preserving=False,
+        moves_pixels=True,
+        identity=0,
+    ),
     Perturbation(
         "translate",
         "geometry",
         translate,
         ((10, -10), (25, -25), (40, -40), (65, -65), (90, -90)),
+        identity=(0, 0),
         label_preserving=False,
         moves_pixels=True,
         monotone=False,
     ),
-    Perturbation("scale", "geometry", scale, (0.96, 0.9, 0.8, 0.68, 0.5), moves_pixels=True),
+    Perturbation("scale", "geometry", scale, (0.96, 0.9, 0.8, 0.68, 0.5), moves_pixels=True, identity=1),
     Perturbation(
         "rotate",
         "geometry",
         rotate,
         (10, 20, 45, 90, 180),
+        identity=0,
         label_preserving=False,
         moves_pixels=True,
         monotone=False,
@@ -86,6 +98,7 @@ GEOMETRY = (
         "geometry",
         reflection,
         (0.2, 0.3, 0.45, 0.6, 0.9),
+        identity=0,
         label_preserving=False,
         moves_pixels=True,
         monotone=False,
@@ -95,8 +108,9 @@ GEOMETRY = (
         "geometry",
         elastic,
         ((2, 0.4), (3, 0.75), (5, 0.9), (7, 1.2), (10, 1.5)),
+        identity=(0, 0.4),
         moves_pixels=True,
         monotone=False,
     ),
-    Perturbation("pixelate", "geometry", pixelate, (0.85, 0.55, 0.35, 0.2, 0.1)),
+    Perturbation("pixelate", "geometry", pixelate, (0.85, 0.55, 0.35, 0.2, 0.1), between="nothing"),
 )

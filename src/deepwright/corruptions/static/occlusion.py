@@ -116,7 +116,7 @@ def canny(gray: Tensor, low: float, high: float) -> Tensor:
     gx = F.conv2d(padded, kernel[None, None])
     gy = F.conv2d(padded, kernel.T[None, None])
     size = gx.abs() + gy.abs()
-    sector = ((torch.atan2(gy, gx) * (4 / math.pi)).round().long() % 4)[:, 0]
+    sector = _sectors(gx, gy)[:, 0]
     around = F.pad(size, (1, 1, 1, 1))[:, 0]
     h, w = gray.shape[-2:]
     keep = torch.zeros_like(sector, dtype=torch.bool)
@@ -127,6 +127,14 @@ def canny(gray: Tensor, low: float, high: float) -> Tensor:
     weak = (keep & (size[:, 0] > low)).float()[:, None]
     edges = (keep & (size[:, 0] > high)).float()[:, None]
     return _touching(weak > 0, edges > 0)
+
+
+def _sectors(gx: Tensor, gy: Tensor) -> Tensor:
+    """Directions in eighths of a turn, up to sign: along the row 0, down to the right 1, down 2, down to the left 3."""
+    part = math.tan(math.pi / 8)
+    across, down = gx.abs(), gy.abs()
+    slanted = torch.where(gx * gy > 0, 1, 3)
+    return torch.where(down <= part * across, 0, torch.where(across < part * down, 2, slanted))
 
 
 def _touching(weak: Tensor, strong: Tensor) -> Tensor:
@@ -172,16 +180,26 @@ def sample_pairing(x: Tensor, keep: float, context: Context) -> Tensor:
 
 
 OCCLUSION = (
-    Perturbation("splatter", "occlusion", splatter, (0.1, 0.2, 0.3, 0.4, 0.5)),
+    Perturbation("splatter", "occlusion", splatter, (0.1, 0.2, 0.3, 0.4, 0.5), between="nothing", sticks=True),
     Perturbation(
         "dotted_lines",
         "occlusion",
         dotted_lines,
         ((5, 0.1), (10, 0.2), (20, 0.3), (30, 0.4), (40, 0.5)),
         monotone=False,
+        between="nothing",
+        sticks=True,
     ),
-    Perturbation("zigzag", "occlusion", zigzag, (0.1, 0.2, 0.3, 0.4, 0.6), monotone=False),
-    Perturbation("cutout", "occlusion", cutout, (1, 2, 4, 6, 10)),
+    Perturbation(
+        "zigzag",
+        "occlusion",
+        zigzag,
+        (0.1, 0.2, 0.3, 0.4, 0.6),
+        monotone=False,
+        between="nothing",
+        sticks=True,
+    ),
+    Perturbation("cutout", "occlusion", cutout, (1, 2, 4, 6, 10), between="nothing", sticks=True),
     Perturbation(
         "canny_edges",
         "occlusion",
@@ -192,5 +210,5 @@ OCCLUSION = (
         differentiable=False,
     ),
     Perturbation("object_overlay", "occlusion", object_overlay, (10, 5, 3, 2, 1.5)),
-    Perturbation("sample_pairing", "occlusion", sample_pairing, (0.9, 0.7, 0.5, 0.3, 0.1)),
+    Perturbation("sample_pairing", "occlusion", sample_pairing, (0.9, 0.7, 0.5, 0.3, 0.1), identity=1),
 )

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.corruptions.engine import Context, Perturbation, luminance
-from deepwright.corruptions.filters import gaussian, kernel_sigma, scale_value
+from deepwright.corruptions.filters import NO_TAPS, gaussian, kernel_sigma, scale_value
 
 
 def brightness(x: Tensor, factor: float, context: Context) -> Tensor:
@@ -135,20 +135,33 @@ def false_color(x: Tensor, kind: int, context: Context) -> Tensor:
 
 
 TONE = (
-    Perturbation("increase_brightness", "tone", brightness, (1.1, 1.2, 1.3, 1.5, 1.7), color=True),
-    Perturbation("contrast", "tone", contrast, (1.1, 1.2, 1.3, 1.5, 1.7)),
-    Perturbation("decrease_brightness", "tone", brightness, (0.9, 0.75, 0.6, 0.4, 0.2), color=True),
-    Perturbation("decrease_contrast", "tone", contrast, (0.9, 0.75, 0.6, 0.4, 0.2)),
-    Perturbation("saturation", "tone", saturation, (1.05, 1.15, 1.4, 1.65, 1.9), color=True),
-    Perturbation("saturation_decrease", "tone", saturation, (0.9, 0.85, 0.6, 0.35, 0.1), color=True),
-    Perturbation("grayscale", "tone", grayscale, (0.1, 0.2, 0.35, 0.55, 0.85), color=True),
-    Perturbation("white_balance", "tone", white_balance, (0.1, 0.25, 0.5, 0.75, 0.99), color=True),
-    Perturbation("posterize", "tone", posterize, (128, 64, 32, 8, 4), differentiable=False, monotone=False),
+    Perturbation("increase_brightness", "tone", brightness, (1.1, 1.2, 1.3, 1.5, 1.7), color=True, identity=1),
+    Perturbation("contrast", "tone", contrast, (1.1, 1.2, 1.3, 1.5, 1.7), identity=1),
+    Perturbation("decrease_brightness", "tone", brightness, (0.9, 0.75, 0.6, 0.4, 0.2), color=True, identity=1),
+    Perturbation("decrease_contrast", "tone", contrast, (0.9, 0.75, 0.6, 0.4, 0.2), identity=1),
+    Perturbation("saturation", "tone", saturation, (1.05, 1.15, 1.4, 1.65, 1.9), color=True, identity=1),
+    Perturbation("saturation_decrease", "tone", saturation, (0.9, 0.85, 0.6, 0.35, 0.1), color=True, identity=1),
+    Perturbation("grayscale", "tone", grayscale, (0.1, 0.2, 0.35, 0.55, 0.85), color=True, identity=0),
+    Perturbation("white_balance", "tone", white_balance, (0.1, 0.25, 0.5, 0.75, 0.99), color=True, identity=0),
+    Perturbation(
+        "posterize", "tone", posterize, (128, 64, 32, 8, 4), differentiable=False, monotone=False, between="nothing"
+    ),
     Perturbation(
         "histogram_equalisation", "tone", histogram_equalisation, (1, 3, 5, 7, 10), color=True, differentiable=False
     ),
-    Perturbation("sharpen", "tone", sharpen, (0.9, 0.8, 0.7, 0.6, 0.5)),
-    Perturbation("high_pass", "tone", high_pass, (35, 59, 83, 107, 113)),
-    Perturbation("phase_scrambling", "tone", phase_scrambling, (0.05, 0.15, 0.26, 0.38, 0.55), has_literal=True),
-    Perturbation("false_color", "tone", false_color, (1, 2, 3, 4, 5), color=True, monotone=False, differentiable=False),
+    Perturbation("sharpen", "tone", sharpen, (0.9, 0.8, 0.7, 0.6, 0.5), identity=1),
+    Perturbation("high_pass", "tone", high_pass, (35, 59, 83, 107, 113), identity=NO_TAPS),
+    Perturbation(
+        "phase_scrambling", "tone", phase_scrambling, (0.05, 0.15, 0.26, 0.38, 0.55), has_literal=True, identity=0
+    ),
+    Perturbation(
+        "false_color",
+        "tone",
+        false_color,
+        (1, 2, 3, 4, 5),
+        color=True,
+        monotone=False,
+        differentiable=False,
+        between="nothing",
+    ),
 )

@@ -112,8 +112,14 @@ def snow(x: Tensor, alpha: float, context: Context) -> Tensor:
 
 
 WEATHER = (
-    Perturbation("fog_mapping", "weather", fog_mapping, (0.05, 0.12, 0.22, 0.35, 0.6)),
-    Perturbation("fog_filter", "weather", fog_filter, ((0.1, 0.05), (0.2, 0.1), (0.3, 0.2), (0.45, 0.3), (0.65, 0.45))),
-    Perturbation("frost", "weather", frost, (0.15, 0.19, 0.25, 0.32, 0.4), color=True),
+    Perturbation("fog_mapping", "weather", fog_mapping, (0.05, 0.12, 0.22, 0.35, 0.6), identity=0, sticks=True),
+    Perturbation(
+        "fog_filter",
+        "weather",
+        fog_filter,
+        ((0.1, 0.05), (0.2, 0.1), (0.3, 0.2), (0.45, 0.3), (0.65, 0.45)),
+        identity=(0, 0),
+    ),
+    Perturbation("frost", "weather", frost, (0.15, 0.19, 0.25, 0.32, 0.4), color=True, sticks=True),
     Perturbation("snow", "weather", snow, (0.15, 0.22, 0.3, 0.45, 0.6), color=True),
 )

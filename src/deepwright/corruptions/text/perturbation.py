@@ -12,7 +12,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
 from deepwright.core.texts import are_codes
-from deepwright.corruptions.engine import described, identities, severities_of
+from deepwright.corruptions.levels import described, identities, severities_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TextPerturbation:
     def __call__(
         self,
         texts: Int32[Tensor, "n characters"],
-        severity: int,
+        severity: float,
         seed: int = 0,
         t: int | None = None,
         *,
