@@ -224,7 +224,7 @@ def _among(found: AttackResult, x: Tensor, rows: Tensor) -> AttackResult:
     """A result on some samples as one on all; the others are as they were, and no success."""
     whole = x.clone()
     whole[rows] = found.x_adv
-    other = {}
+    other: dict[str, Any] = {}
     for name in ("success", "loss", "norm", "queries", "steps"):
         values = getattr(found, name)
         other[name] = values.new_zeros(len(x)).index_copy(0, rows, values)
@@ -303,7 +303,12 @@ def suite(
     full = name if restarts == 1 else f"{name}, {restarts} starts"
     if name == "dense":
         several: dict[str, Any] = {**common, "steps": steps, "restarts": restarts}
-        kinds = (partial(DensePGD, loss="ce"), SegPGD, CosPGD, partial(DensePGD, loss="margin"))
+        kinds: tuple[Callable[..., Attack], ...] = (
+            partial(DensePGD, loss="ce"),
+            SegPGD,
+            CosPGD,
+            partial(DensePGD, loss="margin"),
+        )
         return WorstImages([kind(eps, **several) for kind in kinds], full)
     losses = _losses(task, classes)
     attacks: list[Attack]

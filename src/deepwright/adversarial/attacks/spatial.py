@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -86,8 +86,8 @@ class Spatial(Attack):
         x: Float[Tensor, "n ..."],
         y: Any,
         *,
-        mask: None = None,
-        quantize: None = None,
+        mask: Tensor | None = None,
+        quantize: int | None = None,
         **options: Any,
     ) -> AttackResult:
         """Attack a batch, as `Attack.__call__`; images (N, C, H, W) only, without mask and quantize.
@@ -129,7 +129,7 @@ class Spatial(Attack):
                 if len(rows) == 0:
                     return
 
-    def _places(self, batch: Batch) -> Any:
+    def _places(self, batch: Batch) -> Iterator[Tensor]:
         """(N, 3) of turn, vertical and horizontal shift in [-1, 1], one after the other."""
         n, like = len(batch.x), batch.eps
         if self.tries is not None:

@@ -143,7 +143,9 @@ class VMIFGSM(MIFGSM):
 
     draws = True
 
-    def __init__(self, eps: float | Tensor, *args: Any, neighbours: int = 20, radius: float = 1.5, **options: Any):
+    def __init__(
+        self, eps: float | Tensor, *args: Any, neighbours: int = 20, radius: float = 1.5, **options: Any
+    ) -> None:
         super().__init__(eps, *args, **options)
         require_whole(1, neighbours=neighbours)
         require_positive(radius=radius)

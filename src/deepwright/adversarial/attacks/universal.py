@@ -83,7 +83,8 @@ class UniversalPerturbation(Attack):
         """
         if iter(batches) is batches:
             raise InputError("batches", given="an iterator", expected="something to walk over again", hint="list(...)")
-        through, delta = steps_before(through), None
+        through = steps_before(through)
+        delta: Tensor | None = None
         for _ in range(self.epochs):
             for x, y in batches:
                 delta = self._step(model, x, y, delta, through, eot)
