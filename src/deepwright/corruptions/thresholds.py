@@ -140,7 +140,7 @@ def failure_threshold(
         ...         return torch.stack([x.mean((1, 2, 3)) - 0.3, 0.3 - x.mean((1, 2, 3))], 1)
         >>> x = torch.full((20, 3, 8, 8), 0.5)
         >>> print(failure_threshold("decrease_brightness", Bright(), [(x, torch.zeros(20).long())]))
-        decrease_brightness: fails from severity 3.03 on (3.03 to 3.03); failure rate 1.000 [0.839, 1.000] at 3.03
+        decrease_brightness: fails from severity 3.03 on (3.03 to 3.03); failure rate 1 [0.8389, 1] at 3.03
 
     Args:
         perturbation: of pictures, or its name.
