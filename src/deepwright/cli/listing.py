@@ -84,7 +84,7 @@ def builtin_checks() -> dict[str, str]:
     """
     running = ast.parse((_ROOMS / "checks" / "running.py").read_text())
     home = {a.name: str(n.module) for n in running.body if isinstance(n, ast.ImportFrom) for a in n.names}
-    names = {}
+    names: dict[str, str] = {}
     for table in running.body:
         if isinstance(table, ast.AnnAssign) and getattr(table.target, "id", "") in ("BUILTIN", "ON_REQUEST"):
             assert isinstance(table.value, ast.Dict)

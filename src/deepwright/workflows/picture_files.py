@@ -88,7 +88,7 @@ def _described(image: Image.Image) -> bytes:
 
 
 def _decoded(path: Path | str, image: Image.Image) -> Picture:
-    notes = []
+    notes: list[str] = []
     if image.mode in _DEEP:
         return _of(np.asarray(image).astype(np.float32)[None] / 65535, 65535, False, image, notes)
     if image.mode == "I" and image.format in ("PNG", "TIFF"):
