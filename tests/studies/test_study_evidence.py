@@ -18,8 +18,6 @@ TO_RUN_AGAIN = (
     "prunefuse",
     "early-exit",
     "sciml-core",
-    "spline-grid-pinn",
-    "two-phase-pinn",
     "kinetic-jko",
     "unifluids",
 )

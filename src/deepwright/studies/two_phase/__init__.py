@@ -286,8 +286,8 @@ def _spread_claims(more: Arms) -> list[Claim]:
     text = "30 % of the interior points moved to interface, edge and start: {} error over the default's"
     reason = (
         "Errors differ more from seed to seed than by where points are: on fresh points the residuals of edge and "
-        "start fall by a tenth and those of the outer flow grow by as much; only with most points at the edges does the "
-        "velocity's error fall."
+        "start fall by a tenth and those of the outer flow grow by as much; only with most points at the edges does "
+        "the velocity's error fall."
     )
     return [
         Claim.at_most(text.format(field), geometric(more[MOVED], more[DEFAULT], key), 1.0, n=len(more[MOVED])).because(
