@@ -16,8 +16,6 @@ TO_RUN_AGAIN = (
     "model-surgery",
     "prunefuse",
     "early-exit",
-    "spline-grid-pinn",
-    "two-phase-pinn",
     "kinetic-jko",
     "unifluids",
 )
