@@ -7,6 +7,11 @@ Example:
     torch.Size([2, 3, 64, 64])
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from deepwright.corruptions.engine import Context, Perturbation
 from deepwright.corruptions.moving import move_boxes, move_labels
 from deepwright.corruptions.results import CorruptionReport
@@ -16,20 +21,48 @@ from deepwright.corruptions.suite import ALL, IMAGENET_C, Compose, Suite, apply,
 from deepwright.corruptions.tables import TABLES, TablePerturbation
 from deepwright.corruptions.text import TEXTS, TextPerturbation
 
+if TYPE_CHECKING:
+    from deepwright.corruptions.driving import CarlaSim, CarRacing, DonkeySim, Road, RoadSim, Scenario, UdacitySim
+
+_DRIVING = ("CarRacing", "CarlaSim", "DonkeySim", "Road", "RoadSim", "Scenario", "UdacitySim")
+
+
+def __getattr__(name: str) -> Any:
+    """A name of `driving`, when it is asked for: simulators import what perturbed pictures don't need."""
+    if name == "driving":
+        return import_module(f"{__name__}.driving")
+    if name not in _DRIVING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.driving"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 __all__ = [
     "ALL",
     "IMAGENET_C",
     "SERIES",
     "TABLES",
     "TEXTS",
+    "CarRacing",
+    "CarlaSim",
     "Compose",
     "Context",
     "CorruptionReport",
+    "DonkeySim",
     "Perturbation",
+    "Road",
+    "RoadSim",
+    "Scenario",
     "SeriesPerturbation",
     "Suite",
     "TablePerturbation",
     "TextPerturbation",
+    "UdacitySim",
     "apply",
     "diamond_square",
     "differentiable_jpeg",
