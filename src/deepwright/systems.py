@@ -78,8 +78,8 @@ SYSTEMS: tuple[System, ...] = (
         "2603.23661",
         "corruptions",
         "static",
-        ("apply", "Suite", "Compose", "names"),
-        missing="dynamic overlays, roads, simulators",
+        ("apply", "Suite", "Compose", "names", "Road", "RoadSim", "Scenario"),
+        missing="dynamic overlays, a study",
     ),
     System(
         "bbas",

@@ -37,7 +37,7 @@ class Size(click.ParamType):
         return int(height), int(width)
 
 
-@click.command(cls=Command, example="deepwright drive --roads 4 --perturbation contrast --severity 5")
+@click.command(cls=Command, example="deepwright drive --roads 2 --perturbation contrast --severity 5")
 @words(
     click.argument("agent", required=False),
     click.option("--weights", type=PATH, help="Of an agent by package.module:factory: safetensors or .pt."),
@@ -75,8 +75,8 @@ class Size(click.ParamType):
 def drive(json_file: Path | None, serve: str | None, **options: Any) -> None:
     """Drive AGENT on roads under perturbations: which make it leave the lane, and at which severity.
 
-    AGENT is package.module:factory or a file, a network of pictures -> (steering in radians, throttle); the bundled pilot
-    by default. Killed, it goes on from where it was.
+    AGENT is package.module:factory or a file, a network of pictures -> (steering in radians, throttle); the bundled
+    pilot by default. Killed, it goes on from where it was.
     """
     from deepwright import workflows
     from deepwright.core.files import write_json

@@ -57,8 +57,8 @@ def run(
         fingerprint: of data that the function reads by itself (a file's hash, say).
         threads: torch threads inside one trial.
         description: shown beside the bar.
-        keep: result -> whether it is final; one that isn't is given back but not stored, and computed again the next time.
-            All are by default.
+        keep: result -> whether it is final; one that isn't is given back but not stored, and computed again the next
+            time. All are by default.
 
     Returns:
         The results; with a store, tensors are on the CPU, whether they were computed now or before.

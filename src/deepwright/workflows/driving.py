@@ -1,4 +1,4 @@
-"""Drive a campaign: an agent on roads under perturbations, in a simulator; failure rates, thresholds, a film, a page."""
+"""Drive a campaign: an agent on roads under perturbations, in a simulator; failure rates, a film, a page."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ class DriveOptions:
     """Which agent drives, where, under what, and where the files go.
 
     Attributes:
-        agent: None for the bundled pilot; else as `deepwright audit` takes a network (package.module:factory, a file), or
-            a network or function itself: pictures (n, C, H, W) in [0, 1] -> (n, 2) steering in radians and throttle,
-            or (n, 1) steering.
+        agent: None for the bundled pilot; else as `deepwright audit` takes a network (package.module:factory, a
+            file), or a network or function itself: pictures (n, C, H, W) in [0, 1] -> (n, 2) steering in radians and
+            throttle, or (n, 1) steering.
         weights: of a factory.
         sim: one of `SIMULATORS`.
         host: of a simulator in another process.
@@ -172,7 +172,9 @@ class Driven:
                 if rho is None
                 else f"offline errors against failures: rank correlation {rho:.2f} over cells"
             )
-            found += [f"they disagree on {name} {severity}: {how}" for (name, severity), how in self.agreement.discordant]
+            found += [
+                f"they disagree on {name} {severity}: {how}" for (name, severity), how in self.agreement.discordant
+            ]
         lost = sum(not o.counts for o in self.outcomes)
         return found + ([f"{lost} episodes were lost to the infrastructure; drive again for them"] if lost else [])
 
@@ -186,7 +188,7 @@ class Driven:
         }
 
 
-def drive(options: DriveOptions = DriveOptions(), *, say: Say = quiet) -> Driven:  # noqa: B008 - frozen
+def drive(options: DriveOptions = DriveOptions(), *, say: Say = quiet) -> Driven:
     """Drive every road clean and under each perturbation at each severity.
 
     Args:
@@ -288,7 +290,8 @@ def _simulator(options: DriveOptions) -> Simulator:
         return UdacitySim(port, options.host)
     if options.sim == "carla":
         return CarlaSim(options.host, port)
-    return RoadSim(_SIDE_BY_SIDE, options.size, options.rgb, options.device or "cpu")
+    episodes = options.roads * (1 + len(options.perturbations) * len(options.severities))
+    return RoadSim(min(_SIDE_BY_SIDE, episodes), options.size, options.rgb, options.device or "cpu")
 
 
 def _scenarios(options: DriveOptions, sim: Simulator) -> list[Scenario]:
@@ -376,4 +379,5 @@ def _moving(film: Path | None) -> str:
         return ""
     data = base64.b64encode(film.read_bytes()).decode()
     alt = "an episode: the camera's picture to the left, what the agent saw to the right"
-    return f'<section class="page"><h2>The worst episode</h2><img alt="{alt}" src="data:image/gif;base64,{data}"></section>'
+    picture = f'<img alt="{alt}" src="data:image/gif;base64,{data}">'
+    return f'<section class="page"><h2>The worst episode</h2>{picture}</section>'

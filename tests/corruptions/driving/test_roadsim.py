@@ -69,7 +69,7 @@ def test_a_batch_is_its_singles_bit_for_bit(rgb):
         assert torch.equal(alone.reset([roads[i]], [i]), pictures[0][i : i + 1])
         for action, picture in zip(actions, pictures[1:]):
             assert torch.equal(alone.step(action[i : i + 1])[0], picture[i : i + 1])
-        assert torch.equal(alone.telemetry.position, together.telemetry.position[i : i + 1])
+        assert torch.equal(alone.telemetry().position, together.telemetry().position[i : i + 1])
 
 
 def test_a_mirrored_road_is_the_mirrored_picture():

@@ -32,9 +32,9 @@ from deepwright.corruptions.driving.simulators import (
 class CarlaSim:
     """A CARLA server in another process: one vehicle on its map, stepped together with us.
 
-    The vehicle stands at the map's place number `seed`; its lane has no end, so that an episode is passed when its time is.
-    Its axes are turned into ours: y to the left, angles counterclockwise. `close` takes vehicle and sensors away and leaves
-    the server's clock as it was.
+    The vehicle stands at the map's place number `seed`; its lane has no end, so that an episode is passed when its
+    time is. Its axes are turned into ours: y to the left, angles counterclockwise. `close` takes vehicle and sensors
+    away and leaves the server's clock as it was.
 
     Args:
         host: where it runs.
@@ -77,7 +77,6 @@ class CarlaSim:
     def __resume_identity__(self) -> Any:
         return type(self).__name__, self.host, self.port, self.map_name, self.size, self.vehicle
 
-    @property
     def telemetry(self) -> Telemetry:
         """Of the moment of the last picture."""
         if self._telemetry is None:
@@ -124,7 +123,7 @@ class CarlaSim:
         with _told():
             control = _carla().VehicleControl(throttle=max(gas, 0.0), steer=share, brake=max(-gas, 0.0))
             self._car.apply_control(control)
-            return self._seen(self._world.tick()), self.telemetry
+            return self._seen(self._world.tick()), self.telemetry()
 
     def close(self) -> None:
         """Take the vehicle away and give the server its clock back."""

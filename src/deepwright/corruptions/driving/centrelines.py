@@ -86,11 +86,19 @@ class Centrelines:
             finished=(found == self.last) & (at >= _END),
         )
 
-    def ahead(self, segment: Int64[Tensor, " n"], count: int) -> Float[Tensor, "n 2"]:
-        """The centre line's point so many points ahead; its last one at the end.
+    def ahead(
+        self, position: Float[Tensor, "n 2"], heading: Float[Tensor, " n"], segment: Int64[Tensor, " n"], count: int
+    ) -> Float[Tensor, "n 2"]:
+        """The centre line's point so many points ahead (its last one at the end): metres forward, metres to the left.
 
         Args:
-            segment: where vehicles are.
+            position: of the vehicles.
+            heading: radians.
+            segment: where they are.
             count: points.
         """
-        return self.points[self._rows[:, 0], torch.minimum(segment + count, self.last + 1)]
+        offset = self.points[self._rows[:, 0], torch.minimum(segment + count, self.last + 1)] - position
+        cosine, sine = heading.cos(), heading.sin()
+        return torch.stack(
+            [cosine * offset[:, 0] + sine * offset[:, 1], cosine * offset[:, 1] - sine * offset[:, 0]], 1
+        )

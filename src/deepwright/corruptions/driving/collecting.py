@@ -57,9 +57,9 @@ def collect(
 ) -> Demonstrations:
     """Drive roads, and keep each picture with what the expert would do there.
 
-    The expert drives itself, with noise on its steering: only so are places beside the middle seen, and the way back. With
-    `dagger` that agent drives, and the expert only says what would have been right (DAgger). An episode is kept up to
-    where the road is left or ends.
+    The expert drives itself, with noise on its steering: only so are places beside the middle seen, and the way back.
+    With `dagger` that agent drives, and the expert only says what would have been right (DAgger). An episode is kept
+    up to where the road is left or ends.
 
     Args:
         sim: in which it is driven; the expert's.
@@ -176,7 +176,9 @@ def imitate(
     steering = data.actions[:, 0]
     if len(data) < 2 or float(steering.std()) < 1e-6:
         given = f"{len(data)} pictures, steering always {float(steering[0]) if len(data) else 0:.3g}"
-        raise InputError("demonstrations", given=given, expected="steering that changes", hint="collect on roads with turns")
+        raise InputError(
+            "demonstrations", given=given, expected="steering that changes", hint="collect on roads with turns"
+        )
     return fit(
         network,
         (data.pictures, data.actions),

@@ -1,7 +1,7 @@
 """Donkey Car's simulator (sdsandbox) over TCP: a client that drives in it.
 
-JSON objects go both ways; the simulator ends each of its own by a line break. Source of the messages: the public protocol
-of tawnkramer/gym-donkeycar and sdsandbox.
+JSON objects go both ways; the simulator ends each of its own by a line break. Source of the messages: the public
+protocol of tawnkramer/gym-donkeycar and sdsandbox.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -110,8 +109,8 @@ class DonkeyLink:
 class DonkeySim:
     """A Donkey simulator in another process: one vehicle, pictures, its own clock.
 
-    It is connected at the first `reset`, and again where the connection broke. Roads are sent as way points where they are
-    given; cross-track errors are the simulator's own.
+    It is connected at the first `reset`, and again where the connection broke. Roads are sent as way points where
+    they are given; cross-track errors are the simulator's own.
 
     Args:
         host: where it runs.
@@ -147,7 +146,6 @@ class DonkeySim:
     def __resume_identity__(self) -> Any:
         return type(self).__name__, self.host, self.port, self.scene, self.size
 
-    @property
     def telemetry(self) -> Telemetry:
         """Of the moment of the last picture."""
         if self._telemetry is None:
@@ -197,7 +195,7 @@ class DonkeySim:
         try:
             controls = {"steering": str(share), "throttle": str(max(gas, 0.0)), "brake": str(max(-gas, 0.0))}
             self._link.send("control", **controls)
-            return self._seen(self._link.newest("telemetry")), self.telemetry
+            return self._seen(self._link.newest("telemetry")), self.telemetry()
         except InfrastructureError:
             self.close()
             raise

@@ -123,7 +123,9 @@ class DonkeyServer:
         if not all(8 <= side <= _LARGEST_SIDE for side in size):
             return
         old = self.car.sim
-        sim = RoadSim(1, device=old.device, dt=old.dt, speed=old.speed, lag=old.lag, camera=Camera(size, old.camera.rgb))
+        sim = RoadSim(
+            1, device=old.device, dt=old.dt, speed=old.speed, lag=old.lag, camera=Camera(size, old.camera.rgb)
+        )
         self.car = ServedCar(sim, self.car.road, self.car.seed, MAX_STEERING)
 
     def _say(self, client: Connection, kind: str, **fields: Any) -> None:

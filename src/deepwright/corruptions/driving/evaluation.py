@@ -46,8 +46,8 @@ def evaluate(
 ) -> list[Outcome]:
     """Drive each scenario, up to where the lane is left, the road ends or time is up.
 
-    They are driven side by side in blocks of `sim.n`; a last, smaller block is filled up, so that an agent always sees as
-    many pictures, and an episode's numbers don't depend on its place or neighbours.
+    They are driven side by side in blocks of `sim.n`; a last, smaller block is filled up, so that an agent always
+    sees as many pictures, and an episode's numbers don't depend on its place or neighbours.
 
     Args:
         sim: in which they are driven.
@@ -58,14 +58,14 @@ def evaluate(
         frozen: draw perturbations once an episode, sensor noise too.
         tries: how often a block is begun where the simulator doesn't answer; then it is an infrastructure error, which
             counts for nothing and is driven anew the next time.
-        checkpoint: a folder of finished blocks; an interrupted campaign goes on there. Another agent, simulator or option
-            finds nothing of its own and is driven.
+        checkpoint: a folder of finished blocks; an interrupted campaign goes on there. Another agent, simulator or
+            option finds nothing of its own and is driven.
         jobs: worker processes.
         backend: of `core.trials.run`.
 
     Returns:
-        An outcome for each scenario, in order. An agent that gives another shape, NaN, or angles above pi has failed, and
-        the others go on.
+        An outcome for each scenario, in order. An agent that gives another shape, NaN, or angles above pi has failed,
+        and the others go on.
 
     Raises:
         InputError: no scenarios, a network in train mode, roads or perturbations that this simulator can't have.
@@ -149,7 +149,7 @@ def _driven(
     disturb = Disturbance(padded, frozen)
     pictures = sim.reset([s.road for s in padded], [s.seed for s in padded])
     log: dict[str, list[Tensor]] = {name: [] for name in (*_LISTS, "action", "left", "finished", "stopped", "broke")}
-    device = sim.telemetry.xte.device
+    device = sim.telemetry().xte.device
     ended = torch.zeros(sim.n, dtype=torch.bool, device=device)
     reason = ""
     every = 1 if device.type == "cpu" else _LOOK_EVERY

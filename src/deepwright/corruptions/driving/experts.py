@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from deepwright.core.requirements import require_positive, require_whole
 from deepwright.corruptions.driving.simulators import Telemetry
 
 
+@runtime_checkable
 class Guided(Protocol):
     """A simulator that can tell an expert where its road goes.
 
@@ -21,7 +22,6 @@ class Guided(Protocol):
 
     wheelbase: float
 
-    @property
     def telemetry(self) -> Telemetry:
         """Of the moment of the last picture."""
         ...
@@ -63,5 +63,5 @@ class PurePursuit:
         steering = torch.atan(2 * self.sim.wheelbase * angle.sin() / distance.clamp_min(3.0))
         throttle = torch.zeros_like(steering)
         if self.speed is not None:
-            throttle = (self.speed - self.sim.telemetry.speed).div(self.speed).clamp(-1, 1)
+            throttle = (self.speed - self.sim.telemetry().speed).div(self.speed).clamp(-1, 1)
         return torch.stack([steering, throttle], 1).float()

@@ -13,7 +13,6 @@ from deepwright.core.errors import InputError
 from deepwright.core.files import write_atomic
 from deepwright.core.requirements import require_positive, require_whole
 from deepwright.corruptions.driving.agents import Agent
-from deepwright.corruptions.driving.disturbances import Disturbance
 from deepwright.corruptions.driving.evaluation import evaluate
 from deepwright.corruptions.driving.roadsim import RoadSim
 from deepwright.corruptions.driving.scenarios import Outcome, Scenario
@@ -58,9 +57,8 @@ class _Watched:
         self._sim, self.shown = sim, []  # type: ignore[var-annotated]
         self.n, self.dt, self.capabilities = sim.n, sim.dt, sim.capabilities
 
-    @property
     def telemetry(self) -> Any:
-        return self._sim.telemetry
+        return self._sim.telemetry()
 
     def reset(self, roads: Any, seeds: Any) -> Tensor:
         pictures = self._sim.reset(roads, seeds)

@@ -38,7 +38,9 @@ class _Worlds:
     def __resume_identity__(self) -> Any:
         return type(self).__name__, self.n, self.dt
 
-    @property
+    def __reduce__(self) -> Any:
+        return type(self), (self.n,)
+
     def telemetry(self) -> Telemetry:
         """Of the moment of the last picture.
 
@@ -46,7 +48,9 @@ class _Worlds:
             InputError: there was none yet.
         """
         if self._telemetry is None:
-            raise InputError(type(self).__name__, given="no episode yet", expected="a reset", hint=".reset(roads, seeds)")
+            raise InputError(
+                type(self).__name__, given="no episode yet", expected="a reset", hint=".reset(roads, seeds)"
+            )
         return self._telemetry
 
     def reset(self, roads: Sequence[Road | None], seeds: Sequence[int]) -> Tensor:
@@ -76,7 +80,7 @@ class _Worlds:
         Raises:
             InputError: no reset before; another shape, NaN, angles above pi.
         """
-        last = self.telemetry
+        self.telemetry()  # refuses a step before a reset
         require_actions(action, self.n)
         seen = []
         for i, (steering, throttle) in enumerate(action.detach().cpu().double().tolist()):
@@ -84,7 +88,6 @@ class _Worlds:
             seen.append(picture)
             self._stopped[i] |= stopped
         self._telemetry = self._measured()
-        assert last.stopped.shape == self._stopped.shape
         return torch.stack(seen), self._telemetry
 
     def close(self) -> None:
@@ -120,7 +123,7 @@ class CarRacing(_Worlds):
 
     capabilities = Capabilities(custom_road=False, image=True, xte=True, deterministic=True, has_end=True)
     dt = 1 / 50
-    max_steering = 0.4
+    max_steering, wheelbase = 0.4, 3.24
     _own_road = "CarRacing's track comes from its seed"
 
     def _world(self) -> Any:
@@ -139,6 +142,16 @@ class CarRacing(_Worlds):
         """
         self._lines: Centrelines | None = None
         return super().reset(roads, seeds)
+
+    def ahead(self, points: int) -> Float[Tensor, "n 2"]:
+        """Where the track is so many points ahead, seen from each car: forward and to the left.
+
+        Args:
+            points: of the track.
+        """
+        seen = self.telemetry()
+        assert self._lines is not None
+        return self._lines.ahead(seen.position, seen.heading, self._segment, points)
 
     @property
     def roads(self) -> list[Road]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -53,7 +54,7 @@ def spline(nodes: Float[Array, "k 2"], points: int = POINTS_A_SPAN) -> Float[Arr
     """
     p = [nodes[i : len(nodes) - 3 + i, None] for i in range(4)]  # the four nodes of each span
     knots = [np.zeros((len(p[0]), 1, 1))]
-    for a, b in zip(p, p[1:]):
+    for a, b in itertools.pairwise(p):
         knots.append(knots[-1] + np.sqrt(np.linalg.norm(b - a, axis=2, keepdims=True)))
     t = knots[1] + np.linspace(0, 1, points)[None, :, None] * (knots[2] - knots[1])
     for width in (1, 2, 3):

@@ -44,7 +44,9 @@ def tiles_of(road: Road) -> Tiles:
     length = np.linalg.norm(step, axis=1, keepdims=True)
     t = step / length
     n = np.stack([-t[:, 1], t[:, 0]], 1)
-    lines = np.concatenate([n, -(n * a).sum(1, keepdims=True), t, road.arc[:-1, None] - (t * a).sum(1, keepdims=True)], 1)
+    lines = np.concatenate(
+        [n, -(n * a).sum(1, keepdims=True), t, road.arc[:-1, None] - (t * a).sum(1, keepdims=True)], 1
+    )
     lines = np.concatenate([lines, [[0, 0, 1e4, 0, 0, 0]]]).astype(np.float32)
     reach = road.width / 2 + _BESIDE
     low = np.floor((points.min(0) - reach) / TILE).astype(int) - 1

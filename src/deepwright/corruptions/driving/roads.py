@@ -39,7 +39,9 @@ class Road:
         require_positive(width=self.width)
         points = np.array(self.points, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != 2 or len(points) < 4 or not np.isfinite(points).all():
-            raise InputError("a road", given=f"points of shape {points.shape}", expected="(4 or more, 2) finite numbers")
+            raise InputError(
+                "a road", given=f"points of shape {points.shape}", expected="(4 or more, 2) finite numbers"
+            )
         _require_distinct(points, "points")
         points.setflags(write=False)
         object.__setattr__(self, "points", points)
@@ -229,4 +231,6 @@ def _require_distinct(points: np.ndarray, what: str) -> None:
     gaps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     if not (gaps > 1e-9).all():
         where = int(np.flatnonzero(~(gaps > 1e-9))[0])
-        raise InputError(f"a road's {what}", given=f"number {where} and the next are one", expected="no repeated points")
+        raise InputError(
+            f"a road's {what}", given=f"number {where} and the next are one", expected="no repeated points"
+        )

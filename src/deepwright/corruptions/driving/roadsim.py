@@ -81,7 +81,6 @@ class RoadSim:
         options = {"dt": self.dt, "speed": self.speed, "lag": self.lag, "camera": self.camera}
         return _made, (self.n, str(self.device), options)
 
-    @property
     def telemetry(self) -> Telemetry:
         """Of the moment of the last picture.
 
@@ -119,13 +118,13 @@ class RoadSim:
         """Act for `dt` seconds; the next pictures, and what is measured then.
 
         Args:
-            action: steering in radians (to the left where positive; limited to +-0.5), and throttle in [-1, 1], which is
-                without effect where the speed keeps itself.
+            action: steering in radians (to the left where positive; limited to +-0.5), and throttle in [-1, 1], which
+                is without effect where the speed keeps itself.
 
         Raises:
             InputError: no reset before; another shape, NaN, angles above pi (which are degrees).
         """
-        last = self.telemetry
+        last = self.telemetry()
         if self._frame == 0 or self.device.type == "cpu":
             require_actions(action, self.n)  # an accelerator isn't waited for at each step
         steering, throttle = action.to(self.device, torch.float64).unbind(1)
@@ -148,10 +147,7 @@ class RoadSim:
         Args:
             points: of the road.
         """
-        offset = self._lines.ahead(self._place.segment, points) - self._position
-        cosine, sine = self._heading.cos(), self._heading.sin()
-        forward = cosine * offset[:, 0] + sine * offset[:, 1]
-        return torch.stack([forward, cosine * offset[:, 1] - sine * offset[:, 0]], 1)
+        return self._lines.ahead(self._position, self._heading, self._place.segment, points)
 
     def close(self) -> None:
         """Nothing is open."""

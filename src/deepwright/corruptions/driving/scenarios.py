@@ -172,12 +172,12 @@ class Outcome:
 
     @property
     def steering_jerk(self) -> float:
-        """Root mean square of the steering's second change, in radians a second squared; NaN for less than three steps."""
+        """Root mean square of the steering's second change, in radians/s2; NaN for less than three steps."""
         return _rms(self.steering.diff(n=2) / self.dt**2) if len(self.steering) > 2 else math.nan
 
     @property
     def quickness(self) -> float:
-        """1 - the share of the road that was driven before the failure; 0 where it didn't fail or the road isn't known."""
+        """1 - the share of the road driven before the failure; 0 where it didn't fail or the road isn't known."""
         distance, road = self.distance_to_failure, self.scenario.road
         return 0.0 if distance is None or road is None else 1 - min(1.0, distance / road.length)
 

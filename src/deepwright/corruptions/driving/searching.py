@@ -106,8 +106,8 @@ def search(
 ) -> SearchResult:
     """NSGA-II over roads (eight angles, eight lengths), a perturbation and its severity, for failures.
 
-    Objectives, all maximised: mean |xte|, quickness (how early on the road it fails), criticality (1 for a failure, 2 where
-    time ran out), max |xte|. Roads that aren't valid are drawn again and never driven.
+    Objectives, all maximised: mean |xte|, quickness (how early on the road it fails), criticality (1 for a failure, 2
+    where time ran out), max |xte|. Roads that aren't valid are drawn again and never driven.
 
     Args:
         sim: that takes roads.
@@ -144,7 +144,9 @@ def search(
     outcomes: list[Outcome] = []
     generations = 0
     while True:
-        scenarios = [space.scenario(g, derive_seed("episode", len(outcomes) + i, seed=seed)) for i, g in enumerate(genomes)]
+        scenarios = [
+            space.scenario(g, derive_seed("episode", len(outcomes) + i, seed=seed)) for i, g in enumerate(genomes)
+        ]
         driven = evaluate(sim, agent, scenarios, max_xte=max_xte, timeout=timeout, checkpoint=checkpoint)
         outcomes += driven
         generations += 1

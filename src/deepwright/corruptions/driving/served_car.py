@@ -65,7 +65,7 @@ class ServedCar:
 
     def telemetry(self) -> dict[str, Any]:
         """What the simulator would say now."""
-        seen = self.sim.telemetry
+        seen = self.sim.telemetry()
         x, y = seen.position[0].tolist()
         yaw = math.degrees(math.pi / 2 - float(seen.heading)) % 360
         return {

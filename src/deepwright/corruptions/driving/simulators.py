@@ -1,4 +1,4 @@
-"""What every simulator offers: vehicles are set on roads, act, and are seen; what is measured comes with each picture."""
+"""What every simulator offers: vehicles are set on roads, act, and are seen and measured."""
 
 from __future__ import annotations
 
@@ -77,7 +77,6 @@ class Simulator(Protocol):
     dt: float
     capabilities: Capabilities
 
-    @property
     def telemetry(self) -> Telemetry:
         """Of the moment of the last picture."""
         ...
@@ -110,7 +109,9 @@ def require_actions(action: Tensor, n: int) -> None:
         InputError: another shape, NaN, or angles above pi, which are degrees.
     """
     if not isinstance(action, Tensor) or action.shape != (n, 2) or not action.is_floating_point():
-        given = f"{action.dtype} of shape {tuple(action.shape)}" if isinstance(action, Tensor) else type(action).__name__
+        given = (
+            f"{action.dtype} of shape {tuple(action.shape)}" if isinstance(action, Tensor) else type(action).__name__
+        )
         raise InputError("action", given=given, expected=f"floats of shape ({n}, 2): steering and throttle")
     largest = float(action[:, 0].abs().max())
     if not largest <= torch.pi or not bool(torch.isfinite(action).all()):

@@ -226,8 +226,8 @@ def agreement(
 ) -> Agreement:
     """Offline error ratios against failure rates, over the cells that have both.
 
-    Discordant is a cell with a ratio of `high` or more in which nobody failed, and one with a smaller ratio in which most
-    did.
+    Discordant is a cell with a ratio of `high` or more in which nobody failed, and one with a smaller ratio in which
+    most did.
 
     Args:
         ratios: offline error over the clean error, by cell.

@@ -33,7 +33,8 @@ MAX_STEERING = math.radians(25)  # of the simulator's car at a steering angle of
 class UdacitySim:
     """Udacity's simulator in another process: it is the client, and connects to a port of ours.
 
-    A simulator that broke off may connect again at the next `reset`. Roads are sent as track strings where they are given.
+    A simulator that broke off may connect again at the next `reset`. Roads are sent as track strings where they are
+    given.
 
     Args:
         port: at which we listen; 0 for any that is free, which `.port` tells.
@@ -69,7 +70,6 @@ class UdacitySim:
     def __resume_identity__(self) -> Any:
         return type(self).__name__, self.version
 
-    @property
     def telemetry(self) -> Telemetry:
         """Of the moment of the last picture."""
         if self._telemetry is None:
@@ -117,7 +117,7 @@ class UdacitySim:
         try:
             controls = {"steering_angle": str(share), "throttle": str(min(max(throttle, -1.0), 1.0))}
             self._link.emit("steer", controls)
-            return self._seen(self._link.newest("telemetry")), self.telemetry
+            return self._seen(self._link.newest("telemetry")), self.telemetry()
         except InfrastructureError:
             self._hang_up()
             raise
