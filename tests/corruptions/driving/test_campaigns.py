@@ -216,6 +216,7 @@ def test_offline_errors_are_those_of_the_expert():
     assert [c.ratio for c in perfect] == [None, None]  # nothing to compare with
 
 
+@pytest.mark.slow
 def test_the_expert_is_collected_with_its_ways_back():
     world = sim(2)
     data = collect(world, PurePursuit(world), [BEND, STRAIGHT, BEND], noise=0.2)
@@ -242,6 +243,7 @@ def test_networks():
         network(torch.rand(1, 3, 66, 200))
 
 
+@pytest.mark.slow
 def test_grid_search_drops_what_failed():
     outcomes = grid_search(sim(4), Dazzled(), [STRAIGHT], ["contrast", "posterize"], (1, 4, 5), timeout=12.0)
     cells = [o.scenario.cell for o in outcomes]
@@ -255,6 +257,7 @@ def test_grid_search_drops_what_failed():
     assert driven == sorted(driven)
 
 
+@pytest.mark.slow
 def test_search_finds_distinct_failures_and_repeats_itself():
     options = dict(budget=12, population=4, max_angle=40.0, timeout=12.0, seed=3)
     found = search(sim(4), steady, ["contrast", "posterize"], **options)

@@ -30,7 +30,7 @@ from deepwright.corruptions.driving.served_car import ServedCar
 from deepwright.corruptions.driving.socket_io import EventLink
 
 ROAD = Road.from_angles([0, 0, 20, 20, -20, 0])
-SMALL = dict(timeout=5.0, wait=0.01)
+SMALL = dict(timeout=60.0, wait=0.01)  # seconds that a busy machine may take
 
 
 def small_sim():
@@ -76,8 +76,8 @@ def test_back_off_waits_longer_each_time_and_gives_up():
 
 def test_a_peer_that_hangs_up_is_told():
     listener = Listener()
-    link = DonkeyLink(Connection.to("127.0.0.1", listener.port, timeout=2))
-    peer = listener.accept(2)
+    link = DonkeyLink(Connection.to("127.0.0.1", listener.port, timeout=60))
+    peer = listener.accept(60)
     peer.send(b'{"msg_type": "ping"}\n{"msg_type": "tele')
     peer.close()
     with pytest.raises(InfrastructureError):
@@ -89,7 +89,7 @@ def test_a_peer_that_hangs_up_is_told():
 def test_a_peer_that_says_nothing_is_left_in_time():
     listener = Listener()
     link = DonkeyLink(Connection.to("127.0.0.1", listener.port, timeout=0.1))
-    peer = listener.accept(2)
+    peer = listener.accept(60)
     with pytest.raises(InfrastructureError, match=r"no 'telemetry'.* in 0\.1 s"):
         link.wait_for("telemetry")
     for each in (peer, link, listener):
@@ -110,7 +110,7 @@ def test_nobody_listens():
 
 @pytest.fixture
 def donkey():
-    with DonkeyServer(0, sim=small_sim(), road=ROAD) as server:
+    with DonkeyServer(0, sim=small_sim(), road=ROAD, patience=60.0) as server:
         yield server
 
 
@@ -146,18 +146,18 @@ def test_donkey_road_and_camera_are_taken(donkey):
     sim.reset([None], [0])  # the scene's own: the road that is there
     assert float(sim.telemetry().position[0, 1]) < 1.0
     sim.close()
-    assert scene_names(port=donkey.port, timeout=5.0) == ["generated_road"]
+    assert scene_names(port=donkey.port, timeout=60.0) == ["generated_road"]
 
 
 def test_a_donkey_client_of_bytes(donkey):
     """Another client, byte by byte, with garbage between its messages."""
-    peer = socket.create_connection(("127.0.0.1", donkey.port), timeout=5)
+    peer = socket.create_connection(("127.0.0.1", donkey.port), timeout=60)
     for byte in b'garbage{"msg_type": "control", "steering": "0.25", "throttle": "0.5", "brake": "0.0"}':
         peer.sendall(bytes([byte]))
     peer.sendall(b'{broken}\n{"msg_type": "control", "steering": "nope", "throttle": "0"}{"msg_type": "control",')
     peer.sendall(b'"steering": "-1,5", "throttle": "1"}')
     stream, kinds, cte = JsonStream(), [], None
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while len(donkey.car.controls) < 3 or kinds.count("telemetry") < 3:
         assert time.monotonic() < until
         for message in stream.feed(peer.recv(4096)):
@@ -185,13 +185,13 @@ def test_infrastructure_errors_count_for_nothing_and_are_not_kept(tmp_path):
     listener = Listener()
     port = listener.port
     listener.close()
-    sim = DonkeySim(port=port, timeout=0.2, tries=1, wait=0.01, size=None)
+    sim = DonkeySim(port=port, timeout=60.0, tries=1, wait=0.01, size=None)
     steady = lambda pictures: torch.zeros(len(pictures), 2)  # noqa: E731
     scenarios = [Scenario(ROAD)]
     lost = evaluate(sim, steady, scenarios, max_xte=1.0, timeout=3.0, tries=2, checkpoint=tmp_path)
     assert [(o.ended, o.counts, o.failed) for o in lost] == [("infrastructure error", False, False)]
     assert not list(tmp_path.glob("*.pt"))
-    with DonkeyServer(port, sim=small_sim(), road=ROAD):
+    with DonkeyServer(port, sim=small_sim(), road=ROAD, patience=60.0):
         again = evaluate(sim, steady, scenarios, max_xte=1.0, timeout=3.0, tries=2, checkpoint=tmp_path)
         assert again[0].counts
         sim.close()
@@ -257,8 +257,8 @@ def test_openings_are_read_byte_by_byte_and_limited():
 
 @pytest.mark.parametrize("version", [3, 4])
 def test_udacity_drives_as_roadsim_does(version):
-    sim = UdacitySim(0, **SMALL)
-    with UdacityClient(sim.port, sim=small_sim(), road=ROAD, version=version, timeout=5.0) as client:
+    sim = UdacitySim(0, version=version, **SMALL)
+    with UdacityClient(sim.port, sim=small_sim(), road=ROAD, version=version, timeout=60.0) as client:
         road = Road.from_angles([0, 0, -30, -30, 0, 0])
         sim.reset([road], [0])
         assert client.car.road == road
@@ -283,7 +283,7 @@ def test_an_old_client_that_says_4_and_speaks_3():
     found = {}
 
     def old_client():
-        connection = Connection.to("127.0.0.1", listener.port, timeout=5)
+        connection = Connection.to("127.0.0.1", listener.port, timeout=60)
         opening, _ = ws.request("here", "/socket.io/?EIO=4&transport=websocket")
         for byte in opening:
             connection.send(bytes([byte]))
@@ -304,12 +304,12 @@ def test_an_old_client_that_says_4_and_speaks_3():
 
     thread = threading.Thread(target=old_client, daemon=True)
     thread.start()
-    link = EventLink.accepted(listener.accept(5, timeout=5))
+    link = EventLink.accepted(listener.accept(60, timeout=60))
     assert link.version == 3
     assert link.wait_for("telemetry") == ("telemetry", {"cte": "0,5"})
     assert link.skipped == 1
     link.emit("steer", {"steering_angle": "0.5"})
-    thread.join(10)
+    thread.join(60)
     said = [payload for _, payload in found["packets"]]
     assert said[0].startswith(b'0{"sid"')
     assert {b"3", b"40", b"!"} <= set(said)

@@ -83,6 +83,7 @@ def _overlap_by_sampling(a, b):
     return bool(((crosses > 0).all(0) | (crosses < 0).all(0)).any())
 
 
+@pytest.mark.slow
 def test_crossings_are_those_of_brute_force():
     seen = set()
     for seed, angle in ((0, 80), (1, 60), (2, 170), (3, 170), (4, 150), (5, 120)):

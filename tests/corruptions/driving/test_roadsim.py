@@ -18,10 +18,10 @@ def steering(*angles):
 def test_straight_ahead_on_a_straight_road():
     sim = RoadSim(1)
     sim.reset([STRAIGHT], [0])
-    for step in range(1, 219):
+    for step in range(1, 221):
         _, seen = sim.step(steering(0.0))
         assert abs(float(seen.xte)) < 1e-6
-        assert float(seen.arc) == pytest.approx(0.8 * step)
+        assert float(seen.arc) == pytest.approx(min(0.8 * step, 175.0))
         assert bool(seen.finished) == (float(seen.arc) >= STRAIGHT.arc[-2] + 0.95 * (175 - STRAIGHT.arc[-2]) - 1e-9)
 
 
@@ -58,7 +58,7 @@ def test_distance_is_that_of_brute_force():
             assert np.sign(xte) == np.sign(step[i, 0] * (place - a[i])[1] - step[i, 1] * (place - a[i])[0])
 
 
-@pytest.mark.parametrize("rgb", [False, True])
+@pytest.mark.parametrize("rgb", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_batch_is_its_singles_bit_for_bit(rgb):
     roads = [Road.random(seed, max_angle=35) for seed in range(16)]
     actions = torch.rand(6, 16, 2, generator=torch.Generator().manual_seed(1)) * 0.4 - 0.2

@@ -20,7 +20,7 @@ class Place:
     """Where vehicles are on their roads.
 
     Attributes:
-        xte: signed distance to the centre line, in metres, positive to its left.
+        xte: signed distance to the centre line, in metres, positive to its left; at the end, to its last segment's line.
         segment: the nearest one within the window.
         arc: metres along the centre line to the nearest point.
         direction: of that segment, in radians.
@@ -76,14 +76,17 @@ class Centrelines:
         found = near.gather(1, best)[:, 0]
         at = share.gather(1, best)[:, 0]
         offset, gap, step = (v.gather(1, best[..., None].expand(-1, -1, 2))[:, 0] for v in (offset, gap, step))
-        side = torch.where(step[:, 0] * offset[:, 1] - step[:, 1] * offset[:, 0] >= 0, 1.0, -1.0)
+        length = squared.gather(1, best)[:, 0].sqrt()
+        across = (step[:, 0] * offset[:, 1] - step[:, 1] * offset[:, 0]) / length
+        finished = (found == self.last) & (at >= _END)
+        distance = torch.where(across >= 0, 1.0, -1.0).double() * gap.norm(dim=1)
         rows = self._rows[:, 0]
         return Place(
-            xte=side.double() * gap.norm(dim=1),
+            xte=torch.where(finished, across, distance),  # who drove past the end isn't beside the road for that
             segment=found,
-            arc=self.arc[rows, found] + at * squared.gather(1, best)[:, 0].sqrt(),
+            arc=self.arc[rows, found] + at * length,
             direction=self.directions[rows, found],
-            finished=(found == self.last) & (at >= _END),
+            finished=finished,
         )
 
     def ahead(

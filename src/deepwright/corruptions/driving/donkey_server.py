@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
 from deepwright.corruptions.driving.cameras import Camera
@@ -17,6 +18,7 @@ from deepwright.corruptions.driving.simulators import InfrastructureError
 
 _SCENES = ["generated_road"]
 _LARGEST_SIDE = 1024
+_LOOK = 0.2  # seconds between two looks at whether to end
 
 
 class DonkeyServer:
@@ -66,7 +68,7 @@ class DonkeyServer:
         """Serve until `stop` is called or the context ends."""
         while not self._stop.is_set():
             try:
-                client = self._listener.accept(wait=0.2)
+                client = self._listener.accept(wait=_LOOK)
             except InfrastructureError:
                 continue
             try:
@@ -85,9 +87,13 @@ class DonkeyServer:
         self._say(client, "scene_selection_ready")
         self._say(client, "car_loaded")
         self._say(client, "need_car_config")
+        heard = time.monotonic()
         while not self._stop.is_set():
-            data = client.receive(self.patience)
-            if not data:
+            data = client.receive(min(self.patience, _LOOK))
+            if data:
+                heard = time.monotonic()
+            elif time.monotonic() - heard >= self.patience:
+                heard = time.monotonic()
                 self._say(client, "telemetry", **self.car.telemetry())
             for message in stream.feed(data):
                 self._hear(client, message)

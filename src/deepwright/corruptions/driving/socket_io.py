@@ -60,7 +60,7 @@ class EventLink:
         link = cls(connection, serves=True, version=version or said)
         link._take(rest)
         link._send("0" + _OPEN)
-        if link.version == 4 and not link._asks(_GRACE):
+        if link.version == 4 and not link._asks(_GRACE if version is None else connection.timeout):
             if version == 4:
                 raise InfrastructureError("the client doesn't ask for a namespace, as Engine.IO 4 has it")
             link.version = 3

@@ -207,7 +207,6 @@ class UdacityClient:
         except InfrastructureError:
             return
         try:
-            link.emit("telemetry", self.car.telemetry())
             while not self._stop.is_set():
                 self._heard(link)
         except InfrastructureError:
