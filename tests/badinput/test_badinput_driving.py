@@ -62,7 +62,7 @@ ROWS = [
     Bad("no road's text", lambda _: Road.parse("left, right"), ("road in text", "x,z,y")),
     Bad("an empty text", lambda _: Road.parse(""), ("road in text",)),
     Bad("no text", lambda _: Road.parse(3), ("road in text",)),
-    Bad("roads that can't be valid", lambda _: Road.random(0, length=60.0), ("valid random road", "none in")),
+    Bad("roads that can't be valid", lambda _: Road.random(0, nodes=14, max_angle=0), ("valid random road", "none in")),
     Bad("max_angle of 400", lambda _: Road.random(0, max_angle=400), ("max_angle",)),
     Bad("three nodes", lambda _: Road.random(0, nodes=3), ("nodes",)),
     Bad("pictures of 4 pixels", lambda _: Camera((4, 80)), ("height of the picture", "8 or more")),

@@ -34,7 +34,7 @@ SMALL = dict(timeout=60.0, wait=0.01)  # seconds that a busy machine may take
 
 
 def small_sim():
-    return RoadSim(1, (24, 32), rgb=True, dt=0.05)
+    return RoadSim(1, (24, 32), rgb=True, dt=0.2)
 
 
 # --- JSON in a stream
@@ -173,7 +173,7 @@ def test_a_campaign_over_tcp_and_without_it(donkey):
     """An expert's steering is the same; a simulator that isn't there is no failure of the driver."""
     sim = DonkeySim(port=donkey.port, size=None, **SMALL)
     steady = lambda pictures: torch.zeros(len(pictures), 2)  # noqa: E731
-    outcomes = evaluate(sim, steady, [Scenario(ROAD), Scenario(ROAD, "contrast", 5)], max_xte=1.0, timeout=5.0)
+    outcomes = evaluate(sim, steady, [Scenario(ROAD), Scenario(ROAD, "contrast", 5)], max_xte=1.0, timeout=12.0)
     assert [o.ended for o in outcomes] == ["left the lane"] * 2
     assert torch.equal(outcomes[0].xte, outcomes[1].xte)
     assert outcomes[0].max_xte >= 1.0
@@ -210,7 +210,7 @@ def test_an_expert_drives_the_served_car_to_its_end():
         if sim.telemetry().finished:
             break
     assert car.telemetry()["done"]
-    assert abs(car.telemetry()["cte"]) < 0.5
+    assert abs(car.telemetry()["cte"]) < 1.0
 
 
 # --- WebSocket and Socket.IO

@@ -16,7 +16,7 @@ from deepwright.core.randomness import derive_seed
 from deepwright.core.requirements import require_positive, require_whole, require_within
 from deepwright.corruptions.driving import road_shapes as shapes
 
-_TRIES = 2000
+_TRIES = 500
 _MOST_POINTS = 100_000  # that a road in a text may have
 
 
