@@ -56,8 +56,8 @@ def test_the_bundled_pilot_drives_clean_roads_and_fails_in_fog(tmp_path):
     for outcome in outcomes:
         ended.setdefault(outcome["scenario"]["perturbation"], []).append(outcome)
     assert {o["ended"] for o in ended[None]} == {"passed"}
-    assert sum(o["max_xte"] for o in ended[None]) / 8 < 1
-    assert sum(o["ended"] == "left the lane" for o in ended["fog_mapping"]) > 4
+    assert sum(o["max_xte"] for o in ended[None]) / 6 < 1
+    assert sum(o["ended"] == "left the lane" for o in ended["fog_mapping"]) > 3
     assert "fog_mapping: severity 5" in result.output
 
 
