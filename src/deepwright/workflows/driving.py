@@ -57,7 +57,14 @@ from deepwright.workflows.options import (
 )
 
 SIMULATORS = ("roadsim", "car-racing", "donkey", "udacity", "carla")
-PERTURBATIONS = ("gaussian_noise", "gaussian_blur", "increase_brightness", "contrast", "fog_mapping", "translate")
+PERTURBATIONS = (
+    "gaussian_noise",
+    "gaussian_blur",
+    "increase_brightness",
+    "decrease_contrast",
+    "fog_mapping",
+    "translate",
+)
 _PORTS = {"donkey": 9091, "udacity": 4567, "carla": 2000}
 _SIDE_BY_SIDE = 16
 _OFFLINE_ROADS, _OFFLINE_SEED = 4, 5000
@@ -352,7 +359,7 @@ def _worst(outcomes: list[Outcome]) -> Outcome:
 def _film(sim: RoadSim, agent: Any, outcomes: list[Outcome], options: DriveOptions, path: Path) -> tuple[Path, Figure]:
     """The worst episode driven again: a film, and a strip of it for the page."""
     scenario = _worst(outcomes).scenario
-    outcome, shown, seen = replay(sim, agent, scenario, max_xte=options.max_xte)
+    outcome, shown, seen = replay(sim, agent, scenario, max_xte=options.max_xte, frozen=options.frozen)
     film = gif(shown, seen, path, every=_WATCHED, seconds=sim.dt)
     at = torch.linspace(0, len(shown) - 1, min(_STRIP, len(shown))).round().long()
     captions = [f"{sim.dt * int(i):.1f} s" for i in at]

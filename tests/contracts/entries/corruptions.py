@@ -136,7 +136,7 @@ def driven(device):
     for _ in range(3):
         picture, seen = sim.step(actions)
         pictures.append(picture)
-    return Placed(pictures), [picture.mean() for picture in pictures], seen, sim.ahead(5), PurePursuit(sim)()
+    return [Placed(p) for p in pictures], [p.mean() for p in pictures], seen, sim.ahead(5), PurePursuit(sim)()
 
 
 def pilots(device):

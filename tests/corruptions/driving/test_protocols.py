@@ -169,6 +169,7 @@ def test_a_donkey_client_of_bytes(donkey):
     assert isinstance(cte, float)
 
 
+@pytest.mark.slow
 def test_a_campaign_over_tcp_and_without_it(donkey):
     """An expert's steering is the same; a simulator that isn't there is no failure of the driver."""
     sim = DonkeySim(port=donkey.port, size=None, **SMALL)
@@ -200,6 +201,7 @@ def test_infrastructure_errors_count_for_nothing_and_are_not_kept(tmp_path):
     assert torch.equal(kept[0].xte, again[0].xte)
 
 
+@pytest.mark.slow
 def test_an_expert_drives_the_served_car_to_its_end():
     sim = small_sim()
     car = ServedCar(sim, ROAD, 0, DonkeySim.max_steering)

@@ -13,6 +13,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.files import write_atomic
 from deepwright.core.requirements import require_positive, require_whole
 from deepwright.corruptions.driving.agents import Agent
+from deepwright.corruptions.driving.collecting import acted
 from deepwright.corruptions.driving.evaluation import evaluate
 from deepwright.corruptions.driving.roadsim import RoadSim
 from deepwright.corruptions.driving.scenarios import Outcome, Scenario
@@ -28,10 +29,12 @@ class _Filmed:
 
     def __call__(self, pictures: Tensor) -> Tensor:
         self.seen.append(pictures[0].cpu())
-        return self.agent(pictures)
+        return acted(self.agent, pictures)
 
 
-def replay(sim: RoadSim, agent: Agent, scenario: Scenario, *, max_xte: float = 4.0) -> tuple[Outcome, Tensor, Tensor]:
+def replay(
+    sim: RoadSim, agent: Agent, scenario: Scenario, *, max_xte: float = 4.0, frozen: bool = False
+) -> tuple[Outcome, Tensor, Tensor]:
     """Drive one scenario again, and keep the pictures.
 
     Args:
@@ -39,13 +42,14 @@ def replay(sim: RoadSim, agent: Agent, scenario: Scenario, *, max_xte: float = 4
         agent: a network in eval mode, or a function.
         scenario: what is driven.
         max_xte: metres from the middle at which the lane is left.
+        frozen: see `evaluate`.
 
     Returns:
         its outcome; (t, C, H, W) pictures of the camera; (t, C, H, W) those that the agent saw.
     """
     camera = _Watched(sim)
     filmed = _Filmed(agent)
-    outcome = evaluate(camera, filmed, [scenario], max_xte=max_xte)[0]
+    outcome = evaluate(camera, filmed, [scenario], max_xte=max_xte, frozen=frozen)[0]
     steps = len(filmed.seen)
     return outcome, torch.stack(camera.shown[:steps]), torch.stack(filmed.seen)
 
