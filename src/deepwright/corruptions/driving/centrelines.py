@@ -20,7 +20,7 @@ class Place:
     """Where vehicles are on their roads.
 
     Attributes:
-        xte: signed distance to the centre line, in metres, positive to its left; at the end, to its last segment's line.
+        xte: signed distance to the centre line, in metres, positive to its left; at its end to its last segment's line.
         segment: the nearest one within the window.
         arc: metres along the centre line to the nearest point.
         direction: of that segment, in radians.
