@@ -101,8 +101,11 @@ SYSTEMS: tuple[System, ...] = (
             "Guided",
             "CycleGAN",
             "failure_threshold",
+            "Road",
+            "RoadSim",
+            "Scenario",
         ),
-        missing="roads, simulators",
+        missing="a study",
     ),
     System(
         "bbas",

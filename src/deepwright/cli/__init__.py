@@ -9,6 +9,7 @@ import click
 
 from deepwright.cli.auditing import audit
 from deepwright.cli.commands import Group
+from deepwright.cli.driving import drive
 from deepwright.cli.exiting import exits
 from deepwright.cli.guarding import guard
 from deepwright.cli.hardening import harden
@@ -28,5 +29,5 @@ def main() -> None:
     """Measure, harden, shrink and explain your own deep network; solve differential equations with one."""
 
 
-for _command in (audit, harden, shrink, exits, guard, label, solve, study, list_):
+for _command in (audit, harden, shrink, exits, guard, label, drive, solve, study, list_):
     main.add_command(_command)

@@ -42,6 +42,7 @@ def run(
     fingerprint: str = "",
     threads: int = 1,
     description: str = "trials",
+    keep: Callable[[Any], bool] | None = None,
 ) -> list[Any]:
     """Call `function(**trial)` for every trial and return the results in order.
 
@@ -56,6 +57,8 @@ def run(
         fingerprint: of data that the function reads by itself (a file's hash, say).
         threads: torch threads inside one trial.
         description: shown beside the bar.
+        keep: result -> whether it is final; one that isn't is given back but not stored, and computed again the next
+            time. All are by default.
 
     Returns:
         The results; with a store, tensors are on the CPU, whether they were computed now or before.
@@ -77,10 +80,10 @@ def run(
         running.advance(len(trials) - len(waiting))
         if jobs == 1 and backend == "local":
             for i in waiting:
-                results[i] = _one(function, trials[i], files[i], threads)
+                results[i] = _one(function, trials[i], files[i], threads, keep)
                 running.advance()
             return results
-        for i, result in _parallel(function, trials, files, waiting, jobs, backend, threads):
+        for i, result in _parallel(function, trials, files, waiting, jobs, backend, threads, keep):
             results[i] = result
             running.advance()
     return results
@@ -94,9 +97,10 @@ def _parallel(
     jobs: int,
     backend: str,
     threads: int,
+    keep: Callable[[Any], bool] | None,
 ) -> Any:
     if backend == "ray":
-        yield from _on_ray(function, trials, files, waiting, threads)
+        yield from _on_ray(function, trials, files, waiting, threads, keep)
         return
     import joblib
 
@@ -106,7 +110,7 @@ def _parallel(
     if backend == "dask":
         _require_dask_client()
     with joblib.parallel_config(backend=names[backend], n_jobs=jobs):
-        calls = (joblib.delayed(_indexed)(i, function, trials[i], files[i], threads) for i in waiting)
+        calls = (joblib.delayed(_indexed)(i, function, trials[i], files[i], threads, keep) for i in waiting)
         yield from joblib.Parallel(return_as="generator_unordered")(calls)
 
 
@@ -129,6 +133,7 @@ def _on_ray(
     files: list[_File | None],
     waiting: list[int],
     threads: int,
+    keep: Callable[[Any], bool] | None,
 ) -> Any:
     """Ray's own tasks: its joblib backend can't hand results over one by one."""
     try:
@@ -138,7 +143,7 @@ def _on_ray(
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
     remote = ray.remote(_indexed)
-    pending = [remote.remote(i, function, trials[i], files[i], threads) for i in waiting]
+    pending = [remote.remote(i, function, trials[i], files[i], threads, keep) for i in waiting]
     while pending:
         done, pending = ray.wait(pending)
         yield from ray.get(done)
@@ -148,14 +153,21 @@ def _indexed(i: int, *rest: Any) -> tuple[int, Any]:
     return i, _one(*rest)
 
 
-def _one(function: Callable[..., Any], trial: dict[str, Any], file: _File | None, threads: int) -> Any:
+def _one(
+    function: Callable[..., Any],
+    trial: dict[str, Any],
+    file: _File | None,
+    threads: int,
+    keep: Callable[[Any], bool] | None,
+) -> Any:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         result = function(**trial)
     finally:
         torch.set_num_threads(before)
-    return result if file is None else _keep(file, function, result)
+    final = keep is None or keep(result)
+    return _keep(file, function, result) if file is not None and final else result
 
 
 def _files(

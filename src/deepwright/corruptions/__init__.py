@@ -9,6 +9,11 @@ Example:
     torch.Size([2, 3, 64, 64])
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from deepwright.corruptions.domains import CycleGAN, as_perturbation, colour_transfer, fourier_swap
 from deepwright.corruptions.dynamic import FRAME_FAULTS, FaultyCamera, FrameFault, film
 from deepwright.corruptions.engine import Context, Perturbation
@@ -23,6 +28,27 @@ from deepwright.corruptions.tables import TABLES, TablePerturbation
 from deepwright.corruptions.text import TEXTS, TextPerturbation
 from deepwright.corruptions.thresholds import FailureThreshold, failing_severity, failure_threshold, severity_for_change
 
+if TYPE_CHECKING:
+    from deepwright.corruptions.driving import CarlaSim, CarRacing, DonkeySim, Road, RoadSim, Scenario, UdacitySim
+
+_DRIVING = ("CarRacing", "CarlaSim", "DonkeySim", "Road", "RoadSim", "Scenario", "UdacitySim")
+
+
+def __getattr__(name: str) -> Any:
+    """A name of `driving`, when it is asked for: simulators import what perturbed pictures don't need."""
+    if name == "driving":
+        return import_module(f"{__name__}.driving")
+    if name not in _DRIVING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.driving"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 __all__ = [
     "ALL",
     "DYNAMIC",
@@ -32,10 +58,13 @@ __all__ = [
     "TABLES",
     "TEXTS",
     "ActivationEnergy",
+    "CarRacing",
+    "CarlaSim",
     "Compose",
     "Context",
     "CorruptionReport",
     "CycleGAN",
+    "DonkeySim",
     "FailureThreshold",
     "FaultyCamera",
     "FrameFault",
@@ -43,10 +72,14 @@ __all__ = [
     "Guided",
     "InputGradient",
     "Perturbation",
+    "Road",
+    "RoadSim",
+    "Scenario",
     "SeriesPerturbation",
     "Suite",
     "TablePerturbation",
     "TextPerturbation",
+    "UdacitySim",
     "apply",
     "as_perturbation",
     "colour_transfer",

@@ -11,6 +11,7 @@ Example:
 """
 
 from deepwright.workflows.auditing import AuditOptions, audit
+from deepwright.workflows.driving import Driven, DriveOptions, drive
 from deepwright.workflows.exiting import ExitOptions, WithExits, exits
 from deepwright.workflows.guarded import Guarded
 from deepwright.workflows.guarded_files import GuardFiles
@@ -25,6 +26,8 @@ from deepwright.workflows.subjects import SubjectOptions, build_subject
 
 __all__ = [
     "AuditOptions",
+    "DriveOptions",
+    "Driven",
     "ExitOptions",
     "GuardFiles",
     "GuardOptions",
@@ -46,6 +49,7 @@ __all__ = [
     "audit",
     "build_subject",
     "catalogue",
+    "drive",
     "exits",
     "guard",
     "harden",

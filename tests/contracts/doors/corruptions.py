@@ -8,6 +8,7 @@ from torch import nn
 from deepwright.core.randomness import generator, local_rng
 from deepwright.core.tasks import Classification
 from deepwright.corruptions import CycleGAN, Suite, failure_threshold
+from deepwright.corruptions.driving import Camera, Road, RoadSim, Scenario, evaluate
 from doors import Door
 
 
@@ -73,6 +74,20 @@ def domains(folder, *, seed=0, other=1, lr=2e-4, cycle=10.0, order=0, width=2):
     return gan.transform(day), [row["loss"] for row in found.history]
 
 
+def steer(share):
+    return lambda pictures: share * pictures.flatten(1)[:, :2]
+
+
+def driven(folder, *, share=0.1, angle=30, name="contrast", severity=3, seed=0, speed=8.0, max_xte=4.0, frozen=False):
+    sim = RoadSim(2, speed=speed, camera=Camera((16, 32)))
+    road = Road.from_angles([0, 0, angle, 0])
+    scenarios = [Scenario(road, name, severity, seed + i) for i in range(4)]
+    outcomes = evaluate(
+        sim, steer(share), scenarios, max_xte=max_xte, frozen=frozen, timeout=1.5, checkpoint=folder / "blocks"
+    )
+    return [(o.ended, o.xte, o.steering) for o in outcomes]
+
+
 DOORS = [
     Door(
         "failure threshold",
@@ -99,6 +114,21 @@ DOORS = [
             "cycle": {"cycle": 1.0},
             "seed": {"order": 1},
             "another model": {"width": 3},
+        },
+    ),
+    Door(
+        "driving campaign",
+        driven,
+        file=None,
+        changes={
+            "agent": {"share": 0.2},
+            "road": {"angle": 20},
+            "perturbation": {"name": "posterize"},
+            "severity": {"severity": 4},
+            "seed": {"seed": 5},
+            "simulator": {"speed": 9.0},
+            "limit": {"max_xte": 3.0},
+            "frozen": {"frozen": True},
         },
     ),
     Door(

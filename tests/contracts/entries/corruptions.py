@@ -39,6 +39,22 @@ from deepwright.corruptions import (
     severity_for_change,
     unit_range,
 )
+from deepwright.corruptions.driving import (
+    Camera,
+    Demonstrations,
+    PurePursuit,
+    Road,
+    RoadSim,
+    Scenario,
+    collect,
+    evaluate,
+    grid_search,
+    imitate,
+    offline_errors,
+    replay,
+    steering_error,
+    tiny_pilot,
+)
 from entries import Entry, Placed, image_classifier, normal, seeded, uniform
 
 
@@ -184,6 +200,49 @@ def helpers(device):
     return field, differentiable_jpeg(photos(device), 30), apply(photos(device)[0], "contrast", 2)
 
 
+ROADS = [Road.from_angles([0, 0, 25, 0]), Road.from_angles([0, 0, -25, 0])]
+LOOKS = Camera((16, 32), rgb=True)
+
+
+def driven(device):
+    """A pixel on the edge of a tile may be another one where the arithmetic is another."""
+    sim = RoadSim(2, device=device, camera=LOOKS, lag=0.1)
+    pictures = [sim.reset(ROADS, [0, 1])]
+    actions = torch.tensor([[0.1, 0.0], [-0.2, 0.0]], device=device)
+    for _ in range(3):
+        picture, seen = sim.step(actions)
+        pictures.append(picture)
+    return [Placed(p) for p in pictures], [p.mean() for p in pictures], seen, sim.ahead(5), PurePursuit(sim)()
+
+
+def pilots(device):
+    torch.manual_seed(0)
+    return tiny_pilot(3, (24, 32)).eval().to(device)
+
+
+def campaign(device):
+    sim = RoadSim(2, device=device, camera=Camera((24, 32), rgb=True))
+    scenarios = [Scenario(ROADS[0], "contrast", 3), Scenario(ROADS[1], "fog_mapping", 2, seed=1), Scenario(ROADS[0])]
+    outcomes = evaluate(sim, pilots(device), scenarios, timeout=1.0)
+    outcomes += grid_search(sim, pilots(device), ROADS, ["contrast"], (3,), timeout=0.5)
+    _, shown, seen = replay(sim, pilots(device), scenarios[0], max_xte=0.5)
+    return [(o.xte, o.steering, o.ended) for o in outcomes], shown.mean(), seen.mean()
+
+
+def demonstrations(device):
+    sim = RoadSim(2, device=device, camera=Camera((24, 32), rgb=True))
+    data = collect(sim, PurePursuit(sim), ROADS, timeout=1.0)
+    return data.actions, data.pictures.mean()
+
+
+def imitated(device):
+    data = Demonstrations(uniform(8, 3, 24, 32), normal(8, 2) / 10)
+    network = pilots(device)
+    imitate(network, data, epochs=1)
+    errors = offline_errors(network, data, [("contrast", 3)])
+    return steering_error(network, data), [(e.error, e.drift) for e in errors]
+
+
 ENTRIES = [
     *(Entry(p.name, perturbed(p), tolerance=5e-3) for p in (*ALL, *DYNAMIC, get("impulse_noise_per_pixel"))),
     *(Entry(f"FaultyCamera, {fault.name}", seen_through(fault)) for fault in FRAME_FAULTS),
@@ -195,6 +254,10 @@ ENTRIES = [
     Entry("CycleGAN", cyclegan),
     Entry("failing_severity, severity_for_change", strengths),
     Entry("overlay", overlaid, tolerance=5e-3),
+    Entry("RoadSim, PurePursuit", driven, tolerance=5e-3),
+    Entry("evaluate, grid_search, replay of driving", campaign, returns="cpu", tolerance=5e-3),
+    Entry("collect", demonstrations, returns="cpu", tolerance=5e-3),
+    Entry("imitate, offline_errors, steering_error", imitated, returns="cpu", tolerance=5e-3),
     Entry("Suite.evaluate", evaluated("device")),
     Entry("Suite.evaluate, data on the CPU", evaluated("cpu")),
     Entry("Suite.evaluate, Segmentation", segmented("device"), tolerance=5e-3),

@@ -1,0 +1,79 @@
+"""Driving: roads, simulators, agents, and what perturbed pictures do to a vehicle that drives by them.
+
+Begin with `evaluate(RoadSim(16), bundled_pilot(), [Scenario(Road.random(0, max_angle=35), "contrast", 5)])`.
+
+Source: arXiv 2603.23661 and arXiv 2501.12269.
+"""
+
+from deepwright.corruptions.driving.agents import Agent, Pilot, bundled_pilot, dave2, tiny_pilot
+from deepwright.corruptions.driving.cameras import Camera
+from deepwright.corruptions.driving.carla_world import CarlaSim
+from deepwright.corruptions.driving.collecting import Demonstrations, collect, imitate, steering_error
+from deepwright.corruptions.driving.donkey import DonkeySim, scene_names
+from deepwright.corruptions.driving.donkey_server import DonkeyServer
+from deepwright.corruptions.driving.evaluation import evaluate
+from deepwright.corruptions.driving.experts import PurePursuit
+from deepwright.corruptions.driving.filming import gif, replay
+from deepwright.corruptions.driving.gym_worlds import CarRacing, Highway
+from deepwright.corruptions.driving.roads import Road
+from deepwright.corruptions.driving.roadsim import RoadSim
+from deepwright.corruptions.driving.scenarios import Outcome, Scenario
+from deepwright.corruptions.driving.searching import SearchResult, grid_search, search
+from deepwright.corruptions.driving.simulators import Capabilities, InfrastructureError, Simulator, Telemetry
+from deepwright.corruptions.driving.summaries import (
+    Agreement,
+    CellResult,
+    OfflineCell,
+    Threshold,
+    agreement,
+    by_cell,
+    failure_thresholds,
+    offline_errors,
+    outcome_table,
+)
+from deepwright.corruptions.driving.udacity import UdacityClient, UdacitySim
+
+__all__ = [
+    "Agent",
+    "Agreement",
+    "Camera",
+    "Capabilities",
+    "CarRacing",
+    "CarlaSim",
+    "CellResult",
+    "Demonstrations",
+    "DonkeyServer",
+    "DonkeySim",
+    "Highway",
+    "InfrastructureError",
+    "OfflineCell",
+    "Outcome",
+    "Pilot",
+    "PurePursuit",
+    "Road",
+    "RoadSim",
+    "Scenario",
+    "SearchResult",
+    "Simulator",
+    "Telemetry",
+    "Threshold",
+    "UdacityClient",
+    "UdacitySim",
+    "agreement",
+    "bundled_pilot",
+    "by_cell",
+    "collect",
+    "dave2",
+    "evaluate",
+    "failure_thresholds",
+    "gif",
+    "grid_search",
+    "imitate",
+    "offline_errors",
+    "outcome_table",
+    "replay",
+    "scene_names",
+    "search",
+    "steering_error",
+    "tiny_pilot",
+]
