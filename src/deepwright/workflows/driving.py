@@ -69,7 +69,7 @@ _PORTS = {"donkey": 9091, "udacity": 4567, "carla": 2000}
 _SIDE_BY_SIDE = 16
 _OFFLINE_ROADS, _OFFLINE_SEED = 4, 5000
 _STRIP = 6  # pictures of the strip
-_WATCHED = 3  # frames of the film: every so many
+_WATCHED = 4  # frames of the film: every so many
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def gif(
     if shown.shape != seen.shape or not len(shown):
         raise InputError("frames", given=f"{tuple(shown.shape)} and {tuple(seen.shape)}", expected="as many of both")
     frames = [Image.fromarray(array) for array in film_frames(shown[::every], seen[::every], scale)]
-    shared = frames[len(frames) // 2].quantize(128)  # one palette: no flicker, and a smaller file
+    shared = frames[len(frames) // 2].quantize(48)  # one palette: no flicker, and a smaller file
     coded = [frame.quantize(palette=shared, dither=Image.Dither.NONE) for frame in frames]
     pause = max(20, round(1000 * seconds * every))
 
