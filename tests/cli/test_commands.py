@@ -19,7 +19,7 @@ COMMANDS = main.commands
 NETWORKS = ("audit", "shrink", "exits", "guard")
 WORKFLOWS = (*NETWORKS, "label", "solve")
 EXAMPLES = {name: shlex.split(command.example)[1:] for name, command in COMMANDS.items()}
-LONG = ("shrink", "exits", "guard", "label", "drive", "study")  # a minute or so each: the slow suite runs them
+LONG = ("harden", "shrink", "exits", "guard", "label", "drive", "study")  # a minute each: the slow suite runs them
 
 
 def words_of(name):
