@@ -76,7 +76,7 @@ class Road:
         if turned.ndim != 1 or len(turned) < 3 or not np.isfinite(turned).all():
             expected = "three finite numbers or more (four control nodes with the start)"
             raise InputError("angles", given=f"{angles!r:.80}", expected=expected)
-        sizes = np.broadcast_to(np.asarray(lengths, dtype=float), turned.shape) if np.ndim(lengths) == 0 else lengths
+        sizes = [lengths] * len(turned) if isinstance(lengths, int | float) else list(lengths)
         if len(sizes) != len(turned):
             raise InputError("lengths", given=f"{len(sizes)} of them", expected=f"one, or {len(turned)}")
         for size in sizes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def grid_search(
         raise InputError("roads", given="none", expected="at least one")
     if not severities or list(severities) != sorted(set(severities)):
         raise InputError("severities", given=repr(severities), expected="growing ones of 1..5")
-    options = {"max_xte": max_xte, "timeout": timeout, "checkpoint": checkpoint}
+    options: dict[str, Any] = {"max_xte": max_xte, "timeout": timeout, "checkpoint": checkpoint}
     seeds = [derive_seed("grid", i, seed=seed) for i in range(len(roads))]
     clean = [Scenario(road, seed=own) for road, own in zip(roads, seeds)]
     found = evaluate(sim, agent, clean, **options)
