@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -110,12 +110,12 @@ def _runs(ways: Array) -> list[tuple[float, int]]:
     return [(float(ways[start]), int(size)) for start, size in zip(starts, sizes)]
 
 
-def _absorbed(runs: list[tuple[float, int]], short: object) -> list[tuple[float, int]]:
+def _absorbed(runs: list[tuple[float, int]], short: Callable[[float, int], bool]) -> list[tuple[float, int]]:
     """Runs of which the short ones were added to their neighbours."""
     kept: list[tuple[float, int]] = []
     waiting = 0  # points before the first run that is long enough
     for way, size in runs:
-        if short(way, size):  # type: ignore[operator]
+        if short(way, size):
             if kept:
                 kept[-1] = (kept[-1][0], kept[-1][1] + size)
             else:

@@ -76,13 +76,12 @@ class Road:
         if turned.ndim != 1 or len(turned) < 3 or not np.isfinite(turned).all():
             expected = "three finite numbers or more (four control nodes with the start)"
             raise InputError("angles", given=f"{angles!r:.80}", expected=expected)
-        each = np.asarray(lengths, dtype=float)
-        sizes = [float(size) for size in (np.broadcast_to(each, turned.shape) if each.ndim == 0 else each)]
+        sizes = [lengths] * len(turned) if isinstance(lengths, int | float) else list(lengths)
         if len(sizes) != len(turned):
             raise InputError("lengths", given=f"{len(sizes)} of them", expected=f"one, or {len(turned)}")
         for size in sizes:
-            require_positive(lengths=size)
-        nodes = shapes.nodes_of([float(a) for a in turned], sizes, start, literal)
+            require_positive(lengths=float(size))
+        nodes = shapes.nodes_of([float(a) for a in turned], [float(s) for s in sizes], start, literal)
         _require_distinct(nodes, "control nodes")
         return cls(shapes.spline(nodes), width)
 
