@@ -16,7 +16,6 @@ TO_RUN_AGAIN = (
     "model-surgery",
     "evolutionary-pruning",
     "prunefuse",
-    "early-exit",
     "sciml-core",
     "spline-grid-pinn",
     "two-phase-pinn",
