@@ -33,6 +33,7 @@ def batches(rows):
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(robustness, "_QUERIES", 20)
+    monkeypatch.setattr(robustness, "_DECISIONS", 150)
     monkeypatch.setattr(robustness, "_DRAWS", 3)
 
 
@@ -94,6 +95,23 @@ def test_labels_alone_are_not_taken_for_certainty(quick):
     for check in ("calibration", "fragility", "ood"):
         assert report[check].grade == "n/a"
         assert "labels and no scores" in report[check].summary
+
+
+def test_labels_alone_are_attacked_by_decisions(quick):
+    class Above:
+        classes_, n_features_in_ = np.arange(2), 4
+
+        def fit(self, x, y):
+            return self
+
+        def predict(self, x):
+            return (x[:, 0] > x[:, 1]).astype(int)
+
+    rows = X[TEST][:12]
+    loader = [(torch.as_tensor(rows).float(), torch.as_tensor(Above().predict(rows)))]
+    robust = audit(Above(), loader, checks=["robustness"])["robustness"]
+    assert robust.conditions["attack"] == "by decisions, 150 queries"
+    assert "HopSkipJump with 150 queries" in robust.summary
 
 
 def test_a_function_and_its_randomness():
