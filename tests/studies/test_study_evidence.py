@@ -15,7 +15,6 @@ TO_RUN_AGAIN = (
     "bbas",
     "model-surgery",
     "prunefuse",
-    "early-exit",
     "spline-grid-pinn",
     "two-phase-pinn",
     "kinetic-jko",

@@ -246,5 +246,7 @@ def summary(runs: Runs, picked: Chosen) -> str:
         f"have {static:.3f} (whole), {equal:.3f} (three quarters of the width, at about the exit's expected cost) and "
         f"{half:.3f} (half of the width, at half of that cost). A batch of 64 of which 51 leave takes {cpu:.2f} of the "
         f"static network's CPU time ({clock:.2f} by the clock, at a load of {load:.1f} processes a core), one of which "
-        f"none leaves {runs.mean(_time(cut, '64, none leave', 'cpu')):.2f}."
+        f"none leaves {runs.mean(_time(cut, '64, none leave', 'cpu')):.2f}; a frame alone takes "
+        f"{runs.mean(_time(cut, '1, it leaves', 'cpu')):.2f} where it leaves and "
+        f"{runs.mean(_time(cut, '1, it stays', 'cpu')):.2f} where it stays."
     )
