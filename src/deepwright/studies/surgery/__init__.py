@@ -201,7 +201,7 @@ def _summary(arms: Arms, speed: Speed, cuts: Runs) -> str:
         f"{mean(_lost(arms, 'taylor', SHARES[1])):+.4f}).{peer} In ONNX Runtime 75 % of the MACs are "
         f"{any_width[0][1]:.2f}x as fast as dense with any width ({any_width[0][0]:.2f}x in eager PyTorch) and "
         f"{eights[0][1]:.2f}x with multiples of 8, half of them {any_width[1][1]:.2f}x and {eights[1][1]:.2f}x; a "
-        f"quarter with any width is {any_width[2][1]:.2f}x as fast there and {any_width[2][0]:.2f}x in eager PyTorch. A "
-        f"mask takes {masked:.2f} of the dense network's time. {proved:.0%} of the cuts of {len(fits)} networks "
+        f"quarter with any width is {any_width[2][1]:.2f}x as fast there and {any_width[2][0]:.2f}x in eager PyTorch. "
+        f"A mask takes {masked:.2f} of the dense network's time. {proved:.0%} of the cuts of {len(fits)} networks "
         "from elsewhere were proved."
     )
