@@ -29,7 +29,7 @@ from deepwright.physics.networks import field
 from deepwright.physics.solve import HardNetwork
 from deepwright.physics.solve.problem import relative_errors
 
-BUDGET = 5.0
+BUDGET = 3.0
 TUNING, SEEDS = (0, 1), (100, 101, 102, 103, 104)
 WEIGHTS = (100.0, 1000.0, 10_000.0)
 Setting = dict[str, Any]
