@@ -14,8 +14,6 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
 TO_RUN_AGAIN = (
     "bbas",
     "prunefuse",
-    "spline-grid-pinn",
-    "two-phase-pinn",
     "kinetic-jko",
     "unifluids",
 )

@@ -33,11 +33,15 @@ LIMITS = (
     "Equal CPU time means steps in proportion to costs that were measured once, on one thread of one processor.",
     "Settings were chosen by the error against the exact solution, which a user doesn't have: every arm is at its best "
     "of six, not as it would be found in use. The weight of edge and start (10) is the same for all and wasn't tried.",
+    "Some rivals chose the grid's lowest rate; the next one was hardly worse there (table of settings tried).",
+    "How much longer cells take hangs on caches and on what else the processor does: 4.1 to 5.7 times in runs of this "
+    "study.",
     "On ten axes only time and memory are compared: in an earlier version of this study no network learned there.",
 )
 ASIDE = 9000  # the seed that settings are chosen on, and nothing else
-SHARE = 0.35  # of the steps, where settings are tried
-LONGER = 3
+SHARE = {"three bands": 1.0}  # of the steps, where settings are tried: on three bands nothing shows before
+SHORT = 0.35  # elsewhere
+LONGER = 6
 EQUAL_STEPS = (
     "one band",
     "burgers",
@@ -73,7 +77,7 @@ def run(settings: Settings) -> StudyResult:
         tables=[
             shown.main_table(arms | {("one band", TANH_PINN): further["tanh"]["one band"]}, len(seeds)),
             shown.level_table(arms, further["equal steps"]),
-            shown.time_table(arms, further["longer"]),
+            shown.time_table(arms, further["longer"], LONGER),
             shown.products_table(needed),
             shown.timing_table(times),
             shown.points_table(by_points),
@@ -84,7 +88,10 @@ def run(settings: Settings) -> StudyResult:
         summary=_summary(arms, further["longer"]),
         arms=[*picked.arms, *_other_arms()],
         limits=LIMITS,
-        settings={"CPU seconds a training": BUDGET, "share of the steps where settings are tried": SHARE},
+        settings={
+            "CPU seconds a training": BUDGET,
+            "share of the steps where settings are tried": SHARE | {"others": SHORT},
+        },
     )
 
 
@@ -102,7 +109,7 @@ def _tuning_grid(problems: tuple[str, ...], scale: float, rates: tuple[float, ..
             "name": name,
             "setting": {"lr": rate, "network": network},
             "seed": ASIDE,
-            "steps": steps_in(problem, name, network, SHARE * scale),
+            "steps": steps_in(problem, name, network, SHARE.get(problem, SHORT) * scale),
         }
         for problem in problems
         for name in _names(problem)
@@ -120,10 +127,14 @@ def _picked(tuned: Runs) -> Selection:
         words="relative L2 error",
         data="20,000 points that nothing else uses, one seed of its own",
         budget={
-            (problem, name): f"{BUDGET[problem]:g} CPU seconds ({SHARE:g} of that where settings are tried)"
+            (
+                problem,
+                name,
+            ): f"{BUDGET[problem]:g} CPU seconds ({SHARE.get(problem, SHORT):.0%} of that where settings are tried)"
             for problem in BUDGET
             for name in _names(problem)
         },
+        pooled=True,
     )
 
 
@@ -148,7 +159,7 @@ def _further_grid(tuned: Runs, picked: Selection, seeds: tuple[int, ...], scale:
     chosen = {(s["problem"], s["name"]): s["setting"] for s in picked.runs.specs}
     grid: list[dict[str, Any]] = []
     for network in (SMALL, PUBLISHED):
-        setting = _best(tuned, shown.PICTURED, OURS, network)
+        setting = {"lr": RATES[1], "network": network}
         steps = steps_in(shown.PICTURED, OURS, network, LONGER * scale)
         grid += cross(problem=shown.PICTURED, name=OURS, setting=setting, seed=seeds, steps=steps, certified=True)
     for problem in [p for p in EQUAL_STEPS if (p, OURS) in chosen]:
@@ -186,17 +197,21 @@ def _other_arms() -> list[Arm]:
     longer = [
         Arm(
             f"{OURS}, {network}, {LONGER} times as long",
-            rule,
-            data="the same trials",
+            f"set beforehand: lr = {RATES[1]:g}",
             budget=f"{LONGER * budget:g} CPU seconds",
-            grid={"lr": list(RATES)},
             group="explanations",
             why="it shows what time does",
         )
         for network in (SMALL, PUBLISHED)
     ]
     more = [
-        Arm(f"{LEVELS}, as many steps as one level", "its arm's", budget="steps", group="explanations", why="of steps"),
+        Arm(
+            f"{LEVELS}, as many steps as one level",
+            "its arm's",
+            budget="as many steps as one level",
+            group="explanations",
+            why="equal steps",
+        ),
         Arm(TANH_PINN, rule, budget="as its arm", grid={"lr": list(RATES)}, group="explanations", why="as published"),
     ]
     return [*longer, *more]
@@ -235,16 +250,20 @@ def _rival_claims(arms: Arms) -> list[Claim]:
 
 
 def _level_claims(arms: Arms) -> list[Claim]:
+    idle = (
+        "Coarse levels have nothing to do in one band, and take features from the fine one: the quotient is as large "
+        "at equal steps."
+    )
     claims = []
     for problem in _problems(arms):
         quotient = geometric(arms[problem, LEVELS], arms[problem, OURS], "error")
         text = f"{problem}, equal CPU time: error of three levels over that of one"
         reason = (
-            "A step of three levels costs nearly two of one level, and where nothing is smooth and rough at once that "
-            "isn't earned back: the table has the quotient at equal steps, too."
+            "A step of three levels costs nearly two of one level, and that isn't earned back: the table has the "
+            "quotient at equal steps, too."
         )
-        n = len(arms[problem, OURS])
-        claims.append(Claim.at_most(text, quotient, 1.0, n=n).because(reason, shown.BY_LEVEL))
+        n, why = len(arms[problem, OURS]), idle if problem == "one band" else reason
+        claims.append(Claim.at_most(text, quotient, 1.0, n=n).because(why, shown.BY_LEVEL))
     return claims
 
 
@@ -274,18 +293,21 @@ def _band_claims(arms: Arms, further: dict[str, dict[str, Runs]]) -> list[Claim]
     for network, runs in further["longer"].items():
         text = f"three bands: one level ({network}) with {LONGER} times the CPU time reaches"
         claims.append(Claim.at_most(text, geometric_mean(runs), 5e-2, n=len(runs)).because(late, shown.BY_TIME))
-    missed = [float(row["warned"] == (row["error"] > 0.1)) for row in (*single, *levels)]
-    claims.append(
+    rows = (*single, *levels, *(row for runs in further["longer"].values() for row in runs))
+    missed = [float(row["warned"]) for row in rows if row["error"] > 0.1]
+    if not missed:
+        return claims
+    return [
+        *claims,
         Claim.at_least(
-            "three bands: certify, without the exact solution, warns of a missed smooth band where the error is above "
-            "0.1, and only there (share of trainings of one and three levels)",
+            "three bands: certify, without the exact solution, warns of a missed smooth band (share of the trainings "
+            "with an error above 0.1)",
             missed,
             1.0,
             every=True,
             basis="trainings",
-        ).because("It warns from a fiftieth of the solution's size on.", shown.BY_TIME)
-    )
-    return claims
+        ).because("It looks at products of a few waves alone.", shown.BY_TIME),
+    ]
 
 
 def _kernel_claims(arms: Arms) -> list[Claim]:

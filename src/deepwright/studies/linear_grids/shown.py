@@ -76,7 +76,10 @@ def tried_table(tuned: Runs, rates: Sequence[float]) -> Table:
         found.setdefault(key, []).append(value if math.isfinite(value) else None)
     rows: list[list[Any]] = [[*key, *errors] for key, errors in found.items()]
     columns = ["problem", "network", "its own setting", *(f"lr {rate:g}" for rate in rates)]
-    caption = "Settings tried: error at the validation points, one seed of its own, 35 % of the steps"
+    caption = (
+        "Settings tried: error at the validation points, one seed of its own, all steps on three bands, 35 % of them "
+        "elsewhere"
+    )
     return Table(columns, rows, caption)
 
 
@@ -101,20 +104,21 @@ def level_table(arms: Arms, equal_steps: dict[str, Runs]) -> Table:
     )
 
 
-def time_table(arms: Arms, longer: dict[str, Runs]) -> Table:
+def time_table(arms: Arms, longer: dict[str, Runs], times: int) -> Table:
     """One level on three bands, with more time.
 
     Args:
         arms: the runs by problem and name.
-        longer: with three times the steps, by the network's own setting.
+        longer: with more steps, by the network's own setting.
+        times: how many more.
     """
     rows: list[list[Any]] = []
     shown = [(name, arms[PICTURED, name], 1) for name in (OURS, LEVELS)]
-    for name, runs, times in [*shown, *((OURS, runs, 3) for runs in longer.values())]:
+    for name, runs, factor in [*shown, *((OURS, runs, times) for runs in longer.values())]:
         error, setting = geometric_mean(runs), runs.specs[0]["setting"]
         words = f"{setting['network']}, lr {setting['lr']:g}"
         warned = runs.mean(lambda row: float(row["warned"]))
-        rows.append([name, words, times, error.value, *ends(error), max(runs.values("error")), warned])
+        rows.append([name, words, factor, error.value, *ends(error), max(runs.values("error")), warned])
     return Table(
         ["network", "setting", "times the budget", "error", "low", "high", "worst seed", "share that certify warns of"],
         rows,

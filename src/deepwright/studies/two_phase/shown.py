@@ -52,7 +52,8 @@ def droplet_table(arms: Arms, seeds: int) -> Table:
     rows: list[list[Any]] = []
     for what, runs in arms.items():
         found = [cell for key in ("u", "p") for cell in (*cells(error(runs, key)), max(runs.values(key)))]
-        setting = ", ".join(f"{k} {v:g}" for k, v in runs.specs[0]["setting"].items())
+        unused = {"damping"} if what in (ADAM, LBFGS) else set()
+        setting = ", ".join(f"{k} {v:g}" for k, v in runs.specs[0]["setting"].items() if k not in unused)
         cost = (runs.specs[0]["steps"], runs.mean("seconds"))
         rows.append([what, setting, runs[0]["parameters"], *found, *cost])
     spread = ["velocity error", "low", "high", "worst", "pressure error", "low ", "high ", "worst "]
@@ -222,7 +223,7 @@ def _loss(runs: Runs, name: str) -> dict[str, Any]:
 
 
 def _contrasts(more: Arms) -> list[Figure]:
-    by_contrast = {float(w[9:]): runs for w, runs in more.items() if w.startswith("contrast")}
+    by_contrast = {float(w[9:]): runs for w, runs in more.items() if w.startswith("contrast") and "," not in w}
     by_contrast |= {10.0: more[DEFAULT]} if DEFAULT in more else {}
     if len(by_contrast) <= 2:
         return []

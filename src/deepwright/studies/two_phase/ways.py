@@ -22,7 +22,7 @@ WAYS = (OURS, *RIVALS, STREAM)
 BETAS, DAMPINGS, LAYERS = (10.0, 50.0), (1e-3, 1e-1), (0.05, 0.1)
 PAIRS, SINGLES = (8, 12), (12, 18)  # widths: two networks of 2 x 12 have 486 parameters, one of 2 x 18 has 471
 ADAM, LBFGS = "a network per phase, Adam", "a network per phase, L-BFGS"
-ADAM_RATES = (3e-3, 1e-2, 3e-2)
+ADAM_RATES = (1e-2, 3e-2, 1e-1)
 STEPS = {
     "lm": 60,
     "adam": 750,
