@@ -73,10 +73,11 @@ def run(settings: Settings) -> StudyResult:
     exact = run_grid(exact_trial, cross(seed=seeds, short=quick), settings, "room, all masks")
     units = run_grid(digits_trial, cross(seed=seeds, **sizes), settings, "units")
     photos = _photographs(settings, seeds)
+    methods = weights.by("method")
     data = f"{sizes['judged']:,} digits of each seed that are neither trained nor tested on"
     again = f"one epoch of the {sizes['trained']:,} training digits, from the cut"
     chosen, kinds = selected(units, data, again), best_of_kind(units, data, again)
-    arms, best, methods = chosen.runs.by("share", "arm"), kinds.runs.by("share", "arm"), weights.by("method")
+    arms, best = chosen.runs.by("share", "arm"), kinds.runs.by("share", "arm")
     real = None if photos is None else _selected_photographs(photos)
     budget = 2 * POPULATION * (generations + 1)
     tables = [

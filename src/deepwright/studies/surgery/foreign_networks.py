@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from deepwright.compress import ShrinkGraph, export, importance, plan, shrink
 from deepwright.core.errors import InputError
+from deepwright.core.randomness import local_rng
 from deepwright.nets import load
-from deepwright.studies._networks import built
 from deepwright.studies.surgery import peer
 
 
@@ -121,8 +121,9 @@ def foreign(seed: int, few: bool) -> list[dict[str, Any]]:
 
 
 def _one(name: str, make: Callable[[], tuple[nn.Module, torch.Tensor]], seed: int) -> dict[str, Any]:
-    made: Any = built(make, seed)
-    model, x = made[0].eval(), made[1]
+    with local_rng(seed):
+        made, x = make()
+    model = made.eval()
     graph = ShrinkGraph.from_module(model, x)
     frozen = [f for f in graph.frozen_axes() if f[3] == f[2]]
     reason = graph.why_frozen(frozen[0][0], frozen[0][1])[-1].split(": ")[0] if frozen else ""
