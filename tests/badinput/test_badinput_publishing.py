@@ -160,4 +160,6 @@ WORKED = [
     Bad("PSNR of a network", lambda _: command("harden", "resnet8-mnist", "--psnr", 30), ("--psnr", "--images")),
 ]
 
-test_it_is_refused = over([*PICTURES, *ASKING, *SMOOTHED, *WORKED])
+ROWS = [*PICTURES, *ASKING, *SMOOTHED, *WORKED]
+
+test_it_is_refused = over(ROWS)

@@ -979,3 +979,9 @@ def test_an_image_with_nothing_labelled_is_refused():
     y[1] = 255
     with pytest.raises(InputError, match=r"samples \[1\] without a position that counts"):
         Segmentation(3).check_targets(y)
+    with pytest.raises(InputError, match=r"samples \[0, 1, 2\] without a position that counts"):
+        Segmentation(3).check_targets(torch.full_like(y, 255))
+    assert torch.equal(Segmentation(3).label_maps(y), y)  # for what skips such images
+    y[0, 0] = 255
+    with pytest.raises(InputError, match="divide masks of 0 and 255 by 255"):
+        Segmentation(3).label_maps(y)

@@ -132,7 +132,8 @@ class Segmentation(Task):
             )
         require_count(y, n, name)
         require_range(y if self.ignore_index is None else y[y != self.ignore_index], self.classes, name)
-        if self.ignore_index == 255 and len(y) > 1 and y.unique().tolist() == [0, 255]:  # masks of black and white
+        some = y[self.valid(y).flatten(1).any(1)]  # an image that nothing is labelled in isn't a mask
+        if self.ignore_index == 255 and len(y) > 1 and some.unique().tolist() == [0, 255]:  # of black and white
             raise InputError(
                 name,
                 given="0 and 255 only, and 255 is the label of what doesn't count",
