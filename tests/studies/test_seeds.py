@@ -9,6 +9,7 @@ from deepwright.cli import main
 from deepwright.core.errors import InputError
 from deepwright.core.results import Claim, Figure, StudyResult, Table
 from deepwright.studies import STUDIES, Settings, parse_seeds
+from deepwright.studies._frame import Runs
 
 
 @pytest.mark.parametrize(
@@ -61,11 +62,23 @@ class _Unread:
         raise _StopError
 
 
+class _Alike:
+    """A trial's result in which every number is 1."""
+
+    def __getitem__(self, key):
+        return 1.0
+
+
+CHOOSING = 9000  # from this seed on settings are chosen, and nothing else is done
+
+
 def grids_of(name, settings, monkeypatch):
-    """The trials that a study would run."""
+    """The trials that a study would run, but for those that choose settings on seeds that nothing else uses."""
     module, grids = STUDIES[name](), []
 
     def captured(function, grid, *_):
+        if all(spec["seed"] >= CHOOSING for spec in grid):
+            return Runs(tuple(grid), (_Alike(),) * len(grid))
         grids.extend(grid)
         return _Unread()
 

@@ -23,7 +23,7 @@ from deepwright.studies.linear_grids.methods import (
     steps_in,
 )
 from deepwright.studies.linear_grids.products import products_needed
-from deepwright.studies.linear_grids.shown import Arms, geometric_mean
+from deepwright.studies.linear_grids.shown import Arms, mean_error
 from deepwright.studies.linear_grids.timing import CELLS, TANH, cells_by_points, step_times
 from deepwright.studies.linear_grids.trials import trial
 
@@ -225,7 +225,7 @@ def _problems(arms: Arms) -> tuple[str, ...]:
 
 
 def _best_rival(arms: Arms, problem: str) -> str:
-    return min(RIVALS, key=lambda name: geometric_mean(arms[problem, name]).value)
+    return min(RIVALS, key=lambda name: mean_error(arms[problem, name]).value)
 
 
 def _rival_claims(arms: Arms) -> list[Claim]:
@@ -283,16 +283,16 @@ def _band_claims(arms: Arms, further: dict[str, dict[str, Runs]]) -> list[Claim]
             0.5,
             every=True,
         ),
-        Claim.at_most("three bands: three levels reach", geometric_mean(levels), 5e-2, n=len(levels)).because(
+        Claim.at_most("three bands: three levels reach", mean_error(levels), 5e-2, n=len(levels)).because(
             "Not every seed is there in this time.", shown.BY_TIME
         ),
-        Claim.at_most("three bands: one level reaches", geometric_mean(single), 5e-2, n=len(single)).because(
+        Claim.at_most("three bands: one level reaches", mean_error(single), 5e-2, n=len(single)).because(
             late, shown.BY_TIME
         ),
     ]
     for network, runs in further["longer"].items():
         text = f"three bands: one level ({network}) with {LONGER} times the CPU time reaches"
-        claims.append(Claim.at_most(text, geometric_mean(runs), 5e-2, n=len(runs)).because(late, shown.BY_TIME))
+        claims.append(Claim.at_most(text, mean_error(runs), 5e-2, n=len(runs)).because(late, shown.BY_TIME))
     rows = (*single, *levels, *(row for runs in further["longer"].values() for row in runs))
     missed = [float(row["warned"]) for row in rows if row["error"] > 0.1]
     if not missed:
@@ -360,9 +360,9 @@ def _summary(arms: Arms, longer: dict[str, Runs]) -> str:
     order = sorted(_problems(arms), key=lambda p: _quotient(arms, p))
     for problem in order:
         rival = _best_rival(arms, problem)
-        errors = [f"{geometric_mean(arms[problem, name]).value:.2g}" for name in (rival, OURS, LEVELS)]
+        errors = [f"{mean_error(arms[problem, name]).value:.2g}" for name in (rival, OURS, LEVELS)]
         parts.append(f"{problem}: {rival} {errors[0]}, one level {errors[1]}, three levels {errors[2]}")
-    times = [f"{geometric_mean(runs).value:.2g}" for runs in longer.values()]
+    times = [f"{mean_error(runs).value:.2g}" for runs in longer.values()]
     better = [p for p in _problems(arms) if geometric(arms[p, LEVELS], arms[p, OURS], "error").high < 1]
     worse = [p for p in _problems(arms) if geometric(arms[p, LEVELS], arms[p, OURS], "error").low > 1]
     levels = "; ".join(
@@ -377,5 +377,5 @@ def _summary(arms: Arms, longer: dict[str, Runs]) -> str:
 
 def _quotient(arms: Arms, problem: str) -> float:
     """The best rival's error over the better of one and three levels."""
-    ours = min(geometric_mean(arms[problem, name]).value for name in (OURS, LEVELS))
-    return geometric_mean(arms[problem, _best_rival(arms, problem)]).value / ours
+    ours = min(mean_error(arms[problem, name]).value for name in (OURS, LEVELS))
+    return mean_error(arms[problem, _best_rival(arms, problem)]).value / ours

@@ -10,8 +10,7 @@ from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 from deepwright.physics.linear_grids import CELG, CellGrid
 from deepwright.physics.pictures import field_images
-from deepwright.studies import _frame
-from deepwright.studies._frame import Runs, barred, curve, ends, geometric
+from deepwright.studies._frame import Runs, barred, curve, ends, geometric, geometric_mean
 from deepwright.studies.linear_grids.methods import BUDGET, BY_KERNEL, LEVELS, MAIN, OURS
 from deepwright.studies.linear_grids.products import COUNTS
 from deepwright.studies.linear_grids.timing import AXES, CELLS, POINTS
@@ -25,13 +24,13 @@ KERNELS_SEEN = "One band: loss by kernel"
 PICTURED = "three bands"
 
 
-def geometric_mean(runs: Runs) -> Interval:
+def mean_error(runs: Runs) -> Interval:
     """Geometric mean of the errors of an arm over its seeds.
 
     Args:
         runs: of the arm.
     """
-    return _frame.geometric_mean(runs.values("error"))
+    return geometric_mean(runs.values("error"))
 
 
 def main_table(arms: Arms, seeds: int) -> Table:
@@ -43,7 +42,7 @@ def main_table(arms: Arms, seeds: int) -> Table:
     """
     rows: list[list[Any]] = []
     for (problem, name), runs in arms.items():
-        error, setting = geometric_mean(runs), runs.specs[0]["setting"]
+        error, setting = mean_error(runs), runs.specs[0]["setting"]
         words = f"{setting['network']}, lr {setting['lr']:g}"
         steps, cost = runs.specs[0]["steps"], runs.mean("seconds")
         errors = [error.value, *ends(error), max(runs.values("error"))]
@@ -96,7 +95,7 @@ def level_table(arms: Arms, equal_steps: dict[str, Runs]) -> Table:
         for words, more in (("equal CPU time", arms[problem, LEVELS]), ("equal steps", equal_steps.get(problem))):
             if more is not None:
                 quotient = geometric(more, one, "error")
-                rows.append([problem, words, quotient.value, *ends(quotient), geometric_mean(more).value])
+                rows.append([problem, words, quotient.value, *ends(quotient), mean_error(more).value])
     return Table(
         ["problem", "compared at", "quotient of errors", "low", "high", "error of three levels"],
         rows,
@@ -115,7 +114,7 @@ def time_table(arms: Arms, longer: dict[str, Runs], times: int) -> Table:
     rows: list[list[Any]] = []
     shown = [(name, arms[PICTURED, name], 1) for name in (OURS, LEVELS)]
     for name, runs, factor in [*shown, *((OURS, runs, times) for runs in longer.values())]:
-        error, setting = geometric_mean(runs), runs.specs[0]["setting"]
+        error, setting = mean_error(runs), runs.specs[0]["setting"]
         words = f"{setting['network']}, lr {setting['lr']:g}"
         warned = runs.mean(lambda row: float(row["warned"]))
         rows.append([name, words, factor, error.value, *ends(error), max(runs.values("error")), warned])
@@ -190,7 +189,7 @@ def figures(arms: Arms) -> list[Figure]:
         arms: the runs by problem and name.
     """
     problems = list(dict.fromkeys(problem for problem, _ in arms))
-    bars = [barred(name, problems, [geometric_mean(arms[p, name]) for p in problems]) for name in MAIN]
+    bars = [barred(name, problems, [mean_error(arms[p, name]) for p in problems]) for name in MAIN]
     losses = [_loss(arms["one band", name], name) for name in (OURS, *BY_KERNEL)]
     shown = {name: arms[PICTURED, name][0]["picture"] for name in ("SPINN", "PIXEL", OURS, LEVELS)}
     fields = {"exact": shown[OURS][1].numpy()} | {name: p[0].numpy() for name, p in shown.items()}
@@ -204,7 +203,7 @@ def figures(arms: Arms) -> list[Figure]:
 def _loss(runs: Runs, name: str) -> dict[str, Any]:
     curves: Sequence[Sequence[float]] = list(zip(*runs.values("curve")))
     x = [(k + 1) / len(curves) for k in range(len(curves))]
-    points = [_frame.geometric_mean(values) for values in curves]
+    points = [geometric_mean(values) for values in curves]
     if len(runs) == 1:
         return curve(name, x, [p.value for p in points])
     return barred(name, x, points)

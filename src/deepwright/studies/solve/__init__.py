@@ -9,7 +9,6 @@ from deepwright.core.results import Arm, Claim, StudyResult
 from deepwright.studies import Settings
 from deepwright.studies._clock import MEDIAN
 from deepwright.studies._frame import Selection, cross, geometric, run_grid, select, study_result
-from deepwright.studies.solve.engines import engines, engines_table
 from deepwright.studies.solve.shown import (
     LM,
     Arms,
@@ -21,6 +20,7 @@ from deepwright.studies.solve.shown import (
     path_title,
     quotients_table,
 )
+from deepwright.studies.solve.timing import engines, engines_table
 from deepwright.studies.solve.trials import BURGERS, HARD, KINDS, LONG, POISSON, trial
 
 TUNING = (9000, 9001)
