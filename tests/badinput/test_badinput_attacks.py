@@ -240,7 +240,9 @@ ATTACKS = [
 
 
 CORRUPTIONS = [
-    Bad("a severity between levels", lambda _: apply(X, "contrast", 2.5), ("severity", "2.5", "whole number")),
+    Bad("a severity between levels", lambda _: apply(X, "pixelate", 2.5), ("severity", "2.5", "whole number")),
+    Bad("a severity below a first level", lambda _: apply(X, "frost", 0.5), ("severity", "0.5", "whole below 1")),
+    Bad("a severity of 5.5", lambda _: apply(X, "contrast", 5.5), ("severity", "5.5", "0..5")),
     Bad("a severity as a word", lambda _: apply(X, "contrast", "3"), ("severity", "'3'", "0..5")),
     Bad("a severity of True", lambda _: apply(X, "contrast", True), ("severity", "True")),
     Bad("a severity of 6", lambda _: apply(X, "contrast", 6), ("severity", "6", "0..5")),
@@ -266,7 +268,8 @@ CORRUPTIONS = [
     Bad("an unknown category", lambda _: names("nose"), ("category", "nose", "noise")),
     Bad("names as steps", lambda _: Compose(["pixelate"]), ("steps", "pairs", "Compose([")),
     Bad("one step as steps", lambda _: Compose(("pixelate", 2)), ("steps", "pairs")),
-    Bad("half a severity in steps", lambda _: Compose([("pixelate", 2.5)]), ("steps", "2.5", "0..5")),
+    Bad("half a severity in steps", lambda _: Compose([("pixelate", 2.5)]), ("severity", "2.5", "whole number")),
+    Bad("a severity of 5.5 in steps", lambda _: Compose([("contrast", 5.5)]), ("steps", "5.5", "0..5")),
     Bad("a severity of a step as a word", lambda _: Compose([("pixelate", "2")]), ("steps", "'2'", "0..5")),
     Bad("one severity for a suite", lambda _: Suite("all", 3), ("severities", "3", "(1, 3, 5)")),
     Bad("a severity of 0 in a suite", lambda _: Suite("all", (0, 1)), ("severities", "0", "1..5")),

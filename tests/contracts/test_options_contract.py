@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 import deepwright
+from deepwright.adversarial.sharpening import Blur, GaussianNoise, GuidedSharpen, LaplacianSharpen, LastIterate, Unsharp
 from deepwright.compress import CRITERIA, Layer, ShrinkGraph, TargetProfile, export, importance, plan, quantize, shrink
 from deepwright.core.errors import InputError
 from deepwright.core.fit import fit_drawn
 from deepwright.corruptions import ALL as PERTURBATIONS
-from deepwright.corruptions import TABLES, Compose, Suite, apply, get
+from deepwright.corruptions import TABLES, Compose, Guided, Suite, apply, get
 from deepwright.data import stream_scenes
 from deepwright.ood import ALL as DETECTORS
 
@@ -23,6 +24,7 @@ PACKAGES = sorted(m.name for m in pkgutil.walk_packages([str(SOURCE)], "deepwrig
 WORD = {"no_such_option": 1}
 # Those that hand words on: what they hand them to refuses them (below, and in the contracts of attacks and checks).
 FORWARDERS = {
+    "corruptions: Guided.__call__",
     "corruptions: apply",
     "data: stream_scenes",
     "compress: MaskedOriginal.__call__",  # the network's own keyword inputs
@@ -35,6 +37,7 @@ FORWARDERS = {
     "adversarial: AttackSuite.__call__",
     "adversarial: AttackSuite.stands",
     "adversarial: BIM",
+    "adversarial: Blur",
     "adversarial: Boundary",
     "adversarial: CarliniWagner",
     "adversarial: ClassRemoval",
@@ -44,7 +47,11 @@ FORWARDERS = {
     "adversarial: DensePGD",
     "adversarial: FABT",
     "adversarial: Fabricate",
+    "adversarial: GaussianNoise",
+    "adversarial: GuidedSharpen",
     "adversarial: HopSkipJump",
+    "adversarial: LaplacianSharpen",
+    "adversarial: LastIterate",
     "adversarial: MIFGSM",
     "adversarial: NIFGSM",
     "adversarial: Mislabel",
@@ -56,6 +63,7 @@ FORWARDERS = {
     "adversarial: Square",
     "adversarial: TargetScene",
     "adversarial: UniversalPerturbation",
+    "adversarial: Unsharp",
     "adversarial: VMIFGSM",
     "adversarial: Vanish",
     "adversarial: WorstImages.__call__",
@@ -109,6 +117,22 @@ def test_perturbations(perturbation):
     x = torch.rand(2, 3) if perturbation in TABLES else torch.rand(2, 3, 16, 16)
     with pytest.raises(TypeError, match="no_such_option"):
         perturbation(x, 1, **WORD)
+
+
+def test_a_guided_perturbation():
+    with pytest.raises(TypeError, match="no_such_option"):
+        Guided(get("contrast"), lambda x: x.mean(1))(torch.rand(2, 3, 16, 16), 1, **WORD)
+
+
+@pytest.mark.parametrize("cls", [Blur, GaussianNoise, GuidedSharpen, LaplacianSharpen, Unsharp])
+def test_sharpening(cls):
+    with pytest.raises(TypeError, match="no_such_option"):
+        cls(**WORD)
+
+
+def test_an_attack_that_keeps_its_last_iterate():
+    with pytest.raises(TypeError, match="no_such_option"):
+        LastIterate(0.1, **WORD)
 
 
 @pytest.mark.parametrize("perturbation", [p for p in PERTURBATIONS if not p.has_literal], ids=lambda p: p.name)

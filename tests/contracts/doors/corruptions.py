@@ -78,9 +78,11 @@ def steer(share):
     return lambda pictures: share * pictures.flatten(1)[:, :2]
 
 
-def driven(folder, *, share=0.1, angle=30, name="contrast", severity=3, seed=0, speed=8.0, max_xte=4.0, frozen=False):
+def driven(
+    folder, *, share=0.1, angle=30, name="gaussian_noise", severity=3, seed=0, speed=8.0, max_xte=4.0, frozen=False
+):
     sim = RoadSim(2, speed=speed, camera=Camera((16, 32)))
-    road = Road.from_angles([0, 0, angle, 0])
+    road = Road.from_angles([angle, 0, 0, 0])
     scenarios = [Scenario(road, name, severity, seed + i) for i in range(4)]
     outcomes = evaluate(
         sim, steer(share), scenarios, max_xte=max_xte, frozen=frozen, timeout=1.5, checkpoint=folder / "blocks"
@@ -127,7 +129,7 @@ DOORS = [
             "severity": {"severity": 4},
             "seed": {"seed": 5},
             "simulator": {"speed": 9.0},
-            "limit": {"max_xte": 3.0},
+            "limit": {"max_xte": 0.2},
             "frozen": {"frozen": True},
         },
     ),
