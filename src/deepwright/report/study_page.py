@@ -24,7 +24,7 @@ def study_page(result: StudyResult) -> str:
     parts = [
         f'<header><p class="kind">Deepwright study</p><h1>{escape(result.study)}</h1></header>',
         f'<section class="verdict" aria-label="Summary"><p class="said">{escape(result.summary)}</p></section>',
-        f"<section><h2>Claims</h2><p>{escape(counted(result))}</p>{table_html(claims_table(result))}",
+        f'<section class="claims"><h2>Claims</h2><p>{escape(counted(result))}</p>{table_html(claims_table(result))}',
         f"<ul>{why}</ul></section>" if why else "</section>",
         f"<section><h2>What this does not show</h2><ul>{limits}</ul></section>" if limits else "",
         f'<section><h2>Figures</h2><div class="figures">{figures}</div></section>' if figures else "",
