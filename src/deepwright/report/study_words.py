@@ -35,8 +35,14 @@ def claims_table(result: StudyResult) -> Table:
     rows: list[list[Any]] = []
     for c in ordered(result.claims):
         over = f"{c.n} {c.basis or 'seeds'}" if c.rule in ("mean", "every") else c.basis or str(c.n)
-        rows.append([c.text, c.measured, _interval(c), f"{c.sense} {show(c.threshold)}", c.spread, over, c.verdict])
+        rows.append([c.text, c.measured, _interval(c), f"{c.sense} {show(c.threshold)}", _spread(c), over, c.verdict])
     return Table(["claim", "measured", "95 % interval", "asked", "spread", "over", "holds"], rows)
+
+
+def _spread(claim: Claim) -> float | None:
+    """None where nothing was spread, or where only an interval is known: a quotient of means, a bootstrap."""
+    known = claim.spread != 0 or claim.low == claim.high
+    return claim.spread if known and claim.rule not in ("once", "timing") else None
 
 
 def _interval(claim: Claim) -> str:
