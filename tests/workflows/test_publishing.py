@@ -182,6 +182,14 @@ def test_the_command(folder, tmp_path):
     assert "--images" in refused.output
     with_model = CliRunner().invoke(main, ["harden", "resnet8-mnist", "--images", str(folder)])
     assert with_model.exit_code == 2
+    for word in ("psnr", "jobs", "max-change", "epochs"):  # a 0 was said too
+        zero = CliRunner().invoke(main, ["harden", "--images", str(folder), "--out", f"{out}-0", f"--{word}", "0"])
+        assert zero.exit_code == 2, word
+        assert not (tmp_path / "out-0").exists()
+    plain = CliRunner().invoke(main, ["harden", "--images", str(folder), "--out", f"{out}-0", "--strength", "0"])
+    assert plain.exit_code == 0, plain.output
+    done = json.loads((tmp_path / "out-0" / "published.json").read_text())
+    assert {r["strength"] for r in done["published"]} == {0.0}
 
 
 def test_a_picture_read_and_written_is_itself(folder):
