@@ -25,6 +25,7 @@ from deepwright.workflows.picture_files import SUFFIXES, encoded_picture, read_p
 
 _PLAN = "names.json"
 _BLOCKS = 2.0
+_DECIBELS = 32.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class PublishOptions:
         if len(given) > 1:
             raise InputError(given[1], given=f"beside {given[0]}", expected="one of psnr, ssim and strength")
         require_whole(1, jobs=self.jobs)
-        self.sharpen(255)
+        _sharpen(_said(self), 255)
         inside, outside = (Path(os.path.realpath(p)) for p in (self.images, self.out))
         if not inside.is_dir():
             raise InputError("images", given=f"{self.images} is no folder", expected="a folder of pictures")
@@ -79,22 +80,15 @@ class PublishOptions:
                 hint="pictures are never overwritten",
             )
 
-    def sharpen(self, levels: int | None, alpha: bool = False) -> LaplacianSharpen:
-        """The transform of one file.
 
-        Args:
-            levels: of its pixels.
-            alpha: whether it has transparency.
-        """
-        strength: float | str
-        if self.ssim is not None:
-            strength = f"ssim:{self.ssim!r}"
-        elif self.strength is not None:
-            strength = self.strength
-        else:
-            strength = f"psnr:{32.0 if self.psnr is None else self.psnr!r}"
-        options: dict[str, Any] = {"space": self.space, "max_change": self.max_change, "linear": self.linear}
-        return LaplacianSharpen(strength, self.neighbours, quantize=levels, alpha=alpha, **options)
+def _sharpen(words: dict[str, Any], levels: int | None, alpha: bool = False) -> LaplacianSharpen:
+    """The transform of a file of so many levels, with transparency or without, by the words of `PublishOptions`."""
+    strength, options = words["strength"], {name: words[name] for name in ("space", "max_change", "linear")}
+    if words["ssim"] is not None:
+        strength = f"ssim:{words['ssim']!r}"
+    elif strength is None:
+        strength = f"psnr:{_DECIBELS if words['psnr'] is None else words['psnr']!r}"
+    return LaplacianSharpen(strength, words["neighbours"], quantize=levels, alpha=alpha, **options)
 
 
 @dataclass
@@ -186,7 +180,7 @@ def publish_file(source: str, target: str, name: str, content: str, options: dic
     torch.set_num_threads(1)
     try:
         picture = read_picture(source)
-        sharpen = _options(options).sharpen(picture.levels, picture.alpha)
+        sharpen = _sharpen(options, picture.levels, picture.alpha)
         batch = picture.pixels[None]
         found = sharpen.strengths(batch)
         if not bool(found.reached):
@@ -218,14 +212,6 @@ def _opaque(batch: torch.Tensor, alpha: bool) -> torch.Tensor:
 def _said(options: PublishOptions) -> dict[str, Any]:
     names = ("psnr", "ssim", "strength", "neighbours", "space", "max_change", "linear")
     return {name: getattr(options, name) for name in names}
-
-
-def _options(words: dict[str, Any]) -> PublishOptions:
-    """Options of other folders, which aren't looked at here."""
-    made = object.__new__(PublishOptions)
-    for name, value in words.items():
-        object.__setattr__(made, name, value)
-    return made
 
 
 def _pictures(source: Path) -> Iterator[str]:
