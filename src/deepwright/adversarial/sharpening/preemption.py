@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from deepwright.adversarial.rounding import working_dtype
 from deepwright.adversarial.sharpening.fidelity import on_grid, require_levels
 from deepwright.adversarial.sharpening.own_labels import Labelled, labelled
-from deepwright.adversarial.sharpening.pictures import require_pictures
+from deepwright.adversarial.sharpening.pictures import require_float_pictures
 from deepwright.core.devices import device_of, to_model
-from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen, require_gradients
 from deepwright.core.randomness import Streams
 from deepwright.core.requirements import require_network, require_number, require_positive, require_whole
@@ -91,9 +90,7 @@ class FastPreemption:
         return self._moved(x, -1.0)
 
     def _moved(self, x: Tensor, sign: float) -> Tensor:
-        require_pictures(x)
-        if x.ndim != 4 or not x.is_floating_point():
-            raise InputError("x", given=f"{x.dtype} of shape {tuple(x.shape)}", expected="floats (N, C, H, W)")
+        require_float_pictures(x)
         with torch.enable_grad(), frozen(self.label_model), frozen(self.backbone):
             work = x.to(device_of(self.backbone), working_dtype(x.dtype))
             y = labelled(self.label_model, to_model(work, self.label_model), self.task).y
