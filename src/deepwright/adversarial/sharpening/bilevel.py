@@ -75,6 +75,8 @@ class BiLevel:
             raise InputError("attack", given=repr(attack), expected="an attack, like PGD(0.1)")
         require_whole(1, iters=iters, copies=copies)
         require_number(0, noise=noise)
+        if copies > 1 and noise == 0:
+            raise InputError("copies", given=f"{copies} without noise", expected="noise above 0 beside it")
         require_whole(seed=seed)
         if quantize is not None:
             require_levels(quantize, max_change if norm == "linf" else None)

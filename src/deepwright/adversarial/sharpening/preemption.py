@@ -11,6 +11,7 @@ from deepwright.adversarial.sharpening.fidelity import on_grid, require_levels
 from deepwright.adversarial.sharpening.own_labels import Labelled, labelled
 from deepwright.adversarial.sharpening.pictures import require_float_pictures
 from deepwright.core.devices import device_of, to_model
+from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen, require_gradients
 from deepwright.core.randomness import Streams
 from deepwright.core.requirements import require_network, require_number, require_positive, require_whole
@@ -60,6 +61,8 @@ class FastPreemption:
         require_positive(max_change=max_change, step=max_change / 2 if step is None else step)
         require_whole(1, steps=steps, copies=copies)
         require_whole(seed=seed)
+        if copies == 1 and noise:
+            raise InputError("noise", given=f"{noise!r} for one copy, which has none", expected="copies=2 or more")
         self.noise = float(max_change / 2 if noise is None else noise)
         require_number(0, noise=self.noise)
         if quantize is not None:
