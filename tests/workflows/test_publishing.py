@@ -218,6 +218,18 @@ def test_the_command(folder, tmp_path):
     assert {r["strength"] for r in done["published"]} == {0.0}
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_colour_stays_transparent(tmp_path, channels):
+    one = image(channels)
+    one.save(tmp_path / "key.png", transparency=one.getpixel((2, 3)))
+    picture = read_picture(tmp_path / "key.png")
+    again = Image.open(io.BytesIO(encoded_picture(picture, picture.pixels)))
+    assert again.mode == ("LA" if channels == 1 else "RGBA")
+    assert again.getpixel((2, 3))[-1] == 0
+    assert again.getextrema()[-1] == (0, 255)
+    assert "transparency" in picture.notes[0]
+
+
 def test_a_picture_read_and_written_is_itself(folder):
     for name in ("colour.png", "deep.tif", "glass.png"):
         picture = read_picture(folder / name)
