@@ -213,6 +213,7 @@ ATTACKS = [
     Bad("no epochs", lambda _: UniversalPerturbation(0.1, epochs=0), ("epochs", "1 or more")),
     Bad("batches once", lambda _: UniversalPerturbation(0.1).fit(NET, iter([(X, Y)])), ("batches", "list(...)")),
     Bad("nothing to fit on", lambda _: UniversalPerturbation(0.1).fit(NET, []), ("batches", "none")),
+    Bad("no draws to fit on", lambda _: UniversalPerturbation(0.1).fit(NET, [(X, Y)], eot=0), ("eot", "1 or more")),
     Bad("an unknown suite", lambda _: suite("best", 0.1), ("suite", "'best'", "'standard'")),
     Bad("a suite of no attacks", lambda _: AttackSuite([]), ("attacks", "none")),
     Bad("a suite of classes", lambda _: AttackSuite([PGD]), ("attacks", "like PGD(0.1)")),

@@ -107,6 +107,8 @@ ASKING = [
     Bad("bytes to bi-level", lambda _: BiLevel(NET, iters=1)((X * 255).byte()), ("uint8",)),
     Bad("no steps", lambda _: FastPreemption(NET, steps=0), ("steps",)),
     Bad("a class for a network", lambda _: FastPreemption(nn.Linear), ("an instance",)),
+    Bad("noise for one copy", lambda _: FastPreemption(NET, copies=1, noise=0.1), ("noise", "one copy")),
+    Bad("copies without noise", lambda _: BiLevel(NET, copies=4), ("copies", "noise above 0")),
     Bad("no copies", lambda _: FastPreemption(NET, copies=0), ("copies",)),
     Bad("an early stop of the last step", lambda _: LastIterate(0.1, early_stop=False), ("early_stop", "last")),
     Bad("a success of the last step", lambda _: LastIterate(0.1, success=lambda o, y: y), ("success", "last")),

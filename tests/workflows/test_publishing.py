@@ -133,26 +133,52 @@ def test_what_can_t_be_published_is_named(folder, tmp_path):
     assert (np.asarray(Image.open(tmp_path / "out" / "flat.png")) == 90).all()
 
 
-def test_an_interrupted_run_goes_on(folder, tmp_path, monkeypatch):
+def interrupted(source, out, monkeypatch, files=2, **options):
+    """A run that is stopped before it writes one more file."""
     from deepwright.workflows import publishing
 
-    out, written = tmp_path / "out", []
-    real = publishing.write_bytes
+    real, written = publishing.write_bytes, []
 
     def stopping(path, data):
-        if len(written) == 2:
+        if len(written) == files:
             raise KeyboardInterrupt
         written.append(path)
         return real(path, data)
 
-    monkeypatch.setattr(publishing, "write_bytes", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        publish(PublishOptions(folder, out=out))
-    monkeypatch.setattr(publishing, "write_bytes", lambda path, data: (written.append(path), real(path, data))[1])
-    (out / "colour.png").unlink(missing_ok=True)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(publishing, "write_bytes", stopping)
+        publish(PublishOptions(source, out=out, **options))
+
+
+def test_an_interrupted_run_goes_on(folder, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    interrupted(folder, out, monkeypatch)
+    (out / "colour.png").unlink()
     found = publish(PublishOptions(folder, out=out))
     assert len(found.rows) == 6
     assert all((out / r["file"]).exists() for r in found.rows)
+
+
+def test_an_interrupted_run_gives_no_leave_to_overwrite_other_files(folder, tmp_path, monkeypatch):
+    out, other = tmp_path / "out", tmp_path / "other"
+    interrupted(folder, out, monkeypatch)
+    (out / "mine.png").write_bytes(b"mine")
+    other.mkdir()
+    image().save(other / "mine.png")
+    with pytest.raises(InputError, match=r"there already, as mine\.png"):
+        publish(PublishOptions(other, out=out))
+    assert (out / "mine.png").read_bytes() == b"mine"
+    assert len(publish(PublishOptions(folder, out=out)).rows) == 6
+
+
+def test_what_is_told_is_of_the_files_that_are_there(folder, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    interrupted(folder, out, monkeypatch)
+    interrupted(folder, out, monkeypatch, psnr=24)  # over the same files
+    publish(PublishOptions(folder, out=out))
+    publish(PublishOptions(folder, out=tmp_path / "at once"))
+    for name in ("colour.png", "deep er/grey.png"):
+        assert (out / name).read_bytes() == (tmp_path / "at once" / name).read_bytes()
 
 
 @pytest.mark.slow
@@ -182,6 +208,26 @@ def test_the_command(folder, tmp_path):
     assert "--images" in refused.output
     with_model = CliRunner().invoke(main, ["harden", "resnet8-mnist", "--images", str(folder)])
     assert with_model.exit_code == 2
+    for word in ("psnr", "jobs", "max-change", "epochs"):  # a 0 was said too
+        zero = CliRunner().invoke(main, ["harden", "--images", str(folder), "--out", f"{out}-0", f"--{word}", "0"])
+        assert zero.exit_code == 2, word
+        assert not (tmp_path / "out-0").exists()
+    plain = CliRunner().invoke(main, ["harden", "--images", str(folder), "--out", f"{out}-0", "--strength", "0"])
+    assert plain.exit_code == 0, plain.output
+    done = json.loads((tmp_path / "out-0" / "published.json").read_text())
+    assert {r["strength"] for r in done["published"]} == {0.0}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_colour_stays_transparent(tmp_path, channels):
+    one = image(channels)
+    one.save(tmp_path / "key.png", transparency=one.getpixel((2, 3)))
+    picture = read_picture(tmp_path / "key.png")
+    again = Image.open(io.BytesIO(encoded_picture(picture, picture.pixels)))
+    assert again.mode == ("LA" if channels == 1 else "RGBA")
+    assert again.getpixel((2, 3))[-1] == 0
+    assert again.getextrema()[-1] == (0, 255)
+    assert "transparency" in picture.notes[0]
 
 
 def test_a_picture_read_and_written_is_itself(folder):

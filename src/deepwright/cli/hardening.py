@@ -49,7 +49,7 @@ def harden(json_file: Path | None, images: Path | None, **options: Any) -> int |
     if images is not None:
         _pictures(images, json_file, options)
         return None
-    of_pictures = [name for name in _OF_PICTURES if options.pop(name)]
+    of_pictures = [name for name in _OF_PICTURES if _given(options.pop(name))]
     if of_pictures:
         raise InputError(of_pictures[0], given="without --images", expected="a folder of pictures with it")
     from deepwright import workflows
@@ -77,12 +77,17 @@ def _pictures(images: Path, json_file: Path | None, options: dict[str, Any]) -> 
     from deepwright.report import print_table
 
     heard = (*_OF_PICTURES, "strength", "out", "fresh", "seed")
-    beside = [name for name, value in options.items() if value not in (None, False, ()) and name not in heard]
+    beside = [name for name, value in options.items() if _given(value) and name not in heard]
     if [name for name in beside if name != "method"] or options["method"] == "smoothing":
         raise InputError(beside[0], given="beside --images", expected="none: no network is looked at")
-    said = {name: options[name] for name in heard if name != "seed" and options[name] not in (None, False)}
+    said = {name: options[name] for name in heard if name != "seed" and _given(options[name])}
     result = workflows.publish(workflows.PublishOptions(images, **said), say=tell)
     if json_file is not None:
         write_json(json_file, result.to_dict())
     print_table(result.table())
     click.echo(str(options["out"] / "published.json"))
+
+
+def _given(value: Any) -> bool:
+    """Whether an option was said, if only a 0."""
+    return value is not None and value is not False and value != ()

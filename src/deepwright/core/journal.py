@@ -101,6 +101,26 @@ class Journal:
             self._append(self.path, lines)
         self.rows.update(rows)
 
+    def same(self, name: str, data: str, start: int) -> dict[str, Any] | None:
+        """A batch's row, if it is of the same inputs and targets; None where there is none yet.
+
+        Args:
+            name: of the row.
+            data: digest of inputs and targets, which the row holds under "data".
+            start: number of the batch's first sample.
+
+        Raises:
+            InputError: it is of others.
+        """
+        row: dict[str, Any] | None = self.rows.get(name)
+        if row is not None and row["data"] != data:
+            raise InputError(
+                f"checkpoint {self.path}",
+                given=f"other data (inputs or labels) in the batch from sample {start} on",
+                hint="delete it, or use another file",
+            )
+        return row
+
     def close(self) -> None:
         """Let other processes take the file; nothing can be added any more."""
         self._lock = None

@@ -102,7 +102,7 @@ def _decoded(path: Path | str, image: Image.Image) -> Picture:
             given = f"floats from {values.min():.4g} to {values.max():.4g}"
             raise InputError(str(path), given=given, expected="floats in [0, 1]")
         return _of(values[None].copy(), None, False, image, notes)
-    if image.mode not in _PLAIN:
+    if image.mode not in _PLAIN or (image.mode in ("L", "RGB") and "transparency" in image.info):
         image_, said = _converted(path, image)
         notes.append(said)
     else:
@@ -119,7 +119,9 @@ def _of(values: np.ndarray, levels: int | None, alpha: bool, image: Image.Image,
 
 
 def _converted(path: Path | str, image: Image.Image) -> tuple[Image.Image, str]:
-    """A picture of indices or of inks in colours; a map of labels isn't one."""
+    """A picture of indices, of inks or with a transparent colour in channels; a map of labels isn't one."""
+    if image.mode in ("L", "RGB"):
+        return image.convert(f"{image.mode}A"), "a transparent colour became a channel of transparency"
     if image.mode == "P":
         palette = list(image.getpalette() or [])
         if palette[: len(_VOC)] == _VOC:

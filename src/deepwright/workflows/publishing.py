@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from deepwright.workflows.picture_files import SUFFIXES, encoded_picture, read_p
 
 _PLAN = "names.json"
 _BLOCKS = 2.0
+_DECIBELS = 32.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class PublishOptions:
         if len(given) > 1:
             raise InputError(given[1], given=f"beside {given[0]}", expected="one of psnr, ssim and strength")
         require_whole(1, jobs=self.jobs)
-        self.sharpen(255)
+        _sharpen(_said(self), 255)
         inside, outside = (Path(os.path.realpath(p)) for p in (self.images, self.out))
         if not inside.is_dir():
             raise InputError("images", given=f"{self.images} is no folder", expected="a folder of pictures")
@@ -78,22 +80,15 @@ class PublishOptions:
                 hint="pictures are never overwritten",
             )
 
-    def sharpen(self, levels: int | None, alpha: bool = False) -> LaplacianSharpen:
-        """The transform of one file.
 
-        Args:
-            levels: of its pixels.
-            alpha: whether it has transparency.
-        """
-        strength: float | str
-        if self.ssim is not None:
-            strength = f"ssim:{self.ssim!r}"
-        elif self.strength is not None:
-            strength = self.strength
-        else:
-            strength = f"psnr:{32.0 if self.psnr is None else self.psnr!r}"
-        options: dict[str, Any] = {"space": self.space, "max_change": self.max_change, "linear": self.linear}
-        return LaplacianSharpen(strength, self.neighbours, quantize=levels, alpha=alpha, **options)
+def _sharpen(words: dict[str, Any], levels: int | None, alpha: bool = False) -> LaplacianSharpen:
+    """The transform of a file of so many levels, with transparency or without, by the words of `PublishOptions`."""
+    strength, options = words["strength"], {name: words[name] for name in ("space", "max_change", "linear")}
+    if words["ssim"] is not None:
+        strength = f"ssim:{words['ssim']!r}"
+    elif strength is None:
+        strength = f"psnr:{_DECIBELS if words['psnr'] is None else words['psnr']!r}"
+    return LaplacianSharpen(strength, words["neighbours"], quantize=levels, alpha=alpha, **options)
 
 
 @dataclass
@@ -101,7 +96,7 @@ class Published:
     """What became of each picture.
 
     Attributes:
-        rows: of each published one, as plain data: file, strength, psnr, ssim, notes.
+        rows: of each published one, as plain data: file, strength, psnr, ssim, notes, hash of the file.
         left_out: file -> why.
     """
 
@@ -142,8 +137,9 @@ def publish(options: PublishOptions, *, say: Say = quiet) -> Published:
         raise InputError("images", given=f"no picture in {source}", expected=", ".join(SUFFIXES))
     require_writable(out)
     state = unfinished(out, options.fresh)
-    _require_free(out, names, state)
-    write_json(state / _PLAN, names)
+    planned = _planned(state)
+    _require_free(out, {*names, "published.json"} - planned)
+    write_json(state / _PLAN, sorted(planned.union(names)))
     say(f"{len(names)} pictures")
     work: list[dict[str, Any]] = [
         {
@@ -156,8 +152,8 @@ def publish(options: PublishOptions, *, say: Say = quiet) -> Published:
         for n in names
     ]
     rows = trials.run(publish_file, work, store=state / "files", jobs=options.jobs, description="pictures")
-    again = [i for i, (w, row) in enumerate(zip(work, rows)) if "why" not in row and not Path(w["target"]).exists()]
-    for i in again:  # somebody took the file away while the run was interrupted
+    again = [i for i, (w, row) in enumerate(zip(work, rows)) if "why" not in row and not _stands(w["target"], row)]
+    for i in again:  # taken away or changed while the run was interrupted, or written again with other options
         rows[i] = publish_file(**work[i])
     found = Published([r for r in rows if "why" not in r], {r["file"]: r["why"] for r in rows if "why" in r})
     if not found.rows:
@@ -179,12 +175,12 @@ def publish_file(source: str, target: str, name: str, content: str, options: dic
         options: of `PublishOptions`, as plain data.
 
     Returns:
-        file, strength, psnr, ssim and notes; or file and why it was left out.
+        file, strength, psnr, ssim, notes and hash of what was written; or file and why it was left out.
     """
     torch.set_num_threads(1)
     try:
         picture = read_picture(source)
-        sharpen = _options(options).sharpen(picture.levels, picture.alpha)
+        sharpen = _sharpen(options, picture.levels, picture.alpha)
         batch = picture.pixels[None]
         found = sharpen.strengths(batch)
         if not bool(found.reached):
@@ -205,6 +201,7 @@ def publish_file(source: str, target: str, name: str, content: str, options: dic
         "psnr": measured if math.isfinite(measured) else None,  # of an equal picture there is none
         "ssim": float(ssim(after, before)),
         "notes": picture.notes,
+        "hash": _hash(Path(target)),
     }
 
 
@@ -215,14 +212,6 @@ def _opaque(batch: torch.Tensor, alpha: bool) -> torch.Tensor:
 def _said(options: PublishOptions) -> dict[str, Any]:
     names = ("psnr", "ssim", "strength", "neighbours", "space", "max_change", "linear")
     return {name: getattr(options, name) for name in names}
-
-
-def _options(words: dict[str, Any]) -> PublishOptions:
-    """Options of other folders, which aren't looked at here."""
-    made = object.__new__(PublishOptions)
-    for name, value in words.items():
-        object.__setattr__(made, name, value)
-    return made
 
 
 def _pictures(source: Path) -> Iterator[str]:
@@ -236,11 +225,18 @@ def _hash(file: Path) -> str:
     return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
 
 
-def _require_free(out: Path, names: Sequence[str], state: Path) -> None:
-    """Nothing in the way, but for what an interrupted run on the same names wrote."""
-    if (state / _PLAN).exists():
-        return
-    there = [n for n in [*names, "published.json"] if os.path.lexists(out / n)]
+def _planned(state: Path) -> set[str]:
+    """What interrupted runs found free, and may have written since."""
+    plan = state / _PLAN
+    return set(json.loads(plan.read_text("utf-8"))) if plan.exists() else set()
+
+
+def _stands(target: str, row: dict[str, Any]) -> bool:
+    return Path(target).exists() and _hash(Path(target)) == row["hash"]
+
+
+def _require_free(out: Path, names: set[str]) -> None:
+    there = sorted(n for n in names if os.path.lexists(out / n))
     if there:
         given = f"{len(there)} files that are there already, as {there[0]}"
         raise InputError("out", given=given, expected="a folder without them", hint="choose another, or move them away")

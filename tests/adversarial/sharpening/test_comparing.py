@@ -156,8 +156,16 @@ def test_nothing_is_recommended_that_isn_t_shown():
     assert report.chosen == ["better"]
     rows[1].clean = [i >= 30 for i in range(n)]  # at the price of right answers
     assert report.chosen == []
-    assert report.verdict.startswith("Do nothing")
+    assert report.verdict == "Do nothing: what helps against the attack costs right answers without it."
     rows[1].clean = [True] * n
+    rows[1].right["transfer 0.03"] = [i < 106 for i in range(n)]
+    rows[2].right["transfer 0.03"] = [5 <= i < 109 for i in range(n)]  # neither above none nor below the method
+    assert report.chosen == []
+    assert "no method is shown to do better than none and than every control" in report.verdict
+    rows[1].right["transfer 0.03"], rows[2].right["transfer 0.03"] = ([i < k for i in range(n)] for k in (140, 150))
+    rows[2].met = [False] * n
+    assert "same squared error" not in report.verdict  # it isn't at that error
+    rows[2].met = [True] * n
     rows[2].right["transfer 0.03"] = [i < 139 for i in range(n)]
     assert report.chosen == []
     assert "unsharp mask at the same squared error does as well" in report.verdict

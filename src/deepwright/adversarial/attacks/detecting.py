@@ -5,6 +5,7 @@ Sources: arXiv 2004.04320 (the three aims), 1703.08603 (candidates before suppre
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,18 @@ from torch import Tensor
 
 from deepwright.adversarial.aim import Aim
 from deepwright.adversarial.attacks.gradient import PGD
-from deepwright.core.boxes import box_iou
+from deepwright.core.boxes import Detections, box_iou
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.core.tasks import CandidateDetection, DetectionBatch
+
+
+def _claimed(
+    task: CandidateDetection, out: Any, y: DetectionBatch
+) -> Iterator[tuple[Detections, Detections, Bool[Tensor, "claims boxes"]]]:
+    """Of each image what is claimed, what is there, and which claims overlap which boxes by the task's `iou`."""
+    for claims, truth in zip(task.prediction(out), y, strict=True):
+        yield claims, truth, box_iou(claims.boxes, truth.boxes.to(claims.boxes)) >= task.iou
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,7 @@ class Lost:
             y: true boxes.
         """
         rows = []
-        for claims, truth in zip(self.task.prediction(out), y, strict=True):
-            overlaps = box_iou(claims.boxes, truth.boxes.to(claims.boxes)) >= self.task.iou
+        for claims, truth, overlaps in _claimed(self.task, out, y):
             found = (overlaps & (claims.labels[:, None] == truth.labels)).any(0)
             rows.append((found.sum() <= self.left * len(truth)) & (len(truth) > 0))
         return torch.stack(rows)
@@ -67,8 +75,7 @@ class MadeUp:
             y: true boxes.
         """
         rows = []
-        for claims, truth in zip(self.task.prediction(out), y, strict=True):
-            overlaps = box_iou(claims.boxes, truth.boxes.to(claims.boxes)) >= self.task.iou
+        for _, _, overlaps in _claimed(self.task, out, y):
             rows.append((~overlaps.any(1)).sum() >= self.count)
         return torch.stack(rows)
 
@@ -106,8 +113,7 @@ class Relabelled:
             y: true boxes.
         """
         rows = []
-        for claims, truth in zip(self.task.prediction(out), y, strict=True):
-            overlaps = box_iou(claims.boxes, truth.boxes.to(claims.boxes)) >= self.task.iou
+        for claims, truth, overlaps in _claimed(self.task, out, y):
             own = claims.labels[:, None] == truth.labels
             wanted = ~own if self.wanted is None else (claims.labels == self.wanted)[:, None] & ~own
             moved = (overlaps & wanted).any(0) & ~(overlaps & own).any(0)

@@ -79,11 +79,13 @@ class UniversalPerturbation(Attack):
             itself, with `delta` (1, ...) in the working precision, where the last batch was.
 
         Raises:
-            InputError: no batches, an iterator that is spent after one walk, inputs of several shapes.
+            InputError: no batches, an iterator that is spent after one walk, inputs of several shapes, options
+                out of range.
         """
         if iter(batches) is batches:
             raise InputError("batches", given="an iterator", expected="something to walk over again", hint="list(...)")
         through = steps_before(through)
+        require_whole(1, eot=eot)
         delta: Tensor | None = None
         for _ in range(self.epochs):
             for x, y in batches:

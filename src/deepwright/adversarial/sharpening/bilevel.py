@@ -16,7 +16,7 @@ from deepwright.adversarial.rounding import working_dtype
 from deepwright.adversarial.sharpening.fidelity import on_grid, require_levels
 from deepwright.adversarial.sharpening.iterating import LastIterate
 from deepwright.adversarial.sharpening.own_labels import Labelled, labelled
-from deepwright.adversarial.sharpening.pictures import require_pictures
+from deepwright.adversarial.sharpening.pictures import require_float_pictures
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen, require_gradients
@@ -75,6 +75,8 @@ class BiLevel:
             raise InputError("attack", given=repr(attack), expected="an attack, like PGD(0.1)")
         require_whole(1, iters=iters, copies=copies)
         require_number(0, noise=noise)
+        if copies > 1 and noise == 0:
+            raise InputError("copies", given=f"{copies} without noise", expected="noise above 0 beside it")
         require_whole(seed=seed)
         if quantize is not None:
             require_levels(quantize, max_change if norm == "linf" else None)
@@ -104,9 +106,7 @@ class BiLevel:
         return self._moved(x, -1.0)
 
     def _moved(self, x: Tensor, sign: float) -> Tensor:
-        require_pictures(x)
-        if x.ndim != 4 or not x.is_floating_point():
-            raise InputError("x", given=f"{x.dtype} of shape {tuple(x.shape)}", expected="floats (N, C, H, W)")
+        require_float_pictures(x)
         with torch.enable_grad(), frozen(self.model):
             work = x.to(device_of(self.model), working_dtype(x.dtype))
             found = self._searched(work, labelled(self.model, work, self.task), sign)

@@ -152,7 +152,7 @@ class Comparison:
             if p < _LEVEL
             and self._robust(r) > self._robust(none)
             and all(self._robust(r) > self._robust(c) and self.p_value(r, c) < _LEVEL for c in controls)
-            and not (sum(r.clean) < sum(none.clean) and self.p_value(r, none, "clean") < _LEVEL)
+            and not self._costs(r)
         ]
         if not good:
             return []
@@ -162,6 +162,11 @@ class Comparison:
     def _robust(self, row: Row) -> float:
         return row.share(self.judged(row)).value
 
+    def _costs(self, row: Row) -> bool:
+        """Whether the target is shown to be right on fewer pictures without an attack."""
+        none = self[NONE]
+        return sum(row.clean) < sum(none.clean) and self.p_value(row, none, "clean") < _LEVEL
+
     @property
     def verdict(self) -> str:
         """What to do, in a sentence: "do nothing" is one of the answers."""
@@ -169,16 +174,18 @@ class Comparison:
             return f"Worth their error: {', '.join(self.chosen)}."
         none = self[NONE]
         better = [
-            r.name
+            r
             for r in self.rows
             if r is not none and self._robust(r) > self._robust(none) and self.p_value(r, none) < _LEVEL
         ]
-        plain = [name for name in better if self[name].control]
+        plain = [r.name for r in better if r.control and r.comparable]
         if not better:
             return f"Do nothing: no way to publish is shown to do better than none ({self.n} pictures)."
         if plain:
             return f"Do nothing of these: {', '.join(plain)} at the same squared error does as well."
-        return "Do nothing: what helps against the attack costs right answers without it."
+        if all(map(self._costs, better)):
+            return "Do nothing: what helps against the attack costs right answers without it."
+        return f"Do nothing: no method is shown to do better than none and than every control ({self.n} pictures)."
 
     def table(self) -> Table:
         """Each way beside each attacker; p is McNemar's against "none"."""

@@ -121,13 +121,7 @@ class _Batch:
         Args:
             what: its name.
         """
-        row = self.log.rows.get(f"{self.name} {what}")
-        if row is not None and row["data"] != self.mark:
-            raise InputError(
-                f"checkpoint {self.log.path}",
-                given=f"other data (inputs or labels) in the batch from sample {self.start} on",
-                hint="delete it, or use another file",
-            )
+        row = self.log.same(f"{self.name} {what}", self.mark, self.start)
         return None if row is None else row["value"]
 
     def keep(self, what: str, value: Any) -> Any:

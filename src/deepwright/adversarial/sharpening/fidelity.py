@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from deepwright.adversarial.sharpening.pictures import require_pictures
+from deepwright.adversarial.sharpening.pictures import require_float_pictures
 from deepwright.core.errors import InputError
 
 _WINDOW, _SIGMA = 11, 1.5
@@ -96,10 +96,7 @@ def _line(size: int) -> Tensor:
 
 def _require_alike(x: Tensor, y: Tensor) -> None:
     for pictures in (x, y):
-        require_pictures(pictures)
-        if pictures.ndim != 4 or not pictures.is_floating_point():
-            given = f"{pictures.dtype} of shape {tuple(pictures.shape)}"
-            raise InputError("pictures", given=given, expected="floats (N, C, H, W)")
+        require_float_pictures(pictures)
     if x.shape != y.shape:
         raise InputError("pictures", given=f"{tuple(x.shape)} and {tuple(y.shape)}", expected="one shape")
 

@@ -41,6 +41,21 @@ def require_pictures(x: object) -> None:
         raise InputError("x", given=f"range {low:.4g}..{high:.4g}", expected="[0, 1]", hint=hint)
 
 
+def require_float_pictures(x: object) -> None:
+    """Refuse what isn't a batch of floats.
+
+    Args:
+        x: what was given.
+
+    Raises:
+        InputError: bytes, one picture, or what `require_pictures` refuses.
+    """
+    require_pictures(x)
+    assert isinstance(x, Tensor)
+    if x.ndim != 4 or not x.is_floating_point():
+        raise InputError("x", given=f"{x.dtype} of shape {tuple(x.shape)}", expected="floats (N, C, H, W)")
+
+
 def luma(x: Tensor) -> Tensor:
     """(..., 1, H, W) the brightness Y of YCbCr (ITU-R BT.601) of colour pictures.
 

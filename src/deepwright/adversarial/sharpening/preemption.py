@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from deepwright.adversarial.rounding import working_dtype
 from deepwright.adversarial.sharpening.fidelity import on_grid, require_levels
 from deepwright.adversarial.sharpening.own_labels import Labelled, labelled
-from deepwright.adversarial.sharpening.pictures import require_pictures
+from deepwright.adversarial.sharpening.pictures import require_float_pictures
 from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen, require_gradients
@@ -61,6 +61,8 @@ class FastPreemption:
         require_positive(max_change=max_change, step=max_change / 2 if step is None else step)
         require_whole(1, steps=steps, copies=copies)
         require_whole(seed=seed)
+        if copies == 1 and noise:
+            raise InputError("noise", given=f"{noise!r} for one copy, which has none", expected="copies=2 or more")
         self.noise = float(max_change / 2 if noise is None else noise)
         require_number(0, noise=self.noise)
         if quantize is not None:
@@ -91,9 +93,7 @@ class FastPreemption:
         return self._moved(x, -1.0)
 
     def _moved(self, x: Tensor, sign: float) -> Tensor:
-        require_pictures(x)
-        if x.ndim != 4 or not x.is_floating_point():
-            raise InputError("x", given=f"{x.dtype} of shape {tuple(x.shape)}", expected="floats (N, C, H, W)")
+        require_float_pictures(x)
         with torch.enable_grad(), frozen(self.label_model), frozen(self.backbone):
             work = x.to(device_of(self.backbone), working_dtype(x.dtype))
             y = labelled(self.label_model, to_model(work, self.label_model), self.task).y

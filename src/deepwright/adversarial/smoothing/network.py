@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -58,4 +60,4 @@ class NoisyMean(nn.Module):
     def _mean(self, x: Tensor) -> Tensor:
         draws = len(self.noise)
         z = self.model((x[:, None] + self.noise.to(x)).flatten(0, 1))
-        return z.log_softmax(1).unflatten(0, (-1, draws)).logsumexp(1) - torch.log(torch.tensor(float(draws)))
+        return z.log_softmax(1).unflatten(0, (-1, draws)).logsumexp(1) - math.log(draws)
