@@ -10,8 +10,8 @@ from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 from deepwright.physics.linear_grids import CELG, CellGrid
 from deepwright.physics.pictures import field_images
-from deepwright.studies import _frame
 from deepwright.studies._frame import Runs, barred, curve, ends, geometric
+from deepwright.studies._frame import geometric_mean as mean_of
 from deepwright.studies.linear_grids.methods import BUDGET, BY_KERNEL, LEVELS, MAIN, OURS
 from deepwright.studies.linear_grids.products import COUNTS
 from deepwright.studies.linear_grids.timing import AXES, CELLS, POINTS
@@ -31,7 +31,7 @@ def geometric_mean(runs: Runs) -> Interval:
     Args:
         runs: of the arm.
     """
-    return _frame.geometric_mean(runs.values("error"))
+    return mean_of(runs.values("error"))
 
 
 def main_table(arms: Arms, seeds: int) -> Table:
@@ -204,7 +204,7 @@ def figures(arms: Arms) -> list[Figure]:
 def _loss(runs: Runs, name: str) -> dict[str, Any]:
     curves: Sequence[Sequence[float]] = list(zip(*runs.values("curve")))
     x = [(k + 1) / len(curves) for k in range(len(curves))]
-    points = [_frame.geometric_mean(values) for values in curves]
+    points = [mean_of(values) for values in curves]
     if len(runs) == 1:
         return curve(name, x, [p.value for p in points])
     return barred(name, x, points)
