@@ -83,7 +83,7 @@ def _best(name: str, train: Train, settings: list[Setting], budget: float) -> Se
     errors = [sum(train(s, seed, budget) for seed in TUNING) / len(TUNING) for s in settings]
     for s, error in zip(settings, errors):
         print(f"  {name}: {_worded(s)}: {error:.2e}", flush=True)
-    return min(zip(errors, settings), key=lambda pair: pair[0])[1]
+    return min(zip(errors, settings), key=lambda pair: math.inf if math.isnan(pair[0]) else pair[0])[1]
 
 
 def _row(

@@ -1,13 +1,11 @@
 """What sciml-core compares: problems that are what they say, arms with as many settings, averages of quotients."""
 
-import math
-
 import pytest
 import torch
 
 from deepwright.studies import solve
 from deepwright.studies._frame import Runs
-from deepwright.studies.solve.shown import average, quotients_table
+from deepwright.studies.solve.shown import quotients_table
 from deepwright.studies.solve.trials import BURGERS, HARD, KINDS, POISSON, network_of, problem_of
 
 
@@ -35,11 +33,6 @@ def test_every_arm_of_a_problem_has_as_many_settings():
 
 def test_settings_are_chosen_on_seeds_that_are_never_reported():
     assert not set(solve.TUNING) & set(range(1000))
-
-
-def test_errors_are_averaged_by_their_logarithms():
-    assert average([1e-2, 1e-4]).value == pytest.approx(1e-3)
-    assert average([2.0]).high == math.inf
 
 
 def test_a_quotient_of_three_in_every_seed_is_three_and_sure():

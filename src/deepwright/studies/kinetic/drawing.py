@@ -30,7 +30,7 @@ def figures(schemes: Arms, ten: Arms, others: Arms, truth: list[float]) -> list[
     names = {"constrained": "kinetic JKO", "split": "split", "score": "score matching"}
     errors = [_errors(schemes[arm], name) for arm, name in names.items()]
     gaps = [_over(ten[c], c, times, lambda row: [e - t for e, t in zip(row["energies"], truth)]) for c in CONTROLS]
-    grid_name = "grid, no collisions"
+    grid_name, note = "grid, no collisions", "dashed: solved on a grid once, without seeds"
     return [
         Figure("bar", "Distance from the exact mixture at t = 1", errors, "measure", "distance", log_y=True),
         Figure(
@@ -50,6 +50,7 @@ def figures(schemes: Arms, ten: Arms, others: Arms, truth: list[float]) -> list[
             ],
             "time",
             "free energy",
+            note=note,
         ),
         Figure(
             "line",
@@ -62,6 +63,7 @@ def figures(schemes: Arms, ten: Arms, others: Arms, truth: list[float]) -> list[
             "time",
             "field energy",
             log_y=True,
+            note=note,
         ),
         Figure("images", "Phase-space density at t = 1, first seed", _densities(schemes)),
     ]

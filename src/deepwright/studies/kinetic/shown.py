@@ -74,11 +74,12 @@ def rate_table(tuned: Arms) -> Table:
     Args:
         tuned: the runs by scheme and rate.
     """
-    rows: list[list[Any]] = [[*key, runs.mean(_size), runs.mean("w2")] for key, runs in tuned.items()]
+    measures = (_size, "w2", "folded")
+    rows: list[list[Any]] = [[*key, *(runs.mean(m) for m in measures)] for key, runs in tuned.items()]
     return Table(
-        ["scheme", "learning rate", "size of the KL divergence", "sliced W2"],
+        ["scheme", "learning rate", "size of the KL divergence", "sliced W2", "share folded"],
         rows,
-        f"{RATES_TRIED} on another mixture (two components, t = 1/4) and other draws; the smallest size of the KL "
+        f"{RATES_TRIED} on another mixture (two components, up to t = 1) and other draws; the smallest size of the KL "
         "divergence was chosen, and used on the mixture of three",
     )
 

@@ -100,9 +100,9 @@ def _double_well(seed: int, quick: bool) -> dict[str, Any]:
     seconds = time.process_time() - begin
     points = 128 if quick else 512
     truth = grid_solution(system, start, run.times, x_span=(-3.5, 3.5), v_max=8.0, points=(points, points), step=0.01)
-    exact = torch.cat(truth.sample(4096, seed=7), 1)
-    x, v = start.sample(4096, torch.Generator().manual_seed(7))
-    other = torch.cat(langevin(system, x, v, end, 0.005, torch.Generator().manual_seed(8)), 1)
+    exact = torch.cat(truth.sample(4096, seed=1000 + seed), 1)
+    x, v = start.sample(4096, torch.Generator().manual_seed(2000 + seed))
+    other = torch.cat(langevin(system, x, v, end, 0.005, torch.Generator().manual_seed(3000 + seed)), 1)
     mine = torch.cat([run.now.x, run.now.v], 1)
     late = grid_solution(system, start, [20.0], x_span=(-3.5, 3.5), v_max=8.0, points=(128, 128), step=0.05)
     certified = equilibrium(system, run.now)

@@ -8,11 +8,10 @@ from typing import Any
 from deepwright.core.results import Arm, Claim, StudyResult
 from deepwright.studies import Settings
 from deepwright.studies._clock import MEDIAN
-from deepwright.studies._frame import Selection, cross, geometric, run_grid, select, study_result
+from deepwright.studies._frame import Selection, cross, geometric, geometric_mean, run_grid, select, study_result
 from deepwright.studies.solve.shown import (
     LM,
     Arms,
-    average,
     errors_caption,
     errors_table,
     figures,
@@ -44,6 +43,7 @@ LIMITS = (
     "Few seconds on one thread of a CPU that other work shared: with more of them the order may change, and on a GPU "
     "seconds are others.",
     "The problems' exact solutions choose the settings, on seeds of their own; who has none must choose by residuals.",
+    "Adam was tried with two learning rates and has the higher one everywhere; a still higher one may be better.",
     "BFGS begins with the identity, as SciPy's does; scaling it after the first step, which SSBroyden does by its "
     "nature, wasn't tried.",
     "Float32 takes the settings that were chosen in float64, and the longer runs those of the short ones.",
@@ -212,7 +212,7 @@ def _summary(arms: Arms, speed: list[dict[str, Any]], budget: float, longer: flo
     p = [value for (_, name), value in holm_p(arms).items() if name == "SSBroyden" and value is not None]
     unsure = f" (p up to {max(p):.2g} with Holm's correction)" if p else ""
     short = (POISSON, HARD, BURGERS)
-    own = ", ".join(f"{average(arms[problem, LM].values('error')).value:.1e}" for problem in short)
+    own = ", ".join(f"{geometric_mean(arms[problem, LM].values('error')).value:.1e}" for problem in short)
     rivals = "; ".join(
         f"{name}'s is {', '.join(_times(arms, problem, name) for problem in short)} times that" for name in RIVALS[:-1]
     )

@@ -6,23 +6,13 @@ import math
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval, holm, mean_interval
-from deepwright.studies._frame import Runs, barred, ends, geometric
+from deepwright.core.statistics import holm
+from deepwright.studies._frame import Runs, barred, ends, geometric, geometric_mean
 from deepwright.studies.solve.trials import LOOKS
 
 Arms = dict[Any, Runs]
 LM = "Levenberg-Marquardt"
 QUOTIENTS = "Errors over Levenberg-Marquardt's"
-
-
-def average(errors: list[float]) -> Interval:
-    """Geometric mean with the interval of its logarithm: errors are compared by their quotients.
-
-    Args:
-        errors: above 0, one a seed.
-    """
-    logs = mean_interval([math.log(e) for e in errors])
-    return Interval(*(math.exp(v) if math.isfinite(v) else math.inf for v in (logs.value, logs.low, logs.high)))
 
 
 def errors_caption(problem: str) -> str:
@@ -46,7 +36,7 @@ def errors_table(arms: Arms, problem: str, words: str) -> Table:
     for (of, method), runs in arms.items():
         if of == problem:
             errors = runs.values("error")
-            found = average(errors)
+            found = geometric_mean(errors)
             means = (runs.mean(k) for k in ("steps", "seconds", "between points"))
             rows.append([method, found.value, *ends(found), max(errors), *means])
     columns = ["optimiser", "error (geometric mean)", "low", "high", "worst seed"]
@@ -121,5 +111,5 @@ def _path(method: str, runs: Runs, budget: float) -> dict[str, Any]:
         last = [[e for t, e in row["path"] if t <= at] + ([row["error"]] if k == LOOKS else []) for row in runs]
         if all(last):
             x.append(at)
-            points.append(average([errors[-1] for errors in last]))
+            points.append(geometric_mean([errors[-1] for errors in last]))
     return {**barred(method, x, points), "smooth": True, "dashed": method.endswith("float32")}

@@ -83,7 +83,8 @@ def others_table(more: Arms) -> Table:
         rows,
         f"{OTHERS} by a network per phase with the droplet's setting: relative L2 errors, geometric means; contrast: "
         "of the droplet's viscosities; free: an interface that is carried, started frozen (steps of the first sweep); "
-        "a droplet up to t = 1.2 in three slabs (the worst one's error), and as a whole in as many steps together",
+        "a droplet up to t = 1.2 in three slabs (the worst one's error, and the steps of each), and as a whole in as "
+        "many steps as the three together",
     )
 
 
