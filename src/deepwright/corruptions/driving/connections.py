@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from deepwright.core.requirements import require_positive, require_whole
@@ -97,6 +97,18 @@ class Connection:
         if not data:
             raise InfrastructureError("the peer hung up")
         return data
+
+    def pending(self) -> Iterator[bytes]:
+        """What has come already, piece by piece.
+
+        Raises:
+            InfrastructureError: the peer hung up, or sends without a pause for longer than it has to answer.
+        """
+        until = time.monotonic() + self.timeout
+        while data := self.receive(0.0):
+            yield data
+            if time.monotonic() > until:
+                raise InfrastructureError(f"the peer sends without a pause for {self.timeout:g} s")
 
     def close(self) -> None:
         """Hang up."""

@@ -82,7 +82,7 @@ class DonkeyLink:
             kind: its `msg_type`.
         """
         found = self.wait_for(kind)
-        while data := self._connection.receive(0.0):
+        for data in self._connection.pending():
             self._waiting.extend(self.stream.feed(data))
         while any(message.get("msg_type") == kind for message in self._waiting):
             found = self.wait_for(kind)
@@ -90,7 +90,7 @@ class DonkeyLink:
 
     def forget(self) -> None:
         """Pass over all that has come."""
-        while data := self._connection.receive(0.0):
+        for data in self._connection.pending():
             self._waiting.extend(self.stream.feed(data))
         while self._waiting:
             self._heard(self._waiting.popleft())
@@ -257,6 +257,9 @@ def scene_names(host: str = "127.0.0.1", port: int = 9091, timeout: float = 10.0
         raise InfrastructureError(f"no simulator at {host}:{port}: {error}") from error
     try:
         link.send("get_scene_names")
-        return [str(name) for name in link.wait_for("scene_names").get("scene_names", [])]
+        names = link.wait_for("scene_names").get("scene_names", [])
+        if not isinstance(names, list):
+            raise InfrastructureError(f"scene names that are no list: {names!r:.80}")
+        return [str(name) for name in names]
     finally:
         link.close()
