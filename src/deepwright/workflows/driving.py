@@ -359,7 +359,8 @@ def _worst(outcomes: list[Outcome]) -> Outcome:
 def _film(sim: RoadSim, agent: Any, outcomes: list[Outcome], options: DriveOptions, path: Path) -> tuple[Path, Figure]:
     """The worst episode driven again: a film, and a strip of it for the page."""
     scenario = _worst(outcomes).scenario
-    outcome, shown, seen = replay(sim, agent, scenario, max_xte=options.max_xte, frozen=options.frozen)
+    limits = {"max_xte": options.max_xte, "timeout": options.timeout}
+    outcome, shown, seen = replay(sim, agent, scenario, **limits, frozen=options.frozen)
     film = gif(shown, seen, path, every=_WATCHED, seconds=sim.dt)
     at = torch.linspace(0, len(shown) - 1, min(_STRIP, len(shown))).round().long()
     captions = [f"{sim.dt * int(i):.1f} s" for i in at]

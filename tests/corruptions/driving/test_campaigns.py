@@ -293,6 +293,7 @@ def test_films_show_both_pictures(tmp_path):
     scenario = Scenario(BEND, "contrast", 5)
     outcome, shown, seen = replay(sim(2), steady, scenario)
     assert outcome.ended == "left the lane"
+    assert replay(sim(2), steady, scenario, timeout=0.3)[0].ended == "out of time"
     assert len(shown) == len(seen) == len(outcome.xte)
     assert (shown - seen).abs().mean() > 0.05
     path = gif(shown, seen, tmp_path / "a.gif", every=4, scale=2)
