@@ -29,10 +29,11 @@ from deepwright.corruptions.driving import (
     scene_names,
 )
 from deepwright.corruptions.driving import websockets as ws
-from deepwright.corruptions.driving.camera_files import decoded_picture
+from deepwright.corruptions.driving.camera_files import coded_picture, decoded_picture
 from deepwright.corruptions.driving.connections import Connection, Listener, with_back_off
 from deepwright.corruptions.driving.donkey import DonkeyLink
 from deepwright.corruptions.driving.json_stream import JsonStream
+from deepwright.corruptions.driving.one_vehicle import Follower
 from deepwright.corruptions.driving.served_car import ServedCar
 from deepwright.corruptions.driving.socket_io import EventLink
 
@@ -385,6 +386,19 @@ def test_a_broken_picture_is_told_as_such():
     for code in (base64.b64encode(data).decode(), "no base64", None, "é"):
         with pytest.raises(InfrastructureError, match="picture"):
             decoded_picture(code)
+
+
+def test_telemetry_by_which_no_driver_could_fail_is_none():
+    image = coded_picture(torch.rand(3, 8, 8))
+    everywhere = {"image": image, "cte": 0.5, "pos_x": 0.0, "pos_z": 1.0}
+    assert float(Follower(None).seen({"image": image, "cte": "0,5"})[1].xte) == 0.5
+    assert float(Follower(ROAD).seen(everywhere | {"cte": None})[1].xte) == pytest.approx(0.0)
+    with pytest.raises(InfrastructureError, match="cross-track"):
+        Follower(None).seen(everywhere | {"cte": None})
+    with pytest.raises(InfrastructureError, match="pos_x"):
+        Follower(ROAD).seen(everywhere | {"pos_x": "NaN"})
+    with pytest.raises(InfrastructureError, match="no object"):
+        Follower(None).seen([everywhere])
 
 
 def test_no_simulator_connects():
