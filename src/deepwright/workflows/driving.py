@@ -141,6 +141,7 @@ class DriveOptions:
                 Scenario(None, name, severity)
         if self.port is not None:
             require_whole(1, port=self.port)
+            require_within(1, 65535, port=self.port)
             if self.sim not in _PORTS:
                 raise InputError("port", given=self.port, expected=f"none: {self.sim} runs in this process")
         if self.weights is not None and not isinstance(self.agent, str):

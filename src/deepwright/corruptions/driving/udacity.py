@@ -188,23 +188,31 @@ class UdacityClient:
         self._thread.join(10)
 
     def serve(self) -> None:
-        """Drive as told until `stop` is called, the context ends or the driver hangs up."""
-        try:
-            connection = with_back_off(lambda: Connection.to(self.host, self.port, self.timeout))
-            link = EventLink.joined(connection, f"{self.host}:{self.port}", self.version)
-        except InfrastructureError:
-            return
+        """Drive as told until `stop` is called, the context ends or the driver hangs up.
+
+        Raises:
+            InfrastructureError: no driver answers.
+        """
+        link = with_back_off(self._joined)
         try:
             while not self._stop.is_set():
                 self._heard(link)
         except InfrastructureError:
-            pass  # the driver hung up
+            return  # the driver hung up
         finally:
             link.close()
 
     def stop(self) -> None:
         """End `serve`."""
         self._stop.set()
+
+    def _joined(self) -> EventLink:
+        connection = Connection.to(self.host, self.port, self.timeout)
+        try:
+            return EventLink.joined(connection, f"{self.host}:{self.port}", self.version)
+        except InfrastructureError:
+            connection.close()
+            raise
 
     def _heard(self, link: EventLink) -> None:
         """Answer an event; none for a while is a look at whether to end."""
