@@ -28,9 +28,11 @@ from deepwright.corruptions.driving import (
     search,
     tiny_pilot,
 )
+from deepwright.corruptions.driving.connections import Listener
 from deepwright.workflows import DriveOptions, drive
 
 ROAD = Road.from_angles([0] * 4)
+FAR = Road.from_angles([0] * 4, 1e6)
 
 
 def steady(pictures):
@@ -49,6 +51,14 @@ def ready():
 
 def of_data(n=0, steering=0.0):
     return Demonstrations(torch.rand(n, 1, 40, 80), torch.full((n, 2), steering))
+
+
+def on_a_taken_port(_):
+    listener = Listener()
+    try:
+        DonkeyServer(listener.port, sim=world())
+    finally:
+        listener.close()
 
 
 ROWS = [
@@ -107,10 +117,17 @@ ROWS = [
     Bad("a high of 0", lambda _: agreement({}, [], high=0), ("high",)),
     Bad("no frames", lambda p: gif(torch.zeros(0, 1, 8, 8), torch.zeros(0, 1, 8, 8), p / "a.gif"), ("frames",)),
     Bad("port 0 of Donkey", lambda _: DonkeySim(port=0), ("port",)),
+    Bad("a port above all of Donkey", lambda _: DonkeySim(port=99_999).reset([None], [0]), ("port", "65535")),
+    Bad("a port above all", lambda _: DriveOptions(sim="donkey", port=99_999), ("port", "65535")),
+    Bad("a port that is taken", on_a_taken_port, ("port", "free")),
+    Bad("a road of 4000 km", lambda _: world().reset([FAR], [0]), ("road", "smaller")),
     Bad("a timeout of 0", lambda _: DonkeySim(timeout=0), ("timeout",)),
     Bad("two cars behind Donkey", lambda _: DonkeyServer(0, sim=world(2)), ("sim", "2 cars")),
     Bad("an unknown simulator", lambda _: DriveOptions(sim="roadsin"), ("roadsim",)),
     Bad("a port of RoadSim", lambda _: DriveOptions(port=9091), ("port", "this process")),
+    Bad("a host of RoadSim", lambda _: DriveOptions(host="far.away"), ("host", "this process")),
+    Bad("a size of Donkey", lambda _: DriveOptions(sim="donkey", size=(66, 200)), ("size", "66 x 200", "its own")),
+    Bad("colour in CARLA", lambda _: DriveOptions(sim="carla", rgb=True), ("size", "in colour")),
     Bad("jobs in Donkey", lambda _: DriveOptions(sim="donkey", jobs=2), ("jobs",)),
     Bad("one perturbation as several", lambda _: DriveOptions(perturbations="contrast"), ("several",)),
     Bad("a tighter limit that is wider", lambda _: DriveOptions(tighter=5.0), ("tighter", "4")),
@@ -123,6 +140,9 @@ ROWS = [
     Bad("a size on the command line", lambda _: command("drive", "--size", "40"), ("--size", "HEIGHTxWIDTH")),
     Bad("severity 7 there", lambda _: command("drive", "--severity", "7"), ("severity", "0..5")),
     Bad("severity 2.5 there", lambda _: command("drive", "--severity", "2.5"), ("severity", "2.5")),
+    Bad("an agent beside --serve", lambda _: command("drive", "a:b", "--serve", "donkey"), ("AGENT", "beside --serve")),
+    Bad("roads beside --serve", lambda _: command("drive", "--roads", "2", "--serve", "donkey"), ("--roads", "--seed")),
+    Bad("nobody to serve", lambda _: command("drive", "--serve", "udacity", "--port", "1"), ("a driver that listens",)),
     Bad("an unknown one there", lambda _: command("drive", "--perturbation", "contrst"), ("contrast",)),
 ]
 

@@ -134,11 +134,20 @@ def test_a_pool_fills_and_then_mixes():
     objective = _Objective(CycleGAN(width=1, blocks=1), (3, 24, 24), 1.0, 1.0)
     for step in range(30):
         new = torch.full((5, 3, 24, 24), float(step))
-        seen = objective._pooled(0, new, step)
+        seen = objective._pooled(0, new, 5 * step)
         if step < 10:
             assert torch.equal(seen, new)
-    old = torch.cat([objective._pooled(0, torch.full((5, 3, 24, 24), 99.0), k) for k in range(30, 40)])[:, 0, 0, 0]
+    old = torch.cat([objective._pooled(0, torch.full((5, 3, 24, 24), 99.0), 5 * k) for k in range(30, 40)])[:, 0, 0, 0]
     assert 10 < int((old != 99).sum()) < 40
+
+
+def test_a_short_batch_leaves_no_hole_in_the_pool():
+    objective = _Objective(CycleGAN(width=1, blocks=1), (3, 24, 24), 1.0, 1.0)
+    for n in (2, 2, 1, 2):
+        x = torch.rand(n, 3, 24, 24)
+        objective(x, x)
+    filled = objective.pools.flatten(2).any(2).sum(1).tolist()
+    assert (filled, int(objective.generated)) == ([7, 7], 7)
 
 
 @pytest.mark.slow
@@ -183,6 +192,7 @@ def test_a_cyclegan_learns_a_tint():
         (lambda: CycleGAN(2, 1).fit(X, X[..., :40]), "one size"),
         (lambda: CycleGAN(2, 1).fit(X[..., :20, :20], X[..., :20, :20]), "24 pixels"),
         (lambda: CycleGAN(2, 1).fit(X, X, lr=-1), "lr"),
+        (lambda: CycleGAN(2, 1).fit(X, X, identity=-1), "identity"),
     ],
 )
 def test_what_is_refused(call, message):

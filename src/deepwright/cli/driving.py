@@ -10,6 +10,8 @@ import click
 from deepwright.cli.commands import Command
 from deepwright.cli.words import DEVICE, FRESH, JSON, PATH, SEED, Names, Numbers, out, tell, words
 
+_OF_SERVE = ("serve", "host", "port", "seed")
+
 
 class Size(click.ParamType):
     """Height and width: `40x80`."""
@@ -82,6 +84,7 @@ def drive(json_file: Path | None, serve: str | None, **options: Any) -> None:
     from deepwright.core.files import write_json
 
     if serve is not None:
+        _require_alone(click.get_current_context())
         _serve(serve, options)
         return
     given = {name: value for name, value in options.items() if value is not None}
@@ -104,16 +107,34 @@ def _print(found: Any, folder: Path) -> None:
             click.echo(str(file))
 
 
-def _serve(protocol: str, options: dict[str, Any]) -> None:
-    """Until Ctrl-C."""
-    from deepwright.corruptions.driving import DonkeyServer, UdacityClient
+def _require_alone(context: click.Context) -> None:
+    """Refuse words of a campaign beside --serve, which drives nothing."""
+    from deepwright.core.errors import InputError
 
-    host, seed = options["host"], options["seed"]
+    for param in context.command.params:
+        given = context.get_parameter_source(param.name or "") is click.core.ParameterSource.COMMANDLINE
+        if given and param.name not in _OF_SERVE:
+            what = param.opts[0] if isinstance(param, click.Option) else "AGENT"
+            hint = "your agent connects by the simulator's protocol"
+            raise InputError(what, given="beside --serve", expected="--host, --port and --seed alone", hint=hint)
+
+
+def _serve(protocol: str, options: dict[str, Any]) -> None:
+    """Until Ctrl-C, or until Udacity's driver hangs up."""
+    from deepwright.core.errors import InputError
+    from deepwright.corruptions.driving import DonkeyServer, InfrastructureError, UdacityClient
+
+    host, seed, port = options["host"], options["seed"], options["port"]
     if protocol == "donkey":
-        server = DonkeyServer(options["port"] or 9091, host, seed=seed)
+        server = DonkeyServer(9091 if port is None else port, host, seed=seed)
         tell(f"a Donkey simulator listens at {host}:{server.port}; Ctrl-C ends it")
         server.serve()
-    else:
-        port = options["port"] or 4567
-        tell(f"an Udacity simulator connects to {host}:{port}")
+        return
+    port = 4567 if port is None else port
+    tell(f"an Udacity simulator connects to {host}:{port}")
+    try:
         UdacityClient(port, host, seed=seed).serve()
+    except InfrastructureError as error:
+        expected = f"a driver that listens at {host}:{port}; start it first"
+        raise InputError("--serve udacity", given=str(error), expected=expected) from error
+    tell("the driver hung up")

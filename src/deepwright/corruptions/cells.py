@@ -59,6 +59,7 @@ class Cells:
 
     def __init__(self, models: list[nn.Module], data: list[tuple[Tensor, Any]], error: ErrorOf, seed: int) -> None:
         self.models, self.data, self.error, self.seed = models, data, error, seed
+        self._with_attention: dict[str, list[Tensor]] = {}
 
     def left_out(self, perturbations: Sequence[AnyPerturbation]) -> dict[str, str]:
         """Perturbations that say nothing on these data, with the reason."""
@@ -69,7 +70,7 @@ class Cells:
         channels = self.data[0][0].shape[1]
         if channels not in (1, 3) and (p.color or p.category == "codec"):
             return f"{channels} channels"
-        if isinstance(p, Guided) and not any(bool(p.attended(x).any()) for x, _ in self.data):
+        if isinstance(p, Guided) and not any(bool(rows.any()) for rows in self._attended(p)):
             return "no attention: its saliency map is flat or not finite for all samples"
         if self.error.keep_targets or self.error.task is None:
             return None
@@ -79,8 +80,14 @@ class Cells:
     def without_attention(self, perturbations: Sequence[AnyPerturbation]) -> dict[str, int]:
         """Guided perturbations that leave samples out, and how many."""
         guided = [p for p in perturbations if isinstance(p, Guided)]
-        counts = {p.name: sum(int((~p.attended(x)).sum()) for x, _ in self.data) for p in guided}
+        counts = {p.name: sum(int((~rows).sum()) for rows in self._attended(p)) for p in guided}
         return {name: count for name, count in counts.items() if count}
+
+    def _attended(self, p: Guided) -> list[Tensor]:
+        """Whether the map of each sample points anywhere, batch by batch: at all severities it is the same map."""
+        if p.name not in self._with_attention:
+            self._with_attention[p.name] = [p.attended(x) for x, _ in self.data]
+        return self._with_attention[p.name]
 
     def clean(self) -> list[list[float]]:
         """Error of each sample, for each network."""
@@ -109,11 +116,13 @@ class Cells:
         """
         totals, start, counted = [0.0] * len(self.models), 0, 0
         read: list[tuple[Any, Any]] = []
-        for x, y in self.data:
+        attended: Sequence[Tensor | None] = [None] * len(self.data)
+        if isinstance(p, Guided):
+            attended = self._attended(p)
+        for (x, y), kept in zip(self.data, attended):
             ids = torch.arange(start, start + len(x))
             moved = p(x, severity, self.seed, ids=ids)
             along = self._along(p, x, y, severity, ids)
-            kept = p.attended(x) if isinstance(p, Guided) else None
             counted += len(x) if kept is None else int(kept.sum())
             for i, model in enumerate(self.models):
                 out = self._outputs(model, moved)

@@ -66,8 +66,9 @@ PERTURBATIONS = (
     "translate",
 )
 _PORTS = {"donkey": 9091, "udacity": 4567, "carla": 2000}
+_HOST, _SIZE = "127.0.0.1", (40, 80)
 _SIDE_BY_SIDE = 16
-_OFFLINE_ROADS, _OFFLINE_SEED = 4, 5000
+_OFFLINE_ROADS = 4
 _STRIP = 6  # pictures of the strip
 _WATCHED = 4  # frames of the film: every so many
 
@@ -95,7 +96,7 @@ class DriveOptions:
         timeout: simulated seconds of an episode.
         frozen: draw perturbations once an episode, sensor noise too.
         seed: of roads, worlds and perturbations.
-        device: where RoadSim and the agent work; where the agent lives by default.
+        device: where RoadSim and the agent work; by default the CPU for RoadSim, and the agent where it lives.
         jobs: worker processes, for RoadSim.
         out: folder of `drive.html`, `outcomes.json`, `film.gif`, and of what an interrupted campaign goes on from.
         fresh: forget what an interrupted campaign left.
@@ -108,9 +109,9 @@ class DriveOptions:
     _: KW_ONLY
     weights: Path | str | None = None
     sim: str = "roadsim"
-    host: str = "127.0.0.1"
+    host: str = _HOST
     port: int | None = None
-    size: tuple[int, int] = (40, 80)
+    size: tuple[int, int] = _SIZE
     rgb: bool = False
     roads: int = 16
     max_angle: float = 35.0
@@ -141,8 +142,14 @@ class DriveOptions:
                 Scenario(None, name, severity)
         if self.port is not None:
             require_whole(1, port=self.port)
+            require_within(1, 65535, port=self.port)
             if self.sim not in _PORTS:
                 raise InputError("port", given=self.port, expected=f"none: {self.sim} runs in this process")
+        if self.host != _HOST and self.sim not in _PORTS:
+            raise InputError("host", given=self.host, expected=f"none: {self.sim} runs in this process")
+        if self.sim != "roadsim" and (self.rgb or tuple(self.size) != _SIZE):
+            given = f"{self.size[0]} x {self.size[1]}{' in colour' if self.rgb else ''}"
+            raise InputError("size", given=given, expected=f"none: {self.sim} has pictures of its own")
         if self.weights is not None and not isinstance(self.agent, str):
             raise InputError("weights", given=str(self.weights), expected="an agent by package.module:factory")
         if self.jobs > 1 and self.sim != "roadsim":
@@ -317,7 +324,8 @@ def _scenarios(options: DriveOptions, sim: Simulator) -> list[Scenario]:
 def _agreement(options: DriveOptions, agent: Any, outcomes: list[Outcome]) -> Agreement:
     """Offline errors on fresh roads that the expert drove."""
     sim = RoadSim(_OFFLINE_ROADS, options.size, options.rgb)
-    roads = [Road.random(_OFFLINE_SEED + i, max_angle=options.max_angle) for i in range(_OFFLINE_ROADS)]
+    below = range(-_OFFLINE_ROADS, 0)  # a campaign's seeds are 0 and more
+    roads = [Road.random(seed, max_angle=options.max_angle) for seed in below]
     data = collect(sim, PurePursuit(sim), roads, seed=options.seed)
     cells = [cell.cell for cell in by_cell(outcomes) if cell.cell != ("clean", 0)]
     errors = offline_errors(agent, data, cells, seed=options.seed)
@@ -359,7 +367,8 @@ def _worst(outcomes: list[Outcome]) -> Outcome:
 def _film(sim: RoadSim, agent: Any, outcomes: list[Outcome], options: DriveOptions, path: Path) -> tuple[Path, Figure]:
     """The worst episode driven again: a film, and a strip of it for the page."""
     scenario = _worst(outcomes).scenario
-    outcome, shown, seen = replay(sim, agent, scenario, max_xte=options.max_xte, frozen=options.frozen)
+    limits = {"max_xte": options.max_xte, "timeout": options.timeout}
+    outcome, shown, seen = replay(sim, agent, scenario, **limits, frozen=options.frozen)
     film = gif(shown, seen, path, every=_WATCHED, seconds=sim.dt)
     at = torch.linspace(0, len(shown) - 1, min(_STRIP, len(shown))).round().long()
     captions = [f"{sim.dt * int(i):.1f} s" for i in at]
@@ -370,8 +379,8 @@ def _film(sim: RoadSim, agent: Any, outcomes: list[Outcome], options: DriveOptio
 
 
 def _page(options: DriveOptions, driven: Driven, figures: list[Figure]) -> str:
-    agent = "the bundled pilot" if options.agent is None else str(options.agent)
-    agent = agent if isinstance(options.agent, str | Path | None) else type(options.agent).__name__
+    given = "the bundled pilot" if options.agent is None else options.agent
+    agent = given if isinstance(given, str | Path) else type(given).__name__
     title = f"{agent} in {options.sim}"
     head = f'<header><p class="kind">Deepwright driving</p><h1>{escape(title)}</h1></header>'
     text = "".join(f"<p>{escape(line)}</p>" for line in driven.lines())

@@ -96,7 +96,8 @@ def test_rows_dont_depend_on_their_neighbours():
 
 def test_sensor_noise_is_new_in_each_frame_and_what_sticks_stays():
     x = torch.rand(2, 1, *TINY, generator=torch.Generator().manual_seed(0))
-    for name, moves in (("gaussian_noise", True), ("splatter", False), ("fog_mapping", False), ("contrast", False)):
+    still = ("splatter", "fog_mapping", "contrast", "dead_rows")
+    for name, moves in (("gaussian_noise", True), ("exposure_flicker", True), *((name, False) for name in still)):
         scenarios = [Scenario(STRAIGHT, name, 4, seed=3), Scenario(STRAIGHT, seed=3)]
         disturb = Disturbance(scenarios)
         first, again = disturb(x, 0), disturb(x, 1)
@@ -292,6 +293,7 @@ def test_films_show_both_pictures(tmp_path):
     scenario = Scenario(BEND, "contrast", 5)
     outcome, shown, seen = replay(sim(2), steady, scenario)
     assert outcome.ended == "left the lane"
+    assert replay(sim(2), steady, scenario, timeout=0.3)[0].ended == "out of time"
     assert len(shown) == len(seen) == len(outcome.xte)
     assert (shown - seen).abs().mean() > 0.05
     path = gif(shown, seen, tmp_path / "a.gif", every=4, scale=2)

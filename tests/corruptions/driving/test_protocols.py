@@ -1,15 +1,21 @@
 """Protocols over loopback: real sockets, bytes split anywhere, malformed messages, peers that don't answer or hang up."""
 
+import base64
+import io
 import json
 import random
 import socket
 import threading
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from deepwright.corruptions.driving import (
+    Camera,
     DonkeyServer,
     DonkeySim,
     InfrastructureError,
@@ -23,9 +29,11 @@ from deepwright.corruptions.driving import (
     scene_names,
 )
 from deepwright.corruptions.driving import websockets as ws
+from deepwright.corruptions.driving.camera_files import coded_picture, decoded_picture
 from deepwright.corruptions.driving.connections import Connection, Listener, with_back_off
 from deepwright.corruptions.driving.donkey import DonkeyLink
 from deepwright.corruptions.driving.json_stream import JsonStream
+from deepwright.corruptions.driving.one_vehicle import Follower
 from deepwright.corruptions.driving.served_car import ServedCar
 from deepwright.corruptions.driving.socket_io import EventLink
 
@@ -167,6 +175,44 @@ def test_a_donkey_client_of_bytes(donkey):
     assert kinds[:3] == ["scene_selection_ready", "car_loaded", "need_car_config"]
     assert donkey.car.controls == [(0.25, 0.5), (0.0, 0.0), (-1.5, 1.0)]
     assert isinstance(cte, float)
+
+
+def test_what_no_client_should_say_ends_no_server(donkey):
+    """Numbers that no float holds, pictures and roads that no memory holds, a road that is none."""
+    link = DonkeyLink(Connection.to("127.0.0.1", donkey.port, timeout=60))
+    link._connection.send(b'{"msg_type": "cam_config", "img_h": 1e999, "img_w": 80}')
+    link.send("cam_config", img_h="24", img_w="99999")
+    link.send("regen_road", wayPoints="0,0,0@1e9,0,1e9@2e9,0,2e9@3e9,0,3e9")
+    link.send("regen_road", wayPoints="0,0,0@1e300,0,1@2e300,0,2@3e300,0,3")
+    link.send("regen_road", wayPoints=None)
+    link.send("x" * 10_000)
+    link.send("control", steering=10**400, throttle=1e300)
+    assert link.wait_for("telemetry")["pos_z"] == pytest.approx(1.6)
+    assert donkey.car.road == ROAD
+    assert max(map(len, donkey.received)) <= 40
+    link.close()
+
+
+def test_a_camera_of_another_size_is_otherwise_the_same():
+    camera = Camera((24, 32), rgb=True, pitch=20.0, noise=0.0)
+    with DonkeyServer(0, sim=RoadSim(1, camera=camera), road=ROAD, patience=60.0) as server:
+        sim = DonkeySim(port=server.port, size=(20, 40), **SMALL)
+        assert sim.reset([None], [0]).shape == (1, 3, 20, 40)
+        assert server.car.sim.camera == replace(camera, size=(20, 40))
+        sim.close()
+
+
+def test_a_peer_that_never_pauses_is_left(monkeypatch):
+    listener = Listener()
+    connection = Connection.to("127.0.0.1", listener.port, timeout=0.05)
+    monkeypatch.setattr(connection, "receive", lambda wait=None: b'{"msg_type": "telemetry"}')
+    with pytest.raises(InfrastructureError, match="without a pause"):
+        DonkeyLink(connection).newest("telemetry")
+    monkeypatch.setattr(connection, "receive", lambda wait=None: ws.frame(b'42["telemetry",{}]'))
+    with pytest.raises(InfrastructureError, match="without a pause"):
+        EventLink(connection, serves=True, version=3).forget()
+    connection.close()
+    listener.close()
 
 
 @pytest.mark.slow
@@ -318,6 +364,41 @@ def test_an_old_client_that_says_4_and_speaks_3():
     assert b'42["steer", {"steering_angle": "0.5"}]' in said
     link.close()
     listener.close()
+
+
+def test_an_opening_with_an_address_that_is_none():
+    listener = Listener()
+    peer = Connection.to("127.0.0.1", listener.port, timeout=60)
+    opening, _ = ws.request("here", "//[?EIO=3")
+    peer.send(opening)
+    link = EventLink.accepted(listener.accept(60, timeout=60))
+    assert link.version == 3
+    for each in (peer, link, listener):
+        each.close()
+
+
+def test_a_broken_picture_is_told_as_such():
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)).save(stream, "PNG")
+    data = bytearray(stream.getvalue())
+    at = data.index(b"IDAT")
+    data[at - 4 : at] = (100).to_bytes(4, "big")  # what follows is no chunk
+    for code in (base64.b64encode(data).decode(), "no base64", None, "é"):
+        with pytest.raises(InfrastructureError, match="picture"):
+            decoded_picture(code)
+
+
+def test_telemetry_by_which_no_driver_could_fail_is_none():
+    image = coded_picture(torch.rand(3, 8, 8))
+    everywhere = {"image": image, "cte": 0.5, "pos_x": 0.0, "pos_z": 1.0}
+    assert float(Follower(None).seen({"image": image, "cte": "0,5"})[1].xte) == 0.5
+    assert float(Follower(ROAD).seen(everywhere | {"cte": None})[1].xte) == pytest.approx(0.0)
+    with pytest.raises(InfrastructureError, match="cross-track"):
+        Follower(None).seen(everywhere | {"cte": None})
+    with pytest.raises(InfrastructureError, match="pos_x"):
+        Follower(ROAD).seen(everywhere | {"pos_x": "NaN"})
+    with pytest.raises(InfrastructureError, match="no object"):
+        Follower(None).seen([everywhere])
 
 
 def test_no_simulator_connects():

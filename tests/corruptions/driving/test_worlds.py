@@ -256,6 +256,25 @@ def test_a_campaign_in_carla(carla):
     assert "time-out" in lost.reason
 
 
+def test_carla_is_found_again_after_it_fell_silent(carla, monkeypatch):
+    sim = CarlaSim(size=(12, 16), timeout=1.0, tries=1)
+    sim.reset([None], [0])
+
+    def dead(actor):
+        raise RuntimeError("the actor is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Actor, "destroy", dead)
+        with pytest.raises(InfrastructureError, match="gone"):
+            sim.reset([None], [0])
+        sim.close()  # a server that is gone is no reason to lose what was driven
+    carla.actors.clear()
+    assert carla.settings.synchronous_mode is False
+    assert sim.reset([None], [0]).shape == (1, 3, 12, 16)
+    assert carla.settings.synchronous_mode is True
+    sim.close()
+
+
 def test_carla_without_pictures(carla):
     sim = CarlaSim(size=(12, 16), timeout=0.05)
     sim.reset([None], [0])

@@ -18,7 +18,7 @@ from deepwright.core.files import ForeignFileError, load_state, save_state
 from deepwright.core.fit import FitResult, fit
 from deepwright.core.inference import frozen
 from deepwright.core.randomness import Streams, local_rng
-from deepwright.core.requirements import require_positive, require_whole
+from deepwright.core.requirements import require_number, require_positive, require_whole
 from deepwright.corruptions.domains.adapters import as_perturbation
 from deepwright.corruptions.domains.networks import Generator, PatchDiscriminator
 from deepwright.corruptions.domains.targets import target_pictures
@@ -101,8 +101,8 @@ class CycleGAN(nn.Module):
         if sizes[0] != sizes[1] or min(sizes[0][1:]) < _LEAST:
             expected = f"one size, {_LEAST} pixels or more a side"
             raise InputError("pictures", given=" and ".join(map(str, sizes)), expected=expected)
-        require_positive(lr=lr)
-        require_positive(infinite=False, cycle=cycle)
+        require_positive(lr=lr, cycle=cycle)
+        require_number(0, identity=identity)
         return fit(
             _Objective(self, sizes[0], cycle, identity),
             _Unpaired(*sets),
@@ -189,36 +189,36 @@ class _Objective(nn.Module):
     """
 
     pools: Tensor
-    steps: Tensor
+    generated: Tensor
 
     def __init__(self, gan: CycleGAN, size: tuple[int, ...], cycle: float, identity: float) -> None:
         super().__init__()
         self.gan, self.cycle, self.identity = gan, cycle, identity
         self.register_buffer("pools", torch.zeros(2, _POOL, *size))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.register_buffer("generated", torch.zeros((), dtype=torch.long))  # pictures, each way
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         gan, total = self.gan, x.new_zeros(())
-        generators, step = (gan.there, gan.back), int(self.steps)
+        generators, before = (gan.there, gan.back), int(self.generated)
         for way, (given, wanted) in enumerate(((x, y), (y, x))):
             forth, home = generators[way], generators[1 - way]
             made = forth(given)
             total = total + _squares(_held(gan.judges[way], made), 1.0)
             total = total + self.cycle * F.l1_loss(home(made), given)
             total = total + self.identity * F.l1_loss(forth(wanted), wanted)
-            seen = self._pooled(way, made.detach(), step)
+            seen = self._pooled(way, made.detach(), before)
             judge = gan.judges[way]
             total = total + 0.5 * (_squares(judge(wanted), 1.0) + _squares(judge(seen), 0.0))
-        self.steps += 1
+        self.generated += len(x)
         return total
 
-    def _pooled(self, way: int, made: Tensor, step: int) -> Tensor:
+    def _pooled(self, way: int, made: Tensor, before: int) -> Tensor:
         """Half of the pictures from before, in whose place the new ones are kept; the first ones fill the pool."""
-        u = Streams(way, len(made), "image pool", step).uniform(2).tolist()
+        u = Streams(way, len(made), "image pool", before).uniform(2).tolist()
         seen = made.clone()
         pool = self.pools[way]
         for i, (again, place) in enumerate(u):
-            number = step * len(made) + i
+            number = before + i
             if number < _POOL:
                 pool[number] = made[i]
             elif again < 0.5:

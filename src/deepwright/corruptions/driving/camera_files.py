@@ -48,7 +48,7 @@ def decoded_picture(code: Any) -> Float[Tensor, "3 h w"]:
             if opened.width * opened.height > _LARGEST:
                 raise InfrastructureError(f"a picture of {opened.width} x {opened.height} pixels")
             pixels = np.asarray(opened.convert("RGB"))
-    except (TypeError, ValueError, OSError, Image.DecompressionBombError) as error:
+    except (TypeError, ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:  # a broken PNG: syntax
         raise InfrastructureError(f"the message's picture can't be read: {error}") from error
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
 
@@ -64,5 +64,5 @@ def number_in(message: dict[str, Any], name: str, default: float = float("nan"))
     value = message.get(name, default)
     try:
         return float(value.replace(",", ".") if isinstance(value, str) else value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # a whole number that no float holds
         return default

@@ -6,7 +6,7 @@ import importlib
 import math
 import queue
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -98,12 +98,16 @@ class CarlaSim:
         if roads[0] is not None:
             raise InputError("roads", given="a Road", expected="None: CARLA drives on its map")
         require_package("carla", "carla", "CarlaSim")
-        with _told():
-            if self._client is None:
-                self._client = with_back_off(self._connected, self.tries, self.wait)
-            self._clear()
-            self._spawn(seeds[0])
-            return self._seen(self._world.tick())
+        if self._client is None:
+            self._client = with_back_off(self._connected, self.tries, self.wait)
+        try:
+            with _told():
+                self._clear()
+                self._spawn(seeds[0])
+                return self._seen(self._world.tick())
+        except InfrastructureError:
+            self.close()
+            raise
 
     def step(self, action: Float[Tensor, "1 2"]) -> tuple[Float[Tensor, "1 3 h w"], Telemetry]:
         """Act for one step of the server.
@@ -126,13 +130,14 @@ class CarlaSim:
             return self._seen(self._world.tick()), self.telemetry()
 
     def close(self) -> None:
-        """Take the vehicle away and give the server its clock back."""
+        """Take the vehicle away and give the server its clock back, if it still answers; `reset` connects again."""
         if self._client is None:
             return
-        with _told():
-            self._clear()
+        self._client, actors, self._actors = None, self._actors, []
+        with suppress(RuntimeError):
+            _destroy(actors)
+        with suppress(RuntimeError):
             self._world.apply_settings(self._before)
-        self._client = None
 
     def _connected(self) -> Any:
         with _told():
@@ -146,10 +151,7 @@ class CarlaSim:
             return client
 
     def _clear(self) -> None:
-        for actor in reversed(self._actors):
-            if hasattr(actor, "stop"):
-                actor.stop()
-            actor.destroy()
+        _destroy(self._actors)
         self._actors = []
 
     def _spawn(self, place: int) -> None:
@@ -197,6 +199,13 @@ class CarlaSim:
             stopped=bool(self._hits),
         )
         return torch.from_numpy(pixels[..., 2::-1].copy()).permute(2, 0, 1).float()[None] / 255
+
+
+def _destroy(actors: Sequence[Any]) -> None:
+    for actor in reversed(actors):
+        if hasattr(actor, "stop"):
+            actor.stop()
+        actor.destroy()
 
 
 def _carla() -> Any:

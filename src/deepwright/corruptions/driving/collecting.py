@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,17 @@ def imitate(
     )
 
 
+def steering_of(agent: Agent, pictures: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+    """What an agent steers on recorded pictures, in radians; a network in eval mode, and left as found.
+
+    Args:
+        agent: a network or a function.
+        pictures: in [0, 1].
+    """
+    with evaluating(agent) if isinstance(agent, nn.Module) else nullcontext():
+        return acted(agent, pictures)[:, 0]
+
+
 def steering_error(agent: Agent, data: Demonstrations, batch_size: int = 256) -> float:
     """Mean |steering - the expert's|, in radians.
 
@@ -202,12 +214,5 @@ def steering_error(agent: Agent, data: Demonstrations, batch_size: int = 256) ->
         data: of an expert.
         batch_size: pictures at a time.
     """
-    gaps = []
-    for pictures, actions in zip(data.pictures.split(batch_size), data.actions.split(batch_size)):
-        if isinstance(agent, nn.Module):
-            with evaluating(agent):
-                found = acted(agent, pictures)
-        else:
-            found = acted(agent, pictures)
-        gaps.append((found[:, 0] - actions[:, 0]).abs())
-    return float(torch.cat(gaps).mean())
+    steering = torch.cat([steering_of(agent, pictures) for pictures in data.pictures.split(batch_size)])
+    return float((steering - data.actions[:, 0]).abs().mean())

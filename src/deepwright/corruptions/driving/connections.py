@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from deepwright.core.requirements import require_positive, require_whole
+from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_positive, require_whole, require_within
 from deepwright.corruptions.driving.simulators import InfrastructureError
 
 T = TypeVar("T")
@@ -60,7 +61,9 @@ class Connection:
 
         Raises:
             OSError: nobody listens there.
+            InputError: a port that is none.
         """
+        require_within(1, 65535, port=port)
         return cls(socket.create_connection((host, port), timeout=timeout), timeout)
 
     def send(self, data: bytes) -> None:
@@ -98,6 +101,18 @@ class Connection:
             raise InfrastructureError("the peer hung up")
         return data
 
+    def pending(self) -> Iterator[bytes]:
+        """What has come already, piece by piece.
+
+        Raises:
+            InfrastructureError: the peer hung up, or sends without a pause for longer than it has to answer.
+        """
+        until = time.monotonic() + self.timeout
+        while data := self.receive(0.0):
+            yield data
+            if time.monotonic() > until:
+                raise InfrastructureError(f"the peer sends without a pause for {self.timeout:g} s")
+
     def close(self) -> None:
         """Hang up."""
         self._peer.close()
@@ -109,10 +124,18 @@ class Listener:
     Args:
         host: address to listen at; this machine only by default.
         port: number; 0 for any that is free.
+
+    Raises:
+        InputError: an address or a port that can't be had.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._socket = socket.create_server((host, port))
+        require_within(0, 65535, port=port)
+        try:
+            self._socket = socket.create_server((host, port))
+        except OSError as error:
+            expected = "an address of this machine, and a port that is free"
+            raise InputError("port", given=f"{host}:{port}: {error.strerror}", expected=expected) from error
         self.port = int(self._socket.getsockname()[1])
 
     def accept(self, wait: float, timeout: float = 10.0) -> Connection:

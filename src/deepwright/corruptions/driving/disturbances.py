@@ -9,12 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.corruptions.driving.scenarios import Scenario
-from deepwright.corruptions.engine import Perturbation
 from deepwright.corruptions.suite import get
-
-_STAYS = frozenset({"occlusion", "weather", "overlay"})  # categories on the lens, or in the scene
-_LENS = frozenset({"glass_blur"})
-_FILMS = frozenset({"dynamic", "sensor"})  # categories that go on from frame to frame
 
 
 class Disturbance:
@@ -49,12 +44,6 @@ class Disturbance:
         out = pictures.clone()
         for perturbation, rows, severities, seeds in self._groups:
             at = rows.to(pictures.device)
-            t = self._moment(perturbation, frame)
+            t = None if self.frozen or perturbation.sticks else frame
             out[at] = perturbation(pictures[at], severities, 0, t, ids=seeds)
         return out
-
-    def _moment(self, perturbation: Perturbation, frame: int) -> int | None:
-        if perturbation.category in _FILMS:
-            return 0 if self.frozen else frame
-        stays = perturbation.category in _STAYS or perturbation.name in _LENS
-        return None if stays or self.frozen else frame

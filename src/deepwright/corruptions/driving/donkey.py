@@ -18,7 +18,6 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_positive, require_whole
-from deepwright.corruptions.driving.camera_files import decoded_picture, number_in
 from deepwright.corruptions.driving.connections import Connection, with_back_off
 from deepwright.corruptions.driving.json_stream import JsonStream
 from deepwright.corruptions.driving.one_vehicle import Follower
@@ -82,7 +81,7 @@ class DonkeyLink:
             kind: its `msg_type`.
         """
         found = self.wait_for(kind)
-        while data := self._connection.receive(0.0):
+        for data in self._connection.pending():
             self._waiting.extend(self.stream.feed(data))
         while any(message.get("msg_type") == kind for message in self._waiting):
             found = self.wait_for(kind)
@@ -90,7 +89,7 @@ class DonkeyLink:
 
     def forget(self) -> None:
         """Pass over all that has come."""
-        while data := self._connection.receive(0.0):
+        for data in self._connection.pending():
             self._waiting.extend(self.stream.feed(data))
         while self._waiting:
             self._heard(self._waiting.popleft())
@@ -225,19 +224,9 @@ class DonkeySim:
             raise
         return link
 
-    def _seen(self, message: dict[str, Any]) -> Tensor:
-        """Unity's ground plane is x and z, its y is up, and its yaw turns from z to x."""
-        picture = decoded_picture(message.get("image"))
-        yaw = number_in(message, "yaw")
-        hit = message.get("hit")
-        self._telemetry = self._follower.telemetry(
-            (number_in(message, "pos_x"), number_in(message, "pos_z")),
-            heading=math.pi / 2 - math.radians(yaw),
-            speed=number_in(message, "speed"),
-            xte=number_in(message, "cte"),
-            stopped=isinstance(hit, str) and hit.lower() not in ("", "none"),
-        )
-        return picture[None]
+    def _seen(self, message: Any) -> Tensor:
+        picture, self._telemetry = self._follower.seen(message)
+        return picture
 
 
 def scene_names(host: str = "127.0.0.1", port: int = 9091, timeout: float = 10.0) -> list[str]:
@@ -257,6 +246,9 @@ def scene_names(host: str = "127.0.0.1", port: int = 9091, timeout: float = 10.0
         raise InfrastructureError(f"no simulator at {host}:{port}: {error}") from error
     try:
         link.send("get_scene_names")
-        return [str(name) for name in link.wait_for("scene_names").get("scene_names", [])]
+        names = link.wait_for("scene_names").get("scene_names", [])
+        if not isinstance(names, list):
+            raise InfrastructureError(f"scene names that are no list: {names!r:.80}")
+        return [str(name) for name in names]
     finally:
         link.close()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import deque
+from dataclasses import replace
 from typing import Any
 
-from deepwright.corruptions.driving.cameras import Camera
 from deepwright.corruptions.driving.connections import Connection, Listener
 from deepwright.corruptions.driving.donkey import MAX_STEERING
 from deepwright.corruptions.driving.json_stream import JsonStream
@@ -18,6 +19,7 @@ from deepwright.corruptions.driving.simulators import InfrastructureError
 
 _SCENES = ["generated_road"]
 _LARGEST_SIDE = 1024
+_REMEMBERED = 1000  # kinds of the last messages
 _LOOK = 0.2  # seconds between two looks at whether to end
 
 
@@ -48,7 +50,7 @@ class DonkeyServer:
     ) -> None:
         sim = sim or RoadSim(1, (120, 160), rgb=True, dt=0.05)
         self.car = ServedCar(sim, road or Road.random(seed, max_angle=35), seed, MAX_STEERING)
-        self.received: list[str] = []
+        self.received: deque[str] = deque(maxlen=_REMEMBERED)
         self.patience = patience
         self._listener = Listener(host, port)
         self.port = self._listener.port
@@ -74,7 +76,7 @@ class DonkeyServer:
             try:
                 self._talk(client)
             except InfrastructureError:
-                pass  # the client hung up: the next one is awaited
+                continue  # the client hung up: the next one is awaited
             finally:
                 client.close()
 
@@ -99,7 +101,7 @@ class DonkeyServer:
                 self._hear(client, message)
 
     def _hear(self, client: Connection, message: dict[str, Any]) -> None:
-        kind = str(message.get("msg_type"))
+        kind = f"{message.get('msg_type')!s:.40}"
         self.received.append(kind)
         if kind == "control":
             self.car.act(message)
@@ -124,14 +126,13 @@ class DonkeyServer:
         """Pictures of another size from now on; one that can't be is passed over."""
         try:
             size = int(message["img_h"]), int(message["img_w"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return
         if not all(8 <= side <= _LARGEST_SIDE for side in size):
             return
         old = self.car.sim
-        sim = RoadSim(
-            1, device=old.device, dt=old.dt, speed=old.speed, lag=old.lag, camera=Camera(size, old.camera.rgb)
-        )
+        camera = replace(old.camera, size=size)
+        sim = RoadSim(1, device=old.device, dt=old.dt, speed=old.speed, lag=old.lag, camera=camera)
         self.car = ServedCar(sim, self.car.road, self.car.seed, MAX_STEERING)
 
     def _say(self, client: Connection, kind: str, **fields: Any) -> None:

@@ -33,7 +33,13 @@ class _Filmed:
 
 
 def replay(
-    sim: RoadSim, agent: Agent, scenario: Scenario, *, max_xte: float = 4.0, frozen: bool = False
+    sim: RoadSim,
+    agent: Agent,
+    scenario: Scenario,
+    *,
+    max_xte: float = 4.0,
+    timeout: float = 62.0,
+    frozen: bool = False,
 ) -> tuple[Outcome, Tensor, Tensor]:
     """Drive one scenario again, and keep the pictures.
 
@@ -42,6 +48,7 @@ def replay(
         agent: a network in eval mode, or a function.
         scenario: what is driven.
         max_xte: metres from the middle at which the lane is left.
+        timeout: simulated seconds.
         frozen: see `evaluate`.
 
     Returns:
@@ -49,7 +56,7 @@ def replay(
     """
     camera = _Watched(sim)
     filmed = _Filmed(agent)
-    outcome = evaluate(camera, filmed, [scenario], max_xte=max_xte, frozen=frozen)[0]
+    outcome = evaluate(camera, filmed, [scenario], max_xte=max_xte, timeout=timeout, frozen=frozen)[0]
     steps = len(filmed.seen)
     return outcome, torch.stack(camera.shown[:steps]), torch.stack(filmed.seen)
 

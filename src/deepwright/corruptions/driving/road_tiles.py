@@ -8,10 +8,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from deepwright.core.errors import InputError
 from deepwright.corruptions.driving.roads import Road
 
 TILE = 0.5  # metres
 _BESIDE = 1.5  # metres beside the border that still belong to a segment
+_MOST = 1 << 26  # tiles of a road, and tiles that are looked at around its segments
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,21 @@ def tiles_of(road: Road) -> Tiles:
 
     Args:
         road: any.
+
+    Raises:
+        InputError: one that needs too many tiles: it is too large, too long, or has points too far from each other.
     """
     points = road.points - road.points[0]
     a, step = points[:-1], np.diff(points, axis=0)
     length = np.linalg.norm(step, axis=1, keepdims=True)
+    reach = road.width / 2 + _BESIDE
+    _require_size(points, float(length.max()), reach)
     t = step / length
     n = np.stack([-t[:, 1], t[:, 0]], 1)
     lines = np.concatenate(
         [n, -(n * a).sum(1, keepdims=True), t, road.arc[:-1, None] - (t * a).sum(1, keepdims=True)], 1
     )
     lines = np.concatenate([lines, [[0, 0, 1e4, 0, 0, 0]]]).astype(np.float32)
-    reach = road.width / 2 + _BESIDE
     low = np.floor((points.min(0) - reach) / TILE).astype(int) - 1
     shape = np.floor((points.max(0) + reach) / TILE).astype(int) + 2 - low
     nearest = np.full((shape[1], shape[0]), len(a), np.int32)
@@ -63,3 +69,12 @@ def tiles_of(road: Road) -> Tiles:
     x, y = (cells[segment, k] - low)[order].T
     nearest[y, x] = segment[order]
     return Tiles(nearest, (int(low[0]), int(low[1])), lines)
+
+
+def _require_size(points: np.ndarray, longest: float, reach: float) -> None:
+    """Refuse what would fill the memory: whoever sends a road may send any numbers."""
+    wide, deep = (float(side) + 2 * reach for side in points.max(0) - points.min(0))
+    side = longest + 2 * reach
+    if not max(wide * deep, len(points) * side * side) / TILE**2 <= _MOST:
+        given = f"{wide:.4g} m x {deep:.4g} m, points up to {longest:.4g} m apart"
+        raise InputError("a road", given=given, expected="a smaller one, or points closer together")

@@ -9,6 +9,7 @@ import torch
 
 from deepwright.core.errors import InputError
 from deepwright.corruptions.driving.camera_files import coded_picture, number_in
+from deepwright.corruptions.driving.road_tiles import tiles_of
 from deepwright.corruptions.driving.roads import Road
 from deepwright.corruptions.driving.roadsim import RoadSim
 
@@ -42,9 +43,11 @@ class ServedCar:
             text: as `Road.parse` reads it; what isn't one changes nothing.
         """
         try:
-            self.road = Road.parse(str(text), self.road.width)
+            road = Road.parse(str(text), self.road.width)
+            tiles_of(road)  # refuses one that is too large
         except InputError:
             return
+        self.road = road
         self.reset()
 
     def act(self, message: dict[str, Any]) -> None:
@@ -59,8 +62,8 @@ class ServedCar:
         if not (math.isfinite(steering) and math.isfinite(throttle)):
             return
         self.controls.append((steering, throttle))
-        share = min(max(steering, -1.0), 1.0)
-        action = torch.tensor([[-share * self.max_steering, throttle]], device=self.sim.device)
+        share, gas = (min(max(value, -1.0), 1.0) for value in (steering, throttle))
+        action = torch.tensor([[-share * self.max_steering, gas]], device=self.sim.device)
         self.picture = self.sim.step(action)[0][0]
 
     def telemetry(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import re
 import time
 from collections import deque
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from deepwright.core.errors import InputError
 from deepwright.corruptions.driving import websockets as ws
@@ -55,7 +55,7 @@ class EventLink:
             raise InputError("version", given=repr(version), expected="3, 4 or None")
         head, rest = _head(connection)
         connection.send(ws.response(head))
-        query = parse_qs(urlsplit(head.first.split(" ")[1]).query)
+        query = parse_qs(head.first.split(" ")[1].partition("?")[2])
         said = 3 if query.get("EIO", ["4"])[0] == "3" else 4
         link = cls(connection, serves=True, version=version or said)
         link._take(rest)
@@ -144,16 +144,14 @@ class EventLink:
             event: its name.
         """
         data = self.wait_for(event)[1]
-        while self._pump(0.0):
-            pass
+        self._catch_up()
         while any(name == event for name, _ in self._events):
             data = self.wait_for(event)[1]
         return data
 
     def forget(self) -> None:
         """Pass over all that has come."""
-        while self._pump(0.0):
-            pass
+        self._catch_up()
         self._events.clear()
 
     def close(self) -> None:
@@ -163,16 +161,21 @@ class EventLink:
     def _send(self, packet: str) -> None:
         self._connection.send(ws.frame(packet.encode(), masked=not self._serves))
 
-    def _pump(self, wait: float) -> bool:
-        """Take what comes within a time; whether anything did."""
+    def _pump(self, wait: float) -> None:
+        """Take what comes within a time."""
         if self._serves and self.version == 4 and time.monotonic() - self._pinged > _PING_EVERY:
             self._pinged = time.monotonic()
             self._send("2")
-        data = self._connection.receive(wait)
-        self._take(data)
+        self._take(self._connection.receive(wait))
         while self._packets:
             self._heard(self._packets.popleft())
-        return bool(data)
+
+    def _catch_up(self) -> None:
+        """Take all that has come."""
+        for data in self._connection.pending():
+            self._take(data)
+        while self._packets:
+            self._heard(self._packets.popleft())
 
     def _take(self, data: bytes) -> None:
         """Frames -> packets; WebSocket's own pings are answered."""

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.inference import evaluating
 from deepwright.core.requirements import require_positive, require_whole
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval, bootstrap, resamples, wilson
 from deepwright.corruptions.driving.agents import Agent
-from deepwright.corruptions.driving.collecting import Demonstrations, acted
+from deepwright.corruptions.driving.collecting import Demonstrations, steering_of
 from deepwright.corruptions.driving.scenarios import Outcome
 from deepwright.corruptions.suite import get
 
@@ -193,12 +192,8 @@ def _steering(agent: Agent, data: Demonstrations, cell: Cell, seed: int, batch_s
         if perturb is not None:
             ids = torch.arange(first, first + len(pictures))
             pictures = perturb(pictures, cell[1], seed, ids=ids)
-        if isinstance(agent, nn.Module):
-            with evaluating(agent):
-                found.append(acted(agent, pictures))
-        else:
-            found.append(acted(agent, pictures))
-    return torch.cat(found)[:, 0].double().cpu()
+        found.append(steering_of(agent, pictures))
+    return torch.cat(found).double().cpu()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_positive, require_whole
-from deepwright.corruptions.driving.camera_files import decoded_picture, number_in
 from deepwright.corruptions.driving.connections import Connection, Listener, with_back_off
 from deepwright.corruptions.driving.one_vehicle import Follower
 from deepwright.corruptions.driving.roads import Road
@@ -146,19 +145,8 @@ class UdacitySim:
             raise
 
     def _seen(self, message: Any) -> Tensor:
-        """Unity's ground plane is x and z, its y is up."""
-        if not isinstance(message, dict):
-            raise InfrastructureError(f"telemetry that is no object: {message!r:.80}")
-        picture = decoded_picture(message.get("image"))
-        hit = message.get("hit")
-        self._telemetry = self._follower.telemetry(
-            (number_in(message, "pos_x"), number_in(message, "pos_z")),
-            heading=math.pi / 2 - math.radians(number_in(message, "yaw")),
-            speed=number_in(message, "speed"),
-            xte=number_in(message, "cte"),
-            stopped=isinstance(hit, str) and hit.lower() not in ("", "none"),
-        )
-        return picture[None]
+        picture, self._telemetry = self._follower.seen(message)
+        return picture
 
 
 class UdacityClient:
@@ -200,23 +188,31 @@ class UdacityClient:
         self._thread.join(10)
 
     def serve(self) -> None:
-        """Drive as told until `stop` is called, the context ends or the driver hangs up."""
-        try:
-            connection = with_back_off(lambda: Connection.to(self.host, self.port, self.timeout))
-            link = EventLink.joined(connection, f"{self.host}:{self.port}", self.version)
-        except InfrastructureError:
-            return
+        """Drive as told until `stop` is called, the context ends or the driver hangs up.
+
+        Raises:
+            InfrastructureError: no driver answers.
+        """
+        link = with_back_off(self._joined)
         try:
             while not self._stop.is_set():
                 self._heard(link)
         except InfrastructureError:
-            pass  # the driver hung up
+            return  # the driver hung up
         finally:
             link.close()
 
     def stop(self) -> None:
         """End `serve`."""
         self._stop.set()
+
+    def _joined(self) -> EventLink:
+        connection = Connection.to(self.host, self.port, self.timeout)
+        try:
+            return EventLink.joined(connection, f"{self.host}:{self.port}", self.version)
+        except InfrastructureError:
+            connection.close()
+            raise
 
     def _heard(self, link: EventLink) -> None:
         """Answer an event; none for a while is a look at whether to end."""
