@@ -67,9 +67,7 @@ def geometric(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) 
     low = min(value for pair in pairs for value in pair)
     if low <= 0:
         raise InputError("values of a quotient", given=low, expected="all above 0")
-    logs = mean_interval([math.log(x / y) for x, y in pairs])
-    high = math.exp(logs.high) if math.isfinite(logs.high) else math.inf
-    return Interval(math.exp(logs.value), math.exp(logs.low), high)
+    return geometric_mean([x / y for x, y in pairs])
 
 
 def geometric_mean(values: Sequence[float]) -> Interval:

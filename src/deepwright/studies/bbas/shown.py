@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval, mean_interval
-from deepwright.studies._frame import Runs, curve, ends, mean
+from deepwright.core.statistics import mean_interval
+from deepwright.studies._frame import Runs, barred, curve, ends, mean
 from deepwright.studies.bbas import photographs
 from deepwright.studies.bbas.claims import BOXES, FAR_DIGITS, FLAGGED, NEAR, PARTS, PHOTOGRAPHS
 from deepwright.studies.bbas.detectors import ABLATIONS, OURS, PUBLISHED, SAME_VARIABLES, Setting
@@ -167,21 +167,13 @@ def _gap_bars(found: Found) -> Figure:
     others = [d for d in shared(found.pairs) if d != OURS]
     digits = {d: over_pairs(found.pairs, gaps_to(found.pairs, d, "near")) for d in others}
     others.sort(key=lambda d: digits[d].value)
-    series = [_bars("unknown digits", others, digits)]
+    series = [barred("unknown digits", others, [digits[d] for d in others])]
     if found.photographs is not None:
         runs = found.photographs
         both = [d for d in others if d in shared(runs)]
-        series.append(
-            _bars("other photographs", both, {d: mean_interval(gaps_to(runs, d, photographs.SETS[0])) for d in both})
-        )
+        gaps = [mean_interval(gaps_to(runs, d, photographs.SETS[0])) for d in both]
+        series.append(barred("other photographs", both, gaps))
     return Figure("bar", "AggBBAS minus each detector on near sets", series, "", "AUROC, 95 % intervals")
-
-
-def _bars(name: str, labels: Sequence[str], gaps: dict[str, Interval]) -> dict[str, Any]:
-    series = curve(name, labels, [gaps[d].value for d in labels])
-    if not all(gaps[d].known for d in labels):
-        return series
-    return {**series, "low": [gaps[d].low for d in labels], "high": [gaps[d].high for d in labels]}
 
 
 def _gap_curves(pairs: Runs) -> Figure:
