@@ -112,6 +112,15 @@ def barred(name: str, x: Sequence[Any], points: Sequence[Interval]) -> dict[str,
     return {**values, "low": [p.low for p in points], "high": [p.high for p in points]}
 
 
+def columns(*names: str) -> list[str]:
+    """A table's columns: each name with its interval's ends, whose headings must differ (by spaces that don't show).
+
+    Args:
+        names: of what has intervals.
+    """
+    return [heading for i, name in enumerate(names) for heading in (name, "low" + " " * i, "high" + " " * i)]
+
+
 def ends(interval: Interval) -> tuple[float | None, float | None]:
     """An interval's ends as cells of a table: none where they aren't known.
 
