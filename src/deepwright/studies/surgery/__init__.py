@@ -96,7 +96,7 @@ def _lost(arms: Arms, name: str, share: float) -> list[float]:
 def _accuracy_claims(arms: Arms, runs: Runs) -> list[Claim]:
     claims = [
         Claim.at_most(
-            "every cut equals its masked original (largest difference, float64)",
+            "each of our cuts equals its masked original (largest difference, float64)",
             [max(row["error"] for row in trial["rows"]) for trial in runs],
             1e-9,
             every=True,
