@@ -157,8 +157,8 @@ def _best_gaps(best: Arms) -> list[float]:
 
 def _trained_claims(arms: Arms, best: Arms, units: Runs) -> list[Claim]:
     guide = (
-        "What a search goes by says nothing (as cut) or only something (statistics anew) of accuracy after training; a "
-        "cut by Taylor, whose scores the search uses too, ends as high without it."
+        "What a search goes by isn't shown to say anything (as cut), or says only something (statistics anew), of "
+        "accuracy after training; a cut by Taylor, whose scores the search uses too, ends as high without it."
     )
     broken = "The gain is that of single seeds in which the search as cut leaves a network that doesn't learn again."
     after = [
@@ -213,8 +213,8 @@ def _photo_claims(real: Selection | None) -> list[Claim]:
     arms = real.runs.by("share", "arm")
     share = next(share for share, _ in arms)
     why = (
-        "The search takes its units' order from Taylor, which is behind L2 on this network, and few passes over few "
-        "photographs don't make up for it."
+        "The search takes its units' order from Taylor, whose cut ends below L2's here in the mean, and few passes "
+        "over few photographs don't make up for it."
     )
     claims = [
         Claim.at_least(
