@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from deepwright.core.results import Claim, StudyResult, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.studies import Settings
@@ -17,6 +15,7 @@ from deepwright.studies.search.shown import (
     SEARCHED,
     UNITS,
     WEIGHTS,
+    Arms,
     best_of_kind,
     figures,
     foretold_table,
@@ -44,7 +43,6 @@ from deepwright.studies.search.units import (
 )
 from deepwright.studies.search.weights import GENERATIONS, METHODS, POPULATION, weights_trial
 
-Arms = dict[Any, Runs]
 OURS, LONG, UNGUIDED, FLAT = "phase 1 + 2", "phase 1, full budget", "phase 1 + 2, unguided", "flat binary"
 _CURSE = "The more networks a search judges on 400 validation digits, the more of what it finds is their noise."
 LIMITS = (

@@ -16,6 +16,8 @@ from deepwright.studies.surgery.shown import (
     FOREIGN,
     LATENCY,
     TRAINED,
+    Arms,
+    Speed,
     accuracy_table,
     figures,
     foreign_table,
@@ -23,8 +25,6 @@ from deepwright.studies.surgery.shown import (
 )
 from deepwright.studies.surgery.trials import FEW, PEER, SHARES, SIZES, latencies, trial
 
-Arms = dict[Any, Runs]
-Speed = dict[Any, tuple[float, float]]
 LIMITS = (
     "Accuracy is that of one small ResNet on digits after one epoch; networks from elsewhere are cut and proved, not "
     "trained.",
