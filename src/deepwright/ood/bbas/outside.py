@@ -49,7 +49,8 @@ class OutsideTheBox(BBAS):
             margin=margin,
             seed=seed,
         )
-        require("tau", 0.5 if tau is None else tau, tau is None or 0 < tau < 1, "in (0, 1)")
+        if tau is not None:
+            require("tau", tau, 0 < tau < 1, "in (0, 1)")
         self.tau = tau
 
     def _names(self, acts: Activations, wanted: Sequence[str] | None) -> list[str]:

@@ -3,7 +3,17 @@
 A study that stands in it has left to write: its trials, its grid, its claims and its sentence.
 """
 
-from deepwright.studies._frame.numbers import banded, barred, curve, ends, gaps, geometric, geometric_mean, ratios
+from deepwright.studies._frame.numbers import (
+    banded,
+    barred,
+    columns,
+    curve,
+    ends,
+    gaps,
+    geometric,
+    geometric_mean,
+    ratios,
+)
 from deepwright.studies._frame.runs import Measure, Runs, cross, mean, run_grid
 from deepwright.studies._frame.selection import Selection, select
 from deepwright.studies._frame.whole import study_result
@@ -14,6 +24,7 @@ __all__ = [
     "Selection",
     "banded",
     "barred",
+    "columns",
     "cross",
     "curve",
     "ends",

@@ -67,9 +67,7 @@ def geometric(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) 
     low = min(value for pair in pairs for value in pair)
     if low <= 0:
         raise InputError("values of a quotient", given=low, expected="all above 0")
-    logs = mean_interval([math.log(x / y) for x, y in pairs])
-    high = math.exp(logs.high) if math.isfinite(logs.high) else math.inf
-    return Interval(math.exp(logs.value), math.exp(logs.low), high)
+    return geometric_mean([x / y for x, y in pairs])
 
 
 def geometric_mean(values: Sequence[float]) -> Interval:
@@ -112,6 +110,15 @@ def barred(name: str, x: Sequence[Any], points: Sequence[Interval]) -> dict[str,
     if not all(p.known for p in points):
         return values
     return {**values, "low": [p.low for p in points], "high": [p.high for p in points]}
+
+
+def columns(*names: str) -> list[str]:
+    """A table's columns: each name with its interval's ends, whose headings must differ (by spaces that don't show).
+
+    Args:
+        names: of what has intervals.
+    """
+    return [heading for i, name in enumerate(names) for heading in (name, "low" + " " * i, "high" + " " * i)]
 
 
 def ends(interval: Interval) -> tuple[float | None, float | None]:

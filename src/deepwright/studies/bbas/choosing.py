@@ -49,7 +49,7 @@ def choices(settings: Settings) -> Choices:
     digits = _choose(
         tried,
         "digits",
-        "5 other networks (seeds 0 to 4, their own pairs): their two unknown digits, and printed letters",
+        "5 other networks (seeds 0 to 4, one of the 45 pairs each): their two unknown digits, and printed letters",
         f"one pass over 3,200 training digits, after {epochs} epochs",
     )
     if not there(settings.data_root):

@@ -103,6 +103,9 @@ class LayerNeighbours(Detector):
 
     Each variable is measured in its deviations, and each layer counts alike: what is left of boxes when neighbours take
     their place.
+
+    Args:
+        k: which neighbour.
     """
 
     needs = frozenset({"layers"})

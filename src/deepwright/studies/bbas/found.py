@@ -41,8 +41,7 @@ class Found:
         """
         some = [spec["unknown"] for n, runs in self.lengths.items() if n != self.main for spec in runs.specs]
         runs = self.lengths[epochs]
-        at = [i for i, spec in enumerate(runs.specs) if spec["unknown"] in some]
-        return Runs(tuple(runs.specs[i] for i in at), tuple(runs[i] for i in at))
+        return runs.only([i for i, spec in enumerate(runs.specs) if spec["unknown"] in some])
 
 
 def area(detector: str, name: str, of: str = "areas", measure: str = "auroc") -> Callable[[Any], float]:

@@ -20,8 +20,7 @@ LIMITS = (
     "Exits on a smaller detector, which may beat both, weren't tried.",
     "Learning rates were chosen on shorter trainings of one seed; where the largest was taken (see the arms), larger "
     "ones may be better still, and longer trainings may move every arm.",
-    "Times were taken beside other work (its row); on a quieter machine a run of earlier code took 0.41 of the static "
-    "network's time for the batch of 64 of which 51 leave.",
+    "Times were taken beside other work (its row): a quieter machine may give others.",
 )
 STEPS, TUNING, FRAMES, REPEATS = 500, 200, 2400, 9
 

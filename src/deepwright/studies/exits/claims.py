@@ -9,18 +9,18 @@ from deepwright.core.results import Claim
 from deepwright.studies._frame import Runs, gaps
 from deepwright.studies.exits.choosing import Chosen
 from deepwright.studies.exits.detectors import ALONE, CUTS, EQUAL, FRONT, HALF, JOINT
-from deepwright.studies.exits.shown import DETECTORS_SHOWN, EXITS_SHOWN, FILMS_SHOWN, SKIPPERS_SHOWN, TIMES_SHOWN
+from deepwright.studies.exits.shown import (
+    DETECTORS_SHOWN,
+    EXITS_SHOWN,
+    FILMS_SHOWN,
+    SKIPPERS_SHOWN,
+    TIMES_SHOWN,
+    of_exit,
+)
 
 
-def at(cut: str, key: str, alpha: float = 0.05) -> Callable[[Any], float]:
-    """Reads one number of one exit at one certified bound.
-
-    Args:
-        cut: the exit.
-        key: the number.
-        alpha: the bound.
-    """
-    return lambda row: row["exits"][f"{cut} {alpha}"][key]
+def _at(cut: str, key: str) -> Callable[[Any], float]:
+    return of_exit(cut, 0.05, key)
 
 
 def claims_of(runs: Runs, picked: Chosen, repeats: int) -> list[Claim]:
@@ -35,15 +35,15 @@ def claims_of(runs: Runs, picked: Chosen, repeats: int) -> list[Claim]:
 
 
 def _own_claims(runs: Runs, picked: Chosen) -> list[Claim]:
-    cut, early = picked.cut, [c for c in CUTS if runs.mean(at(c, "before")) <= 0.10]
+    cut, early = picked.cut, [c for c in CUTS if runs.mean(_at(c, "before")) <= 0.10]
     return [
         Claim.at_least(
             "half of the frames empty, false skips certified below 5 %: static over expected MACs",
-            runs.values(at(cut, "speedup")),
+            runs.values(_at(cut, "speedup")),
             1.2,
         ).because("Too few frames leave.", EXITS_SHOWN),
         Claim.at_least(
-            "certified below 5 %: change of mean average precision", runs.values(at(cut, "change")), -0.02
+            "certified below 5 %: change of mean average precision", runs.values(_at(cut, "change")), -0.02
         ).because(
             "Precision falls by about the share of frames that are missed whole, so that a bound of 5 % admits more "
             "than 0.02; a bound of 2 % doesn't (its row).",
@@ -51,23 +51,23 @@ def _own_claims(runs: Runs, picked: Chosen) -> list[Claim]:
         ),
         Claim.at_most(
             "certified below 5 %: share of test frames with objects that are skipped",
-            runs.values(at(cut, "false skip")),
+            runs.values(_at(cut, "false skip")),
             0.05,
         ).because("The certificate is about each seed with 95 %, not about their mean.", EXITS_SHOWN),
         Claim.at_most(
             "certified below 5 %: lower end of that share's 95 % interval, in every seed",
-            runs.values(at(cut, "false skip, low")),
+            runs.values(_at(cut, "false skip, low")),
             0.05,
             every=True,
         ).because("A certificate at 95 % may fail once in twenty.", EXITS_SHOWN),
         Claim.at_least(
             "an exit within the first 10 % of the MACs tells empty frames: area under the curve",
-            [max(at(c, "auc")(row) for c in early) for row in runs],
+            [max(_at(c, "auc")(row) for c in early) for row in runs],
             0.85,
         ).because("Early maps don't tell.", EXITS_SHOWN),
         Claim.at_least(
             "no empty frames: expected over static MACs is at least 1 (a miss is no saving), in every seed",
-            runs.values(at(cut, "never empty")),
+            runs.values(_at(cut, "never empty")),
             1.0,
             every=True,
         ).because("A saving was counted where nothing may leave.", EXITS_SHOWN),
@@ -80,13 +80,13 @@ def _own_claims(runs: Runs, picked: Chosen) -> list[Claim]:
 
 
 def _rival_claims(runs: Runs, picked: Chosen) -> list[Claim]:
-    kept, fast = at(picked.cut, "precision"), at(picked.cut, "speedup")
+    kept, fast = _at(picked.cut, "precision"), _at(picked.cut, "speedup")
     smaller = "What a smaller detector reaches differs more from seed to seed than the two are apart."
     standing, moving = picked.on_films["camera stands"], picked.on_films["camera moves"]
     return [
         Claim.at_least(
             "above random skips at the same rate, in mean average precision",
-            gaps(runs, runs, at(picked.cut, "change"), at(picked.cut, "random")),
+            gaps(runs, runs, _at(picked.cut, "change"), _at(picked.cut, "random")),
             0.05,
         ).because("The exit hardly tells empty frames.", SKIPPERS_SHOWN),
         *(

@@ -115,7 +115,7 @@ def tuning_trial(group: str, arm: str, lr: float, seed: int, steps: int, frames:
     """A learning rate of an arm, judged on frames that nothing else uses.
 
     Args:
-        group: "detectors" or "in front".
+        group: "detectors" or "networks that tell empty frames".
         arm: see `built`.
         lr: peak of the cycle.
         seed: of everything.

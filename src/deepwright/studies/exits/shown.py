@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.studies._frame import Measure, Runs, banded, curve, ends
+from deepwright.core.statistics import mean_interval
+from deepwright.studies._frame import Measure, Runs, banded, columns, curve, ends, gaps
 from deepwright.studies.exits.choosing import EXIT, RANDOM, TRIGGER, Chosen
 from deepwright.studies.exits.detectors import ALONE, CUTS, EQUAL, FRONT, FRONTS, HALF, JOINT, WIDTHS
 from deepwright.studies.exits.films import FILMS
 from deepwright.studies.exits.measures import SHARES
 from deepwright.studies.exits.timing import BATCHES
+from deepwright.studies.exits.trials import ALPHAS
 
 EXITS_SHOWN = "Exits by certified bound"
 DETECTORS_SHOWN = "Detectors"
@@ -19,7 +21,6 @@ SKIPPERS_SHOWN = "Who skips"
 FILMS_SHOWN = "Films"
 TIMES_SHOWN = "Time of a batch"
 EMPTY_SHOWN = "By share of empty frames"
-ALPHAS = (0.02, 0.05, 0.10)
 
 
 def tables(runs: Runs, picked: Chosen, repeats: int) -> list[Table]:
@@ -45,14 +46,14 @@ def _cells(runs: Runs, measure: Measure) -> list[Any]:
     return [found.value, *ends(found)]
 
 
-def _columns(*names: str) -> list[str]:
-    """Each name with its interval's ends, which need different words each."""
-    return [
-        part + " " * i * (part in ("low", "high")) for i, name in enumerate(names) for part in (name, "low", "high")
-    ]
+def of_exit(cut: str, alpha: float, key: str) -> Callable[[Any], Any]:
+    """Reads one number of one exit at one certified bound from a trial.
 
-
-def _of(cut: str, alpha: float, key: str) -> Callable[[Any], Any]:
+    Args:
+        cut: the exit.
+        alpha: the bound.
+        key: the number.
+    """
     return lambda row: row["exits"][f"{cut} {alpha}"][key]
 
 
@@ -69,14 +70,14 @@ def _exits(runs: Runs) -> Table:
         [
             cut,
             alpha,
-            *(cell for key in spread for cell in _cells(runs, _of(cut, alpha, key))),
-            *(runs.mean(_of(cut, alpha, key)) for key in plain),
+            *(cell for key in spread for cell in _cells(runs, of_exit(cut, alpha, key))),
+            *(runs.mean(of_exit(cut, alpha, key)) for key in plain),
         ]
         for cut in CUTS
         for alpha in ALPHAS
     ]
     return Table(
-        ["exit after", "bound", *_columns(*spread.values()), *plain.values()],
+        ["exit after", "bound", *columns(*spread.values()), *plain.values()],
         rows,
         f"{EXITS_SHOWN}: 5-stage SSD of {runs[0]['macs'] / 1e6:.2f} million MACs, half of the frames empty, "
         f"{len(runs)} seeds, 1,000 test frames each; frames that are missed save nothing; false boxes have a score "
@@ -90,7 +91,7 @@ def _detectors(runs: Runs, picked: Chosen) -> Table:
     rows.append(["trained with exits, none taken", runs.mean("macs"), *_cells(runs, _precision(JOINT))])
     for alpha in ALPHAS:
         name = f"with the exit after {cut}, certified {alpha:.0%}"
-        rows.append([name, runs.mean(_of(cut, alpha, "macs")), *_cells(runs, _of(cut, alpha, "precision"))])
+        rows.append([name, runs.mean(of_exit(cut, alpha, "macs")), *_cells(runs, of_exit(cut, alpha, "precision"))])
     rows.append(["skips of every empty frame, by an oracle", None, *_cells(runs, "oracle")])
     return Table(
         ["detector", "expected MACs", "mAP50", "low", "high"],
@@ -121,10 +122,10 @@ def _skippers(runs: Runs, picked: Chosen) -> Table:
     for name, (group, way) in ways.items():
         cells = [cell for key in keys for cell in _cells(runs, _within(group, way, key))]
         rows.append([name, name in taken, *cells, *(runs.mean(_within(group, way, key)) for key in plain)])
-    random = _cells(runs, _of(picked.cut, 0.05, "random"))
+    random = _cells(runs, of_exit(picked.cut, 0.05, "random"))
     rows.append([f"{RANDOM} at the exit's rate", True, None, None, None, *random, *[None] * 6])
     return Table(
-        ["way", "chosen in calibration", *_columns(*keys.values()), *plain.values()],
+        ["way", "chosen in calibration", *columns(*keys.values()), *plain.values()],
         rows,
         f"{SKIPPERS_SHOWN}: false skips certified below 5 %, {len(runs)} seeds; exits change the detector that was "
         "trained with them, separate networks the static one",
@@ -139,7 +140,7 @@ def _films(picked: Chosen) -> Table:
         for name, place, runs in zip((EXIT, TRIGGER), picked.places[kind], picked.on_films[kind])
     ]
     return Table(
-        ["film", "way", "chosen in calibration", *_columns(*keys.values())],
+        ["film", "way", "chosen in calibration", *columns(*keys.values())],
         rows,
         f"{FILMS_SHOWN} of 800 frames, half of them empty, in spells of 20; thresholds certified at 5 % on another "
         "film of the kind (as if its frames were independent, which they aren't)",
@@ -178,7 +179,7 @@ def _times(runs: Runs, repeats: int) -> Table:
             rows.append([cut, batch, *cells, runs.mean(_time(cut, batch, "static ms"))])
     rows.append(["", "load of the machine, processes a core", *[None] * 3, *_cells(runs, "load"), None])
     return Table(
-        ["exit after", "batch", *_columns("CPU time over static", "by the clock"), "static, CPU ms"],
+        ["exit after", "batch", *columns("CPU time over static", "by the clock"), "static, CPU ms"],
         rows,
         f"{TIMES_SHOWN} with one exit over the static network's, boxes included: medians of {repeats} calls each on "
         f"one thread, taking turns, one network a seed, {len(runs)} seeds, beside other work on the machine (last row)",
@@ -194,9 +195,9 @@ def figures(runs: Runs, picked: Chosen) -> list[Figure]:
     """
 
     def lines(key: str) -> list[dict[str, Any]]:
-        return [banded(f"exit after {c}", ALPHAS, [runs.values(_of(c, a, key)) for a in ALPHAS]) for c in CUTS]
+        return [banded(f"exit after {c}", ALPHAS, [runs.values(of_exit(c, a, key)) for a in ALPHAS]) for c in CUTS]
 
-    random = banded("random skip, same rate", ALPHAS, [runs.values(_of(picked.cut, a, "random")) for a in ALPHAS])
+    random = banded("random skip, same rate", ALPHAS, [runs.values(of_exit(picked.cut, a, "random")) for a in ALPHAS])
     shares = banded("exit, 5 %", SHARES, [runs.values(_shared(picked.cut, s)) for s in SHARES])
     fixed = [
         curve(arm, SHARES, [runs.mean("macs") / runs.mean(_macs(arm))] * len(SHARES), dashed=True)
@@ -229,22 +230,26 @@ def summary(runs: Runs, picked: Chosen) -> str:
         picked: what was taken.
     """
     cut, (own, trigger) = picked.cut, picked.on_films["camera stands"]
-    front = runs.mean(_within(FRONT, picked.front, "speedup"))
-    speed, change = runs.interval(_of(cut, 0.05, "speedup")), runs.interval(_of(cut, 0.05, "change"))
+    fast, apart = of_exit(cut, 0.05, "speedup"), _within(FRONT, picked.front, "speedup")
+    front, shared = runs.mean(apart), mean_interval(gaps(runs, runs, fast, apart))
+    ahead = mean_interval(gaps(runs, runs, of_exit(cut, 0.05, "precision"), _precision(EQUAL)))
+    speed, change = runs.interval(fast), runs.interval(of_exit(cut, 0.05, "change"))
     cpu = runs.interval(_time(cut, "64, 51 leave", "cpu"))
-    missed, small = (runs.mean(_of(cut, 0.05, k)) for k in ("false skip", "false skip, small objects"))
-    never, precise = runs.mean(_of(cut, 0.05, "never empty")), runs.mean(_of(cut, 0.05, "precision"))
+    missed, small = (runs.mean(of_exit(cut, 0.05, k)) for k in ("false skip", "false skip, small objects"))
+    never, precise = runs.mean(of_exit(cut, 0.05, "never empty")), runs.mean(of_exit(cut, 0.05, "precision"))
     static, equal, half = (runs.mean(_precision(arm)) for arm in (ALONE, EQUAL, HALF))
     clock, load = runs.mean(_time(cut, "64, 51 leave", "clock")), runs.mean("load")
     return (
         f"Where the camera stands still, a frame difference skips {trigger.mean('empty skipped'):.1%} of the empty "
-        f"frames with false skips certified below 5 %, the exit {own.mean('empty skipped'):.1%}; where no frame is "
-        f"empty the network with exits makes {never:.3f} of the static one's MACs. With half of the frames empty "
-        f"and a bound of 5 % the exit after {cut} makes {speed:.2f} times fewer MACs, a separate network in front "
-        f"{front:.2f}; {missed:.1%} of the frames with objects are missed whole ({small:.1%} of those with small ones "
-        f"only), and mean average precision changes by {change:+.4f} to {precise:.3f}. Static detectors trained alone "
-        f"have {static:.3f} (whole), {equal:.3f} (three quarters of the width, at about the exit's expected cost) and "
-        f"{half:.3f} (half of the width, at half of that cost). A batch of 64 of which 51 leave takes {cpu:.2f} of the "
+        f"frames, the exit {own.mean('empty skipped'):.1%}, with thresholds for 5 % of false skips that are certified "
+        f"as if a film's frames were independent; where no frame is empty the network with exits makes {never:.3f} of "
+        f"the static one's MACs. With half of the frames empty and a bound of 5 % the exit after {cut} makes "
+        f"{speed:.2f} times fewer MACs, a separate network in front {front:.2f} (the exit's less its: {shared:+.2f}); "
+        f"{missed:.1%} of the frames with objects are missed whole ({small:.1%} of those with small ones only), and "
+        f"mean average precision changes by {change:+.4f} to {precise:.3f}. Static detectors trained alone have "
+        f"{static:.3f} (whole), {equal:.3f} (three quarters of the width, at about the exit's expected cost; the "
+        f"exit's less it: {ahead:+.3f}) and {half:.3f} (half of the width, at half of that cost). A batch of 64 of "
+        f"which 51 leave takes {cpu:.2f} of the "
         f"static network's CPU time ({clock:.2f} by the clock, at a load of {load:.1f} processes a core), one of which "
         f"none leaves {runs.mean(_time(cut, '64, none leave', 'cpu')):.2f}; a frame alone takes "
         f"{runs.mean(_time(cut, '1, it leaves', 'cpu')):.2f} where it leaves and "

@@ -9,6 +9,12 @@ from deepwright.studies.prunefuse.selecting import OURS, RANDOM, SEPARATE, UNITS
 from deepwright.studies.prunefuse.shown import LABELS_SHOWN, REST_SHOWN, ROUNDS_SHOWN, WAYS_SHOWN
 from deepwright.studies.prunefuse.training import FUSED, LONG, MATCHED, SCRATCH, SMALL, STARVED, TEN
 
+_RIVALS = {  # in words, and what may be lost against them
+    RANDOM: ("random ones", -0.005),
+    WHOLE: ("the whole network's", -0.015),
+    SEPARATE: ("a separate small network's", 0.0),
+}
+
 
 def claims_of(selectors: Selection, trained: Trained, rounds: dict[int, Runs]) -> list[Claim]:
     """All of them; those about long trainings where there are some.
@@ -22,8 +28,15 @@ def claims_of(selectors: Selection, trained: Trained, rounds: dict[int, Runs]) -
     return [*_fusing_claims(trained), *_label_claims(trained), *long, *_cost_claims(selectors, rounds)]
 
 
-def _fused_less_scratch(trained: Trained, length: str, other: str = "", labels: str = OURS) -> list[float]:
-    return gaps(trained.at(length, labels, FUSED), trained.at(other or length, labels, SCRATCH), "test")
+def _fused_less_scratch(trained: Trained, length: str, other: str = "") -> list[float]:
+    return gaps(trained.at(length, OURS, FUSED), trained.at(other or length, OURS, SCRATCH), "test")
+
+
+def _labels_less(trained: Trained, length: str, rival: str) -> Claim:
+    """PruneFuse's labels against another's, by what the whole network learns from them."""
+    words, bar = _RIVALS[rival]
+    found = gaps(trained.at(length, OURS, SCRATCH), trained.at(length, rival, SCRATCH), "test")
+    return Claim.at_least(f"PruneFuse's labels less {words}, from scratch, {length}", found, bar)
 
 
 def _fusing_claims(trained: Trained) -> list[Claim]:
@@ -63,21 +76,13 @@ def _label_claims(trained: Trained) -> list[Claim]:
     ours = trained.at(TEN, OURS, SCRATCH)
     alike = "Which small network chooses makes less difference than the draw of digits and weights does."
     return [
-        Claim.at_least(
-            f"PruneFuse's labels less random ones, from scratch, {TEN}",
-            gaps(ours, trained.at(TEN, RANDOM, SCRATCH), "test"),
-            -0.005,
-        ).because("Hard digits alone teach a network that trains for so short less than any do.", LABELS_SHOWN),
-        Claim.at_least(
-            f"PruneFuse's labels less the whole network's, from scratch, {TEN}",
-            gaps(ours, trained.at(TEN, WHOLE, SCRATCH), "test"),
-            -0.015,
-        ).because("A smaller network knows less well what the whole one doesn't.", LABELS_SHOWN),
-        Claim.at_least(
-            f"PruneFuse's labels less a separate small network's, from scratch, {TEN}",
-            gaps(ours, trained.at(TEN, SEPARATE, SCRATCH), "test"),
-            0.0,
-        ).because(alike, LABELS_SHOWN),
+        _labels_less(trained, TEN, RANDOM).because(
+            "Hard digits alone teach a network that trains for so short less than any do.", LABELS_SHOWN
+        ),
+        _labels_less(trained, TEN, WHOLE).because(
+            "A smaller network knows less well what the whole one doesn't.", LABELS_SHOWN
+        ),
+        _labels_less(trained, TEN, SEPARATE).because(alike, LABELS_SHOWN),
         Claim.at_least(
             f"labels by units that L2 keeps less by units at random, from scratch, {TEN}",
             gaps(ours, trained.at(TEN, UNITS, SCRATCH), "test"),
@@ -87,21 +92,17 @@ def _label_claims(trained: Trained) -> list[Claim]:
 
 
 def _long_claims(trained: Trained) -> list[Claim]:
-    ours, scratch = trained.at(LONG, OURS, FUSED), trained.at(LONG, OURS, SCRATCH)
+    ours = trained.at(LONG, OURS, FUSED)
     late = "Trained until nothing improves, either way ends at what the labels hold."
     return [
-        Claim.at_least(f"fused less scratch, {LONG}", gaps(ours, scratch, "test"), 0.0).because(late, WAYS_SHOWN),
+        Claim.at_least(f"fused less scratch, {LONG}", _fused_less_scratch(trained, LONG), 0.0).because(
+            late, WAYS_SHOWN
+        ),
         *(
-            Claim.at_least(
-                f"PruneFuse's labels less {words}, from scratch, {LONG}",
-                gaps(scratch, trained.at(LONG, labels, SCRATCH), "test"),
-                bar,
-            ).because("The choice makes less difference than the draw of digits and weights does.", LABELS_SHOWN)
-            for labels, words, bar in (
-                (RANDOM, "random ones", -0.005),
-                (WHOLE, "the whole network's", -0.015),
-                (SEPARATE, "a separate small network's", 0.0),
+            _labels_less(trained, LONG, rival).because(
+                "The choice makes less difference than the draw of digits and weights does.", LABELS_SHOWN
             )
+            for rival in _RIVALS
         ),
         Claim.at_least(
             f"the whole way, {LONG}: PruneFuse's labels and fused, less the whole network's labels from scratch",

@@ -6,7 +6,7 @@ from typing import Any
 
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, mean_interval
-from deepwright.studies._frame import Measure, Runs, Selection, banded, ends, gaps, mean, ratios
+from deepwright.studies._frame import Measure, Runs, Selection, banded, columns, ends, gaps, mean, ratios
 from deepwright.studies.prunefuse.choosing import Trained
 from deepwright.studies.prunefuse.selecting import LABELS, OURS, RANDOM, SELECTIONS, SEPARATE, WHOLE
 from deepwright.studies.prunefuse.training import (
@@ -53,13 +53,6 @@ def _parts(found: Interval) -> list[Any]:
     return [found.value, *ends(found)]
 
 
-def _columns(*names: str) -> list[str]:
-    """Each name with its interval's ends, which need different words each."""
-    return [
-        part + " " * i * (part in ("low", "high")) for i, name in enumerate(names) for part in (name, "low", "high")
-    ]
-
-
 def _lengths(trained: Trained) -> list[str]:
     return [length for length in LENGTHS if trained.has(length, OURS, SCRATCH)]
 
@@ -78,7 +71,7 @@ def _ways(trained: Trained) -> Table:
             gap = mean_interval(gaps(fused, scratch, "test"))
             rows.append([labels, length, *_cells(scratch), *_cells(fused), *_parts(gap)])
     return Table(
-        ["labels chosen by", "training", *_columns("from scratch", "fused", "fused less scratch")],
+        ["labels chosen by", "training", *columns("from scratch", "fused", "fused less scratch")],
         rows,
         f"{WAYS_SHOWN} on the same {LABELS} labels: ResNet-8 (width 8), 14 x 14 digits, test accuracy, each arm's "
         f"learning rate and epochs chosen on validation, {_seeds(trained)} seeds",
@@ -102,9 +95,9 @@ def _labels(selectors: Selection, trained: Trained) -> Table:
             rows.append(
                 [name, way, *_cells(trained.at(TEN, name, way)), *(late if long else []), own.mean("test"), *cost]
             )
-    columns = _columns(TEN, LONG) if long else _columns(TEN)
+    lengths = columns(TEN, LONG) if long else columns(TEN)
     return Table(
-        ["labels chosen by", "then", *columns, "selector itself", "GMACs of selection", "CPU seconds of selection"],
+        ["labels chosen by", "then", *lengths, "selector itself", "GMACs of selection", "CPU seconds of selection"],
         rows,
         f"{LABELS_SHOWN}: {LABELS} labels in three rounds, least confidence, test accuracy of the whole network and of "
         f"the selector, trained on the same labels; {_seeds(trained)} seeds",
@@ -144,7 +137,7 @@ def _rests(trained: Trained) -> Table:
         for rest, way in ways.items()
     ]
     return Table(
-        ["rest of the fused network", *_columns("test accuracy", "less that with a random rest")],
+        ["rest of the fused network", *columns("test accuracy", "less that with a random rest")],
         rows,
         f"{REST_SHOWN}: test accuracy on PruneFuse's labels, {SMALL}, {_seeds(trained)} seeds",
     )
@@ -161,7 +154,7 @@ def _rounds(rounds: dict[int, Runs]) -> Table:
             share = mean_interval([row[name] / row[WHOLE] for row in runs])
             rows.append([width, name, *_cells(runs, name), *_parts(share)])
     return Table(
-        ["width", "selector", *_columns("CPU seconds", "over the whole network's")],
+        ["width", "selector", *columns("CPU seconds", "over the whole network's")],
         rows,
         f"{ROUNDS_SHOWN}: 2 epochs on 400 digits of 28 x 28, scores of 2,000, one thread, beside other work",
     )
@@ -204,8 +197,8 @@ def summary(selectors: Selection, trained: Trained, rounds: dict[int, Runs]) -> 
         rounds: CPU seconds of a round by width.
     """
 
-    def gap(length: str, labels: str = SEPARATE, way: str = SCRATCH) -> Interval:
-        return mean_interval(gaps(trained.at(length, OURS, SCRATCH), trained.at(length, labels, way), "test"))
+    def gap(length: str, labels: str) -> Interval:
+        return mean_interval(gaps(trained.at(length, OURS, SCRATCH), trained.at(length, labels, SCRATCH), "test"))
 
     def fused(length: str, other: str = "") -> Interval:
         scratch = trained.at(other or length, OURS, SCRATCH)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from deepwright.core.results import Claim, StudyResult, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.studies import Settings
@@ -17,6 +15,7 @@ from deepwright.studies.search.shown import (
     SEARCHED,
     UNITS,
     WEIGHTS,
+    Arms,
     best_of_kind,
     figures,
     foretold_table,
@@ -44,7 +43,6 @@ from deepwright.studies.search.units import (
 )
 from deepwright.studies.search.weights import GENERATIONS, METHODS, POPULATION, weights_trial
 
-Arms = dict[Any, Runs]
 OURS, LONG, UNGUIDED, FLAT = "phase 1 + 2", "phase 1, full budget", "phase 1 + 2, unguided", "flat binary"
 _CURSE = "The more networks a search judges on 400 validation digits, the more of what it finds is their noise."
 LIMITS = (
@@ -157,8 +155,8 @@ def _best_gaps(best: Arms) -> list[float]:
 
 def _trained_claims(arms: Arms, best: Arms, units: Runs) -> list[Claim]:
     guide = (
-        "What a search goes by says nothing (as cut) or only something (statistics anew) of accuracy after training; a "
-        "cut by Taylor, whose scores the search uses too, ends as high without it."
+        "What a search goes by isn't shown to say anything (as cut), or says only something (statistics anew), of "
+        "accuracy after training; a cut by Taylor, whose scores the search uses too, ends as high without it."
     )
     broken = "The gain is that of single seeds in which the search as cut leaves a network that doesn't learn again."
     after = [
@@ -213,8 +211,8 @@ def _photo_claims(real: Selection | None) -> list[Claim]:
     arms = real.runs.by("share", "arm")
     share = next(share for share, _ in arms)
     why = (
-        "The search takes its units' order from Taylor, which is behind L2 on this network, and few passes over few "
-        "photographs don't make up for it."
+        "The search takes its units' order from Taylor, whose cut ends below L2's here in the mean, and few passes "
+        "over few photographs don't make up for it."
     )
     claims = [
         Claim.at_least(

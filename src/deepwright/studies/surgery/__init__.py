@@ -16,6 +16,8 @@ from deepwright.studies.surgery.shown import (
     FOREIGN,
     LATENCY,
     TRAINED,
+    Arms,
+    Speed,
     accuracy_table,
     figures,
     foreign_table,
@@ -23,8 +25,6 @@ from deepwright.studies.surgery.shown import (
 )
 from deepwright.studies.surgery.trials import FEW, PEER, SHARES, SIZES, latencies, trial
 
-Arms = dict[Any, Runs]
-Speed = dict[Any, tuple[float, float]]
 LIMITS = (
     "Accuracy is that of one small ResNet on digits after one epoch; networks from elsewhere are cut and proved, not "
     "trained.",
@@ -96,7 +96,7 @@ def _lost(arms: Arms, name: str, share: float) -> list[float]:
 def _accuracy_claims(arms: Arms, runs: Runs) -> list[Claim]:
     claims = [
         Claim.at_most(
-            "every cut equals its masked original (largest difference, float64)",
+            "each of our cuts equals its masked original (largest difference, float64)",
             [max(row["error"] for row in trial["rows"]) for trial in runs],
             1e-9,
             every=True,

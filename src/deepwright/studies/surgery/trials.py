@@ -96,10 +96,12 @@ def latencies(short: bool) -> dict[Any, tuple[float, float]]:
     networks["mask"] = masked
     repeats = 5 if short else 41
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        files = {k: _in_onnx_runtime(m, x, Path(folder) / f"{i}.onnx") for i, (k, m) in enumerate(networks.items())}
-        eager = median_ms({k: partial(m, x) for k, m in networks.items()}, repeats)
-        runtime = median_ms({k: call for k, call in files.items() if call is not None}, repeats)
-    return {k: (eager[k], runtime.get(k, float("nan"))) for k in networks}
+        files = {
+            str(k): _in_onnx_runtime(m, x, Path(folder) / f"{k}.onnx".replace("/", "-")) for k, m in networks.items()
+        }
+        eager = median_ms({str(k): partial(m, x) for k, m in networks.items()}, repeats)
+        runtime = median_ms({name: call for name, call in files.items() if call is not None}, repeats)
+    return {k: (eager[str(k)], runtime.get(str(k), float("nan"))) for k in networks}
 
 
 def _in_onnx_runtime(model: nn.Module, x: Tensor, path: Path) -> Callable[[], Any] | None:
