@@ -85,13 +85,14 @@ def test_time_and_conservation():
 @pytest.mark.slow
 def test_every_network_of_the_house_can_be_certified():
     """Grids, cells, separable and Fourier networks, all kernels: one smooth correction each, under vmap."""
-    from deepwright.studies.linear_grids.trials import NETWORKS
+    from deepwright.studies.linear_grids.methods import NETWORKS
 
     problem = poisson_bands(2, ((1, 1.0),), points=40)
-    for name, make in NETWORKS.items():
-        report = certify(problem, make(problem.domain.bounds, 0).double())
-        assert report.missed is not None, name
-        assert math.isfinite(report.missed)
+    for name, settings in NETWORKS.items():
+        for setting, make in settings.items():
+            report = certify(problem, make(problem.domain.bounds, 0).double())
+            assert report.missed is not None, (name, setting)
+            assert math.isfinite(report.missed)
 
     class Steps(nn.Module):
         """Can't go under vmap: it looks at a value."""
