@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from deepwright.adversarial import semantic
 from deepwright.core.errors import InputError, NotCalibratedError, NotFittedError
 from deepwright.core.features import Activations, extract
 from deepwright.core.protocols import Detector as DetectorProtocol
@@ -256,3 +257,67 @@ def test_a_task_without_classes_is_refused(world):
     model, x, _, _ = world
     with pytest.raises(InputError, match="one class"):
         extract(model, [x], task=Regression(3))
+
+
+WATCHERS = [cls for cls in semantic.ALL if cls is not semantic.SupervisedFeatures]
+each_watcher = pytest.mark.parametrize("cls", WATCHERS, ids=lambda c: c.__name__)
+
+
+@pytest.fixture(scope="module")
+def watched(world):
+    model, x, _, _ = world
+    return model, x[:40], x[40:], torch.rand(9, 1, 10, 10, generator=torch.Generator().manual_seed(3))
+
+
+def beside(cls, watched):
+    """A detector of inputs, fitted on one part of them and calibrated on the other."""
+    model, fit, held_out, _ = watched
+    detector = cls().bind(model)
+    if detector.trainable:
+        assert detector.fit(fit) is detector
+    return detector.calibrate(held_out, tpr=0.9)
+
+
+@each_watcher
+def test_a_detector_of_inputs_keeps_the_contract(cls, watched, tmp_path):
+    """Protocol, one score an input in any batch, the same bits again, saved and loaded, nothing left on the network."""
+    model, _fit, _, new = watched
+    assert isinstance(cls(), DetectorProtocol)
+    with pytest.raises(InputError, match="bind"):
+        cls().part_scores(new)
+    fresh = cls().bind(model)
+    if fresh.trainable:
+        with pytest.raises(NotFittedError):
+            fresh.score(new)
+        with pytest.raises(NotCalibratedError):
+            fresh.predict(new)
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    detector = beside(cls, watched)
+    scores, flags, given = detector.score(new), detector.predict(new), new.clone()
+    assert model.training
+    model.eval()
+    assert torch.equal(new, given)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
+    assert scores.shape == flags.shape == (9,)
+    assert not torch.isnan(scores).any()
+    parts = torch.cat([detector.score(new[i : i + 4]) for i in range(0, 9, 4)])
+    assert torch.allclose(parts, scores, rtol=1e-3, atol=1e-5)
+    assert torch.equal(detector.score(list(new.split(4))), parts)
+    assert torch.equal(beside(cls, watched).score(new), scores)
+    torch.save(detector.state_dict(), tmp_path / "d.pt")
+    copy = cls().bind(model)
+    copy.load_state_dict(torch.load(tmp_path / "d.pt", weights_only=True))
+    assert torch.equal(copy.score(new), scores)
+    assert torch.equal(copy.predict(new), flags)
+    with pytest.raises(InputError, match="0 samples"):
+        detector.score(new[:0])
+
+
+def test_a_state_of_another_detector_of_inputs_is_refused(watched):
+    state = beside(semantic.ImageFeatures, watched).state_dict()
+    with pytest.raises(InputError, match="class"):
+        semantic.NearestFeatures().load_state_dict(state)
+    with pytest.raises(InputError, match="stats"):
+        semantic.ImageFeatures(stats=("mean",)).load_state_dict(state)

@@ -48,6 +48,14 @@ from deepwright.adversarial.engine import Attack, AttackResult
 from deepwright.adversarial.masking import masking_flags
 from deepwright.adversarial.projections import norms, project
 from deepwright.adversarial.robustness import RobustnessReport, curve, minimal_eps, robust_accuracy
+from deepwright.adversarial.semantic import (
+    AdaptivePGD,
+    DenseFeatureDetector,
+    FeatureSqueezing,
+    Monitored,
+    SequentialAlarm,
+    measure_detection,
+)
 from deepwright.adversarial.sharpening import BiLevel, ContrastStretch, FastPreemption, LaplacianSharpen, Unsharp
 from deepwright.adversarial.smoothing import Smoothed, certified_accuracy
 from deepwright.adversarial.suites import AttackSuite, WorstImages, suite
@@ -78,6 +86,7 @@ __all__ = [
     "PGD",
     "RFGSM",
     "VMIFGSM",
+    "AdaptivePGD",
     "Attack",
     "AttackResult",
     "AttackSuite",
@@ -88,17 +97,21 @@ __all__ = [
     "ContrastStretch",
     "CosPGD",
     "DeepFool",
+    "DenseFeatureDetector",
     "DensePGD",
     "DiverseInputs",
     "Fabricate",
     "FastPreemption",
+    "FeatureSqueezing",
     "HopSkipJump",
     "LaplacianSharpen",
     "Mislabel",
+    "Monitored",
     "Noise",
     "RobustnessReport",
     "Scales",
     "SegPGD",
+    "SequentialAlarm",
     "SmoothGradients",
     "Smoothed",
     "Spatial",
@@ -115,6 +128,7 @@ __all__ = [
     "from_art",
     "from_foolbox",
     "masking_flags",
+    "measure_detection",
     "minimal_eps",
     "norms",
     "project",

@@ -20,6 +20,7 @@ from deepwright.checks.findings.comparison import compare, read_report, require_
 from deepwright.checks.findings.finding import Finding, NotApplicableError
 from deepwright.checks.findings.gates import Gate, evaluate, require_gates
 from deepwright.checks.fragility import check_fragility
+from deepwright.checks.monitor import check_monitor
 from deepwright.checks.ood import check_ood
 from deepwright.checks.preemptive import check_preemptive
 from deepwright.checks.quality.drift import check_drift
@@ -58,7 +59,11 @@ BUILTIN: dict[str, Check] = {
     "drift": check_drift,
     "groups": check_groups,
 }
-ON_REQUEST: dict[str, Check] = {"smoothing": check_smoothing, "preemptive": check_preemptive}
+ON_REQUEST: dict[str, Check] = {
+    "smoothing": check_smoothing,
+    "preemptive": check_preemptive,
+    "monitor": check_monitor,
+}
 """Built-in checks that run where they are named: they take long, or measure what few ask for."""
 
 

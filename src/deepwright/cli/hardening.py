@@ -21,9 +21,15 @@ _OF_PICTURES = ("psnr", "ssim", "space", "max_change", "linear", "jobs")
 @words(
     subject("Mixed: of the training, else of the whole"),
     DISTURBED,
-    click.option("--with", "method", type=click.Choice(["smoothing", "sharpening"]), help="smoothing by default."),
+    click.option(
+        "--with", "method", type=click.Choice(["smoothing", "sharpening", "detector"]), help="smoothing by default."
+    ),
     click.option("--epochs", type=int, help="Of training; the method's own by default."),
-    click.option("--strength", type=float, help="Deviation of smoothing's noise, or strength of sharpening."),
+    click.option(
+        "--strength",
+        type=float,
+        help="Deviation of smoothing's noise, strength of sharpening, or the detector's rate of false alarms.",
+    ),
     CHECK,
     click.option(
         "--images",

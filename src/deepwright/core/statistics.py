@@ -440,6 +440,52 @@ def conformal_rank(n: int, level: float) -> int:
     return max(1, math.ceil((n + 1) * level - 1e-9))  # 0.95 of 20 is 19, though not in floats
 
 
+def conformal_alarm_rate(n: int, alpha: float, level: float = 0.95) -> Interval:
+    """How often a new clean sample alarms at a conformal p-value of at most alpha, and between which rates that lies.
+
+    In the mean over calibration sets it is k / (n + 1) with k = floor(alpha (n + 1)), never above alpha; for one given
+    set it is a draw from Beta(k, n + 1 - k), whose central interval this has.
+
+    Args:
+        n: clean samples that are calibrated on.
+        alpha: the level, within (0, 1).
+        level: of the interval.
+
+    Source: V. Vovk, "Conditional validity of inductive conformal predictors", 2012.
+    """
+    from scipy import stats
+
+    require_whole(1, n=n)
+    _require_level(level)
+    k = _alarming_ranks(n, alpha)
+    if k == 0:
+        return Interval(0.0, 0.0, 0.0)
+    low, high = stats.beta.ppf([(1 - level) / 2, (1 + level) / 2], k, n + 1 - k)
+    return Interval(k / (n + 1), float(low), float(high))
+
+
+def most_conformal_alarms(n: int, tested: int, alpha: float, level: float = 0.99) -> int:
+    """How many of `tested` clean samples may alarm before that is surprising: a quantile of the beta-binomial.
+
+    Args:
+        n: clean samples that were calibrated on.
+        tested: new clean samples.
+        alpha: the level of the alarm, within (0, 1).
+        level: as many or fewer alarm with at least this probability.
+    """
+    from scipy import stats
+
+    require_whole(1, n=n, tested=tested)
+    _require_level(level)
+    k = _alarming_ranks(n, alpha)
+    return 0 if k == 0 else int(stats.betabinom.ppf(level, tested, k, n + 1 - k))
+
+
+def _alarming_ranks(n: int, alpha: float) -> int:
+    require_within(0.0, 1.0, ends="()", alpha=alpha)
+    return math.floor(alpha * (n + 1) + 1e-9)
+
+
 def drift_pvalue(alarms: int, n: int, rate: float) -> float:
     """P(at least so many alarms among n) when each comes with probability `rate`: small means drift.
 

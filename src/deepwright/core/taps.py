@@ -69,6 +69,7 @@ class Tap(TorchFunctionMode):
             linear map that no non-linearity follows. What comes a second time under one name ends in "#2", a third
             time in "#3"; the plain name keeps all of them.
         reduce: map (N, C, ...) -> (N, k), applied at once.
+        attached: keep what is recorded in the graph of gradients, for who differentiates through it.
 
     Attributes:
         layers: what was recorded, by name.
@@ -81,9 +82,11 @@ class Tap(TorchFunctionMode):
         model: nn.Module,
         layers: str | Sequence[str] = "auto",
         reduce: Callable[[Tensor], Tensor] = summarise_map,
+        *,
+        attached: bool = False,
     ) -> None:
         super().__init__()
-        self._model, self._layers, self._reduce = model, layers, reduce
+        self._model, self._layers, self._reduce, self._attached = model, layers, reduce, attached
         self._handles: list[Any] = []
         self._flow = Flow(model)
         self._paused = False
@@ -171,7 +174,8 @@ class Tap(TorchFunctionMode):
     def _summary(self, pre: Tensor) -> tuple[Tensor, str]:
         if pre.ndim == 3:  # tokens: (N, positions, channels)
             pre = pre.transpose(1, 2)
-        return (pre.detach().float().clone(), "vector") if pre.ndim == 2 else (self._reduce(pre.detach()), "map")
+        pre = pre if self._attached else pre.detach()
+        return (pre.float().clone(), "vector") if pre.ndim == 2 else (self._reduce(pre), "map")
 
     def _record(self, place: str, pre: Tensor) -> str | None:
         """The name that a tensor got, or None where it can't be recorded."""

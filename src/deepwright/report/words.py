@@ -192,6 +192,18 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("texture_correlation", "rank correlation of texture and the smallest budget that fools"),
         Word("contrast_correlation", "rank correlation of contrast and that budget"),
     ),
+    "monitor": (
+        Word("wrong_unnoticed_pgd", "wrong and unnoticed under an attacker who doesn't know the monitor", "share"),
+        Word("wrong_unnoticed_adaptive", "wrong and unnoticed under one who knows it", "share"),
+        Word("false_alarms", "clean samples that alarm", "share"),
+        Word("alarmed_pgd", "attacked samples that alarm", "share"),
+        Word("alarmed_adaptive", "attacked samples that alarm, by who knows the monitor", "share"),
+        Word("alarmed_noise", "samples with noise of the same size that alarm", "share"),
+        Word("alarmed_pgd_squeezing", "attacked samples that alarm by feature squeezing", "share"),
+        Word("auroc_pgd", "AUROC of attacked against clean samples"),
+        Word("auroc_adaptive", "the same, attacked by who knows the monitor"),
+        Word("auroc_pgd_squeezing", "AUROC of feature squeezing"),
+    ),
 }
 """Check -> its values, the first that fits counts. A test holds it against `checks.findings.measurable`."""
 
@@ -208,6 +220,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "slices": ("Weak slices", "On which kinds of samples is it weak?"),
     "drift": ("Drift", "Do the test samples come from where the others came from?"),
     "groups": ("Groups", "Does it fare worse for some groups?"),
+    "monitor": ("Monitor", "Would a monitor beside it see an attack, and one that knows the monitor?"),
     "preemptive": ("Sharpened before release", "Would it be harder to fool if pictures were sharpened first?"),
     "smoothing": ("Certified radii", "How far does its answer surely hold, when noise is voted on?"),
 }

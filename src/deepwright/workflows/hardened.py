@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepwright.adversarial.semantic import Monitored
 from deepwright.adversarial.sharpening import LaplacianSharpen
 from deepwright.adversarial.smoothing import NoisyMean
 from deepwright.checks import Finding, Subject, run_check
+from deepwright.checks.monitor import RATE, measured_monitor, require_monitorable
 from deepwright.checks.preemptive import measured_preemptive, require_pictures, usual_strength
 from deepwright.checks.smoothing import SIGMA, check_smoothing, require_smoothable
 from deepwright.core.devices import Compute, device_of
@@ -36,12 +38,14 @@ class Hardened:
         before: findings about the network as it was that the audit doesn't make.
         after: the same of the module.
         notes: what a reader must know.
+        program: what is exported in the module's place, where that says more than it.
     """
 
     model: nn.Module
     before: list[Finding] = field(default_factory=list)
     after: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    program: nn.Module | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,29 @@ def sharpening(subject: Subject, recipe: Recipe) -> Hardened:
     return Hardened(model.eval(), [released], notes=[note])
 
 
+def detector(subject: Subject, recipe: Recipe) -> Hardened:
+    """Put a monitor of dense features beside the network, which stays as it is.
+
+    Args:
+        subject: of pictures or series, with held-out validation samples.
+        recipe: the strength is the rate of false alarms, 0.05 by default; nothing is trained.
+    """
+    rate = RATE if recipe.strength is None else recipe.strength
+    if recipe.epochs:
+        raise InputError("epochs", given=recipe.epochs, expected="none: a detector is fitted in one pass")
+    if not rate < 1:
+        raise InputError("strength", given=rate, expected="a rate of false alarms, within (0, 1)")
+    recipe.say(f"monitor for {rate:.1%} false alarms, and attackers who don't and who do know it")
+    found = measured_monitor(subject, rate)
+    model = Monitored(found.detector)
+    notes = [
+        "the network's answers are as before: what is new is the alarm. network.pt2 gives (output, how near to the "
+        "threshold, alarm), and `model.watched(x)` does",
+        "an attacker who knows the monitor is measured too: read that row before you rely on it",
+    ]
+    return Hardened(model, [found.without], [found.beside], notes=notes, program=model.program())
+
+
 def _trained(model: nn.Module, subject: Subject, recipe: Recipe, epochs: int, **options: Any) -> None:
     """Train on, and keep the epoch that is best on the validation split."""
     data = subject.data
@@ -154,7 +181,11 @@ class Method:
     run: Callable[[Subject, Recipe], Hardened]
 
 
-METHODS = {"smoothing": Method(require_smoothable, smoothing), "sharpening": Method(require_pictures, sharpening)}
+METHODS = {
+    "smoothing": Method(require_smoothable, smoothing),
+    "sharpening": Method(require_pictures, sharpening),
+    "detector": Method(require_monitorable, detector),
+}
 """Name -> the method; one more needs two functions and a row."""
 
 
@@ -170,11 +201,17 @@ def opened_alike(model: nn.Module, program: nn.Module, x: Tensor, tolerance: flo
     Raises:
         InputError: it is larger.
     """
-    wanted = torch.cat(read_outputs(model, [x.to(device_of(model))], lambda out, n: out.detach())).cpu().double()
-    found = torch.cat(read_outputs(program, [x.cpu()], lambda out, n: out.detach())).double()
+    wanted = torch.cat(read_outputs(model, [x.to(device_of(model))], _numbers)).cpu()
+    found = torch.cat(read_outputs(program, [x.cpu()], _numbers))
     gap = float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-6))
     if not gap <= tolerance:
         raise InputError(
             "network.pt2 differs from the module", given=f"{gap:.3g} of the largest output", expected=f"{tolerance:g}"
         )
     return gap
+
+
+def _numbers(out: Any, n: int) -> Tensor:
+    """All that a module gives, in rows."""
+    parts = out if isinstance(out, tuple | list) else [out]
+    return torch.cat([part.detach().double().reshape(n, -1) for part in parts], 1)

@@ -41,9 +41,10 @@ class HardenOptions(SubjectOptions):
     """Which network is hardened, how, and where the files go. A mixed precision is that of the training.
 
     Attributes:
-        method: "smoothing" or "sharpening".
+        method: "smoothing", "sharpening" or "detector".
         epochs: of the method's training; its own number by default, 0 for none.
-        strength: of smoothing the deviation of the noise, of sharpening its strength; the method's own by default.
+        strength: of smoothing the deviation of the noise, of sharpening its strength, of the detector the rate of
+            false alarms; the method's own by default.
         checks: of the audits; accuracy, calibration, robustness and corruptions by default.
         out: folder of the files, and of what an interrupted run goes on from.
         fresh: forget what an interrupted run left.
@@ -153,9 +154,10 @@ def _identity(subject: Subject, options: HardenOptions) -> dict[str, Any]:
 def _files(out: Path, subject: Subject, found: Hardened) -> tuple[float | None, list[str]]:
     """Weights and program; the difference of the second, or a note why there is none."""
     write_weights(out / "weights.safetensors", found.model)
+    whole = found.program or found.model
     x = subject.data.test.inputs(slice(0, 7))
     try:
-        write_program(out / "network.pt2", found.model, x[:2])
+        write_program(out / "network.pt2", whole, x[:2])
     except ExportError as error:
         return None, [f"no network.pt2: {error}"]
-    return opened_alike(copy_on_cpu(found.model), load_exported(out / "network.pt2"), x), []
+    return opened_alike(copy_on_cpu(whole), load_exported(out / "network.pt2"), x), []

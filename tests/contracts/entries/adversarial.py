@@ -51,6 +51,16 @@ from deepwright.adversarial import (
     suite,
     to_foolbox,
 )
+from deepwright.adversarial.semantic import ALL as WATCHERS
+from deepwright.adversarial.semantic import (
+    AdaptivePGD,
+    DenseFeatureDetector,
+    ImageFeatures,
+    Monitored,
+    SequentialAlarm,
+    SupervisedFeatures,
+    measure_detection,
+)
 from deepwright.adversarial.sharpening import (
     BiLevel,
     BitDepth,
@@ -80,7 +90,7 @@ from deepwright.core.boxes import Detections
 from deepwright.core.tasks import Binary, CandidateDetection, Classification, MultiLabel, Regression, Segmentation
 from deepwright.nets import CandidateBoxes, small_ssd
 from deepwright.nets.texts import Tokenized, WordTokenizer, text_cnn
-from entries import Entry, Placed, image_classifier, uniform
+from entries import Entry, Placed, image_classifier, residual_classifier, uniform
 
 ATTACKS = {
     "PGD": PGD(0.1, steps=3),
@@ -433,7 +443,44 @@ def noisy_mean(device, dtype=torch.float32):
     return made(x).detach(), made
 
 
+def watched(cls):
+    def call(device):
+        model, x, _ = residual_classifier(device)
+        detector = cls().bind(model)
+        if cls is SupervisedFeatures:
+            detector.attacked(x[50:] ** 3)
+        if detector.trainable:
+            detector.fit(x[:20])
+        detector.calibrate(x[20:], tpr=0.9)
+        copy = cls().bind(model)
+        copy.load_state_dict(detector.state_dict())
+        return {"scores": detector.score(x[:5] ** 2), "copy": copy.score(x[:5].cpu()).cpu().tolist(), "made": copy}
+
+    return call
+
+
+def monitored(device):
+    model, x, _ = residual_classifier(device)
+    detector = DenseFeatureDetector(("image", "dense")).bind(model).fit(x[:20]).calibrate(x[20:], tpr=0.9)
+    made = Monitored(detector)
+    with torch.no_grad():
+        said = made.watched(x[:4])
+    report = measure_detection(detector, x[20:], {"dark": x[:9] ** 3})
+    p = detector.pvalues(x[:4])
+    return said, made, report.table().rows, detector.heatmap(x[:3]), SequentialAlarm().update(p)
+
+
+def knowing(device):
+    model, x, y = residual_classifier(device)
+    detector = ImageFeatures().bind(model).fit(x[:20]).calibrate(x[20:], tpr=0.9)
+    found = AdaptivePGD(0.05, detector, steps=2)(model, x[:4], y[:4])
+    return Placed(found.x_adv), found.norm
+
+
 ENTRIES = [
+    *(Entry(cls.__name__, watched(cls), tolerance=1e-2) for cls in WATCHERS),
+    Entry("Monitored, measure_detection and SequentialAlarm", monitored, tolerance=1e-3),
+    Entry("AdaptivePGD", knowing, tolerance=1e-2),
     *(Entry(name, published(method), dtypes=(torch.float64, torch.float16)) for name, method in PUBLISHERS.items()),
     Entry("what is measured of pictures", of_pictures),
     Entry("texture_correlation", textures_and_budgets),

@@ -59,9 +59,8 @@ class PGD(Attack):
             self._descend(victim, batch, best, rows, restart)
 
     def _descend(self, victim: Victim, batch: Batch, best: Best, rows: Tensor, restart: int) -> None:
-        x, y, eps, mask, ids, callback, _ = batch
-        alpha = eps * (2.5 / self.steps) if self.alpha is None else torch.full_like(eps, self.alpha)
-        part = _Part(x, y, eps, alpha, mask, rows, self.bounds)
+        x, ids, callback = batch.x, batch.ids, batch.callback
+        part = self._part(batch, rows)
         point = part.x
         if self.random_start:
             start = random_start(part.x, part.eps, self.norm, self._streams(ids[rows.cpu()], x, restart))
@@ -85,6 +84,12 @@ class PGD(Attack):
             point = self._step(point, gradient, part)
         loss, success = victim.judge(point, part.y, part.rows)
         best.offer(part.rows, point, loss, success, self.steps)
+
+    def _part(self, batch: Batch, rows: Tensor) -> _Part:
+        """Some of a batch, with the length of each sample's step."""
+        eps = batch.eps
+        alpha = eps * (2.5 / self.steps) if self.alpha is None else torch.full_like(eps, self.alpha)
+        return _Part(batch.x, batch.y, eps, alpha, batch.mask, rows, self.bounds)
 
     def _objective(self, step: int) -> LossFunction | None:
         """What is followed at a step in place of the loss by which tries are compared, if not that itself."""

@@ -94,6 +94,7 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_named(_SHARE, "clean_accuracy_sharpened", "p_value"),
         *_named((-1.0, 1.0), "texture_correlation", "contrast_correlation"),
     ],
+    "monitor": _named(_SHARE, "wrong_unnoticed_.+", "false_alarms", "alarmed_.+", "auroc_.+"),
 }
 """Check -> (name of a value as a regular expression, the bounds that it can't leave)."""
 
