@@ -102,7 +102,7 @@ def test_what_it_refuses(world):
     _, x, y, detector = world
     with pytest.raises(InputError, match="another network"):
         AdaptivePGD(EPS, detector)(Blocks().eval(), x, y)
-    with pytest.raises(InputError, match="calibrated"):
+    with pytest.raises(InputError, match="threshold"):
         AdaptivePGD(EPS, Uncertainty())
     with pytest.raises(InputError, match="way"):
         AdaptivePGD(EPS, detector, way="loud")

@@ -10,7 +10,7 @@ from deepwright.adversarial.semantic import SequentialAlarm
 
 
 def test_it_sums_what_is_above_the_drift():
-    alarm = SequentialAlarm(threshold=2.0, drift=1.5)
+    alarm = SequentialAlarm(threshold=1.99, drift=1.5)
     assert alarm.update(1.0) == 0
     assert alarm.update(math.exp(-2.0)) == pytest.approx(0.5)
     assert alarm.update(torch.tensor([math.exp(-1.0), math.exp(-3.5)])) == pytest.approx(2.0)

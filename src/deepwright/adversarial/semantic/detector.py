@@ -18,7 +18,7 @@ from deepwright.core.devices import back_to, device_of
 from deepwright.core.errors import InputError, NotCalibratedError, NotFittedError
 from deepwright.core.identity import digest
 from deepwright.core.inference import evaluating, fast_layout
-from deepwright.core.requirements import numbers, require_within
+from deepwright.core.requirements import numbers, require_finite, require_within
 from deepwright.core.statistics import Interval, conformal_alarm_rate
 from deepwright.ood.detector import EXTRA_STATE, Detector
 
@@ -171,7 +171,23 @@ class InputDetector(Detector):
             InputError: inputs that were fitted on; too few for the rate (it says how many are missing).
         """
         require_within(0.0, 1.0, ends="()", tpr=tpr)
-        self._learn_thresholds(self._held_out(id_scores), 1 - tpr)
+        return self.calibrate_on(self._held_out(id_scores), tpr)
+
+    def calibrate_on(self, parts: Float[Tensor, "n m"], tpr: float = 0.95) -> Self:
+        """`calibrate` with scores that are there already; whether their inputs were fitted on isn't looked at.
+
+        Args:
+            parts: all scores of clean inputs, as `part_scores` gives them.
+            tpr: the share of them that must not alarm.
+
+        Raises:
+            InputError: too few.
+        """
+        require_within(0.0, 1.0, ends="()", tpr=tpr)
+        require_finite(parts, "calibration scores")
+        if parts.shape[1] != len(self.parts):
+            raise InputError("calibration scores", given=f"{parts.shape[1]} columns", expected=f"{len(self.parts)}")
+        self._learn_thresholds(parts.detach().double(), 1 - tpr)
         return self
 
     def pvalues(self, x: Inputs) -> Float[Tensor, " n"]:

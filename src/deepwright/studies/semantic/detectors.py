@@ -22,6 +22,7 @@ from deepwright.adversarial.semantic import (
     SupervisedFeatures,
     Uncertainty,
 )
+from deepwright.adversarial.semantic.monitor import scaled
 from deepwright.core.tasks import Task
 from deepwright.ood.metrics import auroc
 
@@ -47,7 +48,7 @@ MADE: dict[str, Any] = {
 """Name -> the detector at its default setting."""
 
 
-def fitted(make: Any, model: nn.Module, task: Task | None, train: Tensor, held_out: Tensor) -> InputDetector:
+def fitted(make: Any, model: nn.Module, task: Task | None, train: Tensor) -> InputDetector:
     """A detector beside a network.
 
     Args:
@@ -55,32 +56,62 @@ def fitted(make: Any, model: nn.Module, task: Task | None, train: Tensor, held_o
         model: the network.
         task: its task.
         train: clean images to fit on.
-        held_out: others, to calibrate on.
     """
     detector: InputDetector = make().bind(model, task=task)
-    if detector.trainable:
-        detector.fit(train)
-    return detector.calibrate(held_out, 1 - RATE)
+    return detector.fit(train) if detector.trainable else detector
 
 
-def measured(detector: InputDetector, clean: Tensor, attacked: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Share of clean images that alarm, and of each attack AUROC and the share that alarms.
+def part_scores(detectors: Mapping[str, InputDetector], x: Tensor) -> dict[str, Tensor]:
+    """The scores of several detectors, which look at the same passes.
 
     Args:
-        detector: fitted and calibrated.
-        clean: images that it never saw.
+        detectors: bound to one network, looking at the same layers.
+        x: images.
+    """
+    watch = next(iter(detectors.values())).watch
+    found: dict[str, list[Tensor]] = {name: [] for name in detectors}
+    with torch.no_grad():
+        for part in x.split(100):
+            seen = watch(part)
+            for name, detector in detectors.items():
+                found[name].append(detector.graph_parts(seen).double())
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def measured(
+    detectors: Mapping[str, InputDetector], clean: Tensor, attacked: Mapping[str, Tensor]
+) -> dict[str, dict[str, Any]]:
+    """Of each detector, the share of clean images that alarm, and of each attack AUROC and the share that alarms.
+
+    Args:
+        detectors: calibrated.
+        clean: images that they never saw.
         attacked: by attack.
     """
-    scores = {name: (detector.score(x), detector.predict(x)) for name, x in (("", clean), *attacked.items())}
-    inside, alarms = scores.pop("")
-    found: dict[str, Any] = {"false alarms": share(alarms), "false": int(alarms.sum())}
-    for name, (outside, loud) in scores.items():
-        found[name] = {"auroc": auroc(inside, outside), "alarmed": share(loud)}
+    inside = part_scores(detectors, clean)
+    outside = {name: part_scores(detectors, x) for name, x in attacked.items()}
+    found: dict[str, dict[str, Any]] = {}
+    for d, detector in detectors.items():
+        alarms = detector.alarms(inside[d])
+        found[d] = {"false alarms": share(alarms), "false": int(alarms.sum())}
+        for name, scores in outside.items():
+            area = auroc(nearness(detector, inside[d]), nearness(detector, scores[d]))
+            found[d][name] = {"auroc": area, "alarmed": share(detector.alarms(scores[d]))}
     return found
 
 
+def nearness(detector: InputDetector, parts: Tensor) -> Tensor:
+    """One score of several: that nearest to its threshold.
+
+    Args:
+        detector: calibrated.
+        parts: its scores.
+    """
+    return scaled(parts, detector.calibration_, detector.thresholds_).amax(1)
+
+
 def supervised(
-    model: nn.Module, task: Task | None, train: Tensor, held_out: Tensor, clean: Tensor, attacked: Mapping[str, Tensor]
+    model: nn.Module, task: Task | None, train: Tensor, clean: Tensor, attacked: Mapping[str, Tensor]
 ) -> dict[str, float]:
     """AUROC on each attack of weights learnt from one half of another's images.
 
@@ -88,15 +119,15 @@ def supervised(
         model: the network.
         task: its task.
         train: clean images to fit on.
-        held_out: to calibrate on.
         clean: to test on.
         attacked: by attack, two or more.
     """
     found = {}
-    for tested, x in attacked.items():
-        for learnt, shown in attacked.items():
-            detector = SupervisedFeatures().bind(model, task=task).attacked(shown[: len(shown) // 2]).fit(train)
-            found[f"{learnt}, tested on {tested}"] = auroc(detector.score(clean), detector.score(x[len(x) // 2 :]))
+    for learnt, shown in attacked.items():
+        detector = SupervisedFeatures().bind(model, task=task).attacked(shown[: len(shown) // 2]).fit(train)
+        inside = detector.score(clean)
+        for tested, x in attacked.items():
+            found[f"{learnt}, tested on {tested}"] = auroc(inside, detector.score(x[len(x) // 2 :]))
     return found
 
 

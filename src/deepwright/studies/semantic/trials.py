@@ -11,14 +11,25 @@ from torch import Tensor, nn
 from deepwright.adversarial import PGD, DensePGD, Noise, SegPGD
 from deepwright.adversarial.semantic import AdaptivePGD, DenseFeatureDetector, InputDetector
 from deepwright.core.tasks import Task
-from deepwright.studies.semantic.detectors import JOINT, MADE, OURS, SQUEEZING, fitted, measured, outputs, supervised
+from deepwright.studies.semantic.detectors import (
+    JOINT,
+    MADE,
+    OURS,
+    RATE,
+    SQUEEZING,
+    fitted,
+    measured,
+    outputs,
+    part_scores,
+    supervised,
+)
 from deepwright.studies.semantic.scenes import TASK, road_scenes, scene_network
 
 EPS = 4 / 255
 EPS_PHOTOGRAPHS = 8 / 255
 STEPS, KNOWING = 10, 40
 WEIGHTS = (0.1, 1.0, 10.0)
-FITTED, CALIBRATED, CLEAN, ATTACKED, WATCHED = 320, 400, 200, 60, 24
+FITTED, CALIBRATED, CLEAN, ATTACKED, WATCHED = 320, 400, 200, 60, 20
 
 
 def _joint() -> InputDetector:
@@ -105,9 +116,11 @@ def _watched(
     seed: int,
 ) -> dict[str, Any]:
     """What detectors say of attacks that don't know them, and of those that do."""
-    made = {name: fitted(make, model, task, train, held_out) for name, make in MADE.items()}
-    found = {name: measured(detector, clean, attacked) for name, detector in made.items()}
-    known = {OURS: made[OURS], SQUEEZING: made[SQUEEZING], JOINT: fitted(_joint, model, task, train, held_out)}
+    made = {name: fitted(make, model, task, train) for name, make in {**MADE, JOINT: _joint}.items()}
+    for name, parts in part_scores(made, held_out).items():
+        made[name].calibrate_on(parts, 1 - RATE)
+    known = {name: made[name] for name in (OURS, SQUEEZING, JOINT)}
+    found = measured({name: made[name] for name in MADE}, clean, attacked)
     x, y = few
     options: dict[str, Any] = {"steps": 3 if small else KNOWING, "task": task, "seed": seed}
     images = {"nobody": attacked["PGD"][: len(x)]}
@@ -117,17 +130,15 @@ def _watched(
     for weight in WEIGHTS:
         attack = AdaptivePGD(eps, made[OURS], way="weighted", weight=weight, **options)
         images[f"{OURS}, weight {weight:g}"] = attack(model, x, y).x_adv
+    watched = measured(known, clean, images)
     adaptive = {
-        name: {
-            "quality": quality(pictures),
-            **{f"by {d}": measured(detector, clean, {"": pictures})[""] for d, detector in known.items()},
-        }
+        name: {"quality": quality(pictures), **{f"by {d}": watched[d][name] for d in known}}
         for name, pictures in images.items()
     }
     attacks = {name: pictures for name, pictures in attacked.items() if name != "sign noise"}
     return {
         "detectors": found,
         "adaptive": adaptive,
-        "supervised": supervised(model, task, train, held_out, clean, attacks),
+        "supervised": supervised(model, task, train, clean, attacks),
         "sizes": {"clean": len(clean), "calibrated": len(held_out), "watched": len(x)},
     }
