@@ -66,13 +66,14 @@ SYSTEMS: tuple[System, ...] = (
         "Attack engine for classes, label maps and objects; detection of attacked inputs by semantic features",
         "2603.28594",
         "adversarial",
-        "attacks",
+        "semantic",
         (
             *("PGD", "APGD", "FABT", "Square", "DeepFool", "CarliniWagner", "MIFGSM", "HopSkipJump", "Boundary"),
             *("SegPGD", "CosPGD", "DAG", "ClassRemoval", "Vanish", "Spatial", "UniversalPerturbation"),
-            *("suite", "robust_accuracy"),
+            *("suite", "robust_accuracy", "DenseFeatureDetector", "FeatureSqueezing", "AdaptivePGD", "SequentialAlarm"),
+            *("Monitored", "measure_detection"),
         ),
-        missing="detection of attacked inputs",
+        missing="its study",
     ),
     System(
         "sharpening",

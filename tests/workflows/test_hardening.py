@@ -95,3 +95,31 @@ def test_what_it_doesn_t_apply_to(tmp_path):
             HardenOptions(nn.Linear(4, 2), data=table, method="sharpening", checks=["accuracy"], out=tmp_path / "never")
         )
     assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.slow
+def test_a_detector_stands_beside_the_network(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)).eval()
+    options = HardenOptions(model, data=DATA, method="detector", checks=["accuracy"], attack_limit=8, out=tmp_path)
+    found = harden(options)
+    x = DATA.test.inputs(slice(0, 5))
+    made = found.hardened.model
+    with torch.no_grad():
+        assert torch.equal(made(x), model(x))
+        wanted, opened = made.watched(x), load_exported(tmp_path / "network.pt2")(x)
+    assert len(opened) == 3
+    assert torch.allclose(opened[0], wanted[0], atol=1e-4)
+    assert torch.allclose(opened[1], wanted[1], rtol=1e-3)
+    assert torch.equal(opened[2], wanted[2])
+    before, after = found.before["monitor"], found.after["monitor"]
+    assert before.number("wrong_unnoticed_pgd") >= after.number("wrong_unnoticed_pgd")
+    assert after.number("false_alarms") < 0.3
+    assert "knows the monitor" in after.summary
+    assert (tmp_path / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize(("option", "value"), [("epochs", 2), ("strength", 1.5)])
+def test_a_detector_is_not_trained_and_its_strength_is_a_rate(option, value):
+    with pytest.raises(InputError, match=option):
+        HardenOptions("resnet8-mnist", method="detector", **{option: value})

@@ -130,10 +130,6 @@ def detector(subject: Subject, recipe: Recipe) -> Hardened:
         recipe: the strength is the rate of false alarms, 0.05 by default; nothing is trained.
     """
     rate = RATE if recipe.strength is None else recipe.strength
-    if recipe.epochs:
-        raise InputError("epochs", given=recipe.epochs, expected="none: a detector is fitted in one pass")
-    if not rate < 1:
-        raise InputError("strength", given=rate, expected="a rate of false alarms, within (0, 1)")
     recipe.say(f"monitor for {rate:.1%} false alarms, and attackers who don't and who do know it")
     found = measured_monitor(subject, rate)
     model = Monitored(found.detector)

@@ -13,7 +13,7 @@ from deepwright.compress.errors import ExportError
 from deepwright.core.devices import copy_on_cpu
 from deepwright.core.errors import InputError
 from deepwright.core.inference import require_gradients
-from deepwright.core.requirements import require_positive, require_whole
+from deepwright.core.requirements import require_positive, require_whole, require_within
 from deepwright.core.resume import Resume
 from deepwright.nets import load_exported, write_weights
 from deepwright.report import write_report
@@ -66,6 +66,10 @@ class HardenOptions(SubjectOptions):
         require_choice("method", self.method, METHODS)
         require_whole(0, **said(epochs=self.epochs))
         require_positive(**said(strength=self.strength))
+        if self.method == "detector":
+            if self.epochs:
+                raise InputError("epochs", given=self.epochs, expected="none: a detector is fitted in one pass")
+            require_within(0.0, 1.0, ends="()", **said(strength=self.strength))
         require_several("checks", self.checks)
         require_checks(self.checks)
 
