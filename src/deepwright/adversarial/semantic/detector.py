@@ -145,8 +145,7 @@ class InputDetector(Detector):
         """
         self._require_ready()
         found = []
-        for seen, batch in self._passes(x):
-            self._require_alike(batch)
+        for seen, batch in self._passes(x, alike=True):
             found.append(back_to(_counted(self._parts(seen)), batch))
         if not found:
             raise InputError("inputs", given="0 samples", expected="at least one")
@@ -278,10 +277,12 @@ class InputDetector(Detector):
             )
         return self.part_scores(batches).to(place)
 
-    def _passes(self, given: Inputs) -> Iterator[tuple[Seen, Tensor]]:
+    def _passes(self, given: Inputs, alike: bool = False) -> Iterator[tuple[Seen, Tensor]]:
         watch = self.watch
         with torch.no_grad(), evaluating(watch.model), fast_layout(watch.model):
             for x in _batches(given):
+                if alike:
+                    self._require_alike(x)
                 yield watch(x), x
 
     def _require_ready(self) -> None:

@@ -135,8 +135,7 @@ class DenseFeatureDetector(InputDetector):
         self._require_ready()
         dense = self._dense()
         found = []
-        for seen, batch in self._passes(x):
-            self._require_alike(batch)
+        for seen, batch in self._passes(x, alike=True):
             found.append(back_to(upsampled(dense.field(seen), batch.shape[2:]), batch))
         return torch.cat(found)
 
