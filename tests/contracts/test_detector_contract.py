@@ -283,7 +283,7 @@ def test_a_detector_of_inputs_keeps_the_contract(cls, watched, tmp_path):
     """Protocol, one score an input in any batch, the same bits again, saved and loaded, nothing left on the network."""
     model, new = watched[0], watched[3]
     assert isinstance(cls(), DetectorProtocol)
-    with pytest.raises(InputError, match="bind|fit"):
+    with pytest.raises(InputError, match=r"bind|fit"):
         cls().part_scores(new)
     fresh = cls().bind(model)
     if fresh.trainable:

@@ -123,7 +123,7 @@ def _watched(
     found = measured({name: made[name] for name in MADE}, clean, attacked)
     x, y = few
     options: dict[str, Any] = {"steps": 3 if small else KNOWING, "task": task, "seed": seed}
-    images = {"nobody": attacked["PGD"][: len(x)]}
+    images = {"nobody": PGD(eps, early_stop=False, **options)(model, x, y).x_adv}
     for name, detector in known.items():
         way = {"way": "orthogonal"} if name == OURS else {"way": "weighted", "weight": 1.0}
         images[name] = AdaptivePGD(eps, detector, **way, **options)(model, x, y).x_adv
