@@ -44,12 +44,6 @@ METHODS = {
     "MDS": _RED,
     "Energy": _CYAN,
     "OutsideTheBox": _VIOLET,
-    # adversarial-detection
-    "image features": OURS,
-    "dense features": light(OURS),
-    "feature squeezing": _ORANGE,
-    "image features + squeezing": _VIOLET,
-    "neighbours in features": _GREEN,
     # model-surgery, early-exit, evolutionary-pruning, prunefuse
     "taylor": OURS,
     "random": BASELINE,
