@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int64
@@ -14,7 +14,11 @@ from deepwright.core.errors import InputError
 STATISTICS = ("mean", "std", "max", "quantiles")
 """What a channel's map can be reduced to."""
 _SHARES = (0.05, 0.25, 0.75, 0.95)
-_POOLS = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
+_POOLS: dict[int, Callable[..., Tensor]] = {
+    1: F.adaptive_avg_pool1d,
+    2: F.adaptive_avg_pool2d,
+    3: F.adaptive_avg_pool3d,
+}
 
 
 def require_statistics(stats: Sequence[str]) -> tuple[str, ...]:
