@@ -91,9 +91,9 @@ def classes_at(logits: Tensor | None, field: Float[Tensor, "n d *positions"]) ->
     """
     size = tuple(field.shape[2:])
     if logits is None:
-        return torch.zeros(len(field), *size, dtype=torch.long, device=field.device)
+        return torch.zeros(field.shape[0], *size, dtype=torch.long, device=field.device)
     logits = logits.detach()
     if logits.ndim - 2 == len(size):
         return _pooled(logits.softmax(1), size).argmax(1)
     whole = logits.softmax(1).flatten(2).mean(2) if logits.ndim > 2 else logits
-    return whole.argmax(1).reshape(-1, *[1] * len(size)).expand(len(field), *size)
+    return whole.argmax(1).reshape(-1, *[1] * len(size)).expand(field.shape[0], *size)

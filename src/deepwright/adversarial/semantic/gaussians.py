@@ -153,7 +153,7 @@ class DenseFeatures(InputDetector):
         """
         features = dense_features(seen.maps)
         rows = (_rows(features) - self.means_[classes_at(seen.logits, features).flatten()]) @ self.whiten_
-        return rows.square().sum(1).reshape(len(features), *features.shape[2:])
+        return rows.square().sum(1).reshape(features.shape[0], *features.shape[2:])
 
     def _parts(self, seen: Seen) -> Float[Tensor, "n one"]:
         d = self.field(seen).flatten(1)

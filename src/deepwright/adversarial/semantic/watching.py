@@ -97,7 +97,7 @@ class Watch:
         for name in names:
             if name not in maps:
                 raise unknown_name("layer", name, [n for n, _ in self.model.named_modules() if n])
-        read = out if self.task is None else self.task.read(out, len(x), strict=False)
+        read = out if self.task is None else self.task.read(out, strict=False)
         return Seen(x, read, self._logits(read), {name: maps[name] for name in names})
 
     def logits(self, x: Float[Tensor, "n ..."]) -> Tensor:
@@ -111,12 +111,12 @@ class Watch:
         """
         with evaluating(self.model):
             out = self.model(x)
-        read = out if self.task is None else self.task.read(out, len(x), strict=False)
+        read = out if self.task is None else self.task.read(out, strict=False)
         return required(self._logits(read))
 
     def _run(self, x: Tensor, layers: str | tuple[str, ...]) -> tuple[Any, dict[str, Tensor]]:
         with Tap(self.model, layers, reduce=_whole, attached=True) as tap:
-            tap.reset(len(x))
+            tap.reset(x.shape[0])  # len() would fix a free batch size
             try:
                 out = self.model(x)
             except (RuntimeError, IndexError, TypeError, ValueError) as error:
