@@ -31,7 +31,6 @@ LIMITS = (
     "Latency is one processor's, one thread, batches of 32 through one ResNet-20 with units drawn at random; "
     "accelerators and other runtimes aren't measured, and small differences are within the machine's noise.",
     "What cutting itself costs isn't timed here; in `benchmarks/` torch-pruning, which proves nothing, is faster.",
-    "Intervals are of one comparison each: of several that are read together one may hold by chance.",
     "torch-pruning is called with its defaults; told the number of heads, or with layers left out by hand, it may cut "
     "what it fails on here.",
 )
