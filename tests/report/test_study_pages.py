@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 
 from deepwright.core.results import Arm, Claim, Figure, StudyResult, Table
-from deepwright.report.palette import BASELINE, COLORS, METHODS, OURS, light, looks
+from deepwright.report.palette import BASELINE, COLORS, METHODS, OURS, TRUTH, light, looks
 from deepwright.report.plots import png, vector
 from deepwright.report.study import markdown
 from deepwright.report.study_page import study_page
 from deepwright.studies._frame import curve
 
+PLAIN = (OURS, BASELINE, TRUTH)  # bars without a hatch
 VALUES = [0.3, 0.32, 0.31, 0.29, 0.33]
 RESULT = StudyResult(
     "tiny",
@@ -69,6 +70,23 @@ def test_the_html_page_escapes_and_fetches_nothing():
     assert not re.search(r'(src|href)="(?!data:|#)', text)
 
 
+def test_each_verdict_stands_beside_its_claim():
+    """The last of seven columns isn't seen on a phone."""
+    assert re.search(r"<td>failing &lt;b&gt;</td><td>fails</td>", study_page(RESULT))
+
+
+def test_code_in_the_limits_is_set_as_code():
+    text = study_page(replace(RESULT, limits=["Not in `benchmarks/`."]))
+    assert "Not in <code>benchmarks/</code>." in text
+
+
+def test_a_table_is_called_by_what_its_caption_says_first():
+    tables = [Table(["a"], [[1]], caption) for caption in ("Flow, 10 : 1: errors", "Gaps: p of one", "Gaps: p of two")]
+    text = study_page(replace(RESULT, tables=tables))
+    for title in ("errors", "Flow, 10 : 1", "Gaps: p of one", "Gaps: p of two"):
+        assert f"<h2>{title}</h2>" in text
+
+
 def test_a_study_without_figures_has_no_heading_for_them():
     assert "<h2>Figures</h2>" in study_page(RESULT)
     assert "<h2>Figures</h2>" not in study_page(replace(RESULT, figures=[]))
@@ -100,12 +118,15 @@ def test_a_gap_to_a_method_is_drawn_as_the_method():
 
 
 def test_marks_tell_methods_of_the_house_apart():
-    """Of two with one mark, one is the light variant of the other."""
+    """Whatever the place of a series among others, its colour has one mark and one hatch, and no other colour has."""
     marks = {}
     for name in METHODS:
-        look = looks([curve(name, [], [])])[0]
-        marks.setdefault(look.color, set()).add((look.marker, look.hatch))
+        for before in (0, 1, 4):
+            look = looks([*(curve(f"s{i}", [], []) for i in range(before)), curve(name, [], [])])[-1]
+            marks.setdefault(look.color, set()).add((look.marker, look.hatch))
     assert all(len(found) == 1 for found in marks.values())
+    for kind in zip(*(next(iter(found)) for color, found in marks.items() if color not in PLAIN)):
+        assert len(set(kind)) == len(kind)
 
 
 def test_a_light_colour_is_halfway_to_white():

@@ -9,7 +9,8 @@ from deepwright.core.results import Claim, StudyResult, Table, show
 RULE = (
     "A claim about a mean holds when its whole 95 % interval (Student's, over the seeds) lies on the side asked for, "
     "fails when all of it lies on the other side, and is not shown when the bar is inside. A claim about every seed "
-    "is decided by the seed nearest to failing."
+    "is decided by the seed nearest to failing. Each interval is of one claim alone: of many that hold, a few may do "
+    "so by chance."
 )
 
 
@@ -34,7 +35,8 @@ def claims_table(result: StudyResult) -> Table:
     """Every claim with what was measured, its interval and what was asked."""
     rows: list[list[Any]] = []
     for c in ordered(result.claims):
-        over = f"{c.n} {c.basis or 'seeds'}" if c.rule in ("mean", "every") else c.basis or str(c.n)
+        sampled = c.rule in ("mean", "every") or c.low is not None
+        over = f"{c.n} {c.basis or 'seeds'}" if sampled else c.basis or str(c.n)
         rows.append([c.text, c.measured, _interval(c), f"{c.sense} {show(c.threshold)}", _spread(c), over, c.verdict])
     return Table(["claim", "measured", "95 % interval", "asked", "spread", "over", "holds"], rows)
 

@@ -43,14 +43,23 @@ def tables_of(found: Found) -> list[Table]:
         _to_neighbours(found),
         _parts(found),
         _flagged(
-            found, "at_rate", f"{FLAGGED} at the false alarms of Outside the Box as published, on the same digits"
+            found,
+            "at_rate",
+            f"{FLAGGED} at the false alarms of Outside the Box as published, on the same digits (less of both where a "
+            "detector's scores tie there)",
         ),
-        _flagged(found, "flagged", "Share flagged by a threshold that accepts 95 % of every second known test digit"),
+        _flagged(
+            found,
+            "flagged",
+            "Share flagged by a threshold that accepts 95 % of every second known test digit; none where the highest "
+            "scores tie, as those of a monitor that says outside or not",
+        ),
         _lengths(found),
         Table(
             ["detector", *(f"seed {s}" for s in found.boxes.seeds)],
             [[d, *found.boxes.values(d)] for d in found.boxes[0]],
-            "AUROC on boxes_ood",
+            "AUROC on boxes_ood: points of two classes, each in four cubes, and foreign ones between the cubes, made "
+            "so that boxes are right (K a class)",
         ),
     ]
 
@@ -127,7 +136,9 @@ def _parts(found: Found) -> Table:
         worst = min(mean_area(pairs, name, s, "ablations") for s in FAR)
         rows.append([name, mean_area(pairs, name, "near", "ablations"), gap.value, *ends(gap), worst])
     caption = (
-        f"{PARTS} of AggBBAS is worth: AUROC on two unknown digits, over {len(pairs)} pairs; nothing is chosen here"
+        f"{PARTS} of AggBBAS is worth: AUROC on two unknown digits, over {len(pairs)} pairs; nothing is chosen here; "
+        "K: boxes a class; single: of the predicted class alone, else of all classes by their probability; count: how "
+        "many variables are outside, else by how far, in deviations or (widths) in widths of the box"
     )
     return Table(["boxes", "near", f"minus {base}", "low", "high", "worst far set"], rows, caption)
 

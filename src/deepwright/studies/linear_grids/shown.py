@@ -196,7 +196,15 @@ def figures(arms: Arms) -> list[Figure]:
     fields = {"exact": shown[OURS][1].numpy()} | {name: p[0].numpy() for name, p in shown.items()}
     return [
         Figure("bar", "Error at equal CPU time", bars, "problem", "relative L2 error", log_y=True),
-        Figure("line", KERNELS_SEEN, losses, "share of training", "loss", log_y=True),
+        Figure(
+            "line",
+            KERNELS_SEEN,
+            losses,
+            "share of training",
+            "loss",
+            log_y=True,
+            note="what training lowers: errors, in the first table, can have another order",
+        ),
         Figure("images", FIRST_SEED, field_images(fields, extent=(-1, 1, -1, 1))),
     ]
 

@@ -57,7 +57,6 @@ LIMITS = (
     "networks don't pay for them.",
     "Where a front holds nothing near a share, the network taken from it is Taylor's cut in part or wholly: there the "
     "searches can't differ much from it.",
-    "Intervals are of one comparison each: of several that are read together one may hold by chance.",
     "Fewer nonzero weights aren't a smaller or faster network: only the cuts in units are.",
 )
 

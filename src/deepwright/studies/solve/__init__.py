@@ -18,6 +18,7 @@ from deepwright.studies.solve.shown import (
     holm_p,
     path_title,
     quotients_table,
+    unsettled,
 )
 from deepwright.studies.solve.timing import engines, engines_table
 from deepwright.studies.solve.trials import BURGERS, HARD, KINDS, LONG, POISSON, trial
@@ -63,6 +64,7 @@ def run(settings: Settings) -> StudyResult:
     runs = run_grid(trial, _final(picked, seeds, budgets), settings, "sciml-core")
     found, speed = runs.by("problem", "method"), engines(1 if quick else 9)
     arms = {key: found[key] for problem in budgets for key in found if key[0] == problem}
+    quotients = quotients_table(arms, len(seeds))
     return study_result(
         "sciml-core",
         [tuned, runs],
@@ -70,13 +72,13 @@ def run(settings: Settings) -> StudyResult:
         claims=[*_rival_claims(arms), *_scaling_claims(arms), *_float_claims(arms), *_engine_claims(speed)],
         tables=[
             *(errors_table(arms, problem, _caption(problem, budgets, len(seeds))) for problem in budgets),
-            quotients_table(arms, len(seeds)),
+            quotients,
             engines_table(speed),
         ],
         figures=figures(arms, budgets),
         summary=_summary(arms, speed, budget, longer),
         arms=[*picked.arms, *_taken_over(budgets)],
-        limits=LIMITS,
+        limits=[*unsettled(quotients), *LIMITS],
         settings={"budgets": budgets, "settings chosen on seeds": list(TUNING)},
     )
 

@@ -59,6 +59,20 @@ def quotients_table(arms: Arms, n: int) -> Table:
     return Table(["problem", "optimiser", "quotient", "low", "high", "p (Holm)"], rows, caption)
 
 
+def unsettled(quotients: Table) -> list[str]:
+    """One sentence where an interval alone says more than p does after Holm's correction, either way.
+
+    Args:
+        quotients: the table of them.
+    """
+    rows: list[list[Any]] = list(quotients.rows)
+    names = [
+        f"{row[1]} on {row[0]}" for row in rows if row[5] is not None and not row[3] <= 1 <= row[4] and row[5] > 0.05
+    ]
+    words = "With Holm's correction these quotients aren't settled, though 1 is outside of each interval"
+    return [f"{words}: {'; '.join(names)}."] if names else []
+
+
 def holm_p(arms: Arms) -> dict[tuple[str, str], float | None]:
     """By problem and optimiser, p of an error as large as Levenberg-Marquardt's, adjusted for how many are tested.
 

@@ -31,7 +31,6 @@ LIMITS = (
     "Latency is one processor's, one thread, batches of 32 through one ResNet-20 with units drawn at random; "
     "accelerators and other runtimes aren't measured, and small differences are within the machine's noise.",
     "What cutting itself costs isn't timed here; in `benchmarks/` torch-pruning, which proves nothing, is faster.",
-    "Intervals are of one comparison each: of several that are read together one may hold by chance.",
     "torch-pruning's default call isn't its best: told the number of heads, and with the sizes that attention keeps "
     "set by hand, a cut of a quarter ran through the ViT and the BERT here as well (tried once, beside the study), "
     "through GPT-2 not. That a network runs doesn't say that it is what the cut should leave.",
