@@ -1,5 +1,6 @@
 """A study's pages and figures: what fails first, one colour a method, the same bytes for the same data."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -59,6 +60,31 @@ def test_the_html_page_escapes_and_fetches_nothing():
     text = study_page(RESULT)
     assert "failing <b>" not in text
     assert not re.search(r'(src|href)="(?!data:|#)', text)
+
+
+@pytest.mark.parametrize("words", ["two\nlines", "a|b", "$x_{", "cost $5 and $6"])
+def test_any_words_leave_a_table_whole_and_are_drawn(words, tmp_path):
+    figures = [
+        Figure("bar", words, [curve(words, [words], [1.0]), curve("b", [words], [1.0])], words, words),
+        Figure("heatmap", words, [{"rows": [words], "columns": [words], "values": [[1.0]]}]),
+    ]
+    png(figures, tmp_path / "f.png")
+    text = Table([words, "b"], [[words, 1.0]]).markdown()
+    assert [line.replace("\\|", "").count("|") for line in text.splitlines()] == [3, 3, 3]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("none", [math.nan, math.inf, None, "nan"])
+@pytest.mark.parametrize("kind", ["line", "bar"])
+def test_what_is_no_number_is_left_out_of_a_figure(kind, none, tmp_path):
+    one = {"name": "n", "x": ["a", "b"] if kind == "bar" else [0, 1], "y": [none, 1.0]}
+    one |= {"low": [none, 1.0000000000000002], "high": [none, 1.5]}  # an end that rounding put above its value
+    figures = [
+        Figure(kind, "t", [one]),
+        Figure("heatmap", "h", [{"rows": [1], "columns": [2, 3], "values": [[none, 1]]}]),
+    ]
+    png([*figures, Figure("heatmap", "e", [])], tmp_path / "f.png")
+    assert "<figure" in study_page(replace(RESULT, figures=figures))
 
 
 def test_a_study_without_figures_has_no_heading_for_them():
