@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from deepwright.core.errors import InputError
 from deepwright.core.results import Arm, Claim, Figure, StudyResult, Table
 from deepwright.report.palette import BASELINE, COLORS, METHODS, OURS, light, looks
 from deepwright.report.plots import png, vector
-from deepwright.report.study import markdown
+from deepwright.report.study import markdown, write_study
 from deepwright.report.study_page import study_page
 from deepwright.studies._frame import curve
 
@@ -85,6 +86,13 @@ def test_what_is_no_number_is_left_out_of_a_figure(kind, none, tmp_path):
     ]
     png([*figures, Figure("heatmap", "e", [])], tmp_path / "f.png")
     assert "<figure" in study_page(replace(RESULT, figures=figures))
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/b", ""])
+def test_a_study_is_written_into_its_folder_alone(name, tmp_path):
+    with pytest.raises(InputError, match="a name that a file can have"):
+        write_study(replace(RESULT, study=name), tmp_path / "in")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_study_without_figures_has_no_heading_for_them():

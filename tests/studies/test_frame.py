@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import read_sealed, write_sealed
 from deepwright.core.results import Claim, Figure, Table
+from deepwright.core.resume import DamagedFileWarning
 from deepwright.core.statistics import Interval, mean_interval
 from deepwright.report.study import markdown
 from deepwright.studies import STUDIES, Settings, run_study
@@ -177,6 +179,19 @@ def test_a_stored_trial_that_read_another_file_is_not_taken(tmp_path):
     file.unlink()
     with pytest.raises(InputError, match="cannot read"):
         run_grid(scaled, [], Settings(), "test", files=[file])
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("part", ["header", "state"])
+def test_a_sealed_file_of_something_else_is_set_aside(part, tmp_path):
+    grid = cross(factor=2, seed=(1,))
+    first = run_grid(scaled, grid, Settings(store=tmp_path), "test")
+    file = next(tmp_path.glob("*.pt"))
+    header, state = read_sealed(file)
+    write_sealed(file, *(([1], state) if part == "header" else (header, {"other": 1})))
+    with pytest.warns(DamagedFileWarning):
+        again = run_grid(scaled, grid, Settings(store=tmp_path), "test")
+    assert (again.rows, again.replayed) == (first.rows, 0)
 
 
 @pytest.mark.parametrize(("diverged", "value"), [(math.inf, math.inf), (math.nan, math.nan)])
