@@ -1,14 +1,16 @@
 """A study's pages and figures: what fails first, one colour a method, the same bytes for the same data."""
 
+import math
 import re
 from dataclasses import replace
 
 import pytest
 
+from deepwright.core.errors import InputError
 from deepwright.core.results import Arm, Claim, Figure, StudyResult, Table
 from deepwright.report.palette import BASELINE, COLORS, METHODS, OURS, TRUTH, light, looks
 from deepwright.report.plots import png, vector
-from deepwright.report.study import markdown
+from deepwright.report.study import markdown, write_study
 from deepwright.report.study_page import study_page
 from deepwright.studies._frame import curve
 
@@ -85,6 +87,38 @@ def test_a_table_is_called_by_what_its_caption_says_first():
     text = study_page(replace(RESULT, tables=tables))
     for title in ("errors", "Flow, 10 : 1", "Gaps: p of one", "Gaps: p of two"):
         assert f"<h2>{title}</h2>" in text
+
+
+@pytest.mark.parametrize("words", ["two\nlines", "a|b", "$x_{", "cost $5 and $6"])
+def test_any_words_leave_a_table_whole_and_are_drawn(words, tmp_path):
+    figures = [
+        Figure("bar", words, [curve(words, [words], [1.0]), curve("b", [words], [1.0])], words, words),
+        Figure("heatmap", words, [{"rows": [words], "columns": [words], "values": [[1.0]]}]),
+    ]
+    png(figures, tmp_path / "f.png")
+    text = Table([words, "b"], [[words, 1.0]]).markdown()
+    assert [line.replace("\\|", "").count("|") for line in text.splitlines()] == [3, 3, 3]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("none", [math.nan, math.inf, None, "nan"])
+@pytest.mark.parametrize("kind", ["line", "bar"])
+def test_what_is_no_number_is_left_out_of_a_figure(kind, none, tmp_path):
+    one = {"name": "n", "x": ["a", "b"] if kind == "bar" else [0, 1], "y": [none, 1.0]}
+    one |= {"low": [none, 1.0000000000000002], "high": [none, 1.5]}  # an end that rounding put above its value
+    figures = [
+        Figure(kind, "t", [one]),
+        Figure("heatmap", "h", [{"rows": [1], "columns": [2, 3], "values": [[none, 1]]}]),
+    ]
+    png([*figures, Figure("heatmap", "e", [])], tmp_path / "f.png")
+    assert "<figure" in study_page(replace(RESULT, figures=figures))
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/b", ""])
+def test_a_study_is_written_into_its_folder_alone(name, tmp_path):
+    with pytest.raises(InputError, match="a name that a file can have"):
+        write_study(replace(RESULT, study=name), tmp_path / "in")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_study_without_figures_has_no_heading_for_them():

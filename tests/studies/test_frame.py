@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import read_sealed, write_sealed
 from deepwright.core.results import Claim, Figure, Table
+from deepwright.core.resume import DamagedFileWarning
 from deepwright.core.statistics import Interval, mean_interval
 from deepwright.report.study import markdown
 from deepwright.studies import STUDIES, Settings, run_study
@@ -21,7 +23,10 @@ from deepwright.studies._frame import (
     curve,
     ends,
     gaps,
+    geometric,
+    geometric_mean,
     mean,
+    over_trials,
     ratios,
     run_grid,
     study_result,
@@ -160,6 +165,61 @@ def test_stored_trials_are_replayed_and_counted(tmp_path):
     run_grid(scaled, cross(factor=2, seed=(1, 2)), settings, "test")
     again = run_grid(scaled, cross(factor=2, seed=(1, 2, 3)), settings, "test")
     assert (again.replayed, again.values("value")) == (2, [2.0, 4.0, 6.0])
+
+
+def test_a_stored_trial_that_read_another_file_is_not_taken(tmp_path):
+    file = tmp_path / "rows.csv"
+
+    def replayed(text):
+        file.write_text(text)
+        grid = cross(factor=2, seed=(1,))
+        return run_grid(scaled, grid, Settings(store=tmp_path / "store"), "test", files=[file]).replayed
+
+    assert [replayed(text) for text in ("1", "1", "2", "1")] == [0, 1, 0, 1]
+    file.unlink()
+    with pytest.raises(InputError, match="cannot read"):
+        run_grid(scaled, [], Settings(), "test", files=[file])
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("part", ["header", "state"])
+def test_a_sealed_file_of_something_else_is_set_aside(part, tmp_path):
+    grid = cross(factor=2, seed=(1,))
+    first = run_grid(scaled, grid, Settings(store=tmp_path), "test")
+    file = next(tmp_path.glob("*.pt"))
+    header, state = read_sealed(file)
+    write_sealed(file, *(([1], state) if part == "header" else (header, {"other": 1})))
+    with pytest.warns(DamagedFileWarning):
+        again = run_grid(scaled, grid, Settings(store=tmp_path), "test")
+    assert (again.rows, again.replayed) == (first.rows, 0)
+
+
+@pytest.mark.parametrize(("diverged", "value"), [(math.inf, math.inf), (math.nan, math.nan)])
+def test_a_trial_that_diverged_is_shown_and_decides_nothing(diverged, value):
+    specs = tuple({"seed": seed} for seed in range(3))
+    bad, good = (Runs(specs, tuple({"v": v} for v in values)) for values in ((1.0, diverged, 2.0), (1.0, 1.0, 2.0)))
+    for found in (bad.interval("v"), geometric(bad, good, "v"), over_trials(gaps(bad, good, "v"))):
+        assert found.value == pytest.approx(value, nan_ok=True)
+        assert ends(found) == (None, None)
+        assert Claim.at_most("c", found, 5.0, n=3).verdict == "no number: not shown"
+    assert "low" not in banded("n", [0], [bad.values("v")])
+
+
+def test_a_quotient_over_nothing_is_no_number():
+    specs = tuple({"seed": seed} for seed in range(2))
+    over, under = (Runs(specs, tuple({"v": v} for v in values)) for values in ((1.0, 2.0), (0.0, 1.0)))
+    assert ratios(over, under, "v") == pytest.approx([math.nan, 2.0], nan_ok=True)
+
+
+@pytest.mark.parametrize("values", [[], [1.0, 0.0], [math.nan, -1.0]])
+def test_a_geometric_mean_needs_values_above_0(values):
+    with pytest.raises(InputError, match="above 0"):
+        geometric_mean(values)
+
+
+def test_an_interval_that_is_too_wide_for_a_number_is_not_known():
+    found = geometric_mean([1e-200, 1e200])
+    assert (found.value, found.known) == (pytest.approx(1.0), False)
 
 
 def test_the_trial_that_workers_get_survives_pickling():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deepwright.core.errors import InputError
 from deepwright.core.files import write_text
 from deepwright.core.results import StudyResult
 from deepwright.report.plots import png, vector
@@ -19,8 +20,13 @@ def write_study(result: StudyResult, folder: Path | str) -> Path:
     Args:
         result: of a study.
         folder: where to.
+
+    Raises:
+        InputError: a study whose name is no file's, or a place that can't be written.
     """
     folder = Path(folder)
+    if Path(result.study).name != result.study or not result.study:
+        raise InputError("study", given=repr(result.study), expected="a name that a file can have")
     result.to_json(folder / f"{result.study}.json")
     if result.figures:
         png(result.figures, folder / f"{result.study}.png")

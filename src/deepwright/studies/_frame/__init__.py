@@ -14,7 +14,7 @@ from deepwright.studies._frame.numbers import (
     geometric_mean,
     ratios,
 )
-from deepwright.studies._frame.runs import Measure, Runs, cross, mean, run_grid
+from deepwright.studies._frame.runs import Measure, Runs, cross, mean, over_trials, run_grid
 from deepwright.studies._frame.selection import Selection, select
 from deepwright.studies._frame.whole import study_result
 
@@ -32,6 +32,7 @@ __all__ = [
     "geometric",
     "geometric_mean",
     "mean",
+    "over_trials",
     "ratios",
     "run_grid",
     "select",

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import mean_interval
-from deepwright.studies._frame import Runs, barred, curve, ends, mean
+from deepwright.studies._frame import Runs, barred, curve, ends, mean, over_trials
 from deepwright.studies.bbas import photographs
 from deepwright.studies.bbas.claims import BOXES, FAR_DIGITS, FLAGGED, NEAR, PARTS, PHOTOGRAPHS
 from deepwright.studies.bbas.detectors import ABLATIONS, OURS, PUBLISHED, SAME_VARIABLES, Setting
@@ -98,7 +97,7 @@ def _photographs(found: Found, runs: Runs) -> Table:
     near, settings = photographs.SETS[0], found.chosen.photographs or {}
     rows: list[list[Any]] = []
     for d in shared(runs):
-        gap = mean_interval(gaps_to(runs, d, near))
+        gap = over_trials(gaps_to(runs, d, near))
         far = [mean_area(runs, d, name) for name in photographs.FAR]
         rows.append([d, _words(settings[d]), mean_area(runs, d, near), gap.value, *ends(gap), *far])
     accuracy = runs.mean("accuracy")
@@ -155,7 +154,7 @@ def _lengths(found: Found) -> Table:
     rows: list[list[Any]] = []
     for epochs in found.lengths:
         runs = found.at_length(epochs)
-        msp, knn = (mean_interval(gaps_to(runs, d, "near")) for d in ("MSP", "KNN"))
+        msp, knn = (over_trials(gaps_to(runs, d, "near")) for d in ("MSP", "KNN"))
         areas = [mean_area(runs, d, "near") for d in _SHORT]
         rows.append([epochs, runs.mean("accuracy"), *areas, msp.value, *ends(msp), knn.value, *ends(knn)])
     columns = ["epochs", "accuracy", *_SHORT, f"{OURS} minus MSP", "low", "high", f"{OURS} minus KNN", "low ", "high "]
@@ -185,7 +184,7 @@ def _gap_bars(found: Found) -> Figure:
     if found.photographs is not None:
         runs = found.photographs
         both = [d for d in others if d in shared(runs)]
-        gaps = [mean_interval(gaps_to(runs, d, photographs.SETS[0])) for d in both]
+        gaps = [over_trials(gaps_to(runs, d, photographs.SETS[0])) for d in both]
         series.append(barred("other photographs", both, gaps))
     return Figure("bar", "AggBBAS minus each detector on near sets", series, "", "AUROC, 95 % intervals")
 
@@ -250,7 +249,7 @@ def _on_photographs(found: Found) -> str:
     if found.photographs is None:
         return " Without its files, nothing was measured on photographs."
     runs, near = found.photographs, photographs.SETS[0]
-    gaps = {d: mean_interval(gaps_to(runs, d, near)) for d in shared(runs)}
+    gaps = {d: over_trials(gaps_to(runs, d, near)) for d in shared(runs)}
     ahead = [d for d, gap in gaps.items() if d != OURS and gap.value < 0]
     far = {name: mean_area(runs, OURS, name) for name in photographs.FAR}
     return (

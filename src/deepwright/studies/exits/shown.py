@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import mean_interval
-from deepwright.studies._frame import Measure, Runs, banded, columns, curve, ends, gaps
+from deepwright.studies._frame import Measure, Runs, banded, columns, curve, ends, gaps, over_trials
 from deepwright.studies.exits.choosing import EXIT, RANDOM, TRIGGER, Chosen
 from deepwright.studies.exits.detectors import ALONE, CUTS, EQUAL, FRONT, FRONTS, HALF, JOINT, WIDTHS
 from deepwright.studies.exits.films import FILMS
@@ -231,8 +230,8 @@ def summary(runs: Runs, picked: Chosen) -> str:
     """
     cut, (own, trigger) = picked.cut, picked.on_films["camera stands"]
     fast, apart = of_exit(cut, 0.05, "speedup"), _within(FRONT, picked.front, "speedup")
-    front, shared = runs.mean(apart), mean_interval(gaps(runs, runs, fast, apart))
-    ahead = mean_interval(gaps(runs, runs, of_exit(cut, 0.05, "precision"), _precision(EQUAL)))
+    front, shared = runs.mean(apart), over_trials(gaps(runs, runs, fast, apart))
+    ahead = over_trials(gaps(runs, runs, of_exit(cut, 0.05, "precision"), _precision(EQUAL)))
     speed, change = runs.interval(fast), runs.interval(of_exit(cut, 0.05, "change"))
     cpu = runs.interval(_time(cut, "64, 51 leave", "cpu"))
     missed, small = (runs.mean(of_exit(cut, 0.05, k)) for k in ("false skip", "false skip, small objects"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from deepwright.core.results import StudyResult, Table
@@ -77,9 +78,10 @@ def run(settings: Settings) -> StudyResult:
     """FragilityLoss against ERM, label smoothing, focal, CVaR, tilted and chi2-DRO losses, and in other regimes."""
     seeds = _seeds(settings)
     most, two, exact_ones = grids(settings)
-    main = run_grid(trial, most, settings, "fragility-index")
-    others = run_grid(trial, two, settings, "regimes")
-    linear = run_grid(linear_trial, exact_ones, settings, "linear models")
+    heart = sorted({Path(spec["root"]) / HEART_FILE for spec in most if spec["root"] is not None})
+    main = run_grid(trial, most, settings, "fragility-index", files=heart)
+    others = run_grid(trial, two, settings, "regimes", files=heart)
+    linear = run_grid(linear_trial, exact_ones, settings, "linear models", files=heart)
     n, names = len(seeds), list(main.by("data"))
     best, by_nfi = chosen(main, "ce"), chosen(main, "nfi")
     elsewhere, lines = chosen(others, "ce"), chosen_linear(linear)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from deepwright.core.results import Arm, Claim, StudyResult
-from deepwright.core.statistics import mean_interval
 from deepwright.studies import Settings
 from deepwright.studies._clock import MEDIAN
-from deepwright.studies._frame import Runs, Selection, cross, gaps, run_grid, select, study_result
+from deepwright.studies._frame import Runs, Selection, cross, gaps, over_trials, run_grid, select, study_result
 from deepwright.studies.kinetic.drawing import figures
 from deepwright.studies.kinetic.mixtures import (
     HALVED,
@@ -157,7 +156,7 @@ def _size(row: Any) -> float:
 
 def _cause(arms: Arms, measure: Any) -> str:
     """Whether the scheme's error is its step's, by what half the step size does to it."""
-    change = mean_interval(gaps(arms[HALVED], arms["constrained"], measure))
+    change = over_trials(gaps(arms[HALVED], arms["constrained"], measure))
     if change.known and change.high < 0:
         return "Half the step size lowers our error: part of it is the step's own, which is of first order in tau."
     return (

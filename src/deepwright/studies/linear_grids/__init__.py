@@ -63,7 +63,7 @@ TANH_PINN = "PINN, tanh"
 def run(settings: Settings) -> StudyResult:
     """Same points, same CPU time, settings chosen alike; then what explains the results."""
     quick = settings.quick
-    seeds = settings.seeds_or(range(100, 101 if quick else 105))
+    seeds = settings.seeds_or(range(100, 101 if quick else 105), aside=(ASIDE,))
     scale, rates = (0.05, RATES[1:2]) if quick else (1.0, RATES)
     problems = tuple(BUDGET)[: 2 if quick else None]
     tuned = run_grid(trial, _tuning_grid(problems, scale, rates), settings, "spline-grid, settings")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval, mean_interval
-from deepwright.studies._frame import Measure, Runs, Selection, banded, columns, ends, gaps, mean, ratios
+from deepwright.core.statistics import Interval
+from deepwright.studies._frame import Measure, Runs, Selection, banded, columns, ends, gaps, mean, over_trials, ratios
 from deepwright.studies.prunefuse.choosing import Trained
 from deepwright.studies.prunefuse.selecting import LABELS, OURS, RANDOM, SELECTIONS, SEPARATE, WHOLE
 from deepwright.studies.prunefuse.training import (
@@ -68,7 +68,7 @@ def _ways(trained: Trained) -> Table:
                 rows.append([labels, length, *_cells(scratch), *[None] * 6])
                 continue
             fused = trained.at(length, labels, FUSED)
-            gap = mean_interval(gaps(fused, scratch, "test"))
+            gap = over_trials(gaps(fused, scratch, "test"))
             rows.append([labels, length, *_cells(scratch), *_cells(fused), *_parts(gap)])
     return Table(
         ["labels chosen by", "training", *columns("from scratch", "fused", "fused less scratch")],
@@ -114,7 +114,7 @@ def _settled(trained: Trained) -> Table:
             for epochs in LENGTHS[length][0]:
                 best = _best_validation(trained.all[length, f"{OURS}: {way}"], epochs)
                 chosen = [row["epochs"] == epochs for row in trained.at(length, OURS, way)]
-                rows.append([way, length, epochs, *_parts(mean_interval(best)), mean(chosen)])
+                rows.append([way, length, epochs, *_parts(over_trials(best)), mean(chosen)])
     return Table(
         ["way", "training", "epochs", "validation accuracy", "low", "high", "share of seeds that chose these epochs"],
         rows,
@@ -144,14 +144,14 @@ def _rests(trained: Trained) -> Table:
 
 
 def _gap_to_random(trained: Trained, way: str) -> Interval:
-    return mean_interval(gaps(trained.at(SMALL, OURS, way), trained.at(SMALL, OURS, FUSED), "test"))
+    return over_trials(gaps(trained.at(SMALL, OURS, way), trained.at(SMALL, OURS, FUSED), "test"))
 
 
 def _rounds(rounds: dict[int, Runs]) -> Table:
     rows: list[list[Any]] = []
     for width, runs in rounds.items():
         for name in (WHOLE, OURS, SEPARATE):
-            share = mean_interval([row[name] / row[WHOLE] for row in runs])
+            share = over_trials([row[name] / row[WHOLE] for row in runs])
             rows.append([width, name, *_cells(runs, name), *_parts(share)])
     return Table(
         ["width", "selector", *columns("CPU seconds", "over the whole network's")],
@@ -198,11 +198,11 @@ def summary(selectors: Selection, trained: Trained, rounds: dict[int, Runs]) -> 
     """
 
     def gap(length: str, labels: str) -> Interval:
-        return mean_interval(gaps(trained.at(length, OURS, SCRATCH), trained.at(length, labels, SCRATCH), "test"))
+        return over_trials(gaps(trained.at(length, OURS, SCRATCH), trained.at(length, labels, SCRATCH), "test"))
 
     def fused(length: str, other: str = "") -> Interval:
         scratch = trained.at(other or length, OURS, SCRATCH)
-        return mean_interval(gaps(trained.at(length, OURS, FUSED), scratch, "test"))
+        return over_trials(gaps(trained.at(length, OURS, FUSED), scratch, "test"))
 
     by_name, last = selectors.runs.by("name"), LONG if trained.has(LONG, OURS, FUSED) else TEN
     macs = mean(ratios(by_name[OURS], by_name[WHOLE], "macs"))

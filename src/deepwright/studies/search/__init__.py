@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from deepwright.core.results import Claim, StudyResult, Table
-from deepwright.core.statistics import mean_interval
 from deepwright.studies import Settings
-from deepwright.studies._frame import Runs, Selection, cross, gaps, mean, run_grid, study_result
+from deepwright.studies._frame import Runs, Selection, cross, gaps, mean, over_trials, run_grid, study_result
 from deepwright.studies.search.room import MAIN, NETWORKS, exact_trial, room_trial
 from deepwright.studies.search.shown import (
     CUT,
@@ -43,6 +42,7 @@ from deepwright.studies.search.units import (
 )
 from deepwright.studies.search.weights import GENERATIONS, METHODS, POPULATION, weights_trial
 
+PHOTOS_FILE = "cifar10-images.zip"
 OURS, LONG, UNGUIDED, FLAT = "phase 1 + 2", "phase 1, full budget", "phase 1 + 2, unguided", "flat binary"
 _CURSE = (
     "Masks that were searched for by 400 validation digits fit these: from validation to test the error of the network "
@@ -109,9 +109,10 @@ def run(settings: Settings) -> StudyResult:
 
 def _photographs(settings: Settings, seeds: tuple[int, ...]) -> Runs | None:
     root = settings.data_root
-    if settings.quick or root is None or not (root / "cifar10-images.zip").exists():
+    if settings.quick or root is None or not (root / PHOTOS_FILE).exists():
         return None
-    return run_grid(photos_trial, cross(seed=seeds, root=str(root), **PHOTO_SIZES), settings, "photographs")
+    grid = cross(seed=seeds, root=str(root), **PHOTO_SIZES)
+    return run_grid(photos_trial, grid, settings, "photographs", files=[root / PHOTOS_FILE])
 
 
 def _selected_photographs(photos: Runs) -> Selection:
@@ -315,7 +316,7 @@ def _weight_claims(methods: Arms) -> list[Claim]:
 def _photo_words(real: Selection) -> str:
     arms = real.runs.by("share", "arm")
     share = next(share for share, _ in arms)
-    plain, taylor = (f"{mean_interval(gaps(arms[share, ANEW], arms[share, o], 'test')):+.4f}" for o in (L2, TAYLOR))
+    plain, taylor = (f"{over_trials(gaps(arms[share, ANEW], arms[share, o], 'test')):+.4f}" for o in (L2, TAYLOR))
     lost = [mean([row["test"] - row["dense"] for row in arms[share, name]]) for name in (ANEW, L2)]
     return (
         f" On photographs the search with statistics anew is {plain} against L2 and {taylor} "
@@ -326,10 +327,10 @@ def _photo_words(real: Selection) -> str:
 
 def _summary(arms: Arms, best: Arms, methods: Arms, rooms: Runs, exact: Runs, photos: Selection | None) -> str:
     def after(one: str, other: str) -> str:
-        return f"{mean_interval(_over_shares(arms, one, other, 'test')):+.4f}"
+        return f"{over_trials(_over_shares(arms, one, other, 'test')):+.4f}"
 
     def over(other: str, key: str) -> str:
-        return f"{mean_interval(gaps(ours, methods[other], key)):+.4f}"
+        return f"{over_trials(gaps(ours, methods[other], key)):+.4f}"
 
     ours, first = methods[OURS], "phase 1"
     main = rooms.by("network")[MAIN]
@@ -340,12 +341,12 @@ def _summary(arms: Arms, best: Arms, methods: Arms, rooms: Runs, exact: Runs, ph
     picked = [methods[m].mean("picked test error") for m in (OURS, "LAMP")]
     return (
         "After equal training, in coupled units, the best of three searches is "
-        f"{mean_interval(_best_gaps(best)):+.4f} in test accuracy against the best of three one-shot cuts, as a mean "
+        f"{over_trials(_best_gaps(best)):+.4f} in test accuracy against the best of three one-shot cuts, as a mean "
         f"over three shares of the MACs, and {mean([row['test'] - row['dense'] for row in wide]):+.4f} against the "
         f"dense network at the largest; a search with statistics anew is {after(ANEW, L2)} against one-shot L2, "
         f"{after(ANEW, TAYLOR)} against Taylor, {after(ANEW, RANDOM)} against random units, {after(ANEW, AS_CUT)} "
         f"against a search that judges cuts as they are; 8 steps for each candidate add {after(STEPS, ANEW)}. Before "
-        f"training the search as cut is {mean_interval(_over_shares(arms, AS_CUT, L2, 'before')):+.4f} against L2."
+        f"training the search as cut is {over_trials(_over_shares(arms, AS_CUT, L2, 'before')):+.4f} against L2."
         f"{'' if photos is None else _photo_words(photos)} Over single weights phase 2 adds "
         f"{over(first, 'hypervolume')} on validation to its own phase 1 (the paper: 0.04 at least) of {left[1]:.4f} "
         f"that are known to be left, on test digits {over(first, 'held out')}; against a longer phase 1 it is "

@@ -8,8 +8,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from deepwright.core.results import Arm, Figure, Table
-from deepwright.core.statistics import mean_interval
-from deepwright.studies._frame import Runs, Selection, banded, curve, ends, mean, select
+from deepwright.studies._frame import Runs, Selection, banded, curve, ends, mean, over_trials, select
 from deepwright.studies._retraining import spread
 from deepwright.studies.search.room import TINY
 from deepwright.studies.search.units import AS_CUT, L2, ONE_SHOT, RANDOM, SEARCHES, TAYLOR, UNIFORM
@@ -134,8 +133,8 @@ def room_table(rooms: Arms, exact: Runs) -> Table:
 
 
 def _room_row(network: str, trials: list[dict[str, Any]]) -> list[Any]:
-    added = mean_interval([t["phase 1 + 2"] - t["phase 1"] for t in trials])
-    left = mean_interval([t["best"] - t["phase 1"] for t in trials])
+    added = over_trials([t["phase 1 + 2"] - t["phase 1"] for t in trials])
+    left = over_trials([t["best"] - t["phase 1"] for t in trials])
     longer = None
     if "phase 1, full budget" in trials[0]:
         longer = mean([t["phase 1, full budget"] - t["phase 1"] for t in trials])
@@ -166,7 +165,7 @@ def ends_of_gap(runs: Runs) -> list[Any]:
     Args:
         runs: of one arm.
     """
-    gap = mean_interval([row["test"] - row["dense"] for row in runs])
+    gap = over_trials([row["test"] - row["dense"] for row in runs])
     return [gap.value, *ends(gap)]
 
 
@@ -180,7 +179,7 @@ def foretold_table(arms: Arms) -> Table:
     for share in dict.fromkeys(share for share, _ in arms):
         cells: list[Any] = []
         for key in ("before", "settled"):
-            found = mean_interval(_correlations(arms, share, key))
+            found = over_trials(_correlations(arms, share, key))
             cells += [found.value, *ends(found)]
         rows.append([share, *cells])
     columns = ["as cut", "low", "high", "statistics anew", "low ", "high "]

@@ -56,7 +56,7 @@ LIMITS = (
 def run(settings: Settings) -> StudyResult:
     """Every optimiser at its own best setting for the same CPU seconds; derivative engines side by side."""
     quick = settings.quick
-    seeds = settings.seeds_or(range(100, 101 if quick else 105))
+    seeds = settings.seeds_or(range(100, 101 if quick else 105), aside=TUNING)
     budget, longer = (0.2, 0.4) if quick else (3.0, 10.0)
     budgets = {POISSON: budget, HARD: budget, LONG: longer, BURGERS: budget}
     tuned = run_grid(trial, _tuning(quick, budget), settings, "sciml-core, settings")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from deepwright.core.results import Claim, StudyResult
-from deepwright.core.statistics import mean_interval
 from deepwright.studies import Settings
 from deepwright.studies._clock import MEDIAN
-from deepwright.studies._frame import Runs, cross, gaps, mean, run_grid, select, study_result
+from deepwright.studies._frame import Runs, cross, gaps, mean, over_trials, run_grid, select, study_result
 from deepwright.studies._retraining import spread
 from deepwright.studies.surgery.foreign_networks import SHARE, foreign
 from deepwright.studies.surgery.peer import version
@@ -183,20 +182,20 @@ def _foreign_claims(cuts: Runs) -> list[Claim]:
 
 def _summary(arms: Arms, speed: Speed, cuts: Runs) -> str:
     def gap(one: str, other: str) -> str:
-        return f"{mean_interval(_against(arms, one, other, SHARES[-1])):+.4f}"
+        return f"{over_trials(_against(arms, one, other, SHARES[-1])):+.4f}"
 
     proved = mean([row["proved"] for rows in cuts for row in rows])
     fits = [row["peer"] == "runs" for row in cuts[0]]
     peer = ""
     if (_asked(SHARES[0]), PEER) in arms:
-        over = mean_interval(_mean_gaps(arms, "l2", PEER))
+        over = over_trials(_mean_gaps(arms, "l2", PEER))
         peer = (
             f" Our L2 is {gap('l2', PEER)} against torch-pruning's there, {over:+.4f} as a mean over three shares; "
             f"called without hints, {sum(fits)} of the {len(fits)} networks from elsewhere run after its cut."
         )
     any_width, eights = ([_gains(speed, f"{share}{end}" if end else share) for share in SHARES] for end in ("", "/8"))
     masked = speed["mask"][0] / speed[1.0][0]
-    lost = mean_interval(_lost(arms, "taylor", SHARES[-1]))
+    lost = over_trials(_lost(arms, "taylor", SHARES[-1]))
     return (
         "After the same training, with learning rates chosen alike, at a quarter of the MACs neither L2 nor Taylor is "
         f"shown to be above units at random: {gap('l2', 'random')} and {gap('taylor', 'random')} in test accuracy; "

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import mean_interval
-from deepwright.studies._frame import Runs, banded, curve, ends, mean
+from deepwright.studies._frame import Runs, banded, curve, ends, mean, over_trials
 from deepwright.studies.surgery.trials import SHARES
 
 Arms = dict[Any, Runs]
@@ -28,7 +27,7 @@ def accuracy_table(arms: Arms, trials: Runs, size: str) -> Table:
     rows: list[list[Any]] = [["all", "dense", *sizes, dense.value, None, dense.value, *ends(dense), *none]]
     for (share, name), runs in arms.items():
         sizes = [int(runs.mean(k)) for k in ("params", "macs")]
-        after, gap = runs.interval("test"), mean_interval([row["test"] - row["dense"] for row in runs])
+        after, gap = runs.interval("test"), over_trials([row["test"] - row["dense"] for row in runs])
         before = [runs.mean(k) for k in ("before", "settled")]
         rows.append([share, name, *sizes, *before, after.value, *ends(after), gap.value, *ends(gap)])
     columns = ["cut", "statistics anew", "after training", "low", "high", "minus dense", "low ", "high "]

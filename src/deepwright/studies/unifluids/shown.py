@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import mean_interval
 from deepwright.physics.pictures import field_images
-from deepwright.studies._frame import Runs, banded, ends, mean
+from deepwright.studies._frame import Runs, banded, ends, mean, over_trials
 from deepwright.studies.unifluids.shocks import PATCHES
 from deepwright.studies.unifluids.trials import (
     BLOCKS,
@@ -65,7 +64,7 @@ def error(arms: Arms, what: str, equation: str, key: str = "1") -> float:
 
 
 def _cells(values: list[float]) -> tuple[float | None, ...]:
-    found = mean_interval(values)
+    found = over_trials(values)
     return (found.value, *ends(found))
 
 
