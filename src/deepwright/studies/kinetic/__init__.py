@@ -323,6 +323,7 @@ def _summary(arms: Arms, ten: Arms, times: dict[str, float]) -> str:
         f"energy is off by {network:.1%} with a network alone, by {affine:.1%} with an affine part beside it, by "
         f"{alone:.1%} with the affine part alone. The largest excess of density, {plain} of the peak, becomes "
         f"{weighted} with valleys weighted, {smooth} with a smoothness penalty (at a KL divergence of "
-        f"{arms['smoothness penalty'].mean('kl'):.4f}), {halved} with half the step size. An iteration takes {times[CLOSED] / times[TRACED]:.2f} of the time of Runge-Kutta with traces by automatic "
+        f"{arms['smoothness penalty'].mean('kl'):.4f}), {halved} with half the step size. An "
+        f"iteration takes {times[CLOSED] / times[TRACED]:.2f} of the time of Runge-Kutta with traces by automatic "
         "differentiation."
     )
