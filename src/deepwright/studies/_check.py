@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -17,6 +18,7 @@ LEVEL = 0.05  # the chance that a rerun on other seeds differs anywhere, shared 
 TIMES = 2.0  # by how much seconds may differ, either way
 _OF_VALUE, _OF_BAR = 1e-3, 1e-2  # what rounding on another machine may change
 _LARGE = 0.1  # of a cell without an interval, that is told
+_DIGITS = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -173,15 +175,34 @@ def _intervals(columns: list[str], row: list[Cell]) -> Iterator[tuple[int, float
 
 
 def _pairs(now: StudyResult, committed: StudyResult) -> Iterator[tuple[str, list[str], list[Cell], list[Cell]]]:
-    """Name, columns and both rows, of rows that both results have in tables at one place with the same columns."""
-    for old, new in zip((committed.table, *committed.tables), (now.table, *now.tables)):
-        if old.columns == new.columns:
-            before, after = _by_words(old.rows), _by_words(new.rows)
-            for words, rows in before.items():
-                again = after.get(words, [])
-                if len(again) == len(rows):  # else nobody knows which is which
-                    names = [_named(words, row, len(rows)) for row in rows]
-                    yield from zip(names, [old.columns] * len(rows), rows, again)
+    """Name, columns and both rows, of rows that both results have in tables of the same columns and caption."""
+    for old, new in _tables(now, committed):
+        before, after = _by_words(old.rows), _by_words(new.rows)
+        for words, rows in before.items():
+            again = after.get(words, [])
+            if len(again) == len(rows):  # else nobody knows which is which
+                names = [_named(words, row, len(rows)) for row in rows]
+                yield from zip(names, [old.columns] * len(rows), rows, again)
+
+
+def _tables(now: StudyResult, committed: StudyResult) -> Iterator[tuple[Table, Table]]:
+    """Tables of the same columns and caption, but for its numbers; one alone with its columns may have new words.
+
+    Their places don't tell: a table that only one of both has, as of data that aren't here, shifts the others.
+    """
+    before, after = ([r.table, *r.tables] for r in (committed, now))
+    for old in before:
+        alike = [table for table in after if table.columns == old.columns]
+        same = [table for table in alike if _unnumbered(table.caption) == _unnumbered(old.caption)]
+        alone = len(alike) == 1 == sum(table.columns == old.columns for table in before)
+        for new in (same or (alike if alone else []))[:1]:
+            yield old, new
+            after.remove(new)
+
+
+def _unnumbered(caption: str) -> str:
+    """A caption without its numbers, which may be measured."""
+    return _DIGITS.sub("", caption)
 
 
 def _by_words(rows: Iterable[list[Cell]]) -> dict[tuple[str, ...], list[list[Cell]]]:
