@@ -90,6 +90,13 @@ def test_a_mean_may_differ_by_what_two_means_of_such_a_spread_do():
     assert (near, far) == (0, 1)
 
 
+def test_how_much_must_change_to_be_seen_is_said():
+    claims = [Claim.at_least(f"c{i}", VALUES, 0.0) for i in range(5)]
+    least = stats.t.ppf(1 - 0.025 / 5, 4) * math.sqrt(2 / 5)
+    words = " ".join(agreement(result(*claims), result(*claims)).words)
+    assert f"Over 5 seeds and 5 numbers a mean is seen to differ from {least:.1f} times its spread" in words
+
+
 def test_of_more_claims_each_may_differ_by_more():
     claims = [Claim.at_least(f"c{i}", VALUES, 0.0) for i in range(5)]
     margin = stats.t.ppf(1 - 0.025 / 5, 4) * claims[0].spread * math.sqrt(2 / 5)

@@ -87,7 +87,7 @@ def agreement(now: StudyResult, committed: StudyResult) -> Agreement:
     close = sum(_number(row[1]) and _number(row[2]) and _near(row[1], row[2], _OF_VALUE * abs(row[1])) for row in rows)
     told = f"{close} of {len(rows)} are the same to a thousandth."
     return Agreement(
-        table, differing, [*_how(now, committed), told, *_lost(now, committed), *_unjudged(now, committed)]
+        table, differing, [*_how(now, committed, judged), told, *_lost(now, committed), *_unjudged(now, committed)]
     )
 
 
@@ -229,12 +229,19 @@ def _seeds(result: StudyResult) -> int:
     return len(seeds) if isinstance(seeds, list) else int(seeds or 0)
 
 
-def _how(now: StudyResult, committed: StudyResult) -> Iterator[str]:
+def _how(now: StudyResult, committed: StudyResult, judged: int) -> Iterator[str]:
     same = now.settings.get("seeds") == committed.settings.get("seeds")
     yield (
         f"Compared on {'the same' if same else 'other'} seeds, within the committed spread: a rerun on other seeds "
         f"differs anywhere by chance in {LEVEL:.0%} of all reruns."
     )
+    n, again = _seeds(committed), _seeds(now)
+    if min(n, again) > 1 and judged:
+        least = _quantile(n, judged) * math.sqrt(1 / n + 1 / again)
+        yield (
+            f"Over {n} seeds and {judged} numbers a mean is seen to differ from {least:.1f} times its spread over the "
+            "seeds on; smaller changes pass."
+        )
     if any(claim.rule == "timing" for claim in committed.claims):
         yield f"Timings may differ by a factor of {TIMES:g}: they are another machine's."
     other = [
