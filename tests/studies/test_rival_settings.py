@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from deepwright.studies._frame import geometric_mean
-from deepwright.studies.linear_grids.methods import BUDGET, MAIN, MILLISECONDS, NETWORKS, PROBLEMS, steps_in
+from deepwright.studies import linear_grids
+from deepwright.studies._frame import Runs, geometric_mean
+from deepwright.studies.linear_grids.methods import BUDGET, MAIN, MILLISECONDS, NETWORKS, PROBLEMS, RATES, steps_in
 from deepwright.studies.linear_grids.products import products_needed
 from deepwright.studies.two_phase.ways import WAYS, settings_of, solver_for
 
@@ -25,6 +26,13 @@ def test_equal_errors_have_no_spread():
 
 def test_every_network_has_two_settings_of_its_own():
     assert {len(settings) for settings in NETWORKS.values()} == {2}
+
+
+def test_the_plain_network_says_which_rates_were_tried():
+    grid = linear_grids._tuning_grid(("one band",), 1.0, RATES)
+    tuned = Runs(tuple(grid), tuple({"validation": 1 - spec["setting"]["lr"]} for spec in grid))
+    (arm,) = linear_grids._picked_plain(tuned).arms
+    assert (arm.tried, arm.chosen, arm.at_edge) == (3, {f"lr = {RATES[-1]:g}, network = tanh": 1}, 1)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
