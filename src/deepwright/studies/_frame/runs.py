@@ -106,6 +106,14 @@ class Runs:
         """
         return mean_interval(self.values(measure))
 
+    def cells(self, measure: Measure) -> tuple[float | None, ...]:
+        """Mean over the trials and its interval's ends, as `cells` has them.
+
+        Args:
+            measure: what is read.
+        """
+        return cells(self.interval(measure))
+
 
 class _Timed:
     """A trial function whose results say how long they took and in which call of `run_grid` they were made."""
@@ -164,6 +172,15 @@ def run_grid(
         waited=time.perf_counter() - begin,
         machines=tuple(machines),
     )
+
+
+def cells(interval: Interval) -> tuple[float | None, ...]:
+    """A value and its interval's ends as cells of a table: no ends where they aren't known.
+
+    Args:
+        interval: over the seeds.
+    """
+    return (interval.value, interval.low, interval.high) if interval.known else (interval.value, None, None)
 
 
 def mean(values: Sequence[Any]) -> float:
