@@ -7,6 +7,7 @@ from typing import Any
 from deepwright.core.results import Arm, Table
 from deepwright.studies._frame import Runs, columns
 from deepwright.studies.kinetic.mixtures import HALVED, JUDGED, SCHEMES, VALLEYS
+from deepwright.studies.kinetic.scheme import CLOSED, TRACED
 from deepwright.studies.kinetic.ten import CONTROLS, STEPS, TAU, fall_gap
 
 Arms = dict[Any, Runs]
@@ -15,6 +16,7 @@ TEN = "Ten dimensions by control"
 CREASES = "Creases"
 RATES_TRIED = "Learning rates tried"
 ORDER = "A Gaussian, moments without sampling"
+BESIDES = "What an iteration takes, and how exact densities are"
 WELL = "Double well, plasma and springs"
 
 
@@ -124,6 +126,22 @@ def others_table(others: Arms) -> Table:
         ["springs: CPU seconds", *springs.cells("seconds")],
     ]
     return Table(["system", "value", "low", "high"], rows, f"{WELL}: means over the seeds")
+
+
+def besides_table(times: dict[str, float], ours: Runs) -> Table:
+    """What an iteration takes, and how exact densities are.
+
+    Args:
+        times: CPU milliseconds by way.
+        ours: runs of the scheme, the first of which looked through its inverse.
+    """
+    rows: list[list[Any]] = [[f"an iteration, {name}: CPU ms", ms] for name, ms in times.items()]
+    rows += [
+        ["an iteration's time, ours over Runge-Kutta's", times[CLOSED] / times[TRACED]],
+        ["log-density through the inverse, largest difference", ours[0]["inverse"]],
+        ["entropy against neighbours, largest drift", max(ours.values("entropy gap"))],
+    ]
+    return Table(["measure", "value"], rows, f"{BESIDES}: medians on one thread, d = 10; densities of the mixture")
 
 
 def order_table(by_step: list[list[Any]]) -> Table:

@@ -39,6 +39,7 @@ BY_DIMENSION = "One model for equations of one, two and three dimensions"
 FEW = "Context at random places only"
 NEW = "Reaction-diffusion, never trained on"
 BY_WIDTH = "Narrow networks"
+BESIDES = "What a step takes, and what a patch holds"
 BY_RATE = "Learning rates tried"
 FINER = "Twice as many points as in training"
 
@@ -240,6 +241,19 @@ def narrow_table(narrow: Arms) -> Table:
         rows,
         f"{BY_WIDTH}: four numbers decide a field of 512 values",
     )
+
+
+def times_table(times: dict[str, float], ours: Runs) -> Table:
+    """What a step and a forecast take, and how many numbers a patch holds.
+
+    Args:
+        times: CPU milliseconds by what is done.
+        ours: the joint trainings.
+    """
+    components, _, values = ours[0]["dimension"]
+    rows: list[list[Any]] = [[f"{name}: CPU ms", ms] for name, ms in times.items()]
+    rows += [["values in a patch", values], ["components that hold 99 % of patches", components]]
+    return Table(["measure", "value"], rows, f"{BESIDES}: medians on one thread; patches of the first seed's fields")
 
 
 def rate_table(tuned: Arms) -> Table:
