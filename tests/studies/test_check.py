@@ -68,12 +68,36 @@ def test_what_was_not_measured_now_is_said():
     assert "aren't judged: 1." in " ".join(found.words)
 
 
+def test_a_table_that_is_missing_now_does_not_shift_the_others():
+    """Data that aren't here: a table of the same columns stands in its place, and is compared with its own."""
+    columns = ["arm", "area", "low", "high"]
+    photographs = Table(columns, [["ours", 9.0, 8.9, 9.1]], "photographs")
+    digits = Table(columns, [["ours", 1.0, 0.9, 1.1]], "5 pairs of digits")
+    committed = replace(result(), tables=[photographs, digits])
+    found = agreement(replace(result(), tables=[replace(digits, caption="4 pairs of digits")]), committed)
+    assert [row[:3] for row in found.table.rows] == [["ours: area", 1.0, 1.0]]
+    assert "aren't judged: 1." in " ".join(found.words)
+
+
+def test_a_table_with_other_words_is_known_by_its_columns():
+    old = result(rows=((1.0, 0.9, 1.1),))
+    now = replace(old, table=replace(old.table, caption="in other words"))
+    assert [row[0] for row in agreement(now, old).table.rows] == ["ours: error"]
+
+
 def test_a_mean_may_differ_by_what_two_means_of_such_a_spread_do():
     """One claim: t(0.975, n - 1) s sqrt(1/n + 1/n)."""
     claim = Claim.at_least("c", VALUES, 0.0)
     margin = stats.t.ppf(0.975, 4) * claim.spread * math.sqrt(2 / 5)
     near, far = (agreement(result(moved(claim, f * margin)), result(claim)).differing for f in (0.99, 1.01))
     assert (near, far) == (0, 1)
+
+
+def test_how_much_must_change_to_be_seen_is_said():
+    claims = [Claim.at_least(f"c{i}", VALUES, 0.0) for i in range(5)]
+    least = stats.t.ppf(1 - 0.025 / 5, 4) * math.sqrt(2 / 5)
+    words = " ".join(agreement(result(*claims), result(*claims)).words)
+    assert f"Over 5 seeds and 5 numbers a mean is seen to differ from {least:.1f} times its spread" in words
 
 
 def test_of_more_claims_each_may_differ_by_more():

@@ -2,7 +2,6 @@
 
 import math
 import pickle
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -19,9 +18,9 @@ from deepwright.studies._frame import (
     Runs,
     banded,
     barred,
+    cells,
     cross,
     curve,
-    ends,
     gaps,
     geometric,
     geometric_mean,
@@ -30,6 +29,7 @@ from deepwright.studies._frame import (
     ratios,
     run_grid,
     study_result,
+    training_curve,
 )
 from deepwright.studies._frame.runs import _Timed
 
@@ -37,12 +37,6 @@ from deepwright.studies._frame.runs import _Timed
 def scaled(factor, seed):
     """A trial."""
     return {"value": float(factor * seed), "parts": [factor, seed]}
-
-
-def waiting(seed):
-    """A trial of 0.05 seconds."""
-    time.sleep(0.05)
-    return {"value": float(seed)}
 
 
 def made():
@@ -136,8 +130,8 @@ def test_a_banded_series_has_means_and_intervals():
 def test_a_series_of_single_seeds_has_no_band():
     """One value shows no spread: neither a whisker of no length nor one without an end."""
     assert banded("ours", ("a", "b"), [[1.0, 3.0], [5.0]]) == {"name": "ours", "x": ["a", "b"], "y": [2.0, 5.0]}
-    assert ends(mean_interval([5.0])) == (None, None)
-    assert ends(mean_interval([5.0, 5.0])) == (5.0, 5.0)
+    assert cells(mean_interval([5.0])) == (5.0, None, None)
+    assert cells(mean_interval([5.0, 5.0])) == (5.0, 5.0, 5.0)
 
 
 def test_a_barred_series_has_the_intervals_it_was_given():
@@ -145,6 +139,15 @@ def test_a_barred_series_has_the_intervals_it_was_given():
     ours = {"name": "ours", "x": ["a", "b"], "y": [2.0, 5.0]}
     assert barred("ours", ("a", "b"), points) == {**ours, "low": [1.0, 5.0], "high": [4.0, 6.0]}
     assert barred("ours", ("a", "b"), [points[0], Interval(5.0, -math.inf, math.inf)]) == ours
+
+
+def test_a_training_curve_has_geometric_means_over_the_share_of_the_training():
+    series = training_curve("ours", [[1.0, 0.01], [4.0, 0.01]])
+    assert series["x"] == [0.5, 1.0]
+    assert series["y"] == pytest.approx([2.0, 0.01])
+    assert 0 < series["low"][0] < 2.0 < series["high"][0]
+    alone = {"name": "ours", "x": [0.5, 1.0], "y": pytest.approx([1.0, 0.01])}
+    assert training_curve("ours", [[1.0, 0.01]]) == alone
 
 
 def test_a_curve_takes_what_else_a_figure_reads():
@@ -200,7 +203,7 @@ def test_a_trial_that_diverged_is_shown_and_decides_nothing(diverged, value):
     bad, good = (Runs(specs, tuple({"v": v} for v in values)) for values in ((1.0, diverged, 2.0), (1.0, 1.0, 2.0)))
     for found in (bad.interval("v"), geometric(bad, good, "v"), over_trials(gaps(bad, good, "v"))):
         assert found.value == pytest.approx(value, nan_ok=True)
-        assert ends(found) == (None, None)
+        assert cells(found)[1:] == (None, None)
         assert Claim.at_most("c", found, 5.0, n=3).verdict == "no number: not shown"
     assert "low" not in banded("n", [0], [bad.values("v")])
 
@@ -248,11 +251,14 @@ def test_a_study_counts_a_trial_once_and_a_replay_never(tmp_path, monkeypatch):
     """Whether its trials come from the store or not, a study has the seconds they took when they ran."""
 
     def run(settings):
-        return result_of(run_grid(waiting, cross(seed=(1, 2)), settings, "test"))
+        return result_of(run_grid(scaled, cross(factor=2, seed=(1, 2)), settings, "test"))
 
     monkeypatch.setitem(STUDIES, "tiny", lambda: SimpleNamespace(run=run))
-    seconds = [run_study("tiny", Settings(store=tmp_path)).seconds for _ in range(2)]
-    assert all(0.1 <= s < 0.3 for s in seconds)
+    # study and grid begin, two trials of 50 seconds, grid and study end; then the same without trials
+    for ticks in ([0.0, 0.0, 0.0, 50.0, 50.0, 100.0, 100.0, 101.0], [0.0, 0.0, 2.0, 3.0]):
+        with monkeypatch.context() as patched:
+            patched.setattr("deepwright.studies._frame.runs.time.perf_counter", iter(ticks).__next__)
+            assert run_study("tiny", Settings(store=tmp_path)).seconds == 101.0
 
 
 def result_of(*runs, **settings):

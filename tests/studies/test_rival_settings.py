@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
+from deepwright.studies import linear_grids
 from deepwright.studies._frame import Runs, geometric_mean
 from deepwright.studies.linear_grids import WITHOUT_SMOOTH
-from deepwright.studies.linear_grids.methods import BUDGET, MAIN, MILLISECONDS, NETWORKS, PROBLEMS, steps_in
+from deepwright.studies.linear_grids.methods import BUDGET, MAIN, MILLISECONDS, NETWORKS, PROBLEMS, RATES, steps_in
 from deepwright.studies.linear_grids.products import products_needed
 from deepwright.studies.two_phase.shown import others_table
 from deepwright.studies.two_phase.ways import WAYS, settings_of, solver_for
@@ -42,6 +43,13 @@ def test_the_whole_droplet_has_the_steps_of_its_three_slabs_in_the_table():
     runs = Runs(({"steps": 20, "seed": 100},), (row,))
     table = others_table({"slabs": runs, "whole": runs})
     assert [line[table.columns.index("steps")] for line in table.rows] == [20, 60]
+
+
+def test_the_plain_network_says_which_rates_were_tried():
+    grid = linear_grids._tuning_grid(("one band",), 1.0, RATES)
+    tuned = Runs(tuple(grid), tuple({"validation": 1 - spec["setting"]["lr"]} for spec in grid))
+    (arm,) = linear_grids._picked_plain(tuned).arms
+    assert (arm.tried, arm.chosen, arm.at_edge) == (3, {f"lr = {RATES[-1]:g}, network = tanh": 1}, 1)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)

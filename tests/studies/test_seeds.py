@@ -151,6 +151,7 @@ def grids_of(name, settings, monkeypatch):
 @pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_runs_the_seeds_that_were_asked_for(name, quick, monkeypatch):
+    """As far as grids don't depend on results; `test_quick` sees them all."""
     grids = grids_of(name, Settings(quick=quick, seeds=(100, 101, 102)), monkeypatch)
     assert {spec["seed"] for spec in grids} == {100, 101, 102}
 

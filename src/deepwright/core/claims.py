@@ -83,7 +83,7 @@ class Claim:
             text: what is claimed.
             values: one a seed; or an interval that was made from them; or one number that is no sample.
             threshold: the bar.
-            n: seeds behind an interval, or behind one number.
+            n: seeds behind an interval, which must be said, or behind one number.
             every: it is claimed of every seed, and decided by the one that is nearest to failing.
             timing: seconds or quotients of them, which another machine repeats only roughly.
             basis: what n counts where that isn't seeds, or why one number is enough.
@@ -111,7 +111,7 @@ class Claim:
             text: what is claimed.
             values: one a seed; or an interval that was made from them; or one number that is no sample.
             threshold: the bar.
-            n: seeds behind an interval, or behind one number.
+            n: seeds behind an interval, which must be said, or behind one number.
             every: it is claimed of every seed, and decided by the one that is nearest to failing.
             timing: seconds or quotients of them, which another machine repeats only roughly.
             basis: what n counts where that isn't seeds, or why one number is enough.
@@ -141,6 +141,8 @@ class Claim:
         rule: str,
         basis: str,
     ) -> Claim:
+        if n is None and isinstance(values, Interval):
+            raise InputError("n of a claim", given="none beside an interval", expected="how many seeds made it")
         found, spread, counted = _measured(values, rule, sense)
         ends = (found.low, found.high) if found.known and rule in ("mean", "timing") else (None, None)
         if not math.isfinite(found.value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -21,6 +22,7 @@ _EQUAL = 1e-6  # of two logarithms
 _MOST = 700.0  # whose exponential is a number still
 _FAR_TOO_MANY = 10**9  # seeds
 _LARGE = 0.1  # of a cell without an interval, that is told
+_DIGITS = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def agreement(now: StudyResult, committed: StudyResult) -> Agreement:
     )
     told = f"{close} of {len(rows)} are the same to a thousandth."
     return Agreement(
-        table, differing, [*_how(now, committed), told, *_lost(now, committed), *_unjudged(now, committed)]
+        table, differing, [*_how(now, committed, judged), told, *_lost(now, committed), *_unjudged(now, committed)]
     )
 
 
@@ -216,15 +218,34 @@ def _intervals(columns: list[str], row: list[Cell]) -> Iterator[tuple[int, float
 
 
 def _pairs(now: StudyResult, committed: StudyResult) -> Iterator[tuple[str, list[str], list[Cell], list[Cell]]]:
-    """Name, columns and both rows, of rows that both results have in tables at one place with the same columns."""
-    for old, new in zip((committed.table, *committed.tables), (now.table, *now.tables)):
-        if old.columns == new.columns:
-            before, after = _by_words(old.rows), _by_words(new.rows)
-            for words, rows in before.items():
-                again = after.get(words, [])
-                if len(again) == len(rows):  # else nobody knows which is which
-                    names = [_named(words, row, len(rows)) for row in rows]
-                    yield from zip(names, [old.columns] * len(rows), rows, again)
+    """Name, columns and both rows, of rows that both results have in tables of the same columns and caption."""
+    for old, new in _tables(now, committed):
+        before, after = _by_words(old.rows), _by_words(new.rows)
+        for words, rows in before.items():
+            again = after.get(words, [])
+            if len(again) == len(rows):  # else nobody knows which is which
+                names = [_named(words, row, len(rows)) for row in rows]
+                yield from zip(names, [old.columns] * len(rows), rows, again)
+
+
+def _tables(now: StudyResult, committed: StudyResult) -> Iterator[tuple[Table, Table]]:
+    """Tables of the same columns and caption, but for its numbers; one alone with its columns may have new words.
+
+    Their places don't tell: a table that only one of both has, as of data that aren't here, shifts the others.
+    """
+    before, after = ([r.table, *r.tables] for r in (committed, now))
+    for old in before:
+        alike = [table for table in after if table.columns == old.columns]
+        same = [table for table in alike if _unnumbered(table.caption) == _unnumbered(old.caption)]
+        alone = len(alike) == 1 == sum(table.columns == old.columns for table in before)
+        for new in (same or (alike if alone else []))[:1]:
+            yield old, new
+            after.remove(new)
+
+
+def _unnumbered(caption: str) -> str:
+    """A caption without its numbers, which may be measured."""
+    return _DIGITS.sub("", caption)
 
 
 def _by_words(rows: Iterable[list[Cell]]) -> dict[tuple[str, ...], list[list[Cell]]]:
@@ -247,12 +268,19 @@ def _seeds(result: StudyResult) -> int:
     return len(seeds) if isinstance(seeds, list) else seeds if isinstance(seeds, int) and seeds < _FAR_TOO_MANY else 0
 
 
-def _how(now: StudyResult, committed: StudyResult) -> Iterator[str]:
+def _how(now: StudyResult, committed: StudyResult, judged: int) -> Iterator[str]:
     same = now.settings.get("seeds") == committed.settings.get("seeds")
     yield (
         f"Compared on {'the same' if same else 'other'} seeds, within the committed spread: a rerun on other seeds "
         f"differs anywhere by chance in {LEVEL:.0%} of all reruns."
     )
+    n, again = _seeds(committed), _seeds(now)
+    if min(n, again) > 1 and judged:
+        least = _quantile(n, judged) * math.sqrt(1 / n + 1 / again)
+        yield (
+            f"Over {n} seeds and {judged} numbers a mean is seen to differ from {least:.1f} times its spread over the "
+            "seeds on; smaller changes pass."
+        )
     if any(claim.rule == "timing" for claim in committed.claims):
         yield f"Timings may differ by a factor of {TIMES:g}: they are another machine's."
     other = [

@@ -119,6 +119,17 @@ def barred(name: str, x: Sequence[Any], points: Sequence[Interval]) -> dict[str,
     return {**values, "low": [p.low for p in points], "high": [p.high for p in points]}
 
 
+def training_curve(name: str, curves: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """A figure's series over the share of a training: geometric means over the seeds with their intervals.
+
+    Args:
+        name: in the legend.
+        curves: one a seed, each of as many looks, evenly apart, the last at the end.
+    """
+    points = [geometric_mean(values) for values in zip(*curves)]
+    return barred(name, [(k + 1) / len(points) for k in range(len(points))], points)
+
+
 def columns(*names: str) -> list[str]:
     """A table's columns: each name with its interval's ends, whose headings must differ (by spaces that don't show).
 
@@ -126,15 +137,6 @@ def columns(*names: str) -> list[str]:
         names: of what has intervals.
     """
     return [heading for i, name in enumerate(names) for heading in (name, "low" + " " * i, "high" + " " * i)]
-
-
-def ends(interval: Interval) -> tuple[float | None, float | None]:
-    """An interval's ends as cells of a table: none where they aren't known.
-
-    Args:
-        interval: over the seeds.
-    """
-    return (interval.low, interval.high) if interval.known else (None, None)
 
 
 def curve(name: str, x: Sequence[Any], y: Sequence[Any], **more: Any) -> dict[str, Any]:

@@ -110,6 +110,14 @@ class Runs:
         """
         return over_trials(self.values(measure))
 
+    def cells(self, measure: Measure) -> tuple[float | None, ...]:
+        """Mean over the trials and its interval's ends, as `cells` has them.
+
+        Args:
+            measure: what is read.
+        """
+        return cells(self.interval(measure))
+
 
 class _Timed:
     """A trial function whose results say how long they took and in which call of `run_grid` they were made."""
@@ -207,6 +215,15 @@ def _fingerprint(files: Sequence[Path]) -> str:
         with reading(f"cannot read {path}", "a file of the data root", path), path.open("rb") as stream:
             found.append(hashlib.file_digest(stream, "sha256").hexdigest())
     return ",".join(found)
+
+
+def cells(interval: Interval) -> tuple[float | None, ...]:
+    """A value and its interval's ends as cells of a table: no ends where they aren't known.
+
+    Args:
+        interval: over the seeds.
+    """
+    return (interval.value, interval.low, interval.high) if interval.known else (interval.value, None, None)
 
 
 def mean(values: Sequence[Any]) -> float:

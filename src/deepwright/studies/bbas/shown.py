@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.studies._frame import Runs, barred, curve, ends, mean, over_trials
+from deepwright.studies._frame import Runs, barred, cells, curve, mean, over_trials
 from deepwright.studies.bbas import photographs
 from deepwright.studies.bbas.claims import BOXES, FAR_DIGITS, FLAGGED, NEAR, PARTS, PHOTOGRAPHS
 from deepwright.studies.bbas.detectors import ABLATIONS, OURS, PUBLISHED, SAME_VARIABLES, Setting
@@ -79,7 +79,7 @@ def _near(found: Found) -> Table:
         each = gaps_to(found.pairs, d, "near")
         gap = over_pairs(found.pairs, each)
         near = mean_area(found.pairs, d, "near")
-        rows.append([d, _words(found.chosen.digits[d]), near, gap.value, *ends(gap), min(each), max(each)])
+        rows.append([d, _words(found.chosen.digits[d]), near, *cells(gap), min(each), max(each)])
     caption = f"{NEAR}, over {len(found.pairs)} pairs of them, each detector at its chosen setting"
     return Table(["detector", "setting", "near", *_MINUS, "least gap", "largest gap"], _sorted(rows, 2), caption)
 
@@ -99,7 +99,7 @@ def _photographs(found: Found, runs: Runs) -> Table:
     for d in shared(runs):
         gap = over_trials(gaps_to(runs, d, near))
         far = [mean_area(runs, d, name) for name in photographs.FAR]
-        rows.append([d, _words(settings[d]), mean_area(runs, d, near), gap.value, *ends(gap), *far])
+        rows.append([d, _words(settings[d]), mean_area(runs, d, near), *cells(gap), *far])
     accuracy = runs.mean("accuracy")
     caption = f"{PHOTOGRAPHS}: ResNet-20 on CIFAR-10 ({accuracy:.1%} right), {len(runs)} draws of images"
     return Table(["detector", "setting", near, *_MINUS, *photographs.FAR], _sorted(rows, 2), caption)
@@ -124,7 +124,7 @@ def _to_neighbours(found: Found) -> Table:
 
 def _against(found: Found, values: list[float]) -> list[Any]:
     gap = over_pairs(found.pairs, [v - k for v, k in zip(values, found.pairs.values(area("KNN", "near")))])
-    return [mean(values), gap.value, *ends(gap)]
+    return [mean(values), *cells(gap)]
 
 
 def _parts(found: Found) -> Table:
@@ -133,7 +133,7 @@ def _parts(found: Found) -> Table:
     for name in ABLATIONS:
         gap = over_pairs(pairs, gaps_to(pairs, base, "near", "ablations", name))
         worst = min(mean_area(pairs, name, s, "ablations") for s in FAR)
-        rows.append([name, mean_area(pairs, name, "near", "ablations"), gap.value, *ends(gap), worst])
+        rows.append([name, mean_area(pairs, name, "near", "ablations"), *cells(gap), worst])
     caption = (
         f"{PARTS} of AggBBAS is worth: AUROC on two unknown digits, over {len(pairs)} pairs; nothing is chosen here; "
         "K: boxes a class; single: of the predicted class alone, else of all classes by their probability; count: how "
@@ -156,7 +156,7 @@ def _lengths(found: Found) -> Table:
         runs = found.at_length(epochs)
         msp, knn = (over_trials(gaps_to(runs, d, "near")) for d in ("MSP", "KNN"))
         areas = [mean_area(runs, d, "near") for d in _SHORT]
-        rows.append([epochs, runs.mean("accuracy"), *areas, msp.value, *ends(msp), knn.value, *ends(knn)])
+        rows.append([epochs, runs.mean("accuracy"), *areas, *cells(msp), *cells(knn)])
     columns = ["epochs", "accuracy", *_SHORT, f"{OURS} minus MSP", "low", "high", f"{OURS} minus KNN", "low ", "high "]
     n = len(found.at_length(found.main))
     return Table(

@@ -18,13 +18,14 @@ from deepwright.studies.kinetic.mixtures import (
     mixture_trial,
     tuning_trial,
 )
-from deepwright.studies.kinetic.scheme import orders, step_times
+from deepwright.studies.kinetic.scheme import CLOSED, TRACED, orders, step_times
 from deepwright.studies.kinetic.shown import (
     CREASES,
     MIXTURE,
     ORDER,
     TEN,
     WELL,
+    besides_table,
     crease_table,
     mixture_table,
     order_table,
@@ -47,7 +48,6 @@ LIMITS = (
     "Score matching takes one kick a step, as our map does; a score with a better integrator wasn't tried.",
     "Creases were looked at in one dimension, for one mixture, with one strength of either remedy.",
 )
-TRACED, CLOSED = "Runge-Kutta, traces by automatic differentiation", "closed form, one kick"
 
 
 def run(settings: Settings) -> StudyResult:
@@ -71,6 +71,7 @@ def run(settings: Settings) -> StudyResult:
         others_table(others),
         rate_table(by_rate),
         order_table(by_step),
+        besides_table(times, schemes["constrained"]),
     ]
     return study_result(
         "kinetic-jko",
@@ -97,12 +98,7 @@ def run(settings: Settings) -> StudyResult:
         summary=_summary(schemes, ten, times),
         arms=[*picked.arms, *_variants(), *single_arms()],
         limits=LIMITS,
-        settings={
-            "iteration ms": times,
-            "an iteration's time, ours over Runge-Kutta's": times[CLOSED] / times[TRACED],
-            "log-density through the inverse": schemes["constrained"][0]["inverse"],
-            "entropy against neighbours, largest drift": max(schemes["constrained"].values("entropy gap")),
-        },
+        settings={},
     )
 
 

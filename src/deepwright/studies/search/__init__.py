@@ -338,7 +338,8 @@ def _summary(arms: Arms, best: Arms, methods: Arms, rooms: Runs, exact: Runs, ph
     left = [mean([t["best"] - t[first] for t in trials]) for trials in (short, full)]
     added = [mean([t[key] - t[first] for t in short]) for key in (OURS, LONG)]
     wide = best[f"{share_words(SHARES[0])}, best of three", SEARCHED]
-    picked = [methods[m].mean("picked test error") for m in (OURS, "LAMP")]
+    picked, gone = ([methods[m].mean(k) for m in (OURS, "LAMP")] for k in ("picked test error", "reduction"))
+    than = "more" if gone[0] > gone[1] else "no more"
     return (
         "After equal training, in coupled units, the best of three searches is "
         f"{over_trials(_best_gaps(best)):+.4f} in test accuracy against the best of three one-shot cuts, as a mean "
@@ -354,6 +355,6 @@ def _summary(arms: Arms, best: Arms, methods: Arms, rooms: Runs, exact: Runs, ph
         f"phase 2 takes {added[0]:.4f} of it, phase 1 going on {added[1]:.4f}; where all masks can be tried phase 2 "
         f"adds {mean(gaps(exact, exact, OURS, first)):+.4f}. Importance against none: {over(UNGUIDED, 'hypervolume')}. "
         f"The sparsest network within 1 point on validation errs on {picked[0]:.1%} of the test digits, LAMP's, with "
-        f"more weights, on {picked[1]:.1%}. Two phases are {min(gaps(ours, methods[FLAT], 'hypervolume')):+.4f} or "
+        f"{than} weights, on {picked[1]:.1%}. Two phases are {min(gaps(ours, methods[FLAT], 'hypervolume')):+.4f} or "
         f"more against a flat search and on test digits {over('LAMP', 'held out')} against LAMP, the best sweep."
     )

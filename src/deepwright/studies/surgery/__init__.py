@@ -180,6 +180,13 @@ def _foreign_claims(cuts: Runs) -> list[Claim]:
     ]
 
 
+def _above_random(arms: Arms) -> str:
+    """Which importances end above units at random at the smallest share, as a sentence begins with it."""
+    names = {"L2": "l2", "Taylor": "taylor"}
+    above = [word for word, n in names.items() if over_trials(_against(arms, n, "random", SHARES[-1])).low > 0]
+    return {0: "neither L2 nor Taylor is", 1: f"{''.join(above)} alone is", 2: "both L2 and Taylor are"}[len(above)]
+
+
 def _summary(arms: Arms, speed: Speed, cuts: Runs) -> str:
     def gap(one: str, other: str) -> str:
         return f"{over_trials(_against(arms, one, other, SHARES[-1])):+.4f}"
@@ -197,7 +204,7 @@ def _summary(arms: Arms, speed: Speed, cuts: Runs) -> str:
     masked = speed["mask"][0] / speed[1.0][0]
     lost = over_trials(_lost(arms, "taylor", SHARES[-1]))
     return (
-        "After the same training, with learning rates chosen alike, at a quarter of the MACs neither L2 nor Taylor is "
+        f"After the same training, with learning rates chosen alike, at a quarter of the MACs {_above_random(arms)} "
         f"shown to be above units at random: {gap('l2', 'random')} and {gap('taylor', 'random')} in test accuracy; "
         f"Taylor is {gap('taylor', 'l2')} against L2, and {lost:+.4f} against the dense network (at half of the MACs "
         f"{mean(_lost(arms, 'taylor', SHARES[1])):+.4f}).{peer} In ONNX Runtime 75 % of the MACs are "
