@@ -169,6 +169,7 @@ class StudyResult:
             plain["arms"] = [Arm(**_typed(a, "arm", _OF_ARM)) for a in data.get("arms", [])]
             for arm in plain["arms"]:
                 _typed(arm.chosen, "choice", dict.fromkeys(arm.chosen, int))
+                _typed(arm.grid, "grid", dict.fromkeys(arm.grid, list))
             if not all(isinstance(line, str) for line in data.get("limits", [])):
                 raise TypeError("a limit that is no sentence")
             return cls(**_typed(plain, "result", _OF_RESULT))
