@@ -31,7 +31,7 @@ def test_a_claim_against_the_best_rival_has_the_same_words_whoever_is_best():
 
     first, last = claims(linear_grids.RIVALS[0]), claims(linear_grids.RIVALS[-1])
     assert [c.text for c in first] == [c.text for c in last]
-    assert [c.basis for c in first + last] == [f"seeds against {linear_grids.RIVALS[i]}" for i in (0, -1)]
+    assert [c.basis for c in first + last] == [f"seeds; the best rival is {linear_grids.RIVALS[i]}" for i in (0, -1)]
 
 
 def test_the_figure_of_softness_names_the_arm_that_it_draws():

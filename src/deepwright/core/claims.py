@@ -141,8 +141,6 @@ class Claim:
         rule: str,
         basis: str,
     ) -> Claim:
-        if n is None and isinstance(values, Interval):
-            raise InputError("n of a claim", given="none beside an interval", expected="how many seeds made it")
         found, spread, counted = _measured(values, rule, sense)
         ends = (found.low, found.high) if found.known and rule in ("mean", "timing") else (None, None)
         if not math.isfinite(found.value):
