@@ -144,8 +144,8 @@ def _films(picked: Chosen) -> Table:
 def _empty(runs: Runs, picked: Chosen) -> Table:
     rows: list[list[Any]] = []
     for share in SHARES:
-        cells = runs.cells(_shared(picked.cut, share))
-        rows.append([share, *cells, runs.mean("macs") / cells[0]])
+        saved = _shared(picked.cut, share)
+        rows.append([share, *runs.cells(saved), runs.mean("macs") / runs.mean(saved)])
     for arm in (EQUAL, HALF):
         macs = runs.mean(_macs(arm))
         rows.append([f"any: {arm}", runs.mean("macs") / macs, None, None, macs])
