@@ -61,7 +61,8 @@ class CorruptionMix:
 
     A mixture is m x + (1 - m) sum_i w_i chain_i(x), with chains of one to three perturbations in a row, w ~
     Dirichlet(1) and m ~ U(0, 1) for each picture. What is drawn depends on the step's generator only, and no value of a
-    picture is looked at, so that nothing waits for an accelerator: pictures must be floats in [0, 1].
+    picture is looked at, so that nothing waits for an accelerator (but for jpeg, canny_edges and static_snow, which do
+    by themselves): pictures must be floats in [0, 1].
 
     Args:
         perturbations: names or perturbations of pictures, of which chains are made.

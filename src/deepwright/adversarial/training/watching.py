@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from deepwright.adversarial.attacks import RFGSM, DensePGD
@@ -81,7 +82,8 @@ class RobustScore:
             rows = slice(begin, begin + size)
             x, y = to_model(self.x[rows], model), self.y[rows].to(device_of(model))
             if attack is not None:
-                x = attack(model, x, y).x_adv
+                with torch.enable_grad():  # a fit validates without
+                    x = attack(model, x, y).x_adv
             (out,) = read_outputs(model, [x], lambda out, n: self.task.read(out, n, strict=False))
             total += float(self.task.score(out, y).double().sum())
         return total / len(self.x)

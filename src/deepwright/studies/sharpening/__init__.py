@@ -26,11 +26,11 @@ def run(settings: Settings) -> StudyResult:
     """
     quick = settings.quick
     seeds = settings.seeds_or(SEEDS[:1] if quick else SEEDS)
-    small = {"train": 500, "test": 40, "epochs": 3, "rounds": 2} if quick else {}
+    small = {"train": 1200, "test": 30, "epochs": 4, "rounds": 1, "redraws": 0} if quick else {}
     waves = run_grid(waves_trial, cross(seed=seeds, **small), settings, "waves")
     photographs = None
     if settings.data_root is not None and (settings.data_root / _FILE).exists():
-        few = {"train": 200, "test": 8, "epochs": 1} if quick else {}
+        few = {"train": 100, "test": 5, "epochs": 1} if quick else {}
         grid = cross(seed=seeds, root=str(settings.data_root), **few)
         photographs = run_grid(photographs_trial, grid, settings, "photographs")
     return study_result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -99,7 +100,7 @@ def _waves(runs: Runs) -> list[Claim]:
     ]
     smaller = geometric(runs, runs, of("bi-level", "error"), of(OURS, "error"))
     cost = geometric(runs, runs, of("bi-level", "seconds"), of(OURS, "seconds"))
-    ranks = runs.values(lambda r: r["texture"]["laplacian"])
+    ranks = runs.values(_rank("laplacian"))
     return [
         Claim.at_most("waves: blur at the same error loses 0.02 under transfer", gain(runs, "blur"), -0.02).because(
             "It takes away noise with the signal.", WAVES
@@ -125,10 +126,14 @@ def _waves(runs: Runs) -> list[Claim]:
         ),
         Claim.at_least(
             "waves: contrast goes with it at least as much as texture does",
-            gaps(runs, runs, lambda r: r["texture"]["contrast"], lambda r: r["texture"]["laplacian"]),
+            gaps(runs, runs, _rank("contrast"), _rank("laplacian")),
             0.0,
         ).because("Contrast is that of the noise as well.", TEXTURE),
     ]
+
+
+def _rank(kind: str) -> Callable[[Any], float]:
+    return lambda row: row["texture"].get(kind, math.nan)
 
 
 def _photographs(runs: Runs) -> list[Claim]:
