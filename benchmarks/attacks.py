@@ -185,10 +185,11 @@ def answers_alone() -> list[dict[str, Any]]:
     split = load_data("mnist").test.take(16)
     right = (model(split.inputs()).argmax(1) == split.y).nonzero().flatten()[: COUNT // 2]
     x, y = split.inputs()[right], split.y[right]
+    others = torch.stack([x[(y != label).nonzero().flatten()[0]] for label in y])  # where all of them begin
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     rows = []
-    for what, name, theirs in (*_foolbox_decisions(x, y), *_art_decisions(x, y)):
+    for what, name, theirs in (*_foolbox_decisions(x, y, others), *_art_decisions(x, y, others)):
         net = _Counting(model).eval()
         begin = time.process_time()
         moved = theirs(net)
@@ -196,9 +197,10 @@ def answers_alone() -> list[dict[str, Any]]:
         asked = net.asked // len(x)
         net.asked, begin = 0, time.process_time()
         if what == "HopSkipJump":
-            found = HopSkipJump(queries=asked)(net, x, y)
+            found = HopSkipJump(queries=asked, starting=lambda *_: others)(net, x, y)
         else:
-            found = Boundary(steps=int((asked - 100) / 1.1))(net, x, y)  # a second question every tenth step
+            steps = int((asked - 20) / 1.1)  # a second question every tenth step
+            found = Boundary(steps=steps, starting=lambda *_: others)(net, x, y)
         ours = time.process_time() - begin
         told = [_distance(model, x, y, z) for z in (found.x_adv, moved)]
         note = (
@@ -210,7 +212,7 @@ def answers_alone() -> list[dict[str, Any]]:
     return rows
 
 
-def _foolbox_decisions(x: Tensor, y: Tensor) -> list[tuple[str, str, Callable[[nn.Module], Tensor]]]:
+def _foolbox_decisions(x: Tensor, y: Tensor, others: Tensor) -> list[tuple[str, str, Callable[[nn.Module], Tensor]]]:
     try:
         import foolbox
     except ImportError:
@@ -218,12 +220,13 @@ def _foolbox_decisions(x: Tensor, y: Tensor) -> list[tuple[str, str, Callable[[n
     jump, walk = foolbox.attacks.HopSkipJumpAttack(steps=10), foolbox.attacks.BoundaryAttack(steps=1000)
 
     def with_(attack: Any) -> Callable[[nn.Module], Tensor]:
-        return lambda net: attack(foolbox.PyTorchModel(net, bounds=(0, 1)), x, y, epsilons=None)[1]
+        begun = {"epsilons": None, "starting_points": others}
+        return lambda net: attack(foolbox.PyTorchModel(net, bounds=(0, 1)), x, y, **begun)[1]
 
     return [("HopSkipJump", "foolbox", with_(jump)), ("boundary attack", "foolbox", with_(walk))]
 
 
-def _art_decisions(x: Tensor, y: Tensor) -> list[tuple[str, str, Callable[[nn.Module], Tensor]]]:
+def _art_decisions(x: Tensor, y: Tensor, others: Tensor) -> list[tuple[str, str, Callable[[nn.Module], Tensor]]]:
     try:
         from art.attacks import evasion
     except ImportError:
@@ -232,7 +235,7 @@ def _art_decisions(x: Tensor, y: Tensor) -> list[tuple[str, str, Callable[[nn.Mo
     def with_(kind: Any, **options: Any) -> Callable[[nn.Module], Tensor]:
         def call(net: nn.Module) -> Tensor:
             attack = kind(_classifier(net), batch_size=len(x), targeted=False, verbose=False, **options)
-            return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
+            return torch.from_numpy(attack.generate(x.numpy(), y.numpy(), x_adv_init=others.numpy()))
 
         return call
 

@@ -11,6 +11,7 @@ from deepwright.workflows import HardenOptions
 
 NET = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval()
 X, Y = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0])
+RNG = torch.Generator().manual_seed(0)
 THREE = Classification(3)
 
 WORST = [
@@ -24,6 +25,8 @@ WORST = [
     Bad("numbers without probabilities", lambda _: Trades(0.1, task=Regression(2)), ("task", "regression")),
     Bad("a negative beta", lambda _: Trades(0.1, task=THREE, beta=-1.0), ("beta",)),
     Bad("a task's class", lambda _: Trades(0.1, task=Classification), ("task", "itself")),
+    Bad("bytes to train on", lambda _: Trades(0.1, task=THREE).start((X * 255).byte(), RNG), ("uint8", "floats")),
+    Bad("normalised inputs", lambda _: Trades(0.1, task=THREE).start(X - 0.5, RNG), ("range", "normalisation")),
     Bad("a budget for a ball", lambda _: RobustScore(X, Y, 0.1, THREE), ("ball", "recipe.ball")),
     Bad("scores of nothing", lambda _: RobustScore(X[:0], Y[:0], Ball(0.1), THREE), ("samples", "0 inputs")),
     Bad("scores of other labels", lambda _: RobustScore(X, Y[:3], Ball(0.1), THREE), ("4 inputs, 3 targets",)),
@@ -38,6 +41,8 @@ MIXED = [
     Bad("no chain", lambda _: CorruptionMix(("contrast",), width=0), ("width",)),
     Bad("a severity of 6", lambda _: CorruptionMix(("contrast",), severities=(6,)), ("severities", "1..5")),
     Bad("minus one view", lambda _: CorruptionMix(("contrast",), views=-1), ("views",)),
+    Bad("bytes to mix", lambda _: CorruptionMix(("contrast",))((X * 255).byte(), RNG), ("uint8", "255")),
+    Bad("NaN to mix", lambda _: CorruptionMix(("contrast",))(X / 0, RNG), ("inputs", "within")),
     Bad("one family by itself", lambda _: split_families("noise"), ("held_out", "several")),
     Bad("an unknown family", lambda _: split_families(("nois",)), ("nois", "noise")),
     Bad("no family", lambda _: split_families(()), ("held_out", "0 of")),

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.inference import floats_within
 from deepwright.core.randomness import derive_seed, generator
 from deepwright.core.requirements import require_positive, require_whole
 from deepwright.core.tasks import Task
@@ -60,9 +61,9 @@ class CorruptionMix:
     """Pictures beside mixtures of perturbed ones, as `core.fit` augments.
 
     A mixture is m x + (1 - m) sum_i w_i chain_i(x), with chains of one to three perturbations in a row, w ~
-    Dirichlet(1) and m ~ U(0, 1) for each picture. What is drawn depends on the step's generator only, and no value of a
-    picture is looked at, so that nothing waits for an accelerator (but for jpeg, canny_edges and static_snow, which do
-    by themselves): pictures must be floats in [0, 1].
+    Dirichlet(1) and m ~ U(0, 1) for each picture. What is drawn depends on the step's generator only. On an accelerator
+    no value of a picture is looked at, so that nothing waits (but for jpeg, canny_edges and static_snow, which do by
+    themselves).
 
     Args:
         perturbations: names or perturbations of pictures, of which chains are made.
@@ -106,7 +107,12 @@ class CorruptionMix:
         Args:
             x: pictures.
             rng: of this step; it draws where it lives.
+
+        Raises:
+            InputError: whole numbers; on the CPU also numbers outside [0, 1]. On an accelerator, where looking would
+                wait, these make the loss NaN.
         """
+        x = floats_within(x, (0.0, 1.0), "divide 8-bit pictures by 255, and put the normalisation into the model")
         if self.views == 0:
             chosen = torch.rand(len(x), generator=rng, device=rng.device).to(x.device) < 0.5
             return torch.where(chosen.view(-1, 1, 1, 1), self._mixed(x, rng, 0), x)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.inference import nan_outside
 
 _SLACK = 1e-6
 LEAST = 3  # rows and columns of a stencil
@@ -68,8 +69,9 @@ def without_strangers(out: Tensor, x: Tensor) -> Tensor:
         out: made of x.
         x: floats (N, C, H, W), or one (C, H, W).
     """
-    good = (x >= -_SLACK) & (x <= 1 + _SLACK)  # NaN is neither
-    return torch.where(good.all(-1, keepdim=True).all(-2, keepdim=True).all(-3, keepdim=True), out, torch.nan)
+    one = x.ndim == 3
+    told = nan_outside(*(t[None] if one else t for t in (out, x)), (-_SLACK, 1 + _SLACK))
+    return told[0] if one else told
 
 
 def require_float_pictures(x: object) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
+
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def frozen_norms_still(model: nn.Module) -> Iterator[None]:
     Args:
         model: in training.
     """
-    still = [m for m in model.modules() if isinstance(m, _NormBase) and m.training and _is_frozen(m)]
+    still = [m for m in model.modules() if isinstance(m, _NORMS) and m.training and _is_frozen(m)]
     for module in still:
         module.training = False
     try:

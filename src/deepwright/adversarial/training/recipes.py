@@ -19,6 +19,7 @@ from deepwright.adversarial.training.ball import Ball
 from deepwright.adversarial.training.modes import frozen_norms_still
 from deepwright.adversarial.training.worst import climbed, said
 from deepwright.core.errors import InputError
+from deepwright.core.inference import floats_within
 from deepwright.core.requirements import require_positive, require_whole
 from deepwright.core.tasks import Binary, Classification, Forecast, MultiLabel, Regression, Segmentation, Task
 from deepwright.core.tasks.divergences import DISTRIBUTIONS, kullback_leibler
@@ -75,7 +76,12 @@ class WorstInputs:
         Args:
             x: inputs within the bounds.
             rng: of this step.
+
+        Raises:
+            InputError: whole numbers; on the CPU also numbers outside the bounds. On an accelerator, where looking
+                would wait, these make the loss NaN.
         """
+        x = floats_within(x, self.ball.bounds, "attacks act on pixels in [0, 1]: put the normalisation into the model")
         return torch.stack([x, self._begun(x, rng)], 1)
 
     def _begun(self, x: Tensor, rng: torch.Generator) -> Tensor:

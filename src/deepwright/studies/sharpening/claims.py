@@ -112,7 +112,7 @@ def _waves(runs: Runs) -> list[Claim]:
         *third,
         Claim.at_most(
             "waves: squared error of bi-level over that of sharpening", smaller, 0.5, n=len(runs), basis="seeds"
-        ),
+        ).because("It may change every pixel by the attackers' budget.", WAVES),
         Claim.at_least(
             "waves: processor time of bi-level over that of sharpening",
             cost,
