@@ -91,15 +91,15 @@ def _on_worst(subject: Subject, recipe: Recipe, way: AdversarialTraining | Trade
         augment=way.start,
         step=way,
     )
-    notes = _told(subject, way.eps, len(held), before, found)
-    if fast and found.history:
-        notes.append(_collapse(found))
+    watched = [_collapse(found)] if fast and found.history else []
     if found.best_value is not None and found.best_value <= before["robust"]:
-        notes.append(
-            "no epoch does better under attack than the network as it was: more epochs (--epochs), or a smaller budget "
+        note = (
+            f"the network is as it was: on {len(held)} validation samples no epoch does better than its "
+            f"{before['robust']:.1%} under ten steps at {way.eps:.4g}; more epochs (--epochs), or a smaller budget "
             "(--strength)"
         )
-    return Hardened(model, notes=notes)
+        return Hardened(copy.deepcopy(subject.model).eval(), notes=[note, *watched])
+    return Hardened(model, notes=[*_told(subject, way.eps, len(held), before, found), *watched])
 
 
 def _told(subject: Subject, eps: float, n: int, before: dict[str, float], found: FitResult) -> list[str]:
