@@ -25,5 +25,5 @@ def unwrapped(network: nn.Module) -> Iterator[nn.Module]:
         return
     inside = network.module
     assert isinstance(inside, nn.Module)
-    with network._strategy.precision.forward_context():  # type: ignore[union-attr]
+    with network._strategy.precision.forward_context():  # type: ignore[union-attr, operator]
         yield inside
