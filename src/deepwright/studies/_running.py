@@ -19,7 +19,6 @@ def _module(name: str) -> Callable[[], ModuleType]:
 STUDIES: dict[str, Callable[[], ModuleType]] = {
     "fragility-index": _module("fragility"),
     "bbas": _module("bbas"),
-    "sharpening": _module("sharpening"),
     "model-surgery": _module("surgery"),
     "evolutionary-pruning": _module("search"),
     "prunefuse": _module("prunefuse"),
