@@ -8,8 +8,7 @@ from typing import Any
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import mean_interval
 from deepwright.physics.pictures import field_images
-from deepwright.studies._frame import Runs, banded, curve, ends, mean
-from deepwright.studies.unifluids.narrow import NARROW
+from deepwright.studies._frame import Runs, banded, ends, mean
 from deepwright.studies.unifluids.shocks import PATCHES
 from deepwright.studies.unifluids.trials import (
     BLOCKS,
@@ -239,11 +238,11 @@ def narrow_table(narrow: Arms) -> Table:
     """Narrow networks.
 
     Args:
-        narrow: the runs by kind.
+        narrow: the runs by kind and steps.
     """
-    rows: list[list[Any]] = [[*kind, *_cells(narrow[kind].values("error"))] for kind in NARROW]
+    rows: list[list[Any]] = [[*kind, steps, *_cells(runs.values("error"))] for (kind, steps), runs in narrow.items()]
     return Table(
-        ["predicted", "loss on", "width", *_spread(["error at 10 steps"])],
+        ["predicted", "loss on", "width", "steps of training", *_spread(["error at 10 steps"])],
         rows,
         f"{BY_WIDTH}: four numbers decide a field of 512 values",
     )
@@ -286,8 +285,7 @@ def figures(arms: Arms, shocks: Arms) -> list[Figure]:
     ]
     sensors = [banded(k, SHARES, _sensed(arms, k, "error")) for k in LINE]
     sensors += [
-        curve(f"{k}, interpolated first", SHARES, [mean(v) for v in _sensed(arms, k, "interpolated")], dashed=True)
-        for k in LINE
+        banded(f"{k}, interpolated first", SHARES, _sensed(arms, k, "interpolated")) | {"dashed": True} for k in LINE
     ]
     more_steps, whole_frames = "More steps of the sampler buy samples, not accuracy", "Sensors instead of whole frames"
     return [
