@@ -1,8 +1,7 @@
-"""Attacks on digits that stand, where all steps are done: CPU seconds of ours, foolbox, torchattacks, ART, a raw loop.
+"""Attacks on digits that stand, where all steps are done: CPU seconds of ours, foolbox, torchattacks and a raw loop.
 
 Each pair has equal steps on the same images: those that survive our quick suite at this budget. Images that fall at
-once would measure the early stop only. Attacks that know answers alone are held at equal queries: ours may ask as often
-as the peer did, and the notes say how far each still is from its picture.
+once would measure the early stop only.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def _pairs(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, tuple[Call, dict
     """What -> (ours, {peer: theirs}) of equal steps."""
     steps, alpha = 40, EPS / 10
     peers: dict[str, dict[str, Call]] = {}
-    for add in (_raw, _foolbox, _torchattacks, _art):
+    for add in (_raw, _foolbox, _torchattacks):
         for what, name, call in add(model, x, y, steps, alpha):
             peers.setdefault(what, {})[name] = call
     four = AttackSuite([APGD(EPS, steps=20), APGDT(EPS, steps=20), FABT(EPS, steps=20), Square(EPS, queries=500)])
@@ -79,6 +78,8 @@ def _pairs(model: nn.Module, x: Tensor, y: Tensor) -> dict[str, tuple[Call, dict
         "these four in turn, 20 steps and 500 queries": lambda: four(model, x, y),
         "MI-FGSM, 10 steps": lambda: MIFGSM(EPS)(model, x, y),
         "VMI-FGSM, 10 steps, 20 neighbours": lambda: VMIFGSM(EPS)(model, x, y),
+        "HopSkipJump in L2, 10 iterations": lambda: HopSkipJump(iterations=10)(model, x, y),
+        "boundary attack, 1,000 steps": lambda: Boundary(steps=1000)(model, x, y),
     }
     return {what: (call, peers[what]) for what, call in ours.items() if what in peers}
 
@@ -104,11 +105,14 @@ def _foolbox(model: nn.Module, x: Tensor, y: Tensor, steps: int, alpha: float) -
     wrapped = foolbox.PyTorchModel(model, bounds=(0, 1))
     pgd = foolbox.attacks.LinfPGD(abs_stepsize=alpha, steps=steps)
     deepfool = foolbox.attacks.L2DeepFoolAttack(steps=50, candidates=10)
+    jump, walk = foolbox.attacks.HopSkipJumpAttack(steps=10), foolbox.attacks.BoundaryAttack(steps=1000)
     carlini = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=100)
     return [
         ("PGD-40", "foolbox", lambda: pgd(wrapped, x, y, epsilons=EPS)[1]),
         ("DeepFool", "foolbox", lambda: deepfool(wrapped, x, y, epsilons=None)[1]),
         ("Carlini-Wagner 9 x 100", "foolbox", lambda: carlini(wrapped, x, y, epsilons=None)[1]),
+        ("HopSkipJump in L2, 10 iterations", "foolbox", lambda: jump(wrapped, x, y, epsilons=None)[1]),
+        ("boundary attack, 1,000 steps", "foolbox", lambda: walk(wrapped, x, y, epsilons=None)[1]),
     ]
 
 
@@ -135,119 +139,6 @@ def _torchattacks(model: nn.Module, x: Tensor, y: Tensor, steps: int, alpha: flo
         "VMI-FGSM, 10 steps, 20 neighbours": peer.VMIFGSM(model, eps=EPS, alpha=EPS / 10, steps=10, N=20),
     }
     return [(what, "torchattacks", lambda a=attack: a(x, y)) for what, attack in attacks.items()]
-
-
-def _classifier(model: nn.Module) -> Any:
-    """ART's, which takes and gives arrays."""
-    from art.estimators.classification import PyTorchClassifier
-
-    options: dict[str, Any] = {"input_shape": (1, 28, 28), "nb_classes": 10, "clip_values": (0, 1)}
-    return PyTorchClassifier(model, nn.CrossEntropyLoss(), **options)
-
-
-def _art(model: nn.Module, x: Tensor, y: Tensor, steps: int, alpha: float) -> list[tuple[str, str, Call]]:
-    try:
-        from art.attacks import evasion
-    except ImportError:
-        return []
-    net, pixels, labels = _classifier(model), x.numpy(), y.numpy()
-    inf: dict[str, Any] = {"norm": "inf", "eps": EPS}
-    quiet: dict[str, Any] = {"batch_size": len(x), "verbose": False}
-    attacks = {
-        "PGD-40": evasion.ProjectedGradientDescentPyTorch(net, **inf, eps_step=alpha, max_iter=steps, **quiet),
-        "DeepFool": evasion.DeepFool(net, max_iter=50, nb_grads=10, **quiet),
-        "Carlini-Wagner 9 x 100": evasion.CarliniL2Method(net, binary_search_steps=9, max_iter=100, **quiet),
-        "APGD-CE, 100 steps": evasion.AutoProjectedGradientDescent(
-            net, **inf, eps_step=2 * EPS, max_iter=100, nb_random_init=1, loss_type="cross_entropy", **quiet
-        ),
-        "Square, 500 queries": evasion.SquareAttack(net, **inf, max_iter=500, p_init=0.8, **quiet),
-    }
-    return [
-        (what, "ART", lambda a=attack: torch.from_numpy(a.generate(pixels, labels))) for what, attack in attacks.items()
-    ]
-
-
-class _Counting(nn.Module):
-    """A network that counts what it is asked."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network, self.asked = network, 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.asked += len(x)
-        return self.network(x)
-
-
-def answers_alone() -> list[dict[str, Any]]:
-    """HopSkipJump and the boundary attack in L2, ours with as many queries as the peer took."""
-    model = load("resnet8-mnist").requires_grad_(False)
-    split = load_data("mnist").test.take(16)
-    right = (model(split.inputs()).argmax(1) == split.y).nonzero().flatten()[: COUNT // 2]
-    x, y = split.inputs()[right], split.y[right]
-    others = torch.stack([x[(y != label).nonzero().flatten()[0]] for label in y])  # where all of them begin
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    rows = []
-    for what, name, theirs in (*_foolbox_decisions(x, y, others), *_art_decisions(x, y, others)):
-        net = _Counting(model).eval()
-        begin = time.process_time()
-        moved = theirs(net)
-        peer = time.process_time() - begin
-        asked = net.asked // len(x)
-        net.asked, begin = 0, time.process_time()
-        if what == "HopSkipJump":
-            found = HopSkipJump(queries=asked, starting=lambda *_: others)(net, x, y)
-        else:
-            steps = int((asked - 20) / 1.1)  # a second question every tenth step
-            found = Boundary(steps=steps, starting=lambda *_: others)(net, x, y)
-        ours = time.process_time() - begin
-        told = [_distance(model, x, y, z) for z in (found.x_adv, moved)]
-        note = (
-            f"CPU seconds of one thread; ours {net.asked // len(x):,} queries, peer {asked:,}; "
-            f"median L2 ours {told[0]}, peer {told[1]}"
-        )
-        rows.append(_row(f"{what} in L2, {len(x)} digits, equal queries", ours, name, peer, note))
-    torch.set_num_threads(threads)
-    return rows
-
-
-def _foolbox_decisions(x: Tensor, y: Tensor, others: Tensor) -> list[tuple[str, str, Callable[[nn.Module], Tensor]]]:
-    try:
-        import foolbox
-    except ImportError:
-        return []
-    jump, walk = foolbox.attacks.HopSkipJumpAttack(steps=10), foolbox.attacks.BoundaryAttack(steps=1000)
-
-    def with_(attack: Any) -> Callable[[nn.Module], Tensor]:
-        begun = {"epsilons": None, "starting_points": others}
-        return lambda net: attack(foolbox.PyTorchModel(net, bounds=(0, 1)), x, y, **begun)[1]
-
-    return [("HopSkipJump", "foolbox", with_(jump)), ("boundary attack", "foolbox", with_(walk))]
-
-
-def _art_decisions(x: Tensor, y: Tensor, others: Tensor) -> list[tuple[str, str, Callable[[nn.Module], Tensor]]]:
-    try:
-        from art.attacks import evasion
-    except ImportError:
-        return []
-
-    def with_(kind: Any, **options: Any) -> Callable[[nn.Module], Tensor]:
-        def call(net: nn.Module) -> Tensor:
-            attack = kind(_classifier(net), batch_size=len(x), targeted=False, verbose=False, **options)
-            return torch.from_numpy(attack.generate(x.numpy(), y.numpy(), x_adv_init=others.numpy()))
-
-        return call
-
-    jump = with_(evasion.HopSkipJump, norm=2, max_iter=10, init_eval=100, max_eval=10_000)
-    walk = with_(evasion.BoundaryAttack, max_iter=40, num_trial=25, sample_size=20)
-    return [("HopSkipJump", "ART", jump), ("boundary attack", "ART", walk)]
-
-
-def _distance(model: nn.Module, x: Tensor, y: Tensor, moved: Tensor) -> str:
-    fell = model(moved).argmax(1) != y
-    far = (moved - x).flatten(1).norm(dim=1)[fell]
-    return f"{float(far.median()):.3f} of {int(fell.sum())}" if len(far) else "none"
 
 
 def _cpu_seconds(calls: dict[str, Call]) -> tuple[dict[str, float], dict[str, Any]]:

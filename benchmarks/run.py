@@ -25,7 +25,6 @@ import physics
 
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
-    "answers alone": attacks.answers_alone,
     "corruptions": corruptions.run,
     "sharpening": sharpening.run,
     "frames": corruptions.frames,
