@@ -55,6 +55,14 @@ def test_a_page_says_what_it_doesnt_show_how_arms_were_selected_and_where_it_ran
         assert words in text
 
 
+@pytest.mark.parametrize("page", [markdown, study_page])
+def test_a_page_says_where_two_numbers_have_no_edge_that_is_counted(page):
+    """Whichever is chosen of two is an edge: a dash in that column must not pass for the middle of a grid."""
+    pair = replace(RESULT, arms=[replace(RESULT.arms[0], grid={"decay": [0.1, 0.2], "kind": ["a", "b"]})])
+    assert "none is counted: decay." in page(pair)
+    assert "none is counted" not in page(RESULT)
+
+
 def test_the_html_page_escapes_and_fetches_nothing():
     text = study_page(RESULT)
     assert "failing <b>" not in text

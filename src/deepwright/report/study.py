@@ -8,7 +8,7 @@ from deepwright.core.files import write_text
 from deepwright.core.results import StudyResult
 from deepwright.report.plots import png, vector
 from deepwright.report.study_page import study_page
-from deepwright.report.study_words import arms_table, claims_table, counted, reasons, run_lines
+from deepwright.report.study_words import arms_table, claims_table, counted, edge_note, reasons, run_lines
 
 _WORDS = {"holds": "yes", "fails": "**no**"}
 
@@ -48,5 +48,6 @@ def markdown(result: StudyResult) -> str:
         lines += ["", f"**{table.caption}**" if table.caption else "", "", table.markdown()]
     if result.arms:
         lines += ["", "## How the arms were selected", "", arms_table(result).markdown()]
+        lines += ["", edge_note(result)] if edge_note(result) else []
     lines += ["", "## How it was run", "", *(f"- {line}" for line in run_lines(result)), ""]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from deepwright.core.results import StudyResult
 from deepwright.report.figures import svg
 from deepwright.report.page import document
 from deepwright.report.sections import folded
-from deepwright.report.study_words import arms_table, claims_table, counted, reasons, run_lines
+from deepwright.report.study_words import arms_table, claims_table, counted, edge_note, reasons, run_lines
 from deepwright.report.tables import table_html
 
 
@@ -32,7 +32,8 @@ def study_page(result: StudyResult) -> str:
     for i, table in enumerate((result.table, *result.tables)):
         parts.append(folded(f"table-{i + 1}", table.caption or f"Table {i + 1}", table_html(table), opened=i == 0))
     if result.arms:
-        parts.append(folded("arms", "How the arms were selected", table_html(arms_table(result))))
+        edges = f"<p>{escape(edge_note(result))}</p>" if edge_note(result) else ""
+        parts.append(folded("arms", "How the arms were selected", table_html(arms_table(result)) + edges))
     lines = "".join(f"<li>{escape(line).replace('`', '')}</li>" for line in run_lines(result))
     parts.append(folded("run", "How it was run", f"<ul>{lines}</ul>", opened=True))
     return document(f"Study: {result.study}", "".join(parts))

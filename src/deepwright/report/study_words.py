@@ -80,6 +80,18 @@ def arms_table(result: StudyResult) -> Table:
     return Table(["group", *columns] if grouped else columns, rows, "")
 
 
+def edge_note(result: StudyResult) -> str:
+    """What the column of edges doesn't count; empty where all axes of numbers have three or none."""
+    pairs = sorted({axis for arm in result.arms for axis, values in arm.grid.items() if _is_pair(values)})
+    if not pairs:
+        return ""
+    return f"Where two numbers were tried, each is an edge, and none is counted: {'; '.join(pairs)}."
+
+
+def _is_pair(values: list[Any]) -> bool:
+    return len(values) == 2 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
 def run_lines(result: StudyResult) -> list[str]:
     """Command, seeds, seconds, machine and settings; what was replayed is counted with the seconds it took."""
     settings = dict(result.settings)

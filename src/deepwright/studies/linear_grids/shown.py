@@ -17,6 +17,7 @@ from deepwright.studies.linear_grids.timing import AXES, CELLS, POINTS
 
 Arms = dict[tuple[str, str], Runs]
 BY_LEVEL = "Three levels over one"
+FIRST_SEED = "Three bands, first seed"
 BY_TIME = "Three bands by training time"
 PRODUCTS = "How many products a solution needs"
 TIMES = "Where a step's time goes"
@@ -196,7 +197,7 @@ def figures(arms: Arms) -> list[Figure]:
     return [
         Figure("bar", "Error at equal CPU time", bars, "problem", "relative L2 error", log_y=True),
         Figure("line", KERNELS_SEEN, losses, "share of training", "loss", log_y=True),
-        Figure("images", "Three bands, first seed", field_images(fields, extent=(-1, 1, -1, 1))),
+        Figure("images", FIRST_SEED, field_images(fields, extent=(-1, 1, -1, 1))),
     ]
 
 
