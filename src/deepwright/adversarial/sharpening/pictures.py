@@ -69,9 +69,8 @@ def without_strangers(out: Tensor, x: Tensor) -> Tensor:
         out: made of x.
         x: floats (N, C, H, W), or one (C, H, W).
     """
-    one = x.ndim == 3
-    told = nan_outside(*(t[None] if one else t for t in (out, x)), (-_SLACK, 1 + _SLACK))
-    return told[0] if one else told
+    bounds = (-_SLACK, 1 + _SLACK)
+    return nan_outside(out[None], x[None], bounds)[0] if x.ndim == 3 else nan_outside(out, x, bounds)
 
 
 def require_float_pictures(x: object) -> None:
