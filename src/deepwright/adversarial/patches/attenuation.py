@@ -330,10 +330,10 @@ class SAAP:
         return Mover(self.optimizer, step, cap, budget, self.at_most)
 
     def _taken(self, u: Tensor, shown: Shown) -> Tensor:
-        """Amplitudes that are taken away; the loose bound's are cut here, as it cuts the image."""
+        """Amplitudes that are taken away; what the loose bound takes beyond what is there is cut, as in its images."""
         if self.budget == "power":
             return shown.cap - (shown.cap.square() - u).clamp_min(0).sqrt()
-        return u.minimum(shown.cap).detach() if self.constraint == "loose" else u.detach()
+        return u.clamp_min(0).minimum(shown.cap).detach()
 
     def _gradient(self, value: Tensor, taken: Tensor, shown: Shown) -> Tensor:
         """Of the loss with respect to the amounts under the budget."""

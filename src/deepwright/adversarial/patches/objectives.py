@@ -18,7 +18,7 @@ from deepwright.core.boxes import box_iou, to_centre
 
 REACH = 0.1
 """Overlap from which a candidate counts as one of an object, and a detection as not having lost it."""
-_NEAR = 2.0  # candidates whose centre lies in an object's box, so many times as large, are its, too
+_NEAR = 2.0  # candidates of nobody whose centre lies in an object's box, so many times as large, are its, too
 _OFF = -30.0  # a log-odds that means nothing
 _ASSIGNED = 0.5
 
@@ -52,7 +52,9 @@ class Scene:
         overlap = box_iou(self.boxes[:, None].to(seen), seen)[:, 0]
         centre, own = to_centre(seen)[..., :2], to_centre(self.boxes.to(seen))[:, None]
         near = ((centre - own[..., :2]).abs() <= own[..., 2:] * _NEAR / 2).all(2)
-        return logits[self.image], (overlap >= REACH) | near, overlap
+        on = overlap >= REACH
+        somebodys = torch.zeros_like(logits).index_add(0, self.image, on.to(logits)) > 0
+        return logits[self.image], on | (near & ~somebodys[self.image]), overlap
 
     def by_image(self, values: Float[Tensor, " k"], n: int) -> Float[Tensor, " n"]:
         """Sums over the objects of each image.
@@ -124,7 +126,8 @@ def box_obj(out: Tensor, scene: Scene) -> Tensor:
     _, _, overlap = scene.mine(out)
     best = overlap.argmax(1, keepdim=True)
     assigned = (overlap >= _ASSIGNED) | torch.zeros_like(overlap, dtype=torch.bool).scatter(1, best, True)
-    ciou = complete_iou(out[..., :4][scene.image], scene.boxes[:, None].to(out))
+    found = out[..., :4][scene.image]
+    ciou = complete_iou(found, scene.boxes[:, None].to(out).expand_as(found))
     count = assigned.sum(1).clamp_min(1)
     location = torch.where(assigned, 1 - ciou, 0.0).sum(1) / count
     wanted = torch.zeros_like(out[..., 0])

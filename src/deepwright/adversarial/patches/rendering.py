@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -13,6 +13,7 @@ from deepwright.adversarial.patches.physical import PSF
 from deepwright.adversarial.patches.regions import Regions, regions_of
 
 
+@runtime_checkable
 class Shown(Protocol):
     """Images in which an amount is missing at each place that an object owns."""
 

@@ -15,7 +15,7 @@ from deepwright.studies.saap.shown import LIMITS, arms_of, figures_of, summary_o
 from deepwright.studies.saap.trials import trial
 
 SEEDS = range(100, 105)
-FULL = {"scenes": 600, "epochs": 14, "more": 4, "test": 60, "validation": 20, "fitted": 48, "steps": 60}
+FULL = {"scenes": 400, "epochs": 14, "more": 3, "test": 40, "validation": 12, "fitted": 24, "steps": 60}
 QUICK = {"scenes": 64, "epochs": 2, "more": 1, "test": 8, "validation": 2, "fitted": 8, "steps": 4}
 
 
