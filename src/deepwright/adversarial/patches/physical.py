@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Complex, Float, Int64
+from jaxtyping import Complex, Float, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -91,13 +91,13 @@ class PSF:
         return out[:, 2 * r : 2 * r + height, 2 * c : 2 * c + width].reshape(field.shape)
 
     def amplitude(
-        self, field: Complex[Tensor, "n looks h w"], transmission: Float[Tensor, "n 1 ch cw"] | None = None
+        self, field: Complex[Tensor, "n looks h w"], transmission: Shaped[Tensor, "n 1 ch cw"] | None = None
     ) -> Float[Tensor, "n 1 h w"]:
         """What is seen of a scene, its looks averaged in intensity.
 
         Args:
             field: complex, one a look.
-            transmission: T of each cell; None where nothing is taken away.
+            transmission: T of each cell, or the complex factor that is left of it; None where nothing is taken away.
         """
         if transmission is not None:
             field = field * self._on_pixels(transmission)
