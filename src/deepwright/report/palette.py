@@ -72,15 +72,6 @@ METHODS = {
     "fused, random labels": light(OURS),
     "scratch": BASELINE,
     "scratch, random labels": light(BASELINE),
-    # saap
-    "Frank-Wolfe": OURS,
-    "Frank-Wolfe, 8 bits": light(OURS),
-    "projected gradient": _CYAN,
-    "sign steps": _ORANGE,
-    "one gradient": _GREEN,
-    "centre": _RED,
-    "constant": light(BASELINE),
-    "brightest": _VIOLET,
     # sciml-core
     "Levenberg-Marquardt": OURS,
     "Levenberg-Marquardt, float32": light(OURS),

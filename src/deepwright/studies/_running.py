@@ -23,7 +23,6 @@ STUDIES: dict[str, Callable[[], ModuleType]] = {
     "evolutionary-pruning": _module("search"),
     "prunefuse": _module("prunefuse"),
     "early-exit": _module("exits"),
-    "saap": _module("saap"),
     "sciml-core": _module("solve"),
     "spline-grid-pinn": _module("linear_grids"),
     "two-phase-pinn": _module("two_phase"),
