@@ -52,7 +52,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     JIT: {"loss": "v", "times": LogitNormal()},
     SENSORS: {},
 }
-RATES = (1e-3, 3e-3, 1e-2)
+RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 ASIDE = 700  # added to a seed: fields on which learning rates are chosen, and nothing else
 EPOCHS = {"FNO": 12, "U-Net": 8}
 """Passes over each equation's windows that take all three together about as long as 2000 steps of the transformer."""
