@@ -48,7 +48,7 @@ def test_a_projection_is_the_nearest_point_as_a_solver_finds_it():
 
 
 def test_at_most_leaves_what_is_within_the_budget_alone():
-    q, cap = rows()
+    _, cap = rows()
     small = 0.01 * cap
     assert torch.allclose(projected(small, cap, 0.5 * cap.sum(1), at_most=True), small, atol=1e-12)
     over = projected(cap, cap, 0.5 * cap.sum(1), at_most=True)
