@@ -21,7 +21,7 @@ class Latencies:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.kind = device.type
+        self.device, self.kind = device, device.type
         self._begun: list[Any] = []
         self._ended: list[Any] = []
 
@@ -37,7 +37,7 @@ class Latencies:
     def seconds(self) -> Tensor:
         """(t,) one a block."""
         if self.kind == "cuda":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self.device)
             found = [begun.elapsed_time(ended) / 1000 for begun, ended in zip(self._begun, self._ended)]
         else:
             found = [ended - begun for begun, ended in zip(self._begun, self._ended)]
@@ -46,6 +46,7 @@ class Latencies:
     def _now(self) -> Any:
         if self.kind == "cuda":
             event = torch.cuda.Event(enable_timing=True)
-            event.record()
+            with torch.cuda.device(self.device):
+                event.record()
             return event
         return time.perf_counter() if self.kind == "cpu" else float("nan")

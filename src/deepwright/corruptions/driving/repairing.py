@@ -156,6 +156,7 @@ def repair(
     lr: float = 2e-3,
     max_xte: float = 4.0,
     timeout: float = 62.0,
+    frozen: bool = False,
     seed: int = 0,
     checkpoint: Path | str | None = None,
 ) -> Repaired:
@@ -178,6 +179,7 @@ def repair(
         lr: the largest learning rate.
         max_xte: see `evaluate`.
         timeout: see `evaluate`.
+        frozen: see `evaluate`.
         seed: of training, worlds and perturbations.
         checkpoint: a folder; an interrupted repair goes on there.
 
@@ -198,7 +200,7 @@ def repair(
         for i, road in enumerate(roads)
     ]
     folder = None if checkpoint is None else Path(checkpoint)
-    limits = {"max_xte": max_xte, "timeout": timeout, "checkpoint": folder}
+    limits: dict[str, Any] = {"max_xte": max_xte, "timeout": timeout, "frozen": frozen, "checkpoint": folder}
     before = evaluate(sim, network, scenarios, **limits)
     repaired = copy.deepcopy(network).train()
     imitate(

@@ -92,7 +92,8 @@ def outcome_table(outcomes: Sequence[Outcome], tighter: float = 2.0) -> Table:
     for cell in by_cell(outcomes, tighter):
         share = "–" if cell.failures is None else f"{cell.failures:.2f}"
         closer = "–" if cell.tighter is None else f"{cell.tighter:.2f}"
-        numbers = [cell.mean_max_xte, cell.mean_time, cell.mean_jerk, 1000 * cell.latency]
+        step = 1000 * cell.latency if math.isfinite(cell.latency) else None
+        numbers = [cell.mean_max_xte, cell.mean_time, cell.mean_jerk, step]
         rows.append([*cell.cell, cell.n, share, closer, *numbers])
     limits = sorted({o.limit for o in outcomes})
     limit = limits[0] if len(limits) == 1 else None
