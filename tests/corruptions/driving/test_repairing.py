@@ -70,6 +70,7 @@ def test_a_share_of_each_batch_is_perturbed_by_two_draws():
     assert torch.equal(out, augment(x, torch.Generator().manual_seed(3)))
     assert not torch.equal(out, augment(x, torch.Generator().manual_seed(4)))
     assert torch.equal(Perturbing(["snow"], share=0.0)(x, torch.Generator().manual_seed(3)), x)
+    assert torch.equal(Perturbing(["snow"])(x[:1], torch.Generator().manual_seed(3)), x[:1])  # a last batch
     with pytest.raises(InputError, match="another steering angle"):
         Perturbing(["snow", "translate"])
 

@@ -63,8 +63,10 @@ class Perturbing:
         rows = torch.randperm(len(pictures), generator=rng, device=rng.device)
         each = round(self.share * len(pictures) / _DRAWS)
         out = pictures.clone()
+        if each == 0:  # no share, or a last batch of one picture
+            return out
         drawn = torch.randint(2**31, (_DRAWS, 3), generator=rng, device=rng.device).tolist()
-        for mine, (which, severity, seed) in zip(rows[: each * _DRAWS].split(max(1, each)), drawn):
+        for mine, (which, severity, seed) in zip(rows[: each * _DRAWS].split(each), drawn):
             perturb = get(self.names[which % len(self.names)])
             at = mine.to(pictures.device)
             out[at] = perturb(pictures[at], 1 + severity % 5, seed, ids=mine.cpu())
