@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from deepwright.corruptions.driving import Demonstrations, Outcome, Road, Scenario
+from deepwright.studies._frame import Runs
 from deepwright.studies.driving.claims import margin, mended
 from deepwright.studies.driving.foretelling import (
     BIAS,
@@ -79,7 +80,7 @@ def test_margins_and_what_was_mended():
         {"role": "trained on", "before": 0.25, "after": 0.0, "control": 0.0},  # it didn't fail on half of the roads
         {"role": "held out", "before": 1.0, "after": 1.0, "control": 1.0},
     ]
-    trials = [{"repair": {"rows": rows}}, {"repair": None}]
+    trials = Runs(({"seed": 0}, {"seed": 1}), ({"repair": {"rows": rows}}, {"repair": None}))
     assert mended(trials, "after", lambda r: r["role"] == "trained on") == [0.5, 0.0]
     assert mended(trials, "control", lambda r: True) == pytest.approx([0.5 / 3, 0.0])
 

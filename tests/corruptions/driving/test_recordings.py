@@ -90,6 +90,15 @@ def test_size_colour_limit_and_zip_files(tmp_path):
     assert torch.equal(zipped.actions, data.actions)
 
 
+def test_one_of_several_is_not_picked_in_silence(tmp_path):
+    tub(tmp_path / "monday")
+    log(tmp_path / "tuesday")
+    with pytest.raises(InputError, match="2 of them, in monday, tuesday"):
+        read_recording(tmp_path)
+    both = read_recording(tmp_path / "monday", size=(8, 8)) + read_recording(tmp_path / "tuesday", size=(8, 8))
+    assert len(both) == 6
+
+
 def test_deleted_records_are_left_out(tmp_path):
     data = read_recording(tub(tmp_path, deleted=[1]), size=(8, 8))
     assert data.actions[:, 1].tolist() == pytest.approx([0.0, 0.2])

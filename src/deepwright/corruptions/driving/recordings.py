@@ -12,7 +12,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -37,6 +37,9 @@ class _Record(NamedTuple):
     picture: str
     steering: float
     throttle: float
+
+
+Reader = Callable[[ImageSource, set[str], PurePosixPath], Iterator[_Record]]
 
 
 def read_recording(
@@ -84,23 +87,24 @@ def read_recording(
 def _sorted_out(source: ImageSource, limit: int | None) -> list[_Record]:
     """The records of whichever layout it is; `limit` of them."""
     names = set(source.names)
-    readers = {"manifest.json": _tub, "driving_log.csv": _log}
-    found = None
-    for name in sorted(names, key=lambda n: (n.count("/"), n)):
-        base = PurePosixPath(name)
-        if base.name in readers:
-            found = readers[base.name](source, names, base.parent)
-            break
-        if _RECORD.fullmatch(base.name):
-            found = _old_tub(source, names, base.parent)
-            break
-    if found is None:
+    found: dict[PurePosixPath, Reader] = {}
+    for name in sorted(names):
+        path = PurePosixPath(name)
+        reader = {"manifest.json": _tub, "driving_log.csv": _log}.get(path.name)
+        if reader is not None:
+            found[path.parent] = reader
+        elif _RECORD.fullmatch(path.name):
+            found.setdefault(path.parent, _old_tub)
+    expected = "a Donkey tub, or a log of Udacity's simulator"
+    if len(found) != 1:
         given = f"none of manifest.json, record_<n>.json and driving_log.csv among {len(names)} files"
-        raise InputError(
-            f"recording {source.path}", given=given, expected="a Donkey tub, or a log of Udacity's simulator"
-        )
+        if found:
+            given = f"{len(found)} of them, in {', '.join(map(str, list(found)[:3]))}"
+        hint = "name one; read both and add them with +" if found else None
+        raise InputError(f"recording {source.path}", given=given, expected=expected, hint=hint)
+    folder, reader = next(iter(found.items()))
     records = []
-    for record in found:
+    for record in reader(source, names, folder):
         records.append(record)
         if len(records) == limit:
             break
