@@ -28,7 +28,6 @@ STUDIES: dict[str, Callable[[], ModuleType]] = {
     "two-phase-pinn": _module("two_phase"),
     "kinetic-jko": _module("kinetic"),
     "unifluids": _module("unifluids"),
-    "perturbation-drive": _module("driving"),
 }
 
 
