@@ -68,3 +68,85 @@ def test_an_agent_of_one_column_steers_without_throttle():
     agent = driving._with_throttle(Steering().eval(), sim, DriveOptions(size=(24, 48)))
     assert agent(torch.rand(3, 1, 24, 48)).shape == (3, 2)
     assert not agent.training
+
+
+class Turning(nn.Module):
+    """A network of two columns that leaves every road, and can be trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(18, 2))
+
+    def forward(self, pictures):
+        return self.net(pictures)
+
+
+@pytest.mark.slow
+def test_the_worst_cell_comes_first_and_the_rest_goes_on_when_there_is_time(tmp_path):
+    options = {**FEW, "perturbations": ("posterize", "translate"), "order": "worst-first", "out": tmp_path / "a"}
+    agent = Turning().eval()
+    whole = drive(DriveOptions(agent, **options))
+    errors = {cell.cell: cell.error.value for cell in whole.offline}
+    cells = list(dict.fromkeys(o.scenario.cell for o in whole.outcomes))
+    assert cells[0] == ("clean", 0)
+    assert errors[cells[1]] >= errors[cells[2]]
+    options |= {"out": tmp_path / "b", "junit": tmp_path / "b.xml"}
+    some = drive(DriveOptions(agent, **options, time_budget=1e-9))
+    assert [o.scenario.cell for o in some.outcomes] == [("clean", 0)] * 2
+    assert some.undriven == cells[1:]
+    assert "time was up" in some.lines()[-1]
+    assert (tmp_path / "b.xml").read_text().count("<skipped") == 2
+    rest = drive(DriveOptions(agent, **options, time_budget=1e9))
+    assert rest.undriven == []
+    assert [o.ended for o in rest.outcomes] == [o.ended for o in whole.outcomes]
+
+
+@pytest.mark.slow
+def test_a_campaign_repairs_on_a_recording(tmp_path):
+    from PIL import Image
+
+    for i in range(6):
+        Image.new("L", (48, 24), 40 * i).save(tmp_path / f"{i}_cam.png")
+        row = {"user/angle": 0.1 * i, "user/throttle": 0.0, "cam/image_array": f"{i}_cam.png"}
+        (tmp_path / f"record_{i}.json").write_text(json.dumps(row))
+    said = []
+    options = DriveOptions(Turning().eval(), **FEW, recording=tmp_path, repair=True, out=tmp_path / "out")
+    found = drive(options, say=said.append)
+    assert found.repaired.trained
+    assert found.offline[0].error.value > 0
+    assert (tmp_path / "out" / "repaired.safetensors").exists()
+    assert "The repair" in (tmp_path / "out" / "drive.html").read_text()
+    assert json.loads((tmp_path / "out" / "outcomes.json").read_text())["repair"]["trained"]
+    assert any("a repair by training on" in line for line in said)
+
+
+def test_each_scenario_is_a_test_for_a_ci_server():
+    from xml.etree import ElementTree
+
+    from deepwright.corruptions.driving import Outcome, Scenario, outcome_table
+    from deepwright.workflows.driven import Driven, driven_junit
+
+    def outcome(ended, seed, *cell, reason=""):
+        return Outcome(Scenario(None, *cell, seed=seed), ended, 4.0, 0.5, xte=torch.tensor([1.0, -3.0]), reason=reason)
+
+    outcomes = [
+        outcome("passed", 1),
+        outcome("left the lane", 1, "snow", 5),
+        outcome("the agent failed", 2, "snow", 5, reason="NaN <b>\x01"),
+        outcome("infrastructure error", 3, "snow", 5),
+    ]
+    driven = Driven(outcomes, outcome_table(outcomes), undriven=[("fog_mapping", 2)])
+    root = ElementTree.fromstring(driven_junit("an agent & <more>", driven).encode())
+    assert {k: root.get(k) for k in ("tests", "failures", "errors")} == {"tests": "5", "failures": "2", "errors": "1"}
+    assert [suite.get("name") for suite in root] == [
+        "deepwright.driving.clean",
+        "deepwright.driving.snow 5",
+        "deepwright.driving.fog_mapping 2",
+    ]
+    cases = {case.get("name"): case for case in root.iter("testcase")}
+    assert cases["clean, road 1"].find("failure") is None
+    assert "3.00 m of 4 m" in cases["snow 5, road 1"].find("failure").text
+    assert "NaN <b>" in cases["snow 5, road 2"].find("failure").get("message")
+    assert cases["snow 5, road 3"].find("error").get("type") == "infrastructure"
+    assert cases["fog_mapping 2"].find("skipped") is not None
+    assert cases["clean, road 1"].get("time") == "1.000"

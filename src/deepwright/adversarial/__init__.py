@@ -46,6 +46,7 @@ from deepwright.adversarial.attacks import (
 )
 from deepwright.adversarial.engine import Attack, AttackResult
 from deepwright.adversarial.masking import masking_flags
+from deepwright.adversarial.patches import SAAP, AdversarialPatch, AdvPatch, DPatch, RobustDPatch, smallest_shares
 from deepwright.adversarial.projections import norms, project
 from deepwright.adversarial.robustness import RobustnessReport, curve, minimal_eps, robust_accuracy
 from deepwright.adversarial.semantic import (
@@ -85,8 +86,11 @@ __all__ = [
     "NIFGSM",
     "PGD",
     "RFGSM",
+    "SAAP",
     "VMIFGSM",
     "AdaptivePGD",
+    "AdvPatch",
+    "AdversarialPatch",
     "Attack",
     "AttackResult",
     "AttackSuite",
@@ -96,6 +100,7 @@ __all__ = [
     "ClassRemoval",
     "ContrastStretch",
     "CosPGD",
+    "DPatch",
     "DeepFool",
     "DenseFeatureDetector",
     "DensePGD",
@@ -108,6 +113,7 @@ __all__ = [
     "Mislabel",
     "Monitored",
     "Noise",
+    "RobustDPatch",
     "RobustnessReport",
     "Scales",
     "SegPGD",
@@ -133,6 +139,7 @@ __all__ = [
     "norms",
     "project",
     "robust_accuracy",
+    "smallest_shares",
     "suite",
     "to_foolbox",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from deepwright.cli.commands import Command
-from deepwright.cli.words import DEVICE, FRESH, JSON, PATH, SEED, Names, Numbers, out, tell, words
+from deepwright.cli.words import DEVICE, FRESH, JSON, PATH, SEED, Names, NewFile, Numbers, out, tell, words
 
 _OF_SERVE = ("serve", "host", "port", "seed")
 
@@ -62,6 +62,17 @@ class Size(click.ParamType):
     click.option("--tighter", type=float, default=2.0, show_default=True, help="A second such limit."),
     click.option("--timeout", type=float, default=62.0, show_default=True, help="Simulated seconds of an episode."),
     click.option("--frozen", is_flag=True, help="Draw perturbations once an episode, sensor noise too."),
+    click.option("--recording", type=PATH, help="Donkey tub or Udacity log: errors without driving, and a repair."),
+    click.option(
+        "--order",
+        type=click.Choice(["given", "worst-first"]),
+        default="given",
+        show_default=True,
+        help="Of the cells: worst-first by their errors without driving.",
+    ),
+    click.option("--time-budget", type=float, help="Seconds after which no further cell is begun."),
+    click.option("--repair", is_flag=True, help="Train a copy on what failed; before and after on fresh roads."),
+    click.option("--junit", type=NewFile(), help="Write JUnit XML here too: each scenario is a test."),
     click.option("--jobs", type=int, default=1, show_default=True, help="Worker processes, for RoadSim."),
     click.option(
         "--serve",
@@ -71,7 +82,7 @@ class Size(click.ParamType):
     SEED,
     DEVICE,
     FRESH,
-    out("driving", "drive.html, outcomes.json and film.gif"),
+    out("driving", "drive.html, outcomes.json, film.gif and repaired.safetensors"),
     JSON,
 )
 def drive(json_file: Path | None, serve: str | None, **options: Any) -> None:
@@ -100,9 +111,11 @@ def _print(found: Any, folder: Path) -> None:
     from deepwright.report import print_table
 
     print_table(found.table)
+    if found.repaired is not None:
+        print_table(found.repaired.table)
     for line in found.lines():
         click.echo(line)
-    for file in (folder / "drive.html", folder / "outcomes.json", found.film):
+    for file in (folder / "drive.html", folder / "outcomes.json", found.film, found.weights):
         if file is not None:
             click.echo(str(file))
 

@@ -26,23 +26,39 @@ def as_junit(report: AuditReport) -> str:
     Args:
         report: of an audit.
     """
-    root = Element("testsuites", name=_legal(f"Audit: {report.subject['name']} on {report.subject['data']}"))
-    suites = [_suite("checks", [_check(f) for f in report.findings])]
+    title = f"Audit: {report.subject['name']} on {report.subject['data']}"
+    suites = [junit_suite("checks", [_check(f) for f in report.findings])]
     if report.gates:
-        suites.append(_suite("gates", [_gate(g) for g in report.gates]))
+        suites.append(junit_suite("gates", [_gate(g) for g in report.gates]))
+    facts = SubElement(suites[0], "system-out")
+    facts.text = legal_xml(facts_of(report.subject))
+    return junit_document(title, suites, report.seconds)
+
+
+def junit_document(title: str, suites: Sequence[Element], seconds: float) -> str:
+    """Suites as the text of a file, with the sums of what they count.
+
+    Args:
+        title: of all.
+        suites: of `junit_suite`.
+        seconds: that all took.
+    """
+    root = Element("testsuites", name=legal_xml(title))
     root.extend(suites)
     for count in ("tests", "failures", "errors"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
-    root.set("time", f"{report.seconds:.3f}")
-    facts = Element("system-out")
-    facts.text = _legal(facts_of(report.subject))
-    suites[0].append(facts)
+    root.set("time", f"{seconds:.3f}")
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def _suite(name: str, cases: Sequence[Element]) -> Element:
-    """A suite with what it counts: the tests, and those of each way not to pass."""
+def junit_suite(name: str, cases: Sequence[Element]) -> Element:
+    """A suite with what it counts: the tests, and those of each way not to pass.
+
+    Args:
+        name: behind "deepwright.".
+        cases: its tests.
+    """
     suite = Element("testsuite", name=f"deepwright.{name}")
     suite.extend(cases)
     counts = {"failures": "failure", "errors": "error", "skipped": "skipped"}
@@ -54,15 +70,17 @@ def _suite(name: str, cases: Sequence[Element]) -> Element:
 
 
 def _check(finding: Finding) -> Element:
-    case = Element("testcase", classname="deepwright.checks", name=_legal(finding.check), time=f"{finding.seconds:.3f}")
+    case = Element(
+        "testcase", classname="deepwright.checks", name=legal_xml(finding.check), time=f"{finding.seconds:.3f}"
+    )
     if finding.grade == "failed":
-        error = SubElement(case, "error", message=_legal(finding.summary), type="check")
-        error.text = _legal(finding.remedy)
+        error = SubElement(case, "error", message=legal_xml(finding.summary), type="check")
+        error.text = legal_xml(finding.remedy)
     elif finding.grade == "n/a":
-        SubElement(case, "skipped", message=_legal(finding.summary))
+        SubElement(case, "skipped", message=legal_xml(finding.summary))
     said = [f"Grade: {grade_words(finding)}", finding.summary, finding.rule, finding.remedy, *_values(finding)]
     out = SubElement(case, "system-out")
-    out.text = _legal("\n".join(line for line in said if line))
+    out.text = legal_xml("\n".join(line for line in said if line))
     return case
 
 
@@ -77,13 +95,17 @@ def _values(finding: Finding) -> list[str]:
 
 
 def _gate(gate: Gate) -> Element:
-    case = Element("testcase", classname="deepwright.gates", name=_legal(gate.condition), time="0.000")
+    case = Element("testcase", classname="deepwright.gates", name=legal_xml(gate.condition), time="0.000")
     if gate.failed:
-        failure = SubElement(case, "failure", message=_legal(f"measured {show(gate.measured)}"), type="gate")
-        failure.text = _legal(f"The gate fails when {gate.condition}; measured {show(gate.measured)}.")
+        failure = SubElement(case, "failure", message=legal_xml(f"measured {show(gate.measured)}"), type="gate")
+        failure.text = legal_xml(f"The gate fails when {gate.condition}; measured {show(gate.measured)}.")
     return case
 
 
-def _legal(words: str) -> str:
-    """Words without the characters that XML can't hold."""
+def legal_xml(words: str) -> str:
+    """Words without the characters that XML can't hold.
+
+    Args:
+        words: any.
+    """
     return _NOT_XML.sub("\ufffd", words)

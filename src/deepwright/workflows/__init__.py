@@ -11,7 +11,9 @@ Example:
 """
 
 from deepwright.workflows.auditing import AuditOptions, audit
-from deepwright.workflows.driving import Driven, DriveOptions, drive
+from deepwright.workflows.drive_options import DriveOptions
+from deepwright.workflows.driven import Driven
+from deepwright.workflows.driving import drive
 from deepwright.workflows.exiting import ExitOptions, WithExits, exits
 from deepwright.workflows.guarded import Guarded
 from deepwright.workflows.guarded_files import GuardFiles

@@ -8,7 +8,17 @@ from torch import nn
 from deepwright.core.randomness import generator, local_rng
 from deepwright.core.tasks import Classification
 from deepwright.corruptions import CycleGAN, Suite, failure_threshold
-from deepwright.corruptions.driving import Camera, Road, RoadSim, Scenario, evaluate
+from deepwright.corruptions.driving import (
+    Camera,
+    Demonstrations,
+    Outcome,
+    Road,
+    RoadSim,
+    Scenario,
+    evaluate,
+    repair,
+    tiny_pilot,
+)
 from doors import Door
 
 
@@ -90,6 +100,19 @@ def driven(
     return [(o.ended, o.xte, o.steering) for o in outcomes]
 
 
+def mended(folder, *, seed=0, shift=0.0, share=0.5, lr=1e-3):
+    sim = RoadSim(2, camera=Camera((24, 32)))
+    network = tiny_pilot(1, (24, 32)).eval()
+    rng = torch.Generator().manual_seed(0)
+    data = Demonstrations(torch.rand(8, 1, 24, 32, generator=rng), torch.randn(8, 2, generator=rng) / 10 + shift)
+    failed = [Outcome(Scenario(None, "contrast", 5), "left the lane", 4.0, 0.1)]
+    roads = [Road.from_angles([30, 0, 0, 0])]
+    found = repair(
+        sim, network, data, failed, roads, epochs=2, share=share, lr=lr, timeout=0.5, seed=seed, checkpoint=folder / "r"
+    )
+    return [(o.ended, o.xte) for o in (*found.before, *found.after)], dict(found.network.state_dict())
+
+
 DOORS = [
     Door(
         "failure threshold",
@@ -131,6 +154,17 @@ DOORS = [
             "simulator": {"speed": 9.0},
             "limit": {"max_xte": 0.2},
             "frozen": {"frozen": True},
+        },
+    ),
+    Door(
+        "repair of a pilot",
+        mended,
+        file="r/training.pt",
+        changes={
+            "training data": {"shift": 0.1},
+            "augment": {"share": 0.3},
+            "optimizer": {"lr": 2e-3},
+            "seed": {"seed": 1},
         },
     ),
     Door(

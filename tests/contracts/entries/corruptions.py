@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from deepwright.core.boxes import Detections
-from deepwright.core.tasks import Segmentation
+from deepwright.core.tasks import Classification, Segmentation
 from deepwright.core.texts import to_codes
 from deepwright.corruptions import (
     ALL,
@@ -15,6 +15,8 @@ from deepwright.corruptions import (
     TEXTS,
     ActivationEnergy,
     Compose,
+    Consistent,
+    CorruptionMix,
     CycleGAN,
     FaultyCamera,
     GradCAM,
@@ -37,11 +39,13 @@ from deepwright.corruptions import (
     region_of,
     series_in_units,
     severity_for_change,
+    split_families,
     unit_range,
 )
 from deepwright.corruptions.driving import (
     Camera,
     Demonstrations,
+    Perturbing,
     PurePursuit,
     Road,
     RoadSim,
@@ -51,9 +55,12 @@ from deepwright.corruptions.driving import (
     grid_search,
     imitate,
     offline_errors,
+    read_recording,
+    repair,
     replay,
     steering_error,
     tiny_pilot,
+    worst_families,
 )
 from entries import Entry, Placed, image_classifier, normal, seeded, uniform
 
@@ -243,7 +250,47 @@ def imitated(device):
     return steering_error(network, data), [(e.error, e.drift) for e in errors]
 
 
+def mixtures(device, dtype=torch.float32):
+    model, x, y = image_classifier(device, dtype)
+    seen, unseen = split_families()
+    views = CorruptionMix(seen[:4])(x, torch.Generator().manual_seed(0))
+    loss = Consistent(Classification(10))(model, views, y).detach()
+    plain = CorruptionMix(("contrast",), views=0)(x, torch.Generator().manual_seed(0))
+    return views, Placed(loss), plain, [p.name for p in unseen]
+
+
+def repaired(device):
+    """What is driven after training hangs on signs of gradients, so that only roads' beginnings are compared."""
+    sim = RoadSim(2, device=device, camera=Camera((24, 32), rgb=True))
+    network = pilots(device)
+    cells = [Scenario(ROADS[0]), Scenario(ROADS[0], "contrast", 5)]
+    driven = evaluate(sim, network, cells, timeout=0.3)
+    data = Demonstrations(uniform(8, 3, 24, 32), normal(8, 2) / 10)
+    found = repair(sim, network, data, driven, ROADS, epochs=1, lr=1e-6, timeout=0.3)
+    return worst_families(driven), found.network, [(o.ended, o.xte.to(device)) for o in (*found.before, *found.after)]
+
+
+def perturbed_share(device):
+    return Perturbing(["decrease_contrast"])(uniform(8, 1, 16, 16).to(device), seeded())
+
+
+def recorded(device):
+    import json
+    import tempfile
+    from pathlib import Path
+
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(2):
+            Image.new("L", (16, 12), 60 * i).save(Path(folder) / f"{i}_cam.png")
+            (Path(folder) / f"record_{i}.json").write_text(json.dumps({"user/angle": 0.1 * i, "user/throttle": 0.2}))
+        data = read_recording(folder, size=(8, 8))
+    return data.pictures, data.actions
+
+
 ENTRIES = [
+    Entry("CorruptionMix, Consistent, split_families", mixtures, tolerance=5e-3, dtypes=(torch.float64,)),
     *(Entry(p.name, perturbed(p), tolerance=5e-3) for p in (*ALL, *DYNAMIC, get("impulse_noise_per_pixel"))),
     *(Entry(f"FaultyCamera, {fault.name}", seen_through(fault)) for fault in FRAME_FAULTS),
     Entry("film", filmed),
@@ -258,6 +305,9 @@ ENTRIES = [
     Entry("evaluate, grid_search, replay of driving", campaign, returns="cpu", tolerance=5e-3),
     Entry("collect", demonstrations, returns="cpu", tolerance=5e-3),
     Entry("imitate, offline_errors, steering_error", imitated, returns="cpu", tolerance=5e-3),
+    Entry("repair, worst_families", repaired, tolerance=5e-3),
+    Entry("Perturbing", perturbed_share),
+    Entry("read_recording", recorded, returns="cpu"),
     Entry("Suite.evaluate", evaluated("device")),
     Entry("Suite.evaluate, data on the CPU", evaluated("cpu")),
     Entry("Suite.evaluate, Segmentation", segmented("device"), tolerance=5e-3),

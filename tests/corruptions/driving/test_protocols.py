@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 import time
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -173,8 +174,19 @@ def test_a_donkey_client_of_bytes(donkey):
             cte = message.get("cte", cte)
     peer.close()
     assert kinds[:3] == ["scene_selection_ready", "car_loaded", "need_car_config"]
-    assert donkey.car.controls == [(0.25, 0.5), (0.0, 0.0), (-1.5, 1.0)]
+    assert list(donkey.car.controls) == [(0.25, 0.5), (0.0, 0.0), (-1.5, 1.0)]
     assert isinstance(cte, float)
+
+
+def test_a_served_car_forgets_old_controls_and_not_its_time():
+    sim = RoadSim(1, (8, 16))
+    car = ServedCar(sim, ROAD, 0, 0.4)
+    car.controls = deque(car.controls, maxlen=3)
+    for k in range(5):
+        car.act({"steering": 0.0, "throttle": k / 10})
+    assert [throttle for _, throttle in car.controls] == [0.2, 0.3, 0.4]
+    assert car.telemetry()["time"] == pytest.approx(5 * sim.dt)
+    assert ServedCar(sim, ROAD, 0, 0.4).controls.maxlen == 1000
 
 
 def test_what_no_client_should_say_ends_no_server(donkey):

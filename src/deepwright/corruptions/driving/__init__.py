@@ -15,6 +15,8 @@ from deepwright.corruptions.driving.evaluation import evaluate
 from deepwright.corruptions.driving.experts import PurePursuit
 from deepwright.corruptions.driving.filming import gif, replay
 from deepwright.corruptions.driving.gym_worlds import CarRacing, Highway
+from deepwright.corruptions.driving.recordings import read_recording
+from deepwright.corruptions.driving.repairing import Perturbing, Repaired, repair, worst_families
 from deepwright.corruptions.driving.roads import Road
 from deepwright.corruptions.driving.roadsim import RoadSim
 from deepwright.corruptions.driving.scenarios import Outcome, Scenario
@@ -48,8 +50,10 @@ __all__ = [
     "InfrastructureError",
     "OfflineCell",
     "Outcome",
+    "Perturbing",
     "Pilot",
     "PurePursuit",
+    "Repaired",
     "Road",
     "RoadSim",
     "Scenario",
@@ -71,9 +75,12 @@ __all__ = [
     "imitate",
     "offline_errors",
     "outcome_table",
+    "read_recording",
+    "repair",
     "replay",
     "scene_names",
     "search",
     "steering_error",
     "tiny_pilot",
+    "worst_families",
 ]

@@ -15,6 +15,7 @@ from deepwright.core.requirements import require_callable, require_positive, req
 from deepwright.corruptions.driving.agents import Agent
 from deepwright.corruptions.driving.collecting import acted
 from deepwright.corruptions.driving.disturbances import Disturbance
+from deepwright.corruptions.driving.latencies import Latencies
 from deepwright.corruptions.driving.scenarios import (
     AGENT,
     INFRASTRUCTURE,
@@ -153,8 +154,9 @@ def _driven(
     ended = torch.zeros(sim.n, dtype=torch.bool, device=device)
     reason = ""
     every = 1 if device.type == "cpu" else _LOOK_EVERY
+    took = Latencies(_place(agent, pictures))
     for step in range(steps):
-        action, broke, told = _action(agent, disturb(pictures, step), sim.n)
+        action, broke, told = _action(agent, disturb(pictures, step), sim.n, took)
         reason = reason or told
         pictures, seen = sim.step(action)
         left = seen.xte.abs() >= max_xte
@@ -169,6 +171,7 @@ def _driven(
         if (step + 1) % every == 0 and bool(ended[: len(scenarios)].all()):
             break
     whole = {name: torch.stack(values).cpu() for name, values in log.items()}
+    whole["latency"] = took.seconds()
     return [_row(whole, i, _passes_in_time(sim, s), reason) for i, s in enumerate(scenarios)]
 
 
@@ -188,6 +191,7 @@ def _row(log: dict[str, Tensor], i: int, endless: bool, reason: str) -> dict[str
         ended = PASSED
     kept = slice(0, min(end + 1, steps))
     row: dict[str, Any] = {name: log[name][kept, i].clone() for name in _LISTS}
+    row["latency"] = log["latency"][kept].clone()
     row["steering"], row["throttle"] = (log["action"][kept, i, k].clone() for k in (0, 1))
     return row | {"ended": ended, "reason": reason if ended == AGENT else ""}
 
@@ -197,9 +201,16 @@ def _first(happened: Tensor, otherwise: int) -> int:
     return int(where[0]) if len(where) else otherwise
 
 
-def _action(agent: Agent, pictures: Tensor, n: int) -> tuple[Tensor, Tensor, str]:
+def _place(agent: Agent, pictures: Tensor) -> torch.device:
+    """Where an agent works: with its parameters, or where it is shown pictures."""
+    found = next(agent.parameters(), None) if isinstance(agent, nn.Module) else None
+    return pictures.device if found is None else found.device
+
+
+def _action(agent: Agent, pictures: Tensor, n: int, took: Latencies) -> tuple[Tensor, Tensor, str]:
     """Actions, zeros for vehicles whose agent gave none that can be; which those are, and why."""
-    found = acted(agent, pictures)
+    with took:
+        found = acted(agent, pictures)
     nothing = torch.zeros(n, 2, device=pictures.device)
     if not isinstance(found, Tensor) or found.shape != (n, 2) or not found.is_floating_point():
         given = f"{found.dtype} of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.core.requirements import require_positive, require_whole
+from deepwright.core.requirements import require_positive, require_whole, require_within
 from deepwright.corruptions.driving.roads import Road
 from deepwright.corruptions.suite import get
 
@@ -95,6 +95,8 @@ class Outcome:
         arc: metres along the road.
         steering: as the agent gave it, in radians.
         throttle: likewise.
+        latency: seconds that the agent took for each step's pictures, those of all vehicles side by side; by the wall
+            clock, so that it is another each time, and decides nothing. NaN where it can't be measured.
         reason: of what the agent or the infrastructure failed.
     """
 
@@ -109,6 +111,7 @@ class Outcome:
     arc: Float[Tensor, " t"] = field(default_factory=lambda: torch.zeros(0))
     steering: Float[Tensor, " t"] = field(default_factory=lambda: torch.zeros(0))
     throttle: Float[Tensor, " t"] = field(default_factory=lambda: torch.zeros(0))
+    latency: Float[Tensor, " t"] = field(default_factory=lambda: torch.zeros(0))
     reason: str = ""
 
     @property
@@ -181,6 +184,16 @@ class Outcome:
         distance, road = self.distance_to_failure, self.scenario.road
         return 0.0 if distance is None or road is None else 1 - min(1.0, distance / road.length)
 
+    def latency_at(self, share: float) -> float:
+        """Seconds of a step that this share of the steps don't exceed; NaN where none was measured.
+
+        Args:
+            share: .5 for the median, .99 for all but the slowest.
+        """
+        require_within(0, 1, share=share)
+        known = self.latency[self.latency.isfinite()]
+        return float(torch.quantile(known.double(), share)) if len(known) else math.nan
+
     def crossings(self, boundary: float) -> int:
         """How often the car's middle went over a boundary, outwards.
 
@@ -205,6 +218,8 @@ class Outcome:
             "distance_to_failure": self.distance_to_failure,
             "steering_rate": self.steering_rate,
             "steering_jerk": self.steering_jerk,
+            "latency_median": self.latency_at(0.5),
+            "latency_99": self.latency_at(0.99),
         }
 
 

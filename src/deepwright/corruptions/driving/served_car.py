@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from deepwright.corruptions.driving.road_tiles import tiles_of
 from deepwright.corruptions.driving.roads import Road
 from deepwright.corruptions.driving.roadsim import RoadSim
 
+_REMEMBERED = 1000  # of the last controls
+
 
 class ServedCar:
     """One car of RoadSim, told what to do in the words of messages.
@@ -22,6 +25,10 @@ class ServedCar:
         road: on which it begins.
         seed: of the world's looks.
         max_steering: radians at a steering of 1.
+
+    Attributes:
+        controls: the last thousand (steering, throttle) that it was told.
+        steps: how many it has driven in all.
     """
 
     def __init__(self, sim: RoadSim, road: Road, seed: int, max_steering: float) -> None:
@@ -29,7 +36,8 @@ class ServedCar:
             raise InputError("sim", given=f"{sim.n} cars", expected="a RoadSim with one")
         self.sim, self.seed, self.max_steering = sim, seed, max_steering
         self.road = road
-        self.controls: list[tuple[float, float]] = []
+        self.controls: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+        self.steps = 0
         self.reset()
 
     def reset(self) -> None:
@@ -62,6 +70,7 @@ class ServedCar:
         if not (math.isfinite(steering) and math.isfinite(throttle)):
             return
         self.controls.append((steering, throttle))
+        self.steps += 1
         share, gas = (min(max(value, -1.0), 1.0) for value in (steering, throttle))
         action = torch.tensor([[-share * self.max_steering, gas]], device=self.sim.device)
         self.picture = self.sim.step(action)[0][0]
@@ -81,5 +90,5 @@ class ServedCar:
             "yaw": yaw,
             "hit": "none",
             "done": bool(seen.finished),
-            "time": self.sim.dt * len(self.controls),
+            "time": self.sim.dt * self.steps,
         }

@@ -36,6 +36,7 @@ class CellResult:
         mean_time: mean simulated seconds to failure; None where none failed.
         mean_jerk: mean over episodes of the steering's jerk; NaN where none was long enough.
         lost: episodes that the infrastructure ended.
+        latency: median over steps of the seconds that the agent took for one; NaN where it isn't known.
     """
 
     cell: Cell
@@ -46,6 +47,7 @@ class CellResult:
     mean_time: float | None
     mean_jerk: float
     lost: int
+    latency: float = math.nan
 
 
 def by_cell(outcomes: Sequence[Outcome], tighter: float = 2.0) -> list[CellResult]:
@@ -73,13 +75,14 @@ def by_cell(outcomes: Sequence[Outcome], tighter: float = 2.0) -> list[CellResul
                 sum(times) / len(times) if times else None,
                 _mean([o.steering_jerk for o in counted]),
                 len(mine) - len(counted),
+                _median([o.latency for o in counted]),
             )
         )
     return found
 
 
 def outcome_table(outcomes: Sequence[Outcome], tighter: float = 2.0) -> Table:
-    """One row a cell: failures at both limits, distances, times, jerk.
+    """One row a cell: failures at both limits, distances, times, jerk, and how long the agent takes for a step.
 
     Args:
         outcomes: of any scenarios, driven with one limit.
@@ -89,12 +92,14 @@ def outcome_table(outcomes: Sequence[Outcome], tighter: float = 2.0) -> Table:
     for cell in by_cell(outcomes, tighter):
         share = "–" if cell.failures is None else f"{cell.failures:.2f}"
         closer = "–" if cell.tighter is None else f"{cell.tighter:.2f}"
-        rows.append([*cell.cell, cell.n, share, closer, cell.mean_max_xte, cell.mean_time, cell.mean_jerk])
+        step = 1000 * cell.latency if math.isfinite(cell.latency) else None
+        numbers = [cell.mean_max_xte, cell.mean_time, cell.mean_jerk, step]
+        rows.append([*cell.cell, cell.n, share, closer, *numbers])
     limits = sorted({o.limit for o in outcomes})
     limit = limits[0] if len(limits) == 1 else None
     at = "the limit" if limit is None else f"{limit:g} m"
     columns = ["perturbation", "severity", "episodes", f"failure rate at {at}", f"at {tighter:g} m"]
-    columns += ["mean of max |xte| (m)", "seconds to failure", "steering jerk (rad/s2)"]
+    columns += ["mean of max |xte| (m)", "seconds to failure", "steering jerk (rad/s2)", "median step (ms)"]
     lost = sum(not o.counts for o in outcomes)
     caption = f"{len(outcomes)} episodes; intervals are Wilson's, 95 %"
     return Table(columns, rows, caption + (f"; {lost} lost to the infrastructure" if lost else ""))
@@ -272,6 +277,11 @@ def _ranks(rows: Tensor) -> Tensor:
     less = (rows[:, :, None] > rows[:, None, :]).sum(2)
     equal = (rows[:, :, None] == rows[:, None, :]).sum(2)
     return less.double() + (equal.double() - 1) / 2
+
+
+def _median(parts: Sequence[Tensor]) -> float:
+    known = torch.cat([p[p.isfinite()] for p in parts]) if parts else torch.zeros(0)
+    return float(known.median()) if len(known) else math.nan
 
 
 def _mean(values: Sequence[float]) -> float:
