@@ -217,9 +217,13 @@ def _cell(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure the networks (those named, or all), keep benchmarks/grades.json, and write the table."""
+    """Measure the networks that are named or not measured yet, keep benchmarks/grades.json, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="parts of names of networks, to measure only these")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        help='parts of names of networks to measure again; "" is in all; without any, what isn\'t measured yet',
+    )
     options = parser.parse_args()
     os.environ.pop("DEEPWRIGHT_DATA", None)  # the digits are the bundled ones, wherever others are
     path, page = Path(__file__).parent / "grades.json", ROOT / "docs" / "audit.md"

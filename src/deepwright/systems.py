@@ -83,7 +83,15 @@ SYSTEMS: tuple[System, ...] = (
         ("LaplacianSharpen", "Unsharp", "ContrastStretch", "BiLevel", "FastPreemption", "Smoothed"),
         missing="its study",
     ),
-    System("saap", "Attenuation patches against detectors in radar images", "2604.00887", "adversarial"),
+    System(
+        "saap",
+        "Patches: attenuation that hides objects from detectors at a set energy, and what is pasted over pictures",
+        "2604.00887",
+        "adversarial",
+        "patches",
+        ("SAAP", "smallest_shares", "AdversarialPatch", "AdvPatch", "DPatch", "RobustDPatch"),
+        missing="its study",
+    ),
     System(
         "perturbation-drive",
         "Image perturbations, films of weather, failure thresholds; driving campaigns",

@@ -43,6 +43,23 @@ def test_values_without_spread_hold_at_the_bar():
     assert Claim.at_most("c", [1.0, 1.0, 1.0], 1.0).holds
 
 
+@pytest.mark.parametrize("n", [3, 5, 6, 7, 10])
+@pytest.mark.parametrize("value", [0.1, 0.3, 0.7, 1.1])
+def test_no_rounding_decides_values_without_spread(value, n):
+    assert Claim.at_least("c", [value] * n, value).holds
+    assert Claim.at_most("c", [value] * n, value).holds
+
+
+def test_no_number_is_a_bar():
+    assert Claim.at_least("c", VALUES, math.nan).verdict == "no number: not shown"
+
+
+@pytest.mark.parametrize(("values", "n"), [(VALUES, 100), (VALUES, 0), (mean_interval(VALUES), None)], ids=str)
+def test_a_claim_says_over_how_many_seeds_it_was_measured(values, n):
+    with pytest.raises(InputError, match="measured over"):
+        Claim.at_least("c", values, 0.5, n=n)
+
+
 def test_one_seed_shows_nothing():
     claim = Claim.at_least("c", [5.0], 1.0)
     assert (claim.holds, claim.verdict, claim.low) == (False, "one seed: not shown", None)

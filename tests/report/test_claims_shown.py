@@ -22,3 +22,10 @@ def test_the_spread_is_printed_where_it_is_known(claim, spread):
     figure = Figure("line", "t", [{"name": "n", "x": [0, 1], "y": [1, 2]}])
     table = claims_table(StudyResult("s", [claim], Table(["a"], [[1]]), [figure]))
     assert table.rows[0][table.columns.index("spread")] == spread
+
+
+def test_a_timing_with_an_interval_says_over_how_many():
+    claim = Claim.at_most("c", [0.5, 0.52, 0.51], 0.45, timing=True, basis="seeds; medians")
+    result = StudyResult("s", [claim], Table(["a"], [[1]]), [])
+    table = claims_table(result)
+    assert table.rows[0][table.columns.index("over")] == "3 seeds; medians"

@@ -1,5 +1,6 @@
 """`--check`: what agrees within the committed spread, what differs, and the exit code."""
 
+import json
 import math
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from scipy import stats
 
 from deepwright.cli import main
 from deepwright.core.errors import InputError
-from deepwright.core.results import Claim, Figure, StudyResult, Table
-from deepwright.studies import STUDIES, agreement, committed_result
+from deepwright.core.results import Arm, Claim, Figure, StudyResult, Table
+from deepwright.core.statistics import Interval
+from deepwright.report.study import markdown
+from deepwright.studies import STUDIES, agreement, committed_result, evidence_faults
 
 VALUES = [0.9, 1.0, 1.1, 1.0, 1.2]
 
@@ -65,12 +68,36 @@ def test_what_was_not_measured_now_is_said():
     assert "aren't judged: 1." in " ".join(found.words)
 
 
+def test_a_table_that_is_missing_now_does_not_shift_the_others():
+    """Data that aren't here: a table of the same columns stands in its place, and is compared with its own."""
+    columns = ["arm", "area", "low", "high"]
+    photographs = Table(columns, [["ours", 9.0, 8.9, 9.1]], "photographs")
+    digits = Table(columns, [["ours", 1.0, 0.9, 1.1]], "5 pairs of digits")
+    committed = replace(result(), tables=[photographs, digits])
+    found = agreement(replace(result(), tables=[replace(digits, caption="4 pairs of digits")]), committed)
+    assert [row[:3] for row in found.table.rows] == [["ours: area", 1.0, 1.0]]
+    assert "aren't judged: 1." in " ".join(found.words)
+
+
+def test_a_table_with_other_words_is_known_by_its_columns():
+    old = result(rows=((1.0, 0.9, 1.1),))
+    now = replace(old, table=replace(old.table, caption="in other words"))
+    assert [row[0] for row in agreement(now, old).table.rows] == ["ours: error"]
+
+
 def test_a_mean_may_differ_by_what_two_means_of_such_a_spread_do():
     """One claim: t(0.975, n - 1) s sqrt(1/n + 1/n)."""
     claim = Claim.at_least("c", VALUES, 0.0)
     margin = stats.t.ppf(0.975, 4) * claim.spread * math.sqrt(2 / 5)
     near, far = (agreement(result(moved(claim, f * margin)), result(claim)).differing for f in (0.99, 1.01))
     assert (near, far) == (0, 1)
+
+
+def test_how_much_must_change_to_be_seen_is_said():
+    claims = [Claim.at_least(f"c{i}", VALUES, 0.0) for i in range(5)]
+    least = stats.t.ppf(1 - 0.025 / 5, 4) * math.sqrt(2 / 5)
+    words = " ".join(agreement(result(*claims), result(*claims)).words)
+    assert f"Over 5 seeds and 5 numbers a mean is seen to differ from {least:.1f} times its spread" in words
 
 
 def test_of_more_claims_each_may_differ_by_more():
@@ -108,6 +135,62 @@ def test_a_claim_that_is_gone_differs():
     assert [row[-1] for row in rows] == ["only committed"]
 
 
+@pytest.mark.parametrize("change", [{"threshold": 0.1}, {"sense": "<="}])
+def test_a_bar_that_was_moved_differs(change):
+    claim = Claim.at_least("c", VALUES, 0.5)
+    found = agreement(result(replace(claim, **change)), result(claim))
+    assert found.differing == 1
+    assert "and was >= 0.5" in found.table.rows[0][-1]
+
+
+def test_no_bar_is_so_high_that_anything_agrees():
+    old = Claim.at_most("c", VALUES, math.inf)
+    assert agreement(result(replace(old, measured=99.0)), result(old)).differing == 1
+
+
+@pytest.mark.parametrize(("now", "differing"), [(math.inf, 0), (-math.inf, 1), (math.nan, 1), (1.0, 1)])
+def test_an_infinity_agrees_with_itself_alone(now, differing):
+    old = Claim.at_least("c", math.inf, 0.5)
+    assert agreement(result(replace(old, measured=now)), result(old)).differing == differing
+
+
+def test_claims_of_the_same_words_are_compared_each_with_its_own():
+    first, second = Claim.at_least("c", VALUES, 0.5), Claim.at_least("c", [v + 5 for v in VALUES], 0.5)
+    assert agreement(result(first, second), result(first, second)).differing == 0
+    assert agreement(result(moved(first, 9), second), result(first, second)).differing == 1
+    assert agreement(result(second), result(first, second)).differing == 2
+
+
+GEOMETRIC = Interval(218.0, 218.0 / 5.6, 218.0 * 5.6)
+
+
+@pytest.mark.parametrize(("times", "differing"), [(0.99, 0), (1.01, 1)])
+@pytest.mark.parametrize("up", [True, False])
+def test_a_geometric_mean_may_differ_by_a_factor_either_way(up, times, differing):
+    """The factor's logarithm is log(5.6) sqrt(2) for one claim over as many seeds: 11.4, not 218 +- 1400."""
+    old = Claim.at_least("c", GEOMETRIC, 1.0, n=5)
+    factor = math.exp(times * math.sqrt(2) * math.log(5.6))
+    now = 218 * factor if up else 218 / factor
+    found = agreement(result(replace(old, measured=now)), result(old))
+    assert (found.differing, found.table.rows[0][3]) == (differing, "x 11.4")
+    row = (GEOMETRIC.value, GEOMETRIC.low, GEOMETRIC.high)
+    assert agreement(result(rows=((now, None, None),)), result(rows=(row,))).differing == differing
+
+
+def test_a_geometric_mean_never_agrees_with_what_is_not_above_0():
+    assert agreement(result(rows=((0.0, None, None),)), result(rows=((218.0, 39.0, 218**2 / 39),))).differing == 1
+
+
+def test_a_row_with_a_number_that_is_none_is_compared_after_json():
+    def table(x):
+        rows = [["ours", x, x - 0.1, x + 0.1, math.nan, math.inf]]
+        return replace(result(), table=Table(["arm", "error", "low", "high", "a", "b"], rows))
+
+    read = StudyResult.from_dict(json.loads(json.dumps(table(1.0).to_dict())))
+    assert math.isnan(read.table.rows[0][4])
+    assert [agreement(table(x), read).differing for x in (1.0, 9.0)] == [0, 1]
+
+
 @pytest.mark.parametrize(("now", "differing"), [(3.9, 0), (1.1, 0), (4.1, 1), (0.9, 1)])
 def test_a_timing_may_differ_by_a_factor_of_two(now, differing):
     old = Claim.at_least("t", 2.0, 0.5, timing=True)
@@ -139,6 +222,38 @@ def test_a_result_of_another_study_is_refused(tmp_path):
     path = result().to_json(tmp_path / "r.json")
     with pytest.raises(InputError, match="stub"):
         committed_result("bbas", path)
+
+
+def places(part, way=()):
+    """Every place of a result's JSON; of lists the first."""
+    yield way
+    if isinstance(part, dict):
+        for key, value in part.items():
+            yield from places(value, (*way, key))
+    elif isinstance(part, list) and part:
+        yield from places(part[0], (*way, 0))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("wrong", [None, "x", -1, 1e400, [], {}, True, 10**400, [None], {"a": None}], ids=repr)
+def test_a_file_from_a_stranger_is_read_and_compared_or_refused(wrong):
+    arms = [Arm("a", "r", "d", "b", {"lr": [1]}, 2, {"lr = 1": 5})]
+    good = replace(result(Claim.at_least("c", VALUES, 0.5), rows=((1.0, 0.9, 1.1),)), arms=arms, limits=["l"])
+    whole = json.dumps(good.to_dict())
+    for way in places(json.loads(whole)):
+        data = json.loads(whole)
+        part = data
+        for key in way[:-1]:
+            part = part[key]
+        if way:
+            part[way[-1]] = wrong
+        try:
+            read = StudyResult.from_dict(data if way else wrong)
+        except InputError:
+            continue
+        agreement(good, read).table.markdown()
+        evidence_faults(read)
+        markdown(read)
 
 
 @pytest.fixture
@@ -195,6 +310,44 @@ def test_what_cannot_be_compared_is_refused_before_any_work(words, stub, tmp_pat
     found = command(tmp_path, *words)
     assert found.exit_code == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_a_check_that_compares_nothing_fails(stub, tmp_path):
+    empty = replace(result(), settings={}).to_json(tmp_path / "empty.json")
+    found = command(tmp_path, "--check", "--against", str(empty), "--seeds", "1-5")
+    assert found.exit_code == 1
+    none = replace(result(Claim.at_least("c", VALUES, 0.5)), claims=[]).to_json(tmp_path / "none.json")
+    STUDIES["stub"] = lambda: SimpleNamespace(run=lambda settings: replace(result(), settings={}))
+    found = command(tmp_path, "--check", "--against", str(none))
+    assert found.exit_code == 1
+    assert "nothing was compared" in found.output
+
+
+def test_a_check_that_cannot_be_written_keeps_its_trials(stub, tmp_path, monkeypatch):
+    command(tmp_path)
+    store = tmp_path / "store" / "check" / "stub"
+    store.mkdir(parents=True)
+
+    def full(result, folder):
+        raise InputError("cannot write it", given="No space left on device")
+
+    monkeypatch.setattr("deepwright.report.write_study", full)
+    assert command(tmp_path, "--check", "--against", str(tmp_path / "out" / "stub.json")).exit_code == 2
+    assert store.is_dir()
+
+
+def test_a_smoke_test_without_a_number_fails(stub, tmp_path):
+    STUDIES["stub"] = lambda: SimpleNamespace(run=lambda s: result(Claim.at_least("c", [1.0, math.nan], 0.5)))
+    assert command(tmp_path, "--quick").exit_code == 1
+
+
+@pytest.mark.parametrize("option", ["--out", "--store"])
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(option, stub, tmp_path):
+    (tmp_path / "file").write_text("x")
+    STUDIES["stub"] = lambda: pytest.fail("it was run")
+    found = command(tmp_path, option, str(tmp_path / "file"))
+    assert found.exit_code == 2
+    assert f"deepwright: {option}; given" in found.output
 
 
 def test_two_checks_of_one_study_do_not_share_a_store(stub, tmp_path):

@@ -2,13 +2,14 @@
 
 import math
 import pickle
-import time
 from types import SimpleNamespace
 
 import pytest
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import read_sealed, write_sealed
 from deepwright.core.results import Claim, Figure, Table
+from deepwright.core.resume import DamagedFileWarning
 from deepwright.core.statistics import Interval, mean_interval
 from deepwright.report.study import markdown
 from deepwright.studies import STUDIES, Settings, run_study
@@ -17,14 +18,18 @@ from deepwright.studies._frame import (
     Runs,
     banded,
     barred,
+    cells,
     cross,
     curve,
-    ends,
     gaps,
+    geometric,
+    geometric_mean,
     mean,
+    over_trials,
     ratios,
     run_grid,
     study_result,
+    training_curve,
 )
 from deepwright.studies._frame.runs import _Timed
 
@@ -32,12 +37,6 @@ from deepwright.studies._frame.runs import _Timed
 def scaled(factor, seed):
     """A trial."""
     return {"value": float(factor * seed), "parts": [factor, seed]}
-
-
-def waiting(seed):
-    """A trial of 0.05 seconds."""
-    time.sleep(0.05)
-    return {"value": float(seed)}
 
 
 def made():
@@ -131,8 +130,8 @@ def test_a_banded_series_has_means_and_intervals():
 def test_a_series_of_single_seeds_has_no_band():
     """One value shows no spread: neither a whisker of no length nor one without an end."""
     assert banded("ours", ("a", "b"), [[1.0, 3.0], [5.0]]) == {"name": "ours", "x": ["a", "b"], "y": [2.0, 5.0]}
-    assert ends(mean_interval([5.0])) == (None, None)
-    assert ends(mean_interval([5.0, 5.0])) == (5.0, 5.0)
+    assert cells(mean_interval([5.0])) == (5.0, None, None)
+    assert cells(mean_interval([5.0, 5.0])) == (5.0, 5.0, 5.0)
 
 
 def test_a_barred_series_has_the_intervals_it_was_given():
@@ -140,6 +139,15 @@ def test_a_barred_series_has_the_intervals_it_was_given():
     ours = {"name": "ours", "x": ["a", "b"], "y": [2.0, 5.0]}
     assert barred("ours", ("a", "b"), points) == {**ours, "low": [1.0, 5.0], "high": [4.0, 6.0]}
     assert barred("ours", ("a", "b"), [points[0], Interval(5.0, -math.inf, math.inf)]) == ours
+
+
+def test_a_training_curve_has_geometric_means_over_the_share_of_the_training():
+    series = training_curve("ours", [[1.0, 0.01], [4.0, 0.01]])
+    assert series["x"] == [0.5, 1.0]
+    assert series["y"] == pytest.approx([2.0, 0.01])
+    assert 0 < series["low"][0] < 2.0 < series["high"][0]
+    alone = {"name": "ours", "x": [0.5, 1.0], "y": pytest.approx([1.0, 0.01])}
+    assert training_curve("ours", [[1.0, 0.01]]) == alone
 
 
 def test_a_curve_takes_what_else_a_figure_reads():
@@ -160,6 +168,61 @@ def test_stored_trials_are_replayed_and_counted(tmp_path):
     run_grid(scaled, cross(factor=2, seed=(1, 2)), settings, "test")
     again = run_grid(scaled, cross(factor=2, seed=(1, 2, 3)), settings, "test")
     assert (again.replayed, again.values("value")) == (2, [2.0, 4.0, 6.0])
+
+
+def test_a_stored_trial_that_read_another_file_is_not_taken(tmp_path):
+    file = tmp_path / "rows.csv"
+
+    def replayed(text):
+        file.write_text(text)
+        grid = cross(factor=2, seed=(1,))
+        return run_grid(scaled, grid, Settings(store=tmp_path / "store"), "test", files=[file]).replayed
+
+    assert [replayed(text) for text in ("1", "1", "2", "1")] == [0, 1, 0, 1]
+    file.unlink()
+    with pytest.raises(InputError, match="cannot read"):
+        run_grid(scaled, [], Settings(), "test", files=[file])
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("part", ["header", "state"])
+def test_a_sealed_file_of_something_else_is_set_aside(part, tmp_path):
+    grid = cross(factor=2, seed=(1,))
+    first = run_grid(scaled, grid, Settings(store=tmp_path), "test")
+    file = next(tmp_path.glob("*.pt"))
+    header, state = read_sealed(file)
+    write_sealed(file, *(([1], state) if part == "header" else (header, {"other": 1})))
+    with pytest.warns(DamagedFileWarning):
+        again = run_grid(scaled, grid, Settings(store=tmp_path), "test")
+    assert (again.rows, again.replayed) == (first.rows, 0)
+
+
+@pytest.mark.parametrize(("diverged", "value"), [(math.inf, math.inf), (math.nan, math.nan)])
+def test_a_trial_that_diverged_is_shown_and_decides_nothing(diverged, value):
+    specs = tuple({"seed": seed} for seed in range(3))
+    bad, good = (Runs(specs, tuple({"v": v} for v in values)) for values in ((1.0, diverged, 2.0), (1.0, 1.0, 2.0)))
+    for found in (bad.interval("v"), geometric(bad, good, "v"), over_trials(gaps(bad, good, "v"))):
+        assert found.value == pytest.approx(value, nan_ok=True)
+        assert cells(found)[1:] == (None, None)
+        assert Claim.at_most("c", found, 5.0, n=3).verdict == "no number: not shown"
+    assert "low" not in banded("n", [0], [bad.values("v")])
+
+
+def test_a_quotient_over_nothing_is_no_number():
+    specs = tuple({"seed": seed} for seed in range(2))
+    over, under = (Runs(specs, tuple({"v": v} for v in values)) for values in ((1.0, 2.0), (0.0, 1.0)))
+    assert ratios(over, under, "v") == pytest.approx([math.nan, 2.0], nan_ok=True)
+
+
+@pytest.mark.parametrize("values", [[], [1.0, 0.0], [math.nan, -1.0]])
+def test_a_geometric_mean_needs_values_above_0(values):
+    with pytest.raises(InputError, match="above 0"):
+        geometric_mean(values)
+
+
+def test_an_interval_that_is_too_wide_for_a_number_is_not_known():
+    found = geometric_mean([1e-200, 1e200])
+    assert (found.value, found.known) == (pytest.approx(1.0), False)
 
 
 def test_the_trial_that_workers_get_survives_pickling():
@@ -188,11 +251,14 @@ def test_a_study_counts_a_trial_once_and_a_replay_never(tmp_path, monkeypatch):
     """Whether its trials come from the store or not, a study has the seconds they took when they ran."""
 
     def run(settings):
-        return result_of(run_grid(waiting, cross(seed=(1, 2)), settings, "test"))
+        return result_of(run_grid(scaled, cross(factor=2, seed=(1, 2)), settings, "test"))
 
     monkeypatch.setitem(STUDIES, "tiny", lambda: SimpleNamespace(run=run))
-    seconds = [run_study("tiny", Settings(store=tmp_path)).seconds for _ in range(2)]
-    assert all(0.1 <= s < 0.3 for s in seconds)
+    # study and grid begin, two trials of 50 seconds, grid and study end; then the same without trials
+    for ticks in ([0.0, 0.0, 0.0, 50.0, 50.0, 100.0, 100.0, 101.0], [0.0, 0.0, 2.0, 3.0]):
+        with monkeypatch.context() as patched:
+            patched.setattr("deepwright.studies._frame.runs.time.perf_counter", iter(ticks).__next__)
+            assert run_study("tiny", Settings(store=tmp_path)).seconds == 101.0
 
 
 def result_of(*runs, **settings):

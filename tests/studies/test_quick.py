@@ -8,10 +8,12 @@ import math
 import pytest
 
 from deepwright.core.results import StudyResult
+from deepwright.core.trials import run as run_trials
 from deepwright.studies import STUDIES, Settings
 
 pytestmark = pytest.mark.slow
 SEEDS = (3,)
+CHOOSING = 9000  # from this seed on settings are chosen, and nothing else is done
 
 
 @pytest.fixture(scope="module", params=STUDIES)
@@ -21,10 +23,23 @@ def slug(request):
 
 
 @pytest.fixture(scope="module")
-def result(slug, tmp_path_factory):
-    """A quick run of each study."""
-    store = tmp_path_factory.mktemp("store")
-    return STUDIES[slug]().run(Settings(quick=True, seeds=SEEDS, store=store))
+def ran(slug, tmp_path_factory):
+    """A quick run of each study, and the seeds of each of its grids."""
+    seeds, store = [], tmp_path_factory.mktemp("store")
+
+    def recorded(function, grid, **how):
+        seeds.append({spec["seed"] for spec in grid})
+        return run_trials(function, grid, **how)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("deepwright.studies._frame.runs.run_trials", recorded)
+        return STUDIES[slug]().run(Settings(quick=True, seeds=SEEDS, store=store)), seeds
+
+
+@pytest.fixture(scope="module")
+def result(ran):
+    """What a quick run found."""
+    return ran[0]
 
 
 def numbers(result):
@@ -68,6 +83,14 @@ def test_its_numbers_are_finite_or_left_out(result):
 def test_its_result_goes_to_json_and_back(result, tmp_path):
     back = StudyResult.from_json(result.to_json(tmp_path / "result.json"))
     assert back.to_dict() == result.to_dict()
+
+
+def test_every_grid_has_the_seeds_that_were_asked_for(ran, slug):
+    """But for those that choose settings on seeds of their own."""
+    chosen_on = {0} if slug == "bbas" else None
+    tested = [seeds for seeds in ran[1] if min(seeds) < CHOOSING and seeds != chosen_on]
+    assert tested
+    assert all(seeds == set(SEEDS) for seeds in tested)
 
 
 def test_it_records_the_seeds_that_were_asked_for(result):

@@ -1,7 +1,9 @@
 """`--seeds`: what is read, what is refused, and that every study runs the seeds that were asked for."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -48,6 +50,58 @@ def test_other_seeds_replace_a_studys_own():
     assert Settings(seeds=(8, 9)).seeds_or(range(3)) == (8, 9)
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("seeds", [(), (1, 1), (1.5,), (True,), (-1,), (2**70,), "100-104", 5, range(1001)], ids=str)
+def test_python_gives_seeds_as_the_command_does(seeds):
+    with pytest.raises(InputError, match="seed"):
+        Settings(seeds=seeds)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("seeds", [[1, 2], range(1, 3), np.arange(1, 3)], ids=str)
+def test_seeds_of_any_kind_become_whole_numbers(seeds):
+    assert Settings(seeds=seeds).seeds == (1, 2)
+    assert {type(seed) for seed in Settings(seeds=seeds).seeds} == {int}
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [
+        ("100-104", "seeds-100-104"),
+        ("1,\n2\t-3", "seeds-1-3"),
+        ("3,1,2", "seeds-3,1-2"),
+        (",".join(map(str, range(0, 200, 2))), "seeds-0-and-99-more-82c500b3"),
+    ],
+)
+def test_seeds_have_a_folder_of_their_own_that_a_file_system_takes(text, folder):
+    assert Settings(seeds=parse_seeds(text)).folder == folder
+
+
+def test_no_jobs_are_refused():
+    with pytest.raises(InputError, match="jobs"):
+        Settings(jobs=0)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_data_root_that_is_not_there_is_refused(tmp_path):
+    """Else a study leaves out what it should have measured, and says so nowhere."""
+    for place in (tmp_path / "nowhere", Path(__file__)):
+        with pytest.raises(InputError, match="data_root"):
+            Settings(data_root=place)
+    assert Settings(data_root=str(tmp_path)).data_root == tmp_path
+
+
+@pytest.mark.parametrize(("name", "seed"), [("two-phase-pinn", 9000), ("spline-grid-pinn", 9000), ("sciml-core", 9001)])
+def test_no_study_is_run_on_seeds_that_its_settings_were_chosen_on(name, seed):
+    with pytest.raises(InputError, match="on which settings are chosen"):
+        STUDIES[name]().run(Settings(seeds=(seed, 100)))
+
+
+def test_nor_are_bounding_boxes():
+    with pytest.raises(InputError, match="0, 3, on which settings are chosen"):
+        STUDIES["bbas"]().run(Settings(seeds=(0, 3, 500)))
+
+
 class _StopError(Exception):
     """What was to be seen was seen."""
 
@@ -76,7 +130,7 @@ def grids_of(name, settings, monkeypatch):
     """The trials that a study would run, but for those that choose settings on seeds that nothing else uses."""
     module, grids = STUDIES[name](), []
 
-    def captured(function, grid, *_):
+    def captured(function, grid, *_, **__):
         if all(spec["seed"] >= CHOOSING for spec in grid):
             return Runs(tuple(grid), (_Alike(),) * len(grid))
         grids.extend(grid)
@@ -97,6 +151,7 @@ def grids_of(name, settings, monkeypatch):
 @pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_runs_the_seeds_that_were_asked_for(name, quick, monkeypatch):
+    """As far as grids don't depend on results; `test_quick` sees them all."""
     grids = grids_of(name, Settings(quick=quick, seeds=(100, 101, 102)), monkeypatch)
     assert {spec["seed"] for spec in grids} == {100, 101, 102}
 

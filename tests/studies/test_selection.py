@@ -5,7 +5,7 @@ import math
 import pytest
 
 from deepwright.core.errors import InputError
-from deepwright.studies._frame import Runs, cross, geometric, select
+from deepwright.studies._frame import Runs, cross, gaps, geometric, select
 
 # validation loss by setting and seed; the test loss is another number, so that a selection that reads it shows
 LOSS = {(0.1, 1): 3.0, (0.1, 2): 1.0, (0.2, 1): 2.0, (0.2, 2): 2.5, (0.3, 1): 2.5, (0.3, 2): 2.1}
@@ -33,6 +33,14 @@ def test_seed_by_seed_each_has_its_own_setting():
     found = chosen(made())
     assert {spec["seed"]: spec["lr"] for spec in found.runs.specs} == {1: 0.2, 2: 0.1}
     assert found.runs.by("method")["ours"].values("test") == [3.0, 3.0]  # seed 2 with 0.1, seed 1 with 0.2
+
+
+def test_arms_whose_seeds_chose_otherwise_are_still_paired():
+    """In the grid, seed 2's setting comes before seed 1's; the seeds keep their order all the same."""
+    ours, theirs = made(), made({key: -key[0] for key in LOSS}, "theirs")
+    found = chosen(Runs((*ours.specs, *theirs.specs), (*ours.rows, *theirs.rows))).runs.by("method")
+    assert found["ours"].seeds == found["theirs"].seeds == (1, 2)
+    assert gaps(found["ours"], found["theirs"], "test") == [3.0 - 4.0, 3.0 - 5.0]
 
 
 def test_pooled_all_seeds_share_the_best_mean():

@@ -96,6 +96,18 @@ BREACHES = {
     "no reason": ({"claims": [Claim.at_least("c", VALUES, 0.6)]}, "without a reason"),
     "no experiment": ({"claims": [Claim.at_least("c", VALUES, 0.6).because("So.", "elsewhere")]}, "elsewhere"),
     "the same words twice": ({"claims": [GOOD.claims[0]] * 2}, "same words"),
+    "a claim whose numbers say otherwise": (
+        {"claims": [replace(GOOD.claims[1], holds=True)]},
+        "its numbers say otherwise",
+    ),
+    "a claim without the measured in its interval": (
+        {"claims": [replace(GOOD.claims[0], measured=9.0)]},
+        "without what was measured",
+    ),
+    "a seed twice": ({"settings": {"seeds": [1, 2, 3, 4, 4], "epochs": 30}}, "comes twice"),
+    "no summary": ({"summary": " "}, "no summary"),
+    "no row": ({"table": Table(["arm"], [], "errors by arm")}, "is empty"),
+    "an empty figure": ({"figures": [Figure("line", "t", [], note="none")]}, "draws nothing"),
     "no limits": ({"limits": [" "]}, "doesn't show"),
     "no machine": ({"machine": {}}, "machine"),
     "no seconds": ({"seconds": 0.0}, "seconds"),
@@ -157,6 +169,8 @@ def test_numbers_that_stand_on_the_page(summary):
         ("94 %", ["94 %"]),
         ("9.4e-01", ["9.4e-01"]),
         ("1,234 of 0.62", ["1,234"]),
+        ("7.7e99999 and 1e-9", ["7.7e99999", "1e-9"]),
+        ("nan, -inf and information", ["nan", "-inf"]),
         ("[+0.62, -0.71]", ["-0.71"]),
     ],
 )

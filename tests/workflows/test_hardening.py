@@ -42,7 +42,7 @@ def trained():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["smoothing", "sharpening"])
+@pytest.mark.parametrize("method", ["smoothing", "sharpening", "adversarial-training", "trades", "corruption-training"])
 def test_files_and_both_audits(trained, tmp_path, method):
     options = HardenOptions(
         trained, data=DATA, method=method, epochs=2, checks=["accuracy"], attack_limit=20, out=tmp_path
@@ -62,6 +62,15 @@ def test_files_and_both_audits(trained, tmp_path, method):
     if method == "smoothing":
         assert found.before["smoothing"].number("certified_accuracy_at_0") <= 1
         assert found.after["smoothing"].number("mean_radius") > 0
+    elif method == "corruption-training":
+        pair = found.before["unseen corruptions"], found.after["unseen corruptions"]
+        kept_back = pair[0].conditions["perturbations"]
+        assert kept_back == pair[1].conditions["perturbations"]
+        assert {"gaussian_noise", "fog_mapping"} <= set(kept_back)
+        assert not {"contrast", "pixelate", "jpeg"} & set(kept_back)
+        assert "weren't trained on" in found.hardened.notes[0]
+    elif method != "sharpening":
+        assert "on 60 validation samples" in found.hardened.notes[0]
     else:
         released = found.before["preemptive"]
         assert released.grade == "info", released.summary
@@ -95,3 +104,78 @@ def test_what_it_doesn_t_apply_to(tmp_path):
             HardenOptions(nn.Linear(4, 2), data=table, method="sharpening", checks=["accuracy"], out=tmp_path / "never")
         )
     assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["adversarial-training", "trades"])
+def test_rows_stand_farther_from_the_line(tmp_path, method):
+    """One column tells the classes by far, five tell them a little and together: training moves weight to the first."""
+
+    def rows(n, seed):
+        rng = torch.Generator().manual_seed(seed)
+        y = torch.arange(n) % 2
+        side = (2.0 * y - 1)[:, None]
+        far, near = (
+            side * 1.5 + 0.6 * torch.randn(n, 1, generator=rng),
+            side * 0.3 + 0.1 * torch.randn(n, 5, generator=rng),
+        )
+        return Split(torch.cat([far, near], 1), y)
+
+    data = Data("rows", "tabular", ("a", "b"), rows(200, 0), rows(80, 1), rows(80, 2))
+    model = nn.Linear(6, 2)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[-1.0], [1.0]]) * torch.tensor([0.02, 0.3, 0.3, 0.3, 0.3, 0.3]))
+        model.bias.zero_()
+    words = {"epochs": 15, "strength": 0.4, "steps": 3, "checks": ["robustness"], "eps": (0.1, 0.4)}
+    options = HardenOptions(model.eval(), data=data, method=method, out=tmp_path, **words)
+    found = harden(options)
+    before, after = (r["robustness"].number("robust_accuracy_at_0.4") for r in (found.before, found.after))
+    assert after > before + 0.3
+
+
+@pytest.mark.slow
+def test_the_fast_way_is_watched(trained, tmp_path):
+    options = HardenOptions(
+        trained, data=DATA, method="adversarial-training", epochs=1, steps=1, checks=["accuracy"], out=tmp_path
+    )
+    assert "overfit" in " ".join(harden(options).hardened.notes)
+
+
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [
+        ("smoothing", {"steps": 3}),
+        ("adversarial-training", {"beta": 6.0}),
+        ("trades", {"held_out": ("noise",)}),
+        ("corruption-training", {"strength": 0.1}),
+        ("sharpening", {"mixing": "plain"}),
+    ],
+)
+def test_no_option_is_swallowed(trained, method, option):
+    with pytest.raises(InputError, match=next(iter(option))):
+        HardenOptions(trained, data=DATA, method=method, **option)
+
+
+def test_texts_have_no_worst_inputs(tmp_path):
+    rows = Split(torch.rand(40, 7, 2), torch.arange(40) % 2)
+    series = Data("series", "series", ("a", "b"), rows, rows, rows)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(14, 2))
+    with pytest.raises(InputError, match="one of each channel"):
+        harden(HardenOptions(model, data=series, method="trades", checks=["accuracy"], out=tmp_path / "never"))
+    with pytest.raises(InputError, match="only pictures"):
+        harden(
+            HardenOptions(model, data=series, method="corruption-training", checks=["accuracy"], out=tmp_path / "never")
+        )
+
+
+@pytest.mark.slow
+def test_what_training_can_t_better_stays(tmp_path):
+    """A network that gives each class its due already, whatever it sees, and a budget as wide as the pictures."""
+    model = network().eval()
+    with torch.no_grad():
+        model[1].weight.zero_()
+        model[1].bias.copy_(torch.tensor([5.0, 0.0, 0.0]))
+    words = {"epochs": 1, "strength": 1.0, "steps": 1, "checks": ["accuracy"]}
+    found = harden(HardenOptions(model, data=DATA, method="adversarial-training", out=tmp_path, **words))
+    assert "as it was" in found.hardened.notes[0]
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), found.hardened.model.parameters()))

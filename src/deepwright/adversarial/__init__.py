@@ -46,6 +46,7 @@ from deepwright.adversarial.attacks import (
 )
 from deepwright.adversarial.engine import Attack, AttackResult
 from deepwright.adversarial.masking import masking_flags
+from deepwright.adversarial.patches import SAAP, AdversarialPatch, AdvPatch, DPatch, RobustDPatch, smallest_shares
 from deepwright.adversarial.projections import norms, project
 from deepwright.adversarial.robustness import RobustnessReport, curve, minimal_eps, robust_accuracy
 from deepwright.adversarial.sharpening import BiLevel, ContrastStretch, FastPreemption, LaplacianSharpen, Unsharp
@@ -77,7 +78,10 @@ __all__ = [
     "NIFGSM",
     "PGD",
     "RFGSM",
+    "SAAP",
     "VMIFGSM",
+    "AdvPatch",
+    "AdversarialPatch",
     "Attack",
     "AttackResult",
     "AttackSuite",
@@ -87,6 +91,7 @@ __all__ = [
     "ClassRemoval",
     "ContrastStretch",
     "CosPGD",
+    "DPatch",
     "DeepFool",
     "DensePGD",
     "DiverseInputs",
@@ -96,6 +101,7 @@ __all__ = [
     "LaplacianSharpen",
     "Mislabel",
     "Noise",
+    "RobustDPatch",
     "RobustnessReport",
     "Scales",
     "SegPGD",
@@ -119,6 +125,7 @@ __all__ = [
     "norms",
     "project",
     "robust_accuracy",
+    "smallest_shares",
     "suite",
     "to_foolbox",
 ]

@@ -184,8 +184,13 @@ def _remedy(subject: Subject, report: CorruptionReport, found: Graded) -> str:
     steps = [(name, 3) for name in worst[:1]]
     return (
         f"Train on pictures x as they are and as `corruptions.Compose({steps}, seed=step)(x)` gives them, and likewise "
-        f"with {' and '.join(worst[1:]) or 'others'}: {gain}"
+        f"with {' and '.join(worst[1:]) or 'others'}{_by_command(subject)}: {gain}"
     )
+
+
+def _by_command(subject: Subject) -> str:
+    """The command that trains so, where it takes the network."""
+    return " (deepwright harden --with corruption-training mixes many of them)" if subject.has_classes else ""
 
 
 def _trainable(subject: Subject) -> set[str]:

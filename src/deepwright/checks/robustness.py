@@ -332,8 +332,15 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) 
     begin = f"Measure with {measure}. To raise it, train" if robust.value > 0 else "Train"  # nothing is left to lower
     return (
         f"{begin} on `adversarial.PGD({options})(subject.network, x, y).x_adv` in "
-        "place of each training batch x, y; by how much is known when it is trained: audit again with --compare."
+        f"place of each training batch x, y{_by_command(subject)}; by how much is known when it is trained: audit "
+        "again with --compare."
     )
+
+
+def _by_command(subject: Subject) -> str:
+    """The command that trains so, where it takes the network."""
+    does = subject.data.kind == "image" and subject.has_classes
+    return " (deepwright harden does it: --with adversarial-training, or trades)" if does else ""
 
 
 def _is_right(subject: Subject) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deepwright.checks.accuracy import check_accuracy
+from deepwright.checks.attenuation import check_attenuation
 from deepwright.checks.calibration import check_calibration
 from deepwright.checks.corruptions import check_corruptions
 from deepwright.checks.cost import check_cost
@@ -21,6 +22,7 @@ from deepwright.checks.findings.finding import Finding, NotApplicableError
 from deepwright.checks.findings.gates import Gate, evaluate, require_gates
 from deepwright.checks.fragility import check_fragility
 from deepwright.checks.ood import check_ood
+from deepwright.checks.patches import check_patches
 from deepwright.checks.preemptive import check_preemptive
 from deepwright.checks.quality.drift import check_drift
 from deepwright.checks.quality.duplicates import check_duplicates
@@ -58,7 +60,12 @@ BUILTIN: dict[str, Check] = {
     "drift": check_drift,
     "groups": check_groups,
 }
-ON_REQUEST: dict[str, Check] = {"smoothing": check_smoothing, "preemptive": check_preemptive}
+ON_REQUEST: dict[str, Check] = {
+    "smoothing": check_smoothing,
+    "preemptive": check_preemptive,
+    "patches": check_patches,
+    "attenuation": check_attenuation,
+}
 """Built-in checks that run where they are named: they take long, or measure what few ask for."""
 
 

@@ -11,6 +11,7 @@ from deepwright.cli.commands import Command, audited
 from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, out, subject, tell, words
 from deepwright.core.errors import InputError
 
+_METHODS = ["smoothing", "sharpening", "adversarial-training", "trades", "corruption-training"]
 _OF_PICTURES = ("psnr", "ssim", "space", "max_change", "linear", "jobs")
 
 
@@ -21,9 +22,20 @@ _OF_PICTURES = ("psnr", "ssim", "space", "max_change", "linear", "jobs")
 @words(
     subject("Mixed: of the training, else of the whole"),
     DISTURBED,
-    click.option("--with", "method", type=click.Choice(["smoothing", "sharpening"]), help="smoothing by default."),
+    click.option("--with", "method", type=click.Choice(_METHODS), help="smoothing by default."),
     click.option("--epochs", type=int, help="Of training; the method's own by default."),
-    click.option("--strength", type=float, help="Deviation of smoothing's noise, or strength of sharpening."),
+    click.option(
+        "--strength", type=float, help="Deviation of smoothing's noise, strength of sharpening, budget of the attack."
+    ),
+    click.option("--steps", type=int, help="Of adversarial training and trades, an input; 1 is the fast way."),
+    click.option("--beta", type=float, help="Of trades: what steady answers are worth; 6 by default."),
+    click.option(
+        "--held-out",
+        multiple=True,
+        metavar="FAMILY",
+        help="Of corruption-training: kept back to measure on; noise, weather, occlusion and overlay by default.",
+    ),
+    click.option("--mixing", type=click.Choice(["consistent", "plain"]), help="Of corruption-training."),
     CHECK,
     click.option(
         "--images",

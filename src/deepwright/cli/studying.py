@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from deepwright.cli.commands import GATE_FAILED, PASSED, Command
 from deepwright.cli.words import DATA_ROOT, JSON, PATH, out, words
 
 if TYPE_CHECKING:
-    from deepwright.core.results import StudyResult
+    from deepwright.core.results import Claim, StudyResult
     from deepwright.studies import Settings
 
 
@@ -53,7 +54,7 @@ def study(
     stated spread. Interrupted, the same command goes on from the last finished trial.
     """
     from deepwright.core.errors import unknown_name
-    from deepwright.core.files import write_json
+    from deepwright.core.files import require_new_file, write_json
     from deepwright.data.catalogue import root_of
     from deepwright.report import print_study, write_study
     from deepwright.studies import STUDIES, Settings, evidence_faults, parse_seeds, run_study
@@ -68,18 +69,23 @@ def study(
     # Neither a check, a smoke test nor other seeds replace what is committed.
     folder = out / "check" if check else out
     folder = folder / "quick" if quick else folder
-    folder = folder if seeds is None else folder / f"seeds-{seeds}".replace(" ", "")
+    folder = folder / how.folder if how.folder else folder
+    for name in chosen:  # before hours of work
+        require_new_file(folder / f"{name}.json", "out")
+        require_new_file(folder / f"{name}.html", "out")
+    if how.store is not None:
+        require_new_file(how.store / "trial", "store")
     rows: list[dict[str, Any]] = []
     failed = 0
     for name in chosen:
         if check:
-            result, differing = _checked(name, how, against)
+            result, differing = _checked(name, how, against, folder)
             failed += differing
         else:
             result = run_study(name, how)
-            failed += sum(claim.verdict == "fails" if quick else not claim.holds for claim in result.claims)
+            failed += sum(_unfit(claim) if quick else not claim.holds for claim in result.claims)
             print_study(result)
-        click.echo(str(write_study(result, folder)))
+            click.echo(str(write_study(result, folder)))
         if not check and not quick and seeds is None:
             for fault in evidence_faults(result):
                 click.echo(f"not yet evidence: {fault}", err=True)
@@ -104,13 +110,18 @@ def _require_comparable(chosen: list[str], quick: bool, check: bool, against: Pa
         )
 
 
-def _checked(name: str, how: Settings, against: Path | None) -> tuple[StudyResult, int]:
+def _unfit(claim: Claim) -> bool:
+    """What a smoke test of a seed or two may not find: a claim that fails, or has no number."""
+    return claim.verdict == "fails" or not math.isfinite(claim.measured)
+
+
+def _checked(name: str, how: Settings, against: Path | None, folder: Path) -> tuple[StudyResult, int]:
     """A study run anew beside the store of other runs, and how many of its numbers differ."""
     from dataclasses import replace
     from shutil import rmtree
 
     from deepwright.core.lock import lock
-    from deepwright.report import print_table
+    from deepwright.report import print_table, write_study
     from deepwright.studies import agreement, committed_result, run_study
 
     committed = committed_result(name, against)  # before hours of work
@@ -122,8 +133,12 @@ def _checked(name: str, how: Settings, against: Path | None) -> tuple[StudyResul
     for line in found.words:
         click.echo(line)
     judged = len(found.table.rows)
-    click.echo(f"{name} reproduces." if not found.differing else f"{name}: {found.differing} of {judged} differ.")
+    if not judged:
+        click.echo(f"{name}: the results have no claim and no number in common, so nothing was compared.")
+    else:
+        click.echo(f"{name} reproduces." if not found.differing else f"{name}: {found.differing} of {judged} differ.")
+    click.echo(str(write_study(result, folder)))
     if store is not None:
         rmtree(store, ignore_errors=True)  # what was checked once is run again by the next check
     del held
-    return result, found.differing
+    return result, found.differing or int(not judged)

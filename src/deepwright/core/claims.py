@@ -57,7 +57,7 @@ class Claim:
     @property
     def verdict(self) -> str:
         """ "holds", "fails", or why it isn't shown: the end of an interval over one seed is no number."""
-        if not math.isfinite(self.measured) or (self.rule == "mean" and self.n == 1):
+        if not math.isfinite(self.measured) or math.isnan(self.threshold) or (self.rule == "mean" and self.n == 1):
             return "one seed: not shown" if self.n == 1 else "no number: not shown"
         if self.holds:
             return "holds"
@@ -83,13 +83,13 @@ class Claim:
             text: what is claimed.
             values: one a seed; or an interval that was made from them; or one number that is no sample.
             threshold: the bar.
-            n: seeds behind an interval, or behind one number.
+            n: seeds behind an interval, which must be said, or behind one number.
             every: it is claimed of every seed, and decided by the one that is nearest to failing.
             timing: seconds or quotients of them, which another machine repeats only roughly.
             basis: what n counts where that isn't seeds, or why one number is enough.
 
         Raises:
-            InputError: no values, or not one a seed; an interval of every seed; every seed and a timing.
+            InputError: no values, or not one a seed; an interval without `n` or of every seed; every seed and a timing.
         """
         return cls._of(text, values, float(threshold), ">=", n, _rule(values, every, timing), basis)
 
@@ -111,13 +111,13 @@ class Claim:
             text: what is claimed.
             values: one a seed; or an interval that was made from them; or one number that is no sample.
             threshold: the bar.
-            n: seeds behind an interval, or behind one number.
+            n: seeds behind an interval, which must be said, or behind one number.
             every: it is claimed of every seed, and decided by the one that is nearest to failing.
             timing: seconds or quotients of them, which another machine repeats only roughly.
             basis: what n counts where that isn't seeds, or why one number is enough.
 
         Raises:
-            InputError: no values, or not one a seed; an interval of every seed; every seed and a timing.
+            InputError: no values, or not one a seed; an interval without `n` or of every seed; every seed and a timing.
         """
         return cls._of(text, values, float(threshold), "<=", n, _rule(values, every, timing), basis)
 
@@ -150,6 +150,9 @@ class Claim:
         else:
             holds = (found.value if ends[1] is None else ends[1]) <= threshold
         many = counted if n is None else int(n)
+        if rule in ("mean", "every") and (many < 1 or counted not in (0, many)):
+            given = f"n = {many} over {counted} values" if counted else f"an interval with n = {n}"
+            raise InputError(f"claim {text!r}", given=given, expected="the seeds that it was measured over")
         low, high = ends
         if rule == "mean" and (many == 1 or low is None):  # a mean alone decides nothing
             holds = False
@@ -182,6 +185,8 @@ def _measured(values: Sequence[float] | float | Interval, rule: str, sense: str)
     value = float(array.mean())
     if len(array) == 1 or not np.isfinite(array).all():
         return Interval(value, -math.inf, math.inf), spread if math.isfinite(value) else 0.0, len(array)
+    if array.min() == array.max():  # whose mean may be rounded to either side of them, and of the bar
+        return Interval(*[float(array[0])] * 3), 0.0, len(array)
     return mean_interval(array.tolist()), spread, len(array)
 
 

@@ -15,6 +15,8 @@ from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError, first_line
 from deepwright.core.spreading import spread_map
 
+_SLACK = 1e-6  # of rounding, beside bounds
+
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
@@ -111,6 +113,45 @@ def require_float_images(x: Tensor, name: str = "x") -> None:
     if not torch.isfinite(x).all():
         rows = (~torch.isfinite(x)).flatten(1).any(1).nonzero().flatten()[:5].tolist()
         raise InputError(name, given=f"NaN or infinity in samples {rows}", expected="finite numbers")
+
+
+def nan_outside(out: Tensor, x: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """What was made of inputs; NaN throughout where a sample had a number outside the bounds, or none.
+
+    No value is looked at: what would wait for an accelerator to refuse such inputs makes them tell by themselves.
+
+    Args:
+        out: (N, ...) made of x.
+        x: (N, ...) floats.
+        bounds: of every number.
+    """
+    inside = ((x >= bounds[0]) & (x <= bounds[1])).flatten(1).all(1)  # NaN is neither
+    return torch.where(inside.view(-1, *[1] * (out.ndim - 1)), out, torch.nan)
+
+
+def floats_within(x: Tensor, bounds: tuple[float, float], hint: str | None = None) -> Tensor:
+    """Inputs of a training step that have to lie within bounds: refused on the CPU where they don't.
+
+    On an accelerator no value is looked at: such samples become NaN, and the loss, which a fit looks at now and then,
+    with them.
+
+    Args:
+        x: (N, ...) what was given.
+        bounds: of every number.
+        hint: what to do.
+
+    Raises:
+        InputError: whole numbers; on the CPU also numbers outside the bounds, or none.
+    """
+    if not x.is_floating_point():
+        raise InputError("inputs", given=str(x.dtype), expected="floats", hint=hint)
+    slack = (bounds[0] - _SLACK, bounds[1] + _SLACK)
+    if x.device.type != "cpu":
+        return nan_outside(x, x, slack)
+    low, high = (float(end) for end in torch.aminmax(x.detach()))
+    if not (slack[0] <= low and high <= slack[1]):  # NaN is neither
+        raise InputError("inputs", given=f"range {low:.4g}..{high:.4g}", expected=f"within {bounds}", hint=hint)
+    return x
 
 
 def require_labels(y: Tensor, classes: int | None, n: int | None = None, name: str = "labels") -> None:

@@ -191,7 +191,8 @@ def _kept(file: _File) -> tuple[bool, Any]:
         return False, None
     try:
         header, state = read_sealed(file.path)
-        if header.get("kind") != _KIND or header.get("identity") != file.identity:
+        ours = isinstance(header, dict) and header.get("kind") == _KIND and header.get("identity") == file.identity
+        if not ours or not isinstance(state, dict) or "result" not in state:
             raise DamagedFileError(f"cannot read {file.path}", given="the result of something else under its name")
     except (DamagedFileError, ForeignFileError) as error:
         warn_damaged(file.path, set_aside(file.path), error)

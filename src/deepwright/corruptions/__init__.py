@@ -18,6 +18,7 @@ from deepwright.corruptions.domains import CycleGAN, as_perturbation, colour_tra
 from deepwright.corruptions.dynamic import FRAME_FAULTS, FaultyCamera, FrameFault, film
 from deepwright.corruptions.engine import Context, Perturbation
 from deepwright.corruptions.guided import ActivationEnergy, GradCAM, Guided, InputGradient, region_of, unit_range
+from deepwright.corruptions.mixing import Consistent, CorruptionMix, split_families
 from deepwright.corruptions.moving import move_boxes, move_labels
 from deepwright.corruptions.overlays import overlay
 from deepwright.corruptions.results import CorruptionReport
@@ -61,7 +62,9 @@ __all__ = [
     "CarRacing",
     "CarlaSim",
     "Compose",
+    "Consistent",
     "Context",
+    "CorruptionMix",
     "CorruptionReport",
     "CycleGAN",
     "DonkeySim",
@@ -97,5 +100,6 @@ __all__ = [
     "region_of",
     "series_in_units",
     "severity_for_change",
+    "split_families",
     "unit_range",
 ]

@@ -160,6 +160,18 @@ class Perturbation:
         out = out.to(batch.dtype)
         return out[0] if single else out
 
+    def unlooked(self, images: Float[Tensor, "n c h w"], severity: float, seed: int, ids: Tensor) -> Tensor:
+        """A batch of floats at one severity; no value is looked at, so that a step of a training waits for nothing.
+
+        Args:
+            images: floats in [0, 1].
+            severity: of 0..5, or between two levels that have something there.
+            seed: of the streams.
+            ids: (N,) identity of each image, on the CPU.
+        """
+        out = self._one(images.float(), float(severity), seed, ids, None, images.shape[2] / 240, False)
+        return out.to(images.dtype)
+
     def _one(
         self, x: Tensor, severity: float, seed: int, ids: Tensor, t: float | None, unit: float, literal: bool
     ) -> Float[Tensor, "n c h w"]:

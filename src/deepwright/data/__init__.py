@@ -33,6 +33,7 @@ from deepwright.data.named.embedded import load_breast_cancer, load_digits, load
 from deepwright.data.named.imagenet import imagenet_classes, imagenet_names, load_imagenet_sample
 from deepwright.data.named.scenes import Scenes, make_scenes, stream_scenes
 from deepwright.data.named.sentences import load_sentences, make_sentences
+from deepwright.data.named.ships import ShipScenes, load_sar_ships, sar_ships, to_amplitude, to_decibels
 from deepwright.data.named.synthetic import (
     boxes_ood,
     load_confident_error,
@@ -56,6 +57,7 @@ __all__ = [
     "ImageSource",
     "Named",
     "Scenes",
+    "ShipScenes",
     "Split",
     "boxes_ood",
     "class_blends",
@@ -86,6 +88,7 @@ __all__ = [
     "load_mnist",
     "load_npz",
     "load_parquet",
+    "load_sar_ships",
     "load_sentences",
     "load_series",
     "load_strings",
@@ -104,6 +107,7 @@ __all__ = [
     "photo_patches",
     "read_classes",
     "require_names",
+    "sar_ships",
     "shift_and_flip",
     "shuffle_pixels",
     "split_three",
@@ -111,6 +115,8 @@ __all__ = [
     "stream_scenes",
     "table_data",
     "texture_waves",
+    "to_amplitude",
+    "to_decibels",
     "to_float",
     "with_parts",
 ]

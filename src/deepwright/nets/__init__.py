@@ -9,6 +9,7 @@ Example:
     >>> network = load("resnet8-mnist")  # takes pixels in [0, 1]
 """
 
+from deepwright.nets.centre import CentreDetector, centre_loss, centre_targets
 from deepwright.nets.doors import (
     Exported,
     FolderCard,
@@ -38,6 +39,7 @@ from deepwright.nets.ssd import (
     FinalDetections,
     SSDDetector,
     anchor_boxes,
+    fine_ssd,
     match_anchors,
     small_ssd,
     ssd_loss,
@@ -51,6 +53,7 @@ __all__ = [
     "BasicBlock",
     "Bottleneck",
     "CandidateBoxes",
+    "CentreDetector",
     "EfficientNetLite0",
     "Exported",
     "FinalDetections",
@@ -66,8 +69,11 @@ __all__ = [
     "ZooEntry",
     "anchor_boxes",
     "as_network",
+    "centre_loss",
+    "centre_targets",
     "cifar_resnet",
     "entry",
+    "fine_ssd",
     "fixed_batch",
     "from_callable",
     "from_estimator",

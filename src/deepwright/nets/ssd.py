@@ -365,6 +365,26 @@ def small_ssd(
     return SSD(features, ("stage2", "stage3", "stage4"), num_classes, in_channels, image_size, 0.25, 0.7, reduced=False)
 
 
+def fine_ssd(
+    num_classes: int = 1, in_channels: int = 1, image_size: tuple[int, int] = (64, 64), width: int = 12
+) -> SSD:
+    """Five convolutions with heads at strides 4 and 8, for objects of a tenth to a third of the image.
+
+    Args:
+        num_classes: without background.
+        in_channels: of the input.
+        image_size: its height and width.
+        width: channels of the first layer; the others have twice as many.
+    """
+    features, current = nn.Sequential(), in_channels
+    for i, (channels, stride) in enumerate(
+        ((width, 2), (2 * width, 2), (2 * width, 1), (2 * width, 1), (2 * width, 2))
+    ):
+        features.add_module(f"layer{i}", _conv(current, channels, 3, stride))
+        current = channels
+    return SSD(features, ("layer3", "layer4"), num_classes, in_channels, image_size, 0.15, 0.28, reduced=False)
+
+
 def match_anchors(
     anchors: Float[Tensor, "a 4"], truth: Float[Tensor, "g 4"], threshold: float = 0.5
 ) -> Int64[Tensor, " a"]:

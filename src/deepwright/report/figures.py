@@ -67,6 +67,19 @@ def finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
+def drawable(value: Any) -> float:
+    """A value as a number; NaN, which is left out, where it is none or infinite.
+
+    Args:
+        value: of a figure's series; from a file, it may be anything.
+    """
+    try:
+        number = float(value)
+    except (OverflowError, TypeError, ValueError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
 def _open(figure: Figure) -> str:
     names = ", ".join(str(s["name"]) for s in figure.series)
     label = escape(f"{figure.title}: {names}; {figure.y_label} over {figure.x_label}", quote=True)
@@ -128,8 +141,10 @@ def _xy(figure: Figure) -> str:
         color = look.color
         points = [(a, b) for a, b in zip(series["x"], series["y"]) if finite(a) and finite(b)]
         if series.get("low") and series.get("high"):
-            upper = [f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in zip(series["x"], series["high"])]
-            lower = [f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in zip(series["x"], series["low"])]
+            ends = zip(series["x"], series["low"], series["high"])
+            band = [(a, low, high) for a, low, high in ends if finite(a) and finite(low) and finite(high)]
+            upper = [f"{x.at(a):.1f},{y.at(high):.1f}" for a, _, high in band]
+            lower = [f"{x.at(a):.1f},{y.at(low):.1f}" for a, low, _ in band]
             fill = f'stroke="{color}" opacity=".5"' if len(upper) == 1 else 'opacity=".13"'  # one point's has no width
             parts.append(f'<polygon points="{" ".join(upper + lower[::-1])}" fill="{color}" {fill}/>')
         if figure.kind == "line" or series.get("dashed"):  # among points a dashed series is a line to compare with
@@ -190,7 +205,7 @@ def _bar(series: dict[str, Any], color: str, label: str, scale: _Axis) -> str:
     base, end = scale.at(max(0.0, scale.low)), scale.at(value)
     left, width = min(base, end), max(abs(end - base), 0.3)
     whisker = ""
-    if series.get("low"):
+    if series.get("low") and finite(series["low"][j]) and finite(series["high"][j]):
         low, high = scale.at(series["low"][j]), scale.at(series["high"][j])
         whisker = f'<i class="whisker" style="left:{low:.1f}%;width:{max(0.0, high - low):.1f}%"></i>'
     tip = escape(f"{series['name']}, {label}: {show(value)}", quote=True)
@@ -243,7 +258,7 @@ def _heatmap(figure: Figure) -> str:
     for name, values in zip(grid["rows"], grid["values"]):
         cells = []
         for column, value in zip(grid["columns"], values):
-            number = float(value)
+            number = drawable(value)
             share = (number - low) / (high - low) if high > low else 0.5
             tip = escape(f"{name}, {column}: {show(number)}", quote=True)
             empty = figure.palette == "share" and share < _EMPTY
@@ -268,7 +283,7 @@ def _heatmap(figure: Figure) -> str:
 
 def value_range(values: Sequence[Sequence[float]]) -> tuple[float, float]:
     """The smallest and the largest number of a grid; 0 and 1 where it has none."""
-    flat = [float(v) for row in values for v in row if finite(float(v))]
+    flat = [v for v in (drawable(v) for row in values for v in row) if finite(v)]
     return (min(flat), max(flat)) if flat else (0.0, 1.0)
 
 

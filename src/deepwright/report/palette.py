@@ -10,10 +10,6 @@ COLORS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2", "#be
 OURS, BASELINE, TRUTH = COLORS[0], "#7f8896", "currentColor"
 _ORANGE, _GREEN, _RED, _VIOLET, _CYAN, _ROSE, _LIME = COLORS[1:]
 _MARKS = "osD^vPX*<>"
-_MARKERS = dict(zip((OURS, BASELINE, *COLORS[1:], TRUTH), _MARKS))
-_HATCHES = dict(
-    zip(COLORS[1:], ("//", "\\\\", "xx", "..", "--", "++", "oo"))
-)  # told apart where colours aren't printed
 
 
 def light(color: str) -> str:
@@ -26,10 +22,16 @@ def light(color: str) -> str:
     return "#" + "".join(f"{(part + 255) // 2:02x}" for part in parts)
 
 
+# Told apart where colours aren't printed: variants, which are lighter, have marks and hatches of their own.
+_LIGHT = tuple(map(light, (OURS, BASELINE, _VIOLET)))
+_MARKERS = dict(zip((OURS, BASELINE, *COLORS[1:], TRUTH, *_LIGHT), [*_MARKS, "x", "+", "1"]))
+_HATCHES = dict(zip((*COLORS[1:], *_LIGHT), ("//", "\\\\", "xx", "..", "--", "++", "oo", "||", "O", "*")))
+
 METHODS = {
     # fragility-index
     "erm": BASELINE,
     "fragility": OURS,
+    "fragility, targets from 0.6": OURS,
     "fragility, penalty": light(OURS),
     "label smoothing": _ORANGE,
     "focal": _GREEN,
@@ -122,6 +124,15 @@ METHODS = {
     "x, v-loss, logit-normal (JiT)": _RED,
     "FNO": _VIOLET,
     "U-Net": _CYAN,
+    # what is measured, of whichever method: colours that no method of its page has
+    "unknown digits": _ROSE,
+    "other photographs": _LIME,
+    "hypervolume": _ROSE,
+    "on test digits": _LIME,
+    "eager": _ROSE,
+    "ONNX Runtime": _LIME,
+    "velocity": _ROSE,
+    "pressure": _LIME,
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
 from deepwright.core.results import Figure
-from deepwright.report.figures import categories, finite, value_range
+from deepwright.report.figures import categories, drawable, finite, value_range
 from deepwright.report.palette import TRUTH, Look, looks
 
 _MARKED = 12  # points of a line that bear a mark
@@ -76,17 +76,17 @@ def _drawn(figures: Sequence[Figure], plt: Any) -> Any:
         for place, figure in zip(part.subfigures(1, len(row), squeeze=False)[0], row):
             _plot(place.subplots(), figure)
     for part, figure in zip(parts[len(sheets) :], pictures):
-        part.suptitle(figure.title, fontsize=11)
+        part.suptitle(_plain(figure.title), fontsize=11)
         for ax, item in zip(part.subplots(1, len(figure.series), squeeze=False)[0], figure.series):
             ax.imshow(_pixels(item["png"]))
-            ax.set_title(item["caption"], fontsize=9)
+            ax.set_title(_plain(item["caption"]), fontsize=9)
             ax.axis("off")
     return fig
 
 
 def _height(figure: Figure) -> float:
     """Inches: a heat map has as many lines as rows, and a legend its own."""
-    if figure.kind == "heatmap":
+    if figure.kind == "heatmap" and figure.series:
         return max(4.2, 1.2 + 0.24 * len(figure.series[0]["rows"]))
     return 4.2 + 0.2 * -(-len(figure.series) // 3)
 
@@ -105,11 +105,12 @@ def _pixels(code: str) -> Any:
 
 
 def _plot(ax: Any, figure: Figure) -> None:
-    ax.set_title(figure.title, fontsize=11)
-    ax.set_xlabel(figure.x_label)
-    ax.set_ylabel(figure.y_label)
+    ax.set_title(_plain(figure.title), fontsize=11)
+    ax.set_xlabel(_plain(figure.x_label))
+    ax.set_ylabel(_plain(figure.y_label))
     if figure.kind == "heatmap":
-        _heatmap(ax, figure)
+        if figure.series:
+            _heatmap(ax, figure)
         return
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25)
@@ -129,11 +130,13 @@ def _plot(ax: Any, figure: Figure) -> None:
 def _heatmap(ax: Any, figure: Figure) -> None:
     grid = figure.series[0]
     low, high = figure.y_range or value_range(grid["values"])
-    values = [[float(v) for v in row] for row in grid["values"]]
+    values = [[drawable(v) for v in row] for row in grid["values"]]
     cmap = "cividis" if figure.palette == "quality" else "Blues"  # deeper is darker, also where it is printed grey
     ax.imshow(values, vmin=low, vmax=high, cmap=cmap, aspect="auto")
-    ax.set_xticks(range(len(grid["columns"])), grid["columns"], rotation=30, ha="right", fontsize=8)
-    ax.set_yticks(range(len(grid["rows"])), grid["rows"], fontsize=8)
+    ax.set_xticks(
+        range(len(grid["columns"])), [_plain(c) for c in grid["columns"]], rotation=30, ha="right", fontsize=8
+    )
+    ax.set_yticks(range(len(grid["rows"])), [_plain(r) for r in grid["rows"]], fontsize=8)
     for i, row in enumerate(values):
         for j, value in enumerate(row):
             share = (value - low) / (high - low) if high > low else 0.5
@@ -145,15 +148,15 @@ def _bars(ax: Any, figure: Figure, i: int, look: Look) -> None:
     """The i-th series as bars beside those of the others."""
     series, n, labels = figure.series[i], len(figure.series), categories(figure)
     places = [labels.index(str(x)) + (i - (n - 1) / 2) * 0.8 / n for x in series["x"]]
-    error = None
-    if series.get("low"):
+    values, error = [drawable(v) for v in series["y"]], None
+    if series.get("low"):  # ends that rounding puts on the other side of the value have no length
         error = [
-            [v - low for v, low in zip(series["y"], series["low"])],
-            [high - v for v, high in zip(series["y"], series["high"])],
+            [max(0.0, v - drawable(low)) for v, low in zip(values, series["low"])],
+            [max(0.0, drawable(high) - v) for v, high in zip(values, series["high"])],
         ]
     style = {"color": _ink(look.color), "hatch": look.hatch, "edgecolor": "white", "linewidth": 0.5}
-    ax.bar(places, series["y"], 0.8 / n, label=series["name"], yerr=error, capsize=2, **style)
-    ax.set_xticks(range(len(labels)), labels, rotation=30, ha="right", fontsize=8)
+    ax.bar(places, values, 0.8 / n, label=_plain(series["name"]), yerr=error, capsize=2, **style)
+    ax.set_xticks(range(len(labels)), [_plain(label) for label in labels], rotation=30, ha="right", fontsize=8)
 
 
 def _points(ax: Any, figure: Figure, i: int, look: Look) -> None:
@@ -164,9 +167,15 @@ def _points(ax: Any, figure: Figure, i: int, look: Look) -> None:
     x, y = [p[0] for p in points], [p[1] for p in points]
     if figure.kind == "line" and len(points) > _MARKED:
         style["markevery"] = len(points) // _MARKED  # enough to tell lines apart
-    ax.plot(x, y, marker=look.marker, ms=4, color=color, label=series["name"], **style)
+    ax.plot(x, y, marker=look.marker, ms=4, color=color, label=_plain(series["name"]), **style)
     if series.get("low"):
-        ax.fill_between(series["x"], series["low"], series["high"], color=color, alpha=0.15, lw=0)
+        low, high = ([drawable(v) for v in series[end]] for end in ("low", "high"))
+        ax.fill_between(series["x"], low, high, color=color, alpha=0.15, lw=0)
+
+
+def _plain(words: Any) -> str:
+    """Words as they are: a dollar sign begins no formula."""
+    return str(words).replace("$", r"\$")
 
 
 def _ink(color: str) -> str:

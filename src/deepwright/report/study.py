@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deepwright.core.errors import InputError
 from deepwright.core.files import write_text
 from deepwright.core.results import StudyResult
 from deepwright.report.plots import png, vector
 from deepwright.report.study_page import study_page
-from deepwright.report.study_words import arms_table, claims_table, counted, reasons, run_lines
+from deepwright.report.study_words import arms_table, claims_table, counted, edge_note, reasons, run_lines
 
 _WORDS = {"holds": "yes", "fails": "**no**"}
 
@@ -19,8 +20,13 @@ def write_study(result: StudyResult, folder: Path | str) -> Path:
     Args:
         result: of a study.
         folder: where to.
+
+    Raises:
+        InputError: a study whose name is no file's, or a place that can't be written.
     """
     folder = Path(folder)
+    if Path(result.study).name != result.study or not result.study:
+        raise InputError("study", given=repr(result.study), expected="a name that a file can have")
     result.to_json(folder / f"{result.study}.json")
     if result.figures:
         png(result.figures, folder / f"{result.study}.png")
@@ -48,5 +54,6 @@ def markdown(result: StudyResult) -> str:
         lines += ["", f"**{table.caption}**" if table.caption else "", "", table.markdown()]
     if result.arms:
         lines += ["", "## How the arms were selected", "", arms_table(result).markdown()]
+        lines += ["", edge_note(result)] if edge_note(result) else []
     lines += ["", "## How it was run", "", *(f"- {line}" for line in run_lines(result)), ""]
     return "\n".join(lines)

@@ -9,7 +9,8 @@ from deepwright.core.results import Claim, StudyResult, Table, show
 RULE = (
     "A claim about a mean holds when its whole 95 % interval (Student's, over the seeds) lies on the side asked for, "
     "fails when all of it lies on the other side, and is not shown when the bar is inside. A claim about every seed "
-    "is decided by the seed nearest to failing."
+    "is decided by the seed nearest to failing. Each interval is of one claim alone: of many that hold, a few may do "
+    "so by chance."
 )
 
 
@@ -34,7 +35,8 @@ def claims_table(result: StudyResult) -> Table:
     """Every claim with what was measured, its interval and what was asked."""
     rows: list[list[Any]] = []
     for c in ordered(result.claims):
-        over = f"{c.n} {c.basis or 'seeds'}" if c.rule in ("mean", "every") else c.basis or str(c.n)
+        sampled = c.rule in ("mean", "every") or c.low is not None
+        over = f"{c.n} {c.basis or 'seeds'}" if sampled else c.basis or str(c.n)
         rows.append([c.text, c.measured, _interval(c), f"{c.sense} {show(c.threshold)}", _spread(c), over, c.verdict])
     return Table(["claim", "measured", "95 % interval", "asked", "spread", "over", "holds"], rows)
 
@@ -78,6 +80,18 @@ def arms_table(result: StudyResult) -> Table:
         rows.append([arm.group, *cells] if grouped else cells)
     columns = ["arm", "selected by", "on", "tried", "chosen (seeds)", "at the grid's edge", "budget", "why it differs"]
     return Table(["group", *columns] if grouped else columns, rows, "")
+
+
+def edge_note(result: StudyResult) -> str:
+    """What the column of edges doesn't count; empty where all axes of numbers have three or none."""
+    pairs = sorted({axis for arm in result.arms for axis, values in arm.grid.items() if _is_pair(values)})
+    if not pairs:
+        return ""
+    return f"Where two numbers were tried, each is an edge, and none is counted: {'; '.join(pairs)}."
+
+
+def _is_pair(values: list[Any]) -> bool:
+    return len(values) == 2 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
 def run_lines(result: StudyResult) -> list[str]:

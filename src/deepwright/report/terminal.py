@@ -16,6 +16,7 @@ _STYLES = {
     "failed": "bold white on red",
 }
 _VERDICTS = {"holds": "green", "fails": "bold red"}
+_WORDS = 16  # characters of a line of words that are still read
 
 
 def print_finding(finding: Finding) -> None:
@@ -62,7 +63,7 @@ def print_audit(report: AuditReport) -> None:
 
 
 def print_table(table: Table, title: str = "") -> None:
-    """A table under its caption.
+    """A table under its caption, with as many columns as the terminal shows whole; the others are named.
 
     Args:
         table: what is shown.
@@ -72,16 +73,33 @@ def print_table(table: Table, title: str = "") -> None:
     from rich.markup import escape
     from rich.table import Table as RichTable
 
+    console = Console()
     drawn = RichTable(title=escape(table.caption or title), title_justify="left")
-    for name in table.columns:
-        drawn.add_column(escape(name))
+    columns = [[name, *(show(row[i]) for row in table.rows)] for i, name in enumerate(table.columns)]
+    fitting = _fitting(columns, console.width)
+    for name in table.columns[:fitting]:
+        drawn.add_column(escape(name), overflow="fold")
     for row in table.rows:
-        drawn.add_row(*(escape(show(cell)) for cell in row))
-    Console().print(drawn)
+        drawn.add_row(*(escape(show(cell)) for cell in row[:fitting]))
+    console.print(drawn)
+    if fitting < len(columns):
+        names = ", ".join(name.strip() for name in table.columns[fitting:])
+        console.print(f"Not shown, as the terminal is too narrow: {escape(names)}.", highlight=False)
+
+
+def _fitting(columns: list[list[str]], width: int) -> int:
+    """How many columns fit: each as wide as its longest word, and no less than half of its longest cell or `_WORDS`."""
+    used = 1
+    for i, cells in enumerate(columns):
+        longest = max(len(word) for cell in cells for word in cell.split() or [""])
+        used += 3 + min(max(longest, min(_WORDS, max(map(len, cells)) // 2)), width // 2)
+        if used > width:
+            return max(i, 1)
+    return len(columns)
 
 
 def print_study(result: StudyResult) -> None:
-    """Claims and the main table."""
+    """The main table, claims and the sentence on top."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -93,3 +111,4 @@ def print_study(result: StudyResult) -> None:
         measured = f"{show(claim.measured)}{interval} {claim.sense} {show(claim.threshold)} (n={claim.n})"
         why = f". {claim.reason}" if claim.reason else ""
         console.print(f"{mark}  {escape(f'{claim.text}: {measured}{why}')}", highlight=False)
+    console.print(escape(result.summary), highlight=False)

@@ -192,6 +192,19 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("texture_correlation", "rank correlation of texture and the smallest budget that fools"),
         Word("contrast_correlation", "rank correlation of contrast and that budget"),
     ),
+    "patches": (
+        Word("fooled", "images that one pasted patch fools", "share"),
+        Word("fooled_by_noise", "images that noise in its place fools", "share"),
+        Word("fooled_by_grey", "images that grey in its place fools", "share"),
+        Word("p_value", "p of McNemar's test that the patch does what noise does"),
+        Word("covered", "share of an image that it covers", "share"),
+    ),
+    "attenuation": (
+        Word("hidden_at_(.+)", "objects lost when {0} of their brightness is taken away where it counts", "share"),
+        Word("dimmed_at_(.+)", "objects lost when {0} of their brightness is taken away evenly", "share"),
+        Word("median_share", "share at which half of the objects are lost", "share"),
+        Word("median_share_dimmed", "share at which half of them are lost, evenly", "share"),
+    ),
 }
 """Check -> its values, the first that fits counts. A test holds it against `checks.findings.measurable`."""
 
@@ -209,6 +222,8 @@ TITLES: dict[str, tuple[str, str]] = {
     "drift": ("Drift", "Do the test samples come from where the others came from?"),
     "groups": ("Groups", "Does it fare worse for some groups?"),
     "preemptive": ("Sharpened before release", "Would it be harder to fool if pictures were sharpened first?"),
+    "patches": ("Pasted patches", "Does a printed patch in the picture fool it?"),
+    "attenuation": ("Attenuation", "How little must be taken from an object until it is lost?"),
     "smoothing": ("Certified radii", "How far does its answer surely hold, when noise is voted on?"),
 }
 """Check -> (name of its section, its question)."""

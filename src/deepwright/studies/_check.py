@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from deepwright.core.errors import InputError
-from deepwright.core.results import Cell, Claim, StudyResult, Table, show
+from deepwright.core.files import reading
+from deepwright.core.results import Cell, Claim, StudyResult, Table, is_number, show
 
 LEVEL = 0.05  # the chance that a rerun on other seeds differs anywhere, shared out over all that is compared
 TIMES = 2.0  # by how much seconds may differ, either way
 _OF_VALUE, _OF_BAR = 1e-3, 1e-2  # what rounding on another machine may change
+_EQUAL = 1e-6  # of two logarithms
+_MOST = 700.0  # whose exponential is a number still
+_FAR_TOO_MANY = 10**9  # seeds
 _LARGE = 0.1  # of a cell without an interval, that is told
+_DIGITS = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,8 @@ def committed_result(name: str, against: Path | None = None) -> StudyResult:
         file = resources.files("deepwright.studies") / "committed" / f"{name}.json"
         if not file.is_file():
             raise InputError(f"result of {name}", given="none in the package", expected="one", hint="--against FILE")
-        result = StudyResult.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        with reading(f"cannot read {file}", "what StudyResult.to_json writes"):
+            result = StudyResult.from_dict(json.loads(file.read_text(encoding="utf-8")))
     if result.study != name:
         raise InputError("--against", given=f"a result of {result.study}", expected=f"one of {name}")
     return result
@@ -61,15 +68,16 @@ def agreement(now: StudyResult, committed: StudyResult) -> Agreement:
 
     A mean over n' seeds may differ from the committed one over n by t s sqrt(1/n + 1/n'), with s the committed spread
     and t Student's quantile at 5 % shared out over all that is compared (Bonferroni): a rerun on other seeds differs
-    anywhere in one of twenty. The seed nearest to failing may differ as one new seed does, t s sqrt(1 + 1/n). A number
-    that is no sample may differ by rounding (a thousandth of itself, or a hundredth of its bar), a timing by a factor
-    of two. A claim that held and fails, or failed and holds, differs whatever its numbers.
+    anywhere in one of twenty. A geometric mean, whose interval is that of its logarithm, may differ by a factor: its
+    logarithm as another mean does. The seed nearest to failing may differ as one new seed does, t s sqrt(1 + 1/n). A
+    number that is no sample may differ by rounding (a thousandth of itself, or a hundredth of its bar), a timing by a
+    factor of two. A claim that held and fails, or failed and holds, or has another bar, differs whatever its numbers.
 
     Args:
         now: the rerun.
         committed: what it is held against.
     """
-    old, new = ({c.text: c for c in r.claims} for r in (committed, now))
+    old, new = _by_text(committed.claims), _by_text(now.claims)
     cells = list(_cells(now, committed))
     judged = len(old) + len(cells)
     rows = [_claim_row(text, old.get(text), new.get(text), judged) for text in dict.fromkeys([*old, *new])] + [
@@ -82,41 +90,70 @@ def agreement(now: StudyResult, committed: StudyResult) -> Agreement:
         rows,
         f"{now.study}: the result it is held against, and this run",
     )
-    close = sum(_number(row[1]) and _number(row[2]) and _near(row[1], row[2], _OF_VALUE * abs(row[1])) for row in rows)
+    close = sum(
+        is_number(row[1]) and is_number(row[2]) and _near(row[1], row[2], _OF_VALUE * abs(row[1])) for row in rows
+    )
     told = f"{close} of {len(rows)} are the same to a thousandth."
     return Agreement(
-        table, differing, [*_how(now, committed), told, *_lost(now, committed), *_unjudged(now, committed)]
+        table, differing, [*_how(now, committed, judged), told, *_lost(now, committed), *_unjudged(now, committed)]
     )
+
+
+def _by_text(claims: Iterable[Claim]) -> dict[str, Claim]:
+    """Claims by their words; further ones of the same words bear a number."""
+    found: dict[str, Claim] = {}
+    for claim in claims:
+        alike = sum(known.text == claim.text for known in found.values())
+        found[f"{claim.text} ({alike + 1})" if alike else claim.text] = claim
+    return found
 
 
 def _claim_row(text: str, old: Claim | None, new: Claim | None, judged: int) -> list[Any]:
     if old is None or new is None:
         return [text, old and old.measured, new and new.measured, None, f"only {'now' if old is None else 'committed'}"]
+    allowed: str | float
     if old.rule == "timing" or new.rule == "timing":
-        near = _within_times(old.measured, new.measured)
-        allowed: str | float = f"x {TIMES:g} (timing)"
+        near, allowed = _within_times(old.measured, new.measured, TIMES), f"x {TIMES:g} (timing)"
+    elif old.rule == "mean" and old.n > 1 and _geometric(old.measured, old.low, old.high):
+        times = _times(old.measured, float(old.high or 0), old.n, new.n, judged)
+        near, allowed = _within_times(old.measured, new.measured, times), f"x {times:.3g}"
     else:
         allowed = _margin(old, new.n, judged)
         near = _near(old.measured, new.measured, allowed)
     result = "agrees" if near else "differs"
     if {old.verdict, new.verdict} == {"holds", "fails"}:
         result = f"{new.verdict}, and the committed one {old.verdict}"
+    if (old.sense, show(old.threshold)) != (new.sense, show(new.threshold)):
+        result = f"its bar is {new.sense} {show(new.threshold)}, and was {old.sense} {show(old.threshold)}"
     return [text, old.measured, new.measured, allowed, result]
 
 
-def _within_times(old: float, new: float) -> bool:
-    return old > 0 and new > 0 and max(old / new, new / old) <= TIMES
+def _within_times(old: float, new: float, times: float) -> bool:
+    return bool(old > 0 and new > 0 and max(old / new, new / old) <= times)
 
 
 def _near(old: float, new: float, margin: float) -> bool:
     if not (math.isfinite(old) and math.isfinite(new)):
-        return not math.isfinite(old) and not math.isfinite(new)
+        return bool(old == new) or (math.isnan(old) and math.isnan(new))
     return bool(abs(old - new) <= margin)
+
+
+def _geometric(value: float, low: float | None, high: float | None) -> bool:
+    """Whether an interval is one of the logarithm: both ends are as many times away from the value."""
+    if low is None or high is None or not 0 < low < value < high < math.inf:
+        return False
+    return abs(math.log(low) + math.log(high) - 2 * math.log(value)) < _EQUAL
+
+
+def _times(value: float, high: float, old_n: int, new_n: int, judged: int) -> float:
+    """By which factor a geometric mean may differ."""
+    return max(1 + _OF_VALUE, math.exp(min(_of_mean(math.log(high / value), old_n, new_n, judged), _MOST)))
 
 
 def _margin(old: Claim, n: int, judged: int) -> float:
     """By how much the rerun's number may differ from a claim's."""
-    rounding = max(_OF_VALUE * abs(old.measured), _OF_BAR * abs(old.threshold))
+    bar = abs(old.threshold) if math.isfinite(old.threshold) else 0.0
+    rounding = max(_OF_VALUE * abs(old.measured), _OF_BAR * bar)
     if old.n < 2 or old.rule == "once" or not math.isfinite(old.measured):
         return rounding
     if old.rule == "every":
@@ -144,13 +181,21 @@ class _Cell:
 
     name: str
     old: float
-    half: float
+    low: float
+    high: float
     new: float
     seeds: tuple[int, int]
 
     def row(self, judged: int) -> list[Any]:
-        margin = max(_of_mean(self.half, *self.seeds, judged), _OF_VALUE * abs(self.old))
-        return [self.name, self.old, self.new, margin, "agrees" if _near(self.old, self.new, margin) else "differs"]
+        allowed: str | float
+        if _geometric(self.old, self.low, self.high):
+            times = _times(self.old, self.high, *self.seeds, judged)
+            near, allowed = _within_times(self.old, self.new, times), f"x {times:.3g}"
+        else:
+            half = max(self.high - self.old, self.old - self.low)
+            allowed = max(_of_mean(half, *self.seeds, judged), _OF_VALUE * abs(self.old))
+            near = _near(self.old, self.new, allowed)
+        return [self.name, self.old, self.new, allowed, "agrees" if near else "differs"]
 
 
 def _cells(now: StudyResult, committed: StudyResult) -> Iterator[_Cell]:
@@ -159,29 +204,48 @@ def _cells(now: StudyResult, committed: StudyResult) -> Iterator[_Cell]:
     if min(seeds) < 2:
         return
     for name, columns, row, again in _pairs(now, committed):
-        for i, value, half in _intervals(columns, row):
+        for i, value, low, high in _intervals(columns, row):
             new = again[i]
-            yield _Cell(f"{name}: {columns[i].strip()}", value, half, new if _number(new) else math.nan, seeds)
+            yield _Cell(f"{name}: {columns[i].strip()}", value, low, high, new if is_number(new) else math.nan, seeds)
 
 
-def _intervals(columns: list[str], row: list[Cell]) -> Iterator[tuple[int, float, float]]:
-    """Place, value and the longer half of its interval, where a row has both ends."""
+def _intervals(columns: list[str], row: list[Cell]) -> Iterator[tuple[int, float, float, float]]:
+    """Place, value and both ends of its interval, where a row has them."""
     for i, (value, low, high) in enumerate(zip(row, row[1:], row[2:])):
         named = [column.strip() for column in columns[i + 1 : i + 3]] == ["low", "high"]
-        if named and _number(value) and _number(low) and _number(high):
-            yield i, value, max(high - value, value - low)
+        if named and is_number(value) and is_number(low) and is_number(high):
+            yield i, value, low, high
 
 
 def _pairs(now: StudyResult, committed: StudyResult) -> Iterator[tuple[str, list[str], list[Cell], list[Cell]]]:
-    """Name, columns and both rows, of rows that both results have in tables at one place with the same columns."""
-    for old, new in zip((committed.table, *committed.tables), (now.table, *now.tables)):
-        if old.columns == new.columns:
-            before, after = _by_words(old.rows), _by_words(new.rows)
-            for words, rows in before.items():
-                again = after.get(words, [])
-                if len(again) == len(rows):  # else nobody knows which is which
-                    names = [_named(words, row, len(rows)) for row in rows]
-                    yield from zip(names, [old.columns] * len(rows), rows, again)
+    """Name, columns and both rows, of rows that both results have in tables of the same columns and caption."""
+    for old, new in _tables(now, committed):
+        before, after = _by_words(old.rows), _by_words(new.rows)
+        for words, rows in before.items():
+            again = after.get(words, [])
+            if len(again) == len(rows):  # else nobody knows which is which
+                names = [_named(words, row, len(rows)) for row in rows]
+                yield from zip(names, [old.columns] * len(rows), rows, again)
+
+
+def _tables(now: StudyResult, committed: StudyResult) -> Iterator[tuple[Table, Table]]:
+    """Tables of the same columns and caption, but for its numbers; one alone with its columns may have new words.
+
+    Their places don't tell: a table that only one of both has, as of data that aren't here, shifts the others.
+    """
+    before, after = ([r.table, *r.tables] for r in (committed, now))
+    for old in before:
+        alike = [table for table in after if table.columns == old.columns]
+        same = [table for table in alike if _unnumbered(table.caption) == _unnumbered(old.caption)]
+        alone = len(alike) == 1 == sum(table.columns == old.columns for table in before)
+        for new in (same or (alike if alone else []))[:1]:
+            yield old, new
+            after.remove(new)
+
+
+def _unnumbered(caption: str) -> str:
+    """A caption without its numbers, which may be measured."""
+    return _DIGITS.sub("", caption)
 
 
 def _by_words(rows: Iterable[list[Cell]]) -> dict[tuple[str, ...], list[list[Cell]]]:
@@ -195,31 +259,34 @@ def _by_words(rows: Iterable[list[Cell]]) -> dict[tuple[str, ...], list[list[Cel
 
 def _named(words: tuple[str, ...], row: list[Cell], alike: int) -> str:
     """A row's words, and its first number where others have the same words."""
-    number = next((show(cell) for cell in row if _number(cell)), "") if alike > 1 else ""
+    number = next((show(cell) for cell in row if is_number(cell)), "") if alike > 1 else ""
     return ", ".join(part for part in (*words, number) if part)
-
-
-def _number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _seeds(result: StudyResult) -> int:
     seeds = result.settings.get("seeds")
-    return len(seeds) if isinstance(seeds, list) else int(seeds or 0)
+    return len(seeds) if isinstance(seeds, list) else seeds if isinstance(seeds, int) and seeds < _FAR_TOO_MANY else 0
 
 
-def _how(now: StudyResult, committed: StudyResult) -> Iterator[str]:
+def _how(now: StudyResult, committed: StudyResult, judged: int) -> Iterator[str]:
     same = now.settings.get("seeds") == committed.settings.get("seeds")
     yield (
         f"Compared on {'the same' if same else 'other'} seeds, within the committed spread: a rerun on other seeds "
         f"differs anywhere by chance in {LEVEL:.0%} of all reruns."
     )
+    n, again = _seeds(committed), _seeds(now)
+    if min(n, again) > 1 and judged:
+        least = _quantile(n, judged) * math.sqrt(1 / n + 1 / again)
+        yield (
+            f"Over {n} seeds and {judged} numbers a mean is seen to differ from {least:.1f} times its spread over the "
+            "seeds on; smaller changes pass."
+        )
     if any(claim.rule == "timing" for claim in committed.claims):
         yield f"Timings may differ by a factor of {TIMES:g}: they are another machine's."
     other = [
         f"{k} {now.settings[k]} for {v}"
         for k, v in committed.settings.items()
-        if _number(v) and _number(now.settings.get(k)) and now.settings[k] != v
+        if is_number(v) and is_number(now.settings.get(k)) and now.settings[k] != v
     ]
     if other:
         yield f"The runs have other sizes ({', '.join(other)}): what differs may come from these."
@@ -245,7 +312,7 @@ def _unjudged(now: StudyResult, committed: StudyResult) -> Iterator[str]:
     total = far = 0
     for _, _, row, again in _pairs(now, committed):
         for value, other in zip(row, again):
-            if _number(value) and _number(other):
+            if is_number(value) and is_number(other):
                 total += 1
                 far += abs(value - other) > _LARGE * max(abs(value), abs(other))
     if total:

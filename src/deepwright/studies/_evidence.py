@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from deepwright.core.claims import RULES
-from deepwright.core.results import Arm, Claim, StudyResult, show
+from deepwright.core.results import Arm, Claim, StudyResult, is_number, show
 
 FEWEST_SEEDS = 5
 _NUMBER = re.compile(
     r"(?<![\w.])(?<![A-Za-z]-)[-+−]?(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<power>e[-+]?\d+)?"
     r"(?P<percent>\s?%)?(?![\w])(?!\.\d)"
 )
+_NO_NUMBER = re.compile(r"(?<![\w.])[-+−]?(?:nan|inf|infinity|∞)(?!\w)", re.IGNORECASE)
 
 
 def evidence_faults(result: StudyResult) -> list[str]:
@@ -39,6 +40,8 @@ def _seed_faults(result: StudyResult) -> Iterator[str]:
         yield "its seeds aren't recorded"
     elif len(seeds) < FEWEST_SEEDS:
         yield f"{len(seeds)} seeds: at least {FEWEST_SEEDS} are asked for"
+    elif len(set(map(str, seeds))) < len(seeds):
+        yield "a seed comes twice: its runs are one and the same"
 
 
 def _arm_faults(arms: list[Arm]) -> Iterator[str]:
@@ -71,6 +74,10 @@ def _claim_faults(claim: Claim, result: StudyResult) -> Iterator[str]:
         yield f"{name} has no number: {show(claim.measured)}"
     if not math.isfinite(claim.threshold):
         yield f"{name} can't fail: its bar is {show(claim.threshold)}"
+    if claim.holds != _decided(claim):
+        yield f"{name} says that it {'holds' if claim.holds else 'does not hold'}, and its numbers say otherwise"
+    if claim.low is not None and claim.high is not None and not claim.low <= claim.measured <= claim.high:
+        yield f"{name} has an interval without what was measured in it"
     if claim.rule in ("mean", "every") and claim.n < FEWEST_SEEDS:
         yield f"{name} stands on {claim.n} seeds"
     if claim.rule == "mean" and (claim.low is None or claim.high is None):
@@ -83,6 +90,18 @@ def _claim_faults(claim: Claim, result: StudyResult) -> Iterator[str]:
         yield f"{name} fails, and no table or figure of the page begins with its experiment {claim.experiment!r}"
 
 
+def _decided(claim: Claim) -> bool:
+    """Whether a claim's numbers show it, by its own rule."""
+    known = claim.low is not None and claim.high is not None
+    if claim.sense not in (">=", "<=") or not math.isfinite(claim.measured):
+        return False
+    if claim.rule == "mean" and (not known or claim.n < 2):
+        return False
+    if claim.sense == ">=":
+        return bool((claim.measured if claim.low is None else claim.low) >= claim.threshold)
+    return bool((claim.measured if claim.high is None else claim.high) <= claim.threshold)
+
+
 def _on_page(experiment: str, result: StudyResult) -> bool:
     shown = [t.caption for t in (result.table, *result.tables)] + [f.title for f in result.figures]
     return bool(experiment) and any(words.startswith(experiment) for words in shown)
@@ -92,6 +111,10 @@ def _page_faults(result: StudyResult) -> Iterator[str]:
     texts = [claim.text for claim in result.claims]
     if len(set(texts)) < len(texts):
         yield "two claims have the same words"
+    if not result.summary.strip():
+        yield "it has no summary"
+    if not result.table.rows:
+        yield "its main table is empty"
     if not any(line.strip() for line in result.limits):
         yield "it doesn't say what it doesn't show (limits)"
     if not {"cpu", "cores", "threads", "torch"} <= set(result.machine):
@@ -101,6 +124,8 @@ def _page_faults(result: StudyResult) -> Iterator[str]:
     if not result.figures:
         yield "it draws nothing"
     for figure in result.figures:
+        if not figure.series:
+            yield f"figure {figure.title!r} draws nothing"
         bare = figure.kind in ("line", "bar") and not all(s.get("low") for s in figure.series)
         if bare and not figure.note:
             yield f"figure {figure.title!r} has series without intervals, and no note says why"
@@ -111,25 +136,32 @@ def unsupported_numbers(result: StudyResult) -> list[str]:
 
     A number is supported by one that rounds to it, itself, as a percentage or without its sign, and by the same digits
     in the words of the page (captions, claims, names). A number that is part of a name, "W2" or "ResNet-20", is none.
+    NaN and infinities are supported by nothing.
 
     Args:
         result: of a study, or read from its JSON.
     """
     page = list(_page(result))
-    values = [float(v) for v in page if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
-    words = {found["digits"] for v in page if isinstance(v, str) for found in _NUMBER.finditer(v)}
-    missing = []
+    values = [float(v) for v in page if is_number(v)]
+    words = {_written(found) for v in page if isinstance(v, str) for found in _NUMBER.finditer(v)}
+    missing = [found.group(0) for found in _NO_NUMBER.finditer(result.summary)]
     for found in _NUMBER.finditer(result.summary):
         text = found.group(0).strip()
-        if found["digits"] not in words and not any(_rounds_to(value, found) for value in values):
+        if _written(found) not in words and not any(_rounds_to(value, found) for value in values):
             missing.append(text)
     return missing
+
+
+def _written(found: re.Match[str]) -> str:
+    return found["digits"] + (found["power"] or "")
 
 
 def _rounds_to(value: float, found: re.Match[str]) -> bool:
     """Whether a value, at the digits of a number in a text, is that number; its sign may stand in words."""
     digits = found["digits"].replace(",", "")
-    scale = 10.0 ** int((found["power"] or "e0")[1:]) / (100.0 if found["percent"] else 1.0)
+    scale = float("1" + (found["power"] or "e0")) / (100.0 if found["percent"] else 1.0)
+    if not math.isfinite(scale):
+        return False
     step = 10.0 ** -len(digits.partition(".")[2]) * scale
     return abs(abs(value) - float(digits) * scale) <= 0.5 * step * (1 + 1e-6)
 

@@ -4,63 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from deepwright.adversarial.sharpening import LaplacianSharpen
 from deepwright.adversarial.smoothing import NoisyMean
-from deepwright.checks import Finding, Subject, run_check
+from deepwright.checks import Subject, run_check
 from deepwright.checks.preemptive import measured_preemptive, require_pictures, usual_strength
 from deepwright.checks.smoothing import SIGMA, check_smoothing, require_smoothable
-from deepwright.core.devices import Compute, device_of
+from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
-from deepwright.core.fit import Selection, adamw, fit, one_cycle
 from deepwright.core.inference import read_outputs
-from deepwright.workflows.options import Say
-from deepwright.workflows.precision import training_precision
-from deepwright.workflows.scoring import TaskLoss, ValidationScore
+from deepwright.workflows.corruption_training import corruption_training, require_corruptible
+from deepwright.workflows.recipes import Hardened, Recipe, trained
+from deepwright.workflows.robust_training import adversarial_training, require_numbers, require_probabilities, trades
 
 _DRAWS = 16
-
-
-@dataclass
-class Hardened:
-    """What a method gives.
-
-    Attributes:
-        model: the module, on the subject's device, in evaluation mode.
-        before: findings about the network as it was that the audit doesn't make.
-        after: the same of the module.
-        notes: what a reader must know.
-    """
-
-    model: nn.Module
-    before: list[Finding] = field(default_factory=list)
-    after: list[Finding] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What every method is given beside the subject.
-
-    Attributes:
-        epochs: of training; the method's own where None.
-        precision: of training.
-        checkpoint: the file from which an interrupted training goes on.
-        strength: of what the method has one of; its own where None.
-        say: told about each step.
-    """
-
-    epochs: int | None
-    precision: str | None
-    checkpoint: Path
-    strength: float | None
-    say: Say
 
 
 def smoothing(subject: Subject, recipe: Recipe) -> Hardened:
@@ -73,7 +34,7 @@ def smoothing(subject: Subject, recipe: Recipe) -> Hardened:
     sigma = SIGMA if recipe.strength is None else recipe.strength
     recipe.say(f"training on noise of deviation {sigma:g}")
     base = copy.deepcopy(subject.model)
-    _trained(base, subject, recipe, 3, augment=Noisy(sigma))
+    trained(base, subject, recipe, 3, augment=Noisy(sigma))
     shape = tuple(subject.data.shape)
     model = NoisyMean(base, sigma, shape, draws=_DRAWS, seed=subject.seed).to(subject.device)
     recipe.say("certificates")
@@ -111,34 +72,11 @@ def sharpening(subject: Subject, recipe: Recipe) -> Hardened:
     strength = usual_strength(subject) if recipe.strength is None else recipe.strength
     model = nn.Sequential(LaplacianSharpen(strength), copy.deepcopy(subject.model))
     recipe.say(f"training behind sharpening of strength {strength:g}")
-    _trained(model, subject, recipe, 1)
+    trained(model, subject, recipe, 1)
     recipe.say("pictures sharpened before release")
     released = run_check("preemptive", lambda whole: measured_preemptive(whole, strength), subject)
     note = "pictures that are sharpened before an attacker has them are another thing: see the section on release"
     return Hardened(model.eval(), [released], notes=[note])
-
-
-def _trained(model: nn.Module, subject: Subject, recipe: Recipe, epochs: int, **options: Any) -> None:
-    """Train on, and keep the epoch that is best on the validation split."""
-    data = subject.data
-    epochs = epochs if recipe.epochs is None else recipe.epochs
-    if epochs:
-        fit(
-            model,
-            (data.train.inputs(), data.train.y),
-            epochs=epochs,
-            batch_size=min(64, max(8, len(data.train) // 20)),
-            optimizer=adamw(1e-3),
-            scheduler=one_cycle(1e-3),
-            loss=TaskLoss(subject.task),
-            selection=Selection(ValidationScore(data.validation, subject.batch_size, subject.task), "score"),
-            checkpoint=recipe.checkpoint,
-            seed=subject.seed,
-            compute=Compute(precision=training_precision(recipe.precision)),
-            description="hardening",
-            **options,
-        )
-    model.eval()
 
 
 @dataclass(frozen=True)
@@ -148,13 +86,21 @@ class Method:
     Attributes:
         require: refuses a subject that it doesn't apply to (`NotApplicableError`), before any work.
         run: what it does.
+        listens: to which options beside epochs.
     """
 
     require: Callable[[Subject], None]
     run: Callable[[Subject, Recipe], Hardened]
+    listens: tuple[str, ...] = ("strength",)
 
 
-METHODS = {"smoothing": Method(require_smoothable, smoothing), "sharpening": Method(require_pictures, sharpening)}
+METHODS = {
+    "smoothing": Method(require_smoothable, smoothing),
+    "sharpening": Method(require_pictures, sharpening),
+    "adversarial-training": Method(require_numbers, adversarial_training, ("strength", "steps")),
+    "trades": Method(require_probabilities, trades, ("strength", "steps", "beta")),
+    "corruption-training": Method(require_corruptible, corruption_training, ("held_out", "mixing")),
+}
 """Name -> the method; one more needs two functions and a row."""
 
 

@@ -15,9 +15,11 @@ from deepwright.core.errors import InputError
 from deepwright.core.inference import require_gradients
 from deepwright.core.requirements import require_positive, require_whole
 from deepwright.core.resume import Resume
+from deepwright.corruptions import split_families
 from deepwright.nets import load_exported, write_weights
 from deepwright.report import write_report
-from deepwright.workflows.hardened import METHODS, Hardened, Recipe, opened_alike
+from deepwright.workflows.corruption_training import MIXINGS
+from deepwright.workflows.hardened import METHODS, opened_alike
 from deepwright.workflows.named_checks import chosen_checks, require_checks
 from deepwright.workflows.options import (
     Say,
@@ -29,9 +31,12 @@ from deepwright.workflows.options import (
     said,
     unfinished,
 )
+from deepwright.workflows.recipes import Hardened, Recipe
 from deepwright.workflows.shrunk_files import write_program
 from deepwright.workflows.subjects import SubjectOptions, build_subject
 
+HEARD = ("strength", "steps", "beta", "held_out", "mixing")
+"""Options that some methods listen to."""
 CHECKS = ("accuracy", "calibration", "robustness", "corruptions")
 """What is measured before and after where no check is named."""
 
@@ -41,9 +46,17 @@ class HardenOptions(SubjectOptions):
     """Which network is hardened, how, and where the files go. A mixed precision is that of the training.
 
     Attributes:
-        method: "smoothing" or "sharpening".
+        method: "smoothing", "sharpening", "adversarial-training", "trades" or "corruption-training".
         epochs: of the method's training; its own number by default, 0 for none.
-        strength: of smoothing the deviation of the noise, of sharpening its strength; the method's own by default.
+        strength: of smoothing the deviation of the noise, of sharpening its strength, of adversarial training and
+            TRADES the budget in L-inf; the method's own by default.
+        steps: of adversarial training and TRADES: of the search for each worst input; 7 and 10 by default, 1 for the
+            fast way, which is watched for overfitting to its own attack.
+        beta: of TRADES, what steady answers are worth; 6 by default, 0 for plain training.
+        held_out: of corruption training, the families that are kept back, on which it is measured; noise, weather,
+            occlusion and overlay by default.
+        mixing: of corruption training: "consistent" (the default) wants one answer to a picture and two mixtures of
+            corrupted ones, "plain" trains on mixtures among the pictures.
         checks: of the audits; accuracy, calibration, robustness and corruptions by default.
         out: folder of the files, and of what an interrupted run goes on from.
         fresh: forget what an interrupted run left.
@@ -56,6 +69,10 @@ class HardenOptions(SubjectOptions):
     method: str = "smoothing"
     epochs: int | None = None
     strength: float | None = None
+    steps: int | None = None
+    beta: float | None = None
+    held_out: Sequence[str] = ()
+    mixing: str | None = None
     checks: Sequence[str | Check] = CHECKS
     out: Path | str = Path("hardened")
     fresh: bool = False
@@ -65,8 +82,24 @@ class HardenOptions(SubjectOptions):
         require_choice("method", self.method, METHODS)
         require_whole(0, **said(epochs=self.epochs))
         require_positive(**said(strength=self.strength))
+        require_whole(1, **said(steps=self.steps))
+        if self.beta != 0:
+            require_positive(**said(beta=self.beta))
+        require_several("held_out", self.held_out)
+        if self.held_out:
+            split_families(self.held_out)
+        if self.mixing is not None:
+            require_choice("mixing", self.mixing, MIXINGS)
+        self._require_heard()
         require_several("checks", self.checks)
         require_checks(self.checks)
+
+    def _require_heard(self) -> None:
+        """No option may be given and not be looked at."""
+        for name in HEARD:
+            if getattr(self, name) not in (None, ()) and name not in METHODS[self.method].listens:
+                ways = [way for way, method in METHODS.items() if name in method.listens]
+                raise InputError(name, given=f"with method {self.method!r}", expected=f"with {' or '.join(ways)}")
 
 
 @dataclass
@@ -126,7 +159,8 @@ def harden(options: HardenOptions = HardenOptions(), *, say: Say = quiet) -> Har
         kept.save({})
         say("audit of the network as it is")
         before = run_checks(subject, checks=checks, journal=state / "before.jsonl")
-        recipe = Recipe(options.epochs, options.precision, state / "training.pt", options.strength, say)
+        heard = {name: getattr(options, name) for name in HEARD}
+        recipe = Recipe(options.epochs, options.precision, state / "training.pt", say=say, **heard)
         found = METHODS[options.method].run(subject, recipe)
         say("audit of the hardened network")
         after = run_checks(
@@ -147,7 +181,7 @@ def harden(options: HardenOptions = HardenOptions(), *, say: Say = quiet) -> Har
 
 def _identity(subject: Subject, options: HardenOptions) -> dict[str, Any]:
     """What an interrupted run is bound to, but for its checks: those that were edited are run again."""
-    return {**subject.settings(), **{n: getattr(options, n) for n in ("method", "epochs", "strength", "precision")}}
+    return {**subject.settings(), **{n: getattr(options, n) for n in ("method", "epochs", "precision", *HEARD)}}
 
 
 def _files(out: Path, subject: Subject, found: Hardened) -> tuple[float | None, list[str]]:

@@ -208,3 +208,19 @@ def test_what_is_stored_on_few_levels_is_on_them():
     assert set((BitDepth(2)(x) * 3).round().flatten().tolist()) == {0.0, 1.0, 2.0, 3.0}
     smooth = F.interpolate(x, size=32, mode="bilinear")
     assert (Jpeg(95)(smooth) - smooth).abs().mean() < 0.05
+
+
+def test_in_a_network_no_value_is_looked_at():
+    """On `meta` there are none: what looks at one fails there, as it would wait for an accelerator."""
+    for sharpen in (LaplacianSharpen(0.5), LaplacianSharpen(0.5, space="luma"), Unsharp(), ContrastStretch()):
+        assert sharpen(torch.rand(2, 3, 9, 9, device="meta")).shape == (2, 3, 9, 9)
+
+
+def test_where_nothing_is_looked_at_a_stranger_is_nan():
+    program = torch.export.export(LaplacianSharpen(0.5).eval(), (rand(3, 1, 6, 6),)).module()
+    x = rand(3, 1, 6, 6)
+    good = LaplacianSharpen(0.5)(x)
+    x[1, 0, 2, 2] = 1.5
+    out = program(x)
+    assert torch.isnan(out[1]).all()
+    assert torch.allclose(out[[0, 2]], good[[0, 2]])

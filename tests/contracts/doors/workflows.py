@@ -134,6 +134,24 @@ def hardened(folder, *, start=0, epochs=2, strength=None, seed=0, stop=None, **d
         return [stored(state / "training.pt")[1]["model"], [(f["check"], f["summary"]) for f in kept]]
 
 
+def steadied(folder, *, start=0, epochs=2, beta=None, steps=2, seed=0, stop=None, **data):
+    options = HardenOptions(
+        network(start),
+        data=rows(**data),
+        method="trades",
+        epochs=epochs,
+        beta=beta,
+        steps=steps,
+        checks=["accuracy", counting(1.0)],
+        seed=seed,
+        out=folder,
+    )
+    try:
+        harden(options, say=stop or Stop("files", Enough))
+    except Enough:
+        return stored(folder / ".unfinished" / "training.pt")[1]["model"]
+
+
 def with_exits(folder, *, start=0, epochs=2, seed=0, **data):
     with local_rng(start):
         model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 3)).eval()
@@ -218,6 +236,14 @@ DOORS = [
         },
         interrupt={"stop": Stop("certificates", KeyboardInterrupt)},
         flips=4,
+    ),
+    Door(
+        "workflows.harden by TRADES",
+        steadied,
+        file=".unfinished/harden.pt",
+        changes={"model": {"start": 1}, "beta": {"beta": 3.0}, "steps": {"steps": 3}},
+        interrupt={"stop": Stop("audit of the hardened network", KeyboardInterrupt)},
+        flips=2,
     ),
     Door(
         "workflows.exits",

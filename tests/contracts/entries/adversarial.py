@@ -76,6 +76,7 @@ from deepwright.adversarial.sharpening import (
 )
 from deepwright.adversarial.smoothing import NoisyMean, Smoothed, certified_accuracy
 from deepwright.adversarial.text import FromEmbeddings, WordSubstitution
+from deepwright.adversarial.training import AdversarialTraining, RobustScore, Trades, overfitted
 from deepwright.core.boxes import Detections
 from deepwright.core.tasks import Binary, CandidateDetection, Classification, MultiLabel, Regression, Segmentation
 from deepwright.nets import CandidateBoxes, small_ssd
@@ -433,7 +434,26 @@ def noisy_mean(device, dtype=torch.float32):
     return made(x).detach(), made
 
 
+def worst_inputs(make):
+    def call(device, dtype=torch.float32):
+        model, x, y = image_classifier(device, dtype)
+        recipe = make(0.05, steps=2, task=Classification(10))
+        pairs = recipe.start(x, torch.Generator().manual_seed(0))
+        loss = recipe(model, pairs, y)
+        score = RobustScore(x.cpu(), y.cpu(), recipe.ball, recipe.task, one_step=True)(model)
+        return Placed(loss.detach()), Placed(pairs), Placed(recipe.ball.clipped(x + 1, x)), sorted(score)
+
+    return call
+
+
+def watched(device):
+    return overfitted([{"robust": 0.4, "one_step": 0.5}, {"robust": 0.1, "one_step": 0.9}])
+
+
 ENTRIES = [
+    Entry("AdversarialTraining and RobustScore", worst_inputs(AdversarialTraining), dtypes=(torch.float64,)),
+    Entry("Trades", worst_inputs(Trades), dtypes=(torch.float64,)),
+    Entry("overfitted", watched, returns="cpu"),
     *(Entry(name, published(method), dtypes=(torch.float64, torch.float16)) for name, method in PUBLISHERS.items()),
     Entry("what is measured of pictures", of_pictures),
     Entry("texture_correlation", textures_and_budgets),

@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from deepwright.core.boxes import Detections
-from deepwright.core.tasks import Segmentation
+from deepwright.core.tasks import Classification, Segmentation
 from deepwright.core.texts import to_codes
 from deepwright.corruptions import (
     ALL,
@@ -15,6 +15,8 @@ from deepwright.corruptions import (
     TEXTS,
     ActivationEnergy,
     Compose,
+    Consistent,
+    CorruptionMix,
     CycleGAN,
     FaultyCamera,
     GradCAM,
@@ -37,6 +39,7 @@ from deepwright.corruptions import (
     region_of,
     series_in_units,
     severity_for_change,
+    split_families,
     unit_range,
 )
 from deepwright.corruptions.driving import (
@@ -247,6 +250,15 @@ def imitated(device):
     return steering_error(network, data), [(e.error, e.drift) for e in errors]
 
 
+def mixtures(device, dtype=torch.float32):
+    model, x, y = image_classifier(device, dtype)
+    seen, unseen = split_families()
+    views = CorruptionMix(seen[:4])(x, torch.Generator().manual_seed(0))
+    loss = Consistent(Classification(10))(model, views, y).detach()
+    plain = CorruptionMix(("contrast",), views=0)(x, torch.Generator().manual_seed(0))
+    return views, Placed(loss), plain, [p.name for p in unseen]
+
+
 def repaired(device):
     """What is driven after training hangs on signs of gradients, so that only roads' beginnings are compared."""
     sim = RoadSim(2, device=device, camera=Camera((24, 32), rgb=True))
@@ -278,6 +290,7 @@ def recorded(device):
 
 
 ENTRIES = [
+    Entry("CorruptionMix, Consistent, split_families", mixtures, tolerance=5e-3, dtypes=(torch.float64,)),
     *(Entry(p.name, perturbed(p), tolerance=5e-3) for p in (*ALL, *DYNAMIC, get("impulse_noise_per_pixel"))),
     *(Entry(f"FaultyCamera, {fault.name}", seen_through(fault)) for fault in FRAME_FAULTS),
     Entry("film", filmed),

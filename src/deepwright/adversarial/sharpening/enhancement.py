@@ -10,7 +10,15 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from deepwright.adversarial.sharpening.fidelity import on_grid, require_levels
-from deepwright.adversarial.sharpening.pictures import decoded, encoded, luma, require_pictures
+from deepwright.adversarial.sharpening.pictures import (
+    decoded,
+    encoded,
+    looked_at,
+    luma,
+    require_form,
+    require_pictures,
+    without_strangers,
+)
 from deepwright.adversarial.sharpening.strengths import Aimed, Strengths, aimed, found_for, require_tellable
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_positive
@@ -98,7 +106,9 @@ class Enhancement(nn.Module):
     def forward(self, x: Shaped[Tensor, "*batch c h w"]) -> Shaped[Tensor, "*batch c h w"]:
         """Published pictures, in the form and type of x.
 
-        A picture in a batch whose target no strength reaches comes back unchanged, with a warning.
+        A picture in a batch whose target no strength reaches comes back unchanged, with a warning. At a fixed strength
+        nothing waits for an accelerator, nor in a program: numbers outside [0, 1] aren't refused there, but their
+        picture comes back as NaN.
 
         Args:
             x: pictures.
@@ -106,9 +116,12 @@ class Enhancement(nn.Module):
         Raises:
             InputError: what isn't a picture; one picture whose target no strength reaches.
         """
-        work, rest = self._taken(x)
         if self.target.kind == "fixed":
-            return self._given(self._moved_by(work, float(self.target.value)), work, rest, x)
+            looked = looked_at(x) if isinstance(x, Tensor) else True
+            work, rest = self._taken(x, looked)
+            out = self._given(self._moved_by(work, float(self.target.value)), work, rest, x)
+            return out if looked or x.dtype == torch.uint8 else without_strangers(out, x)
+        work, rest = self._taken(x)
         found = self._found(self.target, work, x)
         if not bool(found.reached.all()):
             missed = (~found.reached).nonzero().flatten().tolist()
@@ -160,9 +173,9 @@ class Enhancement(nn.Module):
 
         return found_for(target, work, along, finish)
 
-    def _taken(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _taken(self, x: Tensor, looked: bool = True) -> tuple[Tensor, Tensor | None]:
         """Floats (N, C, H, W) to work on, and transparency."""
-        require_pictures(x)
+        (require_pictures if looked else require_form)(x)
         if x.dtype == torch.uint8 and self.quantize not in (None, _BYTES):
             raise InputError("quantize", given=f"{self.quantize} for uint8", expected="255, or None")
         batch = x if x.ndim == 4 else x[None]

@@ -94,6 +94,8 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_named(_SHARE, "clean_accuracy_sharpened", "p_value"),
         *_named((-1.0, 1.0), "texture_correlation", "contrast_correlation"),
     ],
+    "patches": _named(_SHARE, "fooled", "fooled_by_noise", "fooled_by_grey", "p_value", "covered"),
+    "attenuation": _named(_SHARE, "hidden_at_.+", "dimmed_at_.+", "median_share", "median_share_dimmed"),
 }
 """Check -> (name of a value as a regular expression, the bounds that it can't leave)."""
 

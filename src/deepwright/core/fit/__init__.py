@@ -16,6 +16,7 @@ from deepwright.core.fit.factories import adamw, one_cycle, sgd
 from deepwright.core.fit.fitting import fit, fit_drawn
 from deepwright.core.fit.recipe import Selection, StepFunction, TrainData
 from deepwright.core.fit.run import FitResult
+from deepwright.core.fit.unwrapping import unwrapped
 
 __all__ = [
     "FitResult",
@@ -27,4 +28,5 @@ __all__ = [
     "fit_drawn",
     "one_cycle",
     "sgd",
+    "unwrapped",
 ]

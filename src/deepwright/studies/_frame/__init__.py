@@ -8,13 +8,13 @@ from deepwright.studies._frame.numbers import (
     barred,
     columns,
     curve,
-    ends,
     gaps,
     geometric,
     geometric_mean,
     ratios,
+    training_curve,
 )
-from deepwright.studies._frame.runs import Measure, Runs, cross, mean, run_grid
+from deepwright.studies._frame.runs import Measure, Runs, cells, cross, mean, over_trials, run_grid
 from deepwright.studies._frame.selection import Selection, select
 from deepwright.studies._frame.whole import study_result
 
@@ -24,16 +24,18 @@ __all__ = [
     "Selection",
     "banded",
     "barred",
+    "cells",
     "columns",
     "cross",
     "curve",
-    "ends",
     "gaps",
     "geometric",
     "geometric_mean",
     "mean",
+    "over_trials",
     "ratios",
     "run_grid",
     "select",
     "study_result",
+    "training_curve",
 ]

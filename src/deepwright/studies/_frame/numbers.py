@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepwright.core.errors import InputError
-from deepwright.core.statistics import Interval, mean_interval
-from deepwright.studies._frame.runs import Measure, Runs
+from deepwright.core.statistics import Interval
+from deepwright.studies._frame.runs import Measure, Runs, over_trials
 
 
 def gaps(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) -> list[float]:
@@ -27,7 +27,7 @@ def gaps(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) -> li
 
 
 def ratios(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) -> list[float]:
-    """One arm's measure over another's, seed by seed.
+    """One arm's measure over another's, seed by seed; where that is 0, NaN, which decides nothing.
 
     Args:
         a: the arm above the line.
@@ -38,7 +38,7 @@ def ratios(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) -> 
     Raises:
         InputError: the arms' seeds differ.
     """
-    return [x / y for x, y in _paired(a, b, measure, other)]
+    return [x / y if y != 0 else math.nan for x, y in _paired(a, b, measure, other)]
 
 
 def _paired(a: Runs, b: Runs, measure: Measure, other: Measure | None) -> list[tuple[float, float]]:
@@ -61,10 +61,10 @@ def geometric(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) 
         other: what is read from `b`, where that is another measure.
 
     Raises:
-        InputError: the arms' seeds differ, or a value isn't above 0.
+        InputError: the arms' seeds differ, there are none, or a value isn't above 0.
     """
     pairs = _paired(a, b, measure, other)
-    low = min(value for pair in pairs for value in pair)
+    low = min((value for pair in pairs for value in pair if not math.isnan(value)), default=math.nan)
     if low <= 0:
         raise InputError("values of a quotient", given=low, expected="all above 0")
     return geometric_mean([x / y for x, y in pairs])
@@ -72,19 +72,26 @@ def geometric(a: Runs, b: Runs, measure: Measure, other: Measure | None = None) 
 
 def geometric_mean(values: Sequence[float]) -> Interval:
     """Geometric mean with the 95 % interval of its logarithm: what errors over several powers of ten have; both ends
-    are above 0.
+    are above 0. Where a trial diverged (NaN or infinity) there is no interval.
 
     Args:
         values: one a seed, above 0.
 
     Raises:
-        InputError: a value isn't above 0.
+        InputError: there is none, or one isn't above 0.
     """
-    if not min(values) > 0:
-        raise InputError("values of a geometric mean", given=min(values), expected="all above 0")
-    logs = mean_interval([math.log(v) for v in values])
-    high = math.exp(logs.high) if math.isfinite(logs.high) else math.inf
-    return Interval(math.exp(logs.value), math.exp(logs.low), high)
+    if not len(values) or any(v <= 0 for v in values):
+        raise InputError("values of a geometric mean", given=list(values), expected="at least one, all above 0")
+    logs = over_trials([math.log(v) for v in values])
+    return Interval(_exp(logs.value), _exp(logs.low), _exp(logs.high))
+
+
+def _exp(value: float) -> float:
+    """Infinite where it is too large for a number."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
 
 
 def banded(name: str, x: Sequence[Any], samples: Sequence[Sequence[float]]) -> dict[str, Any]:
@@ -95,7 +102,7 @@ def banded(name: str, x: Sequence[Any], samples: Sequence[Sequence[float]]) -> d
         x: one place or label a point.
         samples: the values over seeds at each point.
     """
-    return barred(name, x, [mean_interval(values) for values in samples])
+    return barred(name, x, [over_trials(values) for values in samples])
 
 
 def barred(name: str, x: Sequence[Any], points: Sequence[Interval]) -> dict[str, Any]:
@@ -112,6 +119,17 @@ def barred(name: str, x: Sequence[Any], points: Sequence[Interval]) -> dict[str,
     return {**values, "low": [p.low for p in points], "high": [p.high for p in points]}
 
 
+def training_curve(name: str, curves: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """A figure's series over the share of a training: geometric means over the seeds with their intervals.
+
+    Args:
+        name: in the legend.
+        curves: one a seed, each of as many looks, evenly apart, the last at the end.
+    """
+    points = [geometric_mean(values) for values in zip(*curves)]
+    return barred(name, [(k + 1) / len(points) for k in range(len(points))], points)
+
+
 def columns(*names: str) -> list[str]:
     """A table's columns: each name with its interval's ends, whose headings must differ (by spaces that don't show).
 
@@ -119,15 +137,6 @@ def columns(*names: str) -> list[str]:
         names: of what has intervals.
     """
     return [heading for i, name in enumerate(names) for heading in (name, "low" + " " * i, "high" + " " * i)]
-
-
-def ends(interval: Interval) -> tuple[float | None, float | None]:
-    """An interval's ends as cells of a table: none where they aren't known.
-
-    Args:
-        interval: over the seeds.
-    """
-    return (interval.low, interval.high) if interval.known else (None, None)
 
 
 def curve(name: str, x: Sequence[Any], y: Sequence[Any], **more: Any) -> dict[str, Any]:

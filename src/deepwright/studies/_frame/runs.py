@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import reading
 from deepwright.core.machine import this_machine
 from deepwright.core.statistics import Interval, mean_interval
 from deepwright.core.trials import run as run_trials
@@ -104,7 +108,15 @@ class Runs:
         Args:
             measure: what is read.
         """
-        return mean_interval(self.values(measure))
+        return over_trials(self.values(measure))
+
+    def cells(self, measure: Measure) -> tuple[float | None, ...]:
+        """Mean over the trials and its interval's ends, as `cells` has them.
+
+        Args:
+            measure: what is read.
+        """
+        return cells(self.interval(measure))
 
 
 class _Timed:
@@ -136,7 +148,11 @@ def cross(**axes: Any) -> list[dict[str, Any]]:
 
 
 def run_grid(
-    function: Callable[..., Any], grid: Sequence[dict[str, Any]], settings: Settings, description: str
+    function: Callable[..., Any],
+    grid: Sequence[dict[str, Any]],
+    settings: Settings,
+    description: str,
+    files: Sequence[Path] = (),
 ) -> Runs:
     """Run a study's trials, or take them from its store.
 
@@ -145,11 +161,21 @@ def run_grid(
         grid: one dict of keyword arguments a trial.
         settings: store, jobs and backend.
         description: shown beside the bar.
+        files: that the trials read by themselves: a stored trial that read others isn't taken.
+
+    Raises:
+        InputError: a file that can't be read.
     """
     begin = time.perf_counter()
     timed = _Timed(function, uuid.uuid4().hex)
     found = run_trials(
-        timed, grid, store=settings.store, jobs=settings.jobs, backend=settings.backend, description=description
+        timed,
+        grid,
+        store=settings.store,
+        jobs=settings.jobs,
+        backend=settings.backend,
+        fingerprint=_fingerprint(files),
+        description=description,
     )
     machines: list[dict[str, Any]] = []
     for trial in found:
@@ -164,6 +190,40 @@ def run_grid(
         waited=time.perf_counter() - begin,
         machines=tuple(machines),
     )
+
+
+def over_trials(values: Sequence[Any]) -> Interval:
+    """Mean with Student's 95 % interval; where one trial diverged, what that makes of the mean and no interval.
+
+    One trial's NaN or infinity doesn't stop a study that took hours: it is shown, and decides no claim.
+
+    Args:
+        values: one a trial, at least one.
+
+    Raises:
+        InputError: there is none.
+    """
+    if all(math.isfinite(value) for value in values):
+        return mean_interval(values)
+    return Interval(mean(values), -math.inf, math.inf)
+
+
+def _fingerprint(files: Sequence[Path]) -> str:
+    """One word for what files hold, wherever they are; "" for none."""
+    found = []
+    for path in files:
+        with reading(f"cannot read {path}", "a file of the data root", path), path.open("rb") as stream:
+            found.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return ",".join(found)
+
+
+def cells(interval: Interval) -> tuple[float | None, ...]:
+    """A value and its interval's ends as cells of a table: no ends where they aren't known.
+
+    Args:
+        interval: over the seeds.
+    """
+    return (interval.value, interval.low, interval.high) if interval.known else (interval.value, None, None)
 
 
 def mean(values: Sequence[Any]) -> float:

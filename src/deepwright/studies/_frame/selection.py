@@ -18,7 +18,7 @@ class Selection:
     """The trials that were chosen, one an arm and seed, and how.
 
     Attributes:
-        runs: the chosen trials, in the order of the grid: read them as any others.
+        runs: the chosen trials, arm by arm and within each in the order of its seeds: read them as any others.
         arms: one an arm, for the result.
     """
 
@@ -83,7 +83,7 @@ def select(
                 why=(why or {}).get(key, ""),
             )
         )
-    return Selection(runs.only(sorted(picked)), found)
+    return Selection(runs.only(picked), found)
 
 
 def _settings(runs: Runs, members: list[int], over: Sequence[str], key: Any) -> dict[str, dict[int, int]]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from deepwright.core.results import StudyResult
 from deepwright.studies import Settings
 from deepwright.studies._frame import cross, run_grid, study_result
-from deepwright.studies.bbas.choosing import EPOCHS, QUICK_EPOCHS, choices
+from deepwright.studies.bbas.choosing import DRAWS, EPOCHS, NETWORKS, QUICK_EPOCHS, choices
 from deepwright.studies.bbas.claims import claims_of
 from deepwright.studies.bbas.digits import PAIRS, boxes_trial, digits_trial
 from deepwright.studies.bbas.found import Found
-from deepwright.studies.bbas.photographs import photographs_trial
+from deepwright.studies.bbas.photographs import files_of, photographs_trial
 from deepwright.studies.bbas.shown import LIMITS, figures_of, summary_of, tables_of
 
 SEEDS = range(500, 505)
@@ -25,7 +25,7 @@ AT_EACH_LENGTH = ((0, 5), (1, 6), (2, 7), (3, 8), (4, 9))
 def run(settings: Settings) -> StudyResult:
     """Choose each detector's setting, then hold all against each other on pairs of digits, photographs and boxes."""
     quick = settings.quick
-    seeds = settings.seeds_or(SEEDS[:1] if quick else SEEDS)
+    seeds = settings.seeds_or(SEEDS[:1] if quick else SEEDS, aside=[*DRAWS, *(seed for seed, _ in NETWORKS)])
     chosen = choices(settings)
     seed_of = {pair: seeds[i % len(seeds)] for i, pair in enumerate(PAIRS)}
 
@@ -41,9 +41,8 @@ def run(settings: Settings) -> StudyResult:
     drawn = None
     if chosen.photographs is not None:
         grid = cross(seed=seeds, root=str(settings.data_root), small=quick)
-        drawn = run_grid(
-            photographs_trial, [{**spec, "chosen": chosen.photographs} for spec in grid], settings, "photographs"
-        )
+        grid = [{**spec, "chosen": chosen.photographs} for spec in grid]
+        drawn = run_grid(photographs_trial, grid, settings, "photographs", files=files_of(settings.data_root))
     by_length = {**longer.by("epochs"), main: pairs}
     found = Found(pairs, {n: by_length[n] for n in lengths}, main, boxes, drawn, chosen)
     return study_result(

@@ -11,7 +11,7 @@ from deepwright.studies import Settings
 from deepwright.studies._frame import Runs, Selection, cross, mean, run_grid, select
 from deepwright.studies.bbas.detectors import GRIDS, WHY, Setting
 from deepwright.studies.bbas.digits import digits_trial
-from deepwright.studies.bbas.photographs import photographs_trial, there
+from deepwright.studies.bbas.photographs import files_of, photographs_trial
 
 NETWORKS = ((0, (0, 3)), (1, (1, 4)), (2, (2, 5)), (3, (6, 8)), (4, (7, 9)))  # seeds and their unknown digits
 DRAWS = (0,)
@@ -52,10 +52,11 @@ def choices(settings: Settings) -> Choices:
         "5 other networks (seeds 0 to 4, one of the 45 pairs each): their two unknown digits, and printed letters",
         f"one pass over 3,200 training digits, after {epochs} epochs",
     )
-    if not there(settings.data_root):
+    files = files_of(settings.data_root)
+    if not files:
         return Choices(_by_detector(digits), None, digits.arms, [tried])
     grid = cross(seed=DRAWS[:1] if quick else DRAWS, root=str(settings.data_root), small=quick)
-    drawn = run_grid(photographs_trial, grid, settings, "settings for photographs")
+    drawn = run_grid(photographs_trial, grid, settings, "settings for photographs", files=files)
     photographs = _choose(
         drawn,
         "photographs",

@@ -33,13 +33,14 @@ _KIN = (
 )
 
 
-def there(root: Path | None) -> bool:
-    """Whether the data root has the photographs.
+def files_of(root: Path | None) -> list[Path]:
+    """The files of the photographs; none where one of them isn't there.
 
     Args:
         root: of the real data sets.
     """
-    return root is not None and all((root / name).exists() for name in FILES)
+    found = [] if root is None else [root / name for name in FILES]
+    return found if all(path.exists() for path in found) else []
 
 
 def photographs(root: Path) -> tuple[Tensor, Tensor]:

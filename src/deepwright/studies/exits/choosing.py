@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepwright.core.results import Arm
-from deepwright.studies._frame import Runs, select
+from deepwright.studies._frame import Runs, Selection, select
 from deepwright.studies.exits.detectors import ALONE, BATCH, CUTS, EQUAL, FRONT, FRONTS, HALF, JOINT
 from deepwright.studies.exits.films import FILMS
 
@@ -83,7 +83,7 @@ def chosen(main: Runs, triggers: Runs, steps: int) -> Chosen:
         largest=True,
         pooled=True,
     )
-    place = {arm.name: next(iter(arm.chosen)).removeprefix("place = ") for arm in picked.arms}
+    place = _places(picked)
     random = Arm(RANDOM, "the exit's rate", budget="none", group=SKIPPING, why="nothing to choose: it has a rate alone")
     arms, films, places = [*picked.arms, random], {}, {}
     for kind in FILMS:
@@ -102,9 +102,14 @@ def chosen(main: Runs, triggers: Runs, steps: int) -> Chosen:
         )
         by_arm = found.runs.by("arm")
         films[kind] = (by_arm[EXIT], by_arm[TRIGGER])
-        places[kind] = (by_arm[EXIT].specs[0]["place"], by_arm[TRIGGER].specs[0]["place"])
+        places[kind] = (_places(found)[EXIT], _places(found)[TRIGGER])
         arms += found.arms
     return Chosen(place[EXIT], place[FRONT], films, places, arms)
+
+
+def _places(chosen: Selection) -> dict[str, str]:
+    """By arm, the candidate that was taken for all seeds."""
+    return {spec["arm"]: spec["place"] for spec in chosen.runs.specs}
 
 
 def _spread(main: Runs, group: str, arm: str, readers: dict[str, Any]) -> Runs:

@@ -45,8 +45,8 @@ def _own_claims(runs: Runs, picked: Chosen) -> list[Claim]:
         Claim.at_least(
             "certified below 5 %: change of mean average precision", runs.values(_at(cut, "change")), -0.02
         ).because(
-            "Precision falls by about the share of frames that are missed whole, so that a bound of 5 % admits more "
-            "than 0.02; a bound of 2 % doesn't (its row).",
+            "Precision falls by up to three fifths of the share of frames that are missed whole, and a bound of 5 % on "
+            "these admits more than 0.02; one of 2 % doesn't (its row).",
             EXITS_SHOWN,
         ),
         Claim.at_most(

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import mean_interval
-from deepwright.studies._frame import Measure, Runs, banded, columns, curve, ends, gaps
+from deepwright.studies._frame import Runs, banded, columns, curve, gaps, over_trials
 from deepwright.studies.exits.choosing import EXIT, RANDOM, TRIGGER, Chosen
 from deepwright.studies.exits.detectors import ALONE, CUTS, EQUAL, FRONT, FRONTS, HALF, JOINT, WIDTHS
 from deepwright.studies.exits.films import FILMS
@@ -41,11 +40,6 @@ def tables(runs: Runs, picked: Chosen, repeats: int) -> list[Table]:
     ]
 
 
-def _cells(runs: Runs, measure: Measure) -> list[Any]:
-    found = runs.interval(measure)
-    return [found.value, *ends(found)]
-
-
 def of_exit(cut: str, alpha: float, key: str) -> Callable[[Any], Any]:
     """Reads one number of one exit at one certified bound from a trial.
 
@@ -70,7 +64,7 @@ def _exits(runs: Runs) -> Table:
         [
             cut,
             alpha,
-            *(cell for key in spread for cell in _cells(runs, of_exit(cut, alpha, key))),
+            *(cell for key in spread for cell in runs.cells(of_exit(cut, alpha, key))),
             *(runs.mean(of_exit(cut, alpha, key)) for key in plain),
         ]
         for cut in CUTS
@@ -87,12 +81,12 @@ def _exits(runs: Runs) -> Table:
 
 def _detectors(runs: Runs, picked: Chosen) -> Table:
     cut = picked.cut
-    rows: list[list[Any]] = [[arm, runs.mean(_macs(arm)), *_cells(runs, _precision(arm))] for arm in WIDTHS]
-    rows.append(["trained with exits, none taken", runs.mean("macs"), *_cells(runs, _precision(JOINT))])
+    rows: list[list[Any]] = [[arm, runs.mean(_macs(arm)), *runs.cells(_precision(arm))] for arm in WIDTHS]
+    rows.append(["trained with exits, none taken", runs.mean("macs"), *runs.cells(_precision(JOINT))])
     for alpha in ALPHAS:
         name = f"with the exit after {cut}, certified {alpha:.0%}"
-        rows.append([name, runs.mean(of_exit(cut, alpha, "macs")), *_cells(runs, of_exit(cut, alpha, "precision"))])
-    rows.append(["skips of every empty frame, by an oracle", None, *_cells(runs, "oracle")])
+        rows.append([name, runs.mean(of_exit(cut, alpha, "macs")), *runs.cells(of_exit(cut, alpha, "precision"))])
+    rows.append(["skips of every empty frame, by an oracle", None, *runs.cells("oracle")])
     return Table(
         ["detector", "expected MACs", "mAP50", "low", "high"],
         rows,
@@ -120,9 +114,9 @@ def _skippers(runs: Runs, picked: Chosen) -> Table:
     taken = (f"{EXIT} after {picked.cut}", f"{FRONT}, {picked.front}")
     rows: list[list[Any]] = []
     for name, (group, way) in ways.items():
-        cells = [cell for key in keys for cell in _cells(runs, _within(group, way, key))]
+        cells = [cell for key in keys for cell in runs.cells(_within(group, way, key))]
         rows.append([name, name in taken, *cells, *(runs.mean(_within(group, way, key)) for key in plain)])
-    random = _cells(runs, of_exit(picked.cut, 0.05, "random"))
+    random = runs.cells(of_exit(picked.cut, 0.05, "random"))
     rows.append([f"{RANDOM} at the exit's rate", True, None, None, None, *random, *[None] * 6])
     return Table(
         ["way", "chosen in calibration", *columns(*keys.values()), *plain.values()],
@@ -135,7 +129,7 @@ def _skippers(runs: Runs, picked: Chosen) -> Table:
 def _films(picked: Chosen) -> Table:
     keys = {"empty skipped": "empty frames skipped", "false skip": "false skips", "auc": "AUC"}
     rows = [
-        [kind, name, place, *(cell for key in keys for cell in _cells(runs, key))]
+        [kind, name, place, *(cell for key in keys for cell in runs.cells(key))]
         for kind in FILMS
         for name, place, runs in zip((EXIT, TRIGGER), picked.places[kind], picked.on_films[kind])
     ]
@@ -150,8 +144,8 @@ def _films(picked: Chosen) -> Table:
 def _empty(runs: Runs, picked: Chosen) -> Table:
     rows: list[list[Any]] = []
     for share in SHARES:
-        cells = _cells(runs, _shared(picked.cut, share))
-        rows.append([share, *cells, runs.mean("macs") / cells[0]])
+        saved = _shared(picked.cut, share)
+        rows.append([share, *runs.cells(saved), runs.mean("macs") / runs.mean(saved)])
     for arm in (EQUAL, HALF):
         macs = runs.mean(_macs(arm))
         rows.append([f"any: {arm}", runs.mean("macs") / macs, None, None, macs])
@@ -159,7 +153,7 @@ def _empty(runs: Runs, picked: Chosen) -> Table:
         ["empty frames", "static / expected MACs", "low", "high", "expected MACs"],
         rows,
         f"{EMPTY_SHOWN}: the exit after {picked.cut} at 5 %, from the share of empty test frames that it skips; false "
-        "skips save nothing",
+        "skips save nothing; 0.5 is exactly half, where the test frames of the other tables hold what was drawn",
     )
 
 
@@ -175,9 +169,9 @@ def _times(runs: Runs, repeats: int) -> Table:
     rows: list[list[Any]] = []
     for cut in CUTS:
         for batch in BATCHES:
-            cells = [cell for key in ("cpu", "clock") for cell in _cells(runs, _time(cut, batch, key))]
+            cells = [cell for key in ("cpu", "clock") for cell in runs.cells(_time(cut, batch, key))]
             rows.append([cut, batch, *cells, runs.mean(_time(cut, batch, "static ms"))])
-    rows.append(["", "load of the machine, processes a core", *[None] * 3, *_cells(runs, "load"), None])
+    rows.append(["", "load of the machine, processes a core", *[None] * 3, *runs.cells("load"), None])
     return Table(
         ["exit after", "batch", *columns("CPU time over static", "by the clock"), "static, CPU ms"],
         rows,
@@ -231,8 +225,8 @@ def summary(runs: Runs, picked: Chosen) -> str:
     """
     cut, (own, trigger) = picked.cut, picked.on_films["camera stands"]
     fast, apart = of_exit(cut, 0.05, "speedup"), _within(FRONT, picked.front, "speedup")
-    front, shared = runs.mean(apart), mean_interval(gaps(runs, runs, fast, apart))
-    ahead = mean_interval(gaps(runs, runs, of_exit(cut, 0.05, "precision"), _precision(EQUAL)))
+    front, shared = runs.mean(apart), over_trials(gaps(runs, runs, fast, apart))
+    ahead = over_trials(gaps(runs, runs, of_exit(cut, 0.05, "precision"), _precision(EQUAL)))
     speed, change = runs.interval(fast), runs.interval(of_exit(cut, 0.05, "change"))
     cpu = runs.interval(_time(cut, "64, 51 leave", "cpu"))
     missed, small = (runs.mean(of_exit(cut, 0.05, k)) for k in ("false skip", "false skip, small objects"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from deepwright.core.results import StudyResult, Table
@@ -33,12 +34,22 @@ from deepwright.studies.fragility.trials import HIDDEN, STEPS, trial
 from deepwright.studies.fragility.worlds import HEART_FILE, LINEAR, MAIN, QUICK, WORLDS
 
 SEEDS = range(300, 310)  # looked at only once everything was decided; 0 to 4 and 200 to 204 were seen on the way
+_LOSS, _RIGHT = "CE matched, minus ERM", "accuracy, minus ERM"  # columns of the regimes' table
 LIMITS = (
+    "Beyond the stand-in and the two real sets FragilityLoss is held against ERM alone. With 5 % of positives chi- "
+    "square DRO, run beside the study on its first five seeds, lowered the index by 1.8 % where FragilityLoss "
+    "lowered it by 2.4 %, a difference that they don't settle; label smoothing and focal loss raised it on the first "
+    "two.",
+    "On the real sets, digits among them, held-out rows hold a handful of errors: there the temperature that a test "
+    "row is judged at is fitted to them and to the nine tenths of the test rows that it isn't in. No arm is selected "
+    "by that.",
     "The published setting with a convolutional network on MedMNIST isn't here: its images are not at hand.",
     "The published regulariser isn't public; FragilityLoss is ours, built from the same index (see its page).",
     "Networks are small perceptrons on tables; nothing is said of large ones, of images or of texts.",
     "Two real sets of 299 and 569 rows leave wide intervals: gains of a few percent there would not be seen.",
     "Intervals of real sets allow for the rows that their splits share (Nadeau and Bengio), which is an approximation.",
+    "On heart failure, breast cancer and the digits, held-out rows hold too few errors to fit a temperature: each "
+    "tenth of the test rows is read at that of the held-out rows and the other nine tenths. No arm is selected by it.",
     "Sixteen settings an arm are a coarse search; a finer one may move every arm.",
 )
 
@@ -67,9 +78,10 @@ def run(settings: Settings) -> StudyResult:
     """FragilityLoss against ERM, label smoothing, focal, CVaR, tilted and chi2-DRO losses, and in other regimes."""
     seeds = _seeds(settings)
     most, two, exact_ones = grids(settings)
-    main = run_grid(trial, most, settings, "fragility-index")
-    others = run_grid(trial, two, settings, "regimes")
-    linear = run_grid(linear_trial, exact_ones, settings, "linear models")
+    heart = sorted({Path(spec["root"]) / HEART_FILE for spec in most if spec["root"] is not None})
+    main = run_grid(trial, most, settings, "fragility-index", files=heart)
+    others = run_grid(trial, two, settings, "regimes", files=heart)
+    linear = run_grid(linear_trial, exact_ones, settings, "linear models", files=heart)
     n, names = len(seeds), list(main.by("data"))
     best, by_nfi = chosen(main, "ce"), chosen(main, "nfi")
     elsewhere, lines = chosen(others, "ce"), chosen_linear(linear)
@@ -104,17 +116,26 @@ def run(settings: Settings) -> StudyResult:
 def _summary(arms: Arms, gaps: Table, regimes: Table, linear: Table, soft: Table) -> str:
     change = -100 * lowered(arms, "stand-in", "nfi_matched").interval.value
     sure, as_soft = (soft.rows[0][soft.columns.index(column)] for column in (OURS_SURE, ERM_AS_SOFT))
-    named: list[dict[str, Any]] = [dict(zip(regimes.columns[:4], row)) | {"p": row[-1]} for row in regimes.rows]
+    wanted = (*regimes.columns[:4], _LOSS, _RIGHT)
+    named: list[dict[str, Any]] = [
+        {column: row[regimes.columns.index(column)] for column in wanted} | {"p": row[-1]} for row in regimes.rows
+    ]
     lower = [row for row in named if row["lowered by"] > 0]
+    won = [row for row in lower if settled(row["p"])]
     nearest = min(lower or named, key=lambda row: (row["p"], -row["lowered by"]))
-    near = f"{nearest['regime']}, {nearest['lowered by']:.1%} lower, p = {nearest['p']:.2g}"
+    which = "; ".join(
+        f"{r['regime']}, {r['lowered by']:.1%} lower, p = {r['p']:.2g}, at {r[_RIGHT]:+.4f} of accuracy and "
+        f"{r[_LOSS]:+.4f} of matched cross-entropy"
+        for r in won or [nearest]
+    )
+    which = which if won else f"nearest to it: {which}"
     higher = [row["regime"] for row in named if row["lowered by"] < 0 and settled(row["p"])]
     where = f" ({', '.join(higher)})" if higher else ""
     of_linear = f"{wins(linear)} of {len(linear.rows) // len(MODELS)} tables"
     return (
         "With every arm selected alike on held-out rows, the normalised FI at matched temperature after training with "
         f"FragilityLoss differs from ERM's by {change:+.1f} % on the stand-in. After Holm it is lower in "
-        f"{wins(regimes)} of {len(regimes.rows)} regimes (nearest to it: {near}) and higher in "
+        f"{wins(regimes)} of {len(regimes.rows)} regimes ({which}) and higher in "
         f"{len(higher)}{where}; that of the exact linear classifiers is lower in "
         f"{of_linear}. {_others(arms, gaps)} Where training meets its target it softens: {sure:.2%} of the "
         f"stand-in's test rows are confident errors, and {as_soft:.2%} with an ERM that a temperature makes as soft."

@@ -34,7 +34,7 @@ def claims_of(arms: Arms, by_nfi: Arms, n: int, regimes: Table, linear: Table) -
                 lowered(arms, "30 % noise later", "ce_matched"),
                 0.01,
                 n,
-            ).because("The matched probabilities are no better before the drift, and so not after it.", REGIMES)
+            ).because("The matched probabilities are no better before the drift, and hardly better after it.", REGIMES)
         )
     return [
         *found,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepwright.core.statistics import Interval
-from deepwright.studies._frame import Measure, ends, gaps, ratios
+from deepwright.studies._frame import Measure, cells, gaps, ratios
 from deepwright.studies.fragility.choosing import Arms
 from deepwright.studies.fragility.worlds import MADE, REAL_ROWS, WORLDS
 
@@ -28,7 +28,7 @@ class Gap:
     @property
     def cells(self) -> tuple[float | None, ...]:
         """The mean and both ends, as cells of a table."""
-        return (self.interval.value, *ends(self.interval))
+        return cells(self.interval)
 
 
 def against(

@@ -57,7 +57,12 @@ def means_table(arms: Arms, names: list[str], n: int) -> Table:
         scaled = {k: f"{k}_matched" if f"{k}_matched" in MEASURES else k for k in MEASURES}
         scaled |= {"fi": "fi_matched"}
         rows.append([data, "erm + temperature", *(arms[data, "erm"].mean(scaled[k]) for k in MEASURES)])
-    caption = f"Means over {n} seeds, every arm selected by validation cross-entropy at matched temperature"
+    caption = (
+        f"Means over {n} seeds, every arm selected by validation cross-entropy at matched temperature. Stand-in: made "
+        "rows of which 12 % follow the reversed rule, which no feature shows. xi: a wrong class's probability minus "
+        "the right one's; FI: the Fragility Index of xi, nFI: normalised; CVaR95: mean of the worst 5 % of xi; best "
+        "look: which of the trainings' looks at validation was taken"
+    )
     return Table(["data", "method", *MEASURES.values()], rows, caption)
 
 
@@ -319,8 +324,8 @@ def soft_figure(arms: Arms, data: str) -> Figure:
         data: a world's name.
     """
     series = []
-    for name, method in (("erm", "erm"), ("fragility", PUSHED)):
-        here = arms[data, method]
+    for name in ("erm", PUSHED):
+        here = arms[data, name]
         losses, shares = (
             [[row[key][i] for row in here] for i in range(len(FACTORS))] for key in ("softer ce", "softer confident")
         )
@@ -331,7 +336,8 @@ def soft_figure(arms: Arms, data: str) -> Figure:
         series,
         "test cross-entropy (nats)",
         "confident errors (% of test rows)",
-        note=f"one point a temperature, {FACTORS[0]:g} to {FACTORS[-1]:g} times the matched one",
+        note=f"one point a temperature, {FACTORS[0]:g} to {FACTORS[-1]:g} times the matched one; fragility: at its "
+        "best target from 0.6, which every fit meets, not at the one that validation picks",
     )
 
 

@@ -23,6 +23,7 @@ from deepwright.physics.kinetic import (
 from deepwright.studies._clock import median_ms
 from deepwright.studies.kinetic.mixtures import SYSTEM
 
+TRACED, CLOSED = "Runge-Kutta, traces by automatic differentiation", "closed form, one kick"
 TAUS = (0.2, 0.1, 0.05, 0.025)
 
 
@@ -61,7 +62,7 @@ def step_times(repeats: int) -> dict[str, float]:
 
         return step
 
-    ways = {"closed form, one kick": ours, "Runge-Kutta, traces by automatic differentiation": traced}
+    ways = {CLOSED: ours, TRACED: traced}
     return median_ms({name: iteration(way) for name, way in ways.items()}, repeats)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from deepwright.core.results import Arm, Table
-from deepwright.studies._frame import Runs, ends
+from deepwright.studies._frame import Runs, columns
 from deepwright.studies.kinetic.mixtures import HALVED, JUDGED, SCHEMES, VALLEYS
+from deepwright.studies.kinetic.scheme import CLOSED, TRACED
 from deepwright.studies.kinetic.ten import CONTROLS, STEPS, TAU, fall_gap
 
 Arms = dict[Any, Runs]
@@ -15,6 +16,7 @@ TEN = "Ten dimensions by control"
 CREASES = "Creases"
 RATES_TRIED = "Learning rates tried"
 ORDER = "A Gaussian, moments without sampling"
+BESIDES = "What an iteration takes, and how exact densities are"
 WELL = "Double well, plasma and springs"
 
 
@@ -28,14 +30,14 @@ def mixture_table(schemes: Arms, seeds: int) -> Table:
     rows: list[list[Any]] = []
     for what in (*SCHEMES, HALVED, "score"):
         runs = schemes[what]
-        found = [cell for key in ("kl", "w2") for cell in _cells(runs, key)]
+        found = [cell for key in ("kl", "w2") for cell in runs.cells(key)]
         more = [runs.mean("free energy gap"), runs.mean("steps"), all(runs.values("monotone")), runs.mean("folded")]
         rows.append([what, *found, *more, runs.mean("seconds")])
-    exact = _cells(schemes["constrained"], "w2 of exact samples")
+    exact = schemes["constrained"].cells("w2 of exact samples")
     rows.append(["two samples of the exact density", None, None, None, *exact, None, None, None, None, None])
-    columns = ["free energy over the exact one", "steps", "always falling", "share folded", "CPU seconds"]
+    others = ["free energy over the exact one", "steps", "always falling", "share folded", "CPU seconds"]
     return Table(
-        ["scheme", "KL", "low", "high", "sliced W2", "low ", "high ", *columns],
+        ["scheme", *columns("KL", "sliced W2"), *others],
         rows,
         f"{MIXTURE} in a harmonic potential, d = 1, gamma = 1, T = 1/2, tau = 0.05 up to t = 1; {JUDGED:,} fresh "
         f"particles, the same for all schemes; {seeds} seeds",
@@ -52,14 +54,11 @@ def crease_table(schemes: Arms) -> Table:
     rows: list[list[Any]] = []
     for what in ("constrained", *VALLEYS, HALVED):
         runs = schemes[what]
-        cells = (cell for key in keys for cell in _cells(runs, key))
+        cells = (cell for key in keys for cell in runs.cells(key))
         rows.append([what, *cells, runs.mean("no way back"), runs.mean("seconds")])
     names = ("largest excess of density", "RMS gap of log-densities", "total variation", "KL")
-    spread = [
-        name + " " * i if name in ("low", "high") else name for i, n in enumerate(names) for name in (n, "low", "high")
-    ]
     return Table(
-        ["scheme", *spread, "mass without a way back", "CPU seconds"],
+        ["scheme", *columns(*names), "mass without a way back", "CPU seconds"],
         rows,
         f"{CREASES} at t = 1 on a grid: excess over the exact density as a share of its peak; log-densities where the "
         "exact one is above a twentieth of its peak; valleys weighted: f^-1/2 a particle, entropy counted twice; "
@@ -94,20 +93,10 @@ def ten_table(ten: Arms, truth: list[float], scheme: list[float]) -> Table:
     """
     keys = ("covariance", "free energy", "to the scheme")
     rows: list[list[Any]] = [
-        [c, *(cell for key in keys for cell in _cells(ten[c], key)), ten[c].mean("seconds")] for c in CONTROLS
+        [c, *(cell for key in keys for cell in ten[c].cells(key)), ten[c].mean("seconds")] for c in CONTROLS
     ]
     rows.append(["the scheme's exact minimisers", None, None, None, fall_gap(scheme, truth), *[None] * 6])
-    spread = [
-        "covariance",
-        "low",
-        "high",
-        "free energy",
-        "low ",
-        "high ",
-        "free energy, to the scheme's",
-        "low  ",
-        "high  ",
-    ]
+    spread = columns("covariance", "free energy", "free energy, to the scheme's")
     return Table(
         ["control", *spread, "CPU seconds"],
         rows,
@@ -124,19 +113,35 @@ def others_table(others: Arms) -> Table:
     """
     well, plasma, springs = others["double well"], others["plasma"], others["interaction"]
     rows: list[list[Any]] = [
-        ["double well: sliced W2 from the grid's density", *_cells(well, "w2")],
-        ["double well: sliced W2 of as many Langevin samples", *_cells(well, "sampler w2")],
-        ["double well: effective share of particles as samples of the equilibrium", *_cells(well, "effective share")],
-        ["double well: CPU seconds", *_cells(well, "seconds")],
-        ["plasma: field energy's relative gap from the grid", *_cells(plasma, "field gap")],
-        ["plasma: CPU seconds", *_cells(plasma, "seconds")],
-        ["springs: relative error of the covariance", *_cells(springs, "covariance")],
-        ["springs: mean velocity", *_cells(springs, "mean")],
-        ["springs: mean velocity of the exact flow", *_cells(springs, "exact mean")],
-        ["springs: mean velocity of implicit steps", *_cells(springs, "implicit")],
-        ["springs: CPU seconds", *_cells(springs, "seconds")],
+        ["double well: sliced W2 from the grid's density", *well.cells("w2")],
+        ["double well: sliced W2 of as many Langevin samples", *well.cells("sampler w2")],
+        ["double well: effective share of particles as samples of the equilibrium", *well.cells("effective share")],
+        ["double well: CPU seconds", *well.cells("seconds")],
+        ["plasma: field energy's relative gap from the grid", *plasma.cells("field gap")],
+        ["plasma: CPU seconds", *plasma.cells("seconds")],
+        ["springs: relative error of the covariance", *springs.cells("covariance")],
+        ["springs: mean velocity", *springs.cells("mean")],
+        ["springs: mean velocity of the exact flow", *springs.cells("exact mean")],
+        ["springs: mean velocity of implicit steps", *springs.cells("implicit")],
+        ["springs: CPU seconds", *springs.cells("seconds")],
     ]
     return Table(["system", "value", "low", "high"], rows, f"{WELL}: means over the seeds")
+
+
+def besides_table(times: dict[str, float], ours: Runs) -> Table:
+    """What an iteration takes, and how exact densities are.
+
+    Args:
+        times: CPU milliseconds by way.
+        ours: runs of the scheme, the first of which looked through its inverse.
+    """
+    rows: list[list[Any]] = [[f"an iteration, {name}: CPU ms", ms] for name, ms in times.items()]
+    rows += [
+        ["an iteration's time, ours over Runge-Kutta's", times[CLOSED] / times[TRACED]],
+        ["log-density through the inverse, largest difference", ours[0]["inverse"]],
+        ["entropy against neighbours, largest drift", max(ours.values("entropy gap"))],
+    ]
+    return Table(["measure", "value"], rows, f"{BESIDES}: medians on one thread, d = 10; densities of the mixture")
 
 
 def order_table(by_step: list[list[Any]]) -> Table:
@@ -161,8 +166,3 @@ def single_arms() -> list[Arm]:
 
 def _size(row: Any) -> float:
     return abs(row["kl"])
-
-
-def _cells(runs: Runs, key: str) -> tuple[float | None, ...]:
-    found = runs.interval(key)
-    return (found.value, *ends(found))

@@ -10,13 +10,14 @@ from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 from deepwright.physics.linear_grids import CELG, CellGrid
 from deepwright.physics.pictures import field_images
-from deepwright.studies._frame import Runs, barred, curve, ends, geometric, geometric_mean
+from deepwright.studies._frame import Runs, barred, cells, geometric, geometric_mean, training_curve
 from deepwright.studies.linear_grids.methods import BUDGET, BY_KERNEL, LEVELS, MAIN, OURS
 from deepwright.studies.linear_grids.products import COUNTS
 from deepwright.studies.linear_grids.timing import AXES, CELLS, POINTS
 
 Arms = dict[tuple[str, str], Runs]
 BY_LEVEL = "Three levels over one"
+FIRST_SEED = "Three bands, first seed"
 BY_TIME = "Three bands by training time"
 PRODUCTS = "How many products a solution needs"
 TIMES = "Where a step's time goes"
@@ -45,7 +46,7 @@ def main_table(arms: Arms, seeds: int) -> Table:
         error, setting = mean_error(runs), runs.specs[0]["setting"]
         words = f"{setting['network']}, lr {setting['lr']:g}"
         steps, cost = runs.specs[0]["steps"], runs.mean("seconds")
-        errors = [error.value, *ends(error), max(runs.values("error"))]
+        errors = [*cells(error), max(runs.values("error"))]
         rows.append([problem, name, words, *errors, runs[0]["parameters"], steps, cost])
     columns = ["problem", "network", "setting", "relative L2 error", "low", "high", "worst seed"]
     return Table(
@@ -95,7 +96,7 @@ def level_table(arms: Arms, equal_steps: dict[str, Runs]) -> Table:
         for words, more in (("equal CPU time", arms[problem, LEVELS]), ("equal steps", equal_steps.get(problem))):
             if more is not None:
                 quotient = geometric(more, one, "error")
-                rows.append([problem, words, quotient.value, *ends(quotient), mean_error(more).value])
+                rows.append([problem, words, *cells(quotient), mean_error(more).value])
     return Table(
         ["problem", "compared at", "quotient of errors", "low", "high", "error of three levels"],
         rows,
@@ -117,7 +118,7 @@ def time_table(arms: Arms, longer: dict[str, Runs], times: int) -> Table:
         error, setting = mean_error(runs), runs.specs[0]["setting"]
         words = f"{setting['network']}, lr {setting['lr']:g}"
         warned = runs.mean(lambda row: float(row["warned"]))
-        rows.append([name, words, factor, error.value, *ends(error), max(runs.values("error")), warned])
+        rows.append([name, words, factor, *cells(error), max(runs.values("error")), warned])
     return Table(
         ["network", "setting", "times the budget", "error", "low", "high", "worst seed", "share that certify warns of"],
         rows,
@@ -190,20 +191,19 @@ def figures(arms: Arms) -> list[Figure]:
     """
     problems = list(dict.fromkeys(problem for problem, _ in arms))
     bars = [barred(name, problems, [mean_error(arms[p, name]) for p in problems]) for name in MAIN]
-    losses = [_loss(arms["one band", name], name) for name in (OURS, *BY_KERNEL)]
+    losses = [training_curve(name, arms["one band", name].values("curve")) for name in (OURS, *BY_KERNEL)]
     shown = {name: arms[PICTURED, name][0]["picture"] for name in ("SPINN", "PIXEL", OURS, LEVELS)}
     fields = {"exact": shown[OURS][1].numpy()} | {name: p[0].numpy() for name, p in shown.items()}
     return [
         Figure("bar", "Error at equal CPU time", bars, "problem", "relative L2 error", log_y=True),
-        Figure("line", KERNELS_SEEN, losses, "share of training", "loss", log_y=True),
-        Figure("images", "Three bands, first seed", field_images(fields, extent=(-1, 1, -1, 1))),
+        Figure(
+            "line",
+            KERNELS_SEEN,
+            losses,
+            "share of training",
+            "loss",
+            log_y=True,
+            note="what training lowers: errors, in the first table, can have another order",
+        ),
+        Figure("images", FIRST_SEED, field_images(fields, extent=(-1, 1, -1, 1))),
     ]
-
-
-def _loss(runs: Runs, name: str) -> dict[str, Any]:
-    curves: Sequence[Sequence[float]] = list(zip(*runs.values("curve")))
-    x = [(k + 1) / len(curves) for k in range(len(curves))]
-    points = [geometric_mean(values) for values in curves]
-    if len(runs) == 1:
-        return curve(name, x, [p.value for p in points])
-    return barred(name, x, points)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval, mean_interval
-from deepwright.studies._frame import Measure, Runs, Selection, banded, columns, ends, gaps, mean, ratios
+from deepwright.core.statistics import Interval
+from deepwright.studies._frame import Runs, Selection, banded, cells, columns, gaps, mean, over_trials, ratios
 from deepwright.studies.prunefuse.choosing import Trained
 from deepwright.studies.prunefuse.selecting import LABELS, OURS, RANDOM, SELECTIONS, SEPARATE, WHOLE
 from deepwright.studies.prunefuse.training import (
@@ -45,14 +45,6 @@ def tables(selectors: Selection, trained: Trained, rounds: dict[int, Runs]) -> l
     ]
 
 
-def _cells(runs: Runs, measure: Measure = "test") -> list[Any]:
-    return _parts(runs.interval(measure))
-
-
-def _parts(found: Interval) -> list[Any]:
-    return [found.value, *ends(found)]
-
-
 def _lengths(trained: Trained) -> list[str]:
     return [length for length in LENGTHS if trained.has(length, OURS, SCRATCH)]
 
@@ -65,11 +57,11 @@ def _ways(trained: Trained) -> Table:
                 continue
             scratch = trained.at(length, labels, SCRATCH)
             if not trained.has(length, labels, FUSED):
-                rows.append([labels, length, *_cells(scratch), *[None] * 6])
+                rows.append([labels, length, *scratch.cells("test"), *[None] * 6])
                 continue
             fused = trained.at(length, labels, FUSED)
-            gap = mean_interval(gaps(fused, scratch, "test"))
-            rows.append([labels, length, *_cells(scratch), *_cells(fused), *_parts(gap)])
+            gap = over_trials(gaps(fused, scratch, "test"))
+            rows.append([labels, length, *scratch.cells("test"), *fused.cells("test"), *cells(gap)])
     return Table(
         ["labels chosen by", "training", *columns("from scratch", "fused", "fused less scratch")],
         rows,
@@ -90,10 +82,10 @@ def _labels(selectors: Selection, trained: Trained) -> Table:
         for way in (SCRATCH, FUSED):
             if not trained.has(TEN, name, way):
                 continue
-            late = _cells(trained.at(LONG, name, way)) if trained.has(LONG, name, way) else [None] * 3
+            late = trained.at(LONG, name, way).cells("test") if trained.has(LONG, name, way) else [None] * 3
             cost = [None if name == RANDOM else own.mean("macs") / 1e9, None if name == RANDOM else own.mean("seconds")]
             rows.append(
-                [name, way, *_cells(trained.at(TEN, name, way)), *(late if long else []), own.mean("test"), *cost]
+                [name, way, *trained.at(TEN, name, way).cells("test"), *(late if long else []), own.mean("test"), *cost]
             )
     lengths = columns(TEN, LONG) if long else columns(TEN)
     return Table(
@@ -114,7 +106,7 @@ def _settled(trained: Trained) -> Table:
             for epochs in LENGTHS[length][0]:
                 best = _best_validation(trained.all[length, f"{OURS}: {way}"], epochs)
                 chosen = [row["epochs"] == epochs for row in trained.at(length, OURS, way)]
-                rows.append([way, length, epochs, *_parts(mean_interval(best)), mean(chosen)])
+                rows.append([way, length, epochs, *cells(over_trials(best)), mean(chosen)])
     return Table(
         ["way", "training", "epochs", "validation accuracy", "low", "high", "share of seeds that chose these epochs"],
         rows,
@@ -133,7 +125,7 @@ def _best_validation(runs: Runs, epochs: int) -> list[float]:
 def _rests(trained: Trained) -> Table:
     ways = {"random": FUSED} | {rest: f"{FUSED}, {rest}" for rest in RESTS}
     rows = [
-        [rest, *_cells(trained.at(SMALL, OURS, way)), *_parts(_gap_to_random(trained, way))]
+        [rest, *trained.at(SMALL, OURS, way).cells("test"), *cells(_gap_to_random(trained, way))]
         for rest, way in ways.items()
     ]
     return Table(
@@ -144,15 +136,15 @@ def _rests(trained: Trained) -> Table:
 
 
 def _gap_to_random(trained: Trained, way: str) -> Interval:
-    return mean_interval(gaps(trained.at(SMALL, OURS, way), trained.at(SMALL, OURS, FUSED), "test"))
+    return over_trials(gaps(trained.at(SMALL, OURS, way), trained.at(SMALL, OURS, FUSED), "test"))
 
 
 def _rounds(rounds: dict[int, Runs]) -> Table:
     rows: list[list[Any]] = []
     for width, runs in rounds.items():
         for name in (WHOLE, OURS, SEPARATE):
-            share = mean_interval([row[name] / row[WHOLE] for row in runs])
-            rows.append([width, name, *_cells(runs, name), *_parts(share)])
+            share = over_trials([row[name] / row[WHOLE] for row in runs])
+            rows.append([width, name, *runs.cells(name), *cells(share)])
     return Table(
         ["width", "selector", *columns("CPU seconds", "over the whole network's")],
         rows,
@@ -198,11 +190,11 @@ def summary(selectors: Selection, trained: Trained, rounds: dict[int, Runs]) -> 
     """
 
     def gap(length: str, labels: str) -> Interval:
-        return mean_interval(gaps(trained.at(length, OURS, SCRATCH), trained.at(length, labels, SCRATCH), "test"))
+        return over_trials(gaps(trained.at(length, OURS, SCRATCH), trained.at(length, labels, SCRATCH), "test"))
 
     def fused(length: str, other: str = "") -> Interval:
         scratch = trained.at(other or length, OURS, SCRATCH)
-        return mean_interval(gaps(trained.at(length, OURS, FUSED), scratch, "test"))
+        return over_trials(gaps(trained.at(length, OURS, FUSED), scratch, "test"))
 
     by_name, last = selectors.runs.by("name"), LONG if trained.has(LONG, OURS, FUSED) else TEN
     macs = mean(ratios(by_name[OURS], by_name[WHOLE], "macs"))

@@ -8,8 +8,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from deepwright.core.results import Arm, Figure, Table
-from deepwright.core.statistics import mean_interval
-from deepwright.studies._frame import Runs, Selection, banded, curve, ends, mean, select
+from deepwright.studies._frame import Runs, Selection, banded, cells, curve, mean, over_trials, select
 from deepwright.studies._retraining import spread
 from deepwright.studies.search.room import TINY
 from deepwright.studies.search.units import AS_CUT, L2, ONE_SHOT, RANDOM, SEARCHES, TAYLOR, UNIFORM
@@ -100,7 +99,7 @@ def weight_table(arms: Arms, seeds: int, budget: int) -> Table:
     rows: list[list[Any]] = []
     for method in METHODS:
         runs = arms[method]
-        volumes = [cell for key in ("hypervolume", "held out") for cell in _cells(runs, key)]
+        volumes = [cell for key in ("hypervolume", "held out") for cell in runs.cells(key)]
         picked = (runs.mean(k) for k in ("picked validation error", "picked test error"))
         rows.append([method, *volumes, runs.mean("reduction"), *picked])
     picked_columns = ["weights gone at <= 1 point", "picked: validation error", "picked: test error"]
@@ -134,14 +133,14 @@ def room_table(rooms: Arms, exact: Runs) -> Table:
 
 
 def _room_row(network: str, trials: list[dict[str, Any]]) -> list[Any]:
-    added = mean_interval([t["phase 1 + 2"] - t["phase 1"] for t in trials])
-    left = mean_interval([t["best"] - t["phase 1"] for t in trials])
+    added = over_trials([t["phase 1 + 2"] - t["phase 1"] for t in trials])
+    left = over_trials([t["best"] - t["phase 1"] for t in trials])
     longer = None
     if "phase 1, full budget" in trials[0]:
         longer = mean([t["phase 1, full budget"] - t["phase 1"] for t in trials])
     first, best = (mean([t[k] for t in trials]) for k in ("phase 1", "best"))
     head = [network, trials[0]["weights"], trials[0]["generations"], first]
-    return [*head, added.value, *ends(added), longer, best, left.value, *ends(left)]
+    return [*head, *cells(added), longer, best, *cells(left)]
 
 
 def unit_table(arms: Arms, kinds: Arms, size: str) -> Table:
@@ -155,19 +154,19 @@ def unit_table(arms: Arms, kinds: Arms, size: str) -> Table:
     rows: list[list[Any]] = []
     for (share, arm), runs in (arms | kinds).items():
         before = [runs.mean(k) for k in ("macs", "before", "settled")]
-        rows.append([share, arm, *before, *_cells(runs, "test"), *ends_of_gap(runs)])
+        rows.append([share, arm, *before, *runs.cells("test"), *ends_of_gap(runs)])
     columns = ["MACs", "cut", "statistics anew", "after training", "low", "high", "minus dense", "low ", "high "]
     return Table(["asked", "network", *columns], rows, size)
 
 
-def ends_of_gap(runs: Runs) -> list[Any]:
+def ends_of_gap(runs: Runs) -> tuple[float | None, ...]:
     """Test accuracy less the dense network's, with its interval.
 
     Args:
         runs: of one arm.
     """
-    gap = mean_interval([row["test"] - row["dense"] for row in runs])
-    return [gap.value, *ends(gap)]
+    gap = over_trials([row["test"] - row["dense"] for row in runs])
+    return cells(gap)
 
 
 def foretold_table(arms: Arms) -> Table:
@@ -178,11 +177,8 @@ def foretold_table(arms: Arms) -> Table:
     """
     rows: list[list[Any]] = []
     for share in dict.fromkeys(share for share, _ in arms):
-        cells: list[Any] = []
-        for key in ("before", "settled"):
-            found = mean_interval(_correlations(arms, share, key))
-            cells += [found.value, *ends(found)]
-        rows.append([share, *cells])
+        found = (over_trials(_correlations(arms, share, key)) for key in ("before", "settled"))
+        rows.append([share, *(cell for interval in found for cell in cells(interval))])
     columns = ["as cut", "low", "high", "statistics anew", "low ", "high "]
     networks = len(SEARCHES) + len(ONE_SHOT)
     return Table(
@@ -233,8 +229,3 @@ def figures(weights: Arms, kinds: Arms, arms: Arms, shares: tuple[float, ...]) -
         Figure("bar", "Single weights: hypervolume (higher is better)", volumes, "search", "hypervolume"),
         Figure("scatter", "Single weights: fronts of one seed", fronts, "share of weights kept", "validation error"),
     ]
-
-
-def _cells(runs: Runs, key: str) -> tuple[Any, ...]:
-    found = runs.interval(key)
-    return (found.value, *ends(found))

@@ -7,7 +7,7 @@ from typing import Any
 
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import holm
-from deepwright.studies._frame import Runs, barred, ends, geometric, geometric_mean
+from deepwright.studies._frame import Runs, barred, cells, geometric, geometric_mean
 from deepwright.studies.solve.trials import LOOKS
 
 Arms = dict[Any, Runs]
@@ -38,7 +38,7 @@ def errors_table(arms: Arms, problem: str, words: str) -> Table:
             errors = runs.values("error")
             found = geometric_mean(errors)
             means = (runs.mean(k) for k in ("steps", "seconds", "between points"))
-            rows.append([method, found.value, *ends(found), max(errors), *means])
+            rows.append([method, *cells(found), max(errors), *means])
     columns = ["optimiser", "error (geometric mean)", "low", "high", "worst seed"]
     columns += ["steps", "CPU seconds", "residual between points / on them"]
     return Table(columns, rows, f"{errors_caption(problem)} {words}")
@@ -54,9 +54,23 @@ def quotients_table(arms: Arms, n: int) -> Table:
     rows = []
     for (problem, method), p in holm_p(arms).items():
         found = geometric(arms[problem, method], arms[problem, LM], "error")
-        rows.append([problem, method, found.value, *ends(found), p])
+        rows.append([problem, method, *cells(found), p])
     caption = f"{QUOTIENTS}, seed by seed: geometric means over {n} seeds; p of a quotient of 1, Holm over the rows"
     return Table(["problem", "optimiser", "quotient", "low", "high", "p (Holm)"], rows, caption)
+
+
+def unsettled(quotients: Table) -> list[str]:
+    """One sentence where an interval alone says more than p does after Holm's correction, either way.
+
+    Args:
+        quotients: the table of them.
+    """
+    rows: list[list[Any]] = list(quotients.rows)
+    names = [
+        f"{row[1]} on {row[0]}" for row in rows if row[5] is not None and not row[3] <= 1 <= row[4] and row[5] > 0.05
+    ]
+    words = "With Holm's correction these quotients aren't settled, though 1 is outside of each interval"
+    return [f"{words}: {'; '.join(names)}."] if names else []
 
 
 def holm_p(arms: Arms) -> dict[tuple[str, str], float | None]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import mean_interval
-from deepwright.studies._frame import Runs, banded, curve, ends, mean
+from deepwright.studies._frame import Runs, banded, cells, curve, mean, over_trials
 from deepwright.studies.surgery.trials import SHARES
 
 Arms = dict[Any, Runs]
@@ -25,12 +24,12 @@ def accuracy_table(arms: Arms, trials: Runs, size: str) -> Table:
     dense = trials.interval("dense")
     sizes = [int(trials[0][k]) for k in ("params", "macs")]
     none = [None] * 3
-    rows: list[list[Any]] = [["all", "dense", *sizes, dense.value, None, dense.value, *ends(dense), *none]]
+    rows: list[list[Any]] = [["all", "dense", *sizes, dense.value, None, *cells(dense), *none]]
     for (share, name), runs in arms.items():
         sizes = [int(runs.mean(k)) for k in ("params", "macs")]
-        after, gap = runs.interval("test"), mean_interval([row["test"] - row["dense"] for row in runs])
+        after, gap = runs.interval("test"), over_trials([row["test"] - row["dense"] for row in runs])
         before = [runs.mean(k) for k in ("before", "settled")]
-        rows.append([share, name, *sizes, *before, after.value, *ends(after), gap.value, *ends(gap)])
+        rows.append([share, name, *sizes, *before, *cells(after), *cells(gap)])
     columns = ["cut", "statistics anew", "after training", "low", "high", "minus dense", "low ", "high "]
     return Table(["asked", "importance", "params", "MACs", *columns], rows, f"{TRAINED}: {size}")
 

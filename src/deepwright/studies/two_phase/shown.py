@@ -10,7 +10,7 @@ import numpy as np
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 from deepwright.physics.pictures import field_images
-from deepwright.studies._frame import Runs, barred, curve, ends, geometric, geometric_mean
+from deepwright.studies._frame import Runs, barred, cells, geometric, geometric_mean, training_curve
 from deepwright.studies.two_phase.trials import NOISE, SPREADS
 from deepwright.studies.two_phase.ways import ADAM, LBFGS, ONE, OURS, WAYS
 
@@ -21,6 +21,7 @@ POINTS = "Points moved to the edges"
 LOSSES = "Droplet: loss over the training"
 FLOWS = ("general", "three fluids", "core flow", "free", "slabs", "whole")
 DEFAULT = "points default"
+SLABS = 3  # each of 0.4, up to 1.2
 
 
 def error(runs: Runs, key: str) -> Interval:
@@ -31,15 +32,6 @@ def error(runs: Runs, key: str) -> Interval:
         key: of the error.
     """
     return geometric_mean(runs.values(key))
-
-
-def cells(interval: Interval) -> tuple[float | None, ...]:
-    """Value and ends.
-
-    Args:
-        interval: over the seeds.
-    """
-    return (interval.value, *ends(interval))
 
 
 def droplet_table(arms: Arms, seeds: int) -> Table:
@@ -77,7 +69,8 @@ def others_table(more: Arms) -> Table:
     for what in shown:
         runs = more[what]
         found = [cell for key in ("u", "p") for cell in cells(error(runs, key))]
-        rows.append([what, *found, runs.specs[0]["steps"], runs.mean("seconds")])
+        steps = runs.specs[0]["steps"] * (SLABS if what == "whole" else 1)
+        rows.append([what, *found, steps, runs.mean("seconds")])
     return Table(
         ["flow", "velocity error", "low", "high", "pressure error", "low ", "high ", "steps", "CPU seconds"],
         rows,
@@ -209,18 +202,20 @@ def figures(arms: Arms, more: Arms) -> list[Figure]:
     """
     shown = [what for what in (*WAYS, ADAM, LBFGS) if what in arms]
     bars = [barred(what, ["velocity", "pressure"], [error(arms[what], key) for key in ("u", "p")]) for what in shown]
+    losses = [training_curve(what, arms[what].values("curve")) for what in shown]
     drawn = [
         Figure("bar", "Errors on the droplet", bars, "field", "relative L2 error", log_y=True),
-        Figure("line", LOSSES, [_loss(arms[what], what) for what in shown], "share of training", "loss", log_y=True),
+        Figure(
+            "line",
+            LOSSES,
+            losses,
+            "share of training",
+            "loss",
+            log_y=True,
+            note="each way's own loss, with its own beta: a curve is compared with its beginning, not with another's",
+        ),
     ]
     return [*drawn, *_contrasts(more), _pictures(arms)]
-
-
-def _loss(runs: Runs, name: str) -> dict[str, Any]:
-    curves = list(zip(*runs.values("curve")))
-    points = [geometric_mean(values) for values in curves]
-    x = [(k + 1) / len(curves) for k in range(len(curves))]
-    return barred(name, x, points) if len(runs) > 1 else curve(name, x, [p.value for p in points])
 
 
 def _contrasts(more: Arms) -> list[Figure]:

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import mean_interval
 from deepwright.physics.pictures import field_images
-from deepwright.studies._frame import Runs, banded, curve, ends, mean
-from deepwright.studies.unifluids.narrow import NARROW
+from deepwright.studies._frame import Runs, banded, cells, columns, mean, over_trials
 from deepwright.studies.unifluids.shocks import PATCHES
 from deepwright.studies.unifluids.trials import (
     BLOCKS,
@@ -39,6 +37,7 @@ BY_DIMENSION = "One model for equations of one, two and three dimensions"
 FEW = "Context at random places only"
 NEW = "Reaction-diffusion, never trained on"
 BY_WIDTH = "Narrow networks"
+BESIDES = "What a step takes, and what a patch holds"
 BY_RATE = "Learning rates tried"
 FINER = "Twice as many points as in training"
 
@@ -66,13 +65,7 @@ def error(arms: Arms, what: str, equation: str, key: str = "1") -> float:
 
 
 def _cells(values: list[float]) -> tuple[float | None, ...]:
-    found = mean_interval(values)
-    return (found.value, *ends(found))
-
-
-def _spread(names: list[str] | tuple[str, ...]) -> list[str]:
-    """Columns of values, each with the ends of its interval."""
-    return [column for i, name in enumerate(names) for column in (name, "low" + " " * i, "high" + " " * i)]
+    return cells(over_trials(values))
 
 
 def trainings_table(arms: Arms, seeds: int) -> Table:
@@ -87,12 +80,12 @@ def trainings_table(arms: Arms, seeds: int) -> Table:
         if name not in arms:
             continue
         known = arms[name][0]["errors"]
-        cells = [c for k in LINE for c in (_cells(arms[name].values(errors(k))) if k in known else [None] * 3)]
+        cells = [c for k in LINE for c in (arms[name].cells(errors(k)) if k in known else [None] * 3)]
         rows.append([name, *cells, arms[name].mean("seconds")])
     for simple in ("persistence", "extrapolation"):
-        rows.append([simple, *(c for k in LINE for c in _cells(arms[OURS].values(errors(k, simple)))), None])
+        rows.append([simple, *(c for k in LINE for c in arms[OURS].cells(errors(k, simple))), None])
     return Table(
-        ["training", *_spread(LINE), "CPU seconds"],
+        ["training", *columns(*LINE), "CPU seconds"],
         rows,
         f"{TRAININGS} of 60 test trajectories of plain waves (PDEBench's fields for the training so called), one step "
         "of the sampler; single pass in blocks of four frames; FNO and U-Net frame by frame, one network an equation; "
@@ -113,7 +106,7 @@ def kinds_table(arms: Arms) -> Table:
             found = [row["kinds"][kind] for row in arms[name]]
             rows.append([name, kind, *(c for k in LINE for c in _cells([row[k] for row in found]))])
     return Table(
-        ["training", "initial fields", *_spread(LINE)],
+        ["training", "initial fields", *columns(*LINE)],
         rows,
         f"{BY_KIND}: plain waves, folded to |u|, or cut by a window; all but one trained on plain ones, "
         "that one on fields as PDEBench draws them (a tenth of either kind); one step of the sampler",
@@ -129,12 +122,12 @@ def patch_table(shocks: Arms) -> Table:
     keys = ("all", *KINDS, "at shocks", "elsewhere")
     rows: list[list[Any]] = [
         [f"{p[0]} x {p[1]}", 16 * 64 // (p[0] * p[1])]
-        + [c for key in keys for c in _cells(shocks[p].values(key))]
+        + [c for key in keys for c in shocks[p].cells(key)]
         + [shocks[p].mean("seconds")]
         for p in PATCHES
     ]
     return Table(
-        ["frames x places", "tokens", *_spread(keys), "CPU seconds"],
+        ["frames x places", "tokens", *columns(*keys), "CPU seconds"],
         rows,
         f"{BY_PATCH}: a single pass on Burgers alone, trained and tested on fields as PDEBench draws them, as many "
         "steps for each size; at shocks: the steepest twentieth of each frame; RMS errors over the fields' RMS",
@@ -154,7 +147,7 @@ def steps_table(arms: Arms) -> Table:
         heun = [mean([row["curve"][i]["heun"][k] for row in arms[OURS]]) for k in LINE]
         rows.append([n, *euler, *heun, mean([row["curve"][i]["seconds"] for row in arms[OURS]])])
     return Table(
-        ["steps", *_spread(LINE), *(f"{k}, Heun" for k in LINE), "CPU seconds"],
+        ["steps", *columns(*LINE), *(f"{k}, Heun" for k in LINE), "CPU seconds"],
         rows,
         f"{BY_STEPS}; an ensemble of 8 in ten steps errs by {ensemble[0]:.3g} on Burgers in the mean, spread over "
         f"error {ensemble[1]:.2f}",
@@ -167,7 +160,7 @@ def dimensions_table(arms: Arms) -> Table:
     Args:
         arms: the runs by kind.
     """
-    columns = {
+    more = {
         "persistence": "persistence",
         "extrapolation": "extrapolation",
         "nrmse": "nRMSE",
@@ -178,10 +171,9 @@ def dimensions_table(arms: Arms) -> Table:
         "spectrum": "log spectrum",
     }
     rows: list[list[Any]] = [
-        [k, *_cells(arms[EVERY].values(errors(k))), *(error(arms, EVERY, k, c) for c in columns)]
-        for k in arms[EVERY][0]["errors"]
+        [k, *arms[EVERY].cells(errors(k)), *(error(arms, EVERY, k, c) for c in more)] for k in arms[EVERY][0]["errors"]
     ]
-    return Table(["equation", *_spread(["one step"]), *columns.values()], rows, f"{BY_DIMENSION}, 1000 steps")
+    return Table(["equation", *columns("one step"), *more.values()], rows, f"{BY_DIMENSION}, 1000 steps")
 
 
 def _sensed(arms: Arms, equation: str, key: str) -> list[list[float]]:
@@ -212,8 +204,8 @@ def new_table(arms: Arms) -> Table:
     """
     held = arms[HELD_OUT]
     return Table(
-        ["way", *_spread(["error"])],
-        [[k, *_cells(held.values(k))] for k in held[0]],
+        ["way", *columns("error")],
+        [[k, *held.cells(k)] for k in held[0]],
         f"{NEW}: zero-shot without name and parameters; 50 trajectories for the others",
     )
 
@@ -228,7 +220,7 @@ def finer_table(arms: Arms) -> Table:
         [k, *(c for i in range(2) for c in _cells([row["finer"][k][i] for row in arms[OURS]]))] for k in LINE
     ]
     return Table(
-        ["equation", *_spread(["whole", "as two interleaved grids"])],
+        ["equation", *columns("whole", "as two interleaved grids")],
         rows,
         f"{FINER}: error on 128 points over that on 64; a patch of 16 of them covers half the length, which the "
         "network has never seen; two interleaved grids have the old spacing",
@@ -239,14 +231,27 @@ def narrow_table(narrow: Arms) -> Table:
     """Narrow networks.
 
     Args:
-        narrow: the runs by kind.
+        narrow: the runs by kind and steps.
     """
-    rows: list[list[Any]] = [[*kind, *_cells(narrow[kind].values("error"))] for kind in NARROW]
+    rows: list[list[Any]] = [[*kind, steps, *runs.cells("error")] for (kind, steps), runs in narrow.items()]
     return Table(
-        ["predicted", "loss on", "width", *_spread(["error at 10 steps"])],
+        ["predicted", "loss on", "width", "steps of training", *columns("error at 10 steps")],
         rows,
         f"{BY_WIDTH}: four numbers decide a field of 512 values",
     )
+
+
+def times_table(times: dict[str, float], ours: Runs) -> Table:
+    """What a step and a forecast take, and how many numbers a patch holds.
+
+    Args:
+        times: CPU milliseconds by what is done.
+        ours: the joint trainings.
+    """
+    components, _, values = ours[0]["dimension"]
+    rows: list[list[Any]] = [[f"{name}: CPU ms", ms] for name, ms in times.items()]
+    rows += [["values in a patch", values], ["components that hold 99 % of patches", components]]
+    return Table(["measure", "value"], rows, f"{BESIDES}: medians on one thread; patches of the first seed's fields")
 
 
 def rate_table(tuned: Arms) -> Table:
@@ -286,8 +291,7 @@ def figures(arms: Arms, shocks: Arms) -> list[Figure]:
     ]
     sensors = [banded(k, SHARES, _sensed(arms, k, "error")) for k in LINE]
     sensors += [
-        curve(f"{k}, interpolated first", SHARES, [mean(v) for v in _sensed(arms, k, "interpolated")], dashed=True)
-        for k in LINE
+        banded(f"{k}, interpolated first", SHARES, _sensed(arms, k, "interpolated")) | {"dashed": True} for k in LINE
     ]
     more_steps, whole_frames = "More steps of the sampler buy samples, not accuracy", "Sensors instead of whole frames"
     return [

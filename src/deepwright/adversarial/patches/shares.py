@@ -1,0 +1,131 @@
+"""How little hides each object: the smallest share of its amplitude, by halving, for all objects at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deepwright.adversarial.patches.assembling import overlapped
+from deepwright.adversarial.patches.attenuation import SAAP
+from deepwright.adversarial.patches.fills import attenuated
+from deepwright.adversarial.patches.objectives import REACH
+from deepwright.adversarial.patches.regions import Boxes, box_rows, level_boxes
+from deepwright.adversarial.patches.requiring import candidates_of
+from deepwright.core.devices import back_to, device_of, dtype_of
+from deepwright.core.inference import frozen
+from deepwright.core.requirements import require_whole, require_within
+
+
+def smallest_shares(
+    attack: SAAP,
+    detector: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    boxes: Boxes,
+    *,
+    halvings: int = 5,
+    most: float = 1.0,
+) -> list[Float[Tensor, " k"]]:
+    """Of each image and object the smallest share at which the attack was seen to hide it.
+
+    An upper bound: an attack that fails says nothing of others. Infinite where nothing up to `most` hides it, 0 where
+    no detection overlaps it to begin with.
+
+    Args:
+        attack: whose `tau` is overridden.
+        detector: gives candidates, or an `SSD`.
+        images: as for a call of the attack.
+        boxes: likewise.
+        halvings: of the bracket (0, most]; the answer is that much over 2 to their number too large at most.
+        most: the largest share that is tried.
+
+    Raises:
+        InputError: as for a call of the attack.
+    """
+
+    def hides(shares: list[Tensor]) -> list[Tensor]:
+        found = attack(detector, images, boxes, tau=shares)
+        return [hidden.cpu() for hidden in found.hidden]
+
+    return _halved(hides, attack, detector, images, boxes, halvings, most)
+
+
+def constant_shares(
+    attack: SAAP,
+    detector: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    boxes: Boxes,
+    *,
+    halvings: int = 5,
+    most: float = 1.0,
+) -> list[Float[Tensor, " k"]]:
+    """The same of attenuation that takes the same share of each pixel: what any absorber does.
+
+    Args:
+        attack: says how candidates are read, and in which range images are.
+        detector: gives candidates, or an `SSD`.
+        images: as for a call of the attack.
+        boxes: likewise.
+        halvings: of the bracket.
+        most: the largest share that is tried.
+    """
+
+    def hides(shares: list[Tensor]) -> list[Tensor]:
+        low = attack.bounds[0]
+        moved = images.clone()
+        full, _ = attenuated("constant", images, boxes, 1.0, bounds=attack.bounds)
+        level = level_boxes(rows, images.shape[2], images.shape[3]).split([len(r) for r in rows])
+        for i, (each, own) in enumerate(zip(shares, level)):
+            for share, (x1, y1, x2, y2) in zip(each.tolist(), own.tolist()):
+                part = (i, slice(None), slice(int(y1), int(y2 + 1)), slice(int(x1), int(x2 + 1)))
+                inside = full[part] != images[part]
+                moved[part] = torch.where(inside, low + (1 - share) * (images[part] - low), moved[part])
+        seen = _touched(attack, detector, moved, rows)
+        return [b & ~t for b, t in zip(before, seen)]
+
+    rows = box_rows(boxes, len(images))
+    before = _touched(attack, detector, images, rows)
+    return _halved(hides, attack, detector, images, boxes, halvings, most)
+
+
+def _halved(
+    hides: Callable[[list[Tensor]], list[Tensor]],
+    attack: SAAP,
+    detector: nn.Module,
+    images: Tensor,
+    boxes: Any,
+    halvings: int,
+    most: float,
+) -> list[Tensor]:
+    require_whole(1, halvings=halvings)
+    require_within(0, 1, ends="(]", most=most)
+    rows = box_rows(boxes, len(images))
+    before = torch.cat(_touched(attack, detector, images, rows))
+    counts = [len(r) for r in rows]
+    low, high = torch.zeros(sum(counts)), torch.full((sum(counts),), float(most))
+    reached = torch.cat(hides(list(high.split(counts)))) & before
+    for _ in range(halvings):
+        middle = (low + high) / 2
+        hidden = torch.cat(hides(list(middle.split(counts))))
+        reached |= hidden & before
+        low, high = torch.where(hidden, low, middle), torch.where(hidden, middle, high)
+    found = torch.where(reached, high, torch.inf)
+    return [back_to(t, images) for t in torch.where(before, found, 0.0).split(counts)]
+
+
+def _touched(attack: SAAP, detector: nn.Module, images: Tensor, rows: Sequence[Tensor]) -> list[Tensor]:
+    """Whether some claimed detection overlaps each object."""
+    network = candidates_of(detector)
+    found: list[Tensor] = []
+    with frozen(network), torch.no_grad():
+        for start in range(0, len(images), attack.batch_size):
+            part = slice(start, start + attack.batch_size)
+            x = images[part].to(device_of(network), dtype_of(network))
+            claims = attack.task.prediction(attack.task.read(network(x), len(x), strict=False))
+            own = list(rows[part])
+            level = level_boxes(own, x.shape[2], x.shape[3]).to(x).split([len(r) for r in own])
+            found += [t.cpu() for t in overlapped(attack.task, claims, list(level), REACH)]
+    return found
