@@ -91,7 +91,8 @@ class Placement:
                 room = u.new_tensor([width, height]) - 2 * reach[:, None]
                 centre = torch.where(room > 0, reach[:, None] + u[:, 1:3] * room, u.new_tensor([width, height]) / 2)
             else:
-                centre = u.new_tensor([self.where[0] * width, self.where[1] * height]).expand(n, 2)  # type: ignore[index]
+                share_x, share_y = (float(share) for share in self.where)
+                centre = u.new_tensor([share_x * width, share_y * height]).expand(n, 2)
             return self._places(
                 torch.arange(n, device=device), torch.zeros(n, dtype=torch.long), centre, side, u[:, 3:]
             )

@@ -17,8 +17,15 @@ from deepwright.adversarial.patches.regions import Regions, regions_of
 class Shown(Protocol):
     """Images in which an amount is missing at each place that an object owns."""
 
-    regions: Regions
-    cap: Tensor
+    @property
+    def regions(self) -> Regions:
+        """The objects' places."""
+        ...
+
+    @property
+    def cap(self) -> Float[Tensor, "k longest"]:
+        """The most that can be taken away at each."""
+        ...
 
     def render(self, taken: Float[Tensor, "k longest"]) -> Float[Tensor, "n c h w"]:
         """The images.

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from deepwright.adversarial.patches.assembling import overlapped
 from deepwright.adversarial.patches.attenuation import SAAP
-from deepwright.adversarial.patches.fills import attenuated
 from deepwright.adversarial.patches.objectives import REACH
 from deepwright.adversarial.patches.regions import Boxes, box_rows, level_boxes
-from deepwright.adversarial.patches.requiring import candidates_of
+from deepwright.adversarial.patches.rendering import Pixels
+from deepwright.adversarial.patches.requiring import candidates_of, require_amplitudes
 from deepwright.core.devices import back_to, device_of, dtype_of
 from deepwright.core.inference import frozen
 from deepwright.core.requirements import require_whole, require_within
@@ -74,19 +74,13 @@ def constant_shares(
     """
 
     def hides(shares: list[Tensor]) -> list[Tensor]:
-        low = attack.bounds[0]
-        moved = images.clone()
-        full, _ = attenuated("constant", images, boxes, 1.0, bounds=attack.bounds)
-        level = level_boxes(rows, images.shape[2], images.shape[3]).split([len(r) for r in rows])
-        for i, (each, own) in enumerate(zip(shares, level)):
-            for share, (x1, y1, x2, y2) in zip(each.tolist(), own.tolist()):
-                part = (i, slice(None), slice(int(y1), int(y2 + 1)), slice(int(x1), int(x2 + 1)))
-                inside = full[part] != images[part]
-                moved[part] = torch.where(inside, low + (1 - share) * (images[part] - low), moved[part])
+        moved = shown.render(torch.cat(shares)[:, None].to(shown.cap) * shown.cap)
         seen = _touched(attack, detector, moved, rows)
         return [b & ~t for b, t in zip(before, seen)]
 
+    require_amplitudes(images, attack.bounds)
     rows = box_rows(boxes, len(images))
+    shown = Pixels.at(images, [r.to(images.device) for r in rows], attack.bounds[0])
     before = _touched(attack, detector, images, rows)
     return _halved(hides, attack, detector, images, boxes, halvings, most)
 

@@ -170,8 +170,8 @@ class _Projected(torch.autograd.Function):
         return found
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         """The gradient on free places, less its mean over them."""
-        (free,) = ctx.saved_tensors
+        (free,), g = ctx.saved_tensors, gradients[0]
         mean = torch.where(free, g, 0.0).sum(1, keepdim=True) / free.sum(1, keepdim=True).clamp_min(1)
         return torch.where(free, g - mean, 0.0), None, None
