@@ -199,12 +199,12 @@ class SAAP:
         if checkpoint is None:
             return [], None
         counts = [0, *torch.tensor([len(o) for o in own]).cumsum(0).tolist()]
-        keys = []
+        keys: list[str] = []
         for i, one in enumerate(x):
             mine = shares[counts[i] : counts[i + 1]]
             what = [one.cpu(), own[i].cpu(), mine.cpu(), int(ids[i]), None if scene is None else scene[i].cpu()]
             keys.append(digest(what))
-        known = [log.rows.get(key) for key in keys]
+        known: list[Any] = [log.rows.get(key) for key in keys]
         return keys, None if any(row is None for row in known) else known
 
     def _require_field(self, field: Tensor | None, images: Tensor) -> None:

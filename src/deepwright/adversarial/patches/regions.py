@@ -97,8 +97,7 @@ def box_rows(boxes: Boxes, n: int) -> list[Tensor]:
     rows = []
     for i, found in enumerate(boxes):
         one = found.boxes if isinstance(found, Detections) else found
-        good = isinstance(one, Tensor) and one.ndim == 2 and one.shape[1] in (4, 5) and not one.is_complex()
-        if not good:
+        if not isinstance(one, Tensor) or one.ndim != 2 or one.shape[1] not in (4, 5) or one.is_complex():
             given = f"shape {tuple(one.shape)}" if isinstance(one, Tensor) else type(one).__name__
             raise InputError(f"boxes of image {i}", given=given, expected="(k, 4) corners, or (k, 5) turned boxes")
         one = one.to(torch.float64)

@@ -47,6 +47,7 @@ class InputDetector(Detector):
     exports = False
     calibration_: Tensor
     thresholds_: Tensor
+    alpha_: Tensor
 
     @property
     def parts(self) -> tuple[str, ...]:

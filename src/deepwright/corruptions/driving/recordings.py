@@ -87,12 +87,13 @@ def read_recording(
 def _sorted_out(source: ImageSource, limit: int | None) -> list[_Record]:
     """The records of whichever layout it is; `limit` of them."""
     names = set(source.names)
+    readers: dict[str, Reader] = {"manifest.json": _tub, "driving_log.csv": _log}
     found: dict[PurePosixPath, Reader] = {}
     for name in sorted(names):
         path = PurePosixPath(name)
-        reader = {"manifest.json": _tub, "driving_log.csv": _log}.get(path.name)
-        if reader is not None:
-            found[path.parent] = reader
+        named = readers.get(path.name)
+        if named is not None:
+            found[path.parent] = named
         elif _RECORD.fullmatch(path.name):
             found.setdefault(path.parent, _old_tub)
     expected = "a Donkey tub, or a log of Udacity's simulator"

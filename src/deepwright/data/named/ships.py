@@ -173,8 +173,11 @@ def load_sar_ships(seed: int = 0) -> Data:
     """
     scenes = sar_ships(1600, seed=seed)
     x = (scenes.images * 255).round().to(torch.uint8)
-    parts = [Split(x[a:b], DetectionBatch(scenes.truth[a:b])) for a, b in ((0, 1000), (1000, 1200), (1200, 1600))]
-    return Data("sar-ships", "detection", ("ship",), *parts)
+
+    def part(begin: int, end: int) -> Split:
+        return Split(x[begin:end], DetectionBatch(scenes.truth[begin:end]))
+
+    return Data("sar-ships", "detection", ("ship",), part(0, 1000), part(1000, 1200), part(1200, 1600))
 
 
 def _gamma(streams: Streams, shape: int, *size: int) -> Tensor:
