@@ -35,7 +35,7 @@ def run(settings: Settings) -> StudyResult:
     """Labels chosen by pruned, whole and separate networks; training from scratch and fused on each choice."""
     quick = settings.quick
     seeds = settings.seeds_or(range(100, 101 if quick else 105))
-    rates = RATES[2:3] if quick else RATES
+    rates = RATES[1:2] if quick else RATES
     epochs = 3 if quick else SELECTOR_EPOCHS
     grid = cross(name=SELECTIONS, seed=seeds, lr=rates, epochs=epochs)
     selections = run_grid(selection_trial, grid, settings, "prunefuse, selection")

@@ -18,7 +18,7 @@ from deepwright.studies._networks import Samples, accuracy, built, mnist_small
 RANDOM, WHOLE, OURS = "random", "whole network", "PruneFuse"
 UNITS, SEPARATE = "PruneFuse, units at random", "small separate network (SVP)"
 SELECTIONS = (RANDOM, WHOLE, OURS, UNITS, SEPARATE)
-RATES = (0.01, 0.03, 0.1, 0.3, 0.9)
+RATES = (0.03, 0.1, 0.3)
 LABELS, ROUND, SELECTOR_EPOCHS = 480, 160, 20
 
 

@@ -33,6 +33,7 @@ LENGTHS: dict[str, tuple[tuple[int, ...], int]] = {
     TEN: ((10,), 32),
     LONG: ((10, 30), 32),
 }
+QUICKER = 0.9  # one more learning rate where training is short
 RESTS = ("keep", "function_preserving", "zero", "random + teacher")
 
 
@@ -84,7 +85,7 @@ def training_trial(
         epochs, batch = LENGTHS[length]
         shorter = f"{way} | {TEN}" if length == LONG else ""  # 10 epochs are there already
         found[f"{way} | {length}"] = dict(found.get(shorter, {}))
-        for lr in rates:
+        for lr in rates if length in (TEN, LONG) or quick else [*rates, QUICKER]:
             if way == SCRATCH:
                 model = default_trainer(epochs[-1], lr=lr, batch_size=batch)(network(seed), x, y, 0, seed)
             else:
