@@ -25,6 +25,7 @@ LIMITS = (
     "One strategy, least confidence, and half of the units removed; entropy, margin, k-centers, BADGE and TypiClust, "
     "other shares and synchronised selectors aren't compared here.",
     "Nothing was trained for longer than 30 epochs (450 steps): where validation chose those, more may still help.",
+    "Nearly every longer training chose the largest learning rate that was tried, 0.3; higher ones weren't.",
     "The 1,000 validation labels that every arm is chosen on aren't counted in the budget of 480.",
     "Whether a separate small network's training could be carried over in another way, by distillation for one, wasn't "
     "tried.",

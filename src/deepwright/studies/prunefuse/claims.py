@@ -93,7 +93,7 @@ def _label_claims(trained: Trained) -> list[Claim]:
 
 def _long_claims(trained: Trained) -> list[Claim]:
     ours = trained.at(LONG, OURS, FUSED)
-    late = "Trained until nothing improves, either way ends at what the labels hold."
+    late = "What was copied holds the network back: it ends below what the same labels teach one from scratch."
     return [
         Claim.at_least(f"fused less scratch, {LONG}", _fused_less_scratch(trained, LONG), 0.0).because(
             late, WAYS_SHOWN
