@@ -97,6 +97,7 @@ METHODS = {
     "one network": BASELINE,
     "one network, smeared interface": light(BASELINE),
     "one network, |phi| as input": _ORANGE,
+    "one network, the phase as input": _VIOLET,
     "a network per phase, Adam": _GREEN,
     "a network per phase, L-BFGS": _RED,
     # kinetic-jko

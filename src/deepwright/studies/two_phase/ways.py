@@ -17,7 +17,8 @@ from deepwright.physics.two_phase import (
 
 OURS, STREAM = "a network per phase", "a network per phase, stream function"
 ONE, SMEARED, DISTANCE = "one network", "one network, smeared interface", "one network, |phi| as input"
-RIVALS = (ONE, SMEARED, DISTANCE)
+NUMBERED = "one network, the phase as input"
+RIVALS = (ONE, SMEARED, DISTANCE, NUMBERED)
 WAYS = (OURS, *RIVALS, STREAM)
 BETAS, DAMPINGS, LAYERS = (10.0, 50.0), (1e-3, 1e-1), (0.05, 0.1)
 PAIRS, SINGLES = (8, 12), (12, 18)  # widths: two networks of 2 x 12 have 486 parameters, one of 2 x 18 has 471
@@ -63,8 +64,9 @@ def solver_for(
     hidden = (setting["width"],) * 2
     if what == SMEARED:
         solver: TwoPhasePINN = Smeared(flow, hidden, RADIUS, setting["layer"], counts=counts, seed=seed)
-    elif what in (ONE, DISTANCE):
-        solver = one_network(flow, hidden, seed, distance=what == DISTANCE, counts=counts)
+    elif what in (ONE, DISTANCE, NUMBERED):
+        own = {"distance": what == DISTANCE, "numbered": what == NUMBERED}
+        solver = one_network(flow, hidden, seed, **own, counts=counts)
     else:
         solver = TwoPhasePINN(flow, hidden, stream=what == STREAM, counts=counts, seed=seed)
     solver.beta = setting["beta"]
