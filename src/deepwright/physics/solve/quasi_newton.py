@@ -5,9 +5,11 @@ With s = theta_new - theta, y = g_new - g, h = y^T H y / y^T s, b = -alpha s^T g
     H+ = (H - H y y^T H / y^T H y + phi (y^T H y) w w^T) / tau + s s^T / y^T s,    w = s / y^T s - H y / y^T H y,
     phi = (1 - theta) / (1 + a theta).
 
-BFGS has theta = 0, tau = 1. Self-scaled Broyden chooses theta and tau from a, b and h.
+BFGS has theta = 0 and tau = 1, but in the first update from the identity tau = h, which gives H the problem's size.
+Self-scaled Broyden chooses theta and tau from a, b and h.
 
-Sources: Urban, Stefanou, Pons, arXiv 2405.04230; Kiyani et al., arXiv 2501.16371.
+Sources: Urban, Stefanou, Pons, arXiv 2405.04230; Kiyani et al., arXiv 2501.16371; for BFGS's first scaling Nocedal,
+Wright, Numerical Optimization (2006), eq. 6.20.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ def update(h: Tensor, s: Tensor, y: Tensor, alpha: float, gradient: Tensor, kind
         alpha: the step length.
         gradient: (P,) at the step's start.
         kind: of `KINDS`.
-        first: whether it is the first update.
+        first: whether it is the first update, which scales H.
     """
     ys = float(y @ s)
     hy = h @ y
@@ -56,7 +58,7 @@ def update(h: Tensor, s: Tensor, y: Tensor, alpha: float, gradient: Tensor, kind
 def _scaling(h: float, b: float, n: int, kind: str, first: bool) -> tuple[float, float]:
     """(theta, tau)."""
     if kind == "bfgs":
-        return 0.0, 1.0
+        return 0.0, h if first else 1.0
     a = max(h * b - 1, 0.0)
     theta = 0.0
     if kind == "ssbroyden" and a > 1e-12 and b > 0:
@@ -80,12 +82,13 @@ class QuasiNewton:
     Args:
         problem: its loss is lowered.
         kind: "ssbroyden", "ssbfgs" or "bfgs".
+        scaled: whether BFGS scales the identity before it updates it (False: SciPy's BFGS); its kin always do.
 
     Raises:
         InputError: an unknown kind; more than 20,000 parameters (the bytes needed are told).
     """
 
-    def __init__(self, problem: LeastSquaresProblem, kind: str = "ssbroyden") -> None:
+    def __init__(self, problem: LeastSquaresProblem, kind: str = "ssbroyden", *, scaled: bool = True) -> None:
         if kind not in KINDS:
             raise InputError("kind", given=repr(kind), expected=", ".join(KINDS))
         if problem.size > MOST:
@@ -96,8 +99,9 @@ class QuasiNewton:
                 expected=f"at most {MOST}",
                 hint="use L-BFGS ('lbfgs')",
             )
-        self.problem, self.kind = problem, kind
+        self.problem, self.kind, self.scaled = problem, kind, scaled
         self.count = 0
+        self._fresh = True  # H is the identity
         self.h: Tensor | None = None
         self._now: tuple[float, Tensor] | None = None
 
@@ -119,10 +123,10 @@ class QuasiNewton:
         if largest < 1e-12 or f < 1e-28:
             return StepInfo(f, f, False, largest, 0.0, "converged")
         if self.h is None:
-            self.h = torch.eye(len(theta)).to(theta)
+            self.h, self._fresh = torch.eye(len(theta)).to(theta), True
         p = -(self.h @ g)
         if float(p @ g) >= 0:
-            self.h, p = torch.eye(len(theta)).to(theta), -g
+            self.h, self._fresh, p = torch.eye(len(theta)).to(theta), True, -g
         found = self._search(theta, p, f, g)
         if found is None:
             fresh = torch.equal(self.h, torch.eye(len(theta)).to(theta))
@@ -130,7 +134,9 @@ class QuasiNewton:
             return StepInfo(f, f, False, largest, 0.0, "no step lowers the loss" if fresh else "")
         alpha, new, gradient = found
         s, y = alpha * p, gradient - g
-        self.h = update(self.h, s, y, alpha, g, self.kind, self.count == 0)
+        first = self.scaled and self._fresh if self.kind == "bfgs" else self.count == 0
+        before, self.h = self.h, update(self.h, s, y, alpha, g, self.kind, first)
+        self._fresh = self._fresh and self.h is before
         self.problem.assign(theta + s)
         self._now = (new, gradient)
         self.count += 1
@@ -172,7 +178,7 @@ class QuasiNewton:
 
     def state_dict(self) -> dict[str, Any]:
         """What decides how it goes on."""
-        return {"h": self.h, "count": self.count}
+        return {"h": self.h, "count": self.count, "fresh": self._fresh}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there.
@@ -180,4 +186,4 @@ class QuasiNewton:
         Args:
             state: see `state_dict`.
         """
-        self.h, self.count, self._now = state["h"], state["count"], None
+        self.h, self.count, self._fresh, self._now = state["h"], state["count"], state["fresh"], None
