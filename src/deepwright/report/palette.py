@@ -97,7 +97,8 @@ METHODS = {
     "one network": BASELINE,
     "one network, smeared interface": light(BASELINE),
     "one network, |phi| as input": _ORANGE,
-    "one network, the phase as input": _VIOLET,
+    "one network, the phase as input": light(_VIOLET),
+    "one network, the phase as input, width 18": _VIOLET,
     "a network per phase, Adam": _GREEN,
     "a network per phase, L-BFGS": _RED,
     # kinetic-jko
