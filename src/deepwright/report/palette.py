@@ -78,6 +78,7 @@ METHODS = {
     "Adam": BASELINE,
     "L-BFGS": _ORANGE,
     "BFGS": _GREEN,
+    "unscaled BFGS": light(_GREEN),
     "SSBroyden": _VIOLET,
     "SSBroyden, float32": light(_VIOLET),
     # spline-grid-pinn

@@ -400,7 +400,7 @@ def laplace(device):
     return covariance(LeastSquaresProblem(net(device, hidden=(3,)), blocks(device)), {"edge": 0.1})
 
 
-QUASI = ("bfgs", "ssbfgs", "ssbroyden")
+QUASI = ("bfgs", "bfgs-unscaled", "ssbfgs", "ssbroyden")
 
 ENTRIES = [
     *(Entry(f"jet, {a}", jets(a)) for a in ("tanh", "sin", "gelu")),

@@ -37,7 +37,7 @@ def test_rosenbrock_in_forty_steps():
     assert torch.allclose(model.x, torch.ones(2).double())
 
 
-@pytest.mark.parametrize("kind", ["bfgs", "ssbfgs", "ssbroyden", "lbfgs"])
+@pytest.mark.parametrize("kind", ["bfgs", "bfgs-unscaled", "ssbfgs", "ssbroyden", "lbfgs"])
 def test_quasi_newton_on_rosenbrock(kind):
     model = Vector([-1.2, 1.0])
     training = fit_problem(LeastSquaresProblem(model, [Block("banana", rosenbrock, ONE)]), [(kind, 120)])
@@ -90,7 +90,7 @@ def test_bfgs_scales_the_identity_once_and_unless_told():
         problem = LeastSquaresProblem(
             model, [Block("bowl", lambda m, z: (a.sqrt() @ m.x)[None].expand(len(z), 3), ONE)]
         )
-        optimizer = QuasiNewton(problem, "bfgs", scaled=scaled)
+        optimizer = QuasiNewton(problem, "bfgs" if scaled else "bfgs-unscaled")
         path = [(problem.vector(), problem.value_and_gradient(problem.vector())[1])]
         for _ in range(2):
             assert optimizer.step().accepted

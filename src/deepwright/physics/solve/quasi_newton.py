@@ -5,8 +5,8 @@ With s = theta_new - theta, y = g_new - g, h = y^T H y / y^T s, b = -alpha s^T g
     H+ = (H - H y y^T H / y^T H y + phi (y^T H y) w w^T) / tau + s s^T / y^T s,    w = s / y^T s - H y / y^T H y,
     phi = (1 - theta) / (1 + a theta).
 
-BFGS has theta = 0 and tau = 1, but in the first update from the identity tau = h, which gives H the problem's size.
-Self-scaled Broyden chooses theta and tau from a, b and h.
+BFGS has theta = 0 and tau = 1, but in the first update from the identity tau = h, which gives H the problem's size
+("bfgs-unscaled": never, as in SciPy). Self-scaled Broyden chooses theta and tau from a, b and h.
 
 Sources: Urban, Stefanou, Pons, arXiv 2405.04230; Kiyani et al., arXiv 2501.16371; for BFGS's first scaling Nocedal,
 Wright, Numerical Optimization (2006), eq. 6.20.
@@ -27,7 +27,7 @@ from deepwright.physics.solve.block import Diverged
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.levenberg_marquardt import StepInfo
 
-KINDS = ("bfgs", "ssbfgs", "ssbroyden")
+KINDS = ("bfgs", "bfgs-unscaled", "ssbfgs", "ssbroyden")
 MOST = 20_000
 
 
@@ -57,8 +57,8 @@ def update(h: Tensor, s: Tensor, y: Tensor, alpha: float, gradient: Tensor, kind
 
 def _scaling(h: float, b: float, n: int, kind: str, first: bool) -> tuple[float, float]:
     """(theta, tau)."""
-    if kind == "bfgs":
-        return 0.0, h if first else 1.0
+    if kind in ("bfgs", "bfgs-unscaled"):
+        return 0.0, h if first and kind == "bfgs" else 1.0
     a = max(h * b - 1, 0.0)
     theta = 0.0
     if kind == "ssbroyden" and a > 1e-12 and b > 0:
@@ -81,14 +81,13 @@ class QuasiNewton:
 
     Args:
         problem: its loss is lowered.
-        kind: "ssbroyden", "ssbfgs" or "bfgs".
-        scaled: whether BFGS scales the identity before it updates it (False: SciPy's BFGS); its kin always do.
+        kind: "ssbroyden", "ssbfgs", "bfgs" or "bfgs-unscaled".
 
     Raises:
         InputError: an unknown kind; more than 20,000 parameters (the bytes needed are told).
     """
 
-    def __init__(self, problem: LeastSquaresProblem, kind: str = "ssbroyden", *, scaled: bool = True) -> None:
+    def __init__(self, problem: LeastSquaresProblem, kind: str = "ssbroyden") -> None:
         if kind not in KINDS:
             raise InputError("kind", given=repr(kind), expected=", ".join(KINDS))
         if problem.size > MOST:
@@ -99,7 +98,7 @@ class QuasiNewton:
                 expected=f"at most {MOST}",
                 hint="use L-BFGS ('lbfgs')",
             )
-        self.problem, self.kind, self.scaled = problem, kind, scaled
+        self.problem, self.kind = problem, kind
         self.count = 0
         self._fresh = True  # H is the identity
         self.h: Tensor | None = None
@@ -134,7 +133,7 @@ class QuasiNewton:
             return StepInfo(f, f, False, largest, 0.0, "no step lowers the loss" if fresh else "")
         alpha, new, gradient = found
         s, y = alpha * p, gradient - g
-        first = self.scaled and self._fresh if self.kind == "bfgs" else self.count == 0
+        first = self._fresh if self.kind == "bfgs" else self.count == 0
         before, self.h = self.h, update(self.h, s, y, alpha, g, self.kind, first)
         self._fresh = self._fresh and self.h is before
         self.problem.assign(theta + s)
