@@ -53,6 +53,8 @@ LIMITS = (
     "parameters was ahead; so width 18 is an arm of its own, with four weights, of which 5 and 25 were given to no "
     "other.",
     "Other flows than the droplet were solved with the droplet's setting by a network per phase alone.",
+    "The page is put together from the stored trials of several runs, none of them whole; those of the droplet that "
+    "were run again gave the same errors to the last bit.",
 )
 CONTRASTS = (0.01, 100.0, 1000.0)
 ASIDE = 9000  # the seed that settings are chosen on, and nothing else
