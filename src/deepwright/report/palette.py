@@ -80,6 +80,7 @@ METHODS = {
     "Adam": BASELINE,
     "L-BFGS": _ORANGE,
     "BFGS": _GREEN,
+    "unscaled BFGS": light(_GREEN),
     "SSBroyden": _VIOLET,
     "SSBroyden, float32": light(_VIOLET),
     # spline-grid-pinn
@@ -99,6 +100,8 @@ METHODS = {
     "one network": BASELINE,
     "one network, smeared interface": light(BASELINE),
     "one network, |phi| as input": _ORANGE,
+    "one network, the phase as input": light(_VIOLET),
+    "one network, the phase as input, width 18": _VIOLET,
     "a network per phase, Adam": _GREEN,
     "a network per phase, L-BFGS": _RED,
     # kinetic-jko

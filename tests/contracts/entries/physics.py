@@ -364,7 +364,10 @@ BASELINES = (
     lambda few: one_network(droplet(), (4,), 0, counts=few),
     lambda few: Smeared(droplet(), (4,), 0.5, counts=few),
 )
-SLOW_BASELINES = (lambda few: one_network(droplet(), (4,), 0, distance=True, counts=few),)
+SLOW_BASELINES = (
+    lambda few: one_network(droplet(), (4,), 0, distance=True, counts=few),
+    lambda few: one_network(droplet(), (4,), 0, numbered=True, counts=few),
+)
 
 
 def drop_unknown(device):
@@ -397,7 +400,7 @@ def laplace(device):
     return covariance(LeastSquaresProblem(net(device, hidden=(3,)), blocks(device)), {"edge": 0.1})
 
 
-QUASI = ("bfgs", "ssbfgs", "ssbroyden")
+QUASI = ("bfgs", "bfgs-unscaled", "ssbfgs", "ssbroyden")
 
 ENTRIES = [
     *(Entry(f"jet, {a}", jets(a)) for a in ("tanh", "sin", "gelu")),
@@ -437,7 +440,7 @@ ENTRIES = [
     Entry("flows: layers, static_ball, a stream function", flows(*FLOWS)),
     Entry("flows: general, core_flow, static_droplet in space", flows(*SLOW_FLOWS), slow=True),
     Entry("one_network, Smeared", flows(*BASELINES)),
-    Entry("one_network with |phi|", flows(*SLOW_BASELINES), slow=True),
+    Entry("one_network with |phi|, or the phase", flows(*SLOW_BASELINES), slow=True),
     Entry("Interface, Markers, carry, moving_integral, transport_gap", interfaces),
     Entry("TwoPhasePINN.blocks", drop_by_hand),
     Entry("covariance", laplace, tolerance=1e-3),

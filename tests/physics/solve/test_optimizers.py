@@ -1,5 +1,7 @@
 """Optimisers on problems whose answers are known."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -35,7 +37,7 @@ def test_rosenbrock_in_forty_steps():
     assert torch.allclose(model.x, torch.ones(2).double())
 
 
-@pytest.mark.parametrize("kind", ["bfgs", "ssbfgs", "ssbroyden", "lbfgs"])
+@pytest.mark.parametrize("kind", ["bfgs", "bfgs-unscaled", "ssbfgs", "ssbroyden", "lbfgs"])
 def test_quasi_newton_on_rosenbrock(kind):
     model = Vector([-1.2, 1.0])
     training = fit_problem(LeastSquaresProblem(model, [Block("banana", rosenbrock, ONE)]), [(kind, 120)])
@@ -76,6 +78,33 @@ def test_bfgs_is_scipys():
         y = torch.from_numpy(optimize.rosen_der(target)) - g
         h = update(h, alpha * p, y, alpha, g, "bfgs", False)
         x = torch.from_numpy(target)
+
+
+def test_bfgs_scales_the_identity_once_and_unless_told():
+    """On a steep quadratic the first update from the identity is that from y's / y'y times it, the next is plain."""
+    a = torch.diag(torch.tensor([4e4, 1e4, 2e5], dtype=torch.float64))
+    x = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    found = {}
+    for scaled in (True, False):
+        model = Vector(x.tolist())
+        problem = LeastSquaresProblem(
+            model, [Block("bowl", lambda m, z: (a.sqrt() @ m.x)[None].expand(len(z), 3), ONE)]
+        )
+        optimizer = QuasiNewton(problem, "bfgs" if scaled else "bfgs-unscaled")
+        path = [(problem.vector(), problem.value_and_gradient(problem.vector())[1])]
+        for _ in range(2):
+            assert optimizer.step().accepted
+            path.append((problem.vector(), problem.value_and_gradient(problem.vector())[1]))
+        h = None
+        for (theta, g), (new, gradient) in pairwise(path):
+            s, y = new - theta, gradient - g
+            if h is None:
+                h = torch.eye(3).double() * (float(y @ s) / float(y @ y) if scaled else 1.0)
+            left = torch.eye(3).double() - torch.outer(s, y) / (y @ s)
+            h = left @ h @ left.T + torch.outer(s, s) / (y @ s)
+        assert torch.allclose(optimizer.h, h, rtol=1e-8, atol=1e-14)
+        found[scaled] = h
+    assert float(found[False].diagonal().max()) > 10 * float(found[True].diagonal().max())
 
 
 @pytest.mark.parametrize("way", ["dense", "dual"])

@@ -61,6 +61,7 @@ def test_baselines_run():
     for solver in (
         one_network(droplet(), (6,), 0, counts=FEW),
         one_network(droplet(), (6,), 0, distance=True, counts=FEW),
+        one_network(droplet(), (6,), 0, numbered=True, counts=FEW),
         Smeared(droplet(), (6,), 0.5, counts=FEW),
     ):
         before = float(solver.least_squares().loss().detach())
@@ -69,6 +70,17 @@ def test_baselines_run():
     z = kinked.space.sample(10)
     for i in (0, 1):
         a, b = (jet(kinked.model.nets[i], z, None, "laplacian", engine=e) for e in ("jet", "func"))
+        assert torch.allclose(a.S, b.S, atol=1e-9)
+
+
+def test_one_network_that_is_told_the_phase_jumps_and_has_jets():
+    solver = one_network(droplet(), (6,), 0, numbered=True, distance=True, counts=FEW)
+    z = solver.space.sample(10)
+    assert solver.model.nets[0][-1] is solver.model.nets[1][-1]
+    assert float((solver.model.phase_forward(0, z) - solver.model.phase_forward(1, z)).abs().min()) > 0
+    for i in (0, 1):
+        a, b = (jet(solver.model.nets[i], z, None, "laplacian", engine=e) for e in ("jet", "func"))
+        assert torch.allclose(a.J, b.J, atol=1e-9)
         assert torch.allclose(a.S, b.S, atol=1e-9)
 
 

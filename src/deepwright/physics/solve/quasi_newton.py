@@ -5,9 +5,11 @@ With s = theta_new - theta, y = g_new - g, h = y^T H y / y^T s, b = -alpha s^T g
     H+ = (H - H y y^T H / y^T H y + phi (y^T H y) w w^T) / tau + s s^T / y^T s,    w = s / y^T s - H y / y^T H y,
     phi = (1 - theta) / (1 + a theta).
 
-BFGS has theta = 0, tau = 1. Self-scaled Broyden chooses theta and tau from a, b and h.
+BFGS has theta = 0 and tau = 1, but in the first update from the identity tau = h, which gives H the problem's size
+("bfgs-unscaled": never, as in SciPy). Self-scaled Broyden chooses theta and tau from a, b and h.
 
-Sources: Urban, Stefanou, Pons, arXiv 2405.04230; Kiyani et al., arXiv 2501.16371.
+Sources: Urban, Stefanou, Pons, arXiv 2405.04230; Kiyani et al., arXiv 2501.16371; for BFGS's first scaling Nocedal,
+Wright, Numerical Optimization (2006), eq. 6.20.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from deepwright.physics.solve.block import Diverged
 from deepwright.physics.solve.least_squares import LeastSquaresProblem
 from deepwright.physics.solve.levenberg_marquardt import StepInfo
 
-KINDS = ("bfgs", "ssbfgs", "ssbroyden")
+KINDS = ("bfgs", "bfgs-unscaled", "ssbfgs", "ssbroyden")
 MOST = 20_000
 
 
@@ -39,7 +41,7 @@ def update(h: Tensor, s: Tensor, y: Tensor, alpha: float, gradient: Tensor, kind
         alpha: the step length.
         gradient: (P,) at the step's start.
         kind: of `KINDS`.
-        first: whether it is the first update.
+        first: whether it is the first update, which scales H.
     """
     ys = float(y @ s)
     hy = h @ y
@@ -55,8 +57,8 @@ def update(h: Tensor, s: Tensor, y: Tensor, alpha: float, gradient: Tensor, kind
 
 def _scaling(h: float, b: float, n: int, kind: str, first: bool) -> tuple[float, float]:
     """(theta, tau)."""
-    if kind == "bfgs":
-        return 0.0, 1.0
+    if kind in ("bfgs", "bfgs-unscaled"):
+        return 0.0, h if first and kind == "bfgs" else 1.0
     a = max(h * b - 1, 0.0)
     theta = 0.0
     if kind == "ssbroyden" and a > 1e-12 and b > 0:
@@ -79,7 +81,7 @@ class QuasiNewton:
 
     Args:
         problem: its loss is lowered.
-        kind: "ssbroyden", "ssbfgs" or "bfgs".
+        kind: "ssbroyden", "ssbfgs", "bfgs" or "bfgs-unscaled".
 
     Raises:
         InputError: an unknown kind; more than 20,000 parameters (the bytes needed are told).
@@ -98,6 +100,7 @@ class QuasiNewton:
             )
         self.problem, self.kind = problem, kind
         self.count = 0
+        self._fresh = True  # H is the identity
         self.h: Tensor | None = None
         self._now: tuple[float, Tensor] | None = None
 
@@ -119,10 +122,10 @@ class QuasiNewton:
         if largest < 1e-12 or f < 1e-28:
             return StepInfo(f, f, False, largest, 0.0, "converged")
         if self.h is None:
-            self.h = torch.eye(len(theta)).to(theta)
+            self.h, self._fresh = torch.eye(len(theta)).to(theta), True
         p = -(self.h @ g)
         if float(p @ g) >= 0:
-            self.h, p = torch.eye(len(theta)).to(theta), -g
+            self.h, self._fresh, p = torch.eye(len(theta)).to(theta), True, -g
         found = self._search(theta, p, f, g)
         if found is None:
             fresh = torch.equal(self.h, torch.eye(len(theta)).to(theta))
@@ -130,7 +133,9 @@ class QuasiNewton:
             return StepInfo(f, f, False, largest, 0.0, "no step lowers the loss" if fresh else "")
         alpha, new, gradient = found
         s, y = alpha * p, gradient - g
-        self.h = update(self.h, s, y, alpha, g, self.kind, self.count == 0)
+        first = self._fresh if self.kind == "bfgs" else self.count == 0
+        before, self.h = self.h, update(self.h, s, y, alpha, g, self.kind, first)
+        self._fresh = self._fresh and self.h is before
         self.problem.assign(theta + s)
         self._now = (new, gradient)
         self.count += 1
@@ -172,7 +177,7 @@ class QuasiNewton:
 
     def state_dict(self) -> dict[str, Any]:
         """What decides how it goes on."""
-        return {"h": self.h, "count": self.count}
+        return {"h": self.h, "count": self.count, "fresh": self._fresh}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there.
@@ -180,4 +185,4 @@ class QuasiNewton:
         Args:
             state: see `state_dict`.
         """
-        self.h, self.count, self._now = state["h"], state["count"], None
+        self.h, self.count, self._fresh, self._now = state["h"], state["count"], state["fresh"], None

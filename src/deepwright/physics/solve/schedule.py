@@ -17,7 +17,8 @@ class Phase:
     """So many steps of an optimizer.
 
     Attributes:
-        optimizer: "adam", "lbfgs" (20 iterations a step), "lm" (Levenberg-Marquardt), "bfgs", "ssbfgs" or "ssbroyden".
+        optimizer: "adam", "lbfgs" (20 iterations a step), "lm" (Levenberg-Marquardt), "bfgs", "bfgs-unscaled",
+            "ssbfgs" or "ssbroyden".
         steps: 0 or more.
         lr: Adam's learning rate (1e-3 where not given), or Levenberg-Marquardt's first damping (1e-3).
         decay: let Adam's rate go down to a hundredth along a half cosine.

@@ -1,4 +1,5 @@
-"""What a network per phase is held against: one network, with the jumps ignored, smeared, or only kinks allowed."""
+"""What a network per phase is held against: one network, with the jumps ignored or smeared, with kinks, or told the
+phase."""
 
 from __future__ import annotations
 
@@ -54,35 +55,72 @@ class SignedDistance(nn.Module):
         return concatenate([jet, own])
 
 
+class PhaseNumber(nn.Module):
+    """Appends a number that stands for the phase, so that one network may jump between two of them.
+
+    Args:
+        number: of the phase.
+    """
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(z, number).
+
+        Args:
+            z: points.
+        """
+        return torch.cat([z, torch.full_like(z[:, :1], self.number)], 1)
+
+    def forward_jet(self, jet: Jet) -> Jet:
+        """See `jets`.
+
+        Args:
+            jet: of the coordinates.
+        """
+        own = jet.channels(0).map(torch.zeros_like, torch.full_like(jet.v[..., :1], self.number))
+        return concatenate([jet, own])
+
+
 def one_network(
     problem: TwoPhaseProblem,
     hidden: Sequence[int],
     seed: int,
     distance: bool = False,
     *,
+    numbered: bool = False,
     counts: PointCounts | None = None,
     dtype: torch.dtype = torch.float64,
 ) -> TwoPhasePINN:
-    """A solver with one network: without interface residuals, or with |phi| as an input and with them (arXiv
-    2508.01463).
+    """A solver with one network: without interface residuals; or with them and with |phi| as an input (arXiv
+    2508.01463), or with a number for the phase.
 
     Args:
         problem: see `TwoPhasePINN`.
         hidden: widths of the network.
         seed: of network and points.
-        distance: |phi| as an input.
+        distance: |phi| as an input: velocity and pressure may kink at the interface.
+        numbered: -1 inside and +1 outside as an input: they may jump there.
         counts: points of each kind.
         dtype: of the network.
     """
-    kind = TwoPhasePINN if distance else _Uncoupled
+    kind = TwoPhasePINN if distance or numbered else _Uncoupled
     solver = kind(problem, hidden, counts=counts, dtype=dtype, seed=seed)
     d = problem.dim
     bounds = list(solver.space.bounds)
     if distance:
         level = problem.interface.parts[0].level(solver.space.sample(2048))
         bounds.append((0.0, float(level.abs().max())))
+    if numbered:
+        bounds.append((-1.0, 1.0))
     net = field(len(bounds), d + 1, hidden, bounds=bounds, dtype=dtype, seed=seed)
-    nets = [nn.Sequential(SignedDistance(problem.interface.parts[0], s), net) if distance else net for s in (-1.0, 1.0)]
+    nets: list[nn.Module] = []
+    for s in (-1.0, 1.0):
+        inputs: list[nn.Module] = [SignedDistance(problem.interface.parts[0], s)] if distance else []
+        inputs += [PhaseNumber(s)] if numbered else []
+        nets.append(nn.Sequential(*inputs, net) if inputs else net)
     solver.model = PiecewiseNet(nets, problem.interface)
     return solver
 

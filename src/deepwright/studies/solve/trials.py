@@ -30,6 +30,7 @@ KINDS = {
     "Adam": "adam",
     "L-BFGS": "lbfgs",
     "BFGS": "bfgs",
+    "unscaled BFGS": "bfgs-unscaled",
     "SSBroyden": "ssbroyden",
     "Levenberg-Marquardt": "lm",
 }

@@ -17,9 +17,11 @@ from deepwright.physics.two_phase import (
 
 OURS, STREAM = "a network per phase", "a network per phase, stream function"
 ONE, SMEARED, DISTANCE = "one network", "one network, smeared interface", "one network, |phi| as input"
-RIVALS = (ONE, SMEARED, DISTANCE)
+NUMBERED, WIDE = "one network, the phase as input", "one network, the phase as input, width 18"
+RIVALS = (ONE, SMEARED, DISTANCE, NUMBERED, WIDE)
 WAYS = (OURS, *RIVALS, STREAM)
 BETAS, DAMPINGS, LAYERS = (10.0, 50.0), (1e-3, 1e-1), (0.05, 0.1)
+WIDE_BETAS = (5.0, 10.0, 25.0, 50.0)
 PAIRS, SINGLES = (8, 12), (12, 18)  # widths: two networks of 2 x 12 have 486 parameters, one of 2 x 18 has 471
 ADAM, LBFGS = "a network per phase, Adam", "a network per phase, L-BFGS"
 ADAM_RATES = (1e-2, 3e-2, 1e-1)
@@ -37,6 +39,10 @@ def settings_of(what: str) -> list[dict[str, Any]]:
     Args:
         what: of `WAYS`.
     """
+    if what == WIDE:
+        return [
+            {"beta": beta, "width": SINGLES[1], "damping": d} for beta, d in itertools.product(WIDE_BETAS, DAMPINGS)
+        ]
     own = ("layer", LAYERS) if what == SMEARED else ("damping", DAMPINGS)
     widths = PAIRS if what in (OURS, STREAM) else SINGLES
     found = itertools.product(BETAS, widths, own[1])
@@ -63,8 +69,9 @@ def solver_for(
     hidden = (setting["width"],) * 2
     if what == SMEARED:
         solver: TwoPhasePINN = Smeared(flow, hidden, RADIUS, setting["layer"], counts=counts, seed=seed)
-    elif what in (ONE, DISTANCE):
-        solver = one_network(flow, hidden, seed, distance=what == DISTANCE, counts=counts)
+    elif what in (ONE, DISTANCE, NUMBERED, WIDE):
+        own = {"distance": what == DISTANCE, "numbered": what in (NUMBERED, WIDE)}
+        solver = one_network(flow, hidden, seed, **own, counts=counts)
     else:
         solver = TwoPhasePINN(flow, hidden, stream=what == STREAM, counts=counts, seed=seed)
     solver.beta = setting["beta"]
