@@ -61,6 +61,7 @@ METHODS = {
     "phase 1": light(OURS),
     "global magnitude": BASELINE,
     "flat binary": _ORANGE,
+    "LAMP": _GREEN,
     "best of the searches": OURS,
     "best of the one-shot cuts": _ORANGE,
     "random units": BASELINE,

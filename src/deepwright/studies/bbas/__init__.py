@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from deepwright.core.results import StudyResult
 from deepwright.studies import Settings
-from deepwright.studies._frame import cross, run_grid, study_result
+from deepwright.studies._frame import Runs, cross, run_grid, study_result
 from deepwright.studies.bbas.choosing import DRAWS, EPOCHS, NETWORKS, QUICK_EPOCHS, choices
 from deepwright.studies.bbas.claims import claims_of
-from deepwright.studies.bbas.digits import PAIRS, boxes_trial, digits_trial
+from deepwright.studies.bbas.digits import NEAREST, PAIRS, boxes_trial, digits_trial, nearest_trial
 from deepwright.studies.bbas.found import Found
 from deepwright.studies.bbas.photographs import files_of, photographs_trial
 from deepwright.studies.bbas.shown import LIMITS, figures_of, summary_of, tables_of
@@ -38,16 +38,18 @@ def run(settings: Settings) -> StudyResult:
     others = [trial(pair, epochs) for epochs in lengths if epochs != main for pair in some]
     longer = run_grid(digits_trial, others, settings, "lengths of training")
     boxes = run_grid(boxes_trial, cross(seed=seeds), settings, "boxes_ood")
+    nearest = run_grid(nearest_trial, cross(seed=seeds), settings, "boxes_ood, neighbours")
+    both = Runs(boxes.specs, tuple({**row, NEAREST: other} for row, other in zip(boxes, nearest)))
     drawn = None
     if chosen.photographs is not None:
         grid = cross(seed=seeds, root=str(settings.data_root), small=quick)
         grid = [{**spec, "chosen": chosen.photographs} for spec in grid]
         drawn = run_grid(photographs_trial, grid, settings, "photographs", files=files_of(settings.data_root))
     by_length = {**longer.by("epochs"), main: pairs}
-    found = Found(pairs, {n: by_length[n] for n in lengths}, main, boxes, drawn, chosen)
+    found = Found(pairs, {n: by_length[n] for n in lengths}, main, both, drawn, chosen)
     return study_result(
         "bbas",
-        [*chosen.runs, pairs, longer, boxes, *([] if drawn is None else [drawn])],
+        [*chosen.runs, pairs, longer, boxes, nearest, *([] if drawn is None else [drawn])],
         seeds=seeds,
         claims=claims_of(found),
         tables=tables_of(found),

@@ -20,6 +20,7 @@ from deepwright.studies.bbas.measures import areas
 FAR = ("far noise", "far patches", "far inverted", "far shuffled")
 SETS = ("near", *FAR)
 FAR_EACH = 200
+NEAREST = "the nearest training sample"
 PAIRS = tuple(itertools.combinations(range(10), 2))
 
 
@@ -129,3 +130,9 @@ def boxes_trial(seed: int) -> dict[str, float]:
         "MDS": MDS()
     }
     return {name: auroc(d.fit(known).score(inside), d.score(outside)) for name, d in detectors.items()}
+
+
+def nearest_trial(seed: int) -> float:
+    """AUROC on the same points of the plain distance to the nearest training sample."""
+    train, test, ood = boxes_ood(seed)
+    return auroc(*(torch.cdist(x, train.x).amin(1) for x in (test.x, ood)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -126,3 +126,21 @@ ARMS = {
     "fragility": SearchedLoss("target, in log K / log 2", (0.4, 0.5, 0.6, 0.65), _fragility),
     "fragility, penalty": SearchedLoss("weight", (0.03, 0.1, 0.3, 1.0), _penalty),
 }
+
+WIDER = ", twenty settings"
+_BEYOND: dict[str, tuple[float, ...]] = {
+    "label smoothing": (0.01, *ARMS["label smoothing"].grid),
+    "focal": (0.25, *ARMS["focal"].grid),
+    "cvar": (*ARMS["cvar"].grid, 0.95),
+    "tilted": (0.03, *ARMS["tilted"].grid),
+    "chi2-dro": (0.003, *ARMS["chi2-dro"].grid),
+    "fragility": (*ARMS["fragility"].grid, 0.68),
+}
+_FINER = (0.0, 1e-4, 1e-3, 3e-3, 1e-2, 2e-2, 3e-2, 5e-2, 1e-1, 3e-1)
+SEARCHED = (
+    ARMS
+    | {f"erm{WIDER}": replace(ARMS["erm"], decays=_FINER)}
+    | {f"{name}{WIDER}": replace(ARMS[name], grid=grid) for name, grid in _BEYOND.items()}
+)
+"""Those of `ARMS`, and all but the penalty with one value more each, where a grid's edge was chosen."""
+RIVALS = ("erm", *(name for name in _BEYOND if name != "fragility"))

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from deepwright.core.results import Claim, Table
+from deepwright.studies.fragility.arms import RIVALS
 from deepwright.studies.fragility.choosing import Arms
 from deepwright.studies.fragility.linear import MODELS
 from deepwright.studies.fragility.paired import Gap, against, lowered
-from deepwright.studies.fragility.showing import AGAINST_ERM, LINEAR_MODELS, REGIMES, SOFT, TARGETS, soft_gap, wins
+from deepwright.studies.fragility.showing import (
+    AGAINST_ERM,
+    LINEAR_MODELS,
+    REGIMES,
+    RIVALLED,
+    SOFT,
+    TARGETS,
+    beaten,
+    best_rival,
+    soft_gap,
+    wins,
+)
 
 _SPLITS = "splits of one set"
 _TARGET = (
     "A target that training can't meet leaves plain cross-entropy, which is what validation mostly picks; one that it "
     "meets flattens the probabilities, and the temperature undoes that."
+)
+_RIVALS = (
+    "Chi-square DRO, and cross-entropy at a finer weight decay, come as low; and the target that validation prefers, "
+    "near log 2, has a higher index than the targets of the narrower search."
 )
 _FEW = "The test rows are so few that the interval holds gains and losses alike."
 
@@ -55,6 +71,35 @@ def claims_of(arms: Arms, by_nfi: Arms, n: int, regimes: Table, linear: Table) -
             LINEAR_MODELS,
         ),
     ]
+
+
+def claims_on_rivals(wide: Arms, table: Table, n: int) -> list[Claim]:
+    """FragilityLoss against all other losses where it was ahead of ERM, and where it was behind.
+
+    Args:
+        wide: chosen from the wider searches.
+        table: of `rivals_table`.
+        n: seeds.
+    """
+    found = []
+    for data in dict.fromkeys(str(row[0]) for row in table.rows):
+        rival = best_rival(wide, data)
+        found += [
+            _least(
+                f"{data}: normalised FI at matched temperature is lower than that of the rival that is best on "
+                f"validation ({rival})",
+                lowered(wide, data, "nfi_matched", baseline=rival),
+                0.0,
+                n,
+            ),
+            Claim.at_least(
+                f"{data}: of {len(RIVALS)} other losses, those whose matched normalised FI is higher (Holm)",
+                float(len(beaten(table, data))),
+                float(len(RIVALS)),
+                basis="all losses",
+            ),
+        ]
+    return [claim.because(_RIVALS, RIVALLED) for claim in found]
 
 
 def _stand_in(arms: Arms, by_nfi: Arms, n: int) -> list[Claim]:

@@ -218,7 +218,7 @@ def figures(weights: Arms, kinds: Arms, arms: Arms, shares: tuple[float, ...]) -
         for name in (AS_CUT, L2, RANDOM)
     ]
     fronts = []
-    for method in ("global magnitude", "flat binary", "phase 1", "phase 1 + 2"):
+    for method in ("global magnitude", "LAMP", "flat binary", "phase 1", "phase 1 + 2"):
         front = weights[method][0]["front"]
         fronts.append(curve(method, [p[1] for p in front], [p[0] for p in front]))
     volumes = [banded("hypervolume", METHODS, [weights[m].values("hypervolume") for m in METHODS])]
