@@ -37,14 +37,15 @@ Arms = dict[Any, Runs]
 SPEC = {"advection": 0.040, "burgers": 0.190, "reaction-diffusion": 0.010}
 """What a single pass was measured at on plain waves after 4000 steps, before this house was built."""
 NARROW_STEPS = 800
-TRIED = (*RATES, 3e-2)
 NARROWLY = "narrow network, four numbers in 512"
 LIMITS = (
     "Equations of one to three dimensions on small periodic grids, with one network of some hundred thousand weights "
     "and minutes of one processor: not the paper's size, nor its data.",
     "FNO and U-Net go frame by frame, one network an equation, and see the equation's parameters in the context alone; "
     "the transformer is told them. With many times the budget any of them may be the best.",
-    "Learning rates alone were selected; widths, depths and batch sizes are as set beforehand.",
+    "Learning rates alone were selected; widths, depths and batch sizes are as set beforehand. FNO and U-Net took the "
+    "largest, 0.01. Tried afterwards, 0.03 was ahead of it after a quarter of the training; whole trainings at 0.03 fell "
+    "apart: an FNO erred by 1.03 / 0.78 / 0.04 in the mean over the seeds, a U-Net without bound.",
     "Patch sizes are compared after as many steps, not after as many seconds.",
 )
 
@@ -57,7 +58,7 @@ def run(settings: Settings) -> StudyResult:
     if not quick:
         grid += cross(kind=NARROW[:2], steps=4 * NARROW_STEPS, seed=seeds)
     narrow = run_grid(narrow_trial, grid, settings, "unifluids, narrow networks")
-    tuning = cross(method=METHODS, lr=RATES[1:2] if quick else TRIED, steps=steps, seed=seeds[:1])
+    tuning = cross(method=METHODS, lr=RATES[1:2] if quick else RATES, steps=steps, seed=seeds[:1])
     tuned = run_grid(tuning_trial, tuning, settings, "unifluids, learning rates")
     by_rate, picked = tuned.by("method", "lr"), _picked(tuned, steps)
     rates = {spec["method"]: spec["lr"] for spec in picked.runs.specs}
