@@ -153,4 +153,6 @@ OTHERS = [
     ),
 ]
 
-test_it_is_refused = over([*ATTENUATION, *OTHERS])
+ROWS = [*ATTENUATION, *OTHERS]
+
+test_it_is_refused = over(ROWS)
