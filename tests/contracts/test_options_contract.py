@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 import deepwright
+from deepwright.adversarial import AdvPatch, DPatch, RobustDPatch
 from deepwright.adversarial.sharpening import Blur, GaussianNoise, GuidedSharpen, LaplacianSharpen, LastIterate, Unsharp
 from deepwright.compress import CRITERIA, Layer, ShrinkGraph, TargetProfile, export, importance, plan, quantize, shrink
 from deepwright.core.errors import InputError
 from deepwright.core.fit import fit_drawn
+from deepwright.core.tasks import CandidateDetection
 from deepwright.corruptions import ALL as PERTURBATIONS
 from deepwright.corruptions import TABLES, Compose, Guided, Suite, apply, get
 from deepwright.data import stream_scenes
@@ -32,6 +34,10 @@ FORWARDERS = {
     "studies: cross",  # the axes of a grid
     "studies: curve",  # what a figure's series reads
     "ood: Detector.remember",  # names of what was learnt
+    "adversarial: AdaptivePGD",
+    "adversarial: AdvPatch",
+    "adversarial: DPatch",
+    "adversarial: RobustDPatch",
     "adversarial: APGD",
     "adversarial: APGDT",
     "adversarial: AttackSuite.__call__",
@@ -133,6 +139,12 @@ def test_sharpening(cls):
 def test_an_attack_that_keeps_its_last_iterate():
     with pytest.raises(TypeError, match="no_such_option"):
         LastIterate(0.1, **WORD)
+
+
+@pytest.mark.parametrize("cls", [AdvPatch, DPatch, RobustDPatch])
+def test_patches_on_detectors(cls):
+    with pytest.raises(TypeError, match="no_such_option"):
+        cls(CandidateDetection(1), **WORD)
 
 
 @pytest.mark.parametrize("perturbation", [p for p in PERTURBATIONS if not p.has_literal], ids=lambda p: p.name)

@@ -161,7 +161,7 @@ DOORS = [
         mended,
         file="r/training.pt",
         changes={
-            "training data": {"shift": 0.1},
+            "training targets": {"shift": 0.1},
             "augment": {"share": 0.3},
             "optimizer": {"lr": 2e-3},
             "seed": {"seed": 1},
