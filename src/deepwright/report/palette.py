@@ -23,9 +23,9 @@ def light(color: str) -> str:
 
 
 # Told apart where colours aren't printed: variants, which are lighter, have marks and hatches of their own.
-_LIGHT = tuple(map(light, (OURS, BASELINE, _VIOLET)))
-_MARKERS = dict(zip((OURS, BASELINE, *COLORS[1:], TRUTH, *_LIGHT), [*_MARKS, "x", "+", "1"]))
-_HATCHES = dict(zip((*COLORS[1:], *_LIGHT), ("//", "\\\\", "xx", "..", "--", "++", "oo", "||", "O", "*")))
+_LIGHT = tuple(map(light, (OURS, BASELINE, _VIOLET, _GREEN)))
+_MARKERS = dict(zip((OURS, BASELINE, *COLORS[1:], TRUTH, *_LIGHT), [*_MARKS, "x", "+", "1", "2"]))
+_HATCHES = dict(zip((*COLORS[1:], *_LIGHT), ("//", "\\\\", "xx", "..", "--", "++", "oo", "||", "O", "*", "\\\\\\\\")))
 
 METHODS = {
     # fragility-index

@@ -94,7 +94,11 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_named(_SHARE, "clean_accuracy_sharpened", "p_value"),
         *_named((-1.0, 1.0), "texture_correlation", "contrast_correlation"),
     ],
-    "monitor": _named(_SHARE, "wrong_unnoticed_.+", "false_alarms", "alarmed_.+", "auroc_.+"),
+    "monitor": [
+        *_named(_SHARE, "wrong_unnoticed_pgd", "wrong_unnoticed_adaptive", "false_alarms"),
+        *_named(_SHARE, "alarmed_pgd", "alarmed_adaptive", "alarmed_noise", "alarmed_pgd_squeezing"),
+        *_named(_SHARE, "auroc_pgd", "auroc_adaptive", "auroc_pgd_squeezing"),
+    ],
     "patches": _named(_SHARE, "fooled", "fooled_by_noise", "fooled_by_grey", "p_value", "covered"),
     "attenuation": _named(_SHARE, "hidden_at_.+", "dimmed_at_.+", "median_share", "median_share_dimmed"),
 }
