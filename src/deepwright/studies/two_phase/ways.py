@@ -70,8 +70,7 @@ def solver_for(
     if what == SMEARED:
         solver: TwoPhasePINN = Smeared(flow, hidden, RADIUS, setting["layer"], counts=counts, seed=seed)
     elif what in (ONE, DISTANCE, NUMBERED, WIDE):
-        own = {"distance": what == DISTANCE, "numbered": what in (NUMBERED, WIDE)}
-        solver = one_network(flow, hidden, seed, **own, counts=counts)
+        solver = one_network(flow, hidden, seed, what == DISTANCE, numbered=what in (NUMBERED, WIDE), counts=counts)
     else:
         solver = TwoPhasePINN(flow, hidden, stream=what == STREAM, counts=counts, seed=seed)
     solver.beta = setting["beta"]
