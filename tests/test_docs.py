@@ -40,7 +40,14 @@ def _name(page):
     return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if list(blocks(p, ("python",)))], ids=_name)
+LONG = ("docs/doors.md", "docs/rooms/workflows.md")  # their examples train and audit for many seconds
+
+
+def _marked(page):
+    return pytest.param(page, marks=[pytest.mark.slow] * (_name(page) in LONG), id=_name(page))
+
+
+@pytest.mark.parametrize("page", [_marked(p) for p in PAGES if list(blocks(p, ("python",)))])
 def test_python_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = given(_name(page))

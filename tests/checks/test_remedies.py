@@ -69,7 +69,9 @@ def of_pictures():
     return made, audit(made, checks=["accuracy", "calibration", "fragility", "robustness", "corruptions", "ood"])
 
 
-@pytest.mark.parametrize("name", subjects.MAKERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "detection")) for n in subjects.MAKERS]
+)
 def test_every_remedy_runs_on_its_subject(audited, name):
     subject, report = audited(name)
     for finding in report.findings:

@@ -198,7 +198,14 @@ def test_two_processes_at_once_agree(door, finished, tmp_path):
 
 
 # One signal a door here, in turn; `test_many_kills_cost_nothing` sends every door all of them.
-@pytest.mark.parametrize(("door", "number"), zip(DOORS, itertools.cycle(SIGNALS)), ids=lambda v: getattr(v, "name", v))
+@pytest.mark.parametrize(
+    ("door", "number"),
+    [
+        pytest.param(door, number, marks=[pytest.mark.slow] * door.name.startswith("workflows."))
+        for door, number in zip(DOORS, itertools.cycle(SIGNALS))
+    ],
+    ids=lambda v: getattr(v, "name", v),
+)
 def test_a_kill_at_a_random_moment_costs_nothing(door, number, finished, tmp_path):
     kill_and_resume(door, number, [random.Random(number).random()], finished(door)[1], tmp_path)
 

@@ -132,6 +132,7 @@ def test_killed_trials_resume(tmp_path, jobs):
     assert done.stdout.strip() == str(expected)
 
 
+@pytest.mark.slow  # three pools of processes
 def test_trials_are_equal_for_any_worker_count():
     trials = [{"seed": i, "size": 50} for i in range(6)]
     one, two = run(draw, trials, jobs=1), run(draw, trials, jobs=2)

@@ -157,7 +157,7 @@ def test_gradients_flow_through_a_mixed_network():
     assert bool((x.grad != 0).any())
 
 
-@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+@pytest.mark.parametrize("precision", [pytest.param("64-true", marks=pytest.mark.slow), "bf16-mixed"])
 def test_every_check_works_in_another_precision(precision):
     report = audit(AuditOptions(network(), data=rows(), precision=precision, attack_limit=10, out=None))
     assert {f.check: f.summary for f in report.findings if f.grade == "failed"} == {}

@@ -225,6 +225,7 @@ def test_fine_tuning_learns_the_task(task, outputs, tmp_path):
     assert by_form["after", "ONNX float"] == pytest.approx(by_form["after", "torch"], abs=0.011)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "outputs"), TASKS, ids=["binary", "multi-label", "regression"])
 def test_the_table_has_the_score_of_the_audit(task, outputs, tmp_path):
     options = task_options(task, outputs, tmp_path, importance="l2", epochs=1)
@@ -272,6 +273,7 @@ def test_without_onnx_a_note_says_which_file_is_missing(tmp_path, monkeypatch):
     assert [r[1] for r in found.table.rows] == ["torch", "torch"]
 
 
+@pytest.mark.slow
 def test_a_double_network_stays_double_in_every_file(tmp_path):
     found = shrink_workflow(small_options(tmp_path, precision="64-true"))
     assert {v.dtype for v in load_file(tmp_path / "s" / "weights.safetensors").values()} == {torch.float64}
@@ -291,6 +293,7 @@ def test_a_refusal_leaves_no_folder(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_after_the_cut_keeps_its_plan(tmp_path):
     """Whatever would be chosen today: the plan that was kept is the one that goes on."""
 

@@ -377,6 +377,7 @@ def test_a_front_on_disk(small, tmp_path):
         ParetoResult.load(tmp_path / "front.pt", UnitSpace.of(net, x[:2]))
 
 
+@pytest.mark.slow
 def test_racing_costs_less_and_finds_as_good_a_front():
     data = load_data("mnist")
     x = nn.functional.avg_pool2d(data.train.inputs(), 4).flatten(1)

@@ -98,7 +98,7 @@ def test_units_are_what_the_coupling_allows(name):
 
 
 @pytest.mark.parametrize("plans", [8, pytest.param(40, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "resnet20")) for n in NETWORKS])
 def test_equal_to_the_masked_original(name, plans):
     """Random plans: 1e-9 in float64, and the cost polynomial equals a fresh count of the result."""
     graph, model, example = graph_of(name, on_norm="freeze" if name == "transformer" else "allow")

@@ -72,7 +72,7 @@ def estimators(device):
 ENTRIES = [
     Entry("estimators", estimators, returns="cpu"),
     Entry("MAITE detection, both ways", found),
-    Entry("metrics", metrics),
+    Entry("metrics", metrics, slow=True),
     Entry("audit_maite", audited, returns="cpu"),
     Entry("MAITE, both ways", exchanged, returns="cpu"),
 ]

@@ -157,7 +157,7 @@ ENTRIES = [
     Entry("audit", audited),
     Entry("audit, device by name", audited_there),
     Entry("build_subject, device by name", subject),
-    Entry("shrink", shrunk),
+    Entry("shrink", shrunk, slow=True),
     Entry("harden by smoothing", hardened("smoothing"), slow=True),
     Entry("harden by sharpening", hardened("sharpening"), slow=True),
     Entry("harden by adversarial training", hardened("adversarial-training"), slow=True),

@@ -57,6 +57,7 @@ def test_the_droplet_is_found_and_one_network_does_not():
         assert single.errors()["p"] > 5 * errors["p"]
 
 
+@pytest.mark.slow
 def test_baselines_run():
     for solver in (
         one_network(droplet(), (6,), 0, counts=FEW),
