@@ -48,8 +48,6 @@ LIMITS = (
     "Adam was tried with two learning rates and has the higher one everywhere; a still higher one may be better.",
     "BFGS's matrix is scaled once, by its first step (Nocedal and Wright, 6.20); unscaled it begins with the identity, "
     "as SciPy's. Scaled, its error is lower on Poisson and higher on Burgers; why isn't shown.",
-    "The page is put together from stored trials: BFGS's ran hours after all others (among them unscaled BFGS, which "
-    "was called BFGS then), while more other work shared the processor, so that its seconds may hold fewer steps.",
     "Float32 takes the settings that were chosen in float64, and the longer runs those of the short ones.",
 )
 
