@@ -168,7 +168,7 @@ def _findings(
     promised = "as promised" if found.as_promised else f"MORE than its calibration allows for (at most {found.most})"
     beaten = unnoticed[knowing].high >= alone["PGD"].value
     first = (
-        "An attacker who knows the monitor loses nothing by it: "
+        "An attacker who knows the monitor isn't shown to lose anything by it: "
         if beaten
         else "An attacker who knows the monitor gets past it in part: "
     )
