@@ -199,6 +199,15 @@ def test_a_timing_may_differ_by_a_factor_of_two(now, differing):
     assert any("factor of 2" in line for line in found.words)
 
 
+@pytest.mark.parametrize(("now", "differing"), [(1.9, 0), (0.6, 0), (2.1, 1), (0.4, 1)])
+@pytest.mark.parametrize("heading", ["CPU time over static", "by the clock", "CPU seconds"])
+def test_a_column_of_times_may_differ_by_a_factor_of_two(heading, now, differing):
+    def table(x):
+        return replace(result(), table=Table(["arm", heading, "low", "high"], [["ours", x, x - 0.01, x + 0.01]]))
+
+    assert agreement(table(now), table(1.0)).differing == differing
+
+
 def test_a_cell_with_its_interval_is_compared():
     old = result(rows=((1.0, 0.9, 1.1),))
     assert agreement(result(rows=((1.05, 0.9, 1.1),)), old).differing == 0

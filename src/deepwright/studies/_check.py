@@ -22,6 +22,7 @@ _EQUAL = 1e-6  # of two logarithms
 _MOST = 700.0  # whose exponential is a number still
 _FAR_TOO_MANY = 10**9  # seeds
 _LARGE = 0.1  # of a cell without an interval, that is told
+_TIME = re.compile(r"\b(time|clock|seconds|ms|us)\b")  # in a column's heading
 _DIGITS = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
 
 
@@ -70,8 +71,9 @@ def agreement(now: StudyResult, committed: StudyResult) -> Agreement:
     and t Student's quantile at 5 % shared out over all that is compared (Bonferroni): a rerun on other seeds differs
     anywhere in one of twenty. A geometric mean, whose interval is that of its logarithm, may differ by a factor: its
     logarithm as another mean does. The seed nearest to failing may differ as one new seed does, t s sqrt(1 + 1/n). A
-    number that is no sample may differ by rounding (a thousandth of itself, or a hundredth of its bar), a timing by a
-    factor of two. A claim that held and fails, or failed and holds, or has another bar, differs whatever its numbers.
+    number that is no sample may differ by rounding (a thousandth of itself, or a hundredth of its bar), a timing (a
+    claim that says so, a column whose heading speaks of time) by a factor of two. A claim that held and fails, or
+    failed and holds, or has another bar, differs whatever its numbers.
 
     Args:
         now: the rerun.
@@ -185,10 +187,13 @@ class _Cell:
     high: float
     new: float
     seeds: tuple[int, int]
+    timing: bool
 
     def row(self, judged: int) -> list[Any]:
         allowed: str | float
-        if _geometric(self.old, self.low, self.high):
+        if self.timing:
+            near, allowed = _within_times(self.old, self.new, TIMES), f"x {TIMES:g} (timing)"
+        elif _geometric(self.old, self.low, self.high):
             times = _times(self.old, self.high, *self.seeds, judged)
             near, allowed = _within_times(self.old, self.new, times), f"x {times:.3g}"
         else:
@@ -206,7 +211,9 @@ def _cells(now: StudyResult, committed: StudyResult) -> Iterator[_Cell]:
     for name, columns, row, again in _pairs(now, committed):
         for i, value, low, high in _intervals(columns, row):
             new = again[i]
-            yield _Cell(f"{name}: {columns[i].strip()}", value, low, high, new if is_number(new) else math.nan, seeds)
+            heading, now_there = columns[i].strip(), new if is_number(new) else math.nan
+            timing = _TIME.search(heading) is not None
+            yield _Cell(f"{name}: {heading}", value, low, high, now_there, seeds, timing)
 
 
 def _intervals(columns: list[str], row: list[Cell]) -> Iterator[tuple[int, float, float, float]]:

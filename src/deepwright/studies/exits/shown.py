@@ -171,12 +171,12 @@ def _times(runs: Runs, repeats: int) -> Table:
         for batch in BATCHES:
             cells = [cell for key in ("cpu", "clock") for cell in runs.cells(_time(cut, batch, key))]
             rows.append([cut, batch, *cells, runs.mean(_time(cut, batch, "static ms"))])
-    rows.append(["", "load of the machine, processes a core", *[None] * 3, *runs.cells("load"), None])
+    rows.append(["", "load of the machine, processes a core", *[None] * 3, runs.mean("load"), *[None] * 3])
     return Table(
         ["exit after", "batch", *columns("CPU time over static", "by the clock"), "static, CPU ms"],
         rows,
         f"{TIMES_SHOWN} with one exit over the static network's, boxes included: medians of {repeats} calls each on "
-        f"one thread, taking turns, one network a seed, {len(runs)} seeds, beside other work on the machine (last row)",
+        f"one thread, taking turns, one network a seed, {len(runs)} seeds; last row: what else the machine did",
     )
 
 
