@@ -35,8 +35,8 @@ LIMITS = (
     "Equal CPU time means steps in proportion to costs that were measured once, on one thread of one processor.",
     "Settings were chosen by the error against the exact solution, which a user doesn't have: every arm is at its best "
     "of six, not as it would be found in use. The weight of edge and start (10) is the same for all and wasn't tried.",
-    "Settings were chosen on one seed: where others tried came near (last table), another seed may choose them. Where an "
-    "arm's rate is at the grid's edge, one beyond may be better still.",
+    "Settings were chosen on one seed: where others tried came near (last table), another seed may choose them. Where "
+    "an arm's rate is at the grid's edge, one beyond may be better still.",
     "How much longer cells take hangs on caches and on what else the processor does: it differs from run to run.",
     f"One level isn't followed to where it learns three bands: it may need far more than {LONGER} times the time.",
     "On ten axes only time and memory are compared.",
@@ -346,8 +346,8 @@ def _time_claims(times: dict[str, float]) -> list[Claim]:
     how: dict[str, Any] = {"timing": True, "basis": MEDIAN}
     bare = {name: times[f"{name}, no head"] for name in ("CELG, 2 axes", "CELG, 10 axes", CELLS)}
     head = (
-        f"A step of CELG takes {two:.3g} ms, {bare['CELG, 2 axes']:.3g} without its head, which is twice as wide as that "
-        f"of the cells: without heads cells take {bare[CELLS] / bare['CELG, 2 axes']:.2g} times as long."
+        f"A step of CELG takes {two:.3g} ms, {bare['CELG, 2 axes']:.3g} without its head, which is twice as wide as "
+        f"that of the cells: without heads cells take {bare[CELLS] / bare['CELG, 2 axes']:.2g} times as long."
     )
     axes = (
         "Each axis has its spline and its own derivatives through the head: without the head ten axes cost "
