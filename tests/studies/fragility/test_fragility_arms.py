@@ -102,7 +102,7 @@ def test_chi2_is_the_mean_under_the_worst_weights_of_its_ball():
 
 
 def test_every_arm_has_as_many_settings():
-    assert {len(arm.tries) for arm in ARMS.values()} == {16}
+    assert {len(arm.tries) for arm in ARMS.values()} == {24}
 
 
 def test_a_member_trains_as_if_it_were_alone():

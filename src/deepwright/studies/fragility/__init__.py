@@ -40,7 +40,7 @@ from deepwright.studies.fragility.showing import (
 from deepwright.studies.fragility.trials import HIDDEN, STEPS, trial
 from deepwright.studies.fragility.worlds import CLAIMED, HEART_FILE, LINEAR, MAIN, QUICK, WORLDS
 
-SEEDS = range(400, 410)  # new to all decisions; 0 to 4, 200 to 204 and 300 to 309 were seen on the way
+SEEDS = range(500, 510)  # new to all decisions; 0 to 4, 200 to 204, 300 to 309 and 400 to 409 were seen on the way
 LIMITS = (
     "The published setting with a convolutional network on MedMNIST isn't here: its images are not at hand.",
     "The published regulariser isn't public; FragilityLoss is ours, built from the same index (see its page).",
@@ -49,13 +49,14 @@ LIMITS = (
     "Intervals of real sets allow for the rows that their splits share (Nadeau and Bengio), which is an approximation.",
     "On heart failure, breast cancer and the digits, held-out rows hold too few errors to fit a temperature: each "
     "tenth of the test rows is read at that of the held-out rows and the other nine tenths. No arm is selected by it.",
-    "Thirty-two settings an arm are a coarse search; a finer one may move every arm. ERM's are sixteen weight decays "
-    "at two learning rates, those of all other losses two decays: finer decays may lower theirs too.",
+    "Forty-eight settings an arm are a coarse search; a finer one may move every arm. ERM's are 24 weight decays at two "
+    "learning rates, those of all other losses four decays: finer ones may lower theirs too.",
+    "Where an arm's own setting is at the grid's edge it is mostly the end at which it is cross-entropy.",
 )
 
 
 def _seeds(settings: Settings) -> tuple[int, ...]:
-    return settings.seeds_or(SEEDS[:2] if settings.quick else SEEDS)
+    return settings.seeds_or(SEEDS[:1] if settings.quick else SEEDS)
 
 
 def grids(settings: Settings) -> tuple[list[dict[str, Any]], ...]:
@@ -65,7 +66,7 @@ def grids(settings: Settings) -> tuple[list[dict[str, Any]], ...]:
     there = [name for name in WORLDS if (heart or name != "heart failure") and (not quick or name in QUICK)]
     more: dict[str, Any] = {"seed": seeds, "root": str(root) if heart else None}
     main, others = ([name for name in there if (name in MAIN) == wanted] for wanted in (True, False))
-    steps = 40 if quick else STEPS
+    steps = 20 if quick else STEPS
     return (
         cross(data=main, arm=list(ARMS), **more, steps=steps),
         cross(data=others, arm=[*RIVALS, "fragility"], **more, steps=steps),

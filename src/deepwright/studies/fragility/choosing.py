@@ -16,7 +16,7 @@ WORDS = {
     "nfi": "validation normalised FI at matched temperature",
 }
 HELD = "held-out rows of each seed, which also fit the temperature"
-FIXED, SMALL, PUSHED = "fragility, target 0.5", "erm, 4 settings", "fragility, targets from 0.6"
+FIXED, SMALL, PUSHED = "fragility, target 0.5", "erm, 8 settings", "fragility, targets from 0.6"
 _PARTS: dict[str, tuple[str, Callable[[dict[str, Any]], bool], str]] = {
     SMALL: ("erm", lambda row: row["decay"] in DECAYS, "the part of ERM's search with the others' weight decays"),
     FIXED: ("fragility", lambda row: row["setting"] == 0.5, "the part of its search at the target that is the default"),

@@ -27,8 +27,8 @@ _TARGET = (
     "meets flattens the probabilities, and the temperature undoes that."
 )
 _RIVALS = (
-    "Chi-square DRO, and cross-entropy at a finer weight decay, come as low; and the target that validation prefers, "
-    "near log 2, has a higher index than the targets of the narrower search."
+    "A target that no fit meets leaves plain cross-entropy, and with one that is met others that are selected alike come "
+    "as low."
 )
 _FEW = "The test rows are so few that the interval holds gains and losses alike."
 
