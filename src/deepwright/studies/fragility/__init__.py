@@ -49,8 +49,8 @@ LIMITS = (
     "Intervals of real sets allow for the rows that their splits share (Nadeau and Bengio), which is an approximation.",
     "On heart failure, breast cancer and the digits, held-out rows hold too few errors to fit a temperature: each "
     "tenth of the test rows is read at that of the held-out rows and the other nine tenths. No arm is selected by it.",
-    "Forty-eight settings an arm are a coarse search; a finer one may move every arm. ERM's are 24 weight decays at two "
-    "learning rates, those of all other losses four decays: finer ones may lower theirs too.",
+    "Forty-eight settings an arm are a coarse search; a finer one may move every arm. ERM's are 24 weight decays at "
+    "two learning rates, those of all other losses four decays: finer ones may lower theirs too.",
     "Where an arm's own setting is at the grid's edge it is mostly the end at which it is cross-entropy.",
 )
 

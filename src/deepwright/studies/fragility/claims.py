@@ -27,8 +27,8 @@ _TARGET = (
     "meets flattens the probabilities, and the temperature undoes that."
 )
 _RIVALS = (
-    "A target that no fit meets leaves plain cross-entropy, and with one that is met others that are selected alike come "
-    "as low."
+    "A target that no fit meets leaves plain cross-entropy, and with one that is met others that are selected alike "
+    "come as low."
 )
 _FEW = "The test rows are so few that the interval holds gains and losses alike."
 
