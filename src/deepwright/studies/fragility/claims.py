@@ -97,10 +97,11 @@ def claims_on_rivals(arms: Arms, table: Table, names: list[str], n: int) -> list
         found += [
             _least(
                 f"{data}: normalised FI at matched temperature is lower than that of the rival that is best on "
-                f"validation ({rival})",
+                "validation",
                 lowered(arms, data, "nfi_matched", baseline=rival),
                 0.0,
                 n,
+                f"seeds; the best rival is {rival}",
             ),
             Claim.at_least(
                 f"{data}: of {len(RIVALS)} other losses, those whose matched normalised FI is higher (Holm)",
