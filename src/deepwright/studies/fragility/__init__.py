@@ -66,7 +66,7 @@ def grids(settings: Settings) -> tuple[list[dict[str, Any]], ...]:
     there = [name for name in WORLDS if (heart or name != "heart failure") and (not quick or name in QUICK)]
     more: dict[str, Any] = {"seed": seeds, "root": str(root) if heart else None}
     main, others = ([name for name in there if (name in MAIN) == wanted] for wanted in (True, False))
-    steps = 20 if quick else STEPS
+    steps = 8 if quick else STEPS
     return (
         cross(data=main, arm=list(ARMS), **more, steps=steps),
         cross(data=others, arm=[*RIVALS, "fragility"], **more, steps=steps),
