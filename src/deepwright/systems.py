@@ -82,7 +82,7 @@ SYSTEMS: tuple[System, ...] = (
         "adversarial",
         "sharpening",
         ("LaplacianSharpen", "Unsharp", "ContrastStretch", "BiLevel", "FastPreemption", "Smoothed"),
-        missing="its study",
+        "sharpening",
     ),
     System(
         "saap",
