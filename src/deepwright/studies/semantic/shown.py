@@ -167,23 +167,25 @@ def summary(found: Found) -> str:
     Args:
         found: everything.
     """
-    ours, squeezing = found.ours(), found.scenes[SQUEEZING]
+    ours = found.ours()
     plain, knows = found.knowing[""], found.knowing[OURS]
     best = max((n for n in found.scenes if n != SUPERVISED), key=lambda n: found.scenes[n].mean(auroc(PGD)))
     under = {name: [found.scenes[name].mean(auroc(attack)) for attack in (PGD, SEGPGD)] for name in found.scenes}
     caught = knows.mean(lambda row: row["alarmed"][OURS])
+    left, usual = knows.mean("score"), plain.mean("score")
     said = (
         f"Of scenes attacked at {AT} by one who knows image features {caught:.2f} alarm, and the network is left a "
-        f"mean IoU of {knows.mean('score'):.2f} ({plain.mean('score'):.2f} by one who doesn't care). Against attackers who "
-        f"don't know, image features have an AUROC of {_both(under[OURS])} (PGD, SegPGD), feature squeezing, at three "
-        f"passes, {_both(under[SQUEEZING])}"
+        f"mean IoU of {left:.2f} ({usual:.2f} by one who doesn't care). Against attackers who don't know, image "
+        f"features have an AUROC of {_both(under[OURS])} (PGD, SegPGD), feature squeezing, at three passes, "
+        f"{_both(under[SQUEEZING])}"
     )
     if UNCERTAINTY in under:
         gains = " and ".join(_gap(ours, found.scenes[UNCERTAINTY], attack) for attack in (PGD, SEGPGD))
         said += f", uncertainty {_both(under[UNCERTAINTY])} (image features less it: {gains})"
+    of_noise = [found.scenes[name].mean(auroc(NOISE)) for name in (OURS, SQUEEZING)]
     said += (
         f". Ahead of all that weren't shown attacks under PGD is {best} with {under[best][0]:.3f}. Noise of the same "
-        f"size leaves image features at {ours.mean(auroc(NOISE)):.3f}, squeezing at {squeezing.mean(auroc(NOISE)):.3f}; "
+        f"size leaves image features at {of_noise[0]:.3f}, squeezing at {of_noise[1]:.3f}; "
         f"{ours.mean('false alarms'):.3f} of clean scenes alarm at a rate of 0.05."
     )
     if found.photographs is not None:
