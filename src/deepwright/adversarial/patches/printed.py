@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from deepwright.adversarial.aim import Aim, LossFunction, SuccessFunction, loss_name, require_task
 from deepwright.adversarial.options import box, switch
@@ -26,6 +27,7 @@ from deepwright.adversarial.patches.pasting import (
 )
 from deepwright.adversarial.probing import forward_of, probed
 from deepwright.adversarial.victim import NoGradientError
+from deepwright.core.boxes import mean_average_precision
 from deepwright.core.devices import back_to, device_of, dtype_of
 from deepwright.core.errors import InputError, NotFittedError
 from deepwright.core.inference import frozen, require_float_images
@@ -48,8 +50,8 @@ class PatchReport:
         grey: that a patch of the middle of the range fools.
         p_value: of McNemar's test, the patch against the noise.
         covered: mean share of an image that is covered.
-        rates: of detectors, by kind of patch ("none", "patch", "random", "grey"): share of objects that are missed, and
-            false alarms an image.
+        rates: of detectors, by kind of patch ("none", "patch", "random", "grey"): share of objects that are missed,
+            false alarms an image, and average precision at the task's overlap.
         by_image: by kind of patch, whether each of the n is fooled.
     """
 
@@ -266,7 +268,8 @@ class AdversarialPatch:
             guess = task.join([_final(task, out) for out, _ in pairs])
             truth = DetectionBatch(one for _, y in pairs for one in y)
             if any(len(t) for t in truth):
-                rates[name] = task.error_rates(guess, truth)
+                precision = mean_average_precision(guess, truth, task.iou)
+                rates[name] = task.error_rates(guess, truth) | {"average_precision": precision}
         return rates
 
     def _as_they_are(self, model: nn.Module, x: Tensor, y: Any) -> tuple[Tensor, tuple[Any, Any]]:
@@ -411,7 +414,9 @@ class AdvPatch(AdversarialPatch):
 class DPatch(AdversarialPatch):
     """Upright anywhere in the image, against all that the detector finds; arXiv 1806.02299.
 
-    Raised are missed objects and false alarms together.
+    Raised are missed objects and false alarms together. What lies outside the patch and further away than the detector
+    looks can't be hidden by it: of such a patch read the average precision and the false alarms in `PatchReport.rates`,
+    which misses alone don't tell from noise in its place.
 
     Args:
         task: `CandidateDetection(...)`.
@@ -437,7 +442,9 @@ class RobustDPatch(DPatch):
 
 @dataclass(frozen=True)
 class MissedAndFalse:
-    """-log of objects' scores, plus the smooth maximum of the log-odds of candidates of nothing.
+    """-log of objects' scores, plus the summed cross-entropy of candidates of nothing: false alarms, many and sure.
+
+    Their smooth maximum would do with a single one, which any noise has already.
 
     Args:
         task: reads candidates.
@@ -457,7 +464,9 @@ class MissedAndFalse:
             out: candidates.
             y: true boxes.
         """
-        return self.task.vanished(out, y) + self.task.fabricated(out, y)
+        mine, _ = self.task.belonging(out, y)
+        false = torch.where(mine.any(2, keepdim=True), 0.0, F.softplus(out[..., 4:]))
+        return self.task.vanished(out, y) + false.flatten(1).sum(1)
 
 
 def _final(task: Detection, out: Any) -> DetectionBatch:
