@@ -9,7 +9,7 @@ from __future__ import annotations
 from deepwright.core.results import StudyResult
 from deepwright.studies import Settings
 from deepwright.studies._frame import cross, run_grid, study_result
-from deepwright.studies.saap.attacks import TAU, curve_trial, hiding_trial, loose_trial, moved_trial
+from deepwright.studies.saap.attacks import TAU, curve_trial, hiding_trial, loose_trial, moved_trial, transfer_trial
 from deepwright.studies.saap.claims import claims_of
 from deepwright.studies.saap.detectors import CENTRE, KINDS, size_of
 from deepwright.studies.saap.found import Found, best_pasted, best_step_lengths
@@ -21,6 +21,7 @@ from deepwright.studies.saap.shown import LIMITS, figures_of, pictures_trial, su
 SEEDS = range(700, 705)
 SHARES = {CENTRE: (0.05, 0.2, 0.3, 0.5)}
 LOOSE = (0.1, 0.3)
+TWO = (0.1, 0.2)
 
 
 def run(settings: Settings) -> StudyResult:
@@ -32,8 +33,16 @@ def run(settings: Settings) -> StudyResult:
     shares = {kind: (0.3,) if quick else SHARES.get(kind, ()) for kind in kinds}
     grid = [spec for kind in kinds for spec in cross(seed=seeds, kind=kind, tau=shares[kind], quick=quick)]
     curves = run_grid(curve_trial, grid, settings, "saap, shares")
+    transfer = run_grid(
+        transfer_trial,
+        cross(seed=seeds, tau=TWO[:1] if quick else TWO, quick=quick),
+        settings,
+        "saap, transfer",
+    )
     loose = run_grid(loose_trial, cross(seed=seeds, tau=LOOSE, quick=quick), settings, "saap, the released bound")
-    moved = run_grid(moved_trial, cross(seed=seeds, quick=quick), settings, "saap, seen anew")
+    moved = run_grid(
+        moved_trial, cross(seed=seeds, tau=TWO[:1] if quick else TWO, quick=quick), settings, "saap, seen anew"
+    )
     receiver = run_grid(receiver_trial, cross(seed=seeds, quick=quick), settings, "saap, receiver")
     hardened = run_grid(hardening_trial, cross(seed=seeds, way=WAYS, quick=quick), settings, "saap, trained on")
     pasted = run_grid(pasted_trial, cross(seed=seeds, kind=kinds, quick=quick), settings, "saap, pasted")
@@ -43,8 +52,9 @@ def run(settings: Settings) -> StudyResult:
         hiding.by("kind"),
         lengths.runs.by("detector", "arm"),
         curves.by("kind", "tau"),
+        transfer.by("tau"),
         loose.by("tau"),
-        moved,
+        moved.by("tau"),
         receiver,
         hardened.by("way"),
         pasted.by("kind"),
@@ -53,7 +63,7 @@ def run(settings: Settings) -> StudyResult:
     )
     return study_result(
         "saap",
-        [hiding, curves, loose, moved, receiver, hardened, pasted, drawn],
+        [hiding, curves, transfer, loose, moved, receiver, hardened, pasted, drawn],
         seeds=seeds,
         claims=claims_of(found),
         tables=tables_of(found),

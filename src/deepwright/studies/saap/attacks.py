@@ -11,13 +11,13 @@ from deepwright.adversarial.patches import EOT, FILLS, SAAP, attenuated
 from deepwright.adversarial.patches.objectives import Scene, hide
 from deepwright.core.tasks import DetectionBatch
 from deepwright.data import ShipScenes
-from deepwright.studies.saap.detectors import ANCHORS, CENTRE, TASK, claims, detector, measured, scenes, size_of
+from deepwright.studies.saap.detectors import ANCHORS, CENTRE, KINDS, TASK, claims, detector, measured, scenes, size_of
 
 OURS, PROJECTED, SIGN = "Frank-Wolfe", "projected gradients", "sign steps"
 LEVELS: dict[str, tuple[dict[str, float], ...]] = {
     OURS: ({},),
-    PROJECTED: ({"levels": 5.0}, {"levels": 15.0}, {"levels": 45.0}),
-    SIGN: ({"levels": 2.0}, {"levels": 5.0}, {"levels": 15.0}),
+    PROJECTED: ({"levels": 15.0}, {"levels": 45.0}, {"levels": 135.0}),
+    SIGN: ({"levels": 5.0}, {"levels": 15.0}, {"levels": 45.0}),
 }
 """Step lengths in grey levels of 255 that are tried; Frank-Wolfe has none."""
 LOSSES = {
@@ -40,7 +40,17 @@ RIVALS = (*CONTROLS, GRADIENT, LOOKS)
 """What needs no optimiser that knows the model: the best of them at each seed is what counts."""
 LOOSE = {"loose bound alone": {}, "loose bound, true sign": {}, "loose bound, sign as released": {"literal": True}}
 TAU = 0.1
-EACH = EOT(samples=2)
+BOTH = "both at once"
+WITHOUT, UNDER = "made without", "made under such changes"
+PIXELS, OUT = "random pixels", "from the centre out"
+TURNED = "turned, lit and shifted"
+
+
+def _speckled(looks: int) -> EOT:
+    return EOT(turns=(1.0, 0.0, 0.0, 0.0), gain=(1.0, 1.0), shift=0.0, looks=looks)
+
+
+CHANGES = {TURNED: EOT(), "speckled anew, 16 looks": _speckled(16), "speckled anew, 4 looks": _speckled(4)}
 
 
 def attack(tau: float, steps: int, seed: int, kind: str = OURS, **options: Any) -> SAAP:
@@ -61,7 +71,7 @@ def attack(tau: float, steps: int, seed: int, kind: str = OURS, **options: Any) 
 
 
 def hiding_trial(seed: int, kind: str, quick: bool) -> dict[str, Any]:
-    """Every arm at one share on one detector; and what ours does to the other detector.
+    """Every arm at one share on one detector.
 
     Args:
         seed: of the detector and its scenes.
@@ -86,13 +96,12 @@ def hiding_trial(seed: int, kind: str, quick: bool) -> dict[str, Any]:
         name: measured(network, attacked({"loss": loss}), test.truth, test.images) for name, loss in LOSSES.items()
     }
     found[GRADIENT] = _of(network, test, SAAP(TASK, TAU, optimizer="greedy", seed=seed))
-    found[LONGER] = measured(network, attacked({}, 5 * steps, SIGN), test.truth, test.images)
+    if kind == CENTRE:
+        found[LONGER] = measured(network, attacked({}, 5 * steps, SIGN), test.truth, test.images)
     found[LOOKS] = measured(network, best_of(network, test, TAU, steps, seed), test.truth, test.images)
     found |= {name: _filled(network, test, fill, TAU, seed) for name, fill in CONTROLS.items()}
-    other = detector(ANCHORS if kind == CENTRE else CENTRE, seed, quick)
-    elsewhere = measured(other, attacked({}), test.truth, test.images)
     clean = measured(network, test.images, test.truth)
-    return {"arms": arms, "found": found, "elsewhere": elsewhere, "clean": clean, "ships": _ships(test)}
+    return {"arms": arms, "found": found, "clean": clean, "ships": _ships(test)}
 
 
 def curve_trial(seed: int, kind: str, tau: float, quick: bool) -> dict[str, Any]:
@@ -107,6 +116,58 @@ def curve_trial(seed: int, kind: str, tau: float, quick: bool) -> dict[str, Any]
     network, test = detector(kind, seed, quick), scenes(seed, "test", quick)
     found = {OURS: _of(network, test, attack(tau, size_of(quick).steps, seed))}
     return found | {name: _filled(network, test, fill, tau, seed) for name, fill in CONTROLS.items()}
+
+
+def transfer_trial(seed: int, tau: float, quick: bool) -> dict[str, Any]:
+    """What was found on one detector, or on both at once, seen by each; and how far the patterns are the same.
+
+    Args:
+        seed: of the detectors and their scenes.
+        tau: the share.
+        quick: smaller.
+    """
+    both = {kind: detector(kind, seed, quick) for kind in KINDS}
+    test, steps = scenes(seed, "test", quick), size_of(quick).steps
+    victims: dict[str, nn.Module] = {**both, BOTH: Joined(*both.values()).eval()}
+    shown = {
+        name: attack(tau, steps, seed)(network, test.images, test.truth).images for name, network in victims.items()
+    }
+    shown |= {name: attenuated(fill, test.images, test.truth, tau, seed=seed)[0] for name, fill in CONTROLS.items()}
+    other, _ = attenuated("pixels", test.images, test.truth, tau, seed=seed + 1)
+    return {
+        "seen": {
+            name: {kind: measured(network, images, test.truth)["missed"] for kind, network in both.items()}
+            for name, images in shown.items()
+        },
+        "alike": _alike(test.images - shown[CENTRE], test.images - shown[ANCHORS]),
+        "alike by chance": _alike(test.images - shown["random pixels"], test.images - other),
+    }
+
+
+class Joined(nn.Module):
+    """Two detectors as one that has the candidates of both.
+
+    Args:
+        first: gives candidates.
+        second: gives candidates.
+    """
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Candidates of the first, then of the second.
+
+        Args:
+            x: images.
+        """
+        return torch.cat([self.first(x), self.second(x)], 1)
+
+
+def _alike(a: Tensor, b: Tensor) -> float:
+    """Share of what one pattern takes that the other takes at the same pixel."""
+    return float(a.minimum(b).sum() / a.sum())
 
 
 def loose_trial(seed: int, tau: float, quick: bool) -> dict[str, Any]:
@@ -127,29 +188,26 @@ def loose_trial(seed: int, tau: float, quick: bool) -> dict[str, Any]:
     return found
 
 
-def moved_trial(seed: int, quick: bool) -> dict[str, Any]:
+def moved_trial(seed: int, tau: float, quick: bool) -> dict[str, Any]:
     """Attacked scenes that are turned, lit, shifted and speckled anew before the detector sees them.
 
     Args:
         seed: of the detector and its scenes.
+        tau: the share.
         quick: smaller.
     """
     network, test, steps = detector(CENTRE, seed, quick), scenes(seed, "test", quick), size_of(quick).steps
     made = {
-        "made without": attack(TAU, steps, seed)(network, test.images, test.truth).images,
-        "made under them": attack(TAU, steps, seed, eot=EACH)(network, test.images, test.truth).images,
-        "random pixels": attenuated("pixels", test.images, test.truth, TAU, seed=seed)[0],
+        WITHOUT: attack(tau, steps, seed)(network, test.images, test.truth).images,
+        UNDER: attack(tau, steps, seed, eot=EOT(samples=4))(network, test.images, test.truth).images,
+        PIXELS: attenuated(CONTROLS[PIXELS], test.images, test.truth, tau, seed=seed)[0],
+        OUT: attenuated(CONTROLS[OUT], test.images, test.truth, tau)[0],
         "untouched": test.images,
     }
-    kinds = {"turned, lit and shifted": EOT(), "speckled anew, 16 looks": _speckled(16), "4 looks": _speckled(4)}
     return {
-        name: {what: _seen_moved(network, shown, test, how, seed) for what, how in kinds.items()}
+        name: {what: _seen_moved(network, shown, test, how, seed) for what, how in CHANGES.items()}
         for name, shown in made.items()
     }
-
-
-def _speckled(looks: int) -> EOT:
-    return EOT(turns=(1.0, 0.0, 0.0, 0.0), gain=(1.0, 1.0), shift=0.0, looks=looks)
 
 
 def _seen_moved(network: nn.Module, shown: Tensor, test: ShipScenes, how: EOT, seed: int) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from deepwright.core.results import Arm
 from deepwright.studies._frame import Runs, Selection, select
-from deepwright.studies.saap.attacks import LEVELS, OURS, RIVALS, TAU
+from deepwright.studies.saap.attacks import CONTROLS, LEVELS, OURS, RIVALS, TAU
 from deepwright.studies.saap.detectors import KINDS, size_of
 
 
@@ -19,8 +19,9 @@ class Found:
         hiding: by detector, every arm at `TAU`.
         chosen: by detector and optimiser, at the step length that validation chose.
         curves: by detector and share.
+        transfer: by share, from one detector to the other.
         loose: by share, the released bound.
-        moved: scenes that are seen anew.
+        moved: by share, scenes that are seen anew.
         receiver: behind a receiver.
         hardened: by way of training on.
         pasted: by detector.
@@ -31,8 +32,9 @@ class Found:
     hiding: dict[str, Runs]
     chosen: dict[tuple[str, str], Runs]
     curves: dict[tuple[str, float], Runs]
+    transfer: dict[float, Runs]
     loose: dict[float, Runs]
-    moved: Runs
+    moved: dict[float, Runs]
     receiver: Runs
     hardened: dict[str, Runs]
     pasted: dict[str, Runs]
@@ -59,6 +61,34 @@ class Found:
             arms: among which.
         """
         return [max(values) for values in zip(*(self.of(kind, arm) for arm in arms))]
+
+    def has(self, kind: str, arm: str) -> bool:
+        """Whether an arm was run on a detector.
+
+        Args:
+            kind: of the detector.
+            arm: any way of spending.
+        """
+        return arm in LEVELS or arm in self.hiding[kind][0]["found"]
+
+    def seen(self, tau: float, found_on: str, kind: str) -> list[float]:
+        """Ships that a detector misses in scenes attacked on another, or filled without any.
+
+        Args:
+            tau: the share.
+            found_on: a detector, both, or a fill.
+            kind: of the detector that sees them.
+        """
+        return self.transfer[tau].values(lambda row: row["seen"][found_on][kind])
+
+    def best_fill(self, tau: float, kind: str) -> list[float]:
+        """Ships missed by the best of the model-free fills, another one at each seed.
+
+        Args:
+            tau: the share.
+            kind: of the detector.
+        """
+        return [max(values) for values in zip(*(self.seen(tau, fill, kind) for fill in CONTROLS))]
 
     def at_share(self, kind: str, tau: float, arm: str, measure: str = "missed") -> list[float]:
         """One value a seed, at any share that was measured.
@@ -142,5 +172,5 @@ def best_pasted(pasted: Runs, quick: bool) -> Selection:
         by="validation",
         words="average precision left",
         data=f"{size_of(quick).validation} validation scenes of each seed",
-        budget="4 steps" if quick else "100 steps on 64 training scenes",
+        budget="4 steps" if quick else "50 steps on 64 training scenes",
     )

@@ -32,7 +32,7 @@ def pasted_trial(seed: int, kind: str, quick: bool) -> dict[str, Any]:
     network = detector(kind, seed, quick)
     own, validation, test = (scenes(seed, part, quick) for part in ("training", "validation", "test"))
     batches = [(own.images[i : i + BATCH], DetectionBatch(own.truth[i : i + BATCH])) for i in range(0, MADE_ON, BATCH)]
-    steps = 4 if quick else 100
+    steps = 4 if quick else 50
     found: dict[str, Any] = {}
     for name, made in PATCHES.items():
         rows = []

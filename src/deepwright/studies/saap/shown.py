@@ -7,6 +7,8 @@ from typing import Any
 from deepwright.core.results import Figure, Table
 from deepwright.studies._frame import Runs, banded, barred, cells, columns, mean, over_trials
 from deepwright.studies.saap.attacks import (
+    BOTH,
+    CHANGES,
     CONTROLS,
     GRADIENT,
     LEVELS,
@@ -20,6 +22,7 @@ from deepwright.studies.saap.attacks import (
     TAU,
 )
 from deepwright.studies.saap.claims import (
+    ALIKE_SHOWN,
     CURVE,
     HARDENED_SHOWN,
     LOOSE_SHOWN,
@@ -27,6 +30,7 @@ from deepwright.studies.saap.claims import (
     MOVED_SHOWN,
     PASTED_SHOWN,
     RECEIVER_SHOWN,
+    TRANSFER_SHOWN,
     best_name,
     less,
 )
@@ -65,6 +69,7 @@ def tables_of(found: Found) -> list[Table]:
     return [
         _main(found),
         _transfer(found),
+        _alike(found),
         *(_curve(found, kind) for kind in KINDS if len(found.shares(kind)) > 1),
         _loose(found),
         _moved(found),
@@ -82,8 +87,8 @@ def _main(found: Found) -> Table:
         ]
         none = [None] * 3
         rows.append([kind, "untouched", *cells(clean[0]), *none, clean[1].value, clean[2].value, 0.0, 0.0, 0.0])
-        arms = sorted(_ALL, key=lambda arm: -mean(found.of(kind, arm)))
-        for arm in arms:
+        arms = [arm for arm in _ALL if found.has(kind, arm)]
+        for arm in sorted(arms, key=lambda arm: -mean(found.of(kind, arm))):
             missed = found.of(kind, arm)
             gap = none if arm == OURS else cells(over_trials(less(found.of(kind, OURS), missed)))
             rest = [mean(found.of(kind, arm, m)) for m in ("alarms", "ap50", "lost", "amplitude", "power")]
@@ -96,7 +101,7 @@ def _main(found: Found) -> Table:
     ]
     ships = found.hiding[CENTRE].mean("ships")
     caption = (
-        f"{MAIN} of each ship's amplitude, {len(found.moved)} seeds, {ships:.0f} ships each: share missed (no claimed "
+        f"{MAIN} of each ship's amplitude, {len(found.receiver)} seeds, {ships:.0f} ships each: missed (no claimed "
         "box overlaps by half); lost: of those found before, overlapped by no claimed box by a tenth; amplitude and "
         "power: the share that is missing; power: of the squares"
     )
@@ -105,14 +110,22 @@ def _main(found: Found) -> Table:
 
 def _transfer(found: Found) -> Table:
     rows: list[list[Any]] = []
-    for kind in KINDS:
-        other = KINDS[1 - KINDS.index(kind)]
-        elsewhere = found.hiding[kind].values(lambda row: row["elsewhere"]["missed"])
-        fill = found.best_rival(other, tuple(CONTROLS))
-        gap = over_trials(less(elsewhere, fill))
-        rows.append([kind, other, *(cell for v in (elsewhere, fill) for cell in cells(over_trials(v))), *cells(gap)])
-    names = ["found on", "seen by", *columns("missed", "best model-free fill", "the first less the second")]
-    return Table(names, rows, "From one detector to the other: share of ships missed at a tenth")
+    for tau in found.transfer:
+        for name in (*KINDS, BOTH, *CONTROLS):
+            seen = [found.seen(tau, name, kind) for kind in KINDS]
+            rows.append([tau, name, *(cell for values in seen for cell in cells(over_trials(values)))])
+    names = ["share", "found on, or filled", *columns(*(f"missed by {kind}" for kind in KINDS))]
+    return Table(names, rows, f"{TRANSFER_SHOWN}: share of ships missed, patterns of Frank-Wolfe and model-free fills")
+
+
+def _alike(found: Found) -> Table:
+    rows: list[list[Any]] = [
+        [tau, *runs.cells("alike"), *runs.cells("alike by chance")] for tau, runs in found.transfer.items()
+    ]
+    names = ["share", *columns("found on either detector", "two draws of random pixels")]
+    return Table(
+        names, rows, f"{ALIKE_SHOWN} are the same: share of one pattern that the other takes at the same pixel"
+    )
 
 
 def _curve(found: Found, kind: str) -> Table:
@@ -149,12 +162,14 @@ def _loose(found: Found) -> Table:
 
 
 def _moved(found: Found) -> Table:
-    rows: list[list[Any]] = []
-    for how in found.moved[0]["untouched"]:
-        for name in found.moved[0]:
-            rows.append([how, name, *found.moved.cells(lambda row, n=name, h=how: row[n][h])])
-    names = ["changed by", "scenes", "missed", "low", "high"]
-    return Table(names, rows, f"{MOVED_SHOWN}, under four draws that no attack was made under: a tenth, {CENTRE}")
+    rows: list[list[Any]] = [
+        [tau, how, name, *runs.cells(lambda row, n=name, h=how: row[n][h])]
+        for tau, runs in found.moved.items()
+        for how in CHANGES
+        for name in runs[0]
+    ]
+    names = ["share", "changed by", "scenes", "missed", "low", "high"]
+    return Table(names, rows, f"{MOVED_SHOWN}, under four draws that no attack was made under: ships missed, {CENTRE}")
 
 
 def _receiver(found: Found) -> Table:
@@ -216,7 +231,10 @@ def figures_of(found: Found, drawn: Runs) -> list[Figure]:
     taus = found.shares(CENTRE)
     lines = [banded(a, taus, [found.at_share(CENTRE, t, a) for t in taus]) for a in (OURS, *CONTROLS)]
     arms = sorted(_ALL, key=lambda arm: -mean(found.of(CENTRE, arm)))
-    bars = [barred(k, [_name(a) for a in arms], [over_trials(found.of(k, a)) for a in arms]) for k in KINDS]
+    bars = []
+    for kind in KINDS:
+        there = [arm for arm in arms if found.has(kind, arm)]
+        bars.append(barred(kind, [_name(a) for a in there], [over_trials(found.of(kind, a)) for a in there]))
     behind = [
         banded(n, list(ERRORS), [found.receiver.values(lambda r, e=e, n=n: r[e][n]["missed"]) for e in ERRORS])
         for n in (OURS, *ON_CELLS)
@@ -253,7 +271,8 @@ def summary_of(found: Found) -> str:
             f"sign steps {sign:.3f}, the released loss {released:.3f}; of what needs no optimiser {rival} most, "
             f"{best:.3f}"
         )
-    elsewhere = [found.hiding[kind].mean(lambda row: row["elsewhere"]["missed"]) for kind in KINDS]
+    elsewhere = [mean(found.seen(TAU, a, b)) for a, b in (KINDS, KINDS[::-1])]
+    both = [mean(found.seen(TAU, BOTH, kind)) for kind in KINDS]
     exact, slight, large = (
         found.receiver.mean(lambda row, e=e: row[e][OURS]["missed"])
         for e in (EXACT, "phase error 0.1", "phase error 1")
@@ -267,7 +286,8 @@ def summary_of(found: Found) -> str:
     )
     return (
         f"With {TAU:g} of each ship's amplitude taken away, {'; '.join(parts)}. What was found on one detector leaves "
-        f"{elsewhere[0]:.3f} and {elsewhere[1]:.3f} missed by the other. Within the released bound the sign as "
+        f"{elsewhere[0]:.3f} and {elsewhere[1]:.3f} missed by the other, what was found on both {both[0]:.3f} and "
+        f"{both[1]:.3f}. Within the released bound the sign as "
         f"released leaves {literal:.3f} missed at {told:g}, the true one {true:.3f}. Behind a receiver, at {SHARE:g}, "
         f"{exact:.3f} are missed (the best control: {control:.3f}), {slight:.3f} with phase errors of 0.1 radians, "
         f"{large:.3f} with 1. After six epochs of training on attacked scenes a new attack leaves {hard[0]:.3f} "
