@@ -47,6 +47,8 @@ METHODS = {
     "Energy": _CYAN,
     "OutsideTheBox": _VIOLET,
     # saap
+    "centre cells": _ROSE,
+    "anchors": _LIME,
     "Frank-Wolfe": OURS,
     "evenly": BASELINE,
     "random noise": light(BASELINE),

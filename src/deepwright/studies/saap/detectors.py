@@ -45,7 +45,7 @@ class Size:
     steps: int
 
 
-FULL, QUICK = Size(600, 20, 24, 48, 60), Size(96, 14, 4, 6, 4)
+FULL, QUICK = Size(600, 20, 24, 48, 60), Size(64, 10, 4, 6, 4)
 
 
 def size_of(quick: bool) -> Size:

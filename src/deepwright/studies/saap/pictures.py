@@ -51,7 +51,7 @@ def pictures(drawn: Runs) -> Figure:
         if name == "ships":
             continue
         images = torch.tensor(found["levels"])[:, None] / 255
-        words = [f"{seen} of {ships} claimed" for seen, ships in zip(found["claimed"], row["ships"])]
+        words = [f"{ships} there, {seen} claimed" for seen, ships in zip(found["claimed"], row["ships"])]
         captions = [""] * len(images) if name.startswith("taken") else words
         rows.append(Strip(name, images, captions))
     return strips(
