@@ -172,3 +172,38 @@ def test_what_cannot_be_done_is_refused():
         AdversarialPatch(task=Segmentation(2, ignore_index=None), steps=1).fit(
             Brightness(dense=True), [(images(), torch.zeros(8, 16, 16, dtype=torch.long))]
         )
+
+
+@pytest.mark.parametrize("options", [{"loss": "vanish"}, {"placement": Placement()}, {"step": 3}])
+def test_patches_on_detectors_refuse_what_they_do_not_leave_open(options):
+    for made in (AdvPatch, DPatch):
+        with pytest.raises(InputError, match=f"unknown option of a patch on detectors; given: '{next(iter(options))}'"):
+            made(CandidateDetection(1), **options)
+
+
+def test_images_without_an_object_are_passed_over_by_patches_on_objects():
+    with local_rng(0):
+        detector = CentreDetector(width=4).eval()
+    x = torch.rand(2, 1, 32, 32, generator=generator(0))
+    nothing = DetectionBatch([Detections(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long))] * 2)
+    ship = DetectionBatch([Detections(torch.tensor([[8.0, 8.0, 20.0, 20.0]]), torch.zeros(1, dtype=torch.long))] * 2)
+    task = CandidateDetection(1)
+    with_ships = AdvPatch(task, steps=2, pixels=4).fit(detector, [(x, ship), (x, nothing)]).patch
+    once = AdvPatch(task, steps=1, pixels=4).fit(detector, [(x, ship)]).patch
+    assert torch.equal(with_ships, once)
+    with pytest.raises(InputError, match="no object in any"):
+        AdvPatch(task, steps=2, pixels=4).fit(detector, [(x, nothing)])
+
+
+def test_a_patch_on_half_precision_is_made_in_single():
+    """Squares of small gradients are 0 in half precision, and the step 0 over 0."""
+
+    class Faint(nn.Module):
+        def forward(self, x):
+            z = x.mean((1, 2, 3)) * 2e-3
+            return torch.stack([-z, z], 1)
+
+    labels = torch.zeros(8, dtype=torch.long)
+    patch = AdversarialPatch(steps=5, pixels=4, lr=0.1).fit(Faint().half(), [(images().half(), labels)]).patch
+    assert patch.dtype == torch.float32
+    assert bool(torch.isfinite(patch).all())

@@ -6,6 +6,7 @@ Sources: arXiv 1712.09665 (universal patches under transformations), 1904.08653 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,10 +27,11 @@ from deepwright.adversarial.patches.pasting import (
     usual_colours,
 )
 from deepwright.adversarial.probing import forward_of, probed
+from deepwright.adversarial.rounding import working_dtype
 from deepwright.adversarial.victim import NoGradientError
 from deepwright.core.boxes import mean_average_precision
 from deepwright.core.devices import back_to, device_of, dtype_of
-from deepwright.core.errors import InputError, NotFittedError
+from deepwright.core.errors import InputError, NotFittedError, unknown_name
 from deepwright.core.inference import frozen, require_float_images
 from deepwright.core.randomness import Streams
 from deepwright.core.requirements import require_number, require_positive, require_whole
@@ -167,6 +169,8 @@ class AdversarialPatch:
             if done == start:
                 raise InputError("batches", given="none", expected="at least one")
         assert state is not None
+        if not state.steps:
+            raise InputError("batches", given="no object in any", expected="one at least, for a patch on objects")
         self.patch = back_to(state.patch.detach(), x)
         return self
 
@@ -303,6 +307,8 @@ class AdversarialPatch:
             state.to(device)
             forward, aim, y = self._opened(model, x, y)
             objects = y if self.placement.where == "objects" else None
+            if objects is not None and not any(map(len, objects)):
+                return  # nothing to lie on
             patch = state.patch.detach().requires_grad_(True)
             value = x.new_zeros(len(x))
             for s in range(self.samples):
@@ -354,7 +360,7 @@ class AdversarialPatch:
         low, high = self.bounds
         shape = (x.shape[1], self.pixels, self.pixels)
         start = Streams(self.seed, many, "patch start").uniform(*shape)
-        return _Ascent((low + (high - low) * start).to(x))
+        return _Ascent((low + (high - low) * start).to(x.device, working_dtype(x.dtype)))
 
     def _require(self, x: Any) -> None:
         if not isinstance(x, Tensor) or x.ndim != 4 or not len(x):
@@ -407,7 +413,7 @@ class AdvPatch(AdversarialPatch):
     """
 
     def __init__(self, task: CandidateDetection, size: float = 0.6, **options: Any) -> None:
-        options = {"smooth": 0.1, "printable": 0.05, **options}
+        options = {"smooth": 0.1, "printable": 0.05, **_known(options)}
         super().__init__(Placement("objects", size), task=task, loss="vanish", **options)
 
 
@@ -428,10 +434,8 @@ class DPatch(AdversarialPatch):
 
     def __init__(self, task: CandidateDetection, size: float = 0.3, **options: Any) -> None:
         placement = Placement("anywhere", size)
-        options = {"success": None, **options}
-        super().__init__(
-            placement if self.robust else placement.still(), task=task, loss=MissedAndFalse(task), **options
-        )
+        chosen = placement if self.robust else placement.still()
+        super().__init__(chosen, task=task, loss=MissedAndFalse(task), **_known(options))
 
 
 class RobustDPatch(DPatch):
@@ -467,6 +471,15 @@ class MissedAndFalse:
         mine, _ = self.task.belonging(out, y)
         false = torch.where(mine.any(2, keepdim=True), 0.0, F.softplus(out[..., 4:]))
         return self.task.vanished(out, y) + false.flatten(1).sum(1)
+
+
+def _known(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of `AdversarialPatch` that a patch on detectors leaves open."""
+    known = set(inspect.signature(AdversarialPatch).parameters) - {"placement", "task", "loss"}
+    for name in options:
+        if name not in known:
+            raise unknown_name("option of a patch on detectors", name, known)
+    return options
 
 
 def _final(task: Detection, out: Any) -> DetectionBatch:
