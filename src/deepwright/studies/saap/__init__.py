@@ -14,6 +14,7 @@ from deepwright.studies.saap.claims import claims_of
 from deepwright.studies.saap.detectors import CENTRE, KINDS, size_of
 from deepwright.studies.saap.found import Found, best_pasted, best_step_lengths
 from deepwright.studies.saap.hardening import WAYS, hardening_trial
+from deepwright.studies.saap.parts import parts_trial
 from deepwright.studies.saap.pasted import pasted_trial
 from deepwright.studies.saap.receiver import receiver_trial
 from deepwright.studies.saap.shown import LIMITS, figures_of, pictures_trial, summary_of, tables_of
@@ -43,6 +44,7 @@ def run(settings: Settings) -> StudyResult:
     moved = run_grid(
         moved_trial, cross(seed=seeds, tau=TWO[:1] if quick else TWO, quick=quick), settings, "saap, seen anew"
     )
+    parts = run_grid(parts_trial, cross(seed=seeds, tau=TWO[-1], quick=quick), settings, "saap, change by change")
     receiver = run_grid(receiver_trial, cross(seed=seeds, quick=quick), settings, "saap, receiver")
     hardened = run_grid(hardening_trial, cross(seed=seeds, way=WAYS, quick=quick), settings, "saap, trained on")
     pasted = run_grid(pasted_trial, cross(seed=seeds, kind=kinds, quick=quick), settings, "saap, pasted")
@@ -55,6 +57,7 @@ def run(settings: Settings) -> StudyResult:
         transfer.by("tau"),
         loose.by("tau"),
         moved.by("tau"),
+        parts,
         receiver,
         hardened.by("way"),
         pasted.by("kind"),
@@ -63,7 +66,7 @@ def run(settings: Settings) -> StudyResult:
     )
     return study_result(
         "saap",
-        [hiding, curves, transfer, loose, moved, receiver, hardened, pasted, drawn],
+        [hiding, curves, transfer, loose, moved, parts, receiver, hardened, pasted, drawn],
         seeds=seeds,
         claims=claims_of(found),
         tables=tables_of(found),

@@ -36,6 +36,7 @@ TRANSFER_SHOWN = "From one detector to the other"
 ALIKE_SHOWN = "How far the patterns"
 LOOSE_SHOWN = "The released bound"
 MOVED_SHOWN = "Seen anew"
+PARTS_SHOWN = "Change by change"
 RECEIVER_SHOWN = "Behind a receiver"
 HARDENED_SHOWN = "Trained on"
 PASTED_SHOWN = "Pasted over"
@@ -51,6 +52,7 @@ def claims_of(found: Found) -> list[Claim]:
     return [
         *kinds,
         *_shares(found),
+        *_transfer(found),
         *_loose(found),
         *_moved(found),
         *_receiver(found),

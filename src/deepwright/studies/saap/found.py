@@ -22,6 +22,7 @@ class Found:
         transfer: by share, from one detector to the other.
         loose: by share, the released bound.
         moved: by share, scenes that are seen anew.
+        parts: the same, change by change.
         receiver: behind a receiver.
         hardened: by way of training on.
         pasted: by detector.
@@ -35,6 +36,7 @@ class Found:
     transfer: dict[float, Runs]
     loose: dict[float, Runs]
     moved: dict[float, Runs]
+    parts: Runs
     receiver: Runs
     hardened: dict[str, Runs]
     pasted: dict[str, Runs]

@@ -17,9 +17,11 @@ from deepwright.studies.saap.attacks import (
     LOOSE,
     LOSSES,
     OURS,
+    OUT,
     PROJECTED,
     SIGN,
     TAU,
+    WITHOUT,
 )
 from deepwright.studies.saap.claims import (
     ALIKE_SHOWN,
@@ -28,6 +30,7 @@ from deepwright.studies.saap.claims import (
     LOOSE_SHOWN,
     MAIN,
     MOVED_SHOWN,
+    PARTS_SHOWN,
     PASTED_SHOWN,
     RECEIVER_SHOWN,
     TRANSFER_SHOWN,
@@ -37,6 +40,7 @@ from deepwright.studies.saap.claims import (
 from deepwright.studies.saap.detectors import CENTRE, KINDS
 from deepwright.studies.saap.found import Found
 from deepwright.studies.saap.hardening import AGAINST, DIMMED, PLAIN, WAYS
+from deepwright.studies.saap.parts import PARTS
 from deepwright.studies.saap.pictures import pictures, pictures_trial
 from deepwright.studies.saap.receiver import CONTROLS as ON_CELLS
 from deepwright.studies.saap.receiver import ERRORS, EXACT, SHARE
@@ -44,7 +48,7 @@ from deepwright.studies.saap.receiver import ERRORS, EXACT, SHARE
 __all__ = ["LIMITS", "figures_of", "pictures_trial", "summary_of", "tables_of"]
 
 LIMITS = (
-    "Synthetic scenes of 64 x 64 pixels with one or two ships, and two small detectors that see 23 and 39 pixels: no "
+    "Synthetic scenes of 64 x 64 pixels with one or two ships, and two small detectors that see 23 and 31 pixels: no "
     "real radar image, no YOLO, no detector that sees the whole scene.",
     "The paper's text couldn't be read: no number of it is compared. The released code's 5,000 steps on one ship at a "
     "time were not run; all arms have 60 steps, one row of sign steps 300.",
@@ -73,6 +77,7 @@ def tables_of(found: Found) -> list[Table]:
         *(_curve(found, kind) for kind in KINDS if len(found.shares(kind)) > 1),
         _loose(found),
         _moved(found),
+        _parts(found),
         _receiver(found),
         _hardened(found),
         _pasted(found),
@@ -170,6 +175,15 @@ def _moved(found: Found) -> Table:
     ]
     names = ["share", "changed by", "scenes", "missed", "low", "high"]
     return Table(names, rows, f"{MOVED_SHOWN}, under four draws that no attack was made under: ships missed, {CENTRE}")
+
+
+def _parts(found: Found) -> Table:
+    rows: list[list[Any]] = []
+    for part in PARTS:
+        each = (found.parts.cells(lambda row, n=n, p=part: row[n][p]) for n in (WITHOUT, OUT, "untouched"))
+        rows.append([part, *(cell for cells_ in each for cell in cells_)])
+    names = ["changed by", *columns(f"{OURS}, {WITHOUT}", OUT, "untouched")]
+    return Table(names, rows, f"{PARTS_SHOWN} at a fifth, one draw: ships missed, {CENTRE}")
 
 
 def _receiver(found: Found) -> Table:
