@@ -9,9 +9,7 @@ from deepwright.studies._frame import Runs, gaps, mean
 from deepwright.studies.saap.attacks import (
     BOTH,
     CHANGES,
-    GRADIENT,
     LEVELS,
-    LOOKS,
     LOSSES,
     OURS,
     OUT,
@@ -188,13 +186,16 @@ def _moved(found: Found) -> list[Claim]:
             name = UNDER if how == TURNED else WITHOUT
             best = [max(pair) for pair in zip(missed(PIXELS, how), missed(OUT, how))]
             text = f"at {tau:g}, {how}: {name} at least 0.20 more missed than by each seed's better fill"
-            claims.append(
-                Claim.at_least(text, less(missed(name, how), best), 0.2).because(REASONS["moved"], MOVED_SHOWN)
-            )
+            claims.append(Claim.at_least(text, less(missed(name, how), best), 0.2).because(*_of_change(how)))
         gain = less(missed(UNDER, TURNED), missed(WITHOUT, TURNED))
         text = f"at {tau:g}, {TURNED}: made under such changes at least 0.05 more missed than made without"
         claims.append(Claim.at_least(text, gain, 0.05).because(REASONS["eot"], MOVED_SHOWN))
     return claims
+
+
+def _of_change(how: str) -> tuple[str, str]:
+    """Why a change leaves no more than the fill does, and where that is shown."""
+    return (REASONS["moved"], PARTS_SHOWN) if how == TURNED else (REASONS["speckled"], MOVED_SHOWN)
 
 
 def _receiver(found: Found) -> list[Claim]:
@@ -272,26 +273,31 @@ def best_name(found: Found, kind: str, arms: tuple[str, ...] = RIVALS) -> str:
 
 REASONS: dict[str | tuple[str, str], str] = {
     "loss": "Either loss is enough on this detector.",
-    "transfer": "Where a ship's echo counts is another place on the other detector.",
-    "both": "A tenth isn't enough for two detectors that look at other places.",
+    "transfer": "Of what one pattern takes, the other takes a small part at the same pixel: each detector has other places "
+    "that count.",
+    "both": "What both need is more than is taken.",
     "loose": "The bound holds its share.",
-    "literal": "Downhill steps hide, too.",
-    "moved": "What was found holds for one speckle and one place only.",
-    "eot": "Under such changes both hide alike.",
+    "literal": "Steps downhill hide, too.",
+    "moved": "Shifts by parts of a pixel blur single pixels, which is what was taken; the fill is one dark spot.",
+    "speckled": "At a fifth the fill from the centre out hides most ships, too.",
+    "eot": "At a tenth little is left of either.",
     "receiver": "A control hides as many.",
     "phase": "Errors of phase undo it.",
     "large": "What is left still hides.",
     "hardened": "Six epochs don't teach it.",
     "hardened clean": "It costs precision.",
-    "AdvPatch": "Whatever lies on a ship hides it.",
-    "DPatch": "Anything bright makes as many false alarms.",
-    "untouched": "It reaches beyond what it covers.",
+    "AdvPatch": "How well fifty steps do moves from seed to seed.",
+    "DPatch": "How much precision noise in its place costs moves from seed to seed by as much.",
+    "untouched": "Noise in its place does nearly the same: cells see further than a patch covers.",
 }
 for _kind in KINDS:
     REASONS |= {
         (_kind, "ours"): "A tenth isn't enough on this detector.",
-        (_kind, "rivals"): f"A control comes near: {GRADIENT}, or {LOOKS}.",
-        (_kind, "sign"): "Sign steps of the right length hide as many.",
+        (
+            _kind,
+            "rivals",
+        ): "One gradient displaces boxes: of its ships fewer are lost, and false alarms stand beside them.",
+        (_kind, "sign"): "How many ships sign steps hide moves from seed to seed by more than the rest of the gap.",
         (_kind, "projected"): "One of both spends better on this detector.",
         (_kind, "alarms"): "Boxes are displaced.",
     }
