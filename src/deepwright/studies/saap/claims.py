@@ -273,8 +273,7 @@ def best_name(found: Found, kind: str, arms: tuple[str, ...] = RIVALS) -> str:
 
 REASONS: dict[str | tuple[str, str], str] = {
     "loss": "Either loss is enough on this detector.",
-    "transfer": "Of what one pattern takes, the other takes a small part at the same pixel: each detector has other places "
-    "that count.",
+    "transfer": "Of what one pattern takes, the other takes little at the same pixel: other places count for each.",
     "both": "What both need is more than is taken.",
     "loose": "The bound holds its share.",
     "literal": "Steps downhill hide, too.",
