@@ -92,7 +92,8 @@ SYSTEMS: tuple[System, ...] = (
         "adversarial",
         "patches",
         ("SAAP", "smallest_shares", "AdversarialPatch", "AdvPatch", "DPatch", "RobustDPatch"),
-        missing="its study",
+        "saap",
+        missing="scenes of mixed sizes, GeoTIFF and the detector of shadows",
     ),
     System(
         "perturbation-drive",

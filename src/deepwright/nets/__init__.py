@@ -45,6 +45,7 @@ from deepwright.nets.ssd import (
     ssd_loss,
 )
 from deepwright.nets.weights_files import load_weights, read_weights, write_weights
+from deepwright.nets.yolo import YoloCandidates
 from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "ResNet",
     "SSDDetector",
     "ScoresOnly",
+    "YoloCandidates",
     "ZooEntry",
     "anchor_boxes",
     "as_network",

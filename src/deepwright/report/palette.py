@@ -46,6 +46,18 @@ METHODS = {
     "MDS": _RED,
     "Energy": _CYAN,
     "OutsideTheBox": _VIOLET,
+    # saap
+    "centre cells": _ROSE,
+    "anchors": _LIME,
+    "Frank-Wolfe": OURS,
+    "evenly": BASELINE,
+    "random noise": light(BASELINE),
+    "random pixels": _CYAN,
+    "random cells": _CYAN,
+    "brightest pixels": _ORANGE,
+    "brightest cells": _ORANGE,
+    "darkest pixels": _VIOLET,
+    "from the centre out": _GREEN,
     # model-surgery, early-exit, evolutionary-pruning, prunefuse
     "taylor": OURS,
     "random": BASELINE,
