@@ -159,8 +159,7 @@ def load(
             raise InputError("data root", given=f"{folder} is no folder", hint="--data-root DIR")
         if resizing is not None:
             raise InputError("resizing", given=f"beside {entry.name}", expected="none: it is for files")
-        if entry.name != "imagenet-sample":
-            _refuse_size(size, mode, entry.name)
+        _refuse_size(None if entry.name in _RESIZED else size, mode, entry.name)
         if target is not None:
             raise InputError("target", given=f"{target!r} for {entry.name}, which is no .csv", expected="none")
         if text is not None:
@@ -328,6 +327,9 @@ def _require_reading(task: str | None, has: str, name: str) -> None:
         raise InputError("task", given=f"{task} for {name}, whose targets are those of {has}", expected=has, hint=hint)
 
 
+_RESIZED = ("imagenet-sample", "camvid")  # what the catalogue decodes from photographs
+
+
 def _refuse_size(size: object, mode: object, name: str) -> None:
     """Pictures that aren't decoded keep what they have: nothing may be given and then not be looked at."""
     for what, value in (("size", size), ("mode", mode)):
@@ -367,7 +369,7 @@ def _named(
         "digits": load_digits,
         "cifar10": lambda: load_cifar10(here, limit=limit, train_limit=train_limit, seed=seed),
         "imagenet-sample": lambda: load_imagenet_sample(here, limit=limit, size=side, skip_broken=skip, stream=stream),
-        "camvid": lambda: load_camvid(here, limit=limit, train_limit=train_limit),
+        "camvid": lambda: load_camvid(here, limit=limit, train_limit=train_limit, size=size),
         "heart-failure": lambda: load_heart_failure(here),
         "breast-cancer": load_breast_cancer,
         "sentences": lambda: load_sentences(seed=seed),

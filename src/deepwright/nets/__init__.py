@@ -44,6 +44,7 @@ from deepwright.nets.ssd import (
     small_ssd,
     ssd_loss,
 )
+from deepwright.nets.unet import DoubleConv, UNet
 from deepwright.nets.weights_files import load_weights, read_weights, write_weights
 from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
 
@@ -54,6 +55,7 @@ __all__ = [
     "Bottleneck",
     "CandidateBoxes",
     "CentreDetector",
+    "DoubleConv",
     "EfficientNetLite0",
     "Exported",
     "FinalDetections",
@@ -66,6 +68,7 @@ __all__ = [
     "ResNet",
     "SSDDetector",
     "ScoresOnly",
+    "UNet",
     "ZooEntry",
     "anchor_boxes",
     "as_network",

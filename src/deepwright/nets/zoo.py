@@ -23,7 +23,7 @@ class ZooEntry:
         name: as `load` takes it.
         what: in words.
         data: the data set that it was trained for.
-        size: the input size that it wants (height = width).
+        size: the input size that it wants: the height, and of what isn't a road scene the width, too.
         channels: input channels.
         build: makes it, in eval mode.
     """

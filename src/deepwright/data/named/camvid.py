@@ -18,13 +18,17 @@ CLASSES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence
 VOID = 11
 
 
-def load_camvid(root: Path, *, limit: int | None = None, train_limit: int | None = None) -> Data:
+def load_camvid(
+    root: Path, *, limit: int | None = None, train_limit: int | None = None, size: int | tuple[int, int] | None = None
+) -> Data:
     """Frames (N, 3, 360, 480) uint8 and label maps (N, 360, 480) int64 with 11 = void; the release's own splits.
 
     Args:
         root: the folder that holds `camvid.zip` or `camvid/`.
         limit: at most so many test and validation frames.
         train_limit: at most so many training frames.
+        size: (height, width) that frames are resized to, or a height that keeps their proportions; each position of a
+            label map takes the label that its centre had.
 
     Raises:
         InputError: no such file, or a label map that isn't one.
@@ -33,12 +37,19 @@ def load_camvid(root: Path, *, limit: int | None = None, train_limit: int | None
     if path is None:
         raise InputError("camvid", given=f"nothing in {root}", expected="camvid.zip", hint="--data-root DIR")
     source = ImageSource(path)
+    wanted = (size, round(size * 4 / 3)) if isinstance(size, int) else size
     parts = {}
     for part, folder, most in (("train", "train", train_limit), ("validation", "val", limit), ("test", "test", limit)):
         frames = [n for n in source.images() if PurePosixPath(n).parent.name == folder][:most]
-        pixels, _, _ = decode(source, frames, Decoding())
-        parts[part] = Split(pixels, torch.stack([_label_map(source, n, folder) for n in frames]))
+        pixels, _, _ = decode(source, frames, Decoding(size=wanted))
+        labels = torch.stack([_label_map(source, n, folder) for n in frames])
+        parts[part] = Split(pixels, labels if wanted is None else _resized(labels, wanted))
     return Data("camvid", "segmentation", CLASSES, parts["train"], parts["validation"], parts["test"])
+
+
+def _resized(labels: Tensor, size: tuple[int, int]) -> Tensor:
+    rows, columns = (((torch.arange(new) + 0.5) * (old / new)).long() for old, new in zip(labels.shape[1:], size))
+    return labels[:, rows[:, None], columns]
 
 
 def _label_map(source: ImageSource, frame: str, folder: str) -> Tensor:
