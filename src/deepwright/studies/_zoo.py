@@ -89,7 +89,6 @@ def train_resnet8_mnist(
 
 
 CAMVID_SIZE, CAMVID_WIDTHS = 120, (12, 24, 48, 96)
-VOID = 11
 
 
 class RoadScenes(Dataset[tuple[Tensor, Tensor]]):
@@ -134,7 +133,8 @@ def train_unet_camvid(
 
     torch.manual_seed(0)
     network = Normalised(UNet(3, len(data.classes), CAMVID_WIDTHS), *_statistics(data.train))
-    counts = torch.bincount(data.train.y.flatten(), minlength=VOID + 1)[:VOID].double()
+    task = Segmentation(len(data.classes))
+    counts = torch.bincount(data.train.y[data.train.y != task.ignore_index], minlength=task.classes).double()
     weights = (counts.median() / counts).sqrt().clamp(max=4).float()
     scenes: Dataset[tuple[Tensor, Tensor]] = RoadScenes(data.train)
 
@@ -149,7 +149,7 @@ def train_unet_camvid(
         scenes,
         epochs=epochs,
         batch_size=8,
-        loss=nn.CrossEntropyLoss(weights, ignore_index=VOID, label_smoothing=0.02),
+        loss=nn.CrossEntropyLoss(weights, ignore_index=task.ignore_index, label_smoothing=0.02),
         optimizer=adamw(3e-3),
         scheduler=one_cycle(3e-3),
         selection=Selection(validate, "mean IoU"),
@@ -170,12 +170,11 @@ def _statistics(split: Split) -> tuple[Tensor, Tensor]:
 
 
 def mean_iou(model: nn.Module, split: Split) -> float:
-    """Mean over the classes of the intersection over union of all positions that aren't void, in eval mode."""
+    """Mean over the classes of the intersection over union of all positions that count, in eval mode."""
     model.eval()
-    task = Segmentation(VOID, ignore_index=VOID)
     with torch.no_grad():
         out = torch.cat([model(x) for x, _ in split.batches(16)])
-    return task.headline_value(out, split.y)
+    return Segmentation(out.shape[1]).headline_value(out, split.y)
 
 
 def main() -> None:

@@ -13,15 +13,18 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.data.dataset import Data, Split
 from deepwright.data.files.archives import Decoding, ImageSource, decode
+from deepwright.data.files.mask_folders import IGNORED
 
 CLASSES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
-VOID = 11
+_VOID = 11  # in the files
 
 
 def load_camvid(
     root: Path, *, limit: int | None = None, train_limit: int | None = None, size: int | tuple[int, int] | None = None
 ) -> Data:
-    """Frames (N, 3, 360, 480) uint8 and label maps (N, 360, 480) int64 with 11 = void; the release's own splits.
+    """Frames (N, 3, 360, 480) uint8 and label maps (N, 360, 480) int64; the release's own splits.
+
+    What is void in the release is 255 here, as a segmentation's task has it.
 
     Args:
         root: the folder that holds `camvid.zip` or `camvid/`.
@@ -61,8 +64,8 @@ def _label_map(source: ImageSource, frame: str, folder: str) -> Tensor:
         raise InputError(
             f"label map {name} of {source.path}", given=str(error), expected="a PNG of class ids"
         ) from error
-    if ids.ndim != 2 or ids.max() > VOID:
+    if ids.ndim != 2 or ids.max() > _VOID:
         raise InputError(
             f"label map {name} of {source.path}", given=f"shape {ids.shape}, ids to {ids.max()}", expected="ids 0..11"
         )
-    return torch.from_numpy(ids.astype(np.int64))
+    return torch.from_numpy(np.where(ids == _VOID, IGNORED, ids).astype(np.int64))
