@@ -88,6 +88,7 @@ def train_resnet8_mnist(
     return network.eval()
 
 
+IGNORED = 255
 CAMVID_SIZE, CAMVID_WIDTHS = 120, (12, 24, 48, 96)
 
 
@@ -133,8 +134,7 @@ def train_unet_camvid(
 
     torch.manual_seed(0)
     network = Normalised(UNet(3, len(data.classes), CAMVID_WIDTHS), *_statistics(data.train))
-    task = Segmentation(len(data.classes))
-    counts = torch.bincount(data.train.y[data.train.y != task.ignore_index], minlength=task.classes).double()
+    counts = torch.bincount(data.train.y[data.train.y != IGNORED], minlength=len(data.classes)).double()
     weights = (counts.median() / counts).sqrt().clamp(max=4).float()
     scenes: Dataset[tuple[Tensor, Tensor]] = RoadScenes(data.train)
 
@@ -149,7 +149,7 @@ def train_unet_camvid(
         scenes,
         epochs=epochs,
         batch_size=8,
-        loss=nn.CrossEntropyLoss(weights, ignore_index=task.ignore_index, label_smoothing=0.02),
+        loss=nn.CrossEntropyLoss(weights, ignore_index=IGNORED, label_smoothing=0.02),
         optimizer=adamw(3e-3),
         scheduler=one_cycle(3e-3),
         selection=Selection(validate, "mean IoU"),

@@ -49,11 +49,13 @@ def receiver_trial(seed: int, quick: bool) -> dict[str, Any]:
     }
     patterns = {OURS: ours, **{name: cells.transmission(each) for name, each in taken.items()}}
     clean = exact.amplitude(test.field).clamp(0, 1)
+    field = test.field
+    assert field is not None
     found: dict[str, Any] = {"clean": measured(network, clean, test.truth)}
     for error, options in ERRORS.items():
         receiver = PSF(taps=TAPS, **options)  # type: ignore[arg-type]
         found[error] = {
-            name: measured(network, receiver.realised(test.field, pattern, seed).clamp(0, 1), test.truth, clean)
+            name: measured(network, receiver.realised(field, pattern, seed).clamp(0, 1), test.truth, clean)
             for name, pattern in patterns.items()
         }
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepwright.core.results import Claim
-from deepwright.studies._frame import gaps
+from deepwright.studies._frame import gaps, inside
 from deepwright.studies.semantic.shown import (
     ALARMS_SHOWN,
     FILM_SHOWN,
@@ -106,7 +106,7 @@ def _alarm_claims(found: Found, frames: int) -> list[Claim]:
         ).because("Squeezing's scores of attacked scenes are far from those of clean ones.", ALARMS_SHOWN),
         Claim.at_most(
             "frames of PGD until evidence adds up to an alarm",
-            ours.values(lambda row: row["frames until an alarm"][PGD]),
+            ours.values(inside("frames until an alarm", PGD)),
             10.0,
         ).because("Many attacked frames look like clean ones.", FILM_SHOWN),
         Claim.at_least(
@@ -126,7 +126,7 @@ def _knowing_claims(found: Found) -> list[Claim]:
         other = SQUEEZING if name == OURS else OURS
         claims += [
             Claim.at_least(
-                f"{name}: alarms under an attacker who knows it", runs.values(lambda r, n=name: r["alarmed"][n]), 0.5
+                f"{name}: alarms under an attacker who knows it", runs.values(inside("alarmed", name)), 0.5
             ).because("Its score has a gradient, and there is room beside it.", KNOWING_SHOWN),
             Claim.at_least(
                 f"{name}: mean IoU that its attacker has to leave, more than one who doesn't care",
@@ -135,7 +135,7 @@ def _knowing_claims(found: Found) -> list[Claim]:
             ).because("Attacks that don't alarm are hardly weaker.", KNOWING_SHOWN),
             Claim.at_least(
                 f"{other}: alarms under an attacker who knows {name}",
-                runs.values(lambda r, n=other: r["alarmed"][n]),
+                runs.values(inside("alarmed", other)),
                 0.5,
             ).because("What evades one evades most of the other.", KNOWING_SHOWN),
         ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.studies._frame import Runs, banded, columns, gaps, over_trials
+from deepwright.studies._frame import Runs, banded, columns, gaps, inside, over_trials
 from deepwright.studies.semantic.trials import FUSED, OURS, SQUEEZING
 
 AT = "4/255"
@@ -45,7 +45,7 @@ def auroc(attack: str) -> Any:
     Args:
         attack: by name.
     """
-    return lambda row: row["auroc"][attack]
+    return inside("auroc", attack)
 
 
 def alarmed(attack: str) -> Any:
@@ -54,7 +54,7 @@ def alarmed(attack: str) -> Any:
     Args:
         attack: by name.
     """
-    return lambda row: row["alarmed"][attack]
+    return inside("alarmed", attack)
 
 
 def score(attack: str) -> Any:
@@ -63,7 +63,7 @@ def score(attack: str) -> Any:
     Args:
         attack: by name, or "clean".
     """
-    return lambda row: row["score"][attack]
+    return inside("score", attack)
 
 
 def tables(found: Found) -> list[Table]:
@@ -116,8 +116,8 @@ def _knowing(found: Found, n: int) -> Table:
     looking = list(next(iter(found.knowing.values()))[0]["alarmed"])
     rows: list[list[Any]] = []
     for known, runs in found.knowing.items():
-        cells = [c for name in looking for c in runs.cells(lambda row, k=name: row["alarmed"][k])]
-        areas = [c for name in looking for c in runs.cells(lambda row, k=name: row["auroc"][k])]
+        cells = [c for name in looking for c in runs.cells(inside("alarmed", name))]
+        areas = [c for name in looking for c in runs.cells(inside("auroc", name))]
         rows.append([known or "none", *runs.cells("score"), *cells, *areas])
     heads = columns("mean IoU left", *(f"alarms, {name}" for name in looking), *(f"AUROC, {name}" for name in looking))
     caption = f"{KNOWING_SHOWN}: 40 steps at {AT} by attackers who know one detector, seen by both, {n} seeds"
@@ -125,9 +125,7 @@ def _knowing(found: Found, n: int) -> Table:
 
 
 def _films(found: Found, attacks: list[str], n: int) -> Table:
-    rows = [
-        [name, *found.ours().cells(lambda row, k=name: row["frames until an alarm"][k])] for name in ("clean", *attacks)
-    ]
+    rows = [[name, *found.ours().cells(inside("frames until an alarm", name))] for name in ("clean", *attacks)]
     caption = (
         f"{FILM_SHOWN}: image features, films of the test scenes in their order (all of them: no alarm), {n} seeds"
     )
@@ -153,7 +151,7 @@ def figures(found: Found) -> list[Figure]:
         banded(
             f"seen by {name}",
             [k or "nobody" for k in found.knowing],
-            [runs.values(lambda row, n=name: row["alarmed"][n]) for runs in found.knowing.values()],
+            [runs.values(inside("alarmed", name)) for runs in found.knowing.values()],
         )
         for name in next(iter(found.knowing.values()))[0]["alarmed"]
     ]
@@ -171,7 +169,7 @@ def summary(found: Found) -> str:
     plain, knows = found.knowing[""], found.knowing[OURS]
     best = max((n for n in found.scenes if n != SUPERVISED), key=lambda n: found.scenes[n].mean(auroc(PGD)))
     under = {name: [found.scenes[name].mean(auroc(attack)) for attack in (PGD, SEGPGD)] for name in found.scenes}
-    caught = knows.mean(lambda row: row["alarmed"][OURS])
+    caught = knows.mean(inside("alarmed", OURS))
     left, usual = knows.mean("score"), plain.mean("score")
     said = (
         f"Of scenes attacked at {AT} by one who knows image features {caught:.2f} alarm, and the network is left a "

@@ -8,7 +8,7 @@ from typing import Any
 
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
-from deepwright.studies._frame import Runs, banded, columns, gaps, over_trials
+from deepwright.studies._frame import Runs, banded, columns, gaps, inside, over_trials
 from deepwright.studies.sharpening.trials import BILEVEL, FAST, NONE, OURS, PLAIN, SETTINGS
 
 AT = 0.25
@@ -128,14 +128,12 @@ def _table(arms: dict[str, Runs], caption: str) -> Table:
 
 def _retrained(found: Found) -> Table:
     rows: list[list[Any]] = []
-    for name, runs, read in (
-        ("as it is, not sharpened", found.at(NONE), lambda row: row),
-        ("as it is, sharpened", found.at(OURS), lambda row: row),
-        ("trained on sharpened, sharpened", found.at(OURS), lambda row: row["trained on sharpened"]),
+    for name, runs, way in (
+        ("as it is, not sharpened", found.at(NONE), ()),
+        ("as it is, sharpened", found.at(OURS), ()),
+        ("trained on sharpened, sharpened", found.at(OURS), ("trained on sharpened",)),
     ):
-        cells = [
-            c for key in ("clean", "stranger", "white box") for c in runs.cells(lambda row, k=key, r=read: r(row)[k])
-        ]
+        cells = [c for key in ("clean", "stranger", "white box") for c in runs.cells(inside(*way, key))]
         rows.append([name, *cells])
     heads = columns("no attack", "stranger", "target itself")
     return Table(["target and pictures", *heads], rows, f"{RETRAINED_SHOWN}, at a strength of 0.25")
@@ -144,7 +142,7 @@ def _retrained(found: Found) -> Table:
 def _texture(found: Found) -> Table:
     runs = found.at(NONE)
     kinds = list(runs[0]["texture"])
-    rows: list[list[Any]] = [[kind, *runs.cells(lambda row, k=kind: row["texture"][k])] for kind in kinds]
+    rows: list[list[Any]] = [[kind, *runs.cells(inside("texture", kind))] for kind in kinds]
     rows.append(["share left by an attack that stops at its first success", *runs.cells("first success")])
     rows.append(["networks and pictures drawn until all read 0.93", *runs.cells("drawn")])
     caption = "Waves: rank correlation of each picture's texture with the budget that fools the target, and two more"
