@@ -38,7 +38,7 @@ class Counted(nn.Module):
             x: images.
         """
         self.asked += len(x)
-        return self.network(x)
+        return self.network(x.float())  # some of ART's attacks ask in float64
 
 
 def run() -> list[dict[str, Any]]:

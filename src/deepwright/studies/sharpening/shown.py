@@ -205,8 +205,8 @@ def summary(found: Found) -> str:
         )
     )
     said = (
-        "After an attack on a network that nobody asked, the share of pictures of waves that are read rightly changes by "
-        f"{_gap(ours, none, 'stranger')} if they are sharpened (strength 0.25), and differs by "
+        "After an attack on a network that nobody asked, the share of pictures of waves that are read rightly "
+        f"changes by {_gap(ours, none, 'stranger')} if they are sharpened (strength 0.25), and differs by "
         f"{_gap(ours, contrast, 'stranger')} from that of pictures whose contrast is raised at the same squared error; "
         f"after an attack on the target itself sharpening changes it by {_gap(ours, none, 'white box')}, and without "
         f"an attack {ours.mean('clean'):.3f} are read rightly where {none.mean('clean'):.3f} were. "
