@@ -203,17 +203,19 @@ def summary(found: Found) -> str:
         )
     )
     said = (
-        "After an attack on a network that nobody asked, the share of pictures of waves that are read rightly is "
-        f"{_gap(ours, none, 'stranger')} higher if they were sharpened (strength 0.25) than if not, and "
-        f"{_gap(ours, contrast, 'stranger')} than if their contrast was raised at the same squared error; after an "
-        f"attack on the target itself {_gap(ours, none, 'white box')}, without an attack {_gap(ours, none, 'clean')}. "
+        "After an attack on a network that nobody asked, the share of pictures of waves that are read rightly "
+        f"changes by {_gap(ours, none, 'stranger')} if they are sharpened (strength 0.25), and differs by "
+        f"{_gap(ours, contrast, 'stranger')} from that of pictures whose contrast is raised at the same squared error; "
+        f"after an attack on the target itself sharpening changes it by {_gap(ours, none, 'white box')}, and without "
+        f"an attack {ours.mean('clean'):.3f} are read rightly where {none.mean('clean'):.3f} were. "
         f"Each at its best setting leaves: {left}."
     )
     if found.has_photographs:
         plain, sharp = found.photo(NONE, AT), found.photo(OURS, AT)
         said += (
             f" On photographs, after an attack on a surrogate, sharpening with 0.25 is worth "
-            f"{_gap(sharp, plain, 'surrogate')} ({_gap(sharp, plain, 'clean')} without an attack), contrast at the "
+            f"{_gap(sharp, plain, 'surrogate')} ({sharp.mean('clean'):.3f} without an attack where "
+            f"{plain.mean('clean'):.3f} were), contrast at the "
             f"same error {_gap(found.photo('contrast', AT), plain, 'surrogate')}, fast preemption at its best "
             f"{_gap(found.best_photo(FAST), plain, 'surrogate')}."
         )
