@@ -83,6 +83,7 @@ SYSTEMS: tuple[System, ...] = (
         "sharpening",
         ("LaplacianSharpen", "Unsharp", "ContrastStretch", "BiLevel", "FastPreemption", "Smoothed"),
         "sharpening",
+        missing="its study of ImageNet's photographs",
     ),
     System(
         "saap",
