@@ -73,8 +73,7 @@ SYSTEMS: tuple[System, ...] = (
             *("suite", "robust_accuracy", "DenseFeatureDetector", "FeatureSqueezing", "AdaptivePGD", "SequentialAlarm"),
             *("Monitored", "measure_detection"),
         ),
-        study="semantic",
-        missing="larger residual and fully convolutional networks",
+        missing="its study; larger residual and fully convolutional networks",
     ),
     System(
         "sharpening",
@@ -84,6 +83,7 @@ SYSTEMS: tuple[System, ...] = (
         "sharpening",
         ("LaplacianSharpen", "Unsharp", "ContrastStretch", "BiLevel", "FastPreemption", "Smoothed"),
         "sharpening",
+        missing="its study of ImageNet's photographs",
     ),
     System(
         "saap",
