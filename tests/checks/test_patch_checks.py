@@ -106,3 +106,17 @@ def test_they_say_where_they_do_not_apply():
         check_patches(table)
     with pytest.raises(NotApplicableError, match="detectors"):
         check_attenuation(table)
+
+
+def test_a_detectors_candidates_are_attacked_beside_noise():
+    subject = detector()
+    found = audit(subject, checks=["robustness"])["robustness"]
+    table = next(t for t in found.tables if t.columns[0] == "attack")
+    rows = {row[0]: row for row in table.rows}
+    assert set(rows) == {"none", "noise of the same size", "Vanish", "Fabricate"}  # one class: no other label
+    assert rows["none"][4] == 0  # nothing is missed
+    assert found.values["vanish_succeeds"].value == rows["Vanish"][1] == 1  # 0.4 less brightness: below the half
+    assert rows["Vanish"][4] == 1
+    assert rows["noise of the same size"][4] < 0.5
+    assert found.values["fabricate_succeeds"].value == 0  # its only candidate is the object
+    assert "vanish_succeeds" in found.lower_is_better
