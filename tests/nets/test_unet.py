@@ -64,9 +64,9 @@ def test_what_it_refuses_when_made(options, word):
         UNet(**options)
 
 
-@pytest.mark.parametrize("x", [torch.rand(1, 1, 8, 8), torch.rand(1, 3, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)])
+@pytest.mark.parametrize("x", [torch.rand(1, 1, 8, 8), torch.rand(1, 3, 8)])
 def test_what_it_refuses_when_called(x):
-    with pytest.raises((InputError, TypeError)):
+    with pytest.raises(InputError, match="inputs"):
         UNet(3, 2, (4, 8))(x)
 
 
