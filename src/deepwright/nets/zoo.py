@@ -69,7 +69,7 @@ ENTRIES = (
     ),
     ZooEntry(
         "unet-camvid",
-        "U-Net, trained on CamVid's road scenes at 120 x 160 (weights in the wheel): mean IoU 0.47 on 117 test frames",
+        "U-Net, trained on CamVid's road scenes at 120 x 160 (weights in the wheel): mean IoU 0.473 (0.464 to 0.485)",
         "camvid",
         120,
         3,
