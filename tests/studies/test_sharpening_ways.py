@@ -1,4 +1,5 @@
 """The arms of sharpening's study: equal errors are equal, budgets are held, and all have as many settings."""
+
 import pytest
 import torch
 from torch import nn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -42,24 +42,24 @@ PHOTO_EPS = 2 / 255
 OURS, FUSED, SQUEEZING = "image features", "image features and entropy", "feature squeezing"
 WAYS: dict[str, dict[str, Callable[[], InputDetector]]] = {
     OURS: {
-        "mean and std": lambda: ImageFeatures(),
-        "mean": lambda: ImageFeatures(("mean",)),
-        "std": lambda: ImageFeatures(("std",)),
+        "mean and std": ImageFeatures,
+        "mean": partial(ImageFeatures, ("mean",)),
+        "std": partial(ImageFeatures, ("std",)),
     },
     FUSED: {
-        "min": lambda: DenseFeatureDetector(),
-        "fisher": lambda: DenseFeatureDetector(fuse="fisher"),
-        "min, and margin": lambda: DenseFeatureDetector(("image", "entropy", "margin")),
+        "min": DenseFeatureDetector,
+        "fisher": partial(DenseFeatureDetector, fuse="fisher"),
+        "min, and margin": partial(DenseFeatureDetector, ("image", "entropy", "margin")),
     },
-    "dense features by class": {f"top {top:g}": lambda top=top: DenseFeatures(top) for top in (1.0, 0.25, 0.05)},
-    "uncertainty": {kind: lambda kind=kind: Uncertainty(kind) for kind in ("entropy", "variation", "margin")},
-    "one-class SVM of uncertainties": {f"nu {nu:g}": lambda nu=nu: OneClassUncertainty(nu) for nu in (0.01, 0.05, 0.2)},
-    SQUEEZING: {f"{bits} bits": lambda bits=bits: FeatureSqueezing(bits) for bits in (4, 5, 6)},
-    "JPEG difference": {f"quality {q}": lambda q=q: JpegDifference(q) for q in (50, 75, 90)},
-    "nearest features": {f"k {k}": lambda k=k: NearestFeatures(k) for k in (1, 5, 20)},
-    "local dimension": {f"k {k}": lambda k=k: LocalDimension(k) for k in (10, 20, 40)},
-    "class distances": {f"epsilon {e:g}": lambda e=e: ClassDistances(e) for e in (0.0, 0.0014, 0.01)},
-    "supervised on attacked": {f"penalty {p:g}": lambda p=p: SupervisedFeatures(p) for p in (1e-3, 1e-2, 1e-1)},
+    "dense features by class": {f"top {top:g}": partial(DenseFeatures, top) for top in (1.0, 0.25, 0.05)},
+    "uncertainty": {kind: partial(Uncertainty, kind) for kind in ("entropy", "variation", "margin")},
+    "one-class SVM of uncertainties": {f"nu {nu:g}": partial(OneClassUncertainty, nu) for nu in (0.01, 0.05, 0.2)},
+    SQUEEZING: {f"{bits} bits": partial(FeatureSqueezing, bits) for bits in (4, 5, 6)},
+    "JPEG difference": {f"quality {quality}": partial(JpegDifference, quality) for quality in (50, 75, 90)},
+    "nearest features": {f"k {k}": partial(NearestFeatures, k) for k in (1, 5, 20)},
+    "local dimension": {f"k {k}": partial(LocalDimension, k) for k in (10, 20, 40)},
+    "class distances": {f"epsilon {epsilon:g}": partial(ClassDistances, epsilon) for epsilon in (0.0, 0.0014, 0.01)},
+    "supervised on attacked": {f"penalty {p:g}": partial(SupervisedFeatures, p) for p in (1e-3, 1e-2, 1e-1)},
 }
 """Detector -> setting -> how it is made; three settings each."""
 
