@@ -73,7 +73,8 @@ SYSTEMS: tuple[System, ...] = (
             *("suite", "robust_accuracy", "DenseFeatureDetector", "FeatureSqueezing", "AdaptivePGD", "SequentialAlarm"),
             *("Monitored", "measure_detection"),
         ),
-        missing="its study; larger residual and fully convolutional networks",
+        study="semantic",
+        missing="larger residual and fully convolutional networks",
     ),
     System(
         "sharpening",

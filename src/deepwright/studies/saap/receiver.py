@@ -37,6 +37,7 @@ def receiver_trial(seed: int, quick: bool) -> dict[str, Any]:
     exact = PSF(taps=TAPS)
     how = attack(SHARE, size_of(quick).steps, seed, physical=exact)
     ours = how(network, test.images, test.truth, field=test.field).transmission
+    assert ours is not None
     cells = Cells.at(test.field, [t.boxes for t in test.truth], exact, 1, (0.0, 1.0))
     budget = SHARE * cells.full.double().sum(1)
     drawn = Streams(seed, len(test), "cells at random").uniform(cells.regions.size)
@@ -49,13 +50,11 @@ def receiver_trial(seed: int, quick: bool) -> dict[str, Any]:
     }
     patterns = {OURS: ours, **{name: cells.transmission(each) for name, each in taken.items()}}
     clean = exact.amplitude(test.field).clamp(0, 1)
-    field = test.field
-    assert field is not None
     found: dict[str, Any] = {"clean": measured(network, clean, test.truth)}
     for error, options in ERRORS.items():
         receiver = PSF(taps=TAPS, **options)  # type: ignore[arg-type]
         found[error] = {
-            name: measured(network, receiver.realised(field, pattern, seed).clamp(0, 1), test.truth, clean)
+            name: measured(network, receiver.realised(test.field, pattern, seed).clamp(0, 1), test.truth, clean)
             for name, pattern in patterns.items()
         }
     return found
