@@ -73,7 +73,8 @@ SYSTEMS: tuple[System, ...] = (
             *("suite", "robust_accuracy", "DenseFeatureDetector", "FeatureSqueezing", "AdaptivePGD", "SequentialAlarm"),
             *("Monitored", "measure_detection"),
         ),
-        missing="its study; larger residual and fully convolutional networks",
+        study="semantic",
+        missing="larger residual and fully convolutional networks",
     ),
     System(
         "sharpening",
@@ -82,7 +83,8 @@ SYSTEMS: tuple[System, ...] = (
         "adversarial",
         "sharpening",
         ("LaplacianSharpen", "Unsharp", "ContrastStretch", "BiLevel", "FastPreemption", "Smoothed"),
-        missing="its study",
+        "sharpening",
+        missing="its study of ImageNet's photographs",
     ),
     System(
         "saap",
@@ -91,7 +93,8 @@ SYSTEMS: tuple[System, ...] = (
         "adversarial",
         "patches",
         ("SAAP", "smallest_shares", "AdversarialPatch", "AdvPatch", "DPatch", "RobustDPatch"),
-        missing="its study",
+        "saap",
+        missing="scenes of mixed sizes, GeoTIFF and the detector of shadows",
     ),
     System(
         "perturbation-drive",
