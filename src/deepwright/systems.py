@@ -178,7 +178,16 @@ SYSTEMS: tuple[System, ...] = (
     System("vgnn", "Variational graph networks for inverse problems on meshes", "2603.29515", "bayes"),
     System("tsetlin-wisard", "Weightless networks trained by Tsetlin automata", "2603.24186", "weightless"),
     System("sisa", "Cycles, energy and area of scale-in systolic arrays", "2603.29913", "hardware"),
-    System("deepxube", "Pathfinding with learned heuristics and batched search", "2603.23873", "pathfinding"),
+    System(
+        "deepxube",
+        "Pathfinding: domains as arrays, exact tables, batch weighted A* with lower bounds",
+        "2603.23873",
+        "pathfinding",
+        "search",
+        ("bwas", "validate_path", "Domain", "check_domain", "RubiksCube", "NPuzzle", "LightsOut", "TableHeuristic"),
+        missing="learned heuristics and their training; Q*, beam, bidirectional and depth-first search; Sokoban, goals by "
+        "answer sets; the compiled engine; `plan`, its study and benchmarks",
+    ),
     System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
     System(
         "sciml-core",

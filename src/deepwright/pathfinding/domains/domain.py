@@ -170,7 +170,9 @@ class Domain(ABC):
         """
         expected = f"(B, {', '.join(map(str, self.state_shape))}) of {self.state_dtype}"
         if states.shape[1:] != self.state_shape or states.dtype != self.state_dtype:
-            raise DomainError(f"{what} of {self.name}", given=f"{tuple(states.shape)} of {states.dtype}", expected=expected)
+            raise DomainError(
+                f"{what} of {self.name}", given=f"{tuple(states.shape)} of {states.dtype}", expected=expected
+            )
         wrong = ((states < 0) | (states >= self.num_values)).flatten(1).any(1)
         if bool(wrong.any()):
             row = int(wrong.nonzero()[0])

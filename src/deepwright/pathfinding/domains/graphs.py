@@ -34,7 +34,9 @@ class GraphDomain(Domain):
             raise InputError("edges and goal", given=f"nodes up to {max(named - 1, goal)}", expected=f"0..{n - 1}")
         paid = torch.ones(len(edges)) if costs is None else costs.float()
         if paid.shape != (len(edges),) or not bool(((paid > 0) & paid.isfinite()).all()):
-            raise InputError("costs", given="none for an edge, or one that isn't above zero", expected="one above zero each")
+            raise InputError(
+                "costs", given="none for an edge, or one that isn't above zero", expected="one above zero each"
+            )
         self.name, self.num_values = f"graph.{n}", n
         self.unit_cost = costs is None
         self.goal = torch.tensor([goal], dtype=torch.int32)

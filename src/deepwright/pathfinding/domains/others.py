@@ -29,7 +29,9 @@ class GridWorld(Domain):
 
     def __init__(self, walls: Tensor, goal: tuple[int, int] = (0, 0)) -> None:
         if walls.ndim != 2 or walls.dtype != torch.bool or not walls.numel():
-            raise InputError("walls", given=f"{tuple(walls.shape)} of {walls.dtype}", expected="a map of true and false")
+            raise InputError(
+                "walls", given=f"{tuple(walls.shape)} of {walls.dtype}", expected="a map of true and false"
+            )
         rows, columns = walls.shape
         if not (0 <= goal[0] < rows and 0 <= goal[1] < columns) or bool(walls[goal]):
             raise InputError("goal", given=goal, expected=f"a free cell of {rows} x {columns}")
@@ -106,7 +108,9 @@ class Hanoi(Domain):
             states: (B, discs).
         """
         discs, pegs = self.state_shape[0], self.num_values
-        on = states[:, None] == torch.arange(pegs, device=states.device, dtype=states.dtype)[:, None]  # (B, pegs, discs)
+        on = (
+            states[:, None] == torch.arange(pegs, device=states.device, dtype=states.dtype)[:, None]
+        )  # (B, pegs, discs)
         top = torch.where(on.any(2), on.long().argmax(2), discs)  # discs where a peg is empty
         start, end = (torch.tensor(ends, device=states.device) for ends in zip(*self.pairs))
         moved, below = top[:, start], top[:, end]

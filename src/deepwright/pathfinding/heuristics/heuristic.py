@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from deepwright.core.errors import InputError
 from deepwright.pathfinding.domains.domain import Domain
 
 
+@runtime_checkable
 class Heuristic(Protocol):
     """h(s, g), an estimate of the least cost from states to their goals.
 

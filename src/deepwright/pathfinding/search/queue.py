@@ -11,14 +11,15 @@ Entries = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class Queue:
-    """Entries (f, h, node, version), taken by least f; of these by least h; of these the newest, or the oldest.
+    """Entries (f, h, node, version), taken by least f; of these by least h, and the newest; or the oldest, whatever h.
 
-    f and h are zero or more, so that their bits, put side by side, sort as they do. A sorted "hot" part holds all entries up to some f, the rest lies unsorted. When the hot part is used up, the
-    smallest of the rest come into it: a few sorts of few entries in place of a heap of objects, on any device.
+    f and h are zero or more, so that their bits, put side by side, sort as they do. A sorted "hot" part holds all
+    entries up to some f, the rest lies unsorted. When the hot part is used up, the smallest of the rest come into it: a
+    few sorts of few entries in place of a heap of objects, on any device.
 
     Args:
         device: where it lives.
-        newest: whether the newest of equals comes first.
+        newest: of equal f those of least h, and of these the newest; else the oldest.
     """
 
     def __init__(self, device: torch.device, newest: bool = True) -> None:
@@ -43,7 +44,9 @@ class Queue:
             node: (B,) numbers.
             version: (B,) of the nodes.
         """
-        bits = (f.view(torch.int32).long() << 32) | h.view(torch.int32).long()
+        bits = f.view(torch.int32).long() << 32
+        if self.newest:
+            bits |= h.view(torch.int32).long()
         entries = (f, bits, node, version)
         if self.newest:
             entries = tuple(t.flip(0) for t in entries)  # type: ignore[assignment]

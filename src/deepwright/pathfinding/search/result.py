@@ -88,5 +88,14 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        kept = ("status", "actions", "cost", "lower_bound", "nodes_generated", "nodes_expanded", "evaluations", "seconds")
+        kept = (
+            "status",
+            "actions",
+            "cost",
+            "lower_bound",
+            "nodes_generated",
+            "nodes_expanded",
+            "evaluations",
+            "seconds",
+        )
         return {name: getattr(self, name) for name in kept} | {"bound": self.bound}

@@ -29,7 +29,7 @@ def bwas(
     *,
     batch_size: int = 1000,
     weight: float = 1.0,
-    limits: Limits = Limits(),
+    limits: Limits = Limits(),  # noqa: B008 - frozen
     ties: str = "newest",
     random_share: float = 0.0,
     seed: int = 0,
@@ -50,7 +50,7 @@ def bwas(
         batch_size: how many nodes are expanded at once.
         weight: of the path's cost; 0 looks at h alone.
         limits: where it gives up.
-        ties: of equal f and h the "newest" node first, or the oldest ("fifo").
+        ties: of equal f the least h, and of these the "newest" node first; or the oldest ("fifo"), whatever its h.
         random_share: of each batch this share is taken at random; such a batch doesn't raise the lower bound.
         seed: of what is taken at random.
         trace: keep a row an iteration.
@@ -95,9 +95,7 @@ class _Search:
         self.generated, self.expanded, self.evaluated = 1, 0, 0
         self.best, self.end, self.low = float("inf"), -1, 0.0
 
-    def run(
-        self, limits: Limits, trace: bool, on_step: Callable[[int, float, float], None] | None
-    ) -> Result:
+    def run(self, limits: Limits, trace: bool, on_step: Callable[[int, float, float], None] | None) -> Result:
         begin, rows = time.perf_counter(), []
         zero = torch.zeros(1, device=self.start.device)
         self._enter(self.start[None], self.domain.keys(self.start[None]), zero.double(), zero.long() - 1, zero.long())
