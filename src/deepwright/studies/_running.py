@@ -28,6 +28,7 @@ STUDIES: dict[str, Callable[[], ModuleType]] = {
     "two-phase-pinn": _module("two_phase"),
     "kinetic-jko": _module("kinetic"),
     "unifluids": _module("unifluids"),
+    "perturbation-drive": _module("driving"),
 }
 
 

@@ -11,9 +11,8 @@ from torch import Tensor
 from deepwright.corruptions import get
 from deepwright.corruptions.driving import Agent, Demonstrations, Outcome, agreement, by_cell
 from deepwright.corruptions.driving.collecting import steering_of
+from deepwright.studies.driving.pilots import CLEAN, Cell
 
-Cell = tuple[str, int]
-CLEAN: Cell = ("clean", 0)
 ERROR, DRIFT, BIAS, SLOPE = "error ratio", "drift", "bias", "slope lost"
 CHANGE, SEVERITY = "picture change", "severity"
 PREDICTORS = (ERROR, DRIFT, BIAS, SLOPE, CHANGE, SEVERITY)

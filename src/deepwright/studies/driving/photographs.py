@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 from deepwright.corruptions.driving import Demonstrations, imitate, tiny_pilot
 from deepwright.data.files.archives import Decoding, ImageSource, decode
-from deepwright.studies.driving.campaigns import HIGH, QUICK, WHOLE, cells_of
 from deepwright.studies.driving.foretelling import foretold
+from deepwright.studies.driving.pilots import HIGH, sizes
 
 _ROAD = 3  # the class of CamVid's label maps
 _TOP = 120  # the lower two thirds of 360 lines, which are twice as wide as high, as the pilots' pictures
@@ -31,12 +31,13 @@ EPOCHS = 30
 
 
 def there(root: Path | None) -> Path | None:
-    """The file, where it is.
+    """The file of CamVid's scenes, where it is.
 
     Args:
         root: of the data.
     """
-    return next((p for p in (root / "camvid.zip", root / "camvid") if p.exists()), None) if root is not None else None
+    path = None if root is None else root / "camvid.zip"
+    return path if path is not None and path.is_file() else None
 
 
 @functools.lru_cache(maxsize=2)
@@ -82,8 +83,7 @@ def photographs_trial(seed: int, root: str, quick: bool) -> dict[str, Any]:
     both = train + Demonstrations(train.pictures.flip(3), train.actions * sign)
     pilot = tiny_pilot(seed=seed)
     imitate(pilot, both, epochs=2 if quick else EPOCHS, seed=seed)
-    cells = cells_of(QUICK if quick else WHOLE, (HIGH,))
-    rows = foretold(pilot.eval(), test, cells, seed)
+    rows = foretold(pilot.eval(), test, [(name, HIGH) for name in sizes(quick).perturbations], seed)
     angles = test.actions[:, 0]
     constant = float((angles - train.actions[:, 0].mean()).abs().mean())
     return {"rows": rows, "constant": constant, "pictures": len(test), "trained on": len(both)}

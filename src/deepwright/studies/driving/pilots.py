@@ -52,19 +52,19 @@ class Sizes:
         recorded: roads of the recorded pictures.
         first: epochs of the imitation.
         second: epochs with DAgger's pictures.
-        again: epochs of a repair.
+        again: epochs of further training.
         budget: episodes of a search.
         perturbations: of the campaign.
         severities: of the campaign.
     """
 
     collected: int = 16
-    roads: int = 8
-    recorded: int = 4
+    roads: int = 6
+    recorded: int = 3
     first: int = 4
     second: int = 6
-    again: int = 5
-    budget: int = 64
+    again: int = 4
+    budget: int = 40
     perturbations: tuple[str, ...] = PERTURBATIONS
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
 
@@ -75,7 +75,7 @@ class Sizes:
 
 
 WHOLE = Sizes()
-QUICK = Sizes(2, 2, 1, 1, 1, 1, 4, ("decrease_contrast", "fog_mapping", "translate"), (LOW, HIGH))
+QUICK = Sizes(2, 2, 1, 2, 2, 1, 4, ("decrease_contrast", "fog_mapping", "translate"), (LOW, HIGH))
 
 
 def sizes(quick: bool) -> Sizes:
