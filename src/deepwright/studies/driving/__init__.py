@@ -43,7 +43,7 @@ def run(settings: Settings) -> StudyResult:
     plan = [
         {"seed": seed, "arm": arm, "worst": row["worst"], "rates": rates, "quick": quick}
         for seed, row in zip(campaigns.seeds, campaigns)
-        for arm in ((BEFORE, *ARMS[:2]) if quick else (BEFORE, *ARMS))
+        for arm in ((BEFORE, *ARMS[:1]) if quick else (BEFORE, *ARMS))
         if row["worst"]
     ]
     repairs = run_grid(repair_trial, plan, settings, "driving, repairs")

@@ -46,7 +46,7 @@ def campaign_trial(seed: int, quick: bool) -> dict[str, Any]:
         quick: small.
     """
     size, sim, own = sizes(quick), world(quick), trained(seed, quick)
-    test = roads(seed, TEST, size.roads)
+    test = roads(seed, TEST, size.roads, quick)
     outcomes = driven(sim, own.pilot, test, [CLEAN, *size.cells], seed)
     rows = foretold(own.pilot, recorded(seed, quick), size.cells, seed)
     controls = {FIRST: own.first, WITHOUT: own.without, BLIND: _Blind(own.pilot, own.data)}
@@ -95,15 +95,15 @@ def moving_trial(seed: int, quick: bool) -> dict[str, dict[str, dict[str, float]
         quick: small.
     """
     size, sim, pilot = sizes(quick), world(quick), trained(seed, quick).pilot
-    test = roads(seed, TEST, size.roads)
-    cells: list[Cell] = [(f"{how}_{kind}", HIGH) for kind in KINDS for how in ("static", "dynamic")]
+    test = roads(seed, TEST, size.roads, quick)
+    cells: list[Cell] = [(f"{how}_{kind}", HIGH) for kind in KINDS[: size.parts] for how in ("static", "dynamic")]
     outcomes = driven(sim, pilot, test, cells, seed)
     found = {
         kind: {
             name: _driven_so([o for o in outcomes if o.scenario.perturbation == f"{how}_{kind}"])
             for name, how in ((STILL, "static"), (MOVING, "dynamic"))
         }
-        for kind in KINDS
+        for kind in KINDS[: size.parts]
     }
     found["noise"] = {
         name: _driven_so(driven(sim, pilot, test, [(NOISE, HIGH)], seed, frozen))
@@ -135,12 +135,12 @@ def guided_trial(seed: int, quick: bool) -> dict[str, dict[str, dict[str, float]
         quick: small.
     """
     size, sim, pilot = sizes(quick), world(quick), trained(seed, quick).pilot
-    test, data = roads(seed, TEST, size.roads), recorded(seed, quick)
+    test, data = roads(seed, TEST, size.roads, quick), recorded(seed, quick)
     looks = InputGradient(pilot, score=_steering)
     with torch.no_grad():
         clean = pilot(data.pictures)[:, 0]
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for name in INSIDE:
+    for name in INSIDE[: size.parts]:
         for region in REGIONS:
             guided = Guided(get(name), looks, region, SHARE)
             seen = guided(data.pictures, HIGH, seed)

@@ -11,7 +11,6 @@ from deepwright.studies.driving.campaigns import (
     BLIND,
     FIRST,
     GENETIC,
-    INSIDE,
     KINDS,
     MOVING,
     RANDOM,
@@ -144,18 +143,17 @@ def _foretold(campaigns: Runs) -> list[Claim]:
 
 
 def _disturbed(found: Found) -> list[Claim]:
+    weather = [kind for kind in KINDS if kind in found.moving[0]]
     claims = [
         Claim.at_least(
-            f"{words} held still take pilots further off than when {ways} (mean of max |xte|, m)",
-            moved(found.moving, "max xte", kinds, STILL, MOVING),
-            0.0,
+            f"{words} (mean of max |xte|, m)", moved(found.moving, "max xte", kinds, STILL, MOVING), 0.0
         ).because("What moves is now and then where it hides most, and one such moment is enough.", WEATHER)
-        for words, ways, kinds in (
-            ("rain, snow and smoke", "they move", KINDS),
-            ("noise drawn once and", "it is drawn in each frame", ("noise",)),
+        for words, kinds in (
+            ("rain, snow and smoke held still take pilots further off than when they move", weather),
+            ("noise drawn once takes pilots further off than noise drawn in each frame", ("noise",)),
         )
     ]
-    for name in INSIDE:
+    for name in found.guided[0]:
         claims += [
             Claim.at_least(
                 f"{name} on 30 % of the pixels: steering drifts more where the pilot looks than on random ones (rad)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +117,7 @@ def _pairs(trial: Mapping[str, Any], predictor: str) -> list[tuple[float, bool]]
 def _limit(pairs: Sequence[tuple[float, bool]]) -> float:
     """The middle of two neighbours that parts best."""
     values = sorted({value for value, _ in pairs})
-    middles = [(a + b) / 2 for a, b in zip(values, values[1:])] or values
+    middles = [(a + b) / 2 for a, b in itertools.pairwise(values)] or values
     return max(middles, key=lambda limit: _balanced(pairs, limit))
 
 

@@ -54,6 +54,9 @@ class Sizes:
         second: epochs with DAgger's pictures.
         again: epochs of further training.
         budget: episodes of a search.
+        nodes: of a road, 25 m apart.
+        cars: side by side.
+        parts: weather, perturbed parts: how many of each.
         perturbations: of the campaign.
         severities: of the campaign.
     """
@@ -65,6 +68,9 @@ class Sizes:
     second: int = 6
     again: int = 4
     budget: int = 40
+    nodes: int = 8
+    cars: int = 16
+    parts: int | None = None
     perturbations: tuple[str, ...] = PERTURBATIONS
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
 
@@ -75,7 +81,7 @@ class Sizes:
 
 
 WHOLE = Sizes()
-QUICK = Sizes(2, 2, 1, 2, 2, 1, 4, ("decrease_contrast", "fog_mapping", "translate"), (LOW, HIGH))
+QUICK = Sizes(2, 2, 1, 2, 2, 1, 4, 5, 4, 1, ("decrease_contrast", "translate"), (LOW, HIGH))
 
 
 def sizes(quick: bool) -> Sizes:
@@ -93,18 +99,20 @@ def world(quick: bool) -> RoadSim:
     Args:
         quick: small.
     """
-    return RoadSim(2 if quick else 16)
+    return RoadSim(sizes(quick).cars)
 
 
-def roads(seed: int, use: int, n: int) -> list[Road]:
+def roads(seed: int, use: int, n: int, quick: bool) -> list[Road]:
     """Of one use.
 
     Args:
         seed: of the study.
         use: one of this module's.
         n: how many.
+        quick: short ones.
     """
-    return [Road.random(seed * _APART + 100 * use + i, max_angle=ANGLE) for i in range(n)]
+    nodes = sizes(quick).nodes
+    return [Road.random(seed * _APART + 100 * use + i, max_angle=ANGLE, nodes=nodes) for i in range(n)]
 
 
 def scenarios(some: Sequence[Road], cells: Sequence[Cell], seed: int) -> list[Scenario]:
@@ -173,7 +181,7 @@ def trained(seed: int, quick: bool) -> Trained:
         quick: small.
     """
     size, sim = sizes(quick), world(quick)
-    expert, seen = PurePursuit(sim), roads(seed, COLLECTED, size.collected)
+    expert, seen = PurePursuit(sim), roads(seed, COLLECTED, size.collected, quick)
     networks, data = {}, None
     for noise in (0.0, 0.15):
         networks[noise] = tiny_pilot(seed=seed)
@@ -183,7 +191,7 @@ def trained(seed: int, quick: bool) -> Trained:
     assert data is not None
     pilot = tiny_pilot(seed=seed)
     pilot.load_state_dict(networks[0.15].state_dict())
-    data += collect(sim, expert, roads(seed, DAGGER, size.collected), dagger=networks[0.15], seed=seed + 1)
+    data += collect(sim, expert, roads(seed, DAGGER, size.collected, quick), dagger=networks[0.15], seed=seed + 1)
     imitate(pilot, data, epochs=size.second, seed=seed + 1)
     return Trained(pilot.eval(), data, networks[0.15], networks[0.0])
 
@@ -198,4 +206,4 @@ def recorded(seed: int, quick: bool, use: int = RECORDED) -> Demonstrations:
         use: RECORDED, or CHOOSING for those that settings are chosen on.
     """
     sim = world(quick)
-    return collect(sim, PurePursuit(sim), roads(seed, use, sizes(quick).recorded), seed=seed + 2 + use)
+    return collect(sim, PurePursuit(sim), roads(seed, use, sizes(quick).recorded, quick), seed=seed + 2 + use)

@@ -1,4 +1,4 @@
-"""Further training of a pilot on what it failed under, beside as much of other kinds, each at its best learning rate."""
+"""Further training of a pilot on what it failed under, beside as much of other kinds, each at its best rate."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def repair_trial(seed: int, arm: str, worst: list[str], rates: list[float], quic
     best = min(tried, key=lambda r: tried[r][0])
     size = sizes(quick)
     cells: list[Cell] = [CLEAN, *((n, HIGH) for n in (*size.perturbations, *(HELD_OUT[:1] if quick else HELD_OUT)))]
-    outcomes = driven(world(quick), tried[best][1], roads(seed, REPAIRED, size.roads), cells, seed)
+    outcomes = driven(world(quick), tried[best][1], roads(seed, REPAIRED, size.roads, quick), cells, seed)
     rows = [
         {"cell": c.cell, "failures": c.failures.value, "max xte": c.mean_max_xte}
         for c in by_cell(outcomes)

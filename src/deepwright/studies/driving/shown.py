@@ -12,7 +12,6 @@ from deepwright.studies.driving.campaigns import (
     FINAL,
     FIRST,
     GENETIC,
-    KINDS,
     MOVING,
     RANDOM,
     REGIONS,
@@ -187,7 +186,7 @@ def _thresholds(found: Found) -> Table:
 
 def _weather(found: Found) -> Table:
     rows: list[list[Any]] = []
-    for kind in (*KINDS, "noise"):
+    for kind in found.moving[0]:
         parts = [
             *(over_trials([t[kind][how]["max xte"] for t in found.moving]) for how in (STILL, MOVING)),
             over_trials(moved(found.moving, "max xte", (kind,), STILL, MOVING)),
@@ -358,7 +357,7 @@ def _scatter(found: Found) -> Figure:
 
 
 def _still(found: Found) -> Figure:
-    kinds = [*KINDS, "noise"]
+    kinds = list(found.moving[0])
     series = [
         banded(how, kinds, [[t[kind][how]["max xte"] for t in found.moving] for kind in kinds])
         for how in (STILL, MOVING)
