@@ -81,7 +81,7 @@ class Sizes:
 
 
 WHOLE = Sizes()
-QUICK = Sizes(2, 2, 1, 2, 2, 1, 4, 5, 4, 1, ("decrease_contrast", "translate"), (LOW, HIGH))
+QUICK = Sizes(2, 2, 1, 1, 1, 1, 4, 5, 4, 1, ("decrease_contrast", "translate"), (LOW, HIGH))
 
 
 def sizes(quick: bool) -> Sizes:
