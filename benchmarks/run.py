@@ -14,6 +14,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 import attacks
+import frames_beside
 import others
 import sharpening
 import shrinking
@@ -30,6 +31,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "corruptions": corruptions.run,
     "sharpening": sharpening.run,
     "frames": corruptions.frames,
+    "frames beside peers": frames_beside.run,
     "shrinking": shrinking.run,
     "physics": physics.run,
     "solvers": solvers.run,

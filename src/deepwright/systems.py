@@ -117,7 +117,7 @@ SYSTEMS: tuple[System, ...] = (
             "RoadSim",
             "Scenario",
         ),
-        missing="a study",
+        missing="its study, which is written (`studies.driving`) and has not run whole",
     ),
     System(
         "bbas",
