@@ -185,8 +185,8 @@ SYSTEMS: tuple[System, ...] = (
         "pathfinding",
         "search",
         ("bwas", "validate_path", "Domain", "check_domain", "RubiksCube", "NPuzzle", "LightsOut", "TableHeuristic"),
-        missing="learned heuristics and their training; Q*, beam, bidirectional and depth-first search; Sokoban, goals by "
-        "answer sets; the compiled engine; `plan`, its study and benchmarks",
+        missing="learned heuristics and their training; Q*, beam, bidirectional and depth-first search; Sokoban; goals "
+        "by answer sets; a compiled engine; the command, a study, benchmarks",
     ),
     System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
     System(
