@@ -211,7 +211,8 @@ def _cells(now: StudyResult, committed: StudyResult) -> Iterator[_Cell]:
             continue
         for name, row, again in _rows(old, new):
             for i, value, low, high in _intervals(old.columns, row):
-                heading, now_there = old.columns[i].strip(), again[i] if is_number(again[i]) else math.nan
+                heading, there = old.columns[i].strip(), again[i]
+                now_there = there if is_number(there) else math.nan
                 timing = _TIME.search(heading) is not None
                 yield _Cell(f"{name}: {heading}", value, low, high, now_there, units, timing)
 
