@@ -44,6 +44,7 @@ from deepwright.nets.ssd import (
     small_ssd,
     ssd_loss,
 )
+from deepwright.nets.unet import DoubleConv, UNet
 from deepwright.nets.weights_files import load_weights, read_weights, write_weights
 from deepwright.nets.yolo import YoloCandidates
 from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
@@ -55,6 +56,7 @@ __all__ = [
     "Bottleneck",
     "CandidateBoxes",
     "CentreDetector",
+    "DoubleConv",
     "EfficientNetLite0",
     "Exported",
     "FinalDetections",
@@ -67,6 +69,7 @@ __all__ = [
     "ResNet",
     "SSDDetector",
     "ScoresOnly",
+    "UNet",
     "YoloCandidates",
     "ZooEntry",
     "anchor_boxes",

@@ -140,6 +140,16 @@ METHODS = {
     "x, v-loss, logit-normal (JiT)": _RED,
     "FNO": _VIOLET,
     "U-Net": _CYAN,
+    # sharpening
+    "Laplacian": OURS,
+    "none": BASELINE,
+    "contrast": _ORANGE,
+    "unsharp mask": _GREEN,
+    "guided": _LIME,
+    "noise": _ROSE,
+    "blur": _CYAN,
+    "bi-level": _RED,
+    "fast preemption": _VIOLET,
     # what is measured, of whichever method: colours that no method of its page has
     "unknown digits": _ROSE,
     "other photographs": _LIME,

@@ -154,7 +154,7 @@ class Joined(nn.Module):
 
     def __init__(self, first: nn.Module, second: nn.Module) -> None:
         super().__init__()
-        self.first, self.second = first, second
+        self.one, self.other = first, second
 
     def forward(self, x: Tensor) -> Tensor:
         """Candidates of the first, then of the second.
@@ -162,7 +162,7 @@ class Joined(nn.Module):
         Args:
             x: images.
         """
-        return torch.cat([self.first(x), self.second(x)], 1)
+        return torch.cat([self.one(x), self.other(x)], 1)
 
 
 def _alike(a: Tensor, b: Tensor) -> float:

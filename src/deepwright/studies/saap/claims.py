@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from deepwright.core.results import Claim
-from deepwright.studies._frame import Runs, gaps, mean
+from deepwright.studies._frame import Runs, gaps, inside, mean
 from deepwright.studies.saap.attacks import (
     BOTH,
     CHANGES,
@@ -158,9 +158,9 @@ def _transfer(found: Found) -> list[Claim]:
 
 def _loose(found: Found) -> list[Claim]:
     low, high = min(found.loose), max(found.loose)
-    alone = found.loose[low].values(lambda row: row["loose bound alone"]["amplitude"])
+    alone = found.loose[low].values(inside("loose bound alone", "amplitude"))
     true, literal = (
-        found.loose[high].values(lambda row, n=name: row[n]["missed"])
+        found.loose[high].values(inside(name, "missed"))
         for name in ("loose bound, true sign", "loose bound, sign as released")
     )
     return [
@@ -180,7 +180,7 @@ def _moved(found: Found) -> list[Claim]:
     for tau, runs in found.moved.items():
 
         def missed(name: str, how: str, runs: Runs = runs) -> list[float]:
-            return runs.values(lambda row: row[name][how])
+            return runs.values(inside(name, how))
 
         for how in CHANGES:
             name = UNDER if how == TURNED else WITHOUT
@@ -202,7 +202,7 @@ def _receiver(found: Found) -> list[Claim]:
     exact = found.beside(EXACT, ON_CELLS)
     slight, _, large, _ = list(ERRORS)[1:]
     kept = less(found.beside(slight, ON_CELLS), [gap / 2 for gap in exact])
-    missed = {e: found.receiver.values(lambda row, e=e: row[e][OURS]["missed"]) for e in ERRORS}
+    missed = {e: found.receiver.values(inside(e, OURS, "missed")) for e in ERRORS}
     return [
         Claim.at_least(
             "behind a receiver, at a fifth: at least 0.20 above each seed's best control", exact, 0.2
@@ -235,7 +235,7 @@ def _hardened(found: Found) -> list[Claim]:
         ).because(REASONS["hardened"], HARDENED_SHOWN),
         Claim.at_least(
             "trained on attacked scenes: average precision without attack, less that after as many steps without",
-            gaps(ways[AGAINST], ways[PLAIN], lambda row: row["clean"]["ap50"]),
+            gaps(ways[AGAINST], ways[PLAIN], inside("clean", "ap50")),
             -0.03,
         ).because(REASONS["hardened clean"], HARDENED_SHOWN),
     ]
@@ -246,16 +246,16 @@ def _pasted(found: Found) -> list[Claim]:
     for kind in found.pasted:
         objects = found.patches[kind, "AdvPatch"]
         text = f"{kind}: AdvPatch on ships hides at least 0.30 more than noise there"
-        gap = less(objects.values("missed"), objects.values(lambda row: row["noise"]["missed"]))
+        gap = less(objects.values("missed"), objects.values(inside("noise", "missed")))
         claims.append(Claim.at_least(text, gap, 0.3).because(REASONS["AdvPatch"], PASTED_SHOWN))
         for name in ("DPatch", "RobustDPatch"):
             runs = found.patches[kind, name]
             text = f"{kind}: {name} leaves at least 0.10 less average precision than noise there"
-            gap = less(runs.values(lambda row: row["noise"]["ap50"]), runs.values("ap50"))
+            gap = less(runs.values(inside("noise", "ap50")), runs.values("ap50"))
             claims.append(Claim.at_least(text, gap, 0.1).because(REASONS["DPatch"], PASTED_SHOWN))
         runs = found.patches[kind, "DPatch"]
         text = f"{kind}: of ships that DPatch doesn't touch, more are missed than without it, by 0.05 at most"
-        gap = less(runs.values("untouched"), runs.values(lambda row: row["clean"]["missed"]))
+        gap = less(runs.values("untouched"), runs.values(inside("clean", "missed")))
         claims.append(Claim.at_most(text, gap, 0.05).because(REASONS["untouched"], PASTED_SHOWN))
     return claims
 

@@ -37,6 +37,7 @@ def receiver_trial(seed: int, quick: bool) -> dict[str, Any]:
     exact = PSF(taps=TAPS)
     how = attack(SHARE, size_of(quick).steps, seed, physical=exact)
     ours = how(network, test.images, test.truth, field=test.field).transmission
+    assert ours is not None
     cells = Cells.at(test.field, [t.boxes for t in test.truth], exact, 1, (0.0, 1.0))
     budget = SHARE * cells.full.double().sum(1)
     drawn = Streams(seed, len(test), "cells at random").uniform(cells.regions.size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.studies._frame import Runs, banded, barred, cells, columns, mean, over_trials
+from deepwright.studies._frame import Runs, banded, barred, cells, columns, inside, mean, over_trials
 from deepwright.studies.saap.attacks import (
     BOTH,
     CHANGES,
@@ -87,9 +87,7 @@ def tables_of(found: Found) -> list[Table]:
 def _main(found: Found) -> Table:
     rows: list[list[Any]] = []
     for kind in KINDS:
-        clean = [
-            over_trials(found.hiding[kind].values(lambda r, m=m: r["clean"][m])) for m in ("missed", "alarms", "ap50")
-        ]
+        clean = [over_trials(found.hiding[kind].values(inside("clean", m))) for m in ("missed", "alarms", "ap50")]
         none = [None] * 3
         rows.append([kind, "untouched", *cells(clean[0]), *none, clean[1].value, clean[2].value, 0.0, 0.0, 0.0])
         arms = [arm for arm in _ALL if found.has(kind, arm)]
@@ -147,7 +145,7 @@ def _loose(found: Found) -> Table:
     rows: list[list[Any]] = []
     for tau, runs in found.loose.items():
         for name in LOOSE:
-            taken, missed = (runs.interval(lambda r, n=name, m=m: r[n][m]) for m in ("amplitude", "missed"))
+            taken, missed = (runs.interval(inside(name, m)) for m in ("amplitude", "missed"))
             rows.append([tau, name, *cells(taken), *cells(missed)])
         arms = [(OURS, "the exact bound, Frank-Wolfe")]
         rows += [
@@ -168,7 +166,7 @@ def _loose(found: Found) -> Table:
 
 def _moved(found: Found) -> Table:
     rows: list[list[Any]] = [
-        [tau, how, name, *runs.cells(lambda row, n=name, h=how: row[n][h])]
+        [tau, how, name, *runs.cells(inside(name, how))]
         for tau, runs in found.moved.items()
         for how in CHANGES
         for name in runs[0]
@@ -180,22 +178,18 @@ def _moved(found: Found) -> Table:
 def _parts(found: Found) -> Table:
     rows: list[list[Any]] = []
     for part in PARTS:
-        each = (found.parts.cells(lambda row, n=n, p=part: row[n][p]) for n in (WITHOUT, OUT, "untouched"))
+        each = (found.parts.cells(inside(n, part)) for n in (WITHOUT, OUT, "untouched"))
         rows.append([part, *(cell for cells_ in each for cell in cells_)])
     names = ["changed by", *columns(f"{OURS}, {WITHOUT}", OUT, "untouched")]
     return Table(names, rows, f"{PARTS_SHOWN} at a fifth, one draw: ships missed, {CENTRE}")
 
 
 def _receiver(found: Found) -> Table:
-    rows: list[list[Any]] = [
-        ["no error", "untouched", *found.receiver.cells(lambda r: r["clean"]["missed"]), None, None]
-    ]
+    rows: list[list[Any]] = [["no error", "untouched", *found.receiver.cells(inside("clean", "missed")), None, None]]
     for error in ERRORS:
         for name in (OURS, *ON_CELLS):
-            missed = found.receiver.cells(lambda row, e=error, n=name: row[e][n]["missed"])
-            rest = [
-                found.receiver.mean(lambda row, e=error, n=name, m=m: row[e][n][m]) for m in ("alarms", "amplitude")
-            ]
+            missed = found.receiver.cells(inside(error, name, "missed"))
+            rest = [found.receiver.mean(inside(error, name, m)) for m in ("alarms", "amplitude")]
             rows.append([error, name, *missed, *rest])
     names = ["error", "spent by", "missed", "low", "high", "false alarms an image", "amplitude missing in the image"]
     return Table(names, rows, f"{RECEIVER_SHOWN}: {SHARE:g} of the amplitude of each ship's cells, {CENTRE}")
@@ -206,8 +200,7 @@ def _hardened(found: Found) -> Table:
     for way in WAYS:
         runs = found.hardened[way]
         attacked, clean, ap50 = (
-            runs.cells(lambda row, a=a, m=m: row[a][m])
-            for a, m in (("attacked", "missed"), ("clean", "missed"), ("clean", "ap50"))
+            runs.cells(inside(a, m)) for a, m in (("attacked", "missed"), ("clean", "missed"), ("clean", "ap50"))
         )
         rows.append([way, *attacked, *clean, *ap50])
     names = ["six epochs more", *columns("missed under attack", "missed without", "AP50 without")]
@@ -219,10 +212,9 @@ def _pasted(found: Found) -> Table:
     for (kind, name), runs in found.patches.items():
         for what in ("patch", "noise", "grey"):
             missed, ap50, untouched = (
-                runs.cells(lambda row, w=what, m=m: (row if w == "patch" else row[w])[m])
-                for m in ("missed", "ap50", "untouched")
+                runs.cells(inside(m) if what == "patch" else inside(what, m)) for m in ("missed", "ap50", "untouched")
             )
-            alarms = runs.mean(lambda row, w=what: (row if w == "patch" else row[w])["alarms"])
+            alarms = runs.mean(inside("alarms") if what == "patch" else inside(what, "alarms"))
             rows.append([kind, name, what, *missed, alarms, *ap50, *untouched])
     names = [
         *("detector", "patch", "what lies there", "missed", "low", "high", "false alarms an image"),
@@ -250,7 +242,7 @@ def figures_of(found: Found, drawn: Runs) -> list[Figure]:
         there = [arm for arm in arms if found.has(kind, arm)]
         bars.append(barred(kind, [_name(a) for a in there], [over_trials(found.of(kind, a)) for a in there]))
     behind = [
-        banded(n, list(ERRORS), [found.receiver.values(lambda r, e=e, n=n: r[e][n]["missed"]) for e in ERRORS])
+        banded(n, list(ERRORS), [found.receiver.values(inside(e, n, "missed")) for e in ERRORS])
         for n in (OURS, *ON_CELLS)
     ]
     return [
@@ -288,15 +280,13 @@ def summary_of(found: Found) -> str:
     elsewhere = [mean(found.seen(TAU, a, b)) for a, b in (KINDS, KINDS[::-1])]
     both = [mean(found.seen(TAU, BOTH, kind)) for kind in KINDS]
     exact, slight, large = (
-        found.receiver.mean(lambda row, e=e: row[e][OURS]["missed"])
-        for e in (EXACT, "phase error 0.1", "phase error 1")
+        found.receiver.mean(inside(e, OURS, "missed")) for e in (EXACT, "phase error 0.1", "phase error 1")
     )
-    control = max(found.receiver.mean(lambda row, a=a: row[EXACT][a]["missed"]) for a in ON_CELLS)
-    hard = [found.hardened[way].mean(lambda row: row["attacked"]["missed"]) for way in (AGAINST, DIMMED, PLAIN)]
+    control = max(found.receiver.mean(inside(EXACT, a, "missed")) for a in ON_CELLS)
+    hard = [found.hardened[way].mean(inside("attacked", "missed")) for way in (AGAINST, DIMMED, PLAIN)]
     told = max(found.loose)
     true, literal = (
-        found.loose[told].mean(lambda row, n=n: row[n]["missed"])
-        for n in ("loose bound, true sign", "loose bound, sign as released")
+        found.loose[told].mean(inside(n, "missed")) for n in ("loose bound, true sign", "loose bound, sign as released")
     )
     return (
         f"With {TAU:g} of each ship's amplitude taken away, {'; '.join(parts)}. What was found on one detector leaves "
