@@ -19,6 +19,7 @@ import others
 import sharpening
 import shrinking
 import solvers
+import toolbox
 from common import machine
 
 import corruptions
@@ -26,6 +27,7 @@ import physics
 
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
+    "attacks, against ART": toolbox.run,
     "corruptions": corruptions.run,
     "sharpening": sharpening.run,
     "frames": corruptions.frames,

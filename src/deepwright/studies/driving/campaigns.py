@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.corruptions import Guided, InputGradient, get
-from deepwright.corruptions.driving import Demonstrations, Outcome, by_cell, search, worst_families
+from deepwright.corruptions.driving import Agent, Demonstrations, Outcome, by_cell, search, worst_families
 from deepwright.studies.driving.foretelling import foretold, ranked
 from deepwright.studies.driving.pilots import (
     ANGLE,
@@ -49,7 +49,7 @@ def campaign_trial(seed: int, quick: bool) -> dict[str, Any]:
     test = roads(seed, TEST, size.roads, quick)
     outcomes = driven(sim, own.pilot, test, [CLEAN, *size.cells], seed)
     rows = foretold(own.pilot, recorded(seed, quick), size.cells, seed)
-    controls = {FIRST: own.first, WITHOUT: own.without, BLIND: _Blind(own.pilot, own.data)}
+    controls: dict[str, Agent] = {FIRST: own.first, WITHOUT: own.without, BLIND: _Blind(own.pilot, own.data)}
     hard = [o for o in outcomes if o.scenario.severity in (0, HIGH)]
     return {
         "pictures": len(own.data),

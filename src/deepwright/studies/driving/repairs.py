@@ -35,8 +35,10 @@ BEFORE, FAILED, USUAL, LIBRARY, PLAIN = (
 ARMS = (FAILED, USUAL, LIBRARY, PLAIN)
 RATES = (1e-3, 4e-3)
 HELD_OUT = ("motion_blur", "frost", "posterize", "static_sun")
-_AUGMENTED = ("gaussian_noise", "gaussian_blur", "increase_brightness", "decrease_brightness", "contrast")
-_AUGMENTED += ("decrease_contrast",)
+_AUGMENTED = (
+    *("gaussian_noise", "gaussian_blur"),
+    *("increase_brightness", "decrease_brightness", "contrast", "decrease_contrast"),
+)
 VALIDATION = "validation error"
 
 

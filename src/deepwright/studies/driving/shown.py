@@ -243,8 +243,8 @@ def _roles(found: Found) -> Table:
         if arm not in found.repairs.by_arm:
             continue
         for role, words in _OF.items():
-            falls = mended(found.repairs, arm, lambda r, kept=role: r == kept)
-            ours = mended(found.repairs, FAILED, lambda r, kept=role: r == kept)
+            falls = mended(found.repairs, arm, role.__eq__)
+            ours = mended(found.repairs, FAILED, role.__eq__)
             if falls:
                 gap = over_trials([a - b for a, b in zip(ours, falls)])
                 rows.append([arm, words, len(falls), *cells(over_trials(falls)), *cells(gap)])
