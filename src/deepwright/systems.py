@@ -117,7 +117,8 @@ SYSTEMS: tuple[System, ...] = (
             "RoadSim",
             "Scenario",
         ),
-        missing="its study, which is written (`studies.driving`) and has not run whole",
+        study="driving",
+        missing="fractional severities in the closed loop; whether frames look unusual before a failure",
     ),
     System(
         "bbas",

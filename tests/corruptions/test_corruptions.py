@@ -24,7 +24,7 @@ from deepwright.corruptions import (
     names,
     opencv,
 )
-from deepwright.corruptions.filters import area_matrix, disk, fft_filter, gaussian, kernel_sigma, line
+from deepwright.corruptions.filters import area_matrix, disk, fft_filter, gaussian, kernel_sigma, line, tap_filter
 from deepwright.corruptions.static.occlusion import canny
 
 
@@ -101,6 +101,24 @@ def test_defocus_equals_direct_convolution(photos):
     padded = nn.functional.pad(x, (r,) * 4, mode="reflect")
     direct = nn.functional.conv2d(padded, kernel.expand(3, 1, -1, -1), groups=3)
     assert float((fft_filter(x, kernel) - direct).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("length", [1, 3, 9, 60])
+def test_few_taps_give_what_fourier_space_does(length):
+    x = torch.rand(2, 3, 20, 31, generator=torch.Generator().manual_seed(0))
+    kernel = line(length, 30)
+    assert float((tap_filter(x, kernel) - fft_filter(x, kernel)).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["contrast", "increase_brightness", "motion_blur", "reflection"])
+def test_gradients_are_the_same_where_results_are_changed_in_place(name):
+    x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    before = x.clone()
+    with_gradient = apply(x.clone().requires_grad_(True), name, 3)
+    assert torch.equal(apply(x, name, 3), with_gradient.detach())
+    assert torch.equal(x, before)
+    assert with_gradient.requires_grad
+    with_gradient.sum().backward()
 
 
 def test_tone_equals_hsv(photos):

@@ -37,6 +37,12 @@ class Context:
     time: float = 0.0
 
 
+def _is_fresh(out: Tensor, x: Tensor) -> bool:
+    """Whether a result may be changed in place: it is its own memory, and no gradient needs it as it was."""
+    own = out.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
+    return own and out.is_contiguous() and not out.requires_grad
+
+
 @dataclass(frozen=True)
 class Perturbation:
     """One way in which images go bad.
@@ -188,7 +194,8 @@ class Perturbation:
         level = self.level(severity)
         if self.color and x.shape[1] == 1:
             return self.function(x.expand(-1, 3, -1, -1), level, context).clamp(0, 1).mean(1, keepdim=True)
-        return self.function(x, level, context).clamp(0, 1)
+        out = self.function(x, level, context)
+        return out.clamp_(0, 1) if _is_fresh(out, x) else out.clamp(0, 1)
 
     def _mixes(self, severity: float) -> bool:
         """Whether two pictures are mixed there."""

@@ -51,12 +51,38 @@ def gaussian(x: Float[Tensor, "n c h w"], sigma: float, radius: int | None = Non
     return down @ (x @ across.T)
 
 
+_FEW_TAPS = 48  # up to which passes over the picture are faster than a Fourier transform
+
 NO_TAPS = -7 / 3  # of which `kernel_sigma` is 0
 
 
 def kernel_sigma(k: float) -> float:
     """The field's deviation of a Gaussian kernel with k taps."""
     return 0.3 * ((k - 1) / 2 - 1) + 0.8
+
+
+def _extended(x: Float[Tensor, "n c h w"], r: int) -> Tensor:
+    """r more pixels on each side, mirrored at the border."""
+    rows, columns = (reflect_index(torch.arange(-r, s + r, device=x.device), s) for s in x.shape[-2:])
+    return x.index_select(2, rows).index_select(3, columns)
+
+
+def tap_filter(x: Float[Tensor, "n c h w"], kernel: Float[Tensor, "k k"]) -> Float[Tensor, "n c h w"]:
+    """As `fft_filter`, pass by pass over the kernel's taps that aren't 0: faster for lines, which have few.
+
+    Args:
+        x: pictures.
+        kernel: of odd side; on the CPU, where its taps are counted.
+    """
+    taps = kernel.nonzero().tolist()
+    if len(taps) > _FEW_TAPS:
+        return fft_filter(x, kernel)
+    h, w = x.shape[-2:]
+    padded = _extended(x, kernel.shape[0] // 2)
+    total = torch.zeros_like(x)
+    for row, column in taps:
+        total.add_(padded[..., row : row + h, column : column + w], alpha=float(kernel[row, column]))
+    return total
 
 
 def fft_filter(x: Float[Tensor, "n c h w"], kernel: Float[Tensor, "k k"]) -> Float[Tensor, "n c h w"]:
@@ -66,9 +92,7 @@ def fft_filter(x: Float[Tensor, "n c h w"], kernel: Float[Tensor, "k k"]) -> Flo
     h, w = x.shape[-2:]
     if r == 0:
         return x * kernel.sum()
-    rows = reflect_index(torch.arange(-r, h + r, device=x.device), h)
-    columns = reflect_index(torch.arange(-r, w + r, device=x.device), w)
-    padded = x.index_select(2, rows).index_select(3, columns)
+    padded = _extended(x, r)
     size = (_smooth(h + 2 * r), _smooth(w + 2 * r))
     spectrum = torch.fft.rfft2(padded, s=size) * torch.fft.rfft2(kernel.to(x), s=size).conj()
     return torch.fft.irfft2(spectrum, s=size)[..., :h, :w]
@@ -152,4 +176,4 @@ def displace(x: Float[Tensor, "n c h w"], dx: Float[Tensor, "n h w"], dy: Float[
 
 def scale_value(x: Float[Tensor, "n c h w"], value: Tensor, new: Tensor) -> Tensor:
     """Replace the HSV value by `new` at constant hue and saturation: colours scale with it."""
-    return x * (new / value.clamp_min(1e-6)) + (value < 1e-6) * new
+    return (x * (new / value.clamp_min(1e-6))).add_((value < 1e-6) * new)

@@ -11,6 +11,7 @@ from deepwright.corruptions.driving import (
     Outcome,
     Perturbing,
     PurePursuit,
+    Repaired,
     Road,
     RoadSim,
     Scenario,
@@ -134,3 +135,10 @@ def test_outcomes_have_the_latency_of_each_step():
     assert table.columns[-1] == "median step (ms)"
     assert table.rows[0][-1] >= 2.0
     assert by_cell(outcomes(RATES))[0].latency != by_cell(outcomes(RATES))[0].latency  # NaN: nothing was measured
+
+
+def test_a_cell_that_the_infrastructure_took_has_no_rate_and_no_p():
+    scenario = Scenario(Road.from_angles([0] * 4), "gaussian_noise", 5)
+    lost, passed = (Outcome(scenario, ended, 4.0, 0.1) for ended in ("infrastructure error", "passed"))
+    table = Repaired(tiny_pilot(), ("gaussian_noise",), [lost], [passed]).table
+    assert table.rows == [["gaussian_noise", 5, "trained on", 0, "–", table.rows[0][5], None]]

@@ -99,9 +99,10 @@ class Repaired:
                 for a, b in zip(self.before, self.after)
                 if a.scenario.cell == old.cell and a.counts and b.counts
             ]
-            first, second = (torch.tensor(list(column), dtype=torch.bool) for column in zip(*pairs))
+            first, second = torch.tensor(pairs, dtype=torch.bool).reshape(-1, 2).T
             shares = ["–" if c.failures is None else f"{c.failures:.2f}" for c in (old, new)]
-            rows.append([*old.cell, self.role(old.cell), len(pairs), *shares, mcnemar(first, second)])
+            p = mcnemar(first, second) if pairs else None  # all lost to the infrastructure
+            rows.append([*old.cell, self.role(old.cell), len(pairs), *shares, p])
         columns = ["perturbation", "severity", "in training", "roads", "failure rate before", "after", "p"]
         caption = "The repair, on roads that neither chose its perturbations nor were trained on"
         return Table(columns, rows, f"{caption}; intervals are Wilson's, 95 %; p is McNemar's")

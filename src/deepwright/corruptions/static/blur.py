@@ -8,7 +8,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.corruptions.engine import Context, Perturbation
-from deepwright.corruptions.filters import NO_TAPS, disk, fft_filter, gaussian, kernel_sigma, motion, scale_value
+from deepwright.corruptions.filters import (
+    NO_TAPS,
+    disk,
+    fft_filter,
+    gaussian,
+    kernel_sigma,
+    motion,
+    scale_value,
+    tap_filter,
+)
 
 
 def defocus_blur(x: Tensor, radius: float, context: Context) -> Tensor:
@@ -29,7 +38,7 @@ def glass_blur(x: Tensor, reach: float, context: Context) -> Tensor:
 
 def motion_blur(x: Tensor, size_and_angle: tuple[float, float], context: Context) -> Tensor:
     """Mean along a line over `size` rows, turned by the angle from the vertical towards the lower right."""
-    return fft_filter(x, motion(size_and_angle[0], size_and_angle[1], context.unit))
+    return tap_filter(x, motion(size_and_angle[0], size_and_angle[1], context.unit))
 
 
 def zoom_blur(x: Tensor, zooms: tuple[float, float], context: Context) -> Tensor:
