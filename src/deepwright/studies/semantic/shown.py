@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepwright.core.results import Figure, Table
-from deepwright.studies._frame import Runs, banded, columns, gaps, over_trials
+from deepwright.studies._frame import Runs, banded, columns, gaps, inside, over_trials
 from deepwright.studies.semantic.beside import FRAMES, KNOWING, PATCH, WEATHER
 from deepwright.studies.semantic.trials import BOTH, FUSED, JPEG, OURS, SQUEEZING, SUPERVISED
 
@@ -52,7 +52,7 @@ def auroc(attack: str) -> Any:
     Args:
         attack: by name.
     """
-    return lambda row: row["auroc"][attack]
+    return inside("auroc", attack)
 
 
 def alarmed(attack: str) -> Any:
@@ -61,7 +61,7 @@ def alarmed(attack: str) -> Any:
     Args:
         attack: by name.
     """
-    return lambda row: row["alarmed"][attack]
+    return inside("alarmed", attack)
 
 
 def score(attack: str) -> Any:
@@ -70,7 +70,7 @@ def score(attack: str) -> Any:
     Args:
         attack: by name, or "clean".
     """
-    return lambda row: row["score"][attack]
+    return inside("score", attack)
 
 
 def weather(name: str) -> Any:
@@ -133,8 +133,8 @@ def _knowing(found: Found, n: int) -> Table:
     looking = list(next(iter(found.knowing.values()))[0]["alarmed"])
     rows: list[list[Any]] = []
     for known, runs in found.knowing.items():
-        cells = [c for name in looking for c in runs.cells(lambda row, k=name: row["alarmed"][k])]
-        areas = [c for name in looking for c in runs.cells(lambda row, k=name: row["auroc"][k])]
+        cells = [c for name in looking for c in runs.cells(inside("alarmed", name))]
+        areas = [c for name in looking for c in runs.cells(inside("auroc", name))]
         rows.append([known or "none", *runs.cells("score"), *cells, *areas])
         rows[-1] += runs.cells("some")
     heads = columns("mean IoU left", *(f"alarms, {name}" for name in looking), *(f"AUROC, {name}" for name in looking))
@@ -151,9 +151,7 @@ def _beside(found: Found, n: int) -> list[Table]:
     attacks = list(runs[0]["auroc"][names[0]])
 
     def per_detector(kinds: list[str], of: str) -> list[list[Any]]:
-        return [
-            [name, *(c for k in kinds for c in runs.cells(lambda row, a=name, k=k: row[of][a][k]))] for name in names
-        ]
+        return [[name, *(c for k in kinds for c in runs.cells(inside(of, name, k)))] for name in names]
 
     scores = [["mean IoU", *(c for a in attacks for c in runs.cells(score(a)))]]
     seen = Table(
@@ -178,11 +176,7 @@ def _beside(found: Found, n: int) -> list[Table]:
             [
                 name,
                 runs[0]["passes"][name],
-                *(
-                    c
-                    for k in ("weather", "PGD", "auroc")
-                    for c in runs.cells(lambda row, a=name, k=k: row["shown weather"][a][k])
-                ),
+                *(c for k in ("weather", "PGD", "auroc") for c in runs.cells(inside("shown weather", name, k))),
             ]
             for name in names
         ],
@@ -191,19 +185,16 @@ def _beside(found: Found, n: int) -> list[Table]:
     )
     filtered = Table(
         ["scenes", *columns("mean IoU", "mean IoU, filtered")],
-        [
-            [name, *found.ours().cells(score(name)), *runs.cells(lambda row, k=name: row["filtered"][k])]
-            for name in ("clean", PGD)
-        ],
+        [[name, *found.ours().cells(score(name)), *runs.cells(inside("filtered", name))] for name in ("clean", PGD)],
         f"{FILTERED_SHOWN}: the network on scenes as they are and through a median of 3 x 3, {n} seeds",
     )
     return [seen, sky, learnt, filtered]
 
 
 def _films(found: Found, attacks: list[str], n: int) -> Table:
-    until = [[name, *found.ours().cells(lambda row, k=name: row["frames until an alarm"][k])] for name in attacks]
+    until = [[name, *found.ours().cells(inside("frames until an alarm", name))] for name in attacks]
     between = [
-        [f"clean, between alarms, {name}", *found.beside.cells(lambda row, k=name: row["between"][k])]
+        [f"clean, between alarms, {name}", *found.beside.cells(inside("between", name))]
         for name in found.beside[0]["between"]
     ]
     caption = (
@@ -232,7 +223,7 @@ def figures(found: Found) -> list[Figure]:
         banded(
             f"seen by {name}",
             [k or "nobody" for k in found.knowing],
-            [runs.values(lambda row, n=name: row["alarmed"][n]) for runs in found.knowing.values()],
+            [runs.values(inside("alarmed", name)) for runs in found.knowing.values()],
         )
         for name in next(iter(found.knowing.values()))[0]["alarmed"]
     ]
@@ -241,7 +232,7 @@ def figures(found: Found) -> list[Figure]:
         banded(
             name,
             list(WEATHER),
-            [found.beside.values(lambda row, a=name, k=kind: row["alarmed"][a][k]) for kind in WEATHER],
+            [found.beside.values(inside("alarmed", name, kind)) for kind in WEATHER],
         )
         for name in (OURS, SQUEEZING, JPEG)
     ]
@@ -259,7 +250,7 @@ def summary(found: Found) -> str:
     plain, knows, both = found.knowing[""], found.knowing[OURS], found.knowing[BOTH]
     best = max((n for n in found.scenes if n != SUPERVISED), key=lambda n: found.scenes[n].mean(auroc(PGD)))
     under = {name: [found.scenes[name].mean(auroc(attack)) for attack in (PGD, SEGPGD)] for name in found.scenes}
-    caught = knows.mean(lambda row: row["alarmed"][OURS])
+    caught = knows.mean(inside("alarmed", OURS))
     said = (
         f"Of scenes attacked at {AT} by one who knows image features {caught:.2f} alarm, and the network is left a "
         f"mean IoU of {knows.mean('score'):.2f} ({plain.mean('score'):.2f} by one who doesn't care, "
@@ -282,9 +273,10 @@ def summary(found: Found) -> str:
         photos = found.photographs
         attack = next(a for a in photos[OURS][0]["auroc"] if a != NOISE)
         values = [photos[name].mean(auroc(attack)) for name in (OURS, SQUEEZING)]
+        first = max((n for n in photos if n != SUPERVISED), key=lambda n: photos[n].mean(auroc(attack)))
         said += (
             f" Beside ResNet-20 on photographs, under {attack}, image features have {values[0]:.3f}, squeezing "
-            f"{values[1]:.3f}."
+            f"{values[1]:.3f}, and the best, {first}, {photos[first].mean(auroc(attack)):.3f}."
         )
     return said
 

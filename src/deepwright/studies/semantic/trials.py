@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -42,28 +42,28 @@ OURS, FUSED, SQUEEZING, JPEG = "image features", "image features and entropy", "
 SUPERVISED, BOTH = "supervised on attacked", "image features and feature squeezing"
 WAYS: dict[str, dict[str, Callable[[], InputDetector]]] = {
     OURS: {
-        "mean and std": lambda: ImageFeatures(),
-        "mean": lambda: ImageFeatures(("mean",)),
-        "std": lambda: ImageFeatures(("std",)),
+        "mean and std": ImageFeatures,
+        "mean": partial(ImageFeatures, ("mean",)),
+        "std": partial(ImageFeatures, ("std",)),
     },
     FUSED: {
-        "min": lambda: DenseFeatureDetector(),
-        "fisher": lambda: DenseFeatureDetector(fuse="fisher"),
-        "min, and margin": lambda: DenseFeatureDetector(("image", "entropy", "margin")),
+        "min": DenseFeatureDetector,
+        "fisher": partial(DenseFeatureDetector, fuse="fisher"),
+        "min, and margin": partial(DenseFeatureDetector, ("image", "entropy", "margin")),
     },
-    "dense features by class": {f"top {top:g}": lambda top=top: DenseFeatures(top) for top in (1.0, 0.25, 0.05)},
-    "uncertainty": {kind: lambda kind=kind: Uncertainty(kind) for kind in ("entropy", "variation", "margin")},
-    "one-class SVM of uncertainties": {f"nu {nu:g}": lambda nu=nu: OneClassUncertainty(nu) for nu in (0.05, 0.2, 0.5)},
+    "dense features by class": {f"top {top:g}": partial(DenseFeatures, top) for top in (1.0, 0.25, 0.05)},
+    "uncertainty": {kind: partial(Uncertainty, kind) for kind in ("entropy", "variation", "margin")},
+    "one-class SVM of uncertainties": {f"nu {nu:g}": partial(OneClassUncertainty, nu) for nu in (0.05, 0.2, 0.5)},
     SQUEEZING: {
-        "5 bits, median of 3": lambda: FeatureSqueezing(5, 3),
-        "5 bits, median of 5": lambda: FeatureSqueezing(5, 5),
-        "5 bits": lambda: FeatureSqueezing(5, 1),
+        "5 bits, median of 3": partial(FeatureSqueezing, 5, 3),
+        "5 bits, median of 5": partial(FeatureSqueezing, 5, 5),
+        "5 bits": partial(FeatureSqueezing, 5, 1),
     },
-    JPEG: {f"quality {q}": lambda q=q: JpegDifference(q) for q in (80, 90, 95)},
-    "nearest features": {f"k {k}": lambda k=k: NearestFeatures(k) for k in (1, 5, 20)},
-    "local dimension": {f"k {k}": lambda k=k: LocalDimension(k) for k in (20, 40, 80)},
-    "class distances": {f"epsilon {e:g}": lambda e=e: ClassDistances(e) for e in (0.0, 0.0014, 0.005)},
-    SUPERVISED: {f"penalty {p:g}": lambda p=p: SupervisedFeatures(p) for p in (1e-4, 1e-3, 1e-2)},
+    JPEG: {f"quality {q}": partial(JpegDifference, q) for q in (80, 90, 95)},
+    "nearest features": {f"k {k}": partial(NearestFeatures, k) for k in (1, 5, 20)},
+    "local dimension": {f"k {k}": partial(LocalDimension, k) for k in (20, 40, 80)},
+    "class distances": {f"epsilon {e:g}": partial(ClassDistances, e) for e in (0.0, 0.0014, 0.005)},
+    SUPERVISED: {f"penalty {p:g}": partial(SupervisedFeatures, p) for p in (1e-4, 1e-3, 1e-2)},
 }
 """Detector -> setting -> how it is made; three settings each."""
 
