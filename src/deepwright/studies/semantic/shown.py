@@ -7,7 +7,8 @@ from typing import Any
 
 from deepwright.core.results import Figure, Table
 from deepwright.studies._frame import Runs, banded, columns, gaps, inside, over_trials
-from deepwright.studies.semantic.trials import FUSED, OURS, SQUEEZING
+from deepwright.studies.semantic.beside import FRAMES, KNOWING, PATCH, WEATHER
+from deepwright.studies.semantic.trials import BOTH, FUSED, JPEG, OURS, SQUEEZING, SUPERVISED
 
 AT = "4/255"
 SCENES_SHOWN = "Detectors on drawn scenes"
@@ -16,8 +17,12 @@ KNOWING_SHOWN = "Who is seen by whom"
 NETWORK_SHOWN = "What the attacks do to the network"
 FILM_SHOWN = "Frames until evidence adds up to an alarm"
 PHOTOS_SHOWN = "Photographs"
+OTHERS_SHOWN = "Other attacks"
+WEATHER_SHOWN = "What isn't an attack"
+LEARNT_SHOWN = "Detectors that were shown weather"
+FILTERED_SHOWN = "What a median filter gives back"
 NOISE, PGD, SEGPGD = "noise", f"PGD, {AT}", f"SegPGD, {AT}"
-UNCERTAINTY, SUPERVISED, JPEG = "uncertainty", "supervised on attacked", "JPEG difference"
+UNCERTAINTY, DENSE = "uncertainty", "dense features by class"
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,13 @@ class Found:
     Attributes:
         scenes: detector -> its trials at the chosen setting.
         knowing: known detector, or "" -> trials of its attacker.
+        beside: trials of all detectors under other attacks and in weather.
         photographs: detector -> its trials; None without data.
     """
 
     scenes: dict[Any, Runs]
     knowing: dict[Any, Runs]
+    beside: Runs
     photographs: dict[Any, Runs] | None
 
     def ours(self) -> Runs:
@@ -66,8 +73,17 @@ def score(attack: str) -> Any:
     return inside("score", attack)
 
 
+def weather(name: str) -> Any:
+    """Reads the share of alarms in all weather from a trial of `Found.beside`.
+
+    Args:
+        name: of the detector.
+    """
+    return lambda row: sum(row["alarmed"][name][kind] for kind in WEATHER) / len(WEATHER)
+
+
 def tables(found: Found) -> list[Table]:
-    """AUROC, alarms, the network, attackers who know, films, photographs.
+    """AUROC, alarms, the network, attackers who know, other attacks, weather, films, photographs.
 
     Args:
         found: everything.
@@ -79,6 +95,7 @@ def tables(found: Found) -> list[Table]:
         _alarms(found, attacks, n),
         _network(found, attacks, n),
         _knowing(found, n),
+        *_beside(found, n),
         _films(found, attacks, n),
     ]
     if found.photographs is not None:
@@ -119,17 +136,72 @@ def _knowing(found: Found, n: int) -> Table:
         cells = [c for name in looking for c in runs.cells(inside("alarmed", name))]
         areas = [c for name in looking for c in runs.cells(inside("auroc", name))]
         rows.append([known or "none", *runs.cells("score"), *cells, *areas])
+        rows[-1] += runs.cells("some")
     heads = columns("mean IoU left", *(f"alarms, {name}" for name in looking), *(f"AUROC, {name}" for name in looking))
-    caption = f"{KNOWING_SHOWN}: 40 steps at {AT} by attackers who know one detector, seen by both, {n} seeds"
-    return Table(["known", *heads], rows, caption)
+    caption = (
+        f"{KNOWING_SHOWN}: {KNOWING} steps at {AT} by attackers who know one detector or two, on {FRAMES} scenes, "
+        f"{n} seeds"
+    )
+    return Table(["known", *heads, *columns("any alarm")], rows, caption)
+
+
+def _beside(found: Found, n: int) -> list[Table]:
+    """Other attacks, weather, detectors that learnt weather, and the filtered network."""
+    runs, names = found.beside, list(found.beside[0]["auroc"])
+    attacks = list(runs[0]["auroc"][names[0]])
+
+    def per_detector(kinds: list[str], of: str) -> list[list[Any]]:
+        return [[name, *(c for k in kinds for c in runs.cells(inside(of, name, k)))] for name in names]
+
+    scores = [["mean IoU", *(c for a in attacks for c in runs.cells(score(a)))]]
+    seen = Table(
+        ["detector", *columns(*attacks)],
+        [*per_detector(attacks, "auroc"), *scores],
+        f"{OTHERS_SHOWN}: AUROC; 10 steps; L2 as long as {AT} in every number, a patch of {PATCH} x {PATCH} pixels "
+        f"moved by up to 0.5; last, what is left of the network; {n} seeds",
+    )
+    shares = per_detector(list(WEATHER), "alarmed")
+    for row in shares:
+        row[1:1] = runs.cells(weather(row[0]))
+    whole = ["mean IoU", None, None, None, *(c for a in WEATHER for c in runs.cells(score(a)))]
+    sky = Table(
+        ["detector", *columns("all", *WEATHER)],
+        [*shares, whole],
+        f"{WEATHER_SHOWN}: share of scenes that alarm at a rate of 0.05, weather and camera at the lightest of five "
+        f"severities; last, what is left of the network; {n} seeds",
+    )
+    learnt = Table(
+        ["detector", "passes", *columns("alarms, clean and weather", f"alarms, {PGD}", "AUROC")],
+        [
+            [
+                name,
+                runs[0]["passes"][name],
+                *(c for k in ("weather", "PGD", "auroc") for c in runs.cells(inside("shown weather", name, k))),
+            ]
+            for name in names
+        ],
+        f"{LEARNT_SHOWN}: fitted and calibrated on scenes of which one in eight is clean and the others in weather, "
+        f"tested on such; AUROC of {PGD} against them; passes of the network for one score; {n} seeds",
+    )
+    filtered = Table(
+        ["scenes", *columns("mean IoU", "mean IoU, filtered")],
+        [[name, *found.ours().cells(score(name)), *runs.cells(inside("filtered", name))] for name in ("clean", PGD)],
+        f"{FILTERED_SHOWN}: the network on scenes as they are and through a median of 3 x 3, {n} seeds",
+    )
+    return [seen, sky, learnt, filtered]
 
 
 def _films(found: Found, attacks: list[str], n: int) -> Table:
-    rows = [[name, *found.ours().cells(inside("frames until an alarm", name))] for name in ("clean", *attacks)]
+    until = [[name, *found.ours().cells(inside("frames until an alarm", name))] for name in attacks]
+    between = [
+        [f"clean, between alarms, {name}", *found.beside.cells(inside("between", name))]
+        for name in found.beside[0]["between"]
+    ]
     caption = (
-        f"{FILM_SHOWN}: image features, films of the test scenes in their order (all of them: no alarm), {n} seeds"
+        f"{FILM_SHOWN}, of image features: clean films of {found.beside[0]['frames']} fresh scenes (no alarm: their "
+        f"length), and attacked ones of the test scenes begun at ten places (no alarm: what is left), {n} seeds"
     )
-    return Table(["film", *columns("frames")], rows, caption)
+    return Table(["film", *columns("frames")], [*between, *until], caption)
 
 
 def figures(found: Found) -> list[Figure]:
@@ -156,6 +228,15 @@ def figures(found: Found) -> list[Figure]:
         for name in next(iter(found.knowing.values()))[0]["alarmed"]
     ]
     shown.append(Figure("bar", KNOWING_SHOWN, bars, "the attacker knows", "share that alarms", y_range=(0, 1)))
+    falsely = [
+        banded(
+            name,
+            list(WEATHER),
+            [found.beside.values(inside("alarmed", name, kind)) for kind in WEATHER],
+        )
+        for name in (OURS, SQUEEZING, JPEG)
+    ]
+    shown.append(Figure("bar", WEATHER_SHOWN, falsely, "lightest severity", "share that alarms", y_range=(0, 1)))
     return shown
 
 
@@ -166,25 +247,27 @@ def summary(found: Found) -> str:
         found: everything.
     """
     ours = found.ours()
-    plain, knows = found.knowing[""], found.knowing[OURS]
+    plain, knows, both = found.knowing[""], found.knowing[OURS], found.knowing[BOTH]
     best = max((n for n in found.scenes if n != SUPERVISED), key=lambda n: found.scenes[n].mean(auroc(PGD)))
     under = {name: [found.scenes[name].mean(auroc(attack)) for attack in (PGD, SEGPGD)] for name in found.scenes}
     caught = knows.mean(inside("alarmed", OURS))
-    left, usual = knows.mean("score"), plain.mean("score")
     said = (
         f"Of scenes attacked at {AT} by one who knows image features {caught:.2f} alarm, and the network is left a "
-        f"mean IoU of {left:.2f} ({usual:.2f} by one who doesn't care). Against attackers who don't know, image "
-        f"features have an AUROC of {_both(under[OURS])} (PGD, SegPGD), feature squeezing, at three passes, "
-        f"{_both(under[SQUEEZING])}"
+        f"mean IoU of {knows.mean('score'):.2f} ({plain.mean('score'):.2f} by one who doesn't care, "
+        f"{both.mean('score'):.2f} by one who knows image features and feature squeezing). Against attackers who don't "
+        f"know, image features have an AUROC of {_both(under[OURS])} (PGD, SegPGD), feature squeezing, at three "
+        f"passes, {_both(under[SQUEEZING])}"
     )
     if UNCERTAINTY in under:
         gains = " and ".join(_gap(ours, found.scenes[UNCERTAINTY], attack) for attack in (PGD, SEGPGD))
         said += f", uncertainty {_both(under[UNCERTAINTY])} (image features less it: {gains})"
     of_noise = [found.scenes[name].mean(auroc(NOISE)) for name in (OURS, SQUEEZING)]
+    falsely = [found.beside.mean(weather(name)) for name in (OURS, SQUEEZING, best)]
     said += (
         f". Ahead of all that weren't shown attacks under PGD is {best} with {under[best][0]:.3f}. Noise of the same "
         f"size leaves image features at {of_noise[0]:.3f}, squeezing at {of_noise[1]:.3f}; "
-        f"{ours.mean('false alarms'):.3f} of clean scenes alarm at a rate of 0.05."
+        f"{ours.mean('false alarms'):.3f} of clean scenes alarm at a rate of 0.05, but in light weather, which is no "
+        f"attack, {falsely[0]:.2f} do ({falsely[1]:.2f} by squeezing, {falsely[2]:.2f} by {best})."
     )
     if found.photographs is not None:
         photos = found.photographs
