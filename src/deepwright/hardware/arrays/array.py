@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import require_number, require_positive, require_whole
@@ -19,7 +20,7 @@ class SystolicArray:
     Attributes:
         rows: PEs down, over all slabs.
         cols: PEs across.
-        dataflow: what stays in the PEs: "os" the results (a PE owns an element of C), "ws" the weights, "is" the inputs.
+        dataflow: what stays in a PE: "os" its element of the result, "ws" the weights, "is" the inputs.
         slabs: horizontal ones of rows / slabs rows each, with buffers of their own: 1 is an array in one piece.
         clock_hz: cycles a second.
         drain: of an output-stationary array: "overlap" (results leave while the next tile fills), "serial" (they leave
@@ -171,6 +172,7 @@ class AreaModel:
         return self.area(array) / whole - 1
 
 
+@lru_cache(maxsize=256)
 def divisors(n: int) -> tuple[int, ...]:
     """All divisors, the smallest first.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepwright.hardware.arrays.array import SISA, TPU_V4, DATAFLOWS, ReshapingArray, SystolicArray
+from deepwright.hardware.arrays.array import DATAFLOWS, SISA, TPU_V4, ReshapingArray, SystolicArray
 
 PODS_16X128 = SystolicArray(rows=16, cols=128, copies=8)
 PODS_16X16 = SystolicArray(rows=16, cols=16, copies=64)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from math import isinf
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import require_positive, require_whole
 from deepwright.hardware.arrays.array import ReshapingArray, SystolicArray
-from deepwright.hardware.arrays.energy import EnergyModel
+from deepwright.hardware.arrays.energy import SEVEN_NM, EnergyModel
 
 POLICIES = ("by_height", "min_cycles", "min_edp")
 HBM = 1.2e12
@@ -29,14 +29,15 @@ class Conditions:
         buffer_bandwidth: bytes a cycle of the on-chip buffers; None or infinity: they never bind.
         bytes_per_element: of A, B and the requantised C; None takes the weights' of a `Workload`, else 1.
         concurrent: products of one group share one list of tiles, and parallel copies with them.
-        remainder: M = q rows + r is split: q blocks in one piece, the rest with its own fusion. Beyond the paper.
+        remainder: where there are slabs, M = q rows + r is split: q blocks in one piece, the rest with its own fusion.
+            Beyond the paper.
 
     Raises:
         InputError: an unknown policy; bandwidths that aren't above 0; a remainder with another policy than "by_height".
     """
 
     policy: str = "by_height"
-    energy: EnergyModel = field(default_factory=EnergyModel)
+    energy: EnergyModel = SEVEN_NM
     bandwidth: float | None = None
     buffer_bandwidth: float | None = None
     bytes_per_element: int | None = None
@@ -67,7 +68,9 @@ class Conditions:
         Args:
             clock_hz: cycles a second.
         """
-        dram = None if self.bandwidth is None or isinf(self.bandwidth) else Fraction(self.bandwidth) / Fraction(clock_hz)
+        dram = (
+            None if self.bandwidth is None or isinf(self.bandwidth) else Fraction(self.bandwidth) / Fraction(clock_hz)
+        )
         inner = self.buffer_bandwidth
         return dram, None if inner is None or isinf(inner) else Fraction(inner)
 

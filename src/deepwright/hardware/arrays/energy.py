@@ -12,8 +12,8 @@ from deepwright.core.requirements import require_number
 class EnergyModel:
     """E = e_mac MACs + e_pe (powered + gate_leak gated PE-cycles) + e_buf buffer bytes + e_dram DRAM bytes.
 
-    The numbers are of a 7 nm process with 8-bit operands, and the one of `pe` is calibrated so that the paper's headline
-    (8.52 times as fast at 93 % less energy times delay) can be met: what follows from it is no evidence for that.
+    The numbers are of a 7 nm process with 8-bit operands, and `pe` is calibrated so that the paper's headline (8.52
+    times as fast, 93 % less energy times delay) can be met: what follows from it is no evidence for that.
 
     Attributes:
         mac: joules of a multiply-accumulate (multiplication 0.07 pJ, addition of 32 bits 0.03 pJ).
@@ -53,3 +53,7 @@ class EnergyModel:
             pe = pe + self.pe * self.gate_leak * gated
         dram = self.dram * dram_bytes if self.include_dram else 0.0 * dram_bytes
         return self.mac * macs, pe, self.buffer * buffer_bytes, dram
+
+
+SEVEN_NM = EnergyModel()
+"""The defaults."""

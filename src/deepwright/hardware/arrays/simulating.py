@@ -10,15 +10,15 @@ from typing import NamedTuple
 from deepwright.core.errors import InputError
 from deepwright.hardware.arrays.array import ReshapingArray, SystolicArray
 from deepwright.hardware.arrays.conditions import Conditions, require_array
-from deepwright.hardware.arrays.energy import EnergyModel
+from deepwright.hardware.arrays.energy import SEVEN_NM, EnergyModel
 from deepwright.hardware.arrays.gemm import GEMM, require_gemms
 from deepwright.hardware.arrays.report import Report, Row
-from deepwright.hardware.arrays.timing import cycles_of, fold, memory_cycles, powered_of, sizes_of, traffic
+from deepwright.hardware.arrays.timing import Traffic, cycles_of, fold, memory_cycles, powered_of, sizes_of, traffic
 
 _Rates = tuple[Fraction | None, Fraction | None]
 
 
-class Cost(NamedTuple):
+class _Cost(NamedTuple):
     """What one repetition of a unit (a product, or a group of them) costs on one array with one fusion.
 
     Attributes:
@@ -83,7 +83,13 @@ def simulate(
             differ in M or count.
     """
     given = Conditions(
-        policy, energy or EnergyModel(), bandwidth, buffer_bandwidth, bytes_per_element, concurrent, remainder
+        policy,
+        SEVEN_NM if energy is None else energy,
+        bandwidth,
+        buffer_bandwidth,
+        bytes_per_element,
+        concurrent,
+        remainder,
     )
     return simulate_under(gemms, array, given)
 
@@ -101,7 +107,7 @@ def simulate_under(
     require_array(array)
     found, element, rates = require_gemms(gemms), conditions.element(gemms), conditions.rates(array.clock_hz)
     units = _units(found) if conditions.concurrent else [[g] for g in found]
-    known: dict[tuple[object, ...], Cost] = {}
+    known: dict[tuple[object, ...], _Cost] = {}
     rows = []
     for unit in units:
         key = tuple((g.M, g.K, g.N, g.parallel) for g in unit)
@@ -133,7 +139,7 @@ def _units(gemms: list[GEMM]) -> list[list[GEMM]]:
 
 def _best(
     unit: list[GEMM], array: SystolicArray | ReshapingArray, given: Conditions, element: int, rates: _Rates
-) -> Cost:
+) -> _Cost:
     """The unit at the fusion, or the form, that the policy takes."""
     if isinstance(array, SystolicArray):
         return _on_array(unit, array, given, element, rates)
@@ -147,9 +153,9 @@ def _best(
     return best
 
 
-def _on_array(unit: list[GEMM], array: SystolicArray, given: Conditions, element: int, rates: _Rates) -> Cost:
+def _on_array(unit: list[GEMM], array: SystolicArray, given: Conditions, element: int, rates: _Rates) -> _Cost:
     M, k = unit[0].M, array.slabs
-    if given.remainder and M > array.rows and M % array.rows and array.dataflow == "os":
+    if _splits(M, array, given):
         return _split(unit, array, given, element, rates)
     if k == 1:
         return _cost(unit, array, 1, given, element, rates)
@@ -159,6 +165,11 @@ def _on_array(unit: list[GEMM], array: SystolicArray, given: Conditions, element
     if given.policy == "min_cycles":
         return min(costs, key=lambda c: c.cycles)
     return min(costs, key=lambda c: _joules(unit, c, given) * c.cycles)
+
+
+def _splits(M: int, array: SystolicArray, given: Conditions) -> bool:
+    full, rest = divmod(M, array.rows)
+    return given.remainder and array.slabs > 1 and full > 0 and rest > 0
 
 
 def by_height(M: int, array: SystolicArray) -> int:
@@ -172,20 +183,20 @@ def by_height(M: int, array: SystolicArray) -> int:
     return next(f for f in array.fusions if f * height >= needed)
 
 
-def _split(unit: list[GEMM], array: SystolicArray, given: Conditions, element: int, rates: _Rates) -> Cost:
+def _split(unit: list[GEMM], array: SystolicArray, given: Conditions, element: int, rates: _Rates) -> _Cost:
     """Full blocks in one piece, the rest with its own fusion; DRAM is read as for the whole."""
     full = unit[0].M // array.rows * array.rows
     rest = unit[0].M - full
 
-    def part(M: int, f: int) -> Cost:
+    def part(M: int, f: int) -> _Cost:
         some = [GEMM(M, g.K, g.N, g.count, g.parallel) for g in unit]
         return _cost(some, array, f, given, element, (None, None))
 
     a, b = part(full, array.slabs), part(rest, by_height(rest, array))
     whole = _cost(unit, array, array.slabs, given, element, (None, None))
     buffer = a.buffer + b.buffer
-    moved = whole_traffic(buffer, whole.dram, rates)
-    return Cost(
+    moved = _moving(buffer, whole.dram, rates)
+    return _Cost(
         a.compute + b.compute,
         moved,
         a.tiles + b.tiles,
@@ -199,20 +210,11 @@ def _split(unit: list[GEMM], array: SystolicArray, given: Conditions, element: i
     )
 
 
-def whole_traffic(buffer: int, dram: int, rates: _Rates) -> int:
-    """Cycles that moving these bytes takes.
-
-    Args:
-        buffer: bytes on the chip.
-        dram: bytes off it.
-        rates: bytes a cycle of DRAM and of the buffers.
-    """
-    from deepwright.hardware.arrays.timing import Traffic
-
+def _moving(buffer: int, dram: int, rates: _Rates) -> int:
     return int(memory_cycles(Traffic(buffer, dram), *rates))
 
 
-def _cost(unit: list[GEMM], array: SystolicArray, f: int, given: Conditions, element: int, rates: _Rates) -> Cost:
+def _cost(unit: list[GEMM], array: SystolicArray, f: int, given: Conditions, element: int, rates: _Rates) -> _Cost:
     sizes, joined = sizes_of(array), given.concurrent
     memory = {
         "rows": array.rows,
@@ -226,7 +228,7 @@ def _cost(unit: list[GEMM], array: SystolicArray, f: int, given: Conditions, ele
         g = unit[0]
         cut = fold(g.M, g.K, g.N, f, **sizes)
         moved = traffic(g.M, g.K, g.N, cut.height, **memory)
-        return Cost(
+        return _Cost(
             cycles_of(cut, cut.tiles),
             memory_cycles(moved, *rates),
             cut.tiles,
@@ -246,9 +248,7 @@ def _cost(unit: list[GEMM], array: SystolicArray, f: int, given: Conditions, ele
     dram = sum(g.parallel * m.dram for g, m in zip(unit, moves))
     powered = sum(n * cut.alive for (n, _), cut in zip(runs, cuts)) + min(tiles, last.lanes) * last.alive_once
     compute = fullest_lane(runs, last.lanes) + last.ends
-    return Cost(
-        compute, whole_traffic(buffer, dram, rates), tiles, powered, buffer, dram, f, last.lanes, last.height, array
-    )
+    return _Cost(compute, _moving(buffer, dram, rates), tiles, powered, buffer, dram, f, last.lanes, last.height, array)
 
 
 def fullest_lane(runs: list[tuple[int, int]], lanes: int) -> int:
@@ -270,11 +270,11 @@ def fullest_lane(runs: list[tuple[int, int]], lanes: int) -> int:
     return max(loads)
 
 
-def _joules(unit: list[GEMM], cost: Cost, given: Conditions) -> float:
+def _joules(unit: list[GEMM], cost: _Cost, given: Conditions) -> float:
     return sum(_parts(unit, cost, given, 1))
 
 
-def _parts(unit: list[GEMM], cost: Cost, given: Conditions, times: int) -> tuple[float, ...]:
+def _parts(unit: list[GEMM], cost: _Cost, given: Conditions, times: int) -> tuple[float, ...]:
     copies = [g.parallel if given.concurrent else 1 for g in unit]
     macs = sum(g.M * g.K * g.N * n for g, n in zip(unit, copies))
     gated = cost.compute * cost.array.pes - cost.powered
@@ -282,13 +282,13 @@ def _parts(unit: list[GEMM], cost: Cost, given: Conditions, times: int) -> tuple
     return given.energy.parts(*(times * amount for amount in amounts))
 
 
-def _row(unit: list[GEMM], cost: Cost, given: Conditions) -> Row:
+def _row(unit: list[GEMM], cost: _Cost, given: Conditions) -> Row:
     g = unit[0]
     times = g.count if given.concurrent else g.copies
     array = cost.array
     if array.slabs == 1:
         mode = "monolithic" if array.copies == 1 else f"{array.copies} pods"
-    elif given.remainder and g.M > array.rows and g.M % array.rows:
+    elif _splits(g.M, array, given):
         mode = f"monolithic, then {_mode(cost.fused, array.slabs)}"
     else:
         mode = _mode(cost.fused, array.slabs)

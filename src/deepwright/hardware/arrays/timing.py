@@ -207,9 +207,7 @@ def traffic(
     return Traffic(buffer, (A * reads_a + B * reads_b + C) * element)
 
 
-def memory_cycles(
-    moved: Traffic, bandwidth: Fraction | None, buffer_bandwidth: Fraction | None
-) -> Whole:
+def memory_cycles(moved: Traffic, bandwidth: Fraction | None, buffer_bandwidth: Fraction | None) -> Whole:
     """Cycles that moving takes, rounded up, in exact arithmetic; 0 where no bandwidth binds.
 
     Args:
