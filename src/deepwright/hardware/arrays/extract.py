@@ -272,7 +272,6 @@ _HIDDEN = frozenset(
     + ("_slow_conv2d_forward", "mkldnn_rnn_layer", "_cudnn_rnn", "_flash_attention_forward")
     + ("_efficient_attention_forward",)
 )
-)
 
 _SIZES: dict[str, Callable[[Any, Any], _Sizes]] = {
     **dict.fromkeys(("mm", "bmm", "_int_mm", "_scaled_mm"), lambda args, out: _matrices(args[0], args[1])),
