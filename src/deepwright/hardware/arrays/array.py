@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import require_number, require_positive, require_whole
@@ -148,7 +149,7 @@ class AreaModel:
         """
         return float(self.of(array.rows, array.cols, array.slabs, array.copies))
 
-    def of(self, rows: int, cols: int, slabs: int, copies: int = 1) -> float:
+    def of(self, rows: Any, cols: Any, slabs: int, copies: int = 1) -> Any:
         """The same from sizes, which may be NumPy arrays.
 
         Args:

@@ -268,11 +268,12 @@ _ATTENTION = (
     "_scaled_dot_product_fused_attention_overrideable",
 )
 _HIDDEN = frozenset(
-    ("linear", "einsum", "conv1d", "conv2d", "conv3d", "cudnn_convolution", "mkldnn_convolution")
-    + ("_slow_conv2d_forward", "mkldnn_rnn_layer", "_cudnn_rnn", "_flash_attention_forward")
-    + ("_efficient_attention_forward",)
+    {
+        *("linear", "einsum", "conv1d", "conv2d", "conv3d", "cudnn_convolution", "mkldnn_convolution"),
+        *("_slow_conv2d_forward", "mkldnn_rnn_layer", "_cudnn_rnn", "_flash_attention_forward"),
+        "_efficient_attention_forward",
+    }
 )
-
 _SIZES: dict[str, Callable[[Any, Any], _Sizes]] = {
     **dict.fromkeys(("mm", "bmm", "_int_mm", "_scaled_mm"), lambda args, out: _matrices(args[0], args[1])),
     **dict.fromkeys(("addmm", "_addmm_activation"), lambda args, out: _matrices(args[1], args[2])),
