@@ -12,6 +12,7 @@ Example:
 from deepwright.hardware.arrays.advice import Step, filling, narrower
 from deepwright.hardware.arrays.array import SISA, TPU_V4, AreaModel, ReshapingArray, SystolicArray
 from deepwright.hardware.arrays.baselines import ARRAYS, PODS_16X16, PODS_16X128, redas_like
+from deepwright.hardware.arrays.batches import at_batch
 from deepwright.hardware.arrays.comparing import Comparison, Sweep, compare, sweep
 from deepwright.hardware.arrays.conditions import HBM, POLICIES, Conditions
 from deepwright.hardware.arrays.energy import EnergyModel
@@ -50,6 +51,7 @@ __all__ = [
     "Sweep",
     "SystolicArray",
     "Workload",
+    "at_batch",
     "compare",
     "explore",
     "filling",
