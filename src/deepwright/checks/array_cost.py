@@ -50,7 +50,8 @@ def array_cost(model: nn.Module, x: Tensor) -> ArrayCost:
     whole, slabs = (simulate(one, array, bytes_per_element=1) for array in (TPU_V4, SISA))
     shape = explore(one, TPU_V4.pes)
     best = int(shape.front[0])
-    form = f"{shape.rows[best]} x {shape.cols[best]}" + f" in {shape.slabs[best]} slabs" * (shape.slabs[best] > 1)
+    pieces = int(shape.slabs[best])
+    form = f"{shape.rows[best]} x {shape.cols[best]}" + f" in {pieces} slabs" * (pieces > 1)
     words = (
         f"An array of 128 x 128 would take {whole.cycles:,} cycles for {_inputs(one.batch)} and multiply in "
         f"{whole.utilisation:.1%} of its elements' time, in eight slabs {slabs.cycles:,}; of the same size, {form} "
