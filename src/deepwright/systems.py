@@ -184,7 +184,7 @@ SYSTEMS: tuple[System, ...] = (
         "hardware",
         "arrays",
         ("simulate", "GEMM", "SystolicArray", "SISA", "gemms_from_module", "llm_gemms", "compare", "sweep", "explore"),
-        missing="its study",
+        "arrays",
     ),
     System(
         "deepxube",
