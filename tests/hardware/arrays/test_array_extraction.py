@@ -190,3 +190,9 @@ def test_keywords_are_taken():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert gemms_from_module(nn.Linear(7, 5), {"input": torch.randn(2, 7)}).macs == 70
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_programs_are_read_without_hooks():
+    for program in (torch.jit.script(nn.Linear(7, 5)), torch.jit.trace(nn.Linear(7, 5), torch.zeros(2, 7))):
+        assert gemms_from_module(program, torch.zeros(2, 7)).macs == 70

@@ -16,8 +16,10 @@ from deepwright.hardware import (
     LanguageModel,
     ReshapingArray,
     SystolicArray,
+    at_batch,
     compare,
     explore,
+    filling,
     functional_gemm,
     llm_gemms,
     narrower,
@@ -145,6 +147,21 @@ def test_a_group_has_one_M_and_one_count():
         lambda: explore([GEMM(1, 1, 1)], conditions=Conditions(concurrent=True)),
         lambda: explore([GEMM(1, 1, 1)], array=SystolicArray(dataflow="ws")),
         lambda: narrower(GEMM(1, 1, 1), SISA, 0),
+        lambda: narrower([GEMM(1, 1, 1)], SISA),
+        lambda: filling("gate", SISA),
+        lambda: at_batch([GEMM(1, 1, 1)], [GEMM(1, 1, 1)], 2),
+        lambda: sweep("qwen2-0.5b", 16),
+        lambda: sweep("qwen2-0.5b", [16], conditions=None),
+        lambda: sweep("qwen2-0.5b", [16]).speedup("nothing"),
+        lambda: explore([GEMM(1, 1, 1)], slabs=8),
+        lambda: explore([GEMM(1, 1, 1)], shapes=[8]),
+        lambda: explore([GEMM(1, 1, 1)], conditions=None),
+        lambda: AreaModel().area("SISA"),
+        lambda: GEMM(2**62 + 1, 1, 1),
+        lambda: SystolicArray(clock_hz=1e300),
+        lambda: Conditions(bandwidth=1e-300),
+        lambda: functional_gemm([[1]], [[1]], SystolicArray(4, 4)),
+        lambda: functional_gemm(torch.ones(2, 3), torch.ones(3, 3), SystolicArray(4, 4), 1.0),
         lambda: ReshapingArray(()),
         lambda: ReshapingArray((SystolicArray(), SystolicArray(64, 64))),
         lambda: ReshapingArray((SISA,)),
@@ -170,6 +187,22 @@ def test_files_of_something_else(text, tmp_path):
         read_topology(path)
     with pytest.raises(InputError):
         read_topology(tmp_path / "missing.csv")
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="cannot write"):
+        write_topology([GEMM(1, 2, 3)], tmp_path / "none" / "net.csv")
+
+
+def test_the_largest_sizes_cost_finite_numbers():
+    for call in (GEMM(2**62, 2**62, 2**62, 2**62, 2**62), GEMM(2**62, 1, 1)):
+        report = simulate(call, SISA, bandwidth=np.float32(1.0), buffer_bandwidth=1e-15)
+        assert all(math.isfinite(n) for n in (report.seconds, report.joules, report.edp, report.utilisation))
+
+
+def test_energy_of_nothing_has_no_ratio():
+    found = compare([GEMM(1, 1, 1)], conditions=Conditions(energy=EnergyModel(0, 0, 0, 0)))
+    assert set(found.table.column("EDP ratio")) == {None}
 
 
 def test_files_that_would_be_read_as_something_else(tmp_path):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.hardware.arrays.array import ReshapingArray, SystolicArray
-from deepwright.hardware.arrays.conditions import Conditions
+from deepwright.hardware.arrays.conditions import Conditions, require_array
 from deepwright.hardware.arrays.gemm import GEMM
 from deepwright.hardware.arrays.simulating import simulate_under
 
@@ -42,6 +43,8 @@ def narrower(
         conditions: of memory, energy and fusion.
     """
     require_whole(1, count=count)
+    _require_one(gemm)
+    require_array(array)
     now = before = simulate_under([gemm], array, conditions).cycles
     widths = {form.cols for form in (array.forms if isinstance(array, ReshapingArray) else (array,))}
     edges = sorted({n for cols in widths for n in range(cols, gemm.N, cols)}, reverse=True)
@@ -54,6 +57,11 @@ def narrower(
         if len(found) == count:
             break
     return found
+
+
+def _require_one(gemm: object) -> None:
+    if not isinstance(gemm, GEMM):
+        raise InputError("gemm", given=f"{gemm!r:.60}", expected="one GEMM")
 
 
 def filling(
@@ -70,6 +78,7 @@ def filling(
         conditions: of memory, energy and fusion.
     """
     require_whole(1, most=most)
+    _require_one(gemm)
     times = [2**i for i in range(most.bit_length()) if 2**i <= most]
     used = [simulate_under([replace(gemm, M=gemm.M * t)], array, conditions).utilisation for t in times]
     return next((t, u) for t, u in zip(times, used) if u >= max(used) - 0.01)

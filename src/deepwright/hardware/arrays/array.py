@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.requirements import require_number, require_positive, require_whole
+from deepwright.core.requirements import require_number, require_whole, require_within
 
 DATAFLOWS = ("os", "ws", "is")
 DRAINS = ("overlap", "serial", "pipelined")
@@ -33,7 +33,7 @@ class SystolicArray:
 
     Raises:
         InputError: sizes that aren't whole numbers from 1 on, slabs that don't divide the rows, slabs with copies or
-            with another dataflow than "os", a clock that isn't positive, unknown words.
+            with another dataflow than "os", a clock beyond 1 to 1e15, unknown words.
     """
 
     rows: int = 128
@@ -53,7 +53,8 @@ class SystolicArray:
         for word in ("activation_buffer", "weight_buffer"):
             require_whole(0, **{word: getattr(self, word)})
             object.__setattr__(self, word, int(getattr(self, word)))
-        require_positive(clock_hz=self.clock_hz)
+        require_within(1.0, 1e15, clock_hz=self.clock_hz)
+        object.__setattr__(self, "clock_hz", float(self.clock_hz))
         if self.dataflow not in DATAFLOWS:
             raise unknown_name("dataflow", str(self.dataflow), DATAFLOWS)
         if self.drain not in DRAINS:
@@ -147,6 +148,8 @@ class AreaModel:
         Args:
             array: of any shape.
         """
+        if not isinstance(array, SystolicArray):
+            raise InputError("array", given=f"{array!r:.60}", expected="a SystolicArray")
         return float(self.of(array.rows, array.cols, array.slabs, array.copies))
 
     def of(self, rows: Any, cols: Any, slabs: int, copies: int = 1) -> Any:
@@ -167,10 +170,11 @@ class AreaModel:
         Args:
             array: with slabs.
         """
+        size = self.area(array)
         whole = self.of(array.rows, array.cols, 1, array.copies)
         if not whole > 0:
             raise InputError("an area model", given="an array that takes no area", expected="some, to have a share of")
-        return self.area(array) / whole - 1
+        return size / whole - 1
 
 
 @lru_cache(maxsize=256)

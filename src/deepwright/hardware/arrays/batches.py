@@ -21,6 +21,9 @@ def at_batch(one: Workload, other: Workload, batch: int) -> Workload:
         InputError: passes of one batch, of different products, or in which something grew out of proportion.
     """
     require_whole(1, batch=batch)
+    if not isinstance(one, Workload) or not isinstance(other, Workload):
+        given = f"{type(one).__name__} and {type(other).__name__}"
+        raise InputError("passes", given=given, expected="two of gemms_from_module")
     if not one.batch or not other.batch or one.batch == other.batch:
         raise InputError("passes", given=f"batches {one.batch} and {other.batch}", expected="two different ones")
     if len(one) != len(other):

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.results import Cell, Table
 from deepwright.hardware.arrays.array import ReshapingArray, SystolicArray
 from deepwright.hardware.arrays.baselines import ARRAYS
-from deepwright.hardware.arrays.conditions import Conditions, require_array
+from deepwright.hardware.arrays.conditions import Conditions, require_array, require_conditions
 from deepwright.hardware.arrays.gemm import GEMM, require_gemms
 from deepwright.hardware.arrays.many import totals
 from deepwright.hardware.arrays.models import TOKENS, LanguageModel, llm_gemms
@@ -42,7 +42,7 @@ class Comparison:
         columns = ["array", "cycles", "seconds", "speed-up", "utilisation", "joules", "energy ratio", "EDP ratio"]
         rows: list[list[Cell]] = []
         for name, r in self.reports.items():
-            ratios = [r.joules / first.joules, r.edp / first.edp]
+            ratios = [r.joules / first.joules, r.edp / first.edp] if first.joules > 0 else [None, None]
             rows.append([name, r.cycles, r.seconds, first.seconds / r.seconds, r.utilisation, r.joules, *ratios])
         bounds = [r.bound for r in self.reports.values()]
         words = f"relative to {next(iter(self.reports))}; bound: what the cycles are of"
@@ -102,6 +102,8 @@ class Sweep:
         Args:
             name: of an array.
         """
+        if name not in self.cycles:
+            raise unknown_name("array", str(name), self.cycles)
         return np.array(self.cycles[name], float) / self.clocks[name]
 
     def edp(self, name: str) -> np.ndarray:
@@ -144,8 +146,9 @@ def sweep(
     Raises:
         InputError: an unknown model, no length, no array.
     """
-    if not len(tokens):
-        raise InputError("tokens", given="none", expected="at least one length")
+    require_conditions(conditions)
+    if not isinstance(tokens, Sequence | np.ndarray) or isinstance(tokens, str) or not len(tokens):
+        raise InputError("tokens", given=f"{tokens!r:.60}", expected="lengths, at least one")
     work = [llm_gemms(name, t, include_attention=include_attention, lm_head=lm_head) for t in tokens]
     found = {word: totals(work, array, conditions) for word, array in _checked(arrays).items()}
     return Sweep(

@@ -12,6 +12,7 @@ from deepwright.hardware.arrays.array import ReshapingArray, SystolicArray
 from deepwright.hardware.arrays.energy import SEVEN_NM, EnergyModel
 
 POLICIES = ("by_height", "min_cycles", "min_edp")
+_LEAST = 1e-15
 HBM = 1.2e12
 """Bytes a second of TPUv4's memory, for `bandwidth=`."""
 
@@ -53,6 +54,9 @@ class Conditions:
             value = getattr(self, word)
             if value is not None:
                 require_positive(infinite=True, **{word: value})
+                if value < _LEAST:
+                    raise InputError(word, given=value, expected=f"at least {_LEAST:g}")
+                object.__setattr__(self, word, float(value))
         if self.bytes_per_element is not None:
             require_whole(1, bytes_per_element=self.bytes_per_element)
             object.__setattr__(self, "bytes_per_element", int(self.bytes_per_element))
@@ -81,6 +85,20 @@ class Conditions:
             gemms: products, which may know what their weights take.
         """
         return self.bytes_per_element or int(getattr(gemms, "bytes_per_element", 1))
+
+
+def require_conditions(conditions: object) -> Conditions:
+    """The conditions, refused where they are none.
+
+    Args:
+        conditions: what was given.
+
+    Raises:
+        InputError: something else.
+    """
+    if not isinstance(conditions, Conditions):
+        raise InputError("conditions", given=f"{conditions!r:.60}", expected="Conditions")
+    return conditions
 
 
 def require_array(array: object) -> SystolicArray | ReshapingArray:

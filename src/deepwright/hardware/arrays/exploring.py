@@ -13,7 +13,7 @@ from deepwright.core.pareto import nondominated
 from deepwright.core.requirements import require_whole
 from deepwright.core.results import Cell, Table
 from deepwright.hardware.arrays.array import AreaModel, SystolicArray, divisors
-from deepwright.hardware.arrays.conditions import Conditions
+from deepwright.hardware.arrays.conditions import Conditions, require_conditions
 from deepwright.hardware.arrays.gemm import GEMM, require_gemms
 from deepwright.hardware.arrays.many import needs_exact, on_shapes, whole_numbers
 
@@ -80,11 +80,19 @@ def explore(
     """
     found = require_gemms(gemms)
     require_whole(1, pe_budget=pe_budget)
+    require_conditions(conditions)
+    for words, given in (("slabs", slabs), ("shapes", shapes or ())):
+        if not isinstance(given, Sequence | np.ndarray) or isinstance(given, str):
+            raise InputError(words, given=f"{given!r:.60}", expected="a list")
     for k in slabs:
         require_whole(1, slabs=k)
     if conditions.concurrent or conditions.remainder:
-        given = "concurrent or remainder"
-        raise InputError("conditions", given=given, expected="neither", hint="simulate() one configuration with them")
+        raise InputError(
+            "conditions",
+            given="concurrent or remainder",
+            expected="neither",
+            hint="simulate() one configuration with them",
+        )
     like = array or SystolicArray()
     if like.dataflow != "os" or like.copies != 1:
         raise InputError("array", given=f"{like!r:.80}", expected="one output-stationary array")
@@ -102,9 +110,9 @@ def explore(
 
 
 def _pairs(shapes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    pairs = [tuple(s) for s in shapes]
+    pairs = list(shapes)
     for pair in pairs:
-        if len(pair) != 2:
+        if not isinstance(pair, tuple | list | np.ndarray) or len(pair) != 2:
             raise InputError("shapes", given=f"{pair!r:.60}", expected="(rows, cols) each")
         require_whole(1, rows=pair[0], cols=pair[1])
     return [(int(r), int(c)) for r, c in pairs]

@@ -74,7 +74,9 @@ def gemms_from_module(module: nn.Module, example_inputs: Any, *, bytes_per_eleme
         names = ", ".join(watch.missing)
         warnings.warn(f"not mapped to an array: {names}", stacklevel=2)
     if not watch.gemms:
-        raise InputError("module", given=f"{type(module).__name__}: nothing that multiplies", expected="a product")
+        beside = f" but {', '.join(watch.missing)}" if watch.missing else ""
+        given = f"{type(module).__name__}: nothing that multiplies{beside}"
+        raise InputError("module", given=given, expected="products that an array can take")
     return Workload(
         merged(watch.gemms),
         batch=batch,
@@ -184,6 +186,8 @@ class _Watch(Others):
             self._recurrent -= isinstance(called, _RECURRENT)
 
         for name, part in module.named_modules():
+            if isinstance(part, torch.jit.ScriptModule):  # takes no hooks: its products bear the operation's name
+                continue
             handles.append(part.register_forward_pre_hook(entering(name or type(part).__name__), with_kwargs=True))
             handles.append(part.register_forward_hook(leave))
         try:

@@ -11,6 +11,7 @@ from jaxtyping import Num
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 from deepwright.hardware.arrays.array import SystolicArray
 
 LARGEST = 32
@@ -100,6 +101,11 @@ def _entry(matrix: Tensor, part: slice, at: int, k: int, *, down: bool) -> Tenso
 
 
 def _require_fitting(A: Tensor, B: Tensor, array: SystolicArray, fused: int) -> None:
+    if not isinstance(A, Tensor) or not isinstance(B, Tensor):
+        raise InputError("A and B", given=f"{type(A).__name__} and {type(B).__name__}", expected="tensors")
+    if not isinstance(array, SystolicArray):
+        raise InputError("array", given=f"{array!r:.60}", expected="a SystolicArray")
+    require_whole(1, fused=fused)
     if A.ndim != 2 or B.ndim != 2 or A.shape[1] != B.shape[0] or not A.numel() or not B.numel():
         given = f"shapes {tuple(A.shape)} and {tuple(B.shape)}"
         raise InputError("A and B", given=given, expected="(m, k) and (k, n), none of them 0")

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 
+LARGEST = 2**62
+"""The largest size: products of several are whole numbers still, and floats can hold what they cost."""
+
 
 @dataclass(frozen=True, slots=True)
 class GEMM:
@@ -22,7 +25,7 @@ class GEMM:
         group: products of one group don't depend on each other (queries, keys and values).
 
     Raises:
-        InputError: a size that isn't a whole number from 1 on.
+        InputError: a size that isn't a whole number from 1 to 2^62.
     """
 
     M: int
@@ -38,9 +41,10 @@ class GEMM:
             value = getattr(self, word)
             if type(value) is not int:  # the fast way; a whole number of NumPy becomes Python's, which never wraps
                 require_whole(1, **{word: value})
-                object.__setattr__(self, word, int(value))
-            elif value < 1:
-                require_whole(1, **{word: value})
+                value = int(value)
+                object.__setattr__(self, word, value)
+            if not 1 <= value <= LARGEST:
+                raise InputError(word, given=f"{value}"[:24], expected="a whole number from 1 to 2^62")
         if not isinstance(self.name, str) or not isinstance(self.group, str | None):
             given = f"{self.name!r:.40} and {self.group!r:.40}"
             raise InputError("name and group", given=given, expected="words; None for no group")

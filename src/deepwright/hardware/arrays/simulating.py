@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from deepwright.core.errors import InputError
 from deepwright.hardware.arrays.array import ReshapingArray, SystolicArray
-from deepwright.hardware.arrays.conditions import Conditions, require_array
+from deepwright.hardware.arrays.conditions import Conditions, require_array, require_conditions
 from deepwright.hardware.arrays.energy import SEVEN_NM, EnergyModel
 from deepwright.hardware.arrays.gemm import GEMM, require_gemms
 from deepwright.hardware.arrays.report import Report, Row
@@ -105,6 +105,7 @@ def simulate_under(
         conditions: of memory, energy and fusion.
     """
     require_array(array)
+    require_conditions(conditions)
     found, element, rates = require_gemms(gemms), conditions.element(gemms), conditions.rates(array.clock_hz)
     units = _units(found) if conditions.concurrent else [[g] for g in found]
     known: dict[tuple[object, ...], _Cost] = {}

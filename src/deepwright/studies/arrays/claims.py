@@ -92,7 +92,7 @@ def claims_of(found: Models, networks: Runs, requests: Runs, events: Runs) -> li
             min(edp[M] for M in lengths),
             1.0,
             basis=_FORM,
-        ).because("A rival's tiles fit these products better.", FAIR),
+        ).because("At 64 rows the changing array is ahead on two models, by less than a hundredth.", FAIR),
         Claim.at_least(
             f"same buffers, each at its best: no rival has less energy x delay up to 8 rows, on {all_models}",
             few,
