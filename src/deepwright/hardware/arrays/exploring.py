@@ -81,9 +81,10 @@ def explore(
     found = require_gemms(gemms)
     require_whole(1, pe_budget=pe_budget)
     require_conditions(conditions)
-    for words, given in (("slabs", slabs), ("shapes", shapes or ())):
-        if not isinstance(given, Sequence | np.ndarray) or isinstance(given, str):
-            raise InputError(words, given=f"{given!r:.60}", expected="a list")
+    listed: dict[str, object] = {"slabs": slabs, "shapes": shapes or ()}
+    for words, value in listed.items():
+        if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
+            raise InputError(words, given=f"{value!r:.60}", expected="a list")
     for k in slabs:
         require_whole(1, slabs=k)
     if conditions.concurrent or conditions.remainder:

@@ -179,7 +179,7 @@ class Report:
         rows: list[list[Cell]] = []
         for r in self.rows:
             sizes = [", ".join(dict.fromkeys(str(getattr(g, word)) for g in r.gemms)) for word in ("M", "K", "N")]
-            rest = [r.cycles, r.utilisation, r.mapping_efficiency, r.joules, r.bound]
+            rest: list[Cell] = [r.cycles, r.utilisation, r.mapping_efficiency, r.joules, r.bound]
             rows.append([r.name, *sizes, r.count, r.mode, *rest])
         all_of_it: list[Cell] = ["all", "", "", "", None, "", self.cycles, self.utilisation, None, self.joules]
         batch = "" if self.batch is None else f"a batch of {self.batch}: "

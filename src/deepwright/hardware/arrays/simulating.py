@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from deepwright.core.errors import InputError
 from deepwright.hardware.arrays.array import ReshapingArray, SystolicArray
@@ -217,7 +217,7 @@ def _moving(buffer: int, dram: int, rates: _Rates) -> int:
 
 def _cost(unit: list[GEMM], array: SystolicArray, f: int, given: Conditions, element: int, rates: _Rates) -> _Cost:
     sizes, joined = sizes_of(array), given.concurrent
-    memory = {
+    memory: dict[str, Any] = {
         "rows": array.rows,
         "cols": array.cols,
         "dataflow": array.dataflow,

@@ -12,7 +12,7 @@ from deepwright.hardware import MODELS
 from deepwright.studies import Settings
 from deepwright.studies._frame import cross, run_grid, study_result
 from deepwright.studies.arrays.claims import claims_of
-from deepwright.studies.arrays.models import models
+from deepwright.studies.arrays.models import swept
 from deepwright.studies.arrays.shown import LIMITS, arms, figures_of, summary_of, tables_of
 from deepwright.studies.arrays.trials import drawn_against_closed_form, networks_trial, requests_trial
 
@@ -28,7 +28,7 @@ def run(settings: Settings) -> StudyResult:
     """
     quick = settings.quick
     seeds = settings.seeds_or(SEEDS[:1] if quick else SEEDS)
-    found = models(tuple(MODELS)[:2] if quick else tuple(MODELS))
+    found = swept(tuple(MODELS)[:2] if quick else tuple(MODELS))
     drawn = run_grid(
         networks_trial, cross(seed=seeds, networks=20 if quick else 500), settings, "networks of random widths"
     )

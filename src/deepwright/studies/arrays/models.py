@@ -76,7 +76,7 @@ class Models:
         return {m: float((of[m].edp(name) / of[m].edp(over))[of[m].tokens.index(M)]) for m in self.names}
 
 
-def models(names: tuple[str, ...] = tuple(MODELS)) -> Models:
+def swept(names: tuple[str, ...] = tuple(MODELS)) -> Models:
     """All sweeps: less than a second of whole numbers.
 
     Args:
