@@ -76,7 +76,7 @@ def _passes(model: nn.Module, x: Tensor) -> list[Workload]:
             found.append(gemms_from_module(model, x[rows], bytes_per_element=1))
     if len(found) == 2:
         try:
-            at_batch(*found, 3)
+            at_batch(found[0], found[1], 3)
         except InputError:
             return found[:1]
     return found
@@ -108,7 +108,7 @@ def _filled(passes: list[Workload], i: int) -> tuple[int, float]:
     """The fewest inputs at once with which a product uses the array within a hundredth of the best."""
     found = []
     for batch in _AT_ONCE:
-        g = replace(at_batch(*passes, batch)[i], group=None)
+        g = replace(at_batch(passes[0], passes[1], batch)[i], group=None)
         found.append((batch, simulate(g, TPU_V4, bytes_per_element=1).utilisation))
     most = max(used for _, used in found)
     return next((batch, used) for batch, used in found if used >= most - 0.01)
@@ -117,7 +117,7 @@ def _filled(passes: list[Workload], i: int) -> tuple[int, float]:
 def _batches(passes: list[Workload]) -> Table:
     rows: list[list[Cell]] = []
     for batch in _AT_ONCE:
-        work = at_batch(*passes, batch)
+        work = at_batch(passes[0], passes[1], batch)
         whole, slabs = (simulate(work, array, bytes_per_element=1) for array in (TPU_V4, SISA))
         cycles = [whole.cycles / batch, whole.utilisation, slabs.cycles / batch, slabs.utilisation]
         rows.append([batch, *cycles, whole.cycles / slabs.cycles])

@@ -139,7 +139,7 @@ def _baselines(found: Models) -> Table:
         ("16-bit elements, 1.2 TB/s of memory, both arrays", found.memory),
         ("queries, keys and values share the lanes", found.concurrent),
     ]
-    rows = [[words, *found.speedups(of, 16).values(), *_bounds(found, of)] for words, of in ways]
+    rows: list[list[Cell]] = [[words, *found.speedups(of, 16).values(), *_bounds(found, of)] for words, of in ways]
     caption = f"{BASELINES}: speed-up at 16 rows, by model; the last two columns are the worst and the best of them"
     return Table(["condition", *found.names, "worst", "best"], rows, caption)
 

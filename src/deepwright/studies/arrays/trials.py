@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,8 @@ def networks_trial(seed: int, networks: int) -> dict[str, Any]:
         networks: that are drawn.
     """
     rng = np.random.default_rng(seed)
-    ends = np.log([_LEAST, _MOST])
-    widths = np.rint(np.exp(rng.uniform(*ends, (networks, _PRODUCTS, 2)))).astype(int)
+    low, high = math.log(_LEAST), math.log(_MOST)
+    widths = np.rint(np.exp(rng.uniform(low, high, (networks, _PRODUCTS, 2)))).astype(int)
     given = Conditions("min_edp", buffer_bandwidth=1152)
     found: dict[str, Any] = {}
     for M in ROWS:
