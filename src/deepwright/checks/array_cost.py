@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 import torch
@@ -62,7 +63,9 @@ def array_cost(model: nn.Module, x: Tensor) -> ArrayCost:
     tables = [_layers(passes)]
     if len(passes) == 2:
         tables.append(_batches(passes))
-    return ArrayCost(words, {"array_cycles": whole.cycles, "array_utilisation": whole.utilisation}, tables)
+    return ArrayCost(
+        words, {"array_cycles": ceil(whole.cycles / (one.batch or 1)), "array_utilisation": whole.utilisation}, tables
+    )
 
 
 def _passes(model: nn.Module, x: Tensor) -> list[Workload]:
