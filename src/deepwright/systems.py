@@ -178,7 +178,15 @@ SYSTEMS: tuple[System, ...] = (
     System("learned-priors", "Kronecker Laplace with learned priors and PAC-Bayes scaling", "2307.07753", "bayes"),
     System("vgnn", "Variational graph networks for inverse problems on meshes", "2603.29515", "bayes"),
     System("tsetlin-wisard", "Weightless networks trained by Tsetlin automata", "2603.24186", "weightless"),
-    System("sisa", "Cycles, energy and area of scale-in systolic arrays", "2603.29913", "hardware"),
+    System(
+        "sisa",
+        "Cycles, energy and area of scale-in systolic arrays, their rivals, and your own network on them",
+        "2603.29913",
+        "hardware",
+        "arrays",
+        ("simulate", "GEMM", "SystolicArray", "SISA", "gemms_from_module", "llm_gemms", "compare", "sweep", "explore"),
+        "arrays",
+    ),
     System(
         "deepxube",
         "Pathfinding: domains as arrays, exact tables, batch weighted A* with lower bounds",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepwright.checks.array_cost import array_cost
 from deepwright.checks.findings.finding import Finding, NotApplicableError
 from deepwright.checks.subjects.subject import Subject
 from deepwright.compress import cost
@@ -14,7 +15,7 @@ from deepwright.nets.texts import Tokenized, TokenNetwork
 
 
 def check_cost(subject: Subject) -> Finding:
-    """Parameters, bytes, MACs, peak activations and measured latency of one input.
+    """Parameters, bytes, MACs, peak activations and measured latency of one input; what a systolic array would take.
 
     Applies to every task; not to a network that another runtime runs, nor to a frozen TorchScript program, whose
     weights have become constants of its code.
@@ -43,6 +44,8 @@ def check_cost(subject: Subject) -> Finding:
         values["onnx_latency_ms"] = 1e3 * onnx.median
     if report.activation_bytes is not None:
         values["activation_bytes"] = report.activation_bytes
+    arrays = array_cost(model, x)
+    values |= arrays.values
     heavy = sorted(report.rows, key=lambda row: -row[4])[:12]
     figure = Figure(
         "bar",
@@ -61,12 +64,12 @@ def check_cost(subject: Subject) -> Finding:
         summary=f"{report.params:,} parameters ({_bytes(report.param_bytes)}), {least}{_millions(report.macs)} MACs "
         f"per input{memory}; {1e3 * latency.median:.2f} ms for {one} on {latency.threads} "
         f"thread{'s' * (latency.threads != 1)} of {latency.device} (quartiles {1e3 * latency.low:.2f} to "
-        f"{1e3 * latency.high:.2f}){runtime}. {report.note}".strip(),
+        f"{1e3 * latency.high:.2f}){runtime}. {arrays.words} {report.note}".strip(),
         values=values,
         rule="Cost is reported, not judged: what is cheap depends on where it runs. Set a gate (latency_ms, macs, "
         "param_bytes) for your target.",
         remedy=_remedy(report.macs),
-        tables=[report.table()],
+        tables=[report.table(), *arrays.tables],
         figures=[figure] if heavy and heavy[0][4] else [],
         lower_is_better=(
             "params",
@@ -76,6 +79,7 @@ def check_cost(subject: Subject) -> Finding:
             "latency_ms",
             "onnx_latency_ms",
             "elementwise_ops",
+            "array_cycles",
         ),
     )
 

@@ -58,8 +58,21 @@ def _peel(f: Array, block: int = 1024) -> Array:
 
 
 def nondominated(objectives: Float[Array, "n k"]) -> Array:
-    """(n,) True for points that nothing dominates."""
-    return nondominated_sort(objectives) == 0 if len(objectives) else np.zeros(0, bool)
+    """(n,) True for points that nothing dominates: n log n for two objectives, n times the front for more."""
+    if not len(objectives):
+        return np.zeros(0, bool)
+    f = _checked(objectives)
+    if f.shape[1] == 2:
+        return nondominated_sort(f) == 0
+    unique, inverse = np.unique(f, axis=0, return_inverse=True)
+    # what dominates has the smaller sum of places, so that whoever is left when its turn comes is on the front
+    places = np.stack([np.unique(column, return_inverse=True)[1].reshape(-1) for column in unique.T])
+    left = np.argsort(places.sum(0), kind="stable")
+    front = np.zeros(len(unique), bool)
+    while len(left):
+        front[left[0]] = True
+        left = left[(unique[left] < unique[left[0]]).any(1)]
+    return front[inverse.reshape(-1)]
 
 
 def crowding_distance(objectives: Float[Array, "n k"]) -> Float[Array, " n"]:

@@ -150,6 +150,15 @@ METHODS = {
     "blur": _CYAN,
     "bi-level": _RED,
     "fast preemption": _VIOLET,
+    # sisa
+    "SISA": OURS,
+    "SISA, least energy x delay": light(OURS),
+    "monolithic OS": BASELINE,
+    "monolithic WS": _RED,
+    "monolithic IS": _CYAN,
+    "pods 16 x 128": _GREEN,
+    "pods 16 x 16": _VIOLET,
+    "redas-like": _ORANGE,
     # what is measured, of whichever method: colours that no method of its page has
     "unknown digits": _ROSE,
     "other photographs": _LIME,

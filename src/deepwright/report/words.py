@@ -147,6 +147,8 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("latency_ms", "time of one input", "ms"),
         Word("onnx_latency_ms", "time of one input in ONNX Runtime", "ms"),
         Word("activation_bytes", "activations at the peak", "bytes"),
+        Word("array_cycles", "cycles of one input on a systolic array of 128 x 128", "count"),
+        Word("array_utilisation", "share of that array's time that multiplies", "share"),
     ),
     "duplicates": (
         Word("leaked", "test samples with a copy in the training or validation part", "share"),

@@ -1,0 +1,68 @@
+"""What an audit says of systolic arrays: the layers that waste most, and the batch that wouldn't."""
+
+import pytest
+import torch
+from torch import nn
+
+from deepwright.checks.array_cost import array_cost
+from deepwright.core.errors import InputError
+from deepwright.hardware import TPU_V4, at_batch, gemms_from_module, simulate
+
+
+class Tokens(nn.Module):
+    """Twelve tokens of 64 features through a layer of attention and one product per sample."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(64, 4, 256, batch_first=True)
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.head(self.layer(x).mean(1))
+
+
+def test_any_batch_is_told_from_two():
+    module = Tokens()
+    one, two, nine = (gemms_from_module(module, torch.zeros(n, 12, 64)) for n in (1, 2, 9))
+    assert list(at_batch(one, two, 9)) == list(nine)
+    assert at_batch(one, two, 9).batch == 9
+
+
+def test_passes_that_tell_nothing_are_refused():
+    one, two = (gemms_from_module(nn.Linear(4, 4), torch.zeros(n, 4)) for n in (1, 2))
+    other = gemms_from_module(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3)), torch.zeros(2, 4))
+    longer = gemms_from_module(nn.Linear(5, 4), torch.zeros(2, 5))
+    for a, b, batch in ((one, one, 3), (one, other, 3), (one, longer, 3), (one, two, 0)):
+        with pytest.raises(InputError):
+            at_batch(a, b, batch)
+
+
+def test_the_layers_that_waste_most_are_named():
+    module, x = Tokens(), torch.zeros(1, 12, 64)
+    found = array_cost(module, x)
+    assert found.values["array_cycles"] == simulate(gemms_from_module(module, x), TPU_V4).cycles
+    layers, batches = found.tables
+    assert layers.column("product")[0] in ("layer.linear1", "layer.linear2", "layer.self_attn, scores")
+    assert len(layers.rows) == 5
+    assert batches.column("inputs at once") == [1, 4, 16, 64, 256]
+    assert batches.column("slabs are faster by")[0] > 1.3
+    assert f"{found.values['array_cycles']:,} cycles for one input" in found.words
+
+
+def test_nothing_that_multiplies_says_so():
+    found = array_cost(nn.ReLU(), torch.zeros(1, 4))
+    assert (found.values, found.tables) == ({}, [])
+    assert "nothing that multiplies" in found.words
+
+
+class Beside(nn.Module):
+    """One more row than there are samples."""
+
+    def forward(self, x):
+        return torch.cat([x, x[:1]]) @ torch.ones(8, 4)
+
+
+def test_sizes_out_of_proportion_are_told_at_one_batch():
+    found = array_cost(Beside(), torch.zeros(1, 8))
+    assert len(found.tables) == 1
+    assert found.tables[0].column("inputs at once") == [None]
