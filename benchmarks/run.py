@@ -14,10 +14,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 import attacks
+import frames_beside
 import others
 import sharpening
 import shrinking
 import solvers
+import toolbox
 from common import machine
 
 import corruptions
@@ -25,9 +27,11 @@ import physics
 
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
+    "attacks, against ART": toolbox.run,
     "corruptions": corruptions.run,
     "sharpening": sharpening.run,
     "frames": corruptions.frames,
+    "frames beside peers": frames_beside.run,
     "shrinking": shrinking.run,
     "physics": physics.run,
     "solvers": solvers.run,

@@ -73,7 +73,8 @@ SYSTEMS: tuple[System, ...] = (
             *("suite", "robust_accuracy", "DenseFeatureDetector", "FeatureSqueezing", "AdaptivePGD", "SequentialAlarm"),
             *("Monitored", "measure_detection"),
         ),
-        missing="its study; larger residual and fully convolutional networks",
+        study="semantic",
+        missing="larger residual and fully convolutional networks",
     ),
     System(
         "sharpening",
@@ -82,7 +83,8 @@ SYSTEMS: tuple[System, ...] = (
         "adversarial",
         "sharpening",
         ("LaplacianSharpen", "Unsharp", "ContrastStretch", "BiLevel", "FastPreemption", "Smoothed"),
-        missing="its study",
+        "sharpening",
+        missing="its study of ImageNet's photographs",
     ),
     System(
         "saap",
@@ -91,7 +93,8 @@ SYSTEMS: tuple[System, ...] = (
         "adversarial",
         "patches",
         ("SAAP", "smallest_shares", "AdversarialPatch", "AdvPatch", "DPatch", "RobustDPatch"),
-        missing="its study",
+        "saap",
+        missing="scenes of mixed sizes, GeoTIFF and the detector of shadows",
     ),
     System(
         "perturbation-drive",
@@ -114,7 +117,7 @@ SYSTEMS: tuple[System, ...] = (
             "RoadSim",
             "Scenario",
         ),
-        missing="a study",
+        missing="its study, which is written (`studies.driving`) and has not run whole",
     ),
     System(
         "bbas",
@@ -175,7 +178,16 @@ SYSTEMS: tuple[System, ...] = (
     System("vgnn", "Variational graph networks for inverse problems on meshes", "2603.29515", "bayes"),
     System("tsetlin-wisard", "Weightless networks trained by Tsetlin automata", "2603.24186", "weightless"),
     System("sisa", "Cycles, energy and area of scale-in systolic arrays", "2603.29913", "hardware"),
-    System("deepxube", "Pathfinding with learned heuristics and batched search", "2603.23873", "pathfinding"),
+    System(
+        "deepxube",
+        "Pathfinding: domains as arrays, exact tables, batch weighted A* with lower bounds",
+        "2603.23873",
+        "pathfinding",
+        "search",
+        ("bwas", "validate_path", "Domain", "check_domain", "RubiksCube", "NPuzzle", "LightsOut", "TableHeuristic"),
+        missing="learned heuristics and their training; Q*, beam, bidirectional and depth-first search; Sokoban; goals "
+        "by answer sets; a compiled engine; the command, a study, benchmarks",
+    ),
     System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
     System(
         "sciml-core",

@@ -121,6 +121,9 @@ OTHERS = [
     Bad("cells that don't fit", lambda _: PSF(cell=(3, 3)).cell_amplitudes(FIELD), ("field", "whole cells")),
     Bad("a scene below the receiver", lambda _: PSF(8.0, 8.0).received(FIELD), ("field", "16 x 16")),
     Bad("a place in words", lambda _: Placement("middle"), ("where", "anywhere")),
+    Bad("one coordinate", lambda _: Placement((0.5,)), ("where", "(x, y)")),  # type: ignore[arg-type]
+    Bad("a place that is a number", lambda _: Placement(0.5), ("where", "(x, y)")),  # type: ignore[arg-type]
+    Bad("one end", lambda _: Placement(scale=1.0), ("scale", "(low, high)")),  # type: ignore[arg-type]
     Bad("a patch of size 0", lambda _: Placement(size=0), ("size", "0")),
     Bad("a triangle", lambda _: Placement(shape="triangle"), ("shape", "'disc'")),
     Bad("a placement as a word", lambda _: AdversarialPatch("anywhere"), ("placement", "patches.Placement")),

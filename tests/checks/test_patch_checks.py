@@ -51,11 +51,11 @@ def parts(kind, x, y, classes):
     return Data("made up", kind, classes, *(Split(x[part], y[part]) for part in cut))
 
 
-def detector():
+def detector(**options):
     x = pictures()
     x[:, :, 4:12, 4:12] = 0.9
     y = DetectionBatch([Detections(PLACE, torch.zeros(1, dtype=torch.long))] * 36)
-    return Subject(Spot(), parts("detection", x, y, ("spot",)), task=TASK, **LIMITS)
+    return Subject(Spot(), parts("detection", x, y, ("spot",)), task=TASK, **{**LIMITS, **options})
 
 
 def dense():
@@ -106,3 +106,16 @@ def test_they_say_where_they_do_not_apply():
         check_patches(table)
     with pytest.raises(NotApplicableError, match="detectors"):
         check_attenuation(table)
+
+
+def test_a_detectors_candidates_are_attacked_beside_noise():
+    found = audit(detector(eps=(0.5,)), checks=["robustness"])["robustness"]
+    table = next(t for t in found.tables if t.columns[0] == "attack")
+    rows = {row[0]: row for row in table.rows}
+    assert set(rows) == {"none", "noise of the same size", "Vanish", "Fabricate"}  # one class: no other label
+    assert rows["none"][4] == 0  # nothing is missed
+    assert found.values["vanish_succeeds"].value == rows["Vanish"][1] == 1  # 0.9 less the budget is dark
+    assert rows["Vanish"][4] == 1
+    assert rows["noise of the same size"][4] < 0.5
+    assert found.values["fabricate_succeeds"].value == 0  # its only candidate is the object
+    assert "vanish_succeeds" in found.lower_is_better

@@ -184,6 +184,9 @@ def test_what_has_no_test_sample_is_said():
     three = replace(made, classes=("dark", "bright", "never"))
     found = audit(Subject(wide, three, task=Segmentation(3)), checks=["accuracy"])["accuracy"]
     assert "have no pixel among the test samples and aren't in it: never." in found.summary
+    rows = table(found, "class")
+    assert set(rows) == {"dark", "bright"}
+    assert all(0 <= row["95 % from"] <= row["IoU"] <= row["95 % to"] <= 1 for row in rows.values())
 
 
 def test_a_threshold_for_a_sensitivity_is_chosen_on_validation_samples():

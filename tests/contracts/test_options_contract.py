@@ -143,7 +143,7 @@ def test_an_attack_that_keeps_its_last_iterate():
 
 @pytest.mark.parametrize("cls", [AdvPatch, DPatch, RobustDPatch])
 def test_patches_on_detectors(cls):
-    with pytest.raises(TypeError, match="no_such_option"):
+    with pytest.raises(InputError, match="no_such_option"):
         cls(CandidateDetection(1), **WORD)
 
 

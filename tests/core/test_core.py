@@ -394,3 +394,15 @@ def test_an_end_over_one_seed_shows_nothing():
         assert [c.holds for c in found] == [False, False, False, True, False]
         assert [c.verdict for c in found] == [*["one seed: not shown"] * 3, "holds", "fails"]
     assert markdown(result).count("| one seed: not shown |") == 3
+
+
+def test_a_draw_is_never_0_where_0_is_the_lower_end():
+    """One word of 2^24 was rounded to it, and a scene of radar ships whose speckle is its logarithm was NaN."""
+
+    class Lowest(Streams):
+        def bits(self, *shape):
+            return torch.full((1, *shape), -(2**31), dtype=torch.int32)
+
+    assert bool((Lowest(0, 1, "least").uniform(3) > 0).all())
+    assert bool(Lowest(0, 1, "least").uniform(3, high=1e-3).log().isfinite().all())
+    assert float(Lowest(0, 1, "least").uniform(1, low=-1)) >= -1

@@ -8,8 +8,9 @@ from deepwright.core import randomness
 from deepwright.core.errors import InputError
 from deepwright.core.features import extract
 from deepwright.core.fit import fit
-from deepwright.core.inference import logits_of
+from deepwright.core.inference import floats_within, logits_of
 from deepwright.core.randomness import Streams, derive_seed
+from deepwright.core.statistics import conformal_alarm_rate, most_conformal_alarms
 from deepwright.core.tasks import Binary, Classification, Regression
 
 PLAIN = np.array([[2.0, -1.0], [0.5, 3.0], [1.0, 1.5]], dtype=np.float32)
@@ -77,3 +78,14 @@ class Silent(torch.nn.Module):
 def test_a_network_that_fails_without_a_word_is_told_by_the_kind_of_its_error(run):
     with pytest.raises(InputError, match=r"shape \(2, 3\): RuntimeError"):
         run(Silent(), [torch.zeros(2, 3)])
+
+
+def test_an_empty_batch_lies_within_any_bounds():
+    empty = torch.zeros(0, 3, 4, 4)
+    assert floats_within(empty, (0.0, 1.0)) is empty
+
+
+def test_an_alarm_at_nearly_every_rank_has_a_rate():
+    rate = conformal_alarm_rate(10, 1 - 1e-12)
+    assert 0 < rate.low < rate.value < 1
+    assert most_conformal_alarms(10, 5, 1 - 1e-12) == 5

@@ -249,6 +249,10 @@ def test_real_data(data_root):
     assert load("heart-failure", root=data_root).classes == ("survived", "died")
     camvid = load("camvid", root=data_root, limit=2, train_limit=2)
     assert camvid.test.y.shape == (2, 360, 480)
+    assert set(camvid.test.y.unique().tolist()) <= {*range(11), 255}
+    small = load("camvid", root=data_root, limit=2, train_limit=2, size=120)
+    assert small.test.x.shape == (2, 3, 120, 160)
+    assert torch.equal(small.test.y, camvid.test.y[:, 1::3, 1::3])  # the label of each new pixel's centre
 
 
 def test_memory_zip_is_read_in_place(tmp_path):

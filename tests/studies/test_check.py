@@ -216,6 +216,16 @@ def test_a_cell_with_its_interval_is_compared():
     assert far.differing == 1
 
 
+@pytest.mark.parametrize(("units", "n"), [(0, 5), (10, 10)])
+def test_cells_have_the_degrees_of_freedom_of_what_their_interval_is_over(units, n):
+    table = Table(["arm", "error", "low", "high"], [["ours", 1.0, 0.0, 2.0]], units=units)
+    some = replace(result(), table=table)
+    two = replace(some, claims=[Claim.at_least("c", VALUES, 0.5)])  # two numbers share the 5 %
+    far, near = (stats.t.ppf(1 - level / 2, n - 1) for level in (0.05 / 2, 0.05))
+    cell = next(row for row in agreement(two, two).table.rows if row[0] == "ours: error")
+    assert cell[3] == pytest.approx(far / near * math.sqrt(2))
+
+
 def test_cells_without_an_interval_are_counted_and_not_judged():
     found = agreement(result(rows=((2.0, None, None),)), result(rows=((1.0, None, None),)))
     assert found.differing == 0

@@ -10,7 +10,6 @@ from deepwright.studies._frame import Runs, geometric_mean
 from deepwright.studies.linear_grids import WITHOUT_SMOOTH
 from deepwright.studies.linear_grids.methods import BUDGET, MAIN, MILLISECONDS, NETWORKS, PROBLEMS, RATES, steps_in
 from deepwright.studies.linear_grids.products import products_needed
-from deepwright.studies.two_phase.shown import others_table
 from deepwright.studies.two_phase.ways import WAYS, settings_of, solver_for
 
 
@@ -36,13 +35,6 @@ def test_three_bands_without_the_smooth_one_have_the_error_that_the_page_states(
     x = stated.domain.sample(4096, "sobol", generator=torch.Generator().manual_seed(0))
     exact, smooth = stated.exact(x)[:, 0], torch.sin(math.pi * x).prod(1)
     assert float(smooth.norm() / exact.norm()) == pytest.approx(WITHOUT_SMOOTH, rel=0.02)
-
-
-def test_the_whole_droplet_has_the_steps_of_its_three_slabs_in_the_table():
-    row = {"u": 0.1, "p": 0.1, "seconds": 1.0}
-    runs = Runs(({"steps": 20, "seed": 100},), (row,))
-    table = others_table({"slabs": runs, "whole": runs})
-    assert [line[table.columns.index("steps")] for line in table.rows] == [20, 60]
 
 
 def test_the_plain_network_says_which_rates_were_tried():

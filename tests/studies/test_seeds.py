@@ -106,13 +106,24 @@ class _StopError(Exception):
     """What was to be seen was seen."""
 
 
-class _Unread:
+class _Unread(Runs):
     """Stands where results would: a study that begins to read them has sent all its grids."""
 
-    def __getattr__(self, name):
+    def __init__(self):
+        pass
+
+    def __getattribute__(self, name):
+        if name.startswith("__"):  # what type checks ask
+            return object.__getattribute__(self, name)
         raise _StopError
 
     def __getitem__(self, key):
+        raise _StopError
+
+    def __iter__(self):
+        raise _StopError
+
+    def __len__(self):
         raise _StopError
 
 

@@ -161,3 +161,9 @@ def test_numbers_that_stand_on_the_page(summary):
 )
 def test_numbers_that_stand_nowhere(summary, missing):
     assert unsupported_numbers(replace(GOOD, summary=summary)) == missing
+
+
+def test_a_reason_has_no_number_that_stands_nowhere_but_in_it():
+    ours, theirs = GOOD.claims
+    wrong = replace(GOOD, claims=[ours, replace(theirs, reason="It is half of 0.71.")])
+    assert evidence_faults(wrong) == ["0.71, in the reason of claim 'twice that', stands in no claim or table"]

@@ -127,15 +127,16 @@ def _regions(subject: Subject) -> Pieces:
     task, y, out = cast(Segmentation, subject.task), subject.data.test.y, subject.outputs()
     hits, called, true = task.class_counts(out, y)
     drawn, border = _borders(subject, out, y)
+    ious = task.class_intervals(out, y, seed=subject.seed)
     rows = list[list[Any]]()
     for k, name in enumerate(subject.class_names):
         both = float(called[k] + true[k])
         if both:
-            row = [name, float(hits[k]) / (both - float(hits[k])), 2 * float(hits[k]) / both]
+            row = [name, ious[k].value, ious[k].low, ious[k].high, 2 * float(hits[k]) / both]
             f1 = None if border is None or bool(border[k].isnan()) else float(border[k])
             rows.append([*row, f1, float(true[k] / true.sum())])
     rows.sort(key=lambda row: row[1])
-    columns = ["class", "IoU", "Dice", "boundary F1", "share of pixels"]
+    columns = ["class", "IoU", "95 % from", "95 % to", "Dice", "boundary F1", "share of pixels"]
     of = "an empty boundary F1 was not measured"
     if drawn < len(y):
         of = f"boundary F1 on {drawn} of {len(y)} test samples, drawn at random" if drawn else of

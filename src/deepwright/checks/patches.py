@@ -69,10 +69,9 @@ def _finding(subject: Subject, attack: AdversarialPatch, report: PatchReport, ma
     caption = f"{report.n} test images that are right without a patch; all three at the same places"
     tables = [Table(["pasted", "fooled", "95 % from", "95 % to"], rows, caption)]
     if report.rates:
-        columns = ["pasted", "objects missed", "false alarms an image"]
-        cells: list[list[Any]] = [
-            [name, r["false_negative_rate"], r["false_positives_per_image"]] for name, r in report.rates.items()
-        ]
+        columns = ["pasted", "objects missed", "false alarms an image", "average precision"]
+        read = ("false_negative_rate", "false_positives_per_image", "average_precision")
+        cells: list[list[Any]] = [[name, *(rates[r] for r in read)] for name, rates in report.rates.items()]
         tables.append(Table(columns, cells, "What the detector misses and makes up"))
     shown = report.p_value < 0.05 and report.fooled.value > report.random.value
     verdict = "more than noise does" if shown else "no more than noise, as far as this shows"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from deepwright.adversarial import Attack, AttackSuite, HopSkipJump, Noise, Square, masking_flags, suite
 from deepwright.adversarial.victim import NoGradientError
+from deepwright.checks.candidate_attacks import attacked_candidates
 from deepwright.checks.curves import curve_in_batches, line, numbered, placed
 from deepwright.checks.embedding_attacks import attacked_tokens
 from deepwright.checks.findings.finding import Finding, NotApplicableError, from_to
@@ -30,7 +31,7 @@ from deepwright.core.progress import bar
 from deepwright.core.results import Figure, Table
 from deepwright.core.spreading import spread_map
 from deepwright.core.statistics import Interval
-from deepwright.core.tasks import Segmentation, Task
+from deepwright.core.tasks import CandidateDetection, Segmentation, Task
 from deepwright.data import Split
 
 _SMALL = 64  # pixels of the longer side
@@ -135,6 +136,11 @@ def check_robustness(subject: Subject) -> Finding:
     figures, tables = attacked(subject, split, _attacks(subject, subject.task), judged, _short(judged))
     finding.figures += figures
     finding.tables += tables
+    if isinstance(subject.task, CandidateDetection) and subject.has_gradients and any(len(d) for d in split.y):
+        values, table = attacked_candidates(subject, split, judged, _short(judged))
+        finding.values |= values
+        finding.lower_is_better = (*finding.lower_is_better, *values)
+        finding.tables.append(table)
     return finding
 
 

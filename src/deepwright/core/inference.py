@@ -148,6 +148,8 @@ def floats_within(x: Tensor, bounds: tuple[float, float], hint: str | None = Non
     slack = (bounds[0] - _SLACK, bounds[1] + _SLACK)
     if x.device.type != "cpu":
         return nan_outside(x, x, slack)
+    if x.numel() == 0:
+        return x
     low, high = (float(end) for end in torch.aminmax(x.detach()))
     if not (slack[0] <= low and high <= slack[1]):  # NaN is neither
         raise InputError("inputs", given=f"range {low:.4g}..{high:.4g}", expected=f"within {bounds}", hint=hint)

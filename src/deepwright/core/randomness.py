@@ -173,7 +173,7 @@ class Streams:
         return offset
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """(N, *shape) float32, uniform in the open interval (low, high).
+        """(N, *shape) float32, uniform in (low, high); never 0 where that is the lower end, others may be rounded to.
 
         Args:
             shape: of one sample's numbers.
@@ -182,7 +182,8 @@ class Streams:
         """
         u = (self.bits(*shape) >> 8).to(torch.float32)  # 24 bits, signed: [-2^23, 2^23)
         scale = (high - low) / 2**24
-        return u.mul_(scale).add_(low + scale * (2**23 + 0.5))
+        u = u.mul_(scale).add_(low + scale * (2**23 + 0.5))
+        return u.clamp_min_(scale / 2) if low == 0 else u  # one of 2^24 is rounded to 0, which has no logarithm
 
     def normal(self, *shape: int) -> Tensor:
         """(N, *shape) float32 standard normal (inverse CDF of 24-bit uniforms: tails to 5.4 sigma)."""

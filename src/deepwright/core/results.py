@@ -20,11 +20,19 @@ KINDS = ("line", "bar", "heatmap", "scatter", "images", "strips")
 
 @dataclass
 class Table:
-    """Columns and rows, with a caption that says what is shown and over how many samples."""
+    """Columns and rows, with a caption that says what is shown and over how many samples.
+
+    Attributes:
+        columns: headings.
+        rows: of as many cells.
+        caption: words.
+        units: over how many independent ones its intervals are (digits left out in turn); 0 where over the seeds.
+    """
 
     columns: list[str]
     rows: list[list[Cell]]
     caption: str = ""
+    units: int = 0
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -221,7 +229,7 @@ def _claim(data: Any) -> Claim:
 
 
 def _table(data: Any) -> Table:
-    _typed(data, "table", {"columns": list, "rows": list, "caption": str})
+    _typed(data, "table", {"columns": list, "rows": list, "caption": str, "units": int})
     rows = [_restored(row) for row in data["rows"]]
     for cell in (cell for row in rows for cell in (*row, *data["columns"])):
         if not isinstance(cell, str | int | float | None):

@@ -483,7 +483,7 @@ def most_conformal_alarms(n: int, tested: int, alpha: float, level: float = 0.99
 
 def _alarming_ranks(n: int, alpha: float) -> int:
     require_within(0.0, 1.0, ends="()", alpha=alpha)
-    return math.floor(alpha * (n + 1) + 1e-9)
+    return min(n, math.floor(alpha * (n + 1) + 1e-9))
 
 
 def drift_pvalue(alarms: int, n: int, rate: float) -> float:

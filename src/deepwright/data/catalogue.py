@@ -43,12 +43,14 @@ class Entry:
         kind: "image", "tabular", "text" or "segmentation".
         what: in words.
         needs_root: whether it lies in a data root, and isn't bundled.
+        decoded: whether its pictures are decoded to the size that is asked for.
     """
 
     name: str
     kind: str
     what: str
     needs_root: bool
+    decoded: bool = False
 
 
 WORDS = ("classification", "binary", "multilabel", "regression", "segmentation", "detection")
@@ -60,8 +62,10 @@ ENTRIES = (
     ),
     Entry("digits", "image", "1,797 digits, 8 x 8 (scikit-learn)", False),
     Entry("cifar10", "image", "60,000 small photographs, 10 classes", True),
-    Entry("imagenet-sample", "image", "photographs of ImageNet classes, told by the synsets in their names", True),
-    Entry("camvid", "segmentation", "road scenes with 11 classes", True),
+    Entry(
+        "imagenet-sample", "image", "photographs of ImageNet classes, told by the synsets in their names", True, True
+    ),
+    Entry("camvid", "segmentation", "road scenes with 11 classes", True, True),
     Entry("heart-failure", "tabular", "299 patients, 12 features", True),
     Entry("breast-cancer", "tabular", "569 biopsies, 30 features (scikit-learn)", False),
     Entry("confident-error", "tabular", "synthetic: a hidden subgroup with the reversed mechanism", False),
@@ -159,8 +163,7 @@ def load(
             raise InputError("data root", given=f"{folder} is no folder", hint="--data-root DIR")
         if resizing is not None:
             raise InputError("resizing", given=f"beside {entry.name}", expected="none: it is for files")
-        if entry.name != "imagenet-sample":
-            _refuse_size(size, mode, entry.name)
+        _refuse_size(None if entry.decoded else size, mode, entry.name)
         if target is not None:
             raise InputError("target", given=f"{target!r} for {entry.name}, which is no .csv", expected="none")
         if text is not None:
@@ -367,7 +370,7 @@ def _named(
         "digits": load_digits,
         "cifar10": lambda: load_cifar10(here, limit=limit, train_limit=train_limit, seed=seed),
         "imagenet-sample": lambda: load_imagenet_sample(here, limit=limit, size=side, skip_broken=skip, stream=stream),
-        "camvid": lambda: load_camvid(here, limit=limit, train_limit=train_limit),
+        "camvid": lambda: load_camvid(here, limit=limit, train_limit=train_limit, size=size),
         "heart-failure": lambda: load_heart_failure(here),
         "breast-cancer": load_breast_cancer,
         "sentences": lambda: load_sentences(seed=seed),

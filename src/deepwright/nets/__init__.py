@@ -44,7 +44,9 @@ from deepwright.nets.ssd import (
     small_ssd,
     ssd_loss,
 )
+from deepwright.nets.unet import DoubleConv, UNet
 from deepwright.nets.weights_files import load_weights, read_weights, write_weights
+from deepwright.nets.yolo import YoloCandidates
 from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Bottleneck",
     "CandidateBoxes",
     "CentreDetector",
+    "DoubleConv",
     "EfficientNetLite0",
     "Exported",
     "FinalDetections",
@@ -66,6 +69,8 @@ __all__ = [
     "ResNet",
     "SSDDetector",
     "ScoresOnly",
+    "UNet",
+    "YoloCandidates",
     "ZooEntry",
     "anchor_boxes",
     "as_network",

@@ -117,6 +117,9 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("eps_half", "budget at which half of it is lost"),
         Word("clean_headline", "the task's own metric without attack"),
         Word("attacked_headline", "the task's own metric under attack"),
+        Word("vanish_succeeds", "images with objects of which an attack leaves none found", "share"),
+        Word("fabricate_succeeds", "images where an attack makes the detector claim what isn't there", "share"),
+        Word("mislabel_succeeds", "images whose objects an attack gives other labels", "share"),
     ),
     "corruptions": (
         Word("clean_error", "error without perturbation", "share"),

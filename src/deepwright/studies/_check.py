@@ -186,7 +186,7 @@ class _Cell:
     low: float
     high: float
     new: float
-    seeds: tuple[int, int]
+    units: tuple[int, int]
     timing: bool
 
     def row(self, judged: int) -> list[Any]:
@@ -194,26 +194,32 @@ class _Cell:
         if self.timing:
             near, allowed = _within_times(self.old, self.new, TIMES), f"x {TIMES:g} (timing)"
         elif _geometric(self.old, self.low, self.high):
-            times = _times(self.old, self.high, *self.seeds, judged)
+            times = _times(self.old, self.high, *self.units, judged)
             near, allowed = _within_times(self.old, self.new, times), f"x {times:.3g}"
         else:
             half = max(self.high - self.old, self.old - self.low)
-            allowed = max(_of_mean(half, *self.seeds, judged), _OF_VALUE * abs(self.old))
+            allowed = max(_of_mean(half, *self.units, judged), _OF_VALUE * abs(self.old))
             near = _near(self.old, self.new, allowed)
         return [self.name, self.old, self.new, allowed, "agrees" if near else "differs"]
 
 
 def _cells(now: StudyResult, committed: StudyResult) -> Iterator[_Cell]:
     """Cells before columns "low" and "high", of rows that both results have; what is no number now is NaN."""
-    seeds = (_seeds(committed), _seeds(now))
-    if min(seeds) < 2:
-        return
-    for name, columns, row, again in _pairs(now, committed):
-        for i, value, low, high in _intervals(columns, row):
-            new = again[i]
-            heading, now_there = columns[i].strip(), new if is_number(new) else math.nan
-            timing = _TIME.search(heading) is not None
-            yield _Cell(f"{name}: {heading}", value, low, high, now_there, seeds, timing)
+    for old, new in _tables(now, committed):
+        units = (_units(old, committed), _units(new, now))
+        if min(units) < 2:
+            continue
+        for name, row, again in _rows(old, new):
+            for i, value, low, high in _intervals(old.columns, row):
+                heading, there = old.columns[i].strip(), again[i]
+                now_there = there if is_number(there) else math.nan
+                timing = _TIME.search(heading) is not None
+                yield _Cell(f"{name}: {heading}", value, low, high, now_there, units, timing)
+
+
+def _units(table: Table, result: StudyResult) -> int:
+    """Over how many a table's intervals are."""
+    return min(table.units, _FAR_TOO_MANY) if table.units > 0 else _seeds(result)
 
 
 def _intervals(columns: list[str], row: list[Cell]) -> Iterator[tuple[int, float, float, float]]:
@@ -224,15 +230,19 @@ def _intervals(columns: list[str], row: list[Cell]) -> Iterator[tuple[int, float
             yield i, value, low, high
 
 
-def _pairs(now: StudyResult, committed: StudyResult) -> Iterator[tuple[str, list[str], list[Cell], list[Cell]]]:
-    """Name, columns and both rows, of rows that both results have in tables of the same columns and caption."""
+def _pairs(now: StudyResult, committed: StudyResult) -> Iterator[tuple[list[str], list[Cell], list[Cell]]]:
+    """Columns and both rows, of rows that both results have in tables of the same columns and caption."""
     for old, new in _tables(now, committed):
-        before, after = _by_words(old.rows), _by_words(new.rows)
-        for words, rows in before.items():
-            again = after.get(words, [])
-            if len(again) == len(rows):  # else nobody knows which is which
-                names = [_named(words, row, len(rows)) for row in rows]
-                yield from zip(names, [old.columns] * len(rows), rows, again)
+        yield from ((old.columns, row, again) for _, row, again in _rows(old, new))
+
+
+def _rows(old: Table, new: Table) -> Iterator[tuple[str, list[Cell], list[Cell]]]:
+    """Name and both rows, of rows that both tables have."""
+    before, after = _by_words(old.rows), _by_words(new.rows)
+    for words, rows in before.items():
+        again = after.get(words, [])
+        if len(again) == len(rows):  # else nobody knows which is which
+            yield from zip([_named(words, row, len(rows)) for row in rows], rows, again)
 
 
 def _tables(now: StudyResult, committed: StudyResult) -> Iterator[tuple[Table, Table]]:
@@ -308,7 +318,7 @@ def _lost(now: StudyResult, committed: StudyResult) -> Iterator[str]:
             " If they need data that isn't here, say where it is (--data-root DIR)."
         )
     every = [(table.columns, row) for table in (committed.table, *committed.tables) for row in table.rows]
-    paired = [(columns, row) for _, columns, row, _ in _pairs(now, committed)]
+    paired = [(columns, row) for columns, row, _ in _pairs(now, committed)]
     all_of_them, there = (sum(1 for each in rows for _ in _intervals(*each)) for rows in (every, paired))
     if all_of_them > there:
         lost = all_of_them - there
@@ -317,7 +327,7 @@ def _lost(now: StudyResult, committed: StudyResult) -> Iterator[str]:
 
 def _unjudged(now: StudyResult, committed: StudyResult) -> Iterator[str]:
     total = far = 0
-    for _, _, row, again in _pairs(now, committed):
+    for _, row, again in _pairs(now, committed):
         for value, other in zip(row, again):
             if is_number(value) and is_number(other):
                 total += 1

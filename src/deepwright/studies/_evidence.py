@@ -31,6 +31,11 @@ def evidence_faults(result: StudyResult) -> list[str]:
         *([] if result.claims else ["nothing is claimed"]),
         *_page_faults(result),
         *(f"the summary's {number} stands in no claim or table" for number in unsupported_numbers(result)),
+        *(
+            f"{number}, in the reason of claim {claim.text!r}, stands in no claim or table"
+            for claim in result.claims
+            for number in unsupported_numbers(result, claim.reason)
+        ),
     ]
 
 
@@ -131,8 +136,8 @@ def _page_faults(result: StudyResult) -> Iterator[str]:
             yield f"figure {figure.title!r} has series without intervals, and no note says why"
 
 
-def unsupported_numbers(result: StudyResult) -> list[str]:
-    """Numbers of the summary that stand in no claim, table, arm or setting of the result, at the digits shown.
+def unsupported_numbers(result: StudyResult, text: str | None = None) -> list[str]:
+    """Numbers of a text that stand in no claim, table, arm or setting of the result, at the digits shown.
 
     A number is supported by one that rounds to it, itself, as a percentage or without its sign, and by the same digits
     in the words of the page (captions, claims, names). A number that is part of a name, "W2" or "ResNet-20", is none.
@@ -140,15 +145,16 @@ def unsupported_numbers(result: StudyResult) -> list[str]:
 
     Args:
         result: of a study, or read from its JSON.
+        text: of the page, as a claim's reason; the summary unless given.
     """
+    text = result.summary if text is None else text
     page = list(_page(result))
     values = [float(v) for v in page if is_number(v)]
     words = {_written(found) for v in page if isinstance(v, str) for found in _NUMBER.finditer(v)}
-    missing = [found.group(0) for found in _NO_NUMBER.finditer(result.summary)]
-    for found in _NUMBER.finditer(result.summary):
-        text = found.group(0).strip()
+    missing = [found.group(0) for found in _NO_NUMBER.finditer(text)]
+    for found in _NUMBER.finditer(text):
         if _written(found) not in words and not any(_rounds_to(value, found) for value in values):
-            missing.append(text)
+            missing.append(found.group(0).strip())
     return missing
 
 
@@ -167,9 +173,9 @@ def _rounds_to(value: float, found: re.Match[str]) -> bool:
 
 
 def _page(result: StudyResult) -> Iterator[Any]:
-    """Every word and number of the page but those of its summary and limits."""
+    """Every word and number of the page but those of its summary, reasons and limits."""
     for claim in result.claims:
-        yield from (claim.text, claim.measured, claim.threshold, claim.spread, claim.n, claim.basis, claim.reason)
+        yield from (claim.text, claim.measured, claim.threshold, claim.spread, claim.n, claim.basis)
         yield from (end for end in (claim.low, claim.high) if end is not None)
     for table in (result.table, *result.tables):
         yield table.caption

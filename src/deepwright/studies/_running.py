@@ -10,25 +10,14 @@ from types import ModuleType
 from deepwright.core.errors import unknown_name
 from deepwright.core.results import StudyResult
 from deepwright.studies._settings import Settings
+from deepwright.systems import SYSTEMS
 
 
 def _module(name: str) -> Callable[[], ModuleType]:
     return lambda: importlib.import_module(f"deepwright.studies.{name}")
 
 
-STUDIES: dict[str, Callable[[], ModuleType]] = {
-    "fragility-index": _module("fragility"),
-    "bbas": _module("bbas"),
-    "model-surgery": _module("surgery"),
-    "evolutionary-pruning": _module("search"),
-    "prunefuse": _module("prunefuse"),
-    "early-exit": _module("exits"),
-    "sciml-core": _module("solve"),
-    "spline-grid-pinn": _module("linear_grids"),
-    "two-phase-pinn": _module("two_phase"),
-    "kinetic-jko": _module("kinetic"),
-    "unifluids": _module("unifluids"),
-}
+STUDIES: dict[str, Callable[[], ModuleType]] = {row.slug: _module(row.study) for row in SYSTEMS if row.study}
 
 
 def run_study(name: str, settings: Settings) -> StudyResult:

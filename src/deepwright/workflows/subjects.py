@@ -383,8 +383,9 @@ def _data(options: SubjectOptions, train_limit: int | None, trains: bool) -> Dat
             raise InputError("data", given="nothing", expected="the data to measure on", hint=hint)
         source = entry.data
     wanted = _Wanted() if _tabular(options) else _wanted(options, entry)
-    own = str(source) not in {e.name for e in DATA_SETS}
-    decoded = str(source) == "imagenet-sample" or (own and not _holds_numbers(source))
+    known = next((e for e in DATA_SETS if e.name == str(source)), None)
+    own = known is None
+    decoded = (known is not None and known.decoded) or (own and not _holds_numbers(source))
     resizing = wanted.resizing if own and decoded and options.size is None else None
     return load(
         source,

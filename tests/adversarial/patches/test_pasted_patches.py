@@ -1,5 +1,7 @@
 """Patches that are pasted over: what they cover, what they are made of, and what they do on images of their own."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -14,6 +16,7 @@ from deepwright.adversarial.patches import (
     usual_colours,
 )
 from deepwright.adversarial.patches.pasting import pasted
+from deepwright.adversarial.patches.printed import MissedAndFalse
 from deepwright.core.boxes import Detections
 from deepwright.core.errors import InputError, NotFittedError
 from deepwright.core.randomness import generator, local_rng
@@ -144,6 +147,17 @@ def test_detectors_have_rates_beside_it():
     for patch in (AdvPatch(task, steps=2, pixels=4), DPatch(task, steps=2, pixels=4)):
         report = patch.fit(detector, [(x, truth)]).measure(detector, [(x, truth)])
         assert set(report.rates) == {"none", "patch", "random", "grey"}
+        assert all(0 <= rates["average_precision"] <= 1 for rates in report.rates.values())
+
+
+def test_many_false_alarms_count_for_more_than_one_that_is_surer():
+    """The smooth maximum preferred the one, which left DPatch with fewer false alarms than noise makes."""
+    task = CandidateDetection(1)
+    truth = DetectionBatch([Detections(torch.tensor([[0.0, 0.0, 8.0, 8.0]]), torch.zeros(1, dtype=torch.long))] * 2)
+    corners = torch.tensor([[0.0, 0.0, 8.0, 8.0], *([20.0 + i, 20.0, 28.0 + i, 28.0] for i in range(5))])
+    log_odds = torch.tensor([[2.0, 12.0, -9.0, -9.0, -9.0, -9.0], [2.0, 3.0, 3.0, 3.0, 3.0, 3.0]])
+    one, many = MissedAndFalse(task)(torch.cat([corners.expand(2, 6, 4), log_odds[..., None]], 2), truth)
+    assert float(many - one) == pytest.approx(5 * math.log1p(math.exp(3)) - 12, abs=1e-2)
 
 
 def test_what_cannot_be_done_is_refused():
@@ -158,3 +172,38 @@ def test_what_cannot_be_done_is_refused():
         AdversarialPatch(task=Segmentation(2, ignore_index=None), steps=1).fit(
             Brightness(dense=True), [(images(), torch.zeros(8, 16, 16, dtype=torch.long))]
         )
+
+
+@pytest.mark.parametrize("options", [{"loss": "vanish"}, {"placement": Placement()}, {"step": 3}])
+def test_patches_on_detectors_refuse_what_they_do_not_leave_open(options):
+    for made in (AdvPatch, DPatch):
+        with pytest.raises(InputError, match=f"unknown option of a patch on detectors; given: '{next(iter(options))}'"):
+            made(CandidateDetection(1), **options)
+
+
+def test_images_without_an_object_are_passed_over_by_patches_on_objects():
+    with local_rng(0):
+        detector = CentreDetector(width=4).eval()
+    x = torch.rand(2, 1, 32, 32, generator=generator(0))
+    nothing = DetectionBatch([Detections(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long))] * 2)
+    ship = DetectionBatch([Detections(torch.tensor([[8.0, 8.0, 20.0, 20.0]]), torch.zeros(1, dtype=torch.long))] * 2)
+    task = CandidateDetection(1)
+    with_ships = AdvPatch(task, steps=2, pixels=4).fit(detector, [(x, ship), (x, nothing)]).patch
+    once = AdvPatch(task, steps=1, pixels=4).fit(detector, [(x, ship)]).patch
+    assert torch.equal(with_ships, once)
+    with pytest.raises(InputError, match="no object in any"):
+        AdvPatch(task, steps=2, pixels=4).fit(detector, [(x, nothing)])
+
+
+def test_a_patch_on_half_precision_is_made_in_single():
+    """Squares of small gradients are 0 in half precision, and the step 0 over 0."""
+
+    class Faint(nn.Module):
+        def forward(self, x):
+            z = x.mean((1, 2, 3)) * 2e-3
+            return torch.stack([-z, z], 1)
+
+    labels = torch.zeros(8, dtype=torch.long)
+    patch = AdversarialPatch(steps=5, pixels=4, lr=0.1).fit(Faint().half(), [(images().half(), labels)]).patch
+    assert patch.dtype == torch.float32
+    assert bool(torch.isfinite(patch).all())

@@ -5,7 +5,9 @@ import pytest
 import torch
 from scipy.optimize import linprog, minimize
 
+from deepwright.adversarial.patches import attenuated, energy_shares
 from deepwright.adversarial.patches.energy import filled, projected, rounded_down
+from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 
 
@@ -80,3 +82,20 @@ def test_rounding_never_exceeds_the_budget_and_misses_it_by_less_than_a_level():
     assert bool((whole == whole.round()).all() & (whole <= cap).all())
     rest = taken.sum(1) - whole.sum(1)
     assert bool((rest > -1e-6).all() & (rest < 1).all())
+
+
+def test_what_is_missing_is_told_by_two_pictures_alone():
+    images = torch.full((1, 3, 8, 8), 0.5)
+    boxes = [torch.tensor([[0.0, 0.0, 4.0, 4.0], [2.0, 0.0, 6.0, 4.0], [6.0, 6.0, 6.0, 6.0]])]
+    shown = images.clone()
+    shown[:, :, :4, :2] = (
+        0.25  # of half of the first object's pixels, half; the second owns what the first doesn't cover
+    )
+    shown[:, :, :4, 4:6] = 0.75
+    amplitude, power = energy_shares(images, shown, boxes)
+    assert torch.allclose(amplitude[0], torch.tensor([0.25, -0.5, 0.0]))
+    assert torch.allclose(power[0], torch.tensor([0.375, -1.25, 0.0]))
+    attack, shares = attenuated("random", images, boxes, 0.3)
+    assert torch.allclose(energy_shares(images, attack, boxes)[0][0], shares[0].float(), atol=1e-5)
+    with pytest.raises(InputError, match="shown"):
+        energy_shares(images, torch.cat([shown, shown]), boxes)

@@ -20,6 +20,7 @@ from deepwright.adversarial.patches import (
     apply_patches,
     attenuated,
     constant_shares,
+    energy_shares,
     load_patches,
     save_patches,
     smallest_shares,
@@ -29,7 +30,7 @@ from deepwright.adversarial.patches import (
 )
 from deepwright.core.boxes import Detections
 from deepwright.core.tasks import CandidateDetection, DetectionBatch
-from deepwright.nets import CandidateBoxes, CentreDetector, centre_loss, centre_targets, fine_ssd
+from deepwright.nets import CandidateBoxes, CentreDetector, YoloCandidates, centre_loss, centre_targets, fine_ssd
 from entries import Entry, Placed, image_classifier, uniform
 
 TASK = CandidateDetection(1, score_threshold=0.01, least=0.005)
@@ -80,6 +81,11 @@ def kept(device):
 def fills(device, dtype=torch.float32):
     _, x = scene(device, dtype)
     return [Placed(attenuated(kind, x, TRUTH, 0.2)[0]) for kind in FILLS]
+
+
+def missing(device, dtype=torch.float32):
+    _, x = scene(device, dtype)
+    return [Placed(t) for each in energy_shares(x, x * 0.9, TRUTH) for t in each]
 
 
 def shares(device):
@@ -148,6 +154,18 @@ def fine(device):
         return model(uniform(2, 1, 32, 32).to(device))
 
 
+class OfYolo(torch.nn.Module):
+    """Four candidates as v3 to v7 give them, of an image's first numbers."""
+
+    def forward(self, x):
+        rows = x.flatten(1)[:, :24].view(-1, 4, 6)
+        return torch.cat([rows[..., :4], rows[..., 4:].sigmoid()], 2)
+
+
+def yolo(device, dtype=torch.float32):
+    return YoloCandidates(OfYolo(), 1)(uniform(2, 1, 8, 8).to(device, dtype))
+
+
 ENTRIES = [
     Entry("SAAP", hidden(), dtypes=(torch.float64,)),
     Entry("SAAP, projected", hidden(optimizer="pgd", budget="power")),
@@ -156,6 +174,7 @@ ENTRIES = [
     Entry("SAAP, checkpoint, save_patches, load_patches, apply_patches", kept),
     Entry("attenuated", fills, dtypes=(torch.float64,)),
     Entry("smallest_shares, constant_shares", shares),
+    Entry("energy_shares", missing, dtypes=(torch.float64,)),
     Entry("UniversalAttenuation", universal),
     Entry("adversarial_training_hook", trained),
     Entry("AdvPatch", pasted_on(AdvPatch)),
@@ -166,4 +185,5 @@ ENTRIES = [
     Entry("EOT", turned),
     Entry("CentreDetector, centre_targets, centre_loss", losses),
     Entry("fine_ssd", fine),
+    Entry("YoloCandidates", yolo, dtypes=(torch.float64,)),
 ]

@@ -19,7 +19,7 @@ from deepwright.adversarial.patches.pasting import Placement, total_variation, u
 from deepwright.adversarial.patches.physical import PSF
 from deepwright.adversarial.patches.printed import AdversarialPatch, AdvPatch, DPatch, PatchReport, RobustDPatch
 from deepwright.adversarial.patches.results import PatchResult, apply_patches, load_patches, save_patches
-from deepwright.adversarial.patches.shares import constant_shares, smallest_shares
+from deepwright.adversarial.patches.shares import constant_shares, energy_shares, smallest_shares
 from deepwright.adversarial.patches.training import adversarial_training_hook
 from deepwright.adversarial.patches.transformations import EOT
 from deepwright.adversarial.patches.universal import UniversalAttenuation
@@ -41,6 +41,7 @@ __all__ = [
     "apply_patches",
     "attenuated",
     "constant_shares",
+    "energy_shares",
     "load_patches",
     "save_patches",
     "smallest_shares",

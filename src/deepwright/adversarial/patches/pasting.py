@@ -42,16 +42,15 @@ class Placement:
     shape: str = "square"
 
     def __post_init__(self) -> None:
-        if isinstance(self.where, str):
-            if self.where not in ("anywhere", "objects"):
+        if self.where not in ("anywhere", "objects"):
+            if not isinstance(self.where, tuple) or len(self.where) != 2:
                 raise InputError("where", given=repr(self.where), expected="'anywhere', 'objects' or (x, y)")
-        else:
             require_within(0, 1, x=self.where[0], y=self.where[1])
         require_within(0, 2, ends="(]", size=self.size)
         require_within(0, 180, turn=self.turn)
         require_number(0, lift=self.lift)
         for name, ends in (("scale", self.scale), ("gain", self.gain)):
-            if len(ends) != 2 or not 0 < ends[0] <= ends[1] < float("inf"):
+            if not isinstance(ends, tuple) or len(ends) != 2 or not 0 < ends[0] <= ends[1] < float("inf"):
                 raise InputError(name, given=repr(ends), expected="(low, high) with 0 < low <= high")
         if self.shape not in ("square", "disc"):
             raise InputError("shape", given=repr(self.shape), expected="'square' or 'disc'")

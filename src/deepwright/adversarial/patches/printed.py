@@ -6,6 +6,7 @@ Sources: arXiv 1712.09665 (universal patches under transformations), 1904.08653 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from deepwright.adversarial.aim import Aim, LossFunction, SuccessFunction, loss_name, require_task
 from deepwright.adversarial.options import box, switch
@@ -25,9 +27,11 @@ from deepwright.adversarial.patches.pasting import (
     usual_colours,
 )
 from deepwright.adversarial.probing import forward_of, probed
+from deepwright.adversarial.rounding import working_dtype
 from deepwright.adversarial.victim import NoGradientError
+from deepwright.core.boxes import mean_average_precision
 from deepwright.core.devices import back_to, device_of, dtype_of
-from deepwright.core.errors import InputError, NotFittedError
+from deepwright.core.errors import InputError, NotFittedError, unknown_name
 from deepwright.core.inference import frozen, require_float_images
 from deepwright.core.randomness import Streams
 from deepwright.core.requirements import require_number, require_positive, require_whole
@@ -48,8 +52,8 @@ class PatchReport:
         grey: that a patch of the middle of the range fools.
         p_value: of McNemar's test, the patch against the noise.
         covered: mean share of an image that is covered.
-        rates: of detectors, by kind of patch ("none", "patch", "random", "grey"): share of objects that are missed, and
-            false alarms an image.
+        rates: of detectors, by kind of patch ("none", "patch", "random", "grey"): share of objects that are missed,
+            false alarms an image, and average precision at the task's overlap.
         by_image: by kind of patch, whether each of the n is fooled.
     """
 
@@ -165,6 +169,8 @@ class AdversarialPatch:
             if done == start:
                 raise InputError("batches", given="none", expected="at least one")
         assert state is not None
+        if not state.steps:
+            raise InputError("batches", given="no object in any", expected="one at least, for a patch on objects")
         self.patch = back_to(state.patch.detach(), x)
         return self
 
@@ -266,7 +272,8 @@ class AdversarialPatch:
             guess = task.join([_final(task, out) for out, _ in pairs])
             truth = DetectionBatch(one for _, y in pairs for one in y)
             if any(len(t) for t in truth):
-                rates[name] = task.error_rates(guess, truth)
+                precision = mean_average_precision(guess, truth, task.iou)
+                rates[name] = task.error_rates(guess, truth) | {"average_precision": precision}
         return rates
 
     def _as_they_are(self, model: nn.Module, x: Tensor, y: Any) -> tuple[Tensor, tuple[Any, Any]]:
@@ -300,6 +307,8 @@ class AdversarialPatch:
             state.to(device)
             forward, aim, y = self._opened(model, x, y)
             objects = y if self.placement.where == "objects" else None
+            if objects is not None and not any(map(len, objects)):
+                return  # nothing to lie on
             patch = state.patch.detach().requires_grad_(True)
             value = x.new_zeros(len(x))
             for s in range(self.samples):
@@ -351,7 +360,7 @@ class AdversarialPatch:
         low, high = self.bounds
         shape = (x.shape[1], self.pixels, self.pixels)
         start = Streams(self.seed, many, "patch start").uniform(*shape)
-        return _Ascent((low + (high - low) * start).to(x))
+        return _Ascent((low + (high - low) * start).to(x.device, working_dtype(x.dtype)))
 
     def _require(self, x: Any) -> None:
         if not isinstance(x, Tensor) or x.ndim != 4 or not len(x):
@@ -404,14 +413,16 @@ class AdvPatch(AdversarialPatch):
     """
 
     def __init__(self, task: CandidateDetection, size: float = 0.6, **options: Any) -> None:
-        options = {"smooth": 0.1, "printable": 0.05, **options}
+        options = {"smooth": 0.1, "printable": 0.05, **_known(options)}
         super().__init__(Placement("objects", size), task=task, loss="vanish", **options)
 
 
 class DPatch(AdversarialPatch):
     """Upright anywhere in the image, against all that the detector finds; arXiv 1806.02299.
 
-    Raised are missed objects and false alarms together.
+    Raised are missed objects and false alarms together. What lies outside the patch and further away than the detector
+    looks can't be hidden by it: of such a patch read the average precision and the false alarms in `PatchReport.rates`,
+    which misses alone don't tell from noise in its place.
 
     Args:
         task: `CandidateDetection(...)`.
@@ -423,10 +434,8 @@ class DPatch(AdversarialPatch):
 
     def __init__(self, task: CandidateDetection, size: float = 0.3, **options: Any) -> None:
         placement = Placement("anywhere", size)
-        options = {"success": None, **options}
-        super().__init__(
-            placement if self.robust else placement.still(), task=task, loss=MissedAndFalse(task), **options
-        )
+        chosen = placement if self.robust else placement.still()
+        super().__init__(chosen, task=task, loss=MissedAndFalse(task), **_known(options))
 
 
 class RobustDPatch(DPatch):
@@ -437,7 +446,9 @@ class RobustDPatch(DPatch):
 
 @dataclass(frozen=True)
 class MissedAndFalse:
-    """-log of objects' scores, plus the smooth maximum of the log-odds of candidates of nothing.
+    """-log of objects' scores, plus the summed cross-entropy of candidates of nothing: false alarms, many and sure.
+
+    Their smooth maximum would do with a single one, which any noise has already.
 
     Args:
         task: reads candidates.
@@ -457,7 +468,18 @@ class MissedAndFalse:
             out: candidates.
             y: true boxes.
         """
-        return self.task.vanished(out, y) + self.task.fabricated(out, y)
+        mine, _ = self.task.belonging(out, y)
+        false = torch.where(mine.any(2, keepdim=True), 0.0, F.softplus(out[..., 4:]))
+        return self.task.vanished(out, y) + false.flatten(1).sum(1)
+
+
+def _known(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of `AdversarialPatch` that a patch on detectors leaves open."""
+    known = set(inspect.signature(AdversarialPatch).parameters) - {"placement", "task", "loss"}
+    for name in options:
+        if name not in known:
+            raise unknown_name("option of a patch on detectors", name, known)
+    return options
 
 
 def _final(task: Detection, out: Any) -> DetectionBatch:

@@ -25,7 +25,7 @@ def require_task(task: Any) -> CandidateDetection:
     """
     if not isinstance(task, CandidateDetection):
         given = "no task" if task is None else getattr(task, "__name__", type(task).__name__)
-        hint = "final detections have no gradient to what is almost detected: nets.CandidateBoxes(detector)"
+        hint = "final detections have no gradient to what is almost: nets.CandidateBoxes, nets.YoloCandidates"
         raise InputError("task", given=given, expected="CandidateDetection(classes)", hint=hint)
     return task
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +14,12 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_bytes
+
+# What numpy and zipfile raise of a file that is cut, altered, or of another kind.
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass
@@ -92,7 +100,7 @@ def load_patches(path: Path | str) -> tuple[list[list[Tensor]], list[Tensor]]:
             n = int(file["images"])
             corners = [torch.from_numpy(file[f"corners{i}"]) for i in range(n)]
             patches = [[torch.from_numpy(file[f"patch{i}.{k}"]) for k in range(len(c))] for i, c in enumerate(corners)]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except _DAMAGED as error:
         expected = "an .npz that `save_patches` wrote"
         raise InputError("path", given=f"{path}: {type(error).__name__}", expected=expected) from error
     return patches, corners

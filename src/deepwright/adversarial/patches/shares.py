@@ -1,4 +1,4 @@
-"""How little hides each object: the smallest share of its amplitude, by halving, for all objects at once."""
+"""How much is missing of each object, and how little hides it: by halving, for all objects at once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from deepwright.adversarial.patches.regions import Boxes, box_rows, level_boxes
 from deepwright.adversarial.patches.rendering import Pixels
 from deepwright.adversarial.patches.requiring import candidates_of, require_amplitudes
 from deepwright.core.devices import back_to, device_of, dtype_of
+from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen
 from deepwright.core.requirements import require_whole, require_within
 
@@ -123,3 +124,40 @@ def _touched(attack: SAAP, detector: nn.Module, images: Tensor, rows: Sequence[T
             level = level_boxes(own, x.shape[2], x.shape[3]).to(x).split([len(r) for r in own])
             found += [t.cpu() for t in overlapped(attack.task, claims, list(level), REACH)]
     return found
+
+
+def energy_shares(
+    images: Float[Tensor, "n c h w"],
+    shown: Float[Tensor, "shown c h w"],
+    boxes: Boxes,
+    *,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> tuple[list[Float[Tensor, " k"]], list[Float[Tensor, " k"]]]:
+    """Of each image and object the share of its amplitude, and of its power, that is missing; negative where it grew.
+
+    By the two pictures alone, so that any attack can be held to its word: amplitudes count on the pixels that an object
+    owns, the first box that covers them. Objects without amplitude have 0.
+
+    Args:
+        images: as they were, within `bounds`.
+        shown: as they are shown.
+        boxes: of each image, as for `SAAP`.
+        bounds: range of pixels; amplitudes count from its lower end.
+
+    Raises:
+        InputError: pictures of other shapes, outside their range, boxes that can't be read.
+    """
+    require_amplitudes(images, bounds)
+    if tuple(shown.shape) != tuple(images.shape):
+        raise InputError("shown", given=f"shape {tuple(shown.shape)}", expected=str(tuple(images.shape)))
+    rows = [r.to(images.device) for r in box_rows(boxes, len(images))]
+    owned = Pixels.at(images.double(), rows, bounds[0])
+    grey = shown.double()[:, : owned.regions.size // (images.shape[2] * images.shape[3])]
+    left = owned.regions.values(grey - bounds[0])
+
+    def missing(before: Tensor, after: Tensor) -> list[Tensor]:
+        whole = before.sum(1)
+        share = torch.where(whole > 0, 1 - after.sum(1) / whole.clamp_min(1e-30), 0.0)
+        return list(share.to(images.dtype).split([len(r) for r in rows]))
+
+    return missing(owned.cap, left), missing(owned.cap.square(), left.square())

@@ -273,6 +273,33 @@ class Segmentation(Task):
         """IoU of each class over all samples; NaN for a class that neither occurs nor is predicted."""
         return _ious(self.class_counts(out, y))
 
+    def class_intervals(
+        self,
+        out: Float[Tensor, "n classes *positions"],
+        y: Int64[Tensor, "n ..."],
+        *,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> dict[int, Interval]:
+        """IoU over all samples of each class that occurs or is predicted; whole samples are drawn by the bootstrap.
+
+        Args:
+            out: as `read` gives it.
+            y: label maps.
+            resamples: how many.
+            seed: of the draws.
+        """
+        counts = self._counts(out, beside(out, y))
+        there = (counts[:, 1] + counts[:, 2]).sum(0).nonzero().flatten().tolist()
+
+        def each(w: Tensor) -> dict[str, Tensor]:
+            ious = _ious((w @ counts.flatten(1)).reshape(-1, 3, self.classes))
+            return {str(k): ious[:, k] for k in there}
+
+        shares = {str(k): len(y) for k in there}
+        found = bootstrap(len(y), each, resamples=resamples, seed=seed, shares=shares, device=out.device)
+        return {k: found[str(k)] for k in there}
+
     def class_counts(
         self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]
     ) -> Float[Tensor, "three classes"]:

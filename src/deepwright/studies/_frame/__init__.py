@@ -14,7 +14,7 @@ from deepwright.studies._frame.numbers import (
     ratios,
     training_curve,
 )
-from deepwright.studies._frame.runs import Measure, Runs, cells, cross, mean, over_trials, run_grid
+from deepwright.studies._frame.runs import Measure, Runs, cells, cross, inside, mean, over_trials, run_grid
 from deepwright.studies._frame.selection import Selection, select
 from deepwright.studies._frame.whole import study_result
 
@@ -31,6 +31,7 @@ __all__ = [
     "gaps",
     "geometric",
     "geometric_mean",
+    "inside",
     "mean",
     "over_trials",
     "ratios",

@@ -24,6 +24,21 @@ Measure = str | Callable[[Any], Any]
 """What is read from a trial's result: its key, or a function of the whole result."""
 
 
+def inside(*keys: Any) -> Callable[[Any], Any]:
+    """A measure that lies deeper: `inside("auroc", "PGD")` reads `row["auroc"]["PGD"]`.
+
+    Args:
+        keys: from the outside in.
+    """
+
+    def read(row: Any) -> Any:
+        for key in keys:
+            row = row[key]
+        return row
+
+    return read
+
+
 @dataclass(frozen=True)
 class Runs:
     """Trials' results beside the arguments that each was run with.

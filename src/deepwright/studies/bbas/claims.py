@@ -6,9 +6,8 @@ from deepwright.core.results import Claim
 from deepwright.studies._frame import gaps, mean
 from deepwright.studies.bbas import photographs
 from deepwright.studies.bbas.detectors import OURS, PUBLISHED, SAME_VARIABLES
-from deepwright.studies.bbas.digits import FAR, NEAREST, PAIRS
+from deepwright.studies.bbas.digits import FAR, NEAREST
 from deepwright.studies.bbas.found import Found, area, gaps_to, over_pairs
-from deepwright.studies.bbas.measures import DIGITS
 
 NEAR = "AUROC on two unknown digits"
 BOXES = "From one box to neighbours"
@@ -34,10 +33,10 @@ def _over_pairs(found: Found, text: str, values: list[float], bar: float, *, mos
     """A claim about the mean over the pairs, whose interval knows that they share digits."""
     decide = Claim.at_most if most else Claim.at_least
     n = len(found.pairs)
-    if n < len(PAIRS):
+    if found.units == n:
         return decide(f"{n} pairs: {text}", values, bar, basis="pairs")
     words = "digits, each left out in turn with its 9 pairs"
-    return decide(f"{n} pairs: {text}", over_pairs(found.pairs, values), bar, n=DIGITS, basis=words)
+    return decide(f"{n} pairs: {text}", over_pairs(found.pairs, values), bar, n=found.units, basis=words)
 
 
 def _near(found: Found) -> list[Claim]:

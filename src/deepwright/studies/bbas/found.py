@@ -10,7 +10,8 @@ from deepwright.core.statistics import Interval
 from deepwright.studies._frame import Runs, mean
 from deepwright.studies.bbas.choosing import Choices
 from deepwright.studies.bbas.detectors import GRIDS, OURS
-from deepwright.studies.bbas.measures import by_digits
+from deepwright.studies.bbas.digits import PAIRS
+from deepwright.studies.bbas.measures import DIGITS, by_digits
 
 
 @dataclass
@@ -32,6 +33,11 @@ class Found:
     boxes: Runs
     photographs: Runs | None
     chosen: Choices
+
+    @property
+    def units(self) -> int:
+        """Over how many independent ones an interval over the pairs is: digits, or the few pairs of a quick run."""
+        return DIGITS if len(self.pairs) == len(PAIRS) else len(self.pairs)
 
     def at_length(self, epochs: int) -> Runs:
         """The networks of one length of training, of the pairs that every length has.

@@ -81,7 +81,8 @@ def _near(found: Found) -> Table:
         near = mean_area(found.pairs, d, "near")
         rows.append([d, _words(found.chosen.digits[d]), near, *cells(gap), min(each), max(each)])
     caption = f"{NEAR}, over {len(found.pairs)} pairs of them, each detector at its chosen setting"
-    return Table(["detector", "setting", "near", *_MINUS, "least gap", "largest gap"], _sorted(rows, 2), caption)
+    columns = ["detector", "setting", "near", *_MINUS, "least gap", "largest gap"]
+    return Table(columns, _sorted(rows, 2), caption, found.units)
 
 
 def _far(found: Found) -> Table:
@@ -119,7 +120,8 @@ def _to_neighbours(found: Found) -> Table:
     ):
         rows.append([label, _words(found.chosen.digits[d]), *_against(found, pairs.values(area(d, "near")))])
     caption = f"{BOXES}: AUROC on two unknown digits, over {len(pairs)} pairs"
-    return Table(["what is asked", "setting", "near", "it minus KNN", "low", "high"], rows, caption)
+    columns = ["what is asked", "setting", "near", "it minus KNN", "low", "high"]
+    return Table(columns, rows, caption, found.units)
 
 
 def _against(found: Found, values: list[float]) -> list[Any]:
@@ -139,7 +141,7 @@ def _parts(found: Found) -> Table:
         "K: boxes a class; single: of the predicted class alone, else of all classes by their probability; count: how "
         "many variables are outside, else by how far, in deviations or (widths) in widths of the box"
     )
-    return Table(["boxes", "near", f"minus {base}", "low", "high", "worst far set"], rows, caption)
+    return Table(["boxes", "near", f"minus {base}", "low", "high", "worst far set"], rows, caption, found.units)
 
 
 def _flagged(found: Found, measure: str, caption: str) -> Table:
@@ -159,9 +161,8 @@ def _lengths(found: Found) -> Table:
         rows.append([epochs, runs.mean("accuracy"), *areas, *cells(msp), *cells(knn)])
     columns = ["epochs", "accuracy", *_SHORT, f"{OURS} minus MSP", "low", "high", f"{OURS} minus KNN", "low ", "high "]
     n = len(found.at_length(found.main))
-    return Table(
-        columns, rows, f"By length of training: AUROC on two unknown digits, the same {n} pairs and seeds at each"
-    )
+    caption = f"By length of training: AUROC on two unknown digits, the same {n} pairs and seeds at each"
+    return Table(columns, rows, caption, n)
 
 
 def figures_of(found: Found) -> list[Figure]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from deepwright.core.results import Arm
 from deepwright.studies._frame import Runs, select
-from deepwright.studies.fragility.arms import DECAYS, SEARCHED, WIDER
+from deepwright.studies.fragility.arms import ARMS, DECAYS
 from deepwright.studies.fragility.trials import EVERY
 
 WORDS = {
@@ -16,7 +16,7 @@ WORDS = {
     "nfi": "validation normalised FI at matched temperature",
 }
 HELD = "held-out rows of each seed, which also fit the temperature"
-FIXED, SMALL, PUSHED = "fragility, target 0.5", "erm, 4 settings", "fragility, targets from 0.6"
+FIXED, SMALL, PUSHED = "fragility, target 0.5", "erm, 8 settings", "fragility, targets from 0.6"
 _PARTS: dict[str, tuple[str, Callable[[dict[str, Any]], bool], str]] = {
     SMALL: ("erm", lambda row: row["decay"] in DECAYS, "the part of ERM's search with the others' weight decays"),
     FIXED: ("fragility", lambda row: row["setting"] == 0.5, "the part of its search at the target that is the default"),
@@ -83,31 +83,6 @@ def chosen_linear(runs: Runs) -> Chosen:
     return Chosen(found.runs.by("data", "arm"), [replace(arm, group=f"{arm.group}, linear") for arm in found.arms])
 
 
-def chosen_wider(runs: Runs) -> Chosen:
-    """Networks of the wider searches by cross-entropy, under the plain names of their losses.
-
-    Args:
-        runs: of `trials.trial` with losses of twenty settings.
-    """
-    specs, rows = [], []
-    for spec, settings in zip(runs.specs, runs.rows):
-        method = spec["arm"].removesuffix(WIDER)
-        for row in settings:
-            if row["rule"] == "ce":
-                specs.append({"data": spec["data"], "arm": method, "seed": spec["seed"], "own": _own(spec["arm"], row)})
-                rows.append(row)
-    found = select(
-        Runs(tuple(specs), tuple(rows)),
-        arms=("data", "arm"),
-        over=("own",),
-        by="validation",
-        words=WORDS["ce"],
-        data=HELD,
-        budget=f"{runs.specs[0]['steps']} steps of Adam, the best of the looks taken every {EVERY}",
-    )
-    return Chosen(found.runs.by("data", "arm"), [replace(arm, group=f"{arm.group}{WIDER}") for arm in found.arms])
-
-
 def by_target(runs: Runs, target: float) -> Arms:
     """The best network at one target of `FragilityLoss`, by cross-entropy.
 
@@ -145,7 +120,7 @@ def _settings(runs: Runs, rule: str) -> Runs:
 
 def _own(arm: str, row: dict[str, Any]) -> dict[str, Any]:
     """What a row's network was trained with, by name."""
-    own = {} if arm.removesuffix(WIDER) == "erm" else {SEARCHED[arm].setting: row["setting"]}
+    own = {} if arm == "erm" else {ARMS[arm].setting: row["setting"]}
     return own | {"weight decay": row["decay"], "lr": row["lr"]}
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from deepwright.data import Data
-from deepwright.studies.fragility.arms import DECAYS, RATES, SEARCHED
+from deepwright.studies.fragility.arms import ARMS, DECAYS, RATES
 from deepwright.studies.fragility.measures import at_matched, cross_entropy, indices, margins, measured, temperatures
 from deepwright.studies.fragility.stacked import Stacks, train
 from deepwright.studies.fragility.worlds import MADE, WORLDS, table_of
@@ -55,7 +55,7 @@ def trial(data: str, arm: str, seed: int, root: str | None, steps: int) -> list[
 
     Args:
         data: a world's name.
-        arm: of `SEARCHED`.
+        arm: of `ARMS`.
         seed: of the table, the split, the start and the batches.
         root: a folder with real data.
         steps: of the optimiser.
@@ -64,7 +64,7 @@ def trial(data: str, arm: str, seed: int, root: str | None, steps: int) -> list[
         One row a rule and setting: the rule, the setting, the learning rate, the validation's value, the look it was
         taken at, and every measure on the test rows.
     """
-    world, table, what = WORLDS[data], table_of(data, seed, root), SEARCHED[arm]
+    world, table, what = WORLDS[data], table_of(data, seed, root), ARMS[arm]
     own, decay = (torch.tensor(column).repeat(len(RATES)) for column in zip(*what.tries))
     stacks = Stacks((table.shape[0], *HIDDEN, len(table.classes)), len(what.tries), RATES, seed)
     best = Best(table.validation.x, table.validation.y)

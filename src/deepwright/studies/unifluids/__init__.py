@@ -318,7 +318,9 @@ def _further_claims(arms: Arms) -> list[Claim]:
             "all dimensions at once: error over the better one of persistence and extrapolation, worst equation",
             [max(simple(e) for e in row["errors"].values()) for row in arms[EVERY]],
             1.0,
-        ).because("Its worst equation, in space, has 100 trajectories and few of the batches.", shown.BY_DIMENSION),
+        ).because(
+            "Its worst equation, in space, has the fewest trajectories and few of the batches.", shown.BY_DIMENSION
+        ),
         Claim.at_most(
             "context at a quarter of the places: error over interpolating between them first, worst equation",
             [max(filled(row, k) for k in LINE) for row in sensing],

@@ -1,0 +1,36 @@
+"""Problems to find paths in: puzzles, rooms, graphs, and the protocol for one of your own.
+
+Example:
+    >>> import torch
+    >>> from deepwright.pathfinding.domains import NPuzzle
+    >>> puzzle = NPuzzle(3)
+    >>> states, goals = puzzle.sample_instances(torch.tensor([10, 20]), seed=0)
+    >>> puzzle.lower_bound(states, goals).le(torch.tensor([10, 20])).all().item()
+    True
+"""
+
+from deepwright.pathfinding.domains.checking import check_domain
+from deepwright.pathfinding.domains.cubes import RubiksCube
+from deepwright.pathfinding.domains.domain import Children, Domain, DomainError
+from deepwright.pathfinding.domains.graphs import GraphDomain
+from deepwright.pathfinding.domains.lightsout import LightsOut, fewest_presses, nullity
+from deepwright.pathfinding.domains.npuzzle import NPuzzle
+from deepwright.pathfinding.domains.others import GridWorld, Hanoi
+from deepwright.pathfinding.domains.permutations import Pancakes, PermutationDomain
+
+__all__ = [
+    "Children",
+    "Domain",
+    "DomainError",
+    "GraphDomain",
+    "GridWorld",
+    "Hanoi",
+    "LightsOut",
+    "NPuzzle",
+    "Pancakes",
+    "PermutationDomain",
+    "RubiksCube",
+    "check_domain",
+    "fewest_presses",
+    "nullity",
+]

@@ -1,0 +1,117 @@
+"""Domains whose actions are permutations of a state's places: cubes, pancakes, whatever generators say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
+from deepwright.pathfinding.domains.domain import Children, Domain
+
+
+class PermutationDomain(Domain):
+    """states' = states[generator]: place i takes what was in place generator[i].
+
+    Args:
+        generators: one permutation of 0..n-1 an action.
+        goal: what is in each place of the goal; each place its own number where not given.
+        name: of the domain.
+        names: of the actions.
+
+    Raises:
+        InputError: no generators, something that is no permutation, or others of another length.
+    """
+
+    def __init__(
+        self,
+        generators: Sequence[Sequence[int]],
+        goal: Sequence[int] | None = None,
+        *,
+        name: str = "permutations",
+        names: Sequence[str] | None = None,
+    ) -> None:
+        if not generators:
+            raise InputError("generators", given="none", expected="one permutation or more")
+        n = len(generators[0])
+        for number, one in enumerate(generators):
+            if sorted(one) != list(range(n)):
+                raise InputError(
+                    f"generator {number}", given=list(one), expected=f"each of 0..{n - 1} once, as in the first"
+                )
+        if goal is not None and (len(goal) != n or min(goal) < 0 or max(goal) > 255):
+            raise InputError("goal", given=list(goal), expected=f"{n} whole numbers in 0..255")
+        if goal is None and n > 256:
+            raise InputError("generators", given=f"of {n} places", expected="at most 256, or a goal with fewer values")
+        if names is not None and len(names) != len(generators):
+            raise InputError("names", given=len(names), expected=f"{len(generators)}, one a generator")
+        self.name = name
+        self.generators = torch.tensor([list(one) for one in generators])
+        self.names = tuple(names) if names is not None else tuple(map(str, range(len(generators))))
+        self.goal = torch.tensor(list(range(n) if goal is None else goal), dtype=torch.uint8)
+        self.state_shape, self.num_actions = (n,), len(generators)
+        self.num_values = int(self.goal.max()) + 1
+        self.inverse = _inverses(self.generators)
+
+    def expand(self, states: Tensor) -> Children:
+        """See `Domain.expand`: every action is valid and costs 1.
+
+        Args:
+            states: (B, n).
+        """
+        if self.generators.device != states.device:
+            self.generators = self.generators.to(states.device)
+        shape = (len(states), self.num_actions)
+        whole = torch.ones(shape, device=states.device)
+        return Children(states[:, self.generators], whole, whole.bool())
+
+    def require_states(self, states: Tensor, what: str = "states") -> None:
+        """See `Domain.require_states`; the same numbers as the goal's, each as often.
+
+        Args:
+            states: (B, n).
+            what: what they are called in the error.
+        """
+        super().require_states(states, what)
+        assert self.goal is not None
+        wrong = (states.sort(1).values != self.goal.to(states.device).sort().values).any(1)
+        if bool(wrong.any()):
+            row = int(wrong.nonzero()[0])
+            raise InputError(
+                f"{what} of {self.name}",
+                given=f"{states[row].tolist()} in row {row}",
+                expected="the numbers of the goal, each as often",
+            )
+
+
+def _inverses(generators: Tensor) -> tuple[int, ...] | None:
+    """For each generator the one that undoes it; None where one has none."""
+    known = {tuple(g.tolist()): i for i, g in enumerate(generators)}
+    found = [known.get(tuple(g.argsort().tolist())) for g in generators]
+    return None if None in found else tuple(f for f in found if f is not None)
+
+
+class Pancakes(PermutationDomain):
+    """A stack of pancakes: action k turns the upper k + 2 of them over.
+
+    Args:
+        n: how many, 2 to 255.
+    """
+
+    def __init__(self, n: int = 8) -> None:
+        require_whole(2, n=n)
+        flips = [[*reversed(range(k)), *range(k, n)] for k in range(2, n + 1)]
+        super().__init__(flips, name=f"pancake.{n}", names=[f"flip {k}" for k in range(2, n + 1)])
+
+    def lower_bound(self, states: Tensor, goals: Tensor) -> Tensor:
+        """The gap heuristic: neighbours that aren't neighbours in the goal, the plate's counted. Each flip mends one.
+
+        Args:
+            states: (B, n).
+            goals: (B, n).
+        """
+        place = goals.long().argsort(1).gather(1, states.long())  # where each pancake belongs
+        plate = torch.full_like(place[:, :1], place.shape[1])
+        return ((torch.cat([place, plate], 1).diff(dim=1)).abs() != 1).sum(1).float()

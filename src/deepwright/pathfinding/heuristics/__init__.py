@@ -1,0 +1,20 @@
+"""Estimates of the cost to a goal: bounds that a domain knows, exact tables, pattern databases."""
+
+from deepwright.pathfinding.heuristics.heuristic import (
+    Heuristic,
+    LowerBoundHeuristic,
+    MaxHeuristic,
+    ZeroHeuristic,
+    estimates,
+)
+from deepwright.pathfinding.heuristics.tables import TableHeuristic, sphere_sizes
+
+__all__ = [
+    "Heuristic",
+    "LowerBoundHeuristic",
+    "MaxHeuristic",
+    "TableHeuristic",
+    "ZeroHeuristic",
+    "estimates",
+    "sphere_sizes",
+]

@@ -1,0 +1,115 @@
+"""Exact distances around a goal, by breadth or by cost, and what they are worth as a heuristic."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
+from deepwright.pathfinding.domains.domain import Domain, DomainError
+
+
+class TableHeuristic:
+    """Least costs to one goal, of all states within some cost of it; farther ones have the next larger cost.
+
+    Made backwards from the goal, so actions must have inverses. With unit costs this is breadth-first search, and
+    `sizes` says how many states there are at each distance.
+
+    Args:
+        domain: with inverses, and unit costs.
+        radius: how far it goes; everywhere where not given.
+        goal: (*state_shape); the domain's own where not given.
+        max_states: more than these are refused.
+
+    Raises:
+        DomainError: no inverses, costs that differ, or no goal.
+        InputError: more states than `max_states`.
+    """
+
+    admissible = True
+
+    def __init__(
+        self, domain: Domain, radius: int | None = None, goal: Tensor | None = None, max_states: int = 20_000_000
+    ) -> None:
+        if domain.inverse is None or not domain.unit_cost:
+            raise DomainError(f"{domain.name}", given="no inverses, or costs that differ", expected="actions of cost 1")
+        centre = domain.goal if goal is None else goal
+        if centre is None:
+            raise DomainError(f"{domain.name} has no goal of its own", expected="one that is named")
+        if radius is not None:
+            require_whole(0, radius=radius)
+        self.domain, self.goal = domain, centre
+        self.sizes: list[int] = []
+        layer, known = centre[None], domain.keys(centre[None])
+        before, keys, depths = known[:0], [], []
+        while len(layer) and (radius is None or len(self.sizes) <= radius):
+            keys.append(known)
+            depths.append(torch.full_like(known, len(self.sizes), dtype=torch.int16))
+            self.sizes.append(len(layer))
+            if sum(self.sizes) > max_states:
+                raise InputError("table", given=f"more than {max_states} states", expected="a radius", hint="radius=")
+            (layer, known), before = _next(domain, layer, known, before), known
+        self.complete = not len(layer)
+        order = torch.cat(keys).argsort()
+        self._keys, self._depths = torch.cat(keys)[order], torch.cat(depths)[order]
+
+    def __call__(self, states: Tensor, goals: Tensor) -> Float[Tensor, " b"]:
+        """Least costs; beyond the table the least that they can be, and infinity where it is complete.
+
+        Args:
+            states: (B, *state_shape).
+            goals: (B, *state_shape), all of them the table's.
+
+        Raises:
+            InputError: another goal.
+        """
+        if not bool((goals == self.goal.to(goals.device)).all()):
+            raise InputError("goals", given="another than the table's", expected=f"{self.goal.flatten().tolist()}")
+        if self._keys.device != states.device:
+            self._keys, self._depths = self._keys.to(states.device), self._depths.to(states.device)
+        wanted = self.domain.keys(states)
+        place = torch.searchsorted(self._keys, wanted).clamp(max=len(self._keys) - 1)
+        far = torch.inf if self.complete else float(len(self.sizes))
+        return torch.where(self._keys[place] == wanted, self._depths[place].float(), far)
+
+
+def _next(domain: Domain, layer: Tensor, known: Tensor, before: Tensor, chunk: int = 200_000) -> tuple[Tensor, Tensor]:
+    """The states one action farther, with their sorted keys: a neighbour of a layer is in it, in the one before, or in
+    the next."""
+    parts, keys = [layer[:0]], [known[:0]]
+    for part in layer.split(chunk):
+        found = domain.expand(part)
+        states, own = _distinct(found.states[found.valid], domain.keys(found.states[found.valid]))
+        new = ~_among(own, known) & ~_among(own, before)
+        parts.append(states[new])
+        keys.append(own[new])
+    return _distinct(torch.cat(parts), torch.cat(keys))
+
+
+def _distinct(states: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+    """One state a key, by key."""
+    order = keys.argsort()
+    own = keys[order]
+    first = torch.ones(len(own), dtype=torch.bool, device=own.device)
+    first[1:] = own[1:] != own[:-1]
+    return states[order[first]], own[first]
+
+
+def _among(keys: Tensor, known: Tensor) -> Tensor:
+    """Which keys are in a sorted list."""
+    if not len(known):
+        return torch.zeros_like(keys, dtype=torch.bool)
+    return known[torch.searchsorted(known, keys).clamp(max=len(known) - 1)] == keys
+
+
+def sphere_sizes(domain: Domain, radius: int, goal: Tensor | None = None) -> list[int]:
+    """How many states are 0, 1, ..., radius actions away from a goal.
+
+    Args:
+        domain: with inverses and unit costs.
+        radius: how far.
+        goal: the domain's own where not given.
+    """
+    return TableHeuristic(domain, radius, goal).sizes

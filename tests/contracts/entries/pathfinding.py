@@ -1,0 +1,84 @@
+"""Calls of the room of pathfinding."""
+
+import torch
+
+from deepwright.pathfinding import (
+    GraphDomain,
+    GridWorld,
+    Hanoi,
+    LightsOut,
+    LowerBoundHeuristic,
+    MaxHeuristic,
+    NPuzzle,
+    Pancakes,
+    PermutationDomain,
+    RubiksCube,
+    TableHeuristic,
+    ZeroHeuristic,
+    bwas,
+    check_domain,
+    estimates,
+    fewest_presses,
+    sphere_sizes,
+    states_along,
+    validate_path,
+)
+from entries import Entry
+
+
+def expanded(make):
+    """Children of a few states, their keys and lower bounds."""
+
+    def call(device):
+        domain = make()
+        states, goals = domain.sample_instances(torch.tensor([1, 2, 3, 4], device=device), 0)
+        found = domain.expand(states)
+        domain.require_states(states)
+        rows = torch.zeros(4, dtype=torch.long, device=device)
+        more = domain.lower_bound(states, goals), domain.is_goal(states, goals), domain.step(states, rows)
+        return states, goals, found.states, found.costs, found.valid, domain.keys(states), more
+
+    return call
+
+
+def searched(device):
+    puzzle = NPuzzle(3)
+    start = torch.tensor([2, 3, 6, 1, 7, 4, 8, 5, 0], dtype=torch.uint8, device=device)
+    goal = puzzle.goal.to(device)
+    table = TableHeuristic(puzzle, radius=6, goal=goal)
+    h = MaxHeuristic([LowerBoundHeuristic(puzzle), ZeroHeuristic(), table])
+    found = bwas(puzzle, start, goal, h, batch_size=20)
+    one = estimates(h, start[None], goal[None], 10)
+    return (
+        found.actions,
+        found.cost,
+        validate_path(puzzle, start, goal, found.actions),
+        one,
+        states_along(puzzle, start, found.actions),
+    )
+
+
+def graph(device):
+    domain = GraphDomain(torch.tensor([[0, 1], [1, 2], [0, 2]]), torch.tensor([1.0, 1.0, 3.0]), goal=2)
+    start = torch.tensor([0], dtype=torch.int32, device=device)
+    return bwas(domain, start, domain.goal.to(device), ZeroHeuristic(), batch_size=2).cost
+
+
+def exact(device):
+    lights = LightsOut(3)
+    state = torch.tensor([1, 0, 0, 0, 1, 0, 0, 0, 1], dtype=torch.uint8, device=device)
+    return fewest_presses(lights, state), sphere_sizes(lights, 2, goal=state), check_domain(Pancakes(4), 20)
+
+
+ENTRIES = [
+    Entry("NPuzzle", expanded(lambda: NPuzzle(3))),
+    Entry("RubiksCube", expanded(lambda: RubiksCube(2))),
+    Entry("LightsOut", expanded(lambda: LightsOut(3))),
+    Entry("Pancakes", expanded(lambda: Pancakes(5))),
+    Entry("Hanoi", expanded(lambda: Hanoi(3))),
+    Entry("GridWorld", expanded(lambda: GridWorld(torch.zeros(3, 4, dtype=torch.bool)))),
+    Entry("PermutationDomain", expanded(lambda: PermutationDomain([[1, 2, 0], [2, 0, 1]]))),
+    Entry("bwas and heuristics", searched),
+    Entry("GraphDomain", graph),
+    Entry("exact answers", exact),
+]
