@@ -27,9 +27,22 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compile
-def train(  # type: ignore[no-untyped-def]
-    rows, labels, states, middle, top, chance, key, first, words, mode, margin, random_ties, only_wrong
-):  # noqa: D103 - see kernels.train
+def train(
+    rows: Any,
+    labels: Any,
+    states: Any,
+    middle: Any,
+    top: Any,
+    chance: Any,
+    key: Any,
+    first: Any,
+    words: Any,
+    mode: Any,
+    margin: Any,
+    random_ties: Any,
+    only_wrong: Any,
+) -> Any:
+    """`kernels.train`, with its `Rule` spread out, for numba."""
     samples, luts = rows.shape
     classes = states.shape[2]
     sums = np.zeros(classes, dtype=np.int64)
@@ -99,8 +112,8 @@ def train(  # type: ignore[no-untyped-def]
 
 
 @_compile
-def votes(bits, mapping, words, sums):  # type: ignore[no-untyped-def]
-    # noqa: D103 - see kernels.packed_votes
+def votes(bits: Any, mapping: Any, words: Any, sums: Any) -> None:
+    """`kernels.packed_votes`, added to `sums`, for numba."""
     samples, features = bits.shape
     luts, inputs = mapping.shape
     width = words.shape[2]

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.stats import norm
 from sklearn.base import BaseEstimator, TransformerMixin
-from typing_extensions import Self
 
 from deepwright.core.errors import InputError, NotFittedError, unknown_name
 from deepwright.weightless.inputs import as_array, as_bits, integer
@@ -117,7 +116,10 @@ class Booleanizer(TransformerMixin, BaseEstimator):
         """
         try:
             method, bits, compact = stored["method"], stored["bits"], stored["compact"]
-            features, places = integer(stored["features"], "features", 1, 1 << 24), np.array(stored["thresholds"], float)
+            features, places = (
+                integer(stored["features"], "features", 1, 1 << 24),
+                np.array(stored["thresholds"], float),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError("the Booleanizer's description", given=str(error), expected="what to_dict wrote") from None
         if method not in METHODS:
@@ -149,7 +151,9 @@ class Booleanizer(TransformerMixin, BaseEstimator):
         if not without:
             integer(self._bits(), "bits", 1 if "_thermo" in self.method else 2, 4096)
         if self.method == "threshold" and self.thresholds is None:
-            raise InputError("method 'threshold'", given="no thresholds", expected="thresholds=...: a number, or one each")
+            raise InputError(
+                "method 'threshold'", given="no thresholds", expected="thresholds=...: a number, or one each"
+            )
         if self.method != "threshold" and self.thresholds is not None:
             raise InputError(f"thresholds with method {self.method!r}", expected="none: they are found by fit")
         if self.compact and self.method != "thermometer":

@@ -6,10 +6,9 @@ import json
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from typing_extensions import Self
 
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_atomic
@@ -187,7 +186,15 @@ class BinaryWNN:
             raise
         except OSError as error:
             raise InputError(f"{path} can't be read", given=str(error)) from None
-        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+            NotImplementedError,
+        ) as error:
             given = f"{type(error).__name__}: {error}"
             raise InputError(f"{path} isn't a whole weightless network's file", given=given) from None
 

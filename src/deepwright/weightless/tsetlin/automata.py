@@ -7,10 +7,9 @@ using Tsetlin Automata on FPGAs", arXiv 2603.24186.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from typing_extensions import Self
 
 from deepwright.core.errors import InputError, NotFittedError, unknown_name
 from deepwright.core.randomness import derive_seed
@@ -122,7 +121,9 @@ class TsetlinWiSARD(WeightlessClassifier):
         """
         self._options()
         if self.class_weight is not None:
-            raise InputError("class_weight with partial_fit", given=self.class_weight, expected="None: counts aren't known")
+            raise InputError(
+                "class_weight with partial_fit", given=self.class_weight, expected="None: counts aren't known"
+            )
         fresh = not hasattr(self, "states_")
         bits = as_bits(X, None if fresh else self.n_features_in_)
         labels = as_labels(y, len(bits))
@@ -179,7 +180,9 @@ class TsetlinWiSARD(WeightlessClassifier):
         share = self.p_update
         numeric = isinstance(share, int | float | np.number) and not isinstance(share, bool)
         if not numeric or not 0 < share <= 1 or round(256 * float(share)) == 0:
-            raise InputError("p_update", given=repr(share), expected="in (0, 1], and 1/256 at least when rounded to 256ths")
+            raise InputError(
+                "p_update", given=repr(share), expected="in (0, 1], and 1/256 at least when rounded to 256ths"
+            )
         for value, what, known in (
             (self.update, "update", tuple(MODES)),
             (self.tie, "tie", ("random", "first")),

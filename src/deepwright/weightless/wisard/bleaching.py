@@ -7,10 +7,9 @@ avoidance in the WiSARD weightless neural classifier" (ESANN 2013); the search `
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from typing_extensions import Self
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import derive_seed

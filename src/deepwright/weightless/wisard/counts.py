@@ -6,10 +6,9 @@ Source: I. Aleksander, W. Thomas, P. Bowden, "WISARD, a radical step forward in 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from typing_extensions import Self
 
 from deepwright.core.errors import InputError, NotFittedError
 from deepwright.weightless.encoders import Booleanizer
