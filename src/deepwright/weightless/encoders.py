@@ -1,6 +1,6 @@
 """Numbers to bits: the encodings that weightless networks read.
 
-`fit` sees the training split only (published code of the field takes quantiles over train and test together, which leaks).
+`fit` sees the training split only (quantiles over train and test together, as some code takes them, leak).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ METHODS = ("threshold", "quantile_onehot", "thermometer", "gaussian_thermometer"
 class Booleanizer(TransformerMixin, BaseEstimator):
     """Encode each feature by the number of thresholds strictly below it.
 
-    With b bits, thresholds of `quantile_onehot` and `thermometer` are the quantiles i/b, i = 1..b-1, of the training split;
-    of `gaussian_thermometer` mean + sd * Phi^-1(i / (b+1)), i = 1..b; of `linear_thermometer` evenly spaced inside
-    the range, i = 1..b. A feature's index is the number of thresholds strictly below it. One-hot sets bit b-1-index
-    (b = 2 is a single bit); a thermometer of quantiles sets the last index+1 of its b bits, so that the last one is always 1
-    (`compact=True` leaves it out); the other thermometers set the last `index` of b bits.
+    With b bits, thresholds of `quantile_onehot` and `thermometer` are the quantiles i/b, i = 1..b-1, of the training
+    split; of `gaussian_thermometer` mean + sd * Phi^-1(i / (b+1)), i = 1..b; of `linear_thermometer` evenly spaced
+    inside the range, i = 1..b. A feature's index is the number of thresholds strictly below it. One-hot sets bit
+    b-1-index (b = 2 is a single bit); a thermometer of quantiles sets the last index+1 of its b bits, so that the last one is
+    always 1 (`compact=True` leaves it out); the other thermometers set the last `index` of b bits.
 
     Args:
         method: one of `threshold`, `quantile_onehot`, `thermometer`, `gaussian_thermometer`, `linear_thermometer`, or
@@ -35,8 +35,8 @@ class Booleanizer(TransformerMixin, BaseEstimator):
         compact: leave the constant bit of a thermometer of quantiles out.
 
     Raises:
-        InputError: at `fit` and `transform`: NaN and infinities, an option that the method doesn't have; and bits that are
-            all constant, with the range that was seen.
+        InputError: at `fit` and `transform`: NaN and infinities, an option that the method doesn't have; and bits that
+            are all constant, with the range that was seen.
 
     Example:
         >>> import numpy as np
@@ -116,15 +116,13 @@ class Booleanizer(TransformerMixin, BaseEstimator):
         """
         try:
             method, bits, compact = stored["method"], stored["bits"], stored["compact"]
-            features, places = (
-                integer(stored["features"], "features", 1, 1 << 24),
-                np.array(stored["thresholds"], float),
-            )
+            features = integer(stored["features"], "features", 1, 1 << 24)
+            places = np.array(stored["thresholds"], dtype=float).reshape(-1, features)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError("the Booleanizer's description", given=str(error), expected="what to_dict wrote") from None
         if method not in METHODS:
             raise unknown_name("method", str(method), METHODS)
-        result = cls(method, bits, float(places.flat[0]) if method == "threshold" else None, compact)
+        result = cls(method, bits, places[:1].ravel() if method == "threshold" else None, compact)
         result._options()
         result.n_features_in_, result.thresholds_ = features, places
         result.n_bits_ = features * result._width()
@@ -152,7 +150,7 @@ class Booleanizer(TransformerMixin, BaseEstimator):
             integer(self._bits(), "bits", 1 if "_thermo" in self.method else 2, 4096)
         if self.method == "threshold" and self.thresholds is None:
             raise InputError(
-                "method 'threshold'", given="no thresholds", expected="thresholds=...: a number, or one each"
+                "method 'threshold'", given="no thresholds", expected="thresholds=a number, or one each"
             )
         if self.method != "threshold" and self.thresholds is not None:
             raise InputError(f"thresholds with method {self.method!r}", expected="none: they are found by fit")

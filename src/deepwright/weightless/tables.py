@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 import zlib
@@ -19,6 +20,7 @@ from deepwright.weightless.mapping import addresses, blocks, check_mapping
 
 VERSION = 1
 MAX_LUTS = 65_535
+_DAMAGED = (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, SyntaxError)
 _KEYS = {"header", "mapping", "tables", "classes"}
 
 
@@ -93,7 +95,7 @@ class BinaryWNN:
         return self.classes[self.votes(X).argmax(axis=1)]
 
     def explain(self, X: Any) -> np.ndarray:
-        """What each bit gives each class: its votes minus the votes with this bit flipped, (samples, features, classes).
+        """What each bit gives each class: its votes minus those with it flipped, (samples, features, classes).
 
         Exact for one bit at a time; effects of two bits in one table don't add up.
 
@@ -218,8 +220,6 @@ def _arrays(path: Path, max_memory: int) -> dict[str, np.ndarray]:
 
 def _array(body: bytes) -> np.ndarray:
     """An `.npy` member whose size is what its header says."""
-    import io
-
     stream = io.BytesIO(body)
     found = np.lib.format.read_array(stream, allow_pickle=False)
     if stream.read(1):

@@ -1,7 +1,7 @@
 """TsetlinWiSARD: one automaton for each class, table and address; its state's upper half says 1.
 
-Source: S. Duan, M. L. L. Sartori, R. Shafik, A. Yakovlev, "TsetlinWiSARD: On-Chip Training of Weightless Neural Networks
-using Tsetlin Automata on FPGAs", arXiv 2603.24186.
+Source: S. Duan, M. L. L. Sartori, R. Shafik, A. Yakovlev, "TsetlinWiSARD: On-Chip Training of Weightless Neural
+Networks using Tsetlin Automata on FPGAs", arXiv 2603.24186.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class TsetlinWiSARD(WeightlessClassifier):
     """Lookup tables that learn from their mistakes.
 
     S[j, a, c] in 0..n_states-1 is the state of table j, address a, class c; with mid = n_states/2 the table says
-    [S >= mid], and v_c = sum_j [S[j, a_j(x), c] >= mid] are the votes. Where the class p with the most votes isn't y, each
-    table, with chance q, raises S[j, a_j, y] by one, and with an independent chance q lowers S[j, a_j, p]. A sample that is
-    right changes nothing.
+    [S >= mid], and v_c = sum_j [S[j, a_j(x), c] >= mid] are the votes. Where the class p with the most votes isn't y,
+    each table, with chance q, raises S[j, a_j, y] by one, and with an independent chance q lowers S[j, a_j, p]. A
+    sample that is right changes nothing.
 
     Args:
         n_inputs: bits that a table reads, n, 1..16.
@@ -43,7 +43,7 @@ class TsetlinWiSARD(WeightlessClassifier):
         shuffle: another order in each epoch.
         only_wrong_votes: reward only tables that said 0, punish only those that said 1.
         class_weight: None, or `balanced`: q times samples / (classes * samples of y) where that is above 1, at most 1.
-        early_stopping: hold a tenth of each class out, stop after `patience` epochs without a better one, keep the best.
+        early_stopping: hold a tenth of each class out, stop after `patience` epochs without gain, keep the best.
         patience: see `early_stopping`.
         init: mid - u, u in {0, 1} drawn for each table and address (`shared`) and class (`independent`); all mid - 1
             (`zeros`), all mid (`ones`).

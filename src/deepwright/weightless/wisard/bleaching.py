@@ -28,10 +28,11 @@ class BleachingWiSARD(WiSARD):
     Args:
         n_inputs: bits that a table reads, n, 1..16.
         n_luts: tables of each class, L.
-        search: `validation`: the smallest of the best b for a tenth of each class that was held out, every b tried; the counts
-            are then of all samples. `authors`: of the first 1000 training samples, each offers the largest b at which the
-            largest class sum is still what it is at b = 0; the smallest of those best on these very samples.
-            `per_sample`: at prediction, b is raised until one class is ahead.
+        search: `validation`: the smallest of the best b for a tenth of each class that was held out, among the counts
+            that there are (512 of them, spaced by their ratio, where there are more); then all samples are counted.
+            `authors`: of the first 1000 training samples, each offers the largest b at which the largest class sum is
+            still what it is at b = 0; the smallest of those best on these very samples. `per_sample`: at prediction, b
+            is raised until one class is ahead.
         temperature: of `predict_proba`.
         random_state: seed of mapping and held-out samples; None for another one each time.
         max_memory: bytes of counts (four each) that are allowed.
@@ -79,7 +80,7 @@ class BleachingWiSARD(WiSARD):
         if len(np.unique(truth[kept])) < len(np.unique(truth)):
             warnings.warn("a class is absent from the samples by which b is chosen", UserWarning, stacklevel=2)
         self._count(bits[~kept], truth[~kept])
-        self.bleach_ = self._best(bits[kept], truth[kept], np.arange(max(1, int(self.counts_.max()))))
+        self.bleach_ = self._best(bits[kept], truth[kept], self._levels())
         self._count(bits[kept], truth[kept])
         return self
 
@@ -117,6 +118,13 @@ class BleachingWiSARD(WiSARD):
         if self.search == "per_sample":
             raise InputError("to_binary", given="search='per_sample'", expected="one b for all samples")
         return super().to_binary(booleanizer)
+
+    def _levels(self) -> np.ndarray:
+        """0 and the counts below the largest: any other b votes as one of them does."""
+        found = np.unique(self.counts_)[:-1].astype(np.int64)
+        if len(found) > 512:
+            found = found[np.unique(np.rint(np.geomspace(1, len(found), 512)).astype(np.int64) - 1)]
+        return np.union1d([0], found)
 
     def _by_authors(self, bits: np.ndarray, truth: np.ndarray) -> int:
         """The authors' candidates: each sample's largest b that leaves its largest class sum as it is at 0."""

@@ -1,6 +1,7 @@
 """WiSARD: a table says 1 where the class has been seen at that address.
 
-Source: I. Aleksander, W. Thomas, P. Bowden, "WISARD, a radical step forward in image recognition", Sensor Review 4 (1984).
+Source: I. Aleksander, W. Thomas, P. Bowden, "WISARD, a radical step forward in image recognition", Sensor
+Review 4 (1984).
 """
 
 from __future__ import annotations
