@@ -4,8 +4,9 @@ import functools
 import random
 
 import numpy as np
-from deepwright.weightless.mapping import addresses
 from sklearn.datasets import load_digits
+
+from deepwright.weightless.mapping import addresses
 
 N, L, TRAIN = 6, 33, 1437
 

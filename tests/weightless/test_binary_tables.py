@@ -6,11 +6,11 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+
+from deepwright.core.errors import InputError
 from deepwright.weightless import BinaryWNN, Booleanizer
 from deepwright.weightless.kernels import chosen_engine, packed, packed_votes
 from deepwright.weightless.mapping import addresses, random_mapping
-
-from deepwright.core.errors import InputError
 
 RNG = np.random.default_rng(0)
 BITS = RNG.integers(0, 2, (40, 11)).astype(np.uint8)

@@ -24,8 +24,8 @@ class Booleanizer(TransformerMixin, BaseEstimator):
     With b bits, thresholds of `quantile_onehot` and `thermometer` are the quantiles i/b, i = 1..b-1, of the training
     split; of `gaussian_thermometer` mean + sd * Phi^-1(i / (b+1)), i = 1..b; of `linear_thermometer` evenly spaced
     inside the range, i = 1..b. A feature's index is the number of thresholds strictly below it. One-hot sets bit
-    b-1-index (b = 2 is a single bit); a thermometer of quantiles sets the last index+1 of its b bits, so that the last one is
-    always 1 (`compact=True` leaves it out); the other thermometers set the last `index` of b bits.
+    b-1-index (b = 2 is a single bit); a thermometer of quantiles sets the last index+1 of its b bits, so that the last
+    one is always 1 (`compact=True` leaves it out); the other thermometers set the last `index` of b bits.
 
     Args:
         method: one of `threshold`, `quantile_onehot`, `thermometer`, `gaussian_thermometer`, `linear_thermometer`, or
@@ -149,9 +149,7 @@ class Booleanizer(TransformerMixin, BaseEstimator):
         if not without:
             integer(self._bits(), "bits", 1 if "_thermo" in self.method else 2, 4096)
         if self.method == "threshold" and self.thresholds is None:
-            raise InputError(
-                "method 'threshold'", given="no thresholds", expected="thresholds=a number, or one each"
-            )
+            raise InputError("method 'threshold'", given="no thresholds", expected="thresholds=a number, or one each")
         if self.method != "threshold" and self.thresholds is not None:
             raise InputError(f"thresholds with method {self.method!r}", expected="none: they are found by fit")
         if self.compact and self.method != "thermometer":

@@ -73,7 +73,8 @@ class WeightlessClassifier(ClassifierMixin, BaseEstimator):
         Args:
             X: Boolean features (samples, features).
         """
-        return self.classes_[self.decision_function(X).argmax(axis=1)]
+        best = self.decision_function(X).argmax(axis=1)
+        return self.classes_[best]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Softmax of votes / temperature: an order of trust, not calibrated.

@@ -1,19 +1,20 @@
 """TsetlinWiSARD: the published rule bit for bit, conservation, capacity, streams; NumPy and compiled alike."""
 
 import functools
+import itertools
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from deepwright.weightless import Booleanizer, TsetlinWiSARD
-from deepwright.weightless.kernels import Rule, train
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from deepwright.core.errors import InputError
+from deepwright.weightless import Booleanizer, TsetlinWiSARD
+from deepwright.weightless.kernels import Rule, train
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from authors_digits import TRAIN, L, authors_rows, authors_states, digits
@@ -93,7 +94,7 @@ def test_any_cut_of_a_stream_gives_the_same_states(cuts):
     X, y = sample()
     whole, parts = Small(shuffle=False, epochs=1).fit(X, y), Small()
     at = np.cumsum((0, *cuts))
-    for a, b in zip(at[:-1], at[1:]):
+    for a, b in itertools.pairwise(at):
         parts.partial_fit(X[a:b], y[a:b], classes=[0, 1, 2])
     assert np.array_equal(whole.states_, parts.states_)
 
@@ -167,7 +168,7 @@ def test_a_pipeline_of_scikit_learn_takes_it():
         ({"tie": "margin"}, "unknown tie"),
         ({"init": "x"}, "unknown init"),
         ({"margin": 0}, "margin"),
-        ({"class_weight": {0: 1}}, "class_weight"),
+        ({"class_weight": "even"}, "class_weight"),
         ({"max_memory": 100}, "at most 100"),
     ],
 )

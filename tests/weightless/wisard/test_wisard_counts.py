@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from deepwright.weightless import BleachingWiSARD, WiSARD
 
 from deepwright.core.errors import InputError
+from deepwright.weightless import BleachingWiSARD, WiSARD
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from authors_digits import TRAIN, authors_mapping, digits
