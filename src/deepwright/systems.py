@@ -74,7 +74,7 @@ SYSTEMS: tuple[System, ...] = (
             *("Monitored", "measure_detection"),
         ),
         study="semantic",
-        missing="larger residual and fully convolutional networks",
+        missing="output strides and fully convolutional networks of the house's own",
     ),
     System(
         "sharpening",

@@ -22,7 +22,9 @@ def test_cifar_resnets_have_the_published_cost(depth, macs):
     assert report.activation_bytes == 2 * 3 * 16 * 32 * 32 * 4
 
 
-@pytest.mark.parametrize(("depth", "parameters"), [(18, 11_689_512), (50, 25_557_032)])
+@pytest.mark.parametrize(
+    ("depth", "parameters"), [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (101, 44_549_160)]
+)
 def test_imagenet_resnets_have_the_published_size(depth, parameters):
     assert sum(p.numel() for p in imagenet_resnet(depth).parameters()) == parameters
 

@@ -15,6 +15,7 @@ from deepwright.adversarial.semantic import (
     DetectionReport,
     FeatureSqueezing,
     InputDetector,
+    frames_needed,
     measure_detection,
 )
 from deepwright.checks.findings.finding import Finding, NotApplicableError
@@ -90,7 +91,7 @@ def measured_monitor(subject: Subject, rate: float) -> Monitoring:
     """
     require_monitorable(subject)
     scores = ("image", "entropy") if subject.has_classes or subject.task.kind == "segmentation" else ("image",)
-    needed = round(len(scores) / rate)
+    needed = frames_needed(len(scores), rate)
     held_out = subject.data.validation.take(_CALIBRATED, subject.seed)
     if len(held_out) < needed:
         raise NotApplicableError(f"{len(held_out)} held-out samples, and {needed} are needed for a rate of {rate:g}")

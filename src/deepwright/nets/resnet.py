@@ -159,10 +159,10 @@ def cifar_resnet(depth: int, *, classes: int = 10, channels: int = 3, width: int
 
 
 def imagenet_resnet(depth: int, *, classes: int = 1000, channels: int = 3) -> ResNet:
-    """ResNet-18 or -50 in the ImageNet layout (11,689,512 and 25,557,032 parameters at 1000 classes).
+    """ResNet-18, -34, -50 or -101 in the ImageNet layout: 11,689,512, 21,797,672, 25,557,032, 44,549,160 parameters.
 
     Args:
-        depth: 18 or 50.
+        depth: 18, 34, 50 or 101.
         classes: logits.
         channels: input channels.
 
@@ -171,10 +171,12 @@ def imagenet_resnet(depth: int, *, classes: int = 1000, channels: int = 3) -> Re
     """
     layouts: dict[int, tuple[Callable, tuple[int, ...]]] = {
         18: (BasicBlock, (2, 2, 2, 2)),
+        34: (BasicBlock, (3, 4, 6, 3)),
         50: (Bottleneck, (3, 4, 6, 3)),
+        101: (Bottleneck, (3, 4, 23, 3)),
     }
     require_whole(1, classes=classes, channels=channels)
     if depth not in layouts:
-        raise InputError("depth of an ImageNet ResNet", given=depth, expected="18 or 50")
+        raise InputError("depth of an ImageNet ResNet", given=depth, expected="18, 34, 50 or 101")
     block, depths = layouts[depth]
     return ResNet(block, depths, (64, 128, 256, 512), classes=classes, channels=channels, stem="imagenet")  # type: ignore[arg-type]

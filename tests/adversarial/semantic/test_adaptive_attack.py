@@ -60,6 +60,17 @@ def test_it_fools_in_silence_more_often_than_one_who_knows_nothing(world):
     )
 
 
+def test_fused_scores_are_held_down_together(world):
+    model, x, y, _ = world
+    rng = torch.Generator().manual_seed(5)
+    clean = torch.rand(160, 1, 6, 6, generator=rng)
+    detector = DenseFeatureDetector(("image", "margin"), fuse="fisher").bind(model).fit(clean[:80])
+    detector.calibrate(clean[80:])
+    plain = PGD(EPS, steps=10, early_stop=False)(model, x, y).x_adv
+    quiet = AdaptivePGD(EPS, detector, steps=10)(model, x, y).x_adv
+    assert int(detector.predict(quiet).sum()) < int(detector.predict(plain).sum())
+
+
 def test_results_do_not_depend_on_the_batch(world):
     model, x, y, detector = world
     attack = AdaptivePGD(EPS, detector, steps=2)

@@ -22,8 +22,10 @@ from deepwright.adversarial.semantic import (
     SupervisedFeatures,
     Uncertainty,
     Watch,
+    frames_needed,
     measure_detection,
 )
+from deepwright.adversarial.semantic.detector import spread
 from deepwright.adversarial.semantic.features import classes_at, dense_features, image_features
 from deepwright.adversarial.semantic.rivals import logistic
 from deepwright.adversarial.semantic.squeezing import median
@@ -330,6 +332,75 @@ def test_other_fusions_are_calibrated_again(scenes, fuse):
     assert float(detector.predict(fresh).double().mean()) < 0.12
     assert torch.equal(detector.predict(fresh), detector.pvalues(fresh) <= 0.05 + 1e-9)
     assert bool(detector.predict(new * 0.7).all())
+
+
+@pytest.mark.parametrize("fuse", ["min", "fisher", "logistic"])
+def test_nearness_is_above_one_where_it_alarms_and_has_a_slope(scenes, fuse):
+    model, fit, clean, new = scenes
+    detector = DenseFeatureDetector(("image", "entropy"), fuse=fuse).bind(model, task=TASK).fit(fit)
+    if fuse == "logistic":
+        detector.examples(new * 0.8)
+    detector.calibrate(clean if fuse == "min" else drawn(200, 2, 6, 8, seed=5))
+    wild = torch.cat([new, new * 0.9, new * 0.7])
+    parts = detector.part_scores(wild)
+    assert torch.equal(detector.nearness(parts) > 1, detector.alarms(parts))
+    assert 0 < int(detector.alarms(parts).sum()) < len(wild)
+    x = wild.clone().requires_grad_(True)
+    near = detector.nearness(detector.graph_parts(detector.watch(x)))
+    (gradient,) = torch.autograd.grad(near.sum(), x)
+    assert bool((gradient.abs().flatten(1).sum(1) > 0).all())
+    with torch.no_grad():
+        ahead = detector.watch(wild + 0.05 * gradient / gradient.abs().amax((1, 2, 3), keepdim=True))
+    further = detector.nearness(detector.graph_parts(ahead))[:20]  # of the others ranks may be at their end
+    assert float((further > near[:20]).double().mean()) > 0.8
+
+
+@pytest.mark.parametrize("fuse", ["min", "fisher", "logistic"])
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_a_score_that_is_no_number_alarms_however_it_is_fused(scenes, fuse, odd):
+    model, fit, _, new = scenes
+    detector = DenseFeatureDetector(("image", "entropy"), fuse=fuse).bind(model, task=TASK).fit(fit)
+    if fuse == "logistic":
+        detector.examples(new)
+    detector.calibrate(drawn(200, 2, 6, 8, seed=5))
+    if fuse == "logistic":
+        detector.weights_ = -detector.weights_.abs()
+    parts = detector.part_scores(new)
+    parts[1, 0], parts[2, 1] = odd, odd
+    assert detector.alarms(parts)[1:3].all()
+
+
+def test_the_number_of_frames_that_are_needed():
+    assert frames_needed(1, 0.05) == 19
+    assert frames_needed(2, 0.05) == 39
+    assert frames_needed(6, 0.05) == 119
+    assert frames_needed(2, 0.07) == math.ceil(2 / 0.07) - 1
+    detector = Uncertainty()
+    for alpha in (0.05, 0.07, 0.3):
+        n = frames_needed(1, alpha)
+        detector.calibrate(drawn(n), 1 - alpha)
+        with pytest.raises(InputError, match=f"at least {n}"):
+            detector.calibrate(drawn(n - 1), 1 - alpha)
+
+
+def test_what_is_kept_of_many_images_is_of_all_of_them():
+    rows = torch.arange(5001.0)[:, None]
+    assert torch.equal(spread(rows, 6000), rows)
+    assert spread(rows, 5)[:, 0].tolist() == [0, 1250, 2500, 3750, 5000]
+
+
+def test_a_network_that_learns_on_is_noticed(scenes):
+    _, fit, clean, new = scenes
+    model = Pixels().eval()
+    detector = ImageFeatures().bind(model, task=TASK).fit(fit).calibrate(clean)
+    detector.predict(new)
+    with torch.no_grad():
+        model.body.weight.mul_(1.1)
+    with pytest.raises(InputError, match="other weights"):
+        detector.predict(new)
+    with torch.no_grad():
+        model.body.weight.copy_(torch.eye(2).reshape(2, 2, 1, 1))
+    detector.predict(new)
 
 
 def test_nothing_that_was_fitted_on_calibrates(scenes):

@@ -17,7 +17,7 @@ Example:
 """
 
 from deepwright.adversarial.semantic.adaptive import AdaptivePGD
-from deepwright.adversarial.semantic.detector import InputDetector
+from deepwright.adversarial.semantic.detector import InputDetector, frames_needed
 from deepwright.adversarial.semantic.gaussians import DenseFeatures, ImageFeatures
 from deepwright.adversarial.semantic.measuring import DetectionReport, DetectionRow, measure_detection
 from deepwright.adversarial.semantic.monitor import DenseFeatureDetector
@@ -55,5 +55,6 @@ __all__ = [
     "SupervisedFeatures",
     "Uncertainty",
     "Watch",
+    "frames_needed",
     "measure_detection",
 ]

@@ -22,7 +22,6 @@ from deepwright.adversarial.aim import Aim
 from deepwright.adversarial.attacks.gradient import PGD
 from deepwright.adversarial.projections import column, random_start
 from deepwright.adversarial.semantic.detector import InputDetector
-from deepwright.adversarial.semantic.monitor import scaled
 from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.errors import InputError, NotCalibratedError
 from deepwright.core.requirements import require_number, require_positive
@@ -70,9 +69,8 @@ class _WatchedAim(Aim):
         return ~self.both.detector.alarms(self.scores(out).detach())
 
     def nearness(self, out: Tensor) -> Float[Tensor, " k"]:
-        """The score nearest to its alarm: 0 in the middle of clean ones, 1 at the threshold."""
-        detector = self.both.detector
-        return scaled(self.scores(out), detector.calibration_, detector.thresholds_).amax(1)
+        """See `InputDetector.nearness`."""
+        return self.both.detector.nearness(self.scores(out))
 
     def settled(self, out: Any, n: int, y: Any) -> Aim:
         """See `Aim.settled`."""

@@ -58,7 +58,7 @@ class InputDetector(Detector):
         """Say which network it stands beside.
 
         Args:
-            model: left as found; its own weights and mode are asked at each call.
+            model: left as found. Weights that change after the fit are noticed at the next call, and refused.
             layers: which maps are looked at; see `Watch`.
             task: what outputs mean; see `Watch`.
 
@@ -216,6 +216,14 @@ class InputDetector(Detector):
         """
         return ~(parts.double() <= self.thresholds_.to(parts.device)).all(1)
 
+    def nearness(self, parts: Float[Tensor, "n m"]) -> Float[Tensor, " n"]:
+        """How near to an alarm: 0 in the middle of clean inputs, above 1 where it alarms; differentiable.
+
+        Args:
+            parts: as `part_scores` or `graph_parts` gives them.
+        """
+        return scaled(parts, self.calibration_, self.thresholds_).amax(1)
+
     @property
     def false_alarms(self) -> Interval:
         """The rate of false alarms that calibration promises: its mean over calibration sets, and where that of one set
@@ -245,9 +253,7 @@ class InputDetector(Detector):
         n, m = parts.shape
         allowed = int(alpha * (n + 1) / m + 1e-9) - 1  # clean scores that may be as high: m (1 + #) <= alpha (n + 1)
         if allowed < 0:
-            needed = -int(-m / alpha + 1e-9) - 1
-            while int(alpha * (needed + 1) / m + 1e-9) < 1:
-                needed += 1
+            needed = frames_needed(m, alpha)
             expected = f"at least {needed} for {m} score{'s' * (m > 1)} at a rate of {alpha:.3g}"
             hint = f"{needed - n} more, a higher rate, or fewer scores"
             raise InputError("calibration frames", given=n, expected=expected, hint=hint)
@@ -274,7 +280,7 @@ class InputDetector(Detector):
             raise InputError(
                 "calibration frames",
                 given=f"{same:.0%} of them were fitted on",
-                expected="clean frames that the fit never saw: on its own frames a detector alarms too rarely",
+                expected="clean frames that the fit never saw: its own score too low, and others would alarm too often",
             )
         return self.part_scores(batches).to(place)
 
@@ -289,9 +295,11 @@ class InputDetector(Detector):
     def _require_ready(self) -> None:
         if self.trainable and not self._has("fitted_"):
             raise NotFittedError(self.name)
-        if self._network and not self._network[2:]:
-            self._require_same_network(self.watch.model)
-            self._network.append(True)
+        if self._network:
+            now = _versions(self.watch.model)
+            if self._network[2:] != [now]:
+                self._require_same_network(self.watch.model)
+                self._network[2:] = [now]
 
     def _require_calibrated(self) -> None:
         if not self._has("thresholds_"):
@@ -344,6 +352,45 @@ def _decoded(state: Tensor) -> Any:
         return None
 
 
+def frames_needed(m: int, alpha: float) -> int:
+    """The least number of clean frames on which m scores can be calibrated: ceil(m / alpha) - 1.
+
+    Args:
+        m: scores.
+        alpha: rate of false alarms.
+    """
+    needed = int(m / alpha - 1e-9)
+    while int(alpha * (needed + 1) / m + 1e-9) < 1:
+        needed += 1
+    return needed
+
+
+def scaled(
+    parts: Float[Tensor, "n m"], calibration: Float[Tensor, "k m"], thresholds: Float[Tensor, " m"]
+) -> Float[Tensor, "n m"]:
+    """(s - median) / (threshold - median): 0 in the middle of clean scores, 1 where they alarm; differentiable.
+
+    Args:
+        parts: scores.
+        calibration: clean scores, each column sorted.
+        thresholds: of each.
+    """
+    middle = calibration[len(calibration) // 2].to(parts.device)
+    return (parts - middle) / (thresholds.to(parts.device) - middle).clamp_min(1e-12)
+
+
+def spread(rows: Float[Tensor, "n d"], most: int) -> Float[Tensor, "k d"]:
+    """At most so many rows, evenly over all of them: the first ones of a folder may be of one class.
+
+    Args:
+        rows: of a fit, in their order.
+        most: how many.
+    """
+    if len(rows) <= most:
+        return rows
+    return rows[torch.linspace(0, len(rows) - 1, most, dtype=torch.float64, device=rows.device).round().long()]
+
+
 def conformal(calibration: Float[Tensor, "n m"], parts: Float[Tensor, "k m"]) -> Float[Tensor, " k"]:
     """The smallest of m p-values, times m, at most 1; float64.
 
@@ -378,6 +425,12 @@ def _marks(x: Tensor) -> np.ndarray:
     return np.array(
         [int.from_bytes(hashlib.blake2b(r.tobytes(), digest_size=8).digest(), "little", signed=True) for r in rows]
     )
+
+
+def _versions(model: nn.Module) -> list[tuple[int, int]]:
+    """What changes when a weight is written to or replaced."""
+    weights = [*model.parameters(), *model.buffers()]
+    return [(id(t), 0 if t.is_inference() else t._version) for t in weights]
 
 
 def _network_mark(model: nn.Module) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from deepwright.adversarial.semantic.detector import InputDetector, Inputs, conformal
+from deepwright.adversarial.semantic.detector import InputDetector, Inputs, conformal, scaled
 from deepwright.adversarial.semantic.features import require_statistics
 from deepwright.adversarial.semantic.gaussians import DenseFeatures, ImageFeatures, upsampled
 from deepwright.adversarial.semantic.rivals import logistic
@@ -82,7 +82,7 @@ class DenseFeatureDetector(InputDetector):
         """
         super().bind(model, layers, task)
         for each in self._each():
-            each._network = [self._network[0], self.watch, True]
+            each._network = list(self._network)
         return self
 
     def examples(self, x: Inputs) -> Self:
@@ -114,6 +114,22 @@ class DenseFeatureDetector(InputDetector):
         if self.fuse == "min":
             return super().alarms(parts)
         return ~(self._fused(parts.detach()) <= self.fused_threshold_.to(parts.device))
+
+    def nearness(self, parts: Float[Tensor, "n m"]) -> Float[Tensor, " n"]:
+        """See `InputDetector.nearness`; of fused scores, their own. Ranks have no slope: there it is the scores' sum's.
+
+        Args:
+            parts: as `part_scores` or `graph_parts` gives them.
+        """
+        if self.fuse == "min":
+            return super().nearness(parts)
+        fused = self._fused(parts if self.fuse == "logistic" else parts.detach())
+        middle, threshold = self.fused_[len(self.fused_) // 2].to(fused), self.fused_threshold_.to(fused)
+        near = (fused - middle) / (threshold - middle).clamp_min(1e-12)
+        if self.fuse == "logistic":
+            return near
+        slope = self._scaled(parts).sum(1)
+        return near + (slope - slope.detach())
 
     @property
     def false_alarms(self) -> Interval:
@@ -232,25 +248,13 @@ class DenseFeatureDetector(InputDetector):
         return scaled(parts, self.calibration_, self.thresholds_).nan_to_num(0.0, 1e3, -1e3)
 
     def _fused(self, parts: Tensor) -> Float[Tensor, " n"]:
+        """One number of several; infinite where one of them is infinite or no number."""
+        odd = parts.isnan().any(1) | parts.isposinf().any(1)
         if self.fuse == "logistic":
             w = self.weights_.to(parts.device)
-            return self._scaled(parts) @ w[:-1] + w[-1]
+            return (self._scaled(parts) @ w[:-1] + w[-1]).masked_fill(odd, torch.inf)
         n = len(self.calibration_)
         at_least = n - torch.searchsorted(
             self.calibration_.to(parts.device).T.contiguous(), parts.double().T.contiguous(), right=False
         )
-        return -((1 + at_least).double() / (n + 1)).log().sum(0)
-
-
-def scaled(
-    parts: Float[Tensor, "n m"], calibration: Float[Tensor, "k m"], thresholds: Float[Tensor, " m"]
-) -> Float[Tensor, "n m"]:
-    """(s - median) / (threshold - median): 0 in the middle of clean scores, 1 where they alarm; differentiable.
-
-    Args:
-        parts: scores.
-        calibration: clean scores, each column sorted.
-        thresholds: of each.
-    """
-    middle = calibration[len(calibration) // 2].to(parts.device)
-    return (parts - middle) / (thresholds.to(parts.device) - middle).clamp_min(1e-12)
+        return (-((1 + at_least).double() / (n + 1)).log().sum(0)).masked_fill(odd, torch.inf)

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from deepwright.adversarial.semantic.detector import InputDetector
-from deepwright.adversarial.semantic.monitor import scaled
 from deepwright.core.errors import NotCalibratedError
 
 
@@ -41,16 +40,15 @@ class Monitored(nn.Module):
         return self.network(x)
 
     def watched(self, x: Float[Tensor, "n ..."]) -> tuple[Any, Float[Tensor, " n"], Bool[Tensor, " n"]]:
-        """Outputs as the task reads them, how near the nearest score is to its threshold (0 is the middle of clean
-        inputs, 1 the threshold), and alarms; from one pass, nothing checked.
+        """Outputs as the task reads them, how near they are to an alarm (0 is the middle of clean inputs, 1 the
+        threshold), and alarms; from one pass, nothing checked.
 
         Args:
             x: inputs beside the network.
         """
         seen = self.detector.watch(x)
         parts = self.detector.graph_parts(seen)
-        near = scaled(parts, self.detector.calibration_, self.detector.thresholds_).amax(1)
-        return seen.out, near, self.detector.alarms(parts)
+        return seen.out, self.detector.nearness(parts), self.detector.alarms(parts)
 
     def program(self) -> nn.Module:
         """A module whose forward is `watched`, for `torch.export`."""

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from deepwright.adversarial.semantic.detector import InputDetector, Inputs
+from deepwright.adversarial.semantic.detector import InputDetector, Inputs, spread
 from deepwright.adversarial.semantic.features import classes_at, image_features
 from deepwright.adversarial.semantic.gaussians import Standardised
 from deepwright.adversarial.semantic.watching import Seen
@@ -37,7 +37,7 @@ class NearestFeatures(Standardised):
         self.k = int(k)
 
     def _end(self) -> None:
-        self.remember(known_=_at_least(self._standards(), self.k)[:_MOST])
+        self.remember(known_=spread(_at_least(self._standards(), self.k), _MOST))
 
     def _parts(self, seen: Seen) -> Float[Tensor, "n one"]:
         gaps = (self._phi(seen)[:, None] - self.known_).square().sum(2) if torch.is_grad_enabled() else None
@@ -70,7 +70,7 @@ class LocalDimension(InputDetector):
         self._layers.append(_channel_means(seen))
 
     def _end(self) -> None:
-        layers, self._layers = [torch.cat(parts)[:_MOST] for parts in zip(*self._layers)], []
+        layers, self._layers = [spread(torch.cat(parts), _MOST) for parts in zip(*self._layers)], []
         _at_least(layers[0], self.k)
         self.remember(**{f"known{i}_": layer for i, layer in enumerate(layers)})
 

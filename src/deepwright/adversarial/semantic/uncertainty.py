@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from deepwright.adversarial.semantic.detector import InputDetector
+from deepwright.adversarial.semantic.detector import InputDetector, spread
 from deepwright.adversarial.semantic.watching import Seen, required
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_within
@@ -100,7 +100,7 @@ class OneClassUncertainty(InputDetector):
 
         rows, self._rows = torch.cat(self._rows), []
         mean, deviation = rows.mean(0), rows.std(0, correction=0).clamp_min(1e-12)
-        scaled = ((rows - mean) / deviation).cpu().numpy()[:_MOST]
+        scaled = spread((rows - mean) / deviation, _MOST).cpu().numpy()
         gamma = 1 / (scaled.shape[1] * max(float(np.var(scaled)), 1e-12))
         machine = OneClassSVM(nu=self.nu, gamma=gamma).fit(scaled)
         self.remember(

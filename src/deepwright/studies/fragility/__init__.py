@@ -51,7 +51,8 @@ LIMITS = (
     "tenth of the test rows is read at that of the held-out rows and the other nine tenths. No arm is selected by it.",
     "Forty-eight settings an arm are a coarse search; a finer one may move every arm. ERM's are 24 weight decays at "
     "two learning rates, those of all other losses four decays: finer ones may lower theirs too.",
-    "Where an arm's own setting is at the grid's edge it is mostly the end at which it is cross-entropy.",
+    "Where an arm's setting is at the grid's edge (see the arms), as the largest of four weight decays, one beyond may "
+    "be better; the weakest setting of every loss is cross-entropy, or nearly.",
 )
 
 
@@ -171,7 +172,12 @@ def _others(arms: Arms, gaps: Table) -> str:
 def _rivals(arms: Arms, ahead: Table, table: Table, names: list[str]) -> str:
     """What becomes of FragilityLoss where every other loss is an arm."""
     higher = _higher(_named(ahead))
-    where = f" ({', '.join(higher)})" if higher else ""
+    words = [
+        f"{row['regime']}, by {-row['lowered by']:.1%} against {row['rival']}"
+        for row in _named(ahead)
+        if row["regime"] in higher
+    ]
+    where = f" ({'; '.join(words)})" if words else ""
     text = (
         f" Against the rival that is best on validation it is lower in {wins(ahead)} of {len(ahead.rows)} regimes and "
         f"higher in {len(higher)}{where}, after Holm."

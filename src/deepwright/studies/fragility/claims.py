@@ -52,7 +52,7 @@ def claims_of(arms: Arms, by_nfi: Arms, n: int, regimes: Table, best: Table, lin
                 lowered(arms, "30 % noise later", "ce_matched"),
                 0.01,
                 n,
-            ).because("The matched probabilities are no better before the drift, and hardly better after it.", REGIMES)
+            ).because("The matched probabilities are no better before the drift, nor after it.", REGIMES)
         )
     return [
         *found,

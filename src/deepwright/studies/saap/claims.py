@@ -273,11 +273,13 @@ def best_name(found: Found, kind: str, arms: tuple[str, ...] = RIVALS) -> str:
 
 REASONS: dict[str | tuple[str, str], str] = {
     "loss": "Either loss is enough on this detector.",
-    "transfer": "Of what one pattern takes, the other takes little at the same pixel: other places count for each.",
-    "both": "What both need is more than is taken.",
+    "transfer": "Of what one pattern takes, the other takes the smaller part at the same pixel: other places count for "
+    "each.",
+    "both": "At a fifth the fill hides most ships, too: little is left to gain.",
     "loose": "The bound holds its share.",
     "literal": "Steps downhill hide, too.",
-    "moved": "Shifts by parts of a pixel blur single pixels, which is what was taken; the fill is one dark spot.",
+    "moved": "Turns and shifts by parts of a pixel undo most of what was found at one place, gains don't; the fill "
+    "stays as it is.",
     "speckled": "At a fifth the fill from the centre out hides most ships, too.",
     "eot": "At a tenth little is left of either.",
     "receiver": "A control hides as many.",
