@@ -31,6 +31,8 @@ def as_array(x: Any, what: str) -> np.ndarray:
             found = found.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise InputError(f"{what} isn't a table of numbers", given=str(error)) from None
+    if found.dtype.kind == "c":
+        raise InputError(f"{what}: Complex data not supported", expected="real numbers")
     if found.dtype.kind not in "biuf":
         raise InputError(f"{what} isn't a table of numbers", given=f"dtype {found.dtype}")
     if found.ndim != 2 or 0 in found.shape:
