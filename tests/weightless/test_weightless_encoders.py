@@ -92,7 +92,7 @@ def test_a_foreign_description_is_refused(change):
         (Booleanizer(), [[np.nan], [1.0]], "NaN"),
         (Booleanizer(), [[np.inf], [1.0]], "infinity"),
         (Booleanizer(), [1.0, 2.0], "2-D"),
-        (Booleanizer(), np.zeros((0, 3)), "0 samples"),
+        (Booleanizer(), np.zeros((0, 3)), "0 sample"),
         (Booleanizer("binary"), [[0, 2]], "0 and 1"),
     ],
 )

@@ -131,6 +131,11 @@ class Booleanizer(TransformerMixin, BaseEstimator):
             raise InputError("the Booleanizer's thresholds", given=str(places.shape), expected=expected)
         return result
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # bits are bytes, whatever they are made from
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "thresholds_")
 

@@ -13,6 +13,10 @@ from deepwright.core.errors import InputError
 _BOOLEANIZE = "put a Booleanizer(...) before it: Booleanizer(method='thermometer', bits=8).fit(X).transform(X)"
 
 
+class NotNumbersError(InputError, TypeError):
+    """Objects that no number can be made of; scikit-learn's users expect a `TypeError` for them."""
+
+
 def as_array(x: Any, what: str) -> np.ndarray:
     """A matrix of samples as NumPy has it; tensors come from their device.
 
@@ -30,15 +34,18 @@ def as_array(x: Any, what: str) -> np.ndarray:
         try:
             found = found.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise InputError(f"{what} isn't a table of numbers", given=str(error)) from None
+            kind = NotNumbersError if isinstance(error, TypeError) else InputError
+            raise kind(f"{what} isn't a table of numbers", given=str(error)) from None
     if found.dtype.kind == "c":
         raise InputError(f"{what}: Complex data not supported", expected="real numbers")
     if found.dtype.kind not in "biuf":
         raise InputError(f"{what} isn't a table of numbers", given=f"dtype {found.dtype}")
-    if found.ndim != 2 or 0 in found.shape:
-        hint = "Reshape your data: one row a sample" if found.ndim != 2 else None
-        shape = f"shape {found.shape}: {'not 2-D' if found.ndim != 2 else '0 samples or 0 features'}"
-        raise InputError(what, given=shape, expected="(samples, features), a minimum of 1 each", hint=hint)
+    if found.ndim != 2:
+        hint = "Reshape your data: one row a sample"
+        raise InputError(what, given=f"shape {found.shape}: not 2-D", expected="(samples, features)", hint=hint)
+    for count, name in zip(found.shape, ("sample(s)", "feature(s)")):
+        if count == 0:
+            raise InputError(f"{what} has 0 {name} (shape={found.shape}) while a minimum of 1 is required.")
     return found
 
 
