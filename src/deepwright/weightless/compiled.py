@@ -14,7 +14,7 @@ import numpy as np
 try:
     import numba
 except ImportError:
-    numba = None
+    numba = None  # type: ignore[assignment]
 
 FOUND = numba is not None
 _GOLDEN, _A, _B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -59,7 +59,7 @@ def train(
             elif sums[c] == best:
                 ties += 1
         base = key + np.uint64(first + i) * np.uint64(words + 1) * _GOLDEN
-        skip = 0
+        skip: Any = 0
         if random_ties and ties > 1:
             z = base
             z = (z ^ (z >> _S30)) * _A
@@ -87,7 +87,8 @@ def train(
         share = np.uint64(chance[label])
         word = np.uint64(0)
         for j in range(luts):
-            reward, penalty = True, True
+            reward: Any = True
+            penalty: Any = True
             if share < np.uint64(256):
                 if j % 4 == 0:
                     z = base + np.uint64(1 + j // 4) * _GOLDEN
@@ -117,13 +118,15 @@ def votes(bits: Any, mapping: Any, words: Any, sums: Any) -> None:
     samples, features = bits.shape
     luts, inputs = mapping.shape
     width = words.shape[2]
+    row = np.zeros(features + inputs, dtype=np.uint32)  # with the zeros that the mapping pads bits with
+    total = np.zeros(width, dtype=np.uint64)
     for i in range(samples):
+        row[:features] = bits[i]
+        total[:] = 0
         for j in range(luts):
-            a = 0
+            a = np.uint32(0)
             for b in range(inputs):
-                f = mapping[j, b]
-                a = a << 1
-                if f < features:
-                    a |= bits[i, f]
+                a = (a << np.uint32(1)) | row[mapping[j, b]]
             for w in range(width):
-                sums[i, w] += words[j, a, w]
+                total[w] += words[j, a, w]
+        sums[i] = total

@@ -66,7 +66,8 @@ def as_bits(x: Any, features: int | None = None, what: str = "X") -> np.ndarray:
             f"{what} has {found.shape[1]} features, but this network was fitted on {features}",
             hint="use the same columns and the same Booleanizer",
         )
-    if found.dtype != np.bool_ and not np.isin(found, (0, 1)).all():
+    unsigned = found.dtype.kind in "bu"
+    if not (found.max() <= 1 if unsigned else ((found == 0) | (found == 1)).all()):
         low, high = found.min(), found.max()
         seen = "NaN" if found.dtype.kind == "f" and np.isnan(found).any() else f"values from {low} to {high}"
         raise InputError(f"{what} isn't Boolean", given=seen, expected="0 and 1 only", hint=_BOOLEANIZE)

@@ -59,6 +59,11 @@ class TsetlinWiSARD(WeightlessClassifier):
             `validation` accuracy where some were held out.
     """
 
+    states_: np.ndarray
+    history_: list[dict[str, float]]
+    n_seen_: int
+    _words: np.ndarray | None
+
     def __init__(
         self,
         n_inputs: int = 6,
@@ -204,7 +209,7 @@ class TsetlinWiSARD(WeightlessClassifier):
         drawn = {"shared": (*shape[:2], 1), "independent": shape}.get(self.init)
         below = rng.integers(0, 2, drawn) if drawn is not None else int(self.init == "zeros")
         self.states_ = np.ascontiguousarray(np.broadcast_to(middle - below, shape), dtype=dtype)
-        self.history_: list[dict[str, float]] = []
+        self.history_ = []
         self.n_seen_, self._words = 0, None
 
     def _chances(self, truth: np.ndarray) -> np.ndarray:

@@ -37,6 +37,10 @@ class WiSARD(WeightlessClassifier):
         bleach_: the count that a vote must be above.
     """
 
+    counts_: np.ndarray
+    bleach_: int
+    _words: np.ndarray | None
+
     def __init__(
         self,
         n_inputs: int = 6,
@@ -121,7 +125,7 @@ class WiSARD(WeightlessClassifier):
         shape = (self.n_luts, 1 << self.n_inputs, len(classes))
         self.refuse_large(4 * shape[0] * shape[1] * shape[2])
         self.counts_, self.bleach_ = np.zeros(shape, dtype=np.uint32), 0
-        self._words: np.ndarray | None = None
+        self._words = None
 
     def _count(self, bits: np.ndarray, truth: np.ndarray) -> None:
         for at, label in self._touched(bits, truth):
