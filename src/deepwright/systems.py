@@ -177,7 +177,15 @@ SYSTEMS: tuple[System, ...] = (
     System("padic-dnn", "Networks whose neurons sit on a tree", "2402.00094", "nets"),
     System("learned-priors", "Kronecker Laplace with learned priors and PAC-Bayes scaling", "2307.07753", "bayes"),
     System("vgnn", "Variational graph networks for inverse problems on meshes", "2603.29515", "bayes"),
-    System("tsetlin-wisard", "Weightless networks trained by Tsetlin automata", "2603.24186", "weightless"),
+    System(
+        "tsetlin-wisard",
+        "Weightless networks trained by Tsetlin automata, beside WiSARD and bleaching",
+        "2603.24186",
+        "weightless",
+        "tsetlin",
+        ("TsetlinWiSARD", "WiSARD", "BleachingWiSARD", "BinaryWNN", "Booleanizer"),
+        missing="a study; BTHOWeN and hashed tables, ULEEN, DWN and heads in torch, C and Verilog, hardware estimates",
+    ),
     System(
         "sisa",
         "Cycles, energy and area of scale-in systolic arrays, their rivals, and your own network on them",

@@ -1,0 +1,227 @@
+"""A finished weightless network: Boolean tables, their packed form, its file."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from deepwright.core.errors import InputError
+from deepwright.core.files import write_atomic
+from deepwright.weightless.encoders import Booleanizer
+from deepwright.weightless.inputs import as_bits, as_labels, integer, known_labels
+from deepwright.weightless.kernels import packed, packed_votes
+from deepwright.weightless.mapping import addresses, blocks, check_mapping
+
+VERSION = 1
+MAX_LUTS = 65_535
+_DAMAGED = (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, SyntaxError)
+_KEYS = {"header", "mapping", "tables", "classes"}
+
+
+class BinaryWNN:
+    """A class's votes are the tables that say 1 at the sample's address; the most votes win, the first class on a tie.
+
+    Args:
+        tables: (luts, 2^n, classes) of 0 and 1.
+        mapping: (luts, n), which bits a table reads; those of `features` and above are 0.
+        features: bits of a sample.
+        classes: the labels, in the order of the last axis.
+        booleanizer: what makes the bits, kept in the file with it.
+        engine: `auto`, `numba` or `numpy`.
+
+    Raises:
+        InputError: shapes that don't fit, other values, more than 65 535 tables (a vote has 16 bits).
+    """
+
+    def __init__(
+        self,
+        tables: np.ndarray,
+        mapping: np.ndarray,
+        features: int,
+        classes: np.ndarray,
+        booleanizer: Booleanizer | None = None,
+        engine: str = "auto",
+    ) -> None:
+        found, labels = np.asarray(tables), np.asarray(classes)
+        if found.ndim != 3 or not np.isin(found, (0, 1)).all():
+            raise InputError("tables", given=f"{found.dtype} {found.shape}", expected="(luts, 2^n, classes) of 0 and 1")
+        luts, size, count = found.shape
+        integer(luts, "tables", 1, MAX_LUTS)
+        inputs = size.bit_length() - 1
+        if size != 1 << inputs or not 1 <= inputs <= 16:
+            raise InputError("entries of a table", given=size, expected="2^n, n in 1..16")
+        if labels.shape != (count,) or len(np.unique(labels)) != count or count < 2:
+            raise InputError("classes", given=labels.tolist(), expected=f"{count} distinct labels, two at least")
+        self.features = integer(features, "features", 1, 1 << 24)
+        if booleanizer is not None and booleanizer.n_bits_ != self.features:
+            raise InputError("booleanizer", given=f"{booleanizer.n_bits_} bits", expected=f"{self.features}")
+        self.tables = found.astype(np.uint8)
+        self.mapping = check_mapping(mapping, self.features, inputs, luts)
+        self.classes, self.booleanizer, self.engine = labels, booleanizer, engine
+        self._words: np.ndarray | None = None
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs of a table."""
+        return int(self.mapping.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables, at one bit an entry; the mapping isn't counted."""
+        return -(-self.tables.size // 8)
+
+    def votes(self, X: Any) -> np.ndarray:
+        """Votes, (samples, classes) int64.
+
+        Args:
+            X: Boolean features (samples, features).
+        """
+        if self._words is None:
+            self._words = packed(self.tables)
+        return packed_votes(as_bits(X, self.features), self.mapping, self._words, self.engine)[:, : len(self.classes)]
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The class with the most votes, the first on a tie.
+
+        Args:
+            X: Boolean features (samples, features).
+        """
+        return self.classes[self.votes(X).argmax(axis=1)]
+
+    def explain(self, X: Any) -> np.ndarray:
+        """What each bit gives each class: its votes minus those with it flipped, (samples, features, classes).
+
+        Exact for one bit at a time; effects of two bits in one table don't add up.
+
+        Args:
+            X: Boolean features (samples, features).
+        """
+        bits = as_bits(X, self.features)
+        rows, (luts, n) = addresses(bits, self.mapping).astype(np.int64), self.mapping.shape
+        result = np.zeros((len(bits), self.features, len(self.classes)), dtype=np.int32)
+        own, tables = np.arange(luts), self.tables.astype(np.int32)
+        now = tables[own, rows]
+        weights = 1 << np.arange(n - 1, -1, -1)
+        same = self.mapping[:, :, None] == self.mapping[:, None, :]  # a bit may stand in one table twice
+        masks = (same * weights).sum(axis=2)
+        for b in range(n):
+            first = (same[:, b].argmax(axis=1) == b) & (self.mapping[:, b] < self.features)
+            at = own[first]
+            change = now[:, first] - tables[at, rows[:, first] ^ masks[first, b]]
+            for sample, row in enumerate(change):
+                np.add.at(result[sample], self.mapping[first, b], row)
+        return result
+
+    def prune(self, fraction: float, X: Any, y: Any) -> BinaryWNN:
+        """A network without the tables that help least: votes for the true class minus the mean of the others.
+
+        Args:
+            fraction: share of the tables to take out, in [0, 1).
+            X: Boolean features (samples, features), of training or validation.
+            y: their labels.
+        """
+        if not 0 <= fraction < 1:
+            raise InputError("fraction", given=fraction, expected="a share in [0, 1)")
+        bits = as_bits(X, self.features)
+        truth = known_labels(as_labels(y, len(bits)), self.classes)
+        luts, own, help_ = len(self.mapping), np.arange(len(self.mapping)), np.zeros(len(self.mapping))
+        for part in blocks(len(bits), luts * len(self.classes)):
+            said = self.tables[own, addresses(bits[part], self.mapping)].astype(np.float64)
+            right = np.take_along_axis(said, truth[part, None, None].repeat(luts, 1), axis=2)[:, :, 0]
+            help_ += (right - (said.sum(axis=2) - right) / (len(self.classes) - 1)).sum(axis=0)
+        kept = np.sort(np.argsort(-help_, kind="stable")[: max(1, luts - int(fraction * luts))])
+        return BinaryWNN(
+            self.tables[kept], self.mapping[kept], self.features, self.classes, self.booleanizer, self.engine
+        )
+
+    def save(self, path: Path | str) -> Path:
+        """Write a `.npz` file: plain arrays and JSON, no pickle.
+
+        Args:
+            path: of the file.
+        """
+        header = {
+            "format": "deepwright-wnn",
+            "version": VERSION,
+            "features": self.features,
+            "shape": list(self.tables.shape),
+            "booleanizer": self.booleanizer.to_dict() if self.booleanizer is not None else None,
+        }
+        arrays = {
+            "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
+            "mapping": self.mapping,
+            "tables": np.packbits(self.tables, axis=None),
+            "classes": self.classes,
+        }
+        return write_atomic(path, lambda stream: np.savez_compressed(stream, allow_pickle=False, **arrays))
+
+    @classmethod
+    def load(cls, path: Path | str, max_memory: int = 2 << 30) -> Self:
+        """What `save` wrote.
+
+        Args:
+            path: of the file.
+            max_memory: bytes that its arrays may take when they are unpacked.
+
+        Raises:
+            InputError: not such a file, damaged, of another version, shapes that don't fit, or too large.
+        """
+        try:
+            arrays = _arrays(Path(path), max_memory)
+            header = json.loads(arrays["header"].tobytes())
+            if header["format"] != "deepwright-wnn" or header["version"] != VERSION:
+                found = f"{header['format']!r} version {header['version']!r}"
+                raise InputError(f"{path}", given=found, expected=f"'deepwright-wnn' version {VERSION}")
+            luts, size, count = (integer(v, "shape", 1, 1 << 24) for v in header["shape"])
+            if luts * size * count > max_memory or arrays["tables"].shape != (-(-luts * size * count // 8),):
+                raise InputError(f"{path}", given=f"tables {header['shape']}", expected=f"at most {max_memory} bytes")
+            tables = np.unpackbits(arrays["tables"], count=luts * size * count).reshape(luts, size, count)
+            coder = Booleanizer.from_dict(header["booleanizer"]) if header["booleanizer"] is not None else None
+            return cls(tables, arrays["mapping"], header["features"], arrays["classes"], coder)
+        except InputError:
+            raise
+        except OSError as error:
+            raise InputError(f"{path} can't be read", given=str(error)) from None
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+            NotImplementedError,
+        ) as error:
+            given = f"{type(error).__name__}: {error}"
+            raise InputError(f"{path} isn't a whole weightless network's file", given=given) from None
+
+
+def _arrays(path: Path, max_memory: int) -> dict[str, np.ndarray]:
+    """The arrays of the file, whose sizes are looked at before anything is unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        if set(names) != _KEYS or len(archive.infolist()) != len(_KEYS):
+            raise InputError(f"{path}", given=f"members {sorted(names)[:6]}", expected=f"{sorted(_KEYS)}")
+        total = sum(info.file_size for info in names.values())
+        if total > max_memory:
+            raise InputError(f"{path}", given=f"{total} bytes unpacked", expected=f"at most max_memory={max_memory}")
+        result = {}
+        for name, info in names.items():
+            with archive.open(info) as stream:  # as plain bytes, so that each one passes the archive's checksum
+                body = stream.read(total + 1)
+            result[name] = _array(body)
+        return result
+
+
+def _array(body: bytes) -> np.ndarray:
+    """An `.npy` member whose size is what its header says."""
+    stream = io.BytesIO(body)
+    found = np.lib.format.read_array(stream, allow_pickle=False)
+    if stream.read(1):
+        raise ValueError("bytes after an array")
+    return found

@@ -1,0 +1,45 @@
+"""Calls of the weightless room: bits may come from any device; NumPy goes out."""
+
+from deepwright.weightless import BinaryWNN, BleachingWiSARD, Booleanizer, TsetlinWiSARD, WiSARD
+from entries import Entry, normal
+
+
+def samples(device):
+    x = normal(60, 6)
+    return x.to(device), (x[:, :3].sum(1) > 0).long().to(device)
+
+
+def encoded(device):
+    return Booleanizer("thermometer", bits=4).fit_transform(samples(device)[0])
+
+
+def fitted(kind, **options):
+    def call(device):
+        x, y = samples(device)
+        bits = (x > 0).long()
+        net = kind(3, 8, random_state=0, engine="numpy", **options).fit(bits, y)
+        return net.decision_function(bits), net.predict_proba(bits), net.predict(bits)
+
+    return call
+
+
+def streamed(device):
+    x, y = samples(device)
+    return TsetlinWiSARD(3, 8, random_state=0, engine="numpy").partial_fit((x > 0).long(), y, [0, 1]).states_
+
+
+def binary(device):
+    x, y = samples(device)
+    bits = (x > 0).long()
+    net: BinaryWNN = WiSARD(3, 8, random_state=0, engine="numpy").fit(bits, y).to_binary()
+    return net.votes(bits), net.explain(bits), net.prune(0.5, bits, y).tables.astype(int)
+
+
+ENTRIES = [
+    Entry("Booleanizer", encoded),
+    Entry("TsetlinWiSARD", fitted(TsetlinWiSARD, epochs=2)),
+    Entry("TsetlinWiSARD.partial_fit", streamed),
+    Entry("WiSARD", fitted(WiSARD)),
+    Entry("BleachingWiSARD", fitted(BleachingWiSARD)),
+    Entry("BinaryWNN", binary),
+]
