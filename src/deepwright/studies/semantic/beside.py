@@ -86,7 +86,7 @@ def beside_trial(
         world = roads(seed, tuple(sizes), epochs)  # type: ignore[arg-type]
         x, y = world.test
         moved = _others(world, seed)
-        sky = {name: apply(x, name, 1, seed=seed) for name in WEATHER}
+        sky = {name: torch.as_tensor(apply(x, name, 1, seed=seed)) for name in WEATHER}
         found: dict[str, Any] = {
             "auroc": {},
             "alarmed": {},
@@ -146,7 +146,7 @@ def _weathered(x: Tensor, seed: int) -> Tensor:
     kinds = ("clean", *WEATHER)
     out = x.clone()
     for i, name in enumerate(kinds[1 : len(x)], 1):
-        out[i :: len(kinds)] = apply(x[i :: len(kinds)], name, 1, seed=seed)
+        out[i :: len(kinds)] = torch.as_tensor(apply(x[i :: len(kinds)], name, 1, seed=seed))
     return out
 
 
