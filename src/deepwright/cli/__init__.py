@@ -15,6 +15,7 @@ from deepwright.cli.guarding import guard
 from deepwright.cli.hardening import harden
 from deepwright.cli.labelling import label
 from deepwright.cli.listing import list_
+from deepwright.cli.planning import plan
 from deepwright.cli.shrinking import shrink
 from deepwright.cli.solving import solve
 from deepwright.cli.studying import study
@@ -26,8 +27,8 @@ __all__ = ["main"]
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
-    """Measure, harden, shrink and explain your own deep network; solve differential equations with one."""
+    """Measure, harden, shrink and explain your own deep network; solve equations and find paths with one."""
 
 
-for _command in (audit, harden, shrink, exits, guard, label, drive, solve, study, list_):
+for _command in (audit, harden, shrink, exits, guard, label, drive, plan, solve, study, list_):
     main.add_command(_command)

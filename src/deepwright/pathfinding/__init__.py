@@ -14,6 +14,7 @@ Example:
 """
 
 from deepwright.pathfinding.domains import (
+    DOMAINS,
     Children,
     Domain,
     DomainError,
@@ -27,6 +28,7 @@ from deepwright.pathfinding.domains import (
     RubiksCube,
     check_domain,
     fewest_presses,
+    named_domain,
     nullity,
 )
 from deepwright.pathfinding.heuristics import (
@@ -41,6 +43,7 @@ from deepwright.pathfinding.heuristics import (
 from deepwright.pathfinding.search import InvalidPathError, Limits, Result, bwas, states_along, validate_path
 
 __all__ = [
+    "DOMAINS",
     "Children",
     "Domain",
     "DomainError",
@@ -64,6 +67,7 @@ __all__ = [
     "check_domain",
     "estimates",
     "fewest_presses",
+    "named_domain",
     "nullity",
     "sphere_sizes",
     "states_along",

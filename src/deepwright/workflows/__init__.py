@@ -20,6 +20,9 @@ from deepwright.workflows.guarded_files import GuardFiles
 from deepwright.workflows.guarding import GuardOptions, GuardResult, guard
 from deepwright.workflows.hardening import HardenOptions, HardenResult, harden
 from deepwright.workflows.labelling import Labelled, LabelOptions, Question, label
+from deepwright.workflows.plan_options import PlanOptions, domains
+from deepwright.workflows.planned import Planned
+from deepwright.workflows.planning import growth, plan
 from deepwright.workflows.problems import catalogue
 from deepwright.workflows.publishing import Published, PublishOptions, publish
 from deepwright.workflows.shrinking import ShrinkOptions, Shrunk, shrink
@@ -39,6 +42,8 @@ __all__ = [
     "HardenResult",
     "LabelOptions",
     "Labelled",
+    "PlanOptions",
+    "Planned",
     "PublishOptions",
     "Published",
     "Question",
@@ -51,11 +56,14 @@ __all__ = [
     "audit",
     "build_subject",
     "catalogue",
+    "domains",
     "drive",
     "exits",
+    "growth",
     "guard",
     "harden",
     "label",
+    "plan",
     "publish",
     "shrink",
     "solve",

@@ -14,11 +14,13 @@ from deepwright.pathfinding.domains.cubes import RubiksCube
 from deepwright.pathfinding.domains.domain import Children, Domain, DomainError
 from deepwright.pathfinding.domains.graphs import GraphDomain
 from deepwright.pathfinding.domains.lightsout import LightsOut, fewest_presses, nullity
+from deepwright.pathfinding.domains.named import DOMAINS, named_domain
 from deepwright.pathfinding.domains.npuzzle import NPuzzle
 from deepwright.pathfinding.domains.others import GridWorld, Hanoi
 from deepwright.pathfinding.domains.permutations import Pancakes, PermutationDomain
 
 __all__ = [
+    "DOMAINS",
     "Children",
     "Domain",
     "DomainError",
@@ -32,5 +34,6 @@ __all__ = [
     "RubiksCube",
     "check_domain",
     "fewest_presses",
+    "named_domain",
     "nullity",
 ]

@@ -1,0 +1,70 @@
+"""`deepwright plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deepwright.cli.commands import Command
+from deepwright.cli.words import DEVICE, FRESH, JSON, PATH, SEED, out, tell, words
+
+
+@click.command(cls=Command, example="deepwright plan npuzzle.3 --seconds 2 --instances 5")
+@words(
+    click.argument("domain", required=False),
+    click.option("--list", "listing", is_flag=True, help="Name the bundled domains."),
+    click.option("--growth", type=int, help="Only count the states at 0, 1, ... this many actions from the goal."),
+    click.option("--heuristic", type=PATH, help="Folder or file of an earlier plan, instead of training one."),
+    click.option("--seconds", type=float, default=40.0, show_default=True, help="CPU seconds of training."),
+    click.option("--method", default="davi", show_default=True, help="davi, lhbl or supervised."),
+    click.option("--width", type=int, default=128, show_default=True, help="Of the network."),
+    click.option("--blocks", type=int, default=2, show_default=True, help="Of the network."),
+    click.option("--k-max", type=int, help="Longest walk of training; instances are walks of this length."),
+    click.option("--instances", type=int, default=100, show_default=True, help="How many are solved."),
+    click.option("--file", type=PATH, help=".npz with `states` (and `goals`) instead of walks."),
+    click.option("--batch-size", type=int, default=10, show_default=True, help="Nodes expanded at once."),
+    click.option("--weight", type=float, help="Of the path's cost, 0..1; chosen on other instances by default."),
+    click.option("--max-nodes", type=int, default=200_000, show_default=True, help="Of a search."),
+    SEED,
+    DEVICE,
+    FRESH,
+    out("plan", "plan.html, plan.json, heuristic.safetensors, instances.npz and path.gif"),
+    JSON,
+)
+def plan(json_file: Path | None, listing: bool, growth: int | None, domain: str | None, **options: Any) -> None:
+    """Find cheap paths in DOMAIN with a heuristic that is trained for it, and hold it against the domain's own.
+
+    DOMAIN is a name of --list or a Python file with `domain = ...` (it is run); npuzzle.3 by default. Every path is
+    replayed. Killed, training goes on from where it was.
+    """
+    from deepwright import workflows
+    from deepwright.core.files import write_json
+
+    if listing:
+        for name, text in workflows.domains().items():
+            click.echo(f"{name:10} {text}")
+        return
+    if growth is not None:
+        for depth, size in enumerate(workflows.growth(domain or "npuzzle.3", growth)):
+            click.echo(f"{depth:4} {size}")
+        return
+    given = {name: value for name, value in options.items() if value is not None}
+    if domain is not None:
+        given["domain"] = domain
+    found = workflows.plan(workflows.PlanOptions(given.pop("domain", "npuzzle.3"), **given), say=tell)
+    if json_file is not None:
+        write_json(json_file, found.to_dict())
+    _print(found, options["out"])
+
+
+def _print(found: Any, folder: Path) -> None:
+    from deepwright.report import print_table
+
+    print_table(found.table)
+    for line in found.lines():
+        click.echo(line)
+    for file in (folder / "plan.html", folder / "plan.json", folder / "heuristic.safetensors", folder / "path.gif"):
+        if file.exists():
+            click.echo(str(file))

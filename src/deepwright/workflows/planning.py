@@ -1,0 +1,225 @@
+"""Plan in a domain: train a heuristic, search with it, hold it against those that are never too high."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deepwright.core.devices import resolve
+from deepwright.core.errors import InputError
+from deepwright.core.files import write_atomic, write_json, write_text
+from deepwright.core.progress import bar
+from deepwright.core.randomness import derive_seed
+from deepwright.core.statistics import Interval
+from deepwright.pathfinding import (
+    Domain,
+    Heuristic,
+    Limits,
+    LowerBoundHeuristic,
+    Result,
+    TableHeuristic,
+    ZeroHeuristic,
+    bwas,
+    check_domain,
+    sphere_sizes,
+)
+from deepwright.workflows.options import Say, finished, quiet, require_writable, unfinished
+from deepwright.workflows.path_films import path_film
+from deepwright.workflows.plan_options import PlanOptions, domain_of
+from deepwright.workflows.planned import Arm, Depths, Planned, plan_figures, plan_page
+
+WEIGHTS = (1.0, 0.8, 0.7, 0.6, 0.5)
+_VALIDATION, _SLACK = (
+    20,
+    1.03,
+)  # instances on which a weight is chosen, and what its paths may cost beyond the least known
+_LOOKED_AT = 4000  # states whose h is drawn against their true cost
+_TABLE = 400_000  # states that are few enough for all of them to be looked at
+
+
+def plan(options: PlanOptions = PlanOptions(), *, say: Say = quiet) -> Planned:  # noqa: B008 - frozen
+    """Train a heuristic (or take one); solve instances with it and with the domain's bounds, each at its best weight.
+
+    Args:
+        options: the domain and the rest.
+        say: told what is done.
+
+    Raises:
+        InputError: a domain that breaks its contract, instances that aren't its states; bad input of any kind.
+    """
+    require_writable(options.out)
+    out, state = Path(options.out), unfinished(options.out, options.fresh)
+    domain = domain_of(options.domain)
+    device = torch.device(resolve(options.device or "cpu", "device"))
+    if not isinstance(options.domain, str) or options.domain.endswith(".py"):
+        say(f"{domain.name}: contract kept on {check_domain(domain, n=200, seed=options.seed)} states")
+    starts, goals = (x.to(device) for x in _instances(domain, options))
+    _keep(out / "instances.npz", starts, goals)
+    table = _table(domain, goals)
+    learned, training = learned_heuristic(domain, options, state, device, say)
+    known: dict[str, Heuristic] = {"learned": learned, **bounds_of(domain, goals)}
+    arms = [_arm(name, heuristic, domain, (starts, goals), options, table, say) for name, heuristic in known.items()]
+    planned = Planned(domain.name, arms, _least(table, starts, goals, arms), table is not None, training)
+    depths = _depths(table, learned, domain, options)
+    write_json(out / "plan.json", planned.to_dict())
+    film = _film(domain, starts, arms[0], out / "path.gif")
+    write_text(out / "plan.html", plan_page(planned, plan_figures(planned, depths), film))
+    finished(options.out)
+    return planned
+
+
+def growth(domain: str | Path | Domain, radius: int) -> list[int]:
+    """How many states are 0, 1, ..., radius actions away from a domain's goal.
+
+    Args:
+        domain: see `PlanOptions.domain`.
+        radius: how far.
+    """
+    return sphere_sizes(domain_of(domain), radius)
+
+
+def _instances(domain: Domain, options: PlanOptions) -> tuple[Tensor, Tensor]:
+    """Starts and goals: of a file, or walks away from the domain's goals."""
+    if options.file is None:
+        steps = torch.full((options.instances,), options.reach)
+        return domain.sample_instances(steps, derive_seed("plan", "instances", seed=options.seed))
+    if not Path(options.file).is_file():
+        raise InputError("file", given=f"{options.file} does not exist", expected=".npz with `states`")
+    with np.load(options.file, allow_pickle=False) as held:
+        if "states" not in held:
+            raise InputError(str(options.file), given=f"arrays {sorted(held)}", expected="`states`, and maybe `goals`")
+        states = torch.as_tensor(held["states"])
+        goals = torch.as_tensor(held["goals"]) if "goals" in held else None
+    states = states.to(domain.state_dtype) if not states.is_floating_point() else states
+    domain.require_states(states, "states of the file")
+    if goals is None:
+        if domain.goal is None:
+            raise InputError(
+                str(options.file), given="no goals", expected=f"`goals`: {domain.name} has none of its own"
+            )
+        goals = domain.goal.expand(len(states), *domain.goal.shape)
+    if len(goals) != len(states):
+        raise InputError(
+            str(options.file), given=f"{len(states)} states, {len(goals)} goals", expected="as many of both"
+        )
+    return states[: options.instances], goals.to(domain.state_dtype)[: options.instances]
+
+
+def _keep(path: Path, starts: Tensor, goals: Tensor) -> None:
+    """As `file` takes them."""
+
+    def write(stream: BinaryIO) -> None:
+        np.savez(stream, states=starts.cpu().numpy(), goals=goals.cpu().numpy())
+
+    write_atomic(path, write)
+
+
+def bounds_of(domain: Domain, goals: Tensor) -> dict[str, Heuristic]:
+    """The heuristics of a domain that are never too high, by name; h = 0 where it knows none.
+
+    Args:
+        domain: any.
+        goals: (n, ...) that are sought.
+    """
+    if type(domain).lower_bound is Domain.lower_bound:
+        return {"none (h = 0)": ZeroHeuristic()}
+    return {"the domain's bound": LowerBoundHeuristic(domain)}
+
+
+def _table(domain: Domain, goals: Tensor) -> TableHeuristic | None:
+    """Exact costs, where there is one goal and the states are few."""
+    if domain.inverse is None or not domain.unit_cost or not bool((goals == goals[:1]).all()):
+        return None
+    try:
+        table = TableHeuristic(domain, goal=goals[0], max_states=_TABLE)
+    except InputError:
+        return None
+    return table if table.complete else None
+
+
+def _arm(
+    name: str,
+    heuristic: Heuristic,
+    domain: Domain,
+    instances: tuple[Tensor, Tensor],
+    options: PlanOptions,
+    table: TableHeuristic | None,
+    say: Say,
+) -> Arm:
+    """One heuristic at its weight: the one with the fewest expansions on other instances, at little above the least."""
+    weight = options.weight
+    if weight is None:
+        weight = _best_weight(heuristic, domain, options, table, instances[0].device)
+    say(f"{name}: {len(instances[0])} instances at weight {weight:g}")
+    return Arm(name, weight, _searched(domain, *instances, heuristic, weight, options, name))
+
+
+def _best_weight(
+    heuristic: Heuristic, domain: Domain, options: PlanOptions, table: TableHeuristic | None, device: torch.device
+) -> float:
+    steps = torch.full((_VALIDATION,), options.reach)
+    starts, goals = (
+        x.to(device) for x in domain.sample_instances(steps, derive_seed("plan", "validation", seed=options.seed))
+    )
+    runs = {w: _searched(domain, starts, goals, heuristic, w, options, f"weight {w:g}") for w in WEIGHTS}
+    costs = {w: np.array([r.cost for r in results]) for w, results in runs.items()}
+    least = np.min(list(costs.values()), 0) if table is None else table(starts, goals).cpu().numpy()
+    near = [w for w in WEIGHTS if costs[w].sum() <= _SLACK * least.sum() and np.isfinite(costs[w]).all()]
+    return min(near or [max(WEIGHTS)], key=lambda w: sum(r.nodes_expanded for r in runs[w]))
+
+
+def _searched(
+    domain: Domain,
+    starts: Tensor,
+    goals: Tensor,
+    heuristic: Heuristic,
+    weight: float,
+    options: PlanOptions,
+    what: str,
+) -> list[Result]:
+    limits, found = Limits(nodes=options.max_nodes), []
+    with bar(what, len(starts)) as watched:
+        for start, goal in zip(starts, goals):
+            found.append(
+                bwas(domain, start, goal, heuristic, batch_size=options.batch_size, weight=weight, limits=limits)
+            )
+            watched.advance()
+    return found
+
+
+def _least(table: TableHeuristic | None, starts: Tensor, goals: Tensor, arms: Sequence[Arm]) -> list[float]:
+    """The least cost known of each instance: exact ones, or the least of all paths that were found."""
+    if table is not None:
+        return table(starts, goals).tolist()
+    return [min(costs) for costs in zip(*([r.cost for r in arm.results] for arm in arms))]
+
+
+def _depths(table: TableHeuristic | None, learned: Heuristic, domain: Domain, options: PlanOptions) -> Depths:
+    """What the learned heuristic says at each true cost: its mean, and the range of the middle half."""
+    if table is None:
+        return []
+    steps = torch.arange(_LOOKED_AT) % (options.reach + 1)
+    states, _ = domain.sample_instances(steps, derive_seed("plan", "depths", seed=options.seed))
+    states = states.to(table.goal.device)
+    goals = table.goal.expand(len(states), *table.goal.shape)
+    true, said = table(states, goals), learned(states, goals)
+    found = []
+    for depth in true.unique().tolist():
+        there = said[true == depth].double()
+        low, middle, high = there.quantile(there.new_tensor([0.25, 0.5, 0.75])).tolist()
+        found.append((depth, Interval(middle, low, high)))
+    return found
+
+
+def _film(domain: Domain, starts: Tensor, arm: Arm, path: Path) -> str | None:
+    """The longest path that the first heuristic found."""
+    solved = [i for i, r in enumerate(arm.results) if r.actions]
+    if not solved:
+        return None
+    i = max(solved, key=lambda i: arm.results[i].cost)
+    return path_film(domain, starts[i], arm.results[i].actions or [], path)
