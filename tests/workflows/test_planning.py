@@ -1,0 +1,132 @@
+"""`deepwright plan`: domains by name and of the user's, instances of a file, arms at their weights, what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from deepwright.core.errors import InputError
+from deepwright.pathfinding import DomainError, NPuzzle, TableHeuristic, named_domain, validate_path
+from deepwright.workflows import PlanOptions, domains, growth, plan
+from deepwright.workflows.plan_options import domain_of
+
+CLOCK = """
+import torch
+from deepwright.pathfinding import Children, Domain
+
+class Clock(Domain):
+    name, state_shape, num_values, num_actions, inverse = "clock", (1,), 12, 2, (1, 0)
+    goal = torch.zeros(1, dtype=torch.uint8)
+
+    def expand(self, states):
+        hours = torch.stack([(states + 1) % 12, (states + {back}) % 12], 1)
+        costs = torch.ones(len(states), 2, device=states.device)
+        return Children(hours, costs, costs.bool())
+
+domain = Clock()
+"""
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    out = tmp_path_factory.mktemp("plan")
+    options = PlanOptions("npuzzle.2", seconds=0.5, k_max=8, instances=6, width=16, blocks=1, out=out)
+    return plan(options), out
+
+
+def test_every_arm_solves_and_costs_are_held_against_the_table(planned):
+    found, out = planned
+    held = np.load(out / "instances.npz")
+    states, goals = torch.as_tensor(held["states"]), torch.as_tensor(held["goals"])
+    puzzle = NPuzzle(2)
+    assert found.exact
+    assert found.least == TableHeuristic(puzzle)(states, goals).tolist()
+    for arm in found.arms:
+        for state, result in zip(states, arm.results, strict=True):
+            assert validate_path(puzzle, state, puzzle.goal, result.actions) == result.cost
+    bound = found.arms[1]
+    assert [r.cost for r in bound.results if bound.weight == 1] == (found.least if bound.weight == 1 else [])
+
+
+def test_the_files_say_what_the_result_says(planned):
+    found, out = planned
+    assert json.loads((out / "plan.json").read_text())["arms"][0]["name"] == "learned"
+    page = (out / "plan.html").read_text()
+    assert "npuzzle.2" in page and "data:image/gif" in page
+    assert not (out / ".unfinished").exists()
+
+
+def test_instances_of_a_file_are_solved_with_an_earlier_heuristic(planned, tmp_path):
+    _, out = planned
+    options = PlanOptions("npuzzle.2", heuristic=out, file=out / "instances.npz", weight=1, k_max=8, out=tmp_path)
+    again = plan(options)
+    assert again.least == planned[0].least
+    assert {arm.weight for arm in again.arms} == {1}
+
+
+def test_a_heuristic_of_another_domain_is_refused(planned, tmp_path):
+    with pytest.raises(InputError, match=r"npuzzle\.2"):
+        plan(PlanOptions("lightsout.2", heuristic=planned[1], out=tmp_path))
+
+
+def test_a_domain_of_the_user_s_is_run_and_checked(tmp_path):
+    (tmp_path / "clock.py").write_text(CLOCK.format(back=11))
+    made = PlanOptions(tmp_path / "clock.py", seconds=0.2, k_max=6, instances=3, width=8, out=tmp_path / "plan")
+    found = plan(made)
+    assert found.domain == "clock"
+    assert max(found.least) <= 6
+
+
+def test_a_domain_that_breaks_its_contract_is_refused(tmp_path):
+    (tmp_path / "clock.py").write_text(CLOCK.format(back=10))
+    with pytest.raises(DomainError):
+        plan(PlanOptions(tmp_path / "clock.py", out=tmp_path / "plan"))
+
+
+def test_growth_counts_the_states_at_each_distance():
+    assert growth("cube3", 3) == [1, 12, 114, 1068]  # quarter turns
+
+
+@pytest.mark.parametrize("name", domains())
+def test_every_name_makes_a_domain(name):
+    assert named_domain(name).name.startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("npuzle.3", "npuzzle"),
+        ("npuzzle.3.3", r"npuzzle\.4"),
+        ("npuzzle.x", r"npuzzle\.4"),
+        ("npuzzle.-3", r"npuzzle\.4"),
+        ("none.py", "does not exist"),
+    ],
+)
+def test_names_that_are_none_are_refused(given, told):
+    with pytest.raises(InputError, match=told):
+        domain_of(given)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"other": np.zeros((2, 4), np.uint8)}, "states"),
+        ({"states": np.full((1, 4), 9, np.uint8)}, "npuzzle.2"),
+        ({"states": np.array([[1, 1, 2, 0]], np.uint8)}, "npuzzle.2"),
+        ({"states": np.array([[1.5, 1, 2, 0]])}, "npuzzle.2"),
+        ({"states": np.array([[1, 2, 3, 0]], np.uint8), "goals": np.zeros((2, 4), np.uint8)}, "1 states, 2 goals"),
+    ],
+)
+def test_files_of_something_else_are_refused(arrays, told, tmp_path):
+    np.savez(tmp_path / "f.npz", **arrays)
+    with pytest.raises(InputError, match=told):
+        plan(PlanOptions("npuzzle.2", file=tmp_path / "f.npz", out=tmp_path / "plan"))
+
+
+@pytest.mark.parametrize(
+    "options", [{"seconds": 0}, {"weight": 2}, {"instances": 0}, {"method": "none"}, {"device": "none"}, {"k_max": 0}]
+)
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(InputError):
+        PlanOptions(**options)
