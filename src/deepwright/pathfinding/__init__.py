@@ -31,18 +31,24 @@ from deepwright.pathfinding.domains import (
 )
 from deepwright.pathfinding.heuristics import (
     Heuristic,
+    LearnedHeuristic,
     LowerBoundHeuristic,
     MaxHeuristic,
     QHeuristic,
+    QNet,
     TableHeuristic,
+    ValueNet,
     ZeroHeuristic,
     estimates,
     sphere_sizes,
 )
+from deepwright.pathfinding.learning import CollapseWarning, DivergedError, Trainer
 from deepwright.pathfinding.search import InvalidPathError, Limits, Result, bwas, states_along, validate_path
 
 __all__ = [
     "Children",
+    "CollapseWarning",
+    "DivergedError",
     "Domain",
     "DomainError",
     "GraphDomain",
@@ -50,6 +56,7 @@ __all__ = [
     "Hanoi",
     "Heuristic",
     "InvalidPathError",
+    "LearnedHeuristic",
     "LightsOut",
     "Limits",
     "LowerBoundHeuristic",
@@ -58,9 +65,12 @@ __all__ = [
     "Pancakes",
     "PermutationDomain",
     "QHeuristic",
+    "QNet",
     "Result",
     "RubiksCube",
     "TableHeuristic",
+    "Trainer",
+    "ValueNet",
     "ZeroHeuristic",
     "bwas",
     "check_domain",
