@@ -43,6 +43,13 @@ def test_values_without_spread_hold_at_the_bar():
     assert Claim.at_most("c", [1.0, 1.0, 1.0], 1.0).holds
 
 
+def test_no_difference_in_any_seed_shows_none():
+    claim = Claim.at_least("ours less theirs", [0.0] * 5, 0.0)
+    assert claim.verdict == "not shown"
+    assert Claim.at_most("ours less theirs", [0.0] * 5, 0.0).verdict == "not shown"
+    assert Claim.at_least("in every seed", [0.0] * 5, 0.0, every=True).holds
+
+
 @pytest.mark.parametrize("n", [3, 5, 6, 7, 10])
 @pytest.mark.parametrize("value", [0.1, 0.3, 0.7, 1.1])
 def test_no_rounding_decides_values_without_spread(value, n):

@@ -20,7 +20,8 @@ class Claim:
     """What a paper (or we) assert, what was measured, and whether it holds.
 
     A claim about a mean holds when its whole 95 % interval lies on the side that was asked for, fails when the whole
-    interval lies on the other, and isn't shown when the bar is inside; over one seed nothing is shown. A claim about
+    interval lies on the other, and isn't shown when the bar is inside; over one seed nothing is shown, nor by
+    differences that all are 0 where the bar is. A claim about
     every seed holds when each is on that side. A number that is no sample (a closed form, a proof, a timing) decides
     by itself.
 
@@ -154,8 +155,8 @@ class Claim:
             given = f"n = {many} over {counted} values" if counted else f"an interval with n = {n}"
             raise InputError(f"claim {text!r}", given=given, expected="the seeds that it was measured over")
         low, high = ends
-        if rule == "mean" and (many == 1 or low is None):  # a mean alone decides nothing
-            holds = False
+        if rule == "mean" and (many == 1 or low is None or low == high == threshold == 0):
+            holds = False  # a mean alone decides nothing, and no difference in any seed is none
         return cls(text, found.value, threshold, sense, bool(holds), many, spread, low, high, rule, basis)
 
 

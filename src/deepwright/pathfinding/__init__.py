@@ -33,18 +33,25 @@ from deepwright.pathfinding.domains import (
 )
 from deepwright.pathfinding.heuristics import (
     Heuristic,
+    LearnedHeuristic,
     LowerBoundHeuristic,
     MaxHeuristic,
+    QHeuristic,
+    QNet,
     TableHeuristic,
+    ValueNet,
     ZeroHeuristic,
     estimates,
     sphere_sizes,
 )
+from deepwright.pathfinding.learning import CollapseWarning, DivergedError, Trainer
 from deepwright.pathfinding.search import InvalidPathError, Limits, Result, bwas, states_along, validate_path
 
 __all__ = [
     "DOMAINS",
     "Children",
+    "CollapseWarning",
+    "DivergedError",
     "Domain",
     "DomainError",
     "GraphDomain",
@@ -52,6 +59,7 @@ __all__ = [
     "Hanoi",
     "Heuristic",
     "InvalidPathError",
+    "LearnedHeuristic",
     "LightsOut",
     "Limits",
     "LowerBoundHeuristic",
@@ -59,9 +67,13 @@ __all__ = [
     "NPuzzle",
     "Pancakes",
     "PermutationDomain",
+    "QHeuristic",
+    "QNet",
     "Result",
     "RubiksCube",
     "TableHeuristic",
+    "Trainer",
+    "ValueNet",
     "ZeroHeuristic",
     "bwas",
     "check_domain",

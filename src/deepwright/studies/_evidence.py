@@ -100,7 +100,7 @@ def _decided(claim: Claim) -> bool:
     known = claim.low is not None and claim.high is not None
     if claim.sense not in (">=", "<=") or not math.isfinite(claim.measured):
         return False
-    if claim.rule == "mean" and (not known or claim.n < 2):
+    if claim.rule == "mean" and (not known or claim.n < 2 or claim.low == claim.high == claim.threshold == 0):
         return False
     if claim.sense == ">=":
         return bool((claim.measured if claim.low is None else claim.low) >= claim.threshold)

@@ -101,7 +101,7 @@ def _driven(campaigns: Runs) -> list[Claim]:
             "imitation without steering noise fails more often than with it (clean roads, before DAgger)",
             [c[WITHOUT] - c[FIRST] for c in controls],
             0.0,
-        ).because("On these roads the expert alone shows enough of the way back, in some seeds.", CONTROLS),
+        ).because("On these roads the expert alone shows enough of the way back.", CONTROLS),
     ]
 
 

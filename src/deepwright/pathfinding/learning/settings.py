@@ -1,0 +1,78 @@
+"""How a heuristic is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.requirements import require_positive, require_whole, require_within
+from deepwright.pathfinding.heuristics.outputs import KINDS
+from deepwright.pathfinding.learning.walks import WALKS
+
+METHODS = ("davi", "lhbl", "q", "supervised")
+_COPIED = {"davi": 15, "lhbl": 50, "q": 15, "supervised": 1}  # iterations; h grows by a step or a horizon a copy
+
+
+@dataclass(frozen=True)
+class Training:
+    """What `Trainer` is asked for; see there."""
+
+    method: str
+    kind: str
+    her: bool
+    k_max: int
+    balance: bool
+    search_itrs: int
+    batch_size: int
+    target_update: int
+    walk: str
+    warmup_walks: int
+    bounded: bool
+    explore: float
+    weight: float
+    lr: float
+    lr_decay: float
+    loss: str
+    over_weight: float
+    replay: int
+    check_every: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise unknown_name("method", self.method, METHODS)
+        if self.kind not in KINDS:
+            raise InputError("kind", given=repr(self.kind), expected=" or ".join(map(repr, KINDS)))
+        if self.walk not in WALKS:
+            raise InputError("walk", given=repr(self.walk), expected=" or ".join(map(repr, WALKS)))
+        if self.loss not in ("mse", "huber"):
+            raise InputError("loss", given=repr(self.loss), expected="'mse' or 'huber'")
+        for name in ("k_max", "search_itrs", "batch_size", "target_update", "check_every"):
+            require_whole(1, **{name: getattr(self, name)})
+        require_whole(0, warmup_walks=self.warmup_walks, replay=self.replay)
+        require_whole(seed=self.seed)
+        require_within(0.0, 1.0, explore=self.explore, weight=self.weight)
+        require_within(0.0, 1.0, ends="(]", lr_decay=self.lr_decay)
+        require_positive(lr=self.lr, over_weight=self.over_weight)
+        self._require_whole_method()
+
+    def _require_whole_method(self) -> None:
+        """Words that don't go together."""
+        if self.method in ("davi", "lhbl") and self.kind != "v":
+            raise InputError("kind", given=repr(self.kind), expected=f'"v" for the method {self.method!r}')
+        if self.method == "q" and self.kind == "v":
+            raise InputError("kind", given='"v"', expected='"q_fixed" or "q_in" for the method "q"')
+        if self.her and (self.method not in ("davi", "lhbl") or self.search_itrs < 2):
+            given = f"method {self.method!r}, search_itrs {self.search_itrs}"
+            raise InputError("her", given=given, expected='"davi" or "lhbl" with search_itrs of 2 or more')
+        if self.method == "supervised" and self.search_itrs > 1:
+            raise InputError("search_itrs", given=self.search_itrs, expected='1: "supervised" walks search nothing')
+
+
+def copied_each(method: str) -> int:
+    """Iterations from one copy of the target network to the next, where nobody says.
+
+    Args:
+        method: of training.
+    """
+    return _COPIED.get(method, 15)

@@ -1,0 +1,434 @@
+"""Training a heuristic: walks, searches from where they end, targets, and the network that learns them."""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepwright.core.devices import device_of
+from deepwright.core.errors import InputError
+from deepwright.core.interrupt import graceful
+from deepwright.core.randomness import derive_seed, generator, local_rng
+from deepwright.core.requirements import require_network, require_positive, require_whole
+from deepwright.core.resume import Resume, architecture, digest
+from deepwright.pathfinding.domains.domain import Domain, DomainError
+from deepwright.pathfinding.heuristics.learned import LearnedHeuristic, identity_of
+from deepwright.pathfinding.heuristics.outputs import action_values, state_values, taken_values
+from deepwright.pathfinding.learning.batches import rolled, searched, walked
+from deepwright.pathfinding.learning.curriculum import Curriculum
+from deepwright.pathfinding.learning.examples import Examples, Replay
+from deepwright.pathfinding.learning.forests import grow
+from deepwright.pathfinding.learning.settings import Training, copied_each
+from deepwright.pathfinding.learning.walks import Walks, backward_walks, forward_walks
+
+Begin = Callable[[int, torch.Generator], Tensor]
+_TESTED = 100  # instances of a check
+
+
+class CollapseWarning(UserWarning):
+    """Targets grew and fewer instances were solved, check after check: walks were made shorter."""
+
+
+class DivergedError(InputError):
+    """The network gave NaN or infinity; it has its weights of the last good check again."""
+
+
+class Trainer:
+    """Trains a network to say how far a state is from its goal.
+
+    Instances are random walks of 0 to `k_max` steps from a goal. "davi" learns y = min_a c + h(T(s, a)) of a target
+    network, "lhbl" the backed-up values of a small search tree, "q" y = c + min_a' Q(s', a'), "supervised" the walk's
+    own cost. Every number that is drawn depends on `seed` and the iteration alone.
+
+    Args:
+        domain: whose states.
+        net: (states, goals) -> (B,); for actions (B, A), or with actions as a third input. It is trained in place.
+        method: of the four.
+        kind: "v", "q_fixed" or "q_in"; where not given "v", or for `QNet` and the method "q" what it is.
+        her: searches that failed are learned from with a goal that they reached.
+        k_max: the longest walk.
+        balance: walks begin with one step and are doubled whenever at least half of the test instances are solved.
+        search_itrs: nodes that are expanded of each instance; all of them are trained on.
+        batch_size: states of one iteration, about.
+        target_update: iterations from one copy of the target network to the next; 15, for "lhbl" 50. h can grow by one
+            action a copy, by the tree's depth with "lhbl".
+        walk: "direct" or "plain": see `backward_walks`.
+        warmup_walks: so many iterations learn the walks' costs first.
+        bounded: targets of "davi" and "lhbl" are at most the cost of a way that is known: the walk's, the tree's.
+        explore: with "q" the share of actions taken at random.
+        weight: of the path's cost in the small searches.
+        lr: Adam's.
+        lr_decay: the factor of the learning rate at each iteration.
+        loss: "mse" or "huber".
+        over_weight: of errors that say too much, against those that say too little.
+        replay: so many of the latest examples are kept, and batches drawn from them; 0 learns the newest.
+        check_every: iterations from one check (curriculum, good weights, row of the history) to the next.
+        begin: (n, generator) -> states where walks begin, for domains whose actions can't be taken back.
+        seed: of everything that is drawn.
+        device: where it is trained; where the network lives if not given.
+
+    Attributes:
+        iteration: how many are done.
+        history: a row a check: iteration, loss, mean target, share solved, longest walk, states so far.
+
+    Raises:
+        InputError: words that don't go together, numbers out of range.
+
+    Source: arXiv 2603.23873.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        net: nn.Module,
+        method: str = "davi",
+        *,
+        kind: str | None = None,
+        her: bool = False,
+        k_max: int = 30,
+        balance: bool = True,
+        search_itrs: int = 1,
+        batch_size: int = 1000,
+        target_update: int | None = None,
+        walk: str = "direct",
+        warmup_walks: int = 0,
+        bounded: bool = True,
+        explore: float = 0.5,
+        weight: float = 1.0,
+        lr: float = 1e-3,
+        lr_decay: float = 0.9999993,
+        loss: str = "mse",
+        over_weight: float = 1.0,
+        replay: int = 0,
+        check_every: int = 100,
+        begin: Begin | None = None,
+        seed: int = 0,
+        device: torch.device | str | None = None,
+    ) -> None:
+        require_network(net, "net")
+        self.settings = Training(
+            method,
+            _kind(net, method) if kind is None else kind,
+            her,
+            k_max,
+            balance,
+            search_itrs,
+            batch_size,
+            copied_each(method) if target_update is None else target_update,
+            walk,
+            warmup_walks,
+            bounded,
+            explore,
+            weight,
+            lr,
+            lr_decay,
+            loss,
+            over_weight,
+            replay,
+            check_every,
+            seed,
+        )
+        if domain.inverse is None and begin is None:
+            hint = "begin=, states where walks begin"
+            raise DomainError(f"{domain.name} can't be walked backwards", given="no `inverse`", hint=hint)
+        if her and getattr(net, "goals", True) is False:
+            raise InputError("her", given="a network that doesn't see the goal", expected="one made with goals=True")
+        self.domain, self.begin = domain, begin
+        self.net = net if device is None else net.to(device)
+        self.device = device_of(self.net)
+        self._start = digest(self.net.state_dict())
+        self.target = copy.deepcopy(self.net).eval().requires_grad_(False)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=lr)
+        self.scheduler = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, lr_decay)
+        self.curriculum, self.store = Curriculum(k_max, balance), Replay(replay)
+        self.iteration, self.states_seen = 0, 0
+        self.history: list[dict[str, float]] = []
+        self._sums = [0.0, 0.0, 0.0]  # loss, targets and iterations since the last check
+        self._good = self.state_dict()
+
+    def fit(
+        self,
+        max_itrs: int | None = None,
+        max_seconds: float | None = None,
+        until: Callable[[Trainer], bool] | None = None,
+        *,
+        checkpoint: Path | str | None = None,
+        every: int = 100,
+        report: Callable[[str], object] | None = None,
+        report_every: float = 60.0,
+    ) -> LearnedHeuristic:
+        """Train until one of the three says that it is enough.
+
+        Args:
+            max_itrs: iterations in all, those of an earlier fit or of the checkpoint among them.
+            max_seconds: by the clock, of this call.
+            until: asked after each iteration.
+            checkpoint: a file to go on from and to save to, at Ctrl-C and SIGTERM too. It belongs to these settings,
+                this domain and these first weights.
+            every: iterations from one save to the next.
+            report: told a line of progress, the first at the first check.
+            report_every: seconds from one line to the next, at least.
+
+        Returns:
+            The heuristic; the network is in eval mode.
+
+        Raises:
+            InputError: no end is given, or the checkpoint belongs to other work; what differs is named.
+            DivergedError: the network gave NaN or infinity.
+        """
+        if max_itrs is None and max_seconds is None and until is None:
+            raise InputError("fit", given="no end", expected="max_itrs, max_seconds or until")
+        require_whole(1, every=every, **({} if max_itrs is None else {"max_itrs": max_itrs}))
+        require_positive(report_every=report_every, **({} if max_seconds is None else {"max_seconds": max_seconds}))
+        begin = time.perf_counter()
+        told = -report_every
+        with Resume(checkpoint, self._identity(), kind="training of a heuristic") as kept, graceful() as stop:
+            state = kept.load()
+            if state is not None:
+                self.load_state_dict(state)
+            first = self.states_seen
+            while not self._over(max_itrs, max_seconds, begin) and not stop:
+                try:
+                    self.step()
+                except DivergedError:
+                    self.load_state_dict(self._good)
+                    kept.save(self.state_dict())
+                    raise
+                if self.iteration % every == 0:
+                    kept.save(self.state_dict())
+                gone = time.perf_counter() - begin
+                if report is not None and self.history and gone - told >= report_every:
+                    told = gone
+                    report(self._line(gone, first, max_itrs, max_seconds))
+                if until is not None and until(self):
+                    break
+            kept.save(self.state_dict())
+            if stop:
+                raise stop.error()
+        return self.heuristic()
+
+    def heuristic(self, batch_size: int = 10_000) -> LearnedHeuristic:
+        """What was learned so far, with the network in eval mode.
+
+        Args:
+            batch_size: states in one pass.
+        """
+        return LearnedHeuristic(self.net.eval(), self.domain, self.settings.kind, batch_size)
+
+    def step(self) -> float:
+        """One iteration; its loss.
+
+        Raises:
+            DivergedError: the network gave NaN or infinity.
+        """
+        s = self.settings
+        rng = generator(s.seed, "iteration", self.iteration)
+        examples = self._examples(rng)
+        if s.replay:
+            self.store.add(examples)
+            examples = self.store.draw(s.batch_size, rng)
+        loss = self._learn(examples) if len(examples) else 0.0
+        self.iteration += 1
+        self.states_seen += len(examples)
+        target = float(examples.targets.mean()) if len(examples) else 0.0
+        self._sums = [a + b for a, b in zip(self._sums, (loss, target, 1.0))]
+        if self.iteration % s.target_update == 0:
+            self.target.load_state_dict(self.net.state_dict())
+        if self.iteration % s.check_every == 0:
+            self._check()
+        return loss
+
+    def evaluate(self, states: Tensor, goals: Tensor, iterations: int = 100) -> Tensor:
+        """Which instances a small search with what was learned solves: (B,).
+
+        Args:
+            states: (B, *state_shape).
+            goals: (B, ...).
+            iterations: nodes that are expanded of each.
+        """
+        self.net.eval()
+        states, goals = states.to(self.device), goals.to(self.device)
+        return grow(self.domain, states, goals, self._values_of(self.net), iterations, self.settings.weight).solved
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training goes on from: weights, target, optimiser, schedule, curriculum, replay and counters. What
+        is drawn depends on the seed and the iteration, so there is no generator to keep."""
+        return copy.deepcopy(
+            {
+                "settings": dict(vars(self.settings)),
+                "domain": identity_of(self.domain, self._any_goal),
+                "net": dict(self.net.state_dict()),
+                "target": dict(self.target.state_dict()),
+                "optimizer": self.optimizer.state_dict(),
+                "scheduler": self.scheduler.state_dict(),
+                "curriculum": self.curriculum.state_dict(),
+                "replay": self.store.state_dict(),
+                "counters": [self.iteration, self.states_seen],
+                "sums": list(self._sums),
+                "history": self.history,
+            }
+        )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave.
+
+        Args:
+            state: of a trainer with the same settings and domain.
+
+        Raises:
+            InputError: other settings, or another domain; each is named.
+        """
+        own = {**vars(self.settings), **identity_of(self.domain, self._any_goal)}
+        told = {**state["settings"], **state["domain"]}
+        differing = [name for name in own if told.get(name) != own[name]]
+        if differing:
+            given = ", ".join(f"{name} {told.get(name)}" for name in differing)
+            raise InputError("the state", given=given, expected=", ".join(f"{name} {own[name]}" for name in differing))
+        state = copy.deepcopy(state)
+        self.net.load_state_dict(state["net"])
+        self.target.load_state_dict(state["target"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.curriculum.load_state_dict(state["curriculum"])
+        self.store.load_state_dict(state["replay"], self.device)
+        self.iteration, self.states_seen = state["counters"]
+        self._sums, self.history = state["sums"], state["history"]
+        self._good = self.state_dict()
+
+    @property
+    def _any_goal(self) -> bool:
+        return LearnedHeuristic(self.net, self.domain, self.settings.kind).any_goal
+
+    def _identity(self) -> dict[str, Any]:
+        """What a checkpoint belongs to."""
+        start: dict[str, Any] = {"network": architecture(self.net), "first weights": self._start}
+        return {**vars(self.settings), **identity_of(self.domain, self._any_goal), "begin": self.begin, **start}
+
+    def _over(self, max_itrs: int | None, max_seconds: float | None, begin: float) -> bool:
+        if max_itrs is not None and self.iteration >= max_itrs:
+            return True
+        return max_seconds is not None and time.perf_counter() - begin >= max_seconds
+
+    def _walks(self, steps: Tensor, rng: torch.Generator) -> Walks:
+        steps = steps.to(self.device)
+        if self.begin is None:
+            return backward_walks(self.domain, steps, rng, self.settings.walk)
+        states = self.begin(len(steps), rng).to(self.device)
+        return forward_walks(self.domain, states, steps, rng, self.settings.walk)
+
+    def _examples(self, rng: torch.Generator) -> Examples:
+        s = self.settings
+        warm = s.method == "supervised" or self.iteration < s.warmup_walks
+        n = s.batch_size if warm else -(-s.batch_size // s.search_itrs)
+        steps = torch.randint(0, self.curriculum.k + 1, (n,), generator=rng)
+        walks = self._walks(steps, rng)
+        if warm:
+            return walked(walks, s, self.domain, rng)
+        if s.method == "q":
+            return rolled(walks, s, self.domain, self._q_of(self.target), rng)
+        spares = self._walks(steps, rng) if s.search_itrs > 1 else None
+        return searched(walks, spares, s, self.domain, self._values_of(self.target))[0]
+
+    def _q_of(self, net: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+        def values(states: Tensor, goals: Tensor) -> Tensor:
+            with torch.no_grad():
+                found = action_values(net, self.settings.kind, self.domain.num_actions, states, goals)
+            return self._finite(found).float().clamp_min(0)
+
+        return values
+
+    def _values_of(self, net: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+        if self.settings.kind != "v":
+            q = self._q_of(net)
+            return lambda states, goals: (
+                q(states, goals).masked_fill(~self.domain.expand(states).valid, torch.inf).amin(1)
+            )
+
+        def values(states: Tensor, goals: Tensor) -> Tensor:
+            with torch.no_grad():
+                found = state_values(net, states, goals)
+            return self._finite(found).float().clamp_min(0)
+
+        return values
+
+    def _finite(self, found: Tensor) -> Tensor:
+        if not bool(found.isfinite().all()):
+            wrong = int((~found.isfinite()).flatten(1 if found.ndim > 1 else 0).sum())
+            raise DivergedError(
+                f"the network's output at iteration {self.iteration}",
+                given=f"{wrong} of {found.numel()} numbers are NaN or infinite",
+                expected="numbers",
+                hint="a smaller lr, or a norm; the network has its weights of the last good check again",
+            )
+        return found
+
+    def _learn(self, examples: Examples) -> float:
+        s = self.settings
+        self.net.train()
+        with local_rng(derive_seed("dropout", self.iteration, seed=s.seed)):
+            if s.kind == "v":
+                said = state_values(self.net, examples.states, examples.goals)
+            else:
+                actions = self.domain.num_actions
+                said = taken_values(self.net, s.kind, examples.states, examples.goals, examples.taken, actions)
+        wanted = examples.targets.to(said.dtype)
+        measure = nn.functional.mse_loss if s.loss == "mse" else nn.functional.huber_loss
+        each = measure(said, wanted, reduction="none")
+        if s.over_weight != 1:
+            each = torch.where(said > wanted, each * s.over_weight, each)
+        loss = self._finite(each.mean()[None])[0]
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.scheduler.step()
+        return float(loss.detach())
+
+    def _check(self) -> None:
+        """A row of the history, the curriculum's next word, and weights to come back to."""
+        rng = generator(self.settings.seed, "check", self.iteration)
+        k = self.curriculum.k
+        steps = torch.linspace(0, k, _TESTED).round().long()
+        walks = self._walks(steps, rng)
+        budget = max(20, min(2 * k, 100) if k < self.curriculum.k_max else 0)
+        solved = float(self.evaluate(walks.states, walks.goals, budget).float().mean())
+        loss, target, count = self._sums
+        row = {"loss": loss / count, "target": target / count, "solved": solved, "k": float(k)}
+        self.history.append({"iteration": float(self.iteration), **row, "states": float(self.states_seen)})
+        self._sums = [0.0, 0.0, 0.0]
+        if self.curriculum.update(row["target"], solved) == "collapsed":
+            warnings.warn(
+                f"at iteration {self.iteration} targets grew while fewer instances were solved, five checks in a row: "
+                f"walks have at most {self.curriculum.k} steps now, not {k}; target_update may be too small",
+                CollapseWarning,
+                stacklevel=3,
+            )
+        self._good = self.state_dict()
+
+    def _line(self, gone: float, first: int, max_itrs: int | None, max_seconds: float | None) -> str:
+        row = self.history[-1]
+        rate = (self.states_seen - first) / max(gone, 1e-9)
+        left = []
+        if max_itrs is not None:
+            left.append((max_itrs - self.iteration) * self.settings.batch_size / max(rate, 1e-9))
+        if max_seconds is not None:
+            left.append(max_seconds - gone)
+        end = f", {max(min(left), 0) / 60:.1f} minutes left" if left else ""
+        return (
+            f"iteration {self.iteration}: loss {row['loss']:.3g}, mean target {row['target']:.2f}, {row['solved']:.0%} "
+            f"of walks up to {row['k']:.0f} steps solved, {rate:,.0f} states/s{end}"
+        )
+
+
+def _kind(net: nn.Module, method: str) -> str:
+    """What a network's outputs are, where nobody says."""
+    config = getattr(net, "config", {})
+    if method != "q" and "action_in" not in config:
+        return "v"
+    return "q_in" if config.get("action_in") else "q_fixed"
