@@ -12,10 +12,11 @@ from torch import Tensor
 
 from deepwright.core.devices import resolve
 from deepwright.core.errors import InputError
-from deepwright.core.files import write_atomic, write_json, write_text
+from deepwright.core.files import reading, write_atomic, write_json, write_text
 from deepwright.core.progress import bar
 from deepwright.core.randomness import derive_seed
 from deepwright.core.statistics import Interval
+from deepwright.core.zips import open_zip
 from deepwright.pathfinding import (
     Domain,
     Heuristic,
@@ -31,6 +32,7 @@ from deepwright.pathfinding import (
 from deepwright.workflows.options import Say, finished, quiet, require_writable, unfinished
 from deepwright.workflows.path_films import path_film
 from deepwright.workflows.plan_options import PlanOptions, domain_of
+from deepwright.workflows.plan_training import learned_heuristic
 from deepwright.workflows.planned import Arm, Depths, Planned, plan_figures, plan_page
 
 WEIGHTS = (1.0, 0.8, 0.7, 0.6, 0.5)
@@ -88,13 +90,12 @@ def _instances(domain: Domain, options: PlanOptions) -> tuple[Tensor, Tensor]:
     if options.file is None:
         steps = torch.full((options.instances,), options.reach)
         return domain.sample_instances(steps, derive_seed("plan", "instances", seed=options.seed))
-    if not Path(options.file).is_file():
-        raise InputError("file", given=f"{options.file} does not exist", expected=".npz with `states`")
-    with np.load(options.file, allow_pickle=False) as held:
-        if "states" not in held:
-            raise InputError(str(options.file), given=f"arrays {sorted(held)}", expected="`states`, and maybe `goals`")
-        states = torch.as_tensor(held["states"])
-        goals = torch.as_tensor(held["goals"]) if "goals" in held else None
+    expected = ".npz with `states`, and maybe `goals`"
+    with reading(f"cannot read {options.file}", expected, options.file):
+        open_zip(options.file, expected).close()
+        with np.load(options.file, allow_pickle=False) as held:
+            states = torch.as_tensor(held["states"])
+            goals = torch.as_tensor(held["goals"]) if "goals" in held else None
     states = states.to(domain.state_dtype) if not states.is_floating_point() else states
     domain.require_states(states, "states of the file")
     if goals is None:
