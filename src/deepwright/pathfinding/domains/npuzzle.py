@@ -40,10 +40,8 @@ class NPuzzle(Domain):
         Args:
             states: (B, n^2).
         """
-        if self._next.device != states.device:
-            self._next, self._valid = self._next.to(states.device), self._valid.to(states.device)
         blank = (states == 0).long().argmax(1)
-        other, valid = self._next[blank], self._valid[blank]  # (B, 4)
+        other, valid = self.neighbours(blank)
         children = states[:, None].expand(-1, 4, -1).clone()
         tile = states.gather(1, other)
         children.scatter_(2, blank[:, None, None].expand(-1, 4, 1), tile[:, :, None])
@@ -52,6 +50,16 @@ class NPuzzle(Domain):
         children = torch.where(valid[:, :, None], children, stays)
         costs = torch.ones(valid.shape, device=states.device)
         return Children(children, costs, valid if self.strict_actions else torch.ones_like(valid))
+
+    def neighbours(self, blank: Tensor) -> tuple[Tensor, Tensor]:
+        """By action, the cell whose tile moves into the blank, and whether there is one: (B, 4) both.
+
+        Args:
+            blank: (B,) its cell.
+        """
+        if self._next.device != blank.device:
+            self._next, self._valid = self._next.to(blank.device), self._valid.to(blank.device)
+        return self._next[blank], self._valid[blank]
 
     def lower_bound(self, states: Tensor, goals: Tensor) -> Tensor:
         """Manhattan distance: how far each tile is from its place.

@@ -1,5 +1,6 @@
 """Estimates of the cost to a goal: bounds that a domain knows, exact tables, networks."""
 
+from deepwright.pathfinding.heuristics.conflicts import LinearConflict
 from deepwright.pathfinding.heuristics.heuristic import (
     Heuristic,
     LowerBoundHeuristic,
@@ -10,19 +11,32 @@ from deepwright.pathfinding.heuristics.heuristic import (
 )
 from deepwright.pathfinding.heuristics.learned import LearnedHeuristic
 from deepwright.pathfinding.heuristics.networks import CellSum, QNet, ValueNet
+from deepwright.pathfinding.heuristics.patterns import (
+    AdditivePatterns,
+    PatternDatabase,
+    ProjectedTable,
+    corner_stickers,
+    partition,
+)
 from deepwright.pathfinding.heuristics.tables import TableHeuristic, sphere_sizes
 
 __all__ = [
+    "AdditivePatterns",
     "CellSum",
     "Heuristic",
     "LearnedHeuristic",
+    "LinearConflict",
     "LowerBoundHeuristic",
     "MaxHeuristic",
+    "PatternDatabase",
+    "ProjectedTable",
     "QHeuristic",
     "QNet",
     "TableHeuristic",
     "ValueNet",
     "ZeroHeuristic",
+    "corner_stickers",
     "estimates",
+    "partition",
     "sphere_sizes",
 ]
