@@ -197,13 +197,13 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         "deepxube",
-        "Pathfinding: domains as arrays, exact tables, batch weighted A* with lower bounds",
+        "Pathfinding: domains as arrays, learned heuristics, pattern databases, batch weighted A* with lower bounds",
         "2603.23873",
         "pathfinding",
         "search",
         ("bwas", "validate_path", "Domain", "check_domain", "RubiksCube", "NPuzzle", "LightsOut", "TableHeuristic"),
-        missing="learned heuristics and their training; Q*, beam, bidirectional and depth-first search; Sokoban; goals "
-        "by answer sets; a compiled engine; the command, a study, benchmarks",
+        study="paths",
+        missing="Q*, beam, bidirectional and depth-first search; goals by answer sets; a compiled engine; benchmarks",
     ),
     System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
     System(
