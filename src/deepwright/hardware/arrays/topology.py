@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from deepwright.core.errors import InputError, first_line
-from deepwright.core.files import reading
+from deepwright.core.errors import InputError
+from deepwright.core.files import reading, write_text
 from deepwright.hardware.arrays.gemm import GEMM, merged, require_gemms
 
 _MOST = 100_000
@@ -54,8 +54,4 @@ def write_topology(gemms: list[GEMM], path: Path | str) -> Path:
         if any(letter in name for letter in ',\n\r"'):
             raise InputError("a name", given=repr(g.name)[:60], expected="one without commas, quotes and line ends")
         lines += [f"{name}, {g.M}, {g.N}, {g.K},"] * g.copies
-    try:
-        Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}", given=first_line(error), expected="a file in a folder") from error
-    return Path(path)
+    return write_text(path, "\n".join(lines) + "\n")
