@@ -95,10 +95,10 @@ def beam(
             status = limit
             break
     if end < 0:
-        return Result(status, None, float("inf"), None, *counts, time.perf_counter() - begin)
+        return Result(status, None, float("inf"), None, counts[0], counts[1], counts[2], time.perf_counter() - begin)
     actions = _path(layers, end)
     cost = validate_path(domain, start, goal, actions)
-    return Result("solved", actions, cost, None, *counts, time.perf_counter() - begin)
+    return Result("solved", actions, cost, None, counts[0], counts[1], counts[2], time.perf_counter() - begin)
 
 
 def _children(domain: Domain, layer: _Layer, seen: Tensor, counts: list[int]) -> tuple[_Layer, Tensor, Tensor]:

@@ -67,8 +67,8 @@ def solve(
         if "width" in options:
             raise InputError("greedy", given="a width", expected="none, or the algorithm 'beam'")
         return beam(domain, start, goal, heuristic, width=1, limits=limits, **options)
-    search: Callable[..., Result] = {"bwas": bwas, "beam": beam, "idastar": idastar}[algorithm]
-    return search(domain, start, goal, heuristic, limits=limits, **options)
+    searches: dict[str, Callable[..., Result]] = {"bwas": bwas, "beam": beam, "idastar": idastar}
+    return searches[algorithm](domain, start, goal, heuristic, limits=limits, **options)
 
 
 def solve_many(
@@ -82,7 +82,7 @@ def solve_many(
     file: Path | str | None = None,
     **options: Any,
 ) -> list[Result]:
-    """One instance after another; with `file` each result is a line of JSON, and those that are there aren't done again.
+    """One instance after another; with `file` each result is kept there, and those that are there aren't done again.
 
     Args:
         domain: whose states.
@@ -91,7 +91,7 @@ def solve_many(
         heuristic: see `solve`.
         algorithm: see `solve`.
         limits: of each search.
-        file: of the results.
+        file: of the results, a journal of JSON lines.
         options: of the search.
 
     Raises:
