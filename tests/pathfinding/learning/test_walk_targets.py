@@ -124,7 +124,9 @@ def test_no_state_is_expanded_twice_in_a_tree(puzzle):
 def test_a_cheaper_way_to_a_state_that_waits_is_taken():
     edges = torch.tensor([[0, 1], [0, 2], [2, 1], [1, 3], [3, 4]])
     domain = GraphDomain(edges, torch.tensor([5.0, 1.0, 1.0, 1.0, 1.0]), goal=4)
-    forest = grow(domain, torch.tensor([[0]], dtype=torch.int32), domain.goal[None], lambda s, g: torch.zeros(len(s)), 9)
+    forest = grow(
+        domain, torch.tensor([[0]], dtype=torch.int32), domain.goal[None], lambda s, g: torch.zeros(len(s)), 9
+    )
     assert forest.states[forest.expanded][:, 0].tolist() == [0, 2, 1, 3]
     assert float(path_bounds(forest)[0]) == 4.0
 
@@ -168,9 +170,7 @@ def test_hindsight_is_that_of_loops(puzzle):
     forest = grow(puzzle, walks.states, walks.goals, values, 7)
     again = hindsight(forest, puzzle, values)
     y, on = tree_targets(again), again.expanded
-    got = [
-        (s.tolist(), g.tolist(), float(v)) for s, g, v in zip(again.states[on], again.goals[again.tree[on]], y[on])
-    ]
+    got = [(s.tolist(), g.tolist(), float(v)) for s, g, v in zip(again.states[on], again.goals[again.tree[on]], y[on])]
     wanted = brute_hindsight(forest, puzzle, values)
     assert len(wanted) >= 21
     key = [lambda row: (row[1], row[0], row[2])] * 2
@@ -205,7 +205,9 @@ def test_action_targets_are_values_when_q_is_exact(puzzle, table):
         y = action_targets(found.costs[:, action], done, exact(after), puzzle.expand(after).valid, at_goal)
         assert torch.equal(y[on & ~at_goal], q[on & ~at_goal, action])
         assert (y[at_goal] == 0).all()
-    dead = action_targets(torch.ones(1), torch.tensor([False]), torch.ones(1, 2), torch.zeros(1, 2).bool(), at_goal[1:2])
+    dead = action_targets(
+        torch.ones(1), torch.tensor([False]), torch.ones(1, 2), torch.zeros(1, 2).bool(), at_goal[1:2]
+    )
     assert dead.tolist() == [torch.inf]
 
 

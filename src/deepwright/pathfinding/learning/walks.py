@@ -32,6 +32,9 @@ class Walks:
     first: Int[Tensor, " b"]
     lengths: Int[Tensor, " b"]
 
+    def __getitem__(self, rows: slice) -> Walks:
+        return Walks(self.states[rows], self.goals[rows], self.costs[rows], self.first[rows], self.lengths[rows])
+
 
 def backward_walks(
     domain: Domain,
