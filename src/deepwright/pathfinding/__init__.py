@@ -31,6 +31,7 @@ from deepwright.pathfinding.domains import (
 )
 from deepwright.pathfinding.heuristics import (
     Heuristic,
+    HeuristicAudit,
     LearnedHeuristic,
     LowerBoundHeuristic,
     MaxHeuristic,
@@ -39,8 +40,10 @@ from deepwright.pathfinding.heuristics import (
     TableHeuristic,
     ValueNet,
     ZeroHeuristic,
+    audit_heuristic,
     estimates,
     sphere_sizes,
+    states_within,
 )
 from deepwright.pathfinding.learning import CollapseWarning, DivergedError, Trainer
 from deepwright.pathfinding.search import InvalidPathError, Limits, Result, bwas, states_along, validate_path
@@ -55,6 +58,7 @@ __all__ = [
     "GridWorld",
     "Hanoi",
     "Heuristic",
+    "HeuristicAudit",
     "InvalidPathError",
     "LearnedHeuristic",
     "LightsOut",
@@ -72,6 +76,7 @@ __all__ = [
     "Trainer",
     "ValueNet",
     "ZeroHeuristic",
+    "audit_heuristic",
     "bwas",
     "check_domain",
     "estimates",
@@ -79,5 +84,6 @@ __all__ = [
     "nullity",
     "sphere_sizes",
     "states_along",
+    "states_within",
     "validate_path",
 ]
