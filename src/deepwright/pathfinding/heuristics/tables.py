@@ -75,6 +75,33 @@ class TableHeuristic:
         return torch.where(self._keys[place] == wanted, self._depths[place].float(), far)
 
 
+def states_within(
+    domain: Domain, radius: int | None = None, goal: Tensor | None = None, max_states: int = 2_000_000
+) -> tuple[Tensor, Float[Tensor, " n"]]:
+    """All states within some distance of a goal, the nearest first, and how far each is.
+
+    Args:
+        domain: with inverses and unit costs.
+        radius: how far it goes; everywhere where not given.
+        goal: (*state_shape); the domain's own where not given.
+        max_states: more than these are refused.
+
+    Raises:
+        DomainError: no inverses, costs that differ, or no goal.
+        InputError: more states than `max_states`.
+    """
+    sizes = TableHeuristic(domain, radius, goal, max_states).sizes  # refuses what can't be done
+    centre = domain.goal if goal is None else goal
+    assert centre is not None
+    layer, known = centre[None], domain.keys(centre[None])
+    before, layers = known[:0], [layer]
+    for _ in sizes[1:]:
+        (layer, known), before = _next(domain, layer, known, before), known
+        layers.append(layer)
+    depths = torch.arange(len(sizes), device=centre.device).float()
+    return torch.cat(layers), depths.repeat_interleave(torch.tensor(sizes, device=centre.device))
+
+
 def _next(domain: Domain, layer: Tensor, known: Tensor, before: Tensor, chunk: int = 200_000) -> tuple[Tensor, Tensor]:
     """The states one action farther, with their sorted keys: a neighbour of a layer is in it, in the one before, or in
     the next."""

@@ -29,9 +29,7 @@ def walked(walks: Walks, settings: Training, domain: Domain, rng: torch.Generato
     return Examples(walks.states, walks.goals, walks.costs, torch.where(walks.first < 0, anything, walks.first))
 
 
-def searched(
-    walks: Walks, spares: Walks | None, settings: Training, domain: Domain, values: Values
-) -> tuple[Examples, Forest]:
+def searched(walks: Walks, spares: Walks | None, settings: Training, domain: Domain, values: Values) -> Examples:
     """All that searches expand, with one-step or tree targets.
 
     Args:
@@ -48,7 +46,7 @@ def searched(
     parts = [_examples(forest, settings, costs if settings.bounded else None)]
     if settings.her:
         parts.append(_examples(hindsight(forest, domain, values), settings, None))
-    return joined(parts), forest
+    return joined(parts)
 
 
 def _examples(forest: Forest, settings: Training, costs: Tensor | None) -> Examples:

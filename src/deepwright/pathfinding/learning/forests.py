@@ -100,7 +100,7 @@ class _Growth:
 
     def run(self, iterations: int) -> Forest:
         for number in range(iterations):
-            column = self.f.argmin(1)
+            column = self.f.shape[1] - 1 - self.f.flip(1).argmin(1)  # of equal ones the newest
             rows = torch.arange(len(self.f), device=self.device)
             rows = rows[self.f[rows, column] < torch.inf]
             if not len(rows):

@@ -30,6 +30,7 @@ from deepwright.pathfinding.learning.walks import Walks, backward_walks, forward
 
 Begin = Callable[[int, torch.Generator], Tensor]
 _TESTED = 100  # instances of a check
+_AHEAD = 10  # iterations whose walks are made at once
 
 
 class CollapseWarning(UserWarning):
@@ -151,6 +152,7 @@ class Trainer:
         self.iteration, self.states_seen = 0, 0
         self.history: list[dict[str, float]] = []
         self._sums = [0.0, 0.0, 0.0]  # loss, targets and iterations since the last check
+        self._ahead: tuple[tuple[int, int, int], Walks] | None = None
         self._good = self.state_dict()
 
     def fit(
@@ -323,18 +325,29 @@ class Trainer:
         states = self.begin(len(steps), rng).to(self.device)
         return forward_walks(self.domain, states, steps, rng, self.settings.walk)
 
+    def _instances(self, n: int) -> Walks:
+        """Those of this iteration. Walks of several iterations are made at once, since a step of many costs little more
+        than a step of few; which they are depends on seed, iteration and longest walk alone."""
+        block, number = divmod(self.iteration, _AHEAD)
+        made_for = (block, n, self.curriculum.k)
+        if self._ahead is None or self._ahead[0] != made_for:
+            rng = generator(self.settings.seed, "walks", *made_for)
+            steps = torch.randint(0, self.curriculum.k + 1, (n * _AHEAD,), generator=rng)
+            self._ahead = made_for, self._walks(steps, rng)
+        return self._ahead[1][number * n : (number + 1) * n]
+
     def _examples(self, rng: torch.Generator) -> Examples:
         s = self.settings
         warm = s.method == "supervised" or self.iteration < s.warmup_walks
         n = s.batch_size if warm else -(-s.batch_size // s.search_itrs)
-        steps = torch.randint(0, self.curriculum.k + 1, (n,), generator=rng)
-        walks = self._walks(steps, rng)
         if warm:
-            return walked(walks, s, self.domain, rng)
+            return walked(self._instances(n), s, self.domain, rng)
         if s.method == "q":
-            return rolled(walks, s, self.domain, self._q_of(self.target), rng)
-        spares = self._walks(steps, rng) if s.search_itrs > 1 else None
-        return searched(walks, spares, s, self.domain, self._values_of(self.target))[0]
+            return rolled(self._instances(n), s, self.domain, self._q_of(self.target), rng)
+        if s.search_itrs == 1:
+            return searched(self._instances(n), None, s, self.domain, self._values_of(self.target))
+        walks, spares = (self._instances(2 * n)[part] for part in (slice(0, n), slice(n, None)))
+        return searched(walks, spares, s, self.domain, self._values_of(self.target))
 
     def _q_of(self, net: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
         def values(states: Tensor, goals: Tensor) -> Tensor:

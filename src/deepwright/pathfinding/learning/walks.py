@@ -32,6 +32,9 @@ class Walks:
     first: Int[Tensor, " b"]
     lengths: Int[Tensor, " b"]
 
+    def __getitem__(self, rows: slice) -> Walks:
+        return Walks(self.states[rows], self.goals[rows], self.costs[rows], self.first[rows], self.lengths[rows])
+
 
 def backward_walks(
     domain: Domain,
@@ -114,42 +117,44 @@ def _walk(
         raise InputError("walk", given=repr(walk), expected=" or ".join(map(repr, WALKS)))
     if len(steps) and int(steps.min()) < 0:
         raise InputError("steps", given=int(steps.min()), expected="0 or more")
-    device = steps.device
+    device, actions = steps.device, domain.num_actions
     order = steps.argsort(descending=True, stable=True)
     states, wanted = begin[order].clone(), steps[order]
     costs, last = torch.zeros(len(steps), device=device), torch.full_like(wanted, -1)
     first, lengths = last.clone(), torch.zeros_like(wanted)
     # how many walks take a step of each number: those that are longer
     counts = (len(steps) - torch.bincount(wanted, minlength=1).cumsum(0)).tolist()[:-1] if len(steps) else []
-    back = None if domain.inverse is None else torch.tensor(domain.inverse, device=device)
+    back = torch.tensor([*domain.inverse, actions], device=device) if domain.inverse is not None else None
+    places = torch.arange(len(steps), device=device) * actions
     for n in counts:
         found = domain.expand(states[:n])
-        weights = found.valid.float() if walk == "direct" else torch.ones_like(found.costs)
-        if walk == "direct" and back is not None:
-            moved = (last[:n] >= 0).float()
-            weights.scatter_add_(1, back[last[:n].clamp_min(0)][:, None], -moved[:, None]).clamp_min_(0)
-        action, going = _drawn(weights, rng)
-        rows = torch.arange(n, device=device)
-        going &= found.valid[rows, action]
-        told = going.view(-1, *[1] * (states.ndim - 1))
-        states[:n] = torch.where(told, found.states[rows, action], states[:n])
-        costs[:n] += torch.where(going, found.costs[rows, action], 0)
-        last[:n] = torch.where(going, action, last[:n])
-        first[:n] = torch.where(going & (lengths[:n] == 0), action, first[:n])
+        action, going = _drawn(found.valid, None if back is None else back[last[:n]], rng, walk)
+        place = places[:n] + action
+        chosen = found.states.flatten(0, 1)[place]
+        if bool(going.all()):
+            states[:n], last[:n] = chosen, action
+        else:
+            states[:n] = torch.where(going.view(-1, *[1] * (states.ndim - 1)), chosen, states[:n])
+            last[:n] = torch.where(going, action, last[:n])
+        if keep_first:
+            first[:n] = torch.where(going & (lengths[:n] == 0), action, first[:n])
+        if not domain.unit_cost:
+            costs[:n] += torch.where(going, found.costs.flatten()[place], 0)
         lengths[:n] += going
     home = order.argsort()
-    found = (states[home], costs[home], last[home], lengths[home])
-    return (*found, first[home]) if keep_first else found
+    ends = (states[home], lengths[home].float() if domain.unit_cost else costs[home], last[home], lengths[home])
+    return (*ends, first[home]) if keep_first else ends
 
 
-def _drawn(weights: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """One action a row, and whether there was any. One number a row, so that the draw costs no more for many
-    actions."""
-    sums = weights.cumsum(1)
-    total = sums[:, -1:]
-    number = torch.rand(len(weights), 1, generator=rng).to(weights.device) * total
-    action = (sums <= number).sum(1).clamp(max=weights.shape[1] - 1)
-    # a product that is rounded up to the total would give the last action, which may have no weight
-    lost = weights.gather(1, action[:, None])[:, 0] == 0
-    action = torch.where(lost, weights.argmax(1), action)
-    return action, total[:, 0] > 0
+def _drawn(valid: Tensor, back: Tensor | None, rng: torch.Generator, walk: str) -> tuple[Tensor, Tensor]:
+    """One action a row, and whether it can be taken. In `back` an action that there isn't stands for none."""
+    n, actions = valid.shape
+    if walk == "plain":
+        action = torch.randint(0, actions, (n,), generator=rng).to(valid.device)
+        return action, valid.gather(1, action[:, None])[:, 0]
+    drawn = torch.rand(n, actions, generator=rng).to(valid.device).masked_fill_(~valid, -1)
+    if back is not None:
+        wide = torch.cat([drawn, drawn.new_empty(n, 1)], 1)
+        drawn = wide.scatter_(1, back[:, None], -1)[:, :actions]
+    most = drawn.max(1)
+    return most.indices, most.values >= 0
