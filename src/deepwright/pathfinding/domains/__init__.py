@@ -13,10 +13,12 @@ from deepwright.pathfinding.domains.checking import check_domain
 from deepwright.pathfinding.domains.cubes import RubiksCube
 from deepwright.pathfinding.domains.domain import Children, Domain, DomainError
 from deepwright.pathfinding.domains.graphs import GraphDomain
+from deepwright.pathfinding.domains.levels import Level, read_levels
 from deepwright.pathfinding.domains.lightsout import LightsOut, fewest_presses, nullity
 from deepwright.pathfinding.domains.npuzzle import NPuzzle
 from deepwright.pathfinding.domains.others import GridWorld, Hanoi
 from deepwright.pathfinding.domains.permutations import Pancakes, PermutationDomain
+from deepwright.pathfinding.domains.sokoban import Sokoban
 
 __all__ = [
     "Children",
@@ -25,12 +27,15 @@ __all__ = [
     "GraphDomain",
     "GridWorld",
     "Hanoi",
+    "Level",
     "LightsOut",
     "NPuzzle",
     "Pancakes",
     "PermutationDomain",
     "RubiksCube",
+    "Sokoban",
     "check_domain",
     "fewest_presses",
     "nullity",
+    "read_levels",
 ]
