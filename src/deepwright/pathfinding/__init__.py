@@ -30,6 +30,7 @@ from deepwright.pathfinding.domains import (
     check_domain,
     fewest_presses,
     nullity,
+    read_cycles,
     read_levels,
 )
 from deepwright.pathfinding.heuristics import (
@@ -44,6 +45,7 @@ from deepwright.pathfinding.heuristics import (
     ZeroHeuristic,
     corner_stickers,
     estimates,
+    growth,
     partition,
     sphere_sizes,
 )
@@ -87,8 +89,10 @@ __all__ = [
     "corner_stickers",
     "estimates",
     "fewest_presses",
+    "growth",
     "nullity",
     "partition",
+    "read_cycles",
     "read_levels",
     "sphere_sizes",
     "states_along",

@@ -11,6 +11,7 @@ Example:
 
 from deepwright.pathfinding.domains.checking import check_domain
 from deepwright.pathfinding.domains.cubes import RubiksCube
+from deepwright.pathfinding.domains.cycles import read_cycles
 from deepwright.pathfinding.domains.domain import Children, Domain, DomainError
 from deepwright.pathfinding.domains.graphs import GraphDomain
 from deepwright.pathfinding.domains.levels import Level, read_levels
@@ -37,5 +38,6 @@ __all__ = [
     "check_domain",
     "fewest_presses",
     "nullity",
+    "read_cycles",
     "read_levels",
 ]

@@ -15,7 +15,7 @@ from deepwright.pathfinding.heuristics.patterns import (
     corner_stickers,
     partition,
 )
-from deepwright.pathfinding.heuristics.tables import TableHeuristic, sphere_sizes
+from deepwright.pathfinding.heuristics.tables import TableHeuristic, growth, sphere_sizes
 
 __all__ = [
     "AdditivePatterns",
@@ -29,6 +29,7 @@ __all__ = [
     "ZeroHeuristic",
     "corner_stickers",
     "estimates",
+    "growth",
     "partition",
     "sphere_sizes",
 ]
