@@ -14,6 +14,7 @@ Example:
 """
 
 from deepwright.pathfinding.domains import (
+    AtomSpace,
     Children,
     Domain,
     DomainError,
@@ -27,11 +28,18 @@ from deepwright.pathfinding.domains import (
     PermutationDomain,
     RubiksCube,
     Sokoban,
+    atoms_of,
     check_domain,
     fewest_presses,
     nullity,
     read_cycles,
     read_levels,
+)
+from deepwright.pathfinding.goals import (
+    GoalProgram,
+    PartialGoals,
+    Pursuit,
+    pursue,
 )
 from deepwright.pathfinding.heuristics import (
     AdditivePatterns,
@@ -60,9 +68,11 @@ from deepwright.pathfinding.search import (
 
 __all__ = [
     "AdditivePatterns",
+    "AtomSpace",
     "Children",
     "Domain",
     "DomainError",
+    "GoalProgram",
     "GraphDomain",
     "GridWorld",
     "Hanoi",
@@ -76,14 +86,17 @@ __all__ = [
     "MaxHeuristic",
     "NPuzzle",
     "Pancakes",
+    "PartialGoals",
     "PatternDatabase",
     "PermutationDomain",
     "ProjectedTable",
+    "Pursuit",
     "Result",
     "RubiksCube",
     "Sokoban",
     "TableHeuristic",
     "ZeroHeuristic",
+    "atoms_of",
     "bwas",
     "check_domain",
     "corner_stickers",
@@ -92,6 +105,7 @@ __all__ = [
     "growth",
     "nullity",
     "partition",
+    "pursue",
     "read_cycles",
     "read_levels",
     "sphere_sizes",

@@ -9,6 +9,7 @@ Example:
     True
 """
 
+from deepwright.pathfinding.domains.atoms import AtomSpace, atoms_of
 from deepwright.pathfinding.domains.checking import check_domain
 from deepwright.pathfinding.domains.cubes import RubiksCube
 from deepwright.pathfinding.domains.cycles import read_cycles
@@ -22,6 +23,7 @@ from deepwright.pathfinding.domains.permutations import Pancakes, PermutationDom
 from deepwright.pathfinding.domains.sokoban import Sokoban
 
 __all__ = [
+    "AtomSpace",
     "Children",
     "Domain",
     "DomainError",
@@ -35,6 +37,7 @@ __all__ = [
     "PermutationDomain",
     "RubiksCube",
     "Sokoban",
+    "atoms_of",
     "check_domain",
     "fewest_presses",
     "nullity",
