@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -49,6 +52,31 @@ class GraphDomain(Domain):
         self.costs, self.there = torch.ones(n, self.num_actions), torch.zeros(n, self.num_actions, dtype=torch.bool)
         at = edges[order, 0], slot
         self.to[at], self.costs[at], self.there[at] = edges[order, 1].int(), paid[order], True
+
+    @classmethod
+    def from_networkx(cls, graph: Any, goal: Hashable, weight: str | None = "weight") -> tuple[GraphDomain, list[Any]]:
+        """A graph of networkx, directed or not, and its nodes in the order of their numbers.
+
+        Args:
+            graph: with one edge between two nodes at most, or several.
+            goal: a node of it.
+            weight: the attribute of an edge that is its cost; an edge without it costs 1. None: every edge costs 1.
+
+        Raises:
+            InputError: a goal that is no node, costs that aren't above zero and finite.
+        """
+        nodes = list(graph.nodes)
+        number = {node: i for i, node in enumerate(nodes)}
+        if goal not in number:
+            raise InputError("goal", given=repr(goal), expected=f"one of the graph's {len(nodes)} nodes")
+        found = [
+            (number[u], number[v], 1.0 if weight is None else d.get(weight, 1.0)) for u, v, d in graph.edges(data=True)
+        ]
+        if not graph.is_directed():
+            found += [(v, u, cost) for u, v, cost in found if u != v]
+        edges = torch.tensor([f[:2] for f in found], dtype=torch.long).view(-1, 2)
+        costs = None if weight is None else torch.tensor([f[2] for f in found], dtype=torch.float64)
+        return cls(edges, costs, len(nodes), number[goal]), nodes
 
     def expand(self, states: Tensor) -> Children:
         """See `Domain.expand`.

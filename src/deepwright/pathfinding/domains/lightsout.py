@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.pathfinding.domains.domain import Children, Domain
+from deepwright.pathfinding.domains.domain import Children, Domain, DomainError
 
 
 class LightsOut(Domain):
     """n x n lights, 1 is lit; action i presses cell i. The goal is darkness.
 
+    The order of presses doesn't count. Of those that darken a board some toggle its first lit cell, and one of these
+    may as well come first: with `commutative` no others are valid, at most five instead of n^2. Least costs stay as
+    they are; but then actions can't be taken back, and the goal can't be another.
+
     Args:
         n: side of the board, 2 to 15.
+        commutative: only presses that toggle the first lit cell.
 
     Raises:
         InputError: another side.
@@ -21,16 +27,17 @@ class LightsOut(Domain):
 
     num_values = 2
 
-    def __init__(self, n: int = 7) -> None:
+    def __init__(self, n: int = 7, commutative: bool = False) -> None:
         if not 2 <= n <= 15:
             raise InputError("n", given=n, expected="a side of 2 to 15")
         self.n, self.name, self.state_shape, self.num_actions = n, f"lightsout.{n}", (n * n,), n * n
-        self.inverse = tuple(range(n * n))
+        self.commutative = commutative
+        self.inverse = None if commutative else tuple(range(n * n))
         self.goal = torch.zeros(n * n, dtype=torch.uint8)
         self.presses = _presses(n)
 
     def expand(self, states: Tensor) -> Children:
-        """See `Domain.expand`: every cell can be pressed.
+        """See `Domain.expand`: every cell can be pressed, or with `commutative` those at the first lit cell.
 
         Args:
             states: (B, n^2).
@@ -38,7 +45,35 @@ class LightsOut(Domain):
         if self.presses.device != states.device:
             self.presses = self.presses.to(states.device)
         costs = torch.ones(len(states), self.num_actions, device=states.device)
-        return Children(states[:, None] ^ self.presses, costs, costs.bool())
+        valid = costs.bool()
+        if self.commutative:  # presses is symmetric: its row of a cell says which presses toggle this
+            valid = self.presses[states.argmax(1)].bool() & states.bool().any(1, keepdim=True)
+        return Children(states[:, None] ^ self.presses, costs, valid)
+
+    def is_goal(self, states: Tensor, goals: Tensor) -> Bool[Tensor, " b"]:
+        """Whether each board looks as its goal.
+
+        Args:
+            states: (B, n^2).
+            goals: (B, n^2), dark with `commutative`.
+
+        Raises:
+            DomainError: goals with lights, and `commutative`.
+        """
+        if self.commutative and bool(goals.any()):
+            raise DomainError(f"goals of {self.name}", given="lights", expected="darkness, or commutative=False")
+        return super().is_goal(states, goals)
+
+    def sample_instances(self, steps: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """See `Domain.sample_instances`; any cell is pressed.
+
+        Args:
+            steps: how long each walk is.
+            seed: of the walks.
+        """
+        if self.commutative:
+            return LightsOut(self.n).sample_instances(steps, seed)
+        return super().sample_instances(steps, seed)
 
     def lower_bound(self, states: Tensor, goals: Tensor) -> Tensor:
         """Lights that are wrong over five, rounded up: a press changes no more.

@@ -39,6 +39,40 @@ class GridWorld(Domain):
         self.num_values = max(rows, columns)
         self.goal = torch.tensor(goal, dtype=torch.int16)
 
+    @classmethod
+    def from_text(cls, text: str) -> tuple[GridWorld, Tensor]:
+        """A map: `#` is a wall, `.` or a space free, `S` the start, `G` the goal; the map and the start, (2,).
+
+        Args:
+            text: rows; shorter ones end in walls.
+
+        Raises:
+            DomainError: another character, with line and column, or other than one start and one goal.
+        """
+        lines = text.strip("\n").splitlines()
+        for i, line in enumerate(lines, 1):
+            for j, c in enumerate(line, 1):
+                if c not in "#. SG":
+                    raise DomainError(f"line {i}, column {j}", given=repr(c), expected="one of # . S G and space")
+        width = max(map(len, lines), default=0)
+        drawn = [line.ljust(width, "#") for line in lines]
+        marks = [[(i, line.index(c)) for i, line in enumerate(drawn) if c in line] for c in "SG"]
+        if any("".join(drawn).count(c) != 1 for c in "SG"):
+            raise DomainError("a map", given=f"{[text.count(c) for c in 'SG']} of S and G", expected="one each")
+        walls = torch.tensor([[c == "#" for c in line] for line in drawn])
+        return cls(walls, marks[1][0]), torch.tensor(marks[0][0], dtype=torch.int16)
+
+    def to_text(self, state: Tensor) -> str:
+        """The map, with S where the robot is.
+
+        Args:
+            state: (2,).
+        """
+        rows = [["#" if wall else "." for wall in row] for row in self.walls.tolist()]
+        for mark, (row, column) in (("G", self.goal.tolist()), ("S", state.tolist())):
+            rows[row][column] = mark
+        return "\n".join(map("".join, rows))
+
     def expand(self, states: Tensor) -> Children:
         """See `Domain.expand`.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
+from deepwright.pathfinding.domains.cycles import read_cycles
 from deepwright.pathfinding.domains.domain import Children, Domain
 
 
@@ -20,6 +21,7 @@ class PermutationDomain(Domain):
         goal: what is in each place of the goal; each place its own number where not given.
         name: of the domain.
         names: of the actions.
+        add_inverses: also the inverses of generators that have none among them, named as these with a "^-1".
 
     Raises:
         InputError: no generators, something that is no permutation, or others of another length.
@@ -32,6 +34,7 @@ class PermutationDomain(Domain):
         *,
         name: str = "permutations",
         names: Sequence[str] | None = None,
+        add_inverses: bool = False,
     ) -> None:
         if not generators:
             raise InputError("generators", given="none", expected="one permutation or more")
@@ -50,10 +53,41 @@ class PermutationDomain(Domain):
         self.name = name
         self.generators = torch.tensor([list(one) for one in generators])
         self.names = tuple(names) if names is not None else tuple(map(str, range(len(generators))))
+        if add_inverses:
+            self.generators, self.names = _closed(self.generators, self.names)
         self.goal = torch.tensor(list(range(n) if goal is None else goal), dtype=torch.uint8)
-        self.state_shape, self.num_actions = (n,), len(generators)
+        self.state_shape, self.num_actions = (n,), len(self.generators)
         self.num_values = int(self.goal.max()) + 1
         self.inverse = _inverses(self.generators)
+
+    @classmethod
+    def from_cycles(
+        cls,
+        text: str | Sequence[str],
+        goal: Sequence[int] | None = None,
+        *,
+        points: int | None = None,
+        name: str = "permutations",
+        add_inverses: bool = True,
+    ) -> PermutationDomain:
+        """Generators in GAP's cycle notation, as "(1,2,3)(4,5), (1,5)".
+
+        Args:
+            text: see `read_cycles`.
+            goal: what is in each place of the goal; each place its own number where not given.
+            points: how many places there are; the largest that is named where not given.
+            name: of the domain.
+            add_inverses: so that the generators' inverses are actions too.
+
+        Raises:
+            InputError: what isn't a list of permutations, with the column.
+
+        Example:
+            >>> from deepwright.pathfinding import growth
+            >>> growth(PermutationDomain.from_cycles("(1,2), (1,2,3,4)"))  # of all 24
+            [1, 3, 5, 6, 5, 3, 1]
+        """
+        return cls(read_cycles(text, points), goal, name=name, add_inverses=add_inverses)
 
     def expand(self, states: Tensor) -> Children:
         """See `Domain.expand`: every action is valid and costs 1.
@@ -91,6 +125,18 @@ def _inverses(generators: Tensor) -> tuple[int, ...] | None:
     known = {tuple(g.tolist()): i for i, g in enumerate(generators)}
     found = [known.get(tuple(g.argsort().tolist())) for g in generators]
     return None if None in found else tuple(f for f in found if f is not None)
+
+
+def _closed(generators: Tensor, names: tuple[str, ...]) -> tuple[Tensor, tuple[str, ...]]:
+    """With the inverses that are missing."""
+    known = {tuple(g) for g in generators.tolist()}
+    rows, called = [generators], list(names)
+    for one, name in zip(generators, names):
+        back = one.argsort()
+        if tuple(back.tolist()) not in known:
+            rows.append(back[None])
+            called.append(f"{name}^-1")
+    return torch.cat(rows), tuple(called)
 
 
 class Pancakes(PermutationDomain):

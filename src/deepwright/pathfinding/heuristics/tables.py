@@ -103,8 +103,8 @@ def states_within(
 
 
 def _next(domain: Domain, layer: Tensor, known: Tensor, before: Tensor, chunk: int = 200_000) -> tuple[Tensor, Tensor]:
-    """The states one action farther, with their sorted keys: a neighbour of a layer is in it, in the one before, or in
-    the next."""
+    """The states one action farther, with their sorted keys. Where actions can be taken back, a neighbour of a layer is
+    in it, in the one before, or in the next; else `known` are all that were met."""
     parts, keys = [layer[:0]], [known[:0]]
     for part in layer.split(chunk):
         found = domain.expand(part)
@@ -140,3 +140,36 @@ def sphere_sizes(domain: Domain, radius: int, goal: Tensor | None = None) -> lis
         goal: the domain's own where not given.
     """
     return TableHeuristic(domain, radius, goal).sizes
+
+
+def growth(
+    domain: Domain, radius: int | None = None, start: Tensor | None = None, max_states: int = 20_000_000
+) -> list[int]:
+    """How many states can be reached in 0, 1, 2, ... actions and in no fewer, whether actions can be taken back or not.
+
+    Args:
+        domain: costs don't count.
+        radius: how far; everywhere where not given.
+        start: (*state_shape); the domain's goal where not given.
+        max_states: more than these are refused.
+
+    Raises:
+        DomainError: no goal, where no start is given.
+        InputError: more states than `max_states`.
+    """
+    centre = domain.goal if start is None else start
+    if centre is None:
+        raise DomainError(f"{domain.name} has no goal of its own", expected="a start")
+    if radius is not None:
+        require_whole(0, radius=radius)
+    layer, sizes = centre[None], [1]
+    known = domain.keys(layer)
+    while radius is None or len(sizes) <= radius:
+        layer, own = _next(domain, layer, known, known[:0])
+        if not len(layer):
+            break
+        sizes.append(len(layer))
+        if sum(sizes) > max_states:
+            raise InputError("growth", given=f"more than {max_states} states", expected="a radius", hint="radius=")
+        known = torch.cat([known, own]).sort().values
+    return sizes
