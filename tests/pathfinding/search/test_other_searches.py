@@ -306,3 +306,54 @@ def test_many_are_kept_as_they_come_and_not_done_again(tmp_path):
         solve_many(PUZZLE, starts, goals, MANHATTAN, file=file, weight=0.5)
     with pytest.raises(InputError):
         solve_many(PUZZLE, starts.flip(0), goals, MANHATTAN, file=file)
+
+
+# --- compiled loops ------------------------------------------------------------------------------------------------------
+
+
+def told(result):
+    return {name: value for name, value in vars(result).items() if name not in ("seconds", "trace")}
+
+
+@pytest.mark.parametrize("domain", [NPuzzle(3), Pancakes(7), LightsOut(4), RubiksCube(2)], ids=repr)
+@pytest.mark.parametrize("weight", [1.0, 0.6])
+def test_compiled_loops_do_what_tensors_do_node_by_node(domain, weight):
+    pytest.importorskip("numba")
+    starts, goals = walks(domain, 4, 7, seed=1)
+    for start, goal in zip(starts, goals):
+        a, b = (
+            bwas(domain, start, goal, LowerBoundHeuristic(domain), batch_size=1, weight=weight, engine=engine)
+            for engine in ("tensors", "compiled")
+        )
+        assert told(a) == told(b)
+
+
+@pytest.mark.parametrize("batch_size", [7, 1000])
+def test_compiled_batches_find_the_same_costs(table, batch_size):
+    pytest.importorskip("numba")
+    starts, goals = walks(PUZZLE, 10, 60, seed=2)
+    for start, goal in zip(starts, goals):
+        found = bwas(PUZZLE, start, goal, MANHATTAN, batch_size=batch_size, engine="compiled")
+        assert (found.cost, found.optimal) == (float(table(start[None], goal[None])), True)
+
+
+def test_compiled_loops_give_up_and_end(table):
+    pytest.importorskip("numba")
+    found = bwas(PUZZLE, FAR, PUZZLE.goal, MANHATTAN, engine="compiled", limits=Limits(bytes=100_000), batch_size=10)
+    assert found.status == "limit:memory"
+    odd = torch.tensor([2, 1, 3, 0], dtype=torch.uint8)
+    assert bwas(NPuzzle(2), odd, NPuzzle(2).goal, ZeroHeuristic(), engine="compiled").status == "exhausted"
+    assert bwas(PUZZLE, PUZZLE.goal, PUZZLE.goal, table, engine="compiled").actions == []
+
+
+def test_a_domain_that_does_more_than_its_parent_s_table_is_not_compiled():
+    class Blocked(NPuzzle):
+        def expand(self, states):
+            found = super().expand(states)
+            return type(found)(found.states, found.costs, found.valid & (torch.arange(4) != 0))
+
+    for domain, options in ((Blocked(3), {}), (PUZZLE, {"ties": "fifo"}), (PUZZLE, {"random_share": 0.1})):
+        with pytest.raises(InputError, match="compiled"):
+            bwas(domain, NEAR, domain.goal, MANHATTAN, engine="compiled", **options)
+    with pytest.raises(InputError, match="tensors"):
+        bwas(PUZZLE, NEAR, PUZZLE.goal, MANHATTAN, engine="cuda")

@@ -9,18 +9,41 @@ Example:
     True
 """
 
-from deepwright.pathfinding.domains.atoms import (AtomSpace, atoms_of)
-from deepwright.pathfinding.domains.checking import (check_domain)
-from deepwright.pathfinding.domains.cubes import (RubiksCube)
-from deepwright.pathfinding.domains.cycles import (read_cycles)
-from deepwright.pathfinding.domains.domain import (Children, Domain, DomainError)
-from deepwright.pathfinding.domains.graphs import (GraphDomain)
-from deepwright.pathfinding.domains.levels import (Level, read_levels)
-from deepwright.pathfinding.domains.lightsout import (LightsOut, fewest_presses, nullity)
-from deepwright.pathfinding.domains.named import (DOMAINS, named_domain)
-from deepwright.pathfinding.domains.npuzzle import (NPuzzle)
-from deepwright.pathfinding.domains.others import (GridWorld, Hanoi)
-from deepwright.pathfinding.domains.permutations import (Pancakes, PermutationDomain)
-from deepwright.pathfinding.domains.sokoban import (Sokoban)
+from deepwright.pathfinding.domains.atoms import AtomSpace, atoms_of
+from deepwright.pathfinding.domains.checking import check_domain
+from deepwright.pathfinding.domains.cubes import RubiksCube
+from deepwright.pathfinding.domains.cycles import read_cycles
+from deepwright.pathfinding.domains.domain import Children, Domain, DomainError
+from deepwright.pathfinding.domains.graphs import GraphDomain
+from deepwright.pathfinding.domains.levels import Level, read_levels
+from deepwright.pathfinding.domains.lightsout import LightsOut, fewest_presses, nullity
+from deepwright.pathfinding.domains.named import DOMAINS, named_domain
+from deepwright.pathfinding.domains.npuzzle import NPuzzle
+from deepwright.pathfinding.domains.others import GridWorld, Hanoi
+from deepwright.pathfinding.domains.permutations import Pancakes, PermutationDomain
+from deepwright.pathfinding.domains.sokoban import Sokoban
 
-__all__ = ["AtomSpace", "Children", "DOMAINS", "Domain", "DomainError", "GraphDomain", "GridWorld", "Hanoi", "Level", "LightsOut", "NPuzzle", "Pancakes", "PermutationDomain", "RubiksCube", "Sokoban", "atoms_of", "check_domain", "fewest_presses", "named_domain", "nullity", "read_cycles", "read_levels"]
+__all__ = [
+    "DOMAINS",
+    "AtomSpace",
+    "Children",
+    "Domain",
+    "DomainError",
+    "GraphDomain",
+    "GridWorld",
+    "Hanoi",
+    "Level",
+    "LightsOut",
+    "NPuzzle",
+    "Pancakes",
+    "PermutationDomain",
+    "RubiksCube",
+    "Sokoban",
+    "atoms_of",
+    "check_domain",
+    "fewest_presses",
+    "named_domain",
+    "nullity",
+    "read_cycles",
+    "read_levels",
+]

@@ -211,8 +211,8 @@ def iterate(
             cost = g[node] + 1.0
             found = _find(child, key, states, keys, table)
             if found < 0:
+                table[-1 - found] = counts[0]
                 found = counts[0]
-                table[-1 - _find(child, key, states, keys, table)] = found
                 counts[0] += 1
                 states[found] = child
                 keys[found], version[found] = key, 0

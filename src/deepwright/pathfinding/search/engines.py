@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepwright.core.packages import is_installed
-from deepwright.pathfinding.domains.domain import Domain, Moves
+from deepwright.pathfinding.domains.domain import KINDS, Domain, Moves
 from deepwright.pathfinding.heuristics.heuristic import Heuristic, ZeroHeuristic, estimates
 from deepwright.pathfinding.search.paths import validate_path
 from deepwright.pathfinding.search.result import Limits, Result
@@ -28,10 +27,20 @@ def compilable(domain: Domain, start: Tensor) -> Moves | None:
         start: (*state_shape).
     """
     kind = type(domain)
-    own = kind.is_goal is Domain.is_goal and kind.keys is Domain.keys
+    said, *others = (_definer(kind, name) for name in ("moves", "expand", "is_goal"))
+    own = kind.keys is Domain.keys and all(issubclass(said, other) for other in others)
     if not own or not domain.unit_cost or start.device.type != "cpu" or domain.state_dtype != torch.uint8:
         return None
-    return domain.moves() if is_installed("numba") else None
+    moves = domain.moves()
+    if moves is None:
+        return None
+    from deepwright.pathfinding.search import compiled
+
+    return moves if compiled.FOUND else None
+
+
+def _definer(kind: type, name: str) -> type:
+    return next(c for c in kind.__mro__ if name in vars(c))
 
 
 class CompiledSearch:
@@ -62,10 +71,11 @@ class CompiledSearch:
         self.code, self.domain, self.start, self.goal, self.heuristic = compiled, domain, start, goal, heuristic
         self.batch_size, self.weight, self.evaluated = batch_size, weight, 0
         self.zero = isinstance(heuristic, ZeroHeuristic)
-        self.kind, self.moves = moves.kind, moves.table.cpu().numpy().astype(np.int64)
+        self.kind, self.moves = KINDS.index(moves.kind), moves.table.cpu().numpy().astype(np.int64)
         self.random = domain.random_table.cpu().numpy()
         self.counts, self.costs = np.array([0, 0, 0, 1, 0, -1], dtype=np.int64), np.array([np.inf, 0.0])
         self.taken, self.child = np.zeros(batch_size, dtype=np.int64), np.zeros(start.numel(), dtype=np.uint8)
+        self.wanted = goal.numpy().ravel()
         self.bits = np.zeros(1, dtype=np.float32)
         self.nodes: dict[str, Any] = {
             "states": np.zeros((_FIRST, start.numel()), dtype=np.uint8),
@@ -130,7 +140,7 @@ class CompiledSearch:
             self.kind,
             self.moves,
             self.random,
-            n["states"][0] if self.goal is None else self._wanted,
+            self.wanted,
             self.batch_size,
             self.weight,
             n["states"],
@@ -149,10 +159,6 @@ class CompiledSearch:
             self.bits,
         )
         self._open(first)
-
-    @property
-    def _wanted(self) -> Any:
-        return self.goal.numpy().ravel()
 
     def _open(self, first: int) -> None:
         """Ask for h of the nodes from `first` on, and let them wait."""

@@ -8,11 +8,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.pathfinding.domains.domain import Domain
 from deepwright.pathfinding.heuristics.heuristic import Heuristic, estimates
+from deepwright.pathfinding.search.engines import CompiledSearch, compilable
 from deepwright.pathfinding.search.nodes import Nodes, first_of_each
 from deepwright.pathfinding.search.paths import validate_path
 from deepwright.pathfinding.search.queue import Queue
@@ -31,6 +32,7 @@ def bwas(
     weight: float = 1.0,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     ties: str = "newest",
+    engine: str = "auto",
     random_share: float = 0.0,
     seed: int = 0,
     trace: bool = False,
@@ -51,6 +53,8 @@ def bwas(
         weight: of the path's cost; 0 looks at h alone.
         limits: where it gives up.
         ties: of equal f the least h, and of these the "newest" node first; or the oldest ("fifo"), whatever its h.
+        engine: "tensors"; "compiled" by numba, for domains whose `moves` are a table; or "auto", the latter where it
+            can be had. Costs and bounds are the same.
         random_share: of each batch this share is taken at random; such a batch doesn't raise the lower bound.
         seed: of what is taken at random.
         trace: keep a row an iteration.
@@ -68,6 +72,15 @@ def bwas(
     if ties not in ("newest", "fifo"):
         raise InputError("ties", given=repr(ties), expected='"newest" or "fifo"')
     domain.require_states(start[None], "start")
+    if engine not in ("auto", "tensors", "compiled"):
+        raise unknown_name("engine", engine, ["auto", "tensors", "compiled"])
+    plain = ties == "newest" and not random_share
+    moves = compilable(domain, start) if plain and engine != "tensors" else None
+    if moves is not None:
+        return CompiledSearch(domain, moves, start, goal, heuristic, batch_size, weight).run(limits, trace, on_step)
+    if engine == "compiled":
+        expected = "numba (pip install deepwright[plan]), a domain with `moves` on the CPU, the newest first, no draws"
+        raise InputError("engine", given=f"compiled, for {domain.name}", expected=expected)
     return _Search(domain, start, goal, heuristic, batch_size, weight, ties, random_share, seed).run(
         limits, trace, on_step
     )
