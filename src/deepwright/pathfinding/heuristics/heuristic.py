@@ -140,4 +140,4 @@ def estimates(heuristic: Heuristic, states: Tensor, goals: Tensor, batch_size: i
     if bool(found.isnan().any()):
         row = int(found.isnan().nonzero()[0])
         raise InputError("heuristic", given=f"NaN for the state {states[row].flatten().tolist()}", expected="numbers")
-    return found.float().clamp_min(0)
+    return found.float().clamp_min(0) + 0.0  # -0.0 is 0: bits are sorted

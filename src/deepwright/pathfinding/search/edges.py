@@ -195,7 +195,7 @@ class _EdgeSearch:
             raise InputError(
                 "heuristic", given=f"NaN for the state {states[row].flatten().tolist()}", expected="numbers"
             )
-        return q.float().clamp_min(0)
+        return q.float().clamp_min(0) + 0.0  # -0.0 is 0: bits are sorted
 
     def _push(self, node: Tensor, q: Tensor) -> None:
         row, action = (q < torch.inf).nonzero(as_tuple=True)

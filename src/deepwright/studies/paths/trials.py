@@ -34,7 +34,7 @@ DAVI, LHBL, WALKS, PLAIN = "DAVI", "LHBL", "walks' lengths", "DAVI, plain walks"
 MANHATTAN, CONFLICT, PATTERNS = "Manhattan", "linear conflict", "two pattern databases"
 LEARNED, BOUNDS = (DAVI, LHBL, WALKS), (MANHATTAN, CONFLICT, PATTERNS)
 WEIGHTS = (1.0, 0.8, 0.7, 0.6, 0.5)
-SLACK, BATCH, MOST = 1.03, 10, 30_000  # what paths may cost; nodes expanded at once; generated at most
+SLACK, BATCH, MOST = 1.03, 10, 20_000  # what paths may cost; nodes expanded at once; generated at most
 _METHODS = {DAVI: "davi", LHBL: "lhbl", WALKS: "supervised", PLAIN: "davi"}
 _LONGEST, _RATE = 100, 40  # steps of a walk; iterations a second, about: by the end lr has fallen to a tenth
 
