@@ -4,6 +4,7 @@ from deepwright.pathfinding.heuristics.heuristic import (
     Heuristic,
     LowerBoundHeuristic,
     MaxHeuristic,
+    QHeuristic,
     ZeroHeuristic,
     estimates,
 )
@@ -13,6 +14,7 @@ __all__ = [
     "Heuristic",
     "LowerBoundHeuristic",
     "MaxHeuristic",
+    "QHeuristic",
     "TableHeuristic",
     "ZeroHeuristic",
     "estimates",

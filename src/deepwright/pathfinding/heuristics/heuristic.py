@@ -34,6 +34,29 @@ class Heuristic(Protocol):
         """
 
 
+@runtime_checkable
+class QHeuristic(Protocol):
+    """Q(s, a, g), an estimate of what an action costs and of all that comes after it: c(s, a) + h(T(s, a), g).
+
+    One call serves every action of a state, whose children needn't be made.
+
+    Attributes:
+        admissible: whether it is known never to be above the least cost of a way that begins with the action.
+    """
+
+    @property
+    def admissible(self) -> bool:
+        """See above."""
+
+    def values(self, states: Tensor, goals: Tensor) -> Float[Tensor, "b a"]:
+        """One number a state and action, zero or more; what stands at an action that can't be taken says nothing.
+
+        Args:
+            states: (B, *state_shape).
+            goals: (B, ...).
+        """
+
+
 class ZeroHeuristic:
     """h = 0: the search is Dijkstra's."""
 
