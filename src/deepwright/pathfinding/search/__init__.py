@@ -1,8 +1,26 @@
 """Searches in batches, whose paths are replayed before they are believed."""
 
-from deepwright.pathfinding.search.paths import InvalidPathError, states_along, validate_path
-from deepwright.pathfinding.search.result import Limits, Result
+from deepwright.pathfinding.search.beam import beam, greedy
 from deepwright.pathfinding.search.edges import bwqs
+from deepwright.pathfinding.search.paths import InvalidPathError, states_along, validate_path
+from deepwright.pathfinding.search.q_values import q_estimates, q_from_v
+from deepwright.pathfinding.search.result import Limits, Result
+from deepwright.pathfinding.search.solving import ALGORITHMS, solve, solve_many
 from deepwright.pathfinding.search.weighted import bwas
 
-__all__ = ["InvalidPathError", "Limits", "Result", "bwas", "states_along", "validate_path"]
+__all__ = [
+    "ALGORITHMS",
+    "InvalidPathError",
+    "Limits",
+    "Result",
+    "beam",
+    "bwas",
+    "bwqs",
+    "greedy",
+    "q_estimates",
+    "q_from_v",
+    "solve",
+    "solve_many",
+    "states_along",
+    "validate_path",
+]

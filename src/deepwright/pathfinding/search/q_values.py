@@ -28,7 +28,9 @@ def q_estimates(
     """
     if not isinstance(heuristic, QHeuristic):
         raise InputError(
-            "heuristic", given=f"{type(heuristic).__name__}, which judges states", expected="`values` of actions",
+            "heuristic",
+            given=f"{type(heuristic).__name__}, which judges states",
+            expected="`values` of actions",
             hint="q_from_v(domain, heuristic) makes one of the other",
         )
     parts = [heuristic.values(s, g) for s, g in zip(states.split(batch_size), goals.split(batch_size))]
