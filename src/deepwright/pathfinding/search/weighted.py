@@ -9,7 +9,8 @@ from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import Heuristic
+from deepwright.pathfinding.heuristics.heuristic import Heuristic, ZeroHeuristic
+from deepwright.pathfinding.search.compiled_search import CompiledWeighted, chosen_moves
 from deepwright.pathfinding.search.nodes import Nodes, first_of_each
 from deepwright.pathfinding.search.queue import Queue
 from deepwright.pathfinding.search.result import Limits, Result
@@ -30,6 +31,7 @@ def bwas(
     ties: str = "newest",
     random_share: float = 0.0,
     seed: int = 0,
+    engine: str = "auto",
     trace: bool = False,
     on_step: OnStep | None = None,
 ) -> Result:
@@ -50,6 +52,8 @@ def bwas(
         ties: of equal f the least h, and of these the "newest" node first; or the oldest ("fifo"), whatever its h.
         random_share: of each batch this share is taken at random; such a batch doesn't raise the lower bound.
         seed: of what is taken at random.
+        engine: "numba" compiles the search of permutations, sliding tiles and Lights Out on the CPU; "torch" takes every
+            domain on every device; "auto" the first where it can.
         trace: keep a row an iteration.
         on_step: told the nodes, the lower bound and the least cost after each iteration.
 
@@ -65,7 +69,13 @@ def bwas(
     if ties not in ("newest", "fifo"):
         raise InputError("ties", given=repr(ties), expected='"newest" or "fifo"')
     domain.require_states(start[None], "start")
-    search = Weighted(domain, start, goal, batch_size, weight, ties, random_share, seed)
+    moves = chosen_moves(engine, domain, start, random_share)
+    search: Search
+    if moves is None:
+        search = Weighted(domain, start, goal, batch_size, weight, ties, random_share, seed)
+    else:
+        blind, stepwise = type(heuristic) is ZeroHeuristic, trace or on_step is not None
+        search = CompiledWeighted(domain, start, goal, batch_size, weight, ties, moves, blind, stepwise)
     return run(search, heuristic, limits, None, trace, on_step)
 
 
