@@ -201,9 +201,23 @@ SYSTEMS: tuple[System, ...] = (
         "2603.23873",
         "pathfinding",
         "search",
-        ("bwas", "validate_path", "Domain", "check_domain", "RubiksCube", "NPuzzle", "LightsOut", "TableHeuristic"),
-        missing="learned heuristics and their training; Q*, beam, bidirectional and depth-first search; Sokoban; goals "
-        "by answer sets; a compiled engine; the command, a study, benchmarks",
+        (
+            "bwas",
+            "bwqs",
+            "beam",
+            "bidirectional",
+            "solve",
+            "solve_many",
+            "validate_path",
+            "Domain",
+            "check_domain",
+            "RubiksCube",
+            "NPuzzle",
+            "LightsOut",
+            "TableHeuristic",
+        ),
+        missing="learned heuristics and their training; depth-first search; Sokoban; goals by answer sets; the command, a "
+        "study",
     ),
     System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
     System(

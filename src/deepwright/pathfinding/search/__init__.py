@@ -1,6 +1,7 @@
 """Searches in batches, whose paths are replayed before they are believed."""
 
 from deepwright.pathfinding.search.beam import beam, greedy
+from deepwright.pathfinding.search.bidirectional import bidirectional
 from deepwright.pathfinding.search.edges import bwqs
 from deepwright.pathfinding.search.paths import InvalidPathError, states_along, validate_path
 from deepwright.pathfinding.search.q_values import q_estimates, q_from_v
@@ -14,6 +15,7 @@ __all__ = [
     "Limits",
     "Result",
     "beam",
+    "bidirectional",
     "bwas",
     "bwqs",
     "greedy",

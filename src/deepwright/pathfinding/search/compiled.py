@@ -21,7 +21,7 @@ FOUND = numba is not None
 # Places in the array of counts, and in that of costs
 COUNT, HEAP, SEQUENCE, GENERATED, EXPANDED, END, NEW, REOPENED, SIZES = range(9)
 BEST, LOW = 0, 1
-EMPTY, GROW, DONE, PAUSE = range(4)  # why `search_blind` came back
+EMPTY, GROW, DONE, PAUSE = range(4)  # why `search` came back
 LOAD = 0.6  # of the table
 _S32 = np.uint64(32)
 
@@ -126,7 +126,18 @@ def _take(batch: Any, sizes: Any, costs: Any, heap: Any, nodes: Any, goal: Any, 
 
 
 @_compile
-def expand(
+def _sort(what: Any, row: Any, many: Any) -> None:
+    """By row; few are out of place, so each is carried to its own."""
+    for i in range(1, many):
+        a, b, j = what[i], row[i], i
+        while j > 0 and row[j - 1] > b:
+            what[j], row[j] = what[j - 1], row[j - 1]
+            j -= 1
+        what[j], row[j] = a, b
+
+
+@_compile
+def _expand(
     batch: Any, sizes: Any, costs: Any, heap: Any, nodes: Any, tree: Any, table: Any, moves: Any, switches: Any,
     hashes: Any, goal: Any, goal_key: Any, fresh: Any, reopened: Any, child: Any,
 ) -> None:  # fmt: skip
@@ -195,20 +206,20 @@ def expand(
                     again[back], again_row[back] = found, row
                     back += 1
     if moved:
-        new[: count - begin] = new[: count - begin][np.argsort(new_row[: count - begin])]
-        again[:back] = again[:back][np.argsort(again_row[:back])]
+        _sort(new, new_row, count - begin)
+        _sort(again, again_row, back)
     sizes[GENERATED] += row
     sizes[EXPANDED] += many
     sizes[COUNT], sizes[NEW], sizes[REOPENED] = count, count - begin, back
 
 
 @_compile
-def search_blind(
-    until: Any, batch: Any, sizes: Any, costs: Any, heap: Any, nodes: Any, tree: Any, table: Any, moves: Any,
+def search(
+    until: Any, blind: Any, batch: Any, sizes: Any, costs: Any, heap: Any, nodes: Any, tree: Any, table: Any, moves: Any,
     switches: Any, hashes: Any, goal: Any, goal_key: Any, fresh: Any, reopened: Any, child: Any, h: Any, weight: Any,
     newest: Any,
 ) -> Any:  # fmt: skip
-    """Batch after batch with h = 0, until so many children were made, the arrays are full, or it is over."""
+    """Batch after batch where h = 0, until so many children were made, the arrays are full, or it is over; else one."""
     most = len(batch[0]) * switches[3]
     scratch = batch[2:]
     while True:
@@ -217,11 +228,13 @@ def search_blind(
         full = max(sizes[COUNT], sizes[HEAP]) + most
         if full > len(h) or full > LOAD * len(table):
             return GROW
-        expand(
+        _expand(
             batch, sizes, costs, heap, nodes, tree, table, moves, switches, hashes, goal, goal_key, fresh, reopened,
             child,
         )  # fmt: skip
         push(reopened[0], sizes[REOPENED], sizes, heap, nodes[2], h, nodes[3], weight, newest, scratch)
+        if not blind:
+            return PAUSE
         push(fresh[0], sizes[NEW], sizes, heap, nodes[2], h, nodes[3], weight, newest, scratch)
         if costs[BEST] < np.inf and costs[LOW] >= weight * costs[BEST]:
             return DONE

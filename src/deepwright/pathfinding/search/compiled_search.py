@@ -120,13 +120,8 @@ class CompiledWeighted(Search):
         sizes, loops = self._sizes, self.loops
         if not sizes[loops.COUNT]:
             self._begin()
-        elif self.blind:
-            self._search_blind()
         else:
-            self._grow()
-            loops.expand(*self._arguments())
-            n = sizes[loops.REOPENED]
-            loops.push(self._reopened[0], n, *self._pushed())
+            self._search()
         self.generated, self.expanded = int(sizes[loops.GENERATED]), int(sizes[loops.EXPANDED])
         self.best, self.low = float(self._costs[loops.BEST]), float(self._costs[loops.LOW])
         self._asked = self._fresh[0][: 0 if self.blind else sizes[loops.NEW]]
@@ -184,20 +179,17 @@ class CompiledWeighted(Search):
         if self.blind:
             loops.push(self._fresh[0], 1, *self._pushed())
 
-    def _search_blind(self) -> None:
-        loops = self.loops
-        while True:
-            before, rest = self._arguments(), (self._h, self.weight, self.newest)
-            why = loops.search_blind(self._until, *before, *rest)
-            if why != loops.GROW:
-                return
-            self._grow()
+    def _search(self) -> None:
+        """On until the loop has more to say than that it needs room."""
+        while self.loops.search(self._until, self.blind, *self._arguments()) == self.loops.GROW:
+            needed = int(max(self._sizes[self.loops.COUNT], self._sizes[self.loops.HEAP])) + self._most
+            self._allocate(2 * needed)
 
     def _arguments(self) -> tuple[Any, ...]:
         nodes = (self._states, self._keys, self._g, self._last)
         loop = (self._batch, self._sizes, self._costs, self._heap, nodes, self._tree, self._table, self._moves)
         ends = (self._goal, self._goal_key, self._fresh, self._reopened, self._child)
-        return (*loop, self._switches, self._hashes, *ends)
+        return (*loop, self._switches, self._hashes, *ends, self._h, self.weight, self.newest)
 
     def _pushed(self) -> tuple[Any, ...]:
         arrays = (self._sizes, self._heap, self._g, self._h, self._last)
@@ -219,11 +211,6 @@ class CompiledWeighted(Search):
 
     def _arrays(self) -> tuple[Any, ...]:
         return (self._states, self._keys, self._g, self._last, self._h, *self._tree, *self._heap)
-
-    def _grow(self) -> None:
-        needed = int(max(self._sizes[self.loops.COUNT], self._sizes[self.loops.HEAP])) + self._most
-        if needed > len(self._g):
-            self._allocate(2 * needed)
 
 
 def _keys(domain: Domain, state: Tensor) -> Any:

@@ -17,6 +17,7 @@ from deepwright.core.resume import OtherWorkError
 from deepwright.pathfinding.domains.domain import Domain
 from deepwright.pathfinding.heuristics.heuristic import QHeuristic
 from deepwright.pathfinding.search.beam import Layers, beam, greedy
+from deepwright.pathfinding.search.bidirectional import bidirectional
 from deepwright.pathfinding.search.edges import WeightedEdges, bwqs
 from deepwright.pathfinding.search.paths import validate_path
 from deepwright.pathfinding.search.result import Limits, Result
@@ -24,7 +25,13 @@ from deepwright.pathfinding.search.stepwise import AnyHeuristic, Search, advance
 from deepwright.pathfinding.search.weighted import Weighted, bwas
 
 _JUDGED, _PROBES = "judged", 64
-ALGORITHMS: dict[str, Callable[..., Result]] = {"bwas": bwas, "bwqs": bwqs, "beam": beam, "greedy": greedy}
+ALGORITHMS: dict[str, Callable[..., Result]] = {
+    "bwas": bwas,
+    "bwqs": bwqs,
+    "beam": beam,
+    "greedy": greedy,
+    "bidirectional": bidirectional,
+}
 """Searches by name."""
 
 
@@ -67,8 +74,8 @@ def solve_many(
 ) -> list[Result]:
     """Search for many paths side by side: one call of the heuristic serves them all, in each step.
 
-    What comes out is what each search alone finds, but for rounding in a network's larger batches, and for seconds: they
-    run from the start of an instance to its end, with the others beside it. With a file each result is written as
+    What comes out is what each search alone finds, but for rounding in a network's larger batches, and for seconds:
+    they run from the start of an instance to its end, with the others beside it. With a file each result is written as
     soon as it is there, and read back at the next start.
 
     Args:
