@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
 
@@ -202,4 +202,10 @@ def _stack(domain: Pancakes) -> AtomSpace:
     return AtomSpace(domain, names, "\n".join(lines), n)
 
 
-_SPACES = ((NPuzzle, _board), (LightsOut, _lights), (GridWorld, _map), (RubiksCube, _cube), (Pancakes, _stack))
+_SPACES: tuple[tuple[type[Domain], Callable[..., AtomSpace]], ...] = (
+    (NPuzzle, _board),
+    (LightsOut, _lights),
+    (GridWorld, _map),
+    (RubiksCube, _cube),
+    (Pancakes, _stack),
+)

@@ -33,23 +33,6 @@ class Children:
     valid: Bool[Tensor, "b a"]
 
 
-KINDS = ("places", "toggles", "blank")
-
-
-@dataclass(frozen=True)
-class Moves:
-    """What actions of cost 1 do, as a table that compiled loops read.
-
-    Attributes:
-        kind: "places": child[i] = state[table[a, i]]; "toggles": child[i] = state[i] ^ table[a, i]; "blank": the number
-            at table[a, place of 0] changes places with the 0, a table's -1 says that it can't.
-        table: (A, n) whole numbers.
-    """
-
-    kind: str
-    table: Tensor
-
-
 class Domain(ABC):
     """A pathfinding problem. A domain of your own writes `expand` and `is_goal`, and says what the attributes say.
 
@@ -167,18 +150,6 @@ class Domain(ABC):
             states: (B, *state_shape).
         """
         return self._hash(states)
-
-    def moves(self) -> Moves | None:
-        """All that `expand` does, as a table, where costs are 1 and goals equal states; None where there is more to it.
-
-        A class that overrides `expand` or `is_goal` and not this has none.
-        """
-        return None
-
-    @property
-    def random_table(self) -> Int[Tensor, "n v"]:
-        """The numbers whose sums `keys` are."""
-        return self._hash.table
 
     @property
     def _hash(self) -> StateHash:

@@ -7,7 +7,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.pathfinding.domains.domain import Children, Domain, DomainError, Moves
+from deepwright.pathfinding.domains.domain import Children, Domain, DomainError
 
 
 class LightsOut(Domain):
@@ -74,10 +74,6 @@ class LightsOut(Domain):
         if self.commutative:
             return LightsOut(self.n).sample_instances(steps, seed)
         return super().sample_instances(steps, seed)
-
-    def moves(self) -> Moves | None:
-        """See `Domain.moves`."""
-        return None if self.commutative else Moves("toggles", self.presses)
 
     def lower_bound(self, states: Tensor, goals: Tensor) -> Tensor:
         """Lights that are wrong over five, rounded up: a press changes no more.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
-from deepwright.pathfinding.domains.domain import Children, Domain, Moves
+from deepwright.pathfinding.domains.domain import Children, Domain
 
 
 class NPuzzle(Domain):
@@ -50,12 +50,6 @@ class NPuzzle(Domain):
         children = torch.where(valid[:, :, None], children, stays)
         costs = torch.ones(valid.shape, device=states.device)
         return Children(children, costs, valid if self.strict_actions else torch.ones_like(valid))
-
-    def moves(self) -> Moves | None:
-        """See `Domain.moves`."""
-        if not self.strict_actions:
-            return None
-        return Moves("blank", torch.where(self._valid, self._next, -1).T)
 
     def neighbours(self, blank: Tensor) -> tuple[Tensor, Tensor]:
         """By action, the cell whose tile moves into the blank, and whether there is one: (B, 4) both.

@@ -68,6 +68,7 @@ class GridWorld(Domain):
         Args:
             state: (2,).
         """
+        assert self.goal is not None
         rows = [["#" if wall else "." for wall in row] for row in self.walls.tolist()]
         for mark, (row, column) in (("G", self.goal.tolist()), ("S", state.tolist())):
             rows[row][column] = mark

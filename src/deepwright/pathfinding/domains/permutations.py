@@ -10,7 +10,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.pathfinding.domains.cycles import read_cycles
-from deepwright.pathfinding.domains.domain import Children, Domain, Moves
+from deepwright.pathfinding.domains.domain import Children, Domain
 
 
 class PermutationDomain(Domain):
@@ -100,10 +100,6 @@ class PermutationDomain(Domain):
         shape = (len(states), self.num_actions)
         whole = torch.ones(shape, device=states.device)
         return Children(states[:, self.generators], whole, whole.bool())
-
-    def moves(self) -> Moves | None:
-        """See `Domain.moves`."""
-        return Moves("places", self.generators)
 
     def require_states(self, states: Tensor, what: str = "states") -> None:
         """See `Domain.require_states`; the same numbers as the goal's, each as often.

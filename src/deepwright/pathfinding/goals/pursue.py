@@ -58,7 +58,7 @@ def pursue(
     require_whole(1, max_tries=max_tries)
     domain = PartialGoals(program.space.domain, program.space)
     within: Model = frozenset()
-    result, unreachable, sure = None, [], True
+    result, unreachable, sure = None, list[Model](), True
     for tries in range(max_tries):
         model = next(program.models(1, within, minimal), None)
         if model is None and within:  # nothing more specific is left

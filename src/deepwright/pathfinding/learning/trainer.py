@@ -188,7 +188,9 @@ class Trainer:
         if max_itrs is None and max_seconds is None and until is None:
             raise InputError("fit", given="no end", expected="max_itrs, max_seconds or until")
         require_whole(1, every=every, **({} if max_itrs is None else {"max_itrs": max_itrs}))
-        require_positive(report_every=report_every, **({} if max_seconds is None else {"max_seconds": max_seconds}))
+        require_positive(report_every=report_every)
+        if max_seconds is not None:
+            require_positive(max_seconds=max_seconds)
         begin = time.perf_counter()
         told = -report_every
         with Resume(checkpoint, self._identity(), kind="training of a heuristic") as kept, graceful() as stop:

@@ -1,17 +1,17 @@
-"""Searches: batches of nodes or edges, beams, deepening bounds, both ends at once; every path is replayed."""
+"""Searches in batches, whose paths are replayed before they are believed."""
 
-from deepwright.pathfinding.search.beams import beam
-from deepwright.pathfinding.search.both_ways import bidirectional
+from deepwright.pathfinding.search.beam import beam, greedy
+from deepwright.pathfinding.search.bidirectional import bidirectional
 from deepwright.pathfinding.search.deepening import idastar
-from deepwright.pathfinding.search.edges import ActionValues, bwqs
+from deepwright.pathfinding.search.edges import bwqs
 from deepwright.pathfinding.search.paths import InvalidPathError, states_along, validate_path
+from deepwright.pathfinding.search.q_values import q_estimates, q_from_v
 from deepwright.pathfinding.search.result import Limits, Result
 from deepwright.pathfinding.search.solving import ALGORITHMS, solve, solve_many
 from deepwright.pathfinding.search.weighted import bwas
 
 __all__ = [
     "ALGORITHMS",
-    "ActionValues",
     "InvalidPathError",
     "Limits",
     "Result",
@@ -19,7 +19,10 @@ __all__ = [
     "bidirectional",
     "bwas",
     "bwqs",
+    "greedy",
     "idastar",
+    "q_estimates",
+    "q_from_v",
     "solve",
     "solve_many",
     "states_along",

@@ -1,10 +1,8 @@
-"""The inner loops of `bwas` for domains whose moves are tables, compiled by numba where it is installed.
+"""The inner loop of batch weighted A*, compiled by numba where it is installed; `compiled_search.py` drives it.
 
-Only `engines.py` imports this file, when it is first needed: numba takes a third of a second to import.
-
-A node is a row of several arrays; a queue is a heap with four children a node of (bits of f and h, when it was pushed,
-node, version). `counts` holds nodes, entries, pushes, children and expansions so far, and the best goal; `costs` holds
-the best goal's cost and the lower bound.
+One pass takes the least entries of a heap, tests for goals, makes children, finds them in a table of open addressing,
+and appends what is new: no array is made on the way. Only `compiled_search.py` imports this file, when it is first
+needed: numba takes a third of a second to import.
 """
 
 from __future__ import annotations
@@ -21,8 +19,12 @@ except ImportError:
     numba = None  # type: ignore[assignment]
 
 FOUND = numba is not None
-COUNT, ENTRIES, PUSHED, CHILDREN, EXPANDED, END = range(6)  # of `counts`
-BEST, LOW = range(2)  # of `costs`
+# Places in the array of counts, and in that of costs
+COUNT, HEAP, SEQUENCE, GENERATED, EXPANDED, END, NEW, REOPENED, SIZES = range(9)
+BEST, LOW = 0, 1
+EMPTY, GROW, DONE, PAUSE = range(4)  # why `search` came back
+LOAD = 0.6  # of the table
+_S32 = np.uint64(32)
 
 
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,32 +32,21 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compile
-def _before(key: Any, when: Any, other: Any, then: Any) -> Any:
-    """Whether an entry is taken before another: the least f, of these the least h, of these the newest."""
-    return key < other or (key == other and when > then)
-
-
-@_compile
-def _push(heap: Any, size: Any, key: Any, when: Any, node: Any, version: Any) -> Any:
-    """One entry more, at its place."""
-    keys, whens, nodes, versions = heap
-    at = size
+def _sift_up(order: Any, tie: Any, node: Any, at: Any, key: Any, number: Any, what: Any) -> None:
+    """Let an entry rise from a free place of a heap of four children each."""
     while at > 0:
-        up = (at - 1) >> 2
-        if not _before(key, when, keys[up], whens[up]):
+        above = (at - 1) >> 2
+        if order[above] < key or (order[above] == key and tie[above] <= number):
             break
-        keys[at], whens[at], nodes[at], versions[at] = keys[up], whens[up], nodes[up], versions[up]
-        at = up
-    keys[at], whens[at], nodes[at], versions[at] = key, when, node, version
-    return size + 1
+        order[at], tie[at], node[at] = order[above], tie[above], node[above]
+        at = above
+    order[at], tie[at], node[at] = key, number, what
 
 
 @_compile
-def _drop(heap: Any, size: Any) -> Any:
-    """Without the first entry."""
-    keys, whens, nodes, versions = heap
-    size -= 1
-    key, when, node, version = keys[size], whens[size], nodes[size], versions[size]
+def _sift_down(order: Any, tie: Any, node: Any, size: Any) -> None:
+    """Take the first entry away; the one behind the last place, `size`, sinks from there."""
+    key, number, what = order[size], tie[size], node[size]
     at = 0
     while True:
         first = 4 * at + 1
@@ -63,162 +54,201 @@ def _drop(heap: Any, size: Any) -> Any:
             break
         least = first
         for child in range(first + 1, min(first + 4, size)):
-            if _before(keys[child], whens[child], keys[least], whens[least]):
+            if order[child] < order[least] or (order[child] == order[least] and tie[child] < tie[least]):
                 least = child
-        if not _before(keys[least], whens[least], key, when):
+        if key < order[least] or (key == order[least] and number <= tie[least]):
             break
-        keys[at], whens[at], nodes[at], versions[at] = keys[least], whens[least], nodes[least], versions[least]
+        order[at], tie[at], node[at] = order[least], tie[least], node[least]
         at = least
-    keys[at], whens[at], nodes[at], versions[at] = key, when, node, version
-    return size
+    order[at], tie[at], node[at] = key, number, what
 
 
 @_compile
-def _move(kind: Any, moves: Any, state: Any, action: Any, child: Any) -> Any:
-    """A child: 0 takes every place's number from another, 1 turns numbers over, 2 lets a neighbour into the blank.
-
-    Whether the action can be taken."""
-    cells = len(state)
-    if kind == 0:
-        for i in range(cells):
-            child[i] = state[moves[action, i]]
-        return True
-    if kind == 1:
-        for i in range(cells):
-            child[i] = state[i] ^ moves[action, i]
-        return True
-    blank = 0
-    for i in range(cells):
-        child[i] = state[i]
-        if state[i] == 0:
-            blank = i
-    other = moves[action, blank]
-    if other < 0:
-        return False
-    child[blank], child[other] = state[other], 0
-    return True
+def push(
+    which: Any, many: Any, sizes: Any, heap: Any, g: Any, h: Any, last: Any, weight: Any, newest: Any, scratch: Any
+) -> None:
+    """Enter nodes, in this order, with f rounded down to float32; those with an infinite h have no way on."""
+    order, tie, owner = heap
+    real, bits = scratch
+    for i in range(many):
+        node = which[i]
+        if h[node] == np.inf:
+            last[node] = -1
+            continue
+        exact = weight * np.float64(g[node]) + np.float64(h[node])
+        real[0], real[1] = exact, h[node]
+        high, low = np.uint64(bits[0]), np.uint64(bits[1])
+        if np.float64(real[0]) > exact:
+            high -= np.uint64(1)
+        number = sizes[SEQUENCE]
+        sizes[SEQUENCE] = number + 1
+        last[node] = number
+        key = (high << _S32) | low if newest else high << _S32
+        _sift_up(order, tie, owner, sizes[HEAP], key, -number if newest else number, node)
+        sizes[HEAP] += 1
 
 
 @_compile
-def _find(child: Any, key: Any, states: Any, keys: Any, table: Any) -> Any:
-    """A state's node, or -1 less the free slot of the table."""
-    mask = len(table) - 1
-    slot = key & mask
-    while table[slot] >= 0:
-        node = table[slot]
-        if keys[node] == key:
+def _take(batch: Any, sizes: Any, costs: Any, heap: Any, nodes: Any, goal: Any, goal_key: Any, scratch: Any) -> Any:
+    """Pop a batch, raise the lower bound, look at goals; how many nodes are to be expanded."""
+    order, tie, owner = heap
+    states, keys, g, last = nodes
+    chosen, paid, real, bits = batch
+    taken, first = 0, True
+    for _ in range(len(chosen)):
+        if sizes[HEAP] == 0:
+            break
+        key, number, node = order[0], tie[0], owner[0]
+        sizes[HEAP] -= 1
+        if sizes[HEAP] > 0:
+            _sift_down(order, tie, owner, sizes[HEAP])
+        if last[node] != abs(number):
+            continue
+        if first:
+            bits[0] = np.uint32(key >> _S32)
+            costs[LOW] = max(costs[LOW], np.float64(real[0]))
+            first = False
+        if keys[node] == goal_key:
             same = True
-            for i in range(len(child)):
-                if states[node, i] != child[i]:
-                    same = False
-                    break
+            for i in range(len(goal)):
+                same = same and states[node, i] == goal[i]
             if same:
-                return node
-        slot = (slot + 1) & mask
-    return -1 - slot
+                if g[node] < costs[BEST]:
+                    costs[BEST], sizes[END] = g[node], node
+                continue
+        chosen[taken], paid[taken] = node, g[node]
+        taken += 1
+    kept = 0
+    for i in range(taken):
+        if paid[i] < costs[BEST]:
+            chosen[kept], paid[kept] = chosen[i], paid[i]
+            kept += 1
+    return kept
 
 
 @_compile
-def enter(keys: Any, table: Any, count: Any) -> None:
-    """All nodes into an empty table."""
+def _sort(what: Any, row: Any, many: Any) -> None:
+    """By row; few are out of place, so each is carried to its own."""
+    for i in range(1, many):
+        a, b, j = what[i], row[i], i
+        while j > 0 and row[j - 1] > b:
+            what[j], row[j] = what[j - 1], row[j - 1]
+            j -= 1
+        what[j], row[j] = a, b
+
+
+@_compile
+def _expand(
+    batch: Any, sizes: Any, costs: Any, heap: Any, nodes: Any, tree: Any, table: Any, moves: Any, switches: Any,
+    hashes: Any, goal: Any, goal_key: Any, fresh: Any, reopened: Any, child: Any,
+) -> None:  # fmt: skip
+    """One batch: what is new lies in `fresh` and behind the old nodes, what was reopened in `reopened`, both by row."""
+    states, keys, g, last = nodes
+    parents, actions = tree
+    first, to, source, valid = moves
+    toggles, blank, values, number_of_actions = switches
+    new, new_row = fresh
+    again, again_row = reopened
+    chosen, paid = batch[0], batch[1]
+    many = _take(batch, sizes, costs, heap, nodes, goal, goal_key, batch[2:])
+    cells, mask, begin = states.shape[1], len(table) - 1, sizes[COUNT]
+    count, back, row, moved = begin, 0, 0, False
+    for b in range(many):
+        node, cost = chosen[b], paid[b] + 1
+        context = 0
+        if blank:
+            while states[node, context] != 0:
+                context += 1
+        for action in range(number_of_actions):
+            what = context * number_of_actions + action
+            if not valid[what]:
+                continue
+            row += 1
+            key = keys[node]
+            for i in range(cells):
+                child[i] = states[node, i]
+            for m in range(first[what], first[what + 1]):
+                cell = to[m]
+                old = states[node, cell]
+                value = np.uint8(1 - old) if toggles else states[node, source[m]]
+                child[cell] = value
+                key += hashes[cell * values + value] - hashes[cell * values + old]
+            tag, slot = np.int64(key >> _S32), np.int64(key) & mask
+            found = -1
+            while table[slot] != -1:
+                entry = table[slot]
+                if (entry >> 32) & 0xFFFFFFFF == tag:
+                    other = entry & 0xFFFFFFFF
+                    same = keys[other] == key
+                    if same:
+                        for i in range(cells):
+                            same = same and states[other, i] == child[i]
+                    if same:
+                        found = other
+                        break
+                slot = (slot + 1) & mask
+            if found < 0:
+                table[slot] = (tag << 32) | count
+                for i in range(cells):
+                    states[count, i] = child[i]
+                keys[count], g[count], parents[count], actions[count] = key, cost, node, action
+                new[count - begin], new_row[count - begin] = count, row
+                count += 1
+            elif cost < g[found]:
+                g[found], parents[found], actions[found] = cost, node, action
+                if found >= begin:
+                    new_row[found - begin] = row
+                    moved = True
+                elif last[found] <= -2:  # already reopened in this batch
+                    again_row[-2 - last[found]] = row
+                    moved = True
+                else:
+                    last[found] = -2 - back
+                    again[back], again_row[back] = found, row
+                    back += 1
+    if moved:
+        _sort(new, new_row, count - begin)
+        _sort(again, again_row, back)
+    sizes[GENERATED] += row
+    sizes[EXPANDED] += many
+    sizes[COUNT], sizes[NEW], sizes[REOPENED] = count, count - begin, back
+
+
+@_compile
+def search(
+    until: Any, blind: Any, batch: Any, sizes: Any, costs: Any, heap: Any, nodes: Any, tree: Any, table: Any,
+    moves: Any, switches: Any, hashes: Any, goal: Any, goal_key: Any, fresh: Any, reopened: Any,
+    child: Any, h: Any, weight: Any, newest: Any,
+) -> Any:  # fmt: skip
+    """Batch after batch where h = 0, until so many children were made, the arrays are full, or it is over; else one."""
+    most = len(batch[0]) * switches[3]
+    scratch = batch[2:]
+    while True:
+        if sizes[HEAP] == 0:
+            return EMPTY
+        full = max(sizes[COUNT], sizes[HEAP]) + most
+        if full > len(h) or full > LOAD * len(table):
+            return GROW
+        _expand(
+            batch, sizes, costs, heap, nodes, tree, table, moves, switches, hashes, goal, goal_key, fresh, reopened,
+            child,
+        )  # fmt: skip
+        push(reopened[0], sizes[REOPENED], sizes, heap, nodes[2], h, nodes[3], weight, newest, scratch)
+        if not blind:
+            return PAUSE
+        push(fresh[0], sizes[NEW], sizes, heap, nodes[2], h, nodes[3], weight, newest, scratch)
+        if costs[BEST] < np.inf and costs[LOW] >= weight * costs[BEST]:
+            return DONE
+        if sizes[GENERATED] >= until:
+            return PAUSE
+
+
+@_compile
+def fill(table: Any, keys: Any, count: Any) -> None:
+    """Enter nodes, that all differ, into an empty table."""
     mask = len(table) - 1
     for node in range(count):
-        slot = keys[node] & mask
-        while table[slot] >= 0:
+        slot = np.int64(keys[node]) & mask
+        while table[slot] != -1:
             slot = (slot + 1) & mask
-        table[slot] = node
-
-
-@_compile
-def push_nodes(which: Any, g: Any, h: Any, version: Any, heap: Any, counts: Any, weight: Any, bits: Any) -> None:
-    """Entries of nodes from which there may be a way; f is rounded down."""
-    whole = bits.view(np.int32)
-    for node in which:
-        if h[node] == np.inf:
-            continue
-        exact = weight * g[node] + np.float64(h[node])
-        bits[0] = exact
-        if np.float64(bits[0]) > exact:
-            whole[0] -= 1  # the next number below, as f isn't negative
-        key = np.int64(whole[0]) << 32
-        bits[0] = h[node]
-        key |= np.int64(whole[0])
-        counts[1] = _push(heap, counts[1], key, counts[2], node, version[node])
-        counts[2] += 1
-
-
-@_compile
-def iterate(
-    kind: Any,
-    moves: Any,
-    random: Any,
-    goal: Any,
-    batch: Any,
-    weight: Any,
-    states: Any,
-    g: Any,
-    h: Any,
-    parent: Any,
-    action: Any,
-    version: Any,
-    keys: Any,
-    table: Any,
-    heap: Any,
-    counts: Any,
-    costs: Any,
-    taken: Any,
-    child: Any,
-    bits: Any,
-) -> None:
-    """Take a batch, look for goals, and make the children: new ones become nodes, cheaper ways reopen old ones."""
-    chosen, first = 0, counts[0]
-    whole = bits.view(np.int32)
-    fresh = False
-    for _ in range(min(batch, counts[1])):
-        node, stamp, key = heap[2][0], heap[3][0], heap[0][0]
-        counts[1] = _drop(heap, counts[1])
-        if stamp != version[node]:
-            continue
-        if not fresh:
-            fresh = True
-            whole[0] = np.int32(key >> 32)
-            costs[1] = max(costs[1], np.float64(bits[0]))
-        taken[chosen] = node
-        chosen += 1
-    for place in range(chosen):
-        node = taken[place]
-        ends = True
-        for i in range(len(goal)):
-            if states[node, i] != goal[i]:
-                ends = False
-                break
-        if ends:
-            if g[node] < costs[0]:
-                costs[0], counts[5] = g[node], node
-            taken[place] = -1
-    for place in range(chosen):
-        node = taken[place]
-        if node < 0 or g[node] >= costs[0]:
-            continue
-        counts[4] += 1
-        for a in range(len(moves)):
-            if not _move(kind, moves, states[node], a, child):
-                continue
-            counts[3] += 1
-            key = np.int64(0)
-            for i in range(len(child)):
-                key += random[i, child[i]]
-            cost = g[node] + 1.0
-            found = _find(child, key, states, keys, table)
-            if found < 0:
-                table[-1 - found] = counts[0]
-                found = counts[0]
-                counts[0] += 1
-                states[found] = child
-                keys[found], version[found] = key, 0
-                g[found], parent[found], action[found] = cost, node, a
-            elif cost < g[found]:
-                g[found], parent[found], action[found] = cost, node, a
-                if found < first:  # an older entry of it is stale now
-                    version[found] += 1
-                    push_nodes(np.array([found]), g, h, version, heap, counts, weight, bits)
+        table[slot] = (np.int64(keys[node] >> _S32) << 32) | node

@@ -1,57 +1,17 @@
-"""Batch weighted Q*: edges wait in the queue, and a child is made only when its edge's turn comes."""
+"""Batch weighted Q*: the queue holds actions that weren't taken yet, so that only children worth it are made."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import Heuristic, QHeuristic, estimates
-from deepwright.pathfinding.search.nodes import Nodes, first_of_each
-from deepwright.pathfinding.search.paths import validate_path
-from deepwright.pathfinding.search.queue import Queue
+from deepwright.pathfinding.heuristics.heuristic import QHeuristic
 from deepwright.pathfinding.search.result import Limits, Result
-
-_ENTRY = 28  # bytes of an entry of the queue
-_PASS = 10_000  # states in one call
-
-
-class ActionValues:
-    """Q(s, a) = c(s, a) + h(T(s, a)) of a heuristic of states: exact where h is, and as dear as making every child.
-
-    Args:
-        domain: whose actions.
-        heuristic: h.
-    """
-
-    def __init__(self, domain: Domain, heuristic: Heuristic) -> None:
-        self.domain, self.heuristic = domain, heuristic
-
-    @property
-    def admissible(self) -> bool:
-        """Whether h is."""
-        return self.heuristic.admissible
-
-    def values(self, states: Tensor, goals: Tensor) -> Float[Tensor, "b a"]:
-        """One number a state and action, infinity where the action can't be taken.
-
-        Args:
-            states: (B, *state_shape).
-            goals: (B, ...).
-        """
-        found = self.domain.expand(states)
-        b, a = found.valid.shape
-        rows, _ = found.valid.nonzero(as_tuple=True)
-        h = estimates(self.heuristic, found.states[found.valid], goals[rows], _PASS)
-        out = torch.full((b, a), torch.inf, device=states.device)
-        out[found.valid] = found.costs[found.valid] + h
-        return out
+from deepwright.pathfinding.search.stepwise import OnStep, run
+from deepwright.pathfinding.search.weighted import Weighted, rounded_down
 
 
 def bwqs(
@@ -63,23 +23,29 @@ def bwqs(
     batch_size: int = 1000,
     weight: float = 1.0,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    ties: str = "newest",
+    random_share: float = 0.0,
+    seed: int = 0,
     trace: bool = False,
-    on_step: Callable[[int, float, float], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Result:
-    """Take the `batch_size` edges of least f = weight * g + Q at once, and make their children alone.
+    """Take the `batch_size` actions of least weight * g + Q at once, until nothing cheaper can be left.
 
-    One call of the heuristic a stored state serves all of its actions, so that it is asked for as many states as are
-    met, and no child is made whose edge waits too far back. With Q <= c + h* and 0 < weight <= 1 a path costs at most
-    h*(start) / weight. Of a result `evaluations` counts states, `nodes_generated` children.
+    One answer of the heuristic, for all actions of a state, stands for as many answers about its children. What `bwas`
+    promises holds where Q(s, a) <= c(s, a) + h*(T(s, a)). `nodes_expanded` counts the actions that were taken.
 
     Args:
         domain: whose states.
         start: (*state_shape).
         goal: one.
-        heuristic: Q; `ActionValues` makes one of a heuristic of states.
-        batch_size: how many edges at once.
+        heuristic: Q; an infinite one says that there is no way by that action. What it says of actions that can't be
+            taken doesn't count.
+        batch_size: how many actions are taken at once.
         weight: of the path's cost; 0 looks at Q alone.
         limits: where it gives up.
+        ties: of equal f the least Q, and of these the "newest" first; or the oldest ("fifo"), whatever its Q.
+        random_share: of each batch this share is taken at random; such a batch doesn't raise the lower bound.
+        seed: of what is taken at random.
         trace: keep a row an iteration.
         on_step: told the nodes, the lower bound and the least cost after each iteration.
 
@@ -90,135 +56,86 @@ def bwqs(
     """
     require_whole(1, batch_size=batch_size)
     require_within(0.0, 1.0, weight=weight)
+    require_within(0.0, 1.0, ends="[)", random_share=random_share)
+    if ties not in ("newest", "fifo"):
+        raise InputError("ties", given=repr(ties), expected='"newest" or "fifo"')
     domain.require_states(start[None], "start")
-    return _EdgeSearch(domain, start, goal, heuristic, batch_size, weight).run(limits, trace, on_step)
+    search = WeightedEdges(domain, start, goal, batch_size, weight, ties, random_share, seed)
+    return run(search, heuristic, limits, domain.num_actions, trace, on_step)
 
 
-class _EdgeSearch:
-    """One search: its nodes, the edges that wait, and what it knows of the best path."""
+class WeightedEdges(Weighted):
+    """`Weighted` with entries node * actions + action. Goals are known when they are made, and aren't kept as nodes."""
 
-    def __init__(
-        self, domain: Domain, start: Tensor, goal: Tensor, heuristic: QHeuristic, batch_size: int, weight: float
-    ) -> None:
-        self.domain, self.start, self.goal, self.heuristic = domain, start, goal, heuristic
-        self.batch_size, self.weight = batch_size, weight
-        self.nodes, self.queue = Nodes(domain, start.device), Queue(start.device)
-        self.generated, self.expanded, self.evaluated = 1, 0, 0
-        self.best, self.end, self.low = float("inf"), -1, 0.0
+    _last: int | None = None  # the action that leads from `end` to the goal
+    _reopened: Tensor
 
-    def run(self, limits: Limits, trace: bool, on_step: Callable[[int, float, float], None] | None) -> Result:
-        begin, rows, status = time.perf_counter(), list[dict[str, float]](), "exhausted"
-        zero = torch.zeros(1, device=self.start.device)
-        self._add(self.start[None], self.domain.keys(self.start[None]), zero.double(), zero.long() - 1, zero.long())
-        while len(self.queue) and not self._closed():
-            self._iterate()
-            if trace:
-                rows.append({"nodes": self.generated, "lower bound": self.low, "cost": self.best})
-            if on_step is not None:
-                on_step(self.generated, self.low, self.best)
-            size = self.nodes.count * self.nodes.bytes_a_node + len(self.queue) * _ENTRY
-            limit = limits.reached(self.generated, time.perf_counter() - begin, size)
-            if limit is not None and len(self.queue) and not self._closed():
-                status = limit
-                break
-        return self._result(status, time.perf_counter() - begin, rows)
+    def propose(self) -> tuple[Tensor, Tensor]:
+        """See `Search.propose`: new states, and those to which there is a cheaper way now."""
+        self._reopened = torch.empty(0, dtype=torch.int64, device=self.start.device)
+        first = not self.nodes.count
+        super().propose()
+        if first and bool(self.domain.is_goal(self.start[None], self.goals(1))):
+            self.best, self.end = 0.0, 0
+        states = torch.cat([self.nodes.states[self._reopened], self._new[0]])
+        return states, self.goals(len(states))
 
-    def _closed(self) -> bool:
-        return self.end >= 0 and self.low >= self.weight * self.best
+    def absorb(self, values: Tensor) -> None:
+        """See `Search.absorb`.
 
-    def _iterate(self) -> None:
-        f, edge, version = self.queue.pop(self.batch_size)
-        node, action = edge // self.domain.num_actions, edge % self.domain.num_actions
-        fresh = version == self.nodes.version[node]
-        if not bool(fresh.any()):
-            return
-        f, node, action = f[fresh], node[fresh], action[fresh]
-        self.low = max(self.low, float(f[0]))
-        on = self.nodes.g[node] < self.best  # costs are above zero: behind these nothing is cheaper
-        node, action = node[on], action[on]
-        if len(node):
-            self._take(node, action)
-
-    def _take(self, node: Tensor, action: Tensor) -> None:
-        """The children of some edges."""
-        children, costs, valid = self.domain.step(self.nodes.states[node], action)
-        children, node, action = children[valid], node[valid], action[valid]
-        self.expanded += len(torch.unique(node))
-        self.generated += len(node)
-        if not len(node):
-            return
-        g, keys = self.nodes.g[node] + costs[valid].double(), self.domain.keys(children)
-        kept = first_of_each(children, keys, g)
-        children, keys, g, node, action = children[kept], keys[kept], g[kept], node[kept], action[kept]
-        known = self.nodes.find(children, keys)
-        old = known >= 0
-        cheaper = old.clone()
-        cheaper[old] = g[old] < self.nodes.g[known[old]]
-        self._reopen(known[cheaper], g[cheaper], node[cheaper], action[cheaper])
-        self._add(children[~old], keys[~old], g[~old], node[~old], action[~old])
-
-    def _reopen(self, node: Tensor, g: Tensor, parent: Tensor, action: Tensor) -> None:
-        if len(node):
-            self.nodes.g[node] = g
-            self.nodes.parent[node], self.nodes.action[node] = parent.int(), action.short()
-            self.nodes.version[node] += 1
-            self._open(node)
-
-    def _add(self, states: Tensor, keys: Tensor, g: Tensor, parent: Tensor, action: Tensor) -> None:
+        Args:
+            values: (B, A).
+        """
+        states, keys, g, parent, action = self._new
+        node = self._reopened
         if len(states):
-            self._open(self.nodes.add(states, keys, g, torch.zeros_like(g).float(), parent, action))
-
-    def _open(self, node: Tensor) -> None:
-        """Look whether nodes are goals, and let the edges of the others wait."""
-        states = self.nodes.states[node]
-        ends = self.domain.is_goal(states, self._goals(len(node)))
-        if bool(ends.any()):
-            g = self.nodes.g[node].masked_fill(~ends, torch.inf)
-            if float(g.min()) < self.best:
-                self.best, self.end = float(g.min()), int(node[g.argmin()])
-            node, states = node[~ends], states[~ends]
+            fresh = self.nodes.add(states, keys, g, values[len(node) :].amin(1), parent, action)
+            node = torch.cat([node, fresh])
         if len(node):
-            self._push(node, self._values(states))
+            self._push_edges(node, values)
 
-    def _values(self, states: Tensor) -> Tensor:
-        """Q of all actions, looked at before anybody believes it."""
-        parts = [self.heuristic.values(s, self._goals(len(s))) for s in states.split(_PASS)]
-        q = torch.cat(parts)
-        self.evaluated += len(states)
-        expected = (len(states), self.domain.num_actions)
-        if q.shape != expected:
-            raise InputError(
-                "heuristic", given=f"shape {tuple(q.shape)}", expected=f"{expected}, one a state and action"
-            )
-        if bool(q.isnan().any()):
-            row = int(q.isnan().any(1).nonzero()[0])
-            raise InputError(
-                "heuristic", given=f"NaN for the state {states[row].flatten().tolist()}", expected="numbers"
-            )
-        return q.float().clamp_min(0) + 0.0  # -0.0 is 0: bits are sorted
-
-    def _push(self, node: Tensor, q: Tensor) -> None:
-        row, action = (q < torch.inf).nonzero(as_tuple=True)
-        chosen, values = node[row], q[row, action]
-        exact = self.weight * self.nodes.g[chosen] + values.double()
-        f = exact.float()  # rounded down, as sums above the true ones are no lower bounds
-        f = torch.where(f.double() > exact, torch.nextafter(f, torch.full_like(f, -torch.inf)), f)
-        edge = chosen * self.domain.num_actions + action
-        self.queue.push(f, values, edge, self.nodes.version[chosen])
-
-    def _goals(self, n: int) -> Tensor:
-        return self.goal.expand(n, *self.goal.shape)
-
-    def _result(self, status: str, seconds: float, rows: list[dict[str, float]]) -> Result:
-        counts = (self.generated, self.expanded, self.evaluated, seconds, rows)
-        admissible = self.heuristic.admissible and self.weight > 0
+    def path(self) -> list[int] | None:
+        """See `Search.path`."""
         if self.end < 0:
-            low = self.low if admissible and status != "exhausted" else None
-            return Result(status, None, float("inf"), low, *counts)
-        actions = self.nodes.path(self.end)
-        cost = validate_path(self.domain, self.start, self.goal, actions)
-        if status == "exhausted":
-            status = "solved"
-            if not len(self.queue) and self.weight == 1:  # nothing is left that could be cheaper
-                self.low = max(self.low, cost)
-        return Result(status, actions, cost, min(self.low, cost) if admissible else None, *counts)
+            return None
+        return self.nodes.path(self.end) + ([] if self._last is None else [self._last])
+
+    def _owner(self, entry: Tensor) -> Tensor:
+        return entry // self.domain.num_actions
+
+    def _next(self) -> Tensor:
+        """The entries whose actions are taken now: neither stale nor behind the best path."""
+        _, entry, version = self._take()
+        node = self._owner(entry)
+        return entry[(version == self.nodes.version[node]) & (self.nodes.g[node] < self.best)]
+
+    def _expand(self, node: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See `Weighted._expand`, with entries for nodes."""
+        owner, action = self._owner(node), node % self.domain.num_actions
+        children, costs, valid = self.domain.step(self.nodes.states[owner], action)
+        self.expanded += len(node)
+        self.generated += int(valid.sum())
+        row = valid.nonzero()[:, 0]
+        return children[row], costs[row], row, action[row]
+
+    def _settle(self, children: Tensor, costs: Tensor, row: Tensor, action: Tensor, node: Tensor) -> tuple[Tensor, ...]:
+        """See `Weighted._settle`; goals end here."""
+        owner = self._owner(node)
+        ends = self.domain.is_goal(children, self.goals(len(children)))
+        g = self.nodes.g[owner[row]] + costs.double()
+        if bool(ends.any()):
+            reached = g.masked_fill(~ends, torch.inf)
+            at = int(reached.argmin())
+            if float(reached[at]) < self.best:
+                self.best, self.end, self._last = float(reached[at]), int(owner[row[at]]), int(action[at])
+        on = ~ends & (g < self.best)
+        return super()._settle(children[on], costs[on], row[on], action[on], owner)
+
+    def _push(self, node: Tensor) -> None:
+        self._reopened = node  # their actions are judged again, which costs less than to keep all answers
+
+    def _push_edges(self, node: Tensor, q: Tensor) -> None:
+        row, action = (q < torch.inf).nonzero(as_tuple=True)
+        owner, q = node[row], q[row, action]
+        f = rounded_down(self.weight * self.nodes.g[owner] + q.double())
+        self.queue.push(f, q, owner * self.domain.num_actions + action, self.nodes.version[owner])

@@ -1,129 +1,220 @@
-"""One instance by any of the searches, or many of them, whose results are kept as they come."""
+"""One door to all searches, for one instance or for many that share each call of the heuristic."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.journal import Journal
+from deepwright.core.requirements import require_same_length, require_whole
+from deepwright.core.resume import OtherWorkError
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import Heuristic, QHeuristic
-from deepwright.pathfinding.search.beams import beam
-from deepwright.pathfinding.search.both_ways import bidirectional
+from deepwright.pathfinding.heuristics.heuristic import QHeuristic
+from deepwright.pathfinding.search.beam import Layers, beam, greedy
+from deepwright.pathfinding.search.bidirectional import bidirectional
 from deepwright.pathfinding.search.deepening import idastar
-from deepwright.pathfinding.search.edges import bwqs
+from deepwright.pathfinding.search.edges import WeightedEdges, bwqs
+from deepwright.pathfinding.search.paths import validate_path
 from deepwright.pathfinding.search.result import Limits, Result
-from deepwright.pathfinding.search.weighted import bwas
+from deepwright.pathfinding.search.stepwise import AnyHeuristic, Search, advance, answers
+from deepwright.pathfinding.search.weighted import Weighted, bwas
 
-ALGORITHMS = ("bwas", "bwqs", "beam", "greedy", "idastar", "bidirectional")
+_JUDGED, _PROBES = "judged", 64
+ALGORITHMS: dict[str, Callable[..., Result]] = {
+    "bwas": bwas,
+    "bwqs": bwqs,
+    "beam": beam,
+    "greedy": greedy,
+    "bidirectional": bidirectional,
+    "idastar": idastar,
+}
+"""Searches by name."""
 
 
 def solve(
-    domain: Domain,
-    start: Tensor,
-    goal: Tensor,
-    heuristic: Heuristic | QHeuristic | None = None,
-    algorithm: str = "bwas",
-    *,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
-    **options: Any,
+    domain: Domain, start: Tensor, goal: Tensor, heuristic: AnyHeuristic, algorithm: str = "bwas", **options: Any
 ) -> Result:
-    """A path from a start to a goal; it is replayed before it is called one.
+    """Search by name.
 
     Args:
         domain: whose states.
         start: (*state_shape).
         goal: one.
-        heuristic: h; Q for "bwqs"; none for "bidirectional".
-        algorithm: one of `ALGORITHMS`; "greedy" is a beam of width 1.
-        limits: where it gives up.
-        options: of the search of that name.
+        heuristic: h; or Q, which "bwqs" needs and beams take.
+        algorithm: see `ALGORITHMS`.
+        options: of the search that is named.
 
     Raises:
-        InputError: another algorithm, a heuristic of the wrong kind, bad input of any kind.
+        InputError: a name that isn't known, or what the search refuses.
     """
     if algorithm not in ALGORITHMS:
-        raise unknown_name("algorithm", algorithm, list(ALGORITHMS))
-    if algorithm == "bidirectional":
-        if heuristic is not None or options:
-            raise InputError(
-                "bidirectional", given="a heuristic or options", expected="neither: it is exact by breadth"
-            )
-        return bidirectional(domain, start, goal, limits=limits)
-    if heuristic is None:
-        raise InputError("heuristic", given="none", expected="one", hint="ZeroHeuristic() is h = 0")
-    if algorithm == "bwqs":
-        if not isinstance(heuristic, QHeuristic):
-            hint = "ActionValues(domain, heuristic) makes one"
-            raise InputError("heuristic", given=type(heuristic).__name__, expected="values of actions", hint=hint)
-        return bwqs(domain, start, goal, heuristic, limits=limits, **options)
-    if not callable(heuristic):
-        raise InputError("heuristic", given=type(heuristic).__name__, expected="values of states")
-    if algorithm == "greedy":
-        if "width" in options:
-            raise InputError("greedy", given="a width", expected="none, or the algorithm 'beam'")
-        return beam(domain, start, goal, heuristic, width=1, limits=limits, **options)
-    searches: dict[str, Callable[..., Result]] = {"bwas": bwas, "beam": beam, "idastar": idastar}
-    return searches[algorithm](domain, start, goal, heuristic, limits=limits, **options)
+        raise unknown_name("algorithm", algorithm, ALGORITHMS)
+    if algorithm == "bwqs" and not isinstance(heuristic, QHeuristic):
+        given = type(heuristic).__name__
+        raise InputError("heuristic", given=given, expected="one of actions", hint="q_from_v(domain, heuristic)")
+    return ALGORITHMS[algorithm](domain, start, goal, heuristic, **options)
 
 
 def solve_many(
     domain: Domain,
     starts: Tensor,
     goals: Tensor,
-    heuristic: Heuristic | QHeuristic | None = None,
+    heuristic: AnyHeuristic,
     algorithm: str = "bwas",
     *,
+    batch_size: int = 100,
+    weight: float = 1.0,
+    at_once: int = 32,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    seed: int = 0,
     file: Path | str | None = None,
-    **options: Any,
+    heuristic_identity: str | None = None,
+    on_result: Callable[[int, Result], None] | None = None,
 ) -> list[Result]:
-    """One instance after another; with `file` each result is kept there, and those that are there aren't done again.
+    """Search for many paths side by side: one call of the heuristic serves them all, in each step.
+
+    What comes out is what each search alone finds, but for rounding in a network's larger batches, and for seconds:
+    they run from the start of an instance to its end, with the others beside it. With a file each result is written as
+    soon as it is there, and read back at the next start.
 
     Args:
         domain: whose states.
-        starts: (n, *state_shape).
-        goals: (n, ...).
-        heuristic: see `solve`.
-        algorithm: see `solve`.
-        limits: of each search.
-        file: of the results, a journal of JSON lines.
-        options: of the search.
+        starts: (B, *state_shape).
+        goals: (B, ...) one a start.
+        heuristic: h or Q.
+        algorithm: "bwas", "bwqs", "beam" or "greedy".
+        batch_size: how many of each instance are expanded at once; the width of a beam.
+        weight: of the path's cost, where the search has one.
+        at_once: how many instances are under way.
+        limits: of each instance.
+        seed: of what is drawn.
+        file: of JSON lines, one a result; refused where it holds results of other instances, options or heuristics.
+        heuristic_identity: what names the heuristic in the file, such as its weights' digest; what it says of the first
+            starts counts besides.
+        on_result: told the number of an instance and its result when it ends.
 
     Raises:
-        InputError: as many goals as starts are asked for; a file of other instances, another algorithm or options.
+        InputError: numbers out of range, or states that aren't the domain's.
+        OtherWorkError: a file of other work.
     """
-    if len(goals) != len(starts):
-        raise InputError("goals", given=f"{len(goals)} for {len(starts)} starts", expected="one each")
-    identity = {
+    require_whole(1, batch_size=batch_size, at_once=at_once)
+    require_same_length(starts, goals, "starts and goals")
+    domain.require_states(starts, "starts")
+    make = _maker(domain, algorithm, heuristic, batch_size, weight, seed)
+    actions = domain.num_actions if isinstance(heuristic, QHeuristic) else None
+    settings = {
         "domain": domain.name,
-        "starts": starts,
-        "goals": goals,
-        "heuristic": heuristic,
-        "algorithm": algorithm,
-        "limits": limits,
-        "options": options,
+        "instances": [starts.cpu(), goals.cpu()],
+        "heuristic": [type(heuristic).__name__, heuristic_identity],
+        "options": [algorithm, batch_size, weight, limits.nodes, limits.seconds, limits.bytes, seed],
     }
-    journal = Journal(file, identity, kind="paths")
+    journal = Journal(file, settings, kind="paths")
     try:
-        for number in range(len(starts)):
-            if str(number) not in journal.rows:
-                result = solve(domain, starts[number], goals[number], heuristic, algorithm, limits=limits, **options)
-                journal.add(str(number), _row(result))
-        return [_result(journal.rows[str(number)]) for number in range(len(starts))]
+        if file is not None:
+            n = min(_PROBES, len(starts))
+            _require_same_judge(journal, answers(heuristic, starts[:n], goals[:n], actions, _PROBES))
+        numbers = [int(name) for name in journal.rows if name != _JUDGED]
+        done = {i: _read(domain, starts, goals, i, journal.rows[str(i)]) for i in numbers}
+        waiting = [i for i in range(len(starts)) if i not in done]
+        pool = _Pool(heuristic, actions, limits, make, starts, goals)
+        for number, result in pool.results(waiting, at_once):
+            done[number] = result
+            journal.add(str(number), _row(result))
+            if on_result is not None:
+                on_result(number, result)
     finally:
         journal.close()
+    return [done[i] for i in range(len(starts))]
+
+
+Maker = Callable[[Tensor, Tensor], Search]
+
+
+def _maker(domain: Domain, algorithm: str, heuristic: AnyHeuristic, batch_size: int, weight: float, seed: int) -> Maker:
+    """What begins a search."""
+    if algorithm in ("bwas", "bwqs"):
+        if (algorithm == "bwqs") != isinstance(heuristic, QHeuristic):
+            kind = "of actions" if algorithm == "bwqs" else "of states"
+            raise InputError("heuristic", given=type(heuristic).__name__, expected=f"one {kind} for {algorithm}")
+        kind_of = WeightedEdges if algorithm == "bwqs" else Weighted
+        return lambda start, goal: kind_of(domain, start, goal, batch_size, weight, "newest", 0.0, seed)
+    if algorithm not in ("beam", "greedy"):
+        raise unknown_name("algorithm for many instances", algorithm, ("bwas", "bwqs", "beam", "greedy"))
+
+    def layers(start: Tensor, goal: Tensor) -> Search:
+        width = 1 if algorithm == "greedy" else batch_size
+        made = Layers(domain, start, goal, width, 0.0, 0.0, True, False, 1000, seed)
+        made.by_actions = isinstance(heuristic, QHeuristic)
+        return made
+
+    return layers
+
+
+class _Pool:
+    """Searches under way. One that ends makes place for the next instance."""
+
+    def __init__(
+        self,
+        heuristic: AnyHeuristic,
+        actions: int | None,
+        limits: Limits,
+        make: Maker,
+        starts: Tensor,
+        goals: Tensor,
+    ) -> None:
+        self.heuristic, self.actions, self.limits = heuristic, actions, limits
+        self.make, self.starts, self.goals = make, starts, goals
+
+    def results(self, waiting: list[int], at_once: int) -> Any:
+        """Numbers and results, as they come.
+
+        Args:
+            waiting: numbers of instances.
+            at_once: how many run side by side.
+        """
+        queue, active = waiting[::-1], dict[int, Any]()
+        while queue or active:
+            while queue and len(active) < at_once:
+                number = queue.pop()
+                active[number] = (self.make(self.starts[number], self.goals[number]), time.perf_counter())
+            advance([search for search, _ in active.values()], self.heuristic, self.actions)
+            for number, (search, begin) in list(active.items()):
+                seconds = time.perf_counter() - begin
+                status = search.over() or self.limits.reached(search.generated, seconds, search.size)
+                if status is not None:
+                    del active[number]
+                    yield number, search.result(status, self.heuristic.admissible, seconds, [])
+
+
+def _require_same_judge(journal: Journal, values: Tensor) -> None:
+    """Refuse a file whose heuristic judged the first starts otherwise; rounding aside, as machines differ in it."""
+    told = [v if v < float("inf") else None for v in values.double().flatten().tolist()]
+    known = journal.rows.get(_JUDGED)
+    if known is None:
+        journal.add(_JUDGED, told)
+        return
+    now, before = (torch.tensor([float("inf") if v is None else v for v in row]) for row in (told, known))
+    if now.shape != before.shape or not torch.allclose(now, before, rtol=1e-3, atol=1e-3):
+        raise OtherWorkError(journal.path or Path(), "paths", ["heuristic"])
 
 
 def _row(result: Result) -> dict[str, Any]:
-    """Plain data, of which a result is made again."""
-    kept = {name: value for name, value in result.to_dict().items() if name != "bound"}
-    return {**kept, "cost": str(result.cost)}
+    """As plain JSON, which knows no infinity."""
+    row = result.to_dict()
+    return row | {"cost": None if result.actions is None else result.cost}
 
 
-def _result(row: dict[str, Any]) -> Result:
-    return Result(**{**row, "cost": float(row["cost"])})
+def _read(domain: Domain, starts: Tensor, goals: Tensor, number: int, row: dict[str, Any]) -> Result:
+    """A stored result, whose path is replayed."""
+    kept = {name: value for name, value in row.items() if name != "bound"}
+    if kept["actions"] is None:
+        kept["cost"] = float("inf")
+    else:
+        validate_path(domain, starts[number], goals[number], kept["actions"])
+    return Result(**kept)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import Heuristic, estimates
-from deepwright.pathfinding.search.engines import CompiledSearch, compilable
+from deepwright.pathfinding.heuristics.heuristic import Heuristic, ZeroHeuristic
+from deepwright.pathfinding.search.compiled_search import CompiledWeighted, chosen_moves
 from deepwright.pathfinding.search.nodes import Nodes, first_of_each
-from deepwright.pathfinding.search.paths import validate_path
 from deepwright.pathfinding.search.queue import Queue
 from deepwright.pathfinding.search.result import Limits, Result
+from deepwright.pathfinding.search.stepwise import OnStep, Search, run
 
 _ENTRY = 28  # bytes of an entry of the queue
 
@@ -32,11 +29,11 @@ def bwas(
     weight: float = 1.0,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     ties: str = "newest",
-    engine: str = "auto",
     random_share: float = 0.0,
     seed: int = 0,
+    engine: str = "auto",
     trace: bool = False,
-    on_step: Callable[[int, float, float], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Result:
     """Expand the `batch_size` nodes of least f = weight * g + h at once, until nothing cheaper can be left.
 
@@ -53,10 +50,10 @@ def bwas(
         weight: of the path's cost; 0 looks at h alone.
         limits: where it gives up.
         ties: of equal f the least h, and of these the "newest" node first; or the oldest ("fifo"), whatever its h.
-        engine: "tensors"; "compiled" by numba, for domains whose `moves` are a table; or "auto", the latter where it
-            can be had. Costs and bounds are the same.
         random_share: of each batch this share is taken at random; such a batch doesn't raise the lower bound.
         seed: of what is taken at random.
+        engine: "numba" compiles the search of permutations, sliding tiles and Lights Out on the CPU; "torch" takes
+            every domain on every device; "auto" the first where it can.
         trace: keep a row an iteration.
         on_step: told the nodes, the lower bound and the least cost after each iteration.
 
@@ -72,115 +69,139 @@ def bwas(
     if ties not in ("newest", "fifo"):
         raise InputError("ties", given=repr(ties), expected='"newest" or "fifo"')
     domain.require_states(start[None], "start")
-    if engine not in ("auto", "tensors", "compiled"):
-        raise unknown_name("engine", engine, ["auto", "tensors", "compiled"])
-    plain = ties == "newest" and not random_share
-    moves = compilable(domain, start) if plain and engine != "tensors" else None
-    if moves is not None:
-        return CompiledSearch(domain, moves, start, goal, heuristic, batch_size, weight).run(limits, trace, on_step)
-    if engine == "compiled":
-        expected = "numba (pip install deepwright[plan]), a domain with `moves` on the CPU, the newest first, no draws"
-        raise InputError("engine", given=f"compiled, for {domain.name}", expected=expected)
-    return _Search(domain, start, goal, heuristic, batch_size, weight, ties, random_share, seed).run(
-        limits, trace, on_step
-    )
+    moves = chosen_moves(engine, domain, start, random_share)
+    search: Search
+    if moves is None:
+        search = Weighted(domain, start, goal, batch_size, weight, ties, random_share, seed)
+    else:
+        blind, stepwise = type(heuristic) is ZeroHeuristic, trace or on_step is not None
+        search = CompiledWeighted(domain, start, goal, batch_size, weight, ties, moves, blind, stepwise)
+    return run(search, heuristic, limits, None, trace, on_step)
 
 
-class _Search:
-    """One search: its nodes, its queue, and what it knows of the best path."""
+class Weighted(Search):
+    """One search: its nodes, its queue, and what it knows of the best path.
+
+    Args:
+        domain: see `bwas`.
+        start: see `bwas`.
+        goal: see `bwas`.
+        batch_size: see `bwas`.
+        weight: see `bwas`.
+        ties: see `bwas`.
+        random_share: see `bwas`.
+        seed: see `bwas`.
+    """
 
     def __init__(
         self,
         domain: Domain,
         start: Tensor,
         goal: Tensor,
-        heuristic: Heuristic,
         batch_size: int,
         weight: float,
         ties: str,
         random_share: float,
         seed: int,
     ) -> None:
-        self.domain, self.start, self.goal, self.heuristic = domain, start, goal, heuristic
-        self.batch_size, self.weight = batch_size, weight
-        self.random_share, self.rng = random_share, generator(seed, "random nodes")
+        super().__init__(domain, start, goal, batch_size)
+        self.weight, self.random_share, self.rng = weight, random_share, generator(seed, "random nodes")
         self.nodes, self.queue = Nodes(domain, start.device), Queue(start.device, ties == "newest")
-        self.generated, self.expanded, self.evaluated = 1, 0, 0
-        self.best, self.end, self.low = float("inf"), -1, 0.0
+        self.end = -1
+        self._new: tuple[Tensor, ...] = ()
 
-    def run(self, limits: Limits, trace: bool, on_step: Callable[[int, float, float], None] | None) -> Result:
-        begin, rows = time.perf_counter(), []
-        zero = torch.zeros(1, device=self.start.device)
-        self._enter(self.start[None], self.domain.keys(self.start[None]), zero.double(), zero.long() - 1, zero.long())
-        status = "exhausted"
-        while len(self.queue):
-            self._iterate()
-            if trace:
-                rows.append({"nodes": self.generated, "lower bound": self.low, "cost": self.best})
-            if on_step is not None:
-                on_step(self.generated, self.low, self.best)
-            if self.end >= 0 and self.low >= self.weight * self.best:
-                break
-            size = self.nodes.count * self.nodes.bytes_a_node + len(self.queue) * _ENTRY
-            limit = limits.reached(self.generated, time.perf_counter() - begin, size)
-            if limit is not None and len(self.queue):
-                status = limit
-                break
-        return self._result(status, time.perf_counter() - begin, rows)
+    def propose(self) -> tuple[Tensor, Tensor]:
+        """See `Search.propose`: children that weren't met before."""
+        if not self.nodes.count:
+            zero = torch.zeros(1, device=self.start.device)
+            first = self.start[None]
+            self._new = (first, self.domain.keys(first), zero.double(), zero.long() - 1, zero.long())
+        else:
+            node = self._next()
+            self._new = self._settle(*self._expand(node), node)
+        return self._new[0], self.goals(len(self._new[0]))
 
-    def _iterate(self) -> None:
-        f, node, version = self._take()
-        fresh = version == self.nodes.version[node]
-        f, node = f[fresh], node[fresh]
+    def absorb(self, values: Tensor) -> None:
+        """See `Search.absorb`.
+
+        Args:
+            values: (B,).
+        """
+        states, keys, g, parent, action = self._new
+        if len(states):
+            self._push(self.nodes.add(states, keys, g, values, parent, action))
+
+    def over(self) -> str | None:
+        """See `Search.over`."""
+        found = self.best < float("inf")
+        if not len(self.queue):
+            if found and self.weight == 1:  # nothing is left that could be cheaper
+                self.low = max(self.low, self.best)
+            return "solved" if found else "exhausted"
+        return "solved" if found and self.low >= self.weight * self.best else None
+
+    def path(self) -> list[int] | None:
+        """See `Search.path`."""
+        return self.nodes.path(self.end) if self.end >= 0 else None
+
+    @property
+    def size(self) -> int:
+        """See `Search.size`."""
+        return self.nodes.count * self.nodes.bytes_a_node + len(self.queue) * _ENTRY
+
+    def _next(self) -> Tensor:
+        """The nodes that are expanded now: neither stale, nor goals, nor behind the best path."""
+        _, node, version = self._take()
+        node = node[version == self.nodes.version[node]]
         if not len(node):
-            return
-        states = self.nodes.states[node]
-        ends = self.domain.is_goal(states, self._goals(len(node)))
+            return node
+        ends = self.domain.is_goal(self.nodes.states[node], self.goals(len(node)))
         if bool(ends.any()):
             g = self.nodes.g[node].masked_fill(~ends, torch.inf)
             if float(g.min()) < self.best:
                 self.best, self.end = float(g.min()), int(node[g.argmin()])
-        on = ~ends & (self.nodes.g[node] < self.best)  # costs are above zero: behind these nothing is cheaper
-        self._expand(node[on], states[on])
+        return node[~ends & (self.nodes.g[node] < self.best)]  # costs are above zero: behind these nothing is cheaper
 
     def _take(self) -> tuple[Tensor, Tensor, Tensor]:
         """The next entries, with what they say about the lower bound."""
         n = self.batch_size
         if not self.random_share:
-            f, node, version = self.queue.pop(n)
-            self._raise_bound(f, node, version)
-            return f, node, version
+            first = self.queue.pop(n)
+            self._raise_bound(*first)
+            return first
         drawn = torch.rand(n, generator=self.rng) < self.random_share
         first = self.queue.pop(max(n - int(drawn.sum()), 1))
         self._raise_bound(*first)
         extra = self.queue.draw(int(drawn.sum()), self.rng)
         return tuple(torch.cat(pair) for pair in zip(first, extra))  # type: ignore[return-value]
 
-    def _raise_bound(self, f: Tensor, node: Tensor, version: Tensor) -> None:
+    def _raise_bound(self, f: Tensor, entry: Tensor, version: Tensor) -> None:
         """The least f that waits is a lower bound, if its entry isn't stale."""
-        fresh = version == self.nodes.version[node]
+        fresh = version == self.nodes.version[self._owner(entry)]
         if bool(fresh.any()):
             self.low = max(self.low, float(f[fresh][0]))
 
-    def _expand(self, node: Tensor, states: Tensor) -> None:
-        if not len(node):
-            return
-        found = self.domain.expand(states)
+    def _owner(self, entry: Tensor) -> Tensor:
+        """The nodes whose entries these are."""
+        return entry
+
+    def _expand(self, node: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Children, costs of their actions, rows of their parents in `node`, actions."""
+        found = self.domain.expand(self.nodes.states[node])
         row, action = found.valid.nonzero(as_tuple=True)
         self.expanded += len(node)
         self.generated += len(row)
-        if not len(row):
-            return
-        g = self.nodes.g[node[row]] + found.costs[row, action].double()
-        children = found.states[row, action]
-        keys = self.domain.keys(children)
+        return found.states[row, action], found.costs[row, action], row, action
+
+    def _settle(self, children: Tensor, costs: Tensor, row: Tensor, action: Tensor, node: Tensor) -> tuple[Tensor, ...]:
+        """Reopen nodes to which there is a cheaper way now; states, keys, g, parents and actions of what is new."""
+        g, keys = self.nodes.g[node[row]] + costs.double(), self.domain.keys(children)
         kept = first_of_each(children, keys, g)
-        children, keys, g, row, action = children[kept], keys[kept], g[kept], row[kept], action[kept]
+        children, keys, g, parent, action = children[kept], keys[kept], g[kept], node[row[kept]], action[kept]
         known = self.nodes.find(children, keys)
-        old = known >= 0
-        self._reopen(known[old], g[old], node[row[old]], action[old])
-        new = ~old
-        self._enter(children[new], keys[new], g[new], node[row[new]], action[new])
+        old, new = known >= 0, known < 0
+        self._reopen(known[old], g[old], parent[old], action[old])
+        return children[new], keys[new], g[new], parent[new], action[new]
 
     def _reopen(self, node: Tensor, g: Tensor, parent: Tensor, action: Tensor) -> None:
         cheaper = g < self.nodes.g[node]
@@ -192,32 +213,19 @@ class _Search:
         self.nodes.version[node] += 1
         self._push(node)
 
-    def _enter(self, states: Tensor, keys: Tensor, g: Tensor, parent: Tensor, action: Tensor) -> None:
-        if len(states):
-            h = estimates(self.heuristic, states, self._goals(len(states)), max(self.batch_size, 1000))
-            self.evaluated += len(states)
-            self._push(self.nodes.add(states, keys, g, h, parent, action))
-
     def _push(self, node: Tensor) -> None:
-        """Enter what there may be a way from; f is rounded down, as sums above the true ones are no lower bounds."""
+        """Enter what there may be a way from."""
         node = node[self.nodes.h[node] < torch.inf]
-        exact = self.weight * self.nodes.g[node] + self.nodes.h[node].double()
-        f = exact.float()
-        f = torch.where(f.double() > exact, torch.nextafter(f, torch.full_like(f, -torch.inf)), f)
-        self.queue.push(f, self.nodes.h[node], node, self.nodes.version[node])
+        h = self.nodes.h[node]
+        f = rounded_down(self.weight * self.nodes.g[node] + h.double())
+        self.queue.push(f, h, node, self.nodes.version[node])
 
-    def _goals(self, n: int) -> Tensor:
-        return self.goal.expand(n, *self.goal.shape)
 
-    def _result(self, status: str, seconds: float, rows: list[dict[str, float]]) -> Result:
-        counts = (self.generated, self.expanded, self.evaluated, seconds, rows)
-        admissible = self.heuristic.admissible and self.weight > 0
-        if self.end < 0:
-            low = self.low if admissible and status != "exhausted" else None
-            return Result(status, None, float("inf"), low, *counts)
-        actions = self.nodes.path(self.end)
-        cost = validate_path(self.domain, self.start, self.goal, actions)
-        if not len(self.queue):  # nothing is left that could be cheaper
-            self.low = max(self.low, cost) if self.weight == 1 else self.low
-        status = "solved" if status == "exhausted" else status
-        return Result(status, actions, cost, min(self.low, cost) if admissible else None, *counts)
+def rounded_down(exact: Tensor) -> Tensor:
+    """In float32, never above: sums that are above the true ones are no lower bounds.
+
+    Args:
+        exact: float64.
+    """
+    f = exact.float()
+    return torch.where(f.double() > exact, torch.nextafter(f, torch.full_like(f, -torch.inf)), f)
