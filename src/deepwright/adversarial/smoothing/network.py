@@ -61,7 +61,7 @@ class NoisyMean(nn.Module):
     def _mean(self, x: Tensor) -> Tensor:
         draws = len(self.noise)
         noisy = (x[:, None] + self.noise.to(x)).flatten(0, 1)
-        z = unwrap(self.model(noisy), len(noisy), _is_rows, "class logits (n, classes)")
+        z = unwrap(self.model(noisy), None, _is_rows, "class logits (n, classes)")
         if z.shape[1] == 1:  # of two classes the second's logit alone: the same of the mean probability
             p, q = (nn.functional.logsigmoid(s).unflatten(0, (-1, draws)).logsumexp(1) for s in (z, -z))
             return p - q
