@@ -215,6 +215,7 @@ class Attack:
             y = self._wanted(out, y)
             batch = Batch(work, y, radii.to(work.device), mask, ids, callback, out if self.needs_clean else None)
             loss, reached = victim.loss(out, y, rows), victim.succeeded(out, y)
+            best.first = loss.to(best.loss.dtype)
             skipped = self._skipped(out, y, reached)
             del out
             self._run(victim, batch, best)
@@ -418,6 +419,8 @@ def _require_options(x: Tensor, mask: Tensor | None, ids: Tensor, eot: int, quan
         and all(m in (1, size) for m, size in zip(mask.shape, x.shape, strict=True))
     ):
         raise InputError("mask", given=_described(mask), expected=f"one that broadcasts to {tuple(x.shape)}")
+    if mask is not None and not bool(((mask >= 0) & (mask <= 1)).all()):
+        raise InputError("mask", given="numbers outside 0..1, or NaN", expected="1 where numbers may change, else 0")
     if not isinstance(ids, Tensor) or tuple(ids.shape) != (len(x),) or ids.is_floating_point() or ids.is_complex():
         raise InputError("ids", given=_described(ids), expected=f"whole numbers ({len(x)},), one a sample")
     require_whole(1, eot=eot)

@@ -185,7 +185,7 @@ class Best:
         n = len(x)
         self.x = x.clone()
         self.loss = torch.full((n,), -torch.inf, device=x.device, dtype=working_dtype(x.dtype))
-        self.first = self.loss.clone()
+        self.first = self.loss.clone()  # at the clean inputs: who makes this says it
         self.success = torch.zeros(n, dtype=torch.bool, device=x.device)
         self.steps = torch.zeros(n, dtype=torch.long, device=x.device)
 
@@ -206,10 +206,9 @@ class Best:
             success: whether the aim is reached, there.
             step: iterations until here.
         """
-        first, highest, done = self.first[rows], self.loss[rows], self.success[rows]
+        highest, done = self.loss[rows], self.success[rows]
         better = (success & ~done) | ((success == done) & (loss > highest))
         loss = loss.to(highest.dtype)
-        self.first[rows] = torch.where(torch.isinf(first), loss, first)
         self.x[rows] = torch.where(column(better, x), x, self.x[rows])
         self.loss[rows] = torch.where(better, loss, highest)
         self.success[rows] = done | success

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -151,5 +151,6 @@ def opened_alike(model: nn.Module, program: nn.Module, x: Tensor, tolerance: flo
 
 def _numbers(out: Any, n: int) -> Tensor:
     """All that a module gives, in rows."""
-    parts = out if isinstance(out, tuple | list) else [out]
-    return torch.cat([part.detach().double().reshape(n, -1) for part in parts], 1)
+    parts = list(out.values()) if isinstance(out, Mapping) else out if isinstance(out, tuple | list) else [out]
+    rows = [part for part in parts if isinstance(part, Tensor) and part.ndim and len(part) == n]
+    return torch.cat([part.detach().double().reshape(n, -1) for part in rows], 1)

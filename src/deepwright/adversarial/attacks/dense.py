@@ -233,8 +233,11 @@ class ClassRemoval(DensePGD):
         return Aim(task, removal, removal.gone, False)
 
     def _wanted(self, out: Any, y: Any) -> Any:
-        valid = self.positions.valid(y)
         seen = out.argmax(1)
+        if not isinstance(y, Tensor) or y.shape != seen.shape or y.is_floating_point():
+            given = f"{y.dtype} of shape {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
+            raise InputError("label maps", given=given, expected=f"whole numbers of shape {tuple(seen.shape)}")
+        valid = self.positions.valid(y)
         was = (seen == self.label) & valid
         scene = nearest_others(seen, self.label).where(valid, y)
         return torch.stack([scene, was.long()], 1)

@@ -126,6 +126,8 @@ class NIFGSM(MIFGSM):
 
     def _followed(self, victim: Victim, part: _Moving, step: int) -> Tensor:
         ahead = part.point + column(part.alpha * self.decay, part.x) * part.momentum
+        known = column(torch.isfinite(part.alpha), part.x)  # without a budget the box is the only end
+        ahead = torch.where(known, ahead, ahead.nan_to_num(0.0).clamp(*self.bounds))
         return self._gradient(victim, part, ahead, step)
 
 
@@ -160,7 +162,8 @@ class VMIFGSM(MIFGSM):
             streams = Streams(self.seed, part.ids, f"{self.name}-neighbours", step, own.device)
             for i in range(self.neighbours):
                 drawn = streams.uniform(*own.shape[1:], low=-self.radius, high=self.radius).to(own.dtype)
-                near = part.point + drawn * column(part.eps, own)
+                reach = part.eps.clamp(max=self.bounds[1] - self.bounds[0])
+                near = part.point + drawn * column(reach, own)
                 around += self._gradient(victim, part, near, step, draw=i + 1)
             part.beyond = around / self.neighbours - own
         return followed

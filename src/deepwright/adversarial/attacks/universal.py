@@ -56,7 +56,7 @@ class UniversalPerturbation(Attack):
             require_positive(alpha=alpha)
         require_positive(infinite=True, clip=clip)
         self.epochs, self.clip = int(epochs), float(clip)
-        self.alpha = float(eps) / 5 if alpha is None else float(alpha)
+        self.alpha = min(float(eps), self.bounds[1] - self.bounds[0]) / 5 if alpha is None else float(alpha)
         self.delta: Tensor | None = None
 
     def fit(

@@ -11,9 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Complex, Float, Int64
 from torch import Tensor, nn
@@ -31,7 +33,12 @@ from deepwright.adversarial.patches.objectives import (
 from deepwright.adversarial.patches.physical import PSF
 from deepwright.adversarial.patches.regions import Boxes, box_rows, level_boxes
 from deepwright.adversarial.patches.rendering import Cells, Pixels, Shown
-from deepwright.adversarial.patches.requiring import candidates_of, require_amplitudes, require_task
+from deepwright.adversarial.patches.requiring import (
+    candidates_of,
+    require_amplitudes,
+    require_candidates,
+    require_task,
+)
 from deepwright.adversarial.patches.results import PatchResult
 from deepwright.adversarial.patches.transformations import EOT
 from deepwright.adversarial.rounding import working_dtype
@@ -167,7 +174,8 @@ class SAAP:
         require_amplitudes(images, self.bounds, self.levels)
         detector = candidates_of(detector)
         self._require_field(field, images)
-        ids = torch.arange(len(images)) if ids is None else ids
+        ids = torch.arange(len(images)) if ids is None else torch.as_tensor(ids)
+        tau = float(tau) if isinstance(tau, Real) or (isinstance(tau, Tensor | np.ndarray) and tau.ndim == 0) else tau
         if tuple(ids.shape) != (len(images),):
             raise InputError("ids", given=f"shape {tuple(ids.shape)}", expected=f"({len(images)},)")
         device, dtype = device_of(detector), working_dtype(images.dtype)
@@ -221,7 +229,9 @@ class SAAP:
     def _own(self, detector: nn.Module, x: Tensor) -> list[Tensor]:
         """What the detector claims."""
         with torch.no_grad():
-            found = self.task.prediction(self._read(detector, x))
+            candidates = self._read(detector, x)
+            require_candidates(candidates)
+            found = self.task.prediction(candidates)
         return [d.boxes.to(x.device, torch.float64) for d in found]
 
     def _read(self, detector: nn.Module, x: Tensor) -> Tensor:

@@ -282,6 +282,10 @@ class AdversarialPatch:
         with frozen(model), torch.no_grad():
             forward, aim, y = self._opened(model, x, y)
             out = aim.read(forward(x), len(x))
+            if not bool(aim.finite(out).all()):
+                raise InputError(
+                    "the network's output", given="NaN or infinity for images as they are", expected="numbers"
+                )
             return aim.reached(out, y), (out, y)
 
     def _shown(

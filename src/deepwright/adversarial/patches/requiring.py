@@ -88,3 +88,18 @@ def dark_boxes(images: Tensor, inside: Tensor, valid: Tensor, image: Tensor) -> 
     """
     middle = torch.where(valid, inside, torch.nan).nanmedian(1).values
     return middle < images.flatten(1).median(1).values[image]
+
+
+def require_candidates(candidates: Tensor) -> None:
+    """Refuse candidates that aren't numbers: what a detector says of pictures as they are.
+
+    Args:
+        candidates: (n, boxes, ...).
+
+    Raises:
+        InputError: NaN among them; the first image that has it.
+    """
+    wrong = candidates.isnan().flatten(1).any(1)
+    if bool(wrong.any()):
+        row = int(wrong.nonzero()[0])
+        raise InputError("the detector's output", given=f"NaN for image {row} as it is", expected="numbers")

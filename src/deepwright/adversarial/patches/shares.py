@@ -14,7 +14,7 @@ from deepwright.adversarial.patches.attenuation import SAAP
 from deepwright.adversarial.patches.objectives import REACH
 from deepwright.adversarial.patches.regions import Boxes, box_rows, level_boxes
 from deepwright.adversarial.patches.rendering import Pixels
-from deepwright.adversarial.patches.requiring import candidates_of, require_amplitudes
+from deepwright.adversarial.patches.requiring import candidates_of, require_amplitudes, require_candidates
 from deepwright.core.devices import back_to, device_of, dtype_of
 from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen
@@ -119,7 +119,9 @@ def _touched(attack: SAAP, detector: nn.Module, images: Tensor, rows: Sequence[T
         for start in range(0, len(images), attack.batch_size):
             part = slice(start, start + attack.batch_size)
             x = images[part].to(device_of(network), dtype_of(network))
-            claims = attack.task.prediction(attack.task.read(network(x), len(x), strict=False))
+            candidates = attack.task.read(network(x), len(x), strict=False)
+            require_candidates(candidates)
+            claims = attack.task.prediction(candidates)
             own = list(rows[part])
             level = level_boxes(own, x.shape[2], x.shape[3]).to(x).split([len(r) for r in own])
             found += [t.cpu() for t in overlapped(attack.task, claims, list(level), REACH)]

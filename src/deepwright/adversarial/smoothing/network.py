@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_network, require_positive, require_whole
+from deepwright.core.tasks.reading import unwrap
 
 _AT_ONCE = 2048  # noisy inputs of a pass
 
@@ -48,7 +49,7 @@ class NoisyMean(nn.Module):
         self.register_buffer("noise", drawn if first is None else drawn.to(first.device, first.dtype))
 
     def forward(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n classes"]:
-        """Logarithms of probabilities.
+        """Logarithms of probabilities; of a network with one logit the logit of the mean probability.
 
         Args:
             x: inputs.
@@ -59,5 +60,13 @@ class NoisyMean(nn.Module):
 
     def _mean(self, x: Tensor) -> Tensor:
         draws = len(self.noise)
-        z = self.model((x[:, None] + self.noise.to(x)).flatten(0, 1))
+        noisy = (x[:, None] + self.noise.to(x)).flatten(0, 1)
+        z = unwrap(self.model(noisy), None, _is_rows, "class logits (n, classes)")
+        if z.shape[1] == 1:  # of two classes the second's logit alone: the same of the mean probability
+            p, q = (nn.functional.logsigmoid(s).unflatten(0, (-1, draws)).logsumexp(1) for s in (z, -z))
+            return p - q
         return z.log_softmax(1).unflatten(0, (-1, draws)).logsumexp(1) - math.log(draws)
+
+
+def _is_rows(z: Tensor) -> bool:
+    return z.ndim == 2

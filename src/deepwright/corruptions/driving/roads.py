@@ -72,7 +72,10 @@ class Road:
         Raises:
             InputError: too few angles, as many lengths as neither one nor angles, nodes that coincide.
         """
-        turned = np.asarray(angles, dtype=float)
+        try:
+            turned = np.asarray(angles, dtype=float)
+        except (TypeError, ValueError):
+            turned = np.zeros(0)
         if turned.ndim != 1 or len(turned) < 3 or not np.isfinite(turned).all():
             expected = "three finite numbers or more (four control nodes with the start)"
             raise InputError("angles", given=f"{angles!r:.80}", expected=expected)

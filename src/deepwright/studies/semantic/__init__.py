@@ -16,6 +16,8 @@ LIMITS = (
     "Drawn scenes of 48 x 96 pixels with a network of three blocks, and CIFAR-10 with one ResNet-20: no Cityscapes "
     "and no network of the paper's.",
     "Settings are chosen on one attack, PGD at 4/255, and measured on others, too; who uses a monitor knows neither.",
+    "Three settings a detector: of JPEG difference, nearest features, local dimension, class distances, the one-class "
+    "SVM and the supervised one the choice fell on an end of what was tried, so that others may be better still.",
     "Attackers who know a detector have 40 steps at one budget on 60 scenes a seed, and know one detector, or two; a "
     "stronger one may need less.",
     "Weather is drawn at the lightest of five severities, on drawn scenes; films are test scenes in their order, whose "
