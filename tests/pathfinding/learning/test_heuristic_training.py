@@ -159,12 +159,12 @@ class Breaks(torch.nn.Module):
         self.goals = False
 
     def forward(self, states, goals):
-        self.left -= 1
-        return self.inner(states, goals) * (float("nan") if self.left < 0 and self.training else 1.0)
+        self.left -= self.training
+        return self.inner(states, goals) * (float("nan") if self.left < 0 else 1.0)
 
 
 def test_nan_stops_and_leaves_the_last_good_weights(tmp_path):
-    trainer = Trainer(NPuzzle(3), Breaks(12), k_max=5, batch_size=20, check_every=4)
+    trainer = Trainer(NPuzzle(3), Breaks(10), k_max=5, batch_size=20, check_every=4)
     good = {}
     with pytest.raises(DivergedError, match=r"iteration 10.*NaN"):
         trainer.fit(until=lambda t: good.update({t.iteration: t.state_dict()}) or False, checkpoint=tmp_path / "kept")
@@ -181,11 +181,11 @@ def test_a_few_seconds_beat_chance():
     table = TableHeuristic(puzzle)
     net = ValueNet(puzzle, 64, 1)
     trainer = Trainer(puzzle, net, "lhbl", k_max=20, balance=False, batch_size=300, search_itrs=4, target_update=10)
-    instances = puzzle.sample_instances(torch.full((60,), 14), 9)
+    instances = puzzle.sample_instances(torch.full((60,), 10), 9)
     before = trainer.evaluate(*instances, iterations=20).float().mean()
     h = trainer.fit(max_itrs=120)
     after = trainer.evaluate(*instances, iterations=20).float().mean()
-    assert float(after) > float(before) + 0.3
+    assert float(after) > float(before) + 0.5
     states, goals = puzzle.sample_instances(torch.arange(400) % 20, 10)
     constant = table(states, goals)
     found = audit_heuristic(h, puzzle, table, states, goals)
