@@ -197,12 +197,24 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         "deepxube",
-        "Pathfinding: domains as arrays, exact tables, batch weighted A* with lower bounds",
+        "Pathfinding: domains as arrays, learned heuristics, exact tables, weighted A* with lower bounds",
         "2603.23873",
         "pathfinding",
         "search",
-        ("bwas", "validate_path", "Domain", "check_domain", "RubiksCube", "NPuzzle", "LightsOut", "TableHeuristic"),
-        missing="learned heuristics and their training; Q*, beam, bidirectional and depth-first search; Sokoban; goals "
+        (
+            "bwas",
+            "validate_path",
+            "Domain",
+            "check_domain",
+            "RubiksCube",
+            "NPuzzle",
+            "LightsOut",
+            "TableHeuristic",
+            "Trainer",
+            "LearnedHeuristic",
+            "audit_heuristic",
+        ),
+        missing="training on several devices; Q*, beam, bidirectional and depth-first search; Sokoban; goals "
         "by answer sets; a compiled engine; the command, a study, benchmarks",
     ),
     System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
