@@ -218,9 +218,10 @@ SYSTEMS: tuple[System, ...] = (
             "NPuzzle",
             "LightsOut",
             "TableHeuristic",
+            "audit_heuristic",
         ),
         study="paths",
-        missing="PDDL and policies; bf16 and int8 networks; searches over processes; a second domain in the study",
+        missing="training on several devices; PDDL and policies; bf16 and int8 networks; searches over processes; a second domain in the study",
     ),
     System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
     System(

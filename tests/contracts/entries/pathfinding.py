@@ -6,21 +6,27 @@ from deepwright.pathfinding import (
     GraphDomain,
     GridWorld,
     Hanoi,
+    LearnedHeuristic,
     LightsOut,
     LowerBoundHeuristic,
     MaxHeuristic,
     NPuzzle,
     Pancakes,
     PermutationDomain,
+    QNet,
     RubiksCube,
     TableHeuristic,
+    Trainer,
+    ValueNet,
     ZeroHeuristic,
+    audit_heuristic,
     bwas,
     check_domain,
     estimates,
     fewest_presses,
     sphere_sizes,
     states_along,
+    states_within,
     validate_path,
 )
 from entries import Entry
@@ -70,6 +76,30 @@ def exact(device):
     return fewest_presses(lights, state), sphere_sizes(lights, 2, goal=state), check_domain(Pancakes(4), 20)
 
 
+def learned(make, method, **words):
+    """A few steps of training, and what is said afterwards."""
+
+    def call(device):
+        puzzle = NPuzzle(2)
+        puzzle.goal = puzzle.goal.to(device)
+        net = make(puzzle).to(device)
+        trainer = Trainer(puzzle, net, method, k_max=6, batch_size=20, check_every=2, **words)
+        h = trainer.fit(max_itrs=3)
+        states, goals = puzzle.sample_instances(torch.arange(6, device=device), 0)
+        said = h(states, goals), h.values(states, goals) if h.kind != "v" else None
+        return said, trainer.evaluate(states, goals, 5), [t.detach() for t in net.parameters()]
+
+    return call
+
+
+def audited(device):
+    puzzle = NPuzzle(2)
+    puzzle.goal = puzzle.goal.to(device)
+    states, depths = states_within(puzzle)
+    h = LearnedHeuristic(ValueNet(puzzle, 8, 1).to(device).eval(), puzzle)
+    return states, depths, audit_heuristic(h, puzzle, TableHeuristic(puzzle), states).to_dict()
+
+
 ENTRIES = [
     Entry("NPuzzle", expanded(lambda: NPuzzle(3))),
     Entry("RubiksCube", expanded(lambda: RubiksCube(2))),
@@ -81,4 +111,12 @@ ENTRIES = [
     Entry("bwas and heuristics", searched),
     Entry("GraphDomain", graph),
     Entry("exact answers", exact),
+    Entry("Trainer of values", learned(lambda d: ValueNet(d, 8, 1, norm="batch"), "davi")),
+    Entry(
+        "Trainer of trees",
+        learned(lambda d: ValueNet(d, 8, 1, goals=True), "lhbl", her=True, replay=50, search_itrs=3),
+    ),
+    Entry("Trainer of actions", learned(lambda d: QNet(d, 8, 1), "q", search_itrs=2)),
+    Entry("Trainer of actions as inputs", learned(lambda d: QNet(d, 8, 1, action_in=True), "q")),
+    Entry("audit_heuristic", audited),
 ]

@@ -159,12 +159,12 @@ class Breaks(torch.nn.Module):
         self.goals = False
 
     def forward(self, states, goals):
-        self.left -= 1
-        return self.inner(states, goals) * (float("nan") if self.left < 0 and self.training else 1.0)
+        self.left -= self.training
+        return self.inner(states, goals) * (float("nan") if self.left < 0 else 1.0)
 
 
 def test_nan_stops_and_leaves_the_last_good_weights(tmp_path):
-    trainer = Trainer(NPuzzle(3), Breaks(12), k_max=5, batch_size=20, check_every=4)
+    trainer = Trainer(NPuzzle(3), Breaks(10), k_max=5, batch_size=20, check_every=4)
     good = {}
     with pytest.raises(DivergedError, match=r"iteration 10.*NaN"):
         trainer.fit(until=lambda t: good.update({t.iteration: t.state_dict()}) or False, checkpoint=tmp_path / "kept")
@@ -181,11 +181,11 @@ def test_a_few_seconds_beat_chance():
     table = TableHeuristic(puzzle)
     net = ValueNet(puzzle, 64, 1)
     trainer = Trainer(puzzle, net, "lhbl", k_max=20, balance=False, batch_size=300, search_itrs=4, target_update=10)
-    instances = puzzle.sample_instances(torch.full((60,), 14), 9)
+    instances = puzzle.sample_instances(torch.full((60,), 10), 9)
     before = trainer.evaluate(*instances, iterations=20).float().mean()
     h = trainer.fit(max_itrs=120)
     after = trainer.evaluate(*instances, iterations=20).float().mean()
-    assert float(after) > float(before) + 0.3
+    assert float(after) > float(before) + 0.5
     states, goals = puzzle.sample_instances(torch.arange(400) % 20, 10)
     constant = table(states, goals)
     found = audit_heuristic(h, puzzle, table, states, goals)
@@ -200,10 +200,10 @@ def test_every_way_learns_a_corridor(name):
     action_in = name == "q of actions"
     net = QNet(domain, 32, 1, action_in=action_in) if name.startswith("q") else ValueNet(domain, 32, 1)
     trainer = Trainer(domain, net, k_max=7, batch_size=64, target_update=5, lr=3e-3, balance=False, **words)
-    h = trainer.fit(max_itrs=150)
+    h = trainer.fit(max_itrs=300)
     states = torch.tensor([[0, c] for c in range(8)], dtype=torch.int16)
     goals = domain.goal.expand(8, 2)
-    assert (h(states, goals) - torch.arange(8)).abs().max() < 0.6
+    assert (h(states, goals) - torch.arange(8)).abs().max() < 0.8
     if name.startswith("q"):
         assert h.values(states[1:7], goals[1:7])[:, 2:].argmin(1).tolist() == [0] * 6
 
@@ -234,7 +234,9 @@ def test_walks_forward_where_there_is_no_way_back():
         return torch.randint(0, 3, (n, 1), generator=rng).int()
 
     net = ValueNet(domain, 32, 1, goals=True)
-    h = Trainer(domain, net, begin=begin, k_max=2, batch_size=60, lr=3e-3, target_update=3).fit(max_itrs=150)
+    h = Trainer(domain, net, begin=begin, balance=False, k_max=2, batch_size=60, lr=3e-3, target_update=3).fit(
+        max_itrs=200
+    )
     states, goals = (
         (torch.arange(9, dtype=torch.int32) // 3)[:, None],
         (torch.arange(9, dtype=torch.int32) % 3)[:, None],
@@ -257,7 +259,7 @@ def test_the_curriculum_doubles_and_falls_back():
     assert [way.update(1.0, 0.7) for _ in range(6)] == ["longer"] * 5 + [""]
     assert way.k == 20
     said = [way.update(1.0 + i, 0.4 - i / 100) for i in range(6)]
-    assert said == [""] * 4 + ["collapsed", ""]  # the last check of before counts as the first
+    assert said == [""] * 5 + ["collapsed"]
     assert (way.k, way.collapses) == (10, 1)
     assert [way.update(t, 0.4) for t in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)] == [""] * 7  # as many are solved
     again = Curriculum(20, balance=True)

@@ -11,9 +11,10 @@ Example:
 
 from deepwright.pathfinding.learning.curriculum import Curriculum
 from deepwright.pathfinding.learning.forests import Forest, grow
+from deepwright.pathfinding.learning.learner import DivergedError
 from deepwright.pathfinding.learning.relabelling import hindsight
 from deepwright.pathfinding.learning.targets import action_targets, one_step_targets, path_bounds, tree_targets
-from deepwright.pathfinding.learning.trainer import CollapseWarning, DivergedError, Trainer
+from deepwright.pathfinding.learning.trainer import CollapseWarning, Trainer
 from deepwright.pathfinding.learning.walks import Walks, backward_walks, forward_walks, goals_from
 
 __all__ = [

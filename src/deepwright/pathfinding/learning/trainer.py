@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.interrupt import graceful
-from deepwright.core.randomness import derive_seed, generator, local_rng
+from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_network, require_positive, require_whole
 from deepwright.core.resume import Resume, architecture, digest
 from deepwright.pathfinding.domains.domain import Domain, DomainError
 from deepwright.pathfinding.heuristics.learned import LearnedHeuristic, identity_of
-from deepwright.pathfinding.heuristics.outputs import action_values, state_values, taken_values
 from deepwright.pathfinding.learning.batches import rolled, searched, walked
 from deepwright.pathfinding.learning.curriculum import Curriculum
 from deepwright.pathfinding.learning.examples import Examples, Replay
 from deepwright.pathfinding.learning.forests import grow
+from deepwright.pathfinding.learning.learner import DivergedError, Learner
 from deepwright.pathfinding.learning.settings import Training, copied_each
 from deepwright.pathfinding.learning.walks import Walks, backward_walks, forward_walks
 
@@ -35,10 +35,6 @@ _AHEAD = 10  # iterations whose walks are made at once
 
 class CollapseWarning(UserWarning):
     """Targets grew and fewer instances were solved, check after check: walks were made shorter."""
-
-
-class DivergedError(InputError):
-    """The network gave NaN or infinity; it has its weights of the last good check again."""
 
 
 class Trainer:
@@ -145,9 +141,7 @@ class Trainer:
         self.net = net if device is None else net.to(device)
         self.device = device_of(self.net)
         self._start = digest(self.net.state_dict())
-        self.target = copy.deepcopy(self.net).eval().requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=lr)
-        self.scheduler = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, lr_decay)
+        self.learner = Learner(domain, self.net, self.settings)
         self.curriculum, self.store = Curriculum(k_max, balance), Replay(replay)
         self.iteration, self.states_seen = 0, 0
         self.history: list[dict[str, float]] = []
@@ -238,13 +232,13 @@ class Trainer:
         if s.replay:
             self.store.add(examples)
             examples = self.store.draw(s.batch_size, rng)
-        loss = self._learn(examples) if len(examples) else 0.0
+        loss = self.learner.learn(examples, self.iteration) if len(examples) else 0.0
         self.iteration += 1
         self.states_seen += len(examples)
         target = float(examples.targets.mean()) if len(examples) else 0.0
         self._sums = [a + b for a, b in zip(self._sums, (loss, target, 1.0))]
         if self.iteration % s.target_update == 0:
-            self.target.load_state_dict(self.net.state_dict())
+            self.learner.copy_to_target()
         if self.iteration % s.check_every == 0:
             self._check()
         return loss
@@ -259,7 +253,8 @@ class Trainer:
         """
         self.net.eval()
         states, goals = states.to(self.device), goals.to(self.device)
-        return grow(self.domain, states, goals, self._values_of(self.net), iterations, self.settings.weight).solved
+        values = self.learner.values(self.net, self.iteration)
+        return grow(self.domain, states, goals, values, iterations, self.settings.weight).solved
 
     def state_dict(self) -> dict[str, Any]:
         """All that training goes on from: weights, target, optimiser, schedule, curriculum, replay and counters. What
@@ -268,10 +263,7 @@ class Trainer:
             {
                 "settings": dict(vars(self.settings)),
                 "domain": identity_of(self.domain, self._any_goal),
-                "net": dict(self.net.state_dict()),
-                "target": dict(self.target.state_dict()),
-                "optimizer": self.optimizer.state_dict(),
-                "scheduler": self.scheduler.state_dict(),
+                **self.learner.state_dict(),
                 "curriculum": self.curriculum.state_dict(),
                 "replay": self.store.state_dict(),
                 "counters": [self.iteration, self.states_seen],
@@ -296,10 +288,7 @@ class Trainer:
             given = ", ".join(f"{name} {told.get(name)}" for name in differing)
             raise InputError("the state", given=given, expected=", ".join(f"{name} {own[name]}" for name in differing))
         state = copy.deepcopy(state)
-        self.net.load_state_dict(state["net"])
-        self.target.load_state_dict(state["target"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        self.learner.load_state_dict(state)
         self.curriculum.load_state_dict(state["curriculum"])
         self.store.load_state_dict(state["replay"], self.device)
         self.iteration, self.states_seen = state["counters"]
@@ -344,66 +333,15 @@ class Trainer:
         n = s.batch_size if warm else -(-s.batch_size // s.search_itrs)
         if warm:
             return walked(self._instances(n), s, self.domain, rng)
+        learner = self.learner
         if s.method == "q":
-            return rolled(self._instances(n), s, self.domain, self._q_of(self.target), rng)
+            q = learner.action_values(learner.target, self.iteration)
+            return rolled(self._instances(n), s, self.domain, q, rng)
+        values = learner.values(learner.target, self.iteration)
         if s.search_itrs == 1:
-            return searched(self._instances(n), None, s, self.domain, self._values_of(self.target))
+            return searched(self._instances(n), None, s, self.domain, values)
         walks, spares = (self._instances(2 * n)[part] for part in (slice(0, n), slice(n, None)))
-        return searched(walks, spares, s, self.domain, self._values_of(self.target))
-
-    def _q_of(self, net: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
-        def values(states: Tensor, goals: Tensor) -> Tensor:
-            with torch.no_grad():
-                found = action_values(net, self.settings.kind, self.domain.num_actions, states, goals)
-            return self._finite(found).float().clamp_min(0)
-
-        return values
-
-    def _values_of(self, net: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
-        if self.settings.kind != "v":
-            q = self._q_of(net)
-            return lambda states, goals: (
-                q(states, goals).masked_fill(~self.domain.expand(states).valid, torch.inf).amin(1)
-            )
-
-        def values(states: Tensor, goals: Tensor) -> Tensor:
-            with torch.no_grad():
-                found = state_values(net, states, goals)
-            return self._finite(found).float().clamp_min(0)
-
-        return values
-
-    def _finite(self, found: Tensor) -> Tensor:
-        if not bool(found.isfinite().all()):
-            wrong = int((~found.isfinite()).flatten(1 if found.ndim > 1 else 0).sum())
-            raise DivergedError(
-                f"the network's output at iteration {self.iteration}",
-                given=f"{wrong} of {found.numel()} numbers are NaN or infinite",
-                expected="numbers",
-                hint="a smaller lr, or a norm; the network has its weights of the last good check again",
-            )
-        return found
-
-    def _learn(self, examples: Examples) -> float:
-        s = self.settings
-        self.net.train()
-        with local_rng(derive_seed("dropout", self.iteration, seed=s.seed)):
-            if s.kind == "v":
-                said = state_values(self.net, examples.states, examples.goals)
-            else:
-                actions = self.domain.num_actions
-                said = taken_values(self.net, s.kind, examples.states, examples.goals, examples.taken, actions)
-        wanted = examples.targets.to(said.dtype)
-        measure = nn.functional.mse_loss if s.loss == "mse" else nn.functional.huber_loss
-        each = measure(said, wanted, reduction="none")
-        if s.over_weight != 1:
-            each = torch.where(said > wanted, each * s.over_weight, each)
-        loss = self._finite(each.mean()[None])[0]
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.scheduler.step()
-        return float(loss.detach())
+        return searched(walks, spares, s, self.domain, values)
 
     def _check(self) -> None:
         """A row of the history, the curriculum's next word, and weights to come back to."""

@@ -1,0 +1,140 @@
+"""The network that learns, the frozen copy that it learns from, and one step of its optimiser."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepwright.core.errors import InputError
+from deepwright.core.randomness import derive_seed, local_rng
+from deepwright.pathfinding.domains.domain import Domain
+from deepwright.pathfinding.heuristics.outputs import action_values, state_values, taken_values
+from deepwright.pathfinding.learning.examples import Examples
+from deepwright.pathfinding.learning.settings import Training
+
+
+class DivergedError(InputError):
+    """The network gave NaN or infinity; it has its weights of the last good check again."""
+
+
+class Learner:
+    """Network, target network, Adam and its schedule.
+
+    Args:
+        domain: whose states.
+        net: trained in place.
+        settings: of training.
+
+    Attributes:
+        target: the frozen copy, in eval mode.
+    """
+
+    def __init__(self, domain: Domain, net: nn.Module, settings: Training) -> None:
+        self.domain, self.net, self.settings = domain, net, settings
+        self.target = copy.deepcopy(net).eval().requires_grad_(False)
+        self.optimizer = torch.optim.Adam(net.parameters(), lr=settings.lr)
+        self.scheduler = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, settings.lr_decay)
+
+    def learn(self, examples: Examples, iteration: int) -> float:
+        """One step; its loss.
+
+        Args:
+            examples: one or more.
+            iteration: whose number seeds what the network draws.
+
+        Raises:
+            DivergedError: the loss is no number; the step isn't taken.
+        """
+        s = self.settings
+        self.net.train()
+        with local_rng(derive_seed("dropout", iteration, seed=s.seed)):
+            if s.kind == "v":
+                said = state_values(self.net, examples.states, examples.goals)
+            else:
+                actions = self.domain.num_actions
+                said = taken_values(self.net, s.kind, examples.states, examples.goals, examples.taken, actions)
+        wanted = examples.targets.to(said.dtype)
+        measure = nn.functional.mse_loss if s.loss == "mse" else nn.functional.huber_loss
+        each = measure(said, wanted, reduction="none")
+        if s.over_weight != 1:
+            each = torch.where(said > wanted, each * s.over_weight, each)
+        loss = _finite(each.mean()[None], iteration)[0]
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.scheduler.step()
+        return float(loss.detach())
+
+    def copy_to_target(self) -> None:
+        """The target network becomes what the network is."""
+        self.target.load_state_dict(self.net.state_dict())
+
+    def action_values(self, net: nn.Module, iteration: int) -> Callable[[Tensor, Tensor], Tensor]:
+        """(states, goals) -> (B, A), zero or more.
+
+        Args:
+            net: of the two.
+            iteration: told where a value is no number.
+        """
+
+        def values(states: Tensor, goals: Tensor) -> Tensor:
+            with torch.no_grad():
+                found = action_values(net, self.settings.kind, self.domain.num_actions, states, goals)
+            return _finite(found, iteration).float().clamp_min(0)
+
+        return values
+
+    def values(self, net: nn.Module, iteration: int) -> Callable[[Tensor, Tensor], Tensor]:
+        """(states, goals) -> (B,), zero or more; of actions the least that can be taken.
+
+        Args:
+            net: of the two.
+            iteration: told where a value is no number.
+        """
+        q = self.action_values(net, iteration)
+
+        def least(states: Tensor, goals: Tensor) -> Tensor:
+            return q(states, goals).masked_fill(~self.domain.expand(states).valid, torch.inf).amin(1)
+
+        def values(states: Tensor, goals: Tensor) -> Tensor:
+            with torch.no_grad():
+                found = state_values(net, states, goals)
+            return _finite(found, iteration).float().clamp_min(0)
+
+        return values if self.settings.kind == "v" else least
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights of both, optimiser and schedule."""
+        return {
+            "net": dict(self.net.state_dict()),
+            "target": dict(self.target.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it up again.
+
+        Args:
+            state: of `state_dict`.
+        """
+        self.net.load_state_dict(state["net"])
+        self.target.load_state_dict(state["target"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+
+
+def _finite(found: Tensor, iteration: int) -> Tensor:
+    if not bool(found.isfinite().all()):
+        wrong = int((~found.isfinite()).sum())
+        raise DivergedError(
+            f"the network's output at iteration {iteration}",
+            given=f"{wrong} of {found.numel()} numbers are NaN or infinite",
+            expected="numbers",
+            hint="a smaller lr, or a norm; the network has its weights of the last good check again",
+        )
+    return found
