@@ -197,13 +197,16 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         "deepxube",
-        "Pathfinding: domains as arrays, exact tables, batch weighted A* with lower bounds",
+        "Pathfinding: domains as arrays, pattern databases, goals as programs, batch weighted A* with lower bounds",
         "2603.23873",
         "pathfinding",
         "search",
-        ("bwas", "validate_path", "Domain", "check_domain", "RubiksCube", "NPuzzle", "LightsOut", "TableHeuristic"),
-        missing="learned heuristics and their training; Q*, beam, bidirectional and depth-first search; Sokoban; goals "
-        "by answer sets; a compiled engine; the command, a study, benchmarks",
+        (
+            *("bwas", "validate_path", "Domain", "check_domain", "RubiksCube", "NPuzzle", "LightsOut", "Sokoban"),
+            *("TableHeuristic", "PatternDatabase", "AdditivePatterns", "LinearConflict", "GoalProgram", "pursue"),
+        ),
+        missing="learned heuristics and their training; Q*, beam, bidirectional and depth-first search; PDDL; a "
+        "compiled engine; the command, a study, benchmarks",
     ),
     System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
     System(
