@@ -3,30 +3,40 @@
 import torch
 
 from deepwright.pathfinding import (
+    AdditivePatterns,
     GraphDomain,
     GridWorld,
     Hanoi,
     LearnedHeuristic,
     LightsOut,
+    LinearConflict,
     LowerBoundHeuristic,
     MaxHeuristic,
     NPuzzle,
     Pancakes,
+    PartialGoals,
+    PatternDatabase,
     PermutationDomain,
+    ProjectedTable,
     QNet,
     RubiksCube,
+    Sokoban,
     TableHeuristic,
     Trainer,
     ValueNet,
     ZeroHeuristic,
+    atoms_of,
     audit_heuristic,
     bwas,
     check_domain,
     estimates,
     fewest_presses,
+    growth,
+    read_cycles,
     sphere_sizes,
     states_along,
     states_within,
+    symmetries_of,
     validate_path,
 )
 from entries import Entry
@@ -100,6 +110,42 @@ def audited(device):
     return states, depths, audit_heuristic(h, puzzle, TableHeuristic(puzzle), states).to_dict()
 
 
+def patterns(device):
+    """Of a board and of a cube."""
+    puzzle, cube = NPuzzle(3), RubiksCube(2)
+    kinds = (PatternDatabase(puzzle, (0, 1, 2)), AdditivePatterns(puzzle, [(1, 2), (3, 4)]), LinearConflict(puzzle))
+    boards = puzzle.sample_instances(torch.tensor([3, 9], device=device), 0)
+    turned = cube.sample_instances(torch.tensor([3, 9], device=device), 0)
+    table = ProjectedTable(cube, alike=[(0, 1), (2, 3, 4, 5)])
+    return [h(*boards) for h in kinds], table(*turned)
+
+
+def rooms(device):
+    """A level, its picture and its bound."""
+    domain, states, goals = Sokoban.from_text("#####\n#@$.#\n#####")
+    states, goals = states.to(device), goals.to(device)
+    found = bwas(domain, states[0], goals[0], LowerBoundHeuristic(domain), batch_size=2)
+    return domain.picture(states[0], goals[0]), domain.lower_bound(states, goals), found.cost
+
+
+def partly(device):
+    """Goals of which some cells are hidden, their atoms, and states of them."""
+    goals = PartialGoals(NPuzzle(3))
+    states, wanted = goals.sample_instances(torch.tensor([2, 5], device=device), 0)
+    space = atoms_of(goals.inner)
+    more = goals.is_goal(states, wanted), goals.lower_bound(states, wanted), goals.keys(states)
+    return states, wanted, space.holds(states), space.of_state(states[0]), space.complete(wanted[0]), more
+
+
+def groups(device):
+    """Of cycles, and of a cube."""
+    cube = RubiksCube(2)
+    states, _ = cube.sample_instances(torch.tensor([3, 9], device=device), 0)
+    maps = symmetries_of(cube)
+    small = PermutationDomain(read_cycles("(1,2,3), (1,2)"), add_inverses=True)
+    return maps.images(states), maps.canonical(states), growth(small, start=small.goal.to(device))
+
+
 ENTRIES = [
     Entry("NPuzzle", expanded(lambda: NPuzzle(3))),
     Entry("RubiksCube", expanded(lambda: RubiksCube(2))),
@@ -109,6 +155,12 @@ ENTRIES = [
     Entry("GridWorld", expanded(lambda: GridWorld(torch.zeros(3, 4, dtype=torch.bool)))),
     Entry("PermutationDomain", expanded(lambda: PermutationDomain([[1, 2, 0], [2, 0, 1]]))),
     Entry("bwas and heuristics", searched),
+    Entry("LightsOut in order", expanded(lambda: LightsOut(3, commutative=True))),
+    Entry("Sokoban", expanded(lambda: Sokoban(6, 6, 2))),
+    Entry("Sokoban's levels", rooms),
+    Entry("patterns", patterns),
+    Entry("PartialGoals", partly),
+    Entry("groups", groups),
     Entry("GraphDomain", graph),
     Entry("exact answers", exact),
     Entry("Trainer of values", learned(lambda d: ValueNet(d, 8, 1, norm="batch"), "davi")),

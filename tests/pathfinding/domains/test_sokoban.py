@@ -142,7 +142,9 @@ def test_what_is_no_level_is_named_with_its_place(text, told):
 
 
 def test_bad_input_is_refused():
-    for size in ((2, 5), (5, 65), (4, 4)):
+    with pytest.raises(DomainError, match="a quarter"):
+        Sokoban(4, 4, boxes=4).sample_instances(torch.tensor([1]), 0)
+    for size in ((2, 5), (5, 65)):
         with pytest.raises(ValueError, match=r"rows|room"):
             Sokoban(*size)
     domain = Sokoban(5, 5, 1)

@@ -165,7 +165,7 @@ def test_stickers_of_a_cube(clingo):
         ("x :- at(1,0,0).", "no way to `goal`|goal"),
         ("goal :- at(9,9,9).", "line 1, column 9"),
         ("goal :- at(X,0,0), not at(Y,0,1).", "unsafe"),
-        ("goal.\nn(X+1) :- n(X). n(0).", "more than|seconds|grounding"),
+        pytest.param("goal.\nn(X+1) :- n(X). n(0).", "more than|seconds|grounding", marks=pytest.mark.slow),
     ],
 )
 def test_what_is_no_program_is_named(clingo, text, told):

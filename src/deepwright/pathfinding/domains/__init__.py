@@ -14,6 +14,7 @@ from deepwright.pathfinding.domains.checking import check_domain
 from deepwright.pathfinding.domains.cubes import RubiksCube
 from deepwright.pathfinding.domains.cycles import read_cycles
 from deepwright.pathfinding.domains.domain import Children, Domain, DomainError
+from deepwright.pathfinding.domains.foreign import DeepXubeAdapter
 from deepwright.pathfinding.domains.graphs import GraphDomain
 from deepwright.pathfinding.domains.levels import Level, read_levels
 from deepwright.pathfinding.domains.lightsout import LightsOut, fewest_presses, nullity
@@ -21,17 +22,21 @@ from deepwright.pathfinding.domains.named import DOMAINS, named_domain
 from deepwright.pathfinding.domains.npuzzle import NPuzzle
 from deepwright.pathfinding.domains.others import GridWorld, Hanoi
 from deepwright.pathfinding.domains.permutations import Pancakes, PermutationDomain
+from deepwright.pathfinding.domains.pickles import Imported, read_deepxube
 from deepwright.pathfinding.domains.sokoban import Sokoban
+from deepwright.pathfinding.domains.symmetries import Symmetries, symmetries_of
 
 __all__ = [
     "DOMAINS",
     "AtomSpace",
     "Children",
+    "DeepXubeAdapter",
     "Domain",
     "DomainError",
     "GraphDomain",
     "GridWorld",
     "Hanoi",
+    "Imported",
     "Level",
     "LightsOut",
     "NPuzzle",
@@ -39,11 +44,14 @@ __all__ = [
     "PermutationDomain",
     "RubiksCube",
     "Sokoban",
+    "Symmetries",
     "atoms_of",
     "check_domain",
     "fewest_presses",
     "named_domain",
     "nullity",
     "read_cycles",
+    "read_deepxube",
     "read_levels",
+    "symmetries_of",
 ]

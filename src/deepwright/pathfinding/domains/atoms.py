@@ -93,15 +93,15 @@ class AtomSpace:
         """
         if isinstance(self.domain, LightsOut):
             return partial.clamp(min=0).to(torch.uint8)
-        if isinstance(self.domain, GridWorld):
-            return _free_cell(self.domain, partial)
-        if isinstance(self.domain, (NPuzzle, Pancakes)):
-            return _arrangement(self.domain, partial)
+        if isinstance(self.domain, (GridWorld, NPuzzle, Pancakes)):
+            make = _free_cell if isinstance(self.domain, GridWorld) else _arrangement
+            state = make(self.domain, partial.cpu())  # type: ignore[operator]
+            return None if state is None else state.to(partial.device)
         raise DomainError(f"{self.domain.name}", given="a partial assignment", expected="a search for a state of it")
 
 
 def _free_cell(domain: GridWorld, partial: Tensor) -> Tensor | None:
-    free = (~domain.walls).nonzero().to(torch.int16)
+    free = (~domain.walls.cpu()).nonzero().to(torch.int16)
     fits = ((partial < 0) | (free == partial)).all(1)
     return free[fits][0] if bool(fits.any()) else None
 
@@ -119,7 +119,7 @@ def _arrangement(domain: NPuzzle | Pancakes, partial: Tensor) -> Tensor | None:
     if isinstance(domain, Pancakes):
         return state
     assert domain.goal is not None
-    goal = domain.goal[None]
+    goal = domain.goal.cpu()[None]
     for _ in range(2):
         if bool(domain.is_solvable(state[None], goal)):
             return state

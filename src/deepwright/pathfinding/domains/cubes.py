@@ -10,7 +10,7 @@ from deepwright.core.errors import InputError
 from deepwright.pathfinding.domains.permutations import PermutationDomain
 
 # Faces U D L R B F: outward normal, then the directions in which a face's x and y grow.
-_FACES: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]] = {
+FACES: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]] = {
     "U": ((0, 1, 0), (1, 0, 0), (0, 0, -1)),
     "D": ((0, -1, 0), (1, 0, 0), (0, 0, 1)),
     "L": ((-1, 0, 0), (0, 0, 1), (0, 1, 0)),
@@ -36,17 +36,17 @@ class RubiksCube(PermutationDomain):
     def __init__(self, size: int = 3) -> None:
         if size not in (2, 3):
             raise InputError("size", given=size, expected="2 or 3")
-        names = [f"{face}{turn}" for face in (_FACES if size == 3 else "URF") for turn in (-1, 1)]
+        names = [f"{face}{turn}" for face in (FACES if size == 3 else "URF") for turn in (-1, 1)]
         generators = [_turn(size, name[0], int(name[1:])).tolist() for name in names]
         goal = [face for face in range(6) for _ in range(size * size)]
         super().__init__(generators, goal, name=f"cube{size}", names=names)
 
 
 @cache
-def _stickers(size: int) -> tuple[np.ndarray, np.ndarray]:
+def sticker_places(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions and normals of the stickers, in units of half a small cube."""
     places, normals = [], []
-    for normal, right, up in _FACES.values():
+    for normal, right, up in FACES.values():
         for x in range(size):
             for y in range(size):
                 across = (2 * x - size + 1) * np.array(right) + (2 * y - size + 1) * np.array(up)
@@ -57,8 +57,8 @@ def _stickers(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _turn(size: int, face: str, direction: int) -> np.ndarray:
     """Which sticker comes to each place when a face turns by a quarter."""
-    places, normals = _stickers(size)
-    axis = np.array(_FACES[face][0])
+    places, normals = sticker_places(size)
+    axis = np.array(FACES[face][0])
     # A rotation by 90 degrees clockwise, seen from outside: v -> a (a.v) - a x v
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     rotation = np.outer(axis, axis) - direction * cross

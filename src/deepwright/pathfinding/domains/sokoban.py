@@ -38,10 +38,8 @@ class Sokoban(Domain):
     def __init__(self, rows: int = 10, columns: int = 10, boxes: int = 4) -> None:
         require_whole(3, rows=rows, columns=columns)
         require_whole(1, boxes=boxes)
-        if max(rows, columns) > 64 or 4 * boxes > (rows - 2) * (columns - 2):
-            raise DomainError(
-                "a room", given=f"{rows} x {columns}, {boxes} boxes", expected="at most 64 x 64, a quarter of it boxes"
-            )
+        if max(rows, columns) > 64:
+            raise DomainError("a room", given=f"{rows} x {columns}", expected="at most 64 x 64")
         self.rows, self.columns, self.boxes = rows, columns, boxes
         self.name, self.state_shape = f"sokoban.{rows}x{columns}", (rows * columns,)
         self._next = neighbours(rows, columns)
@@ -159,7 +157,13 @@ class Sokoban(Domain):
         Args:
             steps: moves backwards, which is as many as a way to the goal takes at most.
             seed: of rooms and moves.
+
+        Raises:
+            DomainError: more boxes than a quarter of the inside.
         """
+        if 4 * self.boxes > (self.rows - 2) * (self.columns - 2):
+            given = f"{self.boxes} boxes in {self.rows} x {self.columns}"
+            raise DomainError("rooms to make", given=given, expected="at most a quarter of the inside")
         walls, boxes, agent = build_rooms(len(steps), self.rows, self.columns, self.boxes, seed)
         walls, boxes, agent = (t.to(steps.device) for t in (walls, boxes, agent))
         if self._next.device != steps.device:
@@ -224,7 +228,7 @@ class Sokoban(Domain):
         if goal is not None:
             spot = (goal.cpu().view(self.rows, self.columns) == BOX)[..., None, None] & (x**2 + y**2 < 0.12)
             picture = torch.where(spot[..., None], torch.tensor([200, 40, 40], dtype=torch.uint8), picture)
-        return picture.permute(0, 2, 1, 3, 4).reshape(self.rows * cell, self.columns * cell, 3)
+        return picture.permute(0, 2, 1, 3, 4).reshape(self.rows * cell, self.columns * cell, 3).to(state.device)
 
 
 def neighbours(rows: int, columns: int) -> Tensor:
