@@ -1,5 +1,7 @@
 """A hardened network: its files say what it says, both audits are there, and a method that doesn't apply is refused."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from deepwright.checks.smoothing import check_smoothing
 from deepwright.data import Data, Split
 from deepwright.nets import load_exported
 from deepwright.workflows import HardenOptions, harden
+from deepwright.workflows.robust_training import usual_l2
 
 
 def stripes(n, seed):
@@ -162,6 +165,26 @@ def test_rows_stand_farther_from_the_line(tmp_path, method):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("method", ["adversarial-training", "trades"])
+def test_a_budget_in_l2_with_a_warm_up_is_told(trained, tmp_path, method):
+    words = {"epochs": 2, "steps": 2, "norm": "l2", "warm_up": 0.5, "strength": 0.2, "checks": ["accuracy"]}
+    notes = " ".join(harden(HardenOptions(trained, data=DATA, method=method, out=tmp_path, **words)).hardened.notes)
+    assert "at 0.2 in L2" in notes
+
+
+def test_the_usual_budgets_in_l2():
+    def subject(*shape, kind="image"):
+        rows = Split(torch.rand(20, *shape), torch.arange(20) % 2)
+        data = Data("pictures", kind, ("a", "b"), rows, rows, rows)
+        return SimpleNamespace(data=data, eps=None)
+
+    assert usual_l2(subject(3, 32, 32)) == 0.5
+    assert usual_l2(subject(3, 224, 224)) == 3.0
+    assert usual_l2(subject(1, 28, 28)) == pytest.approx(0.1 * 28 / 4)
+    assert usual_l2(subject(16, kind="tabular")) == pytest.approx(0.1 * 4 / 4)
+
+
+@pytest.mark.slow
 def test_the_fast_way_is_watched(trained, tmp_path):
     options = HardenOptions(
         trained, data=DATA, method="adversarial-training", epochs=1, steps=1, checks=["accuracy"], out=tmp_path
@@ -175,6 +198,8 @@ def test_the_fast_way_is_watched(trained, tmp_path):
         ("smoothing", {"steps": 3}),
         ("adversarial-training", {"beta": 6.0}),
         ("trades", {"held_out": ("noise",)}),
+        ("smoothing", {"norm": "l2"}),
+        ("detector", {"warm_up": 0.5}),
         ("corruption-training", {"strength": 0.1}),
         ("sharpening", {"mixing": "plain"}),
     ],

@@ -14,6 +14,7 @@ from deepwright.core.tasks import CandidateDetection, Detection, Segmentation
 
 _SIZE, _ON_OBJECTS, _STEPS, _FITTED, _PIXELS = 0.3, 0.5, 60, 64, 32
 _SMOOTH, _PRINTABLE = 0.02, 0.02
+_LARGE, _AT_ONCE = 64, 8  # pixels of the longer side beyond which a step takes so many images, and not all of them
 
 
 def check_patches(subject: Subject) -> Finding:
@@ -28,9 +29,10 @@ def check_patches(subject: Subject) -> Finding:
         options["loss"] = "vanish"
     attack = AdversarialPatch(placement, pixels=_PIXELS, steps=_STEPS, smooth=_SMOOTH, printable=_PRINTABLE, **options)
     own = subject.data.validation.take(_FITTED, subject.seed)
+    size = min(subject.batch_size, _AT_ONCE if max(subject.data.shape[-2:]) > _LARGE else _FITTED)
     split = subject.data.test.take(subject.attack_limit, subject.seed)
     try:
-        attack.fit(subject.model, list(own.batches(subject.batch_size)))
+        attack.fit(subject.model, list(own.batches(size)))
     except NoGradientError as error:
         raise NotApplicableError("no gradient leads from its outputs back to the picture") from error
     report = attack.measure(subject.model, split.batches(subject.batch_size))

@@ -31,6 +31,8 @@ _OF_PICTURES = ("psnr", "ssim", "space", "max_change", "linear", "jobs")
     ),
     click.option("--steps", type=int, help="Of adversarial training and trades, an input; 1 is the fast way."),
     click.option("--beta", type=float, help="Of trades: what steady answers are worth; 6 by default."),
+    click.option("--norm", type=click.Choice(["linf", "l2"]), help="Of both: what the budget bounds; linf by default."),
+    click.option("--warm-up", type=float, help="Of both: share of the training over which the budget rises."),
     click.option(
         "--held-out",
         multiple=True,

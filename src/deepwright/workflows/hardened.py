@@ -119,8 +119,8 @@ class Method:
 METHODS = {
     "smoothing": Method(require_smoothable, smoothing),
     "sharpening": Method(require_pictures, sharpening),
-    "adversarial-training": Method(require_numbers, adversarial_training, ("strength", "steps")),
-    "trades": Method(require_probabilities, trades, ("strength", "steps", "beta")),
+    "adversarial-training": Method(require_numbers, adversarial_training, ("strength", "steps", "norm", "warm_up")),
+    "trades": Method(require_probabilities, trades, ("strength", "steps", "beta", "norm", "warm_up")),
     "corruption-training": Method(require_corruptible, corruption_training, ("held_out", "mixing")),
     "detector": Method(require_monitorable, detector),
 }

@@ -35,7 +35,7 @@ from deepwright.workflows.recipes import Hardened, Recipe
 from deepwright.workflows.shrunk_files import write_program
 from deepwright.workflows.subjects import SubjectOptions, build_subject
 
-HEARD = ("strength", "steps", "beta", "held_out", "mixing")
+HEARD = ("strength", "steps", "beta", "norm", "warm_up", "held_out", "mixing")
 """Options that some methods listen to."""
 CHECKS = ("accuracy", "calibration", "robustness", "corruptions")
 """What is measured before and after where no check is named."""
@@ -49,10 +49,12 @@ class HardenOptions(SubjectOptions):
         method: "smoothing", "sharpening", "adversarial-training", "trades", "corruption-training" or "detector".
         epochs: of the method's training; its own number by default, 0 for none.
         strength: of smoothing the deviation of the noise, of sharpening its strength, of adversarial training and
-            TRADES the budget in L-inf, of the detector the rate of false alarms; the method's own by default.
+            TRADES the budget, of the detector the rate of false alarms; the method's own by default.
         steps: of adversarial training and TRADES: of the search for each worst input; 7 and 10 by default, 1 for the
             fast way, which is watched for overfitting to its own attack.
         beta: of TRADES, what steady answers are worth; 6 by default, 0 for plain training.
+        norm: of adversarial training and TRADES: what the budget bounds, "linf" (the default) or "l2".
+        warm_up: of both: share of the training over which the budget rises evenly from nothing; 0 by default.
         held_out: of corruption training, the families that are kept back, on which it is measured; noise, weather,
             occlusion and overlay by default.
         mixing: of corruption training: "consistent" (the default) wants one answer to a picture and two mixtures of
@@ -71,6 +73,8 @@ class HardenOptions(SubjectOptions):
     strength: float | None = None
     steps: int | None = None
     beta: float | None = None
+    norm: str | None = None
+    warm_up: float | None = None
     held_out: Sequence[str] = ()
     mixing: str | None = None
     checks: Sequence[str | Check] = CHECKS
@@ -89,6 +93,9 @@ class HardenOptions(SubjectOptions):
         require_whole(1, **said(steps=self.steps))
         if self.beta != 0:
             require_positive(**said(beta=self.beta))
+        if self.norm is not None:
+            require_choice("norm", self.norm, ("linf", "l2"))
+        require_within(0, 1, **said(warm_up=self.warm_up))
         require_several("held_out", self.held_out)
         if self.held_out:
             split_families(self.held_out)

@@ -50,6 +50,8 @@ class Recipe:
         beta: of TRADES.
         held_out: families of corruptions that aren't trained on.
         mixing: how corrupted pictures are trained on.
+        norm: of the budget of worst inputs; "linf" where None.
+        warm_up: share of the training over which that budget rises.
     """
 
     epochs: int | None
@@ -61,6 +63,8 @@ class Recipe:
     beta: float | None = None
     held_out: Sequence[str] = ()
     mixing: str | None = None
+    norm: str | None = None
+    warm_up: float | None = None
 
 
 def trained(

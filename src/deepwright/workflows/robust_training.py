@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+from typing import Any
 
 from deepwright.adversarial.training import AdversarialTraining, RobustScore, Trades, overfitted
 from deepwright.checks import NotApplicableError, Subject
@@ -51,10 +53,11 @@ def adversarial_training(subject: Subject, recipe: Recipe) -> Hardened:
 
     Args:
         subject: of pictures or rows.
-        recipe: the strength is the budget, the field's for the data by default; 7 steps, 1 for the fast way; 5 epochs.
+        recipe: the strength is the budget, by default the field's for the data (in L2 `usual_l2`); 7 steps, 1 for the
+            fast way; 5 epochs.
     """
     steps = _STEPS[AdversarialTraining] if recipe.steps is None else recipe.steps
-    way = AdversarialTraining(_budget(subject, recipe), steps=steps, task=subject.task, bounds=subject.bounds)
+    way = AdversarialTraining(_budget(subject, recipe), steps=steps, **_common(subject, recipe))
     return _on_worst(subject, recipe, way, "adversarial training")
 
 
@@ -67,17 +70,45 @@ def trades(subject: Subject, recipe: Recipe) -> Hardened:
     """
     steps = _STEPS[Trades] if recipe.steps is None else recipe.steps
     beta = 6.0 if recipe.beta is None else recipe.beta
-    way = Trades(_budget(subject, recipe), steps=steps, beta=beta, task=subject.task, bounds=subject.bounds)
+    way = Trades(_budget(subject, recipe), steps=steps, beta=beta, **_common(subject, recipe))
     return _on_worst(subject, recipe, way, f"TRADES of beta {beta:g}")
 
 
+def _common(subject: Subject, recipe: Recipe) -> dict[str, Any]:
+    return {
+        "norm": recipe.norm or "linf",
+        "warm_up": recipe.warm_up or 0.0,
+        "task": subject.task,
+        "bounds": subject.bounds,
+    }
+
+
 def _budget(subject: Subject, recipe: Recipe) -> float:
-    return budgets(subject).judged if recipe.strength is None else recipe.strength
+    if recipe.strength is not None:
+        return recipe.strength
+    return usual_l2(subject) if recipe.norm == "l2" else budgets(subject).judged
+
+
+def usual_l2(subject: Subject) -> float:
+    """The budget in L2: the field's 0.5 for small colour pictures (CIFAR-10) and 3 for large ones (ImageNet).
+
+    Other data have no usual one: theirs is ours, a quarter of the way to a corner of the ball in L-inf.
+
+    Args:
+        subject: of pictures or rows.
+
+    Source: "RobustBench: a standardized adversarial robustness benchmark", arXiv 2010.09670 (0.5 on CIFAR-10).
+    """
+    shape = subject.data.shape
+    if subject.data.kind == "image" and shape[0] == 3:
+        return 0.5 if max(shape[1:]) <= 64 else 3.0
+    return budgets(subject).judged * math.sqrt(math.prod(shape)) / 4
 
 
 def _on_worst(subject: Subject, recipe: Recipe, way: AdversarialTraining | Trades, name: str) -> Hardened:
     fast = isinstance(way, AdversarialTraining) and way.steps == 1
-    recipe.say(f"{name} at a budget of {way.eps:.4g}, {way.steps} step{'s' if way.steps > 1 else ''} an input")
+    where = "" if way.norm == "linf" else " in L2"
+    recipe.say(f"{name} at a budget of {way.eps:.4g}{where}, {way.steps} step{'s' if way.steps > 1 else ''} an input")
     held = subject.data.validation.take(_JUDGED, subject.seed)
     score = RobustScore(held.inputs(), held.y, way.ball, way.task, fast, subject.batch_size, subject.seed)
     model = copy.deepcopy(subject.model)
@@ -95,23 +126,30 @@ def _on_worst(subject: Subject, recipe: Recipe, way: AdversarialTraining | Trade
     if found.best_value is not None and found.best_value <= before["robust"]:
         note = (
             f"the network is as it was: on {len(held)} validation samples no epoch does better than its "
-            f"{before['robust']:.1%} under ten steps at {way.eps:.4g}; more epochs (--epochs), or a smaller budget "
-            "(--strength)"
+            f"{before['robust']:.1%} under ten steps at {way.eps:.4g}{where}; more epochs (--epochs), or a smaller "
+            "budget (--strength)"
         )
         return Hardened(copy.deepcopy(subject.model).eval(), notes=[note, *watched])
-    return Hardened(model, notes=[*_told(subject, way.eps, len(held), before, found), *watched])
+    return Hardened(model, notes=[*_told(subject, way, len(held), before, found), *watched])
 
 
-def _told(subject: Subject, eps: float, n: int, before: dict[str, float], found: FitResult) -> list[str]:
+def _told(
+    subject: Subject, way: AdversarialTraining | Trades, n: int, before: dict[str, float], found: FitResult
+) -> list[str]:
+    eps, in_l2 = way.eps, way.norm == "l2"
+    where = " in L2" if in_l2 else ""
     if found.best_epoch is None:
         return ["no epoch was trained: the network is as it was"]
     best = found.history[found.best_epoch]
     notes = [
         f"epoch {found.best_epoch + 1} of {len(found.history)} is kept: on {n} validation samples "
         f"{subject.score_name} is {best['score']:.1%} ({before['score']:.1%} before), and {best['robust']:.1%} "
-        f"({before['robust']:.1%}) under ten steps at {eps:.4g}; the test split wasn't looked at"
+        f"({before['robust']:.1%}) under ten steps at {eps:.4g}{where}; the test split wasn't looked "
+        "at"
     ]
     judged = budgets(subject).judged
+    if in_l2:
+        return [*notes, f"it was trained in L2, and the audits judge robustness in L-inf, at {judged:.4g}"]
     if abs(eps - judged) > 1e-9:
         notes.append(f"it was trained at {eps:.4g}, and the audits judge robustness at {judged:.4g} (--eps)")
     return notes

@@ -551,11 +551,15 @@ def _not_resized(options: SubjectOptions, data: Data, resizing: Resizing | None)
 
 
 def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:
-    """Those that were given; fewer samples for larger pictures, so that an audit stays a matter of minutes."""
+    """Those that were given; fewer samples for larger pictures, so that an audit stays a matter of minutes.
+
+    Where every position has an answer, attacks do all their steps on all pictures: eight of them there.
+    """
     given = {"attack_limit": options.attack_limit, "corruption_limit": options.corruption_limit}
     given = {name: value for name, value in given.items() if value is not None}
-    if not given and data.kind == "image" and data.shape[-1] > 64:
-        given = {"attack_limit": 24, "corruption_limit": 24, "ood_limit": 100}
+    if not given and data.kind in ("image", "segmentation", "detection") and data.shape[-1] > 64:
+        few = 8 if data.kind == "segmentation" else 24
+        given = {"attack_limit": few, "corruption_limit": few, "ood_limit": 100}
     if not given and data.kind == "text":  # each text is asked about some dozen times
         given = {"attack_limit": 100, "corruption_limit": 200, "ood_limit": 200}
     return given

@@ -72,3 +72,14 @@ def test_a_pattern_found_through_the_receiver_holds_its_budget_on_the_cells():
     assert torch.allclose(torch.cat(result.energy_share), torch.tensor(0.2, dtype=torch.float64), atol=1e-4)
     assert float(result.transmission.min()) >= 0.1 - 1e-5
     assert float(result.transmission.max()) == 1.0
+
+
+def test_what_is_misplaced_beyond_the_edge_is_lost_and_nothing_comes_in_from_the_other_side():
+    g = torch.ones(64, 1, 12, 12, dtype=torch.complex64)
+    wanted = torch.ones(64, 1, 12, 12)
+    wanted[:, :, 0, 0] = 0  # a hole in the corner; with one tap the receiver shows each cell as it is
+    seen = PSF(taps=(1.0,), misplaced=1.0).realised(g, wanted, seed=3)[:, 0]
+    holes = (seen < 0.5).nonzero()
+    assert len(holes) == len({int(n) for n, _, _ in holes})  # one an image at most
+    assert {(int(r), int(c)) for _, r, c in holes} == {(1, 1)}  # never at 11, where a roll would put it
+    assert 0.1 < len(holes) / 64 < 0.45  # a quarter moves inwards both ways

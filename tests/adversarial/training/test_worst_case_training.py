@@ -241,6 +241,71 @@ def test_other_tasks_learn(task, columns, targets):
         assert fit(model, (x, targets), epochs=1, augment=recipe.start, step=recipe).steps == 1
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("alpha", [None, 0.03])
+def test_a_warm_up_is_the_same_recipe_at_a_smaller_budget(norm, alpha):
+    model, (x, y) = affine(), samples()
+    common = {"alpha": alpha, "task": Classification(2), "bounds": (-9, 9)}
+    whole = AdversarialTraining(EPS, norm, steps=4, warm_up=0.5, **common)
+    pairs = whole.start(x, generator(7))
+    inner = torch.stack([x, x + 0.5 * (pairs[:, 1] - x)], 1)
+    half = AdversarialTraining(EPS / 2, norm, steps=4, **{**common, "alpha": alpha and alpha / 2})
+    found = whole.at(4, 20)(model, pairs, y)  # the fifth of ten steps
+    assert torch.equal(found, half(model, inner, y))
+    assert found < whole(model, pairs, y)
+    assert whole.at(9, 20) is whole
+    assert half.at(0, 20) is half
+
+
+def test_a_warm_up_in_one_input_is_the_closed_form_step_by_step():
+    """The worst of an input is its budget below it, and the budget rises with every step."""
+    x, y = torch.full((8, 1), 0.5), torch.zeros(8, dtype=torch.long)
+    seen = []
+
+    class Line(nn.Linear):
+        def forward(self, rows):
+            if self.training and torch.is_grad_enabled() and not rows.requires_grad:
+                seen.append(float(rows.mean()))
+            return super().forward(rows)
+
+    model = Line(1, 2)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0], [-1.0]]))  # class 0 likes large inputs: the worst are small
+    recipe = AdversarialTraining(0.1, steps=8, task=Classification(2), warm_up=0.5)
+    fit(model, (x, y), epochs=8, batch_size=8, optimizer=sgd(1e-9), augment=recipe.start, step=recipe)
+    assert seen == pytest.approx([0.5 - 0.1 * min(1, t / 4) for t in range(1, 9)], abs=1e-6)
+
+
+def test_a_warm_up_goes_on_where_it_was(tmp_path):
+    x, y = samples(40)
+
+    def run(recipe, path, callbacks=()):
+        model = affine()
+        options = {"epochs": 4, "batch_size": 8, "augment": recipe.start, "step": recipe, "callbacks": callbacks}
+        found = fit(model, (x, y), checkpoint=path, **options)
+        return model, found
+
+    def stop(model, row):
+        if row["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    recipe = AdversarialTraining(EPS, steps=2, task=Classification(2), warm_up=0.8)
+    straight, _ = run(recipe, tmp_path / "straight.pt")
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path / "kept.pt", [stop])
+    with pytest.raises(InputError, match="step"):
+        other = AdversarialTraining(EPS, steps=2, task=Classification(2), warm_up=0.5)
+        run(other, tmp_path / "straight.pt")
+    resumed, _ = run(recipe, tmp_path / "kept.pt")
+    assert torch.equal(straight.weight, resumed.weight)
+
+
+def test_a_warm_up_is_a_share():
+    for wrong in (-0.1, 1.5, float("nan")):
+        with pytest.raises(InputError, match="warm_up"):
+            AdversarialTraining(EPS, task=Classification(2), warm_up=wrong)
+
+
 def test_the_best_epoch_is_the_one_that_stands():
     x, y = samples(40)
     recipe = AdversarialTraining(EPS, steps=2, task=Classification(2))

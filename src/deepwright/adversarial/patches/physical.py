@@ -113,6 +113,8 @@ class PSF:
     ) -> Float[Tensor, "n 1 h w"]:
         """What is seen when T is brought about by cancellation, with its phase errors and misplacements.
 
+        What a misplaced pattern takes away beyond the scene's edge is lost; nothing comes in from the other side.
+
         Args:
             field: complex, one a look.
             transmission: T of each cell that is wanted.
@@ -129,7 +131,7 @@ class PSF:
                 way = torch.where(u[:, axis - 2] < 0.5, 1, -1)
                 for step in (1, -1):
                     rows = (off & (way == step)).view(-1, 1, 1, 1)
-                    missing = torch.where(rows, missing.roll(step, axis), missing)
+                    missing = torch.where(rows, _moved(missing, step, axis), missing)
             transmission = 1 - missing
         return self.amplitude(field, self.residual(transmission, streams))
 
@@ -162,6 +164,16 @@ class PSF:
     def _on_pixels(self, cells: Tensor) -> Tensor:
         down, across = self.cell
         return cells if self.cell == (1, 1) else cells.repeat_interleave(down, 2).repeat_interleave(across, 3)
+
+
+def _moved(cells: Tensor, step: int, axis: int) -> Tensor:
+    """Cells a step further along an axis, with nothing where none were."""
+    moved, n = torch.zeros_like(cells), cells.shape[axis]
+    if step > 0:
+        moved.narrow(axis, 1, n - 1).copy_(cells.narrow(axis, 0, n - 1))
+    else:
+        moved.narrow(axis, 0, n - 1).copy_(cells.narrow(axis, 1, n - 1))
+    return moved
 
 
 def _kernel(resolution: float, window: str) -> Float[Tensor, " m"]:

@@ -6,7 +6,9 @@ step (`recipe` itself): the draws depend on seed, epoch and step only, and an in
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -20,7 +22,7 @@ from deepwright.adversarial.training.modes import frozen_norms_still
 from deepwright.adversarial.training.worst import climbed, said
 from deepwright.core.errors import InputError
 from deepwright.core.inference import floats_within
-from deepwright.core.requirements import require_positive, require_whole
+from deepwright.core.requirements import require_positive, require_whole, require_within
 from deepwright.core.tasks import Binary, Classification, Forecast, MultiLabel, Regression, Segmentation, Task
 from deepwright.core.tasks.divergences import DISTRIBUTIONS, kullback_leibler
 
@@ -40,6 +42,8 @@ class WorstInputs:
         task: what outputs and targets mean.
         bounds: of every number of an input.
         still: search in evaluation mode (`modes`); else batch norms see the worst inputs while they are being found.
+        warm_up: share of all steps of a fit over which the budget rises evenly from nothing; it is whole from the start
+            where this is 0.
     """
 
     applies_to: ClassVar[tuple[type[Task], ...]] = ()
@@ -51,6 +55,7 @@ class WorstInputs:
     task: Task
     bounds: tuple[float, float] = (0.0, 1.0)
     still: bool = True
+    warm_up: float = 0.0
     ball: Ball = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +64,7 @@ class WorstInputs:
         if self.alpha is not None:
             require_positive(alpha=self.alpha)
         switch("still", self.still)
+        require_within(0, 1, warm_up=self.warm_up)
         require_task(self.task)
         if not isinstance(self.task, self.applies_to):
             given = "none" if self.task is None else self.task.kind
@@ -69,6 +75,33 @@ class WorstInputs:
     def length(self) -> float:
         """Of a step: 2.5 eps / steps, or `alpha`."""
         return 2.5 * self.eps / self.steps if self.alpha is None else self.alpha
+
+    def at(self, step: int, steps: int) -> Callable[..., Tensor]:
+        """The recipe at the budget of a step, as `core.fit` asks for it.
+
+        Args:
+            step: from 0.
+            steps: of the whole fit.
+        """
+        share = (step + 1) / (self.warm_up * steps) if self.warm_up else 1.0
+        return self if share >= 1 else partial(self._smaller, share)
+
+    def _smaller(self, share: float, model: nn.Module, pairs: Tensor, y: Any) -> Tensor:
+        """The loss at a share of the budget: what `start` drew is drawn in towards x by as much."""
+        alpha = None if self.alpha is None else self.alpha * share
+        x, begun = pairs.unbind(1)
+        pairs = torch.stack([x, x + share * (begun - x)], 1)
+        return replace(self, eps=self.eps * share, alpha=alpha, warm_up=0.0)(model, pairs, y)
+
+    def __call__(self, model: nn.Module, pairs: Float[Tensor, "n 2 ..."], y: Any) -> Float[Tensor, ""]:
+        """What is lowered, as the step of `core.fit`.
+
+        Args:
+            model: in training.
+            pairs: of `start`.
+            y: targets.
+        """
+        raise NotImplementedError
 
     def start(self, x: Float[Tensor, "n ..."], rng: torch.Generator) -> Float[Tensor, "n 2 ..."]:
         """Each input beside the point where the search begins, as `core.fit` augments.
@@ -107,6 +140,7 @@ class AdversarialTraining(WorstInputs):
         task: what outputs and targets mean: a class, several labels, numbers, label maps, forecasts.
         bounds: of every number of an input; (-inf, inf) for standardised features.
         still: search in evaluation mode.
+        warm_up: share of all steps over which the budget rises.
 
     Example:
         >>> from deepwright.core.fit import fit
@@ -164,6 +198,7 @@ class Trades(WorstInputs):
         task: what outputs mean, of those with probabilities: a class, several labels, label maps.
         bounds: of every number of an input; (-inf, inf) for standardised features.
         still: search in evaluation mode, as published.
+        warm_up: share of all steps over which the budget rises.
         beta: 6, as published; more gives up right answers for steady ones.
         joint: one pass over both halves, whose batch norms then use common statistics; two passes, as published,
             otherwise.

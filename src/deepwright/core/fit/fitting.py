@@ -56,7 +56,8 @@ def fit(
         epochs: passes over the data.
         batch_size: samples per device and step.
         loss: (predictions, targets) -> scalar; ignored when `step` is given.
-        step: (model, x, y) -> scalar to lower, for methods with a step of their own.
+        step: (model, x, y) -> scalar to lower, for methods with a step of their own; one that has `at(step, steps)` is
+            asked at every step for what it is then.
         optimizer: parameters -> optimiser; AdamW(1e-3) by default.
         scheduler: (optimiser, total steps) -> schedule, stepped after every batch.
         augment: (batch, generator) -> batch; the generator depends on (seed, epoch, step) only.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,20 @@ from deepwright.core.identity import structure
 
 TrainData = tuple[Tensor, Tensor] | Dataset
 StepFunction = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A step function that isn't the same all through a fit."""
+
+    def at(self, step: int, steps: int) -> StepFunction:
+        """What it is at a step, of that number alone: an interrupted fit goes on as it would have.
+
+        Args:
+            step: from 0.
+            steps: of the whole fit.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,9 @@ class Recipe:
             **chosen,
         }
 
-    def value(self, network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        """The loss of a batch."""
-        return self.loss(network(x), y) if self.step is None else self.step(network, x, y)
+    def value(self, network: nn.Module, x: Tensor, y: Tensor, step: int, steps: int) -> Tensor:
+        """The loss of a batch at a step of so many."""
+        if self.step is None:
+            return self.loss(network(x), y)
+        now = self.step.at(step, steps) if isinstance(self.step, Timed) else self.step
+        return now(network, x, y)

@@ -55,8 +55,8 @@ class Run:
         self.own_dtype, self.dtype = dtype_of(model), _dtype_of_batches(model, recipe.precision)
         self.plain = recipe.optimizer([p for p in model.parameters() if p.requires_grad])
         self.network, self.optimizer = fabric.setup(model, self.plain)
-        steps = recipe.epochs * order.steps
-        self.schedule = recipe.scheduler(self.plain, steps) if recipe.scheduler else None
+        self.steps = recipe.epochs * order.steps
+        self.schedule = recipe.scheduler(self.plain, self.steps) if recipe.scheduler else None
         self.losses = Losses(fabric.device)
         self.state = State()
         self.resumed_at: int | None = None
@@ -109,11 +109,11 @@ class Run:
     def _value(self, x: Tensor, y: Tensor) -> Tensor:
         """The loss of a batch; that it pairs like with like is looked at in the first step of a session."""
         if self.looked_at:
-            return self.recipe.value(self.network, x, y)
+            return self.recipe.value(self.network, x, y, self.state.step, self.steps)
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="Using a target size", category=UserWarning)
             try:
-                value = self.recipe.value(self.network, x, y)
+                value = self.recipe.value(self.network, x, y, self.state.step, self.steps)
             except UserWarning as warning:
                 given = str(warning).partition(". ")[0]
                 hint = "targets of the outputs' shape: y[:, None], or .squeeze(1) of the outputs"

@@ -1,4 +1,9 @@
-"""CamVid road scenes (SegNet's 11 classes), for the systems on dense prediction."""
+"""CamVid road scenes (SegNet's 11 classes), for the systems on dense prediction.
+
+Source: Brostow, Shotton, Fauqueur, Cipolla, "Segmentation and Recognition Using Structure from Motion Point Clouds",
+ECCV 2008; Brostow, Fauqueur, Cipolla, "Semantic Object Classes in Video: A High-Definition Ground Truth Database",
+Pattern Recognition Letters 2009. Given out by its authors, who ask to be cited; no licence of theirs is known to us.
+"""
 
 from __future__ import annotations
 
