@@ -14,6 +14,7 @@ import numpy as np
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_atomic
 from deepwright.weightless.encoders import Booleanizer
+from deepwright.weightless.export import Plain, write_c
 from deepwright.weightless.inputs import as_bits, as_labels, integer, known_labels
 from deepwright.weightless.kernels import packed, packed_votes
 from deepwright.weightless.mapping import addresses, blocks, check_mapping
@@ -160,6 +161,31 @@ class BinaryWNN:
             "classes": self.classes,
         }
         return write_atomic(path, lambda stream: np.savez_compressed(stream, allow_pickle=False, **arrays))
+
+    def export_c(self, path: Path | str, name: str = "wnn", verify: bool = True, samples: Any = None) -> Path:
+        """Write the network as one header of C99: constant tables, no allocation, no static RAM.
+
+        `int wnn_predict(const uint8_t *bits)` gives the place among `classes`, `void wnn_votes(const uint8_t *bits,
+        uint16_t *votes)` the votes, `wnn_checksum()` a CRC-32 of the tables to compare with `WNN_CHECKSUM` on the
+        device, and with a booleanizer `wnn_encode(const double *x, uint8_t *bits)` the bits of numbers. One file of the
+        program defines `WNN_IMPLEMENTATION` before it includes the header.
+
+        Args:
+            path: of the header.
+            name: what all its names begin with.
+            verify: read the tables back; where there is a C compiler (`CC`, cc, gcc, clang), also compile and compare
+                votes, classes and checksum on 1000 vectors, and codes around every threshold.
+            samples: Boolean features (samples, features) for half of the vectors; random bits where None.
+
+        Raises:
+            ExportMismatch: the header doesn't compute what `votes` does. Nothing is written then.
+        """
+        return write_c(self.plain(), path, name, verify, samples)
+
+    def plain(self) -> Plain:
+        """The network as exports see it."""
+        labels = tuple(map(str, self.classes.tolist()))
+        return Plain(self.tables, self.mapping, self.features, labels, self.booleanizer)
 
     @classmethod
     def load(cls, path: Path | str, max_memory: int = 2 << 30) -> Self:
