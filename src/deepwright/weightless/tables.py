@@ -14,7 +14,7 @@ import numpy as np
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_atomic
 from deepwright.weightless.encoders import Booleanizer
-from deepwright.weightless.export import Plain, write_c
+from deepwright.weightless.export import Plain, write_c, write_verilog
 from deepwright.weightless.inputs import as_bits, as_labels, integer, known_labels
 from deepwright.weightless.kernels import packed, packed_votes
 from deepwright.weightless.mapping import addresses, blocks, check_mapping
@@ -181,6 +181,27 @@ class BinaryWNN:
             ExportMismatch: the header doesn't compute what `votes` does. Nothing is written then.
         """
         return write_c(self.plain(), path, name, verify, samples)
+
+    def export_verilog(
+        self, path: Path | str, pipeline: int = 1, name: str = "wnn", verify: bool = True, samples: Any = None
+    ) -> Path:
+        """Write the network as a synthesisable Verilog module, with a testbench beside it as `<stem>_tb.v`.
+
+        `module wnn(input clk, input [F-1:0] x, output reg y, output reg valid)`: bit i of x is feature i, y the place
+        among `classes`, pipeline + 1 cycles later.
+
+        Args:
+            path: of the module.
+            pipeline: registers after the classes only (0), after the votes too (1), after the tables too (2).
+            name: of the module.
+            verify: read the tables back, and compare votes, classes and `valid` on 1000 vectors: by Icarus Verilog
+                where it is installed, else by an evaluator of the written file.
+            samples: Boolean features (samples, features) for half of the vectors; random bits where None.
+
+        Raises:
+            ExportMismatch: the module doesn't compute what `votes` does. Nothing is written then.
+        """
+        return write_verilog(self.plain(), path, pipeline, name, verify, samples)
 
     def plain(self) -> Plain:
         """The network as exports see it."""

@@ -1,4 +1,4 @@
-"""A network as one header of C99: constant tables, no allocation, votes counted for all classes at once by bit planes."""
+"""A network as one header of C99: constant tables, no allocation, votes of all classes in bit planes."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def fill(text: str, values: dict[str, str]) -> str:
 
 
 DECLARED = """\
-/* A weightless network: @tables@ tables a class, @inputs@ bits to a table, @classes@ classes, @features@ bits to a sample.
+/* A weightless network: @tables@ tables a class, @inputs@ bits to a table, @classes@ classes, @features@ bits a sample.
    C99. Include it where it is used; in one file of the program, define @N@_IMPLEMENTATION before. */
 #ifndef @N@_HEADER
 #define @N@_HEADER
@@ -173,10 +173,10 @@ uint32_t @n@_checksum(void) {
 )
 
 LEARN_DECLARED = """
-/* One step of training, in place: where the class that is predicted (the first on a tie) isn't `label`, each table raises
-   the label's state at this sample's address by one with chance 1/2, and by another draw lowers the predicted class's.
-   Draws are bits of the register *lfsr, which the caller keeps (0 is taken as 1). Labels outside 0..@classes@ - 1 change
-   nothing. Static RAM: @N@_RAM_BYTES bytes, the states. */
+/* One step of training, in place: where the class that is predicted (the first on a tie) isn't `label`, each table
+   raises the label's state at this sample's address by one with chance 1/2, and by another draw lowers the predicted
+   class's. Draws are bits of the register *lfsr, which the caller keeps (0 is taken as 1). Labels outside
+   0..@classes@ - 1 change nothing. Static RAM: @N@_RAM_BYTES bytes, the states. */
 #define @N@_RAM_BYTES @bytes@
 #define @N@_MIDDLE @middle@
 #define @N@_TOP @top@

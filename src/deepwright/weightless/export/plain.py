@@ -15,18 +15,19 @@ from deepwright.weightless.inputs import as_bits
 from deepwright.weightless.mapping import addresses
 
 VECTORS = 1000
-_RESERVED = set(
-    "alignas alignof always and asm assign auto begin bool break buf bufif0 bufif1 case casex casez catch char class cmos "
-    "config const constexpr continue deassign default defparam delete design disable do double edge else end endcase "
-    "endconfig endfunction endgenerate endmodule endprimitive endspecify endtable endtask enum event explicit export "
-    "extern false float for force forever fork friend function generate genvar goto highz0 highz1 if ifnone inline inout "
-    "input instance int integer join large liblist library localparam logic long macromodule main medium module nand "
-    "namespace negedge new nmos nor not nullptr operator or output parameter pmos posedge primitive private protected "
-    "public pull0 pull1 pulldown pullup real realtime reg register release repeat restrict return rtran scalared short "
-    "signed sizeof small specify specparam static strong0 strong1 struct supply0 supply1 switch table task template this "
-    "throw time tran tri true try typedef typename union unsigned use using vectored virtual void volatile wait wand "
-    "weak0 weak1 while wire wor xnor xor x y clk valid dut vectors golden".split()
-)
+_WORDS = """
+alignas alignof always and asm assign auto begin bool break buf bufif0 bufif1 case casex casez catch char class
+cmos config const constexpr continue deassign default defparam delete design disable do double edge else end
+endcase endconfig endfunction endgenerate endmodule endprimitive endspecify endtable endtask enum event explicit
+export extern false float for force forever fork friend function generate genvar goto highz0 highz1 if ifnone
+inline inout input instance int integer join large liblist library localparam logic long macromodule main medium
+module nand namespace negedge new nmos nor not nullptr operator or output parameter pmos posedge primitive
+private protected public pull0 pull1 pulldown pullup real realtime reg register release repeat restrict return
+rtran scalared short signed sizeof small specify specparam static strong0 strong1 struct supply0 supply1 switch
+table task template this throw time tran tri true try typedef typename union unsigned use using vectored virtual
+void volatile wait wand weak0 weak1 while wire wor xnor xor x y clk valid dut vectors golden
+"""
+_RESERVED = frozenset(_WORDS.split())
 
 
 class ExportMismatch(RuntimeError):
