@@ -15,6 +15,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.files import write_atomic
 from deepwright.weightless.encoders import Booleanizer
 from deepwright.weightless.export import Plain, write_c, write_verilog
+from deepwright.weightless.hardware import Resources, resources
 from deepwright.weightless.inputs import as_bits, as_labels, integer, known_labels
 from deepwright.weightless.kernels import packed, packed_votes
 from deepwright.weightless.mapping import addresses, blocks, check_mapping
@@ -202,6 +203,16 @@ class BinaryWNN:
             ExportMismatch: the module doesn't compute what `votes` does. Nothing is written then.
         """
         return write_verilog(self.plain(), path, pipeline, name, verify, samples)
+
+    def resources(self, device: str = "xc7", pipeline: int = 1, state_bits: int = 8) -> Resources:
+        """LUTs, registers and block RAM on an FPGA: an estimate, no vendor tool was run.
+
+        Args:
+            device: `xc7`, or a part, as `xc7a35t`, to see whether it fits.
+            pipeline: as of `export_verilog`.
+            state_bits: of an automaton, for training on the chip.
+        """
+        return resources(self.plain(), device, pipeline, state_bits)
 
     def plain(self) -> Plain:
         """The network as exports see it."""

@@ -51,7 +51,7 @@ DAMAGE = [
     (" = t_0_1 + t_1_1;", " = t_0_1 + t_0_1;", "votes differ"),
     (" > v_0;", " > v_2;", "no value|classes differ"),
     ("valid <= f_0", "valid <= 1'b1", "valid"),
-    ("a_1 = {", "a_1 = {x[0], ", "beyond|votes differ|twice|no value|isn't"),
+    ("wire [3:0] a_1 ", "wire [2:0] a_1 ", "votes differ"),
     ("endmodule", "assign y = 0;\nendmodule", "isn't understood"),
     ("v_1 <= s_1_4_0", "v_1 <= s_1_3_0", "votes differ"),
 ]

@@ -20,6 +20,7 @@ from deepwright.weightless.export import write_learning
 from deepwright.weightless.inputs import as_bits, as_classes, as_labels, integer, known_labels, warn_constant
 from deepwright.weightless.kernels import MODES, Rule, chosen_engine, packed, packed_votes, train
 from deepwright.weightless.mapping import addresses, blocks
+from deepwright.weightless.robustness import flips
 from deepwright.weightless.tables import BinaryWNN
 
 _INITS = ("shared", "independent", "zeros", "ones")
@@ -165,6 +166,23 @@ class TsetlinWiSARD(WeightlessClassifier):
         away = self.states_.astype(np.int64) - self.n_states // 2
         away -= np.sign(away) * (np.abs(away) // integer(degree, "degree", 1, 10**9))
         self.states_ = (away + self.n_states // 2).astype(self.states_.dtype)
+        self._words = None
+        return self
+
+    def flip(self, rate: float, seed: int = 0) -> Self:
+        """Flip bits of the states, as radiation does; further training heals what it can.
+
+        Args:
+            rate: chance of each bit, of the ceil(log2 n_states) that a state has. A state beyond the largest, which
+                there can be where n_states isn't a power of two, becomes the largest.
+            seed: of the draws.
+        """
+        if not hasattr(self, "states_"):
+            raise NotFittedError("TsetlinWiSARD")
+        found, states = flips(rate, seed), self.states_.copy()
+        for bit in range((self.n_states - 1).bit_length()):
+            states ^= (found(states.shape) << bit).astype(states.dtype)
+        self.states_ = np.minimum(states, states.dtype.type(self.n_states - 1))
         self._words = None
         return self
 
