@@ -44,7 +44,7 @@ def test_constant_and_equal_tables_take_nothing():
 
 def test_parts_say_whether_it_fits_and_the_text_that_it_is_an_estimate():
     net = BinaryWNN(
-        np.random.default_rng(0).integers(0, 2, (33, 64, 10)), np.arange(198).reshape(33, 6), 198, range(10)
+        np.random.default_rng(0).integers(0, 2, (33, 64, 10)), np.arange(198).reshape(33, 6), 198, np.arange(10)
     )
     found = net.resources("xc7a35t", pipeline=2)
     assert found.fits is True

@@ -16,10 +16,10 @@ Example:
     True
 """
 
-from deepwright.weightless.redundancy import Compression, compression
 from deepwright.weightless.encoders import Booleanizer
 from deepwright.weightless.export import ExportMismatch
 from deepwright.weightless.hardware import Resources
+from deepwright.weightless.redundancy import Compression, compression
 from deepwright.weightless.robustness import FlipCurve, bit_flips, flip_bits
 from deepwright.weightless.tables import BinaryWNN
 from deepwright.weightless.tsetlin import TsetlinWiSARD
