@@ -39,10 +39,18 @@ def test_votes_are_those_of_the_definition(engine, count):
     assert np.array_equal(net.predict(torch.tensor(BITS)), by_hand(net, BITS).argmax(1))
 
 
+@pytest.mark.parametrize("samples", [127, 128, 300])
+def test_blocks_of_samples_and_the_rest_count_as_single_ones(samples):
+    bits, net = np.random.default_rng(3).integers(0, 2, (samples, 11)), network(range(9))
+    alone = np.concatenate([net.votes(bits[i : i + 1]) for i in range(samples)])
+    assert np.array_equal(net.votes(bits), alone)
+    assert np.array_equal(network(range(9), engine="numpy").votes(bits), alone)
+
+
 @pytest.mark.parametrize("engine", ["numpy", "auto"])
 def test_lanes_hold_the_most_votes_there_can_be(engine):
     words = packed(np.ones((65_535, 2, 4), dtype=np.uint8))
-    assert (packed_votes(np.ones((1, 1), np.uint8), np.zeros((65_535, 1), np.int32), words, engine) == 65_535).all()
+    assert (packed_votes(np.ones((129, 1), np.uint8), np.zeros((65_535, 1), np.int32), words, engine) == 65_535).all()
 
 
 def test_the_first_input_is_the_most_significant_bit():

@@ -17,8 +17,25 @@ Example:
 """
 
 from deepwright.weightless.encoders import Booleanizer
+from deepwright.weightless.export import ExportMismatch
+from deepwright.weightless.hardware import Resources
+from deepwright.weightless.redundancy import Compression, compression
+from deepwright.weightless.robustness import FlipCurve, bit_flips, flip_bits
 from deepwright.weightless.tables import BinaryWNN
 from deepwright.weightless.tsetlin import TsetlinWiSARD
 from deepwright.weightless.wisard import BleachingWiSARD, WiSARD
 
-__all__ = ["BinaryWNN", "BleachingWiSARD", "Booleanizer", "TsetlinWiSARD", "WiSARD"]
+__all__ = [
+    "BinaryWNN",
+    "BleachingWiSARD",
+    "Booleanizer",
+    "Compression",
+    "ExportMismatch",
+    "FlipCurve",
+    "Resources",
+    "TsetlinWiSARD",
+    "WiSARD",
+    "bit_flips",
+    "compression",
+    "flip_bits",
+]

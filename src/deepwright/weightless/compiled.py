@@ -17,6 +17,7 @@ except ImportError:
     numba = None  # type: ignore[assignment]
 
 FOUND = numba is not None
+BLOCK = 128  # samples whose addresses are made together
 _GOLDEN, _A, _B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31, _S16, _S8 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(16), np.uint64(8)
 _BYTE = np.uint64(255)
@@ -130,3 +131,32 @@ def votes(bits: Any, mapping: Any, words: Any, sums: Any) -> None:
             for w in range(width):
                 total[w] += words[j, a, w]
         sums[i] = total
+
+
+@_compile
+def block_votes(bits: Any, mapping: Any, words: Any, sums: Any) -> None:
+    """`votes` for a multiple of `BLOCK` samples: addresses of a block are made side by side, from columns of bits."""
+    samples, features = bits.shape
+    luts, inputs = mapping.shape
+    width = words.shape[2]
+    column = np.zeros((features + inputs, BLOCK), dtype=np.uint16)  # with the zeros that the mapping pads bits with
+    address = np.zeros(BLOCK, dtype=np.uint16)
+    total = np.zeros((width, BLOCK), dtype=np.uint64)
+    for start in range(0, samples, BLOCK):
+        for s in range(BLOCK):
+            for f in range(features):
+                column[f, s] = bits[start + s, f]
+        total[:] = 0
+        for j in range(luts):
+            address[:] = 0
+            for b in range(inputs):
+                own = column[mapping[j, b]]
+                for s in range(BLOCK):
+                    address[s] = (address[s] << np.uint16(1)) | own[s]
+            table = words[j]
+            for w in range(width):
+                for s in range(BLOCK):
+                    total[w, s] += table[address[s], w]
+        for s in range(BLOCK):
+            for w in range(width):
+                sums[start + s, w] = total[w, s]

@@ -155,7 +155,12 @@ def packed_votes(bits: np.ndarray, mapping: np.ndarray, words: np.ndarray, engin
     found, (luts, size, width) = chosen_engine(engine), words.shape
     sums = np.zeros((len(bits), width), dtype=np.uint64)
     if found is not None:
-        found.votes(bits, mapping.astype(np.uint32), words, sums)  # unsigned: no look at negative indices
+        places = mapping.astype(np.uint32)  # unsigned: no look at negative indices
+        whole = len(bits) // found.BLOCK * found.BLOCK if mapping.shape[1] <= 16 else 0
+        if whole:
+            found.block_votes(bits[:whole], places, words, sums[:whole])
+        if whole < len(bits):
+            found.votes(bits[whole:], places, words, sums[whole:])
     else:
         flat, starts = words.reshape(luts * size, width), np.arange(luts, dtype=np.int64) * size
         for part in blocks(len(bits), luts * width * 4):

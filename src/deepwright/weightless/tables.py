@@ -14,6 +14,8 @@ import numpy as np
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_atomic
 from deepwright.weightless.encoders import Booleanizer
+from deepwright.weightless.export import Plain, write_c, write_verilog
+from deepwright.weightless.hardware import Resources, resources
 from deepwright.weightless.inputs import as_bits, as_labels, integer, known_labels
 from deepwright.weightless.kernels import packed, packed_votes
 from deepwright.weightless.mapping import addresses, blocks, check_mapping
@@ -160,6 +162,62 @@ class BinaryWNN:
             "classes": self.classes,
         }
         return write_atomic(path, lambda stream: np.savez_compressed(stream, allow_pickle=False, **arrays))
+
+    def export_c(self, path: Path | str, name: str = "wnn", verify: bool = True, samples: Any = None) -> Path:
+        """Write the network as one header of C99: constant tables, no allocation, no static RAM.
+
+        `int wnn_predict(const uint8_t *bits)` gives the place among `classes`, `void wnn_votes(const uint8_t *bits,
+        uint16_t *votes)` the votes, `wnn_checksum()` a CRC-32 of the tables to compare with `WNN_CHECKSUM` on the
+        device, and with a booleanizer `wnn_encode(const double *x, uint8_t *bits)` the bits of numbers. One file of the
+        program defines `WNN_IMPLEMENTATION` before it includes the header.
+
+        Args:
+            path: of the header.
+            name: what all its names begin with.
+            verify: read the tables back; where there is a C compiler (`CC`, cc, gcc, clang), also compile and compare
+                votes, classes and checksum on 1000 vectors, and codes around every threshold.
+            samples: Boolean features (samples, features) for half of the vectors; random bits where None.
+
+        Raises:
+            ExportMismatch: the header doesn't compute what `votes` does. Nothing is written then.
+        """
+        return write_c(self.plain(), path, name, verify, samples)
+
+    def export_verilog(
+        self, path: Path | str, pipeline: int = 1, name: str = "wnn", verify: bool = True, samples: Any = None
+    ) -> Path:
+        """Write the network as a synthesisable Verilog module, with a testbench beside it as `<stem>_tb.v`.
+
+        `module wnn(input clk, input [F-1:0] x, output reg y, output reg valid)`: bit i of x is feature i, y the place
+        among `classes`, pipeline + 1 cycles later.
+
+        Args:
+            path: of the module.
+            pipeline: registers after the classes only (0), after the votes too (1), after the tables too (2).
+            name: of the module.
+            verify: read the tables back, and compare votes, classes and `valid` on 1000 vectors: by Icarus Verilog
+                where it is installed, else by an evaluator of the written file.
+            samples: Boolean features (samples, features) for half of the vectors; random bits where None.
+
+        Raises:
+            ExportMismatch: the module doesn't compute what `votes` does. Nothing is written then.
+        """
+        return write_verilog(self.plain(), path, pipeline, name, verify, samples)
+
+    def resources(self, device: str = "xc7", pipeline: int = 1, state_bits: int = 8) -> Resources:
+        """LUTs, registers and block RAM on an FPGA: an estimate, no vendor tool was run.
+
+        Args:
+            device: `xc7`, or a part, as `xc7a35t`, to see whether it fits.
+            pipeline: as of `export_verilog`.
+            state_bits: of an automaton, for training on the chip.
+        """
+        return resources(self.plain(), device, pipeline, state_bits)
+
+    def plain(self) -> Plain:
+        """The network as exports see it."""
+        labels = tuple(map(str, self.classes.tolist()))
+        return Plain(self.tables, self.mapping, self.features, labels, self.booleanizer)
 
     @classmethod
     def load(cls, path: Path | str, max_memory: int = 2 << 30) -> Self:

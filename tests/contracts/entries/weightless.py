@@ -1,6 +1,15 @@
 """Calls of the weightless room: bits may come from any device; NumPy goes out."""
 
-from deepwright.weightless import BinaryWNN, BleachingWiSARD, Booleanizer, TsetlinWiSARD, WiSARD
+from deepwright.weightless import (
+    BinaryWNN,
+    BleachingWiSARD,
+    Booleanizer,
+    TsetlinWiSARD,
+    WiSARD,
+    bit_flips,
+    compression,
+    flip_bits,
+)
 from entries import Entry, normal
 
 
@@ -35,6 +44,14 @@ def binary(device):
     return net.votes(bits), net.explain(bits), net.prune(0.5, bits, y).tables.astype(int)
 
 
+def damaged(device):
+    x, y = samples(device)
+    bits = (x > 0).long()
+    net: BinaryWNN = WiSARD(3, 8, random_state=0, engine="numpy").fit(bits, y).to_binary()
+    curve = bit_flips(net, bits, y, (0.1,), 0.5, 2, calibration=bits)
+    return curve.accuracy, flip_bits(net, 0.1).votes(bits), str(compression(net, bits))
+
+
 ENTRIES = [
     Entry("Booleanizer", encoded),
     Entry("TsetlinWiSARD", fitted(TsetlinWiSARD, epochs=2)),
@@ -42,4 +59,5 @@ ENTRIES = [
     Entry("WiSARD", fitted(WiSARD)),
     Entry("BleachingWiSARD", fitted(BleachingWiSARD)),
     Entry("BinaryWNN", binary),
+    Entry("bit_flips, flip_bits, compression", damaged),
 ]

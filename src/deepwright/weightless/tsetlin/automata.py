@@ -7,6 +7,7 @@ Networks using Tsetlin Automata on FPGAs", arXiv 2603.24186.
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -15,9 +16,11 @@ from deepwright.core.errors import InputError, NotFittedError, unknown_name
 from deepwright.core.randomness import derive_seed
 from deepwright.weightless.encoders import Booleanizer
 from deepwright.weightless.estimator import WeightlessClassifier, held_out
+from deepwright.weightless.export import write_learning
 from deepwright.weightless.inputs import as_bits, as_classes, as_labels, integer, known_labels, warn_constant
 from deepwright.weightless.kernels import MODES, Rule, chosen_engine, packed, packed_votes, train
 from deepwright.weightless.mapping import addresses, blocks
+from deepwright.weightless.robustness import flips
 from deepwright.weightless.tables import BinaryWNN
 
 _INITS = ("shared", "independent", "zeros", "ones")
@@ -166,6 +169,23 @@ class TsetlinWiSARD(WeightlessClassifier):
         self._words = None
         return self
 
+    def flip(self, rate: float, seed: int = 0) -> Self:
+        """Flip bits of the states, as radiation does; further training heals what it can.
+
+        Args:
+            rate: chance of each bit, of the ceil(log2 n_states) that a state has. A state beyond the largest, which
+                there can be where n_states isn't a power of two, becomes the largest.
+            seed: of the draws.
+        """
+        if not hasattr(self, "states_"):
+            raise NotFittedError("TsetlinWiSARD")
+        found, states = flips(rate, seed), self.states_.copy()
+        for bit in range((self.n_states - 1).bit_length()):
+            states ^= (found(states.shape) << bit).astype(states.dtype)
+        self.states_ = np.minimum(states, states.dtype.type(self.n_states - 1))
+        self._words = None
+        return self
+
     def to_binary(self, booleanizer: Booleanizer | None = None) -> BinaryWNN:
         """The tables as they are now: an eighth of the bytes, to predict, store and export.
 
@@ -176,6 +196,34 @@ class TsetlinWiSARD(WeightlessClassifier):
             raise NotFittedError("TsetlinWiSARD")
         on = self.states_ >= self.n_states // 2
         return BinaryWNN(on, self.mapping_, self.n_features_in_, self.classes_, booleanizer, self.engine)
+
+    def export_c(
+        self,
+        path: Path | str,
+        name: str = "wnn",
+        verify: bool = True,
+        samples: Any = None,
+        booleanizer: Booleanizer | None = None,
+    ) -> Path:
+        """Write the network, with its states, as one header of C99 that goes on learning on the device.
+
+        Beside what `BinaryWNN.export_c` has there is `void wnn_update(const uint8_t *bits, int label, uint32_t *lfsr)`:
+        this class's step with `update="errors"`, q = 1/2 (whatever `p_update` was), ties to the first class, draws from
+        a 32-bit shift register. The states are its only static RAM, `WNN_RAM_BYTES`.
+
+        Args:
+            path: of the header.
+            name: what all its names begin with.
+            verify: read the states back; where there is a C compiler, also compare votes, classes, checksum and the
+                states after up to 1000 steps.
+            samples: Boolean features (samples, features) for half of the vectors; random bits where None.
+            booleanizer: what made the bits, to write `wnn_encode` too.
+
+        Raises:
+            ExportMismatch: the header doesn't do what is done here. Nothing is written then.
+        """
+        plain = self.to_binary(booleanizer).plain()
+        return write_learning(plain, self.states_, self.n_states - 1, path, name, verify, samples)
 
     def _options(self) -> None:
         chosen_engine(self.engine)
