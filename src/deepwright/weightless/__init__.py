@@ -19,6 +19,6 @@ Example:
 from deepwright.weightless.encoders import Booleanizer
 from deepwright.weightless.tables import BinaryWNN
 from deepwright.weightless.tsetlin import TsetlinWiSARD
-from deepwright.weightless.wisard import BleachingWiSARD, WiSARD
+from deepwright.weightless.wisard import BTHOWeN, BleachingWiSARD, WiSARD
 
-__all__ = ["BinaryWNN", "BleachingWiSARD", "Booleanizer", "TsetlinWiSARD", "WiSARD"]
+__all__ = ["BTHOWeN", "BinaryWNN", "BleachingWiSARD", "Booleanizer", "TsetlinWiSARD", "WiSARD"]

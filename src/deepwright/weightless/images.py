@@ -6,8 +6,7 @@ import numpy as np
 
 
 def class_image(contents: np.ndarray, mapping: np.ndarray, features: int) -> np.ndarray:
-    """The mental image: image[f] = sum of contents[j, a] over all tables j, addresses a and inputs b where b reads f and
-    is 1 in a.
+    """The mental image: image[f] = sum of contents[j, a] over the tables j and addresses a in which bit f is 1.
 
     Args:
         contents: (luts, 2^n) of one class: counts, or 0 and 1.
