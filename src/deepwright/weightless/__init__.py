@@ -16,9 +16,22 @@ Example:
     True
 """
 
+from deepwright.weightless.differentiable import DWN, ULEEN, DWNClassifier, ULEENClassifier, WNNHead
 from deepwright.weightless.encoders import Booleanizer
 from deepwright.weightless.tables import BinaryWNN
 from deepwright.weightless.tsetlin import TsetlinWiSARD
 from deepwright.weightless.wisard import BTHOWeN, BleachingWiSARD, WiSARD
 
-__all__ = ["BTHOWeN", "BinaryWNN", "BleachingWiSARD", "Booleanizer", "TsetlinWiSARD", "WiSARD"]
+__all__ = [
+    "BTHOWeN",
+    "BinaryWNN",
+    "BleachingWiSARD",
+    "Booleanizer",
+    "DWN",
+    "DWNClassifier",
+    "TsetlinWiSARD",
+    "ULEEN",
+    "ULEENClassifier",
+    "WNNHead",
+    "WiSARD",
+]
