@@ -19,18 +19,21 @@ Example:
 from deepwright.weightless.differentiable import DWN, ULEEN, DWNClassifier, ULEENClassifier, WNNHead
 from deepwright.weightless.encoders import Booleanizer
 from deepwright.weightless.tables import BinaryWNN
-from deepwright.weightless.tsetlin import TsetlinWiSARD
-from deepwright.weightless.wisard import BTHOWeN, BleachingWiSARD, WiSARD
+from deepwright.weightless.torch_tables import TorchWNN
+from deepwright.weightless.tsetlin import TorchTsetlinWiSARD, TsetlinWiSARD
+from deepwright.weightless.wisard import BleachingWiSARD, BTHOWeN, WiSARD
 
 __all__ = [
+    "DWN",
+    "ULEEN",
     "BTHOWeN",
     "BinaryWNN",
     "BleachingWiSARD",
     "Booleanizer",
-    "DWN",
     "DWNClassifier",
+    "TorchTsetlinWiSARD",
+    "TorchWNN",
     "TsetlinWiSARD",
-    "ULEEN",
     "ULEENClassifier",
     "WNNHead",
     "WiSARD",

@@ -128,7 +128,8 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         Args:
             X: Boolean features (samples, features).
         """
-        return self.classes_[self.decision_function(X).argmax(axis=1)]
+        best = self.decision_function(X).argmax(axis=1)
+        return self.classes_[best]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Softmax of the logits, votes / tau, which the loss was of; not calibrated.
