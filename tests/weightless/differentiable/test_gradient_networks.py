@@ -94,7 +94,7 @@ def test_classifiers_learn_and_repeat(net):
 def test_two_layers_learn_what_one_bit_decides():
     bits = bits_of(400, 12)
     y = bits[:, 3].long()
-    net = DWNClassifier((40, 20), 4, mapping="random", epochs=10, random_state=0).fit(bits[:300], y[:300])
+    net = DWNClassifier((40, 20), 4, mapping="random", epochs=40, random_state=0).fit(bits[:300], y[:300])
     assert net.score(bits[300:].numpy(), y[300:].numpy()) > 0.85
 
 

@@ -107,4 +107,4 @@ def test_filters_need_samples():
     with pytest.raises(InputError, match="10 of some class"):
         BTHOWeN().fit(bits[:9], y[:9])
     with pytest.raises(NotFittedError):
-        BTHOWeN().nbytes
+        print(BTHOWeN().nbytes)

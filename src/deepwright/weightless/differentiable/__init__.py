@@ -1,4 +1,4 @@
-"""Weightless networks that gradients train, in torch on any device. Begin with `DWNClassifier`, or `WNNHead` on features.
+"""Weightless networks that gradients train, in torch on any device. Begin with `DWNClassifier` or `WNNHead`.
 
 Example:
     >>> from sklearn.datasets import load_wine

@@ -6,6 +6,7 @@ Source: A. T. L. Bacellar et al., "Differentiable Weightless Neural Networks" (I
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +62,7 @@ class DWN(nn.Module):
                     decay,
                     seed=seed_of(seed, "layer", i),
                 )
-                for i, (before, after) in enumerate(zip(sizes, sizes[1:]))
+                for i, (before, after) in enumerate(pairwise(sizes))
             )
         )
         self.head = GroupSum(classes, tau)

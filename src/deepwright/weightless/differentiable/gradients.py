@@ -25,7 +25,7 @@ def difference_weights(inputs: int, decay: str = "exponential") -> Tensor:
     """W[a, k, j] = (2 k_j - 1) w(H), so that dA/da_j = sum_k U[k] W[a, k, j] at address a of a table U.
 
     H counts the bits in which k and a differ, without bit j. `exponential`: w = alpha 3^-H, alpha = 0.75^(n-1) / 2;
-    `linear`: w = 1 / (H + 1). With one input these are (U[1] - U[0]) / 2 and U[1] - U[0]. Bit 0 is the most significant.
+    `linear`: w = 1 / (H + 1). With one input these are (U[1] - U[0]) / 2 and U[1] - U[0]. Bit 0 is the highest.
 
     Args:
         inputs: n, 1..6.

@@ -168,7 +168,7 @@ class ULEEN(nn.Module):
 
     @torch.no_grad()
     def prune(self, bits: Tensor, labels: Tensor, fraction: float = 0.3) -> None:
-        """Leave out, of each class, the nodes that follow it least; their mean vote goes to its bias. Train on after it.
+        """Leave out, of each class, the nodes that follow it least; their mean vote goes to its bias.
 
         Args:
             bits: (samples, features) of training.
