@@ -25,7 +25,7 @@ class Coded(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         if not hasattr(self, "net_"):
-            self.net.predict(X)
+            (self.net if self.net is not None else w.WiSARD()).predict(X)
         return self.net_.predict(self.coder_.transform(X))
 
 NETS = {

@@ -12,12 +12,20 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from deepwright.core.devices import device_of
-from deepwright.core.errors import InputError, NotFittedError
+from deepwright.core.errors import InputError
 from deepwright.core.fit import fit
 from deepwright.core.requirements import require_positive
 from deepwright.weightless.differentiable.dwn import DWN
 from deepwright.weightless.differentiable.uleen import ULEEN
-from deepwright.weightless.inputs import as_bits, as_classes, as_labels, integer, known_labels, warn_constant
+from deepwright.weightless.inputs import (
+    UnfittedError,
+    as_bits,
+    as_classes,
+    as_labels,
+    integer,
+    known_labels,
+    warn_constant,
+)
 
 _AT_ONCE = 4096
 
@@ -143,7 +151,7 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
 
     def _fitted(self) -> nn.Module:
         if not hasattr(self, "module_"):
-            raise NotFittedError(type(self).__name__)
+            raise UnfittedError(type(self).__name__)
         return self.module_
 
     def __sklearn_is_fitted__(self) -> bool:
