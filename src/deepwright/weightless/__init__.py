@@ -16,24 +16,34 @@ Example:
     True
 """
 
+from deepwright.weightless.differentiable import DWN, ULEEN, DWNClassifier, ULEENClassifier, WNNHead
 from deepwright.weightless.encoders import Booleanizer
 from deepwright.weightless.export import ExportMismatch
 from deepwright.weightless.hardware import Resources
 from deepwright.weightless.redundancy import Compression, compression
 from deepwright.weightless.robustness import FlipCurve, bit_flips, flip_bits
 from deepwright.weightless.tables import BinaryWNN
-from deepwright.weightless.tsetlin import TsetlinWiSARD
-from deepwright.weightless.wisard import BleachingWiSARD, WiSARD
+from deepwright.weightless.torch_tables import TorchWNN
+from deepwright.weightless.tsetlin import TorchTsetlinWiSARD, TsetlinWiSARD
+from deepwright.weightless.wisard import BleachingWiSARD, BTHOWeN, WiSARD
 
 __all__ = [
+    "DWN",
+    "ULEEN",
+    "BTHOWeN",
     "BinaryWNN",
     "BleachingWiSARD",
     "Booleanizer",
     "Compression",
+    "DWNClassifier",
     "ExportMismatch",
     "FlipCurve",
     "Resources",
+    "TorchTsetlinWiSARD",
+    "TorchWNN",
     "TsetlinWiSARD",
+    "ULEENClassifier",
+    "WNNHead",
     "WiSARD",
     "bit_flips",
     "compression",

@@ -1,4 +1,4 @@
-"""The two inner loops, compiled by numba where it is installed; `kernels.py` says what they do and has them in NumPy.
+"""The inner loops, compiled by numba where it is installed; `kernels.py` says what they do and has them in NumPy.
 
 Only `kernels.py` imports this file, when it is first needed: numba takes a third of a second to import.
 """
@@ -160,3 +160,18 @@ def block_votes(bits: Any, mapping: Any, words: Any, sums: Any) -> None:
         for s in range(BLOCK):
             for w in range(width):
                 sums[start + s, w] = total[w, s]
+
+
+@_compile
+def count_bloom(places: Any, labels: Any, counts: Any) -> None:
+    """`wisard.bloom._count_bloom`, for numba."""
+    samples, luts, hashes = places.shape
+    for i in range(samples):
+        label = labels[i]
+        for j in range(luts):
+            least = counts[j, places[i, j, 0], label]
+            for k in range(1, hashes):
+                least = min(least, counts[j, places[i, j, k], label])
+            for k in range(hashes):
+                if counts[j, places[i, j, k], label] == least:
+                    counts[j, places[i, j, k], label] = least + 1

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 
-from deepwright.core.errors import InputError, NotFittedError
-from deepwright.weightless.inputs import as_bits, integer
+from deepwright.core.errors import InputError
+from deepwright.weightless.inputs import UnfittedError, as_bits, integer
 from deepwright.weightless.mapping import random_mapping
 
 
@@ -56,7 +56,7 @@ class WeightlessClassifier(ClassifierMixin, BaseEstimator):
             X: Boolean features (samples, features).
         """
         if not hasattr(self, "mapping_"):
-            raise NotFittedError(type(self).__name__)
+            raise UnfittedError(type(self).__name__)
         return as_bits(X, self.n_features_in_)
 
     def decision_function(self, X: Any) -> np.ndarray:

@@ -6,15 +6,20 @@ import warnings
 from typing import Any
 
 import numpy as np
+from sklearn import exceptions
 from torch import Tensor
 
-from deepwright.core.errors import InputError
+from deepwright.core.errors import InputError, NotFittedError
 
 _BOOLEANIZE = "put a Booleanizer(...) before it: Booleanizer(method='thermometer', bits=8).fit(X).transform(X)"
 
 
 class NotNumbersError(InputError, TypeError):
     """Objects that no number can be made of; scikit-learn's users expect a `TypeError` for them."""
+
+
+class UnfittedError(NotFittedError, exceptions.NotFittedError):
+    """The house's error, and the one that scikit-learn's users expect."""
 
 
 def as_array(x: Any, what: str) -> np.ndarray:

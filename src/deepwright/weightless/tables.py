@@ -16,9 +16,11 @@ from deepwright.core.files import write_atomic
 from deepwright.weightless.encoders import Booleanizer
 from deepwright.weightless.export import Plain, write_c, write_verilog
 from deepwright.weightless.hardware import Resources, resources
+from deepwright.weightless.images import class_image
 from deepwright.weightless.inputs import as_bits, as_labels, integer, known_labels
 from deepwright.weightless.kernels import packed, packed_votes
 from deepwright.weightless.mapping import addresses, blocks, check_mapping
+from deepwright.weightless.torch_tables import TorchWNN
 
 VERSION = 1
 MAX_LUTS = 65_535
@@ -119,6 +121,22 @@ class BinaryWNN:
             for sample, row in enumerate(change):
                 np.add.at(result[sample], self.mapping[first, b], row)
         return result
+
+    def class_image(self, label: Any) -> np.ndarray:
+        """What the class looks like to its tables: for each bit, how many entries say 1 in whose address it is 1.
+
+        Args:
+            label: one of `classes`.
+
+        Returns:
+            (features,) int64.
+        """
+        place = int(known_labels(as_labels([label], 1), self.classes)[0])
+        return class_image(self.tables[:, :, place], self.mapping, self.features)
+
+    def to_torch(self) -> TorchWNN:
+        """A module that gives the same votes on any device; bits go in as a tensor."""
+        return TorchWNN(self.tables, self.mapping, self.features)
 
     def prune(self, fraction: float, X: Any, y: Any) -> BinaryWNN:
         """A network without the tables that help least: votes for the true class minus the mean of the others.

@@ -13,5 +13,6 @@ Example:
 """
 
 from deepwright.weightless.tsetlin.automata import TsetlinWiSARD
+from deepwright.weightless.tsetlin.batched import TorchTsetlinWiSARD
 
-__all__ = ["TsetlinWiSARD"]
+__all__ = ["TorchTsetlinWiSARD", "TsetlinWiSARD"]

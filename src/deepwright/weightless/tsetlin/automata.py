@@ -288,8 +288,8 @@ class TsetlinWiSARD(WeightlessClassifier):
         if len(held):
             self.states_, self._words = states, None
 
-    def _pass(self, bits: np.ndarray, truth: np.ndarray, order: np.ndarray, chances: np.ndarray) -> None:
-        rule = Rule(
+    def _rule(self, chances: np.ndarray) -> Rule:
+        return Rule(
             middle=self.n_states // 2,
             top=self.n_states - 1,
             chance=chances,
@@ -299,15 +299,22 @@ class TsetlinWiSARD(WeightlessClassifier):
             random_ties=self.tie == "random",
             only_wrong=bool(self.only_wrong_votes),
         )
+
+    def _pass(self, bits: np.ndarray, truth: np.ndarray, order: np.ndarray, chances: np.ndarray) -> None:
+        rule = self._rule(chances)
         totals = np.zeros(3, dtype=np.int64)
         for part in blocks(len(order), self.n_luts):
             own = order[part]
             rows = addresses(bits[own], self.mapping_)
             totals += train(rows, truth[own], self.states_, rule, self.n_seen_, self.engine)
             self.n_seen_ += len(own)
+        self._seen_pass(totals.tolist(), len(order))
+
+    def _seen_pass(self, totals: list[int], samples: int) -> None:
+        """A row of the history: right ones, steps up and steps down of a pass."""
+        correct, raised, lowered = totals
         self._words = None
-        correct, raised, lowered = totals.tolist()
-        self.history_.append({"accuracy": correct / len(order), "raised": raised, "lowered": lowered})
+        self.history_.append({"accuracy": correct / samples, "raised": raised, "lowered": lowered})
 
     def _votes(self, bits: np.ndarray) -> np.ndarray:
         if self._words is None:

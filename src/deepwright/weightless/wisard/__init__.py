@@ -9,6 +9,7 @@ Example:
 """
 
 from deepwright.weightless.wisard.bleaching import BleachingWiSARD
+from deepwright.weightless.wisard.bloom import BTHOWeN
 from deepwright.weightless.wisard.counts import WiSARD
 
-__all__ = ["BleachingWiSARD", "WiSARD"]
+__all__ = ["BTHOWeN", "BleachingWiSARD", "WiSARD"]

@@ -26,7 +26,7 @@ class BleachingWiSARD(WiSARD):
     """WiSARD whose votes are [count > b].
 
     Args:
-        n_inputs: bits that a table reads, n, 1..16.
+        n_inputs: bits that a table reads, n, 1..16; up to 32 with `tables="hashed"`.
         n_luts: tables of each class, L.
         search: `validation`: the smallest of the best b for a tenth of each class that was held out, among the counts
             that there are (512 of them, spaced by their ratio, where there are more); then all samples are counted.
@@ -36,7 +36,9 @@ class BleachingWiSARD(WiSARD):
         temperature: of `predict_proba`.
         random_state: seed of mapping and held-out samples; None for another one each time.
         max_memory: bytes of counts (four each) that are allowed.
-        engine: of predictions: `auto`, `numba` or `numpy`, with the same numbers.
+        engine: of predictions: `auto`, `numba` or `numpy`, with the same numbers; hashed tables have NumPy only.
+        tables: `dense` or `hashed`, as in `WiSARD`.
+        ignore_zero: address 0 is not counted and never votes.
 
     Attributes:
         bleach_: b; 0 with `per_sample`.
@@ -51,8 +53,10 @@ class BleachingWiSARD(WiSARD):
         random_state: Any = None,
         max_memory: int = 2 << 30,
         engine: str = "auto",
+        tables: str = "dense",
+        ignore_zero: bool = False,
     ) -> None:
-        super().__init__(n_inputs, n_luts, temperature, random_state, max_memory, engine)
+        super().__init__(n_inputs, n_luts, temperature, random_state, max_memory, engine, tables, ignore_zero)
         self.search = search
 
     def fit(self, X: Any, y: Any, classes: Any = None) -> Self:
