@@ -104,7 +104,7 @@ class LearnedHeuristic:
             raise InputError("values", given='a network of kind "v"', expected='"q_fixed" or "q_in"')
         return self._ask(states, goals)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _ask(self, states: Tensor, goals: Tensor) -> Tensor:
         self._require(states, goals)
         device = device_of(self.module)
