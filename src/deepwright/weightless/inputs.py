@@ -122,7 +122,7 @@ def as_labels(y: Any, samples: int) -> np.ndarray:
             raise InputError("y", given="Unknown label type: NaN, inf or fractions", expected="classes", hint=hint)
     elif found.dtype.kind == "O":
         if not all(isinstance(label, str) for label in found.tolist()):
-            raise InputError("y", given="labels of mixed kinds", expected="numbers or strings")
+            raise InputError("y", given="Unknown label type: labels of mixed kinds", expected="numbers or strings")
         found = found.astype(str)
     elif found.dtype.kind not in "biuUS":
         raise InputError("y", given=f"dtype {found.dtype}", expected="integers, Booleans or strings")
