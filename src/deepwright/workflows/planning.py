@@ -18,15 +18,20 @@ from deepwright.core.randomness import derive_seed
 from deepwright.core.statistics import Interval
 from deepwright.core.zips import open_zip
 from deepwright.pathfinding import (
+    AdditivePatterns,
     Domain,
     Heuristic,
     Limits,
     LowerBoundHeuristic,
+    MaxHeuristic,
+    NPuzzle,
+    PatternDatabase,
     Result,
     TableHeuristic,
     ZeroHeuristic,
     bwas,
     check_domain,
+    partition,
     sphere_sizes,
 )
 from deepwright.workflows.options import Say, finished, quiet, require_writable, unfinished
@@ -129,7 +134,16 @@ def bounds_of(domain: Domain, goals: Tensor) -> dict[str, Heuristic]:
     """
     if type(domain).lower_bound is Domain.lower_bound:
         return {"none (h = 0)": ZeroHeuristic()}
-    return {"the domain's bound": LowerBoundHeuristic(domain)}
+    known: dict[str, Heuristic] = {"the domain's bound": LowerBoundHeuristic(domain)}
+    if isinstance(domain, NPuzzle) and domain.n <= 4 and bool((goals == goals[:1]).all()):
+        if domain.n == 4:
+            known["pattern databases, summed"] = AdditivePatterns(domain, goal=goals[0])
+        else:
+            halves = partition(domain.n, domain.n**2 // 2)
+            known["two pattern databases"] = MaxHeuristic(
+                [PatternDatabase(domain, (*tiles, 0), goal=goals[0]) for tiles in halves]
+            )
+    return known
 
 
 def _table(domain: Domain, goals: Tensor) -> TableHeuristic | None:

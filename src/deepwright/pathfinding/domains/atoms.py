@@ -94,8 +94,8 @@ class AtomSpace:
         if isinstance(self.domain, LightsOut):
             return partial.clamp(min=0).to(torch.uint8)
         if isinstance(self.domain, (GridWorld, NPuzzle, Pancakes)):
-            make = _free_cell if isinstance(self.domain, GridWorld) else _arrangement
-            state = make(self.domain, partial.cpu())  # type: ignore[operator]
+            make: Callable[..., Tensor | None] = _free_cell if isinstance(self.domain, GridWorld) else _arrangement
+            state = make(self.domain, partial.cpu())
             return None if state is None else state.to(partial.device)
         raise DomainError(f"{self.domain.name}", given="a partial assignment", expected="a search for a state of it")
 

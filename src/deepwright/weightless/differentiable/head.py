@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.weightless.differentiable.dwn import DWN
-from deepwright.weightless.differentiable.layers import LearnedThresholds
+from deepwright.weightless.differentiable.layers import LearnedThresholds, LookupLayer
 
 
 class WNNHead(nn.Module):
@@ -77,7 +77,9 @@ class WNNHead(nn.Module):
         """
         votes = self.network.votes(self.coder(features))
         most = votes.topk(2, dim=1).values
-        return (most[:, 0] - most[:, 1]) / (self.network.layers[-1].luts // votes.shape[1])
+        last = self.network.layers[-1]
+        assert isinstance(last, LookupLayer)
+        return (most[:, 0] - most[:, 1]) / (last.luts // votes.shape[1])
 
     def anomaly(self, features: Tensor) -> Tensor:
         """1 - margin: larger is more anomalous, as the scores of `deepwright.ood`.

@@ -134,9 +134,13 @@ class ULEEN(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes))
 
     @property
+    def _each(self) -> list[FilterBank]:
+        return [bank for bank in self.banks if isinstance(bank, FilterBank)]
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the nodes that are left, at one bit an entry; mappings, words and biases aren't counted."""
-        return sum(-(-int(bank.kept.sum()) * bank.tables.shape[1] // 8) for bank in self.banks)
+        return sum(-(-int(bank.kept.sum()) * bank.tables.shape[1] // 8) for bank in self._each)
 
     def nodes(self, bits: Tensor) -> Tensor:
         """All submodels' nodes, (samples, nodes, classes) of 0 and 1.
@@ -145,7 +149,7 @@ class ULEEN(nn.Module):
             bits: (samples, features), of 0 and 1.
         """
         check_rows(bits, self.features)
-        return torch.cat([bank(bits) for bank in self.banks], dim=1)
+        return torch.cat([bank(bits) for bank in self._each], dim=1)
 
     def forward(self, bits: Tensor) -> Tensor:
         """Logits (samples, classes): votes / tau.
@@ -177,18 +181,18 @@ class ULEEN(nn.Module):
         """
         if not 0 <= fraction < 1:
             raise InputError("fraction", given=fraction, expected="a share in [0, 1)")
-        kept = torch.cat([bank.kept for bank in self.banks])
+        kept = torch.cat([bank.kept for bank in self._each])
         follows, mean = self._correlations(bits, labels)
         drop = (kept.sum(dim=0) * fraction).long()
         ranks = torch.where(kept > 0, follows, torch.inf).argsort(dim=0, stable=True).argsort(dim=0)
         gone = (ranks < drop) & (kept > 0)
-        self.bias += (mean * gone).sum(dim=0)
-        for bank, out in zip(self.banks, gone.split([len(bank.kept) for bank in self.banks])):
+        self.bias.add_((mean * gone).sum(dim=0))
+        for bank, out in zip(self._each, gone.split([len(bank.kept) for bank in self._each])):
             bank.kept.masked_fill_(out, 0)
 
     def _correlations(self, bits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Correlation of each node with its class, 0 where either never changes, and the mean of each node."""
-        nodes = sum(len(bank.kept) for bank in self.banks)
+        nodes = sum(len(bank.kept) for bank in self._each)
         device, dtype = self.bias.device, self.bias.dtype
         said = torch.zeros(nodes, self.classes, device=device, dtype=dtype)
         both, own = torch.zeros_like(said), torch.zeros(self.classes, device=device, dtype=dtype)

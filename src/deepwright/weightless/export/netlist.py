@@ -181,9 +181,9 @@ class _Expression:
                     return found, width
                 self._take(",")
         if "'" in token:
-            width, digits = token.split("'")
+            bits, digits = token.split("'")
             number = int(digits[1:], {"b": 2, "d": 10, "h": 16}[digits[0]])
-            return np.full(self.cycles, number, dtype=np.int64), int(width)
+            return np.full(self.cycles, number, dtype=np.int64), int(bits)
         if self._next() == "[":
             return self._selected(token), 1
         if token not in self.all:
