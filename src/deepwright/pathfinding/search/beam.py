@@ -34,8 +34,8 @@ def beam(
     """Expand a whole layer, keep the `width` children of least cost of the action + h (or least Q), and so on.
 
     A state is kept once a layer, by its cheapest way. It ends at the first layer with a goal, and says nothing of
-    how much cheaper a way could be; "missed" says that it ended without one. With a heuristic of actions only the children
-    that are kept are made, and those that turn out to be alike leave places of the layer empty.
+    how much cheaper a way could be; "missed" says that it ended without one. With a heuristic of actions only
+    the children that are kept are made, and those that are alike leave places of the layer empty.
 
     Args:
         domain: whose states.

@@ -215,9 +215,9 @@ def _expand(
 
 @_compile
 def search(
-    until: Any, blind: Any, batch: Any, sizes: Any, costs: Any, heap: Any, nodes: Any, tree: Any, table: Any, moves: Any,
-    switches: Any, hashes: Any, goal: Any, goal_key: Any, fresh: Any, reopened: Any, child: Any, h: Any, weight: Any,
-    newest: Any,
+    until: Any, blind: Any, batch: Any, sizes: Any, costs: Any, heap: Any, nodes: Any, tree: Any, table: Any,
+    moves: Any, switches: Any, hashes: Any, goal: Any, goal_key: Any, fresh: Any, reopened: Any, child: Any, h: Any,
+    weight: Any, newest: Any,
 ) -> Any:  # fmt: skip
     """Batch after batch where h = 0, until so many children were made, the arrays are full, or it is over; else one."""
     most = len(batch[0]) * switches[3]

@@ -52,8 +52,8 @@ def bwas(
         ties: of equal f the least h, and of these the "newest" node first; or the oldest ("fifo"), whatever its h.
         random_share: of each batch this share is taken at random; such a batch doesn't raise the lower bound.
         seed: of what is taken at random.
-        engine: "numba" compiles the search of permutations, sliding tiles and Lights Out on the CPU; "torch" takes every
-            domain on every device; "auto" the first where it can.
+        engine: "numba" compiles the search of permutations, sliding tiles and Lights Out on the CPU; "torch" takes
+            every domain on every device; "auto" the first where it can.
         trace: keep a row an iteration.
         on_step: told the nodes, the lower bound and the least cost after each iteration.
 
