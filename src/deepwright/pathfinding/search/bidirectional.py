@@ -27,8 +27,8 @@ def bidirectional(
     """Batch A* from the start and from the goal by turns, the side with the shorter queue first.
 
     With h <= h* either way the path costs least. As long as it isn't found, each side has a node of it in its queue
-    with its true g, and these two haven't met: so its cost is at least the least f of either side; and, where all h = 0, at
-    least the sum of both least g, and 1 more where each action costs 1. The search ends when the largest of these is
+    with its true g, and these two have not met: so its cost is at least the least f of either side; and, where h = 0,
+    at least the sum of both least g, and 1 more where each action costs 1. The search ends when the largest of these is
     the cost of the cheapest meeting.
 
     Args:
