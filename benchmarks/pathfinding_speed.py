@@ -1,10 +1,10 @@
-"""Nodes generated per CPU second without a heuristic, beside deepxube 0.3.2, which needs an environment of its own.
+"""Nodes generated per CPU second without a heuristic, beside deepxube 0.3.2 in the same run.
 
     python -m venv .venv-paths && .venv-paths/bin/pip install deepxube==0.3.2
-    python benchmarks/pathfinding_speed.py [.venv-paths/bin/python]
+    python benchmarks/pathfinding_speed.py .venv-paths/bin/python
 
-One thread; the first search, which compiles, isn't counted. Without the other environment its half is what was measured
-once on one core of a shared machine.
+One thread each, batch weighted A* with weight 1 from walks of 60 steps; the first search of ours, which compiles, isn't
+counted. Without another environment only our own half is printed.
 """
 
 from __future__ import annotations
@@ -14,47 +14,76 @@ import subprocess
 import sys
 import time
 
-MEASURED = {  # deepxube 0.3.2 by batch: nodes generated per CPU second
-    "cube3": {1: 19_300, 1000: 54_300},
-    "npuzzle.4": {1: 13_000, 1000: 56_300},
-    "lightsout.7": {1: 43_600, 1000: 77_900},
-}
+SECONDS = 3.0  # of each search of the peer
+_PEER = """
+import json, sys, time
+import torch
+torch.set_num_threads(1)
+from deepxube.factories.pathfinding_factory import get_pathfind_functions
+from deepxube.heuristics.utils.heur_utils import get_zero_heur
+from deepxube.utils.command_line_utils import get_domain_from_arg, get_pathfind_from_arg, get_pathfind_name_kwargs
+
+found = {}
+for name in ("cube3", "npuzzle.4", "lightsout.7"):
+    domain, _ = get_domain_from_arg(name)
+    states, goals = domain.sample_problem_instances([60])
+    for batch in (1, 1000):
+        words = f"graph_v.{batch}B_1.0W"
+        functions = get_pathfind_functions(get_pathfind_name_kwargs(words)[0], get_zero_heur("V"), None)
+        search = get_pathfind_from_arg(domain, functions, words)[0]
+        instance = search.make_instances(states, goals, None, True)[0]
+        search.add_instances([instance])
+        begin = time.process_time()
+        while time.process_time() - begin < float(sys.argv[1]) and not instance.finished():
+            search.step()
+        seconds = time.process_time() - begin
+        found[f"{name}, {batch}"] = search.instances[0].num_nodes_generated / seconds
+print(json.dumps(found))
+"""
 
 
-def ours(nodes: int = 1_000_000) -> dict[str, dict[int, float]]:
+def ours(nodes: int = 3_000_000) -> dict[str, float]:
     """By domain and batch."""
     import torch
 
     from deepwright.pathfinding import LightsOut, Limits, NPuzzle, RubiksCube, ZeroHeuristic, bwas
 
     torch.set_num_threads(1)
-    found: dict[str, dict[int, float]] = {}
+    found: dict[str, float] = {}
     for domain in (RubiksCube(3), NPuzzle(4), LightsOut(7)):
         start = domain.sample_instances(torch.tensor([60]), 1)[0][0]
         for batch in (1, 1000):
             bwas(domain, start, domain.goal, ZeroHeuristic(), batch_size=batch, limits=Limits(nodes=1000))
             begin = time.process_time()
             got = bwas(domain, start, domain.goal, ZeroHeuristic(), batch_size=batch, limits=Limits(nodes=nodes))
-            seconds = time.process_time() - begin
-            found.setdefault(domain.name, {})[batch] = got.nodes_generated / seconds
+            found[f"{domain.name}, {batch}"] = got.nodes_generated / (time.process_time() - begin)
     return found
 
 
-def installed(python: str) -> bool:
-    """Whether the other environment has it."""
-    return subprocess.run([python, "-c", "import deepxube"], capture_output=True).returncode == 0
+def peer(python: str) -> dict[str, float]:
+    """The same of deepxube, in its own environment.
+
+    Args:
+        python: of that environment.
+    """
+    done = subprocess.run([python, "-c", _PEER, str(SECONDS)], capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def main() -> None:
     """Print both sides by domain and batch."""
-    other = len(sys.argv) > 1 and installed(sys.argv[1])
-    peer = "installed, its numbers measured before" if other else "not installed, its numbers measured before"
+    theirs = peer(sys.argv[1]) if len(sys.argv) > 1 else {}
     rows = [
-        {"domain": name, "batch": batch, "ours": round(speed), "deepxube": MEASURED[name][batch],
-         "times": round(speed / MEASURED[name][batch], 1)}
-        for name, speeds in ours().items() for batch, speed in speeds.items()
-    ]  # fmt: skip
-    print(json.dumps({"deepxube": peer, "rows": rows}, indent=1))
+        {
+            "domain, batch": name,
+            "ours": round(speed),
+            "deepxube": round(theirs[name]) if name in theirs else None,
+            "times": round(speed / theirs[name], 1) if name in theirs else None,
+        }
+        for name, speed in ours().items()
+    ]
+    print(json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":
