@@ -1,7 +1,5 @@
 """A hardened network: its files say what it says, both audits are there, and a method that doesn't apply is refused."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from torch import nn
@@ -173,15 +171,16 @@ def test_a_budget_in_l2_with_a_warm_up_is_told(trained, tmp_path, method):
 
 
 def test_the_usual_budgets_in_l2():
-    def subject(*shape, kind="image"):
+    def usual(*shape, kind="image"):
         rows = Split(torch.rand(20, *shape), torch.arange(20) % 2)
         data = Data("pictures", kind, ("a", "b"), rows, rows, rows)
-        return SimpleNamespace(data=data, eps=None)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(rows.x[0].numel(), 2))
+        return usual_l2(Subject(model, data))
 
-    assert usual_l2(subject(3, 32, 32)) == 0.5
-    assert usual_l2(subject(3, 224, 224)) == 3.0
-    assert usual_l2(subject(1, 28, 28)) == pytest.approx(0.1 * 28 / 4)
-    assert usual_l2(subject(16, kind="tabular")) == pytest.approx(0.1 * 4 / 4)
+    assert usual(3, 32, 32) == 0.5
+    assert usual(3, 224, 224) == 3.0
+    assert usual(1, 28, 28) == pytest.approx(0.1 * 28 / 4)
+    assert usual(16, kind="tabular") == pytest.approx(0.1 * 4 / 4)
 
 
 @pytest.mark.slow

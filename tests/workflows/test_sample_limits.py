@@ -1,10 +1,17 @@
 """How many samples are attacked and perturbed where nobody says."""
 
-from types import SimpleNamespace
-
 import pytest
+import torch
 
+from deepwright.data import Data, Split
+from deepwright.workflows import AuditOptions
 from deepwright.workflows.subjects import _limits
+
+
+def of(kind, shape):
+    y = torch.zeros(2, *(shape[1:] if kind == "segmentation" else ()), dtype=torch.long)
+    rows = Split(torch.zeros(2, *shape), y)
+    return Data("pictures", kind, ("a", "b"), rows, rows, rows)
 
 
 @pytest.mark.parametrize(
@@ -18,11 +25,9 @@ from deepwright.workflows.subjects import _limits
     ],
 )
 def test_large_pictures_are_fewer_whatever_is_asked_of_them(kind, shape, few):
-    none = SimpleNamespace(attack_limit=None, corruption_limit=None)
-    found = _limits(none, SimpleNamespace(kind=kind, shape=shape))
+    found = _limits(AuditOptions("any"), of(kind, shape))
     assert (found.get("attack_limit"), found.get("corruption_limit")) == (few, few)
 
 
 def test_what_is_said_holds():
-    said = SimpleNamespace(attack_limit=117, corruption_limit=None)
-    assert _limits(said, SimpleNamespace(kind="segmentation", shape=(3, 120, 160))) == {"attack_limit": 117}
+    assert _limits(AuditOptions("any", attack_limit=117), of("segmentation", (3, 120, 160))) == {"attack_limit": 117}

@@ -11,7 +11,7 @@ from deepwright.cli.commands import Command
 from deepwright.cli.words import DEVICE, FRESH, JSON, PATH, SEED, out, tell, words
 
 
-@click.command(cls=Command, example="deepwright plan npuzzle.3 --seconds 2 --instances 5")
+@click.command(cls=Command, example="deepwright plan npuzzle.2 --seconds 1 --instances 5")
 @words(
     click.argument("domain", required=False),
     click.option("--list", "listing", is_flag=True, help="Name the bundled domains."),

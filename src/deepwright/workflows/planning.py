@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,6 +46,7 @@ _VALIDATION, _SLACK = (
     20,
     1.03,
 )  # instances on which a weight is chosen, and what its paths may cost beyond the least known
+_BRIEF = 50_000  # nodes of a search on them
 _LOOKED_AT = 4000  # states whose h is drawn against their true cost
 _TABLE = 400_000  # states that are few enough for all of them to be looked at
 
@@ -177,11 +179,12 @@ def _arm(
 def _best_weight(
     heuristic: Heuristic, domain: Domain, options: PlanOptions, table: TableHeuristic | None, device: torch.device
 ) -> float:
-    steps = torch.full((_VALIDATION,), options.reach)
+    steps = torch.full((min(_VALIDATION, max(options.instances, 5)),), options.reach)
     starts, goals = (
         x.to(device) for x in domain.sample_instances(steps, derive_seed("plan", "validation", seed=options.seed))
     )
-    runs = {w: _searched(domain, starts, goals, heuristic, w, options, f"weight {w:g}") for w in WEIGHTS}
+    brief = replace(options, max_nodes=min(options.max_nodes, _BRIEF))
+    runs = {w: _searched(domain, starts, goals, heuristic, w, brief, f"weight {w:g}") for w in WEIGHTS}
     costs = {w: np.array([r.cost for r in results]) for w, results in runs.items()}
     least = np.min(list(costs.values()), 0) if table is None else table(starts, goals).cpu().numpy()
     near = [w for w in WEIGHTS if costs[w].sum() <= _SLACK * least.sum() and np.isfinite(costs[w]).all()]
