@@ -189,7 +189,8 @@ def test_files_of_something_else(text, tmp_path):
         read_topology(tmp_path / "missing.csv")
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "none").write_text("")
     with pytest.raises(InputError, match="cannot write"):
         write_topology([GEMM(1, 2, 3)], tmp_path / "none" / "net.csv")
 

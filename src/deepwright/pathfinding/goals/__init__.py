@@ -5,6 +5,6 @@ Begin with `GoalProgram(atoms_of(domain), text)` and `pursue`; programs need cli
 
 from deepwright.pathfinding.goals.partial import PartialGoals
 from deepwright.pathfinding.goals.program import GoalProgram
-from deepwright.pathfinding.goals.pursue import Pursuit, pursue
+from deepwright.pathfinding.goals.pursuit import Pursuit, pursue
 
 __all__ = ["GoalProgram", "PartialGoals", "Pursuit", "pursue"]

@@ -1,7 +1,7 @@
 """Searches in batches, whose paths are replayed before they are believed."""
 
-from deepwright.pathfinding.search.beam import beam, greedy
-from deepwright.pathfinding.search.bidirectional import bidirectional
+from deepwright.pathfinding.search.beams import beam, greedy
+from deepwright.pathfinding.search.both_ways import bidirectional
 from deepwright.pathfinding.search.deepening import idastar
 from deepwright.pathfinding.search.edges import bwqs
 from deepwright.pathfinding.search.paths import InvalidPathError, states_along, validate_path

@@ -139,9 +139,22 @@ def _sort(what: Any, row: Any, many: Any) -> None:
 
 @_compile
 def _expand(
-    batch: Any, sizes: Any, costs: Any, heap: Any, nodes: Any, tree: Any, table: Any, moves: Any, switches: Any,
-    hashes: Any, goal: Any, goal_key: Any, fresh: Any, reopened: Any, child: Any,
-) -> None:  # fmt: skip
+    batch: Any,
+    sizes: Any,
+    costs: Any,
+    heap: Any,
+    nodes: Any,
+    tree: Any,
+    table: Any,
+    moves: Any,
+    switches: Any,
+    hashes: Any,
+    goal: Any,
+    goal_key: Any,
+    fresh: Any,
+    reopened: Any,
+    child: Any,
+) -> None:
     """One batch: what is new lies in `fresh` and behind the old nodes, what was reopened in `reopened`, both by row."""
     states, keys, g, last = nodes
     parents, actions = tree
@@ -216,10 +229,27 @@ def _expand(
 
 @_compile
 def search(
-    until: Any, blind: Any, batch: Any, sizes: Any, costs: Any, heap: Any, nodes: Any, tree: Any, table: Any,
-    moves: Any, switches: Any, hashes: Any, goal: Any, goal_key: Any, fresh: Any, reopened: Any,
-    child: Any, h: Any, weight: Any, newest: Any,
-) -> Any:  # fmt: skip
+    until: Any,
+    blind: Any,
+    batch: Any,
+    sizes: Any,
+    costs: Any,
+    heap: Any,
+    nodes: Any,
+    tree: Any,
+    table: Any,
+    moves: Any,
+    switches: Any,
+    hashes: Any,
+    goal: Any,
+    goal_key: Any,
+    fresh: Any,
+    reopened: Any,
+    child: Any,
+    h: Any,
+    weight: Any,
+    newest: Any,
+) -> Any:
     """Batch after batch where h = 0, until so many children were made, the arrays are full, or it is over; else one."""
     most = len(batch[0]) * switches[3]
     scratch = batch[2:]
@@ -230,9 +260,22 @@ def search(
         if full > len(h) or full > LOAD * len(table):
             return GROW
         _expand(
-            batch, sizes, costs, heap, nodes, tree, table, moves, switches, hashes, goal, goal_key, fresh, reopened,
+            batch,
+            sizes,
+            costs,
+            heap,
+            nodes,
+            tree,
+            table,
+            moves,
+            switches,
+            hashes,
+            goal,
+            goal_key,
+            fresh,
+            reopened,
             child,
-        )  # fmt: skip
+        )
         push(reopened[0], sizes[REOPENED], sizes, heap, nodes[2], h, nodes[3], weight, newest, scratch)
         if not blind:
             return PAUSE

@@ -16,8 +16,8 @@ from deepwright.core.requirements import require_same_length, require_whole
 from deepwright.core.resume import OtherWorkError
 from deepwright.pathfinding.domains.domain import Domain
 from deepwright.pathfinding.heuristics.heuristic import QHeuristic
-from deepwright.pathfinding.search.beam import Layers, beam, greedy
-from deepwright.pathfinding.search.bidirectional import bidirectional
+from deepwright.pathfinding.search.beams import Layers, beam, greedy
+from deepwright.pathfinding.search.both_ways import bidirectional
 from deepwright.pathfinding.search.deepening import idastar
 from deepwright.pathfinding.search.edges import WeightedEdges, bwqs
 from deepwright.pathfinding.search.paths import validate_path

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import write_atomic
+from deepwright.core.files import write_atomic, write_text
 from deepwright.weightless.export.bench import bench_text
 from deepwright.weightless.export.c import refuse_large
 from deepwright.weightless.export.compilers import ran_verilog, simulator
@@ -55,7 +55,7 @@ def write_verilog(network: Plain, path: Path | str, pipeline: int, name: str, ve
         with tempfile.TemporaryDirectory() as folder:
             files = Path(folder) / "module.v", Path(folder) / "bench.v"
             for file, text in zip(files, (module, bench), strict=True):
-                file.write_text(text, encoding="ascii")
+                write_text(file, text)
             _check(network, pipeline, files, bits, votes)
     write_atomic(path.with_name(f"{path.stem}_tb.v"), lambda stream: stream.write(bench.encode("ascii")))
     return write_atomic(path, lambda stream: stream.write(module.encode("ascii")))
