@@ -28,6 +28,7 @@ WORD = {"no_such_option": 1}
 FORWARDERS = {
     "corruptions: Guided.__call__",
     "corruptions: apply",
+    "pathfinding: greedy",  # those of beam
     "pathfinding: solve",  # those of the search that it names
     "data: stream_scenes",
     "compress: MaskedOriginal.__call__",  # the network's own keyword inputs

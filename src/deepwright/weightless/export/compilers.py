@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deepwright.core.files import write_bytes, write_text
 from deepwright.weightless.export.plain import ExportMismatch
 
 _FLAGS = ("-std=c99", "-pedantic-errors", "-Wall", "-Wextra", "-Werror", "-O1")
@@ -41,10 +42,10 @@ def ran_c(header: str, body: str, inputs: list[np.ndarray]) -> bytes:
         raise ExportMismatch("no C compiler was found")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "network.h").write_text(header, encoding="ascii")
-        (folder / "main.c").write_text(body, encoding="ascii")
+        write_text(folder / "network.h", header)
+        write_text(folder / "main.c", body)
         for i in range(2):
-            (folder / f"in{i}").write_bytes(inputs[i].tobytes() if i < len(inputs) else b"")
+            write_bytes(folder / f"in{i}", inputs[i].tobytes() if i < len(inputs) else b"")
         run([program, *_FLAGS, "main.c", "-o", "program"], folder)
         run([str(folder / "program"), "out", "in0", "in1"], folder)
         return (folder / "out").read_bytes()
