@@ -255,12 +255,15 @@ def summary_of(found: Models, requests: Runs) -> str:
     memory, pipelined = (worst(found.speedups(of, 16))[1] for of in (found.memory, found.pipelined))
     name, least = worst(speed)
     redas = worst(found.edp_over(found.best, 1, "redas-like"))[1]
+    unbound = worst(found.edp_over(found.unbound, 1, "redas-like"))[1]
     height = worst(found.edp_over(found.free, 129, "pods 16 x 128"))[1]
     return (
         f"At 16 rows eight slabs run whole language models {least:.2f} ({name}) to {max(speed.values()):.2f} times as "
-        f"fast as 128 x 128 in one piece, not 8.52; {pipelined:.2f} times where no array pauses between tiles, and "
+        f"fast as 128 x 128 in one piece, not 8.52, and so do pods of 16 x 128 that never fuse; "
+        f"{pipelined:.2f} times where no array pauses between tiles, and "
         f"{memory:.2f} times with 16-bit elements and 1.2 TB/s of memory, on the worst model. With one row an array "
-        f"that turns into one long row has {redas:.2f} of their energy x delay. Fusing by height, the paper's way, can "
+        f"that turns into one long row has {redas:.2f} of their energy x delay, and {unbound:.2f} where buffers never "
+        f"bind. Fusing by height, the paper's way, can "
         f"cost: at 129 rows pods that never fuse have {height:.2f} of its energy x delay. In a service of short "
         f"prompts slabs take {requests.mean('by_height, 1'):.1f} times as many requests, one at a time, and "
         f"{requests.mean('by_height, 4'):.2f} times as many with four together."

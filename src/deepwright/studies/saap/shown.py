@@ -55,6 +55,10 @@ LIMITS = (
     "The attack knows the detector's weights; from one detector to the other is measured, an unknown one isn't.",
     "The receiver is a model of ours: point-spread function, phase errors and misplaced cells, with perfect knowledge "
     "of the scene's complex field.",
+    "Step lengths at an end of what was tried were chosen in many seeds (projected gradients, sign steps, AdvPatch, "
+    "DPatch, RobustDPatch): others may be better still.",
+    "Trained detectors were attacked anew by the attack that they were trained on, at one share: by no other loss, no "
+    "longer attack and none from another detector.",
     "Pasted patches hold no budget of amplitude and aren't compared with attenuation, but with noise in their place.",
 )
 _ALL = (*LEVELS, *LOSSES, LONGER, GRADIENT, LOOKS, *CONTROLS)

@@ -96,7 +96,7 @@ def _attacker_claims(found: Found) -> list[Claim]:
         Claim.at_least(
             "waves: sharpened less not, after an attack on the target itself", _less(ours, none, WHITE), 0.0
         ).because(
-            "The target isn't trained on sharpened pictures; for one that is, the same claim holds (last row there).",
+            "The target isn't trained on sharpened pictures; one that is reads more of them (last row there).",
             RETRAINED_SHOWN,
         ),
         Claim.at_least(

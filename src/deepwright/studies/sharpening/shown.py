@@ -197,6 +197,8 @@ def summary(found: Found) -> str:
         for name, words in (
             (OURS, "sharpening"),
             ("contrast", "contrast"),
+            ("guided", "guided"),
+            ("unsharp mask", "unsharp mask"),
             (FAST, "three gradient steps on a surrogate (fast preemption)"),
             (BILEVEL, "a bi-level search"),
             (NONE, "nothing at all"),
