@@ -159,7 +159,7 @@ class TsetlinWiSARD(WeightlessClassifier):
         """Forget a little: pull every state towards the middle by floor(|S - mid| / degree).
 
         Args:
-            degree: 1 puts every state on the middle, where each says yes: all that was learnt is lost. Larger forgets less.
+            degree: 1 puts every state on the middle: all that was learnt is lost. Larger forgets less.
         """
         if not hasattr(self, "states_"):
             raise NotFittedError("TsetlinWiSARD")
