@@ -48,7 +48,7 @@ class PlanOptions:
     _: KW_ONLY
     heuristic: Path | str | None = None
     seconds: float = 40.0
-    method: str = "davi"
+    method: str = "lhbl"
     width: int = 128
     blocks: int = 2
     k_max: int | None = None
