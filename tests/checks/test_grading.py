@@ -1,6 +1,7 @@
 """How values become letters: limits, intervals, what is too few to tell, and networks without skill."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import subjects
@@ -12,6 +13,7 @@ from torch import nn
 from deepwright.checks import Finding, Subject, audit, grade_up
 from deepwright.checks.grading import at_end, at_most, graded, graded_down, no_skill
 from deepwright.core.statistics import Interval, wilson
+from deepwright.core.tasks import Segmentation
 from deepwright.data import Split
 
 STEPS = (1.0, 2.0, 3.0, 4.0)
@@ -115,3 +117,17 @@ def test_two_classes_in_the_right_order_are_skill_whatever_the_threshold():
 def test_an_interval_that_is_not_finite_is_kept():
     found = Finding("a", "B", "s", {"x": Interval(1.0, 0.0, math.inf)}, could_be=("A",), graded_by=("x",))
     assert Finding.from_dict(found.to_dict()) == found
+
+
+def test_where_nothing_is_right_attacks_have_nothing_to_take():
+    """A segmenter that errs everywhere has no budget at which half of what is right is lost."""
+    _, data = subjects.segmentation()[:2]
+    wrong = nn.Conv2d(data.test.x.shape[1], 2, 1).eval()
+    with torch.no_grad():
+        wrong.weight.zero_()
+        wrong.bias.copy_(torch.tensor([20.0, 0.0]))
+    ones = torch.ones_like(data.test.y)
+    data = replace(data, test=Split(data.test.x, ones))
+    finding = audit(Subject(wrong, data, task=Segmentation(2), **subjects.QUICK), checks=["robustness"])["robustness"]
+    assert "eps_half" not in finding.values
+    assert "which says nothing: none is right without an attack" in finding.summary

@@ -273,15 +273,16 @@ def _finding(
     if kept is not None:
         values["clean_accuracy_kept"] = kept
     values |= {f"robust_accuracy_at_{_short(e)}": point for e, point in zip(eps, network[1:])}
-    values |= {"area": area, "noise_accuracy": noise[-1], "eps_half": _half(grid, network)}
+    values |= {"area": area, "noise_accuracy": noise[-1]}
+    told = " and never falls to half within the budgets tried"
+    if network[0].value == 0:
+        told = ", which says nothing: none is right without an attack"
+    else:
+        values["eps_half"] = half = _half(grid, network)
+        if math.isfinite(half):
+            told = f" and falls to half at a budget of {half:.3g} {unit}"
     if area_base is not None:
         values["baseline_area"] = area_base
-    half = values["eps_half"]
-    told = (
-        f"falls to half at a budget of {half:.3g} {unit}"
-        if math.isfinite(half)
-        else "never falls to half within the budgets tried"
-    )
     verdict = " Gradient masking: " + ("; ".join(flags.values()) if flags else "no sign of masked gradients") + "."
     if not subject.has_gradients:
         verdict = f" {_WEAKER}"
@@ -297,7 +298,7 @@ def _finding(
         check="robustness",
         grade=found.grade,
         summary=f"Under attack ({_names(subject)}, L-inf, {n} samples) {shown} "
-        f"{from_to(network[0].value, network[at].value)} at a budget of {_short(chosen.judged)} and {told}; "
+        f"{from_to(network[0].value, network[at].value)} at a budget of {_short(chosen.judged)}{told}; "
         f"random noise of the largest budget leaves {noise[-1].value:.1%}.{worth}{verdict}",
         values=values,
         rule=rule,
