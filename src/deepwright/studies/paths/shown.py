@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepwright.core.results import Cell, Figure, Table
-from deepwright.studies._frame import Runs, barred, columns, geometric, inside
+from deepwright.studies._frame import Runs, barred, cells, columns, geometric, inside
 from deepwright.studies.paths.claims import ARMS_SHOWN, COURSE_SHOWN, Best
 from deepwright.studies.paths.trials import BOUNDS, CONFLICT, DAVI, LHBL, MANHATTAN, PATTERNS, PLAIN, WALKS
 
@@ -76,7 +76,7 @@ def _ratios(best: Best) -> Table:
     for arm in (DAVI, LHBL, WALKS, PLAIN):
         for bound in BOUNDS:
             ratio = geometric(best[arm], best[bound], "expanded")
-            rows.append([arm, bound, ratio.value, ratio.low, ratio.high])
+            rows.append([arm, bound, *cells(ratio)])
     return Table(["heuristic", "over", *columns("ratio")], rows, caption)
 
 
