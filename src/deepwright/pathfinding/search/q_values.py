@@ -42,7 +42,7 @@ def q_estimates(
     if bool(wrong.any()):
         row = int(wrong.nonzero()[0])
         raise InputError("heuristic", given=f"NaN for the state {states[row].flatten().tolist()}", expected="numbers")
-    return found.float().clamp_min(0)
+    return found.float().clamp_min(0) + 0.0  # -0.0 is 0: bits are sorted
 
 
 class _FromStates:
