@@ -1,15 +1,18 @@
 """`deepwright plan`: domains by name and of the user's, instances of a file, arms at their weights, what is refused."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
 
 from deepwright.core.errors import InputError
-from deepwright.pathfinding import DomainError, NPuzzle, TableHeuristic, named_domain, validate_path
+from deepwright.pathfinding import DomainError, NPuzzle, Result, TableHeuristic, named_domain, validate_path
 from deepwright.workflows import PlanOptions, domains, growth, plan
+from deepwright.workflows.path_films import _picture
 from deepwright.workflows.plan_options import domain_of
+from deepwright.workflows.planned import Arm, Planned
 
 CLOCK = """
 import torch
@@ -85,6 +88,26 @@ def test_a_domain_that_breaks_its_contract_is_refused(tmp_path):
         plan(PlanOptions(tmp_path / "clock.py", out=tmp_path / "plan"))
 
 
+def test_ratios_leave_out_what_was_given_up():
+    def arm(name, *results):
+        found = [Result(status, None, math.inf, None, n, n, n, 0.1) for status, n in results]
+        return Arm(name, 1.0, found)
+
+    ours, theirs = (
+        arm("learned", ("exhausted", 10), ("exhausted", 20), ("limit:nodes", 9)),
+        arm("bound", ("exhausted", 20), ("exhausted", 40), ("exhausted", 90)),
+    )
+    found = Planned("none", [ours, theirs], [math.inf] * 3, False)
+    assert found.ratio(theirs).value == 0.5
+    assert any("1 searches reached their limit" in line for line in found.lines())
+
+
+def test_a_long_state_is_drawn_small(tmp_path):
+    wide = NPuzzle(2)
+    image = _picture(wide, torch.zeros(1, 3000, dtype=torch.uint8))
+    assert image.size[0] <= 3000
+
+
 def test_growth_counts_the_states_at_each_distance():
     assert growth("cube3", 3) == [1, 12, 114, 1068]  # quarter turns
 
@@ -116,6 +139,9 @@ def test_names_that_are_none_are_refused(given, told):
         ({"states": np.full((1, 4), 9, np.uint8)}, "npuzzle.2"),
         ({"states": np.array([[1, 1, 2, 0]], np.uint8)}, "npuzzle.2"),
         ({"states": np.array([[1.5, 1, 2, 0]])}, "npuzzle.2"),
+        ({"states": np.array([[257, 2, 3, 0]])}, "npuzzle.2"),  # as a byte it would be a board
+        ({"states": np.zeros((0, 4), np.uint8)}, "no states"),
+        ({"states": np.array([[1, 2, 3, 0]], np.uint8), "goals": np.zeros((1, 1), np.uint8)}, "goals of the file"),
         ({"states": np.array([[1, 2, 3, 0]], np.uint8), "goals": np.zeros((2, 4), np.uint8)}, "1 states, 2 goals"),
     ],
 )

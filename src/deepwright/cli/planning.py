@@ -17,7 +17,7 @@ from deepwright.cli.words import DEVICE, FRESH, JSON, PATH, SEED, out, tell, wor
     click.option("--list", "listing", is_flag=True, help="Name the bundled domains."),
     click.option("--growth", type=int, help="Only count the states at 0, 1, ... this many actions from the goal."),
     click.option("--heuristic", type=PATH, help="Folder or file of an earlier plan, instead of training one."),
-    click.option("--seconds", type=float, default=40.0, show_default=True, help="CPU seconds of training."),
+    click.option("--seconds", type=float, default=40.0, show_default=True, help="Of training, by the clock."),
     click.option("--method", default="lhbl", show_default=True, help="lhbl, davi or supervised (walks' lengths)."),
     click.option("--width", type=int, default=128, show_default=True, help="Of the network."),
     click.option("--blocks", type=int, default=2, show_default=True, help="Of the network."),

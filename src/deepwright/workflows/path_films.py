@@ -15,7 +15,8 @@ from torch import Tensor
 from deepwright.core.files import write_atomic
 from deepwright.pathfinding import Domain, RubiksCube, states_along
 
-_CELL, _PAUSE, _LAST = 36, 350, 1500  # pixels of a cell; milliseconds of a frame, and of the last one
+_CELL, _WIDTH = 36, 1200  # pixels of a cell, of a picture: cells are smaller where there are many
+_PAUSE, _LAST = 350, 1500  # milliseconds of a frame, and of the last one
 _FRAMES = 200  # of a longer path the last ones are left out
 _STICKERS = ("#ffffff", "#ffd500", "#ff5800", "#c41e3a", "#0051ba", "#009e60")
 _NET = ((0, 1), (2, 1), (1, 0), (1, 2), (1, 3), (1, 1))  # where U D L R B F lie in the cube's net
@@ -52,21 +53,27 @@ def _picture(domain: Domain, state: Tensor) -> Any:
 
     cells, numbered = _cells(domain, state)
     rows, columns = cells.shape
-    image = Image.new("RGB", (columns * _CELL, rows * _CELL), "#f4f4f4")
+    size = max(1, min(_CELL, _WIDTH // max(rows, columns)))
+    numbered = numbered and size == _CELL
+    image = Image.new("RGB", (columns * size, rows * size), "#f4f4f4")
     draw = ImageDraw.Draw(image)
     for row in range(rows):
         for column in range(columns):
             value = int(cells[row, column])
             if value >= 0:
-                _draw_cell(draw, row, column, value, _colour(domain, value), numbered)
+                _draw_cell(draw, (column * size, row * size), size, value, _colour(domain, value), numbered)
     return image
 
 
-def _draw_cell(draw: Any, row: int, column: int, value: int, colour: str, numbered: bool) -> None:
-    x, y = column * _CELL, row * _CELL
-    draw.rectangle((x + 1, y + 1, x + _CELL - 2, y + _CELL - 2), fill=colour, outline="#555555")
+def _draw_cell(draw: Any, at: tuple[int, int], size: int, value: int, colour: str, numbered: bool) -> None:
+    (x, y), edge = at, size == _CELL
+    draw.rectangle(
+        (x + edge, y + edge, x + size - 1 - edge, y + size - 1 - edge),
+        fill=colour,
+        outline="#555555" if edge else None,
+    )
     if numbered and value:
-        draw.text((x + _CELL / 2, y + _CELL / 2), str(value), fill="#111111", anchor="mm")
+        draw.text((x + size / 2, y + size / 2), str(value), fill="#111111", anchor="mm")
 
 
 def _cells(domain: Domain, state: Tensor) -> tuple[Tensor, bool]:

@@ -24,7 +24,7 @@ class PlanOptions:
     Attributes:
         domain: a name of `pathfinding.DOMAINS` with its sizes, a Python file with `domain = ...` (it is run), or one.
         heuristic: a folder of an earlier plan (or its .safetensors file) instead of training one here.
-        seconds: of training.
+        seconds: of training, by the clock; a call that goes on from an interrupted one trains for as long again.
         method: one of `METHODS`.
         width: of the network.
         blocks: of the network.

@@ -87,13 +87,19 @@ class Planned:
     def ratio(self, arm: Arm) -> Interval | None:
         """How many nodes the learned heuristic expands for each one of another's: a paired bootstrap of means.
 
+        Over the instances that neither gave up; None for fewer than two.
+
         Args:
             arm: the other one.
         """
-        pairs = torch.tensor([self.arms[0].expanded, arm.expanded]).T
+        ended = [not (a.status.startswith("limit") or b.status.startswith("limit")) for a, b in self._beside(arm)]
+        pairs = torch.tensor([self.arms[0].expanded, arm.expanded]).T[torch.tensor(ended)]
         if len(pairs) < 2:
             return None
         return bootstrap(pairs, lambda v: v[..., 0].sum(1) / v[..., 1].sum(1).clamp_min(1))
+
+    def _beside(self, arm: Arm) -> list[tuple[Result, Result]]:
+        return list(zip(self.arms[0].results, arm.results))
 
     def lines(self) -> list[str]:
         """What was found, in words."""
@@ -103,7 +109,9 @@ class Planned:
             if ratio is not None:
                 found.append(f"{first.name} expands {ratio:.2f} times as many nodes as {arm.name}")
         given_up = [(arm.name, sum(r.status.startswith("limit") for r in arm.results)) for arm in self.arms]
-        found += [f"{name}: {n} searches reached their limit" for name, n in given_up if n]
+        found += [
+            f"{name}: {n} searches reached their limit; ratios leave these instances out" for name, n in given_up if n
+        ]
         proved = sum(r.optimal for arm in self.arms for r in arm.results)
         if not self.exact:
             found.append(f"{proved} paths are proved to be cheapest; the others are the best that was found")

@@ -42,10 +42,8 @@ from deepwright.workflows.plan_training import learned_heuristic
 from deepwright.workflows.planned import Arm, Depths, Planned, plan_figures, plan_page
 
 WEIGHTS = (1.0, 0.8, 0.7, 0.6, 0.5)
-_VALIDATION, _SLACK = (
-    20,
-    1.03,
-)  # instances on which a weight is chosen, and what its paths may cost beyond the least known
+_VALIDATION = 20  # instances on which a weight is chosen
+_SLACK = 1.03  # what its paths may cost there, over the least known
 _BRIEF = 50_000  # nodes of a search on them
 _LOOKED_AT = 4000  # states whose h is drawn against their true cost
 _TABLE = 400_000  # states that are few enough for all of them to be looked at
@@ -103,8 +101,9 @@ def _instances(domain: Domain, options: PlanOptions) -> tuple[Tensor, Tensor]:
         with np.load(options.file, allow_pickle=False) as held:
             states = torch.as_tensor(held["states"])
             goals = torch.as_tensor(held["goals"]) if "goals" in held else None
-    states = states.to(domain.state_dtype) if not states.is_floating_point() else states
-    domain.require_states(states, "states of the file")
+    states = _whole(domain, states, "states of the file")
+    if not len(states):
+        raise InputError(str(options.file), given="no states", expected="one or more")
     if goals is None:
         if domain.goal is None:
             raise InputError(
@@ -115,7 +114,18 @@ def _instances(domain: Domain, options: PlanOptions) -> tuple[Tensor, Tensor]:
         raise InputError(
             str(options.file), given=f"{len(states)} states, {len(goals)} goals", expected="as many of both"
         )
-    return states[: options.instances], goals.to(domain.state_dtype)[: options.instances]
+    goals = _whole(domain, goals, "goals of the file")
+    return states[: options.instances], goals[: options.instances]
+
+
+def _whole(domain: Domain, states: Tensor, what: str) -> Tensor:
+    """States of a file in the domain's dtype, into which no other number is folded."""
+    folded = states.to(domain.state_dtype)
+    if states.is_floating_point() or not bool((folded == states).all()):
+        expected = f"whole numbers in 0..{domain.num_values - 1}"
+        raise InputError(f"{what}, of {domain.name}", given=f"{states.dtype} beyond them", expected=expected)
+    domain.require_states(folded, what)
+    return folded
 
 
 def _keep(path: Path, starts: Tensor, goals: Tensor) -> None:
@@ -171,14 +181,17 @@ def _arm(
     """One heuristic at its weight: the one with the fewest expansions on other instances, at little above the least."""
     weight = options.weight
     if weight is None:
-        weight = _best_weight(heuristic, domain, options, table, instances[0].device)
+        weight, kept = _best_weight(heuristic, domain, options, table, instances[0].device)
+        if not kept:
+            say(f"{name}: no weight solves all validation instances near the least cost; the largest is taken")
     say(f"{name}: {len(instances[0])} instances at weight {weight:g}")
     return Arm(name, weight, _searched(domain, *instances, heuristic, weight, options, name))
 
 
 def _best_weight(
     heuristic: Heuristic, domain: Domain, options: PlanOptions, table: TableHeuristic | None, device: torch.device
-) -> float:
+) -> tuple[float, bool]:
+    """The weight, and whether its paths cost little enough."""
     steps = torch.full((min(_VALIDATION, max(options.instances, 5)),), options.reach)
     starts, goals = (
         x.to(device) for x in domain.sample_instances(steps, derive_seed("plan", "validation", seed=options.seed))
@@ -188,7 +201,7 @@ def _best_weight(
     costs = {w: np.array([r.cost for r in results]) for w, results in runs.items()}
     least = np.min(list(costs.values()), 0) if table is None else table(starts, goals).cpu().numpy()
     near = [w for w in WEIGHTS if costs[w].sum() <= _SLACK * least.sum() and np.isfinite(costs[w]).all()]
-    return min(near or [max(WEIGHTS)], key=lambda w: sum(r.nodes_expanded for r in runs[w]))
+    return min(near or [max(WEIGHTS)], key=lambda w: sum(r.nodes_expanded for r in runs[w])), bool(near)
 
 
 def _searched(
@@ -218,7 +231,7 @@ def _least(table: TableHeuristic | None, starts: Tensor, goals: Tensor, arms: Se
 
 
 def _depths(table: TableHeuristic | None, learned: Heuristic, domain: Domain, options: PlanOptions) -> Depths:
-    """What the learned heuristic says at each true cost: its mean, and the range of the middle half."""
+    """What the learned heuristic says at each true cost: its median, and the range of the middle half."""
     if table is None:
         return []
     steps = torch.arange(_LOOKED_AT) % (options.reach + 1)

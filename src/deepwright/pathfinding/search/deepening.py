@@ -151,4 +151,10 @@ class _Deepening:
         return self.goal.expand(n, *self.goal.shape)
 
     def _size(self, stack: list[_Block]) -> int:
-        return sum(block.states.nbytes + 24 * len(block.states) for block in stack)
+        """Bytes of the blocks that wait, and of those that they came from."""
+        held: dict[int, _Block] = {}
+        for block in stack:
+            here: _Block | None = block
+            while here is not None and id(here) not in held:
+                held[id(here)], here = here, here.before
+        return sum(block.states.nbytes + 24 * len(block.states) for block in held.values())
