@@ -224,3 +224,20 @@ def test_compiled_loops_stop_at_limits_and_are_refused_elsewhere():
     graph = GraphDomain(torch.tensor([[0, 1]]), goal=1)
     with pytest.raises(InputError, match="permutations"):
         bwas(graph, torch.tensor([0], dtype=torch.int32), graph.goal, ZeroHeuristic(), engine="numba")
+
+
+class Costly(NPuzzle):
+    """Another domain of the same name."""
+
+    def expand(self, states):
+        found = super().expand(states)
+        return type(found)(found.states, 2 * found.costs, found.valid)
+
+
+def test_results_of_another_domain_of_the_same_name_are_refused(tmp_path):
+    starts, goals = PUZZLE.sample_instances(torch.tensor([3, 4]), 0)
+    file, bound = tmp_path / "paths.jsonl", ZeroHeuristic()
+    solve_many(PUZZLE, starts, goals, bound, file=file)
+    solve_many(NPuzzle(3), starts, goals, bound, file=file)  # the same one, which remembers nothing yet
+    with pytest.raises(InputError, match="domain"):
+        solve_many(Costly(3), starts, goals, bound, file=file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -189,6 +190,11 @@ class Domain(ABC):
             state: (*state_shape).
         """
         return " ".join(map(str, state.flatten().tolist()))
+
+    def __resume_identity__(self) -> tuple[type, dict[str, Any]]:
+        """What work in the domain depends on: its class and attributes, but for what it remembers on the way."""
+        kept = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return type(self), kept
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name})"

@@ -301,7 +301,7 @@ class Trainer:
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint belongs to."""
-        start: dict[str, Any] = {"network": architecture(self.net), "first weights": self._start}
+        start: dict[str, Any] = {"network": architecture(self.net), "first weights": self._start, "moves": self.domain}
         return {**vars(self.settings), **identity_of(self.domain, self._any_goal), "begin": self.begin, **start}
 
     def _over(self, max_itrs: int | None, max_seconds: float | None, begin: float) -> bool:

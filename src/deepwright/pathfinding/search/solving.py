@@ -109,7 +109,7 @@ def solve_many(
     make = _maker(domain, algorithm, heuristic, batch_size, weight, seed)
     actions = domain.num_actions if isinstance(heuristic, QHeuristic) else None
     settings = {
-        "domain": domain.name,
+        "domain": domain,
         "instances": [starts.cpu(), goals.cpu()],
         "heuristic": [type(heuristic).__name__, heuristic_identity],
         "options": [algorithm, batch_size, weight, limits.nodes, limits.seconds, limits.bytes, seed],
