@@ -20,8 +20,8 @@ def world():
     return World({"surrogate": network.eval()}, (x, torch.zeros(6).long()), (x, torch.zeros(6).long()))
 
 
-def test_every_way_has_three_settings():
-    assert {len(s) for name, s in SETTINGS.items() if name != NONE} == {3}
+def test_every_way_has_as_many_settings():
+    assert {len(s) for name, s in SETTINGS.items() if name != NONE} == {4}
 
 
 @pytest.mark.parametrize("name", PLAIN)

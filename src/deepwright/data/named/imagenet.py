@@ -30,7 +30,7 @@ def load_imagenet_sample(
 
     Args:
         root: the folder that holds `imagenet-sample.zip` or `imagenet-sample/`.
-        limit: test photographs, 200 by default.
+        limit: test photographs, 200 by default; at most all but 61.
         size: of the sides in pixels.
         seed: of the splits.
         skip_broken: leave broken files out instead of refusing.
@@ -51,7 +51,7 @@ def load_imagenet_sample(
     labels = _labels(names, path)
     n = len(names)
     order = torch.randperm(n, generator=generator(seed, "imagenet-sample"))
-    rows = {"test": order[: min(200 if limit is None else limit, n - 60)]}
+    rows = {"test": order[: min(200 if limit is None else limit, n - 61)]}
     rest = order[len(rows["test"]) :]
     rows["validation"], rows["train"] = rest[:60], rest[60:300]
     how = Decoding(size=(size, size), resize_short=round(size / 0.875), skip_broken=skip_broken)

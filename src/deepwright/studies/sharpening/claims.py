@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from deepwright.core.results import Claim
-from deepwright.studies._frame import Runs, gaps, mean, ratios
+from deepwright.studies._frame import Runs, gaps, inside, mean, ratios
+from deepwright.studies.sharpening import imagenet
 from deepwright.studies.sharpening.shown import AT, BEST_SHOWN, EQUAL_SHOWN, PHOTO_SHOWN, RETRAINED_SHOWN, Found
 from deepwright.studies.sharpening.trials import BILEVEL, FAST, NONE, OURS
 
@@ -17,7 +18,9 @@ def claims_of(found: Found) -> list[Claim]:
         found: everything.
     """
     photos = _photo_claims(found) if found.has_photographs else []
-    return [*_equal_claims(found), *_rival_claims(found), *_attacker_claims(found), *_other_claims(found), *photos]
+    large = [] if found.imagenet is None else imagenet.claims_of(found.imagenet)
+    waves = [*_equal_claims(found), *_rival_claims(found), *_attacker_claims(found), *_other_claims(found)]
+    return [*waves, *photos, *large]
 
 
 def _less(a: Runs, b: Runs, what: str) -> list[float]:
@@ -96,20 +99,29 @@ def _attacker_claims(found: Found) -> list[Claim]:
         Claim.at_least(
             "waves: sharpened less not, after an attack on the target itself", _less(ours, none, WHITE), 0.0
         ).because(
-            "The target isn't trained on sharpened pictures; one that is reads more of them (last row there).",
+            "The target isn't trained on sharpened pictures: see the rows of targets trained on what they read.",
             RETRAINED_SHOWN,
         ),
         Claim.at_least(
-            "waves: the same with a target that is trained on sharpened pictures",
-            [row["trained on sharpened"][WHITE] - other[WHITE] for row, other in zip(ours, none)],
+            "waves: the same with a target that is trained on sharpened pictures, and its control on plain ones anew",
+            _retrained(ours, none),
             0.0,
         ).because(
             "What an attacker with the target's gradients does doesn't depend on the amplitude alone.", RETRAINED_SHOWN
         ),
         Claim.at_least(
+            "waves: trained on sharpened pictures less trained on contrast of the same error, each reading its own",
+            _retrained(ours, found.at("contrast")),
+            0.0,
+        ).because("Training on what is published does for contrast what it does for sharpening.", RETRAINED_SHOWN),
+        Claim.at_least(
             "waves: sharpened less not, after an attack by who undoes it first", gaps(ours, none, BACK, TRANSFER), 0.0
         ).because("Who undoes it leaves about as little as who doesn't; the gain itself isn't shown.", EQUAL_SHOWN),
     ]
+
+
+def _retrained(a: Runs, b: Runs) -> list[float]:
+    return gaps(a, b, inside("retrained", WHITE))
 
 
 def _other_claims(found: Found) -> list[Claim]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from deepwright.adversarial.sharpening import LaplacianSharpen
+from deepwright.adversarial.sharpening import ContrastStretch, LaplacianSharpen
+from deepwright.adversarial.sharpening.arms import Arm
 from deepwright.core.inference import logits_of
 from deepwright.core.randomness import derive_seed, generator, local_rng
 from deepwright.data import load, texture_waves
@@ -20,6 +21,11 @@ from deepwright.studies._networks import train
 WIDTHS = {"surrogate": (12, 24, 24, 5), "target": (8, 16, 16, 7), "stranger": (10, 20, 20, 3)}
 """Channels of three convolutions, and the width of the first; each has another activation."""
 ACTIVATIONS: dict[str, type[nn.Module]] = {"surrogate": nn.ReLU, "target": nn.GELU, "stranger": nn.SiLU}
+_RETRAINED = {
+    "Laplacian": Arm("Laplacian", LaplacianSharpen(0.25)),
+    "contrast": Arm("contrast", ContrastStretch(), LaplacianSharpen(0.25)),
+}
+"""What a target is trained on that awaits published pictures; its control sees plain ones from another start."""
 LEAST = 0.93  # of the clean accuracy of all three: else networks and pictures are drawn anew
 TRAINED, EPOCHS = 4000, 10
 LR = 3e-3
@@ -68,9 +74,10 @@ def waves(seed: int, pictures: int, epochs: int) -> World:
         x = (x * 255).round() / 255
         seen, held = (x[:TRAINED], y[:TRAINED]), (x[TRAINED:], y[TRAINED:])
         networks = {name: _trained(name, seen, epochs, own) for name in WIDTHS}
-        networks["target, trained on sharpened"] = _trained(
-            "target", (LaplacianSharpen(0.25)(seen[0]), seen[1]), epochs, own
-        )
+        networks["target, retrained on none"] = _trained("target", seen, epochs, derive_seed("anew", seed=own))
+        for name, arm in _RETRAINED.items():
+            published = (arm.publish(seen[0]).pictures, seen[1])
+            networks[f"target, retrained on {name}"] = _trained("target", published, epochs, own)
         clean = [float(right(networks[name], *held).float().mean()) for name in WIDTHS]
         if min(clean) >= LEAST or epochs < EPOCHS:
             break

@@ -9,6 +9,7 @@ from typing import Any
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
 from deepwright.studies._frame import Runs, banded, columns, gaps, inside, over_trials
+from deepwright.studies.sharpening import imagenet
 from deepwright.studies.sharpening.trials import BILEVEL, FAST, NONE, OURS, PLAIN, SETTINGS
 
 AT = 0.25
@@ -16,7 +17,7 @@ AT = 0.25
 EQUAL_SHOWN = "Waves, everything at the squared error of sharpening with a strength of 0.25"
 BEST_SHOWN = "Waves, each way at the setting that validation pictures prefer"
 PHOTO_SHOWN = "Photographs"
-RETRAINED_SHOWN = "Waves, a target that is trained on sharpened pictures"
+RETRAINED_SHOWN = "Waves, a target that is trained on what will be published"
 STRENGTHS_SHOWN = "Share left by the strength"
 _ATTACKERS = {
     "clean": "no attack",
@@ -36,12 +37,14 @@ class Found:
         chosen: way -> its trials at the chosen settings.
         photographs: as `waves`; None without data.
         chosen_photographs: as `chosen`.
+        imagenet: way -> its one trial; None without data.
     """
 
     waves: dict[Any, Runs]
     chosen: dict[Any, Runs]
     photographs: dict[Any, Runs] | None
     chosen_photographs: dict[Any, Runs] | None
+    imagenet: dict[Any, Runs] | None = None
 
     @property
     def has_photographs(self) -> bool:
@@ -106,6 +109,8 @@ def tables(found: Found) -> list[Table]:
         where = "at the squared error of sharpening with a strength of 0.25, and each at its best"
         caption = f"{PHOTO_SHOWN} of CIFAR-10, {where}, {_counted(n)}"
         shown.append(_table(rows | best_rows, caption))
+    if found.imagenet is not None:
+        shown.append(imagenet.table(found.imagenet))
     return shown
 
 
@@ -128,15 +133,15 @@ def _table(arms: dict[str, Runs], caption: str) -> Table:
 
 def _retrained(found: Found) -> Table:
     rows: list[list[Any]] = []
-    for name, runs, way in (
-        ("as it is, not sharpened", found.at(NONE), ()),
-        ("as it is, sharpened", found.at(OURS), ()),
-        ("trained on sharpened, sharpened", found.at(OURS), ("trained on sharpened",)),
-    ):
-        cells = [c for key in ("clean", "stranger", "white box") for c in runs.cells(inside(*way, key))]
-        rows.append([name, *cells])
+    for name, words in ((NONE, "left alone"), (OURS, "sharpened"), ("contrast", "contrast raised")):
+        for target, way in (
+            ("as it is", ()),
+            ("trained anew on plain ones" if name == NONE else "trained on these", ("retrained",)),
+        ):
+            cells = [c for key in ("clean", "stranger", "white box") for c in found.at(name).cells(inside(*way, key))]
+            rows.append([words, target, *cells])
     heads = columns("no attack", "stranger", "target itself")
-    return Table(["target and pictures", *heads], rows, f"{RETRAINED_SHOWN}, at a strength of 0.25")
+    return Table(["pictures", "target", *heads], rows, f"{RETRAINED_SHOWN}, at the error of a strength of 0.25")
 
 
 def _texture(found: Found) -> Table:
@@ -215,12 +220,14 @@ def summary(found: Found) -> str:
     if found.has_photographs:
         plain, sharp = found.photo(NONE, AT), found.photo(OURS, AT)
         said += (
-            f" On photographs, after an attack on a surrogate, sharpening with 0.25 is worth "
+            f" On photographs of CIFAR-10, after an attack on a surrogate, sharpening with 0.25 is worth "
             f"{_gap(sharp, plain, 'surrogate')} ({sharp.mean('clean'):.3f} without an attack where "
             f"{plain.mean('clean'):.3f} were), contrast at the "
             f"same error {_gap(found.photo('contrast', AT), plain, 'surrogate')}, fast preemption at its best "
             f"{_gap(found.best_photo(FAST), plain, 'surrogate')}."
         )
+    if found.imagenet is not None:
+        said += imagenet.sentence(found.imagenet)
     return said
 
 
