@@ -8,7 +8,7 @@ from torch import nn
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import Forecast
 from deepwright.data import BySeries, load, load_series
-from deepwright.workflows import AuditOptions
+from deepwright.workflows import AuditOptions, audit
 from deepwright.workflows.subjects import build_subject
 
 
@@ -83,6 +83,15 @@ def test_forecasts_are_cut_in_time(tmp_path):
     assert len(whole.test) == 4 * ((60 - 8) // 3)
 
 
+@pytest.mark.parametrize("ahead", [None, 3])
+def test_it_is_kept_whose_each_window_is(tmp_path, ahead):
+    path = (classified if ahead is None else moving)(tmp_path / "a.csv")
+    by = BySeries("who", "when", history=3, horizon=ahead)
+    data = load_series(path, "kind" if ahead is None else "load", by)
+    for part in (data.train, data.validation, data.test):
+        assert part.columns["who"].tolist() == [f"e{int(k)}" for k in part.x[:, 0, 0] // 1000]
+
+
 def test_shares_are_of_windows(tmp_path):
     """A fifth of the moments has no target after a history of 40 of 120 rows; a fifth of the windows has."""
     by = BySeries("who", "when", history=40, horizon=8)
@@ -106,6 +115,15 @@ def test_a_forecaster_from_the_command_lines_options(tmp_path):
     assert subject.task.horizon == 3
     gap = float((subject.outputs() - subject.data.test.y).abs().mean())
     assert gap == pytest.approx(2.0)  # 1, 2 and 3 ahead of a line with slope 1
+
+
+def test_an_audit_of_series_compares_entities(tmp_path):
+    path = moving(tmp_path / "a.csv", steps=300)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 3), nn.Unflatten(1, (3, 1)))
+    words = {"data": path, "target": "load", "entity": "who", "time": "when", "history": 8, "horizon": 3, "out": None}
+    report = audit(AuditOptions(model=network.eval(), checks=["groups"], **words))
+    assert report["groups"].conditions == {"column": "who"}
+    assert sorted(row[0] for row in report["groups"].tables[0].rows) == ["e0", "e1", "e2", "e3"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ _CONFIG = Path("deepwright.toml")
     subject("Of every pass", trains=False),
     TASK,
     DISTURBED,
-    click.option("--group", "groups", metavar="COLUMN", help="Compare the groups of this column."),
+    click.option("--group", "groups", metavar="COLUMN", help="Compare the groups of this column; of series, --entity."),
     click.option("--reference", metavar="DATA", help="Compare the test samples with these data; see --data."),
     CHECK,
     click.option("--fail-on", multiple=True, help='A gate, e.g. "fi>0.5"; the exit code is then 1 when it is met.'),

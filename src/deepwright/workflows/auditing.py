@@ -48,7 +48,7 @@ class AuditOptions(Outputs, SubjectOptions):
         compare_with: an earlier report.json.
         out: folder of `index.html` and `report.json`, and of what an interrupted audit goes on from; None writes
             nothing.
-        groups: a column by which groups are compared; see `Subject`.
+        groups: a column by which groups are compared; of series, `entity` by default. See `Subject`.
         reference: data that the test samples are compared with (a name, a path, or a `Split`): of data in one piece
             all, of others the test part. The training samples by default.
         keep: `out` holds the reports of all audits, each in a dated folder, and a page that draws them over time.
@@ -117,9 +117,10 @@ def audit(
     if options.out is not None:
         require_writable(options.out)
     subject = build_subject(options, train_limit=_TRAIN_LIMIT, trains=False, say=say)
-    if options.groups is not None or options.reference is not None:
+    groups = options.entity if options.groups is None else options.groups
+    if groups is not None or options.reference is not None:
         other = None if options.reference is None else load_reference(options.reference, subject, options)
-        subject = replace(subject, groups=options.groups, reference=other)
+        subject = replace(subject, groups=groups, reference=other)
     journal = None if options.out is None else unfinished(options.out, options.fresh) / "findings.jsonl"
     if journal is not None and journal.exists():
         say(f"going on from {journal} (start afresh with --fresh)")

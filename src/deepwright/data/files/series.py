@@ -60,7 +60,7 @@ def load_series(
     Forecasts: windows of `history` rows and the target in the `horizon` rows after them, one every `horizon` rows. The
     parts are cut in time, at the same moments for all entities: every target of the training part comes before every
     target of the validation part, and so on; windows whose targets lie on both sides of a cut are left out. Channels
-    are the target's own past and then the other numeric columns.
+    are the target's own past and then the other numeric columns. Whose each window is stands in `Split.columns`.
 
     Args:
         path: a .csv with a header.
@@ -177,13 +177,15 @@ def _classified(
     for part in ("train", "validation", "test"):
         xs: list[np.ndarray] = []
         ys: list[int] = []
+        whose: list[str] = []
         for i in rows_of[part].tolist():
             values = groups[i][1][list(channels)].to_numpy(dtype=np.float32)
             first = len(values) % steps
             xs += [values[k : k + steps] for k in range(first, len(values) - steps + 1, steps)]
+            whose += [groups[i][0]] * (len(xs) - len(ys))
             ys += [int(y[i])] * (len(xs) - len(ys))
         x = torch.from_numpy(np.stack(xs)) if xs else torch.zeros(0, steps, len(channels))
-        parts.append(Split(x, torch.tensor(ys, dtype=torch.long)))
+        parts.append(Split(x, torch.tensor(ys, dtype=torch.long), {by.entity: np.array(whose, dtype=object)}))
     if not len(parts[2]):
         raise InputError("history", given=f"{steps} rows", expected=f"at most the {lengths[-1]} that an entity has")
     told = f"{len(groups)} entities, windows of {steps} rows, each entity in one part"
@@ -206,36 +208,36 @@ def _forecast(
     assert by.horizon is not None
     times = np.unique(frame[by.time].to_numpy())
     step = {time: i for i, time in enumerate(times.tolist())}
-    found: list[tuple[list[Any], list[Any]]] = [([], []), ([], []), ([], [])]
-    windows: list[tuple[int, int, Any, Any]] = []
-    for _, rows in frame.groupby(by.entity, sort=True):
+    found: list[tuple[list[Any], list[Any], list[str]]] = [([], [], []), ([], [], []), ([], [], [])]
+    windows: list[tuple[int, int, str, Any, Any]] = []
+    for name, rows in frame.groupby(by.entity, sort=True):
         values = rows[list(channels)].to_numpy(dtype=np.float32)
         places = np.array([step[t] for t in rows[by.time].to_numpy().tolist()])
         for k in range(by.history, len(values) - by.horizon + 1, by.horizon):
             ends = int(places[k]), int(places[k + by.horizon - 1])
-            windows.append((*ends, values[k - by.history : k], values[k : k + by.horizon, :1]))
+            windows.append((*ends, str(name), values[k - by.history : k], values[k : k + by.horizon, :1]))
     # shares are of windows: the first moments of the file have no targets
-    starts, n = sorted(start for start, _, _, _ in windows), len(windows)
+    starts, n = sorted(window[0] for window in windows), len(windows)
     whole = split == "test" or not windows
     cuts = (0, 0) if whole else tuple(starts[min(round(share * n), n - 1)] for share in (shares[0], sum(shares)))
     left_out = 0
-    for start, end, x, y in windows:
+    for start, end, whose, x, y in windows:
         part = sum(start >= cut for cut in cuts)
         if part != sum(end >= cut for cut in cuts):
             left_out += 1
             continue
-        found[part][0].append(x)
-        found[part][1].append(y)
+        for values, value in zip(found[part], (x, y, whose)):
+            values.append(value)
     if not found[2][0]:
         given = f"no window of {by.history} + {by.horizon} rows"
         raise InputError(
             f"test part of {path.name}", given=given, expected="entities with more rows, or shorter windows"
         )
     parts = []
-    for xs, ys in found:
+    for xs, ys, names in found:
         x = torch.from_numpy(np.stack(xs)) if xs else torch.zeros(0, by.history, len(channels))
         y = torch.from_numpy(np.stack(ys)) if ys else torch.zeros(0, by.horizon, 1)
-        parts.append(Split(x, y))
+        parts.append(Split(x, y, {by.entity: np.array(names, dtype=object)}))
     counts = ", ".join(f"{len(part)} {name}" for part, name in zip(parts, ("training", "validation", "test")))
     told = f"windows of {by.history} rows and the {by.horizon} after them, cut in time: {counts}"
     if left_out:
