@@ -129,7 +129,8 @@ def _foretold(campaigns: Runs) -> list[Claim]:
             0.9,
         ).because("Large errors that cancel over the frames keep the lane, small ones to one side leave it.", RANKS),
         Claim.at_least(
-            "that accuracy is above that of a limit on the severity's number",
+            "a limit on the error ratio parts failing cells better than one on the severity's number: balanced "
+            "accuracy",
             [a - b for a, b in zip(right, by_severity)],
             0.0,
         ).because("Pilots differ in their clean error, and so in the ratio at which they fail.", RANKS),
@@ -213,7 +214,10 @@ def _repaired(found: Found) -> list[Claim]:
         )
         claims += [
             Claim.at_least(
-                f"they fall by {bar:g} more than under as much training on {words}", less(arm, "trained on"), bar
+                f"trained on what it failed under: failure rates fall by {bar:g} more than under as much training on "
+                f"{words}",
+                less(arm, "trained on"),
+                bar,
             ).because(reason, ROLES)
             for arm, words, bar, reason in (
                 (PLAIN, "unperturbed pictures", 0.3, "Further training alone mends some of it."),
@@ -231,9 +235,11 @@ def _repaired(found: Found) -> list[Claim]:
                 0.0,
             ).because("What is learned under some perturbations doesn't carry over to all others.", ROLES),
             *(
-                Claim.at_least(f"there they fall more than under {words}", less(arm, "held out"), 0.0).because(
-                    "More kinds of pictures teach more than those of one pilot's failures.", ROLES
-                )
+                Claim.at_least(
+                    f"perturbations that nobody trained on: rates fall more than under {words}",
+                    less(arm, "held out"),
+                    0.0,
+                ).because("More kinds of pictures teach more than those of one pilot's failures.", ROLES)
                 for arm, words in ((USUAL, "usual augmentation"), (LIBRARY, "the whole library"))
                 if arm in repairs.by_arm
             ),

@@ -142,7 +142,12 @@ def _variants() -> list[Arm]:
 def _order_claims(by_step: list[list[Any]]) -> list[Claim]:
     return [
         Claim.at_least("without sampling: order in the step size (first order)", by_step[-1][2], 0.95, basis=MOMENTS),
-        Claim.at_least("... of Richardson's extrapolation of the moments", by_step[-1][4], 1.8, basis=MOMENTS),
+        Claim.at_least(
+            "without sampling: order in the step size of Richardson's extrapolation of the moments",
+            by_step[-1][4],
+            1.8,
+            basis=MOMENTS,
+        ),
     ]
 
 

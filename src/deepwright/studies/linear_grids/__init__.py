@@ -292,7 +292,7 @@ def _band_claims(arms: Arms, further: dict[str, dict[str, Runs]]) -> list[Claim]
             "one band (w = 4): relative L2 error of one level (every seed)", one.values("error"), 3e-2, every=True
         ).because("Its training is still on the way down in this time.", shown.KERNELS_SEEN),
         Claim.at_least(
-            "... a 3 x 64 tanh network in the same time stays far off (every seed)",
+            "one band: a 3 x 64 tanh network in the same time stays far off (every seed)",
             tanh.values("error"),
             0.5,
             every=True,
@@ -336,7 +336,7 @@ def _kernel_claims(arms: Arms) -> list[Claim]:
     ]
     for kernel in ("cosine", "hermite", "bspline3"):
         quotient = geometric(natural, arms["one band", f"CELG, {kernel}"], "error")
-        text = f"... the natural cubic's error over the {kernel} kernel's"
+        text = f"kernels, equal CPU time: the natural cubic's error over the {kernel} kernel's"
         claims.append(Claim.at_most(text, quotient, 1.2, n=n).because(alike, shown.KERNELS_SEEN))
     return claims
 

@@ -132,7 +132,7 @@ def _other_claims(found: Found) -> list[Claim]:
         Claim.at_least(
             "waves: rank correlation of a picture's texture with the budget that fools it", texture, 0.3
         ).because("Most of what Laplacians see is noise.", EQUAL_SHOWN),
-        Claim.at_least("... and contrast's correlation less texture's", plain, 0.0).because(
+        Claim.at_least("waves: contrast's rank correlation with that budget less texture's", plain, 0.0).because(
             "Both see the same.", EQUAL_SHOWN
         ),
         Claim.at_least(

@@ -205,7 +205,12 @@ def _droplet_claims(arms: Arms) -> list[Claim]:
             3e-3,
             every=True,
         ).because(*short),
-        Claim.at_most("... of the pressure (every seed)", ours.values("p"), 5e-2, every=True).because(*short),
+        Claim.at_most(
+            "droplet, viscosities 10 : 1: relative L2 error of the pressure (every seed)",
+            ours.values("p"),
+            5e-2,
+            every=True,
+        ).because(*short),
     ]
 
 
@@ -277,15 +282,15 @@ def _measured_claims(more: Arms) -> list[Claim]:
         Claim.at_most(
             "free interface from a frozen guess: sweeps (every seed)", free.values("sweeps"), 6.0, every=True
         ),
-        _error_claim("... error of the droplet's centre at the end", free.values("centre error"), 1e-3),
+        _error_claim("free interface: error of the droplet's centre at the end", free.values("centre error"), 1e-3),
         _error_claim("static droplet: largest spurious speed, in gamma / mu", more["static"].values("spurious"), 1e-3),
-        _error_claim("... pressure jump against Laplace's, relative", jump_error(more["static"], 2), 0.01),
+        _error_claim("static droplet: pressure jump against Laplace's, relative", jump_error(more["static"], 2), 0.01),
         _error_claim(
             "ball at rest, axisymmetric: pressure jump against 2 gamma / R, relative", jump_error(more["ball"], 4), 0.01
         ),
         _error_claim("viscosity and tension from noisy data: largest relative error", unknown.values("worst"), 0.05),
         Claim.at_most(
-            "... in the deviations that the fit itself states (every seed)",
+            "viscosity and tension from noisy data: worst error in deviations that the fit itself states (every seed)",
             unknown.values("deviations"),
             3.0,
             every=True,
