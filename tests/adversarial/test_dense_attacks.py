@@ -246,3 +246,22 @@ def test_the_dense_suite_gives_the_worst_of_each_image(scenes):
 def test_the_dense_suite_is_for_segmentation():
     with pytest.raises(InputError, match="does not apply"):
         suite("dense", 0.1)
+
+
+@pytest.mark.parametrize("cls", [DensePGD, SegPGD, CosPGD, DAG])
+def test_images_below_the_bound_are_read_worse_still(cls, scenes):
+    """A mean IoU of 0.4 isn't a floor: who reports it under attack would report the clean one."""
+    model, x, y = scenes
+    moved = torch.where(torch.rand(y.shape, generator=torch.Generator().manual_seed(0)) < 0.6, y, (y + 1) % 4)
+    clean = TASK.image_iou(model(x), moved)
+    assert float(clean.max()) < 0.5
+    found = MAKE[cls]()(model, x, moved)
+    assert bool(found.success.all())
+    assert bool((TASK.image_iou(model(found.x_adv), moved) < clean - 0.05).all())
+
+
+def test_with_early_stop_images_below_the_bound_come_back(scenes):
+    model, x, y = scenes
+    found = DensePGD(0.1, steps=3, task=TASK, early_stop=True)(model, x, (y + 1) % 4)
+    assert torch.equal(found.x_adv, x)
+    assert bool(found.success.all())

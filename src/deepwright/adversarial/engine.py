@@ -28,7 +28,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.inference import frozen, require_float_images
 from deepwright.core.randomness import Streams
 from deepwright.core.requirements import require_whole
-from deepwright.core.tasks import Task
+from deepwright.core.tasks import Segmentation, Task
 
 
 @dataclass
@@ -84,6 +84,8 @@ class Attack:
     """Whether it begins with the outputs at x, which its batch then has."""
     keeps_what_holds: bool = True
     """Whether a sample where the aim holds already comes back as it is."""
+    goes_on: bool = False
+    """Whether it may be changed all the same: label maps without early stop, which can always be read worse."""
     preferred_loss: ClassVar[str] = "ce"
     refused: ClassVar[Mapping[str, str]] = {}
     """Arguments that it doesn't look at -> why: any value but the default is an error, never swallowed."""
@@ -108,6 +110,7 @@ class Attack:
         self.early_stop = switch("early_stop", early_stop)
         self.aim = self._aimed(task, loss, success, switch("targeted", targeted))
         self.loss_name = self.aim.loss if isinstance(self.aim.loss, str) else getattr(loss, "__name__", "custom")
+        self.goes_on = isinstance(self.task, Segmentation) and not self.early_stop
 
     def _aimed(
         self, task: Task | None, loss: str | LossFunction | None, success: SuccessFunction | None, targeted: bool
@@ -191,8 +194,9 @@ class Attack:
 
         Returns:
             tensors where x is; x_adv in its dtype, every coordinate rounded no farther from x than it was found. Where
-            the aim holds without an attack, x itself (but for transfer attacks, whose aim is another network); so too
-            where an attack ends in numbers that aren't finite.
+            the aim holds without an attack, x itself (but for transfer attacks, whose aim is another network, and for
+            label maps without early_stop: a mean IoU can always fall further); so too where an attack ends in numbers
+            that aren't finite.
 
         Raises:
             InputError: x outside bounds, targets or outputs that the task can't read, a task that the attack doesn't
@@ -222,7 +226,8 @@ class Attack:
             if quantize is not None:
                 best.x = on_levels(best.x, work, quantize, batch.eps, self.norm, self.bounds)
                 best.loss, best.success = victim.judge(best.x, y, rows)
-            best.stay(reached & self.keeps_what_holds, work, loss, reached)
+            if self.keeps_what_holds:  # of label maps that go on: where it did better than what was found
+                best.stay(reached & ~best.success if self.goes_on else reached, work, loss, reached)
             best.stay(~torch.isfinite(best.x).flatten(1).all(1), work, loss, reached)
             if skipped is not None:
                 best.stay(skipped, work, loss, torch.zeros_like(reached))

@@ -60,6 +60,7 @@ class DAG(Attack):
         require_whole(1, steps=steps)
         require_positive(gamma=gamma)
         self.steps, self.gamma = int(steps), float(gamma)
+        self.goes_on = isinstance(self.task, Segmentation)  # until no position is active
 
     def _aimed(self, task: Any, loss: Any, success: Any, targeted: bool) -> Aim:
         aim = super()._aimed(task, loss, success, targeted)
