@@ -46,7 +46,7 @@ from deepwright.adversarial.victim import NoGradientError
 from deepwright.core.devices import device_of, dtype_of
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.identity import digest
-from deepwright.core.inference import frozen
+from deepwright.core.inference import answering, frozen
 from deepwright.core.journal import Journal
 from deepwright.core.randomness import Streams
 from deepwright.core.requirements import require_number, require_positive, require_whole, require_within
@@ -235,7 +235,9 @@ class SAAP:
         return [d.boxes.to(x.device, torch.float64) for d in found]
 
     def _read(self, detector: nn.Module, x: Tensor) -> Tensor:
-        return self.task.read(detector(x.to(dtype_of(detector))), len(x), strict=False).to(x.dtype)
+        with answering(x, "images"):
+            out = detector(x.to(dtype_of(detector)))
+        return self.task.read(out, len(x), strict=False).to(x.dtype)
 
     def _shares(self, tau: Any, own: list[Tensor], part: slice, device: torch.device) -> Tensor:
         """(k,) of the objects of a batch, in a row."""
