@@ -97,7 +97,8 @@ def usual_l2(subject: Subject) -> float:
     Args:
         subject: of pictures or rows.
 
-    Source: "RobustBench: a standardized adversarial robustness benchmark", arXiv 2010.09670 (0.5 on CIFAR-10).
+    Sources: "RobustBench: a standardized adversarial robustness benchmark", arXiv 2010.09670 (0.5 on CIFAR-10); "Do
+    Adversarially Robust ImageNet Models Transfer Better?", arXiv 2007.08489 (3 for each architecture on ImageNet).
     """
     shape = subject.data.shape
     if subject.data.kind == "image" and shape[0] == 3:
