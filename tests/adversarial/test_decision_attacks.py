@@ -3,8 +3,9 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from deepwright.adversarial import Boundary, HopSkipJump, UniversalPerturbation, norms, robust_accuracy
+from deepwright.adversarial import Boundary, DeepFool, HopSkipJump, UniversalPerturbation, norms, robust_accuracy
 from deepwright.core.errors import InputError
 from deepwright.nets.scores_only import ScoresOnly
 
@@ -152,3 +153,48 @@ def test_inputs_share_one_shape():
     attack = UniversalPerturbation(0.3, **BOX).fit(model, [(x, y)])
     with pytest.raises(InputError, match="of shape"):
         attack(nn.Linear(3, 2).eval(), torch.rand(2, 3), torch.tensor([0, 1]))
+
+
+class Named(nn.Module):
+    """Names a class only."""
+
+    def __init__(self, network, one_hot):
+        super().__init__()
+        self.network, self.one_hot = network, one_hot
+
+    def forward(self, x):
+        named = self.network(x).argmax(1)
+        return F.one_hot(named, 2).float() if self.one_hot else named
+
+
+def test_names_of_classes_are_taken_as_one_hot_rows_and_as_indices_refused():
+    model, x, y, *_ = plane()
+    attack = HopSkipJump(iterations=2, evaluations=10, **BOX)
+    assert torch.equal(attack(Named(model, True).eval(), x, y).x_adv, attack(model, x, y).x_adv)
+    with pytest.raises(InputError, match="one_hot"):
+        attack(Named(model, False).eval(), x, y)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        Boundary(steps=100),
+        HopSkipJump(iterations=4, evaluations=40),
+        HopSkipJump(norm="linf", iterations=4, evaluations=40),
+        DeepFool(),
+    ],
+    ids=lambda a: f"{a.name} {a.norm}",
+)
+def test_rounding_loses_no_change_that_the_budget_has_room_for(conv, attack):
+    model, x, _ = conv
+    x = (x * 255).round() / 255
+    y = model(x).argmax(1)
+    near, whole = attack(model, x, y), attack(model, x, y, quantize=255)
+    levels = whole.x_adv.double() * 255
+    assert torch.allclose(levels, levels.round(), atol=1e-4)
+    assert torch.equal(model(whole.x_adv).argmax(1) != y, whole.success)
+    assert bool((whole.success | ~near.success).all())
+    assert float((whole.norm / near.norm).median()) < 1.2
+    eps = near.norm * 1.001  # no room for more: none is beyond it
+    tight = attack(model, x, y, quantize=255, eps=eps)
+    assert bool((tight.norm <= eps * (1 + 1e-5)).all())

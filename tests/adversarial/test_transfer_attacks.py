@@ -30,13 +30,13 @@ def gradient(model, x, y):
 
 
 def loop(model, x, y, ahead=0.0, decay=1.0):
-    """Momentum as written in the papers, one sample after the other."""
+    """Momentum as written in the papers, one sample after the other; points ahead are clipped to the box."""
     rows = []
     for i in range(len(x)):
         clean, label = x[i : i + 1], y[i : i + 1]
         point, momentum, alpha = clean, torch.zeros_like(clean), EPS / STEPS
         for _ in range(STEPS):
-            g = gradient(model, point + ahead * alpha * decay * momentum, label)
+            g = gradient(model, (point + ahead * alpha * decay * momentum).clamp(0, 1), label)
             momentum = decay * momentum + g / g.abs().mean()
             point = (clean + (point + alpha * momentum.sign() - clean).clamp(-EPS, EPS)).clamp(0, 1)
         rows.append(point)
@@ -47,6 +47,19 @@ def loop(model, x, y, ahead=0.0, decay=1.0):
 def test_momentum_is_that_of_the_papers(conv, attack, ahead):
     model, x, y = conv
     assert torch.allclose(attack(EPS, steps=STEPS)(model, x, y).x_adv, loop(model, x, y, ahead), atol=1e-6)
+
+
+@pytest.mark.parametrize("attack", [MIFGSM, NIFGSM, VMIFGSM])
+def test_the_surrogate_is_shown_nothing_outside_of_the_box_and_the_mask(conv, attack):
+    model, x, y = conv
+    shown = []
+    model.register_forward_pre_hook(lambda _module, given: shown.append(given[0].detach().clone()))
+    mask = torch.zeros(1, 1, *x.shape[2:])
+    mask[..., : x.shape[3] // 2] = 1
+    attack(0.4, steps=STEPS)(model, x, y, mask=mask)
+    for point in shown:
+        assert torch.equal(point.clamp(0, 1), point)
+        assert torch.equal(point[..., x.shape[3] // 2 :], x[: len(point), ..., x.shape[3] // 2 :])
 
 
 def test_on_an_affine_network_it_ends_in_the_best_corner():

@@ -22,10 +22,11 @@ from deepwright.adversarial.patches import (
 from deepwright.core.boxes import Detections
 from deepwright.core.tasks import CandidateDetection, Classification, Detection
 from deepwright.data import sar_ships, to_amplitude, to_decibels
-from deepwright.nets import CentreDetector, centre_loss, centre_targets
+from deepwright.nets import CentreDetector, centre_loss, centre_targets, small_ssd
 
 TASK = CandidateDetection(1)
 NET = CentreDetector(width=4).eval()
+SHIPS = small_ssd(1, image_size=(16, 16)).eval()
 X = torch.full((2, 1, 16, 16), 0.5)
 BOX = torch.tensor([[2.0, 2.0, 10.0, 10.0]])
 BOXES = [BOX, BOX]
@@ -51,6 +52,8 @@ def paste(x=X, y=None, **options):
 ATTENUATION = [
     Bad("no task", lambda _: hide(task=None), ("task", "CandidateDetection")),
     Bad("a task of final detections", lambda _: hide(task=Detection(1)), ("Detection", "CandidateBoxes")),
+    Bad("scenes of three channels", lambda _: hide(X.expand(2, 3, 16, 16), model=SHIPS), ("images", "3, 16", "takes")),
+    Bad("scenes of another size", lambda _: hide(X[..., :8], model=SHIPS), ("images", "(2, 1, 16, 8)", "takes")),
     Bad("a share of 0", lambda _: hide(tau=0), ("tau", "0")),
     Bad("a share in per cent", lambda _: hide(tau=10), ("tau", "10 % is 0.1")),
     Bad("a share as a word", lambda _: hide(tau="0.1"), ("tau", "'0.1'")),

@@ -144,6 +144,11 @@ SMOOTHED = [
     Bad("a plain network to certify", lambda _: certified_accuracy(NET, [(X, Y)]), ("Smoothed(model, sigma)",)),
     Bad("nothing to certify", lambda _: certified_accuracy(Smoothed(NET, 0.1), []), ("batches",)),
     Bad("labels as floats to certify", lambda _: certified_accuracy(Smoothed(NET, 0.1), [(X, Y / 1)]), ("labels",)),
+    Bad(
+        "a label beyond the classes to certify",
+        lambda _: certified_accuracy(Smoothed(NET, 0.1), [(X, Y + 1)]),
+        ("0..2",),
+    ),
     Bad("a negative radius", lambda _: certified_accuracy(Smoothed(NET, 0.1), [(X, Y)], [-1.0]), ("radius",)),
     Bad("a mean over no noise", lambda _: NoisyMean(NET, 0.1, (1, 8, 8), draws=0), ("draws",)),
     Bad("a mean over no shape", lambda _: NoisyMean(NET, 0.1, ()), ("shape",)),

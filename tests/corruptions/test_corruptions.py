@@ -1,6 +1,7 @@
 """Perturbations: one contract for all, closed forms, and other libraries' results."""
 
 import io
+import itertools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 from scipy import stats
 from torch import nn
+from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
@@ -24,7 +26,7 @@ from deepwright.corruptions import (
     names,
     opencv,
 )
-from deepwright.corruptions.filters import area_matrix, disk, fft_filter, gaussian, kernel_sigma, line, tap_filter
+from deepwright.corruptions.filters import area_means, disk, fft_filter, gaussian, kernel_sigma, line, tap_filter
 from deepwright.corruptions.static.occlusion import canny
 
 
@@ -249,5 +251,17 @@ def test_pixelate_averages_areas():
     x = torch.rand(1, 1, 8, 9)
     out = apply(x, "pixelate", 5, reference_height=None)  # factor .1: one cell
     assert torch.allclose(out, x.mean().expand_as(out))
-    half = area_matrix(9, 2)
-    assert torch.allclose(half[0, :5], torch.tensor([1.0, 1, 1, 1, 0.5]) / 4.5)
+    row = torch.eye(9)[None, None]
+    assert torch.allclose(area_means(row, (9, 2))[0, 0, :, 0], torch.tensor([1.0, 1, 1, 1, 0.5, 0, 0, 0, 0]) / 4.5)
+    for size, cells in itertools.product((8, 31, 240), (1, 3, 7, 8)):
+        x = torch.rand(2, 3, size, size, dtype=torch.float64)
+        assert torch.allclose(area_means(x, (cells, cells)).mean((2, 3)), x.mean((2, 3)))
+        if size % cells == 0:
+            assert torch.allclose(area_means(x, (cells, cells)), F.adaptive_avg_pool2d(x, cells))
+
+
+@pytest.mark.parametrize("side", [32, 33, 48])
+@pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
+def test_pixelate_gives_the_same_bits_in_any_batch(side, severity):
+    x = torch.rand(64, 3, side, side)
+    assert torch.equal(apply(x, "pixelate", severity)[:5], apply(x[:5], "pixelate", severity))

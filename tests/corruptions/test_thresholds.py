@@ -12,6 +12,7 @@ from deepwright.core.statistics import wilson
 from deepwright.core.tasks import Regression
 from deepwright.corruptions import (
     Guided,
+    InputGradient,
     failing_severity,
     failure_threshold,
     get,
@@ -39,6 +40,45 @@ def test_the_ends_are_where_the_rates_own_interval_crosses():
     assert wilson(*rate(found.low)).high > 0.5 >= wilson(*rate(found.low - 0.03)).high
     assert wilson(*rate(found.high)).low > 0.5 >= wilson(*rate(found.high - 0.03)).low
     assert found.rate == wilson(*rate(found.severity))
+
+
+class Named(nn.Module):
+    """Its outputs beside others, by name or in a tuple."""
+
+    def __init__(self, network, form):
+        super().__init__()
+        self.network, self.form = network, form
+
+    def forward(self, x):
+        return self.form(self.network(x))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda z: {"logits": z, "beside": z[:, :2]},
+        lambda z: {"scores": z, "count": len(z)},
+        lambda z: (z, z[:, :2, None]),
+    ],
+    ids=["logits", "one that fits", "tuple"],
+)
+def test_outputs_by_name_are_found(form):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4))
+    x, named = torch.rand(6, 3, 16, 16), Named(network, form)
+    y = network(x).argmax(1)
+    assert failure_threshold("contrast", named, [(x, y)]) == failure_threshold("contrast", network, [(x, y)])
+    assert torch.equal(InputGradient(named)(x), InputGradient(network)(x))
+
+
+def test_of_two_outputs_that_fit_none_is_guessed():
+    network = Named(nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4)), lambda z: {"a": z, "b": z[:, :2]})
+    x = torch.rand(2, 3, 16, 16)
+    for look in (
+        lambda: InputGradient(network)(x),
+        lambda: failure_threshold("contrast", network, [(x, torch.zeros(2).long())]),
+    ):
+        with pytest.raises(InputError, match="several of them fit"):
+            look()
 
 
 def test_none_up_to_5_and_from_the_start():

@@ -29,5 +29,9 @@ def test_large_pictures_are_fewer_whatever_is_asked_of_them(kind, shape, few):
     assert (found.get("attack_limit"), found.get("corruption_limit")) == (few, few)
 
 
-def test_what_is_said_holds():
-    assert _limits(AuditOptions("any", attack_limit=117), of("segmentation", (3, 120, 160))) == {"attack_limit": 117}
+@pytest.mark.parametrize(("kind", "usual"), [("segmentation", (8, 8, 100)), ("text", (100, 200, 200))])
+def test_what_is_said_holds_and_leaves_the_others_as_they_are(kind, usual):
+    data, names = of(kind, (3, 120, 160)), ("attack_limit", "corruption_limit", "ood_limit")
+    assert _limits(AuditOptions("any"), data) == dict(zip(names, usual))
+    for name in names[:2]:
+        assert _limits(AuditOptions("any", **{name: 117}), data) == {**dict(zip(names, usual)), name: 117}

@@ -61,6 +61,9 @@ class Aim:
         if self.task is not None or self.raw:
             return self
         z = columns(unwrap(out, n, lambda t: t.is_floating_point(), "(N, classes)"), n)
+        if not z.is_floating_point() and z.shape[1:] == (1,):
+            hint = "F.one_hot(indices, classes).float() for attacks that ask decisions only: Boundary, HopSkipJump"
+            raise InputError("the network's output", given=f"class indices, {z.dtype}", expected="scores", hint=hint)
         if z.ndim == 2 and z.shape[1] == 1 and _zeros_and_ones(y):
             return replace(self, task=Binary(), loss="margin" if self.loss == "dlr" else self.loss)
         if z.ndim != 2 or z.shape[1] < 2:

@@ -21,7 +21,8 @@ from deepwright.adversarial.aim import Aim, LossFunction, SuccessFunction, loss_
 from deepwright.adversarial.options import box, budget, steps_before, switch
 from deepwright.adversarial.probing import forward_of, probed
 from deepwright.adversarial.projections import column, norms, project, require_norm
-from deepwright.adversarial.rounding import on_levels, require_on_levels, towards, working_dtype
+from deepwright.adversarial.rounding import require_on_levels, towards, working_dtype
+from deepwright.adversarial.settling import settle
 from deepwright.adversarial.victim import Batch, Best, Victim
 from deepwright.core.devices import back_to, device_of, dtype_of
 from deepwright.core.errors import InputError
@@ -189,7 +190,8 @@ class Attack:
             through: differentiable pre-processing before the model; wrap others in `bpda`.
             eot: average over so many random forward passes (for models that are random on purpose).
             quantize: round x_adv to so many levels above zero (255 for 8-bit images), on which x must be, within the
-                budget: to the nearest levels, or where they leave the ball towards x. Success is checked after it.
+                budget: to the nearest levels, or where they leave the ball towards x. Success is checked after it;
+                where rounding loses it, it is looked for a little farther from x, as far as the budget goes.
             callback: (step, success so far).
 
         Returns:
@@ -224,8 +226,7 @@ class Attack:
             del out
             self._run(victim, batch, best)
             if quantize is not None:
-                best.x = on_levels(best.x, work, quantize, batch.eps, self.norm, self.bounds)
-                best.loss, best.success = victim.judge(best.x, y, rows)
+                settle(victim, batch, best, quantize, self.norm, self.bounds)
             if self.keeps_what_holds:  # of label maps that go on: where it did better than what was found
                 best.stay(reached & ~best.success if self.goes_on else reached, work, loss, reached)
             best.stay(~torch.isfinite(best.x).flatten(1).all(1), work, loss, reached)

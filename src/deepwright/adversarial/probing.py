@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from deepwright.adversarial.aim import Aim
 from deepwright.core.errors import InputError
+from deepwright.core.inference import answering
 
 _FEW, _MORE = 2, 16
+_FORM = "one row a sample, as the network was trained on them: a single one is x[None]"
 
 
 def forward_of(
@@ -49,12 +51,13 @@ def probed(
         eot: forward passes that are averaged; with one, a model that answers differently is refused.
 
     Raises:
-        InputError: outputs that the task can't read, or a random model.
+        InputError: inputs that the network doesn't take, outputs that the task can't read, or a random model.
     """
     few = x[:_FEW]
     copy = few.clone()
     with torch.no_grad():
-        first = forward(copy)
+        with answering(x, hint=_FORM):
+            first = forward(copy)
         if not torch.equal(copy, few):
             forward = _on_copies(forward)
         again = forward(few)

@@ -7,7 +7,6 @@ its results back to where the data came from (`home` before the work, `back_to` 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepwright.core.copies import copied
 from deepwright.core.errors import InputError
 
 Place = Tensor | nn.Module | torch.device | str
@@ -263,11 +263,11 @@ def copy_on_cpu(model: nn.Module) -> nn.Module:
     """
     if device_of(model).type == "cpu":
         return model
-    copied = copy.deepcopy(model)
+    found = copied(model)
     moved: dict[int, nn.Parameter] = {}
-    for module in copied.modules():
+    for module in found.modules():
         for name, p in list(module.named_parameters(recurse=False)):
             setattr(module, name, moved.setdefault(id(p), nn.Parameter(p.detach().cpu(), p.requires_grad)))
         for name, b in list(module.named_buffers(recurse=False)):
             setattr(module, name, b.cpu())
-    return copied
+    return found

@@ -211,6 +211,26 @@ def failed_on(
     return kind(what, given=f"{seen or type(inputs).__name__}: {first_line(error)[:200]}", **words)
 
 
+@contextmanager
+def answering(inputs: Any, what: str = "x", hint: str | None = None) -> Iterator[None]:
+    """A call of somebody's network inside the block: where it fails on its inputs, the error tells of them.
+
+    Args:
+        inputs: tensors, nested or not.
+        what: the argument that holds them.
+        hint: what may be done.
+
+    Raises:
+        InputError: the network failed; memory that ran out is raised as it is.
+    """
+    try:
+        yield
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
+        raise failed_on(inputs, error, what, expected="inputs that the network takes", hint=hint) from error
+
+
 def read_outputs(
     model: nn.Module, batches: Iterable[Tensor], read: Callable[[Any, int], Any], *, progress: str | None = None
 ) -> list[Any]:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_whole
 
 _MASK32 = 0xFFFFFFFF
 
@@ -30,9 +31,13 @@ def derive_seed(*parts: object, seed: int = 0) -> int:
 
     Args:
         parts: the key.
-        seed: the base seed.
+        seed: the base seed; NumPy's whole numbers count as Python's.
+
+    Raises:
+        InputError: a base seed that is no whole number.
     """
-    digest = hashlib.blake2b(repr((seed, *parts)).encode(), digest_size=8).digest()
+    require_whole(seed=seed)
+    digest = hashlib.blake2b(repr((int(seed), *parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
@@ -43,9 +48,13 @@ def generator(seed: int, *parts: object, device: torch.device | str = "cpu") -> 
         seed: the base seed.
         parts: a key, as in `derive_seed`.
         device: where it draws; each kind of device has numbers of its own.
+
+    Raises:
+        InputError: a seed that is no whole number.
     """
+    require_whole(seed=seed)
     result = torch.Generator(device=device)
-    result.manual_seed(derive_seed(*parts, seed=seed) if parts else seed)
+    result.manual_seed(derive_seed(*parts, seed=seed) if parts else int(seed))
     return result
 
 

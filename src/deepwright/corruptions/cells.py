@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.devices import back_to, device_of, to_model
-from deepwright.core.inference import evaluating
+from deepwright.core.inference import answering, evaluating
 from deepwright.core.tasks import Detection, Segmentation
 from deepwright.core.tasks.reading import TELLING_ROWS
 from deepwright.corruptions.engine import Perturbation
@@ -163,7 +163,8 @@ class Cells:
 
     @staticmethod
     def _outputs(model: nn.Module, x: Tensor) -> Any:
-        return model(to_model(floats(x), model).clone())  # a copy: it may write into its input
+        with answering(x, "batches"):
+            return model(to_model(floats(x), model).clone())  # a copy: it may write into its input
 
     def _error_of(self, model: nn.Module, out: Any, y: Any, n: int, clean: bool) -> Tensor:
         beside = y.to(device_of(model)) if hasattr(y, "to") else back_to(y, model)

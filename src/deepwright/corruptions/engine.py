@@ -13,6 +13,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import Streams
+from deepwright.core.requirements import require_whole
 from deepwright.corruptions.levels import Level, between, identities, severities_of
 
 Function = Callable[[Tensor, Level, "Context"], Tensor]
@@ -132,9 +133,10 @@ class Perturbation:
 
         Raises:
             InputError: severity outside 0..5, or between two levels that have nothing between them, NaN, floats outside
-                [0, 1], images under 8 pixels, a channel count that a colour perturbation can't take, an option that
-                this perturbation doesn't have.
+                [0, 1], images under 8 pixels, a channel count that a colour perturbation can't take, a seed that is no
+                whole number, an option that this perturbation doesn't have.
         """
+        require_whole(seed=seed)  # also where nothing is drawn
         self._check_options(reference_height, literal, backend)
         if not isinstance(images, Tensor):
             raise InputError("images", given=type(images).__name__, expected="a tensor (N, C, H, W) or (C, H, W)")

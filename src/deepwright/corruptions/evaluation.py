@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
-from deepwright.core.inference import evaluating
+from deepwright.core.inference import answering, evaluating
 from deepwright.core.journal import Journal
 from deepwright.core.progress import bar
 from deepwright.core.spreading import spread_map
 from deepwright.core.statistics import Interval, wilson
 from deepwright.core.tasks import Binary, Classification, MultiLabel, Segmentation, Task, mean_score
+from deepwright.core.tasks.reading import unwrap
 from deepwright.corruptions.cells import AnyPerturbation, Cells, floats, opened
 from deepwright.corruptions.results import CorruptionReport
 from deepwright.corruptions.sample_errors import ErrorOf
@@ -143,10 +144,11 @@ def _require_samples(batches: Sequence[tuple[Any, Any]]) -> None:
 
 def _classification(model: nn.Module, x: Tensor) -> Task:
     """The default: the class with the largest output, of as many as there are columns."""
-    with evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad(), answering(x[:1], "batches"):
         out = model(to_model(floats(x[:1]), model).clone())
-    if not isinstance(out, Tensor) or out.ndim != 2 or out.shape[1] < 2:
-        given = f"outputs of shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
+    out = unwrap(out, 1, lambda t: t.is_floating_point() and t.ndim == 2, "(N, classes)")
+    if out.ndim != 2 or out.shape[1] < 2:
+        given = f"outputs of shape {tuple(out.shape)}"
         raise InputError(
             "task",
             given=f"none, and {given}",

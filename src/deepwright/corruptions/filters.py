@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,12 +24,32 @@ def gaussian_matrix(size: int, sigma: float, radius: int) -> Float[Tensor, "size
 
 
 @lru_cache(maxsize=64)
-def area_matrix(size: int, cells: int) -> Float[Tensor, "cells size"]:
-    """A row-stochastic matrix that averages `size` pixels over `cells` equal intervals, split pixels by their share."""
+def area_shares(size: int, cells: int) -> tuple[Int64[Tensor, " cells"], Float[Tensor, "taps cells"]]:
+    """The first of the pixels that each of `cells` equal intervals holds, and the shares of it and those behind it."""
     edges = torch.arange(cells + 1, dtype=torch.float64) * (size / cells)
-    pixel = torch.arange(size, dtype=torch.float64)
-    shared = torch.minimum(edges[1:, None], pixel + 1) - torch.maximum(edges[:-1, None], pixel)
-    return (shared.clamp_min(0) * (cells / size)).float()
+    first = edges[:-1].long()
+    pixel = first + torch.arange(math.ceil(size / cells) + 1)[:, None]
+    shared = torch.minimum(edges[1:], pixel + 1) - torch.maximum(edges[:-1], pixel)
+    return first, (shared.clamp_min(0) * (cells / size)).float()
+
+
+def area_means(x: Float[Tensor, "n c h w"], cells: tuple[int, int]) -> Float[Tensor, "n c a b"]:
+    """Averages over a grid of equal areas, split pixels by their share: tap by tap, so that no bit hangs on the batch.
+
+    Args:
+        x: pictures.
+        cells: down and across.
+    """
+    for axis, count in ((3, cells[1]), (2, cells[0])):
+        size = x.shape[axis]
+        first, shares = (t.to(x.device) for t in area_shares(size, count))
+        shape = (-1, 1) if axis == 2 else (-1,)
+        taps = [
+            x.index_select(axis, (first + tap).clamp_max(size - 1)) * share.view(shape).to(x.dtype)
+            for tap, share in enumerate(shares)
+        ]
+        x = sum(taps[1:], taps[0])
+    return x
 
 
 def reflect_index(index: Tensor, size: int) -> Tensor:

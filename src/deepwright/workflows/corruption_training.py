@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
 
 from deepwright.checks import Finding, NotApplicableError, Subject, run_check
+from deepwright.core.copies import copied
 from deepwright.core.fit import Selection
 from deepwright.core.inference import read_outputs
 from deepwright.core.randomness import generator
@@ -59,7 +59,7 @@ def corruption_training(subject: Subject, recipe: Recipe) -> Hardened:
     score = CorruptedScore(
         subject.data.validation, subject.batch_size, subject.task, replace(mix, views=1), subject.seed
     )
-    model = copy.deepcopy(subject.model)
+    model = copied(subject.model)
     trained(model, subject, recipe, _EPOCHS, Selection(score, "both"), augment=mix, **step)
     recipe.say("corruptions that weren't trained on")
     both = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from deepwright.core.copies import copied
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.features import Activations, extract
@@ -75,7 +75,7 @@ class Guarded(nn.Module):
         if threshold is None:
             hint = "detector.calibrate(scores of held-out data), or guard(model, train)"
             raise InputError("detector", given=f"{detector.name} without a threshold", hint=hint)
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.network = copied(network).eval().requires_grad_(False)
         self.detector = _copied(detector).to(device_of(network)).eval()
         self.register_buffer("threshold", threshold.detach().clone().to(device_of(network)))
         self.layers, self.task = layers, task

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +16,7 @@ from deepwright.checks import Subject, run_check
 from deepwright.checks.monitor import RATE, measured_monitor, require_monitorable
 from deepwright.checks.preemptive import measured_preemptive, require_pictures, usual_strength
 from deepwright.checks.smoothing import SIGMA, check_smoothing, require_smoothable
+from deepwright.core.copies import copied
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.inference import read_outputs
@@ -36,7 +36,7 @@ def smoothing(subject: Subject, recipe: Recipe) -> Hardened:
     """
     sigma = SIGMA if recipe.strength is None else recipe.strength
     recipe.say(f"training on noise of deviation {sigma:g}")
-    base = copy.deepcopy(subject.model)
+    base = copied(subject.model)
     trained(base, subject, recipe, 3, augment=Noisy(sigma))
     shape = tuple(subject.data.shape)
     model = NoisyMean(base, sigma, shape, draws=_DRAWS, seed=subject.seed).to(subject.device)
@@ -73,7 +73,7 @@ def sharpening(subject: Subject, recipe: Recipe) -> Hardened:
         recipe: the strength is that of `LaplacianSharpen`, by the size of the pictures by default; 1 epoch.
     """
     strength = usual_strength(subject) if recipe.strength is None else recipe.strength
-    model = nn.Sequential(LaplacianSharpen(strength), copy.deepcopy(subject.model))
+    model = nn.Sequential(LaplacianSharpen(strength), copied(subject.model))
     recipe.say(f"training behind sharpening of strength {strength:g}")
     trained(model, subject, recipe, 1)
     recipe.say("pictures sharpened before release")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
+from deepwright.core.copies import copied
 from deepwright.core.devices import device_of, dtype_of, resolve, resolve_precision
 
 _TRUE = {
@@ -53,12 +52,12 @@ def placed(model: nn.Module, device: str | None, precision: str | None, *, mixed
         InputError: a device that isn't here, an unknown precision.
     """
     if device is not None and resolve(device, "device") != device_of(model):
-        model = copy.deepcopy(model).to(resolve(device, "device"))
+        model = copied(model).to(resolve(device, "device"))
     if precision is None:
         return model
     name = resolve_precision(precision)
     if name in _TRUE:
-        return model if dtype_of(model) == _TRUE[name] else copy.deepcopy(model).to(_TRUE[name])
+        return model if dtype_of(model) == _TRUE[name] else copied(model).to(_TRUE[name])
     return Mixed(model, _MIXED[name]).train(model.training) if mixed else model
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
 from deepwright.adversarial.training import AdversarialTraining, RobustScore, Trades, overfitted
 from deepwright.checks import NotApplicableError, Subject
 from deepwright.checks.robustness import budgets
+from deepwright.core.copies import copied
 from deepwright.core.fit import FitResult, Selection
 from deepwright.core.tasks.divergences import DISTRIBUTIONS
 from deepwright.workflows.recipes import Hardened, Recipe, trained
@@ -97,7 +97,8 @@ def usual_l2(subject: Subject) -> float:
     Args:
         subject: of pictures or rows.
 
-    Source: "RobustBench: a standardized adversarial robustness benchmark", arXiv 2010.09670 (0.5 on CIFAR-10).
+    Sources: "RobustBench: a standardized adversarial robustness benchmark", arXiv 2010.09670 (0.5 on CIFAR-10); "Do
+    Adversarially Robust ImageNet Models Transfer Better?", arXiv 2007.08489 (3 for each architecture on ImageNet).
     """
     shape = subject.data.shape
     if subject.data.kind == "image" and shape[0] == 3:
@@ -111,7 +112,7 @@ def _on_worst(subject: Subject, recipe: Recipe, way: AdversarialTraining | Trade
     recipe.say(f"{name} at a budget of {way.eps:.4g}{where}, {way.steps} step{'s' if way.steps > 1 else ''} an input")
     held = subject.data.validation.take(_JUDGED, subject.seed)
     score = RobustScore(held.inputs(), held.y, way.ball, way.task, fast, subject.batch_size, subject.seed)
-    model = copy.deepcopy(subject.model)
+    model = copied(subject.model)
     before = score(model)
     found = trained(
         model,
@@ -129,7 +130,7 @@ def _on_worst(subject: Subject, recipe: Recipe, way: AdversarialTraining | Trade
             f"{before['robust']:.1%} under ten steps at {way.eps:.4g}{where}; more epochs (--epochs), or a smaller "
             "budget (--strength)"
         )
-        return Hardened(copy.deepcopy(subject.model).eval(), notes=[note, *watched])
+        return Hardened(copied(subject.model).eval(), notes=[note, *watched])
     return Hardened(model, notes=[*_told(subject, way, len(held), before, found), *watched])
 
 

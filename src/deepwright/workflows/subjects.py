@@ -556,13 +556,13 @@ def _limits(options: SubjectOptions, data: Data) -> dict[str, Any]:
     Where every position has an answer, attacks do all their steps on all pictures: eight of them there.
     """
     given = {"attack_limit": options.attack_limit, "corruption_limit": options.corruption_limit}
-    given = {name: value for name, value in given.items() if value is not None}
-    if not given and data.kind in ("image", "segmentation", "detection") and data.shape[-1] > 64:
+    usual = {}
+    if data.kind in ("image", "segmentation", "detection") and data.shape[-1] > 64:
         few = 8 if data.kind == "segmentation" else 24
-        given = {"attack_limit": few, "corruption_limit": few, "ood_limit": 100}
-    if not given and data.kind == "text":  # each text is asked about some dozen times
-        given = {"attack_limit": 100, "corruption_limit": 200, "ood_limit": 200}
-    return given
+        usual = {"attack_limit": few, "corruption_limit": few, "ood_limit": 100}
+    elif data.kind == "text":  # each text is asked about some dozen times
+        usual = {"attack_limit": 100, "corruption_limit": 200, "ood_limit": 200}
+    return usual | {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def test_macs_are_those_that_torch_counts(name):
     module, x = build(), torch.randn(shape)
     found = gemms_from_module(module, x)
     assert found.macs == counted(module, x) > 0
-    assert (found.unmapped, found.batch) == ((), shape[0] if len(shape) > 1 else 7)
+    assert (found.unmapped, found.batch) == ((), shape[0] if len(shape) > 1 else 1)
 
 
 def test_the_transformers_macs_by_hand():
@@ -196,3 +196,49 @@ def test_keywords_are_taken():
 def test_programs_are_read_without_hooks():
     for program in (torch.jit.script(nn.Linear(7, 5)), torch.jit.trace(nn.Linear(7, 5), torch.zeros(2, 7))):
         assert gemms_from_module(program, torch.zeros(2, 7)).macs == 70
+
+
+class Tokens(nn.Module):
+    """Steps first, as torch's layers are by default."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.layer = nn.Embedding(9, 4), nn.TransformerEncoderLayer(4, 2, 8)
+
+    def forward(self, ids):
+        return self.layer(self.words(ids))
+
+
+class Scaled(nn.Module):
+    """A convolution by function, of what was scaled."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 3, 3, 3))
+
+    def forward(self, x):
+        return nn.functional.conv2d((x - 0.5) / 2, self.weight)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "samples"),
+    [
+        (nn.Conv2d(3, 8, 3), (3, 16, 16), 1),
+        (nn.Conv2d(3, 8, 3), (2, 3, 16, 16), 2),
+        (nn.Conv1d(4, 2, 3), (4, 9), 1),
+        (nn.ConvTranspose2d(3, 8, 3), (3, 16, 16), 1),
+        (Scaled(), (3, 16, 16), 1),
+        (Scaled(), (1, 3, 16, 16), 1),
+        (nn.Linear(5, 2), (5,), 1),
+        (nn.Linear(5, 2), (7, 5), 7),
+        (nn.LSTM(4, 3), (7, 4), 1),
+        (nn.LSTM(4, 3), (7, 2, 4), 2),
+        (nn.LSTM(4, 3, batch_first=True), (2, 7, 4), 2),
+    ],
+)
+def test_the_batch_is_where_the_layers_have_it(module, shape, samples):
+    assert gemms_from_module(module, torch.rand(shape)).batch == samples
+
+
+def test_the_batch_of_steps_that_come_first():
+    assert gemms_from_module(Tokens(), torch.zeros(7, 2, dtype=torch.long)).batch == 2

@@ -27,9 +27,9 @@ class HopSkipJump(Attack):
     its normal v, the mean of their directions, each signed by whether it fools (and centred); the point jumps by
     ||x_t - x|| / sqrt(t) along v (in L-inf along sign v), halved until it fools, and bisection brings it back.
 
-    Only decisions of the task are asked, so it takes networks without gradients, and those that give labels. It finds
-    small changes; what lies beyond the budget is pulled back into it. Where nothing that fools is found to begin with,
-    x stays.
+    Only decisions of the task are asked, so it takes networks without gradients, and those that name a class only: as
+    one-hot rows, `F.one_hot(classes, count).float()`. It finds small changes; what lies beyond the budget is pulled
+    back into it. Where nothing that fools is found to begin with, x stays.
 
     Args:
         eps: budget; none by default.

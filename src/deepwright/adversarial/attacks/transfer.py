@@ -112,6 +112,11 @@ class MIFGSM(Attack):
             gradient = variation.gradient(gradient)
         return gradient
 
+    def _beside(self, part: _Moving, way: Tensor) -> Tensor:
+        """The point that so much is added to, where that may change and within the box."""
+        way = way if part.mask is None else way * part.mask
+        return (part.point + way).nan_to_num(0.0, torch.inf, -torch.inf).clamp(*self.bounds)
+
     def _varied(self, copy: tuple[int, ...], streams: Sequence[Streams]) -> Callable[[Tensor], Tensor] | None:
         def varied(x: Tensor) -> Tensor:
             for variation, number, drawn in zip(self.variations, copy, streams, strict=True):
@@ -122,19 +127,20 @@ class MIFGSM(Attack):
 
 
 class NIFGSM(MIFGSM):
-    """MI-FGSM whose gradient is taken ahead, at x + alpha mu G; its arguments are those of `MIFGSM`."""
+    """MI-FGSM whose gradient is taken ahead, at x + alpha mu G, within the mask and the box; its arguments are those of
+    `MIFGSM`.
+    """
 
     def _followed(self, victim: Victim, part: _Moving, step: int) -> Tensor:
-        ahead = part.point + column(part.alpha * self.decay, part.x) * part.momentum
-        known = column(torch.isfinite(part.alpha), part.x)  # without a budget the box is the only end
-        ahead = torch.where(known, ahead, ahead.nan_to_num(0.0).clamp(*self.bounds))
-        return self._gradient(victim, part, ahead, step)
+        ahead = column(part.alpha * self.decay, part.x) * part.momentum
+        return self._gradient(victim, part, self._beside(part, ahead), step)
 
 
 class VMIFGSM(MIFGSM):
     """MI-FGSM with g + v in the place of g, v what the gradients around the previous point had beyond its own.
 
-    v = mean_i grad(x_t + r_i) - grad(x_t), r_i uniform within +-`radius` eps, of the step before (0 at the first).
+    v = mean_i grad(x_t + r_i) - grad(x_t), r_i uniform within +-`radius` eps, of the step before (0 at the first); what
+    lies outside of the mask stays, and points outside of the box are clipped to it.
 
     Args:
         eps: budget.
@@ -163,7 +169,7 @@ class VMIFGSM(MIFGSM):
             for i in range(self.neighbours):
                 drawn = streams.uniform(*own.shape[1:], low=-self.radius, high=self.radius).to(own.dtype)
                 reach = part.eps.clamp(max=self.bounds[1] - self.bounds[0])
-                near = part.point + drawn * column(reach, own)
+                near = self._beside(part, drawn * column(reach, own))
                 around += self._gradient(victim, part, near, step, draw=i + 1)
             part.beyond = around / self.neighbours - own
         return followed

@@ -32,8 +32,8 @@ def assembled(
         scene: complex fields, or None.
         found: what the search gave.
     """
-    shown = attack._shown(x, own, scene)
-    regions, taken = shown.regions, attack._taken(found["taken"], shown)
+    shown = attack.shown(x, own, scene)
+    regions, taken = shown.regions, attack.amounts(found["taken"], shown)
     if attack.levels is not None:
         unit = (attack.bounds[1] - attack.bounds[0]) / attack.levels
         taken = (rounded_down(taken / unit, regions.valid, taken.double().sum(1) / unit) * unit).minimum(shown.cap)
@@ -43,7 +43,7 @@ def assembled(
             low, span = attack.bounds[0], attack.bounds[1] - attack.bounds[0]
             images = ((images - low) / span * attack.levels).round() / attack.levels * span + low
             images = torch.where(shown.render(torch.ones_like(taken)) != x, images, x)
-        before, after = (attack.task.prediction(attack._read(detector, each)) for each in (x, images))
+        before, after = (attack.task.prediction(attack.candidates(detector, each)) for each in (x, images))
     full = shown.full if isinstance(shown, Cells) else shown.cap
     whole = full.double().sum(1)
     left = (full - taken).double()

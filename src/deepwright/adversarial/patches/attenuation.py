@@ -46,7 +46,7 @@ from deepwright.adversarial.victim import NoGradientError
 from deepwright.core.devices import device_of, dtype_of
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.identity import digest
-from deepwright.core.inference import frozen
+from deepwright.core.inference import answering, frozen
 from deepwright.core.journal import Journal
 from deepwright.core.randomness import Streams
 from deepwright.core.requirements import require_number, require_positive, require_whole, require_within
@@ -229,13 +229,24 @@ class SAAP:
     def _own(self, detector: nn.Module, x: Tensor) -> list[Tensor]:
         """What the detector claims."""
         with torch.no_grad():
-            candidates = self._read(detector, x)
+            candidates = self.candidates(detector, x)
             require_candidates(candidates)
             found = self.task.prediction(candidates)
         return [d.boxes.to(x.device, torch.float64) for d in found]
 
-    def _read(self, detector: nn.Module, x: Tensor) -> Tensor:
-        return self.task.read(detector(x.to(dtype_of(detector))), len(x), strict=False).to(x.dtype)
+    def candidates(self, detector: nn.Module, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n boxes columns"]:
+        """What the detector says of images, all its candidates.
+
+        Args:
+            detector: gives candidates.
+            x: images, where it lives.
+
+        Raises:
+            InputError: images that it doesn't take, outputs that the task can't read.
+        """
+        with answering(x, "images"):
+            out = detector(x.to(dtype_of(detector)))
+        return self.task.read(out, len(x), strict=False).to(x.dtype)
 
     def _shares(self, tau: Any, own: list[Tensor], part: slice, device: torch.device) -> Tensor:
         """(k,) of the objects of a batch, in a row."""
@@ -251,7 +262,14 @@ class SAAP:
             raise InputError("tau", given="shares outside", expected="within (0, 1]")
         return each
 
-    def _shown(self, x: Tensor, own: list[Tensor], scene: Tensor | None) -> Shown:
+    def shown(self, x: Float[Tensor, "n c h w"], own: list[Tensor], scene: Tensor | None) -> Shown:
+        """What is attenuated: pixels, or resolution cells before a receiver.
+
+        Args:
+            x: images.
+            own: boxes of each image.
+            scene: complex fields, or None.
+        """
         if scene is None:
             return Pixels.at(x, own, self.bounds[0])
         assert self.physical is not None
@@ -268,10 +286,10 @@ class SAAP:
         callback: Any,
     ) -> dict[str, Tensor]:
         """Amounts of each object, and the loss of each image over the steps."""
-        shown = self._shown(x, own, scene)
+        shown = self.shown(x, own, scene)
         n, device = len(x), x.device
         with torch.no_grad():
-            clean = strongest_candidates(self._read(detector, x), _pixel_boxes(own, x), shown.regions.image)
+            clean = strongest_candidates(self.candidates(detector, x), _pixel_boxes(own, x), shown.regions.image)
         full = shown.full if isinstance(shown, Cells) else shown.cap
         cap = shown.cap if self.budget == "amplitude" else shown.cap.square()
         goal = full if self.budget == "amplitude" else full.square()
@@ -288,7 +306,7 @@ class SAAP:
         image, boxes = shown.regions.image, _pixel_boxes(own, x)
         for step in range(steps + 1):
             last = step == steps
-            taken = self._taken(u, shown).requires_grad_(not last)
+            taken = self.amounts(u, shown).requires_grad_(not last)
             view = Scene(boxes, image, clean[objects], self.alpha, self.beta)
             value, seen = self._value(detector, shown, taken, view, ids[rows.cpu()], step, last)
             bad = ~torch.isfinite(value)
@@ -339,8 +357,13 @@ class SAAP:
             return LooseMover(step, cap, budget, shown.regions.valid, self.literal)
         return Mover(self.optimizer, step, cap, budget, self.at_most)
 
-    def _taken(self, u: Tensor, shown: Shown) -> Tensor:
-        """Amplitudes that are taken away; what the loose bound takes beyond what is there is cut, as in its images."""
+    def amounts(self, u: Float[Tensor, "k places"], shown: Shown) -> Float[Tensor, "k places"]:
+        """Amplitudes that are taken away; what the loose bound takes beyond what is there is cut, as in its images.
+
+        Args:
+            u: what the search moves, of each object.
+            shown: what is attenuated.
+        """
         if self.budget == "power":
             return shown.cap - (shown.cap.square() - u).clamp_min(0).sqrt()
         return u.clamp_min(0).minimum(shown.cap).detach()
@@ -365,13 +388,13 @@ class SAAP:
             x = shown.render(taken)
             n, size = len(x), (x.shape[2], x.shape[3])
             if self.eot is None:
-                out = self._read(detector, x)
+                out = self.candidates(detector, x)
                 return LOSSES[self.loss](out, view), self._detected(out.detach(), view.boxes, view.image, n)
             total, seen = x.new_zeros(n), torch.zeros(n, dtype=torch.bool, device=x.device)
             for s in range(self.eot.samples):
                 drawn = self.eot.draw(self.seed, ids, step * self.eot.samples + s, size, x.device)
                 moved = replace(view, boxes=self.eot.boxes(view.boxes, view.image, drawn, size))
-                out = self._read(detector, self.eot.images(x, drawn, self.bounds))
+                out = self.candidates(detector, self.eot.images(x, drawn, self.bounds))
                 if self.loss == "strongest":
                     moved = replace(moved, clean=strongest_candidates(out.detach(), moved.boxes, moved.image))
                 total = total + LOSSES[self.loss](out, moved) / self.eot.samples

@@ -36,9 +36,9 @@ Inputs = Tensor | Iterable[Any]
 class InputDetector(Detector):
     """Base of the detectors that look at inputs of a bound network: larger scores are more suspicious.
 
-    A subclass says which scores it gives (`parts`), learns from passes in `_begin`, `_add` and `_end`, and scores a
-    pass in `_parts`. Alarms are split-conformal: a clean input that is exchangeable with those of `calibrate` alarms
-    with a probability of at most 1 - tpr, whatever the scores; several scores share that level (Bonferroni).
+    A subclass says which scores it gives (`parts`), learns from passes in `begin_fit`, `learn` and `end_fit`, and
+    scores a pass in `_parts`. Alarms are split-conformal: a clean input that is exchangeable with those of `calibrate`
+    alarms with a probability of at most 1 - tpr, whatever the scores; several scores share that level (Bonferroni).
 
     A state dict knows the network that it was fitted beside; another is refused.
     """
@@ -69,6 +69,14 @@ class InputDetector(Detector):
         self._require_same_network(model)
         self._network = [(model, layers, task), watch]
         return self
+
+    def stand_beside(self, other: InputDetector) -> None:
+        """Look at the network as another detector does.
+
+        Args:
+            other: which is bound to it.
+        """
+        self._network = list(other._network)
 
     @property
     def watch(self) -> Watch:
@@ -103,7 +111,7 @@ class InputDetector(Detector):
             InputError: no network, inputs that aren't finite, of several sizes.
         """
         self._buffers.pop("fitted_", None)
-        self._begin()
+        self.begin_fit()
         marks: list[np.ndarray] = []
         low, high, shape = torch.inf, -torch.inf, None
         for seen, x in self._passes(acts):
@@ -113,10 +121,10 @@ class InputDetector(Detector):
                 raise InputError("inputs to fit on", given=f"{shape} and {tuple(x.shape[1:])}", expected="one size")
             shape, low, high = tuple(x.shape[1:]), min(low, float(x.min())), max(high, float(x.max()))
             marks.append(_marks(x))
-            self._add(seen)
+            self.learn(seen)
         if shape is None:
             raise InputError("inputs to fit on", given="0 samples", expected="at least one")
-        self._end()
+        self.end_fit()
         place = device_of(self.watch.model)
         self.remember(
             fitted_=torch.ones((), dtype=torch.bool, device=place),
@@ -233,13 +241,17 @@ class InputDetector(Detector):
         one = conformal_alarm_rate(n, float(self.alpha_) / m)
         return one if m == 1 else Interval(float(self.alpha_), 0.0, min(1.0, one.high * m))
 
-    def _begin(self) -> None:
+    def begin_fit(self) -> None:
         """Before the first pass of a fit."""
 
-    def _add(self, seen: Seen) -> None:
-        """One pass of a fit."""
+    def learn(self, seen: Seen) -> None:
+        """One pass of a fit.
 
-    def _end(self) -> None:
+        Args:
+            seen: what it left behind.
+        """
+
+    def end_fit(self) -> None:
         """After the last pass of a fit."""
 
     def _parts(self, seen: Seen) -> Float[Tensor, "n m"]:

@@ -43,10 +43,16 @@ class Standardised(InputDetector):
         """How many numbers were alike on all clean images."""
         return int((~self.kept_).sum())
 
-    def _begin(self) -> None:
+    def begin_fit(self) -> None:
+        """See `InputDetector.begin_fit`."""
         self._vectors = []
 
-    def _add(self, seen: Seen) -> None:
+    def learn(self, seen: Seen) -> None:
+        """See `InputDetector.learn`.
+
+        Args:
+            seen: what a pass left behind.
+        """
         self._vectors.append(image_features(seen.maps, self.stats))
 
     def _standards(self) -> Float[Tensor, "n m"]:
@@ -85,7 +91,8 @@ class ImageFeatures(Standardised):
     whiten_: Tensor
     shrinkage_: Tensor
 
-    def _end(self) -> None:
+    def end_fit(self) -> None:
+        """See `InputDetector.end_fit`."""
         covariance, shrinkage = ledoit_wolf(self._standards())
         self.remember(whiten_=inverse_root(covariance), shrinkage_=torch.tensor(shrinkage, device=covariance.device))
 
@@ -115,10 +122,16 @@ class DenseFeatures(InputDetector):
         self.top = float(top)
         self._sums: dict[str, Tensor] = {}
 
-    def _begin(self) -> None:
+    def begin_fit(self) -> None:
+        """See `InputDetector.begin_fit`."""
         self._sums = {}
 
-    def _add(self, seen: Seen) -> None:
+    def learn(self, seen: Seen) -> None:
+        """See `InputDetector.learn`.
+
+        Args:
+            seen: what a pass left behind.
+        """
         field = dense_features(seen.maps)
         rows, classes = _rows(field), classes_at(seen.logits, field).flatten()
         count = 1 if seen.logits is None else seen.logits.shape[1]
@@ -134,7 +147,8 @@ class DenseFeatures(InputDetector):
         sums["sum"].index_add_(0, classes, moved)
         sums["outer"] += moved.T @ moved
 
-    def _end(self) -> None:
+    def end_fit(self) -> None:
+        """See `InputDetector.end_fit`."""
         sums, self._sums = self._sums, {}
         count, total = sums["count"], sums["count"].sum()
         means = sums["sum"] / count.clamp_min(1)[:, None]

@@ -82,7 +82,7 @@ class DenseFeatureDetector(InputDetector):
         """
         super().bind(model, layers, task)
         for each in self._each():
-            each._network = list(self._network)
+            each.stand_beside(self)
         return self
 
     def examples(self, x: Inputs) -> Self:
@@ -197,17 +197,24 @@ class DenseFeatureDetector(InputDetector):
                 return each
         raise InputError("heat map", given=f"scores {self.scores}", expected="'dense' or 'top' among them")
 
-    def _begin(self) -> None:
+    def begin_fit(self) -> None:
+        """See `InputDetector.begin_fit`."""
         for each in self._each():
-            each._begin()
+            each.begin_fit()
 
-    def _add(self, seen: Seen) -> None:
-        for each in self._each():
-            each._add(seen)
+    def learn(self, seen: Seen) -> None:
+        """See `InputDetector.learn`.
 
-    def _end(self) -> None:
+        Args:
+            seen: what a pass left behind.
+        """
         for each in self._each():
-            each._end()
+            each.learn(seen)
+
+    def end_fit(self) -> None:
+        """See `InputDetector.end_fit`."""
+        for each in self._each():
+            each.end_fit()
 
     def _parts(self, seen: Seen) -> Float[Tensor, "n m"]:
         return torch.cat([each.graph_parts(seen) for each in self._each()], 1)

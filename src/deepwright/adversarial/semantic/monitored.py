@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from deepwright.adversarial.semantic.detector import InputDetector
+from deepwright.core.copies import copied
 from deepwright.core.errors import NotCalibratedError
 
 
@@ -28,7 +28,7 @@ class Monitored(nn.Module):
         if "thresholds_" not in dict(detector.named_buffers()):
             raise NotCalibratedError(detector.name)
         watch = detector.watch
-        self.network = copy.deepcopy(watch.model).eval().requires_grad_(False)
+        self.network = copied(watch.model).eval().requires_grad_(False)
         self.detector = detector.unbound().bind(self.network, watch.layers, watch.task).eval()
 
     def forward(self, x: Float[Tensor, "n ..."]) -> Any:

@@ -36,7 +36,8 @@ class NearestFeatures(Standardised):
         require_whole(1, k=k)
         self.k = int(k)
 
-    def _end(self) -> None:
+    def end_fit(self) -> None:
+        """See `InputDetector.end_fit`."""
         self.remember(known_=spread(_at_least(self._standards(), self.k), _MOST))
 
     def _parts(self, seen: Seen) -> Float[Tensor, "n one"]:
@@ -63,13 +64,20 @@ class LocalDimension(InputDetector):
         self.k = int(k)
         self._layers: list[list[Tensor]] = []
 
-    def _begin(self) -> None:
+    def begin_fit(self) -> None:
+        """See `InputDetector.begin_fit`."""
         self._layers = []
 
-    def _add(self, seen: Seen) -> None:
+    def learn(self, seen: Seen) -> None:
+        """See `InputDetector.learn`.
+
+        Args:
+            seen: what a pass left behind.
+        """
         self._layers.append(_channel_means(seen))
 
-    def _end(self) -> None:
+    def end_fit(self) -> None:
+        """See `InputDetector.end_fit`."""
         layers, self._layers = [spread(torch.cat(parts), _MOST) for parts in zip(*self._layers)], []
         _at_least(layers[0], self.k)
         self.remember(**{f"known{i}_": layer for i, layer in enumerate(layers)})
@@ -104,15 +112,22 @@ class ClassDistances(InputDetector):
         self.epsilon = float(epsilon)
         self._kept: list[tuple[Tensor, list[Tensor]]] = []
 
-    def _begin(self) -> None:
+    def begin_fit(self) -> None:
+        """See `InputDetector.begin_fit`."""
         self._kept = []
 
-    def _add(self, seen: Seen) -> None:
+    def learn(self, seen: Seen) -> None:
+        """See `InputDetector.learn`.
+
+        Args:
+            seen: what a pass left behind.
+        """
         means = _channel_means(seen)
         classes = classes_at(seen.logits, means[0][:, :, None])[:, 0]
         self._kept.append((classes, means))
 
-    def _end(self) -> None:
+    def end_fit(self) -> None:
+        """See `InputDetector.end_fit`."""
         classes = torch.cat([c for c, _ in self._kept])
         layers, self._kept = [torch.cat(parts) for parts in zip(*(m for _, m in self._kept))], []
         there = classes.unique()
@@ -167,7 +182,8 @@ class SupervisedFeatures(Standardised):
         self._attacked = [image_features(seen.maps, self.stats) for seen, _ in self._passes(x)]
         return self
 
-    def _end(self) -> None:
+    def end_fit(self) -> None:
+        """See `InputDetector.end_fit`."""
         if not self._attacked:
             hint = "detector.attacked(images).fit(clean)"
             raise InputError(self.name, given="no attacked images", expected="some to tell from clean ones", hint=hint)

@@ -85,17 +85,24 @@ class OneClassUncertainty(InputDetector):
         self.nu = float(nu)
         self._rows: list[Tensor] = []
 
-    def _begin(self) -> None:
+    def begin_fit(self) -> None:
+        """See `InputDetector.begin_fit`."""
         self._rows = []
 
-    def _add(self, seen: Seen) -> None:
+    def learn(self, seen: Seen) -> None:
+        """See `InputDetector.learn`.
+
+        Args:
+            seen: what a pass left behind.
+        """
         self._rows.append(self._three(seen))
 
     def _three(self, seen: Seen) -> Float[Tensor, "n 3"]:
         z = required(seen.logits)
         return torch.stack([mean_uncertainty(z, kind) for kind in KINDS], 1)
 
-    def _end(self) -> None:
+    def end_fit(self) -> None:
+        """See `InputDetector.end_fit`."""
         from sklearn.svm import OneClassSVM
 
         rows, self._rows = torch.cat(self._rows), []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepwright.core.copies import copied
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.fit import adamw, fit
@@ -48,7 +48,7 @@ def align_surrogate(
     for network in (model, *witnesses):
         require_network(network)
     require_positive(lr=lr)
-    aligned = copy.deepcopy(model)
+    aligned = copied(model)
     wanted = torch.stack([_logarithms(w, x, batch_size) for w in witnesses], 1)
     fit(
         aligned,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial.smoothing.smoothed import ABSTAINED, Smoothed
+from deepwright.adversarial.smoothing.votes import classes_of
 from deepwright.core.errors import InputError
 from deepwright.core.identity import digest
 from deepwright.core.inference import require_labels
@@ -112,9 +113,12 @@ def certified_accuracy(
     right: list[bool] = []
     radius: list[float] = []
     undecided = 0
+    classes: int | None = None
     with bar(description, None) as running:
         for batch in batches:
             x, y = _pair(batch)
+            classes = classes_of(smoothed.model, x, smoothed.task) if classes is None else classes
+            require_labels(y, classes, len(x))
             name, print_ = str(len(right)), "" if checkpoint is None else str(digest([x, y], "data"))
             row = log.same(name, print_, len(right))
             if row is None:
@@ -150,6 +154,4 @@ def _rising(radii: Sequence[float]) -> tuple[float, ...]:
 def _pair(batch: Any) -> tuple[Tensor, Tensor]:
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         raise InputError("batches", given=type(batch).__name__, expected="pairs (inputs, labels)", hint="[(x, y)]")
-    x, y = batch
-    require_labels(y, None, len(x))
-    return x, y
+    return batch[0], batch[1]

@@ -111,6 +111,19 @@ class Voter:
         return found[:, : self.classes]
 
 
+def classes_of(model: nn.Module, x: Float[Tensor, "n ..."], task: Task | None) -> int:
+    """How many classes a network tells apart.
+
+    Args:
+        model: left as found.
+        x: some inputs.
+        task: what its outputs mean; None for classes.
+    """
+    require_inputs(x, None)
+    with frozen(model), torch.no_grad():
+        return Voter(model, x, task, 1.0, 0, 1).classes
+
+
 def counted(
     model: nn.Module,
     x: Float[Tensor, "n ..."],

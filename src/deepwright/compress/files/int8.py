@@ -5,7 +5,6 @@ Batch norms are folded into their convolutions first; which tensors share a scal
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,6 +15,7 @@ from deepwright.compress.arguments import calibration_batches, require_batch
 from deepwright.compress.exporting import export_program, quiet
 from deepwright.compress.files.quantiser import integer_only_quantiser
 from deepwright.compress.files.requirements import require_torchao
+from deepwright.core.copies import copied
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 
@@ -64,7 +64,7 @@ def quantize(
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e, prepare_qat_pt2e
 
         training = train is not None
-        exported = export_program(copy.deepcopy(model), example, dynamic_batch=dynamic_batch, training=training)
+        exported = export_program(copied(model), example, dynamic_batch=dynamic_batch, training=training)
         prepare = prepare_qat_pt2e if training else prepare_pt2e
         prepared = prepare(exported.module(), integer_only_quantiser(training, symmetric))
         _show(prepared, batches, model)

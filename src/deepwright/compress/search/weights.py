@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from deepwright.compress.search.space import COSTS, Space, in_turn
 from deepwright.compress.surgery import gradient_scores
+from deepwright.core.copies import copied
 from deepwright.core.devices import device_of, to_model
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import evaluating
@@ -220,7 +220,7 @@ class WeightSpace(Space):
 
     def build(self, mask: Bool[Array, " d"]) -> nn.Module:
         """A copy with zeros where the mask has them."""
-        model = copy.deepcopy(self.model)
+        model = copied(self.model)
         bits = self.split(mask[None])
         with torch.no_grad():
             for name, p in model.named_parameters():

@@ -6,7 +6,6 @@ masked original (`verify`), and the caller's network is never touched unless `in
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +29,7 @@ from deepwright.compress.surgery.repair import (
     set_sizes,
     weight_shape,
 )
+from deepwright.core.copies import copied
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_network
@@ -138,7 +138,7 @@ def _cut(model: nn.Module, plan: Plan, kept: dict[str, dict[int, np.ndarray]], a
         if data.ndim == 4 and old.is_contiguous(memory_format=torch.channels_last) and not old.is_contiguous():
             data = data.contiguous(memory_format=torch.channels_last)
         replaced[id(old)] = nn.Parameter(data, old.requires_grad) if isinstance(old, nn.Parameter) else data
-    small = copy.deepcopy(model, dict(replaced))  # what is in the memo is taken as it is, not copied first
+    small = copied(model, replaced)  # what is in the memo is taken as it is, not copied first
     widths = {n: weight_shape(m) for n, m in model.named_modules()}
     for name, module in small.named_modules():
         set_sizes(module, widths[name], attributes)

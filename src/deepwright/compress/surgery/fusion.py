@@ -9,7 +9,6 @@ Source: "PruneFuse: Efficient Data Selection via Weight Pruning and Network Fusi
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
 
@@ -22,6 +21,7 @@ from deepwright.compress.errors import FusionError
 from deepwright.compress.surgery.index_maps import IndexMap
 from deepwright.compress.surgery.preserving import Preserving
 from deepwright.compress.surgery.proof import TOLERANCE, difference, require_same_function, tensors_of
+from deepwright.core.copies import copied
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
@@ -68,7 +68,7 @@ def embed(
         raise InputError("graph", given=given, expected="it goes with rest='function_preserving'", hint=_GRAPH_HINT)
     if rest == "zero":
         warnings.warn("rest='zero': new channels get no gradient and never learn", stacklevel=2)
-    fused = copy.deepcopy(big)
+    fused = copied(big)
     seed = 0
     if generator is not None:
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))

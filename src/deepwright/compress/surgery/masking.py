@@ -6,7 +6,6 @@ no more: sparsity, what can be compacted, and what was shrunk are three numbers.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -21,6 +20,7 @@ from deepwright.compress.surgery.cutting import ShrinkResult, shrink
 from deepwright.compress.surgery.dead import find_dead
 from deepwright.compress.surgery.plans import Plan
 from deepwright.compress.surgery.proof import require_same_function
+from deepwright.core.copies import copied
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_network
@@ -84,7 +84,7 @@ class MaskHandle:
         Raises:
             SurgeryError: the result would not compute what the masked model does.
         """
-        bare = copy.deepcopy(self.model)
+        bare = copied(self.model)
         for name in self._places:
             owner, _, leaf = name.rpartition(".")
             parametrize.remove_parametrizations(bare.get_submodule(owner), leaf, leave_parametrized=False)
@@ -92,7 +92,7 @@ class MaskHandle:
             for name, keep in self.masks.items():
                 weight = bare.get_parameter(name)
                 weight.masked_fill_(~keep.to(weight.device), 0)
-        masked = copy.deepcopy(bare)
+        masked = copied(bare)
         own = ShrinkGraph.from_module(bare, graph.example, kwargs=graph.kwargs, **graph.options)
         dead = find_dead(own, dict(bare.named_parameters(remove_duplicate=False)))
         with torch.no_grad():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from deepwright.compress.errors import SurgeryError
 from deepwright.compress.surgery.fixed_sizes import Removed, fixed_sizes
 from deepwright.compress.surgery.masked_original import MaskedOriginal, to_dtype
 from deepwright.compress.surgery.plans import Plan, kept_indices
+from deepwright.core.copies import copied
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError, first_line
 from deepwright.core.inference import evaluating
@@ -318,7 +318,7 @@ def difference(a: Tensor, b: Tensor) -> tuple[float, float]:
 
 
 def _twin(small: nn.Module, dtype: torch.dtype | None) -> nn.Module:
-    twin = copy.deepcopy(small)
+    twin = copied(small)
     return twin.to(dtype) if dtype is not None else twin
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepwright.core.copies import copied
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_network, require_whole, require_within
 from deepwright.core.results import Table
@@ -205,7 +205,7 @@ def repair(
     folder = None if checkpoint is None else Path(checkpoint)
     limits: dict[str, Any] = {"max_xte": max_xte, "timeout": timeout, "frozen": frozen, "checkpoint": folder}
     before = evaluate(sim, network, scenarios, **limits)
-    repaired = copy.deepcopy(network).train()
+    repaired = copied(network).train()
     imitate(
         repaired,
         data,

@@ -1,7 +1,7 @@
 """Where a network looks: gradients at the input, Grad-CAM of a layer, the energy of its activations.
 
-Each map is brought to [0, 1] by its own smallest and largest value. A network's answer is its largest output; where it
-gives one number, as a steering angle, that number.
+Each map is brought to [0, 1] by its own smallest and largest value. A network's answer is its largest output (of a
+tuple or dict, of its logits); where it gives one number, as a steering angle, that number.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from torch.nn import functional as F
 
 from deepwright.core.devices import back_to, to_model
 from deepwright.core.errors import InputError, unknown_name
-from deepwright.core.inference import frozen, require_gradients
+from deepwright.core.inference import answering, frozen, require_gradients
 from deepwright.core.requirements import require_callable, require_network
+from deepwright.core.tasks.reading import unwrap
 
 Score = Callable[[Any], Tensor]
 
@@ -58,7 +59,9 @@ class InputGradient:
         """
         with torch.enable_grad(), frozen(self.model):
             x = to_model(images.detach(), self.model).clone().requires_grad_(True)
-            (slope,) = torch.autograd.grad(_answer(self.model(x), self.score, len(x)).sum(), x)
+            with answering(x, "images"):
+                out = self.model(x)
+            (slope,) = torch.autograd.grad(_answer(out, self.score, len(x)).sum(), x)
         return back_to(unit_range(slope.float().abs().amax(1)), images)
 
 
@@ -92,7 +95,9 @@ class GradCAM:
         """
         with torch.enable_grad(), frozen(self.model), _output_of(self.model, self.layer) as seen:
             x = to_model(images.detach(), self.model).clone().requires_grad_(True)
-            answer = _answer(self.model(x), self.score, len(x)).sum()
+            with answering(x, "images"):
+                out = self.model(x)
+            answer = _answer(out, self.score, len(x)).sum()
             maps = _maps(seen, self.layer)
             (slope,) = torch.autograd.grad(answer, maps, allow_unused=True)
         maps = maps.detach().float()
@@ -126,7 +131,8 @@ class ActivationEnergy:
             images: in [0, 1].
         """
         with torch.no_grad(), frozen(self.model), _output_of(self.model, self.layer) as seen:
-            self.model(to_model(images, self.model).clone())
+            with answering(images, "images"):
+                self.model(to_model(images, self.model).clone())
             energy = _maps(seen, self.layer).float().abs().sum(1, keepdim=True)
         return back_to(_enlarged(energy, images), images)
 
@@ -147,9 +153,11 @@ def _module(model: nn.Module, layer: str) -> nn.Module:
 
 def _answer(out: Any, score: Score | None, n: int) -> Tensor:
     """(N,) what the network says of each image."""
-    found = out if score is None else score(out)
-    if score is None and isinstance(found, Tensor) and found.ndim == 2:
-        found = found.amax(1)
+    if score is None:
+        found = unwrap(out, n, lambda t: t.is_floating_point() and t.ndim <= 2, "(N,) or (N, outputs)")
+        found = found.amax(1) if found.ndim == 2 else found
+    else:
+        found = score(out)
     if not isinstance(found, Tensor) or found.shape != (n,):
         given = f"outputs of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
         expected = "(N,) or (N, outputs)" if score is None else f"({n},) from `score`"

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deepwright.corruptions.engine import Context, Perturbation
-from deepwright.corruptions.filters import affine, area_matrix, displace, gaussian
+from deepwright.corruptions.filters import affine, area_means, displace, gaussian
 
 
 def shear(x: Tensor, slope: float, context: Context) -> Tensor:
@@ -58,8 +58,7 @@ def pixelate(x: Tensor, factor: float, context: Context) -> Tensor:
     """Exact area averages, enlarged by the nearest neighbour."""
     h, w = x.shape[-2:]
     small = (max(1, int(h * factor)), max(1, int(w * factor)))
-    down, across = area_matrix(h, small[0]).to(x.device), area_matrix(w, small[1]).to(x.device)
-    return F.interpolate(down @ (x @ across.T), size=(h, w), mode="nearest")
+    return F.interpolate(area_means(x, small), size=(h, w), mode="nearest")
 
 
 GEOMETRY = (

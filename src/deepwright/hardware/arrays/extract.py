@@ -50,10 +50,10 @@ def gemms_from_module(module: nn.Module, example_inputs: Any, *, bytes_per_eleme
     require_network(module, "module")
     module = getattr(module, "_orig_mod", module)  # what torch.compile was given
     args, kwargs = _arguments(to_model(example_inputs, module))
-    batch = _batch(args, kwargs)
+    example, batch = _batch(args, kwargs)
     element = _element(module) if bytes_per_element is None else bytes_per_element
     require_whole(1, bytes_per_element=element)
-    watch = _Watch()
+    watch = _Watch(example)
     devices = [device_of(module)] if device_of(module).type == "cuda" else []
     with (
         torch.random.fork_rng(devices),
@@ -79,7 +79,7 @@ def gemms_from_module(module: nn.Module, example_inputs: Any, *, bytes_per_eleme
         raise InputError("module", given=given, expected="products that an array can take")
     return Workload(
         merged(watch.gemms),
-        batch=batch,
+        batch=batch if watch.samples is None else watch.samples,
         bytes_per_element=element,
         unmapped=tuple(watch.missing),
         unmapped_macs=watch.missing_macs,
@@ -92,7 +92,8 @@ def _arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (inputs, {}) if type(inputs) in (tuple, list) else ((inputs,), {})
 
 
-def _batch(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+def _batch(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor | None, int]:
+    """The tensor that tells the batch, and the samples in it where they come first."""
     tensors = [t for t in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
     packed = [p for p in args if isinstance(p, PackedSequence)]
     if not tensors and not packed:
@@ -100,8 +101,8 @@ def _batch(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     if any(t.numel() == 0 for t in tensors):
         raise InputError("example_inputs", given="a tensor without elements", expected="at least one sample and token")
     if packed and packed[0].batch_sizes is not None:
-        return int(packed[0].batch_sizes[0])
-    return len(tensors[0]) if tensors[0].ndim else 1
+        return None, int(packed[0].batch_sizes[0])
+    return tensors[0], len(tensors[0]) if tensors[0].ndim else 1
 
 
 def _element(module: nn.Module) -> int:
@@ -138,10 +139,16 @@ class _Watch(Others):
         gemms: in order.
         missing: what multiplies and isn't mapped.
         missing_macs: of these, where their number is known.
+        samples: in the example, where a layer that takes it says that its first axis isn't that of samples.
+
+    Args:
+        example: the tensor that the batch is read from, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, example: Tensor | None) -> None:
         super().__init__()
+        self.samples: int | None = None
+        self._shape = None if example is None else tuple(example.shape)
         self.gemms: list[GEMM] = []
         self.missing: dict[str, None] = {}
         self.missing_macs = 0
@@ -158,6 +165,8 @@ class _Watch(Others):
         where = self._inside[-1] if self._inside else ""
         read = _SIZES.get(name) if space == "aten" else None
         if read is not None:
+            if read is _convolution and self._shape is not None and tuple(args[0].shape) == (1, *self._shape):
+                self.samples = 1  # torch puts the axis of samples before one image
             for word, (M, K, N, parallel) in read(args, out).items():
                 if min(M, K, N, parallel) > 0:  # of nothing, nothing is made
                     self.gemms.append(GEMM(M, K, N, 1, parallel, f"{where or name}{word}"))
@@ -174,6 +183,8 @@ class _Watch(Others):
         def entering(name: str) -> Callable[..., None]:
             def enter(called: nn.Module, args: Any, kwargs: Any) -> None:
                 self._inside.append(name)
+                if self.samples is None and self._shape is not None:
+                    self.samples = _samples(called, args[0] if args else None, self._shape)
                 if isinstance(called, _RECURRENT):
                     if not self._recurrent:
                         self.gemms += recurrent_gemms(called, args[0] if args else kwargs["input"], name)
@@ -195,6 +206,22 @@ class _Watch(Others):
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def _samples(layer: nn.Module, x: Any, shape: tuple[int, ...]) -> int | None:
+    """Samples in the example, where a layer is called with it, or with what is made of each of its steps.
+
+    Args:
+        layer: the module.
+        x: its first input.
+        shape: of the example.
+    """
+    if not isinstance(x, Tensor):
+        return None
+    if tuple(x.shape) == shape and x.ndim == (1 if isinstance(layer, nn.Linear) else 2):
+        return 1 if isinstance(layer, (nn.Linear, nn.MultiheadAttention, *_RECURRENT)) else None
+    in_steps = isinstance(layer, (nn.MultiheadAttention, *_RECURRENT)) and not layer.batch_first
+    return shape[1] if in_steps and x.ndim == 3 and tuple(x.shape[:2]) == shape[:2] else None
 
 
 def recurrent_gemms(layer: nn.RNNBase, x: Tensor | PackedSequence, name: str) -> list[GEMM]:
