@@ -129,7 +129,26 @@ SYSTEMS: tuple[System, ...] = (
         ("BBAS", "OutsideTheBox", "DetectorSuite"),
         "bbas",
     ),
-    System("dgp", "Prompts for out-of-distribution graphs", "2603.29644", "ood"),
+    System(
+        "dgp",
+        "Foreign graphs on a frozen graph encoder: prompts that weigh edges, their rivals, pre-training without labels",
+        "2603.29644",
+        "ood",
+        "dgp",
+        (
+            *("DGP", "SSD", "AAGOD", "GOODD", "WeightedGIN", "EdgePrompt", "adapt_encoder"),
+            *(
+                "pretrain_graphcl",
+                "pretrain_simgrace",
+                "GraphSuite",
+                "FiveStatistics",
+                "WeisfeilerLehman",
+                "draw_edges",
+            ),
+        ),
+        "dgp",
+        missing="GraphDE; ego-graphs of nodes; an audit of graph networks; runs on several devices",
+    ),
     System("roast", "Risk-aware outlier exposure", "2603.26093", "ood"),
     System("hsfm", "Hard-set-guided meta-learning of last layers", "2603.29313", "shift"),
     System(

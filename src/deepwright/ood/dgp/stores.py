@@ -1,0 +1,69 @@
+"""A network in training that carries its graphs: they travel with it, and an index cuts a batch where it trains."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from deepwright.core.errors import InputError
+from deepwright.graphs import GraphBatch
+
+_PARTS = ("x", "edge_index", "node_ptr", "edge_ptr", "edge_order")
+
+
+class WithGraphs(nn.Module):
+    """Base of what `core.fit` trains on graphs: its batches are indices into `graphs`.
+
+    The graphs are buffers, so that they move with the network and belong to a checkpoint's identity; they aren't stored
+    in it.
+
+    Args:
+        graphs: to train on.
+    """
+
+    def __init__(self, graphs: GraphBatch) -> None:
+        super().__init__()
+        for name in _PARTS:
+            self.register_buffer(f"graphs_{name}", getattr(graphs, name), persistent=False)
+
+    @property
+    def graphs(self) -> GraphBatch:
+        """All of them, where the network is."""
+        return GraphBatch(*(self.get_buffer(f"graphs_{name}") for name in _PARTS))
+
+    def cut(self, rows: Tensor) -> GraphBatch:
+        """Some of the graphs.
+
+        Args:
+            rows: their numbers.
+        """
+        return self.graphs[rows]
+
+
+def indices(graphs: GraphBatch, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """What `core.fit` takes for training data: numbers of graphs, and labels (the numbers again where there are none).
+
+    Args:
+        graphs: to train on.
+        y: labels.
+    """
+    rows = torch.arange(len(graphs))
+    return rows, rows if y is None else y.cpu()
+
+
+def whole_batches(graphs: int, batch_size: int) -> int:
+    """The batch size, or the next above it that leaves no last batch of one graph, of which there are no statistics.
+
+    Args:
+        graphs: how many there are.
+        batch_size: as asked for.
+
+    Raises:
+        InputError: one graph alone.
+    """
+    if graphs < 2:
+        raise InputError("graphs to train on", given=graphs, expected="two or more")
+    size = max(batch_size, 2)
+    while graphs % size == 1:
+        size += 1
+    return size
