@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -38,16 +40,16 @@ class Adam:
             moved.append(part - (self.lr / fix1) * m / ((v / fix2).sqrt() + self.eps))
         return moved
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         """Plain data, from which `load` goes on."""
         return {"taken": self.taken, "first": self.first, "second": self.second}
 
-    def load(self, state: dict[str, list[Tensor]]) -> None:
+    def load(self, state: dict[str, Any]) -> None:
         """Go on from a state.
 
         Args:
             state: of `state`.
         """
-        self.taken = int(state["taken"])  # type: ignore[call-overload]
+        self.taken = state["taken"]
         self.first = [a.to(b) for a, b in zip(state["first"], self.first)]
         self.second = [a.to(b) for a, b in zip(state["second"], self.second)]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -81,12 +80,23 @@ class GroupDROLoss(nn.Module):
         losses = F.cross_entropy(logits, y, reduction="none")
         if len(groups) and int(groups.max()) >= self.groups:
             raise InputError("groups", given=f"group {int(groups.max())}", expected=f"0..{self.groups - 1}")
+        q = self.grown(losses.detach(), groups) if self.training else self.q
+        return (q.to(losses) * self._means(losses, groups)).sum()
+
+    def _means(self, losses: Tensor, groups: Tensor) -> Tensor:
         sums, counts = totals(losses, groups, self.groups)
-        mean = sums / counts.clamp_min(1) + torch.where(counts > 0, self.extra.to(losses), torch.zeros_like(counts))
-        if self.training:
-            grown = self.q * torch.exp(self.eta * mean.detach().to(self.q))
-            self.q.copy_(grown / grown.sum())
-        return (self.q.to(mean) * mean).sum()
+        return sums / counts.clamp_min(1) + torch.where(counts > 0, self.extra.to(losses), torch.zeros_like(counts))
+
+    def grown(self, losses: Float[Tensor, " n"], groups: Int64[Tensor, " n"]) -> Float[Tensor, " groups"]:
+        """q after a batch.
+
+        Args:
+            losses: of its samples.
+            groups: of them.
+        """
+        grown = self.q * torch.exp(self.eta * self._means(losses, groups).to(self.q))
+        self.q.copy_(grown / grown.sum())
+        return self.q.to(losses)
 
 
 class GroupDRO(HeadMethod):
@@ -148,7 +158,12 @@ class GroupDRO(HeadMethod):
     def _fitted(self, problem: Problem, x: Tensor, y: Tensor, groups: Tensor, l2: float) -> Head:
         counts = torch.bincount(groups, minlength=problem.groups)
         loss = GroupDROLoss(problem.groups, self.eta, counts=counts.cpu(), adjustment=self.adjustment).to(x.device)
-        head = descend(lambda logits: loss(logits, y, groups), x, erm_head(problem), self.steps, self.lr, l2)
+        size = counts.clamp_min(1).to(x)
+
+        def weigh(losses: Tensor) -> Tensor:
+            return (loss.grown(losses, groups) / size)[groups]
+
+        head = descend(weigh, x, y, erm_head(problem), self.steps, self.lr, l2)
         self.q_ = loss.q
         return head
 
@@ -189,10 +204,10 @@ class CVaRDRO(HeadMethod):
         def fitted(alpha: float) -> Head:
             worst = max(1, math.ceil(alpha * len(problem.y)))
 
-            def loss(logits: Tensor) -> Tensor:
-                return F.cross_entropy(logits, problem.y, reduction="none").topk(worst).values.mean()
+            def weigh(losses: Tensor) -> Tensor:
+                return torch.zeros_like(losses).index_fill_(0, losses.topk(worst).indices, 1 / worst)
 
-            return descend(loss, problem.x, erm_head(problem), self.steps, self.lr, self.l2)
+            return descend(weigh, problem.x, problem.y, erm_head(problem), self.steps, self.lr, self.l2)
 
         alpha, head = chosen_on_validation(problem, self.alpha, fitted, self.select)
         self.chosen_ = {"alpha": alpha}
@@ -287,23 +302,26 @@ class JTTSampler(Sampler[int]):
         return iter(self.rows[order].tolist())
 
 
-def descend(loss: Any, x: Tensor, start: Head, steps: int, lr: float, l2: float) -> Head:
-    """A head after full-batch Adam on a loss of its logits with a pull to 0; the rate falls to 0.
+def descend(
+    weigh: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, start: Head, steps: int, lr: float, l2: float
+) -> Head:
+    """A head after full-batch Adam on a weighted sum of losses with a pull to 0; the rate falls to 0.
 
     Args:
-        loss: logits -> scalar.
+        weigh: (n,) losses -> (n,) what each row weighs in this step.
         x: (n, d) rows.
+        y: (n,) classes.
         start: weight and bias.
         steps: of Adam.
         lr: its first rate.
         l2: strength of the pull.
     """
-    weight, bias = (part.clone() for part in start)
+    weight, bias = start
+    hot = F.one_hot(y, len(weight)).to(x)
     adam = Adam([weight, bias], lr)
     for step in range(steps):
-        with torch.enable_grad():
-            w, b = weight.requires_grad_(), bias.requires_grad_()
-            gradients = torch.autograd.grad(loss(x @ w.T + b) + l2 / 2 * w.square().sum(), [w, b])
+        log_p = torch.log_softmax(x @ weight.T + bias, 1)
+        off = (log_p.exp() - hot) * weigh(-(log_p * hot).sum(1))[:, None]
         adam.lr = lr * (1 - step / steps)
-        weight, bias = adam.step([weight.detach(), bias.detach()], list(gradients))
+        weight, bias = adam.step([weight, bias], [off.T @ x + l2 * weight, off.sum(0)])
     return weight, bias
