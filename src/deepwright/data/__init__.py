@@ -34,6 +34,7 @@ from deepwright.data.named.imagenet import imagenet_classes, imagenet_names, loa
 from deepwright.data.named.scenes import Scenes, make_scenes, stream_scenes
 from deepwright.data.named.sentences import load_sentences, make_sentences
 from deepwright.data.named.ships import ShipScenes, load_sar_ships, sar_ships, to_amplitude, to_decibels
+from deepwright.data.named.spurious import SpuriousGaussians, gaussian_spurious, mnist_dominoes
 from deepwright.data.named.synthetic import (
     boxes_ood,
     load_confident_error,
@@ -59,12 +60,14 @@ __all__ = [
     "Scenes",
     "ShipScenes",
     "Split",
+    "SpuriousGaussians",
     "boxes_ood",
     "class_blends",
     "class_labels",
     "classes_of",
     "cut_note",
     "decode",
+    "gaussian_spurious",
     "imagenet_classes",
     "imagenet_names",
     "in_order",
@@ -102,6 +105,7 @@ __all__ = [
     "make_scenes",
     "make_sentences",
     "mnist_5k",
+    "mnist_dominoes",
     "one_piece",
     "ood_companions",
     "photo_patches",
