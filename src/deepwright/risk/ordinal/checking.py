@@ -61,9 +61,10 @@ class FoundOrder:
     """An order read from labels.
 
     Attributes:
-        order: of the classes. contact_rate: of the labels under it; NaN where no related classes touch. exceptions:
-            (class, class, contacts) that touch in the labels and aren't parent and child: wrong labels, or an order
-            that isn't a tree.
+        order: of the classes.
+        contact_rate: of the labels under it; NaN where no related classes touch.
+        exceptions: (class, class, contacts) that touch in the labels and aren't parent and child: wrong labels, or an
+            order that isn't a tree.
     """
 
     order: ClassOrder

@@ -3,7 +3,7 @@
 Sources: F. Castagnos, M. Mihelich, C. Dognin, "A Simple Log-based Loss Function for Ordinal Text Classification",
 COLING 2022; L. Hou, C.-P. Yu, D. Samaras, "Squared Earth Mover's Distance-based Loss for Training Deep Neural
 Networks", arXiv 1611.05916; R. Diaz, A. Marathe, "Soft Labels for Ordinal Regression", CVPR 2019; V. M. Vargas, P. A.
-Gutierrez, J. Barbero- Gomez, C. Hervas-Martinez, "Soft labelling based on triangular distributions for ordinal
+Gutierrez, J. Barbero-Gomez, C. Hervas-Martinez, "Soft labelling based on triangular distributions for ordinal
 classification", 2023.
 """
 

@@ -63,7 +63,7 @@ class OrdinalEncodingHead(nn.Module):
 
 
 class UnimodalHead(nn.Module):
-    """K columns as steps a = softplus(z): logits min(sum_{i <= k} a_i, sum_{i >= k} a_i), which have one peak always."""
+    """K columns as steps a = softplus(z): logits min(sum_{i <= k} a_i, sum_{i >= k} a_i), with one peak always."""
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, K, *positions).
