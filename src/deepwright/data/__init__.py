@@ -27,6 +27,8 @@ from deepwright.data.files.series import BySeries, load_series
 from deepwright.data.files.tables import load_csv, load_heart_failure, load_parquet, table_data
 from deepwright.data.files.target_tables import load_targets
 from deepwright.data.files.texts import load_strings, load_texts
+from deepwright.data.imaging import component_counts, components, distance_to, euler_characteristic
+from deepwright.data.named.anatomy import load_nested_anatomy, make_nested_anatomy, make_tree_scene
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import load_cifar10
 from deepwright.data.named.embedded import load_breast_cancer, load_digits, load_mnist, mnist_5k
@@ -65,8 +67,12 @@ __all__ = [
     "class_blends",
     "class_labels",
     "classes_of",
+    "component_counts",
+    "components",
     "cut_note",
     "decode",
+    "distance_to",
+    "euler_characteristic",
     "gaussian_spurious",
     "imagenet_classes",
     "imagenet_names",
@@ -89,6 +95,7 @@ __all__ = [
     "load_images",
     "load_masks",
     "load_mnist",
+    "load_nested_anatomy",
     "load_npz",
     "load_parquet",
     "load_sar_ships",
@@ -101,9 +108,11 @@ __all__ = [
     "load_voc",
     "load_yolo",
     "make_confident_error_data",
+    "make_nested_anatomy",
     "make_redundant_pool",
     "make_scenes",
     "make_sentences",
+    "make_tree_scene",
     "mnist_5k",
     "mnist_dominoes",
     "one_piece",

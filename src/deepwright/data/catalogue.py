@@ -25,6 +25,7 @@ from deepwright.data.files.tables import load_csv, load_heart_failure, load_parq
 from deepwright.data.files.target_tables import holds_labels, load_targets
 from deepwright.data.files.texts import holds_texts, load_texts
 from deepwright.data.files.yolo_yaml import YAML
+from deepwright.data.named.anatomy import load_nested_anatomy
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import CLASSES as CIFAR10
 from deepwright.data.named.cifar import load_cifar10
@@ -69,6 +70,7 @@ ENTRIES = (
     Entry("heart-failure", "tabular", "299 patients, 12 features", True),
     Entry("breast-cancer", "tabular", "569 biopsies, 30 features (scikit-learn)", False),
     Entry("confident-error", "tabular", "synthetic: a hidden subgroup with the reversed mechanism", False),
+    Entry("nested-anatomy", "segmentation", "synthetic: layers inside one another, 48 x 48, grey; 4 classes", False),
     Entry("texture-waves", "image", "synthetic: waves of eight kinds in 1/f noise, 32 x 32, grey", False),
     Entry("sentences", "text", "1,500 sentences from templates: praise or blame, with a known answer", False),
 )
@@ -376,5 +378,6 @@ def _named(
         "sentences": lambda: load_sentences(seed=seed),
         "confident-error": lambda: load_confident_error(seed),
         "texture-waves": lambda: load_texture_waves(seed),
+        "nested-anatomy": lambda: load_nested_anatomy(seed),
     }
     return loaders[name]()

@@ -1,4 +1,5 @@
-"""Risk of being wrong: the Fragility Index (metric, loss, exact linear training, report), calibration, intervals.
+"""Risk of being wrong: the Fragility Index (metric, loss, exact linear training, report), calibration, ordered
+segmentation, intervals.
 
 Example:
     >>> import torch
@@ -51,6 +52,37 @@ from deepwright.risk.fragility import (
 )
 from deepwright.risk.intervals import Coverage, conformal_half_width, coverage, miscoverage
 from deepwright.risk.localisation import localisation_ece
+from deepwright.risk.ordinal import (
+    ClassOrder,
+    ContactDistanceLoss,
+    ContactNeighborLoss,
+    ContainmentViolation,
+    CumulativeLinkLoss,
+    EntropyTerm,
+    ExpectedSquaredErrorLoss,
+    FoundOrder,
+    HardOrdinalHead,
+    InvalidContactRate,
+    OrderedNeighborLoss,
+    OrdinalEncodingHead,
+    OrdinalLogLoss,
+    OrdinalScores,
+    OrdinalSegmentationLoss,
+    QuasiUnimodalLoss,
+    SoftLabelLoss,
+    SquaredEMDLoss,
+    TotalVariationLoss,
+    UnimodalHead,
+    UnimodalPixelRate,
+    decode,
+    find_order,
+    forbidden_pairs,
+    ordinal_inconsistency,
+    repair_labels,
+    require_order,
+    surface_distances,
+    wrap_logits,
+)
 from deepwright.risk.segmentation import boundary_f1, drawn_pixels
 from deepwright.risk.selective import aurc, excess_aurc, risk_at_coverage
 
@@ -65,16 +97,37 @@ if TYPE_CHECKING:
 __all__ = [
     "CROSS_ENTROPY_BOUND",
     "HINGE_BOUND",
+    "ClassOrder",
+    "ContactDistanceLoss",
+    "ContactNeighborLoss",
+    "ContainmentViolation",
     "Coverage",
+    "CumulativeLinkLoss",
+    "EntropyTerm",
+    "ExpectedSquaredErrorLoss",
+    "FoundOrder",
     "FragileLinearClassifier",
     "FragilityIndex",
     "FragilityLoss",
     "FragilityReport",
     "FragilityTargetSearch",
     "GroupedCalibration",
+    "HardOrdinalHead",
+    "InvalidContactRate",
+    "OrderedNeighborLoss",
+    "OrdinalEncodingHead",
+    "OrdinalLogLoss",
+    "OrdinalScores",
+    "OrdinalSegmentationLoss",
+    "QuasiUnimodalLoss",
     "Reliability",
+    "SoftLabelLoss",
+    "SquaredEMDLoss",
     "SurrogateBound",
     "TargetTrial",
+    "TotalVariationLoss",
+    "UnimodalHead",
+    "UnimodalPixelRate",
     "WassersteinInterval",
     "aurc",
     "bootstrap_index",
@@ -83,6 +136,7 @@ __all__ = [
     "confidence_ece",
     "conformal_half_width",
     "coverage",
+    "decode",
     "drawn_pixels",
     "ece",
     "ece_by_chance",
@@ -90,8 +144,10 @@ __all__ = [
     "excess_aurc",
     "expected_cost",
     "expected_cost_bound",
+    "find_order",
     "fit_temperature",
     "flip_wasserstein_index",
+    "forbidden_pairs",
     "fragility_curve",
     "fragility_index",
     "fragility_report",
@@ -104,14 +160,19 @@ __all__ = [
     "miscoverage",
     "misjudgment",
     "nll",
+    "ordinal_inconsistency",
     "reliability",
+    "repair_labels",
+    "require_order",
     "risk_at_coverage",
     "selective_curve",
+    "surface_distances",
     "tail_bound",
     "temperature_gain",
     "wasserstein_interval",
     "worst_case_mean",
     "worst_case_weights",
+    "wrap_logits",
 ]
 
 

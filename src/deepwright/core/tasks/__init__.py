@@ -14,7 +14,9 @@ Example:
 
 from deepwright.core.tasks.binary import Binary
 from deepwright.core.tasks.candidates import CandidateDetection
+from deepwright.core.tasks.class_order import ClassOrder
 from deepwright.core.tasks.classes import Classification, GraphClassification
+from deepwright.core.tasks.contacts import contact_counts, touching
 from deepwright.core.tasks.detection import Detection
 from deepwright.core.tasks.detection_batch import DetectionBatch
 from deepwright.core.tasks.forecast import Forecast
@@ -41,6 +43,7 @@ __all__ = [
     "ALL",
     "Binary",
     "CandidateDetection",
+    "ClassOrder",
     "Classification",
     "Detection",
     "DetectionBatch",
@@ -50,8 +53,10 @@ __all__ = [
     "Regression",
     "Segmentation",
     "Task",
+    "contact_counts",
     "infer",
     "looks_like_log_probabilities",
     "looks_like_probabilities",
     "mean_score",
+    "touching",
 ]

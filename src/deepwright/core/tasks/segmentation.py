@@ -14,6 +14,8 @@ from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import class_losses
+from deepwright.core.tasks.class_order import ClassOrder
+from deepwright.core.tasks.contacts import contact_counts
 from deepwright.core.tasks.intervals import bootstrap
 from deepwright.core.tasks.protocol import Task, chosen_loss
 from deepwright.core.tasks.reading import (
@@ -47,6 +49,8 @@ class Segmentation(Task):
         iou: a sample is right when its mean IoU, over the classes that it has or is said to have, reaches this.
         outputs: "logits", "probabilities", "log-probabilities", or "auto", which takes logits and refuses what looks
             like probabilities.
+        order: which class lies inside which; metrics then hold `contact_rate`, of neighbouring positions of different
+            related classes the share that the order forbids. None for classes without an order.
     """
 
     classes: int
@@ -54,11 +58,12 @@ class Segmentation(Task):
     ignore_index: int | None = 255
     iou: float = 0.5
     outputs: str = "auto"
+    order: ClassOrder | None = None
 
     kind: ClassVar[str] = "segmentation"
     headline: ClassVar[str] = "mean_iou"
     higher_is_better: ClassVar[tuple[str, ...]] = ("mean_iou", "mean_dice", "pixel_accuracy")
-    lower_is_better: ClassVar[tuple[str, ...]] = ()
+    lower_is_better: ClassVar[tuple[str, ...]] = ("contact_rate",)
 
     def __post_init__(self) -> None:
         require_whole(2, classes=self.classes)
@@ -69,6 +74,9 @@ class Segmentation(Task):
                 "ignore_index", given=self.ignore_index, expected=f"none of the classes 0..{self.classes - 1}"
             )
         object.__setattr__(self, "names", require_names(self.names, self.classes))
+        if self.order is not None and self.order.classes != self.classes:
+            given = f"an order of {self.order.classes} classes: {self.order.text}"
+            raise InputError("order", given=given, expected=f"one of {self.classes}")
         require_scale(self.outputs)
 
     @property
@@ -241,6 +249,7 @@ class Segmentation(Task):
     ) -> dict[str, Interval]:
         """Mean IoU and Dice over the classes that occur or are predicted, and pixel accuracy, over all that counts.
 
+        With an order, the contact rate, too, if anything touches: 0 is no merit where a class has vanished.
         Whole samples are drawn by the bootstrap: the positions of one aren't independent.
         """
         y = beside(out, y)
@@ -248,16 +257,38 @@ class Segmentation(Task):
         if not bool(counts[:, 2].any()):
             raise InputError("labels", given=f"only {self.ignore_index}", expected="positions that count")
 
+        contacts = None if self.order is None else self.contacts(out, y).sum(1)
+
         def all_of_them(w: Tensor) -> dict[str, Tensor]:
             total = (w @ counts.flatten(1)).reshape(-1, 3, self.classes)
-            return {
+            found = {
                 "mean_iou": _mean_iou(total),
                 "mean_dice": (2 * total[:, 0] / (total[:, 1] + total[:, 2])).nanmean(1),
                 "pixel_accuracy": total[:, 0].sum(1) / total[:, 2].sum(1),
             }
+            if contacts is not None and bool(contacts[:, 1].any()):
+                forbidden, all_contacts = (w @ contacts.to(w)).unbind(1)
+                found["contact_rate"] = forbidden / all_contacts
+            return found
 
-        shares = dict.fromkeys(self.higher_is_better, len(y))
+        shares = dict.fromkeys((*self.higher_is_better, *self.lower_is_better), len(y))
         return bootstrap(len(y), all_of_them, resamples=resamples, seed=seed, shares=shares, device=out.device)
+
+    def contacts(
+        self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]
+    ) -> Float[Tensor, "n axes two"]:
+        """Forbidden and all contacts of the predicted classes along each axis, between positions that count.
+
+        Args:
+            out: as `read` gives it.
+            y: label maps, which tell what counts.
+
+        Raises:
+            InputError: a task without an order.
+        """
+        if self.order is None:
+            raise InputError("contacts", given="a task without an order", expected="Segmentation(order=ClassOrder...)")
+        return contact_counts(self.prediction(out), self.order, self._same_size(out, beside(out, y)))
 
     def headline_value(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> float:
         """Mean IoU."""
