@@ -21,6 +21,7 @@ from deepwright.adversarial.attacks.fab import FABT
 from deepwright.adversarial.attacks.gradient import BIM, FGSM, PGD, RFGSM
 from deepwright.adversarial.attacks.hopskipjump import HopSkipJump
 from deepwright.adversarial.attacks.noise import Noise
+from deepwright.adversarial.attacks.sequences import SequenceFGSM, SequenceSearch
 from deepwright.adversarial.attacks.spatial import Spatial
 from deepwright.adversarial.attacks.square import Square
 from deepwright.adversarial.attacks.transfer import MIFGSM, NIFGSM, VMIFGSM
@@ -52,6 +53,8 @@ __all__ = [
     "Noise",
     "Scales",
     "SegPGD",
+    "SequenceFGSM",
+    "SequenceSearch",
     "SmoothGradients",
     "Spatial",
     "Square",
