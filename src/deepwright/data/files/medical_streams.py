@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from deepwright.core.errors import InputError, first_line
+from deepwright.core.errors import InputError
 from deepwright.data.windows import Stream
 
 _LARGEST = 64 * 2**20  # bytes of a file

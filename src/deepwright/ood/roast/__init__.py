@@ -1,0 +1,45 @@
+"""ROAST: whom to train an anomaly detector on, when a forecaster of many entities can be attacked.
+
+Begin with `Roast(model, attack, SeverityMatrix.glucose()).fit(streams)`, where `streams` holds each entity's windows
+(`data.make_glucose_cohort`, `data.Stream.windows`), and read `table()`: recall beside the false alarms that it costs.
+"""
+
+from deepwright.ood.roast.cohort import Cohort, attack_cohort
+from deepwright.ood.roast.density import KNNDetector, OCSVMDetector, PyODDetector, wrap_pyod
+from deepwright.ood.roast.exposure import ExposureSet, OutlierExposure
+from deepwright.ood.roast.madgan import MADGANDetector
+from deepwright.ood.roast.regimes import Regime, Setup, own_regimes, run_regime
+from deepwright.ood.roast.selection import EntitySelector
+from deepwright.ood.roast.severity import RiskProfile, SeverityMatrix, min_perturbation, risk_profile, roughness
+from deepwright.ood.roast.system import CrossValidation, Roast, cross_validate, ranking
+from deepwright.ood.roast.warping import dtw
+from deepwright.ood.roast.windowed import MeanRank, WindowDetector
+
+__all__ = [
+    "Cohort",
+    "CrossValidation",
+    "EntitySelector",
+    "ExposureSet",
+    "KNNDetector",
+    "MADGANDetector",
+    "MeanRank",
+    "OCSVMDetector",
+    "OutlierExposure",
+    "PyODDetector",
+    "Regime",
+    "RiskProfile",
+    "Roast",
+    "Setup",
+    "SeverityMatrix",
+    "WindowDetector",
+    "attack_cohort",
+    "cross_validate",
+    "dtw",
+    "min_perturbation",
+    "own_regimes",
+    "ranking",
+    "risk_profile",
+    "roughness",
+    "run_regime",
+    "wrap_pyod",
+]

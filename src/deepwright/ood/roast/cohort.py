@@ -1,0 +1,194 @@
+"""Every entity's windows, attacked once, and what the attack does to its forecasts: what all regimes share."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deepwright.core.errors import InputError
+from deepwright.core.progress import bar
+from deepwright.core.resume import Resume
+from deepwright.ood.roast.severity import MEASURES, RiskProfile, SeverityMatrix, risk_profile, roughness
+
+_BATCH = 4096
+_MMOL = 35.0
+Attack = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Windows of one entity in one part of time, as they are and attacked.
+
+    Attributes:
+        x: windows.
+        attacked: the same, attacked.
+        y: what came.
+        forecast: of `attacked`.
+        benign_forecast: of `x`.
+        event: of each window.
+    """
+
+    x: Float[Tensor, "n steps channels"]
+    attacked: Float[Tensor, "n steps channels"]
+    y: Float[Tensor, "n horizon"]
+    forecast: Float[Tensor, "n horizon"]
+    benign_forecast: Float[Tensor, "n horizon"]
+    event: Tensor
+
+    @property
+    def differs(self) -> Tensor:
+        """Whether the attack changed anything in each window."""
+        return (self.x != self.attacked).flatten(1).any(1)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Entities by name.
+
+    Attributes:
+        train: the earlier part of each.
+        test: the later part of each, which shares no row with it.
+        left_out: entity -> why nothing is said of it.
+        seconds: what the attacks took.
+    """
+
+    train: dict[Any, Part]
+    test: dict[Any, Part]
+    left_out: dict[Any, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def profiles(self, severity: SeverityMatrix, measure: str = "severity") -> dict[Any, RiskProfile]:
+        """Each entity's risk on its earlier part: the later one is for measuring.
+
+        Args:
+            severity: of mistaking states.
+            measure: of `severity.MEASURES`, or "roughness".
+
+        Raises:
+            InputError: another measure.
+        """
+        if measure == "roughness":
+            return {name: roughness(part.y, part.benign_forecast) for name, part in self.train.items()}
+        if measure not in MEASURES:
+            expected = " or ".join(map(repr, (*MEASURES, "roughness")))
+            raise InputError("measure", given=repr(measure), expected=expected)
+        return {
+            name: risk_profile(part.y, part.forecast, severity, measure, part.event)
+            for name, part in self.train.items()
+        }
+
+
+def attack_cohort(
+    model: nn.Module,
+    attack: Attack,
+    streams: Mapping[Any, Any],
+    *,
+    cut: float = 0.75,
+    checkpoint: Any = None,
+) -> Cohort:
+    """Attack all windows of all entities, in batches of one entity each.
+
+    Args:
+        model: windows -> forecasts (N, horizon).
+        attack: (model, x, y) -> attacked x, or an object with `x_adv`.
+        streams: entity -> `data.Windows`.
+        cut: share of an entity's windows in the earlier part.
+        checkpoint: a file that keeps what was attacked, entity by entity; other data, model or attack are refused.
+
+    Raises:
+        InputError: fewer than four entities with windows, numbers that aren't finite, an attack that gives another
+            shape.
+    """
+    begin = time.perf_counter()
+    usable, left_out = _usable(streams, cut)
+    if len(usable) < 4:
+        reasons = "; ".join(f"{name!r}: {why}" for name, why in list(left_out.items())[:3])
+        given = f"{len(usable)} entities with windows" + (f" ({reasons})" if reasons else "")
+        raise InputError("streams", given=given, expected="4 or more")
+    resume = None
+    done: dict[str, dict[str, Any]] = {}
+    if checkpoint is not None:
+        windows = [(str(n), s.x, s.y) for n, s in usable.items()]
+        resume = Resume(checkpoint, {"data": windows, "cut": cut, "attack": attack, "model": model})
+        done = dict(resume.load() or {})
+    train, test = {}, {}
+    with bar("attack entities", len(usable)) as running:
+        for name, windows in usable.items():
+            if str(name) not in done:
+                done[str(name)] = {
+                    part: _attacked(model, attack, rows, name)
+                    for part, rows in zip(("train", "test"), windows.cut(cut), strict=True)
+                }
+                if resume is not None:
+                    resume.save(done)
+            train[name], test[name] = (Part(**done[str(name)][part]) for part in ("train", "test"))
+            running.advance(1, str(name))
+    return Cohort(train, test, left_out, time.perf_counter() - begin)
+
+
+def _usable(streams: Mapping[Any, Any], cut: float) -> tuple[dict[Any, Any], dict[Any, str]]:
+    kept, left_out = {}, {}
+    for name, windows in streams.items():
+        if len(windows) and not bool(torch.isfinite(windows.x).all() & torch.isfinite(windows.y).all()):
+            hint = "fill them: `data.Stream.filled`"
+            raise InputError(f"windows of {name!r}", given="missing or infinite values", expected="numbers", hint=hint)
+        early, late = windows.cut(cut) if len(windows) else (windows, windows)
+        if not len(early) or not len(late):
+            left_out[name] = "no windows in one of its parts"
+        elif bool((early.x == early.x[:1, :1]).all()):
+            left_out[name] = "a stream that never moves"
+        else:
+            kept[name] = windows
+    return kept, left_out
+
+
+def _attacked(model: nn.Module, attack: Attack, windows: Any, name: Any) -> dict[str, Tensor]:
+    found = []
+    for x, y in zip(windows.x.split(_BATCH), windows.y.split(_BATCH)):
+        answer = attack(model, x, y)
+        moved = getattr(answer, "x_adv", answer)
+        if not isinstance(moved, Tensor) or moved.shape != x.shape or not bool(torch.isfinite(moved).all()):
+            given = f"shape {tuple(moved.shape)}" if isinstance(moved, Tensor) else type(moved).__name__
+            raise InputError(f"attack on {name!r}", given=given, expected=f"finite windows of shape {tuple(x.shape)}")
+        found.append(moved.detach())
+    moved = torch.cat(found)
+    return {
+        "x": windows.x.clone(),
+        "attacked": moved,
+        "y": windows.y.clone(),
+        "forecast": _forecast(model, moved),
+        "benign_forecast": _forecast(model, windows.x),
+        "event": windows.event.clone(),
+    }
+
+
+def _forecast(model: nn.Module, x: Tensor) -> Tensor:
+    was = model.training
+    model.eval()
+    with torch.no_grad():
+        out = torch.cat([model(part).reshape(len(part), -1) for part in x.split(_BATCH)])
+    model.train(was)
+    if not bool(torch.isfinite(out).all()):
+        raise InputError("forecasts", given="missing or infinite values", expected="finite numbers")
+    return out
+
+
+def require_milligrams(streams: Mapping[Any, Any]) -> None:
+    """Refuse glucose in mmol/L, by which everybody would be low.
+
+    Args:
+        streams: entity -> windows, whose targets are glucose.
+
+    Raises:
+        InputError: a median below 35.
+    """
+    middle = float(torch.cat([windows.y.flatten() for windows in streams.values()]).median())
+    if not math.isfinite(middle) or middle < _MMOL:
+        raise InputError("glucose", given=f"a median of {middle:.3g}", expected="mg/dL", hint="multiply by 18.016")
