@@ -6,6 +6,7 @@ Attacks", arXiv 2603.26093.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,7 @@ class SeverityMatrix:
     def __post_init__(self) -> None:
         states = len(self.edges) + 1
         for edges in (self.edges, self.event_edges or self.edges):
-            if len(edges) != states - 1 or any(not a < b for a, b in zip(edges, edges[1:])) or not edges:
+            if len(edges) != states - 1 or any(not a < b for a, b in itertools.pairwise(edges)) or not edges:
                 raise InputError("edges", given=edges, expected=f"{states - 1} or more rising numbers")
         if len(self.weights) != states or any(len(row) != states for row in self.weights):
             raise InputError("weights", given=f"{len(self.weights)} rows", expected=f"{states} x {states} numbers")
