@@ -33,6 +33,7 @@ from deepwright.checks.quality.slices import check_slices
 from deepwright.checks.robustness import check_robustness
 from deepwright.checks.side_by_side import running_on
 from deepwright.checks.smoothing import check_smoothing
+from deepwright.checks.streams import check_streams
 from deepwright.checks.subjects.loaders import subject_from_loaders
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import InputError, unknown_name
@@ -67,6 +68,7 @@ ON_REQUEST: dict[str, Check] = {
     "monitor": check_monitor,
     "patches": check_patches,
     "attenuation": check_attenuation,
+    "streams": check_streams,
 }
 """Built-in checks that run where they are named: they take long, or measure what few ask for."""
 

@@ -22,6 +22,7 @@ from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_y
 from deepwright.data.files.folders import load_folder, load_images
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.mask_folders import load_masks
+from deepwright.data.files.medical_streams import load_cinc_psv, load_ohio_xml
 from deepwright.data.files.pieces import FOR_MEASURING, FOR_TRAINING, Cut, cut_note, one_piece, with_parts
 from deepwright.data.files.series import BySeries, load_series
 from deepwright.data.files.tables import load_csv, load_heart_failure, load_parquet, table_data
@@ -32,7 +33,9 @@ from deepwright.data.named.anatomy import load_nested_anatomy, make_nested_anato
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import load_cifar10
 from deepwright.data.named.embedded import load_breast_cancer, load_digits, load_mnist, mnist_5k
+from deepwright.data.named.glucose import make_glucose_cohort
 from deepwright.data.named.imagenet import imagenet_classes, imagenet_names, load_imagenet_sample
+from deepwright.data.named.machines import make_machine_fleet
 from deepwright.data.named.scenes import Scenes, make_scenes, stream_scenes
 from deepwright.data.named.sentences import load_sentences, make_sentences
 from deepwright.data.named.ships import ShipScenes, load_sar_ships, sar_ships, to_amplitude, to_decibels
@@ -45,6 +48,7 @@ from deepwright.data.named.synthetic import (
     make_redundant_pool,
     texture_waves,
 )
+from deepwright.data.windows import Stream, Windows
 
 __all__ = [
     "ENTRIES",
@@ -63,6 +67,8 @@ __all__ = [
     "ShipScenes",
     "Split",
     "SpuriousGaussians",
+    "Stream",
+    "Windows",
     "boxes_ood",
     "class_blends",
     "class_labels",
@@ -85,6 +91,7 @@ __all__ = [
     "load_breast_cancer",
     "load_camvid",
     "load_cifar10",
+    "load_cinc_psv",
     "load_coco",
     "load_confident_error",
     "load_csv",
@@ -97,6 +104,7 @@ __all__ = [
     "load_mnist",
     "load_nested_anatomy",
     "load_npz",
+    "load_ohio_xml",
     "load_parquet",
     "load_sar_ships",
     "load_sentences",
@@ -108,6 +116,8 @@ __all__ = [
     "load_voc",
     "load_yolo",
     "make_confident_error_data",
+    "make_glucose_cohort",
+    "make_machine_fleet",
     "make_nested_anatomy",
     "make_redundant_pool",
     "make_scenes",

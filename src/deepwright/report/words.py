@@ -222,6 +222,14 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("median_share", "share at which half of the objects are lost", "share"),
         Word("median_share_dimmed", "share at which half of them are lost, evenly", "share"),
     ),
+    "streams": (
+        Word("error", "mean absolute error over entities"),
+        Word("attacked_error", "mean absolute error over entities under attack"),
+        Word("largest_attacked_error", "mean absolute error of the worst entity under attack"),
+        Word("attacks_seen", "attacked windows that a detector sees at 5 % false alarms", "share"),
+        Word("auroc", "AUROC of that detector"),
+        Word("gain_of_selection", "attacks seen if it is trained on the less vulnerable half, less if on all", "share"),
+    ),
 }
 """Check -> its values, the first that fits counts. A test holds it against `checks.findings.measurable`."""
 
@@ -242,6 +250,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "preemptive": ("Sharpened before release", "Would it be harder to fool if pictures were sharpened first?"),
     "patches": ("Pasted patches", "Does a printed patch in the picture fool it?"),
     "attenuation": ("Attenuation", "How little must be taken from an object until it is lost?"),
+    "streams": ("Streams", "Whom does an attack on one channel harm, and is it seen?"),
     "smoothing": ("Certified radii", "How far does its answer surely hold, when noise is voted on?"),
 }
 """Check -> (name of its section, its question)."""

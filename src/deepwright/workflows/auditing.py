@@ -110,6 +110,8 @@ def audit(
         OtherWorkError: an interrupted audit of something else lies in `out`.
     """
     checks = chosen_checks(options.checks)
+    if not options.checks and options.entity is not None and options.horizon is not None:
+        checks = [*checks, "streams"]
     gates = [*([] if options.config is None else read_config(options.config)), *options.fail_on]
     require_gates(gates, resolve(checks))  # before a network is trained or a file is decoded
     if options.compare_with is not None:

@@ -96,6 +96,11 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_named(_SHARE, "auroc_pgd", "auroc_adaptive", "auroc_pgd_squeezing"),
     ],
     "patches": _named(_SHARE, "fooled", "fooled_by_noise", "fooled_by_grey", "p_value", "covered"),
+    "streams": [
+        *_named(_POSITIVE, "error", "attacked_error", "largest_attacked_error"),
+        *_named(_SHARE, "attacks_seen", "auroc"),
+        *_named((-1.0, 1.0), "gain_of_selection"),
+    ],
     "attenuation": _named(_SHARE, "hidden_at_.+", "dimmed_at_.+", "median_share", "median_share_dimmed"),
 }
 """Check -> (name of a value as a regular expression, the bounds that it can't leave)."""

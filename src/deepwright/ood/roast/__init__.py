@@ -4,7 +4,7 @@ Begin with `Roast(model, attack, SeverityMatrix.glucose()).fit(streams)`, where 
 (`data.make_glucose_cohort`, `data.Stream.windows`), and read `table()`: recall beside the false alarms that it costs.
 """
 
-from deepwright.ood.roast.cohort import Cohort, attack_cohort
+from deepwright.ood.roast.cohort import Cohort, Part, attack_cohort, attack_parts
 from deepwright.ood.roast.density import KNNDetector, OCSVMDetector, PyODDetector, wrap_pyod
 from deepwright.ood.roast.exposure import ExposureSet, OutlierExposure
 from deepwright.ood.roast.madgan import MADGANDetector
@@ -25,6 +25,7 @@ __all__ = [
     "MeanRank",
     "OCSVMDetector",
     "OutlierExposure",
+    "Part",
     "PyODDetector",
     "Regime",
     "RiskProfile",
@@ -33,6 +34,7 @@ __all__ = [
     "SeverityMatrix",
     "WindowDetector",
     "attack_cohort",
+    "attack_parts",
     "cross_validate",
     "dtw",
     "min_perturbation",

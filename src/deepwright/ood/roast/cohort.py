@@ -19,6 +19,7 @@ from deepwright.ood.roast.severity import MEASURES, RiskProfile, SeverityMatrix,
 
 _BATCH = 4096
 _MMOL = 35.0
+_FEWEST = 4
 Attack = Callable[..., Any]
 
 
@@ -106,47 +107,73 @@ def attack_cohort(
         InputError: fewer than four entities with windows, numbers that aren't finite, an attack that gives another
             shape.
     """
+    parts = {name: _cut(windows, cut) for name, windows in streams.items()}
+    early, late = ({name: pair[i] for name, pair in parts.items()} for i in (0, 1))
+    return attack_parts(model, attack, early, late, checkpoint=checkpoint)
+
+
+def attack_parts(
+    model: nn.Module,
+    attack: Attack,
+    early: Mapping[Any, Any],
+    late: Mapping[Any, Any],
+    *,
+    checkpoint: Any = None,
+) -> Cohort:
+    """The same for windows that are cut in time already.
+
+    Args:
+        model: windows -> forecasts (N, horizon).
+        attack: (model, x, y) -> attacked x, or an object with `x_adv`.
+        early: entity -> `data.Windows` that are learned from.
+        late: entity -> those that are measured on.
+        checkpoint: see `attack_cohort`.
+
+    Raises:
+        InputError: see `attack_cohort`.
+    """
     begin = time.perf_counter()
-    usable, left_out = _usable(streams, cut)
-    if len(usable) < 4:
+    left_out = _unusable(early, late)
+    names = [name for name in early if name not in left_out]
+    if len(names) < _FEWEST:
         reasons = "; ".join(f"{name!r}: {why}" for name, why in list(left_out.items())[:3])
-        given = f"{len(usable)} entities with windows" + (f" ({reasons})" if reasons else "")
-        raise InputError("streams", given=given, expected="4 or more")
-    resume = None
-    done: dict[str, dict[str, Any]] = {}
-    if checkpoint is not None:
-        windows = [(str(n), s.x, s.y) for n, s in usable.items()]
-        resume = Resume(checkpoint, {"data": windows, "cut": cut, "attack": attack, "model": model})
-        done = dict(resume.load() or {})
-    train, test = {}, {}
-    with bar("attack entities", len(usable)) as running:
-        for name, windows in usable.items():
+        given = f"{len(names)} entities with windows" + (f" ({reasons})" if reasons else "")
+        raise InputError("streams", given=given, expected=f"{_FEWEST} or more")
+    data = [(str(n), early[n].x, early[n].y, late[n].x, late[n].y) for n in names]
+    made_from = {"data": data, "attack": attack, "model": model}
+    with (
+        Resume(checkpoint, made_from, kind="attack on entities") as kept,
+        bar("attack entities", len(names)) as running,
+    ):
+        done: dict[str, dict[str, Any]] = dict(kept.load() or {})
+        for name in names:
             if str(name) not in done:
-                done[str(name)] = {
-                    part: _attacked(model, attack, rows, name)
-                    for part, rows in zip(("train", "test"), windows.cut(cut), strict=True)
-                }
-                if resume is not None:
-                    resume.save(done)
-            train[name], test[name] = (Part(**done[str(name)][part]) for part in ("train", "test"))
+                parts = (("train", early[name]), ("test", late[name]))
+                done[str(name)] = {part: _attacked(model, attack, windows, name) for part, windows in parts}
+                kept.save(done)
             running.advance(1, str(name))
+        kept.finish(done)
+    train, test = ({name: Part(**done[str(name)][part]) for name in names} for part in ("train", "test"))
     return Cohort(train, test, left_out, time.perf_counter() - begin)
 
 
-def _usable(streams: Mapping[Any, Any], cut: float) -> tuple[dict[Any, Any], dict[Any, str]]:
-    kept, left_out = {}, {}
-    for name, windows in streams.items():
-        if len(windows) and not bool(torch.isfinite(windows.x).all() & torch.isfinite(windows.y).all()):
-            hint = "fill them: `data.Stream.filled`"
-            raise InputError(f"windows of {name!r}", given="missing or infinite values", expected="numbers", hint=hint)
-        early, late = windows.cut(cut) if len(windows) else (windows, windows)
-        if not len(early) or not len(late):
+def _cut(windows: Any, share: float) -> tuple[Any, Any]:
+    return windows.cut(share) if len(windows) else (windows, windows)
+
+
+def _unusable(early: Mapping[Any, Any], late: Mapping[Any, Any]) -> dict[Any, str]:
+    """Entity -> why nothing can be said of it."""
+    left_out = {}
+    for name, windows in early.items():
+        for part in (windows, late[name]) if name in late else (windows,):
+            if not bool(torch.isfinite(part.x).all() & torch.isfinite(part.y).all()):
+                given, hint = "missing or infinite values", "fill them: `data.Stream.filled`"
+                raise InputError(f"windows of {name!r}", given=given, expected="numbers", hint=hint)
+        if not len(windows) or name not in late or not len(late[name]):
             left_out[name] = "no windows in one of its parts"
-        elif bool((early.x == early.x[:1, :1]).all()):
+        elif bool((windows.x == windows.x[:1, :1]).all()):
             left_out[name] = "a stream that never moves"
-        else:
-            kept[name] = windows
-    return kept, left_out
+    return left_out
 
 
 def _attacked(model: nn.Module, attack: Attack, windows: Any, name: Any) -> dict[str, Tensor]:
