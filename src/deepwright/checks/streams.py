@@ -181,7 +181,8 @@ def _finding(
         values["gain_of_selection"] = gain.gain
         half = found["the less vulnerable half"].recall()
         judged = (
-            f" A detector trained on the less vulnerable half sees {half:.1%}; with each entity left out its gain is {gain.gain.value:+.1%} (95 % interval {gain.gain.low:+.1%} to "
+            f" A detector trained on the less vulnerable half sees {half:.1%}; with "
+            f"each entity left out its gain is {gain.gain.value:+.1%} (95 % interval {gain.gain.low:+.1%} to "
             f"{gain.gain.high:+.1%}): {advice}."
         )
     left_out = f" {small} entities with fewer than {_LEAST} windows were left out." if small else ""
@@ -191,8 +192,8 @@ def _finding(
         summary=(
             f"One step of {eps:.3g} on the target's own past takes the mean absolute error over {len(rows)} entities "
             f"from {np.mean(clean):.3g} to {np.mean(attacked):.3g}; worst {worst[0]} ({worst[2]:.3g} to "
-            f"{worst[3]:.3g}). A detector (distance to the 7th nearest training window) sees {seen:.1%} of the attacked windows at "
-            f"{_RATE:.0%} false alarms (AUROC {auroc:.3f}).{judged}{left_out}"
+            f"{worst[3]:.3g}). A detector (distance to the 7th nearest training window) sees {seen:.1%} of the "
+            f"attacked windows at {_RATE:.0%} false alarms (AUROC {auroc:.3f}).{judged}{left_out}"
         ),
         values=values,
         rule="Not graded: how far off a forecast may be is yours to say (a gate on streams.attacked_error). The attack "
