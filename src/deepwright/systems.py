@@ -149,7 +149,16 @@ SYSTEMS: tuple[System, ...] = (
         "dgp",
         missing="GraphDE; ego-graphs of nodes; an audit of graph networks; runs on several devices",
     ),
-    System("roast", "Risk-aware outlier exposure", "2603.26093", "ood"),
+    System(
+        "roast",
+        "Whom to train a detector of attacked windows on, in front of a forecaster of many entities",
+        "2603.26093",
+        "ood",
+        "roast",
+        ("Roast", "SeverityMatrix", "EntitySelector", "OutlierExposure", "MADGANDetector"),
+        "roast",
+        missing="an attacker who knows the detector; risk of classifiers by logistic importance; its own command",
+    ),
     System("hsfm", "Hard-set-guided meta-learning of last layers", "2603.29313", "shift"),
     System(
         "model-surgery",
