@@ -118,7 +118,6 @@ SYSTEMS: tuple[System, ...] = (
             "Scenario",
         ),
         study="driving",
-        missing="fractional severities in the closed loop; whether frames look unusual before a failure",
     ),
     System(
         "bbas",
