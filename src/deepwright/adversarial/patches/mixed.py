@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +102,8 @@ def attack_scenes(
     groups = _groups(scenes, size)
     rows = None if boxes is None else box_rows(boxes, len(scenes))
     results: list[tuple[PatchResult, int] | None] = [None] * len(scenes)
-    seconds, flags = 0.0, {}
+    seconds = 0.0
+    flags: dict[tuple[int, int], dict[str, float]] = {}
     for shape, members in groups.items():
         images = torch.stack([_padded(scenes[i], shape, attack.bounds[0]) for i in members])
         own = _claimed(attack, detector, images, [scenes[i] for i in members]) if rows is None else None
@@ -112,7 +112,7 @@ def attack_scenes(
             images,
             [rows[i] for i in members] if rows is not None else own,
             ids=torch.tensor(members),
-            tau=tau if tau is None or isinstance(tau, Real) else [tau[i] for i in members],
+            tau=[tau[i] for i in members] if isinstance(tau, Sequence) else tau,
             checkpoint=checkpoint,
         )
         seconds, flags[shape] = seconds + found.seconds, found.flags

@@ -84,7 +84,8 @@ def evaluate(
         raise InputError("agent", given="a network in train mode", expected="eval mode", hint="agent.eval()")
     _check(sim, scenarios)
     blocks = [list(scenarios[i : i + sim.n]) for i in range(0, len(scenarios), sim.n)]
-    options = {"max_xte": float(max_xte), "timeout": float(timeout), "frozen": bool(frozen), "tries": tries}
+    options: dict[str, Any] = {"max_xte": float(max_xte), "timeout": float(timeout), "frozen": bool(frozen)}
+    options["tries"] = tries
     if watch is not None:
         options["watch"] = watch
     found = trials.run(

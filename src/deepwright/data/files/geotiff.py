@@ -94,7 +94,7 @@ def _read(path: Path, page: int) -> tuple[np.ndarray, dict[int, Any], str]:
             pages = len(file.pages)
             if page >= pages:
                 raise InputError("page", given=page, expected=f"0..{pages - 1}")
-            found = file.pages[page]
+            found: Any = file.pages[page]
             if math.prod(found.shape) > _MOST:
                 given = f"{path}: {' x '.join(map(str, found.shape))} numbers"
                 raise InputError("path", given=given, expected=f"up to {_MOST:,}", hint="cut it into parts first")
