@@ -94,7 +94,7 @@ SYSTEMS: tuple[System, ...] = (
         "patches",
         ("SAAP", "smallest_shares", "AdversarialPatch", "AdvPatch", "DPatch", "RobustDPatch"),
         "saap",
-        missing="scenes of mixed sizes, GeoTIFF and the detector of shadows",
+        missing="the detector of shadows",
     ),
     System(
         "perturbation-drive",
@@ -118,7 +118,6 @@ SYSTEMS: tuple[System, ...] = (
             "Scenario",
         ),
         study="driving",
-        missing="fractional severities in the closed loop; whether frames look unusual before a failure",
     ),
     System(
         "bbas",

@@ -11,6 +11,7 @@ from deepwright.workflows import HardenOptions
 
 NET = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval()
 X, Y = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0])
+FOUR = torch.full((2, 4, 16, 16), 0.5)
 RNG = torch.Generator().manual_seed(0)
 THREE = Classification(3)
 
@@ -42,6 +43,9 @@ MIXED = [
     Bad("a severity of 6", lambda _: CorruptionMix(("contrast",), severities=(6,)), ("severities", "1..5")),
     Bad("minus one view", lambda _: CorruptionMix(("contrast",), views=-1), ("views",)),
     Bad("bytes to mix", lambda _: CorruptionMix(("contrast",))((X * 255).byte(), RNG), ("uint8", "255")),
+    Bad("one picture to mix", lambda _: CorruptionMix(("contrast",))(X[0], RNG), ("(N, C, H, W)", "x[None]")),
+    Bad("small pictures to mix", lambda _: CorruptionMix(("contrast",))(X[..., :4], RNG), ("images", "8 x 8")),
+    Bad("four channels to mix", lambda _: CorruptionMix(("low_pass",))(FOUR, RNG), ("low_pass", "4 channels")),
     Bad("NaN to mix", lambda _: CorruptionMix(("contrast",))(X / 0, RNG), ("inputs", "within")),
     Bad("one family by itself", lambda _: split_families("noise"), ("held_out", "several")),
     Bad("an unknown family", lambda _: split_families(("nois",)), ("nois", "noise")),

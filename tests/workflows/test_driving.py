@@ -8,6 +8,8 @@ from click.testing import CliRunner
 from torch import nn
 
 from deepwright.cli import main
+from deepwright.core.errors import InputError
+from deepwright.corruptions.driving import tiny_pilot
 from deepwright.workflows import DriveOptions, drive
 
 FEW = dict(roads=2, perturbations=("contrast", "posterize"), severities=(5,), size=(24, 48), timeout=25.0)
@@ -150,3 +152,21 @@ def test_each_scenario_is_a_test_for_a_ci_server():
     assert cases["snow 5, road 3"].find("error").get("type") == "infrastructure"
     assert cases["fog_mapping 2"].find("skipped") is not None
     assert cases["clean, road 1"].get("time") == "1.000"
+
+
+def test_what_looked_unusual_is_told_with_the_rest(tmp_path):
+    agent = tiny_pilot(size=FEW["size"]).eval()
+    options = {**FEW, "timeout": 1.0, "perturbations": ("posterize",)}
+    found = drive(DriveOptions(agent, out=tmp_path, watch=True, **options))
+    assert [row[:2] for row in found.forewarning.table.rows] == [["clean", 0], ["posterize", 5]]
+    assert str(found.forewarning) in found.lines()
+    written = json.loads((tmp_path / "outcomes.json").read_text())["forewarning"]
+    assert written["threshold"] == found.forewarning.threshold
+    assert "Unusual pictures" in (tmp_path / "drive.html").read_text()
+
+
+def test_a_watch_needs_layers_and_pictures(tmp_path):
+    with pytest.raises(InputError, match="layers"):
+        drive(DriveOptions(lambda pictures: torch.zeros(len(pictures), 2), out=tmp_path, watch=True, **FEW))
+    with pytest.raises(InputError, match="recording"):
+        DriveOptions(sim="car-racing", watch=True)

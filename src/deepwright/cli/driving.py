@@ -57,7 +57,7 @@ class Size(click.ParamType):
     click.option("--roads", type=int, default=16, show_default=True, help="How many, or how many seeds."),
     click.option("--max-angle", type=float, default=35.0, show_default=True, help="Degrees at a node of a road."),
     click.option("--perturbation", "perturbations", type=Names(), help="Names between commas; six by default."),
-    click.option("--severity", "severities", type=Numbers(), help="Of 1..5, between commas; 2,5 by default."),
+    click.option("--severity", "severities", type=Numbers(), help="Up to 5, between commas, as 2,3.5; 2,5 by default."),
     click.option("--max-xte", type=float, default=4.0, show_default=True, help="Metres at which the lane is left."),
     click.option("--tighter", type=float, default=2.0, show_default=True, help="A second such limit."),
     click.option("--timeout", type=float, default=62.0, show_default=True, help="Simulated seconds of an episode."),
@@ -72,6 +72,7 @@ class Size(click.ParamType):
     ),
     click.option("--time-budget", type=float, help="Seconds after which no further cell is begun."),
     click.option("--repair", is_flag=True, help="Train a copy on what failed; before and after on fresh roads."),
+    click.option("--watch", is_flag=True, help="Tell whether pictures looked unusual before a failure."),
     click.option("--junit", type=NewFile(), help="Write JUnit XML here too: each scenario is a test."),
     click.option("--jobs", type=int, default=1, show_default=True, help="Worker processes, for RoadSim."),
     click.option(

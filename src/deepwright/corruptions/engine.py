@@ -176,7 +176,11 @@ class Perturbation:
             severity: of 0..5, or between two levels that have something there.
             seed: of the streams.
             ids: (N,) identity of each image, on the CPU.
+
+        Raises:
+            InputError: images under 8 pixels, a channel count that a colour perturbation can't take.
         """
+        self._check_shape(images)
         out = self._one(images.float(), float(severity), seed, ids, None, images.shape[2] / 240, False)
         return out.to(images.dtype)
 
@@ -235,7 +239,7 @@ class Perturbation:
 
         return self.name in opencv.NAMES and opencv.available()
 
-    def _check(self, batch: Tensor) -> None:
+    def _check_shape(self, batch: Tensor) -> None:
         if batch.ndim != 4 or not len(batch) or min(batch.shape[2:]) < 8:
             raise InputError(
                 "images",
@@ -244,6 +248,9 @@ class Perturbation:
             )
         if self.color and batch.shape[1] not in (1, 3):
             raise InputError(f"{self.name}", given=f"{batch.shape[1]} channels", expected="3 (or 1, taken as grey)")
+
+    def _check(self, batch: Tensor) -> None:
+        self._check_shape(batch)
         if batch.dtype == torch.uint8:
             return
         if not batch.is_floating_point():

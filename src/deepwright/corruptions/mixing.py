@@ -109,9 +109,14 @@ class CorruptionMix:
             rng: of this step; it draws where it lives.
 
         Raises:
-            InputError: whole numbers; on the CPU also numbers outside [0, 1]. On an accelerator, where looking would
-                wait, these make the loss NaN.
+            InputError: whole numbers, no batch of pictures, pictures under 8 pixels or of as many channels as a
+                perturbation doesn't take; on the CPU also numbers outside [0, 1]. On an accelerator, where looking
+                would wait, these make the loss NaN.
         """
+        if x.ndim != 4:
+            raise InputError(
+                "x", given=f"shape {tuple(x.shape)}", expected="(N, C, H, W)", hint="one picture is x[None]"
+            )
         x = floats_within(x, (0.0, 1.0), "divide 8-bit pictures by 255, and put the normalisation into the model")
         if self.views == 0:
             chosen = torch.rand(len(x), generator=rng, device=rng.device).to(x.device) < 0.5

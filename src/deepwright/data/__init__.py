@@ -20,6 +20,7 @@ from deepwright.data.files.box_folders import load_boxes
 from deepwright.data.files.class_order import Named, in_order, read_classes, require_names
 from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_yolo
 from deepwright.data.files.folders import load_folder, load_images
+from deepwright.data.files.geotiff import RadarScene, read_geotiff
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.mask_folders import load_masks
 from deepwright.data.files.medical_streams import load_cinc_psv, load_ohio_xml
@@ -63,6 +64,7 @@ __all__ = [
     "Entry",
     "ImageSource",
     "Named",
+    "RadarScene",
     "Scenes",
     "ShipScenes",
     "Split",
@@ -129,6 +131,7 @@ __all__ = [
     "ood_companions",
     "photo_patches",
     "read_classes",
+    "read_geotiff",
     "require_names",
     "sar_ships",
     "shift_and_flip",

@@ -47,7 +47,7 @@ class DriveOptions:
         roads: how many, each with a seed of its own; where the simulator has its own roads, how many seeds.
         max_angle: degrees at a node of a road.
         perturbations: names.
-        severities: of 1..5.
+        severities: up to 5; between two levels where each perturbation has something there.
         max_xte: metres from the middle at which the lane is left.
         tighter: a second limit, for which failures are counted too.
         timeout: simulated seconds of an episode.
@@ -60,6 +60,9 @@ class DriveOptions:
         order: "worst-first" drives the cells with the largest errors without driving first.
         time_budget: wall-clock seconds after which no further cell is begun; the same command goes on there.
         repair: train a copy of the agent on what it failed under, and drive both on fresh roads; RoadSim only.
+        watch: also tell whether the pictures looked unusual to the agent's layers before it failed: `forewarned` on
+            the scores of `ImageFeatures`, with its threshold set on clean episodes of other roads. For a network, and
+            where there are pictures without driving (`roadsim`, `recording`).
         junit: file in which each scenario is a test.
         out: folder of `drive.html`, `outcomes.json`, `film.gif`, `repaired.safetensors`, and of what an interrupted
             campaign goes on from.
@@ -80,7 +83,7 @@ class DriveOptions:
     roads: int = 16
     max_angle: float = 35.0
     perturbations: Sequence[str] = PERTURBATIONS
-    severities: Sequence[int] = (2, 5)
+    severities: Sequence[float] = (2, 5)
     max_xte: float = 4.0
     tighter: float = 2.0
     timeout: float = 62.0
@@ -92,6 +95,7 @@ class DriveOptions:
     order: str = "given"
     time_budget: float | None = None
     repair: bool = False
+    watch: bool = False
     junit: Path | str | None = None
     out: Path | str = Path("driving")
     fresh: bool = False
@@ -131,6 +135,9 @@ class DriveOptions:
             raise InputError("order", given=f"{self.order} in {self.sim}", expected=expected)
         if self.repair and self.sim != "roadsim":
             raise InputError("repair", given=f"in {self.sim}", expected="roadsim, whose expert says what is right")
+        if self.watch and self.sim != "roadsim" and self.recording is None:
+            expected = "recording= of pictures, of which it learns what is usual"
+            raise InputError("watch", given=f"True in {self.sim}", expected=expected)
         if self.junit is not None:
             require_new_file(self.junit, "cannot write JUnit XML")
         if self.device is not None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
 from deepwright.core.results import Figure, Table
-from deepwright.corruptions.driving import Agreement, OfflineCell, Outcome, Repaired, Threshold, by_cell
+from deepwright.corruptions.driving import Agreement, Forewarning, OfflineCell, Outcome, Repaired, Threshold, by_cell
 from deepwright.report import svg
 from deepwright.report.junit import junit_document, junit_suite, legal_xml
 from deepwright.report.page import document
 from deepwright.report.tables import table_html
 
-Cell = tuple[str, int]
+Cell = tuple[str, float]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Driven:
         undriven: cells for which no time was left.
         repaired: the pilot after its repair, where one was asked for and something could be repaired.
         weights: the file of the repaired pilot's.
+        forewarning: whether pictures looked unusual before a failure, where that was watched.
     """
 
     outcomes: list[Outcome]
@@ -46,6 +47,7 @@ class Driven:
     undriven: list[Cell] = field(default_factory=list)
     repaired: Repaired | None = None
     weights: Path | None = None
+    forewarning: Forewarning | None = None
 
     def lines(self) -> list[str]:
         """What was found, in words."""
@@ -66,6 +68,8 @@ class Driven:
         if self.undriven:
             cells = ", ".join(f"{name} {severity}" for name, severity in self.undriven)
             found.append(f"time was up before {cells}; the same command goes on there")
+        if self.forewarning is not None:
+            found.append(str(self.forewarning))
         if self.repaired is not None:
             found.append(f"repaired by training on {', '.join(self.repaired.trained)}")
         return found
@@ -73,7 +77,7 @@ class Driven:
     def to_dict(self) -> dict[str, Any]:
         """Plain data; each outcome has its scenario, from which it can be driven again."""
         rho = None if self.agreement is None or self.agreement.rho is None else vars(self.agreement.rho)
-        repaired = self.repaired
+        repaired, told = self.repaired, self.forewarning
         return {
             "outcomes": [outcome.to_dict() for outcome in self.outcomes],
             "thresholds": {t.perturbation: t.severity for t in self.thresholds},
@@ -82,6 +86,7 @@ class Driven:
                 {"cell": c.cell, "error": vars(c.error), "drift": c.drift, "ratio": c.ratio} for c in self.offline
             ],
             "undriven": self.undriven,
+            "forewarning": None if told is None else {**asdict(told), "cells": told.table.rows, "table": None},
             "repair": None
             if repaired is None
             else {
@@ -105,6 +110,8 @@ def driven_page(title: str, driven: Driven, figures: Sequence[Figure]) -> str:
     tables = [driven.table]
     if driven.offline:
         tables.append(_offline_table(driven.offline))
+    if driven.forewarning is not None:
+        tables.append(driven.forewarning.table)
     if driven.repaired is not None:
         tables.append(driven.repaired.table)
     shown = "".join(table_html(table) for table in tables)
@@ -162,7 +169,7 @@ def _words(cell: Cell) -> str:
     return "clean" if cell[1] == 0 else f"{cell[0]} {cell[1]}"
 
 
-def driven_figures(outcomes: Sequence[Outcome], names: Sequence[str], severities: Sequence[int]) -> list[Figure]:
+def driven_figures(outcomes: Sequence[Outcome], names: Sequence[str], severities: Sequence[float]) -> list[Figure]:
     """The share of roads driven to their end, and the worst episode's distance to the middle.
 
     Args:

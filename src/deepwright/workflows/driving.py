@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepwright.adversarial.semantic import ImageFeatures
 from deepwright.core.devices import resolve, to_model
 from deepwright.core.errors import InputError
 from deepwright.core.files import write_json, write_text
@@ -22,6 +24,7 @@ from deepwright.corruptions.driving import (
     CarRacing,
     Demonstrations,
     DonkeySim,
+    Forewarning,
     OfflineCell,
     Outcome,
     PurePursuit,
@@ -36,6 +39,7 @@ from deepwright.corruptions.driving import (
     collect,
     evaluate,
     failure_thresholds,
+    forewarned,
     gif,
     offline_errors,
     outcome_table,
@@ -55,6 +59,9 @@ _OFFLINE_ROADS = 4
 _REPAIR_ROADS = 16  # with steering noise, and as many that the agent drives itself
 _STRIP = 6  # pictures of the strip
 _WATCHED = 4  # frames of the film: every so many
+_CALIBRATING = 19  # clean episodes on which the alarm's threshold is set
+
+Watch = Callable[[Tensor], Tensor]
 
 
 def drive(options: DriveOptions = DriveOptions(), *, say: Say = quiet) -> Driven:  # noqa: B008 - frozen
@@ -83,11 +90,13 @@ def drive(options: DriveOptions = DriveOptions(), *, say: Say = quiet) -> Driven
             cells.sort(key=lambda cell: -ratios[cell])
         n = 1 + len(cells)
         say(f"{options.roads * n} episodes: {options.roads} roads, {n} cells, in {options.sim}")
-        outcomes, undriven = _campaign(options, sim, agent, [_CLEAN, *cells], state)
+        watch = _watch(options, agent, data, say)
+        outcomes, undriven = _campaign(options, sim, agent, [_CLEAN, *cells], state, watch)
+        told = None if watch is None else _forewarning(options, sim, agent, outcomes, state, watch, say)
         repaired = _repaired(options, sim, agent, data, outcomes, state, say) if options.repair else None
     finally:
         sim.close()
-    return _written(options, sim, agent, _Found(outcomes, undriven, offline, repaired))
+    return _written(options, sim, agent, _Found(outcomes, undriven, offline, repaired, told))
 
 
 @dataclass(frozen=True)
@@ -98,13 +107,14 @@ class _Found:
     undriven: list[Cell]
     offline: list[OfflineCell]
     repaired: Repaired | None
+    forewarning: Forewarning | None
 
 
 def _campaign(
-    options: DriveOptions, sim: Simulator, agent: Any, cells: list[Cell], state: Path
+    options: DriveOptions, sim: Simulator, agent: Any, cells: list[Cell], state: Path, watch: Watch | None
 ) -> tuple[list[Outcome], list[Cell]]:
     """All cells, or those that are begun before time is up (the clean one always is); and those that aren't."""
-    words = {**_limits(options), "jobs": options.jobs, "checkpoint": state}
+    words = {**_limits(options), "watch": watch, "jobs": options.jobs, "checkpoint": state}
     scenarios = {cell: _scenarios(options, sim, cell) for cell in cells}
     if options.time_budget is None:
         together = [scenario for cell in cells for scenario in scenarios[cell]]
@@ -146,6 +156,7 @@ def _written(options: DriveOptions, sim: Simulator, agent: Any, found: _Found) -
         found.undriven,
         found.repaired,
         weights,
+        found.forewarning,
     )
     write_json(out / "outcomes.json", driven.to_dict())
     write_text(out / "drive.html", driven_page(_title(options), driven, figures))
@@ -291,6 +302,29 @@ def _repaired(
     assert data is not None
     roads = _other_roads(options, 3, options.roads)
     return repair(sim, agent, data, outcomes, roads, **_limits(options), seed=options.seed, checkpoint=state / "repair")
+
+
+def _watch(options: DriveOptions, agent: Any, data: Demonstrations | None, say: Say) -> Watch | None:
+    """How unusual pictures are to the agent's layers, beside those that it has without driving."""
+    if not options.watch:
+        return None
+    assert data is not None
+    if not isinstance(agent, nn.Module):
+        raise InputError("watch", given=f"an agent of {type(agent).__name__}", expected="a network, which has layers")
+    say(f"what {len(data)} pictures look like to the agent's layers")
+    return ImageFeatures().bind(agent).fit(data.pictures).score
+
+
+def _forewarning(
+    options: DriveOptions, sim: Simulator, agent: Any, outcomes: list[Outcome], state: Path, watch: Watch, say: Say
+) -> Forewarning:
+    """Alarms at a rate that is set on clean episodes of other roads."""
+    say(f"{_CALIBRATING} clean episodes on other roads, for the alarm")
+    takes = sim.capabilities.custom_road
+    roads: list[Road | None] = list(_other_roads(options, 4, _CALIBRATING)) if takes else [None] * _CALIBRATING
+    scenarios = [Scenario(road, seed=-1 - 4000 - i) for i, road in enumerate(roads)]
+    clean = evaluate(sim, agent, scenarios, **_limits(options), watch=watch, jobs=options.jobs, checkpoint=state)
+    return forewarned(outcomes, clean)
 
 
 def _film(sim: RoadSim, agent: Any, outcomes: list[Outcome], options: DriveOptions, path: Path) -> tuple[Path, Figure]:

@@ -507,3 +507,33 @@ def test_a_report_counts_what_alarms(scenes):
     assert 0.3 < report.rows["same"].auroc.value < 0.7
     assert report.as_promised
     assert [row[0] for row in report.table().rows] == ["clean", "dark", "same"]
+
+
+class Named(nn.Module):
+    """Class outputs among others."""
+
+    def __init__(self, network, form):
+        super().__init__()
+        self.network, self.form = network, form
+
+    def forward(self, x):
+        return self.form(self.network(x))
+
+
+@pytest.mark.parametrize(
+    "form", [lambda z: {"logits": z, "beside": z[:, :1]}, lambda z: (z, z[:, :, None])], ids=["dict", "tuple"]
+)
+def test_class_outputs_are_found_among_others(form):
+    network = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3)).eval()
+    x = drawn(200, 6)
+    scores = [
+        DenseFeatureDetector().bind(model).fit(x[:100]).calibrate(x[100:], 0.9).score(x[:5])
+        for model in (network, Named(network, form).eval())
+    ]
+    assert torch.equal(*scores)
+
+
+def test_candidates_of_a_detector_are_no_classes():
+    network = Named(nn.Sequential(nn.Linear(6, 16), nn.ReLU()), lambda z: {"logits": z.view(-1, 8, 2)}).eval()
+    with pytest.raises(InputError, match="no classes"):
+        Uncertainty("entropy").bind(network).fit(drawn(20, 6)).score(drawn(5, 6))

@@ -185,6 +185,22 @@ def test_robust_scores_are_those_of_the_margin():
     assert found["one_step"] >= found["robust"]
 
 
+def test_each_sample_has_a_start_of_its_own_whatever_the_batch():
+    model, (x, y) = affine().eval(), samples(60)
+    begun = {}
+
+    for size in (7, 60):
+        rows = []
+        handle = model.register_forward_pre_hook(
+            lambda _module, given, rows=rows: rows.append(given[0].detach().clone())
+        )
+        RobustScore(x, y, Ball(0.2), Classification(2), batch_size=size)(model)
+        handle.remove()
+        begun[size] = torch.cat(rows)
+    for shown in begun[60].unique(dim=0):
+        assert bool((begun[7] == shown).all(1).any())
+
+
 def test_when_a_fast_training_has_overfitted():
     rows = [(0.2, 0.3), (0.4, 0.5), (0.1, 0.9), (0.0, 0.95)]
     history = [{"robust": a, "one_step": b} for a, b in rows]

@@ -51,7 +51,9 @@ from deepwright.corruptions.driving import (
     RoadSim,
     Scenario,
     collect,
+    driving_threshold,
     evaluate,
+    forewarned,
     grid_search,
     imitate,
     offline_errors,
@@ -236,6 +238,19 @@ def campaign(device):
     return [(o.xte, o.steering, o.ended) for o in outcomes], shown.mean(), seen.mean()
 
 
+def watched(device):
+    sim = RoadSim(2, device=device, camera=Camera((24, 32), rgb=True))
+    network = pilots(device)
+    found = evaluate(sim, network, [Scenario(ROADS[0], "contrast", 2.5)], timeout=0.5, watch=darkness)
+    clean = evaluate(sim, network, [Scenario(ROADS[1], seed=i) for i in range(4)], timeout=0.5, watch=darkness)
+    crossed = driving_threshold(sim, network, ROADS, "pixelate", timeout=0.2)
+    return found[0].unusual, forewarned(found, clean, rate=0.25).threshold, crossed.severity
+
+
+def darkness(pictures):
+    return -pictures.mean((1, 2, 3))
+
+
 def demonstrations(device):
     sim = RoadSim(2, device=device, camera=Camera((24, 32), rgb=True))
     data = collect(sim, PurePursuit(sim), ROADS, timeout=1.0)
@@ -308,6 +323,7 @@ ENTRIES = [
     Entry("repair, worst_families", repaired, tolerance=5e-3),
     Entry("Perturbing", perturbed_share),
     Entry("read_recording", recorded, returns="cpu"),
+    Entry("driving_threshold, forewarned, evaluate that is watched", watched, returns="cpu", tolerance=5e-3),
     Entry("Suite.evaluate", evaluated("device")),
     Entry("Suite.evaluate, data on the CPU", evaluated("cpu")),
     Entry("Suite.evaluate, Segmentation", segmented("device"), tolerance=5e-3),

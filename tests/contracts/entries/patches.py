@@ -18,6 +18,7 @@ from deepwright.adversarial.patches import (
     UniversalAttenuation,
     adversarial_training_hook,
     apply_patches,
+    attack_scenes,
     attenuated,
     constant_shares,
     energy_shares,
@@ -92,6 +93,12 @@ def shares(device):
     model, x = scene(device)
     attack = SAAP(TASK, steps=2)
     return [Placed(f(attack, model, x, TRUTH, halvings=1)) for f in (smallest_shares, constant_shares)]
+
+
+def of_several_sizes(device):
+    model, x = scene(device)
+    found = attack_scenes(SAAP(TASK, 0.2, steps=1), model, [x[0], x[1, :, :24]], TRUTH)
+    return [Placed(image) for image in found.images]
 
 
 def universal(device):
@@ -174,6 +181,7 @@ ENTRIES = [
     Entry("SAAP, checkpoint, save_patches, load_patches, apply_patches", kept),
     Entry("attenuated", fills, dtypes=(torch.float64,)),
     Entry("smallest_shares, constant_shares", shares),
+    Entry("attack_scenes", of_several_sizes),
     Entry("energy_shares", missing, dtypes=(torch.float64,)),
     Entry("UniversalAttenuation", universal),
     Entry("adversarial_training_hook", trained),

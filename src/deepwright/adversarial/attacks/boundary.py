@@ -16,12 +16,13 @@ from deepwright.adversarial.engine import Attack
 from deepwright.adversarial.projections import column, norms
 from deepwright.adversarial.victim import Batch, Best, Victim, selected
 from deepwright.core.errors import InputError
-from deepwright.core.randomness import Streams
+from deepwright.core.randomness import StreamBlock
 from deepwright.core.requirements import require_positive, require_whole
 
 _LOOK_EVERY = 10  # steps, at the point on the sphere itself
 _SPHERES, _STEPS = 10, 30  # answers after which a step's length is judged
 _FACTOR = 1.5
+_TOGETHER, _NUMBERS = 32, 2**22  # steps whose numbers are drawn at once; numbers of which they are at most
 
 
 class Boundary(Attack):
@@ -75,10 +76,14 @@ class Boundary(Attack):
             tolerance = torch.full_like(walk.step, 1e-3)
             walk.point = to_boundary(answers, walk.point, walk.x, walk.rows, "l2", tolerance)
         steps = torch.zeros_like(batch.rows)
+        together = max(1, min(_TOGETHER, _NUMBERS // batch.x.numel()))
         for step in range(self.steps):
             if len(walk.rows) == 0:
                 break
-            self._walk_on(answers, walk, step)
+            if step % together == 0:
+                times = range(step, min(step + together, self.steps))
+                draws = StreamBlock(self.seed, batch.ids, f"{self.name}-walk", times, batch.x.device)
+            self._walk_on(answers, walk, step, draws.at(step, walk.rows).normal(*batch.x.shape[1:]))
             found[walk.rows], steps[walk.rows] = walk.point, step + 1
             if batch.callback is not None:
                 batch.callback(step, fools)
@@ -88,12 +93,11 @@ class Boundary(Attack):
         self._offer_minimal(victim, batch, found, best, 0)
         best.steps = steps
 
-    def _walk_on(self, answers: Answers, walk: _Walk, step: int) -> None:
+    def _walk_on(self, answers: Answers, walk: _Walk, step: int, drawn: Tensor) -> None:
         x = walk.x
         way = x - walk.point
         distance = norms(way, "l2").clamp_min(1e-30)
-        eta = Streams(self.seed, walk.ids, f"{self.name}-walk", step, x.device).normal(*x.shape[1:]).to(x.dtype)
-        eta = eta if walk.mask is None else eta * walk.mask
+        eta = drawn.to(x.dtype) if walk.mask is None else drawn.to(x.dtype) * walk.mask
         unit = way / column(distance, x)
         eta = eta - column((eta * unit).flatten(1).sum(1), x) * unit
         eta = eta * column(walk.sphere * distance / norms(eta, "l2").clamp_min(1e-30), x)
@@ -101,9 +105,11 @@ class Boundary(Attack):
         left = norms(x - on_sphere, "l2").clamp_min(1e-30)
         shrink = ((walk.step * distance + left - distance).clamp_min(0) / left).clamp_max(1)
         moved = (on_sphere + (x - on_sphere) * column(shrink, x)).clamp(*self.bounds)
-        kept = answers(moved, walk.rows)
         if step % _LOOK_EVERY == 0:
-            walk.judge_sphere(answers(on_sphere, walk.rows))
+            kept, on_it = answers(torch.cat([moved, on_sphere]), walk.rows.repeat(2)).chunk(2)
+            walk.judge_sphere(on_it)
+        else:
+            kept = answers(moved, walk.rows)
         walk.judge_step(kept)
         nearer = kept & (norms(moved - x, "l2") < distance)
         walk.point = torch.where(column(nearer, x), moved, walk.point)
@@ -114,7 +120,6 @@ class _Walk:
 
     def __init__(self, batch: Batch, point: Tensor, sphere: float, step: float) -> None:
         self.rows, self.x, self.mask, self.point = batch.rows, batch.x, batch.mask, point
-        self.ids = batch.ids.to(batch.x.device)
         self.sphere, self.step = torch.full_like(batch.eps, sphere), torch.full_like(batch.eps, step)
         self.spheres, self.steps = torch.zeros_like(batch.eps), torch.zeros_like(batch.eps)
         self.on_sphere, self.kept = torch.zeros_like(batch.eps), torch.zeros_like(batch.eps)

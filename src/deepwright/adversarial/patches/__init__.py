@@ -15,6 +15,7 @@ Example:
 
 from deepwright.adversarial.patches.attenuation import SAAP
 from deepwright.adversarial.patches.fills import FILLS, attenuated
+from deepwright.adversarial.patches.mixed import SceneResults, attack_scenes
 from deepwright.adversarial.patches.pasting import Placement, total_variation, unprintable, usual_colours
 from deepwright.adversarial.patches.physical import PSF
 from deepwright.adversarial.patches.printed import AdversarialPatch, AdvPatch, DPatch, PatchReport, RobustDPatch
@@ -36,9 +37,11 @@ __all__ = [
     "PatchResult",
     "Placement",
     "RobustDPatch",
+    "SceneResults",
     "UniversalAttenuation",
     "adversarial_training_hook",
     "apply_patches",
+    "attack_scenes",
     "attenuated",
     "constant_shares",
     "energy_shares",

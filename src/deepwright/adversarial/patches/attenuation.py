@@ -187,7 +187,7 @@ class SAAP:
                 part = slice(start, start + self.batch_size)
                 x = images[part].to(device, dtype)
                 scene = None if field is None else field[part].to(device)
-                own = self._own(detector, x) if rows is None else [r.to(device) for r in rows[part]]
+                own = self.claimed(detector, x) if rows is None else [r.to(device) for r in rows[part]]
                 shares = self._shares(tau, own, part, device)
                 keys, stored = self._stored(log, checkpoint, ids[part], x, own, shares, scene)
                 if stored is None:
@@ -226,8 +226,13 @@ class SAAP:
             given = f"{field.dtype} of shape {tuple(field.shape)}"
             raise InputError("field", given=given, expected=f"complex ({shape[0]}, looks, {shape[1]}, {shape[2]})")
 
-    def _own(self, detector: nn.Module, x: Tensor) -> list[Tensor]:
-        """What the detector claims."""
+    def claimed(self, detector: nn.Module, x: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "k 4"]]:
+        """Boxes that the detector claims on images as they are.
+
+        Args:
+            detector: gives candidates.
+            x: images, where it lives.
+        """
         with torch.no_grad():
             candidates = self.candidates(detector, x)
             require_candidates(candidates)

@@ -16,6 +16,7 @@ from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.inference import evaluating, failed_on
 from deepwright.core.requirements import require_network
 from deepwright.core.taps import Tap
+from deepwright.core.tasks.reading import unwrap
 
 if TYPE_CHECKING:
     from deepwright.core.tasks import Task
@@ -52,8 +53,8 @@ class Watch:
         layers: names as `core.taps.Tap` takes them. "auto": `layer1`, `layer2`, ... of residual networks; else the last
             pre-activation of each resolution, or four over the depth where there is one resolution only (tokens,
             vectors).
-        task: how to read the output; None takes (N, classes) or (N, classes, *positions) as they are, one column as the
-            logit of the second of two classes.
+        task: how to read the output; None takes (N, classes) or (N, classes, *positions) as they are, out of a tuple or
+            dict too, and one column as the logit of the second of two classes.
     """
 
     def __init__(self, model: nn.Module, layers: str | Sequence[str] = "auto", task: Task | None = None) -> None:
@@ -147,7 +148,8 @@ class Watch:
     def _logits(self, read: Any) -> Tensor | None:
         task = self.task
         if task is None:
-            z = read if isinstance(read, Tensor) and read.ndim > 1 and read.is_floating_point() else None
+            z = read if isinstance(read, Tensor) else _named(read)
+            z = z if z is not None and z.ndim > 1 and z.is_floating_point() else None
         elif task.kind == "segmentation":
             z = read
         elif task.kind == "multi-label classification":
@@ -158,6 +160,18 @@ class Watch:
             return None
         z = z.float()
         return torch.cat([torch.zeros_like(z), z], 1) if z.shape[1] == 1 else z
+
+
+def _named(out: Any) -> Tensor | None:
+    """Class outputs (N, classes) or (N, classes, rows, columns) of a tuple, a dict or an object with `.logits`.
+
+    None where several could be meant, and for candidates of a detector (N, boxes, classes).
+    """
+    try:
+        z = unwrap(out, None, lambda t: t.is_floating_point() and t.ndim in (2, 4), "class outputs")
+    except InputError:
+        return None
+    return z if z.ndim in (2, 4) else None
 
 
 def required(logits: Tensor | None) -> Tensor:

@@ -83,7 +83,7 @@ class RobustScore:
             x, y = to_model(self.x[rows], model), self.y[rows].to(device_of(model))
             if attack is not None:
                 with torch.enable_grad():  # a fit validates without
-                    x = attack(model, x, y).x_adv
+                    x = attack(model, x, y, ids=torch.arange(begin, begin + len(x))).x_adv  # starts of its own
             (out,) = read_outputs(model, [x], lambda out, n: self.task.read(out, n, strict=False))
             total += float(self.task.score(out, y).double().sum())
         return total / len(self.x)

@@ -9,11 +9,13 @@ from deepwright.corruptions.driving.agents import Agent, Pilot, bundled_pilot, d
 from deepwright.corruptions.driving.cameras import Camera
 from deepwright.corruptions.driving.carla_world import CarlaSim
 from deepwright.corruptions.driving.collecting import Demonstrations, collect, imitate, steering_error
+from deepwright.corruptions.driving.crossing import driving_threshold
 from deepwright.corruptions.driving.donkey import DonkeySim, scene_names
 from deepwright.corruptions.driving.donkey_server import DonkeyServer
 from deepwright.corruptions.driving.evaluation import evaluate
 from deepwright.corruptions.driving.experts import PurePursuit
 from deepwright.corruptions.driving.filming import gif, replay
+from deepwright.corruptions.driving.forewarning import Forewarning, forewarned
 from deepwright.corruptions.driving.gym_worlds import CarRacing, Highway
 from deepwright.corruptions.driving.recordings import read_recording
 from deepwright.corruptions.driving.repairing import Perturbing, Repaired, repair, worst_families
@@ -46,6 +48,7 @@ __all__ = [
     "Demonstrations",
     "DonkeyServer",
     "DonkeySim",
+    "Forewarning",
     "Highway",
     "InfrastructureError",
     "OfflineCell",
@@ -68,8 +71,10 @@ __all__ = [
     "by_cell",
     "collect",
     "dave2",
+    "driving_threshold",
     "evaluate",
     "failure_thresholds",
+    "forewarned",
     "gif",
     "grid_search",
     "imitate",

@@ -28,7 +28,7 @@ class Disturbance:
         self._groups = []
         for name in names:
             rows = [i for i, s in enumerate(scenarios) if s.perturbation == name]
-            severities = torch.tensor([scenarios[i].severity for i in rows])
+            severities = torch.tensor([scenarios[i].severity for i in rows], dtype=torch.float64)
             seeds = torch.tensor([scenarios[i].seed for i in rows])
             self._groups.append((get(name), torch.tensor(rows), severities, seeds))
 

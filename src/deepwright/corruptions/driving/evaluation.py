@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def evaluate(
     timeout: float = 62.0,
     frozen: bool = False,
     tries: int = 3,
+    watch: Callable[[Tensor], Tensor] | None = None,
     checkpoint: Path | str | None = None,
     jobs: int = 1,
     backend: str = "local",
@@ -59,6 +60,8 @@ def evaluate(
         frozen: draw perturbations once an episode, sensor noise too.
         tries: how often a block is begun where the simulator doesn't answer; then it is an infrastructure error, which
             counts for nothing and is driven anew the next time.
+        watch: pictures -> (n,) how unusual each is, larger is more unusual: it is shown what the agent sees, and
+            decides nothing. A detector's `score`.
         checkpoint: a folder of finished blocks; an interrupted campaign goes on there. Another agent, simulator or
             option finds nothing of its own and is driven.
         jobs: worker processes.
@@ -69,16 +72,22 @@ def evaluate(
         and the others go on.
 
     Raises:
-        InputError: no scenarios, a network in train mode, roads or perturbations that this simulator can't have.
+        InputError: no scenarios, a network in train mode, roads or perturbations that this simulator can't have, a
+            watch that doesn't give one number a picture.
     """
     require_positive(max_xte=max_xte, timeout=timeout)
     require_whole(1, tries=tries)
     require_callable("agent", agent, "pictures -> (n, 2) actions")
+    if watch is not None:
+        require_callable("watch", watch, "pictures -> (n,) scores")
     if isinstance(agent, nn.Module) and any(module.training for module in agent.modules()):
         raise InputError("agent", given="a network in train mode", expected="eval mode", hint="agent.eval()")
     _check(sim, scenarios)
     blocks = [list(scenarios[i : i + sim.n]) for i in range(0, len(scenarios), sim.n)]
-    options = {"max_xte": float(max_xte), "timeout": float(timeout), "frozen": bool(frozen), "tries": tries}
+    options: dict[str, Any] = {"max_xte": float(max_xte), "timeout": float(timeout), "frozen": bool(frozen)}
+    options["tries"] = tries
+    if watch is not None:
+        options["watch"] = watch
     found = trials.run(
         drive_block,
         [{"sim": sim, "agent": agent, "scenarios": block, **options} for block in blocks],
@@ -119,6 +128,7 @@ def drive_block(
     timeout: float,
     frozen: bool,
     tries: int,
+    watch: Callable[[Tensor], Tensor] | None = None,
 ) -> list[dict[str, Any]]:
     """Drive up to `sim.n` scenarios side by side.
 
@@ -130,6 +140,7 @@ def drive_block(
         timeout: see `evaluate`.
         frozen: see `evaluate`.
         tries: see `evaluate`.
+        watch: see `evaluate`.
 
     Returns:
         plain data of an `Outcome` for each scenario.
@@ -137,26 +148,34 @@ def drive_block(
     reason = ""
     for _ in range(tries):
         try:
-            return _driven(sim, agent, scenarios, max_xte, max(1, round(timeout / sim.dt)), frozen)
+            return _driven(sim, agent, scenarios, max_xte, max(1, round(timeout / sim.dt)), frozen, watch)
         except InfrastructureError as error:
             reason = str(error)
     return [{"ended": INFRASTRUCTURE, "reason": reason} for _ in scenarios]
 
 
 def _driven(
-    sim: Simulator, agent: Agent, scenarios: list[Scenario], max_xte: float, steps: int, frozen: bool
+    sim: Simulator,
+    agent: Agent,
+    scenarios: list[Scenario],
+    max_xte: float,
+    steps: int,
+    frozen: bool,
+    watch: Callable[[Tensor], Tensor] | None,
 ) -> list[dict[str, Any]]:
     padded = scenarios + [scenarios[-1]] * (sim.n - len(scenarios))
     disturb = Disturbance(padded, frozen)
     pictures = sim.reset([s.road for s in padded], [s.seed for s in padded])
-    log: dict[str, list[Tensor]] = {name: [] for name in (*_LISTS, "action", "left", "finished", "stopped", "broke")}
+    extra = ("action", "left", "finished", "stopped", "broke", *(() if watch is None else ("unusual",)))
+    log: dict[str, list[Tensor]] = {name: [] for name in (*_LISTS, *extra)}
     device = sim.telemetry().xte.device
     ended = torch.zeros(sim.n, dtype=torch.bool, device=device)
     reason = ""
     every = 1 if device.type == "cpu" else _LOOK_EVERY
     took = Latencies(_place(agent, pictures))
     for step in range(steps):
-        action, broke, told = _action(agent, disturb(pictures, step), sim.n, took)
+        shown = disturb(pictures, step)
+        action, broke, told = _action(agent, shown, sim.n, took)
         reason = reason or told
         pictures, seen = sim.step(action)
         left = seen.xte.abs() >= max_xte
@@ -165,6 +184,8 @@ def _driven(
             log[name].append(getattr(seen, name))
         for name, value in (("action", action), ("left", left), ("broke", broke)):
             log[name].append(value)
+        if watch is not None:
+            log["unusual"].append(_scores(watch, shown))
         log["finished"].append(seen.finished)
         log["stopped"].append(seen.stopped)
         ended |= left | seen.finished | seen.stopped | broke
@@ -192,8 +213,20 @@ def _row(log: dict[str, Tensor], i: int, endless: bool, reason: str) -> dict[str
     kept = slice(0, min(end + 1, steps))
     row: dict[str, Any] = {name: log[name][kept, i].clone() for name in _LISTS}
     row["latency"] = log["latency"][kept].clone()
+    if "unusual" in log:
+        row["unusual"] = log["unusual"][kept, i].clone()
     row["steering"], row["throttle"] = (log["action"][kept, i, k].clone() for k in (0, 1))
     return row | {"ended": ended, "reason": reason if ended == AGENT else ""}
+
+
+def _scores(watch: Callable[[Tensor], Tensor], shown: Tensor) -> Tensor:
+    """How unusual each picture is; what is no number counts as most unusual."""
+    with torch.no_grad():
+        found = watch(shown.clone())
+    if not isinstance(found, Tensor) or found.shape != (len(shown),):
+        given = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise InputError("watch", given=given, expected=f"({len(shown)},), one number a picture")
+    return found.detach().float().nan_to_num(torch.inf, torch.inf, -torch.inf).to(shown.device)
 
 
 def _first(happened: Tensor, otherwise: int) -> int:

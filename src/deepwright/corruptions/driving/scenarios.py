@@ -13,6 +13,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_positive, require_whole, require_within
 from deepwright.corruptions.driving.roads import Road
+from deepwright.corruptions.levels import severities_of
 from deepwright.corruptions.suite import get
 
 PASSED, LEFT, STOPPED, LATE = "passed", "left the lane", "stopped by the simulator", "out of time"
@@ -26,31 +27,31 @@ class Scenario:
     Attributes:
         road: None where the simulator has its own.
         perturbation: a name of `corruptions.names()`; None drives on clean pictures.
-        severity: 0..5; 0 is clean.
+        severity: 0..5, 0 is clean; between two levels where the perturbation has something there.
         seed: of the world's looks and of the perturbation.
 
     Raises:
-        InputError: an unknown perturbation, a severity between two or outside 0..5.
+        InputError: an unknown perturbation, a severity outside 0..5, or between two that have nothing between them.
     """
 
     road: Road | None = None
     perturbation: str | None = None
-    severity: int = 0
+    severity: float = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         require_whole(-(2**63), seed=self.seed)
-        require_whole(0, severity=self.severity)
-        if self.severity > 5:
-            raise InputError("severity", given=self.severity, expected="0..5")
-        if self.perturbation is not None:
-            get(self.perturbation)
+        require_within(0, 5, severity=self.severity)
+        if self.severity == int(self.severity):
+            object.__setattr__(self, "severity", int(self.severity))  # one cell, however it was written
+        least = None if self.perturbation is None else get(self.perturbation).least
+        severities_of(self.severity, 1, least)
         if (self.perturbation is None) != (self.severity == 0):
             given = f"{self.perturbation or 'no perturbation'} at severity {self.severity}"
-            raise InputError("a scenario", given=given, expected="a perturbation at 1..5, or none at 0")
+            raise InputError("a scenario", given=given, expected="a perturbation above 0, or none at 0")
 
     @property
-    def cell(self) -> tuple[str, int]:
+    def cell(self) -> tuple[str, float]:
         """(perturbation, severity); ("clean", 0) without one."""
         return self.perturbation or "clean", self.severity
 
@@ -95,6 +96,7 @@ class Outcome:
         arc: metres along the road.
         steering: as the agent gave it, in radians.
         throttle: likewise.
+        unusual: how unusual each picture was that the agent saw, as `watch` of `evaluate` says; empty without one.
         latency: seconds that the agent took for each step's pictures, those of all vehicles side by side; by the wall
             clock, so that it is another each time, and decides nothing. NaN where it can't be measured.
         reason: of what the agent or the infrastructure failed.
@@ -112,6 +114,7 @@ class Outcome:
     steering: Float[Tensor, " t"] = field(default_factory=lambda: torch.zeros(0))
     throttle: Float[Tensor, " t"] = field(default_factory=lambda: torch.zeros(0))
     latency: Float[Tensor, " t"] = field(default_factory=lambda: torch.zeros(0))
+    unusual: Float[Tensor, " t"] = field(default_factory=lambda: torch.zeros(0))
     reason: str = ""
 
     @property

@@ -30,7 +30,7 @@ def grid_search(
     agent: Agent,
     roads: Sequence[Road | None],
     perturbations: Sequence[str],
-    severities: Sequence[int] = (1, 2, 3, 4, 5),
+    severities: Sequence[float] = (1, 2, 3, 4, 5),
     *,
     max_xte: float = 4.0,
     timeout: float = 62.0,
@@ -44,7 +44,7 @@ def grid_search(
         agent: see `evaluate`.
         roads: each with a seed of its own.
         perturbations: names.
-        severities: growing, of 1..5.
+        severities: growing, up to 5; between two levels where each perturbation has something there.
         max_xte: see `evaluate`.
         timeout: see `evaluate`.
         seed: of worlds and perturbations.
@@ -61,7 +61,7 @@ def grid_search(
     if not roads:
         raise InputError("roads", given="none", expected="at least one")
     if not severities or list(severities) != sorted(set(severities)):
-        raise InputError("severities", given=repr(severities), expected="growing ones of 1..5")
+        raise InputError("severities", given=repr(severities), expected="growing ones up to 5")
     options: dict[str, Any] = {"max_xte": max_xte, "timeout": timeout, "checkpoint": checkpoint}
     seeds = [derive_seed("grid", i, seed=seed) for i in range(len(roads))]
     clean = [Scenario(road, seed=own) for road, own in zip(roads, seeds)]

@@ -19,7 +19,7 @@ from deepwright.corruptions.driving.collecting import Demonstrations, steering_o
 from deepwright.corruptions.driving.scenarios import Outcome
 from deepwright.corruptions.suite import get
 
-Cell = tuple[str, int]
+Cell = tuple[str, float]
 CLEAN: Cell = ("clean", 0)
 
 
@@ -116,7 +116,7 @@ class Threshold:
     """
 
     perturbation: str
-    severity: int | None
+    severity: float | None
     failures: Interval
 
     def __str__(self) -> str:
@@ -167,7 +167,7 @@ def offline_errors(
     Args:
         agent: a network or a function.
         data: pictures with an expert's actions.
-        cells: (perturbation, severity), severities 1..5.
+        cells: (perturbation, severity), severities above 0.
         seed: of the perturbations.
         batch_size: pictures at a time.
 
