@@ -59,7 +59,7 @@ DOORS = [
         file="prompts.pt",
         changes={
             **COMMON,
-            "graphs": {"graphs_seed": 2},
+            "training inputs": {"graphs_seed": 2},
             "training targets": {"flipped": True},
             "step": {"lambda_": 0.5},
             "seed": {"seed": 1},
@@ -69,14 +69,14 @@ DOORS = [
         "SimGRACE",
         simgrace,
         file="encoder.pt",
-        changes={**COMMON, "graphs": {"graphs_seed": 2}, "step": {"eta": 2.0}},
+        changes={**COMMON, "training inputs": {"graphs_seed": 2}, "step": {"eta": 2.0}},
         interrupt={"stop": stop},
     ),
     Door(
         "GraphCL",
         graphcl,
         file="encoder.pt",
-        changes={**COMMON, "graphs": {"graphs_seed": 2}, "step": {"augment": "random2"}},
+        changes={**COMMON, "training inputs": {"graphs_seed": 2}, "step": {"augment": "random2"}},
         interrupt={"stop": stop},
     ),
 ]
