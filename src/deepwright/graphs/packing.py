@@ -78,7 +78,7 @@ def from_union(
     """
     edge_index, batch = _edges(edge_index, "edge_index"), torch.as_tensor(batch).long()
     nodes = len(batch)
-    x = torch.ones(nodes, 1, device=batch.device) if x is None else _features(x, "x")
+    x = torch.ones(nodes, 1, device=batch.device) if x is None else require_finite(_features(x, "x"), "x")
     if len(x) != nodes:
         raise InputError("batch", given=f"{nodes} numbers for {len(x)} nodes", expected="one a node")
     most = int(batch.max()) + 1 if nodes else 0
@@ -119,8 +119,11 @@ def _stacked(graphs: Sequence[Graph]) -> GraphBatch:
     sizes = torch.tensor([g.num_nodes for g in graphs], device=xs[0].device)
     counts = torch.tensor([g.edge_index.shape[1] for g in graphs], device=xs[0].device)
     owner = torch.arange(len(graphs), device=xs[0].device).repeat_interleave(counts)
-    edges = torch.cat([g.edge_index for g in graphs], dim=1) + _ends(sizes)[owner]
-    packed = _sorted(torch.cat(xs), edges, sizes, owner)
+    local = torch.cat([g.edge_index for g in graphs], dim=1)
+    _require_local(local, owner, sizes)
+    x = torch.cat(xs)
+    _require_finite_graphs(x, sizes)
+    packed = _sorted(x, local + _ends(sizes)[owner], sizes, owner)
     labels = [g.y for g in graphs]
     if all(label is None for label in labels):
         return packed
@@ -129,10 +132,31 @@ def _stacked(graphs: Sequence[Graph]) -> GraphBatch:
     return packed.labelled(torch.tensor(labels))
 
 
+def _require_local(edges: Tensor, owner: Tensor, sizes: Tensor) -> None:
+    """Refuse an edge to a node that its own graph doesn't have."""
+    outside = (edges < 0) | (edges >= sizes[owner])
+    if bool(outside.any()):
+        at = int(outside.any(0).nonzero()[0])
+        graph = int(owner[at])
+        end = int(edges[:, at][outside[:, at]][0])
+        hint = "numbers from 0; num_nodes= where the last nodes have no edges"
+        expected = f"nodes 0 to {int(sizes[graph]) - 1}"
+        raise InputError(f"graph {graph}", given=f"an edge to node {end}", expected=expected, hint=hint)
+
+
+def _require_finite_graphs(x: Tensor, sizes: Tensor) -> None:
+    """Refuse features that aren't finite, naming their graph."""
+    if not bool(torch.isfinite(x.sum())) and not bool(torch.isfinite(x).all()):
+        node = int((~torch.isfinite(x)).any(1).nonzero()[0])
+        graph = int(torch.searchsorted(sizes.cumsum(0), node, right=True))
+        given = f"NaN or infinity in node {node - int(sizes[:graph].sum())}"
+        raise InputError(f"x of graph {graph}", given=given, expected="finite numbers")
+
+
 def _read(item: Any, number: int) -> Graph:
-    """One graph, checked, with everything filled in."""
+    """One graph, its shapes looked at, with everything filled in."""
     name = f"graph {number}"
-    if hasattr(item, "is_directed") and hasattr(item, "nodes") and hasattr(item, "adj"):
+    if _is_networkx(item):
         item = _from_networkx(item)
     elif isinstance(item, tuple) and len(item) == 2:
         item = Graph(item[1], item[0])
@@ -149,7 +173,6 @@ def _read(item: Any, number: int) -> Graph:
     nodes = found if found is not None else int(edges.max()) + 1 if edges.numel() else 0
     if x is not None and item.num_nodes not in (None, len(x)):
         raise InputError(name, given=f"num_nodes={item.num_nodes} and {len(x)} rows of x", expected="as many")
-    _require_nodes(edges, nodes, name)
     return Graph(edges, torch.ones(nodes, 1, device=edges.device) if x is None else x, nodes, item.y)
 
 
@@ -178,7 +201,7 @@ def _features(x: Any, name: str) -> Tensor:
         raise InputError(name, given=f"shape {tuple(x.shape)}", expected="(nodes, features)", hint=hint)
     if not x.is_floating_point():
         x = x.float()
-    return require_finite(x, name)
+    return x
 
 
 def _require_nodes(edges: Tensor, nodes: int, name: str) -> None:
@@ -202,7 +225,7 @@ def _union(item: Any) -> GraphBatch:
 
 def _is_one(graphs: Any) -> bool:
     pair = isinstance(graphs, tuple) and len(graphs) == 2 and all(isinstance(part, Tensor) for part in graphs)
-    return pair or isinstance(graphs, Graph) or hasattr(graphs, "edge_index") or hasattr(graphs, "adj")
+    return pair or isinstance(graphs, Graph) or hasattr(graphs, "edge_index") or _is_networkx(graphs)
 
 
 def _listed(graphs: Any) -> list[Any]:
@@ -210,6 +233,10 @@ def _listed(graphs: Any) -> list[Any]:
         expected = "graphs: a GraphBatch, a list of Graph(edge_index, x), torch-geometric's or networkx's"
         raise InputError("graphs", given=type(graphs).__name__, expected=expected)
     return list(graphs)
+
+
+def _is_networkx(item: Any) -> bool:
+    return hasattr(type(item), "nodes") and hasattr(type(item), "adj")
 
 
 def _from_networkx(graph: Any) -> Graph:

@@ -49,7 +49,7 @@ def pass_messages(
         edge_index: sources, targets.
         edge_weight: w; all 1 by default.
     """
-    sent = x[edge_index[0]]
+    sent = x.index_select(0, edge_index[0])
     return scatter_sum(sent if edge_weight is None else sent * edge_weight[:, None], edge_index[1], len(x))
 
 

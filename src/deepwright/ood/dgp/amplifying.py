@@ -18,7 +18,7 @@ from deepwright.ood.dgp.distances import distance, whitening
 from deepwright.ood.dgp.encoders import FrozenEncoder, beside, in_parts
 from deepwright.ood.dgp.guards import GraphDetector
 from deepwright.ood.dgp.prompting import embedded_parts
-from deepwright.ood.dgp.stores import WithGraphs, indices, whole_batches
+from deepwright.ood.dgp.stores import WithGraphs, indices, rows_of, whole_batches
 
 _WEAKENED = 0.4  # mean of 1 - w
 
@@ -62,6 +62,7 @@ class _Amplifying(WithGraphs):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Mean score of the amplified graphs + alpha / their mean distance to what they were, both whitened."""
+        rows = rows_of(rows)
         graphs = self.cut(rows)
         x, nodes = graphs.x.split([self.width, graphs.x.shape[1] - self.width], dim=1)
         logit = self.amplifier(nodes, graphs.edge_index)

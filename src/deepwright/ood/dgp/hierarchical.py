@@ -17,7 +17,7 @@ from deepwright.graphs import GraphBatch, structural_encoding
 from deepwright.ood.dgp.encoders import WeightedGIN, beside, encode, in_parts
 from deepwright.ood.dgp.groups import grouped
 from deepwright.ood.dgp.guards import GraphDetector
-from deepwright.ood.dgp.stores import WithGraphs, indices, whole_batches
+from deepwright.ood.dgp.stores import WithGraphs, indices, rows_of, whole_batches
 
 LEVELS = ("node", "graph", "group")
 
@@ -109,7 +109,7 @@ class _Training(WithGraphs):
         """The mean of the levels' mean errors, each weighted by (its spread)^alpha, weights summing to 3."""
         if fresh:
             self.refresh(step)
-        errors = self.views(self.cut(rows))
+        errors = self.views(self.cut(rows_of(rows)))
         weight = errors.detach().std(1).clamp_min(1e-6) ** self.alpha
         return (errors.mean(1) * weight / weight.mean()).mean()
 

@@ -19,7 +19,7 @@ from deepwright.core.requirements import require_network, require_positive, requ
 from deepwright.graphs import GraphBatch, pack
 from deepwright.ood.dgp.augmentations import augmented
 from deepwright.ood.dgp.encoders import embed, encode
-from deepwright.ood.dgp.stores import WithGraphs, indices, whole_batches
+from deepwright.ood.dgp.stores import WithGraphs, indices, rows_of, whole_batches
 
 Callback = Callable[[nn.Module, dict[str, float]], object]
 
@@ -50,7 +50,7 @@ class _Contrast(WithGraphs):
 
     def forward(self, rows: Tensor, how: Any) -> Tensor:
         """The loss of a batch: all inside `forward`, which is what processes agree on."""
-        return how(self, self.cut(rows))
+        return how(self, self.cut(rows_of(rows)))
 
     def projected(self, graphs: GraphBatch) -> Tensor:
         return self.head(encode(self.encoder, graphs)[0])

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from deepwright.graphs import GraphBatch
 from deepwright.ood.dgp.distances import distance, whitening
 from deepwright.ood.dgp.encoders import FrozenEncoder, in_parts
-from deepwright.ood.dgp.stores import WithGraphs
+from deepwright.ood.dgp.stores import WithGraphs, rows_of
 
 
 class Prompting(WithGraphs):
@@ -51,11 +51,11 @@ class Prompting(WithGraphs):
         """The loss of a batch: all inside `forward`, which is what processes agree on.
 
         Args:
-            rows: of the batch.
+            rows: of the batch, as `stores.indices` has them.
             y: labels.
             loss: one of `Passes`.
         """
-        return loss(self, rows, y)
+        return loss(self, rows_of(rows), y)
 
     def views(self, graphs: GraphBatch) -> list[Tensor]:
         """h_s and h_a of graphs whose features have their nodes' embeddings beside them.

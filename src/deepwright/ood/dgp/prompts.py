@@ -48,8 +48,10 @@ class EdgePrompt(nn.Module):
             raise InputError("node embeddings", given=f"width {node_emb.shape[1]}", expected=f"{width}, the prompt's")
         begin, end = (node_emb @ half.T for half in self.first.weight.split(width, dim=1))
         sources, targets = edge_index
-        weight = self._weight(begin[sources] + end[targets])
-        return (weight + self._weight(begin[targets] + end[sources])) / 2 if self.symmetric else weight
+        weight = self._weight(begin.index_select(0, sources) + end.index_select(0, targets))
+        if not self.symmetric:
+            return weight
+        return (weight + self._weight(begin.index_select(0, targets) + end.index_select(0, sources))) / 2
 
     def _weight(self, hidden: Tensor) -> Tensor:
         return torch.sigmoid(self.rest(hidden + self.first.bias).squeeze(1))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
+from deepwright.core.files import hash_tensors
 from deepwright.graphs import GraphBatch
 
 _PARTS = ("x", "edge_index", "node_ptr", "edge_ptr", "edge_order")
@@ -41,14 +42,26 @@ class WithGraphs(nn.Module):
 
 
 def indices(graphs: GraphBatch, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """What `core.fit` takes for training data: numbers of graphs, and labels (the numbers again where there are none).
+    """What `core.fit` takes for training data: numbers of graphs beside a hash of them all, and labels.
+
+    By the hash a checkpoint of other graphs is refused for its training inputs; `rows_of` takes it off again.
 
     Args:
         graphs: to train on.
-        y: labels.
+        y: labels; the numbers again where there are none.
     """
     rows = torch.arange(len(graphs))
-    return rows, rows if y is None else y.cpu()
+    content = int(hash_tensors({name: getattr(graphs, name) for name in _PARTS})[:15], 16)
+    return torch.stack([rows, torch.full_like(rows, content)], dim=1), rows if y is None else y.cpu()
+
+
+def rows_of(numbered: Tensor) -> Tensor:
+    """The numbers of a batch's graphs.
+
+    Args:
+        numbered: rows of what `indices` made.
+    """
+    return numbered[:, 0]
 
 
 def whole_batches(graphs: int, batch_size: int) -> int:
