@@ -77,10 +77,12 @@ def compare_heads(
     made = [method() if isinstance(method, type) else method for method in methods]
     fitted, metrics, skipped = {}, {}, {}
     for method in made:
-        name = type(method).__name__ if not getattr(method, "variant", "") else getattr(method, "variant")
+        name = type(method).__name__ if not getattr(method, "variant", "") else method.variant
         name = "HSFM" if name == "hsfm" else name
         if name in fitted:
-            raise InputError("methods", given=f"two of {name}", expected="each once", hint="compare their heads by hand")
+            raise InputError(
+                "methods", given=f"two of {name}", expected="each once", hint="compare their heads by hand"
+            )
         with warnings.catch_warnings():
             if fitted:  # what is odd about the rows was said once
                 warnings.simplefilter("ignore")

@@ -178,7 +178,9 @@ def require_group_ids(groups: Tensor, what: str) -> None:
     """
     whole = isinstance(groups, Tensor) and not groups.is_floating_point() and not groups.is_complex()
     if not whole or groups.dtype == torch.bool or groups.ndim != 1:
-        given = f"{groups.dtype} of shape {tuple(groups.shape)}" if isinstance(groups, Tensor) else type(groups).__name__
+        given = (
+            f"{groups.dtype} of shape {tuple(groups.shape)}" if isinstance(groups, Tensor) else type(groups).__name__
+        )
         raise InputError(what, given=given, expected="a tensor (n,) of whole numbers", hint="make_groups(y, attribute)")
     if len(groups) and int(groups.min()) < 0:
         raise InputError(what, given=f"a group {int(groups.min())}", expected="numbers from 0")

@@ -112,7 +112,9 @@ def mnist_dominoes(
     require_within(0, 1, p=p, p_val=p_val)
     digits = (*core, *spurious)
     if len(core) != 2 or len(spurious) != 2 or len(set(digits)) != 4 or not all(0 <= k <= 9 for k in digits):
-        raise InputError("core and spurious", given=f"{core}, {spurious}", expected="four different digits, two and two")
+        raise InputError(
+            "core and spurious", given=f"{core}, {spurious}", expected="four different digits, two and two"
+        )
     require_whole(2, train=n[0], validation=n[1], test=n[2])
     x, labels = mnist_5k()
     pools = {k: _shuffled(x[labels == k], seed, k) for k in digits}

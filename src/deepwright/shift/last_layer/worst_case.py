@@ -15,8 +15,8 @@ from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_number, require_positive, require_whole, require_within
 from deepwright.shift.adam import Adam
-from deepwright.shift.groups import require_group_ids, totals
 from deepwright.shift.convex import fit_l2
+from deepwright.shift.groups import require_group_ids, totals
 from deepwright.shift.last_layer.retraining import by, everything, strengths
 from deepwright.shift.methods import (
     Head,
