@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -75,7 +75,7 @@ def _worst_first(row: list[Any]) -> float:
 
 
 def group_metrics(
-    logits_or_pred: Shaped[Tensor, "n *classes"],
+    logits_or_pred: Tensor,
     y: Int64[Tensor, " n"],
     groups: Int64[Tensor, " n"],
     train_counts: Sequence[int] | Tensor | None = None,

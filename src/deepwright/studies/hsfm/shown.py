@@ -133,7 +133,7 @@ def summary(found: Found) -> str:
             over_trials([row["heads"][arm]["worst"] for row in runs]).value for arm in (NAME_ERM, OURS, NAME_DFR)
         )
         text += (
-            f" On pairs of digits whose upper one goes with the class in {p:.0%} of training the network's own head has "
-            f"{own:.3f}, HSFM's {ours:.3f}, DFR's {dfr:.3f}."
+            f" On pairs of digits whose upper one goes with the class in {p:.0%} of training the network's own head "
+            f"has {own:.3f}, HSFM's {ours:.3f}, DFR's {dfr:.3f}."
         )
     return text
