@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from deepwright.checks.held_out import why_none
-from deepwright.checks.quality.samples import attributes_of
+from deepwright.checks.quality.samples import attributes_of, column_of
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import InputError
 from deepwright.core.results import Table
@@ -90,7 +90,7 @@ def shortcut_of(subject: Subject) -> ShortcutFinding:
     )
     empty = f" No test sample is in {', '.join(metrics.empty)}." if metrics.empty else ""
     part = ShortcutFinding({"worst_class_group": lowest}, words + empty, [_table(metrics)])
-    return _with_headroom(part, subject, found, worst)
+    return _with_headroom(part, subject, found)
 
 
 def attribute_of(subject: Subject, name: str) -> Attribute:
@@ -102,6 +102,8 @@ def attribute_of(subject: Subject, name: str) -> Attribute:
     """
     splits = (subject.data.train, subject.data.validation, subject.data.test)
     parts = [_values(subject, split, name) for split in splits]
+    if all(part is None for part in parts):
+        column_of(subject, name)  # says which columns there are
     numeric = all(part.dtype.kind in "biuf" for part in parts if part is not None)
     missing = np.nan if numeric else ""
     filled = [
@@ -145,7 +147,7 @@ def _table(metrics: GroupMetrics) -> Table:
     return table
 
 
-def _with_headroom(part: ShortcutFinding, subject: Subject, found: Attribute, worst: int) -> ShortcutFinding:
+def _with_headroom(part: ShortcutFinding, subject: Subject, found: Attribute) -> ShortcutFinding:
     """What a last layer with group labels would gain, and whether features tell the attribute; or why nobody knows."""
     why = why_none(subject) or ("the training samples aren't there" if not len(subject.data.train) else "")
     if why:

@@ -98,7 +98,7 @@ def fit_l1(
     hot = F.one_hot(y, classes).to(x)
     z = torch.cat([x, torch.ones_like(x[..., :1])], -1)
     step = (2.0 * n / largest_square(z)).to(x)[..., None, None]  # the softmax's Hessian is at most 1/2
-    shrink = l1 * step * torch.ones_like(z[0, :1] if z.ndim == 2 else z[..., :1, :])
+    shrink = l1 * step * torch.ones_like(z[..., :1, :])
     shrink[..., -1] = 0
     theta = z.new_zeros(*z.shape[:-2], classes, z.shape[-1])
     ahead, momentum = theta, torch.ones_like(step)

@@ -49,6 +49,7 @@ def require_grouped(subject: Subject) -> None:
         raise NotApplicableError("no column was named (--groups COLUMN or FILE.csv, groups= from Python)")
     if subject.groups == "class":
         raise NotApplicableError("the class is no attribute: name a column that may go with it")
+    attribute_of(subject, subject.groups)
     why = why_none(subject)
     if why:
         raise NotApplicableError(f"a last layer is learned on held-out samples: {why}")
