@@ -158,7 +158,20 @@ SYSTEMS: tuple[System, ...] = (
         "roast",
         missing="an attacker who knows the detector; risk of classifiers by logistic importance; its own command",
     ),
-    System("hsfm", "Hard-set-guided meta-learning of last layers", "2603.29313", "shift"),
+    System(
+        "hsfm",
+        "Hard-set-guided meta-learning of last layers, beside their simpler rivals; groups and their worst",
+        "2603.29313",
+        "shift",
+        "hsfm",
+        (
+            *("HSFM", "hypergradient", "edit_report", "DFR", "AFR", "JTT", "GroupDRO", "CVaRDRO", "LastLayerRetrain"),
+            *("GroupDROLoss", "JTTSampler", "compare_heads", "replace_head", "extract_features", "group_metrics"),
+            *("make_groups", "discover_groups"),
+        ),
+        "hsfm",
+        missing="sweeps by vmap; the paper's photographs and CLIP embeddings, which need downloads",
+    ),
     System(
         "model-surgery",
         "Model surgery: coupled units, cut and proved equal to the masked original; ONNX, int8, cost",

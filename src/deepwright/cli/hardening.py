@@ -12,6 +12,7 @@ from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, out, subject, te
 from deepwright.core.errors import InputError
 
 _METHODS = ["smoothing", "sharpening", "adversarial-training", "trades", "corruption-training", "detector"]
+_HEADS = ["hsfm", "dfr", "afr", "jtt", "group-dro", "last-layer"]
 _OF_PICTURES = ("psnr", "ssim", "space", "max_change", "linear", "jobs")
 
 
@@ -22,7 +23,7 @@ _OF_PICTURES = ("psnr", "ssim", "space", "max_change", "linear", "jobs")
 @words(
     subject("Mixed: of the training, else of the whole"),
     DISTURBED,
-    click.option("--with", "method", type=click.Choice(_METHODS), help="smoothing by default."),
+    click.option("--with", "method", type=click.Choice([*_METHODS, *_HEADS]), help="smoothing by default."),
     click.option("--epochs", type=int, help="Of training; the method's own by default."),
     click.option(
         "--strength",
@@ -40,6 +41,11 @@ _OF_PICTURES = ("psnr", "ssim", "space", "max_change", "linear", "jobs")
         help="Of corruption-training: kept back to measure on; noise, weather, occlusion and overlay by default.",
     ),
     click.option("--mixing", type=click.Choice(["consistent", "plain"]), help="Of corruption-training."),
+    click.option(
+        "--groups",
+        metavar="COLUMN_OR_CSV",
+        help="Of hsfm to last-layer, which relearn the last layer: what, with the class, makes groups.",
+    ),
     CHECK,
     click.option(
         "--images",

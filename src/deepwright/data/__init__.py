@@ -21,6 +21,14 @@ from deepwright.data.files.class_order import Named, in_order, read_classes, req
 from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_yolo
 from deepwright.data.files.folders import load_folder, load_images
 from deepwright.data.files.geotiff import RadarScene, read_geotiff
+from deepwright.data.files.group_columns import (
+    load_celeba,
+    load_features,
+    load_metashift,
+    load_waterbirds,
+    read_column,
+    with_column,
+)
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.mask_folders import load_masks
 from deepwright.data.files.medical_streams import load_cinc_psv, load_ohio_xml
@@ -92,17 +100,20 @@ __all__ = [
     "load_boxes",
     "load_breast_cancer",
     "load_camvid",
+    "load_celeba",
     "load_cifar10",
     "load_cinc_psv",
     "load_coco",
     "load_confident_error",
     "load_csv",
     "load_digits",
+    "load_features",
     "load_folder",
     "load_heart_failure",
     "load_imagenet_sample",
     "load_images",
     "load_masks",
+    "load_metashift",
     "load_mnist",
     "load_nested_anatomy",
     "load_npz",
@@ -116,6 +127,7 @@ __all__ = [
     "load_texts",
     "load_texture_waves",
     "load_voc",
+    "load_waterbirds",
     "load_yolo",
     "make_confident_error_data",
     "make_glucose_cohort",
@@ -131,6 +143,7 @@ __all__ = [
     "ood_companions",
     "photo_patches",
     "read_classes",
+    "read_column",
     "read_geotiff",
     "require_names",
     "sar_ships",
@@ -144,5 +157,6 @@ __all__ = [
     "to_amplitude",
     "to_decibels",
     "to_float",
+    "with_column",
     "with_parts",
 ]

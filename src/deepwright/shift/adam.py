@@ -37,7 +37,11 @@ class Adam:
         for part, g, m, v in zip(parts, gradients, self.first, self.second):
             m.mul_(0.9).add_(g, alpha=0.1)
             v.mul_(0.999).addcmul_(g, g, value=0.001)
-            moved.append(part - (self.lr / fix1) * m / ((v / fix2).sqrt() + self.eps))
+            over = (v / fix2).sqrt_().add_(self.eps)
+            if isinstance(self.lr, Tensor):
+                moved.append(part - (self.lr / fix1) * m / over)
+            else:
+                moved.append(torch.addcdiv(part, m, over, value=-self.lr / fix1))
         return moved
 
     def state(self) -> dict[str, Any]:

@@ -80,7 +80,9 @@ def compare_heads(
         name = type(method).__name__ if not getattr(method, "variant", "") else method.variant
         name = "HSFM" if name == "hsfm" else name
         if name in fitted:
-            raise InputError("methods", given=f"two of {name}", expected="each once", hint="compare their heads by hand")
+            raise InputError(
+                "methods", given=f"two of {name}", expected="each once", hint="compare their heads by hand"
+            )
         with warnings.catch_warnings():
             if fitted:  # what is odd about the rows was said once
                 warnings.simplefilter("ignore")

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_LOOK = 10  # steps between two looks at whether it has converged
+
 
 def fit_l2(
     x: Tensor,
@@ -82,43 +84,43 @@ def fit_l1(
     """Minimise mean CE + l1 |W|_1 (the offset is free) by accelerated proximal gradient with restarts.
 
     With two classes the optimum's rows are each other's negative, and their difference is the one of a single logit
-    with the same l1: scikit-learn's `C` is 1 / (n l1).
+    with the same l1: scikit-learn's `C` is 1 / (n l1). Several problems of one size are solved together.
 
     Args:
-        x: (n, d) rows, about standardised.
-        y: (n,) classes.
+        x: (..., n, d) rows, about standardised.
+        y: (..., n) classes.
         classes: how many.
         l1: strength.
         steps: at most.
         tolerance: stop where no parameter moves more in a step.
     """
+    n = x.shape[-2]
     hot = F.one_hot(y, classes).to(x)
-    z = torch.cat([x, torch.ones_like(x[:, :1])], 1)
-    step = 2.0 / largest_square(z) * len(x)  # the softmax's Hessian is at most 1/2
-    shrink = torch.full_like(z[0], l1 * step)
-    shrink[-1] = 0
-    theta = z.new_zeros(classes, z.shape[1])
-    ahead, momentum = theta, 1.0
-    for _ in range(steps):
-        gradient = (torch.softmax(z @ ahead.T, 1) - hot).T @ z / len(x)
-        moved = ahead - step * gradient
+    z = torch.cat([x, torch.ones_like(x[..., :1])], -1)
+    step = (2.0 * n / largest_square(z)).to(x)[..., None, None]  # the softmax's Hessian is at most 1/2
+    shrink = l1 * step * torch.ones_like(z[..., :1, :])
+    shrink[..., -1] = 0
+    theta = z.new_zeros(*z.shape[:-2], classes, z.shape[-1])
+    ahead, momentum = theta, torch.ones_like(step)
+    for number in range(steps):
+        moved = ahead - step * ((torch.softmax(z @ ahead.mT, -1) - hot).mT @ z / n)
         new = moved.sign() * (moved.abs() - shrink).clamp_min(0)
         change = new - theta
-        if float(((ahead - new) * change).sum()) > 0:
-            momentum = 1.0
-        after = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
+        against = ((ahead - new) * change).sum((-2, -1), keepdim=True) > 0
+        momentum = torch.where(against, torch.ones_like(momentum), momentum)
+        after = (1 + (1 + 4 * momentum**2).sqrt()) / 2
         ahead = new + (momentum - 1) / after * change
         theta, momentum = new, after
-        if float(change.abs().max()) <= tolerance:
+        if number % _LOOK == 0 and float(change.abs().max()) <= tolerance:
             break
-    return theta[:, :-1].contiguous(), theta[:, -1].contiguous()
+    return theta[..., :-1].contiguous(), theta[..., -1].contiguous()
 
 
-def largest_square(z: Tensor) -> float:
-    """The largest eigenvalue of z'z.
+def largest_square(z: Tensor) -> Tensor:
+    """(...) the largest eigenvalue of z'z.
 
     Args:
-        z: (n, d) rows.
+        z: (..., n, d) rows.
     """
-    small = z.T @ z if z.shape[1] <= z.shape[0] else z @ z.T
-    return float(torch.linalg.eigvalsh(small.double())[-1])
+    small = z.mT @ z if z.shape[-1] <= z.shape[-2] else z @ z.mT
+    return torch.linalg.eigvalsh(small.double())[..., -1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -75,7 +75,7 @@ def _worst_first(row: list[Any]) -> float:
 
 
 def group_metrics(
-    logits_or_pred: Shaped[Tensor, "n *classes"],
+    logits_or_pred: Tensor,
     y: Int64[Tensor, " n"],
     groups: Int64[Tensor, " n"],
     train_counts: Sequence[int] | Tensor | None = None,
@@ -178,7 +178,9 @@ def require_group_ids(groups: Tensor, what: str) -> None:
     """
     whole = isinstance(groups, Tensor) and not groups.is_floating_point() and not groups.is_complex()
     if not whole or groups.dtype == torch.bool or groups.ndim != 1:
-        given = f"{groups.dtype} of shape {tuple(groups.shape)}" if isinstance(groups, Tensor) else type(groups).__name__
+        given = (
+            f"{groups.dtype} of shape {tuple(groups.shape)}" if isinstance(groups, Tensor) else type(groups).__name__
+        )
         raise InputError(what, given=given, expected="a tensor (n,) of whole numbers", hint="make_groups(y, attribute)")
     if len(groups) and int(groups.min()) < 0:
         raise InputError(what, given=f"a group {int(groups.min())}", expected="numbers from 0")

@@ -21,6 +21,7 @@ from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
 from deepwright.core.inference import read_outputs
 from deepwright.workflows.corruption_training import corruption_training, require_corruptible
+from deepwright.workflows.last_layers import head_methods, require_grouped
 from deepwright.workflows.recipes import Hardened, Recipe, trained
 from deepwright.workflows.robust_training import adversarial_training, require_numbers, require_probabilities, trades
 
@@ -123,6 +124,7 @@ METHODS = {
     "trades": Method(require_probabilities, trades, ("strength", "steps", "beta", "norm", "warm_up")),
     "corruption-training": Method(require_corruptible, corruption_training, ("held_out", "mixing")),
     "detector": Method(require_monitorable, detector),
+    **{name: Method(require_grouped, run, ("groups",)) for name, run in head_methods().items()},
 }
 """Name -> the method; one more needs two functions and a row."""
 

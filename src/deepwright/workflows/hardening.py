@@ -20,6 +20,8 @@ from deepwright.nets import load_exported, write_weights
 from deepwright.report import write_report
 from deepwright.workflows.corruption_training import MIXINGS
 from deepwright.workflows.hardened import METHODS, opened_alike
+from deepwright.workflows.last_layers import CHECKS as HEAD_CHECKS
+from deepwright.workflows.last_layers import HEADS, dominoes_subject, with_groups
 from deepwright.workflows.named_checks import chosen_checks, require_checks
 from deepwright.workflows.options import (
     Say,
@@ -35,7 +37,7 @@ from deepwright.workflows.recipes import Hardened, Recipe
 from deepwright.workflows.shrunk_files import write_program
 from deepwright.workflows.subjects import SubjectOptions, build_subject
 
-HEARD = ("strength", "steps", "beta", "norm", "warm_up", "held_out", "mixing")
+HEARD = ("strength", "steps", "beta", "norm", "warm_up", "held_out", "mixing", "groups")
 """Options that some methods listen to."""
 CHECKS = ("accuracy", "calibration", "robustness", "corruptions")
 """What is measured before and after where no check is named."""
@@ -46,7 +48,8 @@ class HardenOptions(SubjectOptions):
     """Which network is hardened, how, and where the files go. A mixed precision is that of the training.
 
     Attributes:
-        method: "smoothing", "sharpening", "adversarial-training", "trades", "corruption-training" or "detector".
+        method: "smoothing", "sharpening", "adversarial-training", "trades", "corruption-training" or "detector"; or
+            another last layer by "hsfm", "dfr", "afr", "jtt", "group-dro" or "last-layer" (see `deepwright.shift`).
         epochs: of the method's training; its own number by default, 0 for none.
         strength: of smoothing the deviation of the noise, of sharpening its strength, of adversarial training and
             TRADES the budget, of the detector the rate of false alarms; the method's own by default.
@@ -59,7 +62,10 @@ class HardenOptions(SubjectOptions):
             occlusion and overlay by default.
         mixing: of corruption training: "consistent" (the default) wants one answer to a picture and two mixtures of
             corrupted ones, "plain" trains on mixtures among the pictures.
-        checks: of the audits; accuracy, calibration, robustness and corruptions by default.
+        groups: of last layers: the column whose values, with the class, make the groups, or a .csv with the columns
+            "file" and another one. Without a network and data, both are pairs of digits whose upper one misleads.
+        checks: of the audits; accuracy, calibration, robustness and corruptions by default, of last layers accuracy,
+            calibration and groups.
         out: folder of the files, and of what an interrupted run goes on from.
         fresh: forget what an interrupted run left.
 
@@ -77,6 +83,7 @@ class HardenOptions(SubjectOptions):
     warm_up: float | None = None
     held_out: Sequence[str] = ()
     mixing: str | None = None
+    groups: str | Path | None = None
     checks: Sequence[str | Check] = CHECKS
     out: Path | str = Path("hardened")
     fresh: bool = False
@@ -86,6 +93,8 @@ class HardenOptions(SubjectOptions):
         require_choice("method", self.method, METHODS)
         require_whole(0, **said(epochs=self.epochs))
         require_positive(**said(strength=self.strength))
+        if self.method in HEADS and self.epochs:
+            raise InputError("epochs", given=self.epochs, expected="none: the network isn't trained")
         if self.method == "detector":
             if self.epochs:
                 raise InputError("epochs", given=self.epochs, expected="none: a detector is fitted in one pass")
@@ -158,13 +167,14 @@ def harden(options: HardenOptions = HardenOptions(), *, say: Say = quiet) -> Har
     """
     require_writable(options.out)
     out, state = Path(options.out), unfinished(options.out, options.fresh)
-    subject = build_subject(options, mixed=False, say=say)
+    subject = _subject(options, say)
     require_gradients(subject.model, "harden")
     try:
         METHODS[options.method].require(subject)
     except NotApplicableError as error:
         raise InputError(options.method, given=error.why, expected="something that it applies to") from error
-    checks = chosen_checks(options.checks)
+    named = HEAD_CHECKS if options.method in HEADS and options.checks is CHECKS else options.checks
+    checks = chosen_checks(named)
     with Resume(state / "harden.pt", _identity(subject, options), kind="harden") as kept:
         kept.load()  # work on something else is refused before anything is computed
         kept.save({})
@@ -188,6 +198,20 @@ def harden(options: HardenOptions = HardenOptions(), *, say: Say = quiet) -> Har
         write_report(after, out)
     finished(out)
     return HardenResult(found, before, after, difference, [*found.notes, *notes])
+
+
+def _subject(options: HardenOptions, say: Say) -> Subject:
+    """The network and its data; of last layers with the column of groups."""
+    if options.method not in HEADS:
+        return build_subject(options, mixed=False, say=say)
+    if options.model is None and options.data is None and options.groups is None:
+        say("no network, data and groups are named: a small network on pairs of digits is trained")
+        return dominoes_subject(options.seed)
+    subject = build_subject(options, mixed=False, say=say)
+    if options.groups is None:
+        return subject
+    data, name = with_groups(subject, options.groups)
+    return replace(subject, data=data, groups=name)
 
 
 def _identity(subject: Subject, options: HardenOptions) -> dict[str, Any]:

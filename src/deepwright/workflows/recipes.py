@@ -52,6 +52,7 @@ class Recipe:
         mixing: how corrupted pictures are trained on.
         norm: of the budget of worst inputs; "linf" where None.
         warm_up: share of the training over which that budget rises.
+        groups: the column of groups, or the file that has it.
     """
 
     epochs: int | None
@@ -65,6 +66,7 @@ class Recipe:
     mixing: str | None = None
     norm: str | None = None
     warm_up: float | None = None
+    groups: str | Path | None = None
 
 
 def trained(

@@ -84,7 +84,8 @@ def test_the_head_on_raw_features_is_the_one_on_standardised_ones(world):
     head = problem.scale.out_of(W, b)
     assert torch.allclose(head(x), problem.x @ W.T + b, atol=1e-5)
     again = problem.scale.into(head.weight, head.bias)
-    assert torch.allclose(again[0], W, atol=1e-5) and torch.allclose(again[1], b, atol=1e-5)
+    assert torch.allclose(again[0], W, atol=1e-5)
+    assert torch.allclose(again[1], b, atol=1e-5)
 
 
 def test_validation_never_falls_below_the_head_before(world):
@@ -97,7 +98,8 @@ def test_validation_never_falls_below_the_head_before(world):
 def test_history_says_what_is_in_the_hard_set(world):
     found = fitted(world, k_hard=16)
     assert [e.epoch for e in found.history_] == list(range(9))
-    assert math.isnan(found.history_[0].outer_loss) and all(e.outer_loss > 0 for e in found.history_[1:])
+    assert math.isnan(found.history_[0].outer_loss)
+    assert all(e.outer_loss > 0 for e in found.history_[1:])
     assert all(sum(e.hard) == 32 for e in found.history_)
     first = found.history_[0].hard
     assert first[1] + first[2] > first[0] + first[3]  # at first the groups that the shortcut fails
@@ -118,7 +120,8 @@ def test_a_killed_fit_goes_on_bit_for_bit(world, tmp_path, monkeypatch):
         fitted(world, tmp_path / "fit.pt")
     again = fitted(world, tmp_path / "fit.pt")
     assert len(made) == 5 + 4
-    assert torch.equal(again.head_.weight, whole.head_.weight) and torch.equal(again.support_, whole.support_)
+    assert torch.equal(again.head_.weight, whole.head_.weight)
+    assert torch.equal(again.support_, whole.support_)
     assert str(again.history_) == str(whole.history_)
     with pytest.raises(OtherWorkError, match="options"):
         fitted(world, tmp_path / "fit.pt", outer_lr=0.2)
@@ -178,22 +181,25 @@ def bad(world, name):
     _, (x, y, g), (vx, vy, vg), _ = world
     given = {"train_x": x, "train_y": y, "val_x": vx, "val_y": vy, "val_groups": vg}
     hot = F.one_hot(y, 2)
-    return given | {
-        "softmax": {"train_x": x.softmax(1)},
-        "nan": {"val_x": vx * torch.tensor(float("nan"))},
-        "signs": {"train_y": 2 * y - 1},
-        "floats": {"train_y": y.float()},
-        "one-hot": {"train_y": hot},
-        "absent class": {"val_y": vy * 0},
-        "attribute alone": {"val_groups": vg % 2},
-        "absent group": {"val_groups": 3 * vy, "train_groups": g},
-        "head": {"head": nn.Linear(5, 2)},
-        "few outputs": {"head": (torch.zeros(2, 16), torch.zeros(2)), "train_y": y + 1, "val_y": vy + 1},
-    }[name]
+    return (
+        given
+        | {
+            "softmax": {"train_x": x.softmax(1)},
+            "nan": {"val_x": vx * torch.tensor(float("nan"))},
+            "signs": {"train_y": 2 * y - 1},
+            "floats": {"train_y": y.float()},
+            "one-hot": {"train_y": hot},
+            "absent class": {"val_y": vy * 0},
+            "attribute alone": {"val_groups": vg % 2},
+            "absent group": {"val_groups": 3 * vy, "train_groups": g},
+            "head": {"head": nn.Linear(5, 2)},
+            "few outputs": {"head": (torch.zeros(2, 16), torch.zeros(2)), "train_y": y + 1, "val_y": vy + 1},
+        }[name]
+    )
 
 
 @pytest.mark.parametrize(
-    "name, words",
+    ("name", "words"),
     [
         ("softmax", "softmax"),
         ("nan", "NaN"),

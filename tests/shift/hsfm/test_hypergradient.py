@@ -29,7 +29,7 @@ def unrolled(H, y, W, b, Q, hard_y, steps, lr):
 
 
 @pytest.mark.parametrize("path", ["gram", "direct"])
-@pytest.mark.parametrize("n, d, classes, steps", CASES)
+@pytest.mark.parametrize(("n", "d", "classes", "steps"), CASES)
 @pytest.mark.parametrize("lr", [0.05, 0.5])
 def test_it_is_autograds(n, d, classes, steps, lr, path):
     given = problem(n, d, classes)

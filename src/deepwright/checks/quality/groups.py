@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from deepwright.checks.findings.finding import Finding, NotApplicableError
+from deepwright.checks.groups import shortcut_of
 from deepwright.checks.quality.samples import column_of
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Figure, Table
@@ -47,25 +48,32 @@ def check_groups(subject: Subject) -> Finding:
             measured[f"{name}_gap"] = max(odds, key=lambda gap: gap.gap.value).gap
     metric = subject.score_name if not subject.has_classes else "accuracy"
     real = [g for g in gaps if g.p < _LEVEL]
+    pairs = shortcut_of(subject)
+    measured |= pairs.values
     return Finding(
         check="groups",
         grade="info",
-        summary=_summary(subject.groups, metric, worst, best, widest, real),
+        summary=_summary(subject.groups, metric, worst, best, widest, real) + pairs.words,
         values=measured,
         rule="Not graded: how much of a gap may be is yours to say (a gate on largest_gap). "
         f"Groups of {_LEAST} samples or more are compared, {len(gaps)} pair{'s' * (len(gaps) != 1)}, with Holm's "
         "correction; the intervals of gaps hold for all pairs at once (Bonferroni), so that the largest may be picked, "
         "and those of the worst and the best group for all groups at once."
         + (f" {groups.unknown} samples without a value are in no group." if groups.unknown else ""),
-        remedy=f"Gather more training samples of {worst.name!r}, and ask why they are harder."
-        if real
-        else "Nothing to do here: no gap is more than chance would give.",
-        tables=[_table(subject, groups, found, rates, metric), *_pairs(gaps)],
+        remedy=_remedy(worst, real, pairs.remedy),
+        tables=[_table(subject, groups, found, rates, metric), *_pairs(gaps), *pairs.tables],
         figures=[_figure(found, metric)],
-        higher_is_better=("worst_group", "best_group"),
+        higher_is_better=("worst_group", "best_group", "worst_class_group"),
         lower_is_better=("largest_gap", *(f"{name}_gap" for name in rates)),
         conditions={"column": subject.groups},
     )
+
+
+def _remedy(worst: Group, real: list[Gap], more: str) -> str:
+    if not real and not more:
+        return "Nothing to do here: no gap is more than chance would give."
+    gather = [f"Gather more training samples of {worst.name!r}, and ask why they are harder."] if real else []
+    return " ".join([*gather, *([more] if more else [])])
 
 
 def _rates(subject: Subject, groups: Grouping) -> dict[str, tuple[dict[str, Group], list[Gap]]]:

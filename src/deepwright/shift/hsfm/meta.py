@@ -173,7 +173,9 @@ class HSFM(HeadMethod):
 
     def options(self) -> dict[str, Any]:
         """All arguments by name."""
-        names = "n_support inner_steps inner_lr outer_lr outer_steps k_hard epochs head_lr_rel clip scale select variant"
+        names = (
+            "n_support inner_steps inner_lr outer_lr outer_steps k_hard epochs head_lr_rel clip scale select variant"
+        )
         return {name: getattr(self, name) for name in (*names.split(), "seed")}
 
     def label_use(self, problem: Problem) -> LabelUse:

@@ -44,9 +44,7 @@ class LastLayerRetrain(HeadMethod):
         seed: of the halves.
     """
 
-    def __init__(
-        self, *, l2: Sequence[float] = (1e-3, 1e-2, 1e-1), select: str = "worst_class", seed: int = 0
-    ) -> None:
+    def __init__(self, *, l2: Sequence[float] = (1e-3, 1e-2, 1e-1), select: str = "worst_class", seed: int = 0) -> None:
         self.l2, self.select, self.seed = strengths("l2", l2), by(select), seed
 
     def solve(self, problem: Problem) -> Head:
@@ -121,26 +119,25 @@ class DFR(HeadMethod):
     needs_groups = True
     select = "worst_group"
 
-    def __init__(
-        self, *, l1: Sequence[float] = (5e-4, 2e-3, 6e-3, 2e-2, 6e-2), draws: int = 10, seed: int = 0
-    ) -> None:
+    def __init__(self, *, l1: Sequence[float] = (5e-4, 2e-3, 6e-3, 2e-2, 6e-2), draws: int = 10, seed: int = 0) -> None:
         require_whole(1, draws=draws)
         self.l1, self.draws, self.seed = strengths("l1", l1), draws, seed
 
     def solve(self, problem: Problem) -> Head:
         """See `HeadMethod`."""
 
-        def once(rows: Tensor, l1: float, draw: int) -> Head:
-            kept = balanced(problem, rows, self.seed, draw)
-            return fit_l1(problem.val_x[kept], problem.val_y[kept], problem.classes, l1, steps=1000, tolerance=1e-5)
+        def several(rows: Tensor, l1: float, draws: int) -> Head:
+            kept = torch.stack([balanced(problem, rows, self.seed, draw) for draw in range(draws)])
+            x, y = problem.val_x[kept], problem.val_y[kept]
+            weight, bias = fit_l1(x, y, problem.classes, l1, steps=1000, tolerance=1e-5)
+            return weight.mean(0), bias.mean(0)
 
         def fitted(rows: Tensor, l1: float) -> Head:
-            return once(rows, l1, 0)
+            return several(rows, l1, 1)
 
         l1 = chosen_on_halves(problem, self.l1, fitted, "worst_group", self.seed)
         self.chosen_ = {"l1": l1}
-        heads = [once(everything(problem), l1, draw) for draw in range(self.draws)]
-        return torch.stack([w for w, _ in heads]).mean(0), torch.stack([b for _, b in heads]).mean(0)
+        return several(everything(problem), l1, self.draws)
 
     def require_groups(self, val_groups: object, train_groups: object) -> None:
         """See `HeadMethod`: groups of the validation rows, on which it trains."""

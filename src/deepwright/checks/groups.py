@@ -1,0 +1,257 @@
+"""Does a shortcut fail it? Every pair of class and attribute, what a better last layer could gain, what is encoded."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deepwright.checks.held_out import why_none
+from deepwright.checks.quality.samples import attributes_of, column_of
+from deepwright.checks.subjects.subject import Subject
+from deepwright.core.errors import InputError
+from deepwright.core.results import Table
+from deepwright.core.statistics import Interval, wilson
+from deepwright.data import Split
+from deepwright.dataquality import Grouping, grouping
+from deepwright.shift import DFR, Features, GroupMetrics, LastLayerRetrain, extract_features, group_metrics, make_groups
+
+LEAST = 30
+"""Samples of a group from which on it may be called the worst."""
+_MOST_GROUPS = 60
+_TRAINED = 4000  # training samples that are looked at: they only standardise features
+_VALIDATED = 8000
+_FEW = 10  # of a validation group: fewer tell no headroom
+
+
+@dataclass
+class ShortcutFinding:
+    """What the section on groups says of pairs of class and attribute.
+
+    Attributes:
+        values: as those of a finding.
+        words: for its summary.
+        tables: for its page.
+        remedy: what to do; empty where there is nothing to say.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    words: str = ""
+    tables: list[Table] = field(default_factory=list)
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A column's values in each split, alike numbered.
+
+    Attributes:
+        names: of the values.
+        train: (n,) of the training samples, -1 for unknown.
+        validation: of the validation samples.
+        test: of the test samples.
+    """
+
+    names: tuple[str, ...]
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+
+
+def shortcut_of(subject: Subject) -> ShortcutFinding:
+    """Accuracy by class and attribute, headroom and probe; nothing where there are no classes or too many groups.
+
+    Args:
+        subject: with a column named.
+    """
+    if not subject.has_classes or subject.groups in (None, "class"):
+        return ShortcutFinding()
+    found = attribute_of(subject, str(subject.groups))
+    if len(found.names) < 2 or len(found.names) * subject.classes > _MOST_GROUPS:
+        return ShortcutFinding()
+    known = found.test >= 0
+    names = pair_names(subject, found)
+    pairs = make_groups(subject.data.test.y[known], found.test[known], len(found.names))
+    predicted = subject.task.prediction(subject.outputs()).cpu()[known]
+    metrics = group_metrics(predicted, subject.data.test.y[known], pairs, names=names)
+    worst = _worst(metrics)
+    if worst is None:
+        return ShortcutFinding(tables=[_table(metrics)])
+    level = 1 - 0.05 / int((metrics.n_per_group >= LEAST).sum())
+    right, n = round(float(metrics.per_group[worst]) * int(metrics.n_per_group[worst])), int(metrics.n_per_group[worst])
+    lowest = wilson(right, n, level)
+    words = (
+        f" By class and {subject.groups} it is lowest for {names[worst]} ({lowest.value:.1%} of {n}, 95 % interval "
+        f"over all groups {lowest.low:.1%} to {lowest.high:.1%}; {metrics.average:.1%} over all)."
+    )
+    empty = f" No test sample is in {', '.join(metrics.empty)}." if metrics.empty else ""
+    part = ShortcutFinding({"worst_class_group": lowest}, words + empty, [_table(metrics)])
+    return _with_headroom(part, subject, found)
+
+
+def attribute_of(subject: Subject, name: str) -> Attribute:
+    """A column's values in all splits; a split without the column has none.
+
+    Args:
+        subject: whose data have it.
+        name: of the column.
+    """
+    splits = (subject.data.train, subject.data.validation, subject.data.test)
+    parts = [_values(subject, split, name) for split in splits]
+    if all(part is None for part in parts):
+        column_of(subject, name)  # says which columns there are
+    numeric = all(part.dtype.kind in "biuf" for part in parts if part is not None)
+    missing = np.nan if numeric else ""
+    filled = [
+        np.full(len(split), missing) if part is None else part.astype(float if numeric else str)
+        for part, split in zip(parts, splits)
+    ]
+    whole: Grouping = grouping(np.concatenate(filled))
+    train, validation, test = whole.index.split([len(part) for part in filled])
+    return Attribute(whole.names, train, validation, test)
+
+
+def _values(subject: Subject, split: Split, name: str) -> np.ndarray | None:
+    if not len(split):
+        return None
+    if name in split.columns:
+        return np.asarray(split.columns[name])
+    found = attributes_of(subject, split).get(name)
+    return None if found is None else np.asarray(found)
+
+
+def pair_names(subject: Subject, found: Attribute) -> list[str]:
+    """Names of all pairs of class and value, in the order of `make_groups`.
+
+    Args:
+        subject: with classes.
+        found: values of its column.
+    """
+    return [f"{kind} with {subject.groups} {value}" for kind in subject.class_names for value in found.names]
+
+
+def _worst(metrics: GroupMetrics) -> int | None:
+    enough = metrics.n_per_group >= LEAST
+    if int(enough.sum()) < 2:
+        return None
+    return int(torch.where(enough, metrics.per_group, torch.inf).argmin())
+
+
+def _table(metrics: GroupMetrics) -> Table:
+    table = metrics.table()
+    table.caption = f"by class and attribute, worst first; fewer than {LEAST} samples aren't called the worst"
+    return table
+
+
+def _with_headroom(part: ShortcutFinding, subject: Subject, found: Attribute) -> ShortcutFinding:
+    """What a last layer with group labels would gain, and whether features tell the attribute; or why nobody knows."""
+    why = why_none(subject) or ("the training samples aren't there" if not len(subject.data.train) else "")
+    if why:
+        part.words += f" What a better last layer could gain isn't known: {why}."
+        return part
+    try:
+        rows = head_rows(subject, found)
+        head = DFR(seed=subject.seed).fit(*rows.train[:2], *rows.validation, head=rows.head)
+    except InputError as error:
+        part.words += f" What a better last layer could gain isn't known ({error.what})."
+        return part
+    x, y, groups = rows.test
+    size = len(part.tables[0].rows)
+    after = group_metrics(head.predict(x), y, groups, names=pair_names(subject, found)[:size])
+    large = after.n_per_group >= LEAST
+    gain = float(after.per_group[large].min()) - part.values["worst_class_group"].value
+    probe, usual = _probe(subject, found, rows)
+    part.values |= {"headroom": gain, "attribute_probe": probe}
+    part.words += (
+        f" A last layer trained with group labels (DFR on validation) changes the worst group by {gain:+.1%}: that is "
+        f"about what there is to gain without training the rest. A linear probe reads the attribute from the features "
+        f"of {probe.value:.1%} of test samples (the most frequent value is that of {usual:.1%})."
+    )
+    if gain > 0.05:
+        part.remedy = (
+            f"`deepwright harden MODEL --with dfr --groups {subject.groups}` puts such a last layer in its place "
+            "(--with hsfm trains without group labels)."
+        )
+    return part
+
+
+@dataclass(frozen=True)
+class HeadRows:
+    """Features, classes and groups of class and attribute of each split, and the network's last layer.
+
+    Attributes:
+        train: of the training samples that are looked at.
+        validation: of the validation samples.
+        test: of the test samples.
+        head: the last layer.
+    """
+
+    train: tuple[Tensor, Tensor, Tensor]
+    validation: tuple[Tensor, Tensor, Tensor]
+    test: tuple[Tensor, Tensor, Tensor]
+    head: torch.nn.Linear
+
+
+def head_rows(subject: Subject, found: Attribute) -> HeadRows:
+    """Embeddings of the samples whose attribute is known, beside their classes and groups.
+
+    Args:
+        subject: with classes and a last linear layer.
+        found: values of its column.
+
+    Raises:
+        InputError: no such layer; a class or attribute that validation lacks, validation groups of few samples.
+    """
+    counts = len(found.names)
+    data, parts = subject.data, []
+    head: torch.nn.Linear | None = None
+    for split, values, most in (
+        (data.train, found.train, _TRAINED),
+        (data.validation, found.validation, _VALIDATED),
+        (data.test, found.test, None),
+    ):
+        rows = (values >= 0).nonzero().flatten()
+        if not len(rows):
+            raise InputError(f"a split without a value of {subject.groups!r}", expected="the column in every split")
+        if most is not None and len(rows) > most:
+            rows = rows[torch.linspace(0, len(rows) - 1, most).round().long()]
+        features = _features(subject, split.where(rows))
+        head = features.head
+        y = split.y[rows]
+        parts.append((features.x.cpu(), y, make_groups(y, values[rows], counts)))
+    assert head is not None
+    sizes = torch.bincount(parts[1][2])
+    few = int(sizes[sizes > 0].min())
+    if few < _FEW:
+        raise InputError(f"the smallest validation group has {few} samples", expected=f"{_FEW} or more")
+    return HeadRows(parts[0], parts[1], parts[2], head.cpu())
+
+
+def _features(subject: Subject, split: Split) -> Features:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return extract_features(subject.model, split.batches(subject.batch_size), task=subject.task)
+
+
+def _probe(subject: Subject, found: Attribute, rows: HeadRows) -> tuple[Interval, float]:
+    """Accuracy of a linear probe of the attribute on test rows, and that of its most frequent value."""
+    attributes = [part[2] % len(found.names) for part in (rows.train, rows.validation, rows.test)]
+    seen = attributes[1].unique()  # a value that validation lacks can't be learned there
+    number = torch.full((len(found.names),), -1).index_copy_(0, seen, torch.arange(len(seen)))
+    train, validation, test = (number[part] for part in attributes)
+    kept = test >= 0
+    usual = float(torch.bincount(test[kept]).max()) / int(kept.sum())
+    if len(seen) < 2 or int(train.max()) + 1 < len(seen):
+        return wilson(round(usual * int(kept.sum())), int(kept.sum())), usual
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        known = train >= 0
+        probe = LastLayerRetrain(seed=subject.seed).fit(
+            rows.train[0][known], train[known], rows.validation[0], validation
+        )
+    right = int((probe.predict(rows.test[0][kept]) == test[kept]).sum())
+    return wilson(right, int(kept.sum())), usual

@@ -1,0 +1,128 @@
+"""`harden --with hsfm` and its like on a column of groups, and what the audit's section on groups says."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from deepwright import InputError
+from deepwright.checks import Subject, run_check
+from deepwright.checks.quality.groups import check_groups
+from deepwright.data import Data, gaussian_spurious
+from deepwright.nets import load_exported
+from deepwright.workflows import HardenOptions, harden
+from deepwright.workflows.last_layers import HEADS
+
+WORLD = gaussian_spurious(4, d=10, p_val=0.8, n=(800, 500, 900))
+DATA = WORLD.data
+
+
+def network(outputs=2):
+    """Features that hold both directions, and a head that follows the shortcut."""
+    model = nn.Sequential(nn.Linear(10, 6), nn.Linear(6, outputs)).eval()
+    with torch.no_grad():
+        basis = torch.linalg.qr(torch.stack([WORLD.core, WORLD.shortcut, *torch.eye(10)[:4]]).T).Q.T
+        basis[:2] = torch.stack([WORLD.core, WORLD.shortcut])
+        model[0].weight.copy_(basis)
+        model[0].bias.zero_()
+        pull = torch.tensor([1.0, 2.0, 0, 0, 0, 0])
+        model[1].weight.copy_(torch.stack([-pull, pull]) if outputs == 2 else 2 * pull[None])
+        model[1].bias.zero_()
+    return model
+
+
+def test_the_audit_names_the_worst_pair_what_there_is_to_gain_and_what_is_encoded():
+    found = run_check("groups", check_groups, Subject(network(), DATA, groups="attribute"))
+    assert found.number("worst_class_group") < 0.4
+    assert found.number("headroom") > 0.3
+    assert found.number("attribute_probe") > 0.95
+    assert "By class and attribute it is lowest for" in found.summary
+    assert "--with dfr --groups attribute" in found.remedy
+    table = found.tables[-1]
+    assert len(table.rows) == 4
+    assert table.rows[0][2] == pytest.approx(found.number("worst_class_group"))
+
+
+def test_a_network_that_no_shortcut_fails_has_nothing_to_gain():
+    model = network()
+    with torch.no_grad():
+        model[1].weight[:, 1] = 0
+    found = run_check("groups", check_groups, Subject(model, DATA, groups="attribute"))
+    assert abs(found.number("headroom")) < 0.06
+    assert "--with dfr" not in found.remedy
+
+
+def test_without_held_out_samples_the_headroom_is_not_known():
+    data = Data("seen", "tabular", DATA.classes, DATA.train, DATA.validation, DATA.test, seen_validation=True)
+    found = run_check("groups", check_groups, Subject(network(), data, groups="attribute"))
+    assert "headroom" not in found.values
+    assert "isn't known" in found.summary
+
+
+@pytest.mark.parametrize("method", HEADS)
+def test_a_new_last_layer_with_both_audits(tmp_path, method):
+    model = network()
+    options = HardenOptions(model, data=DATA, method=method, groups="attribute", checks=["groups"], out=tmp_path)
+    found = harden(options)
+    before, after = (report["groups"].number("worst_class_group") for report in (found.before, found.after))
+    assert after > before + (0.2 if method != "last-layer" else 0.05)
+    new = found.hardened.model
+    assert torch.equal(new[0].weight, model[0].weight)
+    assert not torch.equal(new[1].weight, model[1].weight)
+    x = DATA.test.x[:7]
+    assert torch.allclose(load_exported(tmp_path / "network.pt2")(x), new(x), atol=1e-4)
+    said = {"dfr": "training: yes", "group-dro": "training: yes", "last-layer": "settings: no"}.get(
+        method, "training: no"
+    )
+    assert said in found.notes[0]
+
+
+def test_a_single_logit_keeps_its_shape(tmp_path):
+    options = HardenOptions(
+        network(1), data=DATA, method="dfr", groups="attribute", task="binary", checks=["groups"], out=tmp_path
+    )
+    found = harden(options)
+    assert found.hardened.model(DATA.test.x[:3]).shape == (3, 1)
+    assert found.after["groups"].number("worst_class_group") > 0.6
+
+
+def test_groups_of_a_file(tmp_path):
+    parts = []
+    for k, split in enumerate((DATA.train, DATA.validation, DATA.test)):
+        files = np.array([f"{k}/{i}.png" for i in range(len(split))])
+        parts.append(type(split)(split.x, split.y, {"file": files}))
+    data = Data("filed", "tabular", DATA.classes, *parts)
+    with (tmp_path / "groups.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "place"])
+        for split, part in zip((DATA.train, DATA.validation, DATA.test), parts):
+            writer.writerows(zip(part.columns["file"], (("land", "water")[a] for a in split.columns["attribute"])))
+    options = HardenOptions(
+        network(), data=data, method="dfr", groups=tmp_path / "groups.csv", checks=["groups"], out=tmp_path / "out"
+    )
+    found = harden(options)
+    assert "with place" in found.before["groups"].summary
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"method": "smoothing", "groups": "attribute"}, "hsfm"),
+        ({"method": "dfr"}, "no column was named"),
+        ({"method": "dfr", "groups": "class"}, "no attribute"),
+        ({"method": "hsfm", "groups": "attribute", "epochs": 3}, "isn't trained"),
+        ({"method": "hsfm", "groups": "colour"}, "colour"),
+    ],
+)
+def test_what_does_not_apply_is_refused(tmp_path, options, words):
+    with pytest.raises(InputError, match=words):
+        harden(HardenOptions(network(), data=DATA, out=tmp_path, checks=["accuracy"], **options))
+
+
+@pytest.mark.slow
+def test_the_default_ends_by_itself(tmp_path):
+    found = harden(HardenOptions(method="dfr", out=tmp_path))
+    before, after = (report["groups"].number("worst_class_group") for report in (found.before, found.after))
+    assert after > before + 0.1
