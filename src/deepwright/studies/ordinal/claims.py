@@ -147,7 +147,7 @@ def _camvid(found: Found) -> list[Claim]:
             left(found.camvid[name], ce, 0.8, "argmax"),
             0.0,
         ).because("The labels' own contacts break the order in places, and the networks learn them.", CAMVID_SHOWN)
-        for name in (CO2, CSNP, CSDT)
+        for name in (CO2, CSNP)
     ]
     return [
         *claims,

@@ -7,7 +7,7 @@ from typing import Any
 
 from deepwright.core.results import Figure, Table
 from deepwright.studies._frame import Runs, banded, columns, inside
-from deepwright.studies.ordinal.trials import CE, CO2, CSDT, CSNP, CSSDF, LR, WEIGHTS
+from deepwright.studies.ordinal.trials import CE, CO2, CSDT, CSNP, CSSDF, HEAVY, LR, WEIGHTS
 
 FIXED_SHOWN = "Layers: fixed weights, each way to read the labels"
 CHOSEN_SHOWN = "Layers: each loss at the setting that validation pictures prefer"
@@ -110,12 +110,12 @@ def _control_table(found: Found) -> Table:
 
 def _warmup_table(found: Found, n: int) -> Table:
     rows: list[list[Any]] = []
-    for name, runs in (("grown over 100 steps", found.at(CSNP, WEIGHTS[-1])), ("at once", found.sudden)):
+    for name, runs in (("grown over 100 steps", found.at(CSNP, HEAVY)), ("at once", found.sudden)):
         cells = [c for what in (RATE, "dice") for c in runs.cells(inside("argmax", what))]
         worst = [row["argmax"]["worst dice"] for row in runs]
         rows.append([name, *cells, min(worst), sum(row["argmax"]["vanished"] for row in runs)])
     heads = columns("contact rate", "macro Dice")
-    caption = f"{WARMUP_SHOWN}: {CSNP}, weight {WEIGHTS[-1]:g}; {n} seeds"
+    caption = f"{WARMUP_SHOWN}: {CSNP}, weight {HEAVY:g}; {n} seeds"
     return Table(["weight", *heads, "worst class's Dice of any seed", "classes vanished, all seeds"], rows, caption)
 
 
