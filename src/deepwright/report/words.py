@@ -45,6 +45,7 @@ _METRICS = (
     Word("macro_f1", "F1, each label counted alike"),
     Word("mean_iou", "mean IoU"),
     Word("mean_dice", "mean Dice"),
+    Word("contact_rate", "neighbours of different classes that the order forbids", "share"),
     Word("pixel_accuracy", "right pixels", "share"),
     Word("mean_dice", "mean Dice"),
     Word("map_(small|medium|large)", "mean average precision of {0} objects"),
@@ -222,6 +223,14 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("median_share", "share at which half of the objects are lost", "share"),
         Word("median_share_dimmed", "share at which half of them are lost, evenly", "share"),
     ),
+    "plausibility": (
+        Word("contact_rate", "neighbours of different classes that the order forbids", "share"),
+        Word("contact_rate_repaired", "the same after a repair of the labels", "share"),
+        Word("contact_rate_of_labels", "the same of the true labels", "share"),
+        Word("macro_dice", "mean Dice over the classes"),
+        Word("macro_dice_repaired", "mean Dice after a repair of the labels"),
+        Word("vanished_classes", "classes that are predicted nowhere"),
+    ),
 }
 """Check -> its values, the first that fits counts. A test holds it against `checks.findings.measurable`."""
 
@@ -242,6 +251,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "preemptive": ("Sharpened before release", "Would it be harder to fool if pictures were sharpened first?"),
     "patches": ("Pasted patches", "Does a printed patch in the picture fool it?"),
     "attenuation": ("Attenuation", "How little must be taken from an object until it is lost?"),
+    "plausibility": ("Plausibility", "Does it put classes beside each other that can't touch?"),
     "smoothing": ("Certified radii", "How far does its answer surely hold, when noise is voted on?"),
 }
 """Check -> (name of its section, its question)."""

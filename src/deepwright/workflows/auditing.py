@@ -109,7 +109,8 @@ def audit(
         InputError: bad input of any kind.
         OtherWorkError: an interrupted audit of something else lies in `out`.
     """
-    checks = chosen_checks(options.checks)
+    ordered = getattr(options.task, "order", None) is not None or options.order is not None
+    checks = chosen_checks(options.checks, ("plausibility",) if ordered else ())
     gates = [*([] if options.config is None else read_config(options.config)), *options.fail_on]
     require_gates(gates, resolve(checks))  # before a network is trained or a file is decoded
     if options.compare_with is not None:

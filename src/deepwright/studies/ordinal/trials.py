@@ -54,6 +54,7 @@ CAMVID_LAYERS = {
 }
 """From the outermost; 2 % of the labels' own contacts break it."""
 WIDTHS = (8, 16, 32)
+SIDE, FRAME = 32, (48, 64)
 
 
 def term_of(name: str, order: ClassOrder) -> nn.Module:
@@ -210,7 +211,7 @@ def merit(net: nn.Module, x: Tensor, y: Tensor, order: ClassOrder) -> float:
 
 @lru_cache(maxsize=2)
 def _layers(n: int, skip: float, seed: int) -> tuple[Tensor, Tensor]:
-    return make_nested_anatomy(n, skip_layer=skip, seed=seed)
+    return make_nested_anatomy(n, SIDE, skip_layer=skip, seed=seed)
 
 
 def anatomy_trial(
@@ -240,7 +241,7 @@ def anatomy_trial(
 
 @lru_cache(maxsize=1)
 def _camvid(root: Path, limit: int) -> tuple[tuple[Tensor, Tensor], ...]:
-    data = load_camvid(root, size=(60, 80), limit=limit, train_limit=None)
+    data = load_camvid(root, size=FRAME, limit=limit, train_limit=None)
     table = torch.zeros(256, dtype=torch.long)
     for level, names in enumerate(CAMVID_LAYERS.values()):
         table[[data.classes.index(name) for name in names]] = level
