@@ -60,7 +60,18 @@ SYSTEMS: tuple[System, ...] = (
         ("fragility_index", "FragilityLoss", "FragilityIndex", "FragileLinearClassifier", "fragility_report"),
         "fragility",
     ),
-    System("ordinal-segmentation", "Losses and metrics that respect the order of classes", "2603.26736", "risk"),
+    System(
+        "ordinal-segmentation",
+        "Segmentation of classes inside one another: losses, heads, measures and repairs that know their order",
+        "2603.26736",
+        "risk",
+        "ordinal",
+        (
+            *("ClassOrder", "OrdinalSegmentationLoss", "ContactNeighborLoss", "ContactDistanceLoss"),
+            *("OrderedNeighborLoss", "QuasiUnimodalLoss", "InvalidContactRate", "decode", "repair_labels"),
+        ),
+        "ordinal",
+    ),
     System(
         "adversarial-detection",
         "Attack engine for classes, label maps and objects; detection of attacked inputs by semantic features",

@@ -79,6 +79,7 @@ _NAMES = {
     "within_tolerance": "share within the tolerance",
     "mean_iou": "mean IoU",
     "mean_dice": "mean Dice",
+    "contact_rate": "rate of contacts that the order forbids",
     "map": "average precision over overlaps of 0.5 to 0.95 (mAP)",
     "ap50": "average precision at an overlap of 0.5",
     "map_small": "mAP of objects up to 32 x 32 pixels",

@@ -24,6 +24,7 @@ from deepwright.checks.fragility import check_fragility
 from deepwright.checks.monitor import check_monitor
 from deepwright.checks.ood import check_ood
 from deepwright.checks.patches import check_patches
+from deepwright.checks.plausibility import check_plausibility
 from deepwright.checks.preemptive import check_preemptive
 from deepwright.checks.quality.drift import check_drift
 from deepwright.checks.quality.duplicates import check_duplicates
@@ -69,6 +70,7 @@ ON_REQUEST: dict[str, Check] = {
     "patches": check_patches,
     "attenuation": check_attenuation,
     "streams": check_streams,
+    "plausibility": check_plausibility,
 }
 """Built-in checks that run where they are named: they take long, or measure what few ask for."""
 

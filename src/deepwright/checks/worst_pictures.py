@@ -107,6 +107,33 @@ def _masks(
     return drawn, f"{legend} The last of a row shows the wrong pixels in red."
 
 
+def mask_strips(
+    subject: Subject, task: Segmentation, rows: list[int], heat: Tensor, words: list[str]
+) -> tuple[list[Strip], str] | None:
+    """Rows of picture, target, output and a heat map in red; None for what isn't pictures with label maps.
+
+    Args:
+        subject: of a segmentation.
+        task: its own.
+        rows: of the test samples.
+        heat: (rows, H, W) in [0, 1].
+        words: under each heat map.
+    """
+    data = subject.data
+    if data.kind not in ("image", "segmentation") or len(data.shape) != 3 or data.test.y.ndim != 3:
+        return None
+    images = [_shown(image) for image in data.test.inputs(torch.tensor(rows)).float().cpu()]
+    names = [f"test sample {name}" if (name := name_of(data.test, i)).isdecimal() else name for i in rows]
+    drawn, note = _masks(subject, task, rows, images, names)
+    shown = []
+    for strip, image, hot, word in zip(drawn, images, heat, words, strict=True):
+        share = interpolate(hot[None, None], image.shape[-2:], mode="nearest-exact")[0]
+        red = share * _color(_WRONG) + (1 - share) * 0.4 * image.mean(0)
+        shown.append(Strip("", torch.cat([strip.images[:3], red[None]]), [*strip.captions[:3], word]))
+    legend = note.removesuffix(" The last of a row shows the wrong pixels in red.")
+    return shown, f"{legend} The last of a row shows in red where neighbours contradict the order."
+
+
 def _fit(mask: Tensor, image: Tensor) -> Tensor:
     size = image.shape[-2:]
     return interpolate(mask[None, None].double(), size, mode="nearest-exact")[0, 0].to(mask.dtype)

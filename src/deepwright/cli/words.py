@@ -169,6 +169,7 @@ TASK = words(
     click.option(
         "--quantiles", type=Numbers(), help="Of numbers: the levels that the network gives, as 0.05,0.5,0.95."
     ),
+    click.option("--order", help="Of label maps: which class lies inside which, as background<iris<pupil."),
 )
 TEXT = click.option(
     "--text",

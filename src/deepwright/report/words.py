@@ -45,6 +45,7 @@ _METRICS = (
     Word("macro_f1", "F1, each label counted alike"),
     Word("mean_iou", "mean IoU"),
     Word("mean_dice", "mean Dice"),
+    Word("contact_rate", "neighbours of different classes that the order forbids", "share"),
     Word("pixel_accuracy", "right pixels", "share"),
     Word("mean_dice", "mean Dice"),
     Word("map_(small|medium|large)", "mean average precision of {0} objects"),
@@ -230,6 +231,14 @@ WORDS: dict[str, tuple[Word, ...]] = {
         Word("auroc", "AUROC of that detector"),
         Word("gain_of_selection", "attacks seen if it is trained on the less vulnerable half, less if on all", "share"),
     ),
+    "plausibility": (
+        Word("contact_rate", "neighbours of different classes that the order forbids", "share"),
+        Word("contact_rate_repaired", "the same after a repair of the labels", "share"),
+        Word("contact_rate_of_labels", "the same of the true labels", "share"),
+        Word("macro_dice", "mean Dice over the classes"),
+        Word("macro_dice_repaired", "mean Dice after a repair of the labels"),
+        Word("vanished_classes", "classes that are predicted nowhere"),
+    ),
 }
 """Check -> its values, the first that fits counts. A test holds it against `checks.findings.measurable`."""
 
@@ -251,6 +260,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "patches": ("Pasted patches", "Does a printed patch in the picture fool it?"),
     "attenuation": ("Attenuation", "How little must be taken from an object until it is lost?"),
     "streams": ("Streams", "Whom does an attack on one channel harm, and is it seen?"),
+    "plausibility": ("Plausibility", "Does it put classes beside each other that can't touch?"),
     "smoothing": ("Certified radii", "How far does its answer surely hold, when noise is voted on?"),
 }
 """Check -> (name of its section, its question)."""

@@ -109,9 +109,10 @@ def audit(
         InputError: bad input of any kind.
         OtherWorkError: an interrupted audit of something else lies in `out`.
     """
-    checks = chosen_checks(options.checks)
-    if not options.checks and options.entity is not None and options.horizon is not None:
-        checks = [*checks, "streams"]
+    ordered = getattr(options.task, "order", None) is not None or options.order is not None
+    of_series = options.entity is not None and options.horizon is not None
+    more = [name for name, asked in (("plausibility", ordered), ("streams", of_series)) if asked]
+    checks = chosen_checks(options.checks, more)
     gates = [*([] if options.config is None else read_config(options.config)), *options.fail_on]
     require_gates(gates, resolve(checks))  # before a network is trained or a file is decoded
     if options.compare_with is not None:

@@ -19,11 +19,12 @@ def require_checks(checks: Sequence[str | Check]) -> None:
     resolve([c for c in checks if not _is_file(c)])
 
 
-def chosen_checks(checks: Sequence[str | Check]) -> list[str | Check]:
+def chosen_checks(checks: Sequence[str | Check], also: Sequence[str] = ()) -> list[str | Check]:
     """Built-in checks first, all of them where none is named; then the user's own.
 
     Args:
         checks: see `AuditOptions`.
+        also: checks on request that what is audited asks for, where none is named.
 
     Raises:
         InputError: a file that can't be read, or has no check.
@@ -35,7 +36,7 @@ def chosen_checks(checks: Sequence[str | Check]) -> list[str | Check]:
         elif _is_file(check):
             own += load_checks(check).values()
     named: list[str | Check] = [c for c in checks if isinstance(c, str) and not _is_file(c)]
-    return [*(named or BUILTIN), *own]
+    return [*(named or [*BUILTIN, *also]), *own]
 
 
 def _is_file(check: str | Check) -> bool:

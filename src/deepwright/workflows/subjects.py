@@ -20,7 +20,7 @@ from deepwright.core.randomness import local_rng
 from deepwright.core.requirements import require_number, require_positive, require_whole, require_within
 from deepwright.core.resizing import Resizing
 from deepwright.core.scales import STATED
-from deepwright.core.tasks import Binary, Classification, Forecast, MultiLabel, Regression, Task
+from deepwright.core.tasks import Binary, Classification, ClassOrder, Forecast, MultiLabel, Regression, Task
 from deepwright.core.tasks.reading import TELLING_ROWS
 from deepwright.data import ENTRIES as DATA_SETS
 from deepwright.data import (
@@ -111,6 +111,8 @@ class SubjectOptions:
         threshold: of the probability of the event, or of each label; 0.5 by default.
         sensitivity: of two classes, the share of events that the threshold shall find, chosen on validation samples.
         quantiles: levels of the quantiles that the network gives of each number, (N, levels) or (N, targets, levels).
+        order: of a segmentation's classes, which lies inside which: "background<iris<pupil", chains parted by commas
+            ("road<lane, sky"), or a `ClassOrder`.
 
     Raises:
         InputError: numbers out of their range, a device that isn't here, data beside a ready `Subject`.
@@ -152,6 +154,7 @@ class SubjectOptions:
     threshold: float | None = None
     sensitivity: float | None = None
     quantiles: Sequence[float] | None = None
+    order: str | ClassOrder | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", as_scores_only(opened_pipeline(self.model)))
@@ -277,6 +280,7 @@ def build_subject(
         threshold=options.threshold,
         names=_columns_of(options.target),
         quantiles=options.quantiles,
+        order=options.order,
     )
     return Subject(model, data, name, batch, options.seed, task=cast(Any, task), **settings)
 

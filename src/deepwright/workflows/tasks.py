@@ -11,7 +11,16 @@ from torch import Tensor, nn
 from deepwright.checks import class_task
 from deepwright.core.errors import InputError
 from deepwright.core.inference import read_outputs
-from deepwright.core.tasks import Binary, Classification, Detection, MultiLabel, Regression, Segmentation, Task
+from deepwright.core.tasks import (
+    Binary,
+    Classification,
+    ClassOrder,
+    Detection,
+    MultiLabel,
+    Regression,
+    Segmentation,
+    Task,
+)
 from deepwright.data import Data
 
 _WITH_THRESHOLD = (Binary, MultiLabel)
@@ -26,6 +35,7 @@ def task_of(
     threshold: float | None = None,
     names: Sequence[str] = (),
     quantiles: Sequence[float] | None = None,
+    order: str | ClassOrder | None = None,
 ) -> Task | None:
     """The task of a word on data, or of the data alone; None where that is one of the data's classes a sample.
 
@@ -37,6 +47,7 @@ def task_of(
         threshold: of probabilities, where one was said.
         names: of numbers that are predicted, where they are known.
         quantiles: levels that the network gives of each number, where they were said.
+        order: of a segmentation's classes, where one was said.
 
     Raises:
         InputError: a word that the data's targets or the network's outputs don't fit, with what they look like; a
@@ -45,8 +56,13 @@ def task_of(
     if isinstance(given, Task):
         if quantiles is not None:
             raise InputError("quantiles", given=f"beside a {given.kind}", expected="none: the task says it")
+        if order is not None:
+            raise InputError("order", given=f"beside a {given.kind}", expected="none: the task says it")
         return _with(given, outputs, threshold)
     word = given or _told_by(data)
+    if order is not None and word != "segmentation":
+        hint = "--task segmentation, where the targets are label maps"
+        raise InputError("order", given=f"beside {word or 'classes'}", expected="label maps as targets", hint=hint)
     if quantiles is not None and word != "regression":
         hint = "--task regression, where the targets are numbers"
         raise InputError("quantiles", given=f"beside {word or 'classes'}", expected="numbers as targets", hint=hint)
@@ -57,6 +73,8 @@ def task_of(
         return _with(class_task(model, data, outputs or "auto"), None, threshold)
     _require_targets(word, data)
     task = _made(word, data, names, quantiles)
+    if order is not None and isinstance(task, Segmentation):
+        task = replace(task, order=ClassOrder.parse(order, data.classes) if isinstance(order, str) else order)
     if model is not None:
         _require_outputs(task, word, data, model)
     return _with(task, outputs, threshold)

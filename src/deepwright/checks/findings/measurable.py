@@ -18,7 +18,7 @@ _TASK_METRICS = [
     *_named(_SHARE, "accuracy", "balanced_accuracy", "top5_accuracy", "subset_accuracy", "label_accuracy"),
     *_named(_SHARE, "sensitivity", "specificity", "auroc", "average_precision", "mean_average_precision"),
     *_named(_SHARE, "f1", "micro_f1", "macro_f1", "map", "ap50", "map_.+", "mean_iou", "mean_dice", "pixel_accuracy"),
-    *_named(_SHARE, "within_tolerance"),
+    *_named(_SHARE, "within_tolerance", "contact_rate"),
     *_named(_POSITIVE, "mae", "rmse", "mase", "crps", "pinball"),
     *_named(_ANY, "nll"),
     *_named((-INF, 1.0), "r2"),
@@ -102,6 +102,11 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
         *_named((-1.0, 1.0), "gain_of_selection"),
     ],
     "attenuation": _named(_SHARE, "hidden_at_.+", "dimmed_at_.+", "median_share", "median_share_dimmed"),
+    "plausibility": [
+        *_named(_SHARE, "contact_rate", "contact_rate_repaired", "contact_rate_of_labels"),
+        *_named(_SHARE, "macro_dice", "macro_dice_repaired"),
+        *_named(_POSITIVE, "vanished_classes"),
+    ],
 }
 """Check -> (name of a value as a regular expression, the bounds that it can't leave)."""
 
