@@ -198,7 +198,7 @@ SYSTEMS: tuple[System, ...] = (
             "flip_bits",
             "compression",
         ),
-        missing="a study",
+        study="weightless",
     ),
     System(
         "sisa",

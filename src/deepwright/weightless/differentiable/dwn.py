@@ -28,6 +28,7 @@ class DWN(nn.Module):
         tau: votes are divided by it before the softmax of the loss; 1/0.3 suits a hundred tables a class.
         decay: how far entries count in the finite difference: `exponential` (the authors' present code) or `linear`.
         seed: of entries and mappings.
+        mapping_tau: temperature of the learnable mapping's gradient; at the authors' 0.001 few choices change.
 
     Raises:
         InputError: sizes that don't fit.
@@ -43,6 +44,7 @@ class DWN(nn.Module):
         tau: float = 1 / 0.3,
         decay: str = "exponential",
         seed: int = 0,
+        mapping_tau: float = 0.1,
     ) -> None:
         super().__init__()
         integer(classes, "classes", 2, 1 << 20)
@@ -60,6 +62,7 @@ class DWN(nn.Module):
                     n_inputs,
                     "random" if i else mapping,
                     decay,
+                    mapping_tau,
                     seed=seed_of(seed, "layer", i),
                 )
                 for i, (before, after) in enumerate(pairwise(sizes))

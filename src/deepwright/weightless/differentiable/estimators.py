@@ -172,6 +172,7 @@ class DWNClassifier(GradientClassifier):
         lr: learning rate.
         random_state: seed of entries, mappings and order; None for another one each time.
         device: where it trains and predicts.
+        mapping_tau: temperature of the learnable mapping's gradient.
 
     Attributes:
         module_: the `DWN`.
@@ -190,10 +191,11 @@ class DWNClassifier(GradientClassifier):
         lr: float = 1e-2,
         random_state: Any = None,
         device: str = "cpu",
+        mapping_tau: float = 0.1,
     ) -> None:
         self.layers, self.n_inputs, self.mapping, self.tau, self.decay = layers, n_inputs, mapping, tau, decay
         self.epochs, self.batch_size, self.lr = epochs, batch_size, lr
-        self.random_state, self.device = random_state, device
+        self.random_state, self.device, self.mapping_tau = random_state, device, mapping_tau
 
     def network(self) -> nn.Module:
         """A `DWN` of `n_features_in_` bits."""
@@ -201,9 +203,8 @@ class DWNClassifier(GradientClassifier):
         count = len(self.classes_)
         if sizes:
             sizes[-1] = -(-sizes[-1] // count) * count
-        return DWN(
-            self.n_features_in_, count, sizes, self.n_inputs, self.mapping, self.tau, self.decay, seed=self.seed_
-        )
+        choices = (self.n_inputs, self.mapping, self.tau, self.decay, self.seed_, self.mapping_tau)
+        return DWN(self.n_features_in_, count, sizes, *choices)
 
 
 class ULEENClassifier(GradientClassifier):

@@ -37,7 +37,8 @@ class LookupLayer(nn.Module):
         n_inputs: n, 1..6.
         mapping: `random`: permutations of the bits; `learnable`: each input takes the bit whose logit is largest.
         decay: of the finite difference, `exponential` or `linear`.
-        tau: temperature of the learnable mapping's gradient.
+        tau: temperature of the learnable mapping's gradient. At the authors' 0.001 only bits whose logits nearly equal
+            the largest have one, and few choices ever change.
         seed: of entries and mapping.
     """
 
@@ -51,7 +52,7 @@ class LookupLayer(nn.Module):
         n_inputs: int = 6,
         mapping: str = "random",
         decay: str = "exponential",
-        tau: float = 1e-3,
+        tau: float = 0.1,
         seed: int = 0,
     ) -> None:
         super().__init__()
