@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Self
 
 import numpy as np
@@ -24,7 +26,19 @@ from deepwright.weightless.torch_tables import TorchWNN
 
 VERSION = 1
 MAX_LUTS = 65_535
-_DAMAGED = (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, SyntaxError)
+_DAMAGED = (  # what a file that somebody edited makes the readers raise
+    KeyError,
+    TypeError,
+    ValueError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    SyntaxError,
+    TokenError,
+    RecursionError,
+    MemoryError,
+)
 _KEYS = {"header", "mapping", "tables", "classes"}
 
 
@@ -264,15 +278,7 @@ class BinaryWNN:
             raise
         except OSError as error:
             raise InputError(f"{path} can't be read", given=str(error)) from None
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-            NotImplementedError,
-        ) as error:
+        except _DAMAGED as error:
             given = f"{type(error).__name__}: {error}"
             raise InputError(f"{path} isn't a whole weightless network's file", given=given) from None
 
@@ -297,7 +303,11 @@ def _arrays(path: Path, max_memory: int) -> dict[str, np.ndarray]:
 def _array(body: bytes) -> np.ndarray:
     """An `.npy` member whose size is what its header says."""
     stream = io.BytesIO(body)
-    found = np.lib.format.read_array(stream, allow_pickle=False)
-    if stream.read(1):
-        raise ValueError("bytes after an array")
-    return found
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("an array of another version")
+    shape, columns_first, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.kind not in "biufUS":
+        raise ValueError(f"an array of {dtype}")
+    if math.prod(shape) * dtype.itemsize != len(body) - stream.tell():  # before anything is made for it
+        raise ValueError(f"{len(body) - stream.tell()} bytes for an array {shape} of {dtype}")
+    return np.frombuffer(body, dtype, offset=stream.tell()).reshape(shape, order="F" if columns_first else "C").copy()
