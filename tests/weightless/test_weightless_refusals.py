@@ -16,9 +16,14 @@ from deepwright.weightless import (
     DWN,
     ULEEN,
     BinaryWNN,
+    BleachingWiSARD,
     Booleanizer,
+    BTHOWeN,
     DWNClassifier,
+    TorchTsetlinWiSARD,
+    TsetlinWiSARD,
     ULEENClassifier,
+    WiSARD,
     WNNHead,
     bit_flips,
     flip_bits,
@@ -187,3 +192,67 @@ def test_a_header_with_an_encoder_is_old_cpp_too(tmp_path):
         ["g++", *flags, "-c", "m.cpp", "-o", "m.o"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kind", [TsetlinWiSARD, TorchTsetlinWiSARD])
+@pytest.mark.parametrize("n_states", [16, 1000])
+def test_a_stored_learner_learns_on_as_it_would_have(tmp_path, kind, n_states):
+    bits, y = bits_of(300, 12).numpy().astype(np.uint8), np.array(list("abc"))[np.arange(300) % 3]
+    net = kind(3, 9, n_states, p_update=np.float64(0.5), random_state=4)
+    net.partial_fit(bits[:100], y[:100], classes=["a", "b", "c"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        coder = Booleanizer("binary").fit(bits)
+    net.save(tmp_path / "n.npz", coder)
+    back = kind.load(tmp_path / "n.npz")
+    assert back.booleanizer_.n_bits_ == 12
+    for part in (slice(100, 180), slice(180, 300)):
+        net.partial_fit(bits[part], y[part])
+        back.partial_fit(bits[part], y[part])
+        assert np.array_equal(net.states_, back.states_)
+    assert np.array_equal(net.predict(bits), back.predict(bits))
+    with pytest.raises(InputError, match="deepwright-"):
+        ({TsetlinWiSARD: TorchTsetlinWiSARD, TorchTsetlinWiSARD: TsetlinWiSARD}[kind]).load(tmp_path / "n.npz")
+
+
+@pytest.mark.parametrize(
+    ("member", "array"),
+    [
+        ("states.npy", np.full((9, 8, 3), 200, dtype=np.uint8)),
+        ("states.npy", np.zeros((9, 4, 3), dtype=np.uint8)),
+        ("states.npy", np.zeros((9, 8, 2), dtype=np.uint8)),
+        ("states.npy", np.zeros((9, 8, 3), dtype=np.uint16)),
+        ("mapping.npy", np.full((9, 3), 99, dtype=np.int32)),
+        ("mapping.npy", np.zeros((8, 3), dtype=np.int32)),
+        ("classes.npy", np.array([2, 1, 0])),
+        ("classes.npy", np.array([0.5, 1.5, 2.5])),
+        ("header.npy", np.frombuffer(b"{}", dtype=np.uint8)),
+    ],
+)
+def test_edited_files_of_learners_are_refused(tmp_path, member, array):
+    bits = bits_of(30, 12).numpy()
+    TsetlinWiSARD(3, 9, 16, random_state=0).fit(bits, np.arange(30) % 3).save(tmp_path / "n.npz")
+    edited(tmp_path / "n.npz", member, saved(array))
+    with pytest.raises(InputError):
+        TsetlinWiSARD.load(tmp_path / "n.npz")
+
+
+def test_options_that_change_after_fit_change_no_prediction():
+    bits, y = bits_of(60, 12).numpy(), np.arange(60) % 3
+    for net, later in (
+        (WiSARD(3, 9, random_state=0), {"tables": "hashed", "n_inputs": 5, "n_luts": 2}),
+        (WiSARD(3, 9, random_state=0, tables="hashed"), {"tables": "dense", "n_inputs": 5}),
+        (BleachingWiSARD(3, 9, random_state=0), {"tables": "hashed"}),
+        (BTHOWeN(3, 9, 16, random_state=0), {"n_inputs": 2, "n_luts": 3}),
+        (TsetlinWiSARD(3, 9, random_state=0), {"n_states": 16, "n_luts": 2, "n_inputs": 2}),
+    ):
+        before = net.fit(bits, y).decision_function(bits)
+        net.set_params(**later)
+        net._words = None
+        assert np.array_equal(net.decision_function(bits), before)
+
+
+@pytest.mark.parametrize("device", ["meta", "cuda:99", "x"])
+def test_a_device_that_is_not_there_is_refused(device):
+    with pytest.raises(InputError, match="device"):
+        TorchTsetlinWiSARD(3, 9, device=device).fit(bits_of(9, 12).numpy(), np.arange(9) % 3)
