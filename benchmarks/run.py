@@ -20,6 +20,7 @@ import sharpening
 import shrinking
 import solvers
 import toolbox
+import weightless_speed
 from common import machine
 
 import corruptions
@@ -38,6 +39,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "ood": others.ood,
     "fragility": others.fragility,
     "profile": others.profile,
+    "weightless": weightless_speed.run,
 }
 
 

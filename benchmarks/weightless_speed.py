@@ -75,9 +75,9 @@ def ours(bits: np.ndarray, y: np.ndarray) -> list[dict[str, Any]]:
             {"what": f"{engine} (8, 392): a call of one", "seconds": one},
         ]
     net = WiSARD(8, 98, random_state=0).fit(bits[:TRAIN], y[:TRAIN])
-    rows.append(
-        {"what": "WiSARD (8, 98): training", "rate": TRAIN / least(lambda: net.fit(bits[:TRAIN], y[:TRAIN]), 3)}
-    )
+    fit = least(lambda: net.fit(bits[:TRAIN], y[:TRAIN]), 3)
+    accuracy = float((net.predict(bits[TRAIN:]) == y[TRAIN:]).mean())
+    rows.append({"what": "WiSARD (8, 98): training", "rate": TRAIN / fit, "accuracy": accuracy})
     small, many = net.to_binary(), np.tile(bits[TRAIN:], (20, 1))
     small.predict(many[:2])
     rows.append({"what": "WiSARD (8, 98): prediction", "rate": len(many) / least(lambda: small.predict(many), 5)})
@@ -187,6 +187,33 @@ def beside(python: str, bits: np.ndarray, y: np.ndarray) -> list[dict[str, Any]]
             else:
                 rows += json.loads(lines[-1])
     return rows
+
+
+def run() -> list[dict[str, Any]]:
+    """Seconds of 1000 samples beside each peer's, for `run.py`.
+
+    The peers' interpreter is this one, or what the environment variable WEIGHTLESS_PEERS names.
+    """
+    bits, y = split()
+    own = {row["what"]: row for row in ours(bits, y)}
+    theirs = {row["what"]: row for row in beside(os.environ.get("WEIGHTLESS_PEERS", sys.executable), bits, y)}
+    rows = []
+    for name in PEERS:
+        mine = "WiSARD (8, 98)" if name == "wisardpkg" else "numba (8, 392)"
+        for step in ("training", "prediction"):
+            rows.append(_row(own[f"{mine}: {step}"], theirs.get(f"{name}: {step}"), name, theirs.get(name, {})))
+    return rows
+
+
+def _row(mine: dict[str, Any], other: dict[str, Any] | None, name: str, missing: dict[str, Any]) -> dict[str, Any]:
+    """One step of ours beside a peer's."""
+    words = f"TsetlinWiSARD {mine['what'].removeprefix('numba ')}" if "numba" in mine["what"] else mine["what"]
+    row: dict[str, Any] = {"what": f"{words} of 1000 samples", "ours_s": 1000 / mine["rate"], "peer": name}
+    if other is None:
+        return row | {"peer_s": None, "ratio": None, "note": missing.get("note", "not installed")}
+    right = [f"accuracy {r['accuracy']:.3f}" for r in (mine, other) if "accuracy" in r]
+    note = f"{right[0]}, the peer's {right[1].removeprefix('accuracy ')}" if len(right) == 2 else None
+    return row | {"peer_s": 1000 / other["rate"], "ratio": mine["rate"] / other["rate"], "note": note}
 
 
 def main() -> None:

@@ -249,7 +249,7 @@ SYSTEMS: tuple[System, ...] = (
             "flip_bits",
             "compression",
         ),
-        missing="a study",
+        study="weightless",
     ),
     System(
         "sisa",

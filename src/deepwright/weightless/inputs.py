@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn import exceptions
 from torch import Tensor
 
@@ -52,6 +53,27 @@ def as_array(x: Any, what: str) -> np.ndarray:
         if count == 0:
             raise InputError(f"{what} has 0 {name} (shape={found.shape}) while a minimum of 1 is required.")
     return found
+
+
+def check_tensor_bits(bits: Tensor, features: int) -> None:
+    """Refuse tensors that aren't (samples, features) of 0 and 1, whatever their dtype.
+
+    Values aren't looked at while a compiler traces, which would stop at them.
+
+    Args:
+        bits: what came in.
+        features: how many there must be.
+
+    Raises:
+        InputError: another shape, or values other than 0 and 1.
+    """
+    if bits.ndim != 2 or bits.shape[1] != features:
+        raise InputError("bits", given=f"shape {tuple(bits.shape)}", expected=f"(samples, {features})")
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[no-untyped-call]
+        return
+    if not bool(((bits == 0) | (bits == 1)).all()):
+        seen = "NaN" if bool((bits != bits).any()) else f"values from {float(bits.min()):g} to {float(bits.max()):g}"
+        raise InputError("bits", given=seen, expected="0 and 1 only", hint=_BOOLEANIZE)
 
 
 def as_bits(x: Any, features: int | None = None, what: str = "X") -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,7 @@ def flips(rate: float, seed: int) -> Callable[[tuple[int, ...]], np.ndarray]:
     Raises:
         InputError: a rate outside [0, 1].
     """
-    if isinstance(rate, bool) or not 0 <= rate <= 1:
+    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 <= rate <= 1:
         raise InputError("rate", given=repr(rate), expected="a chance in [0, 1]")
     rng = np.random.default_rng(derive_seed("weightless flips", seed=integer(seed, "seed", 0, 2**63 - 1)))
     return lambda shape: (rng.random(shape) < rate).astype(np.uint8)
@@ -64,7 +65,21 @@ def flip_bits(network: BinaryWNN, rate: float, seed: int = 0, protected: np.ndar
         rate: chance of each stored bit.
         seed: of the draws.
         protected: places of tables that are stored three times and read by majority (TMR), all classes of them.
+
+    Raises:
+        InputError: a rate outside [0, 1], places that aren't the network's, or one that comes twice.
     """
+    if protected is not None and len(protected):
+        places = np.asarray(protected)
+        whole = places.ndim == 1 and places.dtype.kind in "iu"
+        if (
+            not whole
+            or places.min() < 0
+            or places.max() >= len(network.mapping)
+            or len(np.unique(places)) < len(places)
+        ):
+            given = str(places.tolist()[:6])
+            raise InputError("protected", given=given, expected=f"different places below {len(network.mapping)}")
     found, tables = flips(rate, seed), network.tables.copy()
     wrong = found(tables.shape)
     if protected is not None and len(protected):
@@ -110,7 +125,7 @@ def bit_flips(
         X: Boolean features (samples, features).
         y: their labels.
         rates: chances of each stored bit.
-        protect: share of the tables to store three times, in [0, 1].
+        protect: share of the tables to store three times, in [0, 1]; rounded up to whole tables.
         repeats: draws at each rate.
         seed: of the draws.
         calibration: samples by which `most_voted` orders the tables; needed with `protect`, and not the test's.
@@ -121,13 +136,13 @@ def bit_flips(
     bits = as_bits(X, network.features)
     truth = known_labels(as_labels(y, len(bits)), network.classes)
     integer(repeats, "repeats", 1, 10_000)
-    if not len(rates):
-        raise InputError("rates", given="none", expected="at least one chance in [0, 1]")
+    if isinstance(rates, str) or not isinstance(rates, Sequence | np.ndarray) or not len(rates):
+        raise InputError("rates", given=repr(rates), expected="at least one chance in [0, 1], as (0.01, 0.1)")
     if isinstance(protect, bool) or not 0 <= protect <= 1:
         raise InputError("protect", given=repr(protect), expected="a share in [0, 1]")
     if protect and calibration is None:
         raise InputError("calibration", given="None", expected="samples to order the tables by, with protect > 0")
-    count = round(protect * len(network.mapping))
+    count = math.ceil(protect * len(network.mapping) - 1e-9)
     protected = most_voted(network, calibration)[:count] if count else np.zeros(0, dtype=np.int64)
 
     def right(net: BinaryWNN) -> float:

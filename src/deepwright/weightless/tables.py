@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from deepwright.core.errors import InputError
-from deepwright.core.files import write_atomic
+from deepwright.weightless.archive import read_arrays, refusing_damage, write_arrays
 from deepwright.weightless.encoders import Booleanizer
 from deepwright.weightless.export import Plain, write_c, write_verilog
 from deepwright.weightless.hardware import Resources, resources
@@ -24,8 +20,6 @@ from deepwright.weightless.torch_tables import TorchWNN
 
 VERSION = 1
 MAX_LUTS = 65_535
-_DAMAGED = (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, SyntaxError)
-_KEYS = {"header", "mapping", "tables", "classes"}
 
 
 class BinaryWNN:
@@ -174,12 +168,11 @@ class BinaryWNN:
             "booleanizer": self.booleanizer.to_dict() if self.booleanizer is not None else None,
         }
         arrays = {
-            "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
             "mapping": self.mapping,
             "tables": np.packbits(self.tables, axis=None),
             "classes": self.classes,
         }
-        return write_atomic(path, lambda stream: np.savez_compressed(stream, allow_pickle=False, **arrays))
+        return write_arrays(path, header, arrays)
 
     def export_c(self, path: Path | str, name: str = "wnn", verify: bool = True, samples: Any = None) -> Path:
         """Write the network as one header of C99: constant tables, no allocation, no static RAM.
@@ -248,56 +241,12 @@ class BinaryWNN:
         Raises:
             InputError: not such a file, damaged, of another version, shapes that don't fit, or too large.
         """
-        try:
-            arrays = _arrays(Path(path), max_memory)
-            header = json.loads(arrays["header"].tobytes())
-            if header["format"] != "deepwright-wnn" or header["version"] != VERSION:
-                found = f"{header['format']!r} version {header['version']!r}"
-                raise InputError(f"{path}", given=found, expected=f"'deepwright-wnn' version {VERSION}")
+        with refusing_damage(path):
+            names = {"mapping", "tables", "classes"}
+            header, arrays = read_arrays(Path(path), names, "deepwright-wnn", VERSION, max_memory)
             luts, size, count = (integer(v, "shape", 1, 1 << 24) for v in header["shape"])
             if luts * size * count > max_memory or arrays["tables"].shape != (-(-luts * size * count // 8),):
                 raise InputError(f"{path}", given=f"tables {header['shape']}", expected=f"at most {max_memory} bytes")
             tables = np.unpackbits(arrays["tables"], count=luts * size * count).reshape(luts, size, count)
             coder = Booleanizer.from_dict(header["booleanizer"]) if header["booleanizer"] is not None else None
             return cls(tables, arrays["mapping"], header["features"], arrays["classes"], coder)
-        except InputError:
-            raise
-        except OSError as error:
-            raise InputError(f"{path} can't be read", given=str(error)) from None
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-            NotImplementedError,
-        ) as error:
-            given = f"{type(error).__name__}: {error}"
-            raise InputError(f"{path} isn't a whole weightless network's file", given=given) from None
-
-
-def _arrays(path: Path, max_memory: int) -> dict[str, np.ndarray]:
-    """The arrays of the file, whose sizes are looked at before anything is unpacked."""
-    with zipfile.ZipFile(path) as archive:
-        names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        if set(names) != _KEYS or len(archive.infolist()) != len(_KEYS):
-            raise InputError(f"{path}", given=f"members {sorted(names)[:6]}", expected=f"{sorted(_KEYS)}")
-        total = sum(info.file_size for info in names.values())
-        if total > max_memory:
-            raise InputError(f"{path}", given=f"{total} bytes unpacked", expected=f"at most max_memory={max_memory}")
-        result = {}
-        for name, info in names.items():
-            with archive.open(info) as stream:  # as plain bytes, so that each one passes the archive's checksum
-                body = stream.read(total + 1)
-            result[name] = _array(body)
-        return result
-
-
-def _array(body: bytes) -> np.ndarray:
-    """An `.npy` member whose size is what its header says."""
-    stream = io.BytesIO(body)
-    found = np.lib.format.read_array(stream, allow_pickle=False)
-    if stream.read(1):
-        raise ValueError("bytes after an array")
-    return found

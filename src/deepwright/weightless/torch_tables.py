@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepwright.core.errors import InputError
+from deepwright.weightless.inputs import check_tensor_bits
 
 _AT_ONCE = 1 << 27
 
@@ -39,11 +39,12 @@ class TorchWNN(nn.Module):
         """Votes (samples, classes) int64.
 
         Args:
-            bits: (samples, features) of 0 and 1, of any dtype, on the module's device; what isn't 0 is read as 1.
+            bits: (samples, features) of 0 and 1, of any dtype, on the module's device.
+
+        Raises:
+            InputError: another shape, or values other than 0 and 1.
         """
-        if bits.ndim != 2 or bits.shape[1] != self.features:
-            expected = f"(samples, {self.features})"
-            raise InputError("bits", given=f"shape {tuple(bits.shape)}", expected=expected)
+        check_tensor_bits(bits, self.features)
         size = max(1, _AT_ONCE // (len(self.mapping) * max(self.tables.shape[1], 8 * self.mapping.shape[1])))
         return torch.cat([self._votes(part) for part in bits.split(size)])
 

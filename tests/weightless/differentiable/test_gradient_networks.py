@@ -91,11 +91,40 @@ def test_classifiers_learn_and_repeat(net):
     assert np.array_equal(named[:1].dtype.kind, net.fit(bits[:99], named[:99]).predict(bits[:5]).dtype.kind)
 
 
-def test_two_layers_learn_what_one_bit_decides():
-    bits = bits_of(400, 12)
-    y = bits[:, 3].long()
-    net = DWNClassifier((40, 20), 4, mapping="random", epochs=40, random_state=0).fit(bits[:300], y[:300])
-    assert net.score(bits[300:].numpy(), y[300:].numpy()) > 0.85
+def parity(count, features, samples=1600):
+    bits = bits_of(samples, features)
+    return bits.numpy(), (bits[:, :count].sum(dim=1) % 2).long().numpy()
+
+
+@pytest.mark.parametrize("mapping", ["learnable", "random"])
+def test_two_layers_learn_exclusive_or(mapping):
+    bits, y = parity(2, 8)
+    net = DWNClassifier((40, 20), 4, mapping=mapping, epochs=12, random_state=0).fit(bits[:800], y[:800])
+    assert net.score(bits[800:], y[800:]) > 0.93
+
+
+def test_two_layers_learn_what_one_can_not():
+    """Parity of three by tables of two inputs: no sum of them follows it."""
+    bits, y = parity(3, 6)
+    scores = []
+    for layers in ((60,), (60, 60)):
+        net = DWNClassifier(layers, 2, epochs=10, random_state=0).fit(bits[:800], y[:800])
+        scores.append(net.score(bits[800:], y[800:]))
+    assert scores[0] < 0.7
+    assert scores[1] > 0.85
+
+
+def test_a_learnable_mapping_finds_the_bits_that_matter():
+    """Only 2 of 16 bits do; at the authors' temperature of 0.001 hardly any choice changes."""
+    bits, y = parity(2, 16)
+    moved, scores = [], []
+    for tau in (0.1, 0.001):
+        net = DWNClassifier((40,), 4, epochs=10, random_state=0, mapping_tau=tau).fit(bits[:800], y[:800])
+        before = DWN(16, 2, (40,), 4, seed=net.seed_).layers[0].hardened()[1]
+        moved.append((net.module_.layers[0].hardened()[1] != before).float().mean().item())
+        scores.append(net.score(bits[800:], y[800:]))
+    assert moved[0] > 0.3 > 0.2 > moved[1]
+    assert scores[0] > 0.93 > 0.75 > scores[1]
 
 
 def test_thresholds_begin_at_quantiles_and_learn():

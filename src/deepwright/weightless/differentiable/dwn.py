@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
 from deepwright.weightless.differentiable.layers import GroupSum, LookupLayer, seed_of
-from deepwright.weightless.inputs import integer
+from deepwright.weightless.inputs import check_tensor_bits, integer
 
 
 class DWN(nn.Module):
@@ -28,6 +28,7 @@ class DWN(nn.Module):
         tau: votes are divided by it before the softmax of the loss; 1/0.3 suits a hundred tables a class.
         decay: how far entries count in the finite difference: `exponential` (the authors' present code) or `linear`.
         seed: of entries and mappings.
+        mapping_tau: temperature of the learnable mapping's gradient; at the authors' 0.001 few choices change.
 
     Raises:
         InputError: sizes that don't fit.
@@ -43,6 +44,7 @@ class DWN(nn.Module):
         tau: float = 1 / 0.3,
         decay: str = "exponential",
         seed: int = 0,
+        mapping_tau: float = 0.1,
     ) -> None:
         super().__init__()
         integer(classes, "classes", 2, 1 << 20)
@@ -51,6 +53,7 @@ class DWN(nn.Module):
         if layers[-1] % classes:
             hint = f"{-(-layers[-1] // classes) * classes}"
             raise InputError("the last of layers", given=layers[-1], expected=f"a multiple of {classes}", hint=hint)
+        self.features = integer(features, "features", 1, 1 << 24)
         sizes = [features, *layers]
         self.layers = nn.Sequential(
             *(
@@ -60,6 +63,7 @@ class DWN(nn.Module):
                     n_inputs,
                     "random" if i else mapping,
                     decay,
+                    mapping_tau,
                     seed=seed_of(seed, "layer", i),
                 )
                 for i, (before, after) in enumerate(pairwise(sizes))
@@ -73,11 +77,15 @@ class DWN(nn.Module):
         return sum(-(-p.numel() // 8) for name, p in self.named_parameters() if name.endswith("tables"))
 
     def forward(self, bits: Tensor) -> Tensor:
-        """Logits (samples, classes).
+        """Logits (samples, classes): votes / tau, in float32 at least, for shorter numbers don't hold counts.
 
         Args:
             bits: (samples, features), floating, of 0 and 1.
+
+        Raises:
+            InputError: another shape, or values other than 0 and 1.
         """
+        check_tensor_bits(bits, self.features)
         return self.head(self.layers(bits))
 
     @torch.no_grad()
@@ -87,4 +95,5 @@ class DWN(nn.Module):
         Args:
             bits: (samples, features), floating, of 0 and 1.
         """
-        return (self(bits) * self.head.tau).round().long()
+        check_tensor_bits(bits, self.features)
+        return self.head.counts(self.layers(bits))

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
-from deepwright.core.devices import device_of
+from deepwright.core.devices import device_of, resolve
 from deepwright.core.errors import InputError
 from deepwright.core.fit import fit
 from deepwright.core.requirements import require_positive
@@ -77,7 +77,7 @@ class GradientClassifier(ClassifierMixin, BaseEstimator):
         else:
             self.seed_ = int(check_random_state(self.random_state).randint(2**31))
         epochs = integer(self.epochs, "epochs", 1, 10**9)
-        module = self.network().to(_device(self.device))
+        module = self.network().to(resolve(self.device, "device"))
         x = torch.from_numpy(bits).to(torch.float32)
         truth = torch.from_numpy(known_labels(labels, self.classes_)).long()
         self.history_ = self.train(module, x, truth, epochs) + self.finish(module, x, truth)
@@ -172,6 +172,7 @@ class DWNClassifier(GradientClassifier):
         lr: learning rate.
         random_state: seed of entries, mappings and order; None for another one each time.
         device: where it trains and predicts.
+        mapping_tau: temperature of the learnable mapping's gradient.
 
     Attributes:
         module_: the `DWN`.
@@ -190,20 +191,22 @@ class DWNClassifier(GradientClassifier):
         lr: float = 1e-2,
         random_state: Any = None,
         device: str = "cpu",
+        mapping_tau: float = 0.1,
     ) -> None:
         self.layers, self.n_inputs, self.mapping, self.tau, self.decay = layers, n_inputs, mapping, tau, decay
         self.epochs, self.batch_size, self.lr = epochs, batch_size, lr
-        self.random_state, self.device = random_state, device
+        self.random_state, self.device, self.mapping_tau = random_state, device, mapping_tau
 
     def network(self) -> nn.Module:
         """A `DWN` of `n_features_in_` bits."""
+        if isinstance(self.layers, str) or not isinstance(self.layers, Sequence):
+            raise InputError("layers", given=repr(self.layers), expected="numbers of tables, as (500,)")
         sizes = [integer(size, "layers", 1, 1 << 24) for size in self.layers]
         count = len(self.classes_)
         if sizes:
             sizes[-1] = -(-sizes[-1] // count) * count
-        return DWN(
-            self.n_features_in_, count, sizes, self.n_inputs, self.mapping, self.tau, self.decay, seed=self.seed_
-        )
+        choices = (self.n_inputs, self.mapping, self.tau, self.decay, self.seed_, self.mapping_tau)
+        return DWN(self.n_features_in_, count, sizes, *choices)
 
 
 class ULEENClassifier(GradientClassifier):
@@ -249,6 +252,11 @@ class ULEENClassifier(GradientClassifier):
 
     def network(self) -> nn.Module:
         """A `ULEEN` of `n_features_in_` bits."""
+        share = self.prune
+        if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share < 1:
+            raise InputError("prune", given=repr(share), expected="a share in [0, 1)")
+        if isinstance(self.n_inputs, str) or not isinstance(self.n_inputs, Sequence):
+            raise InputError("n_inputs", given=repr(self.n_inputs), expected="a number for each submodel, as (12, 16)")
         sizes = (self.n_inputs, self.n_luts, self.entries, self.hashes)
         return ULEEN(self.n_features_in_, len(self.classes_), *sizes, self.dropout, self.tau, self.seed_)
 
@@ -265,10 +273,3 @@ class ULEENClassifier(GradientClassifier):
         assert isinstance(module, ULEEN)
         module.prune(x, y, self.prune)
         return self.train(module, x, y, max(1, self.epochs // 3))
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return torch.device(name)
-    except (RuntimeError, TypeError) as error:
-        raise InputError("device", given=repr(name), expected="a name of torch's", hint=str(error)) from None

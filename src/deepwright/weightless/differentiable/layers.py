@@ -14,6 +14,7 @@ from deepwright.weightless.inputs import integer
 from deepwright.weightless.mapping import random_mapping
 
 MAPPINGS = ("learnable", "random")
+_QUANTILE_ROWS = 100_000
 
 
 def check_rows(x: Tensor, features: int, what: str = "bits") -> None:
@@ -28,6 +29,18 @@ def check_rows(x: Tensor, features: int, what: str = "bits") -> None:
         raise InputError(what, given=f"shape {tuple(x.shape)}", expected=f"(samples, {features})")
 
 
+def refuse_infinite(x: Tensor) -> None:
+    """Refuse NaN and infinities, except while a compiler traces.
+
+    Args:
+        x: features.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[no-untyped-call]
+        return
+    if not bool(torch.isfinite(x).all()):
+        raise InputError("features", given="NaN or infinities", expected="finite numbers")
+
+
 class LookupLayer(nn.Module):
     """`luts` tables of 2^n real entries in [-1, 1]; each reads n bits and gives [entry >= 0].
 
@@ -37,7 +50,8 @@ class LookupLayer(nn.Module):
         n_inputs: n, 1..6.
         mapping: `random`: permutations of the bits; `learnable`: each input takes the bit whose logit is largest.
         decay: of the finite difference, `exponential` or `linear`.
-        tau: temperature of the learnable mapping's gradient.
+        tau: temperature of the learnable mapping's gradient. At the authors' 0.001 only bits whose logits nearly equal
+            the largest have one, and few choices ever change.
         seed: of entries and mapping.
     """
 
@@ -51,7 +65,7 @@ class LookupLayer(nn.Module):
         n_inputs: int = 6,
         mapping: str = "random",
         decay: str = "exponential",
-        tau: float = 1e-3,
+        tau: float = 0.1,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -115,7 +129,16 @@ class GroupSum(nn.Module):
         Args:
             bits: (samples, classes * group).
         """
-        return bits.reshape(len(bits), self.classes, -1).sum(dim=2) / self.tau
+        groups = bits.reshape(len(bits), self.classes, -1)
+        return groups.sum(dim=2, dtype=wide(bits.dtype)) / self.tau
+
+    def counts(self, bits: Tensor) -> Tensor:
+        """Votes (samples, classes) int64.
+
+        Args:
+            bits: (samples, classes * group).
+        """
+        return bits.long().reshape(len(bits), self.classes, -1).sum(dim=2)
 
 
 class LearnedThresholds(nn.Module):
@@ -145,10 +168,15 @@ class LearnedThresholds(nn.Module):
         """
         check_rows(x, self.features, "features")
         x = x.detach().to(self.thresholds.device, self.thresholds.dtype)
-        if not bool(torch.isfinite(x).all()):
-            raise InputError("features", given="NaN or infinities", expected="finite numbers")
+        if not len(x):
+            raise InputError("features", given="no sample", expected="those of training")
+        refuse_infinite(x)
         steps = torch.arange(1, self.bits + 1, device=x.device, dtype=x.dtype) / (self.bits + 1)
-        self.thresholds.copy_(torch.quantile(x[:100_000], steps, dim=0).T)
+        some = x
+        if len(x) > _QUANTILE_ROWS:  # drawn: the first ones may all be of one class
+            draw = generator(0, "weightless quantiles")
+            some = x[torch.randperm(len(x), generator=draw)[:_QUANTILE_ROWS].to(x.device)]
+        self.thresholds.copy_(torch.quantile(some, steps, dim=0).T)
         spread = x.std(dim=0, correction=0)
         self.width.copy_((torch.where(spread > 0, spread, 1.0) / (self.bits + 1))[:, None])
 
@@ -157,11 +185,24 @@ class LearnedThresholds(nn.Module):
 
         Args:
             x: (samples, features).
+
+        Raises:
+            InputError: another shape, NaN or infinities: no threshold says on which side they lie.
         """
         check_rows(x, self.features, "features")
+        refuse_infinite(x)
         away = x.to(self.thresholds.dtype)[:, :, None] - self.thresholds
         soft = torch.sigmoid(away / self.width)
         return ((away > 0).to(soft.dtype) + (soft - soft.detach())).flatten(1)
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of sums of votes: float32 at least, for shorter numbers don't hold every count.
+
+    Args:
+        dtype: of the votes.
+    """
+    return torch.promote_types(dtype, torch.float32)
 
 
 def seed_of(seed: int, *parts: object) -> int:

@@ -16,8 +16,8 @@ from deepwright.core.errors import InputError
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_positive
 from deepwright.weightless.differentiable.gradients import straight_step
-from deepwright.weightless.differentiable.layers import check_rows, seed_of
-from deepwright.weightless.inputs import integer
+from deepwright.weightless.differentiable.layers import seed_of, wide
+from deepwright.weightless.inputs import check_tensor_bits, integer
 from deepwright.weightless.mapping import random_mapping
 
 _ROWS = 1 << 22
@@ -148,18 +148,18 @@ class ULEEN(nn.Module):
         Args:
             bits: (samples, features), of 0 and 1.
         """
-        check_rows(bits, self.features)
+        check_tensor_bits(bits, self.features)
         return torch.cat([bank(bits) for bank in self._each], dim=1)
 
     def forward(self, bits: Tensor) -> Tensor:
-        """Logits (samples, classes): votes / tau.
+        """Logits (samples, classes): votes / tau, in float32 at least, for shorter numbers don't hold counts.
 
         Args:
             bits: (samples, features), of 0 and 1.
         """
         nodes = F.dropout(self.nodes(bits), self.dropout, self.training)
         whole = self.bias.round() + (self.bias - self.bias.detach())
-        return (nodes.sum(dim=1) + whole) / self.tau
+        return (nodes.sum(dim=1, dtype=wide(nodes.dtype)) + whole) / self.tau
 
     @torch.no_grad()
     def votes(self, bits: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ class ULEEN(nn.Module):
         Args:
             bits: (samples, features), of 0 and 1.
         """
-        return (self.nodes(bits).sum(dim=1) + self.bias.round()).round().long()
+        return self.nodes(bits).long().sum(dim=1) + self.bias.round().long()
 
     @torch.no_grad()
     def prune(self, bits: Tensor, labels: Tensor, fraction: float = 0.3) -> None:

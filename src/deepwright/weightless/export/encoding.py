@@ -46,7 +46,7 @@ def encoder(coder: Booleanizer | None, name: str) -> tuple[str, str]:
         code = f"{width - 1}u - k == below"
     else:
         code = f"{width - 1}u - k < {lit}"
-    exact = [float(v).hex() for v in coder.thresholds_.ravel()]
+    exact = [repr(float(v)) for v in coder.thresholds_.ravel()]
     values = {
         "n": name,
         "N": name.upper(),

@@ -14,15 +14,17 @@ import numpy as np
 
 from deepwright.core.errors import InputError, NotFittedError, unknown_name
 from deepwright.core.randomness import derive_seed
+from deepwright.weightless.archive import read_arrays, refusing_damage, write_arrays
 from deepwright.weightless.encoders import Booleanizer
 from deepwright.weightless.estimator import WeightlessClassifier, held_out
 from deepwright.weightless.export import write_learning
 from deepwright.weightless.inputs import as_bits, as_classes, as_labels, integer, known_labels, warn_constant
 from deepwright.weightless.kernels import MODES, Rule, chosen_engine, packed, packed_votes, train
-from deepwright.weightless.mapping import addresses, blocks
+from deepwright.weightless.mapping import addresses, blocks, check_mapping
 from deepwright.weightless.robustness import flips
 from deepwright.weightless.tables import BinaryWNN
 
+VERSION = 1
 _INITS = ("shared", "independent", "zeros", "ones")
 
 
@@ -65,6 +67,7 @@ class TsetlinWiSARD(WeightlessClassifier):
     states_: np.ndarray
     history_: list[dict[str, float]]
     n_seen_: int
+    _n_states: int
     _words: np.ndarray | None
 
     def __init__(
@@ -163,9 +166,9 @@ class TsetlinWiSARD(WeightlessClassifier):
         """
         if not hasattr(self, "states_"):
             raise NotFittedError("TsetlinWiSARD")
-        away = self.states_.astype(np.int64) - self.n_states // 2
+        away = self.states_.astype(np.int64) - self._n_states // 2
         away -= np.sign(away) * (np.abs(away) // integer(degree, "degree", 1, 10**9))
-        self.states_ = (away + self.n_states // 2).astype(self.states_.dtype)
+        self.states_ = (away + self._n_states // 2).astype(self.states_.dtype)
         self._words = None
         return self
 
@@ -180,9 +183,9 @@ class TsetlinWiSARD(WeightlessClassifier):
         if not hasattr(self, "states_"):
             raise NotFittedError("TsetlinWiSARD")
         found, states = flips(rate, seed), self.states_.copy()
-        for bit in range((self.n_states - 1).bit_length()):
+        for bit in range((self._n_states - 1).bit_length()):
             states ^= (found(states.shape) << bit).astype(states.dtype)
-        self.states_ = np.minimum(states, states.dtype.type(self.n_states - 1))
+        self.states_ = np.minimum(states, states.dtype.type(self._n_states - 1))
         self._words = None
         return self
 
@@ -194,8 +197,72 @@ class TsetlinWiSARD(WeightlessClassifier):
         """
         if not hasattr(self, "states_"):
             raise NotFittedError("TsetlinWiSARD")
-        on = self.states_ >= self.n_states // 2
+        on = self.states_ >= self._n_states // 2
         return BinaryWNN(on, self.mapping_, self.n_features_in_, self.classes_, booleanizer, self.engine)
+
+    def save(self, path: Path | str, booleanizer: Booleanizer | None = None) -> Path:
+        """Write a `.npz` file with its states: `load` gives a network that learns on as this one would. No pickle.
+
+        Args:
+            path: of the file.
+            booleanizer: what made the bits, to keep with it.
+        """
+        if not hasattr(self, "states_"):
+            raise NotFittedError(type(self).__name__)
+        if booleanizer is not None and booleanizer.n_bits_ != self.n_features_in_:
+            raise InputError("booleanizer", given=f"{booleanizer.n_bits_} bits", expected=f"{self.n_features_in_}")
+        options = {**self.get_params(), "n_states": self._n_states, "random_state": self.seed_}
+        header = {
+            "format": f"deepwright-{type(self).__name__}",
+            "version": VERSION,
+            "features": self.n_features_in_,
+            "seen": self.n_seen_,
+            "options": {k: v.item() if isinstance(v, np.generic) else v for k, v in options.items()},
+            "booleanizer": None if booleanizer is None else booleanizer.to_dict(),
+        }
+        arrays = {"mapping": self.mapping_, "states": self.states_, "classes": self.classes_}
+        return write_arrays(path, header, arrays)
+
+    @classmethod
+    def load(cls, path: Path | str, max_memory: int = 2 << 30) -> Self:
+        """What `save` wrote, but for `history_`; its Booleanizer, where it has one, is `booleanizer_`.
+
+        Args:
+            path: of the file.
+            max_memory: bytes that its arrays may take when they are unpacked.
+
+        Raises:
+            InputError: not such a file, damaged, of another class or version, or arrays that don't fit.
+        """
+        with refusing_damage(path):
+            names = {"mapping", "states", "classes"}
+            header, arrays = read_arrays(Path(path), names, f"deepwright-{cls.__name__}", VERSION, max_memory)
+            net = cls(**header["options"])
+            net._options()
+            net._restore(header, arrays)
+            return net
+
+    def _restore(self, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Take what a file holds, where it fits together."""
+        states, classes = arrays["states"], arrays["classes"]
+        labels = as_classes(as_labels(classes, len(classes)))
+        dtype = np.dtype(np.uint8 if self.n_states <= 256 else np.uint16)
+        if not np.array_equal(labels, classes) or states.dtype != dtype or states.ndim != 3:
+            raise ValueError(f"classes {classes.tolist()[:6]}, states {states.dtype} {states.shape}")
+        luts, size, count = states.shape
+        inputs = integer(self.n_inputs, "n_inputs", 1, 16)
+        if size != 1 << inputs or count != len(classes) or luts < 1 or states.max() >= self.n_states:
+            raise ValueError(f"states {states.shape} up to {states.max(initial=0)}")
+        features = integer(header["features"], "features", 1, 1 << 24)
+        self.seed_ = integer(self.random_state, "random_state", 0, 2**63 - 1)
+        self.n_seen_ = integer(header["seen"], "seen", 0, 2**63 - 1)
+        coder = header["booleanizer"]
+        self.booleanizer_ = None if coder is None else Booleanizer.from_dict(coder)
+        if self.booleanizer_ is not None and self.booleanizer_.n_bits_ != features:
+            raise ValueError(f"a Booleanizer of {self.booleanizer_.n_bits_} bits for {features}")
+        self.mapping_ = check_mapping(arrays["mapping"], features, inputs, luts)
+        self.states_, self.classes_, self.n_features_in_ = states, classes, features
+        self._n_states, self._words, self.history_ = self.n_states, None, []
 
     def export_c(
         self,
@@ -223,7 +290,7 @@ class TsetlinWiSARD(WeightlessClassifier):
             ExportMismatch: the header doesn't do what is done here. Nothing is written then.
         """
         plain = self.to_binary(booleanizer).plain()
-        return write_learning(plain, self.states_, self.n_states - 1, path, name, verify, samples)
+        return write_learning(plain, self.states_, self._n_states - 1, path, name, verify, samples)
 
     def _options(self) -> None:
         chosen_engine(self.engine)
@@ -250,6 +317,7 @@ class TsetlinWiSARD(WeightlessClassifier):
 
     def _begin(self, features: int, classes: np.ndarray) -> None:
         self.start(features, classes)
+        self._n_states = self.n_states
         shape, middle = (self.n_luts, 1 << self.n_inputs, len(classes)), self.n_states // 2
         dtype = np.uint8 if self.n_states <= 256 else np.uint16
         self.refuse_large(shape[0] * shape[1] * shape[2] * np.dtype(dtype).itemsize)
@@ -290,8 +358,8 @@ class TsetlinWiSARD(WeightlessClassifier):
 
     def _rule(self, chances: np.ndarray) -> Rule:
         return Rule(
-            middle=self.n_states // 2,
-            top=self.n_states - 1,
+            middle=self._n_states // 2,
+            top=self._n_states - 1,
             chance=chances,
             key=derive_seed("weightless draws", seed=self.seed_),
             mode=MODES[self.update],
@@ -318,5 +386,5 @@ class TsetlinWiSARD(WeightlessClassifier):
 
     def _votes(self, bits: np.ndarray) -> np.ndarray:
         if self._words is None:
-            self._words = packed((self.states_ >= self.n_states // 2).astype(np.uint8))
+            self._words = packed((self.states_ >= self._n_states // 2).astype(np.uint8))
         return packed_votes(bits, self.mapping_, self._words, self.engine)[:, : len(self.classes_)]

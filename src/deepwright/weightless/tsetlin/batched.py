@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepwright.core.errors import InputError
+from deepwright.core.devices import resolve
 from deepwright.core.randomness import generator
 from deepwright.weightless.inputs import integer
 from deepwright.weightless.kernels import Rule
@@ -143,19 +143,16 @@ class TorchTsetlinWiSARD(TsetlinWiSARD):
     def _options(self) -> None:
         super()._options()
         integer(self.batch_size, "batch_size", 1, 1 << 30)
-        try:
-            torch.device(self.device)
-        except (RuntimeError, TypeError) as error:
-            raise InputError("device", given=repr(self.device), expected=str(error)) from None
+        resolve(self.device, "device")
 
     def _pass(self, bits: np.ndarray, truth: np.ndarray, order: np.ndarray, chances: np.ndarray) -> None:
-        device = torch.device(self.device)
+        device = resolve(self.device, "device")
         rule = self._rule(chances)
         states = torch.from_numpy(self.states_.astype(np.int32)).flatten(0, 1).to(device)
         draw = generator(self.seed_, "weightless torch draws", self.n_seen_, device=device)
         chance, totals = torch.from_numpy(chances).to(device), torch.zeros(3, dtype=torch.int64, device=device)
-        starts = torch.arange(self.n_luts, device=device) << self.n_inputs
-        for part in blocks(len(order), self.n_luts * 8):
+        starts = torch.arange(len(self.mapping_), device=device) << self.mapping_.shape[1]
+        for part in blocks(len(order), len(self.mapping_) * 8):
             rows = torch.from_numpy(addresses(bits[order[part]], self.mapping_).astype(np.int64)).to(device)
             labels = torch.from_numpy(truth[order[part]].astype(np.int64)).to(device)
             for at, label in zip(rows.split(self.batch_size), labels.split(self.batch_size)):

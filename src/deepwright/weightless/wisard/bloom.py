@@ -119,7 +119,9 @@ class BTHOWeN(WeightlessClassifier):
         """
         rows = addresses(bits, self.mapping_).astype(np.uint32)
         result = np.zeros((*rows.shape, len(self.words_)), dtype=np.int64)
-        for low in range(0, self.n_inputs, 8):  # eight inputs at once: the exclusive or of their words by a table
+        for low in range(
+            0, self.words_.shape[1], 8
+        ):  # eight inputs at once: the exclusive or of their words by a table
             part = self.words_[:, ::-1][:, low : low + 8]  # the last input is the lowest bit
             lit = (np.arange(256)[:, None] >> np.arange(part.shape[1]) & 1).astype(np.uint16)
             table = np.bitwise_xor.reduce(lit[:, None] * part, axis=2)

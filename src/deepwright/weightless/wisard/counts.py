@@ -46,6 +46,7 @@ class WiSARD(WeightlessClassifier):
 
     counts_: np.ndarray
     bleach_: int
+    _kind: str
     _words: np.ndarray | None
 
     def __init__(
@@ -68,10 +69,10 @@ class WiSARD(WeightlessClassifier):
         """Bytes of the tables as they vote: one bit an entry and class, and n bits for each address that is stored."""
         if not hasattr(self, "counts_"):
             raise NotFittedError(type(self).__name__)
-        if self.tables == "dense":
+        if self._kind == "dense":
             return -(-self.counts_.size // 8)
         stored = int((self.counts_ > self.bleach_).any(axis=1).sum())
-        return -(-stored * (self.n_inputs + len(self.classes_)) // 8)
+        return -(-stored * (self.mapping_.shape[1] + len(self.classes_)) // 8)
 
     def fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Count, in one pass.
@@ -100,7 +101,7 @@ class WiSARD(WeightlessClassifier):
         """
         bits = self.bits(X)
         truth = known_labels(as_labels(y, len(bits)), self.classes_)
-        if not (self._subtract_hashed(bits, truth) if self.tables == "hashed" else self._subtract(bits, truth)):
+        if not (self._subtract_hashed(bits, truth) if self._kind == "hashed" else self._subtract(bits, truth)):
             raise InputError("X and y", given="samples that were never counted", expected="samples of `fit`")
         self._words = None
         return self
@@ -117,7 +118,7 @@ class WiSARD(WeightlessClassifier):
         if not hasattr(self, "counts_"):
             raise NotFittedError(type(self).__name__)
         place = int(known_labels(as_labels([label], 1), self.classes_)[0])
-        if self.tables == "hashed":
+        if self._kind == "hashed":
             return self._hashed.image(place, self.mapping_, self.n_features_in_)
         return class_image(self.counts_[:, :, place], self.mapping_, self.n_features_in_)
 
@@ -128,7 +129,7 @@ class WiSARD(WeightlessClassifier):
             X: Boolean features (samples, features).
         """
         bits = self.bits(X)
-        if self.tables == "hashed":
+        if self._kind == "hashed":
             return self._hashed_votes(bits)
         if self._words is None:
             self._words = packed((self.counts_ > self.bleach_).astype(np.uint8))
@@ -153,7 +154,7 @@ class WiSARD(WeightlessClassifier):
         """
         own = np.arange(len(self.mapping_))
         for part in blocks(len(bits), len(self.mapping_) * len(self.classes_)):
-            if self.tables == "hashed":
+            if self._kind == "hashed":
                 yield part, self._hashed.at(table_keys(bits[part], self.mapping_))
             else:
                 yield part, self.counts_[own, addresses(bits[part], self.mapping_)]
@@ -162,6 +163,7 @@ class WiSARD(WeightlessClassifier):
         chosen_engine(self.engine)
         if self.tables not in TABLES:
             raise unknown_name("tables", str(self.tables), TABLES)
+        self._kind = self.tables
         self.start(features, classes, 32 if self.tables == "hashed" else 16)
         if self.tables == "hashed":
             self._hashed, self.bleach_, self._words = HashedCounts(len(classes)), 0, None
@@ -174,7 +176,7 @@ class WiSARD(WeightlessClassifier):
 
     def _count(self, bits: np.ndarray, truth: np.ndarray) -> None:
         self._words = None
-        if self.tables == "hashed":
+        if self._kind == "hashed":
             for keys, labels in self._hashed_parts(bits, truth):
                 self._hashed.add(keys, labels)
                 self.refuse_large(self._hashed.nbytes)
@@ -194,7 +196,7 @@ class WiSARD(WeightlessClassifier):
 
     def _touched(self, bits: np.ndarray, truth: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Rows of the flat counts, classes and 1 (0 where the address isn't counted), for each part of the samples."""
-        starts = np.arange(len(self.mapping_), dtype=np.int64) << self.n_inputs
+        starts = np.arange(len(self.mapping_), dtype=np.int64) << self.mapping_.shape[1]
         for part in blocks(len(bits), len(self.mapping_)):
             found = addresses(bits[part], self.mapping_)
             yield starts + found, truth[part, None], (found != 0) | (not self.ignore_zero)
@@ -225,11 +227,12 @@ class WiSARD(WeightlessClassifier):
 
     def _dense(self) -> np.ndarray:
         """Counts of all addresses, where they can be held."""
-        if self.tables == "dense":
+        if self._kind == "dense":
             return self.counts_
-        if self.n_inputs > 16:
-            raise InputError("to_binary", given=f"n_inputs={self.n_inputs}", expected="up to 16 of hashed tables")
-        shape = (len(self.mapping_), 1 << self.n_inputs, len(self.classes_))
+        inputs = self.mapping_.shape[1]
+        if inputs > 16:
+            raise InputError("to_binary", given=f"n_inputs={inputs}", expected="up to 16 of hashed tables")
+        shape = (len(self.mapping_), 1 << inputs, len(self.classes_))
         self.refuse_large(4 * shape[0] * shape[1] * shape[2])
         counts = np.zeros(shape, dtype=np.uint32)
         counts[(self.keys_ >> np.uint64(32)).astype(np.int64), (self.keys_ & np.uint64(0xFFFF)).astype(np.int64)] = (
