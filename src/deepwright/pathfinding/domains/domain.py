@@ -183,6 +183,21 @@ class Domain(ABC):
                 expected=f"whole numbers in 0..{self.num_values - 1}",
             )
 
+    def require_goals(self, goals: Tensor, what: str = "goals") -> None:
+        """Refuse what can't be goals: by default what can't be states, where a goal is a state to be equal to.
+
+        Args:
+            goals: (B, ...).
+            what: what they are called in the error.
+
+        Raises:
+            DomainError: no tensor, another shape or dtype, or numbers out of range.
+        """
+        if not isinstance(goals, Tensor):
+            raise DomainError(f"{what} of {self.name}", given=type(goals).__name__, expected="a tensor")
+        if type(self).is_goal is Domain.is_goal:
+            self.require_states(goals, what)
+
     def to_text(self, state: Tensor) -> str:
         """One state as people read it.
 

@@ -50,6 +50,22 @@ class LightsOut(Domain):
             valid = self.presses[states.argmax(1)].bool() & states.bool().any(1, keepdim=True)
         return Children(states[:, None] ^ self.presses, costs, valid)
 
+    def step(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Domain.step`; no other child is made.
+
+        Args:
+            states: (B, n^2).
+            actions: (B,).
+        """
+        if self.presses.device != states.device:
+            self.presses = self.presses.to(states.device)
+        cells, costs = self.presses[actions], torch.ones(len(states), device=states.device)
+        valid = costs.bool()
+        if self.commutative:
+            first = states.argmax(1, keepdim=True)
+            valid = cells.gather(1, first)[:, 0].bool() & states.bool().any(1)
+        return torch.where(valid[:, None], states ^ cells, states), costs, valid
+
     def is_goal(self, states: Tensor, goals: Tensor) -> Bool[Tensor, " b"]:
         """Whether each board looks as its goal.
 
@@ -63,6 +79,17 @@ class LightsOut(Domain):
         if self.commutative and bool(goals.any()):
             raise DomainError(f"goals of {self.name}", given="lights", expected="darkness, or commutative=False")
         return super().is_goal(states, goals)
+
+    def require_goals(self, goals: Tensor, what: str = "goals") -> None:
+        """See `Domain.require_goals`: boards, dark with `commutative`.
+
+        Args:
+            goals: (B, n^2).
+            what: what they are called in the error.
+        """
+        super().require_goals(goals, what)
+        self.require_states(goals, what)
+        self.is_goal(goals, goals)
 
     def sample_instances(self, steps: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """See `Domain.sample_instances`; any cell is pressed.

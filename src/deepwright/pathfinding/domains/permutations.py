@@ -101,6 +101,18 @@ class PermutationDomain(Domain):
         whole = torch.ones(shape, device=states.device)
         return Children(states[:, self.generators], whole, whole.bool())
 
+    def step(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Domain.step`; no other child is made.
+
+        Args:
+            states: (B, n).
+            actions: (B,).
+        """
+        if self.generators.device != states.device:
+            self.generators = self.generators.to(states.device)
+        costs = torch.ones(len(states), device=states.device)
+        return states.gather(1, self.generators[actions]), costs, costs.bool()
+
     def require_states(self, states: Tensor, what: str = "states") -> None:
         """See `Domain.require_states`; the same numbers as the goal's, each as often.
 

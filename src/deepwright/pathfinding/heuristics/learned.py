@@ -42,6 +42,7 @@ class LearnedHeuristic:
 
     Attributes:
         admissible: False.
+        judges_actions: whether it says Q as well as h.
 
     Raises:
         InputError: another kind, no network, numbers out of range.
@@ -68,6 +69,7 @@ class LearnedHeuristic:
         self.module, self.domain, self.kind = module, domain, kind
         self.batch_size, self.clamp_min = batch_size, float(clamp_min)
         self.any_goal = told if any_goal is None else any_goal
+        self.judges_actions = kind != "v"
 
     @property
     def identity(self) -> dict[str, Any]:
