@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.identity import digest
 from deepwright.core.randomness import generator
 from deepwright.pathfinding.domains.hashing import StateHash
 
@@ -197,6 +198,27 @@ class Domain(ABC):
             raise DomainError(f"{what} of {self.name}", given=type(goals).__name__, expected="a tensor")
         if type(self).is_goal is Domain.is_goal:
             self.require_states(goals, what)
+
+    def fingerprint(self) -> str | None:
+        """A digest of what actions do, which a trained heuristic is bound to; None where nothing is known of it.
+
+        By default of walks from the domain's own goal: two domains of one name, size and goal, one of whose actions or
+        costs differs there, differ.
+        """
+        if self.goal is None:
+            return None
+        rng, states = generator(0, "fingerprint"), self.goal.expand(64, *self.state_shape).clone()
+        told: dict[str, Tensor] = {}
+        for number in range(16):
+            found = self.expand(states)
+            kept = found.valid.view(*found.valid.shape, *[1] * len(self.state_shape))
+            told |= {f"costs {number}": found.costs.masked_fill(~found.valid, 0), f"valid {number}": found.valid}
+            told[f"states {number}"] = torch.where(kept, found.states, torch.zeros_like(found.states))
+            drawn = torch.rand(found.valid.shape, generator=rng).to(states.device).masked_fill(~found.valid, -1)
+            most = drawn.max(1)
+            after = found.states[torch.arange(len(states), device=states.device), most.indices]
+            states = torch.where((most.values >= 0).view(-1, *[1] * len(self.state_shape)), after, states)
+        return digest({name: t.cpu() for name, t in told.items()})
 
     def to_text(self, state: Tensor) -> str:
         """One state as people read it.

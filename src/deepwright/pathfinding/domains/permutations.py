@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.identity import digest
 from deepwright.core.requirements import require_whole
 from deepwright.pathfinding.domains.cycles import read_cycles
 from deepwright.pathfinding.domains.domain import Children, Domain
@@ -112,6 +113,10 @@ class PermutationDomain(Domain):
             self.generators = self.generators.to(states.device)
         costs = torch.ones(len(states), device=states.device)
         return states.gather(1, self.generators[actions]), costs, costs.bool()
+
+    def fingerprint(self) -> str:
+        """See `Domain.fingerprint`: of the generators."""
+        return digest({"generators": self.generators.cpu()})
 
     def require_states(self, states: Tensor, what: str = "states") -> None:
         """See `Domain.require_states`; the same numbers as the goal's, each as often.

@@ -204,6 +204,7 @@ def identity_of(domain: Domain, any_goal: bool) -> dict[str, Any]:
         any_goal: whether it is for whatever goal.
     """
     own = None if domain.goal is None or any_goal else domain.goal.flatten().tolist()
+    moves = None if any_goal and type(domain).fingerprint is Domain.fingerprint else domain.fingerprint()
     return {
         "domain": domain.name,
         "state_shape": list(domain.state_shape),
@@ -211,6 +212,7 @@ def identity_of(domain: Domain, any_goal: bool) -> dict[str, Any]:
         "num_actions": domain.num_actions,
         "any_goal": any_goal,
         "goal": own,
+        "actions": moves,  # by default these are seen from the goal, which here may be another
     }
 
 

@@ -73,6 +73,7 @@ class Trainer:
 
     Attributes:
         iteration: how many are done.
+        seconds: by the clock, of all calls of `fit`.
         history: a row a check: iteration, loss, mean target, share solved, longest walk, states so far.
 
     Raises:
@@ -135,6 +136,7 @@ class Trainer:
         if domain.inverse is None and begin is None:
             hint = "begin=, states where walks begin"
             raise DomainError(f"{domain.name} can't be walked backwards", given="no `inverse`", hint=hint)
+        _require_learner(net, batch_size)
         if her and getattr(net, "goals", True) is False:
             raise InputError("her", given="a network that doesn't see the goal", expected="one made with goals=True")
         self.domain, self.begin = domain, begin
@@ -143,7 +145,7 @@ class Trainer:
         self._start = digest(self.net.state_dict())
         self.learner = Learner(domain, self.net, self.settings)
         self.curriculum, self.store = Curriculum(k_max, balance), Replay(replay)
-        self.iteration, self.states_seen = 0, 0
+        self.iteration, self.states_seen, self.seconds = 0, 0, 0.0
         self.history: list[dict[str, float]] = []
         self._sums = [0.0, 0.0, 0.0]  # loss, targets and iterations since the last check
         self._ahead: tuple[tuple[int, int, int], Walks] | None = None
@@ -164,7 +166,7 @@ class Trainer:
 
         Args:
             max_itrs: iterations in all, those of an earlier fit or of the checkpoint among them.
-            max_seconds: by the clock, of this call.
+            max_seconds: by the clock, in all: those of an earlier fit or of the checkpoint among them.
             until: asked after each iteration.
             checkpoint: a file to go on from and to save to, at Ctrl-C and SIGTERM too. It belongs to these settings,
                 this domain and these first weights.
@@ -185,23 +187,24 @@ class Trainer:
         require_positive(report_every=report_every)
         if max_seconds is not None:
             require_positive(max_seconds=max_seconds)
-        begin = time.perf_counter()
         told = -report_every
         with Resume(checkpoint, self._identity(), kind="training of a heuristic") as kept, graceful() as stop:
             state = kept.load()
             if state is not None:
                 self.load_state_dict(state)
-            first = self.states_seen
-            while not self._over(max_itrs, max_seconds, begin) and not stop:
+            first, before = self.states_seen, self.seconds
+            begin = time.perf_counter()
+            while not self._over(max_itrs, max_seconds) and not stop:
                 try:
                     self.step()
                 except DivergedError:
                     self.load_state_dict(self._good)
                     kept.save(self.state_dict())
                     raise
+                gone = time.perf_counter() - begin
+                self.seconds = before + gone
                 if self.iteration % every == 0:
                     kept.save(self.state_dict())
-                gone = time.perf_counter() - begin
                 if report is not None and self.history and gone - told >= report_every:
                     told = gone
                     report(self._line(gone, first, max_itrs, max_seconds))
@@ -267,6 +270,7 @@ class Trainer:
                 "curriculum": self.curriculum.state_dict(),
                 "replay": self.store.state_dict(),
                 "counters": [self.iteration, self.states_seen],
+                "seconds": self.seconds,
                 "sums": list(self._sums),
                 "history": self.history,
             }
@@ -292,6 +296,7 @@ class Trainer:
         self.curriculum.load_state_dict(state["curriculum"])
         self.store.load_state_dict(state["replay"], self.device)
         self.iteration, self.states_seen = state["counters"]
+        self.seconds = state.get("seconds", 0.0)
         self._sums, self.history = state["sums"], state["history"]
         self._good = self.state_dict()
 
@@ -304,10 +309,10 @@ class Trainer:
         start: dict[str, Any] = {"network": architecture(self.net), "first weights": self._start, "moves": self.domain}
         return {**vars(self.settings), **identity_of(self.domain, self._any_goal), "begin": self.begin, **start}
 
-    def _over(self, max_itrs: int | None, max_seconds: float | None, begin: float) -> bool:
+    def _over(self, max_itrs: int | None, max_seconds: float | None) -> bool:
         if max_itrs is not None and self.iteration >= max_itrs:
             return True
-        return max_seconds is not None and time.perf_counter() - begin >= max_seconds
+        return max_seconds is not None and self.seconds >= max_seconds
 
     def _walks(self, steps: Tensor, rng: torch.Generator) -> Walks:
         steps = steps.to(self.device)
@@ -371,12 +376,20 @@ class Trainer:
         if max_itrs is not None:
             left.append((max_itrs - self.iteration) * self.settings.batch_size / max(rate, 1e-9))
         if max_seconds is not None:
-            left.append(max_seconds - gone)
+            left.append(max_seconds - self.seconds)
         end = f", {max(min(left), 0) / 60:.1f} minutes left" if left else ""
         return (
             f"iteration {self.iteration}: loss {row['loss']:.3g}, mean target {row['target']:.2f}, {row['solved']:.0%} "
             f"of walks up to {row['k']:.0f} steps solved, {rate:,.0f} states/s{end}"
         )
+
+
+def _require_learner(net: nn.Module, batch_size: int) -> None:
+    """Refuse a network that can't learn from such batches."""
+    if not any(p.requires_grad for p in net.parameters()):
+        raise InputError("net", given="one whose parameters are all frozen", expected="some that learn")
+    if batch_size == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
+        raise InputError("batch_size", given=1, expected="2 or more, as the network normalises over the batch")
 
 
 def _kind(net: nn.Module, method: str) -> str:
