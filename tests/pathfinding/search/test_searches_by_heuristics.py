@@ -65,7 +65,7 @@ def test_a_search_takes_what_it_can_ask_and_names_what_it_needs(name, kind):
         "bidirectional": kind in ("zero", "bound", "max", "conflict"),  # asked for the way to the start as well
     }.get(name, kind not in ACTIONS)
     if not takes:
-        with pytest.raises(InputError, match="heuristic|goals"):
+        with pytest.raises(InputError, match=r"heuristic|goals"):
             solve(SMALL, START, SMALL.goal, h, name)
         return
     found = solve(SMALL, START, SMALL.goal, h, name)

@@ -218,7 +218,7 @@ class Domain(ABC):
             most = drawn.max(1)
             after = found.states[torch.arange(len(states), device=states.device), most.indices]
             states = torch.where((most.values >= 0).view(-1, *[1] * len(self.state_shape)), after, states)
-        return digest({name: t.cpu() for name, t in told.items()})
+        return str(digest({name: t.cpu() for name, t in told.items()}))
 
     def to_text(self, state: Tensor) -> str:
         """One state as people read it.

@@ -81,7 +81,7 @@ class GraphDomain(Domain):
 
     def fingerprint(self) -> str:
         """See `Domain.fingerprint`: of all edges."""
-        return digest({"to": self.to.cpu(), "costs": self.costs.cpu(), "there": self.there.cpu()})
+        return str(digest({"to": self.to.cpu(), "costs": self.costs.cpu(), "there": self.there.cpu()}))
 
     def expand(self, states: Tensor) -> Children:
         """See `Domain.expand`.

@@ -95,7 +95,7 @@ class GridWorld(Domain):
 
     def fingerprint(self) -> str:
         """See `Domain.fingerprint`: of the map."""
-        return digest({"walls": self.walls.cpu()})
+        return str(digest({"walls": self.walls.cpu()}))
 
     def lower_bound(self, states: Tensor, goals: Tensor) -> Tensor:
         """Manhattan distance.

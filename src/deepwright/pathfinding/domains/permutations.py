@@ -116,7 +116,7 @@ class PermutationDomain(Domain):
 
     def fingerprint(self) -> str:
         """See `Domain.fingerprint`: of the generators."""
-        return digest({"generators": self.generators.cpu()})
+        return str(digest({"generators": self.generators.cpu()}))
 
     def require_states(self, states: Tensor, what: str = "states") -> None:
         """See `Domain.require_states`; the same numbers as the goal's, each as often.

@@ -45,7 +45,8 @@ def bwqs(
         weight: of the path's cost; 0 looks at Q alone.
         limits: where it gives up.
         ties: of equal f the least Q, and of these the "newest" first; or the oldest ("fifo"), whatever its Q.
-        random_share: of each batch this share is taken at random, behind the first; such actions don't raise the lower bound.
+        random_share: of each batch this share, never the first, is taken at random: such actions don't raise the lower
+            bound.
         seed: of what is taken at random.
         trace: keep a row an iteration.
         on_step: told the nodes, the lower bound and the least cost after each iteration.

@@ -50,7 +50,8 @@ def bwas(
         weight: of the path's cost; 0 looks at h alone.
         limits: where it gives up.
         ties: of equal f the least h, and of these the "newest" node first; or the oldest ("fifo"), whatever its h.
-        random_share: of each batch this share is taken at random, behind the first; such nodes don't raise the lower bound.
+        random_share: of each batch this share, never the first, is taken at random: such nodes don't raise the lower
+            bound.
         seed: of what is taken at random.
         engine: "numba" compiles the search of permutations, sliding tiles and Lights Out on the CPU; "torch" takes
             every domain on every device; "auto" the first where it can.
