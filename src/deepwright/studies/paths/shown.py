@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepwright.core.results import Cell, Figure, Table
-from deepwright.studies._frame import Runs, barred, cells, columns, geometric, inside
+from deepwright.studies._frame import Runs, barred, cells, columns, geometric
 from deepwright.studies.paths.claims import ARMS_SHOWN, COURSE_SHOWN, CUBES_SHOWN, NOISE_SHOWN, Best
 from deepwright.studies.paths.trials import (
     BOUNDS,
@@ -15,7 +15,6 @@ from deepwright.studies.paths.trials import (
     MANHATTAN,
     NEAR,
     PATTERNS,
-    PLAIN,
     WALKS,
 )
 
@@ -34,7 +33,7 @@ LIMITS = (
     "That a search by actions asks less is shown with exact distances and noise, and 7 actions; what a network learns "
     "of actions is another question, of which the table of the cube shows one answer.",
 )
-_ORDER = (DAVI, LHBL, WALKS, PLAIN, *BOUNDS)
+_ORDER = (DAVI, LHBL, WALKS, *BOUNDS)
 
 
 def tables(best: Best, cube: Best, spoilt: dict[float, Runs], seconds: float) -> list[Table]:
@@ -63,7 +62,7 @@ def tables(best: Best, cube: Best, spoilt: dict[float, Runs], seconds: float) ->
         ]
         for arm in _ORDER
     ]
-    return [Table(heads, rows, caption), _course(best), _ratios(best), _cubes(cube, seconds), _noise(spoilt)]
+    return [Table(heads, rows, caption), _errors(best), _ratios(best), _cubes(cube, seconds), _noise(spoilt)]
 
 
 def _cubes(cube: Best, seconds: float) -> Table:
@@ -106,33 +105,19 @@ def _noise(spoilt: dict[float, Runs]) -> Table:
     return Table(heads, rows, caption)
 
 
-def _course(best: Best) -> Table:
-    caption = (
-        f"{COURSE_SHOWN}, on validation boards, half way and at the end of training: mean |h - h*| and mean h - h* on "
-        "5,000 boards"
-    )
-    rows: list[list[Cell]] = []
-    for arm in (DAVI, LHBL, WALKS, PLAIN):
-        for i in range(2):
-            runs = best[arm]
-            seconds = float(runs[0]["course"][i]["seconds"])
-            rows.append(
-                [
-                    arm,
-                    seconds,
-                    *runs.cells(inside("course", i, "mae")),
-                    *runs.cells(inside("course", i, "bias")),
-                    *runs.cells(inside("course", i, "validation")),
-                ]
-            )
-    heads = ["heuristic", "CPU seconds", *columns("mean error"), *columns("bias"), *columns("nodes expanded")]
-    return Table(heads, rows, caption)
+def _errors(best: Best) -> Table:
+    caption = f"{COURSE_SHOWN}: mean |h - h*| and mean h - h* on 5,000 boards, nodes expanded on validation boards"
+    rows: list[list[Cell]] = [
+        [arm, *best[arm].cells("mae"), *best[arm].cells("bias"), *best[arm].cells("validation")]
+        for arm in (DAVI, LHBL, WALKS)
+    ]
+    return Table(["heuristic", *columns("mean error"), *columns("bias"), *columns("nodes expanded")], rows, caption)
 
 
 def _ratios(best: Best) -> Table:
     caption = "Nodes expanded over those of each bound, on the same test boards; geometric means over the seeds"
     rows: list[list[Cell]] = []
-    for arm in (DAVI, LHBL, WALKS, PLAIN):
+    for arm in (DAVI, LHBL, WALKS):
         for bound in BOUNDS:
             ratio = geometric(best[arm], best[bound], "expanded")
             rows.append([arm, bound, *cells(ratio)])
@@ -150,7 +135,7 @@ def figures(best: Best, cube: Best) -> list[Figure]:
     first = Figure(
         "bar", "Nodes expanded, 8-puzzle", bars, "", "mean over test boards", note="Student's intervals over the seeds."
     )
-    dots = [_dots(arm, best[arm]) for arm in (DAVI, LHBL, WALKS, PLAIN)]
+    dots = [_dots(arm, best[arm]) for arm in (DAVI, LHBL, WALKS)]
     note = "A dot is a seed at the end of training; its intervals are in the table."
     second = Figure("scatter", "Errors don't order searches", dots, "mean |h - h*|", "nodes expanded", note=note)
     turned = (*CUBE_LEARNED, *CUBE_BOUNDS)
@@ -163,8 +148,8 @@ def figures(best: Best, cube: Best) -> list[Figure]:
 def _dots(arm: str, runs: Runs) -> dict[str, object]:
     return {
         "name": arm,
-        "x": runs.values(inside("end", "mae")),
-        "y": runs.values(inside("end", "validation")),
+        "x": runs.values("mae"),
+        "y": runs.values("validation"),
     }
 
 

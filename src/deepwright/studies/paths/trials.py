@@ -37,7 +37,7 @@ from deepwright.pathfinding import (
 )
 from deepwright.studies._clock import one_thread
 
-DAVI, LHBL, WALKS, PLAIN = "DAVI", "LHBL", "walks' lengths", "DAVI, plain walks"
+DAVI, LHBL, WALKS = "DAVI", "LHBL", "walks' lengths"
 ACTIONS = "Q, walks' lengths"
 MANHATTAN, CONFLICT, PATTERNS = "Manhattan", "linear conflict", "two pattern databases"
 NEAR, COLOURS = "a table of the nearest states", "a table with opposite colours alike"
@@ -46,7 +46,7 @@ CUBE_LEARNED, CUBE_BOUNDS = (LHBL, WALKS, ACTIONS), (NEAR, COLOURS)
 WEIGHTS = (1.0, 0.8, 0.7, 0.6, 0.5)
 SLACK, SLACK_OF_CUBES, BATCH = 1.03, 1.1, 10  # what paths may cost; nodes expanded at once
 _MOST = {"npuzzle": 20_000}  # generated at most; elsewhere 50,000
-_METHODS = {DAVI: "davi", LHBL: "lhbl", WALKS: "supervised", PLAIN: "davi", ACTIONS: "supervised"}
+_METHODS = {DAVI: "davi", LHBL: "lhbl", WALKS: "supervised", ACTIONS: "supervised"}
 _LONGEST, _RATE = {"npuzzle": 100}, 40  # steps of walks, elsewhere 20; iterations a second, about: then lr is a tenth
 _RADIUS = 7  # of the table of near states of a cube
 
@@ -84,7 +84,7 @@ def drawn(name: str, n: int, seed: int, what: str) -> Tensor:
 def learning_trial(
     arm: str, copies: int, lr: float, seed: int, domain: str, seconds: float, tuned: int, tested: int
 ) -> dict[str, Any]:
-    """Train one network, and choose its checkpoint and weight by expansions on validation states.
+    """Train one network, and choose its weight by what searches need on validation states.
 
     Args:
         arm: of the learned ones.
@@ -99,25 +99,11 @@ def learning_trial(
     with one_thread():
         exact(domain)  # which isn't the training's time
         trainer = _trainer(arm, copies, lr, seed, domain, seconds)
-        found: list[dict[str, Any]] = []
-        for share in (0.5, 1.0):
-            heuristic = trainer.fit(until=_clock(seconds * 0.5))
-            best = _best(heuristic, domain, drawn(domain, tuned, seed, "validation"))
-            found.append({"seconds": share * seconds, **best, **_errors(heuristic, domain, seed)})
-            if share == 0.5:
-                kept = {name: t.clone() for name, t in trainer.net.state_dict().items()}
-        chosen = min(range(2), key=lambda i: found[i]["validation"])
-        if chosen == 0:
-            trainer.net.load_state_dict(kept)
-        test = _tested(trainer.heuristic(), found[chosen]["weight"], domain, drawn(domain, tested, seed, "test"))
-        return {
-            **found[chosen],
-            **test,
-            "course": found,
-            "end": {name: found[-1][name] for name in ("mae", "bias", "validation")},
-            "iterations": trainer.iteration,
-            "states": trainer.states_seen,
-        }
+        heuristic = trainer.fit(until=_clock(seconds))
+        best = _best(heuristic, domain, drawn(domain, tuned, seed, "validation"))
+        test = _tested(heuristic, best["weight"], domain, drawn(domain, tested, seed, "test"))
+        work = {"iterations": trainer.iteration, "states": trainer.states_seen}
+        return {**best, **_errors(heuristic, domain, seed), **test, **work}
 
 
 def _trainer(arm: str, copies: int, lr: float, seed: int, name: str, seconds: float) -> Trainer:
@@ -133,7 +119,6 @@ def _trainer(arm: str, copies: int, lr: float, seed: int, name: str, seconds: fl
         search_itrs=10 if arm == LHBL else 1,
         batch_size=500,
         target_update=copies,
-        walk="plain" if arm == PLAIN else "direct",
         lr=lr,
         lr_decay=0.1 ** (1 / (_RATE * seconds)),
         seed=derive_seed("walks", seed=seed),
