@@ -76,7 +76,9 @@ def plan(options: PlanOptions = PlanOptions(), *, say: Say = quiet) -> Planned: 
     learned, training = learned_heuristic(domain, options, state, device, say, starts)
     known: dict[str, Heuristic] = {"learned": learned, **bounds_of(domain, goals)}
     arms = [_arm(name, heuristic, domain, (starts, goals), options, table, say) for name, heuristic in known.items()]
-    planned = Planned(domain.name, arms, _least(table, starts, goals, arms), table is not None, [*notes, *training])
+    least = _least(table, starts, goals, arms)
+    notes += [*training, *_beyond(learned.reach, least, domain)]
+    planned = Planned(domain.name, arms, least, table is not None, notes)
     depths = _depths(table, learned, domain, options)
     write_json(out / "plan.json", planned.to_dict())
     film = _film(domain, starts, arms[0], out / "path.gif")
@@ -265,6 +267,18 @@ def _least(table: TableHeuristic | None, starts: Tensor, goals: Tensor, arms: Se
     if table is not None:
         return table(starts, goals).tolist()
     return [min(costs) for costs in zip(*([r.cost for r in arm.results] for arm in arms))]
+
+
+def _beyond(reach: int | None, least: Sequence[float], domain: Domain) -> list[str]:
+    """A warning of instances that are farther than training ever went."""
+    far = [cost for cost in least if np.isfinite(cost)]
+    if reach is None or not domain.unit_cost or not far or max(far) <= reach:
+        return []
+    n = sum(cost > reach for cost in far)
+    return [
+        f"{n} of {len(least)} instances cost more than the {reach} steps of the longest walks of training, up to "
+        f"{max(far):g}: there h was never trained; k_max of {max(far):g} or more reaches them"
+    ]
 
 
 def _depths(table: TableHeuristic | None, learned: Heuristic, domain: Domain, options: PlanOptions) -> Depths:
