@@ -49,6 +49,7 @@ class Domain(ABC):
         num_actions: how many actions there are, valid or not.
         inverse: for each action the one that takes it back (with the same cost); None where there is no such thing.
         unit_cost: whether every action costs 1.
+        always_valid: whether every action can be taken in every state.
         goal: the state that is sought where no other is named, None where there is no such state.
     """
 
@@ -59,6 +60,7 @@ class Domain(ABC):
     num_actions: int
     inverse: tuple[int, ...] | None = None
     unit_cost: bool = True
+    always_valid: bool = False
     goal: Tensor | None = None
 
     @abstractmethod
@@ -98,6 +100,19 @@ class Domain(ABC):
         valid = found.valid[rows, actions]
         told = valid.view(-1, *[1] * len(self.state_shape))
         return torch.where(told, found.states[rows, actions], states), found.costs[rows, actions], valid
+
+    def follow(self, states: Tensor, actions: Int[Tensor, "b t"]) -> Tensor:
+        """Where several actions lead, one after another: (B, *state_shape). One that can't be taken is left out.
+
+        Args:
+            states: (B, *state_shape).
+            actions: of each state in their order; `num_actions` is none.
+        """
+        for column in actions.unbind(1):
+            on = (column < self.num_actions).nonzero()[:, 0]
+            after, _, _ = self.step(states[on], column[on])
+            states = states.index_copy(0, on, after)
+        return states
 
     def starts(self, n: int, rng: torch.Generator) -> Tensor:
         """Goals from which walks are begun: (n, *state_shape), the domain's own goal by default.
