@@ -270,10 +270,10 @@ SYSTEMS: tuple[System, ...] = (
             *("bwas", "bwqs", "beam", "bidirectional", "idastar", "solve", "solve_many", "Trainer", "LearnedHeuristic"),
             *("audit_heuristic", "validate_path", "Domain", "check_domain", "RubiksCube", "NPuzzle", "LightsOut"),
             *("Sokoban", "TableHeuristic", "PatternDatabase", "AdditivePatterns", "LinearConflict", "GoalProgram"),
-            "pursue",
+            *("pursue", "Strips"),
         ),
         study="paths",
-        missing="training on several devices; PDDL and policies; searches over processes; a second domain in the study",
+        missing="policies; searches over processes; PDDL beyond STRIPS; a balanced curriculum compared",
     ),
     System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
     System(

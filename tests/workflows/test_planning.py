@@ -6,13 +6,25 @@ import math
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from deepwright.cli import main
 from deepwright.core.errors import InputError
-from deepwright.pathfinding import DomainError, NPuzzle, Result, TableHeuristic, named_domain, validate_path
+from deepwright.pathfinding import (
+    DomainError,
+    NPuzzle,
+    Result,
+    TableHeuristic,
+    Trainer,
+    ValueNet,
+    named_domain,
+    validate_path,
+)
 from deepwright.workflows import PlanOptions, domains, growth, plan
 from deepwright.workflows.path_films import _picture
 from deepwright.workflows.plan_options import domain_of
 from deepwright.workflows.planned import Arm, Planned
+from deepwright.workflows.planning import bounds_of
 
 CLOCK = """
 import torch
@@ -157,3 +169,96 @@ def test_files_of_something_else_are_refused(arrays, told, tmp_path):
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(InputError):
         PlanOptions(**options)
+
+
+@pytest.mark.parametrize("word", ["--seconds 5", "--method davi", "--width 9", "--blocks 1"])
+def test_words_of_a_training_are_refused_beside_a_heuristic(word):
+    told = CliRunner().invoke(main, ["plan", "npuzzle.2", "--heuristic", "there", *word.split()])
+    assert told.exit_code == 2
+    assert word.split()[0].strip("-") in told.output
+    name, value = word.strip("-").split()
+    with pytest.raises(InputError, match=f"leave out {name}"):
+        PlanOptions("npuzzle.2", heuristic="there", **{name: value if name == "method" else int(value)})
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["--list npuzzle.2", "--list --growth 2", "--list --seconds 3", "--growth 2 --seconds 3", "--growth 2 --seed 1"],
+)
+def test_words_beside_a_list_or_growth_are_refused(line):
+    told = CliRunner().invoke(main, ["plan", *line.split()])
+    assert told.exit_code == 2
+    assert "leave out" in told.output
+
+
+def test_the_remedies_run():
+    for line in ("--list", "--growth 2", "npuzzle.2 --growth 2"):
+        assert CliRunner().invoke(main, ["plan", *line.split()]).exit_code == 0
+
+
+def test_time_of_training_is_counted_in_all(tmp_path):
+    puzzle = NPuzzle(2)
+
+    def trainer():
+        return Trainer(puzzle, ValueNet(puzzle, 8, 1), k_max=6, batch_size=20)
+
+    stopped = trainer()
+    stopped.fit(max_seconds=0.05, checkpoint=tmp_path / "t.state")
+    again = trainer()
+    again.fit(max_seconds=0.05, checkpoint=tmp_path / "t.state")
+    assert again.iteration == stopped.iteration
+    assert again.seconds == stopped.seconds >= 0.05
+
+
+def test_reach_depends_on_the_domain_however_it_is_named():
+    assert PlanOptions("npuzzle.3").reach == PlanOptions(NPuzzle(3)).reach == 100
+
+
+def test_all_of_a_file_is_solved_unless_fewer_are_asked_for(planned, tmp_path):
+    states = NPuzzle(2).sample_instances(torch.full((103,), 4), 0)[0]
+    np.savez(tmp_path / "f.npz", states=states.numpy())
+    words = {"heuristic": planned[1], "file": tmp_path / "f.npz", "weight": 1, "k_max": 8, "out": tmp_path / "plan"}
+    assert len(plan(PlanOptions("npuzzle.2", **words)).least) == 103
+    fewer = plan(PlanOptions("npuzzle.2", instances=2, **words))
+    assert len(fewer.least) == 2
+    assert any("2 of 103 instances" in line for line in fewer.lines())
+
+
+ONE_WAY = """
+import torch
+from deepwright.pathfinding import GraphDomain
+edges = [(i, i - d) for i in range(1, 12) for d in (1, 2) if i >= d]
+domain = GraphDomain(torch.tensor(edges), nodes=12, goal=0)
+"""
+
+
+def test_actions_without_ways_back_begin_at_the_file_s_states(tmp_path):
+    (tmp_path / "slide.py").write_text(ONE_WAY)
+    with pytest.raises(InputError, match="a file"):
+        plan(PlanOptions(tmp_path / "slide.py", out=tmp_path / "plan"))
+    np.savez(tmp_path / "f.npz", states=np.arange(4, 12, dtype=np.int32)[:, None])
+    words = {"seconds": 0.2, "k_max": 6, "width": 8, "file": tmp_path / "f.npz"}
+    found = plan(PlanOptions(tmp_path / "slide.py", out=tmp_path / "plan", **words))
+    assert [r.cost for r in found.arms[1].results] == [2, 3, 3, 4, 4, 5, 5, 6]
+
+
+def test_ratios_of_nothing_are_not_given():
+    def arm(name, *expanded):
+        return Arm(name, 1.0, [Result("solved", [], 0.0, None, n, n, n, 0.1) for n in expanded])
+
+    learned = arm("learned", 12, 0)
+    assert Planned("none", [learned, arm("b", 0, 0)], [0.0, 0.0], False).ratio(arm("b", 0, 0)) is None
+    alike = Planned("none", [learned, learned], [0.0, 0.0], False).ratio(learned)
+    assert (alike.value, alike.low, alike.high) == (1, 1, 1)
+    row = Planned("none", [learned], [0.0, 0.0], False).table.rows[0]
+    assert "-" not in str(row[5])
+
+
+@pytest.mark.parametrize(
+    ("name", "arms"), [("npuzzle.3", "linear conflict"), ("cube2", "nearest"), ("hanoi", "nearest")]
+)
+def test_rivals_are_what_the_room_has(name, arms):
+    domain = named_domain(name)
+    known = bounds_of(domain, domain.goal[None])
+    assert any(arms in other for other in known)
+    assert all(h.admissible for h in known.values())

@@ -18,18 +18,29 @@ _REACH = {"npuzzle.3": 100, "cube2": 20, "cube3": 30}
 
 
 @dataclass(frozen=True)
+class Trained:
+    """How a heuristic is trained: see `PlanOptions`."""
+
+    seconds: float = 40.0
+    method: str = "lhbl"
+    width: int = 128
+    blocks: int = 2
+
+
+@dataclass(frozen=True)
 class PlanOptions:
     """Which problem is planned in, with what, and where the files go.
 
     Attributes:
         domain: a name of `pathfinding.DOMAINS` with its sizes, a Python file with `domain = ...` (it is run), or one.
         heuristic: a folder of an earlier plan (or its .safetensors file) instead of training one here.
-        seconds: of training, by the clock; a call that goes on from an interrupted one trains for as long again.
-        method: one of `METHODS`.
-        width: of the network.
-        blocks: of the network.
+        seconds: of training, by the clock, in all: a call that goes on from an interrupted one trains for what is left.
+            40 where not given; like the next three, refused beside `heuristic`, which isn't trained.
+        method: one of `METHODS`; "lhbl" where not given.
+        width: of the network, 128 where not given.
+        blocks: of the network, 2 where not given.
         k_max: longest walk of training, and length of the walks that instances are; by domain where not given.
-        instances: how many are solved.
+        instances: how many are solved: where not given 100 walks, or all of the file.
         file: .npz with `states` (n, ...), and `goals` where they aren't the domain's own, instead of walks.
         batch_size: nodes expanded at once.
         weight: of the path's cost for all heuristics; chosen on validation instances where not given.
@@ -47,12 +58,12 @@ class PlanOptions:
     domain: str | Path | Domain = "npuzzle.3"
     _: KW_ONLY
     heuristic: Path | str | None = None
-    seconds: float = 40.0
-    method: str = "lhbl"
-    width: int = 128
-    blocks: int = 2
+    seconds: float | None = None
+    method: str | None = None
+    width: int | None = None
+    blocks: int | None = None
     k_max: int | None = None
-    instances: int = 100
+    instances: int | None = None
     file: Path | str | None = None
     batch_size: int = 10
     weight: float | None = None
@@ -63,21 +74,45 @@ class PlanOptions:
     fresh: bool = False
 
     def __post_init__(self) -> None:
-        require_positive(seconds=self.seconds)
-        require_choice("method", self.method, METHODS)
-        require_whole(1, width=self.width, blocks=self.blocks, instances=self.instances, batch_size=self.batch_size)
-        require_whole(1, max_nodes=self.max_nodes, **said(k_max=self.k_max))
+        self._require_used()
+        training = self.training
+        require_positive(seconds=training.seconds)
+        require_choice("method", training.method, METHODS)
+        require_whole(1, width=training.width, blocks=training.blocks, batch_size=self.batch_size)
+        require_whole(1, max_nodes=self.max_nodes, **said(k_max=self.k_max, instances=self.instances))
         require_whole(0, seed=self.seed)
         if self.weight is not None:
             require_within(0.0, 1.0, weight=self.weight)
         resolve(self.device or "cpu", "device")
+
+    def _require_used(self) -> None:
+        """Refuse words of a training that isn't done."""
+        given = said(seconds=self.seconds, method=self.method, width=self.width, blocks=self.blocks)
+        if self.heuristic is not None and given:
+            name = next(iter(given))
+            raise InputError(
+                name,
+                given=f"{given[name]!r} beside heuristic, which isn't trained again",
+                expected="one of the two",
+                hint=f"leave out {name} to search with {self.heuristic}, or heuristic to train one",
+            )
+
+    @property
+    def training(self) -> Trained:
+        """What is trained, and for how long."""
+        return Trained(**said(seconds=self.seconds, method=self.method, width=self.width, blocks=self.blocks))
 
     @property
     def reach(self) -> int:
         """Steps of the longest walks."""
         if self.k_max is not None:
             return self.k_max
-        return _REACH.get(str(self.domain), 50)
+        return _REACH.get(self.domain.name if isinstance(self.domain, Domain) else str(self.domain), 50)
+
+    @property
+    def walks(self) -> int:
+        """How many walks are instances, where there is no file."""
+        return 100 if self.instances is None else self.instances
 
 
 def domains() -> dict[str, str]:

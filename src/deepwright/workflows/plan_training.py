@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.pathfinding import Domain, LearnedHeuristic, Trainer, ValueNet
@@ -17,7 +19,7 @@ _RATE = 25.0  # iterations a second of a small network on two cores: by then lr 
 
 
 def learned_heuristic(
-    domain: Domain, options: PlanOptions, state: Path, device: torch.device, say: Say
+    domain: Domain, options: PlanOptions, state: Path, device: torch.device, say: Say, starts: Tensor
 ) -> tuple[LearnedHeuristic, list[str]]:
     """The heuristic, and what its training did in words.
 
@@ -27,30 +29,43 @@ def learned_heuristic(
         state: the folder of what an interrupted training goes on from.
         device: where the network works.
         say: told how training goes.
+        starts: where walks begin if actions can't be taken back: (n, *state_shape).
 
     Raises:
         InputError: a file of another domain, or none; a domain in which nothing can be trained.
     """
     if options.heuristic is not None:
         return _earlier(Path(options.heuristic), domain, device)
-    search = 10 if options.method == "lhbl" else 1
+    told = options.training
+    forwards = domain.inverse is None
     trainer = Trainer(
         domain,
-        ValueNet(domain, options.width, options.blocks, goals=domain.goal is None, seed=options.seed),
-        options.method,
+        ValueNet(domain, told.width, told.blocks, goals=forwards or domain.goal is None, seed=options.seed),
+        told.method,
         k_max=options.reach,
         balance=False,
-        search_itrs=search,
+        search_itrs=10 if told.method == "lhbl" else 1,
         batch_size=500,
         target_update=_COPIED,
-        lr_decay=0.1 ** (1 / max(_RATE * options.seconds, 1)),
+        lr_decay=0.1 ** (1 / max(_RATE * told.seconds, 1)),
+        begin=_Drawn(starts.cpu()) if forwards else None,
         seed=options.seed,
         device=device,
     )
-    say(f"training on {domain.name} for {options.seconds:g} s: {options.method}, walks of up to {options.reach} steps")
-    found = trainer.fit(max_seconds=options.seconds, checkpoint=state / "training.pt", report=say, report_every=10)
+    say(f"training on {domain.name} for {told.seconds:g} s in all: {told.method}, walks of up to {options.reach} steps")
+    found = trainer.fit(max_seconds=told.seconds, checkpoint=state / "training.pt", report=say, report_every=10)
     found.save(Path(options.out) / FILE)
     return found, [_told(trainer, options)]
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Some of a file's states, as walks begin there."""
+
+    starts: Tensor
+
+    def __call__(self, n: int, rng: torch.Generator) -> Tensor:
+        return self.starts[torch.randint(len(self.starts), (n,), generator=rng)]
 
 
 def _earlier(path: Path, domain: Domain, device: torch.device) -> tuple[LearnedHeuristic, list[str]]:
@@ -63,7 +78,7 @@ def _earlier(path: Path, domain: Domain, device: torch.device) -> tuple[LearnedH
 
 
 def _told(trainer: Trainer, options: PlanOptions) -> str:
-    done = f"{options.method}, {trainer.iteration:,} iterations, {trainer.states_seen:,} states"
+    done = f"{options.training.method}, {trainer.iteration:,} iterations, {trainer.states_seen:,} states"
     if not trainer.history:
         return f"{done}: too few for a check of what it solves"
     row = trainer.history[-1]

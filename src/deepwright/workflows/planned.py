@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from deepwright.core.results import Figure, Table
-from deepwright.core.statistics import Interval, bootstrap, mean_interval, wilson
+from deepwright.core.statistics import Interval, bootstrap, wilson
 from deepwright.pathfinding import Result
 from deepwright.report import svg
 from deepwright.report.page import document
@@ -87,16 +87,16 @@ class Planned:
     def ratio(self, arm: Arm) -> Interval | None:
         """How many nodes the learned heuristic expands for each one of another's: a paired bootstrap of means.
 
-        Over the instances that neither gave up; None for fewer than two.
+        Over the instances that neither gave up; None for fewer than two, and where the other one expanded nothing.
 
         Args:
             arm: the other one.
         """
         ended = [not (a.status.startswith("limit") or b.status.startswith("limit")) for a, b in self._beside(arm)]
         pairs = torch.tensor([self.arms[0].expanded, arm.expanded]).T[torch.tensor(ended)]
-        if len(pairs) < 2:
+        if len(pairs) < 2 or not bool(pairs[:, 1].any()):
             return None
-        return bootstrap(pairs, lambda v: v[..., 0].sum(1) / v[..., 1].sum(1).clamp_min(1))
+        return bootstrap(pairs, lambda v: v[..., 0].sum(1) / v[..., 1].sum(1))  # draws of 0 / 0 are left out
 
     def _beside(self, arm: Arm) -> list[tuple[Result, Result]]:
         return list(zip(self.arms[0].results, arm.results))
@@ -137,7 +137,7 @@ def _plain(result: Result) -> dict[str, Any]:
 
 
 def _shown(values: Sequence[float]) -> str:
-    return f"{mean_interval(values):.0f}" if len(values) > 1 else f"{values[0]:.0f}"
+    return f"{bootstrap(torch.tensor(values)):.0f}" if len(values) > 1 else f"{values[0]:.0f}"
 
 
 def plan_figures(planned: Planned, depths: Depths) -> list[Figure]:

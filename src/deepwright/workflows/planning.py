@@ -23,6 +23,7 @@ from deepwright.pathfinding import (
     Domain,
     Heuristic,
     Limits,
+    LinearConflict,
     LowerBoundHeuristic,
     MaxHeuristic,
     NPuzzle,
@@ -46,6 +47,7 @@ _VALIDATION = 20  # instances on which a weight is chosen
 _SLACK = 1.03  # what its paths may cost there, over the least known
 _BRIEF = 50_000  # nodes of a search on them
 _LOOKED_AT = 4000  # states whose h is drawn against their true cost
+_NEAR = 50_000  # states of a table of the nearest ones
 _TABLE = 400_000  # states that are few enough for all of them to be looked at
 
 
@@ -63,15 +65,20 @@ def plan(options: PlanOptions = PlanOptions(), *, say: Say = quiet) -> Planned: 
     out, state = Path(options.out), unfinished(options.out, options.fresh)
     domain = domain_of(options.domain)
     device = torch.device(resolve(options.device or "cpu", "device"))
+    _require_ways_back(domain, options)
+    drawn, goals, notes = _instances(domain, options)
     if not isinstance(options.domain, str) or options.domain.endswith(".py"):
-        say(f"{domain.name}: contract kept on {check_domain(domain, n=200, seed=options.seed)} states")
-    starts, goals = (x.to(device) for x in _instances(domain, options))
+        tried = None if domain.inverse is not None else drawn
+        say(f"{domain.name}: contract kept on {check_domain(domain, 200, options.seed, tried)} states")
+    starts, goals = drawn.to(device), goals.to(device)
     _keep(out / "instances.npz", starts, goals)
     table = _table(domain, goals)
-    learned, training = learned_heuristic(domain, options, state, device, say)
+    learned, training = learned_heuristic(domain, options, state, device, say, starts)
     known: dict[str, Heuristic] = {"learned": learned, **bounds_of(domain, goals)}
     arms = [_arm(name, heuristic, domain, (starts, goals), options, table, say) for name, heuristic in known.items()]
-    planned = Planned(domain.name, arms, _least(table, starts, goals, arms), table is not None, training)
+    least = _least(table, starts, goals, arms)
+    notes += [*training, *_beyond(learned.reach, least, domain)]
+    planned = Planned(domain.name, arms, least, table is not None, notes)
     depths = _depths(table, learned, domain, options)
     write_json(out / "plan.json", planned.to_dict())
     film = _film(domain, starts, arms[0], out / "path.gif")
@@ -90,11 +97,19 @@ def growth(domain: str | Path | Domain, radius: int) -> list[int]:
     return sphere_sizes(domain_of(domain), radius)
 
 
-def _instances(domain: Domain, options: PlanOptions) -> tuple[Tensor, Tensor]:
-    """Starts and goals: of a file, or walks away from the domain's goals."""
+def _require_ways_back(domain: Domain, options: PlanOptions) -> None:
+    """Refuse early what nothing could be done with."""
+    if domain.inverse is None and options.file is None:
+        given = f"{domain.name}, whose actions can't be taken back, and no file"
+        expected = "`inverse`, or a file: .npz with the `states` from which walks begin"
+        raise InputError("domain", given=given, expected=expected)
+
+
+def _instances(domain: Domain, options: PlanOptions) -> tuple[Tensor, Tensor, list[str]]:
+    """Starts and goals: of a file, or walks away from the domain's goals; what of a file is left out, in words."""
     if options.file is None:
-        steps = torch.full((options.instances,), options.reach)
-        return domain.sample_instances(steps, derive_seed("plan", "instances", seed=options.seed))
+        steps = torch.full((options.walks,), options.reach)
+        return *domain.sample_instances(steps, derive_seed("plan", "instances", seed=options.seed)), []
     expected = ".npz with `states`, and maybe `goals`"
     with reading(f"cannot read {options.file}", expected, options.file):
         open_zip(options.file, expected).close()
@@ -115,7 +130,10 @@ def _instances(domain: Domain, options: PlanOptions) -> tuple[Tensor, Tensor]:
             str(options.file), given=f"{len(states)} states, {len(goals)} goals", expected="as many of both"
         )
     goals = _whole(domain, goals, "goals of the file")
-    return states[: options.instances], goals[: options.instances]
+    domain.require_goals(goals, "goals of the file")
+    kept = len(states) if options.instances is None else min(options.instances, len(states))
+    notes = [f"{kept} of {len(states)} instances of {options.file}"] if kept < len(states) else []
+    return states[:kept], goals[:kept], notes
 
 
 def _whole(domain: Domain, states: Tensor, what: str) -> Tensor:
@@ -144,10 +162,14 @@ def bounds_of(domain: Domain, goals: Tensor) -> dict[str, Heuristic]:
         domain: any.
         goals: (n, ...) that are sought.
     """
+    one = bool((goals == goals[:1]).all())
     if type(domain).lower_bound is Domain.lower_bound:
-        return {"none (h = 0)": ZeroHeuristic()}
+        near = _nearest(domain, goals[0]) if one else None
+        return {"none (h = 0)": ZeroHeuristic(), **({} if near is None else {"a table of the nearest states": near})}
     known: dict[str, Heuristic] = {"the domain's bound": LowerBoundHeuristic(domain)}
-    if isinstance(domain, NPuzzle) and domain.n <= 4 and bool((goals == goals[:1]).all()):
+    if isinstance(domain, NPuzzle):
+        known["linear conflict"] = LinearConflict(domain)
+    if isinstance(domain, NPuzzle) and domain.n <= 4 and one:
         if domain.n == 4:
             known["pattern databases, summed"] = AdditivePatterns(domain, goal=goals[0])
         else:
@@ -156,6 +178,20 @@ def bounds_of(domain: Domain, goals: Tensor) -> dict[str, Heuristic]:
                 [PatternDatabase(domain, (*tiles, 0), goal=goals[0]) for tiles in halves]
             )
     return known
+
+
+def _nearest(domain: Domain, goal: Tensor) -> TableHeuristic | None:
+    """Exact costs around a goal as far as they are few, and beyond these the least that they can be."""
+    if domain.inverse is None or not domain.unit_cost or type(domain).is_goal is not Domain.is_goal:
+        return None
+    found, radius = None, 1
+    while found is None or not found.complete:
+        try:
+            found = TableHeuristic(domain, radius, goal, max_states=_NEAR)
+        except InputError:
+            break
+        radius += 1
+    return found
 
 
 def _table(domain: Domain, goals: Tensor) -> TableHeuristic | None:
@@ -180,6 +216,9 @@ def _arm(
 ) -> Arm:
     """One heuristic at its weight: the one with the fewest expansions on other instances, at little above the least."""
     weight = options.weight
+    if weight is None and domain.inverse is None:
+        weight = 1.0
+        say(f"{name}: weight 1, as nothing makes other instances on which to choose one")
     if weight is None:
         weight, kept = _best_weight(heuristic, domain, options, table, instances[0].device)
         if not kept:
@@ -192,7 +231,7 @@ def _best_weight(
     heuristic: Heuristic, domain: Domain, options: PlanOptions, table: TableHeuristic | None, device: torch.device
 ) -> tuple[float, bool]:
     """The weight, and whether its paths cost little enough."""
-    steps = torch.full((min(_VALIDATION, max(options.instances, 5)),), options.reach)
+    steps = torch.full((min(_VALIDATION, max(options.walks, 5)),), options.reach)
     starts, goals = (
         x.to(device) for x in domain.sample_instances(steps, derive_seed("plan", "validation", seed=options.seed))
     )
@@ -228,6 +267,18 @@ def _least(table: TableHeuristic | None, starts: Tensor, goals: Tensor, arms: Se
     if table is not None:
         return table(starts, goals).tolist()
     return [min(costs) for costs in zip(*([r.cost for r in arm.results] for arm in arms))]
+
+
+def _beyond(reach: int | None, least: Sequence[float], domain: Domain) -> list[str]:
+    """A warning of instances that are farther than training ever went."""
+    far = [cost for cost in least if np.isfinite(cost)]
+    if reach is None or not domain.unit_cost or not far or max(far) <= reach:
+        return []
+    n = sum(cost > reach for cost in far)
+    return [
+        f"{n} of {len(least)} instances cost more than the {reach} steps of the longest walks of training, up to "
+        f"{max(far):g}: there h was never trained; k_max of {max(far):g} or more reaches them"
+    ]
 
 
 def _depths(table: TableHeuristic | None, learned: Heuristic, domain: Domain, options: PlanOptions) -> Depths:

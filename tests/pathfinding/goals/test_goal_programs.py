@@ -201,3 +201,14 @@ def test_without_clingo_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "clingo", None)
     with pytest.raises(MissingExtraError, match=r"deepwright\[asp\]"):
         GoalProgram(atoms_of(NPuzzle(2)), "goal.")
+
+
+def test_models_end_when_all_were_given():
+    program = GoalProgram(atoms_of(NPuzzle(2)), "goal :- at(1,0,0). goal :- at(2,0,0).")
+    two = {frozenset({"at(1,0,0)"}), frozenset({"at(2,0,0)"})}
+    for _ in range(2):  # what one call gave another may give again
+        given = list(program.models())
+        assert len(given) == 2
+        assert set(given) == two
+    whole = list(program.models(20, minimal=False))
+    assert len(set(whole)) == 20

@@ -15,9 +15,11 @@ from deepwright.pathfinding import (
     LowerBoundHeuristic,
     NPuzzle,
     Pancakes,
+    PermutationDomain,
     QHeuristic,
     QNet,
     TableHeuristic,
+    Trainer,
     ValueNet,
     ZeroHeuristic,
     audit_heuristic,
@@ -266,3 +268,35 @@ def test_an_audit_says_what_has_no_way(puzzle, table):
         audit_heuristic(ZeroHeuristic(), puzzle, TableHeuristic(puzzle, 3))
     hopeless = audit_heuristic(Told(lambda s, g: torch.full((len(s),), torch.inf)), puzzle, table, states[:1])
     assert (hopeless.hopeless, hopeless.worst_overestimation, hopeless.mae) == (1.0, torch.inf, torch.inf)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            GraphDomain(torch.tensor([[1, 0], [2, 1], [3, 2]]), torch.tensor([1.0, 2.0, 3.0])),
+            GraphDomain(torch.tensor([[1, 0], [2, 1], [3, 2]]), torch.tensor([1.0, 2.0, 4.0])),
+        ),
+        (PermutationDomain([[1, 2, 0], [2, 0, 1]]), PermutationDomain([[1, 0, 2], [0, 2, 1]])),
+        (NPuzzle(2), NPuzzle(2, strict_actions=False)),
+    ],
+)
+def test_a_heuristic_of_other_actions_is_refused(one, other, tmp_path):
+    LearnedHeuristic(ValueNet(one, 8, 1), one).save(tmp_path / "h.safetensors")
+    LearnedHeuristic.load(tmp_path / "h.safetensors", one)
+    with pytest.raises(InputError, match="actions"):
+        LearnedHeuristic.load(tmp_path / "h.safetensors", other)
+    begin = None if one.inverse is not None else lambda n, rng: torch.full((n, 1), 3, dtype=torch.int32)
+    kept, fresh = (
+        Trainer(d, ValueNet(d, 8, 1, goals=begin is not None), k_max=3, batch_size=8, begin=begin) for d in (one, other)
+    )
+    with pytest.raises(InputError, match="actions"):
+        fresh.load_state_dict(kept.state_dict())
+
+
+def test_networks_that_cannot_learn_are_refused():
+    puzzle = NPuzzle(2)
+    with pytest.raises(InputError, match="frozen"):
+        Trainer(puzzle, ValueNet(puzzle, 8, 1).requires_grad_(False))
+    with pytest.raises(InputError, match="batch_size"):
+        Trainer(puzzle, ValueNet(puzzle, 8, 1, norm="batch"), batch_size=1)

@@ -21,9 +21,11 @@ from deepwright.pathfinding.domains.lightsout import LightsOut, fewest_presses, 
 from deepwright.pathfinding.domains.named import DOMAINS, named_domain
 from deepwright.pathfinding.domains.npuzzle import NPuzzle
 from deepwright.pathfinding.domains.others import GridWorld, Hanoi
+from deepwright.pathfinding.domains.pddl import Task, read_task
 from deepwright.pathfinding.domains.permutations import Pancakes, PermutationDomain
 from deepwright.pathfinding.domains.pickles import Imported, read_deepxube
 from deepwright.pathfinding.domains.sokoban import Sokoban
+from deepwright.pathfinding.domains.strips import Strips
 from deepwright.pathfinding.domains.symmetries import Symmetries, symmetries_of
 
 __all__ = [
@@ -44,7 +46,9 @@ __all__ = [
     "PermutationDomain",
     "RubiksCube",
     "Sokoban",
+    "Strips",
     "Symmetries",
+    "Task",
     "atoms_of",
     "check_domain",
     "fewest_presses",
@@ -53,5 +57,6 @@ __all__ = [
     "read_cycles",
     "read_deepxube",
     "read_levels",
+    "read_task",
     "symmetries_of",
 ]

@@ -74,6 +74,9 @@ def _check_shapes(domain: Domain, states: Tensor, found: Children) -> None:
             given=f"{tuple(found.costs.shape)}, {tuple(found.valid.shape)} of {found.valid.dtype}",
             expected=f"{want}, and {want} of torch.bool",
         )
+    if domain.always_valid and not bool(found.valid.all()):
+        row, action = (~found.valid).nonzero()[0].tolist()
+        raise _fail(domain, "an action that can't be taken, though `always_valid`", states[row], action)
     if bool(found.valid.any()):
         domain.require_states(found.states[found.valid], "children")
 

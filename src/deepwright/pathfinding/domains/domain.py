@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.identity import digest
 from deepwright.core.randomness import generator
 from deepwright.pathfinding.domains.hashing import StateHash
 
@@ -48,6 +49,7 @@ class Domain(ABC):
         num_actions: how many actions there are, valid or not.
         inverse: for each action the one that takes it back (with the same cost); None where there is no such thing.
         unit_cost: whether every action costs 1.
+        always_valid: whether every action can be taken in every state.
         goal: the state that is sought where no other is named, None where there is no such state.
     """
 
@@ -58,6 +60,7 @@ class Domain(ABC):
     num_actions: int
     inverse: tuple[int, ...] | None = None
     unit_cost: bool = True
+    always_valid: bool = False
     goal: Tensor | None = None
 
     @abstractmethod
@@ -97,6 +100,19 @@ class Domain(ABC):
         valid = found.valid[rows, actions]
         told = valid.view(-1, *[1] * len(self.state_shape))
         return torch.where(told, found.states[rows, actions], states), found.costs[rows, actions], valid
+
+    def follow(self, states: Tensor, actions: Int[Tensor, "b t"]) -> Tensor:
+        """Where several actions lead, one after another: (B, *state_shape). One that can't be taken is left out.
+
+        Args:
+            states: (B, *state_shape).
+            actions: of each state in their order; `num_actions` is none.
+        """
+        for column in actions.unbind(1):
+            on = (column < self.num_actions).nonzero()[:, 0]
+            after, _, _ = self.step(states[on], column[on])
+            states = states.index_copy(0, on, after)
+        return states
 
     def starts(self, n: int, rng: torch.Generator) -> Tensor:
         """Goals from which walks are begun: (n, *state_shape), the domain's own goal by default.
@@ -182,6 +198,42 @@ class Domain(ABC):
                 given=f"{states[row].tolist()} in row {row}",
                 expected=f"whole numbers in 0..{self.num_values - 1}",
             )
+
+    def require_goals(self, goals: Tensor, what: str = "goals") -> None:
+        """Refuse what can't be goals: by default what can't be states, where a goal is a state to be equal to.
+
+        Args:
+            goals: (B, ...).
+            what: what they are called in the error.
+
+        Raises:
+            DomainError: no tensor, another shape or dtype, or numbers out of range.
+        """
+        if not isinstance(goals, Tensor):
+            raise DomainError(f"{what} of {self.name}", given=type(goals).__name__, expected="a tensor")
+        if type(self).is_goal is Domain.is_goal:
+            self.require_states(goals, what)
+
+    def fingerprint(self) -> str | None:
+        """A digest of what actions do, which a trained heuristic is bound to; None where nothing is known of it.
+
+        By default of walks from the domain's own goal: two domains of one name, size and goal, one of whose actions or
+        costs differs there, differ.
+        """
+        if self.goal is None:
+            return None
+        rng, states = generator(0, "fingerprint"), self.goal.expand(64, *self.state_shape).clone()
+        told: dict[str, Tensor] = {}
+        for number in range(16):
+            found = self.expand(states)
+            kept = found.valid.view(*found.valid.shape, *[1] * len(self.state_shape))
+            told |= {f"costs {number}": found.costs.masked_fill(~found.valid, 0), f"valid {number}": found.valid}
+            told[f"states {number}"] = torch.where(kept, found.states, torch.zeros_like(found.states))
+            drawn = torch.rand(found.valid.shape, generator=rng).to(states.device).masked_fill(~found.valid, -1)
+            most = drawn.max(1)
+            after = found.states[torch.arange(len(states), device=states.device), most.indices]
+            states = torch.where((most.values >= 0).view(-1, *[1] * len(self.state_shape)), after, states)
+        return str(digest({name: t.cpu() for name, t in told.items()}))
 
     def to_text(self, state: Tensor) -> str:
         """One state as people read it.

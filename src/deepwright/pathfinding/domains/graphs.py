@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.identity import digest
 from deepwright.pathfinding.domains.domain import Children, Domain
 
 
@@ -77,6 +78,10 @@ class GraphDomain(Domain):
         edges = torch.tensor([f[:2] for f in found], dtype=torch.long).view(-1, 2)
         costs = None if weight is None else torch.tensor([f[2] for f in found], dtype=torch.float64)
         return cls(edges, costs, len(nodes), number[goal]), nodes
+
+    def fingerprint(self) -> str:
+        """See `Domain.fingerprint`: of all edges."""
+        return str(digest({"to": self.to.cpu(), "costs": self.costs.cpu(), "there": self.there.cpu()}))
 
     def expand(self, states: Tensor) -> Children:
         """See `Domain.expand`.

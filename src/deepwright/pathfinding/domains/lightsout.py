@@ -31,7 +31,7 @@ class LightsOut(Domain):
         if not 2 <= n <= 15:
             raise InputError("n", given=n, expected="a side of 2 to 15")
         self.n, self.name, self.state_shape, self.num_actions = n, f"lightsout.{n}", (n * n,), n * n
-        self.commutative = commutative
+        self.commutative, self.always_valid = commutative, not commutative
         self.inverse = None if commutative else tuple(range(n * n))
         self.goal = torch.zeros(n * n, dtype=torch.uint8)
         self.presses = _presses(n)
@@ -50,6 +50,36 @@ class LightsOut(Domain):
             valid = self.presses[states.argmax(1)].bool() & states.bool().any(1, keepdim=True)
         return Children(states[:, None] ^ self.presses, costs, valid)
 
+    def step(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Domain.step`; no other child is made.
+
+        Args:
+            states: (B, n^2).
+            actions: (B,).
+        """
+        if self.presses.device != states.device:
+            self.presses = self.presses.to(states.device)
+        cells, costs = self.presses[actions], torch.ones(len(states), device=states.device)
+        valid = costs.bool()
+        if self.commutative:
+            first = states.argmax(1, keepdim=True)
+            valid = cells.gather(1, first)[:, 0].bool() & states.bool().any(1)
+        return torch.where(valid[:, None], states ^ cells, states), costs, valid
+
+    def follow(self, states: Tensor, actions: Tensor) -> Tensor:
+        """See `Domain.follow`: only how often each cell is pressed counts.
+
+        Args:
+            states: (B, n^2).
+            actions: (B, T); `num_actions` is none.
+        """
+        if self.commutative or type(self).step is not LightsOut.step:
+            return super().follow(states, actions)
+        often = torch.zeros(len(states), self.num_actions + 1, device=states.device)
+        often.scatter_add_(1, actions, torch.ones(actions.shape, device=states.device))
+        toggled = often[:, :-1] @ self.presses.to(states.device).float() % 2
+        return states ^ toggled.to(torch.uint8)
+
     def is_goal(self, states: Tensor, goals: Tensor) -> Bool[Tensor, " b"]:
         """Whether each board looks as its goal.
 
@@ -63,6 +93,17 @@ class LightsOut(Domain):
         if self.commutative and bool(goals.any()):
             raise DomainError(f"goals of {self.name}", given="lights", expected="darkness, or commutative=False")
         return super().is_goal(states, goals)
+
+    def require_goals(self, goals: Tensor, what: str = "goals") -> None:
+        """See `Domain.require_goals`: boards, dark with `commutative`.
+
+        Args:
+            goals: (B, n^2).
+            what: what they are called in the error.
+        """
+        super().require_goals(goals, what)
+        self.require_states(goals, what)
+        self.is_goal(goals, goals)
 
     def sample_instances(self, steps: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """See `Domain.sample_instances`; any cell is pressed.

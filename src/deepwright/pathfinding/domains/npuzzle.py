@@ -51,6 +51,19 @@ class NPuzzle(Domain):
         costs = torch.ones(valid.shape, device=states.device)
         return Children(children, costs, valid if self.strict_actions else torch.ones_like(valid))
 
+    def step(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Domain.step`; no other child is made.
+
+        Args:
+            states: (B, n^2).
+            actions: (B,).
+        """
+        blank = (states == 0).long().argmax(1)
+        other, valid = (found.gather(1, actions[:, None].long()) for found in self.neighbours(blank))
+        after = states.scatter(1, blank[:, None], states.gather(1, other)).scatter_(1, other, 0)
+        costs = torch.ones(len(states), device=states.device)
+        return torch.where(valid, after, states), costs, valid[:, 0] if self.strict_actions else costs.bool()
+
     def neighbours(self, blank: Tensor) -> tuple[Tensor, Tensor]:
         """By action, the cell whose tile moves into the blank, and whether there is one: (B, 4) both.
 

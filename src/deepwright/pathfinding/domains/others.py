@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.identity import digest
 from deepwright.core.requirements import require_whole
 from deepwright.pathfinding.domains.domain import Children, Domain, DomainError
 
@@ -91,6 +92,10 @@ class GridWorld(Domain):
         return Children(
             torch.where(valid[..., None], children, states[:, None]), torch.ones_like(valid, dtype=torch.float32), valid
         )
+
+    def fingerprint(self) -> str:
+        """See `Domain.fingerprint`: of the map."""
+        return str(digest({"walls": self.walls.cpu()}))
 
     def lower_bound(self, states: Tensor, goals: Tensor) -> Tensor:
         """Manhattan distance.

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
+from deepwright.core.identity import digest
 from deepwright.core.requirements import require_whole
 from deepwright.pathfinding.domains.cycles import read_cycles
 from deepwright.pathfinding.domains.domain import Children, Domain
+
+_PRODUCTS = 200_000  # numbers in a table of products
 
 
 class PermutationDomain(Domain):
@@ -26,6 +29,14 @@ class PermutationDomain(Domain):
     Raises:
         InputError: no generators, something that is no permutation, or others of another length.
     """
+
+    always_valid = True
+
+    def __init_subclass__(cls, **words: object) -> None:
+        """A subclass that moves otherwise promises nothing, unless it says so itself."""
+        super().__init_subclass__(**words)
+        if {"expand", "step"} & set(vars(cls)) and "always_valid" not in vars(cls):
+            cls.always_valid = False
 
     def __init__(
         self,
@@ -100,6 +111,53 @@ class PermutationDomain(Domain):
         shape = (len(states), self.num_actions)
         whole = torch.ones(shape, device=states.device)
         return Children(states[:, self.generators], whole, whole.bool())
+
+    def step(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Domain.step`; no other child is made.
+
+        Args:
+            states: (B, n).
+            actions: (B,).
+        """
+        if self.generators.device != states.device:
+            self.generators = self.generators.to(states.device)
+        costs = torch.ones(len(states), device=states.device)
+        return states.gather(1, self.generators[actions]), costs, costs.bool()
+
+    def follow(self, states: Tensor, actions: Tensor) -> Tensor:
+        """See `Domain.follow`: products of generators are looked up, so that few of them are applied.
+
+        Args:
+            states: (B, n).
+            actions: (B, T); `num_actions` is none.
+        """
+        if not self.always_valid:
+            return super().follow(states, actions)
+        products, at_once = self._looked_up(states.device)
+        base = self.num_actions + 1
+        for some in actions.split(at_once, 1):
+            index = torch.zeros(len(states), dtype=torch.long, device=states.device)
+            for column in range(at_once):
+                taken = some[:, column] if column < some.shape[1] else self.num_actions
+                index = index * base + taken
+            states = states.gather(1, products[index])
+        return states
+
+    def _looked_up(self, device: torch.device) -> tuple[Tensor, int]:
+        """All products of as many actions, or none, as a table of moderate size holds."""
+        kept: tuple[Tensor, int] | None = self.__dict__.get("_products")
+        if kept is None or kept[0].device != device:
+            n = self.generators.shape[1]
+            single = torch.cat([self.generators.to(device), torch.arange(n, device=device)[None]])
+            found, at_once = single, 1
+            while len(found) * len(single) * n <= _PRODUCTS:
+                found, at_once = found[:, single].flatten(0, 1), at_once + 1
+            kept = self.__dict__["_products"] = found, at_once
+        return kept
+
+    def fingerprint(self) -> str:
+        """See `Domain.fingerprint`: of the generators."""
+        return str(digest({"generators": self.generators.cpu()}))
 
     def require_states(self, states: Tensor, what: str = "states") -> None:
         """See `Domain.require_states`; the same numbers as the goal's, each as often.

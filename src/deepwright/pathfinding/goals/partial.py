@@ -104,6 +104,16 @@ class PartialGoals(Domain):
                 expected=f"(B, {', '.join(map(str, self.state_shape))}) of torch.int16, -1..{self.num_values - 1}",
             )
 
+    def require_goals(self, goals: Tensor, what: str = "goals") -> None:
+        """See `Domain.require_goals`: -1 where anything will do.
+
+        Args:
+            goals: (B, *state_shape).
+            what: what they are called in the error.
+        """
+        super().require_goals(goals, what)
+        self.require_states(goals, "goals")
+
     def to_text(self, state: Tensor) -> str:
         """The domain's.
 

@@ -68,24 +68,30 @@ class GoalProgram:
         self._drawn, self._bans = 0, 0
 
     def models(self, at_most: int | None = None, within: Iterable[str] = (), minimal: bool = True) -> Iterator[Model]:
-        """Models that aren't banned, at random, none twice.
+        """Models that aren't banned, at random, none twice: in the end all of them.
 
         Args:
             at_most: how many.
             within: atoms that all of them have.
-            minimal: no single atom can be left out, but for those of `within`.
+            minimal: no single atom can be left out, but for those of `within`; nor does one contain another that was
+                given before.
 
         Raises:
             InputError: a search took longer than `seconds`.
         """
         kept = frozenset(within)
-        count = 0
-        while at_most is None or count < at_most:
-            found = self._draw(kept)
-            if found is None:
-                return
-            yield self._smallest(found, kept) if minimal else found
-            count += 1
+        seen: list[Any] = []
+        try:
+            while at_most is None or len(seen) < at_most:
+                found = self._draw(kept)
+                if found is None:
+                    return
+                model = self._smallest(found, kept) if minimal else found
+                seen.append(self._leave_out(model, whole=minimal))
+                yield model
+        finally:  # what was given may be drawn again by another call
+            for guard in seen:
+                self._open.release_external(guard)
 
     def check(self, state: Tensor) -> bool:
         """Whether the clauses derive `goal` for a state as a whole, where all that doesn't hold is false.
@@ -110,12 +116,30 @@ class GoalProgram:
             model: its atoms.
             whole: nor any that contains it, as when no state with these atoms can be reached.
         """
+        body = self._body(model, whole)
+        self._add(f":- {body}." if body else ":- .")
+
+    def _leave_out(self, model: Model, whole: bool) -> Any:
+        """A ban that can be lifted: what it hangs on."""
+        import clingo
+
+        name = f"__given{self._bans}"
+        body = self._body(model, whole)
+        self._add(f"#external {name}. :- {name}{', ' * bool(body)}{body}.")
+        guard = clingo.Function(name)
+        self._open.assign_external(guard, True)
+        return guard
+
+    def _body(self, model: Model, whole: bool) -> str:
+        """What holds in a model, and in those that contain it where `whole`."""
         atoms = ", ".join(sorted(model))
         others = f"{len(model) + 1} {{ {'; '.join(self.space.atoms)} }}"
-        body = ", ".join(part for part in (atoms, "" if whole else f"not {others}") if part)
+        return ", ".join(part for part in (atoms, "" if whole else f"not {others}") if part)
+
+    def _add(self, text: str) -> None:
         part = f"ban{self._bans}"
         self._bans += 1
-        self._open.add(part, [], f":- {body}." if body else ":- .")
+        self._open.add(part, [], text)
         self._open.ground([(part, [])])
 
     def _draw(self, kept: Model) -> Model | None:
@@ -174,6 +198,8 @@ def _silent(code: Any, message: str) -> None:
 
 def _require_plain(text: str) -> None:
     """Nothing that reaches out of a program, in comments and strings neither."""
+    if not isinstance(text, str):
+        raise InputError("goals", given=type(text).__name__, expected="text: clauses such as `goal :- at(1,0,0).`")
     if len(text) > _LONGEST:
         raise InputError("goals", given=f"{len(text)} characters", expected=f"at most {_LONGEST}")
     for match in re.finditer(r"[#@&\x00]|:~", text):

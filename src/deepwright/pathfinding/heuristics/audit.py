@@ -14,7 +14,8 @@ from deepwright.core.requirements import require_whole
 from deepwright.pathfinding.domains.domain import Domain
 from deepwright.pathfinding.heuristics.heuristic import Heuristic, estimates
 
-_SLACK = 1e-4  # relative, of what is called above: float32 sums
+_SLACK = 1e-4  # of the exact distance, or of an action's cost: what isn't called above
+_ROUNDED = 1e-6  # of h: float32
 _MOST = 1_000_000  # states and children at once
 
 
@@ -101,6 +102,8 @@ def audit_heuristic(
         if domain.goal is None:
             raise InputError("goals", given="none", expected=f"one a state: {domain.name} has none of its own")
         goals = domain.goal.to(states.device).expand(len(states), *domain.goal.shape)
+    domain.require_states(states)
+    domain.require_goals(goals)
     if len(goals) != len(states):
         raise InputError("goals", given=f"{len(goals)} for {len(states)} states", expected="one a state")
     truth = exact(states, goals).double()
@@ -120,7 +123,7 @@ def audit_heuristic(
 
 def _errors(said: Tensor, truth: Tensor) -> dict[str, Any]:
     error = said - truth
-    above = error > _SLACK * truth.clamp_min(1)
+    above = error > _SLACK * truth
     fine = said < torch.inf
     over = error[above & fine]
     told, right, off = said[fine], truth[fine], error[fine]
@@ -141,16 +144,15 @@ def _by_depth(said: Tensor, truth: Tensor) -> list[dict[str, float]]:
     depth = truth.round().long()
     if not len(depth):
         return []
-    count = torch.bincount(depth)
+    depths, place, count = depth.unique(return_inverse=True, return_counts=True)
 
     def mean(values: Tensor) -> list[float]:
-        sums = torch.zeros(len(count), dtype=torch.double, device=values.device).index_add_(0, depth, values)
-        return (sums / count.clamp_min(1)).tolist()
+        sums = torch.zeros(len(count), dtype=torch.double, device=values.device).index_add_(0, place, values)
+        return (sums / count).tolist()
 
-    columns = count.tolist(), mean(said), mean((said - truth).abs()), mean(said - truth)
-    names = ("count", "h", "mae", "bias")
-    rows = [{"depth": float(d), **dict(zip(names, map(float, row)))} for d, row in enumerate(zip(*columns))]
-    return [row for row in rows if row["count"]]
+    columns = depths.tolist(), count.tolist(), mean(said), mean((said - truth).abs()), mean(said - truth)
+    names = ("depth", "count", "h", "mae", "bias")
+    return [dict(zip(names, map(float, row))) for row in zip(*columns)]
 
 
 def _falls(
@@ -164,8 +166,9 @@ def _falls(
         rows, actions = found.valid.nonzero(as_tuple=True)
         after = estimates(h, found.states[rows, actions], g[rows], batch_size).double()
         fall = torch.where(own[rows] == after, 0.0, own[rows] - after)  # infinity minus infinity is NaN
-        fall = (fall if domain.inverse is None else fall.abs()) - found.costs[rows, actions].double()
-        beyond = fall > _SLACK * own[rows].clamp(1, 1e30)
+        costs = found.costs[rows, actions].double()
+        fall = (fall if domain.inverse is None else fall.abs()) - costs
+        beyond = fall > _SLACK * costs + _ROUNDED * own[rows].clamp_max(1e30)
         edges, broken = edges + len(rows), broken + int(beyond.sum())
         worst = max(worst, float(fall[beyond].max()) if bool(beyond.any()) else 0.0)
     return {"edges": edges, "inconsistent": broken / edges if edges else 0.0, "worst_inconsistency": worst}

@@ -57,6 +57,15 @@ class QHeuristic(Protocol):
         """
 
 
+def judges_actions(heuristic: Heuristic | QHeuristic) -> bool:
+    """Whether it says Q. A class that can do either says by `judges_actions` what an object of it does.
+
+    Args:
+        heuristic: any.
+    """
+    return isinstance(heuristic, QHeuristic) and bool(getattr(heuristic, "judges_actions", True))
+
+
 class ZeroHeuristic:
     """h = 0: the search is Dijkstra's."""
 

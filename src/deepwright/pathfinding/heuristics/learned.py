@@ -42,6 +42,8 @@ class LearnedHeuristic:
 
     Attributes:
         admissible: False.
+        judges_actions: whether it says Q as well as h.
+        reach: the longest walk that it was trained on, where a `Trainer` made it.
 
     Raises:
         InputError: another kind, no network, numbers out of range.
@@ -68,6 +70,8 @@ class LearnedHeuristic:
         self.module, self.domain, self.kind = module, domain, kind
         self.batch_size, self.clamp_min = batch_size, float(clamp_min)
         self.any_goal = told if any_goal is None else any_goal
+        self.judges_actions = kind != "v"
+        self.reach: int | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -158,6 +162,7 @@ class LearnedHeuristic:
         kind = type(self.module).__name__
         made = getattr(self.module, "config", None) if type(self.module) in _NETS.values() else None
         kept = {"kind": self.kind, "clamp_min": self.clamp_min, "identity": self.identity, "net": kind, "config": made}
+        kept["reach"] = self.reach
         tensors = {name: t.detach().cpu().contiguous() for name, t in self.module.state_dict().items()}
         data = to_bytes(tensors, {"format": _FORMAT, "heuristic": json.dumps(kept, sort_keys=True)})
         return write_atomic(path, lambda stream: stream.write(data))
@@ -191,7 +196,9 @@ class LearnedHeuristic:
             raise InputError("module", given=given, expected=f"a {kept['net']} whose weights are in {path}") from error
         net.eval()
         any_goal = bool(kept["identity"]["any_goal"])
-        return cls(net, domain, kept["kind"], batch_size, kept["clamp_min"], any_goal)
+        found = cls(net, domain, kept["kind"], batch_size, kept["clamp_min"], any_goal)
+        found.reach = kept.get("reach")
+        return found
 
 
 def identity_of(domain: Domain, any_goal: bool) -> dict[str, Any]:
@@ -202,6 +209,7 @@ def identity_of(domain: Domain, any_goal: bool) -> dict[str, Any]:
         any_goal: whether it is for whatever goal.
     """
     own = None if domain.goal is None or any_goal else domain.goal.flatten().tolist()
+    moves = None if any_goal and type(domain).fingerprint is Domain.fingerprint else domain.fingerprint()
     return {
         "domain": domain.name,
         "state_shape": list(domain.state_shape),
@@ -209,6 +217,7 @@ def identity_of(domain: Domain, any_goal: bool) -> dict[str, Any]:
         "num_actions": domain.num_actions,
         "any_goal": any_goal,
         "goal": own,
+        "actions": moves,  # by default these are seen from the goal, which here may be another
     }
 
 

@@ -117,7 +117,7 @@ class _StateNet(nn.Module):
 
 
 class ValueNet(_StateNet):
-    """h(s, g): one number a state.
+    """h(s, g): one number a state; with `bins` the mean of a distribution over the distances 0..bins - 1.
 
     Args:
         domain: whose states.
@@ -125,6 +125,7 @@ class ValueNet(_StateNet):
         blocks: residual ones, of two layers each.
         norm: "none", "batch" or "layer", before each layer of a block.
         goals: whether it sees the goal; else it learns the way to one goal.
+        bins: distances that it tells apart, 0 for one number; what "categorical" training needs.
         seed: of the first weights.
 
     Raises:
@@ -139,9 +140,25 @@ class ValueNet(_StateNet):
         *,
         norm: str = "none",
         goals: bool = False,
+        bins: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(domain, width, blocks, norm, goals, 1, seed)
+        require_whole(0, bins=bins)
+        if bins == 1:
+            raise InputError("bins", given=1, expected="2 or more, or 0 for one number")
+        super().__init__(domain, width, blocks, norm, goals, max(bins, 1), seed)
+        self.bins = bins
+        if bins:
+            self.config["bins"] = bins
+
+    def logits(self, states: Tensor, goals: Tensor) -> Float[Tensor, "b k"]:
+        """Of the distances 0..bins - 1.
+
+        Args:
+            states: (B, *state_shape).
+            goals: (B, *state_shape).
+        """
+        return self._values(self._read(states, goals))
 
     def forward(self, states: Tensor, goals: Tensor) -> Float[Tensor, " b"]:
         """Estimates, as they come: LearnedHeuristic looks after goals and what is below zero.
@@ -150,7 +167,10 @@ class ValueNet(_StateNet):
             states: (B, *state_shape).
             goals: (B, *state_shape).
         """
-        return self._values(self._read(states, goals))[:, 0]
+        out = self.logits(states, goals)
+        if not self.bins:
+            return out[:, 0]
+        return out.softmax(1) @ torch.arange(self.bins, dtype=out.dtype, device=out.device)
 
 
 class QNet(_StateNet):

@@ -108,20 +108,30 @@ def _next(domain: Domain, layer: Tensor, known: Tensor, before: Tensor, chunk: i
     parts, keys = [layer[:0]], [known[:0]]
     for part in layer.split(chunk):
         found = domain.expand(part)
-        states, own = _distinct(found.states[found.valid], domain.keys(found.states[found.valid]))
+        states = found.states.flatten(0, 1) if domain.always_valid else found.states[found.valid]
+        own, order = domain.keys(states).sort()
+        first = _first(own)
+        own, order = own[first], order[first]
         new = ~_among(own, known) & ~_among(own, before)
-        parts.append(states[new])
+        parts.append(states[order[new]])  # only now are states copied
         keys.append(own[new])
+    if len(parts) == 2:  # a single part: distinct and in order as it is
+        return parts[1], keys[1]
     return _distinct(torch.cat(parts), torch.cat(keys))
 
 
 def _distinct(states: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
     """One state a key, by key."""
-    order = keys.argsort()
-    own = keys[order]
-    first = torch.ones(len(own), dtype=torch.bool, device=own.device)
-    first[1:] = own[1:] != own[:-1]
+    own, order = keys.sort()
+    first = _first(own)
     return states[order[first]], own[first]
+
+
+def _first(keys: Tensor) -> Tensor:
+    """Where a sorted list has a number for the first time."""
+    first = torch.ones(len(keys), dtype=torch.bool, device=keys.device)
+    first[1:] = keys[1:] != keys[:-1]
+    return first
 
 
 def _among(keys: Tensor, known: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from deepwright.pathfinding.domains.domain import Domain
 from deepwright.pathfinding.heuristics.outputs import action_values, state_values, taken_values
 from deepwright.pathfinding.learning.examples import Examples
 from deepwright.pathfinding.learning.settings import Training
+from deepwright.pathfinding.learning.team import Team
 
 
 class DivergedError(InputError):
@@ -28,46 +29,60 @@ class Learner:
         domain: whose states.
         net: trained in place.
         settings: of training.
+        team: with which gradients are summed.
 
     Attributes:
         target: the frozen copy, in eval mode.
     """
 
-    def __init__(self, domain: Domain, net: nn.Module, settings: Training) -> None:
-        self.domain, self.net, self.settings = domain, net, settings
+    def __init__(self, domain: Domain, net: nn.Module, settings: Training, team: Team) -> None:
+        self.domain, self.net, self.settings, self.team = domain, net, settings, team
         self.target = copy.deepcopy(net).eval().requires_grad_(False)
         self.optimizer = torch.optim.Adam(net.parameters(), lr=settings.lr)
         self.scheduler = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, settings.lr_decay)
 
     def learn(self, examples: Examples, iteration: int) -> float:
-        """One step; its loss.
+        """One step; its loss, the mean over the examples of all processes.
 
         Args:
-            examples: one or more.
+            examples: of this process; one or more in some process.
             iteration: whose number seeds what the network draws.
 
         Raises:
             DivergedError: the loss is no number; the step isn't taken.
         """
-        s = self.settings
         self.net.train()
-        with local_rng(derive_seed("dropout", iteration, seed=s.seed)):
-            if s.kind == "v":
-                said = state_values(self.net, examples.states, examples.goals)
-            else:
-                actions = self.domain.num_actions
-                said = taken_values(self.net, s.kind, examples.states, examples.goals, examples.taken, actions)
+        self.optimizer.zero_grad(set_to_none=True)
+        (count,) = self.team.sums(float(len(examples)))
+        loss = 0.0
+        rows = torch.arange(len(examples), device=examples.targets.device)
+        with local_rng(derive_seed("dropout", iteration, *self.team.salt, seed=self.settings.seed)):
+            for part in rows.tensor_split(self.settings.accumulate):
+                if len(part):
+                    share = self._errors(examples[part]).sum() / count
+                    share.backward()  # type: ignore[no-untyped-call]
+                    loss += float(share.detach())
+        (loss,) = self.team.sums(loss)
+        _finite(torch.tensor([loss]), iteration)
+        self.team.sum_gradients(self.net.parameters())
+        self.optimizer.step()
+        self.scheduler.step()
+        return loss
+
+    def _errors(self, examples: Examples) -> Tensor:
+        """What each example costs."""
+        s = self.settings
+        if s.loss == "categorical":
+            return distance_entropy(self.net.logits(examples.states, examples.goals), examples.targets)
+        if s.kind == "v":
+            said = state_values(self.net, examples.states, examples.goals)
+        else:
+            actions = self.domain.num_actions
+            said = taken_values(self.net, s.kind, examples.states, examples.goals, examples.taken, actions)
         wanted = examples.targets.to(said.dtype)
         measure = nn.functional.mse_loss if s.loss == "mse" else nn.functional.huber_loss
         each = measure(said, wanted, reduction="none")
-        if s.over_weight != 1:
-            each = torch.where(said > wanted, each * s.over_weight, each)
-        loss = _finite(each.mean()[None], iteration)[0]
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.scheduler.step()
-        return float(loss.detach())
+        return torch.where(said > wanted, each * s.over_weight, each) if s.over_weight != 1 else each
 
     def copy_to_target(self) -> None:
         """The target network becomes what the network is."""
@@ -126,6 +141,22 @@ class Learner:
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
+
+
+def distance_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy to a distance that is shared between the two whole numbers beside it, so that its mean is right.
+
+    Args:
+        logits: (B, K) of the distances 0..K - 1.
+        targets: (B,); those above K - 1 are K - 1.
+    """
+    last = logits.shape[1] - 1
+    wanted = targets.to(logits.dtype).clamp(0, last)
+    low = wanted.floor().clamp_max(last - 1).long()
+    up = wanted - low
+    log = logits.log_softmax(1)
+    below, above = (log.gather(1, place[:, None])[:, 0] for place in (low, low + 1))
+    return -((1 - up) * below + up * above)
 
 
 def _finite(found: Tensor, iteration: int) -> Tensor:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import nn
+
 from deepwright.core.errors import InputError, unknown_name
 from deepwright.core.requirements import require_positive, require_whole, require_within
 from deepwright.pathfinding.heuristics.outputs import KINDS
 from deepwright.pathfinding.learning.walks import WALKS
 
+LOSSES = ("mse", "huber", "categorical")
 METHODS = ("davi", "lhbl", "q", "supervised")
 _COPIED = {"davi": 15, "lhbl": 50, "q": 15, "supervised": 1}  # iterations; h grows by a step or a horizon a copy
 
@@ -36,6 +39,8 @@ class Training:
     over_weight: float
     replay: int
     check_every: int
+    accumulate: int
+    processes: int
     seed: int
 
     def __post_init__(self) -> None:
@@ -45,9 +50,9 @@ class Training:
             raise InputError("kind", given=repr(self.kind), expected=" or ".join(map(repr, KINDS)))
         if self.walk not in WALKS:
             raise InputError("walk", given=repr(self.walk), expected=" or ".join(map(repr, WALKS)))
-        if self.loss not in ("mse", "huber"):
-            raise InputError("loss", given=repr(self.loss), expected="'mse' or 'huber'")
-        for name in ("k_max", "search_itrs", "batch_size", "target_update", "check_every"):
+        if self.loss not in LOSSES:
+            raise InputError("loss", given=repr(self.loss), expected=" or ".join(map(repr, LOSSES)))
+        for name in ("k_max", "search_itrs", "batch_size", "target_update", "check_every", "accumulate"):
             require_whole(1, **{name: getattr(self, name)})
         require_whole(0, warmup_walks=self.warmup_walks, replay=self.replay)
         require_whole(seed=self.seed)
@@ -65,6 +70,12 @@ class Training:
         if self.her and (self.method not in ("davi", "lhbl") or self.search_itrs < 2):
             given = f"method {self.method!r}, search_itrs {self.search_itrs}"
             raise InputError("her", given=given, expected='"davi" or "lhbl" with search_itrs of 2 or more')
+        if self.loss == "categorical" and (self.kind != "v" or self.over_weight != 1):
+            given = f"kind {self.kind!r}, over_weight {self.over_weight:g}"
+            raise InputError("loss", given=f"'categorical' with {given}", expected='kind "v" and over_weight 1')
+        if self.replay and self.processes > 1:
+            given = f"{self.replay} in {self.processes} processes"
+            raise InputError("replay", given=given, expected="0: a checkpoint keeps one process's examples")
         if self.method == "supervised" and self.search_itrs > 1:
             raise InputError("search_itrs", given=self.search_itrs, expected='1: "supervised" walks search nothing')
 
@@ -76,3 +87,40 @@ def copied_each(method: str) -> int:
         method: of training.
     """
     return _COPIED.get(method, 15)
+
+
+def kind_of(net: nn.Module, method: str) -> str:
+    """What a network's outputs are, where nobody says.
+
+    Args:
+        net: that is to be trained.
+        method: of training.
+    """
+    config = getattr(net, "config", {})
+    if method != "q" and "action_in" not in config:
+        return "v"
+    return "q_in" if config.get("action_in") else "q_fixed"
+
+
+def require_learner(net: nn.Module, s: Training) -> None:
+    """Refuse a network that can't learn so.
+
+    Args:
+        net: that is to be trained.
+        s: how.
+
+    Raises:
+        InputError: what doesn't go together.
+    """
+    if not any(p.requires_grad for p in net.parameters()):
+        raise InputError("net", given="one whose parameters are all frozen", expected="some that learn")
+    if s.loss == "categorical" and not getattr(net, "bins", 0):
+        expected = "one with `bins` and `logits`, as ValueNet(domain, bins=...)"
+        raise InputError("net", given="one without a distribution over distances", expected=expected)
+    if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
+        return
+    if s.batch_size == 1:
+        raise InputError("batch_size", given=1, expected="2 or more, as the network normalises over the batch")
+    if s.accumulate > 1 or s.processes > 1:
+        given = f"BatchNorm, {s.accumulate} parts and {s.processes} processes, each with means of its own"
+        raise InputError("net", given=given, expected='another norm, as "layer"')

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepwright.core.devices import device_of
+from deepwright.core.devices import Compute, device_of
 from deepwright.core.errors import InputError
 from deepwright.core.interrupt import graceful
 from deepwright.core.randomness import generator
@@ -25,7 +25,9 @@ from deepwright.pathfinding.learning.curriculum import Curriculum
 from deepwright.pathfinding.learning.examples import Examples, Replay
 from deepwright.pathfinding.learning.forests import grow
 from deepwright.pathfinding.learning.learner import DivergedError, Learner
-from deepwright.pathfinding.learning.settings import Training, copied_each
+from deepwright.pathfinding.learning.settings import Training, copied_each, kind_of, require_learner
+from deepwright.pathfinding.learning.team import Team
+from deepwright.pathfinding.learning.telling import progress
 from deepwright.pathfinding.learning.walks import Walks, backward_walks, forward_walks
 
 Begin = Callable[[int, torch.Generator], Tensor]
@@ -63,16 +65,21 @@ class Trainer:
         weight: of the path's cost in the small searches.
         lr: Adam's.
         lr_decay: the factor of the learning rate at each iteration.
-        loss: "mse" or "huber".
+        loss: "mse", "huber", or "categorical": a distribution over distances, of a network with `bins`.
         over_weight: of errors that say too much, against those that say too little.
         replay: so many of the latest examples are kept, and batches drawn from them; 0 learns the newest.
         check_every: iterations from one check (curriculum, good weights, row of the history) to the next.
+        accumulate: parts in which a batch goes through the network, one after another, to take less memory; the
+            gradient is that of the whole.
         begin: (n, generator) -> states where walks begin, for domains whose actions can't be taken back.
         seed: of everything that is drawn.
         device: where it is trained; where the network lives if not given.
+        compute: several devices, each with a process that makes `batch_size` states an iteration of its own; gradients
+            are those of all of them together. A script that asks for it is run once in each process.
 
     Attributes:
         iteration: how many are done.
+        seconds: by the clock, of all calls of `fit`.
         history: a row a check: iteration, loss, mean target, share solved, longest walk, states so far.
 
     Raises:
@@ -105,14 +112,19 @@ class Trainer:
         over_weight: float = 1.0,
         replay: int = 0,
         check_every: int = 100,
+        accumulate: int = 1,
         begin: Begin | None = None,
         seed: int = 0,
         device: torch.device | str | None = None,
+        compute: Compute | None = None,
     ) -> None:
         require_network(net, "net")
+        if device is not None and compute is not None:
+            raise InputError("device", given="beside compute", expected="one of the two", hint="Compute(device=...)")
+        self.team = Team(compute, net)
         self.settings = Training(
             method,
-            _kind(net, method) if kind is None else kind,
+            kind_of(net, method) if kind is None else kind,
             her,
             k_max,
             balance,
@@ -130,20 +142,24 @@ class Trainer:
             over_weight,
             replay,
             check_every,
+            accumulate,
+            self.team.size,
             seed,
         )
         if domain.inverse is None and begin is None:
             hint = "begin=, states where walks begin"
             raise DomainError(f"{domain.name} can't be walked backwards", given="no `inverse`", hint=hint)
+        require_learner(net, self.settings)
         if her and getattr(net, "goals", True) is False:
             raise InputError("her", given="a network that doesn't see the goal", expected="one made with goals=True")
         self.domain, self.begin = domain, begin
         self.net = net if device is None else net.to(device)
         self.device = device_of(self.net)
         self._start = digest(self.net.state_dict())
-        self.learner = Learner(domain, self.net, self.settings)
+        self.team.require_alike(str(self._start), "the network's first weights")
+        self.learner = Learner(domain, self.net, self.settings, self.team)
         self.curriculum, self.store = Curriculum(k_max, balance), Replay(replay)
-        self.iteration, self.states_seen = 0, 0
+        self.iteration, self.states_seen, self.seconds = 0, 0, 0.0
         self.history: list[dict[str, float]] = []
         self._sums = [0.0, 0.0, 0.0]  # loss, targets and iterations since the last check
         self._ahead: tuple[tuple[int, int, int], Walks] | None = None
@@ -164,7 +180,7 @@ class Trainer:
 
         Args:
             max_itrs: iterations in all, those of an earlier fit or of the checkpoint among them.
-            max_seconds: by the clock, of this call.
+            max_seconds: by the clock, in all: those of an earlier fit or of the checkpoint among them.
             until: asked after each iteration.
             checkpoint: a file to go on from and to save to, at Ctrl-C and SIGTERM too. It belongs to these settings,
                 this domain and these first weights.
@@ -185,27 +201,30 @@ class Trainer:
         require_positive(report_every=report_every)
         if max_seconds is not None:
             require_positive(max_seconds=max_seconds)
-        begin = time.perf_counter()
         told = -report_every
-        with Resume(checkpoint, self._identity(), kind="training of a heuristic") as kept, graceful() as stop:
+        first_of_all = self.team.rank == 0
+        resume = Resume(checkpoint, self._identity(), kind="training of a heuristic", writer=first_of_all)
+        with resume as kept, graceful() as stop:
             state = kept.load()
             if state is not None:
                 self.load_state_dict(state)
-            first = self.states_seen
-            while not self._over(max_itrs, max_seconds, begin) and not stop:
+            first, before = self.states_seen, self.seconds
+            begin = time.perf_counter()
+            while not self.team.any(self._over(max_itrs, max_seconds) or bool(stop)):
                 try:
                     self.step()
                 except DivergedError:
                     self.load_state_dict(self._good)
                     kept.save(self.state_dict())
                     raise
+                gone = time.perf_counter() - begin
+                self.seconds = before + gone
                 if self.iteration % every == 0:
                     kept.save(self.state_dict())
-                gone = time.perf_counter() - begin
-                if report is not None and self.history and gone - told >= report_every:
+                if report is not None and first_of_all and self.history and gone - told >= report_every:
                     told = gone
-                    report(self._line(gone, first, max_itrs, max_seconds))
-                if until is not None and until(self):
+                    report(progress(self, gone, self.states_seen - first, max_itrs, max_seconds))
+                if until is not None and self.team.any(bool(until(self))):
                     break
             kept.save(self.state_dict())
             if stop:
@@ -218,7 +237,9 @@ class Trainer:
         Args:
             batch_size: states in one pass.
         """
-        return LearnedHeuristic(self.net.eval(), self.domain, self.settings.kind, batch_size)
+        found = LearnedHeuristic(self.net.eval(), self.domain, self.settings.kind, batch_size)
+        found.reach = self.settings.k_max
+        return found
 
     def step(self) -> float:
         """One iteration; its loss.
@@ -227,15 +248,16 @@ class Trainer:
             DivergedError: the network gave NaN or infinity.
         """
         s = self.settings
-        rng = generator(s.seed, "iteration", self.iteration)
-        examples = self._examples(rng)
+        rng = generator(s.seed, "iteration", self.iteration, *self.team.salt)
+        examples = self._together(rng)
         if s.replay:
             self.store.add(examples)
             examples = self.store.draw(s.batch_size, rng)
-        loss = self.learner.learn(examples, self.iteration) if len(examples) else 0.0
+        everywhere, targets = self.team.sums(float(len(examples)), float(examples.targets.double().sum()))
+        loss = self.learner.learn(examples, self.iteration) if everywhere else 0.0
         self.iteration += 1
-        self.states_seen += len(examples)
-        target = float(examples.targets.mean()) if len(examples) else 0.0
+        self.states_seen += int(everywhere)
+        target = targets / everywhere if everywhere else 0.0
         self._sums = [a + b for a, b in zip(self._sums, (loss, target, 1.0))]
         if self.iteration % s.target_update == 0:
             self.learner.copy_to_target()
@@ -267,6 +289,7 @@ class Trainer:
                 "curriculum": self.curriculum.state_dict(),
                 "replay": self.store.state_dict(),
                 "counters": [self.iteration, self.states_seen],
+                "seconds": self.seconds,
                 "sums": list(self._sums),
                 "history": self.history,
             }
@@ -292,6 +315,7 @@ class Trainer:
         self.curriculum.load_state_dict(state["curriculum"])
         self.store.load_state_dict(state["replay"], self.device)
         self.iteration, self.states_seen = state["counters"]
+        self.seconds = state.get("seconds", 0.0)
         self._sums, self.history = state["sums"], state["history"]
         self._good = self.state_dict()
 
@@ -304,10 +328,10 @@ class Trainer:
         start: dict[str, Any] = {"network": architecture(self.net), "first weights": self._start, "moves": self.domain}
         return {**vars(self.settings), **identity_of(self.domain, self._any_goal), "begin": self.begin, **start}
 
-    def _over(self, max_itrs: int | None, max_seconds: float | None, begin: float) -> bool:
+    def _over(self, max_itrs: int | None, max_seconds: float | None) -> bool:
         if max_itrs is not None and self.iteration >= max_itrs:
             return True
-        return max_seconds is not None and time.perf_counter() - begin >= max_seconds
+        return max_seconds is not None and self.seconds >= max_seconds
 
     def _walks(self, steps: Tensor, rng: torch.Generator) -> Walks:
         steps = steps.to(self.device)
@@ -322,10 +346,21 @@ class Trainer:
         block, number = divmod(self.iteration, _AHEAD)
         made_for = (block, n, self.curriculum.k)
         if self._ahead is None or self._ahead[0] != made_for:
-            rng = generator(self.settings.seed, "walks", *made_for)
+            rng = generator(self.settings.seed, "walks", *made_for, *self.team.salt)
             steps = torch.randint(0, self.curriculum.k + 1, (n * _AHEAD,), generator=rng)
             self._ahead = made_for, self._walks(steps, rng)
         return self._ahead[1][number * n : (number + 1) * n]
+
+    def _together(self, rng: torch.Generator) -> Examples:
+        """Those of this process; where one's network diverged, all say so, and none waits for it."""
+        wrong: DivergedError | None = None
+        try:
+            examples = self._examples(rng)
+        except DivergedError as error:
+            wrong = error
+        if self.team.any(wrong is not None):
+            raise wrong or DivergedError("the network's output", given="NaN in another process", expected="numbers")
+        return examples
 
     def _examples(self, rng: torch.Generator) -> Examples:
         s = self.settings
@@ -363,25 +398,3 @@ class Trainer:
                 stacklevel=3,
             )
         self._good = self.state_dict()
-
-    def _line(self, gone: float, first: int, max_itrs: int | None, max_seconds: float | None) -> str:
-        row = self.history[-1]
-        rate = (self.states_seen - first) / max(gone, 1e-9)
-        left = []
-        if max_itrs is not None:
-            left.append((max_itrs - self.iteration) * self.settings.batch_size / max(rate, 1e-9))
-        if max_seconds is not None:
-            left.append(max_seconds - gone)
-        end = f", {max(min(left), 0) / 60:.1f} minutes left" if left else ""
-        return (
-            f"iteration {self.iteration}: loss {row['loss']:.3g}, mean target {row['target']:.2f}, {row['solved']:.0%} "
-            f"of walks up to {row['k']:.0f} steps solved, {rate:,.0f} states/s{end}"
-        )
-
-
-def _kind(net: nn.Module, method: str) -> str:
-    """What a network's outputs are, where nobody says."""
-    config = getattr(net, "config", {})
-    if method != "q" and "action_in" not in config:
-        return "v"
-    return "q_in" if config.get("action_in") else "q_fixed"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.pathfinding.domains.domain import Domain, DomainError
+from deepwright.pathfinding.learning.free_walks import free_walk
 
 WALKS = ("direct", "plain")
 
@@ -119,6 +120,11 @@ def _walk(
         raise InputError("steps", given=int(steps.min()), expected="0 or more")
     device, actions = steps.device, domain.num_actions
     order = steps.argsort(descending=True, stable=True)
+    if domain.always_valid and domain.unit_cost and actions > 1:
+        home, wanted = order.argsort(), steps[order]
+        ends, last, first = free_walk(domain, begin[order], wanted, rng, walk)
+        found = (ends[home], steps.float(), last[home], steps.clone())
+        return (*found, first[home]) if keep_first else found
     states, wanted = begin[order].clone(), steps[order]
     costs, last = torch.zeros(len(steps), device=device), torch.full_like(wanted, -1)
     first, lengths = last.clone(), torch.zeros_like(wanted)

@@ -8,10 +8,10 @@ from torch import Tensor
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_number, require_whole, require_within
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import QHeuristic
+from deepwright.pathfinding.heuristics.heuristic import judges_actions
 from deepwright.pathfinding.search.nodes import Nodes, first_of_each
 from deepwright.pathfinding.search.result import Limits, Result
-from deepwright.pathfinding.search.stepwise import AnyHeuristic, OnStep, Search, run
+from deepwright.pathfinding.search.stepwise import AnyHeuristic, OnStep, Search, require_ends, run
 
 
 def beam(
@@ -34,8 +34,9 @@ def beam(
     """Expand a whole layer, keep the `width` children of least cost of the action + h (or least Q), and so on.
 
     A state is kept once a layer, by its cheapest way. It ends at the first layer with a goal, and says nothing of
-    how much cheaper a way could be; "missed" says that it ended without one. With a heuristic of actions only the
-    children that are kept are made, and those that turn out to be alike leave places of the layer empty.
+    how much cheaper a way could be; "missed" says that it ended without one. With a heuristic of actions children are
+    made in the order of their Q until the layer is full: what can't be taken, is alike or was there before takes no
+    place, and of alike ones the first stays.
 
     Args:
         domain: whose states.
@@ -59,10 +60,10 @@ def beam(
     require_whole(1, width=width, max_steps=max_steps)
     require_number(0, temperature=temperature)
     require_within(0.0, 1.0, random_share=random_share)
-    domain.require_states(start[None], "start")
+    require_ends(domain, start, goal)
     layers = Layers(domain, start, goal, width, temperature, random_share, avoid_revisits, rollout, max_steps, seed)
-    actions = domain.num_actions if isinstance(heuristic, QHeuristic) else None
-    layers.by_actions = actions is not None
+    layers.by_actions = judges_actions(heuristic)
+    actions = domain.num_actions if layers.by_actions else None
     return run(layers, heuristic, limits, actions, trace, on_step)
 
 
@@ -142,23 +143,28 @@ class Layers(Search):
             return
         if self.by_actions:
             row, action = (values < torch.inf).nonzero(as_tuple=True)
-            kept = self._chosen(values[row, action])
-            self._found = self._children(self.layer[row[kept]], action[kept])
+            order = self._ordered(values[row, action])
+            self._found = self._filled(self.layer[row[order]], action[order])
             self._enter(torch.arange(len(self._found[0]), device=self.start.device))
         else:
             paid = self._found[2] - self.nodes.g[self._found[3]]
             score = (paid + values.double()).float()
             ways = (score < torch.inf).nonzero()[:, 0]
-            self._enter(ways[self._chosen(score[ways])])
+            self._enter(ways[self._ordered(score[ways])[: self.width]])
 
     def over(self) -> str | None:
         """See `Search.over`."""
         last = self.steps >= self.max_steps or not len(self.layer)
-        if self.rollout and last and self.end < 0:
-            self._look(torch.arange(self.nodes.count, device=self.start.device))
+        if self.rollout and last:
+            self._look_back()
         if self.end >= 0:
             return "solved"
         return "missed" if last else None
+
+    def _look_back(self) -> None:
+        """At the end of a rollout, or where it gives up."""
+        if self.end < 0:
+            self._look(torch.arange(self.nodes.count, device=self.start.device))
 
     def path(self) -> list[int] | None:
         """See `Search.path`."""
@@ -178,6 +184,8 @@ class Layers(Search):
             seconds: that it took.
             rows: the trace.
         """
+        if self.rollout:
+            self._look_back()
         return super().result(status, False, seconds, rows)
 
     def _begin(self) -> None:
@@ -205,6 +213,18 @@ class Layers(Search):
             kept = kept[self.nodes.find(states[kept], keys[kept]) < 0]
         return states[kept], keys[kept], g[kept], parent[kept], action[kept]
 
+    def _filled(self, parent: Tensor, action: Tensor) -> tuple[Tensor, ...]:
+        """Children of actions in their order, until the layer is full or none is left."""
+        at, found = self.width, self._children(parent[: self.width], action[: self.width])
+        while len(found[0]) < self.width and at < len(parent):
+            end = at + self.width - len(found[0])
+            more = self._children(parent[at:end], action[at:end])
+            found = tuple(torch.cat(pair) for pair in zip(found, more))
+            order = torch.arange(len(found[0]), device=self.start.device)
+            kept, at = first_of_each(found[0], found[1], order), end
+            found = tuple(t[kept] for t in found)
+        return found
+
     def _enter(self, kept: Tensor) -> None:
         states, keys, g, parent, action = (t[kept] for t in self._found)
         self.layer = self.nodes.add(states, keys, g, torch.zeros(len(g), device=g.device), parent, action)
@@ -218,8 +238,8 @@ class Layers(Search):
             g = self.nodes.g[node].masked_fill(~ends, torch.inf)
             self.best, self.end = float(g.min()), int(node[g.argmin()])
 
-    def _chosen(self, score: Tensor) -> Tensor:
-        """Which of the scored make the next layer."""
+    def _ordered(self, score: Tensor) -> Tensor:
+        """The scored in the order in which they make the next layer, which has `width` places."""
         n = min(self.width, len(score))
         if self.temperature > 0:  # Gumbel's top k: a sample without replacement
             even = torch.rand(len(score), generator=self.rng, dtype=torch.float64).to(score.device)
@@ -227,6 +247,9 @@ class Layers(Search):
         order = score.argsort(stable=True)
         drawn = min(int(self.random_share * n), len(score) - n)
         if not drawn:
-            return order[:n]
-        others = torch.randperm(len(score) - n + drawn, generator=self.rng)[:drawn].to(score.device)
-        return torch.cat([order[: n - drawn], order[n - drawn :][others]])
+            return order
+        behind = order[n - drawn :]
+        others = torch.randperm(len(behind), generator=self.rng)[:drawn].to(score.device)
+        rest = torch.ones(len(behind), dtype=torch.bool, device=score.device)
+        rest[others] = False
+        return torch.cat([order[: n - drawn], behind[others], behind[rest]])

@@ -9,7 +9,7 @@ from deepwright.core.requirements import require_whole
 from deepwright.pathfinding.domains.domain import Domain, DomainError
 from deepwright.pathfinding.heuristics.heuristic import Heuristic
 from deepwright.pathfinding.search.result import Limits, Result
-from deepwright.pathfinding.search.stepwise import OnStep, Search, run
+from deepwright.pathfinding.search.stepwise import OnStep, Search, require_ends, run
 from deepwright.pathfinding.search.weighted import Weighted
 
 
@@ -49,8 +49,7 @@ def bidirectional(
     if domain.inverse is None or type(domain).is_goal is not Domain.is_goal:
         given = "no inverses" if domain.inverse is None else "a goal that is more than a state"
         raise DomainError(f"{domain.name} can't be searched from both ends", given=given, expected="`inverse`, a state")
-    domain.require_states(start[None], "start")
-    domain.require_states(goal[None], "goal")
+    require_ends(domain, start, goal)
     return run(BothEnds(domain, start, goal, batch_size), heuristic, limits, None, trace, on_step)
 
 

@@ -48,19 +48,24 @@ def moves_of(domain: Domain) -> Moves | None:
         or domain.state_dtype != torch.uint8
     ):
         return None
-    if kind.step is not Domain.step or domain.num_actions > 2**15 - 1:
+    if domain.num_actions > 2**15 - 1:
         return None
-    if isinstance(domain, PermutationDomain) and kind.expand is PermutationDomain.expand:
+    if isinstance(domain, PermutationDomain) and _own(kind, PermutationDomain):
         sources = domain.generators.cpu().numpy()[None]
         return _listed(sources, np.ones(sources.shape[:2], dtype=bool), blank=False)
-    if isinstance(domain, NPuzzle) and kind.expand is NPuzzle.expand:
+    if isinstance(domain, NPuzzle) and _own(kind, NPuzzle):
         return _sliding(domain)
-    if isinstance(domain, LightsOut) and kind.expand is LightsOut.expand and not domain.commutative:
+    if isinstance(domain, LightsOut) and _own(kind, LightsOut) and not domain.commutative:
         cells = [row.nonzero()[0] for row in domain.presses.cpu().numpy()]
         to = np.concatenate(cells).astype(np.int32)
         first = np.cumsum([0, *map(len, cells)]).astype(np.int64)
         return Moves(first, to, to, np.ones(len(cells), dtype=bool), True, False)
     return None
+
+
+def _own(kind: type[Domain], base: type[Domain]) -> bool:
+    """Whether a class moves as the one that has tables."""
+    return kind.expand is base.expand and kind.step is base.step
 
 
 def _sliding(domain: NPuzzle) -> Moves:

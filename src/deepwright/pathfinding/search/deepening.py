@@ -14,6 +14,7 @@ from deepwright.pathfinding.domains.domain import Domain
 from deepwright.pathfinding.heuristics.heuristic import Heuristic, estimates
 from deepwright.pathfinding.search.paths import validate_path
 from deepwright.pathfinding.search.result import Limits, Result
+from deepwright.pathfinding.search.stepwise import require_ends
 
 _SLACK = 1e-9  # float64 sums of the same costs in another order
 
@@ -70,7 +71,7 @@ def idastar(
     if not heuristic.admissible:
         given = f"{type(heuristic).__name__}, which may be above the least cost"
         raise InputError("heuristic", given=given, expected="an admissible one", hint="bwas takes any")
-    domain.require_states(start[None], "start")
+    require_ends(domain, start, goal)
     return _Deepening(domain, start, goal, heuristic, batch_size, limits).run()
 
 

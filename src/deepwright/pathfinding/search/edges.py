@@ -9,8 +9,9 @@ from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.pathfinding.domains.domain import Domain
 from deepwright.pathfinding.heuristics.heuristic import QHeuristic
+from deepwright.pathfinding.search.q_values import require_judge_of_actions
 from deepwright.pathfinding.search.result import Limits, Result
-from deepwright.pathfinding.search.stepwise import OnStep, run
+from deepwright.pathfinding.search.stepwise import OnStep, require_ends, run
 from deepwright.pathfinding.search.weighted import Weighted, rounded_down
 
 
@@ -44,7 +45,8 @@ def bwqs(
         weight: of the path's cost; 0 looks at Q alone.
         limits: where it gives up.
         ties: of equal f the least Q, and of these the "newest" first; or the oldest ("fifo"), whatever its Q.
-        random_share: of each batch this share is taken at random; such a batch doesn't raise the lower bound.
+        random_share: of each batch this share, never the first, is taken at random: such actions don't raise the lower
+            bound.
         seed: of what is taken at random.
         trace: keep a row an iteration.
         on_step: told the nodes, the lower bound and the least cost after each iteration.
@@ -59,7 +61,8 @@ def bwqs(
     require_within(0.0, 1.0, ends="[)", random_share=random_share)
     if ties not in ("newest", "fifo"):
         raise InputError("ties", given=repr(ties), expected='"newest" or "fifo"')
-    domain.require_states(start[None], "start")
+    require_ends(domain, start, goal)
+    require_judge_of_actions(heuristic)
     search = WeightedEdges(domain, start, goal, batch_size, weight, ties, random_share, seed)
     return run(search, heuristic, limits, domain.num_actions, trace, on_step)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import Heuristic, QHeuristic, estimates
+from deepwright.pathfinding.heuristics.heuristic import Heuristic, QHeuristic, estimates, judges_actions
 
 
 def q_estimates(
@@ -26,13 +26,7 @@ def q_estimates(
     Raises:
         InputError: no number an action, or NaN. Infinity says that there is no way.
     """
-    if not isinstance(heuristic, QHeuristic):
-        raise InputError(
-            "heuristic",
-            given=f"{type(heuristic).__name__}, which judges states",
-            expected="`values` of actions",
-            hint="q_from_v(domain, heuristic) makes one of the other",
-        )
+    require_judge_of_actions(heuristic)
     parts = [heuristic.values(s, g) for s, g in zip(states.split(batch_size), goals.split(batch_size))]
     found = torch.cat(parts) if parts else torch.zeros(0, actions, device=states.device)
     if found.shape != (len(states), actions):
@@ -43,6 +37,38 @@ def q_estimates(
         row = int(wrong.nonzero()[0])
         raise InputError("heuristic", given=f"NaN for the state {states[row].flatten().tolist()}", expected="numbers")
     return found.float().clamp_min(0) + 0.0  # -0.0 is 0: bits are sorted
+
+
+def require_judge_of_actions(heuristic: Heuristic | QHeuristic) -> None:
+    """Refuse a heuristic that says h alone.
+
+    Args:
+        heuristic: any.
+
+    Raises:
+        InputError: with what makes one of the other.
+    """
+    if not judges_actions(heuristic):
+        raise InputError(
+            "heuristic",
+            given=f"{type(heuristic).__name__}, which judges states",
+            expected="`values` of actions",
+            hint="q_from_v(domain, heuristic) makes one of the other",
+        )
+
+
+def require_judge_of_states(heuristic: Heuristic | QHeuristic) -> None:
+    """Refuse a heuristic that says Q alone.
+
+    Args:
+        heuristic: any.
+
+    Raises:
+        InputError: with the search that takes it.
+    """
+    if not callable(heuristic):
+        given = f"{type(heuristic).__name__}, which judges actions"
+        raise InputError("heuristic", given=given, expected="h of states", hint='"bwqs" and beams take Q')
 
 
 class _FromStates:

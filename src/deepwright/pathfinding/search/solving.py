@@ -10,17 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepwright.core.errors import InputError, unknown_name
+from deepwright.core.errors import unknown_name
 from deepwright.core.journal import Journal
 from deepwright.core.requirements import require_same_length, require_whole
 from deepwright.core.resume import OtherWorkError
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import QHeuristic
+from deepwright.pathfinding.heuristics.heuristic import judges_actions
 from deepwright.pathfinding.search.beams import Layers, beam, greedy
 from deepwright.pathfinding.search.both_ways import bidirectional
 from deepwright.pathfinding.search.deepening import idastar
 from deepwright.pathfinding.search.edges import WeightedEdges, bwqs
 from deepwright.pathfinding.search.paths import validate_path
+from deepwright.pathfinding.search.q_values import require_judge_of_actions, require_judge_of_states
 from deepwright.pathfinding.search.result import Limits, Result
 from deepwright.pathfinding.search.stepwise import AnyHeuristic, Search, advance, answers
 from deepwright.pathfinding.search.weighted import Weighted, bwas
@@ -55,9 +56,10 @@ def solve(
     """
     if algorithm not in ALGORITHMS:
         raise unknown_name("algorithm", algorithm, ALGORITHMS)
-    if algorithm == "bwqs" and not isinstance(heuristic, QHeuristic):
-        given = type(heuristic).__name__
-        raise InputError("heuristic", given=given, expected="one of actions", hint="q_from_v(domain, heuristic)")
+    if algorithm == "bwqs":
+        require_judge_of_actions(heuristic)
+    elif algorithm not in ("beam", "greedy"):
+        require_judge_of_states(heuristic)
     return ALGORITHMS[algorithm](domain, start, goal, heuristic, **options)
 
 
@@ -106,8 +108,9 @@ def solve_many(
     require_whole(1, batch_size=batch_size, at_once=at_once)
     require_same_length(starts, goals, "starts and goals")
     domain.require_states(starts, "starts")
-    make = _maker(domain, algorithm, heuristic, batch_size, weight, seed)
-    actions = domain.num_actions if isinstance(heuristic, QHeuristic) else None
+    domain.require_goals(goals)
+    make, by_actions = _maker(domain, algorithm, heuristic, batch_size, weight, seed)
+    actions = domain.num_actions if by_actions else None
     settings = {
         "domain": domain,
         "instances": [starts.cpu(), goals.cpu()],
@@ -136,24 +139,27 @@ def solve_many(
 Maker = Callable[[Tensor, Tensor], Search]
 
 
-def _maker(domain: Domain, algorithm: str, heuristic: AnyHeuristic, batch_size: int, weight: float, seed: int) -> Maker:
-    """What begins a search."""
+def _maker(
+    domain: Domain, algorithm: str, heuristic: AnyHeuristic, batch_size: int, weight: float, seed: int
+) -> tuple[Maker, bool]:
+    """What begins a search, and whether it asks for actions."""
     if algorithm in ("bwas", "bwqs"):
-        if (algorithm == "bwqs") != isinstance(heuristic, QHeuristic):
-            kind = "of actions" if algorithm == "bwqs" else "of states"
-            raise InputError("heuristic", given=type(heuristic).__name__, expected=f"one {kind} for {algorithm}")
-        kind_of = WeightedEdges if algorithm == "bwqs" else Weighted
-        return lambda start, goal: kind_of(domain, start, goal, batch_size, weight, "newest", 0.0, seed)
+        by_actions = algorithm == "bwqs"
+        (require_judge_of_actions if by_actions else require_judge_of_states)(heuristic)
+        kind_of = WeightedEdges if by_actions else Weighted
+        return lambda start, goal: kind_of(domain, start, goal, batch_size, weight, "newest", 0.0, seed), by_actions
     if algorithm not in ("beam", "greedy"):
         raise unknown_name("algorithm for many instances", algorithm, ("bwas", "bwqs", "beam", "greedy"))
+
+    by_actions = judges_actions(heuristic)
 
     def layers(start: Tensor, goal: Tensor) -> Search:
         width = 1 if algorithm == "greedy" else batch_size
         made = Layers(domain, start, goal, width, 0.0, 0.0, True, False, 1000, seed)
-        made.by_actions = isinstance(heuristic, QHeuristic)
+        made.by_actions = by_actions
         return made
 
-    return layers
+    return layers, by_actions
 
 
 class _Pool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from deepwright.pathfinding.domains.domain import Domain
+from deepwright.pathfinding.domains.domain import Domain, DomainError
 from deepwright.pathfinding.heuristics.heuristic import Heuristic, QHeuristic, estimates
 from deepwright.pathfinding.search.paths import validate_path
 from deepwright.pathfinding.search.q_values import q_estimates
@@ -102,6 +102,24 @@ class Search(ABC):
             n: how many.
         """
         return self.goal.expand(n, *self.goal.shape)
+
+
+def require_ends(domain: Domain, start: Tensor, goal: Tensor) -> None:
+    """Refuse a start or a goal that can't be one.
+
+    Args:
+        domain: whose.
+        start: (*state_shape).
+        goal: one.
+
+    Raises:
+        DomainError: no tensors, or none that the domain takes.
+    """
+    for what, given in (("start", start), ("goal", goal)):
+        if not isinstance(given, Tensor):
+            raise DomainError(f"{what} of {domain.name}", given=type(given).__name__, expected="a tensor")
+    domain.require_states(start[None], "start")
+    domain.require_goals(goal[None], "goal")
 
 
 def answers(heuristic: AnyHeuristic, states: Tensor, goals: Tensor, actions: int | None, batch_size: int) -> Tensor:

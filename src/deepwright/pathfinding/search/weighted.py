@@ -14,7 +14,7 @@ from deepwright.pathfinding.search.compiled_search import CompiledWeighted, chos
 from deepwright.pathfinding.search.nodes import Nodes, first_of_each
 from deepwright.pathfinding.search.queue import Queue
 from deepwright.pathfinding.search.result import Limits, Result
-from deepwright.pathfinding.search.stepwise import OnStep, Search, run
+from deepwright.pathfinding.search.stepwise import OnStep, Search, require_ends, run
 
 _ENTRY = 28  # bytes of an entry of the queue
 
@@ -50,7 +50,8 @@ def bwas(
         weight: of the path's cost; 0 looks at h alone.
         limits: where it gives up.
         ties: of equal f the least h, and of these the "newest" node first; or the oldest ("fifo"), whatever its h.
-        random_share: of each batch this share is taken at random; such a batch doesn't raise the lower bound.
+        random_share: of each batch this share, never the first, is taken at random: such nodes don't raise the lower
+            bound.
         seed: of what is taken at random.
         engine: "numba" compiles the search of permutations, sliding tiles and Lights Out on the CPU; "torch" takes
             every domain on every device; "auto" the first where it can.
@@ -68,7 +69,7 @@ def bwas(
     require_within(0.0, 1.0, ends="[)", random_share=random_share)
     if ties not in ("newest", "fifo"):
         raise InputError("ties", given=repr(ties), expected='"newest" or "fifo"')
-    domain.require_states(start[None], "start")
+    require_ends(domain, start, goal)
     moves = chosen_moves(engine, domain, start, random_share)
     search: Search
     if moves is None:
