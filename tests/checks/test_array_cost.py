@@ -55,6 +55,15 @@ def test_nothing_that_multiplies_says_so():
     assert "nothing that multiplies" in found.words
 
 
+def test_a_small_network_gains_from_more_inputs_at_once():
+    """It never uses a hundredth of the array, and still takes many times fewer cycles an input at 64 than at 1."""
+    found = array_cost(nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3)), torch.zeros(1, 8))
+    layers, batches = found.tables
+    assert min(layers.column("inputs at once")) >= 64
+    each = batches.column("cycles an input")
+    assert each[0] > 10 * each[3]
+
+
 class Beside(nn.Module):
     """One more row than there are samples."""
 

@@ -1,5 +1,7 @@
 """What is computed at once is what is computed one by one; and what nothing beats."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -115,6 +117,16 @@ def test_rows_that_fill_an_array():
     times, used = filling(GEMM(1, 896, 4864), SISA)
     assert times == 16
     assert used == pytest.approx(0.82, abs=0.01)
+
+
+def test_small_products_are_filled_relative_to_their_best():
+    """A product that never uses a hundredth of the array gains as much from more rows as a large one."""
+    assert filling(GEMM(1, 8, 8), TPU_V4)[0] > 1
+    for gemm in (GEMM(1, 8, 8), GEMM(1, 1, 1), GEMM(3, 896, 4864)):
+        used = {t: simulate(replace(gemm, M=gemm.M * t), TPU_V4).utilisation for t in (2**i for i in range(13))}
+        times, found = filling(gemm, TPU_V4)
+        assert times == min(t for t, u in used.items() if u >= 0.99 * max(used.values()))
+        assert found == used[times]
 
 
 def test_batching_requests_eats_the_gain():
