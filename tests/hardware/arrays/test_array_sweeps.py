@@ -179,3 +179,17 @@ def test_scale_sims_files_go_there_and_back(tmp_path):
     assert path.read_text().splitlines()[:2] == ["Layer, M, N, K,", "gate, 16, 4864, 896,"]
     back = read_topology(path)
     assert [(g.M, g.K, g.N, g.copies) for g in back] == [(g.M, g.K, g.N, g.copies) for g in work]
+
+
+@pytest.mark.parametrize("header", ["Layer, M, N, K,", "name,m,n,k", "\ufefflayer , M , N , K ,"])
+def test_the_header_says_what_the_columns_are(header, tmp_path):
+    path = tmp_path / "net.csv"
+    path.write_text(f"{header}\nconv1, 10, 20, 30,\n", encoding="utf-8")
+    assert read_topology(path) == [GEMM(10, 30, 20, name="conv1")]
+    path.write_text("Layer, K, M, N,\nconv1, 10, 20, 30,\n", encoding="utf-8")
+    assert read_topology(path) == [GEMM(M=20, K=10, N=30, name="conv1")]
+
+
+def test_one_product_and_names_of_blanks_are_written(tmp_path):
+    assert read_topology(write_topology(GEMM(1, 2, 3), tmp_path / "one.csv")) == [GEMM(1, 2, 3, name="product 0")]
+    assert read_topology(write_topology([GEMM(4, 2, 3, name="  ")], tmp_path / "two.csv"))[0].M == 4
