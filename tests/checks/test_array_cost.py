@@ -28,6 +28,27 @@ def test_any_batch_is_told_from_two():
     assert at_batch(one, two, 9).batch == 9
 
 
+class Pair(nn.Module):
+    """Something bilinear, which no array takes, and a product."""
+
+    def __init__(self):
+        super().__init__()
+        self.pair, self.last = nn.Bilinear(3, 4, 5), nn.Linear(5, 2)
+
+    def forward(self, x):
+        return self.last(self.pair(x, x[:, :1].expand(-1, 4)))
+
+
+@pytest.mark.filterwarnings("ignore:not mapped")
+def test_what_is_not_mapped_grows_with_the_batch():
+    one, two, nine = (gemms_from_module(Pair(), torch.zeros(n, 3)) for n in (1, 2, 9))
+    found = at_batch(one, two, 9)
+    assert found.unmapped_macs == nine.unmapped_macs == 9 * one.unmapped_macs > 0
+    assert found.unmapped == nine.unmapped
+    two.unmapped += ("cdist in head",)
+    assert at_batch(one, two, 9).unmapped == (*nine.unmapped, "cdist in head")
+
+
 def test_passes_that_tell_nothing_are_refused():
     one, two = (gemms_from_module(nn.Linear(4, 4), torch.zeros(n, 4)) for n in (1, 2))
     other = gemms_from_module(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3)), torch.zeros(2, 4))
@@ -53,6 +74,15 @@ def test_nothing_that_multiplies_says_so():
     found = array_cost(nn.ReLU(), torch.zeros(1, 4))
     assert (found.values, found.tables) == ({}, [])
     assert "nothing that multiplies" in found.words
+
+
+def test_a_small_network_gains_from_more_inputs_at_once():
+    """It never uses a hundredth of the array, and still takes many times fewer cycles an input at 64 than at 1."""
+    found = array_cost(nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3)), torch.zeros(1, 8))
+    layers, batches = found.tables
+    assert min(layers.column("inputs at once")) >= 64
+    each = batches.column("cycles an input")
+    assert each[0] > 10 * each[3]
 
 
 class Beside(nn.Module):

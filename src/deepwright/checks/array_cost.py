@@ -108,13 +108,13 @@ def _layers(passes: list[Workload]) -> Table:
 
 
 def _filled(passes: list[Workload], i: int) -> tuple[int, float]:
-    """The fewest inputs at once with which a product uses the array within a hundredth of the best."""
+    """The fewest inputs at once with which a product uses the array 99 % as well as at the best."""
     found = []
     for batch in _AT_ONCE:
         g = replace(at_batch(passes[0], passes[1], batch)[i], group=None)
         found.append((batch, simulate(g, TPU_V4, bytes_per_element=1).utilisation))
     most = max(used for _, used in found)
-    return next((batch, used) for batch, used in found if used >= most - 0.01)
+    return next((batch, used) for batch, used in found if used >= 0.99 * most)
 
 
 def _batches(passes: list[Workload]) -> Table:

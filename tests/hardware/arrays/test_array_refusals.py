@@ -178,7 +178,7 @@ def test_what_cannot_be_done(call):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Layer, M, N, K,\n", "Layer, M, N, K,\na, 1, 2,\n", "Layer, M, N, K,\na, 1, -2, 3,\n"]
+    "text", ["", "Layer, M, N, K,\n", "Layer, M, N, K,\na, 1, 2,\n", "Layer, M, N, K,\na, 1, -2, 3,\n", "a, 1, 2, 3,\nb, 1, 2, 3,\n"]
 )
 def test_files_of_something_else(text, tmp_path):
     path = tmp_path / "net.csv"
@@ -211,3 +211,9 @@ def test_files_that_would_be_read_as_something_else(tmp_path):
         write_topology([GEMM(1, 2, 3, name="a,b")], tmp_path / "net.csv")
     with pytest.raises(InputError, match="at most"):
         write_topology([GEMM(1, 2, 3, count=10**6)], tmp_path / "net.csv")
+
+
+def test_names_that_a_file_would_merge_are_refused(tmp_path):
+    for names in (("a, b", "a b"), ("", "product 0"), ("a", " a")):
+        with pytest.raises(InputError, match="tell apart"):
+            write_topology([GEMM(1, 2, 3, name=name) for name in names], tmp_path / "net.csv")

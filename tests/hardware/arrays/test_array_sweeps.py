@@ -1,5 +1,7 @@
 """What is computed at once is what is computed one by one; and what nothing beats."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -117,6 +119,16 @@ def test_rows_that_fill_an_array():
     assert used == pytest.approx(0.82, abs=0.01)
 
 
+def test_small_products_are_filled_relative_to_their_best():
+    """A product that never uses a hundredth of the array gains as much from more rows as a large one."""
+    assert filling(GEMM(1, 8, 8), TPU_V4)[0] > 1
+    for gemm in (GEMM(1, 8, 8), GEMM(1, 1, 1), GEMM(3, 896, 4864)):
+        used = {t: simulate(replace(gemm, M=gemm.M * t), TPU_V4).utilisation for t in (2**i for i in range(13))}
+        times, found = filling(gemm, TPU_V4)
+        assert times == min(t for t, u in used.items() if u >= 0.99 * max(used.values()))
+        assert found == used[times]
+
+
 def test_batching_requests_eats_the_gain():
     gains = [serving("qwen2-0.5b", {"one": TPU_V4, "SISA": SISA}, n, batches=200).speedup("SISA") for n in (1, 4, 16)]
     assert gains[0] > 3
@@ -167,3 +179,17 @@ def test_scale_sims_files_go_there_and_back(tmp_path):
     assert path.read_text().splitlines()[:2] == ["Layer, M, N, K,", "gate, 16, 4864, 896,"]
     back = read_topology(path)
     assert [(g.M, g.K, g.N, g.copies) for g in back] == [(g.M, g.K, g.N, g.copies) for g in work]
+
+
+@pytest.mark.parametrize("header", ["Layer, M, N, K,", "name,m,n,k", "\ufefflayer , M , N , K ,"])
+def test_the_header_says_what_the_columns_are(header, tmp_path):
+    path = tmp_path / "net.csv"
+    path.write_text(f"{header}\nconv1, 10, 20, 30,\n", encoding="utf-8")
+    assert read_topology(path) == [GEMM(10, 30, 20, name="conv1")]
+    path.write_text("Layer, K, M, N,\nconv1, 10, 20, 30,\n", encoding="utf-8")
+    assert read_topology(path) == [GEMM(M=20, K=10, N=30, name="conv1")]
+
+
+def test_one_product_and_names_of_blanks_are_written(tmp_path):
+    assert read_topology(write_topology(GEMM(1, 2, 3), tmp_path / "one.csv")) == [GEMM(1, 2, 3, name="product 0")]
+    assert read_topology(write_topology([GEMM(4, 2, 3, name="  ")], tmp_path / "two.csv"))[0].M == 4

@@ -69,7 +69,7 @@ def filling(
 ) -> tuple[int, float]:
     """Times its rows, in powers of two, at which a product uses the array best, and the utilisation there.
 
-    The smallest within a hundredth of the best counts: more rows than it takes are latency for nothing.
+    The smallest with 99 % of the best counts: more rows than it takes are latency for nothing.
 
     Args:
         gemm: as it is for one batch.
@@ -81,4 +81,4 @@ def filling(
     _require_one(gemm)
     times = [2**i for i in range(most.bit_length()) if 2**i <= most]
     used = [simulate_under([replace(gemm, M=gemm.M * t)], array, conditions).utilisation for t in times]
-    return next((t, u) for t, u in zip(times, used) if u >= max(used) - 0.01)
+    return next((t, u) for t, u in zip(times, used) if u >= 0.99 * max(used))

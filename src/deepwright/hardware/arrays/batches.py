@@ -29,16 +29,27 @@ def at_batch(one: Workload, other: Workload, batch: int) -> Workload:
     if len(one) != len(other):
         raise InputError("passes", given=f"{len(one)} and {len(other)} products", expected="the same products")
     found = [_grown(a, b, one.batch, other.batch, batch) for a, b in zip(one, other)]
-    return Workload(found, batch=batch, bytes_per_element=one.bytes_per_element, unmapped=one.unmapped)
+    return Workload(
+        found,
+        batch=batch,
+        bytes_per_element=one.bytes_per_element,
+        unmapped=tuple(dict.fromkeys((*one.unmapped, *other.unmapped))),
+        unmapped_macs=_size("unmapped MACs", one.unmapped_macs, other.unmapped_macs, one.batch, other.batch, batch),
+    )
 
 
 def _grown(a: GEMM, b: GEMM, of_a: int, of_b: int, batch: int) -> GEMM:
     sizes = {}
     for word in ("M", "K", "N", "count", "parallel"):
-        before, after = getattr(a, word), getattr(b, word)
-        grows, whole = before != after, (before * batch) % of_a == 0
-        if grows and (before * of_b != after * of_a or not whole):
-            given = f"{word} = {before} and {after} of {a.name or 'a product'} at batches {of_a} and {of_b}"
-            raise InputError("passes", given=given, expected="sizes that grow in proportion, or not at all")
-        sizes[word] = before * batch // of_a if grows else before
+        label = f"{word} of {a.name or 'a product'}"
+        sizes[word] = _size(label, getattr(a, word), getattr(b, word), of_a, of_b, batch)
     return replace(a, **sizes)
+
+
+def _size(label: str, before: int, after: int, of_a: int, of_b: int, batch: int) -> int:
+    if before == after:
+        return before
+    if before * of_b != after * of_a or (before * batch) % of_a:
+        given = f"{label}: {before} and {after} at batches {of_a} and {of_b}"
+        raise InputError("passes", given=given, expected="sizes that grow in proportion, or not at all")
+    return before * batch // of_a
