@@ -13,6 +13,7 @@ from deepwright.data.augment import jitter_digits, shift_and_flip
 from deepwright.data.catalogue import ENTRIES, WORDS, Entry, classes_of, load
 from deepwright.data.companions import class_blends, letters, ood_companions, photo_patches, shuffle_pixels
 from deepwright.data.dataset import Data, Split, split_three, stratified_order, to_float
+from deepwright.data.decibels import to_amplitude, to_decibels
 from deepwright.data.files.archives import Decoding, ImageSource, decode
 from deepwright.data.files.arrays import load_npz
 from deepwright.data.files.arrow_folders import load_arrow_folder
@@ -47,7 +48,7 @@ from deepwright.data.named.imagenet import imagenet_classes, imagenet_names, loa
 from deepwright.data.named.machines import make_machine_fleet
 from deepwright.data.named.scenes import Scenes, make_scenes, stream_scenes
 from deepwright.data.named.sentences import load_sentences, make_sentences
-from deepwright.data.named.ships import ShipScenes, load_sar_ships, sar_ships, to_amplitude, to_decibels
+from deepwright.data.named.ships import ShipScenes, load_sar_ships, sar_ships
 from deepwright.data.named.spurious import SpuriousGaussians, gaussian_spurious, mnist_dominoes
 from deepwright.data.named.synthetic import (
     boxes_ood,

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from deepwright.checks import NotApplicableError, Subject
-from deepwright.checks.groups import attribute_of, head_rows
 from deepwright.checks.held_out import why_none
+from deepwright.checks.quality.shortcuts import attribute_of, head_rows
 from deepwright.core.errors import InputError
 from deepwright.core.fit import adamw, fit, one_cycle
 from deepwright.core.inference import read_outputs

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from deepwright.checks.findings.finding import Finding, NotApplicableError
-from deepwright.checks.groups import shortcut_of
 from deepwright.checks.quality.samples import column_of
+from deepwright.checks.quality.shortcuts import shortcut_of
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval

@@ -14,7 +14,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.packages import require_package
 from deepwright.core.requirements import require_whole
-from deepwright.data.named.ships import to_amplitude
+from deepwright.data.decibels import to_amplitude
 
 _MOST = 2**28  # numbers of a scene: a gigabyte of floats
 _SCALE, _TIES, _NO_DATA = 33550, 33922, 42113  # tags of GeoTIFF, and GDAL's

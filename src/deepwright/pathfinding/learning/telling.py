@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from deepwright.pathfinding.learning.trainer import Trainer
+from typing import Any
 
 
-def progress(trainer: Trainer, gone: float, states: int, max_itrs: int | None, max_seconds: float | None) -> str:
+def progress(trainer: Any, gone: float, states: int, max_itrs: int | None, max_seconds: float | None) -> str:
     """What the last check said, how fast it goes, and how long it still takes.
 
     Args:
-        trainer: after its first check.
+        trainer: a `Trainer`, after its first check.
         gone: seconds of this call.
         states: that were trained on in them.
         max_itrs: see `Trainer.fit`.
