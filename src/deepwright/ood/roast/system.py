@@ -206,7 +206,8 @@ class Roast:
             even = regime.at_rate(self.rate)
             pairs = [(even.recall([n]), base.recall([n])) for n in even.benign]
             pairs = [(a, b) for a, b in pairs if not math.isnan(a + b)]
-            p = paired_permutation(*zip(*pairs)) if name != "all, benign" and pairs else None
+            these, those = [a for a, _ in pairs], [b for _, b in pairs]
+            p = paired_permutation(these, those) if name != "all, benign" and pairs else None
             comparable = not regime.notes or "comparable" not in regime.notes[0]
             rows.append(
                 [
