@@ -20,7 +20,6 @@ from deepwright.data.files.box_folders import load_boxes
 from deepwright.data.files.class_order import Named, in_order, read_classes, require_names
 from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_yolo
 from deepwright.data.files.folders import load_folder, load_images
-from deepwright.data.files.geotiff import RadarScene, read_geotiff
 from deepwright.data.files.labels import class_labels
 from deepwright.data.files.mask_folders import load_masks
 from deepwright.data.files.pieces import FOR_MEASURING, FOR_TRAINING, Cut, cut_note, one_piece, with_parts
@@ -31,6 +30,7 @@ from deepwright.data.files.texts import load_strings, load_texts
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import load_cifar10
 from deepwright.data.named.embedded import load_breast_cancer, load_digits, load_mnist, mnist_5k
+from deepwright.data.named.geotiff import RadarScene, read_geotiff
 from deepwright.data.named.imagenet import imagenet_classes, imagenet_names, load_imagenet_sample
 from deepwright.data.named.scenes import Scenes, make_scenes, stream_scenes
 from deepwright.data.named.sentences import load_sentences, make_sentences
