@@ -21,7 +21,6 @@ from deepwright.data.files.box_folders import load_boxes
 from deepwright.data.files.class_order import Named, in_order, read_classes, require_names
 from deepwright.data.files.detection import BoxData, load_coco, load_voc, load_yolo
 from deepwright.data.files.folders import load_folder, load_images
-from deepwright.data.files.geotiff import RadarScene, read_geotiff
 from deepwright.data.files.group_columns import (
     load_celeba,
     load_features,
@@ -43,6 +42,7 @@ from deepwright.data.named.anatomy import load_nested_anatomy, make_nested_anato
 from deepwright.data.named.camvid import load_camvid
 from deepwright.data.named.cifar import load_cifar10
 from deepwright.data.named.embedded import load_breast_cancer, load_digits, load_mnist, mnist_5k
+from deepwright.data.named.geotiff import RadarScene, read_geotiff
 from deepwright.data.named.glucose import make_glucose_cohort
 from deepwright.data.named.imagenet import imagenet_classes, imagenet_names, load_imagenet_sample
 from deepwright.data.named.machines import make_machine_fleet
