@@ -198,7 +198,7 @@ def summary(found: Found) -> str:
     gain = [_gap(less(found.area(b, OURS, s), found.area(b, SSD_, s))) for b, s in (tree, swapped)]
     drawn = _gap(less(found.area(*_with(tree, OURS)), found.area(*_with(tree, RANDOM))))
     said = (
-        "On a frozen encoder, two learnt prompts find no more than the plain Mahalanobis distance of its embeddings "
+        "Of graphs that are drawn, two learnt prompts find no more than the plain Mahalanobis distance of embeddings "
         f"(SSD) with a ridge of 0.01: DGP less SSD is {gain[0]} AUROC on trees drawn otherwise and {gain[1]} on block "
         f"graphs with swapped edges. Training the prompts is worth {drawn} over leaving them as drawn on those trees. "
         f"The paper's score, without the unprompted distance, reaches {_mean(found, tree, PAPER)} there where SSD "
