@@ -47,9 +47,9 @@ DOORS = [
         fitted,
         file="hsfm.pt",
         changes={
-            "another rows": {"seed": 3},
-            "rows": {"flipped": True},
-            "another rows[2]": {"held": 4},
+            "training features": {"seed": 3},
+            "training labels": {"flipped": True},
+            "validation groups": {"held": 4},
             "options.outer_lr: 0.2, was 0.1": {"outer_lr": 0.2},
             "options.seed: 1, was 0": {"draw": 1},
             "head": {"head": 0.1},

@@ -157,7 +157,15 @@ class HSFM(HeadMethod):
             )
         standard = self.scale == "standard"
         problem = pose(train_x, train_y, val_x, val_y, val_groups, train_groups, head, standard=standard)
-        given = {"rows": [train_x, train_y, val_x, val_y, val_groups, train_groups], "head": problem.head}
+        given = {
+            "training features": train_x,
+            "training labels": train_y,
+            "validation features": val_x,
+            "validation labels": val_y,
+            "validation groups": val_groups,
+            "training groups": train_groups,
+            "head": problem.head,
+        }
         with torch.no_grad(), Resume(checkpoint, {**given, "options": dict(self.options())}, kind="hsfm") as kept:
             run = _Run(self, problem)
             state = kept.load(map_location=problem.x.device)

@@ -96,7 +96,7 @@ def figures(found: Found) -> list[Figure]:
         banded(f"shortcut in {p:.0%} of validation", list(ARMS), [found.heads[p, arm].values("worst") for arm in ARMS])
         for p in p_vals
     ]
-    shown = [Figure("bar", "Drawn features: worst group by head", bars, "", "accuracy", y_range=(0.4, 1.0))]
+    shown = [Figure("bar", "Drawn features: worst group by head", bars, "", "accuracy", y_range=(0.0, 1.0))]
     bars = [
         banded(
             f"shortcut in {p:.0%} of training",
@@ -105,7 +105,7 @@ def figures(found: Found) -> list[Figure]:
         )
         for p, runs in found.dominoes.items()
     ]
-    return [*shown, Figure("bar", "Dominoes: worst group by head", bars, "", "accuracy", y_range=(0.4, 1.0))]
+    return [*shown, Figure("bar", "Dominoes: worst group by head", bars, "", "accuracy", y_range=(0.0, 1.0))]
 
 
 def summary(found: Found) -> str:
