@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import attacks
 import frames_beside
+import ordinal
 import others
 import sharpening
 import shrinking
@@ -30,6 +31,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": attacks.run,
     "attacks, against ART": toolbox.run,
     "corruptions": corruptions.run,
+    "ordinal": ordinal.run,
     "sharpening": sharpening.run,
     "frames": corruptions.frames,
     "frames beside peers": frames_beside.run,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -144,12 +146,14 @@ def require_classes(order: ClassOrder | None, logits: Tensor) -> None:
         raise InputError("logits", given=given, expected="one column a class")
 
 
-def at(p: Tensor, index: Tensor) -> Tensor:
+def at(columns: Sequence[Tensor], index: Tensor) -> Tensor:
     """The probability of each position's class; 0 where there is no such class.
 
     Args:
-        p: (N, K, *positions).
+        columns: K of (N, *positions).
         index: (N, *positions), possibly -1 or K.
     """
-    inside = (index >= 0) & (index < p.shape[1])
-    return p.gather(1, index.clamp(0, p.shape[1] - 1)[:, None])[:, 0].where(inside, 0)
+    found = torch.zeros_like(columns[0])
+    for k, column in enumerate(columns):
+        found = torch.where(index == k, column, found)
+    return found

@@ -48,6 +48,7 @@ class OrderedNeighborLoss(PixelTerm):
         if pairs not in ("mean", "sum"):
             raise InputError("pairs", given=repr(pairs), expected="'mean' or 'sum'")
         self.omega, self.pairs = omega, pairs
+        self.levelled = order.parents == tuple(range(-1, order.classes - 1))
         inner = [k for k, parent in enumerate(order.parents) if parent >= 0]
         outer = [order.parents[k] for k in inner]
         falls = 1.0 - 2.0 * order.inside[:, inner].float()  # of each true class: towards it where it lies inside
@@ -63,12 +64,21 @@ class OrderedNeighborLoss(PixelTerm):
     def values(self, z: Tensor, target: Tensor) -> Tensor:
         """The mean or the sum over the pairs."""
         p, device = z.softmax(1), z.device
+        if self.levelled:
+            return self._in_a_row(p, target)
         outer, inner = self.outer.to(device), self.inner.to(device)
         signs = self.signs.to(p)[target].movedim(-1, 1)
         costs = torch.relu(self.omega + signs * (p[:, inner] - p[:, outer])).where(signs != 0, 0)
         if self.pairs == "sum":
             return costs.sum(1)
         return costs.sum(1) / (signs != 0).sum(1).clamp_min(1)
+
+    def _in_a_row(self, p: Tensor, target: Tensor) -> Tensor:
+        """The same where each class is the parent of the next."""
+        rise = p.diff(dim=1)
+        outer = torch.arange(rise.shape[1], device=p.device).reshape(1, -1, *[1] * (p.ndim - 2))
+        costs = torch.relu(self.omega + torch.where(target[:, None] <= outer, rise, -rise)).sum(1)
+        return costs if self.pairs == "sum" else costs / rise.shape[1]
 
 
 class QuasiUnimodalLoss(PixelTerm):
@@ -95,11 +105,13 @@ class QuasiUnimodalLoss(PixelTerm):
 
     def values(self, z: Tensor, target: Tensor) -> Tensor:
         """The sum over the other classes."""
-        p = z.softmax(1)
-        apart = _apart(p, target)
-        below, here, above = (at(p, target + step)[:, None] for step in (-1, 0, 1))
-        anchor = torch.where(apart.abs() == 1, here, torch.where(apart < 0, below, above))
-        return torch.relu(self.omega + p - anchor).where(apart != 0, 0).sum(1)
+        columns = z.softmax(1).unbind(1)
+        below, here, above = (at(columns, target + step) for step in (-1, 0, 1))
+        total = torch.zeros_like(here)
+        for k, column in enumerate(columns):
+            anchor = torch.where(target > k + 1, below, torch.where(target < k - 1, above, here))
+            total = total + torch.relu(self.omega + column - anchor).where(target != k, 0)
+        return total
 
 
 def _apart(p: Tensor, target: Tensor) -> Tensor:
