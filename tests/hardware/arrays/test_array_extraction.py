@@ -240,5 +240,14 @@ def test_the_batch_is_where_the_layers_have_it(module, shape, samples):
     assert gemms_from_module(module, torch.rand(shape)).batch == samples
 
 
+def test_the_batch_of_inputs_by_keyword():
+    assert gemms_from_module(nn.LSTM(4, 3), {"input": torch.rand(7, 2, 4)}).batch == 2
+    packed = nn.utils.rnn.pack_sequence([torch.rand(n, 4) for n in (5, 3, 2)])
+    assert gemms_from_module(nn.LSTM(4, 3), {"input": packed}).batch == 3
+    x = torch.rand(7, 2, 4)
+    assert gemms_from_module(nn.MultiheadAttention(4, 2), {"query": x, "key": x, "value": x}).batch == 2
+    assert gemms_from_module(nn.TransformerEncoderLayer(4, 2, 8), x).batch == 2
+
+
 def test_the_batch_of_steps_that_come_first():
     assert gemms_from_module(Tokens(), torch.zeros(7, 2, dtype=torch.long)).batch == 2

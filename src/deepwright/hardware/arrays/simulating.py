@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -261,14 +260,25 @@ def fullest_lane(runs: list[tuple[int, int]], lanes: int) -> int:
     """
     loads = [0] * lanes
     for tiles, each in runs:
-        while tiles and loads[0] + each < max(loads):  # until the lanes are level to within a tile
-            heapq.heapreplace(loads, loads[0] + each)
-            tiles -= 1
-        rounds, rest = divmod(tiles, lanes)
-        loads.sort()
-        loads = [load + (rounds + (i < rest)) * each for i, load in enumerate(loads)]
-        heapq.heapify(loads)
+        start = _last_start(loads, tiles, each)
+        taken = [-(-max(0, start - load) // each) for load in loads]  # tiles that begin before
+        rest = tiles - sum(taken)  # begin at `start`, on lanes of their own
+        loads = sorted(load + n * each for load, n in zip(loads, taken))
+        loads = [load + (i < rest) * each for i, load in enumerate(loads)]
     return max(loads)
+
+
+def _last_start(loads: list[int], tiles: int, each: int) -> int:
+    """The latest cycle before which no more than so many tiles begin, where lanes take tiles without a pause."""
+    low = min(loads)
+    high = low + tiles * each + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if sum(-(-(middle - load) // each) for load in loads if load < middle) <= tiles:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def _joules(unit: list[GEMM], cost: _Cost, given: Conditions) -> float:
