@@ -106,6 +106,7 @@ def simulate_under(
     require_array(array)
     require_conditions(conditions)
     found, element, rates = require_gemms(gemms), conditions.element(gemms), conditions.rates(array.clock_hz)
+    conditions = conditions.of_width(element)
     units = _units(found) if conditions.concurrent else [[g] for g in found]
     known: dict[tuple[object, ...], _Cost] = {}
     rows = []
