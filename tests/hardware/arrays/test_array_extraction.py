@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deepwright.compress.counting import cost
 from deepwright.compress.counting.products import formulas
 from deepwright.core.errors import InputError
-from deepwright.hardware import SISA, gemms_from_module, simulate
+from deepwright.hardware import SISA, EnergyModel, gemms_from_module, simulate
 
 
 def counted(module, *inputs):
@@ -155,7 +155,7 @@ def test_a_failure_leaves_no_trace():
 def test_bytes_are_the_weights(dtype, element):
     found = gemms_from_module(nn.Linear(7, 5).to(dtype), torch.randn(2, 7))
     assert found.bytes_per_element == element
-    assert simulate(found, SISA).bytes_per_element == element
+    assert simulate(found, SISA, energy=EnergyModel(element=element)).bytes_per_element == element
     assert simulate(found, SISA, bytes_per_element=1).bytes_per_element == 1
 
 

@@ -70,7 +70,7 @@ def simulate(
         gemms: in order; those of one group don't depend on each other.
         array: one array, pods of them, slabs, or one that reshapes.
         policy: how slabs are fused; see `Conditions`, which has this and what follows.
-        energy: joules; the defaults of `EnergyModel` where None.
+        energy: joules; the defaults of `EnergyModel` where None. They become those of the elements' width.
         bandwidth: bytes a second of DRAM; None: it never binds.
         buffer_bandwidth: bytes a cycle of the buffers; None: they never bind.
         bytes_per_element: None takes the weights' of a `Workload`, else 1.
@@ -79,7 +79,7 @@ def simulate(
 
     Raises:
         InputError: no product, unknown words, bandwidths that aren't above 0; with `concurrent`, a group whose products
-            differ in M or count.
+            differ in M or count; elements of another width than 1, 2 or 4 bytes without joules of that width.
     """
     given = Conditions(
         policy,
