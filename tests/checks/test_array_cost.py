@@ -1,12 +1,14 @@
 """What an audit says of systolic arrays: the layers that waste most, and the batch that wouldn't."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
 
 from deepwright.checks.array_cost import array_cost
 from deepwright.core.errors import InputError
-from deepwright.hardware import TPU_V4, at_batch, gemms_from_module, simulate
+from deepwright.hardware import TPU_V4, AreaModel, SystolicArray, at_batch, gemms_from_module, simulate
 
 
 class Tokens(nn.Module):
@@ -96,3 +98,35 @@ def test_sizes_out_of_proportion_are_told_at_one_batch():
     found = array_cost(Beside(), torch.zeros(1, 8))
     assert len(found.tables) == 1
     assert found.tables[0].column("inputs at once") == [None]
+
+
+def small_cnn():
+    layers = [nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(64, 10)), torch.zeros(1, 3, 32, 32)
+
+
+def mlp():
+    return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10)), torch.zeros(1, 784)
+
+
+@pytest.mark.parametrize("make", [mlp, small_cnn])
+def test_a_shape_is_advised_within_the_squares_area(make):
+    """And its cycles are those that a simulation counts on the same buffers."""
+    model, x = make()
+    words = array_cost(model, x).words
+    said = re.search(r"cycle from the buffers, (\d+) x (\d+)(?: in (\d+) slabs)? takes the fewest, ([\d,]+)", words)
+    rows, cols, slabs = (int(n or 1) for n in said.groups()[:3])
+    array = SystolicArray(rows, cols, slabs=slabs)
+    assert 0.8 * AreaModel().area(TPU_V4) < AreaModel().area(array) <= AreaModel().area(TPU_V4)
+    work = gemms_from_module(model, x, bytes_per_element=1)
+    ours, square = (simulate(work, a, buffer_bandwidth=1152).cycles for a in (array, TPU_V4))
+    assert ours == int(said[4].replace(",", ""))
+    assert ours <= 0.95 * square
+    assert "(5.0% more area)" in words
+
+
+def test_a_gain_that_is_small_is_not_said():
+    """Rows, columns and sums that the square fits: another shape gains less than a twentieth."""
+    words = array_cost(nn.Linear(4096, 1024), torch.zeros(1, 128, 4096)).words
+    assert "cycles for one input" in words
+    assert "fewest" not in words

@@ -7,16 +7,31 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
 from deepwright.core.results import Cell, Table
-from deepwright.hardware import SISA, TPU_V4, Workload, at_batch, explore, gemms_from_module, simulate
+from deepwright.hardware import (
+    SISA,
+    TPU_V4,
+    AreaModel,
+    Conditions,
+    Workload,
+    at_batch,
+    explore,
+    gemms_from_module,
+    simulate,
+)
+from deepwright.hardware.arrays.simulating import simulate_under
 from deepwright.nets import fixed_batch
 
 _AT_ONCE = (1, 4, 16, 64, 256)
 _MOST = 5
+_BUFFERS = 1152  # bytes a cycle, which eight slabs of 8 bits take
+_WORTH = 0.05  # fewer cycles than that aren't worth another shape
+AREA = AreaModel()
 
 
 @dataclass(frozen=True)
@@ -49,14 +64,10 @@ def array_cost(model: nn.Module, x: Tensor) -> ArrayCost:
         return ArrayCost(f"On systolic arrays nothing is said: {error.what}, {error.given}.", {}, [])
     one = passes[0]
     whole, slabs = (simulate(one, array, bytes_per_element=1) for array in (TPU_V4, SISA))
-    shape = explore(one, TPU_V4.pes)
-    best = int(shape.front[0])
-    pieces = int(shape.slabs[best])
-    form = f"{shape.rows[best]} x {shape.cols[best]}" + f" in {pieces} slabs" * (pieces > 1)
     words = (
         f"An array of 128 x 128 would take {whole.cycles:,} cycles for {_inputs(one.batch)} and multiply in "
-        f"{whole.utilisation:.1%} of its elements' time, in eight slabs {slabs.cycles:,}; of the same size, {form} "
-        f"takes the fewest, {int(shape.cycles[best]):,}."
+        f"{whole.utilisation:.1%} of its elements' time, in eight slabs ({AREA.overhead(SISA):.1%} more area) "
+        f"{slabs.cycles:,}.{_shape(one)}"
     )
     if one.unmapped:
         words += f" Not mapped: {', '.join(one.unmapped)}."
@@ -66,6 +77,35 @@ def array_cost(model: nn.Module, x: Tensor) -> ArrayCost:
     return ArrayCost(
         words, {"array_cycles": ceil(whole.cycles / (one.batch or 1)), "array_utilisation": whole.utilisation}, tables
     )
+
+
+def _shape(work: Workload) -> str:
+    """The shape within the square's area that takes the fewest cycles on the same buffers, where that is worth saying.
+
+    Slabs are never slower, so they pay here for what they take: every number of them that fits is tried.
+    """
+    given = Conditions(buffer_bandwidth=_BUFFERS, bytes_per_element=1)
+    room, before = AREA.area(TPU_V4), simulate_under(work, TPU_V4, given).cycles
+    numbers = [2**i for i in range(TPU_V4.pes.bit_length())]
+    sides = {(rows, cols) for cols in numbers for k in numbers if (rows := _highest(cols, k, room))}
+    found = explore(work, TPU_V4.pes, numbers, sorted(sides), given, AREA)
+    cycles = np.where(found.area <= room, found.cycles.astype(float), np.inf)
+    best = int(cycles.argmin())
+    if cycles[best] > (1 - _WORTH) * before:
+        return ""
+    pieces = int(found.slabs[best])
+    form = f"{found.rows[best]} x {found.cols[best]}" + f" in {pieces} slabs" * (pieces > 1)
+    return (
+        f" Of shapes within its area, with {_BUFFERS:,} bytes a cycle from the buffers, {form} takes the fewest, "
+        f"{int(found.cycles[best]):,}: {1 - cycles[best] / before:.0%} fewer than the square."
+    )
+
+
+def _highest(cols: int, slabs: int, room: float) -> int:
+    """The most rows in so many slabs that the area and the elements of the square allow; 0 where none do."""
+    fixed = float(AREA.of(0, cols, slabs))
+    rows = min((room - fixed) / float(AREA.of(1, cols, slabs) - fixed), TPU_V4.pes / cols)
+    return max(0, int(rows) // slabs * slabs)
 
 
 def _passes(model: nn.Module, x: Tensor) -> list[Workload]:

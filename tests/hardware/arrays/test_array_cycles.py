@@ -18,6 +18,7 @@ from deepwright.hardware import (
     redas_like,
     simulate,
 )
+from deepwright.hardware.arrays.array import divisors
 from deepwright.hardware.arrays.simulating import fullest_lane
 from deepwright.hardware.arrays.timing import cycles_of, fold, sizes_of
 
@@ -182,6 +183,15 @@ def test_the_fullest_lane_is_that_of_a_plain_queue():
             for _ in range(tiles):
                 loads[loads.index(min(loads))] += each
         assert fullest_lane(runs, lanes) == max(loads)
+
+
+def test_lanes_and_divisors_are_counted_at_any_size():
+    """A queue of 10^18 tiles, and the divisors of 2^40, at once: neither is walked one by one."""
+    assert fullest_lane([(1, 10**18 - 1), (10**18, 1)], 3) == 10**18 - 1
+    assert fullest_lane([(1, 10**18 - 1), (10**18, 3)], 2) == 10**18 - 1 + 3 * 333_333_333_333_333_334
+    assert divisors(2**40) == tuple(2**i for i in range(41))
+    for n in range(1, 200):
+        assert divisors(n) == tuple(d for d in range(1, n + 1) if n % d == 0)
 
 
 def test_copies_side_by_side_are_not_layers():

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deepwright.compress.counting import cost
 from deepwright.compress.counting.products import formulas
 from deepwright.core.errors import InputError
-from deepwright.hardware import SISA, gemms_from_module, simulate
+from deepwright.hardware import SISA, EnergyModel, gemms_from_module, simulate
 
 
 def counted(module, *inputs):
@@ -155,7 +155,7 @@ def test_a_failure_leaves_no_trace():
 def test_bytes_are_the_weights(dtype, element):
     found = gemms_from_module(nn.Linear(7, 5).to(dtype), torch.randn(2, 7))
     assert found.bytes_per_element == element
-    assert simulate(found, SISA).bytes_per_element == element
+    assert simulate(found, SISA, energy=EnergyModel(element=element)).bytes_per_element == element
     assert simulate(found, SISA, bytes_per_element=1).bytes_per_element == 1
 
 
@@ -238,6 +238,15 @@ class Scaled(nn.Module):
 )
 def test_the_batch_is_where_the_layers_have_it(module, shape, samples):
     assert gemms_from_module(module, torch.rand(shape)).batch == samples
+
+
+def test_the_batch_of_inputs_by_keyword():
+    assert gemms_from_module(nn.LSTM(4, 3), {"input": torch.rand(7, 2, 4)}).batch == 2
+    packed = nn.utils.rnn.pack_sequence([torch.rand(n, 4) for n in (5, 3, 2)])
+    assert gemms_from_module(nn.LSTM(4, 3), {"input": packed}).batch == 3
+    x = torch.rand(7, 2, 4)
+    assert gemms_from_module(nn.MultiheadAttention(4, 2), {"query": x, "key": x, "value": x}).batch == 2
+    assert gemms_from_module(nn.TransformerEncoderLayer(4, 2, 8), x).batch == 2
 
 
 def test_the_batch_of_steps_that_come_first():

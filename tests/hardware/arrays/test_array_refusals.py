@@ -108,6 +108,12 @@ def test_constants_of_energy(word, value):
         EnergyModel(**{word: value})
 
 
+@pytest.mark.parametrize("words", [{"include_dram": "no"}, {"include_dram": 1}, {"element": 0}, {"element": 2.0}])
+def test_words_and_widths_of_energy(words):
+    with pytest.raises(InputError, match=next(iter(words))):
+        EnergyModel(**words)
+
+
 @pytest.mark.parametrize("call", [AreaModel, EnergyModel])
 def test_models_of_what_a_cell_takes(call):
     with pytest.raises(InputError):
@@ -178,7 +184,14 @@ def test_what_cannot_be_done(call):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Layer, M, N, K,\n", "Layer, M, N, K,\na, 1, 2,\n", "Layer, M, N, K,\na, 1, -2, 3,\n", "a, 1, 2, 3,\nb, 1, 2, 3,\n"]
+    "text",
+    [
+        "",
+        "Layer, M, N, K,\n",
+        "Layer, M, N, K,\na, 1, 2,\n",
+        "Layer, M, N, K,\na, 1, -2, 3,\n",
+        "a, 1, 2, 3,\nb, 1, 2, 3,\n",
+    ],
 )
 def test_files_of_something_else(text, tmp_path):
     path = tmp_path / "net.csv"

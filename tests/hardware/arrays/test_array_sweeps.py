@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from deepwright.core.errors import InputError
 from deepwright.hardware import (
     ARRAYS,
     GEMM,
@@ -17,6 +18,7 @@ from deepwright.hardware import (
     Conditions,
     EnergyModel,
     SystolicArray,
+    Workload,
     compare,
     explore,
     filling,
@@ -193,3 +195,29 @@ def test_the_header_says_what_the_columns_are(header, tmp_path):
 def test_one_product_and_names_of_blanks_are_written(tmp_path):
     assert read_topology(write_topology(GEMM(1, 2, 3), tmp_path / "one.csv")) == [GEMM(1, 2, 3, name="product 0")]
     assert read_topology(write_topology([GEMM(4, 2, 3, name="  ")], tmp_path / "two.csv"))[0].M == 4
+
+
+WIDTHS = {1: 0.10, 2: 0.21 + 0.38, 4: 1.31 + 0.38}  # pJ of a product and a sum at 7 nm
+
+
+@pytest.mark.parametrize("element", WIDTHS)
+def test_joules_are_of_the_elements_width(element):
+    """Multiplications of int8, bfloat16 and float32 as published, elements' power in proportion."""
+    work = Workload([GEMM(16, 896, 640)], bytes_per_element=element)
+    report, narrow = simulate(work, SISA), simulate(work, SISA, bytes_per_element=1)
+    assert report.energy["mac"] == pytest.approx(WIDTHS[element] * 1e-12 * report.macs)
+    assert report.energy["pe"] == pytest.approx(narrow.energy["pe"] * WIDTHS[element] / 0.10)
+    assert compare(work, {"SISA": SISA}).reports["SISA"].energy == report.energy
+    assert totals([work], SISA, Conditions()).joules[0] == pytest.approx(report.joules)
+    explored = explore(work, shapes=[(128, 128)], slabs=[8])
+    assert explored.joules[0] == pytest.approx(report.joules)
+
+
+def test_joules_of_other_widths_are_asked_for():
+    work = Workload([GEMM(16, 896, 640)], bytes_per_element=8)
+    for call in (lambda: simulate(work, SISA), lambda: compare(work), lambda: explore(work)):
+        with pytest.raises(InputError, match="energy"):
+            call()
+    own = EnergyModel(mac=7e-12, pe=1e-12, element=8)
+    assert simulate(work, SISA, energy=own).energy["mac"] == pytest.approx(7e-12 * work.macs)
+    assert EnergyModel(mac=0.59e-12, element=2).at(1).mac == pytest.approx(0.10e-12)

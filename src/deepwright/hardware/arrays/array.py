@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isqrt
 from typing import Any
 
 from deepwright.core.errors import InputError, unknown_name
@@ -184,7 +185,8 @@ def divisors(n: int) -> tuple[int, ...]:
     Args:
         n: from 1 on.
     """
-    return tuple(d for d in range(1, n + 1) if n % d == 0)
+    small = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
+    return tuple(sorted({*small, *(n // d for d in small)}))
 
 
 TPU_V4 = SystolicArray()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isinf
 
@@ -25,7 +25,7 @@ class Conditions:
         policy: how many slabs are fused, product by product: "by_height" (the fewest that are as high as M, the paper's
             three modes), "min_cycles", "min_edp" (of each product, which isn't the smallest for their sum). Ties go to
             more fused slabs, which stream weights fewer times.
-        energy: joules.
+        energy: joules, which become those of the elements' width (`EnergyModel.at`).
         bandwidth: bytes a second of DRAM (`HBM` is 1.2e12); None or infinity: it never binds.
         buffer_bandwidth: bytes a cycle of the on-chip buffers; None or infinity: they never bind.
         bytes_per_element: of A, B and the requantised C; None takes the weights' of a `Workload`, else 1.
@@ -85,6 +85,15 @@ class Conditions:
             gemms: products, which may know what their weights take.
         """
         return self.bytes_per_element or int(getattr(gemms, "bytes_per_element", 1))
+
+    def of_width(self, element: int) -> Conditions:
+        """The same with joules of operands of that width.
+
+        Args:
+            element: bytes of an operand.
+        """
+        energy = self.energy.at(element)
+        return self if energy is self.energy else replace(self, energy=energy)
 
 
 def require_conditions(conditions: object) -> Conditions:

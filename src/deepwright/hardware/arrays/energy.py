@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from deepwright.core.requirements import require_number
+from deepwright.core.errors import InputError
+from deepwright.core.requirements import require_number, require_whole
+
+_MACS = {1: 0.10e-12, 2: 0.59e-12, 4: 1.69e-12}
+"""By bytes of an operand, at 7 nm (Jouppi et al., ISCA 2021): int8 0.07 + 0.03 pJ, bfloat16 0.21 + 0.38, float32
+1.31 + 0.38, a multiplication and an addition of 32 bits each."""
 
 
 @dataclass(frozen=True)
@@ -13,7 +18,8 @@ class EnergyModel:
     """E = e_mac MACs + e_pe (powered + gate_leak gated PE-cycles) + e_buf buffer bytes + e_dram DRAM bytes.
 
     The numbers are of a 7 nm process with 8-bit operands, and `pe` is calibrated so that the paper's headline (8.52
-    times as fast, 93 % less energy times delay) can be met: what follows from it is no evidence for that.
+    times as fast, 93 % less energy times delay) can be met: what follows from it is no evidence for that. Products of
+    wider elements are counted with `at`: as bfloat16 where they take two bytes, as float32 where they take four.
 
     Attributes:
         mac: joules of a multiply-accumulate (multiplication 0.07 pJ, addition of 32 bits 0.03 pJ).
@@ -22,9 +28,10 @@ class EnergyModel:
         dram: of a byte of off-chip memory.
         gate_leak: share of `pe` that a gated element still takes.
         include_dram: whether off-chip memory is counted: arrays of one size move the same bytes.
+        element: bytes of the operands that `mac` and `pe` are of.
 
     Raises:
-        InputError: a negative or no number.
+        InputError: a negative or no number; `include_dram` that isn't True or False.
     """
 
     mac: float = 0.10e-12
@@ -33,10 +40,32 @@ class EnergyModel:
     dram: float = 31e-12
     gate_leak: float = 0.0
     include_dram: bool = False
+    element: int = 1
 
     def __post_init__(self) -> None:
         numbers = {word: getattr(self, word) for word in ("mac", "pe", "buffer", "dram", "gate_leak")}
         require_number(0, **numbers)
+        require_whole(1, element=self.element)
+        if not isinstance(self.include_dram, bool):
+            raise InputError("include_dram", given=f"{self.include_dram!r:.60}", expected="True or False")
+
+    def at(self, element: int) -> EnergyModel:
+        """The same process with operands of another width: `mac` by published figures, and `pe` in proportion to it.
+
+        Args:
+            element: bytes of an operand.
+
+        Raises:
+            InputError: a width of which no figure is known, where the energy depends on it.
+        """
+        if element == self.element or self.mac == self.pe == 0:
+            return self
+        if element not in _MACS or self.element not in _MACS:
+            given = f"elements of {element} bytes, and joules of operands of {self.element}"
+            hint = f"give energy=EnergyModel(mac=..., pe=..., element={element}), or bytes_per_element="
+            raise InputError("energy", given=given, expected="1, 2 or 4 bytes, or joules of that width", hint=hint)
+        ratio = _MACS[element] / _MACS[self.element]
+        return replace(self, mac=self.mac * ratio, pe=self.pe * ratio, element=element)
 
     def parts(self, macs: Any, powered: Any, gated: Any, buffer_bytes: Any, dram_bytes: Any) -> tuple[Any, ...]:
         """Joules of (MACs, PEs, buffers, DRAM), of numbers or NumPy arrays.

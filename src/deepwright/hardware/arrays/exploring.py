@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,8 @@ def explore(
     """
     found = require_gemms(gemms)
     require_whole(1, pe_budget=pe_budget)
-    require_conditions(conditions)
+    element = require_conditions(conditions).element(gemms)
+    conditions = replace(conditions, bytes_per_element=element).of_width(element)
     listed: dict[str, object] = {"slabs": slabs, "shapes": shapes or ()}
     for words, value in listed.items():
         if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):

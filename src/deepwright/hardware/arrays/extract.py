@@ -95,7 +95,7 @@ def _arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 def _batch(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor | None, int]:
     """The tensor that tells the batch, and the samples in it where they come first."""
     tensors = [t for t in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
-    packed = [p for p in args if isinstance(p, PackedSequence)]
+    packed = [p for p in (*args, *kwargs.values()) if isinstance(p, PackedSequence)]
     if not tensors and not packed:
         raise InputError("example_inputs", given="no tensor", expected="a tensor, or a tuple or dict of inputs")
     if any(t.numel() == 0 for t in tensors):
@@ -184,7 +184,8 @@ class _Watch(Others):
             def enter(called: nn.Module, args: Any, kwargs: Any) -> None:
                 self._inside.append(name)
                 if self.samples is None and self._shape is not None:
-                    self.samples = _samples(called, args[0] if args else None, self._shape)
+                    first = args[0] if args else kwargs.get("input", kwargs.get("query"))
+                    self.samples = _samples(called, first, self._shape)
                 if isinstance(called, _RECURRENT):
                     if not self._recurrent:
                         self.gemms += recurrent_gemms(called, args[0] if args else kwargs["input"], name)

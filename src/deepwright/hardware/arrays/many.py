@@ -120,6 +120,7 @@ def _each(
     sizes: list[tuple[int, int, int]], array: SystolicArray | ReshapingArray, given: Conditions, element: int
 ) -> _Each:
     """Each product at its best fusion, or in its best form."""
+    given = given.of_width(element)
     if isinstance(array, SystolicArray):
         return _on_shape(sizes, sizes_of(array), array, given, element)
     found = [_on_shape(sizes, sizes_of(form), form, given, element) for form in array.forms]

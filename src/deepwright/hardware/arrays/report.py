@@ -184,7 +184,8 @@ class Report:
         all_of_it: list[Cell] = ["all", "", "", "", None, "", self.cycles, self.utilisation, None, self.joules]
         batch = "" if self.batch is None else f"a batch of {self.batch}: "
         missing = f"; not mapped: {', '.join(self.unmapped)}" if self.unmapped else ""
-        words = f"{batch}products on {self.pes:,} PEs, {self.bytes_per_element} byte(s) an element{missing}"
+        width = f"{self.bytes_per_element} byte(s) an element, and joules of that width"
+        words = f"{batch}products on {self.pes:,} PEs, {width}{missing}"
         return Table(columns, [*rows, [*all_of_it, self.bound]], words)
 
     def to_dict(self) -> dict[str, Any]:

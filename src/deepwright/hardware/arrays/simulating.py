@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -71,7 +70,7 @@ def simulate(
         gemms: in order; those of one group don't depend on each other.
         array: one array, pods of them, slabs, or one that reshapes.
         policy: how slabs are fused; see `Conditions`, which has this and what follows.
-        energy: joules; the defaults of `EnergyModel` where None.
+        energy: joules; the defaults of `EnergyModel` where None. They become those of the elements' width.
         bandwidth: bytes a second of DRAM; None: it never binds.
         buffer_bandwidth: bytes a cycle of the buffers; None: they never bind.
         bytes_per_element: None takes the weights' of a `Workload`, else 1.
@@ -80,7 +79,7 @@ def simulate(
 
     Raises:
         InputError: no product, unknown words, bandwidths that aren't above 0; with `concurrent`, a group whose products
-            differ in M or count.
+            differ in M or count; elements of another width than 1, 2 or 4 bytes without joules of that width.
     """
     given = Conditions(
         policy,
@@ -107,6 +106,7 @@ def simulate_under(
     require_array(array)
     require_conditions(conditions)
     found, element, rates = require_gemms(gemms), conditions.element(gemms), conditions.rates(array.clock_hz)
+    conditions = conditions.of_width(element)
     units = _units(found) if conditions.concurrent else [[g] for g in found]
     known: dict[tuple[object, ...], _Cost] = {}
     rows = []
@@ -261,14 +261,25 @@ def fullest_lane(runs: list[tuple[int, int]], lanes: int) -> int:
     """
     loads = [0] * lanes
     for tiles, each in runs:
-        while tiles and loads[0] + each < max(loads):  # until the lanes are level to within a tile
-            heapq.heapreplace(loads, loads[0] + each)
-            tiles -= 1
-        rounds, rest = divmod(tiles, lanes)
-        loads.sort()
-        loads = [load + (rounds + (i < rest)) * each for i, load in enumerate(loads)]
-        heapq.heapify(loads)
+        start = _last_start(loads, tiles, each)
+        taken = [-(-max(0, start - load) // each) for load in loads]  # tiles that begin before
+        rest = tiles - sum(taken)  # begin at `start`, on lanes of their own
+        loads = sorted(load + n * each for load, n in zip(loads, taken))
+        loads = [load + (i < rest) * each for i, load in enumerate(loads)]
     return max(loads)
+
+
+def _last_start(loads: list[int], tiles: int, each: int) -> int:
+    """The latest cycle before which no more than so many tiles begin, where lanes take tiles without a pause."""
+    low = min(loads)
+    high = low + tiles * each + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if sum(-(-(middle - load) // each) for load in loads if load < middle) <= tiles:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def _joules(unit: list[GEMM], cost: _Cost, given: Conditions) -> float:
