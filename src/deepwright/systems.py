@@ -250,6 +250,7 @@ SYSTEMS: tuple[System, ...] = (
             "compression",
         ),
         study="weightless",
+        missing="recipes of the paper's data sets; streams that drift; files of counts",
     ),
     System(
         "sisa",

@@ -93,13 +93,14 @@ class WeightlessClassifier(ClassifierMixin, BaseEstimator):
         return hasattr(self, "mapping_")
 
 
-def held_out(labels: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+def held_out(labels: np.ndarray, share: float, rng: np.random.Generator, least: int = 0) -> np.ndarray:
     """Which samples to keep for validation: this share of each class, rounded down, none of a class with one sample.
 
     Args:
         labels: places among the classes.
         share: of each class.
         rng: draws them.
+        least: of each class with two samples or more, at least so many (0 or 1).
 
     Returns:
         A mask, (samples,).
@@ -107,5 +108,6 @@ def held_out(labels: np.ndarray, share: float, rng: np.random.Generator) -> np.n
     mask = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
-        mask[rng.permutation(own)[: int(share * len(own))]] = True
+        count = max(int(share * len(own)), least if len(own) > 1 else 0)
+        mask[rng.permutation(own)[:count]] = True
     return mask

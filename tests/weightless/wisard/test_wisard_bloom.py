@@ -104,7 +104,7 @@ def test_bad_options_of_filters_are_refused(options, said):
 
 def test_filters_need_samples():
     bits, y = digits()
-    with pytest.raises(InputError, match="10 of some class"):
+    with pytest.raises(InputError, match="2 of some class"):
         BTHOWeN().fit(bits[:9], y[:9])
     with pytest.raises(NotFittedError):
         print(BTHOWeN().nbytes)

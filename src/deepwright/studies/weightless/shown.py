@@ -43,6 +43,8 @@ LIMITS = (
     "argmax aren't in them.",
     "The sizes that counting needs were looked up on the test digits, which favours it; those of automata were chosen "
     "on validation.",
+    "Most arms chose eight uses of a pixel, and BTHOWeN 4,096 entries, the most that were tried: more may be better "
+    "still.",
     "DWN and ULEEN had eight epochs and few settings: longer, with larger layers and thermometer codes they may be "
     "better than shown. A mapping that is learnt has to be stored, where one that is drawn can be drawn again.",
     "Tsetlin machines aren't arms here: benchmarks/weightless_speed.py measures them where they are installed.",

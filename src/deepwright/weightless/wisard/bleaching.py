@@ -28,8 +28,8 @@ class BleachingWiSARD(WiSARD):
     Args:
         n_inputs: bits that a table reads, n, 1..16; up to 32 with `tables="hashed"`.
         n_luts: tables of each class, L.
-        search: `validation`: the smallest of the best b for a tenth of each class that was held out, among the counts
-            that there are (512 of them, spaced by their ratio, where there are more); then all samples are counted.
+        search: `validation`: the smallest of the best b for a tenth of each class (one at least) that was held out, among the
+            counts there are (512, spaced by their ratio, where there are more); then all samples are counted.
             `authors`: of the first 1000 training samples, each offers the largest b at which the largest class sum is
             still what it is at b = 0; the smallest of those best on these very samples. `per_sample`: at prediction, b
             is raised until one class is ahead.
@@ -78,9 +78,11 @@ class BleachingWiSARD(WiSARD):
             self._count(bits, truth)
             self.bleach_ = self._by_authors(bits[:1000], truth[:1000]) if self.search == "authors" else 0
             return self
-        kept = held_out(truth, 0.1, np.random.default_rng(derive_seed("weightless held out", seed=self.seed_)))
+        kept = held_out(truth, 0.1, np.random.default_rng(derive_seed("weightless held out", seed=self.seed_)), 1)
         if not kept.any():
-            raise InputError("search='validation'", given=f"{len(bits)} samples", expected="10 of some class, at least")
+            raise InputError("search='validation'", given=f"{len(bits)} samples", expected="2 of some class, at least")
+        if kept.sum() < 10:
+            warnings.warn(f"b is chosen on {kept.sum()} samples only", UserWarning, stacklevel=2)
         if len(np.unique(truth[kept])) < len(np.unique(truth)):
             warnings.warn("a class is absent from the samples by which b is chosen", UserWarning, stacklevel=2)
         self._count(bits[~kept], truth[~kept])

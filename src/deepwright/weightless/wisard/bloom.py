@@ -23,7 +23,7 @@ class BTHOWeN(WeightlessClassifier):
 
     A hash is of the H3 family: the exclusive or of one random word for each input bit that is 1; all filters share it.
     A sample raises the smallest of its counters (all that are equal). A table votes where its smallest counter is above
-    b; b is chosen on a tenth of each class that was held out, which is counted afterwards. Then only the bits
+    b; b is chosen on a tenth of each class (one sample at least), held out and counted afterwards. Then only the bits
     [count > b] are needed. Give it bits of `Booleanizer("gaussian_thermometer")`.
 
     Args:
@@ -130,9 +130,11 @@ class BTHOWeN(WeightlessClassifier):
 
     def _count_and_bleach(self, bits: np.ndarray, truth: np.ndarray) -> None:
         rng = np.random.default_rng(derive_seed("weightless held out", seed=self.seed_))
-        kept = held_out(truth, 0.1, rng)
+        kept = held_out(truth, 0.1, rng, least=1)
         if not kept.any():
-            raise InputError("BTHOWeN", given=f"{len(bits)} samples", expected="10 of some class, at least")
+            raise InputError("BTHOWeN", given=f"{len(bits)} samples", expected="2 of some class, at least")
+        if kept.sum() < 10:
+            warnings.warn(f"b is chosen on {kept.sum()} samples only", UserWarning, stacklevel=3)
         if len(np.unique(truth[kept])) < len(np.unique(truth)):
             warnings.warn("a class is absent from the samples by which b is chosen", UserWarning, stacklevel=3)
         self._count(bits[~kept], truth[~kept])
