@@ -17,7 +17,7 @@ from deepwright.core.errors import InputError, NotFittedError
 from deepwright.core.requirements import require_within
 from deepwright.core.results import Table
 from deepwright.core.statistics import Interval, mean_interval, paired_permutation
-from deepwright.ood.roast.cohort import Cohort, attack_cohort
+from deepwright.ood.roast.cohort import Cohort, Part, attack_cohort
 from deepwright.ood.roast.density import KNNDetector
 from deepwright.ood.roast.exposure import OutlierExposure
 from deepwright.ood.roast.regimes import Regime, Setup, View, own_regimes, run_regime
@@ -43,7 +43,9 @@ class CrossValidation:
     rate: float
 
 
-def cross_validate(cohort: Cohort, ids: list[Any], setup: Setup, rate: float = 0.05) -> CrossValidation:
+def cross_validate(
+    cohort: Cohort, ids: list[Any], setup: Setup, rate: float = 0.05, scored: Mapping[Any, Part] | None = None
+) -> CrossValidation:
     """Leave one entity out: is it better watched by a detector of the selected others, or by one of all others?
 
     Only the earlier parts are looked at. Both arms get one threshold each, at which the same share of all entities'
@@ -54,6 +56,7 @@ def cross_validate(cohort: Cohort, ids: list[Any], setup: Setup, rate: float = 0
         ids: the selected.
         setup: of the detectors.
         rate: of false alarms.
+        scored: windows of each entity that was left out; by default those that others learn from.
 
     Raises:
         InputError: fewer than two selected.
@@ -62,7 +65,7 @@ def cross_validate(cohort: Cohort, ids: list[Any], setup: Setup, rate: float = 0
         raise InputError("selected entities", given=len(ids), expected="2 or more to leave one out")
     arms: tuple[dict[Any, Regime], dict[Any, Regime]] = ({}, {})
     for name in cohort.train:
-        here = replace(cohort, test={name: cohort.train[name]})
+        here = replace(cohort, test={name: (cohort.train if scored is None else scored)[name]})
         for arm, chosen in zip(arms, (ids, list(cohort.train)), strict=True):
             arm[name] = run_regime(here, [other for other in chosen if other != name], setup)
     selected, everybody = (_joined(arm).at_rate(rate) for arm in arms)

@@ -41,7 +41,7 @@ def _selection(runs: Runs, kind: str) -> list[Claim]:
             f"{kind}: recall at one rate of false alarms, all less the less vulnerable",
             _less(runs, "even", ALL, LESS),
             0.03,
-        ).because("Both see as much at that rate.", REGIMES_SHOWN),
+        ).because("Cohorts differ by as much as the bar: at that rate both see little.", REGIMES_SHOWN),
         Claim.at_most(
             f"{kind}: AUROC on the kept, difference of the two",
             [abs(gap) for gap in _less(runs, "auroc kept", ALL, LESS)],
@@ -54,9 +54,11 @@ def _selection(runs: Runs, kind: str) -> list[Claim]:
         ).because(far, REGIMES_SHOWN),
         Claim.at_least(
             f"{kind}: share of the fit's time that selection saves",
-            [1 - a / b for a, b in zip(runs.values(measured(LESS, "seconds")), runs.values(measured(ALL, "seconds")))],
+            1 - runs.mean(measured(LESS, "seconds")) / runs.mean(measured(ALL, "seconds")),
             0.4,
+            n=len(runs),
             timing=True,
+            basis="seeds; mean times of the fits",
         ).because("Fits of this size take milliseconds.", REGIMES_SHOWN),
     ]
 
@@ -73,7 +75,7 @@ def _thresholds(runs: Runs) -> list[Claim]:
             f"{DEFAULT}: false alarms with a threshold per entity (nominal 0.05)",
             runs.values(measured(EACH, "false alarms")),
             0.08,
-        ).because("The later part isn't as the earlier one was.", REGIMES_SHOWN),
+        ).because("The later part isn't as the earlier one was, in some cohorts more than in others.", REGIMES_SHOWN),
         *(
             Claim.at_most(f"{DEFAULT}: AUROC of {name}", runs.values(measured(name, "auroc")), 0.65).because(
                 "Attacked windows that are fitted unlabelled become neighbours, by less than that bar asks.",
@@ -95,7 +97,7 @@ def _choices(found: dict[str, Runs]) -> list[Claim]:
         Claim.at_most(
             f"{DEFAULT}: cohorts in which leaving out one by one accepts the selection",
             found[DEFAULT].values(inside("cv", "accepted")),
-            0.0,
+            0.2,
         ).because("Its interval lies above 0 in some.", CHOICES_SHOWN),
         Claim.at_most(
             f"{OVERLAP}: steady entities that the severity selection keeps", found[OVERLAP].values("steady kept"), 0.5
@@ -109,7 +111,7 @@ def _choices(found: dict[str, Runs]) -> list[Claim]:
             f"{OVERLAP}: recall at their own thresholds, less vulnerable less all",
             _less(found[OVERLAP], "recall", LESS, ALL),
             0.0,
-        ).because("The wrong half is wide enough for all.", REGIMES_SHOWN),
+        ).because("How much the wrong half alarms at its own threshold moves from cohort to cohort.", REGIMES_SHOWN),
         Claim.at_least(f"{SECRET}: AUROC, less vulnerable less all", _less(secret, "auroc", LESS, ALL), 0.0).because(
             "Windows that are attacked in secret are neighbours of few others.", REGIMES_SHOWN
         ),
@@ -118,7 +120,9 @@ def _choices(found: dict[str, Runs]) -> list[Claim]:
             secret.values(inside("cv", "accepted")),
             0.99,
         ).because(
-            "What it is held against is attacked in secret, too: attacked windows count as benign in it.", CHOICES_SHOWN
+            "At 5 % false alarms a detector of quiet entities is blind to the others, whether the windows that it is judged "
+            "by are attacked in secret, too, or not; at 30 % it is ahead where they aren't.",
+            CHOICES_SHOWN,
         ),
     ]
 
