@@ -21,6 +21,7 @@ from deepwright.pathfinding import (
     QNet,
     RubiksCube,
     Sokoban,
+    Strips,
     TableHeuristic,
     Trainer,
     ValueNet,
@@ -146,6 +147,27 @@ def groups(device):
     return maps.images(states), maps.canonical(states), growth(small, start=small.goal.to(device))
 
 
+def planning(device):
+    """A task of PDDL: children, bounds, goals, a path."""
+    actions = "(:action wipe :effect (not (dusty))) (:action press :precondition (not (dusty)) :effect (on))"
+    domain = f"(define (domain lamp) (:predicates (on) (dusty)) {actions})"
+    task = Strips.from_pddl(domain, "(define (problem p) (:init (dusty)) (:goal (on)))")
+    states, goals = task.start[None].to(device), task.wanted[None].to(device)
+    found = task.expand(states)
+    rows = torch.zeros(1, dtype=torch.long, device=device)
+    more = task.lower_bound(states, goals), task.is_goal(states, goals), task.step(states, rows)
+    way = bwas(task, states[0], goals[0], LowerBoundHeuristic(task), batch_size=2).actions
+    return found.states, found.costs, found.valid, more, task.goal_from_state(states), way
+
+
+def followed(device):
+    """Several actions at once, of permutations and of lights."""
+    cube, lights = RubiksCube(2), LightsOut(3)
+    actions = torch.tensor([[0, 1, 6, 2], [3, 6, 6, 6]], device=device)
+    turned = cube.follow(cube.goal.expand(2, -1).to(device), actions)
+    return turned, lights.follow(lights.goal.expand(2, -1).to(device), actions)
+
+
 ENTRIES = [
     Entry("NPuzzle", expanded(lambda: NPuzzle(3))),
     Entry("RubiksCube", expanded(lambda: RubiksCube(2))),
@@ -161,6 +183,9 @@ ENTRIES = [
     Entry("patterns", patterns),
     Entry("PartialGoals", partly),
     Entry("groups", groups),
+    Entry("Strips", planning),
+    Entry("actions at once", followed),
+    Entry("Trainer of distributions", learned(lambda d: ValueNet(d, 8, 1, bins=7), "davi", loss="categorical")),
     Entry("GraphDomain", graph),
     Entry("exact answers", exact),
     Entry("Trainer of values", learned(lambda d: ValueNet(d, 8, 1, norm="batch"), "davi")),

@@ -208,6 +208,7 @@ class Trainer:
             state = kept.load()
             if state is not None:
                 self.load_state_dict(state)
+                self.seconds = state.get("seconds", 0.0)
             first, before = self.states_seen, self.seconds
             begin = time.perf_counter()
             while not self.team.any(self._over(max_itrs, max_seconds) or bool(stop)):
@@ -215,18 +216,18 @@ class Trainer:
                     self.step()
                 except DivergedError:
                     self.load_state_dict(self._good)
-                    kept.save(self.state_dict())
+                    kept.save({**self.state_dict(), "seconds": self.seconds})
                     raise
                 gone = time.perf_counter() - begin
                 self.seconds = before + gone
                 if self.iteration % every == 0:
-                    kept.save(self.state_dict())
+                    kept.save({**self.state_dict(), "seconds": self.seconds})
                 if report is not None and first_of_all and self.history and gone - told >= report_every:
                     told = gone
                     report(progress(self, gone, self.states_seen - first, max_itrs, max_seconds))
                 if until is not None and self.team.any(bool(until(self))):
                     break
-            kept.save(self.state_dict())
+            kept.save({**self.state_dict(), "seconds": self.seconds})
             if stop:
                 raise stop.error()
         return self.heuristic()
@@ -289,7 +290,6 @@ class Trainer:
                 "curriculum": self.curriculum.state_dict(),
                 "replay": self.store.state_dict(),
                 "counters": [self.iteration, self.states_seen],
-                "seconds": self.seconds,
                 "sums": list(self._sums),
                 "history": self.history,
             }
@@ -315,7 +315,6 @@ class Trainer:
         self.curriculum.load_state_dict(state["curriculum"])
         self.store.load_state_dict(state["replay"], self.device)
         self.iteration, self.states_seen = state["counters"]
-        self.seconds = state.get("seconds", 0.0)
         self._sums, self.history = state["sums"], state["history"]
         self._good = self.state_dict()
 
