@@ -120,8 +120,8 @@ def _choices(found: dict[str, Runs]) -> list[Claim]:
             secret.values(inside("cv", "accepted")),
             0.99,
         ).because(
-            "At 5 % false alarms a detector of quiet entities is blind to the others, whether the windows that it is judged "
-            "by are attacked in secret, too, or not; at 30 % it is ahead where they aren't.",
+            "At 5 % false alarms a detector of quiet entities is blind to the others, whether the windows that it is "
+            "judged by are attacked in secret, too, or not; at 30 % it is ahead where they aren't.",
             CHOICES_SHOWN,
         ),
     ]
