@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,7 +61,8 @@ def _spacing(mask: Tensor, dims: int, spacing: Sequence[float] | None) -> tuple[
     steps = (1.0,) * dims if spacing is None else tuple(map(float, spacing))
     if len(steps) != dims:
         raise InputError("spacing", given=f"{len(steps)} numbers", expected=f"one for each of {dims} axes")
-    require_positive(**{f"spacing[{i}]": step for i, step in enumerate(steps)})
+    named: dict[str, Any] = {f"spacing[{i}]": step for i, step in enumerate(steps)}
+    require_positive(**named)
     return steps
 
 

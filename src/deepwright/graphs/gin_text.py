@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -108,7 +109,8 @@ def _both_ways(edges: torch.Tensor, nodes: int, name: str) -> torch.Tensor:
 def _heads(numbers: np.ndarray, starts: np.ndarray, lengths: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The line of each graph's "nodes label", and how many nodes each has."""
     count, line = (int(numbers[0]) if len(numbers) and lengths[0] == 1 else -1), 1
-    heads, sizes = [], []
+    heads: list[Any] = []
+    sizes: list[Any] = []
     while line < len(starts) and len(heads) < count:
         if lengths[line] != 2:
             raise InputError(f"graph {len(heads)} of {name}", given=f"{lengths[line]} numbers", expected="nodes, label")

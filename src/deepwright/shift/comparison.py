@@ -75,9 +75,11 @@ def compare_heads(
         InputError: rows that no method takes; of one method what it refuses is in `skipped`.
     """
     made = [method() if isinstance(method, type) else method for method in methods]
-    fitted, metrics, skipped = {}, {}, {}
+    fitted: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    skipped: dict[str, Any] = {}
     for method in made:
-        name = type(method).__name__ if not getattr(method, "variant", "") else method.variant
+        name = str(getattr(method, "variant", "") or type(method).__name__)
         name = "HSFM" if name == "hsfm" else name
         if name in fitted:
             raise InputError(

@@ -37,7 +37,7 @@ def with_column(data: Data, name: str, by_file: Mapping[str, Any]) -> Data:
     Raises:
         InputError: samples without files, files without a value, last parts that several files share.
     """
-    parts = {part: _with_column(getattr(data, part), name, by_file, data.name) for part in _PARTS}
+    parts: dict[str, Any] = {part: _with_column(getattr(data, part), name, by_file, data.name) for part in _PARTS}
     return replace(data, **parts)
 
 
@@ -248,4 +248,5 @@ def load_features(path: Path | str) -> Data:
     parts = [whole.where(torch.from_numpy(split == part)) for part in range(3)]
     names = tuple(f"feature {i}" for i in range(x.shape[1]))
     classes = tuple(map(str, range(int(y.max()) + 1)))
-    return Data(Path(path).stem, "tabular", classes, *parts, features=names)
+    train, validation, test = parts
+    return Data(Path(path).stem, "tabular", classes, train, validation, test, features=names)

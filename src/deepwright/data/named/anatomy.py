@@ -158,5 +158,5 @@ def load_nested_anatomy(seed: int = 0, *, skip_layer: float = 0.0) -> Data:
     """
     x, y = make_nested_anatomy(198, skip_layer=skip_layer, seed=seed)
     x = ((x + 0.75) / 2.5).clamp(0, 1)  # three standard deviations of the noise on both sides
-    parts = [Split(x[a:b], y[a:b]) for a, b in ((0, 24), (24, 48), (48, 198))]
-    return Data("nested-anatomy", "segmentation", LAYERS, *parts)
+    train, validation, test = (Split(x[a:b], y[a:b]) for a, b in ((0, 24), (24, 48), (48, 198)))
+    return Data("nested-anatomy", "segmentation", LAYERS, train, validation, test)

@@ -71,7 +71,8 @@ def gaussian_spurious(
         for name, p, size in zip(("train", "validation", "test"), (p_train, p_val, 0.5), n)
     ]
     name = f"gaussian-spurious {p_train:g}/{p_val:g}"
-    data = Data(name, "tabular", ("0", "1"), *parts, features=tuple(f"x{i}" for i in range(d)))
+    train, validation, test = parts
+    data = Data(name, "tabular", ("0", "1"), train, validation, test, features=tuple(f"x{i}" for i in range(d)))
     spread = math.hypot(_CORE_STD, _NOISE)
     best = 0.5 * (1 + math.erf(_CORE / spread / math.sqrt(2)))
     return SpuriousGaussians(data, core, shortcut, best)
@@ -124,7 +125,8 @@ def mnist_dominoes(
         sources = {k: pool[first : first + _SHARES[number]] for k, pool in pools.items()}
         parts.append(_dominoes(sources, core, spurious, share, size, generator(seed, "dominoes", number)))
     name = f"mnist-dominoes {p:g}/{p_val:g}"
-    return Data(name, "image", (str(core[0]), str(core[1])), *parts)
+    train, validation, test = parts
+    return Data(name, "image", (str(core[0]), str(core[1])), train, validation, test)
 
 
 def _shuffled(x: Tensor, seed: int, digit: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
@@ -43,7 +44,8 @@ def _grown(a: GEMM, b: GEMM, of_a: int, of_b: int, batch: int) -> GEMM:
     for word in ("M", "K", "N", "count", "parallel"):
         label = f"{word} of {a.name or 'a product'}"
         sizes[word] = _size(label, getattr(a, word), getattr(b, word), of_a, of_b, batch)
-    return replace(a, **sizes)
+    changed: dict[str, Any] = sizes
+    return replace(a, **changed)
 
 
 def _size(label: str, before: int, after: int, of_a: int, of_b: int, batch: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from deepwright.core.errors import InputError
 from deepwright.core.files import reading, write_text
@@ -34,7 +35,8 @@ def read_topology(path: Path | str) -> list[GEMM]:
             continue
         if len(cells) != 4 or not all(cell.isdecimal() for cell in cells[1:]):
             raise InputError(f"line {number} of {path}", given=repr(",".join(line))[:60], expected=_EXPECTED)
-        found.append(GEMM(**dict(zip(order, map(int, cells[1:]))), name=cells[0]))
+        sizes: dict[str, Any] = dict(zip(order, map(int, cells[1:])))
+        found.append(GEMM(**sizes, name=cells[0]))
     return merged(require_gemms(found))
 
 

@@ -70,9 +70,10 @@ class _Amplifying(WithGraphs):
         weight = torch.sigmoid(logit + noise.log() - (1 - noise).log())
         weight = _weakened(weight, (1 - weight).mean())
         h = self.frozen(replace(graphs, x=x), weight)[0]
-        moved = ((h - self.embedded[rows]).double() @ self.white).square().sum(1)
-        loss = distance(h, self.mean, self.white).mean() + self.alpha / (moved.mean() + 1e-8)
-        return loss.to(self.embedded)
+        embedded, mean, white = map(self.get_buffer, ("embedded", "mean", "white"))
+        moved = ((h - embedded[rows]).double() @ white).square().sum(1)
+        loss = distance(h, mean, white).mean() + self.alpha / (moved.mean() + 1e-8)
+        return loss.to(embedded)
 
 
 @dataclass(frozen=True)

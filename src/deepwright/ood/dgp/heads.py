@@ -115,7 +115,7 @@ class GraphSuite:
             id_graphs: in-distribution.
             ood: the other sets by name.
         """
-        sets = {name: [embed(self.encoder, graphs)] for name, graphs in ood.items()}
+        sets: dict[str, Any] = {name: [embed(self.encoder, graphs)] for name, graphs in ood.items()}
         return self._fitted().report([embed(self.encoder, id_graphs)], sets)
 
     def _fitted(self) -> DetectorSuite:

@@ -146,7 +146,8 @@ class DGP(GraphDetector):
     def _train(self, model: Prompting, graphs: GraphBatch, val: GraphBatch | None, frozen: FrozenEncoder) -> None:
         size = whole_batches(len(graphs), self.batch_size)
         steps = -(-len(graphs) // size)
-        passes = Passes(self.lambda_, self.alpha, steps, self.stats == "batch")
+        near, far = self.alpha
+        passes = Passes(self.lambda_, (near, far), steps, self.stats == "batch")
         selection = Selection() if val is None else self._selection(graphs, val, frozen, passes.passes)
         found = fit(
             model,

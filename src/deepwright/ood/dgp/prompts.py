@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -30,7 +32,7 @@ class EdgePrompt(nn.Module):
         self.symmetric = symmetric
         self.first = nn.Linear(2 * emb_dim, hidden)
         self.rest = nn.Sequential(nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 1))
-        for layer in (self.first, self.rest[3]):
+        for layer in (self.first, cast(nn.Linear, self.rest[3])):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 

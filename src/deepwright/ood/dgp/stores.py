@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +32,8 @@ class WithGraphs(nn.Module):
     @property
     def graphs(self) -> GraphBatch:
         """All of them, where the network is."""
-        return GraphBatch(*(self.get_buffer(f"graphs_{name}") for name in _PARTS))
+        parts: list[Any] = [self.get_buffer(f"graphs_{name}") for name in _PARTS]
+        return GraphBatch(*parts)
 
     def cut(self, rows: Tensor) -> GraphBatch:
         """Some of the graphs.

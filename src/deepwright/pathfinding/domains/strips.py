@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -61,7 +62,7 @@ class Strips(Domain):
         place = {atom: i for i, atom in enumerate(facts)}
         self.name, self.state_shape, self.num_actions = f"pddl.{task.name}", (len(facts),), len(actions)
         self.true, self.false, self.added, self.removed = (
-            _table([action[k] for action in actions], place) for k in range(1, 5)
+            _table([cast(frozenset[tuple[str, ...]], action[k]) for action in actions], place) for k in range(1, 5)
         )
         self.removed &= ~self.added  # what is removed and added holds
         self.start = _row(task.init, place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +73,7 @@ class Learner:
         """What each example costs."""
         s = self.settings
         if s.loss == "categorical":
-            return distance_entropy(self.net.logits(examples.states, examples.goals), examples.targets)
+            return distance_entropy(cast(Any, self.net).logits(examples.states, examples.goals), examples.targets)
         if s.kind == "v":
             said = state_values(self.net, examples.states, examples.goals)
         else:

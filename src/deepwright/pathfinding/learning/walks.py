@@ -133,10 +133,10 @@ def _walk(
     back = torch.tensor([*domain.inverse, actions], device=device) if domain.inverse is not None else None
     places = torch.arange(len(steps), device=device) * actions
     for n in counts:
-        found = domain.expand(states[:n])
-        action, going = _drawn(found.valid, None if back is None else back[last[:n]], rng, walk)
+        children = domain.expand(states[:n])
+        action, going = _drawn(children.valid, None if back is None else back[last[:n]], rng, walk)
         place = places[:n] + action
-        chosen = found.states.flatten(0, 1)[place]
+        chosen = children.states.flatten(0, 1)[place]
         if bool(going.all()):
             states[:n], last[:n] = chosen, action
         else:
@@ -145,11 +145,12 @@ def _walk(
         if keep_first:
             first[:n] = torch.where(going & (lengths[:n] == 0), action, first[:n])
         if not domain.unit_cost:
-            costs[:n] += torch.where(going, found.costs.flatten()[place], 0)
+            costs[:n] += torch.where(going, children.costs.flatten()[place], 0)
         lengths[:n] += going
     home = order.argsort()
-    ends = (states[home], lengths[home].float() if domain.unit_cost else costs[home], last[home], lengths[home])
-    return (*ends, first[home]) if keep_first else ends
+    paid = lengths[home].float() if domain.unit_cost else costs[home]
+    walked = (states[home], paid, last[home], lengths[home])
+    return (*walked, first[home]) if keep_first else walked
 
 
 def _drawn(valid: Tensor, back: Tensor | None, rng: torch.Generator, walk: str) -> tuple[Tensor, Tensor]:

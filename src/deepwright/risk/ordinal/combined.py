@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,8 @@ class OrdinalSegmentationLoss(nn.Module):
             raise InputError("base", given=repr(base), expected="'ce', 'dice_ce' or a module")
         require_whole(0, warmup=warmup)
         given = dict(terms or {})
-        require_number(0, **{f"lambda of {name}": weight for name, (_, weight) in given.items()})
+        weights: dict[str, Any] = {f"lambda of {name}": weight for name, (_, weight) in given.items()}
+        require_number(0, **weights)
         if isinstance(base, nn.Module) and class_weight is not None:
             raise InputError("class_weight", given="with a module", expected="'ce' or 'dice_ce'")
         self.base, self.ignore_index, self.warmup = base, ignore_index, warmup
@@ -69,7 +71,7 @@ class OrdinalSegmentationLoss(nn.Module):
             target: (N, *positions) of classes, or `ignore_index`.
         """
         total = self.base_loss(logits, target)
-        share = 1.0
+        share: Tensor | float = 1.0
         if self.training:
             self.steps += 1
             self._watch(logits.detach(), target)
@@ -90,7 +92,8 @@ class OrdinalSegmentationLoss(nn.Module):
             return value
         z = raised(logits)
         target, valid = checked_target(target, z, self.ignore_index)
-        weight = None if self.class_weight is None else self.class_weight.to(z)
+        known = self.class_weight
+        weight = known.to(z) if isinstance(known, Tensor) else None
         value = _cross_entropy(z, target, valid, weight)
         return value if self.base == "ce" else value + _dice_loss(z, target, valid)
 

@@ -58,7 +58,7 @@ class OrdinalEncodingHead(nn.Module):
         if self.biases is not None:
             if z.shape[1] != 1:
                 raise InputError("columns", given=z.shape[1], expected="one, in the parallel version")
-            z = z + self.biases.to(z).reshape(1, -1, *[1] * (z.ndim - 2))
+            z = z + self.get_parameter("biases").to(z).reshape(1, -1, *[1] * (z.ndim - 2))
         return torch.cat([torch.zeros_like(z[:, :1]), z.cumsum(1)], 1)
 
 

@@ -306,7 +306,7 @@ class _Run:
     def told(self) -> list[Epoch]:
         """What happened, read from the device once."""
         numbers, counts = self.numbers.tolist(), self.counts.tolist()
-        return [Epoch(i, *row, tuple(hard)) for i, (row, hard) in enumerate(zip(numbers, counts))]
+        return [Epoch(i, row[0], row[1], row[2], tuple(hard)) for i, (row, hard) in enumerate(zip(numbers, counts))]
 
     def state(self) -> dict[str, Any]:
         """Plain data, from which `load` goes on."""

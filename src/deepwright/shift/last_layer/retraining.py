@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -188,7 +189,8 @@ def strengths(name: str, values: Sequence[float]) -> tuple[float, ...]:
     if isinstance(values, int | float | str) or not len(values):
         raise InputError(name, given=repr(values), expected="a sequence of numbers to choose from, as (0.01, 0.1)")
     for value in values:
-        require_number(0, **{name: value})
+        number: dict[str, Any] = {name: value}
+        require_number(0, **number)
     return tuple(float(value) for value in values)
 
 

@@ -50,7 +50,8 @@ def run(settings: Settings) -> StudyResult:
         files = [settings.data_root / FILE]
         real = run_grid(trial, [spec | size for spec in grid], settings, "dgp, read", files)
     chosen = _chosen(drawn)
-    found = Found(drawn.by("name"), other, real and real.by("name"), chosen.runs.by("name", "arm"))
+    read = None if real is None else real.by("name")
+    found = Found(drawn.by("name"), other, read, chosen.runs.by("name", "arm"))
     return study_result(
         "dgp",
         [drawn, other, *([] if real is None else [real])],

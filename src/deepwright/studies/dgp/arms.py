@@ -63,7 +63,7 @@ def ridged(
     Returns:
         their areas, and DGP itself.
     """
-    classes = int(world.train.y.max()) + 1
+    classes = _classes(world)
     made: dict[str, Any] = {
         SSD_: SSD(encoder, ridge),
         CLASSWISE: SSD(encoder, max(ridge, 1e-4), per_class=True),
@@ -102,7 +102,7 @@ def plain(
         epochs: of GOOD-D, which trains encoders of its own.
         seed: of what draws.
     """
-    classes = int(world.train.y.max()) + 1
+    classes = _classes(world)
     suite = GraphSuite(encoder, classes, {NEAREST: KNN(5), SURE: MSP(), ENERGY: Energy()}).fit(world.train)
     by_set = {key: suite.score(graphs) for key, graphs in sets.items()}
     found = {name: areas({key: by_set[key][name] for key in sets}) for name in (NEAREST, SURE, ENERGY)}
@@ -178,3 +178,9 @@ def areas(scored: Scored) -> Areas:
     return {key: auroc(scored["test"], scored[key]) for key in foreign} | {
         "rewired": auroc(scored["val"], scored["rewired"])
     }
+
+
+def _classes(world: Any) -> int:
+    labels = world.train.y
+    assert labels is not None
+    return int(labels.max()) + 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval
-from deepwright.studies._frame import Runs, banded, columns, over_trials
+from deepwright.studies._frame import Runs, banded, columns, inside, over_trials
 from deepwright.studies.dgp.arms import (
     AMPLIFIED,
     CLASSWISE,
@@ -151,7 +151,7 @@ def _views(found: Found) -> Table:
         for view in ("original", "specific", "agnostic"):
             row: list[Any] = [arm, view]
             for q in ("shared", "fresh"):
-                row += found.drawn[MOTIFS].cells(lambda r, a=arm, v=view, q=q: r["views"][a][v][q])
+                row += found.drawn[MOTIFS].cells(inside("views", arm, view, q))
             rows.append(row)
     heads = columns("the prompts' own predictor", "a fresh linear probe")
     return Table(

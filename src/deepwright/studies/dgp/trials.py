@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -83,7 +83,7 @@ def _views(guard: DGP, graphs: GraphBenchmark) -> dict[str, dict[str, float]]:
     train, test = guard.views(graphs.train), guard.views(graphs.test)
     found = {}
     for view, h in test.items():
-        probe = LinearHead(train[view], graphs.train.y, guard.predictor[-1].out_features)
+        probe = LinearHead(train[view], graphs.train.y, cast(nn.Linear, guard.predictor[-1]).out_features)
         with torch.no_grad():
             right = [(q(h).argmax(1) == graphs.test.y).double().mean() for q in (guard.predictor, probe)]
         found[view] = dict(zip(("shared", "fresh"), map(float, right)))

@@ -89,7 +89,7 @@ def spread(automata: Runs, counted: Runs, bloom: Runs, gradients: Runs) -> Runs:
     for spec, row in zip(bloom.specs, bloom):
         add(BLOOM, spec["seed"], {"n": spec["n"], "uses": spec["uses"], "entries": spec["entries"]}, row)
     for spec, row in zip(gradients.specs, gradients):
-        own = {name: spec[name] for name in ("tables", "lr", "mapping") if name in spec}
+        own: dict[str, Any] = {name: spec[name] for name in ("tables", "lr", "mapping") if name in spec}
         add(spec["arm"], spec["seed"], own, row)
     return Runs(tuple(specs), tuple(rows))
 

@@ -181,8 +181,13 @@ def _small(found: Found) -> Table:
 
 def _flips(found: Found) -> Table:
     rows: list[list[Cell]] = [
-        [arm, protect, runs.mean("bytes") / 1000, runs.mean("clean")]
-        + [runs.mean(inside("at", f"{rate:g}")) for rate in RATES]
+        [
+            arm,
+            protect,
+            runs.mean("bytes") / 1000,
+            runs.mean("clean"),
+            *(runs.mean(inside("at", f"{r:g}")) for r in RATES),
+        ]
         for (arm, protect), runs in found.flips.items()
     ]
     return Table(

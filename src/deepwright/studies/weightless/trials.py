@@ -203,7 +203,7 @@ def gradient_trial(
         mapping: of DWN.
         quick: a tenth of the digits.
     """
-    more = {"epochs": epochs, "batch_size": 64, "lr": lr, "random_state": seed}
+    more: dict[str, Any] = {"epochs": epochs, "batch_size": 64, "lr": lr, "random_state": seed}
     if arm == DWN:
         net: Any = DWNClassifier((tables,), 6, mapping=mapping, tau=(tables / 10) ** 0.5 / 3, **more)
     else:
