@@ -85,7 +85,9 @@ def test_readings_within_the_range_stay_and_flags_follow(windows):
         z[..., 1] = (z[..., 0] > 180).to(z)
         return z
 
-    found = SequenceSearch((180, 260), 0, actions=2, follows=flagged, task=TASK)(Linear(positive=True).eval(), x, y).x_adv
+    found = SequenceSearch((180, 260), 0, actions=2, follows=flagged, task=TASK)(
+        Linear(positive=True).eval(), x, y
+    ).x_adv
     assert bool((found[:, 2, 0] == 200).all())
     assert torch.equal(found[..., 1], (found[..., 0] > 180).to(found))
 
