@@ -1,10 +1,10 @@
-"""One heuristic of a puzzle: trained for so many CPU seconds, or built; then searched with, at its best weight."""
+"""One heuristic of the 8-puzzle: trained for so many CPU seconds, or built; then searched with, at its best weight."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,153 +14,136 @@ from torch import Tensor
 
 from deepwright.core.randomness import derive_seed, generator
 from deepwright.pathfinding import (
-    Domain,
     Heuristic,
-    LearnedHeuristic,
     Limits,
     LinearConflict,
     LowerBoundHeuristic,
     MaxHeuristic,
     NPuzzle,
     PatternDatabase,
-    PermutationDomain,
-    ProjectedTable,
-    QNet,
     Result,
     TableHeuristic,
     Trainer,
     ValueNet,
     bwas,
-    bwqs,
-    named_domain,
     partition,
 )
 from deepwright.studies._clock import one_thread
 
-DAVI, LHBL, WALKS = "DAVI", "LHBL", "walks' lengths"
-ACTIONS = "Q, walks' lengths"
+DAVI, LHBL, WALKS, PLAIN = "DAVI", "LHBL", "walks' lengths", "DAVI, plain walks"
 MANHATTAN, CONFLICT, PATTERNS = "Manhattan", "linear conflict", "two pattern databases"
-NEAR, COLOURS = "a table of the nearest states", "a table with opposite colours alike"
 LEARNED, BOUNDS = (DAVI, LHBL, WALKS), (MANHATTAN, CONFLICT, PATTERNS)
-CUBE_LEARNED, CUBE_BOUNDS = (LHBL, WALKS, ACTIONS), (NEAR, COLOURS)
 WEIGHTS = (1.0, 0.8, 0.7, 0.6, 0.5)
-SLACK, SLACK_OF_CUBES, BATCH = 1.03, 1.1, 10  # what paths may cost; nodes expanded at once
-_MOST = {"npuzzle": 20_000}  # generated at most; elsewhere 50,000
-_METHODS = {DAVI: "davi", LHBL: "lhbl", WALKS: "supervised", ACTIONS: "supervised"}
-_LONGEST, _RATE = {"npuzzle": 100}, 40  # steps of walks, elsewhere 20; iterations a second, about: then lr is a tenth
-_RADIUS = 7  # of the table of near states of a cube
+SLACK, BATCH, MOST = 1.03, 10, 20_000  # what paths may cost; nodes expanded at once; generated at most
+_METHODS = {DAVI: "davi", LHBL: "lhbl", WALKS: "supervised", PLAIN: "davi"}
+_LONGEST, _RATE = 100, 40  # steps of a walk; iterations a second, about: by the end lr has fallen to a tenth
 
 
-@lru_cache(maxsize=2)
-def exact(name: str) -> TableHeuristic:
-    """Least costs of all states: 181,440 of the 8-puzzle, 3,674,160 of the 2 x 2 x 2 cube.
+@lru_cache(maxsize=1)
+def exact(size: int) -> TableHeuristic:
+    """Least costs of all boards: 181,440 of the 8-puzzle.
 
     Args:
-        name: of the domain.
+        size: of the board's side.
     """
-    return TableHeuristic(named_domain(name))
+    return TableHeuristic(NPuzzle(size))
 
 
-def drawn(name: str, n: int, seed: int, what: str) -> Tensor:
-    """States with equal chances, or so: boards by lot, cubes turned 60 or 61 times.
+def boards(size: int, n: int, seed: int, what: str) -> Tensor:
+    """Boards that are drawn with equal chances from all that can be reached: (n, size^2).
 
     Args:
-        name: of the domain.
+        size: of the board's side.
         n: how many.
         seed: of the draws.
         what: they are for.
     """
-    domain, rng = named_domain(name), generator(seed, "boards", what)
-    assert domain.goal is not None
-    if not isinstance(domain, NPuzzle):
-        steps = 60 + torch.randint(2, (n,), generator=rng)
-        return domain.sample_instances(steps, derive_seed("cubes", what, seed=seed))[0]
-    boards = torch.stack([torch.randperm(domain.n**2, generator=rng) for _ in range(n)]).to(torch.uint8)
-    odd = ~domain.is_solvable(boards, domain.goal.expand(n, -1))
-    first = (boards == 1) | (boards == 2)  # exchanging two tiles changes the parity
-    return torch.where(odd[:, None] & first, 3 - boards, boards)
+    puzzle, rng = NPuzzle(size), generator(seed, "boards", what)
+    drawn = torch.stack([torch.randperm(size**2, generator=rng) for _ in range(n)]).to(torch.uint8)
+    assert puzzle.goal is not None
+    odd = ~puzzle.is_solvable(drawn, puzzle.goal.expand(n, -1))
+    first = (drawn == 1) | (drawn == 2)  # exchanging two tiles changes the parity
+    return torch.where(odd[:, None] & first, 3 - drawn, drawn)
 
 
 def learning_trial(
-    arm: str, copies: int, lr: float, seed: int, domain: str, seconds: float, tuned: int, tested: int
+    arm: str, copies: int, lr: float, seed: int, size: int, seconds: float, tuned: int, tested: int
 ) -> dict[str, Any]:
-    """Train one network, and choose its weight by what searches need on validation states.
+    """Train one network, and choose its checkpoint and weight by expansions on validation boards.
 
     Args:
         arm: of the learned ones.
         copies: iterations from one copy of the target network to the next.
         lr: Adam's.
-        seed: of network, walks and states.
-        domain: its name.
+        seed: of network, walks and boards.
+        size: of the board's side.
         seconds: of the processor.
-        tuned: validation states.
-        tested: test states.
+        tuned: validation boards.
+        tested: test boards.
     """
     with one_thread():
-        exact(domain)  # which isn't the training's time
-        trainer = _trainer(arm, copies, lr, seed, domain, seconds)
-        heuristic = trainer.fit(until=_clock(seconds))
-        best = _best(heuristic, domain, drawn(domain, tuned, seed, "validation"))
-        test = _tested(heuristic, best["weight"], domain, drawn(domain, tested, seed, "test"))
-        work = {"iterations": trainer.iteration, "states": trainer.states_seen}
-        return {**best, **_errors(heuristic, domain, seed), **test, **work}
+        puzzle = NPuzzle(size)
+        trainer = Trainer(
+            puzzle,
+            ValueNet(puzzle, 128, 2, seed=derive_seed("net", seed=seed)),
+            _METHODS[arm],
+            k_max=_LONGEST,
+            balance=False,
+            search_itrs=10 if arm == LHBL else 1,
+            batch_size=500,
+            target_update=copies,
+            walk="plain" if arm == PLAIN else "direct",
+            lr=lr,
+            lr_decay=0.1 ** (1 / (_RATE * seconds)),
+            seed=derive_seed("walks", seed=seed),
+        )
+        found: list[dict[str, Any]] = []
+        for share in (0.5, 1.0):
+            heuristic = trainer.fit(until=_clock(seconds * 0.5))
+            best = _best(heuristic, boards(size, tuned, seed, "validation"))
+            found.append({"seconds": share * seconds, **best, **_errors(heuristic, size, seed)})
+            if share == 0.5:
+                kept = {name: t.clone() for name, t in trainer.net.state_dict().items()}
+        chosen = min(range(2), key=lambda i: found[i]["validation"])
+        if chosen == 0:
+            trainer.net.load_state_dict(kept)
+        test = _searched(trainer.heuristic(), found[chosen]["weight"], boards(size, tested, seed, "test"))
+        return {
+            **found[chosen],
+            **test,
+            "course": found,
+            "end": {name: found[-1][name] for name in ("mae", "bias", "validation")},
+            "iterations": trainer.iteration,
+            "states": trainer.states_seen,
+        }
 
 
-def _trainer(arm: str, copies: int, lr: float, seed: int, name: str, seconds: float) -> Trainer:
-    domain = named_domain(name)
-    make = QNet if arm == ACTIONS else ValueNet
-    return Trainer(
-        domain,
-        make(domain, 128, 2, seed=derive_seed("net", seed=seed)),
-        _METHODS[arm],
-        kind="q_fixed" if arm == ACTIONS else "v",
-        k_max=_LONGEST.get(_kind(name), 20),
-        balance=False,
-        search_itrs=10 if arm == LHBL else 1,
-        batch_size=500,
-        target_update=copies,
-        lr=lr,
-        lr_decay=0.1 ** (1 / (_RATE * seconds)),
-        seed=derive_seed("walks", seed=seed),
-    )
-
-
-def bound_trial(arm: str, seed: int, domain: str, tuned: int, tested: int) -> dict[str, Any]:
+def bound_trial(arm: str, seed: int, size: int, tuned: int, tested: int) -> dict[str, Any]:
     """One heuristic that is never too high, at its best weight.
 
     Args:
-        arm: of those.
-        seed: of the states.
-        domain: its name.
-        tuned: validation states.
-        tested: test states.
+        arm: of the three.
+        seed: of the boards.
+        size: of the board's side.
+        tuned: validation boards.
+        tested: test boards.
     """
     with one_thread():
-        exact(domain)
         begin = time.process_time()
-        heuristic = _made(arm, named_domain(domain))
+        heuristic = _made(arm, size)
         built = time.process_time() - begin
-        best = _best(heuristic, domain, drawn(domain, tuned, seed, "validation"))
-        test = _tested(heuristic, best["weight"], domain, drawn(domain, tested, seed, "test"))
-        return {**best, **_errors(heuristic, domain, seed), **test, "built": built}
+        best = _best(heuristic, boards(size, tuned, seed, "validation"))
+        test = _searched(heuristic, best["weight"], boards(size, tested, seed, "test"))
+        return {**best, **_errors(heuristic, size, seed), **test, "built": built}
 
 
-def _made(arm: str, domain: Domain) -> Heuristic:
-    if isinstance(domain, PermutationDomain):
-        if arm == NEAR:
-            return TableHeuristic(domain, radius=_RADIUS)
-        return ProjectedTable(domain, alike=[(0, 1), (2, 3), (4, 5)])
-    assert isinstance(domain, NPuzzle)
+def _made(arm: str, size: int) -> Heuristic:
+    puzzle = NPuzzle(size)
     if arm == MANHATTAN:
-        return LowerBoundHeuristic(domain)
+        return LowerBoundHeuristic(puzzle)
     if arm == CONFLICT:
-        return LinearConflict(domain)
-    halves = partition(domain.n, domain.n**2 // 2)
-    return MaxHeuristic([PatternDatabase(domain, (*tiles, 0)) for tiles in halves])
-
-
-def _kind(name: str) -> str:
-    return name.split(".")[0]
+        return LinearConflict(puzzle)
+    return MaxHeuristic([PatternDatabase(puzzle, (*tiles, 0)) for tiles in partition(size, size**2 // 2)])
 
 
 def _clock(seconds: float) -> Callable[[Trainer], bool]:
@@ -172,68 +155,52 @@ def _clock(seconds: float) -> Callable[[Trainer], bool]:
     return over
 
 
-def searches(domain: Domain, heuristic: Any, weight: float, states: Tensor) -> list[Result]:
-    """One search a state: of actions where the heuristic judges these.
-
-    Args:
-        domain: whose.
-        heuristic: h or Q.
-        weight: of the path's cost.
-        states: (n, *state_shape).
-    """
-    by_actions = isinstance(heuristic, LearnedHeuristic) and heuristic.judges_actions
-    search: Callable[..., Result] = bwqs if by_actions else bwas
-    limits = Limits(nodes=_MOST.get(_kind(domain.name), 50_000))
-    return [search(domain, s, domain.goal, heuristic, batch_size=BATCH, weight=weight, limits=limits) for s in states]
+def _runs(heuristic: Heuristic, weight: float, states: Tensor) -> list[Result]:
+    puzzle = NPuzzle(_side(states))
+    assert puzzle.goal is not None
+    limits = Limits(nodes=MOST)
+    return [bwas(puzzle, s, puzzle.goal, heuristic, batch_size=BATCH, weight=weight, limits=limits) for s in states]
 
 
-def _least(name: str, states: Tensor) -> np.ndarray:
-    table = exact(name)
+def _least(states: Tensor) -> np.ndarray:
+    table = exact(_side(states))
     return np.asarray(table(states, table.goal.expand(len(states), -1)).double().numpy())
 
 
-def _best(heuristic: Heuristic, name: str, states: Tensor) -> dict[str, Any]:
-    """The weight with the fewest expansions (of cubes: evaluations) among those that solve all near the least cost;
-    where none does the one that solves most, at the least cost of these."""
-    least, found = _least(name, states), []
+def _side(states: Tensor) -> int:
+    return math.isqrt(states.shape[1])
+
+
+def _best(heuristic: Heuristic, states: Tensor) -> dict[str, Any]:
+    """The weight with the fewest expansions among those whose paths cost at most `SLACK` times the least."""
+    least, found = _least(states).sum(), []
     for weight in WEIGHTS:
-        runs = searches(named_domain(name), heuristic, weight, states)
-        costs = np.array([r.cost for r in runs])
-        fine = np.isfinite(costs)
-        over = float(costs[fine].sum() / least[fine].sum()) if fine.any() else math.inf
+        runs = _runs(heuristic, weight, states)
         expanded = float(np.mean([r.nodes_expanded for r in runs]))
-        evaluated = float(np.mean([r.evaluations for r in runs]))
-        asked = expanded if _kind(name) == "npuzzle" else evaluated
-        found.append({"validation": asked, "weight": weight, "over": over, "solved": float(fine.mean())})
-    slack = SLACK if _kind(name) == "npuzzle" else SLACK_OF_CUBES
-    near = [row for row in found if row["solved"] == 1 and row["over"] <= slack]
-    best = min(near, key=_asked) if near else min(found, key=_badness)
-    return {**{n: best[n] for n in ("validation", "weight")}, "validation cost": best["over"]}
+        found.append((expanded, weight, sum(r.cost for r in runs) / least))
+    near = [row for row in found if row[2] <= SLACK]
+    expanded, weight, over = min(near) if near else min(found, key=_cost_of)
+    return {"validation": expanded, "weight": weight, "validation cost": over}
 
 
-def _asked(row: dict[str, float]) -> float:
-    return row["validation"]
+def _cost_of(row: Sequence[float]) -> float:
+    return row[2]
 
 
-def _badness(row: dict[str, float]) -> tuple[float, float]:
-    return -row["solved"], row["over"]
-
-
-def _tested(heuristic: Heuristic, weight: float, name: str, states: Tensor) -> dict[str, float]:
-    runs, least = searches(named_domain(name), heuristic, weight, states), _least(name, states)
+def _searched(heuristic: Heuristic, weight: float, states: Tensor) -> dict[str, float]:
+    runs, least = _runs(heuristic, weight, states), _least(states)
     costs = np.array([r.cost for r in runs])
-    fine = np.isfinite(costs)
     return {
         "expanded": float(np.mean([r.nodes_expanded for r in runs])),
         "evaluated": float(np.mean([r.evaluations for r in runs])),
-        "over": float(costs[fine].sum() / least[fine].sum()) if fine.any() else math.nan,
+        "over": float(costs.sum() / least.sum()),
         "optimal": float((costs == least).mean()),
-        "solved": float(fine.mean()),
+        "solved": float(np.isfinite(costs).mean()),
     }
 
 
-def _errors(heuristic: Heuristic, name: str, seed: int) -> dict[str, float]:
-    states = drawn(name, 5000, seed, "errors")
-    said = heuristic(states, exact(name).goal.expand(len(states), -1)).double().numpy()
-    gap = said - _least(name, states)
+def _errors(heuristic: Heuristic, size: int, seed: int) -> dict[str, float]:
+    states = boards(size, 5000, seed, "errors")
+    said = heuristic(states, exact(size).goal.expand(len(states), -1)).double().numpy()
+    gap = said - _least(states)
     return {"mae": float(np.abs(gap).mean()), "bias": float(gap.mean())}
