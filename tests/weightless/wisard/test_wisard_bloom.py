@@ -105,6 +105,6 @@ def test_bad_options_of_filters_are_refused(options, said):
 def test_filters_need_samples():
     bits, y = digits()
     with pytest.raises(InputError, match="2 of some class"):
-        BTHOWeN().fit(bits[:9], y[:9])
+        BTHOWeN().fit(bits[:5], y[:5])
     with pytest.raises(NotFittedError):
         print(BTHOWeN().nbytes)

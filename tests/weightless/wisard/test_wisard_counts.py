@@ -113,6 +113,12 @@ def test_misuse_is_refused():
     with pytest.raises(InputError, match="not fitted"):
         WiSARD().to_binary()
     with pytest.raises(InputError, match="2 of some class"):
-        BleachingWiSARD().fit(bits[:6], y[:6])
+        BleachingWiSARD().fit(bits[:5], y[:5])
     with pytest.raises(InputError, match="per_sample"):
         BleachingWiSARD(search="per_sample").fit(bits[:60], y[:60]).to_binary()
+
+
+def test_a_threshold_of_few_samples_is_said():
+    bits, y = digits()
+    with pytest.warns(UserWarning, match="on 3 samples only"):
+        BleachingWiSARD(6, 20, random_state=0).fit(bits[y < 3][:15], y[y < 3][:15])

@@ -28,8 +28,8 @@ class BleachingWiSARD(WiSARD):
     Args:
         n_inputs: bits that a table reads, n, 1..16; up to 32 with `tables="hashed"`.
         n_luts: tables of each class, L.
-        search: `validation`: the smallest of the best b for a tenth of each class (one at least) that was held out,
-            among the counts there are (512, spaced by their ratio, where there are more); then all samples are counted.
+        search: `validation`: the smallest of the best b for a tenth of each class (one sample at least) that was held
+            out, among the counts there are (512, spaced by their ratio, where there are more); then all are counted.
             `authors`: of the first 1000 training samples, each offers the largest b at which the largest class sum is
             still what it is at b = 0; the smallest of those best on these very samples. `per_sample`: at prediction, b
             is raised until one class is ahead.
