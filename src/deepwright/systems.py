@@ -274,7 +274,7 @@ SYSTEMS: tuple[System, ...] = (
             *("pursue", "Strips"),
         ),
         study="paths",
-        missing="policies; searches over processes; PDDL beyond STRIPS; in the study a second domain, a balanced curriculum",
+        missing="policies; searches over processes; PDDL beyond STRIPS; a second domain in the study",
     ),
     System("smart-contract", "Vulnerable contracts: granular balls under label noise", "2603.27734", "contracts"),
     System(
