@@ -73,7 +73,8 @@ class Learner:
         """What each example costs."""
         s = self.settings
         if s.loss == "categorical":
-            return distance_entropy(self.net.logits(examples.states, examples.goals), examples.targets)
+            net: Any = self.net  # with `logits`, as was looked at before
+            return distance_entropy(net.logits(examples.states, examples.goals), examples.targets)
         if s.kind == "v":
             said = state_values(self.net, examples.states, examples.goals)
         else:
