@@ -32,9 +32,9 @@ class PermutationDomain(Domain):
 
     always_valid = True
 
-    def __init_subclass__(cls, **words: object) -> None:
+    def __init_subclass__(cls) -> None:
         """A subclass that moves otherwise promises nothing, unless it says so itself."""
-        super().__init_subclass__(**words)
+        super().__init_subclass__()
         if {"expand", "step"} & set(vars(cls)) and "always_valid" not in vars(cls):
             cls.always_valid = False
 

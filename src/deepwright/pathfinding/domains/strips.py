@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -214,9 +214,9 @@ class Strips(Domain):
                 setattr(self, name, getattr(self, name).to(device))
 
 
-def _row(atoms: object, place: dict[Atom, int]) -> Tensor:
+def _row(atoms: Iterable[Atom], place: dict[Atom, int]) -> Tensor:
     row = torch.zeros(len(place), dtype=torch.uint8)
-    row[[place[a] for a in atoms if a in place]] = 1  # type: ignore[attr-defined]
+    row[[place[a] for a in atoms if a in place]] = 1
     return row
 
 
@@ -236,8 +236,8 @@ def _grounded(task: Task) -> Iterator[Ground]:
                 raise InputError("PDDL", given=f"more than {_MOST} actions of objects", expected="fewer objects")
             put = _substitution(binding)
             name = " ".join([schema.name, *(binding[v] for v, _ in schema.parameters)])
-            kept = [frozenset(put(a) for a in some if a[0] in fluent) for some in (schema.true, schema.false)]
-            yield name, *kept, frozenset(map(put, schema.added)), frozenset(map(put, schema.removed))  # type: ignore[misc]
+            true, false = (frozenset(put(a) for a in some if a[0] in fluent) for some in (schema.true, schema.false))
+            yield name, true, false, frozenset(map(put, schema.added)), frozenset(map(put, schema.removed))
 
 
 def _substitution(binding: dict[str, str]) -> Callable[[Atom], Atom]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +73,8 @@ class Learner:
         """What each example costs."""
         s = self.settings
         if s.loss == "categorical":
-            return distance_entropy(cast(Any, self.net).logits(examples.states, examples.goals), examples.targets)
+            net: Any = self.net  # with `logits`, as was looked at before
+            return distance_entropy(net.logits(examples.states, examples.goals), examples.targets)
         if s.kind == "v":
             said = state_values(self.net, examples.states, examples.goals)
         else:

@@ -28,7 +28,8 @@ class Team:
     """
 
     def __init__(self, compute: Compute | None, net: nn.Module) -> None:
-        self.rank, self.size, self._fabric = 0, 1, None
+        self.rank, self.size = 0, 1
+        self._fabric: Any = None
         if compute is None:
             return
         from lightning_fabric import Fabric
