@@ -70,7 +70,7 @@ SYSTEMS: tuple[System, ...] = (
             *("ClassOrder", "OrdinalSegmentationLoss", "ContactNeighborLoss", "ContactDistanceLoss"),
             *("OrderedNeighborLoss", "QuasiUnimodalLoss", "InvalidContactRate", "decode", "repair_labels"),
         ),
-        missing="a committed run of its study, weights found from an allowed contact rate, and the papers' masks",
+        missing="a committed run of its study, weights by an allowed contact rate, the papers' masks",
     ),
     System(
         "adversarial-detection",

@@ -14,15 +14,7 @@ from deepwright.core.pictures import strips
 from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, weighted_bootstrap
 from deepwright.core.tasks import ClassOrder, Segmentation
-from deepwright.risk import (
-    InvalidContactRate,
-    OrdinalScores,
-    decode,
-    forbidden_pairs,
-    ordinal_inconsistency,
-    repair_labels,
-)
-from deepwright.risk.ordinal import ContainmentViolation
+from deepwright.risk import decode, forbidden_pairs, repair_labels
 
 _WORST, _PAIRS = 3, 10
 _OWN = 0.05  # contacts of the true labels above which the order isn't theirs
@@ -37,6 +29,8 @@ def check_plausibility(subject: Subject) -> Finding:
     Raises:
         NotApplicableError: another task, one without an order, or labels that aren't maps.
     """
+    from deepwright.risk import InvalidContactRate
+
     task, order = _ordered(subject)
     y, out = subject.data.test.y, subject.outputs()
     valid, labels = task.valid(y), task.prediction(out)
@@ -109,6 +103,8 @@ def _ways(p: Tensor, labels: Tensor, order: ClassOrder) -> dict[str, Tensor]:
 
 
 def _measured(maps: Tensor, y: Tensor, valid: Tensor, task: Segmentation, order: ClassOrder) -> tuple[float, ...]:
+    from deepwright.risk import InvalidContactRate, OrdinalScores
+
     contacts, scores = InvalidContactRate(order), OrdinalScores(order, task.ignore_index)
     contacts.update(maps, valid)
     scores.update(maps, y)
@@ -132,6 +128,8 @@ def _pairs(subject: Subject, labels: Tensor, order: ClassOrder, valid: Tensor) -
 
 
 def _regions(subject: Subject, labels: Tensor, y: Tensor, valid: Tensor, order: ClassOrder) -> Table:
+    from deepwright.risk import ContainmentViolation
+
     found = [ContainmentViolation(order, border=False) for _ in range(2)]
     for metric, maps in zip(found, (labels, y.where(valid, 0)), strict=True):
         metric.update(maps)
@@ -174,6 +172,8 @@ def _remedy(values: dict[str, Any]) -> str:
 
 def _worst(subject: Subject, counts: Tensor, p: Tensor, order: ClassOrder) -> list[Figure]:
     """The maps with most forbidden contacts: picture, target, output, and where the order is contradicted."""
+    from deepwright.risk import ordinal_inconsistency
+
     most = counts[:, 0].argsort(descending=True, stable=True)[:_WORST].tolist()
     rows = [i for i in most if float(counts[i, 0]) > 0]
     if not rows:

@@ -11,7 +11,7 @@ Example:
 
 from typing import TYPE_CHECKING, Any
 
-from deepwright.risk import fragility
+from deepwright.risk import fragility, ordinal
 from deepwright.risk.calibration import (
     Reliability,
     brier,
@@ -56,31 +56,25 @@ from deepwright.risk.ordinal import (
     ClassOrder,
     ContactDistanceLoss,
     ContactNeighborLoss,
-    ContainmentViolation,
     CumulativeLinkLoss,
     EntropyTerm,
     ExpectedSquaredErrorLoss,
     FoundOrder,
     HardOrdinalHead,
-    InvalidContactRate,
     OrderedNeighborLoss,
     OrdinalEncodingHead,
     OrdinalLogLoss,
-    OrdinalScores,
     OrdinalSegmentationLoss,
     QuasiUnimodalLoss,
     SoftLabelLoss,
     SquaredEMDLoss,
     TotalVariationLoss,
     UnimodalHead,
-    UnimodalPixelRate,
     decode,
     find_order,
     forbidden_pairs,
-    ordinal_inconsistency,
     repair_labels,
     require_order,
-    surface_distances,
     wrap_logits,
 )
 from deepwright.risk.segmentation import boundary_f1, drawn_pixels
@@ -92,6 +86,14 @@ if TYPE_CHECKING:
         FragilityIndex,
         flip_wasserstein_index,
         linear_wasserstein_index,
+    )
+    from deepwright.risk.ordinal import (
+        ContainmentViolation,
+        InvalidContactRate,
+        OrdinalScores,
+        UnimodalPixelRate,
+        ordinal_inconsistency,
+        surface_distances,
     )
 
 __all__ = [
@@ -179,4 +181,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in fragility.LAZY:
         return getattr(fragility, name)
+    if name in ordinal.LAZY:
+        return getattr(ordinal, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,6 +17,9 @@ Sources: "Learning Ordinality in Semantic Segmentation", arXiv 2407.20959; "Ordi
 Medical and Odontological Images", arXiv 2603.26736.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from deepwright.core.tasks import ClassOrder
 from deepwright.risk.ordinal.checking import FoundOrder, find_order, forbidden_pairs, require_order
 from deepwright.risk.ordinal.combined import OrdinalSegmentationLoss
@@ -24,14 +27,21 @@ from deepwright.risk.ordinal.contact import ContactDistanceLoss, ContactNeighbor
 from deepwright.risk.ordinal.decoding import decode, repair_labels
 from deepwright.risk.ordinal.graded import CumulativeLinkLoss, OrdinalLogLoss, SoftLabelLoss, SquaredEMDLoss
 from deepwright.risk.ordinal.heads import HardOrdinalHead, OrdinalEncodingHead, UnimodalHead, wrap_logits
-from deepwright.risk.ordinal.measures import ContainmentViolation, InvalidContactRate, OrdinalScores, UnimodalPixelRate
-from deepwright.risk.ordinal.surfaces import ordinal_inconsistency, surface_distances
 from deepwright.risk.ordinal.unimodal import (
     EntropyTerm,
     ExpectedSquaredErrorLoss,
     OrderedNeighborLoss,
     QuasiUnimodalLoss,
 )
+
+if TYPE_CHECKING:
+    from deepwright.risk.ordinal.measures import (
+        ContainmentViolation,
+        InvalidContactRate,
+        OrdinalScores,
+        UnimodalPixelRate,
+    )
+    from deepwright.risk.ordinal.surfaces import ordinal_inconsistency, surface_distances
 
 __all__ = [
     "ClassOrder",
@@ -64,3 +74,15 @@ __all__ = [
     "surface_distances",
     "wrap_logits",
 ]
+
+LAZY = {
+    **dict.fromkeys(("ContainmentViolation", "InvalidContactRate", "OrdinalScores", "UnimodalPixelRate"), "measures"),
+    **dict.fromkeys(("ordinal_inconsistency", "surface_distances"), "surfaces"),
+}
+"""Names whose modules need torchmetrics, which comes with the first of them."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in LAZY:
+        return getattr(import_module(f"{__name__}.{LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
