@@ -59,5 +59,5 @@ checks.check_estimator(Coded(net), expected_failed_checks=REFUSED, on_skip=None)
 def test_scikit_learn_takes_them_for_classifiers(name):
     """In a process of its own: scikit-learn gives options of other types, which the tests' checker refuses first."""
     code = CODE.replace("NAME]", f"{name!r}]")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr[-3000:]

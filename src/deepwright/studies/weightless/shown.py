@@ -77,7 +77,7 @@ def _best(found: Found) -> Table:
         runs = found.best[arm]
         gap = over_trials(gaps(found.best[HALF], runs, "test"))
         cost: list[Cell] = [runs.mean("bytes") / 1000, runs.mean("seconds"), runs.mean("microseconds")]
-        rows.append([arm, *runs.cells("test"), *(cells(gap) if arm != HALF else [None] * 3), *cost])
+        rows.append([arm, *runs.cells("test"), *(cells(gap) if arm != HALF else (None, None, None)), *cost])
     return Table(
         ["rule", *columns("test accuracy", f"{HALF}, less it"), "KB", "CPU seconds of training", "us a prediction"],
         rows,
@@ -141,7 +141,7 @@ def _options(found: Found) -> Table:
     whole = found.variants[PUBLISHED]
     rows: list[list[Cell]] = []
     for name, runs in found.variants.items():
-        gap = [None] * 3 if name == PUBLISHED else cells(over_trials(gaps(runs, whole, "test")))
+        gap = (None, None, None) if name == PUBLISHED else cells(over_trials(gaps(runs, whole, "test")))
         rows.append([name, *runs.cells("test"), *gap])
     return Table(
         ["TsetlinWiSARD with", *columns("test accuracy", "less as published")],

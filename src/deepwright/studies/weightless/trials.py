@@ -139,7 +139,8 @@ def automata_trial(
         quick: a tenth of the digits.
     """
     train, validation, test = split(seed, data, root, quick)
-    net, found, seconds = automata(arm, n, luts_of(n, uses), seed), {}, 0.0
+    net, seconds = automata(arm, n, luts_of(n, uses), seed), 0.0
+    found: dict[str, Any] = {}
     orders = np.random.default_rng(derive_seed("weightless orders", seed=seed))
     _compiled()
     for epoch in range(1, max(epochs) + 1):
