@@ -95,7 +95,6 @@ SYSTEMS: tuple[System, ...] = (
         "sharpening",
         ("LaplacianSharpen", "Unsharp", "ContrastStretch", "BiLevel", "FastPreemption", "Smoothed"),
         "sharpening",
-        missing="its study of ImageNet's photographs",
     ),
     System(
         "saap",
