@@ -26,6 +26,12 @@ PACKAGES = sorted(m.name for m in pkgutil.walk_packages([str(SOURCE)], "deepwrig
 WORD = {"no_such_option": 1}
 # Those that hand words on: what they hand them to refuses them (below, and in the contracts of attacks and checks).
 FORWARDERS = {
+    "adversarial: SequenceFGSM",
+    "adversarial: SequenceSearch",
+    "risk: ContainmentViolation",
+    "risk: InvalidContactRate",
+    "risk: OrdinalScores",
+    "risk: UnimodalPixelRate",
     "corruptions: Guided.__call__",
     "corruptions: apply",
     "pathfinding: greedy",  # those of beam

@@ -18,10 +18,11 @@ def decode(p: Tensor, order: ClassOrder, method: str = "argmax") -> Tensor:
     """(N, *positions): the class of each position.
 
     Args:
-        p: (N, K, *positions) probabilities. order: of the classes; a chain for anything but "argmax". method: "argmax";
-            "median", the outermost class at which half of the probability is reached; or "mean", the class nearest to
-            the expected number. The last two take a position that is either background or pupil for the iris between,
-            which is a repair where the order is true and an invention where it isn't.
+        p: (N, K, *positions) probabilities.
+        order: of the classes; a chain for anything but "argmax".
+        method: "argmax"; "median", the outermost class at which half of the probability is reached; or "mean", the
+            class nearest to the expected number. The last two take a position that is either background or pupil for
+            the iris between, which is a repair where the order is true and an invention where it isn't.
 
     Raises:
         InputError: numbers that aren't probabilities, another method, or a tree with "median" or "mean".

@@ -19,7 +19,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_positive, require_within
 from deepwright.core.tasks import ClassOrder
 from deepwright.risk.ordinal.terms import PixelTerm
-from deepwright.risk.ordinal.unimodal import _apart
+from deepwright.risk.ordinal.unimodal import steps_apart
 
 _FLOOR = 1e-6
 
@@ -54,7 +54,7 @@ class OrdinalLogLoss(PixelTerm):
         none = torch.zeros_like(p[:, :1])
         before = torch.cat([none, p[:, :-1].cumsum(1)], 1)
         after = torch.cat([p[:, 1:].flip(1).cumsum(1).flip(1), none], 1)
-        weight = _apart(p, target).abs().to(p) ** self.alpha
+        weight = steps_apart(p, target).abs().to(p) ** self.alpha
         return -(weight * (before + after + _FLOOR).log()).sum(1)
 
 
@@ -63,7 +63,7 @@ class SquaredEMDLoss(PixelTerm):
 
     def values(self, z: Tensor, target: Tensor) -> Tensor:
         """The sum over the classes but the last."""
-        reached = (_apart(z, target) >= 0).to(z)
+        reached = (steps_apart(z, target) >= 0).to(z)
         return (z.softmax(1).cumsum(1) - reached)[:, :-1].square().sum(1)
 
 
@@ -149,5 +149,5 @@ class CumulativeLinkLoss(PixelTerm):
 
     def values(self, z: Tensor, target: Tensor) -> Tensor:
         """The mean over the thresholds."""
-        above = (_apart(z, target) < 0).to(z)
+        above = (steps_apart(z, target) < 0).to(z)
         return F.binary_cross_entropy_with_logits(z, above, reduction="none")[:, :-1].mean(1)

@@ -114,8 +114,13 @@ class QuasiUnimodalLoss(PixelTerm):
         return total
 
 
-def _apart(p: Tensor, target: Tensor) -> Tensor:
-    """(N, K, *positions): k - y."""
+def steps_apart(p: Tensor, target: Tensor) -> Tensor:
+    """(N, K, *positions): k - y.
+
+    Args:
+        p: (N, K, *positions).
+        target: (N, *positions) of levels.
+    """
     k = torch.arange(p.shape[1], device=p.device).reshape(1, -1, *[1] * (p.ndim - 2))
     return k - target[:, None]
 
@@ -148,7 +153,7 @@ class ExpectedSquaredErrorLoss(PixelTerm):
     def values(self, z: Tensor, target: Tensor) -> Tensor:
         """The squared error and the weighted variance."""
         p = z.softmax(1)
-        apart = _apart(p, target).to(p)
+        apart = steps_apart(p, target).to(p)
         mean = (p * apart).sum(1)
         second = (p * apart.square()).sum(1)
         return mean.square() + self.variance_weight * (second - mean.square())
