@@ -70,7 +70,8 @@ SYSTEMS: tuple[System, ...] = (
             *("ClassOrder", "OrdinalSegmentationLoss", "ContactNeighborLoss", "ContactDistanceLoss"),
             *("OrderedNeighborLoss", "QuasiUnimodalLoss", "InvalidContactRate", "decode", "repair_labels"),
         ),
-        missing="a committed run of its study, weights by an allowed contact rate, the papers' masks",
+        "ordinal",
+        missing="weights by an allowed contact rate, the papers' masks",
     ),
     System(
         "adversarial-detection",
