@@ -167,7 +167,7 @@ SYSTEMS: tuple[System, ...] = (
         "roast",
         ("Roast", "SeverityMatrix", "EntitySelector", "OutlierExposure", "MADGANDetector"),
         "roast",
-        missing="an attacker who knows the detector; risk of classifiers by logistic importance; its own command",
+        missing="an attacker who knows the detector; a loss of exposure; risk of classifiers; a command of its own",
     ),
     System(
         "hsfm",
