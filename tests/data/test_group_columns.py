@@ -1,6 +1,7 @@
 """Published sets with a shortcut in the layouts they are released in, and anybody's list of groups."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,6 +115,39 @@ def test_a_list_of_groups_joins_by_file_or_by_its_last_part(tmp_path):
         read_column(tmp_path / "groups.csv")
 
 
+def test_one_name_of_two_files_in_two_splits_is_refused(tmp_path):
+    data = gaussian_spurious(0, n=(4, 4, 4)).data
+    files = {"train": "train/a/1.png", "validation": "train/a/2.png", "test": "test/a/1.png"}
+    parts = {
+        name: type(data.train)(getattr(data, name).x[:1], getattr(data, name).y[:1], {"file": np.array([file])})
+        for name, file in files.items()
+    }
+    filed = replace(data, **parts)
+    with pytest.raises(InputError, match="several files share"):
+        with_column(filed, "place", {"1.png": "land", "2.png": "water"})
+    whole = with_column(filed, "place", {file: file[:5] for file in files.values()})
+    assert whole.test.columns["place"].tolist() == ["test/"]
+
+
+@pytest.mark.parametrize("row", [("2.png",), ("2.png", ""), ("2.png", "land", "more"), ("", "land")])
+def test_a_row_of_a_list_without_its_value_is_refused(tmp_path, row):
+    write(tmp_path / "groups.csv", [("file", "place"), ("1.png", "land"), row])
+    with pytest.raises(InputError, match="1 rows without a value"):
+        read_column(tmp_path / "groups.csv")
+
+
+def test_codes_and_pictures_that_tables_do_not_know_are_refused(tmp_path):
+    waterbirds(tmp_path)
+    table = (tmp_path / "metadata.csv").read_text().splitlines()
+    (tmp_path / "metadata.csv").write_text("\n".join([*table[:-1], table[-1][:-1] + "2"]) + "\n")
+    with pytest.raises(InputError, match="'2'"):
+        load_waterbirds(tmp_path, how=SMALL)
+    write(tmp_path / "list_attr_celeba.csv", [("image_id", "Blond_Hair", "Male"), ("1.png", 1, 1), ("2.png", 1, -1)])
+    write(tmp_path / "list_eval_partition.csv", [("image_id", "partition"), ("1.png", 0)])
+    with pytest.raises(InputError, match="no part of 1 pictures"):
+        load_celeba(tmp_path, how=SMALL)
+
+
 def test_feature_files(tmp_path):
     x = np.arange(24, dtype=np.float32).reshape(8, 3)
     arrays = {"features": x, "y": np.arange(8) % 2, "split": np.arange(8) % 3, "group": np.array(list("abababab"))}
@@ -126,6 +160,7 @@ def test_feature_files(tmp_path):
         ({"split": np.zeros(8)}, "split"),
         ({"y": np.arange(8) - 1}, "classes from 0"),
         ({"features": x * np.nan}, "finite"),
+        ({"features": x.astype(np.float64) + 1e300}, "finite"),
         ({"features": x[:5]}, "lengths"),
     ):
         np.savez(tmp_path / "bad.npz", **(arrays | change))

@@ -89,3 +89,10 @@ def test_losses_pull_clusters_apart_that_features_do_not():
 def test_a_class_of_fewer_samples_than_clusters_is_refused():
     with pytest.raises(InputError, match="class 1"):
         discover_groups(torch.randn(5, 2), torch.tensor([0, 0, 0, 0, 1]), 2)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_labels_of_a_narrow_type_are_labels():
+    x = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(60) % 2
+    assert torch.equal(discover_groups(x, y.to(torch.uint8), k=2), discover_groups(x, y, k=2))

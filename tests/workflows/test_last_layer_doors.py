@@ -1,6 +1,7 @@
 """`harden --with hsfm` and its like on a column of groups, and what the audit's section on groups says."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 from deepwright import InputError
 from deepwright.checks import Subject, run_check
 from deepwright.checks.quality.groups import check_groups
+from deepwright.checks.quality.shortcuts import _probe, attribute_of, head_rows
 from deepwright.data import Data, gaussian_spurious
 from deepwright.nets import load_exported
 from deepwright.workflows import HardenOptions, harden
@@ -59,6 +61,37 @@ def test_without_held_out_samples_the_headroom_is_not_known():
     found = run_check("groups", check_groups, Subject(network(), data, groups="attribute"))
     assert "headroom" not in found.values
     assert "isn't known" in found.summary
+
+
+def lacking(kept):
+    """The data without some validation samples."""
+    attribute = torch.as_tensor(DATA.validation.columns["attribute"])
+    rows = kept(DATA.validation.y, attribute).nonzero().flatten()
+    return replace(DATA, validation=DATA.validation.where(rows))
+
+
+@pytest.mark.parametrize("method", ["hsfm", "dfr"])
+def test_a_group_that_validation_lacks_is_refused_by_name(tmp_path, method):
+    data = lacking(lambda y, attribute: (y != 1) | (attribute != 0))
+    found = run_check("groups", check_groups, Subject(network(), data, groups="attribute"))
+    assert "headroom" not in found.values
+    assert "no sample of 1 with attribute 0" in found.summary
+    with pytest.raises(InputError, match="no sample of 1 with attribute 0"):
+        harden(HardenOptions(network(), data=data, method=method, groups="attribute", checks=["groups"], out=tmp_path))
+
+
+def test_a_probe_that_never_ran_is_not_reported():
+    data = lacking(lambda y, attribute: attribute == 1)
+    found = run_check("groups", check_groups, Subject(network(), data, groups="attribute"))
+    assert "attribute_probe" not in found.values
+    assert "isn't known" in found.summary
+    assert "--with dfr" not in found.remedy
+    subject = Subject(network(), DATA, groups="attribute")
+    known = attribute_of(subject, "attribute")
+    rows = head_rows(subject, known)
+    one = tuple(part[rows.validation[2] % 2 == 1] for part in rows.validation)
+    assert _probe(subject, known, replace(rows, validation=one))[0] is None
+    assert _probe(subject, known, rows)[0].value > 0.95
 
 
 @pytest.mark.parametrize("method", ["hsfm", *(pytest.param(m, marks=pytest.mark.slow) for m in HEADS if m != "hsfm")])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,7 @@ def compare_heads(
     fitted: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     skipped: dict[str, Any] = {}
+    said: set[str] = set()
     for method in made:
         name = str(getattr(method, "variant", "") or type(method).__name__)
         name = "HSFM" if name == "hsfm" else name
@@ -85,18 +87,31 @@ def compare_heads(
             raise InputError(
                 "methods", given=f"two of {name}", expected="each once", hint="compare their heads by hand"
             )
-        with warnings.catch_warnings():
-            if fitted:  # what is odd about the rows was said once
-                warnings.simplefilter("ignore")
-            try:
+        try:
+            with _told_once(name, said):
                 method.fit(*train, *validation, train_groups=train_groups, head=head)
-            except InputError as error:
-                if not fitted:
-                    raise
-                skipped[name] = str(error)
-                continue
+        except InputError as error:
+            if not fitted:
+                raise
+            skipped[name] = str(error)
+            continue
         with torch.no_grad():
             logits = method.head_(test[0].to(method.head_.weight))
         fitted[name] = method
         metrics[name] = group_metrics(logits.to(test[1].device), test[1], test[2], names=names)
     return HeadComparison(fitted, metrics, skipped)
+
+
+@contextmanager
+def _told_once(name: str, said: set[str]) -> Iterator[None]:
+    """Warnings of a method under its name; what was said before, as of the rows, isn't said again."""
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+    finally:
+        for one in caught:
+            if str(one.message) not in said:
+                said.add(str(one.message))
+                warnings.warn(f"{one.message} ({name})", one.category, stacklevel=4)

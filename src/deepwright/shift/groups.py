@@ -241,7 +241,7 @@ def discover_groups(
     require_group_ids(y, "y")
     if len(y) != len(features) or len(y) == 0:
         raise InputError("features and y", given=f"{len(features)} and {len(y)}", expected="equal lengths, not 0")
-    y = y.to(features.device)
+    y = y.to(features.device).long()
     x = features.to(torch.promote_types(features.dtype, torch.float32))
     x = (x - x.mean(0)) / _spread(x)
     if logits is not None:

@@ -159,14 +159,15 @@ def zeros(problem: Problem) -> Head:
     return weight, weight.new_zeros(problem.classes)
 
 
-def halves(problem: Problem, seed: int) -> tuple[Tensor, Tensor]:
-    """Two halves of the validation rows, each with half of every group (or class).
+def halves(problem: Problem, seed: int, by: str = "worst_group") -> tuple[Tensor, Tensor]:
+    """Two halves of the validation rows, each with half of every group, or of every class.
 
     Args:
         problem: with validation rows.
         seed: of the draw.
+        by: "worst_group" (where groups are known), or "worst_class", which looks at no group label.
     """
-    parts = problem.val_groups if problem.val_groups is not None else problem.val_y
+    parts = problem.val_groups if by == "worst_group" and problem.val_groups is not None else problem.val_y
     order = torch.randperm(len(parts), generator=generator(seed, "halves")).to(parts.device)
     order = order[parts[order].argsort(stable=True)]
     starts = torch.bincount(parts).cumsum(0) - torch.bincount(parts)
@@ -188,7 +189,7 @@ def chosen_on_halves(
     """
     if len(settings) == 1:
         return settings[0]
-    first, second = halves(problem, seed)
+    first, second = halves(problem, seed, by)
     parts, size = problem.parts(by)
     scores = []
     for setting in settings:

@@ -240,6 +240,8 @@ def _rows(x: Any, what: str) -> Tensor:
 def _labels(y: Any, n: int, what: str) -> Tensor:
     if not isinstance(y, Tensor):
         y = torch.as_tensor(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        raise InputError(what, given=f"shape {tuple(y.shape)}", expected="(n,) classes", hint="y.squeeze(1)")
     if y.ndim == 2:
         raise InputError(what, given=f"shape {tuple(y.shape)}", expected="(n,) classes", hint="one-hot? y.argmax(1)")
     if not y.is_floating_point() and len(y) and int(y.min()) == -1 and set(y.unique().tolist()) <= {-1, 1}:
@@ -341,8 +343,8 @@ def _count_groups(val_groups: Tensor | None, train_groups: Tensor | None) -> int
 def _warn_leaks(train_x: Tensor, val_x: Tensor) -> None:
     """Identical rows in both splits, found by sorting a random projection of them."""
     direction = torch.linspace(0.5, 1.5, train_x.shape[1], device=train_x.device, dtype=train_x.dtype).sin()
-    known = (train_x @ direction).sort()
-    at = torch.searchsorted(known.values, (val_x @ direction)).clamp_max(len(train_x) - 1)
+    known = (train_x * direction).sum(1).sort()  # a matmul of the same row may differ in its last bits
+    at = torch.searchsorted(known.values, (val_x * direction).sum(1)).clamp_max(len(train_x) - 1)
     rows = known.indices[at]
     same = int((train_x[rows] == val_x).all(1).sum())
     if same:

@@ -174,7 +174,34 @@ def test_no_groups_are_refused_with_the_alternatives(world):
 def test_a_best_epoch_at_an_end_warns(world):
     _, train, validation, _ = world
     with pytest.warns(ShiftWarning, match="hasn't converged"):
-        HSFM(epochs=2, n_support=32, head_lr_rel=1e-3).fit(*train[:2], *validation)
+        HSFM(epochs=2, n_support=32).fit(*train[:2], *validation)
+
+
+def test_epochs_that_all_do_alike_do_not_ask_for_more():
+    y = torch.arange(400) % 2
+    x = torch.randn(400, 4, generator=torch.Generator().manual_seed(0)) + 20 * (2.0 * y[:, None] - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ShiftWarning)
+        found = HSFM(epochs=3, n_support=16, k_hard=8).fit(x[:200], y[:200], x[200:], y[200:], y[200:])
+    assert [epoch.worst for epoch in found.history_] == [1.0] * 4
+    assert found.best_epoch_ == 3
+
+
+def test_a_head_of_zeros_and_one_that_overflows_are_refused(world):
+    _, train, validation, _ = world
+    with pytest.raises(InputError, match="a head of zeros"):
+        HSFM(epochs=1).fit(*train[:2], *validation, head=(torch.zeros(2, 16), torch.zeros(2)))
+    with pytest.warns(ShiftWarning), pytest.raises(InputError, match="isn't finite"):
+        HSFM(epochs=2, select="last", head_lr_rel=1e38).fit(*train[:2], *validation)
+
+
+@pytest.mark.parametrize("n", [2, 7, 300])
+def test_every_leaked_row_is_counted(n):
+    y = torch.arange(1000) % 2
+    x = torch.randn(1000, 512, generator=torch.Generator().manual_seed(n))
+    rows = torch.arange(n)
+    with pytest.warns(ShiftWarning, match=f"^{n} validation rows are training rows"):
+        pose(x, y, x[rows], y[rows], None, None, None)
 
 
 def bad(world, name):
@@ -189,6 +216,7 @@ def bad(world, name):
             "signs": {"train_y": 2 * y - 1},
             "floats": {"train_y": y.float()},
             "one-hot": {"train_y": hot},
+            "column": {"train_y": y[:, None]},
             "absent class": {"val_y": vy * 0},
             "attribute alone": {"val_groups": vg % 2},
             "absent group": {"val_groups": 3 * vy, "train_groups": g},
@@ -206,6 +234,7 @@ def bad(world, name):
         ("signs", "-1 and 1"),
         ("floats", "integer"),
         ("one-hot", "argmax"),
+        ("column", "squeeze"),
         ("absent class", "no validation row of class 1"),
         ("attribute alone", "make_groups"),
         ("absent group", "no row of group"),

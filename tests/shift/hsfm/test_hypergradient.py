@@ -80,3 +80,5 @@ def test_half_precision_and_other_shapes_are_refused():
         hypergradient(H, y, W, b, Q, hard_y + 1, 2, 0.1)
     with pytest.raises(InputError, match="shapes"):
         hypergradient(H, y, W[:, :3], b, Q, hard_y, 2, 0.1)
+    with pytest.raises(InputError, match="no sample"):
+        hypergradient(H, y, W, b, Q[:0], hard_y[:0], 2, 0.1)

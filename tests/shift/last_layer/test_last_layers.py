@@ -17,6 +17,7 @@ from deepwright.shift import (
     ALL,
     DFR,
     ERM,
+    HSFM,
     JTT,
     CVaRDRO,
     GroupDRO,
@@ -137,6 +138,31 @@ def test_a_method_that_does_not_apply_is_skipped_by_name(world):
     assert found.table().rows[-1][0] == "JTT"
 
 
+def test_every_methods_own_advice_is_told_and_that_on_rows_once(world):
+    train, validation, test = world
+    few = torch.cat([(validation[2] != 1).nonzero().flatten(), (validation[2] == 1).nonzero().flatten()[:10]])
+    methods = [ERM, HSFM(epochs=2, select="last")]
+    with pytest.warns(ShiftWarning) as caught:
+        compare_heads(train[:2], tuple(part[few] for part in validation), test, methods=methods)
+    said = [str(one.message) for one in caught]
+    assert sum("the smallest validation group" in one for one in said) == 1
+    assert sum("groups of validation rows" in one and one.endswith("(HSFM)") for one in said) == 1
+
+
+@pytest.mark.parametrize("method", [LastLayerRetrain, AFR])
+def test_what_is_chosen_by_class_sees_no_group(world, method):
+    train, validation, _ = world
+    fitted = [
+        method(select="worst_class", seed=seed).fit(*train[:2], *rows)
+        for seed in range(4)
+        for rows in (validation, validation[:2])
+    ]
+    for one, other in zip(fitted[::2], fitted[1::2]):
+        assert one.chosen_ == other.chosen_
+        assert torch.equal(one.head_.weight, other.head_.weight)
+        assert one.label_use_.words()[1] == "no"
+
+
 def test_group_dro_weights_sum_to_one_and_go_to_the_harder_group():
     loss = GroupDROLoss(3, eta=0.5)
     logits = torch.tensor([[2.0, 0.0]] * 6)
@@ -152,6 +178,16 @@ def test_group_dro_weights_sum_to_one_and_go_to_the_harder_group():
     assert torch.equal(loss.q, q)
     with pytest.raises(InputError, match="group 3"):
         loss(logits, y, groups + 1)
+
+
+def test_group_dro_survives_a_large_loss():
+    loss = GroupDROLoss(3, eta=1.0, counts=[2, 2, 0])
+    logits = torch.tensor([[0.0, 200.0], [0.0, -50.0]], requires_grad=True)
+    value = loss(logits, torch.tensor([0, 0]), torch.tensor([0, 1]))
+    assert loss.q.tolist() == [1.0, 0.0, 0.0]
+    assert float(value.detach()) == 200
+    loss(logits, torch.tensor([0, 0]), torch.tensor([2, 1])).backward()  # a group of weight 0 is ahead
+    assert bool(loss.q.isfinite().all() & logits.grad.isfinite().all())
 
 
 def test_group_dro_gives_one_step_of_the_closed_form_and_gradients():

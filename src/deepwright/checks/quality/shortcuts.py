@@ -165,12 +165,21 @@ def _with_headroom(part: ShortcutFinding, subject: Subject, found: Attribute) ->
     large = after.n_per_group >= LEAST
     gain = float(after.per_group[large].min()) - part.values["worst_class_group"].value
     probe, usual = _probe(subject, found, rows)
-    part.values |= {"headroom": gain, "attribute_probe": probe}
+    part.values["headroom"] = gain
     part.words += (
         f" A last layer trained with group labels (DFR on validation) changes the worst group by {gain:+.1%}: that is "
-        f"about what there is to gain without training the rest. A linear probe reads the attribute from the features "
-        f"of {probe.value:.1%} of test samples (the most frequent value is that of {usual:.1%})."
+        "about what there is to gain without training the rest."
     )
+    if probe is None:
+        part.words += (
+            " Whether the features tell the attribute isn't known: validation or training lacks one of its values."
+        )
+    else:
+        part.values["attribute_probe"] = probe
+        part.words += (
+            f" A linear probe reads the attribute from the features of {probe.value:.1%} of test samples (the most "
+            f"frequent value is that of {usual:.1%})."
+        )
     if gain > 0.05:
         part.remedy = (
             f"`deepwright harden MODEL --with dfr --groups {subject.groups}` puts such a last layer in its place "
@@ -224,11 +233,25 @@ def head_rows(subject: Subject, found: Attribute) -> HeadRows:
         y = split.y[rows]
         parts.append((features.x.cpu(), y, make_groups(y, values[rows], counts)))
     assert head is not None
+    _require_every_group(subject, found, [part[2] for part in parts])
     sizes = torch.bincount(parts[1][2])
     few = int(sizes[sizes > 0].min())
     if few < _FEW:
         raise InputError(f"the smallest validation group has {few} samples", expected=f"{_FEW} or more")
     return HeadRows(parts[0], parts[1], parts[2], head.cpu())
+
+
+def _require_every_group(subject: Subject, found: Attribute, groups: list[Tensor]) -> None:
+    """Refuse validation rows that lack a group of training or test rows: nothing can be learned or chosen for it."""
+    names = pair_names(subject, found)
+    train, validation, test = (torch.bincount(part, minlength=len(names)) > 0 for part in groups)
+    lost = [names[i] for i in ((train | test) & ~validation).nonzero().flatten().tolist()]
+    if lost:
+        raise InputError(
+            f"validation has no sample of {', '.join(lost[:5])}",
+            expected="some of each group that training or test samples are of",
+            hint="a head that never sees a group is neither trained nor chosen for it",
+        )
 
 
 def _features(subject: Subject, split: Split) -> Features:
@@ -237,21 +260,21 @@ def _features(subject: Subject, split: Split) -> Features:
         return extract_features(subject.model, split.batches(subject.batch_size), task=subject.task)
 
 
-def _probe(subject: Subject, found: Attribute, rows: HeadRows) -> tuple[Interval, float]:
-    """Accuracy of a linear probe of the attribute on test rows, and that of its most frequent value."""
+def _probe(subject: Subject, found: Attribute, rows: HeadRows) -> tuple[Interval | None, float]:
+    """Accuracy of a linear probe of the attribute on test rows or None, and that of its most frequent value."""
     attributes = [part[2] % len(found.names) for part in (rows.train, rows.validation, rows.test)]
-    seen = attributes[1].unique()  # a value that validation lacks can't be learned there
+    seen = attributes[1].unique()
     number = torch.full((len(found.names),), -1).index_copy_(0, seen, torch.arange(len(seen)))
     train, validation, test = (number[part] for part in attributes)
-    kept = test >= 0
-    usual = float(torch.bincount(test[kept]).max()) / int(kept.sum())
-    if len(seen) < 2 or int(train.max()) + 1 < len(seen):
-        return wilson(round(usual * int(kept.sum())), int(kept.sum())), usual
+    usual = float(torch.bincount(attributes[2]).max()) / len(test)
+    lost = len(seen) < 2 or len(train[train >= 0].unique()) < len(seen)
+    if lost or bool((test < 0).any()):  # a value that validation or training lacks can't be learned there
+        return None, usual
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         known = train >= 0
         probe = LastLayerRetrain(seed=subject.seed).fit(
             rows.train[0][known], train[known], rows.validation[0], validation
         )
-    right = int((probe.predict(rows.test[0][kept]) == test[kept]).sum())
-    return wilson(right, int(kept.sum())), usual
+    right = int((probe.predict(rows.test[0]) == test).sum())
+    return wilson(right, len(test)), usual

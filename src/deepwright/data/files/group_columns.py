@@ -37,23 +37,32 @@ def with_column(data: Data, name: str, by_file: Mapping[str, Any]) -> Data:
     Raises:
         InputError: samples without files, files without a value, last parts that several files share.
     """
-    parts: dict[str, Any] = {part: _with_column(getattr(data, part), name, by_file, data.name) for part in _PARTS}
+    splits = {part: split for part in _PARTS if len(split := getattr(data, part))}
+    files: dict[str, list[str]] = {}
+    for part, split in splits.items():
+        if "file" not in split.columns:
+            given = f"samples of {data.name} without files"
+            raise InputError(f"column {name!r}", given=given, expected="pictures in folders, or a column of the data")
+        files[part] = [str(file) for file in split.columns["file"]]
+    whole = [file for some in files.values() for file in some]
+    if not any(file in by_file for file in whole):
+        _require_own_names(name, whole)
+        files = {part: [PurePosixPath(file).name for file in some] for part, some in files.items()}
+    parts: dict[str, Any] = {part: _with_column(splits[part], name, by_file, keys) for part, keys in files.items()}
     return replace(data, **parts)
 
 
-def _with_column(split: Split, name: str, by_file: Mapping[str, Any], of: str) -> Split:
-    if not len(split):
-        return split
-    if "file" not in split.columns:
-        given = f"samples of {of} without files"
-        raise InputError(f"column {name!r}", given=given, expected="pictures in folders, or a column of the data")
-    files = [str(file) for file in split.columns["file"]]
-    short = [PurePosixPath(file).name for file in files]
-    alone = not any(file in by_file for file in files[:100])
-    if alone and len(set(short)) != len(short):
-        given = "names that several files share"
-        raise InputError(f"column {name!r}", given=given, expected=f"paths, as {files[0]!r}")
-    keys = short if alone else files
+def _require_own_names(name: str, files: list[str]) -> None:
+    """Refuse last parts that several files share, in one split or in two: a value would be that of both."""
+    first: dict[str, str] = {}
+    for file in files:
+        other = first.setdefault(PurePosixPath(file).name, file)
+        if other != file:
+            given = f"names that several files share ({other!r} and {file!r})"
+            raise InputError(f"column {name!r}", given=given, expected=f"paths, as {files[0]!r}")
+
+
+def _with_column(split: Split, name: str, by_file: Mapping[str, Any], keys: list[str]) -> Split:
     lost = [key for key in keys if key not in by_file]
     if lost:
         given = f"none for {len(lost)} of {len(keys)} files ({', '.join(map(repr, lost[:3]))})"
@@ -69,13 +78,17 @@ def read_column(path: Path | str) -> tuple[str, dict[str, str]]:
         path: a .csv with a header and two columns, "file" and one more, whose name is the groups'.
 
     Raises:
-        InputError: other columns, a file twice.
+        InputError: other columns, a row without a value or with more cells, a file twice.
     """
     rows = _table(Path(path))
     columns = list(rows[0]) if rows else []
     if len(columns) != 2 or "file" not in columns:
         raise InputError(f"{path}", given=f"columns {columns}", expected="two, 'file' and one that names the groups")
     name = next(column for column in columns if column != "file")
+    odd = [str(row["file"]) for row in rows if None in row or not row["file"] or not row[name]]
+    if odd:
+        given = f"{len(odd)} rows without a value or with more than two cells ({', '.join(map(repr, odd[:3]))})"
+        raise InputError(f"{path}", given=given, expected="a file and its value in each row")
     found = {row["file"]: row[name] for row in rows}
     if len(found) != len(rows):
         raise InputError(f"{path}", given=f"{len(rows) - len(found)} files twice", expected="a row a file")
@@ -108,9 +121,12 @@ def load_waterbirds(root: Path | str, *, how: Decoding = PHOTOGRAPHS) -> Data:
     Source: S. Sagawa et al., "Distributionally robust neural networks for group shifts", arXiv 1911.08731.
     """
     rows = _columns(Path(root) / "metadata.csv", ("img_filename", "y", "place", "split"))
-    places = {"0": "land", "1": "water"}
+    places = ("land", "water")
     classes = ("landbird", "waterbird")
-    table = [(row["img_filename"], _code(row["y"], 2), _code(row["split"], 3), places[row["place"]]) for row in rows]
+    table = [
+        (row["img_filename"], _code(row["y"], 2), _code(row["split"], 3), places[_code(row["place"], 2)])
+        for row in rows
+    ]
     return _labelled(Path(root), table, classes, how)
 
 
@@ -133,6 +149,10 @@ def load_celeba(
     lost = [name for name in (target, attribute) if name not in marks[0]]
     if lost:
         raise InputError(f"{home}", given=f"no column {lost[0]!r}", expected=f"one of {', '.join([*marks[0]][1:])}")
+    unknown = [_first(row) for row in marks if _first(row) not in split]
+    if unknown:
+        given = f"no part of {len(unknown)} pictures ({', '.join(map(repr, unknown[:3]))})"
+        raise InputError(f"list_eval_partition of {home}", given=given, expected="a part of each picture")
     nested = ("img_align_celeba/img_align_celeba", "img_align_celeba")  # as one archive unpacks, and as another does
     folder = next((f for f in nested if (home / f).is_dir()), "")
     table = [
@@ -234,8 +254,10 @@ def load_features(path: Path | str) -> Data:
     lengths = {name: len(values) for name, values in found.items()}
     if x.ndim != 2 or len(set(lengths.values())) != 1:
         raise InputError(f"{path}", given=f"features {x.shape}, lengths {lengths}", expected="(n, d) and n of each")
-    if x.dtype.kind != "f" or not np.isfinite(x).all():
-        raise InputError(f"features of {path}", given=str(x.dtype), expected="finite floats")
+    with np.errstate(over="ignore"):
+        narrow = x.astype(np.float32) if x.dtype.kind == "f" else x
+    if x.dtype.kind != "f" or not np.isfinite(narrow).all():
+        raise InputError(f"features of {path}", given=str(x.dtype), expected="finite floats that float32 holds")
     if y.dtype.kind not in "iu" or y.ndim != 1 or (len(y) and y.min() < 0):
         raise InputError(f"y of {path}", given=f"{y.dtype} of shape {y.shape}", expected="classes from 0")
     if split.ndim != 1 or set(np.unique(split).tolist()) != {0, 1, 2}:
@@ -244,7 +266,7 @@ def load_features(path: Path | str) -> Data:
             f"split of {path}", given=given, expected="0 (train), 1 (validation) and 2 (test), all of them"
         )
     columns = {"group": found["group"]} if "group" in found else {}
-    whole = Split(torch.from_numpy(x.astype(np.float32)), torch.from_numpy(y.astype(np.int64)), columns)
+    whole = Split(torch.from_numpy(narrow), torch.from_numpy(y.astype(np.int64)), columns)
     parts = [whole.where(torch.from_numpy(split == part)) for part in range(3)]
     names = tuple(f"feature {i}" for i in range(x.shape[1]))
     classes = tuple(map(str, range(int(y.max()) + 1)))

@@ -211,6 +211,8 @@ def _require_problem(H: Tensor, y: Tensor, W: Tensor, b: Tensor, hard_x: Tensor,
         raise InputError("shapes", given=given, expected="H (n, d), W (classes, d), b (classes,), hard_x (m, d)")
     require_labels(y, W.shape[-2], H.shape[-2], "y")
     require_labels(hard_y.flatten(), W.shape[-2], hard_y.numel(), "hard_y")
+    if not hard_y.numel():
+        raise InputError("hard_x and hard_y", given="no sample", expected="one or more, of which a mean is taken")
     if hard_y.shape[-1] != hard_x.shape[-2]:
         given = f"{hard_x.shape[-2]} samples and {hard_y.shape[-1]} labels"
         raise InputError("hard_x and hard_y", given=given, expected="equal lengths")

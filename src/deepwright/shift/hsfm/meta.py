@@ -193,6 +193,9 @@ class HSFM(HeadMethod):
     def _keep(self, run: _Run) -> None:
         problem = run.problem
         self.chosen_ = {}
+        if not bool(run.best[0].isfinite().all() & run.best[1].isfinite().all()):
+            given = f"a head that isn't finite, at head_lr_rel={self.head_lr_rel:g}, inner_lr={self.inner_lr:g}"
+            raise InputError("HSFM", given=given, expected="smaller rates")
         self.head_ = problem.scale.out_of(*run.best)
         self.label_use_ = self.label_use(problem)
         self.support_ = problem.scale.undo(run.H)
@@ -206,7 +209,7 @@ class HSFM(HeadMethod):
             return
         if self.best_epoch_ == 0:
             self._warn("no epoch is better on validation than the head before: a smaller head_lr_rel, or no such gain")
-        elif self.best_epoch_ == self.epochs:
+        elif self.best_epoch_ == self.epochs and bool(run.alone):
             self._warn(f"the best epoch is the last of {self.epochs}: it hasn't converged; give it more epochs")
 
     @staticmethod
@@ -237,6 +240,9 @@ class _Run:
         self.Y = F.one_hot(self.y, problem.classes).to(self.H)
         self.hard = HardSet(problem.val_y, problem.classes, method.k_hard)
         relative = method.scale == "standard"
+        if relative and method.head_lr_rel > 0 and not bool(self.W.any()):
+            given = "a head of zeros: head_lr_rel is a share of its weights, and it would stay as it is"
+            raise InputError("head", given=given, expected="a trained one, or scale='raw'")
         rate = method.head_lr_rel * self.W.square().mean().sqrt() if relative else method.inner_lr
         self.head_steps, self.edits = Adam([self.W, self.b], rate), Adam([self.H], method.outer_lr)
         self.parts, self.size = problem.parts("worst_group")
@@ -244,6 +250,7 @@ class _Run:
         self.counts = torch.zeros(method.epochs + 1, self.size, dtype=torch.long, device=self.H.device)
         self.best: Head = (self.W, self.b)
         self.best_score = self.H.new_tensor(-torch.inf)
+        self.alone = torch.ones((), dtype=torch.bool, device=self.H.device)  # no earlier epoch does as well
         self.best_epoch = torch.zeros((), dtype=torch.long, device=self.H.device)
         self.rows = self._look()
 
@@ -289,8 +296,10 @@ class _Run:
         self.numbers[now, 2] = least_accuracy(logits, problem.val_y, self.parts, self.size)
         ones = torch.ones_like(losses[rows])
         self.counts[now] = totals(ones, self.parts[rows], self.size)[1].long()
-        better = self._score(logits, losses, rows) >= self.best_score
-        self.best_score = torch.where(better, self._score(logits, losses, rows), self.best_score)
+        score = self._score(logits, losses, rows)
+        better = score >= self.best_score
+        self.alone = torch.where(better, score > self.best_score, self.alone)
+        self.best_score = torch.where(better, score, self.best_score)
         self.best = (torch.where(better, self.W, self.best[0]), torch.where(better, self.b, self.best[1]))
         self.best_epoch = torch.where(better, now, self.best_epoch)
         return rows
@@ -310,7 +319,7 @@ class _Run:
 
     def state(self) -> dict[str, Any]:
         """Plain data, from which `load` goes on."""
-        names = ("epoch", "W", "b", "H", "rows", "numbers", "counts", "best", "best_score", "best_epoch")
+        names = ("epoch", "W", "b", "H", "rows", "numbers", "counts", "best", "best_score", "best_epoch", "alone")
         steps = {"head": self.head_steps.state(), "edits": self.edits.state()}
         return {**{name: getattr(self, name) for name in names}, **steps}
 
@@ -322,6 +331,6 @@ class _Run:
         """
         self.head_steps.load(state["head"])
         self.edits.load(state["edits"])
-        for name in ("epoch", "W", "b", "H", "rows", "numbers", "counts", "best_score", "best_epoch"):
+        for name in ("epoch", "W", "b", "H", "rows", "numbers", "counts", "best_score", "best_epoch", "alone"):
             setattr(self, name, state[name])
         self.best = (state["best"][0], state["best"][1])

@@ -94,7 +94,9 @@ class GroupDROLoss(nn.Module):
             losses: of its samples.
             groups: of them.
         """
-        grown = self.q * torch.exp(self.eta * self._means(losses, groups).to(self.q))
+        means = self._means(losses, groups).to(self.q)
+        above = torch.where(self.q > 0, means, -torch.inf).max()
+        grown = self.q * torch.exp(self.eta * (means - above).clamp_max(0))  # at most 1: no large loss overflows
         self.q.copy_(grown / grown.sum())
         return self.q.to(losses)
 

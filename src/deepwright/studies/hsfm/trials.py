@@ -40,7 +40,7 @@ ON_VALIDATION = (LAST, NAME_AFR, NAME_DFR, DRO)
 VARIANTS = {OURS: "hsfm", DIRECT: "direct-hard", FROZEN: "frozen-support"}
 _PAIRS: dict[str, tuple[tuple[str, tuple[float, ...]], tuple[str, tuple[float, ...]]]] = {
     **dict.fromkeys(META, (("k_hard", (16, 64, 256)), ("head_lr_rel", (0.004, 0.008, 0.016)))),
-    NAME_AFR: (("gamma", (2.0, 6.0, 12.0)), ("pull", (0.0, 0.01, 0.1))),
+    NAME_AFR: (("gamma", (1.0, 6.0, 20.0)), ("pull", (0.1, 0.3, 1.0))),
     NAME_JTT: (("up", (5.0, 20.0, 50.0)), ("weakness", (0.1, 1.0, 3.0))),
     CVAR: (("alpha", (0.05, 0.1, 0.3)), ("l2", (1e-4, 1e-3, 1e-2))),
     DRO: (("l2", (1e-3, 1e-2, 1e-1)), ("eta", (0.01, 0.1, 1.0))),
@@ -184,11 +184,11 @@ def choice_trial(select: str, p_val: float, seed: int, n: tuple[int, int, int]) 
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         training, validation, test = rows_of(gaussian_spurious(seed, p_val=p_val, n=n).data)
-        method = HSFM(select=select, seed=seed, head_lr_rel=0.008).fit(*training[:2], *validation)
+        method = HSFM(select=select, seed=seed).fit(*training[:2], *validation)
         return {"worst": _worst(method, test), "labels": list(method.label_use_.words())}
 
 
-DOMINOES = (NAME_ERM, LAST, NAME_AFR, OURS, NAME_DFR)
+DOMINOES = (NAME_ERM, LAST, NAME_AFR, NAME_JTT, OURS, NAME_DFR)
 
 
 def dominoes_trial(p: float, seed: int, n: tuple[int, int, int], epochs: int) -> Any:
