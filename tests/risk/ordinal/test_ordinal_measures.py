@@ -265,9 +265,9 @@ def test_nan_and_whole_numbers_do_not_pass_as_probabilities() -> None:
     p[0, 1, 2, 2] = float("nan")
     for bad in (p, torch.full_like(p, float("nan")), (p * 9).nan_to_num().long()):
         for read in (decode, repair_labels):
-            with pytest.raises(InputError, match="^p; given"):
+            with pytest.raises(InputError, match="p; given"):
                 read(bad, CHAIN)
-        with pytest.raises(InputError, match="^p; given"):
+        with pytest.raises(InputError, match="p; given"):
             UnimodalPixelRate(ignore_zeros=True).update(bad)
 
 
