@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -91,3 +93,14 @@ def test_an_order_asks_for_it_and_names_are_checked():
     assert report["plausibility"].conditions["order"] == "background<rim<body<core"
     with pytest.raises(InputError, match="lacks core"):
         run_audit(AuditOptions(Shades(), order="background<rim<body", **options))
+
+
+def test_ignored_positions_are_no_holes_of_the_true_labels():
+    whole = subject()
+    y = whole.data.test.y.clone()
+    y[torch.rand(y.shape, generator=torch.Generator().manual_seed(0)) < 0.01] = 255
+    data = replace(whole.data, test=replace(whole.data.test, y=y))
+    found, clean = (check_plausibility(Subject(Shades(), d, task=whole.task)).tables[2] for d in (data, whole.data))
+    assert [row[2::2] for row in found.rows] == [row[2::2] for row in clean.rows]
+    assert "nearest label" in found.caption
+    assert "nearest label" not in clean.caption

@@ -131,15 +131,18 @@ def _regions(subject: Subject, labels: Tensor, y: Tensor, valid: Tensor, order: 
     from deepwright.risk import ContainmentViolation
 
     found = [ContainmentViolation(order, border=False) for _ in range(2)]
-    for metric, maps in zip(found, (labels, y.where(valid, 0)), strict=True):
-        metric.update(maps)
+    for metric, maps in zip(found, (labels, y), strict=True):
+        metric.update(maps, valid)
     called, true = (metric.regions() for metric in found)
     rows: list[list[Any]] = []
     for k, mine in called.items():
         cells = [None if v != v else v for v in (mine["extra"], true[k]["extra"], mine["holes"], true[k]["holes"])]
         rows.append([subject.class_names[k], *cells])
     columns = ["class and all inside it", "extra parts", "of the true labels", "holes", "of the true labels, holes"]
-    return Table(columns, rows, "parts beyond the first and holes of each region, a picture that holds it")
+    caption = "parts beyond the first and holes of each region, a picture that holds it"
+    if not bool(valid.all()):
+        caption += "; positions that don't count take the nearest label that does, in outputs and in true labels"
+    return Table(columns, rows, caption)
 
 
 def _summary(

@@ -258,3 +258,56 @@ def test_the_task_tells_the_contact_rate() -> None:
     assert "contact_rate" not in task.metrics(sure * 0, y)
     with pytest.raises(InputError, match="order"):
         Segmentation(3, order=CHAIN)
+
+
+def test_nan_and_whole_numbers_do_not_pass_as_probabilities() -> None:
+    p = noisy(1, 4)
+    p[0, 1, 2, 2] = float("nan")
+    for bad in (p, torch.full_like(p, float("nan")), (p * 9).nan_to_num().long()):
+        for read in (decode, repair_labels):
+            with pytest.raises(InputError, match="p; given"):
+                read(bad, CHAIN)
+        with pytest.raises(InputError, match="p; given"):
+            UnimodalPixelRate(ignore_zeros=True).update(bad)
+
+
+def test_a_float_map_of_labels_is_not_read_as_columns() -> None:
+    order = ClassOrder.chain(3)
+    y = torch.tensor([[[0, 1, 2], [1, 1, 2], [0, 0, 1]]]).expand(2, 3, 3)
+    with pytest.raises(InputError, match=r"y\.long\(\)"):
+        rate(y.float(), order)
+    sure = nn.functional.one_hot(y, 3).movedim(-1, 1).float()
+    assert torch.equal(rate(sure, order).counts, rate(y, order).counts)
+    assert torch.equal(rate(y.byte(), order).counts, rate(y, order).counts)
+
+
+def test_orders_are_found_in_narrow_labels_and_bad_roots_are_refused() -> None:
+    _, y = make_nested_anatomy(20)
+    assert find_order(y.byte(), 4) == find_order(y, 4)
+    wide, names = y.byte() * 60, ClassOrder.chain(181)  # 60 * 181 + 60 is beyond a byte
+    assert forbidden_pairs(wide, names) == forbidden_pairs(wide.long(), names) != ()
+    with pytest.raises(InputError, match="contacts break"):
+        require_order(wide, names)
+    for root in (-1, 4, 7):
+        with pytest.raises(InputError, match="root"):
+            find_order(y, 4, root=root)
+    for bad in (y.float(), y == 1, y + 1, y - 1):
+        with pytest.raises(InputError, match="labels"):
+            find_order(bad, 4)
+    marked = y.clone()
+    marked[:, 0, 0] = 255
+    assert find_order(marked, 4, valid=marked != 255).order.parents == CHAIN.parents
+
+
+def test_positions_that_do_not_count_make_no_holes_and_no_parts() -> None:
+    _, y = make_nested_anatomy(6)
+    off = torch.rand(y.shape, generator=torch.Generator().manual_seed(0)) < 0.01
+    clean, marked, guessed = (ContainmentViolation(CHAIN, border=False) for _ in range(3))
+    clean.update(y)
+    marked.update(y.masked_fill(off, 255), ~off)
+    guessed.update(y.masked_fill(off, 2), ~off)
+    assert clean.regions() == marked.regions() == guessed.regions()
+    assert torch.equal(clean.counts, marked.counts)
+    none = ContainmentViolation(CHAIN)
+    none.update(torch.full((1, 4, 4), 255), torch.zeros(1, 4, 4, dtype=torch.bool))
+    assert none.counts.tolist() == [0, 0]

@@ -26,6 +26,7 @@ from deepwright.risk import (
     SquaredEMDLoss,
     TotalVariationLoss,
 )
+from deepwright.risk.ordinal import terms
 
 TREE = ClassOrder.tree({0: {1: {2: None, 3: None}, 4: {5: None}}})
 
@@ -337,3 +338,38 @@ def test_bad_input_is_named() -> None:
     assert ClassOrder.parse("a<b, c", ("a", "b", "c")).text == "a<b, c"
     with torch.autograd.set_detect_anomaly(True), pytest.raises(InputError, match="NaN"):
         ContactNeighborLoss(order)(torch.full((1, 3, 2, 2), float("nan")))
+
+
+def test_a_class_called_only_where_labels_do_not_count_is_warned_of() -> None:
+    z, y = torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long)
+    z[:, 0] = 5
+    z[0, 2, 0, 0] = 9
+    y[0, 3, 3], y[0, 0, 0] = 2, 255
+    ignoring = OrdinalSegmentationLoss(ignore_index=255)
+    by_module = OrdinalSegmentationLoss(torch.nn.CrossEntropyLoss(ignore_index=255))
+    for loss in (ignoring, by_module):
+        for _ in range(49):
+            loss(z, y)
+        with pytest.warns(UserWarning, match="class 2 was predicted nowhere"):
+            loss(z, y)
+
+
+@pytest.mark.parametrize("wrong", [255, -100, 4])
+def test_where_looking_would_wait_labels_out_of_range_make_loss_and_gradients_nan(
+    wrong: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = ClassOrder.chain(4)
+    z, y = random(4, 5, 6)
+    losses = [*pixel_terms(order), *spatial_terms(order), *map(OrdinalSegmentationLoss, ("ce", "dice_ce"))]
+    want = [float(loss.eval()(z, y)) for loss in losses]
+    monkeypatch.setattr(terms, "_read_at_once", lambda device: False)
+    assert [float(loss(z, y)) for loss in losses] == want
+    y[0, 0, 0] = wrong
+    for loss in losses:
+        seen = z.clone().requires_grad_()
+        value = loss(seen, y)
+        (grad,) = torch.autograd.grad(value, seen)
+        assert bool(value.isnan())
+        assert bool(grad.isnan().any())
+    ignoring = OrderedNeighborLoss(order, ignore_index=wrong)
+    assert bool(ignoring(z, y).isfinite())

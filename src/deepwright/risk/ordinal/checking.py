@@ -23,6 +23,7 @@ def forbidden_pairs(labels: Tensor, order: ClassOrder, valid: Tensor | None = No
         order: of the classes.
         valid: which positions count; None for all.
     """
+    labels = _whole_labels(labels, order.classes, valid)
     counts = touching(labels, valid, order.classes).sum((0, 1))
     counts = ((counts + counts.T) * (order.distance.to(counts) > 1)).triu()
     rows = [(k, j, int(counts[k, j])) for k, j in counts.nonzero().tolist()]
@@ -42,6 +43,7 @@ def require_order(labels: Tensor, order: ClassOrder, valid: Tensor | None = None
         InputError: a larger rate, with the pairs that touch.
     """
     require_within(0.0, 1.0, limit=limit)
+    labels = _whole_labels(labels, order.classes, valid)
     forbidden, total = contact_counts(labels, order, valid).sum((0, 1)).tolist()
     rate = forbidden / total if total else 0.0
     if rate > limit:
@@ -86,8 +88,16 @@ def find_order(
         names: of the classes, or none.
         valid: which positions count; None for all.
         root: the outermost class; by default the one that lies most along the edges of the pictures.
+
+    Raises:
+        InputError: labels that aren't classes, or a root that isn't one.
     """
     require_whole(2, classes=classes)
+    if root is not None:
+        require_whole(0, root=root)
+        if root >= classes:
+            raise InputError("root", given=root, expected=f"a class, 0..{classes - 1}, or None")
+    labels = _whole_labels(labels, classes, valid)
     counts = touching(labels, valid, classes).sum((0, 1)).cpu()
     counts = counts + counts.T
     start = _at_edges(labels, valid, classes) if root is None else root
@@ -106,6 +116,19 @@ def find_order(
     rows = [(k, j, int(counts[k, j])) for k in range(classes) for j in range(k + 1, classes) if counts[k, j] > 0]
     odd = tuple(sorted((r for r in rows if frozenset(r[:2]) not in edges), key=lambda r: -r[2]))
     return FoundOrder(order, forbidden / total if total else float("nan"), odd)
+
+
+def _whole_labels(labels: Tensor, classes: int, valid: Tensor | None) -> Tensor:
+    """Labels as int64, refused where one that counts isn't a class; narrower whole numbers would overflow in pairs."""
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise InputError("labels", given=str(labels.dtype), expected="whole numbers, a class a position")
+    labels = labels.long()
+    shown = labels if valid is None else labels[valid]
+    if shown.numel() and not 0 <= int(shown.min()) <= int(shown.max()) < classes:
+        given = f"labels {int(shown.min())}..{int(shown.max())}"
+        expected = f"0..{classes - 1}, with `valid` for what doesn't count"
+        raise InputError("labels", given=given, expected=expected)
+    return labels
 
 
 def _at_edges(labels: Tensor, valid: Tensor | None, classes: int) -> int:

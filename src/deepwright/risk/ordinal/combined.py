@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_number, require_whole
-from deepwright.risk.ordinal.terms import checked_target, raised
+from deepwright.risk.ordinal.terms import checked_target, raised, spoiled
 
 _PATIENCE = 50  # steps
 
@@ -21,10 +21,12 @@ class OrdinalSegmentationLoss(nn.Module):
     """base + sum of lambda R over terms.
 
     Args:
-        base: "ce", "dice_ce", or a module that takes logits and labels. terms: of each name a term and its lambda.
-            ignore_index: the label of positions that don't count; terms have their own. class_weight: of the
-            cross-entropy. warmup: training steps over which each lambda grows from 0: at once, a large one can destroy
-            a class. 0 gives the published behaviour.
+        base: "ce", "dice_ce", or a module that takes logits and labels.
+        terms: of each name a term and its lambda.
+        ignore_index: the label of positions that don't count; terms have their own.
+        class_weight: of the cross-entropy.
+        warmup: training steps over which each lambda grows from 0: at once, a large one can destroy a class. 0 gives
+            the published behaviour.
 
     A class that the labels hold and that is predicted nowhere for 50 training steps is warned of once.
 
@@ -59,6 +61,7 @@ class OrdinalSegmentationLoss(nn.Module):
         self.base, self.ignore_index, self.warmup = base, ignore_index, warmup
         self.terms = nn.ModuleDict({name: term for name, (term, _) in given.items()})
         self.lambdas = {name: float(weight) for name, (_, weight) in given.items()}
+        self.watched = 0  # steps on the host: to read the tensor would make a GPU wait
         self.register_buffer("class_weight", class_weight)
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         self.register_buffer("unseen", torch.zeros(0, dtype=torch.long), persistent=False)
@@ -91,11 +94,12 @@ class OrdinalSegmentationLoss(nn.Module):
             value: Tensor = self.base(logits, target)
             return value
         z = raised(logits)
-        target, valid = checked_target(target, z, self.ignore_index)
+        target, valid, factor = checked_target(target, z, self.ignore_index)
         known = self.class_weight
         weight = known.to(z) if isinstance(known, Tensor) else None
         value = _cross_entropy(z, target, valid, weight)
-        return value if self.base == "ce" else value + _dice_loss(z, target, valid)
+        value = value if self.base == "ce" else value + _dice_loss(z, target, valid)
+        return spoiled(value, factor)
 
     @torch.no_grad()
     def _watch(self, logits: Tensor, target: Tensor) -> None:
@@ -103,10 +107,14 @@ class OrdinalSegmentationLoss(nn.Module):
         if len(self.unseen) != classes or self.unseen.device != logits.device:
             self.unseen = torch.zeros(classes, dtype=torch.long, device=logits.device)
         k = torch.arange(classes, device=logits.device)
-        called = torch.bincount(logits.argmax(1).flatten(), minlength=classes) > 0
-        held = (target.flatten().to(logits.device)[:, None] == k).any(0) if target.numel() else called
+        y = target.flatten().to(logits.device)
+        counts = (y >= 0) & (y < classes)
+        if self.ignore_index is not None:
+            counts &= y != self.ignore_index
+        called, held = (((maps[:, None] == k) & counts[:, None]).any(0) for maps in (logits.argmax(1).flatten(), y))
         self.unseen = torch.where(called, 0, self.unseen + held.long())
-        if int(self.steps) % _PATIENCE == 0 and bool((self.unseen >= _PATIENCE).any()):
+        self.watched += 1
+        if self.watched % _PATIENCE == 0 and bool((self.unseen >= _PATIENCE).any()):
             lost = (self.unseen >= _PATIENCE).nonzero().flatten().tolist()
             warnings.warn(
                 f"class {', '.join(map(str, lost))} was predicted nowhere in the last {_PATIENCE} steps, although the "

@@ -14,7 +14,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_positive, require_whole, require_within
 from deepwright.core.tasks import ClassOrder
 from deepwright.data.imaging import distance_to
-from deepwright.risk.ordinal.terms import checked_target, raised, require_classes
+from deepwright.risk.ordinal.terms import checked_target, raised, require_classes, spoiled
 
 
 class SpatialTerm(nn.Module):
@@ -44,8 +44,10 @@ class SpatialTerm(nn.Module):
             if not 3 <= z.ndim <= 5:
                 raise InputError("logits", given=f"shape {tuple(z.shape)}", expected="(N, K, *positions), 1 to 3 axes")
             require_classes(self.order, z)
-            valid = None if target is None else checked_target(target, z, self.ignore_index)[1]
-            return self.value(z.softmax(1), valid)
+            if target is None:
+                return self.value(z.softmax(1), None)
+            _, valid, factor = checked_target(target, z, self.ignore_index)
+            return spoiled(self.value(z.softmax(1), valid), factor)
 
     def value(self, p: Tensor, valid: Tensor | None) -> Tensor:
         """The term of probabilities.

@@ -25,7 +25,8 @@ def decode(p: Tensor, order: ClassOrder, method: str = "argmax") -> Tensor:
             the iris between, which is a repair where the order is true and an invention where it isn't.
 
     Raises:
-        InputError: numbers that aren't probabilities, another method, or a tree with "median" or "mean".
+        InputError: numbers that aren't probabilities, NaN among them, another method, or a tree with "median" or
+            "mean".
     """
     require_probabilities(p)
     require_classes(order, p)
@@ -52,7 +53,7 @@ def require_probabilities(p: Tensor) -> None:
     if p.ndim < 2 or not p.is_floating_point():
         raise InputError("p", given=f"{p.dtype} of shape {tuple(p.shape)}", expected="floats (N, K, *positions)")
     loose = 2e-2 if p.dtype in (torch.float16, torch.bfloat16) else 1e-3
-    if p.numel() and (float(p.min()) < -loose or float((p.sum(1) - 1).abs().max()) > loose):
+    if p.numel() and not (float(p.min()) >= -loose and float((p.sum(1) - 1).abs().max()) <= loose):  # NaN too
         given = f"from {float(p.min()):.3g}, sums of {float(p.sum(1).min()):.3g} to {float(p.sum(1).max()):.3g}"
         raise InputError("p", given=given, expected="probabilities that sum to 1 over the classes", hint="z.softmax(1)")
 

@@ -14,7 +14,7 @@ from torchmetrics import Metric
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.core.tasks import ClassOrder, contact_counts
-from deepwright.data.imaging import component_counts, components, euler_characteristic
+from deepwright.data.imaging import component_counts, components, distance_to, euler_characteristic
 from deepwright.risk.ordinal.decoding import require_probabilities
 from deepwright.risk.ordinal.terms import require_classes
 
@@ -29,16 +29,44 @@ def labels_of(called: Tensor, order: ClassOrder) -> Tensor:
         order: of the classes.
 
     Raises:
-        InputError: labels out of range, or another number of columns.
+        InputError: labels out of range, another number of columns, or floats that look like a map of labels.
     """
     if called.is_floating_point():
         require_classes(order, called)
+        _require_columns(called)
         return called.argmax(1)
     labels = called.long()
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < order.classes:
         given = f"labels {int(labels.min())}..{int(labels.max())}"
         raise InputError("labels", given=given, expected=f"0..{order.classes - 1}, with `valid` for what doesn't count")
     return labels
+
+
+def _require_columns(called: Tensor) -> None:
+    """Refuse what has the shape of columns by chance: whole numbers up to K - 1 that aren't one 1 a position."""
+    if not called.numel() or bool((called.sum(1) == 1).all()):
+        return
+    whole = (called == called.round()) & (called >= 0) & (called < called.shape[1])
+    if bool(whole.all()) and bool((called > 0).any()):
+        given = f"{called.dtype} of shape {tuple(called.shape)} with whole numbers up to {float(called.max()):.0f}"
+        raise InputError("labels", given=given, expected="columns (N, K, *positions)", hint="a map of labels: y.long()")
+
+
+def filled(labels: Tensor, valid: Tensor, classes: int) -> Tensor:
+    """Labels with that of the nearest position that counts where one doesn't; 0 in pictures where none does.
+
+    Args:
+        labels: (N, *positions); anything where they don't count.
+        valid: (N, *positions) which count.
+        classes: how many.
+    """
+    rows = (~valid).flatten(1).any(1).nonzero().flatten()
+    if not len(rows):
+        return labels
+    known, counts = labels[rows], valid[rows]
+    k = torch.arange(classes, device=labels.device).reshape(-1, *[1] * (labels.ndim - 1))
+    apart = distance_to((known[:, None] == k) & counts[:, None], labels.ndim - 1)
+    return labels.index_copy(0, rows, torch.where(counts, known, apart.argmin(1)))
 
 
 class InvalidContactRate(Metric):
@@ -179,13 +207,19 @@ class ContainmentViolation(Metric):
         empty = torch.zeros(len(self.inner), 3, dtype=torch.float64)
         self.add_state("topology", default=empty, dist_reduce_fx="sum")
 
-    def update(self, called: Tensor) -> None:
+    def update(self, called: Tensor, valid: Tensor | None = None) -> None:
         """Add a batch.
 
         Args:
             called: (N, *positions) labels, or (N, K, *positions) columns of a network.
+            valid: (N, *positions) which positions count; the others take the label of the nearest that does, so that
+                they make no holes or parts. None for all.
         """
+        if valid is not None and not called.is_floating_point():
+            called = called.where(valid, 0)
         labels = labels_of(called, self.order)
+        if valid is not None:
+            labels = filled(labels, valid, self.order.classes)
         for row, k in enumerate(self.inner):
             region = self.order.inside[:, k].to(labels.device)[labels]
             numbered, count = components(region)

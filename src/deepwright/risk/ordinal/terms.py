@@ -30,10 +30,18 @@ def raised(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
-def checked_target(target: Tensor, logits: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor | None]:
-    """Labels that index the classes everywhere, and which positions count (None for all).
+def _read_at_once(device: torch.device) -> bool:
+    """Whether to look at a value there costs no wait."""
+    return device.type == "cpu"
 
-    Labels out of range are refused on a CPU; a GPU's own assertion says so there, as looking would make each step wait.
+
+def checked_target(
+    target: Tensor, logits: Tensor, ignore_index: int | None
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Labels that index the classes everywhere, which positions count (None for all), and a factor of the loss.
+
+    Labels out of range are refused where they lie on a CPU. On a GPU, where looking would make each step wait, the
+    factor is NaN if there is one, else 1, so that the loss and its gradients can't pass for those of true labels.
 
     Args:
         target: (N, *positions).
@@ -45,16 +53,31 @@ def checked_target(target: Tensor, logits: Tensor, ignore_index: int | None) -> 
     if target.shape != logits.shape[:1] + logits.shape[2:]:
         given = f"shape {tuple(target.shape)} for logits {tuple(logits.shape)}"
         raise InputError("target", given=given, expected="(N, *positions)")
-    target = target.to(logits.device).long()
+    at_once = _read_at_once(target.device)
+    target = target.long() if at_once else target.to(logits.device).long()
     valid = None if ignore_index is None else target != ignore_index
     if valid is not None:
         target = target.where(valid, 0)
-    if target.device.type == "cpu" and target.numel():
+    if not at_once:
+        inside = target.clamp(0, logits.shape[1] - 1)
+        factor = torch.where((inside != target).any(), torch.nan, 1.0).to(logits.dtype)
+        return inside, valid, factor
+    if target.numel():
         low, high = (int(v) for v in target.aminmax())
         if low < 0 or high >= logits.shape[1]:
             expected = f"0..{logits.shape[1] - 1}" + ("" if ignore_index is None else f" or {ignore_index}")
             raise InputError("target", given=f"labels {low}..{high}", expected=expected)
-    return target, valid
+    return target.to(logits.device), None if valid is None else valid.to(logits.device), None
+
+
+def spoiled(value: Tensor, factor: Tensor | None) -> Tensor:
+    """The value, or NaN with gradients of NaN where `checked_target` met labels out of range.
+
+    Args:
+        value: of a loss.
+        factor: of `checked_target`.
+    """
+    return value if factor is None else value * factor
 
 
 def reduced(values: Tensor, valid: Tensor | None, reduction: str) -> Tensor:
@@ -105,10 +128,10 @@ class PixelTerm(nn.Module):
         """
         with torch.autocast(logits.device.type, enabled=False):
             z = raised(logits)
-            target, valid = checked_target(target, z, self.ignore_index)
+            target, valid, factor = checked_target(target, z, self.ignore_index)
             require_classes(self.order, z)
             z, target = self.in_rank(z, target)
-            return reduced(self.values(z, target), valid, self.reduction)
+            return spoiled(reduced(self.values(z, target), valid, self.reduction), factor)
 
     def in_rank(self, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and labels renumbered from the outermost class to the innermost.
