@@ -189,7 +189,9 @@ def test_thresholds_and_p_values_come_from_held_out_graphs(graphs, encoder, fitt
         found = by_class.pvalues(graphs.test, per_class=True)
         c = int(classes[0])
         held = by_class.score(graphs.val)[own == c]
-        assert float(found[0]) == pytest.approx(float(1 + (held >= by_class.score(graphs.test)[0]).sum()) / (len(held) + 1))
+        assert float(found[0]) == pytest.approx(
+            float(1 + (held >= by_class.score(graphs.test)[0]).sum()) / (len(held) + 1)
+        )
 
 
 def test_scores_grow_with_the_share_of_rewired_edges(graphs, encoder):
