@@ -38,7 +38,7 @@ CHOICES = ("worst_group", "worst_class", "hard_loss", "last")
 
 
 def run(settings: Settings) -> StudyResult:
-    """Ten heads at nine settings each (HSFM's also by epoch), four ways to choose its epoch, and pictures end to end."""
+    """Ten heads at nine settings each (HSFM's also by epoch), ways to choose its epoch, and pictures end to end."""
     quick = settings.quick
     seeds = settings.seeds_or(range(400, 401 if quick else 410))
     n = (600, 300, 600) if quick else (4000, 1000, 4000)
