@@ -269,6 +269,8 @@ def test_nan_and_whole_numbers_do_not_pass_as_probabilities() -> None:
                 read(bad, CHAIN)
         with pytest.raises(InputError, match="p; given"):
             UnimodalPixelRate(ignore_zeros=True).update(bad)
+    with pytest.raises(InputError, match="NaN"):
+        rate(p)
 
 
 def test_a_float_map_of_labels_is_not_read_as_columns() -> None:
@@ -311,3 +313,17 @@ def test_positions_that_do_not_count_make_no_holes_and_no_parts() -> None:
     none = ContainmentViolation(CHAIN)
     none.update(torch.full((1, 4, 4), 255), torch.zeros(1, 4, 4, dtype=torch.bool))
     assert none.counts.tolist() == [0, 0]
+    with pytest.raises(InputError, match="one shape"):
+        none.update(y, ~off[:, 1:])
+
+
+def test_surfaces_pass_over_positions_that_do_not_count() -> None:
+    y = torch.zeros(1, 20, 20, dtype=torch.long)
+    y[0, 5:15, 5:15] = 1
+    off = torch.zeros_like(y, dtype=torch.bool)
+    off[0, 10, 10] = off[0, 2, 2] = True
+    called, order = y.clone(), ClassOrder.chain(2)
+    called[off] = 1 - called[off]
+    assert float(surface_distances(called, y, order)["assd"][1]) > 0
+    found = surface_distances(called, y.masked_fill(off, 255), order, valid=~off)
+    assert [float(value[1]) for value in found.values()] == [0, 0]

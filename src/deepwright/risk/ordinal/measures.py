@@ -29,7 +29,7 @@ def labels_of(called: Tensor, order: ClassOrder) -> Tensor:
         order: of the classes.
 
     Raises:
-        InputError: labels out of range, another number of columns, or floats that look like a map of labels.
+        InputError: labels out of range, another number of columns, NaN, or floats that look like a map of labels.
     """
     if called.is_floating_point():
         require_classes(order, called)
@@ -43,13 +43,33 @@ def labels_of(called: Tensor, order: ClassOrder) -> Tensor:
 
 
 def _require_columns(called: Tensor) -> None:
-    """Refuse what has the shape of columns by chance: whole numbers up to K - 1 that aren't one 1 a position."""
+    """Refuse NaN, and what has the shape of columns by chance: whole numbers up to K - 1, not one 1 a position."""
+    if bool(called.isnan().any()):
+        raise InputError("labels", given="columns with NaN", expected="numbers")
     if not called.numel() or bool((called.sum(1) == 1).all()):
         return
     whole = (called == called.round()) & (called >= 0) & (called < called.shape[1])
     if bool(whole.all()) and bool((called > 0).any()):
         given = f"{called.dtype} of shape {tuple(called.shape)} with whole numbers up to {float(called.max()):.0f}"
         raise InputError("labels", given=given, expected="columns (N, K, *positions)", hint="a map of labels: y.long()")
+
+
+def counted_labels(called: Tensor, order: ClassOrder, valid: Tensor | None) -> Tensor:
+    """Label maps in which positions that don't count have the label of the nearest that does.
+
+    Args:
+        called: (N, *positions) whole numbers, or floats (N, K, *positions).
+        order: of the classes.
+        valid: (N, *positions) which count; None for all.
+    """
+    if valid is None:
+        return labels_of(called, order)
+    columns = called.is_floating_point()
+    shape = called.shape[:1] + called.shape[2:] if columns else called.shape
+    if shape != valid.shape:
+        given = f"{tuple(shape)} and {tuple(valid.shape)}"
+        raise InputError("label maps and `valid`", given=given, expected="one shape for both")
+    return filled(labels_of(called if columns else called.where(valid, 0), order), valid, order.classes)
 
 
 def filled(labels: Tensor, valid: Tensor, classes: int) -> Tensor:
@@ -215,11 +235,7 @@ class ContainmentViolation(Metric):
             valid: (N, *positions) which positions count; the others take the label of the nearest that does, so that
                 they make no holes or parts. None for all.
         """
-        if valid is not None and not called.is_floating_point():
-            called = called.where(valid, 0)
-        labels = labels_of(called, self.order)
-        if valid is not None:
-            labels = filled(labels, valid, self.order.classes)
+        labels = counted_labels(called, self.order, valid)
         for row, k in enumerate(self.inner):
             region = self.order.inside[:, k].to(labels.device)[labels]
             numbered, count = components(region)

@@ -11,12 +11,17 @@ from torch.nn import functional as F
 from deepwright.core.errors import InputError
 from deepwright.core.tasks import ClassOrder
 from deepwright.data.imaging import distance_to
-from deepwright.risk.ordinal.measures import labels_of
+from deepwright.risk.ordinal.measures import counted_labels
 from deepwright.risk.ordinal.terms import require_classes
 
 
 def surface_distances(
-    called: Tensor, target: Tensor, order: ClassOrder, *, spacing: Sequence[float] | None = None
+    called: Tensor,
+    target: Tensor,
+    order: ClassOrder,
+    *,
+    spacing: Sequence[float] | None = None,
+    valid: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Of each class's region (itself and all inside it) the 95 % Hausdorff and the average symmetric surface distance.
 
@@ -28,11 +33,13 @@ def surface_distances(
         target: (N, *positions) labels.
         order: of the classes.
         spacing: of neighbours along each axis; 1 by default.
+        valid: (N, *positions) which positions count; the others take the label of the nearest that does, in both maps.
+            None for all.
 
     Returns:
         "hd95" and "assd", each (K,): NaN for the outermost class and where there is no such picture.
     """
-    called, target = labels_of(called, order), labels_of(target, order)
+    called, target = (counted_labels(maps, order, valid) for maps in (called, target))
     if called.shape != target.shape:
         given = f"{tuple(called.shape)} and {tuple(target.shape)}"
         raise InputError("label maps", given=given, expected="one shape for both")
