@@ -104,3 +104,20 @@ def test_what_cant_be_attacked_so_is_refused(windows):
         SequenceFGSM(1.0, clip_mode="hard", task=TASK)
     with pytest.raises(InputError, match="mask"):
         SequenceSearch((0, 1), task=TASK)(Linear().eval(), x, y, mask=torch.ones(5, 2))
+
+
+def test_a_beam_isnt_filled_with_copies_of_its_parent():
+    """One reading alone lowers the sum, two raise it: who keeps copies of what was there never sees the second."""
+    x = torch.zeros(1, 5, 1, dtype=torch.float64)
+    x[0, 2:] = 6.0  # these stay, as they lie in the range
+
+    def objective(out, y):
+        return out[:, 0, 0]
+
+    class Pair(nn.Module):
+        def forward(self, x):
+            moved = (x[:, :2, 0] > 5).double()
+            return (-moved.sum(1, keepdim=True) + 10 * moved.prod(1, keepdim=True)).repeat(1, 3)
+
+    found = SequenceSearch((6, 7), 0, width=2, depth=2, actions=2, objective=objective, task=TASK)
+    assert bool((found(Pair().eval(), x, torch.zeros(1, 3, dtype=torch.float64)).x_adv[0, :2, 0] >= 6).all())

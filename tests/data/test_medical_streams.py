@@ -72,3 +72,20 @@ def test_cinc_is_read_by_the_hour(tmp_path):
 def test_a_channel_without_a_value_cannot_be_filled():
     with pytest.raises(InputError, match="'b'"):
         Stream(torch.tensor([[1.0, math.nan]]), ("a", "b")).filled()
+
+
+def test_readings_between_two_steps_and_the_last_one_are_kept(tmp_path):
+    path = tmp_path / "p.xml"
+    times = ("00:00:00", "00:05:00", "00:12:30", "00:17:30")
+    events = "".join(f'<event ts="07-12-2021 {t}" value="{100 + i}"/>' for i, t in enumerate(times))
+    path.write_text(f"<patient><glucose_level>{events}</glucose_level></patient>")
+    glucose = load_ohio_xml(path).values[:, 0]
+    assert glucose[glucose.isfinite()].tolist() == [100, 101, 102, 103]
+    path.write_text(path.read_text().replace('"102"', '"inf"'))
+    with pytest.raises(InputError, match="a number"):
+        load_ohio_xml(path)
+
+
+def test_a_channel_that_was_never_measured_can_be_left_out():
+    stream = Stream(torch.tensor([[1.0, math.nan], [2.0, math.nan], [3.0, math.nan]]), ("a", "b"))
+    assert stream.without_empty().filled().windows(2, 1).x.shape == (1, 2, 1)

@@ -34,7 +34,6 @@ from deepwright.ood import (
 
 _RATE = 0.05
 _LEAST = 20  # windows of an entity in each part
-_MOST = 3000  # windows of all that the detector learns from
 _TAIL = 0.1
 _WEIGHTS = ((0.0, 16.0, 64.0), (2.0, 0.0, 32.0), (8.0, 4.0, 0.0))
 

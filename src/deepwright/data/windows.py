@@ -104,12 +104,21 @@ class Stream:
         if not bool(torch.isfinite(self.values).all()):
             row, channel = (~torch.isfinite(self.values)).nonzero()[0].tolist()
             given = f"a missing or infinite {self.channels[channel]!r} at row {row}"
-            raise InputError("stream", given=given, expected="finite numbers", hint="stream.filled()")
+            hint = "stream.filled(), and stream.without_empty() before it where a channel was never measured"
+            raise InputError("stream", given=given, expected="finite numbers", hint=hint)
         rows = self.values.unfold(0, long, every).transpose(1, 2)
         event = torch.zeros(len(self.values), dtype=torch.bool) if self.event is None else self.event
         seen = event.unfold(0, long, every)[:, :history].any(1)
         start = torch.arange(len(rows)) * every
         return Windows(rows[:, :history], rows[:, history:, self.target], start, seen)
+
+    def without_empty(self) -> Stream:
+        """The stream without channels that have no value at all; its target is kept."""
+        known = torch.isfinite(self.values).any(0)
+        known[self.target] = True
+        kept = known.nonzero().flatten().tolist()
+        channels = tuple(self.channels[i] for i in kept)
+        return replace(self, values=self.values[:, kept], channels=channels, target=kept.index(self.target))
 
     def filled(self) -> Stream:
         """The stream with each missing value as the last one before it; before the first, the first.

@@ -96,3 +96,15 @@ def test_exposure_refuses_what_doesnt_fit():
         OutlierExposure().build(x, {"a": torch.full((3, 2, 1), math.nan)})
     with pytest.raises(InputError, match="mode"):
         OutlierExposure("shown")
+
+
+def test_clusters_are_told_by_their_risk_and_unknown_risk_is_no_low_one():
+    found = EntitySelector("dtw_kmeans").fit(profiles([900, 5, 1000, 6, 1100, 7, 950, 8], flips=[0.0, 0.9] * 4))
+    assert sorted(found.less_vulnerable_) == ["e1", "e3", "e5", "e7"]
+    some = profiles([900, 5, 1000, 6, 1100, 7, 950, 8])
+    for name in ("e1", "e3"):
+        some[name] = RiskProfile(some[name].series, math.nan, 0.0, "exposure_normalized")
+    with pytest.warns(UserWarning, match="can't come to harm"):
+        found = EntitySelector("dtw_hierarchical").fit(some)
+    assert found.less_vulnerable_
+    assert not {"e1", "e3"} & set(found.less_vulnerable_)

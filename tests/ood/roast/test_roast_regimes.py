@@ -139,3 +139,17 @@ def test_patients_are_as_the_source_describes_them():
     assert torch.equal(
         near["labile 1"].values, make_glucose_cohort(3, 3, days=7, seed=4, overlap=True)["labile 1"].values
     )
+
+
+def test_no_window_is_its_own_neighbour_in_a_threshold_of_its_entity():
+    cohort = attack_cohort(Mean(), push, fleet())
+    setup = Setup(lambda: KNNDetector(1), per_entity=True)
+    found = run_regime(cohort, list(cohort.train), setup)
+    assert min(found.thresholds.values()) > 0
+    assert found.false_alarms() < 0.3
+
+
+def test_names_that_read_alike_are_refused():
+    streams = list(fleet().values())
+    with pytest.raises(InputError, match="read alike"):
+        attack_cohort(Mean(), push, dict(zip((1, "1", 2, 3, 4), streams)))

@@ -156,6 +156,9 @@ class SequenceSearch(Attack):
         for _ in range(self.depth):
             tries = self._edited(beams)
             reached = self._score(victim, tries, y, rows)
+            parents = beams.repeat_interleave(tries.shape[1] // beams.shape[1], 1)
+            same = (tries == parents).flatten(2).all(2)  # a step that stays is no other window: it would fill the beam
+            reached = reached.masked_fill(same, -math.inf)
             pool, worth = torch.cat([beams, tries], 1), torch.cat([scores, reached], 1)
             scores, place = worth.topk(min(self.width, worth.shape[1]), 1)
             beams = pool.gather(1, place[..., None, None].expand(-1, -1, *x.shape[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from pathlib import Path
@@ -39,12 +40,12 @@ def load_ohio_xml(path: Path | str) -> Stream:
     if not glucose:
         raise InputError(f"{path.name}", given="no glucose", expected="<glucose_level> with events")
     first, last = min(t for t, _ in glucose), max(t for t, _ in glucose)
-    rows = int((last - first).total_seconds() // 60 // _STEP) + 1
+    rows = math.floor((last - first).total_seconds() / 60 / _STEP + 0.5) + 1
     values = np.zeros((rows, len(_KINDS)), dtype=np.float32)
     values[:, 0] = np.nan
     for column, kind in enumerate(_KINDS):
         for at, value in events[kind]:
-            row = round((at - first).total_seconds() / 60 / _STEP)
+            row = math.floor((at - first).total_seconds() / 60 / _STEP + 0.5)  # halves always upwards
             if 0 <= row < rows:
                 values[row, column] = value if column in (0, 3) else values[row, column] + value
     _require_milligrams(values[:, 0], path)
@@ -110,7 +111,10 @@ def _events(tree: Any, kind: str, path: Path) -> list[tuple[datetime, float]]:
     for event in tree.findall(f"./{kind}/event"):
         at, value = event.get("ts", event.get("ts_begin", "")), event.get(_VALUE[kind], "")
         try:
-            found.append((datetime.strptime(at, "%d-%m-%Y %H:%M:%S"), float(value)))
+            number = float(value)
+            if not math.isfinite(number):
+                raise ValueError(value)
+            found.append((datetime.strptime(at, "%d-%m-%Y %H:%M:%S"), number))
         except ValueError as error:
             expected = 'ts="31-12-2021 23:55:00" and a number'
             raise InputError(f"<{kind}> of {path.name}", given=f"{at!r}, {value!r}", expected=expected) from error

@@ -49,12 +49,14 @@ class SSD(GraphDetector):
         if self._has("means_") and graphs.shape[1] != self.get_buffer("means_").shape[1]:
             expected = f"{self.get_buffer('means_').shape[1]}, as at fit"
             raise InputError("embeddings", given=f"width {graphs.shape[1]}", expected=expected)
-        self._labels = None if y is None else torch.as_tensor(y).long()
+        if y is not None:
+            self._labels = torch.as_tensor(y).long()
         return graphs
 
     def fit(self, graphs: Any, y: Any = None, val: Any = None) -> SSD:
         """See `GraphDetector.fit`; graphs may be ready embeddings."""
         self._buffers.pop("means_", None)
+        self._labels = None  # validation, which has none, comes after what is fitted
         return super().fit(graphs, y, val)
 
     def _fit_graphs(self, graphs: Any, val: Any) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from deepwright.core.devices import Compute, device_of, dtype_of
 from deepwright.core.errors import InputError, NotFittedError
 from deepwright.core.fit import Selection, adamw, fit
+from deepwright.core.inference import evaluating
 from deepwright.core.randomness import derive_seed, local_rng
 from deepwright.core.requirements import require_number, require_positive, require_whole
 from deepwright.graphs import GraphBatch, pack, rewire
@@ -291,7 +292,9 @@ class _Loss:
         _, h_s, h_a = self.detector._views(self.frozen, self.val)
         q = self.detector.predictor
         assert self.val.y is not None
-        return {"val_loss": float(disentangling(q(h_s), q(h_a), self.val.y, self.detector.lambda_))}
+        with torch.no_grad(), evaluating(q):  # nothing is dropped, and nothing learned from these graphs
+            loss = disentangling(q(h_s), q(h_a), self.val.y, self.detector.lambda_)
+        return {"val_loss": float(loss)}
 
 
 class _Rewired:

@@ -133,6 +133,8 @@ def attack_parts(
         InputError: see `attack_cohort`.
     """
     begin = time.perf_counter()
+    if len({str(name) for name in early}) < len(early):
+        raise InputError("entities", given="two names that read alike, as 1 and '1'", expected="different names")
     left_out = _unusable(early, late)
     names = [name for name in early if name not in left_out]
     if len(names) < _FEWEST:

@@ -110,7 +110,8 @@ class MADGANDetector(WindowDetector):
         draws = torch.Generator().manual_seed(derive_seed("noise", seed=self.seed))
         d_step = torch.optim.SGD(self.discriminator.parameters(), lr=self.d_lr)
         g_step = torch.optim.Adam(self.generator.parameters(), lr=self.g_lr)
-        best, kept = -1.0, None
+        best = -1.0
+        kept: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
         held = None if attacked is None or len(attacked) < 2 else self._in_range(attacked[::2])
         with bar("MAD-GAN", self.epochs) as running:
             for epoch in range(1, self.epochs + 1):
@@ -120,12 +121,16 @@ class MADGANDetector(WindowDetector):
                 if held is not None:
                     area = auroc(self._doubt(x), self._doubt(held))
                     if area > best:
-                        best, self.best_epoch_, kept = area, epoch, copy.deepcopy(self.discriminator.state_dict())
+                        best, self.best_epoch_ = area, epoch
+                        both = (self.generator, self.discriminator)
+                        of_generator, of_discriminator = (copy.deepcopy(net.state_dict()) for net in both)
+                        kept = of_generator, of_discriminator
                 running.advance()
         if kept is None:
             self.best_epoch_ = self.epochs
         else:
-            self.discriminator.load_state_dict(kept)
+            self.generator.load_state_dict(kept[0])
+            self.discriminator.load_state_dict(kept[1])
         return self._score(benign)
 
     def _round(

@@ -191,8 +191,9 @@ def run_regime(cohort: Cohort, ids: Sequence[Any], setup: Setup, train: Mapping[
     seconds = time.perf_counter() - begin
     thresholds = dict.fromkeys(cohort.test, threshold)
     if setup.per_entity:
+        known = _own_scores(detector, parts, ids) if setup.exposure is None else {}
         for name in cohort.test:
-            own = detector.training_scores_ if name in ids and len(ids) == 1 else detector.score(view(parts[name].x))
+            own = known[name] if name in known else detector.score(view(parts[name].x))
             thresholds[name] = _quantile(own, setup.value)
     benign = {name: detector.score(view(part.x)) for name, part in cohort.test.items()}
     attacked = {name: detector.score(view(part.attacked[part.differs])) for name, part in cohort.test.items()}
@@ -244,6 +245,14 @@ def _fitted(
         detector.set_threshold(setup.threshold, setup.value, seen[late], shown.y[late]),
         int((early & ~shown.y).sum()),
     )
+
+
+def _own_scores(detector: WindowDetector, parts: Mapping[Any, Part], ids: Sequence[Any]) -> dict[Any, Tensor]:
+    """Training scores by entity: none of these windows is its own neighbour."""
+    sizes = [len(parts[name].x) for name in ids]
+    if len(detector.training_scores_) != sum(sizes):  # a detector that left some of them out
+        return {}
+    return dict(zip(ids, detector.training_scores_.split(sizes)))
 
 
 def _earlier(n: int) -> Tensor:

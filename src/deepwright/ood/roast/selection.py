@@ -23,7 +23,6 @@ from deepwright.ood.roast.warping import dtw
 METHODS = ("quantile", "dtw_hierarchical", "dtw_kmeans")
 SCALINGS = ("min-max", "z-score")
 _FEWEST = 4
-_MISTAKEN = 0.2  # share of mispredictions from which the authors call an entity vulnerable
 
 
 class EntitySelector:
@@ -122,11 +121,10 @@ class EntitySelector:
             sizes = ", ".join(str(len(group)) for group in groups)
             self._warn(f"clusters of {sizes} entities say nothing: the lowest {self.fraction:.0%} by risk are kept")
             return self._lowest(ranked)
-        if self.method == "dtw_kmeans":
-            mistaken = [sum(profiles[name].flip_rate > _MISTAKEN for name in group) for group in groups]
-            if mistaken.count(min(mistaken)) == 1:
-                return set(groups[mistaken.index(min(mistaken))])
-        mean = [np.mean([0.0 if math.isnan(risk[name]) else risk[name] for name in group]) for group in groups]
+        mean = [np.mean([math.inf if math.isnan(risk[name]) else risk[name] for name in group]) for group in groups]
+        if math.isinf(min(mean)):
+            self._warn(f"each cluster has an entity of unknown risk: the lowest {self.fraction:.0%} by risk are kept")
+            return self._lowest(ranked)
         return set(groups[int(np.argmin(mean))])
 
     def _hierarchical(self) -> np.ndarray:
