@@ -24,10 +24,10 @@ LIMITS = (
     "only; they run both ways here.",
     "AAGOD and GOOD-D are our readings of their descriptions, not their code; GOOD-D trains its own encoders for 60 "
     "epochs, and its published score depends on what else is scored (both are shown). GraphDE isn't there.",
-    "KNN sees embeddings scaled to length 1, as its paper has it. With standardised ones it found more in two seeds that "
-    "were looked at afterwards (0.92 and 0.97 on trees): its row here is no bound on neighbours.",
-    "The result was put together from the trials of two runs of one frozen copy, the second for two more seeds of graphs "
-    "that are read; a run in one piece wasn't made since.",
+    "KNN sees embeddings scaled to length 1, as its paper has it. With standardised ones it found more in two seeds "
+    "that were looked at afterwards (0.92 and 0.97 on trees): its row here is no bound on neighbours.",
+    "The result was put together from the trials of two runs of one frozen copy, the second for two more seeds of "
+    "graphs that are read; a run in one piece wasn't made since.",
     "No GPU was at hand: what is said of speed is of one CPU core, in the benchmarks.",
 )
 
