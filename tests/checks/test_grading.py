@@ -83,6 +83,7 @@ class Constant(nn.Module):
         return self.fc(x.flatten(1))
 
 
+@pytest.mark.slow
 def test_a_constant_answer_has_no_skill_and_is_not_graded_for_it():
     _, made, task = subjects.classification()
     report = audit(Subject(Constant(4, 3), made, task=task, **subjects.LIMITS))

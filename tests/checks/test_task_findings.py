@@ -44,6 +44,7 @@ def test_labels_are_calibrated_as_torchmetrics_has_it(audited):
     assert rows["1"]["share that has it"] == pytest.approx(float(subject.data.test.y[:, 1].double().mean()))
 
 
+@pytest.mark.slow
 def test_boxes_are_calibrated_by_their_precision(audited):
     subject, report = audited("detection")
     out, y = out_of(subject), subject.data.test.y

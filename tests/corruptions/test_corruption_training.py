@@ -81,6 +81,7 @@ def test_label_maps_are_trained_on():
     ).steps
 
 
+@pytest.mark.slow
 def test_no_value_is_looked_at():
     """On `meta` there are none: what looks at one fails there, as it would wait for an accelerator."""
     waits = []

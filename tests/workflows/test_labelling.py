@@ -106,6 +106,7 @@ def test_answers_one_by_one_are_kept(pool, tmp_path):
     assert (out / "labels.csv").exists()
 
 
+@pytest.mark.slow
 def test_known_labels_are_played_through(tmp_path):
     done = call(
         "digits",

@@ -102,6 +102,7 @@ def timed(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_every_form_is_there_before_and_after(tmp_path, timed):
     table = shrunk(tmp_path, 24).table
     assert [tuple(row[:2]) for row in table.rows] == [

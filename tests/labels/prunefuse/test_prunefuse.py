@@ -12,6 +12,7 @@ from deepwright.nets import cifar_resnet, mlp
 from labels.small_loops import POOL, TRUTH, network
 
 
+@pytest.mark.slow
 def test_selector_is_a_subset_of_the_network():
     torch.manual_seed(0)
     for depth, small, whole in ((20, 68_786, 272_474), (56, 215_282, 855_770)):
