@@ -75,6 +75,7 @@ def test_roughness_and_smallest_budgets():
         (lambda: SeverityMatrix((1.0,), ((0.0,),)), "weights"),
         (lambda: SeverityMatrix.glucose("lunch"), "'meal'"),
         (lambda: SeverityMatrix.glucose(50), "rising"),
+        (lambda: risk_profile(torch.full((4, 2), 6.5), torch.zeros(4, 2), SeverityMatrix.glucose()), "mg/dL"),
         (lambda: risk_profile(torch.zeros(0, 3), torch.zeros(0, 3), SeverityMatrix.glucose()), "shapes"),
         (lambda: risk_profile(torch.zeros(1, 1), torch.tensor([[math.nan]]), SeverityMatrix.glucose()), "y_adv"),
         (lambda: risk_profile(torch.zeros(1, 1), torch.zeros(1, 1), SeverityMatrix.glucose(), "fear"), "mode"),

@@ -153,3 +153,18 @@ def test_names_that_read_alike_are_refused():
     streams = list(fleet().values())
     with pytest.raises(InputError, match="read alike"):
         attack_cohort(Mean(), push, dict(zip((1, "1", 2, 3, 4), streams)))
+
+
+def test_the_forecaster_is_left_as_found():
+    model = nn.Sequential(nn.Dropout(0.5), Mean())
+    model[0].eval()
+    attack_cohort(model, push, fleet())
+    assert [module.training for module in model.modules()] == [True, False, True]
+
+
+def test_other_events_are_other_work(tmp_path):
+    streams = fleet()
+    attack_cohort(Mean(), push, streams, checkpoint=tmp_path / "kept")
+    moved = {name: Windows(w.x, w.y, w.start, ~w.event) for name, w in streams.items()}
+    with pytest.raises(InputError, match="data"):
+        attack_cohort(Mean(), push, moved, checkpoint=tmp_path / "kept")

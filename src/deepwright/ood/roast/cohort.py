@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,13 +11,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
+from deepwright.core.inference import evaluating
 from deepwright.core.progress import bar
 from deepwright.core.resume import Resume
 from deepwright.ood.roast.severity import MEASURES, RiskProfile, SeverityMatrix, risk_profile, roughness
 
 _BATCH = 4096
-_MMOL = 35.0
 _FEWEST = 4
 Attack = Callable[..., Any]
 
@@ -141,7 +141,8 @@ def attack_parts(
         reasons = "; ".join(f"{name!r}: {why}" for name, why in list(left_out.items())[:3])
         given = f"{len(names)} entities with windows" + (f" ({reasons})" if reasons else "")
         raise InputError("streams", given=given, expected=f"{_FEWEST} or more")
-    data = [(str(n), early[n].x, early[n].y, late[n].x, late[n].y) for n in names]
+    parts_of = [(str(n), part[n]) for n in names for part in (early, late)]
+    data = [(n, part.x, part.y, part.event) for n, part in parts_of]
     made_from = {"data": data, "attack": attack, "model": model}
     with (
         Resume(checkpoint, made_from, kind="attack on entities") as kept,
@@ -199,25 +200,10 @@ def _attacked(model: nn.Module, attack: Attack, windows: Any, name: Any) -> dict
 
 
 def _forecast(model: nn.Module, x: Tensor) -> Tensor:
-    was = model.training
-    model.eval()
-    with torch.no_grad():
-        out = torch.cat([model(part).reshape(len(part), -1) for part in x.split(_BATCH)])
-    model.train(was)
+    """What the model says where it lives, and where the windows are."""
+    place = device_of(model)
+    with torch.no_grad(), evaluating(model):
+        out = torch.cat([model(part.to(place)).reshape(len(part), -1).to(x.device) for part in x.split(_BATCH)])
     if not bool(torch.isfinite(out).all()):
         raise InputError("forecasts", given="missing or infinite values", expected="finite numbers")
     return out
-
-
-def require_milligrams(streams: Mapping[Any, Any]) -> None:
-    """Refuse glucose in mmol/L, by which everybody would be low.
-
-    Args:
-        streams: entity -> windows, whose targets are glucose.
-
-    Raises:
-        InputError: a median below 35.
-    """
-    middle = float(torch.cat([windows.y.flatten() for windows in streams.values()]).median())
-    if not math.isfinite(middle) or middle < _MMOL:
-        raise InputError("glucose", given=f"a median of {middle:.3g}", expected="mg/dL", hint="multiply by 18.016")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from deepwright.ood.metrics import auroc
 from deepwright.ood.roast.cohort import Cohort, Part
 from deepwright.ood.roast.exposure import OutlierExposure
 from deepwright.ood.roast.windowed import Threshold, WindowDetector
+from deepwright.ood.roast.windowed import threshold as threshold_of
 
 FITTED = 2 / 3
 """Share of the training windows that a density is fitted on where labels set its threshold on the others."""
@@ -151,8 +152,6 @@ class Regime:
         Args:
             thresholds: of each entity.
         """
-        from dataclasses import replace
-
         return replace(self, thresholds=dict(thresholds))
 
     def by_entity(self) -> dict[Any, dict[str, float]]:
@@ -194,7 +193,7 @@ def run_regime(cohort: Cohort, ids: Sequence[Any], setup: Setup, train: Mapping[
         known = _own_scores(detector, parts, ids) if setup.exposure is None else {}
         for name in cohort.test:
             own = known[name] if name in known else detector.score(view(parts[name].x))
-            thresholds[name] = _quantile(own, setup.value)
+            thresholds[name] = threshold_of(own, None, "quantile", setup.value)
     benign = {name: detector.score(view(part.x)) for name, part in cohort.test.items()}
     attacked = {name: detector.score(view(part.attacked[part.differs])) for name, part in cohort.test.items()}
     return Regime(tuple(ids), detector, view, thresholds, benign, attacked, seconds, fitted, notes)
@@ -257,11 +256,6 @@ def _own_scores(detector: WindowDetector, parts: Mapping[Any, Part], ids: Sequen
 
 def _earlier(n: int) -> Tensor:
     return torch.arange(n) < round(FITTED * n)
-
-
-def _quantile(scores: Tensor, value: float) -> float:
-    ordered = scores.double().sort().values
-    return float(ordered[min(len(ordered), math.ceil(value * len(ordered))) - 1])
 
 
 def _far_off(view: Any, parts: Mapping[Any, Part], ids: Sequence[Any]) -> tuple[str, ...]:

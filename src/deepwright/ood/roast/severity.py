@@ -20,6 +20,7 @@ from deepwright.core.requirements import require_whole
 
 MEASURES = ("severity", "exposure_normalized", "flip_rate")
 """What risk is, of forecasts under attack."""
+_MMOL = 35.0  # a median of glucose below it is no mg/dL: everybody would be low
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class SeverityMatrix:
         normal: the state that an edge's own value belongs to: edges below it are counted to the state above them.
         event_edges: edges of windows with an event (a meal); the same by default.
         names: of the states.
+        least_median: of the targets, below which they are in another unit; none by default.
     """
 
     edges: tuple[float, ...]
@@ -39,6 +41,7 @@ class SeverityMatrix:
     normal: int = 0
     event_edges: tuple[float, ...] | None = None
     names: tuple[str, ...] = ()
+    least_median: float = -math.inf
 
     def __post_init__(self) -> None:
         states = len(self.edges) + 1
@@ -67,7 +70,7 @@ class SeverityMatrix:
             raise InputError("hi", given=repr(hi), expected="'meal', or a number of mg/dL")
         usual, eaten = (125.0, 180.0) if isinstance(hi, str) else (float(hi), float(hi))
         weights = ((0.0, 16.0, 64.0), (2.0, 0.0, 32.0), (8.0, 4.0, 0.0))
-        return cls((70.0, usual), weights, 1, (70.0, eaten), ("low", "normal", "high"))
+        return cls((70.0, usual), weights, 1, (70.0, eaten), ("low", "normal", "high"), _MMOL)
 
     def states(self, values: Float[Tensor, "n ..."], event: Bool[Tensor, " n"] | None = None) -> Int64[Tensor, "n ..."]:
         """The state of each value.
@@ -165,6 +168,10 @@ def risk_profile(
     for name, values in (("y_true", y_true), ("y_adv", y_adv)):
         if not bool(torch.isfinite(values).all()):
             raise InputError(name, given="missing or infinite values", expected="finite numbers")
+    middle = float(y_true.median())
+    if middle < severity.least_median:
+        given, expected = f"a median of {middle:.3g}", f"{severity.least_median:g} or more: another unit?"
+        raise InputError("y_true", given=given, expected=expected, hint="glucose in mmol/L times 18.016 is in mg/dL")
     truth, told = y_true.double(), y_adv.double().to(y_true.device)
     actual, taken = severity.states(truth, event), severity.states(told, event)
     weight, far = severity.of(actual, taken), (told - truth).square()

@@ -9,7 +9,7 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,14 @@ class Runs:
             places: of the trials.
         """
         return Runs(tuple(self.specs[i] for i in places), tuple(self.rows[i] for i in places))
+
+    def in_group(self, name: str) -> Runs:
+        """The same trials, each said to be of a group of arms: what `select` compares with each other.
+
+        Args:
+            name: of the group.
+        """
+        return replace(self, specs=tuple({**spec, "group": name} for spec in self.specs))
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -107,11 +107,8 @@ def _frames(settings: Settings, seeds: tuple[int, ...]) -> Runs:
 
 
 def _chosen(runs: Runs, group: str, data: str) -> Any:
-    grouped = Runs(
-        tuple({**spec, "group": group} for spec in runs.specs), runs.rows, runs.replayed, runs.seconds, runs.waited
-    )
     return select(
-        grouped,
+        runs.in_group(group),
         arms=("group", "name"),
         over=("setting",),
         by="validation",

@@ -88,11 +88,8 @@ def _settings(name: str, seeds: Any, quick: bool) -> list[dict[str, Any]]:
 
 
 def _chosen(runs: Runs, group: str, attacker: str) -> Any:
-    grouped = Runs(
-        tuple({**spec, "group": group} for spec in runs.specs), runs.rows, runs.replayed, runs.seconds, runs.waited
-    )
     return select(
-        grouped,
+        runs.in_group(group),
         arms=("group", "name"),
         over=("setting",),
         by="validation",
