@@ -35,7 +35,6 @@ from deepwright.ood import (
 _RATE = 0.05
 _LEAST = 20  # windows of an entity in each part
 _TAIL = 0.1
-_WEIGHTS = ((0.0, 16.0, 64.0), (2.0, 0.0, 32.0), (8.0, 4.0, 0.0))
 
 
 def check_streams(subject: Subject) -> Finding:
@@ -109,7 +108,7 @@ def _severity(early: dict[str, Windows]) -> SeverityMatrix:
     low, high = float(order[int(_TAIL * (len(order) - 1))]), float(order[math.ceil((1 - _TAIL) * (len(order) - 1))])
     if not low < high:
         raise NotApplicableError("the target hardly moves: a tenth of it is as low as a tenth of it is high")
-    return SeverityMatrix((low, high), _WEIGHTS, 1, names=("low", "normal", "high"))
+    return SeverityMatrix((low, high), SeverityMatrix.glucose().weights, 1, names=("low", "normal", "high"))
 
 
 def _in_deviations(centre: Tensor, scale: Tensor, x: Tensor) -> Tensor:

@@ -107,9 +107,11 @@ class Stream:
             hint = "stream.filled(), and stream.without_empty() before it where a channel was never measured"
             raise InputError("stream", given=given, expected="finite numbers", hint=hint)
         rows = self.values.unfold(0, long, every).transpose(1, 2)
-        event = torch.zeros(len(self.values), dtype=torch.bool) if self.event is None else self.event
+        place = self.values.device
+        none = torch.zeros(len(self.values), dtype=torch.bool, device=place)
+        event = none if self.event is None else self.event.to(place)
         seen = event.unfold(0, long, every)[:, :history].any(1)
-        start = torch.arange(len(rows)) * every
+        start = torch.arange(len(rows), device=place) * every
         return Windows(rows[:, :history], rows[:, history:, self.target], start, seen)
 
     def without_empty(self) -> Stream:
@@ -130,6 +132,7 @@ class Stream:
         empty = (~known.any(0)).nonzero().flatten().tolist()
         if empty:
             raise InputError(f"channel {self.channels[empty[0]]!r}", given="no value at all", expected="some")
-        places = torch.arange(len(known))[:, None].where(known, -1).cummax(0).values
+        rows = torch.arange(len(known), device=known.device)
+        places = rows[:, None].where(known, -1).cummax(0).values
         first = known.int().argmax(0)
         return replace(self, values=self.values.gather(0, places.where(places >= 0, first)))

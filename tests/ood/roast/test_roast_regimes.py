@@ -168,3 +168,8 @@ def test_other_events_are_other_work(tmp_path):
     moved = {name: Windows(w.x, w.y, w.start, ~w.event) for name, w in streams.items()}
     with pytest.raises(InputError, match="data"):
         attack_cohort(Mean(), push, moved, checkpoint=tmp_path / "kept")
+
+
+def test_a_threshold_per_entity_has_no_exposure():
+    with pytest.raises(InputError, match="beside an exposure"):
+        Setup(KNNDetector, OutlierExposure(), per_entity=True)

@@ -80,6 +80,11 @@ class Setup:
     view: View | None = None
     per_entity: bool = False
 
+    def __post_init__(self) -> None:
+        if self.per_entity and self.exposure is not None:
+            expected = "exposure=None: attacked rows set one threshold for all"
+            raise InputError("per_entity", given="beside an exposure", expected=expected)
+
 
 @dataclass(frozen=True)
 class Regime:
@@ -190,7 +195,7 @@ def run_regime(cohort: Cohort, ids: Sequence[Any], setup: Setup, train: Mapping[
     seconds = time.perf_counter() - begin
     thresholds = dict.fromkeys(cohort.test, threshold)
     if setup.per_entity:
-        known = _own_scores(detector, parts, ids) if setup.exposure is None else {}
+        known = _own_scores(detector, parts, ids)
         for name in cohort.test:
             own = known[name] if name in known else detector.score(view(parts[name].x))
             thresholds[name] = threshold_of(own, None, "quantile", setup.value)
