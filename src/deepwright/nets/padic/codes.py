@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -171,7 +172,7 @@ def code_paths(codes: Sequence[str], lengths: Sequence[int]) -> list[tuple[str, 
         InputError: what isn't a text, lengths that don't rise.
     """
     require_whole(1, **{f"length {i}": n for i, n in enumerate(lengths)})
-    if any(a >= b for a, b in zip(lengths, lengths[1:])):
+    if any(a >= b for a, b in itertools.pairwise(lengths)):
         raise InputError("lengths", given=tuple(lengths), expected="rising")
     paths = []
     for code in codes:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -16,6 +17,7 @@ from deepwright.core.errors import InputError
 from deepwright.nets.padic.codes import TreeIndex
 from deepwright.nets.padic.gaussian_process import TreeGaussianProcess
 
+_OPTIONS: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
 _ABSENT = -1  # a node that no training row has
 
 
@@ -41,14 +43,12 @@ class TreeGPRegressor(RegressorMixin, BaseEstimator):
         [0.89, 0.0]
     """
 
-    def __init__(
-        self, level_variances: Any = None, noise_variance: float | None = None, mean: float | None = None
-    ) -> None:
+    def __init__(self, level_variances: Any = None, noise_variance: Any = None, mean: Any = None) -> None:
         self.level_variances = level_variances
         self.noise_variance = noise_variance
         self.mean = mean
 
-    def fit(self, X: Any, y: Float[np.ndarray, " n"]) -> TreeGPRegressor:
+    def fit(self, X: Any, y: Any) -> TreeGPRegressor:
         """Learn.
 
         Args:
@@ -58,7 +58,7 @@ class TreeGPRegressor(RegressorMixin, BaseEstimator):
         Raises:
             InputError: no row, or y without spread where variances are to be chosen.
         """
-        paths, targets = _paths(self, X, y)
+        paths, targets = _training_paths(self, X, y)
         self.nodes_ = _Nodes(paths)
         process = TreeGaussianProcess(
             self.nodes_.index,
@@ -81,7 +81,7 @@ class TreeGPRegressor(RegressorMixin, BaseEstimator):
             InputError: another number of columns.
         """
         check_is_fitted(self)
-        paths, _ = _paths(self, X)
+        paths = _paths(self, X)
         mean, variance = self.process_.predict_rows(self.nodes_.rows(paths))
         return (mean.numpy(), variance.sqrt().numpy()) if return_std else mean.numpy()
 
@@ -107,14 +107,14 @@ class TreeTargetEncoder(TransformerMixin, BaseEstimator):
     """
 
     def __init__(
-        self, level_variances: Any = None, noise_variance: float | None = None, cv: int = 5, random_state: int = 0
+        self, level_variances: Any = None, noise_variance: Any = None, cv: Any = 5, random_state: Any = 0
     ) -> None:
         self.level_variances = level_variances
         self.noise_variance = noise_variance
         self.cv = cv
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Float[np.ndarray, " n"]) -> TreeTargetEncoder:
+    def fit(self, X: Any, y: Any) -> TreeTargetEncoder:
         """Learn from all rows.
 
         Args:
@@ -124,12 +124,12 @@ class TreeTargetEncoder(TransformerMixin, BaseEstimator):
         Raises:
             InputError: see `TreeGPRegressor.fit`.
         """
-        paths, targets = _paths(self, X, y)
+        paths, targets = _training_paths(self, X, y)
         self.nodes_ = _Nodes(paths)
         self.process_ = self._process(self.nodes_).fit(self.nodes_.leaves, torch.from_numpy(targets))
         return self
 
-    def fit_transform(self, X: Any, y: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n levels"]:
+    def fit_transform(self, X: Any, y: Any) -> Float[np.ndarray, "n levels"]:
         """Learn, and encode each row by what the others say.
 
         Args:
@@ -141,7 +141,7 @@ class TreeTargetEncoder(TransformerMixin, BaseEstimator):
         """
         if not isinstance(self.cv, int) or self.cv < 2:
             raise InputError("cv", given=self.cv, expected="2 folds or more")
-        paths, targets = _paths(self, X, y)
+        paths, targets = _training_paths(self, X, y)
         self.fit(X, y)
         if len(paths) < self.cv:
             raise InputError("X", given=f"{len(paths)} rows", expected=f"at least cv={self.cv}")
@@ -161,7 +161,7 @@ class TreeTargetEncoder(TransformerMixin, BaseEstimator):
             InputError: another number of columns.
         """
         check_is_fitted(self)
-        return self._means(_paths(self, X)[0])
+        return self._means(_paths(self, X))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """A name a level.
@@ -222,17 +222,27 @@ class _Nodes:
         return torch.tensor(found).reshape(-1, depth + 1)
 
 
-def _paths(estimator: Any, X: Any, y: Any = None) -> tuple[list[tuple[Any, ...]], np.ndarray]:
-    """Each row's labels up to the first that is missing, all of one length: missing ones count as a code of their own."""
-    options: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
-    if y is None:
-        rows, targets = validate_data(estimator, X, reset=False, **options), np.empty(0)
-    else:
-        rows, targets = validate_data(estimator, X, y, y_numeric=True, **options)
-        targets = np.asarray(targets, dtype=np.float64)
+def _training_paths(estimator: Any, X: Any, y: Any) -> tuple[list[tuple[Any, ...]], np.ndarray]:
+    """Paths of the training rows, and their targets."""
+    rows, targets = validate_data(estimator, _dense(X), y, y_numeric=True, **_OPTIONS)
+    return _paths_of(rows), np.array(targets, dtype=np.float64)
+
+
+def _paths(estimator: Any, X: Any) -> list[tuple[Any, ...]]:
+    """Each row's labels up to the first that is missing."""
+    return _paths_of(validate_data(estimator, _dense(X), reset=False, **_OPTIONS))
+
+
+def _paths_of(rows: np.ndarray) -> list[tuple[Any, ...]]:
     if rows.dtype.kind == "c":
         raise ValueError("Complex data not supported")
-    return [_until_missing(row) for row in rows.tolist()], targets
+    return [_until_missing(row) for row in rows.tolist()]
+
+
+def _dense(X: Any) -> Any:
+    if issparse(X):
+        raise TypeError("Sparse input is not supported: codes are dense columns; give X.toarray().")
+    return X
 
 
 def _until_missing(row: list[Any]) -> tuple[Any, ...]:

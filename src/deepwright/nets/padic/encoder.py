@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +14,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 
 
+@runtime_checkable
 class Hierarchy(Protocol):
     """A `Tree` or a `TreeIndex`: leaves, and the nodes above each."""
 

@@ -59,7 +59,8 @@ class TreeGaussianProcess:
     Example:
         >>> from deepwright.nets.padic import Tree
         >>> process = TreeGaussianProcess(Tree(2, 2), [0.0, 1.0, 1.0], noise_variance=0.5, mean=0.0)
-        >>> mean, variance = process.fit(torch.tensor([0, 0, 1]), torch.tensor([1.0, 2.0, 1.5])).predict(torch.arange(4))
+        >>> fitted = process.fit(torch.tensor([0, 0, 1]), torch.tensor([1.0, 2.0, 1.5]))
+        >>> mean, variance = fitted.predict(torch.arange(4))
         >>> [round(float(v), 3) for v in mean]
         [1.378, 1.297, 0.0, 0.0]
     """
@@ -184,7 +185,10 @@ class TreeGaussianProcess:
 
         if not variance > 0:
             raise InputError(
-                "y", given="equal values", expected="some that differ", hint="give level_variances and noise_variance"
+                "y",
+                given=f"equal values (n_samples={self._n})",
+                expected="some that differ",
+                hint="give level_variances and noise_variance",
             )
         levels = self.tree.depth
         rising = torch.zeros(levels + 1, dtype=torch.float64, device=self.device_)
@@ -194,7 +198,7 @@ class TreeGaussianProcess:
             found = free.exp() * variance
             value, _ = self._likelihood(torch.cat([rising[:1], found[:-1]]), found[-1])
             (slope,) = torch.autograd.grad(-value, free)
-            return -float(value), slope.cpu().numpy()
+            return -float(value.detach()), slope.cpu().numpy()
 
         span = [(torch.tensor(v).log().item()) for v in (_LOWEST, _HIGHEST)]
         start = [torch.tensor(1.0 / (levels + 1)).log().item()] * (levels + 1)

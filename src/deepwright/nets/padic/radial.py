@@ -135,10 +135,11 @@ class RadialOperator(TreeOperator):
             given = f"{self.in_channels} to {self.out_channels} channels"
             raise InputError("power", given=given, expected="one channel", hint="inverse() and logdet() take several")
         spectrum = self.spectrum()[0, 0].detach()
-        if exponent < 0:
-            self._require_levels("power", spectrum != 0, spectrum)
+        lost = torch.finfo(spectrum.dtype).eps * spectrum.abs().amax()  # what rounding leaves of a 0
         if exponent != int(exponent):
-            self._require_levels("power", spectrum > 0 if exponent < 0 else spectrum >= 0, spectrum)
+            self._require_levels("power", spectrum > lost, spectrum)
+        elif exponent < 0:
+            self._require_levels("power", spectrum.abs() > lost, spectrum)
         return self.from_spectrum(self.tree, spectrum**exponent)
 
     def _invertible(self, what: str) -> Tensor:

@@ -122,7 +122,7 @@ class Tree:
         found = self.require_leaves(integers)[..., None] // self._powers(integers, falling=False) % self.q
         return (found * self._powers(integers, falling=True)).sum(-1)
 
-    def common_prefix(self, t: Int[Tensor, "*batch"], u: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch"]:
+    def common_prefix(self, t: Int[Tensor, "*#batch"], u: Int[Tensor, "*#batch"]) -> Int[Tensor, "*both"]:
         """Digits that two leaves share before the first that differs, `depth` for one leaf.
 
         Args:
@@ -134,7 +134,7 @@ class Tree:
         """
         return (self.digits(t) == self.digits(u)).long().cumprod(-1).sum(-1)
 
-    def distance(self, t: Int[Tensor, "*batch"], u: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    def distance(self, t: Int[Tensor, "*#batch"], u: Int[Tensor, "*#batch"]) -> Float[Tensor, "*both"]:
         """|t - u| = q^(-common prefix), 0 for one leaf: an ultrametric.
 
         Args:
