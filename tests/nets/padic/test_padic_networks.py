@@ -14,6 +14,7 @@ from deepwright.nets.padic import (
     cell_means,
     move_parameters,
     network_from_function,
+    side_by_side,
 )
 
 
@@ -69,6 +70,16 @@ def test_weights_that_move_by_the_radius_stay_within_epsilon(function):
         moved = (network(x)[0] - means).square().mean()
         assert math.sqrt(float(moved.detach()) + error**2) <= epsilon
     assert radius > 0
+
+
+def test_functions_side_by_side_are_each_on_a_ball_of_its_own():
+    functions = [lambda t: t, lambda t: t.square(), lambda t: 1 - t]
+    whole, m = side_by_side(functions, 2)
+    means, _ = cell_means(whole, Tree(2, 5))
+    assert m == 2
+    for ball, f in enumerate(functions):
+        assert torch.allclose(means[8 * ball : 8 * ball + 8], cell_means(f, Tree(2, 3))[0], atol=1e-12)
+    assert float(means[24:].abs().max()) == 0.0
 
 
 def test_an_error_that_the_depth_cant_reach_names_one_that_can():

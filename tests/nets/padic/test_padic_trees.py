@@ -66,9 +66,7 @@ def test_wavelets_of_two_are_haars():
     ours = Tree(2, 4).wavelets(torch.eye(16, dtype=torch.float64)).T * math.sqrt(16)
     agree = (ours @ haar.T).abs()
     assert torch.allclose(agree, agree.round(), atol=1e-12)
-    assert torch.equal(
-        agree.round().sum(0), torch.ones(16).double()
-    )
+    assert torch.equal(agree.round().sum(0), torch.ones(16).double())
 
 
 def test_a_quadtree_keeps_squares_together():

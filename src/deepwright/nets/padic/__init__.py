@@ -10,9 +10,11 @@ Example:
     (8, 1, 243)
 """
 
-from deepwright.nets.padic.approximation import cell_means, move_parameters, network_from_function
+import importlib
+from typing import Any
+
+from deepwright.nets.padic.approximation import cell_means, move_parameters, network_from_function, side_by_side
 from deepwright.nets.padic.codes import TreeIndex, code_paths
-from deepwright.nets.padic.columns import TreeGPRegressor, TreeTargetEncoder
 from deepwright.nets.padic.companions import PAdicCellularNetwork, PAdicRBM
 from deepwright.nets.padic.convolutions import TreeConvolution
 from deepwright.nets.padic.encoder import TreeEncoder
@@ -23,6 +25,8 @@ from deepwright.nets.padic.operators import DenseOperator, TreeOperator
 from deepwright.nets.padic.radial import RadialOperator, heat, resolvent, vladimirov
 from deepwright.nets.padic.topology import padic_tree
 from deepwright.nets.padic.trees import Tree
+
+LAZY = {"TreeGPRegressor": "columns", "TreeTargetEncoder": "columns"}  # which need scikit-learn
 
 __all__ = [
     "BoundedTanh",
@@ -47,5 +51,12 @@ __all__ = [
     "network_from_function",
     "padic_tree",
     "resolvent",
+    "side_by_side",
     "vladimirov",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 import numpy as np
@@ -96,6 +96,35 @@ def move_parameters(network: PAdicNetwork, radius: float, generator: torch.Gener
 def _signs(like: Tensor, radius: float, generator: torch.Generator) -> Tensor:
     drawn = torch.randint(0, 2, like.shape, generator=generator, device=generator.device)
     return ((drawn * 2 - 1) * radius).to(like)
+
+
+def side_by_side(functions: Sequence[Callable[[Tensor], Tensor]], q: int) -> tuple[Callable[[Tensor], Tensor], int]:
+    """Several functions as one: the r-th lives on the r-th ball of the smallest depth m with q^m balls for all.
+
+    A network on `Tree(q, m + l)` then computes all of them at once, each on a ball of its own as on `Tree(q, l)`.
+
+    Args:
+        functions: of points in [0, 1]; at least one. Balls that are left over have 0.
+        q: branching.
+
+    Returns:
+        The one function, and m.
+
+    Raises:
+        InputError: no function.
+    """
+    if not functions:
+        raise InputError("functions", given="none", expected="at least one")
+    m = 0
+    while q**m < len(functions):
+        m += 1
+
+    def whole(points: Tensor) -> Tensor:
+        ball = (points * q**m).long().clamp(0, q**m - 1)
+        values = [f(points * q**m - ball) for f in functions]
+        return torch.stack(values).gather(0, ball.clamp(max=len(values) - 1)[None])[0].where(ball < len(values), 0.0)
+
+    return whole, m
 
 
 def cell_means(function: Callable[[Tensor], Tensor], tree: Tree) -> tuple[Tensor, float]:
