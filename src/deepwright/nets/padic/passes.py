@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+_FUSED = 16  # leaves of a subtree whose levels are one small matrix: fewer calls, and the sums are cheap
 
 
 def ball_sums(x: Float[Tensor, "... leaves"], q: int, depth: int) -> list[Tensor]:
@@ -39,11 +42,13 @@ class RadialPass(torch.autograd.Function):
             q: branching.
         """
         depth = c.shape[-1] - 1
-        sums = ball_sums(x, q, depth)
         c = c * float(q) ** -depth
-        y = _mixed(sums[0], c[..., 0])
+        if c.shape[:2] == (1, 1):
+            return _by_blocks(x, c[0, 0], q)
+        sums = ball_sums(x, q, depth)
+        y = c[..., 0] @ sums[0]
         for s in range(1, depth + 1):
-            below = _mixed(sums[s], c[..., s])
+            below = c[..., s] @ sums[s]
             below.unflatten(-1, (-1, q)).add_(y[..., None])
             y = below
         return y
@@ -73,15 +78,60 @@ class RadialPass(torch.autograd.Function):
         by_x = RadialPass.apply(g, c.transpose(0, 1), ctx.q) if ctx.needs_input_grad[0] else None
         by_c = None
         if ctx.needs_input_grad[1]:
-            pairs = zip(ball_sums(g, ctx.q, depth), ball_sums(x, ctx.q, depth), strict=True)
-            levels = [torch.einsum("...on,...in->oi", above, below) for above, below in pairs]
-            by_c = torch.stack(levels, -1) * float(ctx.q) ** -depth
+            if c.shape[:2] == (1, 1):
+                levels = _products_by_blocks(g, x, ctx.q, depth)[None, None]
+            else:
+                pairs = zip(ball_sums(g, ctx.q, depth), ball_sums(x, ctx.q, depth), strict=True)
+                levels = torch.stack([torch.einsum("...on,...in->oi", above, below) for above, below in pairs], -1)
+            by_c = levels * float(ctx.q) ** -depth
         return by_x, by_c, None
 
 
-def _mixed(sums: Tensor, c: Tensor) -> Tensor:
-    """(out, in) times (..., in, balls), as a new tensor."""
-    return sums * c[0, 0] if c.shape == (1, 1) else c @ sums
+def _by_blocks(x: Tensor, c: Tensor, q: int) -> Tensor:
+    """One channel: the lowest levels as one matrix over blocks of leaves, the rest on the blocks' sums."""
+    depth = len(c) - 1
+    k = _fused_levels(q, depth)
+    within = torch.tensordot(c[depth - k :] if k == depth else c[depth - k + 1 :], _shared(q, k, k == depth, x), 1)
+    blocks = x.unflatten(-1, (-1, q**k))
+    y = blocks @ within
+    if k < depth:
+        y = y + _by_blocks(blocks.sum(-1), c[: depth - k + 1], q)[..., None]
+    return y.flatten(-2)
+
+
+def _products_by_blocks(g: Tensor, x: Tensor, q: int, depth: int) -> Tensor:
+    """One channel: sum over balls of (sum of g) (sum of x), for each depth."""
+    k = _fused_levels(q, depth)
+    above, below = g.unflatten(-1, (-1, q**k)), x.unflatten(-1, (-1, q**k))
+    gram = above.flatten(0, -2).T @ below.flatten(0, -2)
+    own = _shared(q, k, k == depth, x).flatten(1) @ gram.flatten()
+    if k == depth:
+        return own
+    return torch.cat([_products_by_blocks(above.sum(-1), below.sum(-1), q, depth - k), own])
+
+
+def _fused_levels(q: int, depth: int) -> int:
+    """Levels whose subtree has at most `_FUSED` leaves; one at least, where there is one."""
+    k = min(depth, 1)
+    while k < depth and q ** (k + 1) <= _FUSED:
+        k += 1
+    return k
+
+
+def _shared(q: int, levels: int, whole: bool, like: Tensor) -> Tensor:
+    """(levels, b, b) of 0 and 1: whether two leaves of a subtree lie in one ball of each depth below its root.
+
+    `whole` adds the root's own level in front.
+    """
+    return _shared_on(q, levels, whole, like.device, like.dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _shared_on(q: int, levels: int, whole: bool, device: torch.device, dtype: torch.dtype) -> Tensor:
+    leaf = torch.arange(q**levels, device=device)
+    depths = range(0 if whole else 1, levels + 1)
+    balls = torch.stack([leaf // q ** (levels - s) for s in depths])
+    return (balls[:, :, None] == balls[:, None]).to(dtype)
 
 
 def radial_pass(x: Tensor, c: Tensor, q: int) -> Tensor:
