@@ -30,6 +30,24 @@ def test_any_direction_and_operator(operator, direction, depths, leaves):
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in network.parameters())
 
 
+@pytest.mark.parametrize(("direction", "depths"), [("refine", (2, 3)), ("coarsen", (3, 0)), ("u-net", (3, 1))])
+def test_absent_leaves_influence_nothing(direction, depths):
+    """Neither by their values (NaN among them) nor by gradients; absent outputs are 0."""
+    torch.manual_seed(0)
+    mask = torch.rand(27) < 0.6
+    mask[:3] = False
+    network = PAdicNetwork(Tree(3, 3), *depths, 4, direction=direction, mask=mask).double()
+    there = mask if depths[0] == 3 else mask.unflatten(0, (9, 3)).any(1)
+    x = torch.randn(5, 1, len(there)).double()
+    other = x.where(there, float("nan")).requires_grad_()
+    out = network(other)
+    assert torch.equal(out, network(x.where(there, 7.0)))
+    out.square().sum().backward()
+    assert bool((other.grad[..., ~there] == 0).all())
+    if out.shape[-1] == 27:
+        assert bool((out[..., ~mask] == 0).all())
+
+
 def test_depths_that_dont_go_that_way_are_refused():
     for depths, direction in (((2, 2), "refine"), ((1, 2), "coarsen"), ((1, 4), "refine")):
         with pytest.raises(InputError, match="in_depth"):

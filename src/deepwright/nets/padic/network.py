@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
@@ -101,6 +101,7 @@ class PAdicNetwork(nn.Module):
         activation: of the hidden layers; `BoundedTanh()` when None.
         direction: "refine", "coarsen" or "u-net".
         shared: one matrix a level, of "hierarchical".
+        mask: leaves of the deepest tree that are there, as `TreeIndex.mask` says; the others influence nothing.
 
     Raises:
         InputError: depths that don't go that way, an unknown word.
@@ -124,6 +125,7 @@ class PAdicNetwork(nn.Module):
         in_channels: int = 1,
         out_channels: int = 1,
         shared: bool = False,
+        mask: Bool[Tensor, " leaves"] | None = None,
     ) -> None:
         super().__init__()
         require_whole(0, in_depth=in_depth, out_depth=out_depth)
@@ -140,6 +142,7 @@ class PAdicNetwork(nn.Module):
             raise InputError("shared", given=f"beside {operator!r}", expected='operator="hierarchical"')
         self.tree, self.direction, self.in_channels = tree, direction, in_channels
         self.in_depth, self.out_depth = in_depth, out_depth
+        self._keep_masks(mask)
         steps = self._steps(channels, in_channels, out_channels)
         activation = BoundedTanh() if activation is None else activation
         layers: list[TreeLayer] = []
@@ -149,6 +152,26 @@ class PAdicNetwork(nn.Module):
                 TreeLayer(_operator(operator, tree.at(depth), a, b, shared), nn.Identity() if last else activation)
             )
         self.layers = nn.ModuleList(layers)
+
+    def _keep_masks(self, mask: Tensor | None) -> None:
+        """A mask a depth: a ball is there where one of its leaves is."""
+        self.masked = mask is not None
+        if mask is None:
+            return
+        deepest = max(self.in_depth, self.out_depth)
+        if mask.dtype != torch.bool or tuple(mask.shape) != (self.tree.q**deepest,) or not bool(mask.any()):
+            expected = f"({self.tree.q**deepest},) of truth values, one of them true"
+            raise InputError("mask", given=f"{mask.dtype} of shape {tuple(mask.shape)}", expected=expected)
+        for depth in range(deepest + 1):
+            balls = mask.unflatten(-1, (self.tree.q**depth, -1)).any(-1)
+            self.register_buffer(f"mask_{depth}", balls, persistent=False)
+
+    def _mask(self, depth: int) -> Tensor | None:
+        return self.get_buffer(f"mask_{depth}") if self.masked else None
+
+    def _present(self, x: Tensor, depth: int) -> Tensor:
+        mask = self._mask(depth)
+        return x if mask is None else x.where(mask, 0.0)
 
     def _steps(self, channels: int, first: int, last: int) -> list[tuple[int, int, int]]:
         """Depth, channels in and out of each layer."""
@@ -172,19 +195,22 @@ class PAdicNetwork(nn.Module):
             InputError: another shape.
         """
         self.tree.at(self.in_depth).require_values(x)
+        x = self._present(x, self.in_depth)
         if self.direction == "refine":
             for depth, layer in enumerate(self.layers, self.in_depth):
-                x = layer(self.tree.at(depth).lift(x, depth + 1))
+                x = self._present(layer(self.tree.at(depth).lift(x, depth + 1)), depth + 1)
             return x
         down = self.in_depth - self.out_depth + 1
         kept: list[Tensor] = []
         for number, layer in enumerate(self.layers[:down]):
-            x = layer(x)
+            depth = self.in_depth - number
+            x = self._present(layer(x), depth)
             if number < down - 1:
                 kept.append(x)
-                x = self.tree.at(self.in_depth - number).restrict(x, self.in_depth - number - 1)
+                x = self.tree.at(depth).restrict(x, depth - 1, self._mask(depth))
         for depth, layer in enumerate(self.layers[down:], self.out_depth):
-            x = layer(torch.cat([self.tree.at(depth).lift(x, depth + 1), kept.pop()], -2))
+            x = layer(torch.cat([self._present(self.tree.at(depth).lift(x, depth + 1), depth + 1), kept.pop()], -2))
+            x = self._present(x, depth + 1)
         return x
 
 

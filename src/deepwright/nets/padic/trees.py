@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from deepwright.core.errors import InputError
@@ -158,18 +158,25 @@ class Tree:
         """
         return self.require_leaves(leaves).double() / self.leaves
 
-    def restrict(self, x: Float[Tensor, "*batch fine"], to: int) -> Float[Tensor, "*batch coarse"]:
+    def restrict(
+        self, x: Float[Tensor, "*batch fine"], to: int, mask: Bool[Tensor, " fine"] | None = None
+    ) -> Float[Tensor, "*batch coarse"]:
         """Means over the balls of a depth: the conditional expectation.
 
         Args:
             x: values on the leaves of this tree.
             to: depth of the balls.
+            mask: leaves that are there: means are over them alone, and 0 where a ball has none.
 
         Raises:
             InputError: another number of values, a depth outside the tree.
         """
         self.require_values(x)
-        return x.unflatten(-1, (self.q ** self._depth("to", to), -1)).mean(-1)
+        balls = (self.q ** self._depth("to", to), -1)
+        if mask is None:
+            return x.unflatten(-1, balls).mean(-1)
+        present = mask.unflatten(-1, balls)
+        return x.where(mask, 0.0).unflatten(-1, balls).sum(-1) / present.sum(-1).clamp_min(1)
 
     def lift(self, x: Float[Tensor, "*batch fine"], to: int) -> Float[Tensor, "*batch finer"]:
         """The same function on smaller balls.
