@@ -144,7 +144,8 @@ def _codes(found: Found) -> list[Claim]:
             Claim.at_least(
                 f"codes, {tree}: share of unseen leaves within TreeGP's 95 % interval", coverage, 0.92
             ).because(
-                "With few nodes at a level the variances that were found differ from the true ones, which cover more.",
+                "Leaves share few branches, so that coverage changes from draw to draw, with the true variances as "
+                "with those found.",
                 CODES_SHOWN,
             ),
             Claim.at_most(
