@@ -17,6 +17,7 @@ import attacks
 import frames_beside
 import ordinal
 import others
+import padic_speed
 import sharpening
 import shrinking
 import solvers
@@ -42,6 +43,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "fragility": others.fragility,
     "profile": others.profile,
     "weightless": weightless_speed.run,
+    "networks on trees": padic_speed.run,
 }
 
 

@@ -9,6 +9,9 @@ Example:
     >>> network = load("resnet8-mnist")  # takes pixels in [0, 1]
 """
 
+from typing import Any
+
+from deepwright.nets import padic
 from deepwright.nets.centre import CentreDetector, centre_loss, centre_targets
 from deepwright.nets.doors import (
     Exported,
@@ -29,6 +32,30 @@ from deepwright.nets.doors import (
 from deepwright.nets.efficientnet import EfficientNetLite, pretrained_lite
 from deepwright.nets.loading import is_own, load
 from deepwright.nets.onnx_files import OnnxNetwork, open_onnx
+from deepwright.nets.padic import (
+    BoundedTanh,
+    DenseOperator,
+    HierarchicalOperator,
+    PAdicCellularNetwork,
+    PAdicNetwork,
+    PAdicRBM,
+    RadialOperator,
+    Tree,
+    TreeConvolution,
+    TreeEncoder,
+    TreeGaussianProcess,
+    TreeIndex,
+    TreeOperator,
+    cell_means,
+    code_paths,
+    heat,
+    move_parameters,
+    network_from_function,
+    padic_tree,
+    resolvent,
+    side_by_side,
+    vladimirov,
+)
 from deepwright.nets.perceptron import mlp
 from deepwright.nets.preprocessing import Normalised
 from deepwright.nets.resnet import BasicBlock, Bottleneck, ResNet, cifar_resnet, imagenet_resnet
@@ -54,34 +81,52 @@ __all__ = [
     "SSD",
     "BasicBlock",
     "Bottleneck",
+    "BoundedTanh",
     "CandidateBoxes",
     "CentreDetector",
+    "DenseOperator",
     "DoubleConv",
     "EfficientNetLite",
     "Exported",
     "FinalDetections",
     "FolderCard",
+    "HierarchicalOperator",
     "HuggingFace",
     "Normalised",
     "OnnxNetwork",
     "Opened",
     "Output",
+    "PAdicCellularNetwork",
+    "PAdicNetwork",
+    "PAdicRBM",
+    "RadialOperator",
     "ResNet",
     "SSDDetector",
     "ScoresOnly",
+    "Tree",
+    "TreeConvolution",
+    "TreeEncoder",
+    "TreeGPRegressor",
+    "TreeGaussianProcess",
+    "TreeIndex",
+    "TreeOperator",
+    "TreeTargetEncoder",
     "UNet",
     "YoloCandidates",
     "ZooEntry",
     "anchor_boxes",
     "as_network",
+    "cell_means",
     "centre_loss",
     "centre_targets",
     "cifar_resnet",
+    "code_paths",
     "entry",
     "fine_ssd",
     "fixed_batch",
     "from_callable",
     "from_estimator",
+    "heat",
     "imagenet_resnet",
     "is_own",
     "load",
@@ -91,12 +136,24 @@ __all__ = [
     "load_weights",
     "match_anchors",
     "mlp",
+    "move_parameters",
+    "network_from_function",
     "open_onnx",
+    "padic_tree",
     "pretrained_lite",
     "read_card",
     "read_weights",
+    "resolvent",
+    "side_by_side",
     "small_ssd",
     "ssd_loss",
+    "vladimirov",
     "weights_hidden",
     "write_weights",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in padic.LAZY:
+        return getattr(padic, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
