@@ -85,6 +85,7 @@ class AuditReport:
         gates: conditions and whether they failed.
         comparison: against an earlier report, if asked.
         seconds: of the whole run.
+        kind: "audit", or "explanation" where questions were answered: what its page is called.
     """
 
     subject: dict[str, Any]
@@ -92,6 +93,7 @@ class AuditReport:
     gates: list[Gate] = field(default_factory=list)
     comparison: Table | None = None
     seconds: float = 0.0
+    kind: str = "audit"
 
     @property
     def failed(self) -> bool:
@@ -122,6 +124,7 @@ class AuditReport:
             "gates": [jsonable(asdict(g)) for g in self.gates],
             "comparison": None if self.comparison is None else jsonable(asdict(self.comparison)),
             "seconds": self.seconds,
+            "kind": self.kind,
         }
 
 

@@ -11,6 +11,7 @@ from deepwright.cli.auditing import audit
 from deepwright.cli.commands import Group
 from deepwright.cli.driving import drive
 from deepwright.cli.exiting import exits
+from deepwright.cli.explaining import explain
 from deepwright.cli.guarding import guard
 from deepwright.cli.hardening import harden
 from deepwright.cli.labelling import label
@@ -30,5 +31,5 @@ def main() -> None:
     """Measure, harden, shrink and explain your own deep network; solve equations and find paths with one."""
 
 
-for _command in (audit, harden, shrink, exits, guard, label, drive, plan, solve, study, list_):
+for _command in (audit, harden, shrink, exits, guard, explain, label, drive, plan, solve, study, list_):
     main.add_command(_command)

@@ -70,7 +70,7 @@ def render(report: AuditReport) -> str:
     sections += [finding_html(f) for f in report.findings]
     sections.append(folded("glossary", "What the words mean", glossary_html()))
     bar = '<div class="sections"><h2>In detail</h2><button type="button" id="all">Open all</button></div>'
-    return document(f"Audit: {title}", f"{''.join(top)}{bar}{''.join(sections)}{_footer(report)}")
+    return document(f"{report.kind.capitalize()}: {title}", f"{''.join(top)}{bar}{''.join(sections)}{_footer(report)}")
 
 
 def document(title: str, body: str) -> str:
@@ -109,7 +109,7 @@ def _header(report: AuditReport, title: str) -> str:
         else ""
     )
     listed = "".join(f"<li>{escape(f)}</li>" for f in facts)
-    head = f'<p class="kind">Deepwright audit</p><h1>{escape(title)}</h1>'
+    head = f'<p class="kind">Deepwright {escape(report.kind)}</p><h1>{escape(title)}</h1>'
     return f'<header>{head}<ul class="facts">{listed}</ul>{"".join(notes[:_NOTES])}{rest}</header>'
 
 

@@ -15,6 +15,7 @@ from deepwright.workflows.drive_options import DriveOptions
 from deepwright.workflows.driven import Driven
 from deepwright.workflows.driving import drive
 from deepwright.workflows.exiting import ExitOptions, WithExits, exits
+from deepwright.workflows.explaining import ExplainOptions, explain
 from deepwright.workflows.guarded import Guarded
 from deepwright.workflows.guarded_files import GuardFiles
 from deepwright.workflows.guarding import GuardOptions, GuardResult, guard
@@ -34,6 +35,7 @@ __all__ = [
     "DriveOptions",
     "Driven",
     "ExitOptions",
+    "ExplainOptions",
     "GuardFiles",
     "GuardOptions",
     "GuardResult",
@@ -59,6 +61,7 @@ __all__ = [
     "domains",
     "drive",
     "exits",
+    "explain",
     "growth",
     "guard",
     "harden",

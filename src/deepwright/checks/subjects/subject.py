@@ -82,6 +82,7 @@ class Subject:
             open (a tolerance) is taken from the training targets.
         groups: a column by which its numbers are compared between groups: of the table, of what is known beside the
             inputs (`Split.columns`), a statistic of pictures as "brightness", or "class".
+        attributes: columns beside the inputs (`Split.columns`) that are asked for in the network's features.
         reference: samples that the test samples are compared with, of the same form (rows of a table in their own
             units); the training samples by default.
 
@@ -105,6 +106,7 @@ class Subject:
     else:
         task: Task | None = None
     groups: str | None = None
+    attributes: tuple[str, ...] = ()
     reference: Split | None = None
     _outputs: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _log_probabilities: bool = field(default=False, init=False, repr=False)
@@ -476,6 +478,7 @@ class Subject:
             "whether validation data may have been seen": self.data.seen_validation,
             "reference": self.reference,
             "groups": self.groups,
+            "attributes": self.attributes,
             "options": {name: getattr(self, name) for name in OPTIONS},
         }
 
