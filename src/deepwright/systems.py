@@ -86,7 +86,6 @@ SYSTEMS: tuple[System, ...] = (
             *("Monitored", "measure_detection"),
         ),
         study="semantic",
-        missing="output strides and fully convolutional networks of the house's own",
     ),
     System(
         "sharpening",
