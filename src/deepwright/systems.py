@@ -104,7 +104,6 @@ SYSTEMS: tuple[System, ...] = (
         "patches",
         ("SAAP", "smallest_shares", "AdversarialPatch", "AdvPatch", "DPatch", "RobustDPatch"),
         "saap",
-        missing="the detector of shadows",
     ),
     System(
         "perturbation-drive",

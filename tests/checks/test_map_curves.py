@@ -1,10 +1,10 @@
 """Mean IoU kept under attack: against counting by hand, and a network whose worst case is known pixel by pixel."""
 
 import pytest
+import subjects
 import torch
 from torch import nn
 
-import subjects
 from deepwright.checks import Subject, audit
 from deepwright.checks.map_curves import MapCurve, map_curve
 from deepwright.core.randomness import generator

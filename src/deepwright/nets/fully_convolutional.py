@@ -1,9 +1,9 @@
 """Fully convolutional networks: a residual network's maps, kept fine by dilation, and a class for every pixel.
 
 Source: J. Long, E. Shelhamer, T. Darrell, "Fully Convolutional Networks for Semantic Segmentation", arXiv 1411.4038;
-dilation in place of strides: F. Yu, V. Koltun, T. Funkhouser, "Dilated Residual Networks", arXiv 1705.09914. Parameter
-names follow the field (`backbone.layer1.0.conv1`, `classifier.0`, `classifier.4`, `aux_classifier.0`), so that published
-state dicts load strictly.
+dilation in place of strides: F. Yu, V. Koltun, T. Funkhouser, "Dilated Residual Networks", arXiv 1705.09914. Names of
+parameters follow the field (`backbone.layer1.0.conv1`, `classifier.0`, `classifier.4`, `aux_classifier.0`), so that
+published state dicts load strictly.
 """
 
 from __future__ import annotations
