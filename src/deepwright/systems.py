@@ -86,7 +86,6 @@ SYSTEMS: tuple[System, ...] = (
             *("Monitored", "measure_detection"),
         ),
         study="semantic",
-        missing="output strides and fully convolutional networks of the house's own",
     ),
     System(
         "sharpening",
@@ -105,7 +104,6 @@ SYSTEMS: tuple[System, ...] = (
         "patches",
         ("SAAP", "smallest_shares", "AdversarialPatch", "AdvPatch", "DPatch", "RobustDPatch"),
         "saap",
-        missing="the detector of shadows",
     ),
     System(
         "perturbation-drive",

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from deepwright.checks import Subject
+from deepwright.checks.budgets import short
 from deepwright.checks.corruptions import _remedy
 from deepwright.checks.findings.finding import from_to
 from deepwright.checks.fragility import check_fragility
 from deepwright.checks.grading import Graded
-from deepwright.checks.robustness import _short
 from deepwright.checks.running import AuditReport
 from deepwright.core.results import Table
 from deepwright.corruptions import Suite
@@ -34,7 +34,7 @@ def test_a_share_falls_only_where_it_does(before, after, said):
 
 
 def test_no_budget_is_zero_in_any_unit():
-    assert [_short(e) for e in (0.0, 8 / 255, 0.02)] == ["0", "8/255", "0.02"]
+    assert [short(e) for e in (0.0, 8 / 255, 0.02)] == ["0", "8/255", "0.02"]
 
 
 def test_fragilitys_bound_is_that_of_the_intervals_upper_end():

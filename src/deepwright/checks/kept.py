@@ -23,7 +23,7 @@ def share_kept(clean: Interval, robust: Interval, n: int) -> Interval | None:
 
 
 def grade_kept(
-    subject: Subject, kept: Interval | None, robust: Interval, chance: float, masked: bool
+    subject: Subject, kept: Interval | None, robust: Interval, chance: float, masked: bool, metric: str = ""
 ) -> tuple[Graded, str]:
     """The grade, and its rule in words.
 
@@ -33,10 +33,12 @@ def grade_kept(
         robust: share that is right under attack.
         chance: what a constant answer reaches.
         masked: whether there are signs that the attack underestimates.
+        metric: what `kept` and `robust` are of, in words; empty for the share that is right.
     """
     why = no_skill(subject)
     if why or kept is None:
-        why = why or "no sample that was attacked is right without an attack"
+        nothing = f"{metric} is 0" if metric else "no sample that was attacked is right"
+        why = why or f"{nothing} without an attack"
         return Graded("info"), f"Not graded: {why}, so that there is nothing to lose."
 
     def letter(side: int) -> str:
@@ -46,9 +48,11 @@ def grade_kept(
         return at_best(grade, "D") if masked else grade
 
     found = graded(letter)
+    what = f"the {metric} without attack is kept" if metric else "what is right without attack stays right"
+    more = f"it is no more than a constant answer's ({chance:.3g})"
+    more = more if metric else f"no more stays right than a constant answer has ({chance:.1%})"
     rule = (
-        f"{kept.value:.0%} of what is right without attack stays right: A from 70 %, B from 50 %, C from 30 %, D from "
-        f"10 %, E below, and E where no more stays right than a constant answer has ({chance:.1%})."
+        f"{kept.value:.0%} of {what}: A from 70 %, B from 50 %, C from 30 %, D from 10 %, E below, and E where {more}."
     )
     if masked:
         rule += " Signs of masked gradients cap the grade at D: the attacks may underestimate."

@@ -18,9 +18,9 @@ from deepwright.adversarial.semantic import (
     frames_needed,
     measure_detection,
 )
+from deepwright.checks.budgets import budgets
 from deepwright.checks.findings.finding import Finding, NotApplicableError
 from deepwright.checks.held_out import why_none
-from deepwright.checks.robustness import budgets
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.inference import read_outputs
 from deepwright.core.statistics import Interval, wilson

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from deepwright.adversarial import PGD, RobustnessReport, robust_accuracy
 from deepwright.adversarial.sharpening import ContrastStretch, LaplacianSharpen, psnr, texture_correlation
+from deepwright.checks.budgets import budgets
 from deepwright.checks.findings.finding import Finding, NotApplicableError
-from deepwright.checks.robustness import budgets
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Table
 from deepwright.core.statistics import mcnemar

@@ -5,22 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from deepwright.adversarial import Attack, AttackSuite, HopSkipJump, Noise, Square, masking_flags, suite
 from deepwright.adversarial.victim import NoGradientError
+from deepwright.checks.budgets import Budgets, budgets, short
 from deepwright.checks.candidate_attacks import attacked_candidates
-from deepwright.checks.curves import curve_in_batches, line, numbered, placed
+from deepwright.checks.curves import curve_in_batches, numbered, placed
 from deepwright.checks.embedding_attacks import attacked_tokens
-from deepwright.checks.findings.finding import Finding, NotApplicableError, from_to
+from deepwright.checks.findings.finding import Finding, NotApplicableError
 from deepwright.checks.grading import Graded
 from deepwright.checks.kept import grade_kept, share_kept
+from deepwright.checks.map_curves import MapCurve, map_curve
 from deepwright.checks.metrics import named
+from deepwright.checks.robust_curves import Shown, area, half
 from deepwright.checks.shown import attacked
 from deepwright.checks.subjects.series import series_in_deviations
 from deepwright.checks.subjects.subject import Subject
@@ -28,75 +30,22 @@ from deepwright.checks.text_attacks import attacked_texts
 from deepwright.core.devices import device_of
 from deepwright.core.inference import read_outputs
 from deepwright.core.progress import bar
-from deepwright.core.results import Figure, Table
 from deepwright.core.spreading import spread_map
 from deepwright.core.statistics import Interval
 from deepwright.core.tasks import CandidateDetection, Segmentation, Task
 from deepwright.data import Split
 
-_SMALL = 64  # pixels of the longer side
+_LEAST = 5  # samples that masked gradients are looked for on
 _QUERIES = 300  # a sample and budget, where there are no gradients
 _DECISIONS = 600  # likewise, where there are no scores either
 _DRAWS = 20  # of sign noise before them
+_ELSEWHERE = 1  # of the dense suite, SegPGD: the attack at budgets that aren't judged
 
 
 _WEAKER = (
     "The network gives no gradients, so these attacks search without gradients: a weaker test, and an upper bound on "
     "what stands under attack."
 )
-
-
-@dataclass(frozen=True)
-class Budgets:
-    """What the curve is measured at, and where it is judged.
-
-    Attributes:
-        eps: rising L-inf budgets.
-        judged: one of them.
-        why: why there, in words.
-    """
-
-    eps: tuple[float, ...]
-    judged: float
-    why: str
-
-
-def budgets(subject: Subject) -> Budgets:
-    """L-inf budgets of a kind of data, and the one that its field reports.
-
-    8/255 for small colour pictures (CIFAR-10), 4/255 for large ones (ImageNet), 0.3 for MNIST, 0.1 for other small grey
-    pictures (Fashion-MNIST), 4/255 for large ones. Tables have no such standard: a tenth of a deviation is ours. Where
-    budgets are named, they are judged at the field's if it is among them, else at the largest.
-
-    Source: "RobustBench: a standardized adversarial robustness benchmark", arXiv 2010.09670 (CIFAR-10, ImageNet);
-    "Towards Deep Learning Models Resistant to Adversarial Attacks", arXiv 1706.06083 (MNIST).
-    """
-    eps, judged, why = _usual(subject)
-    if subject.eps is None:
-        return Budgets(eps, judged, why)
-    same = [e for e in subject.eps if judged is not None and math.isclose(e, judged, rel_tol=1e-6)]
-    if same:
-        return Budgets(subject.eps, same[0], why)
-    return Budgets(subject.eps, subject.eps[-1], "the largest that was named")
-
-
-def _usual(subject: Subject) -> tuple[tuple[float, ...], Any, str]:
-    data = subject.data
-    if data.kind == "series":
-        why = "of a deviation of each channel; series have no usual budget, this one is ours"
-        return (0.05, 0.1, 0.2, 0.4), 0.1, why
-    if data.kind == "tabular":
-        unit = "of the rows' unit" if data.scale is None else "of a deviation"
-        return (0.05, 0.1, 0.2, 0.4), 0.1, f"{unit}; tables have no usual budget, this one is ours"
-    small = max(data.shape[1:]) <= _SMALL
-    if data.shape[0] != 1:
-        field = ("small", 8) if small else ("large", 4)
-        return (1 / 255, 2 / 255, 4 / 255, 8 / 255), field[1] / 255, f"the field's for {field[0]} colour pictures"
-    if data.name == "mnist":
-        return (0.05, 0.1, 0.2, 0.3), 0.3, "the field's for MNIST"
-    if small:
-        return (0.02, 0.05, 0.1, 0.2), 0.1, "the field's for small grey pictures"
-    return (1 / 255, 2 / 255, 4 / 255, 8 / 255), 4 / 255, "the field's for large pictures"
 
 
 def check_robustness(subject: Subject) -> Finding:
@@ -114,30 +63,35 @@ def check_robustness(subject: Subject) -> Finding:
         subject = series_in_deviations(subject)
     eps = budgets(subject).eps
     split = subject.data.test.take(subject.attack_limit, subject.seed)
+    maps: Maps | None = None
     with bar("robustness", 5) as running:
         try:
-            network = _curve(subject.model, split, _attacks(subject, subject.task), eps, subject.batch_size)
+            if isinstance(subject.task, Segmentation):
+                maps = _maps(subject, subject.task, split)
+                network = maps.attacked.share_right()
+            else:
+                network = _curve(subject.model, split, _attacks(subject, subject.task), eps, subject.batch_size)
         except NoGradientError as error:
             raise NotApplicableError(
                 f"no gradient leads from the outputs of this {subject.task.kind} network back to its inputs, and the "
                 f"attacks follow one ({error.hint})"
             ) from error
         running.advance(1, "noise")
-        noise = _curve(subject.model, split, _noise(subject), eps, subject.batch_size)
+        noise = maps.noise.share_right() if maps else _noise_curve(subject, split)
         running.advance(1, "baseline")
         base = _baseline_curve(subject, split, eps)
         running.advance(1, "masked gradients")
         flags = _masking(subject, split, eps[len(eps) // 2])
         running.advance(1, "headline")
-        headline = None if subject.has_classes else _headline(subject, split)
+        headline = None if subject.has_classes or maps else _headline(subject, split)
         running.advance()
-    finding = _finding(subject, len(split), network, noise, base, flags, headline)
+    finding = _finding(subject, len(split), network, noise, base, flags, headline, maps)
     judged = budgets(subject).judged
-    figures, tables = attacked(subject, split, _attacks(subject, subject.task), judged, _short(judged))
+    figures, tables = attacked(subject, split, _attacks(subject, _reachable(subject)), judged, short(judged))
     finding.figures += figures
     finding.tables += tables
     if isinstance(subject.task, CandidateDetection) and subject.has_gradients and any(len(d) for d in split.y):
-        values, table = attacked_candidates(subject, split, judged, _short(judged))
+        values, table = attacked_candidates(subject, split, judged, short(judged))
         finding.values |= values
         finding.lower_is_better = (*finding.lower_is_better, *values)
         finding.tables.append(table)
@@ -171,8 +125,53 @@ def _dense(subject: Subject, task: Task, eps: float) -> AttackSuite:
     return suite("dense", eps, **_common(subject, task))
 
 
-def _noise(subject: Subject) -> Noise:
-    return Noise(budgets(subject).eps[0], **_common(subject, subject.task))
+def _reachable(subject: Subject) -> Task:
+    """The task; of label maps with a bound that most images reach, where fewer do: else none could be seen to fall."""
+    task = subject.task
+    if not isinstance(task, Segmentation):
+        return task
+    out, y = subject.outputs(), subject.data.test.y
+    middle = float(task.image_iou(out, y).nanmedian())
+    return task if not 0 < middle < task.iou else replace(task, iou=middle / 2)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What attacks and noise leave of label maps.
+
+    Attributes:
+        attacked: at its worst up to each budget.
+        noise: likewise under noise of the same size.
+        constant: mean IoU of the best answer that looks at no input.
+    """
+
+    attacked: MapCurve
+    noise: MapCurve
+    constant: float
+
+
+def _maps(subject: Subject, task: Segmentation, split: Split) -> Maps:
+    """Mean IoU under attack: by the whole suite where it is judged, by one of its attacks at the other budgets."""
+    chosen, reachable = budgets(subject), _reachable(subject)
+    if subject.has_gradients:
+        dense = _dense(subject, task, chosen.judged)
+        attacks = [dense if e == chosen.judged else dense.attacks[_ELSEWHERE] for e in chosen.eps]
+    else:
+        attacks = [_attacks(subject, reachable)] * len(chosen.eps)
+    noise = [Noise(chosen.eps[0], **_common(subject, reachable))] * len(chosen.eps)
+    attacked, noisy = (
+        map_curve(subject.model, task, split, each, chosen.eps, subject.batch_size, subject.seed)
+        for each in (attacks, noise)
+    )
+    known = split.y if subject.baseline is None else subject.data.train.y
+    read = subject.baseline_task
+    assert isinstance(read, Segmentation)
+    return Maps(attacked, noisy, read.headline_value(read.baseline(known, split.y), split.y))
+
+
+def _noise_curve(subject: Subject, split: Split) -> list[Interval]:
+    noise = Noise(budgets(subject).eps[0], **_common(subject, subject.task))
+    return _curve(subject.model, split, noise, budgets(subject).eps, subject.batch_size)
 
 
 def _baseline_curve(subject: Subject, split: Split, eps: Sequence[float]) -> list[Interval] | None:
@@ -185,16 +184,17 @@ def _baseline_curve(subject: Subject, split: Split, eps: Sequence[float]) -> lis
     return _curve(subject.baseline, split, attacks, eps, subject.batch_size)
 
 
-def _masking(subject: Subject, split: Split, eps: float) -> dict[str, str]:
-    """Signs of masked gradients on a few samples that are right; none are looked for on less than five."""
+def _masking(subject: Subject, split: Split, eps: float) -> dict[str, str] | None:
+    """Signs of masked gradients on a few samples that are right; None where fewer than five are: not looked for."""
     if not subject.has_gradients:
         return {}
+    task = _reachable(subject)
     few = split.take(min(60, max(8, subject.attack_limit // 2)), subject.seed)
     x = placed(few.inputs(), subject.model)
-    right = _attacks(subject, subject.task).stands(subject.model, x, few.y.to(x.device)).cpu()
-    if int(right.sum()) < 5:
-        return {}
-    found = masking_flags(subject.model, x[right], few.y[right], eps, **_common(subject, subject.task))
+    right = _attacks(subject, task).stands(subject.model, x, few.y.to(x.device)).cpu()
+    if int(right.sum()) < _LEAST:
+        return None
+    found = masking_flags(subject.model, x[right], few.y[right], eps, **_common(subject, task))
     if not subject.has_classes:  # these compare with a single start on one loss, which isn't what is measured
         found = {name: text for name, text in found.items() if name not in ("noise", "black box")}
     return found
@@ -203,14 +203,14 @@ def _masking(subject: Subject, split: Split, eps: float) -> dict[str, str]:
 def _headline(subject: Subject, split: Split) -> tuple[float, float] | None:
     """The task's headline metric before and under attack at the judged budget; None where it isn't defined.
 
-    Of label maps each image's worst over the dense suite. Elsewhere under its first attack, which samples leave as soon
-    as they aren't right any more, so that the metric may still fall further.
+    Under the first attack (without gradients: the search), which samples leave as soon as they aren't right any more,
+    so that the metric may still fall further.
     """
     task, read = subject.task, subject.baseline_task
     judged = budgets(subject).judged
     attack: Any = suite("quick", judged, **_common(subject, task)).attacks[0]
-    if isinstance(task, Segmentation) and subject.has_gradients:
-        attack = _dense(subject, task, judged)
+    if not subject.has_gradients:
+        attack = partial(_attacks(subject, task), eps=judged)
     opened = partial(_before_and_after, subject.model, task, attack)
     outputs = spread_map(opened, numbered(split.batches(subject.batch_size)))
     clean, attacked = (task.join(parts) for parts in zip(*outputs))
@@ -249,71 +249,115 @@ def _finding(
     network: list[Interval],
     noise: list[Interval],
     base: list[Interval] | None,
-    flags: dict[str, str],
+    flags: dict[str, str] | None,
     headline: tuple[float, float] | None,
+    maps: Maps | None,
 ) -> Finding:
     chosen = budgets(subject)
     eps = chosen.eps
     grid = (0.0, *eps)
-    area, area_base = _area(grid, network), None if base is None else _area(grid, base)
-    weakest = max(range(len(grid)), key=lambda i: network[i].value - noise[i].value)
-    if not subject.has_classes and network[weakest].value > noise[weakest].value + 2 / n + 0.02:
-        flags = {**flags, "noise": f"random noise fools more than the attacks at a budget of {_short(grid[weakest])}"}
+    shown = Shown(network, noise, base)
+    if maps is not None:
+        constant = [Interval(maps.constant, maps.constant, maps.constant)] * len(grid)
+        shown = Shown(maps.attacked.mean_iou(), maps.noise.mean_iou(), constant, "mean IoU")
+    flags = _with_noise(subject, shown, grid, n, flags)
     at = 1 + eps.index(chosen.judged)
-    kept = share_kept(network[0], network[at], n)
+    kept = share_kept(network[0], network[at], n) if maps is None else maps.attacked.kept(at)
     chance = subject.chance if subject.has_classes or base is None else base[0].value
-    found, rule = grade_kept(subject, kept, network[at], chance, bool(flags))
+    chance = chance if maps is None else maps.constant
+    found, rule = grade_kept(subject, kept, shown.network[at], chance, bool(flags), shown.metric)
     if not subject.has_gradients:
         found, rule = _bounded(found, rule)
-    rule = f"Judged at a budget of {_short(chosen.judged)} ({chosen.why}). {rule}"
+    rule = f"Judged at a budget of {short(chosen.judged)} ({chosen.why}). {rule}"
     rows = "units of the rows as given" if subject.data.scale is None else "deviations"
     units = {"tabular": rows, "series": "deviations of each channel"}
     unit = units.get(subject.data.kind, "of the pixel range")
     values: dict[str, Any] = {"clean_accuracy": network[0]}
     if kept is not None:
-        values["clean_accuracy_kept"] = kept
-    values |= {f"robust_accuracy_at_{_short(e)}": point for e, point in zip(eps, network[1:])}
-    values |= {"area": area, "noise_accuracy": noise[-1]}
+        values["clean_accuracy_kept" if maps is None else "mean_iou_kept"] = kept
+    values |= {f"robust_accuracy_at_{short(e)}": point for e, point in zip(eps, network[1:])}
+    values |= {"area": area(grid, network), "noise_accuracy": noise[-1]}
     told = " and never falls to half within the budgets tried"
-    if network[0].value == 0:
+    if shown.network[0].value == 0:
         told = ", which says nothing: none is right without an attack"
     else:
-        values["eps_half"] = half = _half(grid, network)
-        if math.isfinite(half):
-            told = f" and falls to half at a budget of {half:.3g} {unit}"
-    if area_base is not None:
-        values["baseline_area"] = area_base
-    verdict = " Gradient masking: " + ("; ".join(flags.values()) if flags else "no sign of masked gradients") + "."
-    if not subject.has_gradients:
-        verdict = f" {_WEAKER}"
-    shown, worth = "accuracy" if subject.has_classes else f"the share that is right ({_is_right(subject)})", ""
+        values["eps_half"] = taken = half(grid, shown.network)
+        if math.isfinite(taken):
+            told = f" and falls to half at a budget of {taken:.3g} {unit}"
+    if base is not None:
+        values["baseline_area"] = area(grid, base)
+    if maps is not None:
+        values |= {f"mean_iou_at_{short(e)}": point for e, point in zip(grid, shown.network)}
+        headline = shown.network[0].value, shown.network[at].value
     if headline is not None:
         values |= {"clean_headline": headline[0], "attacked_headline": headline[1]}
-        name, (before, after) = named(subject.task.headline), headline
-        went = "falls" if after < before else "rises"
-        end = "there" if isinstance(subject.task, Segmentation) else "there, or beyond"
-        worth = f" {name[0].upper()}{name[1:]} {went} from {before:.3g} to {after:.3g} {end}."
-        worth = worth if f"{before:.3g}" != f"{after:.3g}" else f" {name[0].upper()}{name[1:]} stays at {before:.3g}."
+    worth = "" if headline is None or maps is not None else _worth(subject, *headline)
+    if maps is not None:
+        share = Shown(network, noise, base)
+        worth = f" The share of images with {_is_right(subject)} {share.from_to(at)}."
     return Finding(
         check="robustness",
         grade=found.grade,
-        summary=f"Under attack ({_names(subject)}, L-inf, {n} samples) {shown} "
-        f"{from_to(network[0].value, network[at].value)} at a budget of {_short(chosen.judged)}{told}; "
-        f"random noise of the largest budget leaves {noise[-1].value:.1%}.{worth}{verdict}",
+        summary=f"Under attack ({_names(subject)}, L-inf, {n} samples) {_subject_of(subject, shown)} "
+        f"{shown.from_to(at)} at a budget of {short(chosen.judged)}{told}; "
+        f"random noise of the largest budget leaves {shown.written(shown.noise[-1].value)}.{worth}"
+        f"{_verdict(subject, flags)}",
         values=values,
         rule=rule,
-        remedy=_remedy(subject, found, chosen, network[at]),
-        tables=[_table(eps, network, noise, base, subject)],
-        figures=[_figure(grid, network, noise, base, unit, subject)],
+        remedy=_remedy(subject, found, chosen, shown.written(shown.network[at].value)),
+        tables=[shown.table(eps, subject)],
+        figures=[shown.figure(grid, unit, subject)],
         higher_is_better=tuple(name for name in values if name != "baseline_area" and "headline" not in name),
         could_be=found.could_be,
-        graded_by=("clean_accuracy_kept",) if kept is not None else (f"robust_accuracy_at_{_short(chosen.judged)}",),
+        graded_by=(_graded_by(kept, maps, chosen),),
         conditions={"budgets": list(eps), "judged at": chosen.judged}
         | ({} if subject.has_gradients else {"attack": _searched(subject)}),
     )
 
 
-def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) -> str:
+def _graded_by(kept: Interval | None, maps: Maps | None, chosen: Budgets) -> str:
+    if maps is not None:
+        return "mean_iou_kept" if kept is not None else f"mean_iou_at_{short(chosen.judged)}"
+    return "clean_accuracy_kept" if kept is not None else f"robust_accuracy_at_{short(chosen.judged)}"
+
+
+def _with_noise(
+    subject: Subject, shown: Shown, grid: Sequence[float], n: int, flags: dict[str, str] | None
+) -> dict[str, str] | None:
+    """Signs of masked gradients, and that noise does more than the attacks where it does."""
+    weakest = max(range(len(grid)), key=lambda i: shown.network[i].value - shown.noise[i].value)
+    if subject.has_classes or shown.network[weakest].value <= shown.noise[weakest].value + 2 / n + 0.02:
+        return flags
+    sign = f"random noise fools more than the attacks at a budget of {short(grid[weakest])}"
+    return {**(flags or {}), "noise": sign}
+
+
+def _subject_of(subject: Subject, shown: Shown) -> str:
+    """What the summary's sentence is about."""
+    if shown.metric:
+        return shown.metric
+    return "accuracy" if subject.has_classes else f"the share that is right ({_is_right(subject)})"
+
+
+def _worth(subject: Subject, before: float, after: float) -> str:
+    """What becomes of the task's own metric, as a sentence."""
+    name = named(subject.task.headline)
+    went = "falls" if after < before else "rises"
+    if f"{before:.3g}" == f"{after:.3g}":
+        return f" {name[0].upper()}{name[1:]} stays at {before:.3g}."
+    return f" {name[0].upper()}{name[1:]} {went} from {before:.3g} to {after:.3g} there, or beyond."
+
+
+def _verdict(subject: Subject, flags: dict[str, str] | None) -> str:
+    """Whether the gradients that the attacks follow can be trusted, as a sentence."""
+    if not subject.has_gradients:
+        return f" {_WEAKER}"
+    if flags is None:
+        return f" Gradient masking: not looked for, fewer than {_LEAST} samples are right without attack."
+    return " Gradient masking: " + ("; ".join(flags.values()) if flags else "no sign of masked gradients") + "."
+
+
+def _remedy(subject: Subject, found: Graded, chosen: Budgets, left: str) -> str:
     """The stronger measurement, and (where there is something to gain) the training that raises the share kept."""
     options = f"{chosen.judged:.6g}, task=subject.baseline_task, bounds=subject.bounds"
     if subject.bounds[0] == -math.inf:
@@ -324,19 +368,21 @@ def _remedy(subject: Subject, found: Graded, chosen: Budgets, robust: Interval) 
     measure = (
         f"{first}`adversarial.suite('standard', {options})(subject.network, x, y)` on a batch x, y of {where}: it can "
         "only "
-        f"lower the {robust.value:.1%} here"
+        f"lower the {left} here"
     )
     if not subject.has_gradients:
         longer = f"HopSkipJump({options}, norm='linf', queries=10_000)"
         longer = longer if subject.without_scores else f"Square({options}, queries=5000)"
         return (
             f"Search longer: `adversarial.{longer}(subject.network, x, y)` on a batch x, y of "
-            f"the test data can only lower the {robust.value:.1%} here. A test that can be relied on needs gradients: "
+            f"the test data can only lower the {left} here. A test that can be relied on needs gradients: "
             "audit the network as a torch module, or as an ONNX file whose operators have a twin."
         )
     if found.grade in ("A", "info"):
         return f"Confirm with {measure}."
-    begin = f"Measure with {measure}. To raise it, train" if robust.value > 0 else "Train"  # nothing is left to lower
+    begin = (
+        f"Measure with {measure}. To raise it, train" if left not in ("0", "0.0%") else "Train"
+    )  # nothing is left to lower
     return (
         f"{begin} on `adversarial.PGD({options})(subject.network, x, y).x_adv` in "
         f"place of each training batch x, y{_by_command(subject)}; by how much is known when it is trained: audit "
@@ -389,54 +435,3 @@ def _names(subject: Subject) -> str:
     words = {"ce": "cross-entropy"}
     named = (words.get(attack.loss_name, attack.loss_name.replace("_", " ")) for attack in attacks)
     return " and ".join(f"APGD on {name}" for name in named)
-
-
-def _area(grid: Sequence[float], points: Sequence[Interval]) -> Interval:
-    """Mean share over the budgets; its ends are those of the curve's ends, since all points share their samples."""
-    curves = torch.tensor([[p.value for p in points], [p.low for p in points], [p.high for p in points]]).double()
-    areas = torch.trapezoid(curves, torch.tensor(grid).double(), dim=1) / (grid[-1] - grid[0])
-    return Interval(*areas.tolist())
-
-
-def _half(grid: Sequence[float], points: Sequence[Interval]) -> float:
-    """The budget at which accuracy crosses half of its clean value, by linear interpolation."""
-    goal = points[0].value / 2
-    for i in range(1, len(grid)):
-        if points[i].value <= goal:
-            a, b = points[i - 1].value, points[i].value
-            return grid[i - 1] + (grid[i] - grid[i - 1]) * ((a - goal) / (a - b) if a > b else 0.0)
-    return float("inf")
-
-
-def _short(eps: float) -> str:
-    if eps == 0:
-        return "0"
-    steps = eps * 255
-    return f"{round(steps)}/255" if abs(steps - round(steps)) < 1e-6 and eps < 0.1 else f"{eps:g}"
-
-
-def _table(
-    eps: Sequence[float], network: list[Interval], noise: list[Interval], base: list[Interval] | None, subject: Subject
-) -> Table:
-    columns = ["budget", "robust accuracy", "95 % from", "95 % to", "under noise"]
-    columns += [] if base is None else [subject.baseline_name]
-    rows: list[list[Any]] = []
-    for i, e in enumerate((0.0, *eps)):
-        row: list[Any] = [_short(e), network[i].value, network[i].low, network[i].high, noise[i].value]
-        rows.append(row + ([] if base is None else [base[i].value]))
-    return Table(columns, rows, f"{'accuracy' if subject.has_classes else 'share right'} by L-inf budget")
-
-
-def _figure(
-    grid: Sequence[float],
-    network: list[Interval],
-    noise: list[Interval],
-    base: list[Interval] | None,
-    unit: str,
-    subject: Subject,
-) -> Figure:
-    series = [line("attack", grid, network), line("noise of the same size", grid, noise, True)]
-    if base is not None:
-        series.append(line(f"{subject.baseline_name}, attacked", grid, base, True))
-    title, label = ("Accuracy under attack", "accuracy") if subject.has_classes else ("Under attack", "share right")
-    return Figure("line", title, series, f"L-inf budget ({unit})", label, y_range=(0.0, 1.0))

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from deepwright.adversarial import SequenceFGSM
+from deepwright.checks.budgets import budgets
 from deepwright.checks.findings.finding import Finding, NotApplicableError
-from deepwright.checks.robustness import budgets
 from deepwright.checks.subjects.series import channel_scale
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.results import Figure, Table

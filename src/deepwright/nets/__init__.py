@@ -30,6 +30,7 @@ from deepwright.nets.doors import (
     weights_hidden,
 )
 from deepwright.nets.efficientnet import EfficientNetLite, pretrained_lite
+from deepwright.nets.fully_convolutional import FCN, fcn_resnet
 from deepwright.nets.loading import is_own, load
 from deepwright.nets.onnx_files import OnnxNetwork, open_onnx
 from deepwright.nets.padic import (
@@ -78,6 +79,7 @@ from deepwright.nets.zoo import ENTRIES, ZooEntry, entry
 
 __all__ = [
     "ENTRIES",
+    "FCN",
     "SSD",
     "BasicBlock",
     "Bottleneck",
@@ -122,6 +124,7 @@ __all__ = [
     "cifar_resnet",
     "code_paths",
     "entry",
+    "fcn_resnet",
     "fine_ssd",
     "fixed_batch",
     "from_callable",

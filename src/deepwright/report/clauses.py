@@ -39,7 +39,7 @@ class Clause:
 
 _RIGHT = ("accuracy", ())
 _SURE = ("calibration", ("ece_debiased", "overconfidence"))
-_ATTACKED = ("robustness", ("clean_accuracy_kept", "robust_accuracy_at_.+"))
+_ATTACKED = ("robustness", ("clean_accuracy_kept", "mean_iou_kept", "robust_accuracy_at_.+"))
 _PERTURBED = ("corruptions", ("clean_error", "mean_error", "skill_lost"))
 _FOREIGN = ("ood", ("auroc_worst", "auroc_mean"))
 _WRONG = ("fragility", ("fi", "confident_errors"))

@@ -54,7 +54,7 @@ def side(finding: Finding) -> str:
 
 def _masked(finding: Finding) -> bool:
     """A low grade only because the attacks may underestimate: much stayed right, and that can't be trusted."""
-    kept = finding.values.get("clean_accuracy_kept")
+    kept = finding.values.get("mean_iou_kept", finding.values.get("clean_accuracy_kept"))
     return finding.check == "robustness" and finding.grade == "D" and kept is not None and _value(kept) >= 0.3
 
 
@@ -204,7 +204,7 @@ _NOTES = {UNTOLD: "can't be judged", ASIDE: "not judged"}
 _HEADLINES = {
     "calibration": ("ece_debiased", "ece"),
     "fragility": ("fi",),
-    "robustness": ("clean_accuracy_kept",),
+    "robustness": ("clean_accuracy_kept", "mean_iou_kept"),
     "corruptions": ("mean_error",),
     "ood": ("auroc_mean",),
     "cost": ("latency_ms",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from deepwright.core.copies import copied
 from deepwright.core.devices import device_of, dtype_of
 from deepwright.core.errors import InputError
 from deepwright.core.features import extract
@@ -96,7 +96,7 @@ def replace_head(model: nn.Module, head: nn.Linear, *, name: str | None = None) 
     if weight.shape != old.weight.shape:
         given = f"weight {tuple(weight.shape)} for layer {key!r} of {tuple(old.weight.shape)}"
         raise InputError("head", given=given, expected="the same shape", hint="name= chooses another layer")
-    changed = copy.deepcopy(model)
+    changed = copied(model)
     new = linear(weight, bias).to(device_of(model), old.weight.dtype).requires_grad_(old.weight.requires_grad)
     new.train(old.training)
     if key == "":

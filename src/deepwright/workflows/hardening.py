@@ -150,6 +150,10 @@ class HardenResult:
         }
 
 
+_SMOOTHED = {"attack_limit": 64, "corruption_limit": 40}
+"""Samples of both audits around smoothing, whose network is sixteen passes a sample; unless the user says how many."""
+
+
 def harden(options: HardenOptions = HardenOptions(), *, say: Say = quiet) -> HardenResult:
     """Harden, write files, audit before and after.
 
@@ -197,11 +201,15 @@ def harden(options: HardenOptions = HardenOptions(), *, say: Say = quiet) -> Har
         write_report(before, out / "before")
         write_report(after, out)
     finished(out)
-    return HardenResult(found, before, after, difference, [*found.notes, *notes])
+    return HardenResult(found, before, after, difference, [*found.notes, *_fewer(options, subject), *notes])
 
 
 def _subject(options: HardenOptions, say: Say) -> Subject:
-    """The network and its data; of last layers with the column of groups."""
+    """The network and its data; of last layers with the column of groups; fewer samples where each is many passes."""
+    if options.method == "smoothing":
+        subject = build_subject(options, mixed=False, say=say)
+        fewer = {n: min(getattr(subject, n), most) for n, most in _SMOOTHED.items() if getattr(options, n) is None}
+        return replace(subject, **fewer)
     if options.method not in HEADS:
         return build_subject(options, mixed=False, say=say)
     if options.model is None and options.data is None and options.groups is None:
@@ -212,6 +220,16 @@ def _subject(options: HardenOptions, say: Say) -> Subject:
         return subject
     data, name = with_groups(subject, options.groups)
     return replace(subject, data=data, groups=name)
+
+
+def _fewer(options: HardenOptions, subject: Subject) -> list[str]:
+    """That both audits are of fewer samples than usual, where they are."""
+    if options.method != "smoothing" or not any(getattr(options, n) is None for n in _SMOOTHED):
+        return []
+    return [
+        f"both audits attack {subject.attack_limit} samples and perturb {subject.corruption_limit}, since the smoothed "
+        "network is many passes a sample: --attack-limit and --corruption-limit take more"
+    ]
 
 
 def _identity(subject: Subject, options: HardenOptions) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from deepwright.adversarial.training import AdversarialTraining, RobustScore, Trades, overfitted
 from deepwright.checks import NotApplicableError, Subject
-from deepwright.checks.robustness import budgets
+from deepwright.checks.budgets import budgets
 from deepwright.core.copies import copied
 from deepwright.core.fit import FitResult, Selection
 from deepwright.core.tasks.divergences import DISTRIBUTIONS

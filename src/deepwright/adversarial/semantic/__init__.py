@@ -24,6 +24,7 @@ from deepwright.adversarial.semantic.monitor import DenseFeatureDetector
 from deepwright.adversarial.semantic.monitored import Monitored
 from deepwright.adversarial.semantic.rivals import ClassDistances, LocalDimension, NearestFeatures, SupervisedFeatures
 from deepwright.adversarial.semantic.sequential import SequentialAlarm
+from deepwright.adversarial.semantic.shadows import ShadowConsistency
 from deepwright.adversarial.semantic.squeezing import FeatureSqueezing, JpegDifference
 from deepwright.adversarial.semantic.uncertainty import OneClassUncertainty, Uncertainty
 from deepwright.adversarial.semantic.watching import Watch
@@ -31,7 +32,7 @@ from deepwright.adversarial.semantic.watching import Watch
 ALL: tuple[type[InputDetector], ...] = (
     *(DenseFeatureDetector, ImageFeatures, DenseFeatures),
     *(Uncertainty, OneClassUncertainty, FeatureSqueezing, JpegDifference),
-    *(NearestFeatures, LocalDimension, ClassDistances, SupervisedFeatures),
+    *(NearestFeatures, LocalDimension, ClassDistances, SupervisedFeatures, ShadowConsistency),
 )
 """Every detector of inputs; the contract of detectors covers them."""
 
@@ -52,6 +53,7 @@ __all__ = [
     "NearestFeatures",
     "OneClassUncertainty",
     "SequentialAlarm",
+    "ShadowConsistency",
     "SupervisedFeatures",
     "Uncertainty",
     "Watch",

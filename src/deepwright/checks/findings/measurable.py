@@ -56,6 +56,7 @@ MEASURABLE: dict[str, list[tuple[str, Bounds]]] = {
             "embedding_linf_accuracy_at_.+",
         ),
         *_named(_POSITIVE, "area", "baseline_area", "eps_half", "clean_headline", "attacked_headline"),
+        *_named(_SHARE, "mean_iou_at_.+", "mean_iou_kept"),
         *_named(_SHARE, "vanish_succeeds", "fabricate_succeeds", "mislabel_succeeds"),
         *_named(_POSITIVE, "queries_per_text"),
     ],

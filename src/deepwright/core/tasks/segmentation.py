@@ -191,7 +191,7 @@ class Segmentation(Task):
     def right(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Bool[Tensor, " n"]:
         """Whether a sample's mean IoU reaches `iou`; one without a position that counts is right."""
         y = beside(out, y)
-        return _mean_iou(self._counts(out, y)).nan_to_num(1.0) >= self.iou
+        return _mean_iou(self.image_counts(out, y)).nan_to_num(1.0) >= self.iou
 
     def score(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Float[Tensor, " n"]:
         """Share of the positions that count whose class is right."""
@@ -230,7 +230,9 @@ class Segmentation(Task):
         margin = class_losses.margin(out, aim.where(valid, 0))
         return self.mean_valid((margin if target is None else -margin).clamp_max(0), valid, 0.0)
 
-    def _counts(self, out: Tensor, y: Tensor) -> Float[Tensor, "n three classes"]:
+    def image_counts(
+        self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]
+    ) -> Float[Tensor, "n three classes"]:
         """Hits, predictions and true labels of each class in each sample, over the positions that count."""
         valid, called = self._same_size(out, y).flatten(1), out.argmax(1).flatten(1)
         truth, ones = y.flatten(1).where(valid, 0), valid.double()
@@ -253,7 +255,7 @@ class Segmentation(Task):
         Whole samples are drawn by the bootstrap: the positions of one aren't independent.
         """
         y = beside(out, y)
-        counts = self._counts(out, y)
+        counts = self.image_counts(out, y)
         if not bool(counts[:, 2].any()):
             raise InputError("labels", given=f"only {self.ignore_index}", expected="positions that count")
 
@@ -296,7 +298,15 @@ class Segmentation(Task):
 
     def image_iou(self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]) -> Float[Tensor, " n"]:
         """Mean IoU of each sample, over the classes that it has or is said to have; NaN where no position counts."""
-        return _mean_iou(self._counts(out, beside(out, y)))
+        return _mean_iou(self.image_counts(out, beside(out, y)))
+
+    def mean_iou(self, counts: Float[Tensor, "*n three classes"]) -> Float[Tensor, "*n"]:
+        """Mean IoU over the classes that occur or are predicted; NaN where no position counts.
+
+        Args:
+            counts: as `image_counts` gives them, or their sums over samples.
+        """
+        return _mean_iou(counts)
 
     def class_iou(
         self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]
@@ -320,7 +330,7 @@ class Segmentation(Task):
             resamples: how many.
             seed: of the draws.
         """
-        counts = self._counts(out, beside(out, y))
+        counts = self.image_counts(out, beside(out, y))
         there = (counts[:, 1] + counts[:, 2]).sum(0).nonzero().flatten().tolist()
 
         def each(w: Tensor) -> dict[str, Tensor]:
@@ -335,7 +345,7 @@ class Segmentation(Task):
         self, out: Float[Tensor, "n classes *positions"], y: Int64[Tensor, "n ..."]
     ) -> Float[Tensor, "three classes"]:
         """Hits, predicted and true positions of each class over all samples, of those that count."""
-        return self._counts(out, beside(out, y)).sum(0)
+        return self.image_counts(out, beside(out, y)).sum(0)
 
     def baseline(
         self, train: Int64[Tensor, "m ..."], y: Int64[Tensor, "n ..."], history: Tensor | None = None

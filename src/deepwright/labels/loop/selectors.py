@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Protocol, runtime_checkable
 
 from torch import nn
+
+from deepwright.core.copies import copied
 
 
 @runtime_checkable
@@ -35,4 +36,4 @@ class WholeSelector:
 
     def fresh(self) -> nn.Module:
         """The network as it was at the start."""
-        return copy.deepcopy(self.network)
+        return copied(self.network)

@@ -6,13 +6,13 @@ next selector is pruned from it.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from deepwright.core.copies import copied
 from deepwright.core.errors import InputError
 from deepwright.core.identity import Digest
 from deepwright.core.randomness import derive_seed, generator
@@ -87,7 +87,7 @@ class RoundSelectors:
                 whole = self._whole(number)
                 kept.finish({"model": whole.state_dict()})
             else:
-                whole = copy.deepcopy(self.given.dense)
+                whole = copied(self.given.dense)
                 whole.load_state_dict(found["model"])
         self.current = self.given.of(whole, generator(self._seed("prune", number)))
         self._since, self._trained = number, None

@@ -8,7 +8,6 @@ Source: "PruneFuse: Efficient Data Selection via Weight Pruning and Network Fusi
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepwright.compress import CostPolynomial, Group, Plan, ShrinkGraph, ShrinkResult, embed, importance, shrink
+from deepwright.core.copies import copied
 from deepwright.core.devices import to_model
 from deepwright.core.errors import InputError
 from deepwright.core.features import read_logits
@@ -99,7 +99,7 @@ class PrunedSelector:
 
     def fresh(self) -> nn.Module:
         """The selector as it was at the start: every round begins here."""
-        return copy.deepcopy(self.network)
+        return copied(self.network)
 
     @property
     def macs(self) -> tuple[int, int]:
@@ -163,7 +163,7 @@ class DistillLoss(nn.Module):
         super().__init__()
         require_within(0, 1, weight=weight)
         require_positive(temperature=temperature)
-        self.teacher = None if teacher is None else copy.deepcopy(teacher).eval().requires_grad_(False)
+        self.teacher = None if teacher is None else copied(teacher).eval().requires_grad_(False)
         self.weight, self.temperature, self.task = weight, temperature, task
 
     def train(self, mode: bool = True) -> DistillLoss:
