@@ -18,16 +18,16 @@ from deepwright.studies.paths.trials import BATCH, SLACK, WEIGHTS, bound_trial, 
 SEEDS, SPREADS = range(720, 725), (0.5, 1.0, 1.5)
 _BUILT = "nothing is trained, so nothing but its weight can be chosen"
 _SIZES: dict[Place, dict[str, Any]] = {
-    BOARDS: {"domain": "npuzzle.3", "tuned": 12, "tested": 40, "most": 50_000},
-    CUBES: {"domain": "cube2", "tuned": 8, "tested": 20, "most": 50_000},
-    STACKS: {"domain": "pancake.10", "tuned": 12, "tested": 40, "most": 50_000},
+    BOARDS: {"domain": "npuzzle.3", "tuned": 10, "tested": 30, "most": 20_000},
+    CUBES: {"domain": "cube2", "tuned": 6, "tested": 15, "most": 20_000},
+    STACKS: {"domain": "pancake.10", "tuned": 10, "tested": 30, "most": 20_000},
 }
 _SMALL: dict[Place, dict[str, Any]] = {
     BOARDS: {"domain": "npuzzle.2", "tuned": 2, "tested": 3, "most": 300},
     CUBES: {"domain": "cube2", "tuned": 1, "tested": 1, "most": 300},
     STACKS: {"domain": "pancake.5", "tuned": 2, "tested": 3, "most": 300},
 }
-_SECONDS = {BOARDS: 7.0, CUBES: 3.5, STACKS: 3.5}
+_SECONDS = {BOARDS: 5.0, CUBES: 2.5, STACKS: 2.5}
 _LONGEST = {BOARDS: (100,), CUBES: (20,), STACKS: (12, 20)}
 
 
@@ -55,7 +55,7 @@ def run(settings: Settings) -> StudyResult:
         everywhere[place] = {arm: found for part in parts for arm, found in part.runs.by("arm").items()}
         chosen += [replace(arm, name=f"{place.words}: {arm.name}") for part in parts for arm in part.arms]
         runs += [trained, built]
-    noise = {"domain": "pancake.5", "tested": 10} if quick else {"domain": "pancake.8", "tested": 60}
+    noise = {"domain": "pancake.5", "tested": 10} if quick else {"domain": "pancake.8", "tested": 30}
     noisy = run_grid(oracle_trial, cross(sd=SPREADS, seed=seeds, **noise), settings, "deepxube, actions")
     spoilt = noisy.by("sd")
     return study_result(

@@ -27,7 +27,7 @@ LIMITS = (
     "Claims count nodes and evaluations; CPU seconds of a search are in the tables: a network costs more a state "
     "than a table, and searches with bounds of permutations and tiles run compiled.",
     "A learned heuristic promises nothing: its paths were held against exact costs, which larger puzzles don't have.",
-    "Searches end at 50,000 states made; those that end so count with what they evaluated, and are left out of the "
+    "Searches end at 20,000 states made; those that end so count with what they evaluated, and are left out of the "
     "mean cost.",
     "Weights of at most 1 only make the path's cost count less: one that says too much isn't mended by them.",
     "That a search by actions asks less with exact distances and noise was tried on eight pancakes alone, and of a "
