@@ -8,7 +8,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import QHeuristic, adds_up
+from deepwright.pathfinding.heuristics.heuristic import Heuristic, QHeuristic, adds_up
 from deepwright.pathfinding.search.q_values import require_judge_of_actions
 from deepwright.pathfinding.search.result import Limits, Result
 from deepwright.pathfinding.search.stepwise import OnStep, require_ends, run
@@ -67,7 +67,7 @@ def bwqs(
     return run(search, heuristic, limits, domain.num_actions, trace, on_step)
 
 
-def require_judge_of_costs(heuristic: QHeuristic) -> None:
+def require_judge_of_costs(heuristic: Heuristic | QHeuristic) -> None:
     """Refuse what judges states alone, and policies: chances aren't costs.
 
     Args:
