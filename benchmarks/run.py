@@ -17,6 +17,7 @@ import attacks
 import frames_beside
 import ordinal
 import others
+import pathfinding_training
 import sharpening
 import shrinking
 import solvers
@@ -42,6 +43,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "fragility": others.fragility,
     "profile": others.profile,
     "weightless": weightless_speed.run,
+    "training for paths": pathfinding_training.run,
 }
 
 
