@@ -10,12 +10,14 @@ measured by a run of few iterations and taken off. Without another environment o
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 BATCH, SEARCH, LONGEST = 200, 10, 20
 CASES = {"lightsout.5": (100, 2), "cube3": (300, 2)}  # domain: width and blocks
@@ -69,6 +71,19 @@ def _seconds(python: str, name: str, iterations: int) -> float:
         subprocess.run(line, check=True, capture_output=True)
         end = resource.getrusage(resource.RUSAGE_CHILDREN)
     return end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime
+
+
+def run() -> list[dict[str, Any]]:
+    """Rows for `make bench`, where deepxube is at hand in this environment."""
+    rows = []
+    there = importlib.util.find_spec("deepxube") is not None
+    for name, (width, blocks) in CASES.items():
+        own, theirs = ours(name), peer(sys.executable, name) if there else None
+        row = {"what": f"training on {name}, 10,000 states", "ours_s": 1e4 / own, "peer": "deepxube 0.3.2"}
+        note = f"CPU seconds of all processes; {width} wide, {blocks} blocks, batches of {BATCH}, {SEARCH} search steps"
+        row |= {"peer_s": None if theirs is None else 1e4 / theirs, "ratio": None if theirs is None else own / theirs}
+        rows.append({**row, "note": note})
+    return rows
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ import frames_beside
 import ordinal
 import others
 import padic_speed
+import pathfinding_training
 import sharpening
 import shrinking
 import solvers
@@ -44,6 +45,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "profile": others.profile,
     "weightless": weightless_speed.run,
     "networks on trees": padic_speed.run,
+    "training for paths": pathfinding_training.run,
 }
 
 

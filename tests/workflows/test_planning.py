@@ -24,7 +24,7 @@ from deepwright.workflows import PlanOptions, domains, growth, plan
 from deepwright.workflows.path_films import _picture
 from deepwright.workflows.plan_options import domain_of
 from deepwright.workflows.planned import Arm, Planned
-from deepwright.workflows.planning import bounds_of
+from deepwright.workflows.planning import _corners, bounds_of
 
 CLOCK = """
 import torch
@@ -262,3 +262,20 @@ def test_rivals_are_what_the_room_has(name, arms):
     known = bounds_of(domain, domain.goal[None])
     assert any(arms in other for other in known)
     assert all(h.admissible for h in known.values())
+
+
+def test_a_table_of_corners_is_of_the_cube_alone(tmp_path):
+    with pytest.raises(InputError, match="cube3"):
+        PlanOptions("npuzzle.3", corners=tmp_path / "corners")
+    with pytest.raises(InputError, match="other goals"):
+        _corners(named_domain("cube3"), named_domain("cube3").sample_instances(torch.tensor([1]), 0)[0], tmp_path)
+    assert _corners(NPuzzle(2), NPuzzle(2).goal[None], None) == {}
+
+
+@pytest.mark.slow
+def test_a_cube_is_planned_with_the_table_of_its_corners(tmp_path):
+    words = {"seconds": 0.5, "k_max": 5, "instances": 3, "width": 16, "weight": 1, "max_nodes": 30_000}
+    found = plan(PlanOptions("cube3", corners=tmp_path / "corners", out=tmp_path / "plan", **words))
+    arm = next(arm for arm in found.arms if "corners" in arm.name)
+    assert all(r.optimal for r in arm.results)
+    assert (tmp_path / "corners").stat().st_size > 88_179_840

@@ -27,6 +27,7 @@ from deepwright.cli.words import DEVICE, FRESH, JSON, PATH, SEED, out, tell, wor
     click.option("--batch-size", type=int, default=10, show_default=True, help="Nodes expanded at once."),
     click.option("--weight", type=float, help="Of the path's cost, 0..1; chosen on other instances by default."),
     click.option("--max-nodes", type=int, default=200_000, show_default=True, help="Of a search."),
+    click.option("--corners", type=PATH, help="Of cube3: a file of its corners' table (84 MiB), made if need be."),
     SEED,
     DEVICE,
     FRESH,

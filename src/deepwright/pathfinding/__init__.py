@@ -48,6 +48,7 @@ from deepwright.pathfinding.domains import (
 from deepwright.pathfinding.goals import GoalProgram, PartialGoals, Pursuit, pursue
 from deepwright.pathfinding.heuristics import (
     AdditivePatterns,
+    CornerTable,
     Heuristic,
     HeuristicAudit,
     LearnedHeuristic,
@@ -96,6 +97,7 @@ __all__ = [
     "AtomSpace",
     "Children",
     "CollapseWarning",
+    "CornerTable",
     "DeepXubeAdapter",
     "DivergedError",
     "Domain",

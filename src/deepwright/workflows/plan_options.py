@@ -45,6 +45,7 @@ class PlanOptions:
         batch_size: nodes expanded at once.
         weight: of the path's cost for all heuristics; chosen on validation instances where not given.
         max_nodes: of a search, which then gives up.
+        corners: of cube3, a file of the table of its corners (84 MiB), made where there is none: one more bound.
         seed: of training and instances.
         device: where the network and the search work.
         out: folder of `plan.html`, `plan.json`, `heuristic.safetensors`, `instances.npz`, `path.gif`, and of what an
@@ -68,6 +69,7 @@ class PlanOptions:
     batch_size: int = 10
     weight: float | None = None
     max_nodes: int = 200_000
+    corners: Path | str | None = None
     seed: int = 0
     device: str | None = None
     out: Path | str = Path("plan")
@@ -84,6 +86,9 @@ class PlanOptions:
         if self.weight is not None:
             require_within(0.0, 1.0, weight=self.weight)
         resolve(self.device or "cpu", "device")
+        name = self.domain.name if isinstance(self.domain, Domain) else str(self.domain)
+        if self.corners is not None and name != "cube3":
+            raise InputError("corners", given=f"{self.corners} for {name}", expected="the domain cube3, or no corners")
 
     def _require_used(self) -> None:
         """Refuse words of a training that isn't done."""

@@ -20,6 +20,7 @@ from deepwright.core.statistics import Interval
 from deepwright.core.zips import open_zip
 from deepwright.pathfinding import (
     AdditivePatterns,
+    CornerTable,
     Domain,
     Heuristic,
     Limits,
@@ -29,6 +30,7 @@ from deepwright.pathfinding import (
     NPuzzle,
     PatternDatabase,
     Result,
+    RubiksCube,
     TableHeuristic,
     ZeroHeuristic,
     bwas,
@@ -72,9 +74,9 @@ def plan(options: PlanOptions = PlanOptions(), *, say: Say = quiet) -> Planned: 
         say(f"{domain.name}: contract kept on {check_domain(domain, 200, options.seed, tried)} states")
     starts, goals = drawn.to(device), goals.to(device)
     _keep(out / "instances.npz", starts, goals)
-    table = _table(domain, goals)
+    table, corners = _table(domain, goals), _corners(domain, goals, options.corners)
     learned, training = learned_heuristic(domain, options, state, device, say, starts)
-    known: dict[str, Heuristic] = {"learned": learned, **bounds_of(domain, goals)}
+    known: dict[str, Heuristic] = {"learned": learned, **bounds_of(domain, goals), **corners}
     arms = [_arm(name, heuristic, domain, (starts, goals), options, table, say) for name, heuristic in known.items()]
     least = _least(table, starts, goals, arms)
     notes += [*training, *_beyond(learned.reach, least, domain)]
@@ -178,6 +180,15 @@ def bounds_of(domain: Domain, goals: Tensor) -> dict[str, Heuristic]:
                 [PatternDatabase(domain, (*tiles, 0), goal=goals[0]) for tiles in halves]
             )
     return known
+
+
+def _corners(domain: Domain, goals: Tensor, file: Path | str | None) -> dict[str, Heuristic]:
+    """The table of a cube's corners, where it is asked for."""
+    if file is None:
+        return {}
+    if not isinstance(domain, RubiksCube) or not bool((goals == domain.goal.to(goals.device)).all()):  # type: ignore[union-attr]
+        raise InputError("corners", given=f"{file} beside other goals", expected="the goal of cube3")
+    return {"the table of all corners": CornerTable(domain, file)}
 
 
 def _nearest(domain: Domain, goal: Tensor) -> TableHeuristic | None:

@@ -221,3 +221,12 @@ def test_joules_of_other_widths_are_asked_for():
     own = EnergyModel(mac=7e-12, pe=1e-12, element=8)
     assert simulate(work, SISA, energy=own).energy["mac"] == pytest.approx(7e-12 * work.macs)
     assert EnergyModel(mac=0.59e-12, element=2).at(1).mac == pytest.approx(0.10e-12)
+
+
+@pytest.mark.parametrize(("element", "multiply", "add"), [(1, 0.07, 0.03), (2, 0.21, 0.38), (4, 1.31, 0.38)])
+def test_a_multiply_accumulate_is_its_product_and_a_sum_of_32_bits(element, multiply, add):
+    """Published for 7 nm: int8 and int32, bfloat16 and float32, float32 and float32."""
+    found = EnergyModel().at(element)
+    assert found.mac == pytest.approx((multiply + add) * 1e-12, rel=1e-12)
+    assert found.pe / found.mac == pytest.approx(0.15)
+    assert found.buffer == pytest.approx(8.5e-12 / 8, rel=0.003)  # a 64-bit word of 32 KB

@@ -8,9 +8,14 @@ from typing import Any
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_number, require_whole
 
-_MACS = {1: 0.10e-12, 2: 0.59e-12, 4: 1.69e-12}
-"""By bytes of an operand, at 7 nm (Jouppi et al., ISCA 2021): int8 0.07 + 0.03 pJ, bfloat16 0.21 + 0.38, float32
-1.31 + 0.38, a multiplication and an addition of 32 bits each."""
+_MULTIPLY = {1: 0.07e-12, 2: 0.21e-12, 4: 1.31e-12}
+"""Joules of a multiplication at 7 nm by bytes of an operand: int8, bfloat16, float32 (Jouppi et al., see below)."""
+
+_ADD = {1: 0.03e-12, 2: 0.38e-12, 4: 0.38e-12}
+"""Of the addition of its product to a sum of 32 bits: int32 beside int8, float32 beside bfloat16 and float32 (there
+too). A bfloat16 sum would be 0.11 pJ, an int8 one 0.007: no array sums products in so few bits."""
+
+_MACS = {width: _MULTIPLY[width] + _ADD[width] for width in _MULTIPLY}
 
 
 @dataclass(frozen=True)
@@ -20,11 +25,16 @@ class EnergyModel:
     The numbers are of a 7 nm process with 8-bit operands, and `pe` is calibrated so that the paper's headline (8.52
     times as fast, 93 % less energy times delay) can be met: what follows from it is no evidence for that. Products of
     wider elements are counted with `at`: as bfloat16 where they take two bytes, as float32 where they take four.
+    Two bytes of float16 would be 0.34 + 0.38 pJ.
+
+    What is published: `mac`, of int8 0.07 + 0.03 = 0.10 pJ, of bfloat16 0.21 + 0.38 = 0.59, of float32 1.31 + 0.38 =
+    1.69; and `buffer`. The same operations at 45 nm are 0.2 + 0.1 pJ of int8 and 3.7 + 0.9 of float32 (M. Horowitz,
+    "Computing's energy problem", ISSCC 2014). What is ours: `pe`, `dram` and `gate_leak`.
 
     Attributes:
-        mac: joules of a multiply-accumulate (multiplication 0.07 pJ, addition of 32 bits 0.03 pJ).
+        mac: joules of a multiply-accumulate: an int8 multiplication and an int32 addition.
         pe: of a powered element and cycle (clock and leakage).
-        buffer: of a byte of on-chip memory.
+        buffer: of a byte of on-chip memory: an eighth of a 64-bit word of 32 KB.
         dram: of a byte of off-chip memory.
         gate_leak: share of `pe` that a gated element still takes.
         include_dram: whether off-chip memory is counted: arrays of one size move the same bytes.
@@ -32,11 +42,14 @@ class EnergyModel:
 
     Raises:
         InputError: a negative or no number; `include_dram` that isn't True or False.
+
+    Source: N. Jouppi et al., "Ten lessons from three generations shaped Google's TPUv4i", ISCA 2021: energies of
+    operations at 45 and 7 nm.
     """
 
     mac: float = 0.10e-12
     pe: float = 0.015e-12
-    buffer: float = 1.06e-12
+    buffer: float = 1.06e-12  # 8.5 pJ a word, rounded as the calibration of `pe` has it
     dram: float = 31e-12
     gate_leak: float = 0.0
     include_dram: bool = False

@@ -2,6 +2,7 @@
 
 from deepwright.pathfinding.heuristics.audit import HeuristicAudit, audit_heuristic
 from deepwright.pathfinding.heuristics.conflicts import LinearConflict
+from deepwright.pathfinding.heuristics.corners import CornerTable
 from deepwright.pathfinding.heuristics.heuristic import (
     Heuristic,
     LowerBoundHeuristic,
@@ -24,6 +25,7 @@ from deepwright.pathfinding.heuristics.tables import TableHeuristic, growth, sph
 __all__ = [
     "AdditivePatterns",
     "CellSum",
+    "CornerTable",
     "Heuristic",
     "HeuristicAudit",
     "LearnedHeuristic",

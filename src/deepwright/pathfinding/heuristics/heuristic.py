@@ -66,6 +66,15 @@ def judges_actions(heuristic: Heuristic | QHeuristic) -> bool:
     return isinstance(heuristic, QHeuristic) and bool(getattr(heuristic, "judges_actions", True))
 
 
+def adds_up(heuristic: Heuristic | QHeuristic) -> bool:
+    """Whether what it says of actions adds up along paths, as -log p of a policy does, and is no cost to the goal.
+
+    Args:
+        heuristic: any.
+    """
+    return bool(getattr(heuristic, "along_paths", False))
+
+
 class ZeroHeuristic:
     """h = 0: the search is Dijkstra's."""
 

@@ -18,23 +18,24 @@ from deepwright.core.files import write_atomic
 from deepwright.core.requirements import require_network, require_number, require_whole
 from deepwright.pathfinding.domains.domain import Domain
 from deepwright.pathfinding.heuristics.networks import QNet, ValueNet
-from deepwright.pathfinding.heuristics.outputs import KINDS, action_values, state_values
+from deepwright.pathfinding.heuristics.outputs import KINDS, action_values, state_values, surprise
 
 _FORMAT = "deepwright heuristic 1"
 _NETS: dict[str, type[ValueNet] | type[QNet]] = {"ValueNet": ValueNet, "QNet": QNet}
 
 
 class LearnedHeuristic:
-    """h(s, g) or Q(s, a, g) of a network. It promises nothing: no lower bound comes from it.
+    """h(s, g) or Q(s, a, g) of a network, or a policy. It promises nothing: no lower bound comes from it.
 
     Whatever the network says, a state that is a goal has h = 0, and nothing is below `clamp_min`. With a network of
-    actions h(s) is the least of those that can be taken, infinity where none can.
+    actions h(s) is the least of those that can be taken, infinity where none can. A policy says -log p(a | s, g) as the
+    value of an action, and no h; `beam` adds it up along paths.
 
     Args:
         module: of "v" (states, goals) -> (B,), of "q_fixed" (states, goals) -> (B, A), of "q_in" (states, goals,
-            actions) -> (B,).
+            actions) -> (B,), of "policy" (states, goals) -> (B, A), logits.
         domain: that it was trained for.
-        kind: of the three.
+        kind: of the four.
         batch_size: states in one pass.
         clamp_min: the least that it says.
         any_goal: whether it was trained for whatever goal; else for the domain's own alone. A network that says of
@@ -42,7 +43,8 @@ class LearnedHeuristic:
 
     Attributes:
         admissible: False.
-        judges_actions: whether it says Q as well as h.
+        judges_actions: whether it says Q as well as h, or is a policy.
+        along_paths: whether what it says of actions adds up along paths, as a policy's does.
         reach: the longest walk that it was trained on, where a `Trainer` made it.
 
     Raises:
@@ -70,7 +72,7 @@ class LearnedHeuristic:
         self.module, self.domain, self.kind = module, domain, kind
         self.batch_size, self.clamp_min = batch_size, float(clamp_min)
         self.any_goal = told if any_goal is None else any_goal
-        self.judges_actions = kind != "v"
+        self.judges_actions, self.along_paths = kind != "v", kind == "policy"
         self.reach: int | None = None
 
     @property
@@ -86,8 +88,12 @@ class LearnedHeuristic:
             goals: (B, ...).
 
         Raises:
-            InputError: states of another shape, another goal than it was trained for, NaN, a network in training mode.
+            InputError: states of another shape, another goal than it was trained for, NaN, a network in training mode;
+                a policy, which says no h.
         """
+        if self.kind == "policy":
+            hint = "beam(domain, start, goal, policy)"
+            raise InputError("h of states", given="a policy", expected="a network of values", hint=hint)
         if self.kind == "v":
             return self._ask(states, goals)
         q = self.values(states, goals)
@@ -105,7 +111,7 @@ class LearnedHeuristic:
             InputError: as of a call, or a network that says h alone.
         """
         if self.kind == "v":
-            raise InputError("values", given='a network of kind "v"', expected='"q_fixed" or "q_in"')
+            raise InputError("values", given='a network of kind "v"', expected="one of actions")
         return self._ask(states, goals)
 
     @torch.no_grad()
@@ -130,7 +136,8 @@ class LearnedHeuristic:
     def _pass(self, states: Tensor, goals: Tensor) -> Tensor:
         if self.kind == "v":
             return state_values(self.module, states, goals)
-        return action_values(self.module, self.kind, self.domain.num_actions, states, goals)
+        found = action_values(self.module, self.kind, self.domain.num_actions, states, goals)
+        return surprise(found, self.domain.expand(states).valid) if self.kind == "policy" else found
 
     def _require(self, states: Tensor, goals: Tensor) -> None:
         """What would otherwise give numbers that mean nothing."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
 
-KINDS = ("v", "q_fixed", "q_in")
+KINDS = ("v", "q_fixed", "q_in", "policy")
 
 
 def state_values(module: nn.Module, states: Tensor, goals: Tensor) -> Float[Tensor, " b"]:
@@ -30,8 +30,9 @@ def action_values(module: nn.Module, kind: str, actions: int, states: Tensor, go
     """One number a state and action.
 
     Args:
-        module: (states, goals) -> (B, A) where `kind` is "q_fixed"; (states, goals, actions) -> (B,) for "q_in".
-        kind: of the two.
+        module: (states, goals) -> (B, A) where `kind` is "q_fixed" or "policy"; (states, goals, actions) -> (B,) for
+            "q_in".
+        kind: of the three.
         actions: how many there are.
         states: (B, *state_shape).
         goals: (B, ...).
@@ -39,7 +40,7 @@ def action_values(module: nn.Module, kind: str, actions: int, states: Tensor, go
     Raises:
         InputError: outputs of another shape.
     """
-    if kind == "q_fixed":
+    if kind in ("q_fixed", "policy"):
         out: Tensor = module(states, goals)
         return _require(out, (len(states), actions))
     each = torch.arange(actions, device=states.device).repeat(len(states))
@@ -63,6 +64,17 @@ def taken_values(
     if kind == "q_in":
         return _require(module(states, goals, taken), (len(states),))
     return action_values(module, kind, actions, states, goals).gather(1, taken[:, None])[:, 0]
+
+
+def surprise(logits: Float[Tensor, "b a"], valid: Tensor) -> Float[Tensor, "b a"]:
+    """-log p(a | s) of a policy among the actions that can be taken, infinite of the others.
+
+    Args:
+        logits: (B, A).
+        valid: (B, A), which can be taken.
+    """
+    possible = logits.float().masked_fill(~valid, -torch.inf)
+    return -(possible - possible.logsumexp(1, keepdim=True)).masked_fill(~valid, -torch.inf)
 
 
 def _require(out: Tensor, shape: tuple[int, ...]) -> Tensor:

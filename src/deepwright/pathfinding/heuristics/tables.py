@@ -9,6 +9,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole
 from deepwright.pathfinding.domains.domain import Domain, DomainError
+from deepwright.pathfinding.heuristics.layers import goes_on, next_layer
 
 
 class TableHeuristic:
@@ -44,14 +45,15 @@ class TableHeuristic:
         self.sizes: list[int] = []
         layer, known = centre[None], domain.keys(centre[None])
         before, keys, depths = known[:0], [], []
-        while len(layer) and (radius is None or len(self.sizes) <= radius):
+        while len(known):
             keys.append(known)
             depths.append(torch.full_like(known, len(self.sizes), dtype=torch.int16))
-            self.sizes.append(len(layer))
-            if sum(self.sizes) > max_states:
-                raise InputError("table", given=f"more than {max_states} states", expected="a radius", hint="radius=")
-            (layer, known), before = _next(domain, layer, known, before), known
-        self.complete = not len(layer)
+            self.sizes.append(len(known))
+            if radius is not None and len(self.sizes) > radius:
+                break
+            met = sum(self.sizes)
+            (layer, known), before = next_layer(domain, layer, known, before, met, max_states, "table"), known
+        self.complete = not len(known) or not goes_on(domain, layer, known, before)
         order = torch.cat(keys).argsort()
         self._keys, self._depths = torch.cat(keys)[order], torch.cat(depths)[order]
 
@@ -96,49 +98,10 @@ def states_within(
     layer, known = centre[None], domain.keys(centre[None])
     before, layers = known[:0], [layer]
     for _ in sizes[1:]:
-        (layer, known), before = _next(domain, layer, known, before), known
+        (layer, known), before = next_layer(domain, layer, known, before, 0, max_states, "states"), known
         layers.append(layer)
     depths = torch.arange(len(sizes), device=centre.device).float()
     return torch.cat(layers), depths.repeat_interleave(torch.tensor(sizes, device=centre.device))
-
-
-def _next(domain: Domain, layer: Tensor, known: Tensor, before: Tensor, chunk: int = 200_000) -> tuple[Tensor, Tensor]:
-    """The states one action farther, with their sorted keys. Where actions can be taken back, a neighbour of a layer is
-    in it, in the one before, or in the next; else `known` are all that were met."""
-    parts, keys = [layer[:0]], [known[:0]]
-    for part in layer.split(chunk):
-        found = domain.expand(part)
-        states = found.states.flatten(0, 1) if domain.always_valid else found.states[found.valid]
-        own, order = domain.keys(states).sort()
-        first = _first(own)
-        own, order = own[first], order[first]
-        new = ~_among(own, known) & ~_among(own, before)
-        parts.append(states[order[new]])  # only now are states copied
-        keys.append(own[new])
-    if len(parts) == 2:  # a single part: distinct and in order as it is
-        return parts[1], keys[1]
-    return _distinct(torch.cat(parts), torch.cat(keys))
-
-
-def _distinct(states: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-    """One state a key, by key."""
-    own, order = keys.sort()
-    first = _first(own)
-    return states[order[first]], own[first]
-
-
-def _first(keys: Tensor) -> Tensor:
-    """Where a sorted list has a number for the first time."""
-    first = torch.ones(len(keys), dtype=torch.bool, device=keys.device)
-    first[1:] = keys[1:] != keys[:-1]
-    return first
-
-
-def _among(keys: Tensor, known: Tensor) -> Tensor:
-    """Which keys are in a sorted list."""
-    if not len(known):
-        return torch.zeros_like(keys, dtype=torch.bool)
-    return known[torch.searchsorted(known, keys).clamp(max=len(known) - 1)] == keys
 
 
 def sphere_sizes(domain: Domain, radius: int, goal: Tensor | None = None) -> list[int]:
@@ -175,11 +138,9 @@ def growth(
     layer, sizes = centre[None], [1]
     known = domain.keys(layer)
     while radius is None or len(sizes) <= radius:
-        layer, own = _next(domain, layer, known, known[:0])
+        layer, own = next_layer(domain, layer, known, known[:0], sum(sizes), max_states, "growth")
         if not len(layer):
             break
         sizes.append(len(layer))
-        if sum(sizes) > max_states:
-            raise InputError("growth", given=f"more than {max_states} states", expected="a radius", hint="radius=")
         known = torch.cat([known, own]).sort().values
     return sizes

@@ -75,6 +75,10 @@ class Learner:
         if s.loss == "categorical":
             net: Any = self.net  # with `logits`, as was looked at before
             return distance_entropy(net.logits(examples.states, examples.goals), examples.targets)
+        if s.kind == "policy":
+            logits = action_values(self.net, s.kind, self.domain.num_actions, examples.states, examples.goals)
+            each = nn.functional.cross_entropy(logits, examples.taken, reduction="none")
+            return torch.where(examples.targets > 0, each, 0)  # nothing leads on from a goal
         if s.kind == "v":
             said = state_values(self.net, examples.states, examples.goals)
         else:

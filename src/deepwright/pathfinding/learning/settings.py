@@ -65,8 +65,12 @@ class Training:
         """Words that don't go together."""
         if self.method in ("davi", "lhbl") and self.kind != "v":
             raise InputError("kind", given=repr(self.kind), expected=f'"v" for the method {self.method!r}')
-        if self.method == "q" and self.kind == "v":
-            raise InputError("kind", given='"v"', expected='"q_fixed" or "q_in" for the method "q"')
+        if self.method == "q" and self.kind not in ("q_fixed", "q_in"):
+            raise InputError("kind", given=repr(self.kind), expected='"q_fixed" or "q_in" for the method "q"')
+        if self.kind == "policy" and (self.method != "supervised" or self.loss != "mse" or self.over_weight != 1):
+            given = f"method {self.method!r}, loss {self.loss!r}, over_weight {self.over_weight:g}"
+            expected = '"supervised" alone, whose loss is then the cross-entropy of the way back'
+            raise InputError("kind", given=f"'policy' with {given}", expected=expected)
         if self.her and (self.method not in ("davi", "lhbl") or self.search_itrs < 2):
             given = f"method {self.method!r}, search_itrs {self.search_itrs}"
             raise InputError("her", given=given, expected='"davi" or "lhbl" with search_itrs of 2 or more')

@@ -23,6 +23,7 @@ from deepwright.pathfinding.heuristics.learned import LearnedHeuristic, identity
 from deepwright.pathfinding.learning.batches import rolled, searched, walked
 from deepwright.pathfinding.learning.curriculum import Curriculum
 from deepwright.pathfinding.learning.examples import Examples, Replay
+from deepwright.pathfinding.learning.following import followed
 from deepwright.pathfinding.learning.forests import grow
 from deepwright.pathfinding.learning.learner import DivergedError, Learner
 from deepwright.pathfinding.learning.settings import Training, copied_each, kind_of, require_learner
@@ -50,7 +51,8 @@ class Trainer:
         domain: whose states.
         net: (states, goals) -> (B,); for actions (B, A), or with actions as a third input. It is trained in place.
         method: of the four.
-        kind: "v", "q_fixed" or "q_in"; where not given "v", or for `QNet` and the method "q" what it is.
+        kind: "v", "q_fixed" or "q_in"; where not given "v", or for `QNet` and the method "q" what it is. "supervised"
+            also trains a "policy": logits (B, A), of the action that begins the way back.
         her: searches that failed are learned from with a goal that they reached.
         k_max: the longest walk.
         balance: walks begin with one step and are doubled whenever at least half of the test instances are solved.
@@ -69,8 +71,7 @@ class Trainer:
         over_weight: of errors that say too much, against those that say too little.
         replay: so many of the latest examples are kept, and batches drawn from them; 0 learns the newest.
         check_every: iterations from one check (curriculum, good weights, row of the history) to the next.
-        accumulate: parts in which a batch goes through the network, one after another, to take less memory; the
-            gradient is that of the whole.
+        accumulate: parts in which a batch goes through the network, to take less memory; the gradient is the whole's.
         begin: (n, generator) -> states where walks begin, for domains whose actions can't be taken back.
         seed: of everything that is drawn.
         device: where it is trained; where the network lives if not given.
@@ -147,8 +148,7 @@ class Trainer:
             seed,
         )
         if domain.inverse is None and begin is None:
-            hint = "begin=, states where walks begin"
-            raise DomainError(f"{domain.name} can't be walked backwards", given="no `inverse`", hint=hint)
+            raise DomainError(f"{domain.name} can't be walked backwards", given="no `inverse`", hint="begin=, states")
         require_learner(net, self.settings)
         if her and getattr(net, "goals", True) is False:
             raise InputError("her", given="a network that doesn't see the goal", expected="one made with goals=True")
@@ -267,7 +267,7 @@ class Trainer:
         return loss
 
     def evaluate(self, states: Tensor, goals: Tensor, iterations: int = 100) -> Tensor:
-        """Which instances a small search with what was learned solves: (B,).
+        """Which instances a small search with what was learned solves: (B,); a policy its likeliest actions.
 
         Args:
             states: (B, *state_shape).
@@ -276,12 +276,13 @@ class Trainer:
         """
         self.net.eval()
         states, goals = states.to(self.device), goals.to(self.device)
+        if self.settings.kind == "policy":
+            return followed(self.heuristic(), states, goals, iterations)
         values = self.learner.values(self.net, self.iteration)
         return grow(self.domain, states, goals, values, iterations, self.settings.weight).solved
 
     def state_dict(self) -> dict[str, Any]:
-        """All that training goes on from: weights, target, optimiser, schedule, curriculum, replay and counters. What
-        is drawn depends on the seed and the iteration, so there is no generator to keep."""
+        """All that training goes on from. What is drawn depends on the seed and the iteration alone."""
         return copy.deepcopy(
             {
                 "settings": dict(vars(self.settings)),
@@ -340,8 +341,8 @@ class Trainer:
         return forward_walks(self.domain, states, steps, rng, self.settings.walk)
 
     def _instances(self, n: int) -> Walks:
-        """Those of this iteration. Walks of several iterations are made at once, since a step of many costs little more
-        than a step of few; which they are depends on seed, iteration and longest walk alone."""
+        """Those of this iteration, of walks for several that are made at once: a step of many costs little more than a
+        step of few. Which they are depends on seed, iteration and longest walk alone."""
         block, number = divmod(self.iteration, _AHEAD)
         made_for = (block, n, self.curriculum.k)
         if self._ahead is None or self._ahead[0] != made_for:

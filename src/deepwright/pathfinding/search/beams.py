@@ -8,7 +8,7 @@ from torch import Tensor
 from deepwright.core.randomness import generator
 from deepwright.core.requirements import require_number, require_whole, require_within
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import judges_actions
+from deepwright.pathfinding.heuristics.heuristic import adds_up, judges_actions
 from deepwright.pathfinding.search.nodes import Nodes, first_of_each
 from deepwright.pathfinding.search.result import Limits, Result
 from deepwright.pathfinding.search.stepwise import AnyHeuristic, OnStep, Search, require_ends, run
@@ -33,6 +33,9 @@ def beam(
 ) -> Result:
     """Expand a whole layer, keep the `width` children of least cost of the action + h (or least Q), and so on.
 
+    With a policy those are kept whose paths are likeliest; a `temperature` of 1 draws paths without replacement with
+    the chances that the policy gives them.
+
     A state is kept once a layer, by its cheapest way. It ends at the first layer with a goal, and says nothing of
     how much cheaper a way could be; "missed" says that it ended without one. With a heuristic of actions children are
     made in the order of their Q until the layer is full: what can't be taken, is alike or was there before takes no
@@ -42,7 +45,7 @@ def beam(
         domain: whose states.
         start: (*state_shape).
         goal: one.
-        heuristic: h or Q.
+        heuristic: h, Q or a policy.
         width: states of a layer.
         temperature: above zero, a layer is drawn without replacement with chances that go as exp(-score / temperature).
         random_share: of each layer this share is drawn from what would be left out, all alike.
@@ -62,7 +65,7 @@ def beam(
     require_within(0.0, 1.0, random_share=random_share)
     require_ends(domain, start, goal)
     layers = Layers(domain, start, goal, width, temperature, random_share, avoid_revisits, rollout, max_steps, seed)
-    layers.by_actions = judges_actions(heuristic)
+    layers.by_actions, layers.summed = judges_actions(heuristic), adds_up(heuristic)
     actions = domain.num_actions if layers.by_actions else None
     return run(layers, heuristic, limits, actions, trace, on_step)
 
@@ -85,6 +88,7 @@ class Layers(Search):
 
     Attributes:
         by_actions: whether actions are judged, before they are taken.
+        summed: whether these judgements add up along paths.
 
     Args:
         domain: see `beam`.
@@ -99,7 +103,7 @@ class Layers(Search):
         seed: see `beam`.
     """
 
-    by_actions = False
+    by_actions = summed = False
 
     def __init__(
         self,
@@ -143,9 +147,13 @@ class Layers(Search):
             return
         if self.by_actions:
             row, action = (values < torch.inf).nonzero(as_tuple=True)
-            order = self._ordered(values[row, action])
+            score = values[row, action]
+            if self.summed:
+                score = score + self.nodes.h[self.layer[row]]
+            order = self._ordered(score)
             self._found = self._filled(self.layer[row[order]], action[order])
-            self._enter(torch.arange(len(self._found[0]), device=self.start.device))
+            told = self._sums(values) if self.summed else None
+            self._enter(torch.arange(len(self._found[0]), device=self.start.device), told)
         else:
             paid = self._found[2] - self.nodes.g[self._found[3]]
             score = (paid + values.double()).float()
@@ -225,9 +233,16 @@ class Layers(Search):
             found = tuple(t[kept] for t in found)
         return found
 
-    def _enter(self, kept: Tensor) -> None:
+    def _sums(self, values: Tensor) -> Tensor:
+        """What was said of all actions of the paths to the children that were found. The nodes of a layer follow one
+        another."""
+        parent, action = self._found[3], self._found[4]
+        return self.nodes.h[parent] + values[parent - self.layer[0], action]
+
+    def _enter(self, kept: Tensor, told: Tensor | None = None) -> None:
         states, keys, g, parent, action = (t[kept] for t in self._found)
-        self.layer = self.nodes.add(states, keys, g, torch.zeros(len(g), device=g.device), parent, action)
+        h = torch.zeros(len(g), device=g.device) if told is None else told
+        self.layer = self.nodes.add(states, keys, g, h, parent, action)
         if not self.rollout:
             self._look(self.layer)
 

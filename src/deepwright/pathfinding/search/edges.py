@@ -8,7 +8,7 @@ from torch import Tensor
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_whole, require_within
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import QHeuristic
+from deepwright.pathfinding.heuristics.heuristic import Heuristic, QHeuristic, adds_up
 from deepwright.pathfinding.search.q_values import require_judge_of_actions
 from deepwright.pathfinding.search.result import Limits, Result
 from deepwright.pathfinding.search.stepwise import OnStep, require_ends, run
@@ -62,9 +62,23 @@ def bwqs(
     if ties not in ("newest", "fifo"):
         raise InputError("ties", given=repr(ties), expected='"newest" or "fifo"')
     require_ends(domain, start, goal)
-    require_judge_of_actions(heuristic)
+    require_judge_of_costs(heuristic)
     search = WeightedEdges(domain, start, goal, batch_size, weight, ties, random_share, seed)
     return run(search, heuristic, limits, domain.num_actions, trace, on_step)
+
+
+def require_judge_of_costs(heuristic: Heuristic | QHeuristic) -> None:
+    """Refuse what judges states alone, and policies: chances aren't costs.
+
+    Args:
+        heuristic: any.
+
+    Raises:
+        InputError: with the search that takes it.
+    """
+    require_judge_of_actions(heuristic)
+    if adds_up(heuristic):
+        raise InputError("heuristic", given="a policy", expected="Q: costs of actions and all after", hint="use beam")
 
 
 class WeightedEdges(Weighted):

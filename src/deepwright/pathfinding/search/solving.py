@@ -15,13 +15,13 @@ from deepwright.core.journal import Journal
 from deepwright.core.requirements import require_same_length, require_whole
 from deepwright.core.resume import OtherWorkError
 from deepwright.pathfinding.domains.domain import Domain
-from deepwright.pathfinding.heuristics.heuristic import judges_actions
+from deepwright.pathfinding.heuristics.heuristic import adds_up, judges_actions
 from deepwright.pathfinding.search.beams import Layers, beam, greedy
 from deepwright.pathfinding.search.both_ways import bidirectional
 from deepwright.pathfinding.search.deepening import idastar
-from deepwright.pathfinding.search.edges import WeightedEdges, bwqs
+from deepwright.pathfinding.search.edges import WeightedEdges, bwqs, require_judge_of_costs
 from deepwright.pathfinding.search.paths import validate_path
-from deepwright.pathfinding.search.q_values import require_judge_of_actions, require_judge_of_states
+from deepwright.pathfinding.search.q_values import require_judge_of_states
 from deepwright.pathfinding.search.result import Limits, Result
 from deepwright.pathfinding.search.stepwise import AnyHeuristic, Search, advance, answers
 from deepwright.pathfinding.search.weighted import Weighted, bwas
@@ -57,7 +57,7 @@ def solve(
     if algorithm not in ALGORITHMS:
         raise unknown_name("algorithm", algorithm, ALGORITHMS)
     if algorithm == "bwqs":
-        require_judge_of_actions(heuristic)
+        require_judge_of_costs(heuristic)
     elif algorithm not in ("beam", "greedy"):
         require_judge_of_states(heuristic)
     return ALGORITHMS[algorithm](domain, start, goal, heuristic, **options)
@@ -145,7 +145,7 @@ def _maker(
     """What begins a search, and whether it asks for actions."""
     if algorithm in ("bwas", "bwqs"):
         by_actions = algorithm == "bwqs"
-        (require_judge_of_actions if by_actions else require_judge_of_states)(heuristic)
+        (require_judge_of_costs if by_actions else require_judge_of_states)(heuristic)
         kind_of = WeightedEdges if by_actions else Weighted
         return lambda start, goal: kind_of(domain, start, goal, batch_size, weight, "newest", 0.0, seed), by_actions
     if algorithm not in ("beam", "greedy"):
@@ -156,7 +156,7 @@ def _maker(
     def layers(start: Tensor, goal: Tensor) -> Search:
         width = 1 if algorithm == "greedy" else batch_size
         made = Layers(domain, start, goal, width, 0.0, 0.0, True, False, 1000, seed)
-        made.by_actions = by_actions
+        made.by_actions, made.summed = by_actions, adds_up(heuristic)
         return made
 
     return layers, by_actions
