@@ -14,6 +14,7 @@ from deepwright.studies.dgp.arms import (
     PLAIN,
     RANDOM,
     SSD_,
+    UNIT,
 )
 from deepwright.studies.dgp.shown import (
     BOUND_SHOWN,
@@ -61,7 +62,7 @@ def _of(values: list[float]) -> str:
 
 
 def _against_strongest(found: Found, bench: str, of: str, name: str, where: str) -> Claim:
-    """DGP less the rival without prompts that has the largest mean, which is no chance rival: it was the best of 15."""
+    """DGP less the rival without prompts that has the largest mean, which is no chance rival: it was the best of fifteen."""
     rival = strongest(found, bench, of)
     gap = less(found.area(bench, OURS, of), found.area(bench, rival, of))
     return Claim.at_least(f"{name}: DGP less {rival}, there the best without prompts", gap, 0.0).because(
@@ -76,7 +77,7 @@ def _drawn(found: Found) -> list[Claim]:
     ratio = _relative(found)
     return [
         Claim.at_least("tree: trained prompts less random ones", less(tree[OURS], tree[RANDOM]), 0.0).because(
-            "Ahead in the mean, but what random prompts lose differs from encoder to encoder.",
+            "What random prompts lose differs from encoder to encoder.",
             DRAWN_SHOWN,
         ),
         Claim.at_least(
@@ -90,13 +91,14 @@ def _drawn(found: Found) -> list[Claim]:
             less(tree[OURS], found.area(MOTIFS, NEAREST, "tree")),
             0.0,
         ).because(
-            "Neighbours in standardised dimensions need no label and no prompt, and see what is rare "
-            "where a covariance sees what is far.",
+            f"Neighbours need no label and no prompt; of standardised embeddings they tell "
+            f"{_of(found.area(MOTIFS, NEAREST, 'tree'))}, of such with length 1 "
+            f"{_of(found.area(MOTIFS, UNIT, 'tree'))}.",
             DRAWN_SHOWN,
         ),
         _against_strongest(found, MOTIFS, "tree", "tree", DRAWN_SHOWN),
         Claim.at_least("tree: DGP less SSD by class", less(tree[OURS], tree[CLASSWISE]), 0.0).because(
-            "Both use the labels, one in covariances, the other in prompts: five seeds don't tell them apart.",
+            "Both use the labels, one in covariances, the other in prompts.",
             DRAWN_SHOWN,
         ),
         Claim.at_least(
@@ -121,7 +123,7 @@ def _drawn(found: Found) -> list[Claim]:
             "GraphCL's encoder, tree: DGP less SSD",
             less(found.other.values(at(OURS, "tree")), found.other.values(at(SSD_, "tree"))),
             0.0,
-        ).because("With this encoder, too, the two don't differ by more than its seeds do.", OTHER_SHOWN),
+        ).because("With this encoder, too, both rest on the same embedding.", OTHER_SHOWN),
         Claim.at_most(
             "swapped edges: four statistics of degrees from 0.5",
             [abs(value - 0.5) for value in found.area(BLOCKS, DEGREES, "swapped")],
