@@ -62,7 +62,7 @@ def _of(values: list[float]) -> str:
 
 
 def _against_strongest(found: Found, bench: str, of: str, name: str, where: str) -> Claim:
-    """DGP less the rival without prompts that has the largest mean, which is no chance rival: it was the best of fifteen."""
+    """DGP less the rival without prompts that has the largest mean: the best of fifteen, and so no chance rival."""
     rival = strongest(found, bench, of)
     gap = less(found.area(bench, OURS, of), found.area(bench, rival, of))
     return Claim.at_least(f"{name}: DGP less {rival}, there the best without prompts", gap, 0.0).because(
@@ -187,7 +187,7 @@ def _real(found: Found) -> list[Claim]:
                     "Both rest on the same embedding, and the split decides more than the prompts do.", REAL_SHOWN
                 ),
                 Claim.at_least(f"{name}: DGP less five statistics", less(ours, five), 0.0).because(
-                    "Five statistics of a graph tell as much here: see their row.", REAL_SHOWN
+                    f"Five statistics of a graph, in logarithms where those find more, tell {_of(five)}.", REAL_SHOWN
                 ),
                 _against_strongest(found, bench, of, name, REAL_SHOWN),
             ]
