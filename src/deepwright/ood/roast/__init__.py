@@ -6,6 +6,7 @@ Begin with `Roast(model, attack, SeverityMatrix.glucose()).fit(streams)`, where 
 
 from deepwright.ood.roast.cohort import Cohort, Part, attack_cohort, attack_parts
 from deepwright.ood.roast.density import KNNDetector, OCSVMDetector, PyODDetector, wrap_pyod
+from deepwright.ood.roast.evading import EvasiveSteps
 from deepwright.ood.roast.exposure import ExposureSet, OutlierExposure
 from deepwright.ood.roast.madgan import MADGANDetector
 from deepwright.ood.roast.regimes import Regime, Setup, own_regimes, run_regime
@@ -13,12 +14,14 @@ from deepwright.ood.roast.selection import EntitySelector
 from deepwright.ood.roast.severity import RiskProfile, SeverityMatrix, min_perturbation, risk_profile, roughness
 from deepwright.ood.roast.system import CrossValidation, Roast, cross_validate, ranking
 from deepwright.ood.roast.warping import dtw
+from deepwright.ood.roast.watching import WatchedForecaster
 from deepwright.ood.roast.windowed import MeanRank, WindowDetector
 
 __all__ = [
     "Cohort",
     "CrossValidation",
     "EntitySelector",
+    "EvasiveSteps",
     "ExposureSet",
     "KNNDetector",
     "MADGANDetector",
@@ -32,6 +35,7 @@ __all__ = [
     "Roast",
     "Setup",
     "SeverityMatrix",
+    "WatchedForecaster",
     "WindowDetector",
     "attack_cohort",
     "attack_parts",
