@@ -4,10 +4,11 @@ Begin with `Roast(model, attack, SeverityMatrix.glucose()).fit(streams)`, where 
 (`data.make_glucose_cohort`, `data.Stream.windows`), and read `table()`: recall beside the false alarms that it costs.
 """
 
+from deepwright.ood.roast.classes import class_risk, importance
 from deepwright.ood.roast.cohort import Cohort, Part, attack_cohort, attack_parts
 from deepwright.ood.roast.density import KNNDetector, OCSVMDetector, PyODDetector, wrap_pyod
 from deepwright.ood.roast.evading import EvasiveSteps
-from deepwright.ood.roast.exposure import ExposureSet, OutlierExposure
+from deepwright.ood.roast.exposure import ExposureLoss, ExposureSet, OutlierExposure
 from deepwright.ood.roast.madgan import MADGANDetector
 from deepwright.ood.roast.regimes import Regime, Setup, own_regimes, run_regime
 from deepwright.ood.roast.selection import EntitySelector
@@ -22,6 +23,7 @@ __all__ = [
     "CrossValidation",
     "EntitySelector",
     "EvasiveSteps",
+    "ExposureLoss",
     "ExposureSet",
     "KNNDetector",
     "MADGANDetector",
@@ -39,8 +41,10 @@ __all__ = [
     "WindowDetector",
     "attack_cohort",
     "attack_parts",
+    "class_risk",
     "cross_validate",
     "dtw",
+    "importance",
     "min_perturbation",
     "own_regimes",
     "ranking",
