@@ -15,11 +15,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import attacks
 import frames_beside
+import graph_speed
 import ordinal
 import others
 import sharpening
 import shrinking
 import solvers
+import streams_speed
 import toolbox
 import weightless_speed
 from common import machine
@@ -39,6 +41,8 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "physics": physics.run,
     "solvers": solvers.run,
     "ood": others.ood,
+    "graphs": graph_speed.run,
+    "streams": streams_speed.run,
     "fragility": others.fragility,
     "profile": others.profile,
     "weightless": weightless_speed.run,
