@@ -223,11 +223,9 @@ def growth(graphs: GraphBatch) -> list[Row]:
     return [row("GIN, each edge once", "each edge twice", (once, doubled), "at most 2.2 is linear")]
 
 
-def main() -> None:
-    """Measure what can be measured here."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+def run() -> list[Row]:
+    """All parts, on one thread."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     drawn = motif_ood(0, 300)
     graphs, train = drawn.train, motif_ood(0, 150).train
@@ -238,6 +236,16 @@ def main() -> None:
         else:
             rows += part(graphs)
     rows += [*prompting(train), *growth(graphs)]
+    torch.set_num_threads(threads)
+    return rows
+
+
+def main() -> None:
+    """Measure what can be measured here."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    rows = run()
     for found in rows:
         seconds = f"{found['ours_s']:.4g} s, {found['peer']}: {found['peer_s']:.4g} s, ratio {found['ratio']:.3g}"
         print(f"{found['what']}: {seconds}; {found['note']}")

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import attacks
 import frames_beside
+import graph_speed
 import ordinal
 import others
 import padic_speed
@@ -22,6 +23,7 @@ import pathfinding_training
 import sharpening
 import shrinking
 import solvers
+import streams_speed
 import toolbox
 import weightless_speed
 from common import machine
@@ -41,6 +43,8 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "physics": physics.run,
     "solvers": solvers.run,
     "ood": others.ood,
+    "graphs": graph_speed.run,
+    "streams": streams_speed.run,
     "fragility": others.fragility,
     "profile": others.profile,
     "weightless": weightless_speed.run,

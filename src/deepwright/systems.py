@@ -155,7 +155,7 @@ SYSTEMS: tuple[System, ...] = (
             ),
         ),
         "dgp",
-        missing="GraphDE; ego-graphs of nodes; an audit of graph networks; runs on several devices",
+        missing="GraphDE; ego-graphs of nodes; runs on several devices",
     ),
     System(
         "roast",
@@ -163,9 +163,12 @@ SYSTEMS: tuple[System, ...] = (
         "2603.26093",
         "ood",
         "roast",
-        ("Roast", "SeverityMatrix", "EntitySelector", "OutlierExposure", "MADGANDetector"),
+        (
+            *("Roast", "SeverityMatrix", "EntitySelector", "OutlierExposure", "MADGANDetector"),
+            *("WatchedForecaster", "EvasiveSteps", "ExposureLoss", "class_risk"),
+        ),
         "roast",
-        missing="an attacker who knows the detector; a loss of exposure; risk of classifiers; a command of its own",
+        missing="a study of attackers who know the detector, of the loss of exposure and of classifiers",
     ),
     System(
         "hsfm",

@@ -19,6 +19,7 @@ from deepwright.checks.running import BUILTIN, ON_REQUEST, AuditReport, Check, a
 from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor
 from deepwright.checks.subjects.columns import in_deviations, in_own_units
 from deepwright.checks.subjects.loaders import subject_from_loaders
+from deepwright.checks.subjects.of_graphs import graph_subject
 from deepwright.checks.subjects.series import series_in_deviations
 from deepwright.checks.subjects.subject import Subject, class_task
 from deepwright.checks.subjects.texts import reads_texts
@@ -41,6 +42,7 @@ __all__ = [
     "evaluate",
     "grade_down",
     "grade_up",
+    "graph_subject",
     "in_deviations",
     "in_own_units",
     "load_checks",

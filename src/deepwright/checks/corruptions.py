@@ -28,7 +28,7 @@ def check_corruptions(subject: Subject) -> Finding:
     task's headline metric is measured beside the score. Where pixels move, label maps and boxes move along;
     perturbations under which numbers would have to move are left out.
     """
-    if isinstance(subject.task, GraphClassification):
+    if subject.data.kind == "graphs" or isinstance(subject.task, GraphClassification):
         return Finding.not_applicable("corruptions", "no perturbations of graphs are known: nodes are no times")
     if subject.data.kind == "tokens":
         raise NotApplicableError(

@@ -20,6 +20,8 @@ def check_cost(subject: Subject) -> Finding:
     Applies to every task; not to a network that another runtime runs, nor to a frozen TorchScript program, whose
     weights have become constants of its code.
     """
+    if subject.data.kind == "graphs":
+        raise NotApplicableError("what a graph costs depends on its nodes and edges, and no example is all of them")
     if not subject.has_gradients:
         why = "what the network is made of can't be looked at: parameters and multiply-accumulates aren't counted"
         return Finding.not_applicable("cost", why)

@@ -19,6 +19,7 @@ from deepwright.checks.foreign_areas import (
     mean_area,
     of_near_sets,
 )
+from deepwright.checks.foreign_graphs import foreign_graphs
 from deepwright.checks.held_out import why_none
 from deepwright.checks.shown import foreign
 from deepwright.checks.subjects.subject import Subject
@@ -36,7 +37,7 @@ def check_ood(subject: Subject) -> Finding:
     """Every detector on near and far sets from one forward pass each; the network's own confidence is what is graded.
 
     Where a sample hasn't one class, detectors of features, and what confidence the task states; without one (numbers)
-    nothing is graded. Applies to images, tables, series and texts; to graphs with foreign sets of their own.
+    nothing is graded. Applies to images, tables, series, texts and graphs; of graphs see `foreign_graphs`.
     """
     if not len(subject.data.train):  # before foreign sets are made, some of which are made from training samples
         return Finding.not_applicable("ood", "there are no training samples to fit detectors on")
@@ -44,6 +45,8 @@ def check_ood(subject: Subject) -> Finding:
         return Finding.not_applicable("ood", subject.without_scores)
     if not subject.ood:
         return Finding.not_applicable("ood", f"no sets are known that are foreign to {subject.data.kind} data")
+    if subject.data.kind == "graphs":
+        return foreign_graphs(subject)
     if not subject.has_classes:
         return foreign_to_a_task(subject)
     train = subject.data.train.take(_FIT_LIMIT, subject.seed)

@@ -36,6 +36,8 @@ def require_smoothable(subject: Subject) -> None:
     """
     if subject.data.kind in ("text", "tokens"):
         raise NotApplicableError("Gaussian noise can't be added to words")
+    if subject.data.kind == "graphs":
+        raise NotApplicableError("Gaussian noise can't be added to edges")
     if not subject.has_classes:
         raise NotApplicableError(f"noise votes on one class a sample, and this is {subject.task.kind}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -32,7 +33,8 @@ from deepwright.ood import (
     run_regime,
 )
 
-_RATE = 0.05
+RATE = 0.05
+"""Of false alarms."""
 _LEAST = 20  # windows of an entity in each part
 _TAIL = 0.1
 
@@ -43,12 +45,88 @@ def check_streams(subject: Subject) -> Finding:
     Applies to forecasters of series whose entities are known, with training windows. The attack is one gradient step of
     the judged budget; the detector is the distance to the 7th nearest benign window.
     """
+    streams = attacked_streams(subject)
+    cohort, severity, setup = streams.cohort, streams.severity, streams.setup
+    profiles = cohort.profiles(severity)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        selector = EntitySelector().fit(profiles)
+    everybody = run_regime(cohort, list(cohort.train), setup).at_rate(RATE)
+    found: dict[str, Regime] = {"all entities": everybody}
+    chosen = selector.less_vulnerable_
+    advice = "keep all: all risks are equal"
+    gain = None
+    if selector.more_vulnerable_ and len(chosen) > 1:
+        found["the less vulnerable half"] = run_regime(cohort, chosen, setup).at_rate(RATE)
+        gain = cross_validate(cohort, chosen, setup, RATE)
+        advice = "train on the less vulnerable half" if gain.accepted else "keep all entities"
+    return _finding(
+        subject,
+        cohort,
+        profiles,
+        found,
+        chosen,
+        gain,
+        advice,
+        streams.eps,
+        streams.small,
+        [str(w.message) for w in said],
+    )
+
+
+@dataclass(frozen=True)
+class AttackedStreams:
+    """Entities of a subject, attacked once, and how a detector is made of them.
+
+    Attributes:
+        cohort: everybody: training windows are the earlier part, test windows the later one.
+        severity: low, normal and high by the tails of all training targets.
+        setup: a detector of windows in deviations of the training windows.
+        eps: budget of the attack, in units of the target's channel.
+        small: entities with too few windows, which are left out.
+        centre: mean of each channel of the training windows.
+        spread: deviation of each.
+    """
+
+    cohort: Cohort
+    severity: SeverityMatrix
+    setup: Setup
+    eps: float
+    small: int
+    centre: Tensor
+    spread: Tensor
+
+
+def require_streams(subject: Subject) -> str:
+    """Refuse what has no entities whose forecasts could be attacked on their own channel.
+
+    Args:
+        subject: any.
+
+    Returns:
+        the column that says whose a window is.
+
+    Raises:
+        NotApplicableError: another task, no gradients, no column.
+    """
     task = subject.task
     if not isinstance(task, Forecast) or task.channels != 1:
         raise NotApplicableError(f"only forecasts of one series are attacked so, and this is {task.kind}")
     if not subject.has_gradients:
         raise NotApplicableError("the network gives no gradients, which the attack follows")
-    column = _entities(subject)
+    return _entities(subject)
+
+
+def attacked_streams(subject: Subject) -> AttackedStreams:
+    """All entities with windows enough, one gradient step of the judged budget on each.
+
+    Args:
+        subject: see `require_streams`.
+
+    Raises:
+        NotApplicableError: see there; fewer than four entities with windows enough.
+    """
+    column = require_streams(subject)
     early, late = (_by_entity(split, column) for split in (subject.data.train, subject.data.test))
     small = [n for n in early if min(len(early[n]), len(late.get(n, ()))) < _LEAST]
     for name in small:
@@ -57,25 +135,9 @@ def check_streams(subject: Subject) -> Finding:
         raise NotApplicableError(f"{len(early)} entities have {_LEAST} training and test windows or more; 4 are needed")
     centre, scale = channel_scale(subject.data.train)
     eps = budgets(subject).judged * float(scale[0])
-    cohort = attack_parts(subject.model, SequenceFGSM(eps, 0, task=task), early, late)
-    severity = _severity(early)
-    profiles = cohort.profiles(severity)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        selector = EntitySelector().fit(profiles)
+    cohort = attack_parts(subject.model, SequenceFGSM(eps, 0, task=subject.task), early, late)
     setup = Setup(KNNDetector, view=partial(_in_deviations, centre.float(), scale.float()))
-    everybody = run_regime(cohort, list(cohort.train), setup).at_rate(_RATE)
-    found: dict[str, Regime] = {"all entities": everybody}
-    chosen = selector.less_vulnerable_
-    advice = "keep all: all risks are equal"
-    gain = None
-    if selector.more_vulnerable_ and len(chosen) > 1:
-        found["the less vulnerable half"] = run_regime(cohort, chosen, setup).at_rate(_RATE)
-        gain = cross_validate(cohort, chosen, setup, _RATE)
-        advice = "train on the less vulnerable half" if gain.accepted else "keep all entities"
-    return _finding(
-        subject, cohort, profiles, found, chosen, gain, advice, eps, len(small), [str(w.message) for w in said]
-    )
+    return AttackedStreams(cohort, _severity(early), setup, eps, len(small), centre.float(), scale.float())
 
 
 def _entities(subject: Subject) -> str:
@@ -163,7 +225,7 @@ def _finding(
         ],
         rows,
         f"By entity, under one step of {eps:.3g} on its own past; risk and harm on the training windows, the detector "
-        f"at {_RATE:.0%} false alarms over all entities",
+        f"at {RATE:.0%} false alarms over all entities",
     )
     seen, auroc = everybody.recall(), everybody.auroc()
     values: dict[str, Any] = {
@@ -191,7 +253,7 @@ def _finding(
             f"One step of {eps:.3g} on the target's own past takes the mean absolute error over {len(rows)} entities "
             f"from {np.mean(clean):.3g} to {np.mean(attacked):.3g}; worst {worst[0]} ({worst[2]:.3g} to "
             f"{worst[3]:.3g}). A detector (distance to the 7th nearest training window) sees {seen:.1%} of the "
-            f"attacked windows at {_RATE:.0%} false alarms (AUROC {auroc:.3f}).{judged}{left_out}"
+            f"attacked windows at {RATE:.0%} false alarms (AUROC {auroc:.3f}).{judged}{left_out}"
         ),
         values=values,
         rule="Not graded: how far off a forecast may be is yours to say (a gate on streams.attacked_error). The attack "
@@ -204,7 +266,7 @@ def _finding(
         figures=[_figure(rows)],
         lower_is_better=("error", "attacked_error", "largest_attacked_error"),
         higher_is_better=("attacks_seen", "auroc"),
-        conditions={"budget": eps, "false alarms": _RATE},
+        conditions={"budget": eps, "false alarms": RATE},
     )
 
 

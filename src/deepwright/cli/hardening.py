@@ -11,7 +11,7 @@ from deepwright.cli.commands import Command, audited
 from deepwright.cli.words import CHECK, DISTURBED, FRESH, JSON, out, subject, tell, words
 from deepwright.core.errors import InputError
 
-_METHODS = ["smoothing", "sharpening", "adversarial-training", "trades", "corruption-training", "detector"]
+_METHODS = ["smoothing", "sharpening", "adversarial-training", "trades", "corruption-training", "detector", "roast"]
 _HEADS = ["hsfm", "dfr", "afr", "jtt", "group-dro", "last-layer"]
 _OF_PICTURES = ("psnr", "ssim", "space", "max_change", "linear", "jobs")
 

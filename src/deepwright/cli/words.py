@@ -186,7 +186,7 @@ SPLIT = click.option(
 )
 SIZE = click.option("--size", type=int, help="Resize images to this side.")
 DISTURBED = words(
-    click.option("--ood", type=PATH, help="A folder of images (or a .txt file of texts) that belong to no class."),
+    click.option("--ood", type=PATH, help="Images, texts (a .txt file) or graphs that belong to no class."),
     click.option("--eps", type=Numbers(), help="Budgets of the robustness curve (4/255,8/255)."),
     click.option("--substitutions", type=PATH, help="Of texts: a file with lines word,candidate,candidate, or JSON."),
     click.option("--attack-limit", type=int, help="Attack at most so many samples."),
@@ -233,7 +233,7 @@ def subject(
         click.option(
             "--data",
             help="A name of `deepwright list data`, a folder or zip of images (of classes, with masks, with COCO, VOC "
-            f"or YOLO boxes), .npz, .csv{' or .parquet' if trains else ', .parquet, or texts'}.",
+            f"or YOLO boxes), .npz, .csv{' or .parquet' if trains else ', .parquet, texts, or graphs in TU format'}.",
         ),
         DATA_ROOT,
         click.option("--weights", type=PATH, help="safetensors, an index, .ckpt or .pt for package.module:factory."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,25 @@ def read_tu(path: Path | str, name: str | None = None, *, node_labels: bool = Tr
     )
     warn_one_way(packed)
     return replace(packed, classes=tuple(str(c) for c in classes))
+
+
+def is_tu(path: Path | str) -> bool:
+    """Whether a folder or a zip file holds a data set in TU format.
+
+    Args:
+        path: any.
+    """
+    path = Path(path)
+    if path.is_dir():
+        names = [file.name for file in path.glob("*.txt")]
+    elif path.suffix == ".zip" and zipfile.is_zipfile(path):
+        with open_zip(path) as opened:
+            names = [Path(m).name for m in opened.namelist()]
+    else:
+        return False
+    return any(
+        f"{name.removesuffix('_A.txt')}_graph_indicator.txt" in names for name in names if name.endswith("_A.txt")
+    )
 
 
 def _in_folder(folder: Path) -> Mapping[str, Path | bytes]:

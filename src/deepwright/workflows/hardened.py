@@ -16,6 +16,9 @@ from deepwright.checks import Subject, run_check
 from deepwright.checks.monitor import RATE, measured_monitor, require_monitorable
 from deepwright.checks.preemptive import measured_preemptive, require_pictures, usual_strength
 from deepwright.checks.smoothing import SIGMA, check_smoothing, require_smoothable
+from deepwright.checks.stream_guards import measured_stream_guard
+from deepwright.checks.streams import RATE as STREAM_RATE
+from deepwright.checks.streams import require_streams
 from deepwright.core.copies import copied
 from deepwright.core.devices import device_of
 from deepwright.core.errors import InputError
@@ -102,6 +105,20 @@ def detector(subject: Subject, recipe: Recipe) -> Hardened:
     return Hardened(model, [found.without], [found.beside], notes=notes, program=model.program())
 
 
+def roast(subject: Subject, recipe: Recipe) -> Hardened:
+    """Put a detector of windows in front of a forecaster, trained on the entities that it is best trained on.
+
+    Args:
+        subject: a forecaster of series whose entities are known.
+        recipe: the strength is the rate of false alarms, 0.05 by default; the network isn't trained.
+    """
+    rate = STREAM_RATE if recipe.strength is None else recipe.strength
+    recipe.say(f"whom to train a detector on, for {rate:.1%} false alarms, and an attacker who knows it")
+    found = measured_stream_guard(subject, rate)
+    notes = [*found.notes, f"the detector holds windows of {', '.join(map(str, found.kept))}"]
+    return Hardened(found.watched, [found.without], [found.beside], notes=notes, program=found.watched.program())
+
+
 @dataclass(frozen=True)
 class Method:
     """A way to harden a network.
@@ -117,6 +134,10 @@ class Method:
     listens: tuple[str, ...] = ("strength",)
 
 
+def _has_streams(subject: Subject) -> None:
+    require_streams(subject)
+
+
 METHODS = {
     "smoothing": Method(require_smoothable, smoothing),
     "sharpening": Method(require_pictures, sharpening),
@@ -124,6 +145,7 @@ METHODS = {
     "trades": Method(require_probabilities, trades, ("strength", "steps", "beta", "norm", "warm_up")),
     "corruption-training": Method(require_corruptible, corruption_training, ("held_out", "mixing")),
     "detector": Method(require_monitorable, detector),
+    "roast": Method(_has_streams, roast),
     **{name: Method(require_grouped, run, ("groups",)) for name, run in head_methods().items()},
 }
 """Name -> the method; one more needs two functions and a row."""

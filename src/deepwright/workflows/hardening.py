@@ -48,11 +48,12 @@ class HardenOptions(SubjectOptions):
     """Which network is hardened, how, and where the files go. A mixed precision is that of the training.
 
     Attributes:
-        method: "smoothing", "sharpening", "adversarial-training", "trades", "corruption-training" or "detector"; or
+        method: "smoothing", "sharpening", "adversarial-training", "trades", "corruption-training", "detector" or
+            "roast"; or
             another last layer by "hsfm", "dfr", "afr", "jtt", "group-dro" or "last-layer" (see `deepwright.shift`).
         epochs: of the method's training; its own number by default, 0 for none.
         strength: of smoothing the deviation of the noise, of sharpening its strength, of adversarial training and
-            TRADES the budget, of the detector the rate of false alarms; the method's own by default.
+            TRADES the budget, of the detector and of roast the rate of false alarms; the method's own by default.
         steps: of adversarial training and TRADES: of the search for each worst input; 7 and 10 by default, 1 for the
             fast way, which is watched for overfitting to its own attack.
         beta: of TRADES, what steady answers are worth; 6 by default, 0 for plain training.
@@ -65,7 +66,7 @@ class HardenOptions(SubjectOptions):
         groups: of last layers: the column whose values, with the class, make the groups, or a .csv with the columns
             "file" and another one. Without a network and data, both are pairs of digits whose upper one misleads.
         checks: of the audits; accuracy, calibration, robustness and corruptions by default, of last layers accuracy,
-            calibration and groups.
+            calibration and groups, of roast accuracy.
         out: folder of the files, and of what an interrupted run goes on from.
         fresh: forget what an interrupted run left.
 
@@ -95,7 +96,7 @@ class HardenOptions(SubjectOptions):
         require_positive(**said(strength=self.strength))
         if self.method in HEADS and self.epochs:
             raise InputError("epochs", given=self.epochs, expected="none: the network isn't trained")
-        if self.method == "detector":
+        if self.method in ("detector", "roast"):
             if self.epochs:
                 raise InputError("epochs", given=self.epochs, expected="none: a detector is fitted in one pass")
             require_within(0.0, 1.0, ends="()", **said(strength=self.strength))
@@ -177,7 +178,9 @@ def harden(options: HardenOptions = HardenOptions(), *, say: Say = quiet) -> Har
         METHODS[options.method].require(subject)
     except NotApplicableError as error:
         raise InputError(options.method, given=error.why, expected="something that it applies to") from error
-    named = HEAD_CHECKS if options.method in HEADS and options.checks is CHECKS else options.checks
+    named = options.checks
+    if options.checks is CHECKS:  # where the network's answers stay as they are, its other checks would say the same
+        named = HEAD_CHECKS if options.method in HEADS else ("accuracy",) if options.method == "roast" else CHECKS
     checks = chosen_checks(named)
     with Resume(state / "harden.pt", _identity(subject, options), kind="harden") as kept:
         kept.load()  # work on something else is refused before anything is computed

@@ -45,6 +45,7 @@ from deepwright.nets import load as load_model
 from deepwright.nets.doors import Brought, as_scores_only, in_class_order
 from deepwright.nets.scores_only import declared_outputs
 from deepwright.nets.texts import Tokenized, named_tokenizer, opened_pipeline
+from deepwright.workflows.graph_files import holds_graphs, subject_of_graphs
 from deepwright.workflows.options import Say, quiet, require_choice, require_place, require_several, said
 from deepwright.workflows.precision import placed
 from deepwright.workflows.tasks import task_of, word_for
@@ -66,7 +67,8 @@ class SubjectOptions:
             estimator or a function of arrays that gives scores, or a ready `Subject` (which has its data with it).
             None is `resnet8-mnist`, or an MLP that is trained on the table where `data` is one.
         data: a name of `deepwright list data`, an image folder or zip (of classes, of label maps, or with boxes in
-            COCO, VOC or YOLO form), an .npz, a .csv or .parquet, a folder of Hugging Face's `datasets`, or a `Data`.
+            COCO, VOC or YOLO form), an .npz, a .csv or .parquet, a folder of Hugging Face's `datasets`, a folder or
+            zip of graphs in TU format, or a `Data`.
             The model's own by default.
         data_root: folder of the real data sets; the environment's DEEPWRIGHT_DATA by default.
         weights: for `package.module:factory`: safetensors, an index of them, a state dict or a Lightning checkpoint.
@@ -91,7 +93,8 @@ class SubjectOptions:
         size: resize images to this side.
         mean: normalisation inside the model, one number or one a channel.
         std: as `mean`.
-        ood: a folder of images that belong to no class; of texts a .txt file, a text a line, or a folder of them.
+        ood: a folder of images that belong to no class; of texts a .txt file, a text a line, or a folder of them; of
+            graphs another data set in TU format.
         seed: of every draw.
         eps: budgets of the robustness curve (of texts: shares of the words); by the kind of data when None.
         attack_limit: attack at most so many samples; by the size of the pictures when None.
@@ -242,6 +245,8 @@ def build_subject(
     """
     if isinstance(options.model, Subject):
         return options.model
+    if holds_graphs(options):
+        return subject_of_graphs(options, train_limit=train_limit, trains=trains, fields_of=SubjectOptions)
     data = _data(options, train_limit, trains or _tabular(options))
     if options.ood is not None:
         data = replace(data, ood={f"own {Path(options.ood).name}": _foreign(options, data)})

@@ -21,6 +21,7 @@ from deepwright.checks import (
     evaluate,
     grade_down,
     grade_up,
+    graph_subject,
     load_checks,
     read_config,
     read_findings,
@@ -31,9 +32,12 @@ from deepwright.checks import (
     subject_from_loaders,
     task_activations,
 )
+from deepwright.core.randomness import local_rng
 from deepwright.core.results import Claim, StudyResult, Table
 from deepwright.core.tasks import Binary, MultiLabel, Regression, Segmentation
 from deepwright.data import Data, Split
+from deepwright.graphs import motif_ood
+from deepwright.ood import WeightedGIN
 from deepwright.report import (
     as_card,
     as_evidence,
@@ -87,6 +91,15 @@ def table_subject(device, where="cpu", task=None, outputs=3):
 def image_subject(device, where="cpu"):
     x = uniform(60, 1, 6, 6)
     return Subject(linear(36, 3, device), data("image", x, torch.arange(60) % 3, ("a", "b", "c"), where), **LIMITS)
+
+
+def graph_logits(device, where="cpu"):
+    """A network of graphs on a device, graphs elsewhere: logits, and what the baseline says."""
+    graphs = motif_ood(0, 6)
+    with local_rng(0):
+        network = WeightedGIN(1, 4, 2).eval().to(device)
+    made = graph_subject(network, graphs.test.to(where), train=graphs.train.to(where))
+    return made.logits(), made.baseline_outputs
 
 
 def pixel_subject(device, where="cpu"):
@@ -220,6 +233,7 @@ ENTRIES = [
     Entry("audit, data on the device", on_device, tolerance=1e-3),
     Entry("Subject", subject, returns="cpu"),
     Entry("subject_from_loaders, data on the device", loaders, returns="cpu"),
+    Entry("graph_subject", graph_logits, returns="cpu", tolerance=1e-3),
     Entry("task_activations", activations),
     Entry("NearestMean", nearest),
     Entry("TrivialPredictor", trivial),

@@ -16,6 +16,7 @@ from deepwright.core.results import Figure, Table
 from deepwright.core.statistics import Interval, holm
 from deepwright.data import Split
 from deepwright.dataquality import Moved, TwoSampleTest, classifier_two_sample_test, grey, moved_columns, statistics_of
+from deepwright.graphs import STATISTICS
 
 _TAKEN = 1000  # samples of each set
 _LEAST = 50
@@ -27,7 +28,7 @@ _BARS, _ROWS, _NAMED = 12, 30, 5  # columns that are shown: drawn, listed and na
 def check_drift(subject: Subject) -> Finding:
     """Can a classifier tell the test samples from the reference (or training) samples, and what moved?
 
-    Applies to every task, with a reference or a training part.
+    Applies to every task, with a reference or a training part; graphs are compared by their statistics.
     """
     given = subject.reference is not None
     before = subject.reference if subject.reference is not None else subject.data.train
@@ -76,6 +77,8 @@ def _columns(subject: Subject, split: Split, *, raw: bool) -> dict[str, Any]:
         return dict(columns_as_given(subject, split))
     if are_pictures(split):
         return dict(statistics_of(split.batches(500).inputs))
+    if subject.data.kind == "graphs":  # the samples themselves are mere numbers of graphs
+        return {k: torch.as_tensor(split.columns[k]) for k in STATISTICS}
     return {k: v for k, v in attributes_of(subject, split, labels=False).items() if k not in split.columns}
 
 

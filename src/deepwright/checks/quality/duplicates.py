@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from deepwright.checks.findings.finding import Finding, NotApplicableError, grade_down
 from deepwright.checks.quality.samples import SHOWN, are_pictures, floats_of, name_of
+from deepwright.checks.subjects.graphs import GraphNetwork, graph_colours
 from deepwright.checks.subjects.subject import PARTS, Subject
 from deepwright.core.pictures import Strip, strips
 from deepwright.core.results import Figure, Table
@@ -82,8 +83,17 @@ def _fingerprints(subject: Subject, splits: dict[str, Split]) -> Fingerprints:
         return text_fingerprints([text for split in splits.values() for text in to_texts(split.x)], subject.seed)
     if subject.data.kind == "tokens":  # equal is what is equal token by token
         return row_fingerprints(joined_tokens([split.x for split in splits.values()]).double(), subject.seed)
+    if subject.data.kind == "graphs":
+        return row_fingerprints(_colours(subject, splits), subject.seed)
     rows = torch.cat([floats_of(split) for split in splits.values() if len(split)])
     return row_fingerprints(rows, subject.seed)
+
+
+def _colours(subject: Subject, splits: dict[str, Split]) -> Tensor:
+    """Graphs as rows that are equal where Weisfeiler-Lehman colours of their nodes are: of the same graph they are."""
+    model = cast(GraphNetwork, subject.model)
+    graphs = model.graphs[torch.cat([split.x for split in splits.values()]).flatten()].to("cpu")
+    return graph_colours(graphs)
 
 
 def _can_be_near(subject: Subject) -> bool:

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from deepwright.checks.subjects.graphs import as_statistics
 from deepwright.checks.subjects.texts import as_bags, bags, has_words
 from deepwright.core.randomness import generator
 from deepwright.data import Data, Split
@@ -76,6 +77,8 @@ def fit_simple_models(data: Data, seed: int = 0) -> SimpleModels:
     """
     if data.kind in ("text", "tokens"):
         data = as_bags(data)
+    if data.kind == "graphs":
+        data = as_statistics(data)
     train, validation = data.train.take(MOST, seed), data.validation.take(MOST // 4, seed)
     rows = stratified_order(data.test.y, seed)[:MOST].sort().values
     test = data.test.where(rows)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from deepwright.checks.findings.finding import NotApplicableError
 from deepwright.checks.subjects.baselines import NearestMean, TrivialPredictor, repeats_history
+from deepwright.checks.subjects.graphs import GraphNetwork, OnStatistics, all_statistics, statistics_rows
 from deepwright.checks.subjects.reader import read_by
 from deepwright.checks.subjects.simple_models import SimpleModels, fit_simple_models
 from deepwright.checks.subjects.texts import OnBags, bags, reads_texts, reads_tokens
@@ -43,7 +44,7 @@ from deepwright.nets.doors.opening import DRAWS
 from deepwright.nets.scores_only import declared_outputs, gives_labels_only, require_no_labels
 from deepwright.nets.texts import opened_pipeline
 
-KINDS = ("image", "tabular", "series", "text", "tokens")
+KINDS = ("image", "tabular", "series", "text", "tokens", "graphs")
 PARTS = ("train", "validation", "test")
 _SCORES = {
     "multi-label classification": "share of right labels",
@@ -117,7 +118,7 @@ class Subject:
             raise InputError(
                 "data", given=type(self.data).__name__, expected="a Data", hint="audit(model, loader) takes loaders"
             )
-        told_by_inputs = self.data.kind not in ("text", "tokens") and len(self.data.test)
+        told_by_inputs = self.data.kind not in ("text", "tokens", "graphs") and len(self.data.test)
         example = self.data.test.inputs(slice(0, TELLING_ROWS)) if told_by_inputs else None
         self.model, note = as_network(opened_pipeline(self.model), example)
         require_network(self.model)
@@ -218,6 +219,9 @@ class Subject:
             return
         if self.data.kind == "tokens":
             self.model = reads_tokens(self.model)
+        if self.data.kind == "graphs" and not isinstance(self.model, GraphNetwork):
+            given, hint = type(self.model).__name__, "graph_subject(network, graphs)"
+            raise InputError("network of graphs", given=given, expected="one that holds the graphs", hint=hint)
         if self.substitutions is not None:
             raise InputError("substitutions", given=f"beside {self.data.kind} data", expected="none: they are of words")
 
@@ -406,6 +410,9 @@ class Subject:
         if self.data.kind in ("text", "tokens"):
             fitted = NearestMean.fit(bags(train), self.classes)
             return OnBags(fitted, self.data.kind == "tokens").to(self.device)
+        if self.data.kind == "graphs":
+            fitted = NearestMean.fit(statistics_rows(train), self.classes)
+            return OnStatistics(fitted, all_statistics(cast(GraphNetwork, self.model).graphs)).to(self.device)
         return NearestMean.fit(train, self.classes).to(self.device)
 
     @property
@@ -429,7 +436,11 @@ class Subject:
     def baseline_name(self) -> str:
         """What the baseline is, in words."""
         if self.has_classes:
-            counts = {"text": " of word counts", "tokens": " of token counts"}.get(self.data.kind, "")
+            counts = {
+                "text": " of word counts",
+                "tokens": " of token counts",
+                "graphs": " of statistics of the graph",
+            }.get(self.data.kind, "")
             return f"nearest class mean{counts}"
         return "the last season repeated" if self.baseline_looks else "the best answer that looks at no input"
 
@@ -461,7 +472,7 @@ class Subject:
     @cached_property
     def ood(self) -> dict[str, Tensor]:
         """Inputs that belong to no class; of graphs only those that the data bring."""
-        if isinstance(self.task, GraphClassification):
+        if self.data.kind == "graphs" or isinstance(self.task, GraphClassification):
             return {name: x[: self.ood_limit] for name, x in self.data.ood.items()}
         return ood_companions(self.data, min(self.ood_limit, len(self.data.test)), self.seed)
 

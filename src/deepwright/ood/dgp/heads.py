@@ -74,12 +74,18 @@ class GraphSuite:
         num_classes: of the labels.
         detectors: see `DetectorSuite`; all of the house by default. Those that can't work on a linear head are in
             `skipped`.
+        decay: see `LinearHead`: what looks at logits depends on it.
     """
 
     def __init__(
-        self, encoder: nn.Module, num_classes: int, detectors: dict[str, Detector] | Sequence[Detector] | None = None
+        self,
+        encoder: nn.Module,
+        num_classes: int,
+        detectors: dict[str, Detector] | Sequence[Detector] | None = None,
+        decay: float = 1e-3,
     ) -> None:
-        self.encoder, self.num_classes, self.detectors = encoder, num_classes, detectors
+        require_positive(decay=decay)
+        self.encoder, self.num_classes, self.detectors, self.decay = encoder, num_classes, detectors, decay
         self.suite: DetectorSuite | None = None
 
     @property
@@ -97,7 +103,8 @@ class GraphSuite:
         packed = pack(graphs, y)
         labels = require_graph_labels(packed, self.num_classes, "GraphSuite")
         h = embed(self.encoder, packed)
-        self.suite = DetectorSuite(LinearHead(h, labels, self.num_classes), self.detectors).fit([(h, labels)])
+        head = LinearHead(h, labels, self.num_classes, self.decay)
+        self.suite = DetectorSuite(head, self.detectors).fit([(h, labels)])
         return self
 
     def score(self, graphs: Any) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.inference import evaluating
 from deepwright.core.progress import bar
 from deepwright.core.resume import Resume
+from deepwright.ood.roast.classes import class_risk, importance
 from deepwright.ood.roast.severity import MEASURES, RiskProfile, SeverityMatrix, risk_profile, roughness
 
 _BATCH = 4096
@@ -31,7 +32,7 @@ class Part:
         x: windows.
         attacked: the same, attacked.
         y: what came.
-        forecast: of `attacked`.
+        forecast: of `attacked`; of a classifier its logits.
         benign_forecast: of `x`.
         event: of each window.
     """
@@ -39,8 +40,8 @@ class Part:
     x: Float[Tensor, "n steps channels"]
     attacked: Float[Tensor, "n steps channels"]
     y: Float[Tensor, "n horizon"]
-    forecast: Float[Tensor, "n horizon"]
-    benign_forecast: Float[Tensor, "n horizon"]
+    forecast: Float[Tensor, "n outputs"]
+    benign_forecast: Float[Tensor, "n outputs"]
     event: Tensor
 
     @property
@@ -82,6 +83,27 @@ class Cohort:
             raise InputError("measure", given=repr(measure), expected=expected)
         return {
             name: risk_profile(part.y, part.forecast, severity, measure, part.event)
+            for name, part in self.train.items()
+        }
+
+    def class_profiles(self, weights: Tensor | None = None) -> dict[Any, RiskProfile]:
+        """Each entity's risk on its earlier part, where the network gives logits of classes.
+
+        Args:
+            weights: of the channels; `importance` of what the network says of everybody under attack by default.
+
+        Raises:
+            InputError: outputs of one column, one class for all windows.
+        """
+        parts = self.train.values()
+        if any(part.forecast.ndim != 2 or part.forecast.shape[1] < 2 for part in parts):
+            shape = tuple(next(iter(parts)).forecast.shape)
+            raise InputError("outputs", given=f"shape {shape}", expected="logits (N, classes) of two or more")
+        if weights is None:
+            said = torch.cat([part.forecast.argmax(1) for part in parts])
+            weights = importance(torch.cat([part.x for part in parts]), said)
+        return {
+            name: class_risk(part.x, part.attacked, part.benign_forecast.argmax(1), part.forecast.argmax(1), weights)
             for name, part in self.train.items()
         }
 

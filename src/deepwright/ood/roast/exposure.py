@@ -11,13 +11,38 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from deepwright.core.errors import InputError
 from deepwright.core.randomness import derive_seed
-from deepwright.core.requirements import require_whole, require_within
+from deepwright.core.requirements import require_number, require_whole, require_within
 
 MODES = ("labeled", "mixed")
+
+
+class ExposureLoss(nn.Module):
+    """mean over pairs of softplus(margin - (s_attacked - s_benign)): attacked windows shall score higher by a margin.
+
+    Args:
+        margin: by which.
+    """
+
+    def __init__(self, margin: float = 1.0) -> None:
+        super().__init__()
+        require_number(0, margin=margin)
+        self.margin = margin
+
+    def forward(self, benign: Float[Tensor, " n"], attacked: Float[Tensor, " m"]) -> Float[Tensor, ""]:
+        """The loss; 0 without a pair.
+
+        Args:
+            benign: scores, larger for stranger.
+            attacked: scores of attacked windows.
+        """
+        if not len(benign) or not len(attacked):
+            return (benign.sum() + attacked.sum()) * 0
+        return softplus(self.margin - (attacked[:, None] - benign[None, :])).mean()
 
 
 @dataclass(frozen=True)

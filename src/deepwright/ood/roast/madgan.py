@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from deepwright.core.errors import InputError
 from deepwright.core.progress import bar
 from deepwright.core.randomness import derive_seed, local_rng
-from deepwright.core.requirements import require_positive, require_whole, require_within
+from deepwright.core.requirements import require_number, require_positive, require_whole, require_within
 from deepwright.ood.metrics import auroc
+from deepwright.ood.roast.exposure import ExposureLoss
 from deepwright.ood.roast.windowed import WindowDetector
 
 SCORES = ("d", "dr")
@@ -50,8 +51,8 @@ class MADGANDetector(WindowDetector):
     """1 - mean over steps of D(x), or with "dr" a mean of that and of how far the generator comes to the window.
 
     The discriminator is trained by SGD, the generator by Adam and `g_rounds` times as often. Windows are scaled to
-    [-1, 1] by the range of the benign ones. Where attacked windows are given with `fit`, they aren't trained on: the
-    epoch with the best AUROC against half of them is kept; the last one otherwise, as the authors do.
+    [-1, 1] by the range of the benign ones. Where attacked windows are given with `fit`, the epoch with the best AUROC
+    against half of them is kept; the last one otherwise, as the authors do. None is trained on but by `exposure`.
 
     Args:
         hidden: width of both networks.
@@ -63,6 +64,8 @@ class MADGANDetector(WindowDetector):
         g_rounds: of the generator for one of the discriminator.
         score: "d" or "dr".
         share: of the discriminator's doubt in "dr".
+        exposure: weight in the discriminator's loss of `ExposureLoss` between its doubts, as logits, of benign windows
+            and of the other half of the attacked ones; 0 leaves it out.
         inversion_steps: by which "dr" looks for the noise of a window.
         device: where it is trained.
         seed: of weights, noise and order.
@@ -79,6 +82,7 @@ class MADGANDetector(WindowDetector):
         g_rounds: int = 3,
         score: str = "d",
         share: float = 0.5,
+        exposure: float = 0.0,
         inversion_steps: int = 50,
         device: str | torch.device = "cpu",
         seed: int = 0,
@@ -88,11 +92,13 @@ class MADGANDetector(WindowDetector):
         require_whole(1, inversion_steps=inversion_steps)
         require_whole(0, seed=seed)
         require_positive(d_lr=d_lr, g_lr=g_lr)
+        require_number(0, exposure=exposure)
         require_within(0, 1, share=share)
         if score not in SCORES:
             raise InputError("score", given=repr(score), expected="'d' or 'dr'")
         self.hidden, self.latent, self.epochs, self.batch_size = hidden, latent, epochs, batch_size
         self.d_lr, self.g_lr, self.g_rounds, self.seed = d_lr, g_lr, g_rounds, seed
+        self.exposure, self._margin = exposure, ExposureLoss()
         self.kind, self.share, self.inversion_steps, self.device = score, share, inversion_steps, torch.device(device)
         self.generator: nn.Module = nn.Identity()
         self.discriminator: nn.Module = nn.Identity()
@@ -100,7 +106,7 @@ class MADGANDetector(WindowDetector):
         self._low = self._high = torch.zeros(0)
 
     def _fit(self, benign: Tensor, attacked: Tensor | None) -> Tensor:
-        steps, channels = benign.shape[1:]
+        channels = benign.shape[2]
         self._low = benign.amin((0, 1)).to(self.device).float()
         self._high = benign.amax((0, 1)).to(self.device).float()
         x = self._in_range(benign)
@@ -112,12 +118,13 @@ class MADGANDetector(WindowDetector):
         g_step = torch.optim.Adam(self.generator.parameters(), lr=self.g_lr)
         best = -1.0
         kept: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
+        shown = None if attacked is None or not self.exposure else self._in_range(attacked[1::2])
         held = None if attacked is None or len(attacked) < 2 else self._in_range(attacked[::2])
         with bar("MAD-GAN", self.epochs) as running:
             for epoch in range(1, self.epochs + 1):
                 order = torch.randperm(len(x), generator=draws).to(self.device)
                 for rows in order.split(self.batch_size):
-                    self._round(x[rows], steps, draws, d_step, g_step)
+                    self._round(x[rows], shown, draws, d_step, g_step)
                 if held is not None:
                     area = auroc(self._doubt(x), self._doubt(held))
                     if area > best:
@@ -136,19 +143,23 @@ class MADGANDetector(WindowDetector):
     def _round(
         self,
         real: Tensor,
-        steps: int,
+        shown: Tensor | None,
         draws: torch.Generator,
         d_step: torch.optim.Optimizer,
         g_step: torch.optim.Optimizer,
     ) -> None:
         def noise() -> Tensor:
-            return torch.randn(len(real), steps, self.latent, generator=draws).to(self.device)
+            return torch.randn(len(real), real.shape[1], self.latent, generator=draws).to(self.device)
 
         with torch.no_grad():
             made = self.generator(noise())
         said, told = self.discriminator(real), self.discriminator(made)
         loss = F.binary_cross_entropy_with_logits(said, torch.ones_like(said))
         loss = loss + F.binary_cross_entropy_with_logits(told, torch.zeros_like(told))
+        if shown is not None and len(shown):
+            some = shown[torch.randperm(len(shown), generator=draws)[: len(real)].to(shown.device)]
+            doubts = (-said.mean((1, 2)), -self.discriminator(some).mean((1, 2)))
+            loss = loss + self.exposure * self._margin(*doubts)
         d_step.zero_grad()
         loss.backward()
         d_step.step()

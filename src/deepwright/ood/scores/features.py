@@ -12,6 +12,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.features import Activations
 from deepwright.core.requirements import require_whole
 from deepwright.ood.detector import Detector, require, require_classes
+from deepwright.ood.neighbours import kth_distance, rows_at_once
 
 
 def _features(acts: Activations) -> Tensor:
@@ -26,41 +27,59 @@ def _energy(acts: Activations, features: Tensor) -> Tensor:
 
 
 class KNN(Detector):
-    """Distance to the k-th nearest of the L2-normalised training features. Source: arXiv 2204.06507.
+    """Distance to the k-th nearest of the training features. Source: arXiv 2204.06507.
 
     Args:
         k: which neighbour, from 1.
+        scale: "length" compares features that are scaled to length 1, as published; "deviation" divides each dimension
+            by its standard deviation in training, for features whose length or whose narrow dimensions tell.
     """
 
     needs = frozenset({"features"})
 
-    def __init__(self, k: int = 50) -> None:
+    def __init__(self, k: int = 50, scale: str = "length") -> None:
         super().__init__()
         require_whole(1, k=k)
-        self.k = k
+        if scale not in ("length", "deviation"):
+            raise InputError("scale", given=repr(scale), expected="'length' or 'deviation'")
+        self.k, self.scale = k, scale
 
     def _fit(self, acts: Activations) -> None:
-        self.remember(bank_=F.normalize(_features(acts), dim=1))
+        self._store(_features(acts))
 
     def partial_fit(self, acts: Activations) -> Self:
         """Append to the bank."""
         if not self._has("fitted_"):
             return self.fit(acts)
-        self.remember(bank_=torch.cat([self.get_buffer("bank_"), F.normalize(_features(acts), dim=1)]))
+        self._store(_features(acts), self.get_buffer("bank_"))
         return self
 
+    def _store(self, new: Tensor, *known: Tensor) -> None:
+        if self.scale == "length":
+            self.remember(bank_=torch.cat([*known, F.normalize(new, dim=1)]))
+            return
+        bank = torch.cat([*known, new])
+        mean, std = bank.mean(0), bank.std(0, unbiased=False)
+        rounding = 10 * torch.finfo(bank.dtype).eps * mean.abs()
+        self.remember(bank_=bank, mean_=mean, std_=torch.where(std > rounding, std, torch.ones_like(std)))
+
+    def _scaled(self, h: Tensor) -> Tensor:
+        return (h - self.get_buffer("mean_")) / self.get_buffer("std_")
+
+    def _pair(self, acts: Activations) -> tuple[Tensor, Tensor]:
+        """What is scored and the bank, in one scale."""
+        bank = self.get_buffer("bank_")
+        if self.scale == "length":
+            return F.normalize(_features(acts), dim=1), bank
+        return self._scaled(_features(acts)), self._scaled(bank)
+
     def _score(self, acts: Activations) -> Tensor:
-        chunk = max(1, 20_000_000 // len(self.get_buffer("bank_")))
-        return torch.cat([self._distances(h) for h in F.normalize(_features(acts), dim=1).split(chunk)])
+        rows, bank = self._pair(acts)
+        return torch.cat([kth_distance(part, bank, self.k) for part in rows.split(rows_at_once(bank))])
 
     def graph_score(self, acts: Activations) -> Tensor:
         """All samples at once; see `Detector.graph_score`."""
-        return self._distances(F.normalize(_features(acts), dim=1))
-
-    def _distances(self, h: Tensor) -> Tensor:
-        bank = self.get_buffer("bank_")
-        nearest = (h @ bank.T).topk(min(self.k, len(bank)), dim=1).indices[:, -1]
-        return (h - bank[nearest]).norm(dim=1)  # exact difference: 2 - 2 cos loses the small ones
+        return kth_distance(*self._pair(acts), self.k)
 
 
 class ViM(Detector):

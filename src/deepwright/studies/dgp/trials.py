@@ -11,15 +11,30 @@ from torch import nn
 
 from deepwright.core.randomness import local_rng
 from deepwright.graphs import GraphBenchmark
-from deepwright.ood import DGP, LinearHead, WeightedGIN, pretrain_graphcl, pretrain_simgrace
-from deepwright.studies.dgp.arms import OURS, areas, degrees_alone, plain, ridged, scores, sets_of
+from deepwright.ood import AAGOD, DGP, LinearHead, WeightedGIN, pretrain_graphcl, pretrain_simgrace
+from deepwright.studies.dgp.arms import (
+    ALONE,
+    AMPLIFIED,
+    CLASSWISE,
+    DEGREES,
+    FIVE,
+    LONG,
+    OURS,
+    PAPER,
+    RANDOM,
+    SSD_,
+    Tried,
+    amplified,
+    by_class,
+    classes,
+    degrees_alone,
+    five_statistics,
+    plain,
+    prompted,
+    sets_of,
+    tried,
+)
 from deepwright.studies.dgp.worlds import world
-
-LONG, ALONE = 4, "DGP without distances, four times as long"
-DEGREES = "four statistics of degrees"
-MIDDLE = 1e-2
-ONLY = ""
-"""The ridge of an arm that has none."""
 
 
 def trial(
@@ -28,8 +43,9 @@ def trial(
     pretraining: str,
     epochs: int,
     n: int,
-    ridges: tuple[float, ...],
+    lrs: tuple[float, ...],
     rivals: bool = True,
+    longer: bool = True,
     root: Path | None = None,
 ) -> dict[str, Any]:
     """All arms on one benchmark, with what the prompts did to the classes.
@@ -38,10 +54,11 @@ def trial(
         name: of the benchmark.
         seed: of everything.
         pretraining: "SimGRACE" or "GraphCL".
-        epochs: of pre-training, and of the prompts.
+        epochs: of pre-training, and of the prompts; AAGOD has one pass an epoch and so twice as many.
         n: see `worlds.world`.
-        ridges: of the arms that have one, `MIDDLE` among them.
+        lrs: learning rates of all that trains on the encoder, and of GOOD-D.
         rivals: whether the arms without a ridge run.
+        longer: whether DGP also trains without distances and for longer.
         root: where the TU sets are.
     """
     graphs = world(name, seed, n, root)
@@ -49,18 +66,27 @@ def trial(
     begin = time.perf_counter()
     encoder = _encoder(graphs, pretraining, epochs, seed)
     trained = time.perf_counter() - begin
-    found: dict[str, dict[float | str, Any]] = {}
-    guards = {}
-    for ridge in ridges:
-        by_arm, guards[ridge] = ridged(encoder, graphs, sets, ridge, epochs, seed)
-        for arm, area in by_arm.items():
-            found.setdefault(arm, {})[ridge] = area
-    alone = _alone(encoder, graphs, epochs, seed)
-    found[ALONE] = {ONLY: areas(scores(alone, sets))}
-    found[DEGREES] = {ONLY: areas(degrees_alone(graphs, sets))}
+    found: dict[str, Tried] = {OURS: [], PAPER: [], AMPLIFIED: []}
+    views = {}
+    number = classes(graphs)
+    for lr in lrs:
+        guard = DGP(encoder, number, epochs=epochs, seed=seed, lr=lr).fit(graphs.train)
+        views.setdefault(OURS, _views(guard, graphs))
+        ours, paper, found[SSD_] = prompted(guard, graphs, sets, lr=lr)
+        found[OURS] += ours
+        found[PAPER] += paper
+        louder = AAGOD(encoder, epochs=2 * epochs, seed=seed, lr=lr).fit(graphs.train)
+        found[AMPLIFIED] += amplified(louder, graphs, sets, lr=lr)
+    untrained = DGP(encoder, number, epochs=0, seed=seed).fit(graphs.train)
+    found[RANDOM] = prompted(untrained, graphs, sets)[0]
+    if longer:
+        alone = DGP(encoder, number, alpha=(0.0, 0.0), epochs=LONG * epochs, seed=seed).fit(graphs.train)
+        views[ALONE] = _views(alone, graphs)
+        found[ALONE] = prompted(alone, graphs, sets)[0]
+    found |= {CLASSWISE: by_class(encoder, graphs, sets), FIVE: five_statistics(graphs, sets)}
+    found[DEGREES] = [tried(degrees_alone(graphs, sets))]
     if rivals:
-        found |= {arm: {ONLY: area} for arm, area in plain(encoder, graphs, sets, 4 * epochs, seed).items()}
-    views = {OURS: _views(guards[MIDDLE], graphs), ALONE: _views(alone, graphs)}
+        found |= plain(encoder, graphs, sets, 4 * epochs, lrs, seed)
     return {"auroc": found, "views": views, "pre-training": trained, "graphs": len(graphs.train)}
 
 
@@ -69,12 +95,6 @@ def _encoder(graphs: GraphBenchmark, pretraining: str, epochs: int, seed: int) -
         encoder = WeightedGIN(graphs.train.x.shape[1])
     pretrain = pretrain_simgrace if pretraining == "SimGRACE" else pretrain_graphcl
     return pretrain(encoder, graphs.train, epochs=epochs, seed=seed)
-
-
-def _alone(encoder: nn.Module, graphs: GraphBenchmark, epochs: int, seed: int) -> DGP:
-    assert graphs.train.y is not None
-    classes = int(graphs.train.y.max()) + 1
-    return DGP(encoder, classes, alpha=(0.0, 0.0), epochs=LONG * epochs, seed=seed).fit(graphs.train)
 
 
 def _views(guard: DGP, graphs: GraphBenchmark) -> dict[str, dict[str, float]]:
