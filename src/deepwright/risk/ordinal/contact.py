@@ -112,7 +112,7 @@ class ContactNeighborLoss(SpatialTerm):
     def of_logits(self, z: Tensor, valid: Tensor | None) -> Tensor:
         """The mean over the axes, with its slopes."""
         axes = [axis for axis in range(2, z.ndim) if z.shape[axis] > 1]
-        if not self.pairs or not axes:
+        if not self.pairs or not axes or not len(z):
             return z.sum() * 0
         shares = {axis: 1 / (_neighbours(z, valid, axis)[0] * len(axes) * self.pairs) for axis in axes}
         return of_softmax(z, partial(self._sloped, valid=valid, shares=shares))

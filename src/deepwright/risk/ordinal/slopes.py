@@ -35,7 +35,8 @@ def of_softmax(z: Tensor, sloped: Sloped) -> Tensor:
 def _both(z: Tensor, sloped: Sloped, rows: slice) -> tuple[Tensor, Tensor]:
     p = z[rows].softmax(1)
     value, slopes = sloped(p, rows)
-    return value, p * (slopes - (p * slopes).sum(1, keepdim=True))
+    mean = (p * slopes).sum(1, keepdim=True)
+    return value, (slopes - mean) * p if torch.is_grad_enabled() else slopes.sub_(mean).mul_(p)
 
 
 def _parts(z: Tensor) -> Iterator[slice]:

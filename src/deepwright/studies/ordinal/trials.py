@@ -189,7 +189,7 @@ def judged(net: nn.Module, x: Tensor, y: Tensor, order: ClassOrder) -> dict[str,
         share.update(p, valid)
         found[key] = float(share.compute())
     containment = ContainmentViolation(order, border=x.shape[1] == 1)
-    containment.update(ways["argmax"])
+    containment.update(ways["argmax"], valid)
     found["violations"] = float(containment.compute().nan_to_num(0.0))
     regions = containment.regions().values()
     found["extra parts"] = sum(v["extra"] for v in regions if not math.isnan(v["extra"])) / len(regions)
