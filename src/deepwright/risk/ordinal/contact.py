@@ -119,19 +119,20 @@ class ContactNeighborLoss(SpatialTerm):
 
     def _sloped(
         self, p: Tensor, rows: slice, valid: Tensor | None, shares: dict[int, Tensor | float]
-    ) -> tuple[Tensor, Tensor]:
-        """Half of P . A (sum of neighbours' P), as each pair is met from both ends, and its slopes, twice as large."""
+    ) -> tuple[None, Tensor]:
+        """The slopes A (sum of neighbours' P); a pair is met from both ends, so that P . slopes is twice the term."""
         counted = None if valid is None else valid[rows, None].to(p)
         seen = p if counted is None else p * counted
         around = torch.zeros_like(seen)
+        first = next(iter(shares.values()))
         for axis, share in shares.items():
             length = p.shape[axis] - 1
-            weighed = seen * share
+            alike = share is first or (isinstance(share, float) and share == first)
+            weighed = seen if alike else seen * (share / first)
             around.narrow(axis, 0, length).add_(weighed.narrow(axis, 1, length))
             around.narrow(axis, 1, length).add_(weighed.narrow(axis, 0, length))
-        slopes = (self.table.to(p) @ around.flatten(2)).view_as(p)
-        slopes = slopes if counted is None else slopes * counted
-        return (p * slopes).sum() / 2, slopes
+        slopes = ((self.table.to(p) * first) @ around.flatten(2)).view_as(p)
+        return None, slopes if counted is None else slopes * counted
 
 
 class TotalVariationLoss(SpatialTerm):

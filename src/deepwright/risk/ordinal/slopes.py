@@ -8,8 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Sloped = Callable[[Tensor, slice], tuple[Tensor, Tensor]]
-"""Of some rows' probabilities (n, K, *positions) a value and its slopes, all in operations that autograd knows."""
+Sloped = Callable[[Tensor, slice], tuple[Tensor | None, Tensor]]
+"""Of some rows' probabilities (n, K, *positions) a value and its slopes, all in operations that autograd knows.
+
+Without a value it is half of the sum of probabilities times slopes, as of any form of the second degree.
+"""
 
 _IN_CACHE = 2**18  # numbers that are worked on at once on a CPU: its second cache holds a few such arrays
 
@@ -27,7 +30,9 @@ def of_softmax(z: Tensor, sloped: Sloped) -> Tensor:
             (n, *positions) of which each depends on that position's probabilities only; and its slopes.
     """
     if torch.compiler.is_compiling() or not (torch.is_grad_enabled() and z.requires_grad):
-        return sloped(z.softmax(1), slice(None))[0]
+        p = z.softmax(1)
+        found, slopes = sloped(p, slice(None))
+        return (p * slopes).sum() / 2 if found is None else found
     value: Tensor = _Sloped.apply(z, sloped)[0]
     return value
 
@@ -36,6 +41,7 @@ def _both(z: Tensor, sloped: Sloped, rows: slice) -> tuple[Tensor, Tensor]:
     p = z[rows].softmax(1)
     value, slopes = sloped(p, rows)
     mean = (p * slopes).sum(1, keepdim=True)
+    value = mean.sum() / 2 if value is None else value
     return value, (slopes - mean) * p if torch.is_grad_enabled() else slopes.sub_(mean).mul_(p)
 
 

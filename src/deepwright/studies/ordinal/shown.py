@@ -168,11 +168,11 @@ def summary(found: Found) -> str:
 
     ce, ten, thirty = found.at(CE), found.at(CSNP, 10.0), found.at(CSNP, 30.0)
     said = (
-        f"Of the neighbours that differ on layers of 48 x 48, a U-Net of cross-entropy puts a share of {rate(ce)} against the order (macro "
-        f"Dice {dice(ce)}); reading its labels by the median class leaves {rate(ce, 'median')} (Dice "
-        f"{dice(ce, 'median')}), the contact term with weight 10 {rate(ten)} ({dice(ten)}) and with weight 30 "
-        f"{rate(thirty)} ({dice(thirty)}), and repairing the labels afterwards {rate(ce, 'icm')} "
-        f"({dice(ce, 'icm')})."
+        "Of the neighbours that differ on layers of 48 x 48, a U-Net of cross-entropy puts a share of "
+        f"{rate(ce)} against the order (macro Dice {dice(ce)}); reading its labels by the median class leaves "
+        f"{rate(ce, 'median')} (Dice {dice(ce, 'median')}), the contact term with weight 10 {rate(ten)} "
+        f"({dice(ten)}) and with weight 30 {rate(thirty)} ({dice(thirty)}), and repairing the labels afterwards "
+        f"{rate(ce, 'icm')} ({dice(ce, 'icm')})."
     )
     if found.camvid is not None:
         plain, ours = found.camvid[CE], found.camvid[CSNP]
