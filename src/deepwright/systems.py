@@ -179,10 +179,10 @@ SYSTEMS: tuple[System, ...] = (
         (
             *("HSFM", "hypergradient", "edit_report", "DFR", "AFR", "JTT", "GroupDRO", "CVaRDRO", "LastLayerRetrain"),
             *("GroupDROLoss", "JTTSampler", "compare_heads", "replace_head", "extract_features", "group_metrics"),
-            *("make_groups", "discover_groups"),
+            *("make_groups", "discover_groups", "fit_together"),
         ),
         "hsfm",
-        missing="sweeps by vmap; the paper's photographs and CLIP embeddings, which need downloads",
+        missing="the paper's photographs and CLIP embeddings, which need downloads",
     ),
     System(
         "model-surgery",

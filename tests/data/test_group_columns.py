@@ -11,6 +11,7 @@ from PIL import Image
 from deepwright.core.errors import InputError
 from deepwright.data import (
     gaussian_spurious,
+    load,
     load_celeba,
     load_features,
     load_metashift,
@@ -200,3 +201,11 @@ def test_no_digit_of_dominoes_crosses_splits():
     assert not seen[1] & seen[2]
     with pytest.raises(InputError, match="four different"):
         mnist_dominoes(core=(3, 0))
+
+
+@pytest.mark.parametrize("name", ["gaussian-spurious", "mnist-dominoes"])
+def test_data_with_a_shortcut_are_in_the_catalogue(name):
+    data = load(name, limit=200, train_limit=300)
+    attribute = np.asarray(data.train.columns["attribute"]).astype(int)
+    assert (len(data.train), len(data.test)) == (300, 200)
+    assert float((attribute == data.train.y.numpy()).mean()) > 0.9

@@ -11,7 +11,7 @@ from torch import nn
 from deepwright import InputError
 from deepwright.checks import Subject, run_check
 from deepwright.checks.quality.groups import check_groups
-from deepwright.checks.quality.shortcuts import _probe, attribute_of, head_rows
+from deepwright.checks.quality.shortcuts import _change_of_least, _probe, attribute_of, head_rows
 from deepwright.data import Data, gaussian_spurious
 from deepwright.nets import load_exported
 from deepwright.workflows import HardenOptions, harden
@@ -90,8 +90,38 @@ def test_a_probe_that_never_ran_is_not_reported():
     known = attribute_of(subject, "attribute")
     rows = head_rows(subject, known)
     one = tuple(part[rows.validation[2] % 2 == 1] for part in rows.validation)
-    assert _probe(subject, known, replace(rows, validation=one))[0] is None
-    assert _probe(subject, known, rows)[0].value > 0.95
+    assert _probe(subject, known, replace(rows, validation=one)) is None
+    assert _probe(subject, known, rows).value > 0.95
+
+
+def test_the_headroom_has_an_interval_and_a_rare_value_that_is_encoded_reads_as_encoded():
+    found = run_check("groups", check_groups, Subject(network(), DATA, groups="attribute"))
+    gain = found.values["headroom"]
+    assert 0 < gain.low < gain.value < gain.high
+    groups = torch.arange(4).repeat_interleave(40)
+    rng = torch.Generator().manual_seed(0)
+    above = 0
+    for seed in range(20):  # two heads that are alike: right by chance, each on its own
+        before, after = (torch.rand(160, generator=rng) < 0.8 for _ in range(2))
+        above += _change_of_least(before, after, groups, seed).low > 0
+    assert above <= 2
+    same = _change_of_least(before, before, groups, 0)
+    assert (same.low, same.value, same.high) == (0, 0, 0)
+    rare = gaussian_spurious(1, d=10, p_train=0.5, p_val=0.5, n=(800, 500, 900)).data
+    parts = [part.where(_mostly(part, 0.06)) for part in (rare.train, rare.validation, rare.test)]
+    said = run_check("groups", check_groups, Subject(network(), replace_parts(rare, parts), groups="attribute"))
+    assert said.number("attribute_probe") > 0.8  # the most frequent value alone would have 0.5
+
+
+def _mostly(split, share):
+    """Rows of which so many have attribute 1, each class alike."""
+    attribute = torch.as_tensor(split.columns["attribute"])
+    some = (attribute == 1).nonzero().flatten()
+    return torch.cat([(attribute == 0).nonzero().flatten(), some[: int(share * len(attribute))]])
+
+
+def replace_parts(data, parts):
+    return replace(data, train=parts[0], validation=parts[1], test=parts[2])
 
 
 @pytest.mark.parametrize("method", ["hsfm", *(pytest.param(m, marks=pytest.mark.slow) for m in HEADS if m != "hsfm")])

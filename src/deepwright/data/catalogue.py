@@ -32,6 +32,7 @@ from deepwright.data.named.cifar import load_cifar10
 from deepwright.data.named.embedded import DIGITS, load_breast_cancer, load_digits, load_mnist
 from deepwright.data.named.imagenet import imagenet_classes, load_imagenet_sample
 from deepwright.data.named.sentences import load_sentences
+from deepwright.data.named.spurious import gaussian_spurious, mnist_dominoes
 from deepwright.data.named.synthetic import load_confident_error, load_texture_waves
 
 
@@ -72,6 +73,8 @@ ENTRIES = (
     Entry("confident-error", "tabular", "synthetic: a hidden subgroup with the reversed mechanism", False),
     Entry("nested-anatomy", "segmentation", "synthetic: layers inside one another, 48 x 48, grey; 4 classes", False),
     Entry("texture-waves", "image", "synthetic: waves of eight kinds in 1/f noise, 32 x 32, grey", False),
+    Entry("gaussian-spurious", "tabular", 'synthetic: 64 features, one a shortcut; column "attribute"', False),
+    Entry("mnist-dominoes", "image", 'pairs of digits, 56 x 28; the upper one, "attribute", is a shortcut', False),
     Entry("sentences", "text", "1,500 sentences from templates: praise or blame, with a known answer", False),
 )
 
@@ -379,5 +382,7 @@ def _named(
         "confident-error": lambda: load_confident_error(seed),
         "texture-waves": lambda: load_texture_waves(seed),
         "nested-anatomy": lambda: load_nested_anatomy(seed),
+        "gaussian-spurious": lambda: gaussian_spurious(seed).data,
+        "mnist-dominoes": lambda: mnist_dominoes(seed),
     }
     return loaders[name]()

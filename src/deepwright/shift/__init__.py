@@ -16,7 +16,7 @@ Example:
 from deepwright.shift.comparison import ALL, HeadComparison, compare_heads
 from deepwright.shift.features import Features, extract_features, replace_head
 from deepwright.shift.groups import GroupMetrics, discover_groups, group_metrics, make_groups
-from deepwright.shift.hsfm import HSFM, EditReport, Epoch, edit_report, hard_set, hypergradient
+from deepwright.shift.hsfm import HSFM, EditReport, Epoch, edit_report, fit_together, hard_set, hypergradient
 from deepwright.shift.last_layer import (
     AFR,
     DFR,
@@ -55,6 +55,7 @@ __all__ = [
     "discover_groups",
     "edit_report",
     "extract_features",
+    "fit_together",
     "group_metrics",
     "hard_set",
     "hypergradient",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -38,7 +39,7 @@ class LabelUse:
 class HeadMethod:
     """A way to a new last layer: `fit`, then `head_`.
 
-    A method of its own implements `solve`, which gets standardised rows.
+    A method of its own implements `solve`, which gets standardised rows, or `resumed`, where it can be interrupted.
 
     Attributes:
         head_: `nn.Linear` on raw features.
@@ -48,6 +49,8 @@ class HeadMethod:
 
     needs_groups: bool = False
     select: str = "worst_class"
+    standard: bool = True
+    """Whether rows are standardised."""
 
     head_: nn.Linear
     label_use_: LabelUse
@@ -63,6 +66,7 @@ class HeadMethod:
         *,
         train_groups: Int64[Tensor, " n"] | None = None,
         head: Any = None,
+        checkpoint: Path | str | None = None,
     ) -> Self:
         """Find a head.
 
@@ -74,21 +78,50 @@ class HeadMethod:
             val_groups: (m,) groups of one class each (`make_groups`).
             train_groups: (n,) groups of the training rows, where they are known.
             head: the network's own, `nn.Linear` or (weight, bias); fitted to the training rows where none is given.
+            checkpoint: a file that an interrupted fit goes on from; of HSFM only, as others are fitted in seconds.
 
         Returns:
             Itself; `head_` is where the training rows are.
 
         Raises:
-            InputError: see `problems.pose`; no groups for a method or a selection that needs them.
+            InputError: see `problems.pose`; no groups for a method or a selection that needs them; a checkpoint of a
+                method that writes none.
+            OtherWorkError: the checkpoint belongs to other data or options.
         """
         self.require_groups(val_groups, train_groups)
-        problem = pose(train_x, train_y, val_x, val_y, val_groups, train_groups, head)
+        problem = pose(train_x, train_y, val_x, val_y, val_groups, train_groups, head, standard=self.standard)
         self.chosen_ = {}
         with torch.no_grad():
-            found = self.solve(problem)
+            self.accept(problem, self.resumed(problem, checkpoint))
+        return self
+
+    def accept(self, problem: Problem, found: Head) -> None:
+        """Take a head on standardised rows as what was found.
+
+        Args:
+            problem: that was solved.
+            found: weight and bias.
+
+        Raises:
+            InputError: numbers that aren't finite.
+        """
+        if not all(bool(part.isfinite().all()) for part in found):
+            given = f"{type(self).__name__} with a head that isn't finite"
+            raise InputError("head", given=given, expected="smaller rates or a stronger pull")
         self.head_ = problem.scale.out_of(*found)
         self.label_use_ = self.label_use(problem)
-        return self
+
+    def resumed(self, problem: Problem, checkpoint: Path | str | None) -> Head:
+        """Weight and bias, from where an interrupted fit was.
+
+        Args:
+            problem: to solve.
+            checkpoint: a file, or None.
+        """
+        if checkpoint is not None:
+            expected = f"none: {type(self).__name__} is fitted in one go"
+            raise InputError("checkpoint", given=str(checkpoint), expected=expected)
+        return self.solve(problem)
 
     def solve(self, problem: Problem) -> Head:
         """Weight (classes, d) and bias (classes,) on standardised rows.

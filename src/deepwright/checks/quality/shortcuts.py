@@ -15,7 +15,7 @@ from deepwright.checks.quality.samples import attributes_of, column_of
 from deepwright.checks.subjects.subject import Subject
 from deepwright.core.errors import InputError
 from deepwright.core.results import Table
-from deepwright.core.statistics import Interval, wilson
+from deepwright.core.statistics import Interval, weighted_bootstrap, wilson
 from deepwright.data import Split
 from deepwright.dataquality import Grouping, grouping
 from deepwright.shift import DFR, Features, GroupMetrics, LastLayerRetrain, extract_features, group_metrics, make_groups
@@ -25,6 +25,7 @@ LEAST = 30
 _MOST_GROUPS = 60
 _TRAINED = 4000  # training samples that are looked at: they only standardise features
 _VALIDATED = 8000
+_WORTH = 0.05  # of the worst group: less is told, and no remedy
 _FEW = 10  # of a validation group: fewer tell no headroom
 
 
@@ -90,7 +91,7 @@ def shortcut_of(subject: Subject) -> ShortcutFinding:
     )
     empty = f" No test sample is in {', '.join(metrics.empty)}." if metrics.empty else ""
     part = ShortcutFinding({"worst_class_group": lowest}, words + empty, [_table(metrics)])
-    return _with_headroom(part, subject, found)
+    return _with_headroom(part, subject, found, predicted)
 
 
 def attribute_of(subject: Subject, name: str) -> Attribute:
@@ -147,7 +148,7 @@ def _table(metrics: GroupMetrics) -> Table:
     return table
 
 
-def _with_headroom(part: ShortcutFinding, subject: Subject, found: Attribute) -> ShortcutFinding:
+def _with_headroom(part: ShortcutFinding, subject: Subject, found: Attribute, predicted: Tensor) -> ShortcutFinding:
     """What a last layer with group labels would gain, and whether features tell the attribute; or why nobody knows."""
     why = why_none(subject) or ("the training samples aren't there" if not len(subject.data.train) else "")
     if why:
@@ -160,15 +161,13 @@ def _with_headroom(part: ShortcutFinding, subject: Subject, found: Attribute) ->
         part.words += f" What a better last layer could gain isn't known ({error.what})."
         return part
     x, y, groups = rows.test
-    size = len(part.tables[0].rows)
-    after = group_metrics(head.predict(x), y, groups, names=pair_names(subject, found)[:size])
-    large = after.n_per_group >= LEAST
-    gain = float(after.per_group[large].min()) - part.values["worst_class_group"].value
-    probe, usual = _probe(subject, found, rows)
+    gain = _change_of_least(predicted == y, head.predict(x) == y, groups, subject.seed)
+    probe = _probe(subject, found, rows)
     part.values["headroom"] = gain
     part.words += (
-        f" A last layer trained with group labels (DFR on validation) changes the worst group by {gain:+.1%}: that is "
-        "about what there is to gain without training the rest."
+        f" A last layer trained with group labels (DFR on validation) changes the worst group by {gain.value:+.1%} (95 "
+        f"% interval {gain.low:+.1%} to {gain.high:+.1%}): that is about what there is to gain without training the "
+        "rest."
     )
     if probe is None:
         part.words += (
@@ -177,15 +176,35 @@ def _with_headroom(part: ShortcutFinding, subject: Subject, found: Attribute) ->
     else:
         part.values["attribute_probe"] = probe
         part.words += (
-            f" A linear probe reads the attribute from the features of {probe.value:.1%} of test samples (the most "
-            f"frequent value is that of {usual:.1%})."
+            f" A linear probe reads the attribute from the features of {probe.value:.1%} of test samples, each value "
+            f"weighing the same (a guess, of {1 / len(found.names):.1%})."
         )
-    if gain > 0.05:
+    if gain.low > 0 and gain.value > _WORTH:
         part.remedy = (
             f"`deepwright harden MODEL --with dfr --groups {subject.groups}` puts such a last layer in its place "
             "(--with hsfm trains without group labels)."
         )
     return part
+
+
+def _change_of_least(before: Tensor, after: Tensor, groups: Tensor, seed: int) -> Interval:
+    """By how much the accuracy of the worst group that is large enough changes, on resamples of the same samples.
+
+    Args:
+        before: (n,) whether the network is right.
+        after: (n,) whether the new head is.
+        groups: (n,) of the samples.
+        seed: of the resamples.
+    """
+    hot = torch.nn.functional.one_hot(groups).double()
+    hot = hot[:, hot.sum(0) >= LEAST]
+    sides = torch.stack([before, after]).double()[..., None] * hot
+
+    def change(weights: Tensor) -> dict[str, Tensor]:
+        least = [((weights @ side) / (weights @ hot)).amin(1) for side in sides]
+        return {"change": least[1] - least[0]}
+
+    return weighted_bootstrap(len(groups), change, seed=seed)["change"]
 
 
 @dataclass(frozen=True)
@@ -260,21 +279,27 @@ def _features(subject: Subject, split: Split) -> Features:
         return extract_features(subject.model, split.batches(subject.batch_size), task=subject.task)
 
 
-def _probe(subject: Subject, found: Attribute, rows: HeadRows) -> tuple[Interval | None, float]:
-    """Accuracy of a linear probe of the attribute on test rows or None, and that of its most frequent value."""
+def _probe(subject: Subject, found: Attribute, rows: HeadRows) -> Interval | None:
+    """Mean over the attribute's values of a linear probe's accuracy on test rows; None where it can't be learned."""
     attributes = [part[2] % len(found.names) for part in (rows.train, rows.validation, rows.test)]
     seen = attributes[1].unique()
     number = torch.full((len(found.names),), -1).index_copy_(0, seen, torch.arange(len(seen)))
     train, validation, test = (number[part] for part in attributes)
-    usual = float(torch.bincount(attributes[2]).max()) / len(test)
     lost = len(seen) < 2 or len(train[train >= 0].unique()) < len(seen)
     if lost or bool((test < 0).any()):  # a value that validation or training lacks can't be learned there
-        return None, usual
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         known = train >= 0
         probe = LastLayerRetrain(seed=subject.seed).fit(
             rows.train[0][known], train[known], rows.validation[0], validation
         )
-    right = int((probe.predict(rows.test[0]) == test).sum())
-    return wilson(right, len(test)), usual
+    right = (probe.predict(rows.test[0]) == test).double()
+    hot = torch.nn.functional.one_hot(test).double()
+    hot = hot[:, hot.sum(0) > 0]
+
+    def balanced(weights: Tensor) -> dict[str, Tensor]:
+        return {"probe": ((weights * right) @ hot / (weights @ hot)).mean(1)}
+
+    least = int(hot.sum(0).min())
+    return weighted_bootstrap(len(test), balanced, seed=subject.seed, shares={"probe": least})["probe"]

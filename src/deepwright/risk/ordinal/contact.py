@@ -6,6 +6,7 @@ Source: R. Cruz, R. Cristino, J. S. Cardoso, "Learning Ordinality in Semantic Se
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_positive, require_whole, require_within
 from deepwright.core.tasks import ClassOrder
 from deepwright.data.imaging import distance_to
+from deepwright.risk.ordinal.slopes import of_softmax
 from deepwright.risk.ordinal.terms import checked_target, raised, require_classes, spoiled
 
 
@@ -45,9 +47,18 @@ class SpatialTerm(nn.Module):
                 raise InputError("logits", given=f"shape {tuple(z.shape)}", expected="(N, K, *positions), 1 to 3 axes")
             require_classes(self.order, z)
             if target is None:
-                return self.value(z.softmax(1), None)
+                return self.of_logits(z, None)
             _, valid, factor = checked_target(target, z, self.ignore_index)
-            return spoiled(self.value(z.softmax(1), valid), factor)
+            return spoiled(self.of_logits(z, valid), factor)
+
+    def of_logits(self, z: Tensor, valid: Tensor | None) -> Tensor:
+        """The term of logits.
+
+        Args:
+            z: (N, K, *positions).
+            valid: (N, *positions) which count; None for all.
+        """
+        return self.value(z.softmax(1), valid)
 
     def value(self, p: Tensor, valid: Tensor | None) -> Tensor:
         """The term of probabilities.
@@ -70,7 +81,7 @@ def _neighbours(p: Tensor, valid: Tensor | None, axis: int) -> tuple[Tensor | in
     if valid is None:
         return p[:, 0].narrow(axis - 1, 0, length).numel(), None
     both = valid.narrow(axis - 1, 0, length) & valid.narrow(axis - 1, 1, length)
-    return both.sum().clamp_min(1), both[:, None]
+    return both.sum().clamp_min(1).to(p), both[:, None]
 
 
 class ContactNeighborLoss(SpatialTerm):
@@ -95,24 +106,33 @@ class ContactNeighborLoss(SpatialTerm):
             raise InputError("max_distance", given=max_distance, expected="2 or more, or None")
         distance = order.distance if max_distance is None else order.distance.clamp_max(max_distance)
         table = (distance - 1).clamp_min(0)
-        self.empty = not bool((table > 0).any())
-        self.register_buffer("table", table / max(1, int((table > 0).sum())), persistent=False)
+        self.pairs = int((table > 0).sum())
+        self.register_buffer("table", table, persistent=False)
 
-    def value(self, p: Tensor, valid: Tensor | None) -> Tensor:
-        """The mean over the axes."""
-        if self.empty:
-            return p.sum() * 0
-        if valid is not None:
-            p = p * valid[:, None]
-        weighed = torch.einsum("kj,nj...->nk...", self.table.to(p), p)
-        totals = []
-        for axis in range(2, p.ndim):
+    def of_logits(self, z: Tensor, valid: Tensor | None) -> Tensor:
+        """The mean over the axes, with its slopes."""
+        axes = [axis for axis in range(2, z.ndim) if z.shape[axis] > 1]
+        if not self.pairs or not axes or not len(z):
+            return z.sum() * 0
+        shares = {axis: 1 / (_neighbours(z, valid, axis)[0] * len(axes) * self.pairs) for axis in axes}
+        return of_softmax(z, partial(self._sloped, valid=valid, shares=shares))
+
+    def _sloped(
+        self, p: Tensor, rows: slice, valid: Tensor | None, shares: dict[int, Tensor | float]
+    ) -> tuple[None, Tensor]:
+        """The slopes A (sum of neighbours' P); a pair is met from both ends, so that P . slopes is twice the term."""
+        counted = None if valid is None else valid[rows, None].to(p)
+        seen = p if counted is None else p * counted
+        around = torch.zeros_like(seen)
+        first = next(iter(shares.values()))
+        for axis, share in shares.items():
             length = p.shape[axis] - 1
-            if length < 1:
-                continue
-            count, _ = _neighbours(p, valid, axis)
-            totals.append((p.narrow(axis, 0, length) * weighed.narrow(axis, 1, length)).sum() / count)
-        return _over_axes(p, totals)
+            alike = share is first or (isinstance(share, float) and share == first)
+            weighed = seen if alike else seen * (share / first)
+            around.narrow(axis, 0, length).add_(weighed.narrow(axis, 1, length))
+            around.narrow(axis, 1, length).add_(weighed.narrow(axis, 0, length))
+        slopes = ((self.table.to(p) * first) @ around.flatten(2)).view_as(p)
+        return None, slopes if counted is None else slopes * counted
 
 
 class TotalVariationLoss(SpatialTerm):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -167,16 +165,3 @@ def require_classes(order: ClassOrder | None, logits: Tensor) -> None:
     if order is not None and logits.shape[1] != order.classes:
         given = f"{logits.shape[1]} columns, an order of {order.classes} classes: {order.text}"
         raise InputError("logits", given=given, expected="one column a class")
-
-
-def at(columns: Sequence[Tensor], index: Tensor) -> Tensor:
-    """The probability of each position's class; 0 where there is no such class.
-
-    Args:
-        columns: K of (N, *positions).
-        index: (N, *positions), possibly -1 or K.
-    """
-    found = torch.zeros_like(columns[0])
-    for k, column in enumerate(columns):
-        found = torch.where(index == k, column, found)
-    return found

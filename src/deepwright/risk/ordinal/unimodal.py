@@ -7,13 +7,16 @@ C. Beckham, C. Pal, "A simple squared-error reformulation for ordinal classifica
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from deepwright.core.errors import InputError
 from deepwright.core.requirements import require_number
 from deepwright.core.tasks import ClassOrder
-from deepwright.risk.ordinal.terms import PixelTerm, at
+from deepwright.risk.ordinal.slopes import of_softmax
+from deepwright.risk.ordinal.terms import PixelTerm
 
 
 class OrderedNeighborLoss(PixelTerm):
@@ -63,22 +66,31 @@ class OrderedNeighborLoss(PixelTerm):
 
     def values(self, z: Tensor, target: Tensor) -> Tensor:
         """The mean or the sum over the pairs."""
-        p, device = z.softmax(1), z.device
-        if self.levelled:
-            return self._in_a_row(p, target)
-        outer, inner = self.outer.to(device), self.inner.to(device)
-        signs = self.signs.to(p)[target].movedim(-1, 1)
-        costs = torch.relu(self.omega + signs * (p[:, inner] - p[:, outer])).where(signs != 0, 0)
-        if self.pairs == "sum":
-            return costs.sum(1)
-        return costs.sum(1) / (signs != 0).sum(1).clamp_min(1)
+        return of_softmax(z, partial(self._in_a_row if self.levelled else self._along_edges, target=target))
 
-    def _in_a_row(self, p: Tensor, target: Tensor) -> Tensor:
-        """The same where each class is the parent of the next."""
+    def _in_a_row(self, p: Tensor, rows: slice, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each class is the parent of the next."""
         rise = p.diff(dim=1)
-        outer = torch.arange(rise.shape[1], device=p.device).reshape(1, -1, *[1] * (p.ndim - 2))
-        costs = torch.relu(self.omega + torch.where(target[:, None] <= outer, rise, -rise)).sum(1)
-        return costs if self.pairs == "sum" else costs / rise.shape[1]
+        halves = torch.arange(rise.shape[1], device=p.device).to(p) + 0.5
+        signs = (_beside(halves, p) - target[rows, None].to(p)).sign()
+        share = 1.0 if self.pairs == "sum" else 1 / rise.shape[1]
+        costs = torch.addcmul(rise.new_tensor(self.omega), signs, rise).clamp_min(0)
+        falls = (costs.sign() * signs).mul(share)
+        slopes = torch.zeros_like(p)
+        slopes.narrow(1, 1, rise.shape[1]).add_(falls)
+        slopes.narrow(1, 0, rise.shape[1]).sub_(falls)
+        return costs.sum(1) * share, slopes
+
+    def _along_edges(self, p: Tensor, rows: slice, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Where parents and classes are pairs of a tree."""
+        outer, inner = self.outer.to(p.device), self.inner.to(p.device)
+        signs = self.signs.to(p)[target[rows]].movedim(-1, 1)
+        counted = signs.abs()
+        costs = (self.omega + signs * (p[:, inner] - p[:, outer])).clamp_min(0) * counted
+        share = 1.0 if self.pairs == "sum" else 1 / counted.sum(1, keepdim=True).clamp_min(1)
+        falls = costs.sign() * signs * share
+        slopes = torch.zeros_like(p).index_add(1, inner, falls).index_add(1, outer, -falls)
+        return (costs * share).sum(1), slopes
 
 
 class QuasiUnimodalLoss(PixelTerm):
@@ -105,13 +117,28 @@ class QuasiUnimodalLoss(PixelTerm):
 
     def values(self, z: Tensor, target: Tensor) -> Tensor:
         """The sum over the other classes."""
-        columns = z.softmax(1).unbind(1)
-        below, here, above = (at(columns, target + step) for step in (-1, 0, 1))
-        total = torch.zeros_like(here)
-        for k, column in enumerate(columns):
-            anchor = torch.where(target > k + 1, below, torch.where(target < k - 1, above, here))
-            total = total + torch.relu(self.omega + column - anchor).where(target != k, 0)
-        return total
+        return of_softmax(z, partial(self._sloped, target=target))
+
+    def _sloped(self, p: Tensor, rows: slice, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Each class against its anchor: the true class beside it, that one's neighbour farther out."""
+        at = target[rows, None]
+        under, over = (at - 1).clamp_min(0), (at + 1).clamp_max(p.shape[1] - 1)
+        here, below, above = p.gather(1, at), p.gather(1, under), p.gather(1, over)
+        apart = _beside(torch.arange(p.shape[1], device=p.device).to(p), p) - at.to(p)
+        outer, inner = (-1 - apart).clamp(0, 1), (apart - 1).clamp(0, 1)  # 1 where the anchor is a neighbour
+        anchor = torch.addcmul(torch.addcmul(here, outer, below - here), inner, above - here)
+        costs = (p + self.omega - anchor).clamp_min(0) * apart.abs().clamp_max(1)
+        slopes = costs.sign()
+        by_under, by_over = (slopes * outer).sum(1, keepdim=True), (slopes * inner).sum(1, keepdim=True)
+        by_here = slopes.sum(1, keepdim=True) - by_under - by_over
+        for index, owed in ((at, by_here), (under, by_under), (over, by_over)):
+            slopes = slopes.scatter_add(1, index, -owed)
+        return costs.sum(1), slopes
+
+
+def _beside(columns: Tensor, p: Tensor) -> Tensor:
+    """A number a class, (K,), in the form that goes with (N, K, *positions)."""
+    return columns.reshape(1, -1, *[1] * (p.ndim - 2))
 
 
 def steps_apart(p: Tensor, target: Tensor) -> Tensor:
@@ -121,8 +148,7 @@ def steps_apart(p: Tensor, target: Tensor) -> Tensor:
         p: (N, K, *positions).
         target: (N, *positions) of levels.
     """
-    k = torch.arange(p.shape[1], device=p.device).reshape(1, -1, *[1] * (p.ndim - 2))
-    return k - target[:, None]
+    return _beside(torch.arange(p.shape[1], device=p.device), p) - target[:, None]
 
 
 class ExpectedSquaredErrorLoss(PixelTerm):

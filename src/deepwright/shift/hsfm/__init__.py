@@ -4,5 +4,6 @@ from deepwright.shift.hsfm.adjoint import hypergradient
 from deepwright.shift.hsfm.edits import EditReport, edit_report
 from deepwright.shift.hsfm.hard import hard_set
 from deepwright.shift.hsfm.meta import HSFM, Epoch
+from deepwright.shift.hsfm.sweep import fit_together
 
-__all__ = ["HSFM", "EditReport", "Epoch", "edit_report", "hard_set", "hypergradient"]
+__all__ = ["HSFM", "EditReport", "Epoch", "edit_report", "fit_together", "hard_set", "hypergradient"]

@@ -33,10 +33,10 @@ class HardSet:
         """Their indices, class by class, the hardest first; of equal ones the earlier.
 
         Args:
-            losses: (m,) of all samples.
+            losses: (m,) of all samples; several runs may stand in front.
         """
         hardest = losses.argsort(descending=True, stable=True)
-        return hardest[self.y[hardest].argsort(stable=True)][self.places]
+        return hardest.gather(-1, self.y[hardest].argsort(stable=True)[..., self.places])
 
 
 def hard_set(logits: Tensor, y: Tensor, k: int) -> Tensor:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,7 +19,7 @@ from deepwright.shift.groups import totals
 from deepwright.shift.hsfm.adjoint import gradient_by_support
 from deepwright.shift.hsfm.hard import HardSet, drawn_support
 from deepwright.shift.methods import Head, HeadMethod, LabelUse, erm_head
-from deepwright.shift.problems import SELECTS, Problem, ShiftWarning, least_accuracy, pose
+from deepwright.shift.problems import SELECTS, Problem, ShiftWarning, least_accuracy
 
 VARIANTS = ("hsfm", "frozen-support", "direct-hard")
 
@@ -118,55 +117,31 @@ class HSFM(HeadMethod):
         self.n_support, self.inner_steps, self.inner_lr, self.outer_lr = n_support, inner_steps, inner_lr, outer_lr
         self.outer_steps, self.k_hard, self.epochs, self.head_lr_rel = outer_steps, k_hard, epochs, head_lr_rel
         self.clip, self.scale, self.select, self.variant, self.seed = clip, scale, select, variant, seed
+        self.standard = scale == "standard"
 
-    def fit(
-        self,
-        train_x: Float[Tensor, "n d"],
-        train_y: Int64[Tensor, " n"],
-        val_x: Float[Tensor, "m d"],
-        val_y: Int64[Tensor, " m"],
-        val_groups: Int64[Tensor, " m"] | None = None,
-        *,
-        train_groups: Int64[Tensor, " n"] | None = None,
-        head: Any = None,
-        checkpoint: Path | str | None = None,
-    ) -> Self:
-        """Find a head.
-
-        Args:
-            train_x: (n, d) embeddings.
-            train_y: (n,) classes from 0.
-            val_x: (m, d) embeddings that the network wasn't trained on; the hard set and the choice come from them.
-            val_y: (m,) classes.
-            val_groups: (m,) groups of one class each; needed by select="worst_group".
-            train_groups: (n,) groups of the training rows: they are only held against those of validation.
-            head: the network's own, `nn.Linear` or (weight, bias); fitted to the training rows where none is given.
-            checkpoint: a file that an interrupted fit goes on from, epoch by epoch.
-
-        Raises:
-            InputError: see `problems.pose`; no groups for select="worst_group".
-            OtherWorkError: the checkpoint belongs to other data or options.
-        """
-        self.require_groups(val_groups, train_groups)
+    def require_groups(self, val_groups: Any, train_groups: Any) -> None:
+        """See `HeadMethod`; a choice without groups is warned of."""
+        super().require_groups(val_groups, train_groups)
         if self.select != "worst_group":
             warnings.warn(
                 f"select={self.select!r}: what HSFM gains rests on choosing the head by the groups of validation rows; "
                 "by anything else it gained a third of that or less in our study",
                 ShiftWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        standard = self.scale == "standard"
-        problem = pose(train_x, train_y, val_x, val_y, val_groups, train_groups, head, standard=standard)
+
+    def resumed(self, problem: Problem, checkpoint: Path | str | None) -> Head:
+        """See `HeadMethod`; a checkpoint is written after each epoch."""
         given = {
-            "training features": train_x,
-            "training labels": train_y,
-            "validation features": val_x,
-            "validation labels": val_y,
-            "validation groups": val_groups,
-            "training groups": train_groups,
+            "training features": (problem.x, problem.scale.mean, problem.scale.std),
+            "training labels": problem.y,
+            "validation features": problem.val_x,
+            "validation labels": problem.val_y,
+            "validation groups": problem.val_groups,
+            "training groups": problem.train_groups,
             "head": problem.head,
         }
-        with torch.no_grad(), Resume(checkpoint, {**given, "options": dict(self.options())}, kind="hsfm") as kept:
+        with Resume(checkpoint, {**given, "options": dict(self.options())}, kind="hsfm") as kept:
             run = _Run(self, problem)
             state = kept.load(map_location=problem.x.device)
             if state is not None:
@@ -176,8 +151,18 @@ class HSFM(HeadMethod):
                 kept.save(run.state())
             if not kept.finished:
                 kept.finish(run.state())
-        self._keep(run)
-        return self
+        self.keep(run.ended())
+        return run.best
+
+    def require_trained(self, weight: Tensor) -> None:
+        """Refuse a head whose rate would be 0.
+
+        Args:
+            weight: (classes, d) that a fit begins from.
+        """
+        if self.standard and self.head_lr_rel > 0 and not bool(weight.any()):
+            given = "a head of zeros: head_lr_rel is a share of its weights, and it would stay as it is"
+            raise InputError("head", given=given, expected="a trained one, or scale='raw'")
 
     def options(self) -> dict[str, Any]:
         """All arguments by name."""
@@ -190,36 +175,69 @@ class HSFM(HeadMethod):
         """See `HeadMethod`: training sees no group label."""
         return LabelUse(False, self.select == "worst_group")
 
-    def _keep(self, run: _Run) -> None:
+    def keep(self, run: Ended) -> None:
+        """Take what a run ended with, but for its head.
+
+        Args:
+            run: of all epochs.
+        """
         problem = run.problem
-        self.chosen_ = {}
-        if not bool(run.best[0].isfinite().all() & run.best[1].isfinite().all()):
-            given = f"a head that isn't finite, at head_lr_rel={self.head_lr_rel:g}, inner_lr={self.inner_lr:g}"
-            raise InputError("HSFM", given=given, expected="smaller rates")
-        self.head_ = problem.scale.out_of(*run.best)
-        self.label_use_ = self.label_use(problem)
-        self.support_ = problem.scale.undo(run.H)
+        self.support_ = problem.scale.undo(run.support)
         self.support_init_ = problem.scale.undo(problem.x[run.index])
         if self.outer_lr == 0 or self.variant != "hsfm":
             self.support_ = self.support_init_.clone()
         self.support_index_, self.support_y_ = run.index, problem.y[run.index]
-        self.history_ = run.told()
-        self.best_epoch_ = int(run.best_epoch)
+        self.history_ = run.history
+        self.best_epoch_ = run.best_epoch
         if self.select == "last" or self.epochs == 1:
             return
         if self.best_epoch_ == 0:
             self._warn("no epoch is better on validation than the head before: a smaller head_lr_rel, or no such gain")
-        elif self.best_epoch_ == self.epochs and bool(run.alone):
+        elif self.best_epoch_ == self.epochs and run.alone:
             self._warn(f"the best epoch is the last of {self.epochs}: it hasn't converged; give it more epochs")
 
     @staticmethod
     def _warn(message: str) -> None:
-        warnings.warn(message, ShiftWarning, stacklevel=4)
+        warnings.warn(message, ShiftWarning, stacklevel=5)
 
 
 def _require_word(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise InputError(name, given=repr(value), expected=", ".join(map(repr, known)))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a run leaves.
+
+    Attributes:
+        problem: that was solved.
+        support: (n, d) after its last edit.
+        index: (n,) which training rows it was drawn from.
+        best: the head that was chosen.
+        best_epoch: when.
+        alone: whether no earlier epoch does as well.
+        history: one entry an epoch.
+    """
+
+    problem: Problem
+    support: Tensor
+    index: Tensor
+    best: Head
+    best_epoch: int
+    alone: bool
+    history: list[Epoch]
+
+
+def history(numbers: Tensor, counts: Tensor) -> list[Epoch]:
+    """One entry an epoch.
+
+    Args:
+        numbers: (epochs, 3) outer loss, average and worst accuracy.
+        counts: (epochs, groups) rows in the hard set.
+    """
+    pairs = enumerate(zip(numbers.tolist(), counts.tolist(), strict=True))
+    return [Epoch(i, row[0], row[1], row[2], tuple(hard)) for i, (row, hard) in pairs]
 
 
 class _Run:
@@ -239,11 +257,8 @@ class _Run:
         self.y = problem.y[self.index]
         self.Y = F.one_hot(self.y, problem.classes).to(self.H)
         self.hard = HardSet(problem.val_y, problem.classes, method.k_hard)
-        relative = method.scale == "standard"
-        if relative and method.head_lr_rel > 0 and not bool(self.W.any()):
-            given = "a head of zeros: head_lr_rel is a share of its weights, and it would stay as it is"
-            raise InputError("head", given=given, expected="a trained one, or scale='raw'")
-        rate = method.head_lr_rel * self.W.square().mean().sqrt() if relative else method.inner_lr
+        method.require_trained(self.W)
+        rate = method.head_lr_rel * self.W.square().mean().sqrt() if method.standard else method.inner_lr
         self.head_steps, self.edits = Adam([self.W, self.b], rate), Adam([self.H], method.outer_lr)
         self.parts, self.size = problem.parts("worst_group")
         self.numbers = self.H.new_full((method.epochs + 1, 3), torch.nan)
@@ -312,10 +327,10 @@ class _Run:
             return -losses[rows].mean()
         return self.problem.worst(logits, select)
 
-    def told(self) -> list[Epoch]:
-        """What happened, read from the device once."""
-        numbers, counts = self.numbers.tolist(), self.counts.tolist()
-        return [Epoch(i, row[0], row[1], row[2], tuple(hard)) for i, (row, hard) in enumerate(zip(numbers, counts))]
+    def ended(self) -> Ended:
+        """What it leaves, read from the device once."""
+        told = history(self.numbers, self.counts)
+        return Ended(self.problem, self.H, self.index, self.best, int(self.best_epoch), bool(self.alone), told)
 
     def state(self) -> dict[str, Any]:
         """Plain data, from which `load` goes on."""

@@ -79,8 +79,8 @@ class AFR(HeadMethod):
     def __init__(
         self,
         *,
-        gamma: Sequence[float] = (1.0, 4.0, 8.0, 20.0),
-        pull: Sequence[float] = (0.0, 1e-2, 1e-1, 3e-1, 1.0),
+        gamma: Sequence[float] = (0.0, 1.0, 4.0, 8.0, 20.0, 60.0),
+        pull: Sequence[float] = (0.0, 1e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0),
         select: str = "worst_group",
         seed: int = 0,
     ) -> None:

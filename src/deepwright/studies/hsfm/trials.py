@@ -40,7 +40,7 @@ ON_VALIDATION = (LAST, NAME_AFR, NAME_DFR, DRO)
 VARIANTS = {OURS: "hsfm", DIRECT: "direct-hard", FROZEN: "frozen-support"}
 _PAIRS: dict[str, tuple[tuple[str, tuple[float, ...]], tuple[str, tuple[float, ...]]]] = {
     **dict.fromkeys(META, (("k_hard", (16, 64, 256)), ("head_lr_rel", (0.004, 0.008, 0.016)))),
-    NAME_AFR: (("gamma", (1.0, 6.0, 20.0)), ("pull", (0.1, 0.3, 1.0))),
+    NAME_AFR: (("gamma", (0.0, 1.0, 6.0, 20.0, 60.0, 200.0)), ("pull", (0.03, 0.1, 0.3, 1.0, 3.0, 10.0))),
     NAME_JTT: (("up", (5.0, 20.0, 50.0)), ("weakness", (0.1, 1.0, 3.0))),
     CVAR: (("alpha", (0.05, 0.1, 0.3)), ("l2", (1e-4, 1e-3, 1e-2))),
     DRO: (("l2", (1e-3, 1e-2, 1e-1)), ("eta", (0.01, 0.1, 1.0))),
@@ -53,7 +53,7 @@ ARMS = (NAME_ERM, LAST, NAME_AFR, NAME_JTT, CVAR, *META, NAME_DFR, DRO)
 
 
 def settings_of(arm: str) -> list[dict[str, float]]:
-    """What is tried of an arm: nine settings each, ERM's only one.
+    """What is tried of an arm: nine settings each, AFR's 36, ERM's only one.
 
     Args:
         arm: of `ARMS`.

@@ -79,7 +79,7 @@ def _fixed(found: Found) -> list[Claim]:
             "At once it destroys more classes than grown, in some seeds.", WARMUP_SHOWN
         ),
         Claim.at_least("CO2, weight 10: share of unimodal pixels", found.at(CO2, 10.0).values("unimodal"), 0.8).because(
-            "The rounding counts plateaus of sharp answers.", CHOSEN_SHOWN
+            "The rounding counts plateaus of sharp answers.", FIXED_SHOWN
         ),
         Claim.at_most(
             "cross-entropy repaired by ICM: contact rate less 0.1 of argmax's", left(ce, ce, 0.1, "icm", "argmax"), 0.0

@@ -53,8 +53,8 @@ CAMVID_LAYERS = {
     "road": ("road",),
 }
 """From the outermost; 2 % of the labels' own contacts break it."""
-WIDTHS = (8, 16, 32)
-SIDE, FRAME = 32, (48, 64)
+WIDTHS, WIDE = (8, 16, 32), (12, 24, 48)
+SIDE, LARGE, FRAME = 32, 48, (48, 64)
 
 
 def term_of(name: str, order: ClassOrder) -> nn.Module:
@@ -78,7 +78,15 @@ def term_of(name: str, order: ClassOrder) -> nn.Module:
 
 
 def trained(
-    name: str, setting: float, x: Tensor, y: Tensor, order: ClassOrder, seed: int, steps: int, warmup: int
+    name: str,
+    setting: float,
+    x: Tensor,
+    y: Tensor,
+    order: ClassOrder,
+    seed: int,
+    steps: int,
+    warmup: int,
+    widths: tuple[int, ...] = WIDTHS,
 ) -> nn.Module:
     """A U-Net after so many steps, in eval mode; all flips of the pictures are in its training set.
 
@@ -91,12 +99,13 @@ def trained(
         seed: of weights and batches.
         steps: at least.
         warmup: steps in which the weight of a term grows.
+        widths: of the network.
     """
     weighted = name in BY_WEIGHT
     lr = LR if weighted else setting
     classes = order.classes
     with local_rng(seed):
-        net: nn.Module = UNet(x.shape[1], classes - (name == HARD), WIDTHS)
+        net: nn.Module = UNet(x.shape[1], classes - (name == HARD), widths)
         if name in (HARD, PEAK):
             net = wrap_logits(net, HardOrdinalHead() if name == HARD else UnimodalHead())
     terms = {"term": (term_of(name, order), setting)} if weighted else None
@@ -189,7 +198,7 @@ def judged(net: nn.Module, x: Tensor, y: Tensor, order: ClassOrder) -> dict[str,
         share.update(p, valid)
         found[key] = float(share.compute())
     containment = ContainmentViolation(order, border=x.shape[1] == 1)
-    containment.update(ways["argmax"])
+    containment.update(ways["argmax"], valid)
     found["violations"] = float(containment.compute().nan_to_num(0.0))
     regions = containment.regions().values()
     found["extra parts"] = sum(v["extra"] for v in regions if not math.isnan(v["extra"])) / len(regions)
@@ -210,12 +219,19 @@ def merit(net: nn.Module, x: Tensor, y: Tensor, order: ClassOrder) -> float:
 
 
 @lru_cache(maxsize=2)
-def _layers(n: int, skip: float, seed: int) -> tuple[Tensor, Tensor]:
-    return make_nested_anatomy(n, SIDE, skip_layer=skip, seed=seed)
+def _layers(n: int, skip: float, seed: int, side: int) -> tuple[Tensor, Tensor]:
+    return make_nested_anatomy(n, side, skip_layer=skip, seed=seed)
 
 
 def anatomy_trial(
-    name: str, setting: float, seed: int, steps: int, pictures: int, skip: float = 0.0, warmup: int = WARMUP
+    name: str,
+    setting: float,
+    seed: int,
+    steps: int,
+    pictures: int,
+    skip: float = 0.0,
+    warmup: int = WARMUP,
+    large: bool = False,
 ) -> dict[str, Any]:
     """Layers inside one another: 24 pictures to train on.
 
@@ -227,13 +243,14 @@ def anatomy_trial(
         pictures: of the test; half as many to choose by.
         skip: share of pictures in which a layer is missing, so that the order is false.
         warmup: steps in which the weight of a term grows.
+        large: 48 x 48 pixels and the wider network, with which the thresholds were set, in place of 32 x 32.
     """
     held = pictures // 2
     with one_thread():
-        x, y = _layers(24 + held + pictures, skip, seed)
+        x, y = _layers(24 + held + pictures, skip, seed, LARGE if large else SIDE)
         order = ClassOrder.chain(list(LAYERS))
         own = require_order(y[:24], order, limit=1.0)
-        net = trained(name, setting, x[:24], y[:24], order, seed, steps, warmup)
+        net = trained(name, setting, x[:24], y[:24], order, seed, steps, warmup, WIDE if large else WIDTHS)
         validation = merit(net, x[24 : 24 + held], y[24 : 24 + held], order)
         found = judged(net, x[24 + held :], y[24 + held :], order)
         return found | {"validation": validation, "own contacts": own}
