@@ -25,6 +25,7 @@ from deepwright.interpret.deepin.selection import (
     refit,
     refit_chosen,
     run_pilot,
+    trimmed,
     unpacked,
     walk,
 )
@@ -126,22 +127,33 @@ def fit_minimal(
             kept.save(state)
             say("refit", 0)
         ours = [stack.copy([len(folds) - 1]).kill_() for stack in path]
-        candidates = _candidates(problem, folds, state, ours, options)
+        strengths = list(state["lambdas"][: len(path)])
+        candidates = _candidates(problem, folds, strengths, state["history"], ours, options)
+        chosen = _chosen(candidates, options)
+        if candidates[chosen].dims > 1 and options.criterion != "ebic":
+            shorter = trimmed(problem, folds, path[chosen])
+            if "trimmed" not in state:
+                state["trimmed"] = refit(problem, folds, shorter, judges)
+                kept.save(state)
+                say("trimmed", chosen)
+            ours += [stack.copy([len(folds) - 1]).kill_() for stack in shorter]
+            history = torch.cat([state["history"], state["trimmed"]], 1)
+            strengths += [strengths[chosen]] * len(shorter)
+            candidates = _candidates(problem, folds, strengths, history, ours, options)
+            chosen = _chosen(candidates, options)
         if "minimal" not in state:
-            chosen = choose(candidates, options.one_se and options.criterion != "ebic")
-            stack = _finished(problem, everything, ours, candidates, chosen)
-            state |= {"chosen": chosen, "minimal": packed(stack)}
+            state["minimal"] = packed(_finished(problem, everything, ours, candidates, chosen))
         kept.finish(state)
     stack, values = canonical(problem, unpacked(state["minimal"]), everything)
     return Minimal(
         stack,
         candidates,
-        state["chosen"],
+        chosen,
         state["scree"][-1],
         values,
         float(state["pilot"][-1]),
         float(state["plain"][-1]),
-        candidates[-2].variables == 0,
+        not bool(path[-1].variables().any()),
     )
 
 
@@ -149,16 +161,23 @@ def _silent(stage: str, place: int) -> None:
     return None
 
 
+def _chosen(candidates: list[Candidate], options: Options) -> int:
+    return choose(candidates, options.one_se and options.criterion != "ebic")
+
+
 def _candidates(
-    problem: Problem, folds: Folds, state: dict[str, Any], ours: list[Stack], options: Options
+    problem: Problem,
+    folds: Folds,
+    strengths: list[float],
+    history: Tensor,
+    ours: list[Stack],
+    options: Options,
 ) -> list[Candidate]:
-    judges, history = max(1, len(folds) - 1), state["history"]
+    judges = max(1, len(folds) - 1)
     constant = torch.stack([constant_losses(problem, folds.fit[k], folds.held[k]) for k in range(judges)])[None]
     found = []
-    walked = state["lambdas"][: len(ours)]
-    for strength, stack, losses in zip(
-        [*walked, None], [*ours, None], [*history.unbind(1), constant], strict=True
-    ):
+    arms = zip([*strengths, None], [*ours, None], [*history.unbind(1), constant], strict=True)
+    for strength, stack, losses in arms:
         size = structure(stack) if stack is not None else (0, 0, (0,) * len(problem.hidden), problem.loss.outputs)
         if options.criterion == "ebic":
             losses = losses[-1:]

@@ -137,22 +137,19 @@ def constant_losses(problem: Problem, fit: Tensor, held: Tensor) -> Tensor:
 
 
 def find_range(problem: Problem, turned: Stack, folds: Folds, penalty: Penalty) -> tuple[float, float]:
-    """The first lambda that makes anything zero, and the first at which everything is, by a short path.
+    """The first lambda that makes anything zero, and the first at which everything is in all groups, by a short path.
 
     Args:
         problem: what is fitted.
         turned: as `run_pilot` gives them.
-        folds: G groups of rows; the last one says.
+        folds: G groups of rows.
         penalty: with the pilots' weights.
     """
-    last = [len(turned) - 1]
-    stack, rows = turned.copy(last), Rows(folds.fit[-1:])
-    own = replace(penalty, rows=penalty.rows[-1:], columns=penalty.columns[-1:], units=[u[-1:] for u in penalty.units])
+    stack, rows = turned.copy(), Rows(folds.fit, group=torch.arange(len(folds)))
     first, strength = 0.0, _FIRST
     for _ in range(_MOST):
-        stack = train(
-            stack, problem.pool, rows, problem.loss, problem.stage("range", 0.2), prox=replace(own, strength=strength)
-        ).stack
+        prox = replace(penalty, strength=strength)
+        stack = train(stack, problem.pool, rows, problem.loss, problem.stage("range", 0.2), prox=prox).stack
         if not first and not bool(stack.variables().all() and stack.columns().all()):
             first = strength
         if not bool(stack.variables().any()):
@@ -230,7 +227,31 @@ def refit(problem: Problem, folds: Folds, path: list[Stack], judged: int) -> Ten
     rows = Rows(folds.fit[:judged], folds.held[:judged], torch.arange(judged).repeat(len(path)))
     recipe = problem.stage("refit")
     made = train(whole, problem.pool, rows, problem.loss, recipe, kept_rows=whole.variables(), history=True)
-    return made.history.view(recipe.epochs, len(path), judged, -1)
+    return made.history.view(len(made.history), len(path), judged, -1)
+
+
+def trimmed(problem: Problem, folds: Folds, stack: Stack) -> list[Stack]:
+    """One step of the path with 1, 2, ... columns of its canonical basis, up to one fewer than it has.
+
+    The penalties stop at the dimension where the path breaks, which may be one too many: a structure with the same
+    variables and the leading directions costs one more network in the stack.
+
+    Args:
+        problem: what is fitted.
+        folds: G groups of rows.
+        stack: G networks.
+    """
+    killed = stack.copy().kill_()
+    dims = int(killed.columns()[-1].sum())
+    turned = absorbed(killed, *scree(problem, killed, folds.fit))
+    shorter = []
+    for d in range(1, dims):
+        part = turned.copy()
+        with torch.no_grad():
+            part.b[:, :, d:] = 0.0
+            part.b.mul_(killed.variables()[:, :, None])
+        shorter.append(part)
+    return shorter
 
 
 def refit_chosen(problem: Problem, rows: Tensor, stack: Stack, epoch: int) -> Stack:

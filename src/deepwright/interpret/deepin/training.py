@@ -19,6 +19,7 @@ from deepwright.interpret.deepin.losses import RowLoss
 from deepwright.interpret.deepin.stack import Stack
 
 Prox = Callable[[Stack, float], None]
+_STEPS = 8  # an epoch at least
 _EVALUATED = 2_000_000  # outputs of a hidden layer at once, where a stack is evaluated
 
 
@@ -85,12 +86,12 @@ class Recipe:
     seed: int
 
     def batch(self, n: int) -> int:
-        """Rows a step: fewer than asked where an epoch would be fewer than eight steps.
+        """Rows a step.
 
         Args:
             n: rows that are fitted.
         """
-        return max(1, min(self.batch_size, max(16, n // 8), n))
+        return max(1, min(self.batch_size, n))
 
     def steps(self, n: int) -> int:
         """Steps an epoch.
@@ -99,6 +100,14 @@ class Recipe:
             n: rows that are fitted.
         """
         return max(1, n // self.batch(n))
+
+    def passes(self, n: int) -> int:
+        """Epochs: more than asked where one would be fewer than eight steps, which are as many then.
+
+        Args:
+            n: rows that are fitted.
+        """
+        return self.epochs * max(1, math.ceil(_STEPS / self.steps(n)))
 
 
 @dataclass(frozen=True)
@@ -166,10 +175,11 @@ def train(
     curve: list[Tensor] = []
     past: list[Tensor] = []
     batch, steps = recipe.batch(rows.fit.shape[1]), recipe.steps(rows.fit.shape[1])
-    for epoch in range(recipe.epochs if until is None else until):
+    passes = recipe.passes(rows.fit.shape[1])
+    for epoch in range(passes if until is None else until):
         order = _shuffled(rows.fit, recipe.seed, epoch)[:, : batch * steps]
         for step in range(steps):
-            rate = _rate(recipe, (epoch * steps + step) / (recipe.epochs * steps))
+            rate = _rate(recipe, (epoch * steps + step) / (passes * steps))
             for settings in optimizer.param_groups:
                 settings["lr"] = rate
             x, y = _expanded(pool, order[:, step * batch : (step + 1) * batch], group)
@@ -193,7 +203,7 @@ def train(
             epoch_of = torch.where(better, epoch + 1, epoch_of)
             _take(best, stack, better)
     if rows.stop is None:
-        best, epoch_of = stack.copy(), torch.full_like(epoch_of, recipe.epochs)
+        best, epoch_of = stack.copy(), torch.full_like(epoch_of, passes)
     elif not bool((epoch_of > 0).all()):
         raise InputError("the fit", given="losses that aren't finite", expected="finite ones", hint="lower lr")
     empty = torch.zeros(0, len(stack))
