@@ -19,6 +19,7 @@ from deepwright.interpret.deepin.selection import (
     Problem,
     canonical,
     constant_losses,
+    fewer,
     find_range,
     grid,
     packed,
@@ -30,7 +31,6 @@ from deepwright.interpret.deepin.selection import (
     walk,
 )
 from deepwright.interpret.deepin.stack import Stack
-from deepwright.interpret.deepin.training import Rows, losses_of
 
 Told = Callable[[str, int], None]
 
@@ -121,33 +121,26 @@ def fit_minimal(
 
         walk(problem, folds, state, penalty, keep)
         path = [unpacked(tensors) for tensors in state["path"]]
-        judges = max(1, len(folds) - 1)
-        if "history" not in state:
-            state["history"] = refit(problem, folds, path, judges)
-            kept.save(state)
-            say("refit", 0)
-        ours = [stack.copy([len(folds) - 1]).kill_() for stack in path]
-        strengths = list(state["lambdas"][: len(path)])
-        candidates = _candidates(problem, folds, strengths, state["history"], ours, options)
-        chosen = _chosen(candidates, options)
-        if candidates[chosen].dims > 1 and options.criterion != "ebic":
-            shorter = trimmed(problem, folds, path[chosen])
-            if "trimmed" not in state:
-                state["trimmed"] = refit(problem, folds, shorter, judges)
+        work = _Work(problem, folds, options, path, list(state["lambdas"][: len(path)]))
+        chosen = -1
+        for stage, shorter in (("refits", None), ("trimmed", trimmed), ("fewer", fewer)):
+            more = path if shorter is None else shorter(problem, folds, work.steps[chosen])
+            if stage not in state and more:
+                state[stage] = refit(problem, folds, more, work.judges)
                 kept.save(state)
-                say("trimmed", chosen)
-            ours += [stack.copy([len(folds) - 1]).kill_() for stack in shorter]
-            history = torch.cat([state["history"], state["trimmed"]], 1)
-            strengths += [strengths[chosen]] * len(shorter)
-            candidates = _candidates(problem, folds, strengths, history, ours, options)
-            chosen = _chosen(candidates, options)
+                say(stage, max(chosen, 0))
+            if more:
+                work.add(more if shorter else [], state[stage], chosen)
+            chosen = choose(work.candidates, work.one_se)
+            if not work.candidates[chosen].variables or options.criterion == "ebic":
+                break
         if "minimal" not in state:
-            state["minimal"] = packed(_finished(problem, everything, ours, candidates, chosen))
+            state["minimal"] = packed(_finished(work, everything, chosen))
         kept.finish(state)
     stack, values = canonical(problem, unpacked(state["minimal"]), everything)
     return Minimal(
         stack,
-        candidates,
+        work.candidates,
         chosen,
         state["scree"][-1],
         values,
@@ -161,54 +154,75 @@ def _silent(stage: str, place: int) -> None:
     return None
 
 
-def _chosen(candidates: list[Candidate], options: Options) -> int:
-    return choose(candidates, options.one_se and options.criterion != "ebic")
+class _Work:
+    """Structures that were refitted, and how they are judged.
+
+    Args:
+        problem: what is fitted.
+        folds: groups of rows.
+        options: of the choice.
+        path: G networks a lambda.
+        strengths: lambda of each.
+    """
+
+    def __init__(
+        self, problem: Problem, folds: Folds, options: Options, path: list[Stack], strengths: list[float]
+    ) -> None:
+        self.problem, self.folds, self.options = problem, folds, options
+        self.steps, self.strengths, self.history = list(path), strengths, torch.zeros(0)
+        self.judges = max(1, len(folds) - 1)
+        self.one_se = options.one_se and options.criterion != "ebic"
+        self.candidates: list[Candidate] = []
+
+    def add(self, steps: list[Stack], history: Tensor, of: int) -> None:
+        """Structures made from one that was chosen.
+
+        Args:
+            steps: G networks each; none where the losses are the path's own.
+            history: (E, steps, judges, m) losses of their refits.
+            of: the place of the one.
+        """
+        self.steps += steps
+        self.strengths += [self.strengths[of]] * len(steps)
+        self.history = torch.cat([self.history, history], 1) if len(self.history) else history
+        self.candidates = [self._candidate(*arm) for arm in zip(self.strengths, self.steps, self.history.unbind(1))]
+        self.candidates.append(self._constant())
+
+    def mine(self, place: int) -> Stack:
+        """The structure on all rows.
+
+        Args:
+            place: of the step.
+        """
+        return self.steps[place].copy([len(self.folds) - 1]).kill_()
+
+    def _candidate(self, strength: float, step: Stack, losses: Tensor) -> Candidate:
+        size = structure(step.copy([len(self.folds) - 1]).kill_())
+        return self._judged(strength, size, losses)
+
+    def _judged(self, strength: float | None, size: tuple[int, int, tuple[int, ...], int], losses: Tensor) -> Candidate:
+        if self.options.criterion != "ebic":
+            return Candidate(strength, *size, *judged(losses))
+        loss, n, p = self.problem.loss, self.folds.fit.shape[1], self.problem.pool.x.shape[1]
+        mean = float(losses[-1].double().mean())
+        value = ebic(mean, n, size[3], size[0], p, self.options.ebic_gamma, isinstance(loss, Squared))
+        return Candidate(strength, *size, value, 0.0, len(losses))
+
+    def _constant(self) -> Candidate:
+        fits, held = self.folds.fit[: self.judges], self.folds.held[: self.judges]
+        losses = [constant_losses(self.problem, a, b) for a, b in zip(fits, held, strict=True)]
+        size = (0, 0, (0,) * len(self.problem.hidden), self.problem.loss.outputs)
+        return self._judged(None, size, torch.stack(losses)[None])
 
 
-def _candidates(
-    problem: Problem,
-    folds: Folds,
-    strengths: list[float],
-    history: Tensor,
-    ours: list[Stack],
-    options: Options,
-) -> list[Candidate]:
-    judges = max(1, len(folds) - 1)
-    constant = torch.stack([constant_losses(problem, folds.fit[k], folds.held[k]) for k in range(judges)])[None]
-    found = []
-    arms = zip([*strengths, None], [*ours, None], [*history.unbind(1), constant], strict=True)
-    for strength, stack, losses in arms:
-        size = structure(stack) if stack is not None else (0, 0, (0,) * len(problem.hidden), problem.loss.outputs)
-        if options.criterion == "ebic":
-            losses = losses[-1:]
-        loss, se, epoch = judged(losses)
-        if options.criterion == "ebic":
-            n, p = folds.fit.shape[1], problem.pool.x.shape[1]
-            squared = isinstance(problem.loss, Squared)
-            loss, se = ebic(loss, n, size[3], size[0], p, options.ebic_gamma, squared), 0.0
-            epoch = history.shape[0]
-        found.append(Candidate(strength, *size, loss, se, epoch))
-    return found
-
-
-def _finished(problem: Problem, everything: Tensor, ours: list[Stack], found: list[Candidate], chosen: int) -> Stack:
+def _finished(work: _Work, everything: Tensor, chosen: int) -> Stack:
     """The chosen structure on all rows; constant outputs are exact."""
-    if found[chosen].variables:
-        return refit_chosen(problem, everything, ours[chosen], found[chosen].epoch)
-    blank = ours[0].copy()
+    problem, found = work.problem, work.candidates[chosen]
+    if found.variables:
+        return refit_chosen(problem, everything, work.mine(chosen), found.epoch)
+    blank = work.mine(0)
     with torch.no_grad():
         for tensor in blank.tensors():
             tensor.zero_()
         blank.biases[-1].copy_(problem.loss.constant(problem.pool.y[everything]).to(blank.b))
     return blank
-
-
-def losses_on(problem: Problem, stack: Stack, rows: Tensor) -> Tensor:
-    """(n,) losses of one network.
-
-    Args:
-        problem: what was fitted.
-        stack: one network.
-        rows: of the pool.
-    """
-    return losses_of(stack, problem.pool, Rows(rows[None]), problem.loss)[0]

@@ -7,18 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from deepwright.core.randomness import derive_seed
 from deepwright.interpret.deepin.losses import RowLoss
-from deepwright.interpret.deepin.penalties import Penalty
+from deepwright.interpret.deepin.penalties import Penalty, grouped
 from deepwright.interpret.deepin.rotation import absorbed, directions, gradient_moments, rotated_basis
 from deepwright.interpret.deepin.stack import Stack
 from deepwright.interpret.deepin.training import Pool, Recipe, Rows, losses_of, train
 
 _FIRST, _RATIO, _MOST = 0.02, 1.8, 30  # where the search for the range of lambda begins, and its steps
 _SHORT = 0.5  # the search is short, so that it needs more than a whole stage does until everything is zero
+_SIZES = 16  # numbers of variables that are tried at most
 _EXTRA = 8  # values beyond the grid at most, until everything is zero
 
 
@@ -249,9 +251,36 @@ def trimmed(problem: Problem, folds: Folds, stack: Stack) -> list[Stack]:
         part = turned.copy()
         with torch.no_grad():
             part.b[:, :, d:] = 0.0
-            part.b.mul_(killed.variables()[:, :, None])
+            part.b.mul_(killed.variables()[:, :, None])  # rounding isn't zero
         shorter.append(part)
     return shorter
+
+
+def fewer(problem: Problem, folds: Folds, stack: Stack) -> list[Stack]:
+    """One structure with its 1, 2, ... variables (or groups) in whose direction outputs change most.
+
+    The adaptive weights are a pilot's, and a pilot that overfits holds many variables alike: what the path then keeps is
+    put in order by the gradients of the structure that was chosen.
+
+    Args:
+        problem: what is fitted.
+        folds: G groups of rows.
+        stack: G networks.
+    """
+    killed = stack.copy().kill_()
+    turned = absorbed(killed, *scree(problem, killed, folds.fit))
+    norms = grouped(turned.b, problem.groups) * (grouped(killed.b, problem.groups) > 0)
+    count = int((norms[-1] > 0).sum())
+    sizes = sorted({round(s) for s in np.geomspace(1, count - 1, min(count - 1, _SIZES))}) if count > 1 else []
+    smaller = []
+    for size in sizes if count - 1 > _SIZES else range(1, count):
+        limit = norms.topk(size, 1).values[:, -1:]
+        kept = (norms >= limit) & (norms > 0)
+        part = killed.copy()
+        with torch.no_grad():
+            part.b.mul_((kept if problem.groups is None else kept[:, problem.groups])[:, :, None])
+        smaller.append(part)
+    return smaller
 
 
 def refit_chosen(problem: Problem, rows: Tensor, stack: Stack, epoch: int) -> Stack:
