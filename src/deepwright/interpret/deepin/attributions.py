@@ -105,5 +105,7 @@ def deletion_curve(
 
 def _single(out: Tensor, n: int) -> Tensor:
     if out.numel() != n:
-        raise InputError("model", given=f"outputs of shape {tuple(out.shape)}", expected=f"one number for each of {n} rows")
+        raise InputError(
+            "model", given=f"outputs of shape {tuple(out.shape)}", expected=f"one number for each of {n} rows"
+        )
     return out.reshape(n)

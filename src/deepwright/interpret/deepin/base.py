@@ -34,7 +34,9 @@ _HELD = 0.2
 class DeepIn(BaseEstimator, ABC):
     """What the estimators share; use one of them."""
 
-    DOCUMENTED: ClassVar[str] = """f(x) = g(B^T x): rows of B are variables, its columns the dimensions of the representation, g is a ReLU network.
+    DOCUMENTED: ClassVar[
+        str
+    ] = """f(x) = g(B^T x): rows of B are variables, its columns the dimensions of the representation, g is a ReLU network.
     A path of group penalties makes rows, columns and hidden units exactly zero; each structure that it passes is refitted
     without penalty, and the smallest one is taken that held rows don't find worse by more than a standard error.
 
@@ -133,7 +135,9 @@ class DeepIn(BaseEstimator, ABC):
             problem,
             folds,
             torch.as_tensor(everything).to(problem.pool.x.device),
-            Options(self._given_lambdas(), "ebic" if self.criterion_ == "ebic" else "held", self.one_se, self.ebic_gamma),
+            Options(
+                self._given_lambdas(), "ebic" if self.criterion_ == "ebic" else "held", self.one_se, self.ebic_gamma
+            ),
             checkpoint=checkpoint,
             identity={"x": problem.pool.x, "y": problem.pool.y, "folds": folds, "options": self._identity(seed)},
             told=self._tell,
@@ -228,7 +232,9 @@ class DeepIn(BaseEstimator, ABC):
         device = torch.device("cpu") if self.device is None else resolve(self.device, "device")
         y = self._scaled_target(target, fit)
         kind = torch.long if self._kind == "classes" else torch.float32
-        pool = Pool(torch.as_tensor(z, dtype=torch.float32, device=device), torch.as_tensor(y, dtype=kind, device=device))
+        pool = Pool(
+            torch.as_tensor(z, dtype=torch.float32, device=device), torch.as_tensor(y, dtype=kind, device=device)
+        )
         label = tables.variable_groups(self.groups, self._names, x.shape[1])
         groups = None
         if label is not None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
-from deepwright.core.randomness import derive_seed, generator, local_rng
+from deepwright.core.fit import Selection, adamw, fit
+from deepwright.core.randomness import derive_seed, local_rng
 from deepwright.core.requirements import require_whole
 
 _DECAYS, _DROPOUTS = (0.1, 1.0, 3.0), (0.0, 0.2, 0.4)
@@ -149,10 +150,6 @@ def plain_mlp(
         batch_size: rows a step.
         seed: of weights, order and dropout.
     """
-    import copy
-
-    from deepwright.core.fit import adamw, fit
-
     x, y = train
     layers: list[nn.Module] = []
     wide = x.shape[1]
@@ -161,8 +158,26 @@ def plain_mlp(
             layers += [nn.Linear(wide, width), nn.ReLU(), nn.Dropout(dropout)]
             wide = width
         network = nn.Sequential(*layers, nn.Linear(wide, 1))
-    _ = (adamw, fit, copy, generator)
-    return _fitted(network.to(x), train, validation, decay, dropout, epochs, lr, batch_size, seed)
+    held, targets = validation
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        return {"mse": float((model(held).squeeze(1) - targets).square().mean())}
+
+    network = network.to(x)
+    found = fit(
+        network,
+        (x, y),
+        epochs=epochs,
+        batch_size=batch_size,
+        step=_squared,
+        optimizer=adamw(lr, decay),
+        scheduler=_cosine,
+        selection=Selection(validate, "mse", "min"),
+        seed=seed,
+    )
+    with torch.no_grad():
+        value = validate(network.eval())["mse"]
+    return PlainFit(network, value, decay, dropout, found.best_epoch or epochs)
 
 
 def tuned_mlp(train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor], **options: Any) -> PlainFit:
@@ -179,6 +194,14 @@ def tuned_mlp(train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor], *
         for dropout in _DROPOUTS
     ]
     return min(tried, key=_by_validation)
+
+
+def _squared(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    return (model(x).squeeze(1) - y).square().mean()
+
+
+def _cosine(optimizer: torch.optim.Optimizer, steps: int) -> Any:
+    return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
 
 
 def _by_validation(fit: PlainFit) -> float:

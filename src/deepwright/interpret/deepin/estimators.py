@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from scipy import special
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
-
 
 from deepwright.core.errors import InputError
 from deepwright.interpret.deepin.base import DeepIn
@@ -219,5 +217,3 @@ class DeepInCox(DeepIn):
         """
         target = survival_target(y)
         return concordance(self.predict(X), target[:, 0], target[:, 1])
-
-

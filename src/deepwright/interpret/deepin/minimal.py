@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from torch import Tensor, nn
 
 from deepwright.core.errors import InputError
@@ -69,5 +68,3 @@ class MinimalNet(nn.Module):
         if self.network is None:
             return self.offset.expand(len(x), -1)
         return self.offset + self.factor * self.network.head(self.representation(x))
-
-

@@ -148,7 +148,9 @@ def _path_figure(est: DeepIn) -> Figure:
 def _scree_figure(est: DeepIn) -> Figure:
     values = [float(v) for v in est.scree_]
     labels = [str(k + 1) for k in range(len(values))]
-    return Figure("bar", "How much the pilot's outputs change along each direction", [{"name": "", "x": labels, "y": values}])
+    return Figure(
+        "bar", "How much the pilot's outputs change along each direction", [{"name": "", "x": labels, "y": values}]
+    )
 
 
 def _direction(est: DeepIn, k: int) -> Figure:

@@ -294,7 +294,9 @@ def refit_chosen(problem: Problem, rows: Tensor, stack: Stack, epoch: int) -> St
     """
     killed = stack.copy().kill_()
     kept, recipe = killed.variables(), problem.stage("refit")
-    return train(killed, problem.pool, Rows(rows[None]), problem.loss, recipe, kept_rows=kept, until=epoch).stack.kill_()
+    return train(
+        killed, problem.pool, Rows(rows[None]), problem.loss, recipe, kept_rows=kept, until=epoch
+    ).stack.kill_()
 
 
 def canonical(problem: Problem, stack: Stack, rows: Tensor) -> tuple[Stack, Tensor]:

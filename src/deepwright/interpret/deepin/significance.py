@@ -22,8 +22,8 @@ from deepwright.interpret.deepin.evidence import (
     cauchy_combination,
     one_split,
     require_permutations,
-    two_split,
     twice_median,
+    two_split,
 )
 from deepwright.interpret.deepin.refits import Splits, compare, split
 from deepwright.interpret.deepin.rotation import directions, gradient_moments, rotated_basis
@@ -91,7 +91,9 @@ def test_variables(
         require_permutations(permutations, int(splits.support.sum(1).max()), alpha)
     places = _tested(splits, variables)
     if not len(places):
-        return _table([], [], np.zeros((0, n_splits)), np.zeros((0, n_splits)), np.zeros((0, n_splits, 2)), correction, combine)
+        return _table(
+            [], [], np.zeros((0, n_splits)), np.zeros((0, n_splits)), np.zeros((0, n_splits, 2)), correction, combine
+        )
     kept, group, leader, removed = _arms(splits, places)
     made, losses = compare(splits, kept, group, leader, [splits.dims[int(k)] for k in group])
     found = [int(a) for a in (removed >= 0).nonzero().flatten()]
@@ -217,9 +219,7 @@ def test_representation(
     many = replace(
         splits,
         pool=Pool(x, splits.pool.y.repeat(d + 1, *[1] * (splits.pool.y.ndim - 1))),
-        **{
-            name: torch.cat([getattr(splits, name) + n * k for k in range(d + 1)]) for name in ("fit", "stop", "infer")
-        },
+        **{name: torch.cat([getattr(splits, name) + n * k for k in range(d + 1)]) for name in ("fit", "stop", "infer")},
     )
     arms = torch.arange(count * (d + 1))
     leader = arms % count
@@ -260,7 +260,9 @@ def _tested(splits: Splits, variables: Sequence[Any] | None) -> list[int]:
         place = splits.names.index(name)
         if place not in selected:
             hint = "p has no meaning for it; select=False tests all columns"
-            raise InputError("variables", given=f"{name!r}, which no split selected", expected="selected ones", hint=hint)
+            raise InputError(
+                "variables", given=f"{name!r}, which no split selected", expected="selected ones", hint=hint
+            )
         places.append(place)
     return places
 
@@ -359,7 +361,9 @@ def _permuted(
         spread = means.std().clamp_min(1e-30)
         ts.append(float((means.mean() - observed) / spread))
         base = float(observed.clamp_min(1e-30))
-        effects.append((float(means.mean() - observed) / base, float((moved.mean(0) - own).std()) / len(own) ** 0.5 / base))
+        effects.append(
+            (float(means.mean() - observed) / base, float((moved.mean(0) - own).std()) / len(own) ** 0.5 / base)
+        )
     return torch.tensor(ts), torch.tensor(ps, dtype=torch.float64), effects
 
 

@@ -97,7 +97,7 @@ def as_numbers(x: Any) -> Any:
 
 
 def _is_number(kind: Any) -> bool:
-    return isinstance(kind, np.dtype) and kind.kind in "biuf" or str(kind).lower() in _NULLABLE
+    return (isinstance(kind, np.dtype) and kind.kind in "biuf") or str(kind).lower() in _NULLABLE
 
 
 _NULLABLE = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float32", "float64", "boolean"}
