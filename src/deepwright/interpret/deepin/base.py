@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -162,7 +163,7 @@ class DeepIn(BaseEstimator, ABC):
                 raise InputError("lambdas", given=repr(self.lambdas), expected="'auto' or rising numbers")
             return None
         values = tuple(float(v) for v in self.lambdas)
-        if not values or values[0] < 0 or any(b <= a for a, b in zip(values, values[1:], strict=False)):
+        if not values or values[0] < 0 or any(b <= a for a, b in itertools.pairwise(values)):
             raise InputError("lambdas", given=repr(self.lambdas), expected="'auto' or rising numbers, not negative")
         return values
 
@@ -257,14 +258,14 @@ class DeepIn(BaseEstimator, ABC):
 
     def _keep(self, found: Minimal, x: np.ndarray) -> None:
         chosen, p = found.candidates[found.chosen], x.shape[1]
-        inner = found.stack.variables()[0].nonzero().flatten().cpu().numpy() if chosen.variables else np.zeros(0, int)
+        inner = found.stack.variables()[0].nonzero().flatten().cpu().numpy()
         columns = self._scale.varies[inner]
         names = self._labels()
         self.support_ = np.isin(np.arange(p), columns)
         self.selected_ = [names[j] for j in columns]
-        self.dim_, self.widths_, self.n_params_ = chosen.dims, chosen.widths, chosen.parameters
+        self.widths_ = tuple(int(u[0].sum()) for u in found.stack.units()) if len(inner) else (0,) * len(self.hidden)
         offset, factor = torch.as_tensor(self._offset), torch.as_tensor(self._factor)
-        network = found.stack.network(0).cpu() if chosen.variables else None
+        network = found.stack.network(0).cpu() if len(inner) else None
         if network is None:
             offset = offset + factor * found.stack.biases[-1].detach()[0, 0].cpu().double()
         self.module_ = MinimalNet(
@@ -276,10 +277,11 @@ class DeepIn(BaseEstimator, ABC):
             offset,
             factor,
         ).eval()
+        self.dim_ = 0 if network is None else network.representation.weight.shape[1]
+        self.n_params_ = len(offset) if network is None else sum(t.numel() for t in network.parameters())
         self.B_ = np.zeros((p, self.dim_))
         if network is not None:
             self.B_[columns] = network.representation.weight.detach().numpy()
-            self.dim_ = self.B_.shape[1]
         self.scree_ = found.scree.cpu().numpy()
         self.feature_importances_ = np.sqrt((self.B_**2).sum(1))
         self.selection_loss_ = chosen.loss

@@ -130,6 +130,7 @@ def plain_mlp(
     validation: tuple[Tensor, Tensor],
     *,
     hidden: tuple[int, ...] = (64, 64),
+    bottleneck: int = 0,
     decay: float = 1e-4,
     dropout: float = 0.0,
     epochs: int = 60,
@@ -143,6 +144,7 @@ def plain_mlp(
         train: standardised columns (n, p) and targets (n,).
         validation: as `train`.
         hidden: widths.
+        bottleneck: dimensions of a linear map before the first hidden layer; 0 has none.
         decay: of AdamW.
         dropout: after each hidden layer.
         epochs: at most.
@@ -154,6 +156,9 @@ def plain_mlp(
     layers: list[nn.Module] = []
     wide = x.shape[1]
     with local_rng(derive_seed("mlp", seed=seed)):
+        if bottleneck:
+            layers.append(nn.Linear(wide, bottleneck, bias=False))
+            wide = bottleneck
         for width in hidden:
             layers += [nn.Linear(wide, width), nn.ReLU(), nn.Dropout(dropout)]
             wide = width

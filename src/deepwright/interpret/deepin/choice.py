@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def count_parameters(variables: int, dims: int, widths: tuple[int, ...], outputs
     if not variables or not dims or not all(widths):
         return outputs
     sizes = [dims, *widths, outputs]
-    return variables * dims + sum((a + 1) * b for a, b in zip(sizes, sizes[1:], strict=False))
+    return variables * dims + sum((a + 1) * b for a, b in itertools.pairwise(sizes))
 
 
 def structure(stack: Stack) -> tuple[int, int, tuple[int, ...], int]:
@@ -63,7 +64,8 @@ def structure(stack: Stack) -> tuple[int, int, tuple[int, ...], int]:
     Args:
         stack: one network.
     """
-    s, d = int(stack.variables()[0].sum()), int(stack.columns()[0].sum())
+    s = int(stack.variables()[0].sum())
+    d = min(s, int(stack.columns()[0].sum()))  # more columns than rows span no more
     widths = tuple(int(u[0].sum()) for u in stack.units())
     outputs = stack.biases[-1].shape[2]
     if not s or not d or not all(widths):

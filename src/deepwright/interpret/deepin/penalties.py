@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -70,7 +71,7 @@ class Penalty:
             groups: (p,) numbers from 0, or None.
         """
         weights = [w.detach() for w in stack.weights]
-        both = [(a.square().sum(1) + b.square().sum(2)).sqrt() for a, b in zip(weights, weights[1:], strict=False)]
+        both = [(a.square().sum(1) + b.square().sum(2)).sqrt() for a, b in itertools.pairwise(weights)]
         columns = stack.b.detach().square().sum(1).sqrt()
         units = [adaptive(n, gamma) for n in both]
         return cls(adaptive(grouped(stack.b, groups), gamma), adaptive(columns, gamma), units, groups)

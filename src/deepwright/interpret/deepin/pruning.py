@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from typing import TypeVar
 
 import torch
@@ -50,7 +51,7 @@ def prune_mlp(module: Network) -> Network:
     with torch.no_grad():
         changed = True
         while changed:  # a unit that goes may have been all that another one had
-            pairs = zip(linears, linears[1:], strict=False)
+            pairs = itertools.pairwise(linears)
             changed = any([_prune(layers[a], layers[a + 1 : b], layers[b]) for a, b in pairs])
     return made
 

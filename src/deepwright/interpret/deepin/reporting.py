@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -133,7 +134,7 @@ def _before(est: DeepIn) -> int:
     p = est.n_features_in_ - len(est.dropped_)
     outputs = len(est.module_.offset)
     sizes = [min(est.max_dim, p), *est.hidden, outputs]
-    return p * sizes[0] + sum((a + 1) * b for a, b in zip(sizes, sizes[1:], strict=False))
+    return p * sizes[0] + sum((a + 1) * b for a, b in itertools.pairwise(sizes))
 
 
 def _path_figure(est: DeepIn) -> Figure:

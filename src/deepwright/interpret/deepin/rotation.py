@@ -81,8 +81,9 @@ def absorbed(stack: Stack, values: Tensor, vectors: Tensor) -> Stack:
     t = (vectors[:, :, : scale.shape[1]] * scale[:, None]).transpose(1, 2) @ stack.b.detach().double()
     missing = stack.dims - t.shape[1]
     t = torch.nn.functional.pad(t, (0, 0, 0, missing)) if missing else t
+    used = torch.nn.functional.pad(used, (0, missing)) if missing else used
     with torch.no_grad():
-        made.b.copy_(new * torch.nn.functional.pad(used, (0, missing))[:, None] if missing else new * used[:, None])
+        made.b.copy_(new * used[:, None] * stack.variables()[:, :, None])  # a row of rounding isn't zero
         made.weights[0].copy_(t @ stack.weights[0].double())
     return made
 

@@ -244,14 +244,13 @@ def trimmed(problem: Problem, folds: Folds, stack: Stack) -> list[Stack]:
         stack: G networks.
     """
     killed = stack.copy().kill_()
-    dims = int(killed.columns()[-1].sum())
+    dims = min(int(killed.columns()[-1].sum()), int(killed.variables()[-1].sum()))
     turned = absorbed(killed, *scree(problem, killed, folds.fit))
     shorter = []
     for d in range(1, dims):
         part = turned.copy()
         with torch.no_grad():
             part.b[:, :, d:] = 0.0
-            part.b.mul_(killed.variables()[:, :, None])  # rounding isn't zero
         shorter.append(part)
     return shorter
 
@@ -308,7 +307,7 @@ def canonical(problem: Problem, stack: Stack, rows: Tensor) -> tuple[Stack, Tens
         rows: (n,) over which gradients are averaged.
     """
     values, vectors = scree(problem, stack, rows[None])
-    return absorbed(stack, values, vectors), values[0]
+    return absorbed(stack, values, vectors).kill_(), values[0]
 
 
 def packed(stack: Stack) -> list[Tensor]:

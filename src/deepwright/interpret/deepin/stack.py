@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -127,7 +128,7 @@ class Stack(nn.Module):
     def units(self) -> list[Tensor]:
         """(K, width) of each hidden layer, whether a unit has weights on both sides."""
         weights = [w.detach() for w in self.weights]
-        return [(a != 0).any(1) & (b != 0).any(2) for a, b in zip(weights, weights[1:], strict=False)]
+        return [(a != 0).any(1) & (b != 0).any(2) for a, b in itertools.pairwise(weights)]
 
     @torch.no_grad()
     def network(self, k: int, variables: Tensor | None = None) -> RepresentationNet:
@@ -154,7 +155,7 @@ class Stack(nn.Module):
 def _draw(seed: int, p: int, sizes: Sequence[int]) -> list[Tensor]:
     made = generator(seed, "network")
     parts = [torch.randn(p, sizes[0], generator=made) / math.sqrt(p)]
-    for wide, out in zip(sizes, sizes[1:], strict=False):
+    for wide, out in itertools.pairwise(sizes):
         bound = 1 / math.sqrt(max(wide, 1))
         parts.append((2 * torch.rand(wide, out, generator=made) - 1) * bound)
         parts.append((2 * torch.rand(1, out, generator=made) - 1) * bound)
